@@ -1,0 +1,4 @@
+//! Everything a loaddensity-metrics shell does except sockets and timers.
+
+pub mod config;
+pub mod runtime;

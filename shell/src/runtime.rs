@@ -1,0 +1,98 @@
+//! What the exporters ask of an async runtime: sockets, timers, a clock and a way to run tasks.
+//!
+//! A shell crate is an implementation of [`Runtime`] and nothing else. Streams speak the futures-io traits, so that
+//! the adaptors for hyper exist once, in this crate. Every clock that the exporters read comes through the runtime;
+//! one with a virtual clock therefore runs them deterministically.
+//!
+//! Whether an implementation is right is shown by the suite in `conformance` (feature of the same name).
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use loaddensity_metrics_core::Timestamp;
+
+/// An async runtime, as the exporters see it. Clones are handles of the same runtime.
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// A UDP socket that is connected to one peer.
+    type Udp: UdpSocket;
+    /// A TCP connection, made or accepted. `TCP_NODELAY` is set.
+    type Tcp: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    /// A listening TCP socket.
+    type Listener: TcpListener<Stream = Self::Tcp>;
+    /// A spawned task. Dropping it cancels the task: its future is dropped, with all that it holds, before or at the
+    /// runtime's next turn.
+    type Task: Send + 'static;
+
+    /// Makes a runtime of one thread, this one, and drives `main` and the tasks that it spawns until `main` returns.
+    ///
+    /// # Errors
+    /// What the operating system answers when it has no resources for a runtime.
+    fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output>;
+
+    /// Starts `future` as a task of this runtime.
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Self::Task;
+
+    /// Completes after at least `duration`.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
+
+    /// The monotonic clock.
+    fn now(&self) -> Instant;
+
+    /// The wall clock.
+    fn wall_clock(&self) -> Timestamp;
+
+    /// The addresses of `host`, which may be a name or an address in text form (IPv6 without brackets).
+    ///
+    /// # Errors
+    /// What the resolver answers; never an empty list.
+    fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// A UDP socket on a free port of the right family, connected to `peer`.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    fn udp_connect(&self, peer: SocketAddr) -> impl Future<Output = io::Result<Self::Udp>> + Send;
+
+    /// A TCP connection to `peer`.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    fn tcp_connect(&self, peer: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
+
+    /// A TCP socket that listens on `local` with `SO_REUSEADDR`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// What the operating system answers; `AddrInUse` where the port is taken.
+    fn tcp_listen(&self, local: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+}
+
+/// A UDP socket that is connected to one peer.
+pub trait UdpSocket: Send + Sync + 'static {
+    /// Hands one datagram to the kernel, waiting while its send buffer is full.
+    ///
+    /// # Errors
+    /// What the operating system answers. On a connected socket that may be the fate of an earlier datagram
+    /// (`ConnectionRefused`).
+    fn send(&self, datagram: &[u8]) -> impl Future<Output = io::Result<usize>> + Send;
+}
+
+/// A listening TCP socket. Dropping it frees the port.
+pub trait TcpListener: Send + Sync + 'static {
+    /// What is accepted.
+    type Stream;
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// What the operating system answers; the listener stays usable.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+
+    /// The address that was bound, with the port that was given for port 0.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
