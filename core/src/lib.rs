@@ -1,5 +1,62 @@
-//! Skeleton.
+//! The core of loaddensity-metrics: what happens to a request between an engine's `record` and the bytes of four
+//! backends. No `std`, no allocator, no IO, no clock, no `unsafe`.
+//!
+//! 1. [`Storage`] is the memory, usually a `static`; [`Registry`] is the handle that everything else works with.
+//! 2. Each engine thread has a [`Recorder`]. It counts into a shard of its own and, while a per-request exporter runs,
+//!    writes each request into a ring of its own.
+//! 3. Aggregates are read off the registry: [`prometheus::Page`], [`otlp::Export`].
+//! 4. Raw events leave the rings through the [`Pump`], wait in each exporter's own [`Sink`], and are packed into
+//!    datagrams and bodies by a [`Packer`] with [`influxdb::LineEncoder`] or [`dogstatsd::MessageEncoder`].
+//! 5. A [`Ledger`] per exporter accounts for every request: `recorded = sent + dropped + held`.
+//!
+//! A shell brings buffers, sockets, timers and the time; this crate decides what to do with them.
 #![no_std]
+#![forbid(unsafe_code)]
+#![warn(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::alloc_instead_of_core
+)]
 
+mod backoff;
+mod batch;
+mod cell;
+pub mod dogstatsd;
+mod entry;
+mod event;
+mod hash;
+pub mod influxdb;
+mod intern;
+mod ledger;
+pub mod otlp;
+mod out;
+pub mod prometheus;
+mod protobuf;
+mod pump;
+mod recorder;
+mod registry;
+mod ring;
 mod sample;
+mod series;
+mod sink;
+mod storage;
+mod sync;
+pub mod verdict;
+mod words;
+
+pub use backoff::Backoff;
+pub use batch::{EventEncoder, Packed, Packer};
+pub use cell::{LATENCY_BOUNDS_NS, LATENCY_BUCKETS, Latencies, SIZE_BOUNDS, SIZE_BUCKETS, Sizes};
+pub use event::Event;
+pub use ledger::{Account, Cause, Dropped, Exporter, Ledger};
+pub use out::{Full, TooSmall};
+pub use pump::Pump;
+pub use recorder::Recorder;
+pub use registry::{Facts, FullRing, Registry, Totals};
 pub use sample::{Outcome, Request, Sample, Timestamp};
+pub use series::{LABEL_BYTES, LABELS, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series};
+pub use sink::Sink;
+#[cfg(not(loom))]
+pub use storage::{DefaultStorage, Storage};
+#[cfg(feature = "alloc")]
+pub use storage::{HeapStorage, SizeError};

@@ -1,0 +1,525 @@
+//! OpenTelemetry: `ExportMetricsServiceRequest`s, cumulative, in canonical protobuf, framed for gRPC.
+//!
+//! A request is written back to front into the end of the caller's buffer, so that every length is known when it is
+//! written and no counter that moves meanwhile can tear one. What does not fit goes into the cycle's next request; all
+//! of them carry one timestamp. Points without requests are left out.
+//!
+//! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `common/v1/common.proto`, `resource/v1/resource.proto`,
+//! `collector/metrics/v1/metrics_service.proto`; grpc/grpc, PROTOCOL-HTTP2.md, "Length-Prefixed-Message".
+
+use heapless::Vec;
+
+use crate::cell::{LATENCY_BOUNDS_NS, LATENCY_BUCKETS, SIZE_BOUNDS, SIZE_BUCKETS};
+use crate::out::{Full, TooSmall};
+use crate::protobuf::{BackOut, Reader, bytes_tag, fixed64_tag, varint_tag};
+use crate::registry::Registry;
+use crate::sample::{Outcome, Timestamp};
+use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES, Series};
+
+/// Instrumentation scope of all metrics.
+pub const SCOPE: &str = "loaddensity";
+/// Longest `service.name` in bytes that is shown; a longer one is cut on a character boundary.
+pub const SERVICE_NAME_BYTES: usize = 255;
+/// A buffer of this many bytes holds any single data point with all that must surround it.
+pub const MIN_REQUEST: usize = 2_048;
+/// Length of the gRPC frame's prefix: one byte of flags and a length of four.
+pub const GRPC_PREFIX: usize = 5;
+
+/// Field numbers, under the names of the .proto files.
+mod field {
+    pub(super) const RESOURCE_METRICS: u8 = 1;
+    pub(super) const RESOURCE: u8 = 1;
+    pub(super) const SCOPE_METRICS: u8 = 2;
+    pub(super) const RESOURCE_ATTRIBUTES: u8 = 1;
+    pub(super) const SCOPE: u8 = 1;
+    pub(super) const METRICS: u8 = 2;
+    pub(super) const SCOPE_NAME: u8 = 1;
+    pub(super) const METRIC_NAME: u8 = 1;
+    pub(super) const METRIC_UNIT: u8 = 3;
+    pub(super) const METRIC_SUM: u8 = 7;
+    pub(super) const METRIC_HISTOGRAM: u8 = 9;
+    pub(super) const DATA_POINTS: u8 = 1;
+    pub(super) const AGGREGATION_TEMPORALITY: u8 = 2;
+    pub(super) const IS_MONOTONIC: u8 = 3;
+    pub(super) const START_TIME_UNIX_NANO: u8 = 2;
+    pub(super) const TIME_UNIX_NANO: u8 = 3;
+    pub(super) const NUMBER_AS_INT: u8 = 6;
+    pub(super) const NUMBER_ATTRIBUTES: u8 = 7;
+    pub(super) const HISTOGRAM_COUNT: u8 = 4;
+    pub(super) const HISTOGRAM_SUM: u8 = 5;
+    pub(super) const HISTOGRAM_BUCKET_COUNTS: u8 = 6;
+    pub(super) const HISTOGRAM_EXPLICIT_BOUNDS: u8 = 7;
+    pub(super) const HISTOGRAM_ATTRIBUTES: u8 = 9;
+    pub(super) const KEY: u8 = 1;
+    pub(super) const VALUE: u8 = 2;
+    pub(super) const STRING_VALUE: u8 = 1;
+    pub(super) const PARTIAL_SUCCESS: u8 = 1;
+    pub(super) const REJECTED_DATA_POINTS: u8 = 1;
+    pub(super) const ERROR_MESSAGE: u8 = 2;
+}
+
+/// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
+const CUMULATIVE: u64 = 2;
+
+/// Bytes that one attribute takes besides its key and its value: three tags and three lengths of up to two bytes, and
+/// the tag and the length of its value.
+const ATTRIBUTE_FRAME: usize = 11;
+/// Room for the attributes of a series, `outcome` not among them.
+pub(crate) const ATTRIBUTES_BYTES: usize =
+    "methodname".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + (2 + LABELS) * ATTRIBUTE_FRAME;
+
+/// One export cycle in progress.
+///
+/// ```
+/// use loaddensity_metrics_core::{Storage, Timestamp, otlp::Export};
+///
+/// static STORAGE: Storage<100, 4, 1024> = Storage::new();
+/// let (start, now) = (Timestamp::from_unix_nanos(1), Timestamp::from_unix_nanos(2));
+/// let mut export = Export::new(STORAGE.registry(), "checkout", start, now);
+/// let mut buffer = [0; 4096];
+/// while let Some(message) = export.next_request(&mut buffer)? {
+///     // Send `message` as the body of one gRPC call.
+/// }
+/// # Ok::<(), loaddensity_metrics_core::TooSmall>(())
+/// ```
+#[derive(Debug)]
+pub struct Export<'a> {
+    registry: Registry<'a>,
+    service_name: &'a str,
+    start: Timestamp,
+    now: Timestamp,
+    /// What is written next: from the last metric to the first, in each from the last series to the first.
+    metric: Option<Metric>,
+    /// One more than the series that is written next.
+    above: u32,
+    end: u32,
+    /// Both outcomes of a series are points of their own.
+    outcome: Outcome,
+    requests: u64,
+}
+
+impl<'a> Export<'a> {
+    /// A cycle over what `registry` holds, as of `now`, counted since `start`.
+    #[must_use]
+    pub fn new(registry: Registry<'a>, service_name: &'a str, start: Timestamp, now: Timestamp) -> Self {
+        let end = registry.series_end();
+        Self {
+            registry,
+            service_name: cut(service_name),
+            start,
+            now,
+            metric: Some(Metric::Size),
+            above: end,
+            end,
+            outcome: Outcome::Failure,
+            requests: 0,
+        }
+    }
+
+    /// Writes the next request, gRPC prefix included, into the end of `out`, with as many data points as fit, and
+    /// returns it; `None` when the cycle is complete.
+    ///
+    /// # Errors
+    /// [`TooSmall`] where not even one data point fits; nothing is lost by it. [`MIN_REQUEST`] bytes always suffice.
+    pub fn next_request<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
+        // The buffer's front is kept free for what surrounds the points, so that it always fits.
+        let reserve = self.surroundings();
+        if out.len() < reserve {
+            return self.nothing_or_too_small();
+        }
+        let mut back = BackOut::new(out, reserve);
+        let mut is_empty = true;
+        while let Some(metric) = self.metric {
+            let close = back.mark();
+            metric.open(&mut back);
+            let first = back.mark();
+            let is_done = self.points(metric, &mut back);
+            if back.mark() == first {
+                back.rewind(close);
+            } else {
+                metric.close(&mut back, close);
+                is_empty = false;
+            }
+            if !is_done {
+                break;
+            }
+            self.next_metric(metric);
+        }
+        if is_empty {
+            return self.nothing_or_too_small();
+        }
+        self.surround(&mut back);
+        Ok(Some(back.into_written()))
+    }
+
+    /// Requests in the counter points written so far: when the cycle is complete, the total that it shows.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    fn nothing_or_too_small(&self) -> Result<Option<&'static [u8]>, TooSmall> {
+        match self.metric {
+            None => Ok(None),
+            Some(_) => Err(TooSmall { needed: MIN_REQUEST }),
+        }
+    }
+
+    fn next_metric(&mut self, metric: Metric) {
+        self.metric = metric.previous();
+        self.above = self.end;
+        self.outcome = Outcome::Failure;
+    }
+
+    /// Writes the points of `metric` that fit; says whether those are all.
+    fn points(&mut self, metric: Metric, back: &mut BackOut<'_>) -> bool {
+        while let Some(number) = self.above.checked_sub(1) {
+            let series = Series::from_number(number);
+            let entry = self.registry.entry(series);
+            if entry.is_published() {
+                let attributes: Vec<u8, ATTRIBUTES_BYTES> = entry.otlp().to_vec();
+                loop {
+                    let mark = back.mark();
+                    match self.point(metric, series, &attributes, back) {
+                        Ok(requests) => self.requests += requests,
+                        Err(Full) => {
+                            back.rewind(mark);
+                            return false;
+                        }
+                    }
+                    if self.outcome == Outcome::Success {
+                        break;
+                    }
+                    self.outcome = Outcome::Success;
+                }
+            }
+            self.above = number;
+            self.outcome = Outcome::Failure;
+        }
+        true
+    }
+
+    /// Writes one point, frozen first, unless it is empty; returns the requests that it adds to the total.
+    fn point(
+        &self,
+        metric: Metric,
+        series: Series,
+        attributes: &[u8],
+        back: &mut BackOut<'_>,
+    ) -> Result<u64, Full> {
+        let end = back.mark();
+        let requests = match metric {
+            Metric::Requests => {
+                let count = self.registry.latencies(series, self.outcome).count();
+                if count == 0 {
+                    return Ok(0);
+                }
+                put_attributes(back, field::NUMBER_ATTRIBUTES, attributes, self.outcome)?;
+                back.fixed64(field::NUMBER_AS_INT, count)?;
+                count
+            }
+            Metric::Latency => {
+                let sums = self.registry.latencies(series, self.outcome);
+                let millis = sums.sum_ns as f64 / NANOS_PER_MILLI;
+                self.histogram(&sums.buckets, &LATENCY_BOUNDS_MS, millis, attributes, back)?;
+                0
+            }
+            Metric::Size => {
+                let sums = self.registry.sizes(series, self.outcome);
+                self.histogram(&sums.buckets, &SIZE_BOUNDS_F64, sums.sum as f64, attributes, back)?;
+                0
+            }
+        };
+        if back.mark() == end {
+            return Ok(0);
+        }
+        back.fixed64(field::TIME_UNIX_NANO, self.now.as_unix_nanos())?;
+        back.fixed64(field::START_TIME_UNIX_NANO, self.start.as_unix_nanos())?;
+        back.length_since(end, field::DATA_POINTS)?;
+        Ok(requests)
+    }
+
+    fn histogram(
+        &self,
+        buckets: &[u64],
+        bounds: &[f64],
+        sum: f64,
+        attributes: &[u8],
+        back: &mut BackOut<'_>,
+    ) -> Result<(), Full> {
+        let count: u64 = buckets.iter().sum();
+        if count == 0 {
+            return Ok(());
+        }
+        put_attributes(back, field::HISTOGRAM_ATTRIBUTES, attributes, self.outcome)?;
+        let end = back.mark();
+        bounds
+            .iter()
+            .rev()
+            .try_for_each(|bound| back.put(&bound.to_le_bytes()))?;
+        back.length_since(end, field::HISTOGRAM_EXPLICIT_BOUNDS)?;
+        let end = back.mark();
+        buckets
+            .iter()
+            .rev()
+            .try_for_each(|bucket| back.put(&bucket.to_le_bytes()))?;
+        back.length_since(end, field::HISTOGRAM_BUCKET_COUNTS)?;
+        back.put_forced_fixed64(field::HISTOGRAM_SUM, sum.to_bits())?;
+        back.fixed64(field::HISTOGRAM_COUNT, count)
+    }
+
+    /// An upper bound of what [`Self::surround`] and the metrics' own frames write.
+    const fn surroundings(&self) -> usize {
+        const METRICS: usize = 3 * 64;
+        const LEVELS: usize =
+            GRPC_PREFIX + 3 * 6 + 2 + 2 + SCOPE.len() + 2 * ATTRIBUTE_FRAME + "service.name".len();
+        METRICS + LEVELS + self.service_name.len()
+    }
+
+    /// Puts scope, resource and gRPC prefix in front of the metrics. Never fails: the room was kept.
+    fn surround(&self, back: &mut BackOut<'_>) {
+        back.release_reserve();
+        let fits = self.try_surround(back);
+        debug_assert_eq!(fits, Ok(()));
+    }
+
+    fn try_surround(&self, back: &mut BackOut<'_>) -> Result<(), Full> {
+        let whole = back.end_mark();
+        let scope = back.mark();
+        put_string(back, field::SCOPE_NAME, SCOPE)?;
+        back.length_since(scope, field::SCOPE)?;
+        back.length_since(whole, field::SCOPE_METRICS)?;
+        let resource = back.mark();
+        put_attribute(
+            back,
+            field::RESOURCE_ATTRIBUTES,
+            "service.name",
+            self.service_name,
+        )?;
+        back.length_since(resource, field::RESOURCE)?;
+        back.length_since(whole, field::RESOURCE_METRICS)?;
+        let length = back.since(whole) as u32;
+        back.put(&length.to_be_bytes())?;
+        // Not compressed.
+        back.put(&[0])
+    }
+}
+
+const NANOS_PER_MILLI: f64 = 1e6;
+const LATENCY_BOUNDS_MS: [f64; LATENCY_BUCKETS - 1] = {
+    let mut bounds = [0.0; LATENCY_BUCKETS - 1];
+    let mut i = 0;
+    while i < bounds.len() {
+        bounds[i] = (LATENCY_BOUNDS_NS[i] / 1_000_000) as f64;
+        i += 1;
+    }
+    bounds
+};
+const SIZE_BOUNDS_F64: [f64; SIZE_BUCKETS - 1] = {
+    let mut bounds = [0.0; SIZE_BUCKETS - 1];
+    let mut i = 0;
+    while i < bounds.len() {
+        bounds[i] = SIZE_BOUNDS[i] as f64;
+        i += 1;
+    }
+    bounds
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metric {
+    Requests,
+    Latency,
+    Size,
+}
+
+impl Metric {
+    const fn previous(self) -> Option<Self> {
+        match self {
+            Self::Requests => None,
+            Self::Latency => Some(Self::Requests),
+            Self::Size => Some(Self::Latency),
+        }
+    }
+
+    const fn name_and_unit(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Requests => ("loaddensity.requests", "1"),
+            Self::Latency => ("loaddensity.request.latency", "ms"),
+            Self::Size => ("loaddensity.response.size", "By"),
+        }
+    }
+
+    /// Writes what comes behind the points. Where it does not fit, no point will either.
+    fn open(self, back: &mut BackOut<'_>) {
+        let mark = back.mark();
+        let monotonic = if self == Self::Requests {
+            back.varint_field(field::IS_MONOTONIC, 1)
+        } else {
+            Ok(())
+        };
+        let fits = monotonic.and_then(|()| back.varint_field(field::AGGREGATION_TEMPORALITY, CUMULATIVE));
+        if fits.is_err() {
+            back.rewind(mark);
+        }
+    }
+
+    /// Writes what comes before the points, into the room that was kept.
+    fn close(self, back: &mut BackOut<'_>, end: usize) {
+        let kept = back.release_reserve();
+        let fits = self.try_close(back, end);
+        debug_assert_eq!(fits, Ok(()));
+        back.restore_reserve(kept);
+    }
+
+    fn try_close(self, back: &mut BackOut<'_>, end: usize) -> Result<(), Full> {
+        let data = if self == Self::Requests {
+            field::METRIC_SUM
+        } else {
+            field::METRIC_HISTOGRAM
+        };
+        back.length_since(end, data)?;
+        let (name, unit) = self.name_and_unit();
+        put_string(back, field::METRIC_UNIT, unit)?;
+        put_string(back, field::METRIC_NAME, name)?;
+        back.length_since(end, field::METRICS)
+    }
+}
+
+/// The attributes of a series with the tag of a number point.
+pub(crate) fn attributes(key: &Key<'_>) -> Vec<u8, ATTRIBUTES_BYTES> {
+    let mut room = [0; ATTRIBUTES_BYTES];
+    let mut back = BackOut::new(&mut room, 0);
+    let own = [("method", key.method), ("name", key.name)];
+    let mut all: Vec<(&str, &str), { 2 + LABELS }> = Vec::new();
+    own.into_iter().chain(key.labels()).for_each(|attribute| {
+        let fits = all.push(attribute);
+        debug_assert_eq!(fits, Ok(()));
+    });
+    for (name, value) in all.iter().rev() {
+        // The room was sized for the longest attributes.
+        let fits = put_attribute(&mut back, field::NUMBER_ATTRIBUTES, name, value);
+        debug_assert_eq!(fits, Ok(()));
+    }
+    let mut text = Vec::new();
+    let fits = text.extend_from_slice(back.into_written());
+    debug_assert_eq!(fits.ok(), Some(()));
+    text
+}
+
+/// Writes a series' attributes with the tag that the kind of point wants, and `outcome` behind them.
+fn put_attributes(
+    back: &mut BackOut<'_>,
+    number: u8,
+    attributes: &[u8],
+    outcome: Outcome,
+) -> Result<(), Full> {
+    put_attribute(back, number, "outcome", outcome.as_str())?;
+    back.put(attributes)?;
+    let front = back.front(attributes.len());
+    let mut at = 0;
+    while let Some(tag) = front.get_mut(at) {
+        *tag = bytes_tag(number);
+        let mut reader = Reader::new(&front[at + 1..]);
+        let Some(length) = reader.varint() else { break };
+        at += 1 + reader.position() + length as usize;
+    }
+    Ok(())
+}
+
+fn put_attribute(back: &mut BackOut<'_>, number: u8, key: &str, value: &str) -> Result<(), Full> {
+    let end = back.mark();
+    // The string of an AnyValue is a member of a oneof: written even when it is empty.
+    back.put(value.as_bytes())?;
+    back.length_since(end, field::STRING_VALUE)?;
+    back.length_since(end, field::VALUE)?;
+    put_string(back, field::KEY, key)?;
+    back.length_since(end, number)
+}
+
+fn put_string(back: &mut BackOut<'_>, number: u8, text: &str) -> Result<(), Full> {
+    let end = back.mark();
+    back.put(text.as_bytes())?;
+    back.length_since(end, number)
+}
+
+fn cut(name: &str) -> &str {
+    let mut end = name.len().min(SERVICE_NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}
+
+/// What a receiver says about an export that it accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartialSuccess<'a> {
+    /// Data points that it dropped; they must not be sent again. 0 with a message is a warning.
+    pub rejected_data_points: i64,
+    /// Its reason; may be empty.
+    pub error_message: &'a str,
+}
+
+/// A receiver's answer that is no `ExportMetricsServiceResponse`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl core::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the answer is no ExportMetricsServiceResponse; is the endpoint an OTLP receiver?")
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// The message inside a gRPC frame; an empty body has none and counts as an empty message.
+///
+/// # Errors
+/// [`Malformed`] for a frame that is cut off or compressed, which no request of ours asked for.
+pub fn grpc_message(body: &[u8]) -> Result<&[u8], Malformed> {
+    let Some((prefix, message)) = body.split_first_chunk::<GRPC_PREFIX>() else {
+        return if body.is_empty() { Ok(body) } else { Err(Malformed) };
+    };
+    let [compressed, length @ ..] = *prefix;
+    let length = u32::from_be_bytes(length) as usize;
+    if compressed != 0 {
+        Err(Malformed)
+    } else {
+        message.get(..length).ok_or(Malformed)
+    }
+}
+
+/// Reads an `ExportMetricsServiceResponse`; an empty one means that all was accepted.
+///
+/// # Errors
+/// [`Malformed`] for anything else.
+pub fn partial_success(message: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
+    let mut found = PartialSuccess::default();
+    let mut reader = Reader::new(message);
+    while !reader.is_at_end() {
+        let tag = reader.varint().ok_or(Malformed)?;
+        if tag == u64::from(bytes_tag(field::PARTIAL_SUCCESS)) {
+            read_partial_success(reader.bytes().ok_or(Malformed)?, &mut found)?;
+        } else {
+            reader.skip(tag).ok_or(Malformed)?;
+        }
+    }
+    Ok(found)
+}
+
+fn read_partial_success<'m>(message: &'m [u8], found: &mut PartialSuccess<'m>) -> Result<(), Malformed> {
+    let mut reader = Reader::new(message);
+    while !reader.is_at_end() {
+        let tag = reader.varint().ok_or(Malformed)?;
+        if tag == u64::from(varint_tag(field::REJECTED_DATA_POINTS)) {
+            found.rejected_data_points = reader.varint().ok_or(Malformed)? as i64;
+        } else if tag == u64::from(bytes_tag(field::ERROR_MESSAGE)) {
+            let text = reader.bytes().ok_or(Malformed)?;
+            found.error_message = core::str::from_utf8(text).map_err(|_| Malformed)?;
+        } else {
+            reader.skip(tag).ok_or(Malformed)?;
+        }
+    }
+    Ok(())
+}
+
+const _: () = assert!(fixed64_tag(field::START_TIME_UNIX_NANO) == 0x11);
