@@ -31,7 +31,7 @@ impl Backoff {
         self.next = whole.saturating_mul(2).min(self.cap);
         let half = whole / 2;
         // 32 random bits as a fraction of the other half.
-        let share = half.as_nanos() * u128::from(random as u32) >> 32;
+        let share = (half.as_nanos() * u128::from(random as u32)) >> 32;
         whole - half + Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX)).min(half)
     }
 

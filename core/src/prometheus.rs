@@ -142,29 +142,18 @@ impl<'a> Page<'a> {
             return Ok(());
         }
         let line = self.place.line as usize;
-        match &self.frozen {
+        match self.frozen {
             Frozen::Requests(counts) => {
-                let (outcome, count) = (Outcome::ALL[line], counts[line]);
-                self.requests_line(outcome, count, out)?;
-                self.requests += count;
+                self.requests_line(Outcome::ALL[line], counts[line], out)?;
+                self.requests += counts[line];
             }
-            Frozen::Latency(sums) => {
-                let cumulative = cumulative(&sums.buckets, line);
-                match line {
-                    0..LATENCY_BUCKETS => self.bucket_line(family, LATENCY_LE[line], cumulative, out)?,
-                    LATENCY_BUCKETS => {
-                        self.value_line(family, "_sum{", |out| out.put_millis(sums.sum_ns), out)?
-                    }
-                    _ => self.value_line(family, "_count{", |out| out.put_integer(sums.count()), out)?,
-                }
-            }
+            Frozen::Latency(sums) => self.histogram_line(family, &LATENCY_LE, &sums.buckets, out, |out| {
+                out.put_millis(sums.sum_ns)
+            })?,
             Frozen::Size(sums) => {
-                let cumulative = cumulative(&sums.buckets, line);
-                match line {
-                    0..SIZE_BUCKETS => self.bucket_line(family, SIZE_LE[line], cumulative, out)?,
-                    SIZE_BUCKETS => self.value_line(family, "_sum{", |out| out.put_integer(sums.sum), out)?,
-                    _ => self.value_line(family, "_count{", |out| out.put_integer(sums.count()), out)?,
-                }
+                self.histogram_line(family, &SIZE_LE, &sums.buckets, out, |out| {
+                    out.put_integer(sums.sum)
+                })?;
             }
             Frozen::None => {}
         }
@@ -215,6 +204,28 @@ impl<'a> Page<'a> {
         out.put(b"\"} ")?;
         out.put_integer(count)?;
         out.put(b"\n")
+    }
+
+    /// Buckets in order of their bounds, then the sum, then the count, which equals the last bucket.
+    fn histogram_line<'b>(
+        &self,
+        family: Family,
+        bounds: &[&str],
+        buckets: &[u64],
+        out: &mut Out<'b>,
+        sum: impl FnOnce(&mut Out<'b>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        let line = self.place.line as usize;
+        match bounds.get(line) {
+            Some(le) => self.bucket_line(family, le, cumulative(buckets, line), out),
+            None if line == bounds.len() => self.value_line(family, "_sum{", sum, out),
+            None => self.value_line(
+                family,
+                "_count{",
+                |out| out.put_integer(buckets.iter().sum()),
+                out,
+            ),
+        }
     }
 
     fn bucket_line(&self, family: Family, le: &str, count: u64, out: &mut Out<'_>) -> Result<(), Full> {

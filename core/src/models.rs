@@ -1,0 +1,293 @@
+//! Loom models of everything that threads share: the rings, interning, and the hand-over of a shard.
+//!
+//! Run by `RUSTFLAGS="--cfg loom" cargo test -p loaddensity-metrics-core --lib --release models`. Each model is the
+//! smallest in which the race it is about can happen; loom then tries every interleaving and every value that a
+//! relaxed load may return. What loom cannot see is a store that overtakes an earlier load; that the slots of a ring are
+//! freed with a release store, after they were read, rests on the comment there.
+
+extern crate std;
+
+use std::vec::Vec;
+
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::intern::{self, Entries, FreeEntries};
+use crate::ring::{self, SharedSlot, Slot};
+use crate::sync::{AtomicU64, Ordering, zeros};
+
+struct OwnRing {
+    slots: [Slot; 2],
+    head: AtomicU64,
+    tail: AtomicU64,
+}
+
+#[test]
+fn a_ring_delivers_in_order_what_it_accepted_and_nothing_else() {
+    loom::model(|| {
+        let ring = Arc::new(OwnRing {
+            slots: [zeros(), zeros()],
+            head: AtomicU64::new(0),
+            tail: AtomicU64::new(0),
+        });
+        let producer = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let (mut head, mut tail, mut accepted) = (0, 0, Vec::new());
+                for event in 1..=4 {
+                    let words = [event; 4];
+                    if ring::push(&ring.slots, &ring.head, &ring.tail, (head, &mut tail), words) {
+                        head += 1;
+                        accepted.push(words);
+                    }
+                }
+                accepted
+            })
+        };
+        let consumer = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let mut delivered = Vec::new();
+                for _ in 0..2 {
+                    ring::drain(&ring.slots, &ring.head, &ring.tail, |event| delivered.push(event));
+                }
+                delivered
+            })
+        };
+        let mut delivered = consumer.join().unwrap();
+        let accepted = producer.join().unwrap();
+        ring::drain(&ring.slots, &ring.head, &ring.tail, |event| delivered.push(event));
+        assert_eq!(delivered, accepted);
+    });
+}
+
+#[test]
+fn a_ring_frees_a_slot_only_when_it_has_been_read() {
+    loom::model(|| {
+        let ring = Arc::new(OwnRing {
+            slots: [zeros(), zeros()],
+            head: AtomicU64::new(0),
+            tail: AtomicU64::new(0),
+        });
+        for event in 1..=2 {
+            assert!(ring::push(
+                &ring.slots,
+                &ring.head,
+                &ring.tail,
+                (event - 1, &mut 0),
+                [event; 4]
+            ));
+        }
+        let producer = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let (mut head, mut tail) = (2, 0);
+                for event in 3..=4 {
+                    if ring::push(&ring.slots, &ring.head, &ring.tail, (head, &mut tail), [event; 4]) {
+                        head += 1;
+                    }
+                }
+            })
+        };
+        let mut delivered = Vec::new();
+        ring::drain(&ring.slots, &ring.head, &ring.tail, |event| delivered.push(event));
+        assert_eq!(delivered[..2], [[1; 4], [2; 4]]);
+        producer.join().unwrap();
+    });
+}
+
+struct SharedRing {
+    slots: [SharedSlot; 2],
+    head: AtomicU64,
+    tail: AtomicU64,
+}
+
+#[test]
+fn a_shared_ring_delivers_every_event_that_it_accepted_once() {
+    loom::model(|| {
+        let ring = Arc::new(SharedRing {
+            slots: [zeros(), zeros()],
+            head: AtomicU64::new(0),
+            tail: AtomicU64::new(0),
+        });
+        let producers: [_; 2] = [1, 2].map(|event| {
+            let ring = ring.clone();
+            thread::spawn(move || ring::push_shared(&ring.slots, &ring.head, [event; 4]))
+        });
+        let consumer = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let mut delivered = Vec::new();
+                ring::drain_shared(&ring.slots, &ring.tail, |event| delivered.push(event));
+                delivered
+            })
+        };
+        let mut delivered = consumer.join().unwrap();
+        // Two slots hold both, whatever the order.
+        let _ = producers.map(|producer| assert!(producer.join().unwrap()));
+        ring::drain_shared(&ring.slots, &ring.tail, |event| delivered.push(event));
+        delivered.sort_unstable();
+        assert_eq!(delivered, [[1; 4], [2; 4]]);
+    });
+}
+
+#[test]
+fn a_shared_ring_goes_on_into_its_next_lap() {
+    loom::model(|| {
+        let ring = Arc::new(SharedRing {
+            slots: [zeros(), zeros()],
+            head: AtomicU64::new(0),
+            tail: AtomicU64::new(0),
+        });
+        assert!(ring::push_shared(&ring.slots, &ring.head, [1; 4]));
+        assert!(ring::push_shared(&ring.slots, &ring.head, [2; 4]));
+        let producer = {
+            let ring = ring.clone();
+            thread::spawn(move || ring::push_shared(&ring.slots, &ring.head, [3; 4]))
+        };
+        let consumer = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let mut delivered = Vec::new();
+                ring::drain_shared(&ring.slots, &ring.tail, |event| delivered.push(event));
+                delivered
+            })
+        };
+        let (accepted, mut delivered) = (producer.join().unwrap(), consumer.join().unwrap());
+        ring::drain_shared(&ring.slots, &ring.tail, |event| delivered.push(event));
+        let expected: &[[u64; 4]] = if accepted {
+            &[[1; 4], [2; 4], [3; 4]]
+        } else {
+            &[[1; 4], [2; 4]]
+        };
+        assert_eq!(delivered, expected);
+    });
+}
+
+/// Entries of one word each: the key.
+struct Table {
+    index: [AtomicU64; 4],
+    keys: [AtomicU64; 2],
+    links: [AtomicU64; 2],
+    next: AtomicU64,
+    returned: AtomicU64,
+}
+
+struct Wanted<'a>(&'a Table, u64);
+
+impl Entries for Wanted<'_> {
+    fn matches(&self, number: u32) -> bool {
+        self.0.keys[number as usize].load(Ordering::Relaxed) == self.1
+    }
+
+    fn write(&self, number: u32) {
+        self.0.keys[number as usize].store(self.1, Ordering::Relaxed);
+    }
+
+    fn free_link(&self, number: u32) -> &AtomicU64 {
+        &self.0.links[number as usize]
+    }
+}
+
+impl Table {
+    fn new() -> Self {
+        Self {
+            index: zeros(),
+            keys: zeros(),
+            links: zeros(),
+            next: AtomicU64::new(0),
+            returned: AtomicU64::new(0),
+        }
+    }
+
+    /// All keys have one hash: the worst case.
+    fn intern(&self, key: u64) -> Option<u32> {
+        let free = FreeEntries {
+            next: &self.next,
+            returned: &self.returned,
+            first: 0,
+            capacity: 2,
+        };
+        intern::intern(&self.index, &free, 7 << 32, &Wanted(self, key)).map(|(number, _)| number)
+    }
+}
+
+#[test]
+fn a_key_has_one_entry_whoever_interns_it_first() {
+    loom::model(|| {
+        let table = Arc::new(Table::new());
+        let other = {
+            let table = table.clone();
+            thread::spawn(move || table.intern(11))
+        };
+        let mine = table.intern(11).unwrap();
+        assert_eq!(other.join().unwrap(), Some(mine));
+        // The loser's entry was given back: a second key finds room.
+        let second = table.intern(22).unwrap();
+        assert_ne!(second, mine);
+        assert_eq!(
+            (table.intern(11), table.intern(22), table.intern(33)),
+            (Some(mine), Some(second), None)
+        );
+    });
+}
+
+#[test]
+fn two_keys_have_two_entries_even_with_one_hash() {
+    loom::model(|| {
+        let table = Arc::new(Table::new());
+        let other = {
+            let table = table.clone();
+            thread::spawn(move || table.intern(22))
+        };
+        let mine = table.intern(11);
+        let theirs = other.join().unwrap();
+        assert!(mine.is_some() && theirs.is_some() && mine != theirs);
+        assert_eq!((table.intern(11), table.intern(22)), (mine, theirs));
+    });
+}
+
+#[test]
+fn a_shard_that_changes_hands_loses_no_count() {
+    loom::model(|| {
+        // The words of a claim and of one counter, used as `Recorder::claim`, `cell::add` and its `drop` do.
+        let shard: Arc<(AtomicU64, AtomicU64)> = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let work = |shard: &(AtomicU64, AtomicU64)| {
+            let won = shard
+                .0
+                .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok();
+            if won {
+                shard
+                    .1
+                    .store(shard.1.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                shard.0.store(0, Ordering::Release);
+            }
+            u64::from(won)
+        };
+        let other = {
+            let shard = shard.clone();
+            thread::spawn(move || work(&shard))
+        };
+        let counted = work(&shard) + other.join().unwrap();
+        assert_eq!(shard.1.load(Ordering::Relaxed), counted);
+    });
+}
+
+#[test]
+fn registries_made_at_once_agree_on_the_overflow_series() {
+    loom::model(|| {
+        let index: Arc<[AtomicU64; 2]> = Arc::new(zeros());
+        let other = {
+            let index = index.clone();
+            thread::spawn(move || intern::enter(&*index, 7 << 32, 0))
+        };
+        intern::enter(&*index, 7 << 32, 0);
+        other.join().unwrap();
+        let taken = index
+            .iter()
+            .filter(|place| place.load(Ordering::Relaxed) != 0)
+            .count();
+        assert_eq!(taken, 1);
+    });
+}
