@@ -7,14 +7,19 @@
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `common/v1/common.proto`, `resource/v1/resource.proto`,
 //! `collector/metrics/v1/metrics_service.proto`; grpc/grpc, PROTOCOL-HTTP2.md, "Length-Prefixed-Message".
 
+mod answer;
+mod field;
+
 use heapless::Vec;
 
 use crate::cell::{LATENCY_BOUNDS_NS, LATENCY_BUCKETS, SIZE_BOUNDS, SIZE_BUCKETS};
 use crate::out::{Full, TooSmall};
-use crate::protobuf::{BackOut, Reader, bytes_tag, fixed64_tag, varint_tag};
+use crate::protobuf::{BackOut, Reader, bytes_tag};
 use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
 use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES, Series};
+
+pub use answer::{Malformed, PartialSuccess, grpc_message, partial_success};
 
 /// Instrumentation scope of all metrics.
 pub const SCOPE: &str = "loaddensity";
@@ -24,39 +29,6 @@ pub const SERVICE_NAME_BYTES: usize = 255;
 pub const MIN_REQUEST: usize = 2_048;
 /// Length of the gRPC frame's prefix: one byte of flags and a length of four.
 pub const GRPC_PREFIX: usize = 5;
-
-/// Field numbers, under the names of the .proto files.
-mod field {
-    pub(super) const RESOURCE_METRICS: u8 = 1;
-    pub(super) const RESOURCE: u8 = 1;
-    pub(super) const SCOPE_METRICS: u8 = 2;
-    pub(super) const RESOURCE_ATTRIBUTES: u8 = 1;
-    pub(super) const SCOPE: u8 = 1;
-    pub(super) const METRICS: u8 = 2;
-    pub(super) const SCOPE_NAME: u8 = 1;
-    pub(super) const METRIC_NAME: u8 = 1;
-    pub(super) const METRIC_UNIT: u8 = 3;
-    pub(super) const METRIC_SUM: u8 = 7;
-    pub(super) const METRIC_HISTOGRAM: u8 = 9;
-    pub(super) const DATA_POINTS: u8 = 1;
-    pub(super) const AGGREGATION_TEMPORALITY: u8 = 2;
-    pub(super) const IS_MONOTONIC: u8 = 3;
-    pub(super) const START_TIME_UNIX_NANO: u8 = 2;
-    pub(super) const TIME_UNIX_NANO: u8 = 3;
-    pub(super) const NUMBER_AS_INT: u8 = 6;
-    pub(super) const NUMBER_ATTRIBUTES: u8 = 7;
-    pub(super) const HISTOGRAM_COUNT: u8 = 4;
-    pub(super) const HISTOGRAM_SUM: u8 = 5;
-    pub(super) const HISTOGRAM_BUCKET_COUNTS: u8 = 6;
-    pub(super) const HISTOGRAM_EXPLICIT_BOUNDS: u8 = 7;
-    pub(super) const HISTOGRAM_ATTRIBUTES: u8 = 9;
-    pub(super) const KEY: u8 = 1;
-    pub(super) const VALUE: u8 = 2;
-    pub(super) const STRING_VALUE: u8 = 1;
-    pub(super) const PARTIAL_SUCCESS: u8 = 1;
-    pub(super) const REJECTED_DATA_POINTS: u8 = 1;
-    pub(super) const ERROR_MESSAGE: u8 = 2;
-}
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: u64 = 2;
@@ -449,77 +421,3 @@ fn cut(name: &str) -> &str {
     }
     &name[..end]
 }
-
-/// What a receiver says about an export that it accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PartialSuccess<'a> {
-    /// Data points that it dropped; they must not be sent again. 0 with a message is a warning.
-    pub rejected_data_points: i64,
-    /// Its reason; may be empty.
-    pub error_message: &'a str,
-}
-
-/// A receiver's answer that is no `ExportMetricsServiceResponse`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
-
-impl core::fmt::Display for Malformed {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the answer is no ExportMetricsServiceResponse; is the endpoint an OTLP receiver?")
-    }
-}
-
-impl core::error::Error for Malformed {}
-
-/// The message inside a gRPC frame; an empty body has none and counts as an empty message.
-///
-/// # Errors
-/// [`Malformed`] for a frame that is cut off or compressed, which no request of ours asked for.
-pub fn grpc_message(body: &[u8]) -> Result<&[u8], Malformed> {
-    let Some((prefix, message)) = body.split_first_chunk::<GRPC_PREFIX>() else {
-        return if body.is_empty() { Ok(body) } else { Err(Malformed) };
-    };
-    let [compressed, length @ ..] = *prefix;
-    let length = u32::from_be_bytes(length) as usize;
-    if compressed != 0 {
-        Err(Malformed)
-    } else {
-        message.get(..length).ok_or(Malformed)
-    }
-}
-
-/// Reads an `ExportMetricsServiceResponse`; an empty one means that all was accepted.
-///
-/// # Errors
-/// [`Malformed`] for anything else.
-pub fn partial_success(message: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
-    let mut found = PartialSuccess::default();
-    let mut reader = Reader::new(message);
-    while !reader.is_at_end() {
-        let tag = reader.varint().ok_or(Malformed)?;
-        if tag == u64::from(bytes_tag(field::PARTIAL_SUCCESS)) {
-            read_partial_success(reader.bytes().ok_or(Malformed)?, &mut found)?;
-        } else {
-            reader.skip(tag).ok_or(Malformed)?;
-        }
-    }
-    Ok(found)
-}
-
-fn read_partial_success<'m>(message: &'m [u8], found: &mut PartialSuccess<'m>) -> Result<(), Malformed> {
-    let mut reader = Reader::new(message);
-    while !reader.is_at_end() {
-        let tag = reader.varint().ok_or(Malformed)?;
-        if tag == u64::from(varint_tag(field::REJECTED_DATA_POINTS)) {
-            found.rejected_data_points = reader.varint().ok_or(Malformed)? as i64;
-        } else if tag == u64::from(bytes_tag(field::ERROR_MESSAGE)) {
-            let text = reader.bytes().ok_or(Malformed)?;
-            found.error_message = core::str::from_utf8(text).map_err(|_| Malformed)?;
-        } else {
-            reader.skip(tag).ok_or(Malformed)?;
-        }
-    }
-    Ok(())
-}
-
-const _: () = assert!(fixed64_tag(field::START_TIME_UNIX_NANO) == 0x11);

@@ -1,12 +1,12 @@
 //! The registry: the one thing that recorders, pump and encoders share, as a handle of a few borrowed slices.
 
 use core::fmt;
-use core::time::Duration;
 
 use heapless::String;
 
-use crate::cell::{self, CellWords, LATENCY_BOUNDS_NS, Latencies, Sizes};
+use crate::cell::{self, CellWords, Latencies, Sizes};
 use crate::entry::Entry;
+use crate::facts::{Facts, FullRing};
 use crate::hash;
 use crate::intern::{self, Entries, FreeEntries};
 use crate::ledger::{Account, Cause, Exporter, Ledger};
@@ -16,6 +16,7 @@ use crate::sample::Outcome;
 use crate::series::{Key, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series, canonical_labels};
 use crate::storage::{Parts, ShardWords, shard_word};
 use crate::sync::{AtomicU64, Ordering};
+use crate::totals::Totals;
 use crate::words;
 
 /// A handle of a registry: `Copy`, a few slices of its storage.
@@ -354,115 +355,6 @@ impl Rings {
     /// Events that recorders ever wanted to push.
     pub(crate) const fn offered(self) -> u64 {
         self.taken.wrapping_add(self.waiting).wrapping_add(self.refused)
-    }
-}
-
-/// How full a registry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// Series interned, the overflow series not counted.
-    pub series: usize,
-    /// Series that the storage was built for, the overflow series included.
-    pub series_capacity: usize,
-    /// How often a series was asked for that had no room and was folded into the overflow series.
-    pub folded: u64,
-    /// Series whose method or name was longer than the limit and was cut.
-    pub names_cut: u64,
-    /// Recorders that have a shard of their own now.
-    pub recorders: usize,
-    /// Shards that the storage was built for.
-    pub recorders_capacity: usize,
-    /// Recorders that share the spill shard now.
-    pub spill_recorders: usize,
-    /// Events that each ring holds.
-    pub ring_capacity: usize,
-}
-
-/// A ring that has refused events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FullRing {
-    /// Number of the recorder's shard; the number behind the last is the spill shard's.
-    pub recorder: usize,
-    /// Events refused since the storage's birth.
-    pub dropped: u64,
-    /// Events that the ring holds.
-    pub ring: u64,
-    /// The ring size that would have held what came between two visits of the pump.
-    pub would_have_held: u64,
-}
-
-impl fmt::Display for FullRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            recorder,
-            dropped,
-            ring,
-            would_have_held,
-        } = self;
-        write!(
-            f,
-            "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; one of {would_have_held} would have held them"
-        )
-    }
-}
-
-/// Sums of requests, by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Latencies of the successes and of the failures, in this order.
-    pub latencies: [Latencies; 2],
-    /// Sizes of the successes and of the failures, in this order.
-    pub sizes: [Sizes; 2],
-}
-
-impl Totals {
-    /// All requests.
-    #[must_use]
-    pub fn requests(&self) -> u64 {
-        self.latencies.iter().map(Latencies::count).sum()
-    }
-
-    /// Failed requests.
-    #[must_use]
-    pub fn failures(&self) -> u64 {
-        self.latencies[Outcome::Failure.index()].count()
-    }
-
-    /// The latency that a share `q` (0 to 1) of the requests did not exceed, interpolated inside a classic bucket as
-    /// Prometheus does: an estimate as coarse as the buckets. `None` without requests. Above the last bound: that bound.
-    #[must_use]
-    pub fn latency_quantile(&self, q: f64) -> Option<Duration> {
-        let total = self.requests();
-        if total == 0 {
-            return None;
-        }
-        let rank = q.clamp(0.0, 1.0) * total as f64;
-        let (mut below, mut lower) = (0.0, 0);
-        for (bucket, &upper) in LATENCY_BOUNDS_NS.iter().enumerate() {
-            let inside = self
-                .latencies
-                .iter()
-                .map(|side| side.buckets[bucket])
-                .sum::<u64>() as f64;
-            if inside > 0.0 && below + inside >= rank {
-                let share = ((rank - below) / inside).clamp(0.0, 1.0);
-                return Some(Duration::from_nanos(
-                    lower + ((upper - lower) as f64 * share) as u64,
-                ));
-            }
-            below += inside;
-            lower = upper;
-        }
-        Some(Duration::from_nanos(lower))
-    }
-
-    fn add(&mut self, registry: Registry<'_>, series: Series) {
-        for cell in registry.cells(series) {
-            for outcome in Outcome::ALL {
-                self.latencies[outcome.index()].add(cell, outcome);
-                self.sizes[outcome.index()].add(cell, outcome);
-            }
-        }
     }
 }
 

@@ -1,0 +1,52 @@
+//! How full a registry is, and what did not fit.
+
+use core::fmt;
+
+/// How full a registry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Series interned, the overflow series not counted.
+    pub series: usize,
+    /// Series that the storage was built for, the overflow series included.
+    pub series_capacity: usize,
+    /// How often a series was asked for that had no room and was folded into the overflow series.
+    pub folded: u64,
+    /// Series whose method or name was longer than the limit and was cut.
+    pub names_cut: u64,
+    /// Recorders that have a shard of their own now.
+    pub recorders: usize,
+    /// Shards that the storage was built for.
+    pub recorders_capacity: usize,
+    /// Recorders that share the spill shard now.
+    pub spill_recorders: usize,
+    /// Events that each ring holds.
+    pub ring_capacity: usize,
+}
+
+/// A ring that has refused events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FullRing {
+    /// Number of the recorder's shard; the number behind the last is the spill shard's.
+    pub recorder: usize,
+    /// Events refused since the storage's birth.
+    pub dropped: u64,
+    /// Events that the ring holds.
+    pub ring: u64,
+    /// The ring size that would have held what came between two visits of the pump.
+    pub would_have_held: u64,
+}
+
+impl fmt::Display for FullRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            recorder,
+            dropped,
+            ring,
+            would_have_held,
+        } = self;
+        write!(
+            f,
+            "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; one of {would_have_held} would have held them"
+        )
+    }
+}

@@ -1,0 +1,68 @@
+//! Sums over recorders and series, for the engine's own display.
+
+use core::time::Duration;
+
+use crate::cell::{LATENCY_BOUNDS_NS, Latencies, Sizes};
+use crate::registry::Registry;
+use crate::sample::Outcome;
+use crate::series::Series;
+
+/// Sums of requests, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Latencies of the successes and of the failures, in this order.
+    pub latencies: [Latencies; 2],
+    /// Sizes of the successes and of the failures, in this order.
+    pub sizes: [Sizes; 2],
+}
+
+impl Totals {
+    /// All requests.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.latencies.iter().map(Latencies::count).sum()
+    }
+
+    /// Failed requests.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.latencies[Outcome::Failure.index()].count()
+    }
+
+    /// The latency that a share `q` (0 to 1) of the requests did not exceed, interpolated inside a classic bucket as
+    /// Prometheus does: an estimate as coarse as the buckets. `None` without requests. Above the last bound: that bound.
+    #[must_use]
+    pub fn latency_quantile(&self, q: f64) -> Option<Duration> {
+        let total = self.requests();
+        if total == 0 {
+            return None;
+        }
+        let rank = q.clamp(0.0, 1.0) * total as f64;
+        let (mut below, mut lower) = (0.0, 0);
+        for (bucket, &upper) in LATENCY_BOUNDS_NS.iter().enumerate() {
+            let inside = self
+                .latencies
+                .iter()
+                .map(|side| side.buckets[bucket])
+                .sum::<u64>() as f64;
+            if inside > 0.0 && below + inside >= rank {
+                let share = ((rank - below) / inside).clamp(0.0, 1.0);
+                return Some(Duration::from_nanos(
+                    lower + ((upper - lower) as f64 * share) as u64,
+                ));
+            }
+            below += inside;
+            lower = upper;
+        }
+        Some(Duration::from_nanos(lower))
+    }
+
+    pub(crate) fn add(&mut self, registry: Registry<'_>, series: Series) {
+        for cell in registry.cells(series) {
+            for outcome in Outcome::ALL {
+                self.latencies[outcome.index()].add(cell, outcome);
+                self.sizes[outcome.index()].add(cell, outcome);
+            }
+        }
+    }
+}
