@@ -34,6 +34,7 @@ fn mix(state: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
+#[inline]
 fn finish(state: u64) -> u64 {
     mix(state)
 }

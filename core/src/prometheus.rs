@@ -174,15 +174,18 @@ impl<'a> Page<'a> {
         if !entry.is_published() {
             return false;
         }
-        let [mut success, failure] = Outcome::ALL.map(|outcome| registry.latencies(series, outcome));
-        let counts = [success.count(), failure.count()];
-        if series == Series::OVERFLOW && counts == [0, 0] {
+        // The overflow series is there from birth but is news only when it is used.
+        let is_used = || registry.series_totals(series).requests() != 0;
+        if series == Series::OVERFLOW && !is_used() {
             return false;
         }
         self.labels = entry.prometheus().to_vec();
         self.frozen = match family {
-            Family::Requests => Frozen::Requests(counts),
+            Family::Requests => {
+                Frozen::Requests(Outcome::ALL.map(|outcome| registry.latencies(series, outcome).count()))
+            }
             Family::Latency => {
+                let [mut success, failure] = Outcome::ALL.map(|outcome| registry.latencies(series, outcome));
                 add(&mut success.buckets, &failure.buckets);
                 success.sum_ns = success.sum_ns.wrapping_add(failure.sum_ns);
                 Frozen::Latency(success)

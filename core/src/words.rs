@@ -13,10 +13,17 @@ pub(crate) fn store(words: &[AtomicU64], text: &[u8]) {
 }
 
 /// Whether the text in `words` is `text`, provided that the lengths are equal.
+#[inline]
 pub(crate) fn equal(words: &[AtomicU64], text: &[u8]) -> bool {
-    values(text)
-        .zip(words)
-        .all(|(value, word)| word.load(Relaxed) == value)
+    let (chunks, rest) = text.as_chunks::<8>();
+    let mut same = true;
+    for (chunk, word) in chunks.iter().zip(words) {
+        same &= word.load(Relaxed) == u64::from_le_bytes(*chunk);
+    }
+    same && (rest.is_empty()
+        || words
+            .get(chunks.len())
+            .is_some_and(|word| word.load(Relaxed) == last(text)))
 }
 
 /// Copies the text in `words` to `out`, whose length is the text's. Relaxed: the reader's acquire load of the entry's
@@ -35,10 +42,53 @@ pub(crate) fn load(words: &[AtomicU64], out: &mut [u8]) {
 }
 
 /// `text` as little-endian words, the last one filled up with zeros.
+#[inline]
 pub(crate) fn values(text: &[u8]) -> impl Iterator<Item = u64> {
     let (chunks, rest) = text.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let last = (!rest.is_empty()).then(|| u64::from_le_bytes(last));
+    let last = (!rest.is_empty()).then(|| last(text));
     chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain(last)
+}
+
+/// The last word of `text`, whose length is no multiple of eight. In a few loads: copying byte by byte would cost more
+/// than all the other words of a usual name.
+#[inline]
+fn last(text: &[u8]) -> u64 {
+    let length = text.len();
+    let rest = length % 8;
+    if let Some(end) = text.last_chunk::<8>() {
+        return u64::from_le_bytes(*end) >> (64 - 8 * rest);
+    }
+    if let (Some(start), Some(end)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        // Where the halves overlap they agree.
+        let (start, end) = (u32::from_le_bytes(*start), u32::from_le_bytes(*end));
+        return u64::from(start) | u64::from(end) << (8 * (length - 4));
+    }
+    text.iter()
+        .rev()
+        .fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::sync::zeros;
+
+    #[test]
+    fn texts_of_every_length_come_back_and_equal_themselves_only() {
+        let text: std::vec::Vec<u8> = (1..=64).collect();
+        for length in 0..=text.len() {
+            let (words, text) = (zeros::<8>(), &text[..length]);
+            store(&words, text);
+            let mut copy = std::vec![0; length];
+            load(&words, &mut copy);
+            assert_eq!(copy, text);
+            assert!(equal(&words, text));
+            for changed in 0..length {
+                copy[changed] ^= 0x80;
+                assert!(!equal(&words, &copy), "byte {changed} of {length}");
+                copy[changed] ^= 0x80;
+            }
+        }
+    }
 }
