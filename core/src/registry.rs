@@ -189,11 +189,13 @@ impl<'a> Registry<'a> {
         };
         let (recorded, ring_full) = ledger.since_start(all, rings.refused);
         dropped.add(Cause::RingFull, ring_full.unwrap_or_default());
-        let held = match (ledger.is_open(), exporter.is_per_request()) {
-            (false, _) => 0,
+        let held = match (exporter.is_per_request(), ledger.is_open()) {
             (true, true) => in_buffer + rings.waiting,
+            // Closed to what is recorded now, it may still be sending what came before.
+            (true, false) => in_buffer,
             // An aggregate waits in the registry: it holds what the last page or export did not have.
-            (true, false) => recorded.saturating_sub(sent + dropped.total()),
+            (false, true) => recorded.saturating_sub(sent + dropped.total()),
+            (false, false) => 0,
         };
         Account {
             exporter,
