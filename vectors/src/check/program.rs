@@ -1,0 +1,174 @@
+//! The little programs that the checks run.
+//!
+//! Four buffer lengths of two bytes each come first, used in turn. Then come instructions, a byte each (modulo 8) with
+//! its operands: intern a series of nasty names (0), of arbitrary text (1) or with labels (2), give all recorders back
+//! and claim new ones (3), or record a sample (4 to 7) on one of two recorders, of which one has the only shard and the
+//! other shares the spill shard. Where bytes run out, zeros follow.
+
+use crate::contract::Spelling;
+use crate::model::Model;
+use crate::names::{self, NastyName};
+use crate::samples;
+use loaddensity_metrics_core::{Outcome, Recorder, Registry, Sample, Series, Timestamp};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// Instructions after which a program ends, so that a long input does not make a slow check.
+const MOST_INSTRUCTIONS: usize = 400;
+
+/// A program to be run once.
+pub struct Program<'d> {
+    input: Input<'d>,
+    clock: u64,
+}
+
+/// The buffer lengths that a program asks for, in turn and without end.
+#[derive(Clone, Copy, Debug)]
+pub struct Lengths {
+    lengths: [usize; 4],
+    turn: usize,
+    least: usize,
+}
+
+impl Lengths {
+    /// The next length.
+    pub fn take(&mut self) -> usize {
+        self.turn += 1;
+        self.lengths[self.turn % self.lengths.len()].max(self.least)
+    }
+
+    /// All lengths from now on are at least this.
+    pub fn at_least(&mut self, least: usize) {
+        self.least = least;
+    }
+}
+
+impl<'d> Program<'d> {
+    /// Takes any bytes for a program.
+    #[must_use]
+    pub fn read(data: &'d [u8]) -> (Self, Lengths) {
+        let mut input = Input(data);
+        let lengths = [(); 4].map(|()| usize::from(input.short()) % 4096);
+        (
+            Self {
+                input,
+                clock: 1_700_000_000_000_000_000,
+            },
+            Lengths {
+                lengths,
+                turn: 0,
+                least: 0,
+            },
+        )
+    }
+
+    /// Runs it on a new registry with one shard, calling `after` behind every instruction; returns what was recorded.
+    pub fn run(mut self, registry: Registry<'_>, mut after: impl FnMut()) -> Model {
+        let mut model = Model::new();
+        let mut recorders = claim(registry);
+        for _ in 0..MOST_INSTRUCTIONS {
+            if self.input.0.is_empty() {
+                break;
+            }
+            match self.input.byte() % 8 {
+                0..=2 => self.intern(&mut model, &mut recorders),
+                3 => {
+                    drop(recorders);
+                    recorders = claim(registry);
+                }
+                _ => self.record(&mut model, &mut recorders),
+            }
+            after();
+        }
+        model
+    }
+
+    fn intern(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2]) {
+        let which = self.input.byte();
+        let mut spelling = match which % 3 {
+            0 => self.nasty(),
+            _ => Spelling::new(&self.input.text(40), &self.input.text(300)),
+        };
+        if which % 3 == 2 {
+            let count = self.input.byte() % 6;
+            spelling.labels = (0..count)
+                .map(|_| (self.input.text(12), self.input.text(40)))
+                .collect();
+        }
+        // Labels may be refused; then there is no series to keep in mind.
+        let _ = model.intern(&mut recorders[usize::from(which >> 7)], &spelling);
+    }
+
+    fn nasty(&mut self) -> Spelling {
+        static TABLE: LazyLock<Vec<NastyName>> = LazyLock::new(names::all);
+        let table = &*TABLE;
+        let mut pick = || table[usize::from(self.input.short()) % table.len()].name.clone();
+        Spelling::new(&pick(), &pick())
+    }
+
+    fn record(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2]) {
+        let handles = model.handles();
+        let (which, series) = (self.input.byte(), usize::from(self.input.byte()));
+        let series = handles
+            .get(series % handles.len().max(1))
+            .copied()
+            .unwrap_or(Series::OVERFLOW);
+        let sample = self.sample();
+        model.record(&mut recorders[usize::from(which % 2)], series, sample);
+    }
+
+    fn sample(&mut self) -> Sample {
+        // Time stands still, or runs by any step below a second, forwards or a little backwards.
+        let step = u64::from(self.input.short());
+        self.clock = self.clock + step * 1_000 - step % 7 * 2_000;
+        Sample {
+            latency: Duration::from_nanos(self.input.number(&samples::latencies())),
+            response_bytes: self.input.number(&samples::sizes()),
+            status: self.input.short(),
+            outcome: Outcome::ALL[usize::from(self.input.byte() % 2)],
+            completed_at: Timestamp::from_unix_nanos(self.clock),
+        }
+    }
+}
+
+/// The first gets the shard, the second finds none left.
+fn claim(registry: Registry<'_>) -> [Recorder<'_>; 2] {
+    let recorders = [registry.recorder(), registry.recorder()];
+    assert!(
+        !recorders[0].is_sharing() && recorders[1].is_sharing(),
+        "{recorders:?}"
+    );
+    recorders
+}
+
+struct Input<'d>(&'d [u8]);
+
+impl Input<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else {
+            return 0;
+        };
+        self.0 = rest;
+        *first
+    }
+
+    fn short(&mut self) -> u16 {
+        u16::from_le_bytes([self.byte(), self.byte()])
+    }
+
+    /// One of `table`, or any number.
+    fn number(&mut self, table: &[u64]) -> u64 {
+        match usize::from(self.byte()) {
+            255 => u64::from_le_bytes([(); 8].map(|()| self.byte())),
+            index => table[index % table.len()],
+        }
+    }
+
+    /// Text of less than `limit` bytes before bytes that are no UTF-8 are replaced.
+    fn text(&mut self, limit: usize) -> String {
+        let length = usize::from(self.short()) % limit;
+        let (text, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        String::from_utf8_lossy(text).into_owned()
+    }
+}

@@ -1,0 +1,184 @@
+//! The naive model of a registry: every sample kept in a list, every number counted anew when it is asked for.
+
+use crate::contract::{Identity, LATENCY_BOUNDS_MS, SIZE_BOUNDS, Spelling};
+use loaddensity_metrics_core::{LabelError, Outcome, Recorder, Sample, Series};
+use std::collections::BTreeMap;
+
+/// What was recorded, by series.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    series: BTreeMap<Series, Known>,
+    handles: BTreeMap<Identity, Series>,
+}
+
+/// One series and everything recorded for it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// How the engine spelled it first; the overflow series: `overflow`, twice.
+    pub spelling: Spelling,
+    /// Its samples in the order in which they were recorded.
+    pub samples: Vec<Sample>,
+}
+
+impl Model {
+    /// A model of a registry that is still empty.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Interns a series through `recorder` and keeps it in mind.
+    ///
+    /// # Errors
+    /// What the core says about the labels.
+    ///
+    /// # Panics
+    /// If the core gives one handle to two series, or two handles to one.
+    pub fn intern(&mut self, recorder: &mut Recorder<'_>, spelling: &Spelling) -> Result<Series, LabelError> {
+        let series = if spelling.labels.is_empty() {
+            recorder.series(&spelling.method, &spelling.name)
+        } else {
+            recorder.series_with_labels(&spelling.method, &spelling.name, &spelling.as_labels())?
+        };
+        self.note(series, spelling);
+        Ok(series)
+    }
+
+    /// Keeps in mind that the core gave this handle to this spelling.
+    ///
+    /// # Panics
+    /// If it gave the same to another series, or another to this one.
+    pub fn note(&mut self, series: Series, spelling: &Spelling) {
+        if series == Series::OVERFLOW {
+            self.overflow();
+            return;
+        }
+        let known = self.series.entry(series);
+        let known = known.or_insert_with(|| Known {
+            spelling: spelling.clone(),
+            samples: Vec::new(),
+        });
+        assert!(
+            known.spelling.is_same(spelling),
+            "{spelling:?} got the handle of {:?}",
+            known.spelling
+        );
+        let handle = *self.handles.entry(spelling.identity()).or_insert(series);
+        assert_eq!(handle, series, "{spelling:?} has two handles");
+    }
+
+    /// Records a sample through `recorder` and keeps it in mind.
+    pub fn record(&mut self, recorder: &mut Recorder<'_>, series: Series, sample: Sample) {
+        recorder.record(series, sample);
+        match self.series.get_mut(&series) {
+            Some(known) => known.samples.push(sample),
+            None => self.overflow().samples.push(sample),
+        }
+    }
+
+    /// Every series that was interned, and the overflow series if something was recorded for it.
+    pub fn shown(&self) -> impl Iterator<Item = &Known> {
+        let is_shown =
+            |(series, known): &(&Series, &Known)| **series != Series::OVERFLOW || !known.samples.is_empty();
+        self.series.iter().filter(is_shown).map(|(_, known)| known)
+    }
+
+    /// All handles.
+    #[must_use]
+    pub fn handles(&self) -> Vec<Series> {
+        self.series.keys().copied().collect()
+    }
+
+    /// Number of all samples.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.series.values().map(|known| known.samples.len() as u64).sum()
+    }
+
+    fn overflow(&mut self) -> &mut Known {
+        let spelling = || Spelling::new("overflow", "overflow");
+        self.series.entry(Series::OVERFLOW).or_insert_with(|| Known {
+            spelling: spelling(),
+            samples: Vec::new(),
+        })
+    }
+}
+
+impl Known {
+    /// Samples of one outcome, or of both.
+    #[must_use]
+    pub fn of(&self, outcome: Option<Outcome>) -> Side<'_> {
+        let wanted = |sample: &&Sample| outcome.is_none_or(|outcome| sample.outcome == outcome);
+        Side(self.samples.iter().filter(wanted).collect())
+    }
+}
+
+/// Some samples of one series.
+#[derive(Clone, Debug)]
+pub struct Side<'a>(Vec<&'a Sample>);
+
+impl Side<'_> {
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// How many have at most this latency bucket's bound, for each bucket; the last is all.
+    #[must_use]
+    pub fn latencies_up_to(&self) -> Vec<u64> {
+        let at_most = |bound: u64| {
+            self.0
+                .iter()
+                .filter(move |s| s.latency.as_nanos() <= u128::from(bound) * 1_000_000)
+        };
+        let bounded = LATENCY_BOUNDS_MS
+            .iter()
+            .map(|bound| at_most(*bound).count() as u64);
+        bounded.chain([self.count()]).collect()
+    }
+
+    /// How many have at most this size bucket's bound, for each bucket; the last is all.
+    #[must_use]
+    pub fn sizes_up_to(&self) -> Vec<u64> {
+        let at_most = |bound: u64| self.0.iter().filter(|s| s.response_bytes <= bound).count() as u64;
+        SIZE_BOUNDS
+            .iter()
+            .map(|bound| at_most(*bound))
+            .chain([self.count()])
+            .collect()
+    }
+
+    /// Sum of the latencies in nanoseconds; beyond 2^64 it begins anew, as counters do.
+    #[must_use]
+    pub fn latency_sum(&self) -> u64 {
+        self.0
+            .iter()
+            .fold(0, |sum, sample| sum.wrapping_add(nanos(sample)))
+    }
+
+    /// Sum of the sizes in bytes; beyond 2^64 it begins anew.
+    #[must_use]
+    pub fn size_sum(&self) -> u64 {
+        self.0
+            .iter()
+            .fold(0, |sum, sample| sum.wrapping_add(sample.response_bytes))
+    }
+}
+
+/// A sample's latency in nanoseconds, at most what 64 bits hold.
+#[must_use]
+pub fn nanos(sample: &Sample) -> u64 {
+    sample.latency.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// From cumulative buckets to separate ones.
+#[must_use]
+pub fn separate(cumulative: &[u64]) -> Vec<u64> {
+    let before = [0].iter().chain(cumulative);
+    cumulative
+        .iter()
+        .zip(before)
+        .map(|(up_to, below)| up_to - below)
+        .collect()
+}
