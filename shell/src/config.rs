@@ -1,7 +1,24 @@
 //! Typed configurations of the four exporters. Each `Default` is LoadDensity's.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use loaddensity_metrics_core::Exporter;
+
+use crate::error::StartError;
+
+/// Most bytes in one UDP datagram over IPv4 (RFC 768: 65,535 less the headers of UDP and IP).
+const DATAGRAM_BYTES: RangeInclusive<usize> = 1..=65_507;
+/// Events that a sink's buffer may hold; the upper end is 512 MiB of them.
+const BUFFER_EVENTS: RangeInclusive<usize> = 1..=16 << 20;
+/// Bytes of an HTTP body: the longest line fits into the lower end; the upper is what InfluxDB 1 takes by default
+/// (`max-body-size`).
+const BATCH_BYTES: RangeInclusive<usize> = 4_096..=25_000_000;
+/// Bytes of an OTLP request; the upper end is what the specification recommends that servers take.
+const REQUEST_BYTES: RangeInclusive<usize> = 4_096..=64 << 20;
+/// Intervals and timeouts: anything beyond a day is a mistake in the unit.
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 
 /// Where the Prometheus page is served. LoadDensity: `start_prometheus_exporter(port=9646, addr="127.0.0.1")`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +68,7 @@ impl Default for InfluxdbConfig {
 }
 
 /// Transport and address of an InfluxDB sink.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum InfluxdbTarget {
     /// Line protocol over UDP (InfluxDB 1).
     Udp {
@@ -85,6 +102,26 @@ pub enum InfluxdbTarget {
 impl Default for InfluxdbTarget {
     fn default() -> Self {
         Self::Udp { host: "127.0.0.1".into(), port: 8_089 }
+    }
+}
+
+impl fmt::Debug for InfluxdbTarget {
+    /// Without the query of a URL, which may hold a password (`p=`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp { host, port } => f.debug_struct("Udp").field("host", host).field("port", port).finish(),
+            Self::Http { host, port, database, username, password } => f
+                .debug_struct("Http")
+                .field("host", host)
+                .field("port", port)
+                .field("database", database)
+                .field("username", username)
+                .field("password", password)
+                .finish(),
+            Self::Url { url, token } => {
+                f.debug_struct("Url").field("url", &public_url(url)).field("token", token).finish()
+            }
+        }
     }
 }
 
@@ -183,5 +220,183 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+/// The configuration of one exporter, whichever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExporterConfig {
+    Prometheus(PrometheusConfig),
+    Influxdb(InfluxdbConfig),
+    Statsd(StatsdConfig),
+    OpenTelemetry(OpenTelemetryConfig),
+}
+
+impl ExporterConfig {
+    pub(crate) const fn exporter(&self) -> Exporter {
+        match self {
+            Self::Prometheus(_) => Exporter::Prometheus,
+            Self::Influxdb(_) => Exporter::Influxdb,
+            Self::Statsd(_) => Exporter::Statsd,
+            Self::OpenTelemetry(_) => Exporter::OpenTelemetry,
+        }
+    }
+
+    /// Looks for values that cannot work, before anything is touched. What only an exporter can judge (a URL, a
+    /// prefix, a host) it judges itself when it starts.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let check = Check(self.exporter());
+        match self {
+            Self::Prometheus(config) => check.not_empty("addr", &config.addr),
+            Self::Influxdb(config) => check_influxdb(check, config),
+            Self::Statsd(config) => {
+                check.not_empty("host", &config.host)?;
+                check.port(config.port)?;
+                config.datagram_bytes.map_or(Ok(()), |bytes| check.range("datagram_bytes", bytes, &DATAGRAM_BYTES))?;
+                check.range("buffer_events", config.buffer_events, &BUFFER_EVENTS)
+            }
+            Self::OpenTelemetry(config) => {
+                check.wait("export_interval_ms", config.export_interval)?;
+                check.wait("timeout", config.timeout)?;
+                check.range("max_request_bytes", config.max_request_bytes, &REQUEST_BYTES)
+            }
+        }
+    }
+}
+
+fn check_influxdb(check: Check, config: &InfluxdbConfig) -> Result<(), StartError> {
+    match &config.target {
+        InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => {
+            check.not_empty("host", host)?;
+            check.port(*port)?;
+        }
+        InfluxdbTarget::Url { url, .. } => check.not_empty("url", url)?,
+    }
+    check.wait("timeout", config.timeout)?;
+    check.range("batch.points", config.batch.points, &(1..=usize::MAX))?;
+    check.range("batch.bytes", config.batch.bytes, &BATCH_BYTES)?;
+    check.wait("batch.age", config.batch.age)?;
+    check.range("datagram_bytes", config.datagram_bytes, &DATAGRAM_BYTES)?;
+    check.range("buffer_events", config.buffer_events, &BUFFER_EVENTS)
+}
+
+/// Checks settings of one exporter.
+#[derive(Clone, Copy)]
+struct Check(Exporter);
+
+impl Check {
+    fn not_empty(self, key: &'static str, value: &str) -> Result<(), StartError> {
+        if value.trim().is_empty() { Err(self.bad(key, value, "it must not be empty")) } else { Ok(()) }
+    }
+
+    fn port(self, port: u16) -> Result<(), StartError> {
+        if port == 0 { Err(self.bad("port", port, "a port to send to is 1 to 65535")) } else { Ok(()) }
+    }
+
+    fn range(self, key: &'static str, value: usize, range: &RangeInclusive<usize>) -> Result<(), StartError> {
+        if range.contains(&value) {
+            return Ok(());
+        }
+        let expected = match *range.end() {
+            usize::MAX => format!("it must be {} or more", range.start()),
+            end => format!("it must be {} to {end}", range.start()),
+        };
+        Err(self.bad(key, value, &expected))
+    }
+
+    fn wait(self, key: &'static str, value: Duration) -> Result<(), StartError> {
+        if WAIT.contains(&value) {
+            return Ok(());
+        }
+        Err(self.bad(key, format_args!("{value:?}"), "it must be 1 millisecond to 1 day"))
+    }
+
+    fn bad(self, key: &'static str, value: impl fmt::Display, expected: &str) -> StartError {
+        StartError::Setting { exporter: self.0, key, value: value.to_string(), expected: expected.into() }
+    }
+}
+
+/// A URL without what may be secret in it: user and password, query, fragment.
+pub(crate) fn public_url(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let (url, hidden) = url.split_at(end);
+    let shown = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => url.rsplit_once('@').map_or(url, |(_, rest)| rest).to_string(),
+    };
+    if hidden.is_empty() { shown } else { shown + "?…" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_fit_to_start() {
+        for config in [
+            ExporterConfig::Prometheus(PrometheusConfig::default()),
+            ExporterConfig::Influxdb(InfluxdbConfig::default()),
+            ExporterConfig::Statsd(StatsdConfig::default()),
+            ExporterConfig::OpenTelemetry(OpenTelemetryConfig::default()),
+        ] {
+            assert!(config.check().is_ok(), "{config:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_named() {
+        let statsd = |change: fn(&mut StatsdConfig)| {
+            let mut config = StatsdConfig::default();
+            change(&mut config);
+            ExporterConfig::Statsd(config)
+        };
+        let influxdb = |change: fn(&mut InfluxdbConfig)| {
+            let mut config = InfluxdbConfig::default();
+            change(&mut config);
+            ExporterConfig::Influxdb(config)
+        };
+        let telemetry = |change: fn(&mut OpenTelemetryConfig)| {
+            let mut config = OpenTelemetryConfig::default();
+            change(&mut config);
+            ExporterConfig::OpenTelemetry(config)
+        };
+        for (config, parts) in [
+            (statsd(|c| c.host = " ".into()), ["statsd", "`host`", "not be empty"]),
+            (statsd(|c| c.port = 0), ["statsd", "`port`", "1 to 65535"]),
+            (statsd(|c| c.datagram_bytes = Some(70_000)), ["`datagram_bytes`", "70000", "1 to 65507"]),
+            (statsd(|c| c.buffer_events = 0), ["`buffer_events`", "\"0\"", "1 to"]),
+            (influxdb(|c| c.timeout = Duration::ZERO), ["influxdb", "`timeout`", "1 millisecond"]),
+            (influxdb(|c| c.batch.points = 0), ["`batch.points`", "\"0\"", "1 or more"]),
+            (influxdb(|c| c.batch.bytes = 100), ["`batch.bytes`", "100", "4096"]),
+            (telemetry(|c| c.export_interval = Duration::ZERO), ["opentelemetry", "export_interval_ms", "1 day"]),
+            (telemetry(|c| c.max_request_bytes = 1), ["`max_request_bytes`", "\"1\"", "4096"]),
+        ] {
+            let text = config.check().expect_err("must be refused").to_string();
+            for part in parts {
+                assert!(text.contains(part), "{text:?} lacks {part:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        for (url, shown) in [
+            ("http://h:8086/write?db=x&p=secret", "http://h:8086/write?…"),
+            ("http://root:secret@h:8086/write", "http://h:8086/write"),
+            ("http://root:se@cret@h", "http://h"),
+            ("root:secret@h/write#secret", "h/write?…"),
+            ("http://h/a@b", "http://h/a@b"),
+        ] {
+            assert_eq!(public_url(url), shown);
+        }
+        let target = InfluxdbTarget::Url {
+            url: "http://h/write?p=secret".into(),
+            token: Some(Secret::new("secret")),
+        };
+        assert!(!format!("{target:?}").contains("secret"));
     }
 }

@@ -8,8 +8,8 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use loaddensity_metrics_core::Timestamp;
@@ -27,15 +27,17 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     type Task: Send + 'static;
 
     /// Makes a runtime of one thread, this one, and drives `main` and the tasks that it spawns until `main` returns.
+    /// Tasks that still run then are cancelled; a name that is still being resolved is not waited for.
     ///
     /// # Errors
     /// What the operating system answers when it has no resources for a runtime.
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output>;
 
-    /// Starts `future` as a task of this runtime.
+    /// Starts `future` as a task of this runtime. A panic in it ends that task alone. Once the runtime has ended,
+    /// `future` is dropped.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Self::Task;
 
-    /// Completes after at least `duration`.
+    /// Completes after at least `duration`, counted from this call.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
     /// The monotonic clock.
@@ -95,4 +97,20 @@ pub trait TcpListener: Send + Sync + 'static {
     /// # Errors
     /// What the operating system answers.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// The operating system's wall clock, for [`Runtime::wall_clock`]. A clock before 1970 reads as 1970.
+#[must_use]
+pub fn system_time() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix_nanos(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// What to bind a socket to that will talk to `peer`: any address of its family, a free port.
+#[must_use]
+pub fn any_local(peer: SocketAddr) -> SocketAddr {
+    match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
 }

@@ -1,0 +1,286 @@
+//! Reading the arguments of an action, whether they were given by name or by position.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::document::{Action, Arguments};
+use super::error::{ActionError, Problem, kind_of, shown};
+use super::near::nearest;
+
+/// The parameters of a command.
+#[derive(Debug)]
+pub struct Signature {
+    /// Those that can be given by position, in their order, or by name.
+    pub positional: &'static [&'static str],
+    /// Those that can be given by name only.
+    pub named: &'static [&'static str],
+    /// Which of them are passwords or tokens: no error shows their values.
+    pub secret: &'static [&'static str],
+}
+
+impl Signature {
+    fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.positional.iter().chain(self.named).copied()
+    }
+}
+
+/// The arguments of one action, checked against a [`Signature`].
+///
+/// `null` is read as not given. Each method that reads a value returns `None` for one that was not given, and an
+/// error that names the value and what would be right for one of the wrong type. Asking for a parameter that the
+/// signature does not have gives `None`.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    action: &'a Action,
+    signature: &'static Signature,
+}
+
+impl<'a> Reader<'a> {
+    /// Looks at what was given, not yet at the values.
+    ///
+    /// # Errors
+    /// [`Problem::UnknownParameter`] or [`Problem::TooManyValues`].
+    pub fn new(action: &'a Action, signature: &'static Signature) -> Result<Self, ActionError> {
+        let reader = Self { action, signature };
+        match &action.arguments {
+            Arguments::Named(named) => {
+                for key in named.keys() {
+                    if !signature.parameters().any(|known| known == key) {
+                        return Err(reader.error(Problem::UnknownParameter {
+                            key: key.clone(),
+                            known: signature.parameters().collect(),
+                            near: nearest(key, signature.parameters()),
+                        }));
+                    }
+                }
+            }
+            Arguments::Positional(values) if values.len() > signature.positional.len() => {
+                let known = signature.positional.to_vec();
+                return Err(reader.error(Problem::TooManyValues {
+                    given: values.len(),
+                    known,
+                }));
+            }
+            Arguments::Positional(_) => {}
+        }
+        Ok(reader)
+    }
+
+    /// The value of `key` as it stands in the document.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&'a Value> {
+        let value = match &self.action.arguments {
+            Arguments::Named(named) => named.get(key),
+            Arguments::Positional(values) => self
+                .signature
+                .positional
+                .iter()
+                .position(|known| *known == key)
+                .and_then(|at| values.get(at)),
+        };
+        value.filter(|value| !value.is_null())
+    }
+
+    /// A string.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] for any other kind of value.
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>, ActionError> {
+        self.read(key, "a string", Value::as_str)
+    }
+
+    /// A whole number in `range`; `what` says in words what is expected.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] for any other kind of value and outside of `range`.
+    pub fn whole(
+        &self,
+        key: &str,
+        range: RangeInclusive<u64>,
+        what: &str,
+    ) -> Result<Option<u64>, ActionError> {
+        let expected = format!("{what} from {} to {}", range.start(), range.end());
+        self.read(key, &expected, |value| {
+            value.as_u64().filter(|number| range.contains(number))
+        })
+    }
+
+    /// A number above zero and up to `most`, with or without a fraction; `what` says in words what is expected.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] for any other kind of value and out of that range.
+    pub fn positive(&self, key: &str, most: f64, what: &str) -> Result<Option<f64>, ActionError> {
+        let expected = format!("{what} above 0 and up to {most}");
+        self.read(key, &expected, |value| {
+            value.as_f64().filter(|number| *number > 0.0 && *number <= most)
+        })
+    }
+
+    /// A number of seconds above zero and up to a day, at nanosecond resolution.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] for any other kind of value and out of that range.
+    pub fn seconds(&self, key: &str) -> Result<Option<Duration>, ActionError> {
+        let seconds = self.positive(key, 86_400.0, "a number of seconds")?;
+        Ok(seconds.map(Duration::from_secs_f64))
+    }
+
+    /// The value of `key` as `convert` reads it.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] with `expected` where `convert` gives `None`.
+    pub fn read<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        convert: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, ActionError> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        match convert(value) {
+            Some(read) => Ok(Some(read)),
+            None => Err(self.error(Problem::WrongValue {
+                key: key.to_owned(),
+                shown: self.shown(key, value),
+                expected: expected.to_owned(),
+            })),
+        }
+    }
+
+    /// An error about this action, for a rule that lies beyond one value.
+    #[must_use]
+    pub fn error(&self, problem: Problem) -> ActionError {
+        ActionError {
+            index: self.action.index,
+            command: self.action.command.clone(),
+            problem,
+        }
+    }
+
+    /// Strings by position are not shown where a secret can be among them: one value left out, and the token stands
+    /// in its neighbour's place.
+    fn shown(&self, key: &str, value: &Value) -> String {
+        let positional = matches!(self.action.arguments, Arguments::Positional(_));
+        let misplaced_secret = positional && value.is_string() && !self.signature.secret.is_empty();
+        if self.signature.secret.contains(&key) || misplaced_secret {
+            format!("{} (not shown)", kind_of(value))
+        } else {
+            shown(value)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    static SIGNATURE: Signature = Signature {
+        positional: &["host", "port", "token"],
+        named: &["size"],
+        secret: &["token"],
+    };
+
+    fn action(arguments: Value) -> Action {
+        let arguments = match arguments {
+            Value::Object(named) => Arguments::Named(named),
+            Value::Array(values) => Arguments::Positional(values),
+            other => panic!("{other} is not an argument list"),
+        };
+        Action {
+            index: 4,
+            command: "LD_x".into(),
+            arguments,
+        }
+    }
+
+    fn said<T: std::fmt::Debug>(
+        arguments: Value,
+        read: impl Fn(Reader<'_>) -> Result<T, ActionError>,
+    ) -> String {
+        let action = action(arguments);
+        Reader::new(&action, &SIGNATURE)
+            .and_then(read)
+            .expect_err("an error")
+            .to_string()
+    }
+
+    #[test]
+    fn values_are_found_by_name_and_by_position_and_null_is_not_given() {
+        for arguments in [
+            json!({"host": "h", "token": "t", "port": null}),
+            json!(["h", null, "t"]),
+        ] {
+            let action = action(arguments);
+            let reader = Reader::new(&action, &SIGNATURE).unwrap();
+            assert_eq!(reader.text("host").unwrap(), Some("h"));
+            assert_eq!(reader.whole("port", 1..=9, "a port").unwrap(), None);
+            assert_eq!(reader.text("token").unwrap(), Some("t"));
+            assert_eq!(reader.value("size"), None);
+            assert_eq!(reader.value("no such parameter"), None);
+        }
+        let action = action(json!({"size": 7, "port": 0.25}));
+        let reader = Reader::new(&action, &SIGNATURE).unwrap();
+        assert_eq!(reader.whole("size", 7..=7, "a size").unwrap(), Some(7));
+        assert_eq!(reader.seconds("port").unwrap(), Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn unknown_and_surplus_arguments_are_refused() {
+        let ok = |_: Reader<'_>| Ok(());
+        assert_eq!(
+            said(json!({"prot": "hunter2"}), ok),
+            "actions[4] LD_x: unknown parameter prot; did you mean port? the parameters are host, port, token, size"
+        );
+        assert_eq!(
+            said(json!({"pass word": "hunter2"}), ok),
+            "actions[4] LD_x: unknown parameter \"pass word\"; the parameters are host, port, token, size"
+        );
+        assert_eq!(
+            said(json!(["h", 1, "hunter2", null]), ok),
+            "actions[4] LD_x: 4 values given by position; at most, in this order: host, port, token"
+        );
+    }
+
+    #[test]
+    fn wrong_values_are_shown_with_what_would_be_right_but_secrets_never() {
+        let port = |reader: Reader<'_>| reader.whole("port", 1..=65_535, "a port number");
+        let right = "expected a port number from 1 to 65535";
+        for (value, shown) in [
+            (json!(65_536), "65536"),
+            (json!(0), "0"),
+            (json!(-1), "-1"),
+            (json!(1.5), "1.5"),
+            (json!("80"), "\"80\""),
+            (json!(true), "true"),
+            (json!([80]), "a list"),
+            (json!(u64::MAX), "18446744073709551615"),
+        ] {
+            assert_eq!(
+                said(json!({ "port": value }), port),
+                format!("actions[4] LD_x: port is {shown}; {right}")
+            );
+        }
+        assert_eq!(
+            said(json!(["h", "hunter2"]), port),
+            format!("actions[4] LD_x: port is a string (not shown); {right}")
+        );
+        for arguments in [json!({"token": 2.5}), json!(["h", 1, 2.5])] {
+            assert_eq!(
+                said(arguments, |reader| reader.text("token").map(|_| ())),
+                "actions[4] LD_x: token is a number (not shown); expected a string"
+            );
+        }
+        for value in [json!(0), json!(-1), json!(86_401), json!("2")] {
+            let text = said(json!({ "size": value }), |reader| reader.seconds("size"));
+            assert!(
+                text.ends_with("expected a number of seconds above 0 and up to 86400"),
+                "{text}"
+            );
+        }
+    }
+}

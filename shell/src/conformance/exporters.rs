@@ -1,0 +1,149 @@
+//! The exporters as a whole: all four together, on either kind of runtime, and their end.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use super::http_server::{HttpServer, Reply};
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings};
+use super::otlp_receiver::{self, OtlpReceiver};
+use super::prometheus::{Client, any_port};
+use super::receiver::Receiver;
+use super::run;
+use crate::runtime::Runtime;
+use crate::{
+    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, StartError,
+    StatsdConfig, StopError,
+};
+
+/// Four threads record while four exporters run: each accounts for every request, and every backend has its sums.
+pub fn all_four_account_for_every_request<R: Runtime>() {
+    const THREADS: u64 = 4;
+    const REQUESTS: u64 = 2_500;
+    let (statsd, influxdb) = (Receiver::start(), HttpServer::start(|_, _| Reply::Status(204)));
+    let otlp = OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Accept);
+    let (exporters, _) = exporters::<R>();
+    let page = start_all(&exporters, &statsd, &influxdb, &otlp);
+    let engines: Vec<_> = (0..THREADS).map(|_| Engine::new(exporters.registry())).collect();
+    let threads = engines.into_iter().map(|mut engine| {
+        thread::spawn(move || {
+            for _ in 0..REQUESTS / 100 {
+                engine.record(100);
+                // The rings hold 4,096 events; the exporters' thread may be late on a busy machine.
+                thread::sleep(Duration::from_millis(2));
+            }
+        })
+    });
+    for thread in threads.collect::<Vec<_>>() {
+        thread.join().expect("an engine thread");
+    }
+    assert_eq!(Client::connect(page).ask("GET", "/metrics").sums().requests, THREADS * REQUESTS);
+    let running: Vec<_> = exporters.status().iter().map(|status| status.exporter).collect();
+    assert_eq!(running, Exporter::ALL);
+    let report = exporters.shutdown(Duration::from_secs(60));
+    assert_eq!(report.accounts.iter().map(|account| account.exporter).collect::<Vec<_>>(), Exporter::ALL);
+    for account in &report.accounts {
+        assert_settled(account, THREADS * REQUESTS);
+        assert_eq!(account.sent + account.dropped.get(Cause::RingFull), THREADS * REQUESTS, "{report}");
+    }
+    let stored = report.accounts.iter().find(|account| account.exporter == Exporter::Influxdb).expect("it ran").sent;
+    assert_eq!(influxdb.posts().iter().map(|post| post.body.lines().count() as u64).sum::<u64>(), stored);
+    assert_eq!(otlp.exports().last().expect("an export").sums().requests, THREADS * REQUESTS);
+}
+
+/// On the caller's own runtime, the same by async calls.
+pub fn exporters_live_on_the_callers_runtime<R: Runtime>() {
+    let receiver = Receiver::start();
+    let settings = settings(64);
+    run(|runtime: R| async move {
+        let exporters = AsyncExporters::start_on(runtime, settings).expect("a storage of their own");
+        let address = exporters.start_prometheus_exporter(any_port()).await.expect("a free port");
+        let config = StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() };
+        exporters.start_statsd_sink(config).await.expect("a socket");
+        let mut engine = Engine::new(settings.registry);
+        engine.record(40);
+        let sums = engine.sums;
+        let (done, scraped) = async_channel::bounded(1);
+        let client = thread::spawn(move || {
+            let answer = Client::connect(address).ask("GET", "/metrics");
+            done.send_blocking(()).expect("main listens");
+            answer.sums()
+        });
+        scraped.recv().await.expect("the scrape reports");
+        assert_eq!(client.join().expect("the client's thread"), sums);
+        let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
+        assert_all_sent(&account, 40);
+        let report = exporters.shutdown(Duration::from_secs(10)).await;
+        assert_eq!(report.accounts.len(), 2);
+        report.accounts.iter().for_each(|account| assert_all_sent(account, 40));
+        assert_eq!(receiver.finish().len(), 120);
+        TcpListener::bind(address).expect("the port is free");
+    });
+}
+
+/// Two sets of exporters cannot work on one storage at a time; one after the other they can.
+pub fn one_storage_serves_one_set_of_exporters<R: Runtime>() {
+    let settings = settings(64);
+    let first = Exporters::<R>::start(settings).expect("the storage is free");
+    let refused = Exporters::<R>::start(settings).expect_err("the storage is in use");
+    assert!(matches!(refused, StartError::StorageInUse), "{refused:?}");
+    first.shutdown(Duration::from_secs(10));
+    Exporters::<R>::start(settings).expect("the storage is free again");
+}
+
+/// Exporters that are dropped stop, flush and free their ports.
+pub fn dropped_exporters_flush_and_stop<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    let config = StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() };
+    exporters.start_statsd_sink(config).expect("a socket");
+    engine.record(40);
+    let registry = exporters.registry();
+    drop(exporters);
+    TcpListener::bind(page).expect("the port is free");
+    assert_eq!(receiver.finish().len(), 120);
+    assert_all_sent(&registry.account(Exporter::Statsd), 40);
+    assert_settled(&registry.account(Exporter::Prometheus), 40);
+}
+
+/// After a shutdown, calls through handles that are left are errors, not hangs.
+pub fn calls_after_a_shutdown_are_errors<R: Runtime>() {
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    engine.record(5);
+    let handle = exporters.as_async().clone();
+    let report = exporters.shutdown(Duration::from_secs(10));
+    assert_settled(&report.accounts[0], 5);
+    run(|_: R| async move {
+        let error = handle.start_prometheus_exporter(any_port()).await.expect_err("they are gone");
+        assert!(matches!(error, StartError::ShutDown), "{error:?}");
+        assert_eq!(handle.stop_statsd_sink().await, Err(StopError::ShutDown));
+        assert!(handle.status().await.is_empty());
+    });
+    engine.record(5);
+}
+
+fn start_all<R: Runtime>(
+    exporters: &Exporters<R>,
+    statsd: &Receiver,
+    influxdb: &HttpServer,
+    otlp: &OtlpReceiver,
+) -> std::net::SocketAddr {
+    let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    let config = StatsdConfig { port: statsd.address.port(), ..StatsdConfig::default() };
+    exporters.start_statsd_sink(config).expect("a socket");
+    let target = InfluxdbTarget::Http {
+        host: "127.0.0.1".into(),
+        port: influxdb.address.port(),
+        database: None,
+        username: None,
+        password: None,
+    };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a sink");
+    let endpoint = format!("http://{}", otlp.address);
+    let export_interval = Duration::from_millis(50);
+    let config = OpenTelemetryConfig { endpoint, export_interval, ..OpenTelemetryConfig::default() };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    page
+}

@@ -1,0 +1,135 @@
+//! A small HTTP/1.1 server on threads of the standard library, which keeps what is posted to it.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use super::LOOPBACK;
+
+/// A request that came, and how it was answered.
+#[derive(Clone, Debug)]
+pub(super) struct Posted {
+    /// Number of the connection, from 0.
+    pub(super) connection: usize,
+    /// The request line.
+    pub(super) line: String,
+    head: Vec<String>,
+    pub(super) body: String,
+    /// `None` where no answer was given.
+    pub(super) status: Option<u16>,
+}
+
+impl Posted {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.iter().filter_map(|line| line.split_once(':'));
+        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
+}
+
+/// How a request is answered.
+#[derive(Clone, Copy)]
+pub(super) enum Reply {
+    /// With this status and no body.
+    Status(u16),
+    /// The same; then the connection is closed.
+    StatusAndClose(u16),
+    /// Not at all; the connection stays open until the client closes it.
+    Silence,
+}
+
+type Answers = dyn Fn(&Posted, usize) -> Reply + Send + Sync;
+
+/// The server; dropping it closes its port.
+pub(super) struct HttpServer {
+    pub(super) address: SocketAddr,
+    posts: Arc<Mutex<Vec<Posted>>>,
+    ending: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl HttpServer {
+    /// `answers` is asked for every request, with its number from 0.
+    pub(super) fn start(answers: impl Fn(&Posted, usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(LOOPBACK).expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let (posts, ending) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (store, end, answers): (_, _, Arc<Answers>) = (posts.clone(), ending.clone(), Arc::new(answers));
+        let accepting = thread::spawn(move || {
+            for (connection, stream) in listener.incoming().enumerate() {
+                if end.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (store, answers) = (store.clone(), answers.clone());
+                // Ends when the client closes the connection; an error is the client's way of doing so.
+                thread::spawn(move || stream.and_then(|stream| serve(stream, connection, &store, &*answers)));
+            }
+        });
+        Self { address, posts, ending, accepting: Some(accepting) }
+    }
+
+    /// What has come so far.
+    pub(super) fn posts(&self) -> Vec<Posted> {
+        self.posts.lock().expect("no connection's thread panicked").clone()
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+fn serve(stream: TcpStream, connection: usize, store: &Mutex<Vec<Posted>>, answers: &Answers) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some(mut posted) = read_request(&mut stream, connection)? {
+        let reply = {
+            let mut posts = store.lock().expect("no connection's thread panicked");
+            let reply = answers(&posted, posts.len());
+            posted.status = match reply {
+                Reply::Status(status) | Reply::StatusAndClose(status) => Some(status),
+                Reply::Silence => None,
+            };
+            posts.push(posted);
+            reply
+        };
+        match reply {
+            Reply::Status(status) => write_answer(stream.get_mut(), status, "")?,
+            Reply::StatusAndClose(status) => return write_answer(stream.get_mut(), status, "connection: close\r\n"),
+            Reply::Silence => {}
+        }
+    }
+    Ok(())
+}
+
+fn read_request(stream: &mut BufReader<TcpStream>, connection: usize) -> io::Result<Option<Posted>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line.to_owned());
+    }
+    let line = lines.remove(0);
+    let mut posted = Posted { connection, line, head: lines, body: String::new(), status: None };
+    let length = posted.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    stream.take(length).read_to_string(&mut posted.body)?;
+    Ok(Some(posted))
+}
+
+fn write_answer(stream: &mut TcpStream, status: u16, more: &str) -> io::Result<()> {
+    // 204 has no body and no length (RFC 9110, 8.6).
+    let length = if status == 204 { "" } else { "content-length: 0\r\n" };
+    stream.write_all(format!("HTTP/1.1 {status} Answer\r\n{length}{more}\r\n").as_bytes())
+}

@@ -1,0 +1,250 @@
+//! The InfluxDB sink, towards a UDP receiver and an HTTP server of the standard library.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::http_server::{HttpServer, Posted, Reply};
+use super::load::{EPOCH, Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::receiver::Receiver;
+use super::unused_port;
+use crate::runtime::Runtime;
+use crate::{BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError};
+
+/// Whole lines arrive, packed up to the size of a datagram, each request once and under a timestamp of its own.
+pub fn lines_arrive_over_udp<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    let target = InfluxdbTarget::Udp { host: "localhost".into(), port: receiver.address.port() };
+    let config = InfluxdbConfig { target, measurement: "my load".into(), ..InfluxdbConfig::default() };
+    exporters.start_influxdb_sink(config).expect("a socket");
+    for round in 1..=10 {
+        engine.record(100);
+        receiver.wait_for(|datagrams| datagrams.iter().flat_map(|datagram| datagram.lines()).count() == round * 100);
+    }
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 1_000);
+    let datagrams = receiver.finish();
+    assert!(datagrams.iter().all(|datagram| datagram.len() <= 1_400));
+    assert!(datagrams.len() < 500, "{} datagrams for 1,000 lines", datagrams.len());
+    assert_eq!(sums(&datagrams, "my\\ load"), engine.sums);
+}
+
+/// A stop sends all that was recorded before it, and the account begins at the start.
+pub fn a_stop_flushes_udp<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    engine.record(7);
+    for _ in 0..3 {
+        let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+        exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a socket");
+        engine.record(30);
+        let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        engine.record(5);
+        assert_all_sent(&account, 30);
+    }
+    assert_eq!(sums(&receiver.finish(), "loaddensity_request").requests, 90);
+}
+
+/// Batches of at most so many points, over one kept-alive connection, to `/write` of InfluxDB 1.
+pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let (exporters, mut engine) = exporters::<R>();
+    let target = InfluxdbTarget::Http {
+        host: "127.0.0.1".into(),
+        port: server.address.port(),
+        database: Some("my db".into()),
+        username: Some("Aladdin".into()),
+        password: Some(Secret::new("open sesame")),
+    };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("a sink");
+    engine.record(1_000);
+    wait_until(|| sums(&server.stored(), MEASUREMENT).requests >= 500);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 1_000);
+    assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
+    let posts = server.posts();
+    assert!(posts.len() >= 10, "{} posts of at most 100 points", posts.len());
+    for post in &posts {
+        assert_eq!(post.connection, 0, "the connection is kept");
+        assert_eq!(post.line, "POST /write?db=my%20db&precision=ns HTTP/1.1");
+        // The example of RFC 7617, section 2.
+        assert_eq!(post.header("authorization"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert!(post.body.lines().count() <= 100);
+    }
+}
+
+/// A URL stays as it is; the token goes with it.
+pub fn a_url_is_used_as_it_stands<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let (exporters, mut engine) = exporters::<R>();
+    let target = InfluxdbTarget::Url {
+        url: format!("http://{}/api/v2/write?org=my%20org&bucket=b&precision=ns", server.address),
+        token: Some(Secret::new("s3cret==")),
+    };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("a sink");
+    engine.record(10);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 10);
+    assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
+    for post in server.posts() {
+        assert_eq!(post.line, "POST /api/v2/write?org=my%20org&bucket=b&precision=ns HTTP/1.1");
+        assert_eq!(post.header("authorization"), Some("Token s3cret=="));
+    }
+}
+
+/// What the server refuses for good is dropped as that, and what it says is shown, without the token.
+pub fn refused_points_are_dropped<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(401));
+    let (exporters, mut engine) = exporters::<R>();
+    let target = InfluxdbTarget::Url { url: server.url(), token: Some(Secret::new("s3cret")) };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("a sink");
+    engine.record(250);
+    wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == 250);
+    let state = exporters.status()[0].state();
+    assert!(state.contains("401") && !state.contains("s3cret"), "{state}");
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 250);
+    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 250), "{account:?}");
+}
+
+/// A server that cannot now gets the same points again; none is lost and none is sent twice.
+pub fn an_unavailable_server_is_asked_again<R: Runtime>() {
+    let server = HttpServer::start(|_, number| Reply::Status(if number < 2 { 503 } else { 204 }));
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(to(&server)).expect("a sink");
+    engine.record(250);
+    wait_until(|| sums(&server.stored(), MEASUREMENT).requests == 250);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 250);
+    assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
+}
+
+/// Bodies that the server finds too large are sent again in smaller parts.
+pub fn bodies_too_large_are_split<R: Runtime>() {
+    let server = HttpServer::start(|post, _| Reply::Status(if post.body.lines().count() > 10 { 413 } else { 204 }));
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(to(&server)).expect("a sink");
+    engine.record(250);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 250);
+    assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
+}
+
+/// A body that went out and was not answered in time is unconfirmed; the next ones go on.
+pub fn silence_is_unconfirmed<R: Runtime>() {
+    let server = HttpServer::start(|_, number| if number == 0 { Reply::Silence } else { Reply::Status(204) });
+    let (exporters, mut engine) = exporters::<R>();
+    let config = InfluxdbConfig { timeout: Duration::from_millis(200), ..to(&server) };
+    exporters.start_influxdb_sink(config).expect("a sink");
+    engine.record(10);
+    wait_until(|| exporters.status()[0].account.dropped.get(Cause::Unconfirmed) == 10);
+    engine.record(20);
+    wait_until(|| exporters.status()[0].account.sent == 20);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 30);
+    assert_eq!(sums(&server.stored(), MEASUREMENT).requests, 20);
+}
+
+/// A connection that the server closes is made anew; nothing is lost by it.
+pub fn a_closed_connection_is_made_anew<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::StatusAndClose(204));
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(to(&server)).expect("a sink");
+    for round in 1..=5 {
+        engine.record(20);
+        wait_until(|| exporters.status()[0].account.sent == round * 20);
+    }
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+    assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
+    assert!(server.posts().last().expect("posts").connection >= 4);
+}
+
+/// Nobody listens: the start does not fail, the stop ends at its deadline, and every request is accounted for.
+pub fn a_missing_server_changes_no_sum<R: Runtime>() {
+    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let mut engine = Engine::new(settings.registry);
+    let url = format!("http://{}/write", unused_port());
+    let target = InfluxdbTarget::Url { url, token: None };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("nobody needs to listen yet");
+    engine.record(500);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 500);
+    assert_eq!(account.sent, 0, "{account:?}");
+}
+
+/// A silent server does not hold up the stop beyond its deadline.
+pub fn a_stop_does_not_wait_for_a_silent_server<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Silence);
+    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let mut engine = Engine::new(settings.registry);
+    exporters.start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(3_600), ..to(&server) }).expect("a sink");
+    engine.record(50);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 50);
+    assert_eq!(account.sent, 0, "{account:?}");
+}
+
+/// URLs that cannot work are refused at the start, and no token is shown.
+pub fn bad_urls_are_refused_at_the_start<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    for url in ["https://localhost/write", "localhost:8086", "http://", "ftp://localhost/", "http://local host/"] {
+        let target = InfluxdbTarget::Url { url: url.into(), token: Some(Secret::new("s3cret")) };
+        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        let error = exporters.start_influxdb_sink(config).expect_err(url);
+        assert!(matches!(error, StartError::Setting { key: "url", .. }), "{url}: {error:?}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+    }
+    assert!(exporters.status().is_empty());
+}
+
+const MEASUREMENT: &str = "loaddensity_request";
+
+fn small_batches() -> InfluxdbConfig {
+    let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
+    InfluxdbConfig { batch, ..InfluxdbConfig::default() }
+}
+
+fn to(server: &HttpServer) -> InfluxdbConfig {
+    InfluxdbConfig { target: InfluxdbTarget::Url { url: server.url(), token: None }, ..small_batches() }
+}
+
+impl HttpServer {
+    fn url(&self) -> String {
+        format!("http://{}/write", self.address)
+    }
+
+    /// The bodies that were answered with 204.
+    fn stored(&self) -> Vec<String> {
+        self.posts().into_iter().filter(|post| post.status == Some(204)).map(|post: Posted| post.body).collect()
+    }
+}
+
+/// Adds up the points, each of which must be one of the contract's.
+fn sums(bodies: &[String], measurement: &str) -> Sums {
+    let mut sums = Sums::default();
+    let mut timestamps = HashSet::new();
+    for line in bodies.iter().flat_map(|body| body.lines()) {
+        // From the end: tag values may hold escaped spaces, fields hold none.
+        let mut parts = line.rsplitn(3, ' ');
+        let timestamp: u64 = parts.next().and_then(|text| text.parse().ok()).expect(line);
+        let (fields, key) = (parts.next().expect(line), parts.next().expect(line));
+        let tags = key.strip_prefix(measurement).expect(line);
+        let failed = tags.ends_with(",outcome=failure");
+        assert!(tags.starts_with(",method=") && (failed || tags.ends_with(",outcome=success")), "{line}");
+        let values: Vec<_> = fields.split(',').map(|field| field.split_once('=').expect(line)).collect();
+        let [("status_code", status), ("response_time_ms", latency), ("response_length", bytes)] = values[..] else {
+            panic!("not the fields of the contract: {line}");
+        };
+        assert_eq!(status, if failed { "503i" } else { "200i" }, "{line}");
+        assert!(timestamps.insert((key.to_owned(), timestamp)), "a point that overwrites another: {line}");
+        assert!(timestamp.abs_diff(EPOCH) < 1_000_000_000, "{line}");
+        sums.requests += 1;
+        sums.failures += u64::from(failed);
+        sums.latency_ms += latency.parse::<f64>().expect(line);
+        sums.bytes += bytes.strip_suffix('i').and_then(|text| text.parse::<u64>().ok()).expect(line);
+    }
+    sums
+}

@@ -1,0 +1,95 @@
+//! A load with known sums, for the exporters to show.
+
+use std::time::Duration;
+
+use crate::runtime::Runtime;
+use crate::{
+    Account, Exporters, HeapStorage, Outcome, Recorder, Registry, Sample, Series, Settings, Timestamp,
+};
+
+/// What the requests of a load amount to. Latencies are multiples of half a millisecond, so the sum is exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sums {
+    pub(super) requests: u64,
+    pub(super) failures: u64,
+    pub(super) latency_ms: f64,
+    pub(super) bytes: u64,
+}
+
+/// An engine of one thread that records the same requests in every run.
+pub(super) struct Engine {
+    recorder: Recorder<'static>,
+    series: [Series; 3],
+    next: u64,
+    /// All that was recorded.
+    pub(super) sums: Sums,
+}
+
+/// Completion of the first request; each further one comes a microsecond later.
+pub(super) const EPOCH: u64 = 1_700_000_000_000_000_000;
+
+impl Engine {
+    pub(super) fn new(registry: Registry<'static>) -> Self {
+        let mut recorder = registry.recorder();
+        let series = [("GET", "/items"), ("POST", "/orders"), ("GET", "/q?a=1,b=\"c d\"|e:#f\\g/café")]
+            .map(|(method, name)| recorder.series(method, name));
+        Self { recorder, series, next: 0, sums: Sums::default() }
+    }
+
+    /// Records `requests` more.
+    pub(super) fn record(&mut self, requests: u64) {
+        for number in self.next..self.next + requests {
+            let (half_millis, bytes) = (number % 100, number * 3 % 5_000);
+            let status = if number % 10 == 9 { 503 } else { 200 };
+            let outcome = Outcome::of_status(status);
+            let sample = Sample {
+                latency: Duration::from_micros(500 * half_millis),
+                response_bytes: bytes,
+                status,
+                outcome,
+                completed_at: Timestamp::from_unix_nanos(EPOCH + 1_000 * number),
+            };
+            self.recorder.record(self.series[(number % 3) as usize], sample);
+            self.sums.requests += 1;
+            self.sums.failures += u64::from(outcome == Outcome::Failure);
+            self.sums.latency_ms += half_millis as f64 / 2.0;
+            self.sums.bytes += bytes;
+        }
+        self.next += requests;
+    }
+}
+
+/// Exporters with a storage of their own and an engine that records there.
+pub(super) fn exporters<R: Runtime>() -> (Exporters<R>, Engine) {
+    let settings = settings(64);
+    let exporters = Exporters::start(settings).expect("a thread for the exporters");
+    (exporters, Engine::new(settings.registry))
+}
+
+/// Settings with a fresh storage for `series` series, which is never freed: a suite's worth of them is small.
+pub(super) fn settings(series: usize) -> Settings {
+    let storage = HeapStorage::new(series, 4, 4_096).expect("sizes that a storage can have");
+    Settings::on(Box::leak(Box::new(storage)).registry())
+}
+
+/// The law of accounting at a stop.
+#[track_caller]
+pub(super) fn assert_settled(account: &Account, recorded: u64) {
+    assert_eq!(account.recorded, recorded, "{account:?}");
+    assert_eq!(account.held, 0, "{account:?}");
+    assert!(account.balanced(), "{account:?}");
+}
+
+/// [`assert_settled`], and everything was sent.
+#[track_caller]
+pub(super) fn assert_all_sent(account: &Account, recorded: u64) {
+    assert_settled(account, recorded);
+    assert_eq!(account.sent, recorded, "{account:?}");
+}
+
+/// Waits until `condition` holds; [`watched`](super::watched) ends the case if it never does.
+pub(super) fn wait_until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,214 @@
+//! The OpenTelemetry exporter, towards a gRPC receiver made of hyper on the runtime itself.
+
+use std::time::Duration;
+
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{Export, OtlpReceiver, Reply};
+use super::unused_port;
+use crate::runtime::Runtime;
+use crate::{Cause, Exporters, OpenTelemetryConfig, Settings, StartError};
+
+/// The export at the stop holds every request, in the contract's shape, once.
+pub fn the_last_export_holds_every_request<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let (exporters, mut engine) = exporters::<R>();
+    let config = OpenTelemetryConfig { service_name: "checkout".into(), ..rarely(&receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    engine.record(1_000);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 1_000);
+    let exports = receiver.exports();
+    let [export] = &exports[..] else { panic!("{} exports", exports.len()) };
+    assert_eq!(export.path, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+    assert!(export.header("content-type").starts_with("application/grpc"));
+    assert_eq!(export.header("te"), "trailers");
+    assert_eq!((&export.service_name[..], &export.scope[..]), ("checkout", "loaddensity"));
+    let metrics: Vec<_> = export.metrics.iter().map(|metric| (&metric.name[..], &metric.unit[..])).collect();
+    let contract =
+        [("loaddensity.requests", "1"), ("loaddensity.request.latency", "ms"), ("loaddensity.response.size", "By")];
+    assert_eq!(metrics, contract);
+    assert_eq!(OtlpReceiver::sums(&exports), engine.sums);
+}
+
+/// Exports come at every interval, over one connection, and never go back.
+pub fn exports_come_at_every_interval<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let (exporters, mut engine) = exporters::<R>();
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..rarely(&receiver) };
+    engine.record(10);
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    for _ in 0..5 {
+        engine.record(100);
+        let seen = receiver.exports().len();
+        // The second of these began after the requests were recorded.
+        wait_until(|| receiver.exports().len() >= seen + 2);
+        assert_eq!(receiver.last_cycle(), engine.sums);
+    }
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 500);
+    let exports = receiver.exports();
+    for pair in exports.windows(2) {
+        assert_eq!(pair[0].connection, pair[1].connection, "the connection is kept");
+        assert_eq!(pair[0].start, pair[1].start, "cumulative sums have one start");
+        assert!(pair[0].time < pair[1].time, "each export has a time of its own");
+        assert!(pair[0].sums().requests <= pair[1].sums().requests);
+    }
+    assert!(exports[0].start <= exports[0].time);
+}
+
+/// An error that the status trailer brings is an error for good.
+pub fn an_export_refused_in_the_trailers_is_dropped<R: Runtime>() {
+    refused::<R>(Reply::Trailers(3));
+}
+
+/// The same where the status comes without a message, in the head of the answer (trailers-only).
+pub fn an_export_refused_by_trailers_only_is_dropped<R: Runtime>() {
+    refused::<R>(Reply::TrailersOnly(16));
+}
+
+/// Success is what `grpc-status: 0` says, and nothing else: an answer without a status is none.
+pub fn an_answer_without_a_status_is_no_success<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::NoStatus);
+    let account = one_export::<R>(&receiver);
+    assert_settled(&account, 100);
+    assert_eq!(account.sent, 0, "{account:?}");
+}
+
+fn refused<R: Runtime>(reply: Reply) {
+    let receiver = OtlpReceiver::start::<R>(move |_| reply);
+    let account = one_export::<R>(&receiver);
+    assert_settled(&account, 100);
+    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 100), "{account:?}");
+}
+
+/// A receiver that cannot now is asked again.
+pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|number| match number {
+        0 => Reply::TrailersOnly(14),
+        1 => Reply::Trailers(14),
+        _ => Reply::Accept,
+    });
+    let (exporters, mut engine) = exporters::<R>();
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(50), ..rarely(&receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    engine.record(100);
+    wait_until(|| exporters.status()[0].account.sent == 100);
+    engine.record(50);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 150);
+    assert_eq!(receiver.last_cycle(), engine.sums);
+}
+
+/// Data points that the receiver rejects are counted, and the export is not sent again.
+pub fn a_partial_success_is_counted<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Partial { rejected: 2, message: "too old" });
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_opentelemetry_exporter(rarely(&receiver)).expect("an exporter");
+    engine.record(100);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_settled(&account, 100);
+    assert!(account.dropped.get(Cause::Rejected) > 0, "{account:?}");
+    assert_eq!(receiver.exports().len(), 1);
+}
+
+/// A partial success that rejects nothing is a warning.
+pub fn a_partial_success_without_rejections_is_success<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Partial { rejected: 0, message: "deprecated" });
+    assert_all_sent(&one_export::<R>(&receiver), 100);
+}
+
+/// An export above the limit is sent in parts that all carry one time, and add up.
+pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
+    const LIMIT: usize = 4_096;
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let settings = settings(256);
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let config = OpenTelemetryConfig { max_request_bytes: LIMIT, ..rarely(&receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    let mut engine = Engine::new(settings.registry);
+    engine.record(100);
+    let mut recorder = exporters.recorder();
+    for number in 0..200 {
+        let series = recorder.series("GET", &format!("/item/{number}"));
+        recorder.record(series, crate::Sample::default());
+    }
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 300);
+    let exports = receiver.exports();
+    assert!(exports.len() > 10, "{} parts", exports.len());
+    assert!(exports.iter().all(|export| export.message_bytes <= LIMIT && export.time == exports[0].time));
+    let sums = OtlpReceiver::sums(&exports);
+    assert_eq!((sums.requests, sums.bytes), (300, engine.sums.bytes));
+}
+
+/// A receiver that never answers does not hold up the stop beyond its deadline.
+pub fn a_stop_does_not_wait_for_a_silent_receiver<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Silence);
+    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    exporters.start_opentelemetry_exporter(rarely(&receiver)).expect("an exporter");
+    Engine::new(settings.registry).record(100);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_settled(&account, 100);
+    assert_eq!(account.sent, 0, "{account:?}");
+}
+
+/// Nobody listens: the start does not fail, and every request is accounted for.
+pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
+    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let config = OpenTelemetryConfig {
+        endpoint: format!("http://{}", unused_port()),
+        export_interval: Duration::from_millis(20),
+        ..OpenTelemetryConfig::default()
+    };
+    exporters.start_opentelemetry_exporter(config).expect("nobody needs to listen yet");
+    Engine::new(settings.registry).record(100);
+    wait_until(|| exporters.status()[0].last_error.is_some());
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_settled(&account, 100);
+    assert_eq!(account.sent, 0, "{account:?}");
+}
+
+/// Endpoints that cannot work are refused at the start.
+pub fn bad_endpoints_are_refused_at_the_start<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    for endpoint in ["https://localhost:4317", "localhost:4317", "http://", "grpc://localhost", "", "http://a b"] {
+        let config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };
+        let error = exporters.start_opentelemetry_exporter(config).expect_err(endpoint);
+        assert!(matches!(error, StartError::Setting { key: "endpoint", .. }), "{endpoint}: {error:?}");
+    }
+    let interval = Duration::ZERO;
+    let config = OpenTelemetryConfig { export_interval: interval, ..OpenTelemetryConfig::default() };
+    let error = exporters.start_opentelemetry_exporter(config).expect_err("an interval of 0");
+    assert!(matches!(error, StartError::Setting { key: "export_interval_ms", .. }), "{error:?}");
+    assert!(exporters.status().is_empty());
+}
+
+/// Records a hundred requests, which the export at the stop tells of.
+fn one_export<R: Runtime>(receiver: &OtlpReceiver) -> crate::Account {
+    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    exporters.start_opentelemetry_exporter(rarely(receiver)).expect("an exporter");
+    Engine::new(settings.registry).record(100);
+    exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running")
+}
+
+/// An exporter that exports only when it is stopped.
+fn rarely(receiver: &OtlpReceiver) -> OpenTelemetryConfig {
+    OpenTelemetryConfig {
+        endpoint: format!("http://{}", receiver.address),
+        export_interval: Duration::from_secs(3_600),
+        ..OpenTelemetryConfig::default()
+    }
+}
+
+impl OtlpReceiver {
+    /// Sums over all parts of the last cycle.
+    fn last_cycle(&self) -> super::load::Sums {
+        let exports = self.exports();
+        let last = exports.last().map(|export| export.time);
+        let parts: Vec<Export> = exports.into_iter().filter(|export| Some(export.time) == last).collect();
+        Self::sums(&parts)
+    }
+}

@@ -1,0 +1,348 @@
+//! An OTLP/gRPC receiver: hyper's HTTP/2 server on a runtime of its own, and a reader of the messages.
+//!
+//! Field numbers are those of opentelemetry-proto 1.x: `collector/metrics/v1/metrics_service.proto`,
+//! `metrics/v1/metrics.proto`, `common/v1/common.proto`, `resource/v1/resource.proto`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+
+use bytes::Bytes;
+use futures_lite::future;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response, server};
+
+use super::load::Sums;
+use super::{LOOPBACK, run};
+use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use crate::runtime::{Runtime, TcpListener as _};
+
+/// How an export is answered.
+#[derive(Clone, Copy)]
+pub(super) enum Reply {
+    /// An empty `ExportMetricsServiceResponse`, `grpc-status: 0` in the trailers.
+    Accept,
+    /// The same with a `partial_success`.
+    Partial { rejected: u8, message: &'static str },
+    /// An error in the trailers, after an empty message.
+    Trailers(u8),
+    /// An error in the head, without a message.
+    TrailersOnly(u8),
+    /// A message, and no status at all.
+    NoStatus,
+    /// Nothing.
+    Silence,
+}
+
+/// One export, decoded.
+#[derive(Clone, Debug)]
+pub(super) struct Export {
+    /// Number of the connection, from 0.
+    pub(super) connection: usize,
+    pub(super) path: String,
+    head: HeaderMap,
+    /// Bytes of the message, without gRPC's prefix.
+    pub(super) message_bytes: usize,
+    pub(super) service_name: String,
+    pub(super) scope: String,
+    pub(super) metrics: Vec<Metric>,
+    /// `start_time_unix_nano` of every data point.
+    pub(super) start: u64,
+    /// `time_unix_nano` of every data point.
+    pub(super) time: u64,
+}
+
+/// One metric, summed over its data points.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metric {
+    pub(super) name: String,
+    pub(super) unit: String,
+    count: u64,
+    failures: u64,
+    /// Of a histogram.
+    sum: f64,
+    times: Vec<(u64, u64)>,
+}
+
+struct Shared {
+    exports: Mutex<Vec<Export>>,
+    connections: AtomicUsize,
+    replies: Box<dyn Fn(usize) -> Reply + Send + Sync>,
+}
+
+/// The receiver, on a thread of its own until it is dropped.
+pub(super) struct OtlpReceiver {
+    pub(super) address: SocketAddr,
+    shared: Arc<Shared>,
+    end: Option<async_channel::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl OtlpReceiver {
+    /// `replies` is asked for every export, with its number from 0.
+    pub(super) fn start<R: Runtime>(replies: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            exports: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            replies: Box::new(replies),
+        });
+        let (end, ended) = async_channel::bounded(1);
+        let (bound, address) = mpsc::channel();
+        let served = shared.clone();
+        let thread = thread::spawn(move || {
+            run(|runtime: R| async move {
+                let listener = runtime.tcp_listen(LOOPBACK).await.expect("a free port");
+                bound.send(listener.local_addr().expect("a bound address")).expect("the case waits for it");
+                let ended = async {
+                    // Nothing is ever sent: the sender's drop is the sign.
+                    let _ = ended.recv().await;
+                };
+                future::or(ended, accept(&runtime, listener, &served)).await;
+            });
+        });
+        let address = address.recv().expect("a receiver that listens");
+        Self { address, shared, end: Some(end), thread: Some(thread) }
+    }
+
+    /// What has come so far.
+    pub(super) fn exports(&self) -> Vec<Export> {
+        self.shared.exports.lock().expect("no export panicked the receiver").clone()
+    }
+
+    /// Sums over exports that are parts of one cycle.
+    pub(super) fn sums(exports: &[Export]) -> Sums {
+        let mut all = Sums::default();
+        for sums in exports.iter().map(Export::sums) {
+            all.requests += sums.requests;
+            all.failures += sums.failures;
+            all.latency_ms += sums.latency_ms;
+            all.bytes += sums.bytes;
+        }
+        all
+    }
+}
+
+impl Drop for OtlpReceiver {
+    fn drop(&mut self) {
+        self.end = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Export {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(super) fn sums(&self) -> Sums {
+        let of = |name| self.metrics.iter().filter(move |metric| metric.name == name);
+        Sums {
+            requests: of("loaddensity.requests").map(|metric| metric.count).sum(),
+            failures: of("loaddensity.requests").map(|metric| metric.failures).sum(),
+            latency_ms: of("loaddensity.request.latency").map(|metric| metric.sum).sum(),
+            bytes: of("loaddensity.response.size").map(|metric| metric.sum as u64).sum(),
+        }
+    }
+}
+
+async fn accept<R: Runtime>(runtime: &R, listener: R::Listener, shared: &Arc<Shared>) {
+    let connections = HyperTasks::new(runtime.clone());
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let number = shared.connections.fetch_add(1, Ordering::SeqCst);
+        let shared = shared.clone();
+        let service = service_fn(move |request| answer(request, number, shared.clone()));
+        let mut http = server::conn::http2::Builder::new(connections.executor());
+        let connection = http.timer(HyperTimer::new(runtime.clone())).serve_connection(HyperIo::new(stream), service);
+        // An error is the client's way of closing the connection.
+        connections.spawn(async move { drop(connection.await) });
+    }
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Shared>) -> Result<Answer, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let number = {
+        let mut exports = shared.exports.lock().expect("no export panicked the receiver");
+        exports.push(decode(connection, head.uri.path().to_owned(), head.headers, &body));
+        exports.len() - 1
+    };
+    Ok(match (shared.replies)(number) {
+        Reply::Accept => with_status(&[], Some(0)),
+        Reply::Partial { rejected, message } => with_status(&partial_success(rejected, message), Some(0)),
+        Reply::Trailers(status) => with_status(&[], Some(status)),
+        Reply::NoStatus => with_status(&[], None),
+        Reply::TrailersOnly(status) => {
+            let mut answer = Response::new(Full::default().boxed_unsync());
+            answer.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
+            answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+            answer
+        }
+        Reply::Silence => future::pending().await,
+    })
+}
+
+/// A gRPC answer: a frame with `message`, then the status in the trailers.
+fn with_status(message: &[u8], status: Option<u8>) -> Answer {
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(message.len()).expect("a short message").to_be_bytes());
+    frame.extend(message);
+    let trailers = status.map(|status| {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from(u16::from(status)));
+        Ok(trailers)
+    });
+    let body = Full::new(Bytes::from(frame)).with_trailers(std::future::ready(trailers));
+    let mut answer = Response::new(body.boxed_unsync());
+    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    answer
+}
+
+/// `ExportMetricsServiceResponse { partial_success: { rejected_data_points, error_message } }`.
+fn partial_success(rejected: u8, message: &str) -> Vec<u8> {
+    assert!(rejected < 128 && message.len() < 100, "lengths and numbers of one byte");
+    let mut partial = vec![0x08, rejected, 0x12, message.len() as u8];
+    partial.extend(message.as_bytes());
+    let mut response = vec![0x0A, partial.len() as u8];
+    response.extend(partial);
+    response
+}
+
+/// Reads `ExportMetricsServiceRequest`; panics where it is none, or not as the contract has it.
+fn decode(connection: usize, path: String, head: HeaderMap, body: &[u8]) -> Export {
+    let (prefix, message) = body.split_at(5);
+    assert_eq!(prefix[0], 0, "not compressed");
+    let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
+    assert_eq!(length as usize, message.len(), "one message, whole");
+    let resource_metrics = only(message, 1);
+    let resource = only(resource_metrics, 1);
+    let scope_metrics = only(resource_metrics, 2);
+    let metrics: Vec<Metric> = messages(scope_metrics, 2).map(metric).collect();
+    let mut times = metrics.iter().flat_map(|metric| &metric.times).copied();
+    let (start, time) = times.next().expect("at least one data point");
+    assert!(times.all(|other| other == (start, time)), "all data points of an export have the same times");
+    Export {
+        connection,
+        path,
+        head,
+        message_bytes: message.len(),
+        service_name: attribute(resource, 1, "service.name").expect("the resource has a name"),
+        scope: text(only(only(scope_metrics, 1), 1)),
+        metrics,
+        start,
+        time,
+    }
+}
+
+fn metric(bytes: &[u8]) -> Metric {
+    let mut metric = Metric { name: text(only(bytes, 1)), unit: text(only(bytes, 3)), ..Metric::default() };
+    let sum = messages(bytes, 7).next();
+    let data = sum.or_else(|| messages(bytes, 9).next()).expect("a sum or a histogram");
+    // AGGREGATION_TEMPORALITY_CUMULATIVE; is_monotonic.
+    assert_eq!(number(data, 2), Some(2), "{}", metric.name);
+    assert_eq!(number(data, 3), sum.map(|_| 1), "{}", metric.name);
+    // NumberDataPoint and HistogramDataPoint agree in fields 2 and 3 only.
+    let (attributes, count) = if sum.is_some() { (7, 6) } else { (9, 4) };
+    for point in messages(data, 1) {
+        let outcome = attribute(point, attributes, "outcome").expect("an outcome");
+        for key in ["method", "name"] {
+            attribute(point, attributes, key).expect(key);
+        }
+        let count = number(point, count).expect("a count");
+        metric.count += count;
+        metric.failures += if outcome == "failure" { count } else { 0 };
+        if sum.is_none() {
+            metric.sum += f64::from_bits(number(point, 5).expect("a sum"));
+            let buckets = only(point, 6).chunks_exact(8);
+            let counts = buckets.map(|bucket| u64::from_le_bytes(bucket.try_into().expect("eight bytes")));
+            assert_eq!(counts.sum::<u64>(), count, "buckets add up");
+        }
+        metric.times.push((number(point, 2).expect("a start"), number(point, 3).expect("a time")));
+    }
+    metric
+}
+
+/// The string value of the attribute `key` (`KeyValue`: key 1, value 2; `AnyValue`: string_value 1).
+fn attribute(bytes: &[u8], field: u64, key: &str) -> Option<String> {
+    messages(bytes, field).find(|pair| only(pair, 1) == key.as_bytes()).map(|pair| text(only(only(pair, 2), 1)))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// The one occurrence of a length-delimited field.
+fn only(bytes: &[u8], field: u64) -> &[u8] {
+    let mut found = messages(bytes, field);
+    let one = found.next().unwrap_or_else(|| panic!("field {field} is missing"));
+    assert!(found.next().is_none(), "field {field} comes twice");
+    one
+}
+
+fn messages(bytes: &[u8], field: u64) -> impl Iterator<Item = &[u8]> {
+    fields(bytes).filter_map(move |(number, value)| match value {
+        Value::Bytes(bytes) if number == field => Some(bytes),
+        _ => None,
+    })
+}
+
+fn number(bytes: &[u8], field: u64) -> Option<u64> {
+    fields(bytes).find_map(|(number, value)| match value {
+        Value::Number(value) if number == field => Some(value),
+        _ => None,
+    })
+}
+
+enum Value<'a> {
+    /// A varint or a fixed64.
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a protobuf message, of the wire types that OTLP metrics are made of.
+fn fields(mut bytes: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let tag = varint(&mut bytes);
+        let value = match tag & 7 {
+            0 => Value::Number(varint(&mut bytes)),
+            1 => Value::Number(u64::from_le_bytes(take(&mut bytes, 8).try_into().expect("eight bytes"))),
+            2 => {
+                let length = varint(&mut bytes) as usize;
+                Value::Bytes(take(&mut bytes, length))
+            }
+            wire_type => panic!("wire type {wire_type} in field {}", tag >> 3),
+        };
+        Some((tag >> 3, value))
+    })
+}
+
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = take(bytes, 1)[0];
+        value |= u64::from(byte & 0x7F) << shift;
+        if byte < 0x80 {
+            return value;
+        }
+    }
+    panic!("a varint of more than ten bytes");
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
+    let (taken, rest) = bytes.split_at_checked(count).expect("the message is not cut short");
+    *bytes = rest;
+    taken
+}

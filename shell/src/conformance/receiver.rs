@@ -1,0 +1,53 @@
+//! A UDP receiver on a thread of its own.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::LOOPBACK;
+use super::load::wait_until;
+
+/// Keeps every datagram, in order, until it is told to finish.
+pub(super) struct Receiver {
+    pub(super) address: SocketAddr,
+    datagrams: Arc<Mutex<Vec<String>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Receiver {
+    pub(super) fn start() -> Self {
+        let socket = UdpSocket::bind(LOOPBACK).expect("a free port");
+        let address = socket.local_addr().expect("a bound address");
+        let datagrams = Arc::new(Mutex::new(Vec::new()));
+        let received = datagrams.clone();
+        let thread = thread::spawn(move || {
+            let mut datagram = vec![0; 65_536];
+            loop {
+                let bytes = socket.recv(&mut datagram).expect("a datagram");
+                if bytes == 0 {
+                    break;
+                }
+                let text = String::from_utf8(datagram[..bytes].to_vec()).expect("UTF-8");
+                received.lock().expect("no panic").push(text);
+            }
+        });
+        Self { address, datagrams, thread }
+    }
+
+    pub(super) fn wait_for(&self, arrived: impl Fn(&[String]) -> bool) {
+        wait_until(|| arrived(&self.lock()));
+    }
+
+    /// All datagrams. Over the loopback interface, what was sent before this call has arrived.
+    pub(super) fn finish(self) -> Vec<String> {
+        let end = UdpSocket::bind(LOOPBACK).expect("a free port");
+        // An empty datagram is the mark; no exporter sends one.
+        end.send_to(b"", self.address).expect("a datagram sent");
+        self.thread.join().expect("the receiver's thread");
+        std::mem::take(&mut *self.datagrams.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.datagrams.lock().expect("the receiver's thread did not panic")
+    }
+}

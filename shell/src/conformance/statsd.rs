@@ -1,0 +1,109 @@
+//! The DogStatsD sink, towards a receiver of the standard library.
+
+use super::load::{Sums, assert_all_sent, assert_settled, exporters};
+use super::receiver::Receiver;
+use super::unused_port;
+use crate::StatsdConfig;
+use crate::runtime::Runtime;
+
+/// The contract's default: three datagrams a request, one message each.
+pub fn each_message_is_a_datagram<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_statsd_sink(to(&receiver)).expect("a socket");
+    for round in 1..=20 {
+        // As many as the receiver's buffer is sure to hold.
+        engine.record(50);
+        receiver.wait_for(|datagrams| datagrams.len() == round * 150);
+    }
+    let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 1_000);
+    let datagrams = receiver.finish();
+    assert_eq!(datagrams.len(), 3_000);
+    assert!(datagrams.iter().all(|datagram| !datagram.contains('\n')), "one message each");
+    assert_eq!(sums(&datagrams, "loaddensity"), engine.sums);
+}
+
+/// With `datagram_bytes`, messages share datagrams of at most that size.
+pub fn messages_are_packed<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    let config = StatsdConfig { datagram_bytes: Some(512), prefix: "my.load.".into(), ..to(&receiver) };
+    exporters.start_statsd_sink(config).expect("a socket");
+    for round in 1..=10 {
+        engine.record(100);
+        receiver.wait_for(|datagrams| messages(datagrams).count() == round * 300);
+    }
+    let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 1_000);
+    let datagrams = receiver.finish();
+    assert!(datagrams.iter().all(|datagram| datagram.len() <= 512));
+    assert!(datagrams.len() < 1_500, "{} datagrams for 3,000 messages", datagrams.len());
+    assert_eq!(sums(&datagrams, "my.load"), engine.sums);
+}
+
+/// A stop sends all that was recorded before it, and the account begins at the start.
+pub fn a_stop_flushes<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    engine.record(7);
+    for _ in 0..3 {
+        exporters.start_statsd_sink(to(&receiver)).expect("a socket");
+        engine.record(20);
+        let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+        engine.record(5);
+        assert_all_sent(&account, 20);
+    }
+    assert!(exporters.stop_statsd_sink().expect("a stop").is_none(), "it was not running");
+    assert_eq!(sums(&receiver.finish(), "loaddensity").requests, 60);
+}
+
+/// Nobody listens: the start does not fail, nothing hangs, and every request is accounted for.
+pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
+    let (exporters, mut engine) = exporters::<R>();
+    let config = StatsdConfig { port: unused_port().port(), ..StatsdConfig::default() };
+    exporters.start_statsd_sink(config).expect("nobody needs to listen yet");
+    engine.record(500);
+    let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 500);
+}
+
+fn to(receiver: &Receiver) -> StatsdConfig {
+    StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() }
+}
+
+fn messages(datagrams: &[String]) -> impl Iterator<Item = &str> {
+    datagrams.iter().flat_map(|datagram| datagram.lines())
+}
+
+/// Adds up the messages, each of which must be one of the contract's three.
+fn sums(datagrams: &[String], prefix: &str) -> Sums {
+    let (mut sums, mut latencies, mut sizes) = (Sums::default(), 0, 0);
+    for message in messages(datagrams) {
+        let parts = message.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));
+        let (metric, rest) = parts.and_then(|rest| rest.split_once(':')).expect(message);
+        let mut parts = rest.split('|');
+        let (value, kind, tags) = (parts.next().expect(message), parts.next(), parts.next().expect(message));
+        assert_eq!(parts.next(), None, "{message}");
+        let failed = tags.ends_with(",outcome:failure");
+        assert!(tags.starts_with("#method:") && (failed || tags.ends_with(",outcome:success")), "{message}");
+        match (metric, kind) {
+            ("requests", Some("c")) => {
+                assert_eq!(value, "1", "{message}");
+                sums.requests += 1;
+                sums.failures += u64::from(failed);
+            }
+            ("request.latency", Some("ms")) => {
+                latencies += 1;
+                sums.latency_ms += value.parse::<f64>().expect(message);
+            }
+            ("response.size", Some("h")) => {
+                sizes += 1;
+                sums.bytes += value.parse::<u64>().expect(message);
+            }
+            _ => panic!("not a message of the contract: {message}"),
+        }
+    }
+    assert_eq!((latencies, sizes), (sums.requests, sums.requests));
+    sums
+}

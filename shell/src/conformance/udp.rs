@@ -1,0 +1,113 @@
+//! UDP, towards a receiver of the standard library.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::{LOOPBACK, ipv6_loopback, run, until};
+use crate::runtime::{Runtime, UdpSocket as _};
+
+/// One `send`, one datagram, bytes unchanged; an empty one as well.
+pub fn datagrams_arrive_whole<R: Runtime>() {
+    whole_datagrams::<R>(LOOPBACK);
+}
+
+/// The same over IPv6.
+pub fn datagrams_arrive_whole_over_ipv6<R: Runtime>() {
+    if let Some(loopback) = ipv6_loopback("udp::datagrams_arrive_whole_over_ipv6") {
+        whole_datagrams::<R>(loopback);
+    }
+}
+
+fn whole_datagrams<R: Runtime>(loopback: SocketAddr) {
+    let (receiver, peer) = receiver(loopback);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let mut arrived = vec![0; 65_536];
+        // 9,000: the most that every system takes by default, by way of a jumbo frame.
+        for length in [1, 0, 2, 512, 1_400, 1_472, 1_473, 9_000] {
+            let sent: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+            assert_eq!(socket.send(&sent).await.expect("a datagram sent"), length);
+            let count = receiver.recv(&mut arrived).expect("a datagram received");
+            assert_eq!(&arrived[..count], &sent);
+        }
+    });
+}
+
+/// 20,000 datagrams, in bursts that a receiver's usual buffer holds, arrive completely and in order.
+pub fn many_datagrams_arrive_in_order<R: Runtime>() {
+    const DATAGRAMS: u64 = 20_000;
+    const BURST: u64 = 50;
+    let (receiver, peer) = receiver(LOOPBACK);
+    let received = Arc::new(AtomicU64::new(0));
+    let counter = received.clone();
+    let reader = thread::spawn(move || {
+        let mut datagram = [0; 64];
+        for expected in 0..DATAGRAMS {
+            let count = receiver.recv(&mut datagram).expect("a datagram received");
+            assert_eq!(datagram[..count], expected.to_be_bytes());
+            counter.store(expected + 1, Ordering::SeqCst);
+        }
+    });
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        for number in 0..DATAGRAMS {
+            socket.send(&number.to_be_bytes()).await.expect("a datagram sent");
+            if (number + 1).is_multiple_of(BURST) {
+                until(&runtime, || received.load(Ordering::SeqCst) == number + 1 || reader.is_finished()).await;
+            }
+        }
+        reader.join().expect("every datagram in its place");
+    });
+}
+
+/// Nobody listens: the kernel says so on a later send. When somebody does, the same socket reaches him.
+pub fn a_refused_datagram_is_reported_and_forgotten<R: Runtime>() {
+    let (nobody, peer) = receiver(LOOPBACK);
+    drop(nobody);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let refused = loop {
+            match socket.send(b"anybody?").await {
+                Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
+                Err(error) => break error.kind(),
+            }
+        };
+        // Windows has the second name for it.
+        let names = [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
+        assert!(names.contains(&refused), "{refused:?}");
+
+        let somebody = StdUdpSocket::bind(peer).expect("the port is still free");
+        somebody.set_nonblocking(true).expect("a socket option");
+        let mut arrived = [0; 16];
+        while somebody.recv(&mut arrived).is_err() {
+            let _ = socket.send(b"hello").await;
+            runtime.sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(&arrived[..5], b"hello");
+    });
+}
+
+/// One byte more than UDP over IPv4 carries is an error at once; the socket goes on.
+pub fn a_datagram_too_large_is_an_error<R: Runtime>() {
+    let (receiver, peer) = receiver(LOOPBACK);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let answer = socket.send(&[b'x'; 65_508]).await;
+        assert!(answer.is_err(), "65,508 bytes in one datagram: {answer:?}");
+        socket.send(b"small").await.expect("a datagram sent");
+        let mut arrived = [0; 16];
+        assert_eq!(receiver.recv(&mut arrived).expect("a datagram received"), 5);
+        assert_eq!(&arrived[..5], b"small");
+    });
+}
+
+fn receiver(loopback: SocketAddr) -> (StdUdpSocket, SocketAddr) {
+    let receiver = StdUdpSocket::bind(loopback).expect("a free port");
+    receiver.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket option");
+    let address = receiver.local_addr().expect("a bound address");
+    (receiver, address)
+}

@@ -1,0 +1,177 @@
+//! What can go wrong when an exporter is started or stopped.
+//!
+//! Each text names the exporter, the setting, its value and what would be right. None ever holds a password or a token.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use loaddensity_metrics_core::Exporter;
+
+/// Why an exporter, or the exporters as a whole, could not be started. Nothing was changed, except that an exporter of
+/// the same kind that ran with other settings may have been stopped (and flushed).
+#[derive(Debug)]
+pub enum StartError {
+    /// Another [`Exporters`](crate::Exporters) works on the same storage.
+    StorageInUse,
+    /// The operating system gave no thread or no resources for the runtime.
+    Runtime(io::Error),
+    /// These exporters have been shut down.
+    ShutDown,
+    /// The exporter was left out of this build.
+    BuiltWithout {
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+    /// A setting has a value that cannot work.
+    Setting {
+        /// Whose setting.
+        exporter: Exporter,
+        /// Its name, as LoadDensity calls it.
+        key: &'static str,
+        /// The value, without anything secret.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A host name has no address.
+    Resolve {
+        /// Whose host.
+        exporter: Exporter,
+        /// The setting that holds it.
+        key: &'static str,
+        /// The host as it was given.
+        host: String,
+        /// What the resolver answered.
+        source: io::Error,
+    },
+    /// The local address cannot be listened on, or no socket could be had.
+    Socket {
+        /// Whose socket.
+        exporter: Exporter,
+        /// The address, `host:port`.
+        address: String,
+        /// What the operating system answered.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StorageInUse => f.write_str(
+                "the storage is already served by other exporters: shut those down first, or give these a storage of their own",
+            ),
+            Self::Runtime(source) => write!(f, "no thread or runtime for the exporters: {source}"),
+            Self::ShutDown => f.write_str("these exporters have been shut down: start new ones with Exporters::start"),
+            Self::BuiltWithout { feature } => write_built_without(f, feature),
+            Self::Setting { exporter, key, value, expected } => {
+                write!(f, "{}: `{key}` is {value:?}; {expected}", exporter.as_str())
+            }
+            Self::Resolve { exporter, key, host, source } => {
+                write!(
+                    f,
+                    "{}: `{key}`: no address for host {host:?} ({source}); give a host name that resolves here, or an address",
+                    exporter.as_str()
+                )
+            }
+            Self::Socket { exporter, address, source } if source.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "{}: `port`: {address} is already in use; take another port, or 0 for a free one",
+                exporter.as_str()
+            ),
+            Self::Socket { exporter, address, source } => write!(f, "{}: {address}: {source}", exporter.as_str()),
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Runtime(source) | Self::Resolve { source, .. } | Self::Socket { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Why a stop call could not be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopError {
+    /// These exporters have been shut down, and with them every exporter.
+    ShutDown,
+    /// The exporter was left out of this build.
+    BuiltWithout {
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+}
+
+impl fmt::Display for StopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShutDown => f.write_str("these exporters have been shut down; their report was the answer to that call"),
+            Self::BuiltWithout { feature } => write_built_without(f, feature),
+        }
+    }
+}
+
+impl Error for StopError {}
+
+fn write_built_without(f: &mut fmt::Formatter<'_>, feature: &str) -> fmt::Result {
+    write!(f, "built without feature \"{feature}\": switch it on for the loaddensity-metrics crate in Cargo.toml")
+}
+
+/// The cargo feature that an exporter is behind, where this build was made without it.
+pub(crate) const fn missing_feature(exporter: Exporter) -> Option<&'static str> {
+    match exporter {
+        Exporter::Prometheus if !cfg!(feature = "prometheus") => Some("prometheus"),
+        Exporter::Influxdb if !cfg!(feature = "influxdb") => Some("influxdb"),
+        Exporter::Statsd if !cfg!(feature = "statsd") => Some("statsd"),
+        Exporter::OpenTelemetry if !cfg!(feature = "opentelemetry") => Some("opentelemetry"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_say_what_where_and_what_to_do() {
+        let cases: [(StartError, &[&str]); 4] = [
+            (StartError::BuiltWithout { feature: "influxdb" }, &["built without feature \"influxdb\"", "Cargo.toml"]),
+            (
+                StartError::Socket {
+                    exporter: Exporter::Prometheus,
+                    address: "127.0.0.1:9646".into(),
+                    source: io::ErrorKind::AddrInUse.into(),
+                },
+                &["prometheus", "port", "127.0.0.1:9646", "already in use", "another port"],
+            ),
+            (
+                StartError::Setting {
+                    exporter: Exporter::Statsd,
+                    key: "datagram_bytes",
+                    value: "70000".into(),
+                    expected: "1 to 65507".into(),
+                },
+                &["statsd", "datagram_bytes", "70000", "1 to 65507"],
+            ),
+            (
+                StartError::Resolve {
+                    exporter: Exporter::Influxdb,
+                    key: "host",
+                    host: "nowhere.invalid".into(),
+                    source: io::Error::other("not known"),
+                },
+                &["influxdb", "host", "nowhere.invalid", "not known"],
+            ),
+        ];
+        for (error, parts) in cases {
+            let text = error.to_string();
+            for part in parts {
+                assert!(text.contains(part), "{text:?} lacks {part:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The handle through which exporters are started and stopped, as async calls and as blocking ones.
+//!
+//! All calls are commands to one supervisor task, which carries them out one after another. [`Exporters`] gives that
+//! task a thread and a runtime of its own, so that a load test is not disturbed, and blocks the caller until the
+//! answer is there. [`AsyncExporters::start_on`] puts it on the caller's runtime; only async calls exist there, so no
+//! blocking call can ever wait for the thread that it blocks.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use async_channel::Sender;
+use futures_lite::future::block_on;
+use loaddensity_metrics_core::{Account, Exporter, Pump, Recorder, Registry};
+
+use crate::condition::ExporterStatus;
+use crate::config::{ExporterConfig, InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
+use crate::error::{StartError, StopError, missing_feature};
+use crate::local::LocalRecorder;
+use crate::report::Report;
+use crate::runtime::Runtime;
+use crate::settings::Settings;
+use crate::supervisor::{Command, Supervisor};
+
+/// Time beyond a deadline that the exporters' thread gets to end. It is not used for flushing.
+const THREAD_GRACE: Duration = Duration::from_secs(1);
+
+/// The exporters on a thread of their own. Every call blocks until it is carried out; [`as_async`](Self::as_async) has
+/// the same calls as async functions.
+///
+/// Dropping it stops and flushes whatever runs, within [`Settings::stop_deadline`];
+/// [`shutdown`](Self::shutdown) does the same and hands back the report.
+pub struct Exporters<R: Runtime> {
+    handle: AsyncExporters<R>,
+    stop_deadline: Duration,
+    /// Disconnected when the thread has ended.
+    ended: Mutex<mpsc::Receiver<()>>,
+}
+
+impl<R: Runtime> Exporters<R> {
+    /// Starts the thread `loaddensity-metrics` with a runtime of its own. No exporter runs yet.
+    ///
+    /// # Errors
+    /// [`StartError::StorageInUse`] while other exporters work on the same storage; [`StartError::Runtime`] where the
+    /// operating system gives no thread or no runtime.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
+        let (handle, work) = AsyncExporters::prepare(settings, pump);
+        let (ready, is_ready) = mpsc::sync_channel(1);
+        let (alive, ended) = mpsc::sync_channel::<()>(1);
+        let body = move || {
+            let _alive = alive;
+            let failed = ready.clone();
+            let run = R::run(|runtime| async move {
+                let _ = ready.send(Ok(()));
+                work(runtime).run().await;
+            });
+            if let Err(error) = run {
+                let _ = failed.send(Err(error));
+            }
+        };
+        thread::Builder::new().name("loaddensity-metrics".into()).spawn(body).map_err(StartError::Runtime)?;
+        match is_ready.recv() {
+            Ok(result) => result.map_err(StartError::Runtime)?,
+            Err(gone) => return Err(StartError::Runtime(std::io::Error::other(gone))),
+        }
+        Ok(Self { handle, stop_deadline: settings.stop_deadline, ended: Mutex::new(ended) })
+    }
+
+    /// The same calls as async functions; clones may outlive this.
+    pub const fn as_async(&self) -> &AsyncExporters<R> {
+        &self.handle
+    }
+
+    /// A recorder for one engine thread: `Send`, not `Sync`. Its shard is given back when it is dropped.
+    pub fn recorder(&self) -> Recorder<'static> {
+        self.handle.recorder()
+    }
+
+    /// A handle that any task on any thread may record through.
+    pub fn local_recorder(&self) -> LocalRecorder {
+        self.handle.local_recorder()
+    }
+
+    /// The registry that is exported.
+    pub fn registry(&self) -> Registry<'static> {
+        self.handle.registry()
+    }
+
+    /// See [`AsyncExporters::start_prometheus_exporter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_prometheus_exporter(&self, config: PrometheusConfig) -> Result<SocketAddr, StartError> {
+        block_on(self.handle.start_prometheus_exporter(config))
+    }
+
+    /// See [`AsyncExporters::stop_prometheus_exporter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stop_prometheus_exporter(&self) -> Result<Option<Account>, StopError> {
+        block_on(self.handle.stop_prometheus_exporter())
+    }
+
+    /// See [`AsyncExporters::start_influxdb_sink`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_influxdb_sink(&self, config: InfluxdbConfig) -> Result<(), StartError> {
+        block_on(self.handle.start_influxdb_sink(config))
+    }
+
+    /// See [`AsyncExporters::stop_influxdb_sink`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stop_influxdb_sink(&self) -> Result<Option<Account>, StopError> {
+        block_on(self.handle.stop_influxdb_sink())
+    }
+
+    /// See [`AsyncExporters::start_statsd_sink`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_statsd_sink(&self, config: StatsdConfig) -> Result<(), StartError> {
+        block_on(self.handle.start_statsd_sink(config))
+    }
+
+    /// See [`AsyncExporters::stop_statsd_sink`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stop_statsd_sink(&self) -> Result<Option<Account>, StopError> {
+        block_on(self.handle.stop_statsd_sink())
+    }
+
+    /// See [`AsyncExporters::start_opentelemetry_exporter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_opentelemetry_exporter(&self, config: OpenTelemetryConfig) -> Result<(), StartError> {
+        block_on(self.handle.start_opentelemetry_exporter(config))
+    }
+
+    /// See [`AsyncExporters::stop_opentelemetry_exporter`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stop_opentelemetry_exporter(&self) -> Result<Option<Account>, StopError> {
+        block_on(self.handle.stop_opentelemetry_exporter())
+    }
+
+    /// The running exporters, in the order of [`Exporter::ALL`].
+    pub fn status(&self) -> Vec<ExporterStatus> {
+        block_on(self.handle.status())
+    }
+
+    /// Stops and flushes every exporter within `deadline`, then ends the thread.
+    pub fn shutdown(self, deadline: Duration) -> Report {
+        self.shutdown_in_place(deadline)
+    }
+
+    /// [`shutdown`](Self::shutdown) for exporters that others still refer to; their calls fail afterwards.
+    pub(crate) fn shutdown_in_place(&self, deadline: Duration) -> Report {
+        let report = block_on(self.handle.shutdown(deadline));
+        // Only so that nothing of ours runs any more when this returns. The thread may have a slow resolver to bury.
+        self.wait_for_end(THREAD_GRACE);
+        report
+    }
+
+    fn wait_for_end(&self, at_most: Duration) {
+        let _ = self.ended.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(at_most);
+    }
+}
+
+impl<R: Runtime> Drop for Exporters<R> {
+    fn drop(&mut self) {
+        self.handle.ask_for_shutdown(self.stop_deadline);
+        self.wait_for_end(self.stop_deadline + THREAD_GRACE);
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Exporters<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporters").finish_non_exhaustive()
+    }
+}
+
+/// The exporters' handle for async callers. Clones are handles of the same exporters; when the last one is gone,
+/// whatever runs is stopped and flushed within [`Settings::stop_deadline`].
+///
+/// A call whose future is dropped is carried out all the same.
+pub struct AsyncExporters<R: Runtime> {
+    commands: Sender<Command>,
+    registry: Registry<'static>,
+    /// What the shutdown reported, for calls that come after it.
+    report: Arc<OnceLock<Report>>,
+    runtime: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R: Runtime> AsyncExporters<R> {
+    /// Puts the exporters on `runtime`, as tasks beside the caller's. No exporter runs yet.
+    ///
+    /// # Errors
+    /// [`StartError::StorageInUse`] while other exporters work on the same storage.
+    pub fn start_on(runtime: R, settings: Settings) -> Result<Self, StartError> {
+        let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
+        let (handle, work) = Self::prepare(settings, pump);
+        let supervisor = work(runtime.clone());
+        let (hand_over, own_task) = async_channel::bounded(1);
+        let task = runtime.spawn(async move {
+            // The supervisor owns its own task: it must run on when every handle is gone, until all is flushed.
+            let own_task = own_task.recv().await;
+            supervisor.run().await;
+            drop(own_task);
+        });
+        // The channel has room for exactly this.
+        let _ = hand_over.try_send(task);
+        Ok(handle)
+    }
+
+    fn prepare(
+        settings: Settings,
+        pump: Pump<'static>,
+    ) -> (Self, impl FnOnce(R) -> Supervisor<R> + Send + use<R>) {
+        let (sender, commands) = async_channel::unbounded();
+        let report = Arc::new(OnceLock::new());
+        let handle = Self {
+            commands: sender,
+            registry: settings.registry,
+            report: report.clone(),
+            runtime: std::marker::PhantomData,
+        };
+        (handle, move |runtime| Supervisor::new(runtime, settings, pump, commands, report))
+    }
+
+    /// A recorder for one engine thread: `Send`, not `Sync`. Its shard is given back when it is dropped.
+    pub fn recorder(&self) -> Recorder<'static> {
+        self.registry.recorder()
+    }
+
+    /// A handle that any task on any thread may record through.
+    pub const fn local_recorder(&self) -> LocalRecorder {
+        LocalRecorder::new(self.registry)
+    }
+
+    /// The registry that is exported.
+    pub const fn registry(&self) -> Registry<'static> {
+        self.registry
+    }
+
+    /// Serves the metrics page. Returns the address that it listens on, with the port that was given for port 0.
+    ///
+    /// Where it already runs with the same settings, this does nothing; with others, it is stopped and started anew.
+    /// So it is with all four exporters.
+    ///
+    /// # Errors
+    /// [`StartError`]: a setting that cannot work, a host without an address, a port in use, an exporter that was left
+    /// out of the build, or a shutdown that came before.
+    pub async fn start_prometheus_exporter(&self, config: PrometheusConfig) -> Result<SocketAddr, StartError> {
+        let bound = self.start_exporter(ExporterConfig::Prometheus(config)).await?;
+        // The server always has an address; without one it is not there.
+        bound.ok_or(StartError::ShutDown)
+    }
+
+    /// Stops serving the metrics page, after pages that are under way, and frees the port. `None`: it was not running.
+    ///
+    /// # Errors
+    /// [`StopError`]: left out of the build, or shut down before. So it is with all four.
+    pub async fn stop_prometheus_exporter(&self) -> Result<Option<Account>, StopError> {
+        self.stop_exporter(Exporter::Prometheus).await
+    }
+
+    /// Sends one point per request to InfluxDB. A backend that is not there does not fail the start.
+    ///
+    /// # Errors
+    /// See [`start_prometheus_exporter`](Self::start_prometheus_exporter).
+    pub async fn start_influxdb_sink(&self, config: InfluxdbConfig) -> Result<(), StartError> {
+        self.start_exporter(ExporterConfig::Influxdb(config)).await.map(drop)
+    }
+
+    /// Flushes and stops the InfluxDB sink. `None`: it was not running.
+    ///
+    /// # Errors
+    /// See [`stop_prometheus_exporter`](Self::stop_prometheus_exporter).
+    pub async fn stop_influxdb_sink(&self) -> Result<Option<Account>, StopError> {
+        self.stop_exporter(Exporter::Influxdb).await
+    }
+
+    /// Sends three messages per request to DogStatsD. A backend that is not there does not fail the start.
+    ///
+    /// # Errors
+    /// See [`start_prometheus_exporter`](Self::start_prometheus_exporter).
+    pub async fn start_statsd_sink(&self, config: StatsdConfig) -> Result<(), StartError> {
+        self.start_exporter(ExporterConfig::Statsd(config)).await.map(drop)
+    }
+
+    /// Flushes and stops the DogStatsD sink. `None`: it was not running.
+    ///
+    /// # Errors
+    /// See [`stop_prometheus_exporter`](Self::stop_prometheus_exporter).
+    pub async fn stop_statsd_sink(&self) -> Result<Option<Account>, StopError> {
+        self.stop_exporter(Exporter::Statsd).await
+    }
+
+    /// Exports the totals over OTLP/gRPC at every interval. A backend that is not there does not fail the start.
+    ///
+    /// # Errors
+    /// See [`start_prometheus_exporter`](Self::start_prometheus_exporter).
+    pub async fn start_opentelemetry_exporter(&self, config: OpenTelemetryConfig) -> Result<(), StartError> {
+        self.start_exporter(ExporterConfig::OpenTelemetry(config)).await.map(drop)
+    }
+
+    /// Exports once more and stops. `None`: it was not running.
+    ///
+    /// # Errors
+    /// See [`stop_prometheus_exporter`](Self::stop_prometheus_exporter).
+    pub async fn stop_opentelemetry_exporter(&self) -> Result<Option<Account>, StopError> {
+        self.stop_exporter(Exporter::OpenTelemetry).await
+    }
+
+    /// The running exporters, in the order of [`Exporter::ALL`]; none after a shutdown.
+    pub async fn status(&self) -> Vec<ExporterStatus> {
+        self.ask(Command::Status).await.unwrap_or_default()
+    }
+
+    /// Stops and flushes every exporter within `deadline`. After that every handle of these exporters is dead; a
+    /// further shutdown returns the first one's report.
+    pub async fn shutdown(&self, deadline: Duration) -> Report {
+        match self.ask(|reply| Command::Shutdown(deadline, Some(reply))).await {
+            Some(report) => report,
+            None => self.report.get().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Asks for a shutdown and does not wait for it.
+    fn ask_for_shutdown(&self, deadline: Duration) {
+        // Fails only where the supervisor has gone, and with it all there is to shut down.
+        let _ = self.commands.try_send(Command::Shutdown(deadline, None));
+    }
+
+    async fn start_exporter(&self, config: ExporterConfig) -> Result<Option<SocketAddr>, StartError> {
+        if let Some(feature) = missing_feature(config.exporter()) {
+            return Err(StartError::BuiltWithout { feature });
+        }
+        self.ask(|reply| Command::Start(config, reply)).await.unwrap_or(Err(StartError::ShutDown))
+    }
+
+    async fn stop_exporter(&self, exporter: Exporter) -> Result<Option<Account>, StopError> {
+        if let Some(feature) = missing_feature(exporter) {
+            return Err(StopError::BuiltWithout { feature });
+        }
+        self.ask(|reply| Command::Stop(exporter, reply)).await.ok_or(StopError::ShutDown)
+    }
+
+    /// The supervisor's answer, or nothing where it has gone.
+    async fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = async_channel::bounded(1);
+        self.commands.send(command(reply)).await.ok()?;
+        answer.recv().await.ok()
+    }
+}
+
+impl<R: Runtime> Clone for AsyncExporters<R> {
+    fn clone(&self) -> Self {
+        Self {
+            commands: self.commands.clone(),
+            registry: self.registry,
+            report: self.report.clone(),
+            runtime: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for AsyncExporters<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncExporters").finish_non_exhaustive()
+    }
+}

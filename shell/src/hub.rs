@@ -1,0 +1,136 @@
+//! The hub of the per-request exporters: one pump task that empties the recorders' rings into each exporter's own feed.
+//!
+//! It runs only while a feed is attached, every millisecond (every two when nothing has come for a while). A feed that
+//! is full drops and counts; it never holds up the others. The mutexes here are between exporter tasks; no recorder
+//! ever meets one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use event_listener::Event as Notify;
+use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sink};
+
+use crate::runtime::Runtime;
+
+/// Time between two looks at the rings: a ring of 8,192 events then holds eight million events a second.
+const TICK: Duration = Duration::from_millis(1);
+/// The same after [`IDLE_TICKS`] looks that found nothing.
+const IDLE_TICK: Duration = Duration::from_millis(2);
+const IDLE_TICKS: u32 = 100;
+
+/// A sink's bounded buffer, with a sign that something came in.
+pub(crate) struct Feed {
+    exporter: Exporter,
+    sink: Mutex<FeedSink>,
+    filled: Notify,
+}
+
+/// The buffer of a feed; its memory is allocated when the exporter starts.
+pub(crate) type FeedSink = Sink<'static, Box<[Event]>>;
+
+impl Feed {
+    /// The buffer itself. Never to be held while waiting.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, FeedSink> {
+        lock(&self.sink)
+    }
+
+    /// Waits until it holds `events` or more.
+    pub(crate) async fn holds(&self, events: usize) {
+        loop {
+            let filled = self.filled.listen();
+            if self.lock().len() >= events {
+                return;
+            }
+            filled.await;
+        }
+    }
+}
+
+/// The owner of the pump and of its task.
+pub(crate) struct Hub<R: Runtime> {
+    runtime: R,
+    shared: Arc<Mutex<Shared>>,
+    task: Option<R::Task>,
+}
+
+struct Shared {
+    pump: Pump<'static>,
+    feeds: Vec<Arc<Feed>>,
+}
+
+impl<R: Runtime> Hub<R> {
+    pub(crate) fn new(runtime: R, pump: Pump<'static>) -> Self {
+        Self { runtime, shared: Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() })), task: None }
+    }
+
+    /// Opens the account of `exporter`; from now on every event goes into the feed that is returned as well.
+    pub(crate) fn attach(&mut self, exporter: Exporter, buffer_events: usize) -> Arc<Feed> {
+        let mut shared = lock(&self.shared);
+        // What was recorded before belongs to the others.
+        shared.drain();
+        let ledger = shared.pump.attach(exporter);
+        let buffer = vec![Event::default(); buffer_events].into_boxed_slice();
+        let feed =
+            Arc::new(Feed { exporter, sink: Mutex::new(Sink::new(buffer, ledger)), filled: Notify::new() });
+        shared.feeds.push(feed.clone());
+        drop(shared);
+        if self.task.is_none() {
+            self.task = Some(self.runtime.spawn(pump(self.runtime.clone(), self.shared.clone())));
+        }
+        feed
+    }
+
+    /// Hands over what was recorded until now, then ends the feeding. What the feed holds is still to be sent.
+    pub(crate) fn detach(&mut self, exporter: Exporter) {
+        let mut shared = lock(&self.shared);
+        shared.drain();
+        shared.pump.detach(exporter);
+        shared.feeds.retain(|feed| feed.exporter != exporter);
+        if shared.feeds.is_empty() {
+            self.task = None;
+        }
+    }
+
+    /// The rings that refused events since the storage's birth.
+    pub(crate) fn full_rings(&self) -> Vec<FullRing> {
+        lock(&self.shared).pump.registry().full_rings().collect()
+    }
+}
+
+impl Shared {
+    /// Empties the rings into all feeds; returns how many events there were.
+    fn drain(&mut self) -> u64 {
+        let Self { pump, feeds } = self;
+        let mut sinks: Vec<_> = feeds.iter().map(|feed| feed.lock()).collect();
+        let taken = pump.drain(|event| {
+            for sink in &mut sinks {
+                sink.offer(event);
+            }
+        });
+        drop(sinks);
+        if taken != 0 {
+            for feed in feeds {
+                feed.filled.notify(usize::MAX);
+            }
+        }
+        taken
+    }
+}
+
+/// Drops what a feed still holds, for `cause`.
+pub(crate) fn abandon(feed: &Feed, cause: Cause) {
+    feed.lock().abandon(cause);
+}
+
+async fn pump<R: Runtime>(runtime: R, shared: Arc<Mutex<Shared>>) {
+    let mut idle = 0;
+    loop {
+        let taken = lock(&shared).drain();
+        idle = if taken == 0 { IDLE_TICKS.min(idle + 1) } else { 0 };
+        runtime.sleep(if idle == IDLE_TICKS { IDLE_TICK } else { TICK }).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! The InfluxDB sink: one point per request, as lines over UDP or as bodies of `POST /write`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::HeaderValue;
+use loaddensity_metrics_core::Exporter;
+use loaddensity_metrics_core::influxdb::LineEncoder;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::{InfluxdbConfig, InfluxdbTarget, Secret};
+use crate::error::StartError;
+use crate::http_client::{Server, read_url};
+use crate::running::{Place, Running, resolve};
+use crate::runtime::Runtime;
+use crate::udp::{self, Target};
+
+mod batch;
+mod post;
+mod write;
+
+/// The port of `http` where a URL names none (RFC 9110, 4.2.1).
+const HTTP_PORT: u16 = 80;
+
+/// Starts the sink.
+pub(crate) async fn start<R: Runtime>(
+    place: &mut Place<R>,
+    config: &InfluxdbConfig,
+) -> Result<Running<R>, StartError> {
+    let encoder = LineEncoder::new(place.registry, &config.measurement)
+        .map_err(|error| bad("measurement", &config.measurement, &error.to_string()))?;
+    let endpoint = match &config.target {
+        InfluxdbTarget::Udp { host, port } => {
+            let target = Target {
+                exporter: Exporter::Influxdb,
+                host,
+                port: *port,
+                datagram_bytes: config.datagram_bytes,
+                items: usize::MAX,
+                buffer_events: config.buffer_events,
+            };
+            return udp::start(place, target, encoder).await;
+        }
+        InfluxdbTarget::Http { host, port, database, username, password } => Endpoint {
+            server: Server { host: host.clone(), port: *port },
+            path: write_path(database.as_deref()),
+            authorization: basic(username.as_deref(), password.as_ref())?,
+        },
+        InfluxdbTarget::Url { url, token } => {
+            let (server, path) = read_url(Exporter::Influxdb, "url", url, HTTP_PORT)?;
+            Endpoint { server, path, authorization: token.as_ref().map(bearer).transpose()? }
+        }
+    };
+    // The backend need not be there yet, but its name must mean something.
+    let key = if matches!(config.target, InfluxdbTarget::Url { .. }) { "url" } else { "host" };
+    resolve(&place.runtime, Exporter::Influxdb, key, &endpoint.server.host, endpoint.server.port).await?;
+    Ok(write::start(place, endpoint, encoder, config))
+}
+
+/// Where points are posted.
+struct Endpoint {
+    server: Server,
+    /// Path and query.
+    path: String,
+    authorization: Option<HeaderValue>,
+}
+
+fn write_path(database: Option<&str>) -> String {
+    match database {
+        None => "/write?precision=ns".into(),
+        Some(database) => format!("/write?db={}&precision=ns", utf8_percent_encode(database, NON_ALPHANUMERIC)),
+    }
+}
+
+/// Basic authentication (RFC 7617).
+fn basic(username: Option<&str>, password: Option<&Secret>) -> Result<Option<HeaderValue>, StartError> {
+    let Some(username) = username else {
+        return match password {
+            None => Ok(None),
+            Some(_) => Err(bad("username", "", "a password was given without it; give both or none")),
+        };
+    };
+    if username.contains(':') {
+        return Err(bad("username", username, "it must not hold a `:`, which ends it in HTTP authentication"));
+    }
+    let both = format!("{username}:{}", password.map_or("", Secret::reveal));
+    secret_header("password", &format!("Basic {}", STANDARD.encode(both))).map(Some)
+}
+
+/// InfluxDB's own scheme for tokens.
+fn bearer(token: &Secret) -> Result<HeaderValue, StartError> {
+    secret_header("token", &format!("Token {}", token.reveal()))
+}
+
+fn secret_header(key: &'static str, text: &str) -> Result<HeaderValue, StartError> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| bad(key, "…", "it must hold printable characters only, for instance no newline"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn bad(key: &'static str, value: &str, expected: &str) -> StartError {
+    StartError::Setting { exporter: Exporter::Influxdb, key, value: value.into(), expected: expected.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_is_escaped() {
+        assert_eq!(write_path(Some("my db&x=ü")), "/write?db=my%20db%26x%3D%C3%BC&precision=ns");
+        assert_eq!(write_path(None), "/write?precision=ns");
+    }
+
+    #[test]
+    fn credentials_become_headers_and_stay_secret() {
+        // The example of RFC 7617, section 2.
+        let header = basic(Some("Aladdin"), Some(&Secret::new("open sesame"))).expect("fits").expect("given");
+        assert_eq!(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert!(header.is_sensitive());
+        assert_eq!(bearer(&Secret::new("t0k")).expect("fits"), "Token t0k");
+        assert!(basic(None, None).expect("fits").is_none());
+        for error in [
+            bearer(&Secret::new("secret\n")).expect_err("a newline"),
+            basic(None, Some(&Secret::new("secret"))).expect_err("no username"),
+            basic(Some("a:b"), Some(&Secret::new("secret"))).expect_err("a colon"),
+        ] {
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

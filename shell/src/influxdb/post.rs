@@ -1,0 +1,153 @@
+//! One `POST` at a time over one kept-alive connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::{Request, Response};
+use loaddensity_metrics_core::verdict::{self, Verdict};
+
+use super::Endpoint;
+use crate::condition::Condition;
+use crate::http_client::{self, Outgoing, Taken, excerpt, in_full};
+use crate::hyper_io::HyperIo;
+use crate::runtime::Runtime;
+
+/// Most bytes of an answer that are read; real ones have a few hundred.
+const ANSWER_BYTES: usize = 64 << 10;
+
+/// What became of one request.
+pub(super) enum Outcome {
+    /// The server answered.
+    Answered(Answer),
+    /// No connection, or it broke before an answer came; `taken`: the body may have gone out.
+    Failed { taken: bool, says: String },
+    /// The time ran out; `taken` as above.
+    TimedOut { taken: bool },
+}
+
+/// A server's answer.
+pub(super) struct Answer {
+    pub(super) verdict: Verdict,
+    /// How long the server wants to be left alone.
+    pub(super) least_pause: Duration,
+    /// Its words, for people.
+    pub(super) says: String,
+}
+
+/// The client of one server.
+pub(super) struct Client<R: Runtime> {
+    runtime: R,
+    endpoint: Endpoint,
+    connection: Option<Connection<R>>,
+    has_connected: bool,
+    /// Whether the body that is under way may have gone out.
+    taken: Taken,
+    condition: Arc<Condition>,
+}
+
+struct Connection<R: Runtime> {
+    requests: SendRequest<Outgoing>,
+    /// Drives the connection; dropped with it.
+    _task: R::Task,
+}
+
+impl<R: Runtime> Client<R> {
+    pub(super) fn new(runtime: R, endpoint: Endpoint, condition: Arc<Condition>) -> Self {
+        Self { runtime, endpoint, connection: None, has_connected: false, taken: Taken::default(), condition }
+    }
+
+    /// Posts `body` and reads the answer. It may be dropped at any time; then [`give_up`](Self::give_up) tells.
+    pub(super) async fn post(&mut self, body: &Bytes) -> Outcome {
+        let kept = self.connection.take().filter(|connection| !connection.requests.is_closed());
+        let result = match kept {
+            // A server may close a kept connection at any time; that says nothing about a new one.
+            Some(connection) => match self.exchange(connection, body).await {
+                Ok(answer) => Ok(answer),
+                Err(_) => self.post_anew(body).await,
+            },
+            None => self.post_anew(body).await,
+        };
+        match result {
+            Ok(answer) => Outcome::Answered(answer),
+            Err(says) => Outcome::Failed { taken: self.taken.is_taken(), says },
+        }
+    }
+
+    /// After a post that was not waited for: whether its body may have gone out.
+    pub(super) fn give_up(&mut self) -> bool {
+        self.connection = None;
+        self.taken.is_taken()
+    }
+
+    async fn post_anew(&mut self, body: &Bytes) -> Result<Answer, String> {
+        self.taken = Taken::default();
+        let connection = self.connect().await?;
+        self.exchange(connection, body).await
+    }
+
+    /// One request and its whole answer. The connection is kept if it can be used again.
+    async fn exchange(&mut self, mut connection: Connection<R>, body: &Bytes) -> Result<Answer, String> {
+        self.taken = Taken::default();
+        connection.requests.ready().await.map_err(|error| in_full(&error))?;
+        let request = self.endpoint.request(self.taken.watch(body.clone()))?;
+        let response = connection.requests.send_request(request).await.map_err(|error| in_full(&error))?;
+        let (answer, is_read) = read_answer(response).await;
+        if is_read {
+            self.connection = Some(connection);
+        }
+        Ok(answer)
+    }
+
+    async fn connect(&mut self) -> Result<Connection<R>, String> {
+        let stream = self.endpoint.server.connect(&self.runtime).await;
+        let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
+        let (requests, connection) = http1::handshake(HyperIo::new(stream)).await.map_err(|error| in_full(&error))?;
+        if std::mem::replace(&mut self.has_connected, true) {
+            self.condition.reconnected();
+        }
+        let task = self.runtime.spawn(async move {
+            // Its error reaches the request that waits for it.
+            let _ = connection.await;
+        });
+        Ok(Connection { requests, _task: task })
+    }
+}
+
+impl Endpoint {
+    /// Without the query, which may hold a password.
+    pub(super) fn public_address(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default();
+        format!("http://{}{path}", self.server.authority())
+    }
+
+    fn request(&self, body: Outgoing) -> Result<Request<Outgoing>, String> {
+        let mut request = Request::post(self.path.as_str())
+            .header(HOST, self.server.authority())
+            .header(USER_AGENT, http_client::USER_AGENT)
+            .header(CONTENT_TYPE, "text/plain; charset=utf-8");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        request.body(body).map_err(|error| error.to_string())
+    }
+}
+
+/// The answer, and whether it was read to its end, so that the connection can be used again.
+async fn read_answer(response: Response<Incoming>) -> (Answer, bool) {
+    let status = response.status();
+    let least_pause = response.headers().get(RETRY_AFTER).and_then(|value| verdict::retry_after(value.as_bytes()));
+    let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
+    let is_read = body.is_ok();
+    let text = body.map(|body| excerpt(&body.to_bytes())).unwrap_or_default();
+    let answer = Answer {
+        verdict: verdict::influxdb(status.as_u16()),
+        least_pause: least_pause.unwrap_or_default(),
+        says: format!("answered {status}: {text}").trim_end_matches([':', ' ']).into(),
+    };
+    (answer, is_read)
+}

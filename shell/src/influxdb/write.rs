@@ -1,0 +1,180 @@
+//! The sender of HTTP bodies: one kept-alive connection, one request at a time.
+//!
+//! Points stay in the buffer until the server has answered for them. What may be sent again is sent again, with
+//! growing pauses, while further points wait behind; a point that arrives twice overwrites itself, for its timestamp
+//! is its own. A body without an answer in time is `unconfirmed` and not sent again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt as _;
+use loaddensity_metrics_core::influxdb::LineEncoder;
+use loaddensity_metrics_core::verdict::Verdict;
+use loaddensity_metrics_core::{Backoff, Cause, Exporter, Packed, Packer};
+
+use super::Endpoint;
+use super::batch::BatchSize;
+use super::post::{Answer, Client, Outcome};
+use crate::condition::Condition;
+use crate::config::InfluxdbConfig;
+use crate::hub::Feed;
+use crate::running::{Place, Running};
+use crate::runtime::Runtime;
+use crate::stop::{StopSignal, before, sleep_until};
+
+/// Pauses before a body is sent again: the first and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// Starts to send. The backend need not be there.
+pub(super) fn start<R: Runtime>(
+    place: &mut Place<R>,
+    endpoint: Endpoint,
+    encoder: LineEncoder<'static>,
+    config: &InfluxdbConfig,
+) -> Running<R> {
+    let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events);
+    let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
+    let stop = StopSignal::default();
+    let sender = Sender {
+        runtime: place.runtime.clone(),
+        client: Client::new(place.runtime.clone(), endpoint, condition.clone()),
+        timeout: config.timeout,
+        feed: feed.clone(),
+        packer: Packer::new(encoder),
+        size: BatchSize::new(config.batch, config.buffer_events),
+        body: BytesMut::new(),
+        backoff: Backoff::new(RETRY.0, RETRY.1),
+        condition: condition.clone(),
+        stop: stop.clone(),
+    };
+    Running::launch(&place.runtime, stop, condition, sender.run()).fed_by(feed)
+}
+
+struct Sender<R: Runtime> {
+    runtime: R,
+    client: Client<R>,
+    timeout: Duration,
+    feed: Arc<Feed>,
+    packer: Packer<LineEncoder<'static>>,
+    size: BatchSize,
+    /// Memory of the body, between two requests.
+    body: BytesMut,
+    backoff: Backoff,
+    condition: Arc<Condition>,
+    stop: StopSignal,
+}
+
+impl<R: Runtime> Sender<R> {
+    /// Sends until a stop is asked for and nothing is left, or its deadline passes; the cause for what is left.
+    async fn run(mut self) -> Cause {
+        let mut oldest_since = self.runtime.now();
+        loop {
+            if self.feed.lock().is_empty() {
+                if self.stop.deadline().is_some() {
+                    return Cause::Deadline;
+                }
+                self.stop.cuts_short(self.feed.holds(1)).await;
+                oldest_since = self.runtime.now();
+                continue;
+            }
+            let due = sleep_until(&self.runtime, oldest_since + self.size.age());
+            self.stop.cuts_short(self.feed.holds(self.size.full()).or(due)).await;
+            // Whatever the body leaves behind came later than this, or makes the next one due by its number.
+            oldest_since = self.runtime.now();
+            if let Some(cause) = self.send_body().await {
+                return cause;
+            }
+        }
+    }
+
+    /// Sends one body; the cause for what is left where nothing more is to be sent.
+    async fn send_body(&mut self) -> Option<Cause> {
+        let is_stopping = self.stop.deadline().is_some();
+        let (packed, whole) = self.pack();
+        if packed.items == 0 {
+            return None;
+        }
+        let outcome = self.post(whole.slice(..packed.bytes)).await;
+        // Where hyper has not let go of it yet, the next body gets new memory.
+        self.body = whole.try_into_mut().unwrap_or_default();
+        match outcome {
+            Outcome::Answered(answer) => self.settle(packed, answer).await,
+            Outcome::Failed { taken, says } => {
+                self.condition.failed(says);
+                // A server that is not there when everything is to end is not waited for.
+                if is_stopping {
+                    return Some(if taken { Cause::Unconfirmed } else { Cause::Unreachable });
+                }
+                self.pause(Duration::ZERO).await;
+            }
+            // It may have gone out, so it is not sent again.
+            Outcome::TimedOut { taken: true } => {
+                self.packer.discard(&mut self.feed.lock(), packed, Cause::Unconfirmed);
+                self.condition.failed(format!("no answer within {:?}", self.timeout));
+            }
+            Outcome::TimedOut { taken: false } => {
+                self.condition.failed(format!("no connection within {:?}", self.timeout));
+                self.pause(Duration::ZERO).await;
+            }
+        }
+        let deadline = self.stop.deadline()?;
+        (self.runtime.now() >= deadline).then_some(Cause::Deadline)
+    }
+
+    fn pack(&mut self) -> (Packed, Bytes) {
+        let mut memory = std::mem::take(&mut self.body);
+        memory.resize(self.size.bytes(), 0);
+        let packed = self.packer.pack(&mut self.feed.lock(), self.size.points(), &mut memory);
+        self.size.packed(packed.items, packed.bytes);
+        (packed, memory.freeze())
+    }
+
+    /// Posts one body within the timeout and, at a stop, its deadline.
+    async fn post(&mut self, body: Bytes) -> Outcome {
+        let (runtime, stop) = (self.runtime.clone(), self.stop.clone());
+        let limit = runtime.now() + self.timeout;
+        let answer = before(&runtime, limit, self.client.post(&body));
+        match stop.unless_overdue(&runtime, answer).await.flatten() {
+            Some(outcome) => outcome,
+            None => Outcome::TimedOut { taken: self.client.give_up() },
+        }
+    }
+
+    async fn settle(&mut self, packed: Packed, answer: Answer) {
+        match answer.verdict {
+            Verdict::Accepted => {
+                self.packer.confirm(&mut self.feed.lock(), packed);
+                self.size.taken();
+                self.backoff.reset();
+                self.condition.went_well();
+                return;
+            }
+            Verdict::Refused => {
+                self.packer.discard(&mut self.feed.lock(), packed, Cause::Refused);
+                self.backoff.reset();
+            }
+            Verdict::Split => {
+                if !self.size.split(packed.items) {
+                    self.packer.discard(&mut self.feed.lock(), packed, Cause::TooLarge);
+                }
+            }
+            Verdict::Retry => {
+                self.condition.failed(answer.says);
+                return self.pause(answer.least_pause).await;
+            }
+        }
+        self.condition.failed(answer.says);
+    }
+
+    /// Waits before the next attempt. A stop cuts it short, once; its deadline ends it.
+    async fn pause(&mut self, least: Duration) {
+        let pause = self.backoff.pause_of_at_least(least, self.runtime.wall_clock().as_unix_nanos());
+        match self.stop.deadline() {
+            None => self.stop.cuts_short(self.runtime.sleep(pause)).await,
+            Some(deadline) => {
+                before(&self.runtime, deadline, self.runtime.sleep(pause)).await;
+            }
+        }
+    }
+}

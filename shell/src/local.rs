@@ -1,0 +1,111 @@
+//! A handle for engines whose tasks migrate between threads: each OS thread gets a recorder of its own on first use.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use loaddensity_metrics_core::{Exporter, Label, LabelError, Recorder, Registry, Request, Sample, Series};
+
+thread_local! {
+    /// This thread's recorders, one per registry that it has recorded on: one, in nearly every process.
+    static RECORDERS: RefCell<Vec<(Registry<'static>, Recorder<'static>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Records through the recorder of whatever thread it is called on: `Copy`, `Send` and `Sync`.
+///
+/// The recorder is claimed on a thread's first use and given back when the thread ends. A call costs a thread-local
+/// look-up more than [`Recorder::record`].
+#[derive(Clone, Copy)]
+pub struct LocalRecorder {
+    registry: Registry<'static>,
+}
+
+impl LocalRecorder {
+    pub(crate) const fn new(registry: Registry<'static>) -> Self {
+        Self { registry }
+    }
+
+    /// The series of `method` and `name`, interned now if it is new.
+    #[must_use]
+    pub fn series(&self, method: &str, name: &str) -> Series {
+        self.registry.series(method, name)
+    }
+
+    /// The series of `method`, `name` and further labels.
+    ///
+    /// # Errors
+    /// Labels that not every format could show; see [`LabelError`].
+    pub fn series_with_labels(&self, method: &str, name: &str, labels: &[Label<'_>]) -> Result<Series, LabelError> {
+        self.registry.series_with_labels(method, name, labels)
+    }
+
+    /// Records one completed request.
+    pub fn record(&self, series: Series, sample: Sample) {
+        self.with(|recorder| recorder.record(series, sample));
+    }
+
+    /// Records one completed request of a series that is spelled out.
+    pub fn record_request(&self, request: &Request<'_>) {
+        self.with(|recorder| recorder.record_request(request));
+    }
+
+    fn with(&self, record: impl Fn(&mut Recorder<'static>)) {
+        let done = RECORDERS.try_with(|recorders| record(of_registry(&mut recorders.borrow_mut(), self.registry)));
+        if done.is_err() {
+            // The thread is ending and has given its recorders back: one is claimed for this request alone.
+            record(&mut self.registry.recorder());
+        }
+    }
+}
+
+impl fmt::Debug for LocalRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalRecorder").finish_non_exhaustive()
+    }
+}
+
+fn of_registry<'a>(
+    recorders: &'a mut Vec<(Registry<'static>, Recorder<'static>)>,
+    registry: Registry<'static>,
+) -> &'a mut Recorder<'static> {
+    let at = match recorders.iter().position(|(other, _)| is_same(*other, registry)) {
+        Some(at) => at,
+        None => {
+            recorders.push((registry, registry.recorder()));
+            recorders.len() - 1
+        }
+    };
+    &mut recorders[at].1
+}
+
+/// Whether both are handles of one storage, in which each ledger has its one place.
+fn is_same(one: Registry<'static>, other: Registry<'static>) -> bool {
+    std::ptr::eq(one.ledger(Exporter::Prometheus), other.ledger(Exporter::Prometheus))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use loaddensity_metrics_core::Storage;
+
+    use super::*;
+
+    static ONE: Storage<8, 2, 16> = Storage::new();
+    static OTHER: Storage<8, 2, 16> = Storage::new();
+
+    #[test]
+    fn every_thread_records_on_the_right_registry_and_gives_its_shard_back() {
+        let (one, other) = (LocalRecorder::new(ONE.registry()), LocalRecorder::new(OTHER.registry()));
+        let series = one.series("GET", "/");
+        for _ in 0..50 {
+            let thread = thread::spawn(move || {
+                one.record(series, Sample::default());
+                other.record_request(&Request { method: "GET", name: "/other", ..Request::default() });
+                one.record(series, Sample::default());
+            });
+            thread.join().expect("the thread records and ends");
+        }
+        assert_eq!((ONE.registry().requests(), OTHER.registry().requests()), (100, 50));
+        assert_eq!((ONE.registry().facts().recorders, ONE.registry().facts().spill_recorders), (0, 0));
+    }
+}

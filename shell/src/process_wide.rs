@@ -1,0 +1,115 @@
+//! LoadDensity's calls as free functions over exporters that the whole process shares.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::StartError;
+use crate::exporters::Exporters;
+use crate::report::Report;
+use crate::runtime::Runtime;
+use crate::settings::Settings;
+
+/// The place of the process-wide exporters; what [`process_wide!`](crate::process_wide!) makes its `static` from.
+#[derive(Debug)]
+pub struct ProcessWide<R: Runtime> {
+    running: Mutex<Option<&'static Exporters<R>>>,
+}
+
+impl<R: Runtime> ProcessWide<R> {
+    /// Nothing runs yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { running: Mutex::new(None) }
+    }
+
+    /// The exporters, started with [`Settings::default`] on first use.
+    ///
+    /// # Errors
+    /// See [`Exporters::start`].
+    pub fn started(&self) -> Result<&'static Exporters<R>, StartError> {
+        let mut running = self.lock();
+        if let Some(exporters) = *running {
+            return Ok(exporters);
+        }
+        // A static reference is the point; a process that shuts down and starts anew leaves a hundred bytes behind.
+        let exporters = &*Box::leak(Box::new(Exporters::start(Settings::default())?));
+        *running = Some(exporters);
+        Ok(exporters)
+    }
+
+    /// The exporters, if they have been started.
+    pub fn running(&self) -> Option<&'static Exporters<R>> {
+        *self.lock()
+    }
+
+    /// Stops and flushes everything within `deadline`; `None` where nothing was ever started. The next start begins
+    /// anew.
+    pub fn shutdown(&self, deadline: Duration) -> Option<Report> {
+        // Taken out first, so that a start meanwhile waits for the storage with an error, not with a dead handle.
+        let exporters = self.lock().take()?;
+        Some(exporters.shutdown_in_place(deadline))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<&'static Exporters<R>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Runtime> Default for ProcessWide<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes, in the crate of a runtime, LoadDensity's eight calls and `exporters`, `shutdown` as free functions over
+/// exporters that the whole process shares.
+///
+/// ```ignore
+/// loaddensity_metrics_shell::process_wide!(Tokio);
+/// ```
+#[macro_export]
+macro_rules! process_wide {
+    ($runtime:ty) => {
+        static PROCESS_WIDE: $crate::process_wide::ProcessWide<$runtime> =
+            $crate::process_wide::ProcessWide::new();
+
+        /// The process-wide exporters, started on first use with the default settings, on a thread of their own.
+        ///
+        /// # Errors
+        #[doc = "See [`Exporters::start`]($crate::Exporters::start)."]
+        pub fn exporters() -> Result<&'static $crate::Exporters<$runtime>, $crate::StartError> {
+            PROCESS_WIDE.started()
+        }
+
+        /// Stops and flushes every process-wide exporter within `deadline`. Nothing does this at the end of the
+        /// process by itself. An empty report: none was ever started.
+        pub fn shutdown(deadline: ::core::time::Duration) -> $crate::Report {
+            PROCESS_WIDE.shutdown(deadline).unwrap_or_default()
+        }
+
+        $crate::process_wide!(@calls
+            start_prometheus_exporter($crate::config::PrometheusConfig) -> ::std::net::SocketAddr,
+                stop_prometheus_exporter;
+            start_influxdb_sink($crate::config::InfluxdbConfig) -> (), stop_influxdb_sink;
+            start_statsd_sink($crate::config::StatsdConfig) -> (), stop_statsd_sink;
+            start_opentelemetry_exporter($crate::config::OpenTelemetryConfig) -> (), stop_opentelemetry_exporter;
+        );
+    };
+    (@calls $($start:ident($config:ty) -> $answer:ty, $stop:ident;)*) => {$(
+        /// The call of this name on the process-wide exporters, which are started if need be.
+        ///
+        /// # Errors
+        /// As there, or those of starting the exporters.
+        pub fn $start(config: $config) -> Result<$answer, $crate::StartError> {
+            exporters()?.$start(config)
+        }
+
+        /// The call of this name on the process-wide exporters. `None`: it was not running.
+        ///
+        /// # Errors
+        /// As there.
+        pub fn $stop() -> Result<Option<$crate::Account>, $crate::StopError> {
+            PROCESS_WIDE.running().map_or(Ok(None), |exporters| exporters.$stop())
+        }
+    )*};
+}

@@ -1,0 +1,100 @@
+//! A running exporter as the supervisor holds it, and how one is put to work.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_channel::Receiver;
+use loaddensity_metrics_core::{Cause, Exporter, Registry, Timestamp};
+
+use crate::condition::Condition;
+use crate::error::StartError;
+use crate::hub::{Feed, Hub, abandon};
+use crate::runtime::Runtime;
+use crate::stop::{StopSignal, before};
+
+/// Time beyond its deadline after which an exporter's task is cancelled.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What an exporter starts from.
+pub(crate) struct Place<R: Runtime> {
+    pub(crate) runtime: R,
+    pub(crate) registry: Registry<'static>,
+    pub(crate) hub: Hub<R>,
+    /// When these exporters were started: the start of cumulative sums.
+    pub(crate) born: Timestamp,
+}
+
+/// An exporter that runs.
+pub(crate) struct Running<R: Runtime> {
+    pub(crate) condition: Arc<Condition>,
+    /// The address that is listened on.
+    pub(crate) bound: Option<SocketAddr>,
+    stop: StopSignal,
+    /// Why whatever is left could not be sent; comes when the task has ended.
+    ended: Receiver<Cause>,
+    feed: Option<Arc<Feed>>,
+    task: R::Task,
+}
+
+impl<R: Runtime> Running<R> {
+    /// Starts `work` as a task. Its output is the cause for whatever it could not send.
+    pub(crate) fn launch<F>(runtime: &R, stop: StopSignal, condition: Arc<Condition>, work: F) -> Self
+    where
+        F: Future<Output = Cause> + Send + 'static,
+    {
+        let (end, ended) = async_channel::bounded(1);
+        let task = runtime.spawn(async move {
+            // Fails only where nobody waits any more.
+            let _ = end.try_send(work.await);
+        });
+        Self { condition, bound: None, stop, ended, feed: None, task }
+    }
+
+    /// It listens on `address`.
+    pub(crate) fn bound_to(self, address: SocketAddr) -> Self {
+        Self { bound: Some(address), ..self }
+    }
+
+    /// It sends what is in `feed`.
+    pub(crate) fn fed_by(self, feed: Arc<Feed>) -> Self {
+        Self { feed: Some(feed), ..self }
+    }
+
+    /// Asks it to be done by `deadline`, without waiting for it.
+    pub(crate) fn ask_to_stop(&self, deadline: Instant) {
+        self.stop.ask(deadline);
+    }
+
+    /// Waits until it has ended, at most until `deadline` and a little; returns the cause for what it did not send.
+    /// What its feed still holds is dropped for that cause.
+    pub(crate) async fn ended(self, runtime: &R, deadline: Instant) -> Cause {
+        let ended = before(runtime, deadline + GRACE, self.ended.recv()).await;
+        drop(self.task);
+        let cause = match ended {
+            Some(Ok(cause)) => cause,
+            Some(Err(_)) | None => Cause::Deadline,
+        };
+        if let Some(feed) = self.feed {
+            abandon(&feed, cause);
+        }
+        cause
+    }
+}
+
+/// The addresses of `host`; an error that names it where there are none.
+pub(crate) async fn resolve<R: Runtime>(
+    runtime: &R,
+    exporter: Exporter,
+    key: &'static str,
+    host: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, StartError> {
+    let refused = |source| StartError::Resolve { exporter, key, host: host.into(), source };
+    runtime.resolve(host, port).await.map_err(refused)
+}
+
+/// `host:port`, with brackets where `host` is an IPv6 address.
+pub(crate) fn host_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}

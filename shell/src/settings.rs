@@ -1,0 +1,31 @@
+//! What the exporters as a whole are told at their start.
+
+use std::time::Duration;
+
+use loaddensity_metrics_core::{DefaultStorage, Registry};
+
+/// The storage that [`Settings::default`] names: zero pages of the process until something is recorded.
+static DEFAULT_STORAGE: DefaultStorage = DefaultStorage::new();
+
+/// What [`Exporters::start`](crate::Exporters::start) works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Whose requests are exported. Default: the registry of one process-wide [`DefaultStorage`].
+    pub registry: Registry<'static>,
+    /// How long a stop call waits for an exporter to flush, and dropping the exporters for all of them. Default 5 s.
+    pub stop_deadline: Duration,
+}
+
+impl Settings {
+    /// The defaults, on the registry of a storage of one's own.
+    #[must_use]
+    pub const fn on(registry: Registry<'static>) -> Self {
+        Self { registry, stop_deadline: Duration::from_secs(5) }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::on(DEFAULT_STORAGE.registry())
+    }
+}
