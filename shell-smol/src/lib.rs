@@ -1,1 +1,55 @@
-//! Skeleton.
+//! loaddensity-metrics on smol: one record call per request, four backends.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use loaddensity_metrics_smol::{Exporters, Outcome, PrometheusConfig, Request, Sample, Settings, Timestamp};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
+//!     let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+//!     println!("http://{page}/metrics");
+//!
+//!     let mut recorder = exporters.recorder(); // one per thread
+//!     let get_items = recorder.series("GET", "/items"); // interned once, valid on every recorder
+//!     // On every completed request:
+//!     let latency = Duration::from_micros(4_200);
+//!     let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
+//!     let outcome = Outcome::of_status(200);
+//!     recorder.record(get_items, Sample { latency, response_bytes: 512, status: 200, outcome, completed_at });
+//!     // Or, without a handle:
+//!     recorder.record_request(&Request { method: "GET", name: "/items", latency, ..Request::default() });
+//!
+//!     let report = exporters.shutdown(Duration::from_secs(5));
+//!     println!("{report}"); // recorded, sent, dropped by cause
+//!     assert_eq!(report.accounts[0].recorded, 2);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! By default the exporters have a thread and a runtime of their own. [`AsyncExporters::start_on`] puts them on the
+//! caller's: `AsyncExporters::start_on(Smol::global(), Settings::default())`.
+//!
+//! LoadDensity's eight calls are here as free functions too ([`start_prometheus_exporter`] …), over exporters that the
+//! whole process shares; [`shutdown`] ends those. The same exporters run on tokio by way of
+//! `loaddensity-metrics-tokio`, and on any other runtime by way of [`runtime::Runtime`].
+
+mod smol_runtime;
+
+#[cfg(feature = "action-json")]
+pub use loaddensity_metrics_shell::actions;
+pub use loaddensity_metrics_shell::{
+    Account, BatchLimits, Cause, DefaultStorage, Dropped, Exporter, ExporterStatus, Facts, FullRing,
+    HeapStorage, InfluxdbConfig, InfluxdbTarget, Label, LabelError, LocalRecorder, OpenTelemetryConfig,
+    Outcome, PrometheusConfig, Recorder, Registry, Report, Request, Sample, Secret, Series, Settings,
+    StartError, StatsdConfig, StopError, Storage, Timestamp, Totals, config, runtime,
+};
+pub use smol_runtime::{Listener, Smol, Stream, Task, Udp};
+
+/// The exporters on a thread of their own, run by smol. Every call blocks until it is carried out.
+pub type Exporters = loaddensity_metrics_shell::Exporters<Smol>;
+
+/// The exporters' handle for async callers, on smol.
+pub type AsyncExporters = loaddensity_metrics_shell::AsyncExporters<Smol>;
+
+loaddensity_metrics_shell::process_wide!(Smol);

@@ -1,0 +1,141 @@
+//! [`Runtime`] on smol: executor by async-executor, sockets by async-net, timers by async-io.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use async_net::{TcpListener, TcpStream, UdpSocket};
+use loaddensity_metrics_shell::Timestamp;
+use loaddensity_metrics_shell::runtime::{self, Runtime};
+use smol::Executor;
+
+/// A handle of a smol executor.
+#[derive(Clone, Debug)]
+pub struct Smol {
+    /// `None` is smol's global one. Weak, or the tasks, which hold such handles, would keep their executor alive.
+    executor: Option<Weak<Executor<'static>>>,
+}
+
+impl Smol {
+    /// smol's global executor, the one that `smol::spawn` uses.
+    #[must_use]
+    pub const fn global() -> Self {
+        Self { executor: None }
+    }
+
+    /// An executor of the caller's, who drives it. When the last `Arc` of it is dropped, tasks end.
+    #[must_use]
+    pub fn on(executor: &Arc<Executor<'static>>) -> Self {
+        Self {
+            executor: Some(Arc::downgrade(executor)),
+        }
+    }
+}
+
+/// A task; dropping it cancels it.
+#[derive(Debug)]
+#[must_use = "dropping a task cancels it"]
+pub struct Task {
+    /// `None` where the executor had ended before.
+    _task: Option<smol::Task<()>>,
+}
+
+/// A TCP connection.
+pub type Stream = TcpStream;
+
+/// A connected UDP socket.
+#[derive(Debug)]
+pub struct Udp(UdpSocket);
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub struct Listener(TcpListener);
+
+impl Runtime for Smol {
+    type Udp = Udp;
+    type Tcp = Stream;
+    type Listener = Listener;
+    type Task = Task;
+
+    fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
+        let executor = Arc::new(Executor::new());
+        let own = Self::on(&executor);
+        let output = async_io::block_on(executor.run(async { main(own).await }));
+        drop(executor);
+        Ok(output)
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+        let task = match &self.executor {
+            None => Some(smol::spawn(future)),
+            Some(executor) => executor.upgrade().map(|executor| executor.spawn(future)),
+        };
+        Task { _task: task }
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        let timer = Timer::after(duration);
+        async move {
+            timer.await;
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        runtime::system_time()
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let addresses: Vec<_> = async_net::resolve((host, port)).await?;
+        if addresses.is_empty() {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(addresses)
+        }
+    }
+
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {
+        let socket = UdpSocket::bind(runtime::any_local(peer)).await?;
+        socket.connect(peer).await?;
+        Ok(Udp(socket))
+    }
+
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
+        ready(TcpStream::connect(peer).await?)
+    }
+
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
+        TcpListener::bind(local).await.map(Listener)
+    }
+}
+
+impl runtime::UdpSocket for Udp {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram).await
+    }
+}
+
+impl runtime::TcpListener for Listener {
+    type Stream = Stream;
+
+    async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        Ok((ready(stream)?, peer))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A stream as the exporters want it: what is written leaves at once.
+fn ready(stream: TcpStream) -> io::Result<Stream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,140 @@
+//! [`Runtime`] on tokio: streams made futures-io by tokio-util.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use loaddensity_metrics_shell::Timestamp;
+use loaddensity_metrics_shell::runtime::{self, Runtime};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinHandle;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+
+/// A handle of a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct Tokio {
+    handle: Handle,
+}
+
+impl Tokio {
+    /// The runtime that calls this. It needs its IO and time drivers (`enable_all`, or `#[tokio::main]`).
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn current() -> Self {
+        Self::on(&Handle::current())
+    }
+
+    /// A runtime of the caller's, who drives it. When it is shut down, tasks end.
+    #[must_use]
+    pub fn on(handle: &Handle) -> Self {
+        Self {
+            handle: handle.clone(),
+        }
+    }
+}
+
+/// A task; dropping it cancels it.
+#[derive(Debug)]
+#[must_use = "dropping a task cancels it"]
+pub struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A TCP connection.
+pub type Stream = Compat<TcpStream>;
+
+/// A connected UDP socket.
+#[derive(Debug)]
+pub struct Udp(UdpSocket);
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub struct Listener(TcpListener);
+
+impl Runtime for Tokio {
+    type Udp = Udp;
+    type Tcp = Stream;
+    type Listener = Listener;
+    type Task = Task;
+
+    fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let own = Self::on(runtime.handle());
+        let output = runtime.block_on(async { main(own).await });
+        runtime.shutdown_background();
+        Ok(output)
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+        Task(self.handle.spawn(future))
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        let _entered = self.handle.enter();
+        tokio::time::sleep(duration)
+    }
+
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        runtime::system_time()
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        if addresses.is_empty() {
+            Err(io::ErrorKind::NotFound.into())
+        } else {
+            Ok(addresses)
+        }
+    }
+
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {
+        let socket = UdpSocket::bind(runtime::any_local(peer)).await?;
+        socket.connect(peer).await?;
+        Ok(Udp(socket))
+    }
+
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
+        ready(TcpStream::connect(peer).await?)
+    }
+
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
+        TcpListener::bind(local).await.map(Listener)
+    }
+}
+
+impl runtime::UdpSocket for Udp {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram).await
+    }
+}
+
+impl runtime::TcpListener for Listener {
+    type Stream = Stream;
+
+    async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        Ok((ready(stream)?, peer))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A stream as the exporters want it: what is written leaves at once.
+fn ready(stream: TcpStream) -> io::Result<Stream> {
+    stream.set_nodelay(true)?;
+    Ok(stream.compat())
+}

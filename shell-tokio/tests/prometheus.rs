@@ -1,0 +1,127 @@
+//! The metrics page over HTTP.
+
+mod support;
+
+use std::io::Write as _;
+use std::net::TcpListener;
+
+use loaddensity_metrics_tokio::{Cause, PrometheusConfig, StartError};
+use support::{Http, assert_settled, exporters, record, wait_until};
+
+fn any_port() -> PrometheusConfig {
+    PrometheusConfig {
+        port: 0,
+        ..PrometheusConfig::default()
+    }
+}
+
+#[test]
+fn a_page_is_served_with_the_exact_type_over_a_kept_connection() {
+    let exporters = exporters();
+    let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
+    let mut recorder = exporters.recorder();
+    record(&mut recorder, 50);
+    let mut http = Http::connect(address);
+    let first = http.request("GET", "/metrics");
+    assert_eq!(first.status, 200);
+    assert!(
+        first
+            .head
+            .contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{}",
+        first.head
+    );
+    let line = "loaddensity_requests_total{method=\"GET\",name=\"/items\",outcome=\"success\"} ";
+    assert!(first.body.contains(&format!("{line}45\n")), "{}", first.body);
+    record(&mut recorder, 10);
+    let second = http.request("GET", "/metrics?x=1");
+    assert!(second.body.contains(&format!("{line}54\n")), "{}", second.body);
+    wait_until("the page counts as sent", || {
+        exporters.status()[0].account.sent == 60
+    });
+    let account = exporters.stop_prometheus_exporter().expect("stops").expect("ran");
+    assert_settled(&account);
+    assert_eq!((account.recorded, account.sent), (60, 60));
+    assert!(http.is_closed());
+}
+
+#[test]
+fn other_methods_and_paths_are_answered_as_such() {
+    let exporters = exporters();
+    let mut http = Http::connect(exporters.start_prometheus_exporter(any_port()).expect("starts"));
+    record(&mut exporters.recorder(), 5);
+    let head = http.request("HEAD", "/metrics");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert!(
+        head.head
+            .contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
+        "{}",
+        head.head
+    );
+    let post = http.request("POST", "/metrics");
+    assert_eq!(post.status, 405);
+    assert!(post.head.contains("\r\nallow: GET, HEAD\r\n"), "{}", post.head);
+    for path in ["/", "/metrics/", "/other"] {
+        let answer = http.request("GET", path);
+        assert_eq!(answer.status, 404);
+        assert!(answer.body.contains("/metrics"), "{}", answer.body);
+    }
+    // None of these was a page.
+    let account = exporters.stop_prometheus_exporter().expect("stops").expect("ran");
+    assert_eq!((account.sent, account.dropped.get(Cause::Unscraped)), (0, 5));
+}
+
+#[test]
+fn stop_frees_the_port_and_start_takes_it_again() {
+    let exporters = exporters();
+    let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
+    let config = PrometheusConfig {
+        port: address.port(),
+        ..PrometheusConfig::default()
+    };
+    for _ in 0..3 {
+        assert_eq!(Http::connect(address).request("GET", "/metrics").status, 200);
+        exporters.stop_prometheus_exporter().expect("stops");
+        drop(TcpListener::bind(address).expect("the port is free"));
+        assert_eq!(
+            exporters
+                .start_prometheus_exporter(config.clone())
+                .expect("starts again"),
+            address
+        );
+    }
+}
+
+#[test]
+fn a_port_in_use_is_reported_as_such() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let config = PrometheusConfig {
+        port,
+        ..PrometheusConfig::default()
+    };
+    let error = exporters()
+        .start_prometheus_exporter(config)
+        .expect_err("the port is taken");
+    assert!(matches!(error, StartError::Socket { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains("prometheus") && text.contains(&port.to_string()) && text.contains("in use"),
+        "{text}"
+    );
+}
+
+#[test]
+fn clients_that_speak_nonsense_or_go_away_hurt_nobody() {
+    let exporters = exporters();
+    let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
+    for nonsense in [
+        &b"\x16\x03\x01\x02\x00"[..],
+        b"GET\r\n\r\n",
+        b"GET /metrics HTTP/1.1\r\n",
+    ] {
+        let mut stream = std::net::TcpStream::connect(address).expect("listens");
+        stream.write_all(nonsense).expect("goes out");
+    }
+    assert_eq!(Http::connect(address).request("GET", "/metrics").status, 200);
+}
