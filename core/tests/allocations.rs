@@ -1,0 +1,193 @@
+//! Nothing in this crate allocates: neither recording, by handle or by strings, with events on or off, nor any encoder.
+
+#![allow(
+    unsafe_code,
+    reason = "a global allocator, here one that counts, cannot be written without"
+)]
+
+use loaddensity_metrics_core::dogstatsd::MessageEncoder;
+use loaddensity_metrics_core::influxdb::LineEncoder;
+use loaddensity_metrics_core::otlp::Export;
+use loaddensity_metrics_core::prometheus::Page;
+use loaddensity_metrics_core::{
+    Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Request,
+    Sample, Sink, Timestamp,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Duration;
+
+struct Counting;
+
+thread_local! {
+    // Per thread, because the test harness allocates on threads of its own.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes on to the system's allocator with the arguments it came with; counting touches only a
+// thread-local number, which needs no allocation and no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `realloc`, and the pointer came from the system's allocator.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and the pointer came from the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+fn count() {
+    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations_of(action: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    action();
+    ALLOCATIONS.get() - before
+}
+
+const NAMES: [&str; 4] = [
+    "/items",
+    "",
+    "quote\" back\\slash\n, = café/😀\\",
+    "a name that is longer than the limit",
+];
+
+fn sample(number: u64) -> Sample {
+    Sample {
+        latency: Duration::from_nanos(number * 1_234_567),
+        response_bytes: number * 321,
+        status: 200,
+        outcome: Outcome::ALL[(number % 2) as usize],
+        completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number),
+    }
+}
+
+/// Claims a recorder, interns, and records by handle and by strings, known ones and new ones.
+fn record(registry: Registry<'_>, long: &str) {
+    let mut recorder = registry.recorder();
+    let labels = [Label {
+        key: "region",
+        value: "e u,=\\",
+    }];
+    let labelled = recorder.series_with_labels("GET", "/x", &labels).expect("labels");
+    let plain = recorder.series("GET", "/items");
+    for number in 0..1_000 {
+        recorder.record(labelled, sample(number));
+        recorder.record(plain, sample(number));
+        for name in NAMES.into_iter().chain([long]) {
+            let Sample {
+                latency,
+                response_bytes,
+                status,
+                outcome,
+                completed_at,
+            } = sample(number);
+            recorder.record_request(&Request {
+                method: "GET",
+                name,
+                latency,
+                response_bytes,
+                status,
+                outcome,
+                completed_at,
+            });
+        }
+    }
+}
+
+fn read(registry: Registry<'_>, buffer: &mut [u8]) {
+    let mut page = Page::new(registry);
+    while page.fill(buffer).expect("room for a line") != 0 {}
+    let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
+    let mut export = Export::new(registry, "shop", start, now);
+    while let Some(request) = export.next_request(buffer).expect("room for a point") {
+        black_box(request);
+    }
+    black_box((
+        registry.totals(),
+        registry.facts(),
+        registry.first_folded(),
+        registry.totals().latency_quantile(0.99),
+    ));
+    black_box(registry.full_rings().map(|ring| ring.dropped).sum::<u64>());
+    for exporter in Exporter::ALL {
+        black_box(registry.account(exporter));
+    }
+}
+
+fn pack<E: EventEncoder>(sink: &mut Sink<'_, [Event; 512]>, encoder: E, buffer: &mut [u8]) -> usize {
+    let (mut packer, mut items) = (Packer::new(encoder), 0);
+    while !sink.is_empty() {
+        let packed = packer.pack(sink, usize::MAX, buffer);
+        items += packed.items;
+        packer.confirm(sink, packed);
+    }
+    items
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(allocations_of(|| drop(black_box(Vec::<u8>::with_capacity(100)))) >= 1);
+}
+
+#[test]
+fn recording_and_encoding_allocate_nothing() {
+    static STORAGE: DefaultStorage = DefaultStorage::new();
+    let long = "x".repeat(5_000);
+    let mut buffer = vec![0; 16 * 1024];
+    let registry = STORAGE.registry();
+    assert_eq!(
+        allocations_of(|| record(registry, &long)),
+        0,
+        "recording without events"
+    );
+
+    let mut pump: Pump<'_> = registry.pump().expect("the only pump");
+    let mut lines = Sink::new([Event::default(); 512], pump.attach(Exporter::Influxdb));
+    let mut messages = Sink::new([Event::default(); 512], pump.attach(Exporter::Statsd));
+    assert_eq!(
+        allocations_of(|| record(registry, &long)),
+        0,
+        "recording with events"
+    );
+    let mut drained = 0;
+    let drain = || {
+        drained = pump.drain(|event| {
+            lines.offer(event);
+            messages.offer(event);
+        });
+    };
+    assert_eq!(allocations_of(drain), 0, "draining");
+    assert_eq!(drained, 7_000);
+
+    let mut items = (0, 0);
+    let encode = || {
+        let encoder = LineEncoder::new(registry, "loaddensity_request").expect("measurement");
+        items.0 = pack(&mut lines, encoder, &mut buffer);
+        let encoder = MessageEncoder::new(registry, "loaddensity").expect("prefix");
+        items.1 = pack(&mut messages, encoder, &mut buffer);
+        read(registry, &mut buffer);
+    };
+    assert_eq!(allocations_of(encode), 0, "encoding");
+    assert_eq!(items, (512, 3 * 512));
+    assert_eq!(registry.totals().requests(), 14_000);
+    let account = registry.account(Exporter::Influxdb);
+    assert_eq!(
+        (account.sent, account.dropped.get(Cause::BufferFull)),
+        (512, 7_000 - 512)
+    );
+}
