@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `loaddensity-metrics`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loaddensity_metrics_cli::main()
+}

@@ -1,0 +1,67 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Runs LoadDensity Action-JSON: starts and stops metrics exporters, and load tests between them.
+///
+/// A document is a list of actions, for example
+///
+///   [["LD_start_prometheus_exporter", {"port": 9646}],
+///    ["LD_start_test", {"user_detail_dict": {"user": "fast_http_user"}, "user_count": 20, "spawn_rate": 10,
+///      "test_time": 30, "tasks": [{"method": "get", "request_url": "http://127.0.0.1:8080/"}]}],
+///    ["LD_stop_prometheus_exporter"]]
+///
+/// An action that fails is reported and the next one runs. At the end of a document, exporters that still run are
+/// stopped and flushed, and a table shows for each exporter what it recorded, sent and dropped, by cause.
+///
+/// Exit codes: 0 all went well; 1 an action failed; 2 wrong usage; 130 interrupted by Ctrl-C (everything was flushed;
+/// a second Ctrl-C exits at once).
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment, name = "loaddensity-metrics")]
+pub(crate) struct Args {
+    /// The async runtime that exporters and load engine run on.
+    #[arg(long, value_enum, default_value_t = RuntimeName::Tokio, global = true)]
+    pub(crate) runtime: RuntimeName,
+
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RuntimeName {
+    Tokio,
+    Smol,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Run one document.
+    Run {
+        /// A file with an Action-JSON document.
+        file: PathBuf,
+    },
+    /// Run every *.json file below a folder, sorted by path, one after another.
+    RunDir {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Run a document given on the command line.
+    RunStr {
+        /// The document.
+        json: String,
+    },
+    /// Show it all at work: a target, receivers for all four backends, a few seconds of load, and the reconciliation.
+    ///
+    /// Needs nothing installed. Exits with 1 where a backend did not get exactly what was recorded.
+    #[cfg(feature = "demo")]
+    Demo {
+        /// How long the load lasts.
+        #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+        seconds: u16,
+        /// Cap of the load, in requests per second.
+        #[arg(long, value_name = "REQUESTS", default_value_t = 2_500, value_parser = clap::value_parser!(u32).range(1..))]
+        rate: u32,
+    },
+}

@@ -1,0 +1,213 @@
+//! The demo: real HTTP load, all four exporters on, a receiver for each, and whether they saw what was recorded.
+//!
+//! Target, engine, exporters and receivers are threads of this process and talk over the loopback interface. What the
+//! receivers count comes from parsing what was on the wire; what was recorded is also compared with what the target
+//! answered. The load is capped, so that two busy cores can carry it.
+
+mod report;
+mod scraper;
+mod target;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
+};
+
+use self::report::{Backend, Demonstration};
+use self::scraper::{Scraped, Scraper};
+use self::target::{ROUTES, Route, Target};
+use crate::engine::{self, Finished, LoadTest, Target as Url, Task};
+use crate::interrupt::{self, Interrupt};
+use crate::live::{Live, Summary};
+use crate::numbers::thousands;
+use crate::receivers::{Collector, OtlpReceiver, dogstatsd, influxdb, prometheus};
+
+/// Load of the demo. Its users could do about twice the cap, which they reach even on a busy machine.
+const USERS: u32 = 32;
+const USERS_PER_SECOND: f64 = 1_000.0;
+
+/// How often the page is scraped, and OTLP exported.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Room for one line in a datagram and never for two: a datagram that a receiver's kernel drops is then one point, and
+/// the kernel's count explains a difference exactly. (By default, lines are packed up to 1,400 bytes.)
+const ONE_LINE: usize = 200;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs the demo for `seconds` at `rate` requests per second and prints what came of it.
+pub(crate) fn run<R: Runtime>(runtime: &str, seconds: f64, rate: f64) -> ExitCode {
+    let interrupt = match Interrupt::install() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return failed(&error),
+    };
+    match demonstrate::<R>(runtime, seconds, rate, &interrupt) {
+        Ok(demonstration) => {
+            println!("{demonstration}");
+            let code = if interrupt.pressed() {
+                interrupt::EXIT_CODE
+            } else {
+                0
+            };
+            ExitCode::from(if demonstration.reconciles() { code } else { 1 })
+        }
+        Err(error) => failed(&*error),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+fn demonstrate<R: Runtime>(
+    runtime: &str,
+    seconds: f64,
+    rate: f64,
+    interrupt: &Interrupt,
+) -> Result<Demonstration, Failure> {
+    let target = Target::start::<R>()?;
+    let receivers = Receivers {
+        points: Collector::start()?,
+        messages: Collector::start()?,
+        otlp: OtlpReceiver::start::<R>()?,
+    };
+    let exporters = Exporters::<R>::start(Settings::default())?;
+    let page = start_all(&exporters, &receivers)?;
+    println!(
+        "{}",
+        report::opening(runtime, target.address(), page, seconds, rate)
+    );
+
+    let scraper = Scraper::start::<R>(page, INTERVAL)?;
+    let (finished, summary) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;
+    let scraped = scraper.finish()?;
+    let totals = exporters.registry().totals();
+    let backends = stop_all(&exporters, receivers, &scraped)?;
+    Ok(Demonstration {
+        summary,
+        requests: totals.requests(),
+        failures: totals.failures(),
+        answered: target.answered(),
+        abandoned: finished.abandoned,
+        backends,
+    })
+}
+
+/// Who listens, beside the scraper.
+struct Receivers {
+    points: Collector,
+    messages: Collector,
+    otlp: OtlpReceiver,
+}
+
+/// Starts the four exporters; where the metrics page is.
+fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Result<SocketAddr, Failure> {
+    let page = exporters.start_prometheus_exporter(PrometheusConfig {
+        port: 0,
+        ..PrometheusConfig::default()
+    })?;
+    let (points, messages) = (receivers.points.address(), receivers.messages.address());
+    exporters.start_influxdb_sink(InfluxdbConfig {
+        target: InfluxdbTarget::Udp {
+            host: points.ip().to_string(),
+            port: points.port(),
+        },
+        datagram_bytes: ONE_LINE,
+        ..InfluxdbConfig::default()
+    })?;
+    exporters.start_statsd_sink(StatsdConfig {
+        host: messages.ip().to_string(),
+        port: messages.port(),
+        ..StatsdConfig::default()
+    })?;
+    exporters.start_opentelemetry_exporter(OpenTelemetryConfig {
+        endpoint: format!("http://{}", receivers.otlp.address()),
+        export_interval: INTERVAL,
+        ..OpenTelemetryConfig::default()
+    })?;
+    Ok(page)
+}
+
+fn load_test(target: &Target, seconds: f64, rate: f64) -> Result<LoadTest, Failure> {
+    let task = |route: &Route| -> Result<Task, Failure> {
+        let url = format!("http://{}{}", target.address(), route.path);
+        Ok(Task {
+            method: route.method.clone(),
+            target: Url::parse(&url)?,
+            name: route.name.to_owned(),
+        })
+    };
+    Ok(LoadTest {
+        users: USERS,
+        spawn_rate: USERS_PER_SECOND,
+        duration: Duration::from_secs_f64(seconds),
+        max_rate: Some(rate),
+        tasks: ROUTES.iter().map(task).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Runs the load with the live line; how it ended, and a line about it.
+fn load<R: Runtime>(
+    exporters: &Exporters<R>,
+    test: LoadTest,
+    interrupt: &Interrupt,
+) -> Result<(Finished, String), Failure> {
+    let mut live = Live::start(exporters.registry());
+    let running = engine::start::<R>(test, exporters.local_recorder())?;
+    let finished = live.watch(running, interrupt, || exporters.status())?;
+    let summary = Summary {
+        live: &live,
+        finished,
+    }
+    .to_string();
+    Ok((finished, summary))
+}
+
+/// Stops the four exporters, each of which flushes, and reads what arrived.
+fn stop_all<R: Runtime>(
+    exporters: &Exporters<R>,
+    receivers: Receivers,
+    scraped: &Scraped,
+) -> Result<[Backend; 4], Failure> {
+    let accounts = [
+        exporters.stop_prometheus_exporter()?,
+        exporters.stop_influxdb_sink()?,
+        exporters.stop_statsd_sink()?,
+        exporters.stop_opentelemetry_exporter()?,
+    ];
+    let [Some(page), Some(influx), Some(statsd), Some(otlp)] = accounts else {
+        return Err("an exporter was not running any more".into());
+    };
+    let (points, messages) = (receivers.points.finish()?, receivers.messages.finish()?);
+    let (exports, export_bytes) = receivers.otlp.exports();
+    let of_page = format!(
+        "{} scrapes of text 0.0.4, the last of {} bytes",
+        scraped.count,
+        thousands(scraped.last.len() as u64)
+    );
+    let of_otlp = format!(
+        "{exports} exports over gRPC, {} bytes, decoded",
+        thousands(export_bytes as u64)
+    );
+    Ok([
+        Backend {
+            account: page,
+            arrived: prometheus(&scraped.last),
+            carried: of_page,
+            datagrams: None,
+        },
+        Backend::over_udp(influx, influxdb(&points, "loaddensity_request"), &points, 1),
+        Backend::over_udp(statsd, dogstatsd(&messages, "loaddensity"), &messages, 3),
+        Backend {
+            account: otlp,
+            arrived: receivers.otlp.finish(),
+            carried: of_otlp,
+            datagrams: None,
+        },
+    ])
+}

@@ -1,0 +1,232 @@
+//! What the demo prints, and the verdict.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use loaddensity_metrics_shell::Account;
+
+use super::USERS;
+use super::target::ROUTES;
+use crate::numbers::thousands;
+use crate::receivers::{Arrived, Datagrams, Refused};
+
+/// Lines of a sample are cut to this many characters.
+const WIDTH: usize = 150;
+
+/// What came of the demo.
+pub(super) struct Demonstration {
+    /// One line about the load.
+    pub(super) summary: String,
+    /// Recorded in all, and of those failures.
+    pub(super) requests: u64,
+    pub(super) failures: u64,
+    /// Counted by the target itself.
+    pub(super) answered: u64,
+    /// Given up by users at the end: answered perhaps, but not recorded.
+    pub(super) abandoned: usize,
+    pub(super) backends: [Backend; 4],
+}
+
+/// One exporter and its receiver.
+pub(super) struct Backend {
+    pub(super) account: Account,
+    pub(super) arrived: Result<Arrived, Refused>,
+    /// What carried it, in words.
+    pub(super) carried: String,
+    /// UDP only.
+    pub(super) datagrams: Option<Count>,
+}
+
+/// Datagrams of one UDP receiver.
+#[derive(Clone, Copy)]
+pub(super) struct Count {
+    per_request: u64,
+    arrived: u64,
+    kernel_drops: Option<u64>,
+}
+
+impl Backend {
+    /// `per_request`: how many datagrams carry one request.
+    pub(super) fn over_udp(
+        account: Account,
+        arrived: Result<Arrived, Refused>,
+        datagrams: &Datagrams,
+        per_request: u64,
+    ) -> Self {
+        let count = datagrams.len() as u64;
+        let (shown, bytes) = (thousands(count), thousands(datagrams.total_bytes() as u64));
+        Self {
+            account,
+            arrived,
+            carried: format!("{shown} datagrams ({per_request} per request), {bytes} bytes"),
+            datagrams: Some(Count {
+                per_request,
+                arrived: count,
+                kernel_drops: datagrams.kernel_drops,
+            }),
+        }
+    }
+
+    /// What does not fit together, if anything: recorded, sent, arrived, and the kernel's drops.
+    fn fault(&self, demonstration: &Demonstration) -> Option<String> {
+        let Account { recorded, sent, .. } = self.account;
+        let arrived = match &self.arrived {
+            Ok(arrived) => arrived,
+            Err(refused) => return Some(refused.to_string()),
+        };
+        if recorded != demonstration.requests {
+            return Some(format!(
+                "{} requests were recorded in all",
+                demonstration.requests
+            ));
+        }
+        if sent != recorded {
+            return Some(format!("{} of those recorded were not sent", recorded - sent));
+        }
+        if let Some(count) = self.datagrams
+            && count.arrived + count.drops() != sent * count.per_request
+        {
+            return Some(format!(
+                "{} datagrams of {}",
+                count.arrived,
+                sent * count.per_request
+            ));
+        }
+        // A dropped datagram says neither of which outcome it was nor, for DogStatsD, which of the three messages.
+        let dropped = self.datagrams.map_or(0, Count::drops);
+        let expected = (
+            demonstration.requests - demonstration.failures,
+            demonstration.failures,
+        );
+        let missing = (
+            expected.0.wrapping_sub(arrived.success),
+            expected.1.wrapping_sub(arrived.failure),
+        );
+        if missing.0 > dropped || missing.1 > dropped {
+            return Some(format!(
+                "expected {} successes and {} failures",
+                expected.0, expected.1
+            ));
+        }
+        None
+    }
+}
+
+impl Count {
+    fn drops(self) -> u64 {
+        self.kernel_drops.unwrap_or(0)
+    }
+}
+
+impl Demonstration {
+    /// Whether everything that was recorded arrived, or is known to have been dropped by a receiver's kernel.
+    pub(super) fn reconciles(&self) -> bool {
+        self.target_fault().is_none() && self.backends.iter().all(|backend| backend.fault(self).is_none())
+    }
+
+    /// The target has counted requests without any metric. What was abandoned may or may not have been answered.
+    fn target_fault(&self) -> Option<String> {
+        let surplus = self.answered.wrapping_sub(self.requests);
+        (surplus > self.abandoned as u64).then(|| "the target answered another number of requests".to_owned())
+    }
+}
+
+/// What is printed before the load.
+pub(super) fn opening(
+    runtime: &str,
+    target: SocketAddr,
+    page: SocketAddr,
+    seconds: f64,
+    rate: f64,
+) -> String {
+    let routes = ROUTES.iter().map(|route| {
+        let failing = if route.fails { " (some 500)" } else { "" };
+        format!("{} {}{failing}", route.method, route.name)
+    });
+    let rate = thousands(rate as u64);
+    format!(
+        "loaddensity-metrics demo on {runtime}\n\n\
+         target    http://{target}   {}\n\
+         load      {USERS} users, at most {rate} requests per second, {seconds} s of HTTP/1.1\n\
+         metrics   http://{page}/metrics\n",
+        routes.collect::<Vec<_>>().join(", ")
+    )
+}
+
+impl fmt::Display for Demonstration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}; the target answered {}\n",
+            self.summary,
+            thousands(self.answered)
+        )?;
+        let [recorded, sent, arrived] = ["recorded", "sent", "arrived"];
+        let (success, failure) = ("success", "failure");
+        writeln!(
+            f,
+            "{:<14}{recorded:>10}{sent:>10}{arrived:>10}{success:>10}{failure:>9}  kernel drops",
+            "backend"
+        )?;
+        self.backends
+            .iter()
+            .try_for_each(|backend| self.row(f, backend))?;
+        writeln!(f, "\non the wire")?;
+        self.backends.iter().try_for_each(|backend| sample(f, backend))?;
+        match (self.reconciles(), self.target_fault()) {
+            (true, _) => write!(
+                f,
+                "\nall four reconcile: {} requests, recorded once, seen by every backend",
+                thousands(self.requests)
+            ),
+            (false, Some(fault)) => write!(f, "\nNOT RECONCILED: {fault}"),
+            (false, None) => write!(f, "\nNOT RECONCILED"),
+        }
+    }
+}
+
+impl Demonstration {
+    fn row(&self, f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
+        let (name, account) = (backend.account.exporter.as_str(), backend.account);
+        write!(
+            f,
+            "{name:<14}{:>10}{:>10}",
+            thousands(account.recorded),
+            thousands(account.sent)
+        )?;
+        let arrived = backend.arrived.clone().unwrap_or_default();
+        let counts = [arrived.requests(), arrived.success, arrived.failure].map(thousands);
+        write!(f, "{:>10}{:>10}{:>9}", counts[0], counts[1], counts[2])?;
+        let drops = match backend.datagrams {
+            None => "-".to_owned(),
+            Some(Count {
+                kernel_drops: None, ..
+            }) => "unknown".to_owned(),
+            Some(Count {
+                kernel_drops: Some(drops),
+                ..
+            }) => thousands(drops),
+        };
+        let verdict = backend
+            .fault(self)
+            .map_or_else(|| "reconciled".into(), |fault| format!("NOT RECONCILED: {fault}"));
+        writeln!(f, "{drops:>14}  {verdict}")
+    }
+}
+
+fn sample(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
+    writeln!(f, "{:<14}{}", backend.account.exporter.as_str(), backend.carried)?;
+    let arrived = backend
+        .arrived
+        .as_ref()
+        .map(|arrived| &arrived.sample[..])
+        .unwrap_or_default();
+    arrived.iter().try_for_each(|line| writeln!(f, "  {}", cut(line)))
+}
+
+fn cut(line: &str) -> String {
+    if line.chars().count() <= WIDTH {
+        return line.to_owned();
+    }
+    line.chars().take(WIDTH - 1).chain(['…']).collect()
+}

@@ -1,0 +1,246 @@
+//! A small closed-model HTTP load engine, and the reference example of embedding the metrics in one.
+//!
+//! Closed model: every user sends its next request when the last one is answered. A user is a task with one kept-alive
+//! HTTP/1.1 connection for each server it talks to; it goes through the tasks in order, over and over. All users live
+//! on one thread with a runtime of its own, apart from the exporters' thread.
+//!
+//! What an engine of your own would copy is in `measure.rs`: one call for each completed request, through the public
+//! API, and nothing else of the exporters is known here.
+//!
+//! It does not speak https or HTTP/2, send bodies, or look at what it received.
+
+mod connection;
+mod measure;
+mod pace;
+mod target;
+mod user;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use async_channel::{Receiver, Sender};
+use futures_lite::future;
+use hyper::Method;
+use loaddensity_metrics_shell::LocalRecorder;
+use loaddensity_metrics_shell::runtime::Runtime;
+
+use self::connection::Origin;
+use self::pace::Pace;
+pub use self::target::{Target, TargetError};
+use self::user::{Script, Step, User};
+
+/// How long users may finish the request they are in when a test ends.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct LoadTest {
+    /// Concurrent users, 1 or more.
+    pub users: u32,
+    /// Users started per second, above 0.
+    pub spawn_rate: f64,
+    /// From the first user's start to the end.
+    pub duration: Duration,
+    /// Cap over all users, in requests per second, above 0.
+    pub max_rate: Option<f64>,
+    /// What each user does, in this order, over and over. At least one.
+    pub tasks: Vec<Task>,
+}
+
+/// One request of a [`LoadTest`].
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// HTTP method.
+    pub method: Method,
+    /// Where to.
+    pub target: Target,
+    /// Name under which it is recorded.
+    pub name: String,
+}
+
+/// A load test that runs.
+#[derive(Debug)]
+pub struct Running {
+    thread: JoinHandle<io::Result<Result<Finished, EngineError>>>,
+    stop: Sender<()>,
+}
+
+/// How a load test ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Finished {
+    /// From the first user's start to the last user's end.
+    pub elapsed: Duration,
+    /// Requests that were given up at the end, because they took longer than the grace of two seconds. They are not
+    /// recorded: they never completed.
+    pub abandoned: usize,
+}
+
+/// Starts `test` on a thread of its own and returns at once. Every completed request goes to `recorder`.
+///
+/// # Errors
+/// Where the operating system gives no thread.
+pub fn start<R: Runtime>(test: LoadTest, recorder: LocalRecorder) -> io::Result<Running> {
+    let (stop, stopped) = async_channel::bounded(1);
+    let body = move || R::run(|runtime| drive(runtime, test, recorder, stopped));
+    let thread = thread::Builder::new().name("load-engine".into()).spawn(body)?;
+    Ok(Running { thread, stop })
+}
+
+impl Running {
+    /// Ends the test before its time: users finish the request they are in.
+    pub fn stop(&self) {
+        self.stop.close();
+    }
+
+    /// Whether [`join`](Self::join) would return at once.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// [`EngineError`]: the test did not run.
+    pub fn join(self) -> Result<Finished, EngineError> {
+        match self.thread.join() {
+            Ok(run) => run.map_err(EngineError::Runtime)?,
+            Err(_) => Err(EngineError::Runtime(io::Error::other(
+                "the engine's thread panicked",
+            ))),
+        }
+    }
+}
+
+async fn drive<R: Runtime>(
+    runtime: R,
+    test: LoadTest,
+    recorder: LocalRecorder,
+    stopped: Receiver<()>,
+) -> Result<Finished, EngineError> {
+    let script = Arc::new(prepare(&runtime, &test.tasks, recorder).await?);
+    let began = runtime.now();
+    let pace = Arc::new(Pace::new(test.max_rate, began));
+    // Closing `halt` tells every user to end; `alive` is disconnected when the last one has.
+    let (halt, halted) = async_channel::bounded::<()>(1);
+    let (alive, ended) = async_channel::bounded::<()>(1);
+    let mut users = Vec::new();
+    let spawning = async {
+        for number in 0..test.users {
+            sleep_until(
+                &runtime,
+                began + Duration::from_secs_f64(f64::from(number) / test.spawn_rate),
+            )
+            .await;
+            let user = User::new(
+                runtime.clone(),
+                script.clone(),
+                pace.clone(),
+                halted.clone(),
+                alive.clone(),
+            );
+            users.push(runtime.spawn(user.run()));
+        }
+        future::pending::<()>().await;
+    };
+    let over = future::or(sleep_until(&runtime, began + test.duration), closed(&stopped));
+    future::or(spawning, over).await;
+    halt.close();
+    drop(alive);
+    future::or(closed(&ended), runtime.sleep(GRACE)).await;
+    let abandoned = ended.sender_count();
+    drop(users);
+    Ok(Finished {
+        elapsed: runtime.now().saturating_duration_since(began),
+        abandoned,
+    })
+}
+
+/// Everything that is looked up once: addresses and series.
+async fn prepare<R: Runtime>(
+    runtime: &R,
+    tasks: &[Task],
+    recorder: LocalRecorder,
+) -> Result<Script, EngineError> {
+    let mut script = Script {
+        recorder,
+        origins: Vec::new(),
+        steps: Vec::new(),
+    };
+    for (index, task) in tasks.iter().enumerate() {
+        let target = &task.target;
+        let known = script
+            .origins
+            .iter()
+            .position(|origin| origin.authority == *target.authority());
+        let origin = match known {
+            Some(known) => known,
+            None => {
+                let found = runtime.resolve(target.host(), target.port()).await;
+                let resolve = |source| EngineError::Resolve {
+                    task: index,
+                    host: target.host().into(),
+                    source,
+                };
+                let addresses = found.map_err(resolve)?;
+                script.origins.push(Origin {
+                    authority: target.authority().clone(),
+                    addresses,
+                });
+                script.origins.len() - 1
+            }
+        };
+        script.steps.push(Step {
+            // Interned here, once: what is recorded later is a number.
+            series: recorder.series(task.method.as_str(), &task.name),
+            method: task.method.clone(),
+            path: target.path().clone(),
+            origin,
+        });
+    }
+    Ok(script)
+}
+
+/// Completes when the other side has closed the channel, on which nothing is ever sent.
+async fn closed(channel: &Receiver<()>) {
+    let _ = channel.recv().await;
+}
+
+async fn sleep_until<R: Runtime>(runtime: &R, moment: Instant) {
+    let left = moment.saturating_duration_since(runtime.now());
+    if !left.is_zero() {
+        runtime.sleep(left).await;
+    }
+}
+
+/// Why a load test did not run.
+#[derive(Debug)]
+pub enum EngineError {
+    /// No thread or runtime could be had.
+    Runtime(io::Error),
+    /// The host of a task has no address.
+    Resolve {
+        /// Index of the task.
+        task: usize,
+        /// Its host.
+        host: String,
+        /// What the resolver answered.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(source) => write!(f, "the load engine: {source}"),
+            Self::Resolve { task, host, source } => {
+                write!(f, "tasks[{task}]: no address for host {host:?} ({source})")
+            }
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}

@@ -1,0 +1,150 @@
+//! A task's URL, taken apart once.
+
+use std::fmt;
+
+use hyper::Uri;
+use hyper::header::HeaderValue;
+
+/// An `http` URL that can be requested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    path: Uri,
+}
+
+impl Target {
+    /// Reads `url`. A fragment is dropped.
+    ///
+    /// # Errors
+    /// [`TargetError`]: why it cannot be requested.
+    pub fn parse(url: &str) -> Result<Self, TargetError> {
+        let uri: Uri = url.parse().map_err(|_| TargetError::NoUrl)?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err(TargetError::Https),
+            _ => return Err(TargetError::NoUrl),
+        }
+        let authority = uri.authority().ok_or(TargetError::NoUrl)?;
+        if authority.as_str().contains('@') {
+            return Err(TargetError::Credentials);
+        }
+        let host = authority.host();
+        // http's own port() says nothing of a port that is no number.
+        let port = match authority.as_str()[host.len()..].strip_prefix(':') {
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or(TargetError::NoUrl)?,
+            None => 80,
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            return Err(TargetError::NoUrl);
+        }
+        // A request line begins with a slash, even where the URL has a query alone (RFC 9112, 3.2.1).
+        let path = match uri.query() {
+            Some(query) => format!("{}?{query}", uri.path()),
+            None => uri.path().to_owned(),
+        };
+        Ok(Self {
+            host,
+            port,
+            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| TargetError::NoUrl)?,
+            path: path.parse().map_err(|_| TargetError::NoUrl)?,
+        })
+    }
+
+    /// Name or address, IPv6 without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// 80 where the URL has none.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Value of the `Host` header.
+    #[must_use]
+    pub const fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    /// Path and query, as they go into the request line.
+    #[must_use]
+    pub const fn path(&self) -> &Uri {
+        &self.path
+    }
+}
+
+/// Why a URL cannot be requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetError {
+    /// It is no absolute `http` URL.
+    NoUrl,
+    /// It is an `https` URL.
+    Https,
+    /// It has a user or a password in it.
+    Credentials,
+}
+
+impl fmt::Display for TargetError {
+    /// What would be right.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoUrl => "a complete URL, http://host:port/path",
+            Self::Https => "an http URL: this engine has no TLS",
+            Self::Credentials => "a URL without user and password: this engine sends none",
+        })
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        for (url, host, port, authority, path) in [
+            ("http://h", "h", 80, "h", "/"),
+            ("HTTP://h:8080/a/b?c=d#e", "h", 8080, "h:8080", "/a/b?c=d"),
+            ("http://127.0.0.1:1?q", "127.0.0.1", 1, "127.0.0.1:1", "/?q"),
+            ("http://[::1]:65535/x", "::1", 65535, "[::1]:65535", "/x"),
+        ] {
+            let target = Target::parse(url).expect(url);
+            assert_eq!((target.host(), target.port()), (host, port), "{url}");
+            assert_eq!(target.authority(), authority, "{url}");
+            assert_eq!(target.path().to_string(), path, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_requested_is_refused() {
+        for (url, expected) in [
+            ("", TargetError::NoUrl),
+            ("/path", TargetError::NoUrl),
+            ("h:80", TargetError::NoUrl),
+            ("h:80/x", TargetError::NoUrl),
+            ("ftp://h/", TargetError::NoUrl),
+            ("http://", TargetError::NoUrl),
+            ("http://:80/", TargetError::NoUrl),
+            ("http://h:/", TargetError::NoUrl),
+            ("http://h:0/", TargetError::NoUrl),
+            ("http://h:65536/", TargetError::NoUrl),
+            ("http://h:x/", TargetError::NoUrl),
+            ("http://h/a b", TargetError::NoUrl),
+            ("http://h/\r\nX: y", TargetError::NoUrl),
+            ("https://h/", TargetError::Https),
+            ("http://me:hunter2@h/", TargetError::Credentials),
+        ] {
+            assert_eq!(Target::parse(url), Err(expected), "{url}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The command line of loaddensity-metrics: runs LoadDensity Action-JSON, with a reference load engine for
+//! `LD_start_test`, and the demo.
+//!
+//! Nothing here is needed to embed the metrics; [`engine`] shows how it is done. The demo's receivers are public for
+//! the integration tests.
+
+mod args;
+mod complaints;
+#[cfg(feature = "demo")]
+mod demo;
+pub mod engine;
+mod interrupt;
+mod live;
+mod numbers;
+#[cfg(feature = "demo")]
+pub mod receivers;
+mod runner;
+mod source;
+mod start_test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_smol::Smol;
+use loaddensity_metrics_tokio::Tokio;
+
+use self::args::{Args, RuntimeName, Task};
+use self::source::{Source, SourceError};
+
+/// Exit code of wrong usage, clap's as well.
+const USAGE: u8 = 2;
+
+/// What the binary does.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match args.runtime {
+        RuntimeName::Tokio => run::<Tokio>("tokio", args.task),
+        RuntimeName::Smol => run::<Smol>("smol", args.task),
+    }
+}
+
+fn run<R: Runtime>(runtime: &str, task: Task) -> ExitCode {
+    let sources = match task {
+        Task::Run { file } => Source::file(&file).map(|source| vec![source]),
+        Task::RunDir { dir } => Source::below(&dir),
+        Task::RunStr { json } => Ok(vec![Source::argument(json)]),
+        #[cfg(feature = "demo")]
+        Task::Demo { seconds, rate } => return demo::run::<R>(runtime, seconds.into(), rate.into()),
+    };
+    match sources {
+        Ok(sources) => runner::run::<R>(&sources),
+        Err(error) => wrong_usage(&error),
+    }
+}
+
+fn wrong_usage(error: &SourceError) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(USAGE)
+}

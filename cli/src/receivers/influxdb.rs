@@ -1,0 +1,52 @@
+//! InfluxDB points over UDP, read by InfluxData's parser.
+
+use std::collections::HashSet;
+
+use loaddensity_metrics_vectors::influx::{Point, Value, parse};
+
+use super::{Arrived, Datagrams, Refused, refused};
+
+/// Counts the points.
+///
+/// # Errors
+/// A datagram that InfluxData's parser does not take as a whole, a point without the contract's tags and fields, or two
+/// points that InfluxDB would store as one, because series and time are equal.
+pub fn influxdb(datagrams: &Datagrams, measurement: &str) -> Result<Arrived, Refused> {
+    let mut arrived = Arrived::default();
+    let mut stored = HashSet::new();
+    for datagram in datagrams.iter() {
+        for point in parse(datagram).map_err(refused)? {
+            check(&point, measurement)?;
+            arrived.add(point.tag("outcome"), 1)?;
+            let fresh = stored.insert((point.tags, point.timestamp));
+            if !fresh {
+                return Err(Refused(format!(
+                    "two points of one series at {:?}",
+                    point.timestamp
+                )));
+            }
+        }
+    }
+    let first = datagrams.iter().next().map(String::from_utf8_lossy);
+    arrived.sample = first
+        .iter()
+        .flat_map(|text| text.lines())
+        .take(1)
+        .map(str::to_owned)
+        .collect();
+    Ok(arrived)
+}
+
+fn check(point: &Point, measurement: &str) -> Result<(), Refused> {
+    let has_tags = ["method", "name", "outcome"]
+        .iter()
+        .all(|key| point.tag(key).is_some());
+    let has_fields = matches!(point.field("status_code"), Some(Value::Integer(0..=999)))
+        && matches!(point.field("response_time_ms"), Some(Value::Float(0.0..)))
+        && matches!(point.field("response_length"), Some(Value::Integer(0..)));
+    if point.measurement == measurement && has_tags && has_fields && point.timestamp.is_some() {
+        Ok(())
+    } else {
+        Err(Refused(format!("not a point of the contract: {point:?}")))
+    }
+}

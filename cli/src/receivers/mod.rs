@@ -1,0 +1,80 @@
+//! Receivers for the four protocols, for the demo and the tests. Each decodes with an oracle that is not ours where one
+//! exists (see `loaddensity-metrics-vectors`), counts requests by outcome, and keeps a sample of what came.
+//!
+//! Bytes are kept as they come and parsed at the end, so that receiving costs as little as it can. What the kernel
+//! threw away before a UDP receiver could read it is read from the kernel's own count.
+
+mod datagrams;
+mod dogstatsd;
+mod influxdb;
+mod otlp;
+mod prometheus;
+mod serve;
+
+use std::fmt;
+
+use loaddensity_metrics_shell::Outcome;
+
+pub use self::datagrams::{Collector, Datagrams};
+pub use self::dogstatsd::dogstatsd;
+pub use self::influxdb::influxdb;
+pub use self::otlp::OtlpReceiver;
+pub use self::prometheus::{prometheus, scrape, well_formed};
+pub use self::serve::Server;
+
+/// Requests that arrived at a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// Of outcome `success`.
+    pub success: u64,
+    /// Of outcome `failure`.
+    pub failure: u64,
+    /// A few lines of what came, decoded where it is binary.
+    pub sample: Vec<String>,
+}
+
+impl Arrived {
+    /// All requests.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.success + self.failure
+    }
+
+    fn add(&mut self, outcome: Option<&str>, requests: u64) -> Result<(), Refused> {
+        match outcome {
+            Some(text) if text == Outcome::Success.as_str() => self.success += requests,
+            Some(text) if text == Outcome::Failure.as_str() => self.failure += requests,
+            other => return Err(Refused(format!("outcome {other:?}"))),
+        }
+        Ok(())
+    }
+}
+
+/// What arrived is not what the contract says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+fn refused(error: impl fmt::Display) -> Refused {
+    Refused(error.to_string())
+}
+
+/// Counts of several kinds of item that must be equal, because every request has one of each.
+fn same_count(counts: &[(&str, u64)]) -> Result<(), Refused> {
+    let differ = counts.windows(2).any(|pair| pair[0].1 != pair[1].1);
+    let list = || {
+        counts
+            .iter()
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if differ { Err(Refused(list())) } else { Ok(()) }
+}

@@ -1,0 +1,197 @@
+//! An OTLP/gRPC receiver on hyper's HTTP/2 server, decoding with the types that prost makes of OpenTelemetry's
+//! definitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use loaddensity_metrics_shell::hyper_io::{HyperExecutor, HyperIo};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_vectors::otlp::{Attributes, Point, Value, canonical, decode, unframe};
+
+use super::{Arrived, Refused, Server, refused, same_count};
+
+/// The method that exports metrics (opentelemetry-proto, `metrics_service.proto`).
+const PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+/// gRPC status codes.
+const OK: &str = "0";
+const INVALID_ARGUMENT: &str = "3";
+/// An `ExportMetricsServiceResponse` without content in its gRPC frame: everything was accepted.
+const ACCEPTED: &[u8] = &[0; 5];
+
+/// A receiver that keeps the newest value of every point.
+#[derive(Debug)]
+pub struct OtlpReceiver {
+    server: Server,
+    received: Arc<Mutex<Received>>,
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    /// By metric and attributes.
+    newest: BTreeMap<(String, Attributes), Value>,
+    /// The times of the exports; all requests of one export carry one.
+    exports: BTreeSet<u64>,
+    bytes: usize,
+    refused: Option<Refused>,
+}
+
+impl OtlpReceiver {
+    /// Listens on a free port of the IPv4 loopback interface.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    pub fn start<R: Runtime>() -> io::Result<Self> {
+        let received = Arc::<Mutex<Received>>::default();
+        let shared = received.clone();
+        let serve = move |_: R, stream: R::Tcp, executor: HyperExecutor<R>| {
+            let shared = shared.clone();
+            async move {
+                let service = service_fn(move |request| answer(shared.clone(), request));
+                // How a client leaves is its own affair.
+                let _ = http2::Builder::new(executor)
+                    .serve_connection(HyperIo::new(stream), service)
+                    .await;
+            }
+        };
+        Ok(Self {
+            server: Server::start::<R, _>("otlp-receiver", serve)?,
+            received,
+        })
+    }
+
+    /// Where to send.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// How many exports came, and the bytes of their messages.
+    #[must_use]
+    pub fn exports(&self) -> (usize, usize) {
+        let received = lock(&self.received);
+        (received.exports.len(), received.bytes)
+    }
+
+    /// Counts the requests: the sum of the newest values of `loaddensity.requests`.
+    ///
+    /// # Errors
+    /// Any request that was not a right export, or histograms that have counted something else.
+    pub fn finish(self) -> Result<Arrived, Refused> {
+        let received = lock(&self.received);
+        if let Some(refused) = &received.refused {
+            return Err(refused.clone());
+        }
+        let mut arrived = Arrived::default();
+        let mut counts = BTreeMap::new();
+        for ((metric, attributes), value) in &received.newest {
+            let outcome = attributes.get("outcome").map(String::as_str);
+            match value {
+                Value::Sum(sum) => arrived.add(outcome, u64::try_from(*sum).map_err(refused)?)?,
+                Value::Histogram { count, .. } => *counts.entry(metric.as_str()).or_default() += count,
+            }
+        }
+        let count = |metric| (metric, counts.get(metric).copied().unwrap_or(0));
+        let requests = ("loaddensity.requests", arrived.requests());
+        same_count(&[
+            requests,
+            count("loaddensity.request.latency"),
+            count("loaddensity.response.size"),
+        ])?;
+        let sums = received
+            .newest
+            .iter()
+            .filter(|(_, value)| matches!(value, Value::Sum(_)));
+        arrived.sample = sums
+            .take(2)
+            .map(|((metric, attributes), value)| shown(metric, attributes, value))
+            .collect();
+        Ok(arrived)
+    }
+}
+
+async fn answer(
+    received: Arc<Mutex<Received>>,
+    request: Request<Incoming>,
+) -> Result<Response<impl Body<Data = Bytes, Error = Infallible>>, Infallible> {
+    let status = match take(&received, request).await {
+        Ok(()) => OK,
+        Err(refused) => {
+            lock(&received).refused.get_or_insert(refused);
+            INVALID_ARGUMENT
+        }
+    };
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static(status));
+    let body = Full::new(Bytes::from_static(ACCEPTED)).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    Ok(response)
+}
+
+async fn take(received: &Mutex<Received>, request: Request<Incoming>) -> Result<(), Refused> {
+    if request.method() != Method::POST || request.uri().path() != PATH {
+        return Err(Refused(format!("{} {}", request.method(), request.uri())));
+    }
+    let frame = request.into_body().collect().await.map_err(refused)?.to_bytes();
+    let message = unframe(&frame).map_err(refused)?;
+    canonical(message).map_err(refused)?;
+    let points = decode(message).map_err(refused)?;
+    let mut received = lock(received);
+    received.bytes += message.len();
+    points
+        .into_iter()
+        .try_for_each(|point| keep(&mut received, point))
+}
+
+fn keep(received: &mut Received, point: Point) -> Result<(), Refused> {
+    if point.scope != "loaddensity" || !point.metric.starts_with("loaddensity.") {
+        return Err(Refused(format!("not a point of the contract: {point:?}")));
+    }
+    received.exports.insert(point.time);
+    let key = (point.metric, point.attributes);
+    if let Some(before) = received.newest.get(&key)
+        && count(before) > count(&point.value)
+    {
+        return Err(Refused(format!(
+            "{key:?} went back from {before:?} to {:?}",
+            point.value
+        )));
+    }
+    received.newest.insert(key, point.value);
+    Ok(())
+}
+
+fn count(value: &Value) -> u64 {
+    match value {
+        Value::Sum(sum) => sum.unsigned_abs(),
+        Value::Histogram { count, .. } => *count,
+    }
+}
+
+fn shown(metric: &str, attributes: &Attributes, value: &Value) -> String {
+    let attributes = attributes
+        .iter()
+        .map(|(key, value)| format!("{key}={value:?}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        "{metric} {{{attributes}}} sum, cumulative, monotonic: {}",
+        count(value)
+    )
+}
+
+fn lock(received: &Mutex<Received>) -> MutexGuard<'_, Received> {
+    received.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,109 @@
+//! A scraper, and the page read by a strict parser.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
+use loaddensity_metrics_shell::hyper_io::HyperIo;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_vectors::prometheus::{Page, parse};
+
+use super::{Arrived, Refused, refused, same_count};
+
+/// What a scraper that asks for nothing special must be given (Prometheus, exposition formats).
+const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Fetches `/metrics` once. Blocks, on a runtime made for it.
+///
+/// # Errors
+/// Where there is no whole answer, or it has another status than 200 or another Content-Type than the format's.
+pub fn scrape<R: Runtime>(address: SocketAddr) -> io::Result<Vec<u8>> {
+    R::run(|runtime| async move { get(&runtime, address).await })?
+}
+
+async fn get<R: Runtime>(runtime: &R, address: SocketAddr) -> io::Result<Vec<u8>> {
+    let stream = runtime.tcp_connect(address).await?;
+    let (mut sender, connection) = http1::handshake(HyperIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let _driver = runtime.spawn(async {
+        // What ends the connection is seen by the request on it.
+        let _ = connection.await;
+    });
+    let request = Request::get("/metrics")
+        .header(HOST, address.to_string())
+        .body(Empty::<Bytes>::new());
+    let response = sender
+        .send_request(request.map_err(io::Error::other)?)
+        .await
+        .map_err(io::Error::other)?;
+    let kind = response.headers().get(CONTENT_TYPE).cloned();
+    if response.status() != StatusCode::OK || kind.as_ref().is_none_or(|kind| kind != CONTENT) {
+        return Err(io::Error::other(format!(
+            "{} with Content-Type {kind:?}",
+            response.status()
+        )));
+    }
+    Ok(response
+        .into_body()
+        .collect()
+        .await
+        .map_err(io::Error::other)?
+        .to_bytes()
+        .to_vec())
+}
+
+/// Whether a strict parser takes the page.
+///
+/// # Errors
+/// The first fault.
+pub fn well_formed(page: &[u8]) -> Result<(), Refused> {
+    parse(page).map(drop).map_err(refused)
+}
+
+/// Counts the requests on a page that was scraped while nothing was recorded: the sum of `loaddensity_requests_total`.
+/// (While requests are recorded, the families of one page show slightly different moments.)
+///
+/// # Errors
+/// A page that breaks the format, or one whose histograms have counted something else.
+pub fn prometheus(page: &[u8]) -> Result<Arrived, Refused> {
+    let text = String::from_utf8_lossy(page);
+    let parsed = parse(page).map_err(refused)?;
+    let mut arrived = Arrived::default();
+    for sample in family(&parsed, "loaddensity_requests_total") {
+        // Counters on the page are integers below 2^53.
+        arrived.add(sample.label("outcome"), sample.value as u64)?;
+    }
+    let count = |family_name, sample_name| -> u64 {
+        let counts = family(&parsed, family_name).filter(|sample| sample.name == sample_name);
+        counts.map(|sample| sample.value as u64).sum()
+    };
+    same_count(&[
+        ("requests", arrived.requests()),
+        (
+            "latencies",
+            count(
+                "loaddensity_request_latency_ms",
+                "loaddensity_request_latency_ms_count",
+            ),
+        ),
+        (
+            "sizes",
+            count("loaddensity_response_bytes", "loaddensity_response_bytes_count"),
+        ),
+    ])?;
+    let wanted = |line: &&str| line.starts_with("loaddensity_requests_total") && !line.ends_with(" 0");
+    arrived.sample = text.lines().filter(wanted).take(2).map(str::to_owned).collect();
+    Ok(arrived)
+}
+
+fn family<'p, 'a>(
+    page: &'p Page<'a>,
+    name: &str,
+) -> impl Iterator<Item = &'p loaddensity_metrics_vectors::prometheus::Sample<'a>> {
+    page.family(name).into_iter().flat_map(|family| &family.samples)
+}

@@ -1,0 +1,289 @@
+//! `LD_start_test`: its parameters, read into a [`LoadTest`].
+
+use std::time::Duration;
+
+use hyper::Method;
+use loaddensity_metrics_shell::actions::{Action, ActionError, Problem, Reader, Signature};
+use serde_json::{Map, Value};
+
+use crate::engine::{EngineError, LoadTest, Target, Task};
+
+/// The command's name.
+pub(crate) const COMMAND: &str = "LD_start_test";
+
+static SIGNATURE: Signature = Signature {
+    positional: &[
+        "user_detail_dict",
+        "user_count",
+        "spawn_rate",
+        "test_time",
+        "tasks",
+    ],
+    named: &["max_rate"],
+    secret: &[],
+};
+
+/// The methods that LoadDensity's HTTP users know.
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
+/// Reads `action`. Defaults are LoadDensity's: 50 users, 10 more per second, 60 seconds.
+pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
+    let reader = Reader::new(action, &SIGNATURE)?;
+    check_user(reader)?;
+    let users = reader
+        .whole("user_count", 1..=100_000, "a number of users")?
+        .unwrap_or(50);
+    let rate = |key: &str, what: &str| reader.positive(key, 10_000_000.0, what);
+    Ok(LoadTest {
+        users: u32::try_from(users).unwrap_or(u32::MAX),
+        spawn_rate: rate("spawn_rate", "a number of users per second")?.unwrap_or(10.0),
+        duration: reader.seconds("test_time")?.unwrap_or(Duration::from_secs(60)),
+        max_rate: rate("max_rate", "a number of requests per second")?,
+        tasks: tasks(reader)?,
+    })
+}
+
+/// What the engine says, as an error of `action`.
+pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError {
+    let (key, reason) = match error {
+        EngineError::Resolve { task, host, source } => (
+            format!("tasks[{task}].request_url"),
+            format!(
+                "no address for host {host:?} ({source}); give a host name that resolves here, or an address"
+            ),
+        ),
+        EngineError::Runtime(_) => ("load engine".to_owned(), error.to_string()),
+    };
+    let problem = Problem::Misplaced { key, reason };
+    ActionError {
+        index: action.index,
+        command: action.command.clone(),
+        problem,
+    }
+}
+
+fn check_user(reader: Reader<'_>) -> Result<(), ActionError> {
+    let right = r#"{"user": "http_user"} or {"user": "fast_http_user"}"#;
+    let missing = || {
+        reader.error(Problem::Missing {
+            key: "user_detail_dict".into(),
+            expected: right.into(),
+        })
+    };
+    let details = reader.value("user_detail_dict").ok_or_else(missing)?;
+    let details = Fields::new(reader, "user_detail_dict", details, &["user"])?;
+    let kinds = "http_user or fast_http_user; other kinds of user are not built in";
+    details.required("user", kinds, |value| {
+        matches!(value.as_str()?, "http_user" | "fast_http_user").then_some(())
+    })
+}
+
+fn tasks(reader: Reader<'_>) -> Result<Vec<Task>, ActionError> {
+    let expected = r#"a list with at least one {"method": "get", "request_url": "http://…", "name": "…"}"#;
+    let list = reader.read("tasks", expected, |value| {
+        value.as_array().filter(|list| !list.is_empty())
+    })?;
+    let missing = || {
+        reader.error(Problem::Missing {
+            key: "tasks".into(),
+            expected: expected.into(),
+        })
+    };
+    let list = list.ok_or_else(missing)?;
+    list.iter()
+        .enumerate()
+        .map(|(index, value)| task(reader, index, value))
+        .collect()
+}
+
+fn task(reader: Reader<'_>, index: usize, value: &Value) -> Result<Task, ActionError> {
+    let fields = Fields::new(
+        reader,
+        format!("tasks[{index}]"),
+        value,
+        &["method", "request_url", "name"],
+    )?;
+    let method = fields.required("method", &format!("one of {}", METHODS.join(", ")), |value| {
+        let method = value.as_str()?.to_ascii_uppercase();
+        METHODS.contains(&method.as_str()).then_some(())?;
+        Method::from_bytes(method.as_bytes()).ok()
+    })?;
+    let url = fields.required(
+        "request_url",
+        "a complete URL, http://host:port/path",
+        Value::as_str,
+    )?;
+    let target = Target::parse(url).map_err(|error| fields.wrong("request_url", &error.to_string()))?;
+    let name = fields
+        .optional("name", "a string", Value::as_str)?
+        .unwrap_or(url)
+        .to_owned();
+    Ok(Task { method, target, name })
+}
+
+/// The fields of an object inside an argument; errors name them with their path.
+struct Fields<'a> {
+    reader: Reader<'a>,
+    path: String,
+    object: &'a Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(
+        reader: Reader<'a>,
+        path: impl Into<String>,
+        value: &'a Value,
+        known: &[&'static str],
+    ) -> Result<Self, ActionError> {
+        let path = path.into();
+        let Some(object) = value.as_object() else {
+            let expected = format!("an object with {}", known.join(", "));
+            return Err(reader.error(Problem::wrong_value(path, value, expected)));
+        };
+        match object.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(unknown) => {
+                let key = format!("{path}.{unknown}");
+                Err(reader.error(Problem::UnknownParameter {
+                    key,
+                    known: known.to_vec(),
+                    near: None,
+                }))
+            }
+            None => Ok(Self { reader, path, object }),
+        }
+    }
+
+    fn optional<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        convert: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, ActionError> {
+        let Some(value) = self.object.get(key).filter(|value| !value.is_null()) else {
+            return Ok(None);
+        };
+        convert(value).map(Some).ok_or_else(|| self.wrong(key, expected))
+    }
+
+    fn required<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        convert: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<T, ActionError> {
+        self.optional(key, expected, convert)?.ok_or_else(|| {
+            let key = format!("{}.{key}", self.path);
+            self.reader.error(Problem::Missing {
+                key,
+                expected: expected.to_owned(),
+            })
+        })
+    }
+
+    fn wrong(&self, key: &str, expected: &str) -> ActionError {
+        let value = self.object.get(key).unwrap_or(&Value::Null);
+        self.reader.error(Problem::wrong_value(
+            format!("{}.{key}", self.path),
+            value,
+            expected,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loaddensity_metrics_shell::actions::Document;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(arguments: &Value) -> Result<LoadTest, ActionError> {
+        let mut document = Document::parse(&json!([[COMMAND, arguments]]).to_string()).expect("a document");
+        document.actions.remove(0).and_then(|action| load_test(&action))
+    }
+
+    fn with(key: &str, value: Value) -> Value {
+        let mut arguments = json!({
+            "user_detail_dict": {"user": "fast_http_user"},
+            "tasks": [{"method": "get", "request_url": "http://h/x"}],
+        });
+        arguments[key] = value;
+        arguments
+    }
+
+    #[test]
+    fn defaults_are_loaddensitys_and_names_are_urls() {
+        let test = read(&with("user_count", Value::Null)).unwrap();
+        assert_eq!(
+            (test.users, test.spawn_rate, test.duration),
+            (50, 10.0, Duration::from_secs(60))
+        );
+        assert_eq!(test.max_rate, None);
+        let [task] = &test.tasks[..] else {
+            panic!("{:?}", test.tasks)
+        };
+        assert_eq!((task.method.as_str(), task.name.as_str()), ("GET", "http://h/x"));
+    }
+
+    #[test]
+    fn all_is_read_by_name_and_by_position() {
+        let tasks = json!([
+            {"method": "Post", "request_url": "http://h:1/a", "name": "a"},
+            {"method": "HEAD", "request_url": "http://h:1/b", "name": null},
+        ]);
+        let details = json!({"user": "http_user"});
+        let named = json!({"user_detail_dict": details, "user_count": 2, "spawn_rate": 0.5, "test_time": 1.5,
+            "tasks": tasks, "max_rate": 100});
+        for (arguments, max_rate) in [(named, Some(100.0)), (json!([details, 2, 0.5, 1.5, tasks]), None)] {
+            let test = read(&arguments).unwrap();
+            assert_eq!((test.users, test.spawn_rate), (2, 0.5));
+            assert_eq!(
+                (test.duration, test.max_rate),
+                (Duration::from_millis(1_500), max_rate)
+            );
+            let tasks: Vec<_> = test
+                .tasks
+                .iter()
+                .map(|task| (task.method.as_str(), &*task.name))
+                .collect();
+            assert_eq!(tasks, [("POST", "a"), ("HEAD", "http://h:1/b")]);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_path() {
+        let task = |key: &str, value: Value| {
+            let mut task = json!({"method": "get", "request_url": "http://h/x"});
+            task[key] = value;
+            with(
+                "tasks",
+                json!([{"method": "get", "request_url": "http://h/x"}, task]),
+            )
+        };
+        let kinds = "expected http_user or fast_http_user; other kinds of user are not built in";
+        let methods = "expected one of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
+        let url = "expected a complete URL, http://host:port/path";
+        for (arguments, expected) in [
+            (with("user_detail_dict", json!({"user": "websocket_user"})), format!("user_detail_dict.user is \"websocket_user\"; {kinds}")),
+            (with("user_detail_dict", json!({})), format!("user_detail_dict.user is not given; {kinds}")),
+            (with("user_detail_dict", json!("http_user")), "user_detail_dict is \"http_user\"; expected an object with user".into()),
+            (with("user_detail_dict", Value::Null), "user_detail_dict is not given; expected {\"user\": \"http_user\"} or {\"user\": \"fast_http_user\"}".into()),
+            (with("user_count", json!(0)), "user_count is 0; expected a number of users from 1 to 100000".into()),
+            (with("spawn_rate", json!("10")), "spawn_rate is \"10\"; expected a number of users per second above 0 and up to 10000000".into()),
+            (with("max_rate", json!(-1)), "max_rate is -1; expected a number of requests per second above 0 and up to 10000000".into()),
+            (with("tasks", json!([])), "tasks is a list; expected a list with at least one {\"method\": \"get\", \"request_url\": \"http://…\", \"name\": \"…\"}".into()),
+            (with("tasks", json!([1])), "tasks[0] is 1; expected an object with method, request_url, name".into()),
+            (task("method", json!("fetch")), format!("tasks[1].method is \"fetch\"; {methods}")),
+            (task("method", Value::Null), format!("tasks[1].method is not given; {methods}")),
+            (task("request_url", json!(5)), format!("tasks[1].request_url is 5; {url}")),
+            (task("request_url", json!("h/x")), format!("tasks[1].request_url is \"h/x\"; {url}")),
+            (task("request_url", json!("https://h/x")), "tasks[1].request_url is \"https://h/x\"; expected an http URL: this engine has no TLS".into()),
+            (task("request_url", json!("http://me:hunter2@h/x")), "tasks[1].request_url is \"http://h/x\"; expected a URL without user and password: this engine sends none".into()),
+            (task("headers", json!({"a": "b"})), "unknown parameter \"tasks[1].headers\"; the parameters are method, request_url, name".into()),
+            (with("user_cuont", json!(5)), "unknown parameter user_cuont; did you mean user_count? the parameters are user_detail_dict, user_count, spawn_rate, test_time, tasks, max_rate".into()),
+        ] {
+            let error = read(&arguments).expect_err(&arguments.to_string()).to_string();
+            assert_eq!(error, format!("actions[0] {COMMAND}: {expected}"));
+        }
+    }
+}

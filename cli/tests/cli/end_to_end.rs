@@ -1,0 +1,338 @@
+//! Load, four exporters, and receivers that are not ours: what was requested, recorded and received is one number.
+
+use std::convert::Infallible;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use crate::process::{Ended, run, start};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use loaddensity_metrics_cli::receivers::{
+    Arrived, Collector, Datagrams, OtlpReceiver, Server, dogstatsd, influxdb, prometheus, scrape,
+};
+use loaddensity_metrics_shell::hyper_io::HyperIo;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_tokio::Tokio;
+
+/// Answers `/ok` with 200, `/bad` with 503, and `/never` not at all.
+struct Target {
+    server: Server,
+    answered: Arc<[AtomicU64; 2]>,
+    /// One message for each request to `/never`.
+    waiting: Receiver<()>,
+}
+
+impl Target {
+    fn start() -> Self {
+        let answered: Arc<[AtomicU64; 2]> = Arc::default();
+        let (waits, waiting) = mpsc::channel();
+        let counts = answered.clone();
+        let serve = move |_: Tokio, stream: <Tokio as Runtime>::Tcp, _| {
+            let (counts, waits) = (counts.clone(), waits.clone());
+            async move {
+                let service = service_fn(move |request| answer(request, counts.clone(), waits.clone()));
+                let _ = http1::Builder::new()
+                    .serve_connection(HyperIo::new(stream), service)
+                    .await;
+            }
+        };
+        Self {
+            server: Server::start::<Tokio, _>("target", serve).expect("a server"),
+            answered,
+            waiting,
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Successes and failures answered.
+    fn answered(&self) -> [u64; 2] {
+        [0, 1].map(|at| self.answered[at].load(Ordering::SeqCst))
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    counts: Arc<[AtomicU64; 2]>,
+    waits: mpsc::Sender<()>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (status, count) = match request.uri().path() {
+        "/ok" => (StatusCode::OK, 0),
+        "/bad" => (StatusCode::SERVICE_UNAVAILABLE, 1),
+        _ => {
+            let _ = waits.send(());
+            std::future::pending().await
+        }
+    };
+    counts[count].fetch_add(1, Ordering::SeqCst);
+    let mut response = Response::new(Full::new(Bytes::from_static(b"0123456789")));
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+struct Receivers {
+    points: Collector,
+    messages: Collector,
+    otlp: OtlpReceiver,
+}
+
+impl Receivers {
+    fn start() -> Self {
+        let collector = || Collector::start().expect("a socket");
+        let otlp = OtlpReceiver::start::<Tokio>().expect("a server");
+        Self {
+            points: collector(),
+            messages: collector(),
+            otlp,
+        }
+    }
+
+    /// Actions that start all four exporters. One line per datagram, so that each that a kernel drops is one point.
+    fn starts(&self) -> String {
+        format!(
+            r#"["LD_start_prometheus_exporter", {{"port": 0}}],
+               ["LD_start_influxdb_sink", {{"transport": "UDP", "port": {}, "datagram_bytes": 200}}],
+               ["LD_start_statsd_sink", ["127.0.0.1", {}, "load.density."]],
+               ["LD_start_opentelemetry_exporter", {{"endpoint": "http://{}", "export_interval_ms": 300}}]"#,
+            self.points.address().port(),
+            self.messages.address().port(),
+            self.otlp.address(),
+        )
+    }
+
+    /// Compares all that arrived with what the target answered, and with the table.
+    fn reconcile(self, ended: &Ended, answered: [u64; 2]) {
+        let requests = answered[0] + answered[1];
+        for exporter in ["influxdb", "statsd", "opentelemetry"] {
+            assert_eq!(
+                ended.row(exporter),
+                [requests, requests, 0],
+                "{exporter}\n{}",
+                ended.stdout
+            );
+        }
+        let (points, messages) = (self.points.finish().unwrap(), self.messages.finish().unwrap());
+        over_udp(
+            &influxdb(&points, "loaddensity_request").unwrap(),
+            &points,
+            answered,
+            1,
+        );
+        over_udp(
+            &dogstatsd(&messages, "load.density").unwrap(),
+            &messages,
+            answered,
+            3,
+        );
+        same(&self.otlp.finish().unwrap(), answered);
+    }
+}
+
+fn over_udp(arrived: &Arrived, datagrams: &Datagrams, answered: [u64; 2], per_request: u64) {
+    let drops = datagrams.kernel_drops.unwrap_or(0);
+    assert_eq!(
+        datagrams.len() as u64 + drops,
+        (answered[0] + answered[1]) * per_request,
+        "{drops} dropped"
+    );
+    if drops == 0 {
+        same(arrived, answered);
+    }
+}
+
+fn same(arrived: &Arrived, answered: [u64; 2]) {
+    assert_eq!(
+        [arrived.success, arrived.failure],
+        answered,
+        "{:?}",
+        arrived.sample
+    );
+}
+
+fn load(seconds: f64, tasks: &str) -> String {
+    format!(
+        r#"["LD_start_test", {{"user_detail_dict": {{"user": "fast_http_user"}}, "user_count": 8, "spawn_rate": 100,
+            "test_time": {seconds}, "max_rate": 500, "tasks": [{tasks}]}}]"#
+    )
+}
+
+fn task(method: &str, target: SocketAddr, path: &str) -> String {
+    format!(r#"{{"method": "{method}", "request_url": "http://{target}{path}", "name": "{path}"}}"#)
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&file, text).expect("a file");
+    file
+}
+
+/// An Action-JSON file starts all four exporters, runs load, and stops them.
+fn four_exporters_see_every_request(runtime: &str) {
+    let (target, receivers) = (Target::start(), Receivers::start());
+    let tasks = [
+        task("get", target.address(), "/ok"),
+        task("post", target.address(), "/bad"),
+    ]
+    .join(",");
+    // A request that is never answered keeps the page up while nothing more is recorded.
+    let waiting = load(0.1, &task("get", target.address(), "/never"));
+    let stops = r#"["LD_stop_influxdb_sink"], ["LD_stop_statsd_sink"], ["LD_stop_opentelemetry_exporter"], ["LD_stop_prometheus_exporter"]"#;
+    let document = format!(
+        r#"{{"load_density": [{}, {}, {waiting}, {stops}]}}"#,
+        receivers.starts(),
+        load(2.0, &tasks)
+    );
+    let file = file(&format!("four_exporters_{runtime}.json"), &document);
+    let mut running = start(&["--runtime", runtime, "run", file.to_str().expect("UTF-8")]);
+    let line = running.says("prometheus started");
+    let page = line
+        .split("http://")
+        .nth(1)
+        .and_then(|rest| rest.strip_suffix("/metrics"))
+        .expect("an address");
+    target
+        .waiting
+        .recv_timeout(Duration::from_secs(60))
+        .expect("the second test begins");
+    let answered = target.answered();
+    let scraped = scrape::<Tokio>(page.parse().expect("an address")).expect("a page");
+    let ended = running.end().with_code(0);
+
+    let requests = answered[0] + answered[1];
+    assert!(answered.iter().all(|count| *count > 200), "{answered:?}");
+    assert!(
+        requests <= 1_100,
+        "the cap of 500 per second was not kept: {requests} in 2 seconds"
+    );
+    same(&prometheus(&scraped).unwrap(), answered);
+    assert_eq!(ended.row("prometheus"), [requests, requests, 0]);
+    assert!(ended.stdout.contains("8 abandoned"), "{}", ended.stdout);
+    receivers.reconcile(&ended, answered);
+}
+
+#[test]
+fn four_exporters_see_every_request_on_tokio() {
+    four_exporters_see_every_request("tokio");
+}
+
+#[test]
+fn four_exporters_see_every_request_on_smol() {
+    four_exporters_see_every_request("smol");
+}
+
+/// Ctrl-C ends the test, flushes, and prints the table.
+fn ctrl_c_stops_cleanly(runtime: &str) {
+    let (target, receivers) = (Target::start(), Receivers::start());
+    let tasks = [
+        task("get", target.address(), "/ok"),
+        task("get", target.address(), "/bad"),
+    ]
+    .join(",");
+    let never_reached = r#"["LD_unknown"]"#;
+    let document = format!(
+        "[{}, {}, {never_reached}]",
+        receivers.starts(),
+        load(600.0, &tasks)
+    );
+    let mut running = start(&["--runtime", runtime, "run-str", &document]);
+    running.says("opentelemetry started");
+    while target.answered().iter().sum::<u64>() < 100 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.interrupt();
+    running.says("interrupted");
+    let ended = running.end().with_code(130);
+    let answered = target.answered();
+    // Nobody has scraped.
+    let requests = answered[0] + answered[1];
+    assert_eq!(ended.row("prometheus"), [requests, 0, requests]);
+    assert!(
+        ended.stdout.contains(&format!("unscraped {requests}")),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stderr.contains("LD_unknown"), "{}", ended.stderr);
+    receivers.reconcile(&ended, answered);
+}
+
+#[test]
+fn ctrl_c_stops_cleanly_on_tokio() {
+    ctrl_c_stops_cleanly("tokio");
+}
+
+#[test]
+fn ctrl_c_stops_cleanly_on_smol() {
+    ctrl_c_stops_cleanly("smol");
+}
+
+#[test]
+fn a_second_ctrl_c_exits_at_once() {
+    let target = Target::start();
+    let mut running = start(&[
+        "run-str",
+        &format!("[{}]", load(600.0, &task("get", target.address(), "/never"))),
+    ]);
+    target
+        .waiting
+        .recv_timeout(Duration::from_secs(60))
+        .expect("the test begins");
+    running.interrupt();
+    // Now the users' grace runs, because their requests are never answered.
+    running.says("interrupted");
+    running.interrupt();
+    let ended = running.end().with_code(130);
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn an_absent_server_is_recorded_as_failures_without_status() {
+    let absent = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("bound");
+    let receivers = Receivers::start();
+    let document = format!(
+        "[{}, {}]",
+        receivers.starts(),
+        load(0.5, &task("delete", absent, "/x"))
+    );
+    let ended = run(&["run-str", &document]).with_code(0);
+    let points = receivers.points.finish().unwrap();
+    assert!(!points.is_empty());
+    for datagram in points.iter() {
+        let line = String::from_utf8_lossy(datagram);
+        let start =
+            "loaddensity_request,method=DELETE,name=/x,outcome=failure status_code=0i,response_time_ms=";
+        assert!(
+            line.starts_with(start) && line.contains(",response_length=0i "),
+            "{line}"
+        );
+    }
+    let drops = points.kernel_drops.unwrap_or(0);
+    assert_eq!(ended.row("influxdb")[0], points.len() as u64 + drops);
+}
+
+#[test]
+fn the_demo_reconciles_on_both_runtimes() {
+    for runtime in ["tokio", "smol"] {
+        let ended = run(&["demo", "--seconds", "1", "--rate", "500", "--runtime", runtime]).with_code(0);
+        assert!(ended.stdout.contains("all four reconcile"), "{}", ended.stdout);
+        assert_eq!(
+            ended.stdout.matches("  reconciled\n").count(),
+            4,
+            "{}",
+            ended.stdout
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! The binary, from outside.
+
+mod documents;
+#[cfg(feature = "demo")]
+mod end_to_end;
+mod process;

@@ -1,0 +1,157 @@
+//! Running the binary.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Far more than any run needs; it turns a hang into a failure.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The binary, at work.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Option<JoinHandle<String>>,
+    /// Lines of stderr as they come.
+    lines: Receiver<String>,
+    stderr: String,
+}
+
+/// What the binary did.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Starts the binary.
+pub(crate) fn start(arguments: &[&str]) -> Running {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loaddensity-metrics"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let (mut out, err) = (
+        child.stdout.take().expect("piped"),
+        child.stderr.take().expect("piped"),
+    );
+    let stdout = thread::spawn(move || {
+        let mut text = String::new();
+        out.read_to_string(&mut text).expect("text");
+        text
+    });
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(err).lines() {
+            if sender.send(line.expect("text")).is_err() {
+                break;
+            }
+        }
+    });
+    Running {
+        child,
+        stdout: Some(stdout),
+        lines,
+        stderr: String::new(),
+    }
+}
+
+/// Runs the binary to its end.
+pub(crate) fn run(arguments: &[&str]) -> Ended {
+    start(arguments).end()
+}
+
+impl Running {
+    #[cfg(feature = "demo")]
+    /// Waits for a line of stderr that holds `part`, and returns it.
+    pub(crate) fn says(&mut self, part: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(LIMIT).unwrap_or_else(|_| {
+                panic!("stderr never said {part:?}, only:\n{}", self.stderr);
+            });
+            self.stderr += &format!("{line}\n");
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    #[cfg(feature = "demo")]
+    /// What Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        let kill = format!("kill -INT {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .expect("a shell")
+                .success()
+        );
+    }
+
+    /// Waits for the end.
+    pub(crate) fn end(mut self) -> Ended {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(began.elapsed() < LIMIT, "no end after {LIMIT:?}");
+            thread::sleep(Duration::from_millis(10));
+        };
+        let stdout = self
+            .stdout
+            .take()
+            .expect("joined once")
+            .join()
+            .expect("the reader ends");
+        while let Ok(line) = self.lines.recv() {
+            self.stderr += &format!("{line}\n");
+        }
+        Ended {
+            status,
+            stdout,
+            stderr: std::mem::take(&mut self.stderr),
+        }
+    }
+}
+
+impl Drop for Running {
+    /// A test that fails leaves no process behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// Asserts the exit code; shows the output where it is another.
+    pub(crate) fn with_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.status.code(),
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Recorded, sent and dropped of an exporter, from the table.
+    pub(crate) fn row(&self, exporter: &str) -> [u64; 3] {
+        let row = self
+            .stdout
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some(exporter));
+        let row = row.unwrap_or_else(|| panic!("no row of {exporter}:\n{}", self.stdout));
+        let mut columns = row
+            .split_whitespace()
+            .skip(1)
+            .map(|column| column.parse().expect("a number"));
+        std::array::from_fn(|_| columns.next().expect("three columns"))
+    }
+}
