@@ -73,7 +73,11 @@ impl<'a> MessageEncoder<'a> {
                 out.put(b"|h|#")?;
             }
         }
-        let tags = self.registry.entry(event.series).dogstatsd().copy_to(out.room());
+        let tags = self
+            .registry
+            .shown_entry(event.series)
+            .dogstatsd()
+            .copy_to(out.room());
         out.advance(tags)?;
         out.put(b",outcome:")?;
         out.put(event.outcome.as_str().as_bytes())

@@ -62,7 +62,7 @@ impl<'a> LineEncoder<'a> {
     }
 
     fn line(&self, event: &Event, out: &mut Out<'_>) -> Result<(), Full> {
-        let (tags, before_outcome) = self.registry.entry(event.series).influxdb();
+        let (tags, before_outcome) = self.registry.shown_entry(event.series).influxdb();
         out.put(&self.measurement)?;
         // Tags in order of their keys, which spares the server the sorting: `outcome` goes between them.
         let start = out.len();

@@ -13,15 +13,14 @@ use crate::sample::Timestamp;
 use crate::storage::{ShardWords, shard_word};
 use crate::sync::Ordering;
 
-/// InfluxDB's last valid timestamp (i64, two highest values reserved: influxdb1-client models/time.go).
-const MAX_NANOS: u64 = i64::MAX as u64 - 1;
-/// A timestamp that lies further back than this is a clock that was set back, not a late request; it is taken as it
-/// is. Otherwise one wrong timestamp from the future would move all later ones there.
-const CLOCK_STEP_NANOS: u64 = 1_000_000_000;
+/// Latest timestamp that is believed where nobody says what time it is: in the year 2116. It leaves room to count on
+/// below InfluxDB's last one (i64, two highest values reserved: influxdb1-client models/time.go).
+const LATEST: Timestamp = Timestamp::from_unix_nanos(1 << 62);
 
 /// The one reader of a registry's event rings. Dropping it lets another be claimed.
 pub struct Pump<'a> {
     registry: Registry<'a>,
+    latest: Timestamp,
 }
 
 impl<'a> Pump<'a> {
@@ -31,7 +30,18 @@ impl<'a> Pump<'a> {
         owned
             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
-            .then_some(Self { registry })
+            .then_some(Self {
+                registry,
+                latest: LATEST,
+            })
+    }
+
+    /// From now on no timestamp is believed that lies behind `latest`; it becomes `latest`.
+    ///
+    /// Timestamps strictly increase, so a wrong one from the future takes all later ones of its recorder with it. Who
+    /// has a clock says now and then what time it is, or a little more.
+    pub fn set_latest(&mut self, latest: Timestamp) {
+        self.latest = latest.min(LATEST);
     }
 
     /// Takes out the events that are there now and hands each to `deliver`; returns how many.
@@ -39,17 +49,21 @@ impl<'a> Pump<'a> {
     /// Bounded by the size of all rings, however fast recorders are.
     pub fn drain(&mut self, mut deliver: impl FnMut(Event)) -> u64 {
         let parts = self.registry.parts;
-        let clock = Clock::new(parts.shards.len() as u64 + 1);
+        let clock = Clock::new(parts.shards.len() as u64 + 1, self.latest);
         let mut taken = 0;
         for (number, shard) in parts.shards.iter().enumerate() {
             let ring = &parts.rings[number * parts.spill_ring.len()..][..parts.spill_ring.len()];
-            let mut last = shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed);
+            let mut last = shard[shard_word::LAST_TIMESTAMP]
+                .load(Ordering::Relaxed)
+                .max(number as u64);
             let stamp = |words| deliver(clock.stamp(Event::from_words(words), number as u64, &mut last));
             taken += ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
             note_refused(shard, last, parts.spill_ring.len() as u64);
         }
-        let mut last = parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed);
         let number = parts.shards.len() as u64;
+        let mut last = parts.spill[shard_word::LAST_TIMESTAMP]
+            .load(Ordering::Relaxed)
+            .max(number);
         let stamp = |words| deliver(clock.stamp(Event::from_words(words), number, &mut last));
         taken += ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
         note_refused(parts.spill, last, parts.spill_ring.len() as u64);
@@ -125,23 +139,21 @@ fn note_refused(shard: &ShardWords, last: u64, ring: u64) {
 struct Clock {
     /// The step from one timestamp of a recorder to the next; a power of two that holds every recorder's number.
     step: u64,
+    latest: u64,
 }
 
 impl Clock {
-    const fn new(recorders: u64) -> Self {
+    const fn new(recorders: u64, latest: Timestamp) -> Self {
         Self {
             step: recorders.next_power_of_two(),
+            latest: latest.as_unix_nanos(),
         }
     }
 
     fn stamp(&self, mut event: Event, recorder: u64, last: &mut u64) -> Event {
-        let mut nanos = event.completed_at.as_unix_nanos().min(MAX_NANOS - 2 * self.step);
-        nanos = nanos & !(self.step - 1) | recorder;
-        if nanos <= *last && *last - nanos < CLOCK_STEP_NANOS {
-            nanos = *last + self.step;
-        }
-        *last = nanos;
-        event.completed_at = Timestamp::from_unix_nanos(nanos);
+        let nanos = event.completed_at.as_unix_nanos().min(self.latest);
+        *last = (nanos & !(self.step - 1) | recorder).max(*last + self.step);
+        event.completed_at = Timestamp::from_unix_nanos(*last);
         event
     }
 }
@@ -151,7 +163,8 @@ mod tests {
     use super::*;
 
     fn stamps<const N: usize>(clock: &Clock, recorder: u64, nanos: [u64; N]) -> [u64; N] {
-        let mut last = 0;
+        // What a recorder's first event follows.
+        let mut last = recorder;
         nanos.map(|nanos| {
             let event = Event {
                 completed_at: Timestamp::from_unix_nanos(nanos),
@@ -166,7 +179,7 @@ mod tests {
 
     #[test]
     fn timestamps_carry_the_recorder_and_strictly_increase() {
-        let clock = Clock::new(17);
+        let clock = Clock::new(17, LATEST);
         assert_eq!(clock.step, 32);
         assert_eq!(
             stamps(&clock, 3, [1_000_000; 4]),
@@ -176,20 +189,26 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_is_followed() {
-        let clock = Clock::new(2);
-        let late = 5_000_000_000_000;
+    fn they_stay_unique_when_the_clock_is_set_back_and_forth() {
+        let clock = Clock::new(2, LATEST);
+        let (late, early) = (5_000_000_000_000, 3_000_000_000_000);
         assert_eq!(
-            stamps(&clock, 1, [late, late - CLOCK_STEP_NANOS]),
-            [late + 1, late - CLOCK_STEP_NANOS + 1]
+            stamps(&clock, 1, [late, early, late, early]),
+            [1, 3, 5, 7].map(|step| late + step)
         );
     }
 
     #[test]
+    fn one_from_the_future_takes_the_others_no_further_than_the_latest_believed() {
+        let clock = Clock::new(2, Timestamp::from_unix_nanos(1_000));
+        assert_eq!(stamps(&clock, 0, [u64::MAX, 900, 900]), [1_000, 1_002, 1_004]);
+    }
+
+    #[test]
     fn no_timestamp_is_beyond_what_influxdb_takes() {
-        let clock = Clock::new(1_024);
-        for nanos in stamps(&clock, 1_023, [u64::MAX, 0]) {
-            assert!(nanos < MAX_NANOS);
+        let clock = Clock::new(1_024, LATEST);
+        for nanos in stamps(&clock, 1_023, [u64::MAX; 6]) {
+            assert!(nanos < i64::MAX as u64 - 1);
         }
     }
 }

@@ -40,6 +40,7 @@ use crate::sync::Ordering;
 /// ```
 pub struct Recorder<'a> {
     registry: Registry<'a>,
+    /// A cell for each series that was interned when this was last looked at.
     cells: &'a [CellWords],
     shard: &'a ShardWords,
     /// Empty on the spill shard.
@@ -68,11 +69,11 @@ impl<'a> Recorder<'a> {
             .control
             .shards_used
             .fetch_max(number as u64 + 1, Ordering::Release);
-        let (series, ring) = (parts.entries.len(), parts.spill_ring.len());
+        let ring = parts.spill_ring.len();
         let shard = &parts.shards[number];
         Self {
             registry,
-            cells: &parts.cells[number * series..][..series],
+            cells: &[],
             shard,
             ring: &parts.rings[number * ring..][..ring],
             number,
@@ -88,7 +89,7 @@ impl<'a> Recorder<'a> {
         parts.control.spill_used.store(1, Ordering::Release);
         Self {
             registry,
-            cells: parts.spill_cells,
+            cells: &[],
             shard: parts.spill,
             ring: &[],
             number: parts.shards.len(),
@@ -123,8 +124,10 @@ impl<'a> Recorder<'a> {
     #[inline]
     pub fn record(&mut self, series: Series, sample: Sample) {
         let latency_ns = nanos(sample.latency);
-        // A handle of a larger registry counts where other strangers do.
-        let cell = self.cells.get(series.index()).unwrap_or(&self.cells[0]);
+        let cell = match self.cells.get(series.index()) {
+            Some(cell) => cell,
+            None => self.cell_of_a_new_series(series),
+        };
         if self.is_sharing() {
             cell::add_shared(cell, sample.outcome, latency_ns, sample.response_bytes);
         } else {
@@ -159,6 +162,20 @@ impl<'a> Recorder<'a> {
     #[must_use]
     pub const fn registry(&self) -> Registry<'a> {
         self.registry
+    }
+
+    /// The cell of a series that was interned since the last look. The handle of another registry, for which there is
+    /// no series here, counts as the overflow series.
+    #[cold]
+    fn cell_of_a_new_series(&mut self, series: Series) -> &'a CellWords {
+        let parts = self.registry.parts;
+        let per_shard = parts.entries.len();
+        let all = parts
+            .cells
+            .get(self.number * per_shard..)
+            .filter(|all| !all.is_empty());
+        self.cells = &all.unwrap_or(parts.spill_cells)[..self.registry.series_end() as usize];
+        self.cells.get(series.index()).unwrap_or(&self.cells[0])
     }
 
     #[inline]

@@ -286,6 +286,16 @@ impl<'a> Registry<'a> {
         )
     }
 
+    /// The entry whose labels an event of `series` shows; the overflow series' for the handle of another registry.
+    pub(crate) fn shown_entry(self, series: Series) -> Entry<'a> {
+        let entry = self.entry(series);
+        if entry.is_published() {
+            entry
+        } else {
+            self.entry(Series::OVERFLOW)
+        }
+    }
+
     /// The cells of one series in all shards that have ever been claimed.
     pub(crate) fn cells(self, series: Series) -> impl Iterator<Item = &'a CellWords> {
         let per_shard = self.parts.entries.len();

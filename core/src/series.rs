@@ -23,8 +23,19 @@ const EMPTY_METHOD: &str = "REQ";
 const EMPTY_NAME: &str = "unknown";
 /// Method and name of the series that takes what a full registry has no room for.
 const OVERFLOW: &str = "overflow";
-/// Keys that the exporters set themselves, in any format.
-const RESERVED: [&str; 6] = ["method", "name", "outcome", "le", "time", "host"];
+/// Keys that the exporters set themselves in some format, or that a backend keeps for itself. InfluxDB 3 allows no tag
+/// with the name of a field.
+const RESERVED: [&str; 9] = [
+    "method",
+    "name",
+    "outcome",
+    "le",
+    "time",
+    "host",
+    "status_code",
+    "response_time_ms",
+    "response_length",
+];
 /// `~` and 16 hexadecimal digits behind a name that was cut.
 const CUT_MARK: usize = 17;
 
@@ -54,8 +65,8 @@ impl Series {
 /// A further label of a series, set by the engine: `scenario`, `region`, …
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label<'a> {
-    /// Key. Characters outside `[A-Za-z0-9_]` become `_`, and one `_` is put before a leading digit, so that every
-    /// format takes it.
+    /// Key. Begins with a letter `A-Z` or `a-z`; characters outside `[A-Za-z0-9_]` become `_`, so that every format
+    /// takes it.
     pub key: &'a str,
     /// Value. A label with an empty value is left out: Prometheus takes both for the same, InfluxDB refuses empty tags.
     pub value: &'a str,
@@ -68,9 +79,9 @@ pub enum LabelError {
     TooMany,
     /// Keys and values together are longer than [`LABEL_BYTES`].
     TooLong,
-    /// A key is empty.
-    EmptyKey,
-    /// A key is one that the exporters set themselves.
+    /// A key does not begin with an ASCII letter, or is empty.
+    Start,
+    /// A key is one that the exporters or a backend set themselves.
     Reserved,
     /// Two keys are the same, possibly after characters were replaced.
     Duplicate,
@@ -81,13 +92,22 @@ impl fmt::Display for LabelError {
         match self {
             Self::TooMany => write!(f, "a series takes at most {LABELS} further labels"),
             Self::TooLong => {
-                write!(f, "keys and values of a series' labels are longer than {LABEL_BYTES} bytes together; shorten them")
+                write!(
+                    f,
+                    "keys and values of a series' labels are longer than {LABEL_BYTES} bytes together; shorten them"
+                )
             }
-            Self::EmptyKey => f.write_str("a label's key is empty; give it a name"),
+            Self::Start => {
+                f.write_str("a label's key does not begin with a letter A-Z or a-z; put one in front")
+            }
             Self::Reserved => {
-                f.write_str("method, name, outcome, le, time, host and keys that begin with __ are taken; choose another key")
+                f.write_str("a label's key is one of ")?;
+                RESERVED.iter().try_for_each(|key| write!(f, "{key}, "))?;
+                f.write_str("which are taken; choose another")
             }
-            Self::Duplicate => f.write_str("two labels have the same key (characters outside [A-Za-z0-9_] become _)"),
+            Self::Duplicate => {
+                f.write_str("two labels have the same key (characters outside [A-Za-z0-9_] become _)")
+            }
         }
     }
 }
@@ -189,18 +209,15 @@ pub(crate) fn canonical_labels(labels: &[Label<'_>]) -> Result<Vec<u8, LABEL_BLO
 }
 
 fn clean_key(key: &str) -> Result<String<LABEL_BYTES>, LabelError> {
-    let mut clean = String::new();
-    if key.starts_with(|c: char| c.is_ascii_digit()) {
-        clean.push('_').map_err(|_| LabelError::TooLong)?;
+    if !key.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return Err(LabelError::Start);
     }
+    let mut clean = String::new();
     for c in key.chars() {
         let c = if c.is_ascii_alphanumeric() { c } else { '_' };
         clean.push(c).map_err(|_| LabelError::TooLong)?;
     }
-    if clean.is_empty() {
-        return Err(LabelError::EmptyKey);
-    }
-    if RESERVED.contains(&clean.as_str()) || clean.starts_with("__") {
+    if RESERVED.contains(&clean.as_str()) {
         return Err(LabelError::Reserved);
     }
     Ok(clean)
@@ -268,7 +285,7 @@ mod tests {
                 value: "eu",
             },
             Label {
-                key: "9-lives",
+                key: "nine-lives",
                 value: "cat",
             },
         );
@@ -282,7 +299,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(block, canonical_labels(&[b, a]).unwrap());
-        assert!(labels_of(&block).eq([("_9_lives", "cat"), ("region", "eu")]));
+        assert!(labels_of(&block).eq([("nine_lives", "cat"), ("region", "eu")]));
     }
 
     #[test]
@@ -299,9 +316,11 @@ mod tests {
         for (labels, error) in [
             (&many[..], LabelError::TooMany),
             (&[label("a", &long)], LabelError::TooLong),
-            (&[label("", "x")], LabelError::EmptyKey),
+            (&[label("", "x")], LabelError::Start),
+            (&[label("9lives", "x")], LabelError::Start),
+            (&[label("status_code", "x")], LabelError::Reserved),
             (&[label("method", "x")], LabelError::Reserved),
-            (&[label("__name__", "x")], LabelError::Reserved),
+            (&[label("_field", "x")], LabelError::Start),
             (&[label("a-b", "x"), label("a_b", "y")], LabelError::Duplicate),
         ] {
             assert_eq!(canonical_labels(labels), Err(error));

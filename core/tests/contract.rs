@@ -153,6 +153,34 @@ fn further_labels_are_in_every_format() {
     );
 }
 
+#[test]
+fn the_handle_of_another_registry_counts_as_the_overflow_series() {
+    static STORAGE: Storage<10, 2, 16> = Storage::new();
+    static OTHER: Storage<100, 2, 16> = Storage::new();
+    let (registry, mut other) = (STORAGE.registry(), OTHER.registry().recorder());
+    // The first is a series that this registry has room for but not yet, the last one that it will never have.
+    let strangers: Vec<_> = (0..50)
+        .map(|number| other.series("GET", &format!("/{number}")))
+        .collect();
+    let mut recorder = registry.recorder();
+    let own = recorder.series("GET", "/own");
+    for stranger in [own, strangers[1], strangers[49]] {
+        recorder.record(stranger, sample(1_000, 1, 200));
+    }
+    assert_eq!(registry.totals().requests(), 3);
+    assert_eq!(registry.series_totals(own).requests(), 1);
+    let event = Event {
+        series: strangers[1],
+        completed_at: T,
+        ..Event::default()
+    };
+    let line = packed(LineEncoder::new(registry, "m").unwrap(), registry, &[event]);
+    assert!(
+        line.starts_with("m,method=overflow,name=overflow,outcome=success "),
+        "{line}"
+    );
+}
+
 fn packed(encoder: impl EventEncoder, registry: Registry<'_>, events: &[Event]) -> String {
     let mut sink = Sink::new([Event::default(); 16], registry.ledger(Exporter::Influxdb));
     events.iter().for_each(|event| assert!(sink.offer(*event)));

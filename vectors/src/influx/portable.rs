@@ -29,7 +29,11 @@ pub fn portable(line: &str) -> Result<Point, Unportable> {
         rest = after;
         fields.push(field(&mut rest)?);
     }
-    no_key_twice(tags.iter().map(|(key, _)| key).chain(fields.iter().map(|(key, _)| key)))?;
+    no_key_twice(
+        tags.iter()
+            .map(|(key, _)| key)
+            .chain(fields.iter().map(|(key, _)| key)),
+    )?;
     let longest = fields.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
     if series_length + longest + SERIES_KEY_EXTRA > SERIES_KEY_LIMIT {
         return Err(Unportable::TooLong);

@@ -1,0 +1,53 @@
+//! Storage on the heap: another place, the same registry. Built with the feature `alloc`, as the shells build it.
+#![cfg(feature = "alloc")]
+
+mod common;
+
+use common::{nasty_recording, page_of, record};
+use loaddensity_metrics_core::{HeapStorage, SizeError, Storage};
+use loaddensity_metrics_vectors::judge;
+use std::thread;
+
+#[test]
+fn a_page_from_the_heap_is_the_page_from_a_static() {
+    static STATIC: Storage<700, 2, 16> = Storage::new();
+    let heap = HeapStorage::new(700, 2, 16).expect("a size that exists");
+    let recording = nasty_recording();
+    let model = record(&mut heap.registry().recorder(), &recording, || {});
+    record(&mut STATIC.registry().recorder(), &recording, || {});
+    let page = page_of(heap.registry());
+    judge::page(&model, &[], &page);
+    assert!(page == page_of(STATIC.registry()));
+    assert_eq!(heap.registry().facts(), STATIC.registry().facts());
+}
+
+#[test]
+fn large_storage_never_passes_over_the_stack() {
+    let small_stack = thread::Builder::new().stack_size(128 * 1024).spawn(|| {
+        let storage = HeapStorage::new(20_000, 8, 8_192).expect("a size that exists");
+        let registry = storage.registry();
+        let mut recorder = registry.recorder();
+        let series = recorder.series("GET", "/items");
+        recorder.record(series, Default::default());
+        registry.totals().requests()
+    });
+    assert_eq!(small_stack.expect("a thread").join().expect("no overflow"), 1);
+}
+
+#[test]
+fn sizes_that_storage_cannot_have_are_refused() {
+    let refused = [
+        ((1, 1, 16), SizeError::Series(1)),
+        ((0, 1, 16), SizeError::Series(0)),
+        ((usize::MAX, 1, 16), SizeError::Series(usize::MAX)),
+        ((8, 0, 16), SizeError::Shards(0)),
+        ((8, 1_024, 16), SizeError::Shards(1_024)),
+        ((8, 1, 0), SizeError::Ring(0)),
+        ((8, 1, 1_000), SizeError::Ring(1_000)),
+    ];
+    for ((series, shards, ring), error) in refused {
+        assert_eq!(HeapStorage::new(series, shards, ring).err(), Some(error));
+        assert!(!error.to_string().is_empty());
+    }
+    assert!(HeapStorage::new(2, 1_023, 1).is_ok());
+}
