@@ -13,6 +13,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 ///      "test_time": 30, "tasks": [{"method": "get", "request_url": "http://127.0.0.1:8080/"}]}],
 ///    ["LD_stop_prometheus_exporter"]]
 ///
+/// LD_start_test takes user_detail_dict, user_count (50), spawn_rate (10 users per second), test_time (60 seconds),
+/// tasks, and max_rate, a cap in requests per second over all users (none).
+///
 /// An action that fails is reported and the next one runs. At the end of a document, exporters that still run are
 /// stopped and flushed, and a table shows for each exporter what it recorded, sent and dropped, by cause.
 ///

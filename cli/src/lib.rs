@@ -35,18 +35,18 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let args = Args::parse();
     match args.runtime {
-        RuntimeName::Tokio => run::<Tokio>("tokio", args.task),
-        RuntimeName::Smol => run::<Smol>("smol", args.task),
+        RuntimeName::Tokio => run::<Tokio>(args),
+        RuntimeName::Smol => run::<Smol>(args),
     }
 }
 
-fn run<R: Runtime>(runtime: &str, task: Task) -> ExitCode {
-    let sources = match task {
+fn run<R: Runtime>(args: Args) -> ExitCode {
+    let sources = match args.task {
         Task::Run { file } => Source::file(&file).map(|source| vec![source]),
         Task::RunDir { dir } => Source::below(&dir),
         Task::RunStr { json } => Ok(vec![Source::argument(json)]),
         #[cfg(feature = "demo")]
-        Task::Demo { seconds, rate } => return demo::run::<R>(runtime, seconds.into(), rate.into()),
+        Task::Demo { seconds, rate } => return demo::run::<R>(args.runtime, seconds.into(), rate.into()),
     };
     match sources {
         Ok(sources) => runner::run::<R>(&sources),

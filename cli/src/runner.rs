@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use futures_lite::future::block_on;
-use loaddensity_metrics_shell::actions::{Action, ActionError, Answer, Document, execute};
+use loaddensity_metrics_shell::actions::{Action, ActionError, Answer, Command, Document, execute};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, Exporters, Report, Settings, StopError};
+use loaddensity_metrics_shell::{Account, Exporter, Exporters, Report, Settings};
 
 use crate::complaints::Complaints;
 use crate::engine;
@@ -88,6 +88,7 @@ impl<R: Runtime> Runner<R> {
         }
         // A stop takes the exporter's state with it.
         ran.complaints.hear(&self.exporters.status());
+        self.stop_replaced(action, ran);
         let answer = block_on(execute(self.exporters.as_async(), action)).map_err(|error| {
             let unknown = error.is_unknown_command();
             if unknown {
@@ -106,6 +107,22 @@ impl<R: Runtime> Runner<R> {
             ran.stopped(account);
         }
         Ok(())
+    }
+
+    /// Stops the exporter that `action` starts anew with other settings. The start would do so too, but keep its account
+    /// to itself, and the table shows all.
+    fn stop_replaced(&self, action: &Action, ran: &mut Ran) {
+        let Ok(command) = Command::from_action(action) else {
+            return;
+        };
+        let is_of = |other: &Command| other.exporter() == command.exporter();
+        if command.is_start() && !ran.started.contains(&command) {
+            if let Some(account) = self.stop(command.exporter()) {
+                ran.stopped(account);
+            }
+            ran.started.retain(|other| !is_of(other));
+            ran.started.push(command);
+        }
     }
 
     /// Runs a load test to its end, or until Ctrl-C.
@@ -135,19 +152,22 @@ impl<R: Runtime> Runner<R> {
 
     /// Stops what a document left running, so that the next one begins afresh.
     fn stop_all(&self, ran: &mut Ran) {
-        let exporters = &self.exporters;
-        ran.complaints.hear(&exporters.status());
-        let stops: [&dyn Fn() -> Result<Option<Account>, StopError>; 4] = [
-            &|| exporters.stop_prometheus_exporter(),
-            &|| exporters.stop_influxdb_sink(),
-            &|| exporters.stop_statsd_sink(),
-            &|| exporters.stop_opentelemetry_exporter(),
-        ];
-        // What was left out of the build was not running either.
-        stops
-            .iter()
-            .filter_map(|stop| stop().ok().flatten())
+        ran.complaints.hear(&self.exporters.status());
+        Exporter::ALL
+            .into_iter()
+            .filter_map(|exporter| self.stop(exporter))
             .for_each(|account| ran.stopped(account));
+    }
+
+    /// `None` where it did not run; what was left out of the build did not run either.
+    fn stop(&self, exporter: Exporter) -> Option<Account> {
+        let stopped = match exporter {
+            Exporter::Prometheus => self.exporters.stop_prometheus_exporter(),
+            Exporter::Influxdb => self.exporters.stop_influxdb_sink(),
+            Exporter::Statsd => self.exporters.stop_statsd_sink(),
+            Exporter::OpenTelemetry => self.exporters.stop_opentelemetry_exporter(),
+        };
+        stopped.ok().flatten()
     }
 }
 
@@ -155,6 +175,8 @@ impl<R: Runtime> Runner<R> {
 #[derive(Default)]
 struct Ran {
     complaints: Complaints,
+    /// What was last asked of each exporter that was started.
+    started: Vec<Command>,
     /// Of those that have been stopped, in the order of their stops.
     accounts: Vec<Account>,
 }

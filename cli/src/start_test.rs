@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
 
 #[cfg(test)]
 mod tests {
-    use loaddensity_metrics_shell::actions::Document;
+    use loaddensity_metrics_shell::actions::{Command, Document};
     use serde_json::json;
 
     use super::*;
@@ -248,6 +248,23 @@ mod tests {
                 .collect();
             assert_eq!(tasks, [("POST", "a"), ("HEAD", "http://h:1/b")]);
         }
+    }
+
+    #[test]
+    fn the_example_is_right() {
+        let document = Document::parse(include_str!("../examples/four_backends.json")).expect("a document");
+        let mut tests = 0;
+        for action in document.actions {
+            let action = action.expect("an action");
+            if action.command == COMMAND {
+                tests += load_test(&action)
+                    .map(|test| test.tasks.len())
+                    .expect("a load test");
+            } else {
+                Command::from_action(&action).expect("a command");
+            }
+        }
+        assert_eq!(tests, 2);
     }
 
     #[test]

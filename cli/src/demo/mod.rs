@@ -20,6 +20,7 @@ use loaddensity_metrics_shell::{
 use self::report::{Backend, Demonstration};
 use self::scraper::{Scraped, Scraper};
 use self::target::{ROUTES, Route, Target};
+use crate::args::RuntimeName;
 use crate::engine::{self, Finished, LoadTest, Target as Url, Task};
 use crate::interrupt::{self, Interrupt};
 use crate::live::{Live, Summary};
@@ -40,7 +41,7 @@ const ONE_LINE: usize = 200;
 type Failure = Box<dyn std::error::Error>;
 
 /// Runs the demo for `seconds` at `rate` requests per second and prints what came of it.
-pub(crate) fn run<R: Runtime>(runtime: &str, seconds: f64, rate: f64) -> ExitCode {
+pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> ExitCode {
     let interrupt = match Interrupt::install() {
         Ok(interrupt) => interrupt,
         Err(error) => return failed(&error),
@@ -65,7 +66,7 @@ fn failed(error: &dyn std::error::Error) -> ExitCode {
 }
 
 fn demonstrate<R: Runtime>(
-    runtime: &str,
+    runtime: RuntimeName,
     seconds: f64,
     rate: f64,
     interrupt: &Interrupt,

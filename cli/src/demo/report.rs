@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use clap::ValueEnum;
 use loaddensity_metrics_shell::Account;
 
 use super::USERS;
 use super::target::ROUTES;
+use crate::args::RuntimeName;
 use crate::numbers::thousands;
 use crate::receivers::{Arrived, Datagrams, Refused};
 
@@ -133,7 +135,7 @@ impl Demonstration {
 
 /// What is printed before the load.
 pub(super) fn opening(
-    runtime: &str,
+    runtime: RuntimeName,
     target: SocketAddr,
     page: SocketAddr,
     seconds: f64,
@@ -144,6 +146,8 @@ pub(super) fn opening(
         format!("{} {}{failing}", route.method, route.name)
     });
     let rate = thousands(rate as u64);
+    let name = runtime.to_possible_value();
+    let runtime = name.as_ref().map_or("", |name| name.get_name());
     format!(
         "loaddensity-metrics demo on {runtime}\n\n\
          target    http://{target}   {}\n\
@@ -229,4 +233,158 @@ fn cut(line: &str) -> String {
         return line.to_owned();
     }
     line.chars().take(WIDTH - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use loaddensity_metrics_shell::{Dropped, Exporter};
+
+    use super::*;
+
+    /// A demonstration of ten requests, one of which failed, with `change` made to one backend.
+    fn demonstration(change: impl Fn(&mut Backend)) -> Demonstration {
+        let backend = |exporter, datagrams: Option<u64>| {
+            let account = Account {
+                exporter,
+                recorded: 10,
+                sent: 10,
+                held: 0,
+                dropped: Dropped::default(),
+            };
+            let count = |per_request| Count {
+                per_request,
+                arrived: 10 * per_request,
+                kernel_drops: Some(0),
+            };
+            Backend {
+                account,
+                arrived: Ok(Arrived {
+                    success: 9,
+                    failure: 1,
+                    sample: vec!["a line".into()],
+                }),
+                carried: "something".into(),
+                datagrams: datagrams.map(count),
+            }
+        };
+        let mut changed = backend(Exporter::Statsd, Some(3));
+        change(&mut changed);
+        Demonstration {
+            summary: "a summary".into(),
+            requests: 10,
+            failures: 1,
+            answered: 10,
+            abandoned: 0,
+            backends: [
+                backend(Exporter::Prometheus, None),
+                backend(Exporter::Influxdb, Some(1)),
+                changed,
+                backend(Exporter::OpenTelemetry, None),
+            ],
+        }
+    }
+
+    type Change = fn(&mut Backend);
+
+    fn count(arrived: u64, kernel_drops: Option<u64>) -> Option<Count> {
+        Some(Count {
+            per_request: 3,
+            arrived,
+            kernel_drops,
+        })
+    }
+
+    #[test]
+    fn what_arrived_or_was_dropped_by_the_kernel_reconciles() {
+        let changes: [Change; 3] = [
+            |_| {},
+            |backend| backend.datagrams = count(30, None),
+            |backend| {
+                backend.datagrams = count(28, Some(2));
+                backend.arrived = Ok(Arrived {
+                    success: 8,
+                    failure: 1,
+                    sample: Vec::new(),
+                });
+            },
+        ];
+        for change in changes {
+            let demonstration = demonstration(change);
+            let text = demonstration.to_string();
+            assert!(demonstration.reconciles(), "{text}");
+            assert!(text.contains("all four reconcile: 10 requests"), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_difference_that_nothing_explains_does_not() {
+        let changes: [(Change, &str); 8] = [
+            (
+                |backend| backend.account.recorded = 11,
+                "10 requests were recorded in all",
+            ),
+            (
+                |backend| backend.account.sent = 9,
+                "1 of those recorded were not sent",
+            ),
+            (
+                |backend| backend.datagrams = count(29, Some(0)),
+                "29 datagrams of 30",
+            ),
+            (
+                |backend| backend.datagrams = count(29, None),
+                "29 datagrams of 30",
+            ),
+            (
+                |backend| backend.datagrams = count(31, Some(0)),
+                "31 datagrams of 30",
+            ),
+            (
+                |backend| backend.datagrams = count(29, Some(2)),
+                "29 datagrams of 30",
+            ),
+            (
+                |backend| {
+                    backend.arrived = Ok(Arrived {
+                        success: 8,
+                        failure: 2,
+                        sample: Vec::new(),
+                    });
+                },
+                "expected 9 successes and 1 failures",
+            ),
+            (
+                |backend| backend.arrived = Err(Refused("a strange line".into())),
+                "a strange line",
+            ),
+        ];
+        for (change, fault) in changes {
+            let demonstration = demonstration(change);
+            let text = demonstration.to_string();
+            assert!(!demonstration.reconciles(), "{text}");
+            assert!(
+                text.contains(&format!("NOT RECONCILED: {fault}")),
+                "{fault}: {text}"
+            );
+            assert!(!text.contains("all four reconcile"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_targets_own_count_is_compared_as_well() {
+        for (answered, abandoned, reconciles) in [
+            (10, 0, true),
+            (9, 0, false),
+            (11, 0, false),
+            (11, 1, true),
+            (10, 1, true),
+        ] {
+            let demonstration = Demonstration {
+                answered,
+                abandoned,
+                ..demonstration(|_| {})
+            };
+            assert_eq!(demonstration.reconciles(), reconciles, "{answered} {abandoned}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
+use loaddensity_metrics_shell::Outcome;
 use loaddensity_metrics_shell::hyper_io::{HyperExecutor, HyperIo};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_vectors::otlp::{Attributes, Point, Value, canonical, decode, unframe};
@@ -107,12 +108,16 @@ impl OtlpReceiver {
             count("loaddensity.request.latency"),
             count("loaddensity.response.size"),
         ])?;
-        let sums = received
-            .newest
-            .iter()
-            .filter(|(_, value)| matches!(value, Value::Sum(_)));
+        let of = |outcome: Outcome| {
+            received.newest.iter().find(|((_, attributes), value)| {
+                let is_of = attributes
+                    .get("outcome")
+                    .is_some_and(|text| text == outcome.as_str());
+                is_of && matches!(value, Value::Sum(_))
+            })
+        };
+        let sums = Outcome::ALL.into_iter().filter_map(of);
         arrived.sample = sums
-            .take(2)
             .map(|((metric, attributes), value)| shown(metric, attributes, value))
             .collect();
         Ok(arrived)

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
+use loaddensity_metrics_shell::Outcome;
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_vectors::prometheus::{Page, parse};
@@ -96,8 +97,17 @@ pub fn prometheus(page: &[u8]) -> Result<Arrived, Refused> {
             count("loaddensity_response_bytes", "loaddensity_response_bytes_count"),
         ),
     ])?;
-    let wanted = |line: &&str| line.starts_with("loaddensity_requests_total") && !line.ends_with(" 0");
-    arrived.sample = text.lines().filter(wanted).take(2).map(str::to_owned).collect();
+    let of = |outcome: &str| {
+        let counts = format!("outcome=\"{outcome}\"}}");
+        let wanted = |line: &&str| {
+            line.starts_with("loaddensity_requests_total") && line.contains(&counts) && !line.ends_with(" 0")
+        };
+        text.lines().find(wanted).map(str::to_owned)
+    };
+    arrived.sample = Outcome::ALL
+        .into_iter()
+        .filter_map(|outcome| of(outcome.as_str()))
+        .collect();
     Ok(arrived)
 }
 

@@ -3,4 +3,5 @@
 mod documents;
 #[cfg(feature = "demo")]
 mod end_to_end;
+mod engine;
 mod process;

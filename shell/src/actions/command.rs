@@ -1,5 +1,6 @@
 //! The eight commands: their parameters, and what an action says with them as a typed configuration.
 
+use loaddensity_metrics_core::Exporter;
 use serde_json::Value;
 
 use super::arguments::{Reader, Signature};
@@ -64,6 +65,29 @@ impl Command {
             "LD_stop_opentelemetry_exporter" => stop(action, Self::StopOpenTelemetry),
             _ => Err(ActionError::unknown_command(action, &[])),
         }
+    }
+
+    /// The exporter that it is about.
+    #[must_use]
+    pub const fn exporter(&self) -> Exporter {
+        match self {
+            Self::StartPrometheus(_) | Self::StopPrometheus => Exporter::Prometheus,
+            Self::StartInfluxdb(_) | Self::StopInfluxdb => Exporter::Influxdb,
+            Self::StartStatsd(_) | Self::StopStatsd => Exporter::Statsd,
+            Self::StartOpenTelemetry(_) | Self::StopOpenTelemetry => Exporter::OpenTelemetry,
+        }
+    }
+
+    /// Whether it starts its exporter; else it stops it.
+    #[must_use]
+    pub const fn is_start(&self) -> bool {
+        matches!(
+            self,
+            Self::StartPrometheus(_)
+                | Self::StartInfluxdb(_)
+                | Self::StartStatsd(_)
+                | Self::StartOpenTelemetry(_)
+        )
     }
 }
 

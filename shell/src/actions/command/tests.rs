@@ -383,7 +383,9 @@ fn unknown_commands_name_what_there_is() {
 
 #[test]
 fn every_command_of_the_list_is_known() {
-    for command in COMMANDS {
-        assert!(parsed(command, &json!({})).is_ok(), "{command}");
+    for name in COMMANDS {
+        let command = parsed(name, &json!({})).expect(name);
+        assert_eq!(name.starts_with("LD_start_"), command.is_start(), "{name}");
+        assert!(name.contains(command.exporter().as_str()), "{name}");
     }
 }
