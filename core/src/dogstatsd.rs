@@ -6,20 +6,15 @@
 
 use core::fmt;
 
-use heapless::{String, Vec};
+use heapless::String;
 
 use crate::batch::EventEncoder;
 use crate::event::Event;
 use crate::out::{Full, Out};
 use crate::registry::Registry;
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
 
 /// Longest prefix in bytes: Datadog takes metric names of up to 200 characters.
 pub const PREFIX_BYTES: usize = 160;
-
-/// Room for the tags of a series. No replacement is longer than what it replaces.
-pub(crate) const TAGS_BYTES: usize =
-    "method:,name:".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + LABELS * ",:".len();
 
 /// Writes events as messages: `loaddensity.requests:1|c|#method:GET,name:/x,outcome:success`, then
 /// `….request.latency:42|ms|#…` in milliseconds and `….response.size:1024|h|#…` in bytes.
@@ -121,32 +116,3 @@ impl fmt::Display for PrefixError {
 }
 
 impl core::error::Error for PrefixError {}
-
-/// The tags of a series: `method:GET,name:/x`.
-pub(crate) fn tags(key: &Key<'_>) -> Vec<u8, TAGS_BYTES> {
-    let mut text = Vec::new();
-    let own = [("method", key.method), ("name", key.name)];
-    for (tag, value) in own.into_iter().chain(key.labels()) {
-        // The room was sized for the longest tags.
-        let fits = put_tag(&mut text, tag, value);
-        debug_assert_eq!(fits, Ok(()));
-    }
-    text
-}
-
-fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Result<(), Full> {
-    let separator: &[u8] = if text.is_empty() { b"" } else { b"," };
-    for part in [separator, tag.as_bytes(), b":"] {
-        text.extend_from_slice(part).map_err(|_| Full)?;
-    }
-    for c in value.chars() {
-        let safe = if matches!(c, '|' | ',' | ':' | '#') || c.is_control() {
-            '_'
-        } else {
-            c
-        };
-        text.extend_from_slice(safe.encode_utf8(&mut [0; 4]).as_bytes())
-            .map_err(|_| Full)?;
-    }
-    Ok(())
-}

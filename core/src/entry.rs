@@ -2,9 +2,10 @@
 
 use heapless::Vec;
 
+use crate::labels::{dogstatsd, influxdb, otlp, prometheus};
 use crate::series::{Key, LABEL_BLOCK, METHOD_BYTES, NAME_BYTES};
 use crate::sync::{AtomicU64, Ordering};
-use crate::{dogstatsd, influxdb, otlp, prometheus, words};
+use crate::words;
 
 /// The words of one entry, all zero at birth: 2,880 bytes.
 pub(crate) type EntryWords = [AtomicU64; WORDS];
@@ -17,10 +18,10 @@ const METHOD: usize = 4;
 const NAME: usize = METHOD + METHOD_BYTES.div_ceil(8);
 const LABELS: usize = NAME + NAME_BYTES.div_ceil(8);
 const PROMETHEUS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
-const INFLUXDB: usize = PROMETHEUS + prometheus::LABELS_BYTES.div_ceil(8);
-const DOGSTATSD: usize = INFLUXDB + influxdb::TAGS_BYTES.div_ceil(8);
-const OTLP: usize = DOGSTATSD + dogstatsd::TAGS_BYTES.div_ceil(8);
-const END: usize = OTLP + otlp::ATTRIBUTES_BYTES.div_ceil(8);
+const INFLUXDB: usize = PROMETHEUS + prometheus::BYTES.div_ceil(8);
+const DOGSTATSD: usize = INFLUXDB + influxdb::BYTES.div_ceil(8);
+const OTLP: usize = DOGSTATSD + dogstatsd::BYTES.div_ceil(8);
+const END: usize = OTLP + otlp::BYTES.div_ceil(8);
 /// Rounded up to whole cache lines.
 const WORDS: usize = END.next_multiple_of(8);
 
@@ -34,10 +35,10 @@ pub(crate) struct Entry<'a>(pub(crate) &'a EntryWords);
 impl<'a> Entry<'a> {
     /// Fills the entry. It belongs to the caller alone until it is published, or every writer writes the same.
     pub(crate) fn write(self, key: &Key<'_>) {
-        let labels = prometheus::labels(key);
-        let (tags, split) = influxdb::tags(key);
-        let dogstatsd = dogstatsd::tags(key);
-        let attributes = otlp::attributes(key);
+        let labels = prometheus::encode(key);
+        let (tags, split) = influxdb::encode(key);
+        let dogstatsd = dogstatsd::encode(key);
+        let attributes = otlp::encode(key);
         self.put(HEADER, header(key));
         let lengths = [labels.len(), tags.len(), dogstatsd.len(), attributes.len()];
         self.put(
@@ -159,4 +160,4 @@ fn header(key: &Key<'_>) -> u64 {
 }
 
 const _: () = assert!(METHOD_BYTES < 256 && NAME_BYTES < 256 && LABEL_BLOCK < 256);
-const _: () = assert!(prometheus::LABELS_BYTES < 1 << 16 && influxdb::TAGS_BYTES < 1 << 16);
+const _: () = assert!(prometheus::BYTES < 1 << 16 && influxdb::BYTES < 1 << 16);

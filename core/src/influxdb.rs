@@ -10,19 +10,13 @@ use heapless::Vec;
 
 use crate::batch::EventEncoder;
 use crate::event::Event;
+use crate::labels::influxdb as labels;
 use crate::out::{Full, Out};
 use crate::registry::Registry;
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
 
 /// Longest measurement in bytes.
 pub const MEASUREMENT_BYTES: usize = 128;
 
-/// Room for the tags of a series: every byte of a value may be escaped.
-pub(crate) const TAGS_BYTES: usize =
-    ",method=,name=".len() + 2 * (METHOD_BYTES + NAME_BYTES + LABEL_BYTES) + LABELS * ",=".len();
-
-/// The key whose value depends on the request and not on the series.
-const OUTCOME: &str = "outcome";
 /// Largest value of an integer field.
 const MAX_INTEGER: u64 = i64::MAX as u64;
 
@@ -73,7 +67,7 @@ impl<'a> LineEncoder<'a> {
             put_outcome(event, out)?;
         } else {
             copied.ok_or(Full)?;
-            let mut rest: Vec<u8, TAGS_BYTES> = Vec::new();
+            let mut rest: Vec<u8, { labels::BYTES }> = Vec::new();
             rest.extend_from_slice(&room[before_outcome..tags.len()])
                 .map_err(|_| Full)?;
             out.advance(Some(before_outcome))?;
@@ -127,52 +121,6 @@ impl fmt::Display for MeasurementError {
 }
 
 impl core::error::Error for MeasurementError {}
-
-/// The tags of a series, `,method=GET,name=/x`, in order of their keys, and how many bytes of them come before
-/// `outcome` in that order.
-pub(crate) fn tags(key: &Key<'_>) -> (Vec<u8, TAGS_BYTES>, usize) {
-    let mut text = Vec::new();
-    let mut before_outcome = 0;
-    let mut own = [("method", key.method), ("name", key.name)]
-        .into_iter()
-        .peekable();
-    let mut further = key.labels().peekable();
-    loop {
-        let next = match (own.peek(), further.peek()) {
-            (Some((ours, _)), Some((theirs, _))) if theirs < ours => further.next(),
-            (Some(_), _) => own.next(),
-            (None, _) => further.next(),
-        };
-        let Some((tag, value)) = next else { break };
-        // The room was sized for the longest tags with every byte escaped.
-        let fits = put_tag(&mut text, tag, value);
-        debug_assert_eq!(fits, Ok(()));
-        if tag < OUTCOME {
-            before_outcome = text.len();
-        }
-    }
-    (text, before_outcome)
-}
-
-fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Result<(), Full> {
-    let mut put = |bytes: &[u8]| text.extend_from_slice(bytes).map_err(|_| Full);
-    put(b",")?;
-    put(tag.as_bytes())?;
-    put(b"=")?;
-    let mut chars = value.chars().peekable();
-    while let Some(c) = chars.next() {
-        let next = chars.peek().copied();
-        let lone_backslash = next.is_some_and(|next| !matches!(next, '\\' | ',' | '=' | ' '));
-        match c {
-            '\\' if !lone_backslash => put(b"_")?,
-            // C1 controls are no ASCII and pass every parser; only bytes below space and DEL are refused.
-            c if c.is_ascii_control() => put(b"_")?,
-            ',' | '=' | ' ' => put(&[b'\\', c as u8])?,
-            c => put(c.encode_utf8(&mut [0; 4]).as_bytes())?,
-        }
-    }
-    Ok(())
-}
 
 fn escape_one<const N: usize>(text: &mut Vec<u8, N>, byte: u8, special: &[u8]) -> Result<(), Full> {
     if special.contains(&byte) {

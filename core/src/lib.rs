@@ -26,11 +26,13 @@ mod facts;
 mod hash;
 pub mod influxdb;
 mod intern;
+mod labels;
 mod ledger;
 #[cfg(all(test, loom))]
 mod models;
 pub mod otlp;
 mod out;
+mod parts;
 pub mod prometheus;
 mod protobuf;
 mod pump;

@@ -13,11 +13,12 @@ mod field;
 use heapless::Vec;
 
 use crate::cell::{LATENCY_BOUNDS_NS, LATENCY_BUCKETS, SIZE_BOUNDS, SIZE_BUCKETS};
+use crate::labels::otlp as labels;
 use crate::out::{Full, TooSmall};
-use crate::protobuf::{BackOut, Reader, bytes_tag};
+use crate::protobuf::BackOut;
 use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES, Series};
+use crate::series::Series;
 
 pub use answer::{Malformed, PartialSuccess, grpc_message, partial_success};
 
@@ -32,13 +33,6 @@ pub const GRPC_PREFIX: usize = 5;
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: u64 = 2;
-
-/// Bytes that one attribute takes besides its key and its value: three tags and three lengths of up to two bytes, and
-/// the tag and the length of its value.
-const ATTRIBUTE_FRAME: usize = 11;
-/// Room for the attributes of a series, `outcome` not among them.
-pub(crate) const ATTRIBUTES_BYTES: usize =
-    "methodname".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + (2 + LABELS) * ATTRIBUTE_FRAME;
 
 /// One export cycle in progress.
 ///
@@ -149,7 +143,7 @@ impl<'a> Export<'a> {
             let series = Series::from_number(number);
             let entry = self.registry.entry(series);
             if entry.is_published() {
-                let attributes: Vec<u8, ATTRIBUTES_BYTES> = entry.otlp().to_vec();
+                let attributes: Vec<u8, { labels::BYTES }> = entry.otlp().to_vec();
                 loop {
                     let mark = back.mark();
                     match self.point(metric, series, &attributes, back) {
@@ -186,7 +180,7 @@ impl<'a> Export<'a> {
                 if count == 0 {
                     return Ok(0);
                 }
-                put_attributes(back, field::NUMBER_ATTRIBUTES, attributes, self.outcome)?;
+                labels::put_attributes(back, field::NUMBER_ATTRIBUTES, attributes, self.outcome)?;
                 back.fixed64(field::NUMBER_AS_INT, count)?;
                 count
             }
@@ -223,7 +217,7 @@ impl<'a> Export<'a> {
         if count == 0 {
             return Ok(());
         }
-        put_attributes(back, field::HISTOGRAM_ATTRIBUTES, attributes, self.outcome)?;
+        labels::put_attributes(back, field::HISTOGRAM_ATTRIBUTES, attributes, self.outcome)?;
         let end = back.mark();
         bounds
             .iter()
@@ -244,7 +238,7 @@ impl<'a> Export<'a> {
     const fn surroundings(&self) -> usize {
         const METRICS: usize = 3 * 64;
         const LEVELS: usize =
-            GRPC_PREFIX + 3 * 6 + 2 + 2 + SCOPE.len() + 2 * ATTRIBUTE_FRAME + "service.name".len();
+            GRPC_PREFIX + 3 * 6 + 2 + 2 + SCOPE.len() + 2 * labels::ATTRIBUTE_FRAME + "service.name".len();
         METRICS + LEVELS + self.service_name.len()
     }
 
@@ -258,11 +252,11 @@ impl<'a> Export<'a> {
     fn try_surround(&self, back: &mut BackOut<'_>) -> Result<(), Full> {
         let whole = back.end_mark();
         let scope = back.mark();
-        put_string(back, field::SCOPE_NAME, SCOPE)?;
+        labels::put_string(back, field::SCOPE_NAME, SCOPE)?;
         back.length_since(scope, field::SCOPE)?;
         back.length_since(whole, field::SCOPE_METRICS)?;
         let resource = back.mark();
-        put_attribute(
+        labels::put_attribute(
             back,
             field::RESOURCE_ATTRIBUTES,
             "service.name",
@@ -351,67 +345,10 @@ impl Metric {
         };
         back.length_since(end, data)?;
         let (name, unit) = self.name_and_unit();
-        put_string(back, field::METRIC_UNIT, unit)?;
-        put_string(back, field::METRIC_NAME, name)?;
+        labels::put_string(back, field::METRIC_UNIT, unit)?;
+        labels::put_string(back, field::METRIC_NAME, name)?;
         back.length_since(end, field::METRICS)
     }
-}
-
-/// The attributes of a series with the tag of a number point.
-pub(crate) fn attributes(key: &Key<'_>) -> Vec<u8, ATTRIBUTES_BYTES> {
-    let mut room = [0; ATTRIBUTES_BYTES];
-    let mut back = BackOut::new(&mut room, 0);
-    let own = [("method", key.method), ("name", key.name)];
-    let mut all: Vec<(&str, &str), { 2 + LABELS }> = Vec::new();
-    own.into_iter().chain(key.labels()).for_each(|attribute| {
-        let fits = all.push(attribute);
-        debug_assert_eq!(fits, Ok(()));
-    });
-    for (name, value) in all.iter().rev() {
-        // The room was sized for the longest attributes.
-        let fits = put_attribute(&mut back, field::NUMBER_ATTRIBUTES, name, value);
-        debug_assert_eq!(fits, Ok(()));
-    }
-    let mut text = Vec::new();
-    let fits = text.extend_from_slice(back.into_written());
-    debug_assert_eq!(fits.ok(), Some(()));
-    text
-}
-
-/// Writes a series' attributes with the tag that the kind of point wants, and `outcome` behind them.
-fn put_attributes(
-    back: &mut BackOut<'_>,
-    number: u8,
-    attributes: &[u8],
-    outcome: Outcome,
-) -> Result<(), Full> {
-    put_attribute(back, number, "outcome", outcome.as_str())?;
-    back.put(attributes)?;
-    let front = back.front(attributes.len());
-    let mut at = 0;
-    while let Some(tag) = front.get_mut(at) {
-        *tag = bytes_tag(number);
-        let mut reader = Reader::new(&front[at + 1..]);
-        let Some(length) = reader.varint() else { break };
-        at += 1 + reader.position() + length as usize;
-    }
-    Ok(())
-}
-
-fn put_attribute(back: &mut BackOut<'_>, number: u8, key: &str, value: &str) -> Result<(), Full> {
-    let end = back.mark();
-    // The string of an AnyValue is a member of a oneof: written even when it is empty.
-    back.put(value.as_bytes())?;
-    back.length_since(end, field::STRING_VALUE)?;
-    back.length_since(end, field::VALUE)?;
-    put_string(back, field::KEY, key)?;
-    back.length_since(end, number)
-}
-
-fn put_string(back: &mut BackOut<'_>, number: u8, text: &str) -> Result<(), Full> {
-    let end = back.mark();
-    back.put(text.as_bytes())?;
-    back.length_since(end, number)
 }
 
 fn cut(name: &str) -> &str {

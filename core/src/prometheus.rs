@@ -11,20 +11,17 @@ mod status;
 use heapless::Vec;
 
 use crate::cell::{LATENCY_BUCKETS, Latencies, SIZE_BUCKETS, Sizes};
+use crate::labels::prometheus as labels;
 use crate::out::{Full, Out, TooSmall};
 use crate::registry::Registry;
 use crate::sample::Outcome;
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES, Series};
+use crate::series::Series;
 use status::{STATUS, Status};
 
 /// What the page is served as.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A buffer of this many bytes holds any line.
-pub const MAX_LINE: usize = LABELS_BYTES + 192;
-
-/// Room for the labels of a series: every byte of a value may be escaped.
-pub(crate) const LABELS_BYTES: usize =
-    "method=\"\",name=\"\"".len() + 2 * (METHOD_BYTES + NAME_BYTES + LABEL_BYTES) + LABELS * ",=\"\"".len();
+pub const MAX_LINE: usize = labels::BYTES + 192;
 
 const LATENCY_LE: [&str; LATENCY_BUCKETS] = [
     "5.0", "10.0", "25.0", "50.0", "100.0", "250.0", "500.0", "1000.0", "2500.0", "5000.0", "10000.0", "+Inf",
@@ -65,7 +62,7 @@ pub struct Page<'a> {
     end: u32,
     place: Place,
     /// Labels of the series whose lines are being written.
-    labels: Vec<u8, LABELS_BYTES>,
+    labels: Vec<u8, { labels::BYTES }>,
     frozen: Frozen,
     requests: u64,
     status: Option<Status>,
@@ -360,39 +357,6 @@ enum Frozen {
     Requests([u64; 2]),
     Latency(Latencies),
     Size(Sizes),
-}
-
-/// The labels of a series as every line of it begins them: `method="GET",name="/x"`.
-pub(crate) fn labels(key: &Key<'_>) -> Vec<u8, LABELS_BYTES> {
-    let mut text = Vec::new();
-    // The room was sized for the longest labels with every byte escaped.
-    let fits = put_label(&mut text, "method", key.method)
-        .and_then(|()| text.push(b',').map_err(|_| Full))
-        .and_then(|()| put_label(&mut text, "name", key.name))
-        .and_then(|()| {
-            key.labels().try_for_each(|(label, value)| {
-                text.push(b',').map_err(|_| Full)?;
-                put_label(&mut text, label, value)
-            })
-        });
-    debug_assert_eq!(fits, Ok(()));
-    text
-}
-
-/// Label values: `\`, `"` and LF are escaped, and nothing else (exposition_formats.md, "Comments, help text …").
-fn put_label<const N: usize>(text: &mut Vec<u8, N>, label: &str, value: &str) -> Result<(), Full> {
-    let mut put = |bytes: &[u8]| text.extend_from_slice(bytes).map_err(|_| Full);
-    put(label.as_bytes())?;
-    put(b"=\"")?;
-    for byte in value.bytes() {
-        match byte {
-            b'\\' => put(b"\\\\")?,
-            b'"' => put(b"\\\"")?,
-            b'\n' => put(b"\\n")?,
-            other => put(&[other])?,
-        }
-    }
-    put(b"\"")
 }
 
 fn cumulative(buckets: &[u64], line: usize) -> u64 {

@@ -7,10 +7,10 @@ use core::fmt;
 
 use crate::event::Event;
 use crate::ledger::{Account, Exporter, Ledger};
+use crate::parts::{ShardWords, shard_word};
 use crate::registry::Registry;
 use crate::ring;
 use crate::sample::Timestamp;
-use crate::storage::{ShardWords, shard_word};
 use crate::sync::Ordering;
 
 /// Latest timestamp that is believed where nobody says what time it is: in the year 2116. It leaves room to count on
@@ -23,8 +23,16 @@ pub struct Pump<'a> {
     latest: Timestamp,
 }
 
+impl<'a> Registry<'a> {
+    /// The one reader of the event rings; `None` while another holds it.
+    #[must_use]
+    pub fn pump(self) -> Option<Pump<'a>> {
+        Pump::claim(self)
+    }
+}
+
 impl<'a> Pump<'a> {
-    pub(crate) fn claim(registry: Registry<'a>) -> Option<Self> {
+    fn claim(registry: Registry<'a>) -> Option<Self> {
         // Acquire pairs with the release in `drop`: the former pump's tails are seen.
         let owned = &registry.parts.control.pump_owned;
         owned

@@ -7,11 +7,11 @@ use core::time::Duration;
 
 use crate::cell::{self, CellWords};
 use crate::event::Event;
+use crate::parts::{ShardWords, shard_word};
 use crate::registry::Registry;
 use crate::ring::{self, Slot};
 use crate::sample::{Request, Sample};
 use crate::series::{Label, LabelError, Series};
-use crate::storage::{ShardWords, shard_word};
 use crate::sync::Ordering;
 
 /// Records requests for one thread: `Send`, not `Sync`. Dropping it gives its shard back, totals kept.
@@ -52,8 +52,17 @@ pub struct Recorder<'a> {
     not_sync: PhantomData<Cell<()>>,
 }
 
+impl<'a> Registry<'a> {
+    /// A recorder with a shard of its own or, while all shards are taken, one of those that share the spill shard:
+    /// slower, and nothing is lost. Never fails.
+    #[must_use]
+    pub fn recorder(self) -> Recorder<'a> {
+        Recorder::claim(self)
+    }
+}
+
 impl<'a> Recorder<'a> {
-    pub(crate) fn claim(registry: Registry<'a>) -> Self {
+    fn claim(registry: Registry<'a>) -> Self {
         let parts = registry.parts;
         // Acquire pairs with the release in `drop`: the former owner's stores come before ours.
         let free = |shard: &ShardWords| {

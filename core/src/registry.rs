@@ -10,13 +10,10 @@ use crate::facts::{Facts, FullRing};
 use crate::hash;
 use crate::intern::{self, Entries, FreeEntries};
 use crate::ledger::{Account, Cause, Exporter, Ledger};
-use crate::pump::Pump;
-use crate::recorder::Recorder;
+use crate::parts::{Parts, ShardWords, shard_word};
 use crate::sample::Outcome;
 use crate::series::{Key, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series, canonical_labels};
-use crate::storage::{Parts, ShardWords, shard_word};
 use crate::sync::{AtomicU64, Ordering};
-use crate::totals::Totals;
 use crate::words;
 
 /// A handle of a registry: `Copy`, a few slices of its storage.
@@ -42,19 +39,6 @@ impl<'a> Registry<'a> {
         registry
     }
 
-    /// A recorder with a shard of its own or, while all shards are taken, one of those that share the spill shard:
-    /// slower, and nothing is lost. Never fails.
-    #[must_use]
-    pub fn recorder(self) -> Recorder<'a> {
-        Recorder::claim(self)
-    }
-
-    /// The one reader of the event rings; `None` while another holds it.
-    #[must_use]
-    pub fn pump(self) -> Option<Pump<'a>> {
-        Pump::claim(self)
-    }
-
     /// The series of `method` and `name`, interned now if it is new.
     pub fn series(self, method: &str, name: &str) -> Series {
         Key::with(method, name, &[], |key| self.intern(key))
@@ -72,24 +56,6 @@ impl<'a> Registry<'a> {
     ) -> Result<Series, LabelError> {
         let labels = canonical_labels(labels)?;
         Ok(Key::with(method, name, &labels, |key| self.intern(key)))
-    }
-
-    /// Sums over all series and recorders since the storage's birth.
-    #[must_use]
-    pub fn totals(self) -> Totals {
-        let mut totals = Totals::default();
-        for number in 0..self.series_end() {
-            totals.add(self, Series::from_number(number));
-        }
-        totals
-    }
-
-    /// Sums of one series over all recorders since the storage's birth.
-    #[must_use]
-    pub fn series_totals(self, series: Series) -> Totals {
-        let mut totals = Totals::default();
-        totals.add(self, series);
-        totals
     }
 
     /// Requests recorded since the storage's birth.

@@ -57,12 +57,32 @@ impl Totals {
         Some(Duration::from_nanos(lower))
     }
 
-    pub(crate) fn add(&mut self, registry: Registry<'_>, series: Series) {
+    fn add(&mut self, registry: Registry<'_>, series: Series) {
         for cell in registry.cells(series) {
             for outcome in Outcome::ALL {
                 self.latencies[outcome.index()].add(cell, outcome);
                 self.sizes[outcome.index()].add(cell, outcome);
             }
         }
+    }
+}
+
+impl Registry<'_> {
+    /// Sums over all series and recorders since the storage's birth.
+    #[must_use]
+    pub fn totals(self) -> Totals {
+        let mut totals = Totals::default();
+        for number in 0..self.series_end() {
+            totals.add(self, Series::from_number(number));
+        }
+        totals
+    }
+
+    /// Sums of one series over all recorders since the storage's birth.
+    #[must_use]
+    pub fn series_totals(self, series: Series) -> Totals {
+        let mut totals = Totals::default();
+        totals.add(self, series);
+        totals
     }
 }

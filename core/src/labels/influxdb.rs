@@ -1,0 +1,61 @@
+//! Tags in an InfluxDB line: `,method=GET,name=/x`.
+//!
+//! `,`, `=` and space are escaped with a backslash. Control characters, and a backslash that some parser could read as
+//! an escape or that would end the value, become `_` (InfluxDB 1 and 3 differ there; what remains reads the same).
+
+use heapless::Vec;
+
+use crate::out::Full;
+use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
+
+/// Room for the tags of a series: every byte of a value may be escaped.
+pub(crate) const BYTES: usize =
+    ",method=,name=".len() + 2 * (METHOD_BYTES + NAME_BYTES + LABEL_BYTES) + LABELS * ",=".len();
+
+/// The key whose value depends on the request and not on the series.
+const OUTCOME: &str = "outcome";
+/// The tags of a series, `,method=GET,name=/x`, in order of their keys, and how many bytes of them come before
+/// `outcome` in that order.
+pub(crate) fn encode(key: &Key<'_>) -> (Vec<u8, BYTES>, usize) {
+    let mut text = Vec::new();
+    let mut before_outcome = 0;
+    let mut own = [("method", key.method), ("name", key.name)]
+        .into_iter()
+        .peekable();
+    let mut further = key.labels().peekable();
+    loop {
+        let next = match (own.peek(), further.peek()) {
+            (Some((ours, _)), Some((theirs, _))) if theirs < ours => further.next(),
+            (Some(_), _) => own.next(),
+            (None, _) => further.next(),
+        };
+        let Some((tag, value)) = next else { break };
+        // The room was sized for the longest tags with every byte escaped.
+        let fits = put_tag(&mut text, tag, value);
+        debug_assert_eq!(fits, Ok(()));
+        if tag < OUTCOME {
+            before_outcome = text.len();
+        }
+    }
+    (text, before_outcome)
+}
+
+fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Result<(), Full> {
+    let mut put = |bytes: &[u8]| text.extend_from_slice(bytes).map_err(|_| Full);
+    put(b",")?;
+    put(tag.as_bytes())?;
+    put(b"=")?;
+    let mut chars = value.chars().peekable();
+    while let Some(c) = chars.next() {
+        let next = chars.peek().copied();
+        let lone_backslash = next.is_some_and(|next| !matches!(next, '\\' | ',' | '=' | ' '));
+        match c {
+            '\\' if !lone_backslash => put(b"_")?,
+            // C1 controls are no ASCII and pass every parser; only bytes below space and DEL are refused.
+            c if c.is_ascii_control() => put(b"_")?,
+            ',' | '=' | ' ' => put(&[b'\\', c as u8])?,
+            c => put(c.encode_utf8(&mut [0; 4]).as_bytes())?,
+        }
+    }
+    Ok(())
+}
