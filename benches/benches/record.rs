@@ -22,53 +22,34 @@ fn record(criterion: &mut Criterion) {
 
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
-    let series: Vec<_> = names
-        .iter()
-        .map(|(method, name)| recorder.series(method, name))
-        .collect();
-    let failures = trace
-        .iter()
-        .filter(|event| event.sample.outcome == Outcome::Failure)
-        .count() as u64;
+    let series: Vec<_> = names.iter().map(|(method, name)| recorder.series(method, name)).collect();
+    let failures = trace.iter().filter(|event| event.sample.outcome == Outcome::Failure).count() as u64;
 
     check_ours(registry, failures, || by_handle(&mut recorder, &series, &trace));
-    group.bench_function("ours, by handle", |b| {
-        b.iter(|| by_handle(&mut recorder, &series, &trace))
-    });
+    group.bench_function("ours, by handle", |b| b.iter(|| by_handle(&mut recorder, &series, &trace)));
 
     check_ours(registry, failures, || by_strings(&mut recorder, &names, &trace));
-    group.bench_function("ours, by strings", |b| {
-        b.iter(|| by_strings(&mut recorder, &names, &trace))
-    });
+    group.bench_function("ours, by strings", |b| b.iter(|| by_strings(&mut recorder, &names, &trace)));
 
     let mut pump = registry.pump().expect("no other pump");
     pump.attach(Exporter::Influxdb);
-    check_ours(registry, failures, || {
-        with_events(&mut recorder, &series, &trace, &mut pump)
-    });
+    check_ours(registry, failures, || with_events(&mut recorder, &series, &trace, &mut pump));
     group.bench_function("ours, by handle, raw events on and drained", |b| {
         b.iter(|| with_events(&mut recorder, &series, &trace, &mut pump));
     });
     pump.detach(Exporter::Influxdb);
 
     let peer = Peer::new();
-    let shared: Vec<_> = names
-        .iter()
-        .map(|(method, name)| peer.shared(method, name))
-        .collect();
+    let shared: Vec<_> = names.iter().map(|(method, name)| peer.shared(method, name)).collect();
     peer.check(failures, || shared_handles(&shared, &trace));
-    group.bench_function("prometheus 0.14, shared handles", |b| {
-        b.iter(|| shared_handles(&shared, &trace))
-    });
+    group.bench_function("prometheus 0.14, shared handles", |b| b.iter(|| shared_handles(&shared, &trace)));
 
     let local: Vec<_> = shared.iter().map(Handles::local).collect();
     peer.check(failures, || {
         local_handles(&local, &trace);
         local.iter().for_each(LocalHandles::flush);
     });
-    group.bench_function("prometheus 0.14, local() handles", |b| {
-        b.iter(|| local_handles(&local, &trace))
-    });
+    group.bench_function("prometheus 0.14, local() handles", |b| b.iter(|| local_handles(&local, &trace)));
 
     peer.check(failures, || with_label_values(&peer, &names, &trace));
     group.bench_function("prometheus 0.14, with_label_values", |b| {
@@ -135,12 +116,8 @@ fn local_handles(handles: &[LocalHandles], trace: &[TraceEvent]) {
 fn with_label_values(peer: &Peer, names: &[(&str, String)], trace: &[TraceEvent]) {
     for event in black_box(trace) {
         let (method, name) = &names[event.series];
-        peer.requests
-            .with_label_values(&[*method, name, event.sample.outcome.as_str()])
-            .inc();
-        peer.latency
-            .with_label_values(&[*method, name])
-            .observe(event.millis);
+        peer.requests.with_label_values(&[*method, name, event.sample.outcome.as_str()]).inc();
+        peer.latency.with_label_values(&[*method, name]).observe(event.millis);
         peer.size.with_label_values(&[*method, name]).observe(event.bytes);
     }
 }
@@ -189,8 +166,7 @@ impl Peer {
 
     fn shared(&self, method: &str, name: &str) -> Handles {
         Handles {
-            requests: Outcome::ALL
-                .map(|outcome| self.requests.with_label_values(&[method, name, outcome.as_str()])),
+            requests: Outcome::ALL.map(|outcome| self.requests.with_label_values(&[method, name, outcome.as_str()])),
             latency: self.latency.with_label_values(&[method, name]),
             size: self.size.with_label_values(&[method, name]),
         }
@@ -213,11 +189,7 @@ impl Peer {
         let before = self.totals();
         once();
         let after = self.totals();
-        let added: Vec<_> = after
-            .iter()
-            .zip(before)
-            .map(|(after, before)| after - before)
-            .collect();
+        let added: Vec<_> = after.iter().zip(before).map(|(after, before)| after - before).collect();
         assert_eq!(added, [EVENTS as u64, failures, EVENTS as u64]);
     }
 }

@@ -25,10 +25,7 @@ pub struct TraceEvent {
 /// Method and name of series `number`.
 #[must_use]
 pub fn series_name(number: usize) -> (&'static str, String) {
-    (
-        ["GET", "POST", "PUT", "DELETE"][number % 4],
-        format!("/api/v1/items/{number:04}"),
-    )
+    (["GET", "POST", "PUT", "DELETE"][number % 4], format!("/api/v1/items/{number:04}"))
 }
 
 /// The trace: latency log-uniform over 1 ms to 20 s in steps of 0.1 ms, size log-uniform over 32 B to 2 MB, 2 %
@@ -48,11 +45,7 @@ pub fn trace() -> Vec<TraceEvent> {
                     latency,
                     response_bytes: bytes,
                     status: if failed { 500 } else { 200 },
-                    outcome: if failed {
-                        Outcome::Failure
-                    } else {
-                        Outcome::Success
-                    },
+                    outcome: if failed { Outcome::Failure } else { Outcome::Success },
                     completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000),
                 },
                 millis: latency.as_secs_f64() * 1e3,

@@ -19,8 +19,7 @@ impl Complaints {
     pub(crate) fn note(&mut self, action: &Action, answer: &Answer) {
         if let Answer::Started { exporter, .. } = *answer {
             self.starts.retain(|(other, _)| *other != exporter);
-            self.starts
-                .push((exporter, format!("actions[{}] {}", action.index, action.command)));
+            self.starts.push((exporter, format!("actions[{}] {}", action.index, action.command)));
             self.said.retain(|(other, _)| *other != exporter);
         }
     }
@@ -38,9 +37,7 @@ impl Complaints {
     /// Says what was lost, for an exporter that has been stopped.
     pub(crate) fn settle(&mut self, account: &Account) {
         let causes = account.dropped.iter().filter(|(_, count)| *count > 0);
-        let causes: Vec<_> = causes
-            .map(|(cause, count)| format!("{} {count}", cause.as_str()))
-            .collect();
+        let causes: Vec<_> = causes.map(|(cause, count)| format!("{} {count}", cause.as_str())).collect();
         if !causes.is_empty() {
             let text = format!(
                 "{} of {} requests not delivered: {}",
@@ -53,11 +50,7 @@ impl Complaints {
     }
 
     fn say(&mut self, exporter: Exporter, text: &str) {
-        if self
-            .said
-            .iter()
-            .any(|(other, said)| *other == exporter && said == text)
-        {
+        if self.said.iter().any(|(other, said)| *other == exporter && said == text) {
             return;
         }
         let start = self.starts.iter().find(|(other, _)| *other == exporter);

@@ -58,3 +58,8 @@ fn wrong_usage(error: &SourceError) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(USAGE)
 }
+
+/// The README's examples, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

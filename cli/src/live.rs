@@ -34,13 +34,7 @@ pub(crate) struct Live {
 impl Live {
     pub(crate) fn start(registry: Registry<'static>) -> Self {
         let began = Instant::now();
-        Self {
-            registry,
-            began,
-            before: registry.totals(),
-            last: (began, 0),
-            is_terminal: stderr().is_terminal(),
-        }
+        Self { registry, began, before: registry.totals(), last: (began, 0), is_terminal: stderr().is_terminal() }
     }
 
     /// Shows the line until `running` has ended, which Ctrl-C makes it do early.
@@ -152,12 +146,7 @@ struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} requests, {} failed",
-            thousands(self.requests),
-            thousands(self.failures)
-        )?;
+        write!(f, "{} requests, {} failed", thousands(self.requests), thousands(self.failures))?;
         for (name, quantile) in [("p50", self.p50), ("p99", self.p99)] {
             if let Some(quantile) = quantile {
                 write!(f, ", {name} {:.1} ms", quantile.as_secs_f64() * 1e3)?;

@@ -24,11 +24,7 @@ pub(crate) fn run<R: Runtime>(sources: &[Source]) -> ExitCode {
         Ok(exporters) => exporters,
         Err(error) => return cannot_start(&error),
     };
-    let mut runner = Runner {
-        exporters,
-        interrupt,
-        failed: false,
-    };
+    let mut runner = Runner { exporters, interrupt, failed: false };
     for source in sources {
         runner.document(source);
         if runner.interrupt.pressed() {
@@ -68,13 +64,7 @@ impl<R: Runtime> Runner<R> {
         }
         self.stop_all(&mut ran);
         let full_rings = self.exporters.registry().full_rings().collect();
-        println!(
-            "{}",
-            Report {
-                accounts: ran.accounts,
-                full_rings
-            }
-        );
+        println!("{}", Report { accounts: ran.accounts, full_rings });
     }
 
     fn fail(&mut self, source: &Source, error: &dyn std::error::Error) {
@@ -91,19 +81,11 @@ impl<R: Runtime> Runner<R> {
         self.stop_replaced(action, ran);
         let answer = block_on(execute(self.exporters.as_async(), action)).map_err(|error| {
             let unknown = error.is_unknown_command();
-            if unknown {
-                ActionError::unknown_command(action, &[start_test::COMMAND])
-            } else {
-                error
-            }
+            if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
         })?;
         eprintln!("{}: {answer}", action.command);
         ran.complaints.note(action, &answer);
-        if let Answer::Stopped {
-            account: Some(account),
-            ..
-        } = answer
-        {
+        if let Answer::Stopped { account: Some(account), .. } = answer {
             ran.stopped(account);
         }
         Ok(())
@@ -139,24 +121,14 @@ impl<R: Runtime> Runner<R> {
         };
         let watched = live.watch(running, &self.interrupt, status);
         let finished = watched.map_err(|error| start_test::engine_error(action, &error))?;
-        println!(
-            "{}: {}",
-            action.command,
-            Summary {
-                live: &live,
-                finished
-            }
-        );
+        println!("{}: {}", action.command, Summary { live: &live, finished });
         Ok(())
     }
 
     /// Stops what a document left running, so that the next one begins afresh.
     fn stop_all(&self, ran: &mut Ran) {
         ran.complaints.hear(&self.exporters.status());
-        Exporter::ALL
-            .into_iter()
-            .filter_map(|exporter| self.stop(exporter))
-            .for_each(|account| ran.stopped(account));
+        Exporter::ALL.into_iter().filter_map(|exporter| self.stop(exporter)).for_each(|account| ran.stopped(account));
     }
 
     /// `None` where it did not run; what was left out of the build did not run either.

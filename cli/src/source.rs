@@ -15,18 +15,12 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn argument(json: String) -> Self {
-        Self {
-            name: "run-str".into(),
-            text: json,
-        }
+        Self { name: "run-str".into(), text: json }
     }
 
     pub(crate) fn file(path: &Path) -> Result<Self, SourceError> {
         let text = fs::read_to_string(path).map_err(|source| SourceError::Read(path.into(), source))?;
-        Ok(Self {
-            name: path.display().to_string(),
-            text,
-        })
+        Ok(Self { name: path.display().to_string(), text })
     }
 
     /// Every `*.json` below `dir`, sorted by path. Symbolic links to folders are not followed: they may form a ring.

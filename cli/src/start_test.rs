@@ -12,13 +12,7 @@ use crate::engine::{EngineError, LoadTest, Target, Task};
 pub(crate) const COMMAND: &str = "LD_start_test";
 
 static SIGNATURE: Signature = Signature {
-    positional: &[
-        "user_detail_dict",
-        "user_count",
-        "spawn_rate",
-        "test_time",
-        "tasks",
-    ],
+    positional: &["user_detail_dict", "user_count", "spawn_rate", "test_time", "tasks"],
     named: &["max_rate"],
     secret: &[],
 };
@@ -30,9 +24,7 @@ const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OP
 pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
     let reader = Reader::new(action, &SIGNATURE)?;
     check_user(reader)?;
-    let users = reader
-        .whole("user_count", 1..=100_000, "a number of users")?
-        .unwrap_or(50);
+    let users = reader.whole("user_count", 1..=100_000, "a number of users")?.unwrap_or(50);
     let rate = |key: &str, what: &str| reader.positive(key, 10_000_000.0, what);
     Ok(LoadTest {
         users: u32::try_from(users).unwrap_or(u32::MAX),
@@ -48,76 +40,41 @@ pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError 
     let (key, reason) = match error {
         EngineError::Resolve { task, host, source } => (
             format!("tasks[{task}].request_url"),
-            format!(
-                "no address for host {host:?} ({source}); give a host name that resolves here, or an address"
-            ),
+            format!("no address for host {host:?} ({source}); give a host name that resolves here, or an address"),
         ),
         EngineError::Runtime(_) => ("load engine".to_owned(), error.to_string()),
     };
     let problem = Problem::Misplaced { key, reason };
-    ActionError {
-        index: action.index,
-        command: action.command.clone(),
-        problem,
-    }
+    ActionError { index: action.index, command: action.command.clone(), problem }
 }
 
 fn check_user(reader: Reader<'_>) -> Result<(), ActionError> {
     let right = r#"{"user": "http_user"} or {"user": "fast_http_user"}"#;
-    let missing = || {
-        reader.error(Problem::Missing {
-            key: "user_detail_dict".into(),
-            expected: right.into(),
-        })
-    };
+    let missing = || reader.error(Problem::Missing { key: "user_detail_dict".into(), expected: right.into() });
     let details = reader.value("user_detail_dict").ok_or_else(missing)?;
     let details = Fields::new(reader, "user_detail_dict", details, &["user"])?;
     let kinds = "http_user or fast_http_user; other kinds of user are not built in";
-    details.required("user", kinds, |value| {
-        matches!(value.as_str()?, "http_user" | "fast_http_user").then_some(())
-    })
+    details.required("user", kinds, |value| matches!(value.as_str()?, "http_user" | "fast_http_user").then_some(()))
 }
 
 fn tasks(reader: Reader<'_>) -> Result<Vec<Task>, ActionError> {
     let expected = r#"a list with at least one {"method": "get", "request_url": "http://…", "name": "…"}"#;
-    let list = reader.read("tasks", expected, |value| {
-        value.as_array().filter(|list| !list.is_empty())
-    })?;
-    let missing = || {
-        reader.error(Problem::Missing {
-            key: "tasks".into(),
-            expected: expected.into(),
-        })
-    };
+    let list = reader.read("tasks", expected, |value| value.as_array().filter(|list| !list.is_empty()))?;
+    let missing = || reader.error(Problem::Missing { key: "tasks".into(), expected: expected.into() });
     let list = list.ok_or_else(missing)?;
-    list.iter()
-        .enumerate()
-        .map(|(index, value)| task(reader, index, value))
-        .collect()
+    list.iter().enumerate().map(|(index, value)| task(reader, index, value)).collect()
 }
 
 fn task(reader: Reader<'_>, index: usize, value: &Value) -> Result<Task, ActionError> {
-    let fields = Fields::new(
-        reader,
-        format!("tasks[{index}]"),
-        value,
-        &["method", "request_url", "name"],
-    )?;
+    let fields = Fields::new(reader, format!("tasks[{index}]"), value, &["method", "request_url", "name"])?;
     let method = fields.required("method", &format!("one of {}", METHODS.join(", ")), |value| {
         let method = value.as_str()?.to_ascii_uppercase();
         METHODS.contains(&method.as_str()).then_some(())?;
         Method::from_bytes(method.as_bytes()).ok()
     })?;
-    let url = fields.required(
-        "request_url",
-        "a complete URL, http://host:port/path",
-        Value::as_str,
-    )?;
+    let url = fields.required("request_url", "a complete URL, http://host:port/path", Value::as_str)?;
     let target = Target::parse(url).map_err(|error| fields.wrong("request_url", &error.to_string()))?;
-    let name = fields
-        .optional("name", "a string", Value::as_str)?
-        .unwrap_or(url)
-        .to_owned();
+    let name = fields.optional("name", "a string", Value::as_str)?.unwrap_or(url).to_owned();
     Ok(Task { method, target, name })
 }
 
@@ -143,11 +100,7 @@ impl<'a> Fields<'a> {
         match object.keys().find(|key| !known.contains(&key.as_str())) {
             Some(unknown) => {
                 let key = format!("{path}.{unknown}");
-                Err(reader.error(Problem::UnknownParameter {
-                    key,
-                    known: known.to_vec(),
-                    near: None,
-                }))
+                Err(reader.error(Problem::UnknownParameter { key, known: known.to_vec(), near: None }))
             }
             None => Ok(Self { reader, path, object }),
         }
@@ -173,20 +126,13 @@ impl<'a> Fields<'a> {
     ) -> Result<T, ActionError> {
         self.optional(key, expected, convert)?.ok_or_else(|| {
             let key = format!("{}.{key}", self.path);
-            self.reader.error(Problem::Missing {
-                key,
-                expected: expected.to_owned(),
-            })
+            self.reader.error(Problem::Missing { key, expected: expected.to_owned() })
         })
     }
 
     fn wrong(&self, key: &str, expected: &str) -> ActionError {
         let value = self.object.get(key).unwrap_or(&Value::Null);
-        self.reader.error(Problem::wrong_value(
-            format!("{}.{key}", self.path),
-            value,
-            expected,
-        ))
+        self.reader.error(Problem::wrong_value(format!("{}.{key}", self.path), value, expected))
     }
 }
 
@@ -214,14 +160,9 @@ mod tests {
     #[test]
     fn defaults_are_loaddensitys_and_names_are_urls() {
         let test = read(&with("user_count", Value::Null)).unwrap();
-        assert_eq!(
-            (test.users, test.spawn_rate, test.duration),
-            (50, 10.0, Duration::from_secs(60))
-        );
+        assert_eq!((test.users, test.spawn_rate, test.duration), (50, 10.0, Duration::from_secs(60)));
         assert_eq!(test.max_rate, None);
-        let [task] = &test.tasks[..] else {
-            panic!("{:?}", test.tasks)
-        };
+        let [task] = &test.tasks[..] else { panic!("{:?}", test.tasks) };
         assert_eq!((task.method.as_str(), task.name.as_str()), ("GET", "http://h/x"));
     }
 
@@ -237,15 +178,8 @@ mod tests {
         for (arguments, max_rate) in [(named, Some(100.0)), (json!([details, 2, 0.5, 1.5, tasks]), None)] {
             let test = read(&arguments).unwrap();
             assert_eq!((test.users, test.spawn_rate), (2, 0.5));
-            assert_eq!(
-                (test.duration, test.max_rate),
-                (Duration::from_millis(1_500), max_rate)
-            );
-            let tasks: Vec<_> = test
-                .tasks
-                .iter()
-                .map(|task| (task.method.as_str(), &*task.name))
-                .collect();
+            assert_eq!((test.duration, test.max_rate), (Duration::from_millis(1_500), max_rate));
+            let tasks: Vec<_> = test.tasks.iter().map(|task| (task.method.as_str(), &*task.name)).collect();
             assert_eq!(tasks, [("POST", "a"), ("HEAD", "http://h:1/b")]);
         }
     }
@@ -257,9 +191,7 @@ mod tests {
         for action in document.actions {
             let action = action.expect("an action");
             if action.command == COMMAND {
-                tests += load_test(&action)
-                    .map(|test| test.tasks.len())
-                    .expect("a load test");
+                tests += load_test(&action).map(|test| test.tasks.len()).expect("a load test");
             } else {
                 Command::from_action(&action).expect("a command");
             }
@@ -272,10 +204,7 @@ mod tests {
         let task = |key: &str, value: Value| {
             let mut task = json!({"method": "get", "request_url": "http://h/x"});
             task[key] = value;
-            with(
-                "tasks",
-                json!([{"method": "get", "request_url": "http://h/x"}, task]),
-            )
+            with("tasks", json!([{"method": "get", "request_url": "http://h/x"}, task]))
         };
         let kinds = "expected http_user or fast_http_user; other kinds of user are not built in";
         let methods = "expected one of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";

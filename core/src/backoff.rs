@@ -18,11 +18,7 @@ impl Backoff {
     /// Pauses that begin with `first` and never exceed `cap`.
     #[must_use]
     pub const fn new(first: Duration, cap: Duration) -> Self {
-        Self {
-            first,
-            cap,
-            next: first,
-        }
+        Self { first, cap, next: first }
     }
 
     /// The next pause, at least half of the undisturbed one. `random` is any number; its low 32 bits are used.
@@ -77,10 +73,7 @@ mod tests {
         let mut backoff = Backoff::new(Duration::MAX, Duration::MAX);
         assert!(backoff.pause(u64::MAX) <= Duration::MAX);
         assert!(backoff.pause(u64::MAX) <= Duration::MAX);
-        assert_eq!(
-            Backoff::new(MS(1), MS(1)).pause_of_at_least(MS(7_000), 3),
-            MS(7_000)
-        );
+        assert_eq!(Backoff::new(MS(1), MS(1)).pause_of_at_least(MS(7_000), 3), MS(7_000));
         assert_eq!(Backoff::new(Duration::ZERO, MS(1)).pause(9), Duration::ZERO);
     }
 }

@@ -46,10 +46,7 @@ pub struct Packer<E> {
 impl<E: EventEncoder> Packer<E> {
     /// A packer that writes with `encoder`.
     pub const fn new(encoder: E) -> Self {
-        Self {
-            encoder,
-            next_item: 0,
-        }
+        Self { encoder, next_item: 0 }
     }
 
     /// Packs as many items as fit, but at most `max_items`, joined by newlines, to the front of `out`.
@@ -92,10 +89,7 @@ impl<E: EventEncoder> Packer<E> {
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
-        let mut packed = Packed {
-            next_item: self.next_item,
-            ..Packed::default()
-        };
+        let mut packed = Packed { next_item: self.next_item, ..Packed::default() };
         while packed.items < max_items
             && let Some(event) = sink.get(packed.events)
             && let Ok(end) = self.append(event, packed, out)

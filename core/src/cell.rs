@@ -105,10 +105,7 @@ impl Sizes {
 
 /// Requests of one outcome in a cell.
 pub(crate) fn count(cell: &CellWords, outcome: Outcome) -> u64 {
-    point(cell, outcome)[..LATENCY_BUCKETS]
-        .iter()
-        .map(|word| word.load(Relaxed))
-        .sum()
+    point(cell, outcome)[..LATENCY_BUCKETS].iter().map(|word| word.load(Relaxed)).sum()
 }
 
 fn point(cell: &CellWords, outcome: Outcome) -> &[AtomicU64] {
@@ -134,24 +131,12 @@ mod tests {
     #[test]
     fn buckets_include_their_upper_bound() {
         for (i, bound) in LATENCY_BOUNDS_NS.into_iter().enumerate() {
-            assert_eq!(
-                (
-                    bucket(&LATENCY_BOUNDS_NS, bound),
-                    bucket(&LATENCY_BOUNDS_NS, bound + 1)
-                ),
-                (i, i + 1)
-            );
+            assert_eq!((bucket(&LATENCY_BOUNDS_NS, bound), bucket(&LATENCY_BOUNDS_NS, bound + 1)), (i, i + 1));
         }
         for (i, bound) in SIZE_BOUNDS.into_iter().enumerate() {
-            assert_eq!(
-                (bucket(&SIZE_BOUNDS, bound), bucket(&SIZE_BOUNDS, bound + 1)),
-                (i, i + 1)
-            );
+            assert_eq!((bucket(&SIZE_BOUNDS, bound), bucket(&SIZE_BOUNDS, bound + 1)), (i, i + 1));
         }
-        assert_eq!(
-            (bucket(&LATENCY_BOUNDS_NS, 0), bucket(&SIZE_BOUNDS, u64::MAX)),
-            (0, 8)
-        );
+        assert_eq!((bucket(&LATENCY_BOUNDS_NS, 0), bucket(&SIZE_BOUNDS, u64::MAX)), (0, 8));
     }
 
     #[test]
@@ -165,12 +150,7 @@ mod tests {
             let (mut latencies, mut sizes) = (Latencies::default(), Sizes::default());
             latencies.add(cell, Outcome::Failure);
             sizes.add(cell, Outcome::Failure);
-            (
-                latencies,
-                sizes,
-                count(cell, Outcome::Failure),
-                count(cell, Outcome::Success),
-            )
+            (latencies, sizes, count(cell, Outcome::Failure), count(cell, Outcome::Success))
         };
         assert_eq!(read(&own), read(&shared));
         assert_eq!((read(&own).2, read(&own).3), (4, 0));

@@ -45,10 +45,7 @@ impl<'a> MessageEncoder<'a> {
         }
         let mut prefix = String::new();
         if !given.is_empty() {
-            prefix
-                .push_str(given)
-                .and_then(|()| prefix.push('.'))
-                .map_err(|_| PrefixError::TooLong)?;
+            prefix.push_str(given).and_then(|()| prefix.push('.')).map_err(|_| PrefixError::TooLong)?;
         }
         Ok(Self { registry, prefix })
     }
@@ -68,11 +65,7 @@ impl<'a> MessageEncoder<'a> {
                 out.put(b"|h|#")?;
             }
         }
-        let tags = self
-            .registry
-            .shown_entry(event.series)
-            .dogstatsd()
-            .copy_to(out.room());
+        let tags = self.registry.shown_entry(event.series).dogstatsd().copy_to(out.room());
         out.advance(tags)?;
         out.put(b",outcome:")?;
         out.put(event.outcome.as_str().as_bytes())
@@ -104,9 +97,7 @@ pub enum PrefixError {
 impl fmt::Display for PrefixError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Start => {
-                f.write_str("the prefix does not begin with a letter A-Z or a-z; put one in front")
-            }
+            Self::Start => f.write_str("the prefix does not begin with a letter A-Z or a-z; put one in front"),
             Self::Character => f.write_str(
                 "the prefix holds a character that metric names cannot have; use letters, digits, _, . and -",
             ),

@@ -41,13 +41,7 @@ impl<'a> Entry<'a> {
         let attributes = otlp::encode(key);
         self.put(HEADER, header(key));
         let lengths = [labels.len(), tags.len(), dogstatsd.len(), attributes.len()];
-        self.put(
-            LENGTHS,
-            lengths
-                .iter()
-                .rev()
-                .fold(0, |word, &length| word << 16 | length as u64),
-        );
+        self.put(LENGTHS, lengths.iter().rev().fold(0, |word, &length| word << 16 | length as u64));
         self.put(FREE_LINK, split as u64);
         for (at, text) in [
             (METHOD, key.method.as_bytes()),
@@ -110,10 +104,7 @@ impl<'a> Entry<'a> {
 
     fn text(self, at: usize, which: u32) -> Text<'a> {
         let length = (self.get(LENGTHS) >> (16 * which)) as u16;
-        Text {
-            words: &self.0[at..],
-            length: length.into(),
-        }
+        Text { words: &self.0[at..], length: length.into() }
     }
 
     fn get(self, word: usize) -> u64 {

@@ -24,23 +24,14 @@ pub struct Event {
 impl Event {
     pub(crate) const fn to_words(self) -> [u64; EVENT_WORDS] {
         let head = self.series.number() as u64 | (self.status as u64) << 32 | (self.outcome as u64) << 48;
-        [
-            head,
-            self.latency_ns,
-            self.response_bytes,
-            self.completed_at.as_unix_nanos(),
-        ]
+        [head, self.latency_ns, self.response_bytes, self.completed_at.as_unix_nanos()]
     }
 
     pub(crate) const fn from_words([head, latency_ns, response_bytes, nanos]: [u64; EVENT_WORDS]) -> Self {
         Self {
             series: Series::from_number(head as u32),
             status: (head >> 32) as u16,
-            outcome: if head >> 48 & 1 == 0 {
-                Outcome::Success
-            } else {
-                Outcome::Failure
-            },
+            outcome: if head >> 48 & 1 == 0 { Outcome::Success } else { Outcome::Failure },
             latency_ns,
             response_bytes,
             completed_at: Timestamp::from_unix_nanos(nanos),

@@ -38,12 +38,7 @@ pub struct FullRing {
 
 impl fmt::Display for FullRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            recorder,
-            dropped,
-            ring,
-            would_have_held,
-        } = self;
+        let Self { recorder, dropped, ring, would_have_held } = self;
         write!(
             f,
             "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; one of {would_have_held} would have held them"

@@ -52,9 +52,7 @@ mod tests {
         let whole: HashSet<u64> = names().map(|name| of_key("GET", &name, &[])).collect();
         assert_eq!(whole.len(), 100_000);
         for shift in [0, 32] {
-            let half: HashSet<u32> = names()
-                .map(|name| (of_key("GET", &name, &[]) >> shift) as u32)
-                .collect();
+            let half: HashSet<u32> = names().map(|name| (of_key("GET", &name, &[]) >> shift) as u32).collect();
             assert!(half.len() > 99_990, "{} of 100,000 halves differ", half.len());
         }
     }

@@ -49,10 +49,7 @@ impl<'a> LineEncoder<'a> {
             let fits = escape_one(&mut escaped, byte, b", ");
             debug_assert_eq!(fits, Ok(()));
         }
-        Ok(Self {
-            registry,
-            measurement: escaped,
-        })
+        Ok(Self { registry, measurement: escaped })
     }
 
     fn line(&self, event: &Event, out: &mut Out<'_>) -> Result<(), Full> {
@@ -68,8 +65,7 @@ impl<'a> LineEncoder<'a> {
         } else {
             copied.ok_or(Full)?;
             let mut rest: Vec<u8, { labels::BYTES }> = Vec::new();
-            rest.extend_from_slice(&room[before_outcome..tags.len()])
-                .map_err(|_| Full)?;
+            rest.extend_from_slice(&room[before_outcome..tags.len()]).map_err(|_| Full)?;
             out.advance(Some(before_outcome))?;
             put_outcome(event, out)?;
             out.put(&rest)?;

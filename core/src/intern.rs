@@ -105,34 +105,23 @@ impl FreeEntries<'_> {
             let number = top as u32 - 1;
             let below = entries.free_link(number).load(Ordering::Relaxed);
             let next = ((top >> 32).wrapping_add(1) << 32) | (below & u64::from(u32::MAX));
-            match self
-                .returned
-                .compare_exchange(top, next, Ordering::Acquire, Ordering::Acquire)
-            {
+            match self.returned.compare_exchange(top, next, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return Some(number),
                 Err(now) => top = now,
             }
         }
         // Relaxed: the number alone is handed out, nothing is published by it.
         let step = |next| (next < self.capacity).then_some(next + 1);
-        self.next
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
-            .ok()
-            .map(|taken| taken as u32 + self.first)
+        self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).ok().map(|taken| taken as u32 + self.first)
     }
 
     fn give_back(&self, number: u32, entries: &impl Entries) {
         let mut top = self.returned.load(Ordering::Relaxed);
         loop {
-            entries
-                .free_link(number)
-                .store(top & u64::from(u32::MAX), Ordering::Relaxed);
+            entries.free_link(number).store(top & u64::from(u32::MAX), Ordering::Relaxed);
             let next = ((top >> 32).wrapping_add(1) << 32) | (u64::from(number) + 1);
             // Release publishes the link.
-            match self
-                .returned
-                .compare_exchange(top, next, Ordering::Release, Ordering::Relaxed)
-            {
+            match self.returned.compare_exchange(top, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => top = now,
             }

@@ -22,12 +22,7 @@ pub enum Exporter {
 
 impl Exporter {
     /// All four, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [
-        Self::Prometheus,
-        Self::Influxdb,
-        Self::Statsd,
-        Self::OpenTelemetry,
-    ];
+    pub const ALL: [Self; 4] = [Self::Prometheus, Self::Influxdb, Self::Statsd, Self::OpenTelemetry];
 
     /// Its name in metrics, tables and cargo features: `prometheus`, `influxdb`, `statsd`, `opentelemetry`.
     #[must_use]
@@ -218,10 +213,7 @@ impl Ledger {
     pub(crate) fn open(&self, recorded: u64, ring_full: u64) {
         self.base_recorded.store(recorded, Relaxed);
         self.base_ring_full.store(ring_full, Relaxed);
-        for word in [&self.final_recorded, &self.sent, &self.held]
-            .into_iter()
-            .chain(&self.dropped)
-        {
+        for word in [&self.final_recorded, &self.sent, &self.held].into_iter().chain(&self.dropped) {
             word.store(0, Relaxed);
         }
         self.state.store(OPEN, Relaxed);
@@ -231,8 +223,7 @@ impl Ledger {
     pub(crate) fn close(&self, recorded: u64, ring_full: u64) {
         let ring_full = ring_full.wrapping_sub(self.base_ring_full.load(Relaxed));
         self.dropped[Cause::RingFull as usize].store(ring_full, Relaxed);
-        self.final_recorded
-            .store(recorded.wrapping_sub(self.base_recorded.load(Relaxed)), Relaxed);
+        self.final_recorded.store(recorded.wrapping_sub(self.base_recorded.load(Relaxed)), Relaxed);
         self.state.store(CLOSED, Relaxed);
     }
 
@@ -257,10 +248,7 @@ impl Ledger {
             return (self.final_recorded.load(Relaxed), None);
         }
         let recorded = recorded.wrapping_sub(self.base_recorded.load(Relaxed));
-        (
-            recorded,
-            Some(ring_full.wrapping_sub(self.base_ring_full.load(Relaxed))),
-        )
+        (recorded, Some(ring_full.wrapping_sub(self.base_ring_full.load(Relaxed))))
     }
 }
 

@@ -25,11 +25,7 @@ struct OwnRing {
 #[test]
 fn a_ring_delivers_in_order_what_it_accepted_and_nothing_else() {
     loom::model(|| {
-        let ring = Arc::new(OwnRing {
-            slots: [zeros(), zeros()],
-            head: AtomicU64::new(0),
-            tail: AtomicU64::new(0),
-        });
+        let ring = Arc::new(OwnRing { slots: [zeros(), zeros()], head: AtomicU64::new(0), tail: AtomicU64::new(0) });
         let producer = {
             let ring = ring.clone();
             thread::spawn(move || {
@@ -64,19 +60,9 @@ fn a_ring_delivers_in_order_what_it_accepted_and_nothing_else() {
 #[test]
 fn a_ring_frees_a_slot_only_when_it_has_been_read() {
     loom::model(|| {
-        let ring = Arc::new(OwnRing {
-            slots: [zeros(), zeros()],
-            head: AtomicU64::new(0),
-            tail: AtomicU64::new(0),
-        });
+        let ring = Arc::new(OwnRing { slots: [zeros(), zeros()], head: AtomicU64::new(0), tail: AtomicU64::new(0) });
         for event in 1..=2 {
-            assert!(ring::push(
-                &ring.slots,
-                &ring.head,
-                &ring.tail,
-                (event - 1, &mut 0),
-                [event; 4]
-            ));
+            assert!(ring::push(&ring.slots, &ring.head, &ring.tail, (event - 1, &mut 0), [event; 4]));
         }
         let producer = {
             let ring = ring.clone();
@@ -105,11 +91,7 @@ struct SharedRing {
 #[test]
 fn a_shared_ring_delivers_every_event_that_it_accepted_once() {
     loom::model(|| {
-        let ring = Arc::new(SharedRing {
-            slots: [zeros(), zeros()],
-            head: AtomicU64::new(0),
-            tail: AtomicU64::new(0),
-        });
+        let ring = Arc::new(SharedRing { slots: [zeros(), zeros()], head: AtomicU64::new(0), tail: AtomicU64::new(0) });
         let producers: [_; 2] = [1, 2].map(|event| {
             let ring = ring.clone();
             thread::spawn(move || ring::push_shared(&ring.slots, &ring.head, [event; 4]))
@@ -134,11 +116,7 @@ fn a_shared_ring_delivers_every_event_that_it_accepted_once() {
 #[test]
 fn a_shared_ring_goes_on_into_its_next_lap() {
     loom::model(|| {
-        let ring = Arc::new(SharedRing {
-            slots: [zeros(), zeros()],
-            head: AtomicU64::new(0),
-            tail: AtomicU64::new(0),
-        });
+        let ring = Arc::new(SharedRing { slots: [zeros(), zeros()], head: AtomicU64::new(0), tail: AtomicU64::new(0) });
         assert!(ring::push_shared(&ring.slots, &ring.head, [1; 4]));
         assert!(ring::push_shared(&ring.slots, &ring.head, [2; 4]));
         let producer = {
@@ -155,11 +133,7 @@ fn a_shared_ring_goes_on_into_its_next_lap() {
         };
         let (accepted, mut delivered) = (producer.join().unwrap(), consumer.join().unwrap());
         ring::drain_shared(&ring.slots, &ring.tail, |event| delivered.push(event));
-        let expected: &[[u64; 4]] = if accepted {
-            &[[1; 4], [2; 4], [3; 4]]
-        } else {
-            &[[1; 4], [2; 4]]
-        };
+        let expected: &[[u64; 4]] = if accepted { &[[1; 4], [2; 4], [3; 4]] } else { &[[1; 4], [2; 4]] };
         assert_eq!(delivered, expected);
     });
 }
@@ -191,23 +165,12 @@ impl Entries for Wanted<'_> {
 
 impl Table {
     fn new() -> Self {
-        Self {
-            index: zeros(),
-            keys: zeros(),
-            links: zeros(),
-            next: AtomicU64::new(0),
-            returned: AtomicU64::new(0),
-        }
+        Self { index: zeros(), keys: zeros(), links: zeros(), next: AtomicU64::new(0), returned: AtomicU64::new(0) }
     }
 
     /// All keys have one hash: the worst case.
     fn intern(&self, key: u64) -> Option<u32> {
-        let free = FreeEntries {
-            next: &self.next,
-            returned: &self.returned,
-            first: 0,
-            capacity: 2,
-        };
+        let free = FreeEntries { next: &self.next, returned: &self.returned, first: 0, capacity: 2 };
         intern::intern(&self.index, &free, 7 << 32, &Wanted(self, key)).map(|(number, _)| number)
     }
 }
@@ -225,10 +188,7 @@ fn a_key_has_one_entry_whoever_interns_it_first() {
         // The loser's entry was given back: a second key finds room.
         let second = table.intern(22).unwrap();
         assert_ne!(second, mine);
-        assert_eq!(
-            (table.intern(11), table.intern(22), table.intern(33)),
-            (Some(mine), Some(second), None)
-        );
+        assert_eq!((table.intern(11), table.intern(22), table.intern(33)), (Some(mine), Some(second), None));
     });
 }
 
@@ -253,14 +213,9 @@ fn a_shard_that_changes_hands_loses_no_count() {
         // The words of a claim and of one counter, used as `Recorder::claim`, `cell::add` and its `drop` do.
         let shard: Arc<(AtomicU64, AtomicU64)> = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let work = |shard: &(AtomicU64, AtomicU64)| {
-            let won = shard
-                .0
-                .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok();
+            let won = shard.0.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
             if won {
-                shard
-                    .1
-                    .store(shard.1.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                shard.1.store(shard.1.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                 shard.0.store(0, Ordering::Release);
             }
             u64::from(won)
@@ -284,10 +239,7 @@ fn registries_made_at_once_agree_on_the_overflow_series() {
         };
         intern::enter(&*index, 7 << 32, 0);
         other.join().unwrap();
-        let taken = index
-            .iter()
-            .filter(|place| place.load(Ordering::Relaxed) != 0)
-            .count();
+        let taken = index.iter().filter(|place| place.load(Ordering::Relaxed) != 0).count();
         assert_eq!(taken, 1);
     });
 }

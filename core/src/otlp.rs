@@ -166,13 +166,7 @@ impl<'a> Export<'a> {
     }
 
     /// Writes one point, frozen first, unless it is empty; returns the requests that it adds to the total.
-    fn point(
-        &self,
-        metric: Metric,
-        series: Series,
-        attributes: &[u8],
-        back: &mut BackOut<'_>,
-    ) -> Result<u64, Full> {
+    fn point(&self, metric: Metric, series: Series, attributes: &[u8], back: &mut BackOut<'_>) -> Result<u64, Full> {
         let end = back.mark();
         let requests = match metric {
             Metric::Requests => {
@@ -219,16 +213,10 @@ impl<'a> Export<'a> {
         }
         labels::put_attributes(back, field::HISTOGRAM_ATTRIBUTES, attributes, self.outcome)?;
         let end = back.mark();
-        bounds
-            .iter()
-            .rev()
-            .try_for_each(|bound| back.put(&bound.to_le_bytes()))?;
+        bounds.iter().rev().try_for_each(|bound| back.put(&bound.to_le_bytes()))?;
         back.length_since(end, field::HISTOGRAM_EXPLICIT_BOUNDS)?;
         let end = back.mark();
-        buckets
-            .iter()
-            .rev()
-            .try_for_each(|bucket| back.put(&bucket.to_le_bytes()))?;
+        buckets.iter().rev().try_for_each(|bucket| back.put(&bucket.to_le_bytes()))?;
         back.length_since(end, field::HISTOGRAM_BUCKET_COUNTS)?;
         back.put_forced_fixed64(field::HISTOGRAM_SUM, sum.to_bits())?;
         back.fixed64(field::HISTOGRAM_COUNT, count)
@@ -256,12 +244,7 @@ impl<'a> Export<'a> {
         back.length_since(scope, field::SCOPE)?;
         back.length_since(whole, field::SCOPE_METRICS)?;
         let resource = back.mark();
-        labels::put_attribute(
-            back,
-            field::RESOURCE_ATTRIBUTES,
-            "service.name",
-            self.service_name,
-        )?;
+        labels::put_attribute(back, field::RESOURCE_ATTRIBUTES, "service.name", self.service_name)?;
         back.length_since(resource, field::RESOURCE)?;
         back.length_since(whole, field::RESOURCE_METRICS)?;
         let length = back.since(whole) as u32;
@@ -318,11 +301,7 @@ impl Metric {
     /// Writes what comes behind the points. Where it does not fit, no point will either.
     fn open(self, back: &mut BackOut<'_>) {
         let mark = back.mark();
-        let monotonic = if self == Self::Requests {
-            back.varint_field(field::IS_MONOTONIC, 1)
-        } else {
-            Ok(())
-        };
+        let monotonic = if self == Self::Requests { back.varint_field(field::IS_MONOTONIC, 1) } else { Ok(()) };
         let fits = monotonic.and_then(|()| back.varint_field(field::AGGREGATION_TEMPORALITY, CUMULATIVE));
         if fits.is_err() {
             back.rewind(mark);
@@ -338,11 +317,7 @@ impl Metric {
     }
 
     fn try_close(self, back: &mut BackOut<'_>, end: usize) -> Result<(), Full> {
-        let data = if self == Self::Requests {
-            field::METRIC_SUM
-        } else {
-            field::METRIC_HISTOGRAM
-        };
+        let data = if self == Self::Requests { field::METRIC_SUM } else { field::METRIC_HISTOGRAM };
         back.length_since(end, data)?;
         let (name, unit) = self.name_and_unit();
         labels::put_string(back, field::METRIC_UNIT, unit)?;

@@ -23,11 +23,7 @@ pub struct TooSmall {
 
 impl fmt::Display for TooSmall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the buffer is too small for the next item; {} bytes always suffice",
-            self.needed
-        )
+        write!(f, "the buffer is too small for the next item; {} bytes always suffice", self.needed)
     }
 }
 
@@ -55,10 +51,7 @@ impl<'b> Out<'b> {
 
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        self.room()
-            .get_mut(..bytes.len())
-            .ok_or(Full)?
-            .copy_from_slice(bytes);
+        self.room().get_mut(..bytes.len()).ok_or(Full)?.copy_from_slice(bytes);
         self.length += bytes.len();
         Ok(())
     }
@@ -79,10 +72,7 @@ impl<'b> Out<'b> {
             *place += (rest % 10) as u8;
             rest /= 10;
         }
-        let end = decimals
-            .iter()
-            .rposition(|&digit| digit != b'0')
-            .map_or(0, |last| last + 1);
+        let end = decimals.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
         self.put(&decimals[..end])
     }
 

@@ -23,20 +23,10 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A buffer of this many bytes holds any line.
 pub const MAX_LINE: usize = labels::BYTES + 192;
 
-const LATENCY_LE: [&str; LATENCY_BUCKETS] = [
-    "5.0", "10.0", "25.0", "50.0", "100.0", "250.0", "500.0", "1000.0", "2500.0", "5000.0", "10000.0", "+Inf",
-];
-const SIZE_LE: [&str; SIZE_BUCKETS] = [
-    "64.0",
-    "256.0",
-    "1024.0",
-    "4096.0",
-    "16384.0",
-    "65536.0",
-    "262144.0",
-    "1.048576e+06",
-    "+Inf",
-];
+const LATENCY_LE: [&str; LATENCY_BUCKETS] =
+    ["5.0", "10.0", "25.0", "50.0", "100.0", "250.0", "500.0", "1000.0", "2500.0", "5000.0", "10000.0", "+Inf"];
+const SIZE_LE: [&str; SIZE_BUCKETS] =
+    ["64.0", "256.0", "1024.0", "4096.0", "16384.0", "65536.0", "262144.0", "1.048576e+06", "+Inf"];
 
 /// One scrape in progress: constant memory, however many series there are.
 ///
@@ -75,11 +65,7 @@ impl<'a> Page<'a> {
         Self {
             registry,
             end: registry.series_end(),
-            place: Place {
-                section: Section::Family(Family::Requests),
-                row: 0,
-                line: HEADER,
-            },
+            place: Place { section: Section::Family(Family::Requests), row: 0, line: HEADER },
             labels: Vec::new(),
             frozen: Frozen::None,
             requests: 0,
@@ -98,11 +84,7 @@ impl<'a> Page<'a> {
             let mark = out.len();
             if self.step(&mut out).is_err() {
                 out.rewind(mark);
-                return if mark == 0 {
-                    Err(TooSmall { needed: MAX_LINE })
-                } else {
-                    Ok(mark)
-                };
+                return if mark == 0 { Err(TooSmall { needed: MAX_LINE }) } else { Ok(mark) };
             }
         }
         Ok(out.len())
@@ -122,11 +104,7 @@ impl<'a> Page<'a> {
                 self.place.line = 0;
             }
             Section::Family(family) if self.place.row == self.end => {
-                self.place = Place {
-                    section: family.next(),
-                    row: 0,
-                    line: HEADER,
-                };
+                self.place = Place { section: family.next(), row: 0, line: HEADER };
             }
             Section::Family(family) => self.series_line(family, out)?,
             Section::Status => self.status_line(out)?,
@@ -146,13 +124,11 @@ impl<'a> Page<'a> {
                 self.requests_line(Outcome::ALL[line], counts[line], out)?;
                 self.requests += counts[line];
             }
-            Frozen::Latency(sums) => self.histogram_line(family, &LATENCY_LE, &sums.buckets, out, |out| {
-                out.put_millis(sums.sum_ns)
-            })?,
+            Frozen::Latency(sums) => {
+                self.histogram_line(family, &LATENCY_LE, &sums.buckets, out, |out| out.put_millis(sums.sum_ns))?;
+            }
             Frozen::Size(sums) => {
-                self.histogram_line(family, &SIZE_LE, &sums.buckets, out, |out| {
-                    out.put_integer(sums.sum)
-                })?;
+                self.histogram_line(family, &SIZE_LE, &sums.buckets, out, |out| out.put_integer(sums.sum))?;
             }
             Frozen::None => {}
         }
@@ -221,12 +197,7 @@ impl<'a> Page<'a> {
         match bounds.get(line) {
             Some(le) => self.bucket_line(family, le, cumulative(buckets, line), out),
             None if line == bounds.len() => self.value_line(family, "_sum{", sum, out),
-            None => self.value_line(
-                family,
-                "_count{",
-                |out| out.put_integer(buckets.iter().sum()),
-                out,
-            ),
+            None => self.value_line(family, "_count{", |out| out.put_integer(buckets.iter().sum()), out),
         }
     }
 
@@ -272,11 +243,7 @@ impl<'a> Page<'a> {
         let more = metric.line(status, self.place.line.into(), out)?;
         self.place.line += 1;
         if !more {
-            self.place = Place {
-                section: Section::Status,
-                row: self.place.row + 1,
-                line: HEADER,
-            };
+            self.place = Place { section: Section::Status, row: self.place.row + 1, line: HEADER };
         }
         Ok(())
     }

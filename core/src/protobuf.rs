@@ -35,11 +35,7 @@ pub(crate) struct BackOut<'b> {
 impl<'b> BackOut<'b> {
     pub(crate) const fn new(buffer: &'b mut [u8], reserve: usize) -> Self {
         let start = buffer.len();
-        Self {
-            buffer,
-            start,
-            reserve,
-        }
+        Self { buffer, start, reserve }
     }
 
     /// A place to measure from or to go back to.
@@ -84,11 +80,7 @@ impl<'b> BackOut<'b> {
     /// Puts `bytes` in front of what is written.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        let start = self
-            .start
-            .checked_sub(bytes.len())
-            .filter(|&start| start >= self.reserve)
-            .ok_or(Full)?;
+        let start = self.start.checked_sub(bytes.len()).filter(|&start| start >= self.reserve).ok_or(Full)?;
         self.buffer[start..self.start].copy_from_slice(bytes);
         self.start = start;
         Ok(())
@@ -107,11 +99,7 @@ impl<'b> BackOut<'b> {
 
     /// A field of eight bytes that is left out when it is zero, as proto3 wants it.
     pub(crate) fn fixed64(&mut self, field: u8, value: u64) -> Result<(), Full> {
-        if value == 0 {
-            Ok(())
-        } else {
-            self.put_forced_fixed64(field, value)
-        }
+        if value == 0 { Ok(()) } else { self.put_forced_fixed64(field, value) }
     }
 
     /// A field of eight bytes that is `optional` or a member of a oneof: written even when it is zero.
@@ -187,10 +175,7 @@ impl<'m> Reader<'m> {
     }
 
     fn advance(&mut self, bytes: usize) -> Option<()> {
-        self.position = self
-            .position
-            .checked_add(bytes)
-            .filter(|&end| end <= self.message.len())?;
+        self.position = self.position.checked_add(bytes).filter(|&end| end <= self.message.len())?;
         Some(())
     }
 }

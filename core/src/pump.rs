@@ -38,10 +38,7 @@ impl<'a> Pump<'a> {
         owned
             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
-            .then_some(Self {
-                registry,
-                latest: LATEST,
-            })
+            .then_some(Self { registry, latest: LATEST })
     }
 
     /// From now on no timestamp is believed that lies behind `latest`; it becomes `latest`.
@@ -61,17 +58,13 @@ impl<'a> Pump<'a> {
         let mut taken = 0;
         for (number, shard) in parts.shards.iter().enumerate() {
             let ring = &parts.rings[number * parts.spill_ring.len()..][..parts.spill_ring.len()];
-            let mut last = shard[shard_word::LAST_TIMESTAMP]
-                .load(Ordering::Relaxed)
-                .max(number as u64);
+            let mut last = shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed).max(number as u64);
             let stamp = |words| deliver(clock.stamp(Event::from_words(words), number as u64, &mut last));
             taken += ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
             note_refused(shard, last, parts.spill_ring.len() as u64);
         }
         let number = parts.shards.len() as u64;
-        let mut last = parts.spill[shard_word::LAST_TIMESTAMP]
-            .load(Ordering::Relaxed)
-            .max(number);
+        let mut last = parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed).max(number);
         let stamp = |words| deliver(clock.stamp(Event::from_words(words), number, &mut last));
         taken += ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
         note_refused(parts.spill, last, parts.spill_ring.len() as u64);
@@ -84,24 +77,14 @@ impl<'a> Pump<'a> {
         let rings = self.registry.rings();
         let ledger = self.registry.ledger(exporter);
         ledger.open(rings.taken.wrapping_add(rings.refused), rings.refused);
-        self.registry
-            .parts
-            .control
-            .events
-            .0
-            .fetch_or(bit(exporter), Ordering::SeqCst);
+        self.registry.parts.control.events.0.fetch_or(bit(exporter), Ordering::SeqCst);
         ledger
     }
 
     /// Closes the account of a per-request `exporter`, to which everything drained so far was handed; with the last
     /// one recorders stop writing events.
     pub fn detach(&mut self, exporter: Exporter) -> Account {
-        self.registry
-            .parts
-            .control
-            .events
-            .0
-            .fetch_and(!bit(exporter), Ordering::SeqCst);
+        self.registry.parts.control.events.0.fetch_and(!bit(exporter), Ordering::SeqCst);
         let rings = self.registry.rings();
         let ledger = self.registry.ledger(exporter);
         ledger.close(rings.taken.wrapping_add(rings.refused), rings.refused);
@@ -152,10 +135,7 @@ struct Clock {
 
 impl Clock {
     const fn new(recorders: u64, latest: Timestamp) -> Self {
-        Self {
-            step: recorders.next_power_of_two(),
-            latest: latest.as_unix_nanos(),
-        }
+        Self { step: recorders.next_power_of_two(), latest: latest.as_unix_nanos() }
     }
 
     fn stamp(&self, mut event: Event, recorder: u64, last: &mut u64) -> Event {
@@ -174,14 +154,8 @@ mod tests {
         // What a recorder's first event follows.
         let mut last = recorder;
         nanos.map(|nanos| {
-            let event = Event {
-                completed_at: Timestamp::from_unix_nanos(nanos),
-                ..Event::default()
-            };
-            clock
-                .stamp(event, recorder, &mut last)
-                .completed_at
-                .as_unix_nanos()
+            let event = Event { completed_at: Timestamp::from_unix_nanos(nanos), ..Event::default() };
+            clock.stamp(event, recorder, &mut last).completed_at.as_unix_nanos()
         })
     }
 
@@ -189,10 +163,7 @@ mod tests {
     fn timestamps_carry_the_recorder_and_strictly_increase() {
         let clock = Clock::new(17, LATEST);
         assert_eq!(clock.step, 32);
-        assert_eq!(
-            stamps(&clock, 3, [1_000_000; 4]),
-            [1_000_003, 1_000_035, 1_000_067, 1_000_099]
-        );
+        assert_eq!(stamps(&clock, 3, [1_000_000; 4]), [1_000_003, 1_000_035, 1_000_067, 1_000_099]);
         assert_eq!(stamps(&clock, 16, [2_000, 1_000]), [2_000, 2_032]);
     }
 
@@ -200,10 +171,7 @@ mod tests {
     fn they_stay_unique_when_the_clock_is_set_back_and_forth() {
         let clock = Clock::new(2, LATEST);
         let (late, early) = (5_000_000_000_000, 3_000_000_000_000);
-        assert_eq!(
-            stamps(&clock, 1, [late, early, late, early]),
-            [1, 3, 5, 7].map(|step| late + step)
-        );
+        assert_eq!(stamps(&clock, 1, [late, early, late, early]), [1, 3, 5, 7].map(|step| late + step));
     }
 
     #[test]

@@ -66,18 +66,13 @@ impl<'a> Recorder<'a> {
         let parts = registry.parts;
         // Acquire pairs with the release in `drop`: the former owner's stores come before ours.
         let free = |shard: &ShardWords| {
-            shard[shard_word::OWNED]
-                .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
+            shard[shard_word::OWNED].compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
         };
         let Some(number) = parts.shards.iter().position(free) else {
             return Self::share(registry);
         };
         // Release: whoever reads the shard's cells because of this sees it whole.
-        parts
-            .control
-            .shards_used
-            .fetch_max(number as u64 + 1, Ordering::Release);
+        parts.control.shards_used.fetch_max(number as u64 + 1, Ordering::Release);
         let ring = parts.spill_ring.len();
         let shard = &parts.shards[number];
         Self {
@@ -120,12 +115,7 @@ impl<'a> Recorder<'a> {
     ///
     /// # Errors
     /// Labels that not every format could show; see [`LabelError`].
-    pub fn series_with_labels(
-        &mut self,
-        method: &str,
-        name: &str,
-        labels: &[Label<'_>],
-    ) -> Result<Series, LabelError> {
+    pub fn series_with_labels(&mut self, method: &str, name: &str, labels: &[Label<'_>]) -> Result<Series, LabelError> {
         self.registry.series_with_labels(method, name, labels)
     }
 
@@ -179,10 +169,7 @@ impl<'a> Recorder<'a> {
     fn cell_of_a_new_series(&mut self, series: Series) -> &'a CellWords {
         let parts = self.registry.parts;
         let per_shard = parts.entries.len();
-        let all = parts
-            .cells
-            .get(self.number * per_shard..)
-            .filter(|all| !all.is_empty());
+        let all = parts.cells.get(self.number * per_shard..).filter(|all| !all.is_empty());
         self.cells = &all.unwrap_or(parts.spill_cells)[..self.registry.series_end() as usize];
         self.cells.get(series.index()).unwrap_or(&self.cells[0])
     }
@@ -193,13 +180,7 @@ impl<'a> Recorder<'a> {
             return self.offer_shared(event);
         }
         let (head, tail) = (&self.shard[shard_word::HEAD], &self.shard[shard_word::TAIL]);
-        if ring::push(
-            self.ring,
-            head,
-            tail,
-            (self.head, &mut self.tail),
-            event.to_words(),
-        ) {
+        if ring::push(self.ring, head, tail, (self.head, &mut self.tail), event.to_words()) {
             self.head = self.head.wrapping_add(1);
         } else {
             let refused = &self.shard[shard_word::REFUSED];
@@ -219,11 +200,7 @@ impl<'a> Recorder<'a> {
 impl Drop for Recorder<'_> {
     fn drop(&mut self) {
         if self.is_sharing() {
-            self.registry
-                .parts
-                .control
-                .spill_recorders
-                .fetch_sub(1, Ordering::Relaxed);
+            self.registry.parts.control.spill_recorders.fetch_sub(1, Ordering::Relaxed);
         } else {
             // Release: the next owner's acquire claim sees all that was counted here.
             self.shard[shard_word::OWNED].store(0, Ordering::Release);
@@ -243,8 +220,5 @@ impl fmt::Debug for Recorder<'_> {
 /// A latency in nanoseconds; 584 years and more are 584 years.
 #[inline]
 const fn nanos(latency: Duration) -> u64 {
-    latency
-        .as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(latency.subsec_nanos() as u64)
+    latency.as_secs().saturating_mul(1_000_000_000).saturating_add(latency.subsec_nanos() as u64)
 }

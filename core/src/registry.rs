@@ -48,12 +48,7 @@ impl<'a> Registry<'a> {
     ///
     /// # Errors
     /// Labels that not every format could show; see [`LabelError`].
-    pub fn series_with_labels(
-        self,
-        method: &str,
-        name: &str,
-        labels: &[Label<'_>],
-    ) -> Result<Series, LabelError> {
+    pub fn series_with_labels(self, method: &str, name: &str, labels: &[Label<'_>]) -> Result<Series, LabelError> {
         let labels = canonical_labels(labels)?;
         Ok(Key::with(method, name, &labels, |key| self.intern(key)))
     }
@@ -61,12 +56,7 @@ impl<'a> Registry<'a> {
     /// Requests recorded since the storage's birth.
     #[must_use]
     pub fn requests(self) -> u64 {
-        let both = |cell: &CellWords| {
-            Outcome::ALL
-                .into_iter()
-                .map(|outcome| cell::count(cell, outcome))
-                .sum::<u64>()
-        };
+        let both = |cell: &CellWords| Outcome::ALL.into_iter().map(|outcome| cell::count(cell, outcome)).sum::<u64>();
         let one = |number| self.cells(Series::from_number(number)).map(both).sum::<u64>();
         (0..self.series_end()).map(one).sum()
     }
@@ -100,10 +90,7 @@ impl<'a> Registry<'a> {
             return None;
         }
         let (method, name) = ((state >> 8) as u8, (state >> 16) as u8);
-        Some((
-            text(&first.method, method.into())?,
-            text(&first.name, name.into())?,
-        ))
+        Some((text(&first.method, method.into())?, text(&first.name, name.into())?))
     }
 
     /// The rings that have refused events, and what size would have held them.
@@ -112,12 +99,7 @@ impl<'a> Registry<'a> {
         self.shards().enumerate().filter_map(move |(recorder, shard)| {
             let dropped = shard[shard_word::REFUSED].load(Ordering::Relaxed);
             let needed = shard[shard_word::NEEDED].load(Ordering::Relaxed).max(ring + 1);
-            (dropped != 0).then(|| FullRing {
-                recorder,
-                dropped,
-                ring,
-                would_have_held: needed.next_power_of_two(),
-            })
+            (dropped != 0).then(|| FullRing { recorder, dropped, ring, would_have_held: needed.next_power_of_two() })
         })
     }
 
@@ -134,25 +116,11 @@ impl<'a> Registry<'a> {
         // First what left, then what came in: whatever moves meanwhile, the former is not more than the latter.
         let (sent, mut dropped) = ledger.outcome();
         if !ledger.is_known() {
-            return Account {
-                exporter,
-                recorded: 0,
-                sent: 0,
-                held: 0,
-                dropped,
-            };
+            return Account { exporter, recorded: 0, sent: 0, held: 0, dropped };
         }
         let in_buffer = ledger.held();
-        let rings = if exporter.is_per_request() {
-            self.rings()
-        } else {
-            Rings::default()
-        };
-        let all = if exporter.is_per_request() {
-            rings.offered()
-        } else {
-            self.requests()
-        };
+        let rings = if exporter.is_per_request() { self.rings() } else { Rings::default() };
+        let all = if exporter.is_per_request() { rings.offered() } else { self.requests() };
         let (recorded, ring_full) = ledger.since_start(all, rings.refused);
         dropped.add(Cause::RingFull, ring_full.unwrap_or_default());
         let held = match (exporter.is_per_request(), ledger.is_open()) {
@@ -163,13 +131,7 @@ impl<'a> Registry<'a> {
             (false, true) => recorded.saturating_sub(sent + dropped.total()),
             (false, false) => 0,
         };
-        Account {
-            exporter,
-            recorded,
-            sent,
-            held,
-            dropped,
-        }
+        Account { exporter, recorded, sent, held, dropped }
     }
 
     /// Whether `exporter` has ever been started on this registry.
@@ -225,10 +187,7 @@ impl<'a> Registry<'a> {
         self.parts.control.folded.fetch_add(1, Ordering::Relaxed);
         let first = &self.parts.control.first_folded;
         // Relaxed: it only decides who writes; the release store below publishes what was written.
-        let won = first
-            .state
-            .compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok();
+        let won = first.state.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
             words::store(&first.method, key.method.as_bytes());
             words::store(&first.name, key.name.as_bytes());
@@ -244,38 +203,23 @@ impl<'a> Registry<'a> {
     }
 
     pub(crate) fn entry(self, series: Series) -> Entry<'a> {
-        Entry(
-            self.parts
-                .entries
-                .get(series.index())
-                .unwrap_or(&self.parts.entries[0]),
-        )
+        Entry(self.parts.entries.get(series.index()).unwrap_or(&self.parts.entries[0]))
     }
 
     /// The entry whose labels an event of `series` shows; the overflow series' for the handle of another registry.
     pub(crate) fn shown_entry(self, series: Series) -> Entry<'a> {
         let entry = self.entry(series);
-        if entry.is_published() {
-            entry
-        } else {
-            self.entry(Series::OVERFLOW)
-        }
+        if entry.is_published() { entry } else { self.entry(Series::OVERFLOW) }
     }
 
     /// The cells of one series in all shards that have ever been claimed.
     pub(crate) fn cells(self, series: Series) -> impl Iterator<Item = &'a CellWords> {
         let per_shard = self.parts.entries.len();
         let control = self.parts.control;
-        let index = if series.index() < per_shard {
-            series.index()
-        } else {
-            0
-        };
+        let index = if series.index() < per_shard { series.index() } else { 0 };
         let used = control.shards_used.load(Ordering::Acquire) as usize;
         let spill = (control.spill_used.load(Ordering::Acquire) != 0).then(|| &self.parts.spill_cells[index]);
-        (0..used)
-            .map(move |shard| &self.parts.cells[shard * per_shard + index])
-            .chain(spill)
+        (0..used).map(move |shard| &self.parts.cells[shard * per_shard + index]).chain(spill)
     }
 
     pub(crate) fn latencies(self, series: Series, outcome: Outcome) -> Latencies {
@@ -312,9 +256,7 @@ impl<'a> Registry<'a> {
 
 impl fmt::Debug for Registry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry")
-            .field("facts", &self.facts())
-            .finish_non_exhaustive()
+        f.debug_struct("Registry").field("facts", &self.facts()).finish_non_exhaustive()
     }
 }
 

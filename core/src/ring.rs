@@ -68,9 +68,7 @@ pub(crate) fn push_shared(slots: &[SharedSlot], head: &AtomicU64, event: [u64; E
         let index = slot_of(position, slots.len());
         let slot = &slots[index];
         // Acquire pairs with the release in `drain_shared` that freed the slot.
-        let turn = slot[EVENT_WORDS]
-            .load(Ordering::Acquire)
-            .wrapping_add(index as u64);
+        let turn = slot[EVENT_WORDS].load(Ordering::Acquire).wrapping_add(index as u64);
         if turn != position {
             if turn < position {
                 return false;
@@ -93,22 +91,14 @@ pub(crate) fn push_shared(slots: &[SharedSlot], head: &AtomicU64, event: [u64; E
 }
 
 /// Takes out what producers have finished; stops at a slot that a producer has won but not yet filled.
-pub(crate) fn drain_shared(
-    slots: &[SharedSlot],
-    tail: &AtomicU64,
-    mut deliver: impl FnMut([u64; EVENT_WORDS]),
-) -> u64 {
+pub(crate) fn drain_shared(slots: &[SharedSlot], tail: &AtomicU64, mut deliver: impl FnMut([u64; EVENT_WORDS])) -> u64 {
     let start = tail.load(Ordering::Relaxed);
     let mut position = start;
     while position - start < slots.len() as u64 {
         let index = slot_of(position, slots.len());
         let slot = &slots[index];
         // Acquire pairs with the release in `push_shared` that filled the slot.
-        if slot[EVENT_WORDS]
-            .load(Ordering::Acquire)
-            .wrapping_add(index as u64)
-            != position + 1
-        {
+        if slot[EVENT_WORDS].load(Ordering::Acquire).wrapping_add(index as u64) != position + 1 {
             break;
         }
         deliver(read(slot));

@@ -39,11 +39,7 @@ impl Outcome {
     /// The contract's default rule: a failure is a status of 400 and above, or 0 (no response came).
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
-        if status == 0 || status >= 400 {
-            Self::Failure
-        } else {
-            Self::Success
-        }
+        if status == 0 || status >= 400 { Self::Failure } else { Self::Success }
     }
 
     /// `success` or `failure`, the value of the label `outcome` in all four formats.

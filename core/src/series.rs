@@ -25,17 +25,8 @@ const EMPTY_NAME: &str = "unknown";
 const OVERFLOW: &str = "overflow";
 /// Keys that the exporters set themselves in some format, or that a backend keeps for itself. InfluxDB 3 allows no tag
 /// with the name of a field.
-const RESERVED: [&str; 9] = [
-    "method",
-    "name",
-    "outcome",
-    "le",
-    "time",
-    "host",
-    "status_code",
-    "response_time_ms",
-    "response_length",
-];
+const RESERVED: [&str; 9] =
+    ["method", "name", "outcome", "le", "time", "host", "status_code", "response_time_ms", "response_length"];
 /// `~` and 16 hexadecimal digits behind a name that was cut.
 const CUT_MARK: usize = 17;
 
@@ -97,17 +88,13 @@ impl fmt::Display for LabelError {
                     "keys and values of a series' labels are longer than {LABEL_BYTES} bytes together; shorten them"
                 )
             }
-            Self::Start => {
-                f.write_str("a label's key does not begin with a letter A-Z or a-z; put one in front")
-            }
+            Self::Start => f.write_str("a label's key does not begin with a letter A-Z or a-z; put one in front"),
             Self::Reserved => {
                 f.write_str("a label's key is one of ")?;
                 RESERVED.iter().try_for_each(|key| write!(f, "{key}, "))?;
                 f.write_str("which are taken; choose another")
             }
-            Self::Duplicate => {
-                f.write_str("two labels have the same key (characters outside [A-Za-z0-9_] become _)")
-            }
+            Self::Duplicate => f.write_str("two labels have the same key (characters outside [A-Za-z0-9_] become _)"),
         }
     }
 }
@@ -125,12 +112,7 @@ pub(crate) struct Key<'a> {
 
 impl Key<'_> {
     /// The key of the series that a full registry folds new ones into.
-    pub(crate) const OVERFLOW: Key<'static> = Key {
-        method: OVERFLOW,
-        name: OVERFLOW,
-        labels: &[],
-        cut: false,
-    };
+    pub(crate) const OVERFLOW: Key<'static> = Key { method: OVERFLOW, name: OVERFLOW, labels: &[], cut: false };
 
     /// Makes `method` and `name` fit and hands the key to `then`.
     #[inline]
@@ -138,12 +120,7 @@ impl Key<'_> {
         if method.len() <= METHOD_BYTES && name.len() <= NAME_BYTES {
             let method = if method.is_empty() { EMPTY_METHOD } else { method };
             let name = if name.is_empty() { EMPTY_NAME } else { name };
-            return then(&Key {
-                method,
-                name,
-                labels,
-                cut: false,
-            });
+            return then(&Key { method, name, labels, cut: false });
         }
         let (mut method_room, mut name_room) = (String::new(), String::new());
         then(&Key {
@@ -178,23 +155,13 @@ pub(crate) fn canonical_labels(labels: &[Label<'_>]) -> Result<Vec<u8, LABEL_BLO
     let mut sorted: Vec<(String<LABEL_BYTES>, &str), LABELS> = Vec::new();
     for label in labels.iter().filter(|label| !label.value.is_empty()) {
         let key = clean_key(label.key)?;
-        let at = sorted
-            .iter()
-            .position(|(other, _)| *other >= key)
-            .unwrap_or(sorted.len());
+        let at = sorted.iter().position(|(other, _)| *other >= key).unwrap_or(sorted.len());
         if sorted.get(at).is_some_and(|(other, _)| *other == key) {
             return Err(LabelError::Duplicate);
         }
-        sorted
-            .insert(at, (key, label.value))
-            .map_err(|_| LabelError::TooMany)?;
+        sorted.insert(at, (key, label.value)).map_err(|_| LabelError::TooMany)?;
     }
-    if sorted
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum::<usize>()
-        > LABEL_BYTES
-    {
+    if sorted.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() > LABEL_BYTES {
         return Err(LabelError::TooLong);
     }
     let mut block = Vec::new();
@@ -250,9 +217,7 @@ mod tests {
     use std::string::String as StdString;
 
     fn shown(method: &str, name: &str) -> (StdString, StdString, bool) {
-        Key::with(method, name, &[], |key| {
-            (key.method.into(), key.name.into(), key.cut)
-        })
+        Key::with(method, name, &[], |key| (key.method.into(), key.name.into(), key.cut))
     }
 
     #[test]
@@ -279,25 +244,8 @@ mod tests {
 
     #[test]
     fn labels_have_one_form_whatever_their_order() {
-        let (a, b) = (
-            Label {
-                key: "region",
-                value: "eu",
-            },
-            Label {
-                key: "nine-lives",
-                value: "cat",
-            },
-        );
-        let block = canonical_labels(&[
-            a,
-            b,
-            Label {
-                key: "none",
-                value: "",
-            },
-        ])
-        .unwrap();
+        let (a, b) = (Label { key: "region", value: "eu" }, Label { key: "nine-lives", value: "cat" });
+        let block = canonical_labels(&[a, b, Label { key: "none", value: "" }]).unwrap();
         assert_eq!(block, canonical_labels(&[b, a]).unwrap());
         assert!(labels_of(&block).eq([("nine_lives", "cat"), ("region", "eu")]));
     }
@@ -305,13 +253,7 @@ mod tests {
     #[test]
     fn labels_that_no_format_could_show_are_refused() {
         let label = |key, value| Label { key, value };
-        let many = [
-            label("a", "1"),
-            label("b", "1"),
-            label("c", "1"),
-            label("d", "1"),
-            label("e", "1"),
-        ];
+        let many = [label("a", "1"), label("b", "1"), label("c", "1"), label("d", "1"), label("e", "1")];
         let long = "x".repeat(LABEL_BYTES);
         for (labels, error) in [
             (&many[..], LabelError::TooMany),

@@ -17,12 +17,7 @@ pub struct Sink<'a, B> {
 impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
     /// An empty sink over `buffer`, whose length is its capacity.
     pub const fn new(buffer: B, ledger: &'a Ledger) -> Self {
-        Self {
-            buffer,
-            first: 0,
-            length: 0,
-            ledger,
-        }
+        Self { buffer, first: 0, length: 0, ledger }
     }
 
     /// Takes `event`, or drops it as `buffer_full` where there is no room; returns whether it was taken.

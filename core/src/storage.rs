@@ -200,10 +200,7 @@ mod heap {
             match self {
                 Self::Series(n) => write!(f, "storage for {n} series: choose 2 to 2,147,483,648"),
                 Self::Shards(n) => write!(f, "storage with {n} shards: choose 1 to 1,023"),
-                Self::Ring(n) => write!(
-                    f,
-                    "storage with rings of {n} events: choose a power of two, such as 8192"
-                ),
+                Self::Ring(n) => write!(f, "storage with rings of {n} events: choose a power of two, such as 8192"),
             }
         }
     }

@@ -40,16 +40,10 @@ impl Totals {
         let rank = q.clamp(0.0, 1.0) * total as f64;
         let (mut below, mut lower) = (0.0, 0);
         for (bucket, &upper) in LATENCY_BOUNDS_NS.iter().enumerate() {
-            let inside = self
-                .latencies
-                .iter()
-                .map(|side| side.buckets[bucket])
-                .sum::<u64>() as f64;
+            let inside = self.latencies.iter().map(|side| side.buckets[bucket]).sum::<u64>() as f64;
             if inside > 0.0 && below + inside >= rank {
                 let share = ((rank - below) / inside).clamp(0.0, 1.0);
-                return Some(Duration::from_nanos(
-                    lower + ((upper - lower) as f64 * share) as u64,
-                ));
+                return Some(Duration::from_nanos(lower + ((upper - lower) as f64 * share) as u64));
             }
             below += inside;
             lower = upper;

@@ -44,10 +44,7 @@ impl GrpcStatus {
     /// From the text of a `grpc-status` header or trailer. What is not a number is [`UNKNOWN`](Self::UNKNOWN).
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
-        core::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .map_or(Self::UNKNOWN, Self)
+        core::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).map_or(Self::UNKNOWN, Self)
     }
 
     /// What an HTTP status other than 200 stands for: a proxy answered in the service's place (gRPC "HTTP to gRPC
@@ -98,11 +95,7 @@ impl GrpcStatus {
             "DATA_LOSS",
             "UNAUTHENTICATED",
         ];
-        if self.0 < NAMES.len() as u32 {
-            NAMES[self.0 as usize]
-        } else {
-            "UNKNOWN"
-        }
+        if self.0 < NAMES.len() as u32 { NAMES[self.0 as usize] } else { "UNKNOWN" }
     }
 }
 
@@ -158,10 +151,7 @@ mod tests {
         }
         assert_eq!(GrpcStatus::of_http(200), GrpcStatus::UNKNOWN);
         assert_eq!(GrpcStatus::of_http(503).verdict(false), Verdict::Retry);
-        assert_eq!(
-            (GrpcStatus(8).name(), GrpcStatus(99).name()),
-            ("RESOURCE_EXHAUSTED", "UNKNOWN")
-        );
+        assert_eq!((GrpcStatus(8).name(), GrpcStatus(99).name()), ("RESOURCE_EXHAUSTED", "UNKNOWN"));
     }
 
     #[test]

@@ -20,10 +20,7 @@ pub(crate) fn equal(words: &[AtomicU64], text: &[u8]) -> bool {
     for (chunk, word) in chunks.iter().zip(words) {
         same &= word.load(Relaxed) == u64::from_le_bytes(*chunk);
     }
-    same && (rest.is_empty()
-        || words
-            .get(chunks.len())
-            .is_some_and(|word| word.load(Relaxed) == last(text)))
+    same && (rest.is_empty() || words.get(chunks.len()).is_some_and(|word| word.load(Relaxed) == last(text)))
 }
 
 /// Copies the text in `words` to `out`, whose length is the text's. Relaxed: the reader's acquire load of the entry's
@@ -63,9 +60,7 @@ fn last(text: &[u8]) -> u64 {
         let (start, end) = (u32::from_le_bytes(*start), u32::from_le_bytes(*end));
         return u64::from(start) | u64::from(end) << (8 * (length - 4));
     }
-    text.iter()
-        .rev()
-        .fold(0, |word, &byte| word << 8 | u64::from(byte))
+    text.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 #[cfg(all(test, not(loom)))]

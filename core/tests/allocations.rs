@@ -1,17 +1,14 @@
 //! Nothing in this crate allocates: neither recording, by handle or by strings, with events on or off, nor any encoder.
 
-#![allow(
-    unsafe_code,
-    reason = "a global allocator, here one that counts, cannot be written without"
-)]
+#![allow(unsafe_code, reason = "a global allocator, here one that counts, cannot be written without")]
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::Export;
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
-    Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Request,
-    Sample, Sink, Timestamp,
+    Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Request, Sample,
+    Sink, Timestamp,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -59,12 +56,7 @@ fn allocations_of(action: impl FnOnce()) -> u64 {
     ALLOCATIONS.get() - before
 }
 
-const NAMES: [&str; 4] = [
-    "/items",
-    "",
-    "quote\" back\\slash\n, = café/😀\\",
-    "a name that is longer than the limit",
-];
+const NAMES: [&str; 4] = ["/items", "", "quote\" back\\slash\n, = café/😀\\", "a name that is longer than the limit"];
 
 fn sample(number: u64) -> Sample {
     Sample {
@@ -79,23 +71,14 @@ fn sample(number: u64) -> Sample {
 /// Claims a recorder, interns, and records by handle and by strings, known ones and new ones.
 fn record(registry: Registry<'_>, long: &str) {
     let mut recorder = registry.recorder();
-    let labels = [Label {
-        key: "region",
-        value: "e u,=\\",
-    }];
+    let labels = [Label { key: "region", value: "e u,=\\" }];
     let labelled = recorder.series_with_labels("GET", "/x", &labels).expect("labels");
     let plain = recorder.series("GET", "/items");
     for number in 0..1_000 {
         recorder.record(labelled, sample(number));
         recorder.record(plain, sample(number));
         for name in NAMES.into_iter().chain([long]) {
-            let Sample {
-                latency,
-                response_bytes,
-                status,
-                outcome,
-                completed_at,
-            } = sample(number);
+            let Sample { latency, response_bytes, status, outcome, completed_at } = sample(number);
             recorder.record_request(&Request {
                 method: "GET",
                 name,
@@ -117,12 +100,7 @@ fn read(registry: Registry<'_>, buffer: &mut [u8]) {
     while let Some(request) = export.next_request(buffer).expect("room for a point") {
         black_box(request);
     }
-    black_box((
-        registry.totals(),
-        registry.facts(),
-        registry.first_folded(),
-        registry.totals().latency_quantile(0.99),
-    ));
+    black_box((registry.totals(), registry.facts(), registry.first_folded(), registry.totals().latency_quantile(0.99)));
     black_box(registry.full_rings().map(|ring| ring.dropped).sum::<u64>());
     for exporter in Exporter::ALL {
         black_box(registry.account(exporter));
@@ -150,20 +128,12 @@ fn recording_and_encoding_allocate_nothing() {
     let long = "x".repeat(5_000);
     let mut buffer = vec![0; 16 * 1024];
     let registry = STORAGE.registry();
-    assert_eq!(
-        allocations_of(|| record(registry, &long)),
-        0,
-        "recording without events"
-    );
+    assert_eq!(allocations_of(|| record(registry, &long)), 0, "recording without events");
 
     let mut pump: Pump<'_> = registry.pump().expect("the only pump");
     let mut lines = Sink::new([Event::default(); 512], pump.attach(Exporter::Influxdb));
     let mut messages = Sink::new([Event::default(); 512], pump.attach(Exporter::Statsd));
-    assert_eq!(
-        allocations_of(|| record(registry, &long)),
-        0,
-        "recording with events"
-    );
+    assert_eq!(allocations_of(|| record(registry, &long)), 0, "recording with events");
     let mut drained = 0;
     let drain = || {
         drained = pump.drain(|event| {
@@ -186,8 +156,5 @@ fn recording_and_encoding_allocate_nothing() {
     assert_eq!(items, (512, 3 * 512));
     assert_eq!(registry.totals().requests(), 14_000);
     let account = registry.account(Exporter::Influxdb);
-    assert_eq!(
-        (account.sent, account.dropped.get(Cause::BufferFull)),
-        (512, 7_000 - 512)
-    );
+    assert_eq!((account.sent, account.dropped.get(Cause::BufferFull)), (512, 7_000 - 512));
 }

@@ -61,20 +61,10 @@ fn the_page_shows_what_the_python_product_showed() {
         r#"loaddensity_response_bytes_bucket{method="GET",name="/x",le="1.048576e+06"} 2"#,
         r#"loaddensity_response_bytes_sum{method="GET",name="/x"} 1034"#,
     ] {
-        assert!(
-            page.lines().any(|shown| shown == line),
-            "{line}\nis not on\n{page}"
-        );
+        assert!(page.lines().any(|shown| shown == line), "{line}\nis not on\n{page}");
     }
-    let per_series = |name: &str| {
-        page.lines()
-            .filter(|line| line.contains(&format!("name=\"{name}\"")))
-            .count()
-    };
-    assert_eq!(
-        (per_series("/x"), per_series("/login"), per_series("overflow")),
-        (27, 27, 0)
-    );
+    let per_series = |name: &str| page.lines().filter(|line| line.contains(&format!("name=\"{name}\""))).count();
+    assert_eq!((per_series("/x"), per_series("/login"), per_series("overflow")), (27, 27, 0));
 }
 
 #[test]
@@ -87,11 +77,7 @@ fn lines_and_messages_are_the_contracts() {
     record_reference(registry);
     assert_eq!(pump.drain(|event| events.push(event)), 3);
 
-    let lines = packed(
-        LineEncoder::new(registry, "loaddensity_request").unwrap(),
-        registry,
-        &events,
-    );
+    let lines = packed(LineEncoder::new(registry, "loaddensity_request").unwrap(), registry, &events);
     assert_eq!(
         lines,
         "loaddensity_request,method=GET,name=/x,outcome=success status_code=200i,response_time_ms=42,response_length=1024i 1700000000000000000\n\
@@ -99,11 +85,7 @@ fn lines_and_messages_are_the_contracts() {
          loaddensity_request,method=POST,name=/login,outcome=failure status_code=500i,response_time_ms=1234.5,response_length=0i 1700000000000000008"
     );
 
-    let messages = packed(
-        MessageEncoder::new(registry, "loaddensity..").unwrap(),
-        registry,
-        &events[..2],
-    );
+    let messages = packed(MessageEncoder::new(registry, "loaddensity..").unwrap(), registry, &events[..2]);
     assert_eq!(
         messages,
         "loaddensity.requests:1|c|#method:GET,name:/x,outcome:success\n\
@@ -120,37 +102,20 @@ fn further_labels_are_in_every_format() {
     static STORAGE: Storage<10, 2, 16> = Storage::new();
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
-    let labels = [
-        Label {
-            key: "region",
-            value: "eu",
-        },
-        Label {
-            key: "app",
-            value: "a b",
-        },
-    ];
+    let labels = [Label { key: "region", value: "eu" }, Label { key: "app", value: "a b" }];
     let series = recorder.series_with_labels("GET", "/x", &labels).unwrap();
     assert_ne!(series, recorder.series("GET", "/x"));
     recorder.record(series, sample(1_000, 1, 200));
-    let event = Event {
-        series,
-        completed_at: T,
-        ..Event::default()
-    };
-    assert!(page(registry).contains(
-        r#"loaddensity_requests_total{method="GET",name="/x",app="a b",region="eu",outcome="success"} 1"#
-    ));
+    let event = Event { series, completed_at: T, ..Event::default() };
+    assert!(
+        page(registry).contains(
+            r#"loaddensity_requests_total{method="GET",name="/x",app="a b",region="eu",outcome="success"} 1"#
+        )
+    );
     let line = packed(LineEncoder::new(registry, "m").unwrap(), registry, &[event]);
-    assert!(
-        line.starts_with(r"m,app=a\ b,method=GET,name=/x,outcome=success,region=eu status_code=0i,"),
-        "{line}"
-    );
+    assert!(line.starts_with(r"m,app=a\ b,method=GET,name=/x,outcome=success,region=eu status_code=0i,"), "{line}");
     let message = packed(MessageEncoder::new(registry, "").unwrap(), registry, &[event]);
-    assert!(
-        message.starts_with("requests:1|c|#method:GET,name:/x,app:a b,region:eu,outcome:success\n"),
-        "{message}"
-    );
+    assert!(message.starts_with("requests:1|c|#method:GET,name:/x,app:a b,region:eu,outcome:success\n"), "{message}");
 }
 
 #[test]
@@ -159,9 +124,7 @@ fn the_handle_of_another_registry_counts_as_the_overflow_series() {
     static OTHER: Storage<100, 2, 16> = Storage::new();
     let (registry, mut other) = (STORAGE.registry(), OTHER.registry().recorder());
     // The first is a series that this registry has room for but not yet, the last one that it will never have.
-    let strangers: Vec<_> = (0..50)
-        .map(|number| other.series("GET", &format!("/{number}")))
-        .collect();
+    let strangers: Vec<_> = (0..50).map(|number| other.series("GET", &format!("/{number}"))).collect();
     let mut recorder = registry.recorder();
     let own = recorder.series("GET", "/own");
     for stranger in [own, strangers[1], strangers[49]] {
@@ -169,16 +132,9 @@ fn the_handle_of_another_registry_counts_as_the_overflow_series() {
     }
     assert_eq!(registry.totals().requests(), 3);
     assert_eq!(registry.series_totals(own).requests(), 1);
-    let event = Event {
-        series: strangers[1],
-        completed_at: T,
-        ..Event::default()
-    };
+    let event = Event { series: strangers[1], completed_at: T, ..Event::default() };
     let line = packed(LineEncoder::new(registry, "m").unwrap(), registry, &[event]);
-    assert!(
-        line.starts_with("m,method=overflow,name=overflow,outcome=success "),
-        "{line}"
-    );
+    assert!(line.starts_with("m,method=overflow,name=overflow,outcome=success "), "{line}");
 }
 
 fn packed(encoder: impl EventEncoder, registry: Registry<'_>, events: &[Event]) -> String {

@@ -32,27 +32,19 @@ fn two_thousand_names_in_a_registry_of_a_thousand() {
     assert_eq!((facts.series, facts.series_capacity), (CAPACITY - 1, CAPACITY));
     assert_eq!(facts.folded, (NAMES - CAPACITY + 1) as u64);
     let (method, name) = registry.first_folded().expect("some were folded");
-    assert_eq!(
-        (method.as_str(), name.as_str()),
-        ("GET", format!("/items/{}", CAPACITY - 1).as_str())
-    );
+    assert_eq!((method.as_str(), name.as_str()), ("GET", format!("/items/{}", CAPACITY - 1).as_str()));
     assert_eq!(registry.totals().requests(), NAMES as u64);
     let folded = registry.series_totals(Series::OVERFLOW).requests();
     assert_eq!(folded, (NAMES - CAPACITY + 1) as u64);
     let bytes = page_of(registry);
     let page = prometheus::parse(&bytes).expect("a page");
     let labels = [("method", "overflow"), ("name", "overflow")];
-    let shown = page
-        .sample("loaddensity_response_bytes_count", &labels)
-        .map(|sample| sample.value);
+    let shown = page.sample("loaddensity_response_bytes_count", &labels).map(|sample| sample.value);
     assert_eq!(shown, Some(folded as f64));
 
     // Those that have room keep it.
     assert_ne!(recorder.series("GET", "/items/0"), Series::OVERFLOW);
-    assert_eq!(
-        recorder.series("GET", "/items/0"),
-        recorder.series("GET", "/items/0")
-    );
+    assert_eq!(recorder.series("GET", "/items/0"), recorder.series("GET", "/items/0"));
 }
 
 #[test]
@@ -74,39 +66,20 @@ fn threads_that_race_for_the_last_places_agree_on_who_has_them() {
             })
         };
         let running: Vec<_> = (0..4).map(thread).collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().expect("thread"))
-            .collect()
+        running.into_iter().map(|thread| thread.join().expect("thread")).collect()
     });
     let mut handles: BTreeMap<usize, BTreeSet<Series>> = BTreeMap::new();
     for (number, series) in threads.iter().flatten() {
         handles.entry(*number).or_default().insert(*series);
     }
-    let own: Vec<Series> = handles
-        .values()
-        .flatten()
-        .copied()
-        .filter(|series| *series != Series::OVERFLOW)
-        .collect();
+    let own: Vec<Series> = handles.values().flatten().copied().filter(|series| *series != Series::OVERFLOW).collect();
     let different: BTreeSet<_> = own.iter().collect();
-    assert_eq!(
-        different.len(),
-        own.len(),
-        "two names share a handle, or one has two"
-    );
+    assert_eq!(different.len(), own.len(), "two names share a handle, or one has two");
     assert_eq!(registry.facts().series, own.len());
     assert!(own.len() < CAPACITY, "{}", own.len());
     let totals = registry.totals();
-    assert_eq!(
-        totals.requests(),
-        threads.iter().map(|names| names.len() as u64).sum::<u64>()
-    );
+    assert_eq!(totals.requests(), threads.iter().map(|names| names.len() as u64).sum::<u64>());
     let failed = |number: &usize| samples::sample(*number as u64).outcome == Outcome::Failure;
-    let failures = threads
-        .iter()
-        .flat_map(BTreeMap::keys)
-        .filter(|number| failed(number))
-        .count();
+    let failures = threads.iter().flat_map(BTreeMap::keys).filter(|number| failed(number)).count();
     assert_eq!(totals.failures(), failures as u64);
 }

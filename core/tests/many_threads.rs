@@ -1,8 +1,6 @@
 //! Recorders on many threads: totals are exact, shards are given back, and no event is lost without being counted.
 
-use loaddensity_metrics_core::{
-    Cause, Event, Exporter, Outcome, Recorder, Registry, Series, Sink, Storage, Totals,
-};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Outcome, Recorder, Registry, Series, Sink, Storage, Totals};
 use loaddensity_metrics_vectors::samples;
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -20,15 +18,9 @@ fn record(recorder: &mut Recorder<'_>, from: u64, to: u64) {
 /// What samples `0..count` add up to, one by one.
 fn expected(count: u64) -> [(u64, u64, u64); 2] {
     Outcome::ALL.map(|outcome| {
-        let of_outcome = (0..count)
-            .map(samples::sample)
-            .filter(|sample| sample.outcome == outcome);
+        let of_outcome = (0..count).map(samples::sample).filter(|sample| sample.outcome == outcome);
         of_outcome.fold((0, 0, 0), |(requests, nanos, bytes), sample| {
-            (
-                requests + 1,
-                nanos + sample.latency.as_nanos() as u64,
-                bytes + sample.response_bytes,
-            )
+            (requests + 1, nanos + sample.latency.as_nanos() as u64, bytes + sample.response_bytes)
         })
     })
 }
@@ -36,11 +28,7 @@ fn expected(count: u64) -> [(u64, u64, u64); 2] {
 fn sums(totals: &Totals) -> [(u64, u64, u64); 2] {
     [0, 1].map(|side| {
         assert_eq!(totals.latencies[side].count(), totals.sizes[side].count());
-        (
-            totals.latencies[side].count(),
-            totals.latencies[side].sum_ns,
-            totals.sizes[side].sum,
-        )
+        (totals.latencies[side].count(), totals.latencies[side].sum_ns, totals.sizes[side].sum)
     })
 }
 
@@ -68,10 +56,7 @@ fn a_thousand_short_lived_threads_work_on_four_shards() {
                     let first = (lane * THREADS + number) * EACH;
                     let short_lived = move || {
                         let mut recorder = registry.recorder();
-                        assert!(
-                            !recorder.is_sharing(),
-                            "four threads live, and four shards are there"
-                        );
+                        assert!(!recorder.is_sharing(), "four threads live, and four shards are there");
                         record(&mut recorder, first, first + EACH);
                     };
                     thread::spawn(short_lived).join().expect("thread");
@@ -108,19 +93,13 @@ fn more_threads_than_shards_share_the_spill_shard() {
             })
         };
         let running: Vec<_> = (0..THREADS).map(run).collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().expect("thread"))
-            .collect::<Vec<_>>()
+        running.into_iter().map(|thread| thread.join().expect("thread")).collect::<Vec<_>>()
     });
     for facts in facts {
         assert_eq!((facts.recorders, facts.spill_recorders), (4, 12));
     }
     assert_eq!(sums(&registry.totals()), expected(THREADS * EACH));
-    assert_eq!(
-        (registry.facts().recorders, registry.facts().spill_recorders),
-        (0, 0)
-    );
+    assert_eq!((registry.facts().recorders, registry.facts().spill_recorders), (0, 0));
 }
 
 /// What arrived at the pump while threads with shards of their own and others recorded as fast as they could.
@@ -148,18 +127,13 @@ fn pump_while_recording(registry: Registry<'static>, threads: u64, each: u64) ->
                 sink.confirm_front(1);
             });
             let account = registry.account(Exporter::Influxdb);
-            assert!(
-                account.sent + account.dropped.total() <= account.recorded,
-                "{account:?}"
-            );
+            assert!(account.sent + account.dropped.total() <= account.recorded, "{account:?}");
             if is_last {
                 break;
             }
             is_last = running.iter().all(thread::ScopedJoinHandle::is_finished);
         }
-        running
-            .into_iter()
-            .for_each(|thread| thread.join().expect("thread"));
+        running.into_iter().for_each(|thread| thread.join().expect("thread"));
     });
     pump.detach(Exporter::Influxdb);
     arrived
@@ -175,20 +149,11 @@ fn no_event_is_lost_without_being_counted() {
     assert_eq!((account.recorded, account.held), (100_000, 0));
     assert_eq!(account.sent, arrived.len() as u64);
     let refused = account.dropped.get(Cause::RingFull);
-    assert_eq!(
-        (refused + account.sent, account.dropped.total()),
-        (100_000, refused)
-    );
-    assert_eq!(
-        registry.full_rings().map(|ring| ring.dropped).sum::<u64>(),
-        refused
-    );
+    assert_eq!((refused + account.sent, account.dropped.total()), (100_000, refused));
+    assert_eq!(registry.full_rings().map(|ring| ring.dropped).sum::<u64>(), refused);
     for ring in registry.full_rings() {
         assert_eq!(ring.ring, 16);
-        assert!(
-            ring.would_have_held > 16 && ring.would_have_held.is_power_of_two(),
-            "{ring}"
-        );
+        assert!(ring.would_have_held > 16 && ring.would_have_held.is_power_of_two(), "{ring}");
     }
     // The aggregates have all of them all the same.
     assert_eq!(sums(&registry.totals()), expected(100_000));
@@ -200,41 +165,21 @@ fn events_arrive_whole_and_with_times_of_their_own() {
     let registry = STORAGE.registry();
     // Three of the threads share a ring, which must hold all of theirs should the pump not run at all.
     let arrived = pump_while_recording(registry, 5, 10_000);
-    assert_eq!(
-        arrived.len(),
-        50_000,
-        "{:?}",
-        registry.account(Exporter::Influxdb)
-    );
+    assert_eq!(arrived.len(), 50_000, "{:?}", registry.account(Exporter::Influxdb));
     let times: BTreeSet<_> = arrived.iter().map(|event| event.completed_at).collect();
     assert_eq!(times.len(), arrived.len(), "two events have the same time");
-    let fields = |series: Series, status, outcome: Outcome, nanos, bytes| {
-        (series, status, outcome.as_str(), nanos, bytes)
-    };
+    let fields =
+        |series: Series, status, outcome: Outcome, nanos, bytes| (series, status, outcome.as_str(), nanos, bytes);
     let mut seen: Vec<_> = arrived
         .iter()
-        .map(|event| {
-            fields(
-                event.series,
-                event.status,
-                event.outcome,
-                event.latency_ns,
-                event.response_bytes,
-            )
-        })
+        .map(|event| fields(event.series, event.status, event.outcome, event.latency_ns, event.response_bytes))
         .collect();
     let mut recorder = registry.recorder();
     let series = ["/a", "/b", "/c"].map(|name| recorder.series("GET", name));
     let of_seed = |seed: u64| {
         let sample = samples::sample(seed);
         let nanos = sample.latency.as_nanos() as u64;
-        fields(
-            series[(seed % 3) as usize],
-            sample.status,
-            sample.outcome,
-            nanos,
-            sample.response_bytes,
-        )
+        fields(series[(seed % 3) as usize], sample.status, sample.outcome, nanos, sample.response_bytes)
     };
     let mut recorded: Vec<_> = (0..50_000).map(of_seed).collect();
     seen.sort_unstable();

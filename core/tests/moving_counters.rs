@@ -49,12 +49,7 @@ fn pages_agree_with_themselves_and_never_go_back() {
         for sample in page.families.iter().take(3).flat_map(|family| &family.samples) {
             let key = format!("{} {:?}", sample.name, sample.labels);
             let before = last.insert(key, sample.value).unwrap_or_default();
-            assert!(
-                before <= sample.value,
-                "{} went back from {before} to {}",
-                sample.name,
-                sample.value
-            );
+            assert!(before <= sample.value, "{} went back from {before} to {}", sample.name, sample.value);
             grown += usize::from(before < sample.value);
         }
     });
@@ -81,18 +76,12 @@ fn exports_agree_with_themselves_and_never_go_back() {
                     }
                     Value::Histogram { count, .. } => count,
                 };
-                let before = last
-                    .insert((point.metric, point.attributes), count)
-                    .unwrap_or_default();
+                let before = last.insert((point.metric, point.attributes), count).unwrap_or_default();
                 assert!(before <= count, "went back from {before} to {count}");
                 grown += usize::from(before < count);
             }
         }
-        assert_eq!(
-            export.requests(),
-            total,
-            "the total is not what the counter points show"
-        );
+        assert_eq!(export.requests(), total, "the total is not what the counter points show");
     });
     assert!(grown > 100, "nothing moved: {grown}");
 }

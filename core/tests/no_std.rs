@@ -26,14 +26,9 @@ fn build(name: &str, features: &[&str]) -> PathBuf {
         .env_remove("CARGO_BUILD_TARGET")
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let kept = target.join(name);
-    std::fs::copy(target.join("release/loaddensity-metrics-no-std-proof"), &kept)
-        .expect("the program was built");
+    std::fs::copy(target.join("release/loaddensity-metrics-no-std-proof"), &kept).expect("the program was built");
     kept
 }
 
@@ -56,42 +51,19 @@ fn the_program_records_and_encodes_all_four_formats() {
     for program in PROGRAMS.iter() {
         let pieces = run(program);
         let of = |wanted| {
-            let pieces = pieces
-                .iter()
-                .filter(|(name, _)| *name == wanted)
-                .map(|(_, piece)| piece.as_slice());
+            let pieces = pieces.iter().filter(|(name, _)| *name == wanted).map(|(_, piece)| piece.as_slice());
             pieces.collect::<Vec<_>>()
         };
         let bytes = of(b'p').concat();
         let page = prometheus::parse(&bytes).expect("a page");
-        let labels = [
-            ("method", "GET"),
-            ("name", "/items \"quoted\""),
-            ("outcome", "success"),
-        ];
-        let requests = page
-            .sample("loaddensity_requests_total", &labels)
-            .map(|sample| sample.value);
+        let labels = [("method", "GET"), ("name", "/items \"quoted\""), ("outcome", "success")];
+        let requests = page.sample("loaddensity_requests_total", &labels).map(|sample| sample.value);
         assert_eq!(requests, Some(3.0));
-        let sum = page
-            .sample("loaddensity_request_latency_ms_sum", &labels[..2])
-            .map(|sample| sample.text);
+        let sum = page.sample("loaddensity_request_latency_ms_sum", &labels[..2]).map(|sample| sample.text);
         assert_eq!(sum, Some("23.7"));
-        let lines: Vec<_> = of(b'i')
-            .iter()
-            .flat_map(|body| influx::parse(body).expect("lines"))
-            .collect();
-        assert_eq!(
-            lines
-                .iter()
-                .filter(|point| point.tag("name") == Some("/items \"quoted\""))
-                .count(),
-            3
-        );
-        let messages: usize = of(b'd')
-            .iter()
-            .map(|payload| dogstatsd::parse(payload).expect("messages").len())
-            .sum();
+        let lines: Vec<_> = of(b'i').iter().flat_map(|body| influx::parse(body).expect("lines")).collect();
+        assert_eq!(lines.iter().filter(|point| point.tag("name") == Some("/items \"quoted\"")).count(), 3);
+        let messages: usize = of(b'd').iter().map(|payload| dogstatsd::parse(payload).expect("messages").len()).sum();
         assert_eq!(messages, 9);
         let requests = of(b'o');
         let points = requests.iter().flat_map(|frame| {
@@ -99,10 +71,7 @@ fn the_program_records_and_encodes_all_four_formats() {
             otlp::canonical(message).expect("canonical");
             otlp::decode(message).expect("a request")
         });
-        assert_eq!(
-            points.filter(|point| point.value == otlp::Value::Sum(3)).count(),
-            1
-        );
+        assert_eq!(points.filter(|point| point.value == otlp::Value::Sum(3)).count(), 1);
     }
 }
 
@@ -122,11 +91,7 @@ const FOREIGN: [&str; 10] = [
 
 fn symbols_in(program: &Path, symbols: &[&'static str]) -> Vec<&'static str> {
     let bytes = std::fs::read(program).expect("the program can be read");
-    let is_there = |symbol: &&&'static str| {
-        bytes
-            .windows(symbol.len())
-            .any(|window| window == symbol.as_bytes())
-    };
+    let is_there = |symbol: &&&'static str| bytes.windows(symbol.len()).any(|window| window == symbol.as_bytes());
     symbols.iter().filter(is_there).copied().collect()
 }
 
@@ -149,13 +114,7 @@ fn storage_adds_nothing_to_the_size_of_a_program() {
     let size = |program: &Path| std::fs::metadata(program).expect("the program was built").len();
     let (small, default) = (size(small), size(default));
     const {
-        assert!(
-            DefaultStorage::SIZE > 8 << 20,
-            "the default storage is too small to prove anything"
-        );
+        assert!(DefaultStorage::SIZE > 8 << 20, "the default storage is too small to prove anything");
     };
-    assert!(
-        default.abs_diff(small) < 8 << 10,
-        "{small} bytes with a small storage, {default} with the default"
-    );
+    assert!(default.abs_diff(small) < 8 << 10, "{small} bytes with a small storage, {default} with the default");
 }

@@ -36,17 +36,8 @@ fn a_prefix_stands_before_the_names_or_is_refused() {
     let registry = STORAGE.registry();
     let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::default()])];
     let longest = "p".repeat(160);
-    let taken = [
-        ("loaddensity", "loaddensity."),
-        ("a.b_9", "a.b_9."),
-        ("dots...", "dots."),
-        ("", ""),
-        ("...", ""),
-    ];
-    for (prefix, before) in taken
-        .into_iter()
-        .chain([(longest.as_str(), format!("{longest}.").as_str())])
-    {
+    let taken = [("loaddensity", "loaddensity."), ("a.b_9", "a.b_9."), ("dots...", "dots."), ("", ""), ("...", "")];
+    for (prefix, before) in taken.into_iter().chain([(longest.as_str(), format!("{longest}.").as_str())]) {
         let encoder = MessageEncoder::new(registry, prefix).expect(prefix);
         let (_, payloads) = pumped(registry, Exporter::Statsd, encoder, 1_432, &recording);
         let payload = payloads.concat();
@@ -68,11 +59,7 @@ fn a_prefix_stands_before_the_names_or_is_refused() {
         (&"p".repeat(161), PrefixError::TooLong),
     ];
     for (prefix, error) in refused {
-        assert_eq!(
-            MessageEncoder::new(registry, prefix).err(),
-            Some(error),
-            "{prefix:?}"
-        );
+        assert_eq!(MessageEncoder::new(registry, prefix).err(), Some(error), "{prefix:?}");
     }
 }
 

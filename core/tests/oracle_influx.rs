@@ -35,17 +35,11 @@ fn a_timestamp_is_the_samples_but_for_what_makes_it_unique() {
     static STORAGE: Storage<4, 3, 16> = Storage::new();
     let registry = STORAGE.registry();
     let at = 1_700_000_000_123_456_789;
-    let sample = Sample {
-        completed_at: Timestamp::from_unix_nanos(at),
-        ..Sample::default()
-    };
+    let sample = Sample { completed_at: Timestamp::from_unix_nanos(at), ..Sample::default() };
     let recording = vec![(Spelling::new("GET", "/x"), vec![sample; 10])];
     let encoder = LineEncoder::new(registry, MEASUREMENT).expect("measurement");
     let (_, bodies) = pumped(registry, Exporter::Influxdb, encoder, 200, &recording);
-    let points: Vec<_> = bodies
-        .iter()
-        .flat_map(|body| influx::parse(body).expect("lines"))
-        .collect();
+    let points: Vec<_> = bodies.iter().flat_map(|body| influx::parse(body).expect("lines")).collect();
     assert_eq!(points.len(), 10);
     for (number, point) in points.iter().enumerate() {
         let off = point.timestamp.expect("a timestamp") - at as i64;
@@ -59,15 +53,7 @@ fn a_measurement_is_shown_as_it_is_or_refused() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::default()])];
-    for measurement in [
-        "m",
-        "a b",
-        "a,b=c",
-        " a ",
-        "café/😀",
-        "a#\"'",
-        "e".repeat(128).as_str(),
-    ] {
+    for measurement in ["m", "a b", "a,b=c", " a ", "café/😀", "a#\"'", "e".repeat(128).as_str()] {
         let encoder = LineEncoder::new(registry, measurement).expect(measurement);
         let (_, bodies) = pumped(registry, Exporter::Influxdb, encoder, 1_400, &recording);
         let line = String::from_utf8(bodies.concat()).expect("UTF-8");
@@ -84,11 +70,7 @@ fn a_measurement_is_shown_as_it_is_or_refused() {
         (&"e".repeat(129), MeasurementError::TooLong),
     ];
     for (measurement, error) in refused {
-        assert_eq!(
-            LineEncoder::new(registry, measurement).err(),
-            Some(error),
-            "{measurement:?}"
-        );
+        assert_eq!(LineEncoder::new(registry, measurement).err(), Some(error), "{measurement:?}");
     }
 }
 

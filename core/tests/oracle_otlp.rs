@@ -12,10 +12,7 @@ const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000)
 
 /// All requests of one cycle, each at most `limit` bytes long, and the total that the cycle shows.
 fn cycle(registry: Registry<'_>, service: &str, limit: usize) -> (Vec<Vec<u8>>, u64) {
-    let (start, now) = (
-        Timestamp::from_unix_nanos(TIMES.0),
-        Timestamp::from_unix_nanos(TIMES.1),
-    );
+    let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
     let mut export = Export::new(registry, service, start, now);
     let (mut requests, mut buffer) = (Vec::new(), vec![0xff; limit]);
     while let Some(request) = export.next_request(&mut buffer).expect("room for one point") {
@@ -39,11 +36,7 @@ fn nasty_names_survive_in_one_request_and_in_many() {
     let model = record(&mut STORAGE.registry().recorder(), &recording, || {});
     for (limit, least) in [(4 << 20, 1), (64 * 1024, 4), (MIN_REQUEST, 150)] {
         let (requests, total) = cycle(STORAGE.registry(), "shop", limit);
-        assert!(
-            requests.len() >= least,
-            "{} requests of at most {limit} bytes",
-            requests.len()
-        );
+        assert!(requests.len() >= least, "{} requests of at most {limit} bytes", requests.len());
         assert!(limit < 4 << 20 || requests.len() == 1, "one request would do");
         assert_eq!(total, model.requests());
         judge::exports(&model, "shop", TIMES, requests.iter().map(Vec::as_slice));
@@ -53,10 +46,7 @@ fn nasty_names_survive_in_one_request_and_in_many() {
 #[test]
 fn every_bound_and_extreme_is_counted_in_its_bucket() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
-    assert_eq!(
-        judge_recording(STORAGE.registry(), &edge_recording(), "shop", 4 << 20),
-        1
-    );
+    assert_eq!(judge_recording(STORAGE.registry(), &edge_recording(), "shop", 4 << 20), 1);
 }
 
 #[test]
@@ -65,11 +55,7 @@ fn service_names_survive() {
     let recording = edge_recording();
     let model = record(&mut STORAGE.registry().recorder(), &recording, || {});
     let long = "é".repeat(200);
-    for (service, shown) in [
-        ("", ""),
-        ("café/😀 \"\\\n\0", "café/😀 \"\\\n\0"),
-        (&long, &long[..254]),
-    ] {
+    for (service, shown) in [("", ""), ("café/😀 \"\\\n\0", "café/😀 \"\\\n\0"), (&long, &long[..254])] {
         let (requests, _) = cycle(STORAGE.registry(), service, 4 << 20);
         judge::exports(&model, shown, TIMES, requests.iter().map(Vec::as_slice));
     }

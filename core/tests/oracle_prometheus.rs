@@ -14,11 +14,7 @@ fn nasty_names_survive() {
     let recording = nasty_recording();
     let model = record(&mut registry.recorder(), &recording, || {});
     assert!(model.shown().count() > 500, "{}", model.shown().count());
-    assert_eq!(
-        registry.facts().folded,
-        0,
-        "the storage is too small for the table"
-    );
+    assert_eq!(registry.facts().folded, 0, "the storage is too small for the table");
     judge::page(&model, &[], &page_of(registry));
 }
 
@@ -34,11 +30,7 @@ fn every_bound_and_extreme_is_counted_in_its_bucket() {
 fn an_empty_registry_gives_a_page() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
-    judge::page(
-        &record(&mut registry.recorder(), &Vec::new(), || {}),
-        &[],
-        &page_of(registry),
-    );
+    judge::page(&record(&mut registry.recorder(), &Vec::new(), || {}), &[], &page_of(registry));
 }
 
 #[test]
@@ -48,10 +40,7 @@ fn accounts_are_shown_from_an_exporters_start_on() {
     let ledger = registry.open_account(Exporter::Prometheus);
     let mut pump = registry.pump().expect("the only pump");
     pump.attach(Exporter::Statsd);
-    let recording = edge_recording()
-        .into_iter()
-        .map(|(name, samples)| (name, samples[..20].to_vec()))
-        .collect();
+    let recording = edge_recording().into_iter().map(|(name, samples)| (name, samples[..20].to_vec())).collect();
     let model = record(&mut registry.recorder(), &recording, || {});
     ledger.set_sent_total(model.requests() - 1);
 
@@ -60,25 +49,15 @@ fn accounts_are_shown_from_an_exporters_start_on() {
     let page = prometheus::parse(&bytes).expect("judged above");
     let value = |name: &str, labels: &[(&str, &str)]| page.sample(name, labels).map(|sample| sample.value);
     let (scraped, statsd) = (("exporter", "prometheus"), ("exporter", "statsd"));
-    assert_eq!(
-        value("loaddensity_exporter_recorded_total", &[scraped]),
-        Some(20.0)
-    );
+    assert_eq!(value("loaddensity_exporter_recorded_total", &[scraped]), Some(20.0));
     assert_eq!(value("loaddensity_exporter_sent_total", &[scraped]), Some(19.0));
     assert_eq!(value("loaddensity_exporter_held", &[scraped]), Some(1.0));
-    assert_eq!(
-        value("loaddensity_exporter_recorded_total", &[statsd]),
-        Some(20.0)
-    );
+    assert_eq!(value("loaddensity_exporter_recorded_total", &[statsd]), Some(20.0));
     assert_eq!(value("loaddensity_exporter_held", &[statsd]), Some(16.0));
     for cause in Cause::ALL {
         let labels = [statsd, ("cause", cause.as_str())];
         let expected = if cause == Cause::RingFull { 4.0 } else { 0.0 };
-        assert_eq!(
-            value("loaddensity_exporter_dropped_total", &labels),
-            Some(expected),
-            "{cause}"
-        );
+        assert_eq!(value("loaddensity_exporter_dropped_total", &labels), Some(expected), "{cause}");
     }
 }
 

@@ -19,10 +19,7 @@ use loaddensity_metrics_vectors::{judge, samples};
 fn small_recording(series: usize) -> common::Recording {
     let names = ["quote\" back\\slash\nnewline, = café/😀\\", "", &"😀".repeat(70)];
     let labels = vec![("region".to_owned(), "e u,=\\".to_owned())];
-    let spellings = names.iter().map(|name| Spelling {
-        labels: labels.clone(),
-        ..Spelling::new("GET", name)
-    });
+    let spellings = names.iter().map(|name| Spelling { labels: labels.clone(), ..Spelling::new("GET", name) });
     spellings
         .take(series)
         .zip(1..)
@@ -38,19 +35,12 @@ fn prometheus_pages() {
     let model = record(&mut registry.recorder(), &small_recording(3), || {});
     let whole = page_of(registry);
     judge::page(&model, &[Exporter::Prometheus], &whole);
-    let longest = whole
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(<[u8]>::len)
-        .max()
-        .unwrap_or_default();
+    let longest = whole.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap_or_default();
     let mut refused = 0;
     for length in 0..=whole.len() {
         let (joined, refusals) = page_in_pieces(registry, length);
         assert!(joined == whole, "pieces of {length} bytes are not the whole");
-        assert!(
-            length < 2 * longest || refusals == 0,
-            "{length} bytes were too small for two lines of {longest}"
-        );
+        assert!(length < 2 * longest || refusals == 0, "{length} bytes were too small for two lines of {longest}");
         refused += refusals;
     }
     assert!(refused > 0, "no length was too small");
@@ -89,10 +79,7 @@ fn otlp_cycles() {
     for length in 0..=whole[0].len() + 512 {
         let (requests, refusals) = cycle_in_pieces(registry, length);
         judge::exports(&model, "shop", TIMES, requests.iter().map(Vec::as_slice));
-        assert!(
-            length < MIN_REQUEST || refusals == 0,
-            "{length} bytes were too small"
-        );
+        assert!(length < MIN_REQUEST || refusals == 0, "{length} bytes were too small");
         refused += refusals;
     }
     assert!(refused > 0, "no length was too small");
@@ -126,14 +113,9 @@ fn cycle_in_pieces(registry: Registry<'_>, length: usize) -> (Vec<Vec<u8>>, usiz
 fn influxdb_bodies() {
     static STORAGE: Storage<4, 1, 16> = Storage::new();
     let encoder = LineEncoder::new(STORAGE.registry(), "loaddensity_request").expect("measurement");
-    batches(
-        STORAGE.registry(),
-        Exporter::Influxdb,
-        &encoder,
-        |model, whole| {
-            judge::lines(model, "loaddensity_request", [whole]);
-        },
-    );
+    batches(STORAGE.registry(), Exporter::Influxdb, &encoder, |model, whole| {
+        judge::lines(model, "loaddensity_request", [whole]);
+    });
 }
 
 #[test]
@@ -166,10 +148,7 @@ fn batches<E: EventEncoder + Clone>(
         assert_eq!(packed.too_large, too_large, "{length} bytes");
         assert_eq!(packed.sent, events.len() as u64 - too_large, "{length} bytes");
         if too_large == 0 {
-            assert!(
-                packed.batches.join(&b'\n') == whole,
-                "pieces of {length} bytes are not the whole"
-            );
+            assert!(packed.batches.join(&b'\n') == whole, "pieces of {length} bytes are not the whole");
         }
         assert!(packed.batches.iter().all(|batch| batch.len() <= length));
     }
@@ -187,14 +166,9 @@ fn recorded(recorder: &mut Recorder<'_>, pump: &mut Pump<'_>) -> (Model, Vec<Eve
 fn items_of<E: EventEncoder>(encoder: &E, event: &Event) -> Vec<Vec<u8>> {
     let item = |number| {
         let mut room = [0; 4096];
-        let length = encoder
-            .encode(event, number, &mut room)
-            .expect("room for any item");
+        let length = encoder.encode(event, number, &mut room).expect("room for any item");
         for shorter in 0..length {
-            assert!(
-                encoder.encode(event, number, &mut [0; 4096][..shorter]).is_err(),
-                "fits into {shorter}"
-            );
+            assert!(encoder.encode(event, number, &mut [0; 4096][..shorter]).is_err(), "fits into {shorter}");
         }
         for longer in length..length + 8 {
             let mut other = vec![0; longer];
@@ -233,13 +207,6 @@ fn pack_all<E: EventEncoder + Clone>(
     }
     let after = registry.account(exporter);
     let dropped = |cause| after.dropped.get(cause) - before.dropped.get(cause);
-    assert_eq!(
-        after.dropped.total() - before.dropped.total(),
-        dropped(Cause::TooLarge)
-    );
-    Outcome {
-        batches,
-        sent: after.sent - before.sent,
-        too_large: dropped(Cause::TooLarge),
-    }
+    assert_eq!(after.dropped.total() - before.dropped.total(), dropped(Cause::TooLarge));
+    Outcome { batches, sent: after.sent - before.sent, too_large: dropped(Cause::TooLarge) }
 }

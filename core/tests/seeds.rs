@@ -6,9 +6,7 @@ use std::path::Path;
 
 /// Runs every seed of one target; says which one it was that failed.
 fn replay(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../vectors/seeds")
-        .join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/seeds").join(target);
     let mut files: Vec<_> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.expect("a readable folder").path())

@@ -39,10 +39,10 @@ mod smol_runtime;
 #[cfg(feature = "action-json")]
 pub use loaddensity_metrics_shell::actions;
 pub use loaddensity_metrics_shell::{
-    Account, BatchLimits, Cause, DefaultStorage, Dropped, Exporter, ExporterStatus, Facts, FullRing,
-    HeapStorage, InfluxdbConfig, InfluxdbTarget, Label, LabelError, LocalRecorder, OpenTelemetryConfig,
-    Outcome, PrometheusConfig, Recorder, Registry, Report, Request, Sample, Secret, Series, Settings,
-    StartError, StatsdConfig, StopError, Storage, Timestamp, Totals, config, runtime,
+    Account, BatchLimits, Cause, DefaultStorage, Dropped, Exporter, ExporterStatus, Facts, FullRing, HeapStorage,
+    InfluxdbConfig, InfluxdbTarget, Label, LabelError, LocalRecorder, OpenTelemetryConfig, Outcome, PrometheusConfig,
+    Recorder, Registry, Report, Request, Sample, Secret, Series, Settings, SizeError, StartError, StatsdConfig,
+    StopError, Storage, Timestamp, Totals, config, runtime,
 };
 pub use smol_runtime::{Listener, Smol, Stream, Task, Udp};
 

@@ -29,9 +29,7 @@ impl Smol {
     /// An executor of the caller's, who drives it. When the last `Arc` of it is dropped, tasks end.
     #[must_use]
     pub fn on(executor: &Arc<Executor<'static>>) -> Self {
-        Self {
-            executor: Some(Arc::downgrade(executor)),
-        }
+        Self { executor: Some(Arc::downgrade(executor)) }
     }
 }
 
@@ -93,11 +91,7 @@ impl Runtime for Smol {
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let addresses: Vec<_> = async_net::resolve((host, port)).await?;
-        if addresses.is_empty() {
-            Err(io::ErrorKind::NotFound.into())
-        } else {
-            Ok(addresses)
-        }
+        if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
     async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {

@@ -15,8 +15,7 @@ const REQUESTS: u64 = 100;
 #[test]
 fn smols_global_executor_runs_the_exporters() {
     static STORAGE: Storage<8, 4, 256> = Storage::new();
-    let exporters =
-        AsyncExporters::start_on(Smol::global(), Settings::on(STORAGE.registry())).expect("free storage");
+    let exporters = AsyncExporters::start_on(Smol::global(), Settings::on(STORAGE.registry())).expect("free storage");
     smol::block_on(record_and_scrape(exporters, |request| {
         smol::spawn(async move { request() }).detach();
     }));
@@ -37,11 +36,7 @@ fn an_executor_on_two_threads_runs_the_exporters() {
         executor.spawn(async move { request() }).detach();
     }));
     drop(stop);
-    assert!(
-        threads
-            .into_iter()
-            .all(|thread| thread.join().expect("an executor thread"))
-    );
+    assert!(threads.into_iter().all(|thread| thread.join().expect("an executor thread")));
 }
 
 #[test]
@@ -57,22 +52,12 @@ fn small_writes_leave_at_once_on_both_sides() {
 
 /// Tasks that migrate between threads record; a page shows it; the report accounts for it.
 async fn record_and_scrape(exporters: AsyncExporters, spawn: impl Fn(Box<dyn FnOnce() + Send>)) {
-    let config = PrometheusConfig {
-        port: 0,
-        ..PrometheusConfig::default()
-    };
-    let address = exporters
-        .start_prometheus_exporter(config)
-        .await
-        .expect("a free port");
+    let config = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+    let address = exporters.start_prometheus_exporter(config).await.expect("a free port");
     let (recorder, registry) = (exporters.local_recorder(), exporters.registry());
     for _ in 0..REQUESTS {
         spawn(Box::new(move || {
-            recorder.record_request(&Request {
-                method: "GET",
-                name: "/items",
-                ..Request::default()
-            });
+            recorder.record_request(&Request { method: "GET", name: "/items", ..Request::default() });
         }));
     }
     let page = smol::unblock(move || {
@@ -82,23 +67,14 @@ async fn record_and_scrape(exporters: AsyncExporters, spawn: impl Fn(Box<dyn FnO
         scrape(address)
     });
     let page = page.await;
-    assert!(
-        page.contains("name=\"/items\",outcome=\"success\"} 100\n"),
-        "{page}"
-    );
+    assert!(page.contains("name=\"/items\",outcome=\"success\"} 100\n"), "{page}");
     let report = exporters.shutdown(Duration::from_secs(10)).await;
-    assert_eq!(
-        (report.accounts[0].recorded, report.accounts[0].sent),
-        (REQUESTS, REQUESTS),
-        "{report}"
-    );
+    assert_eq!((report.accounts[0].recorded, report.accounts[0].sent), (REQUESTS, REQUESTS), "{report}");
 }
 
 fn scrape(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).expect("the exporter listens");
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .expect("a request sent");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request sent");
     let mut page = String::new();
     stream.read_to_string(&mut page).expect("a page");
     page

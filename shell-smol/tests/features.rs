@@ -9,16 +9,8 @@ const EXPORTERS: [&str; 4] = ["prometheus", "influxdb", "statsd", "opentelemetry
 #[test]
 fn an_exporter_links_only_what_it_needs() {
     let cases: [(&str, &[&str], &[&str]); 5] = [
-        (
-            "",
-            &["futures-io"],
-            &["hyper", "h2", "http", "base64", "serde_json"],
-        ),
-        (
-            "statsd",
-            &["futures-io"],
-            &["hyper", "h2", "http", "base64", "serde_json"],
-        ),
+        ("", &["futures-io"], &["hyper", "h2", "http", "base64", "serde_json"]),
+        ("statsd", &["futures-io"], &["hyper", "h2", "http", "base64", "serde_json"]),
         ("prometheus", &["hyper"], &["h2", "base64", "serde_json"]),
         ("influxdb", &["hyper", "base64"], &["h2", "serde_json"]),
         ("opentelemetry", &["hyper", "h2"], &["base64", "serde_json"]),
@@ -33,10 +25,7 @@ fn an_exporter_links_only_what_it_needs() {
                 );
             }
             for package in without {
-                assert!(
-                    linked.iter().all(|one| one != package),
-                    "{shell} with {feature:?} links {package}"
-                );
+                assert!(linked.iter().all(|one| one != package), "{shell} with {feature:?} links {package}");
             }
         }
     }
@@ -52,19 +41,8 @@ fn smol_links_no_tokio_runtime() {
         smol.iter().any(|feature| feature == "sync"),
         "hyper takes tokio's `sync`; is the tree read rightly? {smol:?}"
     );
-    for feature in [
-        "rt",
-        "rt-multi-thread",
-        "net",
-        "time",
-        "process",
-        "signal",
-        "full",
-    ] {
-        assert!(
-            !smol.iter().any(|one| one == feature),
-            "smol's shell switches tokio's `{feature}` on"
-        );
+    for feature in ["rt", "rt-multi-thread", "net", "time", "process", "signal", "full"] {
+        assert!(!smol.iter().any(|one| one == feature), "smol's shell switches tokio's `{feature}` on");
     }
     let tokio = on(SHELLS[1]);
     for feature in ["rt", "net", "time"] {
@@ -81,19 +59,10 @@ fn a_shell_links_no_peer_and_no_oracle() {
     let all = EXPORTERS.join(",");
     for shell in SHELLS {
         let linked = packages(shell, &format!("{all},action-json"));
-        assert!(
-            linked.iter().any(|one| one == "hyper"),
-            "{shell} lacks hyper; is the tree read rightly? {linked:?}"
-        );
-        for package in [
-            "prometheus",
-            "opentelemetry",
-            "opentelemetry_sdk",
-            "opentelemetry-proto",
-            "prost",
-            "tonic",
-            "cadence",
-        ] {
+        assert!(linked.iter().any(|one| one == "hyper"), "{shell} lacks hyper; is the tree read rightly? {linked:?}");
+        for package in
+            ["prometheus", "opentelemetry", "opentelemetry_sdk", "opentelemetry-proto", "prost", "tonic", "cadence"]
+        {
             assert!(linked.iter().all(|one| one != package), "{shell} links {package}");
         }
     }
@@ -101,39 +70,15 @@ fn a_shell_links_no_peer_and_no_oracle() {
 
 /// Names of the packages that `shell` links with `features`.
 fn packages(shell: &str, features: &str) -> Vec<String> {
-    let tree = cargo_tree(&[
-        "-p",
-        shell,
-        "--no-default-features",
-        "--features",
-        features,
-        "-e",
-        "normal",
-    ]);
-    tree.lines()
-        .filter_map(|line| line.split(' ').next())
-        .map(str::to_owned)
-        .collect()
+    let tree = cargo_tree(&["-p", shell, "--no-default-features", "--features", features, "-e", "normal"]);
+    tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 /// Features of tokio that `shell` switches on with `features`.
 fn tokio_features(shell: &str, features: &str) -> Vec<String> {
-    let tree = cargo_tree(&[
-        "-p",
-        shell,
-        "--no-default-features",
-        "--features",
-        features,
-        "-e",
-        "normal,features",
-    ]);
-    let features = tree
-        .lines()
-        .filter_map(|line| line.strip_prefix("tokio feature \""));
-    features
-        .filter_map(|rest| rest.split('"').next())
-        .map(str::to_owned)
-        .collect()
+    let tree = cargo_tree(&["-p", shell, "--no-default-features", "--features", features, "-e", "normal,features"]);
+    let features = tree.lines().filter_map(|line| line.strip_prefix("tokio feature \""));
+    features.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
 }
 
 fn cargo_tree(arguments: &[&str]) -> String {
@@ -144,10 +89,6 @@ fn cargo_tree(arguments: &[&str]) -> String {
         .args(arguments)
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "cargo tree {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "cargo tree {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }

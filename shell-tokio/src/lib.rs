@@ -28,7 +28,7 @@
 //! ```
 //!
 //! By default the exporters have a thread and a runtime of their own. [`AsyncExporters::start_on`] puts them on the
-//! caller's: `AsyncExporters::start_on(Tokio::current(), Settings::default())`.
+//! caller's: `AsyncExporters::start_on(Tokio::current()?, Settings::default())`.
 //!
 //! LoadDensity's eight calls are here as free functions too ([`start_prometheus_exporter`] …), over exporters that the
 //! whole process shares; [`shutdown`] ends those. The same exporters run on smol by way of
@@ -39,10 +39,10 @@ mod tokio_runtime;
 #[cfg(feature = "action-json")]
 pub use loaddensity_metrics_shell::actions;
 pub use loaddensity_metrics_shell::{
-    Account, BatchLimits, Cause, DefaultStorage, Dropped, Exporter, ExporterStatus, Facts, FullRing,
-    HeapStorage, InfluxdbConfig, InfluxdbTarget, Label, LabelError, LocalRecorder, OpenTelemetryConfig,
-    Outcome, PrometheusConfig, Recorder, Registry, Report, Request, Sample, Secret, Series, Settings,
-    StartError, StatsdConfig, StopError, Storage, Timestamp, Totals, config, runtime,
+    Account, BatchLimits, Cause, DefaultStorage, Dropped, Exporter, ExporterStatus, Facts, FullRing, HeapStorage,
+    InfluxdbConfig, InfluxdbTarget, Label, LabelError, LocalRecorder, OpenTelemetryConfig, Outcome, PrometheusConfig,
+    Recorder, Registry, Report, Request, Sample, Secret, Series, Settings, SizeError, StartError, StatsdConfig,
+    StopError, Storage, Timestamp, Totals, config, runtime,
 };
 pub use tokio_runtime::{Listener, Stream, Task, Tokio, Udp};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_shell::Timestamp;
 use loaddensity_metrics_shell::runtime::{self, Runtime};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, TryCurrentError};
 use tokio::task::JoinHandle;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
@@ -21,19 +21,16 @@ pub struct Tokio {
 impl Tokio {
     /// The runtime that calls this. It needs its IO and time drivers (`enable_all`, or `#[tokio::main]`).
     ///
-    /// # Panics
+    /// # Errors
     /// Outside a tokio runtime.
-    #[must_use]
-    pub fn current() -> Self {
-        Self::on(&Handle::current())
+    pub fn current() -> Result<Self, TryCurrentError> {
+        Handle::try_current().map(|handle| Self::on(&handle))
     }
 
     /// A runtime of the caller's, who drives it. When it is shut down, tasks end.
     #[must_use]
     pub fn on(handle: &Handle) -> Self {
-        Self {
-            handle: handle.clone(),
-        }
+        Self { handle: handle.clone() }
     }
 }
 
@@ -92,11 +89,7 @@ impl Runtime for Tokio {
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
-        if addresses.is_empty() {
-            Err(io::ErrorKind::NotFound.into())
-        } else {
-            Ok(addresses)
-        }
+        if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
     async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {

@@ -14,13 +14,10 @@ const REQUESTS: u64 = 100;
 #[test]
 fn the_runtime_that_calls_runs_the_exporters() {
     static STORAGE: Storage<8, 4, 256> = Storage::new();
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let settings = Settings::on(STORAGE.registry());
-        let exporters = AsyncExporters::start_on(Tokio::current(), settings).expect("free storage");
+        let exporters = AsyncExporters::start_on(Tokio::current().expect("in tokio"), settings).expect("free storage");
         record_and_scrape(exporters, |request| drop(tokio::spawn(async move { request() }))).await;
     });
 }
@@ -28,11 +25,7 @@ fn the_runtime_that_calls_runs_the_exporters() {
 #[test]
 fn a_runtime_on_two_threads_runs_the_exporters() {
     static STORAGE: Storage<8, 4, 256> = Storage::new();
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let settings = Settings::on(STORAGE.registry());
     let exporters = AsyncExporters::start_on(Tokio::on(runtime.handle()), settings).expect("free storage");
     runtime.block_on(record_and_scrape(exporters, |request| {
@@ -53,22 +46,12 @@ fn small_writes_leave_at_once_on_both_sides() {
 
 /// Tasks that migrate between threads record; a page shows it; the report accounts for it.
 async fn record_and_scrape(exporters: AsyncExporters, spawn: impl Fn(Box<dyn FnOnce() + Send>)) {
-    let config = PrometheusConfig {
-        port: 0,
-        ..PrometheusConfig::default()
-    };
-    let address = exporters
-        .start_prometheus_exporter(config)
-        .await
-        .expect("a free port");
+    let config = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+    let address = exporters.start_prometheus_exporter(config).await.expect("a free port");
     let (recorder, registry) = (exporters.local_recorder(), exporters.registry());
     for _ in 0..REQUESTS {
         spawn(Box::new(move || {
-            recorder.record_request(&Request {
-                method: "GET",
-                name: "/items",
-                ..Request::default()
-            });
+            recorder.record_request(&Request { method: "GET", name: "/items", ..Request::default() });
         }));
     }
     let page = tokio::task::spawn_blocking(move || {
@@ -78,23 +61,14 @@ async fn record_and_scrape(exporters: AsyncExporters, spawn: impl Fn(Box<dyn FnO
         scrape(address)
     });
     let page = page.await.expect("a page");
-    assert!(
-        page.contains("name=\"/items\",outcome=\"success\"} 100\n"),
-        "{page}"
-    );
+    assert!(page.contains("name=\"/items\",outcome=\"success\"} 100\n"), "{page}");
     let report = exporters.shutdown(Duration::from_secs(10)).await;
-    assert_eq!(
-        (report.accounts[0].recorded, report.accounts[0].sent),
-        (REQUESTS, REQUESTS),
-        "{report}"
-    );
+    assert_eq!((report.accounts[0].recorded, report.accounts[0].sent), (REQUESTS, REQUESTS), "{report}");
 }
 
 fn scrape(address: SocketAddr) -> String {
     let mut stream = TcpStream::connect(address).expect("the exporter listens");
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .expect("a request sent");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("a request sent");
     let mut page = String::new();
     stream.read_to_string(&mut page).expect("a page");
     page

@@ -1,8 +1,5 @@
 //! A page of 100,000 series, read by a slow client, grows the heap by less than 64 KiB in total.
-#![allow(
-    unsafe_code,
-    reason = "counting what is allocated takes a global allocator, and that trait is unsafe"
-)]
+#![allow(unsafe_code, reason = "counting what is allocated takes a global allocator, and that trait is unsafe")]
 
 mod support;
 
@@ -20,10 +17,7 @@ const SERIES: usize = 100_000;
 const MOST_GROWTH: usize = 64 << 10;
 
 #[global_allocator]
-static COUNTING: Counting = Counting {
-    live: AtomicUsize::new(0),
-    most: AtomicUsize::new(0),
-};
+static COUNTING: Counting = Counting { live: AtomicUsize::new(0), most: AtomicUsize::new(0) };
 
 /// The system's allocator, with the bytes that are live and the most that ever were.
 struct Counting {
@@ -76,10 +70,7 @@ unsafe impl GlobalAlloc for Counting {
 fn a_slow_scrape_of_100_000_series_takes_constant_memory() {
     let registry = registry(SERIES + 1, 1, 2);
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
-    let config = PrometheusConfig {
-        port: 0,
-        ..PrometheusConfig::default()
-    };
+    let config = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
     let address = exporters.start_prometheus_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     for number in 0..SERIES {
@@ -91,12 +82,8 @@ fn a_slow_scrape_of_100_000_series_takes_constant_memory() {
     let before = COUNTING.live.load(SeqCst);
     COUNTING.most.store(before, SeqCst);
     let mut stream = TcpStream::connect(address).expect("listens");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a timeout can be set");
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
-        .expect("goes out");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("goes out");
     for round in 0.. {
         // Long enough for the server to fill every buffer there is, again and again in the beginning.
         if round < 20 {
@@ -115,7 +102,5 @@ fn a_slow_scrape_of_100_000_series_takes_constant_memory() {
     assert!(lines >= 27 * SERIES && last == b'\n', "{lines} lines");
     assert!(growth < MOST_GROWTH, "the heap grew by {growth} bytes");
     println!("{lines} lines, heap growth {growth} bytes");
-    wait_until("the page counts as sent", || {
-        exporters.status()[0].account.sent == SERIES as u64
-    });
+    wait_until("the page counts as sent", || exporters.status()[0].account.sent == SERIES as u64);
 }

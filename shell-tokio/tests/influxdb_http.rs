@@ -6,24 +6,15 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use loaddensity_metrics_tokio::{
-    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret,
-};
+use loaddensity_metrics_tokio::{Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret};
 use loaddensity_metrics_vectors::influx;
 use support::{Got, PATIENCE, Say, assert_settled, exporters, record, scripted_server, wait_until};
 
 /// To `server`, in bodies of up to ten points that wait for up to a minute.
 fn config(server: SocketAddr) -> InfluxdbConfig {
     InfluxdbConfig {
-        target: InfluxdbTarget::Url {
-            url: format!("http://{server}/write?db=load"),
-            token: None,
-        },
-        batch: BatchLimits {
-            points: 10,
-            age: Duration::from_secs(60),
-            ..BatchLimits::default()
-        },
+        target: InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None },
+        batch: BatchLimits { points: 10, age: Duration::from_secs(60), ..BatchLimits::default() },
         ..InfluxdbConfig::default()
     }
 }
@@ -53,10 +44,7 @@ fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
         username: Some("Aladdin".into()),
         password: Some(Secret::new("open sesame")),
     };
-    let config = InfluxdbConfig {
-        target,
-        ..config(server)
-    };
+    let config = InfluxdbConfig { target, ..config(server) };
     assert!(!format!("{config:?}").contains("sesame"));
     exporters.start_influxdb_sink(config).expect("starts");
     let mut recorder = exporters.recorder();
@@ -64,24 +52,12 @@ fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
         record(&mut recorder, 10);
         let got = next(&got);
         assert_eq!((points(&got), got.connection), (10, 0));
-        assert!(
-            got.head
-                .starts_with("POST /write?db=load%20test&precision=ns HTTP/1.1\r\n"),
-            "{}",
-            got.head
-        );
-        assert!(
-            got.head
-                .contains("authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"),
-            "{}",
-            got.head
-        );
+        assert!(got.head.starts_with("POST /write?db=load%20test&precision=ns HTTP/1.1\r\n"), "{}", got.head);
+        assert!(got.head.contains("authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{}", got.head);
         assert!(got.head.contains(&format!("host: {server}\r\n")), "{}", got.head);
     }
     record(&mut recorder, 4);
-    wait_until("all but the last are acknowledged", || {
-        exporters.status()[0].account.sent == 30
-    });
+    wait_until("all but the last are acknowledged", || exporters.status()[0].account.sent == 30);
     assert!(!format!("{:?}", exporters.status()).contains("sesame"));
     let account = stop(&exporters);
     assert_eq!((account.recorded, account.sent), (34, 34));
@@ -93,24 +69,11 @@ fn a_url_is_used_as_it_stands_with_its_token() {
     let (server, got) = scripted_server(vec![]);
     let exporters = exporters();
     let url = format!("http://{server}/api/v2/write?org=o&bucket=b%2Fc&precision=ns");
-    let target = InfluxdbTarget::Url {
-        url,
-        token: Some(Secret::new("t0k")),
-    };
-    exporters
-        .start_influxdb_sink(InfluxdbConfig {
-            target,
-            ..config(server)
-        })
-        .expect("starts");
+    let target = InfluxdbTarget::Url { url, token: Some(Secret::new("t0k")) };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..config(server) }).expect("starts");
     record(&mut exporters.recorder(), 10);
     let got = next(&got);
-    assert!(
-        got.head
-            .starts_with("POST /api/v2/write?org=o&bucket=b%2Fc&precision=ns HTTP/1.1\r\n"),
-        "{}",
-        got.head
-    );
+    assert!(got.head.starts_with("POST /api/v2/write?org=o&bucket=b%2Fc&precision=ns HTTP/1.1\r\n"), "{}", got.head);
     assert!(got.head.contains("authorization: Token t0k\r\n"), "{}", got.head);
     assert_eq!(stop(&exporters).sent, 10);
 }
@@ -119,16 +82,8 @@ fn a_url_is_used_as_it_stands_with_its_token() {
 fn a_body_leaves_when_its_first_point_is_old_enough() {
     let (server, got) = scripted_server(vec![]);
     let exporters = exporters();
-    let batch = BatchLimits {
-        age: Duration::from_millis(20),
-        ..BatchLimits::default()
-    };
-    exporters
-        .start_influxdb_sink(InfluxdbConfig {
-            batch,
-            ..config(server)
-        })
-        .expect("starts");
+    let batch = BatchLimits { age: Duration::from_millis(20), ..BatchLimits::default() };
+    exporters.start_influxdb_sink(InfluxdbConfig { batch, ..config(server) }).expect("starts");
     record(&mut exporters.recorder(), 3);
     assert_eq!(points(&next(&got)), 3);
     assert_eq!(stop(&exporters).sent, 3);
@@ -146,10 +101,7 @@ fn a_busy_server_gets_the_same_body_again() {
     record(&mut exporters.recorder(), 10);
     let first = next(&got);
     wait_until("the trouble is shown", || {
-        exporters.status()[0]
-            .last_error
-            .as_ref()
-            .is_some_and(|error| error.contains("503") && error.contains("busy"))
+        exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("503") && error.contains("busy"))
     });
     for _ in 0..3 {
         assert_eq!(next(&got).body, first.body);
@@ -162,18 +114,14 @@ fn a_busy_server_gets_the_same_body_again() {
 
 #[test]
 fn a_refusal_is_final() {
-    let (server, got) = scripted_server(vec![Say::status(
-        "400 Bad Request",
-        "{\"error\":\"partial write: dropped=1\"}",
-    )]);
+    let (server, got) =
+        scripted_server(vec![Say::status("400 Bad Request", "{\"error\":\"partial write: dropped=1\"}")]);
     let exporters = exporters();
     exporters.start_influxdb_sink(config(server)).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
     let refused = next(&got);
-    wait_until("it is refused", || {
-        exporters.status()[0].account.dropped.get(Cause::Refused) == 10
-    });
+    wait_until("it is refused", || exporters.status()[0].account.dropped.get(Cause::Refused) == 10);
     record(&mut recorder, 10);
     assert_ne!(next(&got).body, refused.body);
     let account = stop(&exporters);
@@ -197,18 +145,12 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
 fn silence_makes_a_body_unconfirmed_and_a_full_buffer_drops() {
     let (server, got) = scripted_server(vec![Say::Nothing]);
     let exporters = exporters();
-    let config = InfluxdbConfig {
-        timeout: Duration::from_millis(100),
-        buffer_events: 20,
-        ..config(server)
-    };
+    let config = InfluxdbConfig { timeout: Duration::from_millis(100), buffer_events: 20, ..config(server) };
     exporters.start_influxdb_sink(config).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
     let lost = next(&got);
-    wait_until("it is given up", || {
-        exporters.status()[0].account.dropped.get(Cause::Unconfirmed) == 10
-    });
+    wait_until("it is given up", || exporters.status()[0].account.dropped.get(Cause::Unconfirmed) == 10);
     record(&mut recorder, 500);
     let account = stop(&exporters);
     assert!(got.try_iter().all(|got| got.body != lost.body), "not sent again");
@@ -219,20 +161,12 @@ fn silence_makes_a_body_unconfirmed_and_a_full_buffer_drops() {
 
 #[test]
 fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("bound");
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let exporters = exporters();
-    exporters
-        .start_influxdb_sink(config(nobody))
-        .expect("starts without a backend");
+    exporters.start_influxdb_sink(config(nobody)).expect("starts without a backend");
     record(&mut exporters.recorder(), 15);
     wait_until("the trouble is shown", || {
-        exporters.status()[0]
-            .last_error
-            .as_ref()
-            .is_some_and(|error| error.contains("cannot connect"))
+        exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("cannot connect"))
     });
     assert_eq!(exporters.status()[0].account.held, 15);
     assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 15);
@@ -242,23 +176,11 @@ fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
 fn a_stop_in_the_middle_of_a_request_keeps_its_deadline() {
     let (server, got) = scripted_server(vec![Say::Nothing]);
     let exporters = exporters();
-    exporters
-        .start_influxdb_sink(InfluxdbConfig {
-            timeout: PATIENCE,
-            ..config(server)
-        })
-        .expect("starts");
+    exporters.start_influxdb_sink(InfluxdbConfig { timeout: PATIENCE, ..config(server) }).expect("starts");
     record(&mut exporters.recorder(), 13);
     next(&got);
     let report = exporters.shutdown(Duration::from_millis(100));
     let account = report.accounts[0];
     assert_settled(&account);
-    assert_eq!(
-        (
-            account.dropped.get(Cause::Unconfirmed),
-            account.dropped.get(Cause::Deadline)
-        ),
-        (10, 3),
-        "{account:?}"
-    );
+    assert_eq!((account.dropped.get(Cause::Unconfirmed), account.dropped.get(Cause::Deadline)), (10, 3), "{account:?}");
 }

@@ -5,26 +5,20 @@ mod support;
 use std::time::Duration;
 
 use loaddensity_metrics_tokio::{
-    AsyncExporters, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, PrometheusConfig, Settings,
-    StartError, StatsdConfig, StopError, Tokio,
+    AsyncExporters, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, PrometheusConfig, Settings, StartError,
+    StatsdConfig, StopError, Tokio,
 };
 use support::{assert_settled, exporters, record, registry};
 
 fn any_port() -> PrometheusConfig {
-    PrometheusConfig {
-        port: 0,
-        ..PrometheusConfig::default()
-    }
+    PrometheusConfig { port: 0, ..PrometheusConfig::default() }
 }
 
 #[test]
 fn one_storage_has_one_set_of_exporters_at_a_time() {
     let registry = registry(8, 1, 64);
     let first = Exporters::start(Settings::on(registry)).expect("free");
-    assert!(matches!(
-        Exporters::start(Settings::on(registry)),
-        Err(StartError::StorageInUse)
-    ));
+    assert!(matches!(Exporters::start(Settings::on(registry)), Err(StartError::StorageInUse)));
     first.shutdown(Duration::from_secs(1));
     let second = Exporters::start(Settings::on(registry)).expect("free again");
     drop(second);
@@ -35,31 +29,14 @@ fn one_storage_has_one_set_of_exporters_at_a_time() {
 fn the_report_has_every_exporter_that_ran_and_the_table_shows_it() {
     let exporters = exporters();
     exporters.start_prometheus_exporter(any_port()).expect("starts");
-    exporters
-        .start_statsd_sink(StatsdConfig {
-            port: 9,
-            ..StatsdConfig::default()
-        })
-        .expect("starts without a backend");
+    exporters.start_statsd_sink(StatsdConfig { port: 9, ..StatsdConfig::default() }).expect("starts without a backend");
     record(&mut exporters.recorder(), 25);
-    let stopped = exporters
-        .stop_prometheus_exporter()
-        .expect("stops")
-        .expect("it ran");
+    let stopped = exporters.stop_prometheus_exporter().expect("stops").expect("it ran");
     assert_settled(&stopped);
     assert_eq!((stopped.recorded, stopped.sent), (25, 0));
-    assert!(
-        exporters
-            .stop_prometheus_exporter()
-            .expect("nothing to stop")
-            .is_none()
-    );
+    assert!(exporters.stop_prometheus_exporter().expect("nothing to stop").is_none());
     let report = exporters.shutdown(Duration::from_secs(5));
-    let ran: Vec<_> = report
-        .accounts
-        .iter()
-        .map(|account| (account.exporter, account.recorded))
-        .collect();
+    let ran: Vec<_> = report.accounts.iter().map(|account| (account.exporter, account.recorded)).collect();
     assert_eq!(ran, [(Exporter::Prometheus, 25), (Exporter::Statsd, 25)]);
     report.accounts.iter().for_each(assert_settled);
     let table = report.to_string();
@@ -74,16 +51,11 @@ fn after_a_shutdown_every_handle_says_so() {
     let handle = exporters.as_async().clone();
     exporters.start_prometheus_exporter(any_port()).expect("starts");
     exporters.shutdown(Duration::from_secs(5));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
         let started = handle.start_prometheus_exporter(any_port()).await;
         assert!(matches!(started, Err(StartError::ShutDown)), "{started:?}");
-        assert!(matches!(
-            handle.stop_statsd_sink().await,
-            Err(StopError::ShutDown)
-        ));
+        assert!(matches!(handle.stop_statsd_sink().await, Err(StopError::ShutDown)));
         assert!(handle.status().await.is_empty());
         assert_eq!(handle.shutdown(Duration::ZERO).await.accounts.len(), 1);
     });
@@ -95,12 +67,7 @@ fn dropping_the_exporters_flushes_them() {
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
     let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = receiver.local_addr().expect("bound").port();
-    exporters
-        .start_statsd_sink(StatsdConfig {
-            port,
-            ..StatsdConfig::default()
-        })
-        .expect("starts");
+    exporters.start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).expect("starts");
     record(&mut exporters.recorder(), 20);
     drop(exporters);
     let account = registry.account(Exporter::Statsd);
@@ -111,23 +78,12 @@ fn dropping_the_exporters_flushes_them() {
 #[test]
 fn exporters_run_on_the_callers_runtime_and_end_when_the_last_handle_is_gone() {
     let registry = registry(8, 1, 1_024);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let exporters = AsyncExporters::start_on(Tokio::current(), Settings::on(registry)).expect("free");
-        let address = exporters
-            .start_prometheus_exporter(any_port())
-            .await
-            .expect("starts");
-        assert_eq!(
-            exporters
-                .start_prometheus_exporter(any_port())
-                .await
-                .expect("a no-op"),
-            address
-        );
+        let exporters =
+            AsyncExporters::start_on(Tokio::current().expect("in tokio"), Settings::on(registry)).expect("free");
+        let address = exporters.start_prometheus_exporter(any_port()).await.expect("starts");
+        assert_eq!(exporters.start_prometheus_exporter(any_port()).await.expect("a no-op"), address);
         record(&mut exporters.recorder(), 3);
         let status = exporters.status().await;
         assert_eq!((status.len(), status[0].account.held), (1, 3));
@@ -144,55 +100,21 @@ fn exporters_run_on_the_callers_runtime_and_end_when_the_last_handle_is_gone() {
 fn bad_settings_are_refused_and_leave_what_runs_alone() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
-    let bad = PrometheusConfig {
-        addr: String::new(),
-        ..any_port()
-    };
-    assert!(matches!(
-        exporters.start_prometheus_exporter(bad),
-        Err(StartError::Setting { key: "addr", .. })
-    ));
-    assert_eq!(
-        exporters
-            .start_prometheus_exporter(any_port())
-            .expect("still runs"),
-        address
-    );
+    let bad = PrometheusConfig { addr: String::new(), ..any_port() };
+    assert!(matches!(exporters.start_prometheus_exporter(bad), Err(StartError::Setting { key: "addr", .. })));
+    assert_eq!(exporters.start_prometheus_exporter(any_port()).expect("still runs"), address);
 
-    let statsd = |config| {
-        exporters
-            .start_statsd_sink(config)
-            .expect_err("must be refused")
-            .to_string()
-    };
-    let text = statsd(StatsdConfig {
-        host: "no-such-host.invalid".into(),
-        ..StatsdConfig::default()
-    });
-    assert!(
-        text.contains("statsd") && text.contains("no-such-host.invalid"),
-        "{text}"
-    );
-    let text = statsd(StatsdConfig {
-        prefix: "a:b".into(),
-        ..StatsdConfig::default()
-    });
+    let statsd = |config| exporters.start_statsd_sink(config).expect_err("must be refused").to_string();
+    let text = statsd(StatsdConfig { host: "no-such-host.invalid".into(), ..StatsdConfig::default() });
+    assert!(text.contains("statsd") && text.contains("no-such-host.invalid"), "{text}");
+    let text = statsd(StatsdConfig { prefix: "a:b".into(), ..StatsdConfig::default() });
     assert!(text.contains("prefix") && text.contains("a:b"), "{text}");
 
     let influxdb = |target| {
-        let config = InfluxdbConfig {
-            target,
-            ..InfluxdbConfig::default()
-        };
-        exporters
-            .start_influxdb_sink(config)
-            .expect_err("must be refused")
-            .to_string()
+        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        exporters.start_influxdb_sink(config).expect_err("must be refused").to_string()
     };
-    let text = influxdb(InfluxdbTarget::Url {
-        url: "https://localhost/write?p=secret".into(),
-        token: None,
-    });
+    let text = influxdb(InfluxdbTarget::Url { url: "https://localhost/write?p=secret".into(), token: None });
     assert!(text.contains("TLS") && !text.contains("secret"), "{text}");
     assert_eq!(exporters.status().len(), 1);
 }

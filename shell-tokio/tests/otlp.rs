@@ -49,13 +49,8 @@ struct Call {
 impl Call {
     /// Sum of the request counters in it.
     fn requests(&self) -> i64 {
-        let counters = self
-            .points
-            .iter()
-            .filter(|point| point.metric == "loaddensity.requests");
-        counters
-            .map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 })
-            .sum()
+        let counters = self.points.iter().filter(|point| point.metric == "loaddensity.requests");
+        counters.map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum()
     }
 }
 
@@ -65,18 +60,11 @@ fn receiver(script: Vec<Say>) -> (SocketAddr, mpsc::Receiver<Call>) {
     let (calls_to, calls) = mpsc::channel();
     let script = Arc::new(Mutex::new(VecDeque::from(script)));
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-                .await
-                .expect("a port");
-            address_to
-                .send(listener.local_addr().expect("bound"))
-                .expect("awaited");
-            let tasks = HyperTasks::new(Tokio::current());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            address_to.send(listener.local_addr().expect("bound")).expect("awaited");
+            let tasks = HyperTasks::new(Tokio::current().expect("in tokio"));
             while let Ok((stream, _)) = listener.accept().await {
                 let (script, calls_to) = (script.clone(), calls_to.clone());
                 let service = service_fn(move |request| serve(request, script.clone(), calls_to.clone()));
@@ -101,34 +89,17 @@ async fn serve(
     let (head, body) = request.into_parts();
     let frame = body.collect().await.expect("a whole request").to_bytes();
     let points = otlp::decode(otlp::unframe(&frame).expect("one gRPC frame")).expect("OTLP");
-    let call = Call {
-        path: head.uri.path().into(),
-        headers: head.headers,
-        points,
-        bytes: frame.len(),
-    };
+    let call = Call { path: head.uri.path().into(), headers: head.headers, points, bytes: frame.len() };
     let _ = calls.send(call);
-    let say = script
-        .lock()
-        .expect("no panic")
-        .pop_front()
-        .unwrap_or(Say::Rejected(0));
+    let say = script.lock().expect("no panic").pop_front().unwrap_or(Say::Rejected(0));
     Ok(match say {
         Say::Rejected(points) => trailed(answer_of(points), "0"),
         Say::Status(status) => trailed(Bytes::new(), status),
         Say::TrailersOnly(status) => {
-            let answer = Response::builder()
-                .header("content-type", "application/grpc")
-                .header("grpc-status", status);
-            answer
-                .header("grpc-message", "not%20now")
-                .body(Empty::new().boxed())
-                .expect("an answer")
+            let answer = Response::builder().header("content-type", "application/grpc").header("grpc-status", status);
+            answer.header("grpc-message", "not%20now").body(Empty::new().boxed()).expect("an answer")
         }
-        Say::Http(status) => Response::builder()
-            .status(status)
-            .body(Empty::new().boxed())
-            .expect("an answer"),
+        Say::Http(status) => Response::builder().status(status).body(Empty::new().boxed()).expect("an answer"),
         Say::Nothing => std::future::pending().await,
     })
 }
@@ -142,15 +113,9 @@ fn answer_of(rejected: u8) -> Bytes {
 }
 
 fn trailed(body: Bytes, status: &'static str) -> Answer {
-    let trailers = HeaderMap::from_iter([(
-        "grpc-status".parse().expect("a name"),
-        HeaderValue::from_static(status),
-    )]);
+    let trailers = HeaderMap::from_iter([("grpc-status".parse().expect("a name"), HeaderValue::from_static(status))]);
     let body = Full::new(body).with_trailers(async move { Some(Ok(trailers)) });
-    Response::builder()
-        .header("content-type", "application/grpc")
-        .body(body.boxed())
-        .expect("an answer")
+    Response::builder().header("content-type", "application/grpc").body(body.boxed()).expect("an answer")
 }
 
 /// To `receiver`, with a first export that is an hour away.
@@ -163,10 +128,7 @@ fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
 }
 
 fn stop(exporters: &Exporters) -> Account {
-    let account = exporters
-        .stop_opentelemetry_exporter()
-        .expect("stops")
-        .expect("it ran");
+    let account = exporters.stop_opentelemetry_exporter().expect("stops").expect("it ran");
     assert_settled(&account);
     account
 }
@@ -175,53 +137,30 @@ fn stop(exporters: &Exporters) -> Account {
 fn the_last_export_is_made_once_and_is_a_proper_call() {
     let (receiver, calls) = receiver(vec![]);
     let exporters = exporters();
-    exporters
-        .start_opentelemetry_exporter(config(receiver))
-        .expect("starts");
+    exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");
     record(&mut exporters.recorder(), 30);
     let account = stop(&exporters);
     assert_eq!((account.recorded, account.sent), (30, 30));
     let calls: Vec<_> = calls.try_iter().collect();
-    let [call] = &calls[..] else {
-        panic!("{} calls", calls.len())
-    };
-    assert_eq!(
-        call.path,
-        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
-    );
-    for (name, value) in [
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-        ("grpc-timeout", "10000m"),
-    ] {
-        assert_eq!(
-            call.headers.get(name).map(HeaderValue::as_bytes),
-            Some(value.as_bytes()),
-            "{name}"
-        );
+    let [call] = &calls[..] else { panic!("{} calls", calls.len()) };
+    assert_eq!(call.path, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+    for (name, value) in [("te", "trailers"), ("content-type", "application/grpc"), ("grpc-timeout", "10000m")] {
+        assert_eq!(call.headers.get(name).map(HeaderValue::as_bytes), Some(value.as_bytes()), "{name}");
     }
     assert_eq!(call.requests(), 30);
-    assert_eq!(
-        call.points[0].resource.get("service.name").map(String::as_str),
-        Some("loaddensity")
-    );
+    assert_eq!(call.points[0].resource.get("service.name").map(String::as_str), Some("loaddensity"));
 }
 
 #[test]
 fn totals_are_exported_at_every_interval_over_one_connection() {
     let (receiver, calls) = receiver(vec![]);
     let exporters = exporters();
-    let config = OpenTelemetryConfig {
-        export_interval: Duration::from_millis(20),
-        ..config(receiver)
-    };
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(receiver) };
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     for total in [10, 20, 30] {
         record(&mut recorder, 10);
-        wait_until("the export is acknowledged", || {
-            exporters.status()[0].account.sent == total
-        });
+        wait_until("the export is acknowledged", || exporters.status()[0].account.sent == total);
     }
     assert_eq!(exporters.status()[0].reconnects, 0);
     assert_eq!(stop(&exporters).sent, 30);
@@ -234,10 +173,7 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
     let (receiver, calls) = receiver(vec![]);
     let registry = registry(64, 1, 64);
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
-    let config = OpenTelemetryConfig {
-        max_request_bytes: 4_096,
-        ..config(receiver)
-    };
+    let config = OpenTelemetryConfig { max_request_bytes: 4_096, ..config(receiver) };
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     for number in 0..40 {
@@ -246,17 +182,9 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
     }
     assert_eq!(stop(&exporters).sent, 40);
     let calls: Vec<_> = calls.try_iter().collect();
-    assert!(
-        calls.len() > 2 && calls.iter().all(|call| call.bytes <= 4_096),
-        "{} calls",
-        calls.len()
-    );
+    assert!(calls.len() > 2 && calls.iter().all(|call| call.bytes <= 4_096), "{} calls", calls.len());
     assert_eq!(calls.iter().map(Call::requests).sum::<i64>(), 40);
-    let mut times: Vec<_> = calls
-        .iter()
-        .flat_map(|call| &call.points)
-        .map(|point| point.time)
-        .collect();
+    let mut times: Vec<_> = calls.iter().flat_map(|call| &call.points).map(|point| point.time).collect();
     times.dedup();
     assert_eq!(times.len(), 1);
 }
@@ -267,16 +195,8 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
         (Say::Rejected(2), Cause::Rejected, "2 data points were rejected"),
         (Say::Status("3"), Cause::Refused, "INVALID_ARGUMENT (3)"),
         (Say::Status("13"), Cause::Refused, "INTERNAL (13)"),
-        (
-            Say::TrailersOnly("16"),
-            Cause::Refused,
-            "UNAUTHENTICATED (16): not now",
-        ),
-        (
-            Say::TrailersOnly("14"),
-            Cause::Unreachable,
-            "UNAVAILABLE (14): not now",
-        ),
+        (Say::TrailersOnly("16"), Cause::Refused, "UNAUTHENTICATED (16): not now"),
+        (Say::TrailersOnly("14"), Cause::Unreachable, "UNAVAILABLE (14): not now"),
         (Say::Http(404), Cause::Refused, "HTTP 404"),
         (Say::Http(503), Cause::Unreachable, "HTTP 503"),
         (Say::Nothing, Cause::Unconfirmed, "no answer within"),
@@ -292,17 +212,10 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
         record(&mut exporters.recorder(), 5);
         calls.recv_timeout(PATIENCE).expect("an export");
         wait_until("the trouble is shown", || {
-            exporters.status()[0]
-                .last_error
-                .as_ref()
-                .is_some_and(|error| error.contains(shown))
+            exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(shown))
         });
         let account = stop(&exporters);
-        assert_eq!(
-            (account.sent, account.dropped.get(cause)),
-            (0, 5),
-            "{say:?}: {account:?}"
-        );
+        assert_eq!((account.sent, account.dropped.get(cause)), (0, 5), "{say:?}: {account:?}");
     }
 }
 
@@ -310,10 +223,7 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
 fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
     let (receiver, calls) = receiver(vec![Say::TrailersOnly("14")]);
     let exporters = exporters();
-    let config = OpenTelemetryConfig {
-        export_interval: Duration::from_secs(2),
-        ..config(receiver)
-    };
+    let config = OpenTelemetryConfig { export_interval: Duration::from_secs(2), ..config(receiver) };
     exporters.start_opentelemetry_exporter(config).expect("starts");
     record(&mut exporters.recorder(), 5);
     let first = calls.recv_timeout(PATIENCE).expect("an export");
@@ -326,24 +236,13 @@ fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
 
 #[test]
 fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("bound");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let exporters = exporters();
-    let config = OpenTelemetryConfig {
-        export_interval: Duration::from_millis(20),
-        ..config(nobody)
-    };
-    exporters
-        .start_opentelemetry_exporter(config)
-        .expect("starts without a receiver");
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(nobody) };
+    exporters.start_opentelemetry_exporter(config).expect("starts without a receiver");
     record(&mut exporters.recorder(), 5);
     wait_until("the trouble is shown", || {
-        exporters.status()[0]
-            .last_error
-            .as_ref()
-            .is_some_and(|error| error.contains("cannot connect"))
+        exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("cannot connect"))
     });
     assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
 }
@@ -357,17 +256,8 @@ fn bad_endpoints_are_refused() {
         ("http://localhost:4318/v1/metrics", "without a path"),
         ("http://no-such-host.invalid:4317", "no-such-host.invalid"),
     ] {
-        let config = OpenTelemetryConfig {
-            endpoint: endpoint.into(),
-            ..OpenTelemetryConfig::default()
-        };
-        let text = exporters
-            .start_opentelemetry_exporter(config)
-            .expect_err(endpoint)
-            .to_string();
-        assert!(
-            text.contains("opentelemetry") && text.contains("`endpoint`") && text.contains(says),
-            "{text}"
-        );
+        let config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };
+        let text = exporters.start_opentelemetry_exporter(config).expect_err(endpoint).to_string();
+        assert!(text.contains("opentelemetry") && text.contains("`endpoint`") && text.contains(says), "{text}");
     }
 }

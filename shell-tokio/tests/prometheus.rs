@@ -2,17 +2,16 @@
 
 mod support;
 
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use loaddensity_metrics_tokio::{Cause, PrometheusConfig, StartError};
-use support::{Http, assert_settled, exporters, record, wait_until};
+use loaddensity_metrics_tokio::{Cause, Exporters, PrometheusConfig, Sample, Settings, StartError};
+use support::{Http, PATIENCE, assert_settled, exporters, record, registry, wait_until};
 
 fn any_port() -> PrometheusConfig {
-    PrometheusConfig {
-        port: 0,
-        ..PrometheusConfig::default()
-    }
+    PrometheusConfig { port: 0, ..PrometheusConfig::default() }
 }
 
 #[test]
@@ -24,21 +23,13 @@ fn a_page_is_served_with_the_exact_type_over_a_kept_connection() {
     let mut http = Http::connect(address);
     let first = http.request("GET", "/metrics");
     assert_eq!(first.status, 200);
-    assert!(
-        first
-            .head
-            .contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
-        "{}",
-        first.head
-    );
+    assert!(first.head.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{}", first.head);
     let line = "loaddensity_requests_total{method=\"GET\",name=\"/items\",outcome=\"success\"} ";
     assert!(first.body.contains(&format!("{line}45\n")), "{}", first.body);
     record(&mut recorder, 10);
     let second = http.request("GET", "/metrics?x=1");
     assert!(second.body.contains(&format!("{line}54\n")), "{}", second.body);
-    wait_until("the page counts as sent", || {
-        exporters.status()[0].account.sent == 60
-    });
+    wait_until("the page counts as sent", || exporters.status()[0].account.sent == 60);
     let account = exporters.stop_prometheus_exporter().expect("stops").expect("ran");
     assert_settled(&account);
     assert_eq!((account.recorded, account.sent), (60, 60));
@@ -52,12 +43,7 @@ fn other_methods_and_paths_are_answered_as_such() {
     record(&mut exporters.recorder(), 5);
     let head = http.request("HEAD", "/metrics");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
-    assert!(
-        head.head
-            .contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
-        "{}",
-        head.head
-    );
+    assert!(head.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{}", head.head);
     let post = http.request("POST", "/metrics");
     assert_eq!(post.status, 405);
     assert!(post.head.contains("\r\nallow: GET, HEAD\r\n"), "{}", post.head);
@@ -75,20 +61,12 @@ fn other_methods_and_paths_are_answered_as_such() {
 fn stop_frees_the_port_and_start_takes_it_again() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
-    let config = PrometheusConfig {
-        port: address.port(),
-        ..PrometheusConfig::default()
-    };
+    let config = PrometheusConfig { port: address.port(), ..PrometheusConfig::default() };
     for _ in 0..3 {
         assert_eq!(Http::connect(address).request("GET", "/metrics").status, 200);
         exporters.stop_prometheus_exporter().expect("stops");
         drop(TcpListener::bind(address).expect("the port is free"));
-        assert_eq!(
-            exporters
-                .start_prometheus_exporter(config.clone())
-                .expect("starts again"),
-            address
-        );
+        assert_eq!(exporters.start_prometheus_exporter(config.clone()).expect("starts again"), address);
     }
 }
 
@@ -96,32 +74,87 @@ fn stop_frees_the_port_and_start_takes_it_again() {
 fn a_port_in_use_is_reported_as_such() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
-    let config = PrometheusConfig {
-        port,
-        ..PrometheusConfig::default()
-    };
-    let error = exporters()
-        .start_prometheus_exporter(config)
-        .expect_err("the port is taken");
+    let config = PrometheusConfig { port, ..PrometheusConfig::default() };
+    let error = exporters().start_prometheus_exporter(config).expect_err("the port is taken");
     assert!(matches!(error, StartError::Socket { .. }));
     let text = error.to_string();
-    assert!(
-        text.contains("prometheus") && text.contains(&port.to_string()) && text.contains("in use"),
-        "{text}"
-    );
+    assert!(text.contains("prometheus") && text.contains(&port.to_string()) && text.contains("in use"), "{text}");
 }
 
 #[test]
 fn clients_that_speak_nonsense_or_go_away_hurt_nobody() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
-    for nonsense in [
-        &b"\x16\x03\x01\x02\x00"[..],
-        b"GET\r\n\r\n",
-        b"GET /metrics HTTP/1.1\r\n",
-    ] {
-        let mut stream = std::net::TcpStream::connect(address).expect("listens");
+    for nonsense in [&b"\x16\x03\x01\x02\x00"[..], b"GET\r\n\r\n", b"GET /metrics HTTP/1.1\r\n"] {
+        let mut stream = TcpStream::connect(address).expect("listens");
         stream.write_all(nonsense).expect("goes out");
     }
     assert_eq!(Http::connect(address).request("GET", "/metrics").status, 200);
+}
+
+/// Exporters with a page of some twelve megabytes, more than the kernel's buffers hold.
+fn with_a_long_page() -> (Exporters, SocketAddr) {
+    const SERIES: usize = 2_000;
+    let exporters = Exporters::start(Settings::on(registry(SERIES + 1, 1, 2))).expect("free");
+    let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
+    let mut recorder = exporters.recorder();
+    for number in 0..SERIES {
+        let series = recorder.series("GET", &format!("/{number}/{}", "x".repeat(200)));
+        recorder.record(series, Sample::default());
+    }
+    (exporters, address)
+}
+
+/// A client that has asked for the page and has not begun to read it.
+fn slow_client(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("goes out");
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).expect("the answer begins");
+    stream
+}
+
+#[test]
+fn a_page_under_way_is_finished_at_a_stop() {
+    let (exporters, address) = with_a_long_page();
+    let mut stream = slow_client(address);
+    let reader = thread::spawn(move || {
+        wait_until("the port is closed", || TcpStream::connect(address).is_err());
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("the rest of the page");
+        page
+    });
+    let account = exporters.stop_prometheus_exporter().expect("stops").expect("ran");
+    let page = reader.join().expect("the page comes");
+    assert!(page.ends_with('\n') && page.contains("loaddensity_exporter_"), "cut off");
+    assert_settled(&account);
+    assert_eq!((account.recorded, account.sent), (2_000, 2_000));
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_up_no_shutdown_and_has_seen_nothing() {
+    let (exporters, address) = with_a_long_page();
+    let stream = slow_client(address);
+    let began = Instant::now();
+    let report = exporters.shutdown(Duration::from_millis(100));
+    assert!(began.elapsed() < PATIENCE);
+    drop(stream);
+    assert_eq!((report.accounts[0].sent, report.accounts[0].dropped.get(Cause::Unscraped)), (0, 2_000));
+}
+
+#[test]
+fn a_flood_of_connections_is_bounded_and_passes() {
+    let exporters = exporters();
+    let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
+    let flood: Vec<_> = (0..100).map(|_| TcpStream::connect(address).expect("the kernel accepts")).collect();
+    wait_until("it is shown", || exporters.status()[0].last_error.is_some());
+    drop(flood);
+    wait_until("a page is served again", || {
+        let mut stream = TcpStream::connect(address).expect("listens");
+        let _ = stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).is_ok() && page.starts_with("HTTP/1.0 200")
+    });
+    wait_until("all is well", || exporters.status()[0].last_error.is_none());
 }

@@ -14,9 +14,7 @@ const REQUESTS: u64 = 60;
 
 fn receiver() -> (UdpSocket, u16) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a timeout can be set");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     let port = socket.local_addr().expect("bound").port();
     (socket, port)
 }
@@ -49,29 +47,14 @@ fn each_dogstatsd_message_is_a_datagram_of_its_own() {
     let (socket, port) = receiver();
     let exporters = exporters();
     exporters
-        .start_statsd_sink(StatsdConfig {
-            port,
-            prefix: "load.".into(),
-            ..StatsdConfig::default()
-        })
+        .start_statsd_sink(StatsdConfig { port, prefix: "load.".into(), ..StatsdConfig::default() })
         .expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let datagrams = receive(&socket, 3 * REQUESTS as usize, messages);
     assert_eq!(datagrams.len(), 3 * REQUESTS as usize);
-    let is = |text: &str| {
-        datagrams
-            .iter()
-            .filter(|datagram| **datagram == text.as_bytes())
-            .count()
-    };
-    assert_eq!(
-        is("load.requests:1|c|#method:GET,name:/items,outcome:failure"),
-        REQUESTS as usize / 10
-    );
-    assert_eq!(
-        is("load.request.latency:7.9|ms|#method:GET,name:/items,outcome:success"),
-        REQUESTS as usize * 9 / 10
-    );
+    let is = |text: &str| datagrams.iter().filter(|datagram| **datagram == text.as_bytes()).count();
+    assert_eq!(is("load.requests:1|c|#method:GET,name:/items,outcome:failure"), REQUESTS as usize / 10);
+    assert_eq!(is("load.request.latency:7.9|ms|#method:GET,name:/items,outcome:success"), REQUESTS as usize * 9 / 10);
     let account = stop_statsd(&exporters);
     assert_eq!((account.recorded, account.sent), (REQUESTS, REQUESTS));
 }
@@ -80,20 +63,12 @@ fn each_dogstatsd_message_is_a_datagram_of_its_own() {
 fn packing_puts_whole_messages_into_datagrams_of_the_given_size() {
     let (socket, port) = receiver();
     let exporters = exporters();
-    let config = StatsdConfig {
-        port,
-        datagram_bytes: Some(300),
-        ..StatsdConfig::default()
-    };
+    let config = StatsdConfig { port, datagram_bytes: Some(300), ..StatsdConfig::default() };
     exporters.start_statsd_sink(config).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let datagrams = receive(&socket, 3 * REQUESTS as usize, messages);
     assert!(datagrams.iter().all(|datagram| datagram.len() <= 300));
-    assert!(
-        datagrams.len() < 2 * REQUESTS as usize,
-        "{} datagrams",
-        datagrams.len()
-    );
+    assert!(datagrams.len() < 2 * REQUESTS as usize, "{} datagrams", datagrams.len());
     assert_eq!(stop_statsd(&exporters).sent, REQUESTS);
 }
 
@@ -101,11 +76,7 @@ fn packing_puts_whole_messages_into_datagrams_of_the_given_size() {
 fn a_message_that_no_datagram_holds_is_dropped_as_too_large() {
     let (_socket, port) = receiver();
     let exporters = exporters();
-    let config = StatsdConfig {
-        port,
-        datagram_bytes: Some(20),
-        ..StatsdConfig::default()
-    };
+    let config = StatsdConfig { port, datagram_bytes: Some(20), ..StatsdConfig::default() };
     exporters.start_statsd_sink(config).expect("starts");
     record(&mut exporters.recorder(), 7);
     assert_eq!(stop_statsd(&exporters).dropped.get(Cause::TooLarge), 7);
@@ -115,10 +86,7 @@ fn a_message_that_no_datagram_holds_is_dropped_as_too_large() {
 fn stop_sends_what_was_recorded_and_start_counts_anew() {
     let (socket, port) = receiver();
     let exporters = exporters();
-    let config = StatsdConfig {
-        port,
-        ..StatsdConfig::default()
-    };
+    let config = StatsdConfig { port, ..StatsdConfig::default() };
     let mut recorder = exporters.recorder();
     record(&mut recorder, 5);
     for round in 1..=3 {
@@ -137,28 +105,14 @@ fn nobody_listening_is_shown_and_still_counts_as_sent() {
     let (socket, port) = receiver();
     drop(socket);
     let exporters = exporters();
-    exporters
-        .start_statsd_sink(StatsdConfig {
-            port,
-            ..StatsdConfig::default()
-        })
-        .expect("starts");
+    exporters.start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).expect("starts");
     let mut recorder = exporters.recorder();
     wait_until("the refusal is seen", || {
         record(&mut recorder, 1);
-        exporters.status()[0]
-            .last_error
-            .as_ref()
-            .is_some_and(|error| error.contains("nothing listens"))
+        exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("nothing listens"))
     });
     let status = exporters.status().remove(0);
-    assert!(
-        status
-            .state()
-            .contains(&format!("udp://127.0.0.1:{port}: nothing listens")),
-        "{}",
-        status.state()
-    );
+    assert!(status.state().contains(&format!("udp://127.0.0.1:{port}: nothing listens")), "{}", status.state());
     let account = stop_statsd(&exporters);
     assert_eq!(account.sent, account.recorded);
 }
@@ -167,40 +121,19 @@ fn nobody_listening_is_shown_and_still_counts_as_sent() {
 fn influxdb_lines_are_packed_into_datagrams() {
     let (socket, port) = receiver();
     let exporters = exporters();
-    let target = InfluxdbTarget::Udp {
-        host: "localhost".into(),
-        port,
-    };
-    exporters
-        .start_influxdb_sink(InfluxdbConfig {
-            target,
-            ..InfluxdbConfig::default()
-        })
-        .expect("starts");
+    let target = InfluxdbTarget::Udp { host: "localhost".into(), port };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let lines = |datagram: &[u8]| influx::parse(datagram).expect("line protocol").len();
     let datagrams = receive(&socket, REQUESTS as usize, lines);
     assert!(datagrams.iter().all(|datagram| datagram.len() <= 1_400));
-    assert!(
-        datagrams.len() < REQUESTS as usize / 2,
-        "{} datagrams",
-        datagrams.len()
-    );
-    let points: Vec<_> = datagrams
-        .iter()
-        .flat_map(|datagram| influx::parse(datagram).expect("line protocol"))
-        .collect();
-    let mut times: Vec<_> = points
-        .iter()
-        .map(|point| point.timestamp.expect("a timestamp"))
-        .collect();
+    assert!(datagrams.len() < REQUESTS as usize / 2, "{} datagrams", datagrams.len());
+    let points: Vec<_> =
+        datagrams.iter().flat_map(|datagram| influx::parse(datagram).expect("line protocol")).collect();
+    let mut times: Vec<_> = points.iter().map(|point| point.timestamp.expect("a timestamp")).collect();
     times.sort_unstable();
     times.dedup();
-    assert_eq!(
-        times.len(),
-        REQUESTS as usize,
-        "every point has a timestamp of its own"
-    );
+    assert_eq!(times.len(), REQUESTS as usize, "every point has a timestamp of its own");
     let account = exporters.stop_influxdb_sink().expect("stops").expect("ran");
     assert_settled(&account);
     assert_eq!(account.sent, REQUESTS);
@@ -210,34 +143,15 @@ fn influxdb_lines_are_packed_into_datagrams() {
 fn both_sinks_see_every_request_and_account_for_it_separately() {
     let ((statsd, statsd_port), (influxdb, influxdb_port)) = (receiver(), receiver());
     let exporters = exporters();
-    exporters
-        .start_statsd_sink(StatsdConfig {
-            port: statsd_port,
-            ..StatsdConfig::default()
-        })
-        .expect("starts");
+    exporters.start_statsd_sink(StatsdConfig { port: statsd_port, ..StatsdConfig::default() }).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
-    let target = InfluxdbTarget::Udp {
-        host: "127.0.0.1".into(),
-        port: influxdb_port,
-    };
-    exporters
-        .start_influxdb_sink(InfluxdbConfig {
-            target,
-            ..InfluxdbConfig::default()
-        })
-        .expect("starts");
+    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: influxdb_port };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("starts");
     record(&mut recorder, 20);
     let report = exporters.shutdown(Duration::from_secs(5));
-    let sent: Vec<_> = report
-        .accounts
-        .iter()
-        .map(|account| (account.recorded, account.sent))
-        .collect();
+    let sent: Vec<_> = report.accounts.iter().map(|account| (account.recorded, account.sent)).collect();
     assert_eq!(sent, [(20, 20), (30, 30)]);
     receive(&statsd, 90, messages);
-    receive(&influxdb, 20, |datagram| {
-        influx::parse(datagram).expect("line protocol").len()
-    });
+    receive(&influxdb, 20, |datagram| influx::parse(datagram).expect("line protocol").len());
 }

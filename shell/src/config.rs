@@ -393,10 +393,7 @@ mod tests {
         ] {
             assert_eq!(public_url(url), shown);
         }
-        let target = InfluxdbTarget::Url {
-            url: "http://h/write?p=secret".into(),
-            token: Some(Secret::new("secret")),
-        };
+        let target = InfluxdbTarget::Url { url: "http://h/write?p=secret".into(), token: Some(Secret::new("secret")) };
         assert!(!format!("{target:?}").contains("secret"));
     }
 }

@@ -1,10 +1,10 @@
 //! Shows that a [`Runtime`] is right: every promise of the trait is a case here, and so are the exporters on top of it.
 //!
-//! Whoever brings a runtime runs the suite with one line in a file under `tests/`, and a dev-dependency on this crate
-//! with the feature `conformance`:
+//! Whoever brings a runtime runs the suite with one line in a file under `tests/`:
 //!
 //! ```ignore
-//! // tests/conformance.rs
+//! // Cargo.toml: [dev-dependencies] loaddensity-metrics-shell = { version = "0.1", features = ["conformance"] }
+//! // tests/conformance.rs:
 //! loaddensity_metrics_shell::conformance!(my_crate::MyRuntime);
 //! ```
 //!
@@ -97,6 +97,7 @@ macro_rules! conformance {
         $crate::conformance_group!($runtime, hyper_io:
             http1_echo_over_one_connection
             http2_echo_of_concurrent_requests
+            a_shutdown_ends_one_direction
             the_timer_ends_a_silent_connection
             tasks_end_with_their_owner
             tasks_that_end_are_forgotten

@@ -109,7 +109,9 @@ pub enum StopError {
 impl fmt::Display for StopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ShutDown => f.write_str("these exporters have been shut down; their report was the answer to that call"),
+            Self::ShutDown => {
+                f.write_str("these exporters have been shut down; their report was the answer to that call")
+            }
             Self::BuiltWithout { feature } => write_built_without(f, feature),
         }
     }

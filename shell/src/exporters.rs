@@ -209,9 +209,10 @@ impl<R: Runtime> AsyncExporters<R> {
     pub fn start_on(runtime: R, settings: Settings) -> Result<Self, StartError> {
         let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
         let (handle, work) = Self::prepare(settings, pump);
-        let supervisor = work(runtime.clone());
+        let spawner = runtime.clone();
+        let supervisor = work(runtime);
         let (hand_over, own_task) = async_channel::bounded(1);
-        let task = runtime.spawn(async move {
+        let task = spawner.spawn(async move {
             // The supervisor owns its own task: it must run on when every handle is gone, until all is flushed.
             let own_task = own_task.recv().await;
             supervisor.run().await;
@@ -222,10 +223,7 @@ impl<R: Runtime> AsyncExporters<R> {
         Ok(handle)
     }
 
-    fn prepare(
-        settings: Settings,
-        pump: Pump<'static>,
-    ) -> (Self, impl FnOnce(R) -> Supervisor<R> + Send + use<R>) {
+    fn prepare(settings: Settings, pump: Pump<'static>) -> (Self, impl FnOnce(R) -> Supervisor<R> + Send + use<R>) {
         let (sender, commands) = async_channel::unbounded();
         let report = Arc::new(OnceLock::new());
         let handle = Self {

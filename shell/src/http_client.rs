@@ -55,30 +55,30 @@ pub(crate) fn read_url(
     url: &str,
     default_port: u16,
 ) -> Result<(Server, String), StartError> {
-    let bad = |expected: &str| StartError::Setting {
-        exporter,
-        key,
-        value: public_url(url),
-        expected: expected.into(),
-    };
-    let uri: Uri = url.parse().map_err(|error| bad(&format!("it is no URL ({error}); it must be http://host:port…")))?;
+    let bad = |expected: &str| StartError::Setting { exporter, key, value: public_url(url), expected: expected.into() };
+    let uri: Uri =
+        url.parse().map_err(|error| bad(&format!("it is no URL ({error}); it must be http://host:port…")))?;
     match uri.scheme_str() {
         Some("http") => {}
-        Some("https") => return Err(bad("this build has no TLS; use http://, or a proxy on this host that adds TLS")),
+        Some("https") => {
+            return Err(bad("this build has no TLS; use http://, or a proxy on this host that adds TLS"));
+        }
         _ => return Err(bad("it must begin with http://")),
     }
     let authority = uri.authority().ok_or_else(|| bad("it must name a host"))?;
     if authority.as_str().contains('@') {
         return Err(bad("it must not hold a user or a password; there are settings of their own for those"));
     }
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let port = match authority.port() {
-        None if authority.as_str().ends_with(':') => return Err(bad("the port behind `:` is missing")),
-        None => default_port,
-        Some(port) => port.as_str().parse().map_err(|_| bad("its port must be 1 to 65535"))?,
+    // `Uri` ignores a port that is no port, so it is read here.
+    let host = authority.host();
+    let port = match authority.as_str()[host.len()..].strip_prefix(':') {
+        None => Some(default_port),
+        Some(port) => port.parse().ok().filter(|port| *port != 0),
     };
-    if host.is_empty() || port == 0 {
-        return Err(bad("it must name a host and a port of 1 to 65535"));
+    let port = port.ok_or_else(|| bad("its port must be 1 to 65535"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err(bad("it must name a host"));
     }
     let rest = uri.path_and_query().map_or("/", |rest| rest.as_str());
     Ok((Server { host: host.into(), port }, rest.into()))
@@ -110,10 +110,7 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = self.bytes.take();
         // Release pairs with the acquire above; the connection may live on another thread.
         self.taken.store(true, Ordering::Release);

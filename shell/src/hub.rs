@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_listener::Event as Notify;
-use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sink};
+use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sink, Timestamp};
 
 use crate::runtime::Runtime;
 
@@ -46,6 +46,9 @@ impl Feed {
     }
 }
 
+/// How far ahead of the wall clock a completion time is still believed.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
+
 /// The owner of the pump and of its task.
 pub(crate) struct Hub<R: Runtime> {
     runtime: R,
@@ -67,11 +70,10 @@ impl<R: Runtime> Hub<R> {
     pub(crate) fn attach(&mut self, exporter: Exporter, buffer_events: usize) -> Arc<Feed> {
         let mut shared = lock(&self.shared);
         // What was recorded before belongs to the others.
-        shared.drain();
+        shared.drain(&self.runtime);
         let ledger = shared.pump.attach(exporter);
         let buffer = vec![Event::default(); buffer_events].into_boxed_slice();
-        let feed =
-            Arc::new(Feed { exporter, sink: Mutex::new(Sink::new(buffer, ledger)), filled: Notify::new() });
+        let feed = Arc::new(Feed { exporter, sink: Mutex::new(Sink::new(buffer, ledger)), filled: Notify::new() });
         shared.feeds.push(feed.clone());
         drop(shared);
         if self.task.is_none() {
@@ -83,7 +85,7 @@ impl<R: Runtime> Hub<R> {
     /// Hands over what was recorded until now, then ends the feeding. What the feed holds is still to be sent.
     pub(crate) fn detach(&mut self, exporter: Exporter) {
         let mut shared = lock(&self.shared);
-        shared.drain();
+        shared.drain(&self.runtime);
         shared.pump.detach(exporter);
         shared.feeds.retain(|feed| feed.exporter != exporter);
         if shared.feeds.is_empty() {
@@ -99,9 +101,11 @@ impl<R: Runtime> Hub<R> {
 
 impl Shared {
     /// Empties the rings into all feeds; returns how many events there were.
-    fn drain(&mut self) -> u64 {
+    fn drain<R: Runtime>(&mut self, runtime: &R) -> u64 {
         let Self { pump, feeds } = self;
         let mut sinks: Vec<_> = feeds.iter().map(|feed| feed.lock()).collect();
+        let now = runtime.wall_clock().as_unix_nanos();
+        pump.set_latest(Timestamp::from_unix_nanos(now.saturating_add(CLOCK_SLACK.as_nanos() as u64)));
         let taken = pump.drain(|event| {
             for sink in &mut sinks {
                 sink.offer(event);
@@ -125,7 +129,7 @@ pub(crate) fn abandon(feed: &Feed, cause: Cause) {
 async fn pump<R: Runtime>(runtime: R, shared: Arc<Mutex<Shared>>) {
     let mut idle = 0;
     loop {
-        let taken = lock(&shared).drain();
+        let taken = lock(&shared).drain(&runtime);
         idle = if taken == 0 { IDLE_TICKS.min(idle + 1) } else { 0 };
         runtime.sleep(if idle == IDLE_TICKS { IDLE_TICK } else { TICK }).await;
     }

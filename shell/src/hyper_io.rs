@@ -170,7 +170,9 @@ pub struct HyperExecutor<R: Runtime> {
 
 impl<R: Runtime> HyperExecutor<R> {
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let Some(running) = self.running.upgrade() else { return };
+        let Some(running) = self.running.upgrade() else {
+            return;
+        };
         let registered = self.running.clone();
         // Held until the task is entered: one that ends at once on another thread waits for its entry, then takes it out.
         let mut entered = lock(&running);

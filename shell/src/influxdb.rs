@@ -22,38 +22,38 @@ mod write;
 const HTTP_PORT: u16 = 80;
 
 /// Starts the sink.
-pub(crate) async fn start<R: Runtime>(
-    place: &mut Place<R>,
-    config: &InfluxdbConfig,
-) -> Result<Running<R>, StartError> {
+pub(crate) async fn start<R: Runtime>(place: &mut Place<R>, config: &InfluxdbConfig) -> Result<Running<R>, StartError> {
     let encoder = LineEncoder::new(place.registry, &config.measurement)
         .map_err(|error| bad("measurement", &config.measurement, &error.to_string()))?;
-    let endpoint = match &config.target {
+    let (key, endpoint) = match &config.target {
         InfluxdbTarget::Udp { host, port } => {
-            let target = Target {
-                exporter: Exporter::Influxdb,
-                host,
-                port: *port,
-                datagram_bytes: config.datagram_bytes,
-                items: usize::MAX,
-                buffer_events: config.buffer_events,
-            };
-            return udp::start(place, target, encoder).await;
+            return udp::start(place, datagrams(config, host, *port), encoder).await;
         }
-        InfluxdbTarget::Http { host, port, database, username, password } => Endpoint {
-            server: Server { host: host.clone(), port: *port },
-            path: write_path(database.as_deref()),
-            authorization: basic(username.as_deref(), password.as_ref())?,
-        },
+        InfluxdbTarget::Http { host, port, database, username, password } => {
+            let server = Server { host: host.clone(), port: *port };
+            let authorization = basic(username.as_deref(), password.as_ref())?;
+            ("host", Endpoint { server, path: write_path(database.as_deref()), authorization })
+        }
         InfluxdbTarget::Url { url, token } => {
             let (server, path) = read_url(Exporter::Influxdb, "url", url, HTTP_PORT)?;
-            Endpoint { server, path, authorization: token.as_ref().map(bearer).transpose()? }
+            ("url", Endpoint { server, path, authorization: token.as_ref().map(bearer).transpose()? })
         }
     };
+    let Server { host, port } = &endpoint.server;
     // The backend need not be there yet, but its name must mean something.
-    let key = if matches!(config.target, InfluxdbTarget::Url { .. }) { "url" } else { "host" };
-    resolve(&place.runtime, Exporter::Influxdb, key, &endpoint.server.host, endpoint.server.port).await?;
+    resolve(&place.runtime, Exporter::Influxdb, key, host, *port).await?;
     Ok(write::start(place, endpoint, encoder, config))
+}
+
+fn datagrams<'a>(config: &InfluxdbConfig, host: &'a str, port: u16) -> Target<'a> {
+    Target {
+        exporter: Exporter::Influxdb,
+        host,
+        port,
+        datagram_bytes: config.datagram_bytes,
+        items: usize::MAX,
+        buffer_events: config.buffer_events,
+    }
 }
 
 /// Where points are posted.

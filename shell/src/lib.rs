@@ -5,6 +5,12 @@
 //! Each exporter is a cargo feature: `prometheus`, `influxdb`, `statsd`, `opentelemetry`. A call to one that was left
 //! out answers [`StartError::BuiltWithout`].
 
+#![cfg_attr(
+    not(all(feature = "prometheus", feature = "influxdb", feature = "statsd", feature = "opentelemetry")),
+    allow(dead_code, unused_variables, reason = "what exporters share that this build leaves out")
+)]
+
+mod birth;
 mod condition;
 pub mod config;
 mod error;
@@ -44,10 +50,10 @@ pub use config::{
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};
-pub use local::LocalRecorder;
 pub use loaddensity_metrics_core::{
     Account, Cause, DefaultStorage, Dropped, Exporter, Facts, FullRing, HeapStorage, Label, LabelError, Outcome,
-    Recorder, Registry, Request, Sample, Series, Storage, Timestamp, Totals,
+    Recorder, Registry, Request, Sample, Series, SizeError, Storage, Timestamp, Totals,
 };
+pub use local::LocalRecorder;
 pub use report::Report;
 pub use settings::Settings;

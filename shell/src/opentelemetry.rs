@@ -210,7 +210,9 @@ impl<R: Runtime> Periodic<R> {
             Outcome::Failed { taken: true, says } => (Cause::Unconfirmed, true, says),
             Outcome::Failed { taken: false, says } => (Cause::Unreachable, true, says),
             Outcome::TimedOut { taken: true } => (Cause::Unconfirmed, true, format!("no answer within {timeout:?}")),
-            Outcome::TimedOut { taken: false } => (Cause::Unreachable, true, format!("no connection within {timeout:?}")),
+            Outcome::TimedOut { taken: false } => {
+                (Cause::Unreachable, true, format!("no connection within {timeout:?}"))
+            }
         };
         self.condition.failed(says);
         Err(Cycle::Failed { cause, may_retry })

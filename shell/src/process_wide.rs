@@ -76,7 +76,7 @@ macro_rules! process_wide {
         /// The process-wide exporters, started on first use with the default settings, on a thread of their own.
         ///
         /// # Errors
-        #[doc = "See [`Exporters::start`]($crate::Exporters::start)."]
+        /// Those of `Exporters::start`.
         pub fn exporters() -> Result<&'static $crate::Exporters<$runtime>, $crate::StartError> {
             PROCESS_WIDE.started()
         }

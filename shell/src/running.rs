@@ -1,5 +1,6 @@
 //! A running exporter as the supervisor holds it, and how one is put to work.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use crate::hub::{Feed, Hub, abandon};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before};
 
+/// Longest wait for a resolver; other calls wait meanwhile.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(10);
 /// Time beyond its deadline after which an exporter's task is cancelled.
 const GRACE: Duration = Duration::from_millis(250);
 
@@ -21,7 +24,7 @@ pub(crate) struct Place<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) registry: Registry<'static>,
     pub(crate) hub: Hub<R>,
-    /// When these exporters were started: the start of cumulative sums.
+    /// Since when the registry counts.
     pub(crate) born: Timestamp,
 }
 
@@ -61,6 +64,11 @@ impl<R: Runtime> Running<R> {
         Self { feed: Some(feed), ..self }
     }
 
+    /// Whether its task has not ended. It ends before its time only by a panic.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.ended.is_closed()
+    }
+
     /// Asks it to be done by `deadline`, without waiting for it.
     pub(crate) fn ask_to_stop(&self, deadline: Instant) {
         self.stop.ask(deadline);
@@ -91,7 +99,9 @@ pub(crate) async fn resolve<R: Runtime>(
     port: u16,
 ) -> Result<Vec<SocketAddr>, StartError> {
     let refused = |source| StartError::Resolve { exporter, key, host: host.into(), source };
-    runtime.resolve(host, port).await.map_err(refused)
+    let limit = runtime.now() + RESOLVER_PATIENCE;
+    let answer = before(runtime, limit, runtime.resolve(host, port)).await;
+    answer.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(refused)
 }
 
 /// `host:port`, with brackets where `host` is an IPv6 address.

@@ -46,11 +46,7 @@ impl StopSignal {
     }
 
     /// The output of `work`, or `None` where a stop was asked for and its deadline passes first.
-    pub(crate) async fn unless_overdue<R: Runtime, T>(
-        &self,
-        runtime: &R,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
+    pub(crate) async fn unless_overdue<R: Runtime, T>(&self, runtime: &R, work: impl Future<Output = T>) -> Option<T> {
         let overdue = async {
             sleep_until(runtime, self.asked().await).await;
             None
@@ -76,11 +72,7 @@ pub(crate) async fn sleep_until<R: Runtime>(runtime: &R, moment: Instant) {
 }
 
 /// The output of `work`, or `None` where `moment` comes first.
-pub(crate) async fn before<R: Runtime, T>(
-    runtime: &R,
-    moment: Instant,
-    work: impl Future<Output = T>,
-) -> Option<T> {
+pub(crate) async fn before<R: Runtime, T>(runtime: &R, moment: Instant, work: impl Future<Output = T>) -> Option<T> {
     let late = async {
         sleep_until(runtime, moment).await;
         None

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use loaddensity_metrics_core::{Account, Cause, Exporter, Pump};
 
+use crate::birth;
 use crate::condition::ExporterStatus;
 use crate::config::ExporterConfig;
 use crate::error::StartError;
@@ -55,7 +56,7 @@ impl<R: Runtime> Supervisor<R> {
     ) -> Self {
         let place = Place {
             registry: settings.registry,
-            born: runtime.wall_clock(),
+            born: birth::of(settings.registry, runtime.wall_clock()),
             hub: Hub::new(runtime.clone(), pump),
             runtime,
         };
@@ -94,6 +95,7 @@ impl<R: Runtime> Supervisor<R> {
         let exporter = config.exporter();
         if let Some((as_it_runs, running)) = &self.slots[exporter as usize]
             && *as_it_runs == config
+            && running.is_alive()
         {
             return Ok(running.bound);
         }
@@ -145,8 +147,11 @@ impl<R: Runtime> Supervisor<R> {
     /// The last account of `exporter`; of aggregates, what was not sent is dropped for `cause`.
     fn close(&self, exporter: Exporter, cause: Cause) -> Account {
         let registry = self.place.registry;
-        let account =
-            if exporter.is_per_request() { registry.account(exporter) } else { registry.close_account(exporter, cause) };
+        let account = if exporter.is_per_request() {
+            registry.account(exporter)
+        } else {
+            registry.close_account(exporter, cause)
+        };
         tracing::info!(
             exporter = exporter.as_str(),
             recorded = account.recorded,

@@ -70,12 +70,7 @@ where
 
 /// A socket that is connected to the first address of `host` that takes one. IPv4 goes first: nothing tells whether
 /// anybody listens, and LoadDensity's sinks speak IPv4 where a name (`localhost`) has both.
-async fn connect<R: Runtime>(
-    runtime: &R,
-    exporter: Exporter,
-    host: &str,
-    port: u16,
-) -> Result<R::Udp, StartError> {
+async fn connect<R: Runtime>(runtime: &R, exporter: Exporter, host: &str, port: u16) -> Result<R::Udp, StartError> {
     let mut peers = resolve(runtime, exporter, "host", host, port).await?;
     peers.sort_by_key(|peer| !peer.is_ipv4());
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);

@@ -49,10 +49,7 @@ pub fn otlp(data: &[u8]) {
     let (program, mut lengths) = Program::read(data);
     let model = program.run(storage.registry(), || {});
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
-    let (start, now) = (
-        Timestamp::from_unix_nanos(times.0),
-        Timestamp::from_unix_nanos(times.1),
-    );
+    let (start, now) = (Timestamp::from_unix_nanos(times.0), Timestamp::from_unix_nanos(times.1));
     let mut export = encoder::Export::new(storage.registry(), service, start, now);
     let mut requests = Vec::new();
     loop {
@@ -113,10 +110,7 @@ fn events<E: EventEncoder + Clone>(
     });
     let account = pump.detach(exporter);
     assert!(account.balanced(), "{account:?}");
-    assert_eq!(
-        (account.recorded, account.sent, account.held),
-        (model.requests(), model.requests(), 0)
-    );
+    assert_eq!((account.recorded, account.sent, account.held), (model.requests(), model.requests(), 0));
     (model, batches)
 }
 
@@ -130,16 +124,9 @@ fn pack_twice<E: EventEncoder>(
     let most = 1 + most % 8;
     let (mut first, mut again) = (vec![0xff; room], vec![0; room]);
     let packed = packer.pack(sink, most, &mut first);
-    assert!(
-        packed.items >= 1 && packed.items <= most && packed.bytes <= room,
-        "{packed:?}"
-    );
+    assert!(packed.items >= 1 && packed.items <= most && packed.bytes <= room, "{packed:?}");
     assert_eq!(packer.pack(sink, most, &mut again), packed);
-    assert_eq!(
-        first[..packed.bytes],
-        again[..packed.bytes],
-        "packed again, it is another batch"
-    );
+    assert_eq!(first[..packed.bytes], again[..packed.bytes], "packed again, it is another batch");
     packer.confirm(sink, packed);
     first.truncate(packed.bytes);
     first
@@ -149,17 +136,12 @@ fn pack_twice<E: EventEncoder>(
 fn longest_item<E: EventEncoder>(encoder: &E, event: &Event) -> usize {
     let mut room = [0; 4096];
     let lengths = (0..E::ITEMS).map(|item| {
-        let length = encoder
-            .encode(event, item, &mut room)
-            .expect("4 KiB hold any item");
+        let length = encoder.encode(event, item, &mut room).expect("4 KiB hold any item");
         let mut exact = vec![0xff; length];
         assert_eq!(encoder.encode(event, item, &mut exact), Ok(length));
         assert_eq!(exact, room[..length], "item {item} depends on the buffer");
         for shorter in [0, length / 2, length - 1] {
-            assert!(
-                encoder.encode(event, item, &mut exact[..shorter]).is_err(),
-                "item {item} fits into {shorter}"
-            );
+            assert!(encoder.encode(event, item, &mut exact[..shorter]).is_err(), "item {item} fits into {shorter}");
         }
         length
     });
@@ -169,11 +151,7 @@ fn longest_item<E: EventEncoder>(encoder: &E, event: &Event) -> usize {
 impl Lengths {
     /// Makes later buffers large enough, once the encoder has refused one.
     fn too_small(&mut self, length: usize, error: TooSmall) {
-        assert!(
-            length < error.needed,
-            "{length} bytes were refused, and {} needed",
-            error.needed
-        );
+        assert!(length < error.needed, "{length} bytes were refused, and {} needed", error.needed);
         self.at_least(error.needed);
     }
 }

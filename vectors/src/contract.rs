@@ -38,23 +38,13 @@ pub enum Format {
 }
 
 /// `le` of the latency buckets, in every text format as LoadDensity writes it.
-pub const LATENCY_LE: [&str; 12] = [
-    "5.0", "10.0", "25.0", "50.0", "100.0", "250.0", "500.0", "1000.0", "2500.0", "5000.0", "10000.0", "+Inf",
-];
+pub const LATENCY_LE: [&str; 12] =
+    ["5.0", "10.0", "25.0", "50.0", "100.0", "250.0", "500.0", "1000.0", "2500.0", "5000.0", "10000.0", "+Inf"];
 /// Upper bounds of the latency buckets, in milliseconds.
 pub const LATENCY_BOUNDS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 /// `le` of the size buckets.
-pub const SIZE_LE: [&str; 9] = [
-    "64.0",
-    "256.0",
-    "1024.0",
-    "4096.0",
-    "16384.0",
-    "65536.0",
-    "262144.0",
-    "1.048576e+06",
-    "+Inf",
-];
+pub const SIZE_LE: [&str; 9] =
+    ["64.0", "256.0", "1024.0", "4096.0", "16384.0", "65536.0", "262144.0", "1.048576e+06", "+Inf"];
 /// Upper bounds of the size buckets, in bytes.
 pub const SIZE_BOUNDS: [u64; 8] = [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576];
 
@@ -62,20 +52,13 @@ impl Spelling {
     /// A series without further labels.
     #[must_use]
     pub fn new(method: &str, name: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            name: name.to_owned(),
-            labels: Vec::new(),
-        }
+        Self { method: method.to_owned(), name: name.to_owned(), labels: Vec::new() }
     }
 
     /// The labels as the core takes them.
     #[must_use]
     pub fn as_labels(&self) -> Vec<Label<'_>> {
-        self.labels
-            .iter()
-            .map(|(key, value)| Label { key, value })
-            .collect()
+        self.labels.iter().map(|(key, value)| Label { key, value }).collect()
     }
 
     /// Whether both spell the same series: empty stands for its replacement, order of labels and labels without value
@@ -89,9 +72,7 @@ impl Spelling {
     #[must_use]
     pub fn identity(&self) -> Identity {
         let labels = self.labels.iter().filter(|(_, value)| !value.is_empty());
-        let mut labels: Vec<_> = labels
-            .map(|(key, value)| (clean_key(key), value.clone()))
-            .collect();
+        let mut labels: Vec<_> = labels.map(|(key, value)| (clean_key(key), value.clone())).collect();
         labels.sort();
         (or(&self.method, "REQ"), or(&self.name, "unknown"), labels)
     }
@@ -100,14 +81,8 @@ impl Spelling {
     #[must_use]
     pub fn shown(&self, format: Format) -> Shown {
         let (method, name, labels) = self.identity();
-        let mut shown: Shown = labels
-            .iter()
-            .map(|(key, value)| (key.clone(), format.safe(value)))
-            .collect();
-        shown.push((
-            "method".to_owned(),
-            blur(&format.safe(&cut(&method, METHOD_LIMIT))),
-        ));
+        let mut shown: Shown = labels.iter().map(|(key, value)| (key.clone(), format.safe(value))).collect();
+        shown.push(("method".to_owned(), blur(&format.safe(&cut(&method, METHOD_LIMIT)))));
         shown.push(("name".to_owned(), blur(&format.safe(&cut(&name, NAME_LIMIT)))));
         shown.sort();
         shown
@@ -119,11 +94,7 @@ pub fn observed<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, withou
     let kept = labels.into_iter().filter(|(key, _)| !without.contains(key));
     let mut shown: Shown = kept
         .map(|(key, value)| {
-            let value = if key == "method" || key == "name" {
-                blur(value)
-            } else {
-                value.to_owned()
-            };
+            let value = if key == "method" || key == "name" { blur(value) } else { value.to_owned() };
             (key.to_owned(), value)
         })
         .collect();
@@ -139,9 +110,7 @@ impl Format {
             Self::Prometheus | Self::Otlp => text.to_owned(),
             Self::Dogstatsd => {
                 let unsafe_here = |c: char| "|,:#".contains(c) || c.is_control();
-                text.chars()
-                    .map(|c| if unsafe_here(c) { '_' } else { c })
-                    .collect()
+                text.chars().map(|c| if unsafe_here(c) { '_' } else { c }).collect()
             }
             Self::Influxdb => influx_safe(text),
         }
@@ -172,11 +141,7 @@ pub fn blur(text: &str) -> String {
         return text.to_owned();
     };
     let is_hash = hash.len() == 16 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if is_hash {
-        format!("{head}~{:016}", 0)
-    } else {
-        text.to_owned()
-    }
+    if is_hash { format!("{head}~{:016}", 0) } else { text.to_owned() }
 }
 
 /// A text over the limit is cut so that what is left, `~` and 16 hexadecimal digits keep the limit.
@@ -195,23 +160,12 @@ fn cut(text: &str, limit: usize) -> String {
 }
 
 fn clean_key(key: &str) -> String {
-    let clean: String = key
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    if clean.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("_{clean}")
-    } else {
-        clean
-    }
+    let clean: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if clean.starts_with(|c: char| c.is_ascii_digit()) { format!("_{clean}") } else { clean }
 }
 
 fn or(text: &str, empty: &str) -> String {
-    if text.is_empty() {
-        empty.to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text.is_empty() { empty.to_owned() } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -220,13 +174,7 @@ mod tests {
 
     #[test]
     fn milliseconds_are_exact() {
-        let cases = [
-            (0, "0"),
-            (1, "0.000001"),
-            (7_900_000, "7.9"),
-            (42_000_000, "42"),
-            (100_000_000, "100"),
-        ];
+        let cases = [(0, "0"), (1, "0.000001"), (7_900_000, "7.9"), (42_000_000, "42"), (100_000_000, "100")];
         for (nanos, text) in cases {
             assert_eq!(millis(nanos), text);
         }
@@ -234,14 +182,8 @@ mod tests {
 
     #[test]
     fn influx_keeps_lone_backslashes_only() {
-        let cases = [
-            (r"a\b", r"a\b"),
-            (r"a\", "a_"),
-            (r"a\\b", r"a_\b"),
-            (r"a\ b", "a_ b"),
-            ("\\\n", "\\_"),
-            ("\t\x7f", "__"),
-        ];
+        let cases =
+            [(r"a\b", r"a\b"), (r"a\", "a_"), (r"a\\b", r"a_\b"), (r"a\ b", "a_ b"), ("\\\n", "\\_"), ("\t\x7f", "__")];
         for (text, safe) in cases {
             assert_eq!(Format::Influxdb.safe(text), safe);
         }
@@ -249,10 +191,7 @@ mod tests {
 
     #[test]
     fn a_series_is_shown_with_replacements_and_cut_names() {
-        let long = Spelling {
-            labels: vec![("9a".into(), "x|y".into())],
-            ..Spelling::new("", &"é".repeat(128))
-        };
+        let long = Spelling { labels: vec![("9a".into(), "x|y".into())], ..Spelling::new("", &"é".repeat(128)) };
         let name = format!("{}~{:016}", "é".repeat(119), 0);
         let pairs = [("_9a", "x_y"), ("method", "REQ"), ("name", name.as_str())];
         let expected: Vec<_> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();

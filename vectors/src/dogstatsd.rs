@@ -93,41 +93,24 @@ const NAME_LIMIT: usize = 200;
 pub fn parse(payload: &[u8]) -> Result<Vec<Message<'_>>, ParseError> {
     let text = str::from_utf8(payload).map_err(|e| {
         let message = 1 + payload[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-        ParseError {
-            message,
-            reason: Reason::NotUtf8,
-        }
+        ParseError { message, reason: Reason::NotUtf8 }
     })?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let numbered = text.split('\n').enumerate();
-    numbered
-        .map(|(index, line)| {
-            message(line).map_err(|reason| ParseError {
-                message: index + 1,
-                reason,
-            })
-        })
-        .collect()
+    numbered.map(|(index, line)| message(line).map_err(|reason| ParseError { message: index + 1, reason })).collect()
 }
 
 impl<'a> Message<'a> {
     /// The value of the first tag of this key.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&'a str> {
-        self.tags
-            .iter()
-            .find(|(name, _)| *name == key)
-            .and_then(|(_, value)| *value)
+        self.tags.iter().find(|(name, _)| *name == key).and_then(|(_, value)| *value)
     }
 
     /// The values as numbers; empty for a set.
     #[must_use]
     pub fn numbers(&self) -> Vec<f64> {
-        self.values
-            .iter()
-            .filter_map(|value| value.parse().ok())
-            .filter(|_| self.kind != Kind::Set)
-            .collect()
+        self.values.iter().filter_map(|value| value.parse().ok()).filter(|_| self.kind != Kind::Set).collect()
     }
 }
 
@@ -143,23 +126,11 @@ fn message(line: &str) -> Result<Message<'_>, Reason> {
     check_name(name)?;
     let mut fields = rest.split('|');
     let kind = kind(fields.next().unwrap_or_default())?;
-    let values = if kind == Kind::Set {
-        vec![values]
-    } else {
-        values.split(':').collect()
-    };
+    let values = if kind == Kind::Set { vec![values] } else { values.split(':').collect() };
     if !values.iter().all(|value| is_valid_value(kind, value)) {
         return Err(Reason::Value);
     }
-    let mut message = Message {
-        name,
-        values,
-        kind,
-        rate: None,
-        tags: Vec::new(),
-        timestamp: None,
-        origin: Vec::new(),
-    };
+    let mut message = Message { name, values, kind, rate: None, tags: Vec::new(), timestamp: None, origin: Vec::new() };
     let mut seen = Vec::new();
     for field in fields {
         let key = read_field(&mut message, field)?;
@@ -173,14 +144,8 @@ fn message(line: &str) -> Result<Message<'_>, Reason> {
 
 fn check_name(name: &str) -> Result<(), Reason> {
     let letter_first = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    let rest = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-    if letter_first && rest && name.len() <= NAME_LIMIT {
-        Ok(())
-    } else {
-        Err(Reason::Name)
-    }
+    let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    if letter_first && rest && name.len() <= NAME_LIMIT { Ok(()) } else { Err(Reason::Name) }
 }
 
 fn kind(text: &str) -> Result<Kind, Reason> {
@@ -222,10 +187,7 @@ fn read_field<'a>(message: &mut Message<'a>, field: &'a str) -> Result<&'static 
         message.timestamp = Some(timestamp(message.kind, seconds)?);
         return Ok("T");
     }
-    let key = ["c:", "e:", "card:"]
-        .into_iter()
-        .find(|key| field.starts_with(key))
-        .ok_or(Reason::Field)?;
+    let key = ["c:", "e:", "card:"].into_iter().find(|key| field.starts_with(key)).ok_or(Reason::Field)?;
     if field.len() == key.len() {
         return Err(Reason::Field);
     }
@@ -234,17 +196,9 @@ fn read_field<'a>(message: &mut Message<'a>, field: &'a str) -> Result<&'static 
 }
 
 fn sample_rate(kind: Kind, text: &str) -> Result<f64, Reason> {
-    let rate = text
-        .parse()
-        .ok()
-        .filter(|rate| *rate > 0.0 && *rate <= 1.0)
-        .ok_or(Reason::Rate)?;
+    let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0).ok_or(Reason::Rate)?;
     let plain = is_valid_value(Kind::Gauge, text);
-    if plain && !matches!(kind, Kind::Gauge | Kind::Set) {
-        Ok(rate)
-    } else {
-        Err(Reason::Rate)
-    }
+    if plain && !matches!(kind, Kind::Gauge | Kind::Set) { Ok(rate) } else { Err(Reason::Rate) }
 }
 
 fn tag(text: &str) -> Result<(&str, Option<&str>), Reason> {
@@ -252,24 +206,12 @@ fn tag(text: &str) -> Result<(&str, Option<&str>), Reason> {
         Some((key, value)) => (key, Some(value)),
         None => (text, None),
     };
-    if key.is_empty() || value.is_some_and(str::is_empty) {
-        Err(Reason::Tag)
-    } else {
-        Ok((key, value))
-    }
+    if key.is_empty() || value.is_some_and(str::is_empty) { Err(Reason::Tag) } else { Ok((key, value)) }
 }
 
 fn timestamp(kind: Kind, text: &str) -> Result<u64, Reason> {
-    let seconds = text
-        .parse()
-        .ok()
-        .filter(|seconds| *seconds > 0 && is_digits(text))
-        .ok_or(Reason::Timestamp)?;
-    if matches!(kind, Kind::Count | Kind::Gauge) {
-        Ok(seconds)
-    } else {
-        Err(Reason::Timestamp)
-    }
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0 && is_digits(text)).ok_or(Reason::Timestamp)?;
+    if matches!(kind, Kind::Count | Kind::Gauge) { Ok(seconds) } else { Err(Reason::Timestamp) }
 }
 
 impl fmt::Display for ParseError {

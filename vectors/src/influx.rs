@@ -72,40 +72,24 @@ pub fn parse(body: &[u8]) -> Result<Vec<Point>, ParseError> {
         .enumerate()
         .map(|(index, line)| match line {
             Ok(line) => Ok(point(&line)),
-            Err(error) => Err(ParseError::Refused {
-                line: index + 1,
-                message: error.to_string(),
-            }),
+            Err(error) => Err(ParseError::Refused { line: index + 1, message: error.to_string() }),
         })
         .collect::<Result<_, _>>()?;
     let lines = text.split('\n').filter(|line| !line.is_empty()).count();
-    if lines == points.len() {
-        Ok(points)
-    } else {
-        Err(ParseError::Skipped {
-            lines,
-            points: points.len(),
-        })
-    }
+    if lines == points.len() { Ok(points) } else { Err(ParseError::Skipped { lines, points: points.len() }) }
 }
 
 impl Point {
     /// The value of a tag.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&str> {
-        self.tags
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_str())
+        self.tags.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     /// The value of a field.
     #[must_use]
     pub fn field(&self, key: &str) -> Option<&Value> {
-        self.fields
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value)
+        self.fields.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 }
 
@@ -114,11 +98,7 @@ fn point(line: &ParsedLine<'_>) -> Point {
     Point {
         measurement: owned(&line.series.measurement),
         tags: tags.map(|(key, value)| (owned(key), owned(value))).collect(),
-        fields: line
-            .field_set
-            .iter()
-            .map(|(key, field)| (owned(key), value(field)))
-            .collect(),
+        fields: line.field_set.iter().map(|(key, field)| (owned(key), value(field))).collect(),
         timestamp: line.timestamp,
     }
 }

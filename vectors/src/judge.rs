@@ -32,41 +32,22 @@ pub fn page(model: &Model, exporters: &[Exporter], page: &[u8]) {
         Ok(parsed) => parsed,
         Err(error) => panic!("{error}: {:?}", line_of(page, error.line)),
     };
-    let families: Vec<_> = parsed
-        .families
-        .iter()
-        .take(3)
-        .map(|family| (family.name, family.kind))
-        .collect();
+    let families: Vec<_> = parsed.families.iter().take(3).map(|family| (family.name, family.kind)).collect();
     assert_eq!(families, FAMILIES);
-    assert!(
-        parsed.families.iter().all(|family| family.help.is_some()),
-        "a family without HELP"
-    );
+    assert!(parsed.families.iter().all(|family| family.help.is_some()), "a family without HELP");
     // Method and name as they are keep series apart whose hashes are blurred.
     let mut series: BTreeMap<(Shown, (&str, &str)), Lines> = BTreeMap::new();
     for sample in parsed.families.iter().take(3).flat_map(|family| &family.samples) {
         let labels = sample.labels.iter().map(|(key, value)| (*key, value.as_ref()));
-        let exact = (
-            sample.label("method").unwrap_or_default(),
-            sample.label("name").unwrap_or_default(),
-        );
+        let exact = (sample.label("method").unwrap_or_default(), sample.label("name").unwrap_or_default());
         let key = (observed(labels, &["outcome", "le"]), exact);
-        let part = sample
-            .label("outcome")
-            .or_else(|| sample.label("le"))
-            .unwrap_or_default();
+        let part = sample.label("outcome").or_else(|| sample.label("le")).unwrap_or_default();
         let line = (format!("{} {part}", sample.name), sample.text.to_owned());
         series.entry(key).or_default().push(line);
-        assert!(
-            exact.0.len() <= 32 && exact.1.len() <= 255,
-            "{exact:?} is too long"
-        );
+        assert!(exact.0.len() <= 32 && exact.1.len() <= 255, "{exact:?} is too long");
     }
     let shown: Vec<_> = series.into_iter().map(|((key, _), lines)| (key, lines)).collect();
-    let expected = model
-        .shown()
-        .map(|known| (known.spelling.shown(Format::Prometheus), page_lines(known)));
+    let expected = model.shown().map(|known| (known.spelling.shown(Format::Prometheus), page_lines(known)));
     same(expected.collect(), shown);
     let lines = model.shown().count() * PAGE_LINES_PER_SERIES
         + exporters.len() * PAGE_LINES_PER_EXPORTER
@@ -74,9 +55,7 @@ pub fn page(model: &Model, exporters: &[Exporter], page: &[u8]) {
     assert_eq!(parsed.sample_count(), lines, "samples on the page");
     for exporter in Exporter::ALL {
         let labels = [("exporter", exporter.as_str())];
-        let is_shown = parsed
-            .sample("loaddensity_exporter_recorded_total", &labels)
-            .is_some();
+        let is_shown = parsed.sample("loaddensity_exporter_recorded_total", &labels).is_some();
         assert_eq!(is_shown, exporters.contains(&exporter), "account of {exporter}");
     }
 }
@@ -89,40 +68,19 @@ fn page_lines(known: &Known) -> Lines {
     let mut push = |name: String, value: String| lines.push((name, value));
     for outcome in Outcome::ALL {
         let count = known.of(Some(outcome)).count();
-        push(
-            format!("loaddensity_requests_total {}", outcome.as_str()),
-            count.to_string(),
-        );
+        push(format!("loaddensity_requests_total {}", outcome.as_str()), count.to_string());
     }
     let both = known.of(None);
     for (le, count) in LATENCY_LE.iter().zip(both.latencies_up_to()) {
-        push(
-            format!("loaddensity_request_latency_ms_bucket {le}"),
-            count.to_string(),
-        );
+        push(format!("loaddensity_request_latency_ms_bucket {le}"), count.to_string());
     }
-    push(
-        "loaddensity_request_latency_ms_sum ".into(),
-        millis(both.latency_sum()),
-    );
-    push(
-        "loaddensity_request_latency_ms_count ".into(),
-        both.count().to_string(),
-    );
+    push("loaddensity_request_latency_ms_sum ".into(), millis(both.latency_sum()));
+    push("loaddensity_request_latency_ms_count ".into(), both.count().to_string());
     for (le, count) in SIZE_LE.iter().zip(both.sizes_up_to()) {
-        push(
-            format!("loaddensity_response_bytes_bucket {le}"),
-            count.to_string(),
-        );
+        push(format!("loaddensity_response_bytes_bucket {le}"), count.to_string());
     }
-    push(
-        "loaddensity_response_bytes_sum ".into(),
-        both.size_sum().to_string(),
-    );
-    push(
-        "loaddensity_response_bytes_count ".into(),
-        both.count().to_string(),
-    );
+    push("loaddensity_response_bytes_sum ".into(), both.size_sum().to_string());
+    push("loaddensity_response_bytes_count ".into(), both.count().to_string());
     lines
 }
 
@@ -135,44 +93,27 @@ pub fn lines<'b>(model: &Model, measurement: &str, bodies: impl IntoIterator<Ite
     let mut points = Vec::new();
     let mut times = BTreeSet::new();
     for body in bodies {
-        let parsed =
-            influx::parse(body).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(body)));
+        let parsed = influx::parse(body).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(body)));
         for (line, point) in String::from_utf8_lossy(body).lines().zip(&parsed) {
             let portable = influx::portable(line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
             assert_eq!(&portable, point, "two parsers disagree about {line:?}");
             assert_eq!(point.measurement, measurement);
             let tags: Vec<(&str, &str)> = point.tags.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             assert!(tags.is_sorted(), "tags are not in order: {line:?}");
-            assert!(
-                times.insert((point.tags.clone(), point.timestamp)),
-                "time occurs twice: {line:?}"
-            );
+            assert!(times.insert((point.tags.clone(), point.timestamp)), "time occurs twice: {line:?}");
             let outcome = point.tag("outcome").unwrap_or_default().to_owned();
-            points.push((
-                observed(tags, &["outcome"]),
-                outcome,
-                format!("{:?}", point.fields),
-            ));
+            points.push((observed(tags, &["outcome"]), outcome, format!("{:?}", point.fields)));
         }
     }
-    same(
-        each_sample(model, Format::Influxdb, |sample| vec![influx_fields(sample)]),
-        points,
-    );
+    same(each_sample(model, Format::Influxdb, |sample| vec![influx_fields(sample)]), points);
 }
 
 fn influx_fields(sample: &Sample) -> String {
     let millis: f64 = millis(nanos(sample)).parse().unwrap_or(f64::NAN);
     let fields = [
-        (
-            "status_code".to_owned(),
-            influx::Value::Integer(sample.status.into()),
-        ),
+        ("status_code".to_owned(), influx::Value::Integer(sample.status.into())),
         ("response_time_ms".to_owned(), influx::Value::Float(millis)),
-        (
-            "response_length".to_owned(),
-            influx::Value::Integer(sample.response_bytes.try_into().unwrap_or(i64::MAX)),
-        ),
+        ("response_length".to_owned(), influx::Value::Integer(sample.response_bytes.try_into().unwrap_or(i64::MAX))),
     ];
     format!("{fields:?}")
 }
@@ -184,19 +125,13 @@ fn influx_fields(sample: &Sample) -> String {
 pub fn messages<'b>(model: &Model, prefix: &str, payloads: impl IntoIterator<Item = &'b [u8]>) {
     let mut messages = Vec::new();
     for payload in payloads {
-        let parsed = dogstatsd::parse(payload)
-            .unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(payload)));
+        let parsed =
+            dogstatsd::parse(payload).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(payload)));
         for message in parsed {
             assert!(message.rate.is_none() && message.timestamp.is_none() && message.origin.is_empty());
-            let tags = message
-                .tags
-                .iter()
-                .map(|(key, value)| (*key, value.unwrap_or_default()));
+            let tags = message.tags.iter().map(|(key, value)| (*key, value.unwrap_or_default()));
             let outcome = message.tag("outcome").unwrap_or_default().to_owned();
-            let name = message
-                .name
-                .strip_prefix(prefix)
-                .unwrap_or_else(|| panic!("prefix of {}", message.name));
+            let name = message.name.strip_prefix(prefix).unwrap_or_else(|| panic!("prefix of {}", message.name));
             let text = format!("{name} {:?} {:?}", message.kind, message.values);
             messages.push((observed(tags, &["outcome"]), outcome, text));
         }
@@ -205,10 +140,7 @@ pub fn messages<'b>(model: &Model, prefix: &str, payloads: impl IntoIterator<Ite
         vec![
             format!(".requests Count {:?}", ["1"]),
             format!(".request.latency Timing {:?}", [millis(nanos(sample))]),
-            format!(
-                ".response.size Histogram {:?}",
-                [sample.response_bytes.to_string()]
-            ),
+            format!(".response.size Histogram {:?}", [sample.response_bytes.to_string()]),
         ]
     });
     same(expected, messages);
@@ -218,12 +150,7 @@ pub fn messages<'b>(model: &Model, prefix: &str, payloads: impl IntoIterator<Ite
 ///
 /// # Panics
 /// If a request is not canonical or breaks a rule, or the points are not the model's.
-pub fn exports<'b>(
-    model: &Model,
-    service: &str,
-    times: (u64, u64),
-    frames: impl IntoIterator<Item = &'b [u8]>,
-) {
+pub fn exports<'b>(model: &Model, service: &str, times: (u64, u64), frames: impl IntoIterator<Item = &'b [u8]>) {
     let mut points = Vec::new();
     for frame in frames {
         let message = otlp::unframe(frame).unwrap_or_else(|e| panic!("{e}"));
@@ -232,37 +159,19 @@ pub fn exports<'b>(
     }
     let seen = points.into_iter().map(|point| {
         assert_eq!((point.start, point.time), times);
-        assert_eq!(
-            point.resource,
-            [("service.name".to_owned(), service.to_owned())].into()
-        );
+        assert_eq!(point.resource, [("service.name".to_owned(), service.to_owned())].into());
         assert_eq!(point.scope, "loaddensity");
-        let labels = point
-            .attributes
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let labels = point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let outcome = point.attributes.get("outcome").cloned().unwrap_or_default();
-        (
-            observed(labels, &["outcome"]),
-            outcome,
-            format!("{} {} {:?}", point.metric, point.unit, point.value),
-        )
+        (observed(labels, &["outcome"]), outcome, format!("{} {} {:?}", point.metric, point.unit, point.value))
     });
     let mut expected = Vec::new();
     for known in model.shown() {
         for outcome in Outcome::ALL {
             let side = known.of(Some(outcome));
-            let points = if side.count() == 0 {
-                Vec::new()
-            } else {
-                export_points(&side)
-            };
+            let points = if side.count() == 0 { Vec::new() } else { export_points(&side) };
             let key = known.spelling.shown(Format::Otlp);
-            expected.extend(
-                points
-                    .into_iter()
-                    .map(|point| (key.clone(), outcome.as_str().to_owned(), point)),
-            );
+            expected.extend(points.into_iter().map(|point| (key.clone(), outcome.as_str().to_owned(), point)));
         }
     }
     same(expected, seen.collect());
@@ -298,11 +207,7 @@ fn each_sample(model: &Model, format: Format, texts: impl Fn(&Sample) -> Vec<Str
         let shown = known.spelling.shown(format);
         for sample in &known.samples {
             let outcome = sample.outcome.as_str().to_owned();
-            items.extend(
-                texts(sample)
-                    .into_iter()
-                    .map(|text| (shown.clone(), outcome.clone(), text)),
-            );
+            items.extend(texts(sample).into_iter().map(|text| (shown.clone(), outcome.clone(), text)));
         }
     }
     items
@@ -312,25 +217,14 @@ fn each_sample(model: &Model, format: Format, texts: impl Fn(&Sample) -> Vec<Str
 fn same<T: Ord + Debug>(mut expected: Vec<T>, mut seen: Vec<T>) {
     expected.sort();
     seen.sort();
-    if let Some((expected, seen)) = expected
-        .iter()
-        .zip(&seen)
-        .find(|(expected, seen)| expected != seen)
-    {
+    if let Some((expected, seen)) = expected.iter().zip(&seen).find(|(expected, seen)| expected != seen) {
         panic!("expected {expected:?}\n    seen {seen:?}");
     }
-    assert_eq!(
-        expected.len(),
-        seen.len(),
-        "something is missing or too much behind the equal part"
-    );
+    assert_eq!(expected.len(), seen.len(), "something is missing or too much behind the equal part");
 }
 
 fn line_of(text: &[u8], line: usize) -> String {
-    let line = text
-        .split(|byte| *byte == b'\n')
-        .nth(line.saturating_sub(1))
-        .unwrap_or_default();
+    let line = text.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
     String::from_utf8_lossy(line).into_owned()
 }
 

@@ -54,15 +54,8 @@ impl Model {
             return;
         }
         let known = self.series.entry(series);
-        let known = known.or_insert_with(|| Known {
-            spelling: spelling.clone(),
-            samples: Vec::new(),
-        });
-        assert!(
-            known.spelling.is_same(spelling),
-            "{spelling:?} got the handle of {:?}",
-            known.spelling
-        );
+        let known = known.or_insert_with(|| Known { spelling: spelling.clone(), samples: Vec::new() });
+        assert!(known.spelling.is_same(spelling), "{spelling:?} got the handle of {:?}", known.spelling);
         let handle = *self.handles.entry(spelling.identity()).or_insert(series);
         assert_eq!(handle, series, "{spelling:?} has two handles");
     }
@@ -78,8 +71,7 @@ impl Model {
 
     /// Every series that was interned, and the overflow series if something was recorded for it.
     pub fn shown(&self) -> impl Iterator<Item = &Known> {
-        let is_shown =
-            |(series, known): &(&Series, &Known)| **series != Series::OVERFLOW || !known.samples.is_empty();
+        let is_shown = |(series, known): &(&Series, &Known)| **series != Series::OVERFLOW || !known.samples.is_empty();
         self.series.iter().filter(is_shown).map(|(_, known)| known)
     }
 
@@ -97,10 +89,7 @@ impl Model {
 
     fn overflow(&mut self) -> &mut Known {
         let spelling = || Spelling::new("overflow", "overflow");
-        self.series.entry(Series::OVERFLOW).or_insert_with(|| Known {
-            spelling: spelling(),
-            samples: Vec::new(),
-        })
+        self.series.entry(Series::OVERFLOW).or_insert_with(|| Known { spelling: spelling(), samples: Vec::new() })
     }
 }
 
@@ -127,14 +116,8 @@ impl Side<'_> {
     /// How many have at most this latency bucket's bound, for each bucket; the last is all.
     #[must_use]
     pub fn latencies_up_to(&self) -> Vec<u64> {
-        let at_most = |bound: u64| {
-            self.0
-                .iter()
-                .filter(move |s| s.latency.as_nanos() <= u128::from(bound) * 1_000_000)
-        };
-        let bounded = LATENCY_BOUNDS_MS
-            .iter()
-            .map(|bound| at_most(*bound).count() as u64);
+        let at_most = |bound: u64| self.0.iter().filter(move |s| s.latency.as_nanos() <= u128::from(bound) * 1_000_000);
+        let bounded = LATENCY_BOUNDS_MS.iter().map(|bound| at_most(*bound).count() as u64);
         bounded.chain([self.count()]).collect()
     }
 
@@ -142,27 +125,19 @@ impl Side<'_> {
     #[must_use]
     pub fn sizes_up_to(&self) -> Vec<u64> {
         let at_most = |bound: u64| self.0.iter().filter(|s| s.response_bytes <= bound).count() as u64;
-        SIZE_BOUNDS
-            .iter()
-            .map(|bound| at_most(*bound))
-            .chain([self.count()])
-            .collect()
+        SIZE_BOUNDS.iter().map(|bound| at_most(*bound)).chain([self.count()]).collect()
     }
 
     /// Sum of the latencies in nanoseconds; beyond 2^64 it begins anew, as counters do.
     #[must_use]
     pub fn latency_sum(&self) -> u64 {
-        self.0
-            .iter()
-            .fold(0, |sum, sample| sum.wrapping_add(nanos(sample)))
+        self.0.iter().fold(0, |sum, sample| sum.wrapping_add(nanos(sample)))
     }
 
     /// Sum of the sizes in bytes; beyond 2^64 it begins anew.
     #[must_use]
     pub fn size_sum(&self) -> u64 {
-        self.0
-            .iter()
-            .fold(0, |sum, sample| sum.wrapping_add(sample.response_bytes))
+        self.0.iter().fold(0, |sum, sample| sum.wrapping_add(sample.response_bytes))
     }
 }
 
@@ -176,9 +151,5 @@ pub fn nanos(sample: &Sample) -> u64 {
 #[must_use]
 pub fn separate(cumulative: &[u64]) -> Vec<u64> {
     let before = [0].iter().chain(cumulative);
-    cumulative
-        .iter()
-        .zip(before)
-        .map(|(up_to, below)| up_to - below)
-        .collect()
+    cumulative.iter().zip(before).map(|(up_to, below)| up_to - below).collect()
 }

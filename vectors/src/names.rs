@@ -20,9 +20,7 @@ pub const METHOD_LIMIT: usize = 32;
 pub const NAME_LIMIT: usize = 255;
 
 /// The characters to which at least one of the four formats gives a meaning.
-pub const SPECIAL: [char; 16] = [
-    ',', '=', '|', ':', '#', '@', '{', '}', ' ', '"', '\'', '\\', '\n', '\r', '\t', '\0',
-];
+pub const SPECIAL: [char; 16] = [',', '=', '|', ':', '#', '@', '{', '}', ' ', '"', '\'', '\\', '\n', '\r', '\t', '\0'];
 
 /// Every nasty name. All are different from each other.
 #[must_use]
@@ -52,10 +50,7 @@ const FIXED: &[(&str, &str)] = &[
     ("newline in the middle", "a\nb"),
     ("newline at the end", "a\n"),
     ("carriage return and newline", "a\r\nb"),
-    (
-        "a line of exposition text",
-        "x\"} 1\nloaddensity_requests_total{name=\"y\"} 99\n",
-    ),
+    ("a line of exposition text", "x\"} 1\nloaddensity_requests_total{name=\"y\"} 99\n"),
     ("a line of line protocol", "x value=1i\nevil,tag=a value=2i 1"),
     ("a DogStatsD message", "x\nevil:1|c|#a:b"),
     ("tab", "a\tb"),
@@ -82,10 +77,7 @@ const FIXED: &[(&str, &str)] = &[
     ("looks like the replacement of an empty method", "REQ"),
     ("looks like the overflow series", "overflow"),
     ("looks like a made-safe name", "a_b"),
-    (
-        "everything at once",
-        "café \"q\" \\ , = | : # @ { } \r\n\t\0 😀\\",
-    ),
+    ("everything at once", "café \"q\" \\ , = | : # @ { } \r\n\t\0 😀\\"),
 ];
 
 /// Each special character alone, inside, doubled, last, and after a backslash (which is where escaping goes wrong).
@@ -107,25 +99,13 @@ fn around_each_special() -> impl Iterator<Item = NastyName> {
 
 /// Names of one byte less, exactly and one byte more than both limits, whose last character has one to four bytes.
 fn at_the_limits() -> impl Iterator<Item = NastyName> {
-    let edges = [
-        METHOD_LIMIT - 1,
-        METHOD_LIMIT,
-        METHOD_LIMIT + 1,
-        NAME_LIMIT,
-        NAME_LIMIT + 1,
-    ];
+    let edges = [METHOD_LIMIT - 1, METHOD_LIMIT, METHOD_LIMIT + 1, NAME_LIMIT, NAME_LIMIT + 1];
     edges
         .into_iter()
         .flat_map(|bytes| {
             ['x', 'é', '€', '😀'].map(|last| {
                 let name = "e".repeat(bytes - last.len_utf8()) + &last.to_string();
-                nasty(
-                    format!(
-                        "{bytes} bytes, the last {} of them one character",
-                        last.len_utf8()
-                    ),
-                    name,
-                )
+                nasty(format!("{bytes} bytes, the last {} of them one character", last.len_utf8()), name)
             })
         })
         .chain(cut_inside_a_character())
@@ -142,10 +122,7 @@ fn cut_inside_a_character() -> impl Iterator<Item = NastyName> {
 }
 
 fn nasty(what: impl Into<String>, name: impl Into<String>) -> NastyName {
-    NastyName {
-        what: what.into(),
-        name: name.into(),
-    }
+    NastyName { what: what.into(), name: name.into() }
 }
 
 #[cfg(test)]
@@ -168,14 +145,7 @@ mod tests {
         for c in SPECIAL {
             assert!(table.iter().any(|n| n.name.contains(c)), "{c:?}");
         }
-        for length in [
-            0,
-            METHOD_LIMIT,
-            METHOD_LIMIT + 1,
-            NAME_LIMIT,
-            NAME_LIMIT + 1,
-            5_000,
-        ] {
+        for length in [0, METHOD_LIMIT, METHOD_LIMIT + 1, NAME_LIMIT, NAME_LIMIT + 1, 5_000] {
             assert!(table.iter().any(|n| n.name.len() == length), "{length}");
         }
     }

@@ -7,8 +7,8 @@
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, Sum,
-    metric, number_data_point,
+    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, Sum, metric,
+    number_data_point,
 };
 use prost::Message;
 use std::collections::BTreeMap;
@@ -92,9 +92,7 @@ pub const FRAME_LENGTH: usize = 5;
 /// # Errors
 /// [`DecodeError::Frame`] or [`DecodeError::Compressed`].
 pub fn unframe(frame: &[u8]) -> Result<&[u8], DecodeError> {
-    let (head, message) = frame
-        .split_first_chunk::<FRAME_LENGTH>()
-        .ok_or(DecodeError::Frame)?;
+    let (head, message) = frame.split_first_chunk::<FRAME_LENGTH>().ok_or(DecodeError::Frame)?;
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
     match head[0] {
         0 if usize::try_from(length) == Ok(message.len()) => Ok(message),
@@ -142,22 +140,14 @@ fn flatten(resource: &ResourceMetrics, points: &mut Vec<Point>) -> Result<(), De
     };
     for scope in &resource.scope_metrics {
         not_empty(&scope.metrics, "metrics")?;
-        let name = scope
-            .scope
-            .as_ref()
-            .map(|scope| scope.name.clone())
-            .unwrap_or_default();
+        let name = scope.scope.as_ref().map(|scope| scope.name.clone()).unwrap_or_default();
         let mut seen = Vec::new();
         for metric in &scope.metrics {
             if metric.name.is_empty() || seen.contains(&&metric.name) {
                 return Err(DecodeError::Twice(metric.name.clone()));
             }
             seen.push(&metric.name);
-            let context = Context {
-                resource: &resource_attributes,
-                scope: &name,
-                metric,
-            };
+            let context = Context { resource: &resource_attributes, scope: &name, metric };
             context.flatten(points)?;
         }
     }
@@ -247,10 +237,7 @@ fn integer(point: &NumberDataPoint) -> Option<i64> {
 /// The point as a value, if it keeps all rules that `metrics.proto` states for histograms.
 fn distribution(point: &HistogramDataPoint) -> Option<Value> {
     let sum = point.sum?;
-    let total = point
-        .bucket_counts
-        .iter()
-        .try_fold(0u64, |total, count| total.checked_add(*count))?;
+    let total = point.bucket_counts.iter().try_fold(0u64, |total, count| total.checked_add(*count))?;
     let increasing = point.explicit_bounds.windows(2).all(|pair| pair[0] < pair[1]);
     let finite = sum.is_finite() && point.explicit_bounds.iter().all(|bound| bound.is_finite());
     let fits = point.bucket_counts.len() == point.explicit_bounds.len() + 1
@@ -283,11 +270,7 @@ fn attributes(list: &[KeyValue]) -> Result<Attributes, DecodeError> {
 }
 
 fn not_empty<T>(list: &[T], what: &'static str) -> Result<(), DecodeError> {
-    if list.is_empty() {
-        Err(DecodeError::Empty(what))
-    } else {
-        Ok(())
-    }
+    if list.is_empty() { Err(DecodeError::Empty(what)) } else { Ok(()) }
 }
 
 impl fmt::Display for DecodeError {
@@ -300,14 +283,8 @@ impl fmt::Display for DecodeError {
             Self::NoData(metric) => write!(f, "metric {metric} or a point of it has no usable value"),
             Self::Temporality(metric) => write!(f, "metric {metric} is not cumulative and monotonic"),
             Self::Attribute(key) => write!(f, "attribute {key:?} is empty, no string, or there twice"),
-            Self::Twice(metric) => write!(
-                f,
-                "metric {metric:?}, or the attributes of a point of it, occur twice"
-            ),
-            Self::Time(metric) => write!(
-                f,
-                "a point of metric {metric} has no time, or one before its start"
-            ),
+            Self::Twice(metric) => write!(f, "metric {metric:?}, or the attributes of a point of it, occur twice"),
+            Self::Time(metric) => write!(f, "a point of metric {metric} has no time, or one before its start"),
             Self::Histogram(metric) => write!(f, "a histogram of metric {metric} contradicts itself"),
             Self::NotCanonical(at) => write!(f, "not what prost would write, from byte {at} on"),
         }

@@ -129,27 +129,16 @@ pub enum Reason {
 pub fn parse(page: &[u8]) -> Result<Page<'_>, ParseError> {
     let text = str::from_utf8(page).map_err(|e| {
         let line = 1 + page[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-        ParseError {
-            line,
-            reason: Reason::NotUtf8,
-        }
+        ParseError { line, reason: Reason::NotUtf8 }
     })?;
     if !text.is_empty() && !text.ends_with('\n') {
-        return Err(ParseError {
-            line: text.split('\n').count(),
-            reason: Reason::NoFinalNewline,
-        });
+        return Err(ParseError { line: text.split('\n').count(), reason: Reason::NoFinalNewline });
     }
     let mut builder = Builder::default();
     for (index, line) in text.split_terminator('\n').enumerate() {
-        builder.line(index + 1, line).map_err(|reason| ParseError {
-            line: index + 1,
-            reason,
-        })?;
+        builder.line(index + 1, line).map_err(|reason| ParseError { line: index + 1, reason })?;
     }
-    let page = Page {
-        families: builder.families,
-    };
+    let page = Page { families: builder.families };
     no_series_twice(&page)?;
     page.families.iter().try_for_each(check_family)?;
     Ok(page)
@@ -176,8 +165,7 @@ impl<'a> Page<'a> {
     /// The sample of this name with exactly these labels, in any order.
     #[must_use]
     pub fn sample(&self, name: &str, labels: &[(&str, &str)]) -> Option<&Sample<'a>> {
-        self.samples()
-            .find(|sample| sample.name == name && sample.has_exactly(labels))
+        self.samples().find(|sample| sample.name == name && sample.has_exactly(labels))
     }
 }
 
@@ -185,10 +173,7 @@ impl Sample<'_> {
     /// The value of a label.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
-        self.labels
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.as_ref())
+        self.labels.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_ref())
     }
 
     fn has_exactly(&self, labels: &[(&str, &str)]) -> bool {
@@ -248,10 +233,7 @@ impl<'a> Builder<'a> {
         }
         if word == "HELP" {
             let text = unescape(rest, false)?.into_owned();
-            return family
-                .help
-                .replace(text)
-                .map_or(Ok(()), |_| Err(Reason::MetadataTwice));
+            return family.help.replace(text).map_or(Ok(()), |_| Err(Reason::MetadataTwice));
         }
         if typed && same {
             return Err(Reason::MetadataTwice);
@@ -263,11 +245,7 @@ impl<'a> Builder<'a> {
 
     /// The family to which a sample of this name belongs, opened if need be.
     fn open_for(&mut self, name: &'a str) -> Result<&mut Family<'a>, Reason> {
-        let base = self
-            .families
-            .iter()
-            .rev()
-            .find_map(|family| part_of(family, name));
+        let base = self.families.iter().rev().find_map(|family| part_of(family, name));
         self.open(base.unwrap_or(name))
     }
 
@@ -278,12 +256,7 @@ impl<'a> Builder<'a> {
         }
         if place.is_none() {
             self.typed = false;
-            self.families.push(Family {
-                name,
-                help: None,
-                kind: Kind::Untyped,
-                samples: Vec::new(),
-            });
+            self.families.push(Family { name, help: None, kind: Kind::Untyped, samples: Vec::new() });
         }
         self.families.last_mut().ok_or(Reason::MetricName)
     }
@@ -328,14 +301,7 @@ fn sample(line: usize, text: &str) -> Result<Sample<'_>, Reason> {
     let timestamp = words.next().map(timestamp).transpose()?;
     match words.next() {
         Some(_) => Err(Reason::Trailing),
-        None => Ok(Sample {
-            name,
-            labels,
-            value,
-            text,
-            timestamp,
-            line,
-        }),
+        None => Ok(Sample { name, labels, value, text, timestamp, line }),
     }
 }
 
@@ -350,14 +316,8 @@ fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), Reason> {
             return Ok((labels, after));
         }
         let (name, after) = rest.split_at(name_length(rest, false));
-        let after = after
-            .trim_start_matches(BLANKS)
-            .strip_prefix('=')
-            .ok_or(Reason::Label)?;
-        let after = after
-            .trim_start_matches(BLANKS)
-            .strip_prefix('"')
-            .ok_or(Reason::Label)?;
+        let after = after.trim_start_matches(BLANKS).strip_prefix('=').ok_or(Reason::Label)?;
+        let after = after.trim_start_matches(BLANKS).strip_prefix('"').ok_or(Reason::Label)?;
         let end = closing_quote(after).ok_or(Reason::Label)?;
         if name.is_empty() {
             return Err(Reason::Label);
@@ -421,49 +381,29 @@ fn number(text: &str) -> Result<f64, Reason> {
         "-Inf" => return Ok(f64::NEG_INFINITY),
         _ => {}
     }
-    let decimal = text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
-    if decimal {
-        text.parse().map_err(|_| Reason::Value)
-    } else {
-        Err(Reason::Value)
-    }
+    let decimal = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    if decimal { text.parse().map_err(|_| Reason::Value) } else { Err(Reason::Value) }
 }
 
 fn timestamp(text: &str) -> Result<i64, Reason> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits {
-        text.parse().map_err(|_| Reason::Timestamp)
-    } else {
-        Err(Reason::Timestamp)
-    }
+    if digits { text.parse().map_err(|_| Reason::Timestamp) } else { Err(Reason::Timestamp) }
 }
 
 fn no_series_twice(page: &Page<'_>) -> Result<(), ParseError> {
-    let mut all: Vec<_> = page
-        .samples()
-        .map(|sample| (sample.name, sample.identity(""), sample.line))
-        .collect();
+    let mut all: Vec<_> = page.samples().map(|sample| (sample.name, sample.identity(""), sample.line)).collect();
     all.sort_unstable();
-    match all
-        .windows(2)
-        .find(|pair| (pair[0].0, &pair[0].1) == (pair[1].0, &pair[1].1))
-    {
-        Some(pair) => Err(ParseError {
-            line: pair[1].2,
-            reason: Reason::SeriesTwice,
-        }),
+    match all.windows(2).find(|pair| (pair[0].0, &pair[0].1) == (pair[1].0, &pair[1].1)) {
+        Some(pair) => Err(ParseError { line: pair[1].2, reason: Reason::SeriesTwice }),
         None => Ok(()),
     }
 }
 
 fn check_family(family: &Family<'_>) -> Result<(), ParseError> {
     match family.kind {
-        Kind::Counter => family
-            .samples
-            .iter()
-            .try_for_each(|sample| check(sample.value >= 0.0, sample, Reason::NegativeCount)),
+        Kind::Counter => {
+            family.samples.iter().try_for_each(|sample| check(sample.value >= 0.0, sample, Reason::NegativeCount))
+        }
         Kind::Histogram => check_histograms(family),
         Kind::Summary => check_summary(family),
         Kind::Gauge | Kind::Untyped => Ok(()),
@@ -471,14 +411,7 @@ fn check_family(family: &Family<'_>) -> Result<(), ParseError> {
 }
 
 fn check(holds: bool, sample: &Sample<'_>, reason: Reason) -> Result<(), ParseError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(ParseError {
-            line: sample.line,
-            reason,
-        })
-    }
+    if holds { Ok(()) } else { Err(ParseError { line: sample.line, reason }) }
 }
 
 /// What was seen of one histogram of a family: those samples that differ in `le` only.
@@ -512,17 +445,10 @@ fn check_histograms(family: &Family<'_>) -> Result<(), ParseError> {
 
 impl Histogram {
     fn bucket(&mut self, sample: &Sample<'_>, bound: &str) -> Result<(), ParseError> {
-        let bound = number(bound).map_err(|_| ParseError {
-            line: sample.line,
-            reason: Reason::Part,
-        })?;
+        let bound = number(bound).map_err(|_| ParseError { line: sample.line, reason: Reason::Part })?;
         check(!bound.is_nan(), sample, Reason::Part)?;
         check(sample.value >= 0.0, sample, Reason::NegativeCount)?;
-        check(
-            self.last_bound.is_none_or(|last| last < bound),
-            sample,
-            Reason::BucketOrder,
-        )?;
+        check(self.last_bound.is_none_or(|last| last < bound), sample, Reason::BucketOrder)?;
         check(self.last_bucket <= sample.value, sample, Reason::NotCumulative)?;
         self.last_bound = Some(bound);
         self.last_bucket = sample.value;
@@ -533,12 +459,7 @@ impl Histogram {
     }
 
     fn check_complete(&self) -> Result<(), ParseError> {
-        let fault = |reason| {
-            Err(ParseError {
-                line: self.line,
-                reason,
-            })
-        };
+        let fault = |reason| Err(ParseError { line: self.line, reason });
         match (self.infinity, self.count, self.sum) {
             (None, _, _) => fault(Reason::NoInfinity),
             (_, None, _) => fault(Reason::NoCount),

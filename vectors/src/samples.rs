@@ -9,20 +9,14 @@ use std::time::Duration;
 pub fn latencies() -> Vec<u64> {
     let bounds = LATENCY_BOUNDS_MS.iter().map(|bound| bound * 1_000_000);
     let around = bounds.flat_map(|bound| [bound - 1, bound, bound + 1]);
-    around
-        .chain([0, 1, 137_000, 7_900_000, 42_000_000, 86_400_000_000_000, u64::MAX])
-        .collect()
+    around.chain([0, 1, 137_000, 7_900_000, 42_000_000, 86_400_000_000_000, u64::MAX]).collect()
 }
 
 /// Sizes in bytes.
 #[must_use]
 pub fn sizes() -> Vec<u64> {
-    let around = SIZE_BOUNDS
-        .iter()
-        .flat_map(|bound| [bound - 1, *bound, bound + 1]);
-    around
-        .chain([0, 1, 1 << 53, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX])
-        .collect()
+    let around = SIZE_BOUNDS.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]);
+    around.chain([0, 1, 1 << 53, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX]).collect()
 }
 
 /// A sample whose fields all follow from `seed`, different for different seeds and plain for small ones.

@@ -49,11 +49,7 @@ pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> 
     match demonstrate::<R>(runtime, seconds, rate, &interrupt) {
         Ok(demonstration) => {
             println!("{demonstration}");
-            let code = if interrupt.pressed() {
-                interrupt::EXIT_CODE
-            } else {
-                0
-            };
+            let code = if interrupt.pressed() { interrupt::EXIT_CODE } else { 0 };
             ExitCode::from(if demonstration.reconciles() { code } else { 1 })
         }
         Err(error) => failed(&*error),
@@ -72,17 +68,11 @@ fn demonstrate<R: Runtime>(
     interrupt: &Interrupt,
 ) -> Result<Demonstration, Failure> {
     let target = Target::start::<R>()?;
-    let receivers = Receivers {
-        points: Collector::start()?,
-        messages: Collector::start()?,
-        otlp: OtlpReceiver::start::<R>()?,
-    };
+    let receivers =
+        Receivers { points: Collector::start()?, messages: Collector::start()?, otlp: OtlpReceiver::start::<R>()? };
     let exporters = Exporters::<R>::start(Settings::default())?;
     let page = start_all(&exporters, &receivers)?;
-    println!(
-        "{}",
-        report::opening(runtime, target.address(), page, seconds, rate)
-    );
+    println!("{}", report::opening(runtime, target.address(), page, seconds, rate));
 
     let scraper = Scraper::start::<R>(page, INTERVAL)?;
     let (finished, summary) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;
@@ -108,16 +98,10 @@ struct Receivers {
 
 /// Starts the four exporters; where the metrics page is.
 fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Result<SocketAddr, Failure> {
-    let page = exporters.start_prometheus_exporter(PrometheusConfig {
-        port: 0,
-        ..PrometheusConfig::default()
-    })?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
     let (points, messages) = (receivers.points.address(), receivers.messages.address());
     exporters.start_influxdb_sink(InfluxdbConfig {
-        target: InfluxdbTarget::Udp {
-            host: points.ip().to_string(),
-            port: points.port(),
-        },
+        target: InfluxdbTarget::Udp { host: points.ip().to_string(), port: points.port() },
         datagram_bytes: ONE_LINE,
         ..InfluxdbConfig::default()
     })?;
@@ -137,11 +121,7 @@ fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Res
 fn load_test(target: &Target, seconds: f64, rate: f64) -> Result<LoadTest, Failure> {
     let task = |route: &Route| -> Result<Task, Failure> {
         let url = format!("http://{}{}", target.address(), route.path);
-        Ok(Task {
-            method: route.method.clone(),
-            target: Url::parse(&url)?,
-            name: route.name.to_owned(),
-        })
+        Ok(Task { method: route.method.clone(), target: Url::parse(&url)?, name: route.name.to_owned() })
     };
     Ok(LoadTest {
         users: USERS,
@@ -161,11 +141,7 @@ fn load<R: Runtime>(
     let mut live = Live::start(exporters.registry());
     let running = engine::start::<R>(test, exporters.local_recorder())?;
     let finished = live.watch(running, interrupt, || exporters.status())?;
-    let summary = Summary {
-        live: &live,
-        finished,
-    }
-    .to_string();
+    let summary = Summary { live: &live, finished }.to_string();
     Ok((finished, summary))
 }
 
@@ -186,29 +162,13 @@ fn stop_all<R: Runtime>(
     };
     let (points, messages) = (receivers.points.finish()?, receivers.messages.finish()?);
     let (exports, export_bytes) = receivers.otlp.exports();
-    let of_page = format!(
-        "{} scrapes of text 0.0.4, the last of {} bytes",
-        scraped.count,
-        thousands(scraped.last.len() as u64)
-    );
-    let of_otlp = format!(
-        "{exports} exports over gRPC, {} bytes, decoded",
-        thousands(export_bytes as u64)
-    );
+    let of_page =
+        format!("{} scrapes of text 0.0.4, the last of {} bytes", scraped.count, thousands(scraped.last.len() as u64));
+    let of_otlp = format!("{exports} exports over gRPC, {} bytes, decoded", thousands(export_bytes as u64));
     Ok([
-        Backend {
-            account: page,
-            arrived: prometheus(&scraped.last),
-            carried: of_page,
-            datagrams: None,
-        },
+        Backend { account: page, arrived: prometheus(&scraped.last), carried: of_page, datagrams: None },
         Backend::over_udp(influx, influxdb(&points, "loaddensity_request"), &points, 1),
         Backend::over_udp(statsd, dogstatsd(&messages, "loaddensity"), &messages, 3),
-        Backend {
-            account: otlp,
-            arrived: receivers.otlp.finish(),
-            carried: of_otlp,
-            datagrams: None,
-        },
+        Backend { account: otlp, arrived: receivers.otlp.finish(), carried: of_otlp, datagrams: None },
     ])
 }

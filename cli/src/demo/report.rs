@@ -61,11 +61,7 @@ impl Backend {
             account,
             arrived,
             carried: format!("{shown} datagrams ({per_request} per request), {bytes} bytes"),
-            datagrams: Some(Count {
-                per_request,
-                arrived: count,
-                kernel_drops: datagrams.kernel_drops,
-            }),
+            datagrams: Some(Count { per_request, arrived: count, kernel_drops: datagrams.kernel_drops }),
         }
     }
 
@@ -77,10 +73,7 @@ impl Backend {
             Err(refused) => return Some(refused.to_string()),
         };
         if recorded != demonstration.requests {
-            return Some(format!(
-                "{} requests were recorded in all",
-                demonstration.requests
-            ));
+            return Some(format!("{} requests were recorded in all", demonstration.requests));
         }
         if sent != recorded {
             return Some(format!("{} of those recorded were not sent", recorded - sent));
@@ -88,27 +81,14 @@ impl Backend {
         if let Some(count) = self.datagrams
             && count.arrived + count.drops() != sent * count.per_request
         {
-            return Some(format!(
-                "{} datagrams of {}",
-                count.arrived,
-                sent * count.per_request
-            ));
+            return Some(format!("{} datagrams of {}", count.arrived, sent * count.per_request));
         }
         // A dropped datagram says neither of which outcome it was nor, for DogStatsD, which of the three messages.
         let dropped = self.datagrams.map_or(0, Count::drops);
-        let expected = (
-            demonstration.requests - demonstration.failures,
-            demonstration.failures,
-        );
-        let missing = (
-            expected.0.wrapping_sub(arrived.success),
-            expected.1.wrapping_sub(arrived.failure),
-        );
+        let expected = (demonstration.requests - demonstration.failures, demonstration.failures);
+        let missing = (expected.0.wrapping_sub(arrived.success), expected.1.wrapping_sub(arrived.failure));
         if missing.0 > dropped || missing.1 > dropped {
-            return Some(format!(
-                "expected {} successes and {} failures",
-                expected.0, expected.1
-            ));
+            return Some(format!("expected {} successes and {} failures", expected.0, expected.1));
         }
         None
     }
@@ -134,13 +114,7 @@ impl Demonstration {
 }
 
 /// What is printed before the load.
-pub(super) fn opening(
-    runtime: RuntimeName,
-    target: SocketAddr,
-    page: SocketAddr,
-    seconds: f64,
-    rate: f64,
-) -> String {
+pub(super) fn opening(runtime: RuntimeName, target: SocketAddr, page: SocketAddr, seconds: f64, rate: f64) -> String {
     let routes = ROUTES.iter().map(|route| {
         let failing = if route.fails { " (some 500)" } else { "" };
         format!("{} {}{failing}", route.method, route.name)
@@ -159,22 +133,11 @@ pub(super) fn opening(
 
 impl fmt::Display for Demonstration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}; the target answered {}\n",
-            self.summary,
-            thousands(self.answered)
-        )?;
+        writeln!(f, "{}; the target answered {}\n", self.summary, thousands(self.answered))?;
         let [recorded, sent, arrived] = ["recorded", "sent", "arrived"];
         let (success, failure) = ("success", "failure");
-        writeln!(
-            f,
-            "{:<14}{recorded:>10}{sent:>10}{arrived:>10}{success:>10}{failure:>9}  kernel drops",
-            "backend"
-        )?;
-        self.backends
-            .iter()
-            .try_for_each(|backend| self.row(f, backend))?;
+        writeln!(f, "{:<14}{recorded:>10}{sent:>10}{arrived:>10}{success:>10}{failure:>9}  kernel drops", "backend")?;
+        self.backends.iter().try_for_each(|backend| self.row(f, backend))?;
         writeln!(f, "\non the wire")?;
         self.backends.iter().try_for_each(|backend| sample(f, backend))?;
         match (self.reconciles(), self.target_fault()) {
@@ -192,39 +155,24 @@ impl fmt::Display for Demonstration {
 impl Demonstration {
     fn row(&self, f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
         let (name, account) = (backend.account.exporter.as_str(), backend.account);
-        write!(
-            f,
-            "{name:<14}{:>10}{:>10}",
-            thousands(account.recorded),
-            thousands(account.sent)
-        )?;
+        write!(f, "{name:<14}{:>10}{:>10}", thousands(account.recorded), thousands(account.sent))?;
         let arrived = backend.arrived.clone().unwrap_or_default();
         let counts = [arrived.requests(), arrived.success, arrived.failure].map(thousands);
         write!(f, "{:>10}{:>10}{:>9}", counts[0], counts[1], counts[2])?;
         let drops = match backend.datagrams {
             None => "-".to_owned(),
-            Some(Count {
-                kernel_drops: None, ..
-            }) => "unknown".to_owned(),
-            Some(Count {
-                kernel_drops: Some(drops),
-                ..
-            }) => thousands(drops),
+            Some(Count { kernel_drops: None, .. }) => "unknown".to_owned(),
+            Some(Count { kernel_drops: Some(drops), .. }) => thousands(drops),
         };
-        let verdict = backend
-            .fault(self)
-            .map_or_else(|| "reconciled".into(), |fault| format!("NOT RECONCILED: {fault}"));
+        let verdict =
+            backend.fault(self).map_or_else(|| "reconciled".into(), |fault| format!("NOT RECONCILED: {fault}"));
         writeln!(f, "{drops:>14}  {verdict}")
     }
 }
 
 fn sample(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
     writeln!(f, "{:<14}{}", backend.account.exporter.as_str(), backend.carried)?;
-    let arrived = backend
-        .arrived
-        .as_ref()
-        .map(|arrived| &arrived.sample[..])
-        .unwrap_or_default();
+    let arrived = backend.arrived.as_ref().map(|arrived| &arrived.sample[..]).unwrap_or_default();
     arrived.iter().try_for_each(|line| writeln!(f, "  {}", cut(line)))
 }
 
@@ -244,25 +192,11 @@ mod tests {
     /// A demonstration of ten requests, one of which failed, with `change` made to one backend.
     fn demonstration(change: impl Fn(&mut Backend)) -> Demonstration {
         let backend = |exporter, datagrams: Option<u64>| {
-            let account = Account {
-                exporter,
-                recorded: 10,
-                sent: 10,
-                held: 0,
-                dropped: Dropped::default(),
-            };
-            let count = |per_request| Count {
-                per_request,
-                arrived: 10 * per_request,
-                kernel_drops: Some(0),
-            };
+            let account = Account { exporter, recorded: 10, sent: 10, held: 0, dropped: Dropped::default() };
+            let count = |per_request| Count { per_request, arrived: 10 * per_request, kernel_drops: Some(0) };
             Backend {
                 account,
-                arrived: Ok(Arrived {
-                    success: 9,
-                    failure: 1,
-                    sample: vec!["a line".into()],
-                }),
+                arrived: Ok(Arrived { success: 9, failure: 1, sample: vec!["a line".into()] }),
                 carried: "something".into(),
                 datagrams: datagrams.map(count),
             }
@@ -287,11 +221,7 @@ mod tests {
     type Change = fn(&mut Backend);
 
     fn count(arrived: u64, kernel_drops: Option<u64>) -> Option<Count> {
-        Some(Count {
-            per_request: 3,
-            arrived,
-            kernel_drops,
-        })
+        Some(Count { per_request: 3, arrived, kernel_drops })
     }
 
     #[test]
@@ -301,11 +231,7 @@ mod tests {
             |backend| backend.datagrams = count(30, None),
             |backend| {
                 backend.datagrams = count(28, Some(2));
-                backend.arrived = Ok(Arrived {
-                    success: 8,
-                    failure: 1,
-                    sample: Vec::new(),
-                });
+                backend.arrived = Ok(Arrived { success: 8, failure: 1, sample: Vec::new() });
             },
         ];
         for change in changes {
@@ -319,71 +245,35 @@ mod tests {
     #[test]
     fn any_difference_that_nothing_explains_does_not() {
         let changes: [(Change, &str); 8] = [
-            (
-                |backend| backend.account.recorded = 11,
-                "10 requests were recorded in all",
-            ),
-            (
-                |backend| backend.account.sent = 9,
-                "1 of those recorded were not sent",
-            ),
-            (
-                |backend| backend.datagrams = count(29, Some(0)),
-                "29 datagrams of 30",
-            ),
-            (
-                |backend| backend.datagrams = count(29, None),
-                "29 datagrams of 30",
-            ),
-            (
-                |backend| backend.datagrams = count(31, Some(0)),
-                "31 datagrams of 30",
-            ),
-            (
-                |backend| backend.datagrams = count(29, Some(2)),
-                "29 datagrams of 30",
-            ),
+            (|backend| backend.account.recorded = 11, "10 requests were recorded in all"),
+            (|backend| backend.account.sent = 9, "1 of those recorded were not sent"),
+            (|backend| backend.datagrams = count(29, Some(0)), "29 datagrams of 30"),
+            (|backend| backend.datagrams = count(29, None), "29 datagrams of 30"),
+            (|backend| backend.datagrams = count(31, Some(0)), "31 datagrams of 30"),
+            (|backend| backend.datagrams = count(29, Some(2)), "29 datagrams of 30"),
             (
                 |backend| {
-                    backend.arrived = Ok(Arrived {
-                        success: 8,
-                        failure: 2,
-                        sample: Vec::new(),
-                    });
+                    backend.arrived = Ok(Arrived { success: 8, failure: 2, sample: Vec::new() });
                 },
                 "expected 9 successes and 1 failures",
             ),
-            (
-                |backend| backend.arrived = Err(Refused("a strange line".into())),
-                "a strange line",
-            ),
+            (|backend| backend.arrived = Err(Refused("a strange line".into())), "a strange line"),
         ];
         for (change, fault) in changes {
             let demonstration = demonstration(change);
             let text = demonstration.to_string();
             assert!(!demonstration.reconciles(), "{text}");
-            assert!(
-                text.contains(&format!("NOT RECONCILED: {fault}")),
-                "{fault}: {text}"
-            );
+            assert!(text.contains(&format!("NOT RECONCILED: {fault}")), "{fault}: {text}");
             assert!(!text.contains("all four reconcile"), "{text}");
         }
     }
 
     #[test]
     fn the_targets_own_count_is_compared_as_well() {
-        for (answered, abandoned, reconciles) in [
-            (10, 0, true),
-            (9, 0, false),
-            (11, 0, false),
-            (11, 1, true),
-            (10, 1, true),
-        ] {
-            let demonstration = Demonstration {
-                answered,
-                abandoned,
-                ..demonstration(|_| {})
-            };
+        for (answered, abandoned, reconciles) in
+            [(10, 0, true), (9, 0, false), (11, 0, false), (11, 1, true), (10, 1, true)]
+        {
+            let demonstration = Demonstration { answered, abandoned, ..demonstration(|_| {}) };
             assert_eq!(demonstration.reconciles(), reconciles, "{answered} {abandoned}");
         }
     }

@@ -38,17 +38,12 @@ impl Scraper {
                 }
             }
         };
-        Ok(Self {
-            stop,
-            thread: thread::Builder::new().name("scraper".into()).spawn(body)?,
-        })
+        Ok(Self { stop, thread: thread::Builder::new().name("scraper".into()).spawn(body)? })
     }
 
     /// Scrapes once more, for what was recorded since the last time.
     pub(super) fn finish(self) -> io::Result<Scraped> {
         drop(self.stop);
-        self.thread
-            .join()
-            .map_err(|_| io::Error::other("the scraper panicked"))?
+        self.thread.join().map_err(|_| io::Error::other("the scraper panicked"))?
     }
 }

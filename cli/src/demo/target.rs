@@ -34,14 +34,7 @@ pub(super) struct Route {
 
 impl Route {
     const fn new(method: Method, path: &'static str, name: &'static str, bytes: usize, millis: u64) -> Self {
-        Self {
-            method,
-            path,
-            name,
-            bytes,
-            delay: Duration::from_millis(millis),
-            fails: false,
-        }
+        Self { method, path, name, bytes, delay: Duration::from_millis(millis), fails: false }
     }
 
     const fn failing(mut self) -> Self {
@@ -82,15 +75,10 @@ impl Target {
             async move {
                 let service = service_fn(move |request| answer(runtime.clone(), shared.clone(), request));
                 // How a client leaves is its own affair.
-                let _ = http1::Builder::new()
-                    .serve_connection(HyperIo::new(stream), service)
-                    .await;
+                let _ = http1::Builder::new().serve_connection(HyperIo::new(stream), service).await;
             }
         };
-        Ok(Self {
-            server: Server::start::<R, _>("demo-target", serve)?,
-            answered,
-        })
+        Ok(Self { server: Server::start::<R, _>("demo-target", serve)?, answered })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -111,25 +99,16 @@ async fn answer<R: Runtime>(
     // Counters of one thread, read when it is idle: relaxed is enough.
     answered.all.fetch_add(1, Ordering::Relaxed);
     let (method, path) = (request.method(), request.uri().path());
-    let Some(route) = ROUTES
-        .iter()
-        .find(|route| route.method == *method && route.path == path)
-    else {
+    let Some(route) = ROUTES.iter().find(|route| route.method == *method && route.path == path) else {
         return Ok(with_status(StatusCode::NOT_FOUND, Bytes::new()));
     };
     if !route.delay.is_zero() {
         runtime.sleep(route.delay).await;
     }
     if route.fails && answered.orders.fetch_add(1, Ordering::Relaxed) % FAILING == FAILING - 1 {
-        return Ok(with_status(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Bytes::from_static(b"out of stock"),
-        ));
+        return Ok(with_status(StatusCode::INTERNAL_SERVER_ERROR, Bytes::from_static(b"out of stock")));
     }
-    Ok(with_status(
-        StatusCode::OK,
-        Bytes::from_static(&[b'.'; 65_536]).slice(..route.bytes),
-    ))
+    Ok(with_status(StatusCode::OK, Bytes::from_static(&[b'.'; 65_536]).slice(..route.bytes)))
 }
 
 fn with_status(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {

@@ -56,20 +56,11 @@ impl<R: Runtime> Connection<R> {
         let driver = runtime.spawn(async {
             let _ = driver.await;
         });
-        Ok(Self {
-            sender,
-            used: false,
-            _driver: driver,
-        })
+        Ok(Self { sender, used: false, _driver: driver })
     }
 
     /// Sends one request and reads its answer to the end.
-    pub(super) async fn request(
-        &mut self,
-        method: &Method,
-        path: &Uri,
-        host: &HeaderValue,
-    ) -> Result<Answer, Failure> {
+    pub(super) async fn request(&mut self, method: &Method, path: &Uri, host: &HeaderValue) -> Result<Answer, Failure> {
         let stale = if self.used { Failure::Stale } else { Failure::Lost };
         if self.sender.ready().await.is_err() {
             return Err(stale);
@@ -82,11 +73,7 @@ impl<R: Runtime> Connection<R> {
             Ok(response) => response,
             // The request is handed back only where nothing of it was sent.
             Err(mut error) => {
-                return Err(if error.take_message().is_some() {
-                    stale
-                } else {
-                    Failure::Lost
-                });
+                return Err(if error.take_message().is_some() { stale } else { Failure::Lost });
             }
         };
         let status = response.status().as_u16();

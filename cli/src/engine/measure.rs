@@ -25,14 +25,5 @@ pub(super) fn record(
     // Latency and size are always there, zero where nothing came: the counts are derived from their buckets.
     let (status, response_bytes) = answer.map_or((0, 0), |answer| (answer.status, answer.body_bytes));
     let outcome = Outcome::of_status(status);
-    recorder.record(
-        series,
-        Sample {
-            latency,
-            response_bytes,
-            status,
-            outcome,
-            completed_at,
-        },
-    );
+    recorder.record(series, Sample { latency, response_bytes, status, outcome, completed_at });
 }

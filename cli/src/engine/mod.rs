@@ -108,9 +108,7 @@ impl Running {
     pub fn join(self) -> Result<Finished, EngineError> {
         match self.thread.join() {
             Ok(run) => run.map_err(EngineError::Runtime)?,
-            Err(_) => Err(EngineError::Runtime(io::Error::other(
-                "the engine's thread panicked",
-            ))),
+            Err(_) => Err(EngineError::Runtime(io::Error::other("the engine's thread panicked"))),
         }
     }
 }
@@ -130,18 +128,8 @@ async fn drive<R: Runtime>(
     let mut users = Vec::new();
     let spawning = async {
         for number in 0..test.users {
-            sleep_until(
-                &runtime,
-                began + Duration::from_secs_f64(f64::from(number) / test.spawn_rate),
-            )
-            .await;
-            let user = User::new(
-                runtime.clone(),
-                script.clone(),
-                pace.clone(),
-                halted.clone(),
-                alive.clone(),
-            );
+            sleep_until(&runtime, began + Duration::from_secs_f64(f64::from(number) / test.spawn_rate)).await;
+            let user = User::new(runtime.clone(), script.clone(), pace.clone(), halted.clone(), alive.clone());
             users.push(runtime.spawn(user.run()));
         }
         future::pending::<()>().await;
@@ -153,43 +141,22 @@ async fn drive<R: Runtime>(
     future::or(closed(&ended), runtime.sleep(GRACE)).await;
     let abandoned = ended.sender_count();
     drop(users);
-    Ok(Finished {
-        elapsed: runtime.now().saturating_duration_since(began),
-        abandoned,
-    })
+    Ok(Finished { elapsed: runtime.now().saturating_duration_since(began), abandoned })
 }
 
 /// Everything that is looked up once: addresses and series.
-async fn prepare<R: Runtime>(
-    runtime: &R,
-    tasks: &[Task],
-    recorder: LocalRecorder,
-) -> Result<Script, EngineError> {
-    let mut script = Script {
-        recorder,
-        origins: Vec::new(),
-        steps: Vec::new(),
-    };
+async fn prepare<R: Runtime>(runtime: &R, tasks: &[Task], recorder: LocalRecorder) -> Result<Script, EngineError> {
+    let mut script = Script { recorder, origins: Vec::new(), steps: Vec::new() };
     for (index, task) in tasks.iter().enumerate() {
         let target = &task.target;
-        let known = script
-            .origins
-            .iter()
-            .position(|origin| origin.authority == *target.authority());
+        let known = script.origins.iter().position(|origin| origin.authority == *target.authority());
         let origin = match known {
             Some(known) => known,
             None => {
                 let found = runtime.resolve(target.host(), target.port()).await;
-                let resolve = |source| EngineError::Resolve {
-                    task: index,
-                    host: target.host().into(),
-                    source,
-                };
+                let resolve = |source| EngineError::Resolve { task: index, host: target.host().into(), source };
                 let addresses = found.map_err(resolve)?;
-                script.origins.push(Origin {
-                    authority: target.authority().clone(),
-                    addresses,
-                });
+                script.origins.push(Origin { authority: target.authority().clone(), addresses });
                 script.origins.len() - 1
             }
         };

@@ -17,10 +17,7 @@ pub(super) struct Pace {
 impl Pace {
     /// At most `rate` turns per second from `now` on; no limit where it is `None`.
     pub(super) fn new(rate: Option<f64>, now: Instant) -> Self {
-        Self {
-            distance: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
-            next: Mutex::new(now),
-        }
+        Self { distance: rate.map(|rate| Duration::from_secs_f64(1.0 / rate)), next: Mutex::new(now) }
     }
 
     /// Takes the next turn; how long to wait for it.
@@ -46,9 +43,7 @@ mod tests {
         let ms = Duration::from_millis;
         let pace = Pace::new(Some(100.0), start);
         let waits = |at: u64, turns: usize| -> Vec<u128> {
-            (0..turns)
-                .map(|_| pace.take(start + ms(at)).as_millis())
-                .collect()
+            (0..turns).map(|_| pace.take(start + ms(at)).as_millis()).collect()
         };
         assert_eq!(waits(0, 4), [0, 10, 20, 30]);
         // 60 ms behind: the turns at 40 to 100 ms are due at once.

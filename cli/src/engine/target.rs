@@ -33,11 +33,7 @@ impl Target {
         let host = authority.host();
         // http's own port() says nothing of a port that is no number.
         let port = match authority.as_str()[host.len()..].strip_prefix(':') {
-            Some(port) => port
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or(TargetError::NoUrl)?,
+            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(TargetError::NoUrl)?,
             None => 80,
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();

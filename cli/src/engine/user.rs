@@ -56,14 +56,7 @@ impl<R: Runtime> User<R> {
         alive: Sender<()>,
     ) -> Self {
         let connections = script.origins.iter().map(|_| None).collect();
-        Self {
-            runtime,
-            script,
-            pace,
-            halted,
-            _alive: alive,
-            connections,
-        }
+        Self { runtime, script, pace, halted, _alive: alive, connections }
     }
 
     /// Works through the script until the test is halted.
@@ -78,13 +71,7 @@ impl<R: Runtime> User<R> {
             let mut began = self.runtime.now();
             let answer = self.answer(step, &mut began).await;
             let latency = self.runtime.now().saturating_duration_since(began);
-            record(
-                script.recorder,
-                step.series,
-                latency,
-                answer,
-                self.runtime.wall_clock(),
-            );
+            record(script.recorder, step.series, latency, answer, self.runtime.wall_clock());
             if answer.is_none() {
                 wait(&self.runtime, &self.halted, AFTER_FAILURE).await;
             }
@@ -109,15 +96,10 @@ impl<R: Runtime> User<R> {
         loop {
             let mut connection = match self.connections[step.origin].take() {
                 Some(open) => open,
-                None => Connection::open(&self.runtime, origin)
-                    .await
-                    .map_err(|_| Failure::Lost)?,
+                None => Connection::open(&self.runtime, origin).await.map_err(|_| Failure::Lost)?,
             };
             *began = self.runtime.now();
-            match connection
-                .request(&step.method, &step.path, &origin.authority)
-                .await
-            {
+            match connection.request(&step.method, &step.path, &origin.authority).await {
                 Ok(answer) => {
                     self.connections[step.origin] = Some(connection);
                     return Ok(answer);

@@ -47,14 +47,8 @@ impl Collector {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let body = move || collect(&socket, address, &stopped);
-        let thread = thread::Builder::new()
-            .name(format!("udp-{}", address.port()))
-            .spawn(body)?;
-        Ok(Self {
-            address,
-            stop,
-            thread,
-        })
+        let thread = thread::Builder::new().name(format!("udp-{}", address.port())).spawn(body)?;
+        Ok(Self { address, stop, thread })
     }
 
     /// Where to send.
@@ -70,9 +64,7 @@ impl Collector {
     /// What the operating system answered while receiving.
     pub fn finish(self) -> io::Result<Datagrams> {
         self.stop.store(true, Ordering::Release);
-        self.thread
-            .join()
-            .map_err(|_| io::Error::other("the receiver panicked"))?
+        self.thread.join().map_err(|_| io::Error::other("the receiver panicked"))?
     }
 }
 
@@ -96,9 +88,7 @@ fn collect(socket: &UdpSocket, address: SocketAddr, stop: &AtomicBool) -> io::Re
             Err(error) => return Err(error),
         }
     }
-    datagrams.kernel_drops = fs::read_to_string("/proc/net/udp")
-        .ok()
-        .and_then(|table| drops_of(&table, address));
+    datagrams.kernel_drops = fs::read_to_string("/proc/net/udp").ok().and_then(|table| drops_of(&table, address));
     Ok(datagrams)
 }
 
@@ -110,9 +100,7 @@ fn drops_of(table: &str, address: SocketAddr) -> Option<u64> {
     };
     let number = u32::from_ne_bytes(address.ip().octets());
     let local = format!("{number:08X}:{:04X}", address.port());
-    let line = table
-        .lines()
-        .find(|line| line.split_whitespace().nth(1) == Some(&local))?;
+    let line = table.lines().find(|line| line.split_whitespace().nth(1) == Some(&local))?;
     line.split_whitespace().last()?.parse().ok()
 }
 
@@ -138,9 +126,7 @@ impl Datagrams {
     /// The payloads in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = [0].into_iter().chain(self.ends.iter().copied());
-        starts
-            .zip(&self.ends)
-            .map(|(start, end)| &self.bytes[start..*end])
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
     }
 }
 
@@ -156,25 +142,17 @@ mod tests {
         // Far more than any socket's buffer, as fast as it goes.
         const SENT: usize = 20_000;
         for number in 0..SENT {
-            sender
-                .send(&[u8::try_from(number % 251).unwrap(); 100][..1 + number % 100])
-                .unwrap();
+            sender.send(&[u8::try_from(number % 251).unwrap(); 100][..1 + number % 100]).unwrap();
         }
         let datagrams = collector.finish().unwrap();
-        let dropped = datagrams
-            .kernel_drops
-            .map_or(0, |drops| usize::try_from(drops).unwrap());
+        let dropped = datagrams.kernel_drops.map_or(0, |drops| usize::try_from(drops).unwrap());
         if datagrams.kernel_drops.is_some() {
             assert_eq!(datagrams.len() + dropped, SENT);
         }
         assert!(!datagrams.is_empty());
         let sizes: usize = datagrams.iter().map(<[u8]>::len).sum();
         assert_eq!(sizes, datagrams.total_bytes());
-        assert!(
-            datagrams
-                .iter()
-                .all(|bytes| bytes.iter().all(|byte| *byte == bytes[0]))
-        );
+        assert!(datagrams.iter().all(|bytes| bytes.iter().all(|byte| *byte == bytes[0])));
     }
 
     #[test]
@@ -187,13 +165,9 @@ mod tests {
             )
         };
         let head = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops";
-        let table = [
-            head.into(),
-            line([127, 0, 0, 2], 8125, 9),
-            line([127, 0, 0, 1], 8125, 7),
-            line([127, 0, 0, 1], 81, 3),
-        ]
-        .join("\n");
+        let table =
+            [head.into(), line([127, 0, 0, 2], 8125, 9), line([127, 0, 0, 1], 8125, 7), line([127, 0, 0, 1], 81, 3)]
+                .join("\n");
         assert_eq!(drops_of(&table, ([127, 0, 0, 1], 8125).into()), Some(7));
         assert_eq!(drops_of(&table, ([127, 0, 0, 1], 81).into()), Some(3));
         assert_eq!(drops_of(&table, ([127, 0, 0, 1], 82).into()), None);

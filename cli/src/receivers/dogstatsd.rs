@@ -24,17 +24,10 @@ pub fn dogstatsd(datagrams: &Datagrams, prefix: &str) -> Result<Arrived, Refused
         }
     }
     if datagrams.kernel_drops.unwrap_or(0) == 0 {
-        same_count(&[
-            ("requests", arrived.requests()),
-            ("latencies", latencies),
-            ("sizes", sizes),
-        ])?;
+        same_count(&[("requests", arrived.requests()), ("latencies", latencies), ("sizes", sizes)])?;
     }
     let lines = datagrams.iter().take(3).map(String::from_utf8_lossy);
-    arrived.sample = lines
-        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
-        .take(3)
-        .collect();
+    arrived.sample = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).take(3).collect();
     Ok(arrived)
 }
 

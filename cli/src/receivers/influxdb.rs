@@ -20,27 +20,17 @@ pub fn influxdb(datagrams: &Datagrams, measurement: &str) -> Result<Arrived, Ref
             arrived.add(point.tag("outcome"), 1)?;
             let fresh = stored.insert((point.tags, point.timestamp));
             if !fresh {
-                return Err(Refused(format!(
-                    "two points of one series at {:?}",
-                    point.timestamp
-                )));
+                return Err(Refused(format!("two points of one series at {:?}", point.timestamp)));
             }
         }
     }
     let first = datagrams.iter().next().map(String::from_utf8_lossy);
-    arrived.sample = first
-        .iter()
-        .flat_map(|text| text.lines())
-        .take(1)
-        .map(str::to_owned)
-        .collect();
+    arrived.sample = first.iter().flat_map(|text| text.lines()).take(1).map(str::to_owned).collect();
     Ok(arrived)
 }
 
 fn check(point: &Point, measurement: &str) -> Result<(), Refused> {
-    let has_tags = ["method", "name", "outcome"]
-        .iter()
-        .all(|key| point.tag(key).is_some());
+    let has_tags = ["method", "name", "outcome"].iter().all(|key| point.tag(key).is_some());
     let has_fields = matches!(point.field("status_code"), Some(Value::Integer(0..=999)))
         && matches!(point.field("response_time_ms"), Some(Value::Float(0.0..)))
         && matches!(point.field("response_length"), Some(Value::Integer(0..)));

@@ -69,12 +69,6 @@ fn refused(error: impl fmt::Display) -> Refused {
 /// Counts of several kinds of item that must be equal, because every request has one of each.
 fn same_count(counts: &[(&str, u64)]) -> Result<(), Refused> {
     let differ = counts.windows(2).any(|pair| pair[0].1 != pair[1].1);
-    let list = || {
-        counts
-            .iter()
-            .map(|(what, count)| format!("{count} {what}"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let list = || counts.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ");
     if differ { Err(Refused(list())) } else { Ok(()) }
 }

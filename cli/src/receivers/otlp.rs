@@ -59,15 +59,10 @@ impl OtlpReceiver {
             async move {
                 let service = service_fn(move |request| answer(shared.clone(), request));
                 // How a client leaves is its own affair.
-                let _ = http2::Builder::new(executor)
-                    .serve_connection(HyperIo::new(stream), service)
-                    .await;
+                let _ = http2::Builder::new(executor).serve_connection(HyperIo::new(stream), service).await;
             }
         };
-        Ok(Self {
-            server: Server::start::<R, _>("otlp-receiver", serve)?,
-            received,
-        })
+        Ok(Self { server: Server::start::<R, _>("otlp-receiver", serve)?, received })
     }
 
     /// Where to send.
@@ -103,23 +98,15 @@ impl OtlpReceiver {
         }
         let count = |metric| (metric, counts.get(metric).copied().unwrap_or(0));
         let requests = ("loaddensity.requests", arrived.requests());
-        same_count(&[
-            requests,
-            count("loaddensity.request.latency"),
-            count("loaddensity.response.size"),
-        ])?;
+        same_count(&[requests, count("loaddensity.request.latency"), count("loaddensity.response.size")])?;
         let of = |outcome: Outcome| {
             received.newest.iter().find(|((_, attributes), value)| {
-                let is_of = attributes
-                    .get("outcome")
-                    .is_some_and(|text| text == outcome.as_str());
+                let is_of = attributes.get("outcome").is_some_and(|text| text == outcome.as_str());
                 is_of && matches!(value, Value::Sum(_))
             })
         };
         let sums = Outcome::ALL.into_iter().filter_map(of);
-        arrived.sample = sums
-            .map(|((metric, attributes), value)| shown(metric, attributes, value))
-            .collect();
+        arrived.sample = sums.map(|((metric, attributes), value)| shown(metric, attributes, value)).collect();
         Ok(arrived)
     }
 }
@@ -139,9 +126,7 @@ async fn answer(
     trailers.insert("grpc-status", HeaderValue::from_static(status));
     let body = Full::new(Bytes::from_static(ACCEPTED)).with_trailers(std::future::ready(Some(Ok(trailers))));
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     Ok(response)
 }
 
@@ -155,9 +140,7 @@ async fn take(received: &Mutex<Received>, request: Request<Incoming>) -> Result<
     let points = decode(message).map_err(refused)?;
     let mut received = lock(received);
     received.bytes += message.len();
-    points
-        .into_iter()
-        .try_for_each(|point| keep(&mut received, point))
+    points.into_iter().try_for_each(|point| keep(&mut received, point))
 }
 
 fn keep(received: &mut Received, point: Point) -> Result<(), Refused> {
@@ -169,10 +152,7 @@ fn keep(received: &mut Received, point: Point) -> Result<(), Refused> {
     if let Some(before) = received.newest.get(&key)
         && count(before) > count(&point.value)
     {
-        return Err(Refused(format!(
-            "{key:?} went back from {before:?} to {:?}",
-            point.value
-        )));
+        return Err(Refused(format!("{key:?} went back from {before:?} to {:?}", point.value)));
     }
     received.newest.insert(key, point.value);
     Ok(())
@@ -186,15 +166,8 @@ fn count(value: &Value) -> u64 {
 }
 
 fn shown(metric: &str, attributes: &Attributes, value: &Value) -> String {
-    let attributes = attributes
-        .iter()
-        .map(|(key, value)| format!("{key}={value:?}"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    format!(
-        "{metric} {{{attributes}}} sum, cumulative, monotonic: {}",
-        count(value)
-    )
+    let attributes = attributes.iter().map(|(key, value)| format!("{key}={value:?}")).collect::<Vec<_>>().join(", ");
+    format!("{metric} {{{attributes}}} sum, cumulative, monotonic: {}", count(value))
 }
 
 fn lock(received: &Mutex<Received>) -> MutexGuard<'_, Received> {

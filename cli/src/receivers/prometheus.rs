@@ -28,34 +28,18 @@ pub fn scrape<R: Runtime>(address: SocketAddr) -> io::Result<Vec<u8>> {
 
 async fn get<R: Runtime>(runtime: &R, address: SocketAddr) -> io::Result<Vec<u8>> {
     let stream = runtime.tcp_connect(address).await?;
-    let (mut sender, connection) = http1::handshake(HyperIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
+    let (mut sender, connection) = http1::handshake(HyperIo::new(stream)).await.map_err(io::Error::other)?;
     let _driver = runtime.spawn(async {
         // What ends the connection is seen by the request on it.
         let _ = connection.await;
     });
-    let request = Request::get("/metrics")
-        .header(HOST, address.to_string())
-        .body(Empty::<Bytes>::new());
-    let response = sender
-        .send_request(request.map_err(io::Error::other)?)
-        .await
-        .map_err(io::Error::other)?;
+    let request = Request::get("/metrics").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
+    let response = sender.send_request(request.map_err(io::Error::other)?).await.map_err(io::Error::other)?;
     let kind = response.headers().get(CONTENT_TYPE).cloned();
     if response.status() != StatusCode::OK || kind.as_ref().is_none_or(|kind| kind != CONTENT) {
-        return Err(io::Error::other(format!(
-            "{} with Content-Type {kind:?}",
-            response.status()
-        )));
+        return Err(io::Error::other(format!("{} with Content-Type {kind:?}", response.status())));
     }
-    Ok(response
-        .into_body()
-        .collect()
-        .await
-        .map_err(io::Error::other)?
-        .to_bytes()
-        .to_vec())
+    Ok(response.into_body().collect().await.map_err(io::Error::other)?.to_bytes().to_vec())
 }
 
 /// Whether a strict parser takes the page.
@@ -85,17 +69,8 @@ pub fn prometheus(page: &[u8]) -> Result<Arrived, Refused> {
     };
     same_count(&[
         ("requests", arrived.requests()),
-        (
-            "latencies",
-            count(
-                "loaddensity_request_latency_ms",
-                "loaddensity_request_latency_ms_count",
-            ),
-        ),
-        (
-            "sizes",
-            count("loaddensity_response_bytes", "loaddensity_response_bytes_count"),
-        ),
+        ("latencies", count("loaddensity_request_latency_ms", "loaddensity_request_latency_ms_count")),
+        ("sizes", count("loaddensity_response_bytes", "loaddensity_response_bytes_count")),
     ])?;
     let of = |outcome: &str| {
         let counts = format!("outcome=\"{outcome}\"}}");
@@ -104,10 +79,7 @@ pub fn prometheus(page: &[u8]) -> Result<Arrived, Refused> {
         };
         text.lines().find(wanted).map(str::to_owned)
     };
-    arrived.sample = Outcome::ALL
-        .into_iter()
-        .filter_map(|outcome| of(outcome.as_str()))
-        .collect();
+    arrived.sample = Outcome::ALL.into_iter().filter_map(|outcome| of(outcome.as_str())).collect();
     Ok(arrived)
 }
 

@@ -44,11 +44,7 @@ impl Server {
         };
         let thread = thread::Builder::new().name(name.to_owned()).spawn(body)?;
         let address = is_bound.recv().map_err(io::Error::other)??;
-        Ok(Self {
-            address,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { address, stop, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -77,9 +73,7 @@ async fn accept<R, F>(
     R: Runtime,
     F: Future<Output = ()> + Send + 'static,
 {
-    let listening = runtime
-        .tcp_listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        .await;
+    let listening = runtime.tcp_listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
     let listener = match listening.and_then(|listener| Ok((listener.local_addr()?, listener))) {
         Ok((address, listener)) => {
             let _ = bound.send(Ok(address));

@@ -23,10 +23,7 @@ fn folder(name: &str) -> PathBuf {
 #[test]
 fn an_empty_document_does_nothing() {
     let ended = run_str("[]").with_code(0);
-    assert_eq!(
-        (ended.stdout.as_str(), ended.stderr.as_str()),
-        ("no exporter was running\n", "")
-    );
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("no exporter was running\n", ""));
 }
 
 #[test]
@@ -38,37 +35,19 @@ fn each_kind_of_bad_input_is_named_and_the_remaining_actions_run() {
     let cases: [(&str, &[&str]); 15] = [
         (
             r#"["LD_start_statd_sink"]"#,
-            &[
-                "LD_start_statd_sink",
-                "unknown command",
-                "did you mean LD_start_statsd_sink?",
-                "LD_start_test",
-            ],
+            &["LD_start_statd_sink", "unknown command", "did you mean LD_start_statsd_sink?", "LD_start_test"],
         ),
         (
             r#"["LD_start_statsd_sink", {"prot": 1}]"#,
-            &[
-                "LD_start_statsd_sink",
-                "unknown parameter prot",
-                "did you mean port?",
-            ],
+            &["LD_start_statsd_sink", "unknown parameter prot", "did you mean port?"],
         ),
         (
             r#"["LD_start_statsd_sink", {"port": "8125"}]"#,
             &["port is \"8125\"", "expected a port number from 1 to 65535"],
         ),
-        (
-            r#"["LD_start_statsd_sink", ["h", 70000]]"#,
-            &["port is 70000", "from 1 to 65535"],
-        ),
-        (
-            r#"["LD_start_statsd_sink", ["h", 1, "p", 4]]"#,
-            &["4 values given by position", "host, port, prefix"],
-        ),
-        (
-            r#"["LD_start_statsd_sink", {"prefix": "1 bad"}]"#,
-            &["LD_start_statsd_sink", "prefix", "1 bad"],
-        ),
+        (r#"["LD_start_statsd_sink", ["h", 70000]]"#, &["port is 70000", "from 1 to 65535"]),
+        (r#"["LD_start_statsd_sink", ["h", 1, "p", 4]]"#, &["4 values given by position", "host, port, prefix"]),
+        (r#"["LD_start_statsd_sink", {"prefix": "1 bad"}]"#, &["LD_start_statsd_sink", "prefix", "1 bad"]),
         (
             r#"["LD_start_statsd_sink", {"host": "no-such-host.invalid"}]"#,
             &["LD_start_statsd_sink", "host", "no-such-host.invalid"],
@@ -88,10 +67,7 @@ fn each_kind_of_bad_input_is_named_and_the_remaining_actions_run() {
         (&in_use, &["LD_start_prometheus_exporter", &in_use_says]),
         (
             r#"["LD_start_test", {"user_detail_dict": {"user": "websocket_user"}}]"#,
-            &[
-                "user_detail_dict.user is \"websocket_user\"",
-                "http_user or fast_http_user",
-            ],
+            &["user_detail_dict.user is \"websocket_user\"", "http_user or fast_http_user"],
         ),
         (
             r#"["LD_start_test", {"user_detail_dict": {"user": "http_user"}, "tasks": [{"method": "get", "request_url": "http://no-such-host.invalid/"}]}]"#,
@@ -101,39 +77,19 @@ fn each_kind_of_bad_input_is_named_and_the_remaining_actions_run() {
             r#"["LD_start_test", {"user_detail_dict": {"user": "http_user"}, "tasks": [{"method": "get", "request_url": "https://h/"}]}]"#,
             &["tasks[0].request_url is \"https://h/\"", "no TLS"],
         ),
-        (
-            r#""LD_stop_statsd_sink""#,
-            &["no action: a string", r#"["LD_name", {"key": value}]"#],
-        ),
+        (r#""LD_stop_statsd_sink""#, &["no action: a string", r#"["LD_name", {"key": value}]"#]),
     ];
-    let actions: Vec<&str> = cases
-        .iter()
-        .map(|(action, _)| *action)
-        .chain([r#"["LD_stop_statsd_sink"]"#])
-        .collect();
+    let actions: Vec<&str> = cases.iter().map(|(action, _)| *action).chain([r#"["LD_stop_statsd_sink"]"#]).collect();
     let ended = run_str(&format!("[{}]", actions.join(","))).with_code(1);
-    let errors: Vec<&str> = ended
-        .stderr
-        .lines()
-        .filter(|line| line.starts_with("error: "))
-        .collect();
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), cases.len(), "{}", ended.stderr);
     for (index, ((_, parts), error)) in cases.iter().zip(errors).enumerate() {
-        assert!(
-            error.starts_with(&format!("error: run-str: actions[{index}]")),
-            "{error}"
-        );
+        assert!(error.starts_with(&format!("error: run-str: actions[{index}]")), "{error}");
         for part in *parts {
             assert!(error.contains(part), "{error:?} lacks {part:?}");
         }
     }
-    assert!(
-        ended
-            .stderr
-            .contains("LD_stop_statsd_sink: statsd was not running"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("LD_stop_statsd_sink: statsd was not running"), "{}", ended.stderr);
     assert!(!ended.stderr.contains(SECRET) && !ended.stdout.contains(SECRET));
 }
 
@@ -151,10 +107,7 @@ fn what_is_no_document_says_where() {
 #[test]
 fn secrets_are_nowhere_in_the_output() {
     // Nobody listens there, so that errors about the backend are said as well.
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("bound");
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let port = closed.port();
     let load = format!(
         r#"["LD_start_test", {{"user_detail_dict": {{"user": "http_user"}}, "user_count": 1, "test_time": 0.2,
@@ -173,31 +126,14 @@ fn secrets_are_nowhere_in_the_output() {
             ["LD_start_influxdb_sink", {{"transport": "http", "url": "ftp://u:{SECRET}@h/?p={SECRET}"}}]]"#
     );
     let ended = run_str(&document).with_code(1);
-    assert_eq!(
-        ended
-            .stderr
-            .lines()
-            .filter(|line| line.starts_with("error: "))
-            .count(),
-        6,
-        "{}",
-        ended.stderr
-    );
-    assert!(
-        !ended.stderr.contains(SECRET) && !ended.stdout.contains(SECRET),
-        "{}{}",
-        ended.stderr,
-        ended.stdout
-    );
+    assert_eq!(ended.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 6, "{}", ended.stderr);
+    assert!(!ended.stderr.contains(SECRET) && !ended.stdout.contains(SECRET), "{}{}", ended.stderr, ended.stdout);
     assert!(ended.stderr.contains("not delivered"), "{}", ended.stderr);
 }
 
 #[test]
 fn a_backend_that_is_not_there_is_said_and_its_losses_are_in_the_table() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("bound");
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let port = closed.port();
     let document = format!(
         r#"[["LD_start_influxdb_sink", {{"transport": "http", "port": {port}, "batch_seconds": 0.05}}],
@@ -206,38 +142,19 @@ fn a_backend_that_is_not_there_is_said_and_its_losses_are_in_the_table() {
               "tasks": [{{"method": "get", "request_url": "http://{closed}/", "name": "nobody"}}]}}]]"#
     );
     let ended = run_str(&document).with_code(0);
-    let test = ended
-        .stdout
-        .lines()
-        .find(|line| line.starts_with("LD_start_test: "))
-        .expect("a summary");
-    let requests: u64 = test["LD_start_test: ".len()..]
-        .split(' ')
-        .next()
-        .expect("a number")
-        .parse()
-        .expect("a number");
-    assert!(
-        requests > 0 && test.contains(&format!(" {requests} failed")),
-        "{test}"
-    );
+    let test = ended.stdout.lines().find(|line| line.starts_with("LD_start_test: ")).expect("a summary");
+    let requests: u64 = test["LD_start_test: ".len()..].split(' ').next().expect("a number").parse().expect("a number");
+    assert!(requests > 0 && test.contains(&format!(" {requests} failed")), "{test}");
     for (exporter, start) in [
         ("influxdb", "actions[0] LD_start_influxdb_sink"),
         ("opentelemetry", "actions[1] LD_start_opentelemetry_exporter"),
     ] {
         assert_eq!(ended.row(exporter), [requests, 0, requests], "{}", ended.stdout);
         let warned = |part: &str| {
-            ended
-                .stderr
-                .lines()
-                .any(|line| line.starts_with(&format!("warning: {start}")) && line.contains(part))
+            ended.stderr.lines().any(|line| line.starts_with(&format!("warning: {start}")) && line.contains(part))
         };
         assert!(warned(&closed.to_string()), "{}", ended.stderr);
-        assert!(
-            warned(&format!("{requests} of {requests} requests not delivered")),
-            "{}",
-            ended.stderr
-        );
+        assert!(warned(&format!("{requests} of {requests} requests not delivered")), "{}", ended.stderr);
     }
 }
 
@@ -261,27 +178,11 @@ fn run_dir_takes_every_json_below_it_in_order_and_goes_on_after_errors() {
         .stderr
         .lines()
         .map(|line| {
-            let known = [
-                "z.json: no JSON",
-                "LD_second",
-                "LD_third",
-                "LD_stop_statsd_sink: statsd was not running",
-            ];
-            *known
-                .iter()
-                .find(|part| line.contains(**part))
-                .unwrap_or_else(|| panic!("{line}"))
+            let known = ["z.json: no JSON", "LD_second", "LD_third", "LD_stop_statsd_sink: statsd was not running"];
+            *known.iter().find(|part| line.contains(**part)).unwrap_or_else(|| panic!("{line}"))
         })
         .collect();
-    assert_eq!(
-        order,
-        [
-            "z.json: no JSON",
-            "LD_second",
-            "LD_third",
-            "LD_stop_statsd_sink: statsd was not running"
-        ]
-    );
+    assert_eq!(order, ["z.json: no JSON", "LD_second", "LD_third", "LD_stop_statsd_sink: statsd was not running"]);
     // Documents that are right leave 0.
     let ended = run(&["run", folder.join("d.json").to_str().expect("UTF-8")]).with_code(0);
     assert!(ended.stderr.contains("statsd was not running"));

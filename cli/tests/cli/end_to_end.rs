@@ -40,16 +40,10 @@ impl Target {
             let (counts, waits) = (counts.clone(), waits.clone());
             async move {
                 let service = service_fn(move |request| answer(request, counts.clone(), waits.clone()));
-                let _ = http1::Builder::new()
-                    .serve_connection(HyperIo::new(stream), service)
-                    .await;
+                let _ = http1::Builder::new().serve_connection(HyperIo::new(stream), service).await;
             }
         };
-        Self {
-            server: Server::start::<Tokio, _>("target", serve).expect("a server"),
-            answered,
-            waiting,
-        }
+        Self { server: Server::start::<Tokio, _>("target", serve).expect("a server"), answered, waiting }
     }
 
     fn address(&self) -> SocketAddr {
@@ -91,11 +85,7 @@ impl Receivers {
     fn start() -> Self {
         let collector = || Collector::start().expect("a socket");
         let otlp = OtlpReceiver::start::<Tokio>().expect("a server");
-        Self {
-            points: collector(),
-            messages: collector(),
-            otlp,
-        }
+        Self { points: collector(), messages: collector(), otlp }
     }
 
     /// Actions that start all four exporters. One line per datagram, so that each that a kernel drops is one point.
@@ -115,49 +105,25 @@ impl Receivers {
     fn reconcile(self, ended: &Ended, answered: [u64; 2]) {
         let requests = answered[0] + answered[1];
         for exporter in ["influxdb", "statsd", "opentelemetry"] {
-            assert_eq!(
-                ended.row(exporter),
-                [requests, requests, 0],
-                "{exporter}\n{}",
-                ended.stdout
-            );
+            assert_eq!(ended.row(exporter), [requests, requests, 0], "{exporter}\n{}", ended.stdout);
         }
         let (points, messages) = (self.points.finish().unwrap(), self.messages.finish().unwrap());
-        over_udp(
-            &influxdb(&points, "loaddensity_request").unwrap(),
-            &points,
-            answered,
-            1,
-        );
-        over_udp(
-            &dogstatsd(&messages, "load.density").unwrap(),
-            &messages,
-            answered,
-            3,
-        );
+        over_udp(&influxdb(&points, "loaddensity_request").unwrap(), &points, answered, 1);
+        over_udp(&dogstatsd(&messages, "load.density").unwrap(), &messages, answered, 3);
         same(&self.otlp.finish().unwrap(), answered);
     }
 }
 
 fn over_udp(arrived: &Arrived, datagrams: &Datagrams, answered: [u64; 2], per_request: u64) {
     let drops = datagrams.kernel_drops.unwrap_or(0);
-    assert_eq!(
-        datagrams.len() as u64 + drops,
-        (answered[0] + answered[1]) * per_request,
-        "{drops} dropped"
-    );
+    assert_eq!(datagrams.len() as u64 + drops, (answered[0] + answered[1]) * per_request, "{drops} dropped");
     if drops == 0 {
         same(arrived, answered);
     }
 }
 
 fn same(arrived: &Arrived, answered: [u64; 2]) {
-    assert_eq!(
-        [arrived.success, arrived.failure],
-        answered,
-        "{:?}",
-        arrived.sample
-    );
+    assert_eq!([arrived.success, arrived.failure], answered, "{:?}", arrived.sample);
 }
 
 fn load(seconds: f64, tasks: &str) -> String {
@@ -180,41 +146,24 @@ fn file(name: &str, text: &str) -> PathBuf {
 /// An Action-JSON file starts all four exporters, runs load, and stops them.
 fn four_exporters_see_every_request(runtime: &str) {
     let (target, receivers) = (Target::start(), Receivers::start());
-    let tasks = [
-        task("get", target.address(), "/ok"),
-        task("post", target.address(), "/bad"),
-    ]
-    .join(",");
+    let tasks = [task("get", target.address(), "/ok"), task("post", target.address(), "/bad")].join(",");
     // A request that is never answered keeps the page up while nothing more is recorded.
     let waiting = load(0.1, &task("get", target.address(), "/never"));
     let stops = r#"["LD_stop_influxdb_sink"], ["LD_stop_statsd_sink"], ["LD_stop_opentelemetry_exporter"], ["LD_stop_prometheus_exporter"]"#;
-    let document = format!(
-        r#"{{"load_density": [{}, {}, {waiting}, {stops}]}}"#,
-        receivers.starts(),
-        load(2.0, &tasks)
-    );
+    let document =
+        format!(r#"{{"load_density": [{}, {}, {waiting}, {stops}]}}"#, receivers.starts(), load(2.0, &tasks));
     let file = file(&format!("four_exporters_{runtime}.json"), &document);
     let mut running = start(&["--runtime", runtime, "run", file.to_str().expect("UTF-8")]);
     let line = running.says("prometheus started");
-    let page = line
-        .split("http://")
-        .nth(1)
-        .and_then(|rest| rest.strip_suffix("/metrics"))
-        .expect("an address");
-    target
-        .waiting
-        .recv_timeout(Duration::from_secs(60))
-        .expect("the second test begins");
+    let page = line.split("http://").nth(1).and_then(|rest| rest.strip_suffix("/metrics")).expect("an address");
+    target.waiting.recv_timeout(Duration::from_secs(60)).expect("the second test begins");
     let answered = target.answered();
     let scraped = scrape::<Tokio>(page.parse().expect("an address")).expect("a page");
     let ended = running.end().with_code(0);
 
     let requests = answered[0] + answered[1];
     assert!(answered.iter().all(|count| *count > 200), "{answered:?}");
-    assert!(
-        requests <= 2_000,
-        "the cap of 500 per second was not kept: {requests} in 2 seconds"
-    );
+    assert!(requests <= 2_000, "the cap of 500 per second was not kept: {requests} in 2 seconds");
     same(&prometheus(&scraped).unwrap(), answered);
     assert_eq!(ended.row("prometheus"), [requests, requests, 0]);
     assert!(ended.stdout.contains("8 abandoned"), "{}", ended.stdout);
@@ -234,17 +183,9 @@ fn four_exporters_see_every_request_on_smol() {
 /// Ctrl-C ends the test, flushes, and prints the table.
 fn ctrl_c_stops_cleanly(runtime: &str) {
     let (target, receivers) = (Target::start(), Receivers::start());
-    let tasks = [
-        task("get", target.address(), "/ok"),
-        task("get", target.address(), "/bad"),
-    ]
-    .join(",");
+    let tasks = [task("get", target.address(), "/ok"), task("get", target.address(), "/bad")].join(",");
     let never_reached = r#"["LD_unknown"]"#;
-    let document = format!(
-        "[{}, {}, {never_reached}]",
-        receivers.starts(),
-        load(600.0, &tasks)
-    );
+    let document = format!("[{}, {}, {never_reached}]", receivers.starts(), load(600.0, &tasks));
     let mut running = start(&["--runtime", runtime, "run-str", &document]);
     running.says("opentelemetry started");
     while target.answered().iter().sum::<u64>() < 100 {
@@ -257,11 +198,7 @@ fn ctrl_c_stops_cleanly(runtime: &str) {
     // Nobody has scraped.
     let requests = answered[0] + answered[1];
     assert_eq!(ended.row("prometheus"), [requests, 0, requests]);
-    assert!(
-        ended.stdout.contains(&format!("unscraped {requests}")),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.contains(&format!("unscraped {requests}")), "{}", ended.stdout);
     assert!(!ended.stderr.contains("LD_unknown"), "{}", ended.stderr);
     receivers.reconcile(&ended, answered);
 }
@@ -279,14 +216,8 @@ fn ctrl_c_stops_cleanly_on_smol() {
 #[test]
 fn a_second_ctrl_c_exits_at_once() {
     let target = Target::start();
-    let mut running = start(&[
-        "run-str",
-        &format!("[{}]", load(600.0, &task("get", target.address(), "/never"))),
-    ]);
-    target
-        .waiting
-        .recv_timeout(Duration::from_secs(60))
-        .expect("the test begins");
+    let mut running = start(&["run-str", &format!("[{}]", load(600.0, &task("get", target.address(), "/never")))]);
+    target.waiting.recv_timeout(Duration::from_secs(60)).expect("the test begins");
     running.interrupt();
     // Now the users' grace runs, because their requests are never answered.
     running.says("interrupted");
@@ -297,27 +228,16 @@ fn a_second_ctrl_c_exits_at_once() {
 
 #[test]
 fn an_absent_server_is_recorded_as_failures_without_status() {
-    let absent = std::net::TcpListener::bind("127.0.0.1:0")
-        .expect("a port")
-        .local_addr()
-        .expect("bound");
+    let absent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
     let receivers = Receivers::start();
-    let document = format!(
-        "[{}, {}]",
-        receivers.starts(),
-        load(0.5, &task("delete", absent, "/x"))
-    );
+    let document = format!("[{}, {}]", receivers.starts(), load(0.5, &task("delete", absent, "/x")));
     let ended = run(&["run-str", &document]).with_code(0);
     let points = receivers.points.finish().unwrap();
     assert!(!points.is_empty());
     for datagram in points.iter() {
         let line = String::from_utf8_lossy(datagram);
-        let start =
-            "loaddensity_request,method=DELETE,name=/x,outcome=failure status_code=0i,response_time_ms=";
-        assert!(
-            line.starts_with(start) && line.contains(",response_length=0i "),
-            "{line}"
-        );
+        let start = "loaddensity_request,method=DELETE,name=/x,outcome=failure status_code=0i,response_time_ms=";
+        assert!(line.starts_with(start) && line.contains(",response_length=0i "), "{line}");
     }
     let drops = points.kernel_drops.unwrap_or(0);
     assert_eq!(ended.row("influxdb")[0], points.len() as u64 + drops);
@@ -328,11 +248,6 @@ fn the_demo_reconciles_on_both_runtimes() {
     for runtime in ["tokio", "smol"] {
         let ended = run(&["demo", "--seconds", "1", "--rate", "500", "--runtime", runtime]).with_code(0);
         assert!(ended.stdout.contains("all four reconcile"), "{}", ended.stdout);
-        assert_eq!(
-            ended.stdout.matches("  reconciled\n").count(),
-            4,
-            "{}",
-            ended.stdout
-        );
+        assert_eq!(ended.stdout.matches("  reconciled\n").count(), 4, "{}", ended.stdout);
     }
 }

@@ -62,19 +62,12 @@ impl Server {
     }
 
     fn counts(&self) -> (u64, u64) {
-        (
-            self.counts.connections.load(Ordering::SeqCst),
-            self.counts.requests.load(Ordering::SeqCst),
-        )
+        (self.counts.connections.load(Ordering::SeqCst), self.counts.requests.load(Ordering::SeqCst))
     }
 
     fn task(&self) -> Task {
         let url = format!("http://{}/x?y", self.address);
-        Task {
-            method: Method::GET,
-            target: Target::parse(&url).expect("a URL"),
-            name: "x".into(),
-        }
+        Task { method: Method::GET, target: Target::parse(&url).expect("a URL"), name: "x".into() }
     }
 }
 
@@ -129,20 +122,13 @@ fn on_both(case: impl Fn(fn(LoadTest) -> (Registry<'static>, Finished))) {
 #[test]
 fn each_user_keeps_one_connection() {
     on_both(|run| {
-        let server = Server::start(Behaviour {
-            answer: GOOD,
-            closes: false,
-        });
+        let server = Server::start(Behaviour { answer: GOOD, closes: false });
         let (registry, finished) = run(half_a_second(&server, 3));
         let totals = registry.totals();
         assert_eq!(server.counts(), (3, totals.requests()));
         assert_eq!((totals.failures(), finished.abandoned), (0, 0));
         let most = 200.0 * finished.elapsed.as_secs_f64() + 21.0;
-        assert!(
-            totals.requests() > 3 && totals.requests() as f64 <= most,
-            "{}",
-            totals.requests()
-        );
+        assert!(totals.requests() > 3 && totals.requests() as f64 <= most, "{}", totals.requests());
         assert_eq!(totals.sizes[0].sum, 10 * totals.requests());
         assert!(finished.elapsed >= Duration::from_millis(500));
     });
@@ -151,36 +137,21 @@ fn each_user_keeps_one_connection() {
 #[test]
 fn a_connection_that_was_closed_while_idle_is_no_failure() {
     on_both(|run| {
-        let closing = Server::start(Behaviour {
-            answer: GOOD,
-            closes: true,
-        });
+        let closing = Server::start(Behaviour { answer: GOOD, closes: true });
         let counts = closing.counts.clone();
         // The user goes from one server to the other. This one answers when the other has closed its connection.
-        let patient = Server::start_with(
-            Behaviour {
-                answer: GOOD,
-                closes: false,
-            },
-            move |number| {
-                while counts.closed.load(Ordering::SeqCst) < number {
-                    thread::sleep(Duration::from_millis(1));
-                }
-            },
-        );
-        let test = half_a_second(&closing, 1);
-        let (registry, _) = run(LoadTest {
-            tasks: vec![closing.task(), patient.task()],
-            ..test
+        let patient = Server::start_with(Behaviour { answer: GOOD, closes: false }, move |number| {
+            while counts.closed.load(Ordering::SeqCst) < number {
+                thread::sleep(Duration::from_millis(1));
+            }
         });
+        let test = half_a_second(&closing, 1);
+        let (registry, _) = run(LoadTest { tasks: vec![closing.task(), patient.task()], ..test });
         let ((connections, requests), totals) = (closing.counts(), registry.totals());
         assert!(requests > 1);
         assert_eq!(connections, requests);
         assert_eq!(patient.counts().0, 1);
-        assert_eq!(
-            (totals.requests(), totals.failures()),
-            (requests + patient.counts().1, 0)
-        );
+        assert_eq!((totals.requests(), totals.failures()), (requests + patient.counts().1, 0));
     });
 }
 
@@ -205,16 +176,10 @@ fn what_is_no_whole_answer_is_a_failure_of_no_bytes() {
 
 #[test]
 fn a_test_can_be_stopped_before_its_time() {
-    let server = Server::start(Behaviour {
-        answer: GOOD,
-        closes: false,
-    });
+    let server = Server::start(Behaviour { answer: GOOD, closes: false });
     let storage = storage();
     let exporters = Exporters::<Tokio>::start(Settings::on(storage.registry())).expect("exporters");
-    let test = LoadTest {
-        duration: Duration::from_secs(3_600),
-        ..half_a_second(&server, 2)
-    };
+    let test = LoadTest { duration: Duration::from_secs(3_600), ..half_a_second(&server, 2) };
     let running = engine::start::<Tokio>(test, exporters.local_recorder()).expect("a thread");
     while exporters.registry().requests() < 20 {
         thread::sleep(Duration::from_millis(1));

@@ -35,10 +35,7 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    let (mut out, err) = (
-        child.stdout.take().expect("piped"),
-        child.stderr.take().expect("piped"),
-    );
+    let (mut out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     let stdout = thread::spawn(move || {
         let mut text = String::new();
         out.read_to_string(&mut text).expect("text");
@@ -52,12 +49,7 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
             }
         }
     });
-    Running {
-        child,
-        stdout: Some(stdout),
-        lines,
-        stderr: String::new(),
-    }
+    Running { child, stdout: Some(stdout), lines, stderr: String::new() }
 }
 
 /// Runs the binary to its end.
@@ -84,13 +76,7 @@ impl Running {
     /// What Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         let kill = format!("kill -INT {}", self.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .expect("a shell")
-                .success()
-        );
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 
     /// Waits for the end.
@@ -103,20 +89,11 @@ impl Running {
             assert!(began.elapsed() < LIMIT, "no end after {LIMIT:?}");
             thread::sleep(Duration::from_millis(10));
         };
-        let stdout = self
-            .stdout
-            .take()
-            .expect("joined once")
-            .join()
-            .expect("the reader ends");
+        let stdout = self.stdout.take().expect("joined once").join().expect("the reader ends");
         while let Ok(line) = self.lines.recv() {
             self.stderr += &format!("{line}\n");
         }
-        Ended {
-            status,
-            stdout,
-            stderr: std::mem::take(&mut self.stderr),
-        }
+        Ended { status, stdout, stderr: std::mem::take(&mut self.stderr) }
     }
 }
 
@@ -131,27 +108,15 @@ impl Drop for Running {
 impl Ended {
     /// Asserts the exit code; shows the output where it is another.
     pub(crate) fn with_code(self, code: i32) -> Self {
-        assert_eq!(
-            self.status.code(),
-            Some(code),
-            "stdout:\n{}\nstderr:\n{}",
-            self.stdout,
-            self.stderr
-        );
+        assert_eq!(self.status.code(), Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 
     /// Recorded, sent and dropped of an exporter, from the table.
     pub(crate) fn row(&self, exporter: &str) -> [u64; 3] {
-        let row = self
-            .stdout
-            .lines()
-            .find(|line| line.split_whitespace().next() == Some(exporter));
+        let row = self.stdout.lines().find(|line| line.split_whitespace().next() == Some(exporter));
         let row = row.unwrap_or_else(|| panic!("no row of {exporter}:\n{}", self.stdout));
-        let mut columns = row
-            .split_whitespace()
-            .skip(1)
-            .map(|column| column.parse().expect("a number"));
+        let mut columns = row.split_whitespace().skip(1).map(|column| column.parse().expect("a number"));
         std::array::from_fn(|_| columns.next().expect("three columns"))
     }
 }

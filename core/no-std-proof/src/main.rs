@@ -14,9 +14,7 @@ use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::Export;
 use loaddensity_metrics_core::prometheus::Page;
-use loaddensity_metrics_core::{
-    Event, EventEncoder, Exporter, Outcome, Packer, Registry, Sample, Sink, Timestamp,
-};
+use loaddensity_metrics_core::{Event, EventEncoder, Exporter, Outcome, Packer, Registry, Sample, Sink, Timestamp};
 
 #[cfg(not(feature = "default-storage"))]
 static STORAGE: loaddensity_metrics_core::Storage<8, 2, 16> = loaddensity_metrics_core::Storage::new();
@@ -64,18 +62,8 @@ fn run() -> Option<()> {
             length => show(b'p', &buffer[..length])?,
         }
     }
-    pack(
-        b'i',
-        LineEncoder::new(registry, "loaddensity_request").ok()?,
-        &mut lines,
-        &mut buffer,
-    )?;
-    pack(
-        b'd',
-        MessageEncoder::new(registry, "loaddensity").ok()?,
-        &mut messages,
-        &mut buffer,
-    )?;
+    pack(b'i', LineEncoder::new(registry, "loaddensity_request").ok()?, &mut lines, &mut buffer)?;
+    pack(b'd', MessageEncoder::new(registry, "loaddensity").ok()?, &mut messages, &mut buffer)?;
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
     let mut export = Export::new(registry, "proof", start, now);
     while let Some(request) = export.next_request(&mut buffer).ok()? {
@@ -99,12 +87,7 @@ fn record(registry: Registry<'_>) {
     }
 }
 
-fn pack<E: EventEncoder>(
-    name: u8,
-    encoder: E,
-    sink: &mut Sink<'_, [Event; 8]>,
-    buffer: &mut [u8],
-) -> Option<()> {
+fn pack<E: EventEncoder>(name: u8, encoder: E, sink: &mut Sink<'_, [Event; 8]>, buffer: &mut [u8]) -> Option<()> {
     let mut packer = Packer::new(encoder);
     while !sink.is_empty() {
         let packed = packer.pack(sink, usize::MAX, buffer);

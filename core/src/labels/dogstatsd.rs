@@ -8,8 +8,7 @@ use crate::out::Full;
 use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
 
 /// Room for the tags of a series. No replacement is longer than what it replaces.
-pub(crate) const BYTES: usize =
-    "method:,name:".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + LABELS * ",:".len();
+pub(crate) const BYTES: usize = "method:,name:".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + LABELS * ",:".len();
 
 /// The tags of a series: `method:GET,name:/x`.
 pub(crate) fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
@@ -29,13 +28,8 @@ fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Res
         text.extend_from_slice(part).map_err(|_| Full)?;
     }
     for c in value.chars() {
-        let safe = if matches!(c, '|' | ',' | ':' | '#') || c.is_control() {
-            '_'
-        } else {
-            c
-        };
-        text.extend_from_slice(safe.encode_utf8(&mut [0; 4]).as_bytes())
-            .map_err(|_| Full)?;
+        let safe = if matches!(c, '|' | ',' | ':' | '#') || c.is_control() { '_' } else { c };
+        text.extend_from_slice(safe.encode_utf8(&mut [0; 4]).as_bytes()).map_err(|_| Full)?;
     }
     Ok(())
 }

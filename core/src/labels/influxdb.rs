@@ -19,9 +19,7 @@ const OUTCOME: &str = "outcome";
 pub(crate) fn encode(key: &Key<'_>) -> (Vec<u8, BYTES>, usize) {
     let mut text = Vec::new();
     let mut before_outcome = 0;
-    let mut own = [("method", key.method), ("name", key.name)]
-        .into_iter()
-        .peekable();
+    let mut own = [("method", key.method), ("name", key.name)].into_iter().peekable();
     let mut further = key.labels().peekable();
     loop {
         let next = match (own.peek(), further.peek()) {

@@ -36,11 +36,7 @@ pub fn grpc_message(body: &[u8]) -> Result<&[u8], Malformed> {
     };
     let [compressed, length @ ..] = *prefix;
     let length = u32::from_be_bytes(length) as usize;
-    if compressed != 0 {
-        Err(Malformed)
-    } else {
-        message.get(..length).ok_or(Malformed)
-    }
+    if compressed != 0 { Err(Malformed) } else { message.get(..length).ok_or(Malformed) }
 }
 
 /// Reads an `ExportMetricsServiceResponse`; an empty one means that all was accepted.
@@ -83,30 +79,16 @@ mod tests {
 
     #[test]
     fn an_empty_answer_means_that_all_was_accepted() {
-        assert_eq!(
-            partial_success(grpc_message(&[]).unwrap()),
-            Ok(PartialSuccess::default())
-        );
-        assert_eq!(
-            partial_success(grpc_message(&[0; 5]).unwrap()),
-            Ok(PartialSuccess::default())
-        );
+        assert_eq!(partial_success(grpc_message(&[]).unwrap()), Ok(PartialSuccess::default()));
+        assert_eq!(partial_success(grpc_message(&[0; 5]).unwrap()), Ok(PartialSuccess::default()));
     }
 
     #[test]
     fn rejected_points_and_their_reason_are_read_and_unknown_fields_passed_over() {
         // partial_success { rejected_data_points: 300, field 15: "x", error_message: "no" }, then field 2: 7.
-        let message = [
-            0x0a, 0x0a, 0x08, 0xac, 0x02, 0x7a, 0x01, b'x', 0x12, 0x02, b'n', b'o', 0x10, 0x07,
-        ];
+        let message = [0x0a, 0x0a, 0x08, 0xac, 0x02, 0x7a, 0x01, b'x', 0x12, 0x02, b'n', b'o', 0x10, 0x07];
         let found = partial_success(&message).unwrap();
-        assert_eq!(
-            found,
-            PartialSuccess {
-                rejected_data_points: 300,
-                error_message: "no"
-            }
-        );
+        assert_eq!(found, PartialSuccess { rejected_data_points: 300, error_message: "no" });
     }
 
     #[test]
@@ -114,13 +96,7 @@ mod tests {
         for body in [&[0, 0][..], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 0x0a]] {
             assert_eq!(grpc_message(body), Err(Malformed), "{body:?}");
         }
-        for message in [
-            &[0x0a][..],
-            &[0x0a, 0x05, 0x08],
-            &[0x0a, 0x02, 0x12, 0xff],
-            &[0x0f],
-            &[0xff; 11],
-        ] {
+        for message in [&[0x0a][..], &[0x0a, 0x05, 0x08], &[0x0a, 0x02, 0x12, 0xff], &[0x0f], &[0xff; 11]] {
             assert_eq!(partial_success(message), Err(Malformed), "{message:?}");
         }
     }

@@ -15,10 +15,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn of(registry: Registry<'_>) -> Self {
         let account = |exporter| registry.is_known(exporter).then(|| registry.account(exporter));
-        Self {
-            accounts: Exporter::ALL.map(account),
-            facts: registry.facts(),
-        }
+        Self { accounts: Exporter::ALL.map(account), facts: registry.facts() }
     }
 }
 
@@ -99,17 +96,7 @@ pub(super) const STATUS: [StatusMetric; 9] = [
 
 impl StatusMetric {
     pub(super) fn header(&self, out: &mut Out<'_>) -> Result<(), Full> {
-        for part in [
-            "# HELP ",
-            self.name,
-            " ",
-            self.help,
-            "\n# TYPE ",
-            self.name,
-            " ",
-            self.kind,
-            "\n",
-        ] {
+        for part in ["# HELP ", self.name, " ", self.help, "\n# TYPE ", self.name, " ", self.kind, "\n"] {
             out.put(part.as_bytes())?;
         }
         Ok(())

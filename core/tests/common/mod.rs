@@ -3,8 +3,7 @@
 #![allow(dead_code, reason = "every test file uses some of it")]
 
 use loaddensity_metrics_core::{
-    Event, EventEncoder, Exporter, Outcome, Packer, Recorder, Registry, Sample, Sink, Timestamp,
-    prometheus::Page,
+    Event, EventEncoder, Exporter, Outcome, Packer, Recorder, Registry, Sample, Sink, Timestamp, prometheus::Page,
 };
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::model::Model;
@@ -20,27 +19,17 @@ pub(crate) type Recording = Vec<(Spelling, Vec<Sample>)>;
 /// Every nasty name as a name, as a method and as the value of a label where it is short enough, each with samples.
 pub(crate) fn nasty_recording() -> Recording {
     let table = names::all();
-    let labelled = |name: &str| Spelling {
-        labels: vec![("scenario".into(), name.into())],
-        ..Spelling::new("GET", "/x")
-    };
+    let labelled =
+        |name: &str| Spelling { labels: vec![("scenario".into(), name.into())], ..Spelling::new("GET", "/x") };
     let spellings = table.iter().flat_map(|nasty| {
         let label = (nasty.name.len() <= 80).then(|| labelled(&nasty.name));
-        [
-            Some(Spelling::new("GET", &nasty.name)),
-            Some(Spelling::new(&nasty.name, "/x")),
-            label,
-        ]
-        .into_iter()
-        .flatten()
+        [Some(Spelling::new("GET", &nasty.name)), Some(Spelling::new(&nasty.name, "/x")), label].into_iter().flatten()
     });
     let mut seed = 0;
     spellings
         .map(|spelling| {
             let count = seed % 4;
-            let samples = (0..count)
-                .map(|offset| samples::sample(seed * 4 + offset))
-                .collect();
+            let samples = (0..count).map(|offset| samples::sample(seed * 4 + offset)).collect();
             seed += 1;
             (spelling, samples)
         })
@@ -50,11 +39,7 @@ pub(crate) fn nasty_recording() -> Recording {
 /// All latencies and sizes at which buckets or number printing change.
 pub(crate) fn edge_recording() -> Recording {
     let (latencies, sizes) = (samples::latencies(), samples::sizes());
-    let pairs = latencies
-        .iter()
-        .cycle()
-        .zip(sizes.iter().cycle())
-        .take(latencies.len() * sizes.len());
+    let pairs = latencies.iter().cycle().zip(sizes.iter().cycle()).take(latencies.len() * sizes.len());
     let sample = |(number, (latency, size)): (usize, (&u64, &u64))| Sample {
         latency: Duration::from_nanos(*latency),
         response_bytes: *size,
@@ -62,10 +47,7 @@ pub(crate) fn edge_recording() -> Recording {
         outcome: Outcome::ALL[number % 3 % 2],
         completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000),
     };
-    vec![(
-        Spelling::new("GET", "/edge"),
-        pairs.enumerate().map(sample).collect(),
-    )]
+    vec![(Spelling::new("GET", "/edge"), pairs.enumerate().map(sample).collect())]
 }
 
 /// Random series, nasty ones among them, with random samples.
@@ -75,34 +57,24 @@ pub(crate) fn any_recording() -> impl Strategy<Value = Recording> {
 
 fn any_spelling() -> impl Strategy<Value = Spelling> {
     let table: Vec<String> = names::all().into_iter().map(|nasty| nasty.name).collect();
-    let text = || {
-        prop_oneof![
-            select(table.clone()),
-            "(?s).{0,40}",
-            "[a\\\\,= |:#\"\n\u{85}é😀]{0,300}"
-        ]
-    };
+    let text = || prop_oneof![select(table.clone()), "(?s).{0,40}", "[a\\\\,= |:#\"\n\u{85}é😀]{0,300}"];
     let label = ("[a-nA-N0-9.-]{1,6}", "(?s).{0,8}").prop_map(|(key, value)| (format!("x{key}"), value));
     (text(), text(), vec(label, 0..3)).prop_map(|(method, name, labels)| Spelling { method, name, labels })
 }
 
 fn any_sample() -> impl Strategy<Value = Sample> {
-    let latency = prop_oneof![
-        select(samples::latencies()),
-        0..10_000_000_000_000u64,
-        any::<u64>()
-    ];
+    let latency = prop_oneof![select(samples::latencies()), 0..10_000_000_000_000u64, any::<u64>()];
     let size = prop_oneof![select(samples::sizes()), 0..10_000_000u64, any::<u64>()];
     let time = 1_700_000_000_000_000_000..1_700_000_000_000_001_000u64;
-    (latency, size, any::<u16>(), any::<bool>(), time).prop_map(
-        |(latency, response_bytes, status, failed, time)| Sample {
+    (latency, size, any::<u16>(), any::<bool>(), time).prop_map(|(latency, response_bytes, status, failed, time)| {
+        Sample {
             latency: Duration::from_nanos(latency),
             response_bytes,
             status,
             outcome: Outcome::ALL[usize::from(failed)],
             completed_at: Timestamp::from_unix_nanos(time),
-        },
-    )
+        }
+    })
 }
 
 /// Records all of it through one recorder; `after` runs behind every sample. Series whose labels the core refuses are
@@ -156,10 +128,6 @@ pub(crate) fn pumped<E: EventEncoder>(
     });
     let account = pump.detach(exporter);
     assert!(account.balanced(), "{account:?}");
-    assert_eq!(
-        (account.recorded, account.sent),
-        (model.requests(), model.requests()),
-        "{account:?}"
-    );
+    assert_eq!((account.recorded, account.sent), (model.requests(), model.requests()), "{account:?}");
     (model, batches)
 }

@@ -21,33 +21,17 @@ pub fn exporters() -> Exporters {
 
 /// A registry that lives as long as the process.
 pub fn registry(series: usize, shards: usize, ring: usize) -> Registry<'static> {
-    Box::leak(Box::new(
-        HeapStorage::new(series, shards, ring).expect("a size that exists"),
-    ))
-    .registry()
+    Box::leak(Box::new(HeapStorage::new(series, shards, ring).expect("a size that exists"))).registry()
 }
 
 /// Records `requests` of `GET /items`, one in ten of them a failure.
 pub fn record(recorder: &mut Recorder<'static>, requests: u64) {
     let items = recorder.series("GET", "/items");
     for number in 0..requests {
-        let outcome = if number % 10 == 9 {
-            Outcome::Failure
-        } else {
-            Outcome::Success
-        };
+        let outcome = if number % 10 == 9 { Outcome::Failure } else { Outcome::Success };
         let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number * 1_000);
         let latency = Duration::from_micros(7_900);
-        recorder.record(
-            items,
-            Sample {
-                latency,
-                response_bytes: 512,
-                status: 200,
-                outcome,
-                completed_at,
-            },
-        );
+        recorder.record(items, Sample { latency, response_bytes: 512, status: 200, outcome, completed_at });
     }
 }
 
@@ -81,27 +65,16 @@ pub struct Answer {
 impl Http {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a timeout can be set");
-        Self {
-            stream: BufReader::new(stream),
-        }
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        Self { stream: BufReader::new(stream) }
     }
 
     pub fn request(&mut self, method: &str, path: &str) -> Answer {
         let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n");
-        self.stream
-            .get_mut()
-            .write_all(request.as_bytes())
-            .expect("the request goes out");
+        self.stream.get_mut().write_all(request.as_bytes()).expect("the request goes out");
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert_ne!(
-                self.stream.read_line(&mut head).expect("a line"),
-                0,
-                "closed after {head:?}"
-            );
+            assert_ne!(self.stream.read_line(&mut head).expect("a line"), 0, "closed after {head:?}");
         }
         let status = head[9..12].parse().expect("a status");
         let lower = head.to_lowercase();
@@ -110,13 +83,7 @@ impl Http {
         } else if lower.contains("transfer-encoding: chunked") {
             self.chunks()
         } else {
-            let length = lower
-                .split("content-length: ")
-                .nth(1)
-                .expect("a length")
-                .lines()
-                .next()
-                .expect("a line");
+            let length = lower.split("content-length: ").nth(1).expect("a length").lines().next().expect("a line");
             self.exactly(length.trim().parse().expect("a number"))
         };
         Answer { status, head, body }
@@ -138,9 +105,7 @@ impl Http {
 
     fn exactly(&mut self, bytes: usize) -> String {
         let mut buffer = vec![0; bytes];
-        self.stream
-            .read_exact(&mut buffer)
-            .expect("as many bytes as announced");
+        self.stream.read_exact(&mut buffer).expect("as many bytes as announced");
         String::from_utf8(buffer).expect("UTF-8")
     }
 
@@ -172,10 +137,7 @@ pub enum Say {
 
 impl Say {
     pub fn status(status: &str, body: &str) -> Self {
-        Self::Bytes(format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        ))
+        Self::Bytes(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 }
 
@@ -211,26 +173,14 @@ fn serve_script(
             .to_lowercase()
             .split("content-length: ")
             .nth(1)
-            .map_or(0, |rest| {
-                rest.lines()
-                    .next()
-                    .and_then(|line| line.trim().parse().ok())
-                    .unwrap_or(0)
-            });
+            .map_or(0, |rest| rest.lines().next().and_then(|line| line.trim().parse().ok()).unwrap_or(0));
         let mut body = vec![0; length];
         if stream.read_exact(&mut body).is_err() {
             return;
         }
         let body = String::from_utf8(body).expect("lines are UTF-8");
-        let _ = got.send(Got {
-            connection,
-            head,
-            body,
-        });
-        let answered = match script
-            .next()
-            .unwrap_or_else(|| Say::Bytes("HTTP/1.1 204 No Content\r\n\r\n".into()))
-        {
+        let _ = got.send(Got { connection, head, body });
+        let answered = match script.next().unwrap_or_else(|| Say::Bytes("HTTP/1.1 204 No Content\r\n\r\n".into())) {
             Say::Bytes(bytes) => stream.get_mut().write_all(bytes.as_bytes()).is_ok(),
             // Until the client gives up.
             Say::Nothing => stream.read(&mut [0; 1]).is_ok_and(|read| read != 0),

@@ -58,10 +58,7 @@ impl<'a> Reader<'a> {
             }
             Arguments::Positional(values) if values.len() > signature.positional.len() => {
                 let known = signature.positional.to_vec();
-                return Err(reader.error(Problem::TooManyValues {
-                    given: values.len(),
-                    known,
-                }));
+                return Err(reader.error(Problem::TooManyValues { given: values.len(), known }));
             }
             Arguments::Positional(_) => {}
         }
@@ -73,12 +70,9 @@ impl<'a> Reader<'a> {
     pub fn value(&self, key: &str) -> Option<&'a Value> {
         let value = match &self.action.arguments {
             Arguments::Named(named) => named.get(key),
-            Arguments::Positional(values) => self
-                .signature
-                .positional
-                .iter()
-                .position(|known| *known == key)
-                .and_then(|at| values.get(at)),
+            Arguments::Positional(values) => {
+                self.signature.positional.iter().position(|known| *known == key).and_then(|at| values.get(at))
+            }
         };
         value.filter(|value| !value.is_null())
     }
@@ -95,16 +89,9 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Problem::WrongValue`] for any other kind of value and outside of `range`.
-    pub fn whole(
-        &self,
-        key: &str,
-        range: RangeInclusive<u64>,
-        what: &str,
-    ) -> Result<Option<u64>, ActionError> {
+    pub fn whole(&self, key: &str, range: RangeInclusive<u64>, what: &str) -> Result<Option<u64>, ActionError> {
         let expected = format!("{what} from {} to {}", range.start(), range.end());
-        self.read(key, &expected, |value| {
-            value.as_u64().filter(|number| range.contains(number))
-        })
+        self.read(key, &expected, |value| value.as_u64().filter(|number| range.contains(number)))
     }
 
     /// A number above zero and up to `most`, with or without a fraction; `what` says in words what is expected.
@@ -113,9 +100,7 @@ impl<'a> Reader<'a> {
     /// [`Problem::WrongValue`] for any other kind of value and out of that range.
     pub fn positive(&self, key: &str, most: f64, what: &str) -> Result<Option<f64>, ActionError> {
         let expected = format!("{what} above 0 and up to {most}");
-        self.read(key, &expected, |value| {
-            value.as_f64().filter(|number| *number > 0.0 && *number <= most)
-        })
+        self.read(key, &expected, |value| value.as_f64().filter(|number| *number > 0.0 && *number <= most))
     }
 
     /// A number of seconds above zero and up to a day, at nanosecond resolution.
@@ -153,11 +138,7 @@ impl<'a> Reader<'a> {
     /// An error about this action, for a rule that lies beyond one value.
     #[must_use]
     pub fn error(&self, problem: Problem) -> ActionError {
-        ActionError {
-            index: self.action.index,
-            command: self.action.command.clone(),
-            problem,
-        }
+        ActionError { index: self.action.index, command: self.action.command.clone(), problem }
     }
 
     /// Strings by position are not shown where a secret can be among them: one value left out, and the token stands
@@ -179,11 +160,8 @@ mod tests {
 
     use super::*;
 
-    static SIGNATURE: Signature = Signature {
-        positional: &["host", "port", "token"],
-        named: &["size"],
-        secret: &["token"],
-    };
+    static SIGNATURE: Signature =
+        Signature { positional: &["host", "port", "token"], named: &["size"], secret: &["token"] };
 
     fn action(arguments: Value) -> Action {
         let arguments = match arguments {
@@ -191,30 +169,17 @@ mod tests {
             Value::Array(values) => Arguments::Positional(values),
             other => panic!("{other} is not an argument list"),
         };
-        Action {
-            index: 4,
-            command: "LD_x".into(),
-            arguments,
-        }
+        Action { index: 4, command: "LD_x".into(), arguments }
     }
 
-    fn said<T: std::fmt::Debug>(
-        arguments: Value,
-        read: impl Fn(Reader<'_>) -> Result<T, ActionError>,
-    ) -> String {
+    fn said<T: std::fmt::Debug>(arguments: Value, read: impl Fn(Reader<'_>) -> Result<T, ActionError>) -> String {
         let action = action(arguments);
-        Reader::new(&action, &SIGNATURE)
-            .and_then(read)
-            .expect_err("an error")
-            .to_string()
+        Reader::new(&action, &SIGNATURE).and_then(read).expect_err("an error").to_string()
     }
 
     #[test]
     fn values_are_found_by_name_and_by_position_and_null_is_not_given() {
-        for arguments in [
-            json!({"host": "h", "token": "t", "port": null}),
-            json!(["h", null, "t"]),
-        ] {
+        for arguments in [json!({"host": "h", "token": "t", "port": null}), json!(["h", null, "t"])] {
             let action = action(arguments);
             let reader = Reader::new(&action, &SIGNATURE).unwrap();
             assert_eq!(reader.text("host").unwrap(), Some("h"));
@@ -260,10 +225,7 @@ mod tests {
             (json!([80]), "a list"),
             (json!(u64::MAX), "18446744073709551615"),
         ] {
-            assert_eq!(
-                said(json!({ "port": value }), port),
-                format!("actions[4] LD_x: port is {shown}; {right}")
-            );
+            assert_eq!(said(json!({ "port": value }), port), format!("actions[4] LD_x: port is {shown}; {right}"));
         }
         assert_eq!(
             said(json!(["h", "hunter2"]), port),
@@ -277,10 +239,7 @@ mod tests {
         }
         for value in [json!(0), json!(-1), json!(86_401), json!("2")] {
             let text = said(json!({ "size": value }), |reader| reader.seconds("size"));
-            assert!(
-                text.ends_with("expected a number of seconds above 0 and up to 86400"),
-                "{text}"
-            );
+            assert!(text.ends_with("expected a number of seconds above 0 and up to 86400"), "{text}");
         }
     }
 }

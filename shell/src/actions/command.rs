@@ -51,9 +51,7 @@ impl Command {
     /// [`Problem::UnknownCommand`] where it is none of [`COMMANDS`]; all that can be wrong with its arguments.
     pub fn from_action(action: &Action) -> Result<Self, ActionError> {
         match action.command.as_str() {
-            "LD_start_prometheus_exporter" => {
-                prometheus(Reader::new(action, &PROMETHEUS)?).map(Self::StartPrometheus)
-            }
+            "LD_start_prometheus_exporter" => prometheus(Reader::new(action, &PROMETHEUS)?).map(Self::StartPrometheus),
             "LD_start_influxdb_sink" => influxdb(Reader::new(action, &INFLUXDB)?).map(Self::StartInfluxdb),
             "LD_start_statsd_sink" => statsd(Reader::new(action, &STATSD)?).map(Self::StartStatsd),
             "LD_start_opentelemetry_exporter" => {
@@ -83,10 +81,7 @@ impl Command {
     pub const fn is_start(&self) -> bool {
         matches!(
             self,
-            Self::StartPrometheus(_)
-                | Self::StartInfluxdb(_)
-                | Self::StartStatsd(_)
-                | Self::StartOpenTelemetry(_)
+            Self::StartPrometheus(_) | Self::StartInfluxdb(_) | Self::StartStatsd(_) | Self::StartOpenTelemetry(_)
         )
     }
 }
@@ -97,11 +92,7 @@ impl ActionError {
     pub fn unknown_command(action: &Action, others: &[&'static str]) -> Self {
         let known: Vec<&'static str> = COMMANDS.iter().chain(others).copied().collect();
         let near = nearest(&action.command, known.iter().copied());
-        Self {
-            index: action.index,
-            command: action.command.clone(),
-            problem: Problem::UnknownCommand { known, near },
-        }
+        Self { index: action.index, command: action.command.clone(), problem: Problem::UnknownCommand { known, near } }
     }
 
     /// Whether the action's command is not known here; it may be known to the program.
@@ -113,11 +104,7 @@ impl ActionError {
 
 // Positional: LoadDensity's parameters in its order. Named: ours.
 
-static PROMETHEUS: Signature = Signature {
-    positional: &["port", "addr"],
-    named: &[],
-    secret: &[],
-};
+static PROMETHEUS: Signature = Signature { positional: &["port", "addr"], named: &[], secret: &[] };
 
 static INFLUXDB: Signature = Signature {
     positional: &[
@@ -132,21 +119,12 @@ static INFLUXDB: Signature = Signature {
         "username",
         "password",
     ],
-    named: &[
-        "datagram_bytes",
-        "buffer_events",
-        "batch_points",
-        "batch_bytes",
-        "batch_seconds",
-    ],
+    named: &["datagram_bytes", "buffer_events", "batch_points", "batch_bytes", "batch_seconds"],
     secret: &["token", "password"],
 };
 
-static STATSD: Signature = Signature {
-    positional: &["host", "port", "prefix"],
-    named: &["datagram_bytes", "buffer_events"],
-    secret: &[],
-};
+static STATSD: Signature =
+    Signature { positional: &["host", "port", "prefix"], named: &["datagram_bytes", "buffer_events"], secret: &[] };
 
 static OPENTELEMETRY: Signature = Signature {
     positional: &["endpoint", "service_name", "export_interval_ms"],
@@ -154,11 +132,7 @@ static OPENTELEMETRY: Signature = Signature {
     secret: &[],
 };
 
-static STOP: Signature = Signature {
-    positional: &[],
-    named: &[],
-    secret: &[],
-};
+static STOP: Signature = Signature { positional: &[], named: &[], secret: &[] };
 
 fn stop(action: &Action, command: Command) -> Result<Command, ActionError> {
     Reader::new(action, &STOP).map(|_| command)
@@ -176,9 +150,7 @@ fn influxdb(reader: Reader<'_>) -> Result<InfluxdbConfig, ActionError> {
     let default = InfluxdbConfig::default();
     Ok(InfluxdbConfig {
         target: influxdb_target(reader)?,
-        measurement: reader
-            .text("measurement")?
-            .map_or(default.measurement, str::to_owned),
+        measurement: reader.text("measurement")?.map_or(default.measurement, str::to_owned),
         timeout: reader.seconds("timeout")?.unwrap_or(default.timeout),
         batch: batch(reader)?,
         datagram_bytes: datagram_bytes(reader)?.unwrap_or(default.datagram_bytes),
@@ -188,12 +160,10 @@ fn influxdb(reader: Reader<'_>) -> Result<InfluxdbConfig, ActionError> {
 
 fn influxdb_target(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
     let http = "\"udp\" or \"http\"";
-    let is_http = reader.read("transport", http, |value| {
-        match value.as_str()?.to_ascii_lowercase().as_str() {
-            "udp" => Some(false),
-            "http" => Some(true),
-            _ => None,
-        }
+    let is_http = reader.read("transport", http, |value| match value.as_str()?.to_ascii_lowercase().as_str() {
+        "udp" => Some(false),
+        "http" => Some(true),
+        _ => None,
     })?;
     let secret = |key| Ok::<_, ActionError>(reader.text(key)?.map(Secret::new));
     let text = |key| Ok::<_, ActionError>(reader.text(key)?.map(str::to_owned));
@@ -207,40 +177,19 @@ fn influxdb_target(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
         let reason = "has no meaning over UDP; say \"transport\": \"http\" with it";
         misplaced(reader, &http_only, reason)?;
         misplaced(reader, &["batch_points", "batch_bytes", "batch_seconds"], reason)?;
-        return Ok(InfluxdbTarget::Udp {
-            host,
-            port: port.unwrap_or(8_089),
-        });
+        return Ok(InfluxdbTarget::Udp { host, port: port.unwrap_or(8_089) });
     }
-    misplaced(
-        reader,
-        &["datagram_bytes"],
-        "has no meaning over HTTP; leave it out, or use transport \"udp\"",
-    )?;
+    misplaced(reader, &["datagram_bytes"], "has no meaning over HTTP; leave it out, or use transport \"udp\"")?;
     if let Some(url) = url {
         let reason = "cannot be given beside url, which is complete in itself; leave one of them out";
-        misplaced(
-            reader,
-            &["host", "port", "database", "username", "password"],
-            reason,
-        )?;
+        misplaced(reader, &["host", "port", "database", "username", "password"], reason)?;
         return Ok(InfluxdbTarget::Url { url, token });
     }
-    misplaced(
-        reader,
-        &["token"],
-        "goes with url only; database, username and password go with host and port",
-    )?;
+    misplaced(reader, &["token"], "goes with url only; database, username and password go with host and port")?;
     if username.is_none() {
         misplaced(reader, &["password"], "needs username beside it")?;
     }
-    Ok(InfluxdbTarget::Http {
-        host,
-        port: port.unwrap_or(8_086),
-        database,
-        username,
-        password,
-    })
+    Ok(InfluxdbTarget::Http { host, port: port.unwrap_or(8_086), database, username, password })
 }
 
 fn batch(reader: Reader<'_>) -> Result<BatchLimits, ActionError> {
@@ -254,9 +203,7 @@ fn batch(reader: Reader<'_>) -> Result<BatchLimits, ActionError> {
 
 fn statsd(reader: Reader<'_>) -> Result<StatsdConfig, ActionError> {
     let default = StatsdConfig::default();
-    let prefix = reader
-        .text("prefix")?
-        .map(|prefix| prefix.trim_end_matches('.').to_owned());
+    let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
     Ok(StatsdConfig {
         host: host(reader, "host")?.unwrap_or(default.host),
         port: port(reader, 1)?.unwrap_or(default.port),
@@ -271,9 +218,7 @@ fn opentelemetry(reader: Reader<'_>) -> Result<OpenTelemetryConfig, ActionError>
     let interval = reader.whole("export_interval_ms", 1..=86_400_000, "a number of milliseconds")?;
     Ok(OpenTelemetryConfig {
         endpoint: url(reader, "endpoint")?.unwrap_or(default.endpoint),
-        service_name: reader
-            .text("service_name")?
-            .map_or(default.service_name, str::to_owned),
+        service_name: reader.text("service_name")?.map_or(default.service_name, str::to_owned),
         export_interval: interval.map_or(default.export_interval, std::time::Duration::from_millis),
         timeout: reader.seconds("timeout")?.unwrap_or(default.timeout),
         max_request_bytes: size(reader, "max_request_bytes", 4_096, 1 << 30, "bytes")?
@@ -291,12 +236,8 @@ fn host(reader: Reader<'_>, key: &str) -> Result<Option<String>, ActionError> {
     let expected = "a host name or an address, without scheme, port or path";
     reader.read(key, expected, |value| {
         let text = value.as_str()?;
-        let host = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'))
-            .unwrap_or(text);
-        let strange =
-            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '[' | ']' | '?');
+        let host = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let strange = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '[' | ']' | '?');
         let has_port = host.matches(':').count() == 1;
         (!host.is_empty() && !host.contains(strange) && !has_port).then(|| host.to_owned())
     })
@@ -323,23 +264,14 @@ fn buffer_events(reader: Reader<'_>) -> Result<Option<usize>, ActionError> {
     size(reader, "buffer_events", 1, 100_000_000, "events")
 }
 
-fn size(
-    reader: Reader<'_>,
-    key: &str,
-    least: u64,
-    most: u64,
-    unit: &str,
-) -> Result<Option<usize>, ActionError> {
+fn size(reader: Reader<'_>, key: &str, least: u64, most: u64, unit: &str) -> Result<Option<usize>, ActionError> {
     let size = reader.whole(key, least..=most, &format!("a number of {unit}"))?;
     Ok(size.and_then(|size| usize::try_from(size).ok()))
 }
 
 fn misplaced(reader: Reader<'_>, keys: &[&str], reason: &str) -> Result<(), ActionError> {
     match keys.iter().find(|key| reader.value(key).is_some()) {
-        Some(key) => Err(reader.error(Problem::Misplaced {
-            key: (*key).to_owned(),
-            reason: reason.to_owned(),
-        })),
+        Some(key) => Err(reader.error(Problem::Misplaced { key: (*key).to_owned(), reason: reason.to_owned() })),
         None => Ok(()),
     }
 }

@@ -48,13 +48,8 @@ impl Document {
             column: error.column(),
             what: without_position(&error.to_string()),
         })?;
-        let actions = list_of(root)?
-            .into_iter()
-            .enumerate()
-            .map(|(index, value)| action_of(index, value));
-        Ok(Self {
-            actions: actions.collect(),
-        })
+        let actions = list_of(root)?.into_iter().enumerate().map(|(index, value)| action_of(index, value));
+        Ok(Self { actions: actions.collect() })
     }
 }
 
@@ -63,25 +58,15 @@ fn list_of(root: Value) -> Result<Vec<Value>, DocumentError> {
         Value::Array(actions) => Ok(actions),
         Value::Object(mut object) => match object.remove("load_density") {
             Some(Value::Array(actions)) => Ok(actions),
-            Some(other) => Err(DocumentError::Shape {
-                found: format!("load_density is {}", kind_of(&other)),
-            }),
-            None => Err(DocumentError::Shape {
-                found: "it is an object without load_density".into(),
-            }),
+            Some(other) => Err(DocumentError::Shape { found: format!("load_density is {}", kind_of(&other)) }),
+            None => Err(DocumentError::Shape { found: "it is an object without load_density".into() }),
         },
-        other => Err(DocumentError::Shape {
-            found: format!("it is {}", kind_of(&other)),
-        }),
+        other => Err(DocumentError::Shape { found: format!("it is {}", kind_of(&other)) }),
     }
 }
 
 fn action_of(index: usize, value: Value) -> Result<Action, ActionError> {
-    let shape = |found: String| ActionError {
-        index,
-        command: String::new(),
-        problem: Problem::Shape { found },
-    };
+    let shape = |found: String| ActionError { index, command: String::new(), problem: Problem::Shape { found } };
     let Value::Array(parts) = value else {
         return Err(shape(kind_of(&value).into()));
     };
@@ -97,38 +82,20 @@ fn action_of(index: usize, value: Value) -> Result<Action, ActionError> {
         (Some(Value::Object(named)), None) => Arguments::Named(named),
         (Some(Value::Array(positional)), None) => Arguments::Positional(positional),
         (Some(other), None) => {
-            let problem = Problem::Shape {
-                found: format!("a command followed by {}", kind_of(&other)),
-            };
-            return Err(ActionError {
-                index,
-                command,
-                problem,
-            });
+            let problem = Problem::Shape { found: format!("a command followed by {}", kind_of(&other)) };
+            return Err(ActionError { index, command, problem });
         }
         (_, Some(_)) => {
-            let problem = Problem::Shape {
-                found: format!("a list of {count} elements"),
-            };
-            return Err(ActionError {
-                index,
-                command,
-                problem,
-            });
+            let problem = Problem::Shape { found: format!("a list of {count} elements") };
+            return Err(ActionError { index, command, problem });
         }
     };
-    Ok(Action {
-        index,
-        command,
-        arguments,
-    })
+    Ok(Action { index, command, arguments })
 }
 
 /// serde_json puts the position at the end of its text; it has fields of its own here.
 fn without_position(text: &str) -> String {
-    text.split_once(" at line ")
-        .map_or(text, |(what, _)| what)
-        .to_owned()
+    text.split_once(" at line ").map_or(text, |(what, _)| what).to_owned()
 }
 
 /// Why a text is no document.
@@ -178,38 +145,22 @@ mod tests {
             },
             Err(error) => error.to_string(),
         };
-        Document::parse(document)
-            .expect(document)
-            .actions
-            .iter()
-            .map(show)
-            .collect()
+        Document::parse(document).expect(document).actions.iter().map(show).collect()
     }
 
     #[test]
     fn both_forms_of_document_and_all_forms_of_action() {
         let list = r#"[["LD_a"], ["LD_b", {"k": 1}], ["LD_c", [1, null]], ["LD_d", null], ["LD_e", {}], ["LD_f", []]]"#;
-        let expected = [
-            "LD_a {}",
-            r#"LD_b {"k":1}"#,
-            "LD_c [1,null]",
-            "LD_d {}",
-            "LD_e {}",
-            "LD_f []",
-        ];
+        let expected = ["LD_a {}", r#"LD_b {"k":1}"#, "LD_c [1,null]", "LD_d {}", "LD_e {}", "LD_f []"];
         assert_eq!(texts(list), expected);
-        assert_eq!(
-            texts(&format!(r#"{{"other": 1, "load_density": {list}}}"#)),
-            expected
-        );
+        assert_eq!(texts(&format!(r#"{{"other": 1, "load_density": {list}}}"#)), expected);
         assert_eq!(texts(&format!("\u{feff} \n{list}\n")), expected);
         assert!(texts("[]").is_empty());
     }
 
     #[test]
     fn an_action_of_the_wrong_shape_is_an_error_in_its_place() {
-        let list =
-            r#"[["LD_a"], "LD_b", 7, [], [1], ["LD_c", "secret"], ["LD_d", {}, {}], {"LD_e": 1}, ["LD_f"]]"#;
+        let list = r#"[["LD_a"], "LD_b", 7, [], [1], ["LD_c", "secret"], ["LD_d", {}, {}], {"LD_e": 1}, ["LD_f"]]"#;
         let right = r#"expected ["LD_name"], ["LD_name", {"key": value}] or ["LD_name", [value, …]]"#;
         let expected = [
             "LD_a {}".to_owned(),
@@ -229,35 +180,19 @@ mod tests {
     fn what_is_no_document_says_where_and_what_would_be_right() {
         let shape = "expected a list of actions or {\"load_density\": [action, …]}";
         let cases = [
-            (
-                "",
-                "no JSON: line 1, column 0: EOF while parsing a value".to_owned(),
-            ),
-            (
-                "[\n  [\"LD_a\",]\n]",
-                "no JSON: line 2, column 11: trailing comma".to_owned(),
-            ),
-            (
-                "[[\"LD_a\"]] x",
-                "no JSON: line 1, column 12: trailing characters".to_owned(),
-            ),
+            ("", "no JSON: line 1, column 0: EOF while parsing a value".to_owned()),
+            ("[\n  [\"LD_a\",]\n]", "no JSON: line 2, column 11: trailing comma".to_owned()),
+            ("[[\"LD_a\"]] x", "no JSON: line 1, column 12: trailing characters".to_owned()),
             ("7", format!("no Action-JSON document: it is a number; {shape}")),
             ("null", format!("no Action-JSON document: it is null; {shape}")),
             (
                 r#"{"load_densty": []}"#,
                 format!("no Action-JSON document: it is an object without load_density; {shape}"),
             ),
-            (
-                r#"{"load_density": {}}"#,
-                format!("no Action-JSON document: load_density is an object; {shape}"),
-            ),
+            (r#"{"load_density": {}}"#, format!("no Action-JSON document: load_density is an object; {shape}")),
         ];
         for (text, expected) in cases {
-            assert_eq!(
-                Document::parse(text).expect_err(text).to_string(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(Document::parse(text).expect_err(text).to_string(), expected, "{text}");
         }
     }
 }

@@ -103,11 +103,7 @@ impl Problem {
     /// A value that is not what `expected` says, shown as far as it may be.
     #[must_use]
     pub fn wrong_value(key: impl Into<String>, value: &Value, expected: impl Into<String>) -> Self {
-        Self::WrongValue {
-            key: key.into(),
-            shown: shown(value),
-            expected: expected.into(),
-        }
+        Self::WrongValue { key: key.into(), shown: shown(value), expected: expected.into() }
     }
 }
 
@@ -139,20 +135,11 @@ impl fmt::Display for Problem {
     }
 }
 
-fn known_words(
-    f: &mut fmt::Formatter<'_>,
-    near: Option<&&str>,
-    heading: &str,
-    known: &[&str],
-) -> fmt::Result {
+fn known_words(f: &mut fmt::Formatter<'_>, near: Option<&&str>, heading: &str, known: &[&str]) -> fmt::Result {
     if let Some(near) = near {
         write!(f, "did you mean {near}? ")?;
     }
-    if known.is_empty() {
-        f.write_str("it takes none")
-    } else {
-        write!(f, "{heading} {}", known.join(", "))
-    }
+    if known.is_empty() { f.write_str("it takes none") } else { write!(f, "{heading} {}", known.join(", ")) }
 }
 
 /// What kind of value this is, with its article.
@@ -178,8 +165,7 @@ pub(super) fn shown(value: &Value) -> String {
 
 /// A name as it stands where it is one, else quoted.
 fn word(text: &str) -> String {
-    let is_word =
-        text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && (1..=SHOWN).contains(&text.len());
+    let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && (1..=SHOWN).contains(&text.len());
     if is_word { text.to_owned() } else { quoted(text) }
 }
 
@@ -209,10 +195,7 @@ mod tests {
             (json!("a b\n"), "\"a b\\n\""),
             (json!(["hunter2"]), "a list"),
             (json!({"password": "hunter2"}), "an object"),
-            (
-                json!("http://me:hunter2@h:1/write?p=hunter2"),
-                "\"http://h:1/write?…\"",
-            ),
+            (json!("http://me:hunter2@h:1/write?p=hunter2"), "\"http://h:1/write?…\""),
             (json!("me:hunter2@h"), "\"h\""),
             (json!("http://h/a@b"), "\"http://h/a@b\""),
         ];

@@ -40,13 +40,7 @@ mod tests {
 
     #[test]
     fn near_words_are_found_and_far_ones_are_not() {
-        let known = [
-            "host",
-            "port",
-            "prefix",
-            "LD_start_statsd_sink",
-            "LD_stop_statsd_sink",
-        ];
+        let known = ["host", "port", "prefix", "LD_start_statsd_sink", "LD_stop_statsd_sink"];
         let cases = [
             ("prot", Some("port")),
             ("HOST", Some("host")),
@@ -64,12 +58,7 @@ mod tests {
 
     #[test]
     fn edits_are_levenshteins() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("flaw", "lawn", 2),
-        ] {
+        for (a, b, expected) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2)] {
             assert_eq!(edits(a, b), expected, "{a} {b}");
         }
     }

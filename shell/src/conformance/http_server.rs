@@ -101,7 +101,9 @@ fn serve(stream: TcpStream, connection: usize, store: &Mutex<Vec<Posted>>, answe
         };
         match reply {
             Reply::Status(status) => write_answer(stream.get_mut(), status, "")?,
-            Reply::StatusAndClose(status) => return write_answer(stream.get_mut(), status, "connection: close\r\n"),
+            Reply::StatusAndClose(status) => {
+                return write_answer(stream.get_mut(), status, "connection: close\r\n");
+            }
             Reply::Silence => {}
         }
     }

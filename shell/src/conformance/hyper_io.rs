@@ -2,15 +2,16 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_lite::{AsyncReadExt as _, future};
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::rt::Executor as _;
+use hyper::rt::{Executor as _, Write as _};
 use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
 
@@ -64,6 +65,24 @@ pub fn http2_echo_of_concurrent_requests<R: Runtime>() {
             assert!(results.recv().await.expect("each request reports"), "a body did not come back unchanged");
         }
         assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// A shutdown through the adaptor ends one direction and no more; what the peer still says arrives.
+pub fn a_shutdown_ends_one_direction<R: Runtime>() {
+    run(|runtime: R| async move {
+        let listener = runtime.tcp_listen(LOOPBACK).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let (accepted, connected) = future::zip(listener.accept(), runtime.tcp_connect(address)).await;
+        let (mut server, mut client) =
+            (accepted.expect("a connection").0, HyperIo::new(connected.expect("a connection")));
+        future::poll_fn(|cx| Pin::new(&mut client).poll_shutdown(cx)).await.expect("a shutdown");
+        assert_eq!(server.read(&mut [0]).await.expect("the end"), 0);
+        server.write_all(b"late").await.expect("four bytes written");
+        drop(server);
+        let mut received = Vec::new();
+        client.into_inner().read_to_end(&mut received).await.expect("the answer");
+        assert_eq!(received, b"late");
     });
 }
 

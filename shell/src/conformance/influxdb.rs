@@ -180,7 +180,9 @@ pub fn a_stop_does_not_wait_for_a_silent_server<R: Runtime>() {
     let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut engine = Engine::new(settings.registry);
-    exporters.start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(3_600), ..to(&server) }).expect("a sink");
+    exporters
+        .start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(3_600), ..to(&server) })
+        .expect("a sink");
     engine.record(50);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 50);

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use crate::runtime::Runtime;
-use crate::{
-    Account, Exporters, HeapStorage, Outcome, Recorder, Registry, Sample, Series, Settings, Timestamp,
-};
+use crate::{Account, Exporters, HeapStorage, Outcome, Recorder, Registry, Sample, Series, Settings, Timestamp};
 
 /// What the requests of a load amount to. Latencies are multiples of half a millisecond, so the sum is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

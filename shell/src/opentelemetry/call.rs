@@ -196,7 +196,13 @@ mod tests {
             (&ok, &[0, 0, 0, 0, 9, 1], 2, 0, "no ExportMetricsServiceResponse"),
             (&trailers(&[]), &[], 2, 0, "no grpc-status"),
             (&trailers(&[("grpc-status", "zero")]), &[], 2, 0, "UNKNOWN"),
-            (&trailers(&[("grpc-status", "14"), ("grpc-message", "try%20later")]), &[], 14, 0, "UNAVAILABLE (14): try later"),
+            (
+                &trailers(&[("grpc-status", "14"), ("grpc-message", "try%20later")]),
+                &[],
+                14,
+                0,
+                "UNAVAILABLE (14): try later",
+            ),
         ] {
             let answer = answer(trailers, body);
             assert_eq!((answer.status.0, answer.rejected_points), (status, rejected), "{}", answer.says);

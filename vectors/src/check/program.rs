@@ -49,17 +49,7 @@ impl<'d> Program<'d> {
     pub fn read(data: &'d [u8]) -> (Self, Lengths) {
         let mut input = Input(data);
         let lengths = [(); 4].map(|()| usize::from(input.short()) % 4096);
-        (
-            Self {
-                input,
-                clock: 1_700_000_000_000_000_000,
-            },
-            Lengths {
-                lengths,
-                turn: 0,
-                least: 0,
-            },
-        )
+        (Self { input, clock: 1_700_000_000_000_000_000 }, Lengths { lengths, turn: 0, least: 0 })
     }
 
     /// Runs it on a new registry with one shard, calling `after` behind every instruction; returns what was recorded.
@@ -91,9 +81,7 @@ impl<'d> Program<'d> {
         };
         if which % 3 == 2 {
             let count = self.input.byte() % 6;
-            spelling.labels = (0..count)
-                .map(|_| (self.input.text(12), self.input.text(40)))
-                .collect();
+            spelling.labels = (0..count).map(|_| (self.input.text(12), self.input.text(40))).collect();
         }
         // Labels may be refused; then there is no series to keep in mind.
         let _ = model.intern(&mut recorders[usize::from(which >> 7)], &spelling);
@@ -109,10 +97,7 @@ impl<'d> Program<'d> {
     fn record(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2]) {
         let handles = model.handles();
         let (which, series) = (self.input.byte(), usize::from(self.input.byte()));
-        let series = handles
-            .get(series % handles.len().max(1))
-            .copied()
-            .unwrap_or(Series::OVERFLOW);
+        let series = handles.get(series % handles.len().max(1)).copied().unwrap_or(Series::OVERFLOW);
         let sample = self.sample();
         model.record(&mut recorders[usize::from(which % 2)], series, sample);
     }
@@ -134,10 +119,7 @@ impl<'d> Program<'d> {
 /// The first gets the shard, the second finds none left.
 fn claim(registry: Registry<'_>) -> [Recorder<'_>; 2] {
     let recorders = [registry.recorder(), registry.recorder()];
-    assert!(
-        !recorders[0].is_sharing() && recorders[1].is_sharing(),
-        "{recorders:?}"
-    );
+    assert!(!recorders[0].is_sharing() && recorders[1].is_sharing(), "{recorders:?}");
     recorders
 }
 

@@ -16,16 +16,9 @@ fn reads_the_three_messages_of_a_request() {
     let kinds: Vec<Kind> = messages.iter().map(|message| message.kind).collect();
     assert_eq!(kinds, [Kind::Count, Kind::Timing, Kind::Histogram]);
     assert_eq!(messages[1].name, "loaddensity.request.latency");
-    assert_eq!(
-        (messages[1].values.as_slice(), messages[1].numbers()),
-        (["7.9"].as_slice(), vec![7.9])
-    );
+    assert_eq!((messages[1].values.as_slice(), messages[1].numbers()), (["7.9"].as_slice(), vec![7.9]));
     for message in &messages {
-        let tags = [
-            ("method", Some("GET")),
-            ("name", Some("/x")),
-            ("outcome", Some("success")),
-        ];
+        let tags = [("method", Some("GET")), ("name", Some("/x")), ("outcome", Some("success"))];
         assert_eq!(message.tags, tags);
         assert_eq!(message.tag("name"), Some("/x"));
     }
@@ -36,29 +29,17 @@ fn reads_every_field() {
     let message = one("lt.req:1.5:-2:9|d|@0.5|#env:ci,route:a:b,bare|card:low|c:ci-1|e:it-false");
     assert_eq!(message.numbers(), [1.5, -2.0, 9.0]);
     assert_eq!(message.rate, Some(0.5));
-    assert_eq!(
-        message.tags,
-        [("env", Some("ci")), ("route", Some("a:b")), ("bare", None)]
-    );
+    assert_eq!(message.tags, [("env", Some("ci")), ("route", Some("a:b")), ("bare", None)]);
     assert_eq!(message.origin, ["card:low", "c:ci-1", "e:it-false"]);
     assert_eq!(one("a:1|g|T1700000000").timestamp, Some(1_700_000_000));
     let set = one("a:x:y|s");
-    assert_eq!(
-        (set.kind, set.values.as_slice(), set.numbers().len()),
-        (Kind::Set, ["x:y"].as_slice(), 0)
-    );
+    assert_eq!((set.kind, set.values.as_slice(), set.numbers().len()), (Kind::Set, ["x:y"].as_slice(), 0));
 }
 
 #[test]
 fn accepts_one_trailing_line_feed() {
     assert_eq!(parse(b"a:1|c\nb:1|c\n").expect("payload").len(), 2);
-    assert_eq!(
-        parse(b"a:1|c\n\n"),
-        Err(ParseError {
-            message: 2,
-            reason: Reason::Empty
-        })
-    );
+    assert_eq!(parse(b"a:1|c\n\n"), Err(ParseError { message: 2, reason: Reason::Empty }));
 }
 
 #[test]
@@ -119,28 +100,12 @@ fn refuses_with_a_reason() {
         ("a:1|c|#a:\0", Reason::Control),
     ];
     for (text, reason) in refused {
-        assert_eq!(
-            parse(text.as_bytes()),
-            Err(ParseError { message: 1, reason }),
-            "{text:?}"
-        );
+        assert_eq!(parse(text.as_bytes()), Err(ParseError { message: 1, reason }), "{text:?}");
     }
 }
 
 #[test]
 fn names_the_message_that_is_wrong() {
-    assert_eq!(
-        parse(b"a:1|c\nb:x|c"),
-        Err(ParseError {
-            message: 2,
-            reason: Reason::Value
-        })
-    );
-    assert_eq!(
-        parse(b"a:1|c\nb:1|c|#\xff:"),
-        Err(ParseError {
-            message: 2,
-            reason: Reason::NotUtf8
-        })
-    );
+    assert_eq!(parse(b"a:1|c\nb:x|c"), Err(ParseError { message: 2, reason: Reason::Value }));
+    assert_eq!(parse(b"a:1|c\nb:1|c|#\xff:"), Err(ParseError { message: 2, reason: Reason::NotUtf8 }));
 }

@@ -29,11 +29,7 @@ pub fn portable(line: &str) -> Result<Point, Unportable> {
         rest = after;
         fields.push(field(&mut rest)?);
     }
-    no_key_twice(
-        tags.iter()
-            .map(|(key, _)| key)
-            .chain(fields.iter().map(|(key, _)| key)),
-    )?;
+    no_key_twice(tags.iter().map(|(key, _)| key).chain(fields.iter().map(|(key, _)| key)))?;
     let longest = fields.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
     if series_length + longest + SERIES_KEY_EXTRA > SERIES_KEY_LIMIT {
         return Err(Unportable::TooLong);
@@ -43,12 +39,7 @@ pub fn portable(line: &str) -> Result<Point, Unportable> {
         None if rest.is_empty() => None,
         None => return Err(Unportable::Shape),
     };
-    Ok(Point {
-        measurement,
-        tags,
-        fields,
-        timestamp,
-    })
+    Ok(Point { measurement, tags, fields, timestamp })
 }
 
 /// Which rule a line breaks.
@@ -120,21 +111,13 @@ fn element(rest: &mut &str, part: Part) -> Result<String, Unportable> {
         }
     };
     *rest = &rest[end..];
-    if plain.is_empty() {
-        Err(Unportable::Empty)
-    } else {
-        Ok(plain)
-    }
+    if plain.is_empty() { Err(Unportable::Empty) } else { Ok(plain) }
 }
 
 fn key(rest: &mut &str) -> Result<String, Unportable> {
     let key = element(rest, Part::Key)?;
     *rest = rest.strip_prefix('=').ok_or(Unportable::Shape)?;
-    if matches!(key.as_str(), "time" | "_field" | "_measurement") {
-        Err(Unportable::ReservedKey)
-    } else {
-        Ok(key)
-    }
+    if matches!(key.as_str(), "time" | "_field" | "_measurement") { Err(Unportable::ReservedKey) } else { Ok(key) }
 }
 
 fn pair(rest: &mut &str) -> Result<(String, String), Unportable> {
@@ -179,10 +162,7 @@ fn text(rest: &mut &str) -> Result<String, Unportable> {
 fn number(word: &str) -> Result<Value, Unportable> {
     if let Some(integer) = word.strip_suffix('i') {
         return if is_integer(integer) {
-            integer
-                .parse()
-                .map(Value::Integer)
-                .map_err(|_| Unportable::Number)
+            integer.parse().map(Value::Integer).map_err(|_| Unportable::Number)
         } else {
             Err(Unportable::Number)
         };
@@ -194,18 +174,11 @@ fn number(word: &str) -> Result<Value, Unportable> {
         return Err(Unportable::Number);
     }
     let value: f64 = word.parse().map_err(|_| Unportable::Number)?;
-    if value.is_finite() {
-        Ok(Value::Float(value))
-    } else {
-        Err(Unportable::Number)
-    }
+    if value.is_finite() { Ok(Value::Float(value)) } else { Err(Unportable::Number) }
 }
 
 fn timestamp(text: &str) -> Result<i64, Unportable> {
-    let stamp = text
-        .parse()
-        .ok()
-        .filter(|stamp| is_integer(text) && TIMESTAMPS.contains(stamp));
+    let stamp = text.parse().ok().filter(|stamp| is_integer(text) && TIMESTAMPS.contains(stamp));
     stamp.ok_or(Unportable::Timestamp)
 }
 
@@ -220,11 +193,7 @@ fn is_digits(text: &str) -> bool {
 fn no_key_twice<'a>(keys: impl Iterator<Item = &'a String>) -> Result<(), Unportable> {
     let mut keys: Vec<_> = keys.collect();
     keys.sort_unstable();
-    if keys.windows(2).any(|pair| pair[0] == pair[1]) {
-        Err(Unportable::KeyTwice)
-    } else {
-        Ok(())
-    }
+    if keys.windows(2).any(|pair| pair[0] == pair[1]) { Err(Unportable::KeyTwice) } else { Ok(()) }
 }
 
 impl fmt::Display for Unportable {

@@ -7,11 +7,7 @@ fn request() -> Point {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     Point {
         measurement: "loaddensity_request".into(),
-        tags: vec![
-            pair("method", "GET"),
-            pair("name", "/x"),
-            pair("outcome", "success"),
-        ],
+        tags: vec![pair("method", "GET"), pair("name", "/x"), pair("outcome", "success")],
         fields: vec![
             ("status_code".into(), Value::Integer(200)),
             ("response_time_ms".into(), Value::Float(7.9)),
@@ -63,10 +59,7 @@ fn notices_what_the_parser_skips_or_joins() {
         ("a,b=c\\\nd e=1", 2, 1),
     ];
     for (body, lines, points) in cases {
-        let expected = ParseError::Skipped {
-            lines: *lines,
-            points: *points,
-        };
+        let expected = ParseError::Skipped { lines: *lines, points: *points };
         assert_eq!(parse(body.as_bytes()), Err(expected), "{body:?}");
     }
 }
@@ -93,17 +86,11 @@ fn refuses_what_influxdata_refuses() {
         "a,b=c\nd e=1",
     ];
     for body in refused {
-        assert!(
-            matches!(parse(body.as_bytes()), Err(ParseError::Refused { .. })),
-            "{body:?}"
-        );
+        assert!(matches!(parse(body.as_bytes()), Err(ParseError::Refused { .. })), "{body:?}");
     }
     assert_eq!(parse(b"a b=\"\xff\""), Err(ParseError::NotUtf8));
     let second = parse(b"a b=1\na b=x\n");
-    assert!(
-        matches!(second, Err(ParseError::Refused { line: 2, .. })),
-        "{second:?}"
-    );
+    assert!(matches!(second, Err(ParseError::Refused { line: 2, .. })), "{second:?}");
 }
 
 #[test]

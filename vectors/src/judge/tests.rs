@@ -24,35 +24,20 @@ fn wire() -> Wire {
     pump.attach(Exporter::Influxdb);
     let (mut model, mut recorder, mut events) = (Model::new(), registry.recorder(), Vec::new());
     for (number, name) in ["/items", "a b"].into_iter().enumerate() {
-        let series = model
-            .intern(&mut recorder, &Spelling::new("GET", name))
-            .expect("no labels");
-        (1..4)
-            .for_each(|seed| model.record(&mut recorder, series, samples::sample(seed * 7 + number as u64)));
+        let series = model.intern(&mut recorder, &Spelling::new("GET", name)).expect("no labels");
+        (1..4).for_each(|seed| model.record(&mut recorder, series, samples::sample(seed * 7 + number as u64)));
     }
     pump.drain(|event| events.push(event));
     pump.detach(Exporter::Influxdb);
     let mut room = vec![0; 64 * 1024];
-    let length = prometheus::Page::new(registry)
-        .fill(&mut room)
-        .expect("room for the page");
+    let length = prometheus::Page::new(registry).fill(&mut room).expect("room for the page");
     let page = room[..length].to_vec();
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
     let mut cycle = otlp::Export::new(registry, "check", start, now);
-    let export = cycle
-        .next_request(&mut room)
-        .expect("room")
-        .expect("points")
-        .to_vec();
+    let export = cycle.next_request(&mut room).expect("room").expect("points").to_vec();
     let lines = encoded(&LineEncoder::new(registry, "m").expect("measurement"), &events);
     let messages = encoded(&MessageEncoder::new(registry, "p").expect("prefix"), &events);
-    Wire {
-        model,
-        page,
-        lines,
-        messages,
-        export,
-    }
+    Wire { model, page, lines, messages, export }
 }
 
 fn encoded<E: EventEncoder>(encoder: &E, events: &[Event]) -> Vec<u8> {
@@ -61,10 +46,7 @@ fn encoded<E: EventEncoder>(encoder: &E, events: &[Event]) -> Vec<u8> {
         let length = encoder.encode(event, number, &mut room).expect("room");
         room[..length].to_vec()
     };
-    let items: Vec<_> = events
-        .iter()
-        .flat_map(|event| (0..E::ITEMS).map(move |number| item(event, number)))
-        .collect();
+    let items: Vec<_> = events.iter().flat_map(|event| (0..E::ITEMS).map(move |number| item(event, number))).collect();
     items.join(&b'\n')
 }
 
@@ -79,132 +61,63 @@ fn every_change_is_noticed(verdict: impl Fn(&[u8]), bytes: &[u8], may_differ: im
     for at in (0..bytes.len()).filter(|at| !may_differ(*at)) {
         let mut changed = bytes.to_vec();
         changed[at] = if changed[at] == b'1' { b'2' } else { b'1' };
-        assert!(
-            convicts(&verdict, &changed),
-            "byte {at} changed: {:?}",
-            String::from_utf8_lossy(&changed)
-        );
+        assert!(convicts(&verdict, &changed), "byte {at} changed: {:?}", String::from_utf8_lossy(&changed));
         noticed += 1;
     }
-    assert!(
-        noticed > bytes.len() / 2,
-        "{noticed} of {} bytes were changed",
-        bytes.len()
-    );
+    assert!(noticed > bytes.len() / 2, "{noticed} of {} bytes were changed", bytes.len());
 }
 
 /// Where the line of byte `at` begins, and the line.
 fn line_at(bytes: &[u8], at: usize) -> (usize, &[u8]) {
-    let start = bytes[..at]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
-    let end = bytes[at..]
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(bytes.len(), |end| at + end);
+    let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let end = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| at + end);
     (start, &bytes[start..end])
 }
 
 #[test]
 fn changed_pages() {
-    let Wire {
-        model, page: bytes, ..
-    } = wire();
+    let Wire { model, page: bytes, .. } = wire();
     let may_differ = |at: usize| {
         let (_, line) = line_at(&bytes, at);
-        line.starts_with(b"# HELP")
-            || line.starts_with(b"loaddensity_registry")
-            || line.starts_with(b"# TYPE")
-            || {
-                // The account of an exporter that the judge is not told the numbers of.
-                line.starts_with(b"loaddensity_exporter")
-            }
+        line.starts_with(b"# HELP") || line.starts_with(b"loaddensity_registry") || line.starts_with(b"# TYPE") || {
+            // The account of an exporter that the judge is not told the numbers of.
+            line.starts_with(b"loaddensity_exporter")
+        }
     };
-    every_change_is_noticed(
-        |bytes| page(&model, &[Exporter::Influxdb], bytes),
-        &bytes,
-        may_differ,
-    );
+    every_change_is_noticed(|bytes| page(&model, &[Exporter::Influxdb], bytes), &bytes, may_differ);
     let text = String::from_utf8(bytes.clone()).expect("UTF-8");
-    for (right, wrong) in [
-        ("_total counter", "_total gauge"),
-        ("_bytes histogram", "_bytes untyped"),
-        ("# HELP", "#"),
-    ] {
+    for (right, wrong) in [("_total counter", "_total gauge"), ("_bytes histogram", "_bytes untyped"), ("# HELP", "#")]
+    {
         let changed = text.replacen(right, wrong, 1);
-        assert!(
-            convicts(
-                |bytes| page(&model, &[Exporter::Influxdb], bytes),
-                changed.as_bytes()
-            ),
-            "{wrong}"
-        );
+        assert!(convicts(|bytes| page(&model, &[Exporter::Influxdb], bytes), changed.as_bytes()), "{wrong}");
     }
-    assert!(
-        convicts(|bytes| page(&model, &[], bytes), &bytes),
-        "an account that nobody opened"
-    );
+    assert!(convicts(|bytes| page(&model, &[], bytes), &bytes), "an account that nobody opened");
 }
 
 #[test]
 fn changed_lines() {
-    let Wire {
-        model, lines: bytes, ..
-    } = wire();
+    let Wire { model, lines: bytes, .. } = wire();
     // The time may be another by a few nanoseconds; that it is unique is judged.
     let is_time = |at: usize| {
         let (start, line) = line_at(&bytes, at);
         at > start + line.iter().rposition(|byte| *byte == b' ').unwrap_or_default()
     };
     every_change_is_noticed(|bytes| lines(&model, "m", [bytes]), &bytes, is_time);
-    let first_missing = bytes
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .expect("several lines")
-        + 1;
-    assert!(
-        convicts(|bytes| lines(&model, "m", [bytes]), &bytes[first_missing..]),
-        "a line is missing"
-    );
-    assert!(
-        convicts(
-            |bytes| lines(&model, "m", [bytes, &bytes[..first_missing]]),
-            &bytes
-        ),
-        "a line too much"
-    );
+    let first_missing = bytes.iter().position(|byte| *byte == b'\n').expect("several lines") + 1;
+    assert!(convicts(|bytes| lines(&model, "m", [bytes]), &bytes[first_missing..]), "a line is missing");
+    assert!(convicts(|bytes| lines(&model, "m", [bytes, &bytes[..first_missing]]), &bytes), "a line too much");
 }
 
 #[test]
 fn changed_messages() {
-    let Wire {
-        model,
-        messages: bytes,
-        ..
-    } = wire();
+    let Wire { model, messages: bytes, .. } = wire();
     every_change_is_noticed(|bytes| messages(&model, "p", [bytes]), &bytes, |_| false);
-    assert!(
-        convicts(
-            |bytes| messages(&model, "p", [bytes, b"p.requests:1|c|#method:GET"]),
-            &bytes
-        ),
-        "too much"
-    );
+    assert!(convicts(|bytes| messages(&model, "p", [bytes, b"p.requests:1|c|#method:GET"]), &bytes), "too much");
 }
 
 #[test]
 fn changed_exports() {
-    let Wire {
-        model, export: bytes, ..
-    } = wire();
-    every_change_is_noticed(
-        |bytes| exports(&model, "check", (1, 2), [bytes]),
-        &bytes,
-        |_| false,
-    );
-    assert!(
-        convicts(|bytes| exports(&model, "check", (1, 2), [bytes, bytes]), &bytes),
-        "sent twice"
-    );
+    let Wire { model, export: bytes, .. } = wire();
+    every_change_is_noticed(|bytes| exports(&model, "check", (1, 2), [bytes]), &bytes, |_| false);
+    assert!(convicts(|bytes| exports(&model, "check", (1, 2), [bytes, bytes]), &bytes), "sent twice");
 }

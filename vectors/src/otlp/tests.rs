@@ -29,14 +29,8 @@ fn by_hand() -> Vec<u8> {
 }
 
 fn attribute(key: &str, value: &str) -> KeyValue {
-    let value = AnyValue {
-        value: Some(any_value::Value::StringValue(value.into())),
-    };
-    KeyValue {
-        key: key.into(),
-        value: Some(value),
-        ..KeyValue::default()
-    }
+    let value = AnyValue { value: Some(any_value::Value::StringValue(value.into())) };
+    KeyValue { key: key.into(), value: Some(value), ..KeyValue::default() }
 }
 
 fn histogram_point() -> HistogramDataPoint {
@@ -63,10 +57,7 @@ fn number_point() -> NumberDataPoint {
 }
 
 fn histogram(points: Vec<HistogramDataPoint>) -> Metric {
-    let histogram = Histogram {
-        data_points: points,
-        aggregation_temporality: 2,
-    };
+    let histogram = Histogram { data_points: points, aggregation_temporality: 2 };
     Metric {
         name: "lat".into(),
         unit: "ms".into(),
@@ -76,36 +67,17 @@ fn histogram(points: Vec<HistogramDataPoint>) -> Metric {
 }
 
 fn sum(points: Vec<NumberDataPoint>) -> Metric {
-    let sum = Sum {
-        data_points: points,
-        aggregation_temporality: 2,
-        is_monotonic: true,
-    };
-    Metric {
-        name: "req".into(),
-        unit: "1".into(),
-        data: Some(metric::Data::Sum(sum)),
-        ..Metric::default()
-    }
+    let sum = Sum { data_points: points, aggregation_temporality: 2, is_monotonic: true };
+    Metric { name: "req".into(), unit: "1".into(), data: Some(metric::Data::Sum(sum)), ..Metric::default() }
 }
 
 fn request(metrics: Vec<Metric>) -> ExportMetricsServiceRequest {
-    let scope = InstrumentationScope {
-        name: "lt".into(),
-        ..InstrumentationScope::default()
-    };
-    let resource = Resource {
-        attributes: vec![attribute("service.name", "x")],
-        ..Resource::default()
-    };
+    let scope = InstrumentationScope { name: "lt".into(), ..InstrumentationScope::default() };
+    let resource = Resource { attributes: vec![attribute("service.name", "x")], ..Resource::default() };
     ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
             resource: Some(resource),
-            scope_metrics: vec![ScopeMetrics {
-                scope: Some(scope),
-                metrics,
-                schema_url: String::new(),
-            }],
+            scope_metrics: vec![ScopeMetrics { scope: Some(scope), metrics, schema_url: String::new() }],
             schema_url: String::new(),
         }],
     }
@@ -122,10 +94,7 @@ fn reads_a_request_made_by_hand() {
     let points = decode(&message).expect("points");
     assert_eq!(points.len(), 1);
     let point = &points[0];
-    assert_eq!(
-        (point.metric.as_str(), point.unit.as_str(), point.scope.as_str()),
-        ("req", "{request}", "lt")
-    );
+    assert_eq!((point.metric.as_str(), point.unit.as_str(), point.scope.as_str()), ("req", "{request}", "lt"));
     assert_eq!(point.resource["service.name"], "x");
     assert_eq!(point.attributes["m"], "GET");
     assert_eq!((point.start, point.time), (1_000_000_000, 2_000_000_000));
@@ -134,19 +103,10 @@ fn reads_a_request_made_by_hand() {
 
 #[test]
 fn reads_a_histogram() {
-    let message = request(vec![
-        histogram(vec![histogram_point()]),
-        sum(vec![number_point()]),
-    ])
-    .encode_to_vec();
+    let message = request(vec![histogram(vec![histogram_point()]), sum(vec![number_point()])]).encode_to_vec();
     let points = decode(&message).expect("points");
     assert_eq!(points.len(), 2);
-    let expected = Value::Histogram {
-        count: 3,
-        sum: 12.5,
-        buckets: vec![1, 2, 0],
-        bounds: vec![5.0, 10.0],
-    };
+    let expected = Value::Histogram { count: 3, sum: 12.5, buckets: vec![1, 2, 0], bounds: vec![5.0, 10.0] };
     assert_eq!(points[0].value, expected);
 }
 
@@ -154,13 +114,7 @@ fn reads_a_histogram() {
 fn takes_the_message_out_of_its_frame() {
     assert_eq!(unframe(&[0, 0, 0, 0, 2, 7, 8]), Ok([7, 8].as_slice()));
     assert_eq!(unframe(&[0, 0, 0, 0, 0]), Ok([].as_slice()));
-    for wrong in [
-        &[][..],
-        &[0, 0, 0, 0],
-        &[0, 0, 0, 0, 1],
-        &[0, 0, 0, 0, 1, 2, 3],
-        &[0, 1, 0, 0, 0, 0],
-    ] {
+    for wrong in [&[][..], &[0, 0, 0, 0], &[0, 0, 0, 0, 1], &[0, 0, 0, 0, 1, 2, 3], &[0, 1, 0, 0, 0, 0]] {
         assert_eq!(unframe(wrong), Err(DecodeError::Frame), "{wrong:?}");
     }
     assert_eq!(unframe(&[1, 0, 0, 0, 0]), Err(DecodeError::Compressed));
@@ -178,92 +132,26 @@ fn refuses_bytes_that_prost_would_not_write() {
     default_written.extend([0x18, 0x00]);
     let out_of_order = bytes_of(&OUT_OF_ORDER);
     assert_eq!(decode(&out_of_order), decode(&good));
-    for (bytes, at) in [
-        (&overlong, 1),
-        (&unknown, good.len()),
-        (&default_written, 1),
-        (&out_of_order, 55),
-    ] {
+    for (bytes, at) in [(&overlong, 1), (&unknown, good.len()), (&default_written, 1), (&out_of_order, 55)] {
         assert_eq!(canonical(bytes), Err(DecodeError::NotCanonical(at)));
     }
-    assert!(matches!(
-        canonical(&good[..good.len() - 1]),
-        Err(DecodeError::Protobuf(_))
-    ));
-    assert!(matches!(
-        decode(&good[..good.len() - 1]),
-        Err(DecodeError::Protobuf(_))
-    ));
+    assert!(matches!(canonical(&good[..good.len() - 1]), Err(DecodeError::Protobuf(_))));
+    assert!(matches!(decode(&good[..good.len() - 1]), Err(DecodeError::Protobuf(_))));
 }
 
 #[test]
 fn refuses_histograms_that_contradict_themselves() {
     let good = histogram_point();
     let broken = [
-        (
-            "a bucket too few",
-            HistogramDataPoint {
-                bucket_counts: vec![1, 2],
-                ..good.clone()
-            },
-        ),
-        (
-            "a bound too few",
-            HistogramDataPoint {
-                explicit_bounds: vec![5.0],
-                ..good.clone()
-            },
-        ),
-        (
-            "count differs",
-            HistogramDataPoint {
-                count: 4,
-                ..good.clone()
-            },
-        ),
-        (
-            "buckets overflow",
-            HistogramDataPoint {
-                bucket_counts: vec![u64::MAX, 4, 0],
-                ..good.clone()
-            },
-        ),
-        (
-            "bounds equal",
-            HistogramDataPoint {
-                explicit_bounds: vec![5.0, 5.0],
-                ..good.clone()
-            },
-        ),
-        (
-            "bounds decrease",
-            HistogramDataPoint {
-                explicit_bounds: vec![10.0, 5.0],
-                ..good.clone()
-            },
-        ),
-        (
-            "bound is no number",
-            HistogramDataPoint {
-                explicit_bounds: vec![5.0, f64::NAN],
-                ..good.clone()
-            },
-        ),
-        (
-            "no sum",
-            HistogramDataPoint {
-                sum: None,
-                ..good.clone()
-            },
-        ),
-        (
-            "a sum of nothing",
-            HistogramDataPoint {
-                count: 0,
-                bucket_counts: vec![0, 0, 0],
-                ..good
-            },
-        ),
+        ("a bucket too few", HistogramDataPoint { bucket_counts: vec![1, 2], ..good.clone() }),
+        ("a bound too few", HistogramDataPoint { explicit_bounds: vec![5.0], ..good.clone() }),
+        ("count differs", HistogramDataPoint { count: 4, ..good.clone() }),
+        ("buckets overflow", HistogramDataPoint { bucket_counts: vec![u64::MAX, 4, 0], ..good.clone() }),
+        ("bounds equal", HistogramDataPoint { explicit_bounds: vec![5.0, 5.0], ..good.clone() }),
+        ("bounds decrease", HistogramDataPoint { explicit_bounds: vec![10.0, 5.0], ..good.clone() }),
+        ("bound is no number", HistogramDataPoint { explicit_bounds: vec![5.0, f64::NAN], ..good.clone() }),
+        ("no sum", HistogramDataPoint { sum: None, ..good.clone() }),
+        ("a sum of nothing", HistogramDataPoint { count: 0, bucket_counts: vec![0, 0, 0], ..good }),
     ];
     for (what, point) in broken {
         let expected = Err(DecodeError::Histogram("lat".into()));
@@ -276,60 +164,15 @@ fn refuses_points_that_break_other_rules() {
     let good = number_point();
     let negative = Some(number_data_point::Value::AsInt(-1));
     let twice = vec![attribute("m", "GET"), attribute("m", "PUT")];
-    let no_value = KeyValue {
-        key: "m".into(),
-        ..KeyValue::default()
-    };
+    let no_value = KeyValue { key: "m".into(), ..KeyValue::default() };
     let broken = [
-        (
-            DecodeError::Time("req".into()),
-            NumberDataPoint {
-                time_unix_nano: 0,
-                ..good.clone()
-            },
-        ),
-        (
-            DecodeError::Time("req".into()),
-            NumberDataPoint {
-                start_time_unix_nano: 3,
-                ..good.clone()
-            },
-        ),
-        (
-            DecodeError::NoData("req".into()),
-            NumberDataPoint {
-                value: None,
-                ..good.clone()
-            },
-        ),
-        (
-            DecodeError::NoData("req".into()),
-            NumberDataPoint {
-                value: negative,
-                ..good.clone()
-            },
-        ),
-        (
-            DecodeError::Attribute("m".into()),
-            NumberDataPoint {
-                attributes: twice,
-                ..good.clone()
-            },
-        ),
-        (
-            DecodeError::Attribute("".into()),
-            NumberDataPoint {
-                attributes: vec![attribute("", "x")],
-                ..good.clone()
-            },
-        ),
-        (
-            DecodeError::Attribute("m".into()),
-            NumberDataPoint {
-                attributes: vec![no_value],
-                ..good
-            },
-        ),
+        (DecodeError::Time("req".into()), NumberDataPoint { time_unix_nano: 0, ..good.clone() }),
+        (DecodeError::Time("req".into()), NumberDataPoint { start_time_unix_nano: 3, ..good.clone() }),
+        (DecodeError::NoData("req".into()), NumberDataPoint { value: None, ..good.clone() }),
+        (DecodeError::NoData("req".into()), NumberDataPoint { value: negative, ..good.clone() }),
+        (DecodeError::Attribute("m".into()), NumberDataPoint { attributes: twice, ..good.clone() }),
+        (DecodeError::Attribute("".into()), NumberDataPoint { attributes: vec![attribute("", "x")], ..good.clone() }),
+        (DecodeError::Attribute("m".into()), NumberDataPoint { attributes: vec![no_value], ..good }),
     ];
     for (expected, point) in broken {
         assert_eq!(decoded(vec![sum(vec![point])]), Err(expected));
@@ -339,37 +182,18 @@ fn refuses_points_that_break_other_rules() {
 #[test]
 fn refuses_metrics_that_break_other_rules() {
     let delta = |metric: Metric| match metric.data {
-        Some(metric::Data::Sum(sum)) => Metric {
-            data: Some(metric::Data::Sum(Sum {
-                aggregation_temporality: 1,
-                ..sum
-            })),
-            ..metric
-        },
+        Some(metric::Data::Sum(sum)) => {
+            Metric { data: Some(metric::Data::Sum(Sum { aggregation_temporality: 1, ..sum })), ..metric }
+        }
         _ => metric,
     };
     let refused = [
         (vec![], DecodeError::Empty("metrics")),
         (vec![sum(vec![])], DecodeError::Empty("data_points")),
-        (
-            vec![Metric {
-                data: None,
-                ..sum(vec![])
-            }],
-            DecodeError::NoData("req".into()),
-        ),
-        (
-            vec![sum(vec![number_point()]), sum(vec![number_point()])],
-            DecodeError::Twice("req".into()),
-        ),
-        (
-            vec![sum(vec![number_point(), number_point()])],
-            DecodeError::Twice("req".into()),
-        ),
-        (
-            vec![delta(sum(vec![number_point()]))],
-            DecodeError::Temporality("req".into()),
-        ),
+        (vec![Metric { data: None, ..sum(vec![]) }], DecodeError::NoData("req".into())),
+        (vec![sum(vec![number_point()]), sum(vec![number_point()])], DecodeError::Twice("req".into())),
+        (vec![sum(vec![number_point(), number_point()])], DecodeError::Twice("req".into())),
+        (vec![delta(sum(vec![number_point()]))], DecodeError::Temporality("req".into())),
     ];
     for (metrics, expected) in refused {
         assert_eq!(decoded(metrics), Err(expected));

@@ -30,14 +30,8 @@ fn reads_a_page_of_loaddensity() {
     let family = page.family("loaddensity_request_latency_ms").expect("family");
     assert_eq!((family.kind, family.samples.len()), (Kind::Histogram, 9));
     assert_eq!(family.help.as_deref(), Some("Request latency in milliseconds"));
-    let labels = [
-        ("request_type", "POST"),
-        ("outcome", "failure"),
-        ("name", "/login"),
-    ];
-    let sample = page
-        .sample("loaddensity_requests_total", &labels)
-        .expect("sample");
+    let labels = [("request_type", "POST"), ("outcome", "failure"), ("name", "/login")];
+    let sample = page.sample("loaddensity_requests_total", &labels).expect("sample");
     assert_eq!((sample.value, sample.text, sample.line), (1.0, "1.0", 4));
     assert!(page.sample("loaddensity_requests_total", &labels[..2]).is_none());
 }
@@ -85,11 +79,7 @@ fn refuses_with_line_and_reason() {
         ("# TYPE a counter x\n", 1, Reason::UnknownType),
         ("# TYPE a counter\n# TYPE a counter\n", 2, Reason::MetadataTwice),
         ("# TYPE a untyped\n# TYPE a counter\n", 2, Reason::MetadataTwice),
-        (
-            "# HELP a b\n# TYPE a counter\n# HELP a b\n",
-            3,
-            Reason::MetadataTwice,
-        ),
+        ("# HELP a b\n# TYPE a counter\n# HELP a b\n", 3, Reason::MetadataTwice),
         ("# HELP a\n# HELP a b\n", 2, Reason::MetadataTwice),
         ("a 1\n# TYPE a counter\n", 2, Reason::MetadataLate),
         ("a 1\n# HELP a counter\n", 2, Reason::MetadataLate),
@@ -125,11 +115,7 @@ fn refuses_with_line_and_reason() {
         ("a 1 1.5\n", 1, Reason::Timestamp),
         ("a 1 5 6\n", 1, Reason::Trailing),
         ("a 1\na 1\n", 2, Reason::SeriesTwice),
-        (
-            "a{b=\"c\",d=\"e\"} 1\na{d=\"e\",b=\"c\"} 1\n",
-            2,
-            Reason::SeriesTwice,
-        ),
+        ("a{b=\"c\",d=\"e\"} 1\na{d=\"e\",b=\"c\"} 1\n", 2, Reason::SeriesTwice),
         ("a{b=\"\"} 1\na 1\n", 2, Reason::SeriesTwice),
         ("# TYPE a counter\na -1\n", 2, Reason::NegativeCount),
         ("# TYPE a counter\na NaN\n", 2, Reason::NegativeCount),
@@ -137,80 +123,40 @@ fn refuses_with_line_and_reason() {
         ("# TYPE a summary\na 1\n", 2, Reason::Part),
     ];
     for (text, line, reason) in refused {
-        let expected = ParseError {
-            line: *line,
-            reason: reason.clone(),
-        };
+        let expected = ParseError { line: *line, reason: reason.clone() };
         assert_eq!(parse(text.as_bytes()), Err(expected), "{text:?}");
     }
 }
 
 #[test]
 fn refuses_bytes_that_are_no_utf8() {
-    assert_eq!(
-        parse(b"a 1\nb{c=\"\xff\"} 1\n"),
-        Err(ParseError {
-            line: 2,
-            reason: Reason::NotUtf8
-        })
-    );
+    assert_eq!(parse(b"a 1\nb{c=\"\xff\"} 1\n"), Err(ParseError { line: 2, reason: Reason::NotUtf8 }));
 }
 
 #[test]
 fn refuses_broken_histograms() {
     let broken: &[(&str, usize, Reason)] = &[
-        (
-            "h_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n",
-            4,
-            Reason::NoInfinity,
-        ),
+        ("h_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n", 4, Reason::NoInfinity),
         ("h_sum 1\nh_count 1\n", 3, Reason::NoInfinity),
         ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\n", 3, Reason::NoCount),
         ("h_bucket{le=\"+Inf\"} 1\nh_count 1\n", 3, Reason::NoSum),
-        (
-            "h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 2\n",
-            4,
-            Reason::CountDiffers,
-        ),
-        (
-            "h_bucket{le=\"2\"} 0\nh_bucket{le=\"1\"} 0\n",
-            3,
-            Reason::BucketOrder,
-        ),
-        (
-            "h_bucket{le=\"+Inf\"} 0\nh_bucket{le=\"1\"} 0\n",
-            3,
-            Reason::BucketOrder,
-        ),
-        (
-            "h_bucket{le=\"1\"} 0\nh_bucket{le=\"1.0\"} 0\n",
-            3,
-            Reason::BucketOrder,
-        ),
-        (
-            "h_bucket{le=\"1\"} 2\nh_bucket{le=\"2\"} 1\n",
-            3,
-            Reason::NotCumulative,
-        ),
+        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 2\n", 4, Reason::CountDiffers),
+        ("h_bucket{le=\"2\"} 0\nh_bucket{le=\"1\"} 0\n", 3, Reason::BucketOrder),
+        ("h_bucket{le=\"+Inf\"} 0\nh_bucket{le=\"1\"} 0\n", 3, Reason::BucketOrder),
+        ("h_bucket{le=\"1\"} 0\nh_bucket{le=\"1.0\"} 0\n", 3, Reason::BucketOrder),
+        ("h_bucket{le=\"1\"} 2\nh_bucket{le=\"2\"} 1\n", 3, Reason::NotCumulative),
         ("h_bucket{le=\"1\"} -1\n", 2, Reason::NegativeCount),
         ("h_bucket{le=\"x\"} 1\n", 2, Reason::Part),
         ("h_bucket{le=\"NaN\"} 1\n", 2, Reason::Part),
         ("h_bucket 1\n", 2, Reason::Part),
         ("h_count{le=\"1\"} 1\n", 2, Reason::Part),
         ("h 1\n", 2, Reason::Part),
-        (
-            "h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\nh_bucket{le=\"+Inf\",a=\"b\"} 1\n",
-            5,
-            Reason::NoCount,
-        ),
+        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\nh_bucket{le=\"+Inf\",a=\"b\"} 1\n", 5, Reason::NoCount),
         ("x 1\nh_sum 1\n", 3, Reason::Interleaved("h".into())),
     ];
     for (text, line, reason) in broken {
         let text = format!("# TYPE h histogram\n{text}");
-        let expected = ParseError {
-            line: *line,
-            reason: reason.clone(),
-        };
+        let expected = ParseError { line: *line, reason: reason.clone() };
         assert_eq!(parse(text.as_bytes()), Err(expected), "{text:?}");
     }
 }
@@ -226,9 +172,7 @@ fn agrees_with_another_parser_on_values() {
         let value_of = |name: &str, extra: Option<(&str, &str)>| {
             let mut labels: Vec<(&str, &str)> = sample.labels.iter().map(|(k, v)| (&**k, &**v)).collect();
             labels.extend(extra);
-            ours.sample(name, &labels)
-                .unwrap_or_else(|| panic!("no {name} {labels:?}"))
-                .value
+            ours.sample(name, &labels).unwrap_or_else(|| panic!("no {name} {labels:?}")).value
         };
         match &sample.value {
             Value::Counter(value) | Value::Untyped(value) => {
@@ -250,9 +194,5 @@ fn agrees_with_another_parser_on_values() {
 }
 
 fn le_text(bound: f64) -> String {
-    if bound.is_infinite() {
-        "+Inf".into()
-    } else {
-        format!("{bound:.1}")
-    }
+    if bound.is_infinite() { "+Inf".into() } else { format!("{bound:.1}") }
 }

@@ -10,26 +10,20 @@ use crate::actions::{Arguments, Document};
 fn parsed(command: &str, arguments: &Value) -> Result<Command, ActionError> {
     let document = json!([[command, arguments]]).to_string();
     let mut document = Document::parse(&document).expect("a document");
-    document
-        .actions
-        .remove(0)
-        .and_then(|action| Command::from_action(&action))
+    document.actions.remove(0).and_then(|action| Command::from_action(&action))
 }
 
 /// Each pair of argument lists, one by name and one by position, must give the same command.
 fn same(command: &str, forms: [Value; 2], expected: &Command) {
     for arguments in forms {
-        let read =
-            parsed(command, &arguments).unwrap_or_else(|error| panic!("{command} {arguments}: {error}"));
+        let read = parsed(command, &arguments).unwrap_or_else(|error| panic!("{command} {arguments}: {error}"));
         assert_eq!(read, *expected, "{command} {arguments}");
     }
 }
 
 fn refused(command: &str, cases: &[(Value, &str)]) {
     for (arguments, expected) in cases {
-        let error = parsed(command, arguments)
-            .expect_err(&arguments.to_string())
-            .to_string();
+        let error = parsed(command, arguments).expect_err(&arguments.to_string()).to_string();
         assert_eq!(error, format!("actions[0] {command}: {expected}"), "{arguments}");
     }
 }
@@ -38,35 +32,14 @@ fn refused(command: &str, cases: &[(Value, &str)]) {
 fn without_arguments_each_start_has_the_contracts_defaults() {
     let nulls = |count: usize| Value::from(vec![Value::Null; count]);
     for (count, command, expected) in [
-        (
-            2,
-            "LD_start_prometheus_exporter",
-            Command::StartPrometheus(PrometheusConfig::default()),
-        ),
-        (
-            10,
-            "LD_start_influxdb_sink",
-            Command::StartInfluxdb(InfluxdbConfig::default()),
-        ),
-        (
-            3,
-            "LD_start_statsd_sink",
-            Command::StartStatsd(StatsdConfig::default()),
-        ),
-        (
-            3,
-            "LD_start_opentelemetry_exporter",
-            Command::StartOpenTelemetry(OpenTelemetryConfig::default()),
-        ),
+        (2, "LD_start_prometheus_exporter", Command::StartPrometheus(PrometheusConfig::default())),
+        (10, "LD_start_influxdb_sink", Command::StartInfluxdb(InfluxdbConfig::default())),
+        (3, "LD_start_statsd_sink", Command::StartStatsd(StatsdConfig::default())),
+        (3, "LD_start_opentelemetry_exporter", Command::StartOpenTelemetry(OpenTelemetryConfig::default())),
     ] {
         same(command, [json!({}), nulls(count)], &expected);
-        let more = parsed(command, &nulls(count + 1))
-            .expect_err("one too many")
-            .to_string();
-        assert!(
-            more.contains(&format!("{} values given by position", count + 1)),
-            "{more}"
-        );
+        let more = parsed(command, &nulls(count + 1)).expect_err("one too many").to_string();
+        assert!(more.contains(&format!("{} values given by position", count + 1)), "{more}");
     }
 }
 
@@ -91,34 +64,19 @@ fn stop_commands_take_nothing() {
 
 #[test]
 fn prometheus() {
-    let expected = Command::StartPrometheus(PrometheusConfig {
-        port: 0,
-        addr: "::1".into(),
-    });
+    let expected = Command::StartPrometheus(PrometheusConfig { port: 0, addr: "::1".into() });
     let forms = [json!({"port": 0, "addr": "[::1]"}), json!([0, "::1"])];
     same("LD_start_prometheus_exporter", forms, &expected);
     let host = "a host name or an address, without scheme, port or path";
     refused(
         "LD_start_prometheus_exporter",
         &[
-            (
-                json!([65_536]),
-                "port is 65536; expected a port number from 0 to 65535",
-            ),
-            (
-                json!({"port": "9646"}),
-                "port is \"9646\"; expected a port number from 0 to 65535",
-            ),
+            (json!([65_536]), "port is 65536; expected a port number from 0 to 65535"),
+            (json!({"port": "9646"}), "port is \"9646\"; expected a port number from 0 to 65535"),
             (json!({"addr": 7}), &format!("addr is 7; expected {host}")),
             (json!({"addr": ""}), &format!("addr is \"\"; expected {host}")),
-            (
-                json!({"addr": "127.0.0.1:9646"}),
-                &format!("addr is \"127.0.0.1:9646\"; expected {host}"),
-            ),
-            (
-                json!({"host": "h"}),
-                "unknown parameter host; did you mean port? the parameters are port, addr",
-            ),
+            (json!({"addr": "127.0.0.1:9646"}), &format!("addr is \"127.0.0.1:9646\"; expected {host}")),
+            (json!({"host": "h"}), "unknown parameter host; did you mean port? the parameters are port, addr"),
         ],
     );
 }
@@ -126,10 +84,7 @@ fn prometheus() {
 #[test]
 fn influxdb_over_udp() {
     let expected = Command::StartInfluxdb(InfluxdbConfig {
-        target: InfluxdbTarget::Udp {
-            host: "db".into(),
-            port: 9,
-        },
+        target: InfluxdbTarget::Udp { host: "db".into(), port: 9 },
         measurement: "m".into(),
         timeout: Duration::from_millis(2_500),
         ..InfluxdbConfig::default()
@@ -139,16 +94,9 @@ fn influxdb_over_udp() {
         json!(["Udp", "db", 9, null, null, "m", 2.5]),
     ];
     same("LD_start_influxdb_sink", forms, &expected);
-    let sized = InfluxdbConfig {
-        datagram_bytes: 512,
-        buffer_events: 9,
-        ..InfluxdbConfig::default()
-    };
+    let sized = InfluxdbConfig { datagram_bytes: 512, buffer_events: 9, ..InfluxdbConfig::default() };
     let arguments = json!({"datagram_bytes": 512, "buffer_events": 9});
-    assert_eq!(
-        parsed("LD_start_influxdb_sink", &arguments).unwrap(),
-        Command::StartInfluxdb(sized)
-    );
+    assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), Command::StartInfluxdb(sized));
 }
 
 #[test]
@@ -160,10 +108,7 @@ fn influxdb_over_http() {
         username: Some("u".into()),
         password: Some(Secret::new("p")),
     };
-    let expected = Command::StartInfluxdb(InfluxdbConfig {
-        target,
-        ..InfluxdbConfig::default()
-    });
+    let expected = Command::StartInfluxdb(InfluxdbConfig { target, ..InfluxdbConfig::default() });
     let forms = [
         json!({"transport": "http", "database": "d", "username": "u", "password": "p"}),
         json!(["HTTP", null, null, null, null, null, null, "d", "u", "p"]),
@@ -171,27 +116,14 @@ fn influxdb_over_http() {
     same("LD_start_influxdb_sink", forms, &expected);
 
     let url = "http://h:1/api/v2/write?org=o&bucket=b";
-    let target = InfluxdbTarget::Url {
-        url: url.into(),
-        token: Some(Secret::new("t")),
-    };
-    let expected = Command::StartInfluxdb(InfluxdbConfig {
-        target,
-        ..InfluxdbConfig::default()
-    });
-    let forms = [
-        json!({"transport": "http", "url": url, "token": "t", "host": null}),
-        json!(["http", null, null, url, "t"]),
-    ];
+    let target = InfluxdbTarget::Url { url: url.into(), token: Some(Secret::new("t")) };
+    let expected = Command::StartInfluxdb(InfluxdbConfig { target, ..InfluxdbConfig::default() });
+    let forms =
+        [json!({"transport": "http", "url": url, "token": "t", "host": null}), json!(["http", null, null, url, "t"])];
     same("LD_start_influxdb_sink", forms, &expected);
 
-    let batch = BatchLimits {
-        points: 10,
-        bytes: 4_096,
-        age: Duration::from_millis(200),
-    };
-    let arguments =
-        json!({"transport": "http", "batch_points": 10, "batch_bytes": 4096, "batch_seconds": 0.2});
+    let batch = BatchLimits { points: 10, bytes: 4_096, age: Duration::from_millis(200) };
+    let arguments = json!({"transport": "http", "batch_points": 10, "batch_bytes": 4096, "batch_seconds": 0.2});
     let Ok(Command::StartInfluxdb(config)) = parsed("LD_start_influxdb_sink", &arguments) else {
         panic!("not read: {arguments}");
     };
@@ -211,33 +143,18 @@ fn what_influxdb_refuses() {
     refused(
         "LD_start_influxdb_sink",
         &[
-            (
-                json!(["tcp"]),
-                "transport is a string (not shown); expected \"udp\" or \"http\"",
-            ),
-            (
-                json!({"transport": "tcp"}),
-                "transport is \"tcp\"; expected \"udp\" or \"http\"",
-            ),
-            (
-                json!({"transport": 1}),
-                "transport is 1; expected \"udp\" or \"http\"",
-            ),
+            (json!(["tcp"]), "transport is a string (not shown); expected \"udp\" or \"http\""),
+            (json!({"transport": "tcp"}), "transport is \"tcp\"; expected \"udp\" or \"http\""),
+            (json!({"transport": 1}), "transport is 1; expected \"udp\" or \"http\""),
             (json!({"url": "http://h/write"}), &format!("url: {udp}")),
             (json!({"token": "hunter2"}), &format!("token: {udp}")),
-            (
-                json!({"transport": "udp", "password": "hunter2"}),
-                &format!("password: {udp}"),
-            ),
+            (json!({"transport": "udp", "password": "hunter2"}), &format!("password: {udp}")),
             (json!({"batch_points": 5}), &format!("batch_points: {udp}")),
             (with_url("host", json!("h")), &format!("host: {url}")),
             (with_url("port", json!(1)), &format!("port: {url}")),
             (with_url("database", json!("d")), &format!("database: {url}")),
             (with_url("username", json!("u")), &format!("username: {url}")),
-            (
-                with_url("password", json!("hunter2")),
-                &format!("password: {url}"),
-            ),
+            (with_url("password", json!("hunter2")), &format!("password: {url}")),
             (
                 with_url("datagram_bytes", json!(9)),
                 "datagram_bytes: has no meaning over HTTP; leave it out, or use transport \"udp\"",
@@ -246,34 +163,16 @@ fn what_influxdb_refuses() {
                 json!({"transport": "http", "token": "hunter2"}),
                 "token: goes with url only; database, username and password go with host and port",
             ),
-            (
-                json!({"transport": "http", "password": "hunter2"}),
-                "password: needs username beside it",
-            ),
-            (
-                json!({"password": ["hunter2"]}),
-                "password is a list (not shown); expected a string",
-            ),
-            (
-                json!({"token": 5}),
-                "token is a number (not shown); expected a string",
-            ),
-            (
-                with_url("url", json!("h:1/write")),
-                &format!("url is \"h:1/write\"; {complete}"),
-            ),
+            (json!({"transport": "http", "password": "hunter2"}), "password: needs username beside it"),
+            (json!({"password": ["hunter2"]}), "password is a list (not shown); expected a string"),
+            (json!({"token": 5}), "token is a number (not shown); expected a string"),
+            (with_url("url", json!("h:1/write")), &format!("url is \"h:1/write\"; {complete}")),
             (
                 with_url("url", json!("ftp://me:hunter2@h/write?p=hunter2")),
                 &format!("url is \"ftp://h/write?…\"; {complete}"),
             ),
-            (
-                with_url("url", json!("http://")),
-                &format!("url is \"http://\"; {complete}"),
-            ),
-            (
-                json!({"timeout": 0}),
-                "timeout is 0; expected a number of seconds above 0 and up to 86400",
-            ),
+            (with_url("url", json!("http://")), &format!("url is \"http://\"; {complete}")),
+            (json!({"timeout": 0}), "timeout is 0; expected a number of seconds above 0 and up to 86400"),
         ],
     );
 }
@@ -286,42 +185,20 @@ fn statsd() {
         prefix: "my.app".into(),
         ..StatsdConfig::default()
     });
-    let forms = [
-        json!({"host": "agent", "port": 9, "prefix": "my.app.."}),
-        json!(["agent", 9, "my.app"]),
-    ];
+    let forms = [json!({"host": "agent", "port": 9, "prefix": "my.app.."}), json!(["agent", 9, "my.app"])];
     same("LD_start_statsd_sink", forms, &expected);
-    let packed = StatsdConfig {
-        datagram_bytes: Some(1_432),
-        buffer_events: 5,
-        ..StatsdConfig::default()
-    };
+    let packed = StatsdConfig { datagram_bytes: Some(1_432), buffer_events: 5, ..StatsdConfig::default() };
     let arguments = json!({"datagram_bytes": 1432, "buffer_events": 5});
-    assert_eq!(
-        parsed("LD_start_statsd_sink", &arguments).unwrap(),
-        Command::StartStatsd(packed)
-    );
+    assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(packed));
     let known = "the parameters are host, port, prefix, datagram_bytes, buffer_events";
     refused(
         "LD_start_statsd_sink",
         &[
-            (
-                json!({"port": 0}),
-                "port is 0; expected a port number from 1 to 65535",
-            ),
+            (json!({"port": 0}), "port is 0; expected a port number from 1 to 65535"),
             (json!({"prefix": false}), "prefix is false; expected a string"),
-            (
-                json!({"prot": 1}),
-                &format!("unknown parameter prot; did you mean port? {known}"),
-            ),
-            (
-                json!({"datagram_bytes": 0}),
-                "datagram_bytes is 0; expected a number of bytes from 1 to 65507",
-            ),
-            (
-                json!(["h", 1, "p", 1432]),
-                "4 values given by position; at most, in this order: host, port, prefix",
-            ),
+            (json!({"prot": 1}), &format!("unknown parameter prot; did you mean port? {known}")),
+            (json!({"datagram_bytes": 0}), "datagram_bytes is 0; expected a number of bytes from 1 to 65507"),
+            (json!(["h", 1, "p", 1432]), "4 values given by position; at most, in this order: host, port, prefix"),
         ],
     );
 }
@@ -350,10 +227,7 @@ fn opentelemetry() {
     refused(
         "LD_start_opentelemetry_exporter",
         &[
-            (
-                json!(["localhost:4317"]),
-                "endpoint is \"localhost:4317\"; expected a complete URL, http://host:port/…",
-            ),
+            (json!(["localhost:4317"]), "endpoint is \"localhost:4317\"; expected a complete URL, http://host:port/…"),
             (
                 json!({"export_interval_ms": 0.5}),
                 "export_interval_ms is 0.5; expected a number of milliseconds from 1 to 86400000",
@@ -364,11 +238,7 @@ fn opentelemetry() {
 
 #[test]
 fn unknown_commands_name_what_there_is() {
-    let action = Action {
-        index: 7,
-        command: "LD_start_statd_sink".into(),
-        arguments: Arguments::Positional(vec![]),
-    };
+    let action = Action { index: 7, command: "LD_start_statd_sink".into(), arguments: Arguments::Positional(vec![]) };
     let text = Command::from_action(&action).expect_err("unknown").to_string();
     let known = COMMANDS.join(", ");
     assert_eq!(

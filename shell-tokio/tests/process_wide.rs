@@ -1,0 +1,51 @@
+//! LoadDensity's eight calls as free functions, over exporters that the whole process shares.
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use loaddensity_metrics_tokio as metrics;
+use metrics::{Exporter, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Request, StatsdConfig};
+
+/// One test, for there is one process.
+#[test]
+fn the_calls_work_without_a_handle() {
+    assert!(metrics::stop_prometheus_exporter().expect("a stop").is_none());
+    assert!(metrics::shutdown(Duration::from_secs(1)).accounts.is_empty());
+    for _ in 0..2 {
+        start_record_and_shut_down();
+    }
+}
+
+fn start_record_and_shut_down() {
+    let backend = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let port = backend.local_addr().expect("a bound address").port();
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", silent.local_addr().expect("a bound address"));
+
+    let page = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+    let address = metrics::start_prometheus_exporter(page).expect("a free port");
+    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
+    metrics::start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a socket");
+    metrics::start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).expect("a socket");
+    let otlp = OpenTelemetryConfig { endpoint, ..OpenTelemetryConfig::default() };
+    metrics::start_opentelemetry_exporter(otlp).expect("an exporter");
+
+    let mut recorder = metrics::exporters().expect("they run").recorder();
+    for _ in 0..10 {
+        recorder.record_request(&Request { method: "GET", name: "/items", ..Request::default() });
+    }
+    drop(recorder);
+    for account in [metrics::stop_influxdb_sink(), metrics::stop_statsd_sink()] {
+        let account = account.expect("a stop").expect("it was running");
+        assert_eq!((account.recorded, account.sent), (10, 10), "{account:?}");
+    }
+    drop(TcpStream::connect(address).expect("the exporter listens"));
+    let report = metrics::shutdown(Duration::from_millis(300));
+    assert_eq!(report.accounts.iter().map(|account| account.exporter).collect::<Vec<_>>(), Exporter::ALL);
+    for account in report.accounts {
+        assert_eq!((account.recorded, account.held), (10, 0), "{account:?}");
+        assert!(account.balanced(), "{account:?}");
+    }
+    TcpListener::bind(address).expect("the port is free");
+}
