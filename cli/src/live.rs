@@ -70,9 +70,9 @@ impl Live {
         let figures = self.figures();
         let rate = per_second(figures.requests - self.last.1, since);
         self.last = (Instant::now(), figures.requests);
-        let states = status().iter().map(state).collect::<Vec<_>>().join(", ");
+        let states = if self.is_terminal { short_states(&status()) } else { states(&status()) };
         let elapsed = self.began.elapsed().as_secs_f64();
-        let line = format!("{elapsed:6.1} s  {figures}, {}/s now  {states}", thousands(rate));
+        let line = format!("{elapsed:.1} s  {figures}, {}/s  {states}", thousands(rate));
         let mut out = stderr().lock();
         // A terminal that cannot be written to is no reason to end a load test.
         let _ = if self.is_terminal {
@@ -109,13 +109,20 @@ fn since(now: &Totals, before: &Totals) -> Totals {
     totals
 }
 
-/// Name and health of a running exporter: the error where there is one.
-fn state(status: &ExporterStatus) -> String {
-    let name = status.exporter.as_str();
-    match &status.last_error {
-        None => format!("{name} ok"),
-        Some(error) => format!("{name}: {error}"),
-    }
+/// Name and health of every running exporter: the error where there is one.
+fn states(exporters: &[ExporterStatus]) -> String {
+    let state = |status: &ExporterStatus| match &status.last_error {
+        None => format!("{} ok", status.exporter),
+        Some(error) => format!("{}: {error}", status.exporter),
+    };
+    exporters.iter().map(state).collect::<Vec<_>>().join(", ")
+}
+
+/// The same in what a terminal of 80 columns has left; the errors themselves are shown as warnings.
+fn short_states(exporters: &[ExporterStatus]) -> String {
+    let failing = exporters.iter().filter(|status| status.last_error.is_some());
+    let failing: Vec<_> = failing.map(|status| format!(", {}!", status.exporter)).collect();
+    format!("{} ok{}", exporters.len() - failing.len(), failing.concat())
 }
 
 /// One line about a test that is over.

@@ -1,5 +1,6 @@
 //! `LD_start_test`: its parameters, read into a [`LoadTest`].
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hyper::Method;
@@ -17,6 +18,9 @@ static SIGNATURE: Signature = Signature {
     secret: &[],
 };
 
+/// Rates per second. The least is one turn in a quarter of an hour; far below it, times would overflow.
+const RATES: RangeInclusive<f64> = 0.001..=10_000_000.0;
+
 /// The methods that LoadDensity's HTTP users know.
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
@@ -25,7 +29,10 @@ pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
     let reader = Reader::new(action, &SIGNATURE)?;
     check_user(reader)?;
     let users = reader.whole("user_count", 1..=100_000, "a number of users")?.unwrap_or(50);
-    let rate = |key: &str, what: &str| reader.positive(key, 10_000_000.0, what);
+    let rate = |key: &str, what: &str| {
+        let expected = format!("{what}, {} to {}", RATES.start(), RATES.end());
+        reader.read(key, &expected, |value| value.as_f64().filter(|rate| RATES.contains(rate)))
+    };
     Ok(LoadTest {
         users: u32::try_from(users).unwrap_or(u32::MAX),
         spawn_rate: rate("spawn_rate", "a number of users per second")?.unwrap_or(10.0),

@@ -39,14 +39,12 @@ pub struct Packed {
 #[derive(Debug)]
 pub struct Packer<E> {
     encoder: E,
-    /// Item of the sink's first event with which the next batch begins.
-    next_item: u8,
 }
 
 impl<E: EventEncoder> Packer<E> {
     /// A packer that writes with `encoder`.
     pub const fn new(encoder: E) -> Self {
-        Self { encoder, next_item: 0 }
+        Self { encoder }
     }
 
     /// Packs as many items as fit, but at most `max_items`, joined by newlines, to the front of `out`.
@@ -62,7 +60,6 @@ impl<E: EventEncoder> Packer<E> {
                 return packed;
             }
             sink.drop_front(1, Cause::TooLarge);
-            self.next_item = 0;
         }
     }
 
@@ -72,7 +69,7 @@ impl<E: EventEncoder> Packer<E> {
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
         sink.confirm_front(packed.events);
-        self.next_item = packed.next_item;
+        sink.set_begun(packed.next_item);
     }
 
     /// The batch is lost: every event of which it holds an item is dropped for `cause`.
@@ -80,16 +77,15 @@ impl<E: EventEncoder> Packer<E> {
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
-        let begun = usize::from(packed.next_item != 0);
+        let begun = usize::from(packed.items != 0 && packed.next_item != 0);
         sink.drop_front(packed.events + begun, cause);
-        self.next_item = 0;
     }
 
     fn try_pack<B>(&self, sink: &Sink<'_, B>, max_items: usize, out: &mut [u8]) -> Packed
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
-        let mut packed = Packed { next_item: self.next_item, ..Packed::default() };
+        let mut packed = Packed { next_item: sink.begun(), ..Packed::default() };
         while packed.items < max_items
             && let Some(event) = sink.get(packed.events)
             && let Ok(end) = self.append(event, packed, out)

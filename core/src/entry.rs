@@ -7,7 +7,7 @@ use crate::series::{Key, LABEL_BLOCK, METHOD_BYTES, NAME_BYTES};
 use crate::sync::{AtomicU64, Ordering};
 use crate::words;
 
-/// The words of one entry, all zero at birth: 2,880 bytes.
+/// The words of one entry, all zero at birth: 2,944 bytes.
 pub(crate) type EntryWords = [AtomicU64; WORDS];
 
 const STATE: usize = 0;

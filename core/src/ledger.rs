@@ -5,7 +5,11 @@
 
 use core::fmt;
 
-use crate::sync::{AtomicU64, Ordering::Relaxed, const_unless_loom, zeros};
+use crate::sync::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    const_unless_loom, fence, zeros,
+};
 
 /// The four exporters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,7 +117,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether `recorded = sent + dropped + held`. Holds exactly whenever recording pauses.
+    /// Whether `recorded = sent + dropped + held`. Holds exactly whenever recording and sending pause.
     #[must_use]
     pub fn balanced(&self) -> bool {
         self.recorded == self.sent + self.dropped.total() + self.held
@@ -149,10 +153,13 @@ impl Dropped {
 
 /// The running account of one exporter; what its sink writes to.
 ///
-/// All of it is relaxed: the numbers are read one by one, and exact when recording pauses.
+/// What leaves is written with release and read with acquire before what came in, so that a reader on another thread
+/// never sees more sent than recorded.
 #[derive(Debug)]
 pub struct Ledger {
     state: AtomicU64,
+    /// Odd while a start or a stop changes several words at once.
+    generation: AtomicU64,
     /// Requests recorded, and dropped by full rings, before the exporter's start.
     base_recorded: AtomicU64,
     base_ring_full: AtomicU64,
@@ -173,6 +180,7 @@ impl Ledger {
         pub(crate) fn new() -> Self {
             Self {
                 state: AtomicU64::new(0),
+                generation: AtomicU64::new(0),
                 base_recorded: AtomicU64::new(0),
                 base_ring_full: AtomicU64::new(0),
                 final_recorded: AtomicU64::new(0),
@@ -185,20 +193,23 @@ impl Ledger {
 
     /// `requests` have reached the backend.
     pub fn add_sent(&self, requests: u64) {
-        self.sent.fetch_add(requests, Relaxed);
+        self.sent.fetch_add(requests, Release);
     }
 
     /// The backend now has all but those recorded after `total` requests (aggregates: the total of a page or an
     /// export, as the registry counts, from the storage's birth).
     pub fn set_sent_total(&self, total: u64) {
-        let sent = total.saturating_sub(self.base_recorded.load(Relaxed));
-        self.sent.fetch_max(sent, Relaxed);
+        // A page that is delivered after the exporter's stop is no news: its account is closed.
+        if self.is_open() {
+            let sent = total.saturating_sub(self.base_recorded.load(Relaxed));
+            self.sent.fetch_max(sent, Release);
+        }
     }
 
     /// `requests` are lost, for `cause`.
     pub fn add_dropped(&self, cause: Cause, requests: u64) {
         if requests != 0 {
-            self.dropped[cause as usize].fetch_add(requests, Relaxed);
+            self.dropped[cause as usize].fetch_add(requests, Release);
         }
     }
 
@@ -211,44 +222,64 @@ impl Ledger {
     }
 
     pub(crate) fn open(&self, recorded: u64, ring_full: u64) {
-        self.base_recorded.store(recorded, Relaxed);
-        self.base_ring_full.store(ring_full, Relaxed);
-        for word in [&self.final_recorded, &self.sent, &self.held].into_iter().chain(&self.dropped) {
-            word.store(0, Relaxed);
-        }
-        self.state.store(OPEN, Relaxed);
+        self.change(|| {
+            self.base_recorded.store(recorded, Relaxed);
+            self.base_ring_full.store(ring_full, Relaxed);
+            for word in [&self.final_recorded, &self.sent, &self.held].into_iter().chain(&self.dropped) {
+                word.store(0, Relaxed);
+            }
+            self.state.store(OPEN, Release);
+        });
     }
 
     /// Freezes `recorded` and `ring_full`, both counted from the storage's birth.
     pub(crate) fn close(&self, recorded: u64, ring_full: u64) {
-        let ring_full = ring_full.wrapping_sub(self.base_ring_full.load(Relaxed));
-        self.dropped[Cause::RingFull as usize].store(ring_full, Relaxed);
-        self.final_recorded.store(recorded.wrapping_sub(self.base_recorded.load(Relaxed)), Relaxed);
-        self.state.store(CLOSED, Relaxed);
+        self.change(|| {
+            let ring_full = ring_full.saturating_sub(self.base_ring_full.load(Relaxed));
+            self.dropped[Cause::RingFull as usize].store(ring_full, Relaxed);
+            self.final_recorded.store(recorded.saturating_sub(self.base_recorded.load(Relaxed)), Relaxed);
+            self.state.store(CLOSED, Release);
+        });
+    }
+
+    /// Even, and the same before and after: what was read in between belongs together.
+    pub(crate) fn generation(&self) -> u64 {
+        // The fence keeps what was read before from sliding behind, acquire what is read next from sliding ahead.
+        fence(Acquire);
+        self.generation.load(Acquire)
+    }
+
+    fn change(&self, words: impl FnOnce()) {
+        // The fence keeps the words behind the odd number, release keeps them before the even one. One exporter task
+        // writes.
+        self.generation.fetch_add(1, Relaxed);
+        fence(Release);
+        words();
+        self.generation.fetch_add(1, Release);
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.state.load(Relaxed) == OPEN
+        self.state.load(Acquire) == OPEN
     }
 
     /// Whether the exporter has ever been started.
     pub(crate) fn is_known(&self) -> bool {
-        self.state.load(Relaxed) != NEVER
+        self.state.load(Acquire) != NEVER
     }
 
     /// Sent and dropped since the start; first of all, so that what is read afterwards is never less.
     pub(crate) fn outcome(&self) -> (u64, Dropped) {
-        let dropped = Dropped(core::array::from_fn(|cause| self.dropped[cause].load(Relaxed)));
-        (self.sent.load(Relaxed), dropped)
+        let dropped = Dropped(core::array::from_fn(|cause| self.dropped[cause].load(Acquire)));
+        (self.sent.load(Acquire), dropped)
     }
 
     /// Recorded and dropped by full rings since the start, given both since the storage's birth; frozen once closed.
     pub(crate) fn since_start(&self, recorded: u64, ring_full: u64) -> (u64, Option<u64>) {
-        if self.state.load(Relaxed) == CLOSED {
+        if self.state.load(Acquire) == CLOSED {
             return (self.final_recorded.load(Relaxed), None);
         }
-        let recorded = recorded.wrapping_sub(self.base_recorded.load(Relaxed));
-        (recorded, Some(ring_full.wrapping_sub(self.base_ring_full.load(Relaxed))))
+        let recorded = recorded.saturating_sub(self.base_recorded.load(Relaxed));
+        (recorded, Some(ring_full.saturating_sub(self.base_ring_full.load(Relaxed))))
     }
 }
 

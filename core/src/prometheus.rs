@@ -1,7 +1,7 @@
 //! The Prometheus page: text exposition format 0.0.4, streamed line by line through a buffer of any size.
 //!
 //! A page shows the series that existed when it began. Each histogram is frozen before its first line, so that its
-//! buckets, `_count` and `_sum` agree even while requests are recorded.
+//! buckets and `_count` agree even while requests are recorded; `_sum` may then be a few requests ahead or behind.
 //!
 //! Source of the rules: prometheus/docs, exposition_formats.md, "Text-based format". `le` is written as LoadDensity
 //! writes it (`5.0`, `1.048576e+06`), so that existing queries go on working.

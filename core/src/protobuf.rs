@@ -165,6 +165,10 @@ impl<'m> Reader<'m> {
 
     /// Passes over the content of a field whose tag has been read.
     pub(crate) fn skip(&mut self, tag: u64) -> Option<()> {
+        // There is no field 0.
+        if tag < 8 {
+            return None;
+        }
         match (tag & 7) as u8 {
             VARINT => self.varint().map(|_| ()),
             BYTES => self.bytes().map(|_| ()),

@@ -33,12 +33,13 @@ impl<'a> Registry<'a> {
 
 impl<'a> Pump<'a> {
     fn claim(registry: Registry<'a>) -> Option<Self> {
-        // Acquire pairs with the release in `drop`: the former pump's tails are seen.
+        // Acquire pairs with the release in `drop`: the former pump's tails are seen. A claim that fails must make no
+        // pump, not even for a moment: its drop would free the other's.
         let owned = &registry.parts.control.pump_owned;
         owned
             .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
-            .then_some(Self { registry, latest: LATEST })
+            .then(|| Self { registry, latest: LATEST })
     }
 
     /// From now on no timestamp is believed that lies behind `latest`; it becomes `latest`.

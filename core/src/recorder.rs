@@ -82,7 +82,8 @@ impl<'a> Recorder<'a> {
             ring: &parts.rings[number * ring..][..ring],
             number,
             head: shard[shard_word::HEAD].load(Ordering::Relaxed),
-            tail: shard[shard_word::TAIL].load(Ordering::Relaxed),
+            // Acquire pairs with the pump's release: the slots before this tail have been read.
+            tail: shard[shard_word::TAIL].load(Ordering::Acquire),
             not_sync: PhantomData,
         }
     }

@@ -110,9 +110,25 @@ impl<'a> Registry<'a> {
     }
 
     /// The account of `exporter` now, or as it was at its stop; all zero if it was never started.
+    ///
+    /// While requests are recorded or sent, what is in between may be missing: sent + dropped + held never exceed
+    /// recorded. It is exact when both pause.
     #[must_use]
     pub fn account(self, exporter: Exporter) -> Account {
         let ledger = self.ledger(exporter);
+        let mut account = self.read_account(exporter, ledger);
+        for _ in 0..ACCOUNT_READS {
+            let generation = ledger.generation();
+            account = self.read_account(exporter, ledger);
+            // Unchanged: no start or stop came between.
+            if generation == ledger.generation() && generation.is_multiple_of(2) {
+                break;
+            }
+        }
+        account
+    }
+
+    fn read_account(self, exporter: Exporter, ledger: &Ledger) -> Account {
         // First what left, then what came in: whatever moves meanwhile, the former is not more than the latter.
         let (sent, mut dropped) = ledger.outcome();
         if !ledger.is_known() {
@@ -161,8 +177,8 @@ impl<'a> Registry<'a> {
     pub(crate) fn intern(self, key: &Key<'_>) -> Series {
         let hash = hash::of_key(key.method, key.name, key.labels);
         let seek = Seek { registry: self, key };
-        if let Some(number) = intern::find(self.parts.index, hash, &seek) {
-            return Series::from_number(number);
+        if let Some(series) = self.find(hash, &seek) {
+            return series;
         }
         let control = self.parts.control;
         let free = FreeEntries {
@@ -172,15 +188,26 @@ impl<'a> Registry<'a> {
             capacity: self.parts.entries.len() as u64 - 1,
         };
         let Some((number, is_new)) = intern::intern(self.parts.index, &free, hash, &seek) else {
-            self.note_folded(key);
-            return Series::OVERFLOW;
+            // The last entry may have gone to this very key, in another thread.
+            return self.find(hash, &seek).unwrap_or_else(|| {
+                self.note_folded(key);
+                Series::OVERFLOW
+            });
         };
-        // Whoever gets the number first lets readers show it, so that a winner who is delayed here hides nothing.
         self.entry(Series::from_number(number)).publish();
         if is_new && key.cut {
             control.cut.fetch_add(1, Ordering::Relaxed);
         }
         Series::from_number(number)
+    }
+
+    /// The series of a key that is in the index. Whoever finds it lets readers show it, so that a thread that was held
+    /// up between entering it and publishing it hides nothing.
+    #[inline]
+    fn find(self, hash: u64, seek: &Seek<'_, '_>) -> Option<Series> {
+        let series = Series::from_number(intern::find(self.parts.index, hash, seek)?);
+        self.entry(series).publish();
+        Some(series)
     }
 
     fn note_folded(self, key: &Key<'_>) {
@@ -242,13 +269,12 @@ impl<'a> Registry<'a> {
     pub(crate) fn rings(self) -> Rings {
         let mut rings = Rings::default();
         for shard in self.shards() {
-            let at = |word: usize| shard[word].load(Ordering::Relaxed);
-            // The tail before the head, so that the difference is never negative.
-            let tail = at(shard_word::TAIL);
-            let head = shard[shard_word::HEAD].load(Ordering::Acquire);
+            // The tail before the head, so that the difference is never negative: acquire keeps them in this order.
+            let tail = shard[shard_word::TAIL].load(Ordering::Acquire);
+            let head = shard[shard_word::HEAD].load(Ordering::Relaxed);
             rings.taken = rings.taken.wrapping_add(tail);
             rings.waiting += head.wrapping_sub(tail);
-            rings.refused = rings.refused.wrapping_add(at(shard_word::REFUSED));
+            rings.refused = rings.refused.wrapping_add(shard[shard_word::REFUSED].load(Ordering::Relaxed));
         }
         rings
     }
@@ -259,6 +285,9 @@ impl fmt::Debug for Registry<'_> {
         f.debug_struct("Registry").field("facts", &self.facts()).finish_non_exhaustive()
     }
 }
+
+/// How often an account is read anew while exporters are started and stopped.
+const ACCOUNT_READS: u32 = 1_000;
 
 /// All rings together.
 #[derive(Clone, Copy, Default)]

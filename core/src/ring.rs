@@ -25,7 +25,7 @@ pub(crate) fn push(
     event: [u64; EVENT_WORDS],
 ) -> bool {
     if head.wrapping_sub(*tail) >= slots.len() as u64 {
-        // Acquire pairs with the consumer's release in `pop`: its reads of the slot are over before we overwrite it.
+        // Acquire pairs with the consumer's release in `drain`: its reads of the slot are over before we overwrite it.
         *tail = shared_tail.load(Ordering::Acquire);
         if head.wrapping_sub(*tail) >= slots.len() as u64 {
             return false;

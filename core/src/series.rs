@@ -25,8 +25,18 @@ const EMPTY_NAME: &str = "unknown";
 const OVERFLOW: &str = "overflow";
 /// Keys that the exporters set themselves in some format, or that a backend keeps for itself. InfluxDB 3 allows no tag
 /// with the name of a field.
-const RESERVED: [&str; 9] =
-    ["method", "name", "outcome", "le", "time", "host", "status_code", "response_time_ms", "response_length"];
+const RESERVED: [&str; 10] = [
+    "method",
+    "name",
+    "outcome",
+    "le",
+    "time",
+    "host",
+    "jmx_check_name",
+    "status_code",
+    "response_time_ms",
+    "response_length",
+];
 /// `~` and 16 hexadecimal digits behind a name that was cut.
 const CUT_MARK: usize = 17;
 

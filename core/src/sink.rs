@@ -11,13 +11,15 @@ pub struct Sink<'a, B> {
     buffer: B,
     first: usize,
     length: usize,
+    /// Items of the first event that have left already, in an earlier batch.
+    begun: u8,
     ledger: &'a Ledger,
 }
 
 impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
     /// An empty sink over `buffer`, whose length is its capacity.
     pub const fn new(buffer: B, ledger: &'a Ledger) -> Self {
-        Self { buffer, first: 0, length: 0, ledger }
+        Self { buffer, first: 0, length: 0, begun: 0, ledger }
     }
 
     /// Takes `event`, or drops it as `buffer_full` where there is no room; returns whether it was taken.
@@ -82,8 +84,20 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         self.ledger
     }
 
+    /// Items of the first event that have left already.
+    pub(crate) const fn begun(&self) -> u8 {
+        self.begun
+    }
+
+    pub(crate) const fn set_begun(&mut self, items: u8) {
+        self.begun = if self.length == 0 { 0 } else { items };
+    }
+
     fn remove(&mut self, events: usize) -> u64 {
         let events = events.min(self.length);
+        if events != 0 {
+            self.begun = 0;
+        }
         self.first = (self.first + events) % self.capacity().max(1);
         self.length -= events;
         self.ledger.set_held(self.length as u64);

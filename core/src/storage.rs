@@ -2,7 +2,7 @@
 //!
 //! Everything is zero at birth, so that a `static` adds nothing to the size of a binary, and pages that are never
 //! touched cost no memory. Size in bytes, with `s` series, `n` shards and rings of `r` events:
-//! `s × (2,896 + 384 × (n + 1)) + (n + 1) × 256 + r × (32 × n + 40)` and about 1,700 more.
+//! `s × (2,960 + 384 × (n + 1)) + (n + 1) × 256 + r × (32 × n + 40)` and less than 1,700 more.
 
 use crate::cell::CellWords;
 use crate::entry::EntryWords;
@@ -35,7 +35,7 @@ pub struct Storage<const SERIES: usize, const SHARDS: usize, const RING: usize> 
     spill_ring: Padded<[SharedSlot; RING]>,
 }
 
-/// Storage for those who don't care: 1,023 series, 16 recorders, rings of 8,192 events; 14.3 MB, of which only what is
+/// Storage for those who don't care: 1,023 series, 16 recorders, rings of 8,192 events; 14.2 MB, of which only what is
 /// used becomes resident.
 #[cfg(not(loom))]
 pub type DefaultStorage = Storage<1_024, 16, 8_192>;
@@ -45,14 +45,14 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize> Storage<SERIES
     /// Its size in bytes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Empty storage. `SERIES` is 2 to 2^31, `SHARDS` 1 to 1,023, and `RING` a power of two; another choice does not
-    /// compile.
+    /// Empty storage. `SERIES` is 2 to 2^31, `SHARDS` 1 to 1,023, and `RING` a power of two from 2 on; another choice
+    /// does not compile.
     #[must_use]
     pub const fn new() -> Self {
         const {
             assert!(SERIES >= 2 && SERIES <= 1 << 31, "SERIES is 2 to 2^31");
             assert!(SHARDS >= 1 && SHARDS <= MAX_SHARDS, "SHARDS is 1 to 1,023");
-            assert!(RING.is_power_of_two(), "RING is a power of two");
+            assert!(RING >= 2 && RING.is_power_of_two(), "RING is a power of two, 2 or more");
         }
         Self {
             control: Control::new(),
@@ -126,7 +126,8 @@ mod heap {
         /// own, and rings of `ring` events.
         ///
         /// # Errors
-        /// `series` is 2 to 2^31, `shards` 1 to 1,023, `ring` a power of two.
+        /// `series` is 2 to 2^31, `shards` 1 to 1,023, `ring` a power of two from 2 to 2^31. [`SizeError::Memory`] where the
+        /// allocator does not have as much.
         pub fn new(series: usize, shards: usize, ring: usize) -> Result<Self, SizeError> {
             if !(2..=1 << 31).contains(&series) {
                 return Err(SizeError::Series(series));
@@ -134,19 +135,19 @@ mod heap {
             if !(1..=MAX_SHARDS).contains(&shards) {
                 return Err(SizeError::Shards(shards));
             }
-            if !ring.is_power_of_two() {
+            if !ring.is_power_of_two() || !(2..=1 << 31).contains(&ring) {
                 return Err(SizeError::Ring(ring));
             }
             Ok(Self {
                 control: Box::new(Control::new()),
-                index: zeroed(2 * series, || AtomicU64::new(0)),
-                entries: zeroed(series, zeros),
-                shards: zeroed(shards, zeros),
-                cells: zeroed(shards * series, zeros),
-                rings: zeroed(shards * ring, zeros),
+                index: zeroed(product(2, series)?, || AtomicU64::new(0))?,
+                entries: zeroed(series, zeros)?,
+                shards: zeroed(shards, zeros)?,
+                cells: zeroed(product(shards, series)?, zeros)?,
+                rings: zeroed(product(shards, ring)?, zeros)?,
                 spill: Box::new(zeros()),
-                spill_cells: zeroed(series, zeros),
-                spill_ring: zeroed(ring, zeros),
+                spill_cells: zeroed(series, zeros)?,
+                spill_ring: zeroed(ring, zeros)?,
             })
         }
 
@@ -173,15 +174,22 @@ mod heap {
         }
     }
 
+    fn product(a: usize, b: usize) -> Result<usize, SizeError> {
+        a.checked_mul(b).ok_or(SizeError::Memory)
+    }
+
     /// Pages of zeros from the allocator, untouched where it gets them from the kernel.
     #[cfg(all(not(loom), target_has_atomic = "64"))]
-    fn zeroed<T: bytemuck::Zeroable>(n: usize, _: impl Fn() -> T) -> Box<[T]> {
-        bytemuck::allocation::zeroed_slice_box(n)
+    fn zeroed<T: bytemuck::Zeroable>(n: usize, _: impl Fn() -> T) -> Result<Box<[T]>, SizeError> {
+        bytemuck::allocation::try_zeroed_slice_box(n).map_err(|()| SizeError::Memory)
     }
 
     #[cfg(any(loom, not(target_has_atomic = "64")))]
-    fn zeroed<T>(n: usize, zero: impl Fn() -> T) -> Box<[T]> {
-        (0..n).map(|_| zero()).collect()
+    fn zeroed<T>(n: usize, zero: impl Fn() -> T) -> Result<Box<[T]>, SizeError> {
+        let mut slice = alloc::vec::Vec::new();
+        slice.try_reserve_exact(n).map_err(|_| SizeError::Memory)?;
+        slice.extend((0..n).map(|_| zero()));
+        Ok(slice.into_boxed_slice())
     }
 
     /// A size that storage cannot have.
@@ -191,8 +199,10 @@ mod heap {
         Series(usize),
         /// Not 1 to 1,023 shards.
         Shards(usize),
-        /// Not a power of two.
+        /// Not a power of two from 2 to 2^31.
         Ring(usize),
+        /// More than the allocator has.
+        Memory,
     }
 
     impl fmt::Display for SizeError {
@@ -200,7 +210,12 @@ mod heap {
             match self {
                 Self::Series(n) => write!(f, "storage for {n} series: choose 2 to 2,147,483,648"),
                 Self::Shards(n) => write!(f, "storage with {n} shards: choose 1 to 1,023"),
-                Self::Ring(n) => write!(f, "storage with rings of {n} events: choose a power of two, such as 8192"),
+                Self::Ring(n) => {
+                    write!(f, "storage with rings of {n} events: choose a power of two from 2 on, such as 8192")
+                }
+                Self::Memory => f.write_str(
+                    "there is not enough memory for storage of this size; choose fewer series, shards or events",
+                ),
             }
         }
     }

@@ -2,11 +2,11 @@
 //! loom's where the model checker looks on.
 
 #[cfg(all(not(loom), target_has_atomic = "64"))]
-pub(crate) use core::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(all(not(loom), not(target_has_atomic = "64")))]
-pub(crate) use portable_atomic::{AtomicU64, Ordering};
+pub(crate) use portable_atomic::{AtomicU64, Ordering, fence};
 
 /// `const fn` everywhere but under loom, whose atomics cannot be made in a constant.
 macro_rules! const_unless_loom {

@@ -44,7 +44,10 @@ impl GrpcStatus {
     /// From the text of a `grpc-status` header or trailer. What is not a number is [`UNKNOWN`](Self::UNKNOWN).
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
-        core::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).map_or(Self::UNKNOWN, Self)
+        // Rust's own parser would take a sign.
+        let digits = text.iter().all(u8::is_ascii_digit).then_some(text);
+        let number = digits.and_then(|digits| core::str::from_utf8(digits).ok()?.parse().ok());
+        number.map_or(Self::UNKNOWN, Self)
     }
 
     /// What an HTTP status other than 200 stands for: a proxy answered in the service's place (gRPC "HTTP to gRPC

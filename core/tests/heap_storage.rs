@@ -43,11 +43,14 @@ fn sizes_that_storage_cannot_have_are_refused() {
         ((8, 0, 16), SizeError::Shards(0)),
         ((8, 1_024, 16), SizeError::Shards(1_024)),
         ((8, 1, 0), SizeError::Ring(0)),
+        ((8, 1, 1), SizeError::Ring(1)),
         ((8, 1, 1_000), SizeError::Ring(1_000)),
+        ((8, 1, 1 << 63), SizeError::Ring(1 << 63)),
+        ((1 << 31, 1_023, 1 << 31), SizeError::Memory),
     ];
     for ((series, shards, ring), error) in refused {
         assert_eq!(HeapStorage::new(series, shards, ring).err(), Some(error));
         assert!(!error.to_string().is_empty());
     }
-    assert!(HeapStorage::new(2, 1_023, 1).is_ok());
+    assert!(HeapStorage::new(2, 1_023, 2).is_ok());
 }

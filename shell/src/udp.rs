@@ -18,8 +18,14 @@ use crate::stop::StopSignal;
 
 /// Time between two bursts.
 const TICK: Duration = Duration::from_millis(1);
-/// Datagrams in a burst. The lower end keeps up with 64,000 datagrams a second; a backlog raises it.
-const BURST: (usize, usize) = (64, 1_024);
+/// Datagrams in a burst: a receiver's buffer of 208 KiB holds some 250 small ones, or 90 of 1,400 bytes. The lower end
+/// keeps up with 64,000 datagrams a second; a backlog raises it.
+const BURST: (usize, usize) = (64, 192);
+/// Bytes after which a burst ends, whatever its datagrams.
+const BURST_BYTES: usize = 96 << 10;
+/// The same when more than half of the exporter's own buffer is in use: what the receiver may lose then would be lost
+/// here.
+const PRESSED_BURST: usize = 1_024;
 /// A backlog is sent over this many bursts.
 const BURSTS_OF_A_BACKLOG: usize = 8;
 /// How often one datagram is tried where the socket reports that earlier ones were refused.
@@ -103,7 +109,7 @@ impl<R: Runtime, E: EventEncoder> Sender<R, E> {
         loop {
             let burst = self.burst();
             let deadline = self.stop.deadline();
-            if burst == 0 {
+            if burst == (0, 0) {
                 if deadline.is_some() {
                     return Cause::Deadline;
                 }
@@ -119,19 +125,28 @@ impl<R: Runtime, E: EventEncoder> Sender<R, E> {
         }
     }
 
-    /// Datagrams that may leave now; 0 where nothing waits.
-    fn burst(&self) -> usize {
-        let items = self.feed.lock().len() * usize::from(E::ITEMS);
-        let backlog = items.div_ceil(self.items_per_datagram);
-        if backlog == 0 { 0 } else { (backlog / BURSTS_OF_A_BACKLOG).clamp(BURST.0, BURST.1) }
+    /// What may leave now: datagrams and bytes; none where nothing waits.
+    fn burst(&self) -> (usize, usize) {
+        let (events, capacity) = {
+            let sink = self.feed.lock();
+            (sink.len(), sink.capacity())
+        };
+        let share = (events * usize::from(E::ITEMS)).div_ceil(self.items_per_datagram * BURSTS_OF_A_BACKLOG);
+        match share {
+            0 => (0, 0),
+            _ if events > capacity / 2 => (share.clamp(BURST.0, PRESSED_BURST), usize::MAX),
+            _ => (share.clamp(BURST.0, BURST.1), BURST_BYTES),
+        }
     }
 
-    async fn send_burst(&mut self, datagrams: usize) {
+    async fn send_burst(&mut self, (datagrams, bytes): (usize, usize)) {
+        let mut sent = 0;
         for _ in 0..datagrams {
             let packed = self.packer.pack(&mut self.feed.lock(), self.items, &mut self.datagram);
-            if packed.items == 0 {
+            if packed.items == 0 || sent >= bytes {
                 return;
             }
+            sent += packed.bytes;
             self.items_per_datagram = packed.items;
             if !self.send(packed).await {
                 return;

@@ -96,7 +96,7 @@ mod tests {
         for body in [&[0, 0][..], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 0x0a]] {
             assert_eq!(grpc_message(body), Err(Malformed), "{body:?}");
         }
-        for message in [&[0x0a][..], &[0x0a, 0x05, 0x08], &[0x0a, 0x02, 0x12, 0xff], &[0x0f], &[0xff; 11]] {
+        for message in [&[0x0a][..], &[0x0a, 0x05, 0x08], &[0x0a, 0x02, 0x12, 0xff], &[0x0f], &[0xff; 11], &[0, 0]] {
             assert_eq!(partial_success(message), Err(Malformed), "{message:?}");
         }
     }

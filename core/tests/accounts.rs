@@ -1,0 +1,99 @@
+//! The accounts: never more sent than recorded, whoever starts, stops and reads at the same time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use loaddensity_metrics_core::dogstatsd::MessageEncoder;
+use loaddensity_metrics_core::{Cause, DefaultStorage, Event, Exporter, Packer, Sample, Sink, Storage};
+
+#[test]
+fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
+    const ROUNDS: u64 = 20_000;
+    const EACH: u64 = 3;
+    static STORAGE: Storage<4, 2, 64> = Storage::new();
+    let registry = STORAGE.registry();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut reads = 0_u64;
+            while !is_over.load(Ordering::Relaxed) || reads == 0 {
+                let account = registry.account(Exporter::OpenTelemetry);
+                assert!(account.recorded <= EACH, "{account:?}");
+                assert!(account.sent + account.dropped.total() + account.held <= account.recorded, "{account:?}");
+                reads += 1;
+            }
+        });
+        let mut recorder = registry.recorder();
+        let series = recorder.series("GET", "/");
+        for round in 1..=ROUNDS {
+            let ledger = registry.open_account(Exporter::OpenTelemetry);
+            (0..EACH).for_each(|_| recorder.record(series, Sample::default()));
+            ledger.set_sent_total(round * EACH - 1);
+            let account = registry.close_account(Exporter::OpenTelemetry, Cause::Unreachable);
+            assert_eq!((account.recorded, account.sent, account.dropped.total()), (EACH, EACH - 1, 1));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn a_page_that_is_delivered_after_the_stop_changes_nothing() {
+    static STORAGE: Storage<4, 2, 64> = Storage::new();
+    let registry = STORAGE.registry();
+    let ledger = registry.open_account(Exporter::Prometheus);
+    let mut recorder = registry.recorder();
+    let series = recorder.series("GET", "/");
+    (0..10).for_each(|_| recorder.record(series, Sample::default()));
+    let closed = registry.close_account(Exporter::Prometheus, Cause::Unscraped);
+    ledger.set_sent_total(10);
+    assert_eq!(registry.account(Exporter::Prometheus), closed);
+    assert_eq!((closed.sent, closed.dropped.get(Cause::Unscraped), closed.balanced()), (0, 10, true));
+}
+
+#[test]
+fn what_is_dropped_in_the_middle_of_a_request_takes_nothing_from_the_next() {
+    static STORAGE: Storage<4, 2, 64> = Storage::new();
+    let registry = STORAGE.registry();
+    let mut pump = registry.pump().unwrap();
+    let mut sink = Sink::new([Event::default(); 4], pump.attach(Exporter::Statsd));
+    let mut packer = Packer::new(MessageEncoder::new(registry, "loaddensity").unwrap());
+    let mut recorder = registry.recorder();
+    let series = recorder.series("GET", "/");
+    let mut buffer = [0; 512];
+
+    recorder.record(series, Sample::default());
+    pump.drain(|event| assert!(sink.offer(event)));
+    let first = packer.pack(&mut sink, 1, &mut buffer);
+    packer.confirm(&mut sink, first);
+    sink.abandon(Cause::Unreachable);
+
+    recorder.record(series, Sample::default());
+    pump.drain(|event| assert!(sink.offer(event)));
+    let nothing = packer.pack(&mut sink, 0, &mut buffer);
+    packer.discard(&mut sink, nothing, Cause::Refused);
+    let mut messages = 0;
+    while !sink.is_empty() {
+        let packed = packer.pack(&mut sink, 1, &mut buffer);
+        packer.confirm(&mut sink, packed);
+        messages += packed.items;
+    }
+    let account = pump.detach(Exporter::Statsd);
+    assert_eq!((messages, account.sent, account.dropped.get(Cause::Unreachable)), (3, 1, 1));
+    assert!(account.balanced());
+}
+
+#[test]
+fn storage_is_as_large_as_its_documentation_says() {
+    fn check<const SERIES: usize, const SHARDS: usize, const RING: usize>() {
+        let formula = SERIES * (2_960 + 384 * (SHARDS + 1)) + (SHARDS + 1) * 256 + RING * (32 * SHARDS + 40);
+        let size = Storage::<SERIES, SHARDS, RING>::SIZE;
+        assert!((formula..formula + 1_700).contains(&size), "{SERIES}, {SHARDS}, {RING}: {size} beside {formula}");
+    }
+    check::<2, 1, 2>();
+    check::<200, 4, 1_024>();
+    check::<1_000, 1_023, 2>();
+    check::<100_000, 1, 64>();
+    assert_eq!(DefaultStorage::SIZE / 100_000, 142, "14.2 MB");
+    assert_eq!(size_of::<Event>(), 32);
+}
