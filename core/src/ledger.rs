@@ -158,7 +158,7 @@ impl Dropped {
 #[derive(Debug)]
 pub struct Ledger {
     state: AtomicU64,
-    /// Odd while a start or a stop changes several words at once.
+    /// Counts the steps of starts and stops.
     generation: AtomicU64,
     /// Requests recorded, and dropped by full rings, before the exporter's start.
     base_recorded: AtomicU64,
@@ -221,41 +221,39 @@ impl Ledger {
         self.held.load(Relaxed)
     }
 
+    /// Begins anew, in steps of which each leaves an account that shows too little rather than too much.
     pub(crate) fn open(&self, recorded: u64, ring_full: u64) {
-        self.change(|| {
-            self.base_recorded.store(recorded, Relaxed);
-            self.base_ring_full.store(ring_full, Relaxed);
-            for word in [&self.final_recorded, &self.sent, &self.held].into_iter().chain(&self.dropped) {
-                word.store(0, Relaxed);
-            }
-            self.state.store(OPEN, Release);
-        });
+        for word in [&self.sent, &self.held].into_iter().chain(&self.dropped) {
+            word.store(0, Relaxed);
+        }
+        self.step();
+        self.base_recorded.store(recorded, Relaxed);
+        self.base_ring_full.store(ring_full, Relaxed);
+        self.state.store(OPEN, Release);
+        self.step();
     }
 
     /// Freezes `recorded` and `ring_full`, both counted from the storage's birth.
     pub(crate) fn close(&self, recorded: u64, ring_full: u64) {
-        self.change(|| {
-            let ring_full = ring_full.saturating_sub(self.base_ring_full.load(Relaxed));
-            self.dropped[Cause::RingFull as usize].store(ring_full, Relaxed);
-            self.final_recorded.store(recorded.saturating_sub(self.base_recorded.load(Relaxed)), Relaxed);
-            self.state.store(CLOSED, Release);
-        });
+        self.final_recorded.store(recorded.saturating_sub(self.base_recorded.load(Relaxed)), Relaxed);
+        self.state.store(CLOSED, Release);
+        // Only now: an open account adds what the rings refused by itself.
+        let ring_full = ring_full.saturating_sub(self.base_ring_full.load(Relaxed));
+        self.dropped[Cause::RingFull as usize].store(ring_full, Release);
+        self.step();
     }
 
-    /// Even, and the same before and after: what was read in between belongs together.
+    /// The same before and after: no start or stop came between.
     pub(crate) fn generation(&self) -> u64 {
         // The fence keeps what was read before from sliding behind, acquire what is read next from sliding ahead.
         fence(Acquire);
         self.generation.load(Acquire)
     }
 
-    fn change(&self, words: impl FnOnce()) {
-        // The fence keeps the words behind the odd number, release keeps them before the even one. One exporter task
-        // writes.
-        self.generation.fetch_add(1, Relaxed);
-        fence(Release);
-        words();
+    fn step(&self) {
         self.generation.fetch_add(1, Release);
+        // Whoever sees what is written next sees that a step was made.
+        fence(Release);
     }
 
     pub(crate) fn is_open(&self) -> bool {

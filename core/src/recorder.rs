@@ -1,10 +1,5 @@
 //! The recorder: what an engine's thread calls once per completed request.
 
-use core::cell::Cell;
-use core::fmt;
-use core::marker::PhantomData;
-use core::time::Duration;
-
 use crate::cell::{self, CellWords};
 use crate::event::Event;
 use crate::parts::{ShardWords, shard_word};
@@ -13,6 +8,9 @@ use crate::ring::{self, Slot};
 use crate::sample::{Request, Sample};
 use crate::series::{Label, LabelError, Series};
 use crate::sync::Ordering;
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
 
 /// Records requests for one thread: `Send`, not `Sync`. Dropping it gives its shard back, totals kept.
 ///
@@ -123,15 +121,15 @@ impl<'a> Recorder<'a> {
     /// Records one completed request.
     #[inline]
     pub fn record(&mut self, series: Series, sample: Sample) {
-        let latency_ns = nanos(sample.latency);
+        let (latency_ns, response_bytes) = (sample.latency_ns(), sample.size());
         let cell = match self.cells.get(series.index()) {
             Some(cell) => cell,
             None => self.cell_of_a_new_series(series),
         };
         if self.is_sharing() {
-            cell::add_shared(cell, sample.outcome, latency_ns, sample.response_bytes);
+            cell::add_shared(cell, sample.outcome, latency_ns, response_bytes);
         } else {
-            cell::add(cell, sample.outcome, latency_ns, sample.response_bytes);
+            cell::add(cell, sample.outcome, latency_ns, response_bytes);
         }
         // Relaxed: a sink that starts sees the requests that come after its start has been seen here.
         if self.registry.parts.control.events.0.load(Ordering::Relaxed) != 0 {
@@ -140,7 +138,7 @@ impl<'a> Recorder<'a> {
                 status: sample.status,
                 outcome: sample.outcome,
                 latency_ns,
-                response_bytes: sample.response_bytes,
+                response_bytes,
                 completed_at: sample.completed_at,
             });
         }
@@ -216,10 +214,4 @@ impl fmt::Debug for Recorder<'_> {
             .field("is_sharing", &self.is_sharing())
             .finish_non_exhaustive()
     }
-}
-
-/// A latency in nanoseconds; 584 years and more are 584 years.
-#[inline]
-const fn nanos(latency: Duration) -> u64 {
-    latency.as_secs().saturating_mul(1_000_000_000).saturating_add(latency.subsec_nanos() as u64)
 }

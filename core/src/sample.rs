@@ -62,9 +62,10 @@ impl Outcome {
 /// passes zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// From the request's first byte to the response's last, at nanosecond resolution.
+    /// From the request's first byte to the response's last, at nanosecond resolution. More than a day counts as a day,
+    /// so that a wrong one does not spoil the sum.
     pub latency: Duration,
-    /// Size of the response in bytes.
+    /// Size of the response in bytes. More than 1 PiB counts as 1 PiB.
     pub response_bytes: u64,
     /// HTTP status, or 0 where no response came.
     pub status: u16,
@@ -92,6 +93,28 @@ pub struct Request<'a> {
     pub outcome: Outcome,
     /// See [`Sample::completed_at`].
     pub completed_at: Timestamp,
+}
+
+/// Longest latency that counts, in nanoseconds: a day.
+const MAX_LATENCY_NS: u64 = 86_400_000_000_000;
+/// Largest response that counts, in bytes: 1 PiB.
+const MAX_RESPONSE_BYTES: u64 = 1 << 50;
+
+impl Sample {
+    /// The latency in nanoseconds, at most a day. Larger ones would be unknown values, and a few of them would take the
+    /// sums around.
+    #[inline]
+    pub(crate) const fn latency_ns(&self) -> u64 {
+        let seconds = self.latency.as_secs().saturating_mul(1_000_000_000);
+        let nanos = seconds.saturating_add(self.latency.subsec_nanos() as u64);
+        if nanos < MAX_LATENCY_NS { nanos } else { MAX_LATENCY_NS }
+    }
+
+    /// The size in bytes, at most 1 PiB.
+    #[inline]
+    pub(crate) const fn size(&self) -> u64 {
+        if self.response_bytes < MAX_RESPONSE_BYTES { self.response_bytes } else { MAX_RESPONSE_BYTES }
+    }
 }
 
 impl Request<'_> {

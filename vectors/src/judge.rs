@@ -4,7 +4,7 @@
 //! nothing may be missing, doubled or too much, and every number must be equal.
 
 use crate::contract::{Format, LATENCY_BOUNDS_MS, LATENCY_LE, SIZE_BOUNDS, SIZE_LE, Shown, millis, observed};
-use crate::model::{Known, Model, Side, nanos, separate};
+use crate::model::{Known, Model, Side, bytes, nanos, separate};
 use crate::{dogstatsd, influx, otlp, prometheus};
 use loaddensity_metrics_core::{Cause, Exporter, Outcome, Sample};
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +113,7 @@ fn influx_fields(sample: &Sample) -> String {
     let fields = [
         ("status_code".to_owned(), influx::Value::Integer(sample.status.into())),
         ("response_time_ms".to_owned(), influx::Value::Float(millis)),
-        ("response_length".to_owned(), influx::Value::Integer(sample.response_bytes.try_into().unwrap_or(i64::MAX))),
+        ("response_length".to_owned(), influx::Value::Integer(bytes(sample).try_into().unwrap_or(i64::MAX))),
     ];
     format!("{fields:?}")
 }
@@ -140,7 +140,7 @@ pub fn messages<'b>(model: &Model, prefix: &str, payloads: impl IntoIterator<Ite
         vec![
             format!(".requests Count {:?}", ["1"]),
             format!(".request.latency Timing {:?}", [millis(nanos(sample))]),
-            format!(".response.size Histogram {:?}", [sample.response_bytes.to_string()]),
+            format!(".response.size Histogram {:?}", [bytes(sample).to_string()]),
         ]
     });
     same(expected, messages);

@@ -3,6 +3,7 @@
 use crate::contract::{Identity, LATENCY_BOUNDS_MS, SIZE_BOUNDS, Spelling};
 use loaddensity_metrics_core::{LabelError, Outcome, Recorder, Sample, Series};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What was recorded, by series.
 #[derive(Clone, Debug, Default)]
@@ -137,14 +138,20 @@ impl Side<'_> {
     /// Sum of the sizes in bytes; beyond 2^64 it begins anew.
     #[must_use]
     pub fn size_sum(&self) -> u64 {
-        self.0.iter().fold(0, |sum, sample| sum.wrapping_add(sample.response_bytes))
+        self.0.iter().fold(0, |sum, sample| sum.wrapping_add(bytes(sample)))
     }
 }
 
-/// A sample's latency in nanoseconds, at most what 64 bits hold.
+/// A sample's latency in nanoseconds, at most a day.
 #[must_use]
 pub fn nanos(sample: &Sample) -> u64 {
-    sample.latency.as_nanos().try_into().unwrap_or(u64::MAX)
+    sample.latency.min(Duration::from_secs(86_400)).as_nanos() as u64
+}
+
+/// A sample's size in bytes, at most 1 PiB.
+#[must_use]
+pub fn bytes(sample: &Sample) -> u64 {
+    sample.response_bytes.min(1 << 50)
 }
 
 /// From cumulative buckets to separate ones.
