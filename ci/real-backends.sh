@@ -14,15 +14,13 @@ venv=$work/venv
 
 # By command: what is there already, from wherever, is not installed again.
 packages=()
-for pair in prometheus:prometheus promtool:prometheus prometheus-pushgateway:prometheus-pushgateway \
-    influxd:influxdb influx:influxdb-client
-do
+for pair in prometheus:prometheus promtool:prometheus prometheus-pushgateway:prometheus-pushgateway influxd:influxdb; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
 done
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 if ((${#packages[@]})); then
     apt-get update -qq
-    # The services are not to be started; the test starts the servers itself.
+    # Where Debian starts them as services, on their usual ports, that is no matter: the test starts its own.
     DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${packages[@]}"
 fi
 
