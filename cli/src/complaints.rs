@@ -3,23 +3,37 @@
 
 use std::io::{IsTerminal, stderr};
 
-use loaddensity_metrics_shell::actions::{Action, Answer};
-use loaddensity_metrics_shell::{Account, Exporter, ExporterStatus};
+use loaddensity_metrics_shell::actions::{Action, Answer, Command};
+use loaddensity_metrics_shell::{Exporter, ExporterStatus, InfluxdbTarget};
+
+use crate::say;
 
 /// Complaints of the exporters that one document starts.
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
-    /// Which action started an exporter, as it is shown.
-    starts: Vec<(Exporter, String)>,
+    starts: Vec<Start>,
     said: Vec<(Exporter, String)>,
+}
+
+/// The action that started an exporter.
+#[derive(Debug)]
+struct Start {
+    exporter: Exporter,
+    /// As it is shown: `actions[0] LD_start_statsd_sink`.
+    action: String,
+    /// The parameters that say where it sends to, and what they are.
+    place: String,
 }
 
 impl Complaints {
     /// Remembers which action started an exporter.
     pub(crate) fn note(&mut self, action: &Action, answer: &Answer) {
         if let Answer::Started { exporter, .. } = *answer {
-            self.starts.retain(|(other, _)| *other != exporter);
-            self.starts.push((exporter, format!("actions[{}] {}", action.index, action.command)));
+            self.starts.retain(|start| start.exporter != exporter);
+            // It was carried out, so it can be read.
+            let place = Command::from_action(action).map(|command| place(&command)).unwrap_or_default();
+            let action = format!("actions[{}] {}", action.index, action.command);
+            self.starts.push(Start { exporter, action, place });
             self.said.retain(|(other, _)| *other != exporter);
         }
     }
@@ -28,14 +42,18 @@ impl Complaints {
     pub(crate) fn hear(&mut self, statuses: &[ExporterStatus]) {
         for status in statuses {
             if let Some(error) = &status.last_error {
-                let text = format!("{}: {error}; {}", status.address, keys(status.exporter));
+                let start = self.starts.iter().find(|start| start.exporter == status.exporter);
+                let place = start.map_or("", |start| &start.place);
+                let text = format!("{place}{}: {error}; {}", status.address, remedy(status.exporter));
                 self.say(status.exporter, &text);
             }
         }
     }
 
-    /// Says what was lost, for an exporter that has been stopped.
-    pub(crate) fn settle(&mut self, account: &Account) {
+    /// Says what was wrong at the end of a run, if that is new, and what was lost.
+    pub(crate) fn settle(&mut self, run: &ExporterStatus) {
+        self.hear(std::slice::from_ref(run));
+        let account = &run.account;
         let causes = account.dropped.iter().filter(|(_, count)| *count > 0);
         let causes: Vec<_> = causes.map(|(cause, count)| format!("{} {count}", cause.as_str())).collect();
         if !causes.is_empty() {
@@ -53,17 +71,33 @@ impl Complaints {
         if self.said.iter().any(|(other, said)| *other == exporter && said == text) {
             return;
         }
-        let start = self.starts.iter().find(|(other, _)| *other == exporter);
-        let start = start.map_or(exporter.as_str(), |(_, start)| start);
+        let start = self.starts.iter().find(|start| start.exporter == exporter);
+        let start = start.map_or(exporter.as_str(), |start| &start.action);
         // Over the live line, where there is one.
         let clear = if stderr().is_terminal() { "\r\x1b[K" } else { "" };
-        eprintln!("{clear}warning: {start}: {text}");
+        say::err(format_args!("{clear}warning: {start}: {text}"));
         self.said.push((exporter, text.to_owned()));
     }
 }
 
-/// The parameters that say where an exporter sends to.
-const fn keys(exporter: Exporter) -> &'static str {
+/// The parameters that say where an exporter sends to, as the beginning of a complaint that goes on with the address.
+/// Of what may hold a secret only the name: the address is shown without it.
+fn place(command: &Command) -> String {
+    let host_port = |host: &str, port: u16| format!("host {host:?}, port {port}: ");
+    match command {
+        Command::StartPrometheus(config) => format!("port {}, addr {:?}: ", config.port, config.addr),
+        Command::StartInfluxdb(config) => match &config.target {
+            InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => host_port(host, *port),
+            InfluxdbTarget::Url { .. } => "url ".into(),
+        },
+        Command::StartStatsd(config) => host_port(&config.host, config.port),
+        Command::StartOpenTelemetry(_) => "endpoint ".into(),
+        _ => String::new(),
+    }
+}
+
+/// What to do about it.
+const fn remedy(exporter: Exporter) -> &'static str {
     match exporter {
         Exporter::Prometheus => "check port and addr",
         Exporter::Influxdb => "check that InfluxDB takes data there (transport, host and port, or url)",

@@ -4,6 +4,8 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::say;
+
 /// Exit code of a process that ended on SIGINT: 128 + 2.
 pub(crate) const EXIT_CODE: u8 = 130;
 
@@ -21,7 +23,7 @@ impl Interrupt {
             if handler.swap(true, Ordering::Relaxed) {
                 process::exit(EXIT_CODE.into());
             }
-            eprintln!("\ninterrupted: stopping and flushing; press Ctrl-C again to exit at once");
+            say::err(format_args!("\ninterrupted: stopping and flushing; press Ctrl-C again to exit at once"));
         })?;
         Ok(Self(pressed))
     }

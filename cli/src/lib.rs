@@ -15,6 +15,7 @@ mod numbers;
 #[cfg(feature = "demo")]
 pub mod receivers;
 mod runner;
+mod say;
 mod source;
 mod start_test;
 
@@ -55,7 +56,7 @@ fn run<R: Runtime>(args: Args) -> ExitCode {
 }
 
 fn wrong_usage(error: &SourceError) -> ExitCode {
-    eprintln!("error: {error}");
+    say::err(format_args!("error: {error}"));
     ExitCode::from(USAGE)
 }
 

@@ -55,7 +55,7 @@ impl Live {
             thread::sleep(LOOK);
         }
         if self.is_terminal {
-            eprint!("\r\x1b[K");
+            let _ = write!(stderr(), "\r\x1b[K");
         }
         running.join()
     }

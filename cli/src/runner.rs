@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use futures_lite::future::block_on;
-use loaddensity_metrics_shell::actions::{Action, ActionError, Answer, Command, Document, execute};
+use loaddensity_metrics_shell::actions::{Action, ActionError, Document, execute};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, Exporter, Exporters, Report, Settings};
+use loaddensity_metrics_shell::{ExporterStatus, Exporters, Report, Settings};
 
 use crate::complaints::Complaints;
 use crate::engine;
 use crate::interrupt::{self, Interrupt};
 use crate::live::{Live, Summary};
+use crate::say;
 use crate::source::Source;
 use crate::start_test;
 
@@ -35,7 +36,7 @@ pub(crate) fn run<R: Runtime>(sources: &[Source]) -> ExitCode {
 }
 
 fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: {error}");
+    say::err(format_args!("error: {error}"));
     ExitCode::FAILURE
 }
 
@@ -53,7 +54,7 @@ impl<R: Runtime> Runner<R> {
             Ok(document) => document,
             Err(error) => return self.fail(source, &error),
         };
-        let mut ran = Ran::default();
+        let mut ran = Ran { before: self.exporters.ended_runs().len(), ..Ran::default() };
         for action in document.actions {
             if self.interrupt.pressed() {
                 break;
@@ -62,13 +63,17 @@ impl<R: Runtime> Runner<R> {
                 self.fail(source, &error);
             }
         }
-        self.stop_all(&mut ran);
+        // The next document begins afresh.
+        if let Err(error) = self.exporters.stop_all() {
+            self.fail(source, &error);
+        }
+        self.settle(&mut ran);
         let full_rings = self.exporters.registry().full_rings().collect();
-        println!("{}", Report { accounts: ran.accounts, full_rings });
+        say::out(format_args!("{}", Report::new(ran.ended, full_rings)));
     }
 
     fn fail(&mut self, source: &Source, error: &dyn std::error::Error) {
-        eprintln!("error: {}: {error}", source.name);
+        say::err(format_args!("error: {}: {error}", source.name));
         self.failed = true;
     }
 
@@ -76,35 +81,17 @@ impl<R: Runtime> Runner<R> {
         if action.command == start_test::COMMAND {
             return self.load_test(action, ran);
         }
-        // A stop takes the exporter's state with it.
         ran.complaints.hear(&self.exporters.status());
-        self.stop_replaced(action, ran);
-        let answer = block_on(execute(self.exporters.as_async(), action)).map_err(|error| {
+        let answer = block_on(execute(self.exporters.as_async(), action));
+        // First what ended by it: a start with other settings ends a run that an earlier action started.
+        self.settle(ran);
+        let answer = answer.map_err(|error| {
             let unknown = error.is_unknown_command();
             if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
         })?;
-        eprintln!("{}: {answer}", action.command);
+        say::err(format_args!("{}: {answer}", action.command));
         ran.complaints.note(action, &answer);
-        if let Answer::Stopped { account: Some(account), .. } = answer {
-            ran.stopped(account);
-        }
         Ok(())
-    }
-
-    /// Stops the exporter that `action` starts anew with other settings. The start would do so too, but keep its account
-    /// to itself, and the table shows all.
-    fn stop_replaced(&self, action: &Action, ran: &mut Ran) {
-        let Ok(command) = Command::from_action(action) else {
-            return;
-        };
-        let is_of = |other: &Command| other.exporter() == command.exporter();
-        if command.is_start() && !ran.started.contains(&command) {
-            if let Some(account) = self.stop(command.exporter()) {
-                ran.stopped(account);
-            }
-            ran.started.retain(|other| !is_of(other));
-            ran.started.push(command);
-        }
     }
 
     /// Runs a load test to its end, or until Ctrl-C.
@@ -121,25 +108,16 @@ impl<R: Runtime> Runner<R> {
         };
         let watched = live.watch(running, &self.interrupt, status);
         let finished = watched.map_err(|error| start_test::engine_error(action, &error))?;
-        println!("{}: {}", action.command, Summary { live: &live, finished });
+        say::out(format_args!("{}: {}", action.command, Summary { live: &live, finished }));
         Ok(())
     }
 
-    /// Stops what a document left running, so that the next one begins afresh.
-    fn stop_all(&self, ran: &mut Ran) {
-        ran.complaints.hear(&self.exporters.status());
-        Exporter::ALL.into_iter().filter_map(|exporter| self.stop(exporter)).for_each(|account| ran.stopped(account));
-    }
-
-    /// `None` where it did not run; what was left out of the build did not run either.
-    fn stop(&self, exporter: Exporter) -> Option<Account> {
-        let stopped = match exporter {
-            Exporter::Prometheus => self.exporters.stop_prometheus_exporter(),
-            Exporter::Influxdb => self.exporters.stop_influxdb_sink(),
-            Exporter::Statsd => self.exporters.stop_statsd_sink(),
-            Exporter::OpenTelemetry => self.exporters.stop_opentelemetry_exporter(),
-        };
-        stopped.ok().flatten()
+    /// Says what was lost in the runs that have ended since, and keeps their accounts for the table.
+    fn settle(&self, ran: &mut Ran) {
+        for run in self.exporters.ended_runs().into_iter().skip(ran.before + ran.ended.len()) {
+            ran.complaints.settle(&run);
+            ran.ended.push(run);
+        }
     }
 }
 
@@ -147,15 +125,8 @@ impl<R: Runtime> Runner<R> {
 #[derive(Default)]
 struct Ran {
     complaints: Complaints,
-    /// What was last asked of each exporter that was started.
-    started: Vec<Command>,
-    /// Of those that have been stopped, in the order of their stops.
-    accounts: Vec<Account>,
-}
-
-impl Ran {
-    fn stopped(&mut self, account: Account) {
-        self.complaints.settle(&account);
-        self.accounts.push(account);
-    }
+    /// How many runs had ended in earlier documents.
+    before: usize,
+    /// The runs that have ended in this one.
+    ended: Vec<ExporterStatus>,
 }

@@ -6,7 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use loaddensity_metrics_tokio::{Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret};
+use loaddensity_metrics_tokio::{
+    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Secret,
+};
 use loaddensity_metrics_vectors::influx;
 use support::{Got, PATIENCE, Say, assert_settled, exporters, record, scripted_server, wait_until};
 
@@ -62,6 +64,67 @@ fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
     let account = stop(&exporters);
     assert_eq!((account.recorded, account.sent), (34, 34));
     assert_eq!(points(&next(&got)), 4);
+}
+
+/// Answers whatever comes with all that it was sent, in three ways to write it.
+fn echo(words: &str) -> Say {
+    let escaped = words.replace('&', "\\u0026").replace('/', "%2F");
+    Say::status("503 Service Unavailable", &format!("{{\"error\":\"{words} {escaped}\"}}"))
+}
+
+#[test]
+fn a_server_that_echoes_is_shown_without_what_it_was_told() {
+    let url = |server| format!("http://{server}/write?db=load&u=root&p=hun/ter2");
+    let http = |server: SocketAddr| InfluxdbTarget::Http {
+        host: server.ip().to_string(),
+        port: server.port(),
+        database: None,
+        username: Some("Aladdin".into()),
+        password: Some(Secret::new("open sesame")),
+    };
+    let with_url = |server: SocketAddr| InfluxdbTarget::Url { url: url(server), token: Some(Secret::new("t0k/en")) };
+    type Case<'a> = (&'a str, &'a dyn Fn(SocketAddr) -> InfluxdbTarget, &'a [&'a str]);
+    let cases: [Case<'_>; 3] = [
+        ("/write?db=load&u=root&p=hun/ter2", &with_url, &["ter2", "u=root"]),
+        ("p=hun/ter2, Token t0k/en", &with_url, &["ter2", "t0k"]),
+        ("Aladdin:open sesame, Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", &http, &["sesame", "QWxh"]),
+    ];
+    for (words, target, secrets) in cases {
+        let (server, _got) = scripted_server(vec![echo(words); 100]);
+        let exporters = exporters();
+        exporters.start_influxdb_sink(InfluxdbConfig { target: target(server), ..config(server) }).expect("starts");
+        record(&mut exporters.recorder(), 10);
+        wait_until("the trouble is shown", || exporters.status()[0].last_error.is_some());
+        let shown = format!("{:?}", exporters.status());
+        assert!(shown.contains("answered 503") && shown.contains('…'), "{shown}");
+        for secret in secrets {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        exporters.shutdown(Duration::ZERO);
+    }
+}
+
+#[test]
+fn bad_settings_are_refused_without_what_is_secret_in_them() {
+    let http = |username: &str| InfluxdbTarget::Http {
+        host: "localhost".into(),
+        port: 1,
+        database: None,
+        username: Some(username.into()),
+        password: None,
+    };
+    let url = |url: &str| InfluxdbTarget::Url { url: url.into(), token: None };
+    let exporters = exporters();
+    for (target, says) in [
+        (http("root:hunter2"), "`username`"),
+        (url("http://root:hunter2@localhost/write"), "must not hold a user"),
+        (url("http://root:x/hunter2@localhost/write"), "must not hold a user"),
+        (InfluxdbTarget::Udp { host: "root:hunter2@localhost".into(), port: 1 }, "without a user"),
+    ] {
+        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        let text = exporters.start_influxdb_sink(config).expect_err(says).to_string();
+        assert!(text.contains(says) && !text.contains("hunter2"), "{text}");
+    }
 }
 
 #[test]
@@ -170,6 +233,38 @@ fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
     });
     assert_eq!(exporters.status()[0].account.held, 15);
     assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 15);
+}
+
+#[test]
+fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
+    let (server, got) = scripted_server(vec![Say::Close]);
+    let exporters = exporters();
+    // Lines three times as long as usual: when the stop comes, nothing has been due, and all needs several bodies.
+    let batch = BatchLimits { bytes: 4_096, age: Duration::from_secs(60), ..BatchLimits::default() };
+    exporters.start_influxdb_sink(InfluxdbConfig { batch, ..config(server) }).expect("starts");
+    let mut recorder = exporters.recorder();
+    let series = recorder.series("GET", &"/long".repeat(50));
+    for _ in 0..24 {
+        recorder.record(series, Sample::default());
+    }
+    let account = stop(&exporters);
+    let gone = points(&next(&got)) as u64;
+    assert!((1..24).contains(&gone), "{gone} points in a body");
+    let dropped = account.dropped;
+    assert_eq!((dropped.get(Cause::Unconfirmed), dropped.get(Cause::Unreachable)), (gone, 24 - gone), "{account:?}");
+}
+
+#[test]
+fn a_long_pause_that_is_asked_for_is_shown() {
+    let answer = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
+    let (server, _got) = scripted_server(vec![Say::Bytes(answer.into())]);
+    let exporters = exporters();
+    exporters.start_influxdb_sink(config(server)).expect("starts");
+    record(&mut exporters.recorder(), 10);
+    wait_until("the pause is shown", || {
+        exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("asked to wait 86400 s"))
+    });
+    assert_eq!(stop(&exporters).sent, 10, "a stop cuts the pause short");
 }
 
 #[test]

@@ -96,6 +96,44 @@ fn exporters_run_on_the_callers_runtime_and_end_when_the_last_handle_is_gone() {
     assert_eq!(account.recorded, 3);
 }
 
+/// 127.0.0.1 and 127.0.0.2 are both this machine on Linux alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_that_fails_after_all_says_that_nothing_runs_and_what_became_of_the_requests() {
+    let exporters = exporters();
+    let page = exporters.start_prometheus_exporter(any_port()).expect("starts");
+    record(&mut exporters.recorder(), 7);
+    // In the way of all addresses, as the exporter itself is.
+    let taken = std::net::TcpListener::bind(("127.0.0.2", page.port())).expect("free");
+    let everywhere = PrometheusConfig { addr: "0.0.0.0".into(), port: page.port() };
+    let error = exporters.start_prometheus_exporter(everywhere.clone()).expect_err("taken");
+    let StartError::Stopped { account, source } = &error else { panic!("{error:?}") };
+    assert_settled(account);
+    assert_eq!(account.recorded, 7);
+    assert!(matches!(**source, StartError::Socket { .. }), "{source:?}");
+    let text = error.to_string();
+    for part in ["prometheus", "already in use", "was stopped", "does not run now", "recorded 7, sent 0, dropped 7"] {
+        assert!(text.contains(part), "{text:?} lacks {part:?}");
+    }
+    assert!(exporters.status().is_empty());
+    drop(taken);
+    exporters.start_prometheus_exporter(everywhere).expect("free now");
+    let report = exporters.shutdown(Duration::from_secs(5));
+    assert_eq!(report.accounts.iter().map(|account| account.recorded).collect::<Vec<_>>(), [7, 0]);
+}
+
+/// The port is somebody else's, though it is the exporter's own number: the exporter is not in the way.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_on_an_address_that_is_taken_leaves_what_runs_alone() {
+    let exporters = exporters();
+    let page = exporters.start_prometheus_exporter(any_port()).expect("starts");
+    let _taken = std::net::TcpListener::bind(("127.0.0.2", page.port())).expect("free");
+    let config = PrometheusConfig { addr: "127.0.0.2".into(), port: page.port() };
+    assert!(matches!(exporters.start_prometheus_exporter(config), Err(StartError::Socket { .. })));
+    assert_eq!(exporters.start_prometheus_exporter(any_port()).expect("still runs"), page);
+}
+
 #[test]
 fn bad_settings_are_refused_and_leave_what_runs_alone() {
     let exporters = exporters();

@@ -247,6 +247,42 @@ fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
     assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
 }
 
+/// Exports every 20 ms and waits for answers for longer than any stop.
+fn patient(receiver: SocketAddr) -> OpenTelemetryConfig {
+    OpenTelemetryConfig { export_interval: Duration::from_millis(20), timeout: PATIENCE, ..config(receiver) }
+}
+
+#[test]
+fn an_export_under_way_leaves_time_for_the_last_one() {
+    let (receiver, calls) = receiver(vec![Say::Nothing]);
+    let exporters = exporters();
+    let mut recorder = exporters.recorder();
+    exporters.start_opentelemetry_exporter(patient(receiver)).expect("starts");
+    record(&mut recorder, 5);
+    calls.recv_timeout(PATIENCE).expect("an export");
+    record(&mut recorder, 5);
+    let account = exporters.shutdown(Duration::from_secs(2)).accounts[0];
+    assert_settled(&account);
+    assert_eq!((account.recorded, account.sent), (10, 10), "{account:?}");
+}
+
+#[test]
+fn a_receiver_that_takes_exports_and_is_silent_is_not_called_unreachable() {
+    for deadline in [Duration::ZERO, Duration::from_millis(500)] {
+        let (receiver, calls) = receiver(vec![Say::Nothing, Say::Nothing]);
+        let exporters = exporters();
+        exporters.start_opentelemetry_exporter(patient(receiver)).expect("starts");
+        record(&mut exporters.recorder(), 5);
+        calls.recv_timeout(PATIENCE).expect("an export");
+        let report = exporters.shutdown(deadline);
+        let account = report.accounts[0];
+        assert_settled(&account);
+        assert_eq!(account.dropped.get(Cause::Unconfirmed), 5, "{deadline:?}: {account:?}");
+        let said = report.troubles[0].last_error.as_deref().unwrap_or_default();
+        assert!(said.contains("no answer within") && !said.contains("20s"), "it was not waited for so long: {said}");
+    }
+}
+
 #[test]
 fn bad_endpoints_are_refused() {
     let exporters = exporters();
@@ -255,6 +291,7 @@ fn bad_endpoints_are_refused() {
         ("localhost:4317", "http://"),
         ("http://localhost:4318/v1/metrics", "without a path"),
         ("http://no-such-host.invalid:4317", "no-such-host.invalid"),
+        ("http://root:hun/ter2@localhost:4317", "\"http://…@localhost:4317\"; it must not hold a user"),
     ] {
         let config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };
         let text = exporters.start_opentelemetry_exporter(config).expect_err(endpoint).to_string();

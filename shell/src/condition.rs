@@ -4,18 +4,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use loaddensity_metrics_core::{Account, Exporter};
 
-/// A running exporter as [`status`](crate::Exporters::status) shows it.
+/// A run of an exporter: as [`status`](crate::Exporters::status) shows it while it lasts, and as it ended.
 #[derive(Clone, Debug)]
 pub struct ExporterStatus {
     /// Which one.
     pub exporter: Exporter,
     /// Where it listens or sends, without anything secret: `http://127.0.0.1:9646/metrics`, `udp://127.0.0.1:8125`.
     pub address: String,
-    /// What is wrong at the moment; `None` when the last attempt went well.
+    /// What is wrong at the moment, or was at the end; `None` when the last attempt went well.
     pub last_error: Option<String>,
     /// Connections that had to be made anew since the start.
     pub reconnects: u64,
-    /// Its accounting now.
+    /// Its accounting now, or at its end.
     pub account: Account,
 }
 

@@ -9,16 +9,18 @@ use loaddensity_metrics_core::Exporter;
 use crate::error::StartError;
 
 /// Most bytes in one UDP datagram over IPv4 (RFC 768: 65,535 less the headers of UDP and IP).
-const DATAGRAM_BYTES: RangeInclusive<usize> = 1..=65_507;
+pub(crate) const DATAGRAM_BYTES: RangeInclusive<usize> = 1..=65_507;
 /// Events that a sink's buffer may hold; the upper end is 512 MiB of them.
-const BUFFER_EVENTS: RangeInclusive<usize> = 1..=16 << 20;
+pub(crate) const BUFFER_EVENTS: RangeInclusive<usize> = 1..=16 << 20;
+/// Points of an HTTP body; the buffer limits them anyway.
+pub(crate) const BATCH_POINTS: RangeInclusive<usize> = 1..=usize::MAX;
 /// Bytes of an HTTP body: the longest line fits into the lower end; the upper is what InfluxDB 1 takes by default
 /// (`max-body-size`).
-const BATCH_BYTES: RangeInclusive<usize> = 4_096..=25_000_000;
+pub(crate) const BATCH_BYTES: RangeInclusive<usize> = 4_096..=25_000_000;
 /// Bytes of an OTLP request; the upper end is what the specification recommends that servers take.
-const REQUEST_BYTES: RangeInclusive<usize> = 4_096..=64 << 20;
+pub(crate) const REQUEST_BYTES: RangeInclusive<usize> = 4_096..=64 << 20;
 /// Intervals and timeouts: anything beyond a day is a mistake in the unit.
-const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+pub(crate) const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 
 /// Where the Prometheus page is served. LoadDensity: `start_prometheus_exporter(port=9646, addr="127.0.0.1")`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +117,8 @@ impl fmt::Debug for InfluxdbTarget {
                 .field("host", host)
                 .field("port", port)
                 .field("database", database)
-                .field("username", username)
+                // With a colon in it, what follows is a password: such a name is refused.
+                .field("username", &username.as_ref().map(|name| if name.contains(':') { "…" } else { name }))
                 .field("password", password)
                 .finish(),
             Self::Url { url, token } => {
@@ -173,7 +176,7 @@ impl Default for StatsdConfig {
 
 /// Where OTLP exports are sent.
 /// LoadDensity: `start_opentelemetry_exporter(endpoint="http://localhost:4317", service_name="loaddensity", export_interval_ms=5000)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OpenTelemetryConfig {
     /// `http://host[:port]` of an OTLP/gRPC receiver. Default `http://localhost:4317`.
     pub endpoint: String,
@@ -196,6 +199,19 @@ impl Default for OpenTelemetryConfig {
             timeout: Duration::from_secs(10),
             max_request_bytes: 4 << 20,
         }
+    }
+}
+
+impl fmt::Debug for OpenTelemetryConfig {
+    /// Without a user and a password in the endpoint, which are refused.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenTelemetryConfig")
+            .field("endpoint", &public_url(&self.endpoint))
+            .field("service_name", &self.service_name)
+            .field("export_interval", &self.export_interval)
+            .field("timeout", &self.timeout)
+            .field("max_request_bytes", &self.max_request_bytes)
+            .finish()
     }
 }
 
@@ -247,10 +263,10 @@ impl ExporterConfig {
     pub(crate) fn check(&self) -> Result<(), StartError> {
         let check = Check(self.exporter());
         match self {
-            Self::Prometheus(config) => check.not_empty("addr", &config.addr),
+            Self::Prometheus(config) => check.host("addr", &config.addr),
             Self::Influxdb(config) => check_influxdb(check, config),
             Self::Statsd(config) => {
-                check.not_empty("host", &config.host)?;
+                check.host("host", &config.host)?;
                 check.port(config.port)?;
                 config.datagram_bytes.map_or(Ok(()), |bytes| check.range("datagram_bytes", bytes, &DATAGRAM_BYTES))?;
                 check.range("buffer_events", config.buffer_events, &BUFFER_EVENTS)
@@ -267,15 +283,15 @@ impl ExporterConfig {
 fn check_influxdb(check: Check, config: &InfluxdbConfig) -> Result<(), StartError> {
     match &config.target {
         InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => {
-            check.not_empty("host", host)?;
+            check.host("host", host)?;
             check.port(*port)?;
         }
         InfluxdbTarget::Url { url, .. } => check.not_empty("url", url)?,
     }
     check.wait("timeout", config.timeout)?;
-    check.range("batch.points", config.batch.points, &(1..=usize::MAX))?;
-    check.range("batch.bytes", config.batch.bytes, &BATCH_BYTES)?;
-    check.wait("batch.age", config.batch.age)?;
+    check.range("batch_points", config.batch.points, &BATCH_POINTS)?;
+    check.range("batch_bytes", config.batch.bytes, &BATCH_BYTES)?;
+    check.wait("batch_seconds", config.batch.age)?;
     check.range("datagram_bytes", config.datagram_bytes, &DATAGRAM_BYTES)?;
     check.range("buffer_events", config.buffer_events, &BUFFER_EVENTS)
 }
@@ -287,6 +303,14 @@ struct Check(Exporter);
 impl Check {
     fn not_empty(self, key: &'static str, value: &str) -> Result<(), StartError> {
         if value.trim().is_empty() { Err(self.bad(key, value, "it must not be empty")) } else { Ok(()) }
+    }
+
+    fn host(self, key: &'static str, value: &str) -> Result<(), StartError> {
+        self.not_empty(key, value)?;
+        let is_alone = !value.contains('@');
+        is_alone
+            .then_some(())
+            .ok_or_else(|| self.bad(key, public_url(value), "it must be a host alone, without a user"))
     }
 
     fn port(self, port: u16) -> Result<(), StartError> {
@@ -317,18 +341,21 @@ impl Check {
 }
 
 /// A URL without what may be secret in it: user and password, query, fragment.
+///
+/// A password may hold anything, also what ends a host (`/`, `?`, `#`) or looks like an end of its own (`@`). So
+/// wherever an `@` is, what stands before the last one may be a password; and where a query may have begun before it,
+/// what stands behind may be one too.
 pub(crate) fn public_url(url: &str) -> String {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let (url, hidden) = url.split_at(end);
-    let shown = match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}{path}")
-        }
-        None => url.rsplit_once('@').map_or(url, |(_, rest)| rest).to_string(),
-    };
-    if hidden.is_empty() { shown } else { shown + "?…" }
+    let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let behind_scheme = url.find("://").filter(|at| is_scheme(&url[..*at])).map_or(0, |at| at + "://".len());
+    let (scheme, rest) = url.split_at(behind_scheme);
+    let upto = |text: &str, ends: &[char]| text.split(ends).next().unwrap_or_default().to_owned();
+    match rest.rsplit_once('@') {
+        Some((before, _)) if before.contains(['?', '#']) => format!("{scheme}…"),
+        Some((_, host)) => format!("{scheme}…@{}", upto(host, &['/', '?', '#'])),
+        None if rest.contains(['?', '#']) => format!("{scheme}{}?…", upto(rest, &['?', '#'])),
+        None => url.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -366,12 +393,13 @@ mod tests {
         };
         for (config, parts) in [
             (statsd(|c| c.host = " ".into()), ["statsd", "`host`", "not be empty"]),
+            (statsd(|c| c.host = "root:hunter2@h".into()), ["`host`", "\"…@h\"", "without a user"]),
             (statsd(|c| c.port = 0), ["statsd", "`port`", "1 to 65535"]),
             (statsd(|c| c.datagram_bytes = Some(70_000)), ["`datagram_bytes`", "70000", "1 to 65507"]),
             (statsd(|c| c.buffer_events = 0), ["`buffer_events`", "\"0\"", "1 to"]),
             (influxdb(|c| c.timeout = Duration::ZERO), ["influxdb", "`timeout`", "1 millisecond"]),
-            (influxdb(|c| c.batch.points = 0), ["`batch.points`", "\"0\"", "1 or more"]),
-            (influxdb(|c| c.batch.bytes = 100), ["`batch.bytes`", "100", "4096"]),
+            (influxdb(|c| c.batch.points = 0), ["`batch_points`", "\"0\"", "1 or more"]),
+            (influxdb(|c| c.batch.bytes = 100), ["`batch_bytes`", "100", "4096"]),
             (telemetry(|c| c.export_interval = Duration::ZERO), ["opentelemetry", "export_interval_ms", "1 day"]),
             (telemetry(|c| c.max_request_bytes = 1), ["`max_request_bytes`", "\"1\"", "4096"]),
         ] {
@@ -386,14 +414,41 @@ mod tests {
     fn nothing_secret_is_shown() {
         for (url, shown) in [
             ("http://h:8086/write?db=x&p=secret", "http://h:8086/write?…"),
-            ("http://root:secret@h:8086/write", "http://h:8086/write"),
-            ("http://root:se@cret@h", "http://h"),
-            ("root:secret@h/write#secret", "h/write?…"),
-            ("http://h/a@b", "http://h/a@b"),
+            ("http://h:8086/write#secret", "http://h:8086/write?…"),
+            ("http://h:8086/write", "http://h:8086/write"),
+            ("http://root:secret@h:8086/write", "http://…@h:8086"),
+            ("http://root:secret@h?p=secret", "http://…@h"),
+            ("http://root:sec@ret@h", "http://…@h"),
+            ("http://root:sec/ret@h/write", "http://…@h"),
+            ("http://root:sec?ret@h/write", "http://…"),
+            ("http://root:sec#ret@h/write", "http://…"),
+            ("http://h/write?u=root&p=sec@ret", "http://…"),
+            ("http://root:sec://ret@[::1]:1/write", "http://…@[::1]:1"),
+            ("http://h/a@b", "http://…@b"),
+            ("root:secret@h/write#secret", "…@h"),
+            ("root:secret://x@h", "…@h"),
+            ("h:1/write", "h:1/write"),
         ] {
-            assert_eq!(public_url(url), shown);
+            assert_eq!(public_url(url), shown, "{url}");
         }
-        let target = InfluxdbTarget::Url { url: "http://h/write?p=secret".into(), token: Some(Secret::new("secret")) };
-        assert!(!format!("{target:?}").contains("secret"));
+        let http = |username: &str| InfluxdbTarget::Http {
+            host: "h".into(),
+            port: 1,
+            database: None,
+            username: Some(username.into()),
+            password: Some(Secret::new("secret")),
+        };
+        let endpoint = "http://root:secret@h".into();
+        for config in [
+            format!(
+                "{:?}",
+                InfluxdbTarget::Url { url: "http://h/write?p=secret".into(), token: Some(Secret::new("secret")) }
+            ),
+            format!("{:?}", OpenTelemetryConfig { endpoint, ..OpenTelemetryConfig::default() }),
+            format!("{:?}", http("root:secret")),
+        ] {
+            assert!(!config.contains("secret"), "{config}");
+        }
+        assert!(format!("{:?}", http("root")).contains("root"));
     }
 }

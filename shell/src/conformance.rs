@@ -29,6 +29,7 @@ use crate::runtime::Runtime;
 pub mod exporters;
 pub mod hyper_io;
 pub mod influxdb;
+pub mod lifecycle;
 pub mod opentelemetry;
 pub mod prometheus;
 pub mod resolving;
@@ -155,6 +156,15 @@ macro_rules! conformance {
             dropped_exporters_flush_and_stop
             calls_after_a_shutdown_are_errors
         );
+        $crate::conformance_group!($runtime, lifecycle:
+            a_failed_restart_changes_nothing
+            a_page_moves
+            the_report_has_every_run
+            what_is_wrong_at_the_end_is_told
+            an_endless_deadline_is_no_fault
+            stops_share_one_deadline
+            a_shutdown_hurries_a_stop
+        );
     };
 }
 
@@ -266,6 +276,7 @@ mod tests {
             include_str!("conformance/exporters.rs"),
             include_str!("conformance/hyper_io.rs"),
             include_str!("conformance/influxdb.rs"),
+            include_str!("conformance/lifecycle.rs"),
             include_str!("conformance/opentelemetry.rs"),
             include_str!("conformance/prometheus.rs"),
             include_str!("conformance/resolving.rs"),

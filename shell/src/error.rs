@@ -6,10 +6,10 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use loaddensity_metrics_core::Exporter;
+use loaddensity_metrics_core::{Account, Exporter};
 
-/// Why an exporter, or the exporters as a whole, could not be started. Nothing was changed, except that an exporter of
-/// the same kind that ran with other settings may have been stopped (and flushed).
+/// Why an exporter, or the exporters as a whole, could not be started. Nothing was changed, and an exporter of the same
+/// kind that ran with other settings runs on; [`StartError::Stopped`] is the one exception.
 #[derive(Debug)]
 pub enum StartError {
     /// Another [`Exporters`](crate::Exporters) works on the same storage.
@@ -54,6 +54,14 @@ pub enum StartError {
         /// What the operating system answered.
         source: io::Error,
     },
+    /// The exporter ran with other settings and had to be stopped first, for its own port was in the way; then the start
+    /// failed all the same. It does not run now.
+    Stopped {
+        /// The account of the run that was ended; the report has it too.
+        account: Box<Account>,
+        /// Why the start failed.
+        source: Box<Self>,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -81,6 +89,15 @@ impl fmt::Display for StartError {
                 exporter.as_str()
             ),
             Self::Socket { exporter, address, source } => write!(f, "{}: {address}: {source}", exporter.as_str()),
+            Self::Stopped { account, source } => write!(
+                f,
+                "{source}; {} ran with other settings, was stopped to free its port and does not run now \
+                 (recorded {}, sent {}, dropped {}): start it again",
+                account.exporter,
+                account.recorded,
+                account.sent,
+                account.dropped.total()
+            ),
         }
     }
 }
@@ -89,6 +106,7 @@ impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Runtime(source) | Self::Resolve { source, .. } | Self::Socket { source, .. } => Some(source),
+            Self::Stopped { source, .. } => Some(source),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ use crate::local::LocalRecorder;
 use crate::report::Report;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
+use crate::stop::patience;
 use crate::supervisor::{Command, Supervisor};
 
 /// Time beyond a deadline that the exporters' thread gets to end. It is not used for flushing.
@@ -46,6 +47,7 @@ impl<R: Runtime> Exporters<R> {
     /// [`StartError::StorageInUse`] while other exporters work on the same storage; [`StartError::Runtime`] where the
     /// operating system gives no thread or no runtime.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let stop_deadline = patience(settings.stop_deadline);
         let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
         let (handle, work) = AsyncExporters::prepare(settings, pump);
         let (ready, is_ready) = mpsc::sync_channel(1);
@@ -66,7 +68,7 @@ impl<R: Runtime> Exporters<R> {
             Ok(result) => result.map_err(StartError::Runtime)?,
             Err(gone) => return Err(StartError::Runtime(std::io::Error::other(gone))),
         }
-        Ok(Self { handle, stop_deadline: settings.stop_deadline, ended: Mutex::new(ended) })
+        Ok(Self { handle, stop_deadline, ended: Mutex::new(ended) })
     }
 
     /// The same calls as async functions; clones may outlive this.
@@ -158,7 +160,21 @@ impl<R: Runtime> Exporters<R> {
         block_on(self.handle.status())
     }
 
-    /// Stops and flushes every exporter within `deadline`, then ends the thread.
+    /// See [`AsyncExporters::stop_all`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn stop_all(&self) -> Result<Vec<Account>, StopError> {
+        block_on(self.handle.stop_all())
+    }
+
+    /// See [`AsyncExporters::ended_runs`].
+    pub fn ended_runs(&self) -> Vec<ExporterStatus> {
+        block_on(self.handle.ended_runs())
+    }
+
+    /// Stops and flushes every exporter within `deadline`, then ends the thread. More than a day counts as a day. See
+    /// [`AsyncExporters::shutdown`].
     pub fn shutdown(self, deadline: Duration) -> Report {
         self.shutdown_in_place(deadline)
     }
@@ -252,8 +268,9 @@ impl<R: Runtime> AsyncExporters<R> {
 
     /// Serves the metrics page. Returns the address that it listens on, with the port that was given for port 0.
     ///
-    /// Where it already runs with the same settings, this does nothing; with others, it is stopped and started anew.
-    /// So it is with all four exporters.
+    /// Where it already runs with the same settings, this does nothing; with others, it is stopped and started anew,
+    /// and [`Report`] has an account for each of the runs. A start that fails leaves it running as it was; if it had to
+    /// be stopped first, to free its own port, the error is [`StartError::Stopped`]. So it is with all four exporters.
     ///
     /// # Errors
     /// [`StartError`]: a setting that cannot work, a host without an address, a port in use, an exporter that was left
@@ -325,8 +342,28 @@ impl<R: Runtime> AsyncExporters<R> {
         self.ask(Command::Status).await.unwrap_or_default()
     }
 
+    /// The runs that have ended, by a stop or by a start with other settings, in the order of their ends: where each
+    /// one sent to, its last account, and what was wrong at its end. None after a shutdown, whose [`Report`] has them.
+    ///
+    /// They are kept until the shutdown, some 300 bytes each.
+    pub async fn ended_runs(&self) -> Vec<ExporterStatus> {
+        self.ask(Command::Ended).await.unwrap_or_default()
+    }
+
+    /// Stops and flushes whatever runs, side by side, all within [`Settings::stop_deadline`]; returns the accounts in
+    /// the order of [`Exporter::ALL`]. Each can be started again.
+    ///
+    /// # Errors
+    /// [`StopError::ShutDown`].
+    pub async fn stop_all(&self) -> Result<Vec<Account>, StopError> {
+        self.ask(|reply| Command::Stop(&Exporter::ALL, reply)).await.ok_or(StopError::ShutDown)
+    }
+
     /// Stops and flushes every exporter within `deadline`. After that every handle of these exporters is dead; a
     /// further shutdown returns the first one's report.
+    ///
+    /// It does not wait for calls that take longer: a stop that is under way must end by this `deadline` as well, and
+    /// a start that is under way, or any other call that waits behind, fails.
     pub async fn shutdown(&self, deadline: Duration) -> Report {
         match self.ask(|reply| Command::Shutdown(deadline, Some(reply))).await {
             Some(report) => report,
@@ -351,7 +388,8 @@ impl<R: Runtime> AsyncExporters<R> {
         if let Some(feature) = missing_feature(exporter) {
             return Err(StopError::BuiltWithout { feature });
         }
-        self.ask(|reply| Command::Stop(exporter, reply)).await.ok_or(StopError::ShutDown)
+        let stopped = self.ask(|reply| Command::Stop(only(exporter), reply)).await;
+        stopped.map(|mut accounts| accounts.pop()).ok_or(StopError::ShutDown)
     }
 
     /// The supervisor's answer, or nothing where it has gone.
@@ -360,6 +398,11 @@ impl<R: Runtime> AsyncExporters<R> {
         self.commands.send(command(reply)).await.ok()?;
         answer.recv().await.ok()
     }
+}
+
+/// `exporter` alone.
+fn only(exporter: Exporter) -> &'static [Exporter] {
+    std::slice::from_ref(&Exporter::ALL[exporter as usize])
 }
 
 impl<R: Runtime> Clone for AsyncExporters<R> {

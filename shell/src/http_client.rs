@@ -1,5 +1,5 @@
-//! What the HTTP clients of InfluxDB and OpenTelemetry share: reading URLs, connecting, and a body that knows whether
-//! it has been taken.
+//! What the HTTP clients of InfluxDB and OpenTelemetry share: reading URLs, connecting, a body that knows whether it has
+//! been taken, and what a server says without what it was told.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Uri;
@@ -17,6 +18,10 @@ use crate::config::public_url;
 use crate::error::StartError;
 use crate::running::host_port;
 use crate::runtime::Runtime;
+
+mod excerpt;
+
+pub(crate) use excerpt::Secrets;
 
 /// What requests call themselves.
 pub(crate) const USER_AGENT: &str = concat!("loaddensity-metrics/", env!("CARGO_PKG_VERSION"));
@@ -56,6 +61,15 @@ pub(crate) fn read_url(
     default_port: u16,
 ) -> Result<(Server, String), StartError> {
     let bad = |expected: &str| StartError::Setting { exporter, key, value: public_url(url), expected: expected.into() };
+    let user = || match exporter {
+        Exporter::Influxdb => bad("it must not hold a user or a password; there are settings of their own for those"),
+        _ => bad("it must not hold a user or a password; none is sent"),
+    };
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // Also behind a slash: a password that holds one ends the host for `Uri`, and its first part passes for a port.
+    if rest.split(['?', '#']).next().is_some_and(|rest| rest.contains('@')) {
+        return Err(user());
+    }
     let uri: Uri =
         url.parse().map_err(|error| bad(&format!("it is no URL ({error}); it must be http://host:port…")))?;
     match uri.scheme_str() {
@@ -66,16 +80,14 @@ pub(crate) fn read_url(
         _ => return Err(bad("it must begin with http://")),
     }
     let authority = uri.authority().ok_or_else(|| bad("it must name a host"))?;
-    if authority.as_str().contains('@') {
-        return Err(bad("it must not hold a user or a password; there are settings of their own for those"));
-    }
     // `Uri` ignores a port that is no port, so it is read here.
     let host = authority.host();
     let port = match authority.as_str()[host.len()..].strip_prefix(':') {
         None => Some(default_port),
         Some(port) => port.parse().ok().filter(|port| *port != 0),
     };
-    let port = port.ok_or_else(|| bad("its port must be 1 to 65535"))?;
+    // Likewise with a question mark; elsewhere a query may well hold an `@`.
+    let port = port.ok_or_else(|| if rest.contains('@') { user() } else { bad("its port must be 1 to 65535") })?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
         return Err(bad("it must name a host"));
@@ -137,11 +149,10 @@ pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The beginning of what a server says, on one line, for a message.
-pub(crate) fn excerpt(text: &[u8]) -> String {
-    const CHARACTERS: usize = 200;
-    let text = String::from_utf8_lossy(text);
-    text.trim().chars().take(CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// For how long an answer was waited, in words that are true: the `timeout`, or less where a stop came first.
+pub(crate) fn waited(elapsed: Duration, timeout: Duration) -> Duration {
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    timeout.min(Duration::from_millis(millis))
 }
 
 #[cfg(test)]
@@ -155,6 +166,7 @@ mod tests {
             ("http://localhost", "localhost", 1, "/"),
             ("http://[::1]:8086/write?db=x&precision=ns", "::1", 8086, "/write?db=x&precision=ns"),
             ("http://h/api/v2/write?org=o", "h", 1, "/api/v2/write?org=o"),
+            ("http://h/write?u=me@home", "h", 1, "/write?u=me@home"),
         ] {
             let read = read_url(Exporter::Influxdb, "url", url, 1).expect("a good URL");
             assert_eq!(read, (Server { host: host.into(), port }, rest.into()), "{url}");
@@ -169,6 +181,12 @@ mod tests {
             ("localhost:4317", "http://"),
             ("", "http://"),
             ("http://root:secret@h/write", "must not hold a user"),
+            ("http://root:sec/secret@h/write", "must not hold a user"),
+            ("http://root:1/secret@h/write", "must not hold a user"),
+            ("http://root:sec?secret@h/write", "must not hold a user"),
+            ("http://root:sec#secret@h/write", "must not hold a user"),
+            ("http://root:sec secret@h/write", "must not hold a user"),
+            ("root:secret@h", "must not hold a user"),
             ("http://h:99999/?p=secret", "port"),
             ("http://h:0/", "port"),
             ("http://h:/", "port"),
@@ -176,7 +194,20 @@ mod tests {
             ("http://h h/?secret", "URL"),
         ] {
             let text = read_url(Exporter::Influxdb, "url", url, 1).expect_err(url).to_string();
-            assert!(text.contains(says) && text.contains("`url`") && !text.contains("secret"), "{url}: {text}");
+            assert!(text.contains(says) && text.contains("`url`") && !text.contains("sec"), "{url}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_was_waited_is_never_more_than_the_truth() {
+        let millis = Duration::from_millis;
+        for (elapsed, shown) in [
+            (Duration::from_micros(49_700), millis(49)),
+            (millis(2_000), millis(2_000)),
+            (Duration::from_micros(2_000_300), millis(2_000)),
+            (Duration::MAX, millis(2_000)),
+        ] {
+            assert_eq!(waited(elapsed, millis(2_000)), shown);
         }
     }
 }

@@ -3,46 +3,55 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
-use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::influxdb::LineEncoder;
+use loaddensity_metrics_core::{Exporter, Registry};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::{InfluxdbConfig, InfluxdbTarget, Secret};
 use crate::error::StartError;
-use crate::http_client::{Server, read_url};
-use crate::running::{Place, Running, resolve};
+use crate::http_client::{Secrets, Server, read_url};
+use crate::running::{Prepared, resolve};
 use crate::runtime::Runtime;
 use crate::udp::{self, Target};
 
 mod batch;
 mod post;
+mod secrets;
 mod write;
 
 /// The port of `http` where a URL names none (RFC 9110, 4.2.1).
 const HTTP_PORT: u16 = 80;
 
-/// Starts the sink.
-pub(crate) async fn start<R: Runtime>(place: &mut Place<R>, config: &InfluxdbConfig) -> Result<Running<R>, StartError> {
-    let encoder = LineEncoder::new(place.registry, &config.measurement)
+/// Judges the settings, and finds the host.
+pub(crate) async fn prepare<R: Runtime>(
+    runtime: &R,
+    registry: Registry<'static>,
+    config: &InfluxdbConfig,
+) -> Result<Prepared<R>, StartError> {
+    let encoder = LineEncoder::new(registry, &config.measurement)
         .map_err(|error| bad("measurement", &config.measurement, &error.to_string()))?;
     let (key, endpoint) = match &config.target {
         InfluxdbTarget::Udp { host, port } => {
-            return udp::start(place, datagrams(config, host, *port), encoder).await;
+            return udp::prepare(runtime, datagrams(config, host, *port), encoder).await;
         }
         InfluxdbTarget::Http { host, port, database, username, password } => {
             let server = Server { host: host.clone(), port: *port };
             let authorization = basic(username.as_deref(), password.as_ref())?;
-            ("host", Endpoint { server, path: write_path(database.as_deref()), authorization })
+            let secrets = secrets::of(&config.target, authorization.as_ref());
+            ("host", Endpoint { server, path: write_path(database.as_deref()), authorization, secrets })
         }
         InfluxdbTarget::Url { url, token } => {
             let (server, path) = read_url(Exporter::Influxdb, "url", url, HTTP_PORT)?;
-            ("url", Endpoint { server, path, authorization: token.as_ref().map(bearer).transpose()? })
+            let authorization = token.as_ref().map(bearer).transpose()?;
+            let secrets = secrets::of(&config.target, authorization.as_ref());
+            ("url", Endpoint { server, path, authorization, secrets })
         }
     };
     let Server { host, port } = &endpoint.server;
     // The backend need not be there yet, but its name must mean something.
-    resolve(&place.runtime, Exporter::Influxdb, key, host, *port).await?;
-    Ok(write::start(place, endpoint, encoder, config))
+    resolve(runtime, Exporter::Influxdb, key, host, *port).await?;
+    let config = config.clone();
+    Ok(Prepared::new(move |place| write::start(place, endpoint, encoder, &config)))
 }
 
 fn datagrams<'a>(config: &InfluxdbConfig, host: &'a str, port: u16) -> Target<'a> {
@@ -62,6 +71,8 @@ struct Endpoint {
     /// Path and query.
     path: String,
     authorization: Option<HeaderValue>,
+    /// What the server is not to be quoted with.
+    secrets: Secrets,
 }
 
 fn write_path(database: Option<&str>) -> String {
@@ -80,7 +91,8 @@ fn basic(username: Option<&str>, password: Option<&Secret>) -> Result<Option<Hea
         };
     };
     if username.contains(':') {
-        return Err(bad("username", username, "it must not hold a `:`, which ends it in HTTP authentication"));
+        // What follows the colon is most likely the password.
+        return Err(bad("username", "…", "it must not hold a `:`, which ends it in HTTP authentication"));
     }
     let both = format!("{username}:{}", password.map_or("", Secret::reveal));
     secret_header("password", &format!("Basic {}", STANDARD.encode(both))).map(Some)
@@ -123,7 +135,7 @@ mod tests {
         for error in [
             bearer(&Secret::new("secret\n")).expect_err("a newline"),
             basic(None, Some(&Secret::new("secret"))).expect_err("no username"),
-            basic(Some("a:b"), Some(&Secret::new("secret"))).expect_err("a colon"),
+            basic(Some("root:secret"), None).expect_err("a colon"),
         ] {
             assert!(!error.to_string().contains("secret"), "{error}");
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::otlp::Export;
 use loaddensity_metrics_core::verdict::Verdict;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry, Timestamp};
@@ -15,8 +16,8 @@ use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry, Times
 use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
 use crate::error::StartError;
-use crate::http_client::read_url;
-use crate::running::{Place, Running, resolve};
+use crate::http_client::{Server, read_url, waited};
+use crate::running::{Place, Prepared, Running, resolve};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before, sleep_until};
 
@@ -31,11 +32,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// Memory for a request at first. It grows, up to the largest request, when a cycle does not fit.
 const FIRST_BUFFER: usize = 256 << 10;
 
-/// Starts to export. The receiver need not be there.
-pub(crate) async fn start<R: Runtime>(
-    place: &mut Place<R>,
-    config: &OpenTelemetryConfig,
-) -> Result<Running<R>, StartError> {
+/// Judges the settings, and finds the host. The receiver need not be there.
+pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &OpenTelemetryConfig) -> Result<Prepared<R>, StartError> {
     let bad = |key, value: &str, expected: &str| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
         key,
@@ -51,7 +49,12 @@ pub(crate) async fn start<R: Runtime>(
         return Err(bad("service_name", "", "it must not be empty"));
     }
     // The receiver need not be there yet, but its name must mean something.
-    resolve(&place.runtime, Exporter::OpenTelemetry, "endpoint", &server.host, server.port).await?;
+    resolve(runtime, Exporter::OpenTelemetry, "endpoint", &server.host, server.port).await?;
+    let config = config.clone();
+    Ok(Prepared::new(move |place| launch(place, server, config)))
+}
+
+fn launch<R: Runtime>(place: &mut Place<R>, server: Server, config: OpenTelemetryConfig) -> Running<R> {
     let condition = Arc::new(Condition::new(Exporter::OpenTelemetry, format!("http://{}", server.authority())));
     let stop = StopSignal::default();
     let periodic = Periodic {
@@ -60,14 +63,15 @@ pub(crate) async fn start<R: Runtime>(
         born: place.born,
         ledger: place.registry.open_account(Exporter::OpenTelemetry),
         client: Client::new(place.runtime.clone(), server, config.timeout, condition.clone()),
-        config: config.clone(),
-        buffer: BytesMut::new(),
         room: FIRST_BUFFER.min(config.max_request_bytes),
+        config,
+        buffer: BytesMut::new(),
         backoff: Backoff::new(RETRY.0, RETRY.1),
         condition: condition.clone(),
         stop: stop.clone(),
+        is_last: false,
     };
-    Ok(Running::launch(&place.runtime, stop, condition, periodic.run()))
+    Running::launch(&place.runtime, stop, condition, periodic.run())
 }
 
 struct Periodic<R: Runtime> {
@@ -84,9 +88,12 @@ struct Periodic<R: Runtime> {
     backoff: Backoff,
     condition: Arc<Condition>,
     stop: StopSignal,
+    /// Whether this is the cycle after which nothing comes.
+    is_last: bool,
 }
 
 /// What became of a cycle.
+#[derive(Clone, Copy)]
 enum Cycle {
     /// All of it was accepted.
     Accepted,
@@ -94,35 +101,49 @@ enum Cycle {
     Failed { cause: Cause, may_retry: bool },
 }
 
+impl Cycle {
+    /// Why what no accepted cycle held was not sent, if this was the last one.
+    const fn cause(self) -> Cause {
+        match self {
+            Self::Accepted => Cause::Deadline,
+            Self::Failed { cause, .. } => cause,
+        }
+    }
+}
+
 impl<R: Runtime> Periodic<R> {
     /// Exports until a stop is asked for, then once more; the cause for what no accepted cycle held.
     async fn run(mut self) -> Cause {
         let mut due = self.runtime.now() + self.config.export_interval;
-        loop {
+        let mut cause = Cause::Deadline;
+        let deadline = loop {
             self.stop.cuts_short(sleep_until(&self.runtime, due)).await;
-            if self.stop.deadline().is_some() {
-                break;
+            if let Some(deadline) = self.stop.deadline() {
+                break deadline;
             }
             due = self.runtime.now() + self.config.export_interval;
-            self.cycle_with_retries(due).await;
+            cause = self.cycle_with_retries(due).await.cause();
+        };
+        // A call that is given no time says nothing about the receiver.
+        if self.runtime.now() >= deadline {
+            return cause;
         }
-        match self.cycle().await {
-            Cycle::Accepted => Cause::Deadline,
-            Cycle::Failed { cause, .. } => cause,
-        }
+        self.is_last = true;
+        self.cycle().await.cause()
     }
 
     /// One cycle, tried again with growing pauses while that ends before the next is `due`.
-    async fn cycle_with_retries(&mut self, due: Instant) {
+    async fn cycle_with_retries(&mut self, due: Instant) -> Cycle {
         self.backoff.reset();
-        while let Cycle::Failed { may_retry: true, .. } = self.cycle().await {
+        loop {
+            let cycle = self.cycle().await;
             let pause = self.backoff.pause(self.runtime.wall_clock().as_unix_nanos());
-            if self.runtime.now() + pause >= due {
-                return;
+            if !matches!(cycle, Cycle::Failed { may_retry: true, .. }) || self.runtime.now() + pause >= due {
+                return cycle;
             }
             self.stop.cuts_short(self.runtime.sleep(pause)).await;
             if self.stop.deadline().is_some() {
-                return;
+                return cycle;
             }
         }
     }
@@ -134,6 +155,10 @@ impl<R: Runtime> Periodic<R> {
         let mut export = self.make_room(begin);
         let mut complaint = None;
         while let Some((memory, message)) = self.next_request(&mut export) {
+            // What is left of this cycle is in the last one too, which needs the time.
+            if self.stop.deadline().is_some() && !self.is_last {
+                return Cycle::Failed { cause: Cause::Deadline, may_retry: false };
+            }
             let outcome = self.call(message).await;
             // Where hyper has not let go of it yet, the next request gets new memory.
             self.buffer = memory.try_into_mut().unwrap_or_default();
@@ -187,20 +212,31 @@ impl<R: Runtime> Periodic<R> {
         }
     }
 
-    /// Sends one request, within its timeout and, at a stop, its deadline.
+    /// Sends one request, within its timeout and, at a stop, its deadline. A call that is under way when the stop comes
+    /// gets half of the time, so that the last export has the other half.
     async fn call(&mut self, message: Bytes) -> Outcome {
-        let (runtime, stop) = (self.runtime.clone(), self.stop.clone());
-        let limit = runtime.now() + self.config.timeout;
-        let answer = before(&runtime, limit, self.client.call(&message));
-        match stop.unless_overdue(&runtime, answer).await.flatten() {
+        let (runtime, stop, is_last) = (self.runtime.clone(), self.stop.clone(), self.is_last);
+        let overdue = async {
+            let deadline = stop.asked().await;
+            let left = deadline.saturating_duration_since(runtime.now());
+            let kept = if is_last { Duration::ZERO } else { left / 2 };
+            sleep_until(&runtime, deadline - kept).await;
+            None
+        };
+        let began = runtime.now();
+        let timeout = self.config.timeout;
+        let answer = before(&runtime, began + timeout, self.client.call(&message));
+        match answer.or(overdue).await {
             Some(outcome) => outcome,
-            None => Outcome::TimedOut { taken: self.client.give_up() },
+            None => {
+                let elapsed = runtime.now().saturating_duration_since(began);
+                Outcome::TimedOut { taken: self.client.give_up(), waited: waited(elapsed, timeout) }
+            }
         }
     }
 
     /// How a request that was not accepted fails the cycle; what the receiver had to say about one that was.
     fn settle(&self, outcome: Outcome) -> Result<Option<Complaint>, Cycle> {
-        let timeout = self.config.timeout;
         let (cause, may_retry, says) = match outcome {
             Outcome::Answered(answer) => match answer.status.verdict(false) {
                 Verdict::Accepted => return Ok(Complaint::of(answer)),
@@ -209,9 +245,11 @@ impl<R: Runtime> Periodic<R> {
             },
             Outcome::Failed { taken: true, says } => (Cause::Unconfirmed, true, says),
             Outcome::Failed { taken: false, says } => (Cause::Unreachable, true, says),
-            Outcome::TimedOut { taken: true } => (Cause::Unconfirmed, true, format!("no answer within {timeout:?}")),
-            Outcome::TimedOut { taken: false } => {
-                (Cause::Unreachable, true, format!("no connection within {timeout:?}"))
+            Outcome::TimedOut { taken: true, waited } => {
+                (Cause::Unconfirmed, true, format!("no answer within {waited:?}"))
+            }
+            Outcome::TimedOut { taken: false, waited } => {
+                (Cause::Unreachable, true, format!("no connection within {waited:?}"))
             }
         };
         self.condition.failed(says);

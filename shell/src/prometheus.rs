@@ -23,9 +23,9 @@ use crate::condition::Condition;
 use crate::config::PrometheusConfig;
 use crate::error::StartError;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
-use crate::running::{Place, Running, host_port, resolve};
+use crate::running::{Place, Prepared, Running, host_port, resolve};
 use crate::runtime::{Runtime, TcpListener};
-use crate::stop::{StopSignal, before};
+use crate::stop::StopSignal;
 
 mod body;
 mod delivery;
@@ -45,28 +45,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Where the page is.
 const PATH: &str = "/metrics";
 
-/// Listens, and starts to serve.
-pub(crate) async fn start<R: Runtime>(
-    place: &mut Place<R>,
-    config: &PrometheusConfig,
-) -> Result<Running<R>, StartError> {
+/// Listens. Connections wait until it is launched.
+pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) -> Result<Prepared<R>, StartError> {
     let failed = |source| StartError::Socket {
         exporter: Exporter::Prometheus,
         address: host_port(&config.addr, config.port),
         source,
     };
-    let listener = listen(&place.runtime, config).await?.map_err(failed)?;
+    let listener = listen(runtime, config).await?.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    place.registry.open_account(Exporter::Prometheus);
-    let condition = Arc::new(Condition::new(Exporter::Prometheus, format!("http://{bound}{PATH}")));
-    let stop = StopSignal::default();
-    let server = Server {
-        runtime: place.runtime.clone(),
-        registry: place.registry,
-        condition: condition.clone(),
-        stop: stop.clone(),
-    };
-    Ok(Running::launch(&place.runtime, stop, condition, server.run(listener)).bound_to(bound))
+    Ok(Prepared::new(move |place: &mut Place<R>| {
+        place.registry.open_account(Exporter::Prometheus);
+        let condition = Arc::new(Condition::new(Exporter::Prometheus, format!("http://{bound}{PATH}")));
+        let stop = StopSignal::default();
+        let server = Server {
+            runtime: place.runtime.clone(),
+            registry: place.registry,
+            condition: condition.clone(),
+            stop: stop.clone(),
+        };
+        Running::launch(&place.runtime, stop, condition, server.run(listener)).bound_to(bound)
+    }))
 }
 
 /// A listener on the first address of the host that takes one.
@@ -92,24 +91,27 @@ impl<R: Runtime> Server<R> {
     async fn run(self, listener: R::Listener) -> Cause {
         let connections = HyperTasks::new(self.runtime.clone());
         let (alive, all_ended) = async_channel::bounded(1);
-        let deadline = loop {
-            let next = async { Err(self.stop.asked().await) }.or(async { Ok(listener.accept().await) }).await;
-            match next {
-                Err(deadline) => break deadline,
+        loop {
+            let asked = async {
+                self.stop.asked().await;
+                None
+            };
+            match asked.or(async { Some(listener.accept().await) }).await {
+                None => break,
                 // Full: dropping the connection closes it, and the client may come again.
-                Ok(Ok(_)) if connections.len() >= CONNECTIONS => {
+                Some(Ok(_)) if connections.len() >= CONNECTIONS => {
                     self.condition.failed(format!("{CONNECTIONS} connections are open, more are closed"));
                 }
-                Ok(Ok((stream, _))) => connections.spawn(self.connection(stream, alive.clone())),
-                Ok(Err(error)) => {
+                Some(Ok((stream, _))) => connections.spawn(self.connection(stream, alive.clone())),
+                Some(Err(error)) => {
                     self.condition.failed(format!("cannot accept connections: {error}"));
                     self.stop.cuts_short(self.runtime.sleep(ACCEPT_PAUSE)).await;
                 }
             }
-        };
+        }
         // Frees the port; then what is under way may end.
         drop((listener, alive));
-        before(&self.runtime, deadline, all_ended.recv()).await;
+        self.stop.unless_overdue(&self.runtime, all_ended.recv()).await;
         Cause::Unscraped
     }
 

@@ -1,28 +1,62 @@
-//! The report at the end: what became of every request, for each exporter.
+//! The report at the end: what became of every request, for each run of an exporter.
 
 use std::fmt;
 
 use loaddensity_metrics_core::{Account, FullRing};
 
-/// What became of every request. One account for each exporter that ran, in the order of
-/// [`Exporter::ALL`](loaddensity_metrics_core::Exporter::ALL), of its last run.
+use crate::condition::ExporterStatus;
+
+/// What became of every request.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// `recorded = sent + dropped` in each of them, once recording has paused.
+    /// One for each run of an exporter, from its start to its stop: an exporter that was started several times has
+    /// several. In the order of [`Exporter::ALL`](loaddensity_metrics_core::Exporter::ALL), and for each exporter in
+    /// the order of its runs. `recorded = sent + dropped` in each of them, once recording has paused.
     pub accounts: Vec<Account>,
+    /// Those of the runs that ended while something was wrong: where they sent to, and what was wrong last.
+    pub troubles: Vec<ExporterStatus>,
     /// The recorders whose rings refused events, since the storage's birth, and the ring size that would have held.
     pub full_rings: Vec<FullRing>,
 }
 
+impl Report {
+    /// The report of `runs`, which are in the order of their ends, as
+    /// [`ended_runs`](crate::Exporters::ended_runs) has them.
+    #[must_use]
+    pub fn new(mut runs: Vec<ExporterStatus>, full_rings: Vec<FullRing>) -> Self {
+        runs.sort_by_key(|run| run.exporter);
+        let accounts = runs.iter().map(|run| run.account).collect();
+        runs.retain(|run| run.last_error.is_some());
+        Self { accounts, troubles: runs, full_rings }
+    }
+}
+
 impl fmt::Display for Report {
-    /// A table: exporter, recorded, sent, dropped, and the drops by cause; then the full rings, if any.
+    /// A table: exporter, recorded, sent, dropped, and the drops by cause, a row for each run; then what was wrong at
+    /// the ends of runs, and the full rings, if any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.accounts.is_empty() {
             return f.write_str("no exporter was running");
         }
         write!(f, "{:<14} {:>12} {:>12} {:>12}", "exporter", "recorded", "sent", "dropped")?;
-        self.accounts.iter().try_for_each(|account| write_row(f, account))?;
+        self.accounts.iter().enumerate().try_for_each(|(at, account)| {
+            write_row(f, account)?;
+            match self.run(at) {
+                (_, 1) => Ok(()),
+                (run, runs) => write!(f, "  (run {run} of {runs})"),
+            }
+        })?;
+        self.troubles.iter().try_for_each(|run| write!(f, "\n{}: {}", run.exporter, run.state()))?;
         self.full_rings.iter().try_for_each(|ring| write!(f, "\n{ring}"))
+    }
+}
+
+impl Report {
+    /// Which run of its exporter the account `at` is, from 1, and how many there are.
+    fn run(&self, at: usize) -> (usize, usize) {
+        let exporter = self.accounts[at].exporter;
+        let runs = |accounts: &[Account]| accounts.iter().filter(|account| account.exporter == exporter).count();
+        (runs(&self.accounts[..=at]), runs(&self.accounts))
     }
 }
 

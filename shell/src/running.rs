@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
+use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::{Cause, Exporter, Registry, Timestamp};
 
 use crate::condition::Condition;
@@ -26,6 +27,22 @@ pub(crate) struct Place<R: Runtime> {
     pub(crate) hub: Hub<R>,
     /// Since when the registry counts.
     pub(crate) born: Timestamp,
+}
+
+/// An exporter that is about to start: whatever can fail is done, and nothing that others see has changed.
+pub(crate) struct Prepared<R: Runtime>(Box<Launch<R>>);
+
+type Launch<R> = dyn FnOnce(&mut Place<R>) -> Running<R> + Send;
+
+impl<R: Runtime> Prepared<R> {
+    /// `launch` opens the account and starts the task.
+    pub(crate) fn new(launch: impl FnOnce(&mut Place<R>) -> Running<R> + Send + 'static) -> Self {
+        Self(Box::new(launch))
+    }
+
+    pub(crate) fn launch(self, place: &mut Place<R>) -> Running<R> {
+        (self.0)(place)
+    }
 }
 
 /// An exporter that runs.
@@ -69,15 +86,20 @@ impl<R: Runtime> Running<R> {
         !self.ended.is_closed()
     }
 
-    /// Asks it to be done by `deadline`, without waiting for it.
-    pub(crate) fn ask_to_stop(&self, deadline: Instant) {
+    /// Asks it to be done by `deadline`, without waiting for it. The signal brings the deadline nearer, if need be.
+    pub(crate) fn ask_to_stop(&self, deadline: Instant) -> StopSignal {
         self.stop.ask(deadline);
+        self.stop.clone()
     }
 
-    /// Waits until it has ended, at most until `deadline` and a little; returns the cause for what it did not send.
-    /// What its feed still holds is dropped for that cause.
-    pub(crate) async fn ended(self, runtime: &R, deadline: Instant) -> Cause {
-        let ended = before(runtime, deadline + GRACE, self.ended.recv()).await;
+    /// Once it was asked to stop: waits until it has ended, at most until its deadline and a little; returns the cause
+    /// for what it did not send. What its feed still holds is dropped for that cause.
+    pub(crate) async fn ended(self, runtime: &R) -> Cause {
+        let overdue = async {
+            self.stop.overdue(runtime, GRACE).await;
+            None
+        };
+        let ended = async { Some(self.ended.recv().await) }.or(overdue).await;
         drop(self.task);
         let cause = match ended {
             Some(Ok(cause)) => cause,

@@ -12,7 +12,8 @@ static DEFAULT_STORAGE: DefaultStorage = DefaultStorage::new();
 pub struct Settings {
     /// Whose requests are exported. Default: the registry of one process-wide [`DefaultStorage`].
     pub registry: Registry<'static>,
-    /// How long a stop call waits for an exporter to flush, and dropping the exporters for all of them. Default 5 s.
+    /// How long a stop call waits for an exporter to flush, and dropping the exporters for all of them. Default 5 s;
+    /// more than a day counts as a day.
     pub stop_deadline: Duration,
 }
 

@@ -1,11 +1,11 @@
 //! The DogStatsD sink: three messages per request over UDP.
 
-use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
+use loaddensity_metrics_core::{Exporter, Registry};
 
 use crate::config::StatsdConfig;
 use crate::error::StartError;
-use crate::running::{Place, Running};
+use crate::running::Prepared;
 use crate::runtime::Runtime;
 use crate::udp::{self, Target};
 
@@ -13,9 +13,13 @@ use crate::udp::{self, Target};
 /// 8,192 by default). No series has labels that would not fit.
 const MESSAGE_BYTES: usize = 8_192;
 
-/// Starts the sink.
-pub(crate) async fn start<R: Runtime>(place: &mut Place<R>, config: &StatsdConfig) -> Result<Running<R>, StartError> {
-    let encoder = MessageEncoder::new(place.registry, &config.prefix).map_err(|error| StartError::Setting {
+/// Makes the sink's socket.
+pub(crate) async fn prepare<R: Runtime>(
+    runtime: &R,
+    registry: Registry<'static>,
+    config: &StatsdConfig,
+) -> Result<Prepared<R>, StartError> {
+    let encoder = MessageEncoder::new(registry, &config.prefix).map_err(|error| StartError::Setting {
         exporter: Exporter::Statsd,
         key: "prefix",
         value: config.prefix.clone(),
@@ -33,5 +37,5 @@ pub(crate) async fn start<R: Runtime>(place: &mut Place<R>, config: &StatsdConfi
         items,
         buffer_events: config.buffer_events,
     };
-    udp::start(place, target, encoder).await
+    udp::prepare(runtime, target, encoder).await
 }

@@ -1,37 +1,73 @@
 //! The supervisor: the one task that starts and stops exporters, one command after another.
+//!
+//! A shutdown that comes while a stop or a start is under way does not wait its turn: it brings the stop's deadline
+//! nearer, gives up the start, and is the next command. What else waited then is answered with silence.
 
+use std::collections::VecDeque;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use loaddensity_metrics_core::{Account, Cause, Exporter, Pump};
+use futures_lite::FutureExt as _;
+use loaddensity_metrics_core::{Account, Cause, Exporter, Pump, Registry};
 
 use crate::birth;
 use crate::condition::ExporterStatus;
-use crate::config::ExporterConfig;
+use crate::config::{ExporterConfig, PrometheusConfig};
 use crate::error::StartError;
 use crate::hub::Hub;
 use crate::report::Report;
-use crate::running::{Place, Running};
+use crate::running::{Place, Prepared, Running};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
+use crate::stop::patience;
 
 /// A call, with the way back for its answer.
 pub(crate) enum Command {
     Start(ExporterConfig, Sender<Result<Option<SocketAddr>, StartError>>),
-    Stop(Exporter, Sender<Option<Account>>),
+    /// Stops those of them that run, side by side.
+    Stop(&'static [Exporter], Sender<Vec<Account>>),
     Status(Sender<Vec<ExporterStatus>>),
+    Ended(Sender<Vec<ExporterStatus>>),
     Shutdown(Duration, Option<Sender<Report>>),
 }
 
 /// The commands that wait. Dropping it answers them all with silence, which the callers understand.
-struct Inbox(Receiver<Command>);
+struct Inbox {
+    commands: Receiver<Command>,
+    /// Received already, in order, while a shutdown was looked for.
+    waiting: VecDeque<Command>,
+}
+
+impl Inbox {
+    /// The next command: a shutdown that is known of, else the oldest. `None`: nobody is left to ask for anything.
+    async fn next(&mut self) -> Option<Command> {
+        let shutdown = self.waiting.iter().position(|command| matches!(command, Command::Shutdown(..)));
+        match self.waiting.remove(shutdown.unwrap_or(0)) {
+            Some(command) => Some(command),
+            None => self.commands.recv().await.ok(),
+        }
+    }
+
+    /// Waits until one more shutdown is asked for; returns its deadline. All that comes is kept.
+    async fn shutdown(&mut self) -> Duration {
+        while let Ok(command) = self.commands.recv().await {
+            let deadline = if let Command::Shutdown(deadline, _) = &command { Some(*deadline) } else { None };
+            self.waiting.push_back(command);
+            if let Some(deadline) = deadline {
+                return deadline;
+            }
+        }
+        pending().await
+    }
+}
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.0.close();
-        while self.0.try_recv().is_ok() {}
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
     }
 }
 
@@ -40,8 +76,11 @@ pub(crate) struct Supervisor<R: Runtime> {
     place: Place<R>,
     /// In the order of [`Exporter::ALL`].
     slots: [Option<(ExporterConfig, Running<R>)>; Exporter::ALL.len()],
-    ran: [bool; Exporter::ALL.len()],
+    /// The runs that have ended, in the order of their ends.
+    ended: Vec<ExporterStatus>,
     stop_deadline: Duration,
+    /// When everything must have ended, once a shutdown was asked for.
+    shutdown_by: Option<Instant>,
     inbox: Inbox,
     report: Arc<OnceLock<Report>>,
 }
@@ -63,9 +102,10 @@ impl<R: Runtime> Supervisor<R> {
         Self {
             place,
             slots: Default::default(),
-            ran: Default::default(),
+            ended: Vec::new(),
             stop_deadline: settings.stop_deadline,
-            inbox: Inbox(commands),
+            shutdown_by: None,
+            inbox: Inbox { commands, waiting: VecDeque::new() },
             report,
         }
     }
@@ -73,15 +113,19 @@ impl<R: Runtime> Supervisor<R> {
     /// Carries out commands until a shutdown is asked for or nobody is left to ask for anything.
     pub(crate) async fn run(mut self) {
         let (deadline, reply) = loop {
-            match self.inbox.0.recv().await {
-                Ok(Command::Start(config, reply)) => answer(&reply, self.start(config).await),
-                Ok(Command::Stop(exporter, reply)) => answer(&reply, self.stop(exporter).await),
-                Ok(Command::Status(reply)) => answer(&reply, self.status()),
-                Ok(Command::Shutdown(deadline, reply)) => break (deadline, reply),
-                Err(_) => break (self.stop_deadline, None),
+            match self.inbox.next().await {
+                Some(Command::Start(config, reply)) => answer(&reply, self.start(config).await),
+                Some(Command::Stop(exporters, reply)) => {
+                    answer(&reply, self.stop(exporters, self.stop_deadline).await);
+                }
+                Some(Command::Status(reply)) => answer(&reply, self.status()),
+                Some(Command::Ended(reply)) => answer(&reply, self.ended.clone()),
+                Some(Command::Shutdown(deadline, reply)) => break (deadline, reply),
+                None => break (self.stop_deadline, None),
             }
         };
-        let report = self.stop_all(deadline).await;
+        self.stop(&Exporter::ALL, deadline).await;
+        let report = Report::new(std::mem::take(&mut self.ended), self.place.hub.full_rings());
         // Set once: this is the only place, and it ends here.
         let _ = self.report.set(report.clone());
         // The answer comes last, when the storage is free for others.
@@ -100,66 +144,89 @@ impl<R: Runtime> Supervisor<R> {
             return Ok(running.bound);
         }
         config.check()?;
-        self.stop(exporter).await;
-        let running = launch(&mut self.place, &config).await?;
+        let prepared = match self.prepare(&config).await {
+            Err(error) if self.is_in_its_own_way(&config, &error) => self.stop_and_prepare(&config).await?,
+            prepared => prepared?,
+        };
+        // Only now: what runs must not end for a start that fails.
+        self.stop_one(exporter).await;
+        let running = prepared.launch(&mut self.place);
         tracing::info!(exporter = exporter.as_str(), address = running.condition.address(), "started");
         let bound = running.bound;
-        self.ran[exporter as usize] = true;
         self.slots[exporter as usize] = Some((config, running));
         Ok(bound)
     }
 
-    async fn stop(&mut self, exporter: Exporter) -> Option<Account> {
-        let (_, running) = self.slots[exporter as usize].take()?;
-        let deadline = self.place.runtime.now() + self.stop_deadline;
-        if exporter.is_per_request() {
-            self.place.hub.detach(exporter);
-        }
-        running.ask_to_stop(deadline);
-        let cause = running.ended(&self.place.runtime, deadline).await;
-        Some(self.close(exporter, cause))
-    }
-
-    /// All at the same time, so that a slow one takes nothing from the others' deadline.
-    async fn stop_all(&mut self, deadline: Duration) -> Report {
-        let deadline = self.place.runtime.now() + deadline;
-        for exporter in Exporter::ALL {
-            if let Some((_, running)) = &self.slots[exporter as usize] {
-                if exporter.is_per_request() {
-                    self.place.hub.detach(exporter);
-                }
-                running.ask_to_stop(deadline);
-            }
-        }
-        for exporter in Exporter::ALL {
-            if let Some((_, running)) = self.slots[exporter as usize].take() {
-                let cause = running.ended(&self.place.runtime, deadline).await;
-                self.close(exporter, cause);
-            }
-        }
-        let ran = Exporter::ALL.into_iter().filter(|exporter| self.ran[*exporter as usize]);
-        Report {
-            accounts: ran.map(|exporter| self.place.registry.account(exporter)).collect(),
-            full_rings: self.place.hub.full_rings(),
-        }
-    }
-
-    /// The last account of `exporter`; of aggregates, what was not sent is dropped for `cause`.
-    fn close(&self, exporter: Exporter, cause: Cause) -> Account {
-        let registry = self.place.registry;
-        let account = if exporter.is_per_request() {
-            registry.account(exporter)
-        } else {
-            registry.close_account(exporter, cause)
+    /// Everything of a start that can fail, unless a shutdown comes first.
+    async fn prepare(&mut self, config: &ExporterConfig) -> Result<Prepared<R>, StartError> {
+        let Self { place, inbox, shutdown_by, .. } = self;
+        let (runtime, registry) = (place.runtime.clone(), place.registry);
+        let given_up = async {
+            note_shutdown(&runtime, shutdown_by, inbox.shutdown().await);
+            Err(StartError::ShutDown)
         };
-        tracing::info!(
-            exporter = exporter.as_str(),
-            recorded = account.recorded,
-            sent = account.sent,
-            dropped = account.dropped.total(),
-            "stopped"
-        );
-        account
+        prepare(&runtime, registry, config).or(given_up).await
+    }
+
+    /// The same for settings that only the running exporter keeps from working, by its port.
+    async fn stop_and_prepare(&mut self, config: &ExporterConfig) -> Result<Prepared<R>, StartError> {
+        let stopped = self.stop_one(config.exporter()).await;
+        self.prepare(config).await.map_err(|source| match stopped {
+            Some(account) => StartError::Stopped { account: Box::new(account), source: Box::new(source) },
+            None => source,
+        })
+    }
+
+    /// Whether a start failed because the exporter itself, with its present settings, listens there.
+    fn is_in_its_own_way(&self, config: &ExporterConfig, error: &StartError) -> bool {
+        let bound = self.slots[config.exporter() as usize].as_ref().and_then(|(_, running)| running.bound);
+        match (config, error, bound) {
+            (ExporterConfig::Prometheus(config), StartError::Socket { source, .. }, Some(bound)) => {
+                source.kind() == std::io::ErrorKind::AddrInUse && overlap(config, bound)
+            }
+            _ => false,
+        }
+    }
+
+    async fn stop_one(&mut self, exporter: Exporter) -> Option<Account> {
+        self.stop(std::slice::from_ref(&exporter), self.stop_deadline).await.pop()
+    }
+
+    /// Stops those of `exporters` that run. All at the same time, so that a slow one takes nothing from the others'
+    /// deadline. A shutdown that comes meanwhile brings the deadline nearer.
+    async fn stop(&mut self, exporters: &[Exporter], deadline: Duration) -> Vec<Account> {
+        let Self { place, slots, ended, inbox, shutdown_by, .. } = self;
+        let (runtime, registry) = (place.runtime.clone(), place.registry);
+        let deadline = runtime.now() + patience(deadline);
+        let deadline = shutdown_by.map_or(deadline, |by| by.min(deadline));
+        let (mut stopping, mut signals) = (Vec::new(), Vec::new());
+        for exporter in exporters {
+            if let Some((_, running)) = slots[*exporter as usize].take() {
+                if exporter.is_per_request() {
+                    place.hub.detach(*exporter);
+                }
+                signals.push(running.ask_to_stop(deadline));
+                stopping.push((*exporter, running));
+            }
+        }
+        let mut accounts = Vec::new();
+        let all_end = async {
+            for (exporter, running) in stopping {
+                let condition = running.condition.clone();
+                let cause = running.ended(&runtime).await;
+                let account = close(registry, exporter, cause);
+                ended.push(condition.status(account));
+                accounts.push(account);
+            }
+        };
+        let hurry = async {
+            loop {
+                let by = note_shutdown(&runtime, shutdown_by, inbox.shutdown().await);
+                signals.iter().for_each(|signal| signal.ask(by));
+            }
+        };
+        all_end.or(hurry).await;
+        accounts
     }
 
     fn status(&self) -> Vec<ExporterStatus> {
@@ -170,16 +237,49 @@ impl<R: Runtime> Supervisor<R> {
     }
 }
 
-async fn launch<R: Runtime>(place: &mut Place<R>, config: &ExporterConfig) -> Result<Running<R>, StartError> {
+/// Notes when a shutdown that was asked for now is due; of several the nearest counts, and is returned.
+fn note_shutdown<R: Runtime>(runtime: &R, shutdown_by: &mut Option<Instant>, deadline: Duration) -> Instant {
+    let by = runtime.now() + patience(deadline);
+    *shutdown_by.insert(shutdown_by.map_or(by, |nearest| nearest.min(by)))
+}
+
+/// Whether `bound` keeps a page with the settings `config` from being listened for.
+fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
+    let host = config.addr.parse::<std::net::IpAddr>();
+    // What a name stands for is not known here; it may be the address.
+    let same_host =
+        host.map_or(true, |host| host == bound.ip() || host.is_unspecified() || bound.ip().is_unspecified());
+    config.port == bound.port() && same_host
+}
+
+/// The last account of `exporter`; of aggregates, what was not sent is dropped for `cause`.
+fn close(registry: Registry<'static>, exporter: Exporter, cause: Cause) -> Account {
+    let account =
+        if exporter.is_per_request() { registry.account(exporter) } else { registry.close_account(exporter, cause) };
+    tracing::info!(
+        exporter = exporter.as_str(),
+        recorded = account.recorded,
+        sent = account.sent,
+        dropped = account.dropped.total(),
+        "stopped"
+    );
+    account
+}
+
+async fn prepare<R: Runtime>(
+    runtime: &R,
+    registry: Registry<'static>,
+    config: &ExporterConfig,
+) -> Result<Prepared<R>, StartError> {
     match config {
         #[cfg(feature = "prometheus")]
-        ExporterConfig::Prometheus(config) => crate::prometheus::start(place, config).await,
+        ExporterConfig::Prometheus(config) => crate::prometheus::prepare(runtime, config).await,
         #[cfg(feature = "influxdb")]
-        ExporterConfig::Influxdb(config) => crate::influxdb::start(place, config).await,
+        ExporterConfig::Influxdb(config) => crate::influxdb::prepare(runtime, registry, config).await,
         #[cfg(feature = "statsd")]
-        ExporterConfig::Statsd(config) => crate::statsd::start(place, config).await,
+        ExporterConfig::Statsd(config) => crate::statsd::prepare(runtime, registry, config).await,
         #[cfg(feature = "opentelemetry")]
-        ExporterConfig::OpenTelemetry(config) => crate::opentelemetry::start(place, config).await,
+        ExporterConfig::OpenTelemetry(config) => crate::opentelemetry::prepare(runtime, config).await,
         #[allow(unreachable_patterns, reason = "reached in builds that leave an exporter out")]
         other => Err(StartError::BuiltWithout { feature: other.exporter().as_str() }),
     }

@@ -12,7 +12,7 @@ use loaddensity_metrics_core::{Cause, EventEncoder, Exporter, Packed, Packer};
 use crate::condition::Condition;
 use crate::error::StartError;
 use crate::hub::Feed;
-use crate::running::{Place, Running, host_port, resolve};
+use crate::running::{Place, Prepared, Running, host_port, resolve};
 use crate::runtime::{Runtime, UdpSocket};
 use crate::stop::StopSignal;
 
@@ -45,33 +45,35 @@ pub(crate) struct Target<'a> {
     pub(crate) buffer_events: usize,
 }
 
-/// Starts a sink that sends what `encoder` writes to `target`.
-pub(crate) async fn start<R: Runtime, E>(
-    place: &mut Place<R>,
+/// Makes the socket of a sink that sends what `encoder` writes to `target`.
+pub(crate) async fn prepare<R: Runtime, E>(
+    runtime: &R,
     target: Target<'_>,
     encoder: E,
-) -> Result<Running<R>, StartError>
+) -> Result<Prepared<R>, StartError>
 where
     E: EventEncoder + Send + 'static,
 {
     let Target { exporter, host, port, datagram_bytes, items, buffer_events } = target;
-    let socket = connect(&place.runtime, exporter, host, port).await?;
-    let feed = place.hub.attach(exporter, buffer_events);
+    let socket = connect(runtime, exporter, host, port).await?;
     let condition = Arc::new(Condition::new(exporter, format!("udp://{}", host_port(host, port))));
-    let stop = StopSignal::default();
-    let sender = Sender {
-        runtime: place.runtime.clone(),
-        socket,
-        feed: feed.clone(),
-        packer: Packer::new(encoder),
-        datagram: vec![0; datagram_bytes],
-        items,
-        items_per_datagram: 1,
-        refused_at: None,
-        condition: condition.clone(),
-        stop: stop.clone(),
-    };
-    Ok(Running::launch(&place.runtime, stop, condition, sender.run()).fed_by(feed))
+    Ok(Prepared::new(move |place: &mut Place<R>| {
+        let feed = place.hub.attach(exporter, buffer_events);
+        let stop = StopSignal::default();
+        let sender = Sender {
+            runtime: place.runtime.clone(),
+            socket,
+            feed: feed.clone(),
+            packer: Packer::new(encoder),
+            datagram: vec![0; datagram_bytes],
+            items,
+            items_per_datagram: 1,
+            refused_at: None,
+            condition: condition.clone(),
+            stop: stop.clone(),
+        };
+        Running::launch(&place.runtime, stop, condition, sender.run()).fed_by(feed)
+    }))
 }
 
 /// A socket that is connected to the first address of `host` that takes one. IPv4 goes first: nothing tells whether

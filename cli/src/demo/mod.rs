@@ -26,6 +26,7 @@ use crate::interrupt::{self, Interrupt};
 use crate::live::{Live, Summary};
 use crate::numbers::thousands;
 use crate::receivers::{Collector, OtlpReceiver, dogstatsd, influxdb, prometheus};
+use crate::say;
 
 /// Load of the demo. Its users could do about twice the cap, which they reach even on a busy machine.
 const USERS: u32 = 32;
@@ -48,7 +49,7 @@ pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> 
     };
     match demonstrate::<R>(runtime, seconds, rate, &interrupt) {
         Ok(demonstration) => {
-            println!("{demonstration}");
+            say::out(format_args!("{demonstration}"));
             let code = if interrupt.pressed() { interrupt::EXIT_CODE } else { 0 };
             ExitCode::from(if demonstration.reconciles() { code } else { 1 })
         }
@@ -57,7 +58,7 @@ pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> 
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("error: {error}");
+    say::err(format_args!("error: {error}"));
     ExitCode::FAILURE
 }
 
@@ -72,7 +73,7 @@ fn demonstrate<R: Runtime>(
         Receivers { points: Collector::start()?, messages: Collector::start()?, otlp: OtlpReceiver::start::<R>()? };
     let exporters = Exporters::<R>::start(Settings::default())?;
     let page = start_all(&exporters, &receivers)?;
-    println!("{}", report::opening(runtime, target.address(), page, seconds, rate));
+    say::out(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)));
 
     let scraper = Scraper::start::<R>(page, INTERVAL)?;
     let (finished, summary) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;

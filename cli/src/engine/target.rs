@@ -6,7 +6,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 
 /// An `http` URL that can be requested.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     host: String,
     port: u16,
@@ -31,9 +31,12 @@ impl Target {
             return Err(TargetError::Credentials);
         }
         let host = authority.host();
+        // A password with a slash in it ends the host; its first part then passes for a port. A path may hold an `@`.
+        let is_user = url.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+        let no_port = if is_user { TargetError::Credentials } else { TargetError::NoUrl };
         // http's own port() says nothing of a port that is no number.
         let port = match authority.as_str()[host.len()..].strip_prefix(':') {
-            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(TargetError::NoUrl)?,
+            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(no_port)?,
             None => 80,
         };
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -78,6 +81,14 @@ impl Target {
     }
 }
 
+impl fmt::Debug for Target {
+    /// Without the query, which may hold a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (authority, path) = (&self.authority, self.path.path());
+        f.debug_struct("Target").field("authority", authority).field("path", &path).finish_non_exhaustive()
+    }
+}
+
 /// Why a URL cannot be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
@@ -113,6 +124,7 @@ mod tests {
             ("HTTP://h:8080/a/b?c=d#e", "h", 8080, "h:8080", "/a/b?c=d"),
             ("http://127.0.0.1:1?q", "127.0.0.1", 1, "127.0.0.1:1", "/?q"),
             ("http://[::1]:65535/x", "::1", 65535, "[::1]:65535", "/x"),
+            ("http://h/@scope/pkg", "h", 80, "h", "/@scope/pkg"),
         ] {
             let target = Target::parse(url).expect(url);
             assert_eq!((target.host(), target.port()), (host, port), "{url}");
@@ -139,6 +151,8 @@ mod tests {
             ("http://h/\r\nX: y", TargetError::NoUrl),
             ("https://h/", TargetError::Https),
             ("http://me:hunter2@h/", TargetError::Credentials),
+            ("http://me:hun/ter2@h/", TargetError::Credentials),
+            ("http://me:hun?ter2@h/", TargetError::Credentials),
         ] {
             assert_eq!(Target::parse(url), Err(expected), "{url}");
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use crate::process::{Ended, run};
+use crate::process::{Ended, run, run_unread};
 
 const SECRET: &str = "hunter2";
 
@@ -156,6 +156,49 @@ fn a_backend_that_is_not_there_is_said_and_its_losses_are_in_the_table() {
         assert!(warned(&closed.to_string()), "{}", ended.stderr);
         assert!(warned(&format!("{requests} of {requests} requests not delivered")), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_backend_that_is_missed_only_at_the_end_is_named_with_its_settings() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let port = closed.port();
+    let load = format!(
+        r#"["LD_start_test", {{"user_detail_dict": {{"user": "http_user"}}, "user_count": 1, "test_time": 0.2,
+            "tasks": [{{"method": "get", "request_url": "http://{closed}/", "name": "x"}}]}}]"#
+    );
+    // All of it is sent by the stops.
+    let document = format!(
+        r#"[["LD_start_influxdb_sink", {{"transport": "http", "port": {port}, "batch_seconds": 600}}],
+            ["LD_start_opentelemetry_exporter", {{"endpoint": "http://{closed}", "export_interval_ms": 600000}}],
+            {load},
+            ["LD_start_influxdb_sink", {{"transport": "http", "url": "http://{closed}/write?p={SECRET}", "batch_seconds": 600}}],
+            {load},
+            ["LD_stop_influxdb_sink"]]"#
+    );
+    let ended = run_str(&document).with_code(0);
+    for start in [
+        format!(
+            "actions[0] LD_start_influxdb_sink: host \"127.0.0.1\", port {port}: http://{closed}/write: cannot connect"
+        ),
+        format!("actions[1] LD_start_opentelemetry_exporter: endpoint http://{closed}: cannot connect"),
+        format!("actions[3] LD_start_influxdb_sink: url http://{closed}/write: cannot connect"),
+    ] {
+        assert!(ended.stderr.contains(&format!("warning: {start}")), "{start}:\n{}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains(SECRET) && !ended.stdout.contains(SECRET), "{}{}", ended.stderr, ended.stdout);
+    let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.starts_with("influxdb  ")).collect();
+    assert!(rows.len() == 2 && rows[0].ends_with("(run 1 of 2)") && rows[1].ends_with("(run 2 of 2)"), "{rows:?}");
+}
+
+#[test]
+fn nobody_who_reads_is_no_reason_to_fail() {
+    // An error, an answer, a summary and a table: everything that is ever said.
+    let load = r#"["LD_start_test", {"user_detail_dict": {"user": "http_user"}, "user_count": 1, "test_time": 0.1,
+        "tasks": [{"method": "get", "request_url": "http://127.0.0.1:9/"}]}]"#;
+    let document = format!(r#"[["LD_start_statsd_sink"], ["LD_stop_statsd_sink"], {load}, ["LD_stop_statsd_sink"]]"#);
+    assert_eq!(run_unread(&["run-str", &document]).code(), Some(0));
+    assert_eq!(run_unread(&["run-str", r#"[["LD_unknown"]]"#]).code(), Some(1));
+    assert_eq!(run_unread(&["run", "no-such-file.json"]).code(), Some(2));
 }
 
 #[test]

@@ -57,6 +57,20 @@ pub(crate) fn run(arguments: &[&str]) -> Ended {
     start(arguments).end()
 }
 
+/// Runs the binary to its end with pipes for stdout and stderr that nobody reads.
+pub(crate) fn run_unread(arguments: &[&str]) -> ExitStatus {
+    let (out, err) = (unread_pipe(), unread_pipe());
+    let binary = env!("CARGO_BIN_EXE_loaddensity-metrics");
+    let mut command = Command::new(binary);
+    command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(err).status().expect("the binary runs")
+}
+
+fn unread_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
 impl Running {
     #[cfg(feature = "demo")]
     /// Waits for a line of stderr that holds `part`, and returns it.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::document::{Action, Arguments};
 use super::error::{ActionError, Problem, kind_of, shown};
 use super::near::nearest;
+use crate::config::WAIT;
 
 /// The parameters of a command.
 #[derive(Debug)]
@@ -85,31 +86,27 @@ impl<'a> Reader<'a> {
         self.read(key, "a string", Value::as_str)
     }
 
-    /// A whole number in `range`; `what` says in words what is expected.
+    /// A whole number in `range`, which has no upper end where that is `u64::MAX`; `what` says in words what is expected.
     ///
     /// # Errors
     /// [`Problem::WrongValue`] for any other kind of value and outside of `range`.
     pub fn whole(&self, key: &str, range: RangeInclusive<u64>, what: &str) -> Result<Option<u64>, ActionError> {
-        let expected = format!("{what} from {} to {}", range.start(), range.end());
+        let expected = match *range.end() {
+            u64::MAX => format!("{what}, {} or more", range.start()),
+            most => format!("{what} from {} to {most}", range.start()),
+        };
         self.read(key, &expected, |value| value.as_u64().filter(|number| range.contains(number)))
     }
 
-    /// A number above zero and up to `most`, with or without a fraction; `what` says in words what is expected.
-    ///
-    /// # Errors
-    /// [`Problem::WrongValue`] for any other kind of value and out of that range.
-    pub fn positive(&self, key: &str, most: f64, what: &str) -> Result<Option<f64>, ActionError> {
-        let expected = format!("{what} above 0 and up to {most}");
-        self.read(key, &expected, |value| value.as_f64().filter(|number| *number > 0.0 && *number <= most))
-    }
-
-    /// A number of seconds above zero and up to a day, at nanosecond resolution.
+    /// A number of seconds from a millisecond to a day, at nanosecond resolution.
     ///
     /// # Errors
     /// [`Problem::WrongValue`] for any other kind of value and out of that range.
     pub fn seconds(&self, key: &str) -> Result<Option<Duration>, ActionError> {
-        let seconds = self.positive(key, 86_400.0, "a number of seconds")?;
-        Ok(seconds.map(Duration::from_secs_f64))
+        let (least, most) = (WAIT.start().as_secs_f64(), WAIT.end().as_secs_f64());
+        let expected = format!("a number of seconds from {least} to {most}");
+        let duration = |seconds| Duration::try_from_secs_f64(seconds).ok().filter(|wait| WAIT.contains(wait));
+        self.read(key, &expected, |value| value.as_f64().and_then(duration))
     }
 
     /// The value of `key` as `convert` reads it.
@@ -237,9 +234,9 @@ mod tests {
                 "actions[4] LD_x: token is a number (not shown); expected a string"
             );
         }
-        for value in [json!(0), json!(-1), json!(86_401), json!("2")] {
+        for value in [json!(0), json!(0.0009), json!(-1), json!(86_401), json!(1e300), json!("2")] {
             let text = said(json!({ "size": value }), |reader| reader.seconds("size"));
-            assert!(text.ends_with("expected a number of seconds above 0 and up to 86400"), "{text}");
+            assert!(text.ends_with("expected a number of seconds from 0.001 to 86400"), "{text}");
         }
     }
 }

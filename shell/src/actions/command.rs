@@ -1,5 +1,8 @@
 //! The eight commands: their parameters, and what an action says with them as a typed configuration.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use loaddensity_metrics_core::Exporter;
 use serde_json::Value;
 
@@ -8,7 +11,8 @@ use super::document::Action;
 use super::error::{ActionError, Problem};
 use super::near::nearest;
 use crate::config::{
-    BatchLimits, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Secret, StatsdConfig,
+    BATCH_BYTES, BATCH_POINTS, BUFFER_EVENTS, BatchLimits, DATAGRAM_BYTES, InfluxdbConfig, InfluxdbTarget,
+    OpenTelemetryConfig, PrometheusConfig, REQUEST_BYTES, Secret, StatsdConfig, WAIT,
 };
 
 /// The names of the commands.
@@ -195,8 +199,8 @@ fn influxdb_target(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
 fn batch(reader: Reader<'_>) -> Result<BatchLimits, ActionError> {
     let default = BatchLimits::default();
     Ok(BatchLimits {
-        points: size(reader, "batch_points", 1, 10_000_000, "points")?.unwrap_or(default.points),
-        bytes: size(reader, "batch_bytes", 4_096, 1 << 30, "bytes")?.unwrap_or(default.bytes),
+        points: size(reader, "batch_points", &BATCH_POINTS, "points")?.unwrap_or(default.points),
+        bytes: size(reader, "batch_bytes", &BATCH_BYTES, "bytes")?.unwrap_or(default.bytes),
         age: reader.seconds("batch_seconds")?.unwrap_or(default.age),
     })
 }
@@ -215,13 +219,15 @@ fn statsd(reader: Reader<'_>) -> Result<StatsdConfig, ActionError> {
 
 fn opentelemetry(reader: Reader<'_>) -> Result<OpenTelemetryConfig, ActionError> {
     let default = OpenTelemetryConfig::default();
-    let interval = reader.whole("export_interval_ms", 1..=86_400_000, "a number of milliseconds")?;
+    let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let intervals = millis(WAIT.start())..=millis(WAIT.end());
+    let interval = reader.whole("export_interval_ms", intervals, "a number of milliseconds")?;
     Ok(OpenTelemetryConfig {
         endpoint: url(reader, "endpoint")?.unwrap_or(default.endpoint),
         service_name: reader.text("service_name")?.map_or(default.service_name, str::to_owned),
-        export_interval: interval.map_or(default.export_interval, std::time::Duration::from_millis),
+        export_interval: interval.map_or(default.export_interval, Duration::from_millis),
         timeout: reader.seconds("timeout")?.unwrap_or(default.timeout),
-        max_request_bytes: size(reader, "max_request_bytes", 4_096, 1 << 30, "bytes")?
+        max_request_bytes: size(reader, "max_request_bytes", &REQUEST_BYTES, "bytes")?
             .unwrap_or(default.max_request_bytes),
     })
 }
@@ -256,16 +262,21 @@ fn url(reader: Reader<'_>, key: &str) -> Result<Option<String>, ActionError> {
 }
 
 fn datagram_bytes(reader: Reader<'_>) -> Result<Option<usize>, ActionError> {
-    // 65,507: the largest payload of UDP over IPv4 (RFC 768 length less the headers of UDP and IP).
-    size(reader, "datagram_bytes", 1, 65_507, "bytes")
+    size(reader, "datagram_bytes", &DATAGRAM_BYTES, "bytes")
 }
 
 fn buffer_events(reader: Reader<'_>) -> Result<Option<usize>, ActionError> {
-    size(reader, "buffer_events", 1, 100_000_000, "events")
+    size(reader, "buffer_events", &BUFFER_EVENTS, "events")
 }
 
-fn size(reader: Reader<'_>, key: &str, least: u64, most: u64, unit: &str) -> Result<Option<usize>, ActionError> {
-    let size = reader.whole(key, least..=most, &format!("a number of {unit}"))?;
+fn size(
+    reader: Reader<'_>,
+    key: &str,
+    range: &RangeInclusive<usize>,
+    unit: &str,
+) -> Result<Option<usize>, ActionError> {
+    let end = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+    let size = reader.whole(key, end(*range.start())..=end(*range.end()), &format!("a number of {unit}"))?;
     Ok(size.and_then(|size| usize::try_from(size).ok()))
 }
 

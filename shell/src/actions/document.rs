@@ -27,12 +27,31 @@ pub struct Action {
 }
 
 /// What was given to a command.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Arguments {
     /// By name. Empty where the action is its command alone.
     Named(Map<String, Value>),
     /// By position.
     Positional(Vec<Value>),
+}
+
+impl fmt::Debug for Arguments {
+    /// Keys and kinds of values. The values may be secret; which of them are, only the command's signature knows.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(named) => f.debug_map().entries(named.iter().map(|(key, value)| (key, Kind(value)))).finish(),
+            Self::Positional(values) => f.debug_list().entries(values.iter().map(Kind)).finish(),
+        }
+    }
+}
+
+/// A value of which only the kind is shown.
+struct Kind<'a>(&'a Value);
+
+impl fmt::Debug for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(kind_of(self.0))
+    }
 }
 
 impl Document {
@@ -146,6 +165,16 @@ mod tests {
             Err(error) => error.to_string(),
         };
         Document::parse(document).expect(document).actions.iter().map(show).collect()
+    }
+
+    #[test]
+    fn debug_shows_keys_and_kinds_and_no_value() {
+        let list = r#"[["LD_a", {"password": "hunter2", "more": {"k": "hunter2"}}], ["LD_b", ["hunter2", 5]], ["LD_c", "hunter2"]]"#;
+        let document = Document::parse(list).expect("a document");
+        let shown = format!("{document:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains(r#"{"more": an object, "password": a string}"#), "{shown}");
+        assert!(shown.contains("[a string, a number]"), "{shown}");
     }
 
     #[test]

@@ -195,9 +195,10 @@ mod tests {
             (json!("a b\n"), "\"a b\\n\""),
             (json!(["hunter2"]), "a list"),
             (json!({"password": "hunter2"}), "an object"),
-            (json!("http://me:hunter2@h:1/write?p=hunter2"), "\"http://h:1/write?…\""),
-            (json!("me:hunter2@h"), "\"h\""),
-            (json!("http://h/a@b"), "\"http://h/a@b\""),
+            (json!("http://me:hunter2@h:1/write?p=hunter2"), "\"http://…@h:1\""),
+            (json!("me:hun/ter2@h"), "\"…@h\""),
+            (json!("http://h:1/write?p=hunter2"), "\"http://h:1/write?…\""),
+            (json!("http://h/a@b"), "\"http://…@b\""),
         ];
         for (value, expected) in cases {
             assert_eq!(shown(&value), expected);

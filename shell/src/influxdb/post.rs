@@ -8,17 +8,20 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use loaddensity_metrics_core::verdict::{self, Verdict};
 
 use super::Endpoint;
 use crate::condition::Condition;
-use crate::http_client::{self, Outgoing, Taken, excerpt, in_full};
+use crate::http_client::{self, Outgoing, Secrets, Taken, in_full};
 use crate::hyper_io::HyperIo;
 use crate::runtime::Runtime;
 
 /// Most bytes of an answer that are read; real ones have a few hundred.
 const ANSWER_BYTES: usize = 64 << 10;
+
+/// Longest pause that a server is granted: what waits longer than this is lost to the buffer's end.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What became of one request.
 pub(super) enum Outcome {
@@ -26,14 +29,14 @@ pub(super) enum Outcome {
     Answered(Answer),
     /// No connection, or it broke before an answer came; `taken`: the body may have gone out.
     Failed { taken: bool, says: String },
-    /// The time ran out; `taken` as above.
-    TimedOut { taken: bool },
+    /// The time ran out, after so long; `taken` as above.
+    TimedOut { taken: bool, waited: Duration },
 }
 
 /// A server's answer.
 pub(super) struct Answer {
     pub(super) verdict: Verdict,
-    /// How long the server wants to be left alone.
+    /// How long the server is to be left alone, as far as that is granted.
     pub(super) least_pause: Duration,
     /// Its words, for people.
     pub(super) says: String,
@@ -96,7 +99,7 @@ impl<R: Runtime> Client<R> {
         connection.requests.ready().await.map_err(|error| in_full(&error))?;
         let request = self.endpoint.request(self.taken.watch(body.clone()))?;
         let response = connection.requests.send_request(request).await.map_err(|error| in_full(&error))?;
-        let (answer, is_read) = read_answer(response).await;
+        let (answer, is_read) = read_answer(response, &self.endpoint.secrets).await;
         if is_read {
             self.connection = Some(connection);
         }
@@ -138,16 +141,47 @@ impl Endpoint {
 }
 
 /// The answer, and whether it was read to its end, so that the connection can be used again.
-async fn read_answer(response: Response<Incoming>) -> (Answer, bool) {
+async fn read_answer(response: Response<Incoming>, secrets: &Secrets) -> (Answer, bool) {
     let status = response.status();
-    let least_pause = response.headers().get(RETRY_AFTER).and_then(|value| verdict::retry_after(value.as_bytes()));
+    let asked = response.headers().get(RETRY_AFTER).and_then(|value| verdict::retry_after(value.as_bytes()));
     let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
     let is_read = body.is_ok();
-    let text = body.map(|body| excerpt(&body.to_bytes())).unwrap_or_default();
-    let answer = Answer {
-        verdict: verdict::influxdb(status.as_u16()),
-        least_pause: least_pause.unwrap_or_default(),
-        says: format!("answered {status}: {text}").trim_end_matches([':', ' ']).into(),
-    };
-    (answer, is_read)
+    let text = body.map(|body| secrets.excerpt(&body.to_bytes())).unwrap_or_default();
+    (Answer::new(status, asked, &text), is_read)
+}
+
+impl Answer {
+    /// The answer of `status` with the server's words in `text`, and the pause that it `asked` for.
+    fn new(status: StatusCode, asked: Option<Duration>, text: &str) -> Self {
+        let verdict = verdict::influxdb(status.as_u16());
+        let mut says = format!("answered {status}: {text}").trim_end_matches([':', ' ']).to_owned();
+        if let (Verdict::Retry, Some(asked)) = (verdict, asked) {
+            says += &format!("; asked to wait {} s", asked.as_secs());
+            if asked > LONGEST_PAUSE {
+                says += &format!(", waits {} s", LONGEST_PAUSE.as_secs());
+            }
+        }
+        Self { verdict, least_pause: asked.unwrap_or_default().min(LONGEST_PAUSE), says }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_left_alone_for_a_minute_at_most() {
+        let answer = |status, seconds: Option<u64>| {
+            let answer = Answer::new(status, seconds.map(Duration::from_secs), "busy");
+            (answer.least_pause.as_secs(), answer.says)
+        };
+        let busy = StatusCode::SERVICE_UNAVAILABLE;
+        let says = "answered 503 Service Unavailable: busy";
+        assert_eq!(answer(busy, None), (0, says.into()));
+        assert_eq!(answer(busy, Some(60)), (60, format!("{says}; asked to wait 60 s")));
+        assert_eq!(answer(busy, Some(86_400)), (60, format!("{says}; asked to wait 86400 s, waits 60 s")));
+        assert_eq!(answer(busy, Some(u64::MAX)).0, 60);
+        let refused = answer(StatusCode::FORBIDDEN, Some(5)).1;
+        assert_eq!(refused, "answered 403 Forbidden: busy", "it is not asked again");
+    }
 }

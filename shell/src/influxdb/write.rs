@@ -18,6 +18,7 @@ use super::batch::BatchSize;
 use super::post::{Answer, Client, Outcome};
 use crate::condition::Condition;
 use crate::config::InfluxdbConfig;
+use crate::http_client::waited;
 use crate::hub::Feed;
 use crate::running::{Place, Running};
 use crate::runtime::Runtime;
@@ -104,17 +105,20 @@ impl<R: Runtime> Sender<R> {
                 self.condition.failed(says);
                 // A server that is not there when everything is to end is not waited for.
                 if is_stopping {
-                    return Some(if taken { Cause::Unconfirmed } else { Cause::Unreachable });
+                    if taken {
+                        self.packer.discard(&mut self.feed.lock(), packed, Cause::Unconfirmed);
+                    }
+                    return Some(Cause::Unreachable);
                 }
                 self.pause(Duration::ZERO).await;
             }
             // It may have gone out, so it is not sent again.
-            Outcome::TimedOut { taken: true } => {
+            Outcome::TimedOut { taken: true, waited } => {
                 self.packer.discard(&mut self.feed.lock(), packed, Cause::Unconfirmed);
-                self.condition.failed(format!("no answer within {:?}", self.timeout));
+                self.condition.failed(format!("no answer within {waited:?}"));
             }
-            Outcome::TimedOut { taken: false } => {
-                self.condition.failed(format!("no connection within {:?}", self.timeout));
+            Outcome::TimedOut { taken: false, waited } => {
+                self.condition.failed(format!("no connection within {waited:?}"));
                 self.pause(Duration::ZERO).await;
             }
         }
@@ -133,11 +137,14 @@ impl<R: Runtime> Sender<R> {
     /// Posts one body within the timeout and, at a stop, its deadline.
     async fn post(&mut self, body: Bytes) -> Outcome {
         let (runtime, stop) = (self.runtime.clone(), self.stop.clone());
-        let limit = runtime.now() + self.timeout;
-        let answer = before(&runtime, limit, self.client.post(&body));
+        let began = runtime.now();
+        let answer = before(&runtime, began + self.timeout, self.client.post(&body));
         match stop.unless_overdue(&runtime, answer).await.flatten() {
             Some(outcome) => outcome,
-            None => Outcome::TimedOut { taken: self.client.give_up() },
+            None => {
+                let elapsed = runtime.now().saturating_duration_since(began);
+                Outcome::TimedOut { taken: self.client.give_up(), waited: waited(elapsed, self.timeout) }
+            }
         }
     }
 
@@ -172,8 +179,8 @@ impl<R: Runtime> Sender<R> {
         let pause = self.backoff.pause_of_at_least(least, self.runtime.wall_clock().as_unix_nanos());
         match self.stop.deadline() {
             None => self.stop.cuts_short(self.runtime.sleep(pause)).await,
-            Some(deadline) => {
-                before(&self.runtime, deadline, self.runtime.sleep(pause)).await;
+            Some(_) => {
+                self.stop.unless_overdue(&self.runtime, self.runtime.sleep(pause)).await;
             }
         }
     }

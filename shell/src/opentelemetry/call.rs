@@ -14,7 +14,7 @@ use loaddensity_metrics_core::verdict::GrpcStatus;
 use percent_encoding::percent_decode;
 
 use crate::condition::Condition;
-use crate::http_client::{self, Outgoing, Server, Taken, excerpt, in_full};
+use crate::http_client::{self, Outgoing, Secrets, Server, Taken, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::runtime::Runtime;
 
@@ -29,8 +29,8 @@ pub(super) enum Outcome {
     Answered(Answer),
     /// No connection, or it broke before an answer came; `taken`: the message may have gone out.
     Failed { taken: bool, says: String },
-    /// The time ran out; `taken` as above.
-    TimedOut { taken: bool },
+    /// The time ran out, after so long; `taken` as above.
+    TimedOut { taken: bool, waited: Duration },
 }
 
 /// A server's answer.
@@ -150,6 +150,11 @@ async fn read_answer(response: Response<Incoming>) -> Result<Answer, String> {
     let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| in_full(error.as_ref()))?;
     let trailers = body.trailers().cloned().unwrap_or_default();
     Ok(answer(&trailers, &body.to_bytes()))
+}
+
+/// The beginning of a receiver's words. It is told nothing secret.
+fn excerpt(text: &[u8]) -> String {
+    Secrets::default().excerpt(text)
 }
 
 /// The answer with these trailers, or headers in their place, and this body.

@@ -1,11 +1,10 @@
 //! Tables: what an action says, and what is wrong with it.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::*;
 use crate::actions::{Arguments, Document};
+use crate::config::ExporterConfig;
 
 fn parsed(command: &str, arguments: &Value) -> Result<Command, ActionError> {
     let document = json!([[command, arguments]]).to_string();
@@ -169,10 +168,10 @@ fn what_influxdb_refuses() {
             (with_url("url", json!("h:1/write")), &format!("url is \"h:1/write\"; {complete}")),
             (
                 with_url("url", json!("ftp://me:hunter2@h/write?p=hunter2")),
-                &format!("url is \"ftp://h/write?…\"; {complete}"),
+                &format!("url is \"ftp://…@h\"; {complete}"),
             ),
             (with_url("url", json!("http://")), &format!("url is \"http://\"; {complete}")),
-            (json!({"timeout": 0}), "timeout is 0; expected a number of seconds above 0 and up to 86400"),
+            (json!({"timeout": 0}), "timeout is 0; expected a number of seconds from 0.001 to 86400"),
         ],
     );
 }
@@ -234,6 +233,51 @@ fn opentelemetry() {
             ),
         ],
     );
+}
+
+/// What the exporters' own check makes of the settings.
+fn checked(command: Command) -> Result<(), crate::StartError> {
+    match command {
+        Command::StartInfluxdb(config) => ExporterConfig::Influxdb(config).check(),
+        Command::StartStatsd(config) => ExporterConfig::Statsd(config).check(),
+        Command::StartOpenTelemetry(config) => ExporterConfig::OpenTelemetry(config).check(),
+        other => panic!("{other:?} has no ranges"),
+    }
+}
+
+#[test]
+fn what_is_within_the_named_ranges_is_fit_to_start() {
+    let (influxdb, statsd) = ("LD_start_influxdb_sink", "LD_start_statsd_sink");
+    let opentelemetry = "LD_start_opentelemetry_exporter";
+    for (command, key, inside, outside) in [
+        (influxdb, "batch_points", [json!(1), json!(usize::MAX)], [json!(0), json!(-1)]),
+        (influxdb, "batch_bytes", [json!(4_096), json!(25_000_000)], [json!(4_095), json!(25_000_001)]),
+        (influxdb, "batch_seconds", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
+        (influxdb, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
+        (influxdb, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
+        (statsd, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
+        (statsd, "datagram_bytes", [json!(1), json!(65_507)], [json!(0), json!(65_508)]),
+        (opentelemetry, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
+        (opentelemetry, "export_interval_ms", [json!(1), json!(86_400_000)], [json!(0), json!(86_400_001)]),
+        (opentelemetry, "max_request_bytes", [json!(4_096), json!(67_108_864)], [json!(4_095), json!(67_108_865)]),
+    ] {
+        let with = |value: &Value| {
+            let mut arguments = if key.starts_with("batch") { json!({"transport": "http"}) } else { json!({}) };
+            arguments[key] = value.clone();
+            parsed(command, &arguments)
+        };
+        for value in &inside {
+            let read = with(value).unwrap_or_else(|error| panic!("{error}"));
+            checked(read).unwrap_or_else(|error| panic!("{key} {value}: {error}"));
+        }
+        for value in &outside {
+            let text = with(value).expect_err(&format!("{key} {value}")).to_string();
+            assert!(
+                text.starts_with(&format!("actions[0] {command}: {key} is {value}; expected a number of")),
+                "{text}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,218 @@
+//! Starts with other settings, starts that fail, stops that take long: nothing is lost unseen, nobody waits for long.
+
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::LOOPBACK;
+use super::http_server::{HttpServer, Reply};
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{self, OtlpReceiver};
+use super::prometheus::{Client, any_port};
+use super::receiver::Receiver;
+use super::unused_port;
+use crate::runtime::Runtime;
+use crate::{
+    BatchLimits, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig,
+    Settings, StartError, StatsdConfig, StopError,
+};
+
+/// Longer than any case may take.
+const FOREVER: Duration = Duration::from_secs(600);
+
+/// A start with settings that cannot work leaves the exporter running that is there.
+pub fn a_failed_restart_changes_nothing<R: Runtime>() {
+    let receiver = Receiver::start();
+    let taken = TcpListener::bind(LOOPBACK).expect("a free port");
+    let (exporters, mut engine) = exporters::<R>();
+    let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    exporters.start_statsd_sink(statsd(receiver.address)).expect("a socket");
+    exporters.start_influxdb_sink(http(unused_port())).expect("nobody needs to listen yet");
+    exporters.start_opentelemetry_exporter(otlp(unused_port())).expect("nobody needs to listen yet");
+    engine.record(10);
+
+    let port = taken.local_addr().expect("bound").port();
+    let config = PrometheusConfig { port, ..PrometheusConfig::default() };
+    let error = exporters.start_prometheus_exporter(config).expect_err("the port is taken");
+    assert!(matches!(error, StartError::Socket { .. }), "{error:?}");
+    for config in [
+        StatsdConfig { host: "no-such-host.invalid".into(), ..StatsdConfig::default() },
+        StatsdConfig { prefix: "a:b".into(), ..StatsdConfig::default() },
+    ] {
+        exporters.start_statsd_sink(config).expect_err("it cannot work");
+    }
+    let url = InfluxdbTarget::Url { url: "https://localhost/write".into(), token: None };
+    let config = InfluxdbConfig { target: url, ..InfluxdbConfig::default() };
+    exporters.start_influxdb_sink(config).expect_err("https cannot work");
+    let config = InfluxdbConfig { measurement: String::new(), ..InfluxdbConfig::default() };
+    exporters.start_influxdb_sink(config).expect_err("a measurement has a name");
+    let config =
+        OpenTelemetryConfig { endpoint: "http://no-such-host.invalid".into(), ..OpenTelemetryConfig::default() };
+    exporters.start_opentelemetry_exporter(config).expect_err("no such host");
+
+    assert!(exporters.ended_runs().is_empty());
+    let running: Vec<_> = exporters.status().iter().map(|status| status.exporter).collect();
+    assert_eq!(running, Exporter::ALL);
+    assert_eq!(Client::connect(page).ask("GET", "/metrics").sums(), engine.sums);
+    let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 10);
+    assert_eq!(receiver.finish().len(), 30);
+}
+
+/// A page that moves to another port or, on its own port, to another address.
+pub fn a_page_moves<R: Runtime>() {
+    let (exporters, mut engine) = exporters::<R>();
+    let first = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    engine.record(5);
+    let everywhere = PrometheusConfig { addr: "0.0.0.0".into(), port: first.port() };
+    let second = exporters.start_prometheus_exporter(everywhere).expect("only the exporter itself was in the way");
+    assert_eq!((second.port(), second.ip().is_unspecified()), (first.port(), true));
+    assert_eq!(Client::connect(first).ask("GET", "/metrics").sums(), engine.sums);
+    let free = unused_port();
+    let config = PrometheusConfig { port: free.port(), ..PrometheusConfig::default() };
+    assert_eq!(exporters.start_prometheus_exporter(config).expect("a free port"), free);
+    assert_eq!(Client::connect(free).ask("GET", "/metrics").sums(), engine.sums);
+    let accounts = exporters.shutdown(FOREVER).accounts;
+    let accounts: Vec<_> = accounts.iter().map(|account| (account.recorded, account.sent)).collect();
+    assert_eq!(accounts, [(5, 0), (0, 0), (0, 0)]);
+}
+
+/// Every run of an exporter has its row in the report, whether a stop or a start with other settings ended it.
+pub fn the_report_has_every_run<R: Runtime>() {
+    let receivers = [Receiver::start(), Receiver::start(), Receiver::start()];
+    let (exporters, mut engine) = exporters::<R>();
+    for (receiver, requests) in receivers.iter().zip([10, 20, 30]) {
+        exporters.start_statsd_sink(statsd(receiver.address)).expect("a socket");
+        engine.record(requests);
+        if requests == 20 {
+            exporters.start_prometheus_exporter(any_port()).expect("a free port");
+            exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+        }
+    }
+    let ended: Vec<_> = exporters.ended_runs().iter().map(|run| (run.address.clone(), run.account.sent)).collect();
+    assert_eq!(
+        ended,
+        [10, 20].map(|requests| (format!("udp://{}", receivers[requests / 10 - 1].address), requests as u64))
+    );
+    let report = exporters.shutdown(FOREVER);
+    let accounts: Vec<_> = report.accounts.iter().map(|account| (account.exporter, account.recorded)).collect();
+    let statsd = |requests| (Exporter::Statsd, requests);
+    assert_eq!(accounts, [(Exporter::Prometheus, 30), statsd(10), statsd(20), statsd(30)]);
+    report.accounts[1..].iter().for_each(|account| assert_all_sent(account, account.recorded));
+    let table = report.to_string();
+    for part in ["(run 1 of 3)", "(run 2 of 3)", "(run 3 of 3)"] {
+        assert!(table.contains(part), "{table}");
+    }
+    assert_eq!(table.lines().filter(|line| line.starts_with("statsd ")).count(), 3, "{table}");
+    for (receiver, requests) in receivers.into_iter().zip([10, 20, 30]) {
+        assert_eq!(receiver.finish().len(), requests * 3);
+    }
+}
+
+/// A backend that is found to be missing only by the stop is named all the same, with what was wrong.
+pub fn what_is_wrong_at_the_end_is_told<R: Runtime>() {
+    let (influxdb, otlp_address) = (unused_port(), unused_port());
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(http(influxdb)).expect("nobody needs to listen yet");
+    exporters.start_opentelemetry_exporter(otlp(otlp_address)).expect("nobody needs to listen yet");
+    engine.record(10);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_eq!(account.dropped.get(Cause::Unreachable), 10);
+    let [run] = &exporters.ended_runs()[..] else { panic!("one run has ended") };
+    assert!(run.state().starts_with(&format!("http://{influxdb}/write: cannot connect")), "{}", run.state());
+    let report = exporters.shutdown(FOREVER);
+    report.accounts.iter().for_each(|account| assert_settled(account, 10));
+    let wrong: Vec<_> = report.troubles.iter().map(|run| run.exporter).collect();
+    assert_eq!(wrong, [Exporter::Influxdb, Exporter::OpenTelemetry]);
+    let table = report.to_string();
+    for address in [influxdb, otlp_address] {
+        assert!(
+            table.lines().any(|line| line.contains(&format!("http://{address}")) && line.contains("cannot connect"))
+        );
+    }
+}
+
+/// Durations without an end are as good as any.
+pub fn an_endless_deadline_is_no_fault<R: Runtime>() {
+    let receiver = Receiver::start();
+    let settings = Settings { stop_deadline: Duration::MAX, ..settings(64) };
+    for round in 1..=3 {
+        let exporters = Exporters::<R>::start(settings).expect("the storage is free");
+        exporters.start_prometheus_exporter(any_port()).expect("a free port");
+        exporters.start_statsd_sink(statsd(receiver.address)).expect("a socket");
+        Engine::new(settings.registry).record(10);
+        match round {
+            1 => assert_eq!(exporters.shutdown(Duration::MAX).accounts.len(), 2),
+            2 => assert!(exporters.stop_statsd_sink().expect("a stop").is_some()),
+            _ => drop(exporters),
+        }
+        assert_all_sent(&settings.registry.account(Exporter::Statsd), 10);
+    }
+}
+
+/// Several exporters whose servers hang are stopped within one deadline, and can be started again.
+pub fn stops_share_one_deadline<R: Runtime>() {
+    let silent =
+        (HttpServer::start(|_, _| Reply::Silence), OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Silence));
+    let settings = Settings { stop_deadline: Duration::from_secs(3), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    exporters.start_influxdb_sink(http(silent.0.address)).expect("a sink");
+    exporters.start_opentelemetry_exporter(otlp(silent.1.address)).expect("an exporter");
+    Engine::new(settings.registry).record(10);
+    let began = Instant::now();
+    let accounts = exporters.stop_all().expect("a stop");
+    // One after the other they take six.
+    assert!(began.elapsed() < Duration::from_millis(5_500), "{:?}", began.elapsed());
+    let unconfirmed: Vec<_> = accounts.iter().map(|account| account.dropped.get(Cause::Unconfirmed)).collect();
+    assert_eq!(unconfirmed, [10, 10], "{accounts:?}");
+    assert!(exporters.status().is_empty() && exporters.stop_all().expect("nothing to stop").is_empty());
+    exporters.start_prometheus_exporter(any_port()).expect("starts again");
+}
+
+/// A shutdown does not wait for a stop that waits for a server that hangs; every call is answered.
+pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
+    let silent = HttpServer::start(|_, _| Reply::Silence);
+    let settings = Settings { stop_deadline: FOREVER, ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    exporters.start_influxdb_sink(http(silent.address)).expect("a sink");
+    exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    Engine::new(settings.registry).record(10);
+    let handle = exporters.as_async().clone();
+    let stopping = thread::spawn(move || futures_lite::future::block_on(handle.stop_influxdb_sink()));
+    // Only a stop makes the body leave.
+    wait_until(|| !silent.posts().is_empty());
+    let handle = exporters.as_async().clone();
+    let behind = thread::spawn(move || futures_lite::future::block_on(handle.stop_prometheus_exporter()));
+    let report = exporters.shutdown(Duration::from_millis(100));
+    let account = stopping.join().expect("no panic").expect("carried out").expect("it was running");
+    assert_eq!(account.dropped.get(Cause::Unconfirmed) + account.dropped.get(Cause::Deadline), 10, "{account:?}");
+    // Carried out before the shutdown, or overtaken by it.
+    let behind = behind.join().expect("no panic");
+    assert!(matches!(behind, Ok(Some(_)) | Err(StopError::ShutDown)), "{behind:?}");
+    let ran: Vec<_> = report.accounts.iter().map(|account| account.exporter).collect();
+    assert_eq!(ran, [Exporter::Prometheus, Exporter::Influxdb]);
+    report.accounts.iter().for_each(|account| assert_settled(account, 10));
+}
+
+fn statsd(receiver: SocketAddr) -> StatsdConfig {
+    StatsdConfig { port: receiver.port(), ..StatsdConfig::default() }
+}
+
+/// A sink whose bodies leave at its stop.
+fn http(server: SocketAddr) -> InfluxdbConfig {
+    let target = InfluxdbTarget::Http {
+        host: server.ip().to_string(),
+        port: server.port(),
+        database: None,
+        username: None,
+        password: None,
+    };
+    let batch = BatchLimits { age: FOREVER, ..BatchLimits::default() };
+    InfluxdbConfig { target, batch, timeout: FOREVER, ..InfluxdbConfig::default() }
+}
+
+/// An exporter whose only export is that of its stop.
+fn otlp(receiver: SocketAddr) -> OpenTelemetryConfig {
+    let endpoint = format!("http://{receiver}");
+    OpenTelemetryConfig { endpoint, export_interval: FOREVER, timeout: FOREVER, ..OpenTelemetryConfig::default() }
+}
