@@ -41,4 +41,5 @@ if [[ -z $binary ]]; then
     binary=$target/release/loaddensity-metrics
 fi
 
-exec "$venv/bin/python" ci/real_backends.py "$binary" "$work"
+# -B: no compiled files in the sources.
+PYTHONPATH=ci exec "$venv/bin/python" -B -m real_backends "$binary" "$work"

@@ -1,0 +1,49 @@
+"""Compares each backend with the target."""
+
+import functools
+import time
+
+from .differences import differences
+from .influxdb import seen_by_influxdb
+from .local import udp_drops
+from .otlp import seen_by_otlp
+from .prometheus import seen_by_prometheus
+from .rotel import rotel_exports
+
+
+def settled(see, truth, latency, seconds):
+    """What a backend holds, and what differs. Backends take in what they got some time later."""
+    end = time.monotonic() + seconds
+    while True:
+        seen = see()
+        found = differences(seen, truth, latency)
+        if not found or time.monotonic() > end:
+            return seen, found
+        time.sleep(0.5)
+
+
+def check_backends(servers, run, report):
+    backends = [
+        ("Prometheus", functools.partial(seen_by_prometheus, servers, run), run.scrape_faults),
+        (f"InfluxDB {run.transport}", functools.partial(seen_by_influxdb, servers, run), []),
+    ]
+    if run.receiver == "rotel":
+        def see():
+            return seen_by_otlp([e for e in rotel_exports(servers.log("rotel")) if e.service == run.service])
+    else:
+        def see():
+            return seen_by_otlp([e for e in servers.otlp.exports if e.service == run.service])
+    backends.append((run.receiver, see, []))
+    for name, see, found in backends:
+        check_backend(servers, run, report, name, see, found, 10)
+
+
+def check_backend(servers, run, report, name, see, found, seconds):
+    truth = servers.target.truths[run.key]
+    seen, differs = settled(see, truth, run.latency, seconds)
+    if differs and (name.startswith("InfluxDB udp") or name.startswith("Datadog")):
+        port = servers.datadog if name.startswith("Datadog") else run.points_port
+        differs.append(f"the kernel dropped {udp_drops(port)} datagrams at its socket")
+    detail = f"{seen.total():,} requests in {seen.series()} series"
+    run.latency = run.latency or seen.latency
+    report.line(run, name, found + differs, f"{detail}, buckets and sums; {', '.join(seen.notes)}".rstrip("; "))

@@ -1,0 +1,53 @@
+"""The binary, carrying out a run, and the table at its end."""
+
+import json
+import re
+import subprocess
+import threading
+import time
+
+from .load import QUIET_SECONDS, SECONDS
+from .page import check_page
+
+
+def carry_out(binary, servers, run, report):
+    """Runs the document; asks page and Prometheus while it is quiet, and checks the table at the end."""
+    document = servers.folder / f"{run.key}.json"
+    document.write_text(json.dumps(run.document(servers)))
+    command = [binary, "run", str(document), "--runtime", run.runtime]
+    run.began = time.time_ns()
+    with open(servers.folder / f"{run.key}.err", "wb+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        timer = threading.Timer(SECONDS + QUIET_SECONDS + 60, process.kill)
+        timer.start()
+        output = []
+        try:
+            for line in process.stdout:
+                output.append(line)
+                # The first is the load's, and the second test has begun.
+                if len(output) == 1:
+                    check_page(servers, run, report)
+            code = process.wait()
+            run.ended = time.time_ns()
+        finally:
+            timer.cancel()
+            process.kill()
+        errors.seek(0)
+        said = errors.read().decode()
+    check_table(servers, run, report, code, "".join(output), said)
+
+
+def check_table(servers, run, report, code, output, said):
+    total = servers.target.truths[run.key].total()
+    found = [] if code == 0 else [f"exit code {code}"]
+    found += [line for line in said.splitlines() if line.startswith(("error", "warning"))]
+    rows = re.findall(r"^(prometheus|influxdb|statsd|opentelemetry) +(\d+) +(\d+) +(\d+)(.*)$", output, re.M)
+    if sorted(row[0] for row in rows) != ["influxdb", "opentelemetry", "prometheus", "statsd"]:
+        found += ["no row for each exporter:", *output.splitlines()]
+    for exporter, recorded, sent, dropped, causes in rows:
+        if (int(recorded), int(sent), int(dropped)) != (total, total, 0):
+            found.append(f"{exporter}: recorded {recorded}, sent {sent}, dropped {dropped}{causes}; "
+                         f"the target answered {total}")
+    if "abandoned" in output:
+        found.append(output.splitlines()[0])
+    report.line(run, "table", found, f"{total:,} recorded and sent by all four, as the target answered")

@@ -1,0 +1,5 @@
+"""The error of this package."""
+
+
+class Failure(Exception):
+    """What ends the script."""
