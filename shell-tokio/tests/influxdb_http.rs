@@ -2,8 +2,10 @@
 
 mod support;
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_tokio::{
@@ -252,6 +254,42 @@ fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
     assert!((1..24).contains(&gone), "{gone} points in a body");
     let dropped = account.dropped;
     assert_eq!((dropped.get(Cause::Unconfirmed), dropped.get(Cause::Unreachable)), (gone, 24 - gone), "{account:?}");
+}
+
+#[test]
+fn what_went_out_on_a_kept_connection_is_unconfirmed_when_the_server_is_gone() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = listener.local_addr().expect("bound");
+    let serving = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        // Nobody listens any more; only this connection is left.
+        drop(listener);
+        let mut stream = BufReader::new(stream);
+        read_request(&mut stream);
+        stream.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer");
+        read_request(&mut stream);
+    });
+    let exporters = exporters();
+    exporters.start_influxdb_sink(config(server)).expect("starts");
+    let mut recorder = exporters.recorder();
+    record(&mut recorder, 10);
+    wait_until("the first body is acknowledged", || exporters.status()[0].account.sent == 10);
+    record(&mut recorder, 5);
+    let account = stop(&exporters);
+    serving.join().expect("both requests came");
+    assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (10, 5), "{account:?}");
+}
+
+/// Reads one request whole.
+fn read_request(stream: &mut BufReader<TcpStream>) {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(stream.read_line(&mut head).expect("a head"), 0, "{head}");
+    }
+    let lower = head.to_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    let mut body = vec![0; length.parse().expect("a number")];
+    stream.read_exact(&mut body).expect("a body");
 }
 
 #[test]

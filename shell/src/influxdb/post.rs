@@ -67,17 +67,18 @@ impl<R: Runtime> Client<R> {
     /// Posts `body` and reads the answer. It may be dropped at any time; then [`give_up`](Self::give_up) tells.
     pub(super) async fn post(&mut self, body: &Bytes) -> Outcome {
         let kept = self.connection.take().filter(|connection| !connection.requests.is_closed());
-        let result = match kept {
-            // A server may close a kept connection at any time; that says nothing about a new one.
-            Some(connection) => match self.exchange(connection, body).await {
-                Ok(answer) => Ok(answer),
-                Err(_) => self.post_anew(body).await,
-            },
-            None => self.post_anew(body).await,
-        };
-        match result {
+        // A server may close a kept connection at any time; that says nothing about a new one. But if the body went
+        // out on it, nobody knows what became of it, even where no new one can be had.
+        let mut was_taken = false;
+        if let Some(connection) = kept {
+            match self.exchange(connection, body).await {
+                Ok(answer) => return Outcome::Answered(answer),
+                Err(_) => was_taken = self.taken.is_taken(),
+            }
+        }
+        match self.post_anew(body).await {
             Ok(answer) => Outcome::Answered(answer),
-            Err(says) => Outcome::Failed { taken: self.taken.is_taken(), says },
+            Err(says) => Outcome::Failed { taken: was_taken || self.taken.is_taken(), says },
         }
     }
 

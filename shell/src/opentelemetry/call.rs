@@ -70,17 +70,18 @@ impl<R: Runtime> Client<R> {
     /// [`give_up`](Self::give_up) tells.
     pub(super) async fn call(&mut self, message: &Bytes) -> Outcome {
         let kept = self.connection.take().filter(|connection| !connection.requests.is_closed());
-        let result = match kept {
-            // A server may close a kept connection at any time; that says nothing about a new one.
-            Some(connection) => match self.exchange(connection, message).await {
-                Ok(answer) => Ok(answer),
-                Err(_) => self.call_anew(message).await,
-            },
-            None => self.call_anew(message).await,
-        };
-        match result {
+        // A server may close a kept connection at any time; that says nothing about a new one. But if the message went
+        // out on it, nobody knows what became of it, even where no new one can be had.
+        let mut was_taken = false;
+        if let Some(connection) = kept {
+            match self.exchange(connection, message).await {
+                Ok(answer) => return Outcome::Answered(answer),
+                Err(_) => was_taken = self.taken.is_taken(),
+            }
+        }
+        match self.call_anew(message).await {
             Ok(answer) => Outcome::Answered(answer),
-            Err(says) => Outcome::Failed { taken: self.taken.is_taken(), says },
+            Err(says) => Outcome::Failed { taken: was_taken || self.taken.is_taken(), says },
         }
     }
 
