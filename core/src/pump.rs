@@ -17,9 +17,13 @@ use crate::sync::Ordering;
 /// below InfluxDB's last one (i64, two highest values reserved: influxdb1-client models/time.go).
 const LATEST: Timestamp = Timestamp::from_unix_nanos(1 << 62);
 
+/// How far ahead of the clock a time of completion is still believed.
+const SLACK_NANOS: u64 = 1_000_000_000;
+
 /// The one reader of a registry's event rings. Dropping it lets another be claimed.
 pub struct Pump<'a> {
     registry: Registry<'a>,
+    now: Timestamp,
     latest: Timestamp,
 }
 
@@ -36,18 +40,22 @@ impl<'a> Pump<'a> {
         // Acquire pairs with the release in `drop`: the former pump's tails are seen. A claim that fails must make no
         // pump, not even for a moment: its drop would free the other's.
         let owned = &registry.parts.control.pump_owned;
-        owned
-            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-            .then(|| Self { registry, latest: LATEST })
+        owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok().then(|| Self {
+            registry,
+            now: Timestamp::default(),
+            latest: LATEST,
+        })
     }
 
-    /// From now on no timestamp is believed that lies behind `latest`; it becomes `latest`.
+    /// Says what time it is, for the events that are drained next.
     ///
-    /// Timestamps strictly increase, so a wrong one from the future takes all later ones of its recorder with it. Who
-    /// has a clock says now and then what time it is, or a little more.
-    pub fn set_latest(&mut self, latest: Timestamp) {
-        self.latest = latest.min(LATEST);
+    /// An event without a time of completion (zero, the default) gets this one. And none is believed that lies more than
+    /// a second behind it: timestamps strictly increase, so a wrong one from the future would take all later ones of its
+    /// recorder with it.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = now;
+        let latest = now.as_unix_nanos().saturating_add(SLACK_NANOS);
+        self.latest = Timestamp::from_unix_nanos(latest).min(LATEST);
     }
 
     /// Takes out the events that are there now and hands each to `deliver`; returns how many.
@@ -55,7 +63,7 @@ impl<'a> Pump<'a> {
     /// Bounded by the size of all rings, however fast recorders are.
     pub fn drain(&mut self, mut deliver: impl FnMut(Event)) -> u64 {
         let parts = self.registry.parts;
-        let clock = Clock::new(parts.shards.len() as u64 + 1, self.latest);
+        let clock = Clock::new(parts.shards.len() as u64 + 1, self.now, self.latest);
         let mut taken = 0;
         for (number, shard) in parts.shards.iter().enumerate() {
             let ring = &parts.rings[number * parts.spill_ring.len()..][..parts.spill_ring.len()];
@@ -131,16 +139,21 @@ fn note_refused(shard: &ShardWords, last: u64, ring: u64) {
 struct Clock {
     /// The step from one timestamp of a recorder to the next; a power of two that holds every recorder's number.
     step: u64,
+    /// For events without a time of their own.
+    now: u64,
     latest: u64,
 }
 
 impl Clock {
-    const fn new(recorders: u64, latest: Timestamp) -> Self {
-        Self { step: recorders.next_power_of_two(), latest: latest.as_unix_nanos() }
+    const fn new(recorders: u64, now: Timestamp, latest: Timestamp) -> Self {
+        Self { step: recorders.next_power_of_two(), now: now.as_unix_nanos(), latest: latest.as_unix_nanos() }
     }
 
     fn stamp(&self, mut event: Event, recorder: u64, last: &mut u64) -> Event {
-        let nanos = event.completed_at.as_unix_nanos().min(self.latest);
+        let nanos = match event.completed_at.as_unix_nanos() {
+            0 => self.now,
+            nanos => nanos.min(self.latest),
+        };
         *last = (nanos & !(self.step - 1) | recorder).max(*last + self.step);
         event.completed_at = Timestamp::from_unix_nanos(*last);
         event
@@ -150,6 +163,8 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NEVER: Timestamp = Timestamp::from_unix_nanos(0);
 
     fn stamps<const N: usize>(clock: &Clock, recorder: u64, nanos: [u64; N]) -> [u64; N] {
         // What a recorder's first event follows.
@@ -162,7 +177,7 @@ mod tests {
 
     #[test]
     fn timestamps_carry_the_recorder_and_strictly_increase() {
-        let clock = Clock::new(17, LATEST);
+        let clock = Clock::new(17, NEVER, LATEST);
         assert_eq!(clock.step, 32);
         assert_eq!(stamps(&clock, 3, [1_000_000; 4]), [1_000_003, 1_000_035, 1_000_067, 1_000_099]);
         assert_eq!(stamps(&clock, 16, [2_000, 1_000]), [2_000, 2_032]);
@@ -170,20 +185,26 @@ mod tests {
 
     #[test]
     fn they_stay_unique_when_the_clock_is_set_back_and_forth() {
-        let clock = Clock::new(2, LATEST);
+        let clock = Clock::new(2, NEVER, LATEST);
         let (late, early) = (5_000_000_000_000, 3_000_000_000_000);
         assert_eq!(stamps(&clock, 1, [late, early, late, early]), [1, 3, 5, 7].map(|step| late + step));
     }
 
     #[test]
     fn one_from_the_future_takes_the_others_no_further_than_the_latest_believed() {
-        let clock = Clock::new(2, Timestamp::from_unix_nanos(1_000));
+        let clock = Clock::new(2, NEVER, Timestamp::from_unix_nanos(1_000));
         assert_eq!(stamps(&clock, 0, [u64::MAX, 900, 900]), [1_000, 1_002, 1_004]);
     }
 
     #[test]
+    fn what_has_no_time_gets_the_time_that_it_is() {
+        let clock = Clock::new(2, Timestamp::from_unix_nanos(5_000), LATEST);
+        assert_eq!(stamps(&clock, 1, [0, 4_000, 6_000]), [5_001, 5_003, 6_001]);
+    }
+
+    #[test]
     fn no_timestamp_is_beyond_what_influxdb_takes() {
-        let clock = Clock::new(1_024, LATEST);
+        let clock = Clock::new(1_024, NEVER, LATEST);
         for nanos in stamps(&clock, 1_023, [u64::MAX; 6]) {
             assert!(nanos < i64::MAX as u64 - 1);
         }

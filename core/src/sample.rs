@@ -71,7 +71,8 @@ pub struct Sample {
     pub status: u16,
     /// See [`Outcome::of_status`] for the default rule.
     pub outcome: Outcome,
-    /// When the request was completed. Only InfluxDB shows it.
+    /// When the request was completed. Only InfluxDB shows it. Zero, the default, means that the engine has no time at
+    /// hand: the shell then takes the time at which it sees the event, a few milliseconds later.
     pub completed_at: Timestamp,
 }
 

@@ -3,7 +3,7 @@
 //! Whoever brings a runtime runs the suite with one line in a file under `tests/`:
 //!
 //! ```ignore
-//! // Cargo.toml: [dev-dependencies] loaddensity-metrics-shell = { version = "0.1", features = ["conformance"] }
+//! // Cargo.toml: [dev-dependencies] loaddensity-metrics-shell = { path = "…/shell", features = ["conformance"] }
 //! // tests/conformance.rs:
 //! loaddensity_metrics_shell::conformance!(my_crate::MyRuntime);
 //! ```

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_listener::Event as Notify;
-use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sink, Timestamp};
+use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sink};
 
 use crate::runtime::Runtime;
 
@@ -45,9 +45,6 @@ impl Feed {
         }
     }
 }
-
-/// How far ahead of the wall clock a completion time is still believed.
-const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
 /// The owner of the pump and of its task.
 pub(crate) struct Hub<R: Runtime> {
@@ -104,8 +101,7 @@ impl Shared {
     fn drain<R: Runtime>(&mut self, runtime: &R) -> u64 {
         let Self { pump, feeds } = self;
         let mut sinks: Vec<_> = feeds.iter().map(|feed| feed.lock()).collect();
-        let now = runtime.wall_clock().as_unix_nanos();
-        pump.set_latest(Timestamp::from_unix_nanos(now.saturating_add(CLOCK_SLACK.as_nanos() as u64)));
+        pump.set_now(runtime.wall_clock());
         let taken = pump.drain(|event| {
             for sink in &mut sinks {
                 sink.offer(event);
