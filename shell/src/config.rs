@@ -51,7 +51,7 @@ pub struct InfluxdbConfig {
     pub batch: BatchLimits,
     /// Largest datagram in bytes (UDP): whole lines are packed up to it. 1 to 65,507, default 1,400.
     pub datagram_bytes: usize,
-    /// Events that wait here while the backend is slow or away, 40 bytes each; later ones are dropped as
+    /// Events that wait here while the backend is slow or away, 32 bytes each; later ones are dropped as
     /// `buffer_full`. Default 65,536.
     pub buffer_events: usize,
 }
@@ -157,7 +157,7 @@ pub struct StatsdConfig {
     /// `None` (the contract): each message is a datagram of its own. `Some(n)`: messages are packed into datagrams of
     /// up to `n` bytes (1,432 suits an Ethernet), which costs several times less on both sides.
     pub datagram_bytes: Option<usize>,
-    /// Events that wait here while the socket is full, 40 bytes each; later ones are dropped as `buffer_full`.
+    /// Events that wait here while the socket is full, 32 bytes each; later ones are dropped as `buffer_full`.
     /// Default 65,536.
     pub buffer_events: usize,
 }
