@@ -4,10 +4,12 @@
 //! counts as sent when all of its items are. Packing changes nothing in the sink, so that a batch that must be sent
 //! again is packed again; [`Packer::confirm`] or [`Packer::discard`] then settles it.
 
+use core::ops::Range;
+
 use crate::event::Event;
 use crate::ledger::Cause;
-use crate::out::Full;
 use crate::sink::Sink;
+use crate::text::out::Full;
 
 /// Turns one event into its items.
 pub trait EventEncoder {
@@ -15,11 +17,27 @@ pub trait EventEncoder {
     const ITEMS: u8;
 
     /// Writes item `item` (below [`ITEMS`](Self::ITEMS)) of `event` to the front of `out`, without a newline; returns
-    /// its length in bytes.
+    /// its length in bytes. What `out` has behind the item is of no use afterwards.
     ///
     /// # Errors
     /// [`Full`] where it does not fit; `out` then holds nothing of use.
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full>;
+
+    /// Writes the items `items` of `event`, joined by newlines, to the front of `out`, as many of them as fit. An
+    /// encoder whose items have parts in common may look for them once.
+    #[inline]
+    fn encode_items(&self, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written {
+        encode_each(self, event, items, out)
+    }
+}
+
+/// What [`EventEncoder::encode_items`] wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Items, of those that were asked for the first.
+    pub items: u8,
+    /// Their length in bytes, newlines between them included.
+    pub bytes: usize,
 }
 
 /// What one batch holds.
@@ -32,7 +50,7 @@ pub struct Packed {
     /// Events whose last item is in it.
     pub events: usize,
     /// The next item of the event behind those, which is begun in this batch or in an earlier one; else 0.
-    next_item: u8,
+    pub(crate) next_item: u8,
 }
 
 /// Packs the events of a sink into batches.
@@ -55,7 +73,7 @@ impl<E: EventEncoder> Packer<E> {
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
         loop {
-            let packed = self.try_pack(sink, max_items, out);
+            let packed = self.pack_from(sink, (0, sink.begun()), max_items, out);
             if packed.items != 0 || sink.is_empty() || max_items == 0 {
                 return packed;
             }
@@ -68,6 +86,9 @@ impl<E: EventEncoder> Packer<E> {
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
+        if packed.items == 0 {
+            return;
+        }
         sink.confirm_front(packed.events);
         sink.set_begun(packed.next_item);
     }
@@ -81,34 +102,80 @@ impl<E: EventEncoder> Packer<E> {
         sink.drop_front(packed.events + begun, cause);
     }
 
-    fn try_pack<B>(&self, sink: &Sink<'_, B>, max_items: usize, out: &mut [u8]) -> Packed
+    /// The backend has taken the batch but for `refused` of its events, which are dropped for `cause`; which ones those
+    /// are makes no difference to the account.
+    pub fn confirm_but<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, refused: usize, cause: Cause)
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
-        let mut packed = Packed { next_item: sink.begun(), ..Packed::default() };
+        let refused = refused.min(packed.events);
+        sink.drop_front(refused, cause);
+        self.confirm(sink, Packed { events: packed.events - refused, ..packed });
+    }
+
+    /// What it writes with.
+    pub(crate) const fn encoder(&self) -> &E {
+        &self.encoder
+    }
+
+    /// Packs what comes behind the first `events` and behind those items of the next one that come before `next_item`.
+    pub(crate) fn pack_from<B>(
+        &self,
+        sink: &Sink<'_, B>,
+        (events, next_item): (usize, u8),
+        max_items: usize,
+        out: &mut [u8],
+    ) -> Packed
+    where
+        B: AsRef<[Event]> + AsMut<[Event]>,
+    {
+        let mut packed = Packed { next_item, ..Packed::default() };
         while packed.items < max_items
-            && let Some(event) = sink.get(packed.events)
-            && let Ok(end) = self.append(event, packed, out)
+            && let Some(event) = sink.get(events + packed.events)
+            && let Some(room) = out.get_mut(packed.bytes + usize::from(packed.items != 0)..)
         {
-            packed.bytes = end;
-            packed.items += 1;
-            packed.next_item += 1;
-            if packed.next_item == E::ITEMS {
-                packed.next_item = 0;
-                packed.events += 1;
+            let most = u8::try_from(max_items - packed.items).unwrap_or(u8::MAX);
+            let end = E::ITEMS.min(packed.next_item.saturating_add(most));
+            let written = self.encoder.encode_items(event, packed.next_item..end, room);
+            if written.items == 0 {
+                break;
             }
+            if packed.items != 0 {
+                out[packed.bytes] = b'\n';
+                packed.bytes += 1;
+            }
+            packed.bytes += written.bytes;
+            packed.items += usize::from(written.items);
+            packed.next_item += written.items;
+            if packed.next_item != E::ITEMS {
+                break;
+            }
+            packed.next_item = 0;
+            packed.events += 1;
         }
         packed
     }
+}
 
-    /// Writes the next item behind what is packed; returns where it ends.
-    fn append(&self, event: &Event, packed: Packed, out: &mut [u8]) -> Result<usize, Full> {
-        let start = packed.bytes + usize::from(packed.items != 0);
-        let room = out.get_mut(start..).ok_or(Full)?;
-        let length = self.encoder.encode(event, packed.next_item, room)?;
-        if packed.items != 0 {
-            out[packed.bytes] = b'\n';
-        }
-        Ok(start + length)
+/// One item after the other.
+#[inline]
+pub(crate) fn encode_each<E>(encoder: &E, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written
+where
+    E: EventEncoder + ?Sized,
+{
+    // The rule: all of one item, or a datagram for each.
+    if items.len() == 1 {
+        let Ok(bytes) = encoder.encode(event, items.start, out) else { return Written::default() };
+        return Written { items: 1, bytes };
     }
+    let mut written = Written::default();
+    for item in items {
+        let start = written.bytes + usize::from(written.items != 0);
+        let Some(Ok(length)) = out.get_mut(start..).map(|room| encoder.encode(event, item, room)) else { break };
+        if written.items != 0 {
+            out[written.bytes] = b'\n';
+        }
+        written = Written { items: written.items + 1, bytes: start + length };
+    }
+    written
 }

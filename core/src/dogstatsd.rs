@@ -4,25 +4,56 @@
 //! escapes; every other character passes unchanged. Source of the grammar: DataDog/documentation, dogstatsd
 //! datagram_shell.md, protocol 1.0.
 
+mod aggregator;
+mod dialect;
+mod gauges;
+mod origin;
+mod own;
+mod packed;
+mod tags;
+mod telemetry;
+
 use core::fmt;
+use core::ops::Range;
 
-use heapless::String;
-
-use crate::batch::EventEncoder;
+use crate::batch::{EventEncoder, Written, encode_each};
+use crate::entry::Text;
 use crate::event::Event;
-use crate::out::{Full, Out};
 use crate::registry::Registry;
+use crate::sampling::SampleRate;
+use crate::text::head::Head;
+use crate::text::item::Item;
+use crate::text::out::Full;
+use crate::text::piece::{Piece, Write};
+use dialect::Dialect;
+use origin::Fields;
+
+pub use aggregator::{Aggregator, Packet, Slot};
+pub use gauges::{GaugeEncoder, METRIC_BYTES};
+pub use origin::{Cardinality, ORIGIN_BYTES, Origin, OriginError};
+pub use tags::{ConstantTags, TAG_BYTES, TagError};
+pub use telemetry::{ClientTransport, Telemetry, TelemetryEncoder};
 
 /// Longest prefix in bytes: Datadog takes metric names of up to 200 characters.
 pub const PREFIX_BYTES: usize = 160;
+
+/// Room for what begins a message.
+const HEAD_BYTES: usize = 1 + PREFIX_BYTES + ".request.latency:".len();
+
+/// How the first message goes on behind the prefix.
+const REQUESTS: &[u8] = b"requests:1|c|#";
+
+const OUTCOMES: [&[u8; 16]; 2] = [b",outcome:success", b",outcome:failure"];
 
 /// Writes events as messages: `loaddensity.requests:1|c|#method:GET,name:/x,outcome:success`, then
 /// `….request.latency:42|ms|#…` in milliseconds and `….response.size:1024|h|#…` in bytes.
 #[derive(Clone, Debug)]
 pub struct MessageEncoder<'a> {
     registry: Registry<'a>,
-    /// With a dot at its end, or empty.
-    prefix: String<{ PREFIX_BYTES + 1 }>,
+    /// What begins the three messages.
+    heads: [Head<HEAD_BYTES>; 3],
+    /// What is not as the contract has it.
+    dialect: Option<Dialect>,
 }
 
 impl<'a> MessageEncoder<'a> {
@@ -43,32 +74,112 @@ impl<'a> MessageEncoder<'a> {
         if given.len() > PREFIX_BYTES {
             return Err(PrefixError::TooLong);
         }
-        let mut prefix = String::new();
-        if !given.is_empty() {
-            prefix.push_str(given).and_then(|()| prefix.push('.')).map_err(|_| PrefixError::TooLong)?;
-        }
-        Ok(Self { registry, prefix })
+        let dot: &[u8] = if given.is_empty() { b"" } else { b"." };
+        let head = |name: &[u8]| Head::new(&[given.as_bytes(), dot, name]);
+        let heads = [head(REQUESTS), head(b"request.latency:"), head(b"response.size:")];
+        Ok(Self { registry, heads, dialect: None })
     }
 
-    fn message(&self, event: &Event, item: u8, out: &mut Out<'_>) -> Result<(), Full> {
-        out.put(self.prefix.as_bytes())?;
-        match item {
-            0 => out.put(b"requests:1|c|#")?,
-            1 => {
-                out.put(b"request.latency:")?;
-                out.put_millis(event.latency_ns)?;
-                out.put(b"|ms|#")?;
-            }
-            _ => {
-                out.put(b"response.size:")?;
-                out.put_integer(event.response_bytes)?;
-                out.put(b"|h|#")?;
-            }
-        }
-        let tags = self.registry.shown_entry(event.series).dogstatsd().copy_to(out.room());
-        out.advance(tags)?;
-        out.put(b",outcome:")?;
-        out.put(event.outcome.as_str().as_bytes())
+    /// Latency and size as distributions (`d`), of which Datadog's servers make percentiles over all hosts, instead of
+    /// as a timing and a histogram of the Agent.
+    #[must_use]
+    pub fn with_distributions(mut self) -> Self {
+        self.dialect().distributions = true;
+        self
+    }
+
+    /// Every message says that it stands for `1 / rate` requests. That only so many of them reach the encoder is the
+    /// task of a [`Sink::with_sampler`](crate::Sink::set_sampler).
+    #[must_use]
+    pub fn with_sample_rate(mut self, rate: SampleRate) -> Self {
+        self.dialect().set_rate(rate);
+        self
+    }
+
+    /// Every message has these tags besides.
+    #[must_use]
+    pub fn with_constant_tags(mut self, tags: &ConstantTags) -> Self {
+        self.dialect().constant = tags.clone();
+        self
+    }
+
+    /// Every message says where it comes from.
+    ///
+    /// # Errors
+    /// What the protocol cannot carry; see [`OriginError`].
+    pub fn with_origin(mut self, origin: Origin<'_>) -> Result<Self, OriginError> {
+        self.dialect().fields = Fields::new(origin)?;
+        Ok(self)
+    }
+
+    /// Counters say when the request was completed (`|T`, protocol 1.3), in seconds. Other messages cannot: the Agent
+    /// reads timestamps of counts and gauges only.
+    ///
+    /// The Agent passes such a count on as it is: it neither adds up those of one second, nor multiplies them by a
+    /// [sample rate](Self::with_sample_rate). One of the second 0, which it would drop, goes without.
+    #[must_use]
+    pub fn with_timestamps_of_counts(mut self) -> Self {
+        self.dialect().timestamps = true;
+        self
+    }
+
+    /// An encoder for the gauges of the registry, which have the prefix, the constant tags and the origin of these
+    /// messages.
+    #[must_use]
+    pub fn gauges(&self) -> GaugeEncoder<'a> {
+        GaugeEncoder::new(self.registry, self.own_dialect())
+    }
+
+    /// An encoder for what is said of the sink itself, which has the constant tags and the origin of these messages.
+    #[must_use]
+    pub fn telemetry(&self, transport: ClientTransport) -> TelemetryEncoder {
+        TelemetryEncoder::new(self.own_dialect(), transport)
+    }
+
+    /// Messages per interval in place of messages per request: counters are sums, and messages hold the values of as many
+    /// requests as fit (protocol 1.1). They have the prefix and everything else of these messages but timestamps, which
+    /// several requests do not share. The length of `slots` is the most requests at a time.
+    #[must_use]
+    pub fn aggregator<B: AsRef<[Slot]> + AsMut<[Slot]>>(&self, slots: B) -> Aggregator<'a, B> {
+        Aggregator::new(self.registry, self.own_dialect(), slots)
+    }
+
+    fn dialect(&mut self) -> &mut Dialect {
+        let own = self.own_dialect();
+        self.dialect.get_or_insert(own)
+    }
+
+    /// What is not as the contract has it, with the prefix, even where all is.
+    fn own_dialect(&self) -> Dialect {
+        let prefix = self.heads[0].text().strip_suffix(REQUESTS).unwrap_or_default();
+        self.dialect.clone().unwrap_or_else(|| Dialect::new(prefix))
+    }
+
+    /// Writes what follows a message's head, and ends it.
+    #[inline(always)]
+    fn end(event: &Event, tags: Text<'_>, message: &mut Item<'_>) -> Result<(), Full> {
+        message.put_text(tags)?;
+        let outcome = OUTCOMES[event.outcome.index()];
+        message.put(outcome, outcome.len())
+    }
+
+    /// The three messages, one behind the other; `ended` hears how much room each leaves.
+    #[inline(always)]
+    fn messages(&self, event: &Event, out: &mut Item<'_>, mut ended: impl FnMut(&Item<'_>)) -> Result<(), Full> {
+        let [requests, latency, size] = &self.heads;
+        let tags = self.registry.shown_entry(event.series).dogstatsd();
+        requests.begin(out)?;
+        Self::end(event, tags, out)?;
+        ended(out);
+        latency.join(out)?;
+        out.put_piece(&Latency(event.latency_ns))?;
+        Self::end(event, tags, out)?;
+        ended(out);
+        size.join(out)?;
+        out.put_piece(&Size(event.response_bytes))?;
+        Self::end(event, tags, out)?;
+        ended(out);
+        Ok(())
     }
 }
 
@@ -77,9 +188,62 @@ impl EventEncoder for MessageEncoder<'_> {
 
     #[inline]
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full> {
-        let mut out = Out::new(out);
-        self.message(event, item, &mut out)?;
-        Ok(out.len())
+        if let Some(dialect) = &self.dialect {
+            return dialect.encode(event, item, self.registry.shown_entry(event.series).dogstatsd(), out);
+        }
+        let room = out.len();
+        let mut message = Item::new(out);
+        let [requests, latency, size] = &self.heads;
+        match item {
+            0 => requests.begin(&mut message)?,
+            1 => {
+                latency.begin(&mut message)?;
+                message.put_piece(&Latency(event.latency_ns))?;
+            }
+            _ => {
+                size.begin(&mut message)?;
+                message.put_piece(&Size(event.response_bytes))?;
+            }
+        }
+        Self::end(event, self.registry.shown_entry(event.series).dogstatsd(), &mut message)?;
+        Ok(room - message.room())
+    }
+
+    #[inline]
+    fn encode_items(&self, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written {
+        if items != (0..Self::ITEMS) || self.dialect.is_some() {
+            return encode_each(self, event, items, out);
+        }
+        let room = out.len();
+        let mut written = Written::default();
+        // Where one does not fit, those before it stand.
+        let _ = self.messages(event, &mut Item::new(out), |left| {
+            written.items += 1;
+            written.bytes = room - left.room();
+        });
+        written
+    }
+}
+
+/// The value and the type of the second message.
+struct Latency(u64);
+
+impl Write<40> for Latency {
+    #[inline(always)]
+    fn write(&self, piece: &mut Piece<'_, 40>) {
+        piece.put_millis(self.0);
+        piece.put(b"|ms|#   ", 5);
+    }
+}
+
+/// The value and the type of the third message.
+struct Size(u64);
+
+impl Write<32> for Size {
+    #[inline(always)]
+    fn write(&self, piece: &mut Piece<'_, 32>) {
+        piece.put_integer(self.0);
+        piece.put(b"|h|#", 4);
     }
 }
 

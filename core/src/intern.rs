@@ -69,20 +69,34 @@ pub(crate) fn intern(
     None
 }
 
-/// The entry of the key, if it is interned.
-#[inline]
-pub(crate) fn find(index: &[AtomicU64], hash: u64, entries: &impl Entries) -> Option<u32> {
-    for place in probes(index, hash) {
+/// The entry of the key, if it is interned; `matches` is [`Entries::matches`].
+pub(crate) fn find(index: &[AtomicU64], hash: u64, matches: impl Fn(u32) -> bool) -> Option<u32> {
+    let mut at = first_place(index, hash);
+    for _ in 0..index.len() {
         // Acquire pairs with the release in `intern`.
-        let found = place.load(Ordering::Acquire);
+        let found = index.get(at)?.load(Ordering::Acquire);
         if found == 0 {
             return None;
         }
-        if let Some(number) = match_in(found, hash, entries) {
+        let number = (found as u32).wrapping_sub(1);
+        if found >> 32 == hash >> 32 && matches(number) {
             return Some(number);
         }
+        at = if at + 1 == index.len() { 0 } else { at + 1 };
     }
     None
+}
+
+/// The entry at one of the first two places for `hash`: the key's if it is there, or another's, or `u32::MAX`, which no
+/// entry is. Which of the two places costs no branch, because the predictor could not learn it.
+#[inline(always)]
+pub(crate) fn near(index: &[AtomicU64], hash: u64) -> Option<u32> {
+    let at = first_place(index, hash);
+    // Acquire pairs with the release in `intern`.
+    let second = index.get(at + 1)?.load(Ordering::Acquire);
+    let first = index.get(at)?.load(Ordering::Acquire);
+    let found = if first >> 32 == hash >> 32 { first } else { second };
+    Some((found as u32).wrapping_sub(1))
 }
 
 /// Enters `number`, whose entry is written, in the index; does nothing where it is there already.
@@ -131,9 +145,14 @@ impl FreeEntries<'_> {
 
 /// Every place of the index, from the one that the hash names.
 fn probes(index: &[AtomicU64], hash: u64) -> impl Iterator<Item = &AtomicU64> {
-    let first = ((hash & u64::from(u32::MAX)) * index.len() as u64) >> 32;
-    let (before, after) = index.split_at(first as usize);
+    let (before, after) = index.split_at(first_place(index, hash));
     after.iter().chain(before)
+}
+
+/// Where the search begins: the hash's lower half, scaled to the length of the index.
+#[inline]
+fn first_place(index: &[AtomicU64], hash: u64) -> usize {
+    (((hash & u64::from(u32::MAX)) * index.len() as u64) >> 32) as usize
 }
 
 /// A place's word: half of the hash, so that most other keys are passed over without a look at their entries, and the

@@ -38,12 +38,6 @@ impl Exporter {
             Self::OpenTelemetry => "opentelemetry",
         }
     }
-
-    /// Whether it sends every request by itself (InfluxDB, DogStatsD) and not sums of them.
-    #[must_use]
-    pub const fn is_per_request(self) -> bool {
-        matches!(self, Self::Influxdb | Self::Statsd)
-    }
 }
 
 /// Why a recorded request did not reach a backend.
@@ -67,11 +61,13 @@ pub enum Cause {
     Deadline,
     /// No complete scrape has seen it.
     Unscraped,
+    /// The exporter was asked to send only a part of the requests, and this one was not among them.
+    Sampled,
 }
 
 impl Cause {
     /// All causes, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RingFull,
         Self::BufferFull,
         Self::TooLarge,
@@ -81,6 +77,7 @@ impl Cause {
         Self::Rejected,
         Self::Deadline,
         Self::Unscraped,
+        Self::Sampled,
     ];
 
     /// Its name in metrics and tables: `ring_full`, `buffer_full`, ….
@@ -96,6 +93,7 @@ impl Cause {
             Self::Rejected => "rejected",
             Self::Deadline => "deadline",
             Self::Unscraped => "unscraped",
+            Self::Sampled => "sampled",
         }
     }
 }
@@ -158,6 +156,8 @@ impl Dropped {
 #[derive(Debug)]
 pub struct Ledger {
     state: AtomicU64,
+    /// How this run counts: [`PER_REQUEST`] or [`SUMS`].
+    way: AtomicU64,
     /// Counts the steps of starts and stops.
     generation: AtomicU64,
     /// Requests recorded, and dropped by full rings, before the exporter's start.
@@ -175,11 +175,17 @@ const NEVER: u64 = 0;
 const OPEN: u64 = 1;
 const CLOSED: u64 = 2;
 
+/// Ways of counting: every request is sent by itself and counted by ring positions, or sums of them are sent and counted
+/// by the registry's total.
+pub(crate) const SUMS: u64 = 0;
+pub(crate) const PER_REQUEST: u64 = 1;
+
 impl Ledger {
     const_unless_loom! {
         pub(crate) fn new() -> Self {
             Self {
                 state: AtomicU64::new(0),
+                way: AtomicU64::new(0),
                 generation: AtomicU64::new(0),
                 base_recorded: AtomicU64::new(0),
                 base_ring_full: AtomicU64::new(0),
@@ -222,11 +228,12 @@ impl Ledger {
     }
 
     /// Begins anew, in steps of which each leaves an account that shows too little rather than too much.
-    pub(crate) fn open(&self, recorded: u64, ring_full: u64) {
+    pub(crate) fn open(&self, way: u64, recorded: u64, ring_full: u64) {
         for word in [&self.sent, &self.held].into_iter().chain(&self.dropped) {
             word.store(0, Relaxed);
         }
         self.step();
+        self.way.store(way, Relaxed);
         self.base_recorded.store(recorded, Relaxed);
         self.base_ring_full.store(ring_full, Relaxed);
         self.state.store(OPEN, Release);
@@ -254,6 +261,12 @@ impl Ledger {
         self.generation.fetch_add(1, Release);
         // Whoever sees what is written next sees that a step was made.
         fence(Release);
+    }
+
+    /// Whether every request is sent by itself, and not sums of them.
+    pub(crate) fn is_per_request(&self) -> bool {
+        // Relaxed: whoever reads an account while it is opened reads it again.
+        self.way.load(Relaxed) == PER_REQUEST
     }
 
     pub(crate) fn is_open(&self) -> bool {

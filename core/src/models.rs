@@ -12,6 +12,9 @@ use std::vec::Vec;
 use loom::sync::Arc;
 use loom::thread;
 
+use crate::counts::bounds::{Bounds, BoundsError, BoundsWords};
+use crate::exemplars;
+use crate::gauges::{self, GaugeWords};
 use crate::intern::{self, Entries, FreeEntries};
 use crate::ring::{self, SharedSlot, Slot};
 use crate::sync::{AtomicU64, Ordering, zeros};
@@ -208,6 +211,29 @@ fn two_keys_have_two_entries_even_with_one_hash() {
 }
 
 #[test]
+fn who_finds_an_entry_sees_all_of_it() {
+    loom::model(|| {
+        let table = Arc::new(Table::new());
+        let seeker = {
+            let table = table.clone();
+            thread::spawn(move || {
+                let key_of = |number: u32| table.keys[number as usize].load(Ordering::Relaxed);
+                let near = intern::near(&table.index, 7 << 32).filter(|number| *number != u32::MAX);
+                assert!(near.is_none_or(|number| key_of(number) == 11));
+                let found = intern::find(&table.index, 7 << 32, |number| key_of(number) == 11);
+                assert!(near.is_none() || found == near);
+                found
+            })
+        };
+        let interned = table.intern(11);
+        assert!(interned.is_some());
+        let found = seeker.join().unwrap();
+        assert!(found.is_none() || found == interned);
+        assert_eq!(intern::find(&table.index, 7 << 32, |number| number == 0), interned);
+    });
+}
+
+#[test]
 fn a_shard_that_changes_hands_loses_no_count() {
     loom::model(|| {
         // The words of a claim and of one counter, used as `Recorder::claim`, `cell::add` and its `drop` do.
@@ -241,5 +267,141 @@ fn registries_made_at_once_agree_on_the_overflow_series() {
         other.join().unwrap();
         let taken = index.iter().filter(|place| place.load(Ordering::Relaxed) != 0).count();
         assert_eq!(taken, 1);
+    });
+}
+
+fn number_of(gauges: &[GaugeWords], name: &str) -> Option<usize> {
+    let found = gauges::find_or_write(gauges, name)?;
+    gauges.iter().position(|gauge| core::ptr::eq(gauge, found))
+}
+
+#[test]
+fn a_gauge_is_one_whoever_names_it_first() {
+    loom::model(|| {
+        let gauges: Arc<[GaugeWords; 2]> = Arc::new(core::array::from_fn(|_| GaugeWords::new()));
+        let other = {
+            let gauges = gauges.clone();
+            thread::spawn(move || number_of(&*gauges, "users"))
+        };
+        assert_eq!(number_of(&*gauges, "users"), Some(0));
+        assert_eq!(other.join().unwrap(), Some(0));
+        assert_eq!((number_of(&*gauges, "rate"), number_of(&*gauges, "third")), (Some(1), None));
+    });
+}
+
+#[test]
+fn two_gauges_whose_names_begin_alike_are_two_and_who_reads_one_sees_all_of_its_name() {
+    loom::model(|| {
+        let gauges: Arc<[GaugeWords; 2]> = Arc::new(core::array::from_fn(|_| GaugeWords::new()));
+        let (short, long) = ("begins_l", "begins_like_it");
+        let other = {
+            let gauges = gauges.clone();
+            thread::spawn(move || number_of(&*gauges, long))
+        };
+        let mine = number_of(&*gauges, short);
+        let seen = gauges.iter().filter_map(|gauge| gauge.name());
+        assert!(seen.clone().any(|name| name == short) && seen.clone().all(|name| name == short || name == long));
+        let theirs = other.join().unwrap();
+        assert!(mine.is_some() && theirs.is_some() && mine != theirs);
+        assert_eq!((number_of(&*gauges, short), number_of(&*gauges, long)), (mine, theirs));
+    });
+}
+
+/// A slot of two words, which is enough to tear one.
+struct ExemplarSlot {
+    sequence: AtomicU64,
+    words: [AtomicU64; 2],
+}
+
+impl ExemplarSlot {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { sequence: AtomicU64::new(0), words: zeros() })
+    }
+
+    fn write(&self, number: u64) {
+        exemplars::write(&self.sequence, &self.words, [number; 2]);
+    }
+
+    fn read(&self) -> Option<[u64; 2]> {
+        exemplars::read(&self.sequence, &self.words)
+    }
+}
+
+#[test]
+fn an_exemplar_of_two_writers_is_one_of_theirs() {
+    loom::model(|| {
+        let slot = ExemplarSlot::new();
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.write(2))
+        };
+        slot.write(1);
+        other.join().unwrap();
+        // Whoever came first has written; the other may have given up.
+        let last = slot.read();
+        assert!([Some([1; 2]), Some([2; 2])].contains(&last), "{last:?}");
+    });
+}
+
+#[test]
+fn an_exemplar_that_is_written_over_is_read_whole() {
+    loom::model(|| {
+        let slot = ExemplarSlot::new();
+        slot.write(1);
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.write(2))
+        };
+        let read = slot.read();
+        assert!([None, Some([1; 2]), Some([2; 2])].contains(&read), "{read:?}");
+        writer.join().unwrap();
+        assert_eq!(slot.read(), Some([2; 2]));
+    });
+}
+
+#[test]
+fn the_same_bounds_may_be_set_by_two_at_once() {
+    loom::model(|| {
+        let words = Arc::new(BoundsWords::new());
+        let own = Bounds::new(&[], &[]).unwrap();
+        let other = {
+            let words = words.clone();
+            thread::spawn(move || words.set(&own))
+        };
+        assert_eq!(words.set(&own), Ok(()));
+        assert_eq!((other.join().unwrap(), words.get()), (Ok(()), own));
+    });
+}
+
+#[test]
+fn of_two_who_set_different_bounds_one_succeeds() {
+    loom::model(|| {
+        let words = Arc::new(BoundsWords::new());
+        let [mine, theirs] = [&[1][..], &[2]].map(|sizes| Bounds::new(&[], sizes).unwrap());
+        let other = {
+            let words = words.clone();
+            thread::spawn(move || words.set(&theirs))
+        };
+        let expected = match words.set(&mine) {
+            Ok(()) => (Err(BoundsError::InUse), mine),
+            Err(_) => (Ok(()), theirs),
+        };
+        assert_eq!((other.join().unwrap(), words.get()), expected);
+    });
+}
+
+#[test]
+fn whoever_reads_bounds_while_they_are_set_settles_them() {
+    loom::model(|| {
+        let words = Arc::new(BoundsWords::new());
+        let own = Bounds::new(&[], &[1]).unwrap();
+        let setter = {
+            let words = words.clone();
+            thread::spawn(move || words.set(&own))
+        };
+        let seen = words.get();
+        let expected = if seen == own { Ok(()) } else { Err(BoundsError::InUse) };
+        assert!(seen == own || seen == Bounds::CONTRACT);
+        assert_eq!((setter.join().unwrap(), words.get()), (expected, seen));
     });
 }

@@ -1,4 +1,5 @@
-//! OpenTelemetry: `ExportMetricsServiceRequest`s, cumulative, in canonical protobuf, framed for gRPC.
+//! OpenTelemetry: `ExportMetricsServiceRequest`s, cumulative or of intervals, in canonical protobuf, bare or framed for
+//! gRPC.
 //!
 //! A request is written back to front into the end of the caller's buffer, so that every length is known when it is
 //! written and no counter that moves meanwhile can tear one. What does not fit goes into the cycle's next request; all
@@ -9,39 +10,75 @@
 
 mod answer;
 mod field;
+mod interval;
+mod layout;
+mod options;
+mod point;
+mod resource;
+mod row;
+mod row_point;
+mod throttle;
 
-use heapless::Vec;
-
-use crate::cell::{LATENCY_BOUNDS_NS, LATENCY_BUCKETS, SIZE_BOUNDS, SIZE_BUCKETS};
+use crate::counts::bounds::Bounds;
 use crate::labels::otlp as labels;
-use crate::out::{Full, TooSmall};
 use crate::protobuf::BackOut;
 use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
 use crate::series::Series;
+use crate::text::out::{Full, TooSmall};
+use interval::Frozen;
+use layout::Layout;
+use point::{MAX_POINT, Point, Points, SPILL};
+use resource::NAMED_BYTES;
+use row::{MAX_WORDS, RowShape};
+use row_point::{Frame, MAX_ROW_POINT, Whose};
 
 pub use answer::{Malformed, PartialSuccess, grpc_message, partial_success};
+pub use interval::Interval;
+pub use options::{Histograms, Options};
+pub use resource::{RESOURCE_BYTES, Resource, ResourceError, SERVICE_NAME_BYTES};
+pub use throttle::{Pushback, retry_delay, status_message};
 
 /// Instrumentation scope of all metrics.
 pub const SCOPE: &str = "loaddensity";
-/// Longest `service.name` in bytes that is shown; a longer one is cut on a character boundary.
-pub const SERVICE_NAME_BYTES: usize = 255;
-/// A buffer of this many bytes holds any single data point with all that must surround it.
+/// A buffer of this many bytes holds any single data point with all that must surround it, where the resource has
+/// nothing but its name.
 pub const MIN_REQUEST: usize = 2_048;
+/// The same for any resource, but of a cycle with [`Options::default`].
+pub const MIN_ANY_REQUEST: usize = 4_096;
+/// The same for any resource and any [`Options`].
+pub const MIN_OPTIONS_REQUEST: usize = 8_192;
 /// Length of the gRPC frame's prefix: one byte of flags and a length of four.
 pub const GRPC_PREFIX: usize = 5;
 
+/// What the name of a gauge begins with.
+const GAUGE_PREFIX: &str = "loaddensity.";
+/// `AGGREGATION_TEMPORALITY_DELTA`.
+const DELTA: u64 = 1;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: u64 = 2;
+
+/// An upper bound of what surrounds the points, the resource's attributes not among it.
+const SURROUNDINGS: usize = {
+    const METRICS: usize = 3 * 64;
+    const LEVELS: usize = GRPC_PREFIX + 4 * 6 + 2 + 2 + SCOPE.len();
+    SPILL + METRICS + LEVELS
+};
+const _: () = assert!(MIN_REQUEST >= SURROUNDINGS + NAMED_BYTES + 2 * VARINT_FIELD + MAX_POINT);
+const _: () = assert!(MIN_ANY_REQUEST >= SURROUNDINGS + RESOURCE_BYTES + 2 * VARINT_FIELD + MAX_POINT);
+const _: () = assert!(MIN_OPTIONS_REQUEST >= SURROUNDINGS + RESOURCE_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT);
+/// Bytes of a field whose value is below 128; behind the points are up to two.
+const VARINT_FIELD: usize = 2;
 
 /// One export cycle in progress.
 ///
 /// ```
-/// use loaddensity_metrics_core::{Storage, Timestamp, otlp::Export};
+/// use loaddensity_metrics_core::{Storage, Timestamp, otlp::Export, otlp::Resource};
 ///
 /// static STORAGE: Storage<100, 4, 1024> = Storage::new();
 /// let (start, now) = (Timestamp::from_unix_nanos(1), Timestamp::from_unix_nanos(2));
-/// let mut export = Export::new(STORAGE.registry(), "checkout", start, now);
+/// let resource = Resource::new("checkout");
+/// let mut export = Export::new(STORAGE.registry(), &resource, start, now);
 /// let mut buffer = [0; 4096];
 /// while let Some(message) = export.next_request(&mut buffer)? {
 ///     // Send `message` as the body of one gRPC call.
@@ -51,9 +88,10 @@ const CUMULATIVE: u64 = 2;
 #[derive(Debug)]
 pub struct Export<'a> {
     registry: Registry<'a>,
-    service_name: &'a str,
-    start: Timestamp,
-    now: Timestamp,
+    resource: &'a Resource,
+    points: Points,
+    /// Where the points are made of rows instead of straight from the counters.
+    rows: Option<Rows<'a>>,
     /// What is written next: from the last metric to the first, in each from the last series to the first.
     metric: Option<Metric>,
     /// One more than the series that is written next.
@@ -62,23 +100,67 @@ pub struct Export<'a> {
     /// Both outcomes of a series are points of their own.
     outcome: Outcome,
     requests: u64,
+    now: Timestamp,
+    /// Which gauge is written next, behind all points; `None` when none is left.
+    gauge: Option<usize>,
 }
 
 impl<'a> Export<'a> {
     /// A cycle over what `registry` holds, as of `now`, counted since `start`.
     #[must_use]
-    pub fn new(registry: Registry<'a>, service_name: &'a str, start: Timestamp, now: Timestamp) -> Self {
+    pub fn new(registry: Registry<'a>, resource: &'a Resource, start: Timestamp, now: Timestamp) -> Self {
+        Self::with_options(registry, resource, Options::default(), start, now)
+    }
+
+    /// The same with other histograms than the explicit ones without extremes. Exponential ones become explicit in
+    /// storage that keeps none ([`Classic`](crate::Classic)).
+    #[must_use]
+    pub fn with_options(
+        registry: Registry<'a>,
+        resource: &'a Resource,
+        options: Options,
+        start: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        let rows = (options != Options::default()).then(|| Rows::new(registry, options, start, now, None));
+        Self::over(registry, resource, rows, start, now)
+    }
+
+    /// A cycle over what came in the interval that ended last. It can be made as often as is wanted: the same bytes
+    /// come for buffers of the same lengths, gauges apart. Extremes and exemplars are left out, for those of an interval
+    /// are not known.
+    #[must_use]
+    pub fn of_interval<M: AsRef<[u64]> + AsMut<[u64]>>(
+        registry: Registry<'a>,
+        resource: &'a Resource,
+        interval: &'a Interval<M>,
+    ) -> Self {
+        let frozen = interval.frozen();
+        let Frozen { options, start, end, .. } = frozen;
+        let rows = Rows::new(registry, options, start, end, Some(frozen));
+        Self::over(registry, resource, Some(rows), start, end)
+    }
+
+    fn over(
+        registry: Registry<'a>,
+        resource: &'a Resource,
+        rows: Option<Rows<'a>>,
+        start: Timestamp,
+        now: Timestamp,
+    ) -> Self {
         let end = registry.series_end();
         Self {
             registry,
-            service_name: cut(service_name),
-            start,
-            now,
+            resource,
+            points: Points::new(&registry.bounds(), start, now),
+            rows,
             metric: Some(Metric::Size),
             above: end,
             end,
             outcome: Outcome::Failure,
             requests: 0,
+            now,
+            gauge: Some(0),
         }
     }
 
@@ -86,8 +168,32 @@ impl<'a> Export<'a> {
     /// returns it; `None` when the cycle is complete.
     ///
     /// # Errors
-    /// [`TooSmall`] where not even one data point fits; nothing is lost by it. [`MIN_REQUEST`] bytes always suffice.
+    /// [`TooSmall`] where not even one data point fits; nothing is lost by it. [`MIN_REQUEST`] bytes suffice for a
+    /// resource without further attributes, [`MIN_ANY_REQUEST`] always.
     pub fn next_request<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
+        self.next(out, Self::frame)
+    }
+
+    /// As [`next_request`](Self::next_request), without gRPC's prefix: the body of a request over HTTP, and what is
+    /// compressed for gRPC.
+    ///
+    /// # Errors
+    /// Those of [`next_request`](Self::next_request).
+    pub fn next_message<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
+        self.next(out, |_| Ok(()))
+    }
+
+    /// Whether nothing is left to be written.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.metric.is_none() && self.gauge.is_none()
+    }
+
+    fn next<'b>(
+        &mut self,
+        out: &'b mut [u8],
+        frame: fn(&mut BackOut<'_>) -> Result<(), Full>,
+    ) -> Result<Option<&'b [u8]>, TooSmall> {
         // The buffer's front is kept free for what surrounds the points, so that it always fits.
         let reserve = self.surroundings();
         if out.len() < reserve {
@@ -97,13 +203,13 @@ impl<'a> Export<'a> {
         let mut is_empty = true;
         while let Some(metric) = self.metric {
             let close = back.mark();
-            metric.open(&mut back);
+            metric.open(self.temporality(), &mut back);
             let first = back.mark();
             let is_done = self.points(metric, &mut back);
             if back.mark() == first {
                 back.rewind(close);
             } else {
-                metric.close(&mut back, close);
+                metric.close(self.data_field(metric), &mut back, close);
                 is_empty = false;
             }
             if !is_done {
@@ -111,10 +217,13 @@ impl<'a> Export<'a> {
             }
             self.next_metric(metric);
         }
+        if self.metric.is_none() {
+            is_empty &= !self.put_gauges(&mut back);
+        }
         if is_empty {
             return self.nothing_or_too_small();
         }
-        self.surround(&mut back);
+        self.surround(&mut back, frame);
         Ok(Some(back.into_written()))
     }
 
@@ -125,9 +234,11 @@ impl<'a> Export<'a> {
     }
 
     fn nothing_or_too_small(&self) -> Result<Option<&'static [u8]>, TooSmall> {
-        match self.metric {
-            None => Ok(None),
-            Some(_) => Err(TooSmall { needed: MIN_REQUEST }),
+        match self.is_complete() {
+            true => Ok(None),
+            false if self.rows.is_some() => Err(TooSmall { needed: MIN_OPTIONS_REQUEST }),
+            false if self.resource.as_bytes().len() <= NAMED_BYTES => Err(TooSmall { needed: MIN_REQUEST }),
+            false => Err(TooSmall { needed: MIN_ANY_REQUEST }),
         }
     }
 
@@ -137,103 +248,131 @@ impl<'a> Export<'a> {
         self.outcome = Outcome::Failure;
     }
 
+    /// Writes the gauges that fit, as they are now; says whether there was any.
+    #[inline(never)]
+    fn put_gauges(&mut self, back: &mut BackOut<'_>) -> bool {
+        let first = back.mark();
+        while let Some(at) = self.gauge {
+            let Some((name, value)) = self.registry.gauges().nth(at) else {
+                self.gauge = None;
+                break;
+            };
+            let mark = back.mark();
+            if self.put_gauge(&name, value, back).is_err() {
+                back.rewind(mark);
+                break;
+            }
+            self.gauge = Some(at + 1);
+        }
+        back.mark() != first
+    }
+
+    fn put_gauge(&self, name: &str, value: f64, back: &mut BackOut<'_>) -> Result<(), Full> {
+        let end = back.mark();
+        back.put_forced_fixed64(field::NUMBER_AS_DOUBLE, value.to_bits())?;
+        back.fixed64(field::TIME_UNIX_NANO, self.now.as_unix_nanos())?;
+        back.length_since(end, field::DATA_POINTS)?;
+        back.length_since(end, field::METRIC_GAUGE)?;
+        let name_end = back.mark();
+        back.put(name.as_bytes())?;
+        back.put(GAUGE_PREFIX.as_bytes())?;
+        back.length_since(name_end, field::METRIC_NAME)?;
+        back.length_since(end, field::METRICS)
+    }
+
     /// Writes the points of `metric` that fit; says whether those are all.
+    #[inline(never)]
     fn points(&mut self, metric: Metric, back: &mut BackOut<'_>) -> bool {
+        let layout = self.points.layout();
+        // A loop for each, so that none asks again and again which it is.
+        let all = match metric {
+            _ if self.rows.is_some() => self.each_row(metric, back),
+            _ if layout != Layout::USUAL => self.each_point(metric, layout, back),
+            Metric::Requests => self.each_point(Metric::Requests, Layout::USUAL, back),
+            Metric::Latency => self.each_point(Metric::Latency, Layout::USUAL, back),
+            Metric::Size => self.each_point(Metric::Size, Layout::USUAL, back),
+        };
+        all.is_ok()
+    }
+
+    #[inline(always)]
+    fn each_point(&mut self, metric: Metric, layout: Layout, back: &mut BackOut<'_>) -> Result<(), Full> {
+        let (registry, columns) = (self.registry, self.registry.columns());
         while let Some(number) = self.above.checked_sub(1) {
             let series = Series::from_number(number);
-            let entry = self.registry.entry(series);
-            if entry.is_published() {
-                let attributes: Vec<u8, { labels::BYTES }> = entry.otlp().to_vec();
-                loop {
-                    let mark = back.mark();
-                    match self.point(metric, series, &attributes, back) {
-                        Ok(requests) => self.requests += requests,
-                        Err(Full) => {
-                            back.rewind(mark);
-                            return false;
-                        }
-                    }
-                    if self.outcome == Outcome::Success {
-                        break;
+            let entry = registry.entry(series);
+            if let Some(cell) = columns.first(series).filter(|_| entry.is_published()) {
+                let point = |outcome| Point::new(&columns, series, outcome, cell, entry);
+                if self.outcome == Outcome::Failure {
+                    if let Some(point) = point(Outcome::Failure) {
+                        self.requests += self.points.put(metric, layout, point, back)?;
                     }
                     self.outcome = Outcome::Success;
+                }
+                if let Some(point) = point(Outcome::Success) {
+                    self.requests += self.points.put(metric, layout, point, back)?;
                 }
             }
             self.above = number;
             self.outcome = Outcome::Failure;
         }
-        true
+        Ok(())
     }
 
-    /// Writes one point, frozen first, unless it is empty; returns the requests that it adds to the total.
-    fn point(&self, metric: Metric, series: Series, attributes: &[u8], back: &mut BackOut<'_>) -> Result<u64, Full> {
-        let end = back.mark();
-        let requests = match metric {
-            Metric::Requests => {
-                let count = self.registry.latencies(series, self.outcome).count();
-                if count == 0 {
-                    return Ok(0);
+    #[inline(never)]
+    fn each_row(&mut self, metric: Metric, back: &mut BackOut<'_>) -> Result<(), Full> {
+        let Some(rows) = self.rows else { return Ok(()) };
+        let mut room = [0; MAX_WORDS];
+        while let Some(number) = self.above.checked_sub(1) {
+            let series = Series::from_number(number);
+            let entry = self.registry.entry(series);
+            while entry.is_published() {
+                let outcome = self.outcome;
+                let row = rows.row(self.registry, series, outcome, &mut room);
+                let half = if metric == Metric::Size { rows.shape.sizes(row) } else { rows.shape.latencies(row) };
+                let count = half.count();
+                if count != 0 {
+                    let exemplars = rows.exemplars && metric == Metric::Latency;
+                    let exemplars = exemplars.then_some((self.registry, series));
+                    let whose = Whose { outcome, attributes: entry.otlp(), exemplars };
+                    rows.frame.put(metric, &rows.bounds, half, whose, back)?;
+                    self.requests += if metric == Metric::Requests { count } else { 0 };
                 }
-                labels::put_attributes(back, field::NUMBER_ATTRIBUTES, attributes, self.outcome)?;
-                back.fixed64(field::NUMBER_AS_INT, count)?;
-                count
+                if outcome == Outcome::Success {
+                    break;
+                }
+                self.outcome = Outcome::Success;
             }
-            Metric::Latency => {
-                let sums = self.registry.latencies(series, self.outcome);
-                let millis = sums.sum_ns as f64 / NANOS_PER_MILLI;
-                self.histogram(&sums.buckets, &LATENCY_BOUNDS_MS, millis, attributes, back)?;
-                0
-            }
-            Metric::Size => {
-                let sums = self.registry.sizes(series, self.outcome);
-                self.histogram(&sums.buckets, &SIZE_BOUNDS_F64, sums.sum as f64, attributes, back)?;
-                0
-            }
-        };
-        if back.mark() == end {
-            return Ok(0);
+            self.above = number;
+            self.outcome = Outcome::Failure;
         }
-        back.fixed64(field::TIME_UNIX_NANO, self.now.as_unix_nanos())?;
-        back.fixed64(field::START_TIME_UNIX_NANO, self.start.as_unix_nanos())?;
-        back.length_since(end, field::DATA_POINTS)?;
-        Ok(requests)
+        Ok(())
     }
 
-    fn histogram(
-        &self,
-        buckets: &[u64],
-        bounds: &[f64],
-        sum: f64,
-        attributes: &[u8],
-        back: &mut BackOut<'_>,
-    ) -> Result<(), Full> {
-        let count: u64 = buckets.iter().sum();
-        if count == 0 {
-            return Ok(());
+    const fn temporality(&self) -> u64 {
+        match &self.rows {
+            Some(Rows { interval: Some(_), .. }) => DELTA,
+            _ => CUMULATIVE,
         }
-        labels::put_attributes(back, field::HISTOGRAM_ATTRIBUTES, attributes, self.outcome)?;
-        let end = back.mark();
-        bounds.iter().rev().try_for_each(|bound| back.put(&bound.to_le_bytes()))?;
-        back.length_since(end, field::HISTOGRAM_EXPLICIT_BOUNDS)?;
-        let end = back.mark();
-        buckets.iter().rev().try_for_each(|bucket| back.put(&bucket.to_le_bytes()))?;
-        back.length_since(end, field::HISTOGRAM_BUCKET_COUNTS)?;
-        back.put_forced_fixed64(field::HISTOGRAM_SUM, sum.to_bits())?;
-        back.fixed64(field::HISTOGRAM_COUNT, count)
+    }
+
+    const fn data_field(&self, metric: Metric) -> u8 {
+        match (metric, &self.rows) {
+            (Metric::Requests, _) => field::METRIC_SUM,
+            (_, Some(Rows { frame: Frame { is_exponential: true, .. }, .. })) => field::METRIC_EXPONENTIAL_HISTOGRAM,
+            _ => field::METRIC_HISTOGRAM,
+        }
     }
 
     /// An upper bound of what [`Self::surround`] and the metrics' own frames write.
-    const fn surroundings(&self) -> usize {
-        const METRICS: usize = 3 * 64;
-        const LEVELS: usize =
-            GRPC_PREFIX + 3 * 6 + 2 + 2 + SCOPE.len() + 2 * labels::ATTRIBUTE_FRAME + "service.name".len();
-        METRICS + LEVELS + self.service_name.len()
+    fn surroundings(&self) -> usize {
+        SURROUNDINGS + self.resource.as_bytes().len()
     }
 
-    /// Puts scope, resource and gRPC prefix in front of the metrics. Never fails: the room was kept.
-    fn surround(&self, back: &mut BackOut<'_>) {
+    /// Puts scope, resource and frame in front of the metrics. Never fails: the room was kept.
+    fn surround(&self, back: &mut BackOut<'_>, frame: fn(&mut BackOut<'_>) -> Result<(), Full>) {
         back.release_reserve();
-        let fits = self.try_surround(back);
+        let fits = self.try_surround(back).and_then(|()| frame(back));
         debug_assert_eq!(fits, Ok(()));
     }
 
@@ -244,35 +383,59 @@ impl<'a> Export<'a> {
         back.length_since(scope, field::SCOPE)?;
         back.length_since(whole, field::SCOPE_METRICS)?;
         let resource = back.mark();
-        labels::put_attribute(back, field::RESOURCE_ATTRIBUTES, "service.name", self.service_name)?;
+        back.put(self.resource.as_bytes())?;
         back.length_since(resource, field::RESOURCE)?;
-        back.length_since(whole, field::RESOURCE_METRICS)?;
-        let length = back.since(whole) as u32;
+        back.length_since(whole, field::RESOURCE_METRICS)
+    }
+
+    /// Puts gRPC's prefix in front of the message.
+    fn frame(back: &mut BackOut<'_>) -> Result<(), Full> {
+        let length = back.since(back.end_mark()) as u32;
         back.put(&length.to_be_bytes())?;
         // Not compressed.
         back.put(&[0])
     }
 }
 
-const NANOS_PER_MILLI: f64 = 1e6;
-const LATENCY_BOUNDS_MS: [f64; LATENCY_BUCKETS - 1] = {
-    let mut bounds = [0.0; LATENCY_BUCKETS - 1];
-    let mut i = 0;
-    while i < bounds.len() {
-        bounds[i] = (LATENCY_BOUNDS_NS[i] / 1_000_000) as f64;
-        i += 1;
+/// How points are made of rows.
+#[derive(Clone, Copy, Debug)]
+struct Rows<'a> {
+    shape: RowShape,
+    bounds: Bounds,
+    frame: Frame,
+    exemplars: bool,
+    /// Where the rows are kept; else they are read when they are needed.
+    interval: Option<Frozen<'a>>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        registry: Registry<'_>,
+        options: Options,
+        start: Timestamp,
+        now: Timestamp,
+        interval: Option<Frozen<'a>>,
+    ) -> Self {
+        let bounds = registry.bounds();
+        let is_exponential = options.histograms == Histograms::Exponential && registry.has_exponentials();
+        let shape = RowShape::new(&bounds, is_exponential);
+        let frame = Frame { is_exponential, min_max: options.min_max, start, now };
+        Self { shape, bounds, frame, exemplars: options.exemplars && interval.is_none(), interval }
     }
-    bounds
-};
-const SIZE_BOUNDS_F64: [f64; SIZE_BUCKETS - 1] = {
-    let mut bounds = [0.0; SIZE_BUCKETS - 1];
-    let mut i = 0;
-    while i < bounds.len() {
-        bounds[i] = SIZE_BOUNDS[i] as f64;
-        i += 1;
+
+    /// What was counted, in `room` or in the interval's memory.
+    fn row<'r>(&self, registry: Registry<'_>, series: Series, outcome: Outcome, room: &'r mut [u64]) -> &'r [u64]
+    where
+        'a: 'r,
+    {
+        if let Some(interval) = self.interval {
+            return interval.row(series, outcome);
+        }
+        let row = &mut room[..self.shape.words()];
+        self.shape.read(registry, series, outcome, row);
+        row
     }
-    bounds
-};
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Metric {
@@ -299,37 +462,28 @@ impl Metric {
     }
 
     /// Writes what comes behind the points. Where it does not fit, no point will either.
-    fn open(self, back: &mut BackOut<'_>) {
+    fn open(self, temporality: u64, back: &mut BackOut<'_>) {
         let mark = back.mark();
         let monotonic = if self == Self::Requests { back.varint_field(field::IS_MONOTONIC, 1) } else { Ok(()) };
-        let fits = monotonic.and_then(|()| back.varint_field(field::AGGREGATION_TEMPORALITY, CUMULATIVE));
+        let fits = monotonic.and_then(|()| back.varint_field(field::AGGREGATION_TEMPORALITY, temporality));
         if fits.is_err() {
             back.rewind(mark);
         }
     }
 
     /// Writes what comes before the points, into the room that was kept.
-    fn close(self, back: &mut BackOut<'_>, end: usize) {
+    fn close(self, data: u8, back: &mut BackOut<'_>, end: usize) {
         let kept = back.release_reserve();
-        let fits = self.try_close(back, end);
+        let fits = self.try_close(data, back, end);
         debug_assert_eq!(fits, Ok(()));
         back.restore_reserve(kept);
     }
 
-    fn try_close(self, back: &mut BackOut<'_>, end: usize) -> Result<(), Full> {
-        let data = if self == Self::Requests { field::METRIC_SUM } else { field::METRIC_HISTOGRAM };
+    fn try_close(self, data: u8, back: &mut BackOut<'_>, end: usize) -> Result<(), Full> {
         back.length_since(end, data)?;
         let (name, unit) = self.name_and_unit();
         labels::put_string(back, field::METRIC_UNIT, unit)?;
         labels::put_string(back, field::METRIC_NAME, name)?;
         back.length_since(end, field::METRICS)
     }
-}
-
-fn cut(name: &str) -> &str {
-    let mut end = name.len().min(SERVICE_NAME_BYTES);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    &name[..end]
 }

@@ -1,10 +1,15 @@
 //! What storage is made of: the words that shards and the registry keep once, and the slices that a registry works on.
 
-use crate::cell::CellWords;
-use crate::entry::EntryWords;
+use crate::counts::bounds::BoundsWords;
+use crate::counts::cell::CellWords;
+use crate::counts::exponential::ExponentialWords;
+use crate::entry::{EntryWords, HeadWords};
+use crate::exemplars::ExemplarWords;
+use crate::gauges::{GAUGES, GaugeWords};
 use crate::ledger::{Exporter, Ledger};
 use crate::ring::{SharedSlot, Slot};
 use crate::series::{METHOD_BYTES, NAME_BYTES};
+use crate::status::StatusWord;
 use crate::sync::{AtomicU64, Padded, const_unless_loom, zeros};
 
 /// Most recorders with shards of their own; their number goes into the lowest ten bits of a timestamp at the most.
@@ -48,7 +53,12 @@ pub(crate) struct Control {
     pub(crate) folded: AtomicU64,
     pub(crate) cut: AtomicU64,
     pub(crate) pump_owned: AtomicU64,
+    /// Whether there has ever been an exemplar.
+    pub(crate) traced: AtomicU64,
+    pub(crate) bounds: BoundsWords,
+    pub(crate) status: StatusWord,
     pub(crate) first_folded: FirstFolded,
+    pub(crate) gauges: [GaugeWords; GAUGES],
     pub(crate) ledgers: [Ledger; Exporter::ALL.len()],
 }
 
@@ -75,7 +85,14 @@ impl Control {
                 folded: AtomicU64::new(0),
                 cut: AtomicU64::new(0),
                 pump_owned: AtomicU64::new(0),
+                traced: AtomicU64::new(0),
+                bounds: BoundsWords::new(),
+                status: StatusWord::new(),
                 first_folded: FirstFolded { state: AtomicU64::new(0), method: zeros(), name: zeros() },
+                #[cfg(not(loom))]
+                gauges: [const { GaugeWords::new() }; GAUGES],
+                #[cfg(loom)]
+                gauges: core::array::from_fn(|_| GaugeWords::new()),
                 ledgers: [Ledger::new(), Ledger::new(), Ledger::new(), Ledger::new()],
             }
         }
@@ -87,13 +104,18 @@ impl Control {
 pub(crate) struct Parts<'a> {
     pub(crate) control: &'a Control,
     pub(crate) index: &'a [AtomicU64],
+    pub(crate) heads: &'a [HeadWords],
     pub(crate) entries: &'a [EntryWords],
     pub(crate) shards: &'a [ShardWords],
+    pub(crate) exemplars: &'a [ExemplarWords],
     /// Shard by shard, in each a cell per series.
     pub(crate) cells: &'a [CellWords],
+    /// As the cells; empty where the storage keeps none.
+    pub(crate) exponentials: &'a [ExponentialWords],
     /// Shard by shard.
     pub(crate) rings: &'a [Slot],
     pub(crate) spill: &'a ShardWords,
     pub(crate) spill_cells: &'a [CellWords],
+    pub(crate) spill_exponentials: &'a [ExponentialWords],
     pub(crate) spill_ring: &'a [SharedSlot],
 }

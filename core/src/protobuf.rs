@@ -1,7 +1,7 @@
 //! Protobuf's wire format: a writer that works back to front, so that lengths are known when they are written, and a
 //! small reader for answers. Source: protobuf.dev, "Encoding".
 
-use crate::out::Full;
+use crate::text::out::Full;
 
 /// Wire types.
 const VARINT: u8 = 0;
@@ -68,9 +68,19 @@ impl<'b> BackOut<'b> {
         self.reserve = if reserve < self.start { reserve } else { self.start };
     }
 
-    /// The first `length` of the bytes written so far.
-    pub(crate) fn front(&mut self, length: usize) -> &mut [u8] {
-        &mut self.buffer[self.start..self.start + length]
+    /// The room in front of what is written, where `length` bytes may be put there; [`Self::commit`] keeps them.
+    #[inline]
+    pub(crate) fn front(&mut self, length: usize) -> Result<Front<'_>, Full> {
+        if self.start < self.reserve + length {
+            return Err(Full);
+        }
+        self.buffer.get_mut(..self.start).map(Front).ok_or(Full)
+    }
+
+    /// Counts the last `length` bytes of [`Self::front`] as written.
+    #[inline]
+    pub(crate) const fn commit(&mut self, length: usize) {
+        self.start = self.start.saturating_sub(length);
     }
 
     pub(crate) fn into_written(self) -> &'b [u8] {
@@ -108,7 +118,8 @@ impl<'b> BackOut<'b> {
         self.put(&[fixed64_tag(field)])
     }
 
-    fn varint(&mut self, mut value: u64) -> Result<(), Full> {
+    /// A number without a tag.
+    pub(crate) fn varint(&mut self, mut value: u64) -> Result<(), Full> {
         let mut bytes = [0; 10];
         let mut length = 0;
         loop {
@@ -123,6 +134,63 @@ impl<'b> BackOut<'b> {
     }
 }
 
+/// A `sint32` as the varint that stands for it.
+pub(crate) const fn zigzag(value: i32) -> u64 {
+    ((value << 1) ^ (value >> 31)) as u32 as u64
+}
+
+/// Tag and length of a field of fewer than 16,384 bytes, and how many bytes at the end of the block they are.
+#[inline]
+pub(crate) const fn prefix(field: u8, length: usize) -> ([u8; 4], usize) {
+    debug_assert!(length < 1 << 14);
+    let (tag, low, high) = (bytes_tag(field) as u32, length as u32 & 0x7f, length as u32 >> 7);
+    if high == 0 {
+        ((tag << 16 | low << 24).to_le_bytes(), 2)
+    } else {
+        ((tag << 8 | (low | 0x80) << 16 | high << 24).to_le_bytes(), 3)
+    }
+}
+
+/// Room that is filled from its end in blocks of known length. A block may spill: it may begin with bytes that the next
+/// one overwrites. So copies need no loop and no call.
+pub(crate) struct Front<'b>(&'b mut [u8]);
+
+impl<'b> Front<'b> {
+    /// Puts `block` at the end.
+    #[inline(always)]
+    pub(crate) fn put<const N: usize>(&mut self, block: &[u8; N]) -> Result<(), Full> {
+        self.put_last(block, N)
+    }
+
+    /// Puts the last `length` bytes of `block` at the end.
+    #[inline(always)]
+    pub(crate) fn put_last<const N: usize>(&mut self, block: &[u8; N], length: usize) -> Result<(), Full> {
+        *self.spill::<N>()? = *block;
+        self.take(length).map(|_| ())
+    }
+
+    /// The last `N` bytes, which stay part of the room.
+    #[inline(always)]
+    pub(crate) fn spill<const N: usize>(&mut self) -> Result<&mut [u8; N], Full> {
+        self.0.last_chunk_mut::<N>().ok_or(Full)
+    }
+
+    /// Chunks of `N` bytes in front of the last `BEHIND`, which all stay part of the room.
+    pub(crate) fn in_front<const BEHIND: usize, const N: usize>(&mut self) -> &mut [[u8; N]] {
+        let end = self.0.len().saturating_sub(BEHIND);
+        self.0[..end].as_rchunks_mut::<N>().1
+    }
+
+    /// Takes the last `length` bytes out of the room.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'b mut [u8], Full> {
+        let room = core::mem::take(&mut self.0);
+        let (room, end) = room.len().checked_sub(length).and_then(|at| room.split_at_mut_checked(at)).ok_or(Full)?;
+        self.0 = room;
+        Ok(end)
+    }
+}
+
 /// Reads a message field by field.
 pub(crate) struct Reader<'m> {
     message: &'m [u8],
@@ -132,10 +200,6 @@ pub(crate) struct Reader<'m> {
 impl<'m> Reader<'m> {
     pub(crate) const fn new(message: &'m [u8]) -> Self {
         Self { message, position: 0 }
-    }
-
-    pub(crate) const fn position(&self) -> usize {
-        self.position
     }
 
     pub(crate) const fn is_at_end(&self) -> bool {

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::event::Event;
-use crate::ledger::{Account, Exporter, Ledger};
+use crate::ledger::{self, Account, Exporter, Ledger};
 use crate::parts::{ShardWords, shard_word};
 use crate::registry::Registry;
 use crate::ring;
@@ -62,21 +62,28 @@ impl<'a> Pump<'a> {
     ///
     /// Bounded by the size of all rings, however fast recorders are.
     pub fn drain(&mut self, mut deliver: impl FnMut(Event)) -> u64 {
+        self.drain_slices(|events| events.iter().copied().for_each(&mut deliver))
+    }
+
+    /// The same, but hands them over in slices of a few dozen, which a [`Sink`](crate::Sink) takes at once.
+    pub fn drain_slices(&mut self, deliver: impl FnMut(&[Event])) -> u64 {
         let parts = self.registry.parts;
         let clock = Clock::new(parts.shards.len() as u64 + 1, self.now, self.latest);
+        let mut slice = Slice { events: [Event::default(); SLICE_EVENTS], length: 0, deliver };
         let mut taken = 0;
         for (number, shard) in parts.shards.iter().enumerate() {
             let ring = &parts.rings[number * parts.spill_ring.len()..][..parts.spill_ring.len()];
             let mut last = shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed).max(number as u64);
-            let stamp = |words| deliver(clock.stamp(Event::from_words(words), number as u64, &mut last));
+            let stamp = |words| slice.add(clock.stamp(Event::from_words(words), number as u64, &mut last));
             taken += ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
             note_refused(shard, last, parts.spill_ring.len() as u64);
         }
         let number = parts.shards.len() as u64;
         let mut last = parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed).max(number);
-        let stamp = |words| deliver(clock.stamp(Event::from_words(words), number, &mut last));
+        let stamp = |words| slice.add(clock.stamp(Event::from_words(words), number, &mut last));
         taken += ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
         note_refused(parts.spill, last, parts.spill_ring.len() as u64);
+        slice.flush();
         taken
     }
 
@@ -85,7 +92,7 @@ impl<'a> Pump<'a> {
     pub fn attach(&mut self, exporter: Exporter) -> &'a Ledger {
         let rings = self.registry.rings();
         let ledger = self.registry.ledger(exporter);
-        ledger.open(rings.taken.wrapping_add(rings.refused), rings.refused);
+        ledger.open(ledger::PER_REQUEST, rings.taken.wrapping_add(rings.refused), rings.refused);
         self.registry.parts.control.events.0.fetch_or(bit(exporter), Ordering::SeqCst);
         ledger
     }
@@ -132,6 +139,31 @@ fn note_refused(shard: &ShardWords, last: u64, ring: u64) {
         shard[shard_word::REFUSED_SEEN].store(refused, Ordering::Relaxed);
         let needed = shard[shard_word::NEEDED].load(Ordering::Relaxed).max(ring + news);
         shard[shard_word::NEEDED].store(needed, Ordering::Relaxed);
+    }
+}
+
+/// Events in a slice: two kilobytes of them.
+const SLICE_EVENTS: usize = 64;
+
+/// Events on their way out of the rings. The slots that they were in are free already.
+struct Slice<F> {
+    events: [Event; SLICE_EVENTS],
+    length: usize,
+    deliver: F,
+}
+
+impl<F: FnMut(&[Event])> Slice<F> {
+    fn add(&mut self, event: Event) {
+        if self.length == SLICE_EVENTS {
+            self.flush();
+        }
+        self.events[self.length] = event;
+        self.length += 1;
+    }
+
+    fn flush(&mut self) {
+        (self.deliver)(&self.events[..self.length]);
+        self.length = 0;
     }
 }
 

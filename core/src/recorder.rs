@@ -1,12 +1,16 @@
 //! The recorder: what an engine's thread calls once per completed request.
 
-use crate::cell::{self, CellWords};
+use crate::counts::buckets::BucketMap;
+use crate::counts::cell::{self, CellWords};
+use crate::counts::exponential::{self, ExponentialWords};
 use crate::event::Event;
+use crate::exemplars::{Exemplar, TraceContext};
 use crate::parts::{ShardWords, shard_word};
 use crate::registry::Registry;
 use crate::ring::{self, Slot};
 use crate::sample::{Request, Sample};
 use crate::series::{Label, LabelError, Series};
+use crate::status::{Children, StatusLabel};
 use crate::sync::Ordering;
 use core::cell::Cell;
 use core::fmt;
@@ -38,14 +42,20 @@ use core::marker::PhantomData;
 /// ```
 pub struct Recorder<'a> {
     registry: Registry<'a>,
-    /// A cell for each series that was interned when this was last looked at.
+    /// A cell for each series that was interned when this was last looked at. Empty on the spill shard, whose cells are
+    /// written otherwise, and while the label `status` is on, so that every request takes the way of a new series.
     cells: &'a [CellWords],
+    /// As the cells, or nothing where the storage keeps none.
+    exponentials: &'a [ExponentialWords],
+    buckets: BucketMap,
     shard: &'a ShardWords,
     /// Empty on the spill shard.
     ring: &'a [Slot],
     number: usize,
     head: u64,
     tail: u64,
+    status: Option<StatusLabel>,
+    children: Children,
     /// Two threads on one shard would lose counts.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -76,28 +86,38 @@ impl<'a> Recorder<'a> {
         Self {
             registry,
             cells: &[],
+            exponentials: &[],
+            buckets: BucketMap::new(&registry.bounds()),
             shard,
             ring: &parts.rings[number * ring..][..ring],
             number,
+            // Relaxed: written by the shard's former owner, whose release the claim has met.
             head: shard[shard_word::HEAD].load(Ordering::Relaxed),
             // Acquire pairs with the pump's release: the slots before this tail have been read.
             tail: shard[shard_word::TAIL].load(Ordering::Acquire),
+            status: registry.status_label(),
+            children: Children::new(),
             not_sync: PhantomData,
         }
     }
 
     fn share(registry: Registry<'a>) -> Self {
         let parts = registry.parts;
+        // Relaxed: a figure for display. Release: who looks at the spill cells because of this sees them whole.
         parts.control.spill_recorders.fetch_add(1, Ordering::Relaxed);
         parts.control.spill_used.store(1, Ordering::Release);
         Self {
             registry,
             cells: &[],
+            exponentials: &[],
+            buckets: BucketMap::new(&registry.bounds()),
             shard: parts.spill,
             ring: &[],
             number: parts.shards.len(),
             head: 0,
             tail: 0,
+            status: registry.status_label(),
+            children: Children::new(),
             not_sync: PhantomData,
         }
     }
@@ -107,7 +127,7 @@ impl<'a> Recorder<'a> {
     ///
     /// Where the registry is full it is [`Series::OVERFLOW`], and the registry counts that.
     pub fn series(&mut self, method: &str, name: &str) -> Series {
-        self.registry.series(method, name)
+        self.registry.seek(method, name)
     }
 
     /// The series of `method`, `name` and further labels.
@@ -119,34 +139,27 @@ impl<'a> Recorder<'a> {
     }
 
     /// Records one completed request.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, series: Series, sample: Sample) {
-        let (latency_ns, response_bytes) = (sample.latency_ns(), sample.size());
-        let cell = match self.cells.get(series.index()) {
-            Some(cell) => cell,
-            None => self.cell_of_a_new_series(series),
-        };
-        if self.is_sharing() {
-            cell::add_shared(cell, sample.outcome, latency_ns, response_bytes);
-        } else {
-            cell::add(cell, sample.outcome, latency_ns, response_bytes);
-        }
-        // Relaxed: a sink that starts sees the requests that come after its start has been seen here.
-        if self.registry.parts.control.events.0.load(Ordering::Relaxed) != 0 {
-            self.offer(Event {
-                series,
-                status: sample.status,
-                outcome: sample.outcome,
-                latency_ns,
-                response_bytes,
-                completed_at: sample.completed_at,
-            });
+        self.count(event(series, sample));
+    }
+
+    /// Records one completed request and, unless the trace's id is all zero, keeps it as the exemplar of its latency
+    /// bucket; see [`Registry::exemplar`]. A thread that finds another at that bucket's exemplar leaves it as it is.
+    ///
+    /// What is kept is shared by all recorders, which costs an atomic read-modify-write: meant for a sample of requests.
+    #[inline]
+    pub fn record_traced(&mut self, series: Series, sample: Sample, trace: TraceContext) {
+        self.record(series, sample);
+        if trace.is_some() {
+            self.keep(series, sample, trace);
         }
     }
 
     /// Records one completed request of a series that is spelled out; interns the series if it is new.
+    #[inline]
     pub fn record_request(&mut self, request: &Request<'_>) {
-        let series = self.series(request.method, request.name);
+        let series = self.registry.seek(request.method, request.name);
         self.record(series, request.sample());
     }
 
@@ -162,22 +175,101 @@ impl<'a> Recorder<'a> {
         self.registry
     }
 
-    /// The cell of a series that was interned since the last look. The handle of another registry, for which there is
-    /// no series here, counts as the overflow series.
+    #[inline(never)]
+    fn keep(&self, series: Series, sample: Sample, trace: TraceContext) {
+        let exemplar = Exemplar { trace, latency_ns: sample.latency_ns(), at: sample.completed_at };
+        let (at, _) = self.buckets.classic(BucketMap::observe(exemplar.latency_ns, sample.size()));
+        // Where its request counts.
+        let series = self.registry.series_of_status(series, sample.status);
+        self.registry.keep_exemplar(series, sample.outcome, at - cell::AT_BUCKETS, exemplar);
+    }
+
+    #[inline(always)]
+    fn count(&mut self, event: Event) {
+        let index = event.series.index();
+        let Some(cell) = self.cells.get(index) else {
+            let [head, latency, size, time] = event.to_words();
+            return self.count_elsewhere(head, latency, size, time);
+        };
+        let seen = BucketMap::observe(event.latency_ns, event.response_bytes);
+        cell::add(cell, event.outcome, self.buckets.classic(seen), seen);
+        if let Some(words) = self.exponentials.get(index) {
+            exponential::add(words, event.outcome, seen);
+            cell::stretch(cell, event.outcome, seen);
+        }
+        if self.wants_events() {
+            self.offer(event);
+        }
+    }
+
+    /// Counts a request of a series that was interned since the last look, in the spill shard, or by status. The handle
+    /// of another registry, for which there is no series here, counts as the overflow series.
+    ///
+    /// The event comes as numbers, so that it stays in registers where this is not called.
     #[cold]
-    fn cell_of_a_new_series(&mut self, series: Series) -> &'a CellWords {
+    fn count_elsewhere(&mut self, head: u64, latency: u64, size: u64, time: u64) {
+        let mut event = Event::from_words([head, latency, size, time]);
         let parts = self.registry.parts;
-        let per_shard = parts.entries.len();
-        let all = parts.cells.get(self.number * per_shard..).filter(|all| !all.is_empty());
-        self.cells = &all.unwrap_or(parts.spill_cells)[..self.registry.series_end() as usize];
-        self.cells.get(series.index()).unwrap_or(&self.cells[0])
+        let end = self.registry.series_end() as usize;
+        if event.series.index() >= end || !self.registry.entry(event.series).is_published() {
+            event.series = Series::OVERFLOW;
+        }
+        if let Some(label) = self.status {
+            event.series = self.children.of(self.registry, label, event.series, event.status);
+        }
+        if self.is_sharing() {
+            return self.count_shared(event);
+        }
+        if self.status.is_some() {
+            return self.count_child(event);
+        }
+        let start = self.number * parts.entries.len();
+        self.cells = parts.cells.get(start..start + end).unwrap_or_default();
+        self.exponentials = parts.exponentials.get(start..start + end).unwrap_or_default();
+        // It comes here once: the series is known now.
+        self.count(event);
+    }
+
+    /// Counts a request of which the series is known to be the registry's, with nothing at hand. Apart from `count`, to
+    /// which sharing its body would add instructions.
+    #[inline(never)]
+    fn count_child(&mut self, event: Event) {
+        let parts = self.registry.parts;
+        let at = self.number * parts.entries.len() + event.series.index();
+        let Some(cell) = parts.cells.get(at) else { return };
+        let seen = BucketMap::observe(event.latency_ns, event.response_bytes);
+        cell::add(cell, event.outcome, self.buckets.classic(seen), seen);
+        if let Some(words) = parts.exponentials.get(at) {
+            exponential::add(words, event.outcome, seen);
+            cell::stretch(cell, event.outcome, seen);
+        }
+        if self.wants_events() {
+            self.offer(event);
+        }
+    }
+
+    fn count_shared(&self, event: Event) {
+        let (parts, index) = (self.registry.parts, event.series.index());
+        let seen = BucketMap::observe(event.latency_ns, event.response_bytes);
+        let Some(cell) = parts.spill_cells.get(index) else { return };
+        cell::add_shared(cell, event.outcome, self.buckets.classic(seen), seen);
+        if let Some(words) = parts.spill_exponentials.get(index) {
+            exponential::add_shared(words, event.outcome, seen);
+            cell::stretch_shared(cell, event.outcome, seen);
+        }
+        if self.wants_events() {
+            self.offer_shared(event);
+        }
+    }
+
+    #[inline]
+    fn wants_events(&self) -> bool {
+        // Relaxed: a sink that starts sees the requests that come after its start has been seen here.
+        self.registry.parts.control.events.0.load(Ordering::Relaxed) != 0
     }
 
     #[inline]
     fn offer(&mut self, event: Event) {
-        if self.is_sharing() {
-            return self.offer_shared(event);
-        }
         let (head, tail) = (&self.shard[shard_word::HEAD], &self.shard[shard_word::TAIL]);
         if ring::push(self.ring, head, tail, (self.head, &mut self.tail), event.to_words()) {
             self.head = self.head.wrapping_add(1);
@@ -191,14 +283,28 @@ impl<'a> Recorder<'a> {
     fn offer_shared(&self, event: Event) {
         let head = &self.shard[shard_word::HEAD];
         if !ring::push_shared(self.registry.parts.spill_ring, head, event.to_words()) {
+            // Relaxed: only the sum counts.
             self.shard[shard_word::REFUSED].fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+#[inline]
+fn event(series: Series, sample: Sample) -> Event {
+    Event {
+        series,
+        status: sample.status,
+        outcome: sample.outcome,
+        latency_ns: sample.latency_ns(),
+        response_bytes: sample.size(),
+        completed_at: sample.completed_at,
     }
 }
 
 impl Drop for Recorder<'_> {
     fn drop(&mut self) {
         if self.is_sharing() {
+            // Relaxed: a figure for display.
             self.registry.parts.control.spill_recorders.fetch_sub(1, Ordering::Relaxed);
         } else {
             // Release: the next owner's acquire claim sees all that was counted here.

@@ -4,15 +4,20 @@ use core::fmt;
 
 use heapless::String;
 
-use crate::cell::{self, CellWords, Latencies, Sizes};
-use crate::entry::Entry;
+use crate::counts::bounds::{Bounds, BoundsError};
+use crate::counts::cell::{self, CellWords};
+use crate::counts::columns::Columns;
+use crate::counts::exponential::ExponentialWords;
+use crate::entry::{self, Entry};
 use crate::facts::{Facts, FullRing};
 use crate::hash;
 use crate::intern::{self, Entries, FreeEntries};
-use crate::ledger::{Account, Cause, Exporter, Ledger};
+use crate::key_words::{self, KeyHead};
+use crate::ledger::{self, Account, Cause, Exporter, Ledger};
 use crate::parts::{Parts, ShardWords, shard_word};
 use crate::sample::Outcome;
 use crate::series::{Key, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series, canonical_labels};
+use crate::status;
 use crate::sync::{AtomicU64, Ordering};
 use crate::words;
 
@@ -30,7 +35,7 @@ impl<'a> Registry<'a> {
         // the same time write the same words, and one of them enters the key in the index.
         if ready.load(Ordering::Acquire) == 0 {
             let key = Key::OVERFLOW;
-            let hash = hash::of_key(key.method, key.name, key.labels);
+            let hash = hash::of_key(&key, &KeyHead::of(&key));
             registry.entry(Series::OVERFLOW).write(&key);
             intern::enter(parts.index, hash, Series::OVERFLOW.number());
             registry.entry(Series::OVERFLOW).publish();
@@ -41,7 +46,7 @@ impl<'a> Registry<'a> {
 
     /// The series of `method` and `name`, interned now if it is new.
     pub fn series(self, method: &str, name: &str) -> Series {
-        Key::with(method, name, &[], |key| self.intern(key))
+        self.seek(method, name)
     }
 
     /// The series of `method`, `name` and further labels, interned now if it is new.
@@ -50,21 +55,47 @@ impl<'a> Registry<'a> {
     /// Labels that not every format could show; see [`LabelError`].
     pub fn series_with_labels(self, method: &str, name: &str, labels: &[Label<'_>]) -> Result<Series, LabelError> {
         let labels = canonical_labels(labels)?;
-        Ok(Key::with(method, name, &labels, |key| self.intern(key)))
+        if self.status_label().is_some() && !status::has_room(&labels) {
+            return Err(LabelError::BesideStatus);
+        }
+        Ok(self.intern_parts(method, name, &labels))
+    }
+
+    /// Sets the bounds of the classic buckets, before anything is counted with others.
+    ///
+    /// # Errors
+    /// [`BoundsError::InUse`] where the bounds are settled and are others. The contract's are settled by the first
+    /// recorder, exporter or reading of totals, and by one that comes while another thread sets them.
+    pub fn set_bounds(self, bounds: &Bounds) -> Result<(), BoundsError> {
+        self.parts.control.bounds.set(bounds)
+    }
+
+    /// The bounds of the classic buckets, which can no longer be set after this.
+    #[must_use]
+    pub fn bounds(self) -> Bounds {
+        self.parts.control.bounds.get()
     }
 
     /// Requests recorded since the storage's birth.
     #[must_use]
     pub fn requests(self) -> u64 {
-        let both = |cell: &CellWords| Outcome::ALL.into_iter().map(|outcome| cell::count(cell, outcome)).sum::<u64>();
+        let buckets = self.parts.control.bounds.latency_buckets();
+        let both =
+            |cell: &CellWords| Outcome::ALL.map(|outcome| cell::count(cell, outcome, buckets)).iter().sum::<u64>();
         let one = |number| self.cells(Series::from_number(number)).map(both).sum::<u64>();
         (0..self.series_end()).map(one).sum()
+    }
+
+    /// The series that readers may show, the overflow series first, in the order in which they were interned.
+    pub fn each_series(self) -> impl Iterator<Item = Series> {
+        (0..self.series_end()).map(Series::from_number).filter(move |series| self.entry(*series).is_published())
     }
 
     /// How full the registry is.
     #[must_use]
     pub fn facts(self) -> Facts {
         let control = self.parts.control;
+        // Relaxed, here and below: figures for display, each whole.
         let owned = |shard: &&ShardWords| shard[shard_word::OWNED].load(Ordering::Relaxed) != 0;
         let published = |number: &u32| self.entry(Series::from_number(*number)).is_published();
         Facts {
@@ -97,6 +128,7 @@ impl<'a> Registry<'a> {
     pub fn full_rings(self) -> impl Iterator<Item = FullRing> {
         let ring = self.parts.spill_ring.len() as u64;
         self.shards().enumerate().filter_map(move |(recorder, shard)| {
+            // Relaxed: figures for display.
             let dropped = shard[shard_word::REFUSED].load(Ordering::Relaxed);
             let needed = shard[shard_word::NEEDED].load(Ordering::Relaxed).max(ring + 1);
             (dropped != 0).then(|| FullRing { recorder, dropped, ring, would_have_held: needed.next_power_of_two() })
@@ -136,11 +168,12 @@ impl<'a> Registry<'a> {
             return Account { exporter, recorded: 0, sent: 0, held: 0, dropped };
         }
         let in_buffer = ledger.held();
-        let rings = if exporter.is_per_request() { self.rings() } else { Rings::default() };
-        let all = if exporter.is_per_request() { rings.offered() } else { self.requests() };
+        let is_per_request = ledger.is_per_request();
+        let rings = if is_per_request { self.rings() } else { Rings::default() };
+        let all = if is_per_request { rings.offered() } else { self.requests() };
         let (recorded, ring_full) = ledger.since_start(all, rings.refused);
         dropped.add(Cause::RingFull, ring_full.unwrap_or_default());
-        let held = match (exporter.is_per_request(), ledger.is_open()) {
+        let held = match (is_per_request, ledger.is_open()) {
             (true, true) => in_buffer + rings.waiting,
             // Closed to what is recorded now, it may still be sending what came before.
             (true, false) => in_buffer,
@@ -157,14 +190,21 @@ impl<'a> Registry<'a> {
         self.ledger(exporter).is_known()
     }
 
-    /// Opens the account of an exporter of aggregates (Prometheus, OpenTelemetry): it starts now.
+    /// Opens the account of an exporter of sums (Prometheus, OpenTelemetry, the others in their aggregated modes): it
+    /// starts now.
     pub fn open_account(self, exporter: Exporter) -> &'a Ledger {
+        self.open_account_after(exporter, self.requests())
+    }
+
+    /// The same for one that starts behind the first `requests` that the registry counted: those that its own first
+    /// reading has.
+    pub fn open_account_after(self, exporter: Exporter, requests: u64) -> &'a Ledger {
         let ledger = self.ledger(exporter);
-        ledger.open(self.requests(), 0);
+        ledger.open(ledger::SUMS, requests, 0);
         ledger
     }
 
-    /// Closes the account of an exporter of aggregates: what has not been sent is dropped for `cause`.
+    /// Closes the account of an exporter of sums: what has not been sent is dropped for `cause`.
     pub fn close_account(self, exporter: Exporter, cause: Cause) -> Account {
         let ledger = self.ledger(exporter);
         let recorded = self.requests();
@@ -175,12 +215,60 @@ impl<'a> Registry<'a> {
         self.account(exporter)
     }
 
+    /// The series of `method` and `name`, interned now if it is new: in registers, without a loop and nearly without a
+    /// branch that could be mispredicted, for a key of usual length that lies near where its hash says.
+    #[inline(never)]
+    pub(crate) fn seek(&self, method: &str, name: &str) -> Series {
+        if key_words::is_long(name) {
+            return self.seek_long(method, name);
+        }
+        let Some(head) = KeyHead::usual(method, name) else {
+            return self.intern_parts(method, name, &[]);
+        };
+        let hash = hash::of_head(hash::NO_REST, &head);
+        self.near(hash, &head).unwrap_or_else(|| self.seek_far(hash, method, name))
+    }
+
+    #[inline(never)]
+    fn seek_long(&self, method: &str, name: &str) -> Series {
+        let known = KeyHead::usual(method, name).and_then(|head| {
+            let hash = hash::of_head(hash::of_name_rest(name), &head);
+            self.near(hash, &head).filter(|series| self.entry(*series).has_name_rest(name))
+        });
+        known.unwrap_or_else(|| self.intern_parts(method, name, &[]))
+    }
+
+    /// The series with this head, if it lies near where the hash says. Found, it is shown: see [`find`](Self::find).
+    #[inline(always)]
+    fn near(&self, hash: u64, head: &KeyHead) -> Option<Series> {
+        let number = intern::near(self.parts.index, hash)?;
+        let words = self.parts.heads.get(number as usize)?;
+        entry::has_head(words, head).then(|| {
+            entry::publish(words);
+            Series::from_number(number)
+        })
+    }
+
+    /// The series of a key that lies elsewhere or is new. Takes the key in parts and not its head, which would have to be
+    /// put into memory before every look-up.
+    #[inline(never)]
+    fn seek_far(&self, hash: u64, method: &str, name: &str) -> Series {
+        let known = KeyHead::usual(method, name)
+            .and_then(|head| self.find_where(hash, |entry| entry::has_head(entry.head, &head)));
+        known.unwrap_or_else(|| self.intern_parts(method, name, &[]))
+    }
+
+    #[inline(never)]
+    fn intern_parts(&self, method: &str, name: &str, labels: &[u8]) -> Series {
+        Key::with(method, name, labels, |key| self.intern(key))
+    }
+
     pub(crate) fn intern(self, key: &Key<'_>) -> Series {
-        let hash = hash::of_key(key.method, key.name, key.labels);
-        let seek = Seek { registry: self, key };
-        if let Some(series) = self.find(hash, &seek) {
+        if let Some(series) = self.find(key) {
             return series;
         }
+        let seek = Seek { registry: self, key, head: KeyHead::of(key) };
+        let hash = hash::of_key(key, &seek.head);
         let control = self.parts.control;
         let free = FreeEntries {
             next: &control.next_entry.0,
@@ -190,13 +278,14 @@ impl<'a> Registry<'a> {
         };
         let Some((number, is_new)) = intern::intern(self.parts.index, &free, hash, &seek) else {
             // The last entry may have gone to this very key, in another thread.
-            return self.find(hash, &seek).unwrap_or_else(|| {
+            return self.find(key).unwrap_or_else(|| {
                 self.note_folded(key);
                 Series::OVERFLOW
             });
         };
         self.entry(Series::from_number(number)).publish();
         if is_new && key.cut {
+            // Relaxed: only the sum counts, here and in `note_folded`.
             control.cut.fetch_add(1, Ordering::Relaxed);
         }
         Series::from_number(number)
@@ -204,11 +293,16 @@ impl<'a> Registry<'a> {
 
     /// The series of a key that is in the index. Whoever finds it lets readers show it, so that a thread that was held
     /// up between entering it and publishing it hides nothing.
-    #[inline]
-    fn find(self, hash: u64, seek: &Seek<'_, '_>) -> Option<Series> {
-        let series = Series::from_number(intern::find(self.parts.index, hash, seek)?);
-        self.entry(series).publish();
-        Some(series)
+    fn find(&self, key: &Key<'_>) -> Option<Series> {
+        let head = KeyHead::of(key);
+        self.find_where(hash::of_key(key, &head), |entry| entry.is(key, &head))
+    }
+
+    fn find_where(&self, hash: u64, is: impl Fn(Entry<'a>) -> bool) -> Option<Series> {
+        let entry = |number| self.entry(Series::from_number(number));
+        let number = intern::find(self.parts.index, hash, |number| is(entry(number)))?;
+        entry(number).publish();
+        Some(Series::from_number(number))
     }
 
     fn note_folded(self, key: &Key<'_>) {
@@ -226,15 +320,20 @@ impl<'a> Registry<'a> {
 
     /// Numbers below this may be in use; which of them are, their entries say.
     pub(crate) fn series_end(self) -> u32 {
-        // The counter is never above the capacity less one, which fits.
-        self.parts.control.next_entry.0.load(Ordering::Acquire) as u32 + 1
+        // The counter is never above the capacity less one, which fits. Relaxed: whoever holds a handle got it behind the
+        // count, and what an entry holds is published by the entry itself.
+        self.parts.control.next_entry.0.load(Ordering::Relaxed) as u32 + 1
     }
 
+    #[inline]
     pub(crate) fn entry(self, series: Series) -> Entry<'a> {
-        Entry(self.parts.entries.get(series.index()).unwrap_or(&self.parts.entries[0]))
+        let Parts { heads, entries, .. } = self.parts;
+        let index = if series.index() < entries.len() { series.index() } else { Series::OVERFLOW.index() };
+        Entry { head: &heads[index], words: &entries[index] }
     }
 
     /// The entry whose labels an event of `series` shows; the overflow series' for the handle of another registry.
+    #[inline]
     pub(crate) fn shown_entry(self, series: Series) -> Entry<'a> {
         let entry = self.entry(series);
         if entry.is_published() { entry } else { self.entry(Series::OVERFLOW) }
@@ -242,24 +341,37 @@ impl<'a> Registry<'a> {
 
     /// The cells of one series in all shards that have ever been claimed.
     pub(crate) fn cells(self, series: Series) -> impl Iterator<Item = &'a CellWords> {
-        let per_shard = self.parts.entries.len();
-        let control = self.parts.control;
-        let index = if series.index() < per_shard { series.index() } else { 0 };
+        self.counted(series).map(|(cell, _)| cell)
+    }
+
+    /// What all shards that have ever been claimed counted for one series.
+    pub(crate) fn counted(self, series: Series) -> impl Iterator<Item = (&'a CellWords, Option<&'a ExponentialWords>)> {
+        let Parts { control, entries, cells, exponentials, spill_cells, spill_exponentials, .. } = self.parts;
+        let index = if series.index() < entries.len() { series.index() } else { 0 };
+        // Acquire pairs with the release of a claim: the shards that are looked at are seen whole.
         let used = control.shards_used.load(Ordering::Acquire) as usize;
-        let spill = (control.spill_used.load(Ordering::Acquire) != 0).then(|| &self.parts.spill_cells[index]);
-        (0..used).map(move |shard| &self.parts.cells[shard * per_shard + index]).chain(spill)
+        let spill = control.spill_used.load(Ordering::Acquire) != 0;
+        let own = move |shard| {
+            let at = shard * entries.len() + index;
+            Some((cells.get(at)?, exponentials.get(at)))
+        };
+        let spill = spill.then(|| Some((spill_cells.get(index)?, spill_exponentials.get(index)))).flatten();
+        (0..used).filter_map(own).chain(spill)
     }
 
-    pub(crate) fn latencies(self, series: Series, outcome: Outcome) -> Latencies {
-        let mut sums = Latencies::default();
-        self.cells(series).for_each(|cell| sums.add(cell, outcome));
-        sums
+    /// The cells of all shards that have ever been claimed, for one series after another.
+    pub(crate) fn columns(self) -> Columns<'a> {
+        let Parts { control, entries, cells, spill_cells, .. } = self.parts;
+        // Acquire, as in `counted`.
+        let used = control.shards_used.load(Ordering::Acquire) as usize * entries.len();
+        let spill = if control.spill_used.load(Ordering::Acquire) == 0 { &[] } else { spill_cells };
+        Columns::new(cells.get(..used).unwrap_or(cells), entries.len(), spill)
     }
 
-    pub(crate) fn sizes(self, series: Series, outcome: Outcome) -> Sizes {
-        let mut sums = Sizes::default();
-        self.cells(series).for_each(|cell| sums.add(cell, outcome));
-        sums
+    /// Whether the storage keeps exponential histograms, and with them extremes.
+    #[must_use]
+    pub fn has_exponentials(self) -> bool {
+        !self.parts.spill_exponentials.is_empty()
     }
 
     /// The headers of all shards, the spill shard last.
@@ -312,11 +424,12 @@ impl Rings {
 struct Seek<'a, 'k> {
     registry: Registry<'a>,
     key: &'k Key<'k>,
+    head: KeyHead,
 }
 
 impl Entries for Seek<'_, '_> {
     fn matches(&self, number: u32) -> bool {
-        self.registry.entry(Series::from_number(number)).is(self.key)
+        self.registry.entry(Series::from_number(number)).is(self.key, &self.head)
     }
 
     fn write(&self, number: u32) {
@@ -333,4 +446,81 @@ fn text<const N: usize>(words: &[AtomicU64], length: usize) -> Option<String<N>>
     bytes.resize_default(length).ok()?;
     words::load(words, &mut bytes);
     String::from_utf8(bytes).ok()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::storage::{Classic, Storage};
+    use std::collections::HashMap;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    fn hash_of(method: &str, name: &str) -> u64 {
+        let key = Key { method, name, labels: &[], cut: false };
+        hash::of_key(&key, &KeyHead::of(&key))
+    }
+
+    /// Interns both, in this order, and finds both again; they must be two.
+    fn check_apart(one: (&str, &str), other: (&str, &str)) {
+        let storage = Storage::<4, 1, 2, Classic>::new();
+        let registry = storage.registry();
+        let seek = |(method, name)| registry.series(method, name);
+        let (first, second) = (seek(one), seek(other));
+        assert_ne!(first, second, "{one:?} and {other:?}");
+        assert_eq!((seek(one), seek(other)), (first, second));
+        assert_eq!((registry.facts().series, registry.facts().folded), (2, 0));
+    }
+
+    #[test]
+    fn keys_that_share_a_half_of_their_hash_are_two_series() {
+        let names = |i| ("GET".into(), format!("/items/{i}"));
+        let methods = |i| (format!("M{i}"), "/items".into());
+        let long_names = |i| ("GET".into(), format!("/customers/{{id}}/orders/of/the/day/{i}"));
+        for make in [&names as &dyn Fn(u32) -> (String, String), &methods, &long_names] {
+            let keys: Vec<_> = (0..200_000).map(make).collect();
+            for shift in [0, 32] {
+                let mut seen = HashMap::new();
+                let mut pairs = 0;
+                for (method, name) in &keys {
+                    if let Some(other) = seen.insert((hash_of(method, name) >> shift) as u32, (method, name)) {
+                        check_apart((method, name), (other.0, other.1));
+                        pairs += 1;
+                    }
+                }
+                assert!(pairs > 0, "no two keys share the half from bit {shift}");
+            }
+        }
+    }
+
+    /// A name into which a method's word is mixed so that another method and name come to the same hash.
+    fn same_hash(tail: &str) -> [(String, String); 2] {
+        let method = |i: u32| format!("M{i:07}");
+        let word = |text: &[u8]| u64::from_le_bytes(text[..8].try_into().unwrap());
+        let name = |middle: u64| {
+            let middle = String::from_utf8(middle.to_le_bytes().to_vec()).unwrap();
+            format!("/sixteen-bytes-/{middle}/and/end{tail}")
+        };
+        for i in 1.. {
+            let [one, other] = [method(0), method(i)];
+            let mixed = hash::mixed_method(word(one.as_bytes())) ^ hash::mixed_method(word(other.as_bytes()));
+            // Only where the bits keep a text a text.
+            if mixed & 0x8080_8080_8080_8080 == 0 {
+                let middle = word(b"original");
+                return [(one, name(middle)), (other, name(middle ^ mixed))];
+            }
+        }
+        unreachable!("one word in 256 will do")
+    }
+
+    #[test]
+    fn keys_with_one_hash_are_two_series() {
+        for tail in ["", "/and-a-rest-of-more-than-a-block-of-the-name"] {
+            let [(method, name), (other_method, other_name)] = &same_hash(tail);
+            assert_eq!(hash_of(method, name), hash_of(other_method, other_name));
+            check_apart((method, name), (other_method, other_name));
+        }
+    }
 }

@@ -96,19 +96,24 @@ pub struct Request<'a> {
     pub completed_at: Timestamp,
 }
 
-/// Longest latency that counts, in nanoseconds: a day.
-const MAX_LATENCY_NS: u64 = 86_400_000_000_000;
+/// Longest latency that counts, in seconds: a day.
+const MAX_LATENCY_SECONDS: u64 = 86_400;
+/// The same in nanoseconds.
+pub(crate) const MAX_LATENCY_NS: u64 = MAX_LATENCY_SECONDS * 1_000_000_000;
 /// Largest response that counts, in bytes: 1 PiB.
-const MAX_RESPONSE_BYTES: u64 = 1 << 50;
+pub(crate) const MAX_RESPONSE_BYTES: u64 = 1 << 50;
 
 impl Sample {
     /// The latency in nanoseconds, at most a day. Larger ones would be unknown values, and a few of them would take the
     /// sums around.
     #[inline]
     pub(crate) const fn latency_ns(&self) -> u64 {
-        let seconds = self.latency.as_secs().saturating_mul(1_000_000_000);
-        let nanos = seconds.saturating_add(self.latency.subsec_nanos() as u64);
-        if nanos < MAX_LATENCY_NS { nanos } else { MAX_LATENCY_NS }
+        let seconds = self.latency.as_secs();
+        if seconds < MAX_LATENCY_SECONDS {
+            seconds * 1_000_000_000 + self.latency.subsec_nanos() as u64
+        } else {
+            MAX_LATENCY_NS
+        }
     }
 
     /// The size in bytes, at most 1 PiB.

@@ -6,6 +6,8 @@ use core::fmt;
 
 use heapless::{String, Vec};
 
+use crate::status::{LABEL_BYTES_BESIDE, LABELS_BESIDE};
+
 /// Longest method in bytes; a longer one is cut and gets a hash.
 pub const METHOD_BYTES: usize = 32;
 /// Longest name in bytes; a longer one is cut and gets a hash.
@@ -25,11 +27,13 @@ const EMPTY_NAME: &str = "unknown";
 const OVERFLOW: &str = "overflow";
 /// Keys that the exporters set themselves in some format, or that a backend keeps for itself. InfluxDB 3 allows no tag
 /// with the name of a field.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 12] = [
     "method",
     "name",
     "outcome",
     "le",
+    "quantile",
+    "status",
     "time",
     "host",
     "jmx_check_name",
@@ -42,7 +46,7 @@ const CUT_MARK: usize = 17;
 
 /// Handle of an interned series: `Copy`, four bytes, valid on every recorder of its registry.
 ///
-/// On another registry it means another series, or the overflow series; nothing worse happens.
+/// On another registry it means another series, the overflow series, or none that is shown; nothing worse happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Series(u32);
 
@@ -86,6 +90,8 @@ pub enum LabelError {
     Reserved,
     /// Two keys are the same, possibly after characters were replaced.
     Duplicate,
+    /// The registry's label `status` leaves no room for so many or so long ones.
+    BesideStatus,
 }
 
 impl fmt::Display for LabelError {
@@ -105,6 +111,11 @@ impl fmt::Display for LabelError {
                 f.write_str("which are taken; choose another")
             }
             Self::Duplicate => f.write_str("two labels have the same key (characters outside [A-Za-z0-9_] become _)"),
+            Self::BesideStatus => write!(
+                f,
+                "beside the label status a series takes at most {LABELS_BESIDE} further labels, of {LABEL_BYTES_BESIDE} \
+                 bytes together; leave some out or shorten them"
+            ),
         }
     }
 }
@@ -125,7 +136,6 @@ impl Key<'_> {
     pub(crate) const OVERFLOW: Key<'static> = Key { method: OVERFLOW, name: OVERFLOW, labels: &[], cut: false };
 
     /// Makes `method` and `name` fit and hands the key to `then`.
-    #[inline]
     pub(crate) fn with<T>(method: &str, name: &str, labels: &[u8], then: impl FnOnce(&Key<'_>) -> T) -> T {
         if method.len() <= METHOD_BYTES && name.len() <= NAME_BYTES {
             let method = if method.is_empty() { EMPTY_METHOD } else { method };
@@ -141,6 +151,11 @@ impl Key<'_> {
         })
     }
 
+    /// Whether it is the overflow series, or one of its parts that have labels.
+    pub(crate) fn is_overflow(&self) -> bool {
+        self.method == OVERFLOW && self.name == OVERFLOW
+    }
+
     /// The labels, in order of their keys.
     pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         labels_of(self.labels)
@@ -148,7 +163,7 @@ impl Key<'_> {
 }
 
 /// The labels in a canonical block.
-fn labels_of(block: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn labels_of(block: &[u8]) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = block;
     core::iter::from_fn(move || {
         let (&key_len, tail) = rest.split_first()?;
@@ -164,7 +179,7 @@ fn labels_of(block: &[u8]) -> impl Iterator<Item = (&str, &str)> {
 pub(crate) fn canonical_labels(labels: &[Label<'_>]) -> Result<Vec<u8, LABEL_BLOCK>, LabelError> {
     let mut sorted: Vec<(String<LABEL_BYTES>, &str), LABELS> = Vec::new();
     for label in labels.iter().filter(|label| !label.value.is_empty()) {
-        let key = clean_key(label.key)?;
+        let key = clean_key::<LABEL_BYTES>(label.key)?;
         let at = sorted.iter().position(|(other, _)| *other >= key).unwrap_or(sorted.len());
         if sorted.get(at).is_some_and(|(other, _)| *other == key) {
             return Err(LabelError::Duplicate);
@@ -185,7 +200,8 @@ pub(crate) fn canonical_labels(labels: &[Label<'_>]) -> Result<Vec<u8, LABEL_BLO
     Ok(block)
 }
 
-fn clean_key(key: &str) -> Result<String<LABEL_BYTES>, LabelError> {
+/// The key as every format takes it, in `N` bytes.
+pub(crate) fn clean_key<const N: usize>(key: &str) -> Result<String<N>, LabelError> {
     if !key.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return Err(LabelError::Start);
     }

@@ -2,6 +2,9 @@
 
 use core::time::Duration;
 
+use crate::http_date;
+use crate::sample::Timestamp;
+
 /// What becomes of a batch after its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -17,14 +20,25 @@ pub enum Verdict {
 
 /// The verdict of an InfluxDB server (v1, v2, v3 and its compatible ones) on a write, by HTTP status.
 ///
-/// A 400 may be a partial write whose good lines are stored. It counts as refused: the answer does not say reliably
-/// which lines are, and to send them again would not mend the bad ones.
+/// A 400 or 422 may be a partial write whose good lines are stored: see
+/// [`refused_lines`](crate::influxdb::refused_lines). To send them again would not mend the bad ones.
 #[must_use]
 pub const fn influxdb(status: u16) -> Verdict {
     match status {
         200..=299 => Verdict::Accepted,
         413 => Verdict::Split,
         408 | 429 | 500..=599 => Verdict::Retry,
+        _ => Verdict::Refused,
+    }
+}
+
+/// The verdict of an OTLP receiver on an export over HTTP, by its status (OTLP specification, "OTLP/HTTP Response"). The
+/// specification has 200 for success; all others from 200 to 299 say the same.
+#[must_use]
+pub const fn otlp_http(status: u16) -> Verdict {
+    match status {
+        200..=299 => Verdict::Accepted,
+        429 | 502 | 503 | 504 => Verdict::Retry,
         _ => Verdict::Refused,
     }
 }
@@ -36,8 +50,14 @@ pub struct GrpcStatus(pub u32);
 impl GrpcStatus {
     /// Success, the only one.
     pub const OK: Self = Self(0);
+    /// The call was given up by the other side.
+    pub const CANCELLED: Self = Self(1);
     /// The answer makes no sense or carries no status.
     pub const UNKNOWN: Self = Self(2);
+    /// Too much was asked for.
+    pub const RESOURCE_EXHAUSTED: Self = Self(8);
+    /// Something is broken.
+    pub const INTERNAL: Self = Self(13);
     /// The service is not there at the moment.
     pub const UNAVAILABLE: Self = Self(14);
 
@@ -102,8 +122,17 @@ impl GrpcStatus {
     }
 }
 
-/// The pause that a `Retry-After` header asks for, where it gives seconds (RFC 9110, 10.2.3). A date is not understood:
-/// the core has no clock; the usual back-off then applies.
+/// The pause that a `Retry-After` header asks for at `now`, in seconds or as a date (RFC 9110, 10.2.3); none for a date
+/// that has passed.
+#[must_use]
+pub fn retry_after_at(value: &[u8], now: Timestamp) -> Option<Duration> {
+    let seconds = now.as_unix_nanos() / 1_000_000_000;
+    let wait = || Some(Duration::from_secs(http_date::parse(value.trim_ascii(), seconds)?.saturating_sub(seconds)));
+    retry_after(value).or_else(wait)
+}
+
+/// The pause that a `Retry-After` header asks for, where it gives seconds (RFC 9110, 10.2.3). For dates see
+/// [`retry_after_at`].
 #[must_use]
 pub fn retry_after(value: &[u8]) -> Option<Duration> {
     let seconds = core::str::from_utf8(value).ok()?.trim().parse().ok()?;
@@ -155,6 +184,29 @@ mod tests {
         assert_eq!(GrpcStatus::of_http(200), GrpcStatus::UNKNOWN);
         assert_eq!(GrpcStatus::of_http(503).verdict(false), Verdict::Retry);
         assert_eq!((GrpcStatus(8).name(), GrpcStatus(99).name()), ("RESOURCE_EXHAUSTED", "UNKNOWN"));
+    }
+
+    #[test]
+    fn otlp_http_statuses_as_the_specification_lists_them() {
+        for status in 200..600 {
+            let expected = match status {
+                200..=299 => Verdict::Accepted,
+                429 | 502 | 503 | 504 => Verdict::Retry,
+                _ => Verdict::Refused,
+            };
+            assert_eq!(otlp_http(status), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_as_a_date() {
+        let at = |seconds: u64| Timestamp::from_unix_nanos(seconds * 1_000_000_000 + 7);
+        let date = b" Sun, 06 Nov 1994 08:49:37 GMT";
+        for (now, pause) in [(784_111_777, 0), (784_111_778, 0), (784_111_775, 2), (784_100_000, 11_777)] {
+            assert_eq!(retry_after_at(date, at(now)), Some(Duration::from_secs(pause)), "{now}");
+        }
+        assert_eq!(retry_after_at(b"3", at(0)), Some(Duration::from_secs(3)));
+        assert_eq!(retry_after_at(b"soon", at(0)), None);
     }
 
     #[test]

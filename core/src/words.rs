@@ -12,6 +12,17 @@ pub(crate) fn store(words: &[AtomicU64], text: &[u8]) {
     }
 }
 
+/// Writes `text`, which is not longer than `words`, so that it ends where they end. Relaxed as in [`store`].
+pub(crate) fn store_at_end(words: &[AtomicU64], text: &[u8]) {
+    let (rest, chunks) = text.as_rchunks::<8>();
+    let first = (!rest.is_empty()).then(|| rest.iter().rfold(0, |word, &byte| word << 8 | u64::from(byte)));
+    let first = first.map(|word| word << (64 - 8 * rest.len()));
+    let values = chunks.iter().rev().map(|chunk| u64::from_le_bytes(*chunk)).chain(first);
+    for (word, value) in words.iter().rev().zip(values) {
+        word.store(value, Relaxed);
+    }
+}
+
 /// Whether the text in `words` is `text`, provided that the lengths are equal.
 #[inline]
 pub(crate) fn equal(words: &[AtomicU64], text: &[u8]) -> bool {
@@ -36,6 +47,35 @@ pub(crate) fn load(words: &[AtomicU64], out: &mut [u8]) {
     {
         rest.copy_from_slice(&word.load(Relaxed).to_le_bytes()[..rest.len()]);
     }
+}
+
+/// Copies the text of `length` bytes in `words` to the front of `out`, and with it what lies behind: moves of known
+/// length need no loop. Returns `false`, and copies nothing of use, where words or room end too soon for that.
+#[inline(always)]
+pub(crate) fn load_wide(words: &[AtomicU64], length: usize, out: &mut [u8]) -> bool {
+    let (words, out) = (words.as_chunks::<8>().0, out.as_chunks_mut::<64>().0);
+    let ([usual, words @ ..], [room, out @ ..]) = (words, out) else { return false };
+    load_block(usual, room);
+    if length <= 64 {
+        return true;
+    }
+    let ([long, words @ ..], [room, out @ ..]) = (words, out) else { return false };
+    load_block(long, room);
+    length <= 128 || load_blocks(words, out, length.div_ceil(64) - 2)
+}
+
+#[inline(always)]
+fn load_block(words: &[AtomicU64; 8], room: &mut [u8; 64]) {
+    for (room, word) in room.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *room = word.load(Relaxed).to_le_bytes();
+    }
+}
+
+#[inline(never)]
+fn load_blocks(words: &[[AtomicU64; 8]], room: &mut [[u8; 64]], blocks: usize) -> bool {
+    let (Some(words), Some(room)) = (words.get(..blocks), room.get_mut(..blocks)) else { return false };
+    words.iter().zip(room).for_each(|(words, room)| load_block(words, room));
+    true
 }
 
 /// `text` as little-endian words, the last one filled up with zeros.
@@ -71,13 +111,23 @@ mod tests {
 
     #[test]
     fn texts_of_every_length_come_back_and_equal_themselves_only() {
-        let text: std::vec::Vec<u8> = (1..=64).collect();
+        let text: std::vec::Vec<u8> = (1..=200).collect();
         for length in 0..=text.len() {
-            let (words, text) = (zeros::<8>(), &text[..length]);
+            let (words, text) = (zeros::<32>(), &text[..length]);
             store(&words, text);
             let mut copy = std::vec![0; length];
             load(&words, &mut copy);
             assert_eq!(copy, text);
+            let (ending, mut all) = (zeros::<32>(), [0; 256]);
+            store_at_end(&ending, text);
+            load(&ending, &mut all);
+            assert_eq!(&all[256 - length..], text);
+            for room in length..=280 {
+                let mut wide = std::vec![0; room];
+                let copied = load_wide(&words, length, &mut wide);
+                assert_eq!(copied, room >= length.next_multiple_of(64).max(64), "{length} bytes into {room}");
+                assert!(!copied || wide[..length] == *text);
+            }
             assert!(equal(&words, text));
             for changed in 0..length {
                 copy[changed] ^= 0x80;

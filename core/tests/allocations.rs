@@ -4,11 +4,11 @@
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::Export;
+use loaddensity_metrics_core::otlp::{Export, Resource};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
     Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Request, Sample,
-    Sink, Timestamp,
+    Sink, StatusLabel, Timestamp, TraceContext,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -74,8 +74,10 @@ fn record(registry: Registry<'_>, long: &str) {
     let labels = [Label { key: "region", value: "e u,=\\" }];
     let labelled = recorder.series_with_labels("GET", "/x", &labels).expect("labels");
     let plain = recorder.series("GET", "/items");
+    let users = registry.gauge("active_users").expect("room");
     for number in 0..1_000 {
-        recorder.record(labelled, sample(number));
+        users.set(number as f64);
+        recorder.record_traced(labelled, sample(number), TraceContext { trace_id: [1; 16], span_id: [2; 8] });
         recorder.record(plain, sample(number));
         for name in NAMES.into_iter().chain([long]) {
             let Sample { latency, response_bytes, status, outcome, completed_at } = sample(number);
@@ -96,11 +98,16 @@ fn read(registry: Registry<'_>, buffer: &mut [u8]) {
     let mut page = Page::new(registry);
     while page.fill(buffer).expect("room for a line") != 0 {}
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
-    let mut export = Export::new(registry, "shop", start, now);
+    let resource = Resource::new("shop");
+    let mut export = Export::new(registry, &resource, start, now);
     while let Some(request) = export.next_request(buffer).expect("room for a point") {
         black_box(request);
     }
     black_box((registry.totals(), registry.facts(), registry.first_folded(), registry.totals().latency_quantile(0.99)));
+    assert_eq!(registry.gauges().map(|(_, value)| value).sum::<f64>(), 999.0);
+    let labels = [Label { key: "region", value: "e u,=\\" }];
+    let labelled = registry.series_with_labels("GET", "/x", &labels).expect("labels");
+    assert!((0..12).any(|bucket| registry.exemplar(labelled, Outcome::Success, bucket).is_some()));
     black_box(registry.full_rings().map(|ring| ring.dropped).sum::<u64>());
     for exporter in Exporter::ALL {
         black_box(registry.account(exporter));
@@ -157,4 +164,22 @@ fn recording_and_encoding_allocate_nothing() {
     assert_eq!(registry.totals().requests(), 14_000);
     let account = registry.account(Exporter::Influxdb);
     assert_eq!((account.sent, account.dropped.get(Cause::BufferFull)), (512, 7_000 - 512));
+}
+
+#[test]
+fn recording_by_status_allocates_nothing() {
+    static STORAGE: DefaultStorage = DefaultStorage::new();
+    let (long, registry) = ("x".repeat(5_000), STORAGE.registry());
+    registry.set_status_label(StatusLabel::Code).expect("nobody has counted yet");
+    // The first time, series are interned.
+    for _ in 0..2 {
+        assert_eq!(allocations_of(|| record(registry, &long)), 0);
+    }
+    assert!(page_has_status(registry));
+}
+
+fn page_has_status(registry: Registry<'_>) -> bool {
+    let (mut page, mut buffer) = (Page::new(registry), vec![0; 1 << 20]);
+    let length = page.fill(&mut buffer).expect("room for a line");
+    String::from_utf8_lossy(&buffer[..length]).contains("status=\"200\"")
 }

@@ -2,12 +2,14 @@
 
 mod common;
 
-use common::page_of;
-use loaddensity_metrics_core::otlp::Export;
-use loaddensity_metrics_core::{Recorder, Registry, Series, Storage, Timestamp};
+use common::{body_of, page_of, whole};
+use loaddensity_metrics_core::otlp::{Export, Histograms, Interval, Options, Resource};
+use loaddensity_metrics_core::prometheus::{Families, Page};
+use loaddensity_metrics_core::{Recorder, Registry, Sample, Series, Storage, Timestamp, TraceContext};
 use loaddensity_metrics_vectors::otlp::{self, Value};
-use loaddensity_metrics_vectors::{prometheus, samples};
+use loaddensity_metrics_vectors::{families, openmetrics, prometheus, samples};
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -18,7 +20,8 @@ fn while_recording(registry: Registry<'static>, rounds: usize, mut read: impl Fn
     let done = AtomicBool::new(false);
     let record = |mut recorder: Recorder<'_>, series: &[Series]| {
         for seed in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
-            recorder.record(series[seed as usize % series.len()], samples::sample(seed));
+            let (series, sample) = (series[seed as usize % series.len()], samples::sample(seed));
+            recorder.record_traced(series, sample, trace_of(sample));
         }
     };
     thread::scope(|scope| {
@@ -32,28 +35,111 @@ fn while_recording(registry: Registry<'static>, rounds: usize, mut read: impl Fn
         while registry.requests() == 0 {
             thread::yield_now();
         }
-        (0..rounds).for_each(|_| read());
+        // A reader that fails must not leave the others recording for ever.
+        let read = panic::catch_unwind(AssertUnwindSafe(|| (0..rounds).for_each(|_| read())));
         done.store(true, Ordering::Relaxed);
+        read.unwrap_or_else(|fault| panic::resume_unwind(fault));
     });
+}
+
+/// A trace that tells latency and time of the request it is of.
+fn trace_of(sample: Sample) -> TraceContext {
+    let (latency, at) = (sample.latency.as_nanos() as u64, sample.completed_at.as_unix_nanos());
+    let trace_id = (u128::from(at) << 64 | u128::from(latency)).to_be_bytes();
+    TraceContext { trace_id, span_id: (at ^ latency | 1).to_be_bytes() }
+}
+
+/// Says whether an exemplar is of one request: milliseconds and nanoseconds since the Unix epoch.
+fn is_whole(trace_id: &str, span_id: &str, latency_ms: f64, at: u64) -> bool {
+    let trace = u128::from_str_radix(trace_id, 16).expect("hexadecimal");
+    let (time, latency) = ((trace >> 64) as u64, trace as u64);
+    let span = u64::from_str_radix(span_id, 16).expect("hexadecimal");
+    (time, latency as f64 / 1e6, time ^ latency | 1) == (at, latency_ms, span)
+}
+
+/// What was last seen of each counter.
+#[derive(Default)]
+struct Seen {
+    last: BTreeMap<String, f64>,
+    grown: usize,
+}
+
+impl Seen {
+    fn see(&mut self, counter: String, value: f64) {
+        let before = self.last.get(&counter).copied().unwrap_or_default();
+        assert!(before <= value, "{counter} went back from {before} to {value}");
+        self.grown += usize::from(before < value);
+        self.last.insert(counter, value);
+    }
 }
 
 #[test]
 fn pages_agree_with_themselves_and_never_go_back() {
     static STORAGE: Storage<8, 2, 2> = Storage::new();
-    let mut last: BTreeMap<String, f64> = BTreeMap::new();
-    let mut grown = 0;
+    let mut seen = Seen::default();
     while_recording(STORAGE.registry(), 100, || {
         let bytes = page_of(STORAGE.registry());
         // The parser checks that buckets are cumulative and that the last one is `_count`.
         let page = prometheus::parse(&bytes).unwrap_or_else(|error| panic!("{error}"));
         for sample in page.families.iter().take(3).flat_map(|family| &family.samples) {
-            let key = format!("{} {:?}", sample.name, sample.labels);
-            let before = last.insert(key, sample.value).unwrap_or_default();
-            assert!(before <= sample.value, "{} went back from {before} to {}", sample.name, sample.value);
-            grown += usize::from(before < sample.value);
+            seen.see(format!("{} {:?}", sample.name, sample.labels), sample.value);
         }
     });
-    assert!(grown > 100, "nothing moved: {grown}");
+    assert!(seen.grown > 100, "nothing moved: {}", seen.grown);
+}
+
+#[test]
+fn open_metrics_agree_with_themselves_and_their_exemplars_are_whole() {
+    static STORAGE: Storage<8, 2, 2> = Storage::new();
+    let (mut seen, mut exemplars) = (Seen::default(), 0);
+    while_recording(STORAGE.registry(), 100, || {
+        let bytes = whole(Page::open_metrics(STORAGE.registry(), None));
+        // The parser checks what that of text does, and that an exemplar lies in its bucket.
+        let page = openmetrics::parse(&bytes).unwrap_or_else(|error| panic!("{error}"));
+        for sample in page.families.iter().take(3).flat_map(|family| &family.samples) {
+            seen.see(format!("{} {:?}", sample.name, sample.labels), sample.text.parse().expect("a number"));
+            let Some(exemplar) = &sample.exemplar else { continue };
+            let [(_, trace_id), (_, span_id)] = &exemplar.labels[..] else { panic!("{:?}", exemplar.labels) };
+            let at = exemplar.timestamp.expect("a time").replace('.', "").parse().expect("nine digits of a fraction");
+            assert!(is_whole(trace_id, span_id, exemplar.text.parse().expect("a number"), at), "{exemplar:?}");
+            exemplars += 1;
+        }
+    });
+    assert!(seen.grown > 100 && exemplars > 100, "{} moved, {exemplars} exemplars", seen.grown);
+}
+
+#[test]
+fn native_histograms_agree_with_themselves_and_their_exemplars_are_whole() {
+    static STORAGE: Storage<8, 2, 2> = Storage::new();
+    let (mut seen, mut exemplars) = (Seen::default(), 0);
+    while_recording(STORAGE.registry(), 100, || {
+        let body = body_of(Families::new(STORAGE.registry(), None));
+        // The decoder checks that native buckets add up to the count and that no classic one exceeds it.
+        let families = families::decode(&body).unwrap_or_else(|error| panic!("{error}"));
+        for (family, metric) in families.iter().flat_map(|family| family.metric.iter().map(move |one| (family, one))) {
+            let key = format!("{} {:?}", family.name(), metric.labels().collect::<Vec<_>>());
+            if let Some(counter) = metric.counter.as_ref().filter(|_| family.name() == "loaddensity_requests_total") {
+                seen.see(key, counter.value());
+                continue;
+            }
+            let Some(histogram) = &metric.histogram else { continue };
+            assert_eq!(histogram.schema, Some(3));
+            seen.see(format!("{key} count"), histogram.sample_count() as f64);
+            for bucket in &histogram.bucket {
+                seen.see(format!("{key} {}", bucket.upper_bound()), bucket.cumulative_count() as f64);
+                let Some(exemplar) = &bucket.exemplar else { continue };
+                let [trace_id, span_id] = &exemplar.label[..] else { panic!("{:?}", exemplar.label) };
+                let time = exemplar.timestamp.as_ref().expect("a time");
+                let at = time.seconds as u64 * 1_000_000_000 + time.nanos as u64;
+                assert!(is_whole(trace_id.value(), span_id.value(), exemplar.value(), at), "{exemplar:?}");
+                exemplars += 1;
+            }
+            for (index, count) in histogram.native().expect("judged by the decoder") {
+                seen.see(format!("{key} native {index}"), count as f64);
+            }
+        }
+    });
+    assert!(seen.grown > 100 && exemplars > 100, "{} moved, {exemplars} exemplars", seen.grown);
 }
 
 #[test]
@@ -62,7 +148,8 @@ fn exports_agree_with_themselves_and_never_go_back() {
     let (mut last, mut grown, mut buffer) = (BTreeMap::new(), 0, vec![0; 64 * 1024]);
     while_recording(STORAGE.registry(), 100, || {
         let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
-        let mut export = Export::new(STORAGE.registry(), "shop", start, now);
+        let resource = Resource::new("shop");
+        let mut export = Export::new(STORAGE.registry(), &resource, start, now);
         let mut total = 0;
         while let Some(frame) = export.next_request(&mut buffer).expect("room for a point") {
             let message = otlp::unframe(frame).expect("a frame");
@@ -74,7 +161,8 @@ fn exports_agree_with_themselves_and_never_go_back() {
                         total += value as u64;
                         value as u64
                     }
-                    Value::Histogram { count, .. } => count,
+                    Value::Gauge(_) => panic!("a gauge that nobody set"),
+                    Value::Histogram { count, .. } | Value::Exponential { count, .. } => count,
                 };
                 let before = last.insert((point.metric, point.attributes), count).unwrap_or_default();
                 assert!(before <= count, "went back from {before} to {count}");
@@ -84,4 +172,47 @@ fn exports_agree_with_themselves_and_never_go_back() {
         assert_eq!(export.requests(), total, "the total is not what the counter points show");
     });
     assert!(grown > 100, "nothing moved: {grown}");
+}
+
+#[test]
+fn intervals_add_up_to_what_was_recorded() {
+    static STORAGES: [Storage<8, 2, 2>; 2] = [const { Storage::new() }; 2];
+    for (storage, histograms) in STORAGES.iter().zip([Histograms::Explicit, Histograms::Exponential]) {
+        let (registry, at) = (storage.registry(), Timestamp::from_unix_nanos);
+        let options = Options { histograms, ..Options::default() };
+        let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
+        let (mut interval, _) = Interval::new(registry, options, memory, at(1));
+        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut now, mut ended, mut shown, mut buffer) = (1, 0, 0, vec![0; 64 * 1024]);
+        let resource = Resource::new("shop");
+        let mut read = || {
+            now += 1;
+            ended += interval.end(registry, at(now));
+            let mut export = Export::of_interval(registry, &resource, &interval);
+            while let Some(frame) = export.next_request(&mut buffer).expect("room for a point") {
+                // The decoder checks that buckets add up to the count.
+                let message = otlp::unframe(frame).expect("a frame");
+                for point in otlp::decode_delta(message).unwrap_or_else(|error| panic!("{error}")) {
+                    assert_eq!((point.start, point.time), (now - 1, now));
+                    *sums.entry(point.metric).or_default() += match point.value {
+                        Value::Sum(value) => value as u64,
+                        Value::Gauge(_) => panic!("a gauge that nobody set"),
+                        Value::Histogram { count, .. } | Value::Exponential { count, .. } => count,
+                    };
+                }
+            }
+            shown += export.requests();
+        };
+        while_recording(registry, 100, &mut read);
+        // Once more, now that nobody records.
+        read();
+        let total = registry.requests();
+        assert_eq!((ended, shown), (total, total), "{histograms:?}");
+        for (metric, sum) in &sums {
+            // A row of sizes of which no request was counted in time waits for a request of its series.
+            let late = if metric == "loaddensity.response.size" { total.saturating_sub(*sum) } else { 0 };
+            assert_eq!((sum + late, late <= 4), (total, true), "{histograms:?} {metric}");
+        }
+        assert_eq!(sums.len(), 3);
+    }
 }

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{any_recording, edge_recording, nasty_recording, pumped};
-use loaddensity_metrics_core::influxdb::{LineEncoder, MeasurementError};
-use loaddensity_metrics_core::{Exporter, Sample, Storage, Timestamp};
+use loaddensity_metrics_core::influxdb::{GaugeEncoder, LineEncoder, MeasurementError, Precision, StatusCode};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Sample, Storage, Timestamp, Written};
 use loaddensity_metrics_vectors::contract::Spelling;
+use loaddensity_metrics_vectors::judge::influxdb::Dialect;
 use loaddensity_metrics_vectors::{check, influx, judge};
 use proptest::prelude::*;
 
@@ -46,6 +47,72 @@ fn a_timestamp_is_the_samples_but_for_what_makes_it_unique() {
         // Four recorders, the shared one included: steps of four nanoseconds.
         assert!(off.abs() <= 4 * (number as i64 + 1), "{off} ns off at {number}");
     }
+}
+
+/// Constant tags of every nasty kind, and the status code in each place.
+#[test]
+fn nasty_names_and_constant_tags_stay_in_order_in_every_dialect() {
+    let nasty = r"a,b=c d\e\,f\";
+    let constant = [("Aa", nasty), ("mez", "\n"), ("scenario", "ours loses"), ("statuz", "é😀"), ("zz", nasty)];
+    let labels = ConstantLabels::new(constant).expect("tags that every format takes");
+    static STORAGES: [Storage<1_024, 1, 2>; 3] = [Storage::new(), Storage::new(), Storage::new()];
+    for (storage, status) in STORAGES.iter().zip([StatusCode::Field, StatusCode::Tag, StatusCode::Both]) {
+        let registry = storage.registry();
+        let encoder = LineEncoder::new(registry, MEASUREMENT).expect("measurement").with_tags(&labels, status);
+        let (model, bodies) = pumped(registry, Exporter::Influxdb, encoder, 4_096, &nasty_recording());
+        let dialect = Dialect { constant: constant.map(|(key, value)| (key.into(), value.into())).into(), status };
+        judge::influxdb::lines(&model, MEASUREMENT, &dialect, bodies.iter().map(Vec::as_slice));
+    }
+}
+
+/// All gauges that a registry can have, with the longest numbers, in lines of any length that hold one.
+#[test]
+fn gauges_are_fields_of_one_time() {
+    let storage = Box::new(Storage::<4, 1, 2>::new());
+    let registry = storage.registry();
+    let labels = ConstantLabels::new([("run", "a b"), ("zone", "x")]).expect("tags that every format takes");
+    let encoder = GaugeEncoder::new(registry, "my gauges", &labels, Precision::Second).expect("measurement");
+    let at = Timestamp::from_unix_nanos(1_700_000_000_123_456_789);
+    assert_eq!(encoder.encode(0, at, &mut [0; 64]), Ok(Written::default()), "nothing is no line");
+    let numbers = [0.0, -0.5, 250.0, 1e300, -5e-324, f64::MAX, 0.1, 123_456.789];
+    let expected: Vec<(String, influx::Value)> = (0..32)
+        .map(|number| (format!("gauge_{number}"), influx::Value::Float(numbers[number % numbers.len()])))
+        .collect();
+    for (name, value) in &expected {
+        let influx::Value::Float(value) = value else { panic!("{value:?}") };
+        registry.gauge(name).expect("room for 32").set(*value);
+    }
+    for length in [450, 512, 1_400, 16 << 10] {
+        let (mut seen, mut line) = (Vec::new(), vec![0xff; length]);
+        loop {
+            let written = encoder.encode(seen.len(), at, &mut line).expect("the longest number fits");
+            if written.items == 0 {
+                break;
+            }
+            let line = std::str::from_utf8(&line[..written.bytes]).expect("UTF-8");
+            let point = influx::portable(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+            assert_eq!(influx::parse(line.as_bytes()), Ok(vec![point.clone()]));
+            assert_eq!((point.measurement.as_str(), point.timestamp), ("my gauges", Some(1_700_000_000)));
+            assert_eq!(point.tags, [("run".into(), "a b".into()), ("zone".into(), "x".into())]);
+            assert_eq!(point.fields.len(), usize::from(written.items));
+            seen.extend(point.fields);
+        }
+        assert_eq!(seen, expected);
+    }
+    assert!(encoder.encode(3, at, &mut [0; 100]).is_err(), "1e300 does not fit");
+}
+
+#[test]
+fn without_tags_of_ones_own_the_line_is_the_contracts() {
+    let line = |change: fn(LineEncoder<'_>) -> LineEncoder<'_>| {
+        let storage = Box::new(Storage::<4, 1, 2>::new());
+        let encoder = change(LineEncoder::new(storage.registry(), MEASUREMENT).expect("measurement"));
+        let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::default()])];
+        pumped(storage.registry(), Exporter::Influxdb, encoder, 1_400, &recording).1
+    };
+    let contract = line(|encoder| encoder);
+    assert_eq!(line(|encoder| encoder.with_tags(&ConstantLabels::NONE, StatusCode::Field)), contract);
+    assert_ne!(line(|encoder| encoder.with_tags(&ConstantLabels::NONE, StatusCode::Tag)), contract);
 }
 
 #[test]

@@ -3,9 +3,11 @@
 mod common;
 
 use common::{Recording, any_recording, edge_recording, nasty_recording, record};
-use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST};
+use loaddensity_metrics_core::otlp::{Export, MIN_ANY_REQUEST, MIN_REQUEST, Resource};
 use loaddensity_metrics_core::{Registry, Storage, Timestamp};
-use loaddensity_metrics_vectors::{check, judge};
+use loaddensity_metrics_vectors::contract::Spelling;
+use loaddensity_metrics_vectors::otlp::{Attributes, OVERFLOW, canonical, decode, unframe};
+use loaddensity_metrics_vectors::{check, judge, samples};
 use proptest::prelude::*;
 
 const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000);
@@ -13,7 +15,8 @@ const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000)
 /// All requests of one cycle, each at most `limit` bytes long, and the total that the cycle shows.
 fn cycle(registry: Registry<'_>, service: &str, limit: usize) -> (Vec<Vec<u8>>, u64) {
     let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
-    let mut export = Export::new(registry, service, start, now);
+    let resource = Resource::new(service);
+    let mut export = Export::new(registry, &resource, start, now);
     let (mut requests, mut buffer) = (Vec::new(), vec![0xff; limit]);
     while let Some(request) = export.next_request(&mut buffer).expect("room for one point") {
         requests.push(request.to_vec());
@@ -50,6 +53,24 @@ fn every_bound_and_extreme_is_counted_in_its_bucket() {
 }
 
 #[test]
+fn times_of_zero_are_left_out() {
+    static STORAGE: Storage<4, 1, 2> = Storage::new();
+    let model = record(&mut STORAGE.registry().recorder(), &edge_recording(), || {});
+    for times in [(0, TIMES.1), (TIMES.0, 0), (0, 0)] {
+        let [start, now] = [times.0, times.1].map(Timestamp::from_unix_nanos);
+        let mut buffer = vec![0xff; 64 * 1024];
+        let resource = Resource::new("shop");
+        let mut export = Export::new(STORAGE.registry(), &resource, start, now);
+        let request = export.next_request(&mut buffer).expect("room").expect("points");
+        canonical(unframe(request).expect("a frame")).expect("canonical");
+        // Without a time a point means nothing, and the judge says so; a start that is unknown is allowed.
+        if times.1 != 0 {
+            judge::exports(&model, "shop", times, [request]);
+        }
+    }
+}
+
+#[test]
 fn service_names_survive() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let recording = edge_recording();
@@ -59,6 +80,50 @@ fn service_names_survive() {
         let (requests, _) = cycle(STORAGE.registry(), service, 4 << 20);
         judge::exports(&model, shown, TIMES, requests.iter().map(Vec::as_slice));
     }
+}
+
+#[test]
+fn resources_are_shown_whole_in_every_request_framed_or_bare() {
+    static STORAGE: Storage<1_024, 1, 2> = Storage::new();
+    record(&mut STORAGE.registry().recorder(), &nasty_recording(), || {});
+    let mut resource = Resource::new("shop");
+    let long = "v".repeat(1_400);
+    let attributes = [("service.instance.id", "1"), ("é\"\n\0", ""), ("long", &long)];
+    attributes.iter().for_each(|(key, value)| resource.put(key, value).expect("room"));
+    let expected: Attributes =
+        [("service.name", "shop")].into_iter().chain(attributes).map(|(k, v)| (k.into(), v.into())).collect();
+    let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
+    for limit in [MIN_ANY_REQUEST, 64 << 10] {
+        let (mut framed, mut bare) = (vec![0xff; limit], vec![0xff; limit]);
+        let mut exports = [(); 2].map(|()| Export::new(STORAGE.registry(), &resource, start, now));
+        let mut requests = 0;
+        while let Some(request) = exports[0].next_request(&mut framed).expect("room for one point") {
+            let message = exports[1].next_message(&mut bare).expect("room").expect("as many");
+            assert_eq!(unframe(request), Ok(message));
+            canonical(message).expect("canonical");
+            assert!(decode(message).expect("a message").iter().all(|point| point.resource == expected));
+            requests += 1;
+        }
+        assert!(exports[0].is_complete() && exports[1].next_message(&mut bare) == Ok(None));
+        assert!(requests > 3, "{requests} requests of {limit} bytes");
+    }
+    let mut export = Export::new(STORAGE.registry(), &resource, start, now);
+    assert_eq!(export.next_request(&mut [0; 1_024]).map_err(|error| error.needed), Err(MIN_ANY_REQUEST));
+    assert!(!export.is_complete());
+}
+
+#[test]
+fn a_full_registry_is_shown_by_the_attribute_of_the_specification() {
+    static STORAGE: Storage<2, 1, 2> = Storage::new();
+    let recording = ["/a", "/b", "/c"].map(|name| (Spelling::new("GET", name), vec![samples::sample(7)]));
+    let model = record(&mut STORAGE.registry().recorder(), &recording.to_vec(), || {});
+    let (requests, _) = cycle(STORAGE.registry(), "shop", 4 << 20);
+    judge::exports(&model, "shop", TIMES, requests.iter().map(Vec::as_slice));
+    let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
+    let of_overflow = points.iter().filter(|point| point.attributes.contains_key(OVERFLOW));
+    let keys: Vec<Vec<_>> = of_overflow.map(|point| point.attributes.keys().map(String::as_str).collect()).collect();
+    // Both requests of one outcome: a point of each metric.
+    assert_eq!(keys, vec![vec![OVERFLOW, "outcome"]; 3]);
 }
 
 #[test]

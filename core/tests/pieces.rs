@@ -6,7 +6,7 @@ mod common;
 use common::{page_of, record};
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST};
+use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource};
 use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
 use loaddensity_metrics_core::{
     Cause, Event, EventEncoder, Exporter, Packer, Pump, Recorder, Registry, Sink, Storage, Timestamp,
@@ -90,7 +90,8 @@ const TIMES: (u64, u64) = (1, 2);
 /// The cycle in buffers of `length` bytes, and how many of them were too small; those points go through a larger one.
 fn cycle_in_pieces(registry: Registry<'_>, length: usize) -> (Vec<Vec<u8>>, usize) {
     let [start, now] = [TIMES.0, TIMES.1].map(Timestamp::from_unix_nanos);
-    let mut export = Export::new(registry, "shop", start, now);
+    let resource = Resource::new("shop");
+    let mut export = Export::new(registry, &resource, start, now);
     let (mut requests, mut refusals) = (Vec::new(), 0);
     let (mut buffer, mut large) = (vec![0; length], [0; MIN_REQUEST]);
     loop {

@@ -12,9 +12,11 @@ use core::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::Export;
+use loaddensity_metrics_core::otlp::{Export, Resource};
 use loaddensity_metrics_core::prometheus::Page;
-use loaddensity_metrics_core::{Event, EventEncoder, Exporter, Outcome, Packer, Registry, Sample, Sink, Timestamp};
+use loaddensity_metrics_core::{
+    Event, EventEncoder, Exporter, Outcome, Packer, Registry, Sample, Sink, Timestamp, TraceContext,
+};
 
 #[cfg(not(feature = "default-storage"))]
 static STORAGE: loaddensity_metrics_core::Storage<8, 2, 16> = loaddensity_metrics_core::Storage::new();
@@ -49,7 +51,7 @@ fn run() -> Option<()> {
     let mut pump = registry.pump()?;
     let mut lines = Sink::new([Event::default(); 8], pump.attach(Exporter::Influxdb));
     let mut messages = Sink::new([Event::default(); 8], pump.attach(Exporter::Statsd));
-    record(registry);
+    record(registry)?;
     pump.drain(|event| {
         lines.offer(event);
         messages.offer(event);
@@ -65,14 +67,18 @@ fn run() -> Option<()> {
     pack(b'i', LineEncoder::new(registry, "loaddensity_request").ok()?, &mut lines, &mut buffer)?;
     pack(b'd', MessageEncoder::new(registry, "loaddensity").ok()?, &mut messages, &mut buffer)?;
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
-    let mut export = Export::new(registry, "proof", start, now);
+    let resource = Resource::new("proof");
+    let mut export = Export::new(registry, &resource, start, now);
     while let Some(request) = export.next_request(&mut buffer).ok()? {
         show(b'o', request)?;
     }
     Some(())
 }
 
-fn record(registry: Registry<'_>) {
+/// `None` where what the engine set or traced is not there afterwards.
+fn record(registry: Registry<'_>) -> Option<()> {
+    registry.gauge("active_users").ok()?.set(3.0);
+    registry.gauges().next().filter(|(name, value)| name == "active_users" && *value == 3.0)?;
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/items \"quoted\"");
     for number in 0..3 {
@@ -83,8 +89,10 @@ fn record(registry: Registry<'_>) {
             outcome: Outcome::Success,
             completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number),
         };
-        recorder.record(series, sample);
+        recorder.record_traced(series, sample, TraceContext { trace_id: [1; 16], span_id: [2; 8] });
     }
+    registry.exemplar(series, Outcome::Success, 1)?;
+    Some(())
 }
 
 fn pack<E: EventEncoder>(name: u8, encoder: E, sink: &mut Sink<'_, [Event; 8]>, buffer: &mut [u8]) -> Option<()> {

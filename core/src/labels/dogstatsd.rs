@@ -4,8 +4,8 @@
 
 use heapless::Vec;
 
-use crate::out::Full;
 use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
+use crate::text::out::Full;
 
 /// Room for the tags of a series. No replacement is longer than what it replaces.
 pub(crate) const BYTES: usize = "method:,name:".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + LABELS * ",:".len();
@@ -27,9 +27,33 @@ fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Res
     for part in [separator, tag.as_bytes(), b":"] {
         text.extend_from_slice(part).map_err(|_| Full)?;
     }
-    for c in value.chars() {
-        let safe = if matches!(c, '|' | ',' | ':' | '#') || c.is_control() { '_' } else { c };
+    put_clean(text, value, is_unfit)
+}
+
+/// Appends `part`, each unfit character of it as `_`.
+pub(crate) fn put_clean<const N: usize>(
+    text: &mut Vec<u8, N>,
+    part: &str,
+    unfit: fn(char) -> bool,
+) -> Result<(), Full> {
+    for c in part.chars() {
+        let safe = if unfit(c) { '_' } else { c };
         text.extend_from_slice(safe.encode_utf8(&mut [0; 4]).as_bytes()).map_err(|_| Full)?;
     }
     Ok(())
+}
+
+/// In the value of a tag that a series has.
+fn is_unfit(c: char) -> bool {
+    c == ':' || is_unfit_in_constant(c)
+}
+
+/// In the value of a constant tag: colons are legal there (DataDog/documentation, getting_started/tagging).
+pub(crate) fn is_unfit_in_constant(c: char) -> bool {
+    matches!(c, '|' | ',' | '#') || c.is_control()
+}
+
+/// In the key of a tag.
+pub(crate) fn is_unfit_in_key(c: char) -> bool {
+    is_unfit(c)
 }

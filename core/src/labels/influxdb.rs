@@ -1,25 +1,29 @@
-//! Tags in an InfluxDB line: `,method=GET,name=/x`.
+//! Tags in an InfluxDB line: `,method=GET,name=/x,outcome=success`.
 //!
 //! `,`, `=` and space are escaped with a backslash. Control characters, and a backslash that some parser could read as
 //! an escape or that would end the value, become `_` (InfluxDB 1 and 3 differ there; what remains reads the same).
 
 use heapless::Vec;
 
-use crate::out::Full;
+use crate::sample::Outcome;
 use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
+use crate::text::out::Full;
 
 /// Room for the tags of a series: every byte of a value may be escaped.
 pub(crate) const BYTES: usize =
-    ",method=,name=".len() + 2 * (METHOD_BYTES + NAME_BYTES + LABEL_BYTES) + LABELS * ",=".len();
+    ",method=,name=".len() + 2 * (METHOD_BYTES + NAME_BYTES + LABEL_BYTES) + LABELS * ",=".len() + OUTCOMES[0].len();
 
-/// The key whose value depends on the request and not on the series.
-const OUTCOME: &str = "outcome";
-/// The tags of a series, `,method=GET,name=/x`, in order of their keys, and how many bytes of them come before
-/// `outcome` in that order.
+/// The tag whose value depends on the request and not on the series, for each outcome: of one length, so that a line
+/// writes it over the one that is kept with the series.
+pub(crate) const OUTCOMES: [&[u8; 16]; 2] = [b",outcome=success", b",outcome=failure"];
+
+/// The tags of a series, `,method=GET,name=/x,outcome=success`, in order of their keys, which spares the server the
+/// sorting; and where the outcome begins.
 pub(crate) fn encode(key: &Key<'_>) -> (Vec<u8, BYTES>, usize) {
     let mut text = Vec::new();
-    let mut before_outcome = 0;
-    let mut own = [("method", key.method), ("name", key.name)].into_iter().peekable();
+    let mut outcome_at = 0;
+    let (outcome, success) = ("outcome", Outcome::Success.as_str());
+    let mut own = [("method", key.method), ("name", key.name), (outcome, success)].into_iter().peekable();
     let mut further = key.labels().peekable();
     loop {
         let next = match (own.peek(), further.peek()) {
@@ -28,17 +32,18 @@ pub(crate) fn encode(key: &Key<'_>) -> (Vec<u8, BYTES>, usize) {
             (None, _) => further.next(),
         };
         let Some((tag, value)) = next else { break };
+        if tag == outcome {
+            outcome_at = text.len();
+        }
         // The room was sized for the longest tags with every byte escaped.
         let fits = put_tag(&mut text, tag, value);
         debug_assert_eq!(fits, Ok(()));
-        if tag < OUTCOME {
-            before_outcome = text.len();
-        }
     }
-    (text, before_outcome)
+    (text, outcome_at)
 }
 
-fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Result<(), Full> {
+/// Appends `,tag=value`, escaped.
+pub(crate) fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Result<(), Full> {
     let mut put = |bytes: &[u8]| text.extend_from_slice(bytes).map_err(|_| Full);
     put(b",")?;
     put(tag.as_bytes())?;
@@ -56,4 +61,17 @@ fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Res
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outcomes_are_those_of_all_formats() {
+        for outcome in Outcome::ALL {
+            let value = OUTCOMES[outcome.index()].strip_prefix(b",outcome=");
+            assert_eq!(value, Some(outcome.as_str().as_bytes()));
+        }
+    }
 }

@@ -5,8 +5,8 @@
 
 use heapless::Vec;
 
-use crate::out::Full;
 use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
+use crate::text::out::Full;
 
 /// Room for the labels of a series: every byte of a value may be escaped.
 pub(crate) const BYTES: usize =
@@ -29,7 +29,42 @@ pub(crate) fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
     text
 }
 
-fn put_label<const N: usize>(text: &mut Vec<u8, N>, label: &str, value: &str) -> Result<(), Full> {
+/// Names and escaped values in a text of labels.
+pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let equals = rest.iter().position(|byte| *byte == b'=')?;
+        let (name, behind) = rest.split_at_checked(equals)?;
+        let value = behind.get(2..)?;
+        let (value, behind) = value.split_at_checked(length_of_value(value))?;
+        // Behind the quote, and the comma if there is one.
+        rest = behind.get(2..).unwrap_or_default();
+        Some((name, value))
+    })
+}
+
+/// The bytes that an escaped value stands for.
+pub(crate) fn unescaped(value: &[u8]) -> impl Iterator<Item = u8> {
+    let mut bytes = value.iter().copied();
+    core::iter::from_fn(move || match bytes.next()? {
+        b'\\' => bytes.next().map(|byte| if byte == b'n' { b'\n' } else { byte }),
+        byte => Some(byte),
+    })
+}
+
+/// Bytes up to the quote that ends a value.
+fn length_of_value(text: &[u8]) -> usize {
+    let mut is_escaped = false;
+    let end = text.iter().position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.unwrap_or(text.len())
+}
+
+/// Appends `label="value"`.
+pub(crate) fn put_label<const N: usize>(text: &mut Vec<u8, N>, label: &str, value: &str) -> Result<(), Full> {
     let mut put = |bytes: &[u8]| text.extend_from_slice(bytes).map_err(|_| Full);
     put(label.as_bytes())?;
     put(b"=\"")?;
@@ -42,4 +77,32 @@ fn put_label<const N: usize>(text: &mut Vec<u8, N>, label: &str, value: &str) ->
         }
     }
     put(b"\"")
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec as List;
+
+    #[test]
+    fn a_text_is_read_as_it_was_written() {
+        let values = [("a", "x"), ("b", ""), ("c", "\\\"\n,=\"\\"), ("d", "\\n"), ("e", "é\\")];
+        let escaped = ["x", "", "\\\\\\\"\\n,=\\\"\\\\", "\\\\n", "é\\\\"];
+        let mut text: Vec<u8, 128> = Vec::new();
+        for (name, value) in values {
+            if !text.is_empty() {
+                text.push(b',').unwrap();
+            }
+            put_label(&mut text, name, value).unwrap();
+        }
+        let read: List<_> = pairs(&text).collect();
+        let names = values.iter().map(|(name, _)| name.as_bytes());
+        let expected: List<_> = names.zip(escaped.map(str::as_bytes)).collect();
+        assert_eq!(read, expected);
+        for ((_, value), (_, plain)) in pairs(&text).zip(values) {
+            assert!(unescaped(value).eq(plain.bytes()), "{plain:?}");
+        }
+        assert_eq!(pairs(b"").count(), 0);
+    }
 }

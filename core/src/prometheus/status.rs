@@ -1,9 +1,10 @@
 //! The metrics about the exporters and the registry themselves, at the end of the page.
 
+use super::constant::ConstantText;
 use crate::facts::Facts;
 use crate::ledger::{Account, Cause, Exporter};
-use crate::out::{Full, Out};
 use crate::registry::Registry;
+use crate::text::out::{Full, Out};
 
 /// What the lines about the exporters and the registry show.
 #[derive(Clone, Copy, Debug)]
@@ -95,46 +96,101 @@ pub(super) const STATUS: [StatusMetric; 9] = [
 ];
 
 impl StatusMetric {
-    pub(super) fn header(&self, out: &mut Out<'_>) -> Result<(), Full> {
-        for part in ["# HELP ", self.name, " ", self.help, "\n# TYPE ", self.name, " ", self.kind, "\n"] {
+    /// The lines in front of the samples.
+    pub(super) fn header(&self, is_open_metrics: bool, out: &mut Out<'_>) -> Result<(), Full> {
+        let name = if is_open_metrics { self.name.strip_suffix("_total").unwrap_or(self.name) } else { self.name };
+        for part in ["# HELP ", name, " ", self.help, "\n# TYPE ", name, " ", self.kind, "\n"] {
             out.put(part.as_bytes())?;
         }
         Ok(())
     }
 
     /// Writes line `line`, or nothing where its exporter was never started; says whether there are more.
-    pub(super) fn line(&self, status: &Status, line: usize, out: &mut Out<'_>) -> Result<bool, Full> {
+    pub(super) fn line(
+        &self,
+        status: &Status,
+        line: usize,
+        constant: &ConstantText,
+        out: &mut Out<'_>,
+    ) -> Result<bool, Full> {
+        if let Some(point) = self.point(status, line) {
+            self.write(&point, constant, out)?;
+        }
+        Ok(line + 1 < self.points())
+    }
+
+    /// Name and help.
+    pub(super) const fn about(&self) -> (&'static str, &'static str) {
+        (self.name, self.help)
+    }
+
+    pub(super) fn is_counter(&self) -> bool {
+        self.kind == "counter"
+    }
+
+    /// How many points it has at most.
+    pub(super) const fn points(&self) -> usize {
         match self.value {
-            StatusValue::Registry(value) => {
-                self.value_line(&[], value(&status.facts), out)?;
-                Ok(false)
-            }
+            StatusValue::Registry(_) => 1,
+            StatusValue::Exporter(_) => Exporter::ALL.len(),
+            StatusValue::Dropped => Exporter::ALL.len() * Cause::ALL.len(),
+        }
+    }
+
+    /// One of its points; `None` where its exporter was never started.
+    pub(super) fn point(&self, status: &Status, number: usize) -> Option<StatusPoint> {
+        let account = |number: usize| status.accounts.get(number)?.as_ref();
+        match self.value {
+            StatusValue::Registry(value) => Some(StatusPoint { labels: ["", ""], value: value(&status.facts) }),
             StatusValue::Exporter(value) => {
-                if let Some(account) = &status.accounts[line] {
-                    let labels = ["{exporter=\"", account.exporter.as_str(), "\"}"];
-                    self.value_line(&labels, value(account), out)?;
-                }
-                Ok(line + 1 < Exporter::ALL.len())
+                let account = account(number)?;
+                Some(StatusPoint { labels: [account.exporter.as_str(), ""], value: value(account) })
             }
             StatusValue::Dropped => {
-                let cause = Cause::ALL[line % Cause::ALL.len()];
-                if let Some(account) = &status.accounts[line / Cause::ALL.len()] {
-                    let exporter = account.exporter.as_str();
-                    let labels = ["{exporter=\"", exporter, "\",cause=\"", cause.as_str(), "\"}"];
-                    self.value_line(&labels, account.dropped.get(cause), out)?;
-                }
-                Ok(line + 1 < Exporter::ALL.len() * Cause::ALL.len())
+                let account = account(number / Cause::ALL.len())?;
+                let cause = Cause::ALL[number % Cause::ALL.len()];
+                let labels = [account.exporter.as_str(), cause.as_str()];
+                Some(StatusPoint { labels, value: account.dropped.get(cause) })
             }
         }
     }
 
-    fn value_line(&self, labels: &[&str], value: u64, out: &mut Out<'_>) -> Result<(), Full> {
+    fn write(&self, point: &StatusPoint, constant: &ConstantText, out: &mut Out<'_>) -> Result<(), Full> {
         out.put(self.name.as_bytes())?;
-        for part in labels {
-            out.put(part.as_bytes())?;
+        let begin = out.len();
+        for (name, value) in point.labels() {
+            let comma = if out.len() == begin { "{" } else { "," };
+            for part in [comma, name, "=\"", value, "\""] {
+                out.put(part.as_bytes())?;
+            }
+        }
+        if !constant.is_empty() {
+            // With a comma in front of each label, of which the first becomes the brace.
+            let at = out.len();
+            constant.put_beside(&point.labels().map(|(name, _)| name), out)?;
+            if at == begin {
+                out.replace(at, b'{');
+            }
+        }
+        if out.len() != begin {
+            out.put(b"}")?;
         }
         out.put(b" ")?;
-        out.put_integer(value)?;
+        out.put_integer(point.value)?;
         out.put(b"\n")
+    }
+}
+
+/// A value about an exporter or the registry.
+pub(super) struct StatusPoint {
+    /// Exporter and cause, empty where there is none.
+    labels: [&'static str; 2],
+    pub(super) value: u64,
+}
+
+impl StatusPoint {
+    /// Names and values; none needs to be escaped.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+        ["exporter", "cause"].into_iter().zip(self.labels).filter(|(_, value)| !value.is_empty())
     }
 }

@@ -2,8 +2,9 @@
 
 #![allow(dead_code, reason = "every test file uses some of it")]
 
+use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC, Page};
 use loaddensity_metrics_core::{
-    Event, EventEncoder, Exporter, Outcome, Packer, Recorder, Registry, Sample, Sink, Timestamp, prometheus::Page,
+    Event, EventEncoder, Exporter, Outcome, Packer, Recorder, Registry, Sample, Sink, Timestamp,
 };
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::model::Model;
@@ -93,15 +94,33 @@ pub(crate) fn record(recorder: &mut Recorder<'_>, recording: &Recording, mut aft
     model
 }
 
-/// A whole page.
+/// A whole page of the text format.
 pub(crate) fn page_of(registry: Registry<'_>) -> Vec<u8> {
-    let (mut page, mut bytes, mut buffer) = (Page::new(registry), Vec::new(), [0; 16 * 1024]);
+    whole(Page::new(registry))
+}
+
+/// All that is left of a page.
+pub(crate) fn whole(mut page: Page<'_>) -> Vec<u8> {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     loop {
         match page.fill(&mut buffer).expect("16 KiB hold any line") {
             0 => return bytes,
             length => bytes.extend_from_slice(&buffer[..length]),
         }
     }
+}
+
+/// The whole body of a scrape in protobuf.
+pub(crate) fn body_of(mut families: Families<'_>) -> Vec<u8> {
+    let (mut body, mut metrics, mut buffer) = (Vec::new(), Vec::new(), vec![0; MAX_METRIC]);
+    while !families.is_complete() {
+        while let Some(metric) = families.next_metric(&mut buffer).expect("it holds any metric") {
+            metrics.extend_from_slice(metric);
+        }
+        body.extend_from_slice(families.finish_family(metrics.len(), &mut buffer).expect("it holds any head"));
+        body.append(&mut metrics);
+    }
+    body
 }
 
 /// Records with one per-request exporter on; returns the model and the batches, each of at most `batch` bytes.

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::cell::{LATENCY_BOUNDS_NS, Latencies, Sizes};
+use crate::counts::bounds::Bounds;
+use crate::counts::cell::{Latencies, Sizes};
 use crate::registry::Registry;
 use crate::sample::Outcome;
 use crate::series::Series;
@@ -10,6 +11,8 @@ use crate::series::Series;
 /// Sums of requests, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// The bounds of the buckets.
+    pub bounds: Bounds,
     /// Latencies of the successes and of the failures, in this order.
     pub latencies: [Latencies; 2],
     /// Sizes of the successes and of the failures, in this order.
@@ -30,17 +33,20 @@ impl Totals {
     }
 
     /// The latency that a share `q` (0 to 1) of the requests did not exceed, interpolated inside a classic bucket as
-    /// Prometheus does: an estimate as coarse as the buckets. `None` without requests. Above the last bound: that bound.
+    /// Prometheus does: an estimate as coarse as the buckets, for storage that keeps no exponential histograms (see
+    /// [`Distribution::quantile`](crate::Distribution::quantile)). `None` without requests or without
+    /// bounds. Above the last bound: that bound.
     #[must_use]
     pub fn latency_quantile(&self, q: f64) -> Option<Duration> {
         let total = self.requests();
-        if total == 0 {
+        if total == 0 || self.bounds.latency_ns().is_empty() {
             return None;
         }
         let rank = q.clamp(0.0, 1.0) * total as f64;
         let (mut below, mut lower) = (0.0, 0);
-        for (bucket, &upper) in LATENCY_BOUNDS_NS.iter().enumerate() {
-            let inside = self.latencies.iter().map(|side| side.buckets[bucket]).sum::<u64>() as f64;
+        for (bucket, &upper) in self.bounds.latency_ns().iter().enumerate() {
+            let requests = |side: &Latencies| side.buckets().get(bucket).copied().unwrap_or_default();
+            let inside = self.latencies.iter().map(requests).sum::<u64>() as f64;
             if inside > 0.0 && below + inside >= rank {
                 let share = ((rank - below) / inside).clamp(0.0, 1.0);
                 return Some(Duration::from_nanos(lower + ((upper - lower) as f64 * share) as u64));
@@ -51,11 +57,26 @@ impl Totals {
         Some(Duration::from_nanos(lower))
     }
 
+    /// What came since `earlier`, an older reading of the same registry or series.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let [success, failure] = Outcome::ALL.map(Outcome::index);
+        Self {
+            bounds: self.bounds,
+            latencies: [success, failure].map(|side| self.latencies[side].since(&earlier.latencies[side])),
+            sizes: [success, failure].map(|side| self.sizes[side].since(&earlier.sizes[side])),
+        }
+    }
+
+    pub(crate) fn none(bounds: Bounds) -> Self {
+        Self { bounds, latencies: [Latencies::none(&bounds); 2], sizes: [Sizes::none(&bounds); 2] }
+    }
+
     fn add(&mut self, registry: Registry<'_>, series: Series) {
         for cell in registry.cells(series) {
             for outcome in Outcome::ALL {
                 self.latencies[outcome.index()].add(cell, outcome);
-                self.sizes[outcome.index()].add(cell, outcome);
+                self.sizes[outcome.index()].add(cell, outcome, self.bounds.latency_buckets());
             }
         }
     }
@@ -65,7 +86,7 @@ impl Registry<'_> {
     /// Sums over all series and recorders since the storage's birth.
     #[must_use]
     pub fn totals(self) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = Totals::none(self.bounds());
         for number in 0..self.series_end() {
             totals.add(self, Series::from_number(number));
         }
@@ -75,7 +96,7 @@ impl Registry<'_> {
     /// Sums of one series over all recorders since the storage's birth.
     #[must_use]
     pub fn series_totals(self, series: Series) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = Totals::none(self.bounds());
         totals.add(self, series);
         totals
     }

@@ -1,0 +1,123 @@
+//! Messages of several requests, which differ in nothing but their values (protocol 1.1, value packing).
+//!
+//! The Agent takes several values in messages of every type but sets. A counter needs no more than their sum. Source:
+//! DataDog/documentation, dogstatsd datagram_shell.md.
+
+use heapless::Vec;
+
+use super::dialect::{Dialect, LATENCY, SIZE};
+use super::origin::ORIGIN_BYTES;
+use super::tags::TAG_BYTES;
+use super::{OUTCOMES, aggregator::Slot};
+use crate::entry::Text;
+use crate::labels::dogstatsd as labels;
+use crate::sample::Outcome;
+use crate::text::item::Item;
+use crate::text::out::Full;
+use crate::text::piece::Piece;
+
+/// Room for what is behind the values: type, rate, tags and origin.
+const TAIL_BYTES: usize =
+    "|ms|@|#".len() + 24 + labels::BYTES + OUTCOMES[0].len() + TAG_BYTES + 2 * (ORIGIN_BYTES + 3) + 24;
+/// Longest name behind the prefix, with its colon, and longest value: 2^64 ns in milliseconds.
+const LONGEST: usize = "request.latency:".len() + "18446744073709.551615".len();
+
+/// What one message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) bytes: usize,
+    /// Requests that it has the value of.
+    pub(super) requests: usize,
+}
+
+/// The tags of a series and an outcome.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) tags: Text<'a>,
+    pub(super) outcome: Outcome,
+}
+
+impl Dialect {
+    /// Writes message `item` of `requests`, which are of one context, to the front of `out`: the counter of all of them,
+    /// or the values of the first, as many as fit.
+    ///
+    /// # Errors
+    /// [`Full`] where not a single value fits.
+    pub(super) fn encode_packed(
+        &self,
+        requests: &[Slot],
+        item: u8,
+        context: Context<'_>,
+        out: &mut [u8],
+    ) -> Result<Message, Full> {
+        let tail = self.tail(item, context)?;
+        let room = out.len();
+        let mut out = Item::new(out);
+        out.put_exact(&self.prefix)?;
+        let count = match item {
+            LATENCY => {
+                out.put_exact(b"request.latency:")?;
+                put_values(requests, tail.len(), &mut out, |request, piece| piece.put_millis(request.latency_ns))?
+            }
+            SIZE => {
+                out.put_exact(b"response.size:")?;
+                put_values(requests, tail.len(), &mut out, |request, piece| piece.put_integer(request.response_bytes))?
+            }
+            _ => {
+                out.put_exact(b"requests:")?;
+                out.put_exact(itoa::Buffer::new().format(requests.len()).as_bytes())?;
+                requests.len()
+            }
+        };
+        out.put_exact(&tail)?;
+        Ok(Message { bytes: room - out.room(), requests: count })
+    }
+
+    /// Bytes that hold any message of one value of this context.
+    pub(super) fn longest(&self, context: Context<'_>) -> usize {
+        let tail = self.tail(LATENCY, context).map_or(TAIL_BYTES, |tail| tail.len());
+        self.prefix.len() + LONGEST + tail
+    }
+
+    /// What is behind the values of message `item`.
+    fn tail(&self, item: u8, context: Context<'_>) -> Result<Vec<u8, TAIL_BYTES>, Full> {
+        let mut tail = Vec::new();
+        tail.resize_default(TAIL_BYTES).map_err(|_| Full)?;
+        let mut out = Item::new(&mut tail);
+        out.put_exact(self.kind(item))?;
+        out.put_exact(self.rate.as_bytes())?;
+        out.put_exact(b"|#")?;
+        self.put_tags(context.outcome, context.tags, &mut out)?;
+        self.put_origin(&mut out)?;
+        let length = TAIL_BYTES - out.room();
+        tail.truncate(length);
+        Ok(tail)
+    }
+}
+
+/// Writes the values of the first of `requests` with colons between them, as many as leave room for `tail` bytes;
+/// returns how many those are.
+fn put_values(
+    requests: &[Slot],
+    tail: usize,
+    out: &mut Item<'_>,
+    write: impl Fn(&Slot, &mut Piece<'_, VALUE_BYTES>),
+) -> Result<usize, Full> {
+    let mut count = 0;
+    for request in requests {
+        let mut value = [0; VALUE_BYTES];
+        let mut piece = Piece::new(&mut value);
+        piece.put(b":", usize::from(count != 0));
+        write(request, &mut piece);
+        let length = piece.len();
+        if out.room() < length + tail {
+            break;
+        }
+        out.put(&value, length)?;
+        count += 1;
+    }
+    if count == 0 { Err(Full) } else { Ok(count) }
+}
+
+/// Room for a colon, a value, and what is copied behind it.
+const VALUE_BYTES: usize = 40;

@@ -1,0 +1,25 @@
+//! What an export shows besides what it always does.
+
+/// What an export shows. The default is LoadDensity's contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The kind of both histograms. Default [`Histograms::Explicit`].
+    pub histograms: Histograms,
+    /// Whether cumulative histograms show the smallest and the largest value since the storage's birth, where the
+    /// storage keeps them: beside [`Exponential`](crate::Exponential) histograms. Default no.
+    pub min_max: bool,
+    /// Whether cumulative latencies show an exemplar for each explicit bucket that has one; see
+    /// [`record_traced`](crate::Recorder::record_traced). Default no.
+    pub exemplars: bool,
+}
+
+/// The kind of histograms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Histograms {
+    /// With the registry's bounds.
+    #[default]
+    Explicit,
+    /// Base-2 exponential, at scale 3: bounds 9 % apart, whatever the values. Latencies up to 2^-10 ms count as zero;
+    /// those above 2^20 ms and sizes above 2^34 bytes are in the bucket behind.
+    Exponential,
+}

@@ -1,0 +1,233 @@
+//! What this crate writes for the golden cases, beside what reference encoders write for them (`vectors/golden`).
+//!
+//! DogStatsD messages and OTLP requests must be equal byte by byte where they are the contract's. What the formats leave
+//! open may differ (`1` for `1.0`, the order of labels, fields and metrics): there both are read, by parsers and types of
+//! others or by strict ones, and what was read must be equal.
+
+mod common;
+
+use common::{body_of, pumped, whole};
+use loaddensity_metrics_core::dogstatsd::MessageEncoder;
+use loaddensity_metrics_core::influxdb::{GaugeEncoder, Interval, IntervalEncoder, LineEncoder};
+use loaddensity_metrics_core::otlp::{self, Export};
+use loaddensity_metrics_core::prometheus::{Families, Page};
+use loaddensity_metrics_core::{EventEncoder, Exporter, Registry, SampleRate, Storage, Timestamp};
+use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
+use loaddensity_metrics_vectors::influx::{Point, Value};
+use loaddensity_metrics_vectors::{check, otlp as strict};
+
+const MEASUREMENT: &str = "loaddensity_request";
+const OTLP_START: Timestamp = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
+const NOW: Timestamp = Timestamp::from_unix_nanos(1_700_000_060_000_000_000);
+
+type CaseStorage = Storage<CAPACITY, 1, 64>;
+
+#[test]
+fn prometheus_pages() {
+    each_recorded(|case, registry| {
+        let constant = case.options.constant_labels();
+        let ours = read::page(&whole(Page::new(registry).with_constant_labels(&constant)));
+        assert_eq!(ours, read::page(&case.expected("prometheus.txt")), "{}", case.name);
+        assert!(!ours.is_empty());
+    });
+}
+
+#[test]
+fn open_metrics_pages() {
+    each_recorded(|case, registry| {
+        let constant = case.options.constant_labels();
+        let page = Page::open_metrics(registry, case.options.created).with_constant_labels(&constant);
+        let expected = read::whole_numbers(&case.expected("openmetrics.txt"));
+        let ours = read::open_page(&whole(page));
+        assert_eq!(ours, read::open_page(&expected), "{}", case.name);
+        assert!(!ours.is_empty());
+    });
+}
+
+#[test]
+fn prometheus_protobuf() {
+    each_recorded(|case, registry| {
+        let constant = case.options.constant_labels();
+        let families = Families::new(registry, case.options.created).with_constant_labels(&constant);
+        let ours = read::metric_families(&body_of(families));
+        assert_eq!(ours, read::metric_families(&case.expected("prometheus.bin")), "{}", case.name);
+        assert!(!ours.is_empty());
+    });
+}
+
+#[test]
+fn influxdb_lines() {
+    each_prepared(|case, registry| {
+        let encoder = LineEncoder::new(registry, MEASUREMENT).expect("a plain measurement");
+        let encoder = encoder.with_tags(&case.options.constant_labels(), case.options.status_code);
+        let ours = read::points(&events(registry, Exporter::Influxdb, encoder, 1_024, case));
+        assert_eq!(ours, read::points(&case.expected("influxdb.lp")), "{}", case.name);
+        assert_eq!(ours.len(), case.requests.len());
+    });
+}
+
+#[test]
+fn influxdb_intervals() {
+    each_recorded(|case, registry| {
+        let mut ours = read::points(&intervals(registry, case));
+        let mut expected = read::points(&case.expected("influxdb-intervals.lp"));
+        let ours_quantiles: Vec<_> = ours.iter_mut().map(take_quantiles).collect();
+        let exact: Vec<_> = expected.iter_mut().map(take_quantiles).collect();
+        assert_eq!(ours, expected, "{}", case.name);
+        for (ours, exact) in ours_quantiles.iter().zip(&exact).flat_map(|(ours, exact)| ours.iter().zip(exact)) {
+            assert!(is_near(*ours, *exact), "{}: {ours}, where {exact} is exact", case.name);
+        }
+    });
+}
+
+#[test]
+fn influxdb_gauges() {
+    let mut cases = 0;
+    each_prepared(|case, registry| {
+        let constant = case.options.constant_labels();
+        let encoder = GaugeEncoder::new(registry, "loaddensity_request_gauges", &constant, case.options.precision);
+        let mut line = [0; 2_048];
+        let written = encoder.expect("a plain measurement").encode(0, NOW, &mut line).expect("it holds the line");
+        assert_eq!(usize::from(written.items), case.options.gauges.len(), "{}", case.name);
+        if written.items != 0 {
+            let expected = read::points(&case.expected("influxdb-gauges.lp"));
+            assert_eq!(read::points(&line[..written.bytes]), expected, "{}", case.name);
+            cases += 1;
+        }
+    });
+    assert_ne!(cases, 0, "no case has gauges");
+}
+
+#[test]
+fn dogstatsd_messages() {
+    each_prepared(|case, registry| {
+        let mut ours = events(registry, Exporter::Statsd, message_encoder(registry, case), 1_432, case);
+        ours.push(b'\n');
+        let expected = case.expected("dogstatsd.txt");
+        assert_eq!(read::messages(&ours), read::messages(&expected), "{}", case.name);
+        // Datadog's client for Python has the time behind the cardinality, that for Go has it before, as we do.
+        if !case.options.dogstatsd.timestamps {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert!(ours == expected, "{}: {} is not {}", case.name, text(&ours), text(&expected));
+        }
+    });
+}
+
+#[test]
+fn otlp_requests() {
+    each_prepared(|case, registry| {
+        let options = case.options.otlp;
+        let memory = vec![0; otlp::Interval::<Vec<u64>>::words(registry, options)];
+        let (mut interval, _) = otlp::Interval::new(registry, options, memory, OTLP_START);
+        case.record(registry);
+        interval.end(registry, NOW);
+        let resource = case.options.resource("golden");
+        let mut export = match case.options.is_delta {
+            true => Export::of_interval(registry, &resource, &interval),
+            false => Export::with_options(registry, &resource, options, OTLP_START, NOW),
+        };
+        let mut buffer = vec![0; 256 << 10];
+        let ours = export.next_message(&mut buffer).expect("it fits").expect("there are points");
+        let expected = case.expected("otlp.bin");
+        assert_eq!(strict::canonical(ours), Ok(()), "{}", case.name);
+        assert_eq!(read::export(ours), read::export(&expected), "{}", case.name);
+        // The order of metrics is open; gauges come first here.
+        assert!(ours == expected || !case.options.gauges.is_empty(), "{}: other bytes for the same", case.name);
+        assert_eq!(export.next_message(&mut buffer), Ok(None), "{}", case.name);
+    });
+}
+
+#[test]
+fn every_case_is_a_good_fuzz_seed() {
+    for case in Case::all() {
+        let program = case.program();
+        for check in [check::prometheus, check::influxdb, check::dogstatsd, check::otlp] {
+            check(&program);
+        }
+    }
+}
+
+/// Each case with a registry on which its options are set.
+fn each_prepared(mut test: impl FnMut(&Case, Registry<'_>)) {
+    for case in Case::all() {
+        let storage = Box::new(CaseStorage::new());
+        case.prepare(storage.registry());
+        test(&case, storage.registry());
+    }
+}
+
+/// The same, with all requests recorded.
+fn each_recorded(mut test: impl FnMut(&Case, Registry<'_>)) {
+    each_prepared(|case, registry| {
+        case.record(registry);
+        test(case, registry);
+    });
+}
+
+/// What an encoder makes of the requests, in batches of any length up to `batch`.
+fn events<E: EventEncoder>(
+    registry: Registry<'_>,
+    exporter: Exporter,
+    encoder: E,
+    batch: usize,
+    case: &Case,
+) -> Vec<u8> {
+    let recording = case.requests.iter().map(|(spelling, sample)| (spelling.clone(), vec![*sample])).collect();
+    pumped(registry, exporter, encoder, batch, &recording).1.join(&b'\n')
+}
+
+fn intervals(registry: Registry<'_>, case: &Case) -> Vec<u8> {
+    let constant = case.options.constant_labels();
+    let encoder = IntervalEncoder::new(registry, &format!("{MEASUREMENT}_interval"), &constant, case.options.precision)
+        .expect("a plain measurement");
+    let mut lines = Vec::new();
+    for series in registry.each_series() {
+        let distributions = registry.series_distributions(series).expect("exponential histograms");
+        let interval = Interval::new(&registry.series_totals(series), Some(&distributions.latency()));
+        let mut line = [0; 2_048];
+        let length = encoder.encode(series, &interval, NOW, &mut line).expect("it holds any line");
+        if interval.requests != 0 {
+            lines.push(line[..length].to_vec());
+        }
+    }
+    lines.join(&b'\n')
+}
+
+/// Removes the quantiles, which buckets tell to within 4.4 %, from an interval's fields.
+fn take_quantiles(point: &mut Point) -> [f64; 3] {
+    let quantile = |name: &str| match point.field(name) {
+        Some(Value::Float(millis)) => *millis,
+        other => panic!("{name} is {other:?}"),
+    };
+    let names = ["response_time_ms_p50", "response_time_ms_p95", "response_time_ms_p99"];
+    let quantiles = names.map(quantile);
+    point.fields.retain(|(name, _)| !names.contains(&name.as_str()));
+    quantiles
+}
+
+fn is_near(millis: f64, exact: f64) -> bool {
+    // What lies below the scale or above it is in one bucket.
+    let is_off_scale = exact <= 1.0 / 1_024.0 || exact > f64::from(1 << 20);
+    is_off_scale || (millis - exact).abs() <= exact * 0.0445 + 2e-6
+}
+
+fn message_encoder<'r>(registry: Registry<'r>, case: &Case) -> MessageEncoder<'r> {
+    let asked = &case.options.dogstatsd;
+    let mut encoder = MessageEncoder::new(registry, "loaddensity").expect("a plain prefix");
+    if !case.options.constant.is_empty() {
+        encoder = encoder.with_constant_tags(&case.options.constant_tags());
+    }
+    if asked.distributions {
+        encoder = encoder.with_distributions();
+    }
+    if asked.sample_rate != SampleRate::ALL {
+        encoder = encoder.with_sample_rate(asked.sample_rate);
+    }
+    if asked.timestamps {
+        encoder = encoder.with_timestamps_of_counts();
+    }
+    if asked.origin() != Default::default() {
+        encoder = encoder.with_origin(asked.origin()).expect("a good origin");
+    }
+    encoder
+}

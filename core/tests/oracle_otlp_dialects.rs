@@ -1,0 +1,273 @@
+//! OTLP with exponential histograms, with extremes and over intervals, judged byte for byte by prost, and by a naive
+//! model.
+
+mod common;
+
+use common::{Recording, any_recording, edge_recording, nasty_recording, record};
+use loaddensity_metrics_core::otlp::{
+    Export, Histograms, Interval, MIN_OPTIONS_REQUEST, MIN_REQUEST, Options, Resource,
+};
+use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TraceContext};
+use loaddensity_metrics_vectors::judge::{Dialect, exports_as};
+use loaddensity_metrics_vectors::model::Model;
+use loaddensity_metrics_vectors::otlp::{Shown, Value, canonical, decode, decode_delta, unframe};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000);
+const EXPONENTIAL: Options = Options { histograms: Histograms::Exponential, min_max: true, exemplars: false };
+const ALL: [Options; 4] = [
+    Options { histograms: Histograms::Explicit, min_max: false, exemplars: false },
+    Options { histograms: Histograms::Explicit, min_max: true, exemplars: false },
+    Options { histograms: Histograms::Exponential, min_max: false, exemplars: false },
+    EXPONENTIAL,
+];
+
+fn times() -> (Timestamp, Timestamp) {
+    (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1))
+}
+
+/// All requests of one cycle, each at most `limit` bytes long, and the total that the cycle shows.
+fn all_of(mut export: Export<'_>, limit: usize) -> (Vec<Vec<u8>>, u64) {
+    let (mut requests, mut buffer) = (Vec::new(), vec![0xff; limit]);
+    while let Some(request) = export.next_request(&mut buffer).expect("room for one point") {
+        requests.push(request.to_vec());
+    }
+    (requests, export.requests())
+}
+
+fn judge(registry: Registry<'_>, model: &Model, limit: usize) {
+    let (resource, (start, now)) = (Resource::new("shop"), times());
+    for options in ALL {
+        let (requests, total) = all_of(Export::with_options(registry, &resource, options, start, now), limit);
+        assert_eq!(total, model.requests());
+        let dialect = Dialect { options, is_delta: false };
+        exports_as(dialect, model, "shop", TIMES, requests.iter().map(Vec::as_slice));
+    }
+}
+
+/// Records in two parts with an interval that ends behind each; each interval must show its part and nothing else.
+fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Options, limit: usize) {
+    let resource = Resource::new("shop");
+    let at = |seconds: u64| Timestamp::from_unix_nanos(seconds * 1_000_000_000);
+    let mut recorder = registry.recorder();
+    let before = record(&mut recorder, parts[0], || {});
+    let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
+    let (mut interval, counted_before) = Interval::new(registry, options, memory, at(1));
+    assert_eq!(counted_before, before.requests());
+    assert_eq!(all_of(Export::of_interval(registry, &resource, &interval), limit), (vec![], 0));
+    for (part, number) in parts[1..].iter().zip(1..) {
+        let model = record(&mut recorder, part, || {});
+        assert_eq!(interval.end(registry, at(number + 1)), model.requests());
+        let (requests, total) = all_of(Export::of_interval(registry, &resource, &interval), limit);
+        assert_eq!(total, model.requests());
+        let times = (number * 1_000_000_000, (number + 1) * 1_000_000_000);
+        let dialect = Dialect { options, is_delta: true };
+        exports_as(dialect, &model, "shop", times, requests.iter().map(Vec::as_slice));
+        // A cycle that failed is made anew, byte for byte, whatever was recorded meanwhile.
+        let series = recorder.series("GET", "/meanwhile");
+        recorder.record(series, Sample::default());
+        assert_eq!(all_of(Export::of_interval(registry, &resource, &interval), limit).0, requests);
+        // What was recorded meanwhile is no part of the next part's model.
+        assert_eq!(interval.end(registry, at(number + 1)), 1);
+    }
+}
+
+#[test]
+fn nasty_names_survive_in_every_dialect() {
+    static STORAGE: Storage<1_024, 1, 2> = Storage::new();
+    let model = record(&mut STORAGE.registry().recorder(), &nasty_recording(), || {});
+    for limit in [4 << 20, 64 * 1024, MIN_OPTIONS_REQUEST] {
+        judge(STORAGE.registry(), &model, limit);
+    }
+}
+
+#[test]
+fn every_bound_and_extreme_is_counted_in_its_bucket() {
+    static STORAGE: Storage<4, 1, 2> = Storage::new();
+    let model = record(&mut STORAGE.registry().recorder(), &edge_recording(), || {});
+    judge(STORAGE.registry(), &model, 4 << 20);
+}
+
+#[test]
+fn rows_and_counters_give_the_same_bytes() {
+    static STORAGE: Storage<1_024, 2, 2, Classic> = Storage::new();
+    let registry = STORAGE.registry();
+    for mut recorder in [registry.recorder(), registry.recorder(), registry.recorder()] {
+        record(&mut recorder, &nasty_recording(), || {});
+    }
+    // Storage without extremes has none to show, so that the options change nothing but the way.
+    let (resource, (start, now)) = (Resource::new("shop"), times());
+    for limit in [4 << 20, 20_000] {
+        let plain = all_of(Export::new(registry, &resource, start, now), limit);
+        for options in [ALL[1], EXPONENTIAL] {
+            let rows = all_of(Export::with_options(registry, &resource, options, start, now), limit);
+            assert!(rows == plain, "{options:?}, {limit} bytes");
+        }
+    }
+}
+
+#[test]
+fn quantiles_of_an_exported_histogram_are_near_those_of_a_sorted_list() {
+    static STORAGE: Storage<4, 1, 2> = Storage::new();
+    let registry = STORAGE.registry();
+    let (mut recorder, mut random) = (registry.recorder(), 1_u64);
+    let series = recorder.series("GET", "/x");
+    let mut sorted: Vec<u64> = (0..10_000)
+        .map(|_| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            1_000_000 + (random >> 33) % (1 << (20 + (random >> 60)))
+        })
+        .collect();
+    for nanos in &sorted {
+        let latency = Duration::from_nanos(*nanos);
+        recorder.record(series, Sample { latency, outcome: Outcome::Success, ..Sample::default() });
+    }
+    sorted.sort_unstable();
+    let (resource, (start, now)) = (Resource::new("shop"), times());
+    let (requests, _) = all_of(Export::with_options(registry, &resource, EXPONENTIAL, start, now), 64 << 10);
+    let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
+    let latency = points.iter().find(|point| point.metric == "loaddensity.request.latency").expect("the metric");
+    let Value::Exponential { buckets, .. } = &latency.value else { panic!("{latency:?}") };
+    for percent in [1, 25, 50, 75, 90, 95, 99] {
+        let rank = sorted.len() * percent / 100;
+        let exact = sorted[rank - 1] as f64 / 1e6;
+        let mut up_to = 0;
+        let holds = |(_, count): &&(i32, u64)| {
+            up_to += *count as usize;
+            up_to >= rank
+        };
+        let (index, _) = buckets.iter().find(holds).expect("a bucket");
+        let (low, high) = ((f64::from(*index) / 8.0).exp2(), (f64::from(index + 1) / 8.0).exp2());
+        assert!(low < exact && exact <= high, "p{percent} is {exact}, not in ({low}, {high}]");
+    }
+}
+
+#[test]
+fn an_interval_shows_what_came_in_it() {
+    static STORAGES: [Storage<1_024, 1, 2>; 4] = [const { Storage::new() }; 4];
+    let (nasty, edges) = (nasty_recording(), edge_recording());
+    for (storage, options) in STORAGES.iter().zip(ALL) {
+        judge_intervals(storage.registry(), [&nasty, &edges, &nasty], options, 64 << 10);
+    }
+}
+
+#[test]
+fn a_series_without_room_in_the_memory_is_not_shown() {
+    static STORAGE: Storage<8, 1, 2> = Storage::new();
+    let (registry, at) = (STORAGE.registry(), Timestamp::from_unix_nanos);
+    let mut recorder = registry.recorder();
+    let words = Interval::<Vec<u64>>::words(registry, Options::default());
+    let (mut interval, _) = Interval::new(registry, Options::default(), vec![0; words / 4], at(1));
+    for name in ["/a", "/b", "/c"] {
+        let series = recorder.series("GET", name);
+        recorder.record(series, Sample::default());
+    }
+    // Room for two series of eight, of which one is that of the overflow.
+    assert_eq!(interval.end(registry, at(2)), 1);
+    let resource = Resource::new("shop");
+    let (requests, total) = all_of(Export::of_interval(registry, &resource, &interval), 64 << 10);
+    assert_eq!((decode_delta(unframe(&requests[0]).expect("a frame")).expect("a message").len(), total), (3, 1));
+}
+
+#[test]
+fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
+    static STORAGE: Storage<8, 1, 2> = Storage::new();
+    let registry = STORAGE.registry();
+    let mut recorder = registry.recorder();
+    let series = recorder.series("GET", "/x");
+    let mut expected = Vec::new();
+    for (number, millis) in [3, 7, 42, 20_000].into_iter().enumerate() {
+        // Of two requests in one bucket the latter is shown; one has no span, one no time.
+        for trace in [1, 2 + number as u8] {
+            let span = if number == 1 { 0 } else { trace };
+            let time = if number == 2 { 0 } else { TIMES.0 + number as u64 };
+            let sample = Sample {
+                latency: Duration::from_millis(millis),
+                completed_at: Timestamp::from_unix_nanos(time),
+                ..Sample::default()
+            };
+            recorder.record_traced(series, sample, TraceContext { trace_id: [trace; 16], span_id: [span; 8] });
+        }
+        let trace = 2 + number as u8;
+        expected.push(Shown {
+            trace_id: vec![trace; 16],
+            span_id: if number == 1 { vec![] } else { vec![trace; 8] },
+            value: millis as f64,
+            time: if number == 2 { TIMES.1 } else { TIMES.0 + number as u64 },
+        });
+    }
+    let (resource, (start, now)) = (Resource::new("shop"), times());
+    for histograms in [Histograms::Explicit, Histograms::Exponential] {
+        for exemplars in [false, true] {
+            let options = Options { histograms, min_max: true, exemplars };
+            let (requests, _) = all_of(Export::with_options(registry, &resource, options, start, now), 64 << 10);
+            let message = unframe(&requests[0]).expect("a frame");
+            canonical(message).expect("canonical");
+            for point in decode(message).expect("a message") {
+                let shown = exemplars && point.metric == "loaddensity.request.latency";
+                assert_eq!(point.exemplars, if shown { expected.clone() } else { vec![] }, "{}", point.metric);
+            }
+        }
+    }
+}
+
+#[test]
+fn gauges_are_shown_as_they_are_behind_all_points() {
+    static STORAGE: Storage<64, 1, 2> = Storage::new();
+    let registry = STORAGE.registry();
+    let mut recorder = registry.recorder();
+    let gauges: Vec<_> = (0..32).map(|n| registry.gauge(&format!("g{n:063}")).expect("room")).collect();
+    gauges.iter().zip([0.0, -1.5, 1e300].into_iter().cycle()).for_each(|(gauge, value)| gauge.set(value));
+    let expected: Vec<_> = (0..32).map(|n| (format!("loaddensity.g{n:063}"), [0.0, -1.5, 1e300][n % 3])).collect();
+    let (resource, (start, now)) = (Resource::new("shop"), times());
+    let memory = vec![0; Interval::<Vec<u64>>::words(registry, EXPONENTIAL)];
+    let (mut interval, _) = Interval::new(registry, EXPONENTIAL, memory, start);
+    // Alone at first, then behind points.
+    for round in 0..2 {
+        interval.end(registry, now);
+        for limit in [64 << 10, MIN_REQUEST] {
+            let limits = [limit, limit.max(MIN_OPTIONS_REQUEST)];
+            let requests = [
+                all_of(Export::new(registry, &resource, start, now), limits[0]).0,
+                all_of(Export::of_interval(registry, &resource, &interval), limits[1]).0,
+            ];
+            for (requests, decode) in requests.iter().zip([decode, decode_delta]) {
+                let mut seen = Vec::new();
+                for request in requests {
+                    let message = unframe(request).expect("a frame");
+                    canonical(message).expect("canonical");
+                    for point in decode(message).expect("a message") {
+                        assert!(point.time == TIMES.1 || round == 1);
+                        if let Value::Gauge(value) = point.value {
+                            assert!(point.unit.is_empty() && point.attributes.is_empty());
+                            seen.push((point.metric, value));
+                        }
+                    }
+                }
+                seen.sort_by(|one, other| one.0.cmp(&other.0));
+                assert!(seen == expected, "{seen:?}");
+            }
+        }
+        record(&mut recorder, &edge_recording(), || {});
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_recordings_are_prosts_bytes(recording in any_recording(), limit in MIN_OPTIONS_REQUEST..40_000usize) {
+        let storage = Box::new(Storage::<9, 1, 2>::new());
+        let model = record(&mut storage.registry().recorder(), &recording, || {});
+        judge(storage.registry(), &model, limit);
+    }
+
+    #[test]
+    fn random_intervals_are_prosts_bytes(
+        parts in [any_recording(), any_recording(), any_recording()],
+        which in 0..4usize,
+        limit in MIN_OPTIONS_REQUEST..40_000usize,
+    ) {
+        let storage = Box::new(Storage::<24, 1, 2>::new());
+        judge_intervals(storage.registry(), [&parts[0], &parts[1], &parts[2]], ALL[which], limit);
+    }
+}

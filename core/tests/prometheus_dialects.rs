@@ -1,0 +1,146 @@
+//! The three dialects of the Prometheus page, read back to numbers: they must say the same.
+
+mod common;
+
+use common::{Recording, any_recording, body_of, page_of, whole};
+use loaddensity_metrics_core::prometheus::{Families, Page};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Storage, TraceContext};
+use loaddensity_metrics_vectors::model::Model;
+use loaddensity_metrics_vectors::{families, openmetrics, prometheus};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// Name and labels of a sample, the bound of a bucket among them.
+type Key = (String, BTreeMap<String, String>);
+type Numbers = BTreeMap<Key, f64>;
+/// Labels, value and time of the exemplars, by sample.
+type Exemplars = BTreeMap<Key, (BTreeMap<String, String>, f64, Option<u64>)>;
+
+proptest! {
+    #[test]
+    fn random_registries_are_the_same_in_every_dialect(
+        recording in any_recording(),
+        gauges in vec(proptest::num::f64::NORMAL | proptest::num::f64::ZERO, 0..4),
+        constant in any::<bool>(),
+        traced in vec(any::<[u8; 24]>(), 1..4),
+    ) {
+        let storage = Box::new(Storage::<9, 1, 2>::new());
+        let registry = storage.registry();
+        registry.open_account(Exporter::Prometheus);
+        fill(registry, &recording, &gauges, &traced);
+        let nasty = [("run", "\\ \"7\"\n, \\"), ("zone", "é")];
+        let constant = if constant { ConstantLabels::new(nasty).expect("short labels") } else { ConstantLabels::NONE };
+        compare(registry, &constant);
+    }
+}
+
+/// Records all of it, with the traces in turn, and sets the gauges.
+fn fill(registry: Registry<'_>, recording: &Recording, gauges: &[f64], traced: &[[u8; 24]]) {
+    let (mut recorder, mut model, mut traces) = (registry.recorder(), Model::new(), traced.iter().cycle());
+    for (spelling, samples) in recording {
+        // Series whose labels are refused are left out.
+        let Ok(series) = model.intern(&mut recorder, spelling) else { continue };
+        for (sample, trace) in samples.iter().zip(&mut traces) {
+            let (trace_id, span_id) = trace.split_at(16);
+            let trace_id = trace_id.try_into().expect("sixteen bytes");
+            let span_id = span_id.try_into().expect("eight bytes");
+            recorder.record_traced(series, *sample, TraceContext { trace_id, span_id });
+        }
+    }
+    for (number, value) in gauges.iter().enumerate() {
+        registry.gauge(&format!("gauge_{number}")).expect("a new gauge").set(*value);
+    }
+}
+
+fn compare(registry: Registry<'_>, constant: &ConstantLabels) {
+    let text = whole(Page::new(registry).with_constant_labels(constant));
+    let open = whole(Page::open_metrics(registry, None).with_constant_labels(constant));
+    let body = body_of(Families::new(registry, None).with_constant_labels(constant));
+    let text = of_text(&text);
+    let (open, of_open) = of_open_metrics(&open);
+    let (protobuf, of_protobuf) = of_families(&body);
+    assert!(text.len() > 10, "{text:?}");
+    same(&text, &open, f64::eq);
+    // Text has all digits of a sum, and protobuf the number nearest to it.
+    same(&text, &protobuf, |one, other| (one - other).abs() <= 2.0 * f64::EPSILON * one.abs());
+    same(&of_open, &of_protobuf, PartialEq::eq);
+    if *constant == ConstantLabels::NONE {
+        assert_eq!(of_text(&page_of(registry)), text);
+    }
+}
+
+/// Tells the first difference, because the whole is long.
+fn same<V: Debug>(one: &BTreeMap<Key, V>, other: &BTreeMap<Key, V>, is_same: impl Fn(&V, &V) -> bool) {
+    for key in one.keys().chain(other.keys()) {
+        let values = (one.get(key), other.get(key));
+        assert!(values.0.zip(values.1).is_some_and(|(one, other)| is_same(one, other)), "{key:?}: {values:?}");
+    }
+}
+
+fn of_text(page: &[u8]) -> Numbers {
+    let page = prometheus::parse(page).unwrap_or_else(|error| panic!("{error}"));
+    let labels = |sample: &prometheus::Sample<'_>| {
+        key(sample.name, sample.labels.iter().map(|(name, value)| (*name, value.as_ref())))
+    };
+    page.samples().map(|sample| (labels(sample), sample.value)).collect()
+}
+
+fn of_open_metrics(page: &[u8]) -> (Numbers, Exemplars) {
+    let page = openmetrics::parse(page).unwrap_or_else(|error| panic!("{error}"));
+    let (mut numbers, mut exemplars) = (Numbers::new(), Exemplars::new());
+    for sample in page.samples() {
+        let key = key(sample.name, sample.labels.iter().map(|(name, value)| (*name, value.as_str())));
+        if let Some(exemplar) = &sample.exemplar {
+            let labels = exemplar.labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            // Nine digits of a fraction.
+            let at = exemplar.timestamp.map(|text| text.replace('.', "").parse().expect("digits"));
+            exemplars.insert(key.clone(), (labels, exemplar.text.parse().expect("a number"), at));
+        }
+        numbers.insert(key, sample.text.parse().expect("a number"));
+    }
+    (numbers, exemplars)
+}
+
+/// The samples that a text would have.
+fn of_families(body: &[u8]) -> (Numbers, Exemplars) {
+    let (mut numbers, mut exemplars) = (Numbers::new(), Exemplars::new());
+    let families = families::decode(body).unwrap_or_else(|error| panic!("{error}"));
+    for (name, metric) in families.iter().flat_map(|family| family.metric.iter().map(|metric| (family.name(), metric)))
+    {
+        if let Some(counter) = &metric.counter {
+            numbers.insert(key(name, metric.labels()), counter.value());
+        }
+        if let Some(gauge) = &metric.gauge {
+            numbers.insert(key(name, metric.labels()), gauge.value());
+        }
+        let Some(histogram) = &metric.histogram else { continue };
+        let bucket = |bound: f64| {
+            let bound = format!("{bound:?}");
+            key(&format!("{name}_bucket"), metric.labels().chain([("le", bound.as_str())]))
+        };
+        let count = histogram.sample_count() as f64;
+        numbers.insert(key(&format!("{name}_count"), metric.labels()), count);
+        numbers.insert(key(&format!("{name}_sum"), metric.labels()), histogram.sample_sum());
+        numbers.insert(bucket(f64::INFINITY), count);
+        for classic in &histogram.bucket {
+            numbers.insert(bucket(classic.upper_bound()), classic.cumulative_count() as f64);
+            if let Some(exemplar) = &classic.exemplar {
+                let labels = exemplar.label.iter().map(|pair| (pair.name().to_owned(), pair.value().to_owned()));
+                let at = exemplar.timestamp.as_ref().map(|at| at.seconds as u64 * 1_000_000_000 + at.nanos as u64);
+                exemplars.insert(bucket(classic.upper_bound()), (labels.collect(), exemplar.value(), at));
+            }
+        }
+    }
+    (numbers, exemplars)
+}
+
+/// Bounds are written in several ways, and mean the same.
+fn key<'l>(name: &str, labels: impl Iterator<Item = (&'l str, &'l str)>) -> Key {
+    let labels = labels.map(|(name, value)| {
+        let bound = if name == "le" { value.trim_start_matches('+').parse::<f64>().ok() } else { None };
+        (name.to_owned(), bound.map_or_else(|| value.to_owned(), |bound| format!("{bound:?}")))
+    });
+    (name.to_owned(), labels.collect())
+}

@@ -1,0 +1,133 @@
+//! Which series a method and a name belong to: keys that are shown alike have one handle, others never share one,
+//! whatever their lengths, their bytes and the way they are looked up.
+
+use loaddensity_metrics_core::{Classic, Outcome, Recorder, Registry, Request, Sample, Series, Storage};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lengths at which the look-up changes its ways, and their neighbours.
+const LENGTHS: [usize; 29] =
+    [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 34, 63, 64, 65, 95, 97, 128, 254, 255, 256, 300];
+
+type Names = (String, String);
+
+/// Method and name as they tell series apart.
+fn shown((method, name): &Names) -> (&str, &str) {
+    (if method.is_empty() { "REQ" } else { method }, if name.is_empty() { "unknown" } else { name })
+}
+
+/// Counts each key once by its strings, and looks it up in all other ways. Returns the series of each.
+fn record(recorder: &mut Recorder<'_>, keys: &[Names]) -> Vec<Series> {
+    let registry = recorder.registry();
+    keys.iter()
+        .map(|(method, name)| {
+            recorder.record_request(&Request { method, name, ..Request::default() });
+            let series = recorder.series(method, name);
+            assert_eq!(registry.series(method, name), series);
+            assert_eq!(recorder.series_with_labels(method, name, &[]), Ok(series));
+            series
+        })
+        .collect()
+}
+
+/// Records the keys, none of which the registry has seen, on a registry with room for all, twice in different orders.
+fn check(registry: Registry<'_>, keys: &[Names]) {
+    let before = registry.facts().series;
+    let mut recorder = registry.recorder();
+    let handles = record(&mut recorder, keys);
+    let mut numbers: BTreeMap<_, Series> = BTreeMap::new();
+    for (key, &series) in keys.iter().zip(&handles) {
+        let first = *numbers.entry(shown(key)).or_insert(series);
+        assert_eq!(first, series, "{key:?} has two series");
+    }
+    let distinct: BTreeSet<_> = numbers.values().collect();
+    assert_eq!(distinct.len(), numbers.len(), "two of these share a series: {numbers:?}");
+    assert_eq!(registry.facts().series - before, numbers.len());
+    let mut again: Vec<_> = keys.to_vec();
+    again.reverse();
+    let mut handles_again = record(&mut recorder, &again);
+    handles_again.reverse();
+    assert_eq!(handles_again, handles);
+    for (key, series) in numbers {
+        let count = keys.iter().filter(|other| shown(other) == key).count() as u64;
+        assert_eq!(registry.series_totals(series).requests(), 2 * count, "{key:?}");
+    }
+}
+
+fn text(length: usize) -> String {
+    "/api/v1/customers/".chars().cycle().take(length).collect()
+}
+
+#[test]
+fn lengths_are_told_apart() {
+    let names = LENGTHS.iter().map(|&length| ("GET".to_owned(), text(length)));
+    let methods = LENGTHS.iter().map(|&length| (text(length), "/x".to_owned()));
+    let both = LENGTHS.iter().map(|&length| (text(length), text(length)));
+    static STORAGE: Storage<128, 1, 2, Classic> = Storage::new();
+    check(STORAGE.registry(), &names.chain(methods).chain(both).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_byte_is_told_apart_at_every_place() {
+    static STORAGE: Storage<8_192, 1, 2, Classic> = Storage::new();
+    for length in LENGTHS.into_iter().filter(|length| (1..=255).contains(length)) {
+        let changed = |at: usize| {
+            ['\0', '\x7f', 'é', '\u{85}'].map(|c| {
+                let mut name = text(length - 1);
+                name.insert(at, c);
+                name
+            })
+        };
+        let names: Vec<_> = (0..length).flat_map(changed).collect();
+        let keys = names.iter().map(|name| ("GET".to_owned(), name.clone()));
+        let methods = names.iter().filter(|name| name.len() <= 32).map(|name| (name.clone(), "/x".to_owned()));
+        check(STORAGE.registry(), &keys.chain(methods).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_border_between_method_and_name_is_told() {
+    let text = text(60);
+    static STORAGE: Storage<64, 1, 2, Classic> = Storage::new();
+    check(STORAGE.registry(), &(0..=32).map(|at| (text[..at].to_owned(), text[at..].to_owned())).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_key_of_every_kind_is_counted_on_a_full_registry_too() {
+    let storage: Box<Storage<2, 1, 2, Classic>> = Box::default();
+    let mut recorder = storage.registry().recorder();
+    let known = recorder.series("GET", "/known");
+    for length in LENGTHS {
+        recorder.record_request(&Request { method: "GET", name: &text(length), ..Request::default() });
+        recorder.record(known, Sample { outcome: Outcome::Success, ..Sample::default() });
+    }
+    let requests = |series| storage.registry().series_totals(series).requests();
+    assert_eq!((requests(Series::OVERFLOW), requests(known)), (LENGTHS.len() as u64, LENGTHS.len() as u64));
+}
+
+/// Texts of awkward lengths from few characters, so that many are nearly alike.
+fn any_text() -> impl Strategy<Value = String> {
+    let characters = vec(select(vec!['a', 'b', '\0', 'é', '😀']), 0..6);
+    (characters, select(LENGTHS.to_vec()), any::<prop::sample::Index>()).prop_map(|(characters, length, at)| {
+        let mut text = text(length);
+        let at = at.index(text.len() + 1);
+        text.extend(characters.iter().rev().take(1));
+        text.insert_str(at, &characters.iter().collect::<String>());
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn equal_keys_have_equal_handles_and_others_never(
+        methods in vec(prop_oneof![select(vec!["", "GET", "POST", "G", "OPTIONS"]).prop_map(str::to_owned), any_text()], 1..8),
+        names in vec(prop_oneof![any_text(), "(?s).{0,80}"], 1..8),
+    ) {
+        let keys: Vec<_> = methods.iter().flat_map(|method| names.iter().map(|name| (method.clone(), name.clone()))).collect();
+        check(Box::<Storage<66, 1, 2, Classic>>::default().registry(), &keys);
+    }
+}
