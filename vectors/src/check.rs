@@ -3,30 +3,71 @@
 //! These are the bodies of the fuzz targets; the seeds and past crashes replay through them in the everyday test. Every
 //! byte sequence is a valid program (see [`program`]); none may make a check panic.
 
-use crate::judge;
+use crate::judge::{self, influxdb::Dialect, pages::Besides};
 use crate::model::Model;
-use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-use loaddensity_metrics_core::influxdb::LineEncoder;
+use loaddensity_metrics_core::influxdb::{GaugeEncoder, Interval, IntervalEncoder, LineEncoder};
 use loaddensity_metrics_core::{
     Event, EventEncoder, Exporter, Packer, Registry, Sink, Storage, Timestamp, TooSmall, otlp as encoder,
     prometheus as exposition,
 };
 
+pub mod choice;
+mod dogstatsd;
 pub mod program;
+
+pub use dogstatsd::dogstatsd;
 use program::{Lengths, Program};
 
 /// Eight series, one of them for the overflow, one shard, and rings of 16 events: small enough to be full at once.
 type SmallStorage = Storage<8, 1, 16>;
 
-/// A Prometheus page, filled through buffers of the program's lengths.
+/// A Prometheus page in each dialect, filled through buffers of the program's lengths: as the contract has it, and with
+/// what the program chooses.
 ///
 /// # Panics
-/// If the page is not right.
+/// If a page is not right.
 pub fn prometheus(data: &[u8]) {
+    pages(Program::read(data));
+    Program::read_choice(data).into_iter().for_each(pages);
+}
+
+fn pages((program, lengths): (Program<'_>, Lengths)) {
     let storage = Box::new(SmallStorage::new());
-    let (program, mut lengths) = Program::read(data);
-    let model = program.run(storage.registry(), || {});
-    let mut page = exposition::Page::new(storage.registry());
+    let registry = storage.registry();
+    let (constant, labels) = (program.choice().constant(), program.choice().constant_labels());
+    let model = program.run(registry, || {});
+    for created in [None, Some(1_700_000_000_012_345_678)] {
+        let besides = Besides { exporters: &[], constant: &constant, created };
+        let created = created.map(Timestamp::from_unix_nanos);
+        let text = exposition::Page::new(registry).with_constant_labels(&labels);
+        judge::pages::text(&model, &besides, &filled(text, &model, lengths));
+        let open = exposition::Page::open_metrics(registry, created).with_constant_labels(&labels);
+        judge::pages::open(&model, &besides, &filled(open, &model, lengths));
+        let families = exposition::Families::new(registry, created).with_constant_labels(&labels);
+        judge::pages::protobuf(&model, &besides, &joined(families, &model, lengths));
+    }
+}
+
+/// The body of a scrape in protobuf, made in buffers of the program's lengths.
+fn joined(mut families: exposition::Families<'_>, model: &Model, mut lengths: Lengths) -> Vec<u8> {
+    let (mut body, mut metrics) = (Vec::new(), Vec::new());
+    while !families.is_complete() {
+        let mut buffer = vec![0xff; lengths.take()];
+        match families.next_metric(&mut buffer) {
+            Ok(Some(metric)) => metrics.extend_from_slice(metric),
+            Ok(None) => {
+                let mut room = vec![0xff; exposition::MAX_METRIC];
+                body.extend_from_slice(families.finish_family(metrics.len(), &mut room).expect("room for any head"));
+                body.append(&mut metrics);
+            }
+            Err(error) => lengths.too_small(buffer.len(), error),
+        }
+    }
+    assert_eq!(families.requests(), model.requests());
+    body
+}
+
+fn filled(mut page: exposition::Page<'_>, model: &Model, mut lengths: Lengths) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let mut buffer = vec![0xff; lengths.take()];
@@ -37,20 +78,33 @@ pub fn prometheus(data: &[u8]) {
         }
     }
     assert_eq!(page.requests(), model.requests());
-    judge::page(&model, &[], &bytes);
+    bytes
 }
 
-/// An OTLP cycle, split into requests of the program's lengths.
+/// An OTLP cycle, split into requests of the program's lengths: as the contract has it, and with what the program chooses.
 ///
 /// # Panics
 /// If the requests are not right.
 pub fn otlp(data: &[u8]) {
+    cycle(Program::read(data));
+    Program::read_choice(data).into_iter().for_each(cycle);
+}
+
+fn cycle((program, mut lengths): (Program<'_>, Lengths)) {
     let storage = Box::new(SmallStorage::new());
-    let (program, mut lengths) = Program::read(data);
-    let model = program.run(storage.registry(), || {});
+    let registry = storage.registry();
+    let dialect = judge::Dialect { options: program.choice().otlp(), is_delta: program.choice().is_delta() };
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
     let (start, now) = (Timestamp::from_unix_nanos(times.0), Timestamp::from_unix_nanos(times.1));
-    let mut export = encoder::Export::new(storage.registry(), service, start, now);
+    let memory = vec![0; encoder::Interval::<Vec<u64>>::words(registry, dialect.options)];
+    let (mut interval, _) = encoder::Interval::new(registry, dialect.options, memory, start);
+    let model = program.run(registry, || {});
+    interval.end(registry, now);
+    let resource = encoder::Resource::new(service);
+    let mut export = match dialect.is_delta {
+        true => encoder::Export::of_interval(registry, &resource, &interval),
+        false => encoder::Export::with_options(registry, &resource, dialect.options, start, now),
+    };
     let mut requests = Vec::new();
     loop {
         let mut buffer = vec![0xff; lengths.take()];
@@ -61,36 +115,66 @@ pub fn otlp(data: &[u8]) {
         }
     }
     assert_eq!(export.requests(), model.requests());
-    judge::exports(&model, service, times, requests.iter().map(Vec::as_slice));
+    judge::exports_as(dialect, &model, service, times, requests.iter().map(Vec::as_slice));
 }
 
-/// Lines of InfluxDB, packed into bodies of the program's lengths.
+/// Lines of InfluxDB, packed into bodies of the program's lengths: as the contract has them, and with what the program
+/// chooses, a line for each request and one for each series.
 ///
 /// # Panics
 /// If the lines or the account are not right.
 pub fn influxdb(data: &[u8]) {
-    let storage = Box::new(SmallStorage::new());
-    let measurement = "loaddensity_request";
-    let encoder = LineEncoder::new(storage.registry(), measurement).expect("a plain measurement");
-    let (model, bodies) = events(data, storage.registry(), Exporter::Influxdb, &encoder);
-    judge::lines(&model, measurement, bodies.iter().map(Vec::as_slice));
+    lines(Program::read(data));
+    Program::read_choice(data).into_iter().for_each(lines);
 }
 
-/// DogStatsD messages, packed into datagrams of the program's lengths.
-///
-/// # Panics
-/// If the messages or the account are not right.
-pub fn dogstatsd(data: &[u8]) {
+fn lines((program, lengths): (Program<'_>, Lengths)) {
     let storage = Box::new(SmallStorage::new());
-    let prefix = "loaddensity";
-    let encoder = MessageEncoder::new(storage.registry(), prefix).expect("a plain prefix");
-    let (model, datagrams) = events(data, storage.registry(), Exporter::Statsd, &encoder);
-    judge::messages(&model, prefix, datagrams.iter().map(Vec::as_slice));
+    let registry = storage.registry();
+    let (measurement, choice) = ("my load", program.choice());
+    let (labels, precision) = (choice.constant_labels(), choice.precision());
+    let dialect = Dialect { constant: choice.constant(), status: choice.status_code() };
+    let encoder = LineEncoder::new(registry, measurement).expect("a plain measurement");
+    let encoder = if choice.is_contract() { encoder } else { encoder.with_tags(&labels, dialect.status) };
+    let (model, bodies) = events((program, lengths), registry, Exporter::Influxdb, &encoder);
+    judge::influxdb::lines(&model, measurement, &dialect, bodies.iter().map(Vec::as_slice));
+    let encoder = IntervalEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
+    let intervals = intervals(registry, &encoder);
+    judge::influxdb::intervals(&model, measurement, &dialect, intervals.iter().map(Vec::as_slice));
+    let encoder = GaugeEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
+    let mut line = vec![0xff; 4_096];
+    let written = encoder.encode(0, AT, &mut line).expect("4 KiB hold three gauges");
+    judge::influxdb::gauges(&model, measurement, &dialect, &line[..written.bytes]);
+    let time = format!(" {}", AT.as_unix_nanos() / precision.nanos());
+    let is_at = |line: &[u8]| line.is_empty() || line.ends_with(time.as_bytes());
+    assert!(is_at(&line[..written.bytes]) && intervals.iter().all(|line| is_at(line)), "not at{time}");
+}
+
+/// When intervals end.
+const AT: Timestamp = Timestamp::from_unix_nanos(1_700_000_000_123_456_789);
+
+/// One line for each series that has requests, as if all were of one interval.
+fn intervals(registry: Registry<'_>, encoder: &IntervalEncoder<'_>) -> Vec<Vec<u8>> {
+    let mut lines = Vec::new();
+    for series in registry.each_series() {
+        let latencies = registry.series_distributions(series).map(|both| both.latency());
+        let interval = Interval::new(&registry.series_totals(series), latencies.as_ref());
+        let mut line = vec![0xff; 4_096];
+        let length = encoder.encode(series, &interval, AT, &mut line).expect("4 KiB hold any line");
+        let mut exact = vec![0xff; length];
+        assert_eq!(encoder.encode(series, &interval, AT, &mut exact), Ok(length));
+        assert_eq!(exact, line[..length], "a line depends on the buffer");
+        assert!(encoder.encode(series, &interval, AT, &mut line[..length - 1]).is_err());
+        if interval.requests != 0 {
+            lines.push(exact);
+        }
+    }
+    lines
 }
 
 /// Runs a program with one per-request exporter on; returns what was recorded and the batches it was packed into.
 fn events<E: EventEncoder + Clone>(
-    data: &[u8],
+    (program, mut lengths): (Program<'_>, Lengths),
     registry: Registry<'_>,
     exporter: Exporter,
     encoder: &E,
@@ -98,7 +182,6 @@ fn events<E: EventEncoder + Clone>(
     let mut pump = registry.pump().expect("the pump of a new registry is free");
     let mut sink = Sink::new(vec![Event::default(); 64], pump.attach(exporter));
     let mut packer = Packer::new(encoder.clone());
-    let (program, mut lengths) = Program::read(data);
     let mut batches = Vec::new();
     let model = program.run(registry, || {
         pump.drain(|event| assert!(sink.offer(event), "the sink is full"));

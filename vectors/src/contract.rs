@@ -5,6 +5,7 @@
 //! so that an encoder and its expectation do not share a fault.
 
 use crate::names::{METHOD_LIMIT, NAME_LIMIT};
+use crate::otlp::OVERFLOW;
 use loaddensity_metrics_core::Label;
 
 /// A series as an engine spelled it.
@@ -82,6 +83,11 @@ impl Spelling {
     pub fn shown(&self, format: Format) -> Shown {
         let (method, name, labels) = self.identity();
         let mut shown: Shown = labels.iter().map(|(key, value)| (key.clone(), format.safe(value))).collect();
+        if format == Format::Otlp && (method.as_str(), name.as_str()) == ("overflow", "overflow") {
+            shown.push((OVERFLOW.to_owned(), "true".to_owned()));
+            shown.sort();
+            return shown;
+        }
         shown.push(("method".to_owned(), blur(&format.safe(&cut(&method, METHOD_LIMIT)))));
         shown.push(("name".to_owned(), blur(&format.safe(&cut(&name, NAME_LIMIT)))));
         shown.sort();

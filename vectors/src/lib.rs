@@ -9,10 +9,14 @@
 pub mod check;
 pub mod contract;
 pub mod dogstatsd;
+pub mod families;
+pub mod golden;
 pub mod influx;
 pub mod judge;
 pub mod model;
 pub mod names;
+pub mod nobody;
+pub mod openmetrics;
 pub mod otlp;
 pub mod prometheus;
 pub mod samples;

@@ -1,7 +1,7 @@
 //! The naive model of a registry: every sample kept in a list, every number counted anew when it is asked for.
 
 use crate::contract::{Identity, LATENCY_BOUNDS_MS, SIZE_BOUNDS, Spelling};
-use loaddensity_metrics_core::{LabelError, Outcome, Recorder, Sample, Series};
+use loaddensity_metrics_core::{LabelError, Outcome, Recorder, Registry, Sample, Series, StatusLabel, TraceContext};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use std::time::Duration;
 pub struct Model {
     series: BTreeMap<Series, Known>,
     handles: BTreeMap<Identity, Series>,
+    gauges: BTreeMap<String, f64>,
 }
 
 /// One series and everything recorded for it.
@@ -19,6 +20,8 @@ pub struct Known {
     pub spelling: Spelling,
     /// Its samples in the order in which they were recorded.
     pub samples: Vec<Sample>,
+    /// Those of them that have a trace, with it.
+    pub traced: Vec<(Sample, TraceContext)>,
 }
 
 impl Model {
@@ -55,19 +58,39 @@ impl Model {
             return;
         }
         let known = self.series.entry(series);
-        let known = known.or_insert_with(|| Known { spelling: spelling.clone(), samples: Vec::new() });
+        let known = known.or_insert_with(|| Known::new(spelling.clone()));
         assert!(known.spelling.is_same(spelling), "{spelling:?} got the handle of {:?}", known.spelling);
         let handle = *self.handles.entry(spelling.identity()).or_insert(series);
         assert_eq!(handle, series, "{spelling:?} has two handles");
     }
 
-    /// Records a sample through `recorder` and keeps it in mind.
+    /// Records a sample through `recorder` and keeps it in mind, where the label `status` is on under the series that has
+    /// it.
     pub fn record(&mut self, recorder: &mut Recorder<'_>, series: Series, sample: Sample) {
         recorder.record(series, sample);
-        match self.series.get_mut(&series) {
-            Some(known) => known.samples.push(sample),
-            None => self.overflow().samples.push(sample),
-        }
+        self.count(recorder, series, sample);
+    }
+
+    /// The same for a sample with a trace.
+    pub fn record_traced(&mut self, recorder: &mut Recorder<'_>, series: Series, sample: Sample, trace: TraceContext) {
+        recorder.record_traced(series, sample, trace);
+        let known = self.count(recorder, series, sample);
+        known.traced.extend(trace.is_some().then_some((sample, trace)));
+    }
+
+    /// Sets a gauge and keeps it in mind.
+    ///
+    /// # Panics
+    /// If the core has no such gauge.
+    pub fn set_gauge(&mut self, registry: Registry<'_>, name: &str, value: f64) {
+        registry.gauge(name).expect("a good name and room").set(value);
+        self.gauges.insert(name.to_owned(), value);
+    }
+
+    /// Names and numbers of the gauges that were set.
+    #[must_use]
+    pub fn gauges(&self) -> &BTreeMap<String, f64> {
+        &self.gauges
     }
 
     /// Every series that was interned, and the overflow series if something was recorded for it.
@@ -88,13 +111,60 @@ impl Model {
         self.series.values().map(|known| known.samples.len() as u64).sum()
     }
 
+    fn count(&mut self, recorder: &Recorder<'_>, series: Series, sample: Sample) -> &mut Known {
+        let series = self.by_status(recorder, series, sample.status);
+        let series = if self.series.contains_key(&series) { series } else { Series::OVERFLOW };
+        let known = self.series.entry(series).or_insert_with(Known::overflow);
+        known.samples.push(sample);
+        known
+    }
+
+    fn by_status(&mut self, recorder: &Recorder<'_>, series: Series, status: u16) -> Series {
+        let registry = recorder.registry();
+        let (Some(label), Some(known)) = (registry.status_label(), self.series.get(&series)) else { return series };
+        // What has such a label, as a series told apart before, stays what it is.
+        if series == Series::OVERFLOW || known.spelling.labels.iter().any(|(key, _)| key == "status") {
+            return series;
+        }
+        let mut spelling = known.spelling.clone();
+        spelling.labels.push(("status".to_owned(), status_text(label, status)));
+        let child = registry.series_of_status(series, status);
+        self.note(child, &spelling);
+        child
+    }
+
     fn overflow(&mut self) -> &mut Known {
-        let spelling = || Spelling::new("overflow", "overflow");
-        self.series.entry(Series::OVERFLOW).or_insert_with(|| Known { spelling: spelling(), samples: Vec::new() })
+        self.series.entry(Series::OVERFLOW).or_insert_with(Known::overflow)
     }
 }
 
 impl Known {
+    fn new(spelling: Spelling) -> Self {
+        Self { spelling, samples: Vec::new(), traced: Vec::new() }
+    }
+
+    fn overflow() -> Self {
+        Self::new(Spelling::new("overflow", "overflow"))
+    }
+
+    /// The exemplar of each latency bucket that has one, by the bucket's position: of each outcome the request that was
+    /// recorded last, and of both outcomes the one that was completed later.
+    #[must_use]
+    pub fn exemplars(&self, outcome: Option<Outcome>) -> BTreeMap<usize, (Sample, TraceContext)> {
+        let mut shown: BTreeMap<usize, (Sample, TraceContext)> = BTreeMap::new();
+        for one in Outcome::ALL.into_iter().filter(|one| outcome.is_none_or(|outcome| outcome == *one)) {
+            let of_one = self.traced.iter().filter(|(sample, _)| sample.outcome == one);
+            let last: BTreeMap<_, _> = of_one.map(|traced| (bucket_of(&traced.0), *traced)).collect();
+            for (bucket, traced) in last {
+                let is_later = |other: &(Sample, TraceContext)| other.0.completed_at <= traced.0.completed_at;
+                if shown.get(&bucket).is_none_or(is_later) {
+                    shown.insert(bucket, traced);
+                }
+            }
+        }
+        shown
+    }
+
     /// Samples of one outcome, or of both.
     #[must_use]
     pub fn of(&self, outcome: Option<Outcome>) -> Side<'_> {
@@ -108,6 +178,11 @@ impl Known {
 pub struct Side<'a>(Vec<&'a Sample>);
 
 impl Side<'_> {
+    /// Each of them.
+    pub fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.0.iter().copied()
+    }
+
     /// How many.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -142,6 +217,11 @@ impl Side<'_> {
     }
 }
 
+/// The position of the latency bucket in which a sample counts.
+fn bucket_of(sample: &Sample) -> usize {
+    LATENCY_BOUNDS_MS.iter().filter(|bound| nanos(sample) > **bound * 1_000_000).count()
+}
+
 /// A sample's latency in nanoseconds, at most a day.
 #[must_use]
 pub fn nanos(sample: &Sample) -> u64 {
@@ -159,4 +239,14 @@ pub fn bytes(sample: &Sample) -> u64 {
 pub fn separate(cumulative: &[u64]) -> Vec<u64> {
     let before = [0].iter().chain(cumulative);
     cumulative.iter().zip(before).map(|(up_to, below)| up_to - below).collect()
+}
+
+/// What the label `status` says.
+fn status_text(label: StatusLabel, status: u16) -> String {
+    match (status / 100, label) {
+        _ if status == 0 => "none".to_owned(),
+        (1..=5, StatusLabel::Code) => status.to_string(),
+        (class @ 1..=5, StatusLabel::Class) => format!("{class}xx"),
+        _ => "other".to_owned(),
+    }
 }

@@ -7,15 +7,18 @@
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, Sum, metric,
-    number_data_point,
+    AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, Sum, exemplar, metric, number_data_point,
 };
 use prost::Message;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
-/// Attribute keys with their string values.
+/// The attribute of a point that stands for all series without room: the boolean `true`.
+pub const OVERFLOW: &str = "otel.metric.overflow";
+
+/// Attribute keys with their string values, and [`OVERFLOW`] with `true`.
 pub type Attributes = BTreeMap<String, String>;
 
 /// One data point with everything that stands around it.
@@ -35,15 +38,34 @@ pub struct Point {
     pub start: u64,
     /// Nanoseconds since the Unix epoch.
     pub time: u64,
+    /// The smallest and the largest value of a histogram that shows them.
+    pub extremes: Option<(f64, f64)>,
+    /// Requests that traces tell more of.
+    pub exemplars: Vec<Shown>,
     /// What was measured.
     pub value: Value,
 }
 
-/// The value of a point. Both kinds are cumulative: [`decode`] refuses other temporalities.
+/// An exemplar.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Sixteen bytes.
+    pub trace_id: Vec<u8>,
+    /// Eight bytes, or none.
+    pub span_id: Vec<u8>,
+    /// What was measured.
+    pub value: f64,
+    /// Nanoseconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// The value of a point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A monotonic sum of integers.
     Sum(i64),
+    /// A number as it is at the moment.
+    Gauge(f64),
     /// A histogram with explicit bounds.
     Histogram {
         /// Number of observations.
@@ -54,6 +76,21 @@ pub enum Value {
         buckets: Vec<u64>,
         /// Upper bounds, inclusive.
         bounds: Vec<f64>,
+    },
+    /// A base-2 exponential histogram of values that are not negative.
+    Exponential {
+        /// Number of observations.
+        count: u64,
+        /// Their sum.
+        sum: f64,
+        /// 2 to the power of -`scale` is the power of two that separates two bounds.
+        scale: i32,
+        /// Observations that are at most `zero_threshold`.
+        zero_count: u64,
+        /// What counts as zero.
+        zero_threshold: f64,
+        /// Index and observations of each bucket that has any.
+        buckets: Vec<(i32, u64)>,
     },
 }
 
@@ -70,9 +107,9 @@ pub enum DecodeError {
     Empty(&'static str),
     /// A metric that is neither a sum nor a histogram, or a point without value.
     NoData(String),
-    /// A metric that is not cumulative, or a sum that is not monotonic.
+    /// A metric of another temporality than is expected, or a sum that is not monotonic.
     Temporality(String),
-    /// An attribute that is empty, no string, or occurs twice.
+    /// An attribute that is empty, of the wrong type, or occurs twice.
     Attribute(String),
     /// A metric name occurs twice in a scope, or a point's attributes twice in a metric.
     Twice(String),
@@ -101,16 +138,28 @@ pub fn unframe(frame: &[u8]) -> Result<&[u8], DecodeError> {
     }
 }
 
-/// The points of one `ExportMetricsServiceRequest`, in its order.
+/// The points of one `ExportMetricsServiceRequest`, in its order, all of them cumulative.
 ///
 /// # Errors
 /// The first rule that the message breaks.
 pub fn decode(message: &[u8]) -> Result<Vec<Point>, DecodeError> {
+    decode_of(AggregationTemporality::Cumulative, message)
+}
+
+/// The same for points of an interval.
+///
+/// # Errors
+/// The first rule that the message breaks.
+pub fn decode_delta(message: &[u8]) -> Result<Vec<Point>, DecodeError> {
+    decode_of(AggregationTemporality::Delta, message)
+}
+
+fn decode_of(temporality: AggregationTemporality, message: &[u8]) -> Result<Vec<Point>, DecodeError> {
     let request = request(message)?;
     not_empty(&request.resource_metrics, "resource_metrics")?;
     let mut points = Vec::new();
     for resource in &request.resource_metrics {
-        flatten(resource, &mut points)?;
+        flatten(temporality as i32, resource, &mut points)?;
     }
     Ok(points)
 }
@@ -132,7 +181,7 @@ fn request(message: &[u8]) -> Result<ExportMetricsServiceRequest, DecodeError> {
     ExportMetricsServiceRequest::decode(message).map_err(|error| DecodeError::Protobuf(error.to_string()))
 }
 
-fn flatten(resource: &ResourceMetrics, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+fn flatten(temporality: i32, resource: &ResourceMetrics, points: &mut Vec<Point>) -> Result<(), DecodeError> {
     not_empty(&resource.scope_metrics, "scope_metrics")?;
     let resource_attributes = match &resource.resource {
         Some(resource) => attributes(&resource.attributes)?,
@@ -147,7 +196,7 @@ fn flatten(resource: &ResourceMetrics, points: &mut Vec<Point>) -> Result<(), De
                 return Err(DecodeError::Twice(metric.name.clone()));
             }
             seen.push(&metric.name);
-            let context = Context { resource: &resource_attributes, scope: &name, metric };
+            let context = Context { temporality, resource: &resource_attributes, scope: &name, metric };
             context.flatten(points)?;
         }
     }
@@ -156,6 +205,7 @@ fn flatten(resource: &ResourceMetrics, points: &mut Vec<Point>) -> Result<(), De
 
 /// What stands around the points of one metric.
 struct Context<'a> {
+    temporality: i32,
     resource: &'a Attributes,
     scope: &'a str,
     metric: &'a Metric,
@@ -166,7 +216,9 @@ impl Context<'_> {
         let first = points.len();
         match &self.metric.data {
             Some(metric::Data::Sum(sum)) => self.sum(sum, points)?,
+            Some(metric::Data::Gauge(gauge)) => self.gauge(gauge, points)?,
             Some(metric::Data::Histogram(histogram)) => self.histogram(histogram, points)?,
+            Some(metric::Data::ExponentialHistogram(histogram)) => self.exponential(histogram, points)?,
             _ => return Err(DecodeError::NoData(self.name())),
         }
         let mut seen: Vec<_> = points[first..].iter().map(|point| &point.attributes).collect();
@@ -179,32 +231,89 @@ impl Context<'_> {
 
     fn sum(&self, sum: &Sum, points: &mut Vec<Point>) -> Result<(), DecodeError> {
         not_empty(&sum.data_points, "data_points")?;
-        if sum.aggregation_temporality != CUMULATIVE || !sum.is_monotonic {
+        if sum.aggregation_temporality != self.temporality || !sum.is_monotonic {
             return Err(DecodeError::Temporality(self.name()));
         }
         for point in &sum.data_points {
             let value = integer(point).ok_or_else(|| DecodeError::NoData(self.name()))?;
             let times = (point.start_time_unix_nano, point.time_unix_nano);
-            points.push(self.point(&point.attributes, times, Value::Sum(value))?);
+            points.push(self.point(&point.attributes, times, (None, Value::Sum(value)))?);
+        }
+        Ok(())
+    }
+
+    fn gauge(&self, gauge: &Gauge, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+        not_empty(&gauge.data_points, "data_points")?;
+        for point in &gauge.data_points {
+            let Some(number_data_point::Value::AsDouble(value)) =
+                point.value.filter(|_| point.start_time_unix_nano == 0)
+            else {
+                return Err(DecodeError::NoData(self.name()));
+            };
+            points.push(self.point(&point.attributes, (0, point.time_unix_nano), (None, Value::Gauge(value)))?);
         }
         Ok(())
     }
 
     fn histogram(&self, histogram: &Histogram, points: &mut Vec<Point>) -> Result<(), DecodeError> {
         not_empty(&histogram.data_points, "data_points")?;
-        if histogram.aggregation_temporality != CUMULATIVE {
+        if histogram.aggregation_temporality != self.temporality {
             return Err(DecodeError::Temporality(self.name()));
         }
         for point in &histogram.data_points {
             let times = (point.start_time_unix_nano, point.time_unix_nano);
             let value = distribution(point).ok_or_else(|| DecodeError::Histogram(self.name()))?;
-            points.push(self.point(&point.attributes, times, value)?);
+            let extremes = self.extremes(point.min, point.max)?;
+            let exemplars = self.exemplars(&point.exemplars)?;
+            points.push(Point { exemplars, ..self.point(&point.attributes, times, (extremes, value))? });
         }
         Ok(())
     }
 
-    fn point(&self, list: &[KeyValue], times: (u64, u64), value: Value) -> Result<Point, DecodeError> {
-        let (start, time) = times;
+    fn exponential(&self, histogram: &ExponentialHistogram, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+        not_empty(&histogram.data_points, "data_points")?;
+        if histogram.aggregation_temporality != self.temporality {
+            return Err(DecodeError::Temporality(self.name()));
+        }
+        for point in &histogram.data_points {
+            let times = (point.start_time_unix_nano, point.time_unix_nano);
+            let value = exponential(point).ok_or_else(|| DecodeError::Histogram(self.name()))?;
+            let extremes = self.extremes(point.min, point.max)?;
+            let exemplars = self.exemplars(&point.exemplars)?;
+            points.push(Point { exemplars, ..self.point(&point.attributes, times, (extremes, value))? });
+        }
+        Ok(())
+    }
+
+    /// Each with a trace, and with a span or none.
+    fn exemplars(&self, list: &[Exemplar]) -> Result<Vec<Shown>, DecodeError> {
+        let one = |exemplar: &Exemplar| match exemplar.value {
+            Some(exemplar::Value::AsDouble(value))
+                if exemplar.trace_id.len() == 16 && matches!(exemplar.span_id.len(), 0 | 8) =>
+            {
+                let (trace_id, span_id) = (exemplar.trace_id.clone(), exemplar.span_id.clone());
+                Ok(Shown { trace_id, span_id, value, time: exemplar.time_unix_nano })
+            }
+            _ => Err(DecodeError::NoData(self.name())),
+        };
+        list.iter().map(one).collect()
+    }
+
+    /// Both or neither, in order.
+    fn extremes(&self, min: Option<f64>, max: Option<f64>) -> Result<Option<(f64, f64)>, DecodeError> {
+        match (min, max) {
+            (None, None) => Ok(None),
+            (Some(min), Some(max)) if min <= max => Ok(Some((min, max))),
+            _ => Err(DecodeError::Histogram(self.name())),
+        }
+    }
+
+    fn point(
+        &self,
+        list: &[KeyValue],
+        (start, time): (u64, u64),
+        (extremes, value): (Option<(f64, f64)>, Value),
+    ) -> Result<Point, DecodeError> {
         if time == 0 || time < start {
             return Err(DecodeError::Time(self.name()));
         }
@@ -216,6 +325,8 @@ impl Context<'_> {
             attributes: attributes(list)?,
             start,
             time,
+            extremes,
+            exemplars: Vec::new(),
             value,
         })
     }
@@ -224,8 +335,6 @@ impl Context<'_> {
         self.metric.name.clone()
     }
 }
-
-const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 
 fn integer(point: &NumberDataPoint) -> Option<i64> {
     match point.value {
@@ -253,15 +362,38 @@ fn distribution(point: &HistogramDataPoint) -> Option<Value> {
     })
 }
 
+/// The same for an exponential histogram, whose outermost buckets must not be empty.
+fn exponential(point: &ExponentialHistogramDataPoint) -> Option<Value> {
+    let sum = point.sum.filter(|sum| sum.is_finite())?;
+    let no_negative = point.negative.as_ref().is_none_or(|negative| negative.bucket_counts.is_empty());
+    let (offset, counts) = match &point.positive {
+        Some(positive) => (positive.offset, &positive.bucket_counts[..]),
+        None => (0, &[][..]),
+    };
+    let trimmed = counts.first() != Some(&0) && counts.last() != Some(&0);
+    let total = counts.iter().try_fold(point.zero_count, |total, count| total.checked_add(*count))?;
+    let fits = no_negative && trimmed && total == point.count && total > 0 && point.zero_threshold >= 0.0;
+    let used = counts.iter().zip(offset..).filter(|(count, _)| **count != 0);
+    fits.then(|| Value::Exponential {
+        count: point.count,
+        sum,
+        scale: point.scale,
+        zero_count: point.zero_count,
+        zero_threshold: point.zero_threshold,
+        buckets: used.map(|(count, index)| (index, *count)).collect(),
+    })
+}
+
 fn attributes(list: &[KeyValue]) -> Result<Attributes, DecodeError> {
     let mut attributes = Attributes::new();
     for attribute in list {
         let fault = || DecodeError::Attribute(attribute.key.clone());
-        let value = attribute.value.as_ref().and_then(|any| any.value.as_ref());
-        let Some(any_value::Value::StringValue(value)) = value else {
-            return Err(fault());
+        let value = match attribute.value.as_ref().and_then(|any| any.value.as_ref()) {
+            Some(any_value::Value::StringValue(value)) if attribute.key != OVERFLOW => value.clone(),
+            Some(any_value::Value::BoolValue(true)) if attribute.key == OVERFLOW => "true".to_owned(),
+            _ => return Err(fault()),
         };
-        let twice = attributes.insert(attribute.key.clone(), value.clone()).is_some();
+        let twice = attributes.insert(attribute.key.clone(), value).is_some();
         if twice || attribute.key.is_empty() {
             return Err(fault());
         }
@@ -281,8 +413,10 @@ impl fmt::Display for DecodeError {
             Self::Protobuf(error) => write!(f, "not an export request: {error}"),
             Self::Empty(what) => write!(f, "no {what}"),
             Self::NoData(metric) => write!(f, "metric {metric} or a point of it has no usable value"),
-            Self::Temporality(metric) => write!(f, "metric {metric} is not cumulative and monotonic"),
-            Self::Attribute(key) => write!(f, "attribute {key:?} is empty, no string, or there twice"),
+            Self::Temporality(metric) => {
+                write!(f, "metric {metric} has another temporality than expected, or is not monotonic")
+            }
+            Self::Attribute(key) => write!(f, "attribute {key:?} is empty, of the wrong type, or there twice"),
             Self::Twice(metric) => write!(f, "metric {metric:?}, or the attributes of a point of it, occur twice"),
             Self::Time(metric) => write!(f, "a point of metric {metric} has no time, or one before its start"),
             Self::Histogram(metric) => write!(f, "a histogram of metric {metric} contradicts itself"),

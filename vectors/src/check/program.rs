@@ -1,15 +1,17 @@
 //! The little programs that the checks run.
 //!
-//! Four buffer lengths of two bytes each come first, used in turn. Then come instructions, a byte each (modulo 8) with
-//! its operands: intern a series of nasty names (0), of arbitrary text (1) or with labels (2), give all recorders back
-//! and claim new ones (3), or record a sample (4 to 7) on one of two recorders, of which one has the only shard and the
-//! other shares the spill shard. Where bytes run out, zeros follow.
+//! Four buffer lengths of two bytes each come first, used in turn; their highest bits are a [`Choice`] of options. Then
+//! come instructions, a byte each (modulo 8) with its operands: intern a series of nasty names (0), of arbitrary text (1)
+//! or with labels (2), give all recorders back and claim new ones (3), or record a sample (4 to 7; 7 with a trace, where
+//! traces are chosen) on one of two recorders, of which one has the only shard and the other shares the spill shard. Where
+//! bytes run out, zeros follow.
 
+use super::choice::Choice;
 use crate::contract::Spelling;
 use crate::model::Model;
 use crate::names::{self, NastyName};
 use crate::samples;
-use loaddensity_metrics_core::{Outcome, Recorder, Registry, Sample, Series, Timestamp};
+use loaddensity_metrics_core::{Outcome, Recorder, Registry, Sample, Series, Timestamp, TraceContext};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ const MOST_INSTRUCTIONS: usize = 400;
 pub struct Program<'d> {
     input: Input<'d>,
     clock: u64,
+    choice: Choice,
 }
 
 /// The buffer lengths that a program asks for, in turn and without end.
@@ -44,17 +47,37 @@ impl Lengths {
 }
 
 impl<'d> Program<'d> {
-    /// Takes any bytes for a program.
+    /// Takes any bytes for a program, and runs it as the contract has it, whatever it chooses.
     #[must_use]
     pub fn read(data: &'d [u8]) -> (Self, Lengths) {
+        let (program, lengths) = Self::read_all(data);
+        (Self { choice: Choice::default(), ..program }, lengths)
+    }
+
+    /// The same program under the options that it chooses; `None` where those are the contract's.
+    #[must_use]
+    pub fn read_choice(data: &'d [u8]) -> Option<(Self, Lengths)> {
+        Some(Self::read_all(data)).filter(|(program, _)| !program.choice.is_contract())
+    }
+
+    /// The options under which it runs.
+    #[must_use]
+    pub fn choice(&self) -> Choice {
+        self.choice.clone()
+    }
+
+    fn read_all(data: &'d [u8]) -> (Self, Lengths) {
         let mut input = Input(data);
-        let lengths = [(); 4].map(|()| usize::from(input.short()) % 4096);
-        (Self { input, clock: 1_700_000_000_000_000_000 }, Lengths { lengths, turn: 0, least: 0 })
+        let lengths = [(); 4].map(|()| input.short());
+        let choice = Choice::read(lengths, input.0);
+        let lengths = lengths.map(|length| usize::from(length) % 4_096);
+        (Self { input, clock: 1_700_000_000_000_000_000, choice }, Lengths { lengths, turn: 0, least: 0 })
     }
 
     /// Runs it on a new registry with one shard, calling `after` behind every instruction; returns what was recorded.
     pub fn run(mut self, registry: Registry<'_>, mut after: impl FnMut()) -> Model {
         let mut model = Model::new();
+        self.choice.prepare(registry, &mut model);
         let mut recorders = claim(registry);
         for _ in 0..MOST_INSTRUCTIONS {
             if self.input.0.is_empty() {
@@ -66,7 +89,7 @@ impl<'d> Program<'d> {
                     drop(recorders);
                     recorders = claim(registry);
                 }
-                _ => self.record(&mut model, &mut recorders),
+                instruction => self.record(&mut model, &mut recorders, instruction == 7),
             }
             after();
         }
@@ -94,12 +117,17 @@ impl<'d> Program<'d> {
         Spelling::new(&pick(), &pick())
     }
 
-    fn record(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2]) {
+    fn record(&mut self, model: &mut Model, recorders: &mut [Recorder<'_>; 2], is_traced: bool) {
         let handles = model.handles();
         let (which, series) = (self.input.byte(), usize::from(self.input.byte()));
         let series = handles.get(series % handles.len().max(1)).copied().unwrap_or(Series::OVERFLOW);
         let sample = self.sample();
-        model.record(&mut recorders[usize::from(which % 2)], series, sample);
+        let recorder = &mut recorders[usize::from(which % 2)];
+        if is_traced && self.choice.has_traces() {
+            model.record_traced(recorder, series, sample, trace(model.requests()));
+        } else {
+            model.record(recorder, series, sample);
+        }
     }
 
     fn sample(&mut self) -> Sample {
@@ -114,6 +142,12 @@ impl<'d> Program<'d> {
             completed_at: Timestamp::from_unix_nanos(self.clock),
         }
     }
+}
+
+/// Another trace for each number; of every third the span is not known.
+fn trace(number: u64) -> TraceContext {
+    let span = if number.is_multiple_of(3) { 0 } else { number };
+    TraceContext { trace_id: (u128::from(number) << 64 | 1).to_be_bytes(), span_id: span.to_be_bytes() }
 }
 
 /// The first gets the shard, the second finds none left.

@@ -33,7 +33,8 @@ fn wire() -> Wire {
     let length = prometheus::Page::new(registry).fill(&mut room).expect("room for the page");
     let page = room[..length].to_vec();
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
-    let mut cycle = otlp::Export::new(registry, "check", start, now);
+    let resource = otlp::Resource::new("check");
+    let mut cycle = otlp::Export::new(registry, &resource, start, now);
     let export = cycle.next_request(&mut room).expect("room").expect("points").to_vec();
     let lines = encoded(&LineEncoder::new(registry, "m").expect("measurement"), &events);
     let messages = encoded(&MessageEncoder::new(registry, "p").expect("prefix"), &events);

@@ -1,0 +1,74 @@
+"""Messages as Datadog's client writes them."""
+
+from decimal import Decimal
+
+from datadog.dogstatsd import base as dogstatsd_base
+from datadog.dogstatsd.base import DogStatsd
+
+from model import NANOS_PER_MILLI, NANOS_PER_SECOND
+
+# The client replaces more characters of a tag than the contract does.
+dogstatsd_base.normalize_tags = lambda tags: tags
+# A request that is sampled is sent.
+dogstatsd_base.random = lambda: 0
+
+
+class Captured:
+    """A socket that keeps what is sent."""
+
+    def __init__(self):
+        self.packets = []
+
+    def send(self, packet):
+        self.packets.append(packet)
+        return len(packet)
+
+    def close(self):
+        pass
+
+
+def messages(case):
+    captured = Captured()
+    asked = case.format_options("dogstatsd")
+    for series, request in case.events:
+        client = client_for(case, series, captured)
+        tags = [f"{key}:{without_unfit(value)}" for key, value in series.labels]
+        tags.append(f"outcome:{request['outcome']}")
+        latency = plain(Decimal(request["latency_ns"]) / NANOS_PER_MILLI)
+        rate = asked.get("sample_rate", 1)
+        if asked.get("timestamps"):
+            seconds = request["completed_at"] // NANOS_PER_SECOND
+            client.count_with_timestamp("requests", 1, seconds, tags=tags, sample_rate=rate)
+        else:
+            client.increment("requests", 1, tags=tags, sample_rate=rate)
+        if asked.get("distributions"):
+            client.distribution("request.latency", latency, tags=tags, sample_rate=rate)
+            client.distribution("response.size", request["response_bytes"], tags=tags, sample_rate=rate)
+        else:
+            client.timing("request.latency", latency, tags=tags, sample_rate=rate)
+            client.histogram("response.size", request["response_bytes"], tags=tags, sample_rate=rate)
+    packets = [packet if isinstance(packet, bytes) else packet.encode() for packet in captured.packets]
+    return b"\n".join(packet.rstrip(b"\n") for packet in packets) + b"\n"
+
+
+def client_for(case, series, captured):
+    asked = case.format_options("dogstatsd")
+    # A value that the user wrote keeps its colons: Datadog splits a tag at the first.
+    constant = [f"{key}:{without_unfit(value, '|,#')}" for key, value in case.constant_beside(series.labels)]
+    client = DogStatsd(namespace="loaddensity", disable_buffering=True, disable_telemetry=True,
+                       origin_detection_enabled=False, constant_tags=constant,
+                       container_id=asked.get("container"), cardinality=asked.get("cardinality"))
+    # The client has no parameter for it: it reads the environment.
+    client._external_data = asked.get("external")
+    client.socket = captured
+    return client
+
+
+def without_unfit(text, special="|,:#"):
+    return "".join("_" if char in special or ord(char) < 32 or ord(char) == 127 else char for char in text)
+
+
+def plain(number):
+    """A decimal without exponent and without zeros at its end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

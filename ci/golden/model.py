@@ -1,0 +1,160 @@
+"""The naive model of a case: its requests by series, and what every format counts about them.
+
+Nothing of this project is imported: what the contract and the formats' specifications say is computed here a second
+time.
+"""
+
+import math
+from collections import Counter
+
+LATENCY_BOUNDS_NS = [bound * 1_000_000 for bound in (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)]
+SIZE_BOUNDS = [64, 256, 1024, 4096, 16384, 65536, 262144, 1048576]
+OUTCOMES = ["success", "failure"]
+NANOS_PER_MILLI = 1_000_000
+NANOS_PER_SECOND = 1_000_000_000
+# How many series the storage of the replay holds, that of the overflow among them.
+CAPACITY = 16
+# Native and exponential histograms: 2^SCALE buckets to each power of two.
+SCALE = 3
+
+
+class Series:
+    """The requests of one series."""
+
+    def __init__(self, labels, is_overflow=False):
+        self.labels = labels
+        self.is_overflow = is_overflow
+        self.requests = []
+
+    def of(self, outcome):
+        return [request for request in self.requests if request["outcome"] == outcome]
+
+
+class Case:
+    """What `case.json` describes."""
+
+    def __init__(self, described):
+        self.options = described.get("options", {})
+        self.constant = dict(sorted(self.options.get("constant", {}).items()))
+        self.gauges = {name: float(value) for name, value in self.options.get("gauges", {}).items()}
+        self.overflow = Series([("method", "overflow"), ("name", "overflow")], is_overflow=True)
+        self.known = {self.key("overflow", "overflow", {}): self.overflow}
+        # The requests in their order, each with its series.
+        self.events = []
+        for request in described["requests"]:
+            series = self.series_of(request)
+            series.requests.append(request)
+            self.events.append((series, request))
+
+    def format_options(self, name):
+        return self.options.get(name, {})
+
+    def series(self):
+        """All series that are shown, in the order in which they first appear."""
+        return [one for one in self.known.values() if one.requests or not one.is_overflow]
+
+    def histograms(self):
+        """Of each histogram: its values, its bounds and the unit in which it is shown."""
+        bounds = self.options.get("bounds", {})
+        return {"latency": (latencies, bounds.get("latency_ns", LATENCY_BOUNDS_NS), NANOS_PER_MILLI),
+                "size": (sizes, bounds.get("response_bytes", SIZE_BOUNDS), 1)}
+
+    def series_of(self, request):
+        labels = request.get("labels", {})
+        own = self.intern(request["method"] or "REQ", request["name"] or "unknown", labels)
+        label = self.options.get("status_label")
+        if not label or own.is_overflow:
+            return own
+        labels = {**labels, "status": status_text(request["status"], label)}
+        return self.intern(request["method"] or "REQ", request["name"] or "unknown", labels)
+
+    def intern(self, method, name, labels):
+        key = self.key(method, name, labels)
+        if key not in self.known and len(self.known) == CAPACITY:
+            return self.overflow
+        if key not in self.known:
+            self.known[key] = Series([("method", method), ("name", name)] + sorted(labels.items()))
+        return self.known[key]
+
+    @staticmethod
+    def key(method, name, labels):
+        return method, name, tuple(sorted(labels.items()))
+
+    def constant_beside(self, labels):
+        """The constant labels, but for those that a series has of its own."""
+        own = [key for key, _ in labels]
+        return [(key, value) for key, value in self.constant.items() if key not in own]
+
+
+def status_text(status, label):
+    if status == 0:
+        return "none"
+    if not 100 <= status < 600:
+        return "other"
+    return f"{status // 100}xx" if label == "class" else str(status)
+
+
+def latencies(requests):
+    return [request["latency_ns"] for request in requests]
+
+
+def sizes(requests):
+    return [request["response_bytes"] for request in requests]
+
+
+def bucket_of(value, bounds):
+    """The position of a value's bucket, which includes its upper bound."""
+    return sum(value > bound for bound in bounds)
+
+
+def buckets(values, bounds):
+    """How many values each bucket counts, the one above all bounds included."""
+    counted = Counter(bucket_of(value, bounds) for value in values)
+    return [counted[at] for at in range(len(bounds) + 1)]
+
+
+def exemplars(requests, bounds):
+    """By the position of its bucket: the latest request with a trace."""
+    traced = [request for request in requests if request.get("trace_id")]
+    return {bucket_of(request["latency_ns"], bounds): request
+            for request in sorted(traced, key=lambda request: request["completed_at"])}
+
+
+def exponential(values, unit, zero_threshold, highest):
+    """How many values count as zero, and how many each exponential bucket counts, by index: bucket `i` reaches from
+    2^((i-1)/8) to 2^(i/8), inclusive. What lies above bucket `highest` is in the one behind it."""
+    counted = Counter()
+    zeros = 0
+    for value in values:
+        if value / unit <= zero_threshold:
+            zeros += 1
+        else:
+            counted[min(index_of(value / unit), highest + 1)] += 1
+    return zeros, dict(sorted(counted.items()))
+
+
+def index_of(value):
+    index = math.ceil(math.log2(value) * 2**SCALE)
+    # The logarithm is rounded.
+    while value > 2 ** (index / 2**SCALE):
+        index += 1
+    while value <= 2 ** ((index - 1) / 2**SCALE):
+        index -= 1
+    return index
+
+
+# Of each exponential histogram: what counts as zero, and the highest bucket.
+EXPONENTIAL = {"latency": (2**-10, 20 * 2**SCALE), "size": (0, 34 * 2**SCALE)}
+
+
+def by_outcome(series):
+    """Series and outcomes that have requests."""
+    for one in series:
+        for outcome in OUTCOMES:
+            if one.of(outcome):
+                yield one, outcome, one.of(outcome)
+
+
+def quantile(values, percent):
+    """What `percent` of the values do not exceed."""
+    return sorted(values)[max(-(-percent * len(values) // 100), 1) - 1]

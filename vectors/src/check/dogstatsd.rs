@@ -1,0 +1,142 @@
+//! DogStatsD: the contract's messages, messages in a dialect, and messages per interval.
+
+use super::program::{Lengths, Program};
+use super::{SmallStorage, events};
+use crate::judge::{self, dogstatsd::Dialect};
+use loaddensity_metrics_core::dogstatsd::{Aggregator, Cardinality, ConstantTags, MessageEncoder, Origin, Slot};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sink};
+
+/// DogStatsD messages, packed into datagrams of the program's lengths: as the contract has them, in a dialect that is
+/// made of the program's bytes too, and per interval in the same dialect, of which some packets are lost. In the dialect
+/// the program runs under the options that it chooses.
+///
+/// # Panics
+/// If the messages or the account are not right.
+pub fn dogstatsd(data: &[u8]) {
+    per_request(Program::read(data), &Dialect::contract("loaddensity"), |encoder| encoder);
+    let (dialect, value) = dialect(data);
+    per_request(chosen(data), &dialect, |encoder| dressed(encoder, &dialect, &value));
+    let packed = Dialect { timestamps: false, ..dialect };
+    per_interval(chosen(data), &packed, &value, |_| false);
+    let mut bytes = data.iter().cycle();
+    per_interval(chosen(data), &packed, &value, move |packet| {
+        bytes.next().is_some_and(|byte| usize::from(*byte).wrapping_add(packet) % 3 == 0)
+    });
+}
+
+fn chosen(data: &[u8]) -> (Program<'_>, Lengths) {
+    Program::read_choice(data).unwrap_or_else(|| Program::read(data))
+}
+
+fn per_request(
+    program: (Program<'_>, Lengths),
+    dialect: &Dialect,
+    dress: impl for<'a> Fn(MessageEncoder<'a>) -> MessageEncoder<'a>,
+) {
+    let storage = Box::new(SmallStorage::new());
+    let encoder = dress(plain(storage.registry()));
+    let (model, datagrams) = events(program, storage.registry(), Exporter::Statsd, &encoder);
+    judge::dogstatsd::messages(&model, dialect, datagrams.iter().map(Vec::as_slice));
+}
+
+/// Records with the exporter on, and sends what waits now and then, in intervals of a few requests. `is_lost` says of each
+/// packet by its number whether it is; where one was, only the account is judged.
+fn per_interval(
+    (program, mut lengths): (Program<'_>, Lengths),
+    dialect: &Dialect,
+    value: &str,
+    mut is_lost: impl FnMut(usize) -> bool,
+) {
+    let storage = Box::new(SmallStorage::new());
+    let registry = storage.registry();
+    let encoder = dressed(plain(registry), dialect, value);
+    let mut pump = registry.pump().expect("the pump of a new registry is free");
+    let mut sink = Sink::new(vec![Event::default(); 64], pump.attach(Exporter::Statsd));
+    let mut aggregator = encoder.aggregator(vec![Slot::default(); 1 + lengths.take() % 24]);
+    let (mut packets, mut number, mut lost) = (Vec::new(), 0, false);
+    let mut send = |sink: &mut Sink<'_, Vec<Event>>| {
+        while !sink.is_empty() {
+            interval(&mut aggregator, sink, &mut lengths, |packet| {
+                number += 1;
+                let is_lost = is_lost(number);
+                lost |= is_lost;
+                packets.extend((!is_lost).then_some(packet));
+                is_lost
+            });
+        }
+    };
+    let model = program.run(registry, || {
+        pump.drain(|event| assert!(sink.offer(event), "the sink is full"));
+        if sink.len() > 40 {
+            send(&mut sink);
+        }
+    });
+    send(&mut sink);
+    let account = pump.detach(Exporter::Statsd);
+    assert!(account.balanced() && account.held == 0, "{account:?}");
+    assert_eq!(account.recorded, model.requests());
+    assert_eq!(account.dropped.total(), account.dropped.get(Cause::Unreachable), "{account:?}");
+    assert!(lost || account.sent == account.recorded, "{account:?}");
+    if !lost {
+        judge::dogstatsd::packed(&model, dialect, packets.iter().map(Vec::as_slice));
+    }
+}
+
+/// Sends one interval; each packet is taken twice, as after a failed attempt.
+fn interval(
+    aggregator: &mut Aggregator<'_, Vec<Slot>>,
+    sink: &mut Sink<'_, Vec<Event>>,
+    lengths: &mut Lengths,
+    mut is_lost: impl FnMut(Vec<u8>) -> bool,
+) {
+    aggregator.fill(sink);
+    // Room for the longest message of one value.
+    let length = lengths.take().max(LONGEST);
+    let (mut first, mut again) = (vec![0xff; length], vec![0; length]);
+    while let Some(packet) = aggregator.next_packet(&mut first) {
+        aggregator.put_back(packet);
+        assert_eq!(aggregator.next_packet(&mut again), Some(packet), "taken again, it is another packet");
+        assert_eq!(first[..packet.bytes], again[..packet.bytes], "taken again, it is another packet");
+        if is_lost(first[..packet.bytes].to_vec()) {
+            aggregator.lost(packet, Cause::Unreachable);
+        }
+    }
+    aggregator.settle(sink, Cause::Deadline);
+}
+
+/// Longest message of one value: 404 bytes of a series' tags, 150 of a constant one, 150 of external data, and the rest.
+const LONGEST: usize = 900;
+
+/// The dialect of a program, with the text in its constant tag and in its external data before either is made safe.
+fn dialect(data: &[u8]) -> (Dialect, String) {
+    let value = String::from_utf8_lossy(data.get(..data.len().min(40)).unwrap_or_default()).into_owned();
+    let safe = |c: char| if matches!(c, '|' | ',' | '#') || c.is_control() { '_' } else { c };
+    let external: String = value.chars().filter(|c| *c != '|' && !c.is_control()).collect();
+    let mut origin = vec!["c:in-1".to_owned()];
+    origin.extend((!external.is_empty()).then(|| format!("e:{external}")));
+    origin.push("card:orchestrator".to_owned());
+    let dialect = Dialect {
+        distributions: data.len().is_multiple_of(2),
+        rate: (!data.len().is_multiple_of(3)).then_some(0.125),
+        constant: vec![("run".into(), value.chars().map(safe).collect()), ("alone".into(), String::new())],
+        origin,
+        timestamps: true,
+        ..Dialect::contract("loaddensity")
+    };
+    (dialect, value)
+}
+
+fn plain(registry: Registry<'_>) -> MessageEncoder<'_> {
+    MessageEncoder::new(registry, "loaddensity").expect("a plain prefix")
+}
+
+/// With everything that `dialect` says, and timestamps.
+fn dressed<'a>(encoder: MessageEncoder<'a>, dialect: &Dialect, value: &str) -> MessageEncoder<'a> {
+    let tags = ConstantTags::new([("run", value), ("alone", "")]).expect("tags that are short enough");
+    let origin =
+        Origin { container: Some("in-1"), external: Some(value), cardinality: Some(Cardinality::Orchestrator) };
+    let rate = dialect.rate.and_then(SampleRate::new).unwrap_or(SampleRate::ALL);
+    let encoder = encoder.with_constant_tags(&tags).with_sample_rate(rate).with_timestamps_of_counts();
+    let encoder = if dialect.distributions { encoder.with_distributions() } else { encoder };
+    encoder.with_origin(origin).expect("a good origin")
+}

@@ -1,0 +1,138 @@
+//! The verdicts on DogStatsD messages in their dialects.
+
+use super::same;
+use crate::contract::{Format, Shown, millis, observed};
+use crate::dogstatsd::{self, Kind, Message};
+use crate::model::{Known, Model, bytes, nanos};
+use std::ops::RangeInclusive;
+
+/// What messages have beside, or in place of, what the contract says.
+#[derive(Clone, Debug, Default)]
+pub struct Dialect {
+    /// The prefix, with its dot.
+    pub prefix: String,
+    /// Whether latencies and sizes are distributions.
+    pub distributions: bool,
+    /// The sample rate that each message names.
+    pub rate: Option<f64>,
+    /// Constant tags as they are shown; a value may be empty.
+    pub constant: Vec<(String, String)>,
+    /// The fields of the origin as they are shown.
+    pub origin: Vec<String>,
+    /// Whether counters have timestamps: those of the model's samples, but for what the pump adds to keep them apart.
+    pub timestamps: bool,
+}
+
+/// Judges payloads of messages per request: each sample of the model is three messages.
+///
+/// # Panics
+/// If a payload breaks the grammar, or the messages are not the model's samples.
+pub fn messages<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
+    let mut values = Vec::new();
+    let times = dialect.timestamps.then(|| times(model));
+    for message in payloads.into_iter().flat_map(read) {
+        dialect.check(&message, times.as_ref());
+        assert_eq!(message.values.len(), 1, "packed values: {message:?}");
+        values.extend(dialect.values(&message));
+    }
+    same(dialect.expected(model), values);
+}
+
+/// Judges payloads of messages with packed values: their values together are the model's samples, and each counter says
+/// for how many of them it stands. Returns the number of counters.
+///
+/// # Panics
+/// If a payload breaks the grammar, or the values are not those of the model's samples.
+pub fn packed<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<Item = &'b [u8]>) -> usize {
+    let (mut values, mut counters) = (Vec::new(), 0);
+    for message in payloads.into_iter().flat_map(read) {
+        dialect.check(&message, None);
+        if message.kind != Kind::Count {
+            values.extend(dialect.values(&message));
+            continue;
+        }
+        let [count] = message.values[..] else { panic!("a counter is one sum: {message:?}") };
+        let one = Message { values: vec!["1"], ..message.clone() };
+        let count: usize = count.parse().unwrap_or_else(|error| panic!("{error}: {message:?}"));
+        values.extend((0..count).flat_map(|_| dialect.values(&one)));
+        counters += 1;
+    }
+    same(dialect.expected(model), values);
+    counters
+}
+
+/// A value of a metric with its tags.
+type Value = (Shown, String);
+
+fn read(payload: &[u8]) -> Vec<Message<'_>> {
+    dogstatsd::parse(payload).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(payload)))
+}
+
+/// The seconds in which the samples were completed, with one for what the pump adds.
+fn times(model: &Model) -> RangeInclusive<u64> {
+    let seconds =
+        |known: &Known| known.samples.iter().map(|s| s.completed_at.as_unix_nanos() / 1_000_000_000).collect();
+    let all: Vec<u64> = model.shown().flat_map(|known| -> Vec<u64> { seconds(known) }).collect();
+    all.iter().min().copied().unwrap_or(1)..=all.iter().max().copied().unwrap_or(0) + 1
+}
+
+impl Dialect {
+    /// What the contract says.
+    #[must_use]
+    pub fn contract(prefix: &str) -> Self {
+        Self { prefix: format!("{prefix}."), ..Self::default() }
+    }
+
+    /// The fields that do not depend on the series.
+    fn check(&self, message: &Message<'_>, times: Option<&RangeInclusive<u64>>) {
+        assert_eq!(message.rate, self.rate, "{message:?}");
+        assert_eq!(message.origin, self.origin, "{message:?}");
+        let times = times.filter(|_| message.kind == Kind::Count);
+        let is_right = match (message.timestamp, times) {
+            (Some(second), Some(times)) => times.contains(&second),
+            (second, times) => second.is_none() && times.is_none(),
+        };
+        assert!(is_right, "{message:?} is not of {times:?}");
+    }
+
+    fn values(&self, message: &Message<'_>) -> Vec<Value> {
+        let name = message.name.strip_prefix(&self.prefix).unwrap_or_else(|| panic!("prefix of {}", message.name));
+        let tags = message.tags.iter().map(|(key, value)| (*key, value.unwrap_or_default()));
+        let tags = observed(tags, &[]);
+        message.values.iter().map(|value| (tags.clone(), text(name, message.kind, value))).collect()
+    }
+
+    fn expected(&self, model: &Model) -> Vec<Value> {
+        let (latency, size) = match self.distributions {
+            true => (Kind::Distribution, Kind::Distribution),
+            false => (Kind::Timing, Kind::Histogram),
+        };
+        let mut values = Vec::new();
+        for known in model.shown() {
+            let shown = self.tags(known);
+            for sample in &known.samples {
+                let mut tags = shown.clone();
+                tags.push(("outcome".into(), sample.outcome.as_str().into()));
+                tags.sort();
+                let texts = [
+                    text("requests", Kind::Count, "1"),
+                    text("request.latency", latency, &millis(nanos(sample))),
+                    text("response.size", size, &bytes(sample).to_string()),
+                ];
+                values.extend(texts.map(|text| (tags.clone(), text)));
+            }
+        }
+        values
+    }
+
+    /// The tags of a series; of two with the same key the series' own.
+    fn tags(&self, known: &Known) -> Shown {
+        let own = known.spelling.shown(Format::Dogstatsd);
+        let is_new = |(key, _): &&(String, String)| own.iter().all(|(own, _)| own != key);
+        own.iter().chain(self.constant.iter().filter(is_new)).cloned().collect()
+    }
+}
+
+fn text(name: &str, kind: Kind, value: &str) -> String {
+    format!("{name} {kind:?} {value}")
+}

@@ -1,0 +1,165 @@
+//! The verdict on OTLP requests.
+
+use super::same;
+use crate::contract::{Format, LATENCY_BOUNDS_MS, SIZE_BOUNDS, observed};
+use crate::model::{Known, Model, Side, bytes, nanos, separate};
+use crate::otlp::{self, Point, Value};
+use loaddensity_metrics_core::Outcome;
+use loaddensity_metrics_core::otlp::{Histograms, Options};
+
+/// What a resource holds unless more is configured: all of it from an exporter, the name alone from the core.
+const RESOURCE: [&str; 5] =
+    ["service.name", "service.instance.id", "telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version"];
+
+/// What decides about how a model is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dialect {
+    /// What was asked for. Extremes are expected where the points are cumulative.
+    pub options: Options,
+    /// Whether the points are those of an interval.
+    pub is_delta: bool,
+}
+
+/// Judges the gRPC-framed requests of one OTLP cycle.
+///
+/// # Panics
+/// If a request is not canonical or breaks a rule, or the points are not the model's.
+pub fn exports<'b>(model: &Model, service: &str, times: (u64, u64), frames: impl IntoIterator<Item = &'b [u8]>) {
+    exports_as(Dialect::default(), model, service, times, frames);
+}
+
+/// The same in another dialect.
+///
+/// # Panics
+/// If a request is not canonical or breaks a rule, or the points are not the model's.
+pub fn exports_as<'b>(
+    dialect: Dialect,
+    model: &Model,
+    service: &str,
+    times: (u64, u64),
+    frames: impl IntoIterator<Item = &'b [u8]>,
+) {
+    let mut points = Vec::new();
+    for frame in frames {
+        let message = otlp::unframe(frame).unwrap_or_else(|e| panic!("{e}"));
+        otlp::canonical(message).unwrap_or_else(|e| panic!("{e}: {message:x?}"));
+        let decoded = if dialect.is_delta { otlp::decode_delta(message) } else { otlp::decode(message) };
+        points.extend(decoded.unwrap_or_else(|e| panic!("{e}")));
+    }
+    points.iter().for_each(|point| judge_origin(point, service, times));
+    let (gauges, points): (Vec<_>, Vec<_>) =
+        points.into_iter().partition(|point| matches!(point.value, Value::Gauge(_)));
+    judge_gauges(model, &gauges);
+    let seen = points.into_iter().map(|point| {
+        let labels = point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let outcome = point.attributes.get("outcome").cloned().unwrap_or_default();
+        let Point { metric, unit, extremes, value, exemplars, .. } = &point;
+        let shown = format!("{metric} {unit} {extremes:?} {value:?} {exemplars:?}");
+        (observed(labels, &["outcome"]), outcome, shown)
+    });
+    let mut expected = Vec::new();
+    for known in model.shown() {
+        for outcome in Outcome::ALL {
+            let side = known.of(Some(outcome));
+            let exemplars = exemplars_of(dialect, known, outcome, times.1);
+            let points = if side.count() == 0 { Vec::new() } else { points_of(dialect, &side, &exemplars) };
+            let key = known.spelling.shown(Format::Otlp);
+            expected.extend(points.into_iter().map(|point| (key.clone(), outcome.as_str().to_owned(), point)));
+        }
+    }
+    same(expected, seen.collect());
+}
+
+/// What stands around a point, and when it was made.
+fn judge_origin(point: &Point, service: &str, (start, now): (u64, u64)) {
+    let start = if matches!(point.value, Value::Gauge(_)) { 0 } else { start };
+    assert_eq!((point.start, point.time), (start, now));
+    assert_eq!(point.resource.get("service.name").map(String::as_str), Some(service));
+    let is_ours = |key: &String| RESOURCE.contains(&key.as_str());
+    assert!(point.resource.keys().all(is_ours), "{:?}", point.resource);
+    assert_eq!(point.scope, "loaddensity");
+}
+
+fn judge_gauges(model: &Model, gauges: &[Point]) {
+    assert!(gauges.iter().all(|point| point.attributes.is_empty() && point.unit.is_empty()), "{gauges:?}");
+    let seen = gauges.iter().map(|point| format!("{} {:?}", point.metric, point.value));
+    let expected = model.gauges().iter().map(|(name, value)| format!("loaddensity.{name} {:?}", Value::Gauge(*value)));
+    same(expected.collect(), seen.collect());
+}
+
+/// In the order of their buckets. Of an interval they are not known.
+fn exemplars_of(dialect: Dialect, known: &Known, outcome: Outcome, now: u64) -> Vec<otlp::Shown> {
+    if !dialect.options.exemplars || dialect.is_delta {
+        return Vec::new();
+    }
+    let shown = known.exemplars(Some(outcome)).into_values().map(|(sample, trace)| otlp::Shown {
+        trace_id: trace.trace_id.to_vec(),
+        span_id: if trace.span_id == [0; 8] { Vec::new() } else { trace.span_id.to_vec() },
+        value: nanos(&sample) as f64 / 1e6,
+        time: if sample.completed_at.as_unix_nanos() == 0 { now } else { sample.completed_at.as_unix_nanos() },
+    });
+    shown.collect()
+}
+
+fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Vec<String> {
+    let latencies: Vec<u64> = side.samples().map(nanos).collect();
+    let sizes: Vec<u64> = side.samples().map(bytes).collect();
+    let requests = Value::Sum(side.count().try_into().unwrap_or(i64::MAX));
+    let (latency, size) = match dialect.options.histograms {
+        Histograms::Explicit => explicit(side),
+        Histograms::Exponential => {
+            (exponential(&latencies, 1e6, 1.0 / 1_024.0, 160), exponential(&sizes, 1.0, 0.0, 34 * 8))
+        }
+    };
+    let show = dialect.options.min_max && !dialect.is_delta;
+    let extremes = |values: &[u64], unit: f64| {
+        let extremes = (values.iter().min().copied()? as f64 / unit, values.iter().max().copied()? as f64 / unit);
+        show.then_some(extremes)
+    };
+    vec![
+        format!("loaddensity.requests 1 None {requests:?} []"),
+        format!("loaddensity.request.latency ms {:?} {latency:?} {exemplars:?}", extremes(&latencies, 1e6)),
+        format!("loaddensity.response.size By {:?} {size:?} []", extremes(&sizes, 1.0)),
+    ]
+}
+
+fn explicit(side: &Side<'_>) -> (Value, Value) {
+    let floats = |bounds: &[u64]| bounds.iter().map(|bound| *bound as f64).collect();
+    let latency = Value::Histogram {
+        count: side.count(),
+        sum: side.latency_sum() as f64 / 1e6,
+        buckets: separate(&side.latencies_up_to()),
+        bounds: floats(&LATENCY_BOUNDS_MS),
+    };
+    let size = Value::Histogram {
+        count: side.count(),
+        sum: side.size_sum() as f64,
+        buckets: separate(&side.sizes_up_to()),
+        bounds: floats(&SIZE_BOUNDS),
+    };
+    (latency, size)
+}
+
+/// The histogram at scale 3, by the formula of OTLP's data model ("All Scales"); what lies above the scale, from index
+/// `above` on, is in that one bucket.
+fn exponential(values: &[u64], unit: f64, zero_threshold: f64, above: i32) -> Value {
+    let sum = values.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value));
+    let mut buckets = std::collections::BTreeMap::new();
+    let mut zero_count = 0;
+    for value in values.iter().map(|value| *value as f64 / unit) {
+        if value <= zero_threshold {
+            zero_count += 1;
+        } else {
+            let index = (value.log2() * 8.0).ceil() as i32 - 1;
+            *buckets.entry(index.min(above)).or_insert(0) += 1;
+        }
+    }
+    Value::Exponential {
+        count: values.len() as u64,
+        sum: sum as f64 / unit,
+        scale: 3,
+        zero_count,
+        zero_threshold,
+        buckets: buckets.into_iter().collect(),
+    }
+}

@@ -1,0 +1,168 @@
+//! The verdicts on InfluxDB lines in their dialects.
+
+use super::same;
+use crate::contract::{Format, Shown, millis, observed};
+use crate::influx::{self, Point, Value};
+use crate::model::{Known, Model, bytes, nanos};
+use loaddensity_metrics_core::influxdb::{IntervalEncoder, StatusCode};
+use loaddensity_metrics_core::{Outcome, Sample};
+use std::collections::BTreeSet;
+
+/// What lines have beside the contract's tags, and where they have the status code.
+#[derive(Clone, Debug, Default)]
+pub struct Dialect {
+    /// Constant tags: keys as every format takes them, values as they were given.
+    pub constant: Vec<(String, String)>,
+    /// Where the status code is.
+    pub status: StatusCode,
+}
+
+/// Judges InfluxDB bodies: each sample of the model is one line.
+///
+/// # Panics
+/// If a body breaks the format, or the lines are not the model's samples.
+pub fn lines<'b>(model: &Model, measurement: &str, dialect: &Dialect, bodies: impl IntoIterator<Item = &'b [u8]>) {
+    let mut times = BTreeSet::new();
+    let mut points = Vec::new();
+    for point in bodies.into_iter().flat_map(|body| read(body, measurement)) {
+        assert!(times.insert((point.tags.clone(), point.timestamp)), "time occurs twice: {point:?}");
+        points.push((tags(&point), format!("{:?}", point.fields)));
+    }
+    let mut expected = Vec::new();
+    for known in model.shown() {
+        for sample in &known.samples {
+            let mut tags = dialect.tags(known);
+            dialect.add_request(&mut tags, sample);
+            expected.push((tags, format!("{:?}", dialect.fields(sample))));
+        }
+    }
+    same(expected, points);
+}
+
+/// Judges bodies of intervals, of which each holds all that the model has of its series.
+///
+/// # Panics
+/// If a body breaks the format, or the lines are not what the model's samples amount to.
+pub fn intervals<'b>(model: &Model, measurement: &str, dialect: &Dialect, bodies: impl IntoIterator<Item = &'b [u8]>) {
+    let points: Vec<_> = bodies.into_iter().flat_map(|body| read(body, measurement)).collect();
+    let known: Vec<_> = model.shown().filter(|known| !known.samples.is_empty()).collect();
+    same(known.iter().map(|known| dialect.tags(known)).collect(), points.iter().map(tags).collect());
+    for known in known {
+        let tags_of = dialect.tags(known);
+        let candidates: Vec<_> = points.iter().filter(|point| tags(point) == tags_of).collect();
+        assert!(candidates.iter().any(|point| is_interval_of(point, known)), "no {known:?} in {candidates:?}");
+    }
+}
+
+/// Judges the line of all gauges, which is empty where there are none.
+///
+/// # Panics
+/// If it breaks the format, or shows other gauges than the model's.
+pub fn gauges(model: &Model, measurement: &str, dialect: &Dialect, line: &[u8]) {
+    let points = if line.is_empty() { Vec::new() } else { read(line, measurement) };
+    assert_eq!(points.len(), usize::from(!model.gauges().is_empty()), "{points:?}");
+    for point in points {
+        assert_eq!(tags(&point), dialect.beside(Vec::new()));
+        let expected = model.gauges().iter().map(|(name, value)| format!("{name} {:?}", Value::Float(*value)));
+        same(expected.collect(), point.fields.iter().map(|(name, value)| format!("{name} {value:?}")).collect());
+    }
+}
+
+impl Dialect {
+    /// The tags of a series, sorted; of two with the same key the series' own.
+    fn tags(&self, known: &Known) -> Shown {
+        self.beside(known.spelling.shown(Format::Influxdb))
+    }
+
+    /// These tags and the constant ones, sorted; of two with the same key the former.
+    fn beside(&self, mut tags: Shown) -> Shown {
+        for (key, value) in self.constant.iter().filter(|(_, value)| !value.is_empty()) {
+            if tags.iter().all(|(own, _)| own != key) {
+                tags.push((key.clone(), Format::Influxdb.safe(value)));
+            }
+        }
+        tags.sort();
+        tags
+    }
+
+    fn add_request(&self, tags: &mut Shown, sample: &Sample) {
+        tags.push(("outcome".into(), sample.outcome.as_str().into()));
+        let key = match self.status {
+            StatusCode::Field => None,
+            StatusCode::Tag => Some("status_code"),
+            StatusCode::Both => Some("status"),
+        };
+        // A series' own tag of that key is shown.
+        if let Some(key) = key.filter(|key| tags.iter().all(|(own, _)| own != key)) {
+            tags.push((key.into(), sample.status.to_string()));
+        }
+        tags.sort();
+    }
+
+    fn fields(&self, sample: &Sample) -> Vec<(String, Value)> {
+        let latency: f64 = millis(nanos(sample)).parse().unwrap_or(f64::NAN);
+        let mut fields = vec![
+            ("status_code".to_owned(), Value::Integer(sample.status.into())),
+            ("response_time_ms".to_owned(), Value::Float(latency)),
+            ("response_length".to_owned(), integer(bytes(sample))),
+        ];
+        if self.status == StatusCode::Tag {
+            fields.remove(0);
+        }
+        fields
+    }
+}
+
+/// The points of a body, in which both parsers see the same and keys are in order.
+fn read(body: &[u8], measurement: &str) -> Vec<Point> {
+    let parsed = influx::parse(body).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(body)));
+    for (line, point) in String::from_utf8_lossy(body).lines().zip(&parsed) {
+        let portable = influx::portable(line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
+        assert_eq!(&portable, point, "two parsers disagree about {line:?}");
+        assert_eq!(point.measurement, measurement);
+        let is_ascending = point.tags.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        assert!(is_ascending, "tags are not in order: {line:?}");
+    }
+    parsed
+}
+
+fn tags(point: &Point) -> Shown {
+    observed(point.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())), &[])
+}
+
+fn is_interval_of(point: &Point, known: &Known) -> bool {
+    let names: Vec<_> = point.fields.iter().map(|(name, _)| name.as_str()).collect();
+    let latencies: Vec<u64> = known.samples.iter().map(nanos).collect();
+    let failures = known.samples.iter().filter(|sample| sample.outcome == Outcome::Failure).count();
+    let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0, u64::wrapping_add);
+    let float = |name: &str| match point.field(name) {
+        Some(Value::Float(value)) => *value,
+        other => panic!("{name} is {other:?}"),
+    };
+    let as_millis = |nanos: u64| millis(nanos).parse::<f64>().unwrap_or(f64::NAN);
+    names == IntervalEncoder::FIELDS
+        && point.field("requests") == Some(&Value::Integer(known.samples.len() as i64))
+        && point.field("failures") == Some(&Value::Integer(failures as i64))
+        && float("response_time_ms_sum") == as_millis(sum(&mut latencies.iter().copied()))
+        && Some(float("response_time_ms_min")) == latencies.iter().min().map(|nanos| as_millis(*nanos))
+        && Some(float("response_time_ms_max")) == latencies.iter().max().map(|nanos| as_millis(*nanos))
+        && [("p50", 50), ("p95", 95), ("p99", 99)]
+            .into_iter()
+            .all(|(name, percent)| is_quantile(float(&format!("response_time_ms_{name}")), percent, &latencies))
+        && point.field("response_length_sum") == Some(&integer(sum(&mut known.samples.iter().map(bytes))))
+}
+
+/// Whether `millis` is what `percent` of the latencies did not exceed, as near as the buckets can tell.
+fn is_quantile(millis: f64, percent: usize, latencies: &[u64]) -> bool {
+    let mut sorted = latencies.to_vec();
+    sorted.sort_unstable();
+    let rank = (percent * sorted.len()).div_ceil(100).max(1);
+    let exact = sorted[rank - 1] as f64 / 1e6;
+    // All that is below the scale is in one bucket, and so is all that is above it.
+    let is_off_scale = exact <= 1.0 / 1_024.0 || exact > f64::from(1 << 20);
+    is_off_scale || (millis - exact).abs() <= exact * 0.0445 + 2e-6
+}
+
+fn integer(value: u64) -> Value {
+    Value::Integer(value.try_into().unwrap_or(i64::MAX))
+}

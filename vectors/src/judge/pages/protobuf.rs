@@ -1,0 +1,144 @@
+//! The verdict on the families of a scrape in protobuf.
+
+use super::{
+    Besides, FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, exemplar_text, judge_gauges, of_sample,
+};
+use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, millis, observed};
+use crate::families::{self, Bucket, Histogram, Timestamp};
+use crate::judge::same;
+use crate::model::{Known, Model, bytes, nanos};
+use loaddensity_metrics_core::Outcome;
+use std::collections::BTreeMap;
+
+/// Judges the families of a scrape in protobuf.
+///
+/// # Panics
+/// As [`text`](super::text).
+pub fn protobuf(model: &Model, besides: &Besides<'_>, body: &[u8]) {
+    let families = families::decode(body).unwrap_or_else(|error| panic!("{error}"));
+    let (mut seen, mut gauges, mut others) = (Vec::new(), Vec::new(), 0);
+    for family in &families {
+        let is_of_series = FAMILIES.iter().any(|(name, _)| *name == family.name());
+        let is_status =
+            ["loaddensity_registry_", "loaddensity_exporter_"].iter().any(|head| family.name().starts_with(head));
+        for metric in &family.metric {
+            let labels: Vec<_> = metric.labels().collect();
+            if is_status {
+                besides.assert_on(&labels);
+                others += 1;
+                continue;
+            }
+            if let (false, Some(gauge)) = (is_of_series, &metric.gauge) {
+                gauges.push((observed(labels, &[]), family.name(), gauge.value()));
+                continue;
+            }
+            let outcome = metric.label("outcome").unwrap_or_default();
+            let (created, value) = match (&metric.counter, &metric.histogram) {
+                (Some(counter), _) => (&counter.created_timestamp, format!("{outcome} {}", counter.value())),
+                (_, Some(histogram)) => (&histogram.created_timestamp, shown_histogram(histogram)),
+                _ => panic!("neither a counter nor a histogram: {metric:?}"),
+            };
+            assert_eq!(created.as_ref().map(unix_nanos), besides.created);
+            seen.push((observed(labels, &["outcome"]), family.name().to_owned(), value));
+        }
+    }
+    let expected = model.shown().flat_map(|known| {
+        let shown = besides.labels(known);
+        family_values(known).into_iter().map(move |(name, value)| (shown.clone(), name.to_owned(), value))
+    });
+    same(expected.collect(), seen);
+    judge_gauges(model, besides, &gauges);
+    let exporters = besides.exporters.len() * PAGE_LINES_PER_EXPORTER;
+    assert_eq!(others, exporters + PAGE_LINES_OF_REGISTRY, "metrics about the registry and the exporters");
+}
+
+fn unix_nanos(time: &Timestamp) -> u64 {
+    time.seconds as u64 * 1_000_000_000 + time.nanos as u64
+}
+
+fn family_values(known: &Known) -> Vec<(&'static str, String)> {
+    let [(requests, _), (latency, _), (size, _)] = FAMILIES;
+    let count = |outcome| known.of(Some(outcome)).count() as f64;
+    let mut values: Vec<_> = Outcome::ALL
+        .into_iter()
+        .map(|outcome| (requests, format!("{} {}", outcome.as_str(), count(outcome))))
+        .collect();
+    let both = known.of(None);
+    let cumulative =
+        |bounds: &[u64], up_to: Vec<u64>| bounds.iter().map(|bound| *bound as f64).zip(up_to).collect::<Vec<_>>();
+    values.push((
+        latency,
+        histogram_text(
+            (both.count(), both.latency_sum() as f64 / 1e6),
+            &cumulative(&LATENCY_BOUNDS_MS, both.latencies_up_to()),
+            known.samples.iter().map(|sample| native_bucket(nanos(sample) as f64 / 1e6, 10, 20)),
+            &known.exemplars(None).iter().map(|(at, traced)| (*at, of_sample(traced))).collect(),
+        ),
+    ));
+    values.push((
+        size,
+        histogram_text(
+            (both.count(), both.size_sum() as f64),
+            &cumulative(&SIZE_BOUNDS, both.sizes_up_to()),
+            known.samples.iter().map(|sample| native_bucket(bytes(sample) as f64, 127, 34)),
+            &BTreeMap::new(),
+        ),
+    ));
+    values
+}
+
+/// The index of the native bucket of schema 3 in which a value lies, by the specification's definition: the bucket
+/// reaches to 2^(index/8), inclusive. `None` up to 2^-`zero`; what is above 2^`top` lies in the bucket behind that.
+fn native_bucket(value: f64, zero: i32, top: i32) -> Option<i32> {
+    let bound = |index: i32| (f64::from(index) / 8.0).exp2();
+    if value <= bound(-8 * zero) {
+        return None;
+    }
+    (-8 * zero + 1..=8 * top).find(|index| value <= bound(*index)).or(Some(8 * top + 1))
+}
+
+/// By the position of its bucket.
+type Exemplars = BTreeMap<usize, String>;
+
+fn histogram_text(
+    (count, sum): (u64, f64),
+    classic: &[(f64, u64)],
+    natives: impl Iterator<Item = Option<i32>>,
+    exemplars: &Exemplars,
+) -> String {
+    let mut native: BTreeMap<Option<i32>, u64> = BTreeMap::new();
+    natives.for_each(|bucket| *native.entry(bucket).or_default() += 1);
+    let zeros = native.remove(&None).unwrap_or_default();
+    let native: Vec<_> = native.into_iter().filter_map(|(index, count)| Some((index?, count))).collect();
+    format!("{count} {sum} {classic:?} {zeros} {native:?} {exemplars:?}")
+}
+
+fn shown_histogram(histogram: &Histogram) -> String {
+    assert_eq!(histogram.schema, Some(3), "storage with exponential histograms shows native ones");
+    let is_bounded = |bucket: &&Bucket| bucket.upper_bound().is_finite();
+    let classic: Vec<_> = histogram
+        .bucket
+        .iter()
+        .filter(is_bounded)
+        .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+        .collect();
+    for unbounded in histogram.bucket.iter().filter(|bucket| !is_bounded(bucket)) {
+        assert_eq!(unbounded.cumulative_count(), histogram.sample_count(), "{unbounded:?}");
+        assert!(unbounded.exemplar.is_some(), "the last bucket goes without saying");
+    }
+    let native: Vec<_> = histogram.native().expect("checked when it was read").into_iter().collect();
+    let (count, sum, zeros) = (histogram.sample_count(), histogram.sample_sum(), histogram.zero_count());
+    format!("{count} {sum} {classic:?} {zeros} {native:?} {:?}", shown_exemplars(histogram))
+}
+
+fn shown_exemplars(histogram: &Histogram) -> Exemplars {
+    let buckets = histogram.bucket.iter().enumerate();
+    let shown = buckets.filter_map(|(at, bucket)| {
+        let exemplar = bucket.exemplar.as_ref()?;
+        let labels = exemplar.label.iter().map(|pair| (pair.name(), pair.value()));
+        // A float holds fifteen digits for certain; a latency of a day in nanoseconds has fourteen.
+        let value = millis((exemplar.value() * 1e6).round() as u64);
+        Some((at, exemplar_text(labels, &value, exemplar.timestamp.as_ref().map(unix_nanos))))
+    });
+    shown.collect()
+}
