@@ -3,7 +3,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use loaddensity_metrics_smol::{Exporters, Outcome, PrometheusConfig, Request, Sample, Settings, Timestamp};
+//! use loaddensity_metrics_smol::{Exporters, Outcome, PageAccess, PageLimits, PrometheusConfig, Quantity, Request, Sample, Settings, Timestamp};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
@@ -36,14 +36,8 @@
 
 mod smol_runtime;
 
-#[cfg(feature = "action-json")]
-pub use loaddensity_metrics_shell::actions;
-pub use loaddensity_metrics_shell::{
-    Account, BatchLimits, Cause, DefaultStorage, Dropped, Exporter, ExporterStatus, Facts, FullRing, HeapStorage,
-    InfluxdbConfig, InfluxdbTarget, Label, LabelError, LocalRecorder, OpenTelemetryConfig, Outcome, PrometheusConfig,
-    Recorder, Registry, Report, Request, Sample, Secret, Series, Settings, SizeError, StartError, StatsdConfig,
-    StopError, Storage, Timestamp, Totals, config, runtime,
-};
+// Everything of the shell, so that the two sisters offer the same; `Exporters` and `AsyncExporters` are those below.
+pub use loaddensity_metrics_shell::*;
 pub use smol_runtime::{Listener, Smol, Stream, Task, Udp};
 
 /// The exporters on a thread of their own, run by smol. Every call blocks until it is carried out.

@@ -2,15 +2,20 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
-use async_net::{TcpListener, TcpStream, UdpSocket};
+use async_io::{Async, Timer};
+use async_net::{TcpListener, TcpStream};
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, Runtime};
+use loaddensity_metrics_shell::runtime::{self, Offload, Runtime};
 use smol::Executor;
+
+#[cfg(unix)]
+mod unix;
 
 /// A handle of a smol executor.
 #[derive(Clone, Debug)]
@@ -46,7 +51,10 @@ pub type Stream = TcpStream;
 
 /// A connected UDP socket.
 #[derive(Debug)]
-pub struct Udp(UdpSocket);
+pub struct Udp {
+    socket: Async<UdpSocket>,
+    offload: Offload,
+}
 
 /// A listening TCP socket.
 #[derive(Debug)]
@@ -95,9 +103,9 @@ impl Runtime for Smol {
     }
 
     async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {
-        let socket = UdpSocket::bind(runtime::any_local(peer)).await?;
-        socket.connect(peer).await?;
-        Ok(Udp(socket))
+        let socket = Async::<UdpSocket>::bind(runtime::any_local(peer))?;
+        socket.get_ref().connect(peer)?;
+        Ok(Udp { socket, offload: Offload::new() })
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
@@ -107,11 +115,25 @@ impl Runtime for Smol {
     async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
         TcpListener::bind(local).await.map(Listener)
     }
+
+    #[cfg(unix)]
+    async fn unix_datagram_connect(&self, path: &Path) -> io::Result<runtime::UnixDatagram> {
+        unix::datagram(path)
+    }
+
+    #[cfg(unix)]
+    async fn unix_stream_connect(&self, path: &Path) -> io::Result<runtime::UnixStream> {
+        unix::stream(path).await
+    }
 }
 
 impl runtime::UdpSocket for Udp {
     async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram).await
+        self.socket.send(datagram).await
+    }
+
+    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        self.socket.write_with(|socket| self.offload.send(socket, datagrams, segment)).await
     }
 }
 

@@ -5,15 +5,22 @@ use std::process::Command;
 const SHELLS: [&str; 2] = ["loaddensity-metrics-smol", "loaddensity-metrics-tokio"];
 const EXPORTERS: [&str; 4] = ["prometheus", "influxdb", "statsd", "opentelemetry"];
 
-/// An exporter pays only for what it uses: UDP needs no HTTP, Prometheus no HTTP/2.
+/// An exporter pays only for what it uses: UDP needs no HTTP, Prometheus and OTLP over HTTP no HTTP/2, and TLS and
+/// compression are paid for by those who ask for them.
 #[test]
 fn an_exporter_links_only_what_it_needs() {
-    let cases: [(&str, &[&str], &[&str]); 5] = [
-        ("", &["futures-io"], &["hyper", "h2", "http", "base64", "serde_json"]),
-        ("statsd", &["futures-io"], &["hyper", "h2", "http", "base64", "serde_json"]),
-        ("prometheus", &["hyper"], &["h2", "base64", "serde_json"]),
-        ("influxdb", &["hyper", "base64"], &["h2", "serde_json"]),
-        ("opentelemetry", &["hyper", "h2"], &["base64", "serde_json"]),
+    let no_add_on = ["rustls", "ring", "flate2", "serde_json"];
+    let cases: [(&str, &[&str], &[&str]); 10] = [
+        ("", &["futures-io"], &["hyper", "h2", "http", "base64"]),
+        ("statsd", &["futures-io"], &["hyper", "h2", "http", "base64"]),
+        ("prometheus", &["hyper", "base64"], &["h2"]),
+        ("influxdb", &["hyper", "base64"], &["h2"]),
+        ("opentelemetry-http", &["hyper"], &["h2", "base64"]),
+        ("opentelemetry", &["hyper", "h2"], &["base64"]),
+        ("influxdb,tls", &["rustls", "ring"], &["h2", "flate2", "serde_json"]),
+        ("influxdb,gzip", &["flate2"], &["h2", "rustls", "serde_json"]),
+        ("opentelemetry-http,gzip,tls", &["flate2", "rustls"], &["h2", "base64", "serde_json"]),
+        ("action-json", &["serde_json"], &["hyper", "h2", "rustls", "flate2"]),
     ];
     for shell in SHELLS {
         for (feature, with, without) in cases {
@@ -24,7 +31,9 @@ fn an_exporter_links_only_what_it_needs() {
                     "{shell} with {feature:?} lacks {package}: {linked:?}"
                 );
             }
-            for package in without {
+            let has_add_on = ["tls", "gzip", "action-json"].iter().any(|one| feature.contains(one));
+            let add_ons: &[&str] = if has_add_on { &[] } else { &no_add_on };
+            for package in without.iter().chain(add_ons) {
                 assert!(linked.iter().all(|one| one != package), "{shell} with {feature:?} links {package}");
             }
         }

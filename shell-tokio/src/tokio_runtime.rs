@@ -3,14 +3,20 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, Runtime};
+use loaddensity_metrics_shell::runtime::{self, Offload, Runtime};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Handle, TryCurrentError};
 use tokio::task::JoinHandle;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+
+#[cfg(unix)]
+mod unix;
 
 /// A handle of a tokio runtime.
 #[derive(Clone, Debug)]
@@ -50,7 +56,10 @@ pub type Stream = Compat<TcpStream>;
 
 /// A connected UDP socket.
 #[derive(Debug)]
-pub struct Udp(UdpSocket);
+pub struct Udp {
+    socket: UdpSocket,
+    offload: Offload,
+}
 
 /// A listening TCP socket.
 #[derive(Debug)]
@@ -95,7 +104,7 @@ impl Runtime for Tokio {
     async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {
         let socket = UdpSocket::bind(runtime::any_local(peer)).await?;
         socket.connect(peer).await?;
-        Ok(Udp(socket))
+        Ok(Udp { socket, offload: Offload::new() })
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
@@ -105,11 +114,26 @@ impl Runtime for Tokio {
     async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
         TcpListener::bind(local).await.map(Listener)
     }
+
+    #[cfg(unix)]
+    async fn unix_datagram_connect(&self, path: &Path) -> io::Result<runtime::UnixDatagram> {
+        unix::datagram(path)
+    }
+
+    #[cfg(unix)]
+    async fn unix_stream_connect(&self, path: &Path) -> io::Result<runtime::UnixStream> {
+        unix::stream(path).await
+    }
 }
 
 impl runtime::UdpSocket for Udp {
     async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram).await
+        self.socket.send(datagram).await
+    }
+
+    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        let send = || self.offload.send(&self.socket, datagrams, segment);
+        self.socket.async_io(Interest::WRITABLE, send).await
     }
 }
 

@@ -12,6 +12,7 @@ use loaddensity_metrics_tokio::{
     Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Secret,
 };
 use loaddensity_metrics_vectors::influx;
+use loaddensity_metrics_vectors::nobody::Nobody;
 use support::{Got, PATIENCE, Say, assert_settled, exporters, record, scripted_server, wait_until};
 
 /// To `server`, in bodies of up to ten points that wait for up to a minute.
@@ -180,7 +181,7 @@ fn a_busy_server_gets_the_same_body_again() {
 #[test]
 fn a_refusal_is_final() {
     let (server, got) =
-        scripted_server(vec![Say::status("400 Bad Request", "{\"error\":\"partial write: dropped=1\"}")]);
+        scripted_server(vec![Say::status("400 Bad Request", "{\"error\":\"unable to parse 'a': no fields\"}")]);
     let exporters = exporters();
     exporters.start_influxdb_sink(config(server)).expect("starts");
     let mut recorder = exporters.recorder();
@@ -226,9 +227,9 @@ fn silence_makes_a_body_unconfirmed_and_a_full_buffer_drops() {
 
 #[test]
 fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
-    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nobody = Nobody::new().expect("a port");
     let exporters = exporters();
-    exporters.start_influxdb_sink(config(nobody)).expect("starts without a backend");
+    exporters.start_influxdb_sink(config(nobody.address().expect("bound"))).expect("starts without a backend");
     record(&mut exporters.recorder(), 15);
     wait_until("the trouble is shown", || {
         exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("cannot connect"))

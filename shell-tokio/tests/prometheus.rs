@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_tokio::{Cause, Exporters, PrometheusConfig, Sample, Settings, StartError};
+use loaddensity_metrics_vectors::families;
 use support::{Http, PATIENCE, assert_settled, exporters, record, registry, wait_until};
 
 fn any_port() -> PrometheusConfig {
@@ -34,6 +35,49 @@ fn a_page_is_served_with_the_exact_type_over_a_kept_connection() {
     assert_settled(&account);
     assert_eq!((account.recorded, account.sent), (60, 60));
     assert!(http.is_closed());
+}
+
+const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+
+/// Asks for a page in protobuf over a connection that ends with it.
+fn protobuf_client(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let request = format!("GET /metrics HTTP/1.0\r\nAccept: {PROTOBUF},text/plain;q=0.1\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("goes out");
+    stream
+}
+
+/// Head and body of the answer.
+fn read_answer(mut stream: TcpStream) -> (String, Vec<u8>) {
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    let body = answer.split_off(end);
+    (String::from_utf8(answer).expect("a head"), body)
+}
+
+#[test]
+fn a_page_in_protobuf_shows_every_request_and_counts_as_sent() {
+    let exporters = exporters();
+    let config = PrometheusConfig { created_times: true, ..any_port() };
+    let address = exporters.start_prometheus_exporter(config).expect("starts");
+    record(&mut exporters.recorder(), 50);
+    let (head, body) = read_answer(protobuf_client(address));
+    let content_type = "content-type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                        encoding=delimited\r\n";
+    assert!(head.contains(content_type), "{head}");
+    let families = families::decode(&body).expect("families");
+    let family = |name: &str| families.iter().find(|family| family.name() == name).expect(name);
+    let counters = family("loaddensity_requests_total").metric.iter().filter_map(|metric| metric.counter.as_ref());
+    assert_eq!(counters.map(|counter| counter.value()).sum::<f64>(), 50.0);
+    let latencies = &family("loaddensity_request_latency_ms").metric;
+    let histograms: Vec<_> = latencies.iter().filter_map(|metric| metric.histogram.as_ref()).collect();
+    assert_eq!(histograms.iter().map(|histogram| histogram.sample_count()).sum::<u64>(), 50);
+    assert!(histograms.iter().all(|histogram| histogram.schema == Some(3) && histogram.created_timestamp.is_some()));
+    wait_until("the page counts as sent", || exporters.status()[0].account.sent == 50);
+    let account = exporters.stop_prometheus_exporter().expect("stops").expect("ran");
+    assert_settled(&account);
 }
 
 #[test]

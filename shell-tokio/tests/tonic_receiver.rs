@@ -18,6 +18,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
 use prost::Message as _;
 use support::{assert_settled, registry};
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
@@ -43,7 +44,7 @@ impl MetricsService for Receiver {
 impl Receiver {
     /// Serves on a free port of a thread of its own, as long as the process lives.
     fn serve(&self) -> SocketAddr {
-        let service = MetricsServiceServer::new(self.clone());
+        let service = MetricsServiceServer::new(self.clone()).accept_compressed(CompressionEncoding::Gzip);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let bind = tokio::net::TcpListener::bind("127.0.0.1:0");
         let listener = runtime.block_on(bind).expect("a free port");
@@ -76,7 +77,7 @@ impl Receiver {
 }
 
 /// Records nasty names, exports them once at the stop, and judges what tonic received; returns how many requests.
-fn export_into_tonic(max_request_bytes: usize) -> usize {
+fn export_into_tonic(max_request_bytes: usize, gzip: bool) -> usize {
     let receiver = Receiver::default();
     let endpoint = format!("http://{}", receiver.serve());
     let exporters = Exporters::start(Settings::on(registry(512, 2, 16))).expect("a fresh storage is free");
@@ -85,6 +86,7 @@ fn export_into_tonic(max_request_bytes: usize) -> usize {
         service_name: "café \"shop\"".into(),
         export_interval: Duration::from_secs(3_600),
         max_request_bytes,
+        gzip,
         ..OpenTelemetryConfig::default()
     };
     exporters.start_opentelemetry_exporter(config).expect("a valid configuration");
@@ -103,10 +105,16 @@ fn export_into_tonic(max_request_bytes: usize) -> usize {
 
 #[test]
 fn nasty_names_arrive_in_one_request() {
-    assert_eq!(export_into_tonic(4 << 20), 1);
+    assert_eq!(export_into_tonic(4 << 20, false), 1);
 }
 
 #[test]
 fn nasty_names_arrive_in_many_requests() {
-    assert!(export_into_tonic(8 << 10) > 10);
+    assert!(export_into_tonic(8 << 10, false) > 10);
+}
+
+#[test]
+fn compressed_requests_arrive() {
+    assert_eq!(export_into_tonic(4 << 20, true), 1);
+    assert!(export_into_tonic(8 << 10, true) > 10);
 }

@@ -4,6 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use loaddensity_metrics_core::{Account, Exporter};
 
+use crate::traffic::Traffic;
+
 /// A run of an exporter: as [`status`](crate::Exporters::status) shows it while it lasts, and as it ended.
 #[derive(Clone, Debug)]
 pub struct ExporterStatus {
@@ -35,6 +37,8 @@ pub(crate) struct Condition {
     exporter: Exporter,
     address: String,
     state: Mutex<State>,
+    /// What a sink has sent.
+    pub(crate) traffic: Traffic,
 }
 
 #[derive(Default)]
@@ -45,7 +49,7 @@ struct State {
 
 impl Condition {
     pub(crate) fn new(exporter: Exporter, address: String) -> Self {
-        Self { exporter, address, state: Mutex::default() }
+        Self { exporter, address, state: Mutex::default(), traffic: Traffic::default() }
     }
 
     pub(crate) fn address(&self) -> &str {

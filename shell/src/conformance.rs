@@ -29,20 +29,41 @@ use crate::runtime::Runtime;
 pub mod exporters;
 pub mod hyper_io;
 pub mod influxdb;
+pub mod influxdb_interval;
 pub mod lifecycle;
+#[cfg(unix)]
+pub mod moving;
 pub mod opentelemetry;
 pub mod prometheus;
 pub mod resolving;
 pub mod statsd;
+pub mod statsd_interval;
+#[cfg(unix)]
+pub mod statsd_staged;
+#[cfg(unix)]
+pub mod statsd_unix;
 pub mod tasks;
 pub mod tcp;
 pub mod timers;
+pub mod tls;
+pub mod tls_actions;
+pub mod tls_otlp;
+pub mod tls_page;
 pub mod udp;
+#[cfg(unix)]
+pub mod unix;
 
+#[cfg(unix)]
+mod agent;
+mod certificates;
 mod http_server;
 mod load;
 mod otlp_receiver;
+mod protobuf;
 mod receiver;
+mod scraper;
+#[cfg(unix)]
+mod staged;
 
 /// One `#[test]` for each case of the suite, run on the given [`Runtime`](crate::runtime::Runtime).
 #[macro_export]
@@ -79,6 +100,10 @@ macro_rules! conformance {
             many_datagrams_arrive_in_order
             a_refused_datagram_is_reported_and_forgotten
             a_datagram_too_large_is_an_error
+            segments_arrive_as_datagrams
+            segments_arrive_as_datagrams_over_ipv6
+            refused_segments_are_reported_and_forgotten
+            segments_too_large_are_an_error
         );
         $crate::conformance_group!($runtime, tcp:
             port_0_takes_a_free_port
@@ -95,6 +120,15 @@ macro_rules! conformance {
             a_cancelled_accept_loses_nothing
             a_cancelled_task_closes_its_connection
         );
+        #[cfg(unix)]
+        $crate::conformance_group!($runtime, unix:
+            unix_datagrams_arrive_whole
+            a_unix_datagram_waits_while_the_queue_is_full
+            a_unix_stream_carries_every_byte
+            a_unix_socket_that_is_not_there_is_an_error
+            a_unix_socket_of_another_kind_is_an_error
+            a_peer_that_goes_away_is_an_error
+        );
         $crate::conformance_group!($runtime, hyper_io:
             http1_echo_over_one_connection
             http2_echo_of_concurrent_requests
@@ -108,6 +142,13 @@ macro_rules! conformance {
             scrapes_share_a_connection
             head_delivers_no_page
             other_paths_and_methods_are_refused
+            the_accept_header_chooses_the_dialect
+            pages_are_compressed_for_those_who_ask
+            the_page_is_at_its_path
+            only_those_with_credentials_get_the_page
+            connections_are_limited
+            idle_connections_are_closed
+            long_heads_are_refused
             a_taken_port_is_reported
             a_foreign_address_is_reported
             a_stop_frees_the_port
@@ -115,12 +156,36 @@ macro_rules! conformance {
             what_no_scrape_has_seen_is_unscraped
             a_client_that_does_not_read_is_cut_off
         );
+        $crate::conformance_group!($runtime, tls:
+            points_are_posted_over_tls
+            a_server_that_asks_for_a_certificate_gets_it
+            servers_that_prove_nothing_get_nothing
+            files_that_cannot_be_used_are_refused_at_the_start
+            certificates_without_https_are_refused
+        );
+        $crate::conformance_group!($runtime, tls_actions:
+            actions_start_exporters_with_tls
+            actions_name_the_file_that_cannot_be_used
+        );
+        $crate::conformance_group!($runtime, tls_otlp:
+            exports_go_over_tls
+            calls_go_over_tls
+            exports_to_servers_that_prove_nothing_are_lost
+        );
+        $crate::conformance_group!($runtime, tls_page:
+            the_page_is_served_over_tls
+            only_clients_with_a_certificate_get_the_page
+            a_page_that_is_not_trusted_counts_as_unscraped
+            a_client_without_tls_is_closed
+        );
         $crate::conformance_group!($runtime, influxdb:
             lines_arrive_over_udp
             a_stop_flushes_udp
             points_are_posted_to_influxdb_1
             a_url_is_used_as_it_stands
+            each_api_is_spoken_to_as_it_wants
             refused_points_are_dropped
+            a_partial_write_is_counted_as_the_answer_says
             an_unavailable_server_is_asked_again
             bodies_too_large_are_split
             silence_is_unconfirmed
@@ -129,11 +194,59 @@ macro_rules! conformance {
             a_stop_does_not_wait_for_a_silent_server
             bad_urls_are_refused_at_the_start
         );
+        $crate::conformance_group!($runtime, influxdb_interval:
+            points_per_interval_add_up_over_udp
+            points_per_interval_add_up_over_http
+            an_interval_that_fails_is_made_up_for
+            refused_intervals_are_dropped
+            large_intervals_are_split
+            a_silent_server_leaves_intervals_unconfirmed
+            gauges_are_shown_in_both_modes
+            bodies_are_compressed
+            tags_of_ones_own_are_on_every_line
+            settings_that_contradict_each_other_are_refused
+        );
         $crate::conformance_group!($runtime, statsd:
             each_message_is_a_datagram
             messages_are_packed
+            options_are_in_every_message
+            counts_have_timestamps
             a_stop_flushes
             a_missing_receiver_changes_no_sum
+        );
+        $crate::conformance_group!($runtime, statsd_interval:
+            gauges_come_at_every_interval
+            gauges_come_at_the_stop
+            a_gauge_that_does_not_fit_is_left_out
+            messages_per_interval_add_up
+            an_interval_has_one_counter_of_each_kind
+            a_full_buffer_ends_an_interval
+            intervals_that_do_not_arrive_change_no_sum
+            telemetry_tells_what_was_sent
+            telemetry_comes_at_every_interval
+        );
+        #[cfg(unix)]
+        $crate::conformance_group!($runtime, statsd_unix:
+            messages_arrive_over_each_kind_of_socket
+            packets_are_as_large_as_the_agent_reads
+            an_agent_that_restarts_gets_what_has_waited
+            a_missing_agent_changes_no_sum
+            a_stop_does_not_wait_for_an_agent_that_does_not_read
+            a_socket_of_another_kind_is_reported
+        );
+        #[cfg(unix)]
+        $crate::conformance_group!($runtime, statsd_staged:
+            a_packet_that_breaks_off_is_sent_whole_again
+            a_system_without_buffers_is_asked_again
+            a_socket_that_fails_is_made_anew
+            a_packet_that_is_too_long_is_dropped
+        );
+        #[cfg(unix)]
+        $crate::conformance_group!($runtime, moving:
+            a_host_that_moves_is_followed
+            a_host_that_stays_keeps_its_socket
+            a_refusal_makes_a_sink_look_at_the_name
+            influxdb_over_udp_follows_its_host
         );
         $crate::conformance_group!($runtime, opentelemetry:
             the_last_export_holds_every_request
@@ -276,15 +389,24 @@ mod tests {
             include_str!("conformance/exporters.rs"),
             include_str!("conformance/hyper_io.rs"),
             include_str!("conformance/influxdb.rs"),
+            include_str!("conformance/influxdb_interval.rs"),
             include_str!("conformance/lifecycle.rs"),
+            include_str!("conformance/moving.rs"),
             include_str!("conformance/opentelemetry.rs"),
             include_str!("conformance/prometheus.rs"),
             include_str!("conformance/resolving.rs"),
             include_str!("conformance/statsd.rs"),
+            include_str!("conformance/statsd_staged.rs"),
+            include_str!("conformance/statsd_unix.rs"),
             include_str!("conformance/tasks.rs"),
             include_str!("conformance/tcp.rs"),
             include_str!("conformance/timers.rs"),
+            include_str!("conformance/tls.rs"),
+            include_str!("conformance/tls_actions.rs"),
+            include_str!("conformance/tls_otlp.rs"),
+            include_str!("conformance/tls_page.rs"),
             include_str!("conformance/udp.rs"),
+            include_str!("conformance/unix.rs"),
         ];
         let named: Vec<&str> = include_str!("conformance.rs").lines().map(str::trim).collect();
         for group in groups {

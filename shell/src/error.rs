@@ -147,7 +147,7 @@ pub(crate) const fn missing_feature(exporter: Exporter) -> Option<&'static str> 
         Exporter::Prometheus if !cfg!(feature = "prometheus") => Some("prometheus"),
         Exporter::Influxdb if !cfg!(feature = "influxdb") => Some("influxdb"),
         Exporter::Statsd if !cfg!(feature = "statsd") => Some("statsd"),
-        Exporter::OpenTelemetry if !cfg!(feature = "opentelemetry") => Some("opentelemetry"),
+        Exporter::OpenTelemetry if !cfg!(feature = "opentelemetry-http") => Some("opentelemetry"),
         _ => None,
     }
 }

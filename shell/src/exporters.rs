@@ -381,7 +381,7 @@ impl<R: Runtime> AsyncExporters<R> {
         if let Some(feature) = missing_feature(config.exporter()) {
             return Err(StartError::BuiltWithout { feature });
         }
-        self.ask(|reply| Command::Start(config, reply)).await.unwrap_or(Err(StartError::ShutDown))
+        self.ask(|reply| Command::Start(Box::new(config), reply)).await.unwrap_or(Err(StartError::ShutDown))
     }
 
     async fn stop_exporter(&self, exporter: Exporter) -> Result<Option<Account>, StopError> {

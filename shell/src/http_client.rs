@@ -14,10 +14,11 @@ use hyper::Uri;
 use hyper::body::{Body, Frame, SizeHint};
 use loaddensity_metrics_core::Exporter;
 
-use crate::config::public_url;
+use crate::config::{ClientTls, public_url};
 use crate::error::StartError;
 use crate::running::host_port;
 use crate::runtime::Runtime;
+use crate::tls::{Connector, Protocol, Stream};
 
 mod excerpt;
 
@@ -26,22 +27,54 @@ pub(crate) use excerpt::Secrets;
 /// What requests call themselves.
 pub(crate) const USER_AGENT: &str = concat!("loaddensity-metrics/", env!("CARGO_PKG_VERSION"));
 
+/// The ports of `http` and `https` where a URL names none (RFC 9110, 4.2.1 and 4.2.2).
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
+
 /// A server that is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Server {
     /// Name or address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// What `https` is spoken with.
+    tls: Option<Connector>,
 }
 
 impl Server {
+    /// One that is spoken to without TLS, for which `tls` must then ask nothing.
+    pub(crate) fn plain(exporter: Exporter, host: &str, port: u16, tls: &ClientTls) -> Result<Self, StartError> {
+        match tls.first_file() {
+            None => Ok(Self { host: host.into(), port, tls: None }),
+            Some(_) if !cfg!(feature = "tls") => Err(StartError::BuiltWithout { feature: "tls" }),
+            Some((key, path)) => {
+                let value = path.display().to_string();
+                let expected = "it needs TLS; give an https:// URL with it, or leave it out".into();
+                Err(StartError::Setting { exporter, key, value, expected })
+            }
+        }
+    }
+
+    /// `http://host:port` or `https://host:port`.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.authority())
+    }
+
     /// `host:port`, as a `Host` header and a URL have it.
     pub(crate) fn authority(&self) -> String {
         host_port(&self.host, self.port)
     }
 
-    /// A connection to the first of its addresses that takes one.
-    pub(crate) async fn connect<R: Runtime>(&self, runtime: &R) -> io::Result<R::Tcp> {
+    /// A connection to the first of its addresses that takes one, ready to carry HTTP.
+    pub(crate) async fn connect<R: Runtime>(&self, runtime: &R) -> io::Result<Stream<R::Tcp>> {
+        let stream = self.connect_tcp(runtime).await?;
+        match &self.tls {
+            None => Ok(Stream::Plain(stream)),
+            Some(tls) => tls.connect(&self.host, stream).await,
+        }
+    }
+
+    async fn connect_tcp<R: Runtime>(&self, runtime: &R) -> io::Result<R::Tcp> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in runtime.resolve(&self.host, self.port).await? {
             match runtime.tcp_connect(address).await {
@@ -53,12 +86,14 @@ impl Server {
     }
 }
 
-/// Reads `http://host[:port][/path][?query]` into the server and the rest, which begins with `/`.
+/// Reads `http://host[:port][/path][?query]`, or `https`, into the server and the rest, which begins with `/`. `tls` and
+/// `protocol` are how an `https` server is spoken to.
 pub(crate) fn read_url(
     exporter: Exporter,
     key: &'static str,
     url: &str,
-    default_port: u16,
+    tls: &ClientTls,
+    protocol: Protocol,
 ) -> Result<(Server, String), StartError> {
     let bad = |expected: &str| StartError::Setting { exporter, key, value: public_url(url), expected: expected.into() };
     let user = || match exporter {
@@ -72,18 +107,21 @@ pub(crate) fn read_url(
     }
     let uri: Uri =
         url.parse().map_err(|error| bad(&format!("it is no URL ({error}); it must be http://host:port…")))?;
-    match uri.scheme_str() {
-        Some("http") => {}
+    let is_https = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") if cfg!(feature = "tls") => true,
         Some("https") => {
-            return Err(bad("this build has no TLS; use http://, or a proxy on this host that adds TLS"));
+            let expected =
+                "this build has no TLS: it was built without feature \"tls\"; switch that on, or use http://";
+            return Err(bad(expected));
         }
-        _ => return Err(bad("it must begin with http://")),
-    }
+        _ => return Err(bad("it must begin with http:// or https://")),
+    };
     let authority = uri.authority().ok_or_else(|| bad("it must name a host"))?;
     // `Uri` ignores a port that is no port, so it is read here.
     let host = authority.host();
     let port = match authority.as_str()[host.len()..].strip_prefix(':') {
-        None => Some(default_port),
+        None => Some(if is_https { HTTPS_PORT } else { HTTP_PORT }),
         Some(port) => port.parse().ok().filter(|port| *port != 0),
     };
     // Likewise with a question mark; elsewhere a query may well hold an `@`.
@@ -93,7 +131,12 @@ pub(crate) fn read_url(
         return Err(bad("it must name a host"));
     }
     let rest = uri.path_and_query().map_or("/", |rest| rest.as_str());
-    Ok((Server { host: host.into(), port }, rest.into()))
+    let server = if is_https {
+        Server { host: host.into(), port, tls: Some(Connector::new(exporter, tls, protocol)?) }
+    } else {
+        Server::plain(exporter, host, port, tls)?
+    };
+    Ok((server, rest.into()))
 }
 
 /// A body of known length that notes when the connection has taken it.
@@ -158,25 +201,55 @@ pub(crate) fn waited(elapsed: Duration, timeout: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Identity, Roots};
+
+    fn read(url: &str) -> Result<(Server, String), StartError> {
+        read_url(Exporter::Influxdb, "url", url, &ClientTls::default(), Protocol::Http1)
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn https_is_refused_by_a_build_without_tls() {
+        let text = read("https://h/write?p=secret").err().expect("refused").to_string();
+        assert!(text.contains("without feature \"tls\"") && !text.contains("sec"), "{text}");
+    }
+
+    #[test]
+    fn certificates_are_refused_without_https() {
+        let roots = Roots::Pem("ca.pem".into());
+        let identity = Identity { certificate: "mine.pem".into(), key: "mine.key".into() };
+        for (tls, key) in [
+            (ClientTls { roots, ..ClientTls::default() }, "`ca_file`"),
+            (ClientTls { identity: Some(identity), ..ClientTls::default() }, "`client_certificate`"),
+        ] {
+            let refused = read_url(Exporter::Influxdb, "url", "http://h/write", &tls, Protocol::Http1);
+            let text = refused.err().expect(key).to_string();
+            if cfg!(feature = "tls") {
+                assert!(text.contains(key) && text.contains("https://"), "{text}");
+            } else {
+                assert!(text.contains("built without feature \"tls\""), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn urls_are_read() {
         for (url, host, port, rest) in [
             ("http://localhost:4317", "localhost", 4317, "/"),
-            ("http://localhost", "localhost", 1, "/"),
+            ("http://localhost", "localhost", 80, "/"),
             ("http://[::1]:8086/write?db=x&precision=ns", "::1", 8086, "/write?db=x&precision=ns"),
-            ("http://h/api/v2/write?org=o", "h", 1, "/api/v2/write?org=o"),
-            ("http://h/write?u=me@home", "h", 1, "/write?u=me@home"),
+            ("http://h/api/v2/write?org=o", "h", 80, "/api/v2/write?org=o"),
+            ("http://h/write?u=me@home", "h", 80, "/write?u=me@home"),
         ] {
-            let read = read_url(Exporter::Influxdb, "url", url, 1).expect("a good URL");
-            assert_eq!(read, (Server { host: host.into(), port }, rest.into()), "{url}");
+            let (server, read) = read(url).expect("a good URL");
+            assert_eq!((server.host.as_str(), server.port, read.as_str()), (host, port, rest), "{url}");
+            assert!(server.origin().starts_with("http://"));
         }
     }
 
     #[test]
     fn bad_urls_are_refused_without_what_is_secret_in_them() {
         for (url, says) in [
-            ("https://h/write?p=secret", "no TLS"),
             ("ftp://h", "http://"),
             ("localhost:4317", "http://"),
             ("", "http://"),
@@ -193,7 +266,7 @@ mod tests {
             ("http://", "URL"),
             ("http://h h/?secret", "URL"),
         ] {
-            let text = read_url(Exporter::Influxdb, "url", url, 1).expect_err(url).to_string();
+            let text = read(url).err().expect(url).to_string();
             assert!(text.contains(says) && text.contains("`url`") && !text.contains("sec"), "{url}: {text}");
         }
     }

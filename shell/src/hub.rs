@@ -1,6 +1,6 @@
 //! The hub of the per-request exporters: one pump task that empties the recorders' rings into each exporter's own feed.
 //!
-//! It runs only while a feed is attached, every millisecond (every two when nothing has come for a while). A feed that
+//! It runs only while a feed is attached, every millisecond (every two while little comes). A feed that
 //! is full drops and counts; it never holds up the others. The mutexes here are between exporter tasks; no recorder
 //! ever meets one.
 
@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_listener::Event as Notify;
-use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sink};
+use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sampler, Sink};
 
 use crate::runtime::Runtime;
 
 /// Time between two looks at the rings: a ring of 8,192 events then holds eight million events a second.
 const TICK: Duration = Duration::from_millis(1);
-/// The same after [`IDLE_TICKS`] looks that found nothing.
-const IDLE_TICK: Duration = Duration::from_millis(2);
-const IDLE_TICKS: u32 = 100;
+/// The same after a look that found fewer than [`CALM_EVENTS`]: half the wake-ups, and still small bursts.
+const CALM_TICK: Duration = Duration::from_millis(2);
+/// What 64,000 requests a second bring within a calm tick; a ring of 8,192 then has room for sixty times as many.
+const CALM_EVENTS: u64 = 128;
 
 /// A sink's bounded buffer, with a sign that something came in.
 pub(crate) struct Feed {
@@ -63,14 +64,19 @@ impl<R: Runtime> Hub<R> {
         Self { runtime, shared: Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() })), task: None }
     }
 
-    /// Opens the account of `exporter`; from now on every event goes into the feed that is returned as well.
-    pub(crate) fn attach(&mut self, exporter: Exporter, buffer_events: usize) -> Arc<Feed> {
+    /// Opens the account of `exporter`; from now on every event goes into the feed that is returned as well, or those that
+    /// `sampler` keeps.
+    pub(crate) fn attach(&mut self, exporter: Exporter, buffer_events: usize, sampler: Option<Sampler>) -> Arc<Feed> {
         let mut shared = lock(&self.shared);
         // What was recorded before belongs to the others.
         shared.drain(&self.runtime);
         let ledger = shared.pump.attach(exporter);
         let buffer = vec![Event::default(); buffer_events].into_boxed_slice();
-        let feed = Arc::new(Feed { exporter, sink: Mutex::new(Sink::new(buffer, ledger)), filled: Notify::new() });
+        let mut sink = Sink::new(buffer, ledger);
+        if let Some(sampler) = sampler {
+            sink.set_sampler(sampler);
+        }
+        let feed = Arc::new(Feed { exporter, sink: Mutex::new(sink), filled: Notify::new() });
         shared.feeds.push(feed.clone());
         drop(shared);
         if self.task.is_none() {
@@ -102,9 +108,9 @@ impl Shared {
         let Self { pump, feeds } = self;
         let mut sinks: Vec<_> = feeds.iter().map(|feed| feed.lock()).collect();
         pump.set_now(runtime.wall_clock());
-        let taken = pump.drain(|event| {
+        let taken = pump.drain_slices(|events| {
             for sink in &mut sinks {
-                sink.offer(event);
+                sink.offer_all(events);
             }
         });
         drop(sinks);
@@ -123,11 +129,9 @@ pub(crate) fn abandon(feed: &Feed, cause: Cause) {
 }
 
 async fn pump<R: Runtime>(runtime: R, shared: Arc<Mutex<Shared>>) {
-    let mut idle = 0;
     loop {
         let taken = lock(&shared).drain(&runtime);
-        idle = if taken == 0 { IDLE_TICKS.min(idle + 1) } else { 0 };
-        runtime.sleep(if idle == IDLE_TICKS { IDLE_TICK } else { TICK }).await;
+        runtime.sleep(if taken < CALM_EVENTS { CALM_TICK } else { TICK }).await;
     }
 }
 

@@ -1,26 +1,35 @@
-//! The InfluxDB sink: one point per request, as lines over UDP or as bodies of `POST /write`.
+//! The InfluxDB sink: one point per request, or one per series and interval, as lines over UDP or in bodies that are
+//! posted.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
-use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::{Exporter, Registry};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, LineEncoder, MeasurementError};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, SampleRate};
 
-use crate::config::{InfluxdbConfig, InfluxdbTarget, Secret};
+use crate::config::{InfluxdbConfig, Points};
 use crate::error::StartError;
-use crate::http_client::{Secrets, Server, read_url};
-use crate::running::{Prepared, resolve};
+use crate::http_client::Server;
+use crate::running::{Place, Prepared, host_port, resolve};
 use crate::runtime::Runtime;
-use crate::udp::{self, Target};
+use crate::udp::{self, Destination, Host, Peer, Target};
 
 mod batch;
+mod carrier;
+mod endpoint;
+mod gauges;
+mod interval;
 mod post;
+mod readings;
 mod secrets;
 mod write;
 
-/// The port of `http` where a URL names none (RFC 9110, 4.2.1).
-const HTTP_PORT: u16 = 80;
+use carrier::Carrier;
+use endpoint::{Endpoint, Way};
+use gauges::Gauges;
+use post::Client;
+
+/// What the measurement of points per interval ends with: their tags and fields are not those of points per request.
+const INTERVAL_SUFFIX: &str = "_interval";
+/// The same of points with the gauges.
+const GAUGES_SUFFIX: &str = "_gauges";
 
 /// Judges the settings, and finds the host.
 pub(crate) async fn prepare<R: Runtime>(
@@ -28,116 +37,134 @@ pub(crate) async fn prepare<R: Runtime>(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
 ) -> Result<Prepared<R>, StartError> {
-    let encoder = LineEncoder::new(registry, &config.measurement)
-        .map_err(|error| bad("measurement", &config.measurement, &error.to_string()))?;
-    let (key, endpoint) = match &config.target {
-        InfluxdbTarget::Udp { host, port } => {
-            return udp::prepare(runtime, datagrams(config, host, *port), encoder).await;
-        }
-        InfluxdbTarget::Http { host, port, database, username, password } => {
-            let server = Server { host: host.clone(), port: *port };
-            let authorization = basic(username.as_deref(), password.as_ref())?;
-            let secrets = secrets::of(&config.target, authorization.as_ref());
-            ("host", Endpoint { server, path: write_path(database.as_deref()), authorization, secrets })
-        }
-        InfluxdbTarget::Url { url, token } => {
-            let (server, path) = read_url(Exporter::Influxdb, "url", url, HTTP_PORT)?;
-            let authorization = token.as_ref().map(bearer).transpose()?;
-            let secrets = secrets::of(&config.target, authorization.as_ref());
-            ("url", Endpoint { server, path, authorization, secrets })
-        }
-    };
-    let Server { host, port } = &endpoint.server;
-    // The backend need not be there yet, but its name must mean something.
-    resolve(runtime, Exporter::Influxdb, key, host, *port).await?;
-    let config = config.clone();
-    Ok(Prepared::new(move |place| write::start(place, endpoint, encoder, &config)))
+    if config.gzip && cfg!(not(feature = "gzip")) {
+        return Err(StartError::BuiltWithout { feature: "gzip" });
+    }
+    let labels = ConstantLabels::new(pairs(&config.constant_tags));
+    let constant = labels.map_err(|error| bad("constant_tags", "", &error.to_string()))?;
+    match config.points {
+        Points::PerRequest => per_request(runtime, registry, config, &constant).await,
+        Points::PerInterval => per_interval(runtime, registry, config, &constant).await,
+    }
 }
 
-fn datagrams<'a>(config: &InfluxdbConfig, host: &'a str, port: u16) -> Target<'a> {
+async fn per_request<R: Runtime>(
+    runtime: &R,
+    registry: Registry<'static>,
+    config: &InfluxdbConfig,
+    constant: &ConstantLabels,
+) -> Result<Prepared<R>, StartError> {
+    let encoder = LineEncoder::new(registry, &config.measurement).map_err(|error| bad_measurement(config, error))?;
+    let encoder = encoder.with_tags(constant, config.status_code);
+    let gauges = gauges(registry, config, constant)?;
+    let own = config.clone();
+    match Way::of(config)? {
+        Way::Udp { host, port } => {
+            let host = udp_host(config, host, port);
+            let prepared = udp::prepare(runtime, datagrams(config, &host), encoder).await?;
+            let peer = Peer::connect(runtime, host).await?;
+            Ok(Prepared::new(move |place: &mut Place<R>| {
+                let runtime = place.runtime.clone();
+                let carrier = Carrier::Udp(runtime.clone(), peer);
+                let running = prepared.launch(place);
+                running.beside(&place.runtime, |stop, condition| {
+                    gauges.run(runtime, carrier, own.interval, condition, stop)
+                })
+            }))
+        }
+        Way::Http { key, endpoint } => {
+            is_known(runtime, key, &endpoint).await?;
+            Ok(Prepared::new(move |place: &mut Place<R>| {
+                let runtime = place.runtime.clone();
+                let running = write::start(place, endpoint.clone(), encoder, &own);
+                running.beside(&place.runtime, |stop, condition| {
+                    let client = Client::new(runtime.clone(), endpoint, condition.clone());
+                    let carrier = Carrier::Http(Box::new(client), own.timeout);
+                    gauges.run(runtime, carrier, own.interval, condition, stop)
+                })
+            }))
+        }
+    }
+}
+
+async fn per_interval<R: Runtime>(
+    runtime: &R,
+    registry: Registry<'static>,
+    config: &InfluxdbConfig,
+    constant: &ConstantLabels,
+) -> Result<Prepared<R>, StartError> {
+    let taken = constant.iter().map(|(tag, _)| tag).find(|tag| IntervalEncoder::FIELDS.contains(tag));
+    if let Some(tag) = taken {
+        return Err(bad("constant_tags", tag, "points per interval have a field of that name; choose another"));
+    }
+    let measurement = format!("{}{INTERVAL_SUFFIX}", config.measurement);
+    let encoder = IntervalEncoder::new(registry, &measurement, constant, config.precision)
+        .map_err(|error| bad_measurement(config, error))?;
+    let gauges = gauges(registry, config, constant)?;
+    let own = config.clone();
+    match Way::of(config)? {
+        Way::Udp { host, port } => {
+            let peer = Peer::connect(runtime, udp_host(config, host, port)).await?;
+            let address = format!("udp://{}", host_port(host, port));
+            Ok(Prepared::new(move |place| {
+                interval::start(place, |runtime, _| Carrier::Udp(runtime, peer), address, (encoder, gauges), &own)
+            }))
+        }
+        Way::Http { key, endpoint } => {
+            is_known(runtime, key, &endpoint).await?;
+            let address = endpoint.public_address();
+            Ok(Prepared::new(move |place| {
+                let timeout = own.timeout;
+                let carrier =
+                    |runtime, condition| Carrier::Http(Box::new(Client::new(runtime, endpoint, condition)), timeout);
+                interval::start(place, carrier, address, (encoder, gauges), &own)
+            }))
+        }
+    }
+}
+
+fn gauges(
+    registry: Registry<'static>,
+    config: &InfluxdbConfig,
+    constant: &ConstantLabels,
+) -> Result<Gauges, StartError> {
+    let measurement = format!("{}{GAUGES_SUFFIX}", config.measurement);
+    let encoder = GaugeEncoder::new(registry, &measurement, constant, config.precision)
+        .map_err(|error| bad_measurement(config, error))?;
+    let limit = if config.target.is_http() { config.batch.bytes } else { config.datagram_bytes };
+    Ok(Gauges::new(encoder, limit))
+}
+
+/// The backend need not be there yet, but its name must mean something.
+async fn is_known<R: Runtime>(runtime: &R, key: &'static str, endpoint: &Endpoint) -> Result<(), StartError> {
+    let Server { host, port, .. } = &endpoint.server;
+    resolve(runtime, Exporter::Influxdb, key, host, *port).await.map(|_| ())
+}
+
+fn pairs(tags: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()))
+}
+
+fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartError {
+    bad("measurement", &config.measurement, &error.to_string())
+}
+
+fn udp_host(config: &InfluxdbConfig, host: &str, port: u16) -> Host {
+    Host { exporter: Exporter::Influxdb, host: host.into(), port, resolve_interval: config.resolve_interval }
+}
+
+fn datagrams<'a>(config: &InfluxdbConfig, host: &'a Host) -> Target<'a> {
     Target {
         exporter: Exporter::Influxdb,
-        host,
-        port,
+        to: Destination::Udp(host),
         datagram_bytes: config.datagram_bytes,
         items: usize::MAX,
+        segmentation_offload: config.segmentation_offload,
         buffer_events: config.buffer_events,
+        sample_rate: SampleRate::ALL,
     }
-}
-
-/// Where points are posted.
-struct Endpoint {
-    server: Server,
-    /// Path and query.
-    path: String,
-    authorization: Option<HeaderValue>,
-    /// What the server is not to be quoted with.
-    secrets: Secrets,
-}
-
-fn write_path(database: Option<&str>) -> String {
-    match database {
-        None => "/write?precision=ns".into(),
-        Some(database) => format!("/write?db={}&precision=ns", utf8_percent_encode(database, NON_ALPHANUMERIC)),
-    }
-}
-
-/// Basic authentication (RFC 7617).
-fn basic(username: Option<&str>, password: Option<&Secret>) -> Result<Option<HeaderValue>, StartError> {
-    let Some(username) = username else {
-        return match password {
-            None => Ok(None),
-            Some(_) => Err(bad("username", "", "a password was given without it; give both or none")),
-        };
-    };
-    if username.contains(':') {
-        // What follows the colon is most likely the password.
-        return Err(bad("username", "…", "it must not hold a `:`, which ends it in HTTP authentication"));
-    }
-    let both = format!("{username}:{}", password.map_or("", Secret::reveal));
-    secret_header("password", &format!("Basic {}", STANDARD.encode(both))).map(Some)
-}
-
-/// InfluxDB's own scheme for tokens.
-fn bearer(token: &Secret) -> Result<HeaderValue, StartError> {
-    secret_header("token", &format!("Token {}", token.reveal()))
-}
-
-fn secret_header(key: &'static str, text: &str) -> Result<HeaderValue, StartError> {
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| bad(key, "…", "it must hold printable characters only, for instance no newline"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn bad(key: &'static str, value: &str, expected: &str) -> StartError {
     StartError::Setting { exporter: Exporter::Influxdb, key, value: value.into(), expected: expected.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_database_is_escaped() {
-        assert_eq!(write_path(Some("my db&x=ü")), "/write?db=my%20db%26x%3D%C3%BC&precision=ns");
-        assert_eq!(write_path(None), "/write?precision=ns");
-    }
-
-    #[test]
-    fn credentials_become_headers_and_stay_secret() {
-        // The example of RFC 7617, section 2.
-        let header = basic(Some("Aladdin"), Some(&Secret::new("open sesame"))).expect("fits").expect("given");
-        assert_eq!(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert!(header.is_sensitive());
-        assert_eq!(bearer(&Secret::new("t0k")).expect("fits"), "Token t0k");
-        assert!(basic(None, None).expect("fits").is_none());
-        for error in [
-            bearer(&Secret::new("secret\n")).expect_err("a newline"),
-            basic(None, Some(&Secret::new("secret"))).expect_err("no username"),
-            basic(Some("root:secret"), None).expect_err("a colon"),
-        ] {
-            assert!(!error.to_string().contains("secret"), "{error}");
-        }
-    }
 }

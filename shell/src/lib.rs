@@ -13,6 +13,7 @@
 mod birth;
 mod condition;
 pub mod config;
+pub mod environment;
 mod error;
 mod exporters;
 mod hub;
@@ -24,35 +25,45 @@ pub mod runtime;
 mod settings;
 mod stop;
 mod supervisor;
+mod traffic;
 
 #[cfg(feature = "action-json")]
 pub mod actions;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-#[cfg(any(feature = "influxdb", feature = "opentelemetry"))]
+#[cfg(all(feature = "gzip", feature = "http"))]
+mod gzip;
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 mod http_client;
 #[cfg(feature = "http")]
 pub mod hyper_io;
 #[cfg(feature = "influxdb")]
 mod influxdb;
-#[cfg(feature = "opentelemetry")]
+#[cfg(feature = "opentelemetry-http")]
 mod opentelemetry;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(feature = "statsd")]
 mod statsd;
+#[cfg(feature = "http")]
+mod tls;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 mod udp;
 
 pub use condition::ExporterStatus;
 pub use config::{
-    BatchLimits, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Secret, StatsdConfig,
+    BatchLimits, ClientTls, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, OtlpProtocol, PageAccess,
+    PageLimits, PrometheusConfig, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin, StatsdSocket, Temporality,
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};
+pub use loaddensity_metrics_core::dogstatsd::Cardinality;
+pub use loaddensity_metrics_core::otlp::Histograms as OtlpHistograms;
 pub use loaddensity_metrics_core::{
-    Account, Cause, DefaultStorage, Dropped, Exporter, Facts, FullRing, HeapStorage, Label, LabelError, Outcome,
-    Recorder, Registry, Request, Sample, Series, SizeError, Storage, Timestamp, Totals,
+    Account, Bounds, BoundsError, Cause, Classic, DefaultStorage, Distribution, Distributions, Dropped, Exemplar,
+    Exponential, Exporter, Facts, FullRing, Gauge, GaugeError, HeapStorage, Histograms, Label, LabelError, Outcome,
+    Quantity, Recorder, Registry, Request, Sample, SampleRate, Series, SizeError, StatusLabel, StatusLabelInUse,
+    Storage, Timestamp, Totals, TraceContext,
 };
 pub use local::LocalRecorder;
 pub use report::Report;

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use loaddensity_metrics_core::{Exporter, Label, LabelError, Recorder, Registry, Request, Sample, Series};
+use loaddensity_metrics_core::{
+    Exporter, Gauge, GaugeError, Label, LabelError, Recorder, Registry, Request, Sample, Series, TraceContext,
+};
 
 thread_local! {
     /// This thread's recorders, one per registry that it has recorded on: one, in nearly every process.
@@ -38,9 +40,22 @@ impl LocalRecorder {
         self.registry.series_with_labels(method, name, labels)
     }
 
+    /// The gauge of this name, which any thread may set; see [`Registry::gauge`].
+    ///
+    /// # Errors
+    /// A name that cannot be shown, or no room for another gauge; see [`GaugeError`].
+    pub fn gauge(&self, name: &str) -> Result<Gauge<'static>, GaugeError> {
+        self.registry.gauge(name)
+    }
+
     /// Records one completed request.
     pub fn record(&self, series: Series, sample: Sample) {
         self.with(|recorder| recorder.record(series, sample));
+    }
+
+    /// Records one completed request, and keeps its trace as [`Recorder::record_traced`] does.
+    pub fn record_traced(&self, series: Series, sample: Sample, trace: TraceContext) {
+        self.with(|recorder| recorder.record_traced(series, sample, trace));
     }
 
     /// Records one completed request of a series that is spelled out.

@@ -1,4 +1,5 @@
-//! The OpenTelemetry exporter: cumulative totals over OTLP/gRPC, one cycle per interval and a last one at the stop.
+//! The OpenTelemetry exporter: cumulative totals, or what came in each interval, over OTLP, by gRPC or HTTP, one cycle per
+//! interval and a last one at the stop.
 //!
 //! A cycle is one request, or several where one would be larger than the receiver takes; it counts as sent when all of
 //! them are accepted whole. Cycles never overlap. One that fails is made up for by the next, which holds the same
@@ -9,64 +10,99 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::otlp::Export;
+use loaddensity_metrics_core::otlp::{Export, Histograms, Resource};
 use loaddensity_metrics_core::verdict::Verdict;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry, Timestamp};
 
 use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
 use crate::error::StartError;
-use crate::http_client::{Server, read_url, waited};
+use crate::http_client::waited;
 use crate::running::{Place, Prepared, Running, resolve};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before, sleep_until};
 
 mod call;
+mod identity;
+mod intervals;
+mod target;
 
 use call::{Answer, Client, Outcome};
+use intervals::Pending;
+use target::Target;
 
-/// The port of `http` where the endpoint names none (RFC 9110, 4.2.1).
-const HTTP_PORT: u16 = 80;
 /// Pauses before a cycle is tried again within its interval: the first and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// Memory for a request at first. It grows, up to the largest request, when a cycle does not fit.
 const FIRST_BUFFER: usize = 256 << 10;
 
 /// Judges the settings, and finds the host. The receiver need not be there.
-pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &OpenTelemetryConfig) -> Result<Prepared<R>, StartError> {
-    let bad = |key, value: &str, expected: &str| StartError::Setting {
+pub(crate) async fn prepare<R: Runtime>(
+    runtime: &R,
+    registry: Registry<'static>,
+    config: &OpenTelemetryConfig,
+) -> Result<Prepared<R>, StartError> {
+    if config.gzip && cfg!(not(feature = "gzip")) {
+        return Err(StartError::BuiltWithout { feature: "gzip" });
+    }
+    keeps_what_is_shown(registry, config)?;
+    let target = Target::read(config)?;
+    let resource = identity::resource(config).map_err(|error| StartError::Setting {
+        exporter: Exporter::OpenTelemetry,
+        key: "resource_attributes",
+        value: config.resource_attributes.len().to_string(),
+        expected: error.to_string(),
+    })?;
+    // The receiver need not be there yet, but its name must mean something.
+    resolve(runtime, Exporter::OpenTelemetry, "endpoint", &target.server.host, target.server.port).await?;
+    let config = config.clone();
+    Ok(Prepared::new(move |place| launch(place, target, resource, config)))
+}
+
+/// Refuses what the storage has no numbers for.
+fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> Result<(), StartError> {
+    let refuse = |key, value: &str| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
         key,
         value: value.into(),
-        expected: expected.into(),
+        expected:
+            "the storage keeps no exponential histograms; leave it out, or use a storage of Exponential histograms"
+                .into(),
     };
-    let (server, path) = read_url(Exporter::OpenTelemetry, "endpoint", &config.endpoint, HTTP_PORT)?;
-    if path != "/" {
-        let expected = "it must be http://host:port of an OTLP/gRPC receiver (usually port 4317), without a path";
-        return Err(bad("endpoint", &crate::config::public_url(&config.endpoint), expected));
+    match (registry.has_exponentials(), config.histograms) {
+        (true, _) => Ok(()),
+        (false, Histograms::Exponential) => Err(refuse("histograms", "exponential")),
+        (false, Histograms::Explicit) if config.min_max => Err(refuse("min_max", "true")),
+        (false, Histograms::Explicit) => Ok(()),
     }
-    if config.service_name.is_empty() {
-        return Err(bad("service_name", "", "it must not be empty"));
-    }
-    // The receiver need not be there yet, but its name must mean something.
-    resolve(runtime, Exporter::OpenTelemetry, "endpoint", &server.host, server.port).await?;
-    let config = config.clone();
-    Ok(Prepared::new(move |place| launch(place, server, config)))
 }
 
-fn launch<R: Runtime>(place: &mut Place<R>, server: Server, config: OpenTelemetryConfig) -> Running<R> {
-    let condition = Arc::new(Condition::new(Exporter::OpenTelemetry, format!("http://{}", server.authority())));
+fn launch<R: Runtime>(
+    place: &mut Place<R>,
+    target: Target,
+    resource: Resource,
+    config: OpenTelemetryConfig,
+) -> Running<R> {
+    let condition = Arc::new(Condition::new(Exporter::OpenTelemetry, target.public_address()));
     let stop = StopSignal::default();
+    let interval = config.temporality.is_delta().then(|| Pending::new(place, config.options()));
+    let ledger = match &interval {
+        Some((_, before)) => place.registry.open_account_after(Exporter::OpenTelemetry, *before),
+        None => place.registry.open_account(Exporter::OpenTelemetry),
+    };
     let periodic = Periodic {
+        pending: interval.map(|(pending, _)| pending),
         runtime: place.runtime.clone(),
         registry: place.registry,
         born: place.born,
-        ledger: place.registry.open_account(Exporter::OpenTelemetry),
-        client: Client::new(place.runtime.clone(), server, config.timeout, condition.clone()),
+        ledger,
+        client: Client::new(place.runtime.clone(), target, config.timeout, condition.clone()),
+        resource: Arc::new(resource),
         room: FIRST_BUFFER.min(config.max_request_bytes),
         config,
         buffer: BytesMut::new(),
         backoff: Backoff::new(RETRY.0, RETRY.1),
+        not_before: None,
         condition: condition.clone(),
         stop: stop.clone(),
         is_last: false,
@@ -80,16 +116,39 @@ struct Periodic<R: Runtime> {
     born: Timestamp,
     ledger: &'static Ledger,
     client: Client<R>,
+    /// The interval under way, where intervals are sent.
+    pending: Option<Pending>,
+    resource: Arc<Resource>,
     config: OpenTelemetryConfig,
     /// Memory of a request, between two of them.
     buffer: BytesMut,
     /// How much of it there should be.
     room: usize,
     backoff: Backoff,
+    /// Until when the receiver asked to be left alone.
+    not_before: Option<Instant>,
     condition: Arc<Condition>,
     stop: StopSignal,
     /// Whether this is the cycle after which nothing comes.
     is_last: bool,
+}
+
+/// A request that is ready to be sent, in memory that is used again.
+struct Request {
+    memory: Bytes,
+    message: Bytes,
+}
+
+/// `message` in gzip, behind gRPC's prefix where that `is_framed`: a flag that it is compressed, and its length.
+#[cfg(feature = "gzip")]
+fn compressed(message: &[u8], is_framed: bool) -> Bytes {
+    let message = crate::gzip::compressed(message);
+    if !is_framed {
+        return message.into();
+    }
+    // At most 64 MiB went in.
+    let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [&[1], &length[..], &message].concat().into()
 }
 
 /// What became of a cycle.
@@ -122,7 +181,9 @@ impl<R: Runtime> Periodic<R> {
                 break deadline;
             }
             due = self.runtime.now() + self.config.export_interval;
+            self.not_before = None;
             cause = self.cycle_with_retries(due).await.cause();
+            due = self.not_before.map_or(due, |earliest| earliest.max(due));
         };
         // A call that is given no time says nothing about the receiver.
         if self.runtime.now() >= deadline {
@@ -138,7 +199,13 @@ impl<R: Runtime> Periodic<R> {
         loop {
             let cycle = self.cycle().await;
             let pause = self.backoff.pause(self.runtime.wall_clock().as_unix_nanos());
-            if !matches!(cycle, Cycle::Failed { may_retry: true, .. }) || self.runtime.now() + pause >= due {
+            let asked = self.not_before.take();
+            let again = asked.into_iter().fold(self.runtime.now() + pause, Instant::max);
+            if !matches!(cycle, Cycle::Failed { may_retry: true, .. }) {
+                return cycle;
+            }
+            if again >= due {
+                self.not_before = asked;
                 return cycle;
             }
             self.stop.cuts_short(self.runtime.sleep(pause)).await;
@@ -149,23 +216,39 @@ impl<R: Runtime> Periodic<R> {
     }
 
     async fn cycle(&mut self) -> Cycle {
+        let Some(mut pending) = self.pending.take() else { return self.totals().await };
+        let cycle = self.intervals(&mut pending).await;
+        self.pending = Some(pending);
+        cycle
+    }
+
+    /// Sends the totals until now.
+    async fn totals(&mut self) -> Cycle {
         let (runtime, registry, born) = (self.runtime.clone(), self.registry, self.born);
-        let service_name = self.config.service_name.clone();
-        let begin = || Export::new(registry, &service_name, born, runtime.wall_clock());
-        let mut export = self.make_room(begin);
+        let resource = self.resource.clone();
+        let options = self.config.options();
+        let begin = || Export::with_options(registry, &resource, options, born, runtime.wall_clock());
+        let mut export = begin();
+        let mut next = self.next_request(&mut export);
+        while !export.is_complete() && self.grow() {
+            // Nothing has been sent yet, so the cycle begins anew with more room.
+            self.reclaim(next.take());
+            export = begin();
+            next = self.next_request(&mut export);
+        }
         let mut complaint = None;
-        while let Some((memory, message)) = self.next_request(&mut export) {
+        while let Some(request) = next {
             // What is left of this cycle is in the last one too, which needs the time.
             if self.stop.deadline().is_some() && !self.is_last {
                 return Cycle::Failed { cause: Cause::Deadline, may_retry: false };
             }
-            let outcome = self.call(message).await;
-            // Where hyper has not let go of it yet, the next request gets new memory.
-            self.buffer = memory.try_into_mut().unwrap_or_default();
+            let outcome = self.call(&request.message).await;
+            self.reclaim(Some(request));
             match self.settle(outcome) {
                 Ok(said) => complaint = complaint.max(said),
                 Err(failed) => return failed,
             }
+            next = self.next_request(&mut export);
         }
         match complaint {
             Some(Complaint { rejected_points: 1.., says }) => {
@@ -179,32 +262,33 @@ impl<R: Runtime> Periodic<R> {
         Cycle::Accepted
     }
 
-    /// Makes the buffer large enough for a whole cycle, as far as the largest request allows, and begins the cycle.
-    fn make_room<'a>(&mut self, begin: impl Fn() -> Export<'a>) -> Export<'a> {
-        loop {
-            self.buffer.resize(self.room, 0);
-            let mut probe = begin();
-            // The largest request is at least 4,096 bytes, which hold any single point.
-            let fits = probe.next_request(&mut self.buffer).is_ok() && matches!(probe.next_request(&mut []), Ok(None));
-            if fits || self.room >= self.config.max_request_bytes {
-                return begin();
-            }
-            self.room = (self.room * 4).min(self.config.max_request_bytes);
-        }
+    /// Asks for a larger buffer; `false` where it is as large as the largest request.
+    fn grow(&mut self) -> bool {
+        let larger = (self.room * 4).min(self.config.max_request_bytes);
+        std::mem::replace(&mut self.room, larger) < larger
     }
 
-    /// The cycle's next request: the memory that it is in, and the request itself.
-    fn next_request(&mut self, export: &mut Export<'_>) -> Option<(Bytes, Bytes)> {
+    /// The cycle's next request.
+    fn next_request(&mut self, export: &mut Export<'_>) -> Option<Request> {
         let mut memory = std::mem::take(&mut self.buffer);
         memory.resize(self.room, 0);
-        match export.next_request(&mut memory) {
+        // What is compressed gets its frame afterwards.
+        let is_framed = self.client.wants_frame() && !self.config.gzip;
+        let written = if is_framed { export.next_request(&mut memory) } else { export.next_message(&mut memory) };
+        match written {
+            #[cfg(feature = "gzip")]
+            Ok(Some(message)) if self.config.gzip => {
+                let message = compressed(message, self.client.wants_frame());
+                Some(Request { memory: memory.freeze(), message })
+            }
             Ok(Some(message)) => {
                 // It is at the buffer's end.
                 let start = self.room - message.len();
                 let memory = memory.freeze();
                 let message = memory.slice(start..);
-                Some((memory, message))
+                Some(Request { memory, message })
             }
+            // The smallest request that may be configured holds any single point.
             Ok(None) | Err(_) => {
                 self.buffer = memory;
                 None
@@ -212,9 +296,17 @@ impl<R: Runtime> Periodic<R> {
         }
     }
 
+    /// Takes the memory of a request back. Where hyper has not let go of it yet, the next one gets new memory.
+    fn reclaim(&mut self, request: Option<Request>) {
+        if let Some(Request { memory, message }) = request {
+            drop(message);
+            self.buffer = memory.try_into_mut().unwrap_or_default();
+        }
+    }
+
     /// Sends one request, within its timeout and, at a stop, its deadline. A call that is under way when the stop comes
     /// gets half of the time, so that the last export has the other half.
-    async fn call(&mut self, message: Bytes) -> Outcome {
+    async fn call(&mut self, message: &Bytes) -> Outcome {
         let (runtime, stop, is_last) = (self.runtime.clone(), self.stop.clone(), self.is_last);
         let overdue = async {
             let deadline = stop.asked().await;
@@ -225,7 +317,7 @@ impl<R: Runtime> Periodic<R> {
         };
         let began = runtime.now();
         let timeout = self.config.timeout;
-        let answer = before(&runtime, began + timeout, self.client.call(&message));
+        let answer = before(&runtime, began + timeout, self.client.call(message));
         match answer.or(overdue).await {
             Some(outcome) => outcome,
             None => {
@@ -236,11 +328,15 @@ impl<R: Runtime> Periodic<R> {
     }
 
     /// How a request that was not accepted fails the cycle; what the receiver had to say about one that was.
-    fn settle(&self, outcome: Outcome) -> Result<Option<Complaint>, Cycle> {
+    fn settle(&mut self, outcome: Outcome) -> Result<Option<Complaint>, Cycle> {
         let (cause, may_retry, says) = match outcome {
-            Outcome::Answered(answer) => match answer.status.verdict(false) {
+            Outcome::Answered(answer) => match answer.verdict {
                 Verdict::Accepted => return Ok(Complaint::of(answer)),
-                Verdict::Retry => (Cause::Unreachable, true, answer.says),
+                Verdict::Retry => {
+                    let asked = Some(answer.least_pause).filter(|pause| !pause.is_zero());
+                    self.not_before = asked.map(|pause| self.runtime.now() + pause);
+                    (Cause::Unreachable, true, answer.says)
+                }
                 Verdict::Refused | Verdict::Split => (Cause::Refused, false, answer.says),
             },
             Outcome::Failed { taken: true, says } => (Cause::Unconfirmed, true, says),

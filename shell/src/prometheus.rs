@@ -12,55 +12,60 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use futures_lite::FutureExt as _;
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use loaddensity_metrics_core::{Cause, Exporter, Registry, prometheus as page};
+use loaddensity_metrics_core::{Cause, Exporter};
 
 use crate::condition::Condition;
-use crate::config::PrometheusConfig;
+use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::running::{Place, Prepared, Running, host_port, resolve};
 use crate::runtime::{Runtime, TcpListener};
 use crate::stop::StopSignal;
+use crate::tls::{Acceptor, Stream};
 
+mod access;
+mod answer;
 mod body;
+mod compression;
 mod delivery;
+mod frames;
+mod held;
+mod seats;
 
-use body::Answer;
+use answer::Desk;
 use delivery::{Delivered, Delivery};
 
-/// Connections at a time; more are closed as they come. Each holds at most [`HYPER_BUFFER`] and a frame of the page.
-const CONNECTIONS: usize = 64;
-/// What hyper buffers of requests and of answers, in bytes.
-const HYPER_BUFFER: usize = 8_192;
-/// A connection on which no byte has moved for this long is closed. Longer than the usual scrape intervals, so that
-/// scrapers may keep theirs.
-const IDLE: Duration = Duration::from_secs(120);
 /// Pause after an accept that failed, for instance because the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Where the page is.
-const PATH: &str = "/metrics";
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// Listens. Connections wait until it is launched.
 pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) -> Result<Prepared<R>, StartError> {
+    if config.compression && cfg!(not(feature = "gzip")) {
+        return Err(StartError::BuiltWithout { feature: "gzip" });
+    }
     let failed = |source| StartError::Socket {
         exporter: Exporter::Prometheus,
         address: host_port(&config.addr, config.port),
         source,
     };
+    let tls = config.tls.as_ref().map(|tls| Acceptor::new(Exporter::Prometheus, tls)).transpose()?;
     let listener = listen(runtime, config).await?.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
+    let (config, constant) = (config.clone(), config.constant()?);
     Ok(Prepared::new(move |place: &mut Place<R>| {
         place.registry.open_account(Exporter::Prometheus);
-        let condition = Arc::new(Condition::new(Exporter::Prometheus, format!("http://{bound}{PATH}")));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let condition = Arc::new(Condition::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path)));
         let stop = StopSignal::default();
         let server = Server {
             runtime: place.runtime.clone(),
-            registry: place.registry,
+            desk: Arc::new(Desk::new(&config, constant, place.registry, place.born)),
+            limits: config.limits,
+            tls,
             condition: condition.clone(),
             stop: stop.clone(),
         };
@@ -82,7 +87,9 @@ async fn listen<R: Runtime>(runtime: &R, config: &PrometheusConfig) -> Result<io
 
 struct Server<R: Runtime> {
     runtime: R,
-    registry: Registry<'static>,
+    desk: Arc<Desk>,
+    limits: PageLimits,
+    tls: Option<Acceptor>,
     condition: Arc<Condition>,
     stop: StopSignal,
 }
@@ -99,8 +106,9 @@ impl<R: Runtime> Server<R> {
             match asked.or(async { Some(listener.accept().await) }).await {
                 None => break,
                 // Full: dropping the connection closes it, and the client may come again.
-                Some(Ok(_)) if connections.len() >= CONNECTIONS => {
-                    self.condition.failed(format!("{CONNECTIONS} connections are open, more are closed"));
+                Some(Ok(_)) if connections.len() >= self.limits.connections => {
+                    let most = self.limits.connections;
+                    self.condition.failed(format!("{most} connections are open, more are closed"));
                 }
                 Some(Ok((stream, _))) => connections.spawn(self.connection(stream, alive.clone())),
                 Some(Err(error)) => {
@@ -117,20 +125,33 @@ impl<R: Runtime> Server<R> {
 
     /// Serves one connection until its client, or a stop, ends it.
     fn connection(&self, stream: R::Tcp, alive: Sender<Infallible>) -> impl Future<Output = ()> + Send + use<R> {
-        let (runtime, registry, stop) = (self.runtime.clone(), self.registry, self.stop.clone());
-        let delivered = Arc::new(Delivered::new(registry.ledger(Exporter::Prometheus), self.condition.clone()));
+        let (runtime, desk, stop, limits) = (self.runtime.clone(), self.desk.clone(), self.stop.clone(), self.limits);
+        let ledger = desk.registry().ledger(Exporter::Prometheus);
+        let (condition, tls) = (self.condition.clone(), self.tls.clone());
+        let delivered = Arc::new(Delivered::new(ledger, condition.clone()));
         async move {
             let _alive = alive;
+            let stream = match tls {
+                None => Stream::Plain(stream),
+                Some(tls) => match shake_hands(&runtime, &stop, &tls, stream).await {
+                    Some(Ok(stream)) => stream,
+                    Some(Err(error)) => {
+                        condition.failed(format!("a client was closed in the TLS handshake: {error}"));
+                        return;
+                    }
+                    None => return,
+                },
+            };
             let io = Delivery::new(HyperIo::new(stream), delivered.clone());
             let service = service_fn(|request| {
-                let answer = answer(&request, registry, &delivered);
+                let answer = desk.answer(&request, &delivered);
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut connection = pin!(
                 http1::Builder::new()
                     .timer(HyperTimer::new(runtime.clone()))
-                    .header_read_timeout(IDLE)
-                    .max_buf_size(HYPER_BUFFER)
+                    .header_read_timeout(limits.head_time)
+                    .max_buf_size(limits.head_bytes)
                     .serve_connection(io, service)
             );
             let served = async {
@@ -148,30 +169,27 @@ impl<R: Runtime> Server<R> {
                     let _ = connection.await;
                 }
             };
-            served.or(delivered.idle(&runtime, IDLE)).await;
+            served.or(delivered.idle(&runtime, limits.idle_time)).await;
         }
     }
 }
 
-fn answer(request: &Request<Incoming>, registry: Registry<'static>, delivered: &Arc<Delivered>) -> Response<Answer> {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let (status, body) = match (request.uri().path(), is_read) {
-        (PATH, true) => (StatusCode::OK, Answer::page(registry, delivered.clone())),
-        (PATH, false) => (StatusCode::METHOD_NOT_ALLOWED, Answer::text("only GET and HEAD are answered here\n")),
-        _ => (StatusCode::NOT_FOUND, Answer::text("not found; the metrics are at /metrics\n")),
+/// Makes `stream` secure. `None`: a stop was asked for before that.
+async fn shake_hands<R: Runtime>(
+    runtime: &R,
+    stop: &StopSignal,
+    tls: &Acceptor,
+    stream: R::Tcp,
+) -> Option<io::Result<Stream<R::Tcp>>> {
+    let asked = async {
+        stop.asked().await;
+        None
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    if status == StatusCode::OK {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(page::CONTENT_TYPE));
-    } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    }
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
-    response
+    let late = async {
+        runtime.sleep(HANDSHAKE_TIME).await;
+        Some(Err(io::ErrorKind::TimedOut.into()))
+    };
+    asked.or(async { Some(tls.accept(stream).await) }).or(late).await
 }
 
 /// Bytes that have moved on a connection, in either direction.

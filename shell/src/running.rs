@@ -53,8 +53,13 @@ pub(crate) struct Running<R: Runtime> {
     stop: StopSignal,
     /// Why whatever is left could not be sent; comes when the task has ended.
     ended: Receiver<Cause>,
+    /// Closed when the task is over, however it ended.
+    over: Receiver<()>,
     feed: Option<Arc<Feed>>,
     task: R::Task,
+    /// What runs beside it, and the sign of its end.
+    beside: Option<R::Task>,
+    beside_ended: Option<Receiver<()>>,
 }
 
 impl<R: Runtime> Running<R> {
@@ -64,11 +69,33 @@ impl<R: Runtime> Running<R> {
         F: Future<Output = Cause> + Send + 'static,
     {
         let (end, ended) = async_channel::bounded(1);
+        let (alive, over) = async_channel::bounded(1);
         let task = runtime.spawn(async move {
+            let _alive = alive;
             // Fails only where nobody waits any more.
             let _ = end.try_send(work.await);
         });
-        Self { condition, bound: None, stop, ended, feed: None, task }
+        Self { condition, bound: None, stop, ended, over, feed: None, task, beside: None, beside_ended: None }
+    }
+
+    /// It also does what `work` makes of its signal to stop, which ends by the deadline of a stop.
+    pub(crate) fn beside<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<Condition>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (end, ended) = async_channel::bounded(1);
+        let work = work(self.stop.clone(), self.condition.clone());
+        let task = runtime.spawn(async move {
+            work.await;
+            // Fails only where nobody waits any more.
+            let _ = end.try_send(());
+        });
+        Self { beside: Some(task), beside_ended: Some(ended), ..self }
+    }
+
+    /// Closed when its task is over, however that ended; nothing ever comes.
+    pub(crate) fn over(&self) -> Receiver<()> {
+        self.over.clone()
     }
 
     /// It listens on `address`.
@@ -79,6 +106,11 @@ impl<R: Runtime> Running<R> {
     /// It sends what is in `feed`.
     pub(crate) fn fed_by(self, feed: Arc<Feed>) -> Self {
         Self { feed: Some(feed), ..self }
+    }
+
+    /// Whether it gets every request by itself.
+    pub(crate) const fn is_fed(&self) -> bool {
+        self.feed.is_some()
     }
 
     /// Whether its task has not ended. It ends before its time only by a panic.
@@ -99,8 +131,16 @@ impl<R: Runtime> Running<R> {
             self.stop.overdue(runtime, GRACE).await;
             None
         };
-        let ended = async { Some(self.ended.recv().await) }.or(overdue).await;
-        drop(self.task);
+        let all_ended = async {
+            let ended = self.ended.recv().await;
+            if let Some(beside) = &self.beside_ended {
+                // An error is the end as well.
+                let _ = beside.recv().await;
+            }
+            Some(ended)
+        };
+        let ended = all_ended.or(overdue).await;
+        drop((self.task, self.beside));
         let cause = match ended {
             Some(Ok(cause)) => cause,
             Some(Err(_)) | None => Cause::Deadline,

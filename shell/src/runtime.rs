@@ -6,13 +6,20 @@
 //!
 //! Whether an implementation is right is shown by the suite in `conformance` (feature of the same name).
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use loaddensity_metrics_core::Timestamp;
+
+mod offload;
+mod unix;
+
+pub use offload::Offload;
+pub use unix::{DatagramSocket, UnixDatagram, UnixStream};
 
 /// An async runtime, as the exporters see it. Clones are handles of the same runtime.
 pub trait Runtime: Clone + Send + Sync + 'static {
@@ -69,6 +76,28 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// # Errors
     /// What the operating system answers; `AddrInUse` where the port is taken.
     fn tcp_listen(&self, local: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+
+    /// A Unix datagram socket that is connected to the one at `path`.
+    ///
+    /// As it stands here, there is none. Only the DogStatsD sink asks for one, where it is told to.
+    ///
+    /// # Errors
+    /// What the operating system answers: `NotFound` where there is no such file, `ConnectionRefused` where nobody has
+    /// it open, `EPROTOTYPE` where it is a socket of another kind. `Unsupported` where the runtime or the system has no
+    /// such sockets.
+    fn unix_datagram_connect(&self, path: &Path) -> impl Future<Output = io::Result<UnixDatagram>> + Send {
+        ready(Err(unix::unsupported(path)))
+    }
+
+    /// A connection to the Unix stream socket at `path`.
+    ///
+    /// As it stands here, there is none. Only the DogStatsD sink asks for one, where it is told to.
+    ///
+    /// # Errors
+    /// Those of [`unix_datagram_connect`](Self::unix_datagram_connect).
+    fn unix_stream_connect(&self, path: &Path) -> impl Future<Output = io::Result<UnixStream>> + Send {
+        ready(Err(unix::unsupported(path)))
+    }
 }
 
 /// A UDP socket that is connected to one peer.
@@ -79,6 +108,20 @@ pub trait UdpSocket: Send + Sync + 'static {
     /// What the operating system answers. On a connected socket that may be the fate of an earlier datagram
     /// (`ConnectionRefused`).
     fn send(&self, datagram: &[u8]) -> impl Future<Output = io::Result<usize>> + Send;
+
+    /// Hands over one or more of the datagrams that stand one behind another in `datagrams`, waiting while the send
+    /// buffer is full: each has `segment` bytes (1 or more) but the last, which may be shorter. At most 64 of them, and
+    /// 65,507 bytes. Returns how many the kernel has taken, from the front; one that is dropped while it waits has
+    /// handed over none.
+    ///
+    /// As it stands here, it sends the first. Where the operating system takes several in one call, [`Offload`] does
+    /// that.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send). None was taken then.
+    fn send_segments(&self, datagrams: &[u8], segment: usize) -> impl Future<Output = io::Result<usize>> + Send {
+        async move { self.send(&datagrams[..segment.min(datagrams.len())]).await.map(|_| 1) }
+    }
 }
 
 /// A listening TCP socket. Dropping it frees the port.

@@ -1,17 +1,28 @@
-//! The DogStatsD sink: three messages per request over UDP.
+//! The DogStatsD sink: three messages per request, or per series and interval, over UDP or a Unix socket, and the engine's
+//! gauges.
 
-use loaddensity_metrics_core::dogstatsd::MessageEncoder;
+use std::fmt;
+
+use loaddensity_metrics_core::dogstatsd::{ClientTransport, MessageEncoder, Origin, OriginError};
 use loaddensity_metrics_core::{Exporter, Registry};
 
-use crate::config::StatsdConfig;
+use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
 use crate::error::StartError;
-use crate::running::Prepared;
+use crate::running::{Place, Prepared};
 use crate::runtime::Runtime;
-use crate::udp::{self, Target};
+use crate::udp::{self, Destination, Host, Outlet, Target};
 
-/// Room for a message that is a datagram of its own: as much as the Agent reads at once (`dogstatsd_buffer_size`,
-/// 8,192 by default). No series has labels that would not fit.
-const MESSAGE_BYTES: usize = 8_192;
+mod aggregate;
+mod beside;
+
+use beside::Beside;
+
+/// As much as the Agent reads at once (`dogstatsd_buffer_size`); Datadog's clients fill packets for Unix sockets up to
+/// it (datadog-go statsd/statsdex.go).
+const AGENT_BYTES: usize = 8_192;
+/// What a datagram carries over an Ethernet without being cut in two, with room to spare: the same clients' size for
+/// UDP.
+const ETHERNET_BYTES: usize = 1_432;
 
 /// Makes the sink's socket.
 pub(crate) async fn prepare<R: Runtime>(
@@ -19,23 +30,84 @@ pub(crate) async fn prepare<R: Runtime>(
     registry: Registry<'static>,
     config: &StatsdConfig,
 ) -> Result<Prepared<R>, StartError> {
-    let encoder = MessageEncoder::new(registry, &config.prefix).map_err(|error| StartError::Setting {
-        exporter: Exporter::Statsd,
-        key: "prefix",
-        value: config.prefix.clone(),
-        expected: error.to_string(),
-    })?;
-    let (datagram_bytes, items) = match config.datagram_bytes {
-        None => (MESSAGE_BYTES, 1),
-        Some(bytes) => (bytes, usize::MAX),
+    let encoder = encoder(registry, config)?;
+    let (gauges, interval, aggregate) = (encoder.gauges(), config.interval, config.aggregate);
+    let StatsdConfig { host, port, resolve_interval, .. } = config;
+    let (exporter, resolve_interval) = (Exporter::Statsd, *resolve_interval);
+    let host = Host { exporter, host: host.clone(), port: *port, resolve_interval };
+    let to = match &config.socket {
+        None => Destination::Udp(&host),
+        Some(socket) => Destination::Unix(socket),
+    };
+    let telemetry = config.telemetry.then(|| encoder.telemetry(transport(config.socket.as_ref())));
+    let (datagram_bytes, items) = match (config.datagram_bytes, config.packed || aggregate, to) {
+        (Some(bytes), ..) => (bytes, usize::MAX),
+        (None, true, Destination::Udp(_)) => (ETHERNET_BYTES, usize::MAX),
+        (None, true, Destination::Unix(_)) => (AGENT_BYTES, usize::MAX),
+        // No series has labels that would not fit.
+        (None, false, _) => (AGENT_BYTES, 1),
     };
     let target = Target {
         exporter: Exporter::Statsd,
-        host: &config.host,
-        port: config.port,
+        to,
         datagram_bytes,
         items,
+        segmentation_offload: config.segmentation_offload,
         buffer_events: config.buffer_events,
+        sample_rate: config.sample_rate,
     };
-    udp::prepare(runtime, target, encoder).await
+    let prepared = match config.aggregate {
+        true => aggregate::prepare(runtime, config, to, encoder, datagram_bytes).await?,
+        false => udp::prepare(runtime, target, encoder).await?,
+    };
+    let link = udp::link_beside(runtime, to).await?;
+    Ok(Prepared::new(move |place: &mut Place<R>| {
+        let runtime = place.runtime.clone();
+        let running = prepared.launch(place);
+        let over = running.over();
+        running.beside(&place.runtime, |stop, condition| {
+            let outlet = Outlet::new(runtime, link, datagram_bytes, condition.clone(), stop);
+            Beside { gauges, telemetry, outlet, items, interval, condition, registry, aggregate }.run(over)
+        })
+    }))
+}
+
+const fn transport(socket: Option<&StatsdSocket>) -> ClientTransport {
+    match socket {
+        None => ClientTransport::Udp,
+        Some(StatsdSocket::Unix(_) | StatsdSocket::UnixDatagram(_)) => ClientTransport::Uds,
+        Some(StatsdSocket::UnixStream(_)) => ClientTransport::UdsStream,
+    }
+}
+
+fn encoder(registry: Registry<'static>, config: &StatsdConfig) -> Result<MessageEncoder<'static>, StartError> {
+    let bad = |key, value: &str, expected: &dyn fmt::Display| StartError::Setting {
+        exporter: Exporter::Statsd,
+        key,
+        value: value.into(),
+        expected: expected.to_string(),
+    };
+    let mut encoder =
+        MessageEncoder::new(registry, &config.prefix).map_err(|error| bad("prefix", &config.prefix, &error))?;
+    if config.distributions {
+        encoder = encoder.with_distributions();
+    }
+    if !config.sample_rate.is_all() {
+        encoder = encoder.with_sample_rate(config.sample_rate);
+    }
+    if !config.constant_tags.is_empty() {
+        encoder = encoder.with_constant_tags(&config.tags()?);
+    }
+    if config.timestamps_of_counts {
+        encoder = encoder.with_timestamps_of_counts();
+    }
+    let StatsdOrigin { container, external, cardinality } = &config.origin;
+    let origin = Origin { container: container.as_deref(), external: external.as_deref(), cardinality: *cardinality };
+    if origin == Origin::default() {
+        return Ok(encoder);
+    }
+    encoder.with_origin(origin).map_err(|error| match error {
+        OriginError::Container => bad("container", container.as_deref().unwrap_or_default(), &error),
+        OriginError::External => bad("external", external.as_deref().unwrap_or_default(), &error),
+    })
 }

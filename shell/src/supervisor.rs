@@ -26,7 +26,7 @@ use crate::stop::patience;
 
 /// A call, with the way back for its answer.
 pub(crate) enum Command {
-    Start(ExporterConfig, Sender<Result<Option<SocketAddr>, StartError>>),
+    Start(Box<ExporterConfig>, Sender<Result<Option<SocketAddr>, StartError>>),
     /// Stops those of them that run, side by side.
     Stop(&'static [Exporter], Sender<Vec<Account>>),
     Status(Sender<Vec<ExporterStatus>>),
@@ -114,7 +114,7 @@ impl<R: Runtime> Supervisor<R> {
     pub(crate) async fn run(mut self) {
         let (deadline, reply) = loop {
             match self.inbox.next().await {
-                Some(Command::Start(config, reply)) => answer(&reply, self.start(config).await),
+                Some(Command::Start(config, reply)) => answer(&reply, self.start(*config).await),
                 Some(Command::Stop(exporters, reply)) => {
                     answer(&reply, self.stop(exporters, self.stop_deadline).await);
                 }
@@ -144,6 +144,11 @@ impl<R: Runtime> Supervisor<R> {
             return Ok(running.bound);
         }
         config.check()?;
+        if config.is_disabled() {
+            self.stop_one(exporter).await;
+            tracing::info!(exporter = exporter.as_str(), "disabled by its configuration; not started");
+            return Ok(None);
+        }
         let prepared = match self.prepare(&config).await {
             Err(error) if self.is_in_its_own_way(&config, &error) => self.stop_and_prepare(&config).await?,
             prepared => prepared?,
@@ -202,7 +207,7 @@ impl<R: Runtime> Supervisor<R> {
         let (mut stopping, mut signals) = (Vec::new(), Vec::new());
         for exporter in exporters {
             if let Some((_, running)) = slots[*exporter as usize].take() {
-                if exporter.is_per_request() {
+                if running.is_fed() {
                     place.hub.detach(*exporter);
                 }
                 signals.push(running.ask_to_stop(deadline));
@@ -212,9 +217,9 @@ impl<R: Runtime> Supervisor<R> {
         let mut accounts = Vec::new();
         let all_end = async {
             for (exporter, running) in stopping {
-                let condition = running.condition.clone();
+                let (condition, is_fed) = (running.condition.clone(), running.is_fed());
                 let cause = running.ended(&runtime).await;
-                let account = close(registry, exporter, cause);
+                let account = close(registry, exporter, is_fed, cause);
                 ended.push(condition.status(account));
                 accounts.push(account);
             }
@@ -252,10 +257,10 @@ fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
     config.port == bound.port() && same_host
 }
 
-/// The last account of `exporter`; of aggregates, what was not sent is dropped for `cause`.
-fn close(registry: Registry<'static>, exporter: Exporter, cause: Cause) -> Account {
-    let account =
-        if exporter.is_per_request() { registry.account(exporter) } else { registry.close_account(exporter, cause) };
+/// The last account of `exporter`, which was fed with every request or sent sums; of sums, what was not sent is dropped
+/// for `cause`.
+fn close(registry: Registry<'static>, exporter: Exporter, is_fed: bool, cause: Cause) -> Account {
+    let account = if is_fed { registry.account(exporter) } else { registry.close_account(exporter, cause) };
     tracing::info!(
         exporter = exporter.as_str(),
         recorded = account.recorded,
@@ -278,8 +283,8 @@ async fn prepare<R: Runtime>(
         ExporterConfig::Influxdb(config) => crate::influxdb::prepare(runtime, registry, config).await,
         #[cfg(feature = "statsd")]
         ExporterConfig::Statsd(config) => crate::statsd::prepare(runtime, registry, config).await,
-        #[cfg(feature = "opentelemetry")]
-        ExporterConfig::OpenTelemetry(config) => crate::opentelemetry::prepare(runtime, config).await,
+        #[cfg(feature = "opentelemetry-http")]
+        ExporterConfig::OpenTelemetry(config) => crate::opentelemetry::prepare(runtime, registry, config).await,
         #[allow(unreachable_patterns, reason = "reached in builds that leave an exporter out")]
         other => Err(StartError::BuiltWithout { feature: other.exporter().as_str() }),
     }

@@ -1,20 +1,35 @@
-//! The loop of the sinks that send datagrams: InfluxDB over UDP and DogStatsD.
+//! The loop of the sinks that send datagrams: InfluxDB over UDP, and DogStatsD over UDP and Unix sockets.
 //!
 //! Datagrams leave in small bursts, one a millisecond. A receiver with the usual socket buffer of 208 KiB holds some
 //! 250 small datagrams; a larger burst is lost there, whatever the average rate. "Sent" means handed to the kernel.
 
-use std::io;
+use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use loaddensity_metrics_core::{Cause, EventEncoder, Exporter, Packed, Packer};
+use futures_lite::future::yield_now;
+use loaddensity_metrics_core::{CALL_BYTES, Cause, EventEncoder, Exporter, Packer, SampleRate, Sampler};
 
 use crate::condition::Condition;
+use crate::config::StatsdSocket;
 use crate::error::StartError;
 use crate::hub::Feed;
-use crate::running::{Place, Prepared, Running, host_port, resolve};
-use crate::runtime::{Runtime, UdpSocket};
+use crate::running::{Place, Prepared, Running, host_port};
+use crate::runtime::Runtime;
 use crate::stop::StopSignal;
+
+mod outlet;
+mod peer;
+mod style;
+mod unix;
+
+use style::{Style, Way};
+use unix::UnixLink;
+
+#[cfg(feature = "statsd")]
+pub(crate) use outlet::Handed;
+pub(crate) use outlet::{Link, Outlet};
+pub(crate) use peer::{Host, Peer};
 
 /// Time between two bursts.
 const TICK: Duration = Duration::from_millis(1);
@@ -26,23 +41,42 @@ const BURST_BYTES: usize = 96 << 10;
 /// The same when more than half of the exporter's own buffer is in use: what the receiver may lose then would be lost
 /// here.
 const PRESSED_BURST: usize = 1_024;
+/// The same with segmentation offload, in which it takes no more time: five milliseconds, while the rings fill.
+const PRESSED_OFFLOADED_BURST: usize = 8_192;
+/// After so many datagrams the other tasks of the thread get their turn: the pump above all.
+const TURN: usize = 64;
 /// A backlog is sent over this many bursts.
 const BURSTS_OF_A_BACKLOG: usize = 8;
-/// How often one datagram is tried where the socket reports that earlier ones were refused.
-const ATTEMPTS: u32 = 3;
-/// The peer counts as listening when it has refused nothing for this long.
-const REFUSAL_FORGOTTEN: Duration = Duration::from_secs(2);
 
 /// Where datagrams go and how they are made up.
 pub(crate) struct Target<'a> {
     pub(crate) exporter: Exporter,
-    pub(crate) host: &'a str,
-    pub(crate) port: u16,
+    pub(crate) to: Destination<'a>,
     /// Largest datagram in bytes.
     pub(crate) datagram_bytes: usize,
     /// Most items in one datagram.
     pub(crate) items: usize,
+    /// Nothing to a Unix socket.
+    pub(crate) segmentation_offload: bool,
     pub(crate) buffer_events: usize,
+    /// Which part of the requests is sent.
+    pub(crate) sample_rate: SampleRate,
+}
+
+/// Where datagrams go.
+#[derive(Clone, Copy)]
+pub(crate) enum Destination<'a> {
+    Udp(&'a Host),
+    Unix(&'a StatsdSocket),
+}
+
+impl fmt::Display for Destination<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp(host) => write!(f, "udp://{}", host_port(&host.host, host.port)),
+            Self::Unix(socket) => socket.fmt(f),
+        }
+    }
 }
 
 /// Makes the socket of a sink that sends what `encoder` writes to `target`.
@@ -54,156 +88,149 @@ pub(crate) async fn prepare<R: Runtime, E>(
 where
     E: EventEncoder + Send + 'static,
 {
-    let Target { exporter, host, port, datagram_bytes, items, buffer_events } = target;
-    let socket = connect(runtime, exporter, host, port).await?;
-    let condition = Arc::new(Condition::new(exporter, format!("udp://{}", host_port(host, port))));
+    let Target { exporter, to, datagram_bytes, items, segmentation_offload, buffer_events, sample_rate } = target;
+    let condition = Arc::new(Condition::new(exporter, to.to_string()));
+    let link = link(runtime, exporter, to).await?;
+    link.tell(&condition);
+    let segmentation_offload = segmentation_offload && matches!(link, Link::Udp(_));
+    let style = Style::new(datagram_bytes, items, segmentation_offload);
+    let memory = if segmentation_offload { datagram_bytes.max(CALL_BYTES) } else { datagram_bytes };
     Ok(Prepared::new(move |place: &mut Place<R>| {
-        let feed = place.hub.attach(exporter, buffer_events);
+        let seed = place.runtime.wall_clock().as_unix_nanos();
+        let sampler = (!sample_rate.is_all()).then(|| Sampler::new(sample_rate, seed));
+        let feed = place.hub.attach(exporter, buffer_events, sampler);
         let stop = StopSignal::default();
-        let sender = Sender {
-            runtime: place.runtime.clone(),
-            socket,
-            feed: feed.clone(),
-            packer: Packer::new(encoder),
-            datagram: vec![0; datagram_bytes],
-            items,
-            items_per_datagram: 1,
-            refused_at: None,
-            condition: condition.clone(),
-            stop: stop.clone(),
-        };
+        let outlet = Outlet::new(place.runtime.clone(), link, memory, condition.clone(), stop.clone());
+        let sender = Sender { outlet, feed: feed.clone(), packer: Packer::new(encoder), style, items_per_datagram: 1 };
         Running::launch(&place.runtime, stop, condition, sender.run()).fed_by(feed)
     }))
 }
 
-/// A socket that is connected to the first address of `host` that takes one. IPv4 goes first: nothing tells whether
-/// anybody listens, and LoadDensity's sinks speak IPv4 where a name (`localhost`) has both.
-async fn connect<R: Runtime>(runtime: &R, exporter: Exporter, host: &str, port: u16) -> Result<R::Udp, StartError> {
-    let mut peers = resolve(runtime, exporter, "host", host, port).await?;
-    peers.sort_by_key(|peer| !peer.is_ipv4());
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for peer in peers {
-        match runtime.udp_connect(peer).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error,
-        }
+/// The way to `to`. An Agent need not have made its Unix socket yet.
+pub(crate) async fn link<R: Runtime>(
+    runtime: &R,
+    exporter: Exporter,
+    to: Destination<'_>,
+) -> Result<Link<R>, StartError> {
+    let socket = match to {
+        Destination::Udp(host) => return Peer::connect(runtime, host.clone()).await.map(Link::Udp),
+        Destination::Unix(socket) => socket,
+    };
+    UnixLink::open(runtime, socket.clone()).await.map(Link::Unix).map_err(|error| StartError::Setting {
+        exporter,
+        key: "url",
+        value: to.to_string(),
+        expected: format!("{error}; give host and port"),
+    })
+}
+
+/// A second way to `to`, for what is sent seldom or never.
+pub(crate) async fn link_beside<R: Runtime>(runtime: &R, to: Destination<'_>) -> Result<Link<R>, StartError> {
+    match to {
+        Destination::Udp(host) => Peer::connect(runtime, host.clone()).await.map(Link::Udp),
+        Destination::Unix(socket) => Ok(Link::Unix(UnixLink::closed(socket.clone()))),
     }
-    Err(StartError::Socket { exporter, address: format!("udp://{}", host_port(host, port)), source: last })
 }
 
 struct Sender<R: Runtime, E> {
-    runtime: R,
-    socket: R::Udp,
+    outlet: Outlet<R>,
     feed: Arc<Feed>,
     packer: Packer<E>,
-    datagram: Vec<u8>,
-    /// Most items in one datagram.
-    items: usize,
+    style: Style,
     /// Items in the last datagram.
     items_per_datagram: usize,
-    refused_at: Option<Instant>,
-    condition: Arc<Condition>,
-    stop: StopSignal,
+}
+
+/// What may still leave in a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Burst {
+    datagrams: usize,
+    bytes: usize,
+}
+
+impl Burst {
+    /// Datagrams of `segment` bytes that may leave; one that begins within the limit does.
+    fn of(self, segment: usize) -> usize {
+        self.datagrams.min(self.bytes.div_ceil(segment.max(1)))
+    }
+
+    fn take(&mut self, datagrams: usize, bytes: usize) {
+        self.datagrams = self.datagrams.saturating_sub(datagrams);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    const fn is_spent(self) -> bool {
+        self.datagrams == 0 || self.bytes == 0
+    }
 }
 
 impl<R: Runtime, E: EventEncoder> Sender<R, E> {
     async fn run(mut self) -> Cause {
+        let cause = self.send_all().await;
+        self.style.settle(&self.feed);
+        cause
+    }
+
+    /// Sends until a stop is asked for and nothing is left, or its deadline passes; the cause for what is left.
+    async fn send_all(&mut self) -> Cause {
         loop {
-            let burst = self.burst();
-            let deadline = self.stop.deadline();
-            if burst == (0, 0) {
+            let deadline = self.outlet.stop.deadline();
+            let Some(burst) = self.burst() else {
                 if deadline.is_some() {
                     return Cause::Deadline;
                 }
-                self.stop.cuts_short(self.feed.holds(1)).await;
+                self.outlet.stop.cuts_short(self.feed.holds(1)).await;
                 continue;
-            }
-            if deadline.is_some_and(|deadline| self.runtime.now() >= deadline) {
+            };
+            if deadline.is_some_and(|deadline| self.outlet.runtime.now() >= deadline) {
                 return Cause::Deadline;
             }
             self.send_burst(burst).await;
-            self.forget_refusal();
-            self.runtime.sleep(TICK).await;
+            if self.outlet.has_given_up() {
+                return Cause::Unreachable;
+            }
+            self.outlet.forget_refusal();
+            // Without a backlog the pump keeps the pace: it fills the feed once a tick, and a timer here would double the
+            // wake-ups.
+            if !self.feed.lock().is_empty() {
+                self.outlet.runtime.sleep(TICK).await;
+            }
         }
     }
 
-    /// What may leave now: datagrams and bytes; none where nothing waits.
-    fn burst(&self) -> (usize, usize) {
+    /// What may leave now; `None` where nothing waits.
+    fn burst(&self) -> Option<Burst> {
         let (events, capacity) = {
             let sink = self.feed.lock();
             (sink.len(), sink.capacity())
         };
         let share = (events * usize::from(E::ITEMS)).div_ceil(self.items_per_datagram * BURSTS_OF_A_BACKLOG);
         match share {
-            0 => (0, 0),
-            _ if events > capacity / 2 => (share.clamp(BURST.0, PRESSED_BURST), usize::MAX),
-            _ => (share.clamp(BURST.0, BURST.1), BURST_BYTES),
+            0 => None,
+            _ if events > capacity / 2 => {
+                let most = if self.style.is_offloaded() { PRESSED_OFFLOADED_BURST } else { PRESSED_BURST };
+                Some(Burst { datagrams: share.clamp(BURST.0, most), bytes: usize::MAX })
+            }
+            _ => Some(Burst { datagrams: share.clamp(BURST.0, BURST.1), bytes: BURST_BYTES }),
         }
     }
 
-    async fn send_burst(&mut self, (datagrams, bytes): (usize, usize)) {
-        let mut sent = 0;
-        for _ in 0..datagrams {
-            let packed = self.packer.pack(&mut self.feed.lock(), self.items, &mut self.datagram);
-            if packed.items == 0 || sent >= bytes {
+    /// Sends until the burst is spent, nothing waits, or the deadline of a stop has passed.
+    async fn send_burst(&mut self, mut burst: Burst) {
+        let mut turn = 0;
+        while !burst.is_spent() {
+            let way = Way { feed: &self.feed, packer: &mut self.packer, outlet: &mut self.outlet };
+            let left = self.style.send(way, burst).await;
+            if left.datagrams == 0 {
                 return;
             }
-            sent += packed.bytes;
-            self.items_per_datagram = packed.items;
-            if !self.send(packed).await {
-                return;
+            self.items_per_datagram = left.items.div_ceil(left.datagrams).max(1);
+            burst.take(left.datagrams, left.bytes);
+            turn += left.datagrams;
+            if turn >= TURN {
+                turn = 0;
+                yield_now().await;
             }
         }
     }
-
-    /// Sends one datagram and settles what is in it; `false` where the deadline passed first.
-    async fn send(&mut self, packed: Packed) -> bool {
-        let bytes = &self.datagram[..packed.bytes];
-        let sent = self.stop.unless_overdue(&self.runtime, send(&self.socket, bytes)).await;
-        let mut sink = self.feed.lock();
-        match sent {
-            Some(Ok(refused_before)) => {
-                self.packer.confirm(&mut sink, packed);
-                drop(sink);
-                if refused_before {
-                    self.note_refusal();
-                }
-            }
-            Some(Err(error)) => {
-                self.packer.discard(&mut sink, packed, Cause::Unreachable);
-                drop(sink);
-                self.condition.failed(format!("cannot send: {error}"));
-                self.refused_at = Some(self.runtime.now());
-            }
-            None => return false,
-        }
-        true
-    }
-
-    fn note_refusal(&mut self) {
-        self.refused_at = Some(self.runtime.now());
-        self.condition.failed("nothing listens there: datagrams are refused (they count as sent)");
-    }
-
-    fn forget_refusal(&mut self) {
-        if self.refused_at.is_some_and(|at| self.runtime.now().saturating_duration_since(at) >= REFUSAL_FORGOTTEN) {
-            self.refused_at = None;
-            self.condition.went_well();
-        }
-    }
-}
-
-/// Hands one datagram to the kernel; returns whether an earlier one was refused by the peer's host.
-///
-/// A connected socket reports that refusal in place of sending the next datagram, so that one is sent again.
-async fn send(socket: &impl UdpSocket, datagram: &[u8]) -> io::Result<bool> {
-    let mut refused_before = false;
-    for _ in 0..ATTEMPTS {
-        match socket.send(datagram).await {
-            Ok(_) => return Ok(refused_before),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => refused_before = true,
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::ConnectionRefused.into())
 }

@@ -109,6 +109,17 @@ impl<'a> Reader<'a> {
         self.read(key, &expected, |value| value.as_f64().and_then(duration))
     }
 
+    /// An object whose values are strings, as pairs in the order of their keys.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] for any other kind of value.
+    pub fn pairs(&self, key: &str) -> Result<Option<Vec<(String, String)>>, ActionError> {
+        self.read(key, "an object of strings, {\"name\": \"value\"}", |value| {
+            let pair = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+            value.as_object()?.iter().map(pair).collect()
+        })
+    }
+
     /// The value of `key` as `convert` reads it.
     ///
     /// # Errors
@@ -142,7 +153,8 @@ impl<'a> Reader<'a> {
     /// in its neighbour's place.
     fn shown(&self, key: &str, value: &Value) -> String {
         let positional = matches!(self.action.arguments, Arguments::Positional(_));
-        let misplaced_secret = positional && value.is_string() && !self.signature.secret.is_empty();
+        let holds_secret = self.signature.positional.iter().any(|key| self.signature.secret.contains(key));
+        let misplaced_secret = positional && value.is_string() && holds_secret;
         if self.signature.secret.contains(&key) || misplaced_secret {
             format!("{} (not shown)", kind_of(value))
         } else {
@@ -189,6 +201,17 @@ mod tests {
         let reader = Reader::new(&action, &SIGNATURE).unwrap();
         assert_eq!(reader.whole("size", 7..=7, "a size").unwrap(), Some(7));
         assert_eq!(reader.seconds("port").unwrap(), Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn pairs_are_an_object_of_strings() {
+        let found = action(json!({"size": {"run": "7", "a": ""}}));
+        let pairs = Reader::new(&found, &SIGNATURE).and_then(|reader| reader.pairs("size")).unwrap();
+        assert_eq!(pairs, Some(vec![("a".into(), String::new()), ("run".into(), "7".into())]));
+        for value in [json!({"run": 7}), json!(["run", "7"]), json!("run=7")] {
+            let text = said(json!({ "size": value }), |reader| reader.pairs("size"));
+            assert!(text.ends_with(r#"expected an object of strings, {"name": "value"}"#), "{text}");
+        }
     }
 
     #[test]

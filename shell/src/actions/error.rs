@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::config::public_url;
+use crate::environment::EnvironmentError;
 use crate::error::{StartError, StopError};
 
 /// An action that was not carried out.
@@ -73,6 +74,8 @@ pub enum Problem {
         /// Why, and what to do.
         reason: String,
     },
+    /// An environment variable that was asked for cannot be used.
+    Environment(EnvironmentError),
     /// The exporter could not be started with these settings.
     Start(StartError),
     /// The exporter could not be stopped.
@@ -129,6 +132,7 @@ impl fmt::Display for Problem {
             Self::Missing { key, expected } => write!(f, "{key} is not given; expected {expected}"),
             Self::WrongValue { key, shown, expected } => write!(f, "{key} is {shown}; expected {expected}"),
             Self::Misplaced { key, reason } => write!(f, "{key}: {reason}"),
+            Self::Environment(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
             Self::Stop(error) => error.fmt(f),
         }

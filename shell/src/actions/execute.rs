@@ -8,12 +8,13 @@ use loaddensity_metrics_core::{Account, Exporter};
 use super::command::Command;
 use super::document::Action;
 use super::error::{ActionError, Problem};
+use crate::environment::Environment;
 use crate::error::{StartError, StopError};
 use crate::exporters::AsyncExporters;
 use crate::runtime::Runtime;
 
 /// What came of an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The exporter runs.
     Started {
@@ -21,6 +22,8 @@ pub enum Answer {
         exporter: Exporter,
         /// Where it listens: Prometheus only.
         address: Option<SocketAddr>,
+        /// The URL of its page: Prometheus only.
+        page: Option<String>,
     },
     /// The exporter does not run any more.
     Stopped {
@@ -31,26 +34,38 @@ pub enum Answer {
     },
 }
 
-/// Carries out `action`, which is one of [`COMMANDS`](super::COMMANDS).
+/// Carries out `action`, which is one of [`COMMANDS`](super::COMMANDS), without a look at the environment.
 ///
 /// # Errors
 /// What [`Command::from_action`] refuses, and what the start and stop calls answer ([`Problem::Start`],
 /// [`Problem::Stop`]).
 pub async fn execute<R: Runtime>(exporters: &AsyncExporters<R>, action: &Action) -> Result<Answer, ActionError> {
-    let done = match Command::from_action(action)? {
+    execute_in(exporters, action, &Environment::default()).await
+}
+
+/// Carries out `action`; what it leaves out is as `environment` says ([`Command::from_action_in`]).
+///
+/// # Errors
+/// What [`Command::from_action_in`] refuses, and what the start and stop calls answer ([`Problem::Start`],
+/// [`Problem::Stop`]).
+pub async fn execute_in<R: Runtime>(
+    exporters: &AsyncExporters<R>,
+    action: &Action,
+    environment: &Environment,
+) -> Result<Answer, ActionError> {
+    let done = match Command::from_action_in(action, environment)? {
         Command::StartPrometheus(config) => {
-            let address = exporters.start_prometheus_exporter(config).await;
-            started(Exporter::Prometheus, address.map(Some))
+            let (scheme, path) = (if config.tls.is_some() { "https" } else { "http" }, config.path.clone());
+            exporters.start_prometheus_exporter(config).await.map_err(Problem::Start).map(|address| Answer::Started {
+                exporter: Exporter::Prometheus,
+                address: Some(address),
+                page: Some(format!("{scheme}://{address}{path}")),
+            })
         }
-        Command::StartInfluxdb(config) => {
-            started(Exporter::Influxdb, exporters.start_influxdb_sink(config).await.map(|()| None))
-        }
-        Command::StartStatsd(config) => {
-            started(Exporter::Statsd, exporters.start_statsd_sink(config).await.map(|()| None))
-        }
+        Command::StartInfluxdb(config) => started(Exporter::Influxdb, exporters.start_influxdb_sink(config).await),
+        Command::StartStatsd(config) => started(Exporter::Statsd, exporters.start_statsd_sink(config).await),
         Command::StartOpenTelemetry(config) => {
-            let done = exporters.start_opentelemetry_exporter(config).await;
-            started(Exporter::OpenTelemetry, done.map(|()| None))
+            started(Exporter::OpenTelemetry, exporters.start_opentelemetry_exporter(config).await)
         }
         Command::StopPrometheus => stopped(Exporter::Prometheus, exporters.stop_prometheus_exporter().await),
         Command::StopInfluxdb => stopped(Exporter::Influxdb, exporters.stop_influxdb_sink().await),
@@ -60,8 +75,8 @@ pub async fn execute<R: Runtime>(exporters: &AsyncExporters<R>, action: &Action)
     done.map_err(|problem| ActionError { index: action.index, command: action.command.clone(), problem })
 }
 
-fn started(exporter: Exporter, done: Result<Option<SocketAddr>, StartError>) -> Result<Answer, Problem> {
-    done.map(|address| Answer::Started { exporter, address }).map_err(Problem::Start)
+fn started(exporter: Exporter, done: Result<(), StartError>) -> Result<Answer, Problem> {
+    done.map(|()| Answer::Started { exporter, address: None, page: None }).map_err(Problem::Start)
 }
 
 fn stopped(exporter: Exporter, done: Result<Option<Account>, StopError>) -> Result<Answer, Problem> {
@@ -71,10 +86,8 @@ fn stopped(exporter: Exporter, done: Result<Option<Account>, StopError>) -> Resu
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Started { exporter, address: Some(address) } => {
-                write!(f, "{} started, http://{address}/metrics", exporter.as_str())
-            }
-            Self::Started { exporter, address: None } => write!(f, "{} started", exporter.as_str()),
+            Self::Started { exporter, page: Some(page), .. } => write!(f, "{} started, {page}", exporter.as_str()),
+            Self::Started { exporter, .. } => write!(f, "{} started", exporter.as_str()),
             Self::Stopped { exporter, account: Some(account) } => {
                 let (name, dropped) = (exporter.as_str(), account.dropped.total());
                 write!(f, "{name} stopped: recorded {}, sent {}, dropped {dropped}", account.recorded, account.sent)

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Reading and doing are apart: [`Document::parse`] and [`Command::from_action`] are pure, [`execute`] does what a
-//! command says. Errors name the action's index, the command, the key, the value and what would be right; they never
+//! command says. Environment variables are read by [`Command::from_action_in`] and [`execute_in`] alone. Errors name the action's index, the command, the key, the value and what would be right; they never
 //! show the value of a secret. A program with commands of its own reads their arguments with [`Reader`].
 
 mod arguments;
@@ -30,4 +30,4 @@ pub use arguments::{Reader, Signature};
 pub use command::{COMMANDS, Command};
 pub use document::{Action, Arguments, Document, DocumentError};
 pub use error::{ActionError, Problem};
-pub use execute::{Answer, execute};
+pub use execute::{Answer, execute, execute_in};

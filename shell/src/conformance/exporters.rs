@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings};
 use super::otlp_receiver::{self, OtlpReceiver};
-use super::prometheus::{Client, any_port};
 use super::receiver::Receiver;
 use super::run;
+use super::scraper::{Client, any_port};
 use crate::runtime::Runtime;
 use crate::{
     AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, StartError,

@@ -1,10 +1,13 @@
 //! A small HTTP/1.1 server on threads of the standard library, which keeps what is posted to it.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+
+use flate2::read::GzDecoder;
+use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::LOOPBACK;
 
@@ -33,7 +36,9 @@ impl Posted {
 pub(super) enum Reply {
     /// With this status and no body.
     Status(u16),
-    /// The same; then the connection is closed.
+    /// With this status and this body.
+    Says(u16, &'static str),
+    /// With this status; then the connection is closed.
     StatusAndClose(u16),
     /// Not at all; the connection stays open until the client closes it.
     Silence,
@@ -52,6 +57,14 @@ pub(super) struct HttpServer {
 impl HttpServer {
     /// `answers` is asked for every request, with its number from 0.
     pub(super) fn start(answers: impl Fn(&Posted, usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(None, answers)
+    }
+
+    /// The same behind TLS, if `tls` is given.
+    pub(super) fn start_with(
+        tls: Option<Arc<ServerConfig>>,
+        answers: impl Fn(&Posted, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(LOOPBACK).expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (posts, ending) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -61,9 +74,15 @@ impl HttpServer {
                 if end.load(Ordering::SeqCst) {
                     break;
                 }
-                let (store, answers) = (store.clone(), answers.clone());
+                let (store, answers, tls) = (store.clone(), answers.clone(), tls.clone());
                 // Ends when the client closes the connection; an error is the client's way of doing so.
-                thread::spawn(move || stream.and_then(|stream| serve(stream, connection, &store, &*answers)));
+                thread::spawn(move || match tls {
+                    None => serve(stream?, connection, &store, &*answers),
+                    Some(tls) => {
+                        let session = ServerConnection::new(tls).map_err(io::Error::other)?;
+                        serve(StreamOwned::new(session, stream?), connection, &store, &*answers)
+                    }
+                });
             }
         });
         Self { address, posts, ending, accepting: Some(accepting) }
@@ -86,23 +105,27 @@ impl Drop for HttpServer {
     }
 }
 
-fn serve(stream: TcpStream, connection: usize, store: &Mutex<Vec<Posted>>, answers: &Answers) -> io::Result<()> {
+fn serve<S>(stream: S, connection: usize, store: &Mutex<Vec<Posted>>, answers: &Answers) -> io::Result<()>
+where
+    S: io::Read + io::Write,
+{
     let mut stream = BufReader::new(stream);
     while let Some(mut posted) = read_request(&mut stream, connection)? {
         let reply = {
             let mut posts = store.lock().expect("no connection's thread panicked");
             let reply = answers(&posted, posts.len());
             posted.status = match reply {
-                Reply::Status(status) | Reply::StatusAndClose(status) => Some(status),
+                Reply::Status(status) | Reply::Says(status, _) | Reply::StatusAndClose(status) => Some(status),
                 Reply::Silence => None,
             };
             posts.push(posted);
             reply
         };
         match reply {
-            Reply::Status(status) => write_answer(stream.get_mut(), status, "")?,
+            Reply::Status(status) => write_answer(stream.get_mut(), status, "", "")?,
+            Reply::Says(status, body) => write_answer(stream.get_mut(), status, "", body)?,
             Reply::StatusAndClose(status) => {
-                return write_answer(stream.get_mut(), status, "connection: close\r\n");
+                return write_answer(stream.get_mut(), status, "connection: close\r\n", "");
             }
             Reply::Silence => {}
         }
@@ -110,7 +133,7 @@ fn serve(stream: TcpStream, connection: usize, store: &Mutex<Vec<Posted>>, answe
     Ok(())
 }
 
-fn read_request(stream: &mut BufReader<TcpStream>, connection: usize) -> io::Result<Option<Posted>> {
+fn read_request(stream: &mut BufReader<impl io::Read>, connection: usize) -> io::Result<Option<Posted>> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -126,12 +149,23 @@ fn read_request(stream: &mut BufReader<TcpStream>, connection: usize) -> io::Res
     let line = lines.remove(0);
     let mut posted = Posted { connection, line, head: lines, body: String::new(), status: None };
     let length = posted.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    stream.take(length).read_to_string(&mut posted.body)?;
+    let mut body = Vec::new();
+    stream.take(length).read_to_end(&mut body)?;
+    let mut plain = Vec::new();
+    match posted.header("content-encoding") {
+        None => plain = body,
+        Some("gzip") => {
+            GzDecoder::new(&body[..]).read_to_end(&mut plain)?;
+        }
+        Some(other) => panic!("no server reads {other}"),
+    }
+    // What is no text is not looked into.
+    posted.body = String::from_utf8_lossy(&plain).into_owned();
     Ok(Some(posted))
 }
 
-fn write_answer(stream: &mut TcpStream, status: u16, more: &str) -> io::Result<()> {
+fn write_answer(stream: &mut impl io::Write, status: u16, more: &str, body: &str) -> io::Result<()> {
     // 204 has no body and no length (RFC 9110, 8.6).
-    let length = if status == 204 { "" } else { "content-length: 0\r\n" };
-    stream.write_all(format!("HTTP/1.1 {status} Answer\r\n{length}{more}\r\n").as_bytes())
+    let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    stream.write_all(format!("HTTP/1.1 {status} Answer\r\n{length}{more}\r\n{body}").as_bytes())
 }

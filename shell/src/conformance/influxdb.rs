@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::http_server::{HttpServer, Posted, Reply};
 use super::load::{EPOCH, Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::receiver::Receiver;
+use super::receiver::{Receiver, lines};
 use super::unused_port;
+use crate::config::Credentials;
 use crate::runtime::Runtime;
 use crate::{BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError};
 
@@ -19,7 +20,7 @@ pub fn lines_arrive_over_udp<R: Runtime>() {
     exporters.start_influxdb_sink(config).expect("a socket");
     for round in 1..=10 {
         engine.record(100);
-        receiver.wait_for(|datagrams| datagrams.iter().flat_map(|datagram| datagram.lines()).count() == round * 100);
+        receiver.wait_for(|datagrams| datagrams.iter().flat_map(|datagram| lines(datagram)).count() == round * 100);
     }
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 1_000);
@@ -89,6 +90,79 @@ pub fn a_url_is_used_as_it_stands<R: Runtime>() {
     for post in server.posts() {
         assert_eq!(post.line, "POST /api/v2/write?org=my%20org&bucket=b&precision=ns HTTP/1.1");
         assert_eq!(post.header("authorization"), Some("Token s3cret=="));
+    }
+}
+
+/// The path, the query and the credentials that each version of InfluxDB wants.
+pub fn each_api_is_spoken_to_as_it_wants<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let own = || format!("http://{}", server.address);
+    let token = || Some(Secret::new("t0k"));
+    let v1 = |credentials| InfluxdbTarget::V1 {
+        server: own() + "/",
+        database: "my db".into(),
+        retention_policy: Some("one week".into()),
+        username: Some("Aladdin".into()),
+        password: Some(Secret::new("open sesame")),
+        credentials,
+    };
+    let v2 = InfluxdbTarget::V2 { server: own(), org: "my org".into(), bucket: "b".into(), token: token() };
+    let v3 = InfluxdbTarget::V3 {
+        server: own() + "/behind/a/proxy",
+        database: "d".into(),
+        token: token(),
+        no_sync: true,
+        accept_partial: true,
+    };
+    for (target, path, authorization) in [
+        (
+            v1(Credentials::Header),
+            "/write?db=my%20db&rp=one%20week&precision=ns",
+            // The example of RFC 7617, section 2.
+            Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ),
+        (v1(Credentials::Query), "/write?db=my%20db&rp=one%20week&precision=ns&u=Aladdin&p=open%20sesame", None),
+        (v2, "/api/v2/write?org=my%20org&bucket=b&precision=ns", Some("Token t0k")),
+        (
+            v3,
+            "/behind/a/proxy/api/v3/write_lp?db=d&precision=nanosecond&no_sync=true&accept_partial=true",
+            Some("Bearer t0k"),
+        ),
+    ] {
+        let (exporters, mut engine) = exporters::<R>();
+        let config = InfluxdbConfig { target, ..small_batches() };
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("t0k") && !shown.contains("sesame"), "{shown}");
+        exporters.start_influxdb_sink(config).expect("a sink");
+        engine.record(10);
+        let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 10);
+        let posts = server.posts();
+        let post = posts.last().expect("a post");
+        assert_eq!(post.line, format!("POST {path} HTTP/1.1"));
+        assert_eq!(post.header("authorization"), authorization);
+        assert_eq!(sums(std::slice::from_ref(&post.body), MEASUREMENT).requests, 10);
+    }
+}
+
+/// Of a body that the server took in part, as many points are refused as it says, and none is sent again.
+pub fn a_partial_write_is_counted_as_the_answer_says<R: Runtime>() {
+    let one = r#"{"error":"partial write: field type conflict: input field \"a\" is type float dropped=3"}"#;
+    let unparsed = r#"{"error":"partial write: unable to parse 'a b=': missing field value dropped=0"}"#;
+    let two = r#"{"code":"unprocessable entity","message":"failure: partial write: conflict dropped=4"}"#;
+    let three = r#"{"error":"partial write of line protocol occurred","data":[{"line_number":2},{"line_number":5}]}"#;
+    let whole = r#"{"error":"parsing failed for write_lp endpoint","data":{"line_number":2}}"#;
+    for (status, says, refused) in
+        [(400, one, 3), (400, unparsed, 1), (422, two, 4), (400, three, 2), (400, whole, 10), (400, "", 10)]
+    {
+        let server = HttpServer::start(move |_, _| Reply::Says(status, says));
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_influxdb_sink(to(&server)).expect("a sink");
+        engine.record(10);
+        let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        assert_settled(&account, 10);
+        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (10 - refused, refused), "{says}");
+        assert_eq!(server.posts().len(), 1, "sent again after {says}");
     }
 }
 
@@ -192,7 +266,7 @@ pub fn a_stop_does_not_wait_for_a_silent_server<R: Runtime>() {
 /// URLs that cannot work are refused at the start, and no token is shown.
 pub fn bad_urls_are_refused_at_the_start<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    for url in ["https://localhost/write", "localhost:8086", "http://", "ftp://localhost/", "http://local host/"] {
+    for url in ["localhost:8086", "http://", "ftp://localhost/", "http://local host/"] {
         let target = InfluxdbTarget::Url { url: url.into(), token: Some(Secret::new("s3cret")) };
         let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
         let error = exporters.start_influxdb_sink(config).expect_err(url);
@@ -228,7 +302,7 @@ impl HttpServer {
 fn sums(bodies: &[String], measurement: &str) -> Sums {
     let mut sums = Sums::default();
     let mut timestamps = HashSet::new();
-    for line in bodies.iter().flat_map(|body| body.lines()) {
+    for line in bodies.iter().flat_map(|body| lines(body)) {
         // From the end: tag values may hold escaped spaces, fields hold none.
         let mut parts = line.rsplitn(3, ' ');
         let timestamp: u64 = parts.next().and_then(|text| text.parse().ok()).expect(line);

@@ -8,8 +8,8 @@ use super::LOOPBACK;
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{self, OtlpReceiver};
-use super::prometheus::{Client, any_port};
 use super::receiver::Receiver;
+use super::scraper::{Client, any_port};
 use super::unused_port;
 use crate::runtime::Runtime;
 use crate::{
@@ -41,9 +41,9 @@ pub fn a_failed_restart_changes_nothing<R: Runtime>() {
     ] {
         exporters.start_statsd_sink(config).expect_err("it cannot work");
     }
-    let url = InfluxdbTarget::Url { url: "https://localhost/write".into(), token: None };
+    let url = InfluxdbTarget::Url { url: "ftp://localhost/write".into(), token: None };
     let config = InfluxdbConfig { target: url, ..InfluxdbConfig::default() };
-    exporters.start_influxdb_sink(config).expect_err("https cannot work");
+    exporters.start_influxdb_sink(config).expect_err("ftp cannot work");
     let config = InfluxdbConfig { measurement: String::new(), ..InfluxdbConfig::default() };
     exporters.start_influxdb_sink(config).expect_err("a measurement has a name");
     let config =
@@ -64,7 +64,7 @@ pub fn a_page_moves<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let first = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     engine.record(5);
-    let everywhere = PrometheusConfig { addr: "0.0.0.0".into(), port: first.port() };
+    let everywhere = PrometheusConfig { addr: "0.0.0.0".into(), port: first.port(), ..any_port() };
     let second = exporters.start_prometheus_exporter(everywhere).expect("only the exporter itself was in the way");
     assert_eq!((second.port(), second.ip().is_unspecified()), (first.port(), true));
     assert_eq!(Client::connect(first).ask("GET", "/metrics").sums(), engine.sums);

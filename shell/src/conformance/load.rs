@@ -14,6 +14,18 @@ pub(super) struct Sums {
     pub(super) bytes: u64,
 }
 
+impl Sums {
+    /// What came since `before`.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            requests: self.requests - before.requests,
+            failures: self.failures - before.failures,
+            latency_ms: self.latency_ms - before.latency_ms,
+            bytes: self.bytes - before.bytes,
+        }
+    }
+}
+
 /// An engine of one thread that records the same requests in every run.
 pub(super) struct Engine {
     recorder: Recorder<'static>,
@@ -32,6 +44,11 @@ impl Engine {
         let series = [("GET", "/items"), ("POST", "/orders"), ("GET", "/q?a=1,b=\"c d\"|e:#f\\g/café")]
             .map(|(method, name)| recorder.series(method, name));
         Self { recorder, series, next: 0, sums: Sums::default() }
+    }
+
+    /// Sets a gauge.
+    pub(super) fn set_gauge(&self, name: &str, value: f64) {
+        self.recorder.registry().gauge(name).expect("a good name").set(value);
     }
 
     /// Records `requests` more.

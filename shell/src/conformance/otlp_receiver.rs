@@ -11,14 +11,17 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use futures_lite::future;
+use futures_rustls::TlsAcceptor;
+use futures_rustls::rustls::ServerConfig;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Request, Response, server};
+use hyper::{Request, Response, Uri, server};
 
 use super::load::Sums;
+use super::protobuf::{messages, number, only};
 use super::{LOOPBACK, run};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::runtime::{Runtime, TcpListener as _};
@@ -45,6 +48,7 @@ pub(super) enum Reply {
 pub(super) struct Export {
     /// Number of the connection, from 0.
     pub(super) connection: usize,
+    pub(super) scheme: String,
     pub(super) path: String,
     head: HeaderMap,
     /// Bytes of the message, without gRPC's prefix.
@@ -87,6 +91,14 @@ pub(super) struct OtlpReceiver {
 impl OtlpReceiver {
     /// `replies` is asked for every export, with its number from 0.
     pub(super) fn start<R: Runtime>(replies: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with::<R>(None, replies)
+    }
+
+    /// The same behind TLS, if `tls` is given.
+    pub(super) fn start_with<R: Runtime>(
+        tls: Option<Arc<ServerConfig>>,
+        replies: impl Fn(usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared {
             exports: Mutex::default(),
             connections: AtomicUsize::new(0),
@@ -103,7 +115,7 @@ impl OtlpReceiver {
                     // Nothing is ever sent: the sender's drop is the sign.
                     let _ = ended.recv().await;
                 };
-                future::or(ended, accept(&runtime, listener, &served)).await;
+                future::or(ended, accept(&runtime, listener, tls.as_ref(), &served)).await;
             });
         });
         let address = address.recv().expect("a receiver that listens");
@@ -153,7 +165,7 @@ impl Export {
     }
 }
 
-async fn accept<R: Runtime>(runtime: &R, listener: R::Listener, shared: &Arc<Shared>) {
+async fn accept<R: Runtime>(runtime: &R, listener: R::Listener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<Shared>) {
     let connections = HyperTasks::new(runtime.clone());
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
@@ -161,9 +173,22 @@ async fn accept<R: Runtime>(runtime: &R, listener: R::Listener, shared: &Arc<Sha
         let shared = shared.clone();
         let service = service_fn(move |request| answer(request, number, shared.clone()));
         let mut http = server::conn::http2::Builder::new(connections.executor());
-        let connection = http.timer(HyperTimer::new(runtime.clone())).serve_connection(HyperIo::new(stream), service);
+        http.timer(HyperTimer::new(runtime.clone()));
         // An error is the client's way of closing the connection.
-        connections.spawn(async move { drop(connection.await) });
+        match tls {
+            None => {
+                let connection = http.serve_connection(HyperIo::new(stream), service);
+                connections.spawn(async move { drop(connection.await) });
+            }
+            Some(tls) => {
+                let tls = TlsAcceptor::from(tls.clone());
+                connections.spawn(async move {
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+                    drop(http.serve_connection(HyperIo::new(stream), service).await);
+                });
+            }
+        }
     }
 }
 
@@ -174,7 +199,7 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
     let body = body.collect().await?.to_bytes();
     let number = {
         let mut exports = shared.exports.lock().expect("no export panicked the receiver");
-        exports.push(decode(connection, head.uri.path().to_owned(), head.headers, &body));
+        exports.push(decode(connection, &head.uri, head.headers, &body));
         exports.len() - 1
     };
     Ok(match (shared.replies)(number) {
@@ -219,7 +244,7 @@ fn partial_success(rejected: u8, message: &str) -> Vec<u8> {
 }
 
 /// Reads `ExportMetricsServiceRequest`; panics where it is none, or not as the contract has it.
-fn decode(connection: usize, path: String, head: HeaderMap, body: &[u8]) -> Export {
+fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export {
     let (prefix, message) = body.split_at(5);
     assert_eq!(prefix[0], 0, "not compressed");
     let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
@@ -233,7 +258,8 @@ fn decode(connection: usize, path: String, head: HeaderMap, body: &[u8]) -> Expo
     assert!(times.all(|other| other == (start, time)), "all data points of an export have the same times");
     Export {
         connection,
-        path,
+        scheme: uri.scheme_str().unwrap_or_default().to_owned(),
+        path: uri.path().to_owned(),
         head,
         message_bytes: message.len(),
         service_name: attribute(resource, 1, "service.name").expect("the resource has a name"),
@@ -279,70 +305,4 @@ fn attribute(bytes: &[u8], field: u64, key: &str) -> Option<String> {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
-
-/// The one occurrence of a length-delimited field.
-fn only(bytes: &[u8], field: u64) -> &[u8] {
-    let mut found = messages(bytes, field);
-    let one = found.next().unwrap_or_else(|| panic!("field {field} is missing"));
-    assert!(found.next().is_none(), "field {field} comes twice");
-    one
-}
-
-fn messages(bytes: &[u8], field: u64) -> impl Iterator<Item = &[u8]> {
-    fields(bytes).filter_map(move |(number, value)| match value {
-        Value::Bytes(bytes) if number == field => Some(bytes),
-        _ => None,
-    })
-}
-
-fn number(bytes: &[u8], field: u64) -> Option<u64> {
-    fields(bytes).find_map(|(number, value)| match value {
-        Value::Number(value) if number == field => Some(value),
-        _ => None,
-    })
-}
-
-enum Value<'a> {
-    /// A varint or a fixed64.
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-/// The fields of a protobuf message, of the wire types that OTLP metrics are made of.
-fn fields(mut bytes: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
-    std::iter::from_fn(move || {
-        if bytes.is_empty() {
-            return None;
-        }
-        let tag = varint(&mut bytes);
-        let value = match tag & 7 {
-            0 => Value::Number(varint(&mut bytes)),
-            1 => Value::Number(u64::from_le_bytes(take(&mut bytes, 8).try_into().expect("eight bytes"))),
-            2 => {
-                let length = varint(&mut bytes) as usize;
-                Value::Bytes(take(&mut bytes, length))
-            }
-            wire_type => panic!("wire type {wire_type} in field {}", tag >> 3),
-        };
-        Some((tag >> 3, value))
-    })
-}
-
-fn varint(bytes: &mut &[u8]) -> u64 {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = take(bytes, 1)[0];
-        value |= u64::from(byte & 0x7F) << shift;
-        if byte < 0x80 {
-            return value;
-        }
-    }
-    panic!("a varint of more than ten bytes");
-}
-
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
-    let (taken, rest) = bytes.split_at_checked(count).expect("the message is not cut short");
-    *bytes = rest;
-    taken
 }

@@ -1,13 +1,14 @@
 //! The Prometheus exporter, scraped by a client of the standard library.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufRead as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::LOOPBACK;
-use super::load::{Engine, Sums, assert_all_sent, assert_settled, exporters, settings};
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings};
+use super::scraper::{Client, any_port};
 use crate::runtime::Runtime;
-use crate::{Cause, Exporters, PrometheusConfig, Settings, StartError};
+use crate::{Cause, Exporters, PageAccess, PageLimits, PrometheusConfig, Secret, Settings, StartError};
 
 /// Every request is on the page, exactly.
 pub fn a_scrape_shows_every_request<R: Runtime>() {
@@ -18,7 +19,7 @@ pub fn a_scrape_shows_every_request<R: Runtime>() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(answer.sums(), engine.sums);
-    assert!(answer.body.ends_with('\n'), "the last line is whole");
+    assert!(answer.text().ends_with('\n'), "the last line is whole");
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
     assert_all_sent(&account, 1_000);
 }
@@ -63,6 +64,177 @@ pub fn other_paths_and_methods_are_refused<R: Runtime>() {
         let answer = client.ask(method, path);
         assert_eq!(answer.status, status, "{method} {path}");
         assert_eq!(answer.header("allow"), (status == 405).then_some("GET, HEAD"), "{method} {path}");
+    }
+}
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
+/// The `Accept` header chooses the dialect; each shows every request, to `HEAD` as to `GET`.
+pub fn the_accept_header_chooses_the_dialect<R: Runtime>() {
+    let (exporters, mut engine) = exporters::<R>();
+    let constant_labels = vec![("run".into(), "7".into())];
+    let config = PrometheusConfig { created_times: true, constant_labels, ..any_port() };
+    let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+    engine.record(100);
+    for (accept, content_type) in [
+        ("*/*", TEXT),
+        ("text/plain;version=0.0.4;escaping=dots", "text/plain; version=0.0.4; charset=utf-8; escaping=dots"),
+        ("application/openmetrics-text;version=1.0.0", OPEN),
+        ("text/plain;q=0.1\r\nAccept: application/openmetrics-text;version=1.0.0;q=0.2", OPEN),
+        (PROTOBUF, PROTOBUF),
+    ] {
+        let head = format!("Accept: {accept}\r\n");
+        for method in ["HEAD", "GET"] {
+            let answer = client.ask_with(method, "/metrics", &head);
+            assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{accept}");
+            assert!(answer.header("vary").is_some_and(|vary| vary.contains("accept")), "{accept}");
+            if method == "GET" {
+                assert_eq!(answer.sums(), engine.sums, "{accept}");
+            }
+            let is_open = method == "GET" && content_type == OPEN;
+            if method == "GET" && content_type != PROTOBUF {
+                assert_eq!(answer.text().ends_with("\n# EOF\n"), is_open, "{accept}");
+                assert_eq!(answer.text().contains("\nloaddensity_requests_created{"), is_open, "{accept}");
+                let mut lines = answer.text().lines().filter(|line| !line.starts_with('#'));
+                assert!(lines.all(|line| line.contains("run=\"7\"")), "{}", answer.text());
+            }
+        }
+    }
+}
+
+/// Whoever asks for gzip gets it in every dialect, unless that is switched off; such a page counts as sent, too.
+pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
+    const SERIES: usize = 2_000;
+    for compression in [true, false] {
+        let settings = settings(SERIES);
+        let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+        let mut recorder = exporters.recorder();
+        for number in 4..SERIES {
+            recorder.series("GET", &format!("/a/name/{number}"));
+        }
+        let mut engine = Engine::new(settings.registry);
+        let config = PrometheusConfig { compression, ..any_port() };
+        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        for (content_type, accepted, is_wanted) in [
+            (TEXT, "Accept-Encoding: gzip\r\n", true),
+            (OPEN, "Accept-Encoding: br\r\nAccept-Encoding: gzip;q=0.1\r\n", true),
+            (PROTOBUF, "Accept-Encoding: gzip, identity\r\n", true),
+            (TEXT, "Accept-Encoding: gzip;q=0, *\r\n", false),
+            (PROTOBUF, "Accept-Encoding: identity\r\n", false),
+            (TEXT, "", false),
+        ] {
+            engine.record(100);
+            let head = format!("Accept: {content_type}\r\n{accepted}");
+            let is_compressed = compression && is_wanted;
+            for method in ["HEAD", "GET"] {
+                let answer = client.ask_with(method, "/metrics", &head);
+                assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{head}");
+                assert_eq!(answer.header("content-encoding"), is_compressed.then_some("gzip"), "{head}");
+                let vary = if compression { "accept, accept-encoding" } else { "accept" };
+                assert_eq!(answer.header("vary"), Some(vary));
+                if method == "GET" {
+                    assert_eq!(answer.sums(), engine.sums, "{head}");
+                    assert_eq!(answer.body_bytes < answer.bytes() / 5, is_compressed, "{head}");
+                }
+            }
+        }
+        engine.record(100);
+        assert_eq!(client.ask_with("GET", "/metrics", "Accept-Encoding: gzip\r\n").sums(), engine.sums);
+        let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 700);
+    }
+}
+
+/// The page is where it was asked to be, and `/healthz` is always there.
+pub fn the_page_is_at_its_path<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    let config = PrometheusConfig { path: "/load/metrics".into(), ..any_port() };
+    let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+    for (method, path, status) in [
+        ("GET", "/load/metrics", 200),
+        ("HEAD", "/load/metrics?x=1", 200),
+        ("GET", "/metrics", 404),
+        ("GET", "/healthz", 200),
+        ("HEAD", "/healthz", 200),
+        ("POST", "/healthz", 405),
+        ("PUT", "/load/metrics", 405),
+    ] {
+        let answer = client.ask(method, path);
+        assert_eq!(answer.status, status, "{method} {path}");
+        match status {
+            404 => assert!(answer.text().contains("/load/metrics"), "{}", answer.text()),
+            _ => assert_eq!(answer.text() == "ok\n", (method, path) == ("GET", "/healthz"), "{method} {path}"),
+        }
+    }
+    let beside_health = PrometheusConfig { path: "/healthz".into(), ..any_port() };
+    let error = exporters.start_prometheus_exporter(beside_health).expect_err("that path is taken");
+    assert!(matches!(error, StartError::Setting { key: "path", .. }), "{error:?}");
+}
+
+/// Who does not show the credentials gets no page, and is told how; the health path asks for none.
+pub fn only_those_with_credentials_get_the_page<R: Runtime>() {
+    let (exporters, mut engine) = exporters::<R>();
+    engine.record(3);
+    let basic = PageAccess::Basic { username: "me".into(), password: Secret::new("a:b") };
+    let bearer = PageAccess::Bearer(Secret::new("t0ken"));
+    // "me:a:b" in base64.
+    for (access, right, challenge) in
+        [(basic, "Basic bWU6YTpi", "Basic realm="), (bearer, "Bearer t0ken", "Bearer realm=")]
+    {
+        let config = PrometheusConfig { access, ..any_port() };
+        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        let right = format!("Authorization: {right}\r\n");
+        assert_eq!(client.ask_with("GET", "/metrics", &right).sums(), engine.sums);
+        assert_eq!(client.ask_with("GET", "/elsewhere", &right).status, 404);
+        for wrong in ["", "Authorization: Basic bWU6YTpj\r\n", "Authorization: Bearer t0keN\r\n"] {
+            for (method, path) in [("GET", "/metrics"), ("HEAD", "/metrics"), ("GET", "/elsewhere")] {
+                let answer = client.ask_with(method, path, wrong);
+                assert_eq!(answer.status, 401, "{method} {path} {wrong}");
+                let said = answer.header("www-authenticate").unwrap_or_default();
+                assert!(said.starts_with(challenge), "{said}");
+                assert!(!answer.text().contains("loaddensity"), "{}", answer.text());
+            }
+        }
+        assert_eq!(client.ask("GET", "/healthz").status, 200);
+    }
+}
+
+/// As many connections are served as the limit says; a further one is closed, and there is room again when one ends.
+pub fn connections_are_limited<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    let limits = PageLimits { connections: 1, ..PageLimits::default() };
+    let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
+    let mut first = Client::connect(address);
+    assert_eq!(first.ask("GET", "/healthz").status, 200);
+    let mut second = Client::connect(address);
+    second.expect_end();
+    assert_eq!(first.ask("GET", "/healthz").status, 200);
+}
+
+/// A connection on which nothing moves is closed when the time for that is over.
+pub fn idle_connections_are_closed<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    let limits = PageLimits { idle_time: Duration::from_millis(50), ..PageLimits::default() };
+    let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
+    Client::connect(address).expect_end();
+    let limits = PageLimits { head_time: Duration::from_millis(50), ..PageLimits::default() };
+    let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
+    let mut slow = Client::connect(address);
+    slow.0.get_mut().write_all(b"GET /metrics HTTP/1.1\r\nHost: ").expect("sent");
+    slow.expect_end();
+}
+
+/// A head longer than the limit is refused, and one below a raised limit is taken.
+pub fn long_heads_are_refused<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
+    for (head_bytes, status) in [(8_192, 431), (40_000, 200)] {
+        let limits = PageLimits { head_bytes, ..PageLimits::default() };
+        let config = PrometheusConfig { limits, ..any_port() };
+        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        assert_eq!(client.ask_with("GET", "/healthz", &long).status, status);
     }
 }
 
@@ -162,126 +334,4 @@ pub fn a_client_that_does_not_read_is_cut_off<R: Runtime>() {
     assert!(start.elapsed() < Duration::from_secs(20), "the stop took {:?}", start.elapsed());
     assert_settled(&account, 10);
     assert_eq!(account.dropped.get(Cause::Unscraped), 10, "{account:?}");
-}
-
-pub(super) fn any_port() -> PrometheusConfig {
-    PrometheusConfig { port: 0, ..PrometheusConfig::default() }
-}
-
-/// A connection to the exporter.
-pub(super) struct Client(BufReader<TcpStream>);
-
-/// What the exporter answers.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    head: Vec<String>,
-    body: String,
-}
-
-impl Client {
-    pub(super) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the exporter listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
-        Self(BufReader::new(stream))
-    }
-
-    pub(super) fn ask(&mut self, method: &str, path: &str) -> Answer {
-        self.send(method, path);
-        let status_line = self.line();
-        let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).expect("a status line");
-        let status = status.parse().expect("a status");
-        let mut head = Vec::new();
-        loop {
-            let line = self.line();
-            if line.is_empty() {
-                break;
-            }
-            head.push(line);
-        }
-        let mut answer = Answer { status, head, body: String::new() };
-        if method != "HEAD" {
-            answer.body = self.body(&answer);
-        }
-        answer
-    }
-
-    fn send(&mut self, method: &str, path: &str) {
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        self.0.get_mut().write_all(request.as_bytes()).expect("a request sent");
-    }
-
-    fn body(&mut self, answer: &Answer) -> String {
-        let mut body = Vec::new();
-        if answer.header("transfer-encoding") == Some("chunked") {
-            loop {
-                let size = usize::from_str_radix(&self.line(), 16).expect("a chunk's size");
-                self.take(size, &mut body);
-                assert_eq!(self.line(), "", "a chunk ends with a line end");
-                if size == 0 {
-                    break;
-                }
-            }
-        } else {
-            let length = answer.header("content-length").expect("chunks or a length");
-            self.take(length.parse().expect("a length"), &mut body);
-        }
-        String::from_utf8(body).expect("UTF-8")
-    }
-
-    fn take(&mut self, bytes: usize, body: &mut Vec<u8>) {
-        let taken = self.0.by_ref().take(bytes as u64).read_to_end(body).expect("a body");
-        assert_eq!(taken, bytes, "the body is cut short");
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.0.read_line(&mut line).expect("a line");
-        line.strip_suffix("\r\n").expect("a whole line").to_owned()
-    }
-
-    /// The exporter has closed the connection.
-    fn expect_end(&mut self) {
-        let mut rest = Vec::new();
-        // Data that the exporter never read turns the end into a reset.
-        if self.0.read_to_end(&mut rest).is_ok() {
-            assert_eq!(rest, b"", "the exporter ends the connection without a word");
-        }
-    }
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.iter().filter_map(|line| line.split_once(':'));
-        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
-    }
-
-    /// Sums over all series of the page.
-    pub(super) fn sums(&self) -> Sums {
-        let requests = self.whole("loaddensity_requests_total", "");
-        for family in ["loaddensity_request_latency_ms", "loaddensity_response_bytes"] {
-            assert_eq!(self.whole(&format!("{family}_count"), ""), requests, "{family}");
-            assert_eq!(self.whole(&format!("{family}_bucket"), "le=\"+Inf\""), requests, "{family}");
-        }
-        let latencies = self.samples("loaddensity_request_latency_ms_sum", "");
-        Sums {
-            requests,
-            failures: self.whole("loaddensity_requests_total", "outcome=\"failure\""),
-            latency_ms: latencies.map(|value| value.parse::<f64>().expect("a number")).sum(),
-            bytes: self.whole("loaddensity_response_bytes_sum", ""),
-        }
-    }
-
-    fn whole(&self, family: &str, label: &str) -> u64 {
-        self.samples(family, label).map(|value| value.parse::<u64>().expect("an integer")).sum()
-    }
-
-    /// The values of `family` whose labels contain `label`.
-    fn samples<'a>(&'a self, family: &'a str, label: &'a str) -> impl Iterator<Item = &'a str> {
-        let lines = self.body.lines().filter(|line| !line.starts_with('#'));
-        lines.filter_map(move |line| {
-            let (head, value) = line.rsplit_once(' ').expect("a value");
-            let (name, labels) = head.split_once('{')?;
-            (name == family && labels.contains(label)).then_some(value)
-        })
-    }
 }

@@ -35,7 +35,11 @@ impl Receiver {
     }
 
     pub(super) fn wait_for(&self, arrived: impl Fn(&[String]) -> bool) {
-        wait_until(|| arrived(&self.lock()));
+        wait_until(|| self.has(&arrived));
+    }
+
+    pub(super) fn has(&self, arrived: impl Fn(&[String]) -> bool) -> bool {
+        arrived(&self.lock())
     }
 
     /// All datagrams. Over the loopback interface, what was sent before this call has arrived.
@@ -50,4 +54,9 @@ impl Receiver {
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {
         self.datagrams.lock().expect("the receiver's thread did not panic")
     }
+}
+
+/// The lines of a datagram or body, without the newlines that fill it up.
+pub(super) fn lines(datagram: &str) -> impl Iterator<Item = &str> {
+    datagram.trim_end_matches('\n').lines()
 }

@@ -1,10 +1,10 @@
 //! The DogStatsD sink, towards a receiver of the standard library.
 
-use super::load::{Sums, assert_all_sent, assert_settled, exporters};
-use super::receiver::Receiver;
+use super::load::{EPOCH, Sums, assert_all_sent, assert_settled, exporters};
+use super::receiver::{Receiver, lines};
 use super::unused_port;
-use crate::StatsdConfig;
 use crate::runtime::Runtime;
+use crate::{Cardinality, Cause, SampleRate, StatsdConfig, StatsdOrigin};
 
 /// The contract's default: three datagrams a request, one message each.
 pub fn each_message_is_a_datagram<R: Runtime>() {
@@ -58,6 +58,56 @@ pub fn a_stop_flushes<R: Runtime>() {
     assert_eq!(sums(&receiver.finish(), "loaddensity").requests, 60);
 }
 
+/// Options beyond the contract are in every message, and what is sampled away is accounted for.
+pub fn options_are_in_every_message<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    let config = StatsdConfig {
+        datagram_bytes: Some(1_432),
+        distributions: true,
+        sample_rate: SampleRate::new(0.5).expect("a rate"),
+        constant_tags: vec![("run".into(), "7".into())],
+        origin: StatsdOrigin { cardinality: Some(Cardinality::Low), ..StatsdOrigin::default() },
+        ..to(&receiver)
+    };
+    exporters.start_statsd_sink(config).expect("a socket");
+    for _ in 0..10 {
+        engine.record(100);
+    }
+    let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+    let sampled = account.dropped.get(Cause::Sampled);
+    assert_eq!((account.recorded, account.held, account.sent + sampled), (1_000, 0, 1_000), "{account:?}");
+    // Fifteen standard deviations.
+    assert!((260..=740).contains(&sampled), "{sampled} of 1,000 at 0.5");
+    let datagrams = receiver.finish();
+    let mut counts = 0;
+    for message in messages(&datagrams) {
+        let (value, tags) = message.split_once("|@0.5|#").expect(message);
+        let is_count = value.ends_with(":1|c");
+        assert!(is_count || value.ends_with("|d"), "{message}");
+        assert!(tags.ends_with(",run:7|card:low"), "{message}");
+        counts += u64::from(is_count);
+    }
+    assert_eq!((counts, messages(&datagrams).count() as u64), (account.sent, 3 * account.sent));
+}
+
+/// Counters, and they alone, say the second in which their request was completed.
+pub fn counts_have_timestamps<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    let config = StatsdConfig { datagram_bytes: Some(1_432), timestamps_of_counts: true, ..to(&receiver) };
+    exporters.start_statsd_sink(config).expect("a socket");
+    engine.record(100);
+    let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+    let datagrams = receiver.finish();
+    let second = format!("|T{}", EPOCH / 1_000_000_000);
+    let (counts, others): (Vec<_>, Vec<_>) = messages(&datagrams).partition(|message| message.contains(":1|c|"));
+    assert_eq!((counts.len(), others.len()), (100, 200));
+    assert!(counts.iter().all(|message| message.ends_with(&second)), "{counts:?}");
+    assert!(others.iter().all(|message| !message.contains("|T")), "{others:?}");
+}
+
 /// Nobody listens: the start does not fail, nothing hangs, and every request is accounted for.
 pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
@@ -73,11 +123,11 @@ fn to(receiver: &Receiver) -> StatsdConfig {
 }
 
 fn messages(datagrams: &[String]) -> impl Iterator<Item = &str> {
-    datagrams.iter().flat_map(|datagram| datagram.lines())
+    datagrams.iter().flat_map(|datagram| lines(datagram))
 }
 
 /// Adds up the messages, each of which must be one of the contract's three.
-fn sums(datagrams: &[String], prefix: &str) -> Sums {
+pub(super) fn sums(datagrams: &[String], prefix: &str) -> Sums {
     let (mut sums, mut latencies, mut sizes) = (Sums::default(), 0, 0);
     for message in messages(datagrams) {
         let parts = message.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));

@@ -105,6 +105,89 @@ pub fn a_datagram_too_large_is_an_error<R: Runtime>() {
     });
 }
 
+/// Several datagrams in one call, or in as many as the socket likes: each arrives once, in order, bytes unchanged.
+pub fn segments_arrive_as_datagrams<R: Runtime>() {
+    segments::<R>(LOOPBACK);
+}
+
+/// The same over IPv6.
+pub fn segments_arrive_as_datagrams_over_ipv6<R: Runtime>() {
+    if let Some(loopback) = ipv6_loopback("udp::segments_arrive_as_datagrams_over_ipv6") {
+        segments::<R>(loopback);
+    }
+}
+
+fn segments<R: Runtime>(loopback: SocketAddr) {
+    let (receiver, peer) = receiver(loopback);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let mut arrived = vec![0; 65_536];
+        // One; two; the last shorter; as many as a call may hold; as many bytes.
+        for (segment, length) in
+            [(9, 9), (9, 4), (500, 1_000), (84, 801), (84, 5_376), (1_432, 64_440), (8_192, 65_507)]
+        {
+            let sent: Vec<u8> = (0..length).map(|n| (n / segment * 7 + n % 251) as u8).collect();
+            let mut rest = sent.as_slice();
+            while !rest.is_empty() {
+                let count = socket.send_segments(rest, segment).await.expect("datagrams sent");
+                assert!((1..=rest.len().div_ceil(segment)).contains(&count), "{count} of {length} / {segment}");
+                let (taken, left) = rest.split_at(rest.len().min(count * segment));
+                for datagram in taken.chunks(segment) {
+                    let count = receiver.recv(&mut arrived).expect("a datagram received");
+                    assert_eq!(&arrived[..count], datagram);
+                }
+                rest = left;
+            }
+        }
+    });
+}
+
+/// Nobody listens: the kernel says so in place of taking any of several datagrams. They can be sent again.
+pub fn refused_segments_are_reported_and_forgotten<R: Runtime>() {
+    let (nobody, peer) = receiver(LOOPBACK);
+    drop(nobody);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let refused = loop {
+            match socket.send_segments(b"any body any", 4).await {
+                Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
+                Err(error) => break error.kind(),
+            }
+        };
+        let names = [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
+        assert!(names.contains(&refused), "{refused:?}");
+
+        let somebody = StdUdpSocket::bind(peer).expect("the port is still free");
+        somebody.set_nonblocking(true).expect("a socket option");
+        let mut arrived = [0; 16];
+        while somebody.recv(&mut arrived).is_err() {
+            let _ = socket.send_segments(b"some body", 4).await;
+            runtime.sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(&arrived[..4], b"some");
+    });
+}
+
+/// Datagrams that are larger than UDP over IPv4 carries are an error at once; the socket goes on.
+pub fn segments_too_large_are_an_error<R: Runtime>() {
+    let (receiver, peer) = receiver(LOOPBACK);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let answer = socket.send_segments(&[b'x'; 2 * 65_508], 65_508).await;
+        assert!(answer.is_err(), "65,508 bytes in one datagram: {answer:?}");
+        let mut arrived = [0; 16];
+        let mut rest = b"goeson".as_slice();
+        while !rest.is_empty() {
+            let count = socket.send_segments(rest, 2).await.expect("datagrams sent");
+            for datagram in rest[..2 * count].chunks(2) {
+                assert_eq!(receiver.recv(&mut arrived).expect("a datagram received"), 2);
+                assert_eq!(&arrived[..2], datagram);
+            }
+            rest = &rest[2 * count..];
+        }
+    });
+}
+
 fn receiver(loopback: SocketAddr) -> (StdUdpSocket, SocketAddr) {
     let receiver = StdUdpSocket::bind(loopback).expect("a free port");
     receiver.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket option");

@@ -7,15 +7,17 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use loaddensity_metrics_core::verdict::{self, Verdict};
+use loaddensity_metrics_core::{Timestamp, influxdb};
 
 use super::Endpoint;
 use crate::condition::Condition;
-use crate::http_client::{self, Outgoing, Secrets, Taken, in_full};
+use crate::http_client::{self, Outgoing, Secrets, Taken, in_full, waited};
 use crate::hyper_io::HyperIo;
 use crate::runtime::Runtime;
+use crate::stop::{StopSignal, before};
 
 /// Most bytes of an answer that are read; real ones have a few hundred.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -36,6 +38,8 @@ pub(super) enum Outcome {
 /// A server's answer.
 pub(super) struct Answer {
     pub(super) verdict: Verdict,
+    /// Of a body that was taken in part: how many of its lines were not.
+    pub(super) refused_lines: Option<usize>,
     /// How long the server is to be left alone, as far as that is granted.
     pub(super) least_pause: Duration,
     /// Its words, for people.
@@ -65,7 +69,7 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Posts `body` and reads the answer. It may be dropped at any time; then [`give_up`](Self::give_up) tells.
-    pub(super) async fn post(&mut self, body: &Bytes) -> Outcome {
+    async fn post(&mut self, body: &Bytes) -> Outcome {
         let kept = self.connection.take().filter(|connection| !connection.requests.is_closed());
         // A server may close a kept connection at any time; that says nothing about a new one. But if the body went
         // out on it, nobody knows what became of it, even where no new one can be had.
@@ -82,8 +86,23 @@ impl<R: Runtime> Client<R> {
         }
     }
 
+    /// The same within `timeout` and the deadline of a `stop`.
+    pub(super) async fn post_in_time(&mut self, body: &Bytes, timeout: Duration, stop: &StopSignal) -> Outcome {
+        let runtime = self.runtime.clone();
+        let began = runtime.now();
+        let body = self.endpoint.encoded(body);
+        let answer = before(&runtime, began + timeout, self.post(&body));
+        match stop.unless_overdue(&runtime, answer).await.flatten() {
+            Some(outcome) => outcome,
+            None => {
+                let elapsed = runtime.now().saturating_duration_since(began);
+                Outcome::TimedOut { taken: self.give_up(), waited: waited(elapsed, timeout) }
+            }
+        }
+    }
+
     /// After a post that was not waited for: whether its body may have gone out.
-    pub(super) fn give_up(&mut self) -> bool {
+    fn give_up(&mut self) -> bool {
         self.connection = None;
         self.taken.is_taken()
     }
@@ -100,7 +119,8 @@ impl<R: Runtime> Client<R> {
         connection.requests.ready().await.map_err(|error| in_full(&error))?;
         let request = self.endpoint.request(self.taken.watch(body.clone()))?;
         let response = connection.requests.send_request(request).await.map_err(|error| in_full(&error))?;
-        let (answer, is_read) = read_answer(response, &self.endpoint.secrets).await;
+        let now = self.runtime.wall_clock();
+        let (answer, is_read) = read_answer(response, &self.endpoint.secrets, now).await;
         if is_read {
             self.connection = Some(connection);
         }
@@ -126,7 +146,16 @@ impl Endpoint {
     /// Without the query, which may hold a password.
     pub(super) fn public_address(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
-        format!("http://{}{path}", self.server.authority())
+        format!("{}{path}", self.server.origin())
+    }
+
+    /// The body as it goes out.
+    fn encoded(&self, body: &Bytes) -> Bytes {
+        #[cfg(feature = "gzip")]
+        if self.gzip {
+            return crate::gzip::compressed(body).into();
+        }
+        body.clone()
     }
 
     fn request(&self, body: Outgoing) -> Result<Request<Outgoing>, String> {
@@ -134,6 +163,9 @@ impl Endpoint {
             .header(HOST, self.server.authority())
             .header(USER_AGENT, http_client::USER_AGENT)
             .header(CONTENT_TYPE, "text/plain; charset=utf-8");
+        if self.gzip {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
@@ -141,20 +173,25 @@ impl Endpoint {
     }
 }
 
-/// The answer, and whether it was read to its end, so that the connection can be used again.
-async fn read_answer(response: Response<Incoming>, secrets: &Secrets) -> (Answer, bool) {
+/// The answer that comes at `now`, and whether it was read to its end, so that the connection can be used again.
+async fn read_answer(response: Response<Incoming>, secrets: &Secrets, now: Timestamp) -> (Answer, bool) {
     let status = response.status();
-    let asked = response.headers().get(RETRY_AFTER).and_then(|value| verdict::retry_after(value.as_bytes()));
+    let asked = response.headers().get(RETRY_AFTER);
+    let asked = asked.and_then(|value| verdict::retry_after_at(value.as_bytes(), now));
     let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
     let is_read = body.is_ok();
-    let text = body.map(|body| secrets.excerpt(&body.to_bytes())).unwrap_or_default();
-    (Answer::new(status, asked, &text), is_read)
+    // Of an answer that is not read to its end, nothing proves that a line was stored.
+    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    (Answer::new(status, asked, &body, secrets), is_read)
 }
 
 impl Answer {
-    /// The answer of `status` with the server's words in `text`, and the pause that it `asked` for.
-    fn new(status: StatusCode, asked: Option<Duration>, text: &str) -> Self {
+    /// The answer of `status` with the server's words in `body`, and the pause that it `asked` for.
+    fn new(status: StatusCode, asked: Option<Duration>, body: &[u8], secrets: &Secrets) -> Self {
         let verdict = verdict::influxdb(status.as_u16());
+        let may_be_partial = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
+        let refused_lines = if may_be_partial { influxdb::refused_lines(body) } else { None };
+        let text = secrets.excerpt(body);
         let mut says = format!("answered {status}: {text}").trim_end_matches([':', ' ']).to_owned();
         if let (Verdict::Retry, Some(asked)) = (verdict, asked) {
             says += &format!("; asked to wait {} s", asked.as_secs());
@@ -162,7 +199,7 @@ impl Answer {
                 says += &format!(", waits {} s", LONGEST_PAUSE.as_secs());
             }
         }
-        Self { verdict, least_pause: asked.unwrap_or_default().min(LONGEST_PAUSE), says }
+        Self { verdict, refused_lines, least_pause: asked.unwrap_or_default().min(LONGEST_PAUSE), says }
     }
 }
 
@@ -173,7 +210,7 @@ mod tests {
     #[test]
     fn a_server_is_left_alone_for_a_minute_at_most() {
         let answer = |status, seconds: Option<u64>| {
-            let answer = Answer::new(status, seconds.map(Duration::from_secs), "busy");
+            let answer = Answer::new(status, seconds.map(Duration::from_secs), b"busy", &Secrets::default());
             (answer.least_pause.as_secs(), answer.says)
         };
         let busy = StatusCode::SERVICE_UNAVAILABLE;
@@ -184,5 +221,14 @@ mod tests {
         assert_eq!(answer(busy, Some(u64::MAX)).0, 60);
         let refused = answer(StatusCode::FORBIDDEN, Some(5)).1;
         assert_eq!(refused, "answered 403 Forbidden: busy", "it is not asked again");
+    }
+
+    #[test]
+    fn only_a_refusal_can_be_partial() {
+        let body = br#"{"error":"partial write: field type conflict dropped=3"}"#;
+        for (status, refused_lines) in [(400, Some(3)), (422, Some(3)), (403, None), (500, None), (204, None)] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(Answer::new(status, None, body, &Secrets::default()).refused_lines, refused_lines, "{status}");
+        }
     }
 }

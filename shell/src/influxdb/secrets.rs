@@ -16,7 +16,8 @@ pub(super) fn of(target: &InfluxdbTarget, authorization: Option<&HeaderValue>) -
     let mut add = |secret: &Option<Secret>| secret.iter().for_each(|secret| secrets.add(secret.reveal()));
     match target {
         InfluxdbTarget::Udp { .. } => {}
-        InfluxdbTarget::Http { password, .. } => add(password),
+        InfluxdbTarget::Http { password, .. } | InfluxdbTarget::V1 { password, .. } => add(password),
+        InfluxdbTarget::V2 { token, .. } | InfluxdbTarget::V3 { token, .. } => add(token),
         InfluxdbTarget::Url { url, token } => {
             add(token);
             add_query(&mut secrets, url);

@@ -18,11 +18,10 @@ use super::batch::BatchSize;
 use super::post::{Answer, Client, Outcome};
 use crate::condition::Condition;
 use crate::config::InfluxdbConfig;
-use crate::http_client::waited;
 use crate::hub::Feed;
 use crate::running::{Place, Running};
 use crate::runtime::Runtime;
-use crate::stop::{StopSignal, before, sleep_until};
+use crate::stop::{StopSignal, sleep_until};
 
 /// Pauses before a body is sent again: the first and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -34,7 +33,7 @@ pub(super) fn start<R: Runtime>(
     encoder: LineEncoder<'static>,
     config: &InfluxdbConfig,
 ) -> Running<R> {
-    let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events);
+    let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events, None);
     let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
     let sender = Sender {
@@ -96,7 +95,9 @@ impl<R: Runtime> Sender<R> {
         if packed.items == 0 {
             return None;
         }
-        let outcome = self.post(whole.slice(..packed.bytes)).await;
+        let body = whole.slice(..packed.bytes);
+        let outcome = self.client.post_in_time(&body, self.timeout, &self.stop).await;
+        drop(body);
         // Where hyper has not let go of it yet, the next body gets new memory.
         self.body = whole.try_into_mut().unwrap_or_default();
         match outcome {
@@ -134,20 +135,6 @@ impl<R: Runtime> Sender<R> {
         (packed, memory.freeze())
     }
 
-    /// Posts one body within the timeout and, at a stop, its deadline.
-    async fn post(&mut self, body: Bytes) -> Outcome {
-        let (runtime, stop) = (self.runtime.clone(), self.stop.clone());
-        let began = runtime.now();
-        let answer = before(&runtime, began + self.timeout, self.client.post(&body));
-        match stop.unless_overdue(&runtime, answer).await.flatten() {
-            Some(outcome) => outcome,
-            None => {
-                let elapsed = runtime.now().saturating_duration_since(began);
-                Outcome::TimedOut { taken: self.client.give_up(), waited: waited(elapsed, self.timeout) }
-            }
-        }
-    }
-
     async fn settle(&mut self, packed: Packed, answer: Answer) {
         match answer.verdict {
             Verdict::Accepted => {
@@ -158,7 +145,9 @@ impl<R: Runtime> Sender<R> {
                 return;
             }
             Verdict::Refused => {
-                self.packer.discard(&mut self.feed.lock(), packed, Cause::Refused);
+                // A body of which the answer does not say that lines of it were stored is refused as a whole.
+                let refused = answer.refused_lines.unwrap_or(packed.events);
+                self.packer.confirm_but(&mut self.feed.lock(), packed, refused, Cause::Refused);
                 self.backoff.reset();
             }
             Verdict::Split => {

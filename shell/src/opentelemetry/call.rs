@@ -1,27 +1,31 @@
-//! One unary gRPC call at a time over one HTTP/2 connection without TLS (grpc/grpc, PROTOCOL-HTTP2.md).
+//! One export at a time over one connection that is kept: what gRPC and HTTP have in common.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HeaderMap, TE, USER_AGENT};
-use hyper::{Request, Response, StatusCode};
-use loaddensity_metrics_core::otlp::{grpc_message, partial_success};
-use loaddensity_metrics_core::verdict::GrpcStatus;
-use percent_encoding::percent_decode;
+use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use hyper::{Request, Response};
+use loaddensity_metrics_core::verdict::Verdict;
 
+use super::target::Target;
 use crate::condition::Condition;
-use crate::http_client::{self, Outgoing, Secrets, Server, Taken, in_full};
-use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use crate::config::OtlpProtocol;
+use crate::http_client::{Outgoing, Taken, in_full};
+use crate::hyper_io::{HyperIo, HyperTasks};
 use crate::runtime::Runtime;
 
-/// The method that takes metrics (opentelemetry-proto, metrics_service.proto).
-const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+#[cfg(feature = "opentelemetry")]
+mod grpc;
+mod http;
+
 /// Most bytes of an answer that are read; real ones have a few hundred.
 const ANSWER_BYTES: usize = 64 << 10;
+/// How the message in gRPC's frame is compressed.
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+/// Longest pause that a receiver is granted.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What became of one call.
 pub(super) enum Outcome {
@@ -35,7 +39,9 @@ pub(super) enum Outcome {
 
 /// A server's answer.
 pub(super) struct Answer {
-    pub(super) status: GrpcStatus,
+    pub(super) verdict: Verdict,
+    /// How long the server is to be left alone, as far as that is granted.
+    pub(super) least_pause: Duration,
     /// Points that an otherwise accepted message lost (`partial_success`).
     pub(super) rejected_points: i64,
     /// The server's words, for people.
@@ -45,7 +51,7 @@ pub(super) struct Answer {
 /// The client of one receiver.
 pub(super) struct Client<R: Runtime> {
     runtime: R,
-    server: Server,
+    target: Target,
     timeout: Duration,
     connection: Option<Connection<R>>,
     has_connected: bool,
@@ -55,18 +61,38 @@ pub(super) struct Client<R: Runtime> {
 }
 
 struct Connection<R: Runtime> {
-    requests: SendRequest<Outgoing>,
+    requests: Requests,
     /// Drive the connection; dropped with it.
     _tasks: HyperTasks<R>,
 }
 
+/// Hyper's handle of a connection.
+enum Requests {
+    #[cfg(feature = "opentelemetry")]
+    Http2(hyper::client::conn::http2::SendRequest<Outgoing>),
+    Http1(hyper::client::conn::http1::SendRequest<Outgoing>),
+}
+
+/// What came of a request on a connection.
+enum Exchanged {
+    /// An answer, and whether it was read to its end, so that the connection can be used again.
+    Answer(Answer, bool),
+    /// The connection broke.
+    Broken(String),
+}
+
 impl<R: Runtime> Client<R> {
-    pub(super) fn new(runtime: R, server: Server, timeout: Duration, condition: Arc<Condition>) -> Self {
+    pub(super) fn new(runtime: R, target: Target, timeout: Duration, condition: Arc<Condition>) -> Self {
         let taken = Taken::default();
-        Self { runtime, server, timeout, connection: None, has_connected: false, taken, condition }
+        Self { runtime, target, timeout, connection: None, has_connected: false, taken, condition }
     }
 
-    /// Sends `message`, gRPC prefix included, and reads the answer. It may be dropped at any time; then
+    /// Whether a message needs gRPC's prefix.
+    pub(super) const fn wants_frame(&self) -> bool {
+        matches!(self.target.protocol, OtlpProtocol::Grpc)
+    }
+
+    /// Sends `message`, as the protocol wants it, and reads the answer. It may be dropped at any time; then
     /// [`give_up`](Self::give_up) tells.
     pub(super) async fn call(&mut self, message: &Bytes) -> Outcome {
         let kept = self.connection.take().filter(|connection| !connection.requests.is_closed());
@@ -102,117 +128,119 @@ impl<R: Runtime> Client<R> {
         self.taken = Taken::default();
         connection.requests.ready().await.map_err(|error| in_full(&error))?;
         let request = self.request(self.taken.watch(message.clone()))?;
-        let response = connection.requests.send_request(request).await.map_err(|error| in_full(&error))?;
-        let answer = read_answer(response).await?;
-        self.connection = Some(connection);
-        Ok(answer)
+        let exchanged = match connection.requests.send(request).await {
+            Ok(response) => self.read_answer(response).await,
+            Err(error) => self.read_error(&error),
+        };
+        match exchanged {
+            Exchanged::Answer(answer, is_read) => {
+                if is_read {
+                    self.connection = Some(connection);
+                }
+                Ok(answer)
+            }
+            Exchanged::Broken(says) => Err(says),
+        }
     }
 
     async fn connect(&mut self) -> Result<Connection<R>, String> {
-        let stream = self.server.connect(&self.runtime).await;
-        let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
+        let stream = self.target.server.connect(&self.runtime).await;
+        let stream = HyperIo::new(stream.map_err(|error| format!("cannot connect: {error}"))?);
         let tasks = HyperTasks::new(self.runtime.clone());
-        let (requests, connection) = http2::Builder::new(tasks.executor())
-            .timer(HyperTimer::new(self.runtime.clone()))
-            .handshake(HyperIo::new(stream))
-            .await
-            .map_err(|error| in_full(&error))?;
+        let requests = match self.target.protocol {
+            #[cfg(feature = "opentelemetry")]
+            OtlpProtocol::Grpc => grpc::handshake(stream, &tasks, self.runtime.clone()).await,
+            #[cfg(not(feature = "opentelemetry"))]
+            OtlpProtocol::Grpc => return Err("this build has no HTTP/2".into()),
+            OtlpProtocol::HttpProtobuf => http::handshake(stream, &tasks).await,
+        };
+        let requests = requests.map_err(|error| in_full(&error))?;
         if std::mem::replace(&mut self.has_connected, true) {
             self.condition.reconnected();
         }
-        tasks.spawn(async move {
-            // Its error reaches the request that waits for it.
-            let _ = connection.await;
-        });
         Ok(Connection { requests, _tasks: tasks })
     }
 
     fn request(&self, message: Outgoing) -> Result<Request<Outgoing>, String> {
-        Request::post(format!("http://{}{EXPORT}", self.server.authority()))
-            .header(TE, "trailers")
-            .header(CONTENT_TYPE, "application/grpc")
-            .header(USER_AGENT, http_client::USER_AGENT)
-            // At most a day, hence eight digits, as many as gRPC allows.
-            .header("grpc-timeout", format!("{}m", self.timeout.as_millis()))
-            .body(message)
-            .map_err(|error| error.to_string())
-    }
-}
-
-/// What the server said, wherever it said it: in the headers of an answer without a body, or in the trailers.
-async fn read_answer(response: Response<Incoming>) -> Result<Answer, String> {
-    let (head, body) = response.into_parts();
-    if head.status != StatusCode::OK {
-        return Ok(refusal(GrpcStatus::of_http(head.status.as_u16()), &format!("HTTP {}", head.status)));
-    }
-    if head.headers.contains_key("grpc-status") {
-        return Ok(answer(&head.headers, &[]));
-    }
-    let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| in_full(error.as_ref()))?;
-    let trailers = body.trailers().cloned().unwrap_or_default();
-    Ok(answer(&trailers, &body.to_bytes()))
-}
-
-/// The beginning of a receiver's words. It is told nothing secret.
-fn excerpt(text: &[u8]) -> String {
-    Secrets::default().excerpt(text)
-}
-
-/// The answer with these trailers, or headers in their place, and this body.
-fn answer(trailers: &HeaderMap, body: &[u8]) -> Answer {
-    let Some(status) = trailers.get("grpc-status").map(|status| GrpcStatus::parse(status.as_bytes())) else {
-        return refusal(GrpcStatus::UNKNOWN, "the answer carries no grpc-status");
-    };
-    if status != GrpcStatus::OK {
-        let message = trailers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
-        return refusal(status, &excerpt(&percent_decode(message).collect::<Vec<u8>>()));
-    }
-    match grpc_message(body).and_then(partial_success) {
-        Ok(partial) => {
-            let says = excerpt(partial.error_message.as_ref());
-            Answer { status, rejected_points: partial.rejected_data_points.max(0), says }
+        let request = match self.target.protocol {
+            #[cfg(feature = "opentelemetry")]
+            OtlpProtocol::Grpc => grpc::head(&self.target, self.timeout),
+            #[cfg(not(feature = "opentelemetry"))]
+            OtlpProtocol::Grpc => return Err("this build has no HTTP/2".into()),
+            OtlpProtocol::HttpProtobuf => http::head(&self.target),
+        };
+        let mut request = request.body(message).map_err(|error| error.to_string())?;
+        if self.target.gzip {
+            let name = if self.wants_frame() { GRPC_ENCODING } else { CONTENT_ENCODING };
+            request.headers_mut().insert(name, HeaderValue::from_static("gzip"));
         }
-        Err(_) => refusal(GrpcStatus::UNKNOWN, "the answer is no ExportMetricsServiceResponse"),
-    }
-}
-
-fn refusal(status: GrpcStatus, says: &str) -> Answer {
-    let says = format!("answered {} ({}): {says}", status.name(), status.0);
-    Answer { status, rejected_points: 0, says: says.trim_end_matches([':', ' ']).into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use hyper::header::HeaderValue;
-
-    use super::*;
-
-    fn trailers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|&(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
+        let given = self.target.headers.iter();
+        request.headers_mut().extend(given.map(|(name, value)| (name.clone(), value.clone())));
+        Ok(request)
     }
 
-    #[test]
-    fn only_status_zero_with_a_sound_body_is_success() {
-        let ok = trailers(&[("grpc-status", "0")]);
-        for (trailers, body, status, rejected, says) in [
-            (&ok, &[][..], 0, 0, ""),
-            (&ok, &[0, 0, 0, 0, 0], 0, 0, ""),
-            // ExportMetricsServiceResponse { partial_success { rejected_data_points: 2, error_message: "no" } }
-            (&ok, &[0, 0, 0, 0, 8, 0x0a, 6, 0x08, 2, 0x12, 2, b'n', b'o'], 0, 2, "no"),
-            (&ok, &[0, 0, 0, 0, 9, 1], 2, 0, "no ExportMetricsServiceResponse"),
-            (&trailers(&[]), &[], 2, 0, "no grpc-status"),
-            (&trailers(&[("grpc-status", "zero")]), &[], 2, 0, "UNKNOWN"),
-            (
-                &trailers(&[("grpc-status", "14"), ("grpc-message", "try%20later")]),
-                &[],
-                14,
-                0,
-                "UNAVAILABLE (14): try later",
-            ),
-        ] {
-            let answer = answer(trailers, body);
-            assert_eq!((answer.status.0, answer.rejected_points), (status, rejected), "{}", answer.says);
-            assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
+    async fn read_answer(&self, response: Response<Incoming>) -> Exchanged {
+        let secrets = &self.target.secrets;
+        match self.target.protocol {
+            #[cfg(feature = "opentelemetry")]
+            OtlpProtocol::Grpc => grpc::read_answer(response, secrets).await,
+            _ => http::read_answer(response, secrets, self.runtime.wall_clock()).await,
         }
+    }
+
+    fn read_error(&self, error: &hyper::Error) -> Exchanged {
+        #[cfg(feature = "opentelemetry")]
+        if let Some(answer) = grpc::reset(error) {
+            return Exchanged::Answer(answer, true);
+        }
+        Exchanged::Broken(in_full(error))
+    }
+}
+
+impl Requests {
+    fn is_closed(&self) -> bool {
+        match self {
+            #[cfg(feature = "opentelemetry")]
+            Self::Http2(requests) => requests.is_closed(),
+            Self::Http1(requests) => requests.is_closed(),
+        }
+    }
+
+    async fn ready(&mut self) -> hyper::Result<()> {
+        match self {
+            #[cfg(feature = "opentelemetry")]
+            Self::Http2(requests) => requests.ready().await,
+            Self::Http1(requests) => requests.ready().await,
+        }
+    }
+
+    async fn send(&mut self, request: Request<Outgoing>) -> hyper::Result<Response<Incoming>> {
+        match self {
+            #[cfg(feature = "opentelemetry")]
+            Self::Http2(requests) => requests.send_request(request).await,
+            Self::Http1(requests) => requests.send_request(request).await,
+        }
+    }
+}
+
+impl Answer {
+    /// All was accepted, or all but `rejected_points`; `says` may be empty.
+    const fn accepted(rejected_points: i64, says: String) -> Self {
+        let rejected_points = if rejected_points < 0 { 0 } else { rejected_points };
+        Self { verdict: Verdict::Accepted, least_pause: Duration::ZERO, rejected_points, says }
+    }
+
+    /// Nothing was accepted. What the server asks to wait counts only where it may be asked again.
+    fn failed(verdict: Verdict, asked: Option<Duration>, answered: &str, words: &str) -> Self {
+        let mut says = format!("answered {answered}: {words}").trim_end_matches([':', ' ']).to_owned();
+        let asked = asked.filter(|asked| verdict == Verdict::Retry && !asked.is_zero());
+        if let Some(asked) = asked {
+            says += &format!("; asked to wait {asked:?}");
+            if asked > LONGEST_PAUSE {
+                says += &format!(", waits {LONGEST_PAUSE:?}");
+            }
+        }
+        let least_pause = asked.unwrap_or_default().min(LONGEST_PAUSE);
+        Self { verdict, least_pause, rejected_points: 0, says }
     }
 }

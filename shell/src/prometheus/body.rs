@@ -5,19 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use loaddensity_metrics_core::Registry;
-use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
 
+use super::compression::Compressor;
 use super::delivery::Delivered;
+use super::frames::{Frames, Source};
 
-/// Bytes of the page that are made at a time. hyper takes the next frame when it has less than its own buffer.
-const FRAME: usize = 4_096;
-const _: () = assert!(FRAME >= MAX_LINE);
-/// Frames after which other tasks get their turn: a quarter of a millisecond or so. A client that reads as fast as pages
-/// are made would otherwise hold up the pump.
-const FRAMES_IN_A_TURN: u32 = 64;
+/// Frames in a turn: a quarter of a millisecond or so.
+const PLAIN_FRAMES: u32 = 64;
+/// Where they are compressed, which takes longer than making them, somewhat more than that.
+const COMPRESSED_FRAMES: u32 = 16;
 
 /// What a request is answered with.
 pub(super) enum Answer {
@@ -27,49 +25,35 @@ pub(super) enum Answer {
     Text(Option<Bytes>),
 }
 
-/// A page that is being read.
+/// A page that is being sent.
 pub(super) struct Pages {
-    page: Page<'static>,
-    /// Where frames are made. The memory is used again as soon as hyper has let go of the last one.
-    frame: BytesMut,
-    frames_in_this_turn: u32,
+    frames: Frames,
+    compressor: Option<Compressor>,
     delivered: Arc<Delivered>,
 }
 
 impl Answer {
-    /// A page of what `registry` holds now.
-    pub(super) fn page(registry: Registry<'static>, delivered: Arc<Delivered>) -> Self {
-        let page = Page::new(registry);
-        Self::Page(Box::new(Pages { page, frame: BytesMut::new(), frames_in_this_turn: 0, delivered }))
+    /// A page, in gzip where there is a `compressor`.
+    pub(super) fn page(source: Source, compressor: Option<Compressor>, delivered: Arc<Delivered>) -> Self {
+        let in_a_turn = if compressor.is_some() { COMPRESSED_FRAMES } else { PLAIN_FRAMES };
+        Self::Page(Box::new(Pages { frames: Frames::new(source, in_a_turn), compressor, delivered }))
     }
 
-    pub(super) const fn text(text: &'static str) -> Self {
-        Self::Text(Some(Bytes::from_static(text.as_bytes())))
+    pub(super) const fn text(text: Bytes) -> Self {
+        Self::Text(Some(text))
     }
 }
 
 impl Pages {
     fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        if self.frames_in_this_turn == FRAMES_IN_A_TURN {
-            self.frames_in_this_turn = 0;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        let next = ready!(match &mut self.compressor {
+            None => self.frames.poll_next(cx),
+            Some(compressor) => compressor.poll_next(&mut self.frames, cx),
+        });
+        if next.is_none() {
+            self.delivered.all_but_flushed(self.frames.requests());
         }
-        self.frames_in_this_turn += 1;
-        Poll::Ready(self.next_frame())
-    }
-
-    fn next_frame(&mut self) -> Option<Bytes> {
-        self.frame.resize(FRAME, 0);
-        // A frame holds any line, so this cannot fail; if it ever did, the page would end here, and not be complete.
-        let bytes = self.page.fill(&mut self.frame).unwrap_or_default();
-        if bytes == 0 {
-            self.delivered.all_but_flushed(self.page.requests());
-            return None;
-        }
-        let frame = self.frame.split_to(bytes).freeze();
-        self.frame.clear();
-        Some(frame)
+        Poll::Ready(next)
     }
 }
 

@@ -1,26 +1,34 @@
 //! Tables: what an action says, and what is wrong with it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::actions::{Arguments, Document};
-use crate::config::ExporterConfig;
+use crate::config::{
+    BatchLimits, Credentials, ExporterConfig, InfluxdbTarget, PageAccess, PageLimits, Points, Precision, Secret,
+    StatusCode, Temporality,
+};
+use crate::{Cardinality, SampleRate, StatsdOrigin};
 
-fn parsed(command: &str, arguments: &Value) -> Result<Command, ActionError> {
+mod tls;
+
+pub(super) fn parsed(command: &str, arguments: &Value) -> Result<Command, ActionError> {
     let document = json!([[command, arguments]]).to_string();
     let mut document = Document::parse(&document).expect("a document");
     document.actions.remove(0).and_then(|action| Command::from_action(&action))
 }
 
-/// Each pair of argument lists, one by name and one by position, must give the same command.
-fn same(command: &str, forms: [Value; 2], expected: &Command) {
+/// All argument lists, by name and by position, must give the same command.
+fn same<const N: usize>(command: &str, forms: [Value; N], expected: &Command) {
     for arguments in forms {
         let read = parsed(command, &arguments).unwrap_or_else(|error| panic!("{command} {arguments}: {error}"));
         assert_eq!(read, *expected, "{command} {arguments}");
     }
 }
 
-fn refused(command: &str, cases: &[(Value, &str)]) {
+pub(super) fn refused(command: &str, cases: &[(Value, &str)]) {
     for (arguments, expected) in cases {
         let error = parsed(command, arguments).expect_err(&arguments.to_string()).to_string();
         assert_eq!(error, format!("actions[0] {command}: {expected}"), "{arguments}");
@@ -40,6 +48,36 @@ fn without_arguments_each_start_has_the_contracts_defaults() {
         let more = parsed(command, &nulls(count + 1)).expect_err("one too many").to_string();
         assert!(more.contains(&format!("{} values given by position", count + 1)), "{more}");
     }
+}
+
+#[test]
+fn given_parameters_win_over_the_environment_and_only_what_is_asked_for_is_read() {
+    let environment = Environment::of([
+        ("DD_AGENT_HOST", "agent"),
+        ("DD_DOGSTATSD_PORT", "9125"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ]);
+    let read = |command: &str, arguments: Value| {
+        let mut document = Document::parse(&json!([[command, arguments]]).to_string()).expect("a document");
+        let action = document.actions.remove(0).expect("an action");
+        Command::from_action_in(&action, &environment).map_err(|error| error.to_string())
+    };
+    let config = |host: &str, port| StatsdConfig { host: host.into(), port, ..StatsdConfig::default() };
+    for (arguments, expected) in [
+        (json!({}), config("agent", 9_125)),
+        (json!({"port": 1}), config("agent", 1)),
+        (json!(["h"]), config("h", 9_125)),
+    ] {
+        assert_eq!(read("LD_start_statsd_sink", arguments), Ok(Command::StartStatsd(expected)));
+    }
+    // A wrong variable is an error of its exporter alone, and of none where it was not asked for.
+    let error = read("LD_start_opentelemetry_exporter", json!({})).expect_err("not implemented");
+    let says =
+        "actions[0] LD_start_opentelemetry_exporter: environment variable OTEL_EXPORTER_OTLP_PROTOCOL is \"http/json\"";
+    assert!(error.starts_with(says), "{error}");
+    let plain = parsed("LD_start_statsd_sink", &json!({})).expect("defaults");
+    assert_eq!(plain, Command::StartStatsd(StatsdConfig::default()));
 }
 
 #[test]
@@ -63,7 +101,8 @@ fn stop_commands_take_nothing() {
 
 #[test]
 fn prometheus() {
-    let expected = Command::StartPrometheus(PrometheusConfig { port: 0, addr: "::1".into() });
+    let expected =
+        Command::StartPrometheus(PrometheusConfig { port: 0, addr: "::1".into(), ..PrometheusConfig::default() });
     let forms = [json!({"port": 0, "addr": "[::1]"}), json!([0, "::1"])];
     same("LD_start_prometheus_exporter", forms, &expected);
     let host = "a host name or an address, without scheme, port or path";
@@ -75,7 +114,55 @@ fn prometheus() {
             (json!({"addr": 7}), &format!("addr is 7; expected {host}")),
             (json!({"addr": ""}), &format!("addr is \"\"; expected {host}")),
             (json!({"addr": "127.0.0.1:9646"}), &format!("addr is \"127.0.0.1:9646\"; expected {host}")),
-            (json!({"host": "h"}), "unknown parameter host; did you mean port? the parameters are port, addr"),
+            (
+                json!({"host": "h"}),
+                "unknown parameter host; did you mean port? the parameters are port, addr, path, constant_labels, created_times, compression, username, \
+                 password, bearer_token, certificate, key, client_ca_file, connections, head_bytes, head_seconds, idle_seconds",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn prometheus_by_name() {
+    let start = |config| Command::StartPrometheus(config);
+    let limits = PageLimits {
+        connections: 2,
+        head_bytes: 9_000,
+        head_time: Duration::from_secs(3),
+        idle_time: Duration::from_secs(4),
+    };
+    let expected = PrometheusConfig {
+        path: "/x".into(),
+        constant_labels: vec![("run".into(), "7".into())],
+        created_times: true,
+        compression: !PrometheusConfig::default().compression,
+        limits,
+        ..PrometheusConfig::default()
+    };
+    let form = json!({"path": "/x", "constant_labels": {"run": "7"}, "created_times": true,
+        "compression": expected.compression, "connections": 2, "head_bytes": 9_000, "head_seconds": 3, "idle_seconds": 4});
+    same("LD_start_prometheus_exporter", [form], &start(expected));
+    let access = PageAccess::Basic { username: "me".into(), password: Secret::new("hunter2") };
+    let expected = PrometheusConfig { access, ..PrometheusConfig::default() };
+    same("LD_start_prometheus_exporter", [json!({"username": "me", "password": "hunter2"})], &start(expected));
+    let access = PageAccess::Bearer(Secret::new("hunter2"));
+    let expected = PrometheusConfig { access, ..PrometheusConfig::default() };
+    same("LD_start_prometheus_exporter", [json!({"bearer_token": "hunter2"})], &start(expected));
+    refused(
+        "LD_start_prometheus_exporter",
+        &[
+            (json!({"username": "me"}), "username: has no meaning without password; give both"),
+            (json!({"password": "hunter2"}), "password: has no meaning without username; give both"),
+            (
+                json!({"bearer_token": "hunter2", "password": "hunter2"}),
+                "password: has no meaning beside bearer_token; leave one of them out",
+            ),
+            (json!({"bearer_token": 7}), "bearer_token is a number (not shown); expected a string"),
+            (json!({"created_times": "yes"}), "created_times is \"yes\"; expected true or false"),
+            (json!({"compression": "gzip"}), "compression is \"gzip\"; expected true or false"),
+            (json!({"head_bytes": 1}), "head_bytes is 1; expected a number of bytes from 8192 to 1048576"),
+            (json!({"connections": 0}), "connections is 0; expected a number of connections from 1 to 4096"),
         ],
     );
 }
@@ -93,8 +180,13 @@ fn influxdb_over_udp() {
         json!(["Udp", "db", 9, null, null, "m", 2.5]),
     ];
     same("LD_start_influxdb_sink", forms, &expected);
-    let sized = InfluxdbConfig { datagram_bytes: 512, buffer_events: 9, ..InfluxdbConfig::default() };
-    let arguments = json!({"datagram_bytes": 512, "buffer_events": 9});
+    let sized = InfluxdbConfig {
+        datagram_bytes: 512,
+        segmentation_offload: false,
+        buffer_events: 9,
+        ..InfluxdbConfig::default()
+    };
+    let arguments = json!({"datagram_bytes": 512, "segmentation_offload": false, "buffer_events": 9});
     assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), Command::StartInfluxdb(sized));
 }
 
@@ -130,6 +222,149 @@ fn influxdb_over_http() {
 }
 
 #[test]
+fn each_api_of_influxdb() {
+    let server = || "http://db:1/base".to_owned();
+    let token = || Some(Secret::new("t"));
+    for (arguments, target) in [
+        (
+            json!({"transport": "http", "api": "V1", "url": server(), "database": "d", "retention_policy": "r",
+                "username": "u", "password": "p", "credentials": "query"}),
+            InfluxdbTarget::V1 {
+                server: server(),
+                database: "d".into(),
+                retention_policy: Some("r".into()),
+                username: Some("u".into()),
+                password: Some(Secret::new("p")),
+                credentials: Credentials::Query,
+            },
+        ),
+        (
+            json!({"api": "v2", "host": "::1", "org": "o", "bucket": "b", "token": "t", "precision": "ns"}),
+            InfluxdbTarget::V2 {
+                server: "http://[::1]:8086".into(),
+                org: "o".into(),
+                bucket: "b".into(),
+                token: token(),
+            },
+        ),
+        (
+            json!({"api": "v3", "database": "d", "token": "t", "no_sync": true, "accept_partial": false}),
+            InfluxdbTarget::V3 {
+                server: "http://127.0.0.1:8181".into(),
+                database: "d".into(),
+                token: token(),
+                no_sync: true,
+                accept_partial: false,
+            },
+        ),
+    ] {
+        let expected = Command::StartInfluxdb(InfluxdbConfig { target, ..InfluxdbConfig::default() });
+        assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), expected, "{arguments}");
+    }
+}
+
+#[test]
+fn points_and_tags_of_influxdb() {
+    let arguments = json!({"constant_tags": {"run": "7"}, "status_code": "both"});
+    let constant_tags = vec![("run".into(), "7".into())];
+    let config = InfluxdbConfig { constant_tags, status_code: StatusCode::Both, ..InfluxdbConfig::default() };
+    assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), Command::StartInfluxdb(config));
+    let arguments = json!({"transport": "http", "gzip": true});
+    let Ok(Command::StartInfluxdb(config)) = parsed("LD_start_influxdb_sink", &arguments) else {
+        panic!("not read: {arguments}");
+    };
+    assert!(config.gzip);
+    let arguments = json!({"points": "interval", "interval_seconds": 2.5, "precision": "ms"});
+    let config = InfluxdbConfig {
+        points: Points::PerInterval,
+        interval: Duration::from_millis(2_500),
+        precision: Precision::Millisecond,
+        ..InfluxdbConfig::default()
+    };
+    assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), Command::StartInfluxdb(config));
+    let per_request = "is for points per request; leave it out, or say \"points\": \"request\"";
+    refused(
+        "LD_start_influxdb_sink",
+        &[
+            (json!({"points": "second"}), "points is \"second\"; expected \"request\" or \"interval\""),
+            (json!({"status_code": 1}), "status_code is 1; expected \"field\", \"tag\" or \"both\""),
+            (
+                json!({"constant_tags": ["run"]}),
+                "constant_tags is a list; expected an object of strings, {\"name\": \"value\"}",
+            ),
+            (json!({"points": "interval", "status_code": "tag"}), &format!("status_code: {per_request}")),
+            (json!({"points": "interval", "buffer_events": 9}), &format!("buffer_events: {per_request}")),
+        ],
+    );
+}
+
+/// What an action gives wins over what the configuration beneath it has, for instance from the environment.
+#[test]
+fn an_influxdb_target_is_laid_over_the_one_beneath() {
+    let v2 = |server: &str, bucket: &str| InfluxdbTarget::V2 {
+        server: server.into(),
+        org: "o".into(),
+        bucket: bucket.into(),
+        token: Some(Secret::new("t")),
+    };
+    for (arguments, expected) in [
+        (json!({}), v2("http://env", "env")),
+        (json!({"bucket": "given"}), v2("http://env", "given")),
+        (json!({"api": "v2", "port": 9}), v2("http://127.0.0.1:9", "env")),
+        (json!({"transport": "udp"}), InfluxdbTarget::default()),
+        (
+            json!({"transport": "http", "url": "http://h/write"}),
+            InfluxdbTarget::Url { url: "http://h/write".into(), token: None },
+        ),
+    ] {
+        let action = Action {
+            index: 0,
+            command: String::new(),
+            arguments: Arguments::Named(arguments.as_object().unwrap().clone()),
+        };
+        let base = InfluxdbConfig { target: v2("http://env", "env"), ..InfluxdbConfig::default() };
+        let reader = Reader::new(&action, &influxdb::SIGNATURE).unwrap();
+        assert_eq!(influxdb::config(reader, base).unwrap().target, expected, "{arguments}");
+    }
+}
+
+#[test]
+fn what_the_apis_of_influxdb_refuse() {
+    let api = "needs \"api\": \"v1\", \"v2\" or \"v3\" beside it";
+    let udp = "has no meaning over UDP; say \"transport\": \"http\" with it";
+    refused(
+        "LD_start_influxdb_sink",
+        &[
+            (json!({"api": "v4"}), "api is \"v4\"; expected \"v1\", \"v2\" or \"v3\""),
+            (json!({"transport": "udp", "api": "v1"}), &format!("api: {udp}")),
+            (json!({"retention_policy": "r"}), &format!("retention_policy: {udp}")),
+            (json!({"no_sync": true}), &format!("no_sync: {udp}")),
+            (json!({"gzip": true}), &format!("gzip: {udp}")),
+            (json!({"no_sync": 1}), "no_sync is 1; expected true or false"),
+            (json!({"transport": "http", "bucket": "b"}), &format!("bucket: {api}")),
+            (json!({"transport": "http", "retention_policy": "r"}), &format!("retention_policy: {api}")),
+            (json!({"api": "v1", "bucket": "b"}), "bucket: is for api v2; api v1 takes database and retention_policy"),
+            (
+                json!({"api": "v1", "token": "hunter2"}),
+                "token: is for api v2 and v3; api v1 takes username and password",
+            ),
+            (json!({"api": "v1", "password": "hunter2"}), "password: needs username beside it"),
+            (json!({"api": "v1", "credentials": "both"}), "credentials is \"both\"; expected \"header\" or \"query\""),
+            (json!({"api": "v2", "no_sync": true}), "no_sync: is for api v3; leave it out"),
+            (json!({"api": "v2", "database": "d"}), "database: is for api v1 and v3; api v2 takes org and bucket"),
+            (json!({"api": "v2", "username": "u"}), "username: is for api v1; api v2 takes org, bucket and token"),
+            (json!({"api": "v3", "org": "o"}), "org: is for api v2; api v3 takes database"),
+            (json!({"api": "v3", "password": "hunter2"}), "password: is for api v1; api v3 takes database and token"),
+            (
+                json!({"api": "v3", "url": "http://h", "port": 1}),
+                "port: cannot be given beside url, which names the server; leave one of them out",
+            ),
+            (json!({"precision": "n"}), "precision is \"n\"; expected \"ns\", \"us\", \"ms\" or \"s\""),
+        ],
+    );
+}
+
+#[test]
 fn what_influxdb_refuses() {
     let udp = "has no meaning over UDP; say \"transport\": \"http\" with it";
     let url = "cannot be given beside url, which is complete in itself; leave one of them out";
@@ -159,6 +394,14 @@ fn what_influxdb_refuses() {
                 "datagram_bytes: has no meaning over HTTP; leave it out, or use transport \"udp\"",
             ),
             (
+                with_url("resolve_seconds", json!(5)),
+                "resolve_seconds: has no meaning over HTTP; leave it out, or use transport \"udp\"",
+            ),
+            (
+                with_url("segmentation_offload", json!(true)),
+                "segmentation_offload: has no meaning over HTTP; leave it out, or use transport \"udp\"",
+            ),
+            (
                 json!({"transport": "http", "token": "hunter2"}),
                 "token: goes with url only; database, username and password go with host and port",
             ),
@@ -186,18 +429,84 @@ fn statsd() {
     });
     let forms = [json!({"host": "agent", "port": 9, "prefix": "my.app.."}), json!(["agent", 9, "my.app"])];
     same("LD_start_statsd_sink", forms, &expected);
-    let packed = StatsdConfig { datagram_bytes: Some(1_432), buffer_events: 5, ..StatsdConfig::default() };
-    let arguments = json!({"datagram_bytes": 1432, "buffer_events": 5});
+    let packed = StatsdConfig {
+        datagram_bytes: Some(1_432),
+        segmentation_offload: false,
+        buffer_events: 5,
+        ..StatsdConfig::default()
+    };
+    let arguments = json!({"datagram_bytes": 1432, "segmentation_offload": false, "buffer_events": 5});
     assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(packed));
-    let known = "the parameters are host, port, prefix, datagram_bytes, buffer_events";
+    let dialect = StatsdConfig {
+        distributions: true,
+        sample_rate: SampleRate::new(0.25).expect("a rate"),
+        constant_tags: vec![("run".into(), "7".into())],
+        timestamps_of_counts: true,
+        origin: StatsdOrigin {
+            container: Some("ci-1".into()),
+            external: Some("it-false".into()),
+            cardinality: Some(Cardinality::High),
+        },
+        ..StatsdConfig::default()
+    };
+    let arguments = json!({
+        "distributions": true, "sample_rate": 0.25, "constant_tags": {"run": "7"}, "timestamps": "counts",
+        "container": "ci-1", "external": "it-false", "cardinality": "high",
+    });
+    assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(dialect));
+    let known = "the parameters are host, port, prefix, url, resolve_seconds, packed, datagram_bytes, segmentation_offload, buffer_events, \
+                 distributions, sample_rate, constant_tags, timestamps, aggregate, aggregation_seconds, interval_seconds, \
+                 telemetry, container, external, cardinality";
     refused(
         "LD_start_statsd_sink",
         &[
             (json!({"port": 0}), "port is 0; expected a port number from 1 to 65535"),
             (json!({"prefix": false}), "prefix is false; expected a string"),
             (json!({"prot": 1}), &format!("unknown parameter prot; did you mean port? {known}")),
+            (json!({"sample_rate": 0}), "sample_rate is 0; expected a number from 0.000001 to 1"),
+            (json!({"sample_rate": 1.5}), "sample_rate is 1.5; expected a number from 0.000001 to 1"),
+            (
+                json!({"timestamps": "all"}),
+                "timestamps is \"all\"; expected \"counts\" or \"none\": the Agent reads timestamps of counts and gauges \
+                 only, not of timings, histograms and distributions",
+            ),
+            (
+                json!({"cardinality": "all"}),
+                "cardinality is \"all\"; expected \"none\", \"low\", \"orchestrator\" or \"high\"",
+            ),
+            (json!({"segmentation_offload": 1}), "segmentation_offload is 1; expected true or false"),
             (json!({"datagram_bytes": 0}), "datagram_bytes is 0; expected a number of bytes from 1 to 65507"),
             (json!(["h", 1, "p", 1432]), "4 values given by position; at most, in this order: host, port, prefix"),
+        ],
+    );
+}
+
+#[test]
+fn statsd_at_intervals() {
+    let config = StatsdConfig {
+        aggregate: true,
+        aggregation_interval: Duration::from_millis(500),
+        interval: Duration::from_millis(2_500),
+        telemetry: true,
+        ..StatsdConfig::default()
+    };
+    let arguments = json!({"aggregate": true, "aggregation_seconds": 0.5, "interval_seconds": 2.5, "telemetry": true});
+    assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(config));
+    let per_request = "is for messages per request; leave it out, or aggregate";
+    refused(
+        "LD_start_statsd_sink",
+        &[
+            (json!({"aggregate": 2}), "aggregate is 2; expected true or false"),
+            (
+                json!({"aggregation_seconds": 2}),
+                "aggregation_seconds: is for messages per interval; say \"aggregate\": true with it",
+            ),
+            (json!({"aggregate": true, "sample_rate": 0.5}), &format!("sample_rate: {per_request}")),
+            (json!({"aggregate": true, "timestamps": "counts"}), &format!("timestamps: {per_request}")),
+            (
+                json!({"aggregate": true, "segmentation_offload": false}),
+                &format!("segmentation_offload: {per_request}"),
+            ),
         ],
     );
 }
@@ -223,10 +532,42 @@ fn opentelemetry() {
     let arguments = json!({"timeout": 3, "max_request_bytes": 4096});
     let read = parsed("LD_start_opentelemetry_exporter", &arguments).unwrap();
     assert_eq!(read, Command::StartOpenTelemetry(limited));
+    let arguments = json!({"temporality": "lowmemory", "histograms": "exponential", "min_max": false});
+    let read = parsed("LD_start_opentelemetry_exporter", &arguments).unwrap();
+    let dialect = OpenTelemetryConfig {
+        temporality: Temporality::LowMemory,
+        histograms: crate::OtlpHistograms::Exponential,
+        ..OpenTelemetryConfig::default()
+    };
+    assert_eq!(read, Command::StartOpenTelemetry(dialect));
+    let over_http = OpenTelemetryConfig {
+        headers: vec![("api-key".into(), Secret::new("hunter2"))],
+        resource_attributes: vec![("run".into(), "7".into())],
+        ..OpenTelemetryConfig::http()
+    };
+    let arguments =
+        json!({"protocol": "HTTP/protobuf", "headers": {"api-key": "hunter2"}, "resource_attributes": {"run": "7"}});
+    let read = parsed("LD_start_opentelemetry_exporter", &arguments).unwrap();
+    assert_eq!(read, Command::StartOpenTelemetry(over_http));
     refused(
         "LD_start_opentelemetry_exporter",
         &[
             (json!(["localhost:4317"]), "endpoint is \"localhost:4317\"; expected a complete URL, http://host:port/…"),
+            (
+                json!({"temporality": "both"}),
+                "temporality is \"both\"; expected \"cumulative\", \"delta\" or \"lowmemory\"",
+            ),
+            (json!({"histograms": 3}), "histograms is 3; expected \"explicit\" or \"exponential\""),
+            (json!({"min_max": "yes"}), "min_max is \"yes\"; expected true or false"),
+            (json!({"protocol": "udp"}), "protocol is \"udp\"; expected \"grpc\" or \"http/protobuf\""),
+            (
+                json!({"protocol": "http/json"}),
+                "protocol is \"http/json\"; expected \"http/protobuf\", which receivers of JSON take on the same port, or \"grpc\"",
+            ),
+            (
+                json!({"headers": {"api-key": 7}}),
+                "headers is an object (not shown); expected an object of strings, {\"name\": \"value\"}",
+            ),
             (
                 json!({"export_interval_ms": 0.5}),
                 "export_interval_ms is 0.5; expected a number of milliseconds from 1 to 86400000",
@@ -256,6 +597,7 @@ fn what_is_within_the_named_ranges_is_fit_to_start() {
         (influxdb, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (influxdb, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
         (statsd, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
+        (statsd, "interval_seconds", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (statsd, "datagram_bytes", [json!(1), json!(65_507)], [json!(0), json!(65_508)]),
         (opentelemetry, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (opentelemetry, "export_interval_ms", [json!(1), json!(86_400_000)], [json!(0), json!(86_400_001)]),

@@ -1,0 +1,34 @@
+//! Unix sockets on smol.
+
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::task::{Context, Poll, ready};
+
+use async_io::Async;
+use async_net::unix::UnixStream;
+use loaddensity_metrics_shell::runtime;
+
+/// A connected Unix datagram socket.
+struct Datagram(Async<UnixDatagram>);
+
+pub(super) fn datagram(path: &Path) -> io::Result<runtime::UnixDatagram> {
+    let socket = Async::<UnixDatagram>::unbound()?;
+    socket.get_ref().connect(path)?;
+    Ok(Box::new(Datagram(socket)))
+}
+
+pub(super) async fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
+    Ok(Box::new(UnixStream::connect(path).await?))
+}
+
+impl runtime::DatagramSocket for Datagram {
+    fn poll_send(&self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            match self.0.get_ref().send(datagram) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_writable(context))?,
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+}

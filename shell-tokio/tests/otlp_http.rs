@@ -1,0 +1,351 @@
+//! OTLP over HTTP/1.1, against a server that answers from a script.
+
+mod support;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::HeaderMap;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use loaddensity_metrics_shell::hyper_io::HyperIo;
+use loaddensity_metrics_tokio::{
+    Account, Cause, Classic, Exporters, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Settings,
+    Storage, Temporality, TraceContext,
+};
+use loaddensity_metrics_vectors::otlp::{self, Point, Value};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
+use prost::Message as _;
+use support::{PATIENCE, assert_settled, exporters, record, wait_until};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
+
+/// An answer: status, one header, body.
+type Say = (u16, (&'static str, &'static str), Vec<u8>);
+
+/// A request that the server got.
+struct Got {
+    method_and_target: String,
+    headers: HeaderMap,
+    points: Vec<Point>,
+}
+
+/// Answers the first requests from `script` and all later ones with an empty 200.
+fn receiver(script: Vec<Say>) -> (SocketAddr, mpsc::Receiver<Got>) {
+    let (address_to, address) = mpsc::channel();
+    let (got_to, got) = mpsc::channel();
+    let script = Arc::new(Mutex::new(VecDeque::from(script)));
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            address_to.send(listener.local_addr().expect("bound")).expect("awaited");
+            while let Ok((stream, _)) = listener.accept().await {
+                let (script, got_to) = (script.clone(), got_to.clone());
+                let service = service_fn(move |request| serve(request, script.clone(), got_to.clone()));
+                let server = hyper::server::conn::http1::Builder::new();
+                let connection = server.serve_connection(HyperIo::new(stream.compat()), service);
+                tokio::spawn(async move {
+                    let _ = connection.await;
+                });
+            }
+        });
+    });
+    (address.recv_timeout(PATIENCE).expect("bound"), got)
+}
+
+async fn serve(
+    request: Request<Incoming>,
+    script: Arc<Mutex<VecDeque<Say>>>,
+    got: mpsc::Sender<Got>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.expect("a whole request").to_bytes();
+    let message = match head.headers.get("content-encoding").map(|encoding| encoding.as_bytes()) {
+        Some(encoding) => {
+            assert_eq!(encoding, b"gzip");
+            let mut message = Vec::new();
+            GzDecoder::new(&*body).read_to_end(&mut message).expect("gzip");
+            message
+        }
+        None => body.to_vec(),
+    };
+    otlp::canonical(&message).expect("what prost would write, without a frame");
+    let points = otlp::decode(&message).or_else(|_| otlp::decode_delta(&message)).expect("OTLP");
+    let method_and_target = format!("{} {}", head.method, head.uri);
+    let _ = got.send(Got { method_and_target, headers: head.headers, points });
+    let (status, (name, value), body) = script.lock().expect("no panic").pop_front().unwrap_or(OK);
+    let answer = Response::builder().status(status).header("content-type", "application/x-protobuf");
+    Ok(answer.header(name, value).body(Full::new(body.into())).expect("an answer"))
+}
+
+const NOTHING: (&str, &str) = ("x-nothing", "");
+const OK: Say = (200, NOTHING, Vec::new());
+
+/// To `receiver`, with a first export that is an hour away.
+fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
+    OpenTelemetryConfig {
+        endpoint: format!("http://{receiver}"),
+        export_interval: Duration::from_secs(3_600),
+        ..OpenTelemetryConfig::http()
+    }
+}
+
+fn stop(exporters: &Exporters) -> Account {
+    let account = exporters.stop_opentelemetry_exporter().expect("stops").expect("it ran");
+    assert_settled(&account);
+    account
+}
+
+#[test]
+fn an_export_is_a_proper_post_with_the_headers_and_the_resource_that_were_given() {
+    let (receiver, got) = receiver(vec![]);
+    let exporters = exporters();
+    let config = OpenTelemetryConfig {
+        headers: vec![("X-Api-Key".into(), Secret::new("hunter2"))],
+        resource_attributes: vec![("run".into(), "7".into())],
+        ..config(receiver)
+    };
+    assert!(!format!("{config:?}").contains("hunter2"));
+    exporters.start_opentelemetry_exporter(config).expect("starts");
+    record(&mut exporters.recorder(), 30);
+    let account = stop(&exporters);
+    assert_eq!((account.recorded, account.sent), (30, 30));
+    let got: Vec<_> = got.try_iter().collect();
+    let [request] = &got[..] else { panic!("{} requests", got.len()) };
+    assert_eq!(request.method_and_target, "POST /v1/metrics");
+    let header = |name: &str| request.headers.get(name).map(|value| value.to_str().expect("text").to_owned());
+    assert_eq!(header("host"), Some(receiver.to_string()));
+    assert_eq!(header("content-type").as_deref(), Some("application/x-protobuf"));
+    assert_eq!(header("x-api-key").as_deref(), Some("hunter2"));
+    assert!(header("user-agent").is_some_and(|agent| agent.starts_with("loaddensity-metrics/")));
+    let resource = &request.points[0].resource;
+    let attribute = |key: &str| resource.get(key).map(String::as_str);
+    assert_eq!((attribute("service.name"), attribute("run")), (Some("loaddensity"), Some("7")));
+    assert_eq!(attribute("telemetry.sdk.name"), Some("loaddensity-metrics"));
+    assert_eq!(attribute("telemetry.sdk.language"), Some("rust"));
+    assert_eq!(attribute("telemetry.sdk.version"), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(attribute("service.instance.id").map(str::len), Some(36));
+    let requests: i64 =
+        request.points.iter().map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum();
+    assert_eq!(requests, 30);
+}
+
+#[test]
+fn only_what_the_specification_lets_be_tried_again_is() {
+    let partial = ExportMetricsServiceResponse {
+        partial_success: Some(ExportMetricsPartialSuccess { rejected_data_points: 2, error_message: "too old".into() }),
+    };
+    for (say, cause, shown, is_retried) in [
+        ((429, ("retry-after", "0"), vec![]), Cause::Unreachable, "429 Too Many Requests", true),
+        ((502, NOTHING, vec![]), Cause::Unreachable, "502 Bad Gateway", true),
+        ((503, NOTHING, b"busy".to_vec()), Cause::Unreachable, "503 Service Unavailable", true),
+        ((504, NOTHING, vec![]), Cause::Unreachable, "504 Gateway Timeout", true),
+        ((400, NOTHING, vec![0x12, 2, b'n', b'o']), Cause::Refused, "400 Bad Request: no", false),
+        ((401, NOTHING, b"hunter2?".to_vec()), Cause::Refused, "401 Unauthorized: …?", false),
+        ((408, NOTHING, vec![]), Cause::Refused, "408", false),
+        ((500, ("retry-after", "0"), vec![]), Cause::Refused, "500", false),
+        ((200, NOTHING, b"\xff<html>".to_vec()), Cause::Refused, "is the endpoint an OTLP receiver?", false),
+        ((200, NOTHING, partial.encode_to_vec()), Cause::Rejected, "2 data points were rejected: too old", false),
+    ] {
+        let (receiver, got) = receiver(vec![say.clone()]);
+        let exporters = exporters();
+        let headers = vec![("authorization".into(), Secret::new("Bearer hunter2"))];
+        // The first pause before another attempt is at most half a second.
+        let config = OpenTelemetryConfig { export_interval: Duration::from_secs(1), headers, ..config(receiver) };
+        exporters.start_opentelemetry_exporter(config).expect("starts");
+        record(&mut exporters.recorder(), 5);
+        let first = got.recv_timeout(PATIENCE).expect("an export");
+        if is_retried {
+            let again = got.recv_timeout(PATIENCE).expect("another");
+            let later = again.points[0].time - first.points[0].time;
+            assert!(later < 1_000_000_000, "{say:?}: {later} ns later");
+            wait_until("it is acknowledged", || exporters.status()[0].account.sent == 5);
+            continue;
+        }
+        wait_until("the trouble is shown", || {
+            exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(shown))
+        });
+        assert_eq!(got.try_iter().count(), 0, "{say:?} was tried again");
+        // The last export answers for what could not be sent before it.
+        assert_eq!(stop(&exporters).sent, 5, "{cause:?}");
+    }
+}
+
+/// Requests in the counters of what a delta export sent.
+fn came(got: &Got) -> i64 {
+    got.points.iter().map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum()
+}
+
+#[test]
+fn intervals_touch_and_are_sent_again_as_they_were() {
+    let (receiver, got) = receiver(vec![OK, (503, NOTHING, vec![]), OK, (400, NOTHING, vec![])]);
+    let exporters = exporters();
+    record(&mut exporters.recorder(), 3);
+    let config = OpenTelemetryConfig {
+        export_interval: Duration::from_secs(1),
+        temporality: Temporality::Delta,
+        ..config(receiver)
+    };
+    exporters.start_opentelemetry_exporter(config).expect("starts");
+    let mut recorder = exporters.recorder();
+    let mut take = |requests| {
+        record(&mut recorder, requests);
+        let got = got.recv_timeout(PATIENCE).expect("an export");
+        assert!(got.points.iter().all(|point| (point.start, point.time) == (got.points[0].start, got.points[0].time)));
+        got
+    };
+    // What was recorded before the start is no part of it.
+    let first = take(10);
+    assert_eq!(came(&first), 10);
+    let refused = take(5);
+    let again = take(7);
+    assert_eq!((came(&refused), came(&again)), (5, 5), "a failed interval is sent again, without what came later");
+    assert_eq!(refused.points, again.points);
+    assert_eq!(refused.points[0].start, first.points[0].time);
+    let lost = take(0);
+    assert_eq!((came(&lost), lost.points[0].start), (7, again.points[0].time));
+    wait_until("the refusal is accounted for", || exporters.status()[0].account.dropped.get(Cause::Refused) == 7);
+    record(&mut recorder, 2);
+    let account = stop(&exporters);
+    assert_eq!((account.recorded, account.sent, account.dropped.total()), (24, 17, 7), "{account:?}");
+}
+
+#[test]
+fn exponential_histograms_with_extremes_arrive() {
+    let (receiver, got) = receiver(vec![]);
+    let exporters = exporters();
+    let config = OpenTelemetryConfig {
+        histograms: OtlpHistograms::Exponential,
+        min_max: true,
+        exemplars: true,
+        ..config(receiver)
+    };
+    exporters.start_opentelemetry_exporter(config).expect("starts");
+    let mut recorder = exporters.recorder();
+    record(&mut recorder, 9);
+    let items = recorder.series("GET", "/items");
+    let sample = Sample { latency: Duration::from_micros(7_900), outcome: Outcome::Failure, ..Sample::default() };
+    recorder.record_traced(items, sample, TraceContext { trace_id: [7; 16], span_id: [8; 8] });
+    assert_eq!(stop(&exporters).sent, 10);
+    let got = got.try_recv().expect("the last export");
+    let exemplars: Vec<_> = got.points.iter().flat_map(|point| &point.exemplars).collect();
+    assert_eq!(exemplars.len(), 1);
+    assert_eq!((exemplars[0].value, &exemplars[0].trace_id[..]), (7.9, &[7; 16][..]));
+    let latencies: Vec<_> = got.points.iter().filter(|point| point.metric == "loaddensity.request.latency").collect();
+    assert_eq!(latencies.len(), 2);
+    for point in latencies {
+        assert_eq!(point.extremes, Some((7.9, 7.9)));
+        // 7.9 ms lies in (2^(23/8), 2^(24/8)].
+        assert!(
+            matches!(&point.value, Value::Exponential { scale: 3, buckets, .. } if buckets[0].0 == 23),
+            "{point:?}"
+        );
+    }
+}
+
+#[test]
+fn compressed_requests_arrive() {
+    let (receiver, got) = receiver(vec![]);
+    let exporters = exporters();
+    let config = OpenTelemetryConfig { gzip: true, ..config(receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("starts");
+    record(&mut exporters.recorder(), 30);
+    assert_eq!(stop(&exporters).sent, 30);
+    let got = got.try_recv().expect("the last export");
+    assert_eq!((came(&got), got.headers.get("content-encoding").is_some()), (30, true));
+}
+
+#[test]
+fn a_disabled_exporter_is_not_started_and_stops_the_one_that_runs() {
+    let (receiver, got) = receiver(vec![]);
+    let exporters = exporters();
+    let disabled = OpenTelemetryConfig { disabled: true, ..config(receiver) };
+    exporters.start_opentelemetry_exporter(disabled.clone()).expect("does nothing");
+    record(&mut exporters.recorder(), 5);
+    assert!(exporters.status().is_empty() && exporters.stop_opentelemetry_exporter().expect("a stop").is_none());
+    exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");
+    exporters.start_opentelemetry_exporter(disabled).expect("stops");
+    assert!(exporters.status().is_empty());
+    assert_eq!(got.try_iter().count(), 1, "the last export of the one that ran");
+}
+
+#[test]
+fn what_is_refused_to_the_end_is_dropped_under_its_cause() {
+    for (say, cause) in [((503, NOTHING, vec![]), Cause::Unreachable), ((404, NOTHING, vec![]), Cause::Refused)] {
+        let (receiver, _got) = receiver(vec![say.clone(), say]);
+        let exporters = exporters();
+        exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");
+        record(&mut exporters.recorder(), 5);
+        let account = stop(&exporters);
+        assert_eq!((account.sent, account.dropped.get(cause)), (0, 5), "{account:?}");
+    }
+}
+
+#[test]
+fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
+    let (receiver, got) = receiver(vec![(503, ("retry-after", "2"), vec![])]);
+    let exporters = exporters();
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("starts");
+    record(&mut exporters.recorder(), 5);
+    let first = got.recv_timeout(PATIENCE).expect("an export");
+    let again = got.recv_timeout(PATIENCE).expect("another");
+    let later = again.points[0].time - first.points[0].time;
+    assert!(later >= 2_000_000_000, "{later} ns later, though it asked for two seconds");
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let exporters = exporters();
+    let pair = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
+    let with_attributes =
+        |resource_attributes| OpenTelemetryConfig { resource_attributes, ..OpenTelemetryConfig::http() };
+    let delta = |change: fn(&mut OpenTelemetryConfig)| {
+        let mut config = OpenTelemetryConfig { temporality: Temporality::LowMemory, ..OpenTelemetryConfig::http() };
+        change(&mut config);
+        config
+    };
+    let with_header = |name: &str| OpenTelemetryConfig {
+        headers: vec![(name.into(), Secret::new("hunter2"))],
+        ..OpenTelemetryConfig::http()
+    };
+    for (config, key, says) in [
+        (OpenTelemetryConfig { service_name: String::new(), ..OpenTelemetryConfig::http() }, "service_name", "empty"),
+        (with_attributes(pair("service.name", "x")), "resource_attributes", "use service_name"),
+        (with_attributes(pair("telemetry.sdk.name", "x")), "resource_attributes", "choose another key"),
+        (with_attributes(pair("", "x")), "resource_attributes", "must not be empty"),
+        (with_attributes([pair("run", "7"), pair("run", "8")].concat()), "resource_attributes", "given twice"),
+        (with_attributes(pair("long", &"x".repeat(1_400))), "resource_attributes", "too long"),
+        (with_attributes(pair("long", &"x".repeat(1_600))), "resource_attributes", "too long"),
+        (delta(|config| config.min_max = true), "min_max", "leave min_max out"),
+        (delta(|config| config.exemplars = true), "exemplars", "leave exemplars out"),
+        (delta(|config| config.max_request_bytes = 4_096), "max_request_bytes", "8192 or more"),
+        (with_header("te"), "headers", "sets this header itself"),
+        (with_header("a b"), "headers", "no name of an HTTP header"),
+    ] {
+        let text = exporters.start_opentelemetry_exporter(config).expect_err(says).to_string();
+        assert!(text.contains(&format!("`{key}`")) && text.contains(says) && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn storage_without_exponential_histograms_shows_none() {
+    static STORAGE: Storage<8, 1, 16, Classic> = Storage::new();
+    let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("free");
+    for (config, key) in [
+        (OpenTelemetryConfig { histograms: OtlpHistograms::Exponential, ..OpenTelemetryConfig::http() }, "histograms"),
+        (OpenTelemetryConfig { min_max: true, ..OpenTelemetryConfig::http() }, "min_max"),
+    ] {
+        let text = exporters.start_opentelemetry_exporter(config).expect_err(key).to_string();
+        assert!(text.contains(&format!("`{key}`")) && text.contains("storage of Exponential"), "{text}");
+    }
+}

@@ -1,0 +1,292 @@
+//! Sockets that take several datagrams in ways of their own, as other runtimes, kernels and networks may: no message is
+//! lost or sent twice that was not reported, and every request is accounted for.
+
+mod support;
+
+use std::future::Future;
+use std::io;
+use std::marker::PhantomData;
+use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use loaddensity_metrics_shell::Exporters;
+use loaddensity_metrics_tokio::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_tokio::{
+    Account, Cause, InfluxdbConfig, InfluxdbTarget, Listener, Settings, StatsdConfig, StatsdSocket, Stream, Task,
+    Timestamp, Tokio, Udp,
+};
+use support::{PATIENCE, assert_settled, record, registry};
+
+/// So few that even one burst of all fits into a socket's usual buffer.
+const REQUESTS: u64 = 60;
+
+/// What the trait has for sockets that do not care.
+struct Minimal(Udp);
+
+impl UdpSocket for Minimal {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram).await
+    }
+}
+
+/// Takes three at most.
+struct TakesThree(Udp);
+
+impl UdpSocket for TakesThree {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram).await
+    }
+
+    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        let mut count = 0;
+        for datagram in datagrams.chunks(segment).take(3) {
+            self.0.send(datagram).await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+/// Takes several twice, and then no longer.
+struct ChangesItsMind(Udp, AtomicUsize);
+
+impl UdpSocket for ChangesItsMind {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram).await
+    }
+
+    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => self.0.send_segments(datagrams, segment).await,
+            2 => self.0.send(&datagrams[..segment]).await.map(|_| 1),
+            _ => panic!("it has said that it takes one at a time"),
+        }
+    }
+}
+
+/// Fails every other time when there are several, and reports an earlier refusal every fifth time.
+struct FailsWithSeveral(Udp, AtomicUsize);
+
+impl UdpSocket for FailsWithSeveral {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram).await
+    }
+
+    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            call if call % 5 == 4 => Err(io::ErrorKind::ConnectionRefused.into()),
+            call if call % 2 == 0 => Err(io::Error::other("no memory for so many")),
+            _ => self.0.send_segments(datagrams, segment).await,
+        }
+    }
+}
+
+/// Takes nothing but every third datagram.
+struct LosesMost(Udp, AtomicUsize);
+
+impl UdpSocket for LosesMost {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            // Whole requests at first, so that some are sent.
+            0..20 => self.0.send(datagram).await,
+            call if call % 3 == 0 => self.0.send(datagram).await,
+            _ => Err(io::Error::other("out of order")),
+        }
+    }
+
+    async fn send_segments(&self, _: &[u8], _: usize) -> io::Result<usize> {
+        Err(io::Error::other("out of order"))
+    }
+}
+
+macro_rules! from_udp {
+    ($($socket:ident: $make:expr),+) => {
+        $(impl From<Udp> for $socket {
+            fn from(socket: Udp) -> Self {
+                let make: fn(Udp) -> Self = $make;
+                make(socket)
+            }
+        })+
+    };
+}
+
+from_udp!(
+    Minimal: Minimal,
+    TakesThree: TakesThree,
+    ChangesItsMind: |socket| ChangesItsMind(socket, AtomicUsize::new(0)),
+    FailsWithSeveral: |socket| FailsWithSeveral(socket, AtomicUsize::new(0)),
+    LosesMost: |socket| LosesMost(socket, AtomicUsize::new(0))
+);
+
+#[test]
+fn a_runtime_that_knows_nothing_of_segments() {
+    everything_is_sent::<Minimal>();
+}
+
+#[test]
+fn a_socket_that_takes_a_part() {
+    everything_is_sent::<TakesThree>();
+}
+
+#[test]
+fn a_socket_that_refuses_the_offload_later() {
+    everything_is_sent::<ChangesItsMind>();
+}
+
+#[test]
+fn errors_that_only_several_meet() {
+    everything_is_sent::<FailsWithSeveral>();
+}
+
+fn everything_is_sent<S: UdpSocket + From<Udp>>() {
+    for (statsd, least) in [(None, 3 * REQUESTS), (Some(300), 1), (Some(1_432), 1)] {
+        let (account, items, datagrams) = statsd_run::<S>(statsd);
+        assert_eq!((account.sent, items.len() as u64), (REQUESTS, 3 * REQUESTS), "{statsd:?}");
+        assert!(datagrams >= least, "{datagrams} datagrams of {statsd:?}");
+        let count = |text: &str| items.iter().filter(|item| item.contains(text)).count() as u64;
+        assert_eq!(
+            ["load.requests:1|c|", "load.request.latency:7.9|ms|", "load.response.size:512|h|"].map(count),
+            [REQUESTS; 3]
+        );
+    }
+    let (account, mut lines) = influxdb_run::<S>();
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!((account.sent, lines.len() as u64), (REQUESTS, REQUESTS), "each has a timestamp of its own");
+}
+
+/// One that was written before there were any, and still compiles.
+#[test]
+fn a_runtime_without_unix_sockets_says_so_at_the_start() {
+    for socket in [StatsdSocket::Unix as fn(PathBuf) -> _, StatsdSocket::UnixDatagram, StatsdSocket::UnixStream] {
+        let config = StatsdConfig { socket: Some(socket("/run/dsd".into())), ..StatsdConfig::default() };
+        let error = exporters::<Udp>().start_statsd_sink(config).expect_err("it has none").to_string();
+        assert!(error.contains("no Unix sockets") && error.ends_with("give host and port"), "{error}");
+    }
+}
+
+/// A request counts as sent when all of its messages have left, and as dropped when one has not.
+#[test]
+fn datagrams_that_are_lost_are_dropped_with_their_requests() {
+    let mut dropped = 0;
+    for datagram_bytes in [None, Some(150), Some(300)] {
+        let (account, items, _) = statsd_run::<LosesMost>(datagram_bytes);
+        assert_eq!(account.dropped.get(Cause::Unreachable) + account.sent, REQUESTS, "{account:?}");
+        assert!(items.len() as u64 >= 3 * account.sent, "{} messages of {} requests", items.len(), account.sent);
+        dropped += account.dropped.get(Cause::Unreachable);
+    }
+    assert!(dropped > 0);
+}
+
+/// The account, the messages that arrived, and in how many datagrams.
+fn statsd_run<S: UdpSocket + From<Udp>>(datagram_bytes: Option<usize>) -> (Account, Vec<String>, u64) {
+    let (socket, port) = receiver();
+    let exporters = exporters::<S>();
+    let config = StatsdConfig { port, prefix: "load".into(), datagram_bytes, ..StatsdConfig::default() };
+    exporters.start_statsd_sink(config).expect("starts");
+    record(&mut exporters.recorder(), REQUESTS);
+    let account = exporters.stop_statsd_sink().expect("stops").expect("it ran");
+    assert_settled(&account);
+    let datagrams = received(&socket);
+    let most = datagram_bytes.unwrap_or(8_192);
+    assert!(datagrams.iter().all(|datagram| datagram.len() <= most));
+    (account, items(&datagrams), datagrams.len() as u64)
+}
+
+fn influxdb_run<S: UdpSocket + From<Udp>>() -> (Account, Vec<String>) {
+    let (socket, port) = receiver();
+    let exporters = exporters::<S>();
+    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
+    let config = InfluxdbConfig { target, datagram_bytes: 400, ..InfluxdbConfig::default() };
+    exporters.start_influxdb_sink(config).expect("starts");
+    record(&mut exporters.recorder(), REQUESTS);
+    let account = exporters.stop_influxdb_sink().expect("stops").expect("it ran");
+    assert_settled(&account);
+    (account, items(&received(&socket)))
+}
+
+fn exporters<S: UdpSocket + From<Udp>>() -> Exporters<With<S>> {
+    Exporters::start(Settings::on(registry(64, 4, 4_096))).expect("a fresh storage is free")
+}
+
+fn receiver() -> (StdUdpSocket, u16) {
+    let socket = StdUdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let port = socket.local_addr().expect("bound").port();
+    (socket, port)
+}
+
+/// All that has been sent to `socket`: over the loopback interface, it has arrived.
+fn received(socket: &StdUdpSocket) -> Vec<Vec<u8>> {
+    let end = StdUdpSocket::bind("127.0.0.1:0").expect("a free port");
+    end.send_to(b"end", socket.local_addr().expect("bound")).expect("sent");
+    let mut buffer = vec![0; 65_536];
+    let mut datagrams = Vec::new();
+    loop {
+        let length = socket.recv(&mut buffer).expect("a datagram");
+        match &buffer[..length] {
+            b"end" => return datagrams,
+            datagram => datagrams.push(datagram.to_vec()),
+        }
+    }
+}
+
+fn items(datagrams: &[Vec<u8>]) -> Vec<String> {
+    let text = |datagram: &Vec<u8>| String::from_utf8(datagram.clone()).expect("UTF-8");
+    let texts = datagrams.iter().map(text);
+    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).filter(|line| !line.is_empty()).collect()
+}
+
+/// tokio, with sockets of another kind.
+struct With<S>(Tokio, PhantomData<fn() -> S>);
+
+impl<S> Clone for With<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<S: UdpSocket + From<Udp>> Runtime for With<S> {
+    type Udp = S;
+    type Tcp = Stream;
+    type Listener = Listener;
+    type Task = Task;
+
+    fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
+        Tokio::run(|runtime| main(Self(runtime, PhantomData)))
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+        self.0.spawn(future)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        self.0.sleep(duration)
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        self.0.wall_clock()
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.0.resolve(host, port).await
+    }
+
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<S> {
+        self.0.udp_connect(peer).await.map(S::from)
+    }
+
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
+        self.0.tcp_connect(peer).await
+    }
+
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
+        self.0.tcp_listen(local).await
+    }
+}

@@ -1,0 +1,138 @@
+//! What `LD_start_influxdb_sink` says.
+
+use serde_json::Value;
+
+use super::values::{
+    buffer_events, client_tls, datagram_bytes, misplaced, resolve_interval, segmentation_offload, size,
+};
+use crate::actions::arguments::{Reader, Signature};
+use crate::actions::error::ActionError;
+use crate::config::{
+    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Points, Precision, StatusCode,
+};
+
+mod target;
+
+/// Positional: LoadDensity's parameters in its order. Named: ours.
+pub(super) static SIGNATURE: Signature = Signature {
+    positional: &[
+        "transport",
+        "host",
+        "port",
+        "url",
+        "token",
+        "measurement",
+        "timeout",
+        "database",
+        "username",
+        "password",
+    ],
+    named: &[
+        "api",
+        "org",
+        "bucket",
+        "retention_policy",
+        "credentials",
+        "no_sync",
+        "accept_partial",
+        "precision",
+        "gzip",
+        "points",
+        "interval_seconds",
+        "constant_tags",
+        "status_code",
+        "ca_file",
+        "client_certificate",
+        "client_key",
+        "resolve_seconds",
+        "datagram_bytes",
+        "segmentation_offload",
+        "buffer_events",
+        "batch_points",
+        "batch_bytes",
+        "batch_seconds",
+    ],
+    secret: &["token", "password"],
+};
+
+/// The configuration that an action gives; what it leaves out is as in `base`.
+pub(super) fn config(reader: Reader<'_>, base: InfluxdbConfig) -> Result<InfluxdbConfig, ActionError> {
+    let target = target::read(reader, base.target)?;
+    fits(reader, &target)?;
+    let points = points(reader)?.unwrap_or(base.points);
+    suits(reader, points)?;
+    Ok(InfluxdbConfig {
+        target,
+        points,
+        interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
+        constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
+        status_code: status_code(reader)?.unwrap_or(base.status_code),
+        gzip: reader.read("gzip", "true or false", Value::as_bool)?.unwrap_or(base.gzip),
+        precision: precision(reader)?.unwrap_or(base.precision),
+        measurement: reader.text("measurement")?.map_or(base.measurement, str::to_owned),
+        tls: client_tls(reader, base.tls)?,
+        timeout: reader.seconds("timeout")?.unwrap_or(base.timeout),
+        batch: batch(reader, base.batch)?,
+        resolve_interval: resolve_interval(reader)?.unwrap_or(base.resolve_interval),
+        datagram_bytes: datagram_bytes(reader)?.unwrap_or(base.datagram_bytes),
+        segmentation_offload: segmentation_offload(reader)?.unwrap_or(base.segmentation_offload),
+        buffer_events: buffer_events(reader)?.unwrap_or(base.buffer_events),
+    })
+}
+
+const TLS_OVER_UDP: &str = "has no meaning over UDP; say \"transport\": \"http\" and give an https:// url with it";
+
+/// What only one of the transports can carry.
+fn fits(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> {
+    if target.is_http() {
+        let udp_only = ["resolve_seconds", "datagram_bytes", "segmentation_offload"];
+        return misplaced(reader, &udp_only, "has no meaning over HTTP; leave it out, or use transport \"udp\"");
+    }
+    let https_only = ["ca_file", "client_certificate", "client_key"];
+    misplaced(reader, &https_only, TLS_OVER_UDP)?;
+    let http_only = ["gzip", "batch_points", "batch_bytes", "batch_seconds"];
+    misplaced(reader, &http_only, "has no meaning over UDP; say \"transport\": \"http\" with it")
+}
+
+/// What only one kind of points has.
+fn suits(reader: Reader<'_>, points: Points) -> Result<(), ActionError> {
+    match points {
+        Points::PerRequest => Ok(()),
+        Points::PerInterval => {
+            let per_request = ["status_code", "segmentation_offload", "buffer_events", "batch_seconds"];
+            misplaced(reader, &per_request, "is for points per request; leave it out, or say \"points\": \"request\"")
+        }
+    }
+}
+
+fn points(reader: Reader<'_>) -> Result<Option<Points>, ActionError> {
+    reader.read("points", "\"request\" or \"interval\"", |value| match value.as_str()? {
+        "request" => Some(Points::PerRequest),
+        "interval" => Some(Points::PerInterval),
+        _ => None,
+    })
+}
+
+fn status_code(reader: Reader<'_>) -> Result<Option<StatusCode>, ActionError> {
+    reader.read("status_code", "\"field\", \"tag\" or \"both\"", |value| match value.as_str()? {
+        "field" => Some(StatusCode::Field),
+        "tag" => Some(StatusCode::Tag),
+        "both" => Some(StatusCode::Both),
+        _ => None,
+    })
+}
+
+fn precision(reader: Reader<'_>) -> Result<Option<Precision>, ActionError> {
+    reader.read("precision", "\"ns\", \"us\", \"ms\" or \"s\"", |value| {
+        let name = value.as_str()?;
+        Precision::ALL.into_iter().find(|precision| precision.v2() == name)
+    })
+}
+
+fn batch(reader: Reader<'_>, base: BatchLimits) -> Result<BatchLimits, ActionError> {
+    Ok(BatchLimits {
+        points: size(reader, "batch_points", &BATCH_POINTS, "points")?.unwrap_or(base.points),
+        bytes: size(reader, "batch_bytes", &BATCH_BYTES, "bytes")?.unwrap_or(base.bytes),
+        age: reader.seconds("batch_seconds")?.unwrap_or(base.age),
+    })
+}

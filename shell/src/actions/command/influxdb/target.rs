@@ -1,0 +1,236 @@
+//! Where `LD_start_influxdb_sink` says that points are sent to.
+
+use serde_json::Value;
+
+use crate::actions::arguments::Reader;
+use crate::actions::command::values::{host, misplaced, port, url};
+use crate::actions::error::ActionError;
+use crate::config::{Credentials, InfluxdbTarget, Secret};
+use crate::running::host_port;
+
+/// What only one of the APIs knows.
+const V1: [&str; 4] = ["retention_policy", "username", "password", "credentials"];
+const V2: [&str; 2] = ["org", "bucket"];
+const V3: [&str; 2] = ["no_sync", "accept_partial"];
+/// Whatever says where points go.
+const ALL: [&str; 15] = [
+    "transport",
+    "api",
+    "host",
+    "port",
+    "url",
+    "token",
+    "database",
+    "username",
+    "password",
+    "retention_policy",
+    "credentials",
+    "org",
+    "bucket",
+    "no_sync",
+    "accept_partial",
+];
+
+/// Which write API is spoken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Api {
+    V1,
+    V2,
+    V3,
+}
+
+impl Api {
+    /// The port that it listens on by default.
+    const fn port(self) -> u16 {
+        match self {
+            Self::V1 | Self::V2 => 8_086,
+            Self::V3 => 8_181,
+        }
+    }
+
+    /// A target of which nothing is given yet.
+    fn target(self) -> InfluxdbTarget {
+        let server = format!("http://127.0.0.1:{}", self.port());
+        let none = String::new();
+        match self {
+            Self::V1 => InfluxdbTarget::V1 {
+                server,
+                database: none,
+                retention_policy: None,
+                username: None,
+                password: None,
+                credentials: Credentials::default(),
+            },
+            Self::V2 => InfluxdbTarget::V2 { server, org: none.clone(), bucket: none, token: None },
+            Self::V3 => {
+                InfluxdbTarget::V3 { server, database: none, token: None, no_sync: false, accept_partial: true }
+            }
+        }
+    }
+}
+
+/// The target that an action gives. What it leaves out is as in `base`, if that speaks the same API; all of it where
+/// the action says nothing of a target.
+pub(super) fn read(reader: Reader<'_>, base: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
+    if ALL.iter().all(|key| reader.value(key).is_none()) {
+        return Ok(base);
+    }
+    let is_http = reader.read("transport", "\"udp\" or \"http\"", |value| match lower(value)?.as_str() {
+        "udp" => Some(false),
+        "http" => Some(true),
+        _ => None,
+    })?;
+    let api = reader.read("api", "\"v1\", \"v2\" or \"v3\"", |value| match lower(value)?.as_str() {
+        "v1" => Some(Api::V1),
+        "v2" => Some(Api::V2),
+        "v3" => Some(Api::V3),
+        _ => None,
+    })?;
+    are_readable(reader)?;
+    let api = api.or_else(|| if is_http.is_none() { api_of(&base) } else { None });
+    match (is_http, api) {
+        (Some(true), None) => contract(reader),
+        (Some(true) | None, Some(api)) => of_api(reader, api, base),
+        (Some(false), _) | (None, None) => udp(reader, base),
+    }
+}
+
+/// A value of the wrong type is named as that, before one that stands in the wrong place.
+fn are_readable(reader: Reader<'_>) -> Result<(), ActionError> {
+    let texts = ["token", "database", "username", "password", "retention_policy", "org", "bucket"];
+    texts.iter().try_for_each(|key| reader.text(key).map(|_| ()))?;
+    V3.iter().try_for_each(|key| flag(reader, key).map(|_| ()))?;
+    host(reader, "host")?;
+    port(reader, 1)?;
+    url(reader, "url")?;
+    sent_in(reader).map(|_| ())
+}
+
+fn udp(reader: Reader<'_>, base: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
+    let reason = "has no meaning over UDP; say \"transport\": \"http\" with it";
+    misplaced(reader, &["api", "url", "token", "database"], reason)?;
+    misplaced(reader, &[&V1[..], &V2, &V3].concat(), reason)?;
+    let (base_host, base_port) = match base {
+        InfluxdbTarget::Udp { host, port } => (host, port),
+        _ => ("127.0.0.1".into(), 8_089),
+    };
+    Ok(InfluxdbTarget::Udp {
+        host: host(reader, "host")?.unwrap_or(base_host),
+        port: port(reader, 1)?.unwrap_or(base_port),
+    })
+}
+
+/// LoadDensity's own parameters: `/write` of InfluxDB 1 at a host and a port, or a complete URL.
+fn contract(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
+    let (token, password) = (secret(reader, "token")?, secret(reader, "password")?);
+    let (database, username) = (text(reader, "database")?, text(reader, "username")?);
+    let (host, port) = (host(reader, "host")?, port(reader, 1)?);
+    let reason = "needs \"api\": \"v1\", \"v2\" or \"v3\" beside it";
+    misplaced(reader, &[&["retention_policy", "credentials"][..], &V2, &V3].concat(), reason)?;
+    if let Some(url) = url(reader, "url")? {
+        let reason = "cannot be given beside url, which is complete in itself; leave one of them out";
+        misplaced(reader, &["host", "port", "database", "username", "password"], reason)?;
+        return Ok(InfluxdbTarget::Url { url, token });
+    }
+    misplaced(reader, &["token"], "goes with url only; database, username and password go with host and port")?;
+    if username.is_none() {
+        misplaced(reader, &["password"], "needs username beside it")?;
+    }
+    let host = host.unwrap_or_else(|| "127.0.0.1".into());
+    Ok(InfluxdbTarget::Http { host, port: port.unwrap_or(8_086), database, username, password })
+}
+
+fn of_api(reader: Reader<'_>, api: Api, base: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
+    let mut target = if api_of(&base) == Some(api) { base } else { api.target() };
+    match &mut target {
+        InfluxdbTarget::V1 { server, database, retention_policy, username, password, credentials } => {
+            misplaced(reader, &["token"], "is for api v2 and v3; api v1 takes username and password")?;
+            misplaced(reader, &V2, "is for api v2; api v1 takes database and retention_policy")?;
+            misplaced(reader, &V3, "is for api v3; leave it out")?;
+            put(server, server_url(reader, api)?);
+            put(database, text(reader, "database")?);
+            put(credentials, sent_in(reader)?);
+            *retention_policy = text(reader, "retention_policy")?.or_else(|| retention_policy.take());
+            *username = text(reader, "username")?.or_else(|| username.take());
+            *password = secret(reader, "password")?.or_else(|| password.take());
+            if username.is_none() {
+                misplaced(reader, &["password"], "needs username beside it")?;
+            }
+        }
+        InfluxdbTarget::V2 { server, org, bucket, token } => {
+            misplaced(reader, &V1, "is for api v1; api v2 takes org, bucket and token")?;
+            misplaced(reader, &["database"], "is for api v1 and v3; api v2 takes org and bucket")?;
+            misplaced(reader, &V3, "is for api v3; leave it out")?;
+            put(server, server_url(reader, api)?);
+            put(org, text(reader, "org")?);
+            put(bucket, text(reader, "bucket")?);
+            *token = secret(reader, "token")?.or_else(|| token.take());
+        }
+        InfluxdbTarget::V3 { server, database, token, no_sync, accept_partial } => {
+            misplaced(reader, &V1, "is for api v1; api v3 takes database and token")?;
+            misplaced(reader, &V2, "is for api v2; api v3 takes database")?;
+            put(server, server_url(reader, api)?);
+            put(database, text(reader, "database")?);
+            put(no_sync, flag(reader, "no_sync")?);
+            put(accept_partial, flag(reader, "accept_partial")?);
+            *token = secret(reader, "token")?.or_else(|| token.take());
+        }
+        // These are of no API that has a name.
+        InfluxdbTarget::Udp { .. } | InfluxdbTarget::Http { .. } | InfluxdbTarget::Url { .. } => {}
+    }
+    Ok(target)
+}
+
+/// The server's own URL, given or of host and port.
+fn server_url(reader: Reader<'_>, api: Api) -> Result<Option<String>, ActionError> {
+    if let Some(url) = url(reader, "url")? {
+        let reason = "cannot be given beside url, which names the server; leave one of them out";
+        misplaced(reader, &["host", "port"], reason)?;
+        return Ok(Some(url));
+    }
+    let (host, port) = (host(reader, "host")?, port(reader, 1)?);
+    if host.is_none() && port.is_none() {
+        return Ok(None);
+    }
+    let host = host.unwrap_or_else(|| "127.0.0.1".into());
+    Ok(Some(format!("http://{}", host_port(&host, port.unwrap_or_else(|| api.port())))))
+}
+
+fn sent_in(reader: Reader<'_>) -> Result<Option<Credentials>, ActionError> {
+    reader.read("credentials", "\"header\" or \"query\"", |value| match lower(value)?.as_str() {
+        "header" => Some(Credentials::Header),
+        "query" => Some(Credentials::Query),
+        _ => None,
+    })
+}
+
+fn put<T>(place: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *place = given;
+    }
+}
+
+const fn api_of(target: &InfluxdbTarget) -> Option<Api> {
+    match target {
+        InfluxdbTarget::V1 { .. } => Some(Api::V1),
+        InfluxdbTarget::V2 { .. } => Some(Api::V2),
+        InfluxdbTarget::V3 { .. } => Some(Api::V3),
+        InfluxdbTarget::Udp { .. } | InfluxdbTarget::Http { .. } | InfluxdbTarget::Url { .. } => None,
+    }
+}
+
+fn text(reader: Reader<'_>, key: &str) -> Result<Option<String>, ActionError> {
+    Ok(reader.text(key)?.map(str::to_owned))
+}
+
+fn secret(reader: Reader<'_>, key: &str) -> Result<Option<Secret>, ActionError> {
+    Ok(reader.text(key)?.map(Secret::new))
+}
+
+fn flag(reader: Reader<'_>, key: &str) -> Result<Option<bool>, ActionError> {
+    reader.read(key, "true or false", Value::as_bool)
+}
+
+fn lower(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_ascii_lowercase)
+}

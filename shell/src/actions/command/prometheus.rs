@@ -1,0 +1,85 @@
+//! What `LD_start_prometheus_exporter` says.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::values::{host, misplaced, port, size};
+use crate::actions::arguments::{Reader, Signature};
+use crate::actions::error::ActionError;
+use crate::config::{CONNECTIONS, HEAD_BYTES, PageAccess, PageLimits, PrometheusConfig, Secret, ServerTls};
+
+/// Positional: LoadDensity's parameters in its order. Named: ours.
+pub(super) static SIGNATURE: Signature = Signature {
+    positional: &["port", "addr"],
+    named: &[
+        "path",
+        "constant_labels",
+        "created_times",
+        "compression",
+        "username",
+        "password",
+        "bearer_token",
+        "certificate",
+        "key",
+        "client_ca_file",
+        "connections",
+        "head_bytes",
+        "head_seconds",
+        "idle_seconds",
+    ],
+    secret: &["username", "password", "bearer_token"],
+};
+
+/// The configuration that an action gives; what it leaves out is as in `base`.
+pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<PrometheusConfig, ActionError> {
+    Ok(PrometheusConfig {
+        port: port(reader, 0)?.unwrap_or(base.port),
+        addr: host(reader, "addr")?.unwrap_or(base.addr),
+        path: reader.text("path")?.map_or(base.path, str::to_owned),
+        constant_labels: reader.pairs("constant_labels")?.unwrap_or(base.constant_labels),
+        created_times: reader.read("created_times", "true or false", Value::as_bool)?.unwrap_or(base.created_times),
+        compression: reader.read("compression", "true or false", Value::as_bool)?.unwrap_or(base.compression),
+        access: access(reader)?.unwrap_or(base.access),
+        tls: tls(reader)?.or(base.tls),
+        limits: limits(reader, base.limits)?,
+    })
+}
+
+fn access(reader: Reader<'_>) -> Result<Option<PageAccess>, ActionError> {
+    let secret = |key| reader.text(key).map(|text| text.map(Secret::new));
+    if let Some(token) = secret("bearer_token")? {
+        misplaced(reader, &["username", "password"], "has no meaning beside bearer_token; leave one of them out")?;
+        return Ok(Some(PageAccess::Bearer(token)));
+    }
+    match (reader.text("username")?, secret("password")?) {
+        (Some(username), Some(password)) => Ok(Some(PageAccess::Basic { username: username.into(), password })),
+        (Some(_), None) => {
+            misplaced(reader, &["username"], "has no meaning without password; give both").map(|()| None)
+        }
+        (None, _) => misplaced(reader, &["password"], "has no meaning without username; give both").map(|()| None),
+    }
+}
+
+fn tls(reader: Reader<'_>) -> Result<Option<ServerTls>, ActionError> {
+    let client_ca_file = reader.text("client_ca_file")?.map(PathBuf::from);
+    match (reader.text("certificate")?, reader.text("key")?) {
+        (Some(certificate), Some(key)) => {
+            Ok(Some(ServerTls { certificate: certificate.into(), key: key.into(), client_ca_file }))
+        }
+        (None, None) => {
+            misplaced(reader, &["client_ca_file"], "needs certificate and key, which the page is served with")?;
+            Ok(None)
+        }
+        _ => misplaced(reader, &["certificate", "key"], "has no meaning alone; give both").map(|()| None),
+    }
+}
+
+fn limits(reader: Reader<'_>, base: PageLimits) -> Result<PageLimits, ActionError> {
+    Ok(PageLimits {
+        connections: size(reader, "connections", &CONNECTIONS, "connections")?.unwrap_or(base.connections),
+        head_bytes: size(reader, "head_bytes", &HEAD_BYTES, "bytes")?.unwrap_or(base.head_bytes),
+        head_time: reader.seconds("head_seconds")?.unwrap_or(base.head_time),
+        idle_time: reader.seconds("idle_seconds")?.unwrap_or(base.idle_time),
+    })
+}

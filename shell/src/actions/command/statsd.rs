@@ -1,0 +1,235 @@
+//! What `LD_start_statsd_sink` says.
+
+use loaddensity_metrics_core::SampleRate;
+use loaddensity_metrics_core::dogstatsd::Cardinality;
+use serde_json::Value;
+
+use super::values::{buffer_events, datagram_bytes, host, misplaced, port, resolve_interval, segmentation_offload};
+use crate::actions::arguments::{Reader, Signature};
+use crate::actions::error::ActionError;
+use crate::config::{Address, EXPECTED_URL, StatsdConfig, StatsdOrigin, StatsdSocket};
+
+/// Positional: LoadDensity's parameters in its order. Named: ours.
+pub(super) static SIGNATURE: Signature = Signature {
+    positional: &["host", "port", "prefix"],
+    named: &[
+        "url",
+        "resolve_seconds",
+        "packed",
+        "datagram_bytes",
+        "segmentation_offload",
+        "buffer_events",
+        "distributions",
+        "sample_rate",
+        "constant_tags",
+        "timestamps",
+        "aggregate",
+        "aggregation_seconds",
+        "interval_seconds",
+        "telemetry",
+        "container",
+        "external",
+        "cardinality",
+    ],
+    secret: &[],
+};
+
+/// The configuration that an action gives; what it leaves out is as in `base`.
+pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdConfig, ActionError> {
+    let (host, port, socket) = address(reader, base.host, base.port, base.socket)?;
+    let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
+    let aggregate = reader.read("aggregate", "true or false", Value::as_bool)?.unwrap_or(base.aggregate);
+    suits(reader, aggregate)?;
+    Ok(StatsdConfig {
+        host,
+        port,
+        socket,
+        resolve_interval: resolve_interval(reader)?.unwrap_or(base.resolve_interval),
+        prefix: prefix.unwrap_or(base.prefix),
+        packed: packed(reader)?.unwrap_or(base.packed),
+        datagram_bytes: datagram_bytes(reader)?.or(base.datagram_bytes),
+        segmentation_offload: segmentation_offload(reader)?.unwrap_or(base.segmentation_offload),
+        buffer_events: buffer_events(reader)?.unwrap_or(base.buffer_events),
+        distributions: reader.read("distributions", "true or false", Value::as_bool)?.unwrap_or(base.distributions),
+        sample_rate: sample_rate(reader)?.unwrap_or(base.sample_rate),
+        constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
+        timestamps_of_counts: timestamps(reader)?.unwrap_or(base.timestamps_of_counts),
+        aggregate,
+        aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
+        interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
+        telemetry: reader.read("telemetry", "true or false", Value::as_bool)?.unwrap_or(base.telemetry),
+        origin: origin(reader, base.origin)?,
+    })
+}
+
+/// What only one kind of messages has.
+fn suits(reader: Reader<'_>, aggregate: bool) -> Result<(), ActionError> {
+    if aggregate {
+        let reason = "is for messages per request; leave it out, or aggregate";
+        return misplaced(reader, &["sample_rate", "timestamps", "segmentation_offload"], reason);
+    }
+    misplaced(reader, &["aggregation_seconds"], "is for messages per interval; say \"aggregate\": true with it")
+}
+
+/// `url`, or `host` and `port`. Either wins over what was there before.
+fn address(
+    reader: Reader<'_>,
+    base_host: String,
+    base_port: u16,
+    base_socket: Option<StatsdSocket>,
+) -> Result<(String, u16, Option<StatsdSocket>), ActionError> {
+    let url = reader.read("url", EXPECTED_URL, |value| value.as_str().and_then(Address::of_url))?;
+    if url.is_some() {
+        misplaced(reader, &["host", "port"], "has no meaning beside url; leave it out, or leave out url")?;
+    }
+    let default = StatsdConfig::default();
+    let (host, port, socket) = match url {
+        Some(Address::Udp(host, port)) => (host, port.unwrap_or(default.port), None),
+        Some(Address::Unix(socket)) => (default.host, default.port, Some(socket)),
+        None => match (host(reader, "host")?, port(reader, 1)?) {
+            (None, None) => (base_host, base_port, base_socket),
+            (host, port) => (host.unwrap_or(base_host), port.unwrap_or(base_port), None),
+        },
+    };
+    if socket.is_some() {
+        let reason =
+            "has no meaning over a Unix socket, which takes one packet at a time; leave it out, or send over UDP";
+        misplaced(reader, &["segmentation_offload"], reason)?;
+        let reason = "has no meaning over a Unix socket, which has no host; leave it out, or send over UDP";
+        misplaced(reader, &["resolve_seconds"], reason)?;
+    }
+    Ok((host, port, socket))
+}
+
+fn packed(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
+    let packed = reader.read("packed", "true or false", Value::as_bool)?;
+    if packed == Some(false) {
+        let reason = "is for packed messages; leave it out, or say \"packed\": true";
+        misplaced(reader, &["datagram_bytes"], reason)?;
+    }
+    Ok(packed)
+}
+
+fn sample_rate(reader: Reader<'_>) -> Result<Option<SampleRate>, ActionError> {
+    let expected = format!("a number from {} to 1", SampleRate::LEAST);
+    reader.read("sample_rate", &expected, |value| value.as_f64().and_then(SampleRate::new))
+}
+
+fn timestamps(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
+    let expected = "\"counts\" or \"none\": the Agent reads timestamps of counts and gauges only, not of timings, \
+                    histograms and distributions";
+    reader.read("timestamps", expected, |value| match value.as_str()? {
+        "counts" => Some(true),
+        "none" => Some(false),
+        _ => None,
+    })
+}
+
+fn origin(reader: Reader<'_>, base: StatsdOrigin) -> Result<StatsdOrigin, ActionError> {
+    let cardinality = "\"none\", \"low\", \"orchestrator\" or \"high\"";
+    let cardinality = reader.read("cardinality", cardinality, |value| value.as_str().and_then(Cardinality::of))?;
+    Ok(StatsdOrigin {
+        container: reader.text("container")?.map(str::to_owned).or(base.container),
+        external: reader.text("external")?.map(str::to_owned).or(base.external),
+        cardinality: cardinality.or(base.cardinality),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::actions::command::Command;
+    use crate::actions::command::tests::{parsed, refused};
+    use crate::actions::{Action, Arguments};
+
+    const COMMAND: &str = "LD_start_statsd_sink";
+
+    fn unix(path: &str) -> StatsdConfig {
+        StatsdConfig { socket: Some(StatsdSocket::Unix(path.into())), ..StatsdConfig::default() }
+    }
+
+    #[test]
+    fn an_address_of_each_kind() {
+        let default = StatsdConfig::default;
+        let agent = || StatsdConfig { host: "agent".into(), ..default() };
+        let with = |socket| StatsdConfig { socket: Some(socket), ..default() };
+        for (arguments, expected) in [
+            (json!({"url": "udp://agent:9"}), StatsdConfig { port: 9, ..agent() }),
+            (json!({"url": "udp://agent/"}), agent()),
+            (json!({"url": "udp://[::1]:9"}), StatsdConfig { host: "::1".into(), port: 9, ..default() }),
+            (json!({"url": "unix:///run/dsd socket"}), unix("/run/dsd socket")),
+            (json!({"url": "unixgram:///dsd"}), with(StatsdSocket::UnixDatagram("/dsd".into()))),
+            (json!({"url": "unixstream:///dsd"}), with(StatsdSocket::UnixStream("/dsd".into()))),
+            (json!({"resolve_seconds": 0}), StatsdConfig { resolve_interval: None, ..default() }),
+            (
+                json!({"resolve_seconds": 2.5}),
+                StatsdConfig { resolve_interval: Some(Duration::from_millis(2_500)), ..default() },
+            ),
+            (json!({"url": "unix:///dsd", "packed": true}), StatsdConfig { packed: true, ..unix("/dsd") }),
+            (
+                json!({"url": "unix:///dsd", "datagram_bytes": 4096, "packed": true}),
+                StatsdConfig { packed: true, datagram_bytes: Some(4_096), ..unix("/dsd") },
+            ),
+        ] {
+            assert_eq!(parsed(COMMAND, &arguments).unwrap(), Command::StartStatsd(expected), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_wins_over_what_was_there() {
+        let agent = |port| StatsdConfig { host: "agent".into(), port, ..StatsdConfig::default() };
+        let socket_of_old = unix("/old");
+        for (base, arguments, expected) in [
+            (socket_of_old.clone(), json!({}), socket_of_old.clone()),
+            (socket_of_old.clone(), json!({"host": "agent", "port": 9}), agent(9)),
+            (socket_of_old.clone(), json!({"url": "udp://agent:9"}), agent(9)),
+            (socket_of_old, json!({"url": "unix:///new"}), unix("/new")),
+            (agent(9), json!({"url": "unix:///new"}), unix("/new")),
+            (agent(9), json!({"port": 10}), agent(10)),
+        ] {
+            let Value::Object(named) = arguments.clone() else { panic!("{arguments} has no names") };
+            let action = Action { index: 0, command: COMMAND.into(), arguments: Arguments::Named(named) };
+            let reader = Reader::new(&action, &SIGNATURE).expect("known parameters");
+            assert_eq!(config(reader, base).unwrap(), expected, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn what_a_socket_cannot_carry_is_refused() {
+        let urls = "expected udp://host:port, unix:///path, unixgram:///path or unixstream:///path";
+        let beside = "has no meaning beside url; leave it out, or leave out url";
+        let offload =
+            "has no meaning over a Unix socket, which takes one packet at a time; leave it out, or send over UDP";
+        refused(
+            COMMAND,
+            &[
+                (json!({"url": "unix://dsd.socket"}), &format!("url is \"unix://dsd.socket\"; {urls}")),
+                (json!({"url": "tcp://agent:1"}), &format!("url is \"tcp://agent:1\"; {urls}")),
+                (json!({"url": "udp://agent:0"}), &format!("url is \"udp://agent:0\"; {urls}")),
+                (json!({"url": "udp://me:hunter2@agent"}), &format!("url is \"udp://…@agent\"; {urls}")),
+                (json!({"url": "udp://agent", "host": "agent"}), &format!("host: {beside}")),
+                (json!({"url": "unix:///dsd", "port": 9}), &format!("port: {beside}")),
+                (
+                    json!({"url": "unix:///dsd", "segmentation_offload": true}),
+                    &format!("segmentation_offload: {offload}"),
+                ),
+                (
+                    json!({"url": "unix:///dsd", "resolve_seconds": 5}),
+                    "resolve_seconds: has no meaning over a Unix socket, which has no host; leave it out, or send over UDP",
+                ),
+                (
+                    json!({"resolve_seconds": 0.0001}),
+                    "resolve_seconds is 0.0001; expected a number of seconds from 0.001 to 86400, or 0 for never",
+                ),
+                (
+                    json!({"packed": false, "datagram_bytes": 512}),
+                    "datagram_bytes: is for packed messages; leave it out, or say \"packed\": true",
+                ),
+            ],
+        );
+    }
+}

@@ -1,0 +1,68 @@
+//! What settings of several exporters must be like.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use loaddensity_metrics_core::Exporter;
+
+use super::secret::public_url;
+use crate::error::StartError;
+
+/// Most bytes in one UDP datagram over IPv4 (RFC 768: 65,535 less the headers of UDP and IP).
+pub(crate) const DATAGRAM_BYTES: RangeInclusive<usize> = 1..=65_507;
+/// Events that a sink's buffer may hold; the upper end is 512 MiB of them.
+pub(crate) const BUFFER_EVENTS: RangeInclusive<usize> = 1..=16 << 20;
+/// Intervals and timeouts: anything beyond a day is a mistake in the unit.
+pub(crate) const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+/// How often a host name is resolved again, where nothing else is said.
+pub(super) const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Checks settings of one exporter.
+#[derive(Clone, Copy)]
+pub(super) struct Check(pub(super) Exporter);
+
+impl Check {
+    pub(super) fn not_empty(self, key: &'static str, value: &str) -> Result<(), StartError> {
+        if value.trim().is_empty() { Err(self.bad(key, value, "it must not be empty")) } else { Ok(()) }
+    }
+
+    pub(super) fn host(self, key: &'static str, value: &str) -> Result<(), StartError> {
+        self.not_empty(key, value)?;
+        let is_alone = !value.contains('@');
+        is_alone
+            .then_some(())
+            .ok_or_else(|| self.bad(key, public_url(value), "it must be a host alone, without a user"))
+    }
+
+    pub(super) fn port(self, port: u16) -> Result<(), StartError> {
+        if port == 0 { Err(self.bad("port", port, "a port to send to is 1 to 65535")) } else { Ok(()) }
+    }
+
+    pub(super) fn range(
+        self,
+        key: &'static str,
+        value: usize,
+        range: &RangeInclusive<usize>,
+    ) -> Result<(), StartError> {
+        if range.contains(&value) {
+            return Ok(());
+        }
+        let expected = match *range.end() {
+            usize::MAX => format!("it must be {} or more", range.start()),
+            end => format!("it must be {} to {end}", range.start()),
+        };
+        Err(self.bad(key, value, &expected))
+    }
+
+    pub(super) fn wait(self, key: &'static str, value: Duration) -> Result<(), StartError> {
+        if WAIT.contains(&value) {
+            return Ok(());
+        }
+        Err(self.bad(key, format_args!("{value:?}"), "it must be 1 millisecond to 1 day"))
+    }
+
+    pub(super) fn bad(self, key: &'static str, value: impl fmt::Display, expected: &str) -> StartError {
+        StartError::Setting { exporter: self.0, key, value: value.to_string(), expected: expected.into() }
+    }
+}

@@ -1,0 +1,164 @@
+//! The configuration of the InfluxDB sink.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use loaddensity_metrics_core::Exporter;
+use loaddensity_metrics_core::influxdb::{Precision, StatusCode};
+
+use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL};
+use super::tls::ClientTls;
+use crate::error::StartError;
+
+mod environment;
+mod target;
+
+pub use target::{Credentials, InfluxdbTarget};
+
+/// Points of an HTTP body; the buffer limits them anyway.
+pub(crate) const BATCH_POINTS: RangeInclusive<usize> = 1..=usize::MAX;
+/// Bytes of an HTTP body: the longest line fits into the lower end; the upper is what InfluxDB 1 takes by default
+/// (`max-body-size`).
+pub(crate) const BATCH_BYTES: RangeInclusive<usize> = 4_096..=25_000_000;
+
+/// Where and how InfluxDB points are sent.
+/// LoadDensity: `start_influxdb_sink(transport="udp", host="127.0.0.1", port, url, token, measurement, timeout, …)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfluxdbConfig {
+    /// Transport and address. Default: UDP to `127.0.0.1:8089`.
+    pub target: InfluxdbTarget,
+    /// Measurement of every point. Default `loaddensity_request`.
+    pub measurement: String,
+    /// What a point stands for. Default: one request, as LoadDensity has it.
+    pub points: Points,
+    /// Time from one point of a series to the next, where a point stands for an interval, and from one point with the
+    /// engine's gauges to the next, always. 1 ms to 1 day, and no less than a unit of `precision`. The last one ends at
+    /// the stop. Default 10 s.
+    pub interval: Duration,
+    /// Tags that every point has, besides those of its series, which win over ones of the same name. Default: none. Names
+    /// as those of a series' labels, up to 1,024 bytes altogether (see
+    /// [`ConstantLabels`](loaddensity_metrics_core::ConstantLabels)).
+    pub constant_tags: Vec<(String, String)>,
+    /// Where the status code of a request is shown. Default: in the field `status_code`. A point of an interval has none.
+    pub status_code: StatusCode,
+    /// Unit of the timestamps. Coarser than nanoseconds is refused while every request is a point of its own: two of one
+    /// series within a unit would be one point, and one of them lost. Over UDP and with a complete URL it must be what the
+    /// listener and the URL say. Default: nanoseconds.
+    pub precision: Precision,
+    /// How a server at an `https` URL is proven, and what it is shown. Refused with any other target, unless it is the
+    /// default: the system's roots, and no certificate of one's own.
+    pub tls: ClientTls,
+    /// Whether bodies are sent in gzip (`Content-Encoding: gzip`): they become ten times shorter or more, and take some
+    /// milliseconds for a mebibyte. Refused over UDP, and by a build without the feature `gzip`. Default `false`.
+    pub gzip: bool,
+    /// How long one HTTP request may take, from connecting to the answer's end. Default 2 s.
+    pub timeout: Duration,
+    /// When a batch is sent (HTTP; over UDP lines leave within two milliseconds).
+    pub batch: BatchLimits,
+    /// How often a host name is resolved again (over UDP), 1 ms to 1 day; also soon after an error of the socket. The sink
+    /// goes over to another address where the one in use is no longer among the answers. `None`: never. Default 30 s.
+    pub resolve_interval: Option<Duration>,
+    /// Largest datagram in bytes (UDP): whole lines are packed up to it. 1 to 65,507, default 1,400.
+    pub datagram_bytes: usize,
+    /// Whether several datagrams are handed to the kernel in one call where it can take them (UDP on Linux), which
+    /// costs several times less: while more than one waits, all but the last are filled up to `datagram_bytes` with
+    /// newlines, which InfluxDB reads over. Nothing to a sink that posts over HTTP. Default `true`.
+    pub segmentation_offload: bool,
+    /// Events that wait here while the backend is slow or away, 32 bytes each; later ones are dropped as
+    /// `buffer_full`. Default 65,536.
+    pub buffer_events: usize,
+}
+
+impl Default for InfluxdbConfig {
+    fn default() -> Self {
+        Self {
+            target: InfluxdbTarget::default(),
+            measurement: "loaddensity_request".into(),
+            points: Points::default(),
+            interval: Duration::from_secs(10),
+            constant_tags: Vec::new(),
+            status_code: StatusCode::default(),
+            precision: Precision::default(),
+            tls: ClientTls::default(),
+            gzip: false,
+            timeout: Duration::from_secs(2),
+            batch: BatchLimits::default(),
+            resolve_interval: Some(RESOLVE_INTERVAL),
+            datagram_bytes: 1_400,
+            segmentation_offload: true,
+            buffer_events: 65_536,
+        }
+    }
+}
+
+/// What a point stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Points {
+    /// One request: measurement, tags and fields are LoadDensity's.
+    #[default]
+    PerRequest,
+    /// What one series did in one interval: the measurement is `<measurement>_interval`, the tags are those of the series
+    /// without the outcome, the fields are sums, extremes and percentiles.
+    PerInterval,
+}
+
+/// When an HTTP batch is sent: at whichever limit comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Points, 1 or more. Default 5,000.
+    pub points: usize,
+    /// Bytes of body, 4,096 or more. Default 1 MiB.
+    pub bytes: usize,
+    /// Age of the oldest point. Default 1 s.
+    pub age: Duration,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { points: 5_000, bytes: 1 << 20, age: Duration::from_secs(1) }
+    }
+}
+
+impl InfluxdbConfig {
+    pub(super) fn check(&self) -> Result<(), StartError> {
+        let check = Check(Exporter::Influxdb);
+        self.target.check(check)?;
+        self.check_points(check)?;
+        if self.gzip && !self.target.is_http() {
+            let expected = "no InfluxDB reads compressed datagrams; leave it out, or send over HTTP";
+            return Err(check.bad("gzip", self.gzip, expected));
+        }
+        if let Some((key, path)) = self.tls.first_file().filter(|_| !self.target.is_http()) {
+            let expected = "there is no TLS over UDP; leave it out, or send over HTTP to an https:// URL";
+            return Err(check.bad(key, path.display(), expected));
+        }
+        check.wait("timeout", self.timeout)?;
+        self.resolve_interval.map_or(Ok(()), |interval| check.wait("resolve_seconds", interval))?;
+        check.range("batch_points", self.batch.points, &BATCH_POINTS)?;
+        check.range("batch_bytes", self.batch.bytes, &BATCH_BYTES)?;
+        check.wait("batch_seconds", self.batch.age)?;
+        check.range("datagram_bytes", self.datagram_bytes, &DATAGRAM_BYTES)?;
+        check.range("buffer_events", self.buffer_events, &BUFFER_EVENTS)
+    }
+
+    fn check_points(&self, check: Check) -> Result<(), StartError> {
+        check.wait("interval_seconds", self.interval)?;
+        let unit = Duration::from_nanos(self.precision.nanos());
+        match self.points {
+            Points::PerRequest if self.precision != Precision::Nanosecond => {
+                let expected = "it must be ns: at a coarser one, requests of one series within a unit would be one \
+                                point; use points per interval for it";
+                Err(check.bad("precision", self.precision.v2(), expected))
+            }
+            Points::PerInterval if self.interval < unit => {
+                let expected = "it must be no less than a unit of precision; choose a finer precision";
+                Err(check.bad("interval_seconds", format_args!("{:?}", self.interval), expected))
+            }
+            Points::PerInterval if self.status_code != StatusCode::Field => {
+                let expected = "points per interval have no status code; leave it out, or use points per request";
+                Err(check.bad("status_code", format!("{:?}", self.status_code).to_lowercase(), expected))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The variables that InfluxData's own clients read.
+//!
+//! `influxdb3` (InfluxDB 3, "influxdb3 write", "Option environment variables"), `influx` (InfluxDB 2, "influx write",
+//! flags and their variables), and `influx` of InfluxDB 1 ("influx - command line interface", environment variables).
+
+use super::{Credentials, InfluxdbConfig, InfluxdbTarget};
+use crate::config::Secret;
+use crate::environment::{Environment, EnvironmentError};
+
+const V3: [&str; 3] = ["INFLUXDB3_HOST_URL", "INFLUXDB3_DATABASE_NAME", "INFLUXDB3_AUTH_TOKEN"];
+const BUCKETS: [&str; 2] = ["INFLUX_BUCKET_NAME", "INFLUX_BUCKET"];
+const HOST: &str = "INFLUX_HOST";
+
+impl InfluxdbConfig {
+    /// The defaults, with the target that `environment` names:
+    ///
+    /// 1. InfluxDB 3, where one of `INFLUXDB3_HOST_URL` (default `http://127.0.0.1:8181`), `INFLUXDB3_DATABASE_NAME` and
+    ///    `INFLUXDB3_AUTH_TOKEN` is set;
+    /// 2. else InfluxDB 2, where `INFLUX_BUCKET_NAME` or `INFLUX_BUCKET` is set: with `INFLUX_HOST` (default
+    ///    `http://localhost:8086`), `INFLUX_ORG` or `INFLUX_ORG_ID`, and `INFLUX_TOKEN`;
+    /// 3. else InfluxDB 1, where `INFLUX_DATABASE` is set, for which InfluxDB 1 has no name of its own: with
+    ///    `INFLUX_HOST`, `INFLUX_USERNAME` and `INFLUX_PASSWORD`;
+    /// 4. else the default, UDP.
+    ///
+    /// What no variable says is checked when the sink starts.
+    ///
+    /// # Errors
+    /// A variable that cannot be used: no UTF-8, or one without another that it needs. No value is ever shown.
+    pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
+        let text = |name| Ok::<_, EnvironmentError>(environment.text(name)?.map(str::to_owned));
+        let secret = |name| Ok::<_, EnvironmentError>(environment.text(name)?.map(Secret::new));
+        let [host, database, token] = V3;
+        let target = if any(environment, V3)? {
+            let needs = "set INFLUXDB3_DATABASE_NAME, the database that points are written to";
+            InfluxdbTarget::V3 {
+                server: text(host)?.unwrap_or_else(|| "http://127.0.0.1:8181".into()),
+                database: text(database)?.ok_or_else(|| EnvironmentError::hidden(database, needs))?,
+                token: secret(token)?,
+                no_sync: false,
+                accept_partial: true,
+            }
+        } else if any(environment, BUCKETS)? {
+            let [name, short] = BUCKETS;
+            let org = text("INFLUX_ORG")?.or(text("INFLUX_ORG_ID")?);
+            let needs = "set INFLUX_ORG, the organization that the bucket belongs to";
+            InfluxdbTarget::V2 {
+                server: server(environment)?,
+                org: org.ok_or_else(|| EnvironmentError::hidden("INFLUX_ORG", needs))?,
+                bucket: text(name)?.or(text(short)?).unwrap_or_default(),
+                token: secret("INFLUX_TOKEN")?,
+            }
+        } else if let Some(database) = text("INFLUX_DATABASE")? {
+            InfluxdbTarget::V1 {
+                server: server(environment)?,
+                database,
+                retention_policy: None,
+                username: text("INFLUX_USERNAME")?,
+                password: secret("INFLUX_PASSWORD")?,
+                credentials: Credentials::default(),
+            }
+        } else if environment.text(HOST)?.is_some() {
+            let needs = "set INFLUX_BUCKET_NAME (InfluxDB 2) or INFLUX_DATABASE (InfluxDB 1) beside it";
+            return Err(EnvironmentError::hidden(HOST, needs));
+        } else {
+            InfluxdbTarget::default()
+        };
+        Ok(Self { target, ..Self::default() })
+    }
+}
+
+fn any<const N: usize>(environment: &Environment, names: [&'static str; N]) -> Result<bool, EnvironmentError> {
+    names.into_iter().try_fold(false, |any, name| Ok(environment.text(name)?.is_some() || any))
+}
+
+fn server(environment: &Environment) -> Result<String, EnvironmentError> {
+    Ok(environment.text(HOST)?.unwrap_or("http://localhost:8086").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(variables: &[(&str, &str)]) -> Result<InfluxdbTarget, String> {
+        let environment = Environment::of(variables.iter().copied());
+        InfluxdbConfig::from_env(&environment).map(|config| config.target).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_newest_api_that_is_named_is_taken() {
+        let three = [
+            ("INFLUXDB3_HOST_URL", "http://three:1"),
+            ("INFLUXDB3_DATABASE_NAME", "d3"),
+            ("INFLUXDB3_AUTH_TOKEN", "t3"),
+        ];
+        let two =
+            [("INFLUX_HOST", "http://two:1"), ("INFLUX_ORG", "o"), ("INFLUX_TOKEN", "t2"), ("INFLUX_BUCKET", "b")];
+        let one = [("INFLUX_DATABASE", "d1"), ("INFLUX_USERNAME", "u"), ("INFLUX_PASSWORD", "p")];
+        let v3 = InfluxdbTarget::V3 {
+            server: "http://three:1".into(),
+            database: "d3".into(),
+            token: Some(Secret::new("t3")),
+            no_sync: false,
+            accept_partial: true,
+        };
+        let v2 = |bucket: &str| InfluxdbTarget::V2 {
+            server: "http://two:1".into(),
+            org: "o".into(),
+            bucket: bucket.into(),
+            token: Some(Secret::new("t2")),
+        };
+        let v1 = InfluxdbTarget::V1 {
+            server: "http://localhost:8086".into(),
+            database: "d1".into(),
+            retention_policy: None,
+            username: Some("u".into()),
+            password: Some(Secret::new("p")),
+            credentials: Credentials::Header,
+        };
+        assert_eq!(target(&[&three[..], &two, &one].concat()), Ok(v3));
+        assert_eq!(target(&[&two[..], &one].concat()), Ok(v2("b")));
+        assert_eq!(target(&[&two[..], &[("INFLUX_BUCKET_NAME", "longer")]].concat()), Ok(v2("longer")));
+        assert_eq!(target(&one), Ok(v1));
+        assert_eq!(target(&[("INFLUX_TOKEN", "t")]), Ok(InfluxdbTarget::default()));
+        let empty = three.map(|(name, _)| (name, ""));
+        assert_eq!(target(&empty), Ok(InfluxdbTarget::default()), "set to nothing is not set");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (variables, says) in [
+            (&[("INFLUXDB3_AUTH_TOKEN", "hunter2")][..], "INFLUXDB3_DATABASE_NAME"),
+            (&[("INFLUX_BUCKET", "hunter2")], "INFLUX_ORG"),
+            (&[("INFLUX_HOST", "http://u:hunter2@h")], "INFLUX_BUCKET_NAME"),
+        ] {
+            let text = target(variables).expect_err(says);
+            assert!(text.contains(says) && !text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The configuration of the OpenTelemetry exporter.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use loaddensity_metrics_core::Exporter;
+use loaddensity_metrics_core::otlp::{
+    Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError,
+};
+
+#[cfg(feature = "opentelemetry-http")]
+mod environment;
+
+use super::check::Check;
+use super::secret::{Secret, public_url};
+use super::tls::ClientTls;
+use crate::error::StartError;
+
+/// Bytes of an OTLP request; the upper end is what the specification recommends that servers take.
+pub(crate) const REQUEST_BYTES: RangeInclusive<usize> = 4_096..=64 << 20;
+
+/// Where OTLP exports are sent.
+/// LoadDensity: `start_opentelemetry_exporter(endpoint="http://localhost:4317", service_name="loaddensity", export_interval_ms=5000)`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OpenTelemetryConfig {
+    /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it stands, but that `/v1/metrics` is the path
+    /// where it has none. Default `http://localhost:4317`; see [`http`](Self::http).
+    pub endpoint: String,
+    /// Resource attribute `service.name`, not empty; cut to 255 bytes. Default `loaddensity`.
+    pub service_name: String,
+    /// Time from the start of one export to the start of the next, 1 ms to a day. Default 5 s.
+    pub export_interval: Duration,
+    /// How a receiver at an `https` endpoint is proven, and what it is shown. Refused with `http`, unless it is the
+    /// default: the system's roots, and no certificate of one's own.
+    pub tls: ClientTls,
+    /// How long one request may take, from connecting to the answer's end, 1 ms to a day. Default 10 s (OTLP exporter
+    /// specification).
+    pub timeout: Duration,
+    /// Largest request in bytes before compression; a larger export is split. 4,096 to 64 MiB, default 4 MiB, what
+    /// servers accept by default.
+    pub max_request_bytes: usize,
+    /// What carries the exports. Default [`OtlpProtocol::Grpc`].
+    pub protocol: OtlpProtocol,
+    /// Further headers, or metadata, of every request: name and value. Names are those of HTTP, each given once, and
+    /// none that the protocol sets itself. Default none.
+    pub headers: Vec<(String, Secret)>,
+    /// Further attributes of the resource. Keys are not empty and each is given once, `service.name` and
+    /// `telemetry.sdk.*` are not among them; `service.instance.id` replaces the random one. All together up to about
+    /// 1,100 bytes. Default none.
+    pub resource_attributes: Vec<(String, String)>,
+    /// What the points count from. Default [`Temporality::Cumulative`].
+    pub temporality: Temporality,
+    /// The kind of histograms. Exponential ones need storage that keeps them
+    /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default) and `max_request_bytes` of 8,192 or more.
+    /// Default [`Histograms::Explicit`].
+    pub histograms: Histograms,
+    /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the same
+    /// as exponential histograms, and cumulative temporality. Default no.
+    pub min_max: bool,
+    /// Whether cumulative latencies show an exemplar for each bucket that has one: the latest request that was recorded
+    /// with a trace ([`record_traced`](loaddensity_metrics_core::Recorder::record_traced)). Needs cumulative temporality
+    /// and `max_request_bytes` of 8,192 or more. Default no.
+    pub exemplars: bool,
+    /// Whether requests are compressed with gzip. Needs the feature `gzip`. Default no.
+    pub gzip: bool,
+    /// Whether a start starts nothing and says so in the log; a running exporter is stopped by it. Default no.
+    pub disabled: bool,
+}
+
+/// What the points count from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Temporality {
+    /// `cumulative`: from the start of the first exporter of the process.
+    #[default]
+    Cumulative,
+    /// `delta`: from the end of the interval before, or the exporter's start. Takes 864 bytes of memory for each series
+    /// that the storage has room for, 16,736 with exponential histograms, as far as they are used. Needs
+    /// `max_request_bytes` of 8,192 or more.
+    Delta,
+    /// `lowmemory`, as OpenTelemetry calls it: delta for counters and histograms. All that is exported here is of these
+    /// kinds, so that it is the same as [`Delta`](Self::Delta).
+    LowMemory,
+}
+
+impl Temporality {
+    /// Its name in OpenTelemetry's environment variables: `cumulative`, `delta` or `lowmemory`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cumulative => "cumulative",
+            Self::Delta => "delta",
+            Self::LowMemory => "lowmemory",
+        }
+    }
+
+    /// Reads [`as_str`](Self::as_str)'s names, in upper and lower case.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Cumulative, Self::Delta, Self::LowMemory]
+            .into_iter()
+            .find(|temporality| temporality.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether intervals are sent instead of totals.
+    pub(crate) const fn is_delta(self) -> bool {
+        !matches!(self, Self::Cumulative)
+    }
+}
+
+/// What carries OTLP exports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// `grpc`: gRPC over HTTP/2. Needs the feature `opentelemetry`.
+    #[default]
+    Grpc,
+    /// `http/protobuf`: binary protobuf over HTTP/1.1.
+    HttpProtobuf,
+}
+
+impl OtlpProtocol {
+    /// Its name in OpenTelemetry's environment variables: `grpc` or `http/protobuf`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        }
+    }
+
+    /// Reads [`as_str`](Self::as_str)'s names.
+    ///
+    /// # Errors
+    /// What would be right, for anything else; `http/json` among it, which is not implemented.
+    pub fn parse(name: &str) -> Result<Self, &'static str> {
+        match name {
+            "grpc" => Ok(Self::Grpc),
+            "http/protobuf" => Ok(Self::HttpProtobuf),
+            "http/json" => Err("\"http/protobuf\", which receivers of JSON take on the same port, or \"grpc\""),
+            _ => Err("\"grpc\" or \"http/protobuf\""),
+        }
+    }
+
+    /// Where a receiver of this protocol listens by default (OTLP exporter specification, "Endpoint URLs").
+    pub(crate) const fn default_endpoint(self) -> &'static str {
+        match self {
+            Self::Grpc => "http://localhost:4317",
+            Self::HttpProtobuf => "http://localhost:4318/v1/metrics",
+        }
+    }
+}
+
+impl OpenTelemetryConfig {
+    /// The defaults for HTTP: `http/protobuf` to `http://localhost:4318/v1/metrics`.
+    #[must_use]
+    pub fn http() -> Self {
+        let protocol = OtlpProtocol::HttpProtobuf;
+        Self { endpoint: protocol.default_endpoint().into(), protocol, ..Self::default() }
+    }
+
+    /// What the encoder is told.
+    pub(crate) const fn options(&self) -> Options {
+        Options { histograms: self.histograms, min_max: self.min_max, exemplars: self.exemplars }
+    }
+
+    pub(super) fn check(&self) -> Result<(), StartError> {
+        let check = Check(Exporter::OpenTelemetry);
+        check.wait("export_interval_ms", self.export_interval)?;
+        check.wait("timeout", self.timeout)?;
+        check.range("max_request_bytes", self.max_request_bytes, &REQUEST_BYTES)?;
+        check.not_empty("service_name", &self.service_name)?;
+        if self.min_max && self.temporality.is_delta() {
+            let expected = "those of an interval are not known; use temporality \"cumulative\", or leave min_max out";
+            return Err(check.bad("min_max", true, expected));
+        }
+        if self.exemplars && self.temporality.is_delta() {
+            let expected = "an interval that is sent again must hold the same, and exemplars are replaced meanwhile; \
+                            use temporality \"cumulative\", or leave exemplars out";
+            return Err(check.bad("exemplars", true, expected));
+        }
+        let is_plain = self.options() == Options::default() && !self.temporality.is_delta();
+        if !is_plain && self.max_request_bytes < MIN_OPTIONS_REQUEST {
+            let expected = "with delta, min_max, exemplars or exponential histograms it must be 8192 or more, which hold any point";
+            return Err(check.bad("max_request_bytes", self.max_request_bytes, expected));
+        }
+        self.check_resource(check)
+    }
+
+    fn check_resource(&self, check: Check) -> Result<(), StartError> {
+        let mut resource = Resource::new(&self.service_name);
+        for (key, value) in &self.resource_attributes {
+            let bad = |expected: &str| check.bad("resource_attributes", key, expected);
+            if key == "service.name" {
+                return Err(bad("it has a setting of its own; use service_name"));
+            }
+            if key.starts_with("telemetry.sdk.") {
+                return Err(bad("it says which program exports; choose another key"));
+            }
+            resource.put(key, value).map_err(|error| match error {
+                ResourceError::Empty => bad("a key must not be empty"),
+                ResourceError::Duplicate => bad("the key is given twice; leave one of them out"),
+                ResourceError::TooLong => bad("all attributes together are too long; shorten them or leave some out"),
+            })?;
+        }
+        let fits = resource.encoded_len() + OWN_RESOURCE_BYTES <= RESOURCE_BYTES;
+        let too_long = || {
+            check.bad(
+                "resource_attributes",
+                self.resource_attributes.len(),
+                "they are too long together; shorten them or leave some out",
+            )
+        };
+        if fits { Ok(()) } else { Err(too_long()) }
+    }
+}
+
+/// More than what the exporter puts into a resource besides what is configured: `service.instance.id` and
+/// `telemetry.sdk.*`.
+const OWN_RESOURCE_BYTES: usize = 256;
+
+impl Default for OpenTelemetryConfig {
+    fn default() -> Self {
+        Self {
+            endpoint: OtlpProtocol::Grpc.default_endpoint().into(),
+            service_name: "loaddensity".into(),
+            export_interval: Duration::from_millis(5_000),
+            tls: ClientTls::default(),
+            timeout: Duration::from_secs(10),
+            max_request_bytes: 4 << 20,
+            protocol: OtlpProtocol::Grpc,
+            headers: Vec::new(),
+            resource_attributes: Vec::new(),
+            temporality: Temporality::Cumulative,
+            histograms: Histograms::Explicit,
+            min_max: false,
+            exemplars: false,
+            gzip: false,
+            disabled: false,
+        }
+    }
+}
+
+impl fmt::Debug for OpenTelemetryConfig {
+    /// Without a user and a password in the endpoint, which are refused, and without the headers' values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenTelemetryConfig")
+            .field("endpoint", &public_url(&self.endpoint))
+            .field("service_name", &self.service_name)
+            .field("export_interval", &self.export_interval)
+            .field("tls", &self.tls)
+            .field("timeout", &self.timeout)
+            .field("max_request_bytes", &self.max_request_bytes)
+            .field("protocol", &self.protocol)
+            .field("headers", &self.headers)
+            .field("resource_attributes", &self.resource_attributes)
+            .field("temporality", &self.temporality)
+            .field("histograms", &self.histograms)
+            .field("min_max", &self.min_max)
+            .field("exemplars", &self.exemplars)
+            .field("gzip", &self.gzip)
+            .field("disabled", &self.disabled)
+            .finish()
+    }
+}

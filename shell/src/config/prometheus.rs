@@ -1,0 +1,257 @@
+//! The configuration of the Prometheus exporter.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use loaddensity_metrics_core::{ConstantLabelError, ConstantLabels, Exporter};
+
+use super::check::Check;
+use super::secret::Secret;
+use super::tls::ServerTls;
+use crate::environment::{Environment, EnvironmentError};
+use crate::error::StartError;
+
+/// Connections at a time that may be allowed.
+pub(crate) const CONNECTIONS: RangeInclusive<usize> = 1..=4_096;
+/// Bytes of a request's head that may be allowed; hyper takes no smaller limit.
+pub(crate) const HEAD_BYTES: RangeInclusive<usize> = 8_192..=1 << 20;
+/// Where the server says that it lives.
+pub(crate) const HEALTH_PATH: &str = "/healthz";
+
+/// Where and how the Prometheus page is served.
+/// LoadDensity: `start_prometheus_exporter(port=9646, addr="127.0.0.1")`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrometheusConfig {
+    /// TCP port; 0 takes a free one, which the start call returns. Default 9646.
+    pub port: u16,
+    /// Host name or address to listen on. Default `127.0.0.1`.
+    pub addr: String,
+    /// Path of the page: `/` and visible ASCII characters without `?`, `#` and `%`, and not `/healthz`. Default
+    /// `/metrics`.
+    pub path: String,
+    /// Labels that every line has, but for lines with a label of the same name of their own: name and value, by the rules
+    /// of [`ConstantLabels`]. Default none.
+    pub constant_labels: Vec<(String, String)>,
+    /// Whether OpenMetrics and protobuf say since when counters and histograms have counted (`_created`). Prometheus
+    /// keeps that as series of their own unless it is told to read it. Default no.
+    pub created_times: bool,
+    /// Whether the page goes out in gzip to scrapers that ask for it (`Accept-Encoding`). Refused by a build without the
+    /// feature `gzip`. Default yes in a build with it, no in one without.
+    pub compression: bool,
+    /// Who may read the page. Default anyone.
+    pub access: PageAccess,
+    /// The certificate that the page is served with, over `https` alone then. Default none: `http`.
+    pub tls: Option<ServerTls>,
+    /// What clients may use up.
+    pub limits: PageLimits,
+}
+
+/// Who may read the page. `/healthz` anyone may.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum PageAccess {
+    /// Anyone who reaches it.
+    #[default]
+    Anyone,
+    /// Who names this user and password (RFC 7617). Without TLS they cross the network readably.
+    Basic {
+        /// Not empty, without `:` and control characters.
+        username: String,
+        /// Not empty, without control characters.
+        password: Secret,
+    },
+    /// Who has this token (RFC 6750): letters, digits and `-._~+/`, then any number of `=`. Without TLS it crosses the
+    /// network readably.
+    Bearer(Secret),
+}
+
+/// What the clients of the page may use up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimits {
+    /// Connections at a time, 1 to 4,096; more are closed as they come. Default 64.
+    pub connections: usize,
+    /// Bytes of a request's head, and of what is buffered of an answer, 8 KiB to 1 MiB per connection. Default 8 KiB.
+    pub head_bytes: usize,
+    /// How long a request's head may take from its first byte or from the end of the answer before, 1 ms to a day.
+    /// Default 120 s, longer than the usual scrape intervals, so that scrapers may keep their connections.
+    pub head_time: Duration,
+    /// A connection on which no byte has moved for this long is closed; 1 ms to a day. Default 120 s.
+    pub idle_time: Duration,
+}
+
+impl Default for PrometheusConfig {
+    fn default() -> Self {
+        Self {
+            port: 9646,
+            addr: "127.0.0.1".into(),
+            path: "/metrics".into(),
+            constant_labels: Vec::new(),
+            created_times: false,
+            compression: cfg!(feature = "gzip"),
+            access: PageAccess::Anyone,
+            tls: None,
+            limits: PageLimits::default(),
+        }
+    }
+}
+
+impl Default for PageLimits {
+    fn default() -> Self {
+        let wait = Duration::from_secs(120);
+        Self { connections: 64, head_bytes: 8_192, head_time: wait, idle_time: wait }
+    }
+}
+
+impl PrometheusConfig {
+    /// The defaults, with host and port as OpenTelemetry's variables for a Prometheus exporter give them:
+    /// `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT`. Where they are not set, host and port are
+    /// LoadDensity's and not OpenTelemetry's.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] for a port that is none.
+    pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
+        let mut config = Self::default();
+        if let Some(host) = environment.text("OTEL_EXPORTER_PROMETHEUS_HOST")? {
+            host.clone_into(&mut config.addr);
+        }
+        if let Some(port) = environment.whole("OTEL_EXPORTER_PROMETHEUS_PORT", 0..=65_535, "a port number")? {
+            config.port = u16::try_from(port).unwrap_or(config.port);
+        }
+        Ok(config)
+    }
+
+    pub(super) fn check(&self) -> Result<(), StartError> {
+        let check = Check(Exporter::Prometheus);
+        check.host("addr", &self.addr)?;
+        if !is_path(&self.path) {
+            let expected = "it must be a path such as /metrics, without a query, and other than /healthz";
+            return Err(check.bad("path", &self.path, expected));
+        }
+        self.constant()?;
+        self.access.check(check)?;
+        check.range("connections", self.limits.connections, &CONNECTIONS)?;
+        check.range("head_bytes", self.limits.head_bytes, &HEAD_BYTES)?;
+        check.wait("head_seconds", self.limits.head_time)?;
+        check.wait("idle_seconds", self.limits.idle_time)
+    }
+}
+
+impl PrometheusConfig {
+    /// The constant labels, checked.
+    pub(crate) fn constant(&self) -> Result<ConstantLabels, StartError> {
+        let labels = self.constant_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        ConstantLabels::new(labels).map_err(|error| {
+            let (ConstantLabelError::Label { name, .. }
+            | ConstantLabelError::TooLong { name }
+            | ConstantLabelError::NoRoom { name }) = error;
+            Check(Exporter::Prometheus).bad("constant_labels", name, &error.to_string())
+        })
+    }
+}
+
+impl PageAccess {
+    fn check(&self, check: Check) -> Result<(), StartError> {
+        let hidden = "(not shown)";
+        match self {
+            Self::Basic { username, .. } if !is_text(username) || username.contains(':') => {
+                Err(check.bad("username", hidden, "it must not be empty and have no colon or control character"))
+            }
+            Self::Basic { password, .. } if !is_text(password.reveal()) => {
+                Err(check.bad("password", hidden, "it must not be empty and have no control character"))
+            }
+            Self::Bearer(token) if !is_token(token.reveal()) => {
+                Err(check.bad("bearer_token", hidden, "it must be letters, digits and -._~+/, then any number of ="))
+            }
+            Self::Anyone | Self::Basic { .. } | Self::Bearer(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for PageAccess {
+    /// Neither names nor secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anyone => "Anyone",
+            Self::Basic { .. } => "Basic(…)",
+            Self::Bearer(_) => "Bearer(…)",
+        })
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path != HEALTH_PATH
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#%\"<>\\^`{|}".contains(&byte))
+}
+
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
+}
+
+/// RFC 6750, section 2.1, `b64token`.
+fn is_token(token: &str) -> bool {
+    let token = token.trim_end_matches('=');
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(change: impl FnOnce(&mut PrometheusConfig)) -> String {
+        let mut config = PrometheusConfig::default();
+        change(&mut config);
+        config.check().expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_named_and_secrets_are_not_shown() {
+        for path in ["", "metrics", "/a b", "/a?b", "/a#b", "/%61", "/ä", "/healthz"] {
+            assert!(said(|config| config.path = path.into()).contains("`path`"), "{path}");
+        }
+        let basic = |username: &str, password: &str| PageAccess::Basic {
+            username: username.into(),
+            password: Secret::new(password),
+        };
+        for (access, key) in [
+            (basic("", "hunter2"), "`username`"),
+            (basic("hunter2:x", "hunter2"), "`username`"),
+            (basic("hunter2\n", "hunter2"), "`username`"),
+            (basic("me", ""), "`password`"),
+            (basic("me", "hunter2\r\n"), "`password`"),
+            (PageAccess::Bearer(Secret::new("")), "`bearer_token`"),
+            (PageAccess::Bearer(Secret::new("==")), "`bearer_token`"),
+            (PageAccess::Bearer(Secret::new("hunter2 ")), "`bearer_token`"),
+        ] {
+            assert!(!format!("{access:?}").contains("hunter2"));
+            let text = said(|config| config.access = access);
+            assert!(text.contains(key) && !text.contains("hunter2"), "{text}");
+        }
+        for (text, key) in [
+            (said(|config| config.limits.connections = 0), "`connections`"),
+            (said(|config| config.limits.head_bytes = 8_191), "`head_bytes`"),
+            (said(|config| config.limits.head_time = Duration::ZERO), "`head_seconds`"),
+            (said(|config| config.limits.idle_time = Duration::MAX), "`idle_seconds`"),
+        ] {
+            assert!(text.contains(key), "{text}");
+        }
+        for labels in [[("le", "1"), ("a", "b")], [("a", "1"), ("a", "2")]] {
+            let labels = labels.map(|(name, value)| (name.into(), value.into())).to_vec();
+            assert!(said(|config| config.constant_labels = labels).contains("`constant_labels`"));
+        }
+        for access in [basic("me", "pass:word"), PageAccess::Bearer(Secret::new("aZ9-._~+/=="))] {
+            assert!(PrometheusConfig { access, path: "/".into(), ..PrometheusConfig::default() }.check().is_ok());
+        }
+    }
+
+    #[test]
+    fn variables_change_host_and_port() {
+        let (host, port) = ("OTEL_EXPORTER_PROMETHEUS_HOST", "OTEL_EXPORTER_PROMETHEUS_PORT");
+        let of = |variables: &[(&str, &str)]| PrometheusConfig::from_env(&Environment::of(variables.iter().copied()));
+        assert_eq!(of(&[]), Ok(PrometheusConfig::default()));
+        let expected = PrometheusConfig { addr: "::1".into(), port: 0, ..PrometheusConfig::default() };
+        assert_eq!(of(&[(host, "::1"), (port, "0")]), Ok(expected));
+        let error = of(&[(port, "65536")]).expect_err("no port").to_string();
+        assert!(error.contains(port) && error.contains("65536"), "{error}");
+    }
+}

@@ -1,0 +1,171 @@
+//! The configuration of the DogStatsD sink.
+
+use std::time::Duration;
+
+use loaddensity_metrics_core::dogstatsd::{Cardinality, ConstantTags};
+use loaddensity_metrics_core::{Exporter, SampleRate};
+
+use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL};
+use super::secret::public_url;
+use crate::error::StartError;
+
+mod address;
+mod environment;
+
+pub use address::StatsdSocket;
+#[cfg(feature = "action-json")]
+pub(crate) use address::{Address, EXPECTED as EXPECTED_URL};
+
+/// Where DogStatsD messages are sent. LoadDensity: `start_statsd_sink(host="127.0.0.1", port=8125, prefix="loaddensity")`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsdConfig {
+    /// Host name or address. Default `127.0.0.1`.
+    pub host: String,
+    /// UDP port. Default 8125.
+    pub port: u16,
+    /// How often a host name is resolved again (over UDP), 1 ms to 1 day; also soon after an error of the socket. The sink
+    /// goes over to another address where the one in use is no longer among the answers. `None`: never. Default 30 s.
+    pub resolve_interval: Option<Duration>,
+    /// The Unix socket to send to instead of `host` and `port`, which must be the default then. Default none.
+    pub socket: Option<StatsdSocket>,
+    /// What the metric names begin with; trailing dots are dropped. Default `loaddensity`.
+    pub prefix: String,
+    /// Whether messages share datagrams, or packets of a stream, which costs several times less on both sides. Default
+    /// no (the contract): each is a datagram of its own.
+    pub packed: bool,
+    /// Largest datagram, or packet of a stream, in bytes, 1 to 65,507; messages are packed up to it. The Agent reads
+    /// 8,192 bytes of each. Default (`None`), where `packed` is set: 1,432 over UDP, which suits an Ethernet, and 8,192
+    /// over a Unix socket.
+    pub datagram_bytes: Option<usize>,
+    /// Whether several datagrams are handed to the kernel in one call where it can take them (Linux), which costs
+    /// several times less. Messages that are datagrams of their own then leave sorted by length instead of by time;
+    /// packed datagrams, while more than one waits, are filled up to `n` bytes with newlines, which the Agent reads
+    /// over. Nothing to a Unix socket. Default `true`.
+    pub segmentation_offload: bool,
+    /// Events that wait here while the socket is full, or a Unix socket is away, 32 bytes each; later ones are dropped
+    /// as `buffer_full`. With
+    /// segmentation offload, up to 342 that are being sent as datagrams of their own count among them. Default 65,536.
+    pub buffer_events: usize,
+    /// Whether latency and size are distributions (`d`), of which Datadog's servers make percentiles over all hosts,
+    /// instead of `ms` and `h`, of which each Agent makes its own. Default no (the contract).
+    pub distributions: bool,
+    /// Which part of the requests is sent, from [`SampleRate::LEAST`] to 1. Each message then says `@rate`, so that the
+    /// Agent counts it for as many; the others are dropped as `sampled`. Default all.
+    pub sample_rate: SampleRate,
+    /// Tags that every message has, but for those of a series that has one of the same key: key and value, by the rules
+    /// of [`ConstantTags`]; together at most 1,024 bytes. Default none.
+    pub constant_tags: Vec<(String, String)>,
+    /// Whether counters say when the request was completed (`|T`, protocol 1.3), in seconds. Timings, histograms and
+    /// distributions cannot. The Agent passes such counts on as they are, without adding up those of one second and
+    /// without regard to a `sample_rate`, with which they are therefore refused. Default no.
+    pub timestamps_of_counts: bool,
+    /// Whether messages stand for intervals instead of single requests, as with the extended aggregation of Datadog's
+    /// clients: counters are sums, and a message holds the values of as many requests of its series and outcome as fit
+    /// (protocol 1.1). Messages share datagrams of up to `datagram_bytes`, by default 1,432 then. No sample is lost by
+    /// it, so that it is refused with a `sample_rate`; and with timestamps, which requests do not share. Default no (the
+    /// contract).
+    pub aggregate: bool,
+    /// Time from one such message of a series to the next; the last one comes at the stop. An interval ends early when
+    /// half of `buffer_events` wait. 1 ms to 1 day. Default 2 s, as with Datadog's clients.
+    pub aggregation_interval: Duration,
+    /// Time from one message with a gauge of the engine, or with telemetry, to the next; the last one comes at the stop.
+    /// 1 ms to 1 day. Default 10 s.
+    pub interval: Duration,
+    /// Whether the sink tells how many metrics, packets and bytes it has sent and dropped, as Datadog's clients do, in
+    /// `datadog.dogstatsd.client.…` (see [`Telemetry`](loaddensity_metrics_core::dogstatsd::Telemetry)). Default no.
+    pub telemetry: bool,
+    /// Where messages come from. Default not said.
+    pub origin: StatsdOrigin,
+}
+
+/// What messages say about where they come from; the Agent reads it where `dogstatsd_origin_detection_client` is on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatsdOrigin {
+    /// `|c:` (protocol 1.2): a container id, `ci-<id>` or `in-<inode>`, at most 256 bytes.
+    pub container: Option<String>,
+    /// `|e:` (protocol 1.5): external data, at most 256 bytes.
+    pub external: Option<String>,
+    /// `|card:` (protocol 1.6): which tags the Agent adds.
+    pub cardinality: Option<Cardinality>,
+}
+
+impl Default for StatsdConfig {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 8_125,
+            resolve_interval: Some(RESOLVE_INTERVAL),
+            socket: None,
+            prefix: "loaddensity".into(),
+            packed: false,
+            datagram_bytes: None,
+            segmentation_offload: true,
+            buffer_events: 65_536,
+            distributions: false,
+            sample_rate: SampleRate::ALL,
+            constant_tags: Vec::new(),
+            timestamps_of_counts: false,
+            aggregate: false,
+            aggregation_interval: Duration::from_secs(2),
+            interval: Duration::from_secs(10),
+            telemetry: false,
+            origin: StatsdOrigin::default(),
+        }
+    }
+}
+
+impl StatsdConfig {
+    pub(super) fn check(&self) -> Result<(), StartError> {
+        let check = Check(Exporter::Statsd);
+        self.check_address(check)?;
+        self.datagram_bytes.map_or(Ok(()), |bytes| check.range("datagram_bytes", bytes, &DATAGRAM_BYTES))?;
+        check.range("buffer_events", self.buffer_events, &BUFFER_EVENTS)?;
+        check.wait("interval_seconds", self.interval)?;
+        check.wait("aggregation_seconds", self.aggregation_interval)?;
+        self.check_aggregation(check)?;
+        if self.timestamps_of_counts && !self.sample_rate.is_all() {
+            let expected = "the Agent does not multiply counts with timestamps by a sample_rate; leave out timestamps, \
+                            or send all requests (sample_rate 1)";
+            return Err(check.bad("timestamps", "counts", expected));
+        }
+        self.tags().map(drop)
+    }
+
+    fn check_aggregation(&self, check: Check) -> Result<(), StartError> {
+        if self.aggregate && !self.sample_rate.is_all() {
+            let expected = "messages per interval count every request, at the price of a few bytes each; leave out \
+                            sample_rate, or aggregate";
+            return Err(check.bad("sample_rate", self.sample_rate, expected));
+        }
+        if self.aggregate && self.timestamps_of_counts {
+            let expected = "requests of one interval have no time in common; leave out timestamps, or aggregate";
+            return Err(check.bad("timestamps", "counts", expected));
+        }
+        Ok(())
+    }
+
+    fn check_address(&self, check: Check) -> Result<(), StartError> {
+        let Some(socket) = &self.socket else {
+            check.host("host", &self.host)?;
+            self.resolve_interval.map_or(Ok(()), |interval| check.wait("resolve_seconds", interval))?;
+            return check.port(self.port);
+        };
+        let (default, expected) = (Self::default(), "a Unix socket has none; leave it out, or send over UDP");
+        if self.host != default.host {
+            return Err(check.bad("host", public_url(&self.host), expected));
+        }
+        if self.port != default.port {
+            return Err(check.bad("port", self.port, expected));
+        }
+        socket.check(check)
+    }
+
+    /// The constant tags, checked.
+    pub(crate) fn tags(&self) -> Result<ConstantTags, StartError> {
+        let tags = self.constant_tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        ConstantTags::new(tags).map_err(|error| {
+            let given = self.constant_tags.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
+            Check(Exporter::Statsd).bad("constant_tags", given, &error.to_string())
+        })
+    }
+}

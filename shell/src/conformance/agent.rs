@@ -1,0 +1,89 @@
+//! An Agent's end of a Unix socket, and a place in the file system for it.
+
+use std::io::{self, Read as _};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::{env, fs, process};
+
+use super::receiver::lines;
+
+/// A folder of one test, removed with all that is in it at the end.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Short: the path of a socket has some hundred bytes at most.
+        let folder = env::temp_dir().join(format!("ldm-{}-{number}", process::id()));
+        fs::create_dir(&folder).expect("a folder for a test");
+        Self(folder)
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.0.join("dsd.socket")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An Agent that reads until it has seen so many messages, then closes its socket and removes the file.
+pub(super) struct Agent(JoinHandle<Vec<String>>);
+
+impl Agent {
+    pub(super) fn of_datagrams(path: &Path, messages: usize) -> Self {
+        let socket = UnixDatagram::bind(path).expect("a path that is free");
+        Self::reading(path, messages, move || {
+            let mut packet = vec![0; 65_536];
+            let length = socket.recv(&mut packet).expect("a datagram");
+            packet.truncate(length);
+            packet
+        })
+    }
+
+    /// One that reads one connection, frame by frame.
+    pub(super) fn of_a_stream(path: &Path, messages: usize) -> Self {
+        let listener = UnixListener::bind(path).expect("a path that is free");
+        let mut connection = None;
+        Self::reading(path, messages, move || {
+            let stream = connection.get_or_insert_with(|| listener.accept().expect("a connection").0);
+            read_frame(stream).expect("a whole frame")
+        })
+    }
+
+    fn reading(path: &Path, messages: usize, mut read: impl FnMut() -> Vec<u8> + Send + 'static) -> Self {
+        let path = path.to_owned();
+        Self(thread::spawn(move || {
+            let (mut packets, mut seen) = (Vec::new(), 0);
+            while seen < messages {
+                let packet = String::from_utf8(read()).expect("UTF-8");
+                seen += lines(&packet).count();
+                packets.push(packet);
+            }
+            drop(read);
+            fs::remove_file(path).expect("the socket's file");
+            packets
+        }))
+    }
+
+    /// What it has read, once it is gone.
+    pub(super) fn packets(self) -> Vec<String> {
+        self.0.join().expect("the Agent's thread")
+    }
+}
+
+/// A packet with its length, 32 bits, little-endian, in front of it.
+fn read_frame(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut packet = vec![0; u32::from_le_bytes(length) as usize];
+    stream.read_exact(&mut packet)?;
+    Ok(packet)
+}

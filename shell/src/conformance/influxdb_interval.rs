@@ -1,0 +1,250 @@
+//! The InfluxDB sink with one point per series and interval, and with tags of its own.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::http_server::{HttpServer, Reply};
+use super::load::{Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::receiver::{Receiver, lines};
+use crate::config::{Points, Precision, StatusCode};
+use crate::runtime::Runtime;
+use crate::{BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Settings, StartError};
+
+/// The points of all intervals add up to what was recorded since the start, and the last one comes at the stop.
+pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    engine.record(70);
+    let before = engine.sums;
+    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+    exporters.start_influxdb_sink(InfluxdbConfig { target, ..per_interval() }).expect("a socket");
+    for round in 1..=3 {
+        engine.record(100);
+        wait_until(|| exporters.status()[0].account.sent == round * 100);
+    }
+    engine.record(50);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 350);
+    assert_eq!(sums(&receiver.finish()), engine.sums.since(before));
+}
+
+/// The same over HTTP, in bodies of at most so many points, with constant tags and in another precision.
+pub fn points_per_interval_add_up_over_http<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let (exporters, mut engine) = exporters::<R>();
+    let batch = BatchLimits { points: 2, ..BatchLimits::default() };
+    let constant_tags = vec![("run".into(), "7".into()), ("name".to_owned() + "space", "a b".into())];
+    let target = InfluxdbTarget::V2 {
+        server: format!("http://{}", server.address),
+        org: "o".into(),
+        bucket: "b".into(),
+        token: None,
+    };
+    let precision = Precision::Millisecond;
+    exporters
+        .start_influxdb_sink(InfluxdbConfig { target, batch, constant_tags, precision, ..per_interval() })
+        .expect("a sink");
+    engine.record(100);
+    wait_until(|| exporters.status()[0].account.sent == 100);
+    engine.record(50);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 150);
+    let posts = server.posts();
+    for post in &posts {
+        assert_eq!(post.line, "POST /api/v2/write?org=o&bucket=b&precision=ms HTTP/1.1");
+        assert!(post.body.lines().count() <= 2);
+        for line in post.body.lines() {
+            assert!(line.contains(",namespace=a\\ b,run=7 requests="), "{line}");
+            let time = line.rsplit(' ').next().expect(line);
+            assert_eq!(time.len(), 13, "no milliseconds: {line}");
+        }
+    }
+    let bodies: Vec<_> = posts.into_iter().map(|post| post.body).collect();
+    assert_eq!(sums(&bodies), engine.sums);
+}
+
+/// What a server could not take is in the next points, and nothing is counted twice.
+pub fn an_interval_that_fails_is_made_up_for<R: Runtime>() {
+    let server = HttpServer::start(|_, number| Reply::Status(if number < 3 { 503 } else { 204 }));
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(to(&server)).expect("a sink");
+    engine.record(100);
+    wait_until(|| server.posts().len() >= 2);
+    engine.record(100);
+    wait_until(|| exporters.status()[0].account.sent == 200);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 200);
+    let stored = server.posts().into_iter().filter(|post| post.status == Some(204)).map(|post| post.body);
+    assert_eq!(sums(&stored.collect::<Vec<_>>()), engine.sums);
+}
+
+/// Points that the server refuses, or has in part, are refused; those of later intervals go on.
+pub fn refused_intervals_are_dropped<R: Runtime>() {
+    let partial = r#"{"error":"partial write: field type conflict dropped=1"}"#;
+    for says in ["", partial] {
+        let server = HttpServer::start(move |_, number| match number {
+            0 => Reply::Says(400, says),
+            _ => Reply::Status(204),
+        });
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_influxdb_sink(to(&server)).expect("a sink");
+        engine.record(100);
+        wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == 100);
+        engine.record(30);
+        let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        assert_settled(&account, 130);
+        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (30, 100), "{account:?}");
+    }
+}
+
+/// Bodies that the server finds too large are sent again in smaller parts.
+pub fn large_intervals_are_split<R: Runtime>() {
+    let server = HttpServer::start(|post, _| Reply::Status(if post.body.lines().count() > 1 { 413 } else { 204 }));
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(to(&server)).expect("a sink");
+    engine.record(100);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+    let stored = server.posts().into_iter().filter(|post| post.status == Some(204)).map(|post| post.body);
+    assert_eq!(sums(&stored.collect::<Vec<_>>()), engine.sums);
+}
+
+/// A silent server does not hold up the stop beyond its deadline, and every request is accounted for.
+pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Silence);
+    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let mut engine = Engine::new(settings.registry);
+    exporters.start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(60), ..to(&server) }).expect("a sink");
+    engine.record(50);
+    wait_until(|| server.posts().len() == 1);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 50);
+    assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (0, 50), "{account:?}");
+}
+
+/// The engine's gauges are points of their own in both modes, the last of them as they were at the stop.
+pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
+    for points in [Points::PerRequest, Points::PerInterval] {
+        let receiver = Receiver::start();
+        let server = HttpServer::start(|_, _| Reply::Status(204));
+        for target in [
+            InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() },
+            InfluxdbTarget::Url { url: format!("http://{}/write", server.address), token: None },
+        ] {
+            let settings = settings(8);
+            let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+            let users = settings.registry.gauge("active_users").expect("a good name");
+            users.set(1.0);
+            let constant_tags = vec![("run".into(), "7".into())];
+            // Only the stop ends an interval.
+            let interval = Duration::from_secs(3_600);
+            let config = InfluxdbConfig { target, constant_tags, points, interval, ..InfluxdbConfig::default() };
+            exporters.start_influxdb_sink(config).expect("a sink");
+            users.set(2.5);
+            exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        }
+        let bodies = receiver.finish().into_iter().chain(server.posts().into_iter().map(|post| post.body));
+        let bodies: Vec<_> = bodies.collect();
+        assert_eq!(bodies.len(), 2, "{bodies:?}");
+        for body in bodies {
+            assert!(body.starts_with("loaddensity_request_gauges,run=7 active_users=2.5 1"), "{body}");
+        }
+    }
+}
+
+/// Compressed bodies say so and hold the same, in both modes, and are split by their points when too large.
+pub fn bodies_are_compressed<R: Runtime>() {
+    for points in [Points::PerRequest, Points::PerInterval] {
+        let server = HttpServer::start(|post, _| Reply::Status(if post.body.lines().count() > 20 { 413 } else { 204 }));
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_influxdb_sink(InfluxdbConfig { gzip: true, points, ..to(&server) }).expect("a sink");
+        engine.record(100);
+        let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 100);
+        let posts = server.posts();
+        assert!(posts.iter().all(|post| post.header("content-encoding") == Some("gzip")));
+        let stored = posts.iter().filter(|post| post.status == Some(204)).flat_map(|post| post.body.lines());
+        let lines = stored.filter(|line| line.starts_with("loaddensity_request")).count();
+        assert_eq!(lines, if points == Points::PerRequest { 100 } else { 3 });
+    }
+}
+
+/// Constant tags and the status code as a tag are on every line of a request, in order of their keys.
+pub fn tags_of_ones_own_are_on_every_line<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+    let constant_tags = vec![("run".into(), "a,b".into())];
+    let config = InfluxdbConfig { target, constant_tags, status_code: StatusCode::Tag, ..InfluxdbConfig::default() };
+    exporters.start_influxdb_sink(config).expect("a socket");
+    engine.record(100);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+    let datagrams = receiver.finish();
+    let all: Vec<_> = datagrams.iter().flat_map(|datagram| lines(datagram)).collect();
+    assert_eq!(all.len(), 100);
+    for line in all {
+        let failed = line.contains(",outcome=failure,run=a\\,b,status_code=503 response_time_ms=");
+        assert!(failed || line.contains(",outcome=success,run=a\\,b,status_code=200 response_time_ms="), "{line}");
+    }
+}
+
+/// What cannot work is refused at the start, with the alternative.
+pub fn settings_that_contradict_each_other_are_refused<R: Runtime>() {
+    let (exporters, _) = exporters::<R>();
+    let tag = |key: &str| vec![(key.to_owned(), "x".to_owned())];
+    for (config, key, says) in [
+        (
+            InfluxdbConfig { precision: Precision::Millisecond, ..InfluxdbConfig::default() },
+            "precision",
+            "points per interval",
+        ),
+        (InfluxdbConfig { gzip: true, ..InfluxdbConfig::default() }, "gzip", "over HTTP"),
+        (InfluxdbConfig { precision: Precision::Second, ..per_interval() }, "interval_seconds", "finer precision"),
+        (InfluxdbConfig { status_code: StatusCode::Both, ..per_interval() }, "status_code", "points per request"),
+        (InfluxdbConfig { constant_tags: tag("requests"), ..per_interval() }, "constant_tags", "choose another"),
+        (InfluxdbConfig { constant_tags: tag("outcome"), ..InfluxdbConfig::default() }, "constant_tags", "another"),
+        (InfluxdbConfig { constant_tags: tag("9"), ..InfluxdbConfig::default() }, "constant_tags", "letter"),
+    ] {
+        let error = exporters.start_influxdb_sink(config).expect_err(key);
+        assert!(matches!(&error, StartError::Setting { key: found, .. } if *found == key), "{error:?}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert!(exporters.status().is_empty());
+}
+
+fn per_interval() -> InfluxdbConfig {
+    InfluxdbConfig { points: Points::PerInterval, interval: Duration::from_millis(20), ..InfluxdbConfig::default() }
+}
+
+fn to(server: &HttpServer) -> InfluxdbConfig {
+    let url = format!("http://{}/write", server.address);
+    InfluxdbConfig { target: InfluxdbTarget::Url { url, token: None }, ..per_interval() }
+}
+
+/// Adds up the points, no two of which may be of one series and time.
+fn sums(bodies: &[String]) -> Sums {
+    let mut sums = Sums::default();
+    let mut seen = BTreeSet::new();
+    for line in bodies.iter().flat_map(|body| lines(body)) {
+        // From the end: tag values may hold escaped spaces, fields hold none.
+        let mut parts = line.rsplitn(3, ' ');
+        let time = parts.next().expect(line);
+        let (fields, key) = (parts.next().expect(line), parts.next().expect(line));
+        assert!(key.starts_with("loaddensity_request_interval,method=") && !key.contains("outcome="), "{line}");
+        assert!(seen.insert((key.to_owned(), time.to_owned())), "a point that overwrites another: {line}");
+        let field = |name: &str| {
+            let fields = fields.split(',').filter_map(|field| field.split_once('='));
+            let (_, value) = fields.into_iter().find(|(key, _)| *key == name).expect(line);
+            value.trim_end_matches('i').parse::<f64>().expect(line)
+        };
+        let steps = ["min", "p50", "p95", "p99", "max"].map(|name| field(&format!("response_time_ms_{name}")));
+        assert!(steps.is_sorted(), "{line}");
+        sums.requests += field("requests") as u64;
+        sums.failures += field("failures") as u64;
+        sums.latency_ms += field("response_time_ms_sum");
+        sums.bytes += field("response_length_sum") as u64;
+    }
+    sums
+}

@@ -1,0 +1,111 @@
+//! Sinks over UDP whose host name comes to mean another address.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::load::{Engine, assert_all_sent, settings};
+use super::receiver::{Receiver, lines};
+use super::staged::{Stage, Staged};
+use super::{run, until};
+use crate::runtime::Runtime;
+use crate::{AsyncExporters, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig};
+
+/// Messages per request of DogStatsD.
+const MESSAGES: usize = 3;
+
+/// A name that is resolved again leads to where it points now, and nothing is lost on the way.
+pub fn a_host_that_moves_is_followed<R: Runtime>() {
+    run(|inner: R| async move {
+        let (old, new) = (Receiver::start(), Receiver::start());
+        let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
+        exporters.start_statsd_sink(statsd(Duration::from_millis(5))).await.expect("a socket");
+        engine.record(10);
+        until(&runtime, || old.has(|datagrams| datagrams.len() == 10 * MESSAGES)).await;
+
+        runtime.stage().addresses = vec![new.address];
+        while new.has(<[String]>::is_empty) {
+            engine.record(1);
+            runtime.sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(exporters.status().await[0].reconnects, 1);
+        let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
+        assert_all_sent(&account, engine.sums.requests);
+        let (old, new) = (old.finish(), new.finish());
+        assert_eq!(old.len() + new.len(), MESSAGES * engine.sums.requests as usize);
+    });
+}
+
+/// The address in use stays while it is one of several, and while the name has none.
+pub fn a_host_that_stays_keeps_its_socket<R: Runtime>() {
+    run(|inner: R| async move {
+        let (used, other) = (Receiver::start(), Receiver::start());
+        let (runtime, exporters, mut engine) = staged(inner, &[used.address, other.address]);
+        exporters.start_statsd_sink(statsd(Duration::from_millis(5))).await.expect("a socket");
+        for addresses in [vec![other.address, used.address], Vec::new()] {
+            let before = runtime.stage().resolutions;
+            runtime.stage().addresses = addresses;
+            // The sink has two sockets, so that each was looked at twice and what came of the first look is known.
+            until(&runtime, || runtime.stage().resolutions >= before + 6).await;
+            engine.record(10);
+            let expected = MESSAGES * engine.sums.requests as usize;
+            until(&runtime, || used.has(|datagrams| datagrams.len() == expected)).await;
+        }
+        assert_eq!(exporters.status().await[0].reconnects, 0);
+        let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
+        assert_all_sent(&account, 20);
+        assert!(other.finish().is_empty());
+    });
+}
+
+/// Where nobody listens any more, the name is looked at before its time.
+pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
+    run(|inner: R| async move {
+        let (old, new) = (Receiver::start(), Receiver::start());
+        let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
+        exporters.start_statsd_sink(statsd(Duration::from_secs(86_400))).await.expect("a socket");
+        runtime.stage().addresses = vec![new.address];
+        old.finish();
+        while new.has(<[String]>::is_empty) {
+            engine.record(1);
+            runtime.sleep(Duration::from_millis(5)).await;
+        }
+        let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
+        // Over UDP, what is refused was sent.
+        assert_all_sent(&account, engine.sums.requests);
+    });
+}
+
+/// The same for lines.
+pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
+    run(|inner: R| async move {
+        let (old, new) = (Receiver::start(), Receiver::start());
+        let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
+        let target = InfluxdbTarget::Udp { host: "influxdb.staged".into(), port: 8_089 };
+        let resolve_interval = Some(Duration::from_millis(5));
+        let config = InfluxdbConfig { target, resolve_interval, ..InfluxdbConfig::default() };
+        exporters.start_influxdb_sink(config).await.expect("a socket");
+        runtime.stage().addresses = vec![new.address];
+        while new.has(<[String]>::is_empty) {
+            engine.record(1);
+            runtime.sleep(Duration::from_millis(1)).await;
+        }
+        let account = exporters.stop_influxdb_sink().await.expect("a stop").expect("it was running");
+        assert_eq!(account.exporter, Exporter::Influxdb);
+        assert_all_sent(&account, engine.sums.requests);
+        let datagrams = [old.finish(), new.finish()].concat();
+        assert_eq!(datagrams.iter().flat_map(|datagram| lines(datagram)).count() as u64, engine.sums.requests);
+    });
+}
+
+fn statsd(resolve_interval: Duration) -> StatsdConfig {
+    let resolve_interval = Some(resolve_interval);
+    StatsdConfig { host: "agent.staged".into(), resolve_interval, ..StatsdConfig::default() }
+}
+
+/// A stage on which names have these addresses, exporters that play there, and an engine.
+fn staged<R: Runtime>(inner: R, addresses: &[SocketAddr]) -> (Staged<R>, AsyncExporters<Staged<R>>, Engine) {
+    let runtime = Staged::new(inner, Stage { addresses: addresses.to_vec(), ..Stage::default() });
+    let settings = settings(64);
+    let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
+    (runtime, exporters, Engine::new(settings.registry))
+}

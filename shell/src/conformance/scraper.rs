@@ -1,0 +1,203 @@
+//! A client of the metrics page, on the standard library's sockets.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use flate2::read::GzDecoder;
+
+use super::load::Sums;
+use super::protobuf::{messages, number, only, take, varint};
+use crate::PrometheusConfig;
+
+/// A page on a free port.
+pub(super) fn any_port() -> PrometheusConfig {
+    PrometheusConfig { port: 0, ..PrometheusConfig::default() }
+}
+
+/// A connection to the exporter.
+pub(super) struct Client(pub(super) BufReader<TcpStream>);
+
+/// What the exporter answers.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: Vec<String>,
+    /// What `Content-Encoding` says is undone.
+    body: Vec<u8>,
+    /// Length of the body as it came.
+    pub(super) body_bytes: usize,
+}
+
+impl Client {
+    pub(super) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the exporter listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
+        Self(BufReader::new(stream))
+    }
+
+    pub(super) fn ask(&mut self, method: &str, path: &str) -> Answer {
+        self.ask_with(method, path, "")
+    }
+
+    /// Asks with further lines in the head, each with its line end.
+    pub(super) fn ask_with(&mut self, method: &str, path: &str, head: &str) -> Answer {
+        self.send_with(method, path, head);
+        let status_line = self.line();
+        let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).expect("a status line");
+        let status = status.parse().expect("a status");
+        let mut head = Vec::new();
+        loop {
+            let line = self.line();
+            if line.is_empty() {
+                break;
+            }
+            head.push(line);
+        }
+        let mut answer = Answer { status, head, body: Vec::new(), body_bytes: 0 };
+        if method != "HEAD" {
+            let body = self.body(&answer);
+            answer.body_bytes = body.len();
+            answer.body = match answer.header("content-encoding") {
+                None => body,
+                Some(coding) => {
+                    assert_eq!(coding, "gzip");
+                    let mut plain = Vec::new();
+                    GzDecoder::new(&body[..]).read_to_end(&mut plain).expect("a whole body in gzip");
+                    plain
+                }
+            };
+        }
+        answer
+    }
+
+    pub(super) fn send(&mut self, method: &str, path: &str) {
+        self.send_with(method, path, "");
+    }
+
+    fn send_with(&mut self, method: &str, path: &str, head: &str) {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n");
+        self.0.get_mut().write_all(request.as_bytes()).expect("a request sent");
+    }
+
+    fn body(&mut self, answer: &Answer) -> Vec<u8> {
+        let mut body = Vec::new();
+        if answer.header("transfer-encoding") == Some("chunked") {
+            loop {
+                let size = usize::from_str_radix(&self.line(), 16).expect("a chunk's size");
+                self.take(size, &mut body);
+                assert_eq!(self.line(), "", "a chunk ends with a line end");
+                if size == 0 {
+                    break;
+                }
+            }
+        } else {
+            let length = answer.header("content-length").expect("chunks or a length");
+            self.take(length.parse().expect("a length"), &mut body);
+        }
+        body
+    }
+
+    fn take(&mut self, bytes: usize, body: &mut Vec<u8>) {
+        let taken = self.0.by_ref().take(bytes as u64).read_to_end(body).expect("a body");
+        assert_eq!(taken, bytes, "the body is cut short");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line");
+        line.strip_suffix("\r\n").expect("a whole line").to_owned()
+    }
+
+    /// The exporter has closed the connection.
+    pub(super) fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        // Data that the exporter never read turns the end into a reset.
+        if self.0.read_to_end(&mut rest).is_ok() {
+            assert_eq!(rest, b"", "the exporter ends the connection without a word");
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.iter().filter_map(|line| line.split_once(':'));
+        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
+
+    /// Length of the body where it is not compressed.
+    pub(super) const fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// A body that is text.
+    pub(super) fn text(&self) -> &str {
+        str::from_utf8(&self.body).expect("UTF-8")
+    }
+
+    /// Sums over all series of the page, whatever its dialect.
+    pub(super) fn sums(&self) -> Sums {
+        let is_protobuf = self.header("content-type").is_some_and(|text| text.starts_with("application/vnd.google"));
+        if is_protobuf { self.sums_of_families() } else { self.sums_of_lines() }
+    }
+
+    fn sums_of_lines(&self) -> Sums {
+        let requests = self.whole("loaddensity_requests_total", "");
+        for family in ["loaddensity_request_latency_ms", "loaddensity_response_bytes"] {
+            assert_eq!(self.whole(&format!("{family}_count"), ""), requests, "{family}");
+            assert_eq!(self.whole(&format!("{family}_bucket"), "le=\"+Inf\""), requests, "{family}");
+        }
+        let latencies = self.samples("loaddensity_request_latency_ms_sum", "");
+        Sums {
+            requests,
+            failures: self.whole("loaddensity_requests_total", "outcome=\"failure\""),
+            latency_ms: latencies.map(|value| value.parse::<f64>().expect("a number")).sum(),
+            bytes: self.whole("loaddensity_response_bytes_sum", ""),
+        }
+    }
+
+    fn whole(&self, family: &str, label: &str) -> u64 {
+        self.samples(family, label).map(|value| value.parse::<u64>().expect("an integer")).sum()
+    }
+
+    /// The values of `family` whose labels contain `label`.
+    fn samples<'a>(&'a self, family: &'a str, label: &'a str) -> impl Iterator<Item = &'a str> {
+        let lines = self.text().lines().filter(|line| !line.starts_with('#'));
+        lines.filter_map(move |line| {
+            let (head, value) = line.rsplit_once(' ').expect("a value");
+            let (name, labels) = head.split_once('{')?;
+            (name == family && labels.contains(label)).then_some(value)
+        })
+    }
+
+    /// Field numbers are those of client_model, `io/prometheus/client/metrics.proto`.
+    fn sums_of_families(&self) -> Sums {
+        let (mut body, mut sums, mut counted) = (&self.body[..], Sums::default(), [0; 2]);
+        while !body.is_empty() {
+            let length = varint(&mut body) as usize;
+            let family = take(&mut body, length);
+            for metric in messages(family, 4) {
+                let sum = || f64::from_bits(number(only(metric, 7), 2).expect("a sum"));
+                let count = || number(only(metric, 7), 1).expect("a count");
+                match only(family, 1) {
+                    b"loaddensity_requests_total" => {
+                        let requests = f64::from_bits(number(only(metric, 3), 1).expect("a value")) as u64;
+                        let has_failed = messages(metric, 1).any(|label| only(label, 2) == b"failure");
+                        sums.requests += requests;
+                        sums.failures += if has_failed { requests } else { 0 };
+                    }
+                    b"loaddensity_request_latency_ms" => {
+                        sums.latency_ms += sum();
+                        counted[0] += count();
+                    }
+                    b"loaddensity_response_bytes" => {
+                        sums.bytes += sum() as u64;
+                        counted[1] += count();
+                    }
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(counted, [sums.requests; 2], "latencies and sizes");
+        sums
+    }
+}

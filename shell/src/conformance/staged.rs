@@ -1,0 +1,160 @@
+//! A runtime whose names and Unix sockets do as a test wants; all else is that of the runtime beneath.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_io::AsyncWrite;
+
+use crate::Timestamp;
+use crate::runtime::{DatagramSocket, Runtime, UnixDatagram, UnixStream};
+
+/// `R` with the sockets of a [`Stage`].
+pub(super) struct Staged<R> {
+    inner: R,
+    stage: Arc<Mutex<Stage>>,
+}
+
+/// What the sockets do, and what was done with them.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    /// What names below `staged` mean.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// How often such a name was resolved.
+    pub(super) resolutions: usize,
+    /// How many bytes the streams take that are yet to be connected, one after another; the last one takes all.
+    pub(super) budgets: VecDeque<usize>,
+    /// The bytes that each stream has taken.
+    pub(super) streams: Vec<Vec<u8>>,
+    /// Errors that datagram sockets answer first, by number.
+    pub(super) errors: VecDeque<i32>,
+    /// Datagrams with this in them are too long.
+    pub(super) too_long: Option<&'static str>,
+    /// Datagrams that were taken.
+    pub(super) datagrams: Vec<String>,
+    /// How often a Unix socket was asked for.
+    pub(super) connections: usize,
+}
+
+impl<R> Staged<R> {
+    pub(super) fn new(inner: R, stage: Stage) -> Self {
+        Self { inner, stage: Arc::new(Mutex::new(stage)) }
+    }
+
+    pub(super) fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().expect("no panic")
+    }
+}
+
+impl<R: Clone> Clone for Staged<R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), stage: self.stage.clone() }
+    }
+}
+
+/// One connection to a stage.
+struct Connection(Arc<Mutex<Stage>>, usize);
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut stage = self.0.lock().expect("no panic");
+        let taken = stage.streams[self.1].len();
+        // Few at a time, as a socket does that is nearly full.
+        let room = stage.budgets.front().map_or(7, |budget| budget.saturating_sub(taken).min(7));
+        if room == 0 {
+            stage.budgets.pop_front();
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let count = bytes.len().min(room);
+        stage.streams[self.1].extend_from_slice(&bytes[..count]);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl DatagramSocket for Connection {
+    fn poll_send(&self, _: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
+        let mut stage = self.0.lock().expect("no panic");
+        if let Some(code) = stage.errors.pop_front() {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(code)));
+        }
+        let text = str::from_utf8(datagram).expect("UTF-8");
+        if stage.too_long.is_some_and(|part| text.contains(part)) {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(libc::EMSGSIZE)));
+        }
+        stage.datagrams.push(text.into());
+        Poll::Ready(Ok(datagram.len()))
+    }
+}
+
+impl<R: Runtime> Runtime for Staged<R> {
+    type Udp = R::Udp;
+    type Tcp = R::Tcp;
+    type Listener = R::Listener;
+    type Task = R::Task;
+
+    fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
+        R::run(|inner| main(Self::new(inner, Stage::default())))
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> R::Task {
+        self.inner.spawn(future)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        self.inner.sleep(duration)
+    }
+
+    fn now(&self) -> Instant {
+        self.inner.now()
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        self.inner.wall_clock()
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if !host.ends_with(".staged") {
+            return self.inner.resolve(host, port).await;
+        }
+        let mut stage = self.stage();
+        stage.resolutions += 1;
+        if stage.addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(stage.addresses.clone()) }
+    }
+
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<R::Udp> {
+        self.inner.udp_connect(peer).await
+    }
+
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<R::Tcp> {
+        self.inner.tcp_connect(peer).await
+    }
+
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<R::Listener> {
+        self.inner.tcp_listen(local).await
+    }
+
+    async fn unix_datagram_connect(&self, _: &Path) -> io::Result<UnixDatagram> {
+        self.stage().connections += 1;
+        Ok(Box::new(Connection(self.stage.clone(), 0)))
+    }
+
+    async fn unix_stream_connect(&self, _: &Path) -> io::Result<UnixStream> {
+        let mut stage = self.stage();
+        stage.connections += 1;
+        stage.streams.push(Vec::new());
+        Ok(Box::new(Connection(self.stage.clone(), stage.streams.len() - 1)))
+    }
+}

@@ -1,0 +1,88 @@
+//! The DogStatsD sink over Unix sockets that break, or are full, at chosen moments.
+
+use super::load::{Engine, Sums, assert_settled, settings};
+use super::run;
+use super::staged::{Stage, Staged};
+use super::statsd::sums;
+use crate::runtime::Runtime;
+use crate::{Account, AsyncExporters, Cause, StatsdConfig, StatsdSocket};
+
+/// A stream that breaks in the middle of a packet, of its length, or between two: what was cut is sent whole on the next
+/// one, so that each message arrives whole once.
+pub fn a_packet_that_breaks_off_is_sent_whole_again<R: Runtime>() {
+    for packed in [false, true] {
+        let budgets = [10, 150, 0, 3, 1_003, 90].into();
+        let stage = Stage { budgets, ..Stage::default() };
+        let socket = StatsdSocket::UnixStream("/staged".into());
+        let config = StatsdConfig {
+            socket: Some(socket),
+            packed,
+            datagram_bytes: packed.then_some(300),
+            ..StatsdConfig::default()
+        };
+        let (account, expected, stage) = recorded::<R>(stage, config, 40);
+        assert_settled(&account, 40);
+        assert_eq!(account.sent, 40, "{account:?}");
+        assert_eq!(stage.streams.len(), 7);
+        let packets: Vec<_> = stage.streams.iter().flat_map(|stream| whole_packets(stream)).collect();
+        assert_eq!(sums(&packets, "loaddensity"), expected);
+    }
+}
+
+/// A system that has no buffers left is asked again, over the same socket; nothing is lost.
+pub fn a_system_without_buffers_is_asked_again<R: Runtime>() {
+    let stage = Stage { errors: [libc::ENOBUFS; 3].into(), ..Stage::default() };
+    let (account, expected, stage) = recorded::<R>(stage, datagrams(), 40);
+    assert_settled(&account, 40);
+    assert_eq!((account.sent, stage.connections), (40, 1), "{account:?}");
+    assert_eq!(sums(&stage.datagrams, "loaddensity"), expected);
+}
+
+/// A socket that fails is made anew, and the same datagram is sent through that.
+pub fn a_socket_that_fails_is_made_anew<R: Runtime>() {
+    let stage = Stage { errors: [libc::ECONNREFUSED, libc::ENOTCONN].into(), ..Stage::default() };
+    let (account, expected, stage) = recorded::<R>(stage, datagrams(), 40);
+    assert_settled(&account, 40);
+    assert_eq!((account.sent, stage.connections), (40, 3), "{account:?}");
+    assert_eq!(sums(&stage.datagrams, "loaddensity"), expected);
+}
+
+/// What the system refuses as too long is dropped, and that alone.
+pub fn a_packet_that_is_too_long_is_dropped<R: Runtime>() {
+    let stage = Stage { too_long: Some("name:/orders"), ..Stage::default() };
+    let (account, _, stage) = recorded::<R>(stage, datagrams(), 30);
+    assert_settled(&account, 30);
+    assert_eq!((account.sent, account.dropped.get(Cause::TooLarge)), (20, 10), "{account:?}");
+    assert_eq!((stage.datagrams.len(), stage.connections), (60, 1));
+}
+
+fn datagrams() -> StatsdConfig {
+    StatsdConfig { socket: Some(StatsdSocket::UnixDatagram("/staged".into())), ..StatsdConfig::default() }
+}
+
+/// Records `requests`, one after another, and stops; the account, what was recorded, and what came of it on the stage.
+fn recorded<R: Runtime>(stage: Stage, config: StatsdConfig, requests: u64) -> (Account, Sums, Stage) {
+    run(|inner: R| async move {
+        let runtime = Staged::new(inner, stage);
+        let settings = settings(64);
+        let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
+        let mut engine = Engine::new(settings.registry);
+        exporters.start_statsd_sink(config).await.expect("a socket");
+        engine.record(requests);
+        super::until(&runtime, || settings.registry.account(crate::Exporter::Statsd).held == 0).await;
+        let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
+        (account, engine.sums, std::mem::take(&mut *runtime.stage()))
+    })
+}
+
+/// The packets of a stream that arrived whole; only the last can be cut.
+fn whole_packets(mut stream: &[u8]) -> Vec<String> {
+    let mut packets = Vec::new();
+    while let Some((length, rest)) = stream.split_first_chunk::<4>()
+        && let Some((packet, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+    {
+        packets.push(str::from_utf8(packet).expect("UTF-8").to_owned());
+        stream = rest;
+    }
+    packets
+}

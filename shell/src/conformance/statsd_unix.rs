@@ -1,0 +1,135 @@
+//! The DogStatsD sink over Unix sockets, towards those of the standard library.
+
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::agent::{Agent, Folder};
+use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
+use super::statsd::sums;
+use crate::runtime::Runtime;
+use crate::{Account, Cause, Exporters, StatsdConfig, StatsdSocket};
+
+/// How an Agent listens, and what a sink may be told of it.
+type Listening = (fn(&Path, usize) -> Agent, fn(PathBuf) -> StatsdSocket);
+
+const DATAGRAMS: Listening = (Agent::of_datagrams, StatsdSocket::UnixDatagram);
+const STREAM: Listening = (Agent::of_a_stream, StatsdSocket::UnixStream);
+
+/// Datagrams and streams; where the sink is told neither, it finds out which.
+pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
+    let found_out = [(DATAGRAMS.0, StatsdSocket::Unix as fn(PathBuf) -> _), (STREAM.0, StatsdSocket::Unix)];
+    for (agent, socket) in [DATAGRAMS, STREAM].into_iter().chain(found_out) {
+        let folder = Folder::new();
+        let agent = agent(&folder.socket(), 3_000);
+        let (exporters, mut engine) = exporters::<R>();
+        let config = StatsdConfig { socket: Some(socket(folder.socket())), ..StatsdConfig::default() };
+        let address = config.socket.as_ref().map(ToString::to_string);
+        exporters.start_statsd_sink(config).expect("a socket");
+        assert_eq!(exporters.status().pop().map(|status| status.state()), address);
+        for _ in 0..10 {
+            engine.record(100);
+        }
+        let packets = agent.packets();
+        assert!(packets.iter().all(|packet| !packet.contains('\n')), "one message each");
+        assert_eq!(sums(&packets, "loaddensity"), engine.sums);
+        assert_all_sent(&stop(&exporters), 1_000);
+    }
+}
+
+/// Packed, without a size: 8,192 bytes.
+pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
+    for (agent, socket) in [DATAGRAMS, STREAM] {
+        let folder = Folder::new();
+        let agent = agent(&folder.socket(), 3_000);
+        let (exporters, mut engine) = exporters::<R>();
+        let config = StatsdConfig { packed: true, ..to(socket, &folder) };
+        exporters.start_statsd_sink(config).expect("a socket");
+        engine.record(1_000);
+        let packets = agent.packets();
+        assert!(packets.iter().all(|packet| packet.len() <= 8_192));
+        assert!(packets.iter().any(|packet| packet.len() > 8_000), "none is as full as it can be");
+        assert_eq!(sums(&packets, "loaddensity"), engine.sums);
+        assert_all_sent(&stop(&exporters), 1_000);
+    }
+}
+
+/// What is recorded while no Agent is there waits; the next one gets it all, once.
+pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
+    for ((agent, socket), packed) in [(DATAGRAMS, false), (STREAM, false), (DATAGRAMS, true), (STREAM, true)] {
+        let folder = Folder::new();
+        let first = agent(&folder.socket(), 150);
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_statsd_sink(StatsdConfig { packed, ..to(socket, &folder) }).expect("a socket");
+        engine.record(50);
+        let mut packets = first.packets();
+
+        engine.record(50);
+        wait_until(|| exporters.status()[0].last_error.is_some());
+        let account = exporters.status()[0].account;
+        assert_eq!((account.recorded, account.sent, account.held), (100, 50, 50), "{account:?}");
+        assert!(account.balanced());
+
+        packets.extend(agent(&folder.socket(), 150).packets());
+        assert_eq!(sums(&packets, "loaddensity"), engine.sums);
+        wait_until(|| exporters.status()[0].last_error.is_none());
+        assert_eq!(exporters.status()[0].reconnects, 1);
+        assert_all_sent(&stop(&exporters), 100);
+    }
+}
+
+/// Nobody is there from the start to the end: what the buffer does not hold is dropped, and the rest at the stop, which
+/// waits for nobody.
+pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
+    for (_, socket) in [DATAGRAMS, STREAM] {
+        let folder = Folder::new();
+        let (exporters, mut engine) = exporters::<R>();
+        let config = StatsdConfig { buffer_events: 10, ..to(socket, &folder) };
+        exporters.start_statsd_sink(config).expect("nobody needs to be there yet");
+        assert!(exporters.status()[0].last_error.is_some());
+        engine.record(50);
+        let account = stop(&exporters);
+        assert_settled(&account, 50);
+        let dropped = [Cause::BufferFull, Cause::Unreachable].map(|cause| account.dropped.get(cause));
+        assert_eq!((account.sent, dropped), (0, [40, 10]));
+    }
+}
+
+/// An Agent that is stuck costs a stop no more than its deadline.
+pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
+    let (datagrams, streams) = (Folder::new(), Folder::new());
+    let _datagrams = UnixDatagram::bind(datagrams.socket()).expect("a free path");
+    let _streams = UnixListener::bind(streams.socket()).expect("a free path");
+    for (folder, socket) in [(&datagrams, DATAGRAMS.1), (&streams, STREAM.1)] {
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_statsd_sink(to(socket, folder)).expect("a socket");
+        engine.record(4_000);
+        let account = exporters.shutdown(Duration::from_millis(50)).accounts[0];
+        assert_settled(&account, 4_000);
+        assert!(account.dropped.get(Cause::Deadline) > 0, "{account:?}");
+        assert_eq!(account.sent + account.dropped.get(Cause::Deadline), 4_000, "{account:?}");
+    }
+}
+
+/// A stream where datagrams were asked for, and the other way round.
+pub fn a_socket_of_another_kind_is_reported<R: Runtime>() {
+    let (datagrams, streams) = (Folder::new(), Folder::new());
+    let _datagrams = UnixDatagram::bind(datagrams.socket()).expect("a free path");
+    let _streams = UnixListener::bind(streams.socket()).expect("a free path");
+    for (folder, socket) in [(&datagrams, STREAM.1), (&streams, DATAGRAMS.1)] {
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_statsd_sink(to(socket, folder)).expect("the Agent may be made anew");
+        engine.record(5);
+        let error = exporters.status().remove(0).last_error.expect("an error");
+        assert!(error.contains("wrong type"), "{error}");
+        assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
+    }
+}
+
+fn to(socket: fn(PathBuf) -> StatsdSocket, folder: &Folder) -> StatsdConfig {
+    StatsdConfig { socket: Some(socket(folder.socket())), ..StatsdConfig::default() }
+}
+
+fn stop<R: Runtime>(exporters: &Exporters<R>) -> Account {
+    exporters.stop_statsd_sink().expect("a stop").expect("it was running")
+}

@@ -1,0 +1,106 @@
+//! OTLP behind TLS, towards servers that rustls makes without this crate.
+
+use std::time::Duration;
+
+use super::certificates::Authority;
+use super::http_server::{self, HttpServer};
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{OtlpReceiver, Reply};
+use crate::runtime::Runtime;
+use crate::{ClientTls, Exporters, OpenTelemetryConfig, Settings};
+
+/// OTLP over HTTP/1.1, with a certificate where the server asks for one.
+pub fn exports_go_over_tls<R: Runtime>() {
+    let authority = Authority::new();
+    let certificate = authority.certify(&["localhost"], false);
+    for asks in [false, true] {
+        let tls = authority.server(&certificate, asks, b"http/1.1");
+        let server = HttpServer::start_with(Some(tls), |_, _| http_server::Reply::Status(200));
+        let config = OpenTelemetryConfig {
+            endpoint: format!("https://localhost:{}", server.address.port()),
+            tls: client(&authority, asks),
+            ..OpenTelemetryConfig::http()
+        };
+        all_is_sent::<R>(config);
+        let posts = server.posts();
+        assert!(!posts.is_empty() && posts.iter().all(|post| post.line == "POST /v1/metrics HTTP/1.1"));
+    }
+}
+
+/// OTLP over gRPC to a server that takes HTTP/2 and nothing else, with a certificate where it asks for one.
+pub fn calls_go_over_tls<R: Runtime>() {
+    let authority = Authority::new();
+    let certificate = authority.certify(&["localhost", "127.0.0.1"], false);
+    for (host, asks) in [("localhost", false), ("localhost", true), ("127.0.0.1", true)] {
+        let tls = authority.server(&certificate, asks, b"h2");
+        let receiver = OtlpReceiver::start_with::<R>(Some(tls), |_| Reply::Accept);
+        let config = OpenTelemetryConfig {
+            endpoint: format!("https://{host}:{}", receiver.address.port()),
+            tls: client(&authority, asks),
+            ..OpenTelemetryConfig::default()
+        };
+        all_is_sent::<R>(config);
+        let exports = receiver.exports();
+        assert!(!exports.is_empty() && exports.iter().all(|export| export.scheme == "https"));
+    }
+}
+
+/// Servers of another authority, another name, another time or another protocol, and one that is shown no certificate: the
+/// condition says so, and what was recorded counts as lost.
+pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (good, elsewhere) = (authority.certify(&["localhost"], false), authority.certify(&["elsewhere"], false));
+    let expired = authority.certify(&["localhost"], true);
+    let plain = |by: &Authority| client(by, false);
+    for (certificate, asks, tls, says) in [
+        (&good, false, plain(&other), "is not trusted: give its CA with ca_file"),
+        (&elsewhere, false, plain(&authority), "is not for localhost"),
+        (&expired, false, plain(&authority), "has expired"),
+        (&good, true, plain(&authority), "give client_certificate and client_key"),
+        (&good, true, ClientTls { identity: client(&other, true).identity, ..plain(&authority) }, "does not accept"),
+    ] {
+        for (base, alpn) in
+            [(OpenTelemetryConfig::default(), &b"h2"[..]), (OpenTelemetryConfig::http(), &b"http/1.1"[..])]
+        {
+            let server = authority.server(certificate, asks, alpn);
+            let server = HttpServer::start_with(Some(server), |_, _| http_server::Reply::Status(200));
+            let endpoint = format!("https://localhost:{}", server.address.port());
+            all_is_lost::<R>(OpenTelemetryConfig { endpoint, tls: tls.clone(), ..base }, says);
+            assert!(server.posts().is_empty(), "{says}");
+        }
+    }
+    // A receiver of OTLP over HTTP, at which a call is aimed.
+    let server = authority.server(&good, false, b"http/1.1");
+    let server = HttpServer::start_with(Some(server), |_, _| http_server::Reply::Status(200));
+    let endpoint = format!("https://localhost:{}", server.address.port());
+    let config = OpenTelemetryConfig { endpoint, tls: plain(&authority), ..OpenTelemetryConfig::default() };
+    all_is_lost::<R>(config, "the server speaks another protocol there");
+}
+
+/// Trusts `authority`, and shows a certificate of it if `has_identity`.
+fn client(authority: &Authority, has_identity: bool) -> ClientTls {
+    let identity = has_identity.then(|| authority.identity(&authority.certify(&["worker"], false)));
+    ClientTls { identity, ..authority.trusted() }
+}
+
+fn all_is_sent<R: Runtime>(config: OpenTelemetryConfig) {
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    assert!(exporters.status()[0].address.starts_with("https://"));
+    engine.record(100);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+}
+
+/// Waits until the condition says so, and sees that nothing is sent and all of it is counted.
+fn all_is_lost<R: Runtime>(config: OpenTelemetryConfig, says: &str) {
+    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config };
+    exporters.start_opentelemetry_exporter(config).expect("nobody needs to answer yet");
+    Engine::new(settings.registry).record(100);
+    wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(says)));
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_settled(&account, 100);
+    assert_eq!((account.sent, account.dropped.total()), (0, 100), "{account:?}");
+}

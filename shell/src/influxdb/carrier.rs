@@ -1,0 +1,85 @@
+//! What carries bodies of lines to InfluxDB: HTTP requests or datagrams.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use loaddensity_metrics_core::verdict::Verdict;
+
+use super::post::{Answer, Client, Outcome};
+use crate::config::{BatchLimits, InfluxdbConfig};
+use crate::runtime::{Runtime, UdpSocket as _};
+use crate::stop::StopSignal;
+use crate::udp::Peer;
+
+/// How often one datagram is tried where the socket reports that earlier ones were refused.
+const ATTEMPTS: u32 = 3;
+/// Time between two datagrams: what comes at once is more than a receiver's buffer holds.
+const PACE: Duration = Duration::from_micros(20);
+
+/// The way to the backend.
+pub(super) enum Carrier<R: Runtime> {
+    Http(Box<Client<R>>, Duration),
+    Udp(R, Peer<R>),
+}
+
+/// What became of one body.
+pub(super) enum Carried {
+    /// The backend has it; over UDP, the kernel.
+    Over,
+    /// The server answered something else.
+    Answered(Answer),
+    /// No answer; `taken`: it may have gone out.
+    Failed { taken: bool, says: String },
+}
+
+impl<R: Runtime> Carrier<R> {
+    /// How large a body may be.
+    pub(super) const fn limits(&self, config: &InfluxdbConfig) -> BatchLimits {
+        match self {
+            Self::Http(..) => config.batch,
+            Self::Udp(..) => BatchLimits { points: usize::MAX, bytes: config.datagram_bytes, ..config.batch },
+        }
+    }
+
+    /// Sends one body, within its timeout and the deadline of a stop.
+    pub(super) async fn carry(&mut self, body: &Bytes, stop: &StopSignal) -> Carried {
+        match self {
+            Self::Http(client, timeout) => match client.post_in_time(body, *timeout, stop).await {
+                Outcome::Answered(answer) if answer.verdict == Verdict::Accepted => Carried::Over,
+                Outcome::Answered(answer) => Carried::Answered(answer),
+                Outcome::Failed { taken, says } => Carried::Failed { taken, says },
+                Outcome::TimedOut { taken: true, waited } => {
+                    Carried::Failed { taken: true, says: format!("no answer within {waited:?}") }
+                }
+                Outcome::TimedOut { taken: false, waited } => {
+                    Carried::Failed { taken: false, says: format!("no connection within {waited:?}") }
+                }
+            },
+            Self::Udp(runtime, peer) => {
+                peer.catch_up();
+                let sent = stop.unless_overdue(runtime, send::<R>(peer.socket(), body)).await;
+                if !matches!(sent, Some(Ok(()))) {
+                    peer.doubt();
+                }
+                runtime.sleep(PACE).await;
+                match sent {
+                    Some(Ok(())) => Carried::Over,
+                    Some(Err(error)) => Carried::Failed { taken: false, says: format!("cannot send: {error}") },
+                    None => Carried::Failed { taken: false, says: "no time was left to send".into() },
+                }
+            }
+        }
+    }
+}
+
+/// A connected socket reports that the peer's host has refused an earlier datagram in place of taking the next.
+async fn send<R: Runtime>(socket: &R::Udp, datagram: &[u8]) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        match socket.send(datagram).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            sent => return sent.map(|_| ()),
+        }
+    }
+    Err(io::ErrorKind::ConnectionRefused.into())
+}

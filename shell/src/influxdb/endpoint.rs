@@ -1,0 +1,268 @@
+//! Where points are posted, for each API of InfluxDB.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header::HeaderValue;
+use loaddensity_metrics_core::Exporter;
+use loaddensity_metrics_core::influxdb::Precision;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{bad, secrets};
+use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret, public_url};
+use crate::error::StartError;
+use crate::http_client::{Secrets, Server, read_url};
+use crate::tls::Protocol;
+
+/// Where points are posted.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub(super) server: Server,
+    /// Path and query.
+    pub(super) path: String,
+    pub(super) authorization: Option<HeaderValue>,
+    /// Whether bodies are compressed.
+    pub(super) gzip: bool,
+    /// What the server is not to be quoted with.
+    pub(super) secrets: Secrets,
+}
+
+/// How points are sent.
+pub(super) enum Way<'a> {
+    Udp {
+        host: &'a str,
+        port: u16,
+    },
+    Http {
+        /// The setting that names the host.
+        key: &'static str,
+        endpoint: Endpoint,
+    },
+}
+
+impl<'a> Way<'a> {
+    /// The way that `config` names.
+    pub(super) fn of(config: &'a InfluxdbConfig) -> Result<Self, StartError> {
+        let (precision, tls) = (config.precision, &config.tls);
+        let (key, (server, path), authorization) = match &config.target {
+            InfluxdbTarget::Udp { host, port } => {
+                // Refuses what only TLS can carry.
+                Server::plain(Exporter::Influxdb, host, *port, tls)?;
+                return Ok(Self::Udp { host, port: *port });
+            }
+            InfluxdbTarget::Http { host, port, database, username, password } => {
+                let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
+                let server = Server::plain(Exporter::Influxdb, host, *port, tls)?;
+                let authorization = basic(username.as_deref(), password.as_ref())?;
+                ("host", (server, query.behind("/write")), authorization)
+            }
+            InfluxdbTarget::Url { url, token } => {
+                let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
+                ("url", read_url(Exporter::Influxdb, "url", url, tls, Protocol::Http1)?, authorization)
+            }
+            InfluxdbTarget::V1 { server, username, password, credentials, .. } => {
+                let authorization = basic(username.as_deref(), password.as_ref())?;
+                let authorization = authorization.filter(|_| *credentials == Credentials::Header);
+                ("url", at(server, tls, "/write", &v1_query(&config.target, precision))?, authorization)
+            }
+            InfluxdbTarget::V2 { server, org, bucket, token } => {
+                let query = Query::new().with("org", org).with("bucket", bucket).with("precision", precision.v2());
+                let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
+                ("url", at(server, tls, "/api/v2/write", &query)?, authorization)
+            }
+            InfluxdbTarget::V3 { server, database, token, no_sync, accept_partial } => {
+                let query = Query::new()
+                    .with("db", database)
+                    .with("precision", precision.v3())
+                    .with("no_sync", if *no_sync { "true" } else { "false" })
+                    .with("accept_partial", if *accept_partial { "true" } else { "false" });
+                let authorization = token.as_ref().map(|token| bearer("Bearer", token)).transpose()?;
+                ("url", at(server, tls, "/api/v3/write_lp", &query)?, authorization)
+            }
+        };
+        let secrets = secrets::of(&config.target, authorization.as_ref());
+        Ok(Self::Http { key, endpoint: Endpoint { server, path, authorization, gzip: config.gzip, secrets } })
+    }
+}
+
+fn v1_query(target: &InfluxdbTarget, precision: Precision) -> Query {
+    let InfluxdbTarget::V1 { database, retention_policy, username, password, credentials, .. } = target else {
+        return Query::new();
+    };
+    let query = Query::new()
+        .with("db", database)
+        .with_some("rp", retention_policy.as_deref())
+        .with("precision", precision.v1());
+    match credentials {
+        Credentials::Header => query,
+        Credentials::Query => {
+            query.with_some("u", username.as_deref()).with_some("p", password.as_ref().map(Secret::reveal))
+        }
+    }
+}
+
+/// A server's own URL, and `path` with `query` behind the path in it.
+fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(Server, String), StartError> {
+    let (address, base) = read_url(Exporter::Influxdb, "url", server, tls, Protocol::Http1)?;
+    if base.contains('?') {
+        let expected = format!("it must be the server's own URL, without a query; {path}?… is put behind it");
+        return Err(bad("url", &public_url(server), &expected));
+    }
+    let whole = format!("{}{path}", base.trim_end_matches('/'));
+    Ok((address, query.behind(&whole)))
+}
+
+/// A query whose values are percent-encoded.
+struct Query(String);
+
+impl Query {
+    const fn new() -> Self {
+        Self(String::new())
+    }
+
+    fn with(mut self, key: &str, value: &str) -> Self {
+        let mark = if self.0.is_empty() { '?' } else { '&' };
+        self.0 += &format!("{mark}{key}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+        self
+    }
+
+    fn with_some(self, key: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    fn behind(&self, path: &str) -> String {
+        format!("{path}{}", self.0)
+    }
+}
+
+/// Basic authentication (RFC 7617).
+fn basic(username: Option<&str>, password: Option<&Secret>) -> Result<Option<HeaderValue>, StartError> {
+    let Some(username) = username else {
+        return match password {
+            None => Ok(None),
+            Some(_) => Err(bad("username", "", "a password was given without it; give both or none")),
+        };
+    };
+    if username.contains(':') {
+        // What follows the colon is most likely the password.
+        return Err(bad("username", "…", "it must not hold a `:`, which ends it in HTTP authentication"));
+    }
+    let both = format!("{username}:{}", password.map_or("", Secret::reveal));
+    secret_header("password", &format!("Basic {}", STANDARD.encode(both))).map(Some)
+}
+
+/// A token under the scheme that its API knows: `Token` is InfluxDB's own, `Bearer` that of RFC 6750.
+fn bearer(scheme: &str, token: &Secret) -> Result<HeaderValue, StartError> {
+    secret_header("token", &format!("{scheme} {}", token.reveal()))
+}
+
+fn secret_header(key: &'static str, text: &str) -> Result<HeaderValue, StartError> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| bad(key, "…", "it must hold printable characters only, for instance no newline"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(config: &InfluxdbConfig) -> Result<Endpoint, StartError> {
+        match Way::of(config)? {
+            Way::Http { endpoint, .. } => Ok(endpoint),
+            Way::Udp { host, .. } => panic!("{host} is no HTTP server"),
+        }
+    }
+
+    fn path(target: InfluxdbTarget, precision: Precision) -> String {
+        endpoint(&InfluxdbConfig { target, precision, ..InfluxdbConfig::default() }).expect("good settings").path
+    }
+
+    fn http(database: Option<&str>) -> InfluxdbTarget {
+        let database = database.map(Into::into);
+        InfluxdbTarget::Http { host: "h".into(), port: 1, database, username: None, password: None }
+    }
+
+    fn v1(credentials: Credentials) -> InfluxdbTarget {
+        InfluxdbTarget::V1 {
+            server: "http://h:1/base/".into(),
+            database: "my db".into(),
+            retention_policy: Some("a&b".into()),
+            username: Some("root".into()),
+            password: Some(Secret::new("a b&c")),
+            credentials,
+        }
+    }
+
+    #[test]
+    fn each_precision_has_the_name_that_its_api_knows() {
+        let v2 = || InfluxdbTarget::V2 { server: "http://h".into(), org: "o".into(), bucket: "b".into(), token: None };
+        let v3 = || InfluxdbTarget::V3 {
+            server: "http://h".into(),
+            database: "d".into(),
+            token: None,
+            no_sync: true,
+            accept_partial: false,
+        };
+        for (precision, one, two, three) in [
+            (Precision::Nanosecond, "ns", "ns", "nanosecond"),
+            (Precision::Microsecond, "u", "us", "microsecond"),
+            (Precision::Millisecond, "ms", "ms", "millisecond"),
+            (Precision::Second, "s", "s", "second"),
+        ] {
+            assert_eq!(path(http(None), precision), format!("/write?precision={one}"));
+            let expected = format!("/base/write?db=my%20db&rp=a%26b&precision={one}");
+            assert_eq!(path(v1(Credentials::Header), precision), expected);
+            assert_eq!(path(v2(), precision), format!("/api/v2/write?org=o&bucket=b&precision={two}"));
+            let expected = format!("/api/v3/write_lp?db=d&precision={three}&no_sync=true&accept_partial=false");
+            assert_eq!(path(v3(), precision), expected);
+        }
+    }
+
+    #[test]
+    fn the_database_is_escaped() {
+        let path = path(http(Some("my db&x=ü")), Precision::Nanosecond);
+        assert_eq!(path, "/write?db=my%20db%26x%3D%C3%BC&precision=ns");
+    }
+
+    #[test]
+    fn credentials_are_in_the_header_or_in_the_query_and_never_in_both() {
+        let told = |credentials| {
+            endpoint(&InfluxdbConfig { target: v1(credentials), ..InfluxdbConfig::default() }).expect("good settings")
+        };
+        let header = told(Credentials::Header);
+        assert!(header.authorization.is_some() && !header.path.contains("u="), "{}", header.path);
+        let query = told(Credentials::Query);
+        assert!(query.authorization.is_none() && query.path.ends_with("&u=root&p=a%20b%26c"), "{}", query.path);
+        assert_eq!(query.secrets.excerpt(b"no user root with a%20b%26c or a b&c"), "no user root with … or …");
+    }
+
+    #[test]
+    fn a_servers_own_url_has_no_query() {
+        let mut config = InfluxdbConfig { target: v1(Credentials::Header), ..InfluxdbConfig::default() };
+        if let InfluxdbTarget::V1 { server, .. } = &mut config.target {
+            *server = "http://h:1/write?p=secret".into();
+        }
+        let error = endpoint(&config).err().expect("a query").to_string();
+        assert!(error.contains("`url`") && error.contains("without a query") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn credentials_become_headers_and_stay_secret() {
+        // The example of RFC 7617, section 2.
+        let header = basic(Some("Aladdin"), Some(&Secret::new("open sesame"))).expect("fits").expect("given");
+        assert_eq!(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert!(header.is_sensitive());
+        assert_eq!(bearer("Token", &Secret::new("t0k")).expect("fits"), "Token t0k");
+        assert!(basic(None, None).expect("fits").is_none());
+        for error in [
+            bearer("Bearer", &Secret::new("secret\n")).expect_err("a newline"),
+            basic(None, Some(&Secret::new("secret"))).expect_err("no username"),
+            basic(Some("root:secret"), None).expect_err("a colon"),
+        ] {
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Who exports: the attributes of the resource.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::OnceLock;
+
+use loaddensity_metrics_core::otlp::{Resource, ResourceError};
+
+use crate::config::OpenTelemetryConfig;
+
+/// What tells the streams of two processes apart (semantic conventions, "Service").
+const INSTANCE: &str = "service.instance.id";
+/// The program that exports. OpenTelemetry's own name is kept for its own SDKs (semantic conventions, "Telemetry SDK").
+const SDK: [(&str, &str); 3] = [
+    ("telemetry.sdk.name", "loaddensity-metrics"),
+    ("telemetry.sdk.language", "rust"),
+    ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+];
+
+/// The resource of all exports with this configuration.
+pub(super) fn resource(config: &OpenTelemetryConfig) -> Result<Resource, ResourceError> {
+    let mut resource = Resource::new(&config.service_name);
+    for (key, value) in &config.resource_attributes {
+        resource.put(key, value)?;
+    }
+    if !resource.has(INSTANCE) {
+        resource.put(INSTANCE, instance())?;
+    }
+    SDK.into_iter().try_for_each(|(key, value)| resource.put(key, value))?;
+    Ok(resource)
+}
+
+/// A random UUID, the same as long as this process lives.
+fn instance() -> &'static str {
+    static INSTANCE: OnceLock<String> = OnceLock::new();
+    INSTANCE.get_or_init(|| uuid(random(), random()))
+}
+
+/// A UUID of version 4 (RFC 9562, 5.4).
+fn uuid(high: u64, low: u64) -> String {
+    let high = high & !0xf000 | 0x4000;
+    let low = low & !(0b11 << 62) | 0b10 << 62;
+    let hex = format!("{high:016x}{low:016x}");
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+    parts.join("-")
+}
+
+/// A number from the keys that the operating system gives to this process's hash maps.
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_is_a_uuid_of_version_4_that_stays() {
+        assert_eq!(uuid(u64::MAX, u64::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(uuid(0, 0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid(0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210), "01234567-89ab-4def-bedc-ba9876543210");
+        assert_eq!(instance(), instance());
+        assert_ne!(random(), random());
+    }
+
+    #[test]
+    fn an_instance_of_ones_own_is_kept() {
+        let attributes = vec![("run".into(), "7".into()), (INSTANCE.into(), "mine".into())];
+        let config = OpenTelemetryConfig { resource_attributes: attributes, ..OpenTelemetryConfig::default() };
+        let mut expected = Resource::new("loaddensity");
+        for (key, value) in [("run", "7"), (INSTANCE, "mine")].into_iter().chain(SDK) {
+            expected.put(key, value).expect("room");
+        }
+        assert_eq!(resource(&config), Ok(expected));
+    }
+}

@@ -1,0 +1,171 @@
+//! Where and how exports are sent, read once when the exporter starts.
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use loaddensity_metrics_core::Exporter;
+
+use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, public_url};
+use crate::error::StartError;
+use crate::http_client::{Secrets, Server, read_url};
+use crate::tls::Protocol;
+
+/// Where receivers take metrics over HTTP (OTLP specification, "OTLP/HTTP Request").
+const METRICS_PATH: &str = "/v1/metrics";
+/// Headers that the protocols set themselves; all that begin with `grpc-` are among them.
+const RESERVED: [&str; 10] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "user-agent",
+];
+
+/// A receiver, and what every request to it has.
+pub(super) struct Target {
+    pub(super) server: Server,
+    pub(super) protocol: OtlpProtocol,
+    pub(super) gzip: bool,
+    /// Path and query; of HTTP.
+    pub(super) path: String,
+    /// The headers that the user gives.
+    pub(super) headers: HeaderMap,
+    /// Their values, which the receiver may repeat.
+    pub(super) secrets: Secrets,
+}
+
+impl Target {
+    pub(super) fn read(config: &OpenTelemetryConfig) -> Result<Self, StartError> {
+        let protocol = config.protocol;
+        if protocol == OtlpProtocol::Grpc && !cfg!(feature = "opentelemetry") {
+            let expected =
+                "this build sends over HTTP only; use \"http/protobuf\", or switch on the feature \"opentelemetry\"";
+            return Err(bad("protocol", protocol.as_str(), expected));
+        }
+        let (server, path) = endpoint(config)?;
+        let (headers, secrets) = headers(&config.headers)?;
+        Ok(Self { server, protocol, gzip: config.gzip, path, headers, secrets })
+    }
+
+    /// Where exports go, without anything secret.
+    pub(super) fn public_address(&self) -> String {
+        let path = match self.protocol {
+            OtlpProtocol::Grpc => "",
+            OtlpProtocol::HttpProtobuf => self.path.split('?').next().unwrap_or_default(),
+        };
+        format!("{}{path}", self.server.origin())
+    }
+}
+
+/// The server, and the path and query that are asked for.
+fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError> {
+    let carried = match config.protocol {
+        OtlpProtocol::Grpc => Protocol::Http2,
+        OtlpProtocol::HttpProtobuf => Protocol::Http1,
+    };
+    let (server, path) = read_url(Exporter::OpenTelemetry, "endpoint", &config.endpoint, &config.tls, carried)?;
+    match config.protocol {
+        OtlpProtocol::Grpc if path != "/" => {
+            let expected = "it must be http://host:port of an OTLP/gRPC receiver (usually port 4317), without a path; \
+                            for a URL with a path, use protocol \"http/protobuf\"";
+            Err(bad("endpoint", &public_url(&config.endpoint), expected))
+        }
+        OtlpProtocol::Grpc => Ok((server, String::new())),
+        OtlpProtocol::HttpProtobuf if has_no_path(&config.endpoint) => Ok((server, METRICS_PATH.into())),
+        OtlpProtocol::HttpProtobuf => Ok((server, path)),
+    }
+}
+
+/// Whether nothing follows the host and the port, not even a slash.
+fn has_no_path(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', '?', '#']))
+}
+
+fn headers(given: &[(String, Secret)]) -> Result<(HeaderMap, Secrets), StartError> {
+    let (mut headers, mut secrets) = (HeaderMap::new(), Secrets::default());
+    for (name, value) in given {
+        let bad = |expected| bad("headers", name, expected);
+        let known = HeaderName::try_from(name.as_str())
+            .map_err(|_| bad("it is no name of an HTTP header: letters, digits and - without spaces"))?;
+        if RESERVED.contains(&known.as_str()) || known.as_str().starts_with("grpc-") {
+            return Err(bad("the exporter sets this header itself; leave it out"));
+        }
+        let mut shown = HeaderValue::try_from(value.reveal())
+            .map_err(|_| bad("its value holds a line break or another control character"))?;
+        shown.set_sensitive(true);
+        if headers.insert(known, shown).is_some() {
+            return Err(bad("the header is given twice; leave one of them out"));
+        }
+        // Of `Bearer abc`, the token alone may come back too.
+        secrets.add(value.reveal());
+        secrets.add(value.reveal().rsplit(' ').next().unwrap_or_default());
+    }
+    Ok((headers, secrets))
+}
+
+fn bad(key: &'static str, value: &str, expected: &str) -> StartError {
+    StartError::Setting { exporter: Exporter::OpenTelemetry, key, value: value.into(), expected: expected.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(change: impl FnOnce(&mut OpenTelemetryConfig)) -> Result<Target, String> {
+        let mut config = OpenTelemetryConfig::http();
+        change(&mut config);
+        Target::read(&config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_endpoint_over_http_is_used_as_it_stands_unless_it_has_no_path() {
+        for (endpoint, path, address) in [
+            ("http://h:4318", "/v1/metrics", "http://h:4318/v1/metrics"),
+            ("http://h", "/v1/metrics", "http://h:80/v1/metrics"),
+            ("http://h:4318/", "/", "http://h:4318/"),
+            ("http://[::1]:4318/otlp?key=k", "/otlp?key=k", "http://[::1]:4318/otlp"),
+        ] {
+            let target = read(|config| config.endpoint = endpoint.into()).expect(endpoint);
+            assert_eq!((target.path.as_str(), target.public_address()), (path, address.into()), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_nothing_for_grpc() {
+        let grpc = |endpoint: &str| {
+            read(|config| {
+                *config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };
+            })
+        };
+        let text = grpc("http://h:4318/v1/metrics").err().expect("refused");
+        assert!(text.contains("without a path") && text.contains("http/protobuf"), "{text}");
+        assert_eq!(grpc("http://h:4317/").expect("no path").public_address(), "http://h:4317");
+    }
+
+    #[test]
+    fn headers_are_checked_and_their_values_never_shown() {
+        for (name, value, says) in [
+            ("api key", "hunter2", "no name of an HTTP header"),
+            ("", "hunter2", "no name of an HTTP header"),
+            ("grpc-timeout", "hunter2", "sets this header itself"),
+            ("Content-Type", "hunter2", "sets this header itself"),
+            ("api-key", "hunter2\n", "control character"),
+            ("Authorization", "hunter2", "given twice"),
+        ] {
+            let text = read(|config| {
+                config.headers = vec![("authorization".into(), Secret::new("x")), (name.into(), Secret::new(value))];
+            });
+            let text = text.err().expect(name);
+            assert!(text.contains("`headers`") && text.contains(says) && !text.contains("hunter2"), "{text}");
+        }
+        let token = |config: &mut OpenTelemetryConfig| {
+            config.headers = vec![("Authorization".into(), Secret::new("Bearer hunter2"))];
+        };
+        let target = read(token).expect("a header");
+        assert_eq!(target.headers["authorization"], "Bearer hunter2");
+        assert_eq!(target.secrets.excerpt(b"no Bearer hunter2, no hunter2"), "no …, no …");
+    }
+}

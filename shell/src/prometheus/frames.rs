@@ -1,0 +1,74 @@
+//! A page in small frames, as it is made.
+
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
+
+use super::held::Held;
+
+/// Bytes of the page that are made at a time. hyper takes the next frame when it has less than its own buffer.
+pub(super) const FRAME: usize = 4_096;
+const _: () = assert!(FRAME >= MAX_LINE);
+
+/// A page that is being read.
+pub(super) struct Frames {
+    source: Source,
+    /// Where frames are made. The memory is used again as soon as hyper has let go of the last one.
+    frame: BytesMut,
+    in_a_turn: u32,
+    in_this_turn: u32,
+}
+
+/// Where a page comes from.
+pub(super) enum Source {
+    /// Text.
+    Page(Box<Page<'static>>),
+    /// Protobuf.
+    Families(Box<Held>),
+}
+
+impl Frames {
+    /// All of `source`. After `in_a_turn` frames other tasks get their turn: a client that reads as fast as pages are made
+    /// would otherwise hold up the pump.
+    pub(super) fn new(source: Source, in_a_turn: u32) -> Self {
+        Self { source, frame: BytesMut::new(), in_a_turn, in_this_turn: 0 }
+    }
+
+    /// The next frame, `None` behind the last.
+    pub(super) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if self.in_this_turn < self.in_a_turn {
+            self.in_this_turn += 1;
+            let next = match &mut self.source {
+                Source::Page(page) => Some(next_frame(page, &mut self.frame)),
+                Source::Families(held) => held.next_frame(),
+            };
+            if let Some(frame) = next {
+                return Poll::Ready(frame);
+            }
+        }
+        self.in_this_turn = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Behind the last frame: the total of requests that the page shows.
+    pub(super) const fn requests(&self) -> u64 {
+        match &self.source {
+            Source::Page(page) => page.requests(),
+            Source::Families(held) => held.requests(),
+        }
+    }
+}
+
+fn next_frame(page: &mut Page<'static>, frame: &mut BytesMut) -> Option<Bytes> {
+    frame.resize(FRAME, 0);
+    // A frame holds any line, so this cannot fail; if it ever did, the page would end here, and not be complete.
+    let bytes = page.fill(frame).unwrap_or_default();
+    if bytes == 0 {
+        return None;
+    }
+    let whole = frame.split_to(bytes).freeze();
+    frame.clear();
+    Some(whole)
+}

@@ -1,0 +1,77 @@
+//! The client's side.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_rustls::pki_types::ServerName;
+use futures_rustls::rustls::{ClientConfig, Error, RootCertStore};
+use futures_rustls::{TlsConnector, TlsStream};
+use loaddensity_metrics_core::Exporter;
+
+use super::pem::{Files, provider};
+use super::words::handshake_with;
+use super::{Protocol, Stream};
+use crate::config::{ClientTls, Identity, Roots};
+use crate::error::StartError;
+
+/// The setting of a client's roots.
+const CA_FILE: &str = "ca_file";
+
+/// Makes connections secure.
+#[derive(Clone)]
+pub(crate) struct Connector(TlsConnector);
+
+impl Connector {
+    /// Reads all files of `tls`.
+    pub(crate) fn new(exporter: Exporter, tls: &ClientTls, protocol: Protocol) -> Result<Self, StartError> {
+        let files = Files(exporter);
+        let unusable = |error: Error| files.bad(CA_FILE, Path::new(""), &format!("TLS cannot be used: {error}"));
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .with_root_certificates(roots(files, &tls.roots)?);
+        let mut config = match &tls.identity {
+            None => builder.with_no_client_auth(),
+            Some(Identity { certificate, key }) => {
+                let chain = files.certificates("client_certificate", certificate)?;
+                let secret = files.private_key("client_key", key)?;
+                builder.with_client_auth_cert(chain, secret).map_err(|error| {
+                    let expected = format!("it is not the key of client_certificate ({error}); give the one that is");
+                    files.bad("client_key", key, &expected)
+                })?
+            }
+        };
+        config.alpn_protocols = protocol.alpn();
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// Shakes hands with `host`, whose certificate must be for it.
+    pub(crate) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<Stream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        match self.0.connect(name, stream).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(TlsStream::Client(stream)))),
+            Err(error) => Err(handshake_with(host, &error)),
+        }
+    }
+}
+
+fn roots(files: Files, roots: &Roots) -> Result<RootCertStore, StartError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::System => {
+            // Single certificates that cannot be read are no reason to trust none.
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.is_empty() {
+                let expected = "this system trusts no certificates; give a PEM file with those of the server's CA";
+                return Err(files.bad(CA_FILE, Path::new(""), expected));
+            }
+        }
+        Roots::Pem(path) => return files.roots(CA_FILE, path),
+    }
+    Ok(store)
+}

@@ -1,0 +1,63 @@
+//! The server's side.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_rustls::rustls::ServerConfig;
+use futures_rustls::rustls::server::WebPkiClientVerifier;
+use futures_rustls::rustls::server::danger::ClientCertVerifier;
+use futures_rustls::{TlsAcceptor, TlsStream};
+use loaddensity_metrics_core::Exporter;
+
+use super::pem::{Files, provider};
+use super::words::handshake_of_a_client;
+use super::{Protocol, Stream};
+use crate::config::ServerTls;
+use crate::error::StartError;
+
+/// The setting of those whose clients are let in.
+const CLIENT_CA_FILE: &str = "client_ca_file";
+
+/// Secures connections that were accepted, for HTTP/1.1.
+#[derive(Clone)]
+pub(crate) struct Acceptor(TlsAcceptor);
+
+impl Acceptor {
+    /// Reads all files of `tls`.
+    pub(crate) fn new(exporter: Exporter, tls: &ServerTls) -> Result<Self, StartError> {
+        let files = Files(exporter);
+        let chain = files.certificates("certificate", &tls.certificate)?;
+        let secret = files.private_key("key", &tls.key)?;
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| files.bad("certificate", &tls.certificate, &format!("TLS cannot be used: {error}")))?
+            .with_client_cert_verifier(verifier(files, tls.client_ca_file.as_deref())?)
+            .with_single_cert(chain, secret)
+            .map_err(|error| {
+                let expected = format!("it is not the key of certificate ({error}); give the one that is");
+                files.bad("key", &tls.key, &expected)
+            })?;
+        config.alpn_protocols = Protocol::Http1.alpn();
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// Shakes hands with a client.
+    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<Stream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = self.0.accept(stream).await.map_err(handshake_of_a_client)?;
+        Ok(Stream::Tls(Box::new(TlsStream::Server(stream))))
+    }
+}
+
+/// What looks at the certificates of clients.
+fn verifier(files: Files, ca_file: Option<&Path>) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
+    let Some(path) = ca_file else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+    let roots = Arc::new(files.roots(CLIENT_CA_FILE, path)?);
+    WebPkiClientVerifier::builder_with_provider(roots, provider())
+        .build()
+        .map_err(|error| files.bad(CLIENT_CA_FILE, path, &format!("it cannot be used ({error}); give another")))
+}

@@ -1,0 +1,185 @@
+//! What goes wrong between two ends of TLS, in words that say what to do. The cause follows in brackets.
+
+use std::io;
+
+use futures_rustls::rustls::{AlertDescription, CertificateError, Error};
+
+/// Which end this is.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    /// Of a server that is sent to.
+    Client,
+    /// Of the page.
+    Server,
+}
+
+/// Why the handshake with the server `host` failed.
+pub(super) fn handshake_with(host: &str, error: &io::Error) -> io::Error {
+    let Some(cause) = cause(error) else {
+        return io::Error::new(
+            error.kind(),
+            format!("{host} broke off the TLS handshake, it may have no TLS there: {error}"),
+        );
+    };
+    let advice = match cause {
+        Error::InvalidCertificate(wrong) => server_certificate(host, wrong),
+        Error::AlertReceived(alert) => alerted(Side::Client, *alert).map(str::to_owned),
+        Error::InvalidMessage(_) => {
+            Some(format!("{host} answered the TLS handshake with something else, it has no TLS there: use http://"))
+        }
+        _ => None,
+    };
+    said(&advice.unwrap_or_else(|| format!("the TLS handshake with {host} failed")), cause)
+}
+
+/// Why the handshake with a client of the page failed.
+pub(super) fn handshake_of_a_client(error: io::Error) -> io::Error {
+    let Some(cause) = cause(&error) else { return error };
+    let advice = match cause {
+        Error::NoCertificatesPresented => "it showed no certificate: give it one that client_ca_file has signed",
+        Error::InvalidCertificate(wrong) => client_certificate(wrong),
+        Error::AlertReceived(alert) => alerted(Side::Server, *alert).unwrap_or("it broke off"),
+        Error::InvalidMessage(_) => "it does not speak TLS: give it an https:// URL",
+        _ => return error,
+    };
+    said(advice, cause)
+}
+
+/// An error of a session behind its handshake. In TLS 1.3 a server looks at the client's certificate only then (RFC 8446,
+/// section 2).
+pub(super) fn behind_handshake(side: Side, error: io::Error) -> io::Error {
+    let advice = match cause(&error) {
+        Some(Error::AlertReceived(alert)) => alerted(side, *alert),
+        _ => None,
+    };
+    match (advice, cause(&error)) {
+        (Some(advice), Some(cause)) => said(advice, cause),
+        _ => error,
+    }
+}
+
+fn cause(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|cause| cause.downcast_ref())
+}
+
+fn said(advice: &str, cause: &Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{advice} ({cause})"))
+}
+
+fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
+    Some(match wrong {
+        // A signature is bad where another CA of the same name made it.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            format!("the certificate of {host} is not trusted: give its CA with ca_file")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            format!("the certificate is not for {host}: use a name that is in it")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("the certificate of {host} has expired: have it renewed")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("the certificate of {host} is not valid yet: compare the clocks")
+        }
+        _ => return None,
+    })
+}
+
+const fn client_certificate(wrong: &CertificateError) -> &'static str {
+    match wrong {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its certificate is not signed by client_ca_file"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
+        _ => "its certificate cannot be used",
+    }
+}
+
+/// What the other end means with an alert (RFC 8446, section 6.2).
+const fn alerted(side: Side, alert: AlertDescription) -> Option<&'static str> {
+    use AlertDescription as Alert;
+    Some(match (side, alert) {
+        (Side::Client, Alert::CertificateRequired) => {
+            "the server asks for a certificate: give client_certificate and client_key"
+        }
+        (Side::Client, Alert::CertificateExpired) => "the server finds client_certificate expired: have it renewed",
+        (
+            Side::Client,
+            Alert::UnknownCA
+            | Alert::BadCertificate
+            | Alert::CertificateUnknown
+            | Alert::CertificateRevoked
+            | Alert::UnsupportedCertificate
+            | Alert::AccessDenied
+            | Alert::DecryptError,
+        ) => "the server does not accept client_certificate: give one that it trusts",
+        (Side::Client, Alert::NoApplicationProtocol) => {
+            "the server speaks another protocol there: compare the port with the protocol"
+        }
+        (Side::Client, Alert::ProtocolVersion) => "the server speaks neither TLS 1.2 nor 1.3",
+        (Side::Client, Alert::UnrecognisedName) => "the server has no certificate for this name: use one that it has",
+        (Side::Server, Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown | Alert::DecryptError) => {
+            "it does not trust the page's certificate: give it the CA, and a name that is in the certificate"
+        }
+        (Side::Server, Alert::CertificateExpired) => "the page's certificate has expired: have it renewed",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(cause: Error) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, cause)
+    }
+
+    #[test]
+    fn a_client_is_told_what_to_do() {
+        for (cause, says) in [
+            (Error::InvalidCertificate(CertificateError::UnknownIssuer), "h is not trusted: give its CA with ca_file"),
+            (Error::InvalidCertificate(CertificateError::BadSignature), "h is not trusted: give its CA with ca_file"),
+            (Error::InvalidCertificate(CertificateError::NotValidForName), "not for h: use a name that is in it"),
+            (Error::InvalidCertificate(CertificateError::Expired), "h has expired"),
+            (Error::InvalidCertificate(CertificateError::NotValidYet), "h is not valid yet: compare the clocks"),
+            (Error::InvalidCertificate(CertificateError::Revoked), "the TLS handshake with h failed (invalid"),
+            (Error::AlertReceived(AlertDescription::CertificateRequired), "give client_certificate and client_key ("),
+            (Error::AlertReceived(AlertDescription::UnknownCA), "does not accept client_certificate"),
+            (Error::AlertReceived(AlertDescription::NoApplicationProtocol), "speaks another protocol there"),
+            (Error::AlertReceived(AlertDescription::InternalError), "the TLS handshake with h failed (received"),
+        ] {
+            let text = handshake_with("h", &error(cause)).to_string();
+            assert!(text.contains(says), "{text}");
+        }
+        let closed = handshake_with("h", &io::ErrorKind::UnexpectedEof.into()).to_string();
+        assert!(closed.starts_with("h broke off the TLS handshake, it may have no TLS there"), "{closed}");
+    }
+
+    #[test]
+    fn the_page_says_what_is_wrong_with_a_client() {
+        for (cause, says) in [
+            (Error::NoCertificatesPresented, "showed no certificate"),
+            (Error::InvalidCertificate(CertificateError::UnknownIssuer), "not signed by client_ca_file"),
+            (Error::InvalidCertificate(CertificateError::Expired), "its certificate has expired"),
+            (Error::AlertReceived(AlertDescription::UnknownCA), "does not trust the page's certificate"),
+            (Error::AlertReceived(AlertDescription::InternalError), "it broke off (received fatal alert"),
+        ] {
+            let text = handshake_of_a_client(error(cause)).to_string();
+            assert!(text.contains(says), "{text}");
+        }
+        let reset = handshake_of_a_client(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn what_comes_behind_the_handshake_is_translated_too_and_the_rest_is_left_alone() {
+        let expired = Error::AlertReceived(AlertDescription::CertificateExpired);
+        let of_client = behind_handshake(Side::Client, error(expired.clone())).to_string();
+        assert!(of_client.starts_with("the server finds client_certificate expired"), "{of_client}");
+        let of_server = behind_handshake(Side::Server, error(expired)).to_string();
+        assert!(of_server.starts_with("the page's certificate has expired"), "{of_server}");
+        let other = behind_handshake(Side::Client, error(Error::DecryptError)).to_string();
+        assert_eq!(other, Error::DecryptError.to_string());
+        assert_eq!(behind_handshake(Side::Client, io::ErrorKind::BrokenPipe.into()).kind(), io::ErrorKind::BrokenPipe);
+    }
+}
