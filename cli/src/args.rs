@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use loaddensity_metrics_shell::StatusLabel;
+
+use crate::cost::Load;
 
 /// Runs LoadDensity Action-JSON: starts and stops metrics exporters, and load tests between them.
 ///
@@ -14,7 +17,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 ///    ["LD_stop_prometheus_exporter"]]
 ///
 /// LD_start_test takes user_detail_dict, user_count (50), spawn_rate (10 users per second), test_time (60 seconds),
-/// tasks, and max_rate, a cap in requests per second over all users (none).
+/// tasks, max_rate, a cap in requests per second over all users (none), and traces: with true, every request carries a
+/// random trace in a traceparent header, and exemplars show it (false).
 ///
 /// An action that fails is reported and the next one runs. At the end of a document, exporters that still run are
 /// stopped and flushed, and a table shows for each exporter what it recorded, sent and dropped, by cause.
@@ -28,6 +32,16 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = RuntimeName::Tokio, global = true)]
     pub(crate) runtime: RuntimeName,
 
+    /// Let the backends' standard environment variables (DD_*, OTEL_*, INFLUX*, …) say what an action leaves out.
+    ///
+    /// Without it no variable is read, so that a document means the same on every host. What an action gives wins.
+    #[arg(long, global = true)]
+    pub(crate) env: bool,
+
+    /// Tell requests apart by status too, in a label "status" of every backend: its class (2xx) or the code (200).
+    #[arg(long, value_enum, value_name = "HOW", global = true)]
+    pub(crate) status_label: Option<StatusLabelName>,
+
     #[command(subcommand)]
     pub(crate) task: Task,
 }
@@ -36,6 +50,21 @@ pub(crate) struct Args {
 pub(crate) enum RuntimeName {
     Tokio,
     Smol,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum StatusLabelName {
+    Class,
+    Code,
+}
+
+impl From<StatusLabelName> for StatusLabel {
+    fn from(name: StatusLabelName) -> Self {
+        match name {
+            StatusLabelName::Class => Self::Class,
+            StatusLabelName::Code => Self::Code,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,4 +96,9 @@ pub(crate) enum Task {
         #[arg(long, value_name = "REQUESTS", default_value_t = 2_500, value_parser = clap::value_parser!(u32).range(1..))]
         rate: u32,
     },
+    /// Measure on this machine what recording and exporting cost, and say what that means for your load.
+    ///
+    /// Shows nanoseconds per request recorded, per line, message and data point, and bytes per series and recorder.
+    /// Nothing leaves the machine. Keep the machine idle meanwhile. Exits with 1 where a measurement counted wrongly.
+    Cost(Load),
 }

@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, stderr};
 
 use loaddensity_metrics_shell::actions::{Action, Answer, Command};
+use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::{Exporter, ExporterStatus, InfluxdbTarget};
 
 use crate::say;
@@ -27,11 +28,11 @@ struct Start {
 
 impl Complaints {
     /// Remembers which action started an exporter.
-    pub(crate) fn note(&mut self, action: &Action, answer: &Answer) {
+    pub(crate) fn note(&mut self, action: &Action, answer: &Answer, environment: &Environment) {
         if let Answer::Started { exporter, .. } = *answer {
             self.starts.retain(|start| start.exporter != exporter);
             // It was carried out, so it can be read.
-            let place = Command::from_action(action).map(|command| place(&command)).unwrap_or_default();
+            let place = Command::from_action_in(action, environment).map(|command| place(&command)).unwrap_or_default();
             let action = format!("actions[{}] {}", action.index, action.command);
             self.starts.push(Start { exporter, action, place });
             self.said.retain(|(other, _)| *other != exporter);
@@ -88,8 +89,12 @@ fn place(command: &Command) -> String {
         Command::StartPrometheus(config) => format!("port {}, addr {:?}: ", config.port, config.addr),
         Command::StartInfluxdb(config) => match &config.target {
             InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => host_port(host, *port),
-            InfluxdbTarget::Url { .. } => "url ".into(),
+            InfluxdbTarget::Url { .. }
+            | InfluxdbTarget::V1 { .. }
+            | InfluxdbTarget::V2 { .. }
+            | InfluxdbTarget::V3 { .. } => "url ".into(),
         },
+        Command::StartStatsd(config) if config.socket.is_some() => "url ".into(),
         Command::StartStatsd(config) => host_port(&config.host, config.port),
         Command::StartOpenTelemetry(_) => "endpoint ".into(),
         _ => String::new(),
@@ -101,7 +106,7 @@ const fn remedy(exporter: Exporter) -> &'static str {
     match exporter {
         Exporter::Prometheus => "check port and addr",
         Exporter::Influxdb => "check that InfluxDB takes data there (transport, host and port, or url)",
-        Exporter::Statsd => "check that an Agent listens there (host, port)",
+        Exporter::Statsd => "check that an Agent listens there (host and port, or url)",
         Exporter::OpenTelemetry => "check that an OTLP/gRPC receiver listens there (endpoint)",
     }
 }

@@ -14,8 +14,8 @@ pub(crate) const EXIT_CODE: u8 = 130;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Takes over SIGINT for this process. Once.
-    pub(crate) fn install() -> Result<Self, ctrlc::Error> {
+    /// Takes over SIGINT for this process. Once. `doing` says what the first Ctrl-C has it do.
+    pub(crate) fn install(doing: &'static str) -> Result<Self, ctrlc::Error> {
         let pressed = Arc::new(AtomicBool::new(false));
         let handler = pressed.clone();
         // Nothing else is published through the flag, so relaxed is enough.
@@ -23,7 +23,7 @@ impl Interrupt {
             if handler.swap(true, Ordering::Relaxed) {
                 process::exit(EXIT_CODE.into());
             }
-            say::err(format_args!("\ninterrupted: stopping and flushing; press Ctrl-C again to exit at once"));
+            say::err(format_args!("\ninterrupted: {doing}; press Ctrl-C again to exit at once"));
         })?;
         Ok(Self(pressed))
     }

@@ -1,11 +1,12 @@
 //! The command line of loaddensity-metrics: runs LoadDensity Action-JSON, with a reference load engine for
-//! `LD_start_test`, and the demo.
+//! `LD_start_test`, the demo, and the measuring of what it all costs.
 //!
 //! Nothing here is needed to embed the metrics; [`engine`] shows how it is done. The demo's receivers are public for
 //! the integration tests.
 
 mod args;
 mod complaints;
+mod cost;
 #[cfg(feature = "demo")]
 mod demo;
 pub mod engine;
@@ -22,6 +23,7 @@ mod start_test;
 use std::process::ExitCode;
 
 use clap::Parser;
+use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
@@ -42,15 +44,17 @@ pub fn main() -> ExitCode {
 }
 
 fn run<R: Runtime>(args: Args) -> ExitCode {
+    let environment = if args.env { Environment::process() } else { Environment::default() };
     let sources = match args.task {
         Task::Run { file } => Source::file(&file).map(|source| vec![source]),
         Task::RunDir { dir } => Source::below(&dir),
         Task::RunStr { json } => Ok(vec![Source::argument(json)]),
         #[cfg(feature = "demo")]
         Task::Demo { seconds, rate } => return demo::run::<R>(args.runtime, seconds.into(), rate.into()),
+        Task::Cost(load) => return cost::run(&load),
     };
     match sources {
-        Ok(sources) => runner::run::<R>(&sources),
+        Ok(sources) => runner::run::<R>(&sources, environment, args.status_label.map(Into::into)),
         Err(error) => wrong_usage(&error),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loaddensity_metrics_shell::{ExporterStatus, Registry, Totals};
+use loaddensity_metrics_shell::{Distribution, Distributions, ExporterStatus, Registry, Totals};
 
 use crate::engine::{EngineError, Finished, Running};
 use crate::interrupt::Interrupt;
@@ -25,7 +25,7 @@ pub(crate) struct Live {
     registry: Registry<'static>,
     began: Instant,
     /// What had been recorded before.
-    before: Totals,
+    before: (Totals, Option<Distributions>),
     /// When a line was last shown, and the requests by then.
     last: (Instant, u64),
     is_terminal: bool,
@@ -34,7 +34,8 @@ pub(crate) struct Live {
 impl Live {
     pub(crate) fn start(registry: Registry<'static>) -> Self {
         let began = Instant::now();
-        Self { registry, began, before: registry.totals(), last: (began, 0), is_terminal: stderr().is_terminal() }
+        let before = (registry.totals(), registry.distributions());
+        Self { registry, began, before, last: (began, 0), is_terminal: stderr().is_terminal() }
     }
 
     /// Shows the line until `running` has ended, which Ctrl-C makes it do early.
@@ -84,29 +85,17 @@ impl Live {
     }
 
     fn figures(&self) -> Figures {
-        let totals = since(&self.registry.totals(), &self.before);
-        Figures {
-            requests: totals.requests(),
-            failures: totals.failures(),
-            p50: totals.latency_quantile(0.5),
-            p99: totals.latency_quantile(0.99),
-        }
+        let totals = self.registry.totals().since(&self.before.0);
+        let latencies = match (self.registry.distributions(), &self.before.1) {
+            (Some(now), Some(before)) => Some(now.since(before).latency()),
+            _ => None,
+        };
+        Figures { requests: totals.requests(), failures: totals.failures(), latencies }
     }
 }
 
 fn per_second(requests: u64, elapsed: Duration) -> u64 {
     (requests as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE)).round() as u64
-}
-
-/// The difference of two totals, as far as it is shown: latencies.
-fn since(now: &Totals, before: &Totals) -> Totals {
-    let mut totals = *now;
-    for (side, old) in totals.latencies.iter_mut().zip(&before.latencies) {
-        for (bucket, old) in side.buckets.iter_mut().zip(&old.buckets) {
-            *bucket -= old;
-        }
-    }
-    totals
 }
 
 /// Name and health of every running exporter: the error where there is one.
@@ -136,7 +125,7 @@ impl fmt::Display for Summary<'_> {
         let figures = self.live.figures();
         let elapsed = self.finished.elapsed;
         let rate = thousands(per_second(figures.requests, elapsed));
-        write!(f, "{figures}, {rate}/s over {:.1} s", elapsed.as_secs_f64())?;
+        write!(f, "{figures:#}, {rate}/s over {:.1} s", elapsed.as_secs_f64())?;
         match self.finished.abandoned {
             0 => Ok(()),
             abandoned => write!(f, ", {abandoned} abandoned at the end and not recorded"),
@@ -147,18 +136,33 @@ impl fmt::Display for Summary<'_> {
 struct Figures {
     requests: u64,
     failures: u64,
-    p50: Option<Duration>,
-    p99: Option<Duration>,
+    /// `None` where the storage keeps no exponential histograms.
+    latencies: Option<Distribution>,
 }
 
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} requests, {} failed", thousands(self.requests), thousands(self.failures))?;
-        for (name, quantile) in [("p50", self.p50), ("p99", self.p99)] {
-            if let Some(quantile) = quantile {
-                write!(f, ", {name} {:.1} ms", quantile.as_secs_f64() * 1e3)?;
+impl Figures {
+    /// Shares of the requests and the latency that each did not exceed.
+    fn write_quantiles(&self, f: &mut fmt::Formatter<'_>, shares: &[(&str, f64)]) -> fmt::Result {
+        for (name, share) in shares {
+            if let Some(nanos) = self.latencies.and_then(|latencies| latencies.quantile(*share)) {
+                write!(f, ", {name} {:.1} ms", nanos as f64 / 1e6)?;
             }
         }
         Ok(())
     }
 }
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} requests, {} failed", thousands(self.requests), thousands(self.failures))?;
+        if f.alternate() {
+            return self.write_quantiles(f, &ALL_SHARES);
+        }
+        self.write_quantiles(f, &[("p50", 0.5), ("p99", 0.99)])
+    }
+}
+
+/// What the summary shows of the latencies. `min` and `max` are this test's, like the rest; where it is not the first in
+/// its process, they are known to within 9 % (see [`Distribution::since`]).
+const ALL_SHARES: [(&str, f64); 7] =
+    [("min", 0.0), ("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];

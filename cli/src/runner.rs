@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use futures_lite::future::block_on;
-use loaddensity_metrics_shell::actions::{Action, ActionError, Document, execute};
+use loaddensity_metrics_shell::actions::{Action, ActionError, Document, execute_in};
+use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{ExporterStatus, Exporters, Report, Settings};
+use loaddensity_metrics_shell::{ExporterStatus, Exporters, Report, Settings, StatusLabel};
 
 use crate::complaints::Complaints;
 use crate::engine;
@@ -15,17 +16,21 @@ use crate::say;
 use crate::source::Source;
 use crate::start_test;
 
-/// Runs `sources` in order and shows what came of them.
-pub(crate) fn run<R: Runtime>(sources: &[Source]) -> ExitCode {
-    let interrupt = match Interrupt::install() {
+/// Runs `sources` in order and shows what came of them. What an action leaves out is as `environment` says.
+pub(crate) fn run<R: Runtime>(
+    sources: &[Source],
+    environment: Environment,
+    status_label: Option<StatusLabel>,
+) -> ExitCode {
+    let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
         Err(error) => return cannot_start(&error),
     };
-    let exporters = match Exporters::<R>::start(Settings::default()) {
+    let exporters = match start::<R>(status_label) {
         Ok(exporters) => exporters,
-        Err(error) => return cannot_start(&error),
+        Err(error) => return cannot_start(&*error),
     };
-    let mut runner = Runner { exporters, interrupt, failed: false };
+    let mut runner = Runner { exporters, environment, interrupt, failed: false };
     for source in sources {
         runner.document(source);
         if runner.interrupt.pressed() {
@@ -35,6 +40,14 @@ pub(crate) fn run<R: Runtime>(sources: &[Source]) -> ExitCode {
     ExitCode::from(u8::from(runner.failed))
 }
 
+fn start<R: Runtime>(status_label: Option<StatusLabel>) -> Result<Exporters<R>, Box<dyn std::error::Error>> {
+    let settings = Settings::default();
+    if let Some(label) = status_label {
+        settings.registry.set_status_label(label)?;
+    }
+    Ok(Exporters::start(settings)?)
+}
+
 fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
     say::err(format_args!("error: {error}"));
     ExitCode::FAILURE
@@ -42,6 +55,7 @@ fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
 
 struct Runner<R: Runtime> {
     exporters: Exporters<R>,
+    environment: Environment,
     interrupt: Interrupt,
     /// Whether any action has failed.
     failed: bool,
@@ -82,7 +96,7 @@ impl<R: Runtime> Runner<R> {
             return self.load_test(action, ran);
         }
         ran.complaints.hear(&self.exporters.status());
-        let answer = block_on(execute(self.exporters.as_async(), action));
+        let answer = block_on(execute_in(self.exporters.as_async(), action, &self.environment));
         // First what ended by it: a start with other settings ends a run that an earlier action started.
         self.settle(ran);
         let answer = answer.map_err(|error| {
@@ -90,7 +104,7 @@ impl<R: Runtime> Runner<R> {
             if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
         })?;
         say::err(format_args!("{}: {answer}", action.command));
-        ran.complaints.note(action, &answer);
+        ran.complaints.note(action, &answer, &self.environment);
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub(crate) const COMMAND: &str = "LD_start_test";
 
 static SIGNATURE: Signature = Signature {
     positional: &["user_detail_dict", "user_count", "spawn_rate", "test_time", "tasks"],
-    named: &["max_rate"],
+    named: &["max_rate", "traces"],
     secret: &[],
 };
 
@@ -38,6 +38,7 @@ pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
         spawn_rate: rate("spawn_rate", "a number of users per second")?.unwrap_or(10.0),
         duration: reader.seconds("test_time")?.unwrap_or(Duration::from_secs(60)),
         max_rate: rate("max_rate", "a number of requests per second")?,
+        traces: reader.read("traces", "true or false", Value::as_bool)?.unwrap_or(false),
         tasks: tasks(reader)?,
     })
 }
@@ -49,7 +50,7 @@ pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError 
             format!("tasks[{task}].request_url"),
             format!("no address for host {host:?} ({source}); give a host name that resolves here, or an address"),
         ),
-        EngineError::Runtime(_) => ("load engine".to_owned(), error.to_string()),
+        EngineError::Runtime(_) | EngineError::Gauge(_) => ("load engine".to_owned(), error.to_string()),
     };
     let problem = Problem::Misplaced { key, reason };
     ActionError { index: action.index, command: action.command.clone(), problem }
@@ -168,7 +169,7 @@ mod tests {
     fn defaults_are_loaddensitys_and_names_are_urls() {
         let test = read(&with("user_count", Value::Null)).unwrap();
         assert_eq!((test.users, test.spawn_rate, test.duration), (50, 10.0, Duration::from_secs(60)));
-        assert_eq!(test.max_rate, None);
+        assert_eq!((test.max_rate, test.traces), (None, false));
         let [task] = &test.tasks[..] else { panic!("{:?}", test.tasks) };
         assert_eq!((task.method.as_str(), task.name.as_str()), ("GET", "http://h/x"));
     }
@@ -181,11 +182,12 @@ mod tests {
         ]);
         let details = json!({"user": "http_user"});
         let named = json!({"user_detail_dict": details, "user_count": 2, "spawn_rate": 0.5, "test_time": 1.5,
-            "tasks": tasks, "max_rate": 100});
+            "tasks": tasks, "max_rate": 100, "traces": true});
         for (arguments, max_rate) in [(named, Some(100.0)), (json!([details, 2, 0.5, 1.5, tasks]), None)] {
             let test = read(&arguments).unwrap();
             assert_eq!((test.users, test.spawn_rate), (2, 0.5));
             assert_eq!((test.duration, test.max_rate), (Duration::from_millis(1_500), max_rate));
+            assert_eq!(test.traces, max_rate.is_some());
             let tasks: Vec<_> = test.tasks.iter().map(|task| (task.method.as_str(), &*task.name)).collect();
             assert_eq!(tasks, [("POST", "a"), ("HEAD", "http://h:1/b")]);
         }
@@ -224,6 +226,7 @@ mod tests {
             (with("user_count", json!(0)), "user_count is 0; expected a number of users from 1 to 100000".into()),
             (with("spawn_rate", json!("10")), "spawn_rate is \"10\"; expected a number of users per second, 0.001 to 10000000".into()),
             (with("max_rate", json!(-1)), "max_rate is -1; expected a number of requests per second, 0.001 to 10000000".into()),
+            (with("traces", json!("yes")), "traces is \"yes\"; expected true or false".into()),
             (with("tasks", json!([])), "tasks is a list; expected a list with at least one {\"method\": \"get\", \"request_url\": \"http://…\", \"name\": \"…\"}".into()),
             (with("tasks", json!([1])), "tasks[0] is 1; expected an object with method, request_url, name".into()),
             (task("method", json!("fetch")), format!("tasks[1].method is \"fetch\"; {methods}")),
@@ -234,7 +237,7 @@ mod tests {
             (task("request_url", json!("http://me:hunter2@h/x")), "tasks[1].request_url is \"http://…@h\"; expected a URL without user and password: this engine sends none".into()),
             (task("request_url", json!("http://me:hun/ter2@h/x")), "tasks[1].request_url is \"http://…@h\"; expected a URL without user and password: this engine sends none".into()),
             (task("headers", json!({"a": "b"})), "unknown parameter \"tasks[1].headers\"; the parameters are method, request_url, name".into()),
-            (with("user_cuont", json!(5)), "unknown parameter user_cuont; did you mean user_count? the parameters are user_detail_dict, user_count, spawn_rate, test_time, tasks, max_rate".into()),
+            (with("user_cuont", json!(5)), "unknown parameter user_cuont; did you mean user_count? the parameters are user_detail_dict, user_count, spawn_rate, test_time, tasks, max_rate, traces".into()),
         ] {
             let error = read(&arguments).expect_err(&arguments.to_string()).to_string();
             assert_eq!(error, format!("actions[0] {COMMAND}: {expected}"));

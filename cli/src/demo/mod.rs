@@ -43,7 +43,7 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Runs the demo for `seconds` at `rate` requests per second and prints what came of it.
 pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> ExitCode {
-    let interrupt = match Interrupt::install() {
+    let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
         Err(error) => return failed(&error),
     };
@@ -129,6 +129,7 @@ fn load_test(target: &Target, seconds: f64, rate: f64) -> Result<LoadTest, Failu
         spawn_rate: USERS_PER_SECOND,
         duration: Duration::from_secs_f64(seconds),
         max_rate: Some(rate),
+        traces: false,
         tasks: ROUTES.iter().map(task).collect::<Result<_, _>>()?,
     })
 }

@@ -8,10 +8,12 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Method, Request, Uri};
+use loaddensity_metrics_shell::TraceContext;
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
 
 use super::measure::Answer;
+use super::trace;
 
 /// A server, its addresses known.
 #[derive(Debug)]
@@ -59,8 +61,14 @@ impl<R: Runtime> Connection<R> {
         Ok(Self { sender, used: false, _driver: driver })
     }
 
-    /// Sends one request and reads its answer to the end.
-    pub(super) async fn request(&mut self, method: &Method, path: &Uri, host: &HeaderValue) -> Result<Answer, Failure> {
+    /// Sends one request, with a header that names its trace if it has one, and reads its answer to the end.
+    pub(super) async fn request(
+        &mut self,
+        method: &Method,
+        path: &Uri,
+        host: &HeaderValue,
+        trace: TraceContext,
+    ) -> Result<Answer, Failure> {
         let stale = if self.used { Failure::Stale } else { Failure::Lost };
         if self.sender.ready().await.is_err() {
             return Err(stale);
@@ -69,6 +77,9 @@ impl<R: Runtime> Connection<R> {
         *request.method_mut() = method.clone();
         *request.uri_mut() = path.clone();
         request.headers_mut().insert(HOST, host.clone());
+        if let Some(traceparent) = trace::header(trace) {
+            request.headers_mut().insert(trace::TRACEPARENT, traceparent);
+        }
         let response = match self.sender.try_send_request(request).await {
             Ok(response) => response,
             // The request is handed back only where nothing of it was sent.

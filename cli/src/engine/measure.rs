@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_shell::{LocalRecorder, Outcome, Sample, Series, Timestamp};
+use loaddensity_metrics_shell::{Gauge, GaugeError, LocalRecorder, Outcome, Sample, Series, Timestamp, TraceContext};
 
 /// A request that was answered in full.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,8 @@ pub(super) struct Answer {
     pub(super) body_bytes: u64,
 }
 
-/// Records one completed request; `answer` is `None` where no whole answer came.
+/// Records one completed request; `answer` is `None` where no whole answer came, and `trace` all zero where there is
+/// no trace.
 ///
 /// The users are async tasks, so this goes through a [`LocalRecorder`], which finds the recorder of whatever thread it
 /// is called on. An engine with threads of its own would keep one `Recorder` on each instead.
@@ -21,9 +22,39 @@ pub(super) fn record(
     latency: Duration,
     answer: Option<Answer>,
     completed_at: Timestamp,
+    trace: TraceContext,
 ) {
     // Latency and size are always there, zero where nothing came: the counts are derived from their buckets.
     let (status, response_bytes) = answer.map_or((0, 0), |answer| (answer.status, answer.body_bytes));
     let outcome = Outcome::of_status(status);
-    recorder.record(series, Sample { latency, response_bytes, status, outcome, completed_at });
+    recorder.record_traced(series, Sample { latency, response_bytes, status, outcome, completed_at }, trace);
+}
+
+/// What the engine shows of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gauges {
+    active_users: Gauge<'static>,
+    target_rate: Gauge<'static>,
+}
+
+impl Gauges {
+    pub(super) fn new(recorder: LocalRecorder) -> Result<Self, GaugeError> {
+        Ok(Self { active_users: recorder.gauge("active_users")?, target_rate: recorder.gauge("target_rate")? })
+    }
+
+    /// A test begins. Without a cap there is no rate that it aims at; zero says so.
+    pub(super) fn begin(self, max_rate: Option<f64>) {
+        self.target_rate.set(max_rate.unwrap_or(0.0));
+        self.users(0);
+    }
+
+    /// So many users are at work.
+    pub(super) fn users(self, users: usize) {
+        self.active_users.set(users as f64);
+    }
+
+    /// The test is over.
+    pub(super) fn end(self) {
+        self.begin(None);
+    }
 }

@@ -13,6 +13,7 @@ mod connection;
 mod measure;
 mod pace;
 mod target;
+mod trace;
 mod user;
 
 use std::fmt;
@@ -24,10 +25,11 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
 use hyper::Method;
-use loaddensity_metrics_shell::LocalRecorder;
 use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{GaugeError, LocalRecorder};
 
 use self::connection::Origin;
+use self::measure::Gauges;
 use self::pace::Pace;
 pub use self::target::{Target, TargetError};
 use self::user::{Script, Step, User};
@@ -46,6 +48,8 @@ pub struct LoadTest {
     pub duration: Duration,
     /// Cap over all users, in requests per second, above 0.
     pub max_rate: Option<f64>,
+    /// Whether every request carries a `traceparent` header of a random trace, which is recorded too.
+    pub traces: bool,
     /// What each user does, in this order, over and over. At least one.
     pub tasks: Vec<Task>,
 }
@@ -119,18 +123,21 @@ async fn drive<R: Runtime>(
     recorder: LocalRecorder,
     stopped: Receiver<()>,
 ) -> Result<Finished, EngineError> {
-    let script = Arc::new(prepare(&runtime, &test.tasks, recorder).await?);
+    let gauges = Gauges::new(recorder).map_err(EngineError::Gauge)?;
+    let script = Arc::new(prepare(&runtime, &test, recorder).await?);
     let began = runtime.now();
     let pace = Arc::new(Pace::new(test.max_rate, began));
     // Closing `halt` tells every user to end; `alive` is disconnected when the last one has.
     let (halt, halted) = async_channel::bounded::<()>(1);
     let (alive, ended) = async_channel::bounded::<()>(1);
     let mut users = Vec::new();
+    gauges.begin(test.max_rate);
     let spawning = async {
         for number in 0..test.users {
             sleep_until(&runtime, began + Duration::from_secs_f64(f64::from(number) / test.spawn_rate)).await;
             let user = User::new(runtime.clone(), script.clone(), pace.clone(), halted.clone(), alive.clone());
             users.push(runtime.spawn(user.run()));
+            gauges.users(users.len());
         }
         future::pending::<()>().await;
     };
@@ -141,13 +148,14 @@ async fn drive<R: Runtime>(
     future::or(closed(&ended), runtime.sleep(GRACE)).await;
     let abandoned = ended.sender_count();
     drop(users);
+    gauges.end();
     Ok(Finished { elapsed: runtime.now().saturating_duration_since(began), abandoned })
 }
 
 /// Everything that is looked up once: addresses and series.
-async fn prepare<R: Runtime>(runtime: &R, tasks: &[Task], recorder: LocalRecorder) -> Result<Script, EngineError> {
-    let mut script = Script { recorder, origins: Vec::new(), steps: Vec::new() };
-    for (index, task) in tasks.iter().enumerate() {
+async fn prepare<R: Runtime>(runtime: &R, test: &LoadTest, recorder: LocalRecorder) -> Result<Script, EngineError> {
+    let mut script = Script { recorder, traces: test.traces, origins: Vec::new(), steps: Vec::new() };
+    for (index, task) in test.tasks.iter().enumerate() {
         let target = &task.target;
         let known = script.origins.iter().position(|origin| origin.authority == *target.authority());
         let origin = match known {
@@ -188,6 +196,8 @@ async fn sleep_until<R: Runtime>(runtime: &R, moment: Instant) {
 pub enum EngineError {
     /// No thread or runtime could be had.
     Runtime(io::Error),
+    /// The engine's gauges have no place in the registry.
+    Gauge(GaugeError),
     /// The host of a task has no address.
     Resolve {
         /// Index of the task.
@@ -203,6 +213,7 @@ impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Runtime(source) => write!(f, "the load engine: {source}"),
+            Self::Gauge(source) => write!(f, "the load engine: {source}"),
             Self::Resolve { task, host, source } => {
                 write!(f, "tasks[{task}]: no address for host {host:?} ({source})")
             }

@@ -7,12 +7,13 @@ use async_channel::{Receiver, Sender};
 use futures_lite::future;
 use hyper::{Method, Uri};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{LocalRecorder, Series};
+use loaddensity_metrics_shell::{LocalRecorder, Series, TraceContext};
 
 use super::closed;
 use super::connection::{Connection, Failure, Origin};
 use super::measure::{Answer, record};
 use super::pace::Pace;
+use super::trace::Traces;
 
 /// How long a request may take, from connecting to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,6 +24,8 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// What every user does.
 pub(super) struct Script {
     pub(super) recorder: LocalRecorder,
+    /// Whether every request carries a trace.
+    pub(super) traces: bool,
     pub(super) origins: Vec<Origin>,
     pub(super) steps: Vec<Step>,
 }
@@ -62,6 +65,7 @@ impl<R: Runtime> User<R> {
     /// Works through the script until the test is halted.
     pub(super) async fn run(mut self) {
         let script = self.script.clone();
+        let mut traces = script.traces.then(Traces::new);
         for step in script.steps.iter().cycle() {
             let turn = self.pace.take(self.runtime.now());
             wait(&self.runtime, &self.halted, turn).await;
@@ -69,9 +73,10 @@ impl<R: Runtime> User<R> {
                 return;
             }
             let mut began = self.runtime.now();
-            let answer = self.answer(step, &mut began).await;
+            let trace = traces.as_mut().map(Traces::next).unwrap_or_default();
+            let answer = self.answer(step, trace, &mut began).await;
             let latency = self.runtime.now().saturating_duration_since(began);
-            record(script.recorder, step.series, latency, answer, self.runtime.wall_clock());
+            record(script.recorder, step.series, latency, answer, self.runtime.wall_clock(), trace);
             if answer.is_none() {
                 wait(&self.runtime, &self.halted, AFTER_FAILURE).await;
             }
@@ -80,9 +85,9 @@ impl<R: Runtime> User<R> {
 
     /// The answer to one request, if a whole one comes in time. `began` is moved to the request's start once there
     /// is a connection: opening it is not part of the latency.
-    async fn answer(&mut self, step: &Step, began: &mut Instant) -> Option<Answer> {
+    async fn answer(&mut self, step: &Step, trace: TraceContext, began: &mut Instant) -> Option<Answer> {
         let timeout = self.runtime.sleep(TIMEOUT);
-        let exchange = async { self.exchange(step, began).await.ok() };
+        let exchange = async { self.exchange(step, trace, began).await.ok() };
         future::or(exchange, async {
             timeout.await;
             None
@@ -91,7 +96,7 @@ impl<R: Runtime> User<R> {
     }
 
     /// Takes the connection out while it is in use: one on which a request failed or was given up is never put back.
-    async fn exchange(&mut self, step: &Step, began: &mut Instant) -> Result<Answer, Failure> {
+    async fn exchange(&mut self, step: &Step, trace: TraceContext, began: &mut Instant) -> Result<Answer, Failure> {
         let origin = &self.script.origins[step.origin];
         loop {
             let mut connection = match self.connections[step.origin].take() {
@@ -99,7 +104,7 @@ impl<R: Runtime> User<R> {
                 None => Connection::open(&self.runtime, origin).await.map_err(|_| Failure::Lost)?,
             };
             *began = self.runtime.now();
-            match connection.request(&step.method, &step.path, &origin.authority).await {
+            match connection.request(&step.method, &step.path, &origin.authority, trace).await {
                 Ok(answer) => {
                     self.connections[step.origin] = Some(connection);
                     return Ok(answer);

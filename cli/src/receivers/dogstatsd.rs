@@ -4,7 +4,7 @@ use loaddensity_metrics_vectors::dogstatsd::{Kind, Message, parse};
 
 use super::{Arrived, Datagrams, Refused, refused, same_count};
 
-/// Counts the requests: the sum of `<prefix>.requests`.
+/// Counts the requests: the sum of `<prefix>.requests`; the messages with the engine's gauges apart.
 ///
 /// # Errors
 /// A datagram that breaks the grammar, a message that the contract does not know, or another number of latencies or
@@ -19,6 +19,7 @@ pub fn dogstatsd(datagrams: &Datagrams, prefix: &str) -> Result<Arrived, Refused
                 (".requests", Kind::Count) => arrived.add(message.tag("outcome"), count(&message)?)?,
                 (".request.latency", Kind::Timing) => latencies += 1,
                 (".response.size", Kind::Histogram) => sizes += 1,
+                (_, Kind::Gauge) if message.tags.is_empty() => arrived.gauges += 1,
                 _ => return Err(Refused(format!("not a message of the contract: {message:?}"))),
             }
         }

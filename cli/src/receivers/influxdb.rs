@@ -6,26 +6,32 @@ use loaddensity_metrics_vectors::influx::{Point, Value, parse};
 
 use super::{Arrived, Datagrams, Refused, refused};
 
-/// Counts the points.
+/// Counts the points; those of `<measurement>_gauges` apart.
 ///
 /// # Errors
-/// A datagram that InfluxData's parser does not take as a whole, a point without the contract's tags and fields, or two
-/// points that InfluxDB would store as one, because series and time are equal.
+/// A datagram that InfluxData's parser does not take as a whole, a point without the contract's tags and fields, a gauge
+/// that is no number, or two points that InfluxDB would store as one, because series and time are equal.
 pub fn influxdb(datagrams: &Datagrams, measurement: &str) -> Result<Arrived, Refused> {
     let mut arrived = Arrived::default();
     let mut stored = HashSet::new();
     for datagram in datagrams.iter() {
         for point in parse(datagram).map_err(refused)? {
-            check(&point, measurement)?;
-            arrived.add(point.tag("outcome"), 1)?;
-            let fresh = stored.insert((point.tags, point.timestamp));
+            if point.measurement.strip_prefix(measurement) == Some("_gauges") {
+                check_gauges(&point)?;
+                arrived.gauges += 1;
+            } else {
+                check(&point, measurement)?;
+                arrived.add(point.tag("outcome"), 1)?;
+            }
+            let fresh = stored.insert((point.measurement, point.tags, point.timestamp));
             if !fresh {
                 return Err(Refused(format!("two points of one series at {:?}", point.timestamp)));
             }
         }
     }
-    let first = datagrams.iter().next().map(String::from_utf8_lossy);
-    arrived.sample = first.iter().flat_map(|text| text.lines()).take(1).map(str::to_owned).collect();
+    let requests = |line: &&str| line.starts_with(&format!("{measurement},"));
+    let mut texts = datagrams.iter().map(String::from_utf8_lossy);
+    arrived.sample = texts.find_map(|text| text.lines().find(requests).map(str::to_owned)).into_iter().collect();
     Ok(arrived)
 }
 
@@ -38,5 +44,14 @@ fn check(point: &Point, measurement: &str) -> Result<(), Refused> {
         Ok(())
     } else {
         Err(Refused(format!("not a point of the contract: {point:?}")))
+    }
+}
+
+fn check_gauges(point: &Point) -> Result<(), Refused> {
+    let are_numbers = point.fields.iter().all(|(_, value)| matches!(value, Value::Float(_)));
+    if are_numbers && point.tags.is_empty() && point.timestamp.is_some() {
+        Ok(())
+    } else {
+        Err(Refused(format!("not the engine's gauges: {point:?}")))
     }
 }

@@ -29,6 +29,8 @@ pub struct Arrived {
     pub success: u64,
     /// Of outcome `failure`.
     pub failure: u64,
+    /// Points or messages that showed the engine's gauges; over UDP without packing each is a datagram of its own.
+    pub gauges: u64,
     /// A few lines of what came, decoded where it is binary.
     pub sample: Vec<String>,
 }

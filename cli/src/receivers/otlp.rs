@@ -93,7 +93,10 @@ impl OtlpReceiver {
             let outcome = attributes.get("outcome").map(String::as_str);
             match value {
                 Value::Sum(sum) => arrived.add(outcome, u64::try_from(*sum).map_err(refused)?)?,
-                Value::Histogram { count, .. } => *counts.entry(metric.as_str()).or_default() += count,
+                Value::Gauge(_) => {}
+                Value::Histogram { count, .. } | Value::Exponential { count, .. } => {
+                    *counts.entry(metric.as_str()).or_default() += count;
+                }
             }
         }
         let count = |metric| (metric, counts.get(metric).copied().unwrap_or(0));
@@ -161,7 +164,9 @@ fn keep(received: &mut Received, point: Point) -> Result<(), Refused> {
 fn count(value: &Value) -> u64 {
     match value {
         Value::Sum(sum) => sum.unsigned_abs(),
-        Value::Histogram { count, .. } => *count,
+        // It may go back.
+        Value::Gauge(_) => 0,
+        Value::Histogram { count, .. } | Value::Exponential { count, .. } => *count,
     }
 }
 

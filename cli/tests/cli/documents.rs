@@ -4,7 +4,9 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use crate::process::{Ended, run, run_unread};
+use loaddensity_metrics_vectors::nobody::Nobody;
+
+use crate::process::{Ended, run, run_unread, run_with};
 
 const SECRET: &str = "hunter2";
 
@@ -57,12 +59,12 @@ fn each_kind_of_bad_input_is_named_and_the_remaining_actions_run() {
             &["endpoint is \"localhost:4317\"", "http://host:port"],
         ),
         (
-            r#"["LD_start_opentelemetry_exporter", {"endpoint": "https://localhost:4317"}]"#,
-            &["endpoint", "https://localhost:4317", "TLS"],
+            r#"["LD_start_opentelemetry_exporter", {"endpoint": "https://localhost:4317", "ca_file": "/no/such.pem"}]"#,
+            &["ca_file", "/no/such.pem"],
         ),
         (
-            r#"["LD_start_influxdb_sink", {"transport": "http", "url": "https://h/write?p=hunter2"}]"#,
-            &["url", "https://h/write", "TLS"],
+            r#"["LD_start_influxdb_sink", {"transport": "http", "url": "https://127.0.0.1/write?p=hunter2", "ca_file": "/no/such.pem"}]"#,
+            &["ca_file", "/no/such.pem"],
         ),
         (&in_use, &["LD_start_prometheus_exporter", &in_use_says]),
         (
@@ -107,7 +109,8 @@ fn what_is_no_document_says_where() {
 #[test]
 fn secrets_are_nowhere_in_the_output() {
     // Nobody listens there, so that errors about the backend are said as well.
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nobody = Nobody::new().expect("a port");
+    let closed = nobody.address().expect("bound");
     let port = closed.port();
     let load = format!(
         r#"["LD_start_test", {{"user_detail_dict": {{"user": "http_user"}}, "user_count": 1, "test_time": 0.2,
@@ -133,7 +136,8 @@ fn secrets_are_nowhere_in_the_output() {
 
 #[test]
 fn a_backend_that_is_not_there_is_said_and_its_losses_are_in_the_table() {
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nobody = Nobody::new().expect("a port");
+    let closed = nobody.address().expect("bound");
     let port = closed.port();
     let document = format!(
         r#"[["LD_start_influxdb_sink", {{"transport": "http", "port": {port}, "batch_seconds": 0.05}}],
@@ -160,7 +164,8 @@ fn a_backend_that_is_not_there_is_said_and_its_losses_are_in_the_table() {
 
 #[test]
 fn a_backend_that_is_missed_only_at_the_end_is_named_with_its_settings() {
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nobody = Nobody::new().expect("a port");
+    let closed = nobody.address().expect("bound");
     let port = closed.port();
     let load = format!(
         r#"["LD_start_test", {{"user_detail_dict": {{"user": "http_user"}}, "user_count": 1, "test_time": 0.2,
@@ -254,4 +259,20 @@ fn help_tells_of_commands_and_exit_codes() {
     for part in ["run-dir", "run-str", "--runtime", "130", "LD_start_test"] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
+}
+
+#[test]
+fn the_environment_is_read_only_when_asked_for() {
+    let variables = [("DD_AGENT_HOST", "no-such-host.invalid"), ("DD_DOGSTATSD_PORT", "70000")];
+    let document = r#"[["LD_start_statsd_sink", {"port": 9}]]"#;
+    let without = run_with(&["run-str", document], &variables).with_code(0);
+    assert!(without.stderr.contains("statsd started"), "{}", without.stderr);
+    let wrong = run_with(&["--env", "run-str", document], &variables).with_code(1);
+    let says = "error: run-str: actions[0] LD_start_statsd_sink: environment variable DD_DOGSTATSD_PORT is \"70000\"";
+    assert!(wrong.stderr.contains(says), "{}", wrong.stderr);
+    let host = run_with(&["run-str", "--env", document], &variables[..1]).with_code(1);
+    assert!(host.stderr.contains("no address for host \"no-such-host.invalid\""), "{}", host.stderr);
+    let given = r#"[["LD_start_statsd_sink", {"port": 9, "host": "127.0.0.1"}]]"#;
+    let wins = run_with(&["--env", "run-str", given], &variables[..1]).with_code(0);
+    assert!(wins.stderr.contains("statsd started"), "{}", wins.stderr);
 }

@@ -2,15 +2,15 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use hyper::Method;
 use loaddensity_metrics_cli::engine::{self, Finished, LoadTest, Target, Task};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Exporters, HeapStorage, Registry, Settings};
+use loaddensity_metrics_shell::{Exporters, HeapStorage, Outcome, Registry, Settings};
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
 
@@ -35,6 +35,8 @@ struct Counts {
     requests: AtomicU64,
     /// Connections that the server has closed.
     closed: AtomicU64,
+    /// The traces that requests named.
+    traces: Mutex<Vec<String>>,
 }
 
 impl Server {
@@ -53,7 +55,7 @@ impl Server {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
                 let (counts, before) = (shared.clone(), before.clone());
                 thread::spawn(move || {
-                    serve(stream, behaviour, &counts.requests, before);
+                    serve(stream, behaviour, &counts, before);
                     counts.closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
@@ -71,7 +73,7 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, behaviour: Behaviour, requests: &AtomicU64, before: impl Fn(u64)) {
+fn serve(mut stream: TcpStream, behaviour: Behaviour, counts: &Counts, before: impl Fn(u64)) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     for number in 1.. {
         let mut line = String::new();
@@ -81,8 +83,11 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour, requests: &AtomicU64, befo
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
+            if let Some(trace) = line.strip_prefix("traceparent: ") {
+                counts.traces.lock().expect("no panic").push(trace.trim_end().to_owned());
+            }
         }
-        requests.fetch_add(1, Ordering::SeqCst);
+        counts.requests.fetch_add(1, Ordering::SeqCst);
         before(number);
         if stream.write_all(behaviour.answer.as_bytes()).is_err() || behaviour.closes {
             return;
@@ -97,6 +102,7 @@ fn half_a_second(server: &Server, users: u32) -> LoadTest {
         spawn_rate: 1_000.0,
         duration: Duration::from_millis(500),
         max_rate: Some(200.0),
+        traces: false,
         tasks: vec![server.task()],
     }
 }
@@ -175,6 +181,31 @@ fn what_is_no_whole_answer_is_a_failure_of_no_bytes() {
 }
 
 #[test]
+fn every_request_of_a_traced_test_names_a_trace_of_its_own_and_exemplars_are_among_them() {
+    on_both(|run| {
+        for traces in [true, false] {
+            let server = Server::start(Behaviour { answer: GOOD, closes: false });
+            let (registry, _) = run(LoadTest { traces, ..half_a_second(&server, 2) });
+            let mut named = server.counts.traces.lock().expect("no panic").clone();
+            assert_eq!(named.len() as u64, if traces { registry.requests() } else { 0 });
+            let series = registry.series("GET", "x");
+            let exemplars: Vec<_> =
+                (0..12).filter_map(|bucket| registry.exemplar(series, Outcome::Success, bucket)).collect();
+            assert_eq!(exemplars.is_empty(), !traces);
+            for exemplar in exemplars {
+                let (trace, span) = (exemplar.trace.trace_id, exemplar.trace.span_id);
+                let header = format!("00-{:032x}-{:016x}-01", u128::from_be_bytes(trace), u64::from_be_bytes(span));
+                assert!(named.contains(&header), "{header}");
+            }
+            let all = named.len();
+            named.sort_unstable();
+            named.dedup();
+            assert_eq!(named.len(), all);
+        }
+    });
+}
+
+#[test]
 fn a_test_can_be_stopped_before_its_time() {
     let server = Server::start(Behaviour { answer: GOOD, closes: false });
     let storage = storage();
@@ -184,9 +215,15 @@ fn a_test_can_be_stopped_before_its_time() {
     while exporters.registry().requests() < 20 {
         thread::sleep(Duration::from_millis(1));
     }
+    let gauges = || exporters.registry().gauges().map(|(name, value)| (name.to_string(), value)).collect::<Vec<_>>();
+    let shown = |users, rate| [("active_users".to_owned(), users), ("target_rate".to_owned(), rate)];
+    while gauges() != shown(2.0, 200.0) {
+        thread::sleep(Duration::from_millis(1));
+    }
     assert!(!running.is_finished());
     running.stop();
     let finished = running.join().expect("a run");
     assert!(finished.elapsed < Duration::from_secs(600));
+    assert_eq!(gauges(), shown(0.0, 0.0));
     assert_eq!(server.counts(), (2, exporters.registry().requests()));
 }

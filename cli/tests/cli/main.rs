@@ -1,5 +1,6 @@
 //! The binary, from outside.
 
+mod cost;
 mod documents;
 #[cfg(feature = "demo")]
 mod end_to_end;

@@ -28,8 +28,14 @@ pub(crate) struct Ended {
 
 /// Starts the binary.
 pub(crate) fn start(arguments: &[&str]) -> Running {
+    start_with(arguments, &[])
+}
+
+/// Starts the binary with these environment variables besides.
+fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
     let mut child = Command::new(env!("CARGO_BIN_EXE_loaddensity-metrics"))
         .args(arguments)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -55,6 +61,11 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
 /// Runs the binary to its end.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
     start(arguments).end()
+}
+
+/// Runs the binary to its end with these environment variables besides.
+pub(crate) fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    start_with(arguments, variables).end()
 }
 
 /// Runs the binary to its end with pipes for stdout and stderr that nobody reads.

@@ -1,0 +1,86 @@
+//! Sizes of storage, taken from the type itself.
+
+use loaddensity_metrics_core::{DefaultStorage, Storage};
+
+use super::raw_events::RING;
+
+/// Long enough for padding to make no difference.
+const SPAN: usize = 1_024;
+
+type Smallest = Storage<2, 1, 2>;
+
+/// A series in one shard, and the rest of it, where there is one shard besides the spill shard.
+const SERIES_1: usize = (Storage::<{ SPAN + 2 }, 1, 2>::SIZE - Smallest::SIZE) / SPAN;
+const SERIES_2: usize = (Storage::<{ SPAN + 2 }, 2, 2>::SIZE - Storage::<2, 2, 2>::SIZE) / SPAN;
+/// An event's place in all rings, likewise.
+const EVENT_1: usize = (Storage::<2, 1, { 2 * SPAN }>::SIZE - Storage::<2, 1, SPAN>::SIZE) / SPAN;
+const EVENT_2: usize = (Storage::<2, 2, { 2 * SPAN }>::SIZE - Storage::<2, 2, SPAN>::SIZE) / SPAN;
+
+/// Bytes of a series in each recorder.
+pub(super) const COUNTERS: u64 = (SERIES_2 - SERIES_1) as u64;
+/// Of those, in storage without exponential histograms.
+pub(super) const CLASSIC_COUNTERS: u64 = {
+    type Classic<const SERIES: usize, const SHARDS: usize> =
+        Storage<SERIES, SHARDS, 2, loaddensity_metrics_core::Classic>;
+    let two = Classic::<{ SPAN + 2 }, 2>::SIZE - Classic::<2, 2>::SIZE;
+    let one = Classic::<{ SPAN + 2 }, 1>::SIZE - Classic::<2, 1>::SIZE;
+    ((two - one) / SPAN) as u64
+};
+/// Bytes of a series' labels, for all formats, of its exemplars, and of its place in the index.
+pub(super) const LABELS: u64 = SERIES_1 as u64 - 2 * COUNTERS;
+/// Bytes of an event in a recorder's ring.
+pub(super) const EVENT: u64 = (EVENT_2 - EVENT_1) as u64;
+/// Bytes of an event in the ring of those recorders that found no shard.
+const SHARED_EVENT: u64 = EVENT_1 as u64 - EVENT;
+/// Bytes of a shard without series and ring.
+const HEADER: u64 = 256;
+/// What there is once.
+const REST: u64 = Smallest::SIZE as u64 - 2 * (LABELS + 2 * COUNTERS) - 2 * HEADER - 2 * (EVENT + SHARED_EVENT);
+
+/// Recorders, and series beside the overflow series, of the default storage.
+pub(super) const DEFAULT_RECORDERS: u64 = 12;
+pub(super) const DEFAULT_SERIES: u64 = 511;
+/// Bytes of address space of the default storage.
+pub(super) const DEFAULT_SIZE: u64 = DefaultStorage::SIZE as u64;
+
+/// Bytes of address space of storage for `series` series (the overflow series included), `recorders` recorders and
+/// rings of [`RING`] events; exact but for some hundred bytes.
+pub(super) const fn size(series: u64, recorders: u64) -> u64 {
+    let ring = RING as u64 * (EVENT * recorders + SHARED_EVENT);
+    series * (LABELS + COUNTERS * (recorders + 1)) + (recorders + 1) * HEADER + ring + REST
+}
+
+/// Bytes that `recorders` recorders and `series` series make resident at the most, raw events included.
+pub(super) const fn touched(series: u64, recorders: u64) -> u64 {
+    series * LABELS + recorders * recorder(series)
+}
+
+/// Bytes of one recorder with `series` series and its ring.
+pub(super) const fn recorder(series: u64) -> u64 {
+    series * COUNTERS + HEADER + RING as u64 * EVENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_add_up_to_the_sizes_of_storage() {
+        const { assert!(CLASSIC_COUNTERS < COUNTERS && EVENT < SHARED_EVENT) };
+        for (computed, size) in [
+            (size(512, 12), DefaultStorage::SIZE),
+            (size(3, 1), Storage::<3, 1, RING>::SIZE),
+            (size(1_001, 16), Storage::<1_001, 16, RING>::SIZE),
+        ] {
+            assert!(computed.abs_diff(size as u64) < 512, "{computed} {size}");
+        }
+    }
+
+    #[test]
+    fn the_default_storage_holds_what_is_said_here() {
+        static STORAGE: DefaultStorage = DefaultStorage::new();
+        let facts = STORAGE.registry().facts();
+        assert_eq!(facts.series_capacity as u64, DEFAULT_SERIES + 1);
+        assert_eq!((facts.recorders_capacity as u64, facts.ring_capacity), (DEFAULT_RECORDERS, RING));
+    }
+}

@@ -1,0 +1,172 @@
+//! What recording and exporting cost on this machine, and what that means for the user's load.
+//!
+//! Everything runs on one thread, over two storages with the user's series: one as the default storage is, for one
+//! recorder, and one with as many recorders as the user has threads, for what a reader of all shards does. The latter
+//! has no exponential histograms, which no reader that is measured looks at.
+
+mod clock;
+mod load;
+mod memory;
+mod packing;
+mod raw_events;
+mod reading;
+mod recording;
+mod report;
+mod rounds;
+mod sending;
+mod trace;
+mod work;
+
+use std::io;
+use std::process::ExitCode;
+
+use loaddensity_metrics_core::dogstatsd::MessageEncoder;
+use loaddensity_metrics_core::influxdb::LineEncoder;
+use loaddensity_metrics_core::{HeapStorage, Recorder, Registry, Series};
+
+pub(crate) use self::load::Load;
+
+use self::clock::Stopwatch;
+use self::packing::{DATAGRAM_BYTES, Packing};
+use self::raw_events::{RING, RawEvents};
+use self::reading::Reading;
+use self::recording::{Recording, by_handle};
+use self::report::Report;
+use self::sending::Sending;
+use self::trace::Trace;
+use self::work::{Done, Row, Work};
+use crate::USAGE;
+use crate::interrupt::{self, Interrupt};
+use crate::numbers::thousands;
+use crate::say;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// `DogStatsD` messages of a request.
+const MESSAGES: u64 = 3;
+/// Ring of a storage whose raw events nobody wants: the smallest there is.
+const NO_RING: usize = 2;
+
+/// Measures, and prints what `load` costs.
+pub(crate) fn run(load: &Load) -> ExitCode {
+    if let Err(error) = load.check() {
+        say::err(format_args!("error: {error}"));
+        return ExitCode::from(USAGE);
+    }
+    match measure(load) {
+        Ok(code) => code,
+        Err(error) => {
+            say::err(format_args!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(load: &Load) -> Result<ExitCode, Failure> {
+    let interrupt = Interrupt::install("stopping")?;
+    if cfg!(debug_assertions) {
+        say::err(format_args!("warning: {}", report::DEBUG_BUILD));
+    }
+    let most = thousands(Storages::most_mebibytes(load));
+    let seconds = load.seconds.as_secs_f64();
+    say::err(format_args!("measuring for {seconds} s on one thread, with up to {most} MiB of memory"));
+    let trace = Trace::new(load.series, load.rate);
+    let storages = Storages::new(load)?;
+    let (one, all) = (storages.one.registry(), storages.all.registry());
+    let handles = (trace.intern(one), trace.intern(all));
+    // What is read later must be there from the beginning, in every shard.
+    let first = trace.every_outcome();
+    let fill = |recorder: &mut Recorder<'_>, handles: &[Series]| {
+        by_handle(recorder, handles, &first);
+        by_handle(recorder, handles, &trace.requests);
+    };
+    fill(&mut one.recorder(), &handles.0);
+    let mut recorders: Vec<_> = (0..load.threads).map(|_| all.recorder()).collect();
+    for recorder in &mut recorders {
+        if interrupt.pressed() {
+            return Ok(ExitCode::from(interrupt::EXIT_CODE));
+        }
+        fill(recorder, &handles.1);
+    }
+    drop(recorders);
+
+    let mut works = works((one, &handles.0), (all, &handles.1), &trace, load)?;
+    let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
+    if !figures.is_empty() {
+        say::out(format_args!("{}", Report { load, figures: &figures }));
+    }
+    Ok(ExitCode::from(if interrupt.pressed() { interrupt::EXIT_CODE } else { 0 }))
+}
+
+/// Where requests are recorded.
+struct Storages {
+    /// As the default storage is, for one recorder.
+    one: HeapStorage,
+    /// For all recorders, without exponential histograms.
+    all: HeapStorage,
+}
+
+impl Storages {
+    fn new(load: &Load) -> Result<Self, Failure> {
+        // The overflow series has a place, too.
+        let series = load.series as usize + 1;
+        let one = HeapStorage::new(series, 1, RING)?;
+        Ok(Self { one, all: HeapStorage::classic(series, load.threads as usize, NO_RING)? })
+    }
+
+    /// What becomes resident for the measuring, at the most.
+    const fn most_mebibytes(load: &Load) -> u64 {
+        let series = memory::COUNTERS + 2 * memory::LABELS + load.threads * memory::CLASSIC_COUNTERS;
+        // The trace as it is recorded and as events, and the buffers.
+        const REST: u64 = 32 << 20;
+        (load.series * series + REST) >> 20
+    }
+}
+
+/// Everything that is measured, in the order of the table.
+fn works<'a>(
+    (one, in_one): (Registry<'a>, &'a [Series]),
+    (all, in_all): (Registry<'a>, &'a [Series]),
+    trace: &'a Trace,
+    load: &Load,
+) -> Result<Vec<Box<dyn Work + 'a>>, Failure> {
+    let recording = |row, registry, handles| Box::new(Recording { row, registry, handles, trace });
+    let lines = LineEncoder::new(one, "loaddensity_request")?;
+    let messages = MessageEncoder::new(one, "loaddensity")?;
+    // A first round tells how long its messages are, newlines included.
+    let mut packed_messages = Packing::new(Row::Statsd, one, messages, in_one, trace);
+    let Done { operations, bytes, .. } = packed_messages.round(&mut Stopwatch::new())?;
+    let message_bytes = (bytes / (MESSAGES * operations)) as usize;
+    let mut works: Vec<Box<dyn Work + 'a>> = vec![
+        recording(Row::ByHandle, one, in_one),
+        Box::new(RawEvents::new(Row::WithEvents, one, in_one, trace)),
+        recording(Row::Classic, all, in_all),
+        recording(Row::ByStrings, one, in_one),
+        Box::new(RawEvents::new(Row::Pump, one, in_one, trace)),
+        Box::new(Packing::new(Row::Influxdb, one, lines, in_one, trace)),
+        Box::new(packed_messages),
+    ];
+    for sending in sendings(message_bytes).map_err(|error| format!("cannot send to itself over loopback: {error}"))? {
+        works.push(Box::new(sending));
+    }
+    works.push(Box::new(Reading::of_pages(one, 1)?));
+    let several = load.threads > 1;
+    if several {
+        works.push(Box::new(Reading::of_pages(all, load.threads)?));
+    }
+    works.push(Box::new(Reading::of_exports(one, 1, in_one)));
+    if several {
+        works.push(Box::new(Reading::of_exports(all, load.threads, in_all)));
+    }
+    Ok(works)
+}
+
+/// Packed datagrams and `DogStatsD` messages, with and without segmentation offload.
+fn sendings(message_bytes: usize) -> io::Result<[Sending; 4]> {
+    Ok([
+        Sending::new(Row::Datagram, DATAGRAM_BYTES)?,
+        Sending::new(Row::OffloadedDatagram, DATAGRAM_BYTES)?,
+        Sending::new(Row::Message, message_bytes)?,
+        Sending::new(Row::OffloadedMessage, message_bytes)?,
+    ])
+}

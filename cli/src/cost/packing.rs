@@ -1,0 +1,89 @@
+//! What a per-request exporter does between its sink and its socket: packing events into datagrams.
+
+use std::hint::black_box;
+
+use loaddensity_metrics_core::{Event, EventEncoder, Exporter, Packer, Registry, Series, Sink};
+
+use super::clock::Stopwatch;
+use super::trace::{Trace, Traced};
+use super::work::{Done, Row, Work, Wrong};
+
+/// Events of one round: the next ones of the trace.
+const EVENTS: usize = 10_000;
+/// Largest datagram, the default of `datagram_bytes` for InfluxDB.
+pub(super) const DATAGRAM_BYTES: usize = 1_400;
+
+/// Packs events into datagrams that are as full as can be, and confirms them.
+pub(super) struct Packing<'a, E> {
+    row: Row,
+    packer: Packer<E>,
+    sink: Sink<'a, Box<[Event]>>,
+    /// The whole trace.
+    events: Vec<Event>,
+    /// Where in the trace the next round begins.
+    next: usize,
+    datagram: Vec<u8>,
+}
+
+impl<'a, E: EventEncoder> Packing<'a, E> {
+    pub(super) fn new(row: Row, registry: Registry<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
+        let exporter = if row == Row::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
+        let buffer = vec![Event::default(); EVENTS].into_boxed_slice();
+        Self {
+            row,
+            packer: Packer::new(encoder),
+            sink: Sink::new(buffer, registry.ledger(exporter)),
+            events: trace.requests.iter().map(|request| event(handles[request.series], request)).collect(),
+            next: 0,
+            datagram: vec![0; DATAGRAM_BYTES],
+        }
+    }
+
+    /// Packs all that waits; returns the datagrams, and the events, items and bytes in them.
+    fn pack_all(&mut self) -> [u64; 4] {
+        let mut sums = [0; 4];
+        loop {
+            let packed = self.packer.pack(&mut self.sink, usize::MAX, &mut self.datagram);
+            if packed.items == 0 {
+                return sums;
+            }
+            black_box(&self.datagram[..packed.bytes]);
+            self.packer.confirm(&mut self.sink, packed);
+            for (sum, more) in sums.iter_mut().zip([1, packed.events, packed.items, packed.bytes]) {
+                *sum += more as u64;
+            }
+        }
+    }
+}
+
+impl<E: EventEncoder> Work for Packing<'_, E> {
+    fn row(&self) -> Row {
+        self.row
+    }
+
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+        let end = self.events.len().min(self.next + EVENTS);
+        let events = &self.events[self.next..end];
+        let operations = events.len() as u64;
+        let taken = self.sink.offer_all(events);
+        self.next = if end == self.events.len() { 0 } else { end };
+        self.row.expect("events in the sink", operations, taken as u64)?;
+        let [times, packed, items, bytes] = watch.time(|| self.pack_all());
+        self.row.expect("events packed", operations, packed)?;
+        self.row.expect("lines or messages", operations * u64::from(E::ITEMS), items)?;
+        self.row.expect("datagrams without a byte", 0, (bytes < items).into())?;
+        Ok(Done { operations, bytes, times })
+    }
+}
+
+fn event(series: Series, request: &Traced) -> Event {
+    let sample = request.sample;
+    Event {
+        series,
+        status: sample.status,
+        outcome: sample.outcome,
+        latency_ns: sample.latency.as_nanos() as u64,
+        response_bytes: sample.response_bytes,
+        completed_at: sample.completed_at,
+    }
+}

@@ -1,0 +1,105 @@
+//! What is read off the registry: the Prometheus page and the OTLP export.
+
+use std::hint::black_box;
+
+use loaddensity_metrics_core::otlp::{Export, Resource};
+use loaddensity_metrics_core::prometheus::Page;
+use loaddensity_metrics_core::{Outcome, Registry, Series, Timestamp, TooSmall};
+
+use super::clock::Stopwatch;
+use super::work::{Done, Row, Work, Wrong};
+
+/// Bytes that the server has the page written into at once.
+const FRAME: usize = 4_096;
+/// Largest request of the OTLP exporter, the default of `max_request_bytes`.
+const REQUEST: usize = 4 << 20;
+/// Lines or data points of a round, at the least: small pages are written several times.
+const LEAST: u64 = 20_000;
+
+/// Reads everything, once or several times.
+pub(super) struct Reading<'a> {
+    row: Row,
+    registry: Registry<'a>,
+    buffer: Vec<u8>,
+    /// Lines or data points of one page or export.
+    operations: u64,
+    times: u64,
+}
+
+impl<'a> Reading<'a> {
+    /// The reading of pages. Nothing must be interned afterwards.
+    pub(super) fn of_pages(registry: Registry<'a>, recorders: u64) -> Result<Self, TooSmall> {
+        let mut lines = 0;
+        let mut buffer = vec![0; FRAME];
+        page(registry, &mut buffer, |part| lines += part.iter().filter(|byte| **byte == b'\n').count() as u64)?;
+        Ok(Self::new(Row::Prometheus { recorders }, registry, buffer, lines))
+    }
+
+    /// The reading of exports. Everything that will be must have been recorded once.
+    pub(super) fn of_exports(registry: Registry<'a>, recorders: u64, handles: &[Series]) -> Self {
+        let points = |series: &Series| {
+            let totals = registry.series_totals(*series);
+            // A counter and two histograms for each outcome that was recorded.
+            3 * Outcome::ALL.iter().zip(totals.latencies).filter(|(_, side)| side.count() != 0).count() as u64
+        };
+        let points = handles.iter().map(points).sum();
+        Self::new(Row::OpenTelemetry { recorders }, registry, vec![0; REQUEST], points)
+    }
+
+    fn new(row: Row, registry: Registry<'a>, buffer: Vec<u8>, operations: u64) -> Self {
+        Self { row, registry, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
+    }
+
+    /// Reads everything; returns the requests and the bytes in it.
+    fn once(&mut self) -> Result<[u64; 2], TooSmall> {
+        let mut bytes = 0;
+        let written = |part: &[u8]| bytes += black_box(part).len() as u64;
+        let requests = match self.row {
+            Row::Prometheus { .. } => page(self.registry, &mut self.buffer, written)?,
+            _ => export(self.registry, &mut self.buffer, written)?,
+        };
+        Ok([requests, bytes])
+    }
+}
+
+impl Work for Reading<'_> {
+    fn row(&self) -> Row {
+        self.row
+    }
+
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+        let (row, recorded, operations) = (self.row, self.registry.requests(), self.operations * self.times);
+        let mut bytes = 0;
+        for _ in 0..self.times {
+            let Ok([requests, more]) = watch.time(|| self.once()) else {
+                return row.expect("readings that fit", 1, 0).map(|()| Done { operations, bytes, times: 0 });
+            };
+            row.expect("requests read", recorded, requests)?;
+            bytes += more;
+        }
+        row.expect("readings without a byte", 0, (bytes < operations).into())?;
+        Ok(Done { operations, bytes, times: self.times })
+    }
+}
+
+fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
+    let mut page = Page::new(registry);
+    loop {
+        let bytes = page.fill(buffer)?;
+        if bytes == 0 {
+            return Ok(page.requests());
+        }
+        written(&buffer[..bytes]);
+    }
+}
+
+fn export(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
+    let [start, now] =
+        [1, 2].map(|day| Timestamp::from_unix_nanos(1_767_225_600_000_000_000 + day * 86_400_000_000_000));
+    let resource = Resource::new("loaddensity");
+    let mut export = Export::new(registry, &resource, start, now);
+    while let Some(request) = export.next_request(buffer)? {
+        written(request);
+    }
+    Ok(export.requests())
+}

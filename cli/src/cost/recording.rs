@@ -1,0 +1,59 @@
+//! Recording, as an engine's thread does it.
+
+use std::hint::black_box;
+
+use loaddensity_metrics_core::{Recorder, Registry, Request, Series};
+
+use super::clock::Stopwatch;
+use super::trace::{Trace, Traced};
+use super::work::{Done, Row, Work, Wrong};
+
+/// Records the whole trace into a recorder's own shard, by handle or by strings.
+pub(super) struct Recording<'a> {
+    pub(super) row: Row,
+    pub(super) registry: Registry<'a>,
+    pub(super) handles: &'a [Series],
+    pub(super) trace: &'a Trace,
+}
+
+impl Work for Recording<'_> {
+    fn row(&self) -> Row {
+        self.row
+    }
+
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+        let Self { row, registry, handles, trace } = *self;
+        let before = registry.requests();
+        let mut recorder = registry.recorder();
+        row.expect("recorders without a shard", 0, recorder.is_sharing().into())?;
+        match row {
+            Row::ByStrings => watch.time(|| by_strings(&mut recorder, trace)),
+            _ => watch.time(|| by_handle(&mut recorder, handles, &trace.requests)),
+        }
+        let operations = trace.requests.len() as u64;
+        row.expect("requests counted", operations, registry.requests() - before)?;
+        Ok(Done { operations, bytes: 0, times: 1 })
+    }
+}
+
+/// Records `requests` with the `handles` of their series.
+pub(super) fn by_handle(recorder: &mut Recorder<'_>, handles: &[Series], requests: &[Traced]) {
+    for request in black_box(requests) {
+        recorder.record(handles[request.series], request.sample);
+    }
+}
+
+fn by_strings(recorder: &mut Recorder<'_>, trace: &Trace) {
+    for Traced { series, sample } in black_box(&trace.requests) {
+        let (method, name) = &trace.names[*series];
+        recorder.record_request(&Request {
+            method,
+            name,
+            latency: sample.latency,
+            response_bytes: sample.response_bytes,
+            status: sample.status,
+            outcome: sample.outcome,
+            completed_at: sample.completed_at,
+        });
+    }
+}

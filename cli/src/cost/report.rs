@@ -1,0 +1,314 @@
+//! What is printed: the table, the sizes, and what they mean for the load.
+
+use std::fmt;
+
+use super::MESSAGES;
+use super::clock;
+use super::load::Load;
+use super::memory;
+use super::raw_events::RING;
+use super::rounds::Figure;
+use super::work::Row;
+use crate::numbers::thousands;
+
+/// Said on stderr before, and at the end of the report.
+pub(super) const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NOTHING. Use cargo run --release -- cost";
+
+/// Seconds between two scrapes, as most Prometheus servers are set up.
+const SCRAPE_SECONDS: f64 = 15.0;
+/// Seconds between two exports, the default of `export_interval_ms`.
+const EXPORT_SECONDS: f64 = 5.0;
+
+/// Width of the table's first column.
+const NAME: usize = 58;
+
+/// What one operation costs, and what that means for `load`.
+pub(super) struct Report<'a> {
+    pub(super) load: &'a Load,
+    /// Of every work.
+    pub(super) figures: &'a [Figure],
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Load { rate, series, threads, .. } = self.load;
+        let load = format!("{} requests/s, {} series, {threads} threads", thousands(*rate), thousands(*series));
+        writeln!(f, "loaddensity-metrics cost: {load} (--rate, --series, --threads)\n")?;
+        self.table(f)?;
+        self.sizes(f)?;
+        writeln!(f, "\n{load}: what that means (medians)")?;
+        self.recording(f)?;
+        self.exporting(f)?;
+        self.memory(f)?;
+        if cfg!(debug_assertions) { write!(f, "\n\n{DEBUG_BUILD}") } else { Ok(()) }
+    }
+}
+
+impl Report<'_> {
+    fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let title = format!("one of each, in ns of {}", clock::MEASURED);
+        writeln!(f, "{title:<NAME$}{:>10}{:>10}{:>8}", "minimum", "median", "bytes")?;
+        for figure in self.figures {
+            let Figure { row, minimum, median, bytes, .. } = figure;
+            write!(f, "{row:<NAME$}{minimum:>10.1}{median:>10.1}")?;
+            if *bytes == 0.0 { writeln!(f)? } else { writeln!(f, "{bytes:>8.0}")? }
+        }
+        let rounds = self.figures.first().map_or(0, |figure| figure.rounds);
+        writeln!(
+            f,
+            "{rounds} rounds of each, in turns, on one thread, each turn after a round that does not count; the ring is emptied by the\n\
+             same thread. An engine that does other work between its requests finds its caches colder and pays more.\n"
+        )
+    }
+
+    fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let series = self.load.series;
+        let (counters, ring) = (memory::COUNTERS, RING as u64 * memory::EVENT);
+        let recorder = format!("a recorder, with {} series", thousands(series));
+        for (name, bytes, note) in [
+            ("a series, once", memory::LABELS, "its labels, for all four formats, and its exemplars".to_owned()),
+            (
+                "a series, in each recorder",
+                counters,
+                format!("{} without exponential histograms", memory::CLASSIC_COUNTERS),
+            ),
+            (
+                &recorder,
+                memory::recorder(series),
+                format!("{} of them a ring of {} raw events", thousands(ring), thousands(RING as u64)),
+            ),
+        ] {
+            if name.ends_with("once") {
+                writeln!(f, "{:<34}{:>14}", "memory", "bytes")?;
+            }
+            writeln!(f, "{name:<34}{:>14}  {note}", thousands(bytes))?;
+        }
+        Ok(())
+    }
+
+    fn recording(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads = self.load.threads;
+        let spread = if threads == 1 { "on its one thread".into() } else { format!("spread over {threads} threads") };
+        writeln!(f, "{:<17}{}, {spread}", "recording", self.product(Row::ByHandle))?;
+        for (name, row) in [("  raw events on", Row::WithEvents), ("  by strings", Row::ByStrings)] {
+            writeln!(f, "{name:<17}{}", self.product(row))?;
+        }
+        Ok(())
+    }
+
+    fn exporting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<17}{}", "pump", self.product(Row::Pump))?;
+        writeln!(f, "{:<17}{}", "InfluxDB", self.product(Row::Influxdb))?;
+        let packed = self.datagrams(Row::Influxdb);
+        self.sending(f, "packed (default)", packed, Row::OffloadedDatagram)?;
+        self.sending(f, "packed, without offload", packed, Row::Datagram)?;
+        writeln!(f, "{:<17}{}", "DogStatsD", self.product(Row::Statsd))?;
+        let messages = (MESSAGES * self.load.rate) as f64;
+        self.sending(f, "one by one (default)", messages, Row::OffloadedMessage)?;
+        self.sending(f, "one by one, without offload", messages, Row::Message)?;
+        self.sending(f, "packed", self.datagrams(Row::Statsd), Row::OffloadedDatagram)?;
+        let mut reading = 0.0;
+        let recorders = self.load.threads;
+        for (name, row, what, things, every) in [
+            ("Prometheus", Row::Prometheus { recorders }, "a scrape", "lines", SCRAPE_SECONDS),
+            ("OpenTelemetry", Row::OpenTelemetry { recorders }, "an export", "data points", EXPORT_SECONDS),
+        ] {
+            let Some(Figure { median, bytes, operations, .. }) = self.figure(row) else { continue };
+            let (seconds, kilobytes) = (operations * median / 1e9, thousands((operations * bytes / 1e3).ceil() as u64));
+            let operations = thousands(*operations as u64);
+            writeln!(f, "{name:<17}{what} of {operations} {things}, {kilobytes} KB: {:.2} ms", seconds * 1e3)?;
+            reading += seconds / every;
+        }
+        let per_request = [Row::Pump, Row::Influxdb, Row::Statsd].map(|row| self.seconds_per_second(row));
+        let all = cores(reading + per_request.iter().sum::<f64>());
+        writeln!(
+            f,
+            "{:<17}{all}, with a scrape every {SCRAPE_SECONDS} s and an export every {EXPORT_SECONDS} s, before sending",
+            "all exporters"
+        )?;
+        writeln!(
+            f,
+            "{:<17}sending by default is with segmentation offload where the system has it, many datagrams of one size in a call;\n\
+             {:<17}the calls here are full, those of a slow load hold fewer datagrams and cost up to what there is without offload",
+            "", ""
+        )
+    }
+
+    /// A line on what the kernel takes for `datagrams` a second, each at the cost of `row`.
+    fn sending(&self, f: &mut fmt::Formatter<'_>, how: &str, datagrams: f64, row: Row) -> fmt::Result {
+        let nanos = self.figure(row).map_or(0.0, |figure| figure.median);
+        let (count, share) = (thousands(datagrams.ceil() as u64), cores(datagrams * nanos / 1e9));
+        let nanos = thousands(nanos.round() as u64);
+        writeln!(f, "{:<17}sent {how}: {count} datagrams/s x {nanos} ns = {share}", "")
+    }
+
+    /// Packed datagrams a second.
+    fn datagrams(&self, row: Row) -> f64 {
+        self.figure(row).map_or(0.0, |figure| self.load.rate as f64 / figure.operations)
+    }
+
+    fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Load { series, threads, .. } = *self.load;
+        let touched = format!("{} MiB", thousands(memory::touched(series, threads).div_ceil(1 << 20)));
+        let fits = threads <= memory::DEFAULT_RECORDERS && series <= memory::DEFAULT_SERIES;
+        if fits {
+            let size = mebibytes(memory::DEFAULT_SIZE);
+            return write!(
+                f,
+                "{:<17}the default storage holds this: {size} of address space, of which at most {touched} become resident",
+                "memory"
+            );
+        }
+        // One place is the overflow series'.
+        let (places, size) = (series + 1, mebibytes(memory::size(series + 1, threads)));
+        let arguments = [places, threads, RING as u64].map(|number| thousands(number).replace(',', "_")).join(", ");
+        writeln!(f, "{:<17}HeapStorage::new({arguments}): {size} of address space", "memory")?;
+        writeln!(
+            f,
+            "{:<17}{} series x {threads} recorders x {} bytes, and some: only what is touched becomes resident, at most {touched}",
+            "",
+            thousands(series),
+            thousands(memory::COUNTERS)
+        )?;
+        self.warnings(f, &arguments)
+    }
+
+    fn warnings(&self, f: &mut fmt::Formatter<'_>, arguments: &str) -> fmt::Result {
+        let Load { series, threads, .. } = *self.load;
+        let (recorders, most) = (memory::DEFAULT_RECORDERS, memory::DEFAULT_SERIES);
+        writeln!(f)?;
+        if threads > recorders {
+            writeln!(
+                f,
+                "warning: {threads} threads are more than the {recorders} recorders of the default storage; {} of them would share one slower shard",
+                threads - recorders
+            )?;
+        }
+        if series > most {
+            writeln!(
+                f,
+                "warning: {} series are more than the {most} of the default storage; {} of them would be counted as one, named overflow",
+                thousands(series),
+                thousands(series - most)
+            )?;
+        }
+        write!(f, "start with Settings::on(Box::leak(Box::new(HeapStorage::new({arguments})?)).registry())")
+    }
+
+    fn figure(&self, row: Row) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.row == row)
+    }
+
+    /// `250,000/s x 5.6 ns = 0.14 % of one core`
+    fn product(&self, row: Row) -> String {
+        let nanos = self.figure(row).map_or(0.0, |figure| figure.median);
+        format!("{}/s x {nanos:.1} ns = {}", thousands(self.load.rate), cores(self.seconds_per_second(row)))
+    }
+
+    /// Of one core, for what is done once per request.
+    fn seconds_per_second(&self, row: Row) -> f64 {
+        self.figure(row).map_or(0.0, |figure| self.load.rate as f64 * figure.median / 1e9)
+    }
+}
+
+/// A number of cores, or the share of one.
+fn cores(cores: f64) -> String {
+    let percent = 100.0 * cores;
+    match percent {
+        ..0.095 => format!("{percent:.3} % of one core"),
+        ..9.5 => format!("{percent:.2} % of one core"),
+        ..99.5 => format!("{percent:.0} % of one core"),
+        _ => format!("{cores:.1} cores"),
+    }
+}
+
+/// Address space.
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", thousands((bytes + (1 << 19)) >> 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ROWS: [(Row, f64); 13] = [
+        (Row::ByHandle, 5.6),
+        (Row::WithEvents, 8.0),
+        (Row::Classic, 5.0),
+        (Row::ByStrings, 20.0),
+        (Row::Pump, 4.0),
+        (Row::Influxdb, 40.0),
+        (Row::Statsd, 36.0),
+        (Row::Datagram, 3_000.0),
+        (Row::OffloadedDatagram, 600.0),
+        (Row::Message, 2_000.0),
+        (Row::OffloadedMessage, 400.0),
+        (Row::Prometheus { recorders: 8 }, 10.0),
+        (Row::OpenTelemetry { recorders: 8 }, 20.0),
+    ];
+
+    fn report(series: u64, threads: u64) -> String {
+        let figure = |(row, median)| {
+            let row = match row {
+                Row::Prometheus { .. } => Row::Prometheus { recorders: threads },
+                Row::OpenTelemetry { .. } => Row::OpenTelemetry { recorders: threads },
+                row => row,
+            };
+            let operations = if row == Row::Influxdb { 10.0 } else { 13_500.0 };
+            Figure { row, minimum: median - 0.5, median, rounds: 99, bytes: 100.0, operations }
+        };
+        let load = Load { rate: 250_000, series, threads, seconds: Duration::from_secs(10) };
+        Report { load: &load, figures: &ROWS.map(figure) }.to_string()
+    }
+
+    #[test]
+    fn costs_become_shares_of_a_core() {
+        let text = report(500, 8);
+        for part in [
+            "250,000 requests/s, 500 series, 8 threads",
+            "recording        250,000/s x 5.6 ns = 0.14 % of one core, spread over 8 threads\n",
+            "pump             250,000/s x 4.0 ns = 0.10 % of one core\n",
+            "InfluxDB         250,000/s x 40.0 ns = 1.00 % of one core\n",
+            "sent packed (default): 25,000 datagrams/s x 600 ns = 1.50 % of one core\n",
+            "sent packed, without offload: 25,000 datagrams/s x 3,000 ns = 7.50 % of one core\n",
+            "sent one by one (default): 750,000 datagrams/s x 400 ns = 30 % of one core\n",
+            "sent one by one, without offload: 750,000 datagrams/s x 2,000 ns = 1.5 cores\n",
+            "sent packed: 19 datagrams/s x 600 ns = 0.001 % of one core\n",
+            "Prometheus       a scrape of 13,500 lines, 1,350 KB: 0.14 ms\n",
+            // 4 + 40 + 36 ns, 13,500 x 10 ns every 15 s and 13,500 x 20 ns every 5 s.
+            "all exporters    2.01 % of one core",
+            "memory           the default storage holds this: ",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(!text.contains("warning"), "{text}");
+        for (share, shown) in [(0.0005, "0.050 %"), (0.2, "20 %"), (1.0, "1.0 cores"), (2.44, "2.4 cores")] {
+            assert!(cores(share).starts_with(shown), "{shown}");
+        }
+    }
+
+    #[test]
+    fn loads_beyond_the_default_storage_are_told_what_to_use() {
+        for (series, threads, parts) in [
+            (
+                511,
+                13,
+                [
+                    "13 threads are more than the 12 recorders",
+                    "; 1 of them would share",
+                    "HeapStorage::new(512, 13, 8_192)",
+                ],
+            ),
+            (512, 12, ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(513, 12, 8_192)"]),
+            (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 9,216 bytes"]),
+        ] {
+            let text = report(series, threads);
+            for part in parts {
+                assert!(text.contains(part), "{part}\n{text}");
+            }
+        }
+        assert!(!report(511, 12).contains("HeapStorage"));
+    }
+}
