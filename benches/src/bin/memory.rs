@@ -1,0 +1,304 @@
+//! Resident memory against series and recorders, against requests, and while a large registry is scraped.
+//!
+//! Each measurement is a process of its own (this binary, started again), so that none finds pages of another.
+//! Resident memory is that of the kernel, `/proc/self/statm`, less what the process had before its storage was made.
+
+use std::io;
+use std::process::{Command, ExitCode};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use loaddensity_metrics_benches::backends::Failure;
+use loaddensity_metrics_benches::process::{CpuTimes, resident};
+use loaddensity_metrics_benches::scraper::{Page, Scraper, scrape};
+use loaddensity_metrics_benches::trace::{self, EVENTS};
+use loaddensity_metrics_benches::{interrupt, ours};
+use loaddensity_metrics_core::{
+    Classic, Exponential, HeapStorage, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
+};
+use loaddensity_metrics_shell::{PrometheusConfig, Settings};
+use loaddensity_metrics_tokio::Exporters;
+
+/// Measures resident memory against series and recorders, against requests, and while 100,000 series are scraped.
+/// Prints Markdown tables; some minutes, and up to 5 GB.
+#[derive(Debug, Parser)]
+#[command(name = "memory")]
+struct Args {
+    /// Series of the first table.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000], value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    series: Vec<u32>,
+    /// Recorders of the first table, each with a shard of its own.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 12], value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    shards: Vec<u32>,
+    /// Storage that would need more is left out, in GiB.
+    #[arg(long, value_name = "GIB", default_value_t = 5)]
+    at_most: usize,
+    /// Millions of requests of the second table.
+    #[arg(long, value_delimiter = ',', value_name = "MILLIONS", default_values_t = [1, 10, 100], value_parser = clap::value_parser!(u64).range(1..))]
+    millions: Vec<u64>,
+    /// Series of the third table.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000], value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    scraped: Vec<u32>,
+    /// Measures one thing and prints it: how this binary starts itself.
+    #[command(subcommand)]
+    one: Option<One>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+#[command(hide = true)]
+enum One {
+    /// Resident bytes of a storage into every series of which every recorder has recorded.
+    Series { kind: Kind, series: usize, shards: usize },
+    /// Resident bytes after each of these millions of requests.
+    Requests {
+        #[arg(long)]
+        scraped: bool,
+        millions: Vec<u64>,
+    },
+    /// A scrape of so many series.
+    Scrape { series: usize },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Exponential,
+    Classic,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Exponential => "exponential",
+            Self::Classic => "classic",
+        }
+    }
+
+    /// Bytes per series and recorder.
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Exponential => per_shard(series_bytes::<1, Exponential>(), series_bytes::<2, Exponential>()),
+            Self::Classic => per_shard(series_bytes::<1, Classic>(), series_bytes::<2, Classic>()),
+        }
+    }
+
+    fn storage(self, series: usize, shards: usize) -> Result<HeapStorage, Failure> {
+        // One series more, for the overflow series.
+        Ok(match self {
+            Self::Exponential => HeapStorage::new(series + 1, shards, RING)?,
+            Self::Classic => HeapStorage::classic(series + 1, shards, RING)?,
+        })
+    }
+}
+
+const RING: usize = 8_192;
+/// Bytes per series that all recorders share: labels for all formats, and the index.
+const ENTRY: usize = series_bytes::<1, Classic>() - 2 * Kind::Classic.bytes();
+/// Series of the second table.
+const SERIES: usize = 100;
+/// How often scrapes are looked at, and scrapes of the third table.
+const LOOK: Duration = Duration::from_millis(1);
+const SCRAPES: usize = 5;
+
+/// Bytes that one series more takes in storage with `SHARDS` shards and the spill shard.
+const fn series_bytes<const SHARDS: usize, H: Histograms>() -> usize {
+    // The difference of many, so that what storage is rounded up to does not matter.
+    (Storage::<1_026, SHARDS, 2, H>::SIZE - Storage::<2, SHARDS, 2, H>::SIZE) / 1_024
+}
+
+const fn per_shard(of_one: usize, of_two: usize) -> usize {
+    of_two - of_one
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let run = || match &args.one {
+        None => interrupt::install().map_err(Failure::from).and_then(|()| all(&args)),
+        Some(One::Series { kind, series, shards }) => of_series(*kind, *series, *shards),
+        Some(One::Requests { scraped, millions }) => of_requests(*scraped, millions),
+        Some(One::Scrape { series }) => of_scrape(*series),
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn all(args: &Args) -> Result<(), Failure> {
+    println!(
+        "Resident MiB after every recorder has recorded into every series, both outcomes, over all latencies and sizes.\n"
+    );
+    println!(
+        "| histograms | series | shards | MiB of the storage's size | resident MiB | resident bytes per series and shard |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|");
+    for kind in [Kind::Exponential, Kind::Classic] {
+        for (series, shards) in
+            args.series.iter().flat_map(|series| args.shards.iter().map(move |shards| (series, shards)))
+        {
+            // The spill shard's pages stay untouched.
+            let size = *series as usize * (ENTRY + kind.bytes() * *shards as usize);
+            if size > args.at_most << 30 {
+                println!("| {} | {series} | {shards} | {:.1} | left out | |", kind.name(), mib(size));
+            } else if !interrupt::pressed() {
+                again(&["series", kind.name(), &series.to_string(), &shards.to_string()])?;
+            }
+        }
+    }
+    println!("\nResident MiB after so many requests of one recorder into {SERIES} series.\n");
+    let millions: Vec<_> = args.millions.iter().map(u64::to_string).collect();
+    println!("| | {} M |\n|---|{}", millions.join(" M | "), "--:|".repeat(millions.len()));
+    let requests: Vec<_> = ["requests"].into_iter().chain(millions.iter().map(String::as_str)).collect();
+    again(&requests)?;
+    again(&[&requests[..], &["--scraped"]].concat())?;
+    println!("\nScrapes through the exporter's HTTP server, classic histograms, the least CPU of {SCRAPES} scrapes.\n");
+    println!(
+        "| series | lines | page MB | resident MiB before | most during | exporters CPU ns/line | from asking to the last byte, ns/line |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|");
+    args.scraped.iter().try_for_each(|series| again(&["scrape", &series.to_string()]))
+}
+
+/// Runs this binary for one measurement, which prints its own row.
+fn again(arguments: &[&str]) -> Result<(), Failure> {
+    if interrupt::pressed() {
+        return Ok(());
+    }
+    eprintln!("measuring {}", arguments.join(" "));
+    let status = Command::new(std::env::current_exe()?).args(arguments).status()?;
+    if status.success() { Ok(()) } else { Err(format!("measuring {}: {status}", arguments.join(" ")).into()) }
+}
+
+fn of_series(kind: Kind, series: usize, shards: usize) -> Result<(), Failure> {
+    let before = resident()?;
+    let storage = kind.storage(series, shards)?;
+    let registry = storage.registry();
+    let mut recorders: Vec<_> = (0..shards).map(|_| registry.recorder()).collect();
+    for number in 0..series {
+        let series = registry.series("GET", &format!("/api/v1/items/{number:08}"));
+        recorders.iter_mut().for_each(|recorder| record_everywhere(recorder, series));
+    }
+    let grown = resident()? - before;
+    if registry.facts().series != series {
+        return Err("a series was folded".into());
+    }
+    let size = series * (ENTRY + kind.bytes() * shards);
+    println!(
+        "| {} | {series} | {shards} | {:.1} | {:.1} | {:.0} |",
+        kind.name(),
+        mib(size),
+        mib(grown),
+        grown as f64 / (series * shards) as f64
+    );
+    Ok(())
+}
+
+/// Requests of both outcomes that reach every page of a series' histograms: latencies of 1 µs to 34 min, sizes of 1 B to
+/// 2 GiB.
+fn record_everywhere(recorder: &mut Recorder<'_>, series: Series) {
+    for outcome in [Outcome::Success, Outcome::Failure] {
+        for power in 0..32 {
+            let latency = Duration::from_micros(1 << power);
+            recorder.record(series, Sample { latency, response_bytes: 1 << power, outcome, ..Sample::default() });
+        }
+    }
+}
+
+fn of_requests(scraped: bool, millions: &[u64]) -> Result<(), Failure> {
+    let storage = Box::leak(Box::new(HeapStorage::new(SERIES + 1, 2, RING)?));
+    let exporters = Exporters::start(Settings::on(storage.registry()))?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+    let scraper = scraped.then(|| Scraper::start(page, Duration::from_secs(1))).transpose()?;
+    let work = trace::work(SERIES);
+    let mut recorder = exporters.recorder();
+    let series = ours::handles(&mut recorder, work);
+    let (mut done, mut row) = (0, Vec::new());
+    for millions in millions {
+        let end = millions * 1_000_000;
+        for position in done..end {
+            let event = &work.events[position as usize % EVENTS];
+            recorder.record(series[event.series as usize], event.sample(trace::completed_at(position as usize)));
+        }
+        done = end.max(done);
+        if scraped {
+            // What a scrape takes is there before the first reading.
+            scrape(page)?;
+        }
+        row.push(format!("{:.2}", mib(resident()?)));
+    }
+    println!("| {} | {} |", if scraped { "scraped every second" } else { "never scraped" }, row.join(" | "));
+    scraper.map_or(Ok(()), |scraper| scraper.last().and_then(|_| scraper.finish()))?;
+    Ok(())
+}
+
+fn of_scrape(series: usize) -> Result<(), Failure> {
+    let storage = Box::leak(Box::new(Kind::Classic.storage(series, 1)?));
+    let registry: Registry<'static> = storage.registry();
+    let mut recorder = registry.recorder();
+    for number in 0..series {
+        let series = registry.series("GET", &format!("/api/v1/items/{number:08}"));
+        record_everywhere(&mut recorder, series);
+    }
+    let exporters = Exporters::start(Settings::on(registry))?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+    let (before, watch) = (resident()?, Watch::start()?);
+    let mut best: Option<(Page, Duration)> = None;
+    for _ in 0..SCRAPES {
+        let cpu = CpuTimes::now()?.without(&[Watch::THREAD]);
+        let page = scrape(page)?;
+        let cpu = CpuTimes::now()?.without(&[Watch::THREAD]) - cpu;
+        if best.is_none_or(|(_, least)| cpu < least) {
+            best = Some((page, cpu));
+        }
+    }
+    let most = watch.finish()?;
+    let Some((page, cpu)) = best else { return Err("no scrape".into()) };
+    let per_line = |time: Duration| time.as_nanos() as f64 / page.lines as f64;
+    println!(
+        "| {series} | {} | {:.1} | {:.2} | +{:.2} | {:.1} | {:.1} |",
+        page.lines,
+        page.bytes as f64 / 1e6,
+        mib(before),
+        mib(most.saturating_sub(before)),
+        per_line(cpu),
+        per_line(page.elapsed),
+    );
+    Ok(())
+}
+
+/// A thread that watches the most resident memory.
+struct Watch {
+    /// Dropped to end the thread.
+    stop: Sender<()>,
+    thread: JoinHandle<io::Result<usize>>,
+}
+
+impl Watch {
+    const THREAD: &'static str = "memory-watch";
+
+    fn start() -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let body = move || {
+            let mut most = 0;
+            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                most = resident()?.max(most);
+            }
+            Ok(most)
+        };
+        Ok(Self { stop, thread: thread::Builder::new().name(Self::THREAD.into()).spawn(body)? })
+    }
+
+    /// Ends it; the most bytes that it saw.
+    fn finish(self) -> io::Result<usize> {
+        drop(self.stop);
+        self.thread.join().map_err(|_| io::Error::other("the watch panicked"))?
+    }
+}
+
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

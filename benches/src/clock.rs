@@ -1,0 +1,51 @@
+//! CPU time of the calling thread: other processes that take the core away do not count.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::allocations;
+
+/// CPU time that this thread has used. A system call: read it around thousands of operations, not around one.
+#[must_use]
+pub fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// What a piece of work took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// CPU time of this thread.
+    pub cpu: Duration,
+    /// Allocations of this thread.
+    pub allocations: u64,
+}
+
+thread_local! {
+    static APART: Cell<Cost> = const { Cell::new(Cost { cpu: Duration::ZERO, allocations: 0 }) };
+}
+
+/// Runs `work` and says what it took, without what it ran [`apart`].
+pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+    let outer = APART.replace(Cost::default());
+    let (result, gross) = gross(work);
+    let apart = APART.replace(outer);
+    let cpu = gross.cpu.saturating_sub(apart.cpu);
+    (result, Cost { cpu, allocations: gross.allocations - apart.allocations })
+}
+
+/// Runs `work` inside a measured pass without counting it: emptying a ring that another thread would empty, say.
+pub fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let (result, cost) = gross(work);
+    let so_far = APART.get();
+    APART.set(Cost { cpu: so_far.cpu + cost.cpu, allocations: so_far.allocations + cost.allocations });
+    result
+}
+
+fn gross<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+    let (allocations, start) = (allocations::count(), cpu());
+    let result = work();
+    (result, Cost { cpu: cpu() - start, allocations: allocations::count() - allocations })
+}

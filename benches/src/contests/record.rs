@@ -1,0 +1,85 @@
+//! Recording: one request is a counter and two histograms. Ten series fit into the first cache whoever records, 10,000
+//! do not fit into the second, and the trace itself is read from memory by all.
+
+mod ours;
+
+use crate::contest::{Contender, Contest};
+use crate::floor::record as floor;
+use crate::options::Options;
+use crate::peers::{measured, metrics, opentelemetry, prometheus, prometheus_client};
+use crate::recording::Recording;
+use crate::runner::threads::ThreadContest;
+use crate::trace::{EVENTS, Work, work};
+use ours::Side;
+
+/// Titles of the contests by handle and by strings, and the number of series.
+const SIZES: [(&str, &str, usize); 3] = [
+    ("record by handle, 10 series", "record by strings, 10 series", 10),
+    ("record by handle, 100 series", "record by strings, 100 series", 100),
+    ("record by handle, 10,000 series", "record by strings, 10,000 series", 10_000),
+];
+/// Titles of the contests of several threads.
+const THREADS: [(&str, Everybody); 2] =
+    [("record by handle, 2 threads, 100 series", by_handle), ("record by strings, 2 threads, 100 series", by_strings)];
+type Everybody = fn(&'static Work) -> Vec<Recording>;
+const DRAIN: &str = "drain of raw events, 100 series";
+
+/// The contests that `options` want.
+#[must_use]
+pub fn contests(options: &Options) -> Vec<Contest> {
+    let mut contests = Vec::new();
+    for (handle, strings, series) in SIZES {
+        if options.wants(handle) {
+            let mut recordings = by_handle(work(series));
+            recordings.insert(2, ours::with_events("ours, raw events on", work(series), Side::Engine));
+            contests.push(contest(handle, recordings, work(series)));
+        }
+        if options.wants(strings) {
+            contests.push(contest(strings, by_strings(work(series)), work(series)));
+        }
+    }
+    if options.wants(DRAIN) {
+        contests.push(contest(DRAIN, vec![ours::with_events("ours, pump", work(100), Side::Pump)], work(100)));
+    }
+    contests
+}
+
+/// The contests of several threads that `options` want.
+#[must_use]
+pub fn thread_contests(options: &Options) -> Vec<ThreadContest> {
+    let wanted = THREADS.iter().filter(|(title, _)| options.wants(title));
+    wanted.map(|&(title, all)| ThreadContest { title, recordings: all(work(100)), work: work(100) }).collect()
+}
+
+/// Everybody by handle, with one recording program each.
+fn by_handle(work: &'static Work) -> Vec<Recording> {
+    let all = [
+        ours::by_handle(work).into(),
+        floor::by_handle(work),
+        prometheus::by_handle(work),
+        prometheus_client::by_handle(work),
+        metrics::by_handle(work),
+        measured::by_handle(work),
+        opentelemetry::by_handle(work),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// Everybody by strings.
+fn by_strings(work: &'static Work) -> Vec<Recording> {
+    let all = [
+        ours::by_strings(work).into(),
+        floor::by_strings(work),
+        prometheus::by_strings(work),
+        prometheus_client::by_strings(work),
+        metrics::by_strings(work),
+        measured::by_strings(work),
+        opentelemetry::by_strings(work),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn contest(title: &'static str, recordings: Vec<Recording>, work: &'static Work) -> Contest {
+    let contenders: Vec<Contender> = recordings.into_iter().map(|recording| recording.into_contender(work)).collect();
+    Contest { title, unit: "request", units: EVENTS as f64, contenders }
+}

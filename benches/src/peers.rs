@@ -1,0 +1,20 @@
+//! Other people's libraries, each in a file of its own, set up as its documents advise and with the contract's names.
+
+pub mod cadence;
+pub mod influx_line_protocol;
+pub mod measured;
+pub mod metrics;
+pub mod opentelemetry;
+pub mod opentelemetry_export;
+pub mod opentelemetry_proto;
+pub mod prometheus;
+pub mod prometheus_client;
+pub mod questdb;
+pub mod write;
+
+/// Names of the contract's three metrics, in Prometheus.
+pub const REQUESTS: &str = "loaddensity_requests_total";
+/// See [`REQUESTS`].
+pub const LATENCY: &str = "loaddensity_request_latency_ms";
+/// See [`REQUESTS`].
+pub const SIZE: &str = "loaddensity_response_bytes";

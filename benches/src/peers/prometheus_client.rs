@@ -1,0 +1,129 @@
+//! `prometheus-client` 0.25: handles, and look-up in its families by borrowed strings that live for ever (with owned
+//! ones it allocates on every look-up).
+
+use loaddensity_metrics_core::Outcome;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::contest::{Contender, Role};
+use crate::exposition;
+use crate::peers::{LATENCY, REQUESTS, SIZE};
+use crate::recording::{Pass, Recording, pass};
+use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, Work};
+use labels::{Request, Series};
+
+mod labels {
+    use prometheus_client::encoding::EncodeLabelSet;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+    pub(super) struct Request {
+        pub(super) method: &'static str,
+        pub(super) name: &'static str,
+        pub(super) outcome: &'static str,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+    pub(super) struct Series {
+        pub(super) method: &'static str,
+        pub(super) name: &'static str,
+    }
+}
+
+type Histograms = Family<Series, Histogram, fn() -> Histogram>;
+
+/// The metrics of the contract. Clones count into the same place.
+#[derive(Clone)]
+struct Metrics {
+    requests: Family<Request, Counter>,
+    latency: Histograms,
+    size: Histograms,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        Self {
+            requests: Family::default(),
+            latency: Histograms::new_with_constructor(|| Histogram::new(LATENCY_BOUNDS_MS)),
+            size: Histograms::new_with_constructor(|| Histogram::new(SIZE_BOUNDS_F64)),
+        }
+    }
+
+    fn registry(&self) -> Registry {
+        let mut registry = Registry::default();
+        // The encoder appends the suffix `_total`.
+        registry.register(REQUESTS.trim_end_matches("_total"), "help", self.requests.clone());
+        registry.register(LATENCY, "help", self.latency.clone());
+        registry.register(SIZE, "help", self.size.clone());
+        registry
+    }
+
+    fn handles(&self, work: &'static Work) -> Pass {
+        let handle = |&(method, name): &(&'static str, &'static str)| {
+            let series = Series { method, name };
+            let requests = Outcome::ALL
+                .map(|outcome| self.requests.get_or_create_owned(&Request { method, name, outcome: outcome.as_str() }));
+            (requests, self.latency.get_or_create_owned(&series), self.size.get_or_create_owned(&series))
+        };
+        let handles: Vec<_> = work.names.iter().map(handle).collect();
+        pass(work, move |_, event| {
+            let (requests, latency, size) = &handles[event.series as usize];
+            requests[event.outcome as usize].inc();
+            latency.observe(event.millis);
+            size.observe(event.bytes.into());
+        })
+    }
+
+    fn families(&self, work: &'static Work) -> Pass {
+        let metrics = self.clone();
+        pass(work, move |_, event| {
+            let (method, name) = work.names[event.series as usize];
+            metrics.requests.get_or_create(&Request { method, name, outcome: event.outcome.as_str() }).inc();
+            let series = Series { method, name };
+            metrics.latency.get_or_create(&series).observe(event.millis);
+            metrics.size.get_or_create(&series).observe(event.bytes.into());
+        })
+    }
+}
+
+/// By handle.
+#[must_use]
+pub fn by_handle(work: &'static Work) -> Vec<Recording> {
+    vec![recording("prometheus-client, handles", work, Metrics::handles)]
+}
+
+/// By strings.
+#[must_use]
+pub fn by_strings(work: &'static Work) -> Vec<Recording> {
+    vec![recording("prometheus-client, families", work, Metrics::families)]
+}
+
+fn recording(name: &'static str, work: &'static Work, make: fn(&Metrics, &'static Work) -> Pass) -> Recording {
+    let metrics = Metrics::new();
+    let counted = metrics.clone();
+    let sums = move || {
+        let mut page = String::new();
+        encode(&mut page, &counted.registry()).expect("a string takes everything");
+        exposition::total(&exposition::parse(&page))
+    };
+    Recording::new(name, Role::Peer, move || make(&metrics, work), sums)
+}
+
+/// A page of `passes` passes, encoded into a string that is used again; and that string.
+#[must_use]
+pub fn page(work: &'static Work, passes: u64) -> (Contender, String) {
+    let metrics = Metrics::new();
+    let mut record = metrics.handles(work);
+    (0..passes).for_each(|_| _ = record());
+    let (registry, mut page) = (metrics.registry(), String::new());
+    encode(&mut page, &registry).expect("a string takes everything");
+    let shown = page.clone();
+    let run = move || {
+        page.clear();
+        encode(&mut page, &registry).expect("a string takes everything");
+        page.len()
+    };
+    (Contender::new("prometheus-client, text::encode", Role::Peer, run), shown)
+}

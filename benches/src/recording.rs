@@ -1,0 +1,87 @@
+//! Contenders that record: each thread makes a pass of its own, and all passes of a contender count into one place.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::contest::{Contender, Role};
+use crate::trace::{Sums, TraceEvent, Work};
+
+/// Records the whole trace once per call; returns the number of requests.
+pub type Pass = Box<dyn FnMut() -> usize>;
+
+/// A way to record.
+pub struct Recording {
+    /// Unique within its contest.
+    pub name: &'static str,
+    /// What it stands for.
+    pub role: Role,
+    /// Makes a pass, on the thread that will record. Handles are looked up here, before anything is measured.
+    pub make: Box<dyn Fn() -> Pass + Send + Sync>,
+    /// What all passes together have counted. Asked for when they are gone, because some flush what they hold then.
+    pub sums: Box<dyn Fn() -> Sums>,
+}
+
+impl Recording {
+    /// A way to record.
+    pub fn new(
+        name: &'static str,
+        role: Role,
+        make: impl Fn() -> Pass + Send + Sync + 'static,
+        sums: impl Fn() -> Sums + 'static,
+    ) -> Self {
+        Self { name, role, make: Box::new(make), sums: Box::new(sums) }
+    }
+
+    /// Panics unless `passes` passes over `work` so far were counted, all of them.
+    pub fn check(&self, work: &Work, passes: u64) {
+        assert_eq!((self.sums)(), Sums::of(&work.events, passes), "{} counts something else", self.name);
+    }
+
+    /// Checks one pass and becomes a contender of one thread.
+    #[must_use]
+    pub fn into_contender(self, work: &Work) -> Contender {
+        (self.make)()();
+        self.check(work, 1);
+        Contender { name: self.name, role: self.role, run: (self.make)() }
+    }
+}
+
+/// A pass that does `one` for each request of the trace.
+pub fn pass(work: &'static Work, mut one: impl FnMut(usize, &TraceEvent) + 'static) -> Pass {
+    Box::new(move || {
+        for (position, event) in work.events.iter().enumerate() {
+            one(position, event);
+        }
+        work.events.len()
+    })
+}
+
+/// Memory of which each thread claims a piece of its own and gives it back, so that thousands of passes need no more
+/// pieces than there were threads at once.
+pub struct Shards<T> {
+    all: Mutex<Vec<Arc<T>>>,
+    make: fn(usize) -> T,
+    series: usize,
+}
+
+impl<T> Shards<T> {
+    /// None yet; `make` makes one for a number of series.
+    pub fn new(series: usize, make: fn(usize) -> T) -> Arc<Self> {
+        Arc::new(Self { all: Mutex::default(), make, series })
+    }
+
+    /// A free piece, or a new one. It is free again when what is returned has been dropped.
+    pub fn claim(&self) -> Arc<T> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(free) = all.iter().find(|shard| Arc::strong_count(shard) == 1) {
+            return Arc::clone(free);
+        }
+        let shard = Arc::new((self.make)(self.series));
+        all.push(Arc::clone(&shard));
+        shard
+    }
+
+    /// Looks at every piece.
+    pub fn for_each(&self, look: impl FnMut(&T)) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).iter().map(AsRef::as_ref).for_each(look);
+    }
+}

@@ -1,0 +1,234 @@
+//! The work that all contests share: a long random trace of requests, which no branch predictor can learn.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use loaddensity_metrics_core::{Outcome, Request, Sample, Timestamp};
+
+/// Requests of every trace.
+pub const EVENTS: usize = 100_000;
+/// Upper bounds of the contract's latency buckets in nanoseconds, inclusive.
+pub const LATENCY_BOUNDS_NS: [u64; 11] = [
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+];
+/// Upper bounds of the contract's size buckets in bytes, inclusive.
+pub const SIZE_BOUNDS: [u64; 8] = [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576];
+/// Upper bounds of the latency buckets as peers take them: in milliseconds.
+pub const LATENCY_BOUNDS_MS: [f64; 11] = [5., 10., 25., 50., 100., 250., 500., 1000., 2500., 5000., 10000.];
+/// Upper bounds of the size buckets as peers take them: in bytes.
+pub const SIZE_BOUNDS_F64: [f64; 8] = [64., 256., 1024., 4096., 16384., 65536., 262144., 1048576.];
+/// Nanoseconds between one request's completion and the next one's: about a thousand requests a second.
+pub const STEP_NANOS: u64 = 1_000_003;
+
+/// When the trace begins, in nanoseconds since the Unix epoch.
+const START_NANOS: u64 = 1_700_000_000_000_000_000;
+
+/// One request of the trace, in every form in which a contender takes it, so that none pays for a conversion.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceEvent {
+    /// The latency: whole tenths of a millisecond.
+    pub latency: Duration,
+    /// The latency in milliseconds.
+    pub millis: f64,
+    /// The latency in microseconds.
+    pub micros: u32,
+    /// Size of the response in bytes.
+    pub bytes: u32,
+    /// Number of its series, below the work's number of series.
+    pub series: u32,
+    /// 200 or 500.
+    pub status: u16,
+    /// Success or failure.
+    pub outcome: Outcome,
+}
+
+impl TraceEvent {
+    /// What [`Recorder::record`](loaddensity_metrics_core::Recorder::record) takes.
+    #[inline]
+    #[must_use]
+    pub fn sample(&self, completed_at: Timestamp) -> Sample {
+        Sample {
+            latency: self.latency,
+            response_bytes: self.bytes.into(),
+            status: self.status,
+            outcome: self.outcome,
+            completed_at,
+        }
+    }
+
+    /// What [`Recorder::record_request`](loaddensity_metrics_core::Recorder::record_request) takes.
+    #[inline]
+    #[must_use]
+    pub fn request<'a>(&self, (method, name): (&'a str, &'a str), completed_at: Timestamp) -> Request<'a> {
+        Request {
+            method,
+            name,
+            latency: self.latency,
+            response_bytes: self.bytes.into(),
+            status: self.status,
+            outcome: self.outcome,
+            completed_at,
+        }
+    }
+
+    /// The latency in nanoseconds.
+    #[must_use]
+    pub const fn nanos(&self) -> u64 {
+        1_000 * self.micros as u64
+    }
+}
+
+/// When the request at `position` of a trace was completed, in nanoseconds since the Unix epoch.
+#[inline]
+#[must_use]
+pub const fn completed_at(position: usize) -> Timestamp {
+    Timestamp::from_unix_nanos(START_NANOS + position as u64 * STEP_NANOS)
+}
+
+/// A trace and the names of its series.
+#[derive(Debug)]
+pub struct Work {
+    /// Method and name of each series.
+    pub names: Vec<(&'static str, &'static str)>,
+    /// The requests, in the order in which they are completed.
+    pub events: Vec<TraceEvent>,
+}
+
+/// The work with `series` series. Made at the first call and kept, so that all contenders read the same memory.
+#[must_use]
+pub fn work(series: usize) -> &'static Work {
+    static MADE: Mutex<BTreeMap<usize, &'static Work>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.entry(series).or_insert_with(|| Box::leak(Box::new(Work { names: names(series), events: events(series) })))
+}
+
+fn names(series: usize) -> Vec<(&'static str, &'static str)> {
+    let method = |number: usize| ["GET", "POST", "PUT", "DELETE"][number % 4];
+    let name = |number: usize| &*Box::leak(format!("/api/v1/items/{number:04}").into_boxed_str());
+    (0..series).map(|number| (method(number), name(number))).collect()
+}
+
+/// Latency log-uniform over 1 ms to 20 s in steps of 0.1 ms, size log-uniform over 32 B to 2 MiB, 2 % failures, series
+/// in random order. The same at every call.
+fn events(series: usize) -> Vec<TraceEvent> {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    (0..EVENTS)
+        .map(|_| {
+            let tenths = (10.0 * 20_000_f64.powf(random.fraction())) as u32;
+            let bytes = (32.0 * 65_536_f64.powf(random.fraction())) as u32;
+            let failed = random.next().is_multiple_of(50);
+            TraceEvent {
+                latency: Duration::from_micros(100 * u64::from(tenths)),
+                millis: f64::from(tenths) / 10.0,
+                micros: 100 * tenths,
+                bytes,
+                series: (random.next() as usize % series) as u32,
+                status: if failed { 500 } else { 200 },
+                outcome: if failed { Outcome::Failure } else { Outcome::Success },
+            }
+        })
+        .collect()
+}
+
+/// Marsaglia's xorshift: enough for a trace that no predictor learns.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// What every contender must have counted, computed from the trace by plain code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Successes and failures.
+    pub requests: [u64; 2],
+    /// Requests per latency bucket, not cumulative.
+    pub latency_buckets: [u64; LATENCY_BOUNDS_NS.len() + 1],
+    /// Sum of all latencies in nanoseconds.
+    pub latency_ns: u64,
+    /// Requests per size bucket, not cumulative.
+    pub size_buckets: [u64; SIZE_BOUNDS.len() + 1],
+    /// Sum of all sizes in bytes.
+    pub bytes: u64,
+}
+
+impl Sums {
+    /// Of `passes` times these events.
+    #[must_use]
+    pub fn of(events: &[TraceEvent], passes: u64) -> Self {
+        let mut sums = Self::default();
+        events.iter().for_each(|event| sums.add(event, passes));
+        sums
+    }
+
+    /// The same, one for each series.
+    #[must_use]
+    pub fn by_series(work: &Work, passes: u64) -> Vec<Self> {
+        let mut sums = vec![Self::default(); work.names.len()];
+        work.events.iter().for_each(|event| sums[event.series as usize].add(event, passes));
+        sums
+    }
+
+    fn add(&mut self, event: &TraceEvent, times: u64) {
+        let (nanos, bytes) = (event.nanos(), u64::from(event.bytes));
+        self.requests[event.outcome as usize] += times;
+        self.latency_buckets[LATENCY_BOUNDS_NS.partition_point(|bound| *bound < nanos)] += times;
+        self.latency_ns += times * nanos;
+        self.size_buckets[SIZE_BOUNDS.partition_point(|bound| *bound < bytes)] += times;
+        self.bytes += times * bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loaddensity_metrics_core::Bounds;
+
+    use super::*;
+
+    #[test]
+    fn the_bounds_are_the_contracts() {
+        assert_eq!(
+            (Bounds::CONTRACT.latency_ns(), Bounds::CONTRACT.size()),
+            (&LATENCY_BOUNDS_NS[..], &SIZE_BOUNDS[..])
+        );
+        assert_eq!(LATENCY_BOUNDS_MS.map(|bound| (1e6 * bound) as u64), LATENCY_BOUNDS_NS);
+        assert_eq!(SIZE_BOUNDS_F64.map(|bound| bound as u64), SIZE_BOUNDS);
+    }
+
+    #[test]
+    fn the_trace_is_what_it_says() {
+        let work = work(100);
+        assert_eq!((work.events.len(), work.names.len()), (EVENTS, 100));
+        let sums = Sums::of(&work.events, 1);
+        assert!((0.015..0.025).contains(&(sums.requests[1] as f64 / EVENTS as f64)));
+        let by_series = Sums::by_series(work, 1);
+        assert!(by_series.iter().all(|sums| sums.requests[0] > 500));
+        assert_eq!(by_series.iter().map(|sums| sums.latency_ns).sum::<u64>(), sums.latency_ns);
+        let range = |value: fn(&TraceEvent) -> u64| {
+            let values = work.events.iter().map(value);
+            (values.clone().min().unwrap_or(0), values.max().unwrap_or(0))
+        };
+        let ((fastest, slowest), (smallest, largest)) = (range(TraceEvent::nanos), range(|event| event.bytes.into()));
+        assert!(fastest >= 1_000_000 && slowest <= 20_000_000_000 && smallest >= 32 && largest <= 2 << 20);
+    }
+}
