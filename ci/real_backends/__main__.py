@@ -18,8 +18,9 @@ from .servers import Servers
 
 def main(binary, folder):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    runs = [Run("tokio", "udp", "rotel"), Run("tokio", "http", "C-core gRPC"),
-            Run("smol", "udp", "C-core gRPC", request_bytes=4096), Run("smol", "http", "rotel", packed_bytes=1432)]
+    runs = [Run("tokio", "udp", "rotel"), Run("tokio", "http", "C-core gRPC", traces=True),
+            Run("smol", "udp", "C-core gRPC", request_bytes=4096, traces=True),
+            Run("smol", "http", "rotel", packed_bytes=1432, compression=False)]
     work = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=folder)).resolve()
     report = Report()
     try:

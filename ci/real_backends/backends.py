@@ -7,6 +7,7 @@ from .differences import differences
 from .influxdb import seen_by_influxdb
 from .local import udp_drops
 from .otlp import seen_by_otlp
+from .native import LATENCY, exemplar_faults, native_faults
 from .prometheus import seen_by_prometheus
 from .rotel import rotel_exports
 
@@ -36,6 +37,19 @@ def check_backends(servers, run, report):
     backends.append((run.receiver, see, []))
     for name, see, found in backends:
         check_backend(servers, run, report, name, see, found, 10)
+    check_native(servers, run, report)
+
+
+def check_native(servers, run, report):
+    """Native histograms, and exemplars of both servers."""
+    end = time.monotonic() + 10
+    while (found := list(native_faults(servers, run))) and time.monotonic() < end:
+        time.sleep(0.5)
+    report.line(run, "native", found, "native histograms agree with classic ones, and so do their quantiles")
+    if run.traces:
+        found = [*exemplar_faults(servers, run, servers.prometheus, f"{LATENCY}_bucket"),
+                 *exemplar_faults(servers, run, servers.native, LATENCY)]
+        report.line(run, "exemplars", found, "from OpenMetrics and protobuf, of requests that the target answered")
 
 
 def check_backend(servers, run, report, name, see, found, seconds):

@@ -1,5 +1,6 @@
 """The page while the binary runs: as text, pushed, and scraped."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -7,7 +8,7 @@ import subprocess
 from .differences import request_differences
 from .load import QUIET, QUIET_SECONDS
 from .local import http, wait_until
-from .prometheus import seen_by_prometheus
+from .prometheus import prometheus_values
 from .seen import Seen
 
 # The contract's metric name; promtool would rather have seconds.
@@ -15,18 +16,20 @@ KNOWN_LINT = "loaddensity_request_latency_ms metric names should not contain abb
 
 
 def check_page(servers, run, report):
-    """The page as text: promtool, Pushgateway, and that Prometheus scrapes it."""
+    """The page as text, as clients get it who ask for gzip: promtool, Pushgateway, and that Prometheus scrapes it."""
     url, truth = f"http://127.0.0.1:{run.page_port}/metrics", servers.target.truths[run.key]
 
     def whole_page():
-        status, body, headers = http(url)
+        status, body, headers = whole(url)
         total = sum(int(value) for value in re.findall(rb"^loaddensity_requests_total\{.*\} (\d+)$", body, re.M))
         return (status, body, headers) if truth.requests[QUIET, "success"] and total == truth.total() else None
 
-    page = wait_until(whole_page, 5) or http(url)
+    page = wait_until(whole_page, 5) or whole(url)
     status, body, headers = page
     found = [] if status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4") else [
         f"the page: {status} {headers['Content-Type']}"]
+    if (headers["Content-Encoding"] == "gzip") != run.compression:
+        found.append(f"the page is coded as {headers['Content-Encoding']}")
     tool = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, timeout=30)
     lint = tool.stderr.decode().splitlines()
     if tool.returncode not in (0, 3) or set(lint) - {KNOWN_LINT}:
@@ -35,10 +38,20 @@ def check_page(servers, run, report):
     check_pushgateway(servers, run, report, body)
 
     # What it holds is looked at again when the target is down; its complaints are known only now.
-    wait_until(lambda: seen_by_prometheus(servers, run).total() == truth.total(), QUIET_SECONDS - 4)
-    target = servers.scraped()[run.key]
-    if target["health"] != "up" or target["lastError"]:
-        run.scrape_faults.append(f"the target is {target['health']}: {target['lastError']}")
+    def all_scraped():
+        return all(sum(value for _, value in prometheus_values(port, run, "loaddensity_requests_total")) == truth.total()
+                   for port in (servers.prometheus, servers.native))
+
+    wait_until(all_scraped, QUIET_SECONDS - 4)
+    for port in (servers.prometheus, servers.native):
+        target = servers.scraped(port)[run.key]
+        if target["health"] != "up" or target["lastError"]:
+            run.scrape_faults.append(f"the target is {target['health']}: {target['lastError']}")
+
+
+def whole(url):
+    status, body, headers = http(url, headers={"Accept-Encoding": "gzip"})
+    return status, gzip.decompress(body) if headers["Content-Encoding"] == "gzip" else body, headers
 
 
 def check_pushgateway(servers, run, report, body):

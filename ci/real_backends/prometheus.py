@@ -14,19 +14,19 @@ SIZE_LE = [f"{bound}.0" for bound in SIZE_BOUNDS[:-1]] + ["1.048576e+06", "+Inf"
 
 def seen_by_prometheus(servers, run):
     seen = Seen("prometheus")
-    for labels, value in prometheus_values(servers, run, "loaddensity_requests_total"):
+    for labels, value in prometheus_values(servers.prometheus, run, "loaddensity_requests_total"):
         seen.requests[seen.task(labels["method"], labels["name"]), labels["outcome"]] += int(value)
-    for labels, value in prometheus_values(servers, run, "loaddensity_exporter_recorded_total"):
+    for labels, value in prometheus_values(servers.prometheus, run, "loaddensity_exporter_recorded_total"):
         if value != seen.total():
             seen.faults.append(f"the page says that {labels['exporter']} had {value} requests recorded")
     for metric, into, expected in (("loaddensity_request_latency_ms", seen.latency, LATENCY_LE),
                                    ("loaddensity_response_bytes", seen.size, SIZE_LE)):
         buckets, counts = collections.defaultdict(dict), {}
-        for labels, value in prometheus_values(servers, run, f"{metric}_bucket"):
+        for labels, value in prometheus_values(servers.prometheus, run, f"{metric}_bucket"):
             buckets[seen.task(labels["method"], labels["name"])][labels["le"]] = int(value)
-        for labels, value in prometheus_values(servers, run, f"{metric}_count"):
+        for labels, value in prometheus_values(servers.prometheus, run, f"{metric}_count"):
             counts[seen.task(labels["method"], labels["name"])] = value
-        for labels, value in prometheus_values(servers, run, f"{metric}_sum"):
+        for labels, value in prometheus_values(servers.prometheus, run, f"{metric}_sum"):
             at = seen.task(labels["method"], labels["name"])
             if set(buckets[at]) != set(expected) or buckets[at]["+Inf"] != counts.get(at):
                 seen.faults.append(f"{metric} has the buckets {buckets[at]} and the count {counts.get(at)}")
@@ -35,9 +35,9 @@ def seen_by_prometheus(servers, run):
     return seen
 
 
-def prometheus_values(servers, run, metric):
+def prometheus_values(port, run, metric):
     """Labels and last value of each series. They are counters whose target may be down: the last is the greatest."""
     query = urllib.parse.urlencode({"query": f'max_over_time({metric}{{job="{run.key}"}}[1h])'})
-    _, body, _ = http(f"http://127.0.0.1:{servers.prometheus}/api/v1/query?{query}")
+    _, body, _ = http(f"http://127.0.0.1:{port}/api/v1/query?{query}")
     for series in json.loads(body)["data"]["result"]:
         yield series["metric"], float(series["value"][1])

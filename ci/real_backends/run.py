@@ -15,6 +15,9 @@ class Run:
     # What is off by default: OTLP requests of up to so many bytes, packed DogStatsD datagrams.
     request_bytes: int = None
     packed_bytes: int = None
+    # Whether requests are traced, and whether pages are compressed.
+    traces: bool = False
+    compression: bool = True
     page_port: int = 0
     points_port: int = 0
     # Unix time in nanoseconds.
@@ -43,6 +46,11 @@ class Run:
         if self.transport == "http":
             influx = {"transport": "http", "port": servers.influx, "database": self.key, "username": USER,
                       "password": PASSWORD}
+            if self.runtime == "smol":
+                # The same by the parameters of InfluxDB 1's own API.
+                influx = {"api": "v1", "url": f"http://127.0.0.1:{servers.influx}", "database": self.key,
+                          "retention_policy": "autogen", "username": USER, "password": PASSWORD,
+                          "credentials": "query", "gzip": True}
 
         def test(tasks, **arguments):
             url = f"http://127.0.0.1:{servers.target.port}/{self.key}"
@@ -51,14 +59,14 @@ class Run:
                 **arguments}]
 
         return {"load_density": [
-            ["LD_start_prometheus_exporter", {"port": self.page_port}],
+            ["LD_start_prometheus_exporter", {"port": self.page_port, "compression": self.compression}],
             ["LD_start_influxdb_sink", influx | {"measurement": MEASUREMENT}],
             ["LD_start_statsd_sink", {"port": servers.datadog, "prefix": self.prefix,
                                       "datagram_bytes": self.packed_bytes}],
             ["LD_start_opentelemetry_exporter", {"endpoint": f"http://localhost:{otlp}", "service_name": self.service,
                                                  "export_interval_ms": 1000,
                                                  "max_request_bytes": self.request_bytes}],
-            test(LOAD, user_count=USERS, test_time=SECONDS, max_rate=RATE),
+            test(LOAD, user_count=USERS, test_time=SECONDS, max_rate=RATE, traces=self.traces),
             # One request, and then a wait in which everything is scraped once more.
             test([QUIET], user_count=1, test_time=QUIET_SECONDS, max_rate=0.001),
             ["LD_stop_statsd_sink"],

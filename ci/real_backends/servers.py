@@ -24,8 +24,10 @@ class Servers:
     def __init__(self, folder, runs):
         self.folder = folder
         self.running = []
-        ports = iter(free_ports(8 + 2 * len(runs)))
+        ports = iter(free_ports(9 + 2 * len(runs)))
         self.prometheus, self.pushgateway, self.influx, self.influx_internal = (next(ports) for _ in range(4))
+        # Another one, which asks for protobuf, and keeps native histograms alone.
+        self.native = next(ports)
         self.rotel, rotel_http, self.datadog, datadog_apm = (next(ports) for _ in range(4))
         for run in runs:
             run.page_port, run.points_port = next(ports), next(ports)
@@ -62,7 +64,8 @@ class Servers:
 
     def start_all(self, runs):
         self.start_influxdb([run for run in runs if run.transport == "udp"])
-        self.start_prometheus(runs)
+        self.start_prometheus("prometheus", self.prometheus, runs, "exemplar-storage")
+        self.start_prometheus("native", self.native, runs, "exemplar-storage,native-histograms")
         address = f"127.0.0.1:{self.pushgateway}"
         self.start("pushgateway", lambda: answers(f"http://{address}/-/ready"),
                    "prometheus-pushgateway", f"--web.listen-address={address}")
@@ -72,22 +75,24 @@ class Servers:
                    "--debug-log-verbosity", "detailed", "--disable-batching", "--exporter", "blackhole")
         self.start_datadog()
 
-    def start_prometheus(self, runs):
+    def start_prometheus(self, name, port, runs, features):
         config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [
             {"job_name": run.key, "static_configs": [{"targets": [f"127.0.0.1:{run.page_port}"]}]} for run in runs]}
         # YAML is a superset of JSON.
-        (self.folder / "prometheus.yml").write_text(json.dumps(config))
-        address = f"127.0.0.1:{self.prometheus}"
+        (self.folder / f"{name}.yml").write_text(json.dumps(config))
+        address = f"127.0.0.1:{port}"
 
         def ready():
             # Targets are found some seconds after the start.
-            return answers(f"http://{address}/-/ready") and len(self.scraped()) == len(runs)
+            return answers(f"http://{address}/-/ready") and len(self.scraped(port)) == len(runs)
 
-        self.start("prometheus", ready, "prometheus", f"--config.file={self.folder}/prometheus.yml",
-                   f"--storage.tsdb.path={self.folder}/prometheus", f"--web.listen-address={address}")
+        self.start(name, ready, "prometheus", f"--config.file={self.folder}/{name}.yml",
+                   f"--storage.tsdb.path={self.folder}/{name}", f"--web.listen-address={address}",
+                   f"--enable-feature={features}")
 
-    def scraped(self):
-        _, body, _ = http(f"http://127.0.0.1:{self.prometheus}/api/v1/targets?state=active")
+    def scraped(self, port):
+        """Its targets, by job."""
+        _, body, _ = http(f"http://127.0.0.1:{port}/api/v1/targets?state=active")
         return {target["labels"]["job"]: target for target in json.loads(body)["data"]["activeTargets"]}
 
     def start_influxdb(self, udp_runs):

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import re
 import threading
 
 from .failure import Failure
@@ -15,6 +16,8 @@ class Target:
     def __init__(self):
         self.truths = collections.defaultdict(lambda: Seen("truth"))
         self.statuses = collections.defaultdict(collections.Counter)
+        # The task of each trace and span.
+        self.traces = collections.defaultdict(dict)
         self.loop = asyncio.new_event_loop()
         self.port = None
         started = threading.Event()
@@ -31,9 +34,11 @@ class Target:
 
         self.loop.run_until_complete(main())
 
-    def answer(self, path):
+    def answer(self, head):
         """The answer to one request, counted; None to hang up. And how long to wait with it."""
-        run, at = path.strip("/").split("/")
+        run, at = head.split(" ", 2)[1].strip("/").split("/")
+        if trace := re.search(r"\r\ntraceparent: 00-(\w+)-(\w+)-01(?:\r\n|\Z)", head, re.I):
+            self.traces[run][trace.groups()] = int(at)
         task, truth, statuses = TASKS[int(at)], self.truths[run], self.statuses[run]
         status = task.statuses[truth.size[int(at)].cumulative[-1] % len(task.statuses)]
         statuses[status] += 1
@@ -59,7 +64,7 @@ class Connection(asyncio.Protocol):
         head, end, rest = self.received.partition(b"\r\n\r\n")
         if end:
             self.received = rest
-            answer, delay = self.target.answer(head.split(b" ", 2)[1].decode())
+            answer, delay = self.target.answer(head.decode())
             self.target.loop.call_later(delay, self.send, answer)
 
     def send(self, answer):
