@@ -1,5 +1,6 @@
 //! One raw event: a completed request on its way to the per-request sinks.
 
+use crate::counts::cell::Observation;
 use crate::ring::EVENT_WORDS;
 use crate::sample::{Outcome, Timestamp};
 use crate::series::Series;
@@ -22,6 +23,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// What is counted of it.
+    #[inline]
+    pub(crate) const fn observation(&self) -> Observation {
+        Observation { latency_ns: self.latency_ns, bytes: self.response_bytes }
+    }
+
     pub(crate) const fn to_words(self) -> [u64; EVENT_WORDS] {
         let head = self.series.number() as u64 | (self.status as u64) << 32 | (self.outcome as u64) << 48;
         [head, self.latency_ns, self.response_bytes, self.completed_at.as_unix_nanos()]

@@ -1,7 +1,7 @@
 //! The recorder: what an engine's thread calls once per completed request.
 
 use crate::counts::buckets::BucketMap;
-use crate::counts::cell::{self, CellWords};
+use crate::counts::cell::{self, CellWords, Observation};
 use crate::counts::exponential::{self, ExponentialWords};
 use crate::event::Event;
 use crate::exemplars::{Exemplar, TraceContext};
@@ -178,7 +178,7 @@ impl<'a> Recorder<'a> {
     #[inline(never)]
     fn keep(&self, series: Series, sample: Sample, trace: TraceContext) {
         let exemplar = Exemplar { trace, latency_ns: sample.latency_ns(), at: sample.completed_at };
-        let (at, _) = self.buckets.classic(BucketMap::observe(exemplar.latency_ns, sample.size()));
+        let (at, _) = self.buckets.classic(Observation { latency_ns: exemplar.latency_ns, bytes: sample.size() });
         // Where its request counts.
         let series = self.registry.series_of_status(series, sample.status);
         self.registry.keep_exemplar(series, sample.outcome, at - cell::AT_BUCKETS, exemplar);
@@ -191,7 +191,7 @@ impl<'a> Recorder<'a> {
             let [head, latency, size, time] = event.to_words();
             return self.count_elsewhere(head, latency, size, time);
         };
-        let seen = BucketMap::observe(event.latency_ns, event.response_bytes);
+        let seen = event.observation();
         cell::add(cell, event.outcome, self.buckets.classic(seen), seen);
         if let Some(words) = self.exponentials.get(index) {
             exponential::add(words, event.outcome, seen);
@@ -237,7 +237,7 @@ impl<'a> Recorder<'a> {
         let parts = self.registry.parts;
         let at = self.number * parts.entries.len() + event.series.index();
         let Some(cell) = parts.cells.get(at) else { return };
-        let seen = BucketMap::observe(event.latency_ns, event.response_bytes);
+        let seen = event.observation();
         cell::add(cell, event.outcome, self.buckets.classic(seen), seen);
         if let Some(words) = parts.exponentials.get(at) {
             exponential::add(words, event.outcome, seen);
@@ -250,7 +250,7 @@ impl<'a> Recorder<'a> {
 
     fn count_shared(&self, event: Event) {
         let (parts, index) = (self.registry.parts, event.series.index());
-        let seen = BucketMap::observe(event.latency_ns, event.response_bytes);
+        let seen = event.observation();
         let Some(cell) = parts.spill_cells.get(index) else { return };
         cell::add_shared(cell, event.outcome, self.buckets.classic(seen), seen);
         if let Some(words) = parts.spill_exponentials.get(index) {

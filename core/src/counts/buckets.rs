@@ -1,82 +1,92 @@
-//! Which buckets count a request: found without a loop over the bounds, because no predictor can learn latencies.
+//! Which classic buckets count a request: found without a loop over the bounds, because no predictor can learn latencies.
 //!
-//! The exponential bucket follows from the number's leading bits. It lies between two bounds of that scale, so a table
-//! says which classic bounds are certainly exceeded; the one that may lie inside is compared.
+//! A float's leading bits put a number into one of four slots to each power of two. Where at most one bound lies in a
+//! slot, the bucket is one of two, and adding what a table holds for the slot to the number carries into the bucket's
+//! number where the bound is exceeded: a conversion, a look-up, and no comparison that the next step would wait for.
 
-use crate::counts::bounds::{BUCKETS, Bounds};
-use crate::counts::cell::AT_BUCKETS;
-use crate::counts::exponential::{LATENCIES, Observation, SIZES, latency_bucket, latency_edge, size_bucket, size_edge};
+use crate::counts::bounds::Bounds;
+use crate::counts::cell::{AT_BUCKETS, Observation, POINT};
 
 /// A recorder's own copy of the bounds, with the tables that they lead to.
 #[derive(Clone)]
 pub(crate) struct BucketMap {
-    /// The bounds of all classic buckets, latency's before size's, each where the cell counts its bucket. Longer than
-    /// they are, so that no index is out of it.
-    bounds: [u64; 256],
-    /// For each exponential bucket of latencies, where the first classic one is that may count what it counts.
-    first_latency: [u8; LATENCIES],
-    /// The same for sizes, whose classic buckets come behind those of latencies.
-    first_size: [u8; SIZES],
-    /// Whether several classic bounds lie in one exponential bucket.
-    is_dense: bool,
+    latency: Places,
+    /// Of sizes, whose buckets come behind those of latencies.
+    size: Places,
+    bounds: Bounds,
 }
 
 impl BucketMap {
     pub(crate) fn new(bounds: &Bounds) -> Self {
-        let mut all = [u64::MAX; 256];
-        all[AT_BUCKETS..][..BUCKETS].copy_from_slice(bounds.buckets());
-        let sizes = AT_BUCKETS + bounds.latency_buckets();
-        let first_latency =
-            core::array::from_fn(|i| (AT_BUCKETS + exceeded(bounds.latency_ns(), i, latency_edge)) as u8);
-        let first_size = core::array::from_fn(|i| (sizes + exceeded(bounds.size(), i, size_edge)) as u8);
-        let is_dense = skips(&first_latency, sizes) || skips(&first_size, sizes + bounds.size_buckets());
-        Self { bounds: all, first_latency, first_size, is_dense }
-    }
-
-    /// The exponential buckets of a request.
-    #[inline]
-    pub(crate) fn observe(latency_ns: u64, bytes: u64) -> Observation {
-        Observation { latency_bucket: latency_bucket(latency_ns), latency_ns, size_bucket: size_bucket(bytes), bytes }
+        Self {
+            latency: places(bounds.latency_ns(), AT_BUCKETS),
+            size: places(bounds.size(), AT_BUCKETS + bounds.latency_buckets()),
+            bounds: *bounds,
+        }
     }
 
     /// Where a cell counts a request: latency's bucket and size's.
     #[inline]
     pub(crate) fn classic(&self, seen: Observation) -> (usize, usize) {
-        let first = (self.first_latency[seen.latency_bucket], self.first_size[seen.size_bucket]);
-        if self.is_dense {
-            return (self.climb(first.0, seen.latency_ns), self.climb(first.1, seen.bytes));
-        }
-        (self.step(first.0, seen.latency_ns), self.step(first.1, seen.bytes))
+        let (latency, size) = (place(&self.latency, seen.latency_ns), place(&self.size, seen.bytes));
+        if latency < POINT && size < POINT { (latency, size) } else { self.compared(seen) }
     }
 
-    /// The first bucket from `first` on whose bound `value` does not exceed, where that is `first` or the next.
-    #[inline]
-    fn step(&self, first: u8, value: u64) -> usize {
-        usize::from(first) + usize::from(value > self.bounds[usize::from(first)])
-    }
-
-    /// The first bucket from `first` on whose bound `value` does not exceed. There is one: the last has the largest.
+    /// The same by comparing with every bound.
     #[cold]
-    fn climb(&self, first: u8, value: u64) -> usize {
-        let first = usize::from(first);
-        let exceeded = self.bounds[first..].iter().take_while(|bound| value > **bound).count();
-        first + exceeded
+    fn compared(&self, seen: Observation) -> (usize, usize) {
+        let sizes = AT_BUCKETS + self.bounds.latency_buckets();
+        let latency = exceeded(self.bounds.latency_ns(), seen.latency_ns);
+        (AT_BUCKETS + latency, sizes + exceeded(self.bounds.size(), seen.bytes))
     }
 }
 
-/// How many `bounds` every value in the exponential `bucket` exceeds.
-fn exceeded(bounds: &[u64], bucket: usize, edge: fn(usize) -> u64) -> usize {
-    match bucket.checked_sub(1) {
-        Some(below) => bounds.iter().take_while(|bound| **bound <= edge(below)).count(),
-        None => 0,
-    }
+/// For each slot what is added to a number in it, so that the bits from [`PLACE_BITS`] on say where a cell counts it.
+type Places = [u64; SLOTS];
+
+/// Powers of two up to 2^64, so that no index is out of the table.
+const SLOTS: usize = 64 << SLOT_BITS;
+const SLOT_BITS: u32 = 2;
+const MANTISSA_BITS: u32 = 52;
+/// The slot of 1, counted from the float whose bits are all zero.
+const ONE: usize = 1_023 << SLOT_BITS;
+/// No number that is counted needs as many bits: latencies end at a day, sizes at 2^50.
+const PLACE_BITS: u32 = 52;
+/// What several bounds in one slot lead to: a place that no cell has.
+const CROWDED: u64 = (POINT as u64) << PLACE_BITS;
+
+#[inline]
+fn place(places: &Places, value: u64) -> usize {
+    // Numbers below 2^53 are floats: none is rounded into another slot.
+    let slot = (value as i64 as f64).to_bits() >> (MANTISSA_BITS - SLOT_BITS);
+    (places[slot as usize % SLOTS].wrapping_add(value) >> PLACE_BITS) as usize
 }
 
-/// Whether more than one of the classic buckets that end at `end` ends inside an exponential one.
-fn skips(first: &[u8], end: usize) -> bool {
-    let last = end - 1;
-    let next = first.iter().skip(1).map(|first| usize::from(*first)).chain([last]);
-    first.iter().zip(next).any(|(first, next)| next > usize::from(*first) + 1)
+/// The table for these `bounds`, the first bucket of which is at `first` in a cell.
+fn places(bounds: &[u64], first: usize) -> Places {
+    let mut places = [0; SLOTS];
+    for slot in ONE..ONE + SLOTS {
+        // The bits of zero lead where those of 2 do. Nothing lies between them but 1, which has a slot of its own.
+        let from = if slot % SLOTS == 0 { 0 } else { start(slot) };
+        let (lowest, highest) = (exceeded(bounds, from), exceeded(bounds, start(slot + 1)));
+        let place = ((first + lowest) as u64) << PLACE_BITS;
+        places[slot % SLOTS] = match bounds.get(lowest..highest) {
+            Some([]) => place,
+            Some([bound]) => place + ((1 << PLACE_BITS) - 1 - bound),
+            _ => CROWDED,
+        };
+    }
+    places
+}
+
+/// Where a slot begins, rounded down.
+fn start(slot: usize) -> u64 {
+    f64::from_bits((slot as u64) << (MANTISSA_BITS - SLOT_BITS)) as u64
+}
+
+/// How many `bounds` are less than `value`.
+fn exceeded(bounds: &[u64], value: u64) -> usize {
+    bounds.iter().take_while(|bound| value > **bound).count()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -92,7 +102,7 @@ mod tests {
             let latency = bounds.latency_ns().iter().filter(|bound| latency_ns > **bound).count();
             let size = bounds.size().iter().filter(|bound| bytes > **bound).count();
             let expected = (AT_BUCKETS + latency, AT_BUCKETS + bounds.latency_buckets() + size);
-            assert_eq!(map.classic(BucketMap::observe(latency_ns, bytes)), expected, "{value} in {bounds:?}");
+            assert_eq!(map.classic(Observation { latency_ns, bytes }), expected, "{value} in {bounds:?}");
         }
     }
 
@@ -106,10 +116,19 @@ mod tests {
         let durations: std::vec::Vec<_> = close.iter().map(|ns| Duration::from_nanos(*ns)).collect();
         let crowded = Bounds::new(&durations, &close).unwrap();
         let dense = Bounds::new(&[1_000_001, 1_000_002, 1_000_003].map(Duration::from_nanos), &[1, 2, 3]).unwrap();
-        for bounds in [Bounds::CONTRACT, crowded, dense, Bounds::new(&[], &[]).unwrap()] {
+        let least = Bounds::new(&[Duration::from_nanos(1)], &[2]).unwrap();
+        let most = Bounds::new(&[Duration::from_secs(86_400)], &[1 << 50]).unwrap();
+        for bounds in [Bounds::CONTRACT, crowded, dense, least, most, Bounds::new(&[], &[]).unwrap()] {
             check(&bounds, around(bounds.latency_ns()));
             check(&bounds, around(bounds.size()));
+            check(&bounds, 0..300);
         }
+    }
+
+    #[test]
+    fn no_two_of_the_contracts_bounds_share_a_slot() {
+        let map = BucketMap::new(&Bounds::CONTRACT);
+        assert!(map.latency.iter().chain(&map.size).all(|place| *place < CROWDED));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! Counts are not kept: they are the sums of the buckets.
 
 use crate::counts::bounds::{BUCKETS, Bounds, MAX_BOUNDS};
-use crate::counts::exponential::Observation;
 use crate::sample::Outcome;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
@@ -15,7 +14,7 @@ pub(crate) type CellWords = [Side; 2];
 pub(crate) type Side = [AtomicU64; POINT];
 
 /// Words of one outcome: whole cache lines. Size's buckets come right behind those of latency.
-const POINT: usize = (AT_BUCKETS + BUCKETS).next_multiple_of(8);
+pub(crate) const POINT: usize = (AT_BUCKETS + BUCKETS).next_multiple_of(8);
 pub(crate) const LATENCY_SUM: usize = 0;
 pub(crate) const SIZE_SUM: usize = 1;
 const LONGEST: usize = 2;
@@ -25,6 +24,15 @@ const LARGEST: usize = 4;
 /// The complement of the smallest size.
 const SMALLEST: usize = 5;
 pub(crate) const AT_BUCKETS: usize = 6;
+
+/// What is counted of one request.
+#[derive(Clone, Copy)]
+pub(crate) struct Observation {
+    /// At most a day.
+    pub(crate) latency_ns: u64,
+    /// At most 1 PiB.
+    pub(crate) bytes: u64,
+}
 
 /// Counts one request, in these buckets, in a cell that this thread alone writes: plain loads and stores.
 #[inline]
@@ -272,8 +280,8 @@ mod tests {
         let map = BucketMap::new(&bounds);
         let (own, shared) =
             ([const { [const { AtomicU64::new(0) }; POINT] }; 2], [const { [const { AtomicU64::new(0) }; POINT] }; 2]);
-        for (latency, bytes) in [(0, 0), (5_000_000, 64), (42_000_000, 1_024), (86_400_000_000_000, 1 << 50)] {
-            let seen = BucketMap::observe(latency, bytes);
+        for (latency_ns, bytes) in [(0, 0), (5_000_000, 64), (42_000_000, 1_024), (86_400_000_000_000, 1 << 50)] {
+            let seen = Observation { latency_ns, bytes };
             add(&own, Outcome::Failure, map.classic(seen), seen);
             add_shared(&shared, Outcome::Failure, map.classic(seen), seen);
         }

@@ -8,6 +8,7 @@
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
 
+use crate::counts::cell::Observation;
 use crate::sample::Outcome;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
@@ -99,31 +100,22 @@ pub(crate) const fn size_index(bucket: usize) -> i32 {
     bucket as i32 - 2
 }
 
-/// Where one request is counted, and what of.
-#[derive(Clone, Copy)]
-pub(crate) struct Observation {
-    pub(crate) latency_bucket: usize,
-    pub(crate) latency_ns: u64,
-    pub(crate) size_bucket: usize,
-    pub(crate) bytes: u64,
-}
-
 /// Counts one request in words that this thread alone writes: plain loads and stores.
 #[inline]
 pub(crate) fn add(words: &ExponentialWords, outcome: Outcome, seen: Observation) {
     let point = &words[outcome.index()];
     // Relaxed: readers want each number whole, not the numbers in step.
     let bump = |at: usize| point[at].store(point[at].load(Relaxed).wrapping_add(1), Relaxed);
-    bump(seen.latency_bucket);
-    bump(LATENCIES + seen.size_bucket);
+    bump(latency_bucket(seen.latency_ns));
+    bump(LATENCIES + size_bucket(seen.bytes));
 }
 
 /// Counts one request in words that several threads write.
 pub(crate) fn add_shared(words: &ExponentialWords, outcome: Outcome, seen: Observation) {
     let point = &words[outcome.index()];
     // Relaxed: only the sums count.
-    point[seen.latency_bucket].fetch_add(1, Relaxed);
-    point[LATENCIES + seen.size_bucket].fetch_add(1, Relaxed);
+    point[latency_bucket(seen.latency_ns)].fetch_add(1, Relaxed);
+    point[LATENCIES + size_bucket(seen.bytes)].fetch_add(1, Relaxed);
 }
 
 /// The buckets of latencies and of sizes of one outcome.
