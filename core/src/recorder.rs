@@ -192,7 +192,7 @@ impl<'a> Recorder<'a> {
             return self.count_elsewhere(head, latency, size, time);
         };
         let seen = event.observation();
-        cell::add(cell, event.outcome, self.buckets.classic(seen), seen);
+        cell::add(cell, event.outcome, &self.buckets, seen);
         if let Some(words) = self.exponentials.get(index) {
             exponential::add(words, event.outcome, seen);
             cell::stretch(cell, event.outcome, seen);
@@ -238,7 +238,7 @@ impl<'a> Recorder<'a> {
         let at = self.number * parts.entries.len() + event.series.index();
         let Some(cell) = parts.cells.get(at) else { return };
         let seen = event.observation();
-        cell::add(cell, event.outcome, self.buckets.classic(seen), seen);
+        cell::add(cell, event.outcome, &self.buckets, seen);
         if let Some(words) = parts.exponentials.get(at) {
             exponential::add(words, event.outcome, seen);
             cell::stretch(cell, event.outcome, seen);

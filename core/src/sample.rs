@@ -112,6 +112,7 @@ impl Sample {
         if seconds < MAX_LATENCY_SECONDS {
             seconds * 1_000_000_000 + self.latency.subsec_nanos() as u64
         } else {
+            core::hint::cold_path();
             MAX_LATENCY_NS
         }
     }

@@ -26,15 +26,19 @@ impl BucketMap {
     }
 
     /// Where a cell counts a request: latency's bucket and size's.
-    #[inline]
     pub(crate) fn classic(&self, seen: Observation) -> (usize, usize) {
-        let (latency, size) = (place(&self.latency, seen.latency_ns), place(&self.size, seen.bytes));
+        let (latency, size) = self.looked_up(seen);
         if latency < POINT && size < POINT { (latency, size) } else { self.compared(seen) }
     }
 
+    /// The same where no other bound is near; otherwise a place that no cell has.
+    #[inline]
+    pub(crate) fn looked_up(&self, seen: Observation) -> (usize, usize) {
+        (place(&self.latency, seen.latency_ns), place(&self.size, seen.bytes))
+    }
+
     /// The same by comparing with every bound.
-    #[cold]
-    fn compared(&self, seen: Observation) -> (usize, usize) {
+    pub(crate) fn compared(&self, seen: Observation) -> (usize, usize) {
         let sizes = AT_BUCKETS + self.bounds.latency_buckets();
         let latency = exceeded(self.bounds.latency_ns(), seen.latency_ns);
         (AT_BUCKETS + latency, sizes + exceeded(self.bounds.size(), seen.bytes))

@@ -4,6 +4,7 @@
 //! Counts are not kept: they are the sums of the buckets.
 
 use crate::counts::bounds::{BUCKETS, Bounds, MAX_BOUNDS};
+use crate::counts::buckets::BucketMap;
 use crate::sample::Outcome;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
@@ -34,20 +35,34 @@ pub(crate) struct Observation {
     pub(crate) bytes: u64,
 }
 
-/// Counts one request, in these buckets, in a cell that this thread alone writes: plain loads and stores.
+/// Counts one request in a cell that this thread alone writes: plain loads and stores.
 #[inline]
-pub(crate) fn add(cell: &CellWords, outcome: Outcome, buckets: (usize, usize), seen: Observation) {
+pub(crate) fn add(cell: &CellWords, outcome: Outcome, buckets: &BucketMap, seen: Observation) {
     let point = &cell[outcome.index()];
-    // Relaxed: readers want each number whole, not the numbers in step.
-    let bump = |at: usize, by: u64| {
-        if let Some(word) = point.get(at) {
-            word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
-        }
+    let (latency, size) = buckets.looked_up(seen);
+    let (Some(latency), Some(size)) = (point.get(latency), point.get(size)) else {
+        return add_compared(point, buckets, seen);
     };
-    bump(buckets.0, 1);
-    bump(buckets.1, 1);
-    bump(LATENCY_SUM, seen.latency_ns);
-    bump(SIZE_SUM, seen.bytes);
+    add_to_point(point, (latency, size), seen);
+}
+
+/// The same in buckets that no look-up finds.
+#[cold]
+fn add_compared(point: &Side, buckets: &BucketMap, seen: Observation) {
+    let (latency, size) = buckets.compared(seen);
+    if let (Some(latency), Some(size)) = (point.get(latency), point.get(size)) {
+        add_to_point(point, (latency, size), seen);
+    }
+}
+
+#[inline]
+fn add_to_point(point: &Side, (latency, size): (&AtomicU64, &AtomicU64), seen: Observation) {
+    // Relaxed: readers want each number whole, not the numbers in step.
+    let bump = |word: &AtomicU64, by: u64| word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
+    bump(latency, 1);
+    bump(size, 1);
+    bump(&point[LATENCY_SUM], seen.latency_ns);
+    bump(&point[SIZE_SUM], seen.bytes);
 }
 
 /// Counts one request in a cell that several threads write.
@@ -272,7 +287,6 @@ impl Default for Counts {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::counts::buckets::BucketMap;
 
     #[test]
     fn both_ways_to_count_agree() {
@@ -282,7 +296,7 @@ mod tests {
             ([const { [const { AtomicU64::new(0) }; POINT] }; 2], [const { [const { AtomicU64::new(0) }; POINT] }; 2]);
         for (latency_ns, bytes) in [(0, 0), (5_000_000, 64), (42_000_000, 1_024), (86_400_000_000_000, 1 << 50)] {
             let seen = Observation { latency_ns, bytes };
-            add(&own, Outcome::Failure, map.classic(seen), seen);
+            add(&own, Outcome::Failure, &map, seen);
             add_shared(&shared, Outcome::Failure, map.classic(seen), seen);
         }
         let read = |cell: &CellWords| {
