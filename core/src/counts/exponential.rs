@@ -8,6 +8,8 @@
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
 
+use core::hint::cold_path;
+
 use crate::counts::cell::Observation;
 use crate::sample::Outcome;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
@@ -34,10 +36,9 @@ const POINT: usize = (LATENCIES + SIZES).next_multiple_of(8);
 /// The bucket of a latency in nanoseconds, at most a day.
 #[inline]
 pub(crate) fn latency_bucket(ns: u64) -> usize {
-    const BELOW: usize = (ONE as i32 + LATENCY_START) as usize * STEPS;
-    // Below 2^53 every whole number is a float. Two latencies a nanosecond apart stay apart when divided, and powers of
-    // two of milliseconds come out exact: no rounding takes a latency into another bucket.
-    on_scale::<BELOW, LATENCIES>(steps(ns as i64 as f64 * 1e-6))
+    // The first bucket ends at 2^-10 ms, which is the last root between its powers of two of nanoseconds.
+    const BELOW: usize = (ONE as i32 + MILLISECOND.ilog2() as i32 + LATENCY_START + 1) as usize * STEPS - 1;
+    on_scale::<BELOW, LATENCIES>(steps(ns, &OF_MILLISECONDS))
 }
 
 /// The bucket of a size in bytes, at most 1 PiB.
@@ -45,7 +46,7 @@ pub(crate) fn latency_bucket(ns: u64) -> usize {
 pub(crate) fn size_bucket(bytes: u64) -> usize {
     // One byte ends the first bucket above that of zero, whose float has the least exponent.
     const BELOW: usize = ONE * STEPS - 1;
-    at_most_last::<SIZES>(steps(bytes as i64 as f64).saturating_sub(BELOW))
+    at_most_last::<SIZES>(steps(bytes, &OF_ONE).saturating_sub(BELOW))
 }
 
 /// The first of `BUCKETS` buckets for what lies below the scale, which begins at `BELOW`, and the last for what lies above.
@@ -56,7 +57,7 @@ fn on_scale<const BELOW: usize, const BUCKETS: usize>(steps: usize) -> usize {
     if bucket < BUCKETS {
         return bucket;
     }
-    cold();
+    cold_path();
     if steps < BELOW { 0 } else { BUCKETS - 1 }
 }
 
@@ -67,19 +68,15 @@ fn at_most_last<const BUCKETS: usize>(bucket: usize) -> usize {
     if bucket < BUCKETS {
         return bucket;
     }
-    cold();
+    cold_path();
     BUCKETS - 1
 }
-
-/// What calls this is seldom reached.
-#[cold]
-const fn cold() {}
 
 /// The largest latency in nanoseconds that `bucket` counts; the last one has no such bound.
 pub(crate) const fn latency_edge(bucket: usize) -> u64 {
     let steps = bucket as i32 + LATENCY_START * STEPS as i32;
     let shift = ROOT_BITS - steps.div_euclid(STEPS as i32);
-    ((1_000_000 * ROOTS[steps.rem_euclid(STEPS as i32) as usize] as u128) >> shift) as u64
+    ((MILLISECOND as u128 * ROOTS[steps.rem_euclid(STEPS as i32) as usize] as u128) >> shift) as u64
 }
 
 /// The largest size in bytes that `bucket` counts; the last one has no such bound.
@@ -124,18 +121,18 @@ pub(crate) fn buckets(words: &ExponentialWords, outcome: Outcome) -> (&[AtomicU6
     (latencies, &sizes[..SIZES])
 }
 
-/// How many of the numbers 2^(i/8 - [`ONE`]), i = 0, 1, 2, …, are less than `x`, which is not negative.
+/// How many steps of a scale are less than `x`, which is less than 2^53: eight to each power of two, from the float on
+/// whose bits are all zero.
 ///
 /// A float's bits hold the power of two and, behind it, how far above that the number is. On processors that many a
 /// binary is still built for, this is half the work of counting leading zeros.
 /// There are eight steps to each of the powers, but of different widths: what is added before the bits are cut off moves
 /// the root in the number's slot to where a step of equal width ends.
 #[inline]
-fn steps(x: f64) -> usize {
-    let bits = x.to_bits();
-    // Sixteen slots are narrow enough that at most one root lies in each.
+fn steps(x: u64, moves: &[u64; SLOTS]) -> usize {
+    let bits = (x as i64 as f64).to_bits();
     let slot = (bits >> (MANTISSA_BITS - SLOT_BITS)) as usize % SLOTS;
-    (bits.wrapping_add(MOVES[slot]) >> STEP_BITS) as usize
+    (bits.wrapping_add(moves[slot]) >> STEP_BITS) as usize
 }
 
 /// The exponent of 1 in a float's bits.
@@ -157,33 +154,44 @@ const SLOT_BITS: u32 = 4;
 const SLOTS: usize = 1 << SLOT_BITS;
 /// Bits of a mantissa behind those that would number steps of equal width.
 const STEP_BITS: u32 = MANTISSA_BITS - SCALE;
+/// The scale of sizes: its roots are 2^(i/8).
+const OF_ONE: [u64; SLOTS] = moves(1);
+/// The scale of latencies: its roots are 2^(i/8) ms, in nanoseconds. No number is rounded on the way to its bucket.
+const OF_MILLISECONDS: [u64; SLOTS] = moves(MILLISECOND);
+/// In nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+
 /// What moves the root in each slot to the end of a step of equal width, as many of them below it as there are roots;
-/// where there is no root, what moves the slot to the beginning of such a step.
-const MOVES: [u64; SLOTS] = {
+/// where there is no root, what moves the slot to the beginning of such a step. The roots are 2^(i/8) of `unit`.
+const fn moves(unit: u64) -> [u64; SLOTS] {
+    let root_in = root_in_slots(unit);
     let mut moves = [0; SLOTS];
     let (mut slot, mut below) = (0, 0_u64);
     while slot < SLOTS {
-        moves[slot] = if ROOT_IN[slot] == u64::MAX {
+        moves[slot] = if root_in[slot] == u64::MAX {
             (below << STEP_BITS).wrapping_sub((slot as u64) << (MANTISSA_BITS - SLOT_BITS))
         } else {
             below += 1;
-            (below << STEP_BITS).wrapping_sub(1).wrapping_sub(ROOT_IN[slot])
+            (below << STEP_BITS).wrapping_sub(1).wrapping_sub(root_in[slot])
         };
         slot += 1;
     }
     moves
-};
-/// The root in each slot as the bits of a mantissa, rounded down; where there is none, a number that none has.
-const ROOT_IN: [u64; SLOTS] = {
+}
+
+/// The root in each slot as the bits of a mantissa, rounded down; where there is none, a number that none has. Sixteen
+/// slots are narrow enough that at most one root lies in each.
+const fn root_in_slots(unit: u64) -> [u64; SLOTS] {
     let mut roots = [u64::MAX; SLOTS];
     let mut i = 0;
     while i < STEPS {
-        let mantissa = (ROOTS[i] >> (ROOT_BITS as u32 - MANTISSA_BITS)) & ((1 << MANTISSA_BITS) - 1);
+        let root = unit as u128 * ROOTS[i] as u128;
+        let mantissa = (root >> (root.ilog2() - MANTISSA_BITS)) as u64 & ((1 << MANTISSA_BITS) - 1);
         roots[(mantissa >> (MANTISSA_BITS - SLOT_BITS)) as usize] = mantissa;
         i += 1;
     }
     roots
-};
+}
 
 #[cfg(all(test, not(loom)))]
 mod tests {
