@@ -61,9 +61,9 @@ pub struct StatsdConfig {
     pub timestamps_of_counts: bool,
     /// Whether messages stand for intervals instead of single requests, as with the extended aggregation of Datadog's
     /// clients: counters are sums, and a message holds the values of as many requests of its series and outcome as fit
-    /// (protocol 1.1). Messages share datagrams of up to `datagram_bytes`, by default 1,432 then. No sample is lost by
-    /// it, so that it is refused with a `sample_rate`; and with timestamps, which requests do not share. Default no (the
-    /// contract).
+    /// (protocol 1.1). Messages share datagrams of up to `datagram_bytes`, by default as with `packed`. No sample is lost
+    /// by it, so that it is refused with a `sample_rate`; and with timestamps, which requests do not share. Default no
+    /// (the contract).
     pub aggregate: bool,
     /// Time from one such message of a series to the next; the last one comes at the stop. An interval ends early when
     /// half of `buffer_events` wait. 1 ms to 1 day. Default 2 s, as with Datadog's clients.
