@@ -56,6 +56,8 @@ pub mod unix;
 #[cfg(unix)]
 mod agent;
 mod certificates;
+#[cfg(unix)]
+mod collector;
 mod http_server;
 mod load;
 mod otlp_receiver;
@@ -228,6 +230,7 @@ macro_rules! conformance {
         #[cfg(unix)]
         $crate::conformance_group!($runtime, statsd_unix:
             messages_arrive_over_each_kind_of_socket
+            what_comes_at_intervals_arrives_over_each_kind_of_socket
             packets_are_as_large_as_the_agent_reads
             an_agent_that_restarts_gets_what_has_waited
             a_missing_agent_changes_no_sum
@@ -396,6 +399,7 @@ mod tests {
             include_str!("conformance/prometheus.rs"),
             include_str!("conformance/resolving.rs"),
             include_str!("conformance/statsd.rs"),
+            include_str!("conformance/statsd_interval.rs"),
             include_str!("conformance/statsd_staged.rs"),
             include_str!("conformance/statsd_unix.rs"),
             include_str!("conformance/tasks.rs"),

@@ -80,7 +80,7 @@ impl Agent {
 }
 
 /// A packet with its length, 32 bits, little-endian, in front of it.
-fn read_frame(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+pub(super) fn read_frame(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let mut packet = vec![0; u32::from_le_bytes(length) as usize];

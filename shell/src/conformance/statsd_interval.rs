@@ -149,7 +149,7 @@ pub fn telemetry_tells_what_was_sent<R: Runtime>() {
         let datagrams = receiver.finish();
         let is_telemetry = |datagram: &&String| datagram.starts_with("datadog.");
         let others: Vec<_> = datagrams.iter().filter(|datagram| !is_telemetry(datagram)).collect();
-        let told = |metric: &str| told(&datagrams, metric);
+        let told = |metric: &str| told(&datagrams, "udp", metric);
         let type_of = |kind: &str| told(&format!("metrics_by_type {kind}"));
         assert_eq!(told("metrics"), Some(301));
         let types = ["count", "timing", "histogram", "gauge", "distribution"].map(type_of);
@@ -170,21 +170,22 @@ pub fn telemetry_comes_at_every_interval<R: Runtime>() {
     exporters.start_statsd_sink(config).expect("a socket");
     for round in 1..=2 {
         engine.record(50);
-        receiver.wait_for(|datagrams| told(datagrams, "metrics") == Some(round * 150));
+        receiver.wait_for(|datagrams| told(datagrams, "udp", "metrics") == Some(round * 150));
     }
     exporters.stop_statsd_sink().expect("a stop").expect("it was running");
     receiver.finish();
 }
 
-/// The sum of a metric of telemetry, of one type where that is said behind the name.
-fn told(datagrams: &[String], metric: &str) -> Option<u64> {
+/// The sum of a metric of telemetry that went over `transport`, of one type where that is said behind the name.
+pub(super) fn told(datagrams: &[String], transport: &str, metric: &str) -> Option<u64> {
     let (name, kind) = metric.split_once(' ').unwrap_or((metric, ""));
     let start = format!("datadog.dogstatsd.client.{name}:");
     let client = "client:loaddensity-metrics,client_version:";
     let messages = datagrams.iter().flat_map(|datagram| lines(datagram)).filter_map(|line| line.strip_prefix(&start));
     let values = messages.filter_map(|message| {
         let (value, tags) = message.split_once("|c|#").expect(message);
-        assert!(tags.starts_with(client) && tags.contains(",client_transport:udp"), "{message}");
+        let over = tags.split(',').find_map(|tag| tag.strip_prefix("client_transport:"));
+        assert!(tags.starts_with(client) && over == Some(transport), "{message}");
         let is_of_type = tags.split_once(",metrics_type:").map_or(kind.is_empty(), |(_, of)| of == kind);
         is_of_type.then(|| value.parse::<u64>().expect(message))
     });
@@ -198,7 +199,7 @@ fn aggregated(receiver: &Receiver) -> StatsdConfig {
 
 /// Adds up messages with packed values, of which those of latencies and sizes are of these types; the other number is
 /// that of the counters.
-fn sums(datagrams: &[String], types: [&str; 2]) -> (Sums, usize) {
+pub(super) fn sums(datagrams: &[String], types: [&str; 2]) -> (Sums, usize) {
     let (mut sums, mut counters, mut latencies, mut sizes) = (Sums::default(), 0, 0, 0);
     for message in datagrams.iter().flat_map(|datagram| lines(datagram)) {
         let parts = message.strip_prefix("loaddensity.").and_then(|rest| rest.split_once(':'));

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::agent::{Agent, Folder};
+use super::collector::Collector;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
 use super::statsd::sums;
+use super::statsd_interval;
 use crate::runtime::Runtime;
 use crate::{Account, Cause, Exporters, StatsdConfig, StatsdSocket};
 
@@ -34,6 +36,42 @@ pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
         assert!(packets.iter().all(|packet| !packet.contains('\n')), "one message each");
         assert_eq!(sums(&packets, "loaddensity"), engine.sums);
         assert_all_sent(&stop(&exporters), 1_000);
+    }
+}
+
+/// Messages per interval, gauges and telemetry; the latter counts what went over the same kind of socket.
+pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
+    let (datagrams, streams): (fn(&Path) -> _, fn(&Path) -> _) = (Collector::of_datagrams, Collector::of_streams);
+    for (collector, socket, transport) in [
+        (datagrams, StatsdSocket::UnixDatagram as fn(PathBuf) -> _, "uds"),
+        (streams, StatsdSocket::UnixStream, "uds-stream"),
+        (datagrams, StatsdSocket::Unix, "uds"),
+        (streams, StatsdSocket::Unix, "uds"),
+    ] {
+        let folder = Folder::new();
+        let collector = collector(&folder.socket());
+        let (exporters, mut engine) = exporters::<R>();
+        engine.set_gauge("active_users", 250.0);
+        // Only the stop ends an interval.
+        let never = Duration::from_secs(3_600);
+        let (interval, aggregation_interval) = (never, never);
+        let config = StatsdConfig { aggregate: true, telemetry: true, ..to(socket, &folder) };
+        exporters.start_statsd_sink(StatsdConfig { interval, aggregation_interval, ..config }).expect("a socket");
+        engine.record(1_000);
+        assert_all_sent(&stop(&exporters), 1_000);
+
+        let packets = collector.finish().concat();
+        assert!(packets.iter().all(|packet| packet.len() <= 8_192));
+        let (telemetry, others): (Vec<_>, Vec<_>) =
+            packets.into_iter().partition(|packet| packet.starts_with("datadog."));
+        let told = |metric| statsd_interval::told(&telemetry, transport, metric);
+        let bytes: usize = others.iter().map(String::len).sum();
+        assert_eq!((told("metrics"), told("packets_sent")), (Some(3_001), Some(others.len() as u64)));
+        assert_eq!((told("bytes_sent"), told("packets_dropped")), (Some(bytes as u64), Some(0)));
+        let (gauges, requests): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|packet| packet.starts_with("loaddensity.active_users"));
+        assert_eq!(gauges, ["loaddensity.active_users:250|g"]);
+        assert_eq!(statsd_interval::sums(&requests, ["ms", "h"]).0, engine.sums);
     }
 }
 
