@@ -41,12 +41,11 @@ pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
 
 /// Messages per interval, gauges and telemetry; the latter counts what went over the same kind of socket.
 pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
-    let (datagrams, streams): (fn(&Path) -> _, fn(&Path) -> _) = (Collector::of_datagrams, Collector::of_streams);
     for (collector, socket, transport) in [
-        (datagrams, StatsdSocket::UnixDatagram as fn(PathBuf) -> _, "uds"),
-        (streams, StatsdSocket::UnixStream, "uds-stream"),
-        (datagrams, StatsdSocket::Unix, "uds"),
-        (streams, StatsdSocket::Unix, "uds"),
+        (Collector::of_datagrams as fn(&Path) -> _, StatsdSocket::UnixDatagram as fn(PathBuf) -> _, "uds"),
+        (Collector::of_streams, StatsdSocket::UnixStream, "uds-stream"),
+        (Collector::of_datagrams, StatsdSocket::Unix, "uds"),
+        (Collector::of_streams, StatsdSocket::Unix, "uds"),
     ] {
         let folder = Folder::new();
         let collector = collector(&folder.socket());
