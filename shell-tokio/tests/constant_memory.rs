@@ -1,4 +1,4 @@
-//! A page of 100,000 series, read by a slow client, grows the heap by less than 64 KiB in total; in gzip, by less than 512,
+//! A page of 100,000 series, read by a slow client, grows the heap by less than 64 KiB in total; in gzip, by less than 640,
 //! however long it is.
 #![allow(unsafe_code, reason = "counting what is allocated takes a global allocator, and that trait is unsafe")]
 
@@ -16,8 +16,8 @@ use loaddensity_metrics_tokio::{Exporters, PrometheusConfig, Sample, Settings};
 use support::{PATIENCE, registry, wait_until};
 
 const MOST_GROWTH: usize = 64 << 10;
-/// A compressor alone takes a third of a megabyte.
-const MOST_GROWTH_IN_GZIP: usize = 512 << 10;
+/// A compressor takes a third of a megabyte, and gives up to 64 KiB at once, which pass through two buffers that grow.
+const MOST_GROWTH_IN_GZIP: usize = 640 << 10;
 
 #[global_allocator]
 static COUNTING: Counting = Counting { live: AtomicUsize::new(0), most: AtomicUsize::new(0) };
@@ -91,13 +91,13 @@ fn a_plain_scrape_takes_constant_memory() {
 /// The same in gzip.
 fn a_compressed_scrape_takes_constant_memory() {
     let mut answer = Vec::with_capacity(16 << 20);
-    let growth = slow_scrape(10_000, "Accept-Encoding: gzip\r\n", |bytes| answer.extend_from_slice(bytes));
+    let growth = slow_scrape(20_000, "Accept-Encoding: gzip\r\n", |bytes| answer.extend_from_slice(bytes));
     assert!(answer.len() > 2 * MOST_GROWTH_IN_GZIP, "{} bytes are too few to tell", answer.len());
     assert!(growth < MOST_GROWTH_IN_GZIP, "the heap grew by {growth} bytes");
     let body = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
     let mut page = String::new();
     GzDecoder::new(&answer[body..]).read_to_string(&mut page).expect("a whole page in gzip");
-    assert!(page.lines().count() >= 27 * 10_000 && page.ends_with('\n'), "{} lines", page.lines().count());
+    assert!(page.lines().count() >= 27 * 20_000 && page.ends_with('\n'), "{} lines", page.lines().count());
     println!("{} bytes, {} on the wire, heap growth {growth} bytes", page.len(), answer.len());
 }
 

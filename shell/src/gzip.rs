@@ -5,7 +5,8 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// A body that is compressed as it is made, at the level that takes least time. Memory is constant: some 300 KiB.
+/// A body that is compressed as it is made, at the level that takes least time. Memory is constant: some 300 KiB, and
+/// up to 64 KiB of what is ready.
 #[cfg(feature = "prometheus")]
 pub(crate) struct Pieces(GzEncoder<Vec<u8>>);
 

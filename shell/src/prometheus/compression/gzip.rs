@@ -11,7 +11,7 @@ use crate::gzip::Pieces;
 use crate::prometheus::frames::{FRAME, Frames};
 use crate::prometheus::seats::{Seat, Seats};
 
-/// Pages that may be compressed at a time: a compressor takes a third of a megabyte, however long the page is.
+/// Pages that may be compressed at a time: one takes half a megabyte, however long the page is.
 const COMPRESSED_PAGES: usize = 4;
 
 /// What pages are compressed with.
