@@ -192,11 +192,12 @@ impl<'a> Recorder<'a> {
             return self.count_elsewhere(head, latency, size, time);
         };
         let seen = event.observation();
-        cell::add(cell, event.outcome, &self.buckets, seen);
+        // First what most often waits for memory.
         if let Some(words) = self.exponentials.get(index) {
             exponential::add(words, event.outcome, seen);
             cell::stretch(cell, event.outcome, seen);
         }
+        cell::add(cell, event.outcome, &self.buckets, seen);
         if self.wants_events() {
             self.offer(event);
         }
