@@ -67,7 +67,10 @@ for runtime in tokio smol; do
         links h2 opentelemetry
         links hyper prometheus influxdb opentelemetry-http opentelemetry
         links serde_json action-json
-        links tokio-util tokio
+        links loaddensity-metrics-tokio tokio
+        links loaddensity-metrics-smol smol
+        # h2 has it too.
+        links tokio-util tokio opentelemetry
         links async-io smol
     done
 done
