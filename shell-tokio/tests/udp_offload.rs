@@ -101,6 +101,15 @@ impl UdpSocket for LosesMost {
     }
 }
 
+/// Every second one that is made takes nothing.
+struct FailsAtAll(Udp, usize);
+
+impl UdpSocket for FailsAtAll {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        if self.1 % 2 == 1 { Err(io::Error::other("out of order")) } else { self.0.send(datagram).await }
+    }
+}
+
 macro_rules! from_udp {
     ($($socket:ident: $make:expr),+) => {
         $(impl From<Udp> for $socket {
@@ -117,7 +126,11 @@ from_udp!(
     TakesThree: TakesThree,
     ChangesItsMind: |socket| ChangesItsMind(socket, AtomicUsize::new(0)),
     FailsWithSeveral: |socket| FailsWithSeveral(socket, AtomicUsize::new(0)),
-    LosesMost: |socket| LosesMost(socket, AtomicUsize::new(0))
+    LosesMost: |socket| LosesMost(socket, AtomicUsize::new(0)),
+    FailsAtAll: |socket| {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        FailsAtAll(socket, MADE.fetch_add(1, Ordering::SeqCst))
+    }
 );
 
 #[test]
@@ -178,6 +191,27 @@ fn datagrams_that_are_lost_are_dropped_with_their_requests() {
         dropped += account.dropped.get(Cause::Unreachable);
     }
     assert!(dropped > 0);
+}
+
+/// Another one takes its messages, and the status says what is wrong.
+#[test]
+fn one_socket_of_several_that_fails_loses_nothing() {
+    for segmentation_offload in [false, true] {
+        let (socket, port) = receiver();
+        let exporters = exporters::<FailsAtAll>();
+        let config = StatsdConfig { port, sockets: 2, prefix: "load".into(), ..StatsdConfig::default() };
+        exporters.start_statsd_sink(StatsdConfig { segmentation_offload, ..config }).expect("starts");
+        record(&mut exporters.recorder(), REQUESTS);
+        let until = Instant::now() + PATIENCE;
+        while exporters.status()[0].account.sent < REQUESTS && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let error = exporters.status().remove(0).last_error.expect("an error");
+        assert!(error.contains("cannot send: out of order"), "{error}");
+        let account = exporters.stop_statsd_sink().expect("stops").expect("it ran");
+        assert_settled(&account);
+        assert_eq!((account.sent, items(&received(&socket)).len() as u64), (REQUESTS, 3 * REQUESTS));
+    }
 }
 
 /// The account, the messages that arrived, and in how many datagrams.

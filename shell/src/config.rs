@@ -16,7 +16,7 @@ mod tls;
 #[cfg(any(feature = "action-json", feature = "opentelemetry-http"))]
 pub(crate) use check::WAIT;
 #[cfg(feature = "action-json")]
-pub(crate) use check::{BUFFER_EVENTS, DATAGRAM_BYTES};
+pub(crate) use check::{BUFFER_EVENTS, DATAGRAM_BYTES, SOCKETS};
 #[cfg(feature = "action-json")]
 pub(crate) use influxdb::{BATCH_BYTES, BATCH_POINTS};
 pub use influxdb::{BatchLimits, Credentials, InfluxdbConfig, InfluxdbTarget, Points};
@@ -149,6 +149,8 @@ mod tests {
                 statsd(|c| c.aggregation_interval = Duration::ZERO),
                 ["`aggregation_seconds`", "\"0ns\"", "1 millisecond"],
             ),
+            (statsd(|c| c.sockets = 0), ["`sockets`", "\"0\"", "1 to 16"]),
+            (statsd_over("/run/dsd", |c| c.sockets = 17), ["`sockets`", "\"17\"", "1 to 16"]),
             (statsd(|c| c.buffer_events = 0), ["`buffer_events`", "\"0\"", "1 to"]),
             (
                 statsd(|c| {

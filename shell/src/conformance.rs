@@ -39,6 +39,8 @@ pub mod resolving;
 pub mod statsd;
 pub mod statsd_interval;
 #[cfg(unix)]
+pub mod statsd_sockets;
+#[cfg(unix)]
 pub mod statsd_staged;
 #[cfg(unix)]
 pub mod statsd_unix;
@@ -238,6 +240,13 @@ macro_rules! conformance {
             a_socket_of_another_kind_is_reported
         );
         #[cfg(unix)]
+        $crate::conformance_group!($runtime, statsd_sockets:
+            each_socket_sends_a_part_over_udp
+            each_connection_sends_a_part_over_a_unix_stream
+            several_sockets_send_unix_datagrams
+            each_connection_is_made_anew
+        );
+        #[cfg(unix)]
         $crate::conformance_group!($runtime, statsd_staged:
             a_packet_that_breaks_off_is_sent_whole_again
             a_system_without_buffers_is_asked_again
@@ -400,6 +409,7 @@ mod tests {
             include_str!("conformance/resolving.rs"),
             include_str!("conformance/statsd.rs"),
             include_str!("conformance/statsd_interval.rs"),
+            include_str!("conformance/statsd_sockets.rs"),
             include_str!("conformance/statsd_staged.rs"),
             include_str!("conformance/statsd_unix.rs"),
             include_str!("conformance/tasks.rs"),

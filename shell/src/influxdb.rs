@@ -150,7 +150,13 @@ fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartErr
 }
 
 fn udp_host(config: &InfluxdbConfig, host: &str, port: u16) -> Host {
-    Host { exporter: Exporter::Influxdb, host: host.into(), port, resolve_interval: config.resolve_interval }
+    Host {
+        exporter: Exporter::Influxdb,
+        host: host.into(),
+        port,
+        resolve_interval: config.resolve_interval,
+        sockets: 1,
+    }
 }
 
 fn datagrams<'a>(config: &InfluxdbConfig, host: &'a Host) -> Target<'a> {

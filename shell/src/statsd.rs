@@ -32,18 +32,18 @@ pub(crate) async fn prepare<R: Runtime>(
 ) -> Result<Prepared<R>, StartError> {
     let encoder = encoder(registry, config)?;
     let (gauges, interval, aggregate) = (encoder.gauges(), config.interval, config.aggregate);
-    let StatsdConfig { host, port, resolve_interval, .. } = config;
+    let StatsdConfig { host, port, resolve_interval, sockets, .. } = config;
     let (exporter, resolve_interval) = (Exporter::Statsd, *resolve_interval);
-    let host = Host { exporter, host: host.clone(), port: *port, resolve_interval };
+    let host = Host { exporter, host: host.clone(), port: *port, resolve_interval, sockets: *sockets };
     let to = match &config.socket {
         None => Destination::Udp(&host),
-        Some(socket) => Destination::Unix(socket),
+        Some(socket) => Destination::Unix { socket, connections: *sockets },
     };
     let telemetry = config.telemetry.then(|| encoder.telemetry(transport(config.socket.as_ref())));
     let (datagram_bytes, items) = match (config.datagram_bytes, config.packed || aggregate, to) {
         (Some(bytes), ..) => (bytes, usize::MAX),
         (None, true, Destination::Udp(_)) => (ETHERNET_BYTES, usize::MAX),
-        (None, true, Destination::Unix(_)) => (AGENT_BYTES, usize::MAX),
+        (None, true, Destination::Unix { .. }) => (AGENT_BYTES, usize::MAX),
         // No series has labels that would not fit.
         (None, false, _) => (AGENT_BYTES, 1),
     };

@@ -3,9 +3,9 @@
 //! Datagrams leave in small bursts, one a millisecond. A receiver with the usual socket buffer of 208 KiB holds some
 //! 250 small datagrams; a larger burst is lost there, whatever the average rate. "Sent" means handed to the kernel.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use futures_lite::future::yield_now;
 use loaddensity_metrics_core::{CALL_BYTES, Cause, EventEncoder, Exporter, Packer, SampleRate, Sampler};
@@ -67,14 +67,18 @@ pub(crate) struct Target<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Destination<'a> {
     Udp(&'a Host),
-    Unix(&'a StatsdSocket),
+    /// So many connections to one socket, at least one.
+    Unix {
+        socket: &'a StatsdSocket,
+        connections: usize,
+    },
 }
 
 impl fmt::Display for Destination<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Udp(host) => write!(f, "udp://{}", host_port(&host.host, host.port)),
-            Self::Unix(socket) => socket.fmt(f),
+            Self::Unix { socket, .. } => socket.fmt(f),
         }
     }
 }
@@ -112,23 +116,25 @@ pub(crate) async fn link<R: Runtime>(
     exporter: Exporter,
     to: Destination<'_>,
 ) -> Result<Link<R>, StartError> {
-    let socket = match to {
+    let (socket, connections) = match to {
         Destination::Udp(host) => return Peer::connect(runtime, host.clone()).await.map(Link::Udp),
-        Destination::Unix(socket) => socket,
+        Destination::Unix { socket, connections } => (socket, connections),
     };
-    UnixLink::open(runtime, socket.clone()).await.map(Link::Unix).map_err(|error| StartError::Setting {
+    let first = UnixLink::open(runtime, socket.clone()).await.map_err(|error| StartError::Setting {
         exporter,
         key: "url",
         value: to.to_string(),
         expected: format!("{error}; give host and port"),
-    })
+    })?;
+    let others = (1..connections).map(|_| UnixLink::closed(socket.clone()));
+    Ok(Link::Unix(iter::once(first).chain(others).collect()))
 }
 
 /// A second way to `to`, for what is sent seldom or never.
 pub(crate) async fn link_beside<R: Runtime>(runtime: &R, to: Destination<'_>) -> Result<Link<R>, StartError> {
     match to {
-        Destination::Udp(host) => Peer::connect(runtime, host.clone()).await.map(Link::Udp),
-        Destination::Unix(socket) => Ok(Link::Unix(UnixLink::closed(socket.clone()))),
+        Destination::Udp(host) => Peer::connect(runtime, Host { sockets: 1, ..host.clone() }).await.map(Link::Udp),
+        Destination::Unix { socket, .. } => Ok(Link::Unix(vec![UnixLink::closed(socket.clone())])),
     }
 }
 

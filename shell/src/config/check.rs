@@ -13,6 +13,8 @@ use crate::error::StartError;
 pub(crate) const DATAGRAM_BYTES: RangeInclusive<usize> = 1..=65_507;
 /// Events that a sink's buffer may hold; the upper end is 512 MiB of them.
 pub(crate) const BUFFER_EVENTS: RangeInclusive<usize> = 1..=16 << 20;
+/// Sockets of one sink: as many as one thread has use for.
+pub(crate) const SOCKETS: RangeInclusive<usize> = 1..=16;
 /// Intervals and timeouts: anything beyond a day is a mistake in the unit.
 pub(crate) const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 /// How often a host name is resolved again, where nothing else is said.

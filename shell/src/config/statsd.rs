@@ -5,7 +5,7 @@ use std::time::Duration;
 use loaddensity_metrics_core::dogstatsd::{Cardinality, ConstantTags};
 use loaddensity_metrics_core::{Exporter, SampleRate};
 
-use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL};
+use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL, SOCKETS};
 use super::secret::public_url;
 use crate::error::StartError;
 
@@ -28,6 +28,11 @@ pub struct StatsdConfig {
     pub resolve_interval: Option<Duration>,
     /// The Unix socket to send to instead of `host` and `port`, which must be the default then. Default none.
     pub socket: Option<StatsdSocket>,
+    /// How many sockets, or connections to a Unix socket, packets of requests are spread over in turns, 1 to 16. Over UDP
+    /// each has a port of its own, so that a receiver of several sockets (`SO_REUSEPORT`), or a balancer in front of
+    /// several, gets a part of them in each; what leaves through different sockets may arrive in another order.
+    /// Default 1.
+    pub sockets: usize,
     /// What the metric names begin with; trailing dots are dropped. Default `loaddensity`.
     pub prefix: String,
     /// Whether messages share datagrams, or packets of a stream, which costs several times less on both sides. Default
@@ -96,6 +101,7 @@ impl Default for StatsdConfig {
             port: 8_125,
             resolve_interval: Some(RESOLVE_INTERVAL),
             socket: None,
+            sockets: 1,
             prefix: "loaddensity".into(),
             packed: false,
             datagram_bytes: None,
@@ -119,6 +125,7 @@ impl StatsdConfig {
         let check = Check(Exporter::Statsd);
         self.check_address(check)?;
         self.datagram_bytes.map_or(Ok(()), |bytes| check.range("datagram_bytes", bytes, &DATAGRAM_BYTES))?;
+        check.range("sockets", self.sockets, &SOCKETS)?;
         check.range("buffer_events", self.buffer_events, &BUFFER_EVENTS)?;
         check.wait("interval_seconds", self.interval)?;
         check.wait("aggregation_seconds", self.aggregation_interval)?;

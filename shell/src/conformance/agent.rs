@@ -58,6 +58,28 @@ impl Agent {
         })
     }
 
+    /// One that reads so many messages, each a frame, from each of so many connections.
+    pub(super) fn of_streams(path: &Path, connections: usize, messages: usize) -> Self {
+        let (listener, path) = (UnixListener::bind(path).expect("a path that is free"), path.to_owned());
+        Self(thread::spawn(move || {
+            let readers = (0..connections).map(|_| {
+                let (mut stream, _) = listener.accept().expect("a connection");
+                thread::spawn(move || {
+                    let mut frame = || String::from_utf8(read_frame(&mut stream).expect("a whole frame"));
+                    let packets: Vec<_> = (0..messages).map(|_| frame().expect("UTF-8")).collect();
+                    (stream, packets)
+                })
+            });
+            let readers: Vec<_> = readers.collect();
+            // All stay open until each has read its part.
+            let read: Vec<_> =
+                readers.into_iter().map(|reader| reader.join().expect("a connection's thread")).collect();
+            drop(listener);
+            fs::remove_file(path).expect("the socket's file");
+            read.into_iter().flat_map(|(_, packets)| packets).collect()
+        }))
+    }
+
     fn reading(path: &Path, messages: usize, mut read: impl FnMut() -> Vec<u8> + Send + 'static) -> Self {
         let path = path.to_owned();
         Self(thread::spawn(move || {

@@ -1,5 +1,6 @@
 //! A UDP receiver on a thread of its own.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,7 +12,8 @@ use super::load::wait_until;
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
     datagrams: Arc<Mutex<Vec<String>>>,
-    thread: JoinHandle<()>,
+    /// Who has sent them, in the end.
+    thread: JoinHandle<BTreeSet<SocketAddr>>,
 }
 
 impl Receiver {
@@ -21,12 +23,13 @@ impl Receiver {
         let datagrams = Arc::new(Mutex::new(Vec::new()));
         let received = datagrams.clone();
         let thread = thread::spawn(move || {
-            let mut datagram = vec![0; 65_536];
+            let (mut datagram, mut senders) = (vec![0; 65_536], BTreeSet::new());
             loop {
-                let bytes = socket.recv(&mut datagram).expect("a datagram");
+                let (bytes, sender) = socket.recv_from(&mut datagram).expect("a datagram");
                 if bytes == 0 {
-                    break;
+                    break senders;
                 }
+                senders.insert(sender);
                 let text = String::from_utf8(datagram[..bytes].to_vec()).expect("UTF-8");
                 received.lock().expect("no panic").push(text);
             }
@@ -44,11 +47,16 @@ impl Receiver {
 
     /// All datagrams. Over the loopback interface, what was sent before this call has arrived.
     pub(super) fn finish(self) -> Vec<String> {
+        self.finish_with_senders().0
+    }
+
+    /// The same, and the addresses that they came from.
+    pub(super) fn finish_with_senders(self) -> (Vec<String>, BTreeSet<SocketAddr>) {
         let end = UdpSocket::bind(LOOPBACK).expect("a free port");
         // An empty datagram is the mark; no exporter sends one.
         end.send_to(b"", self.address).expect("a datagram sent");
-        self.thread.join().expect("the receiver's thread");
-        std::mem::take(&mut *self.datagrams.lock().unwrap_or_else(PoisonError::into_inner))
+        let senders = self.thread.join().expect("the receiver's thread");
+        (std::mem::take(&mut *self.datagrams.lock().unwrap_or_else(PoisonError::into_inner)), senders)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {

@@ -58,7 +58,7 @@ impl<R: Runtime> Carrier<R> {
             },
             Self::Udp(runtime, peer) => {
                 peer.catch_up();
-                let sent = stop.unless_overdue(runtime, send::<R>(peer.socket(), body)).await;
+                let sent = stop.unless_overdue(runtime, send::<R>(peer.socket(0), body)).await;
                 if !matches!(sent, Some(Ok(()))) {
                     peer.doubt();
                 }

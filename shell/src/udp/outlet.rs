@@ -21,6 +21,8 @@ const REFUSAL_FORGOTTEN: Duration = Duration::from_secs(2);
 pub(crate) struct Outlet<R: Runtime> {
     pub(crate) runtime: R,
     link: Link<R>,
+    /// Calls until now: several sockets take turns, call by call.
+    turn: usize,
     /// What is handed over in one call.
     pub(crate) memory: Box<[u8]>,
     refused_at: Option<Instant>,
@@ -32,14 +34,15 @@ pub(crate) struct Outlet<R: Runtime> {
 /// Where it leads.
 pub(crate) enum Link<R: Runtime> {
     Udp(Peer<R>),
-    Unix(UnixLink),
+    /// One or more connections to one socket.
+    Unix(Vec<UnixLink>),
 }
 
 impl<R: Runtime> Link<R> {
     /// Says what is wrong with it already.
     pub(crate) fn tell(&self, condition: &Condition) {
-        if let Self::Unix(link) = self {
-            link.tell(condition);
+        if let Self::Unix(links) = self {
+            links.iter().for_each(|link| link.tell(condition));
         }
     }
 }
@@ -62,25 +65,39 @@ pub(crate) enum Handed {
 impl<R: Runtime> Outlet<R> {
     pub(crate) fn new(runtime: R, link: Link<R>, memory: usize, condition: Arc<Condition>, stop: StopSignal) -> Self {
         let memory = vec![0; memory].into_boxed_slice();
-        Self { runtime, link, memory, refused_at: None, condition, stop, has_given_up: false }
+        Self { runtime, link, turn: 0, memory, refused_at: None, condition, stop, has_given_up: false }
     }
 
     /// Hands over what is in `bytes` of the memory: one or more of the datagrams of `segment` bytes, of which the last
     /// may be shorter.
     pub(crate) async fn hand_over(&mut self, bytes: Range<usize>, segment: usize) -> Handed {
         let length = bytes.len();
+        let turn = self.turn;
+        self.turn = turn.wrapping_add(1);
         let handed = match &mut self.link {
             Link::Udp(peer) => {
                 if peer.catch_up() {
                     self.condition.reconnected();
                 }
-                let sending = send(peer.socket(), &self.memory[bytes], segment);
-                let sent = self.stop.unless_overdue(&self.runtime, sending).await;
+                let (mut failure, mut others) = (None, peer.sockets() - 1);
+                let sent = loop {
+                    let sending = send(peer.socket(turn.wrapping_add(others)), &self.memory[bytes.clone()], segment);
+                    match self.stop.unless_overdue(&self.runtime, sending).await {
+                        // Another one may take it.
+                        Some(Err(error)) if others != 0 => failure = Some(error),
+                        sent => break sent,
+                    }
+                    others -= 1;
+                };
+                if let Some(error) = failure {
+                    self.note_failure(cannot_send(&error));
+                }
                 self.judge(sent)
             }
-            Link::Unix(link) => {
+            Link::Unix(links) => {
                 let packet = &self.memory[bytes];
-                link.hand_over(&self.runtime, &self.condition, &self.stop, packet).await
+                let link = turn % links.len();
+                links[link].hand_over(&self.runtime, &self.condition, &self.stop, packet).await
             }
         };
         let traffic = &self.condition.traffic;
@@ -104,7 +121,7 @@ impl<R: Runtime> Outlet<R> {
                 handed
             }
             Some(Err(error)) => {
-                self.note_failure(format!("cannot send: {error}"));
+                self.note_failure(cannot_send(&error));
                 Handed::Lost(Cause::Unreachable)
             }
             None => Handed::Overdue,
@@ -131,6 +148,10 @@ impl<R: Runtime> Outlet<R> {
             peer.doubt();
         }
     }
+}
+
+fn cannot_send(error: &io::Error) -> String {
+    format!("cannot send: {error}")
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The UDP socket of a sink, and the host name behind it, which may come to mean another address.
+//! The UDP sockets of a sink, and the host name behind it, which may come to mean another address.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,26 +23,36 @@ pub(crate) struct Host {
     pub(crate) port: u16,
     /// How often a name is resolved again; `None` is never.
     pub(crate) resolve_interval: Option<Duration>,
+    /// How many sockets send to it, at least one.
+    pub(crate) sockets: usize,
 }
 
 impl Host {
-    /// Its first address that takes a socket, and that socket. IPv4 goes first: nothing tells whether anybody listens,
+    /// Its first address that takes the sockets, and these. IPv4 goes first: nothing tells whether anybody listens,
     /// and LoadDensity's sinks speak IPv4 where a name (`localhost`) has both.
     async fn connect<R: Runtime>(
         &self,
         runtime: &R,
         mut peers: Vec<SocketAddr>,
-    ) -> Result<(SocketAddr, R::Udp), StartError> {
+    ) -> Result<(SocketAddr, Vec<R::Udp>), StartError> {
         peers.sort_by_key(|peer| !peer.is_ipv4());
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for peer in peers {
-            match runtime.udp_connect(peer).await {
-                Ok(socket) => return Ok((peer, socket)),
+            match self.open(runtime, peer).await {
+                Ok(sockets) => return Ok((peer, sockets)),
                 Err(error) => last = error,
             }
         }
         let address = format!("udp://{}", host_port(&self.host, self.port));
         Err(StartError::Socket { exporter: self.exporter, address, source: last })
+    }
+
+    async fn open<R: Runtime>(&self, runtime: &R, peer: SocketAddr) -> io::Result<Vec<R::Udp>> {
+        let mut sockets = vec![runtime.udp_connect(peer).await?];
+        while sockets.len() < self.sockets {
+            sockets.push(runtime.udp_connect(peer).await?);
+        }
+        Ok(sockets)
     }
 
     async fn resolve<R: Runtime>(&self, runtime: &R) -> Result<Vec<SocketAddr>, StartError> {
@@ -55,15 +65,15 @@ impl Host {
     }
 }
 
-/// A socket that is connected to a host.
+/// Sockets that are connected to a host.
 pub(crate) struct Peer<R: Runtime> {
-    socket: R::Udp,
+    sockets: Vec<R::Udp>,
     follower: Option<Follower<R>>,
 }
 
 /// The task that follows a name.
 struct Follower<R: Runtime> {
-    moved: Receiver<R::Udp>,
+    moved: Receiver<Vec<R::Udp>>,
     doubts: Sender<()>,
     /// Ends with the peer.
     _task: R::Task,
@@ -72,26 +82,31 @@ struct Follower<R: Runtime> {
 impl<R: Runtime> Peer<R> {
     /// Finds the host, which must have an address; nobody need listen there.
     pub(crate) async fn connect(runtime: &R, host: Host) -> Result<Self, StartError> {
-        let (peer, socket) = host.connect(runtime, host.resolve(runtime).await?).await?;
+        let (peer, sockets) = host.connect(runtime, host.resolve(runtime).await?).await?;
         let follower = host.following().map(|every| {
             let ((is_moved, moved), (doubts, doubted)) = (async_channel::bounded(1), async_channel::bounded(1));
             let task = runtime.spawn(follow(runtime.clone(), host, peer, every, doubted, is_moved));
             Follower { moved, doubts, _task: task }
         });
-        Ok(Self { socket, follower })
+        Ok(Self { sockets, follower })
     }
 
-    /// The socket.
-    pub(crate) const fn socket(&self) -> &R::Udp {
-        &self.socket
+    /// How many there are, at least one.
+    pub(crate) const fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// The socket whose turn it is.
+    pub(crate) fn socket(&self, turn: usize) -> &R::Udp {
+        &self.sockets[turn % self.sockets.len()]
     }
 
     /// Goes over to where the name leads now; whether that is elsewhere.
     pub(crate) fn catch_up(&mut self) -> bool {
         let moved = self.follower.as_ref().and_then(|follower| follower.moved.try_recv().ok());
         let is_moved = moved.is_some();
-        if let Some(socket) = moved {
-            self.socket = socket;
+        if let Some(sockets) = moved {
+            self.sockets = sockets;
         }
         is_moved
     }
@@ -113,7 +128,7 @@ async fn follow<R: Runtime>(
     mut peer: SocketAddr,
     every: Duration,
     doubted: Receiver<()>,
-    moved: Sender<R::Udp>,
+    moved: Sender<Vec<R::Udp>>,
 ) {
     loop {
         let doubt = async {
@@ -128,11 +143,11 @@ async fn follow<R: Runtime>(
             Err(error) => Err(error),
         };
         match found {
-            Ok((now, socket)) => {
+            Ok((now, sockets)) => {
                 tracing::info!(exporter = host.exporter.as_str(), host = host.host, from = %peer, to = %now, "moved");
                 peer = now;
-                // One that was not used yet is of no use any more. Fails only where the peer has gone.
-                let _ = moved.force_send(socket);
+                // Those that were not used yet are of no use any more. Fails only where the peer has gone.
+                let _ = moved.force_send(sockets);
             }
             Err(error) => tracing::debug!(%error, "not found again; {peer} stays"),
         }

@@ -4,10 +4,12 @@ use loaddensity_metrics_core::SampleRate;
 use loaddensity_metrics_core::dogstatsd::Cardinality;
 use serde_json::Value;
 
-use super::values::{buffer_events, datagram_bytes, host, misplaced, port, resolve_interval, segmentation_offload};
+use super::values::{
+    buffer_events, datagram_bytes, host, misplaced, port, resolve_interval, segmentation_offload, size,
+};
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
-use crate::config::{Address, EXPECTED_URL, StatsdConfig, StatsdOrigin, StatsdSocket};
+use crate::config::{Address, EXPECTED_URL, SOCKETS, StatsdConfig, StatsdOrigin, StatsdSocket};
 
 /// Positional: LoadDensity's parameters in its order. Named: ours.
 pub(super) static SIGNATURE: Signature = Signature {
@@ -15,6 +17,7 @@ pub(super) static SIGNATURE: Signature = Signature {
     named: &[
         "url",
         "resolve_seconds",
+        "sockets",
         "packed",
         "datagram_bytes",
         "segmentation_offload",
@@ -45,6 +48,7 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
         port,
         socket,
         resolve_interval: resolve_interval(reader)?.unwrap_or(base.resolve_interval),
+        sockets: size(reader, "sockets", &SOCKETS, "sockets")?.unwrap_or(base.sockets),
         prefix: prefix.unwrap_or(base.prefix),
         packed: packed(reader)?.unwrap_or(base.packed),
         datagram_bytes: datagram_bytes(reader)?.or(base.datagram_bytes),
@@ -169,6 +173,8 @@ mod tests {
                 json!({"resolve_seconds": 2.5}),
                 StatsdConfig { resolve_interval: Some(Duration::from_millis(2_500)), ..default() },
             ),
+            (json!({"sockets": 4}), StatsdConfig { sockets: 4, ..default() }),
+            (json!({"url": "unix:///dsd", "sockets": 16}), StatsdConfig { sockets: 16, ..unix("/dsd") }),
             (json!({"url": "unix:///dsd", "packed": true}), StatsdConfig { packed: true, ..unix("/dsd") }),
             (
                 json!({"url": "unix:///dsd", "datagram_bytes": 4096, "packed": true}),

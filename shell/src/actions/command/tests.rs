@@ -454,7 +454,7 @@ fn statsd() {
         "container": "ci-1", "external": "it-false", "cardinality": "high",
     });
     assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(dialect));
-    let known = "the parameters are host, port, prefix, url, resolve_seconds, packed, datagram_bytes, segmentation_offload, buffer_events, \
+    let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, segmentation_offload, buffer_events, \
                  distributions, sample_rate, constant_tags, timestamps, aggregate, aggregation_seconds, interval_seconds, \
                  telemetry, container, external, cardinality";
     refused(
@@ -597,6 +597,7 @@ fn what_is_within_the_named_ranges_is_fit_to_start() {
         (influxdb, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (influxdb, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
         (statsd, "buffer_events", [json!(1), json!(16_777_216)], [json!(0), json!(16_777_217)]),
+        (statsd, "sockets", [json!(1), json!(16)], [json!(0), json!(17)]),
         (statsd, "interval_seconds", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (statsd, "datagram_bytes", [json!(1), json!(65_507)], [json!(0), json!(65_508)]),
         (opentelemetry, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),

@@ -1,0 +1,101 @@
+//! A DogStatsD sink with several sockets, towards receivers of the standard library.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::agent::{Agent, Folder};
+use super::collector::Collector;
+use super::load::{assert_all_sent, exporters, wait_until};
+use super::receiver::Receiver;
+use super::statsd_interval::sums;
+use crate::runtime::Runtime;
+use crate::{StatsdConfig, StatsdSocket};
+
+/// Every message arrives once, and some from each port, however messages are packed and handed over.
+pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
+    let contract = StatsdConfig::default;
+    let aggregation_interval = Duration::from_millis(5);
+    for config in [
+        contract(),
+        StatsdConfig { segmentation_offload: false, ..contract() },
+        StatsdConfig { packed: true, ..contract() },
+        StatsdConfig { packed: true, segmentation_offload: false, ..contract() },
+        StatsdConfig { aggregate: true, aggregation_interval, ..contract() },
+    ] {
+        for sockets in [1, 2, 5] {
+            let receiver = Receiver::start();
+            let (exporters, mut engine) = exporters::<R>();
+            let port = receiver.address.port();
+            exporters.start_statsd_sink(StatsdConfig { port, sockets, ..config.clone() }).expect("sockets");
+            // Each round takes a call at the least, and so do the sockets.
+            for round in 1..=5 {
+                engine.record(50);
+                wait_until(|| exporters.status()[0].account.sent == round * 50);
+            }
+            assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 250);
+            let (datagrams, senders) = receiver.finish_with_senders();
+            assert_eq!(senders.len(), sockets, "{config:?}");
+            assert_eq!(sums(&datagrams, ["ms", "h"]).0, engine.sums, "{config:?}");
+        }
+    }
+}
+
+/// Packets go over all connections in turns.
+pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
+    for aggregate in [false, true] {
+        let folder = Folder::new();
+        let collector = Collector::of_streams(&folder.socket());
+        let (exporters, mut engine) = exporters::<R>();
+        // So that an interval takes a packet for each.
+        let config =
+            StatsdConfig { sockets: 3, aggregate, datagram_bytes: Some(300), ..to(StatsdSocket::Unix, &folder) };
+        exporters.start_statsd_sink(config).expect("connections");
+        engine.record(200);
+        assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 200);
+        let connections = collector.finish();
+        let packets = connections.iter().map(Vec::len);
+        let (least, most) = (packets.clone().min().unwrap_or(0), packets.max().unwrap_or(0));
+        assert!(connections.len() == 3 && most - least <= 1, "{least} to {most} over {}", connections.len());
+        assert_eq!(sums(&connections.concat(), ["ms", "h"]).0, engine.sums);
+    }
+}
+
+/// Datagrams of several sockets come to the same one; none is lost or doubled.
+pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
+    let folder = Folder::new();
+    let collector = Collector::of_datagrams(&folder.socket());
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_statsd_sink(StatsdConfig { sockets: 3, ..to(StatsdSocket::Unix, &folder) }).expect("connections");
+    engine.record(200);
+    assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 200);
+    assert_eq!(sums(&collector.finish().concat(), ["ms", "h"]).0, engine.sums);
+}
+
+/// An Agent that restarts gets each connection anew, and what has waited.
+pub fn each_connection_is_made_anew<R: Runtime>() {
+    let folder = Folder::new();
+    // Of 150 messages, half go over either.
+    let agent = || Agent::of_streams(&folder.socket(), 2, 75);
+    let first = agent();
+    let (exporters, mut engine) = exporters::<R>();
+    exporters
+        .start_statsd_sink(StatsdConfig { sockets: 2, ..to(StatsdSocket::UnixStream, &folder) })
+        .expect("a socket");
+    engine.record(50);
+    let mut packets = first.packets();
+
+    engine.record(50);
+    wait_until(|| exporters.status()[0].last_error.is_some());
+    let account = exporters.status()[0].account;
+    assert_eq!((account.recorded, account.sent, account.held), (100, 50, 50), "{account:?}");
+
+    packets.extend(agent().packets());
+    assert_eq!(sums(&packets, ["ms", "h"]).0, engine.sums);
+    wait_until(|| exporters.status()[0].last_error.is_none());
+    assert_eq!(exporters.status()[0].reconnects, 2);
+    assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 100);
+}
+
+fn to(socket: fn(PathBuf) -> StatsdSocket, folder: &Folder) -> StatsdConfig {
+    StatsdConfig { socket: Some(socket(folder.socket())), ..StatsdConfig::default() }
+}
