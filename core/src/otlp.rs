@@ -60,7 +60,8 @@ const CUMULATIVE: u64 = 2;
 
 /// An upper bound of what surrounds the points, the resource's attributes not among it.
 const SURROUNDINGS: usize = {
-    const METRICS: usize = 3 * 64;
+    // Name and unit, four tags and four lengths of up to five bytes.
+    const METRICS: usize = 4 * 48;
     const LEVELS: usize = GRPC_PREFIX + 4 * 6 + 2 + 2 + SCOPE.len();
     SPILL + METRICS + LEVELS
 };
@@ -149,12 +150,13 @@ impl<'a> Export<'a> {
         now: Timestamp,
     ) -> Self {
         let end = registry.series_end();
+        let has_duration = rows.as_ref().is_some_and(|rows| rows.has_duration);
         Self {
             registry,
             resource,
             points: Points::new(&registry.bounds(), start, now),
             rows,
-            metric: Some(Metric::Size),
+            metric: Some(if has_duration { Metric::Duration } else { Metric::Size }),
             above: end,
             end,
             outcome: Outcome::Failure,
@@ -291,6 +293,8 @@ impl<'a> Export<'a> {
             Metric::Requests => self.each_point(Metric::Requests, Layout::USUAL, back),
             Metric::Latency => self.each_point(Metric::Latency, Layout::USUAL, back),
             Metric::Size => self.each_point(Metric::Size, Layout::USUAL, back),
+            // Made of rows alone.
+            Metric::Duration => Ok(()),
         };
         all.is_ok()
     }
@@ -332,7 +336,7 @@ impl<'a> Export<'a> {
                 let half = if metric == Metric::Size { rows.shape.sizes(row) } else { rows.shape.latencies(row) };
                 let count = half.count();
                 if count != 0 {
-                    let exemplars = rows.exemplars && metric == Metric::Latency;
+                    let exemplars = rows.exemplars && matches!(metric, Metric::Latency | Metric::Duration);
                     let exemplars = exemplars.then_some((self.registry, series));
                     let whose = Whose { outcome, attributes: entry.otlp(), exemplars };
                     rows.frame.put(metric, &rows.bounds, half, whose, back)?;
@@ -404,6 +408,8 @@ struct Rows<'a> {
     bounds: Bounds,
     frame: Frame,
     exemplars: bool,
+    /// Whether latencies are shown in seconds too.
+    has_duration: bool,
     /// Where the rows are kept; else they are read when they are needed.
     interval: Option<Frozen<'a>>,
 }
@@ -420,7 +426,14 @@ impl<'a> Rows<'a> {
         let is_exponential = options.histograms == Histograms::Exponential && registry.has_exponentials();
         let shape = RowShape::new(&bounds, is_exponential);
         let frame = Frame { is_exponential, min_max: options.min_max, start, now };
-        Self { shape, bounds, frame, exemplars: options.exemplars && interval.is_none(), interval }
+        Self {
+            shape,
+            bounds,
+            frame,
+            exemplars: options.exemplars && interval.is_none(),
+            has_duration: options.http_client_duration && !is_exponential,
+            interval,
+        }
     }
 
     /// What was counted, in `room` or in the interval's memory.
@@ -442,6 +455,8 @@ enum Metric {
     Requests,
     Latency,
     Size,
+    /// The latencies once more, as OpenTelemetry's semantic conventions have them.
+    Duration,
 }
 
 impl Metric {
@@ -450,6 +465,7 @@ impl Metric {
             Self::Requests => None,
             Self::Latency => Some(Self::Requests),
             Self::Size => Some(Self::Latency),
+            Self::Duration => Some(Self::Size),
         }
     }
 
@@ -458,6 +474,7 @@ impl Metric {
             Self::Requests => ("loaddensity.requests", "1"),
             Self::Latency => ("loaddensity.request.latency", "ms"),
             Self::Size => ("loaddensity.response.size", "By"),
+            Self::Duration => ("http.client.request.duration", "s"),
         }
     }
 

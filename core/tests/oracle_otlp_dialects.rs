@@ -8,19 +8,25 @@ use loaddensity_metrics_core::otlp::{
     Export, Histograms, Interval, MIN_OPTIONS_REQUEST, MIN_REQUEST, Options, Resource,
 };
 use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TraceContext};
+use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::judge::{Dialect, exports_as};
 use loaddensity_metrics_vectors::model::Model;
-use loaddensity_metrics_vectors::otlp::{Shown, Value, canonical, decode, decode_delta, unframe};
+use loaddensity_metrics_vectors::otlp::{OVERFLOW, Point, Shown, Value, canonical, decode, decode_delta, unframe};
+use loaddensity_metrics_vectors::samples;
 use proptest::prelude::*;
 use std::time::Duration;
 
 const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000);
-const EXPONENTIAL: Options = Options { histograms: Histograms::Exponential, min_max: true, exemplars: false };
-const ALL: [Options; 4] = [
-    Options { histograms: Histograms::Explicit, min_max: false, exemplars: false },
-    Options { histograms: Histograms::Explicit, min_max: true, exemplars: false },
-    Options { histograms: Histograms::Exponential, min_max: false, exemplars: false },
+const EXPLICIT: Options =
+    Options { histograms: Histograms::Explicit, min_max: false, exemplars: false, http_client_duration: false };
+const EXPONENTIAL: Options = Options { histograms: Histograms::Exponential, min_max: true, ..EXPLICIT };
+const ALL: [Options; 6] = [
+    EXPLICIT,
+    Options { min_max: true, ..EXPLICIT },
+    Options { histograms: Histograms::Exponential, ..EXPLICIT },
     EXPONENTIAL,
+    Options { http_client_duration: true, ..EXPLICIT },
+    Options { http_client_duration: true, min_max: true, ..EXPLICIT },
 ];
 
 fn times() -> (Timestamp, Timestamp) {
@@ -144,8 +150,22 @@ fn quantiles_of_an_exported_histogram_are_near_those_of_a_sorted_list() {
 }
 
 #[test]
+fn a_full_registry_is_told_in_the_conventional_metric_too() {
+    static STORAGE: Storage<2, 1, 2> = Storage::new();
+    let recording = ["/a", "/b", "/c"].map(|name| (Spelling::new("GET", name), vec![samples::sample(7)]));
+    let model = record(&mut STORAGE.registry().recorder(), &recording.to_vec(), || {});
+    let (resource, (start, now)) = (Resource::new("shop"), times());
+    let options = Options { http_client_duration: true, ..EXPLICIT };
+    let (requests, _) = all_of(Export::with_options(STORAGE.registry(), &resource, options, start, now), 64 << 10);
+    exports_as(Dialect { options, is_delta: false }, &model, "shop", TIMES, requests.iter().map(Vec::as_slice));
+    let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
+    let of_overflow = |point: &&Point| point.attributes.contains_key(OVERFLOW);
+    assert_eq!(points.iter().filter(of_overflow).count(), 4);
+}
+
+#[test]
 fn an_interval_shows_what_came_in_it() {
-    static STORAGES: [Storage<1_024, 1, 2>; 4] = [const { Storage::new() }; 4];
+    static STORAGES: [Storage<1_024, 1, 2>; ALL.len()] = [const { Storage::new() }; ALL.len()];
     let (nasty, edges) = (nasty_recording(), edge_recording());
     for (storage, options) in STORAGES.iter().zip(ALL) {
         judge_intervals(storage.registry(), [&nasty, &edges, &nasty], options, 64 << 10);
@@ -200,13 +220,21 @@ fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
     let (resource, (start, now)) = (Resource::new("shop"), times());
     for histograms in [Histograms::Explicit, Histograms::Exponential] {
         for exemplars in [false, true] {
-            let options = Options { histograms, min_max: true, exemplars };
+            let options = Options { histograms, min_max: true, exemplars, http_client_duration: true };
             let (requests, _) = all_of(Export::with_options(registry, &resource, options, start, now), 64 << 10);
             let message = unframe(&requests[0]).expect("a frame");
             canonical(message).expect("canonical");
             for point in decode(message).expect("a message") {
-                let shown = exemplars && point.metric == "loaddensity.request.latency";
-                assert_eq!(point.exemplars, if shown { expected.clone() } else { vec![] }, "{}", point.metric);
+                let unit = match point.metric.as_str() {
+                    "loaddensity.request.latency" if exemplars => 1.0,
+                    "http.client.request.duration" if exemplars => 1e3,
+                    _ => {
+                        assert_eq!(point.exemplars, [], "{}", point.metric);
+                        continue;
+                    }
+                };
+                let in_unit = |shown: &Shown| Shown { value: shown.value / unit, ..shown.clone() };
+                assert_eq!(point.exemplars, expected.iter().map(in_unit).collect::<Vec<_>>(), "{}", point.metric);
             }
         }
     }
@@ -264,7 +292,7 @@ proptest! {
     #[test]
     fn random_intervals_are_prosts_bytes(
         parts in [any_recording(), any_recording(), any_recording()],
-        which in 0..4usize,
+        which in 0..ALL.len(),
         limit in MIN_OPTIONS_REQUEST..40_000usize,
     ) {
         let storage = Box::new(Storage::<24, 1, 2>::new());

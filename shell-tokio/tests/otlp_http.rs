@@ -19,8 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_tokio::{
-    Account, Cause, Classic, Exporters, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Settings,
-    Storage, Temporality, TraceContext,
+    Account, Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Temporality, TraceContext,
 };
 use loaddensity_metrics_vectors::otlp::{self, Point, Value};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
@@ -253,6 +252,39 @@ fn exponential_histograms_with_extremes_arrive() {
 }
 
 #[test]
+fn durations_in_seconds_arrive_under_conventional_names() {
+    for temporality in [Temporality::Cumulative, Temporality::Delta] {
+        let (receiver, got) = receiver(vec![]);
+        let exporters = exporters();
+        let config = OpenTelemetryConfig { http_client_duration: true, temporality, ..config(receiver) };
+        exporters.start_opentelemetry_exporter(config).expect("starts");
+        let mut recorder = exporters.recorder();
+        let items = recorder.series("GET", "/items/{id}");
+        for outcome in Outcome::ALL {
+            recorder.record(items, Sample { latency: Duration::from_millis(250), outcome, ..Sample::default() });
+        }
+        assert_eq!(stop(&exporters).sent, 2);
+        let got = got.try_recv().expect("the last export");
+        let mut seen: Vec<_> =
+            got.points.iter().filter(|point| point.metric == "http.client.request.duration").collect();
+        seen.sort_by_key(|point| point.attributes.len());
+        let attributes: Vec<Vec<_>> = seen
+            .iter()
+            .map(|point| point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect())
+            .collect();
+        let request = [("http.request.method", "GET"), ("url.template", "/items/{id}")];
+        assert_eq!(attributes, [&request[..], &[&[("error.type", "_OTHER")], &request[..]].concat()]);
+        for point in seen {
+            assert!(
+                matches!(&point.value, Value::Histogram { count: 1, sum, .. } if *sum == 0.25) && point.unit == "s",
+                "{point:?}"
+            );
+        }
+        assert_eq!(got.points.iter().filter(|point| point.metric == "loaddensity.request.latency").count(), 2);
+    }
+}
+
+#[test]
 fn compressed_requests_arrive() {
     let (receiver, got) = receiver(vec![]);
     let exporters = exporters();
@@ -292,60 +324,17 @@ fn what_is_refused_to_the_end_is_dropped_under_its_cause() {
 
 #[test]
 fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
-    let (receiver, got) = receiver(vec![(503, ("retry-after", "2"), vec![])]);
-    let exporters = exporters();
-    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(receiver) };
-    exporters.start_opentelemetry_exporter(config).expect("starts");
-    record(&mut exporters.recorder(), 5);
-    let first = got.recv_timeout(PATIENCE).expect("an export");
-    let again = got.recv_timeout(PATIENCE).expect("another");
-    let later = again.points[0].time - first.points[0].time;
-    assert!(later >= 2_000_000_000, "{later} ns later, though it asked for two seconds");
-}
-
-#[test]
-fn settings_that_cannot_work_are_refused() {
-    let exporters = exporters();
-    let pair = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
-    let with_attributes =
-        |resource_attributes| OpenTelemetryConfig { resource_attributes, ..OpenTelemetryConfig::http() };
-    let delta = |change: fn(&mut OpenTelemetryConfig)| {
-        let mut config = OpenTelemetryConfig { temporality: Temporality::LowMemory, ..OpenTelemetryConfig::http() };
-        change(&mut config);
-        config
-    };
-    let with_header = |name: &str| OpenTelemetryConfig {
-        headers: vec![(name.into(), Secret::new("hunter2"))],
-        ..OpenTelemetryConfig::http()
-    };
-    for (config, key, says) in [
-        (OpenTelemetryConfig { service_name: String::new(), ..OpenTelemetryConfig::http() }, "service_name", "empty"),
-        (with_attributes(pair("service.name", "x")), "resource_attributes", "use service_name"),
-        (with_attributes(pair("telemetry.sdk.name", "x")), "resource_attributes", "choose another key"),
-        (with_attributes(pair("", "x")), "resource_attributes", "must not be empty"),
-        (with_attributes([pair("run", "7"), pair("run", "8")].concat()), "resource_attributes", "given twice"),
-        (with_attributes(pair("long", &"x".repeat(1_400))), "resource_attributes", "too long"),
-        (with_attributes(pair("long", &"x".repeat(1_600))), "resource_attributes", "too long"),
-        (delta(|config| config.min_max = true), "min_max", "leave min_max out"),
-        (delta(|config| config.exemplars = true), "exemplars", "leave exemplars out"),
-        (delta(|config| config.max_request_bytes = 4_096), "max_request_bytes", "8192 or more"),
-        (with_header("te"), "headers", "sets this header itself"),
-        (with_header("a b"), "headers", "no name of an HTTP header"),
-    ] {
-        let text = exporters.start_opentelemetry_exporter(config).expect_err(says).to_string();
-        assert!(text.contains(&format!("`{key}`")) && text.contains(says) && !text.contains("hunter2"), "{text}");
-    }
-}
-
-#[test]
-fn storage_without_exponential_histograms_shows_none() {
-    static STORAGE: Storage<8, 1, 16, Classic> = Storage::new();
-    let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("free");
-    for (config, key) in [
-        (OpenTelemetryConfig { histograms: OtlpHistograms::Exponential, ..OpenTelemetryConfig::http() }, "histograms"),
-        (OpenTelemetryConfig { min_max: true, ..OpenTelemetryConfig::http() }, "min_max"),
-    ] {
-        let text = exporters.start_opentelemetry_exporter(config).expect_err(key).to_string();
-        assert!(text.contains(&format!("`{key}`")) && text.contains("storage of Exponential"), "{text}");
+    // Beyond the next exports, and within an interval, where the pause of our own would be half a second at most.
+    for (interval, asked) in [(Duration::from_millis(20), "2"), (Duration::from_millis(2_500), "1")] {
+        let (receiver, got) = receiver(vec![(503, ("retry-after", asked), vec![])]);
+        let exporters = exporters();
+        let config = OpenTelemetryConfig { export_interval: interval, ..config(receiver) };
+        exporters.start_opentelemetry_exporter(config).expect("starts");
+        record(&mut exporters.recorder(), 5);
+        let first = got.recv_timeout(PATIENCE).expect("an export");
+        let again = got.recv_timeout(PATIENCE).expect("another");
+        let later = Duration::from_nanos(again.points[0].time - first.points[0].time);
+        let asked = Duration::from_secs(asked.parse().expect("a number"));
+        assert!(later >= asked, "{later:?} later, though it asked for {asked:?}");
     }
 }

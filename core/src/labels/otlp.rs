@@ -41,6 +41,13 @@ const LONG: usize = 4;
 /// Bytes of the attribute `outcome`.
 const OUTCOME: usize = "outcomesuccess".len() + 8;
 
+/// The keys under which OpenTelemetry's semantic conventions for HTTP metrics have what a series' `method` and `name` say.
+const CONVENTIONS: [(&str, &str); 2] = [("method", "http.request.method"), ("name", "url.template")];
+/// Key and value of the attribute by which those conventions tell a failure whose class is not known.
+const ERROR: (&str, &str) = ("error.type", "_OTHER");
+/// Bytes by which attributes under the conventional keys are longer, at most.
+pub(crate) const CONVENTIONAL: usize = 32;
+
 /// Most bytes of a point's attributes.
 pub(crate) const MAX_ATTRIBUTES: usize = BYTES + OUTCOME;
 
@@ -123,6 +130,22 @@ impl<'a> Attributes<'a> {
         Ok(())
     }
 
+    /// Writes the attributes of a histogram's point under the keys of OpenTelemetry's semantic conventions. A failure has
+    /// `error.type`; a success has nothing in the place of `outcome`, as they want it.
+    pub(crate) fn put_conventional(self, outcome: Outcome, back: &mut BackOut<'_>) -> Result<(), Full> {
+        let mut room = [0; 8 * WORDS];
+        load(self.words.last_chunk::<WORDS>().ok_or(Full)?, &mut room);
+        if outcome == Outcome::Failure {
+            put_attribute(back, HISTOGRAM_ATTRIBUTES, ERROR.0, ERROR.1)?;
+        }
+        let mut all: Vec<&[u8], { 2 + LABELS }> = Vec::new();
+        let mut reader = Reader::new(room.get(room.len() - self.length..).ok_or(Full)?);
+        while let Some(attribute) = reader.varint().and_then(|_| reader.bytes()) {
+            all.push(attribute).map_err(|_| Full)?;
+        }
+        all.iter().rev().try_for_each(|attribute| put_renamed(attribute, back))
+    }
+
     /// Copies the text to the end of the room, and with it what its words hold in front of it: moves of known length
     /// need no loop. Relaxed: the reader's acquire load of the entry's state came before.
     #[inline(always)]
@@ -192,6 +215,21 @@ pub(crate) fn put_attribute(back: &mut BackOut<'_>, number: u8, key: &str, value
     back.length_since(end, VALUE)?;
     put_string(back, KEY, key)?;
     back.length_since(end, number)
+}
+
+/// A `KeyValue` that was encoded before, under the conventional key where there is one.
+fn put_renamed(attribute: &[u8], back: &mut BackOut<'_>) -> Result<(), Full> {
+    let key = key_of(attribute).unwrap_or_default();
+    let end = back.mark();
+    match CONVENTIONS.iter().find(|(ours, _)| ours.as_bytes() == key) {
+        None => back.put(attribute)?,
+        Some((_, conventional)) => {
+            // Tag and length of the key are a byte each.
+            back.put(attribute.get(2 + key.len()..).unwrap_or_default())?;
+            put_string(back, KEY, conventional)?;
+        }
+    }
+    back.length_since(end, HISTOGRAM_ATTRIBUTES)
 }
 
 /// An attribute that is `true`.

@@ -11,6 +11,11 @@ pub struct Options {
     /// Whether cumulative latencies show an exemplar for each explicit bucket that has one; see
     /// [`record_traced`](crate::Recorder::record_traced). Default no.
     pub exemplars: bool,
+    /// Whether the latencies are also shown in seconds under the name of OpenTelemetry's semantic conventions,
+    /// `http.client.request.duration`, beside the explicit histogram in milliseconds and with the same bounds. Left out
+    /// beside exponential histograms: 1,000 is no power of two, so that their buckets have no equals in seconds.
+    /// Default no.
+    pub http_client_duration: bool,
 }
 
 /// The kind of histograms.

@@ -7,7 +7,7 @@ use super::{Metric, field};
 use crate::counts::bounds::{Bounds, MAX_BOUNDS};
 use crate::counts::exponential::{SCALE, SIZES, latency_index, size_index};
 use crate::exemplars::Exemplar;
-use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES};
+use crate::labels::otlp::{Attributes, CONVENTIONAL, MAX_ATTRIBUTES};
 use crate::protobuf::{BackOut, zigzag};
 use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
@@ -16,13 +16,14 @@ use crate::text::out::Full;
 
 /// Most bytes of a point that is made of a row.
 pub(super) const MAX_ROW_POINT: usize =
-    8 + MAX_ATTRIBUTES + 9 * 9 + SIZES * MAX_VARINT + (MAX_BOUNDS + 1) * EXEMPLAR_BYTES;
+    8 + MAX_ATTRIBUTES + CONVENTIONAL + 9 * 9 + SIZES * MAX_VARINT + (MAX_BOUNDS + 1) * EXEMPLAR_BYTES;
 /// Most bytes of a number.
 const MAX_VARINT: usize = 10;
 /// Bytes of an exemplar: time, value, both ids with tag and length, and the same of the whole.
 const EXEMPLAR_BYTES: usize = 2 * 9 + 18 + 10 + 2;
 const _: () = assert!(SIZES * MAX_VARINT > 16 * (MAX_BOUNDS + 1));
 const NANOS_PER_MILLI: f64 = 1e6;
+const NANOS_PER_SECOND: f64 = 1e9;
 /// Latencies up to this, in milliseconds, count as zero: 2^-10.
 const LATENCY_ZERO_THRESHOLD: f64 = 1.0 / 1_024.0;
 
@@ -92,11 +93,15 @@ impl Frame {
     ) -> Result<(), Full> {
         let (unit, bounds) = match metric {
             Metric::Latency => (NANOS_PER_MILLI, bounds.latency_ns()),
+            Metric::Duration => (NANOS_PER_SECOND, bounds.latency_ns()),
             _ => (1.0, bounds.size()),
         };
         self.put_extremes((field::HISTOGRAM_MIN, field::HISTOGRAM_MAX), half, unit, back)?;
-        put_attributes::<{ crate::labels::otlp::HISTOGRAM_ATTRIBUTES }>(whose, back)?;
-        self.put_exemplars(field::HISTOGRAM_EXEMPLARS, whose, back)?;
+        match metric {
+            Metric::Duration => whose.attributes.put_conventional(whose.outcome, back)?,
+            _ => put_attributes::<{ crate::labels::otlp::HISTOGRAM_ATTRIBUTES }>(whose, back)?,
+        }
+        self.put_exemplars(field::HISTOGRAM_EXEMPLARS, unit, whose, back)?;
         let end = back.mark();
         bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / unit).to_le_bytes()))?;
         if !bounds.is_empty() {
@@ -121,7 +126,7 @@ impl Frame {
         };
         back.fixed64(field::EXPONENTIAL_ZERO_THRESHOLD, zero_threshold.to_bits())?;
         self.put_extremes((field::EXPONENTIAL_MIN, field::EXPONENTIAL_MAX), half, unit, back)?;
-        self.put_exemplars(field::EXPONENTIAL_EXEMPLARS, whose, back)?;
+        self.put_exemplars(field::EXPONENTIAL_EXEMPLARS, unit, whose, back)?;
         put_positive(half.buckets, index, back)?;
         back.fixed64(field::EXPONENTIAL_ZERO_COUNT, half.buckets.first().copied().unwrap_or_default())?;
         back.varint_field(field::EXPONENTIAL_SCALE, zigzag(SCALE as i32))?;
@@ -129,7 +134,7 @@ impl Frame {
         put_attributes::<{ crate::labels::otlp::EXPONENTIAL_ATTRIBUTES }>(whose, back)
     }
 
-    fn put_exemplars(self, number: u8, whose: Whose<'_>, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn put_exemplars(self, number: u8, unit: f64, whose: Whose<'_>, back: &mut BackOut<'_>) -> Result<(), Full> {
         for exemplar in (0..=MAX_BOUNDS).rev().filter_map(|bucket| whose.exemplar(bucket)) {
             let end = back.mark();
             back.put(&exemplar.trace.trace_id)?;
@@ -139,8 +144,8 @@ impl Frame {
                 back.put(&exemplar.trace.span_id)?;
                 back.length_since(end, field::EXEMPLAR_SPAN_ID)?;
             }
-            let millis = exemplar.latency_ns as f64 / NANOS_PER_MILLI;
-            back.put_forced_fixed64(field::EXEMPLAR_AS_DOUBLE, millis.to_bits())?;
+            let value = exemplar.latency_ns as f64 / unit;
+            back.put_forced_fixed64(field::EXEMPLAR_AS_DOUBLE, value.to_bits())?;
             // Where the engine did not say when, it was before now.
             let at = if exemplar.at.as_unix_nanos() == 0 { self.now } else { exemplar.at };
             back.fixed64(field::EXEMPLAR_TIME_UNIX_NANO, at.as_unix_nanos())?;

@@ -62,6 +62,10 @@ pub struct OpenTelemetryConfig {
     /// with a trace ([`record_traced`](loaddensity_metrics_core::Recorder::record_traced)). Needs cumulative temporality
     /// and `max_request_bytes` of 8,192 or more. Default no.
     pub exemplars: bool,
+    /// Whether the latencies are also exported in seconds under the name and the attributes of OpenTelemetry's semantic
+    /// conventions, as the histogram `http.client.request.duration`, with the same bounds. Needs explicit histograms and
+    /// `max_request_bytes` of 8,192 or more. Default no.
+    pub http_client_duration: bool,
     /// Whether requests are compressed with gzip. Needs the feature `gzip`. Default no.
     pub gzip: bool,
     /// Whether a start starts nothing and says so in the log; a running exporter is stopped by it. Default no.
@@ -160,7 +164,12 @@ impl OpenTelemetryConfig {
 
     /// What the encoder is told.
     pub(crate) const fn options(&self) -> Options {
-        Options { histograms: self.histograms, min_max: self.min_max, exemplars: self.exemplars }
+        Options {
+            histograms: self.histograms,
+            min_max: self.min_max,
+            exemplars: self.exemplars,
+            http_client_duration: self.http_client_duration,
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), StartError> {
@@ -178,9 +187,14 @@ impl OpenTelemetryConfig {
                             use temporality \"cumulative\", or leave exemplars out";
             return Err(check.bad("exemplars", true, expected));
         }
+        if self.http_client_duration && self.histograms == Histograms::Exponential {
+            let expected = "buckets that double in milliseconds have no equals in seconds; use histograms \"explicit\", \
+                            or leave http_client_duration out";
+            return Err(check.bad("http_client_duration", true, expected));
+        }
         let is_plain = self.options() == Options::default() && !self.temporality.is_delta();
         if !is_plain && self.max_request_bytes < MIN_OPTIONS_REQUEST {
-            let expected = "with delta, min_max, exemplars or exponential histograms it must be 8192 or more, which hold any point";
+            let expected = "with delta, min_max, exemplars, http_client_duration or exponential histograms it must be 8192 or more, which hold any point";
             return Err(check.bad("max_request_bytes", self.max_request_bytes, expected));
         }
         self.check_resource(check)
@@ -234,6 +248,7 @@ impl Default for OpenTelemetryConfig {
             histograms: Histograms::Explicit,
             min_max: false,
             exemplars: false,
+            http_client_duration: false,
             gzip: false,
             disabled: false,
         }
@@ -257,6 +272,7 @@ impl fmt::Debug for OpenTelemetryConfig {
             .field("histograms", &self.histograms)
             .field("min_max", &self.min_max)
             .field("exemplars", &self.exemplars)
+            .field("http_client_duration", &self.http_client_duration)
             .field("gzip", &self.gzip)
             .field("disabled", &self.disabled)
             .finish()

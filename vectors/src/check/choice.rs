@@ -27,6 +27,7 @@ mod place {
     pub(super) const DELTA: u32 = 7;
     pub(super) const STATUS_CODE: u32 = 8;
     pub(super) const PRECISION: u32 = 10;
+    pub(super) const HTTP_CLIENT_DURATION: u32 = 12;
 }
 
 impl Choice {
@@ -56,6 +57,7 @@ impl Choice {
             | flag(options.otlp.exemplars, place::TRACES)
             | flag(options.otlp.histograms == Histograms::Exponential, place::EXPONENTIAL)
             | flag(options.otlp.min_max, place::MIN_MAX)
+            | flag(options.otlp.http_client_duration, place::HTTP_CLIENT_DURATION)
             | flag(options.is_delta, place::DELTA)
             | position(STATUS_CODES.iter().position(|code| *code == options.status_code)) << place::STATUS_CODE
             | position(Precision::ALL.iter().position(|one| *one == options.precision)) << place::PRECISION;
@@ -120,6 +122,7 @@ impl Choice {
             histograms: if is_exponential { Histograms::Exponential } else { Histograms::Explicit },
             min_max: self.is_on(place::MIN_MAX),
             exemplars: self.has_traces(),
+            http_client_duration: self.is_on(place::HTTP_CLIENT_DURATION),
         }
     }
 

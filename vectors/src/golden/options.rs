@@ -96,6 +96,7 @@ impl Options {
                 histograms: otlp.one_of("histograms", [("exponential", Histograms::Exponential)]).unwrap_or_default(),
                 min_max: otlp.is_true("min_max"),
                 exemplars: otlp.is_true("exemplars"),
+                http_client_duration: otlp.is_true("http_client_duration"),
             },
             is_delta: otlp.one_of("temporality", [("delta", ())]).is_some(),
         };

@@ -3,13 +3,16 @@
 use super::same;
 use crate::contract::{Format, LATENCY_BOUNDS_MS, SIZE_BOUNDS, observed};
 use crate::model::{Known, Model, Side, bytes, nanos, separate};
-use crate::otlp::{self, Point, Value};
+use crate::otlp::{self, Attributes, Point, Value};
 use loaddensity_metrics_core::Outcome;
 use loaddensity_metrics_core::otlp::{Histograms, Options};
 
 /// What a resource holds unless more is configured: all of it from an exporter, the name alone from the core.
 const RESOURCE: [&str; 5] =
     ["service.name", "service.instance.id", "telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version"];
+
+/// The metric of OpenTelemetry's semantic conventions.
+const DURATION: &str = "http.client.request.duration";
 
 /// What decides about how a model is shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +53,10 @@ pub fn exports_as<'b>(
     let (gauges, points): (Vec<_>, Vec<_>) =
         points.into_iter().partition(|point| matches!(point.value, Value::Gauge(_)));
     judge_gauges(model, &gauges);
-    let seen = points.into_iter().map(|point| {
+    let seen = points.into_iter().map(|mut point| {
+        if point.metric == DURATION {
+            point.attributes = contract_attributes(point.attributes);
+        }
         let labels = point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let outcome = point.attributes.get("outcome").cloned().unwrap_or_default();
         let Point { metric, unit, extremes, value, exemplars, .. } = &point;
@@ -68,6 +74,24 @@ pub fn exports_as<'b>(
         }
     }
     same(expected, seen.collect());
+}
+
+/// The attributes of the conventional metric under the contract's keys, of which it has none itself.
+fn contract_attributes(mut attributes: Attributes) -> Attributes {
+    let own = ["method", "name", "outcome"];
+    assert!(own.iter().all(|key| !attributes.contains_key(*key)), "{attributes:?}");
+    let outcome = match attributes.remove("error.type").as_deref() {
+        None => Outcome::Success,
+        Some("_OTHER") => Outcome::Failure,
+        Some(other) => panic!("error.type is {other}"),
+    };
+    for (conventional, own) in [("http.request.method", "method"), ("url.template", "name")] {
+        if let Some(value) = attributes.remove(conventional) {
+            attributes.insert(own.to_owned(), value);
+        }
+    }
+    attributes.insert("outcome".to_owned(), outcome.as_str().to_owned());
+    attributes
 }
 
 /// What stands around a point, and when it was made.
@@ -116,11 +140,32 @@ fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Ve
         let extremes = (values.iter().min().copied()? as f64 / unit, values.iter().max().copied()? as f64 / unit);
         show.then_some(extremes)
     };
-    vec![
+    let mut points = vec![
         format!("loaddensity.requests 1 None {requests:?} []"),
         format!("loaddensity.request.latency ms {:?} {latency:?} {exemplars:?}", extremes(&latencies, 1e6)),
         format!("loaddensity.response.size By {:?} {size:?} []", extremes(&sizes, 1.0)),
-    ]
+    ];
+    if dialect.options.http_client_duration && dialect.options.histograms == Histograms::Explicit {
+        let exemplars: Vec<_> = exemplars.iter().cloned().map(in_seconds).collect();
+        let duration = durations(side);
+        points.push(format!("{DURATION} s {:?} {duration:?} {exemplars:?}", extremes(&latencies, 1e9)));
+    }
+    points
+}
+
+/// The latencies in seconds, with the contract's bounds.
+fn durations(side: &Side<'_>) -> Value {
+    Value::Histogram {
+        count: side.count(),
+        sum: side.latency_sum() as f64 / 1e9,
+        buckets: separate(&side.latencies_up_to()),
+        bounds: LATENCY_BOUNDS_MS.iter().map(|bound| *bound as f64 / 1e3).collect(),
+    }
+}
+
+/// An exemplar of a latency in milliseconds, in seconds: from whole nanoseconds, which a float holds.
+fn in_seconds(exemplar: otlp::Shown) -> otlp::Shown {
+    otlp::Shown { value: (exemplar.value * 1e6).round() / 1e9, ..exemplar }
 }
 
 fn explicit(side: &Side<'_>) -> (Value, Value) {

@@ -26,6 +26,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "histograms",
         "min_max",
         "exemplars",
+        "http_client_duration",
         "gzip",
     ],
     secret: &["headers"],
@@ -58,6 +59,9 @@ pub(super) fn config(reader: Reader<'_>, base: OpenTelemetryConfig) -> Result<Op
         histograms: histograms(reader)?.unwrap_or(base.histograms),
         min_max: reader.read("min_max", "true or false", Value::as_bool)?.unwrap_or(base.min_max),
         exemplars: reader.read("exemplars", "true or false", Value::as_bool)?.unwrap_or(base.exemplars),
+        http_client_duration: reader
+            .read("http_client_duration", "true or false", Value::as_bool)?
+            .unwrap_or(base.http_client_duration),
         gzip: reader.read("gzip", "true or false", Value::as_bool)?.unwrap_or(base.gzip),
         disabled: base.disabled,
     })

@@ -540,6 +540,9 @@ fn opentelemetry() {
         ..OpenTelemetryConfig::default()
     };
     assert_eq!(read, Command::StartOpenTelemetry(dialect));
+    let conventional = OpenTelemetryConfig { http_client_duration: true, ..OpenTelemetryConfig::default() };
+    let read = parsed("LD_start_opentelemetry_exporter", &json!({"http_client_duration": true})).unwrap();
+    assert_eq!(read, Command::StartOpenTelemetry(conventional));
     let over_http = OpenTelemetryConfig {
         headers: vec![("api-key".into(), Secret::new("hunter2"))],
         resource_attributes: vec![("run".into(), "7".into())],
@@ -559,6 +562,7 @@ fn opentelemetry() {
             ),
             (json!({"histograms": 3}), "histograms is 3; expected \"explicit\" or \"exponential\""),
             (json!({"min_max": "yes"}), "min_max is \"yes\"; expected true or false"),
+            (json!({"http_client_duration": 1}), "http_client_duration is 1; expected true or false"),
             (json!({"protocol": "udp"}), "protocol is \"udp\"; expected \"grpc\" or \"http/protobuf\""),
             (
                 json!({"protocol": "http/json"}),

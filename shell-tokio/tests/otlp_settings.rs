@@ -1,0 +1,64 @@
+//! Settings of OTLP over HTTP that cannot work are refused when the exporter is started, with the reason.
+
+mod support;
+
+use loaddensity_metrics_tokio::{
+    Classic, Exporters, OpenTelemetryConfig, OtlpHistograms, Secret, Settings, Storage, Temporality,
+};
+use support::exporters;
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let exporters = exporters();
+    let pair = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
+    let with_attributes =
+        |resource_attributes| OpenTelemetryConfig { resource_attributes, ..OpenTelemetryConfig::http() };
+    let delta = |change: fn(&mut OpenTelemetryConfig)| {
+        let mut config = OpenTelemetryConfig { temporality: Temporality::LowMemory, ..OpenTelemetryConfig::http() };
+        change(&mut config);
+        config
+    };
+    let with_header = |name: &str| OpenTelemetryConfig {
+        headers: vec![(name.into(), Secret::new("hunter2"))],
+        ..OpenTelemetryConfig::http()
+    };
+    for (config, key, says) in [
+        (OpenTelemetryConfig { service_name: String::new(), ..OpenTelemetryConfig::http() }, "service_name", "empty"),
+        (with_attributes(pair("service.name", "x")), "resource_attributes", "use service_name"),
+        (with_attributes(pair("telemetry.sdk.name", "x")), "resource_attributes", "choose another key"),
+        (with_attributes(pair("", "x")), "resource_attributes", "must not be empty"),
+        (with_attributes([pair("run", "7"), pair("run", "8")].concat()), "resource_attributes", "given twice"),
+        (with_attributes(pair("long", &"x".repeat(1_400))), "resource_attributes", "too long"),
+        (with_attributes(pair("long", &"x".repeat(1_600))), "resource_attributes", "too long"),
+        (delta(|config| config.min_max = true), "min_max", "leave min_max out"),
+        (delta(|config| config.exemplars = true), "exemplars", "leave exemplars out"),
+        (
+            OpenTelemetryConfig {
+                histograms: OtlpHistograms::Exponential,
+                http_client_duration: true,
+                ..OpenTelemetryConfig::http()
+            },
+            "http_client_duration",
+            "leave http_client_duration out",
+        ),
+        (delta(|config| config.max_request_bytes = 4_096), "max_request_bytes", "8192 or more"),
+        (with_header("te"), "headers", "sets this header itself"),
+        (with_header("a b"), "headers", "no name of an HTTP header"),
+    ] {
+        let text = exporters.start_opentelemetry_exporter(config).expect_err(says).to_string();
+        assert!(text.contains(&format!("`{key}`")) && text.contains(says) && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn storage_without_exponential_histograms_shows_none() {
+    static STORAGE: Storage<8, 1, 16, Classic> = Storage::new();
+    let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("free");
+    for (config, key) in [
+        (OpenTelemetryConfig { histograms: OtlpHistograms::Exponential, ..OpenTelemetryConfig::http() }, "histograms"),
+        (OpenTelemetryConfig { min_max: true, ..OpenTelemetryConfig::http() }, "min_max"),
+    ] {
+        let text = exporters.start_opentelemetry_exporter(config).expect_err(key).to_string();
+        assert!(text.contains(&format!("`{key}`")) && text.contains("storage of Exponential"), "{text}");
+    }
+}
