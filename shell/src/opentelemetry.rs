@@ -208,7 +208,7 @@ impl<R: Runtime> Periodic<R> {
                 self.not_before = asked;
                 return cycle;
             }
-            self.stop.cuts_short(self.runtime.sleep(pause)).await;
+            self.stop.cuts_short(sleep_until(&self.runtime, again)).await;
             if self.stop.deadline().is_some() {
                 return cycle;
             }
