@@ -9,7 +9,7 @@ use loaddensity_metrics_core::otlp::{
     Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError,
 };
 
-#[cfg(feature = "opentelemetry-http")]
+#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
 mod environment;
 
 use super::check::Check;
