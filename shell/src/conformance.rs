@@ -34,6 +34,7 @@ pub mod lifecycle;
 #[cfg(unix)]
 pub mod moving;
 pub mod opentelemetry;
+pub mod otlp_delta;
 pub mod prometheus;
 pub mod resolving;
 pub mod statsd;
@@ -274,6 +275,12 @@ macro_rules! conformance {
             a_missing_receiver_changes_no_sum
             bad_endpoints_are_refused_at_the_start
         );
+        $crate::conformance_group!($runtime, otlp_delta:
+            deltas_add_up_over_grpc
+            exponential_deltas_add_up_over_grpc
+            parts_of_a_delta_are_sent_once
+            deltas_that_are_refused_are_dropped
+        );
         $crate::conformance_group!($runtime, exporters:
             all_four_account_for_every_request
             exporters_live_on_the_callers_runtime
@@ -405,6 +412,7 @@ mod tests {
             include_str!("conformance/lifecycle.rs"),
             include_str!("conformance/moving.rs"),
             include_str!("conformance/opentelemetry.rs"),
+            include_str!("conformance/otlp_delta.rs"),
             include_str!("conformance/prometheus.rs"),
             include_str!("conformance/resolving.rs"),
             include_str!("conformance/statsd.rs"),

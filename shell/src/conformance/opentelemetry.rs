@@ -23,6 +23,7 @@ pub fn the_last_export_holds_every_request<R: Runtime>() {
     assert!(export.header("content-type").starts_with("application/grpc"));
     assert_eq!(export.header("te"), "trailers");
     assert_eq!((&export.service_name[..], &export.scope[..]), ("checkout", "loaddensity"));
+    assert!(!export.is_delta());
     let metrics: Vec<_> = export.metrics.iter().map(|metric| (&metric.name[..], &metric.unit[..])).collect();
     let contract =
         [("loaddensity.requests", "1"), ("loaddensity.request.latency", "ms"), ("loaddensity.response.size", "By")];

@@ -21,7 +21,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Uri, server};
 
 use super::load::Sums;
-use super::protobuf::{messages, number, only};
+use super::protobuf::{messages, number, only, varint};
 use super::{LOOPBACK, run};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::runtime::{Runtime, TcpListener as _};
@@ -67,6 +67,8 @@ pub(super) struct Export {
 pub(super) struct Metric {
     pub(super) name: String,
     pub(super) unit: String,
+    /// `AGGREGATION_TEMPORALITY_DELTA`.
+    is_delta: bool,
     count: u64,
     failures: u64,
     /// Of a histogram.
@@ -152,6 +154,11 @@ impl Drop for OtlpReceiver {
 impl Export {
     pub(super) fn header(&self, name: &str) -> &str {
         self.head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Whether all of it is what came in an interval.
+    pub(super) fn is_delta(&self) -> bool {
+        self.metrics.iter().all(|metric| metric.is_delta)
     }
 
     pub(super) fn sums(&self) -> Sums {
@@ -273,12 +280,22 @@ fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export 
 fn metric(bytes: &[u8]) -> Metric {
     let mut metric = Metric { name: text(only(bytes, 1)), unit: text(only(bytes, 3)), ..Metric::default() };
     let sum = messages(bytes, 7).next();
-    let data = sum.or_else(|| messages(bytes, 9).next()).expect("a sum or a histogram");
-    // AGGREGATION_TEMPORALITY_CUMULATIVE; is_monotonic.
-    assert_eq!(number(data, 2), Some(2), "{}", metric.name);
+    let explicit = messages(bytes, 9).next();
+    let data = sum.or(explicit).or_else(|| messages(bytes, 10).next()).expect("a sum or a histogram");
+    metric.is_delta = match number(data, 2) {
+        Some(1) => true,
+        Some(2) => false,
+        other => panic!("{}: temporality {other:?}", metric.name),
+    };
+    // is_monotonic.
     assert_eq!(number(data, 3), sum.map(|_| 1), "{}", metric.name);
-    // NumberDataPoint and HistogramDataPoint agree in fields 2 and 3 only.
-    let (attributes, count) = if sum.is_some() { (7, 6) } else { (9, 4) };
+    // NumberDataPoint, HistogramDataPoint and ExponentialHistogramDataPoint agree in fields 2 and 3 only; the last two in
+    // 4 and 5.
+    let (attributes, count) = match (sum, explicit) {
+        (Some(_), _) => (7, 6),
+        (None, Some(_)) => (9, 4),
+        (None, None) => (1, 4),
+    };
     for point in messages(data, 1) {
         let outcome = attribute(point, attributes, "outcome").expect("an outcome");
         for key in ["method", "name"] {
@@ -289,13 +306,28 @@ fn metric(bytes: &[u8]) -> Metric {
         metric.failures += if outcome == "failure" { count } else { 0 };
         if sum.is_none() {
             metric.sum += f64::from_bits(number(point, 5).expect("a sum"));
-            let buckets = only(point, 6).chunks_exact(8);
-            let counts = buckets.map(|bucket| u64::from_le_bytes(bucket.try_into().expect("eight bytes")));
-            assert_eq!(counts.sum::<u64>(), count, "buckets add up");
+            let in_buckets = if explicit.is_some() { explicit_count(point) } else { exponential_count(point) };
+            assert_eq!(in_buckets, count, "buckets add up");
         }
         metric.times.push((number(point, 2).expect("a start"), number(point, 3).expect("a time")));
     }
     metric
+}
+
+fn explicit_count(point: &[u8]) -> u64 {
+    let buckets = only(point, 6).chunks_exact(8);
+    buckets.map(|bucket| u64::from_le_bytes(bucket.try_into().expect("eight bytes"))).sum()
+}
+
+/// `zero_count` and the packed numbers of `positive.bucket_counts`.
+fn exponential_count(point: &[u8]) -> u64 {
+    let mut sum = number(point, 7).unwrap_or_default();
+    let Some(positive) = messages(point, 8).next() else { return sum };
+    let mut counts = only(positive, 2);
+    while !counts.is_empty() {
+        sum += varint(&mut counts);
+    }
+    sum
 }
 
 /// The string value of the attribute `key` (`KeyValue`: key 1, value 2; `AnyValue`: string_value 1).

@@ -1,0 +1,97 @@
+//! Delta temporality over gRPC: what the receiver accepted adds up to what was recorded, whatever failed in between.
+
+use std::time::Duration;
+
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{Export, OtlpReceiver, Reply};
+use crate::runtime::Runtime;
+use crate::{Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Temporality};
+
+/// Intervals touch and add up; one that could not be taken comes again as it was.
+pub fn deltas_add_up_over_grpc<R: Runtime>() {
+    add_up::<R>(OtlpHistograms::Explicit);
+}
+
+/// The same with exponential histograms.
+pub fn exponential_deltas_add_up_over_grpc<R: Runtime>() {
+    add_up::<R>(OtlpHistograms::Exponential);
+}
+
+fn add_up<R: Runtime>(histograms: OtlpHistograms) {
+    const FAILS: usize = 1;
+    let receiver = OtlpReceiver::start::<R>(|number| if number == FAILS { Reply::Trailers(14) } else { Reply::Accept });
+    let (exporters, mut engine) = exporters::<R>();
+    // Counted before the exporter starts, hence no part of any interval.
+    engine.record(10);
+    let before = engine.sums;
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(40), histograms, ..delta(&receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    for round in 1..=4 {
+        engine.record(100);
+        wait_until(|| exporters.status()[0].account.sent == 100 * round);
+    }
+    engine.record(50);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 450);
+    let mut exports = receiver.exports();
+    let failed = exports.remove(FAILS);
+    assert_eq!((failed.sums(), failed.start, failed.time), again(&exports[FAILS]), "it comes again as it was");
+    assert!(exports.iter().all(Export::is_delta));
+    assert!(exports.windows(2).all(|pair| pair[0].time <= pair[1].start), "no time is in two intervals");
+    assert_eq!(OtlpReceiver::sums(&exports), engine.sums.since(before));
+}
+
+fn again(export: &Export) -> (super::load::Sums, u64, u64) {
+    (export.sums(), export.start, export.time)
+}
+
+/// An interval above the limit comes in parts. Those that were accepted do not come again when one is not; the parts
+/// carry one interval, and every request is in one of them.
+pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
+    const LIMIT: usize = 8_192;
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let settings = settings(256);
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let config = OpenTelemetryConfig { max_request_bytes: LIMIT, ..delta(&receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    let mut recorder = exporters.recorder();
+    for number in 0..200 {
+        let series = recorder.series("GET", &format!("/item/{number}"));
+        recorder.record(series, crate::Sample::default());
+    }
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 200);
+    let exports = receiver.exports();
+    assert!(exports.len() > 5, "{} parts", exports.len());
+    let interval = (exports[0].start, exports[0].time);
+    assert!(exports.iter().all(|export| export.message_bytes <= LIMIT && (export.start, export.time) == interval));
+    assert_eq!(OtlpReceiver::sums(&exports).requests, 200);
+}
+
+/// What a receiver refuses for good is dropped under its cause and does not come again.
+pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|number| if number == 0 { Reply::Trailers(3) } else { Reply::Accept });
+    let settings = settings(64);
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(40), ..delta(&receiver) };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    let mut engine = Engine::new(settings.registry);
+    engine.record(100);
+    wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) > 0);
+    let dropped = exporters.status()[0].account.dropped.get(Cause::Refused);
+    engine.record(50);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_settled(&account, 150);
+    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (150 - dropped, dropped), "{account:?}");
+    assert_eq!(OtlpReceiver::sums(&receiver.exports()[1..]).requests, 150 - dropped);
+}
+
+/// An exporter of intervals, which exports only when it is stopped.
+fn delta(receiver: &OtlpReceiver) -> OpenTelemetryConfig {
+    OpenTelemetryConfig {
+        endpoint: format!("http://{}", receiver.address),
+        export_interval: Duration::from_secs(3_600),
+        temporality: Temporality::Delta,
+        ..OpenTelemetryConfig::default()
+    }
+}
