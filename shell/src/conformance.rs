@@ -271,6 +271,7 @@ macro_rules! conformance {
             a_partial_success_is_counted
             a_partial_success_without_rejections_is_success
             a_large_export_is_sent_in_parts
+            an_export_without_an_answer_is_given_up
             a_stop_does_not_wait_for_a_silent_receiver
             a_missing_receiver_changes_no_sum
             bad_endpoints_are_refused_at_the_start

@@ -103,6 +103,7 @@ fn launch<R: Runtime>(
         buffer: BytesMut::new(),
         backoff: Backoff::new(RETRY.0, RETRY.1),
         not_before: None,
+        expires: None,
         condition: condition.clone(),
         stop: stop.clone(),
         is_last: false,
@@ -127,6 +128,8 @@ struct Periodic<R: Runtime> {
     backoff: Backoff,
     /// Until when the receiver asked to be left alone.
     not_before: Option<Instant>,
+    /// When the export under way is given up, if ever.
+    expires: Option<Instant>,
     condition: Arc<Condition>,
     stop: StopSignal,
     /// Whether this is the cycle after which nothing comes.
@@ -182,6 +185,7 @@ impl<R: Runtime> Periodic<R> {
             }
             due = self.runtime.now() + self.config.export_interval;
             self.not_before = None;
+            self.begin();
             cause = self.cycle_with_retries(due).await.cause();
             due = self.not_before.map_or(due, |earliest| earliest.max(due));
         };
@@ -190,7 +194,13 @@ impl<R: Runtime> Periodic<R> {
             return cause;
         }
         self.is_last = true;
+        self.begin();
         self.cycle().await.cause()
+    }
+
+    /// Says from when on the time of an export counts.
+    fn begin(&mut self) {
+        self.expires = self.config.export_timeout.map(|limit| self.runtime.now() + limit);
     }
 
     /// One cycle, tried again with growing pauses while that ends before the next is `due`.
@@ -204,7 +214,7 @@ impl<R: Runtime> Periodic<R> {
             if !matches!(cycle, Cycle::Failed { may_retry: true, .. }) {
                 return cycle;
             }
-            if again >= due {
+            if again >= self.expires.map_or(due, |expires| expires.min(due)) {
                 self.not_before = asked;
                 return cycle;
             }
@@ -304,7 +314,7 @@ impl<R: Runtime> Periodic<R> {
         }
     }
 
-    /// Sends one request, within its timeout and, at a stop, its deadline. A call that is under way when the stop comes
+    /// Sends one request, within its timeout, what is left of the export's time, and, at a stop, its deadline. A call that is under way when the stop comes
     /// gets half of the time, so that the last export has the other half.
     async fn call(&mut self, message: &Bytes) -> Outcome {
         let (runtime, stop, is_last) = (self.runtime.clone(), self.stop.clone(), self.is_last);
@@ -316,7 +326,8 @@ impl<R: Runtime> Periodic<R> {
             None
         };
         let began = runtime.now();
-        let timeout = self.config.timeout;
+        let left = self.expires.map(|expires| expires.saturating_duration_since(began));
+        let timeout = left.map_or(self.config.timeout, |left| left.min(self.config.timeout));
         let answer = before(&runtime, began + timeout, self.client.call(message));
         match answer.or(overdue).await {
             Some(outcome) => outcome,

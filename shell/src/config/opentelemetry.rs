@@ -37,6 +37,9 @@ pub struct OpenTelemetryConfig {
     /// How long one request may take, from connecting to the answer's end, 1 ms to a day. Default 10 s (OTLP exporter
     /// specification).
     pub timeout: Duration,
+    /// How long one export may take, with all its requests and attempts, 1 ms to a day; what has not been accepted by then
+    /// comes with the next. Default `None`: attempts end when the next export is due, and each request at its own `timeout`.
+    pub export_timeout: Option<Duration>,
     /// Largest request in bytes before compression; a larger export is split. 4,096 to 64 MiB, default 4 MiB, what
     /// servers accept by default.
     pub max_request_bytes: usize,
@@ -176,6 +179,7 @@ impl OpenTelemetryConfig {
         let check = Check(Exporter::OpenTelemetry);
         check.wait("export_interval_ms", self.export_interval)?;
         check.wait("timeout", self.timeout)?;
+        self.export_timeout.map_or(Ok(()), |limit| check.wait("export_timeout", limit))?;
         check.range("max_request_bytes", self.max_request_bytes, &REQUEST_BYTES)?;
         check.not_empty("service_name", &self.service_name)?;
         if self.min_max && self.temporality.is_delta() {
@@ -240,6 +244,7 @@ impl Default for OpenTelemetryConfig {
             export_interval: Duration::from_millis(5_000),
             tls: ClientTls::default(),
             timeout: Duration::from_secs(10),
+            export_timeout: None,
             max_request_bytes: 4 << 20,
             protocol: OtlpProtocol::Grpc,
             headers: Vec::new(),
@@ -264,6 +269,7 @@ impl fmt::Debug for OpenTelemetryConfig {
             .field("export_interval", &self.export_interval)
             .field("tls", &self.tls)
             .field("timeout", &self.timeout)
+            .field("export_timeout", &self.export_timeout)
             .field("max_request_bytes", &self.max_request_bytes)
             .field("protocol", &self.protocol)
             .field("headers", &self.headers)

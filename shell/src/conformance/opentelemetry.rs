@@ -142,6 +142,25 @@ pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     assert_eq!((sums.requests, sums.bytes), (300, engine.sums.bytes));
 }
 
+/// An export takes no longer than it may: one without an answer is given up, and the next makes up for it.
+pub fn an_export_without_an_answer_is_given_up<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|number| if number == 0 { Reply::Silence } else { Reply::Accept });
+    let (exporters, mut engine) = exporters::<R>();
+    let config = OpenTelemetryConfig {
+        export_interval: Duration::from_millis(50),
+        // Waited for as long as this, the case would not end.
+        timeout: Duration::from_secs(3_600),
+        export_timeout: Some(Duration::from_millis(100)),
+        ..rarely(&receiver)
+    };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    engine.record(100);
+    wait_until(|| exporters.status()[0].account.sent == 100);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+    assert_eq!(receiver.last_cycle(), engine.sums);
+}
+
 /// A receiver that never answers does not hold up the stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_a_silent_receiver<R: Runtime>() {
     let receiver = OtlpReceiver::start::<R>(|_| Reply::Silence);

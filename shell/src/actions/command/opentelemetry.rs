@@ -18,6 +18,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "client_certificate",
         "client_key",
         "timeout",
+        "export_timeout",
         "max_request_bytes",
         "protocol",
         "headers",
@@ -46,6 +47,7 @@ pub(super) fn config(reader: Reader<'_>, base: OpenTelemetryConfig) -> Result<Op
         export_interval: interval.map_or(base.export_interval, Duration::from_millis),
         tls: client_tls(reader, base.tls)?,
         timeout: reader.seconds("timeout")?.unwrap_or(base.timeout),
+        export_timeout: reader.seconds("export_timeout")?.or(base.export_timeout),
         max_request_bytes: size(reader, "max_request_bytes", &REQUEST_BYTES, "bytes")?
             .unwrap_or(base.max_request_bytes),
         protocol,

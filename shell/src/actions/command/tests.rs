@@ -526,10 +526,11 @@ fn opentelemetry() {
     same("LD_start_opentelemetry_exporter", forms, &expected);
     let limited = OpenTelemetryConfig {
         timeout: Duration::from_secs(3),
+        export_timeout: Some(Duration::from_millis(4_500)),
         max_request_bytes: 4_096,
         ..OpenTelemetryConfig::default()
     };
-    let arguments = json!({"timeout": 3, "max_request_bytes": 4096});
+    let arguments = json!({"timeout": 3, "export_timeout": 4.5, "max_request_bytes": 4096});
     let read = parsed("LD_start_opentelemetry_exporter", &arguments).unwrap();
     assert_eq!(read, Command::StartOpenTelemetry(limited));
     let arguments = json!({"temporality": "lowmemory", "histograms": "exponential", "min_max": false});

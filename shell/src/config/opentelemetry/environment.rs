@@ -25,6 +25,8 @@ const INSECURE: Names = ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", "OTEL_EXPORTER_O
 const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 const HISTOGRAMS: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+const EXPORT_TIMEOUT: &str = "OTEL_METRIC_EXPORT_TIMEOUT";
+const CONFIG_FILE: &str = "OTEL_CONFIG_FILE";
 const EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
@@ -63,6 +65,9 @@ impl OpenTelemetryConfig {
         config.tls = tls(environment)?;
         config.timeout = millis(either(environment, TIMEOUT)?, config.timeout);
         config.export_interval = millis(one(environment, INTERVAL)?, config.export_interval);
+        let longest = *WAIT.end();
+        let limit = one(environment, EXPORT_TIMEOUT)?.map(|given| millis(Some(given), longest));
+        config.export_timeout = limit.filter(|limit| *limit != longest);
         if let Some((name, text)) = one(environment, TEMPORALITY)? {
             config.temporality = Temporality::parse(text).unwrap_or_else(|| ignored(name, config.temporality));
         }
@@ -82,6 +87,12 @@ impl OpenTelemetryConfig {
             };
         }
         config.resource(environment)?;
+        if one(environment, CONFIG_FILE)?.is_some() {
+            tracing::warn!(
+                variable = CONFIG_FILE,
+                "configuration files are not read; the other variables are followed"
+            );
+        }
         let is_true = |text: Option<(_, &str)>| text.is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"));
         let exporters = one(environment, EXPORTER)?;
         let is_left_out = exporters.is_some_and(|(_, list)| !list.split(',').any(|name| name.trim() == "otlp"));
@@ -237,6 +248,8 @@ mod tests {
             (HEADERS.1, "api-key=a%20b%2Cc, x=y=z"),
             (TIMEOUT.1, "2500"),
             (INTERVAL, "60000"),
+            (EXPORT_TIMEOUT, "30000"),
+            (CONFIG_FILE, "/etc/otel.yaml"),
             (TEMPORALITY, "DELTA"),
             (HISTOGRAMS, "base2_exponential_bucket_histogram"),
             (RESOURCE, "run=7,service.name=ignored,team=a%3Db"),
@@ -252,6 +265,7 @@ mod tests {
             headers: vec![("api-key".into(), Secret::new("a b,c")), ("x".into(), Secret::new("y=z"))],
             timeout: Duration::from_millis(2_500),
             export_interval: Duration::from_secs(60),
+            export_timeout: Some(Duration::from_secs(30)),
             temporality: Temporality::Delta,
             histograms: Histograms::Exponential,
             service_name: "shop".into(),
@@ -272,6 +286,8 @@ mod tests {
             (TIMEOUT.1, "soon"),
             (TIMEOUT.1, "-1"),
             (INTERVAL, "1.5"),
+            (EXPORT_TIMEOUT, "never"),
+            (EXPORT_TIMEOUT, "0"),
             (TEMPORALITY, "both"),
             (HISTOGRAMS, "summary"),
             (RESOURCE, "run=7,broken"),
