@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::agent::{Agent, Folder};
 use super::collector::Collector;
 use super::load::{assert_all_sent, exporters, wait_until};
-use super::receiver::Receiver;
+use super::receiver::{Receiver, lines};
 use super::statsd_interval::sums;
 use crate::runtime::Runtime;
 use crate::{StatsdConfig, StatsdSocket};
@@ -27,10 +27,12 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
             let (exporters, mut engine) = exporters::<R>();
             let port = receiver.address.port();
             exporters.start_statsd_sink(StatsdConfig { port, sockets, ..config.clone() }).expect("sockets");
-            // Each round takes a call at the least, and so do the sockets.
+            // Each round takes a call at the least, and so do the sockets. The receiver keeps up: its socket has room for the
+            // datagrams of one round, and not for those of all.
             for round in 1..=5 {
                 engine.record(50);
                 wait_until(|| exporters.status()[0].account.sent == round * 50);
+                receiver.wait_for(|datagrams| sizes(datagrams) == round as usize * 50);
             }
             assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 250);
             let (datagrams, senders) = receiver.finish_with_senders();
@@ -94,6 +96,13 @@ pub fn each_connection_is_made_anew<R: Runtime>() {
     wait_until(|| exporters.status()[0].last_error.is_none());
     assert_eq!(exporters.status()[0].reconnects, 2);
     assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 100);
+}
+
+/// How many sizes have come, of which each request has one.
+fn sizes(datagrams: &[String]) -> usize {
+    let lines = datagrams.iter().flat_map(|datagram| lines(datagram));
+    let values = lines.filter_map(|line| line.strip_prefix("loaddensity.response.size:")?.split('|').next());
+    values.map(|values| values.split(':').count()).sum()
 }
 
 fn to(socket: fn(PathBuf) -> StatsdSocket, folder: &Folder) -> StatsdConfig {
