@@ -14,6 +14,17 @@ fn tests_and_files_that_documents_name_exist() {
 }
 
 #[test]
+fn tables_below_a_heading_of_tests_are_read_until_that_section_ends() {
+    let tree = Tree::read();
+    let table = "| what | test |\n|---|---|\n| `an_option` | `no_such_test` |\n";
+    let faults = |headings: &str| tree.faults("docs/broken.md", &format!("{headings}\n{table}")).len();
+    assert_eq!(faults("# The tests\n## A format"), 1);
+    assert_eq!(faults("# The tests\n## A format\n## Another"), 1);
+    assert_eq!(faults("# A page\n## The tests\n## Options"), 0);
+    assert_eq!(faults("# A page\n## The tests\n# Another"), 0);
+}
+
+#[test]
 fn what_does_not_exist_is_noticed() {
     let tree = Tree::read();
     let broken = "See [there](nowhere.md) and `core/src/nowhere.rs`.\n## The tests\n\
@@ -48,7 +59,7 @@ impl Tree {
 
     /// What a document names that does not exist.
     fn faults(&self, document: &str, text: &str) -> Vec<String> {
-        let (mut faults, mut in_code, mut of_tests) = (Vec::new(), false, false);
+        let (mut faults, mut in_code, mut of_tests) = (Vec::new(), false, None);
         for (number, line) in text.lines().enumerate() {
             let mut fault = |what: &str, why: &str| faults.push(format!("{document}:{}: `{what}` {why}", number + 1));
             if line.starts_with("```") {
@@ -57,12 +68,12 @@ impl Tree {
             if in_code {
                 continue;
             }
-            if let Some(heading) = line.strip_prefix('#') {
-                of_tests = ["test", "shows it"].iter().any(|word| heading.contains(word));
+            if line.starts_with('#') {
+                of_tests = section_of_tests(line, of_tests);
             }
             links(line).filter(|link| !self.is_linked(document, link)).for_each(|link| fault(link, "is no file"));
             quoted(line).filter(|path| !self.has_path(path)).for_each(|path| fault(path, "is no path of the tree"));
-            if of_tests && line.starts_with('|') {
+            if of_tests.is_some() && line.starts_with('|') {
                 let cells = line[1..].split_once('|').map_or("", |(_, cells)| cells);
                 quoted(cells).filter(|test| !self.has_test(test)).for_each(|test| fault(test, "is no test"));
             }
@@ -120,6 +131,13 @@ fn collect(folder: &Path, path: &str, files: &mut Vec<String>) {
 fn functions_in(code: &str) -> Vec<String> {
     let functions = code.lines().filter_map(|line| line.split_once("fn ")).map(|(_, rest)| rest);
     functions.filter_map(|rest| rest.split(['(', '<']).next()).map(str::to_owned).collect()
+}
+
+/// How deep the heading of tests is that a heading begins, or that it stands below.
+fn section_of_tests(heading: &str, above: Option<usize>) -> Option<usize> {
+    let depth = heading.bytes().take_while(|&byte| byte == b'#').count();
+    let is_of_tests = ["test", "shows it"].iter().any(|word| heading.contains(word));
+    if is_of_tests { Some(depth) } else { above.filter(|&above| above < depth) }
 }
 
 /// The name that a file has as a module.
