@@ -314,8 +314,8 @@ impl<R: Runtime> Periodic<R> {
         }
     }
 
-    /// Sends one request, within its timeout, what is left of the export's time, and, at a stop, its deadline. A call that is under way when the stop comes
-    /// gets half of the time, so that the last export has the other half.
+    /// Sends one request, within its timeout, what is left of the export's time, and, at a stop, its deadline. A call that
+    /// is under way when the stop comes gets half of the time, so that the last export has the other half.
     async fn call(&mut self, message: &Bytes) -> Outcome {
         let (runtime, stop, is_last) = (self.runtime.clone(), self.stop.clone(), self.is_last);
         let overdue = async {
