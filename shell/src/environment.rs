@@ -40,6 +40,12 @@ impl Environment {
         Self { variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 
+    /// The names of those that are set to something, in their order. One that is not UTF-8 is none that we know.
+    #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str())
+    }
+
     /// The value of `name`, if it is set to something.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ use super::{OpenTelemetryConfig, OtlpProtocol, Temporality};
 use crate::config::{ClientTls, Identity, Roots, Secret, WAIT};
 use crate::environment::{Environment, EnvironmentError};
 
+mod not_followed;
+
 /// A setting that the metrics' own variable gives, or else the one of all signals.
 type Names = (&'static str, &'static str);
 
@@ -40,12 +42,26 @@ impl OpenTelemetryConfig {
     /// The defaults, overlaid by OpenTelemetry's environment variables. What no variable sets is LoadDensity's default:
     /// gRPC, an export every 5 s.
     ///
-    /// `OTEL_SDK_DISABLED` and an `OTEL_METRICS_EXPORTER` without `otlp` set [`disabled`](Self::disabled).
+    /// `OTEL_SDK_DISABLED` and an `OTEL_METRICS_EXPORTER` without `otlp` set [`disabled`](Self::disabled). What would be
+    /// an error is then warned of, and all variables count as not set: what is switched off needs none of them.
     ///
     /// # Errors
     /// [`EnvironmentError`] for what cannot be followed and must not be passed over: a protocol or a compression that
     /// this exporter does not have, a key without a certificate, headers or a value that cannot be read.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
+        let disabled = is_switched_off(environment)?;
+        not_followed::warn(environment);
+        match Self::followed(environment) {
+            Err(error) if disabled => {
+                tracing::warn!(%error, "OpenTelemetry is switched off; its other environment variables count as not set");
+                Ok(Self { disabled, ..Self::default() })
+            }
+            followed => Ok(Self { disabled, ..followed? }),
+        }
+    }
+
+    /// All that the variables say but whether it is switched off.
+    fn followed(environment: &Environment) -> Result<Self, EnvironmentError> {
         let mut config = Self::default();
         if let Some((name, text)) = either(environment, PROTOCOL)? {
             config.protocol = OtlpProtocol::parse(text)
@@ -93,10 +109,6 @@ impl OpenTelemetryConfig {
                 "configuration files are not read; the other variables are followed"
             );
         }
-        let is_true = |text: Option<(_, &str)>| text.is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"));
-        let exporters = one(environment, EXPORTER)?;
-        let is_left_out = exporters.is_some_and(|(_, list)| !list.split(',').any(|name| name.trim() == "otlp"));
-        config.disabled = is_left_out || is_true(one(environment, DISABLED)?);
         Ok(config)
     }
 
@@ -118,6 +130,12 @@ impl OpenTelemetryConfig {
         }
         Ok(())
     }
+}
+
+fn is_switched_off(environment: &Environment) -> Result<bool, EnvironmentError> {
+    let is_disabled = one(environment, DISABLED)?.is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"));
+    let is_left_out = |(_, list): (_, &str)| !list.split(',').any(|name| name.trim() == "otlp");
+    Ok(is_disabled || one(environment, EXPORTER)?.is_some_and(is_left_out))
 }
 
 /// The variable that is set, with its value.
@@ -339,5 +357,17 @@ mod tests {
         ] {
             assert_eq!(of(&variables).map(|config| config.disabled), Ok(disabled), "{variables:?}");
         }
+    }
+
+    #[test]
+    fn what_is_switched_off_wins_over_what_would_be_an_error() {
+        let broken = [(PROTOCOL.1, "http/json"), (HEADERS.1, "hunter2"), (ENDPOINT.1, "http://c:4317")];
+        for off in [(DISABLED, "true"), (EXPORTER, "none")] {
+            let config = of(&[off, broken[0], broken[1], broken[2]]);
+            assert_eq!(config, Ok(OpenTelemetryConfig { disabled: true, ..OpenTelemetryConfig::default() }), "{off:?}");
+        }
+        // What can be followed still is, for who sets `disabled` back.
+        let config = of(&[(DISABLED, "true"), broken[2]]).map(|config| (config.disabled, config.endpoint));
+        assert_eq!(config, Ok((true, "http://c:4317".into())));
     }
 }
