@@ -13,7 +13,8 @@ pub struct ExporterStatus {
     pub exporter: Exporter,
     /// Where it listens or sends, without anything secret: `http://127.0.0.1:9646/metrics`, `udp://127.0.0.1:8125`.
     pub address: String,
-    /// What is wrong at the moment, or was at the end; `None` when the last attempt went well.
+    /// What is wrong at the moment, or was at the end; `None` when the last attempt went well. Of what goes wrong with
+    /// gauges while requests do not get through either, nothing is said.
     pub last_error: Option<String>,
     /// Connections that had to be made anew since the start.
     pub reconnects: u64,
@@ -44,6 +45,8 @@ pub(crate) struct Condition {
 #[derive(Default)]
 struct State {
     last_error: Option<String>,
+    /// Of what is sent beside requests.
+    last_error_of_gauges: Option<String>,
     reconnects: u64,
 }
 
@@ -58,19 +61,22 @@ impl Condition {
 
     /// Notes that the last attempt failed, and why.
     pub(crate) fn failed(&self, error: impl Into<String>) {
-        let error = error.into();
-        let mut state = self.lock();
-        if state.last_error.as_ref() != Some(&error) {
-            tracing::warn!(exporter = self.exporter.as_str(), address = %self.address, "{error}");
-            state.last_error = Some(error);
-        }
+        self.note(&mut self.lock().last_error, error.into());
+    }
+
+    /// Notes that gauges did not get through, and why. It hides no error of requests, whichever came last.
+    pub(crate) fn gauges_failed(&self, error: impl Into<String>) {
+        self.note(&mut self.lock().last_error_of_gauges, error.into());
     }
 
     /// Notes that the last attempt went well.
     pub(crate) fn went_well(&self) {
-        if self.lock().last_error.take().is_some() {
-            tracing::info!(exporter = self.exporter.as_str(), address = %self.address, "works again");
-        }
+        self.forget(&mut self.lock().last_error);
+    }
+
+    /// Notes that all gauges got through.
+    pub(crate) fn gauges_went_well(&self) {
+        self.forget(&mut self.lock().last_error_of_gauges);
     }
 
     /// Counts a connection that replaces an earlier one.
@@ -83,13 +89,49 @@ impl Condition {
         ExporterStatus {
             exporter: self.exporter,
             address: self.address.clone(),
-            last_error: state.last_error.clone(),
+            last_error: state.last_error.as_ref().or(state.last_error_of_gauges.as_ref()).cloned(),
             reconnects: state.reconnects,
             account,
         }
     }
 
+    fn note(&self, last: &mut Option<String>, error: String) {
+        if last.as_ref() != Some(&error) {
+            tracing::warn!(exporter = self.exporter.as_str(), address = %self.address, "{error}");
+            *last = Some(error);
+        }
+    }
+
+    fn forget(&self, last: &mut Option<String>) {
+        if last.take().is_some() {
+            tracing::info!(exporter = self.exporter.as_str(), address = %self.address, "works again");
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loaddensity_metrics_core::Storage;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_gauges_hides_none_of_requests() {
+        static STORAGE: Storage<2, 1, 2> = Storage::new();
+        let condition = Condition::new(Exporter::Influxdb, "http://x".into());
+        let shown = || condition.status(STORAGE.registry().account(Exporter::Influxdb)).last_error;
+        condition.gauges_failed("gauges: refused");
+        assert_eq!(shown().as_deref(), Some("gauges: refused"));
+        condition.failed("refused");
+        condition.gauges_failed("gauges: gone");
+        assert_eq!(shown().as_deref(), Some("refused"));
+        condition.went_well();
+        assert_eq!(shown().as_deref(), Some("gauges: gone"));
+        condition.gauges_went_well();
+        assert_eq!(shown(), None);
     }
 }

@@ -40,18 +40,18 @@ impl Gauges {
         loop {
             let mut memory = vec![0; self.body_bytes];
             let written = match self.encoder.encode(sent, at, &mut memory) {
-                Ok(written) if written.items == 0 => return,
+                Ok(written) if written.items == 0 => return condition.gauges_went_well(),
                 Ok(written) => written,
                 Err(_) => {
-                    condition.failed(format!("a gauge does not fit into {} bytes", self.body_bytes));
+                    condition.gauges_failed(format!("a gauge does not fit into {} bytes", self.body_bytes));
                     return;
                 }
             };
             memory.truncate(written.bytes);
             match carrier.carry(&Bytes::from(memory), stop).await {
                 Carried::Over => {}
-                Carried::Answered(answer) => return condition.failed(format!("gauges: {}", answer.says)),
-                Carried::Failed { says, .. } => return condition.failed(format!("gauges: {says}")),
+                Carried::Answered(answer) => return condition.gauges_failed(format!("gauges: {}", answer.says)),
+                Carried::Failed { says, .. } => return condition.gauges_failed(format!("gauges: {says}")),
             }
             sent += usize::from(written.items);
         }

@@ -63,7 +63,7 @@ impl<R: Runtime> Beside<R> {
             sent += handed.messages;
             match handed.end {
                 End::Full => {
-                    condition.failed(format!(
+                    condition.gauges_failed(format!(
                         "a gauge is left out: with the prefix its name is longer than {METRIC_BYTES} bytes, or its \
                          message than {}",
                         outlet.memory.len()
