@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{OpenTelemetryConfig, OtlpProtocol, Temporality};
 use crate::config::{ClientTls, Identity, Roots, Secret, WAIT};
-use crate::environment::{Environment, EnvironmentError};
+use crate::environment::{self, Environment, EnvironmentError};
 
 mod not_followed;
 
@@ -223,8 +223,7 @@ fn tls(environment: &Environment) -> Result<ClientTls, EnvironmentError> {
 
 /// Warns of a variable that cannot be used, whose value is not shown, and goes on with `instead`.
 fn ignored<T>(variable: &'static str, instead: T) -> T {
-    tracing::warn!(variable, "the environment variable cannot be read and counts as not set");
-    instead
+    environment::ignored(&EnvironmentError::hidden(variable, "it cannot be read"), instead)
 }
 
 #[cfg(test)]
