@@ -68,3 +68,8 @@ fn wrong_usage(error: &SourceError) -> ExitCode {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The examples for LoadDensity's users, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migrating.md")]
+struct Migrating;
