@@ -24,20 +24,22 @@ def settled(see, truth, latency, seconds):
 
 
 def check_backends(servers, run, report):
-    backends = [
-        ("Prometheus", functools.partial(seen_by_prometheus, servers, run), run.scrape_faults),
-        (f"InfluxDB {run.transport}", functools.partial(seen_by_influxdb, servers, run), []),
-    ]
-    if run.receiver == "rotel":
-        def see():
-            return seen_by_otlp([e for e in rotel_exports(servers.log("rotel")) if e.service == run.service])
-    else:
-        def see():
-            return seen_by_otlp([e for e in servers.otlp.exports if e.service == run.service])
-    backends.append((run.receiver, see, []))
-    for name, see, found in backends:
-        check_backend(servers, run, report, name, see, found, 10)
-    check_native(servers, run, report)
+    truth = servers.target.truths[run.key]
+
+    def see_otlp():
+        exports = rotel_exports(servers.log("rotel")) if run.receiver == "rotel" else servers.otlp.exports
+        return seen_by_otlp([export for export in exports if export.service == run.service], run, truth)
+
+    backends = {
+        "prometheus": ("Prometheus", functools.partial(seen_by_prometheus, servers, run), run.scrape_faults),
+        "influxdb": (f"InfluxDB {run.transport}", functools.partial(seen_by_influxdb, servers, run), []),
+        "opentelemetry": (run.receiver, see_otlp, []),
+    }
+    for exporter, (name, see, found) in backends.items():
+        if exporter in run.exporters:
+            check_backend(servers, run, report, name, see, found, 10)
+    if "prometheus" in run.exporters:
+        check_native(servers, run, report)
 
 
 def check_native(servers, run, report):

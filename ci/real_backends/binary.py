@@ -6,7 +6,6 @@ import subprocess
 import threading
 import time
 
-from .load import QUIET_SECONDS, SECONDS
 from .page import check_page
 
 
@@ -18,14 +17,14 @@ def carry_out(binary, servers, run, report):
     run.began = time.time_ns()
     with open(servers.folder / f"{run.key}.err", "wb+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        timer = threading.Timer(SECONDS + QUIET_SECONDS + 60, process.kill)
+        timer = threading.Timer(run.seconds + run.quiet_seconds + 60, process.kill)
         timer.start()
         output = []
         try:
             for line in process.stdout:
                 output.append(line)
                 # The first is the load's, and the second test has begun.
-                if len(output) == 1:
+                if len(output) == 1 and "Prometheus" in run.backends:
                     check_page(servers, run, report)
             code = process.wait()
             run.ended = time.time_ns()
@@ -42,7 +41,7 @@ def check_table(servers, run, report, code, output, said):
     found = [] if code == 0 else [f"exit code {code}"]
     found += [line for line in said.splitlines() if line.startswith(("error", "warning"))]
     rows = re.findall(r"^(prometheus|influxdb|statsd|opentelemetry) +(\d+) +(\d+) +(\d+)(.*)$", output, re.M)
-    if sorted(row[0] for row in rows) != ["influxdb", "opentelemetry", "prometheus", "statsd"]:
+    if sorted(row[0] for row in rows) != sorted(run.exporters):
         found += ["no row for each exporter:", *output.splitlines()]
     for exporter, recorded, sent, dropped, causes in rows:
         if (int(recorded), int(sent), int(dropped)) != (total, total, 0):
@@ -50,4 +49,4 @@ def check_table(servers, run, report, code, output, said):
                          f"the target answered {total}")
     if "abandoned" in output:
         found.append(output.splitlines()[0])
-    report.line(run, "table", found, f"{total:,} recorded and sent by all four, as the target answered")
+    report.line(run, "table", found, f"{total:,} recorded and sent by all exporters, as the target answered")

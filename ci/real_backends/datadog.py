@@ -35,8 +35,12 @@ def seen_by_datadog(servers, run):
 
 def add_datadog_messages(seen, prefix, messages):
     form = re.compile(rf"{prefix}\.([a-z.]+):([0-9.]+)\|(c|ms|h)\|#method:(.*),name:(.*),outcome:(success|failure)")
+    gauge = re.compile(rf"{prefix}\.(active_users|target_rate):[0-9.]+\|g")
     kinds = collections.Counter()
     for text in messages:
+        if match := gauge.fullmatch(text):
+            kinds[match[1], "g"] += 1
+            continue
         match = form.fullmatch(text)
         if not match:
             seen.faults.append(f"a message {text!r}")

@@ -1,63 +1,77 @@
-"""The OTLP receiver over Google's gRPC, and what the exports say that it and Rotel saw."""
+"""What OTLP exports say, whoever received them."""
 
-import concurrent.futures
 import dataclasses
 
-import grpc
-from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
-
+from .differences import label
+from .load import USERS
 from .seen import LATENCY_BOUNDS, SIZE_BOUNDS, Seen
 
-# What OTLP metrics have to be: unit, kind, cumulative, monotonic (a histogram has no say in that).
-OTLP_SHAPES = {
-    "loaddensity.requests": ("1", "sum", True, True),
-    "loaddensity.request.latency": ("ms", "histogram", True, None),
-    "loaddensity.response.size": ("By", "histogram", True, None),
-}
+REQUESTS, LATENCY, SIZE = "loaddensity.requests", "loaddensity.request.latency", "loaddensity.response.size"
+# What the load engine sets of itself.
+USERS_GAUGE, RATE_GAUGE = "loaddensity.active_users", "loaddensity.target_rate"
 
 
 @dataclasses.dataclass
 class Export:
-    """One request: its points by metric and attributes; a sum's value or a histogram's (sum, bounds, counts)."""
+    """One request: its points by metric and attributes; a sum's or a gauge's value, or a histogram."""
 
     service: str
-    shapes: dict
-    points: dict
-    starts: set
+    shapes: dict = dataclasses.field(default_factory=dict)
+    points: dict = dataclasses.field(default_factory=dict)
+    # Start and time of its points, but for gauges, which have no start.
+    intervals: set = dataclasses.field(default_factory=set)
 
 
-class OtlpReceiver(metrics_service_pb2_grpc.MetricsServiceServicer):
-    def __init__(self):
-        self.exports = []
-        self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
-        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(self, self.server)
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
-        self.server.start()
+@dataclasses.dataclass(frozen=True)
+class Explicit:
+    """A histogram of buckets with bounds."""
 
-    def Export(self, request, context):
-        for resource in request.resource_metrics:
-            service = {a.key: a.value.string_value for a in resource.resource.attributes}["service.name"]
-            export = Export(service, {}, {}, set())
-            for scope in resource.scope_metrics:
-                for metric in scope.metrics:
-                    self.read(metric, export)
-            self.exports.append(export)
-        return metrics_service_pb2.ExportMetricsServiceResponse()
+    sum: float
+    bounds: tuple
+    counts: tuple
 
-    @staticmethod
-    def read(metric, export):
-        kind = metric.WhichOneof("data")
-        data = getattr(metric, kind)
-        monotonic = data.is_monotonic if kind == "sum" else None
-        export.shapes[metric.name] = (metric.unit, kind, data.aggregation_temporality == 2, monotonic)
-        for point in data.data_points:
-            attributes = tuple(sorted((a.key, a.value.string_value) for a in point.attributes))
-            export.starts.add(point.start_time_unix_nano)
-            value = point.as_int if kind == "sum" else (
-                point.sum, tuple(point.explicit_bounds), list(point.bucket_counts))
-            if kind == "histogram" and sum(point.bucket_counts) != point.count:
-                value = f"count {point.count} of {value}"
-            add_point(export, metric.name, attributes, value)
+    def plus(self, other):
+        if other.bounds != self.bounds:
+            return f"bounds {self.bounds} and {other.bounds}"
+        return Explicit(self.sum + other.sum, self.bounds, tuple(map(sum, zip(self.counts, other.counts))))
+
+    def cumulative(self, bounds, _):
+        """Counts up to each bound; a text where it has others."""
+        if self.bounds != bounds:
+            return f"bounds {self.bounds}"
+        return [sum(self.counts[: at + 1]) for at in range(len(self.counts))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exponential:
+    """A histogram of base-2 exponential buckets, by index."""
+
+    sum: float
+    scale: int
+    zeros: int
+    counts: tuple
+
+    def plus(self, other):
+        if other.scale != self.scale:
+            return f"scales {self.scale} and {other.scale}"
+        counts = dict(self.counts)
+        for index, count in other.counts:
+            counts[index] = counts.get(index, 0) + count
+        return Exponential(self.sum + other.sum, self.scale, self.zeros + other.zeros, tuple(sorted(counts.items())))
+
+    def cumulative(self, bounds, right):
+        """`right`, the counts up to each bound, where the buckets, which have other bounds, do not contradict it."""
+        base = 2 ** (2 ** -self.scale)
+        buckets = [(0, 0, self.zeros)] + [(base**index, base ** (index + 1), count) for index, count in self.counts]
+        if sum(count for *_, count in buckets) != right[-1]:
+            return f"{buckets} instead of {right[-1]} in all"
+        for bound, up_to in zip(bounds, right):
+            # A bound may be the edge of a bucket, which a float does not hit exactly.
+            surely = sum(count for _, high, count in buckets if high <= bound * (1 + 1e-9))
+            maybe = sum(count for low, _, count in buckets if low < bound * (1 - 1e-9))
+            if not surely <= up_to <= maybe:
+                return f"{surely} to {maybe} up to {bound} instead of {up_to}"
+        return right
 
 
 def add_point(export, metric, attributes, value):
@@ -66,37 +80,92 @@ def add_point(export, metric, attributes, value):
     export.points[metric, attributes] = value
 
 
-def seen_by_otlp(exports):
-    """The last of each point, for they are cumulative; with a fault where one before is not as it should be."""
+def shapes(run):
+    """What the metrics of a run have to be: unit, kind, cumulative, monotonic (`None`: they have no say in that)."""
+    histogram = "exponential_histogram" if run.exponential else "histogram"
+    return {
+        REQUESTS: ("1", "sum", not run.delta, True),
+        LATENCY: ("ms", histogram, not run.delta, None),
+        SIZE: ("By", histogram, not run.delta, None),
+        USERS_GAUGE: ("", "gauge", None, None),
+        RATE_GAUGE: ("", "gauge", None, None),
+    }
+
+
+def seen_by_otlp(exports, run, truth):
+    """All exports of a run together; with a fault where one of them is not as it should be."""
     seen = Seen("otlp")
     seen.notes.append(f"{len(exports)} export requests")
-    last = {}
+    right = shapes(run)
     for export in exports:
-        for metric, shape in export.shapes.items():
-            if OTLP_SHAPES.get(metric) != shape:
-                seen.faults.append(f"{metric} is {shape}")
-        for key, value in export.points.items():
-            if isinstance(value, int) and value < last.get(key, 0):
-                seen.faults.append(f"{key} went backwards")
-        last |= export.points
-    if len({start for export in exports for start in export.starts}) > 1:
-        seen.faults.append("more than one start timestamp")
-    for (metric, attributes), value in last.items():
-        add_otlp_point(seen, metric, dict(attributes), value)
+        seen.faults += [f"{metric} is {shape}" for metric, shape in export.shapes.items() if right.get(metric) != shape]
+    seen.faults += interval_faults(exports, run.delta)
+    totals, gauges = {}, {}
+    for export in exports:
+        for (metric, attributes), value in export.points.items():
+            if right.get(metric, ("", ""))[1] == "gauge":
+                gauges.setdefault(metric, []).append(value)
+            else:
+                add_up(totals, (metric, attributes), value, run.delta, seen)
+    seen.faults += gauge_faults(gauges)
+    histograms = {}
+    for (metric, attributes), value in totals.items():
+        add_otlp_point(seen, metric, dict(attributes), value, histograms)
+    for (metric, at), values in histograms.items():
+        add_histogram(seen, metric, at, values, run, truth)
     return seen
 
 
-def add_otlp_point(seen, metric, attributes, value):
+def add_up(totals, key, value, is_delta, seen):
+    """Of what is cumulative the last counts, of deltas the sum."""
+    before = totals.get(key)
+    if isinstance(value, str) or before is None:
+        totals[key] = value
+    elif is_delta:
+        totals[key] = before + value if isinstance(value, int) else before.plus(value)
+    else:
+        if isinstance(value, int) and value < before:
+            seen.faults.append(f"{key} went backwards")
+        totals[key] = value
+
+
+def interval_faults(exports, is_delta):
+    """Totals begin at one time; intervals follow upon each other."""
+    intervals = sorted({interval for export in exports for interval in export.intervals})
+    if not is_delta and len({start for start, _ in intervals}) > 1:
+        yield "more than one start timestamp"
+    if is_delta:
+        yield from (f"an interval begins at {start}, and the one before it ends at {end}"
+                    for (_, end), (start, _) in zip(intervals, intervals[1:]) if start != end)
+
+
+def gauge_faults(gauges):
+    if max(gauges.get(USERS_GAUGE, [-1])) != USERS:
+        yield f"{USERS_GAUGE} is {gauges.get(USERS_GAUGE)}, never {USERS}"
+    if not gauges.get(RATE_GAUGE):
+        yield f"no {RATE_GAUGE}"
+
+
+def add_otlp_point(seen, metric, attributes, value, histograms):
     if sorted(attributes) != ["method", "name", "outcome"] or isinstance(value, str):
         seen.faults.append(f"{metric} {attributes}: {value}")
         return
     at = seen.task(attributes["method"], attributes["name"])
-    if metric == "loaddensity.requests":
+    if metric == REQUESTS:
         seen.requests[at, attributes["outcome"]] += value
-        return
-    is_latency = metric == "loaddensity.request.latency"
-    total, bounds, counts = value
-    if bounds != (LATENCY_BOUNDS if is_latency else SIZE_BOUNDS):
-        seen.faults.append(f"{metric} has the bounds {bounds}")
-        return
-    (seen.latency if is_latency else seen.size)[at].merge(total, [sum(counts[: i + 1]) for i in range(len(counts))])
+    else:
+        histograms.setdefault((metric, at), []).append(value)
+
+
+def add_histogram(seen, metric, at, values, run, truth):
+    """The histograms of both outcomes together, because what is right is known of both together."""
+    bounds, into, right = ((LATENCY_BOUNDS, seen.latency, run.latency) if metric == LATENCY
+                           else (SIZE_BOUNDS, seen.size, truth.size))
+    whole = values[0]
+    for value in values[1:]:
+        whole = whole if isinstance(whole, str) else whole.plus(value)
+    counts = whole if isinstance(whole, str) else whole.cumulative(bounds, right[at].cumulative)
+    if isinstance(counts, str):
+        seen.faults.append(f"{metric}, {label(at)}: {counts}")
+    else:
+        into[at].merge(whole.sum, counts)

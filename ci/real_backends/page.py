@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from .differences import request_differences
-from .load import QUIET, QUIET_SECONDS
+from .load import QUIET
 from .local import http, wait_until
 from .prometheus import prometheus_values
 from .seen import Seen
@@ -35,14 +35,15 @@ def check_page(servers, run, report):
     if tool.returncode not in (0, 3) or set(lint) - {KNOWN_LINT}:
         found += [f"exit code {tool.returncode}", *lint]
     report.line(run, "promtool", found, f"{len(body)} bytes of text, known lint only")
-    check_pushgateway(servers, run, report, body)
+    if "Pushgateway" in run.backends:
+        check_pushgateway(servers, run, report, body)
 
     # What it holds is looked at again when the target is down; its complaints are known only now.
     def all_scraped():
         return all(sum(value for _, value in prometheus_values(port, run, "loaddensity_requests_total")) == truth.total()
                    for port in (servers.prometheus, servers.native))
 
-    wait_until(all_scraped, QUIET_SECONDS - 4)
+    wait_until(all_scraped, run.quiet_seconds - 4)
     for port in (servers.prometheus, servers.native):
         target = servers.scraped(port)[run.key]
         if target["health"] != "up" or target["lastError"]:

@@ -11,7 +11,6 @@ import urllib.parse
 
 from .failure import Failure
 from .local import accepts, answers, free_ports, http, udp_drops, wait_until
-from .otlp import OtlpReceiver
 from .target import Target
 
 # Test credentials of servers that live as long as this script.
@@ -32,7 +31,7 @@ class Servers:
         for run in runs:
             run.page_port, run.points_port = next(ports), next(ports)
         self.rotel_http, self.datadog_apm = rotel_http, datadog_apm
-        self.otlp = OtlpReceiver()
+        self.otlp = otlp_receiver() if any(run.receiver == "C-core gRPC" for run in runs) else None
         self.target = Target()
 
     def __enter__(self):
@@ -47,7 +46,8 @@ class Servers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self.otlp.server.stop(None)
+        if self.otlp:
+            self.otlp.server.stop(None)
 
     def start(self, name, ready, *command, **environment):
         with open(self.folder / f"{name}.log", "wb") as log:
@@ -63,17 +63,28 @@ class Servers:
         return (self.folder / f"{name}.log").read_bytes().decode(errors="replace")
 
     def start_all(self, runs):
-        self.start_influxdb([run for run in runs if run.transport == "udp"])
-        self.start_prometheus("prometheus", self.prometheus, runs, "exemplar-storage")
-        self.start_prometheus("native", self.native, runs, "exemplar-storage,native-histograms")
-        address = f"127.0.0.1:{self.pushgateway}"
-        self.start("pushgateway", lambda: answers(f"http://{address}/-/ready"),
-                   "prometheus-pushgateway", f"--web.listen-address={address}")
-        self.start("rotel", lambda: accepts(self.rotel), str(package_file("rotel", "rotel-agent")), "start",
+        """Starts what the runs ask."""
+        backends = frozenset().union(*(run.backends for run in runs))
+        if "InfluxDB" in backends:
+            self.start_influxdb([run for run in runs if run.transport == "udp"])
+        if "Prometheus" in backends:
+            self.start_prometheus("prometheus", self.prometheus, runs, "exemplar-storage")
+            self.start_prometheus("native", self.native, runs, "exemplar-storage,native-histograms")
+        if "Pushgateway" in backends:
+            address = f"127.0.0.1:{self.pushgateway}"
+            self.start("pushgateway", lambda: answers(f"http://{address}/-/ready"),
+                       "prometheus-pushgateway", f"--web.listen-address={address}")
+        if any(run.receiver == "rotel" for run in runs):
+            self.start_rotel()
+        if "Datadog agent" in backends:
+            self.start_datadog()
+
+    def start_rotel(self):
+        self.start("rotel", lambda: accepts(self.rotel) and accepts(self.rotel_http),
+                   str(package_file("rotel", "rotel-agent")), "start",
                    "--otlp-grpc-endpoint", f"127.0.0.1:{self.rotel}",
                    "--otlp-http-endpoint", f"127.0.0.1:{self.rotel_http}", "--debug-log", "metrics",
                    "--debug-log-verbosity", "detailed", "--disable-batching", "--exporter", "blackhole")
-        self.start_datadog()
 
     def start_prometheus(self, name, port, runs, features):
         config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [
@@ -134,6 +145,12 @@ class Servers:
                    ASCSVCRT_SPRING__APPLICATION__NAME="test", DD_API_KEY="0123456789abcdef" * 2, DD_SITE="dd.local",
                    DD_PROXY_HTTPS="http://127.0.0.1:1", DD_LOG_LEVEL="trace", DD_DOGSTATSD_PORT=str(self.datadog),
                    DD_APM_RECEIVER_PORT=str(self.datadog_apm))
+
+
+def otlp_receiver():
+    # Its packages need not be there where nobody sends to it.
+    from .receiver import OtlpReceiver
+    return OtlpReceiver()
 
 
 def package_file(package, path):
