@@ -33,7 +33,7 @@ pub(crate) use secret::public_url;
 #[cfg(feature = "action-json")]
 pub(crate) use statsd::{Address, EXPECTED_URL};
 pub use statsd::{StatsdConfig, StatsdOrigin, StatsdSocket};
-pub use tls::{ClientTls, Identity, Roots, ServerTls};
+pub use tls::{ClientCertificate, ClientTls, Roots, ServerTls};
 
 /// The configuration of one exporter, whichever it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -201,7 +201,7 @@ pub(crate) fn waited(elapsed: Duration, timeout: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Identity, Roots};
+    use crate::config::{ClientCertificate, Roots};
 
     fn read(url: &str) -> Result<(Server, String), StartError> {
         read_url(Exporter::Influxdb, "url", url, &ClientTls::default(), Protocol::Http1)
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn certificates_are_refused_without_https() {
         let roots = Roots::Pem("ca.pem".into());
-        let identity = Identity { certificate: "mine.pem".into(), key: "mine.key".into() };
+        let identity = ClientCertificate { certificate: "mine.pem".into(), key: "mine.key".into() };
         for (tls, key) in [
             (ClientTls { roots, ..ClientTls::default() }, "`ca_file`"),
             (ClientTls { identity: Some(identity), ..ClientTls::default() }, "`client_certificate`"),

@@ -52,8 +52,9 @@ mod udp;
 
 pub use condition::ExporterStatus;
 pub use config::{
-    BatchLimits, ClientTls, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, OtlpProtocol, PageAccess,
-    PageLimits, PrometheusConfig, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin, StatsdSocket, Temporality,
+    BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, OtlpProtocol,
+    PageAccess, PageLimits, PrometheusConfig, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin, StatsdSocket,
+    Temporality,
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};

@@ -20,7 +20,7 @@ pub struct Spelling {
 }
 
 /// What tells series apart: method, name and labels, empty ones replaced or left out, before anything is cut.
-pub type Identity = (String, String, Vec<(String, String)>);
+pub type SeriesKey = (String, String, Vec<(String, String)>);
 
 /// A series as a format shows it: label keys with values, sorted by key. See [`blur`] for names that were cut.
 pub type Shown = Vec<(String, String)>;
@@ -71,7 +71,7 @@ impl Spelling {
 
     /// What tells this series from others.
     #[must_use]
-    pub fn identity(&self) -> Identity {
+    pub fn identity(&self) -> SeriesKey {
         let labels = self.labels.iter().filter(|(_, value)| !value.is_empty());
         let mut labels: Vec<_> = labels.map(|(key, value)| (clean_key(key), value.clone())).collect();
         labels.sort();

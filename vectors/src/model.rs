@@ -1,6 +1,6 @@
 //! The naive model of a registry: every sample kept in a list, every number counted anew when it is asked for.
 
-use crate::contract::{Identity, LATENCY_BOUNDS_MS, SIZE_BOUNDS, Spelling};
+use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, SeriesKey, Spelling};
 use loaddensity_metrics_core::{LabelError, Outcome, Recorder, Registry, Sample, Series, StatusLabel, TraceContext};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     series: BTreeMap<Series, Known>,
-    handles: BTreeMap<Identity, Series>,
+    handles: BTreeMap<SeriesKey, Series>,
     gauges: BTreeMap<String, f64>,
 }
 

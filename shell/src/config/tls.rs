@@ -9,7 +9,7 @@ pub struct ClientTls {
     /// Whose certificates are trusted. Default [`Roots::System`].
     pub roots: Roots,
     /// What the client shows to servers that ask for a certificate (mutual TLS). Default none.
-    pub identity: Option<Identity>,
+    pub identity: Option<ClientCertificate>,
 }
 
 impl ClientTls {
@@ -35,7 +35,7 @@ pub enum Roots {
 
 /// A certificate and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct ClientCertificate {
     /// PEM file: the certificate, then those between it and a root.
     pub certificate: PathBuf,
     /// PEM file: the certificate's private key, not encrypted (PKCS #8, PKCS #1 or SEC 1).

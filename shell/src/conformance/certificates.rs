@@ -11,7 +11,7 @@ use futures_rustls::rustls::server::WebPkiClientVerifier;
 use futures_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
-use crate::config::{ClientTls, Identity, Roots, ServerTls};
+use crate::config::{ClientCertificate, ClientTls, Roots, ServerTls};
 
 /// An authority, with a folder for its files; both go with it.
 pub(super) struct Authority {
@@ -75,9 +75,9 @@ impl Authority {
         })
     }
 
-    pub(super) fn identity(&self, certificate: &Certificate) -> Identity {
+    pub(super) fn identity(&self, certificate: &Certificate) -> ClientCertificate {
         let ServerTls { certificate, key, .. } = self.page(certificate);
-        Identity { certificate, key }
+        ClientCertificate { certificate, key }
     }
 
     pub(super) fn page(&self, certificate: &Certificate) -> ServerTls {

@@ -8,8 +8,8 @@ use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use crate::runtime::Runtime;
 use crate::{
-    BatchLimits, ClientTls, Exporters, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig,
-    Roots, ServerTls, Settings, StartError,
+    BatchLimits, ClientCertificate, ClientTls, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig,
+    PrometheusConfig, Roots, ServerTls, Settings, StartError,
 };
 
 /// Points arrive at a server whose certificate names the host or the address of the URL.
@@ -94,7 +94,7 @@ pub fn files_that_cannot_be_used_are_refused_at_the_start<R: Runtime>() {
         let tls = Some(ServerTls { certificate: certificate.clone(), key: key.clone(), client_ca_file: None });
         let config = PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() };
         refused(exporters.start_prometheus_exporter(config).expect_err(says[0]), &says);
-        let identity = Some(Identity { certificate: certificate.clone(), key: key.clone() });
+        let identity = Some(ClientCertificate { certificate: certificate.clone(), key: key.clone() });
         let tls = ClientTls { identity, ..authority.trusted() };
         let says = [&says[0].replace('`', ""), says[2]];
         for endpoint in ["https://localhost:1", "https://localhost:1/v1/metrics"] {
@@ -120,7 +120,7 @@ pub fn files_that_cannot_be_used_are_refused_at_the_start<R: Runtime>() {
 /// What asks for TLS where there is none is refused, before a file is looked at.
 pub fn certificates_without_https_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    let identity = Identity { certificate: "none.pem".into(), key: "none.key".into() };
+    let identity = ClientCertificate { certificate: "none.pem".into(), key: "none.key".into() };
     for (tls, key) in [
         (ClientTls { roots: Roots::Pem("none.pem".into()), identity: None }, "`ca_file`"),
         (ClientTls { roots: Roots::System, identity: Some(identity) }, "`client_certificate`"),

@@ -13,7 +13,7 @@ use loaddensity_metrics_core::Exporter;
 use super::pem::{Files, provider};
 use super::words::handshake_with;
 use super::{Protocol, Stream};
-use crate::config::{ClientTls, Identity, Roots};
+use crate::config::{ClientCertificate, ClientTls, Roots};
 use crate::error::StartError;
 
 /// The setting of a client's roots.
@@ -34,7 +34,7 @@ impl Connector {
             .with_root_certificates(roots(files, &tls.roots)?);
         let mut config = match &tls.identity {
             None => builder.with_no_client_auth(),
-            Some(Identity { certificate, key }) => {
+            Some(ClientCertificate { certificate, key }) => {
                 let chain = files.certificates("client_certificate", certificate)?;
                 let secret = files.private_key("client_key", key)?;
                 builder.with_client_auth_cert(chain, secret).map_err(|error| {

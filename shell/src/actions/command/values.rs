@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::actions::arguments::Reader;
 use crate::actions::error::{ActionError, Problem};
-use crate::config::{BUFFER_EVENTS, ClientTls, DATAGRAM_BYTES, Identity, Roots, WAIT};
+use crate::config::{BUFFER_EVENTS, ClientCertificate, ClientTls, DATAGRAM_BYTES, Roots, WAIT};
 
 pub(super) fn port(reader: Reader<'_>, least: u64) -> Result<Option<u16>, ActionError> {
     let port = reader.whole("port", least..=65_535, "a port number")?;
@@ -82,7 +82,7 @@ pub(super) fn misplaced(reader: Reader<'_>, keys: &[&str], reason: &str) -> Resu
 pub(super) fn client_tls(reader: Reader<'_>, base: ClientTls) -> Result<ClientTls, ActionError> {
     let roots = reader.text("ca_file")?.map_or(base.roots, |file| Roots::Pem(file.into()));
     let identity = match (reader.text("client_certificate")?, reader.text("client_key")?) {
-        (Some(certificate), Some(key)) => Some(Identity { certificate: certificate.into(), key: key.into() }),
+        (Some(certificate), Some(key)) => Some(ClientCertificate { certificate: certificate.into(), key: key.into() }),
         (None, None) => base.identity,
         _ => {
             let reason = "has no meaning alone; give client_certificate and client_key";

@@ -10,7 +10,7 @@ use loaddensity_metrics_core::otlp::Histograms;
 use percent_encoding::percent_decode_str;
 
 use super::{OpenTelemetryConfig, OtlpProtocol, Temporality};
-use crate::config::{ClientTls, Identity, Roots, Secret, WAIT};
+use crate::config::{ClientCertificate, ClientTls, Roots, Secret, WAIT};
 use crate::environment::{self, Environment, EnvironmentError};
 
 mod not_followed;
@@ -214,7 +214,9 @@ fn tls(environment: &Environment) -> Result<ClientTls, EnvironmentError> {
         |(name, file): (_, &str), other| EnvironmentError::shown(name, file, format!("it needs {other} beside it"));
     let identity = match (certificate, key) {
         (None, None) => None,
-        (Some((_, certificate)), Some((_, key))) => Some(Identity { certificate: certificate.into(), key: key.into() }),
+        (Some((_, certificate)), Some((_, key))) => {
+            Some(ClientCertificate { certificate: certificate.into(), key: key.into() })
+        }
         (Some(certificate), None) => return Err(alone(certificate, KEY.1)),
         (None, Some(key)) => return Err(alone(key, CERTIFICATE.1)),
     };
@@ -290,7 +292,7 @@ mod tests {
             resource_attributes: vec![pair("run", "7"), pair("team", "a=b")],
             tls: ClientTls {
                 roots: Roots::Pem("/etc/ca.pem".into()),
-                identity: Some(Identity { certificate: "/etc/client.pem".into(), key: "/etc/key.pem".into() }),
+                identity: Some(ClientCertificate { certificate: "/etc/client.pem".into(), key: "/etc/key.pem".into() }),
             },
             ..OpenTelemetryConfig::default()
         };

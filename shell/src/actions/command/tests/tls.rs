@@ -4,12 +4,14 @@ use serde_json::json;
 
 use super::{parsed, refused, same};
 use crate::actions::Command;
-use crate::config::{ClientTls, Identity, InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, Roots, ServerTls};
+use crate::config::{
+    ClientCertificate, ClientTls, InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, Roots, ServerTls,
+};
 
 #[test]
 fn clients_are_told_whom_to_trust_and_what_to_show() {
     let roots = || Roots::Pem("ca.pem".into());
-    let identity = || Some(Identity { certificate: "own.pem".into(), key: "own.key".into() });
+    let identity = || Some(ClientCertificate { certificate: "own.pem".into(), key: "own.key".into() });
     for (arguments, tls) in [
         (json!({}), ClientTls::default()),
         (json!({"ca_file": null, "client_key": null}), ClientTls::default()),
