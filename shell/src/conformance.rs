@@ -27,6 +27,7 @@ use std::time::Duration;
 use crate::runtime::Runtime;
 
 pub mod exporters;
+pub mod floods;
 pub mod hyper_io;
 pub mod influxdb;
 pub mod influxdb_interval;
@@ -141,6 +142,17 @@ macro_rules! conformance {
             the_timer_ends_a_silent_connection
             tasks_end_with_their_owner
             tasks_that_end_are_forgotten
+        );
+        $crate::conformance_group!($runtime, floods:
+            endless_interim_responses_over_http1
+            endless_interim_responses_over_http2
+            endless_interim_responses_over_tls
+            endless_pings
+            endless_settings
+            endless_frames_without_a_meaning
+            endless_bodies_over_http2
+            endless_heads_over_http2
+            endless_answers_over_http1
         );
         $crate::conformance_group!($runtime, prometheus:
             a_scrape_shows_every_request
@@ -407,6 +419,7 @@ mod tests {
     fn the_macro_names_every_case() {
         let groups = [
             include_str!("conformance/exporters.rs"),
+            include_str!("conformance/floods.rs"),
             include_str!("conformance/hyper_io.rs"),
             include_str!("conformance/influxdb.rs"),
             include_str!("conformance/influxdb_interval.rs"),

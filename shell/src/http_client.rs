@@ -16,6 +16,7 @@ use loaddensity_metrics_core::Exporter;
 
 use crate::config::{ClientTls, public_url};
 use crate::error::StartError;
+use crate::metered::{Meter, Metered};
 use crate::running::host_port;
 use crate::runtime::Runtime;
 use crate::tls::{Connector, Protocol, Stream};
@@ -65,9 +66,9 @@ impl Server {
         host_port(&self.host, self.port)
     }
 
-    /// A connection to the first of its addresses that takes one, ready to carry HTTP.
-    pub(crate) async fn connect<R: Runtime>(&self, runtime: &R) -> io::Result<Stream<R::Tcp>> {
-        let stream = self.connect_tcp(runtime).await?;
+    /// A connection to the first of its addresses that takes one, with `meter`, ready to carry HTTP.
+    pub(crate) async fn connect<R: Runtime>(&self, runtime: &R, meter: &Meter) -> io::Result<Stream<Metered<R::Tcp>>> {
+        let stream = meter.on(self.connect_tcp(runtime).await?);
         match &self.tls {
             None => Ok(Stream::Plain(stream)),
             Some(tls) => tls.connect(&self.host, stream).await,

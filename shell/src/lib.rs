@@ -39,6 +39,8 @@ mod http_client;
 pub mod hyper_io;
 #[cfg(feature = "influxdb")]
 mod influxdb;
+#[cfg(feature = "http")]
+mod metered;
 #[cfg(feature = "opentelemetry-http")]
 mod opentelemetry;
 #[cfg(feature = "prometheus")]

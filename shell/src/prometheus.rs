@@ -20,6 +20,7 @@ use crate::condition::Condition;
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use crate::metered::{Meter, Metered};
 use crate::running::{Place, Prepared, Running, host_port, resolve};
 use crate::runtime::{Runtime, TcpListener};
 use crate::stop::StopSignal;
@@ -129,8 +130,10 @@ impl<R: Runtime> Server<R> {
         let ledger = desk.registry().ledger(Exporter::Prometheus);
         let (condition, tls) = (self.condition.clone(), self.tls.clone());
         let delivered = Arc::new(Delivered::new(ledger, condition.clone()));
-        async move {
+        let meter = Meter::of_client();
+        meter.clone().turns(async move {
             let _alive = alive;
+            let stream = meter.on(stream);
             let stream = match tls {
                 None => Stream::Plain(stream),
                 Some(tls) => match shake_hands(&runtime, &stop, &tls, stream).await {
@@ -170,7 +173,7 @@ impl<R: Runtime> Server<R> {
                 }
             };
             served.or(delivered.idle(&runtime, limits.idle_time)).await;
-        }
+        })
     }
 }
 
@@ -179,8 +182,8 @@ async fn shake_hands<R: Runtime>(
     runtime: &R,
     stop: &StopSignal,
     tls: &Acceptor,
-    stream: R::Tcp,
-) -> Option<io::Result<Stream<R::Tcp>>> {
+    stream: Metered<R::Tcp>,
+) -> Option<io::Result<Stream<Metered<R::Tcp>>>> {
     let asked = async {
         stop.asked().await;
         None

@@ -16,6 +16,7 @@ use super::Endpoint;
 use crate::condition::Condition;
 use crate::http_client::{self, Outgoing, Secrets, Taken, in_full, waited};
 use crate::hyper_io::HyperIo;
+use crate::metered::Meter;
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before};
 
@@ -59,6 +60,7 @@ pub(super) struct Client<R: Runtime> {
 
 struct Connection<R: Runtime> {
     requests: SendRequest<Outgoing>,
+    meter: Meter,
     /// Drives the connection; dropped with it.
     _task: R::Task,
 }
@@ -118,6 +120,7 @@ impl<R: Runtime> Client<R> {
         self.taken = Taken::default();
         connection.requests.ready().await.map_err(|error| in_full(&error))?;
         let request = self.endpoint.request(self.taken.watch(body.clone()))?;
+        connection.meter.begin_request();
         let response = connection.requests.send_request(request).await.map_err(|error| in_full(&error))?;
         let now = self.runtime.wall_clock();
         let (answer, is_read) = read_answer(response, &self.endpoint.secrets, now).await;
@@ -128,17 +131,18 @@ impl<R: Runtime> Client<R> {
     }
 
     async fn connect(&mut self) -> Result<Connection<R>, String> {
-        let stream = self.endpoint.server.connect(&self.runtime).await;
+        let meter = Meter::of_server();
+        let stream = meter.turns(self.endpoint.server.connect(&self.runtime, &meter)).await;
         let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
         let (requests, connection) = http1::handshake(HyperIo::new(stream)).await.map_err(|error| in_full(&error))?;
         if std::mem::replace(&mut self.has_connected, true) {
             self.condition.reconnected();
         }
-        let task = self.runtime.spawn(async move {
+        let task = self.runtime.spawn(meter.turns(async move {
             // Its error reaches the request that waits for it.
             let _ = connection.await;
-        });
-        Ok(Connection { requests, _task: task })
+        }));
+        Ok(Connection { requests, meter, _task: task })
     }
 }
 

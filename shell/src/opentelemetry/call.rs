@@ -14,6 +14,7 @@ use crate::condition::Condition;
 use crate::config::OtlpProtocol;
 use crate::http_client::{Outgoing, Taken, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks};
+use crate::metered::Meter;
 use crate::runtime::Runtime;
 
 #[cfg(feature = "opentelemetry")]
@@ -62,6 +63,7 @@ pub(super) struct Client<R: Runtime> {
 
 struct Connection<R: Runtime> {
     requests: Requests,
+    meter: Meter,
     /// Drive the connection; dropped with it.
     _tasks: HyperTasks<R>,
 }
@@ -128,6 +130,7 @@ impl<R: Runtime> Client<R> {
         self.taken = Taken::default();
         connection.requests.ready().await.map_err(|error| in_full(&error))?;
         let request = self.request(self.taken.watch(message.clone()))?;
+        connection.meter.begin_request();
         let exchanged = match connection.requests.send(request).await {
             Ok(response) => self.read_answer(response).await,
             Err(error) => self.read_error(&error),
@@ -144,21 +147,22 @@ impl<R: Runtime> Client<R> {
     }
 
     async fn connect(&mut self) -> Result<Connection<R>, String> {
-        let stream = self.target.server.connect(&self.runtime).await;
+        let meter = Meter::of_server();
+        let stream = meter.turns(self.target.server.connect(&self.runtime, &meter)).await;
         let stream = HyperIo::new(stream.map_err(|error| format!("cannot connect: {error}"))?);
         let tasks = HyperTasks::new(self.runtime.clone());
         let requests = match self.target.protocol {
             #[cfg(feature = "opentelemetry")]
-            OtlpProtocol::Grpc => grpc::handshake(stream, &tasks, self.runtime.clone()).await,
+            OtlpProtocol::Grpc => grpc::handshake(stream, &meter, &tasks, self.runtime.clone()).await,
             #[cfg(not(feature = "opentelemetry"))]
             OtlpProtocol::Grpc => return Err("this build has no HTTP/2".into()),
-            OtlpProtocol::HttpProtobuf => http::handshake(stream, &tasks).await,
+            OtlpProtocol::HttpProtobuf => http::handshake(stream, &meter, &tasks).await,
         };
         let requests = requests.map_err(|error| in_full(&error))?;
         if std::mem::replace(&mut self.has_connected, true) {
             self.condition.reconnected();
         }
-        Ok(Connection { requests, _tasks: tasks })
+        Ok(Connection { requests, meter, _tasks: tasks })
     }
 
     fn request(&self, message: Outgoing) -> Result<Request<Outgoing>, String> {

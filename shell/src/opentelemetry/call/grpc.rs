@@ -16,6 +16,7 @@ use percent_encoding::percent_decode;
 use super::{ANSWER_BYTES, Answer, Exchanged, Requests, Target};
 use crate::http_client::{self, Secrets, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use crate::metered::Meter;
 use crate::runtime::Runtime;
 
 /// The method that takes metrics (opentelemetry-proto, metrics_service.proto).
@@ -23,6 +24,7 @@ const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/E
 
 pub(super) async fn handshake<R: Runtime, S>(
     stream: HyperIo<S>,
+    meter: &Meter,
     tasks: &HyperTasks<R>,
     runtime: R,
 ) -> hyper::Result<Requests>
@@ -31,10 +33,10 @@ where
 {
     let timer = HyperTimer::new(runtime);
     let (requests, connection) = http2::Builder::new(tasks.executor()).timer(timer).handshake(stream).await?;
-    tasks.spawn(async move {
+    tasks.spawn(meter.turns(async move {
         // Its error reaches the request that waits for it.
         let _ = connection.await;
-    });
+    }));
     Ok(Requests::Http2(requests))
 }
 

@@ -1,0 +1,285 @@
+//! Receivers that never stop sending: the exporters' thread goes on, whatever hyper makes of what comes.
+//!
+//! In each case one exporter meets such a receiver while a DogStatsD sink runs beside it. The calls are answered, the
+//! sink loses nothing, the condition says what is wrong, a stop ends, and what the receiver gets rid of is bounded.
+
+use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::LOOPBACK;
+use super::certificates::Authority;
+use super::load::{Engine, assert_all_sent, assert_settled, settings, wait_until};
+use super::receiver::Receiver;
+use crate::runtime::Runtime;
+use crate::{
+    BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings,
+    StatsdConfig,
+};
+
+/// `100 Continue` for ever (RFC 9110, 15.2: a client takes any number of interim responses).
+pub fn endless_interim_responses_over_http1<R: Runtime>() {
+    let flood = Flood { first: b"", endless: b"HTTP/1.1 100 Continue\r\n\r\n" };
+    survives::<R>(&flood, Protocol::Influxdb, None, TOO_MUCH);
+    survives::<R>(&flood, Protocol::OtlpHttp, None, TOO_MUCH);
+}
+
+/// `103 Early Hints` for ever on the stream of the request (RFC 9113, 8.1).
+pub fn endless_interim_responses_over_http2<R: Runtime>() {
+    let flood = http2(b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103");
+    survives::<R>(&flood, Protocol::Grpc, None, TOO_MUCH);
+}
+
+/// Both in TLS, which reads in a loop of its own.
+pub fn endless_interim_responses_over_tls<R: Runtime>() {
+    let flood = Flood { first: b"", endless: b"HTTP/1.1 100 Continue\r\n\r\n" };
+    survives::<R>(&flood, Protocol::Influxdb, Some(b"http/1.1"), TOO_MUCH);
+    let flood = http2(b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103");
+    survives::<R>(&flood, Protocol::Grpc, Some(b"h2"), TOO_MUCH);
+}
+
+/// PING, each of which wants an answer (RFC 9113, 6.7).
+pub fn endless_pings<R: Runtime>() {
+    survives::<R>(&http2(b"\0\0\x08\x06\0\0\0\0\0tick-tac"), Protocol::Grpc, None, TOO_MUCH);
+}
+
+/// SETTINGS, each of which wants to be acknowledged (RFC 9113, 6.5).
+pub fn endless_settings<R: Runtime>() {
+    survives::<R>(&http2(b"\0\0\0\x04\0\0\0\0\0"), Protocol::Grpc, None, TOO_MUCH);
+}
+
+/// Frames of a type that nobody knows, which are to be ignored (RFC 9113, 4.1), and two that say nothing.
+pub fn endless_frames_without_a_meaning<R: Runtime>() {
+    let (unknown, priority) = (b"\0\0\0\x42\0\0\0\0\0", b"\0\0\x05\x02\0\0\0\0\x03\0\0\0\0\x10");
+    survives::<R>(&http2(unknown), Protocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&http2(priority), Protocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&http2(b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01"), Protocol::Grpc, None, TOO_MUCH);
+}
+
+/// An answer whose body has no end: data in small frames, or none in each of them.
+pub fn endless_bodies_over_http2<R: Runtime>() {
+    for data in [&b"\0\0\0\0\0\0\0\0\x01"[..], b"\0\0\x01\0\0\0\0\0\x01x"] {
+        let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88";
+        survives::<R>(&Flood { first, endless: data }, Protocol::Grpc, None, "");
+    }
+}
+
+/// A head that goes on in CONTINUATION frames for ever (RFC 9113, 6.10).
+pub fn endless_heads_over_http2<R: Runtime>() {
+    let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x88";
+    survives::<R>(&Flood { first, endless: b"\0\0\x05\x09\0\0\0\0\x01\0\x01a\x01b" }, Protocol::Grpc, None, "");
+}
+
+/// Chunks, their extensions, trailers and heads without an end (RFC 9112, 7.1).
+pub fn endless_answers_over_http1<R: Runtime>() {
+    let chunked = b"HTTP/1.1 400 Bad Request\r\ntransfer-encoding: chunked\r\n\r\n";
+    let trailers = b"HTTP/1.1 400 Bad Request\r\ntransfer-encoding: chunked\r\n\r\n0\r\n";
+    let extension = b"1;an-extension-without-any-end";
+    for (first, endless) in [
+        (&chunked[..], &b"1\r\nx\r\n"[..]),
+        (chunked, b"1;an-extension=of-each-chunk\r\nx\r\n"),
+        (&[&chunked[..], extension].concat(), b"-at-all"),
+        (chunked, b"0"),
+        (trailers, b"a: b\r\n"),
+        (b"HTTP/1.1 400 Bad Request\r\n", b"a: b\r\n"),
+        (b"HTTP/1.1 400 ", b"Bad "),
+    ] {
+        for protocol in [Protocol::Influxdb, Protocol::OtlpHttp] {
+            survives::<R>(&Flood { first: &first.to_vec(), endless }, protocol, None, "");
+        }
+    }
+}
+
+/// What the condition says where nothing but the bound on what may be received helps.
+const TOO_MUCH: &str = "the server sent more than 1 MiB since the last request";
+
+/// Most that a receiver may get rid of over one connection: the bound, and what the system's buffers take.
+const MOST_SENT: usize = 24 << 20;
+
+/// What a receiver sends once it was asked for something.
+struct Flood<'a> {
+    first: &'a [u8],
+    /// On and on.
+    endless: &'a [u8],
+}
+
+/// What is spoken, by which exporter.
+#[derive(Clone, Copy, PartialEq)]
+enum Protocol {
+    Influxdb,
+    OtlpHttp,
+    Grpc,
+}
+
+/// After a server's preface, which is an empty SETTINGS frame (RFC 9113, 3.4).
+const fn http2(endless: &[u8]) -> Flood<'_> {
+    Flood { first: b"\0\0\0\x04\0\0\0\0\0", endless }
+}
+
+fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8]>, says: &str) {
+    let authority = Authority::new();
+    let tls = alpn.map(|alpn| authority.server(&authority.certify(&["localhost"], false), false, alpn));
+    let trusted = if tls.is_some() { authority.trusted() } else { ClientTls::default() };
+    let server = FloodServer::start(flood, protocol, tls);
+    let (scheme, host) = if alpn.is_some() { ("https", "localhost") } else { ("http", "127.0.0.1") };
+    let agent = Receiver::start();
+    let settings = Settings { stop_deadline: Duration::from_millis(1_500), ..settings(64) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let url = format!("{scheme}://{host}:{}", server.address.port());
+    start(&exporters, protocol, url, trusted);
+    exporters
+        .start_statsd_sink(StatsdConfig { port: agent.address.port(), ..StatsdConfig::default() })
+        .expect("a socket");
+
+    let mut engine = Engine::new(settings.registry);
+    for _ in 0..20 {
+        engine.record(50);
+        assert_eq!(status(&exporters), 2, "exporters that answer");
+        thread::sleep(Duration::from_millis(5));
+    }
+    wait_until(|| server.connections.load(Ordering::SeqCst) >= 2);
+    wait_until(|| {
+        let flooded = exporters.status().into_iter().find(|status| status.exporter != Exporter::Statsd);
+        flooded.and_then(|status| status.last_error).is_some_and(|error| error.contains(says))
+    });
+    engine.record(50);
+    let account = match protocol {
+        Protocol::Influxdb => exporters.stop_influxdb_sink(),
+        Protocol::OtlpHttp | Protocol::Grpc => exporters.stop_opentelemetry_exporter(),
+    };
+    let account = account.expect("a stop").expect("it was running");
+    assert_settled(&account, 1_050);
+    assert_eq!(account.sent, 0, "nothing was accepted");
+    assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 1_050);
+    assert_eq!(agent.finish().len(), 3 * 1_050);
+    let sent = server.most_sent.load(Ordering::SeqCst);
+    assert!(sent < MOST_SENT, "{sent} bytes went into one connection");
+}
+
+fn start<R: Runtime>(exporters: &Exporters<R>, protocol: Protocol, url: String, tls: ClientTls) {
+    let export_interval = Duration::from_millis(50);
+    match protocol {
+        Protocol::Influxdb => {
+            let target = InfluxdbTarget::Url { url: url + "/write", token: None };
+            let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
+            let config = InfluxdbConfig { target, batch, tls, ..InfluxdbConfig::default() };
+            exporters.start_influxdb_sink(config).expect("a sink");
+        }
+        Protocol::OtlpHttp => {
+            let config = OpenTelemetryConfig { endpoint: url, export_interval, tls, ..OpenTelemetryConfig::http() };
+            exporters.start_opentelemetry_exporter(config).expect("an exporter");
+        }
+        Protocol::Grpc => {
+            let config = OpenTelemetryConfig { endpoint: url, export_interval, tls, ..OpenTelemetryConfig::default() };
+            exporters.start_opentelemetry_exporter(config).expect("an exporter");
+        }
+    }
+}
+
+/// How many exporters run. A thread that is never given back is an error, not a hang.
+fn status<R: Runtime>(exporters: &Exporters<R>) -> usize {
+    let handle = exporters.as_async().clone();
+    let (sender, answer) = mpsc::channel();
+    thread::spawn(move || sender.send(futures_lite::future::block_on(handle.status())));
+    let status = answer.recv_timeout(Duration::from_secs(60)).expect("the exporters' thread answers");
+    status.len()
+}
+
+/// Floods whoever connects and asks for something, until that one closes the connection or this is dropped.
+struct FloodServer {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    /// Most bytes that went into one connection.
+    most_sent: Arc<AtomicUsize>,
+    ending: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl FloodServer {
+    fn start(flood: &Flood<'_>, protocol: Protocol, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind(LOOPBACK).expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let (connections, most_sent, ending) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicBool>)>::default();
+        let (count, most, end) = (connections.clone(), most_sent.clone(), ending.clone());
+        let (first, piece) = (flood.first.to_vec(), flood.endless.repeat(16_384 / flood.endless.len()));
+        let accepting = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    break;
+                }
+                count.fetch_add(1, Ordering::SeqCst);
+                let (first, piece, tls) = (first.clone(), piece.clone(), tls.clone());
+                let (most, end) = (most.clone(), end.clone());
+                // Ends when the client closes the connection; an error is the client's way of doing so.
+                thread::spawn(move || {
+                    let stream = stream?;
+                    let flood = |stream: &mut dyn Write| pour(stream, &first, &piece, &most, &end);
+                    match tls {
+                        None => {
+                            let mut answers = stream.try_clone()?;
+                            wait_for_request(&stream, protocol)?;
+                            // What the client answers is read, or the client would wait for that.
+                            thread::spawn(move || io::copy(&mut &stream, &mut io::sink()));
+                            flood(&mut answers)
+                        }
+                        Some(tls) => {
+                            let session = ServerConnection::new(tls).map_err(io::Error::other)?;
+                            let mut stream = StreamOwned::new(session, stream);
+                            wait_for_request(&mut stream, protocol)?;
+                            flood(&mut stream)
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, connections, most_sent, ending, accepting: Some(accepting) }
+    }
+}
+
+impl Drop for FloodServer {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+/// Reads the head of a request; of HTTP/2 the preface and all frames up to HEADERS.
+fn wait_for_request(stream: impl Read, protocol: Protocol) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    if protocol != Protocol::Grpc {
+        let mut line = String::new();
+        while stream.read_line(&mut line)? > 0 && !line.ends_with("\r\n\r\n") {}
+        return Ok(());
+    }
+    stream.read_exact(&mut [0; 24])?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let length = u64::from(u32::from_be_bytes([0, head[0], head[1], head[2]]));
+        io::copy(&mut stream.by_ref().take(length), &mut io::sink())?;
+        // HEADERS (RFC 9113, 6.2).
+        if head[3] == 1 {
+            return Ok(());
+        }
+    }
+}
+
+fn pour(stream: &mut dyn Write, first: &[u8], piece: &[u8], most: &AtomicUsize, ending: &AtomicBool) -> io::Result<()> {
+    stream.write_all(first)?;
+    let mut sent = 0;
+    while !ending.load(Ordering::SeqCst) {
+        stream.write_all(piece)?;
+        sent += piece.len();
+        most.fetch_max(sent, Ordering::SeqCst);
+    }
+    Ok(())
+}

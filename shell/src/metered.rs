@@ -1,0 +1,145 @@
+//! A connection that gives way to others, and a server that cannot send without an end.
+//!
+//! TLS and hyper read for as long as bytes are there, within one poll: a peer that never stops sending would own the
+//! thread. So each connection is metered where its bytes come in, below TLS:
+//!
+//! * **A budget per turn.** A turn is one poll of the task that a connection lives in, which [`Meter::turns`] marks, and
+//!   nothing less: TLS hides some of the times that it is told to wait, so that these prove nothing. Where the budget is
+//!   used up, the task wakes itself and waits for its next turn.
+//! * **A bound on what a server may send** between two requests, idle time included: interim responses (RFC 9110, 15.2),
+//!   HTTP/2's preface, SETTINGS, PING and unknown frames (RFC 9113, 6), extensions of chunks (RFC 9112, 7.1.1), whatever
+//!   else there is, without any of it being read. Answers have a few hundred bytes.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+/// Bytes that a turn may receive, give or take one call. Of the smallest frames of HTTP/2 that is more than a thousand.
+const READ_PER_TURN: usize = 16 << 10;
+/// Bytes that a turn may send, give or take one call.
+const WRITTEN_PER_TURN: usize = 64 << 10;
+/// What a call costs at least, since one that moves a byte takes its time too.
+const CALL: usize = 512;
+/// Bytes that a server may send between two requests.
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+const RECEIVED_PER_REQUEST: usize = 1 << 20;
+
+/// The meter of one connection. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Meter(Arc<Counts>);
+
+/// Every access is relaxed: the counts are of one task, but for the beginning of a request, which guards nothing else.
+struct Counts {
+    /// What is left of the turn. Outside of turns nothing is short.
+    to_read: AtomicUsize,
+    to_write: AtomicUsize,
+    /// Since the last request.
+    received: AtomicUsize,
+    most_received: usize,
+}
+
+impl Meter {
+    /// Of a connection to a server.
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    pub(crate) fn of_server() -> Self {
+        Self::new(RECEIVED_PER_REQUEST)
+    }
+
+    /// Of a connection to a client, which may send for as long as it likes.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn of_client() -> Self {
+        Self::new(usize::MAX)
+    }
+
+    fn new(most_received: usize) -> Self {
+        let (to_read, to_write) = (AtomicUsize::new(usize::MAX), AtomicUsize::new(usize::MAX));
+        Self(Arc::new(Counts { to_read, to_write, received: AtomicUsize::new(0), most_received }))
+    }
+
+    /// `stream` with this meter.
+    pub(crate) fn on<S>(&self, stream: S) -> Metered<S> {
+        Metered { stream, meter: self.clone() }
+    }
+
+    /// `future`, each poll of which is a turn. It must be all of a task that ever touches the stream, or what a task is
+    /// polled for once a turn.
+    pub(crate) fn turns<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let (meter, mut future) = (self.clone(), Box::pin(future));
+        poll_fn(move |cx| {
+            meter.set_budget(READ_PER_TURN, WRITTEN_PER_TURN);
+            let polled = future.as_mut().poll(cx);
+            meter.set_budget(usize::MAX, usize::MAX);
+            polled
+        })
+    }
+
+    /// A request goes out: what the server may send is counted anew.
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    pub(crate) fn begin_request(&self) {
+        self.0.received.store(0, Ordering::Relaxed);
+    }
+
+    fn set_budget(&self, to_read: usize, to_write: usize) {
+        self.0.to_read.store(to_read, Ordering::Relaxed);
+        self.0.to_write.store(to_write, Ordering::Relaxed);
+    }
+
+    fn received(&self, bytes: usize) -> io::Result<usize> {
+        let before = self.0.received.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > self.0.most_received {
+            let says = "the server sent more than 1 MiB since the last request, and was cut off";
+            return Err(io::Error::other(says));
+        }
+        Ok(bytes)
+    }
+}
+
+/// A stream with a [`Meter`].
+pub(crate) struct Metered<S> {
+    stream: S,
+    meter: Meter,
+}
+
+/// What `poll` moves, paid from what is `left`; where nothing is, the task's next turn is waited for.
+fn paid(
+    left: &AtomicUsize,
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<usize>> {
+    let budget = left.load(Ordering::Relaxed);
+    if budget == 0 {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    let bytes = ready!(poll(cx))?;
+    left.store(budget.saturating_sub(bytes.max(CALL)), Ordering::Relaxed);
+    Poll::Ready(Ok(bytes))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, meter } = &mut *self;
+        let read = ready!(paid(&meter.0.to_read, cx, |cx| Pin::new(stream).poll_read(cx, into)))?;
+        Poll::Ready(meter.received(read))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, meter } = &mut *self;
+        paid(&meter.0.to_write, cx, |cx| Pin::new(stream).poll_write(cx, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
