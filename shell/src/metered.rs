@@ -19,8 +19,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-/// Bytes that a turn may receive, give or take one call. Of the smallest frames of HTTP/2 that is more than a thousand.
-const READ_PER_TURN: usize = 16 << 10;
+/// Bytes that a turn may receive, give or take one call. Four hundred of the smallest frames of HTTP/2 fit in.
+const READ_PER_TURN: usize = 4 << 10;
 /// Bytes that a turn may send, give or take one call.
 const WRITTEN_PER_TURN: usize = 64 << 10;
 /// What a call costs at least, since one that moves a byte takes its time too.

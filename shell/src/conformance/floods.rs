@@ -128,7 +128,7 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8
     let server = FloodServer::start(flood, protocol, tls);
     let (scheme, host) = if alpn.is_some() { ("https", "localhost") } else { ("http", "127.0.0.1") };
     let agent = Receiver::start();
-    let settings = Settings { stop_deadline: Duration::from_millis(1_500), ..settings(64) };
+    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let url = format!("{scheme}://{host}:{}", server.address.port());
     start(&exporters, protocol, url, trusted);
@@ -139,14 +139,15 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8
     let mut engine = Engine::new(settings.registry);
     for _ in 0..20 {
         engine.record(50);
-        assert_eq!(status(&exporters), 2, "exporters that answer");
+        assert_eq!(running(&exporters), 2);
         thread::sleep(Duration::from_millis(5));
     }
-    wait_until(|| server.connections.load(Ordering::SeqCst) >= 2);
     wait_until(|| {
         let flooded = exporters.status().into_iter().find(|status| status.exporter != Exporter::Statsd);
         flooded.and_then(|status| status.last_error).is_some_and(|error| error.contains(says))
     });
+    // It is tried again, and the stop comes in the midst of that.
+    wait_until(|| server.connections.load(Ordering::SeqCst) >= 2);
     engine.record(50);
     let account = match protocol {
         Protocol::Influxdb => exporters.stop_influxdb_sink(),
@@ -156,7 +157,6 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8
     assert_settled(&account, 1_050);
     assert_eq!(account.sent, 0, "nothing was accepted");
     assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 1_050);
-    assert_eq!(agent.finish().len(), 3 * 1_050);
     let sent = server.most_sent.load(Ordering::SeqCst);
     assert!(sent < MOST_SENT, "{sent} bytes went into one connection");
 }
@@ -182,7 +182,7 @@ fn start<R: Runtime>(exporters: &Exporters<R>, protocol: Protocol, url: String, 
 }
 
 /// How many exporters run. A thread that is never given back is an error, not a hang.
-fn status<R: Runtime>(exporters: &Exporters<R>) -> usize {
+fn running<R: Runtime>(exporters: &Exporters<R>) -> usize {
     let handle = exporters.as_async().clone();
     let (sender, answer) = mpsc::channel();
     thread::spawn(move || sender.send(futures_lite::future::block_on(handle.status())));
