@@ -187,11 +187,8 @@ mod tests {
     #[test]
     #[cfg(feature = "tls")]
     fn the_port_of_https_is_443() {
-        let folder = std::env::temp_dir();
-        let file = folder.join(format!("loaddensity-url-{}.pem", std::process::id()));
-        let key = "";
-        std::fs::write(&file, key).expect("a file");
-        let tls = ClientTls { roots: Roots::Pem(file.clone()), ..ClientTls::default() };
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/samples/self.pem");
+        let tls = ClientTls { roots: Roots::Pem(file.into()), ..ClientTls::default() };
         for (url, port, authority) in
             [("https://h", 443, "h"), ("https://h:443/w", 443, "h"), ("HTTPS://h:80", 80, "h:80")]
         {
@@ -199,7 +196,6 @@ mod tests {
             assert_eq!((server.port, server.authority()), (port, authority.into()), "{url}");
             assert_eq!(server.origin(), format!("https://{authority}"));
         }
-        let _ = std::fs::remove_file(file);
     }
 
     #[test]
@@ -225,7 +221,7 @@ mod tests {
             ("http://:8086/write", "must name a host"),
             ("http://h h/?secret", "URL"),
             ("http://h/a b?secret", "%20"),
-            ("http://h/a\\b?secret", "percent-encoded"),
+            ("http://h/a<b?secret", "percent-encoded"),
             ("http://h/a\nb?secret", "percent-encoded"),
             ("http://café.example/?secret", "Punycode"),
             ("http://::1:8086/", "brackets"),

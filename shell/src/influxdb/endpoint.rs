@@ -100,15 +100,33 @@ fn v1_query(target: &InfluxdbTarget, precision: Precision) -> Query {
     }
 }
 
-/// A server's own URL, and `path` with `query` behind the path in it.
+/// Parameters that the sink's own settings say.
+const OWN: [&str; 11] =
+    ["accept_partial", "bucket", "db", "no_sync", "org", "orgID", "p", "precision", "rp", "sync", "u"];
+
+/// A server's own URL, with `path` and `query` behind the path in it. What the URL's own query says goes along: a gateway
+/// may want a key there.
 fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(Server, String), StartError> {
     let (address, base) = read_url(Exporter::Influxdb, "url", server, tls, Protocol::Http1)?;
-    if base.contains('?') {
-        let expected = format!("it must be the server's own URL, without a query; {path}?… is put behind it");
+    let (base, given) = base.split_once('?').unwrap_or((&base, ""));
+    if let Some(name) = given.split('&').filter_map(|pair| pair.split('=').next()).find(|name| OWN.contains(name)) {
+        let expected = format!("its query must not say {name}, which has a setting of its own; {path}?… is put behind it");
         return Err(bad("url", &public_url(server), &expected));
     }
-    let whole = format!("{}{path}", base.trim_end_matches('/'));
-    Ok((address, query.behind(&whole)))
+    let mut whole = query.behind(&format!("{}{path}", before_api(base, path)));
+    if !given.is_empty() {
+        whole += &format!("&{given}");
+    }
+    Ok((address, whole))
+}
+
+/// `base` without the beginning of `path` that it may end in: people give the write URL, or that of the API, for the
+/// server's own.
+fn before_api<'b>(base: &'b str, path: &str) -> &'b str {
+    let base = base.trim_end_matches('/');
+    let api = path.rsplit_once('/').map_or("", |(api, _)| api);
+    let base = base.strip_suffix(path).or_else(|| base.strip_suffix(api)).unwrap_or(base);
+    base.trim_end_matches('/')
 }
 
 /// A query whose values are percent-encoded.
@@ -239,14 +257,62 @@ mod tests {
         assert_eq!(query.secrets.excerpt(b"no user root with a%20b%26c or a b&c"), "no user root with … or …");
     }
 
+    /// The server as it is given, and where points go, but for the sink's own query.
     #[test]
-    fn a_servers_own_url_has_no_query() {
+    fn a_servers_own_url_is_taken_as_people_write_it() {
+        let two = |server: &str| InfluxdbTarget::V2 {
+            server: server.into(),
+            org: "o".into(),
+            bucket: "b".into(),
+            token: None,
+        };
+        let three = |server: &str| InfluxdbTarget::V3 {
+            server: server.into(),
+            database: "d".into(),
+            token: None,
+            no_sync: false,
+            accept_partial: true,
+        };
+        let one = |server: &str| {
+            let mut target = v1(Credentials::Header);
+            if let InfluxdbTarget::V1 { server: own, .. } = &mut target {
+                *own = server.into();
+            }
+            target
+        };
+        for (target, sent) in [
+            (two("http://h"), "/api/v2/write?"),
+            (two("http://h/"), "/api/v2/write?"),
+            (two("http://h//"), "/api/v2/write?"),
+            (two("http://h/influx/"), "/influx/api/v2/write?"),
+            (two("http://h/api"), "/api/api/v2/write?"),
+            (two("http://h/api/v2"), "/api/v2/write?"),
+            (two("http://h/api/v2/"), "/api/v2/write?"),
+            (two("http://h/api/v2/write"), "/api/v2/write?"),
+            (two("http://h/influx/api/v2/write/"), "/influx/api/v2/write?"),
+            (two("http://h/api/v3"), "/api/v3/api/v2/write?"),
+            (three("http://h/api/v3/write_lp"), "/api/v3/write_lp?"),
+            (three("http://h/api/v3"), "/api/v3/write_lp?"),
+            (one("http://h/write"), "/write?"),
+            (one("http://h/write/"), "/write?"),
+            (one("http://h/overwrite"), "/overwrite/write?"),
+            (one("http://h/a%2Fb"), "/a%2Fb/write?"),
+        ] {
+            let path = path(target, Precision::Nanosecond);
+            assert!(path.starts_with(sent), "{path} is not {sent}…");
+        }
+        let path = path(two("http://h/gate?api-key=k%3D1&x"), Precision::Nanosecond);
+        assert_eq!(path, "/gate/api/v2/write?org=o&bucket=b&precision=ns&api-key=k%3D1&x");
+    }
+
+    #[test]
+    fn a_query_does_not_say_what_settings_say() {
         let mut config = InfluxdbConfig { target: v1(Credentials::Header), ..InfluxdbConfig::default() };
         if let InfluxdbTarget::V1 { server, .. } = &mut config.target {
-            *server = "http://h:1/write?p=secret".into();
+            *server = "http://h:1/write?key=1&p=secret".into();
         }
         let error = endpoint(&config).err().expect("a query").to_string();
-        assert!(error.contains("`url`") && error.contains("without a query") && !error.contains("secret"), "{error}");
+        assert!(error.contains("`url`") && error.contains("must not say p,") && !error.contains("secret"), "{error}");
     }
 
     #[test]

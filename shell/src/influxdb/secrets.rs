@@ -16,8 +16,15 @@ pub(super) fn of(target: &InfluxdbTarget, authorization: Option<&HeaderValue>) -
     let mut add = |secret: &Option<Secret>| secret.iter().for_each(|secret| secrets.add(secret.reveal()));
     match target {
         InfluxdbTarget::Udp { .. } => {}
-        InfluxdbTarget::Http { password, .. } | InfluxdbTarget::V1 { password, .. } => add(password),
-        InfluxdbTarget::V2 { token, .. } | InfluxdbTarget::V3 { token, .. } => add(token),
+        InfluxdbTarget::Http { password, .. } => add(password),
+        InfluxdbTarget::V1 { password, server, .. } => {
+            add(password);
+            add_query(&mut secrets, server);
+        }
+        InfluxdbTarget::V2 { token, server, .. } | InfluxdbTarget::V3 { token, server, .. } => {
+            add(token);
+            add_query(&mut secrets, server);
+        }
         InfluxdbTarget::Url { url, token } => {
             add(token);
             add_query(&mut secrets, url);
@@ -58,6 +65,12 @@ mod tests {
             username: Some("Aladdin".into()),
             password: Some(Secret::new("open sesame")),
         };
+        let v2 = InfluxdbTarget::V2 {
+            server: "http://h/gate?key=hun%2Fter".into(),
+            org: "o".into(),
+            bucket: "b".into(),
+            token: None,
+        };
         let basic = HeaderValue::from_static("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         let query = "http://h/write?db=load&u=root&p=hun%2Fter+2#f";
         for (target, authorization, says, shown) in [
@@ -67,6 +80,7 @@ mod tests {
             (&url(query, None), None, "root:hun/ter 2 at load", "root:… at load"),
             (&url(query, None), None, "p=hun%2fter%202", "p=…"),
             (&url("http://h/write", Some("t0k=")), None, "Token t0k= (t0k%3D)", "Token … (…)"),
+            (&v2, None, "POST /gate/api/v2/write?org=o&key=hun%2Fter", "POST /gate/api/v2/write?org=o&…"),
             (&InfluxdbTarget::default(), None, "anything", "anything"),
         ] {
             assert_eq!(of(target, authorization).excerpt(says.as_bytes()), shown);

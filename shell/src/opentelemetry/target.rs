@@ -74,14 +74,22 @@ fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError
             Err(bad("endpoint", &public_url(&config.endpoint), expected))
         }
         OtlpProtocol::Grpc => Ok((server, String::new())),
-        OtlpProtocol::HttpProtobuf if has_no_path(&config.endpoint) => Ok((server, METRICS_PATH.into())),
-        OtlpProtocol::HttpProtobuf => Ok((server, path)),
+        OtlpProtocol::HttpProtobuf if has_no_path(&config.endpoint) => {
+            Ok((server, format!("{METRICS_PATH}{}", path.trim_start_matches('/'))))
+        }
+        OtlpProtocol::HttpProtobuf => {
+            if path == "/" {
+                tracing::warn!("exports go to the path / of the endpoint, as it says; receivers take them at {METRICS_PATH}");
+            }
+            Ok((server, path))
+        }
     }
 }
 
-/// Whether nothing follows the host and the port, not even a slash.
+/// Whether no path follows the host and the port, not even a slash.
 fn has_no_path(url: &str) -> bool {
-    url.split_once("://").is_some_and(|(_, rest)| !rest.contains(['/', '?', '#']))
+    url.split_once("://")
+        .is_some_and(|(_, rest)| !rest.split(['?', '#']).next().is_some_and(|rest| rest.contains('/')))
 }
 
 fn headers(given: &[(String, Secret)]) -> Result<(HeaderMap, Secrets), StartError> {
@@ -124,8 +132,13 @@ mod tests {
     fn an_endpoint_over_http_is_used_as_it_stands_unless_it_has_no_path() {
         for (endpoint, path, address) in [
             ("http://h:4318", "/v1/metrics", "http://h:4318/v1/metrics"),
-            ("http://h", "/v1/metrics", "http://h:80/v1/metrics"),
+            ("http://h", "/v1/metrics", "http://h/v1/metrics"),
+            ("HTTP://h:80", "/v1/metrics", "http://h/v1/metrics"),
+            ("http://h:4318?key=k", "/v1/metrics?key=k", "http://h:4318/v1/metrics"),
+            ("http://h:4318?key=a/b", "/v1/metrics?key=a/b", "http://h:4318/v1/metrics"),
+            ("http://h:4318#part", "/v1/metrics", "http://h:4318/v1/metrics"),
             ("http://h:4318/", "/", "http://h:4318/"),
+            ("http://h:4318//v1/metrics/", "//v1/metrics/", "http://h:4318//v1/metrics/"),
             ("http://[::1]:4318/otlp?key=k", "/otlp?key=k", "http://[::1]:4318/otlp"),
         ] {
             let target = read(|config| config.endpoint = endpoint.into()).expect(endpoint);

@@ -29,7 +29,7 @@ pub(super) fn host(reader: Reader<'_>, key: &str) -> Result<Option<String>, Acti
 /// An absolute URL. Whether its scheme can be used is for the exporter to say, which knows how it was built.
 pub(super) fn url(reader: Reader<'_>, key: &str) -> Result<Option<String>, ActionError> {
     reader.read(key, "a complete URL, http://host:port/…", |value: &Value| {
-        let text = value.as_str()?;
+        let text = value.as_str()?.trim();
         let (scheme, rest) = text.split_once("://")?;
         let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
         let has_host = !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']);

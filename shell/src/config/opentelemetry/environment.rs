@@ -160,12 +160,27 @@ fn endpoint(environment: &Environment, protocol: OtlpProtocol) -> Result<String,
         let scheme = if insecure { "http" } else { "https" };
         return Ok(if text.contains("://") { text.into() } else { format!("{scheme}://{text}") });
     }
-    let has_path = text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    let (base, query) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+    let has_path = base.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
     Ok(match (is_own, has_path) {
         (true, true) => text.into(),
-        (true, false) => format!("{text}/"),
-        (false, _) => format!("{}/v1/metrics", text.trim_end_matches('/')),
+        (true, false) => format!("{base}/{query}"),
+        (false, _) => format!("{}/v1/metrics{query}", of_all_signals(name, base)),
     })
+}
+
+/// The endpoint of all signals, to which the path of one is appended. People give it with that path, or another one's.
+fn of_all_signals<'b>(name: &'static str, base: &'b str) -> &'b str {
+    let base = base.trim_end_matches('/');
+    let signals = ["/v1/metrics", "/v1/traces", "/v1/logs"];
+    let Some(short) = signals.iter().find_map(|path| base.strip_suffix(path)) else { return base };
+    tracing::warn!(
+        variable = name,
+        "environment variable {name} ends in the path of one signal, which is appended to it; that is left out once: \
+         set it without, or set {} to the whole URL",
+        ENDPOINT.0
+    );
+    short.trim_end_matches('/')
 }
 
 fn headers(name: &'static str, text: &str) -> Result<Vec<(String, Secret)>, EnvironmentError> {
@@ -251,6 +266,15 @@ mod tests {
             (vec![http, (ENDPOINT.1, "http://c/otlp/")], "http://c/otlp/v1/metrics"),
             (vec![http, (ENDPOINT.0, "http://c:4318")], "http://c:4318/"),
             (vec![http, (ENDPOINT.0, "http://c/m"), (ENDPOINT.1, "http://d")], "http://c/m"),
+            (vec![http, (ENDPOINT.1, "http://c/otlp?api-key=k")], "http://c/otlp/v1/metrics?api-key=k"),
+            (vec![http, (ENDPOINT.1, "http://c?api-key=a/b")], "http://c/v1/metrics?api-key=a/b"),
+            (vec![http, (ENDPOINT.1, "http://c//")], "http://c/v1/metrics"),
+            (vec![http, (ENDPOINT.1, "http://c/v1/metrics")], "http://c/v1/metrics"),
+            (vec![http, (ENDPOINT.1, "http://c/otlp/v1/traces/?k=v")], "http://c/otlp/v1/metrics?k=v"),
+            (vec![http, (ENDPOINT.1, "http://c/dev1/metrics")], "http://c/dev1/metrics/v1/metrics"),
+            (vec![http, (ENDPOINT.0, "http://c/m?k=v")], "http://c/m?k=v"),
+            (vec![http, (ENDPOINT.0, "http://c?k=v")], "http://c/?k=v"),
+            (vec![http, (ENDPOINT.0, "http://c/v1/metrics/v1/metrics")], "http://c/v1/metrics/v1/metrics"),
             (vec![(ENDPOINT.1, "http://c:4317")], "http://c:4317"),
             (vec![(ENDPOINT.1, "c:4317")], "https://c:4317"),
             (vec![(ENDPOINT.1, "c:4317"), (INSECURE.1, "TRUE")], "http://c:4317"),
