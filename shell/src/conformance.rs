@@ -177,6 +177,7 @@ macro_rules! conformance {
             points_are_posted_over_tls
             a_server_that_asks_for_a_certificate_gets_it
             servers_that_prove_nothing_get_nothing
+            a_certificate_that_stands_in_ca_file_is_trusted
             files_that_cannot_be_used_are_refused_at_the_start
             certificates_without_https_are_refused
         );

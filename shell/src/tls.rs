@@ -11,6 +11,8 @@ mod pem;
 mod server;
 mod stream;
 #[cfg(feature = "tls")]
+mod trust;
+#[cfg(feature = "tls")]
 mod words;
 
 #[cfg(all(not(feature = "tls"), feature = "prometheus"))]

@@ -50,6 +50,24 @@ impl Authority {
         Certificate { certificate, key }
     }
 
+    /// A certificate that is its own CA, as `openssl req -x509` makes it, and no other trusts.
+    pub(super) fn alone(names: &[&str], has_expired: bool) -> Certificate {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        if has_expired {
+            (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+        }
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Certificate { certificate, key }
+    }
+
+    /// A client that trusts `certificate` itself and no other.
+    pub(super) fn trusting(&self, certificate: &Certificate) -> ClientTls {
+        ClientTls { roots: Roots::Pem(self.file("one.pem", &certificate.certificate.pem())), identity: None }
+    }
+
     /// A client that trusts this authority alone.
     pub(super) fn trusted(&self) -> ClientTls {
         ClientTls { roots: Roots::Pem(self.ca_file()), identity: None }

@@ -61,12 +61,41 @@ pub fn servers_that_prove_nothing_get_nothing<R: Runtime>() {
     for (tls, trusted, says) in [
         (server(&good), other.trusted(), "is not trusted: give its CA with ca_file"),
         (server(&authority.certify(&["elsewhere"], false)), authority.trusted(), "is not for localhost"),
+        (server(&authority.certify(&[], false)), authority.trusted(), "names no host: have one made with subjectAltName"),
         (server(&authority.certify(&["localhost"], true)), authority.trusted(), "has expired"),
         (None, authority.trusted(), "have no TLS there"),
     ] {
         let server = HttpServer::start_with(tls, |_, _| Reply::Status(204));
         refusal::<R>(to("localhost", server.address, trusted), says);
         assert!(server.posts().iter().all(|post| !post.line.starts_with("POST")), "{says}");
+    }
+}
+
+/// A server's certificate that stands itself in `ca_file` is trusted, as curl has it: its own CA, or without its CA. Its
+/// name and its time are checked all the same, and another one that looks like it is not trusted.
+pub fn a_certificate_that_stands_in_ca_file_is_trusted<R: Runtime>() {
+    let authority = Authority::new();
+    let (own, leaf) = (Authority::alone(&["localhost"], false), authority.certify(&["localhost"], false));
+    for certificate in [&own, &leaf] {
+        let tls = authority.server(certificate, false, b"http/1.1");
+        let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+        let (exporters, mut engine) = exporters::<R>();
+        let config = to("localhost", server.address, authority.trusting(certificate));
+        exporters.start_influxdb_sink(config).expect("a sink");
+        engine.record(100);
+        assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 100);
+    }
+    let (elsewhere, expired) = (Authority::alone(&["elsewhere"], false), Authority::alone(&["localhost"], true));
+    for (shown, trusted, says) in [
+        (&elsewhere, &elsewhere, "is not for localhost"),
+        (&expired, &expired, "has expired"),
+        (&own, &Authority::alone(&["localhost"], false), "is a CA's: put it into ca_file itself"),
+        (&leaf, &own, "is not trusted: give its CA with ca_file"),
+    ] {
+        let tls = authority.server(shown, false, b"http/1.1");
+        let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+        refusal::<R>(to("localhost", server.address, authority.trusting(trusted)), says);
+        assert!(server.posts().is_empty(), "{says}");
     }
 }
 

@@ -6,18 +6,16 @@ use std::sync::Arc;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::pki_types::ServerName;
-use futures_rustls::rustls::{ClientConfig, Error, RootCertStore};
+use futures_rustls::rustls::{ClientConfig, Error};
 use futures_rustls::{TlsConnector, TlsStream};
 use loaddensity_metrics_core::Exporter;
 
 use super::pem::{Files, provider};
+use super::trust::{CA_FILE, Trust};
 use super::words::handshake_with;
 use super::{Protocol, Stream};
-use crate::config::{ClientCertificate, ClientTls, Roots};
+use crate::config::{ClientCertificate, ClientTls};
 use crate::error::StartError;
-
-/// The setting of a client's roots.
-const CA_FILE: &str = "ca_file";
 
 /// Makes connections secure.
 #[derive(Clone)]
@@ -31,16 +29,17 @@ impl Connector {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
-            .with_root_certificates(roots(files, &tls.roots)?);
+            // Not one of ours that checks less: webpki's, and what curl takes besides.
+            .dangerous()
+            .with_custom_certificate_verifier(Trust::new(files, &tls.roots)?);
         let mut config = match &tls.identity {
             None => builder.with_no_client_auth(),
             Some(ClientCertificate { certificate, key }) => {
                 let chain = files.certificates("client_certificate", certificate)?;
                 let secret = files.private_key("client_key", key)?;
-                builder.with_client_auth_cert(chain, secret).map_err(|error| {
-                    let expected = format!("it is not the key of client_certificate ({error}); give the one that is");
-                    files.bad("client_key", key, &expected)
-                })?
+                builder
+                    .with_client_auth_cert(chain, secret)
+                    .map_err(|error| files.no_pair("client_key", key, "client_certificate", &error))?
             }
         };
         config.alpn_protocols = protocol.alpn();
@@ -58,20 +57,4 @@ impl Connector {
             Err(error) => Err(handshake_with(host, &error)),
         }
     }
-}
-
-fn roots(files: Files, roots: &Roots) -> Result<RootCertStore, StartError> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        Roots::System => {
-            // Single certificates that cannot be read are no reason to trust none.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                let expected = "this system trusts no certificates; give a PEM file with those of the server's CA";
-                return Err(files.bad(CA_FILE, Path::new(""), expected));
-            }
-        }
-        Roots::Pem(path) => return files.roots(CA_FILE, path),
-    }
-    Ok(store)
 }

@@ -35,10 +35,7 @@ impl Acceptor {
             .map_err(|error| files.bad("certificate", &tls.certificate, &format!("TLS cannot be used: {error}")))?
             .with_client_cert_verifier(verifier(files, tls.client_ca_file.as_deref())?)
             .with_single_cert(chain, secret)
-            .map_err(|error| {
-                let expected = format!("it is not the key of certificate ({error}); give the one that is");
-                files.bad("key", &tls.key, &expected)
-            })?;
+            .map_err(|error| files.no_pair("key", &tls.key, "certificate", &error))?;
         config.alpn_protocols = Protocol::Http1.alpn();
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
@@ -56,8 +53,8 @@ impl Acceptor {
 /// What looks at the certificates of clients.
 fn verifier(files: Files, ca_file: Option<&Path>) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
     let Some(path) = ca_file else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-    let roots = Arc::new(files.roots(CLIENT_CA_FILE, path)?);
-    WebPkiClientVerifier::builder_with_provider(roots, provider())
+    let (roots, _) = files.roots(CLIENT_CA_FILE, path)?;
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map_err(|error| files.bad(CLIENT_CA_FILE, path, &format!("it cannot be used ({error}); give another")))
 }

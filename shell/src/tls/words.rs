@@ -1,6 +1,7 @@
 //! What goes wrong between two ends of TLS, in words that say what to do. The cause follows in brackets.
 
 use std::io;
+use std::net::IpAddr;
 
 use futures_rustls::rustls::{AlertDescription, CertificateError, Error};
 
@@ -70,7 +71,14 @@ fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
     Some(match wrong {
         // A signature is bad where another CA of the same name made it.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            format!("the certificate of {host} is not trusted: give its CA with ca_file")
+            format!(
+                "the certificate of {host} is not trusted: give its CA with ca_file, or have the server send the \
+                 certificates between"
+            )
+        }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            let kind = if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+            format!("the certificate of {host} names no host: have one made with subjectAltName={kind}:{host}")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("the certificate is not for {host}: use a name that is in it")
@@ -81,6 +89,20 @@ fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("the certificate of {host} is not valid yet: compare the clocks")
         }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => format!(
+            "the certificate of {host} is signed in a way that is not taken: have one made with SHA-256 or better, and \
+             RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519"
+        ),
+        CertificateError::Other(other) => match other.0.downcast_ref()? {
+            webpki::Error::CaUsedAsEndEntity => {
+                format!("the certificate of {host} is a CA's: put it into ca_file itself, or have one made without CA:TRUE")
+            }
+            webpki::Error::UnsupportedCertVersion => {
+                format!("the certificate of {host} is not of version 3: have one made with a subjectAltName")
+            }
+            _ => return None,
+        },
         _ => return None,
     })
 }
@@ -128,15 +150,37 @@ const fn alerted(side: Side, alert: AlertDescription) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use futures_rustls::pki_types::ServerName;
+    use futures_rustls::rustls::OtherError;
+
     use super::*;
 
     fn error(cause: Error) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, cause)
     }
 
+    fn other(error: webpki::Error) -> Error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
+    }
+
     #[test]
     fn a_client_is_told_what_to_do() {
+        let nameless = CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("h").expect("a name"),
+            presented: Vec::new(),
+        };
+        let signature = CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: Vec::new(),
+            supported_algorithms: Vec::new(),
+        };
         for (cause, says) in [
+            (Error::InvalidCertificate(nameless), "h names no host: have one made with subjectAltName=DNS:h"),
+            (Error::InvalidCertificate(signature), "have one made with SHA-256"),
+            (other(webpki::Error::CaUsedAsEndEntity), "of h is a CA's: put it into ca_file itself"),
+            (other(webpki::Error::UnsupportedCertVersion), "of h is not of version 3"),
+            (other(webpki::Error::PathLenConstraintViolated), "the TLS handshake with h failed (invalid"),
             (Error::InvalidCertificate(CertificateError::UnknownIssuer), "h is not trusted: give its CA with ca_file"),
             (Error::InvalidCertificate(CertificateError::BadSignature), "h is not trusted: give its CA with ca_file"),
             (Error::InvalidCertificate(CertificateError::NotValidForName), "not for h: use a name that is in it"),

@@ -1,0 +1,112 @@
+//! Whom a client trusts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use futures_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use futures_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
+use futures_rustls::rustls::server::ParsedCertificate;
+use futures_rustls::rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_native_certs::CertificateResult;
+
+use super::pem::{Files, provider};
+use crate::config::Roots;
+use crate::error::StartError;
+
+/// The setting of a client's roots.
+pub(super) const CA_FILE: &str = "ca_file";
+
+/// Judges servers as webpki does. Besides, a server's certificate that stands itself among the trusted ones needs no
+/// issuer, as OpenSSL and curl have it (`X509_V_FLAG_PARTIAL_CHAIN`): neither one that is a CA's at the same time, which
+/// `openssl req -x509` makes and webpki refuses, nor one without its CA. Its time, its name and the server's key are
+/// checked like those of any other.
+#[derive(Debug)]
+pub(super) struct Trust {
+    chains: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+}
+
+impl Trust {
+    /// Trusts `roots`.
+    pub(super) fn new(files: Files, roots: &Roots) -> Result<Arc<Self>, StartError> {
+        let (store, trusted) = match roots {
+            Roots::System => {
+                system(rustls_native_certs::load_native_certs()).map_err(|why| files.bad(CA_FILE, Path::new(""), &why))?
+            }
+            Roots::Pem(path) => files.roots(CA_FILE, path)?,
+        };
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build();
+        let chains = chains.map_err(|error| files.bad(CA_FILE, Path::new(""), &format!("it cannot be used: {error}")))?;
+        Ok(Arc::new(Self { chains, trusted }))
+    }
+}
+
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.chains.verify_server_cert(certificate, intermediates, name, ocsp_response, now) {
+            // webpki looks at the time before it looks for an issuer, and at the name afterwards.
+            Err(error) if is_of_the_issuer(&error) && self.trusted.iter().any(|trusted| trusted == certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            judged => judged,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// What webpki says of a certificate of which nothing else is wrong.
+fn is_of_the_issuer(error: &Error) -> bool {
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+        Error::InvalidCertificate(CertificateError::Other(other)) => {
+            matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+        }
+        _ => false,
+    }
+}
+
+/// What the operating system trusts. Single certificates that cannot be read are no reason to trust none.
+fn system(found: CertificateResult) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(found.certs.iter().cloned());
+    if !store.is_empty() {
+        return Ok((store, found.certs));
+    }
+    Err(match found.errors.first() {
+        Some(error) => format!(
+            "no certificate that this system trusts can be read ({error}); see SSL_CERT_FILE and SSL_CERT_DIR, or give \
+             a PEM file with those of the server's CA"
+        ),
+        None => "this system trusts no certificates; give a PEM file with those of the server's CA".into(),
+    })
+}
