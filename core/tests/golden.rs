@@ -14,7 +14,7 @@ use loaddensity_metrics_core::prometheus::{Families, Page};
 use loaddensity_metrics_core::{EventEncoder, Exporter, Registry, SampleRate, Storage, Timestamp};
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
 use loaddensity_metrics_vectors::influx::{Point, Value};
-use loaddensity_metrics_vectors::{check, otlp as strict};
+use loaddensity_metrics_vectors::{check, contract, otlp as strict};
 
 const MEASUREMENT: &str = "loaddensity_request";
 const OTLP_START: Timestamp = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
@@ -103,6 +103,7 @@ fn dogstatsd_messages() {
     each_prepared(|case, registry| {
         let mut ours = events(registry, Exporter::Statsd, message_encoder(registry, case), 1_432, case);
         ours.push(b'\n');
+        let ours = without_hashes(&ours);
         let expected = case.expected("dogstatsd.txt");
         assert_eq!(read::messages(&ours), read::messages(&expected), "{}", case.name);
         // Datadog's client for Python has the time behind the cardinality, that for Go has it before, as we do.
@@ -174,6 +175,12 @@ fn events<E: EventEncoder>(
 ) -> Vec<u8> {
     let recording = case.requests.iter().map(|(spelling, sample)| (spelling.clone(), vec![*sample])).collect();
     pumped(registry, exporter, encoder, batch, &recording).1.join(&b'\n')
+}
+
+/// DogStatsD messages with zeros for the hash in a name that was cut, which only the core knows.
+fn without_hashes(messages: &[u8]) -> Vec<u8> {
+    let text = str::from_utf8(messages).expect("UTF-8");
+    text.split(',').map(contract::blur).collect::<Vec<_>>().join(",").into_bytes()
 }
 
 fn intervals(registry: Registry<'_>, case: &Case) -> Vec<u8> {

@@ -89,7 +89,9 @@ impl Spelling {
             return shown;
         }
         shown.push(("method".to_owned(), blur(&format.safe(&cut(&method, METHOD_LIMIT)))));
-        shown.push(("name".to_owned(), blur(&format.safe(&cut(&name, NAME_LIMIT)))));
+        let name = cut(&name, NAME_LIMIT);
+        let name = if format == Format::Dogstatsd { cut_for_datadog(name) } else { name };
+        shown.push(("name".to_owned(), blur(&format.safe(&name))));
         shown.sort();
         shown
     }
@@ -163,6 +165,14 @@ fn cut(text: &str, limit: usize) -> String {
         kept.push(c);
     }
     format!("{kept}~{:016}", 0)
+}
+
+/// Datadog takes tags of 200 characters, `name:` included.
+fn cut_for_datadog(name: String) -> String {
+    match name.chars().count() {
+        ..=195 => name,
+        _ => name.chars().take(195 - 17).chain(format!("~{:016}", 0).chars()).collect(),
+    }
 }
 
 fn clean_key(key: &str) -> String {
