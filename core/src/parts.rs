@@ -49,9 +49,13 @@ pub(crate) struct Control {
     /// Shards 0 to this have been claimed at least once.
     pub(crate) shards_used: AtomicU64,
     pub(crate) spill_recorders: AtomicU64,
+    /// Most of them at once.
+    pub(crate) spill_most: AtomicU64,
     pub(crate) spill_used: AtomicU64,
     pub(crate) folded: AtomicU64,
     pub(crate) cut: AtomicU64,
+    /// The first series whose method or name was cut. 0, the overflow series' number: none.
+    pub(crate) first_cut: AtomicU64,
     pub(crate) pump_owned: AtomicU64,
     /// Whether there has ever been an exemplar.
     pub(crate) traced: AtomicU64,
@@ -81,9 +85,11 @@ impl Control {
                 returned_entries: AtomicU64::new(0),
                 shards_used: AtomicU64::new(0),
                 spill_recorders: AtomicU64::new(0),
+                spill_most: AtomicU64::new(0),
                 spill_used: AtomicU64::new(0),
                 folded: AtomicU64::new(0),
                 cut: AtomicU64::new(0),
+                first_cut: AtomicU64::new(0),
                 pump_owned: AtomicU64::new(0),
                 traced: AtomicU64::new(0),
                 bounds: BoundsWords::new(),

@@ -103,8 +103,9 @@ impl<'a> Recorder<'a> {
 
     fn share(registry: Registry<'a>) -> Self {
         let parts = registry.parts;
-        // Relaxed: a figure for display. Release: who looks at the spill cells because of this sees them whole.
-        parts.control.spill_recorders.fetch_add(1, Ordering::Relaxed);
+        // Relaxed: figures for display. Release: who looks at the spill cells because of this sees them whole.
+        let others = parts.control.spill_recorders.fetch_add(1, Ordering::Relaxed);
+        parts.control.spill_most.fetch_max(others + 1, Ordering::Relaxed);
         parts.control.spill_used.store(1, Ordering::Release);
         Self {
             registry,

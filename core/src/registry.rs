@@ -9,6 +9,7 @@ use crate::counts::cell::{self, CellWords};
 use crate::counts::columns::Columns;
 use crate::counts::exponential::ExponentialWords;
 use crate::entry::{self, Entry};
+use crate::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
 use crate::facts::{Facts, FullRing};
 use crate::hash;
 use crate::intern::{self, Entries, FreeEntries};
@@ -122,6 +123,38 @@ impl<'a> Registry<'a> {
         }
         let (method, name) = ((state >> 8) as u8, (state >> 16) as u8);
         Some((text(&first.method, method.into())?, text(&first.name, name.into())?))
+    }
+
+    /// The limits of the storage that were exceeded since its birth. Costs a few words, however many series there are, so
+    /// that it may be asked every second.
+    #[must_use]
+    pub fn exceeded(self) -> Exceeded {
+        let control = self.parts.control;
+        // Relaxed: figures for display, each whole.
+        let times = control.folded.load(Ordering::Relaxed);
+        let most = control.spill_most.load(Ordering::Relaxed) as usize;
+        let first = self.first_folded().map(|(method, name)| SeriesName { method, name });
+        Exceeded {
+            folded: (times != 0).then(|| FoldedSeries { times, first, room: self.parts.entries.len() - 1 }),
+            cut: self.cut_names(),
+            spilled: (most != 0).then(|| SpilledRecorders { most, shards: self.parts.shards.len() }),
+        }
+    }
+
+    fn cut_names(self) -> Option<CutNames> {
+        let control = self.parts.control;
+        // Acquire, both: they pair with the releases in `note_cut`.
+        let series = control.cut.load(Ordering::Acquire);
+        let first = Series::from_number(control.first_cut.load(Ordering::Acquire) as u32);
+        (series != 0).then(|| CutNames { series, first: self.name_of(first) })
+    }
+
+    fn name_of(self, series: Series) -> SeriesName {
+        // A key's parts fit by construction.
+        self.entry(series).with_key(|key| SeriesName {
+            method: key.method.parse().unwrap_or_default(),
+            name: key.name.parse().unwrap_or_default(),
+        })
     }
 
     /// The rings that have refused events, and what size would have held them.
@@ -285,8 +318,7 @@ impl<'a> Registry<'a> {
         };
         self.entry(Series::from_number(number)).publish();
         if is_new && key.cut {
-            // Relaxed: only the sum counts, here and in `note_folded`.
-            control.cut.fetch_add(1, Ordering::Relaxed);
+            self.note_cut(number);
         }
         Series::from_number(number)
     }
@@ -305,7 +337,16 @@ impl<'a> Registry<'a> {
         Some(Series::from_number(number))
     }
 
+    fn note_cut(self, number: u32) {
+        let control = self.parts.control;
+        // Release publishes the entry's key; which of two is the first does not matter.
+        let _ = control.first_cut.compare_exchange(0, number.into(), Ordering::Release, Ordering::Relaxed);
+        // Release: whoever sees that there are some finds the first.
+        control.cut.fetch_add(1, Ordering::Release);
+    }
+
     fn note_folded(self, key: &Key<'_>) {
+        // Relaxed: only the sum counts.
         self.parts.control.folded.fetch_add(1, Ordering::Relaxed);
         let first = &self.parts.control.first_folded;
         // Relaxed: it only decides who writes; the release store below publishes what was written.

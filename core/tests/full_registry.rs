@@ -33,6 +33,11 @@ fn two_thousand_names_in_a_registry_of_a_thousand() {
     assert_eq!(facts.folded, (NAMES - CAPACITY + 1) as u64);
     let (method, name) = registry.first_folded().expect("some were folded");
     assert_eq!((method.as_str(), name.as_str()), ("GET", format!("/items/{}", CAPACITY - 1).as_str()));
+    let exceeded = registry.exceeded();
+    assert_eq!((exceeded.cut, exceeded.spilled), (None, None));
+    let says = "1001 requests for series beyond the storage's 999 were folded into the series overflow, the first was \
+                GET /items/999; name requests by route, or build the storage for more series (HeapStorage::new)";
+    assert_eq!(exceeded.folded.expect("some were folded").to_string(), says);
     assert_eq!(registry.totals().requests(), NAMES as u64);
     let folded = registry.series_totals(Series::OVERFLOW).requests();
     assert_eq!(folded, (NAMES - CAPACITY + 1) as u64);
@@ -45,6 +50,25 @@ fn two_thousand_names_in_a_registry_of_a_thousand() {
     // Those that have room keep it.
     assert_ne!(recorder.series("GET", "/items/0"), Series::OVERFLOW);
     assert_eq!(recorder.series("GET", "/items/0"), recorder.series("GET", "/items/0"));
+}
+
+#[test]
+fn names_that_are_cut_are_counted_and_the_first_is_named() {
+    static STORAGE: Storage<8, 1, 2> = Storage::new();
+    let registry = STORAGE.registry();
+    let mut recorder = registry.recorder();
+    recorder.series("GET", &"n".repeat(255));
+    assert_eq!(registry.exceeded(), Default::default());
+    for name in ["a", "b", "a"] {
+        recorder.series("GET", &name.repeat(256));
+    }
+    let cut = registry.exceeded().cut.expect("two were cut");
+    assert_eq!((cut.series, registry.facts().names_cut), (2, 2));
+    let kept = format!("{}~", "a".repeat(238));
+    assert!(cut.first.method == "GET" && cut.first.name.starts_with(&kept), "{:?}", cut.first);
+    let text = cut.to_string();
+    let says = "2 series have a method over 32 bytes or a name over 255, which was cut";
+    assert!(text.starts_with(says) && text.ends_with("…; give shorter names"), "{text}");
 }
 
 #[test]

@@ -100,6 +100,11 @@ fn more_threads_than_shards_share_the_spill_shard() {
     }
     assert_eq!(sums(&registry.totals()), expected(THREADS * EACH));
     assert_eq!((registry.facts().recorders, registry.facts().spill_recorders), (0, 0));
+    // They have gone, and are still known of.
+    let spilled = registry.exceeded().spilled.expect("some shared").to_string();
+    let says = "12 recorders found none of the storage's 4 shards free and shared one, which is slower; build the storage \
+                for 16 recorders (HeapStorage::new), or record from fewer threads";
+    assert_eq!(spilled, says);
 }
 
 /// What arrived at the pump while threads with shards of their own and others recorded as fast as they could.
