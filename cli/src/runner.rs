@@ -82,8 +82,7 @@ impl<R: Runtime> Runner<R> {
             self.fail(source, &error);
         }
         self.settle(&mut ran);
-        let full_rings = self.exporters.registry().full_rings().collect();
-        say::out(format_args!("{}", Report::new(ran.ended, full_rings)));
+        say::out(format_args!("{}", Report::new(ran.ended, self.exporters.registry())));
     }
 
     fn fail(&mut self, source: &Source, error: &dyn std::error::Error) {

@@ -301,6 +301,7 @@ macro_rules! conformance {
             one_storage_serves_one_set_of_exporters
             dropped_exporters_flush_and_stop
             calls_after_a_shutdown_are_errors
+            what_the_storage_has_no_room_for_is_reported
         );
         $crate::conformance_group!($runtime, lifecycle:
             a_failed_restart_changes_nothing

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_listener::Event as Notify;
-use loaddensity_metrics_core::{Cause, Event, Exporter, FullRing, Pump, Sampler, Sink};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Pump, Sampler, Sink};
 
 use crate::runtime::Runtime;
 
@@ -94,11 +94,6 @@ impl<R: Runtime> Hub<R> {
         if shared.feeds.is_empty() {
             self.task = None;
         }
-    }
-
-    /// The rings that refused events since the storage's birth.
-    pub(crate) fn full_rings(&self) -> Vec<FullRing> {
-        lock(&self.shared).pump.registry().full_rings().collect()
     }
 }
 

@@ -18,6 +18,7 @@ mod error;
 mod exporters;
 mod hub;
 mod local;
+mod notices;
 pub mod process_wide;
 mod report;
 mod running;
@@ -63,10 +64,10 @@ pub use exporters::{AsyncExporters, Exporters};
 pub use loaddensity_metrics_core::dogstatsd::Cardinality;
 pub use loaddensity_metrics_core::otlp::Histograms as OtlpHistograms;
 pub use loaddensity_metrics_core::{
-    Account, Bounds, BoundsError, Cause, Classic, DefaultStorage, Distribution, Distributions, Dropped, Exemplar,
-    Exponential, Exporter, Facts, FullRing, Gauge, GaugeError, HeapStorage, Histograms, Label, LabelError, Outcome,
-    Quantity, Recorder, Registry, Request, Sample, SampleRate, Series, SizeError, StatusLabel, StatusLabelInUse,
-    Storage, Timestamp, Totals, TraceContext,
+    Account, Bounds, BoundsError, Cause, Classic, CutNames, DefaultStorage, Distribution, Distributions, Dropped,
+    Exceeded, Exemplar, Exponential, Exporter, Facts, FoldedSeries, FullRing, Gauge, GaugeError, HeapStorage,
+    Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Request, Sample, SampleRate, Series,
+    SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, Storage, Timestamp, Totals, TraceContext,
 };
 pub use local::LocalRecorder;
 pub use report::Report;

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use loaddensity_metrics_core::{Account, FullRing};
+use loaddensity_metrics_core::{Account, Exceeded, FullRing, Registry};
 
 use crate::condition::ExporterStatus;
 
 /// What became of every request.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// One for each run of an exporter, from its start to its stop: an exporter that was started several times has
     /// several. In the order of [`Exporter::ALL`](loaddensity_metrics_core::Exporter::ALL), and for each exporter in
@@ -17,27 +18,41 @@ pub struct Report {
     pub troubles: Vec<ExporterStatus>,
     /// The recorders whose rings refused events, since the storage's birth, and the ring size that would have held.
     pub full_rings: Vec<FullRing>,
+    /// The limits of the storage that were exceeded since its birth: series that were folded into `overflow`, names that
+    /// were cut, recorders that shared a shard. Each was warned of when it was first seen.
+    pub exceeded: Exceeded,
 }
 
 impl Report {
     /// The report of `runs`, which are in the order of their ends, as
-    /// [`ended_runs`](crate::Exporters::ended_runs) has them.
+    /// [`ended_runs`](crate::Exporters::ended_runs) has them, and of what `registry` had no room for.
     #[must_use]
-    pub fn new(mut runs: Vec<ExporterStatus>, full_rings: Vec<FullRing>) -> Self {
+    pub fn new(mut runs: Vec<ExporterStatus>, registry: Registry<'_>) -> Self {
         runs.sort_by_key(|run| run.exporter);
         let accounts = runs.iter().map(|run| run.account).collect();
         runs.retain(|run| run.last_error.is_some());
-        Self { accounts, troubles: runs, full_rings }
+        Self { accounts, troubles: runs, full_rings: registry.full_rings().collect(), exceeded: registry.exceeded() }
     }
 }
 
 impl fmt::Display for Report {
     /// A table: exporter, recorded, sent, dropped, and the drops by cause, a row for each run; then what was wrong at
-    /// the ends of runs, and the full rings, if any.
+    /// the ends of runs, the full rings, and the limits that were exceeded, if any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.accounts.is_empty() {
-            return f.write_str("no exporter was running");
+            f.write_str("no exporter was running")?;
+        } else {
+            self.write_accounts(f)?;
         }
+        let Exceeded { folded, cut, spilled, .. } = &self.exceeded;
+        folded.iter().try_for_each(|folded| write!(f, "\nseries: {folded}"))?;
+        cut.iter().try_for_each(|cut| write!(f, "\nnames: {cut}"))?;
+        spilled.iter().try_for_each(|spilled| write!(f, "\nrecorders: {spilled}"))
+    }
+}
+
+impl Report {
+    fn write_accounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<14} {:>12} {:>12} {:>12}", "exporter", "recorded", "sent", "dropped")?;
         self.accounts.iter().enumerate().try_for_each(|(at, account)| {
             write_row(f, account)?;
@@ -49,9 +64,7 @@ impl fmt::Display for Report {
         self.troubles.iter().try_for_each(|run| write!(f, "\n{}: {}", run.exporter, run.state()))?;
         self.full_rings.iter().try_for_each(|ring| write!(f, "\n{ring}"))
     }
-}
 
-impl Report {
     /// Which run of its exporter the account `at` is, from 1, and how many there are.
     fn run(&self, at: usize) -> (usize, usize) {
         let exporter = self.accounts[at].exporter;

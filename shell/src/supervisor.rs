@@ -18,6 +18,7 @@ use crate::condition::ExporterStatus;
 use crate::config::{ExporterConfig, PrometheusConfig};
 use crate::error::StartError;
 use crate::hub::Hub;
+use crate::notices::{self, Notices};
 use crate::report::Report;
 use crate::running::{Place, Prepared, Running};
 use crate::runtime::Runtime;
@@ -82,6 +83,7 @@ pub(crate) struct Supervisor<R: Runtime> {
     /// When everything must have ended, once a shutdown was asked for.
     shutdown_by: Option<Instant>,
     inbox: Inbox,
+    notices: Notices,
     report: Arc<OnceLock<Report>>,
 }
 
@@ -106,6 +108,7 @@ impl<R: Runtime> Supervisor<R> {
             stop_deadline: settings.stop_deadline,
             shutdown_by: None,
             inbox: Inbox { commands, waiting: VecDeque::new() },
+            notices: Notices::default(),
             report,
         }
     }
@@ -113,7 +116,7 @@ impl<R: Runtime> Supervisor<R> {
     /// Carries out commands until a shutdown is asked for or nobody is left to ask for anything.
     pub(crate) async fn run(mut self) {
         let (deadline, reply) = loop {
-            match self.inbox.next().await {
+            match self.next().await {
                 Some(Command::Start(config, reply)) => answer(&reply, self.start(*config).await),
                 Some(Command::Stop(exporters, reply)) => {
                     answer(&reply, self.stop(exporters, self.stop_deadline).await);
@@ -125,7 +128,8 @@ impl<R: Runtime> Supervisor<R> {
             }
         };
         self.stop(&Exporter::ALL, deadline).await;
-        let report = Report::new(std::mem::take(&mut self.ended), self.place.hub.full_rings());
+        self.notices.look(self.place.registry);
+        let report = Report::new(std::mem::take(&mut self.ended), self.place.registry);
         // Set once: this is the only place, and it ends here.
         let _ = self.report.set(report.clone());
         // The answer comes last, when the storage is free for others.
@@ -133,6 +137,19 @@ impl<R: Runtime> Supervisor<R> {
         if let Some(reply) = reply {
             answer(&reply, report);
         }
+    }
+
+    /// The next command. Until it comes, what there is to know of the registry is said.
+    async fn next(&mut self) -> Option<Command> {
+        let Self { place, inbox, notices, .. } = self;
+        let watch = async {
+            while !notices.all_said() {
+                notices.look(place.registry);
+                place.runtime.sleep(notices::LOOK).await;
+            }
+            pending().await
+        };
+        inbox.next().or(watch).await
     }
 
     async fn start(&mut self, config: ExporterConfig) -> Result<Option<SocketAddr>, StartError> {

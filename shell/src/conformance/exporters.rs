@@ -12,8 +12,8 @@ use super::run;
 use super::scraper::{Client, any_port};
 use crate::runtime::Runtime;
 use crate::{
-    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, StartError,
-    StatsdConfig, StopError,
+    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample,
+    StartError, StatsdConfig, StopError,
 };
 
 /// Four threads record while four exporters run: each accounts for every request, and every backend has its sums.
@@ -122,6 +122,33 @@ pub fn calls_after_a_shutdown_are_errors<R: Runtime>() {
         assert!(handle.status().await.is_empty());
     });
     engine.record(5);
+}
+
+/// What the storage had no room for is told in the report, with what to do, and loses nothing.
+pub fn what_the_storage_has_no_room_for_is_reported<R: Runtime>() {
+    let settings = settings(64);
+    let exporters = Exporters::<R>::start(settings).expect("a storage of their own");
+    let registry = exporters.registry();
+    let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    let names = registry.facts().series_capacity + 10;
+    let mut recorders: Vec<_> = (0..=registry.facts().recorders_capacity).map(|_| exporters.recorder()).collect();
+    for name in 0..names {
+        let series = recorders[0].series("GET", &format!("/{name}/{}", "x".repeat(260)));
+        recorders.iter_mut().for_each(|recorder| recorder.record(series, Sample::default()));
+    }
+    Client::connect(page).ask("GET", "/metrics");
+    let requests = (names * recorders.len()) as u64;
+    let report = exporters.shutdown(Duration::from_secs(10));
+    assert_all_sent(&report.accounts[0], requests);
+    let folded = report.exceeded.folded.as_ref().expect("some were folded");
+    assert_eq!((folded.times, folded.room), (11, names - 11));
+    assert!(folded.first.as_ref().is_some_and(|first| first.name.starts_with(&format!("/{}/", folded.room))));
+    assert_eq!(report.exceeded.cut.as_ref().expect("all were cut").series, folded.room as u64);
+    assert_eq!(report.exceeded.spilled.expect("one shared").most, 1);
+    let text = report.to_string();
+    for line in ["\nseries: 11 requests for series beyond", "\nnames: ", "\nrecorders: 1 recorders found none"] {
+        assert!(text.contains(line), "{text}");
+    }
 }
 
 fn start_all<R: Runtime>(
