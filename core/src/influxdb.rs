@@ -26,7 +26,7 @@ mod interval;
 mod precision;
 mod tags;
 
-pub use answer::refused_lines;
+pub use answer::{error_words, refused_lines};
 pub use gauges::GaugeEncoder;
 pub use interval::{Interval, IntervalEncoder};
 pub use precision::Precision;

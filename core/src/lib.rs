@@ -31,6 +31,7 @@ mod hash;
 mod http_date;
 pub mod influxdb;
 mod intern;
+mod json;
 mod key_words;
 mod labels;
 mod ledger;

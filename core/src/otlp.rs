@@ -33,7 +33,7 @@ use resource::NAMED_BYTES;
 use row::{MAX_WORDS, RowShape};
 use row_point::{Frame, MAX_ROW_POINT, Whose};
 
-pub use answer::{Malformed, PartialSuccess, grpc_message, partial_success};
+pub use answer::{Framed, Malformed, PartialSuccess, Response, grpc_message};
 pub use interval::Interval;
 pub use options::{Histograms, Options};
 pub use resource::{RESOURCE_BYTES, Resource, ResourceError, SERVICE_NAME_BYTES};

@@ -79,6 +79,14 @@ impl Condition {
         self.forget(&mut self.lock().last_error_of_gauges);
     }
 
+    /// Notes that the last attempt went well, but for this complaint.
+    pub(crate) fn went_well_but(&self, complaint: Option<String>) {
+        match complaint {
+            None => self.went_well(),
+            Some(complaint) => self.failed(complaint),
+        }
+    }
+
     /// Counts a connection that replaces an earlier one.
     pub(crate) fn reconnected(&self) {
         self.lock().reconnects += 1;

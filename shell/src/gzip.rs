@@ -1,8 +1,12 @@
 //! Bodies in gzip (RFC 1952), for those who are told so by `Content-Encoding: gzip`.
 
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+use std::io::Read as _;
 use std::io::Write as _;
 
 use flate2::Compression;
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 /// A body that is compressed as it is made, at the level that takes least time. Memory is constant: some 300 KiB, and
@@ -45,6 +49,15 @@ pub(crate) fn compressed(body: &[u8]) -> Vec<u8> {
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
     debug_assert!(written.is_ok());
     written.unwrap_or_default()
+}
+
+/// What `compressed` was before; `None` where it is no gzip, breaks off, or has more than `limit` bytes.
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+pub(crate) fn decompressed(compressed: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    // One byte more than may be: that there is one tells that it is too long.
+    GzDecoder::new(compressed).take(limit as u64 + 1).read_to_end(&mut plain).ok()?;
+    (plain.len() <= limit).then_some(plain)
 }
 
 #[cfg(test)]

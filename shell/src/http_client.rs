@@ -20,9 +20,13 @@ use crate::running::host_port;
 use crate::runtime::Runtime;
 use crate::tls::{Connector, Stream};
 
+mod advice;
+mod body;
 mod excerpt;
 mod url;
 
+pub(crate) use advice::Advice;
+pub(crate) use body::{ANSWER_BYTES, Answered, decoded, read};
 pub(crate) use excerpt::Secrets;
 pub(crate) use url::read_url;
 

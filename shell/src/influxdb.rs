@@ -13,6 +13,7 @@ use crate::udp::{self, Destination, Host, Peer, Target};
 
 mod batch;
 mod carrier;
+mod database;
 mod endpoint;
 mod gauges;
 mod interval;

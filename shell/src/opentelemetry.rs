@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::otlp::{Export, Histograms, Resource};
-use loaddensity_metrics_core::verdict::Verdict;
+use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry, Timestamp};
 
 use crate::condition::Condition;
@@ -341,14 +341,15 @@ impl<R: Runtime> Periodic<R> {
     /// How a request that was not accepted fails the cycle; what the receiver had to say about one that was.
     fn settle(&mut self, outcome: Outcome) -> Result<Option<Complaint>, Cycle> {
         let (cause, may_retry, says) = match outcome {
-            Outcome::Answered(answer) => match answer.verdict {
-                Verdict::Accepted => return Ok(Complaint::of(answer)),
-                Verdict::Retry => {
-                    let asked = Some(answer.least_pause).filter(|pause| !pause.is_zero());
+            Outcome::Answered(answer) => match answer.said {
+                Said::Stored | Said::Partial { .. } => return Ok(Complaint::of(answer)),
+                Said::Away { at_least, .. } => {
+                    let asked = Some(at_least).filter(|pause| !pause.is_zero());
                     self.not_before = asked.map(|pause| self.runtime.now() + pause);
                     (Cause::Unreachable, true, answer.says)
                 }
-                Verdict::Refused | Verdict::Split => (Cause::Refused, false, answer.says),
+                Said::Unclear => (Cause::Unconfirmed, false, answer.says),
+                Said::Refused | Said::TooLarge | Said::Ill => (Cause::Refused, false, answer.says),
             },
             Outcome::Failed { taken: true, says } => (Cause::Unconfirmed, true, says),
             Outcome::Failed { taken: false, says } => (Cause::Unreachable, true, says),
@@ -364,15 +365,16 @@ impl<R: Runtime> Periodic<R> {
     }
 }
 
-/// What a receiver says about a request that it accepted (`partial_success`). More rejected points are the greater one.
+/// What there is to complain about in the answer to a request that was accepted. More rejected points are the greater one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Complaint {
-    rejected_points: i64,
+    rejected_points: u64,
     says: String,
 }
 
 impl Complaint {
-    fn of(Answer { rejected_points, says, .. }: Answer) -> Option<Self> {
+    fn of(Answer { said, says }: Answer) -> Option<Self> {
+        let rejected_points = if let Said::Partial { dropped } = said { dropped } else { 0 };
         match (rejected_points, says.is_empty()) {
             (0, true) => None,
             (0, false) => Some(Self { rejected_points, says: format!("accepted, with a warning: {says}") }),

@@ -1,9 +1,11 @@
-//! What an InfluxDB server says of a write that it took in part.
+//! What an InfluxDB server says of a write.
+
+use crate::json::{Strings, string};
 
 /// Most bad lines that InfluxDB 3 lists; a longer list may have been cut (InfluxDB 3, "Write line protocol").
 const MOST_LISTED: usize = 100;
 
-/// How many lines of a write were refused, where its answer, with status 400 or 422, says that the others are stored.
+/// How many lines of a write were refused, where its answer says that the others are stored.
 ///
 /// InfluxDB 1 and 2 end such an answer with the number of points that were dropped; where the bad lines could not even
 /// be parsed that number is 0, and the lines are quoted. InfluxDB 3 lists the bad lines, at most 100 of them. `None`
@@ -11,21 +13,31 @@ const MOST_LISTED: usize = 100;
 #[must_use]
 pub fn refused_lines(answer: &[u8]) -> Option<usize> {
     let (mut listed, mut is_list, mut refused) = (0, false, None);
-    let mut key: &[u8] = b"";
-    for text in Strings(answer) {
-        if text.is_key {
-            listed += usize::from(text.raw == b"line_number");
-            key = text.raw;
-        } else if key == b"error" || key == b"message" {
-            is_list |= text.raw.starts_with(b"partial write of line protocol");
-            refused = refused.or_else(|| dropped(text.raw));
+    for key in Strings::of(answer) {
+        let Some(value) = key.value else { continue };
+        listed += usize::from(key.raw == b"line_number");
+        if let Some(words) = string(value).filter(|_| names_words(key.raw)) {
+            is_list |= words.starts_with(b"partial write of line protocol");
+            refused = refused.or_else(|| dropped(words));
         }
     }
     let listed = (is_list && (1..MOST_LISTED).contains(&listed)).then_some(listed);
     listed.or(refused)
 }
 
-/// `partial write: … dropped=3`. Our lines cannot say this: they hold spaces and `=` only behind a backslash.
+/// What a JSON answer says went wrong, as it is escaped there: `error` (InfluxDB 1 and 3) or `message` (InfluxDB 2).
+/// Empty where it says nothing of the kind.
+#[must_use]
+pub fn error_words(answer: &[u8]) -> &[u8] {
+    let words = Strings::of(answer).filter(|key| names_words(key.raw)).find_map(|key| string(key.value?));
+    words.unwrap_or_default()
+}
+
+fn names_words(key: &[u8]) -> bool {
+    key == b"error" || key == b"message"
+}
+
+/// `partial write: … dropped=3`. Our lines cannot say this: they hold spaces and `=` only after a backslash.
 fn dropped(message: &[u8]) -> Option<usize> {
     const PARTIAL: &[u8] = b"partial write: ";
     const UNPARSED: &[u8] = b"unable to parse '";
@@ -35,32 +47,6 @@ fn dropped(message: &[u8]) -> Option<usize> {
     let number = core::str::from_utf8(number).ok().filter(|_| says.ends_with(b" dropped="))?.parse().ok()?;
     let unparsed = || message.windows(UNPARSED.len()).filter(|part| *part == UNPARSED).count();
     Some(if number == 0 { unparsed() } else { number }).filter(|lines| *lines != 0)
-}
-
-/// The strings of a JSON text, one after the other. What is no JSON gives some strings or none.
-struct Strings<'a>(&'a [u8]);
-
-/// What stands between two quotes, escapes included.
-struct Text<'a> {
-    raw: &'a [u8],
-    is_key: bool,
-}
-
-impl<'a> Iterator for Strings<'a> {
-    type Item = Text<'a>;
-
-    fn next(&mut self) -> Option<Text<'a>> {
-        let start = self.0.iter().position(|byte| *byte == b'"')? + 1;
-        let behind = &self.0[start..];
-        let mut is_escaped = false;
-        let length = behind.iter().position(|byte| {
-            let ends = *byte == b'"' && !is_escaped;
-            is_escaped = *byte == b'\\' && !is_escaped;
-            ends
-        })?;
-        self.0 = &behind[length + 1..];
-        Some(Text { raw: &behind[..length], is_key: self.0.trim_ascii_start().starts_with(b":") })
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! A receiver's answer: the gRPC frame and the `ExportMetricsServiceResponse` in it.
+//! A receiver's answer: the gRPC frame, and the `ExportMetricsServiceResponse` in it or in the body of an answer over HTTP.
 
 use core::fmt;
 
 use super::{GRPC_PREFIX, field};
+use crate::json::{self, Strings};
 use crate::protobuf::{Reader, bytes_tag, varint_tag};
 
 /// What a receiver says about an export that it accepted.
@@ -10,8 +11,19 @@ use crate::protobuf::{Reader, bytes_tag, varint_tag};
 pub struct PartialSuccess<'a> {
     /// Data points that it dropped; they must not be sent again. 0 with a message is a warning.
     pub rejected_data_points: i64,
-    /// Its reason; may be empty.
+    /// Its reason; may be empty. Of an answer in JSON, with JSON's escapes.
     pub error_message: &'a str,
+}
+
+/// The body of an answer to an export, by how it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Response<'a> {
+    /// An `ExportMetricsServiceResponse`, which may be empty.
+    Protobuf(&'a [u8]),
+    /// The same in JSON (OTLP specification, "JSON Protobuf Encoding").
+    Json(&'a [u8]),
+    /// Something else, or something that was not read to its end.
+    Unreadable,
 }
 
 /// A receiver's answer that is no `ExportMetricsServiceResponse`.
@@ -20,30 +32,68 @@ pub struct Malformed;
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer is no ExportMetricsServiceResponse; is the endpoint an OTLP receiver?")
+        f.write_str("the answer is no ExportMetricsServiceResponse")
     }
 }
 
 impl core::error::Error for Malformed {}
 
+impl<'a> Response<'a> {
+    /// The body of an answer over HTTP with this `Content-Type`. An empty one says that all was accepted, whatever its
+    /// type; one of another type than OTLP knows is not read.
+    #[must_use]
+    pub fn of(content_type: &[u8], body: &'a [u8]) -> Self {
+        let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is = |name: &str| kind.eq_ignore_ascii_case(name.as_bytes());
+        if body.is_empty() || is("application/x-protobuf") || is("application/protobuf") {
+            Self::Protobuf(body)
+        } else if is("application/json") {
+            Self::Json(body)
+        } else {
+            Self::Unreadable
+        }
+    }
+
+    /// What it says about the export.
+    ///
+    /// # Errors
+    /// [`Malformed`] where it is not what it should be.
+    pub fn partial_success(self) -> Result<PartialSuccess<'a>, Malformed> {
+        match self {
+            Self::Protobuf(message) => partial_success(message),
+            Self::Json(text) => partial_success_in_json(text),
+            Self::Unreadable => Err(Malformed),
+        }
+    }
+}
+
+/// What a gRPC frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Framed<'a> {
+    /// Whether `message` is written as the header `grpc-encoding` says.
+    pub is_compressed: bool,
+    /// The message.
+    pub message: &'a [u8],
+}
+
 /// The message inside a gRPC frame; an empty body has none and counts as an empty message.
 ///
 /// # Errors
-/// [`Malformed`] for a frame that is cut off or compressed, which no request of ours asked for.
-pub fn grpc_message(body: &[u8]) -> Result<&[u8], Malformed> {
+/// [`Malformed`] for a frame that is cut off.
+pub fn grpc_message(body: &[u8]) -> Result<Framed<'_>, Malformed> {
     let Some((prefix, message)) = body.split_first_chunk::<GRPC_PREFIX>() else {
-        return if body.is_empty() { Ok(body) } else { Err(Malformed) };
+        return if body.is_empty() { Ok(Framed { is_compressed: false, message: body }) } else { Err(Malformed) };
     };
     let [compressed, length @ ..] = *prefix;
-    let length = u32::from_be_bytes(length) as usize;
-    if compressed != 0 { Err(Malformed) } else { message.get(..length).ok_or(Malformed) }
+    let message = message.get(..u32::from_be_bytes(length) as usize).ok_or(Malformed)?;
+    match compressed {
+        0 | 1 => Ok(Framed { is_compressed: compressed == 1, message }),
+        _ => Err(Malformed),
+    }
 }
 
 /// Reads an `ExportMetricsServiceResponse`; an empty one means that all was accepted.
-///
-/// # Errors
-/// [`Malformed`] for anything else.
-pub fn partial_success(message: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
+fn partial_success(message: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
     let mut found = PartialSuccess::default();
     let mut reader = Reader::new(message);
     while !reader.is_at_end() {
@@ -73,14 +123,71 @@ fn read_partial_success<'m>(message: &'m [u8], found: &mut PartialSuccess<'m>) -
     Ok(())
 }
 
+/// The same in JSON: names in lower camel case or as the .proto file has them (protobuf, "JSON Mapping").
+fn partial_success_in_json(text: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
+    if !json::is_object(text) {
+        return Err(Malformed);
+    }
+    let mut found = PartialSuccess::default();
+    for key in Strings::of(text) {
+        // `null` is the default (protobuf, "JSON Mapping").
+        match (key.raw, key.value.filter(|value| !value.starts_with(b"null"))) {
+            (b"rejectedDataPoints" | b"rejected_data_points", Some(value)) => {
+                found.rejected_data_points = json::integer(value).ok_or(Malformed)?;
+            }
+            (b"errorMessage" | b"error_message", Some(value)) => {
+                let message = json::string(value).ok_or(Malformed)?;
+                found.error_message = core::str::from_utf8(message).map_err(|_| Malformed)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn bodies_are_read_by_their_type_and_nothing_else_is() {
+        let rejected = |rejected_data_points, error_message| Ok(PartialSuccess { rejected_data_points, error_message });
+        let two = &[0x0a, 6, 0x08, 2, 0x12, 2, b'n', b'o'][..];
+        for (kind, body, found) in [
+            ("application/x-protobuf", two, rejected(2, "no")),
+            ("Application/X-Protobuf; charset=utf-8", two, rejected(2, "no")),
+            ("application/protobuf", two, rejected(2, "no")),
+            ("application/x-protobufs", two, Err(Malformed)),
+            ("application/x-protobuf", b"OK", Err(Malformed)),
+            ("application/json", br#"{"partialSuccess":{"rejectedDataPoints":"2"}}"#, rejected(2, "")),
+            ("application/json", br#"{"partial_success":{"rejected_data_points":2}}"#, rejected(2, "")),
+            (
+                "application/json; charset=utf-8",
+                br#" {"partialSuccess": {"errorMessage": "\"rejectedDataPoints\": 5", "rejectedDataPoints" : 1 } }"#,
+                rejected(1, r#"\"rejectedDataPoints\": 5"#),
+            ),
+            ("application/json", b"{}", rejected(0, "")),
+            ("application/json", br#"{"partialSuccess":{"rejectedDataPoints":"two"}}"#, Err(Malformed)),
+            ("application/json", br#"{"partialSuccess":{"errorMessage":null}}"#, rejected(0, "")),
+            ("application/json", br#"{"partialSuccess":{"errorMessage":3}}"#, Err(Malformed)),
+            ("application/json", b"OK", Err(Malformed)),
+            ("text/plain", b"OK", Err(Malformed)),
+            ("text/html; charset=utf-8", b"<html>", Err(Malformed)),
+            ("", b"OK", Err(Malformed)),
+            ("text/html", b"", rejected(0, "")),
+            ("", b"", rejected(0, "")),
+        ] {
+            assert_eq!(Response::of(kind.as_bytes(), body).partial_success(), found, "{kind} {body:?}");
+        }
+    }
+
+    #[test]
     fn an_empty_answer_means_that_all_was_accepted() {
-        assert_eq!(partial_success(grpc_message(&[]).unwrap()), Ok(PartialSuccess::default()));
-        assert_eq!(partial_success(grpc_message(&[0; 5]).unwrap()), Ok(PartialSuccess::default()));
+        for body in [&[][..], &[0; 5]] {
+            let framed = grpc_message(body).unwrap();
+            assert_eq!(framed, Framed { is_compressed: false, message: &[] });
+            assert_eq!(partial_success(framed.message), Ok(PartialSuccess::default()));
+        }
     }
 
     #[test]
@@ -92,8 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_compressed_or_no_message_is_malformed() {
-        for body in [&[0, 0][..], &[1, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 0x0a]] {
+    fn what_is_cut_off_or_no_message_is_malformed() {
+        assert_eq!(grpc_message(&[1, 0, 0, 0, 1, 7]), Ok(Framed { is_compressed: true, message: &[7] }));
+        for body in [&[0, 0][..], &[1, 0, 0, 0, 1], &[2, 0, 0, 0, 0], &[0, 0, 0, 0, 2, 0x0a]] {
             assert_eq!(grpc_message(body), Err(Malformed), "{body:?}");
         }
         for message in [&[0x0a][..], &[0x0a, 0x05, 0x08], &[0x0a, 0x02, 0x12, 0xff], &[0x0f], &[0xff; 11], &[0, 0]] {

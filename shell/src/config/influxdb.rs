@@ -27,6 +27,10 @@ pub(crate) const BATCH_BYTES: RangeInclusive<usize> = 4_096..=25_000_000;
 pub struct InfluxdbConfig {
     /// Transport and address. Default: UDP to `127.0.0.1:8089`.
     pub target: InfluxdbTarget,
+    /// Whether the database is created before the first points (`CREATE DATABASE`; one that exists stays as it is), and
+    /// again where it has vanished. For InfluxDB 1: refused without a database, and with targets that have none or
+    /// are complete in themselves. Default `false`.
+    pub create_database: bool,
     /// Measurement of every point. Default `loaddensity_request`.
     pub measurement: String,
     /// What a point stands for. Default: one request, as LoadDensity has it.
@@ -73,6 +77,7 @@ impl Default for InfluxdbConfig {
     fn default() -> Self {
         Self {
             target: InfluxdbTarget::default(),
+            create_database: false,
             measurement: "loaddensity_request".into(),
             points: Points::default(),
             interval: Duration::from_secs(10),
@@ -123,6 +128,11 @@ impl InfluxdbConfig {
     pub(super) fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::Influxdb);
         self.target.check(check)?;
+        if self.create_database && !self.target.can_create_database() {
+            let expected = "only an InfluxDB 1 that is given with `database` is told to create it; an InfluxDB 3 does so by \
+                            itself, a bucket of an InfluxDB 2 is created by hand, and so is what a complete URL names";
+            return Err(check.bad("create_database", true, expected));
+        }
         self.check_points(check)?;
         if self.gzip && !self.target.is_http() {
             let expected = "no InfluxDB reads compressed datagrams; leave it out, or send over HTTP";

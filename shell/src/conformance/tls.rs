@@ -61,7 +61,11 @@ pub fn servers_that_prove_nothing_get_nothing<R: Runtime>() {
     for (tls, trusted, says) in [
         (server(&good), other.trusted(), "is not trusted: give its CA with ca_file"),
         (server(&authority.certify(&["elsewhere"], false)), authority.trusted(), "is not for localhost"),
-        (server(&authority.certify(&[], false)), authority.trusted(), "names no host: have one made with subjectAltName"),
+        (
+            server(&authority.certify(&[], false)),
+            authority.trusted(),
+            "names no host: have one made with subjectAltName",
+        ),
         (server(&authority.certify(&["localhost"], true)), authority.trusted(), "has expired"),
         (None, authority.trusted(), "have no TLS there"),
     ] {

@@ -64,9 +64,7 @@ fn is_https(scheme: &str, text: &str) -> Result<bool, &'static str> {
     match scheme.to_ascii_lowercase().as_str() {
         "http" => Ok(false),
         "https" if cfg!(feature = "tls") => Ok(true),
-        "https" => {
-            Err("this build has no TLS: it was built without feature \"tls\"; switch that on, or use http://")
-        }
+        "https" => Err("this build has no TLS: it was built without feature \"tls\"; switch that on, or use http://"),
         _ if text.starts_with(['"', '\'', '“']) => {
             Err("it begins with a quotation mark; leave the quotation marks out: http://host:port…")
         }
@@ -180,7 +178,11 @@ mod tests {
         ] {
             let (server, read) = read(url).expect("a good URL");
             assert_eq!((server.host.as_str(), server.port, read.as_str()), (host, port, target), "{url}");
-            assert_eq!((server.authority(), server.origin()), (authority.into(), format!("http://{authority}")), "{url}");
+            assert_eq!(
+                (server.authority(), server.origin()),
+                (authority.into(), format!("http://{authority}")),
+                "{url}"
+            );
         }
     }
 

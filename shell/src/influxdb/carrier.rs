@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use loaddensity_metrics_core::verdict::Verdict;
+use loaddensity_metrics_core::verdict::Said;
 
 use super::post::{Answer, Client, Outcome};
 use crate::config::{BatchLimits, InfluxdbConfig};
@@ -25,8 +25,8 @@ pub(super) enum Carrier<R: Runtime> {
 
 /// What became of one body.
 pub(super) enum Carried {
-    /// The backend has it; over UDP, the kernel.
-    Over,
+    /// The backend has it; over UDP, the kernel. What there is to complain about all the same.
+    Over(Option<String>),
     /// The server answered something else.
     Answered(Answer),
     /// No answer; `taken`: it may have gone out.
@@ -46,7 +46,7 @@ impl<R: Runtime> Carrier<R> {
     pub(super) async fn carry(&mut self, body: &Bytes, stop: &StopSignal) -> Carried {
         match self {
             Self::Http(client, timeout) => match client.post_in_time(body, *timeout, stop).await {
-                Outcome::Answered(answer) if answer.verdict == Verdict::Accepted => Carried::Over,
+                Outcome::Answered(answer) if answer.said == Said::Stored => Carried::Over(answer.complaint()),
                 Outcome::Answered(answer) => Carried::Answered(answer),
                 Outcome::Failed { taken, says } => Carried::Failed { taken, says },
                 Outcome::TimedOut { taken: true, waited } => {
@@ -64,7 +64,7 @@ impl<R: Runtime> Carrier<R> {
                 }
                 runtime.sleep(PACE).await;
                 match sent {
-                    Some(Ok(())) => Carried::Over,
+                    Some(Ok(())) => Carried::Over(None),
                     Some(Err(error)) => Carried::Failed { taken: false, says: format!("cannot send: {error}") },
                     None => Carried::Failed { taken: false, says: "no time was left to send".into() },
                 }

@@ -7,10 +7,11 @@ use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::influxdb::Precision;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::database::Creation;
 use super::{bad, secrets};
 use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret, public_url};
 use crate::error::StartError;
-use crate::http_client::{Secrets, Server, read_url};
+use crate::http_client::{Advice, Secrets, Server, read_url};
 use crate::tls::Protocol;
 
 /// Where points are posted.
@@ -24,6 +25,10 @@ pub(super) struct Endpoint {
     pub(super) gzip: bool,
     /// What the server is not to be quoted with.
     pub(super) secrets: Secrets,
+    /// How its database is created, where that is wanted.
+    pub(super) creation: Option<Creation>,
+    /// What there is to do about its answers.
+    pub(super) advice: Advice,
 }
 
 /// How points are sent.
@@ -80,7 +85,55 @@ impl<'a> Way<'a> {
             }
         };
         let secrets = secrets::of(&config.target, authorization.as_ref());
-        Ok(Self::Http { key, endpoint: Endpoint { server, path, authorization, gzip: config.gzip, secrets } })
+        let creation = config.create_database.then(|| creation(&config.target, &path)).flatten();
+        let has_credentials = authorization.is_some() || path.split(['?', '&']).any(|part| part.starts_with("p="));
+        let advice = advice(&config.target, key, public_url(&format!("{}{path}", server.origin())), has_credentials);
+        let endpoint = Endpoint { server, path, authorization, gzip: config.gzip, secrets, creation, advice };
+        Ok(Self::Http { key, endpoint })
+    }
+}
+
+/// The creation of the database of an InfluxDB 1 that is written to at `write`. Its query API stands beside that, and takes
+/// the same credentials.
+fn creation(target: &InfluxdbTarget, write: &str) -> Option<Creation> {
+    let (path, _) = write.split_once("/write?")?;
+    match target {
+        InfluxdbTarget::Http { database: Some(database), .. } => Some(Creation::new(format!("{path}/query"), database)),
+        InfluxdbTarget::V1 { database, username, password, credentials, .. } => {
+            let query = Query::new().with_credentials(*credentials, username.as_deref(), password.as_ref());
+            Some(Creation::new(query.behind(&format!("{path}/query")), database))
+        }
+        _ => None,
+    }
+}
+
+fn advice(target: &InfluxdbTarget, key: &'static str, asked: String, has_credentials: bool) -> Advice {
+    let (credentials, database) = match target {
+        InfluxdbTarget::Http { .. } | InfluxdbTarget::V1 { .. } => {
+            ("`username` and `password`", "create it (CREATE DATABASE), or set `create_database`")
+        }
+        InfluxdbTarget::V2 { .. } => ("`token`", "create it (influx bucket create), or check `org` and `bucket`"),
+        InfluxdbTarget::V3 { .. } => ("`token`", "create it (influxdb3 create database), or check `database`"),
+        InfluxdbTarget::Url { .. } | InfluxdbTarget::Udp { .. } => {
+            ("`token`", "create it, or check the query in `url`; with \"api\": \"v1\" `create_database` does it")
+        }
+    };
+    let url = if key == "host" { "`host` and `port`" } else { "`url`" };
+    let check = if key == "host" { "does an InfluxDB 1 listen there?" } else { "check the path in `url`" };
+    Advice {
+        url,
+        path: format!("nothing takes points at {}: {check}", asked.trim_end_matches("?…")),
+        asked: asked.trim_end_matches("?…").into(),
+        credentials,
+        has_credentials,
+        size: "`batch_bytes`",
+        database: database.into(),
+        protocol: "the server does not take lines as they are sent: leave `gzip` out, or check for a proxy on the way",
+        no_acceptance: if key == "host" {
+            "nothing says that the points were stored: check `host` and `port`, something else may answer there"
+        } else {
+            "nothing says that the points were stored: check `url` (a doubled path, a proxy, a UI)"
+        },
     }
 }
 
@@ -92,12 +145,7 @@ fn v1_query(target: &InfluxdbTarget, precision: Precision) -> Query {
         .with("db", database)
         .with_some("rp", retention_policy.as_deref())
         .with("precision", precision.v1());
-    match credentials {
-        Credentials::Header => query,
-        Credentials::Query => {
-            query.with_some("u", username.as_deref()).with_some("p", password.as_ref().map(Secret::reveal))
-        }
-    }
+    query.with_credentials(*credentials, username.as_deref(), password.as_ref())
 }
 
 /// Parameters that the sink's own settings say.
@@ -110,7 +158,8 @@ fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(Serve
     let (address, base) = read_url(Exporter::Influxdb, "url", server, tls, Protocol::Http1)?;
     let (base, given) = base.split_once('?').unwrap_or((&base, ""));
     if let Some(name) = given.split('&').filter_map(|pair| pair.split('=').next()).find(|name| OWN.contains(name)) {
-        let expected = format!("its query must not say {name}, which has a setting of its own; {path}?… is put behind it");
+        let expected =
+            format!("its query must not say {name}, which has a setting of its own; {path}?… is put behind it");
         return Err(bad("url", &public_url(server), &expected));
     }
     let mut whole = query.behind(&format!("{}{path}", before_api(base, path)));
@@ -147,6 +196,14 @@ impl Query {
         match value {
             Some(value) => self.with(key, value),
             None => self,
+        }
+    }
+
+    /// User and password, where they are sent in the query.
+    fn with_credentials(self, sent: Credentials, username: Option<&str>, password: Option<&Secret>) -> Self {
+        match sent {
+            Credentials::Header => self,
+            Credentials::Query => self.with_some("u", username).with_some("p", password.map(Secret::reveal)),
         }
     }
 
@@ -303,6 +360,18 @@ mod tests {
         }
         let path = path(two("http://h/gate?api-key=k%3D1&x"), Precision::Nanosecond);
         assert_eq!(path, "/gate/api/v2/write?org=o&bucket=b&precision=ns&api-key=k%3D1&x");
+    }
+
+    #[test]
+    fn a_database_is_created_beside_where_points_are_written() {
+        let created = |target, create_database| {
+            let config = InfluxdbConfig { target, create_database, ..InfluxdbConfig::default() };
+            endpoint(&config).expect("good settings").creation.map(|creation| creation.path)
+        };
+        assert_eq!(created(http(Some("d")), true).as_deref(), Some("/query"));
+        assert_eq!(created(v1(Credentials::Header), true).as_deref(), Some("/base/query"));
+        assert_eq!(created(v1(Credentials::Query), true).as_deref(), Some("/base/query?u=root&p=a%20b%26c"));
+        assert_eq!(created(http(Some("d")), false), None);
     }
 
     #[test]

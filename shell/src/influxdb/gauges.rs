@@ -36,11 +36,16 @@ impl Gauges {
         condition: &Condition,
         stop: &StopSignal,
     ) {
-        let mut sent = 0;
+        let (mut sent, mut complaint) = (0, None);
         loop {
             let mut memory = vec![0; self.body_bytes];
             let written = match self.encoder.encode(sent, at, &mut memory) {
-                Ok(written) if written.items == 0 => return condition.gauges_went_well(),
+                Ok(written) if written.items == 0 => {
+                    return match complaint {
+                        None => condition.gauges_went_well(),
+                        Some(complaint) => condition.gauges_failed(format!("gauges: {complaint}")),
+                    };
+                }
                 Ok(written) => written,
                 Err(_) => {
                     condition.gauges_failed(format!("a gauge does not fit into {} bytes", self.body_bytes));
@@ -49,7 +54,7 @@ impl Gauges {
             };
             memory.truncate(written.bytes);
             match carrier.carry(&Bytes::from(memory), stop).await {
-                Carried::Over => {}
+                Carried::Over(said) => complaint = said.or(complaint),
                 Carried::Answered(answer) => return condition.gauges_failed(format!("gauges: {}", answer.says)),
                 Carried::Failed { says, .. } => return condition.gauges_failed(format!("gauges: {says}")),
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use loaddensity_metrics_core::influxdb::{IntervalEncoder, Precision};
-use loaddensity_metrics_core::verdict::Verdict;
+use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Timestamp};
 
 use super::batch::BatchSize;
@@ -140,19 +140,21 @@ impl<R: Runtime> Sender<R> {
         let mut may_have_arrived = false;
         loop {
             let (taken, least_pause) = match self.carrier.carry(&body, &self.stop).await {
-                Carried::Over => {
+                Carried::Over(complaint) => {
                     self.size.taken();
-                    self.condition.went_well();
+                    self.condition.went_well_but(complaint);
                     return Fate::Sent;
                 }
                 Carried::Answered(answer) => {
                     self.condition.failed(answer.says);
-                    match answer.verdict {
+                    match answer.said {
                         // Of points that a server has in part, nobody knows which.
-                        Verdict::Accepted | Verdict::Refused => return Fate::Lost(Cause::Refused),
-                        Verdict::Split if self.size.split(points.lines) => return Fate::Split,
-                        Verdict::Split => return Fate::Lost(Cause::TooLarge),
-                        Verdict::Retry => (false, answer.least_pause),
+                        Said::Stored | Said::Partial { .. } | Said::Refused => return Fate::Lost(Cause::Refused),
+                        Said::Unclear => return Fate::Lost(Cause::Unconfirmed),
+                        Said::TooLarge if self.size.split(points.lines) => return Fate::Split,
+                        Said::TooLarge => return Fate::Lost(Cause::TooLarge),
+                        Said::Ill => (false, Duration::ZERO),
+                        Said::Away { at_least, .. } => (false, at_least),
                     }
                 }
                 Carried::Failed { taken, says } => {

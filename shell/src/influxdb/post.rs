@@ -4,24 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use hyper::{Request, Response, StatusCode};
-use loaddensity_metrics_core::verdict::{self, Verdict};
-use loaddensity_metrics_core::{Timestamp, influxdb};
+use loaddensity_metrics_core::Timestamp;
+use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Said, Verdict};
 
 use super::Endpoint;
 use crate::condition::Condition;
-use crate::http_client::{self, Outgoing, Secrets, Taken, in_full, waited};
+use crate::http_client::{self, Answered, Outgoing, Taken, in_full, waited};
 use crate::hyper_io::HyperIo;
 use crate::metered::Meter;
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before};
 
-/// Most bytes of an answer that are read; real ones have a few hundred.
-const ANSWER_BYTES: usize = 64 << 10;
+/// The types of bodies: lines of points, and the form with a query.
+const LINES: &str = "text/plain; charset=utf-8";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Longest pause that a server is granted: what waits longer than this is lost to the buffer's end.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -38,12 +40,11 @@ pub(super) enum Outcome {
 
 /// A server's answer.
 pub(super) struct Answer {
-    pub(super) verdict: Verdict,
-    /// Of a body that was taken in part: how many of its lines were not.
-    pub(super) refused_lines: Option<usize>,
-    /// How long the server is to be left alone, as far as that is granted.
-    pub(super) least_pause: Duration,
-    /// Its words, for people.
+    /// What it means; a pause is as long as is granted.
+    pub(super) said: Said,
+    /// What may be wrong.
+    hint: Option<Hint>,
+    /// Its words and what to do about them, for people.
     pub(super) says: String,
 }
 
@@ -56,6 +57,8 @@ pub(super) struct Client<R: Runtime> {
     /// Whether the body that is under way may have gone out.
     taken: Taken,
     condition: Arc<Condition>,
+    /// Whether the database is there, or nobody is to create it.
+    has_database: bool,
 }
 
 struct Connection<R: Runtime> {
@@ -67,7 +70,9 @@ struct Connection<R: Runtime> {
 
 impl<R: Runtime> Client<R> {
     pub(super) fn new(runtime: R, endpoint: Endpoint, condition: Arc<Condition>) -> Self {
-        Self { runtime, endpoint, connection: None, has_connected: false, taken: Taken::default(), condition }
+        let has_database = endpoint.creation.is_none();
+        let taken = Taken::default();
+        Self { runtime, endpoint, connection: None, has_connected: false, taken, condition, has_database }
     }
 
     /// Posts `body` and reads the answer. It may be dropped at any time; then [`give_up`](Self::give_up) tells.
@@ -115,19 +120,49 @@ impl<R: Runtime> Client<R> {
         self.exchange(connection, body).await
     }
 
-    /// One request and its whole answer. The connection is kept if it can be used again.
+    /// One body and its whole answer. The connection is kept if it can be used again.
     async fn exchange(&mut self, mut connection: Connection<R>, body: &Bytes) -> Result<Answer, String> {
-        self.taken = Taken::default();
-        connection.requests.ready().await.map_err(|error| in_full(&error))?;
-        let request = self.endpoint.request(self.taken.watch(body.clone()))?;
-        connection.meter.begin_request();
-        let response = connection.requests.send_request(request).await.map_err(|error| in_full(&error))?;
-        let now = self.runtime.wall_clock();
-        let (answer, is_read) = read_answer(response, &self.endpoint.secrets, now).await;
-        if is_read {
-            self.connection = Some(connection);
+        loop {
+            self.taken = Taken::default();
+            let was_there = self.has_database;
+            let failure = if was_there { None } else { self.create_database(&mut connection).await? };
+            let (mut answer, is_over) = self.write(&mut connection, body).await?;
+            answer.says.extend(failure.map(|failure| format!("; {failure}")));
+            // It was there, or may have been, and is not any more: the body is none that is refused twice.
+            let has_vanished = answer.hint == Some(Hint::Database) && self.endpoint.creation.is_some();
+            self.has_database &= !has_vanished;
+            if !is_over {
+                return Ok(answer);
+            }
+            if !(has_vanished && was_there) {
+                self.connection = Some(connection);
+                return Ok(answer);
+            }
         }
-        Ok(answer)
+    }
+
+    /// Has the database created; what the server has against it. An error is one of the connection.
+    async fn create_database(&mut self, connection: &mut Connection<R>) -> Result<Option<String>, String> {
+        let Some(creation) = &self.endpoint.creation else { return Ok(None) };
+        let request = self.endpoint.request(&creation.path, FORM, Taken::default().watch(creation.form.clone()))?;
+        let response = connection.send(request).await?;
+        let (head, body) = response.into_parts();
+        let Answered { body, is_over } = http_client::read(&head.headers, body).await;
+        if !is_over {
+            return Err("the answer to CREATE DATABASE broke off, or is too long for one of InfluxDB".into());
+        }
+        self.has_database = true;
+        Ok(creation.failure(head.status, &body.unwrap_or_default(), &self.endpoint.secrets))
+    }
+
+    /// Posts a body; the answer, and whether it was read to its end.
+    async fn write(&mut self, connection: &mut Connection<R>, body: &Bytes) -> Result<(Answer, bool), String> {
+        let mut request = self.endpoint.request(&self.endpoint.path, LINES, self.taken.watch(body.clone()))?;
+        if self.endpoint.gzip {
+            request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let response = connection.send(request).await?;
+        Ok(read_answer(response, &self.endpoint, self.runtime.wall_clock()).await)
     }
 
     async fn connect(&mut self) -> Result<Connection<R>, String> {
@@ -143,6 +178,14 @@ impl<R: Runtime> Client<R> {
             let _ = connection.await;
         }));
         Ok(Connection { requests, meter, _task: task })
+    }
+}
+
+impl<R: Runtime> Connection<R> {
+    async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, String> {
+        self.requests.ready().await.map_err(|error| in_full(&error))?;
+        self.meter.begin_request();
+        self.requests.send_request(request).await.map_err(|error| in_full(&error))
     }
 }
 
@@ -162,14 +205,11 @@ impl Endpoint {
         body.clone()
     }
 
-    fn request(&self, body: Outgoing) -> Result<Request<Outgoing>, String> {
-        let mut request = Request::post(self.path.as_str())
+    fn request(&self, path: &str, kind: &'static str, body: Outgoing) -> Result<Request<Outgoing>, String> {
+        let mut request = Request::post(path)
             .header(HOST, self.server.authority())
             .header(USER_AGENT, http_client::USER_AGENT)
-            .header(CONTENT_TYPE, "text/plain; charset=utf-8");
-        if self.gzip {
-            request = request.header(CONTENT_ENCODING, "gzip");
-        }
+            .header(CONTENT_TYPE, kind);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
@@ -178,61 +218,104 @@ impl Endpoint {
 }
 
 /// The answer that comes at `now`, and whether it was read to its end, so that the connection can be used again.
-async fn read_answer(response: Response<Incoming>, secrets: &Secrets, now: Timestamp) -> (Answer, bool) {
-    let status = response.status();
-    let asked = response.headers().get(RETRY_AFTER);
-    let asked = asked.and_then(|value| verdict::retry_after_at(value.as_bytes(), now));
-    let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
-    let is_read = body.is_ok();
-    // Of an answer that is not read to its end, nothing proves that a line was stored.
-    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-    (Answer::new(status, asked, &body, secrets), is_read)
+async fn read_answer(response: Response<Incoming>, endpoint: &Endpoint, now: Timestamp) -> (Answer, bool) {
+    let (head, body) = response.into_parts();
+    let Answered { body, is_over } = http_client::read(&head.headers, body).await;
+    (Answer::new(head.status, &head.headers, body.as_deref(), endpoint, now), is_over)
 }
 
 impl Answer {
-    /// The answer of `status` with the server's words in `body`, and the pause that it `asked` for.
-    fn new(status: StatusCode, asked: Option<Duration>, body: &[u8], secrets: &Secrets) -> Self {
-        let verdict = verdict::influxdb(status.as_u16());
-        let may_be_partial = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
-        let refused_lines = if may_be_partial { influxdb::refused_lines(body) } else { None };
-        let text = secrets.excerpt(body);
+    /// The answer of `status`; of a `body` that is not known, nothing proves that a line was stored.
+    fn new(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>, endpoint: &Endpoint, now: Timestamp) -> Self {
+        let asked = headers.get(RETRY_AFTER).and_then(|value| verdict::retry_after_at(value.as_bytes(), now));
+        let answer = InfluxdbAnswer { status: status.as_u16(), retry_after: asked, body };
+        let Verdict { said, hint } = verdict::influxdb(answer);
+        let text = endpoint.secrets.excerpt(body.unwrap_or_default());
         let mut says = format!("answered {status}: {text}").trim_end_matches([':', ' ']).to_owned();
-        if let (Verdict::Retry, Some(asked)) = (verdict, asked) {
-            says += &format!("; asked to wait {} s", asked.as_secs());
-            if asked > LONGEST_PAUSE {
-                says += &format!(", waits {} s", LONGEST_PAUSE.as_secs());
-            }
+        if let Some(hint) = hint {
+            says += &format!("; {}", endpoint.advice.on(hint, headers, &endpoint.secrets));
         }
-        Self { verdict, refused_lines, least_pause: asked.unwrap_or_default().min(LONGEST_PAUSE), says }
+        Self { said: granted(said, &mut says), hint, says }
     }
+
+    /// What there is to complain about, although all of the body is stored.
+    pub(super) fn complaint(self) -> Option<String> {
+        self.hint.map(|_| self.says)
+    }
+}
+
+/// `said` with the pause that is granted; `says` tells of it.
+fn granted(said: Said, says: &mut String) -> Said {
+    let Said::Away { at_least, may_have_arrived } = said else { return said };
+    if !at_least.is_zero() {
+        *says += &format!("; asked to wait {} s", at_least.as_secs());
+    }
+    if at_least > LONGEST_PAUSE {
+        *says += &format!(", waits {} s", LONGEST_PAUSE.as_secs());
+    }
+    Said::Away { at_least: at_least.min(LONGEST_PAUSE), may_have_arrived }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{InfluxdbConfig, InfluxdbTarget, Secret};
+    use crate::influxdb::endpoint::Way;
 
-    #[test]
-    fn a_server_is_left_alone_for_a_minute_at_most() {
-        let answer = |status, seconds: Option<u64>| {
-            let answer = Answer::new(status, seconds.map(Duration::from_secs), b"busy", &Secrets::default());
-            (answer.least_pause.as_secs(), answer.says)
-        };
-        let busy = StatusCode::SERVICE_UNAVAILABLE;
-        let says = "answered 503 Service Unavailable: busy";
-        assert_eq!(answer(busy, None), (0, says.into()));
-        assert_eq!(answer(busy, Some(60)), (60, format!("{says}; asked to wait 60 s")));
-        assert_eq!(answer(busy, Some(86_400)), (60, format!("{says}; asked to wait 86400 s, waits 60 s")));
-        assert_eq!(answer(busy, Some(u64::MAX)).0, 60);
-        let refused = answer(StatusCode::FORBIDDEN, Some(5)).1;
-        assert_eq!(refused, "answered 403 Forbidden: busy", "it is not asked again");
+    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &[u8], token: Option<&str>) -> Answer {
+        let target =
+            InfluxdbTarget::Url { url: "http://h/api/v2/api/v2/write?bucket=b".into(), token: token.map(Secret::new) };
+        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        let Ok(Way::Http { endpoint, .. }) = Way::of(&config) else { panic!("good settings") };
+        let status = StatusCode::from_u16(status).expect("a status");
+        let headers =
+            headers.iter().map(|&(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
+        Answer::new(status, &headers.collect(), Some(body), &endpoint, Timestamp::from_unix_nanos(0))
     }
 
     #[test]
-    fn only_a_refusal_can_be_partial() {
-        let body = br#"{"error":"partial write: field type conflict dropped=3"}"#;
-        for (status, refused_lines) in [(400, Some(3)), (422, Some(3)), (403, None), (500, None), (204, None)] {
-            let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(Answer::new(status, None, body, &Secrets::default()).refused_lines, refused_lines, "{status}");
+    fn a_server_is_left_alone_for_a_minute_at_most() {
+        let answer = |status, seconds| {
+            let answer = answer(status, &[("retry-after", seconds)], b"busy", None);
+            let pause = match answer.said {
+                Said::Away { at_least, .. } => Some(at_least.as_secs()),
+                _ => None,
+            };
+            (pause, answer.says)
+        };
+        let says = "answered 503 Service Unavailable: busy";
+        assert_eq!(answer(503, "soon"), (Some(0), says.into()));
+        assert_eq!(answer(503, "60"), (Some(60), format!("{says}; asked to wait 60 s")));
+        assert_eq!(answer(503, "86400"), (Some(60), format!("{says}; asked to wait 86400 s, waits 60 s")));
+        assert_eq!(answer(503, "18446744073709551615").0, Some(60));
+        assert_eq!(answer(422, "5"), (None, "answered 422 Unprocessable Entity: busy".into()), "it is not asked again");
+    }
+
+    #[test]
+    fn answers_say_what_to_do() {
+        let none: &[(&str, &str)] = &[];
+        for (status, headers, body, token, says) in [
+            (401, none, "", None, "answered 401 Unauthorized; no credentials were sent: set `token`"),
+            (403, none, "no", Some("t0k"), "answered 403 Forbidden: no; check `token`, which was sent"),
+            (404, none, "", None, "nothing takes points at http://h:80/api/v2/api/v2/write: check the path in `url`"),
+            (404, none, r#"{"error":"database not found: \"d\""}"#, None, "create it"),
+            (404, none, r#"{"message":"bucket \"b\" not found"}"#, None, "create it"),
+            (413, none, "", None, "lower `batch_bytes`"),
+            (415, none, "", None, "`gzip`"),
+            (
+                301,
+                &[("location", "https://h/write?p=hunter2")],
+                "",
+                None,
+                "set `url` so that requests go to https://h/write?…",
+            ),
+            (200, none, "{\"links\":{}}", None, "nothing says that the points were stored: check `url`"),
+            (202, none, "", None, "answered 202 Accepted; counted as stored, though InfluxDB answers 204"),
+        ] {
+            let shown = answer(status, headers, body.as_bytes(), token).says;
+            assert!(shown.contains(says), "{shown:?} lacks {says:?}");
         }
+        assert_eq!(answer(204, none, b"", None).complaint(), None);
+        assert!(answer(201, none, b"", None).complaint().is_some());
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::verdict::Verdict;
+use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Packed, Packer};
 
 use super::Endpoint;
@@ -136,28 +136,38 @@ impl<R: Runtime> Sender<R> {
     }
 
     async fn settle(&mut self, packed: Packed, answer: Answer) {
-        match answer.verdict {
-            Verdict::Accepted => {
+        match answer.said {
+            Said::Stored => {
                 self.packer.confirm(&mut self.feed.lock(), packed);
                 self.size.taken();
                 self.backoff.reset();
-                self.condition.went_well();
-                return;
+                return self.condition.went_well_but(answer.complaint());
             }
-            Verdict::Refused => {
-                // A body of which the answer does not say that lines of it were stored is refused as a whole.
-                let refused = answer.refused_lines.unwrap_or(packed.events);
+            Said::Partial { dropped } => {
+                let refused = usize::try_from(dropped).unwrap_or(packed.events);
                 self.packer.confirm_but(&mut self.feed.lock(), packed, refused, Cause::Refused);
                 self.backoff.reset();
             }
-            Verdict::Split => {
+            Said::Unclear => {
+                self.packer.discard(&mut self.feed.lock(), packed, Cause::Unconfirmed);
+                self.backoff.reset();
+            }
+            Said::Refused => {
+                self.packer.discard(&mut self.feed.lock(), packed, Cause::Refused);
+                self.backoff.reset();
+            }
+            Said::TooLarge => {
                 if !self.size.split(packed.items) {
                     self.packer.discard(&mut self.feed.lock(), packed, Cause::TooLarge);
                 }
             }
-            Verdict::Retry => {
+            Said::Ill => {
                 self.condition.failed(answer.says);
-                return self.pause(answer.least_pause).await;
+                return self.pause(Duration::ZERO).await;
+            }
+            Said::Away { at_least, .. } => {
+                self.condition.failed(answer.says);
+                return self.pause(at_least).await;
             }
         }
         self.condition.failed(answer.says);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
-use loaddensity_metrics_core::verdict::Verdict;
+use loaddensity_metrics_core::verdict::{Said, Verdict};
 
 use super::target::Target;
 use crate::condition::Condition;
@@ -21,8 +21,6 @@ use crate::runtime::Runtime;
 mod grpc;
 mod http;
 
-/// Most bytes of an answer that are read; real ones have a few hundred.
-const ANSWER_BYTES: usize = 64 << 10;
 /// How the message in gRPC's frame is compressed.
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 /// Longest pause that a receiver is granted.
@@ -40,12 +38,9 @@ pub(super) enum Outcome {
 
 /// A server's answer.
 pub(super) struct Answer {
-    pub(super) verdict: Verdict,
-    /// How long the server is to be left alone, as far as that is granted.
-    pub(super) least_pause: Duration,
-    /// Points that an otherwise accepted message lost (`partial_success`).
-    pub(super) rejected_points: i64,
-    /// The server's words, for people.
+    /// What it means; a pause is as long as is granted.
+    pub(super) said: Said,
+    /// The server's words and what to do about them, for people; empty where all is well.
     pub(super) says: String,
 }
 
@@ -184,17 +179,16 @@ impl<R: Runtime> Client<R> {
     }
 
     async fn read_answer(&self, response: Response<Incoming>) -> Exchanged {
-        let secrets = &self.target.secrets;
         match self.target.protocol {
             #[cfg(feature = "opentelemetry")]
-            OtlpProtocol::Grpc => grpc::read_answer(response, secrets).await,
-            _ => http::read_answer(response, secrets, self.runtime.wall_clock()).await,
+            OtlpProtocol::Grpc => grpc::read_answer(response, &self.target).await,
+            _ => http::read_answer(response, &self.target, self.runtime.wall_clock()).await,
         }
     }
 
     fn read_error(&self, error: &hyper::Error) -> Exchanged {
         #[cfg(feature = "opentelemetry")]
-        if let Some(answer) = grpc::reset(error) {
+        if let Some(answer) = grpc::reset(error, &self.target) {
             return Exchanged::Answer(answer, true);
         }
         Exchanged::Broken(in_full(error))
@@ -228,23 +222,27 @@ impl Requests {
 }
 
 impl Answer {
-    /// All was accepted, or all but `rejected_points`; `says` may be empty.
-    const fn accepted(rejected_points: i64, says: String) -> Self {
-        let rejected_points = if rejected_points < 0 { 0 } else { rejected_points };
-        Self { verdict: Verdict::Accepted, least_pause: Duration::ZERO, rejected_points, says }
-    }
-
-    /// Nothing was accepted. What the server asks to wait counts only where it may be asked again.
-    fn failed(verdict: Verdict, asked: Option<Duration>, answered: &str, words: &str) -> Self {
-        let mut says = format!("answered {answered}: {words}").trim_end_matches([':', ' ']).to_owned();
-        let asked = asked.filter(|asked| verdict == Verdict::Retry && !asked.is_zero());
-        if let Some(asked) = asked {
-            says += &format!("; asked to wait {asked:?}");
-            if asked > LONGEST_PAUSE {
-                says += &format!(", waits {LONGEST_PAUSE:?}");
-            }
+    /// An answer with this `verdict`: what was `answered`, and the server's `words`.
+    fn new(verdict: Verdict, answered: &str, words: &str, headers: &HeaderMap, target: &Target) -> Self {
+        let Verdict { said, hint } = verdict;
+        let is_plain = hint.is_none() && matches!(said, Said::Stored | Said::Partial { .. });
+        let mut says = if is_plain { words.to_owned() } else { format!("answered {answered}: {words}") };
+        says.truncate(says.trim_end_matches([':', ' ']).len());
+        if let Some(hint) = hint {
+            says += &format!("; {}", target.advice.on(hint, headers, &target.secrets));
         }
-        let least_pause = asked.unwrap_or_default().min(LONGEST_PAUSE);
-        Self { verdict, least_pause, rejected_points: 0, says }
+        Self { said: granted(said, &mut says), says }
     }
+}
+
+/// `said` with the pause that is granted; `says` tells of it.
+fn granted(said: Said, says: &mut String) -> Said {
+    let Said::Away { at_least, may_have_arrived } = said else { return said };
+    if !at_least.is_zero() {
+        *says += &format!("; asked to wait {at_least:?}");
+    }
+    if at_least > LONGEST_PAUSE {
+        *says += &format!(", waits {LONGEST_PAUSE:?}");
+    }
+    Said::Away { at_least: at_least.min(LONGEST_PAUSE), may_have_arrived }
 }

@@ -5,7 +5,7 @@ use loaddensity_metrics_core::Exporter;
 
 use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, public_url};
 use crate::error::StartError;
-use crate::http_client::{Secrets, Server, read_url};
+use crate::http_client::{Advice, Secrets, Server, read_url};
 use crate::tls::Protocol;
 
 /// Where receivers take metrics over HTTP (OTLP specification, "OTLP/HTTP Request").
@@ -35,6 +35,8 @@ pub(super) struct Target {
     pub(super) headers: HeaderMap,
     /// Their values, which the receiver may repeat.
     pub(super) secrets: Secrets,
+    /// What there is to do about its answers.
+    pub(super) advice: Advice,
 }
 
 impl Target {
@@ -47,16 +49,54 @@ impl Target {
         }
         let (server, path) = endpoint(config)?;
         let (headers, secrets) = headers(&config.headers)?;
-        Ok(Self { server, protocol, gzip: config.gzip, path, headers, secrets })
+        let advice = advice(protocol, asked(&server, protocol, &path), !headers.is_empty());
+        Ok(Self { server, protocol, gzip: config.gzip, path, headers, secrets, advice })
     }
 
     /// Where exports go, without anything secret.
     pub(super) fn public_address(&self) -> String {
-        let path = match self.protocol {
-            OtlpProtocol::Grpc => "",
-            OtlpProtocol::HttpProtobuf => self.path.split('?').next().unwrap_or_default(),
-        };
-        format!("{}{path}", self.server.origin())
+        self.advice.asked.clone()
+    }
+}
+
+/// The URL that exports go to, without its query.
+fn asked(server: &Server, protocol: OtlpProtocol, path: &str) -> String {
+    let path = match protocol {
+        OtlpProtocol::Grpc => "",
+        OtlpProtocol::HttpProtobuf => path.split('?').next().unwrap_or_default(),
+    };
+    format!("{}{path}", server.origin())
+}
+
+fn advice(protocol: OtlpProtocol, asked: String, has_credentials: bool) -> Advice {
+    let (path, no_acceptance) = match protocol {
+        OtlpProtocol::Grpc => (
+            format!(
+                "no OTLP receiver of metrics answers at {asked}: check `endpoint` (usually port 4317) and `protocol`"
+            ),
+            "nothing says that the metrics were taken: check `endpoint`; a proxy, a login page or a server that does not \
+             speak gRPC may answer there",
+        ),
+        OtlpProtocol::HttpProtobuf if asked.ends_with(METRICS_PATH) => (
+            format!("nothing takes metrics at {asked}: check the path in `endpoint`"),
+            "nothing says that the metrics were taken: check `endpoint`",
+        ),
+        OtlpProtocol::HttpProtobuf => (
+            format!("nothing takes metrics at {asked}: `endpoint` may lack {METRICS_PATH}"),
+            "nothing says that the metrics were taken: check `endpoint`",
+        ),
+    };
+    Advice {
+        url: "`endpoint`",
+        asked,
+        credentials: "`headers`",
+        has_credentials,
+        size: "`max_request_bytes`",
+        path,
+        database: String::new(),
+        protocol: "check `protocol` and the port in `endpoint` (usually 4317 for \"grpc\", 4318 for \"http/protobuf\"), \
+                   and whether the server takes `gzip`",
+        no_acceptance,
     }
 }
 
@@ -79,7 +119,9 @@ fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError
         }
         OtlpProtocol::HttpProtobuf => {
             if path == "/" {
-                tracing::warn!("exports go to the path / of the endpoint, as it says; receivers take them at {METRICS_PATH}");
+                tracing::warn!(
+                    "exports go to the path / of the endpoint, as it says; receivers take them at {METRICS_PATH}"
+                );
             }
             Ok((server, path))
         }
@@ -88,8 +130,7 @@ fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError
 
 /// Whether no path follows the host and the port, not even a slash.
 fn has_no_path(url: &str) -> bool {
-    url.split_once("://")
-        .is_some_and(|(_, rest)| !rest.split(['?', '#']).next().is_some_and(|rest| rest.contains('/')))
+    url.split_once("://").is_some_and(|(_, rest)| !rest.split(['?', '#']).next().is_some_and(|rest| rest.contains('/')))
 }
 
 fn headers(given: &[(String, Secret)]) -> Result<(HeaderMap, Secrets), StartError> {

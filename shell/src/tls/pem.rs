@@ -34,7 +34,8 @@ impl Files {
         key: &'static str,
         path: &Path,
     ) -> Result<Vec<CertificateDer<'static>>, StartError> {
-        let bad = |why: &str| self.bad(key, path, &format!("{why}; give a PEM file with certificates (BEGIN CERTIFICATE)"));
+        let bad =
+            |why: &str| self.bad(key, path, &format!("{why}; give a PEM file with certificates (BEGIN CERTIFICATE)"));
         let sections = read(path).map_err(|why| bad(&why))?;
         let mut all = Vec::new();
         for section in sections.labelled(&CERTIFICATES) {
@@ -111,7 +112,8 @@ const BROKEN: &str = "it is not whole PEM";
 fn read(path: &Path) -> Result<Sections, String> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::IsADirectory => {
-            "it is a directory; put its certificates into one file, or name it in SSL_CERT_DIR and leave this out".into()
+            "it is a directory; put its certificates into one file, or name it in SSL_CERT_DIR and leave this out"
+                .into()
         }
         _ => format!("it cannot be read ({error})"),
     })?;
@@ -211,12 +213,20 @@ mod tests {
             ("blank", b" \n", "it is empty"),
             ("der", DER, "it is DER; openssl x509 -inform der -in "),
             ("p12", include_bytes!("samples/self.p12"), "it is PKCS #12; openssl pkcs12 -nodes -in "),
-            ("p7c", include_bytes!("samples/self.p7c"), "it is PKCS #7 in DER; openssl pkcs7 -inform der -print_certs -in "),
+            (
+                "p7c",
+                include_bytes!("samples/self.p7c"),
+                "it is PKCS #7 in DER; openssl pkcs7 -inform der -print_certs -in ",
+            ),
             ("p7b", include_bytes!("samples/self.p7b"), "it is PKCS #7; openssl pkcs7 -print_certs -in "),
             ("jks", &[0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2], "it is a Java key store; keytool -exportcert -rfc"),
             ("utf16", &utf16, "it is UTF-16; save it as UTF-8"),
             ("key", EC.as_bytes(), "it holds a private key and no certificate"),
-            ("request", include_bytes!("samples/request.pem"), "it holds a request for a certificate; give what the CA"),
+            (
+                "request",
+                include_bytes!("samples/request.pem"),
+                "it holds a request for a certificate; give what the CA",
+            ),
             ("text", b"hunter2", "it holds no certificate"),
             ("cut", &SELF.as_bytes()[..200], "it is not whole PEM"),
             ("bad", b"-----BEGIN CERTIFICATE-----\nhunter2!\n-----END CERTIFICATE-----\n", "it is not whole PEM"),
@@ -263,7 +273,10 @@ mod tests {
         ] {
             let file = File::of(name, content);
             let text = FILES.private_key("client_key", &file.0).expect_err(name).to_string();
-            assert!(text.contains(says) && text.contains("`client_key`") && !text.contains("hunter2"), "{name}: {text}");
+            assert!(
+                text.contains(says) && text.contains("`client_key`") && !text.contains("hunter2"),
+                "{name}: {text}"
+            );
             assert!(text.contains(name), "{text}");
         }
     }

@@ -31,13 +31,13 @@ impl Trust {
     /// Trusts `roots`.
     pub(super) fn new(files: Files, roots: &Roots) -> Result<Arc<Self>, StartError> {
         let (store, trusted) = match roots {
-            Roots::System => {
-                system(rustls_native_certs::load_native_certs()).map_err(|why| files.bad(CA_FILE, Path::new(""), &why))?
-            }
+            Roots::System => system(rustls_native_certs::load_native_certs())
+                .map_err(|why| files.bad(CA_FILE, Path::new(""), &why))?,
             Roots::Pem(path) => files.roots(CA_FILE, path)?,
         };
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build();
-        let chains = chains.map_err(|error| files.bad(CA_FILE, Path::new(""), &format!("it cannot be used: {error}")))?;
+        let chains =
+            chains.map_err(|error| files.bad(CA_FILE, Path::new(""), &format!("it cannot be used: {error}")))?;
         Ok(Arc::new(Self { chains, trusted }))
     }
 }

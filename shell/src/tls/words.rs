@@ -96,7 +96,9 @@ fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
         ),
         CertificateError::Other(other) => match other.0.downcast_ref()? {
             webpki::Error::CaUsedAsEndEntity => {
-                format!("the certificate of {host} is a CA's: put it into ca_file itself, or have one made without CA:TRUE")
+                format!(
+                    "the certificate of {host} is a CA's: put it into ca_file itself, or have one made without CA:TRUE"
+                )
             }
             webpki::Error::UnsupportedCertVersion => {
                 format!("the certificate of {host} is not of version 3: have one made with a subjectAltName")

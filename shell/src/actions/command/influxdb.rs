@@ -35,6 +35,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "credentials",
         "no_sync",
         "accept_partial",
+        "create_database",
         "precision",
         "gzip",
         "points",
@@ -59,10 +60,12 @@ pub(super) static SIGNATURE: Signature = Signature {
 pub(super) fn config(reader: Reader<'_>, base: InfluxdbConfig) -> Result<InfluxdbConfig, ActionError> {
     let target = target::read(reader, base.target)?;
     fits(reader, &target)?;
+    let create_database = create_database(reader, &target)?.unwrap_or(base.create_database);
     let points = points(reader)?.unwrap_or(base.points);
     suits(reader, points)?;
     Ok(InfluxdbConfig {
         target,
+        create_database,
         points,
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
         constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
@@ -103,6 +106,18 @@ fn suits(reader: Reader<'_>, points: Points) -> Result<(), ActionError> {
             misplaced(reader, &per_request, "is for points per request; leave it out, or say \"points\": \"request\"")
         }
     }
+}
+
+fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {
+    let create = reader.read("create_database", "true or false", Value::as_bool)?;
+    if create == Some(true) && !target.can_create_database() {
+        misplaced(
+            reader,
+            &["create_database"],
+            "is for an InfluxDB 1 with a database; say \"api\": \"v1\" and \"database\" with it",
+        )?;
+    }
+    Ok(create)
 }
 
 fn points(reader: Reader<'_>) -> Result<Option<Points>, ActionError> {

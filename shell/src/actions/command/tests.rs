@@ -273,7 +273,15 @@ fn points_and_tags_of_influxdb() {
     let Ok(Command::StartInfluxdb(config)) = parsed("LD_start_influxdb_sink", &arguments) else {
         panic!("not read: {arguments}");
     };
-    assert!(config.gzip);
+    assert!(config.gzip && !config.create_database);
+    for target in [json!({"api": "v1", "database": "d"}), json!({"transport": "http", "database": "d"})] {
+        let mut arguments = target;
+        arguments["create_database"] = json!(true);
+        let Ok(Command::StartInfluxdb(config)) = parsed("LD_start_influxdb_sink", &arguments) else {
+            panic!("not read: {arguments}");
+        };
+        assert!(config.create_database, "{arguments}");
+    }
     let arguments = json!({"points": "interval", "interval_seconds": 2.5, "precision": "ms"});
     let config = InfluxdbConfig {
         points: Points::PerInterval,
@@ -332,6 +340,7 @@ fn an_influxdb_target_is_laid_over_the_one_beneath() {
 fn what_the_apis_of_influxdb_refuse() {
     let api = "needs \"api\": \"v1\", \"v2\" or \"v3\" beside it";
     let udp = "has no meaning over UDP; say \"transport\": \"http\" with it";
+    let creates = "is for an InfluxDB 1 with a database; say \"api\": \"v1\" and \"database\" with it";
     refused(
         "LD_start_influxdb_sink",
         &[
@@ -340,6 +349,17 @@ fn what_the_apis_of_influxdb_refuse() {
             (json!({"retention_policy": "r"}), &format!("retention_policy: {udp}")),
             (json!({"no_sync": true}), &format!("no_sync: {udp}")),
             (json!({"gzip": true}), &format!("gzip: {udp}")),
+            (json!({"create_database": true}), &format!("create_database: {creates}")),
+            (json!({"transport": "http", "create_database": true}), &format!("create_database: {creates}")),
+            (
+                json!({"transport": "http", "url": "http://h/write?db=d", "create_database": true}),
+                &format!("create_database: {creates}"),
+            ),
+            (json!({"api": "v3", "database": "d", "create_database": true}), &format!("create_database: {creates}")),
+            (
+                json!({"api": "v1", "database": "d", "create_database": "yes"}),
+                "create_database is \"yes\"; expected true or false",
+            ),
             (json!({"no_sync": 1}), "no_sync is 1; expected true or false"),
             (json!({"transport": "http", "bucket": "b"}), &format!("bucket: {api}")),
             (json!({"transport": "http", "retention_policy": "r"}), &format!("retention_policy: {api}")),

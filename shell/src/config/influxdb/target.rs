@@ -149,6 +149,11 @@ impl InfluxdbTarget {
         !matches!(self, Self::Udp { .. })
     }
 
+    /// Whether it names a database that `CREATE DATABASE` creates.
+    pub(crate) const fn can_create_database(&self) -> bool {
+        matches!(self, Self::V1 { .. } | Self::Http { database: Some(_), .. })
+    }
+
     pub(super) fn check(&self, check: Check) -> Result<(), StartError> {
         match self {
             Self::Udp { host, port } | Self::Http { host, port, .. } => {

@@ -2,23 +2,26 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper::header::{CONTENT_TYPE, HeaderMap, TE, USER_AGENT};
 use hyper::http::request::Builder;
-use hyper::{Request, Response, StatusCode};
-use loaddensity_metrics_core::otlp::{Pushback, grpc_message, partial_success, retry_delay};
-use loaddensity_metrics_core::verdict::{GrpcStatus, Verdict};
+use hyper::{Request, StatusCode};
+use loaddensity_metrics_core::otlp::{Pushback, Response, grpc_message, retry_delay};
+use loaddensity_metrics_core::verdict::{self, GrpcAnswer, GrpcStatus};
 use percent_encoding::percent_decode;
 
-use super::{ANSWER_BYTES, Answer, Exchanged, Requests, Target};
-use crate::http_client::{self, Secrets, in_full};
+use super::{Answer, Exchanged, GRPC_ENCODING, Requests, Target};
+use crate::http_client::{self, ANSWER_BYTES, decoded, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::metered::Meter;
 use crate::runtime::Runtime;
 
+/// What became of a call; in the trailers, or in the headers of an answer without a body.
+const GRPC_STATUS: &str = "grpc-status";
 /// The method that takes metrics (opentelemetry-proto, metrics_service.proto).
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
@@ -51,21 +54,18 @@ pub(super) fn head(target: &Target, timeout: Duration) -> Builder {
 }
 
 /// What the server said, wherever it said it: in the headers of an answer without a body, or in the trailers.
-pub(super) async fn read_answer(response: Response<Incoming>, secrets: &Secrets) -> Exchanged {
+pub(super) async fn read_answer(response: hyper::Response<Incoming>, target: &Target) -> Exchanged {
     let (head, body) = response.into_parts();
-    if head.status != StatusCode::OK {
-        let status = GrpcStatus::of_http(head.status.as_u16());
-        return Exchanged::Answer(refusal(status, &HeaderMap::new(), &format!("HTTP {}", head.status)), true);
-    }
-    if head.headers.contains_key("grpc-status") {
-        return Exchanged::Answer(answer(&head.headers, &[], secrets), true);
+    if head.status != StatusCode::OK || head.headers.contains_key(GRPC_STATUS) {
+        return Exchanged::Answer(answer(head.status, &head.headers, &head.headers, None, target), true);
     }
     match Limited::new(body, ANSWER_BYTES).collect().await {
         Ok(body) => {
             let trailers = body.trailers().cloned().unwrap_or_default();
-            Exchanged::Answer(answer(&trailers, &body.to_bytes(), secrets), true)
+            let body = Some(body.to_bytes());
+            Exchanged::Answer(answer(head.status, &head.headers, &trailers, body, target), true)
         }
-        Err(error) => match error.downcast_ref().and_then(reset) {
+        Err(error) => match error.downcast_ref().and_then(|error| reset(error, target)) {
             Some(answer) => Exchanged::Answer(answer, true),
             None => Exchanged::Broken(in_full(error.as_ref())),
         },
@@ -73,13 +73,20 @@ pub(super) async fn read_answer(response: Response<Incoming>, secrets: &Secrets)
 }
 
 /// The answer that the reset of a stream stands for (gRPC, "Errors"). `None` where the connection itself broke.
-pub(super) fn reset(error: &hyper::Error) -> Option<Answer> {
+pub(super) fn reset(error: &hyper::Error, target: &Target) -> Option<Answer> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             let reason = error.reason().filter(|_| error.is_reset() && error.is_remote())?;
-            let status = status_of(reason);
-            return Some(refusal(status, &HeaderMap::new(), &format!("stream reset, {reason:?}")));
+            let (status, none) = (status_of(reason), HeaderMap::new());
+            let words = format!("stream reset, {reason:?}");
+            return Some(judged(
+                said_by(StatusCode::OK, Some(status), &none),
+                status_text(status),
+                &words,
+                &none,
+                target,
+            ));
         }
         cause = error.source();
     }
@@ -95,65 +102,151 @@ fn status_of(reason: h2::Reason) -> GrpcStatus {
     }
 }
 
-/// The answer with these trailers, or headers in their place, and this body.
-fn answer(trailers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Answer {
-    let Some(status) = trailers.get("grpc-status").map(|status| GrpcStatus::parse(status.as_bytes())) else {
-        return refusal(GrpcStatus::UNKNOWN, trailers, "the answer carries no grpc-status");
+/// The answer with these headers, these trailers (or headers in their place), and this body, if it has one.
+fn answer(http: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: Option<Bytes>, target: &Target) -> Answer {
+    let status = trailers.get(GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()));
+    // Success of something that HTTP calls an error is none: who said so was not the service.
+    let status = status.filter(|status| http == StatusCode::OK || *status != GrpcStatus::OK);
+    let message = trailers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
+    let message: Vec<u8> = percent_decode(message).collect();
+    let bytes = body.map(|body| message_of(&body, headers));
+    let response = match &bytes {
+        // What comes without a body says nothing more than its status.
+        None => Response::Protobuf(&[]),
+        Some(Some(bytes)) => Response::Protobuf(bytes),
+        Some(None) => Response::Unreadable,
     };
-    if status != GrpcStatus::OK {
-        let message = trailers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
-        return refusal(status, trailers, &secrets.excerpt(&percent_decode(message).collect::<Vec<u8>>()));
-    }
-    match grpc_message(body).and_then(partial_success) {
-        Ok(partial) => {
-            Answer::accepted(partial.rejected_data_points, secrets.excerpt(partial.error_message.as_bytes()))
-        }
-        Err(_) => refusal(GrpcStatus::UNKNOWN, trailers, "the answer is no ExportMetricsServiceResponse"),
+    let answer = GrpcAnswer { message: &message, response, ..said_by(http, status, trailers) };
+    let answered = status.map_or_else(|| format!("HTTP {http} without a grpc-status"), status_text);
+    let partial = response.partial_success().ok().filter(|_| status == Some(GrpcStatus::OK));
+    let words = partial.map_or(&message[..], |partial| partial.error_message.as_bytes());
+    judged(answer, answered, &target.secrets.excerpt(words), headers, target)
+}
+
+fn judged(answer: GrpcAnswer<'_>, answered: String, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
+    Answer::new(verdict::grpc(answer), &answered, words, headers, target)
+}
+
+/// What statuses and trailers say, without a message.
+fn said_by(http: StatusCode, status: Option<GrpcStatus>, trailers: &HeaderMap) -> GrpcAnswer<'static> {
+    GrpcAnswer {
+        http: http.as_u16(),
+        status,
+        message: &[],
+        retry_delay: trailers.get("grpc-status-details-bin").and_then(|details| retry_delay(details.as_bytes())),
+        pushback: trailers.get("grpc-retry-pushback-ms").map(|value| Pushback::parse(value.as_bytes())),
+        response: Response::Protobuf(&[]),
     }
 }
 
-fn refusal(status: GrpcStatus, trailers: &HeaderMap, words: &str) -> Answer {
-    let delay = trailers.get("grpc-status-details-bin").and_then(|details| retry_delay(details.as_bytes()));
-    let pushback = trailers.get("grpc-retry-pushback-ms").map(|value| Pushback::parse(value.as_bytes()));
-    let (verdict, asked) = match (status.verdict(delay.is_some()), pushback) {
-        (Verdict::Retry, Some(Pushback::Never)) => (Verdict::Refused, None),
-        (verdict, Some(Pushback::Wait(wait))) => (verdict, delay.max(Some(wait))),
-        (verdict, _) => (verdict, delay),
-    };
-    Answer::failed(verdict, asked, &format!("{} ({})", status.name(), status.0), words)
+fn status_text(status: GrpcStatus) -> String {
+    format!("{} ({})", status.name(), status.0)
+}
+
+/// The message in the frame that is the body of an answer, as it was before it was compressed. grpc-go compresses as the
+/// request was, whatever `grpc-accept-encoding` says. `None` where it cannot be read.
+fn message_of(body: &Bytes, headers: &HeaderMap) -> Option<Bytes> {
+    let framed = grpc_message(body).ok()?;
+    let message = body.slice_ref(framed.message);
+    if !framed.is_compressed {
+        return Some(message);
+    }
+    let encoding = headers.get(GRPC_ENCODING)?;
+    decoded(message, encoding.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;
+    use loaddensity_metrics_core::verdict::Said;
 
     use super::*;
+    use crate::config::OpenTelemetryConfig;
 
-    fn trailers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|&(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
     }
 
+    fn answer_to(http: u16, head: &HeaderMap, trailers: &HeaderMap, body: Option<&[u8]>) -> Answer {
+        let target = Target::read(&OpenTelemetryConfig::default()).expect("good settings");
+        let status = StatusCode::from_u16(http).expect("a status");
+        answer(status, head, trailers, body.map(Bytes::copy_from_slice), &target)
+    }
+
+    /// ExportMetricsServiceResponse { partial_success { rejected_data_points: 2, error_message: "no" } }
+    const TWO: [u8; 8] = [0x0a, 6, 0x08, 2, 0x12, 2, b'n', b'o'];
+
+    fn frame(flag: u8, message: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(message.len()).expect("short").to_be_bytes();
+        [&[flag], &length[..], message].concat()
+    }
+
     #[test]
-    fn only_status_zero_with_a_sound_body_is_success() {
-        let ok = trailers(&[("grpc-status", "0")]);
-        for (trailers, body, verdict, rejected, says) in [
-            (&ok, &[][..], Verdict::Accepted, 0, ""),
-            (&ok, &[0, 0, 0, 0, 0], Verdict::Accepted, 0, ""),
-            // ExportMetricsServiceResponse { partial_success { rejected_data_points: 2, error_message: "no" } }
-            (&ok, &[0, 0, 0, 0, 8, 0x0a, 6, 0x08, 2, 0x12, 2, b'n', b'o'], Verdict::Accepted, 2, "no"),
-            (&ok, &[0, 0, 0, 0, 9, 1], Verdict::Refused, 0, "no ExportMetricsServiceResponse"),
-            (&trailers(&[]), &[], Verdict::Refused, 0, "no grpc-status"),
-            (&trailers(&[("grpc-status", "zero")]), &[], Verdict::Refused, 0, "UNKNOWN"),
+    fn the_status_decides_and_the_message_is_read_where_it_can_be() {
+        let ok = headers(&[("grpc-status", "0")]);
+        let away = Said::Away { at_least: Duration::ZERO, may_have_arrived: false };
+        let complaint = "counted as accepted";
+        for (trailers, body, said, says) in [
+            (&ok, &[][..], Said::Stored, ""),
+            (&ok, &frame(0, &[]), Said::Stored, ""),
+            (&ok, &frame(0, &TWO), Said::Partial { dropped: 2 }, "no"),
+            (&ok, &[0, 0, 0, 0, 9, 1], Said::Stored, complaint),
+            (&ok, &frame(0, b"OK"), Said::Stored, complaint),
+            (&ok, &frame(1, b"OK"), Said::Stored, complaint),
+            (&headers(&[]), &[], Said::Unclear, "without a grpc-status; nothing says that the metrics were taken"),
+            (&headers(&[("grpc-status", "zero")]), &[], Said::Refused, "UNKNOWN"),
+            (&headers(&[("grpc-status", "16")]), &[], Said::Refused, "no credentials were sent: set `headers`"),
+            (&headers(&[("grpc-status", "12")]), &[], Said::Refused, "no OTLP receiver of metrics"),
             (
-                &trailers(&[("grpc-status", "14"), ("grpc-message", "try%20later")]),
+                &headers(&[("grpc-status", "14"), ("grpc-message", "try%20later")]),
                 &[],
-                Verdict::Retry,
-                0,
+                away,
                 "UNAVAILABLE (14): try later",
             ),
         ] {
-            let answer = answer(trailers, body, &Secrets::default());
-            assert_eq!((answer.verdict, answer.rejected_points), (verdict, rejected), "{}", answer.says);
+            let answer = answer_to(200, &headers(&[]), trailers, Some(body));
+            assert_eq!(answer.said, said, "{}", answer.says);
+            assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
+            assert_eq!(answer.says.is_empty(), says.is_empty(), "{}", answer.says);
+        }
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn an_answer_in_the_requests_encoding_is_read() {
+        let (ok, gzip) = (headers(&[("grpc-status", "0")]), headers(&[("grpc-encoding", "gzip")]));
+        let compressed = |message: &[u8]| frame(1, &crate::gzip::compressed(message));
+        for (head, body, said, complains) in [
+            (&gzip, compressed(&[]), Said::Stored, false),
+            (&gzip, compressed(&TWO), Said::Partial { dropped: 2 }, false),
+            (&gzip, frame(0, &TWO), Said::Partial { dropped: 2 }, false),
+            (&gzip, compressed(&[0; 100_000]), Said::Stored, true),
+            (&gzip, frame(1, b"no gzip"), Said::Stored, true),
+            (&headers(&[("grpc-encoding", "zstd")]), compressed(&TWO), Said::Stored, true),
+            (&headers(&[]), compressed(&TWO), Said::Stored, true),
+        ] {
+            let answer = answer_to(200, head, &ok, Some(&body));
+            assert_eq!(answer.said, said, "{}", answer.says);
+            assert_eq!(answer.says.contains("counted as accepted"), complains, "{}", answer.says);
+        }
+    }
+
+    #[test]
+    fn proxies_answer_with_http_statuses() {
+        let none = headers(&[]);
+        for (http, head, said, says) in [
+            (301, &headers(&[("location", "https://h:4317/")]), Said::Refused, "requests go to https://h:4317/,"),
+            (401, &none, Said::Refused, "HTTP 401 Unauthorized without a grpc-status; no credentials were sent"),
+            (404, &none, Said::Refused, "no OTLP receiver of metrics"),
+            (413, &none, Said::TooLarge, "`max_request_bytes`"),
+            (415, &none, Said::Refused, "`protocol`"),
+            (204, &none, Said::Unclear, "nothing says that the metrics were taken"),
+            (504, &none, Said::Away { at_least: Duration::ZERO, may_have_arrived: true }, "HTTP 504"),
+            (503, &headers(&[("grpc-status", "8")]), Said::Refused, "RESOURCE_EXHAUSTED (8)"),
+            (500, &headers(&[("grpc-status", "0")]), Said::Refused, "HTTP 500"),
+        ] {
+            let answer = answer_to(http, head, head, None);
+            assert_eq!(answer.said, said, "{http}: {}", answer.says);
             assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
         }
     }
@@ -166,22 +259,25 @@ mod tests {
             "CAgSCXNsb3cgZG93bho2Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgoKCAgCEIDKte4B",
         );
         let none: (&str, &str) = ("x", "");
-        for (status, details, pushback, verdict, millis) in [
-            ("8", none, none, Verdict::Refused, 0),
-            ("8", info, none, Verdict::Retry, 2_500),
-            ("14", info, none, Verdict::Retry, 2_500),
-            ("14", none, none, Verdict::Retry, 0),
-            ("14", none, ("grpc-retry-pushback-ms", "40"), Verdict::Retry, 40),
-            ("14", info, ("grpc-retry-pushback-ms", "3000"), Verdict::Retry, 3_000),
-            ("14", info, ("grpc-retry-pushback-ms", "-1"), Verdict::Refused, 0),
-            ("14", none, ("grpc-retry-pushback-ms", "1200000"), Verdict::Retry, 600_000),
-            ("13", info, none, Verdict::Refused, 0),
-            ("3", none, ("grpc-retry-pushback-ms", "40"), Verdict::Refused, 0),
+        for (status, details, pushback, millis) in [
+            ("8", none, none, None),
+            ("8", info, none, Some(2_500)),
+            ("14", info, none, Some(2_500)),
+            ("14", none, none, Some(0)),
+            ("14", none, ("grpc-retry-pushback-ms", "40"), Some(40)),
+            ("14", info, ("grpc-retry-pushback-ms", "3000"), Some(3_000)),
+            ("14", info, ("grpc-retry-pushback-ms", "-1"), None),
+            ("14", none, ("grpc-retry-pushback-ms", "1200000"), Some(600_000)),
+            ("13", info, none, None),
+            ("3", none, ("grpc-retry-pushback-ms", "40"), None),
         ] {
-            let answer = answer(&trailers(&[("grpc-status", status), details, pushback]), &[], &Secrets::default());
-            let got = (answer.verdict, answer.least_pause);
-            assert_eq!(got, (verdict, Duration::from_millis(millis)), "{status} {pushback:?}: {}", answer.says);
-            assert_eq!(answer.says.contains("asked to wait"), millis > 0, "{}", answer.says);
+            let answer = answer_to(200, &headers(&[]), &headers(&[("grpc-status", status), details, pushback]), None);
+            let pause = match answer.said {
+                Said::Away { at_least, .. } => Some(at_least.as_millis()),
+                _ => None,
+            };
+            assert_eq!(pause, millis, "{status} {pushback:?}: {}", answer.says);
+            assert_eq!(answer.says.contains("asked to wait"), millis.unwrap_or(0) > 0, "{}", answer.says);
         }
     }
 
