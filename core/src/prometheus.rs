@@ -19,6 +19,7 @@ mod negotiation;
 mod number;
 mod series;
 mod status;
+mod target_labels;
 
 use crate::constant::ConstantLabels;
 use crate::counts::bounds::Bounds;
@@ -38,6 +39,7 @@ use status::{STATUS, Status};
 
 pub use families::{Families, MAX_METRIC};
 pub use negotiation::{ContentCoding, Dialect, Escaping, Negotiated};
+pub use target_labels::{TARGET_LABELS, TargetLabels};
 
 /// What the page is served as.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
