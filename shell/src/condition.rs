@@ -1,6 +1,7 @@
 //! What an exporter says of its own health while it runs.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use loaddensity_metrics_core::{Account, Exporter};
 
@@ -18,17 +19,25 @@ pub struct ExporterStatus {
     pub last_error: Option<String>,
     /// Connections that had to be made anew since the start.
     pub reconnects: u64,
+    /// Connections to the page that were answered with 503, or closed, because as many as its limit allows were being
+    /// answered, since the start.
+    pub turned_away: u64,
+    /// How long the page was asked to serve on after a stop, at most; `None` where it was not.
+    pub linger: Option<Duration>,
+    /// Whether it was stopped, and serves on until its last values were seen.
+    pub lingers: bool,
     /// Its accounting now, or at its end.
     pub account: Account,
 }
 
 impl ExporterStatus {
-    /// One line: the address, then what is wrong, if anything is.
+    /// One line: the address, whether it lingers, then what is wrong, if anything is.
     #[must_use]
     pub fn state(&self) -> String {
+        let lingers = if self.lingers { ", lingers" } else { "" };
         match &self.last_error {
-            None => self.address.clone(),
-            Some(error) => format!("{}: {error}", self.address),
+            None => format!("{}{lingers}", self.address),
+            Some(error) => format!("{}{lingers}: {error}", self.address),
         }
     }
 }
@@ -37,6 +46,7 @@ impl ExporterStatus {
 pub(crate) struct Condition {
     exporter: Exporter,
     address: String,
+    linger: Option<Duration>,
     state: Mutex<State>,
     /// What a sink has sent.
     pub(crate) traffic: Traffic,
@@ -48,15 +58,31 @@ struct State {
     /// Of what is sent beside requests.
     last_error_of_gauges: Option<String>,
     reconnects: u64,
+    turned_away: u64,
 }
 
 impl Condition {
     pub(crate) fn new(exporter: Exporter, address: String) -> Self {
-        Self { exporter, address, state: Mutex::default(), traffic: Traffic::default() }
+        Self { exporter, address, linger: None, state: Mutex::default(), traffic: Traffic::default() }
+    }
+
+    /// Of a page that serves on for so long after a stop.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn with_linger(self, linger: Option<Duration>) -> Self {
+        Self { linger: linger.filter(|limit| !limit.is_zero()), ..self }
+    }
+
+    pub(crate) const fn exporter(&self) -> Exporter {
+        self.exporter
     }
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// How long it serves on after a stop; `None`: not at all.
+    pub(crate) const fn linger(&self) -> Option<Duration> {
+        self.linger
     }
 
     /// Notes that the last attempt failed, and why.
@@ -92,6 +118,15 @@ impl Condition {
         self.lock().reconnects += 1;
     }
 
+    /// Counts a connection for which there was no place, as `most` others were being answered.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn turned_away(&self, most: usize) {
+        let mut state = self.lock();
+        state.turned_away += 1;
+        let error = format!("all connections that may be served at a time ({most}) are busy; others get 503");
+        self.note(&mut state.last_error, error);
+    }
+
     pub(crate) fn status(&self, account: Account) -> ExporterStatus {
         let state = self.lock();
         ExporterStatus {
@@ -99,6 +134,9 @@ impl Condition {
             address: self.address.clone(),
             last_error: state.last_error.as_ref().or(state.last_error_of_gauges.as_ref()).cloned(),
             reconnects: state.reconnects,
+            turned_away: state.turned_away,
+            linger: self.linger,
+            lingers: false,
             account,
         }
     }

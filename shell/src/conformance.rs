@@ -32,6 +32,7 @@ pub mod hyper_io;
 pub mod influxdb;
 pub mod influxdb_interval;
 pub mod lifecycle;
+pub mod linger;
 #[cfg(unix)]
 pub mod moving;
 pub mod opentelemetry;
@@ -159,11 +160,13 @@ macro_rules! conformance {
             scrapes_share_a_connection
             head_delivers_no_page
             other_paths_and_methods_are_refused
+            the_root_links_to_the_page
             the_accept_header_chooses_the_dialect
             pages_are_compressed_for_those_who_ask
             the_page_is_at_its_path
             only_those_with_credentials_get_the_page
-            connections_are_limited
+            a_connection_without_requests_makes_room
+            who_finds_no_place_is_told
             idle_connections_are_closed
             long_heads_are_refused
             a_taken_port_is_reported
@@ -172,6 +175,18 @@ macro_rules! conformance {
             a_second_start_changes_only_what_is_different
             what_no_scrape_has_seen_is_unscraped
             a_client_that_does_not_read_is_cut_off
+        );
+        $crate::conformance_group!($runtime, linger:
+            a_page_lingers_until_a_scrape_has_seen_it_all
+            what_comes_after_the_stop_counts_for_nobody
+            pages_of_each_kind_end_it
+            nothing_to_see_does_not_linger
+            a_page_lingers_no_longer_than_its_limit
+            a_scrape_under_way_at_the_stop_leaves_the_rest
+            a_new_start_ends_it
+            a_page_that_lingers_holds_up_nothing
+            a_shutdown_ends_it_by_its_deadline
+            a_shutdown_waits_for_the_last_scrape
         );
         $crate::conformance_group!($runtime, tls:
             points_are_posted_over_tls
@@ -426,6 +441,7 @@ mod tests {
             include_str!("conformance/influxdb.rs"),
             include_str!("conformance/influxdb_interval.rs"),
             include_str!("conformance/lifecycle.rs"),
+            include_str!("conformance/linger.rs"),
             include_str!("conformance/moving.rs"),
             include_str!("conformance/opentelemetry.rs"),
             include_str!("conformance/otlp_delta.rs"),

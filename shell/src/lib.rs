@@ -17,6 +17,7 @@ pub mod environment;
 mod error;
 mod exporters;
 mod hub;
+mod linger;
 mod local;
 mod notices;
 pub mod process_wide;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use futures_lite::FutureExt as _;
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use loaddensity_metrics_core::{Cause, Exporter};
@@ -20,6 +21,7 @@ use crate::condition::Condition;
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use crate::linger::Scrapes;
 use crate::metered::{Meter, Metered};
 use crate::running::{Place, Prepared, Running, host_port, resolve};
 use crate::runtime::{Runtime, TcpListener};
@@ -30,16 +32,20 @@ mod access;
 mod answer;
 mod body;
 mod compression;
+mod connections;
 mod delivery;
 mod frames;
 mod held;
 mod seats;
 
 use answer::Desk;
+use connections::{Admitted, Connections};
 use delivery::{Delivered, Delivery};
 
 /// Pause after an accept that failed, for instance because the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Clients at a time that are told that there is no place for them; more are closed without a word.
+const TURNED_AWAY: usize = 16;
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
@@ -60,7 +66,9 @@ pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) 
     Ok(Prepared::new(move |place: &mut Place<R>| {
         place.registry.open_account(Exporter::Prometheus);
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let condition = Arc::new(Condition::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path)));
+        let condition = Condition::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path));
+        let condition = Arc::new(condition.with_linger(config.linger));
+        let scrapes = Arc::new(Scrapes::new(place.registry));
         let stop = StopSignal::default();
         let server = Server {
             runtime: place.runtime.clone(),
@@ -68,9 +76,12 @@ pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) 
             limits: config.limits,
             tls,
             condition: condition.clone(),
+            scrapes: scrapes.clone(),
+            connections: Connections::new(config.limits.connections),
+            turned_away: Connections::new(TURNED_AWAY),
             stop: stop.clone(),
         };
-        Running::launch(&place.runtime, stop, condition, server.run(listener)).bound_to(bound)
+        Running::launch(&place.runtime, stop, condition, server.run(listener)).bound_to(bound).scraped(scrapes)
     }))
 }
 
@@ -92,12 +103,16 @@ struct Server<R: Runtime> {
     limits: PageLimits,
     tls: Option<Acceptor>,
     condition: Arc<Condition>,
+    scrapes: Arc<Scrapes>,
+    connections: Connections,
+    /// Those that are told that there is no place for them.
+    turned_away: Connections,
     stop: StopSignal,
 }
 
 impl<R: Runtime> Server<R> {
     async fn run(self, listener: R::Listener) -> Cause {
-        let connections = HyperTasks::new(self.runtime.clone());
+        let tasks = HyperTasks::new(self.runtime.clone());
         let (alive, all_ended) = async_channel::bounded(1);
         loop {
             let asked = async {
@@ -106,12 +121,7 @@ impl<R: Runtime> Server<R> {
             };
             match asked.or(async { Some(listener.accept().await) }).await {
                 None => break,
-                // Full: dropping the connection closes it, and the client may come again.
-                Some(Ok(_)) if connections.len() >= self.limits.connections => {
-                    let most = self.limits.connections;
-                    self.condition.failed(format!("{most} connections are open, more are closed"));
-                }
-                Some(Ok((stream, _))) => connections.spawn(self.connection(stream, alive.clone())),
+                Some(Ok((stream, _))) => self.serve(&tasks, stream, &alive),
                 Some(Err(error)) => {
                     self.condition.failed(format!("cannot accept connections: {error}"));
                     self.stop.cuts_short(self.runtime.sleep(ACCEPT_PAUSE)).await;
@@ -124,14 +134,32 @@ impl<R: Runtime> Server<R> {
         Cause::Unscraped
     }
 
-    /// Serves one connection until its client, or a stop, ends it.
-    fn connection(&self, stream: R::Tcp, alive: Sender<Infallible>) -> impl Future<Output = ()> + Send + use<R> {
+    /// Finds a place for a connection. Where none makes room for it, it is told so; dropping it closes it.
+    fn serve(&self, tasks: &HyperTasks<R>, stream: R::Tcp, alive: &Sender<Infallible>) {
+        if let Some(admitted) = self.connections.admit() {
+            tasks.spawn(self.connection(stream, admitted, true, alive.clone()));
+        } else if let Some(admitted) = self.turned_away.admit() {
+            tasks.spawn(self.connection(stream, admitted, false, alive.clone()));
+        } else {
+            self.condition.turned_away(self.limits.connections);
+        }
+    }
+
+    /// Serves one connection until its client, a stop or one that needs its place ends it. With `has_place`, or else
+    /// with words that there is none.
+    fn connection(
+        &self,
+        stream: R::Tcp,
+        admitted: Admitted,
+        has_place: bool,
+        alive: Sender<Infallible>,
+    ) -> impl Future<Output = ()> + Send + use<R> {
         let (runtime, desk, stop, limits) = (self.runtime.clone(), self.desk.clone(), self.stop.clone(), self.limits);
-        let ledger = desk.registry().ledger(Exporter::Prometheus);
         let (condition, tls) = (self.condition.clone(), self.tls.clone());
-        let delivered = Arc::new(Delivered::new(ledger, condition.clone()));
+        let delivered = Arc::new(Delivered::new(self.scrapes.clone(), condition.clone(), admitted));
+        let makes_room = delivered.makes_room();
         let meter = Meter::of_client();
-        meter.clone().turns(async move {
+        let work = meter.clone().turns(async move {
             let _alive = alive;
             let stream = meter.on(stream);
             let stream = match tls {
@@ -147,7 +175,15 @@ impl<R: Runtime> Server<R> {
             };
             let io = Delivery::new(HyperIo::new(stream), delivered.clone());
             let service = service_fn(|request| {
-                let answer = desk.answer(&request, &delivered);
+                let answer = if has_place {
+                    desk.answer(&request, &delivered)
+                } else {
+                    let answer = desk.turn_away(&request, &delivered, limits.connections);
+                    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+                        condition.turned_away(limits.connections);
+                    }
+                    answer
+                };
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut connection = pin!(
@@ -173,7 +209,8 @@ impl<R: Runtime> Server<R> {
                 }
             };
             served.or(delivered.idle(&runtime, limits.idle_time)).await;
-        })
+        });
+        work.or(makes_room)
     }
 }
 

@@ -82,7 +82,8 @@ fn write_row(f: &mut fmt::Formatter<'_>, account: &Account) -> fmt::Result {
         separator = ", ";
     }
     if account.held > 0 {
-        write!(f, "{separator}still held {}", account.held)?;
+        // After a stop only a page that lingers holds anything.
+        write!(f, "{separator}held {}, lingers", account.held)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use loaddensity_metrics_core::{Cause, Exporter, Registry, Timestamp};
 use crate::condition::Condition;
 use crate::error::StartError;
 use crate::hub::{Feed, Hub, abandon};
+use crate::linger::Scrapes;
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before};
 
@@ -50,6 +51,8 @@ pub(crate) struct Running<R: Runtime> {
     pub(crate) condition: Arc<Condition>,
     /// The address that is listened on.
     pub(crate) bound: Option<SocketAddr>,
+    /// What is scraped, and may linger.
+    pub(crate) scrapes: Option<Arc<Scrapes>>,
     stop: StopSignal,
     /// Why whatever is left could not be sent; comes when the task has ended.
     ended: Receiver<Cause>,
@@ -75,7 +78,18 @@ impl<R: Runtime> Running<R> {
             // Fails only where nobody waits any more.
             let _ = end.try_send(work.await);
         });
-        Self { condition, bound: None, stop, ended, over, feed: None, task, beside: None, beside_ended: None }
+        Self {
+            condition,
+            bound: None,
+            scrapes: None,
+            stop,
+            ended,
+            over,
+            feed: None,
+            task,
+            beside: None,
+            beside_ended: None,
+        }
     }
 
     /// It also does what `work` makes of its signal to stop, which ends by the deadline of a stop.
@@ -101,6 +115,28 @@ impl<R: Runtime> Running<R> {
     /// It listens on `address`.
     pub(crate) fn bound_to(self, address: SocketAddr) -> Self {
         Self { bound: Some(address), ..self }
+    }
+
+    /// It is scraped, which `scrapes` notes.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn scraped(self, scrapes: Arc<Scrapes>) -> Self {
+        Self { scrapes: Some(scrapes), ..self }
+    }
+
+    /// Whether it serves on after a stop at `now`. Then its account is frozen.
+    pub(crate) fn lingers(&self, now: Instant) -> bool {
+        let lingers = |(scrapes, limit): (&Arc<Scrapes>, _)| scrapes.linger(now, limit);
+        self.is_alive() && self.scrapes.as_ref().zip(self.condition.linger()).is_some_and(lingers)
+    }
+
+    /// Waits until it is to end, where it lingers.
+    pub(crate) fn lingered(&self, runtime: &R) -> impl Future<Output = ()> + Send + use<R> {
+        let (scrapes, runtime) = (self.scrapes.clone(), runtime.clone());
+        async move {
+            if let Some(scrapes) = scrapes {
+                scrapes.over(&runtime).await;
+            }
+        }
     }
 
     /// It sends what is in `feed`.

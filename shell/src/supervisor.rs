@@ -2,6 +2,9 @@
 //!
 //! A shutdown that comes while a stop or a start is under way does not wait its turn: it brings the stop's deadline
 //! nearer, gives up the start, and is the next command. What else waited then is answered with silence.
+//!
+//! A page that lingers after its stop holds up no command: it is kept beside the exporters that run, and ends when its last
+//! values were seen, when its time is over, with the next start of a page, or with the shutdown's deadline.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -23,7 +26,7 @@ use crate::report::Report;
 use crate::running::{Place, Prepared, Running};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
-use crate::stop::patience;
+use crate::stop::{before, patience};
 
 /// A call, with the way back for its answer.
 pub(crate) enum Command {
@@ -77,6 +80,8 @@ pub(crate) struct Supervisor<R: Runtime> {
     place: Place<R>,
     /// In the order of [`Exporter::ALL`].
     slots: [Option<(ExporterConfig, Running<R>)>; Exporter::ALL.len()],
+    /// The page that was stopped and lingers.
+    lingering: Option<Running<R>>,
     /// The runs that have ended, in the order of their ends.
     ended: Vec<ExporterStatus>,
     stop_deadline: Duration,
@@ -104,6 +109,7 @@ impl<R: Runtime> Supervisor<R> {
         Self {
             place,
             slots: Default::default(),
+            lingering: None,
             ended: Vec::new(),
             stop_deadline: settings.stop_deadline,
             shutdown_by: None,
@@ -116,7 +122,12 @@ impl<R: Runtime> Supervisor<R> {
     /// Carries out commands until a shutdown is asked for or nobody is left to ask for anything.
     pub(crate) async fn run(mut self) {
         let (deadline, reply) = loop {
-            match self.next().await {
+            let Some(command) = self.next().await else {
+                let over = self.lingering.take().into_iter().collect();
+                self.end(over, self.stop_deadline).await;
+                continue;
+            };
+            match command {
                 Some(Command::Start(config, reply)) => answer(&reply, self.start(*config).await),
                 Some(Command::Stop(exporters, reply)) => {
                     answer(&reply, self.stop(exporters, self.stop_deadline).await);
@@ -127,7 +138,7 @@ impl<R: Runtime> Supervisor<R> {
                 None => break (self.stop_deadline, None),
             }
         };
-        self.stop(&Exporter::ALL, deadline).await;
+        self.shut_down(deadline).await;
         self.notices.look(self.place.registry);
         let report = Report::new(std::mem::take(&mut self.ended), self.place.registry);
         // Set once: this is the only place, and it ends here.
@@ -139,9 +150,18 @@ impl<R: Runtime> Supervisor<R> {
         }
     }
 
-    /// The next command. Until it comes, what there is to know of the registry is said.
-    async fn next(&mut self) -> Option<Command> {
-        let Self { place, inbox, notices, .. } = self;
+    /// The next command; nothing where the page has lingered to its end before that. Until then, what there is to know of
+    /// the registry is said.
+    async fn next(&mut self) -> Option<Option<Command>> {
+        let Self { place, lingering, inbox, notices, .. } = self;
+        let lingered = lingering.as_ref().map(|page| page.lingered(&place.runtime));
+        let over = async {
+            match lingered {
+                Some(lingered) => lingered.await,
+                None => pending().await,
+            }
+            None
+        };
         let watch = async {
             while !notices.all_said() {
                 notices.look(place.registry);
@@ -149,7 +169,7 @@ impl<R: Runtime> Supervisor<R> {
             }
             pending().await
         };
-        inbox.next().or(watch).await
+        async { Some(inbox.next().await) }.or(over).or(watch).await
     }
 
     async fn start(&mut self, config: ExporterConfig) -> Result<Option<SocketAddr>, StartError> {
@@ -201,7 +221,8 @@ impl<R: Runtime> Supervisor<R> {
 
     /// Whether a start failed because the exporter itself, with its present settings, listens there.
     fn is_in_its_own_way(&self, config: &ExporterConfig, error: &StartError) -> bool {
-        let bound = self.slots[config.exporter() as usize].as_ref().and_then(|(_, running)| running.bound);
+        let running = self.slots[config.exporter() as usize].as_ref().map(|(_, running)| running);
+        let bound = running.or(self.lingering.as_ref()).and_then(|running| running.bound);
         match (config, error, bound) {
             (ExporterConfig::Prometheus(config), StartError::Socket { source, .. }, Some(bound)) => {
                 source.kind() == std::io::ErrorKind::AddrInUse && overlap(config, bound)
@@ -210,33 +231,70 @@ impl<R: Runtime> Supervisor<R> {
         }
     }
 
+    /// Stops `exporter` where it runs or lingers, so that it is over.
     async fn stop_one(&mut self, exporter: Exporter) -> Option<Account> {
-        self.stop(std::slice::from_ref(&exporter), self.stop_deadline).await.pop()
+        let lingering = self.lingering.take_if(|page| page.condition.exporter() == exporter);
+        let running = self.slots[exporter as usize].take().map(|(_, running)| running);
+        self.end(lingering.into_iter().chain(running).collect(), self.stop_deadline).await.pop()
     }
 
-    /// Stops those of `exporters` that run. All at the same time, so that a slow one takes nothing from the others'
-    /// deadline. A shutdown that comes meanwhile brings the deadline nearer.
+    /// Stops those of `exporters` that run, but for a page that lingers: its account stays open.
     async fn stop(&mut self, exporters: &[Exporter], deadline: Duration) -> Vec<Account> {
-        let Self { place, slots, ended, inbox, shutdown_by, .. } = self;
+        let (mut accounts, mut ending) = (Vec::new(), Vec::new());
+        for exporter in exporters {
+            let running = self.slots[*exporter as usize].take().map(|(_, running)| running);
+            match running {
+                Some(running) if running.lingers(self.place.runtime.now()) => self.lingering = Some(running),
+                Some(running) => ending.push(running),
+                None => {}
+            }
+            if self.lingering.as_ref().is_some_and(|page| page.condition.exporter() == *exporter) {
+                accounts.push(self.place.registry.account(*exporter));
+            }
+        }
+        accounts.extend(self.end(ending, deadline).await);
+        accounts
+    }
+
+    /// Stops all that runs. A page may linger, but not beyond the deadline.
+    async fn shut_down(&mut self, deadline: Duration) {
+        let by = note_shutdown(&self.place.runtime, &mut self.shutdown_by, deadline);
+        self.stop(&Exporter::ALL, deadline).await;
+        let Some(page) = self.lingering.take() else {
+            return;
+        };
+        let Self { place, inbox, shutdown_by, .. } = self;
+        let runtime = place.runtime.clone();
+        let hurry = async {
+            let mut by = by;
+            while let Some(deadline) = before(&runtime, by, inbox.shutdown()).await {
+                by = note_shutdown(&runtime, shutdown_by, deadline);
+            }
+        };
+        page.lingered(&runtime).or(hurry).await;
+        self.end(vec![page], deadline).await;
+    }
+
+    /// Ends all of `ending` at the same time, so that a slow one takes nothing from the others' deadline. A shutdown that
+    /// comes meanwhile brings the deadline nearer.
+    async fn end(&mut self, ending: Vec<Running<R>>, deadline: Duration) -> Vec<Account> {
+        let Self { place, ended, inbox, shutdown_by, .. } = self;
         let (runtime, registry) = (place.runtime.clone(), place.registry);
         let deadline = runtime.now() + patience(deadline);
         let deadline = shutdown_by.map_or(deadline, |by| by.min(deadline));
-        let (mut stopping, mut signals) = (Vec::new(), Vec::new());
-        for exporter in exporters {
-            if let Some((_, running)) = slots[*exporter as usize].take() {
-                if running.is_fed() {
-                    place.hub.detach(*exporter);
-                }
-                signals.push(running.ask_to_stop(deadline));
-                stopping.push((*exporter, running));
+        let mut signals = Vec::new();
+        for running in &ending {
+            if running.is_fed() {
+                place.hub.detach(running.condition.exporter());
             }
+            signals.push(running.ask_to_stop(deadline));
         }
         let mut accounts = Vec::new();
         let all_end = async {
-            for (exporter, running) in stopping {
+            for running in ending {
                 let (condition, is_fed) = (running.condition.clone(), running.is_fed());
                 let cause = running.ended(&runtime).await;
-                let account = close(registry, exporter, is_fed, cause);
+                let account = close(registry, condition.exporter(), is_fed, cause);
                 ended.push(condition.status(account));
                 accounts.push(account);
             }
@@ -252,10 +310,13 @@ impl<R: Runtime> Supervisor<R> {
     }
 
     fn status(&self) -> Vec<ExporterStatus> {
-        let running = Exporter::ALL.into_iter().zip(&self.slots).filter_map(|(exporter, slot)| {
-            slot.as_ref().map(|(_, running)| running.condition.status(self.place.registry.account(exporter)))
-        });
-        running.collect()
+        let of = |running: &Running<R>| {
+            let condition = &running.condition;
+            condition.status(self.place.registry.account(condition.exporter()))
+        };
+        let lingering = self.lingering.iter().map(|page| ExporterStatus { lingers: true, ..of(page) });
+        // The page is the first of them all.
+        lingering.chain(self.slots.iter().flatten().map(|(_, running)| of(running))).collect()
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Answer {
         /// The URL of its page: Prometheus only.
         page: Option<String>,
     },
-    /// The exporter does not run any more.
+    /// The exporter does not run any more, but for a page that lingers.
     Stopped {
         /// Which.
         exporter: Exporter,
@@ -53,7 +53,19 @@ pub async fn execute_in<R: Runtime>(
     action: &Action,
     environment: &Environment,
 ) -> Result<Answer, ActionError> {
-    let done = match Command::from_action_in(action, environment)? {
+    execute_command(exporters, action, Command::from_action_in(action, environment)?).await
+}
+
+/// Carries out `command`, which is what `action` says, perhaps with settings that the program adds.
+///
+/// # Errors
+/// What the start and stop calls answer ([`Problem::Start`], [`Problem::Stop`]), as errors of `action`.
+pub async fn execute_command<R: Runtime>(
+    exporters: &AsyncExporters<R>,
+    action: &Action,
+    command: Command,
+) -> Result<Answer, ActionError> {
+    let done = match command {
         Command::StartPrometheus(config) => {
             let (scheme, path) = (if config.tls.is_some() { "https" } else { "http" }, config.path.clone());
             exporters.start_prometheus_exporter(config).await.map_err(Problem::Start).map(|address| Answer::Started {
@@ -90,7 +102,9 @@ impl fmt::Display for Answer {
             Self::Started { exporter, .. } => write!(f, "{} started", exporter.as_str()),
             Self::Stopped { exporter, account: Some(account) } => {
                 let (name, dropped) = (exporter.as_str(), account.dropped.total());
-                write!(f, "{name} stopped: recorded {}, sent {}, dropped {dropped}", account.recorded, account.sent)
+                write!(f, "{name} stopped: recorded {}, sent {}, dropped {dropped}", account.recorded, account.sent)?;
+                // After a stop only a page that lingers holds anything.
+                if account.held == 0 { Ok(()) } else { write!(f, ", held {}, lingers", account.held) }
             }
             Self::Stopped { exporter, account: None } => write!(f, "{} was not running", exporter.as_str()),
         }

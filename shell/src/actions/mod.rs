@@ -30,4 +30,4 @@ pub use arguments::{Reader, Signature};
 pub use command::{COMMANDS, Command};
 pub use document::{Action, Arguments, Document, DocumentError};
 pub use error::{ActionError, Problem};
-pub use execute::{Answer, execute, execute_in};
+pub use execute::{Answer, execute, execute_command, execute_in};

@@ -43,6 +43,12 @@ pub struct PrometheusConfig {
     pub access: PageAccess,
     /// The certificate that the page is served with, over `https` alone then. Default none: `http`.
     pub tls: Option<ServerTls>,
+    /// How long the page serves on after a stop, at most: until one scrape has had the last values. Up to a day; none
+    /// and zero: not at all. Default none.
+    ///
+    /// The stop does not wait for it. The account stays open meanwhile (`held`), `status` shows the page, and its port is
+    /// taken. It ends early with a new start of the page, and at the deadline of a shutdown.
+    pub linger: Option<Duration>,
     /// What clients may use up.
     pub limits: PageLimits,
 }
@@ -68,7 +74,8 @@ pub enum PageAccess {
 /// What the clients of the page may use up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimits {
-    /// Connections at a time, 1 to 4,096; more are closed as they come. Default 64.
+    /// Connections at a time, 1 to 4,096. For a further one, the one makes room that has gone longest without a complete
+    /// request; where all are being answered, the further one gets 503. Default 64.
     pub connections: usize,
     /// Bytes of a request's head, and of what is buffered of an answer, 8 KiB to 1 MiB per connection. Default 8 KiB.
     pub head_bytes: usize,
@@ -90,6 +97,7 @@ impl Default for PrometheusConfig {
             compression: cfg!(feature = "gzip"),
             access: PageAccess::Anyone,
             tls: None,
+            linger: None,
             limits: PageLimits::default(),
         }
     }
@@ -131,6 +139,9 @@ impl PrometheusConfig {
         self.access.check(check)?;
         check.range("connections", self.limits.connections, &CONNECTIONS)?;
         check.range("head_bytes", self.limits.head_bytes, &HEAD_BYTES)?;
+        if let Some(linger) = self.linger.filter(|linger| !linger.is_zero()) {
+            check.wait("linger_seconds", linger)?;
+        }
         check.wait("head_seconds", self.limits.head_time)?;
         check.wait("idle_seconds", self.limits.idle_time)
     }
@@ -232,12 +243,16 @@ mod tests {
             (said(|config| config.limits.head_bytes = 8_191), "`head_bytes`"),
             (said(|config| config.limits.head_time = Duration::ZERO), "`head_seconds`"),
             (said(|config| config.limits.idle_time = Duration::MAX), "`idle_seconds`"),
+            (said(|config| config.linger = Some(Duration::MAX)), "`linger_seconds`"),
         ] {
             assert!(text.contains(key), "{text}");
         }
         for labels in [[("le", "1"), ("a", "b")], [("a", "1"), ("a", "2")]] {
             let labels = labels.map(|(name, value)| (name.into(), value.into())).to_vec();
             assert!(said(|config| config.constant_labels = labels).contains("`constant_labels`"));
+        }
+        for linger in [None, Some(Duration::ZERO), Some(Duration::from_secs(86_400))] {
+            assert!(PrometheusConfig { linger, ..PrometheusConfig::default() }.check().is_ok());
         }
         for access in [basic("me", "pass:word"), PageAccess::Bearer(Secret::new("aZ9-._~+/=="))] {
             assert!(PrometheusConfig { access, path: "/".into(), ..PrometheusConfig::default() }.check().is_ok());

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::LOOPBACK;
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings};
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::scraper::{Client, any_port};
 use crate::runtime::Runtime;
 use crate::{Cause, Exporters, PageAccess, PageLimits, PrometheusConfig, Secret, Settings, StartError};
@@ -54,17 +54,42 @@ pub fn other_paths_and_methods_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let mut client = Client::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
     for (method, path, status) in [
-        ("GET", "/", 404),
         ("GET", "/metrics/more", 404),
+        ("GET", "/metrics//", 404),
         ("POST", "/elsewhere", 404),
+        ("POST", "/", 405),
         ("POST", "/metrics", 405),
-        ("DELETE", "/metrics", 405),
+        ("DELETE", "/metrics/", 405),
         ("GET", "/metrics?name[]=up", 200),
+        ("GET", "/metrics/?name[]=up", 200),
     ] {
         let answer = client.ask(method, path);
         assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.text().contains("the metrics are at /metrics\n"), status == 404, "{method} {path}");
         assert_eq!(answer.header("allow"), (status == 405).then_some("GET, HEAD"), "{method} {path}");
     }
+}
+
+/// Whoever opens the server in a browser finds a link to the page, wherever it is; a slash at the end of its path makes no
+/// other path of it.
+pub fn the_root_links_to_the_page<R: Runtime>() {
+    let (exporters, mut engine) = exporters::<R>();
+    engine.record(5);
+    for (path, link) in [("/metrics", "/metrics"), ("/load&more/", "/load&amp;more/")] {
+        let config = PrometheusConfig { path: path.into(), ..any_port() };
+        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        let root = client.ask("GET", "/");
+        assert_eq!((root.status, root.header("content-type")), (200, Some("text/html; charset=utf-8")));
+        assert!(root.text().contains(&format!("<a href=\"{link}\">")), "{}", root.text());
+        assert_eq!(client.ask("HEAD", "/?x").status, 200);
+        let bare = path.trim_end_matches('/');
+        for path in [bare, &format!("{bare}/")] {
+            assert_eq!(client.ask("GET", path).sums(), engine.sums, "{path}");
+        }
+    }
+    let at_the_root = PrometheusConfig { path: "/".into(), ..any_port() };
+    let mut client = Client::connect(exporters.start_prometheus_exporter(at_the_root).expect("a free port"));
+    assert_eq!(client.ask("GET", "/").sums(), engine.sums);
 }
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -201,16 +226,60 @@ pub fn only_those_with_credentials_get_the_page<R: Runtime>() {
     }
 }
 
-/// As many connections are served as the limit says; a further one is closed, and there is room again when one ends.
-pub fn connections_are_limited<R: Runtime>() {
-    let (exporters, _) = exporters::<R>();
+/// Where all places are taken, the connection that has gone longest without a complete request makes room.
+pub fn a_connection_without_requests_makes_room<R: Runtime>() {
+    const PLACES: usize = 64;
+    let (exporters, mut engine) = exporters::<R>();
+    engine.record(10);
+    let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    // Half a head is no request.
+    let mut first = Client::connect(address);
+    first.0.get_mut().write_all(b"GET /metrics HTTP/1.1\r\n").expect("sent");
+    let mut second = Client::connect(address);
+    let mut others: Vec<_> = (2..PLACES).map(|_| Client::connect(address)).collect();
+    // That the last one was answered says that all before it have their places.
+    assert_eq!(others[PLACES - 3].ask("GET", "/healthz").status, 200);
+    assert_eq!(second.ask("GET", "/metrics").sums(), engine.sums);
+    let more: Vec<_> = (0..6).map(|_| Client::connect(address)).collect();
+    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    first.expect_end();
+    others[..6].iter_mut().for_each(Client::expect_end);
+    assert_eq!(second.ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(others[6].ask("GET", "/metrics").sums(), engine.sums);
+    let [status] = &exporters.status()[..] else { panic!("one exporter") };
+    assert_eq!((status.turned_away, status.last_error.as_deref()), (0, None));
+    drop(more);
+}
+
+/// Where all connections are being answered, a further one gets 503 with the reason, and is counted; there is room again
+/// when an answer is over.
+pub fn who_finds_no_place_is_told<R: Runtime>() {
+    // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
+    const SERIES: usize = 8_000;
+    let settings = settings(SERIES);
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let mut recorder = exporters.recorder();
+    for number in 1..SERIES {
+        recorder.series("GET", &format!("/a/name/that/makes/the/page/larger/{number}"));
+    }
     let limits = PageLimits { connections: 1, ..PageLimits::default() };
     let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
-    let mut first = Client::connect(address);
-    assert_eq!(first.ask("GET", "/healthz").status, 200);
-    let mut second = Client::connect(address);
-    second.expect_end();
-    assert_eq!(first.ask("GET", "/healthz").status, 200);
+    let mut slow = Client::connect(address);
+    slow.send("GET", "/metrics");
+    assert!(slow.0.fill_buf().is_ok_and(|bytes| !bytes.is_empty()), "the page begins");
+    for (method, path, status) in [("GET", "/metrics", 503), ("HEAD", "/", 503), ("GET", "/healthz", 200)] {
+        let mut client = Client::connect(address);
+        let answer = client.ask(method, path);
+        assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{method} {path}");
+        assert_eq!(answer.text().contains("at most 1 connections"), (method, status) == ("GET", 503));
+        client.expect_end();
+    }
+    let [status] = &exporters.status()[..] else { panic!("one exporter") };
+    assert_eq!(status.turned_away, 2);
+    assert!(status.last_error.as_ref().is_some_and(|error| error.contains("503")), "{status:?}");
+    drop(slow);
+    wait_until(|| Client::connect(address).ask("GET", "/metrics").status == 200);
+    assert_eq!(exporters.status()[0].last_error, None);
 }
 
 /// A connection on which nothing moves is closed when the time for that is over.

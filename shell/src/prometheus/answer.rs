@@ -1,15 +1,16 @@
 //! What each request is answered with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY,
+    WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use loaddensity_metrics_core::prometheus::{Dialect, Families, Negotiated, Page};
-use loaddensity_metrics_core::{ConstantLabels, Registry, Timestamp};
+use loaddensity_metrics_core::prometheus::{Dialect, Families, Negotiated, Page, TARGET_LABELS, TargetLabels};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Timestamp};
 
 use super::access::Door;
 use super::body::Answer;
@@ -20,12 +21,17 @@ use super::held::{HELD_BODIES, Held};
 use super::seats::Seats;
 use crate::config::{HEALTH_PATH, PrometheusConfig};
 
+/// Where the page is linked from.
+const ROOT: &str = "/";
+
 /// What all connections of a server answer from.
 pub(super) struct Desk {
     registry: Registry<'static>,
     path: String,
     door: Option<Door>,
     constant: ConstantLabels,
+    /// The labels that are warned of.
+    renamed: Mutex<TargetLabels>,
     /// For bodies in protobuf.
     seats: Seats,
     compressors: Compressors,
@@ -41,45 +47,98 @@ impl Desk {
         born: Timestamp,
     ) -> Self {
         let created = config.created_times.then_some(born);
+        for label in TARGET_LABELS {
+            if config.constant_labels.iter().any(|(name, _)| name == label) {
+                warn_of_label("a constant label", label);
+            }
+        }
         Self {
             registry,
             path: config.path.clone(),
             door: Door::new(&config.access),
             constant,
+            renamed: Mutex::default(),
             seats: Seats::new(HELD_BODIES),
             compressors: Compressors::new(config.compression),
             created,
         }
     }
 
-    pub(super) const fn registry(&self) -> Registry<'static> {
-        self.registry
+    /// Answers a request that has come whole.
+    pub(super) fn answer(&self, request: &Request<Incoming>, delivered: &Arc<Delivered>) -> Response<Answer> {
+        delivered.asked();
+        match self.words(request) {
+            Some(words) => words.response(delivered.clone()),
+            None => self.page(request, delivered),
+        }
     }
 
-    pub(super) fn answer(&self, request: &Request<Incoming>, delivered: &Arc<Delivered>) -> Response<Answer> {
+    /// Tells a client that there is no place for it, where `most` others are being answered.
+    pub(super) fn turn_away(
+        &self,
+        request: &Request<Incoming>,
+        delivered: &Arc<Delivered>,
+        most: usize,
+    ) -> Response<Answer> {
+        delivered.asked();
+        let words = match request.uri().path() {
+            HEALTH_PATH => Words::text(StatusCode::OK, "ok\n"),
+            _ => Words::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("at most {most} connections are served at a time, and all are busy; try again later\n"),
+            ),
+        };
+        words.with(CONNECTION, HeaderValue::from_static("close")).response(delivered.clone())
+    }
+
+    /// What a request is answered with, if not with the page.
+    fn words(&self, request: &Request<Incoming>) -> Option<Words> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let path = request.uri().path();
         if path == HEALTH_PATH && is_read {
-            return text(StatusCode::OK, "ok\n", None);
+            return Some(Words::text(StatusCode::OK, "ok\n"));
         }
         if let Some(door) = &self.door
             && !door.opens(request.headers().get(AUTHORIZATION))
         {
-            let challenge = Some((WWW_AUTHENTICATE, door.challenge()));
-            return text(StatusCode::UNAUTHORIZED, "these metrics need other credentials\n", challenge);
+            let words = Words::text(StatusCode::UNAUTHORIZED, "these metrics need other credentials\n");
+            return Some(words.with(WWW_AUTHENTICATE, door.challenge()));
         }
-        if path != self.path && path != HEALTH_PATH {
+        let is_page = without_slash(path) == without_slash(&self.path);
+        if !is_page && path != ROOT && path != HEALTH_PATH {
             let body = format!("not found; the metrics are at {}\n", self.path);
-            return text(StatusCode::NOT_FOUND, body, None);
+            return Some(Words::text(StatusCode::NOT_FOUND, body));
         }
         if !is_read {
-            let allow = Some((ALLOW, HeaderValue::from_static("GET, HEAD")));
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n", allow);
+            let words = Words::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
+            return Some(words.with(ALLOW, HeaderValue::from_static("GET, HEAD")));
         }
-        self.page(request, delivered)
+        (!is_page).then(|| Words::html(self.index()))
+    }
+
+    /// Says which labels of series Prometheus will rename.
+    fn warn_of_labels(&self) {
+        let mut renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(label) = renamed.find(self.registry) {
+            warn_of_label("a label of a series", label);
+        }
+    }
+
+    /// What a person finds who opens the server in a browser.
+    fn index(&self) -> String {
+        // The other characters that HTML minds cannot be in it.
+        let path = self.path.replace('&', "&amp;");
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>loaddensity-metrics</title></head>\n\
+             <body>\n<h1>loaddensity-metrics</h1>\n<p>The <a href=\"{path}\">metrics</a> of this load generator, for \
+             Prometheus.</p>\n</body>\n</html>\n"
+        )
     }
 
     fn page(&self, request: &Request<Incoming>, delivered: &Arc<Delivered>) -> Response<Answer> {
+        self.warn_of_labels();
+        // First: what it shows is read after this.
+        let begun = delivered.begun();
         let accept: Vec<_> = request.headers().get_all(ACCEPT).iter().map(HeaderValue::as_bytes).collect();
         // Who finds no seat gets a dialect that needs none.
         let seat = self.seats.take();
@@ -99,7 +158,7 @@ impl Desk {
         let compressor = self.compressors.take(request.headers());
         let coding = compressor.as_ref().map(|_| (CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         let vary = if self.compressors.is_on() { "accept, accept-encoding" } else { "accept" };
-        let mut response = Response::new(Answer::page(source, compressor, delivered.clone()));
+        let mut response = Response::new(Answer::page(source, begun, compressor, delivered.clone()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(negotiated.content_type()));
         headers.insert(VARY, HeaderValue::from_static(vary));
@@ -108,11 +167,46 @@ impl Desk {
     }
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>, header: Option<(HeaderName, HeaderValue)>) -> Response<Answer> {
-    let mut response = Response::new(Answer::text(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.extend(header);
-    response
+fn warn_of_label(whose: &str, label: &str) {
+    tracing::warn!(
+        exporter = Exporter::Prometheus.as_str(),
+        "{whose} is called {label}, which Prometheus sets itself: it will be exported_{label} there; choose another name, or \
+         set honor_labels for the scrape"
+    );
+}
+
+/// An answer other than the page.
+struct Words {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Bytes,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Words {
+    fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self { status, content_type: "text/plain; charset=utf-8", body: body.into(), header: None }
+    }
+
+    fn html(body: String) -> Self {
+        Self { content_type: "text/html; charset=utf-8", ..Self::text(StatusCode::OK, body) }
+    }
+
+    fn with(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
+    fn response(self, delivered: Arc<Delivered>) -> Response<Answer> {
+        let mut response = Response::new(Answer::text(self.body, delivered));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.extend(self.header);
+        response
+    }
+}
+
+/// `path` without the slash at its end, if there is one.
+fn without_slash(path: &str) -> &str {
+    path.strip_suffix('/').unwrap_or(path)
 }

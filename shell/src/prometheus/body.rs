@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
+use loaddensity_metrics_core::Begun;
+
 use super::compression::Compressor;
 use super::delivery::Delivered;
 use super::frames::{Frames, Source};
@@ -17,8 +19,13 @@ const PLAIN_FRAMES: u32 = 64;
 /// Where they are compressed, which takes longer than making them, somewhat more than that.
 const COMPRESSED_FRAMES: u32 = 16;
 
-/// What a request is answered with.
-pub(super) enum Answer {
+/// What a request is answered with. When it is dropped, hyper has all of it.
+pub(super) struct Answer {
+    content: Content,
+    delivered: Arc<Delivered>,
+}
+
+enum Content {
     /// The metrics page.
     Page(Box<Pages>),
     /// A text, until it has been taken.
@@ -26,32 +33,44 @@ pub(super) enum Answer {
 }
 
 /// A page that is being sent.
-pub(super) struct Pages {
+struct Pages {
     frames: Frames,
+    begun: Begun,
     compressor: Option<Compressor>,
-    delivered: Arc<Delivered>,
 }
 
 impl Answer {
-    /// A page, in gzip where there is a `compressor`.
-    pub(super) fn page(source: Source, compressor: Option<Compressor>, delivered: Arc<Delivered>) -> Self {
+    /// A page that begins now, or before, in gzip where there is a `compressor`.
+    pub(super) fn page(
+        source: Source,
+        begun: Begun,
+        compressor: Option<Compressor>,
+        delivered: Arc<Delivered>,
+    ) -> Self {
         let in_a_turn = if compressor.is_some() { COMPRESSED_FRAMES } else { PLAIN_FRAMES };
-        Self::Page(Box::new(Pages { frames: Frames::new(source, in_a_turn), compressor, delivered }))
+        let frames = Frames::new(source, in_a_turn);
+        Self { content: Content::Page(Box::new(Pages { frames, begun, compressor })), delivered }
     }
 
-    pub(super) const fn text(text: Bytes) -> Self {
-        Self::Text(Some(text))
+    pub(super) const fn text(text: Bytes, delivered: Arc<Delivered>) -> Self {
+        Self { content: Content::Text(Some(text)), delivered }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.delivered.given();
     }
 }
 
 impl Pages {
-    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_next(&mut self, delivered: &Delivered, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         let next = ready!(match &mut self.compressor {
             None => self.frames.poll_next(cx),
             Some(compressor) => compressor.poll_next(&mut self.frames, cx),
         });
         if next.is_none() {
-            self.delivered.all_but_flushed(self.frames.requests());
+            delivered.all_but_flushed(self.frames.requests(), self.begun);
         }
         Poll::Ready(next)
     }
@@ -62,21 +81,22 @@ impl Body for Answer {
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = match self.get_mut() {
-            Self::Page(pages) => ready!(pages.poll_next(cx)),
-            Self::Text(text) => text.take(),
+        let Self { content, delivered } = self.get_mut();
+        let next = match content {
+            Content::Page(pages) => ready!(pages.poll_next(delivered, cx)),
+            Content::Text(text) => text.take(),
         };
         Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Text(None))
+        matches!(self.content, Content::Text(None))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Page(_) => SizeHint::default(),
-            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+        match &self.content {
+            Content::Page(_) => SizeHint::default(),
+            Content::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
         }
     }
 }

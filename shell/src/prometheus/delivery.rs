@@ -2,42 +2,75 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use loaddensity_metrics_core::Ledger;
+use loaddensity_metrics_core::Begun;
 
 use super::Moved;
+use super::connections::Admitted;
 use crate::condition::Condition;
+use crate::linger::Scrapes;
 use crate::runtime::Runtime;
 
 /// What has become of a connection's pages.
 pub(super) struct Delivered {
-    ledger: &'static Ledger,
+    scrapes: Arc<Scrapes>,
     condition: Arc<Condition>,
+    admitted: Admitted,
+    /// Whether hyper has all of the answer that is under way.
+    is_given: AtomicBool,
     /// The total of a page that hyper has read to its end and not yet written out.
-    total: Mutex<Option<u64>>,
+    total: Mutex<Option<(u64, Begun)>>,
     moved: Moved,
 }
 
 impl Delivered {
-    pub(super) fn new(ledger: &'static Ledger, condition: Arc<Condition>) -> Self {
-        Self { ledger, condition, total: Mutex::new(None), moved: Moved::default() }
+    pub(super) fn new(scrapes: Arc<Scrapes>, condition: Arc<Condition>, admitted: Admitted) -> Self {
+        let (is_given, total) = (AtomicBool::new(false), Mutex::new(None));
+        Self { scrapes, condition, admitted, is_given, total, moved: Moved::default() }
+    }
+
+    /// A request has come whole.
+    pub(super) fn asked(&self) {
+        // Of the answer before, if that is not even written.
+        self.is_given.store(false, Ordering::Relaxed);
+        self.admitted.asked();
+    }
+
+    /// When a page begins that begins now.
+    pub(super) fn begun(&self) -> Begun {
+        self.scrapes.begun()
     }
 
     /// hyper has all of a page that shows `total` requests.
-    pub(super) fn all_but_flushed(&self, total: u64) {
-        *self.total.lock().unwrap_or_else(PoisonError::into_inner) = Some(total);
+    pub(super) fn all_but_flushed(&self, total: u64, begun: Begun) {
+        *self.total.lock().unwrap_or_else(PoisonError::into_inner) = Some((total, begun));
+    }
+
+    /// hyper has all of an answer, or wants no more of it.
+    pub(super) fn given(&self) {
+        // Relaxed, here as above: a connection is one task.
+        self.is_given.store(true, Ordering::Relaxed);
     }
 
     /// Everything that hyper had is with the kernel.
     fn flushed(&self) {
-        if let Some(total) = self.total.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            self.ledger.set_sent_total(total);
+        if let Some((total, begun)) = self.total.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.scrapes.delivered(total, begun);
             self.condition.went_well();
         }
+        if self.is_given.swap(false, Ordering::Relaxed) {
+            self.admitted.answered();
+        }
+    }
+
+    /// Completes when the connection has to make room for another.
+    pub(super) fn makes_room(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.admitted.makes_room()
     }
 
     /// Completes when no byte has moved for `duration`, or a little longer.

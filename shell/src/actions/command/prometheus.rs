@@ -1,13 +1,14 @@
 //! What `LD_start_prometheus_exporter` says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::values::{host, misplaced, port, size};
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
-use crate::config::{CONNECTIONS, HEAD_BYTES, PageAccess, PageLimits, PrometheusConfig, Secret, ServerTls};
+use crate::config::{CONNECTIONS, HEAD_BYTES, PageAccess, PageLimits, PrometheusConfig, Secret, ServerTls, WAIT};
 
 /// Positional: LoadDensity's parameters in its order. Named: ours.
 pub(super) static SIGNATURE: Signature = Signature {
@@ -23,6 +24,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "certificate",
         "key",
         "client_ca_file",
+        "linger_seconds",
         "connections",
         "head_bytes",
         "head_seconds",
@@ -42,6 +44,7 @@ pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<Prome
         compression: reader.read("compression", "true or false", Value::as_bool)?.unwrap_or(base.compression),
         access: access(reader)?.unwrap_or(base.access),
         tls: tls(reader)?.or(base.tls),
+        linger: linger(reader)?.or(base.linger),
         limits: limits(reader, base.limits)?,
     })
 }
@@ -73,6 +76,14 @@ fn tls(reader: Reader<'_>) -> Result<Option<ServerTls>, ActionError> {
         }
         _ => misplaced(reader, &["certificate", "key"], "has no meaning alone; give both").map(|()| None),
     }
+}
+
+/// Zero says that it does not linger.
+fn linger(reader: Reader<'_>) -> Result<Option<Duration>, ActionError> {
+    let expected = format!("a number of seconds from 0 to {}", WAIT.end().as_secs());
+    reader.read("linger_seconds", &expected, |value| {
+        Duration::try_from_secs_f64(value.as_f64()?).ok().filter(|limit| limit <= WAIT.end())
+    })
 }
 
 fn limits(reader: Reader<'_>, base: PageLimits) -> Result<PageLimits, ActionError> {

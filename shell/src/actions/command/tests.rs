@@ -136,13 +136,16 @@ fn prometheus_by_name() {
         path: "/x".into(),
         constant_labels: vec![("run".into(), "7".into())],
         created_times: true,
+        linger: Some(Duration::from_millis(2_500)),
         compression: !PrometheusConfig::default().compression,
         limits,
         ..PrometheusConfig::default()
     };
     let form = json!({"path": "/x", "constant_labels": {"run": "7"}, "created_times": true,
-        "compression": expected.compression, "connections": 2, "head_bytes": 9_000, "head_seconds": 3, "idle_seconds": 4});
+        "linger_seconds": 2.5, "compression": expected.compression, "connections": 2, "head_bytes": 9_000, "head_seconds": 3, "idle_seconds": 4});
     same("LD_start_prometheus_exporter", [form], &start(expected));
+    let off = PrometheusConfig { linger: Some(Duration::ZERO), ..PrometheusConfig::default() };
+    same("LD_start_prometheus_exporter", [json!({"linger_seconds": 0})], &start(off));
     let access = PageAccess::Basic { username: "me".into(), password: Secret::new("hunter2") };
     let expected = PrometheusConfig { access, ..PrometheusConfig::default() };
     same("LD_start_prometheus_exporter", [json!({"username": "me", "password": "hunter2"})], &start(expected));
@@ -162,6 +165,8 @@ fn prometheus_by_name() {
             (json!({"created_times": "yes"}), "created_times is \"yes\"; expected true or false"),
             (json!({"compression": "gzip"}), "compression is \"gzip\"; expected true or false"),
             (json!({"head_bytes": 1}), "head_bytes is 1; expected a number of bytes from 8192 to 1048576"),
+            (json!({"linger_seconds": -1}), "linger_seconds is -1; expected a number of seconds from 0 to 86400"),
+            (json!({"linger_seconds": true}), "linger_seconds is true; expected a number of seconds from 0 to 86400"),
             (json!({"connections": 0}), "connections is 0; expected a number of connections from 1 to 4096"),
         ],
     );

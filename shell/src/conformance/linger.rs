@@ -1,0 +1,213 @@
+//! Pages that serve on after a stop, until their last values were seen.
+
+use std::io::{self, BufRead as _, Read as _};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::scraper::{Client, any_port};
+use crate::runtime::Runtime;
+use crate::{Account, Cause, Exporter, Exporters, PrometheusConfig, Settings};
+
+/// Longer than any case may take.
+const LONG: Duration = Duration::from_secs(3_600);
+
+fn lingering(linger: Duration) -> PrometheusConfig {
+    PrometheusConfig { linger: Some(linger), ..any_port() }
+}
+
+/// Exporters for `series` series whose stops take as long as they need, and a page that lingers.
+fn long_lingering<R: Runtime>(series: usize) -> (Exporters<R>, Engine, SocketAddr) {
+    let settings = Settings { stop_deadline: LONG, ..settings(series) };
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let mut recorder = exporters.recorder();
+    for number in 4..series {
+        recorder.series("GET", &format!("/a/name/that/makes/the/page/larger/{number}"));
+    }
+    let engine = Engine::new(settings.registry);
+    let address = exporters.start_prometheus_exporter(lingering(LONG)).expect("a free port");
+    (exporters, engine, address)
+}
+
+/// Stops the page, which lingers: its account is open.
+#[track_caller]
+fn stop<R: Runtime>(exporters: &Exporters<R>, recorded: u64, sent: u64) {
+    let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
+    assert_eq!((account.recorded, account.sent, account.held), (recorded, sent, recorded - sent), "{account:?}");
+    assert!(account.balanced(), "{account:?}");
+    let [status] = &exporters.status()[..] else { panic!("{:?}", exporters.status()) };
+    assert!(status.lingers && status.state().ends_with(", lingers"), "{status:?}");
+}
+
+/// The account of the last run, once nothing lingers.
+fn ended<R: Runtime>(exporters: &Exporters<R>) -> Account {
+    wait_until(|| exporters.status().is_empty());
+    exporters.ended_runs().pop().expect("a run").account
+}
+
+/// The stop returns at once and the page goes on; only a whole page ends it, and frees the port.
+pub fn a_page_lingers_until_a_scrape_has_seen_it_all<R: Runtime>() {
+    let (exporters, mut engine, address) = long_lingering::<R>(64);
+    engine.record(10);
+    let mut client = Client::connect(address);
+    assert_eq!(client.ask("GET", "/metrics").sums(), engine.sums);
+    engine.record(5);
+    stop(&exporters, 15, 10);
+    for (method, path) in [("HEAD", "/metrics"), ("GET", "/healthz"), ("GET", "/"), ("GET", "/elsewhere")] {
+        client.ask(method, path);
+    }
+    // Stopping again changes nothing.
+    stop(&exporters, 15, 10);
+    let accounts = exporters.stop_all().expect("a stop");
+    assert_eq!(accounts.iter().map(|account| account.held).collect::<Vec<_>>(), [5]);
+    assert!(exporters.ended_runs().is_empty());
+    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    assert_all_sent(&ended(&exporters), 15);
+    let refused = TcpStream::connect(address).expect_err("nobody listens any more");
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    assert!(exporters.stop_prometheus_exporter().expect("a stop").is_none(), "it was not running");
+}
+
+/// What is recorded after the stop is shown, and counts in no account.
+pub fn what_comes_after_the_stop_counts_for_nobody<R: Runtime>() {
+    let (exporters, mut engine, address) = long_lingering::<R>(64);
+    engine.record(10);
+    stop(&exporters, 10, 0);
+    engine.record(7);
+    stop(&exporters, 10, 0);
+    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums().requests, 17);
+    assert_all_sent(&ended(&exporters), 10);
+}
+
+/// Whatever its dialect and coding, a whole page is a scrape.
+pub fn pages_of_each_kind_end_it<R: Runtime>() {
+    for head in [
+        "",
+        "Accept: application/openmetrics-text;version=1.0.0\r\n",
+        "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited\r\n",
+        "Accept-Encoding: gzip\r\n",
+    ] {
+        let (exporters, mut engine, address) = long_lingering::<R>(64);
+        engine.record(10);
+        stop(&exporters, 10, 0);
+        assert_eq!(Client::connect(address).ask_with("GET", "/metrics", head).sums(), engine.sums, "{head}");
+        assert_all_sent(&ended(&exporters), 10);
+    }
+}
+
+/// A page that has seen everything before the stop, one that has nothing to show, and one that was not asked to do not
+/// linger.
+pub fn nothing_to_see_does_not_linger<R: Runtime>() {
+    let (exporters, mut engine, address) = long_lingering::<R>(64);
+    engine.record(10);
+    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    assert_all_sent(&exporters.stop_prometheus_exporter().expect("a stop").expect("it was running"), 10);
+    exporters.start_prometheus_exporter(lingering(LONG)).expect("a free port");
+    assert_all_sent(&exporters.stop_prometheus_exporter().expect("a stop").expect("it was running"), 0);
+    exporters.start_prometheus_exporter(lingering(Duration::ZERO)).expect("a free port");
+    engine.record(3);
+    let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
+    assert_eq!(account.dropped.get(Cause::Unscraped), 3, "{account:?}");
+    assert!(exporters.status().is_empty());
+}
+
+/// A page that nobody scrapes ends with its time.
+pub fn a_page_lingers_no_longer_than_its_limit<R: Runtime>() {
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_prometheus_exporter(lingering(Duration::from_millis(200))).expect("a free port");
+    engine.record(10);
+    exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
+    let account = ended(&exporters);
+    assert_settled(&account, 10);
+    assert_eq!(account.dropped.get(Cause::Unscraped), 10, "{account:?}");
+}
+
+/// A page that was begun before the stop shows what it shows, and the next one has the rest.
+pub fn a_scrape_under_way_at_the_stop_leaves_the_rest<R: Runtime>() {
+    // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
+    let (exporters, mut engine, address) = long_lingering::<R>(8_000);
+    engine.record(10);
+    let mut slow = Client::connect(address);
+    slow.send("GET", "/metrics");
+    // All counters are behind it, so it shows ten requests, whatever comes.
+    let mut line = String::new();
+    while !line.contains("# HELP loaddensity_request_latency_ms") {
+        line.clear();
+        slow.0.read_line(&mut line).expect("a page");
+    }
+    engine.record(5);
+    stop(&exporters, 15, 0);
+    let mut tail = [0; 7];
+    while tail != *b"\r\n0\r\n\r\n" {
+        tail.rotate_left(1);
+        slow.0.read_exact(&mut tail[6..]).expect("the rest of the page");
+    }
+    wait_until(|| exporters.status()[0].account.sent == 10);
+    stop(&exporters, 15, 10);
+    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    assert_all_sent(&ended(&exporters), 15);
+}
+
+/// A start on the same port ends it, with an account for each of the runs.
+pub fn a_new_start_ends_it<R: Runtime>() {
+    let (exporters, mut engine, address) = long_lingering::<R>(64);
+    engine.record(10);
+    stop(&exporters, 10, 0);
+    let config = PrometheusConfig { port: address.port(), ..lingering(LONG) };
+    assert_eq!(exporters.start_prometheus_exporter(config.clone()).expect("its own port"), address);
+    let [before] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
+    assert_eq!((before.account.dropped.get(Cause::Unscraped), before.linger), (10, Some(LONG)), "{before:?}");
+    engine.record(1);
+    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums().requests, 11);
+    // A start with other settings is no stop: the next page shows the same.
+    engine.record(1);
+    let elsewhere = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+    let [_, moved] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
+    assert_eq!((moved.account.sent, moved.account.dropped.get(Cause::Unscraped)), (1, 1), "{moved:?}");
+    assert_eq!(Client::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
+}
+
+/// Exporters beside it are stopped and started as ever.
+pub fn a_page_that_lingers_holds_up_nothing<R: Runtime>() {
+    let (exporters, mut engine, address) = long_lingering::<R>(64);
+    engine.record(10);
+    stop(&exporters, 10, 0);
+    let statsd = crate::StatsdConfig::default();
+    exporters.start_statsd_sink(statsd).expect("a socket");
+    let running: Vec<_> = exporters.status().iter().map(|status| (status.exporter, status.lingers)).collect();
+    assert_eq!(running, [(Exporter::Prometheus, true), (Exporter::Statsd, false)]);
+    exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    wait_until(|| exporters.status().is_empty());
+}
+
+/// The deadline of a shutdown is the end of it.
+pub fn a_shutdown_ends_it_by_its_deadline<R: Runtime>() {
+    for (deadline, is_stopped) in [(Duration::ZERO, true), (Duration::from_millis(200), true), (Duration::ZERO, false)]
+    {
+        let (exporters, mut engine, _) = long_lingering::<R>(64);
+        engine.record(10);
+        if is_stopped {
+            stop(&exporters, 10, 0);
+        }
+        let [account] = exporters.shutdown(deadline).accounts[..] else { panic!("one run") };
+        assert_settled(&account, 10);
+        assert_eq!(account.dropped.get(Cause::Unscraped), 10, "{account:?}");
+    }
+}
+
+/// Until its deadline a shutdown lets a page linger, and it is over as soon as the last values were seen.
+pub fn a_shutdown_waits_for_the_last_scrape<R: Runtime>() {
+    for is_stopped in [true, false] {
+        let (exporters, mut engine, address) = long_lingering::<R>(64);
+        engine.record(10);
+        if is_stopped {
+            stop(&exporters, 10, 0);
+        }
+        let shutdown = thread::spawn(move || exporters.shutdown(LONG));
+        assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+        let report = shutdown.join().expect("a shutdown");
+        assert_all_sent(&report.accounts[0], 10);
+    }
+}

@@ -1,0 +1,74 @@
+//! A page that lingers: it serves on after its exporter's stop, until its last values were seen or its time is over.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_listener::Event as Notify;
+use futures_lite::FutureExt as _;
+use loaddensity_metrics_core::{Exporter, Linger, Lingering, Registry};
+
+use crate::runtime::Runtime;
+
+/// What the scrapes of a page have seen, and whether it lingers.
+pub(crate) struct Scrapes {
+    registry: Registry<'static>,
+    /// Once it was stopped and lingers, with the moment of the stop. Locked while a page is noted, so that none is
+    /// between the account of a stop and its note.
+    linger: Mutex<Option<(Linger, Instant)>>,
+    seen: Notify,
+}
+
+impl Scrapes {
+    pub(crate) fn new(registry: Registry<'static>) -> Self {
+        Self { registry, linger: Mutex::new(None), seen: Notify::new() }
+    }
+
+    /// Begins to linger, for `limit` at most. Not where everything was seen already.
+    pub(crate) fn linger(&self, now: Instant, limit: Duration) -> bool {
+        let mut note = self.lock();
+        *note = self.registry.linger(Exporter::Prometheus, limit).map(|linger| (linger, now));
+        note.is_some()
+    }
+
+    /// Waits until a page that lingers is to end.
+    pub(crate) async fn over<R: Runtime>(&self, runtime: &R) {
+        loop {
+            let seen = self.seen.listen();
+            let note = *self.lock();
+            let Some((linger, stopped)) = note else {
+                return;
+            };
+            match linger.poll(runtime.now().saturating_duration_since(stopped)) {
+                Lingering::Serve(left) => runtime.sleep(left).or(seen).await,
+                Lingering::Seen | Lingering::Over => return,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Linger, Instant)>> {
+        self.linger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "prometheus")]
+mod pages {
+    use loaddensity_metrics_core::Begun;
+
+    use super::{Exporter, Scrapes};
+
+    impl Scrapes {
+        /// Whether a page that begins now begins after the stop.
+        pub(crate) fn begun(&self) -> Begun {
+            if self.lock().is_some() { Begun::AfterStop } else { Begun::BeforeStop }
+        }
+
+        /// Notes that a page that shows `requests` in all was delivered whole.
+        pub(crate) fn delivered(&self, requests: u64, begun: Begun) {
+            let mut note = self.lock();
+            if note.as_mut().is_none_or(|(linger, _)| linger.delivered(requests, begun)) {
+                self.registry.ledger(Exporter::Prometheus).set_sent_total(requests);
+            }
+            self.seen.notify(usize::MAX);
+        }
+    }
+}
