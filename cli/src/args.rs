@@ -1,11 +1,13 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use loaddensity_metrics_shell::StatusLabel;
 
 use crate::cost::Load;
+use crate::exit;
 
 /// Runs LoadDensity Action-JSON: starts and stops metrics exporters, and load tests between them.
 ///
@@ -23,10 +25,10 @@ use crate::cost::Load;
 /// An action that fails is reported and the next one runs. At the end of a document, exporters that still run are
 /// stopped and flushed, and a table shows for each exporter what it recorded, sent and dropped, by cause.
 ///
-/// Exit codes: 0 all went well; 1 an action failed; 2 wrong usage; 130 interrupted by Ctrl-C (everything was flushed;
-/// a second Ctrl-C exits at once).
+/// SIGINT (Ctrl-C), SIGTERM and SIGHUP end it early: exporters are stopped and flushed, and the table is shown. A second
+/// signal ends it at once; while a page lingers, it ends that.
 #[derive(Debug, Parser)]
-#[command(version, verbatim_doc_comment, name = "loaddensity-metrics")]
+#[command(version, verbatim_doc_comment, name = "loaddensity-metrics", after_long_help = exit::HELP)]
 pub(crate) struct Args {
     /// The async runtime that exporters and load engine run on.
     #[arg(long, value_enum, default_value_t = RuntimeName::Tokio, global = true)]
@@ -41,6 +43,15 @@ pub(crate) struct Args {
     /// Tell requests apart by status too, in a label "status" of every backend: its class (2xx) or the code (200).
     #[arg(long, value_enum, value_name = "HOW", global = true)]
     pub(crate) status_label: Option<StatusLabelName>,
+
+    /// Let metrics pages serve on after their stop until one scrape has had the last values, for so long at most (0 to
+    /// 86400), where their actions say nothing (linger_seconds). The program ends after that.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, global = true)]
+    pub(crate) linger: Option<Duration>,
+
+    /// Exit with 0, not with 3, where something that was recorded was not delivered.
+    #[arg(long, global = true)]
+    pub(crate) allow_loss: bool,
 
     #[command(subcommand)]
     pub(crate) task: Task,
@@ -71,7 +82,7 @@ impl From<StatusLabelName> for StatusLabel {
 pub(crate) enum Task {
     /// Run one document.
     Run {
-        /// A file with an Action-JSON document.
+        /// A file with an Action-JSON document; - reads it from stdin.
         file: PathBuf,
     },
     /// Run every *.json file below a folder, sorted by path, one after another.
@@ -101,4 +112,9 @@ pub(crate) enum Task {
     /// Shows nanoseconds per request recorded, per line, message and data point, and bytes per series and recorder.
     /// Nothing leaves the machine. Keep the machine idle meanwhile. Exits with 1 where a measurement counted wrongly.
     Cost(Load),
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds from 0 to 86400, such as 60".to_owned())
 }

@@ -5,8 +5,9 @@ use std::io::{IsTerminal, stderr};
 
 use loaddensity_metrics_shell::actions::{Action, Answer, Command};
 use loaddensity_metrics_shell::environment::Environment;
-use loaddensity_metrics_shell::{Exporter, ExporterStatus, InfluxdbTarget};
+use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus, InfluxdbTarget};
 
+use crate::losses::losses;
 use crate::say;
 
 /// Complaints of the exporters that one document starts.
@@ -55,16 +56,12 @@ impl Complaints {
     pub(crate) fn settle(&mut self, run: &ExporterStatus) {
         self.hear(std::slice::from_ref(run));
         let account = &run.account;
-        let causes = account.dropped.iter().filter(|(_, count)| *count > 0);
-        let causes: Vec<_> = causes.map(|(cause, count)| format!("{} {count}", cause.as_str())).collect();
+        let causes: Vec<_> = losses(run).collect();
         if !causes.is_empty() {
-            let text = format!(
-                "{} of {} requests not delivered: {}",
-                account.dropped.total(),
-                account.recorded,
-                causes.join(", ")
-            );
-            self.say(account.exporter, &text);
+            let lost: u64 = causes.iter().map(|(_, count)| count).sum();
+            let causes: Vec<_> = causes.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+            let (recorded, causes, advice) = (account.recorded, causes.join(", "), unscraped(run));
+            self.say(account.exporter, &format!("{lost} of {recorded} requests not delivered: {causes}{advice}"));
         }
     }
 
@@ -98,6 +95,15 @@ fn place(command: &Command) -> String {
         Command::StartStatsd(config) => host_port(&config.host, config.port),
         Command::StartOpenTelemetry(_) => "endpoint ".into(),
         _ => String::new(),
+    }
+}
+
+/// What to do about a page that was not scraped.
+fn unscraped(run: &ExporterStatus) -> &'static str {
+    match (run.account.dropped.get(Cause::Unscraped), run.linger) {
+        (0, _) => "",
+        (_, None) => "; nobody scraped the page: check that a scraper knows its address, or let it linger",
+        (_, Some(_)) => "; no scrape came after the stop: let it linger longer than the scrape interval",
     }
 }
 

@@ -10,8 +10,10 @@ mod cost;
 #[cfg(feature = "demo")]
 mod demo;
 pub mod engine;
+mod exit;
 mod interrupt;
 mod live;
+mod losses;
 mod numbers;
 #[cfg(feature = "demo")]
 pub mod receivers;
@@ -29,14 +31,16 @@ use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
 
 use self::args::{Args, RuntimeName, Task};
+use self::exit::Ending;
+use self::runner::Options;
 use self::source::{Source, SourceError};
-
-/// Exit code of wrong usage, clap's as well.
-const USAGE: u8 = 2;
 
 /// What the binary does.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(instead) => return show(&instead),
+    };
     match args.runtime {
         RuntimeName::Tokio => run::<Tokio>(args),
         RuntimeName::Smol => run::<Smol>(args),
@@ -45,7 +49,14 @@ pub fn main() -> ExitCode {
 
 fn run<R: Runtime>(args: Args) -> ExitCode {
     let environment = if args.env { Environment::process() } else { Environment::default() };
+    let options = Options {
+        environment,
+        status_label: args.status_label.map(Into::into),
+        linger: args.linger,
+        allow_loss: args.allow_loss,
+    };
     let sources = match args.task {
+        Task::Run { file } if file.as_os_str() == "-" => Source::stdin().map(|source| vec![source]),
         Task::Run { file } => Source::file(&file).map(|source| vec![source]),
         Task::RunDir { dir } => Source::below(&dir),
         Task::RunStr { json } => Ok(vec![Source::argument(json)]),
@@ -54,14 +65,28 @@ fn run<R: Runtime>(args: Args) -> ExitCode {
         Task::Cost(load) => return cost::run(&load),
     };
     match sources {
-        Ok(sources) => runner::run::<R>(&sources, environment, args.status_label.map(Into::into)),
+        Ok(sources) => runner::run::<R>(&sources, options),
         Err(error) => wrong_usage(&error),
+    }
+}
+
+/// Help, the version, or what is wrong with the arguments.
+fn show(instead: &clap::Error) -> ExitCode {
+    match say::written(instead.print()) {
+        Err(error) if !instead.use_stderr() => failed(&error),
+        Ok(()) | Err(_) => ExitCode::from(u8::try_from(instead.exit_code()).unwrap_or(exit::USAGE)),
     }
 }
 
 fn wrong_usage(error: &SourceError) -> ExitCode {
     say::err(format_args!("error: {error}"));
-    ExitCode::from(USAGE)
+    ExitCode::from(exit::USAGE)
+}
+
+/// The program itself cannot do its work.
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    say::err(format_args!("error: {error}"));
+    ExitCode::from(Ending::FAILED.code())
 }
 
 /// The README's examples, compiled and run.

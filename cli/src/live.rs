@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::numbers::thousands;
 
 /// How often a running test is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// A terminal's line is rewritten this often.
 const REWRITE: Duration = Duration::from_millis(500);
 /// Where lines are kept (a file, a pipe), one is written this often.
@@ -38,7 +38,7 @@ impl Live {
         Self { registry, began, before, last: (began, 0), is_terminal: stderr().is_terminal() }
     }
 
-    /// Shows the line until `running` has ended, which Ctrl-C makes it do early.
+    /// Shows the line until `running` has ended, which a signal makes it do early.
     ///
     /// # Errors
     /// The engine's.

@@ -1,46 +1,59 @@
 //! Carrying out documents, one after another, on one set of exporters.
 
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use futures_lite::future::block_on;
-use loaddensity_metrics_shell::actions::{Action, ActionError, Document, execute_in};
+use loaddensity_metrics_shell::actions::{Action, ActionError, Command, Document, execute_command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{ExporterStatus, Exporters, Report, Settings, StatusLabel};
+use loaddensity_metrics_shell::{ExporterStatus, Exporters, PrometheusConfig, Report, Settings, StatusLabel};
 
 use crate::complaints::Complaints;
 use crate::engine;
-use crate::interrupt::{self, Interrupt};
-use crate::live::{Live, Summary};
+use crate::exit::Ending;
+use crate::interrupt::Interrupt;
+use crate::live::{LOOK, Live, Summary};
+use crate::losses::losses;
 use crate::say;
 use crate::source::Source;
 use crate::start_test;
 
-/// Runs `sources` in order and shows what came of them. What an action leaves out is as `environment` says.
-pub(crate) fn run<R: Runtime>(
-    sources: &[Source],
-    environment: Environment,
-    status_label: Option<StatusLabel>,
-) -> ExitCode {
+type Failure = Box<dyn std::error::Error>;
+
+/// How documents are run.
+pub(crate) struct Options {
+    /// What says the rest of what an action leaves out.
+    pub(crate) environment: Environment,
+    pub(crate) status_label: Option<StatusLabel>,
+    /// How long pages linger whose actions do not say.
+    pub(crate) linger: Option<Duration>,
+    /// Whether what is lost is no reason for an exit code.
+    pub(crate) allow_loss: bool,
+}
+
+/// Runs `sources` in order and shows what came of them.
+pub(crate) fn run<R: Runtime>(sources: &[Source], options: Options) -> ExitCode {
     let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
-        Err(error) => return cannot_start(&error),
+        Err(error) => return crate::failed(&error),
     };
-    let exporters = match start::<R>(status_label) {
+    let exporters = match start::<R>(options.status_label) {
         Ok(exporters) => exporters,
-        Err(error) => return cannot_start(&*error),
+        Err(error) => return crate::failed(&*error),
     };
-    let mut runner = Runner { exporters, environment, interrupt, failed: false };
+    let mut runner = Runner { exporters, options, interrupt, ending: Ending::default() };
     for source in sources {
         runner.document(source);
         if runner.interrupt.pressed() {
-            return ExitCode::from(interrupt::EXIT_CODE);
+            break;
         }
     }
-    ExitCode::from(u8::from(runner.failed))
+    ExitCode::from(runner.end().code())
 }
 
-fn start<R: Runtime>(status_label: Option<StatusLabel>) -> Result<Exporters<R>, Box<dyn std::error::Error>> {
+fn start<R: Runtime>(status_label: Option<StatusLabel>) -> Result<Exporters<R>, Failure> {
     let settings = Settings::default();
     if let Some(label) = status_label {
         settings.registry.set_status_label(label)?;
@@ -48,17 +61,11 @@ fn start<R: Runtime>(status_label: Option<StatusLabel>) -> Result<Exporters<R>, 
     Ok(Exporters::start(settings)?)
 }
 
-fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
-    say::err(format_args!("error: {error}"));
-    ExitCode::FAILURE
-}
-
 struct Runner<R: Runtime> {
     exporters: Exporters<R>,
-    environment: Environment,
+    options: Options,
     interrupt: Interrupt,
-    /// Whether any action has failed.
-    failed: bool,
+    ending: Ending,
 }
 
 impl<R: Runtime> Runner<R> {
@@ -73,42 +80,68 @@ impl<R: Runtime> Runner<R> {
             if self.interrupt.pressed() {
                 break;
             }
-            if let Err(error) = action.and_then(|action| self.action(&action, &mut ran)) {
-                self.fail(source, &error);
+            if let Err(error) = action.map_err(Failure::from).and_then(|action| self.action(&action, &mut ran)) {
+                self.fail(source, &*error);
             }
         }
         // The next document begins afresh.
         if let Err(error) = self.exporters.stop_all() {
             self.fail(source, &error);
         }
+        self.linger(&mut ran);
         self.settle(&mut ran);
-        say::out(format_args!("{}", Report::new(ran.ended, self.exporters.registry())));
+        self.ending.lost |= ran.ended.iter().any(|run| losses(run).next().is_some());
+        if let Err(error) = say::out(format_args!("{}", Report::new(ran.ended, self.exporters.registry()))) {
+            self.fail(source, &error);
+        }
+    }
+
+    /// How it ended, once all documents were run.
+    fn end(self) -> Ending {
+        let Self { options, interrupt, ending, .. } = self;
+        let ending = Ending { signal: interrupt.signal(), lost: ending.lost && !options.allow_loss, ..ending };
+        if ending.lost {
+            say::err(format_args!("error: not all that was recorded was delivered; --allow-loss lets that pass"));
+        }
+        ending
     }
 
     fn fail(&mut self, source: &Source, error: &dyn std::error::Error) {
         say::err(format_args!("error: {}: {error}", source.name));
-        self.failed = true;
+        self.ending.failed = true;
     }
 
-    fn action(&self, action: &Action, ran: &mut Ran) -> Result<(), ActionError> {
+    fn action(&self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
         if action.command == start_test::COMMAND {
             return self.load_test(action, ran);
         }
         ran.complaints.hear(&self.exporters.status());
-        let answer = block_on(execute_in(self.exporters.as_async(), action, &self.environment));
+        let command = self.command(action)?;
+        let answer = block_on(execute_command(self.exporters.as_async(), action, command));
         // First what ended by it: a start with other settings ends a run that an earlier action started.
         self.settle(ran);
-        let answer = answer.map_err(|error| {
-            let unknown = error.is_unknown_command();
-            if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
-        })?;
+        let answer = answer?;
         say::err(format_args!("{}: {answer}", action.command));
-        ran.complaints.note(action, &answer, &self.environment);
+        ran.complaints.note(action, &answer, &self.options.environment);
         Ok(())
     }
 
-    /// Runs a load test to its end, or until Ctrl-C.
-    fn load_test(&self, action: &Action, ran: &mut Ran) -> Result<(), ActionError> {
+    /// What `action` says, and the program's options where it says nothing.
+    fn command(&self, action: &Action) -> Result<Command, ActionError> {
+        let command = Command::from_action_in(action, &self.options.environment).map_err(|error| {
+            let unknown = error.is_unknown_command();
+            if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
+        })?;
+        Ok(match command {
+            Command::StartPrometheus(config) => {
+                Command::StartPrometheus(PrometheusConfig { linger: config.linger.or(self.options.linger), ..config })
+            }
+            other => other,
+        })
+    }
+
+    /// Runs a load test to its end, or until a signal comes.
+    fn load_test(&self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
         let test = start_test::load_test(action)?;
         let recorder = self.exporters.local_recorder();
         let started = engine::start::<R>(test, recorder).map_err(engine::EngineError::Runtime);
@@ -121,8 +154,26 @@ impl<R: Runtime> Runner<R> {
         };
         let watched = live.watch(running, &self.interrupt, status);
         let finished = watched.map_err(|error| start_test::engine_error(action, &error))?;
-        say::out(format_args!("{}: {}", action.command, Summary { live: &live, finished }));
+        say::out(format_args!("{}: {}", action.command, Summary { live: &live, finished }))?;
         Ok(())
+    }
+
+    /// Waits while a page lingers. A second signal ends that.
+    fn linger(&self, ran: &mut Ran) {
+        let page = || self.exporters.status().into_iter().find(|status| status.lingers);
+        let Some(status) = page() else {
+            return;
+        };
+        let limit = status.linger.unwrap_or_default().as_secs_f64();
+        say::err(format_args!("{} serves its last values until they were scraped, {limit} s at most", status.address));
+        if !self.interrupt.wait(|| page().is_none(), || thread::sleep(LOOK)) {
+            // Its run is not among those that have ended when everything has.
+            block_on(self.exporters.as_async().shutdown(Duration::ZERO));
+            let account = self.exporters.registry().account(status.exporter);
+            let run = ExporterStatus { account, lingers: false, ..status };
+            ran.complaints.settle(&run);
+            ran.ended.push(run);
+        }
     }
 
     /// Says what was lost in the runs that have ended since, and keeps their accounts for the table.

@@ -1,17 +1,29 @@
 //! What is said on stdout and stderr.
 //!
-//! Whoever reads may be gone (`| head`). That is no reason to end a load test, so errors of writing are passed over;
-//! `println!` would panic.
+//! Whoever reads may be gone (`| head`). That is no reason to end a load test, so a broken pipe is passed over; `println!`
+//! would panic.
 
 use std::fmt;
-use std::io::{Write as _, stderr, stdout};
+use std::io::{self, ErrorKind, Write as _, stderr, stdout};
 
 /// A line of what was asked for.
-pub(crate) fn out(line: fmt::Arguments<'_>) {
-    let _ = writeln!(stdout().lock(), "{line}");
+///
+/// # Errors
+/// That it cannot be written, for instance to a full disk.
+pub(crate) fn out(line: fmt::Arguments<'_>) -> io::Result<()> {
+    written(writeln!(stdout().lock(), "{line}"))
 }
 
-/// A line about what goes on, or went wrong.
+/// A line about what goes on, or went wrong. There is nobody to tell that it cannot be written.
 pub(crate) fn err(line: fmt::Arguments<'_>) {
     let _ = writeln!(stderr().lock(), "{line}");
+}
+
+/// What is wrong with stdout, if anything is but that nobody reads it.
+pub(crate) fn written(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot write to stdout: {error}"))),
+        Ok(()) => Ok(()),
+    }
 }

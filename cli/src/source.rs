@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A document, not yet read as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
-    /// Shown before its errors; a path, or nothing for the command line.
+    /// Shown before its errors: a path, `stdin`, or `run-str` for the command line.
     pub(crate) name: String,
     pub(crate) text: String,
 }
@@ -16,6 +16,12 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn argument(json: String) -> Self {
         Self { name: "run-str".into(), text: json }
+    }
+
+    /// All of stdin.
+    pub(crate) fn stdin() -> Result<Self, SourceError> {
+        let text = io::read_to_string(io::stdin()).map_err(|source| SourceError::Read("stdin".into(), source))?;
+        Ok(Self { name: "stdin".into(), text })
     }
 
     pub(crate) fn file(path: &Path) -> Result<Self, SourceError> {

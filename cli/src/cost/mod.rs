@@ -35,8 +35,8 @@ use self::report::Report;
 use self::sending::Sending;
 use self::trace::Trace;
 use self::work::{Done, Row, Work};
-use crate::USAGE;
-use crate::interrupt::{self, Interrupt};
+use crate::exit::{self, Ending};
+use crate::interrupt::Interrupt;
 use crate::numbers::thousands;
 use crate::say;
 
@@ -51,18 +51,15 @@ const NO_RING: usize = 2;
 pub(crate) fn run(load: &Load) -> ExitCode {
     if let Err(error) = load.check() {
         say::err(format_args!("error: {error}"));
-        return ExitCode::from(USAGE);
+        return ExitCode::from(exit::USAGE);
     }
     match measure(load) {
-        Ok(code) => code,
-        Err(error) => {
-            say::err(format_args!("error: {error}"));
-            ExitCode::FAILURE
-        }
+        Ok(ending) => ExitCode::from(ending.code()),
+        Err(error) => crate::failed(&*error),
     }
 }
 
-fn measure(load: &Load) -> Result<ExitCode, Failure> {
+fn measure(load: &Load) -> Result<Ending, Failure> {
     let interrupt = Interrupt::install("stopping")?;
     if cfg!(debug_assertions) {
         say::err(format_args!("warning: {}", report::DEBUG_BUILD));
@@ -84,7 +81,7 @@ fn measure(load: &Load) -> Result<ExitCode, Failure> {
     let mut recorders: Vec<_> = (0..load.threads).map(|_| all.recorder()).collect();
     for recorder in &mut recorders {
         if interrupt.pressed() {
-            return Ok(ExitCode::from(interrupt::EXIT_CODE));
+            return Ok(Ending { signal: interrupt.signal(), ..Ending::default() });
         }
         fill(recorder, &handles.1);
     }
@@ -93,9 +90,9 @@ fn measure(load: &Load) -> Result<ExitCode, Failure> {
     let mut works = works((one, &handles.0), (all, &handles.1), &trace, load)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
-        say::out(format_args!("{}", Report { load, figures: &figures }));
+        say::out(format_args!("{}", Report { load, figures: &figures }))?;
     }
-    Ok(ExitCode::from(if interrupt.pressed() { interrupt::EXIT_CODE } else { 0 }))
+    Ok(Ending { signal: interrupt.signal(), ..Ending::default() })
 }
 
 /// Where requests are recorded.

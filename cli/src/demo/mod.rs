@@ -22,7 +22,8 @@ use self::scraper::{Scraped, Scraper};
 use self::target::{ROUTES, Route, Target};
 use crate::args::RuntimeName;
 use crate::engine::{self, Finished, LoadTest, Target as Url, Task};
-use crate::interrupt::{self, Interrupt};
+use crate::exit::Ending;
+use crate::interrupt::Interrupt;
 use crate::live::{Live, Summary};
 use crate::numbers::thousands;
 use crate::receivers::{Collector, OtlpReceiver, dogstatsd, influxdb, prometheus};
@@ -45,21 +46,22 @@ type Failure = Box<dyn std::error::Error>;
 pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> ExitCode {
     let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
-        Err(error) => return failed(&error),
+        Err(error) => return crate::failed(&error),
     };
-    match demonstrate::<R>(runtime, seconds, rate, &interrupt) {
-        Ok(demonstration) => {
-            say::out(format_args!("{demonstration}"));
-            let code = if interrupt.pressed() { interrupt::EXIT_CODE } else { 0 };
-            ExitCode::from(if demonstration.reconciles() { code } else { 1 })
+    match show::<R>(runtime, seconds, rate, &interrupt) {
+        Ok(reconciles) => {
+            let ending = Ending { signal: interrupt.signal(), failed: !reconciles, ..Ending::default() };
+            ExitCode::from(ending.code())
         }
-        Err(error) => failed(&*error),
+        Err(error) => crate::failed(&*error),
     }
 }
 
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    say::err(format_args!("error: {error}"));
-    ExitCode::FAILURE
+/// Runs it and prints what came of it; whether all reconciles.
+fn show<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64, interrupt: &Interrupt) -> Result<bool, Failure> {
+    let demonstration = demonstrate::<R>(runtime, seconds, rate, interrupt)?;
+    say::out(format_args!("{demonstration}"))?;
+    Ok(demonstration.reconciles())
 }
 
 fn demonstrate<R: Runtime>(
@@ -73,7 +75,7 @@ fn demonstrate<R: Runtime>(
         Receivers { points: Collector::start()?, messages: Collector::start()?, otlp: OtlpReceiver::start::<R>()? };
     let exporters = Exporters::<R>::start(Settings::default())?;
     let page = start_all(&exporters, &receivers)?;
-    say::out(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)));
+    say::out(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)))?;
 
     let scraper = Scraper::start::<R>(page, INTERVAL)?;
     let (finished, summary) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;

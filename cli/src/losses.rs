@@ -1,0 +1,19 @@
+//! What counts as lost.
+
+use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus};
+
+/// Why requests of a run did not get where they should have, with their numbers.
+///
+/// What sampling left out was to be left out. What a page showed after its last scrape is lost where it was asked to
+/// linger for that, and where no scrape ever took anything: a test that ends between two scrapes is nothing unusual.
+pub(crate) fn losses(run: &ExporterStatus) -> impl Iterator<Item = (Cause, u64)> {
+    let is_scraped = run.exporter == Exporter::Prometheus && run.linger.is_none() && run.account.sent > 0;
+    run.account.dropped.iter().filter(move |(cause, count)| {
+        let is_lost = match cause {
+            Cause::Sampled => false,
+            Cause::Unscraped => !is_scraped,
+            _ => true,
+        };
+        is_lost && *count > 0
+    })
+}
