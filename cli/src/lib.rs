@@ -32,7 +32,7 @@ use loaddensity_metrics_tokio::Tokio;
 
 use self::args::{Args, RuntimeName, Task};
 use self::exit::Ending;
-use self::runner::Options;
+use self::runner::RunOptions;
 use self::source::{Source, SourceError};
 
 /// What the binary does.
@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
 
 fn run<R: Runtime>(args: Args) -> ExitCode {
     let environment = if args.env { Environment::process() } else { Environment::default() };
-    let options = Options {
+    let options = RunOptions {
         environment,
         status_label: args.status_label.map(Into::into),
         linger: args.linger,

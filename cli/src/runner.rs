@@ -23,7 +23,7 @@ use crate::start_test;
 type Failure = Box<dyn std::error::Error>;
 
 /// How documents are run.
-pub(crate) struct Options {
+pub(crate) struct RunOptions {
     /// What says the rest of what an action leaves out.
     pub(crate) environment: Environment,
     pub(crate) status_label: Option<StatusLabel>,
@@ -34,7 +34,7 @@ pub(crate) struct Options {
 }
 
 /// Runs `sources` in order and shows what came of them.
-pub(crate) fn run<R: Runtime>(sources: &[Source], options: Options) -> ExitCode {
+pub(crate) fn run<R: Runtime>(sources: &[Source], options: RunOptions) -> ExitCode {
     let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
         Err(error) => return crate::failed(&error),
@@ -63,7 +63,7 @@ fn start<R: Runtime>(status_label: Option<StatusLabel>) -> Result<Exporters<R>, 
 
 struct Runner<R: Runtime> {
     exporters: Exporters<R>,
-    options: Options,
+    options: RunOptions,
     interrupt: Interrupt,
     ending: Ending,
 }

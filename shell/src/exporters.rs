@@ -283,6 +283,9 @@ impl<R: Runtime> AsyncExporters<R> {
 
     /// Stops serving the metrics page, after pages that are under way, and frees the port. `None`: it was not running.
     ///
+    /// A page that lingers ([`PrometheusConfig::linger`]) serves on, and this does not wait for it: the account has `held`
+    /// requests, [`status`](Self::status) shows it, and another stop changes nothing.
+    ///
     /// # Errors
     /// [`StopError`]: left out of the build, or shut down before. So it is with all four.
     pub async fn stop_prometheus_exporter(&self) -> Result<Option<Account>, StopError> {
@@ -337,7 +340,7 @@ impl<R: Runtime> AsyncExporters<R> {
         self.stop_exporter(Exporter::OpenTelemetry).await
     }
 
-    /// The running exporters, in the order of [`Exporter::ALL`]; none after a shutdown.
+    /// The running exporters, in the order of [`Exporter::ALL`], a page that lingers included; none after a shutdown.
     pub async fn status(&self) -> Vec<ExporterStatus> {
         self.ask(Command::Status).await.unwrap_or_default()
     }
@@ -359,7 +362,8 @@ impl<R: Runtime> AsyncExporters<R> {
         self.ask(|reply| Command::Stop(&Exporter::ALL, reply)).await.ok_or(StopError::ShutDown)
     }
 
-    /// Stops and flushes every exporter within `deadline`. After that every handle of these exporters is dead; a
+    /// Stops and flushes every exporter within `deadline`. A page that lingers is waited for until then, and has its last
+    /// account in the report. After that every handle of these exporters is dead; a
     /// further shutdown returns the first one's report.
     ///
     /// It does not wait for calls that take longer: a stop that is under way must end by this `deadline` as well, and

@@ -19,10 +19,6 @@ pub(crate) struct Scrapes {
 }
 
 impl Scrapes {
-    pub(crate) fn new(registry: Registry<'static>) -> Self {
-        Self { registry, linger: Mutex::new(None), seen: Notify::new() }
-    }
-
     /// Begins to linger, for `limit` at most. Not where everything was seen already.
     pub(crate) fn linger(&self, now: Instant, limit: Duration) -> bool {
         let mut note = self.lock();
@@ -54,9 +50,13 @@ impl Scrapes {
 mod pages {
     use loaddensity_metrics_core::Begun;
 
-    use super::{Exporter, Scrapes};
+    use super::{Exporter, Mutex, Notify, Registry, Scrapes};
 
     impl Scrapes {
+        pub(crate) fn new(registry: Registry<'static>) -> Self {
+            Self { registry, linger: Mutex::new(None), seen: Notify::new() }
+        }
+
         /// Whether a page that begins now begins after the stop.
         pub(crate) fn begun(&self) -> Begun {
             if self.lock().is_some() { Begun::AfterStop } else { Begun::BeforeStop }

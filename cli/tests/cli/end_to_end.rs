@@ -186,8 +186,8 @@ fn four_exporters_see_every_request_on_smol() {
     four_exporters_see_every_request("smol");
 }
 
-/// Ctrl-C ends the test, flushes, and prints the table.
-fn ctrl_c_stops_cleanly(runtime: &str) {
+/// A signal ends the test, flushes, and prints the table.
+fn a_signal_stops_cleanly(runtime: &str, signal: &str, code: i32) {
     let (target, receivers) = (Target::start(), Receivers::start());
     let tasks = [task("get", target.address(), "/ok"), task("get", target.address(), "/bad")].join(",");
     let never_reached = r#"["LD_unknown"]"#;
@@ -197,9 +197,9 @@ fn ctrl_c_stops_cleanly(runtime: &str) {
     while target.answered().iter().sum::<u64>() < 100 {
         std::thread::sleep(Duration::from_millis(5));
     }
-    running.interrupt();
-    running.says("interrupted");
-    let ended = running.end().with_code(130);
+    running.signal(signal);
+    running.says(&format!("interrupted by SIG{signal}"));
+    let ended = running.end().with_code(code);
     let answered = target.answered();
     // Nobody has scraped.
     let requests = answered[0] + answered[1];
@@ -210,26 +210,17 @@ fn ctrl_c_stops_cleanly(runtime: &str) {
 }
 
 #[test]
-fn ctrl_c_stops_cleanly_on_tokio() {
-    ctrl_c_stops_cleanly("tokio");
+fn signals_stop_cleanly_on_tokio() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        a_signal_stops_cleanly("tokio", signal, code);
+    }
 }
 
 #[test]
-fn ctrl_c_stops_cleanly_on_smol() {
-    ctrl_c_stops_cleanly("smol");
-}
-
-#[test]
-fn a_second_ctrl_c_exits_at_once() {
-    let target = Target::start();
-    let mut running = start(&["run-str", &format!("[{}]", load(600.0, &task("get", target.address(), "/never")))]);
-    target.waiting.recv_timeout(Duration::from_secs(60)).expect("the test begins");
-    running.interrupt();
-    // Now the users' grace runs, because their requests are never answered.
-    running.says("interrupted");
-    running.interrupt();
-    let ended = running.end().with_code(130);
-    assert_eq!(ended.stdout, "");
+fn signals_stop_cleanly_on_smol() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        a_signal_stops_cleanly("smol", signal, code);
+    }
 }
 
 #[test]
@@ -238,7 +229,8 @@ fn an_absent_server_is_recorded_as_failures_without_status() {
     let absent = nobody.address().expect("bound");
     let receivers = Receivers::start();
     let document = format!("[{}, {}]", receivers.starts(), load(0.5, &task("delete", absent, "/x")));
-    let ended = run(&["run-str", &document]).with_code(0);
+    // Nobody scrapes the page.
+    let ended = run(&["--allow-loss", "run-str", &document]).with_code(0);
     let points = receivers.points.finish().unwrap();
     assert!(!points.is_empty());
     let lines: Vec<_> = points.iter().map(String::from_utf8_lossy).collect();

@@ -5,4 +5,5 @@ mod documents;
 #[cfg(feature = "demo")]
 mod end_to_end;
 mod engine;
+mod exit_codes;
 mod process;

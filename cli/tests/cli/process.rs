@@ -1,10 +1,13 @@
 //! Running the binary.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_loaddensity-metrics");
 
 /// Far more than any run needs; it turns a hang into a failure.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -31,16 +34,22 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
     start_with(arguments, &[])
 }
 
+/// Starts the binary as whoever ignores `signals` does: `HUP`, or several with spaces between.
+pub(crate) fn start_ignoring(signals: &str, arguments: &[&str]) -> Running {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("trap '' {signals}; exec \"$0\" \"$@\""), BINARY]).args(arguments);
+    spawn(&mut shell, Stdio::null())
+}
+
 /// Starts the binary with these environment variables besides.
 fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_loaddensity-metrics"))
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary runs");
+    spawn(Command::new(BINARY).args(arguments).envs(variables.iter().copied()), Stdio::null())
+}
+
+/// Starts `command` with `stdin`, and pipes for what it says.
+fn spawn(command: &mut Command, stdin: Stdio) -> Running {
+    let mut child =
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let (mut out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     let stdout = thread::spawn(move || {
         let mut text = String::new();
@@ -68,11 +77,33 @@ pub(crate) fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ended 
     start_with(arguments, variables).end()
 }
 
+/// Runs the binary to its end as whoever ignores `signals` does.
+pub(crate) fn run_ignoring(signals: &str, arguments: &[&str]) -> Ended {
+    start_ignoring(signals, arguments).end()
+}
+
+/// Runs the binary to its end with `input` on stdin.
+pub(crate) fn run_with_stdin(arguments: &[&str], input: &[u8]) -> Ended {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    // It fits into the pipe.
+    writer.write_all(input).expect("written");
+    drop(writer);
+    spawn(Command::new(BINARY).args(arguments), reader.into()).end()
+}
+
+/// Runs the binary to its end with a stdout that has no room.
+pub(crate) fn run_into_a_full_disk(arguments: &[&str]) -> Ended {
+    let full = File::options().write(true).open("/dev/full").expect("Linux has one");
+    let output =
+        Command::new(BINARY).args(arguments).stdin(Stdio::null()).stdout(full).output().expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
 /// Runs the binary to its end with pipes for stdout and stderr that nobody reads.
 pub(crate) fn run_unread(arguments: &[&str]) -> ExitStatus {
     let (out, err) = (unread_pipe(), unread_pipe());
-    let binary = env!("CARGO_BIN_EXE_loaddensity-metrics");
-    let mut command = Command::new(binary);
+    let mut command = Command::new(BINARY);
     command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(err).status().expect("the binary runs")
 }
 
@@ -83,7 +114,6 @@ fn unread_pipe() -> Stdio {
 }
 
 impl Running {
-    #[cfg(feature = "demo")]
     /// Waits for a line of stderr that holds `part`, and returns it.
     pub(crate) fn says(&mut self, part: &str) -> String {
         loop {
@@ -97,10 +127,9 @@ impl Running {
         }
     }
 
-    #[cfg(feature = "demo")]
-    /// What Ctrl-C does.
-    pub(crate) fn interrupt(&self) {
-        let kill = format!("kill -INT {}", self.child.id());
+    /// Sends it `INT`, `TERM` or `HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 

@@ -82,8 +82,8 @@ impl Desk {
     ) -> Response<Answer> {
         delivered.asked();
         let words = match request.uri().path() {
-            HEALTH_PATH => Words::text(StatusCode::OK, "ok\n"),
-            _ => Words::text(
+            HEALTH_PATH => SmallAnswer::text(StatusCode::OK, "ok\n"),
+            _ => SmallAnswer::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("at most {most} connections are served at a time, and all are busy; try again later\n"),
             ),
@@ -92,28 +92,28 @@ impl Desk {
     }
 
     /// What a request is answered with, if not with the page.
-    fn words(&self, request: &Request<Incoming>) -> Option<Words> {
+    fn words(&self, request: &Request<Incoming>) -> Option<SmallAnswer> {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let path = request.uri().path();
         if path == HEALTH_PATH && is_read {
-            return Some(Words::text(StatusCode::OK, "ok\n"));
+            return Some(SmallAnswer::text(StatusCode::OK, "ok\n"));
         }
         if let Some(door) = &self.door
             && !door.opens(request.headers().get(AUTHORIZATION))
         {
-            let words = Words::text(StatusCode::UNAUTHORIZED, "these metrics need other credentials\n");
+            let words = SmallAnswer::text(StatusCode::UNAUTHORIZED, "these metrics need other credentials\n");
             return Some(words.with(WWW_AUTHENTICATE, door.challenge()));
         }
         let is_page = without_slash(path) == without_slash(&self.path);
         if !is_page && path != ROOT && path != HEALTH_PATH {
             let body = format!("not found; the metrics are at {}\n", self.path);
-            return Some(Words::text(StatusCode::NOT_FOUND, body));
+            return Some(SmallAnswer::text(StatusCode::NOT_FOUND, body));
         }
         if !is_read {
-            let words = Words::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
+            let words = SmallAnswer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
             return Some(words.with(ALLOW, HeaderValue::from_static("GET, HEAD")));
         }
-        (!is_page).then(|| Words::html(self.index()))
+        (!is_page).then(|| SmallAnswer::html(self.index()))
     }
 
     /// Says which labels of series Prometheus will rename.
@@ -176,14 +176,14 @@ fn warn_of_label(whose: &str, label: &str) {
 }
 
 /// An answer other than the page.
-struct Words {
+struct SmallAnswer {
     status: StatusCode,
     content_type: &'static str,
     body: Bytes,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-impl Words {
+impl SmallAnswer {
     fn text(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self { status, content_type: "text/plain; charset=utf-8", body: body.into(), header: None }
     }
@@ -209,4 +209,74 @@ impl Words {
 /// `path` without the slash at its end, if there is one.
 fn without_slash(path: &str) -> &str {
     path.strip_suffix('/').unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{self, Write as _};
+
+    use loaddensity_metrics_core::{Label, Storage};
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use super::*;
+
+    /// Keeps what is logged.
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<String>>);
+
+    impl Subscriber for Heard {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    impl Visit for Heard {
+        fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+            writeln!(self.0.lock().expect("no panic"), "{value:?}").expect("text");
+        }
+    }
+
+    #[test]
+    fn labels_that_prometheus_sets_are_warned_of() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let registry = STORAGE.registry();
+        let log = Heard::default();
+        let said = || std::mem::take(&mut *log.0.lock().expect("no panic"));
+        tracing::subscriber::with_default(log.clone(), || {
+            let labels = [("job", "a"), ("jobs", "b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let config = PrometheusConfig { constant_labels: labels.to_vec(), ..PrometheusConfig::default() };
+            let constant = config.constant().expect("good labels");
+            let desk = Desk::new(&config, constant, registry, Timestamp::from_unix_nanos(0));
+            let text = said();
+            assert_eq!(text.matches("a constant label is called").count(), 1, "{text}");
+            assert!(text.contains("exported_job"), "{text}");
+            desk.warn_of_labels();
+            assert_eq!(said(), "");
+            let label = Label { key: "instance", value: "x" };
+            registry.series_with_labels("GET", "/", &[label]).expect("a good label");
+            desk.warn_of_labels();
+            let text = said();
+            assert!(text.contains("a label of a series is called instance"), "{text}");
+            assert!(text.contains("exported_instance"), "{text}");
+            desk.warn_of_labels();
+            assert_eq!(said(), "");
+        });
+    }
 }

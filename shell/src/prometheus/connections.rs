@@ -9,17 +9,17 @@ use async_channel::{Receiver, Sender};
 /// Places for connections.
 pub(super) struct Connections {
     places: usize,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenConnections>>,
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenConnections {
     /// Counts what happens: the greater, the later.
     events: u64,
-    entries: Vec<Entry>,
+    entries: Vec<OpenConnection>,
 }
 
-struct Entry {
+struct OpenConnection {
     /// The event that it came with.
     id: u64,
     /// That of its last complete request; until there was one, as `id`.
@@ -32,7 +32,7 @@ struct Entry {
 /// A connection that has a place, which is free again when this is dropped.
 pub(super) struct Admitted {
     id: u64,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenConnections>>,
     stays: Receiver<Infallible>,
 }
 
@@ -51,7 +51,7 @@ impl Connections {
         }
         let id = open.next_event();
         let (sender, stays) = async_channel::bounded(1);
-        open.entries.push(Entry { id, last: id, is_answered: false, _stays: sender });
+        open.entries.push(OpenConnection { id, last: id, is_answered: false, _stays: sender });
         Some(Admitted { id, open: self.open.clone(), stays })
     }
 }
@@ -89,18 +89,18 @@ impl Drop for Admitted {
     }
 }
 
-impl Open {
+impl OpenConnections {
     const fn next_event(&mut self) -> u64 {
         self.events += 1;
         self.events
     }
 
-    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+    fn entry(&mut self, id: u64) -> Option<&mut OpenConnection> {
         self.entries.iter_mut().find(|entry| entry.id == id)
     }
 }
 
-fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+fn lock(open: &Mutex<OpenConnections>) -> MutexGuard<'_, OpenConnections> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
