@@ -3,6 +3,7 @@
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
+import prometheus_text
 from model import EXPONENTIAL, SCALE, buckets, by_outcome, exemplars, exponential
 
 # The times of the export, and its service's name: those that the replay gives.
@@ -22,7 +23,8 @@ def request(case):
     for which in ABOUT:
         add_histogram(case, which, scope)
     for name, value in case.gauges.items():
-        point = scope.metrics.add(name=f"loaddensity.{name}").gauge.data_points.add(as_double=value)
+        metric = scope.metrics.add(name=f"loaddensity.{name}", description=prometheus_text.GAUGE_HELP)
+        point = metric.gauge.data_points.add(as_double=value)
         point.time_unix_nano = NOW
     return message.SerializeToString(deterministic=True)
 
@@ -36,7 +38,7 @@ def temporality(case):
 
 
 def add_counter(case, scope):
-    counter = scope.metrics.add(name="loaddensity.requests", unit="1").sum
+    counter = scope.metrics.add(name="loaddensity.requests", description="Completed requests", unit="1").sum
     counter.aggregation_temporality = temporality(case)
     counter.is_monotonic = True
     for series, outcome, requests in by_outcome(case.series()):
@@ -47,7 +49,7 @@ def add_histogram(case, which, scope):
     asked = case.format_options("otlp")
     values, bounds, unit = case.histograms()[which]
     name, unit_name = ABOUT[which]
-    metric = scope.metrics.add(name=name, unit=unit_name)
+    metric = scope.metrics.add(name=name, description=prometheus_text.ABOUT[which][1], unit=unit_name)
     is_exponential = asked.get("histograms") == "exponential"
     histogram = metric.exponential_histogram if is_exponential else metric.histogram
     histogram.aggregation_temporality = temporality(case)

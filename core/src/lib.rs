@@ -35,6 +35,7 @@ mod json;
 mod key_words;
 mod labels;
 mod ledger;
+mod metrics;
 #[cfg(all(test, loom))]
 mod models;
 pub mod otlp;

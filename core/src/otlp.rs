@@ -21,6 +21,7 @@ mod throttle;
 
 use crate::counts::bounds::Bounds;
 use crate::labels::otlp as labels;
+use crate::metrics::description;
 use crate::protobuf::BackOut;
 use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
@@ -29,7 +30,7 @@ use crate::text::out::{Full, TooSmall};
 use interval::Frozen;
 use layout::Layout;
 use point::{MAX_POINT, Point, Points, SPILL};
-use resource::NAMED_BYTES;
+use resource::{NAMED_BYTES, USUAL_BYTES};
 use row::{MAX_WORDS, RowShape};
 use row_point::{Frame, MAX_ROW_POINT, Whose};
 
@@ -44,9 +45,10 @@ pub const SCOPE: &str = "loaddensity";
 /// A buffer of this many bytes holds any single data point with all that must surround it, where the resource has
 /// nothing but its name.
 pub const MIN_REQUEST: usize = 2_048;
-/// The same for any resource, but of a cycle with [`Options::default`].
+/// The same for a resource of up to 1,536 bytes, of a cycle with [`Options::default`]. Each byte of a resource beyond them
+/// takes one more: [`Resource::min_request`].
 pub const MIN_ANY_REQUEST: usize = 4_096;
-/// The same for any resource and any [`Options`].
+/// The same for any [`Options`], and for intervals.
 pub const MIN_OPTIONS_REQUEST: usize = 8_192;
 /// Length of the gRPC frame's prefix: one byte of flags and a length of four.
 pub const GRPC_PREFIX: usize = 5;
@@ -58,16 +60,17 @@ const DELTA: u64 = 1;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: u64 = 2;
 
-/// An upper bound of what surrounds the points, the resource's attributes not among it.
+/// An upper bound of what surrounds the points, the resource's attributes and [`Metric::Duration`] not among it.
 const SURROUNDINGS: usize = {
-    // Name and unit, four tags and four lengths of up to five bytes.
-    const METRICS: usize = 4 * 48;
+    const METRICS: usize = Metric::Requests.frame() + Metric::Latency.frame() + Metric::Size.frame();
     const LEVELS: usize = GRPC_PREFIX + 4 * 6 + 2 + 2 + SCOPE.len();
     SPILL + METRICS + LEVELS
 };
 const _: () = assert!(MIN_REQUEST >= SURROUNDINGS + NAMED_BYTES + 2 * VARINT_FIELD + MAX_POINT);
-const _: () = assert!(MIN_ANY_REQUEST >= SURROUNDINGS + RESOURCE_BYTES + 2 * VARINT_FIELD + MAX_POINT);
-const _: () = assert!(MIN_OPTIONS_REQUEST >= SURROUNDINGS + RESOURCE_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT);
+const _: () = assert!(MIN_ANY_REQUEST >= SURROUNDINGS + USUAL_BYTES + 2 * VARINT_FIELD + MAX_POINT);
+const _: () = assert!(
+    MIN_OPTIONS_REQUEST >= SURROUNDINGS + Metric::Duration.frame() + USUAL_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT
+);
 /// Bytes of a field whose value is below 128; behind the points are up to two.
 const VARINT_FIELD: usize = 2;
 
@@ -170,8 +173,8 @@ impl<'a> Export<'a> {
     /// returns it; `None` when the cycle is complete.
     ///
     /// # Errors
-    /// [`TooSmall`] where not even one data point fits; nothing is lost by it. [`MIN_REQUEST`] bytes suffice for a
-    /// resource without further attributes, [`MIN_ANY_REQUEST`] always.
+    /// [`TooSmall`] where not even one data point fits; nothing is lost by it. [`Resource::min_request`] says how many
+    /// bytes suffice.
     pub fn next_request<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
         self.next(out, Self::frame)
     }
@@ -238,9 +241,7 @@ impl<'a> Export<'a> {
     fn nothing_or_too_small(&self) -> Result<Option<&'static [u8]>, TooSmall> {
         match self.is_complete() {
             true => Ok(None),
-            false if self.rows.is_some() => Err(TooSmall { needed: MIN_OPTIONS_REQUEST }),
-            false if self.resource.as_bytes().len() <= NAMED_BYTES => Err(TooSmall { needed: MIN_REQUEST }),
-            false => Err(TooSmall { needed: MIN_ANY_REQUEST }),
+            false => Err(TooSmall { needed: self.resource.min_request(self.rows.is_none(), 0) }),
         }
     }
 
@@ -275,6 +276,7 @@ impl<'a> Export<'a> {
         back.fixed64(field::TIME_UNIX_NANO, self.now.as_unix_nanos())?;
         back.length_since(end, field::DATA_POINTS)?;
         back.length_since(end, field::METRIC_GAUGE)?;
+        labels::put_string(back, field::METRIC_DESCRIPTION, description!(gauge))?;
         let name_end = back.mark();
         back.put(name.as_bytes())?;
         back.put(GAUGE_PREFIX.as_bytes())?;
@@ -370,7 +372,9 @@ impl<'a> Export<'a> {
 
     /// An upper bound of what [`Self::surround`] and the metrics' own frames write.
     fn surroundings(&self) -> usize {
-        SURROUNDINGS + self.resource.as_bytes().len()
+        let has_duration = self.rows.as_ref().is_some_and(|rows| rows.has_duration);
+        let further = if has_duration { const { Metric::Duration.frame() } } else { 0 };
+        SURROUNDINGS + further + self.resource.as_bytes().len()
     }
 
     /// Puts scope, resource and frame in front of the metrics. Never fails: the room was kept.
@@ -469,13 +473,20 @@ impl Metric {
         }
     }
 
-    const fn name_and_unit(self) -> (&'static str, &'static str) {
+    /// Name, description and unit.
+    const fn about(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Requests => ("loaddensity.requests", "1"),
-            Self::Latency => ("loaddensity.request.latency", "ms"),
-            Self::Size => ("loaddensity.response.size", "By"),
-            Self::Duration => ("http.client.request.duration", "s"),
+            Self::Requests => ("loaddensity.requests", description!(requests), "1"),
+            Self::Latency => ("loaddensity.request.latency", description!(latency), "ms"),
+            Self::Size => ("loaddensity.response.size", description!(size), "By"),
+            Self::Duration => ("http.client.request.duration", description!(duration), "s"),
         }
+    }
+
+    /// Most bytes that [`Self::close`] writes: tag and length of each text, of up to five bytes of the points and the whole.
+    const fn frame(self) -> usize {
+        let (name, description, unit) = self.about();
+        name.len() + description.len() + unit.len() + 3 * 2 + 2 * 6
     }
 
     /// Writes what comes behind the points. Where it does not fit, no point will either.
@@ -498,8 +509,9 @@ impl Metric {
 
     fn try_close(self, data: u8, back: &mut BackOut<'_>, end: usize) -> Result<(), Full> {
         back.length_since(end, data)?;
-        let (name, unit) = self.name_and_unit();
+        let (name, description, unit) = self.about();
         labels::put_string(back, field::METRIC_UNIT, unit)?;
+        labels::put_string(back, field::METRIC_DESCRIPTION, description)?;
         labels::put_string(back, field::METRIC_NAME, name)?;
         back.length_since(end, field::METRICS)
     }

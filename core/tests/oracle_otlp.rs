@@ -86,16 +86,22 @@ fn service_names_survive() {
 fn resources_are_shown_whole_in_every_request_framed_or_bare() {
     static STORAGE: Storage<1_024, 1, 2> = Storage::new();
     record(&mut STORAGE.registry().recorder(), &nasty_recording(), || {});
+    for (length, least) in [(1_400, MIN_ANY_REQUEST), (8_000, MIN_ANY_REQUEST + 6_544)] {
+        shows_its_resource(STORAGE.registry(), &"v".repeat(length), least);
+    }
+}
+
+fn shows_its_resource(registry: Registry<'_>, long: &str, least: usize) {
     let mut resource = Resource::new("shop");
-    let long = "v".repeat(1_400);
-    let attributes = [("service.instance.id", "1"), ("é\"\n\0", ""), ("long", &long)];
+    let attributes = [("service.instance.id", "1"), ("é\"\n\0", ""), ("long", long)];
     attributes.iter().for_each(|(key, value)| resource.put(key, value).expect("room"));
+    assert_eq!(resource.min_request(true, 0), least);
     let expected: Attributes =
         [("service.name", "shop")].into_iter().chain(attributes).map(|(k, v)| (k.into(), v.into())).collect();
     let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
-    for limit in [MIN_ANY_REQUEST, 64 << 10] {
+    for limit in [least, 64 << 10] {
         let (mut framed, mut bare) = (vec![0xff; limit], vec![0xff; limit]);
-        let mut exports = [(); 2].map(|()| Export::new(STORAGE.registry(), &resource, start, now));
+        let mut exports = [(); 2].map(|()| Export::new(registry, &resource, start, now));
         let mut requests = 0;
         while let Some(request) = exports[0].next_request(&mut framed).expect("room for one point") {
             let message = exports[1].next_message(&mut bare).expect("room").expect("as many");
@@ -107,8 +113,8 @@ fn resources_are_shown_whole_in_every_request_framed_or_bare() {
         assert!(exports[0].is_complete() && exports[1].next_message(&mut bare) == Ok(None));
         assert!(requests > 3, "{requests} requests of {limit} bytes");
     }
-    let mut export = Export::new(STORAGE.registry(), &resource, start, now);
-    assert_eq!(export.next_request(&mut [0; 1_024]).map_err(|error| error.needed), Err(MIN_ANY_REQUEST));
+    let mut export = Export::new(registry, &resource, start, now);
+    assert_eq!(export.next_request(&mut vec![0; least - 3_000]).map_err(|error| error.needed), Err(least));
     assert!(!export.is_complete());
 }
 

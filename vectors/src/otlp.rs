@@ -30,6 +30,8 @@ pub struct Point {
     pub scope: String,
     /// Name of the metric.
     pub metric: String,
+    /// Description of the metric.
+    pub description: String,
     /// Unit of the metric.
     pub unit: String,
     /// Attributes of the point.
@@ -321,6 +323,7 @@ impl Context<'_> {
             resource: self.resource.clone(),
             scope: self.scope.to_owned(),
             metric: self.name(),
+            description: self.metric.description.clone(),
             unit: self.metric.unit.clone(),
             attributes: attributes(list)?,
             start,

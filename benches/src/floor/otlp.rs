@@ -102,6 +102,7 @@ mod tag {
     pub(super) const SCOPE: u8 = 0x0a;
     pub(super) const METRIC: u8 = 0x12;
     pub(super) const NAME: u8 = 0x0a;
+    pub(super) const DESCRIPTION: u8 = 0x12;
     pub(super) const UNIT: u8 = 0x1a;
     pub(super) const SUM: u8 = 0x3a;
     pub(super) const HISTOGRAM: u8 = 0x4a;
@@ -115,6 +116,7 @@ mod tag {
 /// A metric whose lengths are known.
 struct Head {
     name: &'static str,
+    about: &'static str,
     unit: &'static str,
     tag: u8,
     /// Of the points and what stands behind them.
@@ -181,9 +183,27 @@ impl Export {
         let size = histogram(fixed_bytes(SIZES) + self.size_bounds.len());
         let requests = points(NUMBER, &self.number_attributes) + CUMULATIVE.len() + MONOTONIC.len();
         [
-            Head { name: "loaddensity.requests", unit: "1", tag: tag::SUM, inner: requests },
-            Head { name: "loaddensity.request.latency", unit: "ms", tag: tag::HISTOGRAM, inner: latency },
-            Head { name: "loaddensity.response.size", unit: "By", tag: tag::HISTOGRAM, inner: size },
+            Head {
+                name: "loaddensity.requests",
+                about: "Completed requests",
+                unit: "1",
+                tag: tag::SUM,
+                inner: requests,
+            },
+            Head {
+                name: "loaddensity.request.latency",
+                about: "Request latency in milliseconds",
+                unit: "ms",
+                tag: tag::HISTOGRAM,
+                inner: latency,
+            },
+            Head {
+                name: "loaddensity.response.size",
+                about: "Response size in bytes",
+                unit: "By",
+                tag: tag::HISTOGRAM,
+                inner: size,
+            },
         ]
     }
 
@@ -224,12 +244,13 @@ impl Export {
 
 impl Head {
     const fn length(&self) -> usize {
-        field(self.name.len()) + field(self.unit.len()) + field(self.inner)
+        field(self.name.len()) + field(self.about.len()) + field(self.unit.len()) + field(self.inner)
     }
 
     fn put(&self, out: &mut Vec<u8>) {
         put_tag(out, tag::METRIC, self.length());
         put_bytes(out, tag::NAME, self.name.as_bytes());
+        put_bytes(out, tag::DESCRIPTION, self.about.as_bytes());
         put_bytes(out, tag::UNIT, self.unit.as_bytes());
         put_tag(out, self.tag, self.inner);
     }

@@ -37,13 +37,20 @@ impl Export {
         let provider =
             SdkMeterProvider::builder().with_reader(reader.clone()).with_resource(resource).with_view(limit).build();
         let meter = provider.meter("loaddensity");
-        let histogram = |name: &'static str, unit: &'static str, bounds: &[f64]| {
-            meter.f64_histogram(name).with_unit(unit).with_boundaries(bounds.to_vec()).build()
+        let histogram = |name: &'static str, about: &'static str, unit: &'static str, bounds: &[f64]| {
+            let builder = meter.f64_histogram(name).with_description(about).with_unit(unit);
+            builder.with_boundaries(bounds.to_vec()).build()
         };
+        let requests = meter.u64_counter("loaddensity.requests").with_description("Completed requests");
         Self {
-            requests: meter.u64_counter("loaddensity.requests").with_unit("1").build(),
-            latency: histogram("loaddensity.request.latency", "ms", &LATENCY_BOUNDS_MS),
-            size: histogram("loaddensity.response.size", "By", &SIZE_BOUNDS_F64),
+            requests: requests.with_unit("1").build(),
+            latency: histogram(
+                "loaddensity.request.latency",
+                "Request latency in milliseconds",
+                "ms",
+                &LATENCY_BOUNDS_MS,
+            ),
+            size: histogram("loaddensity.response.size", "Response size in bytes", "By", &SIZE_BOUNDS_F64),
             reader,
             _provider: provider,
             collected: ResourceMetrics::default(),

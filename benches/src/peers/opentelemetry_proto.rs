@@ -23,9 +23,9 @@ pub fn build(names: &[(&str, &str)], cells: &[Cell], service_name: &str, times: 
     let sizes = all().map(|(name, cell)| histogram(name, size(cell), &SIZE_BOUNDS_F64, times)).collect();
     let requests = all().map(|(name, cell)| number(name, cell.requests.load(Relaxed), times)).collect();
     let metrics = vec![
-        metric("loaddensity.requests", "1", sum(requests)),
-        metric("loaddensity.request.latency", "ms", distribution(latencies)),
-        metric("loaddensity.response.size", "By", distribution(sizes)),
+        metric("loaddensity.requests", "Completed requests", "1", sum(requests)),
+        metric("loaddensity.request.latency", "Request latency in milliseconds", "ms", distribution(latencies)),
+        metric("loaddensity.response.size", "Response size in bytes", "By", distribution(sizes)),
     ];
     let scope = InstrumentationScope { name: "loaddensity".into(), ..InstrumentationScope::default() };
     let resource = Resource { attributes: vec![attribute("service.name", service_name)], ..Resource::default() };
@@ -81,6 +81,7 @@ fn distribution(data_points: Vec<HistogramDataPoint>) -> metric::Data {
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 
-fn metric(name: &str, unit: &str, data: metric::Data) -> Metric {
-    Metric { name: name.into(), unit: unit.into(), data: Some(data), ..Metric::default() }
+fn metric(name: &str, description: &str, unit: &str, data: metric::Data) -> Metric {
+    let (name, description, unit) = (name.into(), description.into(), unit.into());
+    Metric { name, description, unit, data: Some(data), ..Metric::default() }
 }

@@ -8,6 +8,7 @@ pub(super) const SCOPE: u8 = 1;
 pub(super) const METRICS: u8 = 2;
 pub(super) const SCOPE_NAME: u8 = 1;
 pub(super) const METRIC_NAME: u8 = 1;
+pub(super) const METRIC_DESCRIPTION: u8 = 2;
 pub(super) const METRIC_UNIT: u8 = 3;
 pub(super) const METRIC_GAUGE: u8 = 5;
 pub(super) const METRIC_SUM: u8 = 7;

@@ -7,14 +7,17 @@ use core::fmt;
 
 use heapless::Vec;
 
-use super::field;
+use super::{MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, field};
 use crate::labels::otlp as labels;
 use crate::protobuf::{BackOut, Reader};
 
 /// Longest `service.name` in bytes that is shown; a longer one is cut on a character boundary.
 pub const SERVICE_NAME_BYTES: usize = 255;
 /// Most bytes of all attributes of a resource as they are encoded: key, value and 7 to 11 bytes for each.
-pub const RESOURCE_BYTES: usize = 1_536;
+pub const RESOURCE_BYTES: usize = 8_192;
+/// Bytes of attributes that the least lengths of requests have room for ([`MIN_ANY_REQUEST`](super::MIN_ANY_REQUEST),
+/// [`MIN_OPTIONS_REQUEST`](super::MIN_OPTIONS_REQUEST)); each byte beyond makes them a byte longer.
+pub(super) const USUAL_BYTES: usize = 1_536;
 
 /// The key of the attribute that every resource has.
 const SERVICE_NAME: &str = "service.name";
@@ -74,10 +77,24 @@ impl Resource {
         false
     }
 
-    /// Bytes of all attributes as they are encoded.
+    /// Whether attributes of so many bytes more would fit as they are encoded.
     #[must_use]
-    pub fn encoded_len(&self) -> usize {
-        self.attributes.len()
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.attributes.len() + bytes <= RESOURCE_BYTES
+    }
+
+    /// The length of a buffer that holds any single data point with all that must surround it, in bytes: of a cycle with
+    /// [`Options::default`](super::Options) where `is_plain`, else with any options and of intervals. Of the attributes,
+    /// `to_come` bytes are not there yet.
+    #[must_use]
+    pub fn min_request(&self, is_plain: bool, to_come: usize) -> usize {
+        let length = self.attributes.len() + to_come;
+        let least = match is_plain {
+            true if length <= NAMED_BYTES => MIN_REQUEST,
+            true => MIN_ANY_REQUEST,
+            false => MIN_OPTIONS_REQUEST,
+        };
+        least + length.saturating_sub(USUAL_BYTES)
     }
 
     /// The attributes as they are encoded.
@@ -85,12 +102,16 @@ impl Resource {
         &self.attributes
     }
 
+    /// The room that is left serves as the writer's, which works from its end: no second room of this size on the stack.
     fn append(&mut self, key: &str, value: &str) -> Result<(), ResourceError> {
-        let mut room = [0; RESOURCE_BYTES];
-        let mut back = BackOut::new(&mut room, 0);
+        let first = self.attributes.len();
+        self.attributes.resize_default(RESOURCE_BYTES).map_err(|_| ResourceError::TooLong)?;
+        let mut back = BackOut::new(&mut self.attributes[first..], 0);
         let fits = labels::put_attribute(&mut back, field::RESOURCE_ATTRIBUTES, key, value);
-        fits.map_err(|_| ResourceError::TooLong)?;
-        self.attributes.extend_from_slice(back.into_written()).map_err(|_| ResourceError::TooLong)
+        let written = if fits.is_ok() { back.since(back.end_mark()) } else { 0 };
+        self.attributes.copy_within(RESOURCE_BYTES - written.., first);
+        self.attributes.truncate(first + written);
+        fits.map_err(|_| ResourceError::TooLong)
     }
 }
 
@@ -161,5 +182,17 @@ mod tests {
         assert_eq!(resource.clone().put("k", &"x".repeat(most + 1)), Err(ResourceError::TooLong));
         assert_eq!(resource.put("k", &"x".repeat(most)), Ok(()));
         assert_eq!(resource.as_bytes().len(), RESOURCE_BYTES);
+        assert!(resource.has_room_for(0) && !resource.has_room_for(1));
+    }
+
+    #[test]
+    fn a_long_resource_asks_for_as_much_longer_requests() {
+        let mut resource = Resource::new("shop");
+        assert_eq!((resource.min_request(true, 0), resource.min_request(false, 0)), (MIN_REQUEST, MIN_OPTIONS_REQUEST));
+        assert_eq!(resource.min_request(true, 1_000), MIN_ANY_REQUEST);
+        assert_eq!(resource.put("k", &"x".repeat(7_000)), Ok(()));
+        let beyond = resource.as_bytes().len() - USUAL_BYTES;
+        assert_eq!(resource.min_request(true, 0), MIN_ANY_REQUEST + beyond);
+        assert_eq!(resource.min_request(false, 10), MIN_OPTIONS_REQUEST + beyond + 10);
     }
 }

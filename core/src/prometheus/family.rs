@@ -1,5 +1,7 @@
 //! The metrics of the contract, each a family of its own.
 
+use crate::metrics::description;
+
 /// Name, kind and help as LoadDensity has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -38,36 +40,49 @@ impl Family {
     /// The lines in front of the samples. OpenMetrics names a counter without `_total`, and a unit where the name ends in
     /// one.
     pub(super) const fn header(self, is_open_metrics: bool) -> &'static [u8] {
-        match self {
-            Self::Requests if is_open_metrics => {
-                b"# TYPE loaddensity_requests counter\n# HELP loaddensity_requests Completed requests\n"
-            }
-            Self::Latency if is_open_metrics => {
-                b"# TYPE loaddensity_request_latency_ms histogram\n# UNIT loaddensity_request_latency_ms ms\n\
-                  # HELP loaddensity_request_latency_ms Request latency in milliseconds\n"
-            }
-            Self::Size if is_open_metrics => {
-                b"# TYPE loaddensity_response_bytes histogram\n# UNIT loaddensity_response_bytes bytes\n\
-                  # HELP loaddensity_response_bytes Response size in bytes\n"
-            }
-            Self::Requests => {
-                b"# HELP loaddensity_requests_total Completed requests\n# TYPE loaddensity_requests_total counter\n"
-            }
-            Self::Latency => {
-                b"# HELP loaddensity_request_latency_ms Request latency in milliseconds\n# TYPE loaddensity_request_latency_ms histogram\n"
-            }
-            Self::Size => {
-                b"# HELP loaddensity_response_bytes Response size in bytes\n# TYPE loaddensity_response_bytes histogram\n"
-            }
-        }
+        let header = match self {
+            Self::Requests if is_open_metrics => concat!(
+                "# TYPE loaddensity_requests counter\n# HELP loaddensity_requests ",
+                description!(requests),
+                "\n"
+            ),
+            Self::Latency if is_open_metrics => concat!(
+                "# TYPE loaddensity_request_latency_ms histogram\n# UNIT loaddensity_request_latency_ms ms\n\
+                 # HELP loaddensity_request_latency_ms ",
+                description!(latency),
+                "\n"
+            ),
+            Self::Size if is_open_metrics => concat!(
+                "# TYPE loaddensity_response_bytes histogram\n# UNIT loaddensity_response_bytes bytes\n\
+                 # HELP loaddensity_response_bytes ",
+                description!(size),
+                "\n"
+            ),
+            Self::Requests => concat!(
+                "# HELP loaddensity_requests_total ",
+                description!(requests),
+                "\n# TYPE loaddensity_requests_total counter\n"
+            ),
+            Self::Latency => concat!(
+                "# HELP loaddensity_request_latency_ms ",
+                description!(latency),
+                "\n# TYPE loaddensity_request_latency_ms histogram\n"
+            ),
+            Self::Size => concat!(
+                "# HELP loaddensity_response_bytes ",
+                description!(size),
+                "\n# TYPE loaddensity_response_bytes histogram\n"
+            ),
+        };
+        header.as_bytes()
     }
 
     /// Name, help and unit as protobuf has them.
     pub(super) const fn about(self) -> (&'static str, &'static str, Option<&'static str>) {
         match self {
-            Self::Requests => ("loaddensity_requests_total", "Completed requests", None),
-            Self::Latency => ("loaddensity_request_latency_ms", "Request latency in milliseconds", Some("ms")),
-            Self::Size => ("loaddensity_response_bytes", "Response size in bytes", Some("bytes")),
+            Self::Requests => ("loaddensity_requests_total", description!(requests), None),
+            Self::Latency => ("loaddensity_request_latency_ms", description!(latency), Some("ms")),
+            Self::Size => ("loaddensity_response_bytes", description!(size), Some("bytes")),
         }
     }
 

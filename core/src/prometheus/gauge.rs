@@ -6,11 +6,12 @@ use heapless::String;
 
 use super::constant::ConstantText;
 use crate::gauges::GAUGE_NAME_BYTES;
+use crate::metrics::description;
 use crate::registry::Registry;
 use crate::text::out::{Full, Out};
 
 /// What all of them say of themselves.
-pub(super) const HELP: &str = "Set by the load engine";
+pub(super) const HELP: &str = description!(gauge);
 const PREFIX: &str = "loaddensity_";
 
 /// A gauge that has been set.

@@ -59,8 +59,8 @@ pub fn exports_as<'b>(
         }
         let labels = point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let outcome = point.attributes.get("outcome").cloned().unwrap_or_default();
-        let Point { metric, unit, extremes, value, exemplars, .. } = &point;
-        let shown = format!("{metric} {unit} {extremes:?} {value:?} {exemplars:?}");
+        let Point { metric, description, unit, extremes, value, exemplars, .. } = &point;
+        let shown = format!("{metric} ({description}) {unit} {extremes:?} {value:?} {exemplars:?}");
         (observed(labels, &["outcome"]), outcome, shown)
     });
     let mut expected = Vec::new();
@@ -106,6 +106,7 @@ fn judge_origin(point: &Point, service: &str, (start, now): (u64, u64)) {
 
 fn judge_gauges(model: &Model, gauges: &[Point]) {
     assert!(gauges.iter().all(|point| point.attributes.is_empty() && point.unit.is_empty()), "{gauges:?}");
+    assert!(gauges.iter().all(|point| point.description == "Set by the load engine"), "{gauges:?}");
     let seen = gauges.iter().map(|point| format!("{} {:?}", point.metric, point.value));
     let expected = model.gauges().iter().map(|(name, value)| format!("loaddensity.{name} {:?}", Value::Gauge(*value)));
     same(expected.collect(), seen.collect());
@@ -141,14 +142,20 @@ fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Ve
         show.then_some(extremes)
     };
     let mut points = vec![
-        format!("loaddensity.requests 1 None {requests:?} []"),
-        format!("loaddensity.request.latency ms {:?} {latency:?} {exemplars:?}", extremes(&latencies, 1e6)),
-        format!("loaddensity.response.size By {:?} {size:?} []", extremes(&sizes, 1.0)),
+        format!("loaddensity.requests (Completed requests) 1 None {requests:?} []"),
+        format!(
+            "loaddensity.request.latency (Request latency in milliseconds) ms {:?} {latency:?} {exemplars:?}",
+            extremes(&latencies, 1e6)
+        ),
+        format!("loaddensity.response.size (Response size in bytes) By {:?} {size:?} []", extremes(&sizes, 1.0)),
     ];
     if dialect.options.http_client_duration && dialect.options.histograms == Histograms::Explicit {
         let exemplars: Vec<_> = exemplars.iter().cloned().map(in_seconds).collect();
         let duration = durations(side);
-        points.push(format!("{DURATION} s {:?} {duration:?} {exemplars:?}", extremes(&latencies, 1e9)));
+        points.push(format!(
+            "{DURATION} (Duration of HTTP client requests.) s {:?} {duration:?} {exemplars:?}",
+            extremes(&latencies, 1e9)
+        ));
     }
     points
 }
