@@ -31,14 +31,14 @@ pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
     let users = reader.whole("user_count", 1..=100_000, "a number of users")?.unwrap_or(50);
     let rate = |key: &str, what: &str| {
         let expected = format!("{what}, {} to {}", RATES.start(), RATES.end());
-        reader.read(key, &expected, |value| value.as_f64().filter(|rate| RATES.contains(rate)))
+        reader.number(key, RATES, &expected)
     };
     Ok(LoadTest {
         users: u32::try_from(users).unwrap_or(u32::MAX),
         spawn_rate: rate("spawn_rate", "a number of users per second")?.unwrap_or(10.0),
         duration: reader.seconds("test_time")?.unwrap_or(Duration::from_secs(60)),
         max_rate: rate("max_rate", "a number of requests per second")?,
-        traces: reader.read("traces", "true or false", Value::as_bool)?.unwrap_or(false),
+        traces: reader.flag("traces")?.unwrap_or(false),
         tasks: tasks(reader)?,
     })
 }

@@ -20,8 +20,10 @@ pub(crate) use check::{BUFFER_EVENTS, DATAGRAM_BYTES, SOCKETS};
 #[cfg(feature = "action-json")]
 pub(crate) use influxdb::{BATCH_BYTES, BATCH_POINTS};
 pub use influxdb::{BatchLimits, Credentials, InfluxdbConfig, InfluxdbTarget, Points};
+#[cfg(feature = "opentelemetry-http")]
+pub(crate) use opentelemetry::is_reserved;
 #[cfg(feature = "action-json")]
-pub(crate) use opentelemetry::REQUEST_BYTES;
+pub(crate) use opentelemetry::{Given, REQUEST_BYTES};
 pub use opentelemetry::{OpenTelemetryConfig, OtlpProtocol, Temporality};
 #[cfg(feature = "prometheus")]
 pub(crate) use prometheus::HEALTH_PATH;

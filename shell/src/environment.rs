@@ -21,6 +21,9 @@ use crate::config::public_url;
 /// Most characters of a value that an error shows.
 const SHOWN: usize = 80;
 
+#[cfg(test)]
+pub(crate) mod heard;
+
 /// A snapshot of environment variables. A variable that is set to nothing counts as not set, as OpenTelemetry's
 /// specification ("Environment Variable Specification", "Empty value") and Datadog's clients have it.
 #[derive(Clone, Default)]
@@ -44,6 +47,14 @@ impl Environment {
     #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str())
+    }
+
+    /// All but those with these names.
+    #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let is_kept = |name: &OsString| !names.iter().any(|left_out| name.as_os_str() == *left_out);
+        let kept = self.variables.iter().filter(|(name, _)| is_kept(name));
+        Self { variables: kept.map(|(name, value)| (name.clone(), value.clone())).collect() }
     }
 
     /// The value of `name`, if it is set to something.
@@ -125,6 +136,13 @@ impl Error for EnvironmentError {}
 pub(crate) fn ignored<T>(error: &EnvironmentError, instead: T) -> T {
     tracing::warn!(variable = error.variable, "{error}; it counts as not set");
     instead
+}
+
+/// Warns of `count` parts of a list that are left out, and names the first.
+#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+pub(crate) fn left_out(variable: &'static str, first: &str, count: usize, why: &str) {
+    let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+    tracing::warn!(variable, "environment variable {variable}: {first}{more} left out; {why}");
 }
 
 #[cfg(test)]

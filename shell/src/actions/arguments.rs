@@ -9,6 +9,7 @@ use super::document::{Action, Arguments};
 use super::error::{ActionError, Problem, kind_of, shown};
 use super::near::nearest;
 use crate::config::WAIT;
+use crate::environment::EnvironmentError;
 
 /// The parameters of a command.
 #[derive(Debug)]
@@ -86,7 +87,19 @@ impl<'a> Reader<'a> {
         self.read(key, "a string", Value::as_str)
     }
 
+    /// `true` or `false`, also as a string, in upper and lower case.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] for anything else.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, ActionError> {
+        self.read(key, "true or false", |value| match value {
+            Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
+            _ => value.as_bool(),
+        })
+    }
+
     /// A whole number in `range`, which has no upper end where that is `u64::MAX`; `what` says in words what is expected.
+    /// A fraction of nothing but zeros is taken, and a string that holds nothing but a number.
     ///
     /// # Errors
     /// [`Problem::WrongValue`] for any other kind of value and outside of `range`.
@@ -95,7 +108,15 @@ impl<'a> Reader<'a> {
             u64::MAX => format!("{what}, {} or more", range.start()),
             most => format!("{what} from {} to {most}", range.start()),
         };
-        self.read(key, &expected, |value| value.as_u64().filter(|number| range.contains(number)))
+        self.read(key, &expected, |value| whole(value).filter(|number| range.contains(number)))
+    }
+
+    /// A number in `range`, also as a string that holds nothing but a number; `expected` says in words what is right.
+    ///
+    /// # Errors
+    /// [`Problem::WrongValue`] for any other kind of value and outside of `range`.
+    pub fn number(&self, key: &str, range: RangeInclusive<f64>, expected: &str) -> Result<Option<f64>, ActionError> {
+        self.read(key, expected, |value| number(value).filter(|number| range.contains(number)))
     }
 
     /// A number of seconds from a millisecond to a day, at nanosecond resolution.
@@ -106,7 +127,7 @@ impl<'a> Reader<'a> {
         let (least, most) = (WAIT.start().as_secs_f64(), WAIT.end().as_secs_f64());
         let expected = format!("a number of seconds from {least} to {most}");
         let duration = |seconds| Duration::try_from_secs_f64(seconds).ok().filter(|wait| WAIT.contains(wait));
-        self.read(key, &expected, |value| value.as_f64().and_then(duration))
+        self.read(key, &expected, |value| number(value).and_then(duration))
     }
 
     /// An object whose values are strings, as pairs in the order of their keys.
@@ -143,6 +164,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What the environment says, as this action's error where it cannot be used.
+    pub(super) fn environment<T>(&self, read: Result<T, EnvironmentError>) -> Result<T, ActionError> {
+        read.map_err(|error| self.error(Problem::Environment(error)))
+    }
+
+    pub(super) const fn is_positional(&self) -> bool {
+        matches!(self.action.arguments, Arguments::Positional(_))
+    }
+
+    /// The names of the parameters that are given.
+    pub(super) fn given(&self) -> Vec<&'static str> {
+        self.signature.parameters().filter(|key| self.value(key).is_some()).collect()
+    }
+
     /// An error about this action, for a rule that lies beyond one value.
     #[must_use]
     pub fn error(&self, problem: Problem) -> ActionError {
@@ -161,6 +196,26 @@ impl<'a> Reader<'a> {
             shown(value)
         }
     }
+}
+
+/// A number, as one of JSON or as a string of one: generators of documents and templates quote them.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => serde_json::from_str(text.trim()).ok(),
+        _ => value.as_f64(),
+    }
+}
+
+/// Beyond this, a float does not tell a whole number from its neighbour.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+fn whole(value: &Value) -> Option<u64> {
+    let as_float = || number(value).filter(|number| number.fract() == 0.0 && (0.0..=EXACT).contains(number));
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        _ => value.as_u64(),
+    }
+    .or_else(|| as_float().map(|number| number as u64))
 }
 
 #[cfg(test)]
@@ -204,6 +259,40 @@ mod tests {
     }
 
     #[test]
+    fn numbers_and_flags_are_taken_in_other_forms_where_nothing_is_lost() {
+        let port = |value: Value| {
+            let action = action(json!({ "port": value }));
+            Reader::new(&action, &SIGNATURE).and_then(|reader| reader.whole("port", 0..=u64::MAX, "a number")).ok()
+        };
+        for (value, expected) in [
+            (json!("8125"), Some(Some(8_125))),
+            (json!(" 8125 "), Some(Some(8_125))),
+            (json!(8_125.0), Some(Some(8_125))),
+            (json!("8125.0"), Some(Some(8_125))),
+            (json!("1e3"), Some(Some(1_000))),
+            (json!("18446744073709551615"), Some(Some(u64::MAX))),
+            (json!(null), Some(None)),
+            (json!(8_125.5), None),
+            (json!(1e17), None),
+            (json!("-1"), None),
+            (json!("0x50"), None),
+            (json!("1_000"), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(port(value.clone()), expected, "{value}");
+        }
+        let action = action(json!({"size": "0.25", "port": "TRUE", "host": false}));
+        let reader = Reader::new(&action, &SIGNATURE).unwrap();
+        assert_eq!(reader.seconds("size").unwrap(), Some(Duration::from_millis(250)));
+        assert_eq!(reader.number("size", 0.0..=1.0, "a share").unwrap(), Some(0.25));
+        assert_eq!((reader.flag("port").unwrap(), reader.flag("host").unwrap()), (Some(true), Some(false)));
+        for value in [json!("yes"), json!("1"), json!(1), json!("")] {
+            let text = said(json!({ "size": value }), |reader| reader.flag("size"));
+            assert!(text.ends_with("expected true or false"), "{text}");
+        }
+    }
+
+    #[test]
     fn pairs_are_an_object_of_strings() {
         let found = action(json!({"size": {"run": "7", "a": ""}}));
         let pairs = Reader::new(&found, &SIGNATURE).and_then(|reader| reader.pairs("size")).unwrap();
@@ -240,7 +329,10 @@ mod tests {
             (json!(0), "0"),
             (json!(-1), "-1"),
             (json!(1.5), "1.5"),
-            (json!("80"), "\"80\""),
+            (json!("eighty"), "\"eighty\""),
+            (json!("80.5"), "\"80.5\""),
+            (json!(""), "\"\""),
+            (json!(1e300), "1e+300"),
             (json!(true), "true"),
             (json!([80]), "a list"),
             (json!(u64::MAX), "18446744073709551615"),
@@ -257,7 +349,7 @@ mod tests {
                 "actions[4] LD_x: token is a number (not shown); expected a string"
             );
         }
-        for value in [json!(0), json!(0.0009), json!(-1), json!(86_401), json!(1e300), json!("2")] {
+        for value in [json!(0), json!(0.0009), json!(-1), json!(86_401), json!(1e300), json!("2 s"), json!("NaN")] {
             let text = said(json!({ "size": value }), |reader| reader.seconds("size"));
             assert!(text.ends_with("expected a number of seconds from 0.001 to 86400"), "{text}");
         }

@@ -7,7 +7,7 @@ use super::document::Action;
 use super::error::{ActionError, Problem};
 use super::near::nearest;
 use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
-use crate::environment::{Environment, EnvironmentError};
+use crate::environment::Environment;
 
 mod influxdb;
 mod opentelemetry;
@@ -67,23 +67,21 @@ impl Command {
         match action.command.as_str() {
             "LD_start_prometheus_exporter" => {
                 let reader = Reader::new(action, &prometheus::SIGNATURE)?;
-                let base = base(action, PrometheusConfig::from_env(environment))?;
-                prometheus::config(reader, base).map(Self::StartPrometheus)
+                let base = PrometheusConfig::from_env(&unsaid(reader, &prometheus::VARIABLES, environment));
+                prometheus::config(reader, reader.environment(base)?).map(Self::StartPrometheus)
             }
             "LD_start_influxdb_sink" => {
                 let reader = Reader::new(action, &influxdb::SIGNATURE)?;
-                let base = base(action, InfluxdbConfig::from_env(environment))?;
-                influxdb::config(reader, base).map(Self::StartInfluxdb)
+                influxdb::config(reader, environment).map(Self::StartInfluxdb)
             }
             "LD_start_statsd_sink" => {
                 let reader = Reader::new(action, &statsd::SIGNATURE)?;
-                let base = base(action, StatsdConfig::from_env(environment))?;
-                statsd::config(reader, base).map(Self::StartStatsd)
+                let base = StatsdConfig::from_env(&unsaid(reader, &statsd::VARIABLES, environment));
+                statsd::config(reader, reader.environment(base)?).map(Self::StartStatsd)
             }
             "LD_start_opentelemetry_exporter" => {
                 let reader = Reader::new(action, &opentelemetry::SIGNATURE)?;
-                let base = base(action, OpenTelemetryConfig::from_env(environment))?;
-                opentelemetry::config(reader, base).map(Self::StartOpenTelemetry)
+                opentelemetry::config(reader, environment).map(Self::StartOpenTelemetry)
             }
             "LD_stop_prometheus_exporter" => stop(action, Self::StopPrometheus),
             "LD_stop_influxdb_sink" => stop(action, Self::StopInfluxdb),
@@ -130,13 +128,11 @@ impl ActionError {
     }
 }
 
-/// What the environment says, beneath what the action says.
-fn base<C>(action: &Action, read: Result<C, EnvironmentError>) -> Result<C, ActionError> {
-    read.map_err(|error| ActionError {
-        index: action.index,
-        command: action.command.clone(),
-        problem: Problem::Environment(error),
-    })
+/// `environment` without the variables of what the action says itself: they are not asked, so that none of them keeps the
+/// exporter from starting.
+fn unsaid(reader: Reader<'_>, variables: &[(&str, &[&str])], environment: &Environment) -> Environment {
+    let said = variables.iter().filter(|(key, _)| reader.value(key).is_some());
+    environment.without(&said.flat_map(|(_, names)| names.iter().copied()).collect::<Vec<_>>())
 }
 
 static STOP: Signature = Signature { positional: &[], named: &[], secret: &[] };

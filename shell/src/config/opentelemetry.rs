@@ -5,12 +5,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
-use loaddensity_metrics_core::otlp::{
-    Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError,
-};
+use loaddensity_metrics_core::otlp::{Histograms, MIN_OPTIONS_REQUEST, Options, Resource, ResourceError};
 
 #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
 mod environment;
+
+#[cfg(feature = "action-json")]
+pub(crate) use environment::Given;
 
 use super::check::Check;
 use super::secret::{Secret, public_url};
@@ -19,6 +20,28 @@ use crate::error::StartError;
 
 /// Bytes of an OTLP request; the upper end is what the specification recommends that servers take.
 pub(crate) const REQUEST_BYTES: RangeInclusive<usize> = 4_096..=64 << 20;
+
+/// Headers that the protocols set themselves; all that begin with `grpc-` are among them.
+#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+const RESERVED: [&str; 10] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "user-agent",
+];
+
+/// Whether the protocols set the header `name` themselves.
+#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+pub(crate) fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    RESERVED.contains(&name.as_str()) || name.starts_with("grpc-")
+}
 
 /// Where OTLP exports are sent.
 /// LoadDensity: `start_opentelemetry_exporter(endpoint="http://localhost:4317", service_name="loaddensity", export_interval_ms=5000)`.
@@ -50,7 +73,7 @@ pub struct OpenTelemetryConfig {
     pub headers: Vec<(String, Secret)>,
     /// Further attributes of the resource. Keys are not empty and each is given once, `service.name` and
     /// `telemetry.sdk.*` are not among them; `service.instance.id` replaces the random one. All together up to about
-    /// 1,100 bytes. Default none.
+    /// 7,600 bytes, and `max_request_bytes` as much above its least as they are longer than 1,000. Default none.
     pub resource_attributes: Vec<(String, String)>,
     /// What the points count from. Default [`Temporality::Cumulative`].
     pub temporality: Temporality,
@@ -135,12 +158,12 @@ impl OtlpProtocol {
         }
     }
 
-    /// Reads [`as_str`](Self::as_str)'s names.
+    /// Reads [`as_str`](Self::as_str)'s names, in upper and lower case.
     ///
     /// # Errors
     /// What would be right, for anything else; `http/json` among it, which is not implemented.
     pub fn parse(name: &str) -> Result<Self, &'static str> {
-        match name {
+        match name.to_ascii_lowercase().as_str() {
             "grpc" => Ok(Self::Grpc),
             "http/protobuf" => Ok(Self::HttpProtobuf),
             "http/json" => Err("\"http/protobuf\", which receivers of JSON take on the same port, or \"grpc\""),
@@ -175,6 +198,11 @@ impl OpenTelemetryConfig {
         }
     }
 
+    /// Whether points are made straight from the counters.
+    fn is_plain(&self) -> bool {
+        self.options() == Options::default() && !self.temporality.is_delta()
+    }
+
     pub(super) fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::OpenTelemetry);
         check.wait("export_interval_ms", self.export_interval)?;
@@ -196,8 +224,7 @@ impl OpenTelemetryConfig {
                             or leave http_client_duration out";
             return Err(check.bad("http_client_duration", true, expected));
         }
-        let is_plain = self.options() == Options::default() && !self.temporality.is_delta();
-        if !is_plain && self.max_request_bytes < MIN_OPTIONS_REQUEST {
+        if !self.is_plain() && self.max_request_bytes < MIN_OPTIONS_REQUEST {
             let expected = "with delta, min_max, exemplars, http_client_duration or exponential histograms it must be 8192 or more, which hold any point";
             return Err(check.bad("max_request_bytes", self.max_request_bytes, expected));
         }
@@ -220,7 +247,7 @@ impl OpenTelemetryConfig {
                 ResourceError::TooLong => bad("all attributes together are too long; shorten them or leave some out"),
             })?;
         }
-        let fits = resource.encoded_len() + OWN_RESOURCE_BYTES <= RESOURCE_BYTES;
+        let fits = resource.has_room_for(OWN_RESOURCE_BYTES);
         let too_long = || {
             check.bad(
                 "resource_attributes",
@@ -228,7 +255,15 @@ impl OpenTelemetryConfig {
                 "they are too long together; shorten them or leave some out",
             )
         };
-        if fits { Ok(()) } else { Err(too_long()) }
+        if !fits {
+            return Err(too_long());
+        }
+        let least = resource.min_request(self.is_plain(), OWN_RESOURCE_BYTES);
+        if self.max_request_bytes < least {
+            let expected = format!("with these resource attributes it must be {least} or more, which hold any point");
+            return Err(check.bad("max_request_bytes", self.max_request_bytes, &expected));
+        }
+        Ok(())
     }
 }
 

@@ -3,26 +3,13 @@
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use loaddensity_metrics_core::Exporter;
 
-use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, public_url};
+use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, is_reserved, public_url};
 use crate::error::StartError;
 use crate::http_client::{Advice, Secrets, Server, read_url};
 use crate::tls::Protocol;
 
 /// Where receivers take metrics over HTTP (OTLP specification, "OTLP/HTTP Request").
 const METRICS_PATH: &str = "/v1/metrics";
-/// Headers that the protocols set themselves; all that begin with `grpc-` are among them.
-const RESERVED: [&str; 10] = [
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "user-agent",
-];
 
 /// A receiver, and what every request to it has.
 pub(super) struct Target {
@@ -139,7 +126,7 @@ fn headers(given: &[(String, Secret)]) -> Result<(HeaderMap, Secrets), StartErro
         let bad = |expected| bad("headers", name, expected);
         let known = HeaderName::try_from(name.as_str())
             .map_err(|_| bad("it is no name of an HTTP header: letters, digits and - without spaces"))?;
-        if RESERVED.contains(&known.as_str()) || known.as_str().starts_with("grpc-") {
+        if is_reserved(known.as_str()) {
             return Err(bad("the exporter sets this header itself; leave it out"));
         }
         let mut shown = HeaderValue::try_from(value.reveal())

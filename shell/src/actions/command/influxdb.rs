@@ -1,7 +1,5 @@
 //! What `LD_start_influxdb_sink` says.
 
-use serde_json::Value;
-
 use super::values::{
     buffer_events, client_tls, datagram_bytes, misplaced, resolve_interval, segmentation_offload, size,
 };
@@ -10,6 +8,7 @@ use crate::actions::error::ActionError;
 use crate::config::{
     BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Points, Precision, StatusCode,
 };
+use crate::environment::Environment;
 
 mod target;
 
@@ -56,9 +55,10 @@ pub(super) static SIGNATURE: Signature = Signature {
     secret: &["token", "password"],
 };
 
-/// The configuration that an action gives; what it leaves out is as in `base`.
-pub(super) fn config(reader: Reader<'_>, base: InfluxdbConfig) -> Result<InfluxdbConfig, ActionError> {
-    let target = target::read(reader, base.target)?;
+/// The configuration that an action gives; what it leaves out of the target is as `environment` says.
+pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
+    let base = InfluxdbConfig::default();
+    let target = target::read(reader, environment)?;
     fits(reader, &target)?;
     let create_database = create_database(reader, &target)?.unwrap_or(base.create_database);
     let points = points(reader)?.unwrap_or(base.points);
@@ -70,7 +70,7 @@ pub(super) fn config(reader: Reader<'_>, base: InfluxdbConfig) -> Result<Influxd
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
         constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
         status_code: status_code(reader)?.unwrap_or(base.status_code),
-        gzip: reader.read("gzip", "true or false", Value::as_bool)?.unwrap_or(base.gzip),
+        gzip: reader.flag("gzip")?.unwrap_or(base.gzip),
         precision: precision(reader)?.unwrap_or(base.precision),
         measurement: reader.text("measurement")?.map_or(base.measurement, str::to_owned),
         tls: client_tls(reader, base.tls)?,

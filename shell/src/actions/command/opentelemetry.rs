@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use loaddensity_metrics_core::otlp::Histograms;
-use serde_json::Value;
 
 use super::values::{client_tls, size, url};
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
-use crate::config::{OpenTelemetryConfig, OtlpProtocol, REQUEST_BYTES, Secret, Temporality, WAIT};
+use crate::config::{
+    ExporterConfig, Given, OpenTelemetryConfig, OtlpProtocol, REQUEST_BYTES, Secret, Temporality, WAIT,
+};
+use crate::environment::Environment;
+use crate::error::StartError;
 
 /// Positional: LoadDensity's parameters in its order. Named: ours.
 pub(super) static SIGNATURE: Signature = Signature {
@@ -33,16 +36,52 @@ pub(super) static SIGNATURE: Signature = Signature {
     secret: &["headers"],
 };
 
-/// The configuration that an action gives; what it leaves out is as in `base`.
-pub(super) fn config(reader: Reader<'_>, base: OpenTelemetryConfig) -> Result<OpenTelemetryConfig, ActionError> {
+/// The configuration that an action gives; what it leaves out is as `environment` says.
+pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<OpenTelemetryConfig, ActionError> {
+    let given = Given { protocol: protocol(reader)?, endpoint: url(reader, "endpoint")?, names: reader.given() };
+    let base = reader.environment(OpenTelemetryConfig::beneath(&given, environment))?;
+    let config = over(reader, &given, base.clone())?;
+    match check(&config) {
+        Ok(()) => Ok(config),
+        Err(error) => Ok(without_kinds(reader, &given, base, &error)?.unwrap_or(config)),
+    }
+}
+
+fn check(config: &OpenTelemetryConfig) -> Result<(), StartError> {
+    ExporterConfig::OpenTelemetry(config.clone()).check()
+}
+
+/// The same without the kinds of points that the environment says, or else without its attributes too, which make requests
+/// long: an environment that was made for a whole fleet is not at odds with what one action says. `None` where that is
+/// of no use.
+fn without_kinds(
+    reader: Reader<'_>,
+    given: &Given,
+    mut base: OpenTelemetryConfig,
+    error: &StartError,
+) -> Result<Option<OpenTelemetryConfig>, ActionError> {
+    let default = OpenTelemetryConfig::default();
+    (base.temporality, base.histograms, base.exemplars) = (default.temporality, default.histograms, default.exemplars);
+    let mut left_out = "the temporality, the histograms and the exemplars";
+    let mut config = over(reader, given, base.clone())?;
+    if check(&config).is_err() {
+        left_out = "the temporality, the histograms, the exemplars and the resource attributes";
+        config = over(reader, given, OpenTelemetryConfig { resource_attributes: Vec::new(), ..base })?;
+    }
+    if check(&config).is_err() {
+        return Ok(None);
+    }
+    tracing::warn!("{left_out} of the environment count as not set, since the action is at odds with them: {error}");
+    Ok(Some(config))
+}
+
+/// What the action gives, over `base`.
+fn over(reader: Reader<'_>, given: &Given, base: OpenTelemetryConfig) -> Result<OpenTelemetryConfig, ActionError> {
     let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let intervals = millis(WAIT.start())..=millis(WAIT.end());
     let interval = reader.whole("export_interval_ms", intervals, "a number of milliseconds")?;
-    let protocol = protocol(reader)?.unwrap_or(base.protocol);
-    // An endpoint of the other protocol is of no use.
-    let endpoint = if protocol == base.protocol { base.endpoint } else { protocol.default_endpoint().into() };
     Ok(OpenTelemetryConfig {
-        endpoint: url(reader, "endpoint")?.unwrap_or(endpoint),
+        endpoint: given.endpoint.clone().unwrap_or(base.endpoint),
         service_name: reader.text("service_name")?.map_or(base.service_name, str::to_owned),
         export_interval: interval.map_or(base.export_interval, Duration::from_millis),
         tls: client_tls(reader, base.tls)?,
@@ -50,7 +89,7 @@ pub(super) fn config(reader: Reader<'_>, base: OpenTelemetryConfig) -> Result<Op
         export_timeout: reader.seconds("export_timeout")?.or(base.export_timeout),
         max_request_bytes: size(reader, "max_request_bytes", &REQUEST_BYTES, "bytes")?
             .unwrap_or(base.max_request_bytes),
-        protocol,
+        protocol: base.protocol,
         headers: headers(reader)?.unwrap_or(base.headers),
         resource_attributes: reader.pairs("resource_attributes")?.unwrap_or(base.resource_attributes),
         temporality: reader
@@ -59,19 +98,17 @@ pub(super) fn config(reader: Reader<'_>, base: OpenTelemetryConfig) -> Result<Op
             })?
             .unwrap_or(base.temporality),
         histograms: histograms(reader)?.unwrap_or(base.histograms),
-        min_max: reader.read("min_max", "true or false", Value::as_bool)?.unwrap_or(base.min_max),
-        exemplars: reader.read("exemplars", "true or false", Value::as_bool)?.unwrap_or(base.exemplars),
-        http_client_duration: reader
-            .read("http_client_duration", "true or false", Value::as_bool)?
-            .unwrap_or(base.http_client_duration),
-        gzip: reader.read("gzip", "true or false", Value::as_bool)?.unwrap_or(base.gzip),
+        min_max: reader.flag("min_max")?.unwrap_or(base.min_max),
+        exemplars: reader.flag("exemplars")?.unwrap_or(base.exemplars),
+        http_client_duration: reader.flag("http_client_duration")?.unwrap_or(base.http_client_duration),
+        gzip: reader.flag("gzip")?.unwrap_or(base.gzip),
         disabled: base.disabled,
     })
 }
 
 fn protocol(reader: Reader<'_>) -> Result<Option<OtlpProtocol>, ActionError> {
     let Some(name) = reader.text("protocol")? else { return Ok(None) };
-    let parsed = OtlpProtocol::parse(&name.to_ascii_lowercase());
+    let parsed = OtlpProtocol::parse(name);
     let expected = parsed.err().unwrap_or_default();
     reader.read("protocol", expected, |_| parsed.ok())
 }

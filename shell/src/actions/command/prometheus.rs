@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::values::{host, misplaced, port, size};
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
@@ -33,6 +31,10 @@ pub(super) static SIGNATURE: Signature = Signature {
     secret: &["username", "password", "bearer_token"],
 };
 
+/// The variables that are not asked where the action gives these.
+pub(super) static VARIABLES: [(&str, &[&str]); 2] =
+    [("port", &["OTEL_EXPORTER_PROMETHEUS_PORT"]), ("addr", &["OTEL_EXPORTER_PROMETHEUS_HOST"])];
+
 /// The configuration that an action gives; what it leaves out is as in `base`.
 pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<PrometheusConfig, ActionError> {
     Ok(PrometheusConfig {
@@ -40,8 +42,8 @@ pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<Prome
         addr: host(reader, "addr")?.unwrap_or(base.addr),
         path: reader.text("path")?.map_or(base.path, str::to_owned),
         constant_labels: reader.pairs("constant_labels")?.unwrap_or(base.constant_labels),
-        created_times: reader.read("created_times", "true or false", Value::as_bool)?.unwrap_or(base.created_times),
-        compression: reader.read("compression", "true or false", Value::as_bool)?.unwrap_or(base.compression),
+        created_times: reader.flag("created_times")?.unwrap_or(base.created_times),
+        compression: reader.flag("compression")?.unwrap_or(base.compression),
         access: access(reader)?.unwrap_or(base.access),
         tls: tls(reader)?.or(base.tls),
         linger: linger(reader)?.or(base.linger),

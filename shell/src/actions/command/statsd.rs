@@ -2,12 +2,11 @@
 
 use loaddensity_metrics_core::SampleRate;
 use loaddensity_metrics_core::dogstatsd::Cardinality;
-use serde_json::Value;
 
 use super::values::{
     buffer_events, datagram_bytes, host, misplaced, port, resolve_interval, segmentation_offload, size,
 };
-use crate::actions::arguments::{Reader, Signature};
+use crate::actions::arguments::{Reader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{Address, EXPECTED_URL, SOCKETS, StatsdConfig, StatsdOrigin, StatsdSocket};
 
@@ -37,11 +36,18 @@ pub(super) static SIGNATURE: Signature = Signature {
     secret: &[],
 };
 
+/// The variables that are not asked where the action gives these. A host or a port of the action's is one of UDP's.
+pub(super) static VARIABLES: [(&str, &[&str]); 3] = [
+    ("url", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT"]),
+    ("host", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST"]),
+    ("port", &["DD_DOGSTATSD_PORT"]),
+];
+
 /// The configuration that an action gives; what it leaves out is as in `base`.
 pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdConfig, ActionError> {
     let (host, port, socket) = address(reader, base.host, base.port, base.socket)?;
     let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
-    let aggregate = reader.read("aggregate", "true or false", Value::as_bool)?.unwrap_or(base.aggregate);
+    let aggregate = reader.flag("aggregate")?.unwrap_or(base.aggregate);
     suits(reader, aggregate)?;
     Ok(StatsdConfig {
         host,
@@ -54,14 +60,14 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
         datagram_bytes: datagram_bytes(reader)?.or(base.datagram_bytes),
         segmentation_offload: segmentation_offload(reader)?.unwrap_or(base.segmentation_offload),
         buffer_events: buffer_events(reader)?.unwrap_or(base.buffer_events),
-        distributions: reader.read("distributions", "true or false", Value::as_bool)?.unwrap_or(base.distributions),
+        distributions: reader.flag("distributions")?.unwrap_or(base.distributions),
         sample_rate: sample_rate(reader)?.unwrap_or(base.sample_rate),
         constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
         timestamps_of_counts: timestamps(reader)?.unwrap_or(base.timestamps_of_counts),
         aggregate,
         aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
-        telemetry: reader.read("telemetry", "true or false", Value::as_bool)?.unwrap_or(base.telemetry),
+        telemetry: reader.flag("telemetry")?.unwrap_or(base.telemetry),
         origin: origin(reader, base.origin)?,
     })
 }
@@ -106,7 +112,7 @@ fn address(
 }
 
 fn packed(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
-    let packed = reader.read("packed", "true or false", Value::as_bool)?;
+    let packed = reader.flag("packed")?;
     if packed == Some(false) {
         let reason = "is for packed messages; leave it out, or say \"packed\": true";
         misplaced(reader, &["datagram_bytes"], reason)?;
@@ -116,7 +122,7 @@ fn packed(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
 
 fn sample_rate(reader: Reader<'_>) -> Result<Option<SampleRate>, ActionError> {
     let expected = format!("a number from {} to 1", SampleRate::LEAST);
-    reader.read("sample_rate", &expected, |value| value.as_f64().and_then(SampleRate::new))
+    reader.read("sample_rate", &expected, |value| number(value).and_then(SampleRate::new))
 }
 
 fn timestamps(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
@@ -143,7 +149,7 @@ fn origin(reader: Reader<'_>, base: StatsdOrigin) -> Result<StatsdOrigin, Action
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::actions::command::Command;

@@ -10,6 +10,7 @@ use crate::config::{
     BatchLimits, Credentials, ExporterConfig, InfluxdbTarget, PageAccess, PageLimits, Points, Precision, Secret,
     StatusCode, Temporality,
 };
+use crate::environment::heard::heard;
 use crate::{Cardinality, SampleRate, StatsdOrigin};
 
 mod tls;
@@ -18,6 +19,12 @@ pub(super) fn parsed(command: &str, arguments: &Value) -> Result<Command, Action
     let document = json!([[command, arguments]]).to_string();
     let mut document = Document::parse(&document).expect("a document");
     document.actions.remove(0).and_then(|action| Command::from_action(&action))
+}
+
+fn parsed_in(environment: &Environment, command: &str, arguments: &Value) -> Result<Command, String> {
+    let mut document = Document::parse(&json!([[command, arguments]]).to_string()).expect("a document");
+    let action = document.actions.remove(0).expect("an action");
+    Command::from_action_in(&action, environment).map_err(|error| error.to_string())
 }
 
 /// All argument lists, by name and by position, must give the same command.
@@ -56,13 +63,9 @@ fn given_parameters_win_over_the_environment_and_only_what_is_asked_for_is_read(
         ("DD_AGENT_HOST", "agent"),
         ("DD_DOGSTATSD_PORT", "9125"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
     ]);
-    let read = |command: &str, arguments: Value| {
-        let mut document = Document::parse(&json!([[command, arguments]]).to_string()).expect("a document");
-        let action = document.actions.remove(0).expect("an action");
-        Command::from_action_in(&action, &environment).map_err(|error| error.to_string())
-    };
+    let read = |command: &str, arguments: Value| parsed_in(&environment, command, &arguments);
     let config = |host: &str, port| StatsdConfig { host: host.into(), port, ..StatsdConfig::default() };
     for (arguments, expected) in [
         (json!({}), config("agent", 9_125)),
@@ -72,9 +75,8 @@ fn given_parameters_win_over_the_environment_and_only_what_is_asked_for_is_read(
         assert_eq!(read("LD_start_statsd_sink", arguments), Ok(Command::StartStatsd(expected)));
     }
     // A wrong variable is an error of its exporter alone, and of none where it was not asked for.
-    let error = read("LD_start_opentelemetry_exporter", json!({})).expect_err("not implemented");
-    let says =
-        "actions[0] LD_start_opentelemetry_exporter: environment variable OTEL_EXPORTER_OTLP_PROTOCOL is \"http/json\"";
+    let error = read("LD_start_opentelemetry_exporter", json!({})).expect_err("no headers");
+    let says = "actions[0] LD_start_opentelemetry_exporter: environment variable OTEL_EXPORTER_OTLP_HEADERS (value not";
     assert!(error.starts_with(says), "{error}");
     let plain = parsed("LD_start_statsd_sink", &json!({})).expect("defaults");
     assert_eq!(plain, Command::StartStatsd(StatsdConfig::default()));
@@ -110,7 +112,7 @@ fn prometheus() {
         "LD_start_prometheus_exporter",
         &[
             (json!([65_536]), "port is 65536; expected a port number from 0 to 65535"),
-            (json!({"port": "9646"}), "port is \"9646\"; expected a port number from 0 to 65535"),
+            (json!({"port": "9646x"}), "port is \"9646x\"; expected a port number from 0 to 65535"),
             (json!({"addr": 7}), &format!("addr is 7; expected {host}")),
             (json!({"addr": ""}), &format!("addr is \"\"; expected {host}")),
             (json!({"addr": "127.0.0.1:9646"}), &format!("addr is \"127.0.0.1:9646\"; expected {host}")),
@@ -312,6 +314,14 @@ fn points_and_tags_of_influxdb() {
 }
 
 /// What an action gives wins over what the configuration beneath it has, for instance from the environment.
+fn influxdb_target(variables: &[(&str, &str)], arguments: &Value) -> Result<InfluxdbTarget, String> {
+    let environment = Environment::of(variables.iter().copied());
+    match parsed_in(&environment, "LD_start_influxdb_sink", arguments)? {
+        Command::StartInfluxdb(config) => Ok(config.target),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_influxdb_target_is_laid_over_the_one_beneath() {
     let v2 = |server: &str, bucket: &str| InfluxdbTarget::V2 {
@@ -320,6 +330,8 @@ fn an_influxdb_target_is_laid_over_the_one_beneath() {
         bucket: bucket.into(),
         token: Some(Secret::new("t")),
     };
+    let variables =
+        [("INFLUX_HOST", "http://env"), ("INFLUX_ORG", "o"), ("INFLUX_BUCKET", "env"), ("INFLUX_TOKEN", "t")];
     for (arguments, expected) in [
         (json!({}), v2("http://env", "env")),
         (json!({"bucket": "given"}), v2("http://env", "given")),
@@ -330,15 +342,141 @@ fn an_influxdb_target_is_laid_over_the_one_beneath() {
             InfluxdbTarget::Url { url: "http://h/write".into(), token: None },
         ),
     ] {
-        let action = Action {
-            index: 0,
-            command: String::new(),
-            arguments: Arguments::Named(arguments.as_object().unwrap().clone()),
-        };
-        let base = InfluxdbConfig { target: v2("http://env", "env"), ..InfluxdbConfig::default() };
-        let reader = Reader::new(&action, &influxdb::SIGNATURE).unwrap();
-        assert_eq!(influxdb::config(reader, base).unwrap().target, expected, "{arguments}");
+        assert_eq!(influxdb_target(&variables, &arguments), Ok(expected), "{arguments}");
     }
+}
+
+#[test]
+fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
+    let udp = |host: &str, port| InfluxdbTarget::Udp { host: host.into(), port };
+    let v2 = InfluxdbTarget::V2 {
+        server: "http://env".into(),
+        org: "o".into(),
+        bucket: "b".into(),
+        token: Some(Secret::new("t")),
+    };
+    let (host, token, v3) = (("INFLUX_HOST", "http://env"), ("INFLUX_TOKEN", "t"), ("INFLUXDB3_AUTH_TOKEN", "t"));
+    for (variables, arguments, expected) in [
+        (&[host][..], json!({"host": "h"}), udp("h", 8_089)),
+        (&[host], json!(["udp", "h", 1]), udp("h", 1)),
+        (&[host, token], json!({"api": "v2", "org": "o", "bucket": "b"}), v2),
+        (&[v3], json!({"host": "h", "port": 1}), udp("h", 1)),
+        (
+            &[v3],
+            json!({"database": "d"}),
+            InfluxdbTarget::V3 {
+                server: "http://127.0.0.1:8181".into(),
+                database: "d".into(),
+                token: Some(Secret::new("t")),
+                no_sync: false,
+                accept_partial: true,
+            },
+        ),
+        (
+            &[("INFLUX_BUCKET", "b")],
+            json!({"transport": "http", "host": "h"}),
+            InfluxdbTarget::Http { host: "h".into(), port: 8_086, database: None, username: None, password: None },
+        ),
+    ] {
+        assert_eq!(influxdb_target(variables, &arguments), Ok(expected), "{variables:?} {arguments}");
+    }
+    // Where nothing else is said, it is what was asked for.
+    let error = influxdb_target(&[host], &json!({})).expect_err("no bucket");
+    assert!(error.contains("INFLUX_HOST") && error.contains("INFLUX_BUCKET_NAME"), "{error}");
+}
+
+#[test]
+fn a_url_by_position_wins_over_host_and_port_in_front_of_it() {
+    let target = |arguments: &Value| heard(|| influxdb_target(&[], arguments));
+    let url = "http://h:1/write?db=d";
+    let expected = InfluxdbTarget::Url { url: url.into(), token: None };
+    for (arguments, warnings) in [
+        (json!(["http", "127.0.0.1", 8089, url]), 0),
+        (json!(["HTTP", "localhost", 8086, url]), 0),
+        (json!(["http", null, null, url]), 0),
+        (json!(["http", "db", 8089, url]), 1),
+        (json!(["http", "127.0.0.1", 9, url]), 1),
+        (json!({"transport": "http", "host": "127.0.0.1", "port": 8089, "url": url}), 0),
+    ] {
+        let (read, said) = target(&arguments);
+        assert_eq!((read, said.len()), (Ok(expected.clone()), warnings), "{arguments}: {said:?}");
+    }
+}
+
+/// What an action and the environment come to, or the error.
+fn opentelemetry_config(variables: &[(&str, &str)], arguments: &Value) -> Result<OpenTelemetryConfig, String> {
+    let environment = Environment::of(variables.iter().copied());
+    match parsed_in(&environment, "LD_start_opentelemetry_exporter", arguments)? {
+        Command::StartOpenTelemetry(config) => Ok(config),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_an_action_says_its_variables_are_not_asked_for() {
+    let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2");
+    let given = json!({"headers": {"api-key": "1"}});
+    let config = opentelemetry_config(&[headers], &given).expect("headers of its own");
+    assert_eq!(config.headers, [("api-key".into(), Secret::new("1"))]);
+    // A key alone is refused, but not where nothing is encrypted.
+    let (key, https) = (("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317"));
+    assert!(opentelemetry_config(&[key, https], &json!({})).is_err());
+    let config = opentelemetry_config(&[key, https], &json!({"endpoint": "http://h:4317"})).expect("no TLS");
+    assert_eq!((&*config.endpoint, config.tls), ("http://h:4317", crate::config::ClientTls::default()));
+    let files = json!({"client_certificate": "/c", "client_key": "/k"});
+    let identity = opentelemetry_config(&[key, https], &files).expect("both").tls.identity;
+    assert_eq!(identity.map(|identity| identity.certificate), Some("/c".into()));
+    for (command, variable, arguments) in [
+        ("LD_start_statsd_sink", "DD_AGENT_HOST", json!({"host": "h"})),
+        ("LD_start_statsd_sink", "DD_DOGSTATSD_URL", json!({"url": "udp://h:1"})),
+        ("LD_start_statsd_sink", "DD_DOGSTATSD_PORT", json!({"port": 1})),
+        ("LD_start_prometheus_exporter", "OTEL_EXPORTER_PROMETHEUS_PORT", json!({"port": 1})),
+    ] {
+        let environment = Environment::of([(variable, "no such:thing/")]);
+        assert!(parsed_in(&environment, command, &json!({})).is_err(), "{variable}");
+        assert!(parsed_in(&environment, command, &arguments).is_ok(), "{variable}");
+    }
+}
+
+#[test]
+fn an_endpoint_of_the_environment_is_for_the_protocol_that_it_names_or_else_for_the_actions() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:1");
+    let (grpc, http) = (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), json!({"protocol": "http/protobuf"}));
+    for (variables, arguments, expected) in [
+        (&[endpoint][..], json!({}), "http://c:1"),
+        (&[endpoint], http.clone(), "http://c:1/v1/metrics"),
+        (&[endpoint, grpc], http.clone(), "http://localhost:4318/v1/metrics"),
+        (&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")], http, "http://c:1/v1/metrics"),
+    ] {
+        let config = opentelemetry_config(variables, &arguments).expect("an endpoint");
+        assert_eq!(config.endpoint, expected, "{variables:?} {arguments}");
+    }
+}
+
+#[test]
+fn kinds_of_points_of_the_environment_are_not_at_odds_with_an_action() {
+    let delta = ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta");
+    let exponential =
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram");
+    let exemplars = ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on");
+    let long = format!("a={}", "x".repeat(6_000));
+    let attributes = ("OTEL_RESOURCE_ATTRIBUTES", long.as_str());
+    for (variable, arguments) in [
+        (delta, json!({"min_max": true})),
+        (delta, json!({"exemplars": true})),
+        (delta, json!({"max_request_bytes": 4096})),
+        (exponential, json!({"http_client_duration": true})),
+        (exemplars, json!({"temporality": "delta"})),
+        (attributes, json!({"max_request_bytes": 4096})),
+    ] {
+        let (config, warnings) = heard(|| opentelemetry_config(&[variable], &arguments));
+        assert_eq!(config, opentelemetry_config(&[], &arguments), "{variable:?} {arguments}");
+        assert!(matches!(&warnings[..], [warning] if warning.contains("count as not set")), "{warnings:?}");
+        checked(Command::StartOpenTelemetry(config.expect("a configuration"))).expect("fit to start");
+    }
+    // What the action itself has wrong is still for the start to say.
+    let wrong = opentelemetry_config(&[delta], &json!({"min_max": true, "temporality": "delta"})).expect("readable");
+    assert!(checked(Command::StartOpenTelemetry(wrong)).is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::actions::arguments::Reader;
+use crate::actions::arguments::{Reader, number};
 use crate::actions::error::{ActionError, Problem};
 use crate::config::{BUFFER_EVENTS, ClientCertificate, ClientTls, DATAGRAM_BYTES, Roots, WAIT};
 
@@ -46,14 +46,14 @@ pub(super) fn datagram_bytes(reader: Reader<'_>) -> Result<Option<usize>, Action
 pub(super) fn resolve_interval(reader: Reader<'_>) -> Result<Option<Option<Duration>>, ActionError> {
     let (least, most) = (WAIT.start().as_secs_f64(), WAIT.end().as_secs_f64());
     let expected = format!("a number of seconds from {least} to {most}, or 0 for never");
-    reader.read("resolve_seconds", &expected, |value| match value.as_f64()? {
+    reader.read("resolve_seconds", &expected, |value| match number(value)? {
         0.0 => Some(None),
         seconds => Duration::try_from_secs_f64(seconds).ok().filter(|wait| WAIT.contains(wait)).map(Some),
     })
 }
 
 pub(super) fn segmentation_offload(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
-    reader.read("segmentation_offload", "true or false", Value::as_bool)
+    reader.flag("segmentation_offload")
 }
 
 pub(super) fn buffer_events(reader: Reader<'_>) -> Result<Option<usize>, ActionError> {

@@ -9,7 +9,9 @@ use crate::environment::{Environment, EnvironmentError};
 
 const V3: [&str; 3] = ["INFLUXDB3_HOST_URL", "INFLUXDB3_DATABASE_NAME", "INFLUXDB3_AUTH_TOKEN"];
 const BUCKETS: [&str; 2] = ["INFLUX_BUCKET_NAME", "INFLUX_BUCKET"];
+const ORGS: [&str; 2] = ["INFLUX_ORG", "INFLUX_ORG_ID"];
 const HOST: &str = "INFLUX_HOST";
+const DATABASE: &str = "INFLUX_DATABASE";
 
 impl InfluxdbConfig {
     /// The defaults, with the target that `environment` names:
@@ -27,53 +29,95 @@ impl InfluxdbConfig {
     /// # Errors
     /// A variable that cannot be used: no UTF-8, or one without another that it needs. No value is ever shown.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
-        let text = |name| Ok::<_, EnvironmentError>(environment.text(name)?.map(str::to_owned));
-        let secret = |name| Ok::<_, EnvironmentError>(environment.text(name)?.map(Secret::new));
-        let [host, database, token] = V3;
-        let target = if any(environment, V3)? {
-            let needs = "set INFLUXDB3_DATABASE_NAME, the database that points are written to";
-            InfluxdbTarget::V3 {
-                server: text(host)?.unwrap_or_else(|| "http://127.0.0.1:8181".into()),
-                database: text(database)?.ok_or_else(|| EnvironmentError::hidden(database, needs))?,
-                token: secret(token)?,
-                no_sync: false,
-                accept_partial: true,
+        let target = InfluxdbTarget::of_environment(environment)?;
+        match &target {
+            InfluxdbTarget::V3 { .. } => {
+                needed(environment, [V3[1]], "set INFLUXDB3_DATABASE_NAME, the database that points are written to")?;
             }
-        } else if any(environment, BUCKETS)? {
-            let [name, short] = BUCKETS;
-            let org = text("INFLUX_ORG")?.or(text("INFLUX_ORG_ID")?);
-            let needs = "set INFLUX_ORG, the organization that the bucket belongs to";
-            InfluxdbTarget::V2 {
-                server: server(environment)?,
-                org: org.ok_or_else(|| EnvironmentError::hidden("INFLUX_ORG", needs))?,
-                bucket: text(name)?.or(text(short)?).unwrap_or_default(),
-                token: secret("INFLUX_TOKEN")?,
+            InfluxdbTarget::V2 { .. } => {
+                needed(environment, ORGS, "set INFLUX_ORG, the organization that the bucket belongs to")?;
             }
-        } else if let Some(database) = text("INFLUX_DATABASE")? {
-            InfluxdbTarget::V1 {
-                server: server(environment)?,
-                database,
-                retention_policy: None,
-                username: text("INFLUX_USERNAME")?,
-                password: secret("INFLUX_PASSWORD")?,
-                credentials: Credentials::default(),
+            InfluxdbTarget::Udp { .. } if any(environment, [HOST])? => {
+                let needs = "set INFLUX_BUCKET_NAME (InfluxDB 2) or INFLUX_DATABASE (InfluxDB 1) beside it";
+                return Err(EnvironmentError::hidden(HOST, needs));
             }
-        } else if environment.text(HOST)?.is_some() {
-            let needs = "set INFLUX_BUCKET_NAME (InfluxDB 2) or INFLUX_DATABASE (InfluxDB 1) beside it";
-            return Err(EnvironmentError::hidden(HOST, needs));
-        } else {
-            InfluxdbTarget::default()
-        };
+            _ => {}
+        }
         Ok(Self { target, ..Self::default() })
     }
 }
 
+impl InfluxdbTarget {
+    /// The target of the newest API that is named, or the default where none is. What the variables don't say is empty.
+    pub(crate) fn of_environment(environment: &Environment) -> Result<Self, EnvironmentError> {
+        if any(environment, V3)? {
+            Self::v3_of(environment)
+        } else if any(environment, BUCKETS)? {
+            Self::v2_of(environment)
+        } else if any(environment, [DATABASE])? {
+            Self::v1_of(environment)
+        } else {
+            Ok(Self::default())
+        }
+    }
+
+    /// What the variables say of InfluxDB 1; what they don't is empty.
+    pub(crate) fn v1_of(environment: &Environment) -> Result<Self, EnvironmentError> {
+        Ok(Self::V1 {
+            server: server(environment)?,
+            database: first(environment, [DATABASE])?.unwrap_or_default(),
+            retention_policy: None,
+            username: first(environment, ["INFLUX_USERNAME"])?,
+            password: first(environment, ["INFLUX_PASSWORD"])?.map(Secret::new),
+            credentials: Credentials::default(),
+        })
+    }
+
+    /// The same of InfluxDB 2.
+    pub(crate) fn v2_of(environment: &Environment) -> Result<Self, EnvironmentError> {
+        Ok(Self::V2 {
+            server: server(environment)?,
+            org: first(environment, ORGS)?.unwrap_or_default(),
+            bucket: first(environment, BUCKETS)?.unwrap_or_default(),
+            token: first(environment, ["INFLUX_TOKEN"])?.map(Secret::new),
+        })
+    }
+
+    /// The same of InfluxDB 3.
+    pub(crate) fn v3_of(environment: &Environment) -> Result<Self, EnvironmentError> {
+        let [host, database, token] = V3;
+        Ok(Self::V3 {
+            server: first(environment, [host])?.unwrap_or_else(|| "http://127.0.0.1:8181".into()),
+            database: first(environment, [database])?.unwrap_or_default(),
+            token: first(environment, [token])?.map(Secret::new),
+            no_sync: false,
+            accept_partial: true,
+        })
+    }
+}
+
+/// What the first of `names` that is set says.
+fn first<const N: usize>(
+    environment: &Environment,
+    names: [&'static str; N],
+) -> Result<Option<String>, EnvironmentError> {
+    names.into_iter().try_fold(None, |first, name| Ok(first.or(environment.text(name)?.map(str::to_owned))))
+}
+
 fn any<const N: usize>(environment: &Environment, names: [&'static str; N]) -> Result<bool, EnvironmentError> {
-    names.into_iter().try_fold(false, |any, name| Ok(environment.text(name)?.is_some() || any))
+    first(environment, names).map(|first| first.is_some())
+}
+
+fn needed<const N: usize>(
+    environment: &Environment,
+    names: [&'static str; N],
+    needs: &str,
+) -> Result<(), EnvironmentError> {
+    if any(environment, names)? { Ok(()) } else { Err(EnvironmentError::hidden(names[0], needs)) }
 }
 
 fn server(environment: &Environment) -> Result<String, EnvironmentError> {
-    Ok(environment.text(HOST)?.unwrap_or("http://localhost:8086").to_owned())
+    Ok(first(environment, [HOST])?.unwrap_or_else(|| "http://localhost:8086".into()))
 }
 
 #[cfg(test)]

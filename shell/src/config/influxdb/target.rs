@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+#[cfg(feature = "action-json")]
+use loaddensity_metrics_core::Exporter;
+
 use crate::config::check::Check;
 use crate::config::secret::{Secret, public_url};
 use crate::error::StartError;
@@ -152,6 +155,12 @@ impl InfluxdbTarget {
     /// Whether it names a database that `CREATE DATABASE` creates.
     pub(crate) const fn can_create_database(&self) -> bool {
         matches!(self, Self::V1 { .. } | Self::Http { database: Some(_), .. })
+    }
+
+    /// Whether nothing is empty that must not be.
+    #[cfg(feature = "action-json")]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.check(Check(Exporter::Influxdb)).is_ok()
     }
 
     pub(super) fn check(&self, check: Check) -> Result<(), StartError> {

@@ -1,18 +1,20 @@
 //! OpenTelemetry's environment variables.
 //!
 //! Sources: OpenTelemetry specification, "OpenTelemetry Protocol Exporter", "OpenTelemetry Environment Variable
-//! Specification", "Resource SDK"; OTLP metrics exporter, "Configuration". What it says cannot be parsed is warned of in
-//! the log and counts as not set.
+//! Specification", "Resource SDK"; OTLP metrics exporter, "Configuration". They were set for other programs too: a value
+//! that cannot be used is warned of in the log and counts as not set. Refused is what says where exports go and who sends
+//! them (endpoint, headers, files of TLS) where it cannot be read: everything would be lost.
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::otlp::Histograms;
-use percent_encoding::percent_decode_str;
+use loaddensity_metrics_core::otlp::{Histograms, Resource, SERVICE_NAME_BYTES};
 
-use super::{OpenTelemetryConfig, OtlpProtocol, Temporality};
+use self::list::List;
+use super::{OWN_RESOURCE_BYTES, OpenTelemetryConfig, OtlpProtocol, Temporality, is_reserved};
 use crate::config::{ClientCertificate, ClientTls, Roots, Secret, WAIT};
-use crate::environment::{self, Environment, EnvironmentError};
+use crate::environment::{Environment, EnvironmentError, ignored, left_out};
 
+mod list;
 mod not_followed;
 
 /// A setting that the metrics' own variable gives, or else the one of all signals.
@@ -37,21 +39,60 @@ const EXEMPLARS: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
 const ROOTS: Names = ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE");
 const KEY: Names = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY");
 const CERTIFICATE: Names = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
+/// Which variables are not asked where their setting is given otherwise, by its name in Action-JSON.
+const SETTINGS: [(&str, &[&str]); 13] = [
+    ("endpoint", &[ENDPOINT.0, ENDPOINT.1]),
+    ("service_name", &[SERVICE_NAME]),
+    ("export_interval_ms", &[INTERVAL]),
+    ("timeout", &[TIMEOUT.0, TIMEOUT.1]),
+    ("export_timeout", &[EXPORT_TIMEOUT]),
+    ("headers", &[HEADERS.0, HEADERS.1]),
+    ("resource_attributes", &[RESOURCE]),
+    ("temporality", &[TEMPORALITY]),
+    ("histograms", &[HISTOGRAMS]),
+    ("exemplars", &[EXEMPLARS]),
+    ("gzip", &[COMPRESSION.0, COMPRESSION.1]),
+    ("ca_file", &[ROOTS.0, ROOTS.1]),
+    ("client_certificate", &[CERTIFICATE.0, CERTIFICATE.1, KEY.0, KEY.1]),
+];
+
+/// What is given otherwise, and wins over the variables.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) protocol: Option<OtlpProtocol>,
+    pub(crate) endpoint: Option<String>,
+    /// The names of all settings that are given.
+    pub(crate) names: Vec<&'static str>,
+}
+
+impl Given {
+    fn has(&self, setting: &str) -> bool {
+        self.names.contains(&setting)
+    }
+}
 
 impl OpenTelemetryConfig {
     /// The defaults, overlaid by OpenTelemetry's environment variables. What no variable sets is LoadDensity's default:
-    /// gRPC, an export every 5 s.
+    /// gRPC, an export every 5 s. A value that cannot be used is warned of in the log and counts as not set; of a key that
+    /// is given twice the last value counts; parts of a list that cannot be read or have no room are left out.
     ///
     /// `OTEL_SDK_DISABLED` and an `OTEL_METRICS_EXPORTER` without `otlp` set [`disabled`](Self::disabled). What would be
     /// an error is then warned of, and all variables count as not set: what is switched off needs none of them.
     ///
     /// # Errors
-    /// [`EnvironmentError`] for what cannot be followed and must not be passed over: a protocol or a compression that
-    /// this exporter does not have, a key without a certificate, headers or a value that cannot be read.
+    /// [`EnvironmentError`] for an endpoint or headers that cannot be read, and for a client's key without a certificate
+    /// or the other way round.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
-        let disabled = is_switched_off(environment)?;
+        Self::beneath(&Given::default(), environment)
+    }
+
+    /// The same where some settings are given otherwise: their variables are not asked, so that none keeps the exporter
+    /// from starting.
+    pub(crate) fn beneath(given: &Given, environment: &Environment) -> Result<Self, EnvironmentError> {
+        let disabled = is_switched_off(environment);
         not_followed::warn(environment);
-        match Self::followed(environment) {
+        let unsaid = SETTINGS.iter().filter(|(setting, _)| given.has(setting)).flat_map(|(_, names)| *names);
+        match Self::followed(given, &environment.without(&unsaid.copied().collect::<Vec<_>>())) {
             Err(error) if disabled => {
                 tracing::warn!(%error, "OpenTelemetry is switched off; its other environment variables count as not set");
                 Ok(Self { disabled, ..Self::default() })
@@ -61,81 +102,178 @@ impl OpenTelemetryConfig {
     }
 
     /// All that the variables say but whether it is switched off.
-    fn followed(environment: &Environment) -> Result<Self, EnvironmentError> {
+    fn followed(given: &Given, environment: &Environment) -> Result<Self, EnvironmentError> {
         let mut config = Self::default();
-        if let Some((name, text)) = either(environment, PROTOCOL)? {
-            config.protocol = OtlpProtocol::parse(text)
-                .map_err(|expected| EnvironmentError::shown(name, text, format!("it must be {expected}")))?;
-        }
-        config.endpoint = endpoint(environment, config.protocol)?;
-        if let Some((name, text)) = either(environment, HEADERS)? {
-            config.headers = headers(name, text)?;
-        }
-        if let Some((name, text)) = either(environment, COMPRESSION)? {
-            config.gzip = match text {
-                "gzip" => true,
-                "none" => false,
-                _ => return Err(EnvironmentError::shown(name, text, "it must be \"gzip\" or \"none\"")),
-            };
-        }
-        config.tls = tls(environment)?;
-        config.timeout = millis(either(environment, TIMEOUT)?, config.timeout);
-        config.export_interval = millis(one(environment, INTERVAL)?, config.export_interval);
-        let longest = *WAIT.end();
-        let limit = one(environment, EXPORT_TIMEOUT)?.map(|given| millis(Some(given), longest));
-        config.export_timeout = limit.filter(|limit| *limit != longest);
-        if let Some((name, text)) = one(environment, TEMPORALITY)? {
-            config.temporality = Temporality::parse(text).unwrap_or_else(|| ignored(name, config.temporality));
-        }
-        if let Some((name, text)) = one(environment, HISTOGRAMS)? {
-            config.histograms = match text.to_ascii_lowercase().as_str() {
-                "explicit_bucket_histogram" => Histograms::Explicit,
-                "base2_exponential_bucket_histogram" => Histograms::Exponential,
-                _ => ignored(name, config.histograms),
-            };
-        }
-        if let Some((name, text)) = one(environment, EXEMPLARS)? {
-            config.exemplars = match text.to_ascii_lowercase().as_str() {
-                "trace_based" | "always_on" if config.temporality.is_delta() => ignored(name, false),
-                "trace_based" | "always_on" => true,
-                "always_off" => false,
-                _ => ignored(name, config.exemplars),
-            };
-        }
-        config.resource(environment)?;
-        if one(environment, CONFIG_FILE)?.is_some() {
-            tracing::warn!(
-                variable = CONFIG_FILE,
-                "configuration files are not read; the other variables are followed"
-            );
+        let read = |name| one_of(environment, name, |text| protocol(name, text));
+        let protocol = read(PROTOCOL.0).or_else(|| read(PROTOCOL.1));
+        config.protocol = given.protocol.or(protocol).unwrap_or(config.protocol);
+        config.endpoint = match protocol {
+            // An endpoint of the other protocol is of no use.
+            Some(other) if other != config.protocol => config.protocol.default_endpoint().into(),
+            _ => endpoint(environment, config.protocol)?,
+        };
+        config.headers = headers(environment)?;
+        config.tls = tls(environment, given.endpoint.as_ref().unwrap_or(&config.endpoint))?;
+        config.gzip = either_of(environment, COMPRESSION, compression).unwrap_or(config.gzip);
+        config.timeout = either_of(environment, TIMEOUT, limit).unwrap_or(config.timeout);
+        config.export_timeout = one_of(environment, EXPORT_TIMEOUT, limit).filter(|limit| limit != WAIT.end());
+        config.export_interval = one_of(environment, INTERVAL, interval).unwrap_or(config.export_interval);
+        config.temporality = one_of(environment, TEMPORALITY, temporality).unwrap_or(config.temporality);
+        config.histograms = one_of(environment, HISTOGRAMS, histograms).unwrap_or(config.histograms);
+        let exemplars = |text: &str| exemplars(text, config.temporality);
+        config.exemplars = one_of(environment, EXEMPLARS, exemplars).unwrap_or(config.exemplars);
+        config.resource(environment);
+        if environment.text(CONFIG_FILE) != Ok(None) {
+            let says = "configuration files are not read; the other variables are followed";
+            tracing::warn!(variable = CONFIG_FILE, "environment variable {CONFIG_FILE}: {says}");
         }
         Ok(config)
     }
 
-    /// `OTEL_SERVICE_NAME` wins over `service.name` among the attributes. An attribute that cannot be read discards all.
-    fn resource(&mut self, environment: &Environment) -> Result<(), EnvironmentError> {
-        if let Some((name, text)) = one(environment, RESOURCE)? {
-            let pairs = pairs(text).filter(|pairs| !has_duplicates(pairs));
-            for (key, value) in pairs.unwrap_or_else(|| ignored(name, Vec::new())) {
-                match key.as_str() {
-                    "service.name" => self.service_name = value,
-                    // What exports says so itself.
-                    key if key.starts_with("telemetry.sdk.") => {}
-                    _ => self.resource_attributes.push((key, value)),
-                }
+    /// `OTEL_SERVICE_NAME` wins over `service.name` among the attributes. Those that cannot be read are left out, as
+    /// OpenTelemetry's SDKs do it; the specification would have all of them go.
+    fn resource(&mut self, environment: &Environment) {
+        let list = List::read(text(environment, RESOURCE).unwrap_or_default(), |a, b| a == b);
+        if let Some(first) = list.unreadable.first() {
+            let why = "each must be key=value, with a percent-encoded value";
+            left_out(RESOURCE, &format!("part {first}"), list.unreadable.len(), why);
+        }
+        let mut room = Resource::new(&"n".repeat(SERVICE_NAME_BYTES));
+        let mut beyond = Vec::new();
+        for (key, value) in list.pairs {
+            match key.as_str() {
+                "service.name" if value.trim().is_empty() => left_out(RESOURCE, &key, 1, "it must not be empty"),
+                "service.name" => self.service_name = value,
+                // What exports says so itself.
+                key if key.starts_with("telemetry.sdk.") => {}
+                _ if !has_room(&mut room, &key, &value) => beyond.push(key),
+                _ => self.resource_attributes.push((key, value)),
             }
         }
-        if let Some((_, text)) = one(environment, SERVICE_NAME)? {
-            self.service_name = text.into();
+        if let Some(first) = beyond.first() {
+            let first: String = first.chars().take(SHOWN_KEY).collect();
+            left_out(RESOURCE, &first, beyond.len(), "all attributes together are too long; shorten them");
         }
-        Ok(())
+        if let Some(name) = text(environment, SERVICE_NAME) {
+            self.service_name = name.into();
+        }
     }
 }
 
-fn is_switched_off(environment: &Environment) -> Result<bool, EnvironmentError> {
-    let is_disabled = one(environment, DISABLED)?.is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"));
-    let is_left_out = |(_, list): (_, &str)| !list.split(',').any(|name| name.trim() == "otlp");
-    Ok(is_disabled || one(environment, EXPORTER)?.is_some_and(is_left_out))
+/// Most characters of a key that a warning shows.
+const SHOWN_KEY: usize = 80;
+
+/// Takes an attribute into `resource` where there is room for it beside those of the exporter's own.
+fn has_room(resource: &mut Resource, key: &str, value: &str) -> bool {
+    let before = resource.clone();
+    let fits = resource.put(key, value).is_ok() && resource.has_room_for(OWN_RESOURCE_BYTES);
+    if !fits {
+        *resource = before;
+    }
+    fits
+}
+
+/// `OTEL_METRICS_EXPORTER` is a list. Names that no specification has are warned of; those of other exporters are not for
+/// this one.
+fn is_switched_off(environment: &Environment) -> bool {
+    if one_of(environment, DISABLED, boolean).unwrap_or(false) {
+        return true;
+    }
+    let list = text(environment, EXPORTER).unwrap_or_default().to_ascii_lowercase();
+    let (known, unknown): (Vec<_>, Vec<_>) = list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .partition(|name| ["otlp", "prometheus", "console", "logging", "none"].contains(name));
+    if let Some(first) = unknown.first() {
+        left_out(EXPORTER, &format!("{first:?}"), unknown.len(), "it must be otlp, prometheus, console or none");
+    }
+    !known.is_empty() && !known.contains(&"otlp")
+}
+
+fn protocol(variable: &'static str, text: &str) -> Result<OtlpProtocol, String> {
+    if text.eq_ignore_ascii_case("http/json") {
+        let instead = "http/protobuf is sent, which receivers of JSON take on the same port";
+        tracing::warn!(variable, "environment variable {variable} is {text:?}, which is not built in; {instead}");
+        return Ok(OtlpProtocol::HttpProtobuf);
+    }
+    OtlpProtocol::parse(text).map_err(|expected| format!("it must be {expected}"))
+}
+
+fn compression(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "gzip" if cfg!(not(feature = "gzip")) => Err("this build has no gzip; switch on its feature".into()),
+        "gzip" => Ok(true),
+        "none" => Ok(false),
+        _ => Err("it must be \"gzip\" or \"none\"".into()),
+    }
+}
+
+fn temporality(text: &str) -> Result<Temporality, String> {
+    Temporality::parse(text).ok_or_else(|| "it must be \"cumulative\", \"delta\" or \"lowmemory\"".into())
+}
+
+fn histograms(text: &str) -> Result<Histograms, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "explicit_bucket_histogram" => Ok(Histograms::Explicit),
+        "base2_exponential_bucket_histogram" => Ok(Histograms::Exponential),
+        _ => Err("it must be \"explicit_bucket_histogram\" or \"base2_exponential_bucket_histogram\"".into()),
+    }
+}
+
+fn exemplars(text: &str, temporality: Temporality) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "trace_based" | "always_on" if temporality.is_delta() => Err("intervals have no exemplars".into()),
+        "trace_based" | "always_on" => Ok(true),
+        "always_off" => Ok(false),
+        _ => Err("it must be \"trace_based\", \"always_on\" or \"always_off\"".into()),
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("it must be \"true\" or \"false\"".into()),
+    }
+}
+
+/// Whole milliseconds of a pause, of which there is no none.
+fn interval(text: &str) -> Result<Duration, String> {
+    let expected = || "it must be a whole number of milliseconds, 1 to a day".into();
+    millis(text).filter(|wait| WAIT.contains(wait)).ok_or_else(expected)
+}
+
+/// Whole milliseconds of a timeout. 0 is no limit; for that, and for what is longer, the longest stands.
+fn limit(text: &str) -> Result<Duration, String> {
+    match millis(text) {
+        Some(Duration::ZERO) => Ok(*WAIT.end()),
+        Some(limit) => Ok(limit.min(*WAIT.end())),
+        None => Err("it must be a whole number of milliseconds, or 0 for no limit".into()),
+    }
+}
+
+fn millis(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_millis)
+}
+
+/// What the variable says in `read`'s words; nothing where it is not set, or cannot be used, which is warned of.
+fn one_of<T>(environment: &Environment, name: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    let text = text(environment, name)?;
+    match read(text) {
+        Ok(value) => Some(value),
+        Err(expected) => ignored(&EnvironmentError::shown(name, text, expected), None),
+    }
+}
+
+/// The same of two variables, of which the first wins where it can be used.
+fn either_of<T>(environment: &Environment, (own, all): Names, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    one_of(environment, own, &read).or_else(|| one_of(environment, all, &read))
+}
+
+/// What the variable says without blanks around it; nothing where it is not set, or not UTF-8, which is warned of.
+fn text<'e>(environment: &'e Environment, name: &'static str) -> Option<&'e str> {
+    one(environment, name).unwrap_or_else(|error| ignored(&error, None)).map(|(_, text)| text)
 }
 
 /// The variable that is set, with its value.
@@ -156,7 +294,7 @@ fn endpoint(environment: &Environment, protocol: OtlpProtocol) -> Result<String,
     let Some((name, text)) = either(environment, ENDPOINT)? else { return Ok(protocol.default_endpoint().into()) };
     let is_own = name == ENDPOINT.0;
     if protocol == OtlpProtocol::Grpc {
-        let insecure = either(environment, INSECURE)?.is_some_and(|(_, text)| text.eq_ignore_ascii_case("true"));
+        let insecure = either_of(environment, INSECURE, boolean).unwrap_or(false);
         let scheme = if insecure { "http" } else { "https" };
         return Ok(if text.contains("://") { text.into() } else { format!("{scheme}://{text}") });
     }
@@ -183,46 +321,34 @@ fn of_all_signals<'b>(name: &'static str, base: &'b str) -> &'b str {
     short.trim_end_matches('/')
 }
 
-fn headers(name: &'static str, text: &str) -> Result<Vec<(String, Secret)>, EnvironmentError> {
-    let expected = "it must be a list of headers, name=value,name=value, with values percent-encoded";
-    let pairs = pairs(text).ok_or_else(|| EnvironmentError::hidden(name, expected))?;
-    Ok(pairs.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
-}
-
-/// `key=value,key=value` with percent-encoded values; `None` where it is none.
-fn pairs(text: &str) -> Option<Vec<(String, String)>> {
-    let decoded = |text: &str| {
-        // `%` stands for nothing but an escape.
-        let is_encoded = text
-            .split('%')
-            .skip(1)
-            .all(|rest| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
-        is_encoded.then(|| percent_decode_str(text.trim()).decode_utf8().ok().map(String::from)).flatten()
-    };
-    let pair = |pair: &str| {
-        let (key, value) = pair.split_once('=')?;
-        let key = decoded(key).filter(|key| !key.is_empty())?;
-        Some((key, decoded(value)?))
-    };
-    text.split(',').filter(|part| !part.trim().is_empty()).map(pair).collect()
-}
-
-fn has_duplicates(pairs: &[(String, String)]) -> bool {
-    pairs.iter().enumerate().any(|(at, (key, _))| pairs[..at].iter().any(|(other, _)| other == key))
-}
-
-/// Whole milliseconds. 0 is no limit, for which the longest stands.
-fn millis(given: Option<(&'static str, &str)>, default: Duration) -> Duration {
-    let Some((name, text)) = given else { return default };
-    match text.parse().ok().map(Duration::from_millis) {
-        Some(Duration::ZERO) => *WAIT.end(),
-        Some(wait) if WAIT.contains(&wait) => wait,
-        _ => ignored(name, default),
+/// A part that cannot be read may be the credential without which nothing is taken: it is refused. Headers that the protocol
+/// sets itself are left out.
+fn headers(environment: &Environment) -> Result<Vec<(String, Secret)>, EnvironmentError> {
+    let Some((variable, text)) = either(environment, HEADERS)? else { return Ok(Vec::new()) };
+    let list = List::read(text, str::eq_ignore_ascii_case);
+    if let Some(part) = list.unreadable.first() {
+        let expected = format!(
+            "part {part} of the list cannot be read; it must be name=value,name=value, with percent-encoded values"
+        );
+        return Err(EnvironmentError::hidden(variable, expected));
     }
+    let (reserved, headers): (Vec<_>, Vec<_>) = list.pairs.into_iter().partition(|(name, _)| is_reserved(name));
+    if let Some((first, _)) = reserved.first() {
+        left_out(variable, first, reserved.len(), "the exporter sets it itself");
+    }
+    Ok(headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
 }
 
-/// The files of TLS. A key without a certificate, or the other way round, is refused.
-fn tls(environment: &Environment) -> Result<ClientTls, EnvironmentError> {
+/// The files of TLS. A key without a certificate, or the other way round, is refused. To an endpoint without TLS they mean
+/// nothing.
+fn tls(environment: &Environment, endpoint: &str) -> Result<ClientTls, EnvironmentError> {
+    if !endpoint.get(.."https:".len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:")) {
+        let files = [ROOTS, CERTIFICATE, KEY].into_iter().flat_map(|(own, all)| [own, all]);
+        files.filter(|name| environment.text(name) != Ok(None)).for_each(|variable| {
+            tracing::warn!(variable, "environment variable {variable} is for https, and the endpoint is none");
+        });
+        return Ok(ClientTls::default());
+    }
     let (roots, certificate, key) =
         (either(environment, ROOTS)?, either(environment, CERTIFICATE)?, either(environment, KEY)?);
     let alone =
@@ -238,14 +364,10 @@ fn tls(environment: &Environment) -> Result<ClientTls, EnvironmentError> {
     Ok(ClientTls { roots: roots.map_or(Roots::System, |(_, file)| Roots::Pem(file.into())), identity })
 }
 
-/// Warns of a variable that cannot be used, whose value is not shown, and goes on with `instead`.
-fn ignored<T>(variable: &'static str, instead: T) -> T {
-    environment::ignored(&EnvironmentError::hidden(variable, "it cannot be read"), instead)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::heard::heard;
 
     fn of(variables: &[(&str, &str)]) -> Result<OpenTelemetryConfig, String> {
         OpenTelemetryConfig::from_env(&Environment::of(variables.iter().copied())).map_err(|error| error.to_string())
@@ -288,6 +410,7 @@ mod tests {
     #[test]
     fn everything_else_that_is_set_is_followed() {
         let config = of(&[
+            (ENDPOINT.1, "https://c:4317"),
             (HEADERS.1, "api-key=a%20b%2Cc, x=y=z"),
             (TIMEOUT.1, "2500"),
             (INTERVAL, "60000"),
@@ -305,6 +428,7 @@ mod tests {
         ]);
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let expected = OpenTelemetryConfig {
+            endpoint: "https://c:4317".into(),
             headers: vec![("api-key".into(), Secret::new("a b,c")), ("x".into(), Secret::new("y=z"))],
             timeout: Duration::from_millis(2_500),
             export_interval: Duration::from_secs(60),
@@ -323,39 +447,159 @@ mod tests {
         assert_eq!(config, Ok(expected));
     }
 
+    /// What the variables come to, and what is warned of.
+    fn heard_of(variables: &[(&str, &str)]) -> (OpenTelemetryConfig, Vec<String>) {
+        let (config, warnings) = heard(|| of(variables));
+        (config.unwrap_or_else(|error| panic!("{error}")), warnings)
+    }
+
     #[test]
-    fn what_cannot_be_parsed_counts_as_not_set() {
-        for variable in [
+    fn what_cannot_be_used_is_warned_of_by_its_name_and_counts_as_not_set() {
+        for (variable, value) in [
             (TIMEOUT.1, "soon"),
             (TIMEOUT.1, "-1"),
+            (TIMEOUT.0, "2.5"),
+            (INTERVAL, "0"),
             (INTERVAL, "1.5"),
+            (INTERVAL, "-1"),
+            (INTERVAL, "5s"),
+            (INTERVAL, "86400001"),
+            (INTERVAL, "18446744073709551616"),
             (EXPORT_TIMEOUT, "never"),
-            (EXPORT_TIMEOUT, "0"),
             (TEMPORALITY, "both"),
             (HISTOGRAMS, "summary"),
-            (RESOURCE, "run=7,broken"),
-            (RESOURCE, "run=7,x=%zz"),
-            (RESOURCE, "run=7,x=%ff"),
-            (RESOURCE, "run=7,run=8"),
+            (EXEMPLARS, "sometimes"),
+            (RESOURCE, "broken"),
+            (RESOURCE, "x=%zz"),
+            (RESOURCE, "x=%ff"),
+            (RESOURCE, "service.name="),
+            (RESOURCE, "service.name=%20"),
+            (PROTOCOL.1, "udp"),
+            (COMPRESSION.1, "zstd"),
+            (COMPRESSION.0, "deflate"),
             (DISABLED, "1"),
+            (EXPORTER, "otpl"),
+            (HEADERS.1, "Content-Type=text/plain,grpc-timeout=1S"),
+            (ROOTS.1, "/etc/ca.pem"),
+            (KEY.0, "/etc/key.pem"),
+            (CONFIG_FILE, "/etc/otel.yaml"),
         ] {
-            assert_eq!(of(&[variable]), Ok(OpenTelemetryConfig::default()), "{variable:?}");
+            let (config, warnings) = heard_of(&[(variable, value)]);
+            assert_eq!(config, OpenTelemetryConfig::default(), "{variable}={value}");
+            let [warning] = &warnings[..] else { panic!("{variable}={value}: {warnings:?}") };
+            assert!(warning.contains(variable), "{variable}={value}: {warning}");
         }
-        assert_eq!(of(&[(TIMEOUT.1, "0")]).map(|config| config.timeout), Ok(*WAIT.end()));
+    }
+
+    #[test]
+    fn values_ignore_case_and_blanks_around_them() {
+        let default = OpenTelemetryConfig::default;
+        for (variables, expected) in [
+            (vec![(COMPRESSION.1, " GZIP ")], OpenTelemetryConfig { gzip: true, ..default() }),
+            (vec![(COMPRESSION.1, "None")], default()),
+            (vec![(PROTOCOL.1, "HTTP/Protobuf")], OpenTelemetryConfig::http()),
+            (vec![(PROTOCOL.0, "gRPC")], default()),
+            (
+                vec![(INTERVAL, " 60000 ")],
+                OpenTelemetryConfig { export_interval: Duration::from_secs(60), ..default() },
+            ),
+            (vec![(TIMEOUT.1, "0")], OpenTelemetryConfig { timeout: *WAIT.end(), ..default() }),
+            (vec![(TIMEOUT.1, "9223372036854775807")], OpenTelemetryConfig { timeout: *WAIT.end(), ..default() }),
+            (vec![(EXPORT_TIMEOUT, "0")], default()),
+            (
+                vec![(TEMPORALITY, "LowMemory")],
+                OpenTelemetryConfig { temporality: Temporality::LowMemory, ..default() },
+            ),
+            (vec![(EXEMPLARS, "Always_On")], OpenTelemetryConfig { exemplars: true, ..default() }),
+            (vec![(EXPORTER, "OTLP")], default()),
+            (vec![(EXPORTER, " otlp , Console")], default()),
+            (vec![(EXPORTER, "None")], OpenTelemetryConfig { disabled: true, ..default() }),
+            (vec![(DISABLED, "True")], OpenTelemetryConfig { disabled: true, ..default() }),
+        ] {
+            assert_eq!(heard_of(&variables), (expected, vec![]), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_build_without_gzip_is_told_and_sends_uncompressed() {
+        let (config, warnings) = heard_of(&[(COMPRESSION.1, "gzip")]);
+        assert_eq!((config.gzip, warnings.len()), (cfg!(feature = "gzip"), usize::from(!cfg!(feature = "gzip"))));
+    }
+
+    #[test]
+    fn json_is_sent_as_protobuf_to_the_same_port() {
+        let (config, warnings) = heard_of(&[(PROTOCOL.1, "HTTP/JSON"), (ENDPOINT.1, "http://c:4318")]);
+        assert_eq!((config.protocol, &*config.endpoint), (OtlpProtocol::HttpProtobuf, "http://c:4318/v1/metrics"));
+        let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+        assert!(warning.contains(PROTOCOL.1) && warning.contains("http/protobuf"), "{warning}");
+    }
+
+    #[test]
+    fn the_variable_of_all_signals_counts_where_the_metrics_own_cannot_be_used() {
+        let (config, warnings) = heard_of(&[(COMPRESSION.0, "br"), (COMPRESSION.1, "gzip")]);
+        assert!(config.gzip && warnings.len() == 1, "{warnings:?}");
+    }
+
+    #[test]
+    fn of_a_key_that_is_given_twice_the_last_value_counts() {
+        let list = "service.name=a,k8s.pod.name=p,k8s.pod.name=q";
+        let (config, warnings) = heard_of(&[(RESOURCE, list), (HEADERS.1, "Api-Key=1,api-key=2")]);
+        assert_eq!(config.service_name, "a");
+        assert_eq!(config.resource_attributes, [("k8s.pod.name".to_owned(), "q".to_owned())]);
+        assert_eq!(config.headers, [("api-key".to_owned(), Secret::new("2"))]);
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn attributes_that_have_no_room_or_cannot_be_read_are_left_out_and_the_first_is_named() {
+        let long = |key: &str, bytes: usize| format!("{key}={}", "x".repeat(bytes));
+        let list = [long("a", 3_000), long("b", 6_000), long("c", 3_000), "d".into(), long("e", 9_000)].join(",");
+        let (config, warnings) = heard_of(&[(RESOURCE, &list)]);
+        let keys: Vec<_> = config.resource_attributes.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["a", "c"]);
+        assert_eq!(config.check().map_err(|error| error.to_string()), Ok(()));
+        assert_eq!(
+            warnings,
+            [
+                format!(
+                    "environment variable {RESOURCE}: part 4 left out; each must be key=value, with a percent-encoded value"
+                ),
+                format!(
+                    "environment variable {RESOURCE}: b and 1 more left out; all attributes together are too long; shorten them"
+                ),
+            ]
+        );
+        // A name of full length, which may come from elsewhere, has its room.
+        let named = OpenTelemetryConfig { service_name: "n".repeat(300), ..config };
+        assert_eq!(named.check().map_err(|error| error.to_string()), Ok(()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_is_refused_only_where_exports_go_or_whom_they_show() {
+        use std::ffi::OsString;
+        use std::os::unix::ffi::OsStringExt as _;
+        let of = |name: &'static str| {
+            OpenTelemetryConfig::from_env(&Environment::of([(name, OsString::from_vec(vec![b'1', 0xff]))]))
+        };
+        for name in [ENDPOINT.1, HEADERS.0] {
+            assert_eq!(of(name).map_err(|error| error.variable), Err(name));
+        }
+        for name in [PROTOCOL.1, TIMEOUT.1, INTERVAL, RESOURCE, SERVICE_NAME, EXPORTER, DISABLED, HISTOGRAMS] {
+            assert_eq!(of(name), Ok(OpenTelemetryConfig::default()), "{name}");
+        }
     }
 
     #[test]
     fn what_must_not_be_passed_over_is_refused() {
+        let https = (ENDPOINT.1, "https://c:4317");
         for (variable, value, says) in [
-            (PROTOCOL.1, "http/json", "http/protobuf"),
-            (PROTOCOL.0, "udp", "\"grpc\" or"),
-            (COMPRESSION.0, "zstd", "\"gzip\" or \"none\""),
             (KEY.1, "/etc/key.pem", CERTIFICATE.1),
             (CERTIFICATE.0, "/etc/client.pem", KEY.1),
-            (HEADERS.1, "hunter2", "value not shown"),
-            (HEADERS.1, "api-key=hunter2%", "value not shown"),
+            (HEADERS.1, "hunter2", "part 1 of the list"),
+            (HEADERS.1, "a=1,api-key=hunter2%", "part 2 of the list"),
         ] {
-            let text = of(&[(variable, value)]).expect_err(variable);
+            let text = of(&[https, (variable, value)]).expect_err(variable);
             assert!(text.contains(variable) && text.contains(says) && !text.contains("hunter2"), "{text}");
         }
     }
@@ -386,7 +630,7 @@ mod tests {
 
     #[test]
     fn what_is_switched_off_wins_over_what_would_be_an_error() {
-        let broken = [(PROTOCOL.1, "http/json"), (HEADERS.1, "hunter2"), (ENDPOINT.1, "http://c:4317")];
+        let broken = [(PROTOCOL.1, "http/protobuf"), (HEADERS.1, "hunter2"), (ENDPOINT.1, "http://c:4317")];
         for off in [(DISABLED, "true"), (EXPORTER, "none")] {
             let config = of(&[off, broken[0], broken[1], broken[2]]);
             assert_eq!(config, Ok(OpenTelemetryConfig { disabled: true, ..OpenTelemetryConfig::default() }), "{off:?}");

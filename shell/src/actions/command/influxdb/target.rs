@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::actions::arguments::Reader;
 use crate::actions::command::values::{host, misplaced, port, url};
 use crate::actions::error::ActionError;
-use crate::config::{Credentials, InfluxdbTarget, Secret};
+use crate::config::{Credentials, InfluxdbConfig, InfluxdbTarget, Secret};
+use crate::environment::{Environment, EnvironmentError};
 use crate::running::host_port;
 
 /// What only one of the APIs knows.
@@ -48,6 +49,17 @@ impl Api {
         }
     }
 
+    /// What the environment says of it, or else its defaults.
+    fn beneath(self, environment: &Environment) -> Result<InfluxdbTarget, EnvironmentError> {
+        let read = match self {
+            Self::V1 => InfluxdbTarget::v1_of,
+            Self::V2 => InfluxdbTarget::v2_of,
+            Self::V3 => InfluxdbTarget::v3_of,
+        };
+        let said = read(environment)?;
+        Ok(if said == read(&Environment::default())? { self.target() } else { said })
+    }
+
     /// A target of which nothing is given yet.
     fn target(self) -> InfluxdbTarget {
         let server = format!("http://127.0.0.1:{}", self.port());
@@ -69,11 +81,11 @@ impl Api {
     }
 }
 
-/// The target that an action gives. What it leaves out is as in `base`, if that speaks the same API; all of it where
-/// the action says nothing of a target.
-pub(super) fn read(reader: Reader<'_>, base: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
+/// The target that an action gives. What it leaves out is as `environment` says of the same API; all of it where the action
+/// says nothing of a target. What the action says whole, the environment is not asked for.
+pub(super) fn read(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
     if ALL.iter().all(|key| reader.value(key).is_none()) {
-        return Ok(base);
+        return reader.environment(InfluxdbConfig::from_env(environment)).map(|config| config.target);
     }
     let is_http = reader.read("transport", "\"udp\" or \"http\"", |value| match lower(value)?.as_str() {
         "udp" => Some(false),
@@ -87,12 +99,21 @@ pub(super) fn read(reader: Reader<'_>, base: InfluxdbTarget) -> Result<InfluxdbT
         _ => None,
     })?;
     are_readable(reader)?;
-    let api = api.or_else(|| if is_http.is_none() { api_of(&base) } else { None });
     match (is_http, api) {
         (Some(true), None) => contract(reader),
-        (Some(true) | None, Some(api)) => of_api(reader, api, base),
-        (Some(false), _) | (None, None) => udp(reader, base),
+        (Some(true) | None, Some(api)) => of_api(reader, api, reader.environment(api.beneath(environment))?),
+        (Some(false), _) => udp(reader),
+        (None, None) => of_environment(reader, environment),
     }
+}
+
+/// What an action gives that names neither a transport nor an API: the rest of what the environment names. Where that does
+/// not become whole by it, the action stands alone.
+fn of_environment(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
+    let base = reader.environment(InfluxdbTarget::of_environment(environment))?;
+    let Some(api) = api_of(&base) else { return udp(reader) };
+    let target = of_api(reader, api, base)?;
+    if target.is_whole() { Ok(target) } else { udp(reader) }
 }
 
 /// A value of the wrong type is named as that, before one that stands in the wrong place.
@@ -106,17 +127,13 @@ fn are_readable(reader: Reader<'_>) -> Result<(), ActionError> {
     sent_in(reader).map(|_| ())
 }
 
-fn udp(reader: Reader<'_>, base: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
+fn udp(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
     let reason = "has no meaning over UDP; say \"transport\": \"http\" with it";
     misplaced(reader, &["api", "url", "token", "database"], reason)?;
     misplaced(reader, &[&V1[..], &V2, &V3].concat(), reason)?;
-    let (base_host, base_port) = match base {
-        InfluxdbTarget::Udp { host, port } => (host, port),
-        _ => ("127.0.0.1".into(), 8_089),
-    };
     Ok(InfluxdbTarget::Udp {
-        host: host(reader, "host")?.unwrap_or(base_host),
-        port: port(reader, 1)?.unwrap_or(base_port),
+        host: host(reader, "host")?.unwrap_or_else(|| "127.0.0.1".into()),
+        port: port(reader, 1)?.unwrap_or(8_089),
     })
 }
 
@@ -129,7 +146,8 @@ fn contract(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
     misplaced(reader, &[&["retention_policy", "credentials"][..], &V2, &V3].concat(), reason)?;
     if let Some(url) = url(reader, "url")? {
         let reason = "cannot be given beside url, which is complete in itself; leave one of them out";
-        misplaced(reader, &["host", "port", "database", "username", "password"], reason)?;
+        misplaced(reader, &["database", "username", "password"], reason)?;
+        beside_url(reader, host.as_deref(), port, reason)?;
         return Ok(InfluxdbTarget::Url { url, token });
     }
     misplaced(reader, &["token"], "goes with url only; database, username and password go with host and port")?;
@@ -140,8 +158,20 @@ fn contract(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
     Ok(InfluxdbTarget::Http { host, port: port.unwrap_or(8_086), database, username, password })
 }
 
-fn of_api(reader: Reader<'_>, api: Api, base: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
-    let mut target = if api_of(&base) == Some(api) { base } else { api.target() };
+/// LoadDensity does not look at host and port where there is a URL, which stands behind them by position: they are filled in
+/// to get there. So they are taken where they are its defaults, and by position whatever they are.
+fn beside_url(reader: Reader<'_>, host: Option<&str>, port: Option<u16>, reason: &str) -> Result<(), ActionError> {
+    let is_usual_host = host.is_none_or(|host| matches!(host, "127.0.0.1" | "localhost"));
+    let is_usual_port = port.is_none_or(|port| matches!(port, 8_086 | 8_089));
+    if reader.is_positional() && !(is_usual_host && is_usual_port) {
+        tracing::warn!("InfluxDB is written to at the url that is given; host and port in front of it mean nothing");
+        return Ok(());
+    }
+    let usual = [("host", is_usual_host), ("port", is_usual_port)];
+    usual.iter().filter(|(_, is_usual)| !is_usual).try_for_each(|(key, _)| misplaced(reader, &[key], reason))
+}
+
+fn of_api(reader: Reader<'_>, api: Api, mut target: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
     match &mut target {
         InfluxdbTarget::V1 { server, database, retention_policy, username, password, credentials } => {
             misplaced(reader, &["token"], "is for api v2 and v3; api v1 takes username and password")?;
@@ -228,7 +258,7 @@ fn secret(reader: Reader<'_>, key: &str) -> Result<Option<Secret>, ActionError> 
 }
 
 fn flag(reader: Reader<'_>, key: &str) -> Result<Option<bool>, ActionError> {
-    reader.read(key, "true or false", Value::as_bool)
+    reader.flag(key)
 }
 
 fn lower(value: &Value) -> Option<String> {
