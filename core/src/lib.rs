@@ -52,6 +52,7 @@ mod segments;
 mod series;
 mod sink;
 mod status;
+mod steady_clock;
 mod storage;
 mod sync;
 mod text;
@@ -81,6 +82,7 @@ pub use segments::{CALL_BYTES, Call, Run, SEGMENTS, Window};
 pub use series::{LABEL_BYTES, LABELS, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series};
 pub use sink::Sink;
 pub use status::{StatusLabel, StatusLabelInUse};
+pub use steady_clock::SteadyClock;
 #[cfg(not(loom))]
 pub use storage::{Classic, DefaultStorage, Exponential, Histograms, Storage};
 #[cfg(feature = "alloc")]

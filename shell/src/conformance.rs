@@ -26,6 +26,8 @@ use std::time::Duration;
 
 use crate::runtime::Runtime;
 
+#[cfg(unix)]
+pub mod clock;
 pub mod exporters;
 pub mod floods;
 pub mod hyper_io;
@@ -218,6 +220,10 @@ macro_rules! conformance {
             a_url_is_used_as_it_stands
             each_api_is_spoken_to_as_it_wants
             refused_points_are_dropped
+            a_success_that_is_no_acceptance_is_unconfirmed
+            refusals_say_what_to_do
+            a_database_is_created_on_request
+            a_database_that_cannot_be_created_is_told_of
             a_partial_write_is_counted_as_the_answer_says
             an_unavailable_server_is_asked_again
             bodies_too_large_are_split
@@ -289,12 +295,22 @@ macro_rules! conformance {
             a_refusal_makes_a_sink_look_at_the_name
             influxdb_over_udp_follows_its_host
         );
+        #[cfg(unix)]
+        $crate::conformance_group!($runtime, clock:
+            exports_go_on_while_the_clock_is_set_back
+            exporters_started_anew_go_on_from_the_same_start
+            points_go_on_while_the_clock_is_set_back
+            timestamps_of_counts_go_on_while_the_clock_is_set_back
+        );
         $crate::conformance_group!($runtime, opentelemetry:
             the_last_export_holds_every_request
             exports_come_at_every_interval
             an_export_refused_in_the_trailers_is_dropped
             an_export_refused_by_trailers_only_is_dropped
             an_answer_without_a_status_is_no_success
+            what_a_proxy_answers_says_what_to_do
+            answers_in_the_requests_encoding_are_read
+            over_http_the_status_decides
             an_unavailable_receiver_is_asked_again
             a_partial_success_is_counted
             a_partial_success_without_rejections_is_success
@@ -435,6 +451,7 @@ mod tests {
     #[test]
     fn the_macro_names_every_case() {
         let groups = [
+            include_str!("conformance/clock.rs"),
             include_str!("conformance/exporters.rs"),
             include_str!("conformance/floods.rs"),
             include_str!("conformance/hyper_io.rs"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use event_listener::Event as Notify;
 use loaddensity_metrics_core::{Cause, Event, Exporter, Pump, Sampler, Sink};
 
+use crate::clock::Clock;
 use crate::runtime::Runtime;
 
 /// Time between two looks at the rings: a ring of 8,192 events then holds eight million events a second.
@@ -50,6 +51,7 @@ impl Feed {
 /// The owner of the pump and of its task.
 pub(crate) struct Hub<R: Runtime> {
     runtime: R,
+    clock: Clock<R>,
     shared: Arc<Mutex<Shared>>,
     task: Option<R::Task>,
 }
@@ -60,8 +62,8 @@ struct Shared {
 }
 
 impl<R: Runtime> Hub<R> {
-    pub(crate) fn new(runtime: R, pump: Pump<'static>) -> Self {
-        Self { runtime, shared: Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() })), task: None }
+    pub(crate) fn new(runtime: R, clock: Clock<R>, pump: Pump<'static>) -> Self {
+        Self { runtime, clock, shared: Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() })), task: None }
     }
 
     /// Opens the account of `exporter`; from now on every event goes into the feed that is returned as well, or those that
@@ -69,7 +71,7 @@ impl<R: Runtime> Hub<R> {
     pub(crate) fn attach(&mut self, exporter: Exporter, buffer_events: usize, sampler: Option<Sampler>) -> Arc<Feed> {
         let mut shared = lock(&self.shared);
         // What was recorded before belongs to the others.
-        shared.drain(&self.runtime);
+        shared.drain(&self.clock);
         let ledger = shared.pump.attach(exporter);
         let buffer = vec![Event::default(); buffer_events].into_boxed_slice();
         let mut sink = Sink::new(buffer, ledger);
@@ -80,7 +82,7 @@ impl<R: Runtime> Hub<R> {
         shared.feeds.push(feed.clone());
         drop(shared);
         if self.task.is_none() {
-            self.task = Some(self.runtime.spawn(pump(self.runtime.clone(), self.shared.clone())));
+            self.task = Some(self.runtime.spawn(pump(self.runtime.clone(), self.clock.clone(), self.shared.clone())));
         }
         feed
     }
@@ -88,7 +90,7 @@ impl<R: Runtime> Hub<R> {
     /// Hands over what was recorded until now, then ends the feeding. What the feed holds is still to be sent.
     pub(crate) fn detach(&mut self, exporter: Exporter) {
         let mut shared = lock(&self.shared);
-        shared.drain(&self.runtime);
+        shared.drain(&self.clock);
         shared.pump.detach(exporter);
         shared.feeds.retain(|feed| feed.exporter != exporter);
         if shared.feeds.is_empty() {
@@ -99,10 +101,10 @@ impl<R: Runtime> Hub<R> {
 
 impl Shared {
     /// Empties the rings into all feeds; returns how many events there were.
-    fn drain<R: Runtime>(&mut self, runtime: &R) -> u64 {
+    fn drain<R: Runtime>(&mut self, clock: &Clock<R>) -> u64 {
         let Self { pump, feeds } = self;
         let mut sinks: Vec<_> = feeds.iter().map(|feed| feed.lock()).collect();
-        pump.set_now(runtime.wall_clock());
+        pump.set_now(clock.now());
         let taken = pump.drain_slices(|events| {
             for sink in &mut sinks {
                 sink.offer_all(events);
@@ -123,9 +125,9 @@ pub(crate) fn abandon(feed: &Feed, cause: Cause) {
     feed.lock().abandon(cause);
 }
 
-async fn pump<R: Runtime>(runtime: R, shared: Arc<Mutex<Shared>>) {
+async fn pump<R: Runtime>(runtime: R, clock: Clock<R>, shared: Arc<Mutex<Shared>>) {
     loop {
-        let taken = lock(&shared).drain(&runtime);
+        let taken = lock(&shared).drain(&clock);
         runtime.sleep(if taken < CALM_EVENTS { CALM_TICK } else { TICK }).await;
     }
 }

@@ -65,23 +65,23 @@ async fn per_request<R: Runtime>(
             let prepared = udp::prepare(runtime, datagrams(config, &host), encoder).await?;
             let peer = Peer::connect(runtime, host).await?;
             Ok(Prepared::new(move |place: &mut Place<R>| {
-                let runtime = place.runtime.clone();
+                let (runtime, clock) = (place.runtime.clone(), place.clock.clone());
                 let carrier = Carrier::Udp(runtime.clone(), peer);
                 let running = prepared.launch(place);
                 running.beside(&place.runtime, |stop, condition| {
-                    gauges.run(runtime, carrier, own.interval, condition, stop)
+                    gauges.run(runtime, clock, carrier, own.interval, condition, stop)
                 })
             }))
         }
         Way::Http { key, endpoint } => {
             is_known(runtime, key, &endpoint).await?;
             Ok(Prepared::new(move |place: &mut Place<R>| {
-                let runtime = place.runtime.clone();
+                let (runtime, clock) = (place.runtime.clone(), place.clock.clone());
                 let running = write::start(place, endpoint.clone(), encoder, &own);
                 running.beside(&place.runtime, |stop, condition| {
                     let client = Client::new(runtime.clone(), endpoint, condition.clone());
                     let carrier = Carrier::Http(Box::new(client), own.timeout);
-                    gauges.run(runtime, carrier, own.interval, condition, stop)
+                    gauges.run(runtime, clock, carrier, own.interval, condition, stop)
                 })
             }))
         }

@@ -10,7 +10,7 @@
     allow(dead_code, unused_variables, reason = "what exporters share that this build leaves out")
 )]
 
-mod birth;
+mod clock;
 mod condition;
 pub mod config;
 pub mod environment;
@@ -68,7 +68,8 @@ pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Cause, Classic, CutNames, DefaultStorage, Distribution, Distributions, Dropped,
     Exceeded, Exemplar, Exponential, Exporter, Facts, FoldedSeries, FullRing, Gauge, GaugeError, HeapStorage,
     Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Request, Sample, SampleRate, Series,
-    SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, Storage, Timestamp, Totals, TraceContext,
+    SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, Totals,
+    TraceContext,
 };
 pub use local::LocalRecorder;
 pub use report::Report;

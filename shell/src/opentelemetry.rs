@@ -12,8 +12,9 @@ use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::otlp::{Export, Histograms, Resource};
 use loaddensity_metrics_core::verdict::Said;
-use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry, Timestamp};
+use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry};
 
+use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
 use crate::error::StartError;
@@ -94,7 +95,7 @@ fn launch<R: Runtime>(
         pending: interval.map(|(pending, _)| pending),
         runtime: place.runtime.clone(),
         registry: place.registry,
-        born: place.born,
+        clock: place.clock.clone(),
         ledger,
         client: Client::new(place.runtime.clone(), target, config.timeout, condition.clone()),
         resource: Arc::new(resource),
@@ -114,7 +115,7 @@ fn launch<R: Runtime>(
 struct Periodic<R: Runtime> {
     runtime: R,
     registry: Registry<'static>,
-    born: Timestamp,
+    clock: Clock<R>,
     ledger: &'static Ledger,
     client: Client<R>,
     /// The interval under way, where intervals are sent.
@@ -234,10 +235,10 @@ impl<R: Runtime> Periodic<R> {
 
     /// Sends the totals until now.
     async fn totals(&mut self) -> Cycle {
-        let (runtime, registry, born) = (self.runtime.clone(), self.registry, self.born);
+        let (registry, clock) = (self.registry, self.clock.clone());
         let resource = self.resource.clone();
         let options = self.config.options();
-        let begin = || Export::with_options(registry, &resource, options, born, runtime.wall_clock());
+        let begin = || Export::with_options(registry, &resource, options, clock.birth(), clock.now());
         let mut export = begin();
         let mut next = self.next_request(&mut export);
         while !export.is_complete() && self.grow() {

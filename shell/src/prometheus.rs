@@ -72,7 +72,7 @@ pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) 
         let stop = StopSignal::default();
         let server = Server {
             runtime: place.runtime.clone(),
-            desk: Arc::new(Desk::new(&config, constant, place.registry, place.born)),
+            desk: Arc::new(Desk::new(&config, constant, place.registry, place.clock.birth())),
             limits: config.limits,
             tls,
             condition: condition.clone(),

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Cause, Exporter, Registry, Timestamp};
+use loaddensity_metrics_core::{Cause, Exporter, Registry};
 
+use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::error::StartError;
 use crate::hub::{Feed, Hub, abandon};
@@ -26,8 +27,8 @@ pub(crate) struct Place<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) registry: Registry<'static>,
     pub(crate) hub: Hub<R>,
-    /// Since when the registry counts.
-    pub(crate) born: Timestamp,
+    /// The time that everything sent carries.
+    pub(crate) clock: Clock<R>,
 }
 
 /// An exporter that is about to start: whatever can fail is done, and nothing that others see has changed.

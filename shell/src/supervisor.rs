@@ -16,7 +16,7 @@ use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::{Account, Cause, Exporter, Pump, Registry};
 
-use crate::birth;
+use crate::clock::Clock;
 use crate::condition::ExporterStatus;
 use crate::config::{ExporterConfig, PrometheusConfig};
 use crate::error::StartError;
@@ -100,12 +100,9 @@ impl<R: Runtime> Supervisor<R> {
         commands: Receiver<Command>,
         report: Arc<OnceLock<Report>>,
     ) -> Self {
-        let place = Place {
-            registry: settings.registry,
-            born: birth::of(settings.registry, runtime.wall_clock()),
-            hub: Hub::new(runtime.clone(), pump),
-            runtime,
-        };
+        let clock = Clock::of(settings.registry, runtime.clone());
+        let hub = Hub::new(runtime.clone(), clock.clone(), pump);
+        let place = Place { registry: settings.registry, clock, hub, runtime };
         Self {
             place,
             slots: Default::default(),

@@ -7,7 +7,7 @@ use async_channel::{Receiver, Sender};
 use futures_lite::future;
 use hyper::{Method, Uri};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{LocalRecorder, Series, TraceContext};
+use loaddensity_metrics_shell::{LocalRecorder, Series, SteadyClock, TraceContext};
 
 use super::closed;
 use super::connection::{Connection, Failure, Origin};
@@ -66,6 +66,7 @@ impl<R: Runtime> User<R> {
     pub(super) async fn run(mut self) {
         let script = self.script.clone();
         let mut traces = script.traces.then(Traces::new);
+        let (started, mut clock) = (self.runtime.now(), SteadyClock::new(self.runtime.wall_clock()));
         for step in script.steps.iter().cycle() {
             let turn = self.pace.take(self.runtime.now());
             wait(&self.runtime, &self.halted, turn).await;
@@ -75,8 +76,10 @@ impl<R: Runtime> User<R> {
             let mut began = self.runtime.now();
             let trace = traces.as_mut().map(Traces::next).unwrap_or_default();
             let answer = self.answer(step, trace, &mut began).await;
-            let latency = self.runtime.now().saturating_duration_since(began);
-            record(script.recorder, step.series, latency, answer, self.runtime.wall_clock(), trace);
+            let ended = self.runtime.now();
+            let latency = ended.saturating_duration_since(began);
+            let completed_at = clock.at(ended.saturating_duration_since(started), self.runtime.wall_clock());
+            record(script.recorder, step.series, latency, answer, completed_at, trace);
             if answer.is_none() {
                 wait(&self.runtime, &self.halted, AFTER_FAILURE).await;
             }

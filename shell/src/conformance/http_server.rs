@@ -38,6 +38,8 @@ pub(super) enum Reply {
     Status(u16),
     /// With this status and this body.
     Says(u16, &'static str),
+    /// With this status, further lines of the head (each with its end), and this body.
+    Headed(u16, &'static str, &'static str),
     /// With this status; then the connection is closed.
     StatusAndClose(u16),
     /// Not at all; the connection stays open until the client closes it.
@@ -115,7 +117,10 @@ where
             let mut posts = store.lock().expect("no connection's thread panicked");
             let reply = answers(&posted, posts.len());
             posted.status = match reply {
-                Reply::Status(status) | Reply::Says(status, _) | Reply::StatusAndClose(status) => Some(status),
+                Reply::Status(status)
+                | Reply::Says(status, _)
+                | Reply::Headed(status, ..)
+                | Reply::StatusAndClose(status) => Some(status),
                 Reply::Silence => None,
             };
             posts.push(posted);
@@ -124,6 +129,7 @@ where
         match reply {
             Reply::Status(status) => write_answer(stream.get_mut(), status, "", "")?,
             Reply::Says(status, body) => write_answer(stream.get_mut(), status, "", body)?,
+            Reply::Headed(status, more, body) => write_answer(stream.get_mut(), status, more, body)?,
             Reply::StatusAndClose(status) => {
                 return write_answer(stream.get_mut(), status, "connection: close\r\n", "");
             }

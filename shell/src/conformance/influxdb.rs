@@ -1,6 +1,7 @@
 //! The InfluxDB sink, towards a UDP receiver and an HTTP server of the standard library.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::http_server::{HttpServer, Posted, Reply};
@@ -9,7 +10,7 @@ use super::receiver::{Receiver, lines};
 use super::unused_port;
 use crate::config::Credentials;
 use crate::runtime::Runtime;
-use crate::{BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError};
+use crate::{Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError};
 
 /// Whole lines arrive, packed up to the size of a datagram, each request once and under a timestamp of its own.
 pub fn lines_arrive_over_udp<R: Runtime>() {
@@ -152,9 +153,18 @@ pub fn a_partial_write_is_counted_as_the_answer_says<R: Runtime>() {
     let two = r#"{"code":"unprocessable entity","message":"failure: partial write: conflict dropped=4"}"#;
     let three = r#"{"error":"partial write of line protocol occurred","data":[{"line_number":2},{"line_number":5}]}"#;
     let whole = r#"{"error":"parsing failed for write_lp endpoint","data":{"line_number":2}}"#;
-    for (status, says, refused) in
-        [(400, one, 3), (400, unparsed, 1), (422, two, 4), (400, three, 2), (400, whole, 10), (400, "", 10)]
-    {
+    // As InfluxDB 2 answered a Telegraf (influxdata/telegraf#8571).
+    let ill = r#"{"code":"internal error","message":"unexpected error writing points to database: partial write: points beyond retention policy dropped=1"}"#;
+    for (status, says, refused) in [
+        (400, one, 3),
+        (400, unparsed, 1),
+        (422, two, 4),
+        (400, three, 2),
+        (500, ill, 1),
+        (201, one, 3),
+        (400, whole, 10),
+        (400, "", 10),
+    ] {
         let server = HttpServer::start(move |_, _| Reply::Says(status, says));
         let (exporters, mut engine) = exporters::<R>();
         exporters.start_influxdb_sink(to(&server)).expect("a sink");
@@ -163,6 +173,118 @@ pub fn a_partial_write_is_counted_as_the_answer_says<R: Runtime>() {
         assert_settled(&account, 10);
         assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (10 - refused, refused), "{says}");
         assert_eq!(server.posts().len(), 1, "sent again after {says}");
+    }
+}
+
+/// A success is an acceptance where it has no body; one with a body that is no list of rejections proves nothing.
+pub fn a_success_that_is_no_acceptance_is_unconfirmed<R: Runtime>() {
+    let html = "content-type: text/html\r\n";
+    let long = "x".repeat(100_000).leak();
+    for (reply, sent, shown) in [
+        (Reply::Status(204), 10, ""),
+        (Reply::Status(200), 10, "answered 200 OK; counted as stored, though InfluxDB answers 204: check `url`"),
+        (Reply::Status(205), 10, "counted as stored"),
+        (
+            Reply::Says(200, r#"{"links":{}}"#),
+            0,
+            "nothing says that the points were stored: check `url` (a doubled path",
+        ),
+        (Reply::Headed(200, html, "<html>Sign in</html>"), 0, "nothing says that the points were stored"),
+        (Reply::Says(206, "x"), 0, "nothing says that the points were stored"),
+        (Reply::Says(200, long), 0, "nothing says that the points were stored"),
+        (Reply::Headed(200, "content-encoding: br\r\n", "x"), 0, "nothing says that the points were stored"),
+    ] {
+        let server = HttpServer::start(move |_, _| reply);
+        let (account, says) = recorded::<R>(to(&server), 10);
+        assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (sent, 10 - sent), "{shown}");
+        assert!(says.contains(shown) && says.is_empty() == shown.is_empty(), "{says:?} is not {shown:?}");
+        assert_eq!(server.posts().len(), 1, "sent again after {says}");
+    }
+}
+
+/// A refusal says what to do: the credentials, the path, the database, the new URL, which is not followed.
+pub fn refusals_say_what_to_do<R: Runtime>() {
+    let missing = r#"{"error":"database not found: \"load\""}"#;
+    for (reply, token, shown) in [
+        (Reply::Status(401), None, "no credentials were sent: set `token`"),
+        (Reply::Status(403), Some("t0k"), "check `token`, which was sent"),
+        (Reply::Says(404, "404 page not found"), None, "/write: check the path in `url`"),
+        (Reply::Says(404, missing), None, "create it"),
+        (Reply::Headed(301, "location: https://h/write?p=hunter2\r\n", ""), None, "go to https://h/write?…"),
+        (Reply::Headed(307, "location: /t0k/write\r\n", ""), Some("t0k"), "/…/write, unless that is a login page"),
+        (Reply::Status(407), None, "a proxy on the way wants credentials"),
+        (Reply::Status(411), None, "most likely a proxy answered"),
+        (Reply::Status(415), None, "leave `gzip` out"),
+    ] {
+        let server = HttpServer::start(move |_, _| reply);
+        let target = InfluxdbTarget::Url { url: server.url(), token: token.map(Secret::new) };
+        let (account, says) = recorded::<R>(InfluxdbConfig { target, ..small_batches() }, 10);
+        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 10), "{account:?}");
+        assert!(says.contains(shown), "{says:?} lacks {shown:?}");
+        assert!(!says.contains("t0k") && !says.contains("hunter2"), "{says}");
+        assert_eq!(server.posts().len(), 1, "sent again after {says}");
+    }
+}
+
+/// Where that is asked for, a database is created before the first points, and again when it has vanished: nothing is lost.
+pub fn a_database_is_created_on_request<R: Runtime>() {
+    const MISSING: Reply = Reply::Says(404, r#"{"error":"database not found: \"my db\""}"#);
+    // It vanishes after the third write.
+    let (exists, writes) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let server = HttpServer::start(move |post, _| {
+        if post.line.starts_with("POST /query") {
+            exists.store(true, Ordering::SeqCst);
+            return Reply::Says(200, r#"{"results":[{"statement_id":0}]}"#);
+        }
+        if writes.fetch_add(1, Ordering::SeqCst) == 3 {
+            exists.store(false, Ordering::SeqCst);
+        }
+        if exists.load(Ordering::SeqCst) { Reply::Status(204) } else { MISSING }
+    });
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(InfluxdbConfig { target: my_db(&server), ..creating() }).expect("a sink");
+    for round in 1..=5 {
+        engine.record(20);
+        wait_until(|| exporters.status()[0].account.sent == round * 20);
+    }
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+    assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
+    let posts = server.posts();
+    let creations: Vec<_> = posts.iter().filter(|post| post.line.starts_with("POST /query")).collect();
+    assert_eq!(creations.len(), 2, "at the start, and when it had vanished");
+    for creation in creations {
+        assert_eq!(creation.line, "POST /query HTTP/1.1");
+        assert_eq!(creation.header("content-type"), Some("application/x-www-form-urlencoded"));
+        assert_eq!(creation.header("authorization"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert_eq!(creation.header("content-encoding"), None);
+        assert_eq!(creation.body, "q=CREATE%20DATABASE%20%22my%20db%22");
+    }
+}
+
+/// A user who may not create the database is told so; points go on, for it may be there.
+pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
+    for (write, sent, shown) in [
+        (Reply::Status(204), 10, ""),
+        (Reply::Says(404, r#"{"error":"database not found: \"my db\""}"#), 0, "the user may not create databases"),
+    ] {
+        let server = HttpServer::start(move |post, _| {
+            let is_query = post.line.starts_with("POST /query");
+            if is_query { Reply::Says(403, r#"{"error":"error authorizing query"}"#) } else { write }
+        });
+        let (account, says) = recorded::<R>(InfluxdbConfig { target: my_db(&server), ..creating() }, 10);
+        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (sent, 10 - sent), "{account:?}");
+        assert!(says.contains(shown), "{says:?} lacks {shown:?}");
+        assert_eq!(server.posts().len(), 2, "{says}");
+    }
+    let (exporters, _) = exporters::<R>();
+    for target in [
+        InfluxdbTarget::default(),
+        InfluxdbTarget::Url { url: "http://localhost/write?db=d".into(), token: None },
+        InfluxdbTarget::V2 { server: "http://localhost".into(), org: "o".into(), bucket: "b".into(), token: None },
+    ] {
+        let error = exporters.start_influxdb_sink(InfluxdbConfig { target, ..creating() }).expect_err("refused");
+        assert!(matches!(error, StartError::Setting { key: "create_database", .. }), "{error:?}");
     }
 }
 
@@ -281,6 +403,31 @@ const MEASUREMENT: &str = "loaddensity_request";
 fn small_batches() -> InfluxdbConfig {
     let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
     InfluxdbConfig { batch, ..InfluxdbConfig::default() }
+}
+
+fn creating() -> InfluxdbConfig {
+    InfluxdbConfig { create_database: true, ..small_batches() }
+}
+
+fn my_db(server: &HttpServer) -> InfluxdbTarget {
+    InfluxdbTarget::V1 {
+        server: format!("http://{}", server.address),
+        database: "my db".into(),
+        retention_policy: None,
+        username: Some("Aladdin".into()),
+        password: Some(Secret::new("open sesame")),
+        credentials: Credentials::Header,
+    }
+}
+
+/// Records `requests` and stops; the account, and what was wrong at the end.
+fn recorded<R: Runtime>(config: InfluxdbConfig, requests: u64) -> (Account, String) {
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(config).expect("a sink");
+    engine.record(requests);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, requests);
+    (account, exporters.ended_runs().remove(0).last_error.unwrap_or_default())
 }
 
 fn to(server: &HttpServer) -> InfluxdbConfig {

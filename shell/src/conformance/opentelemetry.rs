@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::http_server::{HttpServer, Reply as HttpReply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{Export, OtlpReceiver, Reply};
 use super::unused_port;
@@ -67,12 +68,99 @@ pub fn an_export_refused_by_trailers_only_is_dropped<R: Runtime>() {
     refused::<R>(Reply::TrailersOnly(16));
 }
 
-/// Success is what `grpc-status: 0` says, and nothing else: an answer without a status is none.
+/// Success is what `grpc-status: 0` says, and nothing else: an answer without a status is none, nor is it a refusal.
 pub fn an_answer_without_a_status_is_no_success<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::NoStatus);
-    let account = one_export::<R>(&receiver);
-    assert_settled(&account, 100);
-    assert_eq!(account.sent, 0, "{account:?}");
+    for reply in [Reply::NoStatus, Reply::Proxy(200, "")] {
+        let receiver = OtlpReceiver::start::<R>(move |_| reply);
+        let (account, says) = one_export_says::<R>(&receiver, false);
+        assert_settled(&account, 100);
+        assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (0, 100), "{account:?}");
+        assert!(says.contains("without a grpc-status; nothing says that the metrics were taken"), "{says}");
+    }
+}
+
+/// What stands before a service refuses in words that name the new URL, the setting, or the credentials that are missing.
+pub fn what_a_proxy_answers_says_what_to_do<R: Runtime>() {
+    for (status, location, shown) in [
+        (301, "https://collector:4317/?key=hunter2", "set `endpoint` so that requests go to https://collector:4317/?…"),
+        (302, "/login", "/login, unless that is a login page"),
+        (401, "", "no credentials were sent: set `headers`"),
+        (403, "", "no credentials were sent: set `headers`"),
+        (404, "", "no OTLP receiver of metrics answers at"),
+        (415, "", "check `protocol` and the port in `endpoint`"),
+        (413, "", "lower `max_request_bytes`"),
+    ] {
+        let receiver = OtlpReceiver::start::<R>(move |_| Reply::Proxy(status, location));
+        let (account, says) = one_export_says::<R>(&receiver, false);
+        assert_settled(&account, 100);
+        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 100), "{account:?}");
+        assert!(says.contains(shown) && !says.contains("hunter2"), "{says:?} lacks {shown:?}");
+        assert_eq!(receiver.exports().len(), 1, "it is not followed");
+    }
+}
+
+/// A receiver that answers in the request's encoding, as grpc-go does, is understood.
+pub fn answers_in_the_requests_encoding_are_read<R: Runtime>() {
+    for (reply, rejects) in [(Reply::Accept, false), (Reply::Partial { rejected: 2, message: "no" }, true)] {
+        let receiver = OtlpReceiver::start::<R>(move |_| reply);
+        let (account, says) = one_export_says::<R>(&receiver, true);
+        assert_settled(&account, 100);
+        assert_eq!(receiver.exports()[0].header("grpc-encoding"), "gzip");
+        if rejects {
+            assert_eq!((account.sent, account.dropped.get(Cause::Rejected)), (0, 100), "{account:?}");
+            assert_eq!(says, "2 data points were rejected: no");
+        } else {
+            assert_eq!((account.sent, says.as_str()), (100, ""));
+        }
+    }
+}
+
+/// Over HTTP the status decides. What cannot be read of a body is a complaint; what is protobuf or JSON is read.
+pub fn over_http_the_status_decides<R: Runtime>() {
+    let json = "content-type: application/json\r\n";
+    let rejected = r#"{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"no"}}"#;
+    let long = "x".repeat(100_000).leak();
+    for (reply, cause, shown) in [
+        (HttpReply::Status(200), None, ""),
+        (HttpReply::Status(202), None, ""),
+        (HttpReply::Status(204), None, ""),
+        (HttpReply::Headed(200, json, "{}"), None, ""),
+        (
+            HttpReply::Headed(200, "content-type: text/plain\r\n", "OK"),
+            None,
+            "answered 200 OK: OK; counted as accepted",
+        ),
+        (HttpReply::Headed(200, "content-type: text/html\r\n", "<html>"), None, "counted as accepted"),
+        (HttpReply::Says(200, "OK"), None, "counted as accepted"),
+        (HttpReply::Says(200, long), None, "counted as accepted"),
+        (HttpReply::Headed(200, "content-encoding: br\r\n", "OK"), None, "counted as accepted"),
+        (HttpReply::Headed(200, json, rejected), Some(Cause::Rejected), "2 data points were rejected: no"),
+        (
+            HttpReply::Says(404, "404 page not found"),
+            Some(Cause::Refused),
+            "nothing takes metrics at http://127.0.0.1:",
+        ),
+        (HttpReply::Status(401), Some(Cause::Refused), "no credentials were sent: set `headers`"),
+        (
+            HttpReply::Headed(308, "location: https://h/v1/metrics\r\n", ""),
+            Some(Cause::Refused),
+            "go to https://h/v1/metrics",
+        ),
+        (HttpReply::Says(600, long), Some(Cause::Refused), "answered 600"),
+    ] {
+        let server = HttpServer::start(move |_, _| reply);
+        let config = OpenTelemetryConfig {
+            endpoint: format!("http://{}", server.address),
+            export_interval: Duration::from_secs(3_600),
+            ..OpenTelemetryConfig::http()
+        };
+        let (account, says) = exported::<R>(config);
+        assert_settled(&account, 100);
+        assert_eq!(account.dropped.total(), cause.map_or(0, |cause| account.dropped.get(cause)), "{account:?}");
+        assert_eq!(account.sent, if cause.is_some() { 0 } else { 100 }, "{shown}");
+        assert!(says.contains(shown) && says.is_empty() == shown.is_empty(), "{says:?} is not {shown:?}");
+        assert_eq!(server.posts().len(), 1);
+    }
 }
 
 fn refused<R: Runtime>(reply: Reply) {
@@ -207,11 +295,21 @@ pub fn bad_endpoints_are_refused_at_the_start<R: Runtime>() {
 
 /// Records a hundred requests, which the export at the stop tells of.
 fn one_export<R: Runtime>(receiver: &OtlpReceiver) -> crate::Account {
-    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
-    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    exporters.start_opentelemetry_exporter(rarely(receiver)).expect("an exporter");
-    Engine::new(settings.registry).record(100);
-    exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running")
+    one_export_says::<R>(receiver, false).0
+}
+
+/// The same, and what was wrong at the end.
+fn one_export_says<R: Runtime>(receiver: &OtlpReceiver, gzip: bool) -> (crate::Account, String) {
+    exported::<R>(OpenTelemetryConfig { gzip, ..rarely(receiver) })
+}
+
+/// Records a hundred requests for an exporter that exports only when it is stopped, and what was wrong at the end.
+fn exported<R: Runtime>(config: OpenTelemetryConfig) -> (crate::Account, String) {
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    engine.record(100);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    (account, exporters.ended_runs().remove(0).last_error.unwrap_or_default())
 }
 
 /// An exporter that exports only when it is stopped.

@@ -16,7 +16,7 @@ use futures_rustls::rustls::ServerConfig;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri, server};
 
@@ -39,6 +39,8 @@ pub(super) enum Reply {
     TrailersOnly(u8),
     /// A message, and no status at all.
     NoStatus,
+    /// Not by the service, but by what stands before it: a status, a location if there is one, and a page.
+    Proxy(u16, &'static str),
     /// Nothing.
     Silence,
 }
@@ -204,16 +206,22 @@ type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Shared>) -> Result<Answer, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
+    let encoding = head.headers.get("grpc-encoding").cloned();
     let number = {
         let mut exports = shared.exports.lock().expect("no export panicked the receiver");
         exports.push(decode(connection, &head.uri, head.headers, &body));
         exports.len() - 1
     };
     Ok(match (shared.replies)(number) {
-        Reply::Accept => with_status(&[], Some(0)),
-        Reply::Partial { rejected, message } => with_status(&partial_success(rejected, message), Some(0)),
-        Reply::Trailers(status) => with_status(&[], Some(status)),
-        Reply::NoStatus => with_status(&[], None),
+        Reply::Accept => with_status(&[], Some(0), encoding),
+        Reply::Partial { rejected, message } => with_status(&partial_success(rejected, message), Some(0), encoding),
+        Reply::Trailers(status) => with_status(&[], Some(status), encoding),
+        Reply::NoStatus => with_status(&[], None, encoding),
+        Reply::Proxy(status, location) => {
+            let page = Full::new(Bytes::from_static(b"<html>Sign in</html>")).boxed_unsync();
+            let answer = Response::builder().status(status).header("content-type", "text/html");
+            answer.header("location", location).body(page).expect("an answer")
+        }
         Reply::TrailersOnly(status) => {
             let mut answer = Response::new(Full::default().boxed_unsync());
             answer.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
@@ -224,9 +232,11 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
     })
 }
 
-/// A gRPC answer: a frame with `message`, then the status in the trailers.
-fn with_status(message: &[u8], status: Option<u8>) -> Answer {
-    let mut frame = vec![0];
+/// A gRPC answer: a frame with `message`, then the status in the trailers. It is in the request's `encoding`, as grpc-go
+/// answers, whatever `grpc-accept-encoding` says.
+fn with_status(message: &[u8], status: Option<u8>, encoding: Option<HeaderValue>) -> Answer {
+    let message = if encoding.is_some() { crate::gzip::compressed(message) } else { message.to_vec() };
+    let mut frame = vec![u8::from(encoding.is_some())];
     frame.extend(u32::try_from(message.len()).expect("a short message").to_be_bytes());
     frame.extend(message);
     let trailers = status.map(|status| {
@@ -237,6 +247,7 @@ fn with_status(message: &[u8], status: Option<u8>) -> Answer {
     let body = Full::new(Bytes::from(frame)).with_trailers(std::future::ready(trailers));
     let mut answer = Response::new(body.boxed_unsync());
     answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    answer.headers_mut().extend(encoding.map(|encoding| (HeaderName::from_static("grpc-encoding"), encoding)));
     answer
 }
 
@@ -253,10 +264,13 @@ fn partial_success(rejected: u8, message: &str) -> Vec<u8> {
 /// Reads `ExportMetricsServiceRequest`; panics where it is none, or not as the contract has it.
 fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export {
     let (prefix, message) = body.split_at(5);
-    assert_eq!(prefix[0], 0, "not compressed");
+    let is_compressed = head.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip");
+    assert_eq!(prefix[0], u8::from(is_compressed), "compressed as the head says");
     let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
     assert_eq!(length as usize, message.len(), "one message, whole");
-    let resource_metrics = only(message, 1);
+    let message = if is_compressed { crate::gzip::decompressed(message, 64 << 20) } else { Some(message.to_vec()) };
+    let message = message.expect("gzip");
+    let resource_metrics = only(&message, 1);
     let resource = only(resource_metrics, 1);
     let scope_metrics = only(resource_metrics, 2);
     let metrics: Vec<Metric> = messages(scope_metrics, 2).map(metric).collect();

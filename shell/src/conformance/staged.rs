@@ -1,4 +1,4 @@
-//! A runtime whose names and Unix sockets do as a test wants; all else is that of the runtime beneath.
+//! A runtime whose names, Unix sockets and wall clock do as a test wants; all else is that of the runtime beneath.
 
 use std::collections::VecDeque;
 use std::io;
@@ -39,6 +39,8 @@ pub(super) struct Stage {
     pub(super) datagrams: Vec<String>,
     /// How often a Unix socket was asked for.
     pub(super) connections: usize,
+    /// By how much the wall clock is set back.
+    pub(super) set_back: Duration,
 }
 
 impl<R> Staged<R> {
@@ -122,7 +124,8 @@ impl<R: Runtime> Runtime for Staged<R> {
     }
 
     fn wall_clock(&self) -> Timestamp {
-        self.inner.wall_clock()
+        let set_back = u64::try_from(self.stage().set_back.as_nanos()).expect("less than 500 years");
+        Timestamp::from_unix_nanos(self.inner.wall_clock().as_unix_nanos() - set_back)
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

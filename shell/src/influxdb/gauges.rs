@@ -8,6 +8,7 @@ use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_core::influxdb::GaugeEncoder;
 
 use super::carrier::{Carried, Carrier};
+use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, sleep_until};
@@ -66,6 +67,7 @@ impl Gauges {
     pub(super) async fn run<R: Runtime>(
         self,
         runtime: R,
+        clock: Clock<R>,
         mut carrier: Carrier<R>,
         interval: Duration,
         condition: Arc<Condition>,
@@ -76,7 +78,7 @@ impl Gauges {
             due = (due + interval).max(runtime.now());
             stop.cuts_short(sleep_until(&runtime, due)).await;
             let is_last = stop.deadline().is_some();
-            self.send(&mut carrier, runtime.wall_clock(), &condition, &stop).await;
+            self.send(&mut carrier, clock.now(), &condition, &stop).await;
             if is_last {
                 return;
             }

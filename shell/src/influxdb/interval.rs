@@ -16,6 +16,7 @@ use super::batch::BatchSize;
 use super::carrier::{Carried, Carrier};
 use super::gauges::Gauges;
 use super::readings::{Points, Readings};
+use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::config::InfluxdbConfig;
 use crate::running::{Place, Running};
@@ -39,6 +40,7 @@ pub(super) fn start<R: Runtime>(
     let carrier = carrier(place.runtime.clone(), condition.clone());
     let sender = Sender {
         runtime: place.runtime.clone(),
+        clock: place.clock.clone(),
         ledger: place.registry.open_account_after(Exporter::Influxdb, before),
         readings,
         gauges,
@@ -58,6 +60,7 @@ pub(super) fn start<R: Runtime>(
 
 struct Sender<R: Runtime> {
     runtime: R,
+    clock: Clock<R>,
     ledger: &'static Ledger,
     readings: Readings,
     gauges: Gauges,
@@ -179,7 +182,7 @@ impl<R: Runtime> Sender<R> {
     fn timestamp(&mut self) -> Timestamp {
         let unit = self.precision.nanos();
         let earliest = (self.last.as_unix_nanos() / unit + 1).saturating_mul(unit);
-        self.last = Timestamp::from_unix_nanos(self.runtime.wall_clock().as_unix_nanos().max(earliest));
+        self.last = Timestamp::from_unix_nanos(self.clock.now().as_unix_nanos().max(earliest));
         self.last
     }
 }

@@ -24,7 +24,7 @@ impl Pending {
     /// Intervals from now on, and how many requests had been counted before.
     pub(super) fn new<R: Runtime>(place: &Place<R>, options: Options) -> (Self, u64) {
         let memory = vec![0; Interval::<Vec<u64>>::words(place.registry, options)];
-        let (interval, before) = Interval::new(place.registry, options, memory, place.runtime.wall_clock());
+        let (interval, before) = Interval::new(place.registry, options, memory, place.clock.now());
         (Self { interval, is_open: false, done: 0 }, before)
     }
 }
@@ -38,7 +38,7 @@ impl<R: Runtime> Periodic<R> {
                 return cycle;
             }
         }
-        pending.interval.end(self.registry, self.runtime.wall_clock());
+        pending.interval.end(self.registry, self.clock.now());
         (pending.is_open, pending.done) = (true, 0);
         self.interval(pending).await
     }

@@ -1,0 +1,65 @@
+//! The time that everything sent carries, one clock for all exporters of a registry, and since when the registry counts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use loaddensity_metrics_core::{Exporter, Registry, SteadyClock, Timestamp};
+
+use crate::runtime::Runtime;
+
+/// The registries that exporters were started on.
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+struct Known {
+    /// The place of a ledger in its storage.
+    place: usize,
+    birth: Timestamp,
+    clock: Arc<Mutex<SteadyClock>>,
+    /// What the clock's ticks are counted from.
+    started: Instant,
+}
+
+/// Times that never go back, and none of which is before the registry's birth.
+#[derive(Clone)]
+pub(crate) struct Clock<R> {
+    runtime: R,
+    birth: Timestamp,
+    steady: Arc<Mutex<SteadyClock>>,
+    started: Instant,
+}
+
+impl<R: Runtime> Clock<R> {
+    /// The clock of `registry`. Exporters that are shut down and started anew go on with the same sums, hence with the same
+    /// clock: a later start time would tell a receiver that the sums had begun at zero again (OpenTelemetry,
+    /// data-model.md, "Resets and Gaps"), and an earlier one would be another stream's.
+    pub(crate) fn of(registry: Registry<'static>, runtime: R) -> Self {
+        let place = std::ptr::from_ref(registry.ledger(Exporter::OpenTelemetry)).addr();
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        let clock_of = |known: &Known, runtime| Self {
+            runtime,
+            birth: known.birth,
+            steady: known.clock.clone(),
+            started: known.started,
+        };
+        if let Some(known) = known.iter().find(|known| known.place == place) {
+            return clock_of(known, runtime);
+        }
+        let birth = runtime.wall_clock();
+        let clock = Arc::new(Mutex::new(SteadyClock::new(birth)));
+        let new = Known { place, birth, clock, started: runtime.now() };
+        let clock = clock_of(&new, runtime);
+        known.push(new);
+        clock
+    }
+
+    /// When the first exporters of this process were started on the registry.
+    pub(crate) const fn birth(&self) -> Timestamp {
+        self.birth
+    }
+
+    /// The time now. It is later than all that were given before.
+    pub(crate) fn now(&self) -> Timestamp {
+        let (tick, wall) = (self.runtime.now().saturating_duration_since(self.started), self.runtime.wall_clock());
+        self.steady.lock().unwrap_or_else(PoisonError::into_inner).at(tick, wall)
+    }
+}

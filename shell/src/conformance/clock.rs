@@ -1,0 +1,144 @@
+//! The wall clock is set back by an hour while exporters run: whatever has a time goes on as if nothing had happened.
+
+use std::time::Duration;
+
+use super::load::{Engine, assert_all_sent, settings};
+use super::otlp_receiver::{Export, OtlpReceiver, Reply};
+use super::receiver::{Receiver, lines};
+use super::staged::{Stage, Staged};
+use super::{run, until};
+use crate::config::Points;
+use crate::runtime::Runtime;
+use crate::{
+    AsyncExporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample, Settings, StatsdConfig, StatsdSocket,
+    Temporality,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// No point's time is before its start, cumulative or delta; sums have one start, and no time is in two intervals.
+pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
+    for temporality in [Temporality::Cumulative, Temporality::Delta] {
+        let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+        let config = OpenTelemetryConfig { temporality, ..often(&receiver) };
+        let exports = run(|inner: R| async {
+            let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+            let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
+            exporters.start_opentelemetry_exporter(config).await.expect("an exporter");
+            let mut engine = Engine::new(settings.registry);
+            for round in 1..=4 {
+                engine.record(10);
+                until(&runtime, || settings.registry.account(crate::Exporter::OpenTelemetry).sent == 10 * round).await;
+                runtime.stage().set_back = HOUR * u32::from(round == 2);
+            }
+            let account = exporters.stop_opentelemetry_exporter().await.expect("a stop").expect("it was running");
+            assert_all_sent(&account, 40);
+            receiver.exports()
+        });
+        follow_each_other(&exports);
+        for pair in exports.windows(2) {
+            // Of an interval without requests nothing is sent.
+            let follows = pair[0].time <= pair[1].start;
+            assert!(if temporality.is_delta() { follows } else { pair[0].start == pair[1].start }, "{temporality:?}");
+        }
+    }
+}
+
+/// Exporters that are started anew on a registry after the clock was set back do not begin before its sums.
+pub fn exporters_started_anew_go_on_from_the_same_start<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let exports = run(|inner: R| async {
+        let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+        for set_back in [Duration::ZERO, HOUR] {
+            runtime.stage().set_back = set_back;
+            let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a storage that is free");
+            exporters.start_opentelemetry_exporter(often(&receiver)).await.expect("an exporter");
+            Engine::new(settings.registry).record(10);
+            exporters.stop_opentelemetry_exporter().await.expect("a stop").expect("it was running");
+            exporters.shutdown(Duration::from_secs(60)).await;
+        }
+        receiver.exports()
+    });
+    follow_each_other(&exports);
+    assert!(exports.iter().all(|export| export.start == exports[0].start), "the sums have one start");
+}
+
+/// Points of intervals, and of requests whose engine leaves their time to the exporters, in InfluxDB's nanoseconds.
+pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
+    for points in [Points::PerRequest, Points::PerInterval] {
+        let receiver = Receiver::start();
+        let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+        let config = InfluxdbConfig { target, points, interval: Duration::from_millis(5), ..InfluxdbConfig::default() };
+        run(|inner: R| async {
+            let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+            let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
+            exporters.start_influxdb_sink(config).await.expect("a socket");
+            record_while_set_back(&runtime, settings, crate::Exporter::Influxdb).await;
+            exporters.stop_influxdb_sink().await.expect("a stop");
+        });
+        let times: Vec<u64> = receiver
+            .finish()
+            .iter()
+            .flat_map(|datagram| lines(datagram))
+            .map(|line| line.rsplit(' ').next().and_then(|time| time.parse().ok()).expect(line))
+            .collect();
+        assert!(times.len() >= 3, "{times:?}");
+        never_go_back(&times, 1_000_000_000);
+    }
+}
+
+/// Timestamps of DogStatsD's counts, in seconds.
+pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
+    let config = StatsdConfig {
+        socket: Some(StatsdSocket::UnixDatagram("/staged".into())),
+        timestamps_of_counts: true,
+        ..StatsdConfig::default()
+    };
+    let datagrams = run(|inner: R| async {
+        let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+        let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
+        exporters.start_statsd_sink(config).await.expect("a socket");
+        record_while_set_back(&runtime, settings, crate::Exporter::Statsd).await;
+        exporters.stop_statsd_sink().await.expect("a stop");
+        std::mem::take(&mut runtime.stage().datagrams)
+    });
+    let seconds = datagrams.iter().flat_map(|datagram| lines(datagram)).filter_map(|message| message.split_once("|T"));
+    let times: Vec<u64> = seconds.map(|(_, second)| second.parse().expect("seconds")).collect();
+    assert!(times.len() >= 3, "{times:?}");
+    never_go_back(&times, 1);
+}
+
+/// A request, whose time the exporters give, before the clock is set back, after that, and once it is right again.
+async fn record_while_set_back<R: Runtime>(runtime: &Staged<R>, settings: Settings, exporter: crate::Exporter) {
+    let mut recorder = settings.registry.recorder();
+    let series = recorder.series("GET", "/x");
+    for (sent, set_back) in (1..).zip([Duration::ZERO, HOUR, Duration::ZERO]) {
+        runtime.stage().set_back = set_back;
+        recorder.record(series, Sample::default());
+        until(runtime, || settings.registry.account(exporter).sent == sent).await;
+    }
+}
+
+/// Each export has a later time than the one before, by far less than an hour, and none a time before its start.
+fn follow_each_other(exports: &[Export]) {
+    assert!(exports.len() >= 2, "{} exports", exports.len());
+    assert!(exports.iter().all(|export| export.start <= export.time));
+    let times: Vec<u64> = exports.iter().map(|export| export.time).collect();
+    assert!(times.is_sorted_by(|one, next| one < next), "{times:?}");
+    never_go_back(&times, 1_000_000_000);
+}
+
+/// Times, of which so many make a second, never go back, and do not go on by half an hour or more.
+fn never_go_back(times: &[u64], second: u64) {
+    assert!(times.is_sorted(), "{times:?}");
+    let span = times.iter().max().zip(times.iter().min()).map_or(0, |(last, first)| last - first);
+    assert!(span < 1_800 * second, "{times:?}");
+}
+
+fn often(receiver: &OtlpReceiver) -> OpenTelemetryConfig {
+    OpenTelemetryConfig {
+        endpoint: format!("http://{}", receiver.address),
+        export_interval: Duration::from_millis(10),
+        ..OpenTelemetryConfig::default()
+    }
+}
