@@ -90,19 +90,33 @@ impl Condition {
         self.note(&mut self.lock().last_error, error.into());
     }
 
-    /// Notes that gauges did not get through, and why. It hides no error of requests, whichever came last.
+    /// Notes that gauges did not get through, and why. It hides no error of requests, whichever came last, and is not
+    /// logged beside one.
     pub(crate) fn gauges_failed(&self, error: impl Into<String>) {
-        self.note(&mut self.lock().last_error_of_gauges, error.into());
+        let mut state = self.lock();
+        if state.last_error.is_some() {
+            state.last_error_of_gauges = Some(error.into());
+        } else {
+            self.note(&mut state.last_error_of_gauges, error.into());
+        }
     }
 
     /// Notes that the last attempt went well.
     pub(crate) fn went_well(&self) {
-        self.forget(&mut self.lock().last_error);
+        let mut state = self.lock();
+        match (state.last_error.take(), &state.last_error_of_gauges) {
+            (None, _) => {}
+            (Some(_), Some(error)) => self.log(error),
+            (Some(_), None) => self.log_recovery(),
+        }
     }
 
     /// Notes that all gauges got through.
     pub(crate) fn gauges_went_well(&self) {
-        self.forget(&mut self.lock().last_error_of_gauges);
+        let mut state = self.lock();
+        if state.last_error_of_gauges.take().is_some() && state.last_error.is_none() {
+            self.log_recovery();
+        }
     }
 
     /// Notes that the last attempt went well, but for this complaint.
@@ -143,15 +157,17 @@ impl Condition {
 
     fn note(&self, last: &mut Option<String>, error: String) {
         if last.as_ref() != Some(&error) {
-            tracing::warn!(exporter = self.exporter.as_str(), address = %self.address, "{error}");
+            self.log(&error);
             *last = Some(error);
         }
     }
 
-    fn forget(&self, last: &mut Option<String>) {
-        if last.take().is_some() {
-            tracing::info!(exporter = self.exporter.as_str(), address = %self.address, "works again");
-        }
+    fn log(&self, error: &str) {
+        tracing::warn!(exporter = self.exporter.as_str(), address = %self.address, "{error}");
+    }
+
+    fn log_recovery(&self) {
+        tracing::info!(exporter = self.exporter.as_str(), address = %self.address, recovered = true, "works again");
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

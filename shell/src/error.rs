@@ -88,7 +88,18 @@ impl fmt::Display for StartError {
                 "{}: `port`: {address} is already in use; take another port, or 0 for a free one",
                 exporter.as_str()
             ),
-            Self::Socket { exporter, address, source } => write!(f, "{}: {address}: {source}", exporter.as_str()),
+            Self::Socket { exporter, address, source } => {
+                write!(f, "{}: {address}: {source}", exporter.as_str())?;
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied => {
+                        f.write_str("; ports below 1024 are kept for the system's own services: take a higher one")
+                    }
+                    io::ErrorKind::AddrNotAvailable => {
+                        f.write_str("; this host has no such address: give one that it has, 127.0.0.1 or 0.0.0.0")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Stopped { account, source } => write!(
                 f,
                 "{source}; {} ran with other settings, was stopped to free its port and does not run now \
@@ -158,7 +169,14 @@ mod tests {
 
     #[test]
     fn texts_say_what_where_and_what_to_do() {
-        let cases: [(StartError, &[&str]); 4] = [
+        let socket = |source: io::ErrorKind| StartError::Socket {
+            exporter: Exporter::Prometheus,
+            address: "192.0.2.1:80".into(),
+            source: source.into(),
+        };
+        let cases: [(StartError, &[&str]); 6] = [
+            (socket(io::ErrorKind::PermissionDenied), &["prometheus: 192.0.2.1:80: ", "take a higher one"]),
+            (socket(io::ErrorKind::AddrNotAvailable), &["192.0.2.1:80: ", "give one that it has"]),
             (StartError::BuiltWithout { feature: "influxdb" }, &["built without feature \"influxdb\"", "Cargo.toml"]),
             (
                 StartError::Socket {

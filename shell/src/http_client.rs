@@ -16,6 +16,7 @@ use loaddensity_metrics_core::Exporter;
 use crate::config::ClientTls;
 use crate::error::StartError;
 use crate::metered::{Meter, Metered};
+use crate::remedy;
 use crate::running::host_port;
 use crate::runtime::Runtime;
 use crate::tls::{Connector, Stream};
@@ -85,7 +86,9 @@ impl Server {
 
     async fn connect_tcp<R: Runtime>(&self, runtime: &R) -> io::Result<R::Tcp> {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in runtime.resolve(&self.host, self.port).await? {
+        for address in
+            runtime.resolve(&self.host, self.port).await.map_err(|error| remedy::no_address(&self.host, &error))?
+        {
             match runtime.tcp_connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,

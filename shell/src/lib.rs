@@ -21,6 +21,7 @@ mod linger;
 mod local;
 mod notices;
 pub mod process_wide;
+mod remedy;
 mod report;
 mod running;
 pub mod runtime;

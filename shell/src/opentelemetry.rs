@@ -354,12 +354,8 @@ impl<R: Runtime> Periodic<R> {
             },
             Outcome::Failed { taken: true, says } => (Cause::Unconfirmed, true, says),
             Outcome::Failed { taken: false, says } => (Cause::Unreachable, true, says),
-            Outcome::TimedOut { taken: true, waited } => {
-                (Cause::Unconfirmed, true, format!("no answer within {waited:?}"))
-            }
-            Outcome::TimedOut { taken: false, waited } => {
-                (Cause::Unreachable, true, format!("no connection within {waited:?}"))
-            }
+            Outcome::TimedOut { taken: true, waited } => (Cause::Unconfirmed, true, remedy::no_answer(waited)),
+            Outcome::TimedOut { taken: false, waited } => (Cause::Unreachable, true, remedy::no_connection(waited)),
         };
         self.condition.failed(says);
         Err(Cycle::Failed { cause, may_retry })

@@ -8,6 +8,7 @@ use loaddensity_metrics_core::verdict::Said;
 
 use super::post::{Answer, Client, Outcome};
 use crate::config::{BatchLimits, InfluxdbConfig};
+use crate::remedy;
 use crate::runtime::{Runtime, UdpSocket as _};
 use crate::stop::StopSignal;
 use crate::udp::Peer;
@@ -50,10 +51,10 @@ impl<R: Runtime> Carrier<R> {
                 Outcome::Answered(answer) => Carried::Answered(answer),
                 Outcome::Failed { taken, says } => Carried::Failed { taken, says },
                 Outcome::TimedOut { taken: true, waited } => {
-                    Carried::Failed { taken: true, says: format!("no answer within {waited:?}") }
+                    Carried::Failed { taken: true, says: remedy::no_answer(waited) }
                 }
                 Outcome::TimedOut { taken: false, waited } => {
-                    Carried::Failed { taken: false, says: format!("no connection within {waited:?}") }
+                    Carried::Failed { taken: false, says: remedy::no_connection(waited) }
                 }
             },
             Self::Udp(runtime, peer) => {
@@ -65,7 +66,7 @@ impl<R: Runtime> Carrier<R> {
                 runtime.sleep(PACE).await;
                 match sent {
                     Some(Ok(())) => Carried::Over(None),
-                    Some(Err(error)) => Carried::Failed { taken: false, says: format!("cannot send: {error}") },
+                    Some(Err(error)) => Carried::Failed { taken: false, says: remedy::cannot_send(&error) },
                     None => Carried::Failed { taken: false, says: "no time was left to send".into() },
                 }
             }

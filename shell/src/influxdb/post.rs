@@ -18,6 +18,7 @@ use crate::condition::Condition;
 use crate::http_client::{self, Answered, Outgoing, Taken, in_full, waited};
 use crate::hyper_io::HyperIo;
 use crate::metered::Meter;
+use crate::remedy;
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before};
 
@@ -168,7 +169,7 @@ impl<R: Runtime> Client<R> {
     async fn connect(&mut self) -> Result<Connection<R>, String> {
         let meter = Meter::of_server();
         let stream = meter.turns(self.endpoint.server.connect(&self.runtime, &meter)).await;
-        let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
+        let stream = stream.map_err(|error| remedy::cannot_connect(&error))?;
         let (requests, connection) = http1::handshake(HyperIo::new(stream)).await.map_err(|error| in_full(&error))?;
         if std::mem::replace(&mut self.has_connected, true) {
             self.condition.reconnected();

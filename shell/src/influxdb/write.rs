@@ -19,6 +19,7 @@ use super::post::{Answer, Client, Outcome};
 use crate::condition::Condition;
 use crate::config::InfluxdbConfig;
 use crate::hub::Feed;
+use crate::remedy;
 use crate::running::{Place, Running};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, sleep_until};
@@ -116,10 +117,10 @@ impl<R: Runtime> Sender<R> {
             // It may have gone out, so it is not sent again.
             Outcome::TimedOut { taken: true, waited } => {
                 self.packer.discard(&mut self.feed.lock(), packed, Cause::Unconfirmed);
-                self.condition.failed(format!("no answer within {waited:?}"));
+                self.condition.failed(remedy::no_answer(waited));
             }
             Outcome::TimedOut { taken: false, waited } => {
-                self.condition.failed(format!("no connection within {waited:?}"));
+                self.condition.failed(remedy::no_connection(waited));
                 self.pause(Duration::ZERO).await;
             }
         }

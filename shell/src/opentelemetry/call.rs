@@ -15,6 +15,7 @@ use crate::config::OtlpProtocol;
 use crate::http_client::{Outgoing, Taken, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks};
 use crate::metered::Meter;
+use crate::remedy;
 use crate::runtime::Runtime;
 
 #[cfg(feature = "opentelemetry")]
@@ -144,7 +145,7 @@ impl<R: Runtime> Client<R> {
     async fn connect(&mut self) -> Result<Connection<R>, String> {
         let meter = Meter::of_server();
         let stream = meter.turns(self.target.server.connect(&self.runtime, &meter)).await;
-        let stream = HyperIo::new(stream.map_err(|error| format!("cannot connect: {error}"))?);
+        let stream = HyperIo::new(stream.map_err(|error| remedy::cannot_connect(&error))?);
         let tasks = HyperTasks::new(self.runtime.clone());
         let requests = match self.target.protocol {
             #[cfg(feature = "opentelemetry")]

@@ -10,6 +10,7 @@ use loaddensity_metrics_core::Cause;
 use super::peer::Peer;
 use super::unix::UnixLink;
 use crate::condition::Condition;
+use crate::remedy;
 use crate::runtime::{Runtime, UdpSocket};
 use crate::stop::StopSignal;
 
@@ -90,7 +91,7 @@ impl<R: Runtime> Outlet<R> {
                     others -= 1;
                 };
                 if let Some(error) = failure {
-                    self.note_failure(cannot_send(&error));
+                    self.note_failure(remedy::cannot_send(&error));
                 }
                 self.judge(sent)
             }
@@ -116,12 +117,12 @@ impl<R: Runtime> Outlet<R> {
         match sent {
             Some(Ok(Sent { handed, refused_before })) => {
                 if refused_before {
-                    self.note_failure("nothing listens there: datagrams are refused (they count as sent)".into());
+                    self.note_failure("nothing listens there: datagrams are refused (they count as sent); start it, or correct host and port".into());
                 }
                 handed
             }
             Some(Err(error)) => {
-                self.note_failure(cannot_send(&error));
+                self.note_failure(remedy::cannot_send(&error));
                 Handed::Lost(Cause::Unreachable)
             }
             None => Handed::Overdue,
@@ -148,10 +149,6 @@ impl<R: Runtime> Outlet<R> {
             peer.doubt();
         }
     }
-}
-
-fn cannot_send(error: &io::Error) -> String {
-    format!("cannot send: {error}")
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use loaddensity_metrics_core::{Backoff, Cause};
 use super::outlet::Handed;
 use crate::condition::Condition;
 use crate::config::StatsdSocket;
+use crate::remedy;
 use crate::runtime::{Runtime, UnixDatagram, UnixStream};
 use crate::stop::StopSignal;
 
@@ -49,7 +50,7 @@ impl UnixLink {
         let (open, failure) = match connect(runtime, &socket).await {
             Ok(open) => (Some(open), None),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => return Err(error),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (None, Some(remedy::cannot_send(&error))),
         };
         let (has_connected, is_failing) = (open.is_some(), failure.is_some());
         Ok(Self { open, has_connected, is_failing, first_failure: failure, ..Self::closed(socket) })
@@ -71,7 +72,7 @@ impl UnixLink {
     /// Says why nobody was there at first, if so.
     pub(super) fn tell(&self, condition: &Condition) {
         if let Some(reason) = &self.first_failure {
-            condition.failed(cannot_send(reason));
+            condition.failed(reason.clone());
         }
     }
 
@@ -105,12 +106,12 @@ impl UnixLink {
                     return Handed::Over(1);
                 }
                 Some(Err(error)) if errno::is(&error, errno::EMSGSIZE) => {
-                    self.fail(condition, &format!("{error}; give a smaller datagram_bytes"));
+                    self.fail(condition, format!("cannot send: {error}; give a smaller datagram_bytes"));
                     return Handed::Lost(Cause::TooLarge);
                 }
                 // That says nothing about a new one.
                 Some(Err(_)) if was_open => continue,
-                Some(Err(error)) => self.fail(condition, &error.to_string()),
+                Some(Err(error)) => self.fail(condition, remedy::cannot_send(&error)),
             }
             if is_last {
                 return Handed::GivenUp;
@@ -136,9 +137,9 @@ impl UnixLink {
         sent
     }
 
-    fn fail(&mut self, condition: &Condition, reason: &str) {
+    fn fail(&mut self, condition: &Condition, says: String) {
         self.is_failing = true;
-        condition.failed(cannot_send(reason));
+        condition.failed(says);
     }
 
     fn recover(&mut self, condition: &Condition) {
@@ -148,10 +149,6 @@ impl UnixLink {
             condition.went_well();
         }
     }
-}
-
-fn cannot_send(reason: &str) -> String {
-    format!("cannot send: {reason}")
 }
 
 async fn connect<R: Runtime>(runtime: &R, socket: &StatsdSocket) -> io::Result<Open> {
