@@ -1,12 +1,11 @@
 //! What running exporters complain of, said once each: a backend that is not there does not fail a start, but nobody
 //! should have to wait for the table to learn of it.
 
-use std::io::{IsTerminal, stderr};
-
 use loaddensity_metrics_shell::actions::{Action, Answer, Command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus, InfluxdbTarget};
 
+use crate::heard::Heard;
 use crate::losses::losses;
 use crate::say;
 
@@ -15,6 +14,8 @@ use crate::say;
 pub(crate) struct Complaints {
     starts: Vec<Start>,
     said: Vec<(Exporter, String)>,
+    /// Those whose last complaint was not taken back.
+    failing: Vec<Exporter>,
 }
 
 /// The action that started an exporter.
@@ -37,44 +38,71 @@ impl Complaints {
             let action = format!("actions[{}] {}", action.index, action.command);
             self.starts.push(Start { exporter, action, place });
             self.said.retain(|(other, _)| *other != exporter);
+            self.failing.retain(|failing| *failing != exporter);
         }
     }
 
-    /// Says what is new.
-    pub(crate) fn hear(&mut self, statuses: &[ExporterStatus]) {
-        for status in statuses {
-            if let Some(error) = &status.last_error {
-                let start = self.starts.iter().find(|start| start.exporter == status.exporter);
-                let place = start.map_or("", |start| &start.place);
-                let text = format!("{place}{}: {error}; {}", status.address, remedy(status.exporter));
-                self.say(status.exporter, &text);
-            }
+    /// Says what an exporter, or all of them together, said of themselves, if that is new.
+    pub(crate) fn hear(&mut self, heard: &Heard) {
+        let exporter = Exporter::ALL.into_iter().find(|known| heard.exporter.as_deref() == Some(known.as_str()));
+        match exporter {
+            None => say::warning(format_args!("{}", heard.text)),
+            Some(exporter) if heard.is_recovery => self.recovered(exporter, heard),
+            Some(exporter) => self.failed(exporter, heard.address.as_deref(), &heard.text),
         }
     }
 
     /// Says what was wrong at the end of a run, if that is new, and what was lost.
     pub(crate) fn settle(&mut self, run: &ExporterStatus) {
-        self.hear(std::slice::from_ref(run));
+        if let Some(error) = &run.last_error {
+            self.failed(run.exporter, Some(&run.address), error);
+        }
         let account = &run.account;
         let causes: Vec<_> = losses(run).collect();
         if !causes.is_empty() {
-            let lost: u64 = causes.iter().map(|(_, count)| count).sum();
-            let causes: Vec<_> = causes.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
-            let (recorded, causes, advice) = (account.recorded, causes.join(", "), unscraped(run));
-            self.say(account.exporter, &format!("{lost} of {recorded} requests not delivered: {causes}{advice}"));
+            let dropped: u64 = causes.iter().map(|(_, count)| count).sum();
+            let causes: Vec<_> =
+                causes.iter().map(|(cause, count)| lost(*cause, *count, run.linger.is_some())).collect();
+            let text = format!("{dropped} of {} requests not delivered: {}", account.recorded, causes.join(", "));
+            self.say(account.exporter, &text);
         }
     }
 
-    fn say(&mut self, exporter: Exporter, text: &str) {
-        if self.said.iter().any(|(other, said)| *other == exporter && said == text) {
-            return;
-        }
+    fn failed(&mut self, exporter: Exporter, address: Option<&str>, error: &str) {
         let start = self.starts.iter().find(|start| start.exporter == exporter);
-        let start = start.map_or(exporter.as_str(), |start| &start.action);
-        // Over the live line, where there is one.
-        let clear = if stderr().is_terminal() { "\r\x1b[K" } else { "" };
-        say::err(format_args!("{clear}warning: {start}: {text}"));
+        let place = start.map_or("", |start| &start.place);
+        let text = match address {
+            Some(address) => format!("{place}{address}: {error}"),
+            None => error.to_owned(),
+        };
+        if self.say(exporter, &text) {
+            self.failing.push(exporter);
+        }
+    }
+
+    /// Only what was complained of works again.
+    fn recovered(&mut self, exporter: Exporter, heard: &Heard) {
+        if self.failing.contains(&exporter) {
+            self.failing.retain(|failing| *failing != exporter);
+            let (start, address) = (self.start(exporter), heard.address.as_deref().unwrap_or_default());
+            say::over(format_args!("{start}: {address}: {}", heard.text));
+        }
+    }
+
+    /// The action that started it, or its name where that is not known.
+    fn start(&self, exporter: Exporter) -> &str {
+        let start = self.starts.iter().find(|start| start.exporter == exporter);
+        start.map_or(exporter.as_str(), |start| &start.action)
+    }
+
+    /// Whether it is new and was said.
+    fn say(&mut self, exporter: Exporter, text: &str) -> bool {
+        if self.said.iter().any(|(other, said)| *other == exporter && said == text) {
+            return false;
+        }
+        say::warning(format_args!("{}: {text}", self.start(exporter)));
         self.said.push((exporter, text.to_owned()));
+        true
     }
 }
 
@@ -98,21 +126,44 @@ fn place(command: &Command) -> String {
     }
 }
 
-/// What to do about a page that was not scraped.
-fn unscraped(run: &ExporterStatus) -> &'static str {
-    match (run.account.dropped.get(Cause::Unscraped), run.linger) {
-        (0, _) => "",
-        (_, None) => "; nobody scraped the page: check that a scraper knows its address, or let it linger",
-        (_, Some(_)) => "; no scrape came after the stop: let it linger longer than the scrape interval",
+/// So many were lost for this cause, and what to do so that they are fewer.
+fn lost(cause: Cause, count: u64, has_lingered: bool) -> String {
+    match advice(cause, has_lingered) {
+        Some(advice) => format!("{} {count} ({advice})", cause.as_str()),
+        None => format!("{} {count}", cause.as_str()),
     }
 }
 
-/// What to do about it.
-const fn remedy(exporter: Exporter) -> &'static str {
-    match exporter {
-        Exporter::Prometheus => "check port and addr",
-        Exporter::Influxdb => "check that InfluxDB takes data there (transport, host and port, or url)",
-        Exporter::Statsd => "check that an Agent listens there (host and port, or url)",
-        Exporter::OpenTelemetry => "check that an OTLP/gRPC receiver listens there (endpoint)",
+/// `None` where a complaint of its own says what was wrong, or nothing is.
+const fn advice(cause: Cause, has_lingered: bool) -> Option<&'static str> {
+    match cause {
+        Cause::RingFull => Some("lower the rate with max_rate, or build the storage with larger rings"),
+        Cause::BufferFull => Some("the backend is slower than the load, or away; a larger buffer_events lasts longer"),
+        Cause::TooLarge => Some("raise datagram_bytes or batch_bytes, or give shorter names"),
+        Cause::Deadline => Some("the backend did not take them before the stop was over"),
+        Cause::Unscraped if has_lingered => {
+            Some("no scrape came after the stop: let it linger longer than the scrape interval")
+        }
+        Cause::Unscraped => Some("nobody scraped the page: check that a scraper knows its address, or let it linger"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_that_nothing_else_explains_come_with_advice() {
+        for cause in Cause::ALL {
+            let text = lost(cause, 3, false);
+            assert!(text.starts_with(&format!("{} 3", cause.as_str())), "{text}");
+            // What a backend did is told in its own words, and what was sampled was asked for.
+            let is_explained = matches!(
+                cause,
+                Cause::Refused | Cause::Unreachable | Cause::Unconfirmed | Cause::Rejected | Cause::Sampled
+            );
+            assert_eq!(text.ends_with(')'), !is_explained, "{text}");
+        }
     }
 }

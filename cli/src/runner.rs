@@ -13,6 +13,7 @@ use loaddensity_metrics_shell::{ExporterStatus, Exporters, PrometheusConfig, Rep
 use crate::complaints::Complaints;
 use crate::engine;
 use crate::exit::Ending;
+use crate::heard::{self, Ears};
 use crate::interrupt::Interrupt;
 use crate::live::{LOOK, Live, Summary};
 use crate::losses::losses;
@@ -39,11 +40,12 @@ pub(crate) fn run<R: Runtime>(sources: &[Source], options: RunOptions) -> ExitCo
         Ok(interrupt) => interrupt,
         Err(error) => return crate::failed(&error),
     };
+    let ears = heard::listen();
     let exporters = match start::<R>(options.status_label) {
         Ok(exporters) => exporters,
         Err(error) => return crate::failed(&*error),
     };
-    let mut runner = Runner { exporters, options, interrupt, ending: Ending::default() };
+    let mut runner = Runner { exporters, options, interrupt, ears, ending: Ending::default() };
     for source in sources {
         runner.document(source);
         if runner.interrupt.pressed() {
@@ -65,6 +67,7 @@ struct Runner<R: Runtime> {
     exporters: Exporters<R>,
     options: RunOptions,
     interrupt: Interrupt,
+    ears: Ears,
     ending: Ending,
 }
 
@@ -111,11 +114,10 @@ impl<R: Runtime> Runner<R> {
         self.ending.failed = true;
     }
 
-    fn action(&self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
+    fn action(&mut self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
         if action.command == start_test::COMMAND {
             return self.load_test(action, ran);
         }
-        ran.complaints.hear(&self.exporters.status());
         let command = self.command(action)?;
         let answer = block_on(execute_command(self.exporters.as_async(), action, command));
         // First what ended by it: a start with other settings ends a run that an earlier action started.
@@ -141,18 +143,15 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// Runs a load test to its end, or until a signal comes.
-    fn load_test(&self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
+    fn load_test(&mut self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
         let test = start_test::load_test(action)?;
         let recorder = self.exporters.local_recorder();
         let started = engine::start::<R>(test, recorder).map_err(engine::EngineError::Runtime);
         let running = started.map_err(|error| start_test::engine_error(action, &error))?;
         let mut live = Live::start(self.exporters.registry());
-        let status = || {
-            let statuses = self.exporters.status();
-            ran.complaints.hear(&statuses);
-            statuses
-        };
-        let watched = live.watch(running, &self.interrupt, status);
+        let whose = format!("actions[{}] {}", action.index, action.command);
+        let hear = || hear(&mut self.ears, &mut ran.complaints);
+        let watched = live.watch(running, &whose, &self.interrupt, hear, || self.exporters.status());
         let finished = watched.map_err(|error| start_test::engine_error(action, &error))?;
         say::out(format_args!("{}: {}", action.command, Summary { live: &live, finished }))?;
         Ok(())
@@ -177,12 +176,18 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// Says what was lost in the runs that have ended since, and keeps their accounts for the table.
-    fn settle(&self, ran: &mut Ran) {
+    fn settle(&mut self, ran: &mut Ran) {
+        hear(&mut self.ears, &mut ran.complaints);
         for run in self.exporters.ended_runs().into_iter().skip(ran.before + ran.ended.len()) {
             ran.complaints.settle(&run);
             ran.ended.push(run);
         }
     }
+}
+
+/// Passes on what was said since the last time.
+fn hear(ears: &mut Ears, complaints: &mut Complaints) {
+    ears.take().for_each(|heard| complaints.hear(&heard));
 }
 
 /// What is known of the exporters that one document runs.

@@ -4,7 +4,7 @@
 //! would panic.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write as _, stderr, stdout};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
 
 /// A line of what was asked for.
 ///
@@ -19,6 +19,24 @@ pub(crate) fn err(line: fmt::Arguments<'_>) {
     let _ = writeln!(stderr().lock(), "{line}");
 }
 
+/// A line about something that is wrong, over the live line, where there is one.
+pub(crate) fn warning(line: fmt::Arguments<'_>) {
+    over(format_args!("warning: {line}"));
+}
+
+/// A line about what goes on, over the live line, where there is one.
+pub(crate) fn over(line: fmt::Arguments<'_>) {
+    let clear = if stderr().is_terminal() { CLEAR } else { "" };
+    err(format_args!("{clear}{line}"));
+}
+
+/// Clears the live line, where there is one.
+pub(crate) fn clear_line() {
+    if stderr().is_terminal() {
+        let _ = write!(stderr(), "{CLEAR}");
+    }
+}
+
 /// What is wrong with stdout, if anything is but that nobody reads it.
 pub(crate) fn written(result: io::Result<()>) -> io::Result<()> {
     match result {
@@ -27,3 +45,6 @@ pub(crate) fn written(result: io::Result<()>) -> io::Result<()> {
         Ok(()) => Ok(()),
     }
 }
+
+/// Back to the first column, and the line cleared.
+const CLEAR: &str = "\r\x1b[K";
