@@ -11,6 +11,8 @@ mod cost;
 mod demo;
 pub mod engine;
 mod exit;
+mod failure_warnings;
+mod heard;
 mod interrupt;
 mod live;
 mod losses;

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::io::{IsTerminal, Write, stderr};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::{Distribution, Distributions, ExporterStatus, Registry, Totals};
 
-use crate::engine::{EngineError, Finished, Running};
+use crate::engine::{EngineError, Failures, Finished, Running};
+use crate::failure_warnings::FailureWarnings;
 use crate::interrupt::Interrupt;
 use crate::numbers::thousands;
+use crate::say;
 
 /// How often a running test is looked at.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
@@ -28,6 +31,8 @@ pub(crate) struct Live {
     before: (Totals, Option<Distributions>),
     /// When a line was last shown, and the requests by then.
     last: (Instant, u64),
+    failures: Arc<Failures>,
+    warnings: FailureWarnings,
     is_terminal: bool,
 }
 
@@ -35,29 +40,35 @@ impl Live {
     pub(crate) fn start(registry: Registry<'static>) -> Self {
         let began = Instant::now();
         let before = (registry.totals(), registry.distributions());
-        Self { registry, began, before, last: (began, 0), is_terminal: stderr().is_terminal() }
+        let (failures, warnings) = (Arc::default(), FailureWarnings::default());
+        Self { registry, began, before, last: (began, 0), failures, warnings, is_terminal: stderr().is_terminal() }
     }
 
-    /// Shows the line until `running` has ended, which a signal makes it do early.
+    /// Shows the line until `running` has ended, which a signal makes it do early, and warns of each kind of failure once;
+    /// `whose` says of what. What the exporters say meanwhile, `hear` passes on.
     ///
     /// # Errors
     /// The engine's.
     pub(crate) fn watch(
         &mut self,
         running: Running,
+        whose: &str,
         interrupt: &Interrupt,
+        mut hear: impl FnMut(),
         mut status: impl FnMut() -> Vec<ExporterStatus>,
     ) -> Result<Finished, EngineError> {
+        self.failures = running.failures();
         while !running.is_finished() {
             if interrupt.pressed() {
                 running.stop();
             }
+            hear();
+            self.warnings.say(whose, &self.failures);
             self.show_when_due(&mut status);
             thread::sleep(LOOK);
         }
-        if self.is_terminal {
-            let _ = write!(stderr(), "\r\x1b[K");
-        }
+        self.warnings.say(whose, &self.failures);
+        say::clear_line();
         running.join()
     }
 
@@ -90,7 +101,8 @@ impl Live {
             (Some(now), Some(before)) => Some(now.since(before).latency()),
             _ => None,
         };
-        Figures { requests: totals.requests(), failures: totals.failures(), latencies }
+        let reasons = self.failures.counts();
+        Figures { requests: totals.requests(), failures: totals.failures(), reasons, latencies }
     }
 }
 
@@ -136,11 +148,28 @@ impl fmt::Display for Summary<'_> {
 struct Figures {
     requests: u64,
     failures: u64,
+    /// What requests failed with, the most frequent first.
+    reasons: Vec<(String, u64)>,
     /// `None` where the storage keeps no exponential histograms.
     latencies: Option<Distribution>,
 }
 
 impl Figures {
+    /// The first `most` reasons, and how many failures have others.
+    fn write_reasons(&self, f: &mut fmt::Formatter<'_>, most: usize) -> fmt::Result {
+        let mut separator = " (";
+        let (shown, others) = self.reasons.split_at(most.min(self.reasons.len()));
+        for (reason, count) in shown {
+            write!(f, "{separator}{} {reason}", thousands(*count))?;
+            separator = ", ";
+        }
+        match others.iter().map(|(_, count)| count).sum::<u64>() {
+            0 => {}
+            others => write!(f, "{separator}{} for other reasons", thousands(others))?,
+        }
+        if self.reasons.is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+
     /// Shares of the requests and the latency that each did not exceed.
     fn write_quantiles(&self, f: &mut fmt::Formatter<'_>, shares: &[(&str, f64)]) -> fmt::Result {
         for (name, share) in shares {
@@ -155,6 +184,7 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} requests, {} failed", thousands(self.requests), thousands(self.failures))?;
+        self.write_reasons(f, if f.alternate() { REASONS } else { REASONS_LIVE })?;
         if f.alternate() {
             return self.write_quantiles(f, &ALL_SHARES);
         }
@@ -162,7 +192,34 @@ impl fmt::Display for Figures {
     }
 }
 
+/// How many reasons of failures the summary shows, and the live line.
+const REASONS: usize = 12;
+const REASONS_LIVE: usize = 2;
+
 /// What the summary shows of the latencies. `min` and `max` are this test's, like the rest; where it is not the first in
 /// its process, they are known to within 9 % (see [`Distribution::since`]).
 const ALL_SHARES: [(&str, f64); 7] =
     [("min", 0.0), ("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_shown_by_reason_and_a_live_line_has_the_first_two() {
+        let reasons =
+            |reasons: &[(&str, u64)]| reasons.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        let figures = |failures, reasons| Figures { requests: 2_000, failures, reasons, latencies: None };
+        let three = reasons(&[("connection refused", 1_030), ("status 503", 5), ("timed out", 2)]);
+        for (figures, live, summary) in [
+            (figures(0, reasons(&[])), "2,000 requests, 0 failed", "2,000 requests, 0 failed"),
+            (
+                figures(1_037, three),
+                "2,000 requests, 1,037 failed (1,030 connection refused, 5 status 503, 2 for other reasons)",
+                "2,000 requests, 1,037 failed (1,030 connection refused, 5 status 503, 2 timed out)",
+            ),
+        ] {
+            assert_eq!((figures.to_string().as_str(), format!("{figures:#}").as_str()), (live, summary));
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! `LD_start_test`: its parameters, read into a [`LoadTest`].
 
+mod task;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use hyper::Method;
 use loaddensity_metrics_shell::actions::{Action, ActionError, Problem, Reader, Signature};
 use serde_json::{Map, Value};
 
-use crate::engine::{EngineError, LoadTest, Target, Task};
+use crate::engine::{EngineError, LoadTest, Task};
 
 /// The command's name.
 pub(crate) const COMMAND: &str = "LD_start_test";
@@ -20,9 +21,6 @@ static SIGNATURE: Signature = Signature {
 
 /// Rates per second. The least is one turn in a quarter of an hour; far below it, times would overflow.
 const RATES: RangeInclusive<f64> = 0.001..=10_000_000.0;
-
-/// The methods that LoadDensity's HTTP users know.
-const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// Reads `action`. Defaults are LoadDensity's: 50 users, 10 more per second, 60 seconds.
 pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
@@ -50,6 +48,7 @@ pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError 
             format!("tasks[{task}].request_url"),
             format!("no address for host {host:?} ({source}); give a host name that resolves here, or an address"),
         ),
+        EngineError::Verify { task, reason } => (format!("tasks[{task}].verify"), reason.clone()),
         EngineError::Runtime(_) | EngineError::Gauge(_) => ("load engine".to_owned(), error.to_string()),
     };
     let problem = Problem::Misplaced { key, reason };
@@ -70,20 +69,7 @@ fn tasks(reader: Reader<'_>) -> Result<Vec<Task>, ActionError> {
     let list = reader.read("tasks", expected, |value| value.as_array().filter(|list| !list.is_empty()))?;
     let missing = || reader.error(Problem::Missing { key: "tasks".into(), expected: expected.into() });
     let list = list.ok_or_else(missing)?;
-    list.iter().enumerate().map(|(index, value)| task(reader, index, value)).collect()
-}
-
-fn task(reader: Reader<'_>, index: usize, value: &Value) -> Result<Task, ActionError> {
-    let fields = Fields::new(reader, format!("tasks[{index}]"), value, &["method", "request_url", "name"])?;
-    let method = fields.required("method", &format!("one of {}", METHODS.join(", ")), |value| {
-        let method = value.as_str()?.to_ascii_uppercase();
-        METHODS.contains(&method.as_str()).then_some(())?;
-        Method::from_bytes(method.as_bytes()).ok()
-    })?;
-    let url = fields.required("request_url", "a complete URL, http://host:port/path", Value::as_str)?;
-    let target = Target::parse(url).map_err(|error| fields.wrong("request_url", &error.to_string()))?;
-    let name = fields.optional("name", "a string", Value::as_str)?.unwrap_or(url).to_owned();
-    Ok(Task { method, target, name })
+    list.iter().enumerate().map(|(index, value)| task::task(reader, format!("tasks[{index}]"), value)).collect()
 }
 
 /// The fields of an object inside an argument; errors name them with their path.
@@ -136,6 +122,16 @@ impl<'a> Fields<'a> {
             let key = format!("{}.{key}", self.path);
             self.reader.error(Problem::Missing { key, expected: expected.to_owned() })
         })
+    }
+
+    /// An error that does not show the value, which may be a secret.
+    fn hidden(&self, key: &str, expected: &str) -> ActionError {
+        self.misplaced(key, &format!("its value, which is not shown, cannot be used; expected {expected}"))
+    }
+
+    fn misplaced(&self, key: &str, reason: &str) -> ActionError {
+        let key = format!("{}.{key}", self.path);
+        self.reader.error(Problem::Misplaced { key, reason: reason.to_owned() })
     }
 
     fn wrong(&self, key: &str, expected: &str) -> ActionError {
@@ -217,7 +213,7 @@ mod tests {
         };
         let kinds = "expected http_user or fast_http_user; other kinds of user are not built in";
         let methods = "expected one of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
-        let url = "expected a complete URL, http://host:port/path";
+        let url = "expected a complete URL, http://host:port/path or https://…";
         for (arguments, expected) in [
             (with("user_detail_dict", json!({"user": "websocket_user"})), format!("user_detail_dict.user is \"websocket_user\"; {kinds}")),
             (with("user_detail_dict", json!({})), format!("user_detail_dict.user is not given; {kinds}")),
@@ -228,15 +224,11 @@ mod tests {
             (with("max_rate", json!(-1)), "max_rate is -1; expected a number of requests per second, 0.001 to 10000000".into()),
             (with("traces", json!("yes")), "traces is \"yes\"; expected true or false".into()),
             (with("tasks", json!([])), "tasks is a list; expected a list with at least one {\"method\": \"get\", \"request_url\": \"http://…\", \"name\": \"…\"}".into()),
-            (with("tasks", json!([1])), "tasks[0] is 1; expected an object with method, request_url, name".into()),
+            (with("tasks", json!([1])), "tasks[0] is 1; expected an object with method, request_url, url, name, headers, params, json, data, cookies, auth, timeout, verify, allow_redirects, assertions, files, extract, run_if, skip_if".into()),
             (task("method", json!("fetch")), format!("tasks[1].method is \"fetch\"; {methods}")),
             (task("method", Value::Null), format!("tasks[1].method is not given; {methods}")),
             (task("request_url", json!(5)), format!("tasks[1].request_url is 5; {url}")),
             (task("request_url", json!("h/x")), format!("tasks[1].request_url is \"h/x\"; {url}")),
-            (task("request_url", json!("https://h/x")), "tasks[1].request_url is \"https://h/x\"; expected an http URL: this engine has no TLS".into()),
-            (task("request_url", json!("http://me:hunter2@h/x")), "tasks[1].request_url is \"http://…@h\"; expected a URL without user and password: this engine sends none".into()),
-            (task("request_url", json!("http://me:hun/ter2@h/x")), "tasks[1].request_url is \"http://…@h\"; expected a URL without user and password: this engine sends none".into()),
-            (task("headers", json!({"a": "b"})), "unknown parameter \"tasks[1].headers\"; the parameters are method, request_url, name".into()),
             (with("user_cuont", json!(5)), "unknown parameter user_cuont; did you mean user_count? the parameters are user_detail_dict, user_count, spawn_rate, test_time, tasks, max_rate, traces".into()),
         ] {
             let error = read(&arguments).expect_err(&arguments.to_string()).to_string();

@@ -23,6 +23,7 @@ use self::target::{ROUTES, Route, Target};
 use crate::args::RuntimeName;
 use crate::engine::{self, Finished, LoadTest, Target as Url, Task};
 use crate::exit::Ending;
+use crate::heard;
 use crate::interrupt::Interrupt;
 use crate::live::{Live, Summary};
 use crate::numbers::thousands;
@@ -124,7 +125,7 @@ fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Res
 fn load_test(target: &Target, seconds: f64, rate: f64) -> Result<LoadTest, Failure> {
     let task = |route: &Route| -> Result<Task, Failure> {
         let url = format!("http://{}{}", target.address(), route.path);
-        Ok(Task { method: route.method.clone(), target: Url::parse(&url)?, name: route.name.to_owned() })
+        Ok(Task::new(route.method.clone(), Url::parse(&url)?, route.name))
     };
     Ok(LoadTest {
         users: USERS,
@@ -142,9 +143,10 @@ fn load<R: Runtime>(
     test: LoadTest,
     interrupt: &Interrupt,
 ) -> Result<(Finished, String), Failure> {
-    let mut live = Live::start(exporters.registry());
+    let (mut live, mut ears) = (Live::start(exporters.registry()), heard::listen());
+    let hear = || ears.take().for_each(|heard| say::warning(format_args!("{}", heard.text)));
     let running = engine::start::<R>(test, exporters.local_recorder())?;
-    let finished = live.watch(running, interrupt, || exporters.status())?;
+    let finished = live.watch(running, "demo", interrupt, hear, || exporters.status())?;
     let summary = Summary { live: &live, finished }.to_string();
     Ok((finished, summary))
 }

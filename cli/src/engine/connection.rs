@@ -1,30 +1,52 @@
 //! One kept-alive HTTP/1.1 connection of a user.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use futures_lite::{AsyncRead, AsyncWrite};
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::{HOST, HeaderValue};
-use hyper::{Method, Request, Uri};
+use hyper::header::HeaderValue;
 use loaddensity_metrics_shell::TraceContext;
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
 
+use super::failures::FailureKind;
 use super::measure::Answer;
+use super::task::Task;
+use super::tls::{self, Connector, Verify};
 use super::trace;
+use super::user::Step;
 
 /// A server, its addresses known.
-#[derive(Debug)]
 pub(super) struct Origin {
+    pub(super) host: String,
     pub(super) authority: HeaderValue,
     pub(super) addresses: Vec<SocketAddr>,
+    /// What `https` is spoken with, and how the server proves itself.
+    pub(super) tls: Option<(Connector, Verify)>,
+}
+
+impl Origin {
+    /// Whether `task` goes there, and proves it in the same way.
+    pub(super) fn is_of(&self, task: &Task) -> bool {
+        let verify = self.tls.as_ref().map(|(_, verify)| verify);
+        self.authority == *task.target.authority() && verify == task.target.is_https().then_some(&task.verify)
+    }
+
+    /// Scheme, host and port, as a URL has them.
+    pub(super) fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority.to_str().unwrap_or_default())
+    }
 }
 
 /// An open connection. Dropping it closes it.
 pub(super) struct Connection<R: Runtime> {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     /// Whether it has answered before: the server may have closed it since, which is no failure.
     used: bool,
     _driver: R::Task,
@@ -35,25 +57,75 @@ pub(super) enum Failure {
     /// The connection had been closed by the server before the request left. Another connection may do.
     Stale,
     /// Anything else.
-    Lost,
+    Lost(Lost),
+}
+
+/// A request without a whole answer.
+pub(super) struct Lost {
+    pub(super) kind: FailureKind,
+    pub(super) cause: Box<dyn Error + Send + Sync>,
+    pub(super) advice: &'static str,
+}
+
+impl Lost {
+    pub(super) fn new(kind: FailureKind, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, cause: cause.into(), advice: kind.advice() }
+    }
+
+    /// All that is known of it, in one line: what the operating system said is often the last cause.
+    pub(super) fn text(&self, origin: &Origin) -> String {
+        let mut text = format!("{}: {}", origin.url(), self.cause);
+        let mut cause = self.cause.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        format!("{text}; {}", self.advice)
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        Self::new(FailureKind::of(&error), error)
+    }
+}
+
+impl From<hyper::Error> for Lost {
+    fn from(error: hyper::Error) -> Self {
+        Self::new(kind_of(&error), error)
+    }
 }
 
 impl<R: Runtime> Connection<R> {
     /// Connects to the first address that answers.
-    pub(super) async fn open(runtime: &R, origin: &Origin) -> io::Result<Self> {
+    pub(super) async fn open(runtime: &R, origin: &Origin) -> Result<Self, Lost> {
         let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in &origin.addresses {
             match runtime.tcp_connect(*address).await {
-                Ok(stream) => return Self::over(runtime, stream).await,
+                Ok(stream) => return Self::secure(runtime, origin, stream).await,
                 Err(error) => refused = error,
             }
         }
-        Err(refused)
+        Err(refused.into())
     }
 
-    async fn over(runtime: &R, stream: R::Tcp) -> io::Result<Self> {
-        let shake = Builder::new().handshake(HyperIo::new(stream)).await;
-        let (sender, driver) = shake.map_err(io::Error::other)?;
+    async fn secure(runtime: &R, origin: &Origin, stream: R::Tcp) -> Result<Self, Lost> {
+        let Some((tls, _)) = &origin.tls else {
+            return Self::over(runtime, stream).await;
+        };
+        // Whatever ends a handshake, it is the handshake that failed.
+        let stream = tls.connect(&origin.host, stream).await.map_err(|error| {
+            let advice = tls::advice(&error).unwrap_or(FailureKind::Tls.advice());
+            Lost { advice, ..Lost::new(FailureKind::Tls, error) }
+        })?;
+        Self::over(runtime, stream).await
+    }
+
+    async fn over<S>(runtime: &R, stream: S) -> Result<Self, Lost>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, driver) = Builder::new().handshake(HyperIo::new(stream)).await?;
         // What ends the connection is seen by the request on it.
         let driver = runtime.spawn(async {
             let _ = driver.await;
@@ -61,40 +133,47 @@ impl<R: Runtime> Connection<R> {
         Ok(Self { sender, used: false, _driver: driver })
     }
 
-    /// Sends one request, with a header that names its trace if it has one, and reads its answer to the end.
-    pub(super) async fn request(
-        &mut self,
-        method: &Method,
-        path: &Uri,
-        host: &HeaderValue,
-        trace: TraceContext,
-    ) -> Result<Answer, Failure> {
-        let stale = if self.used { Failure::Stale } else { Failure::Lost };
-        if self.sender.ready().await.is_err() {
-            return Err(stale);
-        }
-        let mut request = Request::new(Empty::new());
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = path.clone();
-        request.headers_mut().insert(HOST, host.clone());
+    /// Sends the request of `step`, with a header that names its trace if it has one, and reads its answer to the end.
+    pub(super) async fn request(&mut self, step: &Step, trace: TraceContext) -> Result<Answer, Failure> {
+        let used = self.used;
+        let failed = |stale, error: hyper::Error| if stale { Failure::Stale } else { Failure::Lost(error.into()) };
+        self.sender.ready().await.map_err(|error| failed(used, error))?;
+        let mut request = Request::new(Full::new(step.body.clone()));
+        *request.method_mut() = step.method.clone();
+        *request.uri_mut() = step.path.clone();
+        *request.headers_mut() = step.headers.clone();
         if let Some(traceparent) = trace::header(trace) {
             request.headers_mut().insert(trace::TRACEPARENT, traceparent);
         }
-        let response = match self.sender.try_send_request(request).await {
-            Ok(response) => response,
+        let response = self.sender.try_send_request(request).await.map_err(|mut error| {
             // The request is handed back only where nothing of it was sent.
-            Err(mut error) => {
-                return Err(if error.take_message().is_some() { stale } else { Failure::Lost });
-            }
-        };
+            let is_unsent = error.take_message().is_some();
+            failed(used && is_unsent, error.into_error())
+        })?;
         let status = response.status().as_u16();
         let mut body = response.into_body();
         let mut body_bytes = 0;
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Failure::Lost)?;
+            let frame = frame.map_err(|error| failed(false, error))?;
             body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         self.used = true;
         Ok(Answer { status, body_bytes })
+    }
+}
+
+/// What an error of hyper stands for.
+fn kind_of(error: &hyper::Error) -> FailureKind {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return FailureKind::of(error);
+        }
+        cause = error.source();
+    }
+    match error {
+        _ if error.is_parse() => FailureKind::Protocol,
+        _ if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => FailureKind::Closed,
+        _ => FailureKind::Other,
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Answer {
 }
 
 /// Records one completed request; `answer` is `None` where no whole answer came, and `trace` all zero where there is
-/// no trace.
+/// no trace. The engine says whether it was a success, since a task may expect a certain status.
 ///
 /// The users are async tasks, so this goes through a [`LocalRecorder`], which finds the recorder of whatever thread it
 /// is called on. An engine with threads of its own would keep one `Recorder` on each instead.
@@ -21,12 +21,12 @@ pub(super) fn record(
     series: Series,
     latency: Duration,
     answer: Option<Answer>,
+    outcome: Outcome,
     completed_at: Timestamp,
     trace: TraceContext,
 ) {
     // Latency and size are always there, zero where nothing came: the counts are derived from their buckets.
     let (status, response_bytes) = answer.map_or((0, 0), |answer| (answer.status, answer.body_bytes));
-    let outcome = Outcome::of_status(status);
     recorder.record_traced(series, Sample { latency, response_bytes, status, outcome, completed_at }, trace);
 }
 

@@ -7,12 +7,15 @@
 //! What an engine of your own would copy is in `measure.rs`: one call for each completed request, through the public
 //! API, and nothing else of the exporters is known here.
 //!
-//! It does not speak https or HTTP/2, send bodies, or look at what it received.
+//! It does not speak HTTP/2, follow redirects, or look at more of an answer than its status and size.
 
 mod connection;
+mod failures;
 mod measure;
 mod pace;
 mod target;
+mod task;
+mod tls;
 mod trace;
 mod user;
 
@@ -24,14 +27,18 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
-use hyper::Method;
+use hyper::header::{CONTENT_LENGTH, HOST};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{GaugeError, LocalRecorder};
 
 use self::connection::Origin;
+pub use self::failures::{FailureKind, Failures};
 use self::measure::Gauges;
 use self::pace::Pace;
 pub use self::target::{Target, TargetError};
+pub use self::task::Task;
+use self::tls::Connector;
+pub use self::tls::Verify;
 use self::user::{Script, Step, User};
 
 /// How long users may finish the request they are in when a test ends.
@@ -54,22 +61,12 @@ pub struct LoadTest {
     pub tasks: Vec<Task>,
 }
 
-/// One request of a [`LoadTest`].
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// HTTP method.
-    pub method: Method,
-    /// Where to.
-    pub target: Target,
-    /// Name under which it is recorded.
-    pub name: String,
-}
-
 /// A load test that runs.
 #[derive(Debug)]
 pub struct Running {
     thread: JoinHandle<io::Result<Result<Finished, EngineError>>>,
     stop: Sender<()>,
+    failures: Arc<Failures>,
 }
 
 /// How a load test ended.
@@ -88,15 +85,23 @@ pub struct Finished {
 /// Where the operating system gives no thread.
 pub fn start<R: Runtime>(test: LoadTest, recorder: LocalRecorder) -> io::Result<Running> {
     let (stop, stopped) = async_channel::bounded(1);
-    let body = move || R::run(|runtime| drive(runtime, test, recorder, stopped));
+    let failures = Arc::<Failures>::default();
+    let noted = failures.clone();
+    let body = move || R::run(|runtime| drive(runtime, test, recorder, noted, stopped));
     let thread = thread::Builder::new().name("load-engine".into()).spawn(body)?;
-    Ok(Running { thread, stop })
+    Ok(Running { thread, stop, failures })
 }
 
 impl Running {
     /// Ends the test before its time: users finish the request they are in.
     pub fn stop(&self) {
         self.stop.close();
+    }
+
+    /// What requests have failed with so far; it may be kept beyond the end.
+    #[must_use]
+    pub fn failures(&self) -> Arc<Failures> {
+        self.failures.clone()
     }
 
     /// Whether [`join`](Self::join) would return at once.
@@ -121,10 +126,11 @@ async fn drive<R: Runtime>(
     runtime: R,
     test: LoadTest,
     recorder: LocalRecorder,
+    failures: Arc<Failures>,
     stopped: Receiver<()>,
 ) -> Result<Finished, EngineError> {
     let gauges = Gauges::new(recorder).map_err(EngineError::Gauge)?;
-    let script = Arc::new(prepare(&runtime, &test, recorder).await?);
+    let script = Arc::new(prepare(&runtime, &test, recorder, failures).await?);
     let began = runtime.now();
     let pace = Arc::new(Pace::new(test.max_rate, began));
     // Closing `halt` tells every user to end; `alive` is disconnected when the last one has.
@@ -152,31 +158,53 @@ async fn drive<R: Runtime>(
     Ok(Finished { elapsed: runtime.now().saturating_duration_since(began), abandoned })
 }
 
-/// Everything that is looked up once: addresses and series.
-async fn prepare<R: Runtime>(runtime: &R, test: &LoadTest, recorder: LocalRecorder) -> Result<Script, EngineError> {
-    let mut script = Script { recorder, traces: test.traces, origins: Vec::new(), steps: Vec::new() };
+/// Everything that is looked up once: addresses, certificates and series.
+async fn prepare<R: Runtime>(
+    runtime: &R,
+    test: &LoadTest,
+    recorder: LocalRecorder,
+    failures: Arc<Failures>,
+) -> Result<Script, EngineError> {
+    let mut script = Script { recorder, traces: test.traces, origins: Vec::new(), steps: Vec::new(), failures };
     for (index, task) in test.tasks.iter().enumerate() {
-        let target = &task.target;
-        let known = script.origins.iter().position(|origin| origin.authority == *target.authority());
-        let origin = match known {
+        let origin = match script.origins.iter().position(|origin| origin.is_of(task)) {
             Some(known) => known,
             None => {
-                let found = runtime.resolve(target.host(), target.port()).await;
-                let resolve = |source| EngineError::Resolve { task: index, host: target.host().into(), source };
-                let addresses = found.map_err(resolve)?;
-                script.origins.push(Origin { authority: target.authority().clone(), addresses });
+                script.origins.push(origin(runtime, index, task).await?);
                 script.origins.len() - 1
             }
         };
-        script.steps.push(Step {
-            // Interned here, once: what is recorded later is a number.
-            series: recorder.series(task.method.as_str(), &task.name),
-            method: task.method.clone(),
-            path: target.path().clone(),
-            origin,
-        });
+        script.steps.push(step(task, recorder, origin));
     }
     Ok(script)
+}
+
+async fn origin<R: Runtime>(runtime: &R, index: usize, task: &Task) -> Result<Origin, EngineError> {
+    let target = &task.target;
+    let tls = target.is_https().then(|| Connector::new(&task.verify).map(|tls| (tls, task.verify.clone())));
+    let tls = tls.transpose().map_err(|reason| EngineError::Verify { task: index, reason })?;
+    let found = runtime.resolve(target.host(), target.port()).await;
+    let resolve = |source| EngineError::Resolve { task: index, host: target.host().into(), source };
+    let addresses = found.map_err(resolve)?;
+    Ok(Origin { host: target.host().into(), authority: target.authority().clone(), addresses, tls })
+}
+
+fn step(task: &Task, recorder: LocalRecorder, origin: usize) -> Step {
+    let mut headers = task.headers.clone();
+    headers.entry(HOST).or_insert_with(|| task.target.authority().clone());
+    // The body's own length is the right one.
+    headers.remove(CONTENT_LENGTH);
+    Step {
+        // Interned here, once: what is recorded later is a number.
+        series: recorder.series(task.method.as_str(), &task.name),
+        method: task.method.clone(),
+        path: task.target.path().clone(),
+        headers,
+        body: task.body.clone(),
+        timeout: task.timeout,
+        expected: task.expected,
+        origin,
+    }
 }
 
 /// Completes when the other side has closed the channel, on which nothing is ever sent.
@@ -207,6 +235,13 @@ pub enum EngineError {
         /// What the resolver answered.
         source: io::Error,
     },
+    /// The certificates that a task trusts cannot be had.
+    Verify {
+        /// Index of the task.
+        task: usize,
+        /// What is wrong with them, and what to do.
+        reason: String,
+    },
 }
 
 impl fmt::Display for EngineError {
@@ -217,6 +252,7 @@ impl fmt::Display for EngineError {
             Self::Resolve { task, host, source } => {
                 write!(f, "tasks[{task}]: no address for host {host:?} ({source})")
             }
+            Self::Verify { task, reason } => write!(f, "tasks[{task}]: {reason}"),
         }
     }
 }

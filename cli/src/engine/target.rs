@@ -5,9 +5,10 @@ use std::fmt;
 use hyper::Uri;
 use hyper::header::HeaderValue;
 
-/// An `http` URL that can be requested.
+/// An `http` or `https` URL that can be requested.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
+    is_https: bool,
     host: String,
     port: u16,
     authority: HeaderValue,
@@ -20,12 +21,16 @@ impl Target {
     /// # Errors
     /// [`TargetError`]: why it cannot be requested.
     pub fn parse(url: &str) -> Result<Self, TargetError> {
-        let uri: Uri = url.parse().map_err(|_| TargetError::NoUrl)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(TargetError::Https),
-            _ => return Err(TargetError::NoUrl),
+        if url.contains("${") {
+            return Err(TargetError::Placeholder);
         }
+        let uri: Uri = url.parse().map_err(|_| TargetError::NoUrl)?;
+        let is_https = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(TargetError::NoUrl),
+        };
+        let default_port = if is_https { 443 } else { 80 };
         let authority = uri.authority().ok_or(TargetError::NoUrl)?;
         if authority.as_str().contains('@') {
             return Err(TargetError::Credentials);
@@ -37,8 +42,11 @@ impl Target {
         // http's own port() says nothing of a port that is no number.
         let port = match authority.as_str()[host.len()..].strip_prefix(':') {
             Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(no_port)?,
-            None => 80,
+            None => default_port,
         };
+        // Without the port that the scheme implies (RFC 9110, 4.2.3), as browsers write it.
+        let authority = if port == default_port { host } else { authority.as_str() };
+        let authority = HeaderValue::from_str(authority).map_err(|_| TargetError::NoUrl)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return Err(TargetError::NoUrl);
@@ -48,12 +56,29 @@ impl Target {
             Some(query) => format!("{}?{query}", uri.path()),
             None => uri.path().to_owned(),
         };
-        Ok(Self {
-            host,
-            port,
-            authority: HeaderValue::from_str(authority.as_str()).map_err(|_| TargetError::NoUrl)?,
-            path: path.parse().map_err(|_| TargetError::NoUrl)?,
-        })
+        let path = path.parse().map_err(|_| TargetError::NoUrl)?;
+        Ok(Self { is_https, host, port, authority, path })
+    }
+
+    /// The same with `query`, which is percent-encoded already, at the end of its own.
+    ///
+    /// # Errors
+    /// Where it then is too long.
+    pub fn with_query(self, query: &str) -> Result<Self, TargetError> {
+        if query.is_empty() {
+            return Ok(self);
+        }
+        let path = match self.path.query() {
+            None => format!("{}?{query}", self.path.path()),
+            Some(own) => format!("{}?{own}&{query}", self.path.path()),
+        };
+        Ok(Self { path: path.parse().map_err(|_| TargetError::NoUrl)?, ..self })
+    }
+
+    /// Whether it is reached over TLS.
+    #[must_use]
+    pub const fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// Name or address, IPv6 without brackets.
@@ -62,13 +87,13 @@ impl Target {
         &self.host
     }
 
-    /// 80 where the URL has none.
+    /// 80, or 443 for `https`, where the URL has none.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Value of the `Host` header.
+    /// Value of the `Host` header: without the port where the scheme implies it.
     #[must_use]
     pub const fn authority(&self) -> &HeaderValue {
         &self.authority
@@ -92,10 +117,10 @@ impl fmt::Debug for Target {
 /// Why a URL cannot be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetError {
-    /// It is no absolute `http` URL.
+    /// It is no absolute `http` or `https` URL.
     NoUrl,
-    /// It is an `https` URL.
-    Https,
+    /// It has one of LoadDensity's placeholders in it, `${…}`.
+    Placeholder,
     /// It has a user or a password in it.
     Credentials,
 }
@@ -104,9 +129,9 @@ impl fmt::Display for TargetError {
     /// What would be right.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoUrl => "a complete URL, http://host:port/path",
-            Self::Https => "an http URL: this engine has no TLS",
-            Self::Credentials => "a URL without user and password: this engine sends none",
+            Self::NoUrl => "a complete URL, http://host:port/path or https://…",
+            Self::Placeholder => "a URL without ${…}: this engine has no variables; write out what it stands for",
+            Self::Credentials => "a URL without user and password: give those in auth",
         })
     }
 }
@@ -121,6 +146,11 @@ mod tests {
     fn urls_are_taken_apart() {
         for (url, host, port, authority, path) in [
             ("http://h", "h", 80, "h", "/"),
+            ("http://h:80/", "h", 80, "h", "/"),
+            ("http://h:443/", "h", 443, "h:443", "/"),
+            ("https://h", "h", 443, "h", "/"),
+            ("https://[::1]:443/a", "::1", 443, "[::1]", "/a"),
+            ("HTTPS://h:80/?b", "h", 80, "h:80", "/?b"),
             ("HTTP://h:8080/a/b?c=d#e", "h", 8080, "h:8080", "/a/b?c=d"),
             ("http://127.0.0.1:1?q", "127.0.0.1", 1, "127.0.0.1:1", "/?q"),
             ("http://[::1]:65535/x", "::1", 65535, "[::1]:65535", "/x"),
@@ -129,6 +159,17 @@ mod tests {
             let target = Target::parse(url).expect(url);
             assert_eq!((target.host(), target.port()), (host, port), "{url}");
             assert_eq!(target.authority(), authority, "{url}");
+            assert_eq!(target.path().to_string(), path, "{url}");
+            assert_eq!(target.is_https(), url.to_ascii_lowercase().starts_with("https"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_query_goes_behind_the_urls_own() {
+        for (url, query, path) in
+            [("http://h/a", "", "/a"), ("http://h/a", "b=c", "/a?b=c"), ("http://h?d", "b=c", "/?d&b=c")]
+        {
+            let target = Target::parse(url).and_then(|target| target.with_query(query)).expect(url);
             assert_eq!(target.path().to_string(), path, "{url}");
         }
     }
@@ -149,7 +190,9 @@ mod tests {
             ("http://h:x/", TargetError::NoUrl),
             ("http://h/a b", TargetError::NoUrl),
             ("http://h/\r\nX: y", TargetError::NoUrl),
-            ("https://h/", TargetError::Https),
+            ("https://", TargetError::NoUrl),
+            ("${var.base}/get", TargetError::Placeholder),
+            ("https://me:hunter2@h/", TargetError::Credentials),
             ("http://me:hunter2@h/", TargetError::Credentials),
             ("http://me:hun/ter2@h/", TargetError::Credentials),
             ("http://me:hun?ter2@h/", TargetError::Credentials),

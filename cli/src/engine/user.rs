@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
+use bytes::Bytes;
 use futures_lite::future;
-use hyper::{Method, Uri};
+use hyper::header::HeaderMap;
+use hyper::{Method, StatusCode, Uri};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{LocalRecorder, Series, SteadyClock, TraceContext};
+use loaddensity_metrics_shell::{LocalRecorder, Outcome, Series, SteadyClock, TraceContext};
 
 use super::closed;
-use super::connection::{Connection, Failure, Origin};
+use super::connection::{Connection, Failure, Lost, Origin};
+use super::failures::{FailureKind, Failures};
 use super::measure::{Answer, record};
 use super::pace::Pace;
 use super::trace::Traces;
-
-/// How long a request may take, from connecting to the end of the answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a user waits after a request that got no answer: an absent server shall not cost a whole core.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -28,6 +28,8 @@ pub(super) struct Script {
     pub(super) traces: bool,
     pub(super) origins: Vec<Origin>,
     pub(super) steps: Vec<Step>,
+    /// What became of those that failed.
+    pub(super) failures: Arc<Failures>,
 }
 
 /// One request of a script.
@@ -35,8 +37,25 @@ pub(super) struct Step {
     pub(super) series: Series,
     pub(super) method: Method,
     pub(super) path: Uri,
+    /// `Host` among them.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) timeout: Duration,
+    pub(super) expected: Option<StatusCode>,
     /// Index into the script's origins.
     pub(super) origin: usize,
+}
+
+impl Step {
+    /// What an answer amounts to; none is a failure.
+    fn outcome(&self, answer: Option<Answer>) -> Outcome {
+        match (answer, self.expected) {
+            (None, _) => Outcome::Failure,
+            (Some(answer), None) => Outcome::of_status(answer.status),
+            (Some(answer), Some(expected)) if answer.status == expected => Outcome::Success,
+            (Some(_), Some(_)) => Outcome::Failure,
+        }
+    }
 }
 
 /// One user.
@@ -73,48 +92,63 @@ impl<R: Runtime> User<R> {
             if self.halted.is_closed() {
                 return;
             }
-            let mut began = self.runtime.now();
             let trace = traces.as_mut().map(Traces::next).unwrap_or_default();
-            let answer = self.answer(step, trace, &mut began).await;
+            let asked = self.runtime.now();
+            let mut began = None;
+            let result = self.answer(step, trace, &mut began).await;
             let ended = self.runtime.now();
-            let latency = ended.saturating_duration_since(began);
+            let latency = ended.saturating_duration_since(began.unwrap_or(asked));
             let completed_at = clock.at(ended.saturating_duration_since(started), self.runtime.wall_clock());
-            record(script.recorder, step.series, latency, answer, completed_at, trace);
-            if answer.is_none() {
-                wait(&self.runtime, &self.halted, AFTER_FAILURE).await;
+            let answer = result.as_ref().ok().copied();
+            let outcome = step.outcome(answer);
+            record(script.recorder, step.series, latency, answer, outcome, completed_at, trace);
+            match result {
+                Ok(answer) if outcome == Outcome::Failure => script.failures.note_status(answer.status),
+                Ok(_) => {}
+                Err(lost) => {
+                    script.failures.note(lost.kind, || lost.text(&script.origins[step.origin]));
+                    wait(&self.runtime, &self.halted, AFTER_FAILURE).await;
+                }
             }
         }
     }
 
-    /// The answer to one request, if a whole one comes in time. `began` is moved to the request's start once there
-    /// is a connection: opening it is not part of the latency.
-    async fn answer(&mut self, step: &Step, trace: TraceContext, began: &mut Instant) -> Option<Answer> {
-        let timeout = self.runtime.sleep(TIMEOUT);
-        let exchange = async { self.exchange(step, trace, began).await.ok() };
-        future::or(exchange, async {
+    /// The answer to one request, if a whole one comes in time. `began` becomes the request's start once there is a
+    /// connection: opening it is not part of the latency.
+    async fn answer(&mut self, step: &Step, trace: TraceContext, began: &mut Option<Instant>) -> Result<Answer, Lost> {
+        let timeout = self.runtime.sleep(step.timeout);
+        let exchange = async { Some(self.exchange(step, trace, began).await) };
+        let late = async {
             timeout.await;
             None
+        };
+        future::or(exchange, late).await.unwrap_or_else(|| {
+            let missing = if began.is_some() { "whole answer" } else { "connection" };
+            Err(Lost::new(FailureKind::TimedOut, format!("no {missing} within {:?}", step.timeout)))
         })
-        .await
     }
 
     /// Takes the connection out while it is in use: one on which a request failed or was given up is never put back.
-    async fn exchange(&mut self, step: &Step, trace: TraceContext, began: &mut Instant) -> Result<Answer, Failure> {
-        let origin = &self.script.origins[step.origin];
+    async fn exchange(
+        &mut self,
+        step: &Step,
+        trace: TraceContext,
+        began: &mut Option<Instant>,
+    ) -> Result<Answer, Lost> {
         loop {
             let mut connection = match self.connections[step.origin].take() {
                 Some(open) => open,
-                None => Connection::open(&self.runtime, origin).await.map_err(|_| Failure::Lost)?,
+                None => Connection::open(&self.runtime, &self.script.origins[step.origin]).await?,
             };
-            *began = self.runtime.now();
-            match connection.request(&step.method, &step.path, &origin.authority, trace).await {
+            *began = Some(self.runtime.now());
+            match connection.request(step, trace).await {
                 Ok(answer) => {
                     self.connections[step.origin] = Some(connection);
                     return Ok(answer);
                 }
                 // A server may close an idle connection at any time; a new one is never stale, so this ends.
                 Err(Failure::Stale) => {}
-                Err(Failure::Lost) => return Err(Failure::Lost),
+                Err(Failure::Lost(lost)) => return Err(lost),
             }
         }
     }

@@ -69,7 +69,7 @@ impl Server {
 
     fn task(&self) -> Task {
         let url = format!("http://{}/x?y", self.address);
-        Task { method: Method::GET, target: Target::parse(&url).expect("a URL"), name: "x".into() }
+        Task::new(Method::GET, Target::parse(&url).expect("a URL"), "x")
     }
 }
 
