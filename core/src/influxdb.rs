@@ -25,6 +25,7 @@ mod gauges;
 mod interval;
 mod precision;
 mod tags;
+mod times;
 
 pub use answer::{error_words, refused_lines};
 pub use gauges::GaugeEncoder;
@@ -32,6 +33,7 @@ pub use interval::{Interval, IntervalEncoder};
 pub use precision::Precision;
 pub use tags::StatusCode;
 use tags::{OwnTags, Place};
+pub use times::IntervalTimes;
 
 /// Longest measurement in bytes.
 pub const MEASUREMENT_BYTES: usize = 128;

@@ -1,13 +1,16 @@
 //! The pump: takes the raw events out of all rings and gives each a timestamp that no other has.
 //!
 //! InfluxDB overwrites a point that has the series and the timestamp of another. Therefore timestamps are made
-//! strictly increasing per recorder, with the recorder's number in the lowest bits.
+//! strictly increasing per recorder, with the recorder's number in the lowest bits. Those of a coarse clock are put at
+//! the process's own place within its step, since another process may see the same clock.
 
 use core::fmt;
+use core::hint::cold_path;
 
 use crate::event::Event;
 use crate::ledger::{self, Account, Exporter, Ledger};
 use crate::parts::{ShardWords, shard_word};
+use crate::phase::Phase;
 use crate::registry::Registry;
 use crate::ring;
 use crate::sample::Timestamp;
@@ -25,6 +28,7 @@ pub struct Pump<'a> {
     registry: Registry<'a>,
     now: Timestamp,
     latest: Timestamp,
+    phase: Phase,
 }
 
 impl<'a> Registry<'a> {
@@ -44,6 +48,7 @@ impl<'a> Pump<'a> {
             registry,
             now: Timestamp::default(),
             latest: LATEST,
+            phase: Phase::NONE,
         })
     }
 
@@ -58,6 +63,16 @@ impl<'a> Pump<'a> {
         self.latest = Timestamp::from_unix_nanos(latest).min(LATEST);
     }
 
+    /// Says where timestamps of a coarse clock are put from now on: one that is a multiple of a millisecond at this place
+    /// within it, another that is a multiple of a microsecond at this place within that. Default [`Phase::NONE`]: they
+    /// stay where they are, and two processes with a clock of 1 ms give the same timestamps.
+    ///
+    /// Other timestamps stay, and so do, until the end of a drain, those of a recorder that has given such a one. Of a
+    /// coarser clock than 1 ms the place is within a millisecond.
+    pub const fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
     /// Takes out the events that are there now and hands each to `deliver`; returns how many.
     ///
     /// Bounded by the size of all rings, however fast recorders are.
@@ -68,21 +83,21 @@ impl<'a> Pump<'a> {
     /// The same, but hands them over in slices of a few dozen, which a [`Sink`](crate::Sink) takes at once.
     pub fn drain_slices(&mut self, deliver: impl FnMut(&[Event])) -> u64 {
         let parts = self.registry.parts;
-        let clock = Clock::new(parts.shards.len() as u64 + 1, self.now, self.latest);
+        let clock = Clock::new(parts.shards.len() as u64 + 1, (self.now, self.latest), self.phase);
         let mut slice = Slice { events: [Event::default(); SLICE_EVENTS], length: 0, deliver };
         let mut taken = 0;
         for (number, shard) in parts.shards.iter().enumerate() {
             let ring = &parts.rings[number * parts.spill_ring.len()..][..parts.spill_ring.len()];
-            let mut last = shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed).max(number as u64);
-            let stamp = |words| slice.add(clock.stamp(Event::from_words(words), number as u64, &mut last));
+            let mut stamps = clock.of(number as u64, shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
+            let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
             taken += ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
-            note_refused(shard, last, parts.spill_ring.len() as u64);
+            note_refused(shard, stamps.last, parts.spill_ring.len() as u64);
         }
         let number = parts.shards.len() as u64;
-        let mut last = parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed).max(number);
-        let stamp = |words| slice.add(clock.stamp(Event::from_words(words), number, &mut last));
+        let mut stamps = clock.of(number, parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
+        let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
         taken += ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
-        note_refused(parts.spill, last, parts.spill_ring.len() as u64);
+        note_refused(parts.spill, stamps.last, parts.spill_ring.len() as u64);
         slice.flush();
         taken
     }
@@ -154,7 +169,7 @@ struct Slice<F> {
 
 impl<F: FnMut(&[Event])> Slice<F> {
     fn add(&mut self, event: Event) {
-        if self.length == SLICE_EVENTS {
+        if self.length >= SLICE_EVENTS {
             self.flush();
         }
         self.events[self.length] = event;
@@ -174,20 +189,79 @@ struct Clock {
     /// For events without a time of their own.
     now: u64,
     latest: u64,
+    /// What is added to a time that is a multiple of a millisecond, and of a microsecond: multiples of the step.
+    in_milli: u64,
+    in_micro: u64,
 }
 
+const MICRO: u64 = 1_000;
+const MILLI: u64 = 1_000_000;
+
 impl Clock {
-    const fn new(recorders: u64, now: Timestamp, latest: Timestamp) -> Self {
-        Self { step: recorders.next_power_of_two(), now: now.as_unix_nanos(), latest: latest.as_unix_nanos() }
+    const fn new(recorders: u64, (now, latest): (Timestamp, Timestamp), phase: Phase) -> Self {
+        let step = recorders.next_power_of_two();
+        let (now, latest) = (now.as_unix_nanos(), latest.as_unix_nanos());
+        Self {
+            step,
+            now: if now < latest { now } else { latest },
+            latest,
+            in_milli: phase.below(MILLI / step) * step,
+            in_micro: phase.below(MICRO / step) * step,
+        }
     }
 
-    fn stamp(&self, mut event: Event, recorder: u64, last: &mut u64) -> Event {
-        let nanos = match event.completed_at.as_unix_nanos() {
-            0 => self.now,
-            nanos => nanos.min(self.latest),
+    /// Where a time is put that may be of a coarse clock, or no time at all.
+    #[inline(always)]
+    fn placed(&self, nanos: u64) -> u64 {
+        let place = match nanos {
+            nanos if nanos.is_multiple_of(MILLI) => self.in_milli,
+            nanos if nanos.is_multiple_of(MICRO) => self.in_micro,
+            _ => 0,
         };
-        *last = (nanos & !(self.step - 1) | recorder).max(*last + self.step);
-        event.completed_at = Timestamp::from_unix_nanos(*last);
+        nanos + place
+    }
+
+    /// The timestamps of one recorder, which begin after `last`.
+    const fn of(&self, recorder: u64, last: u64) -> Stamps<'_> {
+        Stamps { clock: self, recorder, last: if last > recorder { last } else { recorder }, looked_at: COARSE }
+    }
+}
+
+/// The bits that are zero in every multiple of a microsecond.
+const COARSE: u64 = 7;
+/// All bits: zero in no time at all only.
+const NO_TIME: u64 = u64::MAX;
+
+/// The timestamps of one recorder in one drain.
+struct Stamps<'c> {
+    clock: &'c Clock,
+    recorder: u64,
+    last: u64,
+    /// The bits by which a time is known that is to be looked at: [`COARSE`] until one has shown that the recorder's clock
+    /// is none. So that the events of others cost no more than before.
+    looked_at: u64,
+}
+
+impl Stamps<'_> {
+    #[inline(always)]
+    fn stamp(&mut self, mut event: Event) -> Event {
+        let Clock { step, latest, .. } = *self.clock;
+        let mut nanos = event.completed_at.as_unix_nanos();
+        if nanos > latest {
+            cold_path();
+            nanos = latest;
+        }
+        if nanos & self.looked_at == 0 {
+            cold_path();
+            if nanos == 0 {
+                nanos = self.clock.now;
+            } else if !nanos.is_multiple_of(MICRO) {
+                self.looked_at = NO_TIME;
+            }
+            nanos = self.clock.placed(nanos);
+        }
+        self.last = (nanos & !(step - 1) | self.recorder).max(self.last + step);
+        event.completed_at = Timestamp::from_unix_nanos(self.last);
         event
     }
 }
@@ -199,17 +273,16 @@ mod tests {
     const NEVER: Timestamp = Timestamp::from_unix_nanos(0);
 
     fn stamps<const N: usize>(clock: &Clock, recorder: u64, nanos: [u64; N]) -> [u64; N] {
-        // What a recorder's first event follows.
-        let mut last = recorder;
+        let mut stamps = clock.of(recorder, 0);
         nanos.map(|nanos| {
             let event = Event { completed_at: Timestamp::from_unix_nanos(nanos), ..Event::default() };
-            clock.stamp(event, recorder, &mut last).completed_at.as_unix_nanos()
+            stamps.stamp(event).completed_at.as_unix_nanos()
         })
     }
 
     #[test]
     fn timestamps_carry_the_recorder_and_strictly_increase() {
-        let clock = Clock::new(17, NEVER, LATEST);
+        let clock = Clock::new(17, (NEVER, LATEST), Phase::NONE);
         assert_eq!(clock.step, 32);
         assert_eq!(stamps(&clock, 3, [1_000_000; 4]), [1_000_003, 1_000_035, 1_000_067, 1_000_099]);
         assert_eq!(stamps(&clock, 16, [2_000, 1_000]), [2_000, 2_032]);
@@ -217,26 +290,75 @@ mod tests {
 
     #[test]
     fn they_stay_unique_when_the_clock_is_set_back_and_forth() {
-        let clock = Clock::new(2, NEVER, LATEST);
+        let clock = Clock::new(2, (NEVER, LATEST), Phase::NONE);
         let (late, early) = (5_000_000_000_000, 3_000_000_000_000);
         assert_eq!(stamps(&clock, 1, [late, early, late, early]), [1, 3, 5, 7].map(|step| late + step));
     }
 
     #[test]
     fn one_from_the_future_takes_the_others_no_further_than_the_latest_believed() {
-        let clock = Clock::new(2, NEVER, Timestamp::from_unix_nanos(1_000));
+        let clock = Clock::new(2, (NEVER, Timestamp::from_unix_nanos(1_000)), Phase::NONE);
         assert_eq!(stamps(&clock, 0, [u64::MAX, 900, 900]), [1_000, 1_002, 1_004]);
     }
 
     #[test]
     fn what_has_no_time_gets_the_time_that_it_is() {
-        let clock = Clock::new(2, Timestamp::from_unix_nanos(5_000), LATEST);
+        let clock = Clock::new(2, (Timestamp::from_unix_nanos(5_000), LATEST), Phase::NONE);
         assert_eq!(stamps(&clock, 1, [0, 4_000, 6_000]), [5_001, 5_003, 6_001]);
     }
 
     #[test]
+    fn those_of_a_coarse_clock_are_put_at_a_place_below_its_step() {
+        // The last place of each step, and the one in the middle.
+        let last = Clock::new(13, (NEVER, LATEST), Phase::drawn(u64::MAX));
+        assert_eq!((last.step, last.in_milli, last.in_micro), (16, 999_984, 976));
+        let middle = Clock::new(13, (NEVER, LATEST), Phase::drawn(1 << 63));
+        for (clock, nanos, placed) in [
+            // Of seconds and milliseconds, of microseconds, and of nanoseconds, which stay.
+            (&last, 7_000_000_000, 7_000_999_984 | 3),
+            (&last, 7_000_001_000, (7_000_001_976 & !15) | 3),
+            (&last, 7_000_001_008, 7_000_001_008 & !15 | 3),
+            (&middle, 7_001_000_000, 7_001_500_000 & !15 | 3),
+            (&middle, 7_001_500_000, 7_001_500_496 & !15 | 3),
+            (&middle, 7_001_500_001, 7_001_500_001 & !15 | 3),
+        ] {
+            assert_eq!(stamps(clock, 3, [nanos]), [placed], "{nanos}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_never_in_the_next_step_however_many_recorders_there_are() {
+        for recorders in [1, 2, 13, 64, 1_000, 1_024, 100_000] {
+            let clock = Clock::new(recorders, (NEVER, LATEST), Phase::drawn(u64::MAX));
+            for (tick, unit) in [(8_000_000_000, MILLI), (8_000_003_000, MICRO)] {
+                let [placed] = stamps(&clock, recorders - 1, [tick]);
+                // Where the numbers of the recorders need more than the step, there is no place in it.
+                assert!(placed < tick + unit.max(clock.step), "{recorders} {unit}: {placed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_recorder_whose_clock_shows_nanoseconds_keeps_them() {
+        // Those before the first that shows it cannot be told from a coarse clock's.
+        let clock = Clock::new(1, (NEVER, LATEST), Phase::drawn(u64::MAX));
+        let given = [9_000_000, 11_000_008, 12_000_000, 13_000_000];
+        assert_eq!(stamps(&clock, 0, given), [9_999_999, 11_000_008, 12_000_000, 13_000_000]);
+        // A time that is not believed, or none, shows nothing of it.
+        let clock = Clock::new(
+            1,
+            (Timestamp::from_unix_nanos(9_000_008), Timestamp::from_unix_nanos(99_000_016)),
+            Phase::drawn(u64::MAX),
+        );
+        assert_eq!(
+            stamps(&clock, 0, [0, 10_000_000, u64::MAX, 10_000_000]),
+            [9_000_008, 10_999_999, 99_000_016, 99_000_017]
+        );
+    }
+
+    #[test]
     fn no_timestamp_is_beyond_what_influxdb_takes() {
-        let clock = Clock::new(1_024, NEVER, LATEST);
+        let clock = Clock::new(1_024, (NEVER, LATEST), Phase::NONE);
         for nanos in stamps(&clock, 1_023, [u64::MAX; 6]) {
             assert!(nanos < i64::MAX as u64 - 1);
         }
