@@ -54,6 +54,8 @@ pub struct MessageEncoder<'a> {
     heads: [Head<HEAD_BYTES>; 3],
     /// What is not as the contract has it.
     dialect: Option<Dialect>,
+    /// The constant tags of gauges and of messages that have a time, where they are others.
+    timed: Option<ConstantTags>,
 }
 
 impl<'a> MessageEncoder<'a> {
@@ -77,7 +79,7 @@ impl<'a> MessageEncoder<'a> {
         let dot: &[u8] = if given.is_empty() { b"" } else { b"." };
         let head = |name: &[u8]| Head::new(&[given.as_bytes(), dot, name]);
         let heads = [head(REQUESTS), head(b"request.latency:"), head(b"response.size:")];
-        Ok(Self { registry, heads, dialect: None })
+        Ok(Self { registry, heads, dialect: None, timed: None })
     }
 
     /// Latency and size as distributions (`d`), of which Datadog's servers make percentiles over all hosts, instead of
@@ -100,6 +102,18 @@ impl<'a> MessageEncoder<'a> {
     #[must_use]
     pub fn with_constant_tags(mut self, tags: &ConstantTags) -> Self {
         self.dialect().constant = tags.clone();
+        self
+    }
+
+    /// Gauges, and messages that have a timestamp, have these tags in place of the constant ones: of those the Agent keeps
+    /// the last of each second and does not add them up, so that they need a tag that tells their senders apart.
+    #[must_use]
+    pub fn with_tags_of_timed(mut self, tags: &ConstantTags) -> Self {
+        // The contract's messages are none of those, and stay as fast.
+        if let Some(dialect) = &mut self.dialect {
+            dialect.timed = Some(tags.clone());
+        }
+        self.timed = Some(tags.clone());
         self
     }
 
@@ -152,7 +166,8 @@ impl<'a> MessageEncoder<'a> {
     /// What is not as the contract has it, with the prefix, even where all is.
     fn own_dialect(&self) -> Dialect {
         let prefix = self.heads[0].text().strip_suffix(REQUESTS).unwrap_or_default();
-        self.dialect.clone().unwrap_or_else(|| Dialect::new(prefix))
+        let own = || Dialect { timed: self.timed.clone(), ..Dialect::new(prefix) };
+        self.dialect.clone().unwrap_or_else(own)
     }
 
     /// Writes what follows a message's head, and ends it.

@@ -13,6 +13,7 @@ mod exemplar;
 mod families;
 mod family;
 mod gauge;
+mod info;
 mod le;
 mod metric;
 mod negotiation;
@@ -38,6 +39,7 @@ use series::SeriesLines;
 use status::{STATUS, Status};
 
 pub use families::{Families, MAX_METRIC};
+pub use info::RunInfo;
 pub use negotiation::{ContentCoding, Dialect, Escaping, Negotiated};
 pub use target_labels::{TARGET_LABELS, TargetLabels};
 
@@ -72,6 +74,7 @@ pub struct Page<'a> {
     end: u32,
     bounds: Bounds,
     constant: ConstantText,
+    info: Option<RunInfo>,
     fragments: Fragments,
     place: Place,
     /// The series whose lines are being written.
@@ -100,6 +103,12 @@ impl<'a> Page<'a> {
     #[must_use]
     pub fn with_constant_labels(self, constant: &ConstantLabels) -> Self {
         Self { constant: ConstantText::new(constant), ..self }
+    }
+
+    /// The same page with a series that says which run it is of.
+    #[must_use]
+    pub fn with_run_info(self, info: Option<RunInfo>) -> Self {
+        Self { info, ..self }
     }
 
     /// Writes as many whole lines as fit to the front of `out`; returns their length in bytes, 0 when the page is
@@ -132,6 +141,7 @@ impl<'a> Page<'a> {
             end: registry.series_end(),
             bounds,
             constant: ConstantText::NONE,
+            info: None,
             fragments: Fragments::new(&bounds),
             place: Place { section: Section::Family(Family::Requests), row: 0, line: HEADER },
             lines: SeriesLines::none(created),
@@ -158,6 +168,7 @@ impl<'a> Page<'a> {
             }
             Section::Family(family) => self.write_series(family, out),
             Section::Gauges => self.write_gauge(out),
+            Section::Info => self.write_info(out),
             Section::Status => self.write_status(out),
             Section::End => Ok(0),
         }
@@ -200,11 +211,21 @@ impl<'a> Page<'a> {
         let gauges = self.place.row as usize..GAUGES;
         let next = gauges.filter_map(|at| Some((at, GaugeNow::read(self.registry, at)?))).next();
         let Some((at, gauge)) = next else {
-            self.place = Place { section: Section::Status, row: 0, line: HEADER };
+            self.place = Place { section: Section::Info, row: 0, line: HEADER };
             return Ok(0);
         };
         gauge.write(&self.constant, &mut out)?;
         self.place.row = at as u32 + 1;
+        Ok(out.len())
+    }
+
+    /// Writes which run this is of, where that is known.
+    fn write_info(&mut self, out: &mut [u8]) -> Result<usize, Full> {
+        let mut out = Out::new(out);
+        if let Some(info) = &self.info {
+            info.write(self.is_open_metrics, &self.constant, &mut out)?;
+        }
+        self.place = Place { section: Section::Status, row: 0, line: HEADER };
         Ok(out.len())
     }
 
@@ -257,6 +278,7 @@ const HEADER: u8 = u8::MAX;
 enum Section {
     Family(Family),
     Gauges,
+    Info,
     Status,
     End,
 }

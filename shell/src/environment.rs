@@ -132,7 +132,6 @@ impl Error for EnvironmentError {}
 
 /// Warns of a variable that cannot be used, and goes on with `instead`: an environment was made for other programs, and
 /// keeps none of ours from starting.
-#[cfg(any(feature = "opentelemetry-http", feature = "statsd", feature = "influxdb", feature = "action-json"))]
 pub(crate) fn ignored<T>(error: &EnvironmentError, instead: T) -> T {
     tracing::warn!(variable = error.variable, "{error}; it counts as not set");
     instead

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_listener::Event as Notify;
-use loaddensity_metrics_core::{Cause, Event, Exporter, Pump, Sampler, Sink};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Phase, Pump, Sampler, Sink};
 
 use crate::clock::Clock;
 use crate::runtime::Runtime;
@@ -62,7 +62,8 @@ struct Shared {
 }
 
 impl<R: Runtime> Hub<R> {
-    pub(crate) fn new(runtime: R, clock: Clock<R>, pump: Pump<'static>) -> Self {
+    pub(crate) fn new(runtime: R, clock: Clock<R>, mut pump: Pump<'static>, phase: Phase) -> Self {
+        pump.set_phase(phase);
         Self { runtime, clock, shared: Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() })), task: None }
     }
 

@@ -1,12 +1,13 @@
 //! The InfluxDB sink: one point per request, or one per series and interval, as lines over UDP or in bodies that are
 //! posted.
 
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, LineEncoder, MeasurementError};
+use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, LineEncoder, MeasurementError, Precision};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, SampleRate};
 
 use crate::config::{InfluxdbConfig, Points};
 use crate::error::StartError;
 use crate::http_client::Server;
+use crate::identity::Identity;
 use crate::running::{Place, Prepared, host_port, resolve};
 use crate::runtime::Runtime;
 use crate::udp::{self, Destination, Host, Peer, Target};
@@ -32,17 +33,26 @@ const INTERVAL_SUFFIX: &str = "_interval";
 /// The same of points with the gauges.
 const GAUGES_SUFFIX: &str = "_gauges";
 
+/// What is said where points of several generators may have the same series and time.
+const SAME_SECOND: &str = "points per interval in whole seconds: points that another generator sends in the same second \
+                           overwrite these, and nobody notices; where there are several, give each an identity (--worker \
+                           3/40) or a constant tag of its own, or use precision ms";
+
 /// Judges the settings, and finds the host.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
-    registry: Registry<'static>,
+    (registry, identity): (Registry<'static>, &Identity),
     config: &InfluxdbConfig,
 ) -> Result<Prepared<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
-    let labels = ConstantLabels::new(pairs(&config.constant_tags));
+    let tags = identity.tags_of_points(&config.constant_tags);
+    let labels = ConstantLabels::new(tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str())));
     let constant = labels.map_err(|error| bad("constant_tags", "", &error.to_string()))?;
+    if !tells_generators_apart(config, &constant) {
+        tracing::warn!(exporter = Exporter::Influxdb.as_str(), "{SAME_SECOND}");
+    }
     match config.points {
         Points::PerRequest => per_request(runtime, registry, config, &constant).await,
         Points::PerInterval => per_interval(runtime, registry, config, &constant).await,
@@ -124,6 +134,12 @@ async fn per_interval<R: Runtime>(
     }
 }
 
+/// Whether points with these tags hold where several generators send: whole seconds show nothing of the part of one by
+/// which each puts its times back.
+fn tells_generators_apart(config: &InfluxdbConfig, constant: &ConstantLabels) -> bool {
+    config.points == Points::PerRequest || config.precision != Precision::Second || !constant.is_empty()
+}
+
 fn gauges(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
@@ -140,10 +156,6 @@ fn gauges(
 async fn is_known<R: Runtime>(runtime: &R, key: &'static str, endpoint: &Endpoint) -> Result<(), StartError> {
     let Server { host, port, .. } = &endpoint.server;
     resolve(runtime, Exporter::Influxdb, key, host, *port).await.map(|_| ())
-}
-
-fn pairs(tags: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()))
 }
 
 fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartError {

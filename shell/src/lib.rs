@@ -17,10 +17,12 @@ pub mod environment;
 mod error;
 mod exporters;
 mod hub;
+mod identity;
 mod linger;
 mod local;
 mod notices;
 pub mod process_wide;
+mod random;
 mod remedy;
 mod report;
 mod running;
@@ -63,6 +65,7 @@ pub use config::{
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};
+pub use identity::{Identity, IdentityError, RUN_BYTES};
 pub use loaddensity_metrics_core::dogstatsd::Cardinality;
 pub use loaddensity_metrics_core::otlp::Histograms as OtlpHistograms;
 pub use loaddensity_metrics_core::{

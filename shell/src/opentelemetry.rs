@@ -19,6 +19,7 @@ use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
 use crate::error::StartError;
 use crate::http_client::waited;
+use crate::identity::Identity;
 use crate::running::{Place, Prepared, Running, resolve};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before, sleep_until};
@@ -40,7 +41,7 @@ const FIRST_BUFFER: usize = 256 << 10;
 /// Judges the settings, and finds the host. The receiver need not be there.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
-    registry: Registry<'static>,
+    (registry, identity): (Registry<'static>, &Identity),
     config: &OpenTelemetryConfig,
 ) -> Result<Prepared<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {
@@ -48,7 +49,7 @@ pub(crate) async fn prepare<R: Runtime>(
     }
     keeps_what_is_shown(registry, config)?;
     let target = Target::read(config)?;
-    let resource = identity::resource(config).map_err(|error| StartError::Setting {
+    let resource = identity::resource(config, identity).map_err(|error| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
         key: "resource_attributes",
         value: config.resource_attributes.len().to_string(),

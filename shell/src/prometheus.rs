@@ -21,6 +21,7 @@ use crate::condition::Condition;
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use crate::identity::Identity;
 use crate::linger::Scrapes;
 use crate::metered::{Meter, Metered};
 use crate::running::{Place, Prepared, Running, host_port, resolve};
@@ -50,7 +51,11 @@ const TURNED_AWAY: usize = 16;
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// Listens. Connections wait until it is launched.
-pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) -> Result<Prepared<R>, StartError> {
+pub(crate) async fn prepare<R: Runtime>(
+    runtime: &R,
+    identity: &Identity,
+    config: &PrometheusConfig,
+) -> Result<Prepared<R>, StartError> {
     if config.compression && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
@@ -62,7 +67,8 @@ pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) 
     let tls = config.tls.as_ref().map(|tls| Acceptor::new(Exporter::Prometheus, tls)).transpose()?;
     let listener = listen(runtime, config).await?.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let (config, constant) = (config.clone(), config.constant()?);
+    let constant = PrometheusConfig::constant_of(&identity.labels(&config.constant_labels))?;
+    let (config, info) = (config.clone(), identity.run_info());
     Ok(Prepared::new(move |place: &mut Place<R>| {
         place.registry.open_account(Exporter::Prometheus);
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -72,7 +78,7 @@ pub(crate) async fn prepare<R: Runtime>(runtime: &R, config: &PrometheusConfig) 
         let stop = StopSignal::default();
         let server = Server {
             runtime: place.runtime.clone(),
-            desk: Arc::new(Desk::new(&config, constant, place.registry, place.clock.birth())),
+            desk: Arc::new(Desk::new(&config, (constant, info), place.registry, place.clock.birth())),
             limits: config.limits,
             tls,
             condition: condition.clone(),

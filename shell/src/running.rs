@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Cause, Exporter, Registry};
+use loaddensity_metrics_core::{Cause, Exporter, Phase, Registry};
 
 use crate::clock::Clock;
 use crate::condition::Condition;
@@ -29,6 +29,8 @@ pub(crate) struct Place<R: Runtime> {
     pub(crate) hub: Hub<R>,
     /// The time that everything sent carries.
     pub(crate) clock: Clock<R>,
+    /// Where timestamps of a coarse clock are put.
+    pub(crate) phase: Phase,
 }
 
 /// An exporter that is about to start: whatever can fail is done, and nothing that others see has changed.

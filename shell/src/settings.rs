@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::{DefaultStorage, Registry};
 
+use crate::identity::Identity;
+
 /// The storage that [`Settings::default`] names: zero pages of the process until something is recorded.
 static DEFAULT_STORAGE: DefaultStorage = DefaultStorage::new();
 
@@ -15,13 +17,16 @@ pub struct Settings {
     /// How long a stop call waits for an exporter to flush, and dropping the exporters for all of them. Default 5 s;
     /// more than a day counts as a day.
     pub stop_deadline: Duration,
+    /// Who sends, which tells several generators apart. Default nobody: then accidents between two of them are rare, but
+    /// not ruled out (docs/generators.md).
+    pub identity: Identity,
 }
 
 impl Settings {
     /// The defaults, on the registry of a storage of one's own.
     #[must_use]
     pub const fn on(registry: Registry<'static>) -> Self {
-        Self { registry, stop_deadline: Duration::from_secs(5) }
+        Self { registry, stop_deadline: Duration::from_secs(5), identity: Identity::NOBODY }
     }
 }
 

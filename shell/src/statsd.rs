@@ -3,11 +3,12 @@
 
 use std::fmt;
 
-use loaddensity_metrics_core::dogstatsd::{ClientTransport, MessageEncoder, Origin, OriginError};
+use loaddensity_metrics_core::dogstatsd::{ClientTransport, ConstantTags, MessageEncoder, Origin, OriginError};
 use loaddensity_metrics_core::{Exporter, Registry};
 
 use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
 use crate::error::StartError;
+use crate::identity::Identity;
 use crate::running::{Place, Prepared};
 use crate::runtime::Runtime;
 use crate::udp::{self, Destination, Host, Outlet, Target};
@@ -27,10 +28,10 @@ const ETHERNET_BYTES: usize = 1_432;
 /// Makes the sink's socket.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
-    registry: Registry<'static>,
+    (registry, identity): (Registry<'static>, &Identity),
     config: &StatsdConfig,
 ) -> Result<Prepared<R>, StartError> {
-    let encoder = encoder(registry, config)?;
+    let encoder = encoder((registry, identity), config)?;
     let (gauges, interval, aggregate) = (encoder.gauges(), config.interval, config.aggregate);
     let StatsdConfig { host, port, resolve_interval, sockets, .. } = config;
     let (exporter, resolve_interval) = (Exporter::Statsd, *resolve_interval);
@@ -80,7 +81,10 @@ const fn transport(socket: Option<&StatsdSocket>) -> ClientTransport {
     }
 }
 
-fn encoder(registry: Registry<'static>, config: &StatsdConfig) -> Result<MessageEncoder<'static>, StartError> {
+fn encoder(
+    (registry, identity): (Registry<'static>, &Identity),
+    config: &StatsdConfig,
+) -> Result<MessageEncoder<'static>, StartError> {
     let bad = |key, value: &str, expected: &dyn fmt::Display| StartError::Setting {
         exporter: Exporter::Statsd,
         key,
@@ -95,8 +99,13 @@ fn encoder(registry: Registry<'static>, config: &StatsdConfig) -> Result<Message
     if !config.sample_rate.is_all() {
         encoder = encoder.with_sample_rate(config.sample_rate);
     }
-    if !config.constant_tags.is_empty() {
-        encoder = encoder.with_constant_tags(&config.tags()?);
+    let constant = StatsdConfig::tags_of(&identity.labels(&config.constant_tags))?;
+    if constant != ConstantTags::default() {
+        encoder = encoder.with_constant_tags(&constant);
+    }
+    let of_timed = StatsdConfig::tags_of(&identity.tags_of_points(&config.constant_tags))?;
+    if of_timed != constant {
+        encoder = encoder.with_tags_of_timed(&of_timed);
     }
     if config.timestamps_of_counts {
         encoder = encoder.with_timestamps_of_counts();

@@ -21,7 +21,9 @@ use crate::condition::ExporterStatus;
 use crate::config::{ExporterConfig, PrometheusConfig};
 use crate::error::StartError;
 use crate::hub::Hub;
+use crate::identity::Identity;
 use crate::notices::{self, Notices};
+use crate::random;
 use crate::report::Report;
 use crate::running::{Place, Prepared, Running};
 use crate::runtime::Runtime;
@@ -78,6 +80,7 @@ impl Drop for Inbox {
 /// Everything that runs.
 pub(crate) struct Supervisor<R: Runtime> {
     place: Place<R>,
+    identity: Identity,
     /// In the order of [`Exporter::ALL`].
     slots: [Option<(ExporterConfig, Running<R>)>; Exporter::ALL.len()],
     /// The page that was stopped and lingers.
@@ -101,10 +104,12 @@ impl<R: Runtime> Supervisor<R> {
         report: Arc<OnceLock<Report>>,
     ) -> Self {
         let clock = Clock::of(settings.registry, runtime.clone());
-        let hub = Hub::new(runtime.clone(), clock.clone(), pump);
-        let place = Place { registry: settings.registry, clock, hub, runtime };
+        let phase = settings.identity.phase(random::number());
+        let hub = Hub::new(runtime.clone(), clock.clone(), pump, phase);
+        let place = Place { registry: settings.registry, clock, hub, phase, runtime };
         Self {
             place,
+            identity: settings.identity,
             slots: Default::default(),
             lingering: None,
             ended: Vec::new(),
@@ -198,13 +203,13 @@ impl<R: Runtime> Supervisor<R> {
 
     /// Everything of a start that can fail, unless a shutdown comes first.
     async fn prepare(&mut self, config: &ExporterConfig) -> Result<Prepared<R>, StartError> {
-        let Self { place, inbox, shutdown_by, .. } = self;
+        let Self { place, identity, inbox, shutdown_by, .. } = self;
         let (runtime, registry) = (place.runtime.clone(), place.registry);
         let given_up = async {
             note_shutdown(&runtime, shutdown_by, inbox.shutdown().await);
             Err(StartError::ShutDown)
         };
-        prepare(&runtime, registry, config).or(given_up).await
+        prepare(&runtime, (registry, identity), config).or(given_up).await
     }
 
     /// The same for settings that only the running exporter keeps from working, by its port.
@@ -348,18 +353,20 @@ fn close(registry: Registry<'static>, exporter: Exporter, is_fed: bool, cause: C
 
 async fn prepare<R: Runtime>(
     runtime: &R,
-    registry: Registry<'static>,
+    (registry, identity): (Registry<'static>, &Identity),
     config: &ExporterConfig,
 ) -> Result<Prepared<R>, StartError> {
     match config {
         #[cfg(feature = "prometheus")]
-        ExporterConfig::Prometheus(config) => crate::prometheus::prepare(runtime, config).await,
+        ExporterConfig::Prometheus(config) => crate::prometheus::prepare(runtime, identity, config).await,
         #[cfg(feature = "influxdb")]
-        ExporterConfig::Influxdb(config) => crate::influxdb::prepare(runtime, registry, config).await,
+        ExporterConfig::Influxdb(config) => crate::influxdb::prepare(runtime, (registry, identity), config).await,
         #[cfg(feature = "statsd")]
-        ExporterConfig::Statsd(config) => crate::statsd::prepare(runtime, registry, config).await,
+        ExporterConfig::Statsd(config) => crate::statsd::prepare(runtime, (registry, identity), config).await,
         #[cfg(feature = "opentelemetry-http")]
-        ExporterConfig::OpenTelemetry(config) => crate::opentelemetry::prepare(runtime, registry, config).await,
+        ExporterConfig::OpenTelemetry(config) => {
+            crate::opentelemetry::prepare(runtime, (registry, identity), config).await
+        }
         #[allow(unreachable_patterns, reason = "reached in builds that leave an exporter out")]
         other => Err(StartError::BuiltWithout { feature: other.exporter().as_str() }),
     }

@@ -33,6 +33,8 @@ pub(super) struct Dialect {
     /// `|@0.5`.
     pub(super) rate: String<24>,
     pub(super) constant: ConstantTags,
+    /// Those of messages that have a time, and of gauges, where they are others.
+    pub(super) timed: Option<ConstantTags>,
     pub(super) fields: Fields,
     /// `|T` on counts.
     pub(super) timestamps: bool,
@@ -47,6 +49,7 @@ impl Dialect {
             distributions: false,
             rate: String::new(),
             constant: ConstantTags::default(),
+            timed: None,
             fields: Fields::default(),
             timestamps: false,
         }
@@ -81,11 +84,12 @@ impl Dialect {
         }
         out.put_exact(self.rate.as_bytes())?;
         out.put_exact(b"|#")?;
-        self.put_tags(event.outcome, tags, &mut out)?;
-        out.put_exact(&self.fields.before_time)?;
         let seconds = event.completed_at.as_unix_nanos() / NANOS_PER_SECOND;
         // The Agent drops a message of the second 0 as a whole.
-        if self.timestamps && item == REQUESTS && seconds != 0 {
+        let has_time = self.timestamps && item == REQUESTS && seconds != 0;
+        self.put_tags(event.outcome, tags, has_time, &mut out)?;
+        out.put_exact(&self.fields.before_time)?;
+        if has_time {
             out.put_exact(b"|T")?;
             out.put_piece(&Integer(seconds))?;
         }
@@ -93,9 +97,17 @@ impl Dialect {
         Ok(room - out.room())
     }
 
-    /// Appends the fields of a message that has no series: the constant tags and the origin.
+    /// The constant tags of a message that has a time or is a gauge, or of any other.
+    const fn constant(&self, has_time: bool) -> &ConstantTags {
+        match &self.timed {
+            Some(timed) if has_time => timed,
+            _ => &self.constant,
+        }
+    }
+
+    /// Appends the fields of a gauge, which has no series: the constant tags and the origin.
     pub(super) fn put_own_fields(&self, out: &mut Item<'_>) -> Result<(), Full> {
-        if let Some((_, tags)) = self.constant.text().split_first() {
+        if let Some((_, tags)) = self.constant(true).text().split_first() {
             out.put_exact(b"|#")?;
             out.put_exact(tags)?;
         }
@@ -118,7 +130,14 @@ impl Dialect {
         }
     }
 
-    pub(super) fn put_tags(&self, outcome: Outcome, tags: Text<'_>, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_tags(
+        &self,
+        outcome: Outcome,
+        tags: Text<'_>,
+        has_time: bool,
+        out: &mut Item<'_>,
+    ) -> Result<(), Full> {
+        let constant = self.constant(has_time);
         let mut room = [0; labels::BYTES];
         let length = tags.copy_to(&mut room).ok_or(Full)?;
         let tags = &room[..length];
@@ -126,9 +145,9 @@ impl Dialect {
         let outcome = OUTCOMES[outcome.index()];
         out.put_exact(outcome)?;
         if !has_more_than_method_and_name(tags) {
-            return out.put_exact(self.constant.text());
+            return out.put_exact(constant.text());
         }
-        for tag in self.constant.iter().filter(|tag| !has_key(tags, key(tag))) {
+        for tag in constant.iter().filter(|tag| !has_key(tags, key(tag))) {
             out.put_exact(b",")?;
             out.put_exact(tag)?;
         }

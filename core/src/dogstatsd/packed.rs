@@ -87,7 +87,7 @@ impl Dialect {
         out.put_exact(self.kind(item))?;
         out.put_exact(self.rate.as_bytes())?;
         out.put_exact(b"|#")?;
-        self.put_tags(context.outcome, context.tags, &mut out)?;
+        self.put_tags(context.outcome, context.tags, false, &mut out)?;
         self.put_origin(&mut out)?;
         let length = TAIL_BYTES - out.room();
         tail.truncate(length);

@@ -11,6 +11,7 @@ use super::constant::{ConstantText, TEXT_BYTES};
 use super::exemplar::Exemplars;
 use super::family::Family;
 use super::gauge::{GaugeNow, HELP};
+use super::info::{self, RunInfo};
 use super::is_shown;
 use super::metric::{self, Histogram, NATIVE_BYTES};
 use super::series::SeriesLines;
@@ -59,6 +60,7 @@ pub struct Families<'a> {
     end: u32,
     bounds: Bounds,
     constant: ConstantText,
+    info: Option<RunInfo>,
     section: Section,
     /// The series, and the outcome in it, or the point of a metric of the status.
     row: u32,
@@ -73,6 +75,8 @@ enum Section {
     Family(Family),
     /// The gauge in this place.
     Gauge(usize),
+    /// Which run it is of.
+    Info,
     /// One of the metrics about the exporters and the registry.
     Status(usize),
 }
@@ -86,6 +90,7 @@ impl<'a> Families<'a> {
             end: registry.series_end(),
             bounds: registry.bounds(),
             constant: ConstantText::NONE,
+            info: None,
             section: Section::Family(Family::Requests),
             row: 0,
             outcome: 0,
@@ -99,6 +104,12 @@ impl<'a> Families<'a> {
     #[must_use]
     pub fn with_constant_labels(self, constant: &ConstantLabels) -> Self {
         Self { constant: ConstantText::new(constant), ..self }
+    }
+
+    /// The same families and one that says which run they are of.
+    #[must_use]
+    pub fn with_run_info(self, info: Option<RunInfo>) -> Self {
+        Self { info, ..self }
     }
 
     /// Whether all families have been written.
@@ -122,6 +133,7 @@ impl<'a> Families<'a> {
         let written = match self.section {
             Section::Family(family) => self.series_metric(family, &mut out),
             Section::Gauge(number) => self.gauge_metric(number, &mut out),
+            Section::Info => self.info_metric(&mut out),
             Section::Status(number) => self.status_metric(number, &mut out),
         };
         match written {
@@ -144,7 +156,8 @@ impl<'a> Families<'a> {
         self.section = match self.section {
             Section::Family(family) => family.next().map_or(Section::Gauge(0), Section::Family),
             Section::Gauge(number) if number + 1 < GAUGES => Section::Gauge(number + 1),
-            Section::Gauge(_) => Section::Status(0),
+            Section::Gauge(_) => Section::Info,
+            Section::Info => Section::Status(0),
             Section::Status(number) => Section::Status((number + 1).min(STATUS.len())),
         };
         (self.row, self.outcome) = (0, 0);
@@ -161,6 +174,7 @@ impl<'a> Families<'a> {
                 let Some(gauge) = GaugeNow::read(self.registry, number) else { return Ok(()) };
                 return metric::head(&gauge.name, HELP, None, metric::GAUGE, metrics, out);
             }
+            Section::Info => (info::NAME, info::HELP, None, metric::GAUGE),
             Section::Status(number) => {
                 let Some(metric) = STATUS.get(number) else { return Ok(()) };
                 let (name, help) = metric.about();
@@ -223,6 +237,16 @@ impl<'a> Families<'a> {
             return Ok(false);
         };
         metric::metric(self.constant.pairs(), |out| metric::gauge(gauge.value, out), out)?;
+        self.row = 1;
+        Ok(true)
+    }
+
+    /// Says whether there was one: not where nothing is known, nor a second time.
+    fn info_metric(&mut self, out: &mut BackOut<'_>) -> Result<bool, Full> {
+        let Some(info) = self.info.as_ref().filter(|_| self.row == 0) else {
+            return Ok(false);
+        };
+        metric::metric(info.pairs(&self.constant), |out| metric::gauge(1.0, out), out)?;
         self.row = 1;
         Ok(true)
     }

@@ -267,9 +267,9 @@ impl OpenTelemetryConfig {
     }
 }
 
-/// More than what the exporter puts into a resource besides what is configured: `service.instance.id` and
-/// `telemetry.sdk.*`.
-const OWN_RESOURCE_BYTES: usize = 256;
+/// More than what the exporter puts into a resource besides what is configured: `service.instance.id`,
+/// `telemetry.sdk.*`, and `run` and `worker` of an identity.
+const OWN_RESOURCE_BYTES: usize = 384;
 
 impl Default for OpenTelemetryConfig {
     fn default() -> Self {

@@ -150,7 +150,12 @@ impl PrometheusConfig {
 impl PrometheusConfig {
     /// The constant labels, checked.
     pub(crate) fn constant(&self) -> Result<ConstantLabels, StartError> {
-        let labels = self.constant_labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Self::constant_of(&self.constant_labels)
+    }
+
+    /// These labels, the constant ones and others, checked.
+    pub(crate) fn constant_of(all: &[(String, String)]) -> Result<ConstantLabels, StartError> {
+        let labels = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         ConstantLabels::new(labels).map_err(|error| {
             let (ConstantLabelError::Label { name, .. }
             | ConstantLabelError::TooLong { name }

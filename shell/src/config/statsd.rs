@@ -169,9 +169,13 @@ impl StatsdConfig {
 
     /// The constant tags, checked.
     pub(crate) fn tags(&self) -> Result<ConstantTags, StartError> {
-        let tags = self.constant_tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        ConstantTags::new(tags).map_err(|error| {
-            let given = self.constant_tags.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
+        Self::tags_of(&self.constant_tags)
+    }
+
+    /// These tags, the constant ones and others, checked.
+    pub(crate) fn tags_of(all: &[(String, String)]) -> Result<ConstantTags, StartError> {
+        ConstantTags::new(all.iter().map(|(key, value)| (key.as_str(), value.as_str()))).map_err(|error| {
+            let given = all.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
             Check(Exporter::Statsd).bad("constant_tags", given, &error.to_string())
         })
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use loaddensity_metrics_core::influxdb::{IntervalEncoder, Precision};
+use loaddensity_metrics_core::influxdb::{IntervalEncoder, IntervalTimes};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Timestamp};
 
@@ -48,8 +48,7 @@ pub(super) fn start<R: Runtime>(
         size: BatchSize::new(carrier.limits(config), usize::MAX),
         carrier,
         interval: config.interval,
-        precision: config.precision,
-        last: Timestamp::from_unix_nanos(0),
+        times: IntervalTimes::new(config.precision, config.interval, place.phase),
         memory: BytesMut::new(),
         backoff: Backoff::new(RETRY.0, RETRY.1),
         condition: condition.clone(),
@@ -67,9 +66,7 @@ struct Sender<R: Runtime> {
     size: BatchSize,
     carrier: Carrier<R>,
     interval: Duration,
-    precision: Precision,
-    /// The timestamp of the last points.
-    last: Timestamp,
+    times: IntervalTimes,
     /// Memory of a body, between two of them.
     memory: BytesMut,
     backoff: Backoff,
@@ -97,7 +94,7 @@ impl<R: Runtime> Sender<R> {
             due = (due + self.interval).max(self.runtime.now());
             self.stop.cuts_short(sleep_until(&self.runtime, due)).await;
             let deadline = self.stop.deadline();
-            let at = self.timestamp();
+            let at = self.times.next(self.clock.now());
             let cause = self.send_interval(at, due + self.interval, deadline.is_some()).await;
             self.gauges.send(&mut self.carrier, at, &self.condition, &self.stop).await;
             if deadline.is_some() {
@@ -175,14 +172,5 @@ impl<R: Runtime> Sender<R> {
                 return if may_have_arrived { Fate::Lost(Cause::Unconfirmed) } else { Fate::Left(Cause::Unreachable) };
             }
         }
-    }
-
-    /// The time now, but later than that of the last points by a unit of the precision: two points of one series and time
-    /// would be one.
-    fn timestamp(&mut self) -> Timestamp {
-        let unit = self.precision.nanos();
-        let earliest = (self.last.as_unix_nanos() / unit + 1).saturating_mul(unit);
-        self.last = Timestamp::from_unix_nanos(self.clock.now().as_unix_nanos().max(earliest));
-        self.last
     }
 }

@@ -9,7 +9,7 @@ use hyper::header::{
     WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use loaddensity_metrics_core::prometheus::{Dialect, Families, Negotiated, Page, TARGET_LABELS, TargetLabels};
+use loaddensity_metrics_core::prometheus::{Dialect, Families, Negotiated, Page, RunInfo, TARGET_LABELS, TargetLabels};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Timestamp};
 
 use super::access::Door;
@@ -32,6 +32,7 @@ pub(super) struct Desk {
     constant: ConstantLabels,
     /// The labels that are warned of.
     renamed: Mutex<TargetLabels>,
+    info: Option<RunInfo>,
     /// For bodies in protobuf.
     seats: Seats,
     compressors: Compressors,
@@ -42,7 +43,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn new(
         config: &PrometheusConfig,
-        constant: ConstantLabels,
+        (constant, info): (ConstantLabels, Option<RunInfo>),
         registry: Registry<'static>,
         born: Timestamp,
     ) -> Self {
@@ -58,6 +59,7 @@ impl Desk {
             door: Door::new(&config.access),
             constant,
             renamed: Mutex::default(),
+            info,
             seats: Seats::new(HELD_BODIES),
             compressors: Compressors::new(config.compression),
             created,
@@ -146,13 +148,13 @@ impl Desk {
         let source = match (negotiated.dialect, seat) {
             (Dialect::Protobuf, Some(seat)) => {
                 let families = Families::new(self.registry, self.created).with_constant_labels(&self.constant);
-                Source::Families(Box::new(Held::new(families, seat)))
+                Source::Families(Box::new(Held::new(families.with_run_info(self.info.clone()), seat)))
             }
-            (Dialect::OpenMetricsDraft | Dialect::OpenMetrics, _) => Source::Page(Box::new(
-                Page::open_metrics(self.registry, self.created).with_constant_labels(&self.constant),
-            )),
+            (Dialect::OpenMetricsDraft | Dialect::OpenMetrics, _) => {
+                Source::Page(Box::new(self.with_labels(Page::open_metrics(self.registry, self.created))))
+            }
             (Dialect::Text | Dialect::Protobuf, _) => {
-                Source::Page(Box::new(Page::new(self.registry).with_constant_labels(&self.constant)))
+                Source::Page(Box::new(self.with_labels(Page::new(self.registry))))
             }
         };
         let compressor = self.compressors.take(request.headers());
@@ -164,6 +166,10 @@ impl Desk {
         headers.insert(VARY, HeaderValue::from_static(vary));
         headers.extend(coding);
         response
+    }
+
+    fn with_labels<'a>(&self, page: Page<'a>) -> Page<'a> {
+        page.with_constant_labels(&self.constant).with_run_info(self.info.clone())
     }
 }
 
@@ -263,7 +269,7 @@ mod tests {
             let labels = [("job", "a"), ("jobs", "b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
             let config = PrometheusConfig { constant_labels: labels.to_vec(), ..PrometheusConfig::default() };
             let constant = config.constant().expect("good labels");
-            let desk = Desk::new(&config, constant, registry, Timestamp::from_unix_nanos(0));
+            let desk = Desk::new(&config, (constant, None), registry, Timestamp::from_unix_nanos(0));
             let text = said();
             assert_eq!(text.matches("a constant label is called").count(), 1, "{text}");
             assert!(text.contains("exported_job"), "{text}");
