@@ -24,11 +24,12 @@ use crate::tls::{Connector, Stream};
 mod advice;
 mod body;
 mod excerpt;
+mod secrets;
 mod url;
 
 pub(crate) use advice::Advice;
 pub(crate) use body::{ANSWER_BYTES, Answered, decoded, read};
-pub(crate) use excerpt::Secrets;
+pub(crate) use secrets::Secrets;
 pub(crate) use url::read_url;
 
 /// What requests call themselves.

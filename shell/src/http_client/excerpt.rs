@@ -1,46 +1,48 @@
 //! What a server says, fit to be shown: short, on one line, without the secrets that were sent to it.
 //!
 //! A server may echo whatever it was sent. A secret is recognised in upper and lower case, percent-encoded (RFC 3986,
-//! 2.1; a space also as `+`), and as JSON (RFC 8259, 7) and HTML escape it, whole or in part. A server that takes a
-//! secret to pieces or encodes it in another way is not seen through.
+//! 2.1; a space also as `+`) once and twice, and as JSON (RFC 8259, 7), HTML and programming languages escape it, whole
+//! or in part. A server that takes a secret to pieces or encodes it in another way is not seen through.
 
-/// Most characters that are shown.
+use super::Secrets;
+
+/// Most characters of an answer that are shown.
 const CHARACTERS: usize = 200;
-
-/// What must not be shown. It has no `Debug`.
-#[derive(Clone, Default)]
-pub(crate) struct Secrets(Vec<String>);
+/// A secret of so many characters, or fewer, is looked for as a word of its own.
+const SHORT: usize = 3;
 
 impl Secrets {
-    /// `secret` is never shown. An empty one is none.
-    pub(crate) fn add(&mut self, secret: impl Into<String>) {
-        let secret = secret.into();
-        if !secret.is_empty() {
-            self.0.push(secret);
-        }
-    }
-
     /// The beginning of `text`, with `…` in the place of secrets.
     pub(crate) fn excerpt(&self, text: &[u8]) -> String {
-        let text = String::from_utf8_lossy(text);
+        self.shown(&String::from_utf8_lossy(text)).take(CHARACTERS).collect()
+    }
+
+    /// All of `text`, which holds words of a server, with `…` in the place of secrets.
+    pub(crate) fn hide_in(&self, text: &str) -> String {
+        self.shown(text).collect()
+    }
+
+    // Secrets first, a cut afterwards: what is left of a secret would not be recognised.
+    fn shown<'t>(&'t self, text: &'t str) -> impl Iterator<Item = char> + 't {
         let mut rest = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-        let mut shown = String::new();
-        // Secrets first, the cut afterwards: what is left of a secret would not be recognised.
-        for _ in 0..CHARACTERS {
-            let Some(first) = rest.chars().next() else { break };
-            let (length, first) = match self.0.iter().filter_map(|secret| length_in_front(rest, secret)).max() {
+        let mut last = ' ';
+        std::iter::from_fn(move || {
+            let first = rest.chars().next()?;
+            let secret = self.0.iter().filter_map(|secret| length_in_front(rest, secret, last)).max();
+            let (length, shown) = match secret {
                 Some(length) => (length, '…'),
                 None => (first.len_utf8(), if first.is_control() { ' ' } else { first }),
             };
-            shown.push(first);
-            rest = rest.get(length..).unwrap_or_default();
-        }
-        shown
+            last = rest[..length].chars().next_back()?;
+            rest = &rest[length..];
+            Some(shown)
+        })
     }
 }
 
-/// How long `secret` is, as it is written at the front of `text`.
-fn length_in_front(text: &str, secret: &str) -> Option<usize> {
+/// How long `secret` is, as it is written at the front of `text`, `before` which a character stands. A short one is one
+/// only where it is a word of its own: a header's value `1` is no reason to hide each 1.
+fn length_in_front(text: &str, secret: &str, before: char) -> Option<usize> {
     // Where each way to read the secret so far has come to: in `%25`, a `%` may be three bytes long or one.
     let mut ends = vec![0];
     for character in secret.chars() {
@@ -54,7 +56,9 @@ fn length_in_front(text: &str, secret: &str) -> Option<usize> {
             return None;
         }
     }
-    ends.pop()
+    let is_short = secret.chars().nth(SHORT).is_none();
+    let is_word = |end: &usize| !before.is_alphanumeric() && !text[*end..].starts_with(char::is_alphanumeric);
+    ends.into_iter().rev().find(|end| !is_short || is_word(end))
 }
 
 fn begins(text: &str, at: usize, form: &str) -> bool {
@@ -63,10 +67,20 @@ fn begins(text: &str, at: usize, form: &str) -> bool {
 
 /// The ways to write `character`.
 fn forms(character: char) -> Vec<String> {
-    let percent = character.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let of_bytes = |escape: fn(u8) -> String| character.encode_utf8(&mut [0; 4]).bytes().map(escape).collect();
     let json = character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
     let code = u32::from(character);
-    let mut forms = vec![character.into(), percent, json, format!("&#{code};"), format!("&#x{code:x};")];
+    let mut forms: Vec<String> = vec![
+        character.into(),
+        of_bytes(|byte| format!("%{byte:02x}")),
+        of_bytes(|byte| format!("%25{byte:02x}")),
+        of_bytes(|byte| format!("\\x{byte:02x}")),
+        json,
+        format!("\\u{{{code:x}}}"),
+        format!("&#{code};"),
+        format!("&#{code:03};"),
+        format!("&#x{code:x};"),
+    ];
     forms.extend(match character {
         ' ' => Some("+".into()),
         '"' => Some("&quot;".into()),
@@ -76,7 +90,7 @@ fn forms(character: char) -> Vec<String> {
         '>' => Some("&gt;".into()),
         _ => None,
     });
-    if matches!(character, '"' | '\\' | '/') {
+    if matches!(character, '"' | '\'' | '\\' | '/') {
         forms.push(format!("\\{character}"));
     }
     forms
@@ -101,13 +115,19 @@ mod tests {
             ("hün ter/2", "h%C3%BCn%20ter%2F2, h%c3%bcn+ter/2, hün ter\\/2, h\\u00FCn\\u0020ter/2", "…, …, …, …"),
             ("db=x&p=a\"b", r#"{"query":"db=x\u0026p=a\"b"} db=x&amp;p=a&#34;b"#, r#"{"query":"…"} …"#),
             ("100%25", "100%25 100%2525 100%", "… … 100%"),
-            ("𝕏y", "\\uD835\\udd4fy", "…"),
-            ("a'<>\\", "a&apos;&lt;&gt;\\\\", "…"),
+            ("𝕏yz1", "\\uD835\\udd4fyz1", "…"),
+            ("a'<>\\", "a&apos;&lt;&gt;\\\\ a&#039;<>\\", "… …"),
+            ("hün ter", r#"b"h\xc3\xbcn ter" h\u{fc}n%2520ter"#, r#"b"…" …"#),
+            ("k", "k is a key, ok? k=k p%3Dk", "… is a key, ok? …=… p%3Dk"),
             ("", "nothing to hide", "nothing to hide"),
         ] {
             assert_eq!(excerpt(&[secret], text), shown, "{secret}: {text}");
         }
         assert_eq!(excerpt(&["hunter", "hunter2"], "hunter2"), "…", "the longest one");
+        let mut secrets = Secrets::default();
+        secrets.add("hunter2");
+        let long = "x".repeat(300);
+        assert_eq!(secrets.hide_in(&format!("{long}\nhunter2")), format!("{long} …"), "however long it is");
     }
 
     #[test]

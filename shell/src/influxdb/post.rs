@@ -90,7 +90,10 @@ impl<R: Runtime> Client<R> {
         }
         match self.post_anew(body).await {
             Ok(answer) => Outcome::Answered(answer),
-            Err(says) => Outcome::Failed { taken: was_taken || self.taken.is_taken(), says },
+            Err(says) => {
+                let says = self.endpoint.secrets.hide_in(&says);
+                Outcome::Failed { taken: was_taken || self.taken.is_taken(), says }
+            }
         }
     }
 

@@ -105,7 +105,11 @@ impl<R: Runtime> Client<R> {
         }
         match self.call_anew(message).await {
             Ok(answer) => Outcome::Answered(answer),
-            Err(says) => Outcome::Failed { taken: was_taken || self.taken.is_taken(), says },
+            Err(says) => {
+                // A GOAWAY has words of the server.
+                let says = self.target.secrets.hide_in(&says);
+                Outcome::Failed { taken: was_taken || self.taken.is_taken(), says }
+            }
         }
     }
 

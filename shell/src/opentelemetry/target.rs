@@ -35,7 +35,8 @@ impl Target {
             return Err(bad("protocol", protocol.as_str(), expected));
         }
         let (server, path) = endpoint(config)?;
-        let (headers, secrets) = headers(&config.headers)?;
+        let (headers, mut secrets) = headers(&config.headers)?;
+        secrets.add_query(&path);
         let advice = advice(protocol, asked(&server, protocol, &path), !headers.is_empty());
         Ok(Self { server, protocol, gzip: config.gzip, path, headers, secrets, advice })
     }
@@ -135,9 +136,7 @@ fn headers(given: &[(String, Secret)]) -> Result<(HeaderMap, Secrets), StartErro
         if headers.insert(known, shown).is_some() {
             return Err(bad("the header is given twice; leave one of them out"));
         }
-        // Of `Bearer abc`, the token alone may come back too.
-        secrets.add(value.reveal());
-        secrets.add(value.reveal().rsplit(' ').next().unwrap_or_default());
+        secrets.add_header(value.reveal());
     }
     Ok((headers, secrets))
 }
