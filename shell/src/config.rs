@@ -174,26 +174,59 @@ mod tests {
         }
     }
 
+    /// Each place that may hold a secret does, also where it should not; neither the settings nor the errors show it.
     #[test]
     fn nothing_secret_is_shown() {
-        let http = |username: &str| InfluxdbTarget::Http {
-            host: "h".into(),
-            port: 1,
-            database: None,
-            username: Some(username.into()),
-            password: Some(Secret::new("secret")),
-        };
-        let endpoint = "http://root:secret@h".into();
-        for config in [
-            format!(
-                "{:?}",
-                InfluxdbTarget::Url { url: "http://h/write?p=secret".into(), token: Some(Secret::new("secret")) }
-            ),
-            format!("{:?}", OpenTelemetryConfig { endpoint, ..OpenTelemetryConfig::default() }),
-            format!("{:?}", http("root:secret")),
-        ] {
-            assert!(!config.contains("secret"), "{config}");
+        let secret = || Some(Secret::new("hunter2\n"));
+        let url = || String::from("http://me:hunter2@h/write?p=hunter2#hunter2");
+        let (username, database) = (|| Some(String::from("me:hunter2")), || String::from("load"));
+        let credentials = Credentials::Query;
+        let targets = [
+            InfluxdbTarget::Udp { host: "me:hunter2@h".into(), port: 1 },
+            InfluxdbTarget::Http {
+                host: "me:hunter2@h".into(),
+                port: 1,
+                database: None,
+                username: username(),
+                password: secret(),
+            },
+            InfluxdbTarget::Url { url: url(), token: secret() },
+            InfluxdbTarget::V1 {
+                server: url(),
+                database: database(),
+                retention_policy: None,
+                username: username(),
+                password: secret(),
+                credentials,
+            },
+            InfluxdbTarget::V2 { server: url(), org: "o".into(), bucket: "b".into(), token: secret() },
+            InfluxdbTarget::V3 {
+                server: url(),
+                database: database(),
+                token: secret(),
+                no_sync: false,
+                accept_partial: true,
+            },
+        ];
+        let influxdb = targets.map(|target| InfluxdbConfig { target, ..InfluxdbConfig::default() });
+        let headers = vec![("authorization".into(), Secret::new("Bearer hunter2\n"))];
+        let otlp = [OpenTelemetryConfig::default(), OpenTelemetryConfig::http()].map(|base| OpenTelemetryConfig {
+            endpoint: url(),
+            headers: headers.clone(),
+            ..base
+        });
+        let basic = PageAccess::Basic { username: "me:hunter2".into(), password: Secret::new("hunter2\n") };
+        let pages = [basic, PageAccess::Bearer(Secret::new("hunter2\n"))]
+            .map(|access| PrometheusConfig { access, ..PrometheusConfig::default() });
+        let configs = (influxdb.map(ExporterConfig::Influxdb).into_iter())
+            .chain(otlp.map(ExporterConfig::OpenTelemetry))
+            .chain(pages.map(ExporterConfig::Prometheus));
+        for config in configs {
+            let refused = config.check();
+            let shown = format!("{config:?} {refused:?} {:?}", refused.as_ref().map_err(ToString::to_string));
+            assert!(!shown.contains("hunter2"), "{shown}");
         }
-        assert!(format!("{:?}", http("root")).contains("root"));
+        let good = OpenTelemetryConfig { endpoint: "http://h".into(), headers, ..OpenTelemetryConfig::default() };
+        assert!(format!("{good:?}").contains("authorization"), "names are shown: {good:?}");
     }
 }

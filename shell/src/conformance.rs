@@ -41,6 +41,7 @@ pub mod opentelemetry;
 pub mod otlp_delta;
 pub mod prometheus;
 pub mod resolving;
+pub mod secrets;
 pub mod statsd;
 pub mod statsd_interval;
 #[cfg(unix)]
@@ -320,6 +321,12 @@ macro_rules! conformance {
             a_missing_receiver_changes_no_sum
             bad_endpoints_are_refused_at_the_start
         );
+        $crate::conformance_group!($runtime, secrets:
+            what_influxdb_repeats_is_masked
+            what_an_otlp_receiver_repeats_is_masked
+            what_a_grpc_receiver_repeats_is_masked
+            what_a_connection_ends_with_is_masked
+        );
         $crate::conformance_group!($runtime, otlp_delta:
             deltas_add_up_over_grpc
             exponential_deltas_add_up_over_grpc
@@ -464,6 +471,7 @@ mod tests {
             include_str!("conformance/otlp_delta.rs"),
             include_str!("conformance/prometheus.rs"),
             include_str!("conformance/resolving.rs"),
+            include_str!("conformance/secrets.rs"),
             include_str!("conformance/statsd.rs"),
             include_str!("conformance/statsd_interval.rs"),
             include_str!("conformance/statsd_sockets.rs"),

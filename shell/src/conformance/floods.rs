@@ -260,13 +260,17 @@ fn wait_for_request(stream: impl Read, protocol: Protocol) -> io::Result<()> {
         while stream.read_line(&mut line)? > 0 && !line.ends_with("\r\n\r\n") {}
         return Ok(());
     }
+    skip_frames_to_headers(&mut stream)
+}
+
+/// Reads the preface of a client of HTTP/2 and its frames up to HEADERS (RFC 9113, 6.2).
+pub(super) fn skip_frames_to_headers(stream: &mut impl Read) -> io::Result<()> {
     stream.read_exact(&mut [0; 24])?;
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head)?;
         let length = u64::from(u32::from_be_bytes([0, head[0], head[1], head[2]]));
         io::copy(&mut stream.by_ref().take(length), &mut io::sink())?;
-        // HEADERS (RFC 9113, 6.2).
         if head[3] == 1 {
             return Ok(());
         }

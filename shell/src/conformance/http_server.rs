@@ -40,6 +40,8 @@ pub(super) enum Reply {
     Says(u16, &'static str),
     /// With this status, further lines of the head (each with its end), and this body.
     Headed(u16, &'static str, &'static str),
+    /// With this status and the head of the request.
+    Echo(u16),
     /// With this status; then the connection is closed.
     StatusAndClose(u16),
     /// Not at all; the connection stays open until the client closes it.
@@ -113,6 +115,7 @@ where
 {
     let mut stream = BufReader::new(stream);
     while let Some(mut posted) = read_request(&mut stream, connection)? {
+        let head = format!("no such thing: {}, {}", posted.line, posted.head.join(", "));
         let reply = {
             let mut posts = store.lock().expect("no connection's thread panicked");
             let reply = answers(&posted, posts.len());
@@ -120,6 +123,7 @@ where
                 Reply::Status(status)
                 | Reply::Says(status, _)
                 | Reply::Headed(status, ..)
+                | Reply::Echo(status)
                 | Reply::StatusAndClose(status) => Some(status),
                 Reply::Silence => None,
             };
@@ -130,6 +134,7 @@ where
             Reply::Status(status) => write_answer(stream.get_mut(), status, "", "")?,
             Reply::Says(status, body) => write_answer(stream.get_mut(), status, "", body)?,
             Reply::Headed(status, more, body) => write_answer(stream.get_mut(), status, more, body)?,
+            Reply::Echo(status) => write_answer(stream.get_mut(), status, "", &head)?,
             Reply::StatusAndClose(status) => {
                 return write_answer(stream.get_mut(), status, "connection: close\r\n", "");
             }

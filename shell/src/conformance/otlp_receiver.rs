@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri, server};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::load::Sums;
 use super::protobuf::{messages, number, only, varint};
@@ -37,6 +38,8 @@ pub(super) enum Reply {
     Trailers(u8),
     /// An error in the head, without a message.
     TrailersOnly(u8),
+    /// An error in the head, with the values of the request's headers for its words.
+    Echo(u8),
     /// A message, and no status at all.
     NoStatus,
     /// Not by the service, but by what stands before it: a status, a location if there is one, and a page.
@@ -207,6 +210,7 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let encoding = head.headers.get("grpc-encoding").cloned();
+    let values = head.headers.values().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(", ");
     let number = {
         let mut exports = shared.exports.lock().expect("no export panicked the receiver");
         exports.push(decode(connection, &head.uri, head.headers, &body));
@@ -226,6 +230,13 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
             let mut answer = Response::new(Full::default().boxed_unsync());
             answer.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
             answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+            answer
+        }
+        Reply::Echo(status) => {
+            let mut answer = with_status(&[], None).map(|_| Full::default().boxed_unsync());
+            answer.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
+            let words = utf8_percent_encode(&values, NON_ALPHANUMERIC).to_string();
+            answer.headers_mut().insert("grpc-message", HeaderValue::try_from(words).expect("a header"));
             answer
         }
         Reply::Silence => future::pending().await,

@@ -206,6 +206,7 @@ mod tests {
         };
         let target = read(token).expect("a header");
         assert_eq!(target.headers["authorization"], "Bearer hunter2");
+        assert!(!format!("{:?}", target.headers).contains("hunter2"), "sensitive for hyper too");
         assert_eq!(target.secrets.excerpt(b"no Bearer hunter2, no hunter2"), "no …, no …");
     }
 }

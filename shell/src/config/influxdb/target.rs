@@ -98,13 +98,15 @@ impl Default for InfluxdbTarget {
 }
 
 impl fmt::Debug for InfluxdbTarget {
-    /// Without the query of a URL, which may hold a password (`p=`).
+    /// Without the query of a URL, which may hold a password (`p=`), and a user and a password wherever they are given.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Udp { host, port } => f.debug_struct("Udp").field("host", host).field("port", port).finish(),
+            Self::Udp { host, port } => {
+                f.debug_struct("Udp").field("host", &public_url(host)).field("port", port).finish()
+            }
             Self::Http { host, port, database, username, password } => f
                 .debug_struct("Http")
-                .field("host", host)
+                .field("host", &public_url(host))
                 .field("port", port)
                 .field("database", database)
                 .field("username", &username.as_deref().map(public_name))
