@@ -157,6 +157,7 @@ macro_rules! conformance {
             endless_bodies_over_http2
             endless_heads_over_http2
             endless_answers_over_http1
+            clients_that_never_stop_sending
         );
         $crate::conformance_group!($runtime, prometheus:
             a_scrape_shows_every_request

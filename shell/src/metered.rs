@@ -143,3 +143,88 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         Pin::new(&mut self.stream).poll_close(cx)
     }
 }
+
+#[cfg(all(test, feature = "influxdb"))]
+mod tests {
+    use std::task::{Wake, Waker};
+
+    use futures_lite::io::{repeat, sink};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Moves bytes in calls of `length`, and does not give up when it is told to wait, until it was told so three times.
+    fn move_all(
+        mut call: impl FnMut(&mut Context<'_>, usize) -> Poll<io::Result<usize>>,
+        length: usize,
+        moved: &mut (usize, usize),
+        cx: &mut Context<'_>,
+    ) {
+        let mut refusals = 0;
+        while refusals < 3 {
+            match call(cx, length) {
+                Poll::Ready(bytes) => *moved = (moved.0 + bytes.expect("no error"), moved.1 + 1),
+                Poll::Pending => refusals += 1,
+            }
+        }
+    }
+
+    #[test]
+    fn a_turn_moves_so_much_in_each_direction_and_then_wakes_itself() {
+        for length in [1, CALL, 4_096, 65_536] {
+            let meter = Meter::new(usize::MAX);
+            let (mut input, mut output) = (meter.on(repeat(7)), meter.on(sink()));
+            let mut bytes = vec![0; length];
+            let (mut read, mut written) = ((0, 0), (0, 0));
+            let woken = Arc::new(Woken::default());
+            let (waker, mut polls) = (Waker::from(woken.clone()), 0);
+            let mut task = Box::pin(meter.turns(poll_fn(|cx| {
+                let mut read_some =
+                    |cx: &mut Context<'_>, length| Pin::new(&mut input).poll_read(cx, &mut bytes[..length]);
+                move_all(&mut read_some, length, &mut read, cx);
+                let sent = vec![0; length];
+                let mut write_some =
+                    |cx: &mut Context<'_>, length| Pin::new(&mut output).poll_write(cx, &sent[..length]);
+                move_all(&mut write_some, length, &mut written, cx);
+                polls += 1;
+                if polls == 3 { Poll::Ready(()) } else { Poll::Pending }
+            })));
+            let mut cx = Context::from_waker(&waker);
+            while task.as_mut().poll(&mut cx).is_pending() {}
+            drop(task);
+            let calls = |budget: usize| budget.div_ceil(length.max(CALL));
+            assert_eq!(read, (3 * calls(READ_PER_TURN) * length, 3 * calls(READ_PER_TURN)), "calls of {length}");
+            assert_eq!(
+                written,
+                (3 * calls(WRITTEN_PER_TURN) * length, 3 * calls(WRITTEN_PER_TURN)),
+                "calls of {length}"
+            );
+            assert_eq!(woken.0.load(Ordering::Relaxed), 3 * (3 + 3));
+        }
+    }
+
+    #[test]
+    fn a_server_may_send_so_much_between_two_requests() {
+        let meter = Meter::of_server();
+        let mut stream = meter.on(repeat(7));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut read = |length| Pin::new(&mut stream).poll_read(&mut cx, &mut vec![0; length]);
+        for _ in 0..3 {
+            assert!(matches!(read(RECEIVED_PER_REQUEST), Poll::Ready(Ok(RECEIVED_PER_REQUEST))));
+            let Poll::Ready(Err(error)) = read(1) else { panic!("one byte too many is taken") };
+            assert!(error.to_string().contains("more than 1 MiB since the last request"), "{error}");
+            meter.begin_request();
+        }
+        let mut endless = Meter::new(usize::MAX).on(repeat(7));
+        let read = Pin::new(&mut endless).poll_read(&mut Context::from_waker(Waker::noop()), &mut vec![0; 4 << 20]);
+        assert!(matches!(read, Poll::Ready(Ok(_))), "a client may");
+    }
+}

@@ -4,7 +4,7 @@
 //! sink loses nothing, the condition says what is wrong, a stop ends, and what the receiver gets rid of is bounded.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -16,6 +16,7 @@ use super::LOOPBACK;
 use super::certificates::Authority;
 use super::load::{Engine, assert_all_sent, assert_settled, settings, wait_until};
 use super::receiver::Receiver;
+use super::scraper::any_port;
 use crate::runtime::Runtime;
 use crate::{
     BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings,
@@ -92,6 +93,41 @@ pub fn endless_answers_over_http1<R: Runtime>() {
         for protocol in [Protocol::Influxdb, Protocol::OtlpHttp] {
             survives::<R>(&Flood { first: &first.to_vec(), endless }, protocol, None, "");
         }
+    }
+}
+
+/// Clients of the page that never stop: requests one after another without waiting, bodies and heads without an end.
+pub fn clients_that_never_stop_sending<R: Runtime>() {
+    let chunked = b"POST /metrics HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
+    let long = b"POST /metrics HTTP/1.1\r\nhost: h\r\ncontent-length: 9000000000000000\r\n\r\n";
+    for (first, endless) in [
+        (&b""[..], &b"GET /metrics HTTP/1.1\r\nhost: h\r\n\r\n"[..]),
+        (b"", b"HEAD /nowhere HTTP/1.1\r\nhost: h\r\n\r\n"),
+        (b"", b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\nx"),
+        (b"", b"\r\n"),
+        (chunked, b"1\r\nx\r\n"),
+        (long, b"x"),
+        (b"GET /metrics HTTP/1.1\r\n", b"a: b\r\n"),
+    ] {
+        let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+        let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+        let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
+        let ending = Arc::new(AtomicBool::new(false));
+        let clients = [(); 4].map(|()| {
+            let (ending, piece) = (ending.clone(), endless.repeat(16_384 / endless.len()));
+            thread::spawn(move || flood_page(page, first, &piece, &ending))
+        });
+        let mut engine = Engine::new(settings.registry);
+        for _ in 0..20 {
+            engine.record(50);
+            assert_eq!(running(&exporters), 1);
+            thread::sleep(Duration::from_millis(5));
+        }
+        let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
+        assert_settled(&account, 1_000);
+        ending.store(true, Ordering::SeqCst);
+        clients.into_iter().for_each(|client| client.join().expect("a client's thread"));
+        TcpListener::bind(page).expect("the port is free");
     }
 }
 
@@ -249,6 +285,22 @@ impl Drop for FloodServer {
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
+    }
+}
+
+/// Connects to the page again and again, sends on and on, and reads whatever comes.
+fn flood_page(page: SocketAddr, first: &[u8], piece: &[u8], ending: &AtomicBool) {
+    while !ending.load(Ordering::SeqCst) {
+        // An error is the page's way of closing the connection.
+        let Ok(mut stream) = TcpStream::connect(page) else {
+            thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        let answers = stream.try_clone().expect("a socket");
+        let reader = thread::spawn(move || io::copy(&mut &answers, &mut io::sink()));
+        let _ = pour(&mut stream, first, piece, &AtomicUsize::new(0), ending);
+        let _ = stream.shutdown(Shutdown::Both);
+        let _ = reader.join();
     }
 }
 
