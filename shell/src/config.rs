@@ -9,6 +9,7 @@ mod check;
 mod influxdb;
 mod opentelemetry;
 mod prometheus;
+mod proxy;
 mod secret;
 mod statsd;
 mod tls;
@@ -30,6 +31,9 @@ pub(crate) use prometheus::HEALTH_PATH;
 #[cfg(feature = "action-json")]
 pub(crate) use prometheus::{CONNECTIONS, HEAD_BYTES};
 pub use prometheus::{PageAccess, PageLimits, PrometheusConfig};
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+pub(crate) use proxy::ProxyServer;
+pub use proxy::{Proxy, ProxyError};
 pub use secret::Secret;
 pub(crate) use secret::public_url;
 #[cfg(feature = "action-json")]

@@ -40,6 +40,7 @@ pub mod moving;
 pub mod opentelemetry;
 pub mod otlp_delta;
 pub mod prometheus;
+pub mod proxy;
 pub mod resolving;
 pub mod secrets;
 pub mod statsd;
@@ -70,6 +71,7 @@ mod http_server;
 mod load;
 mod otlp_receiver;
 mod protobuf;
+mod proxy_server;
 mod receiver;
 mod scraper;
 #[cfg(unix)]
@@ -214,6 +216,13 @@ macro_rules! conformance {
             only_clients_with_a_certificate_get_the_page
             a_page_that_is_not_trusted_counts_as_unscraped
             a_client_without_tls_is_closed
+        );
+        $crate::conformance_group!($runtime, proxy:
+            plain_requests_go_to_the_proxy_in_absolute_form
+            calls_go_through_a_tunnel
+            tls_goes_through_a_tunnel
+            what_the_proxy_refuses_is_said_of_the_proxy
+            the_environments_proxy_is_followed
         );
         $crate::conformance_group!($runtime, influxdb:
             lines_arrive_over_udp
@@ -471,6 +480,7 @@ mod tests {
             include_str!("conformance/opentelemetry.rs"),
             include_str!("conformance/otlp_delta.rs"),
             include_str!("conformance/prometheus.rs"),
+            include_str!("conformance/proxy.rs"),
             include_str!("conformance/resolving.rs"),
             include_str!("conformance/secrets.rs"),
             include_str!("conformance/statsd.rs"),

@@ -26,7 +26,7 @@ pub(crate) mod heard;
 
 /// A snapshot of environment variables. A variable that is set to nothing counts as not set, as OpenTelemetry's
 /// specification ("Environment Variable Specification", "Empty value") and Datadog's clients have it.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
 }
@@ -41,6 +41,13 @@ impl Environment {
     /// These variables and no others.
     pub fn of<N: Into<OsString>, V: Into<OsString>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
         Self { variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+
+    /// Of these variables those that are set to something.
+    pub(crate) fn only(&self, names: &[&str]) -> Self {
+        let is_one = |name: &OsString| names.iter().any(|known| name == known);
+        let these = self.variables.iter().filter(|(name, value)| !value.is_empty() && is_one(name));
+        Self { variables: these.map(|(name, value)| (name.clone(), value.clone())).collect() }
     }
 
     /// The names of those that are set to something, in their order. One that is not UTF-8 is none that we know.

@@ -10,25 +10,30 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::Request;
 use hyper::body::{Body, Frame, SizeHint};
+use hyper::header::{HOST, PROXY_AUTHORIZATION};
+use hyper::http::request::Builder;
 use loaddensity_metrics_core::Exporter;
 
-use crate::config::ClientTls;
+use crate::config::{ClientTls, Proxy};
 use crate::error::StartError;
 use crate::metered::{Meter, Metered};
 use crate::remedy;
 use crate::running::host_port;
 use crate::runtime::Runtime;
-use crate::tls::{Connector, Stream};
+use crate::tls::{Connector, Protocol, Stream};
 
 mod advice;
 mod body;
 mod excerpt;
+mod proxy;
 mod secrets;
 mod url;
 
 pub(crate) use advice::Advice;
 pub(crate) use body::{ANSWER_BYTES, Answered, decoded, read};
+use proxy::Via;
 pub(crate) use secrets::Secrets;
 pub(crate) use url::read_url;
 
@@ -47,19 +52,64 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// What `https` is spoken with.
     tls: Option<Connector>,
+    /// What stands on the way to it.
+    via: Option<Via>,
 }
 
 impl Server {
     /// One that is spoken to without TLS, for which `tls` must then ask nothing.
     pub(crate) fn plain(exporter: Exporter, host: &str, port: u16, tls: &ClientTls) -> Result<Self, StartError> {
         match tls.first_file() {
-            None => Ok(Self { host: without_brackets(host).into(), port, tls: None }),
+            None => Ok(Self { host: without_brackets(host).into(), port, tls: None, via: None }),
             Some(_) if !cfg!(feature = "tls") => Err(StartError::BuiltWithout { feature: "tls" }),
             Some((key, path)) => {
                 let value = path.display().to_string();
                 let expected = "it needs TLS; give an https:// URL with it, or leave it out".into();
                 Err(StartError::Setting { exporter, key, value, expected })
             }
+        }
+    }
+
+    /// The same server, reached as `proxy` says: with HTTP/1.1 and without TLS the proxy reads the requests, everything
+    /// else goes through a tunnel.
+    pub(crate) fn by_way_of(mut self, proxy: Option<&Proxy>, carried: Protocol) -> Self {
+        let server = proxy.and_then(|proxy| proxy.of(self.tls.is_some(), &self.host, self.port));
+        self.via = server.map(|server| Via::new(server, self.tls.is_some() || carried == Protocol::Http2));
+        self
+    }
+
+    /// What is connected to: the setting that names it, its host and its port. `key` names the server.
+    pub(crate) fn first_hop(&self, key: &'static str) -> (&'static str, &str, u16) {
+        match &self.via {
+            None => (key, &self.host, self.port),
+            Some(via) => ("proxy", &via.proxy.host, via.proxy.port),
+        }
+    }
+
+    /// Adds what a proxy is told that nobody else may see.
+    pub(crate) fn hide(&self, secrets: &mut Secrets) {
+        self.via.iter().for_each(|via| via.hide(secrets));
+    }
+
+    /// A `POST` of HTTP/1.1 to this path and query: request target, `Host`, and what a proxy on the way wants to know.
+    pub(crate) fn post(&self, path: &str) -> Builder {
+        let read_by_proxy = self.via.as_ref().filter(|via| !via.is_tunnel);
+        let request = match read_by_proxy {
+            None => Request::post(path),
+            Some(_) => Request::post(format!("{}{path}", self.origin())),
+        };
+        let request = request.header(HOST, self.authority());
+        match read_by_proxy.and_then(|via| via.authorization.clone()) {
+            None => request,
+            Some(authorization) => request.header(PROXY_AUTHORIZATION, authorization),
+        }
+    }
+
+    /// What an answer `says`, with the proxy that may have said it.
+    pub(crate) fn told(&self, says: String) -> String {
+        match self.via.as_ref().filter(|via| !via.is_tunnel && !says.is_empty()) {
+            None => says,
+            Some(via) => format!("{says} (by way of the proxy {})", via.proxy.url()),
         }
     }
 
@@ -78,25 +128,26 @@ impl Server {
 
     /// A connection to the first of its addresses that takes one, with `meter`, ready to carry HTTP.
     pub(crate) async fn connect<R: Runtime>(&self, runtime: &R, meter: &Meter) -> io::Result<Stream<Metered<R::Tcp>>> {
-        let stream = meter.on(self.connect_tcp(runtime).await?);
+        let stream = meter.on(match &self.via {
+            None => connect_tcp(runtime, &self.host, self.port).await?,
+            Some(via) => via.connect(runtime, &host_port(without_zone(&self.host), self.port)).await?,
+        });
         match &self.tls {
             None => Ok(Stream::Plain(stream)),
             Some(tls) => tls.connect(without_zone(&self.host), stream).await,
         }
     }
+}
 
-    async fn connect_tcp<R: Runtime>(&self, runtime: &R) -> io::Result<R::Tcp> {
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in
-            runtime.resolve(&self.host, self.port).await.map_err(|error| remedy::no_address(&self.host, &error))?
-        {
-            match runtime.tcp_connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
+async fn connect_tcp<R: Runtime>(runtime: &R, host: &str, port: u16) -> io::Result<R::Tcp> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in runtime.resolve(host, port).await.map_err(|error| remedy::no_address(host, &error))? {
+        match runtime.tcp_connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
         }
-        Err(last)
     }
+    Err(last)
 }
 
 fn without_brackets(host: &str) -> &str {

@@ -6,7 +6,6 @@ use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, SampleRate};
 
 use crate::config::{InfluxdbConfig, Points};
 use crate::error::StartError;
-use crate::http_client::Server;
 use crate::identity::Identity;
 use crate::running::{Place, Prepared, host_port, resolve};
 use crate::runtime::Runtime;
@@ -154,8 +153,8 @@ fn gauges(
 
 /// The backend need not be there yet, but its name must mean something.
 async fn is_known<R: Runtime>(runtime: &R, key: &'static str, endpoint: &Endpoint) -> Result<(), StartError> {
-    let Server { host, port, .. } = &endpoint.server;
-    resolve(runtime, Exporter::Influxdb, key, host, *port).await.map(|_| ())
+    let (key, host, port) = endpoint.server.first_hop(key);
+    resolve(runtime, Exporter::Influxdb, key, host, port).await.map(|_| ())
 }
 
 fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartError {

@@ -60,8 +60,8 @@ mod udp;
 pub use condition::ExporterStatus;
 pub use config::{
     BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, OtlpProtocol,
-    PageAccess, PageLimits, PrometheusConfig, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin, StatsdSocket,
-    Temporality,
+    PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin,
+    StatsdSocket, Temporality,
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};

@@ -56,7 +56,8 @@ pub(crate) async fn prepare<R: Runtime>(
         expected: error.to_string(),
     })?;
     // The receiver need not be there yet, but its name must mean something.
-    resolve(runtime, Exporter::OpenTelemetry, "endpoint", &target.server.host, target.server.port).await?;
+    let (key, host, port) = target.server.first_hop("endpoint");
+    resolve(runtime, Exporter::OpenTelemetry, key, host, port).await?;
     let config = config.clone();
     Ok(Prepared::new(move |place| launch(place, target, resource, config)))
 }

@@ -7,6 +7,7 @@ use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::influxdb::{Precision, StatusCode};
 
 use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL};
+use super::proxy::Proxy;
 use super::tls::ClientTls;
 use crate::error::StartError;
 
@@ -52,6 +53,8 @@ pub struct InfluxdbConfig {
     /// How a server at an `https` URL is proven, and what it is shown. Refused with any other target, unless it is the
     /// default: the system's roots, and no certificate of one's own.
     pub tls: ClientTls,
+    /// The HTTP proxy that bodies are sent through. Refused over UDP, unless the environment gave it. Default none.
+    pub proxy: Option<Proxy>,
     /// Whether bodies are sent in gzip (`Content-Encoding: gzip`): they become ten times shorter or more, and take some
     /// milliseconds for a mebibyte. Refused over UDP, and by a build without the feature `gzip`. Default `false`.
     pub gzip: bool,
@@ -85,6 +88,7 @@ impl Default for InfluxdbConfig {
             status_code: StatusCode::default(),
             precision: Precision::default(),
             tls: ClientTls::default(),
+            proxy: None,
             gzip: false,
             timeout: Duration::from_secs(2),
             batch: BatchLimits::default(),
@@ -141,6 +145,9 @@ impl InfluxdbConfig {
         if let Some((key, path)) = self.tls.first_file().filter(|_| !self.target.is_http()) {
             let expected = "there is no TLS over UDP; leave it out, or send over HTTP to an https:// URL";
             return Err(check.bad(key, path.display(), expected));
+        }
+        if self.proxy.as_ref().is_some_and(Proxy::is_given) && !self.target.is_http() {
+            return Err(check.bad("proxy", "…", "an HTTP proxy carries no datagrams; leave it out, or send over HTTP"));
         }
         check.wait("timeout", self.timeout)?;
         self.resolve_interval.map_or(Ok(()), |interval| check.wait("resolve_seconds", interval))?;

@@ -14,6 +14,7 @@ mod environment;
 pub(crate) use environment::Given;
 
 use super::check::Check;
+use super::proxy::Proxy;
 use super::secret::{Secret, public_url};
 use super::tls::ClientTls;
 use crate::error::StartError;
@@ -57,6 +58,8 @@ pub struct OpenTelemetryConfig {
     /// How a receiver at an `https` endpoint is proven, and what it is shown. Refused with `http`, unless it is the
     /// default: the system's roots, and no certificate of one's own.
     pub tls: ClientTls,
+    /// The HTTP proxy that exports are sent through. Default none.
+    pub proxy: Option<Proxy>,
     /// How long one request may take, from connecting to the answer's end, 1 ms to a day. Default 10 s (OTLP exporter
     /// specification).
     pub timeout: Duration,
@@ -278,6 +281,7 @@ impl Default for OpenTelemetryConfig {
             service_name: "loaddensity".into(),
             export_interval: Duration::from_millis(5_000),
             tls: ClientTls::default(),
+            proxy: None,
             timeout: Duration::from_secs(10),
             export_timeout: None,
             max_request_bytes: 4 << 20,
@@ -303,6 +307,7 @@ impl fmt::Debug for OpenTelemetryConfig {
             .field("service_name", &self.service_name)
             .field("export_interval", &self.export_interval)
             .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
             .field("timeout", &self.timeout)
             .field("export_timeout", &self.export_timeout)
             .field("max_request_bytes", &self.max_request_bytes)

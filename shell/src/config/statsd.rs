@@ -13,6 +13,7 @@ mod address;
 mod environment;
 
 pub use address::StatsdSocket;
+pub(super) use address::host_and_port;
 #[cfg(feature = "action-json")]
 pub(crate) use address::{Address, EXPECTED as EXPECTED_URL};
 

@@ -46,7 +46,7 @@ pub(crate) fn read_url(
     let port = port.ok_or_else(|| if rest.contains('@') { user() } else { bad("its port must be 1 to 65535") })?;
     let path = path_and_query(path).map_err(bad)?;
     let server = if is_https {
-        Server { host, port, tls: Some(Connector::new(exporter, tls, protocol)?) }
+        Server { host, port, tls: Some(Connector::new(exporter, tls, protocol)?), via: None }
     } else {
         Server::plain(exporter, &host, port, tls)?
     };

@@ -84,7 +84,9 @@ impl<'a> Way<'a> {
                 ("url", at(server, tls, "/api/v3/write_lp", &query)?, authorization)
             }
         };
-        let secrets = secrets::of(&config.target, authorization.as_ref());
+        let server = server.by_way_of(config.proxy.as_ref(), Protocol::Http1);
+        let mut secrets = secrets::of(&config.target, authorization.as_ref());
+        server.hide(&mut secrets);
         let creation = config.create_database.then(|| creation(&config.target, &path)).flatten();
         let has_credentials = authorization.is_some() || path.split(['?', '&']).any(|part| part.starts_with("p="));
         let advice = advice(&config.target, key, public_url(&format!("{}{path}", server.origin())), has_credentials);

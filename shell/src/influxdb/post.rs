@@ -6,9 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
-};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Said, Verdict};
@@ -131,6 +129,7 @@ impl<R: Runtime> Client<R> {
             let was_there = self.has_database;
             let failure = if was_there { None } else { self.create_database(&mut connection).await? };
             let (mut answer, is_over) = self.write(&mut connection, body).await?;
+            answer.says = self.endpoint.server.told(answer.says);
             answer.says.extend(failure.map(|failure| format!("; {failure}")));
             // It was there, or may have been, and is not any more: the body is none that is refused twice.
             let has_vanished = answer.hint == Some(Hint::Database) && self.endpoint.creation.is_some();
@@ -210,10 +209,7 @@ impl Endpoint {
     }
 
     fn request(&self, path: &str, kind: &'static str, body: Outgoing) -> Result<Request<Outgoing>, String> {
-        let mut request = Request::post(path)
-            .header(HOST, self.server.authority())
-            .header(USER_AGENT, http_client::USER_AGENT)
-            .header(CONTENT_TYPE, kind);
+        let mut request = self.server.post(path).header(USER_AGENT, http_client::USER_AGENT).header(CONTENT_TYPE, kind);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }

@@ -136,7 +136,8 @@ impl<R: Runtime> Client<R> {
             Err(error) => self.read_error(&error),
         };
         match exchanged {
-            Exchanged::Answer(answer, is_read) => {
+            Exchanged::Answer(mut answer, is_read) => {
+                answer.says = self.target.server.told(answer.says);
                 if is_read {
                     self.connection = Some(connection);
                 }

@@ -37,6 +37,7 @@ impl Target {
         let (server, path) = endpoint(config)?;
         let (headers, mut secrets) = headers(&config.headers)?;
         secrets.add_query(&path);
+        server.hide(&mut secrets);
         let advice = advice(protocol, asked(&server, protocol, &path), !headers.is_empty());
         Ok(Self { server, protocol, gzip: config.gzip, path, headers, secrets, advice })
     }
@@ -95,6 +96,7 @@ fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError
         OtlpProtocol::HttpProtobuf => Protocol::Http1,
     };
     let (server, path) = read_url(Exporter::OpenTelemetry, "endpoint", &config.endpoint, &config.tls, carried)?;
+    let server = server.by_way_of(config.proxy.as_ref(), carried);
     match config.protocol {
         OtlpProtocol::Grpc if path != "/" => {
             let expected = "it must be http://host:port of an OTLP/gRPC receiver (usually port 4317), without a path; \

@@ -1,7 +1,7 @@
 //! What `LD_start_influxdb_sink` says.
 
 use super::values::{
-    buffer_events, client_tls, datagram_bytes, misplaced, resolve_interval, segmentation_offload, size,
+    buffer_events, client_tls, datagram_bytes, misplaced, proxy, resolve_interval, segmentation_offload, size,
 };
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
@@ -44,6 +44,8 @@ pub(super) static SIGNATURE: Signature = Signature {
         "ca_file",
         "client_certificate",
         "client_key",
+        "proxy",
+        "no_proxy",
         "resolve_seconds",
         "datagram_bytes",
         "segmentation_offload",
@@ -52,7 +54,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "batch_bytes",
         "batch_seconds",
     ],
-    secret: &["token", "password"],
+    secret: &["token", "password", "proxy"],
 };
 
 /// The configuration that an action gives; what it leaves out of the target is as `environment` says.
@@ -74,6 +76,7 @@ pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<In
         precision: precision(reader)?.unwrap_or(base.precision),
         measurement: reader.text("measurement")?.map_or(base.measurement, str::to_owned),
         tls: client_tls(reader, base.tls)?,
+        proxy: proxy(reader, base.proxy)?,
         timeout: reader.seconds("timeout")?.unwrap_or(base.timeout),
         batch: batch(reader, base.batch)?,
         resolve_interval: resolve_interval(reader)?.unwrap_or(base.resolve_interval),
@@ -93,7 +96,7 @@ fn fits(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> 
     }
     let https_only = ["ca_file", "client_certificate", "client_key"];
     misplaced(reader, &https_only, TLS_OVER_UDP)?;
-    let http_only = ["gzip", "batch_points", "batch_bytes", "batch_seconds"];
+    let http_only = ["proxy", "no_proxy", "gzip", "batch_points", "batch_bytes", "batch_seconds"];
     misplaced(reader, &http_only, "has no meaning over UDP; say \"transport\": \"http\" with it")
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::otlp::Histograms;
 
-use super::values::{client_tls, size, url};
+use super::values::{client_tls, proxy, size, url};
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
@@ -20,6 +20,8 @@ pub(super) static SIGNATURE: Signature = Signature {
         "ca_file",
         "client_certificate",
         "client_key",
+        "proxy",
+        "no_proxy",
         "timeout",
         "export_timeout",
         "max_request_bytes",
@@ -33,7 +35,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "http_client_duration",
         "gzip",
     ],
-    secret: &["headers"],
+    secret: &["headers", "proxy"],
 };
 
 /// The configuration that an action gives; what it leaves out is as `environment` says.
@@ -85,6 +87,7 @@ fn over(reader: Reader<'_>, given: &Given, base: OpenTelemetryConfig) -> Result<
         service_name: reader.text("service_name")?.map_or(base.service_name, str::to_owned),
         export_interval: interval.map_or(base.export_interval, Duration::from_millis),
         tls: client_tls(reader, base.tls)?,
+        proxy: proxy(reader, base.proxy)?,
         timeout: reader.seconds("timeout")?.unwrap_or(base.timeout),
         export_timeout: reader.seconds("export_timeout")?.or(base.export_timeout),
         max_request_bytes: size(reader, "max_request_bytes", &REQUEST_BYTES, "bytes")?

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::actions::arguments::{Reader, number};
 use crate::actions::error::{ActionError, Problem};
-use crate::config::{BUFFER_EVENTS, ClientCertificate, ClientTls, DATAGRAM_BYTES, Roots, WAIT};
+use crate::config::{BUFFER_EVENTS, ClientCertificate, ClientTls, DATAGRAM_BYTES, Proxy, Roots, WAIT};
 
 pub(super) fn port(reader: Reader<'_>, least: u64) -> Result<Option<u16>, ActionError> {
     let port = reader.whole("port", least..=65_535, "a port number")?;
@@ -91,4 +91,14 @@ pub(super) fn client_tls(reader: Reader<'_>, base: ClientTls) -> Result<ClientTl
         }
     };
     Ok(ClientTls { roots, identity })
+}
+
+/// `proxy` and `no_proxy`: the HTTP proxy that requests go through, and the hosts that are reached without.
+pub(super) fn proxy(reader: Reader<'_>, base: Option<Proxy>) -> Result<Option<Proxy>, ActionError> {
+    let expected = "the URL of an HTTP proxy, http://[user:password@]host[:port]; others are not spoken to";
+    let given = reader.read("proxy", expected, |value| Proxy::new(value.as_str()?).ok())?.or(base);
+    Ok(match (given, reader.text("no_proxy")?) {
+        (Some(proxy), Some(hosts)) => Some(proxy.except(hosts)),
+        (given, _) => given,
+    })
 }

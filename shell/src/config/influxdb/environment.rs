@@ -4,7 +4,7 @@
 //! flags and their variables), and `influx` of InfluxDB 1 ("influx - command line interface", environment variables).
 
 use super::{Credentials, InfluxdbConfig, InfluxdbTarget};
-use crate::config::Secret;
+use crate::config::{Proxy, Secret};
 use crate::environment::{Environment, EnvironmentError};
 
 const V3: [&str; 3] = ["INFLUXDB3_HOST_URL", "INFLUXDB3_DATABASE_NAME", "INFLUXDB3_AUTH_TOKEN"];
@@ -24,7 +24,7 @@ impl InfluxdbConfig {
     ///    `INFLUX_HOST`, `INFLUX_USERNAME` and `INFLUX_PASSWORD`;
     /// 4. else the default, UDP.
     ///
-    /// What no variable says is checked when the sink starts.
+    /// The proxy is what [`Proxy::from_env`] says. What no variable says is checked when the sink starts.
     ///
     /// # Errors
     /// A variable that cannot be used: no UTF-8, or one without another that it needs. No value is ever shown.
@@ -43,7 +43,7 @@ impl InfluxdbConfig {
             }
             _ => {}
         }
-        Ok(Self { target, ..Self::default() })
+        Ok(Self { target, proxy: Proxy::from_env(environment), ..Self::default() })
     }
 }
 

@@ -11,7 +11,7 @@ use loaddensity_metrics_core::otlp::{Histograms, Resource, SERVICE_NAME_BYTES};
 
 use self::list::List;
 use super::{OWN_RESOURCE_BYTES, OpenTelemetryConfig, OtlpProtocol, Temporality, is_reserved};
-use crate::config::{ClientCertificate, ClientTls, Roots, Secret, WAIT};
+use crate::config::{ClientCertificate, ClientTls, Proxy, Roots, Secret, WAIT};
 use crate::environment::{Environment, EnvironmentError, ignored, left_out};
 
 mod list;
@@ -114,6 +114,7 @@ impl OpenTelemetryConfig {
         };
         config.headers = headers(environment)?;
         config.tls = tls(environment, given.endpoint.as_ref().unwrap_or(&config.endpoint))?;
+        config.proxy = Proxy::from_env(environment);
         config.gzip = either_of(environment, COMPRESSION, compression).unwrap_or(config.gzip);
         config.timeout = either_of(environment, TIMEOUT, limit).unwrap_or(config.timeout);
         config.export_timeout = one_of(environment, EXPORT_TIMEOUT, limit).filter(|limit| limit != WAIT.end());

@@ -84,7 +84,7 @@ impl Address {
 }
 
 /// `host`, `host:port`, `[address]` or `[address]:port`.
-pub(super) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+pub(in crate::config) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),

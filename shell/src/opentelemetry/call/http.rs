@@ -1,11 +1,11 @@
 //! A `POST` of binary protobuf over HTTP/1.1 (OTLP specification, "OTLP/HTTP").
 
 use futures_io::{AsyncRead, AsyncWrite};
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
 use hyper::http::request::Builder;
-use hyper::{Request, StatusCode};
 use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_core::otlp::Response;
 use loaddensity_metrics_core::verdict::{self, OtlpHttpAnswer};
@@ -37,10 +37,7 @@ where
 
 /// A request without its body.
 pub(super) fn head(target: &Target) -> Builder {
-    Request::post(target.path.as_str())
-        .header(HOST, target.server.authority())
-        .header(USER_AGENT, http_client::USER_AGENT)
-        .header(CONTENT_TYPE, PROTOBUF)
+    target.server.post(&target.path).header(USER_AGENT, http_client::USER_AGENT).header(CONTENT_TYPE, PROTOBUF)
 }
 
 /// The answer, and whether it was read to its end.
