@@ -61,6 +61,7 @@ pub mod tls_page;
 pub mod udp;
 #[cfg(unix)]
 pub mod unix;
+pub mod urls;
 
 #[cfg(unix)]
 mod agent;
@@ -223,6 +224,11 @@ macro_rules! conformance {
             tls_goes_through_a_tunnel
             what_the_proxy_refuses_is_said_of_the_proxy
             the_environments_proxy_is_followed
+        );
+        $crate::conformance_group!($runtime, urls:
+            exports_arrive_where_the_environment_says
+            calls_name_the_host_of_the_endpoint
+            points_arrive_where_the_url_says
         );
         $crate::conformance_group!($runtime, influxdb:
             lines_arrive_over_udp
@@ -497,6 +503,7 @@ mod tests {
             include_str!("conformance/tls_page.rs"),
             include_str!("conformance/udp.rs"),
             include_str!("conformance/unix.rs"),
+            include_str!("conformance/urls.rs"),
         ];
         let named: Vec<&str> = include_str!("conformance.rs").lines().map(str::trim).collect();
         for group in groups {

@@ -54,6 +54,7 @@ pub(super) struct Export {
     /// Number of the connection, from 0.
     pub(super) connection: usize,
     pub(super) scheme: String,
+    pub(super) authority: String,
     pub(super) path: String,
     head: HeaderMap,
     /// Bytes of the message, without gRPC's prefix.
@@ -291,6 +292,7 @@ fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export 
     Export {
         connection,
         scheme: uri.scheme_str().unwrap_or_default().to_owned(),
+        authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
         path: uri.path().to_owned(),
         head,
         message_bytes: message.len(),

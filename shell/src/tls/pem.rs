@@ -55,6 +55,11 @@ impl Files {
         path: &Path,
     ) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), StartError> {
         let (mut roots, mut refused) = (RootCertStore::empty(), None);
+        if path.is_dir() {
+            let expected =
+                "it is a directory; put its certificates into one PEM file, one behind another, and give that";
+            return Err(self.bad(key, path, expected));
+        }
         let all = self.certificates(key, path)?;
         for (number, certificate) in all.iter().enumerate() {
             if let Err(error) = roots.add(certificate.clone()) {
@@ -111,10 +116,7 @@ const BROKEN: &str = "it is not whole PEM";
 /// The sections of a file, or why there are none.
 fn read(path: &Path) -> Result<Sections, String> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        io::ErrorKind::IsADirectory => {
-            "it is a directory; put its certificates into one file, or name it in SSL_CERT_DIR and leave this out"
-                .into()
-        }
+        io::ErrorKind::IsADirectory => "it is a directory".into(),
         _ => format!("it cannot be read ({error})"),
     })?;
     if let Some(why) = kind::not_pem(&bytes, path) {
@@ -237,7 +239,9 @@ mod tests {
             assert!(text.contains(says) && text.contains("`ca_file`") && !text.contains("hunter2"), "{name}: {text}");
         }
         let text = FILES.roots("ca_file", &std::env::temp_dir()).expect_err("a directory").to_string();
-        assert!(text.contains("it is a directory") && text.contains("SSL_CERT_DIR"), "{text}");
+        assert!(text.contains("it is a directory; put its certificates into one PEM file"), "{text}");
+        let text = FILES.private_key("client_key", &std::env::temp_dir()).expect_err("a directory").to_string();
+        assert!(text.contains("it is a directory; give a PEM file with an unencrypted private key"), "{text}");
         let text = FILES.roots("ca_file", Path::new("/does/not/exist")).expect_err("missing").to_string();
         assert!(text.contains("cannot be read (No such file"), "{text}");
     }

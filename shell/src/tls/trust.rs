@@ -110,3 +110,32 @@ fn system(found: CertificateResult) -> Result<(RootCertStore, Vec<CertificateDer
         None => "this system trusts no certificates; give a PEM file with those of the server's CA".into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    #[test]
+    fn a_system_that_trusts_nothing_says_where_that_comes_from() {
+        let says = system(CertificateResult::default()).err().expect("nothing is trusted");
+        assert!(says.starts_with("this system trusts no certificates; give a PEM file"), "{says}");
+        let mut found = CertificateResult::default();
+        let error = io::Error::from(io::ErrorKind::NotFound);
+        let context = "failed to open file";
+        found.errors.push(rustls_native_certs::Error {
+            context,
+            kind: rustls_native_certs::ErrorKind::Io { inner: error, path: "/missing.pem".into() },
+        });
+        let says = system(found).err().expect("nothing is trusted");
+        assert!(says.contains("/missing.pem") && says.contains("see SSL_CERT_FILE and SSL_CERT_DIR"), "{says}");
+        let mut found = CertificateResult::default();
+        found.certs.push(CertificateDer::from(vec![0x30, 0]));
+        let one = CertificateDer::from_pem_slice(include_bytes!("samples/self.pem")).expect("a certificate");
+        found.certs.push(one);
+        assert_eq!(system(found).expect("one is enough").0.len(), 1);
+    }
+}

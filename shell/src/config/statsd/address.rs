@@ -71,9 +71,9 @@ pub(crate) enum Address {
 impl Address {
     /// `None` for what is no URL of an Agent. Paths are absolute and taken as they stand.
     pub(crate) fn of_url(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
+        let (scheme, rest) = url.trim().split_once("://")?;
         let path = || rest.starts_with('/').then(|| PathBuf::from(rest));
-        match scheme {
+        match scheme.to_ascii_lowercase().as_str() {
             "udp" => host_and_port(rest.trim_end_matches('/')).map(|(host, port)| Self::Udp(host, port)),
             "unix" => path().map(StatsdSocket::Unix).map(Self::Unix),
             "unixgram" => path().map(StatsdSocket::UnixDatagram).map(Self::Unix),
@@ -97,5 +97,36 @@ pub(in crate::config) fn host_and_port(text: &str) -> Option<(String, Option<u16
         },
     };
     let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '?' | '#'));
-    is_host.then(|| (host.to_owned(), port))
+    // The zone of an IPv6 address in a URL (RFC 6874).
+    is_host.then(|| (host.replacen("%25", "%", 1), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_agents_are_read() {
+        let udp = |host: &str, port| Some(Address::Udp(host.into(), port));
+        let unix = |path: &str| Some(Address::Unix(StatsdSocket::Unix(path.into())));
+        for (url, address) in [
+            ("udp://h", udp("h", None)),
+            ("udp://h:8125/", udp("h", Some(8_125))),
+            (" UDP://h:8125\n", udp("h", Some(8_125))),
+            ("udp://[::1]:8125", udp("::1", Some(8_125))),
+            ("udp://[fe80::1%25eth0]", udp("fe80::1%eth0", None)),
+            ("udp://::1", udp("::1", None)),
+            ("unix:///run/dsd", unix("/run/dsd")),
+            ("UNIX:///run/Dsd", unix("/run/Dsd")),
+            ("unix://run/dsd", None),
+            ("udp://h:0", None),
+            ("udp://", None),
+            ("udp://me:secret@h", None),
+            ("udp://h:8125?x", None),
+            ("http://h:8125", None),
+            ("h:8125", None),
+        ] {
+            assert_eq!(Address::of_url(url), address, "{url}");
+        }
+    }
 }

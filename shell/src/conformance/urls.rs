@@ -1,0 +1,76 @@
+//! Where requests arrive, as URLs and variables name it.
+
+use std::time::Duration;
+
+use super::http_server::{HttpServer, Reply};
+use super::load::{assert_all_sent, exporters};
+use super::otlp_receiver::{self, OtlpReceiver};
+use crate::environment::Environment;
+use crate::runtime::Runtime;
+use crate::{BatchLimits, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig};
+
+/// The endpoint of all signals keeps its query, and gets the path of metrics once.
+pub fn exports_arrive_where_the_environment_says<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(200));
+    let host = server.address.to_string();
+    for (endpoint, line) in [
+        (format!("http://{host}/otlp?api-key=k"), "POST /otlp/v1/metrics?api-key=k HTTP/1.1"),
+        (format!("HTTP://{host}/"), "POST /v1/metrics HTTP/1.1"),
+        (format!("http://{host}/v1/metrics"), "POST /v1/metrics HTTP/1.1"),
+        (format!("http://{host}//a%2Fb/ "), "POST //a%2Fb/v1/metrics HTTP/1.1"),
+    ] {
+        let environment = Environment::of([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ]);
+        let before = server.posts().len();
+        let (exporters, mut engine) = exporters::<R>();
+        let config = OpenTelemetryConfig::from_env(&environment).expect("variables that can be used");
+        exporters.start_opentelemetry_exporter(config).expect("an exporter");
+        engine.record(10);
+        let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 10);
+        let posts = server.posts().split_off(before);
+        assert!(!posts.is_empty() && posts.iter().all(|post| post.line == line), "{posts:?}");
+        assert_eq!(posts[0].header("host"), Some(host.as_str()));
+    }
+}
+
+/// A call goes to the host of the endpoint, under the name that was given (`:authority`; RFC 9113, 8.3.1).
+pub fn calls_name_the_host_of_the_endpoint<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Accept);
+    let (exporters, mut engine) = exporters::<R>();
+    let authority = format!("localhost:{}", receiver.address.port());
+    let config = OpenTelemetryConfig { endpoint: format!("HTTP://{authority}/"), ..OpenTelemetryConfig::default() };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    engine.record(10);
+    let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 10);
+    let exports = receiver.exports();
+    assert!(exports.iter().all(|export| export.authority == authority), "{exports:?}");
+}
+
+/// The server's own URL is taken as people write it, and its query goes along.
+pub fn points_arrive_where_the_url_says<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let host = server.address.to_string();
+    let own = "org=o&bucket=b&precision=ns";
+    for (url, target) in [
+        (format!("http://{host}"), format!("/api/v2/write?{own}")),
+        (format!("http://{host}/api/v2/write"), format!("/api/v2/write?{own}")),
+        (format!("http://{host}/influx/api/v2/?key=k%2F1"), format!("/influx/api/v2/write?{own}&key=k%2F1")),
+    ] {
+        let before = server.posts().len();
+        let (exporters, mut engine) = exporters::<R>();
+        let target_of = InfluxdbTarget::V2 { server: url, org: "o".into(), bucket: "b".into(), token: None };
+        let batch = BatchLimits { points: 10, age: Duration::from_millis(20), ..BatchLimits::default() };
+        let config = InfluxdbConfig { target: target_of, batch, ..InfluxdbConfig::default() };
+        exporters.start_influxdb_sink(config).expect("a sink");
+        engine.record(10);
+        assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 10);
+        let posts = server.posts().split_off(before);
+        let line = format!("POST {target} HTTP/1.1");
+        assert!(!posts.is_empty() && posts.iter().all(|post| post.line == line), "{posts:?}");
+        assert_eq!(posts[0].header("host"), Some(host.as_str()));
+    }
+}
