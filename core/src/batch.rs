@@ -16,6 +16,14 @@ pub trait EventEncoder {
     /// Items of one event.
     const ITEMS: u8;
 
+    /// Whether every receiver reads over empty lines, so that a datagram may be filled up with newlines.
+    const FILLED_WITH_NEWLINES: bool = false;
+
+    /// Whether each item ends with a newline, the last of a batch included. Whoever packs items writes it.
+    fn ends_with_newline(&self) -> bool {
+        false
+    }
+
     /// Writes item `item` (below [`ITEMS`](Self::ITEMS)) of `event` to the front of `out`, without a newline; returns
     /// its length in bytes. What `out` has behind the item is of no use afterwards.
     ///
@@ -65,7 +73,8 @@ impl<E: EventEncoder> Packer<E> {
         Self { encoder }
     }
 
-    /// Packs as many items as fit, but at most `max_items`, joined by newlines, to the front of `out`.
+    /// Packs as many items as fit, but at most `max_items`, joined by newlines, to the front of `out`; the last ends with
+    /// one where [`EventEncoder::ends_with_newline`] says so.
     ///
     /// An event of which an item does not even fit into an empty `out` is dropped as `too_large`.
     pub fn pack<B>(&mut self, sink: &mut Sink<'_, B>, max_items: usize, out: &mut [u8]) -> Packed
@@ -126,6 +135,23 @@ impl<E: EventEncoder> Packer<E> {
         max_items: usize,
         out: &mut [u8],
     ) -> Packed
+    where
+        B: AsRef<[Event]> + AsMut<[Event]>,
+    {
+        let ending = usize::from(self.encoder.ends_with_newline());
+        let room = out.len().saturating_sub(ending);
+        let mut packed = self.join(sink, (events, next_item), max_items, &mut out[..room]);
+        if packed.items != 0
+            && let Some(end) = out.get_mut(packed.bytes..packed.bytes + ending)
+        {
+            end.fill(b'\n');
+            packed.bytes += ending;
+        }
+        packed
+    }
+
+    /// The same without a newline at the end.
+    fn join<B>(&self, sink: &Sink<'_, B>, (events, next_item): (usize, u8), max_items: usize, out: &mut [u8]) -> Packed
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {

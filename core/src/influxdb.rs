@@ -106,6 +106,8 @@ impl<'a> LineEncoder<'a> {
 }
 
 impl EventEncoder for LineEncoder<'_> {
+    /// InfluxDB (models/points.go), Telegraf and VictoriaMetrics do.
+    const FILLED_WITH_NEWLINES: bool = true;
     const ITEMS: u8 = 1;
 
     #[inline]

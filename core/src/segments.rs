@@ -1,9 +1,10 @@
 //! Datagrams of one size, of which a kernel with segmentation offload takes many in one call.
 //!
 //! Such a call carries one buffer and the size of its segments: each becomes a datagram, and only the last may be
-//! shorter. There are two ways to get there. Where items share datagrams, a [`Run`] fills all but its last one up with
-//! newlines, which both protocols read over. Where each item is a datagram of its own, a [`Window`] sorts the items of
-//! some events by length; none is changed, and the order does not matter to DogStatsD.
+//! shorter. There are three ways to get there. Where items share datagrams, a [`Run`] fills all but its last one up with
+//! newlines, if every receiver of the format reads over them; else it packs the others to the length that the first one
+//! has, and ends with one that comes out shorter. Where each item is a datagram of its own, a [`Window`] sorts the items
+//! of some events by length; none is changed, and the order does not matter to DogStatsD.
 //!
 //! Neither sends anything: the caller says what the kernel has taken, and the sink's account follows.
 
@@ -27,11 +28,12 @@ fn segments_of(segment: usize) -> usize {
     (CALL_BYTES / segment.max(1)).clamp(1, SEGMENTS)
 }
 
-/// Packed datagrams one behind another in one buffer, each but the last filled up with newlines to one size.
+/// Packed datagrams one behind another in one buffer, each but the last of one size.
 #[derive(Clone, Debug)]
 pub struct Run {
     datagrams: [Packed; SEGMENTS],
     count: usize,
+    segment: usize,
     bytes: usize,
 }
 
@@ -40,13 +42,19 @@ impl Run {
     #[must_use]
     pub const fn new() -> Self {
         let nothing = Packed { bytes: 0, items: 0, events: 0, next_item: 0 };
-        Self { datagrams: [nothing; SEGMENTS], count: 0, bytes: 0 }
+        Self { datagrams: [nothing; SEGMENTS], count: 0, segment: 0, bytes: 0 }
     }
 
     /// Datagrams in it, at most [`SEGMENTS`].
     #[must_use]
     pub const fn datagrams(&self) -> usize {
         self.count
+    }
+
+    /// Bytes of each but the last.
+    #[must_use]
+    pub const fn segment(&self) -> usize {
+        self.segment
     }
 
     /// Bytes at the front of the buffer.
@@ -82,8 +90,9 @@ impl Default for Run {
 }
 
 impl<E: EventEncoder> Packer<E> {
-    /// Packs a run of up to `datagrams` datagrams of `segment` bytes to the front of `out`, of as many as fit into it
-    /// and into one call. What waits in the sink goes into as few as possible; the last is as short as its items.
+    /// Packs a run of up to `datagrams` datagrams of at most `segment` bytes to the front of `out`, of as many as fit into
+    /// it and into one call. The last is as short as its items; the others are filled up with newlines, or are as long as
+    /// the first, by [`EventEncoder::FILLED_WITH_NEWLINES`].
     ///
     /// An event of which an item does not fit into an empty datagram is dropped as `too_large`. The run stays empty where
     /// `out` is shorter than `segment`.
@@ -97,10 +106,13 @@ impl<E: EventEncoder> Packer<E> {
     ) where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
-        (run.count, run.bytes) = (0, 0);
+        (run.count, run.segment, run.bytes) = (0, segment.max(1), 0);
+        let most = datagrams.min(segments_of(segment));
         let mut from = (0, 0);
-        for (at, room) in out.chunks_exact_mut(segment.max(1)).take(datagrams.min(segments_of(segment))).enumerate() {
-            let packed = match at {
+        while run.count < most {
+            let start = run.count * run.segment;
+            let Some(room) = out.get_mut(start..start + run.segment) else { break };
+            let packed = match run.count {
                 0 => self.pack(sink, usize::MAX, room),
                 _ => self.pack_from(sink, from, usize::MAX, room),
             };
@@ -108,11 +120,17 @@ impl<E: EventEncoder> Packer<E> {
                 break;
             }
             from = (from.0 + packed.events, packed.next_item);
-            run.push(packed, at * segment);
-        }
-        for (datagram, room) in run.datagrams[..run.count.saturating_sub(1)].iter().zip(out.chunks_mut(segment.max(1)))
-        {
-            room[datagram.bytes..].fill(b'\n');
+            out[run.bytes..start].fill(b'\n');
+            run.push(packed, start);
+            if E::FILLED_WITH_NEWLINES {
+                continue;
+            }
+            if run.count == 1 {
+                run.segment = packed.bytes;
+            }
+            if packed.bytes < run.segment {
+                break;
+            }
         }
     }
 }
@@ -285,16 +303,20 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         largest: usize,
     ) -> Result<(), Skipped> {
         let largest = largest.min(CALL_BYTES);
+        let ending = usize::from(encoder.ends_with_newline());
         let mut start = *used;
         for item in first_item..E::ITEMS {
             let room = self.texts.as_mut().get_mut(start..).unwrap_or_default();
             let size = room.len().min(largest);
             let slot = self.items.get_mut(self.count).ok_or(Skipped::Full)?;
-            let length = match encoder.encode(event, item, &mut room[..size]) {
+            let length = match encoder.encode(event, item, &mut room[..size.saturating_sub(ending)]) {
                 Ok(length) => length,
                 Err(_) if size < largest => return Err(Skipped::Full),
                 Err(_) => return Err(Skipped::TooLarge),
             };
+            let end = room.get_mut(length..length + ending).ok_or(Skipped::Full)?;
+            end.fill(b'\n');
+            let length = length + ending;
             let start_of = u32::try_from(start).map_err(|_| Skipped::Full)?;
             *slot = Item { start: start_of, length: length as u16, event: self.events as u16 };
             self.count += 1;

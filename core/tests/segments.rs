@@ -11,10 +11,18 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// Two items per event: its number between as many dots as its status says, and the same with dashes and its size.
-struct Texts;
+/// Receivers may read over empty lines; each item may end with a newline.
+struct Texts<const FILLED: bool> {
+    newline: bool,
+}
 
-impl EventEncoder for Texts {
+impl<const FILLED: bool> EventEncoder for Texts<FILLED> {
     const ITEMS: u8 = 2;
+    const FILLED_WITH_NEWLINES: bool = FILLED;
+
+    fn ends_with_newline(&self) -> bool {
+        self.newline
+    }
 
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full> {
         let text = text(event, item);
@@ -118,9 +126,16 @@ fn all_items<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<String> {
 }
 
 /// Sends all events through windows; ends early after `calls`.
-fn through_windows(ledger: &Ledger, events: &[Event], largest: usize, answers: &Answers, calls: usize) -> Wire {
+fn through_windows(
+    ledger: &Ledger,
+    events: &[Event],
+    (largest, newline): (usize, bool),
+    answers: &Answers,
+    calls: usize,
+) -> Wire {
     let mut sink = sink_of(events, ledger);
-    let (packer, mut wire, mut out) = (Packer::new(Texts), Wire::default(), vec![0; CALL_BYTES]);
+    let packer = Packer::new(Texts::<false> { newline });
+    let (mut wire, mut out) = (Wire::default(), vec![0; CALL_BYTES]);
     let mut window: Window<_, 24> = Window::new(vec![0; 1_000]);
     let mut answers = answers.iter().cycle();
     for _ in 0..calls {
@@ -134,6 +149,7 @@ fn through_windows(ledger: &Ledger, events: &[Event], largest: usize, answers: &
         let Some(call) = window.next_call(usize::MAX, &mut out) else { break };
         let datagrams = cut(&out[..call.bytes], call.segment);
         assert_eq!(datagrams.len(), call.datagrams);
+        assert!(datagrams.iter().all(|datagram| datagram.len() <= largest && datagram.ends_with(b"\n") == newline));
         match answers.next().expect("endless") {
             Some(count) => {
                 let count = (*count).clamp(1, call.datagrams);
@@ -155,17 +171,27 @@ fn through_windows(ledger: &Ledger, events: &[Event], largest: usize, answers: &
 }
 
 /// Sends all events through runs.
-fn through_runs(ledger: &Ledger, events: &[Event], segment: usize, datagrams: usize, answers: &Answers) -> Wire {
+fn through_runs<const FILLED: bool>(
+    ledger: &Ledger,
+    events: &[Event],
+    (segment, newline): (usize, bool),
+    datagrams: usize,
+    answers: &Answers,
+) -> Wire {
     let mut sink = sink_of(events, ledger);
-    let (mut packer, mut run, mut wire) = (Packer::new(Texts), Run::new(), Wire::default());
+    let (mut packer, mut run, mut wire) = (Packer::new(Texts::<FILLED> { newline }), Run::new(), Wire::default());
     let mut out = vec![b'?'; CALL_BYTES];
     let mut answers = answers.iter().cycle();
     while !sink.is_empty() {
         packer.pack_run(&mut sink, datagrams, segment, &mut out, &mut run);
+        assert!(run.segment() <= segment);
         let mut done = 0;
         while done < run.datagrams() {
-            let offered = cut(&out[done * segment..run.bytes()], segment);
+            let offered = cut(&out[done * run.segment()..run.bytes()], run.segment());
             assert_eq!(offered.len(), run.datagrams() - done);
+            let newlines = |datagram: &Vec<u8>| datagram.iter().rev().take_while(|byte| **byte == b'\n').count();
+            assert!(FILLED || offered.iter().all(|datagram| newlines(datagram) == usize::from(newline)), "filled up");
+            assert!(!newline || offered.iter().all(|datagram| datagram.ends_with(b"\n")));
             assert!(offered.len() <= datagrams);
             let Some(count) = answers.next().expect("endless") else {
                 wire.lost.push(offered[0].clone());
@@ -194,15 +220,17 @@ fn any_answers() -> impl Strategy<Value = Answers> {
 proptest! {
     #[test]
     fn a_window_sends_every_item_once_and_accounts_for_it(
-        lengths in any_lengths(), largest in 30..70usize, answers in any_answers(), calls in prop_oneof![0..20usize, Just(usize::MAX)],
+        lengths in any_lengths(), largest in 30..70usize, newline in any::<bool>(), answers in any_answers(),
+        calls in prop_oneof![0..20usize, Just(usize::MAX)],
     ) {
         let storage = Box::new(Storage::<2, 1, 2>::new());
         let events = events(&lengths);
         let mut wire = Wire::default();
         let account = accounted(storage.registry(), |ledger| {
-            wire = through_windows(ledger, &events, largest, &answers, calls);
+            wire = through_windows(ledger, &events, (largest, newline), &answers, calls);
         });
-        let fits = |event: &&Event| [0, 1].iter().all(|item| text(event, *item).len() <= largest);
+        let ending = usize::from(newline);
+        let fits = |event: &&Event| [0, 1].iter().all(|item| text(event, *item).len() + ending <= largest);
         let whole: Vec<&Event> = events.iter().filter(fits).collect();
         let (items, lost) = (wire.items(), wire.lost_events());
         prop_assert!(items.windows(2).all(|pair| pair[0] != pair[1]), "an item left twice");
@@ -221,13 +249,15 @@ proptest! {
 
     #[test]
     fn a_run_sends_every_item_once_and_accounts_for_it(
-        lengths in any_lengths(), segment in 20..200usize, datagrams in 1..80usize, answers in any_answers(),
+        lengths in any_lengths(), segment in 20..200usize, newline in any::<bool>(), filled in any::<bool>(),
+        datagrams in 1..80usize, answers in any_answers(),
     ) {
         let storage = Box::new(Storage::<2, 1, 2>::new());
         let events = events(&lengths);
         let mut wire = Wire::default();
         let account = accounted(storage.registry(), |ledger| {
-            wire = through_runs(ledger, &events, segment, datagrams, &answers);
+            let through = if filled { through_runs::<true> } else { through_runs::<false> };
+            wire = through(ledger, &events, (segment, newline), datagrams, &answers);
         });
         let items = wire.items();
         prop_assert!(items.windows(2).all(|pair| pair[0] != pair[1]), "an item left twice");
@@ -235,7 +265,8 @@ proptest! {
         prop_assert!(items.iter().all(|item| expected.binary_search(item).is_ok()), "an item that nobody encoded");
         prop_assert_eq!(account.sent + account.unreachable + account.too_large, events.len() as u64);
         prop_assert_eq!(account.unreachable, wire.lost_events().len() as u64);
-        let too_large = events.iter().filter(|event| [0, 1].iter().any(|item| text(event, *item).len() > segment));
+        let most = segment - usize::from(newline);
+        let too_large = events.iter().filter(|event| [0, 1].iter().any(|item| text(event, *item).len() > most));
         if wire.lost.is_empty() {
             prop_assert_eq!(account.too_large, too_large.count() as u64);
         }
@@ -251,7 +282,7 @@ fn items_of_one_length_leave_together_and_a_shorter_one_ends_the_call() {
     let events = events(&[(3, 3), (3, 1), (0, 3)]);
     let sink = sink_of(&events, storage.registry().ledger(Exporter::Statsd));
     let mut window: Window<_, 16> = Window::new([0; 256]);
-    window.fill(&Packer::new(Texts), &sink, 64);
+    window.fill(&Packer::new(Texts::<false> { newline: false }), &sink, 64);
     let mut out = [0; 256];
     let call = window.next_call(SEGMENTS, &mut out).expect("six items");
     assert_eq!((call.segment, call.datagrams, call.bytes), (7, 5, 4 * 7 + 5));
@@ -268,11 +299,36 @@ fn a_run_is_of_one_size_but_its_last_datagram() {
     let storage = Storage::<2, 1, 2>::new();
     let events = events(&[(1, 1), (1, 1), (1, 1)]);
     let mut sink = sink_of(&events, storage.registry().ledger(Exporter::Statsd));
-    let (mut packer, mut run, mut out) = (Packer::new(Texts), Run::new(), [b'?'; 64]);
+    let (mut run, mut out) = (Run::new(), [b'?'; 64]);
+    let mut packer = Packer::new(Texts::<true> { newline: false });
     packer.pack_run(&mut sink, SEGMENTS, 14, &mut out, &mut run);
     assert_eq!(&out[..run.bytes()], b"1000.\n1000-\n\n\n1001.\n1001-\n\n\n1002.\n1002-");
     packer.pack_run(&mut sink, 1, 14, &mut out, &mut run);
     assert_eq!((run.datagrams(), &out[..run.bytes()]), (1, "1000.\n1000-".as_bytes()), "alone it is not filled up");
+}
+
+/// Where empty lines count as bad, datagrams are of one length because what fits into the first fits into the others.
+#[test]
+fn a_run_that_is_not_filled_up_ends_with_its_first_shorter_datagram() {
+    for (lengths, newline, expected) in [
+        (&[(1, 1), (1, 1), (1, 1)][..], false, &[("1000.\n1000-", 3)][..]),
+        (&[(1, 1), (1, 1), (1, 1)], true, &[("1000.\n1000-\n", 3)]),
+        // The second would have had room for more, which the first had not.
+        (&[(1, 2), (1, 1), (1, 1), (1, 1)], true, &[("1000.\n1000--\n", 2), ("1002.\n1002-\n", 2)]),
+        (&[(1, 1), (1, 2)], false, &[("1000.\n1000-", 2), ("1001--", 1)]),
+    ] {
+        let storage = Storage::<2, 1, 2>::new();
+        let events = events(lengths);
+        let mut sink = sink_of(&events, storage.registry().ledger(Exporter::Statsd));
+        let (mut packer, mut run, mut out) = (Packer::new(Texts::<false> { newline }), Run::new(), [b'?'; 64]);
+        for (first, datagrams) in expected {
+            packer.pack_run(&mut sink, SEGMENTS, 14, &mut out, &mut run);
+            let datagram = &out[..run.bytes().min(run.segment())];
+            assert_eq!((str::from_utf8(datagram), run.datagrams()), (Ok(*first), *datagrams), "{lengths:?}");
+            packer.confirm(&mut sink, run.batch(0..*datagrams));
+        }
+        assert!(sink.is_empty(), "{lengths:?}");
+    }
 }
 
 #[test]
@@ -283,7 +339,8 @@ fn calls_are_within_what_a_kernel_takes() {
     for (segment, most) in [(10, SEGMENTS), (1_432, 45), (40_000, 1)] {
         let events = events(&[(3, 3); 4_000]);
         let (mut sink, mut out) = (sink_of(&events, ledger), vec![0; 2 * CALL_BYTES]);
-        Packer::new(Texts).pack_run(&mut sink, usize::MAX, segment, &mut out, &mut run);
+        let mut packer = Packer::new(Texts::<true> { newline: false });
+        packer.pack_run(&mut sink, usize::MAX, segment, &mut out, &mut run);
         assert_eq!(run.datagrams(), most, "{segment} bytes");
         assert!(run.bytes() <= CALL_BYTES);
     }

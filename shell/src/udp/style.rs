@@ -31,8 +31,8 @@ pub(super) struct Style {
 enum Offload {
     /// Not wanted, or not to be had.
     None,
-    /// Items share datagrams, which are filled up.
-    Filled(Box<Run>),
+    /// Items share datagrams, of which those of one length leave together.
+    Runs(Box<Run>),
     /// Each item is a datagram; those of one length leave together.
     Sorted(Box<SortedItems>),
 }
@@ -59,7 +59,7 @@ impl Style {
         let offload = match items {
             _ if !segmentation_offload => Offload::None,
             1 => Offload::Sorted(Box::new(Window::new(vec![0; WINDOW_BYTES].into_boxed_slice()))),
-            _ => Offload::Filled(Box::default()),
+            _ => Offload::Runs(Box::default()),
         };
         Self { datagram_bytes, items, offload, is_refused: false, is_losing: false }
     }
@@ -68,7 +68,7 @@ impl Style {
     pub(super) async fn send<R: Runtime, E: EventEncoder>(&mut self, way: Way<'_, R, E>, burst: Burst) -> Left {
         match &mut self.offload {
             Offload::None => self.send_one(way).await,
-            Offload::Filled(_) => self.send_run(way, burst).await,
+            Offload::Runs(_) => self.send_run(way, burst).await,
             Offload::Sorted(_) => self.send_sorted(way, burst).await,
         }
     }
@@ -100,11 +100,11 @@ impl Style {
     }
 
     async fn send_run<R: Runtime, E: EventEncoder>(&mut self, way: Way<'_, R, E>, burst: Burst) -> Left {
-        let Offload::Filled(run) = &mut self.offload else { return Left::default() };
+        let Offload::Runs(run) = &mut self.offload else { return Left::default() };
         let Way { feed, packer, outlet } = way;
-        let segment = self.datagram_bytes;
-        let most = if self.is_losing { 1 } else { burst.of(segment) };
-        packer.pack_run(&mut feed.lock(), most, segment, &mut outlet.memory, run);
+        let most = if self.is_losing { 1 } else { burst.of(self.datagram_bytes) };
+        packer.pack_run(&mut feed.lock(), most, self.datagram_bytes, &mut outlet.memory, run);
+        let segment = run.segment();
         let mut left = Left::default();
         while left.datagrams < run.datagrams() {
             let first = left.datagrams;
