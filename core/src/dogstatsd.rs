@@ -5,6 +5,7 @@
 //! datagram_shell.md, protocol 1.0.
 
 mod aggregator;
+mod counters;
 mod dialect;
 mod gauges;
 mod origin;
@@ -29,6 +30,7 @@ use dialect::Dialect;
 use origin::Fields;
 
 pub use aggregator::{Aggregator, Packet, Slot};
+pub use counters::{Count, CounterPacket};
 pub use gauges::{GaugeEncoder, METRIC_BYTES};
 pub use origin::{Cardinality, ORIGIN_BYTES, Origin, OriginError};
 pub use tags::{ConstantTags, TAG_BYTES, TagError};
@@ -56,6 +58,7 @@ pub struct MessageEncoder<'a> {
     dialect: Option<Dialect>,
     /// The constant tags of gauges and of messages that have a time, where they are others.
     timed: Option<ConstantTags>,
+    ends_with_newline: bool,
 }
 
 impl<'a> MessageEncoder<'a> {
@@ -79,7 +82,7 @@ impl<'a> MessageEncoder<'a> {
         let dot: &[u8] = if given.is_empty() { b"" } else { b"." };
         let head = |name: &[u8]| Head::new(&[given.as_bytes(), dot, name]);
         let heads = [head(REQUESTS), head(b"request.latency:"), head(b"response.size:")];
-        Ok(Self { registry, heads, dialect: None, timed: None })
+        Ok(Self { registry, heads, dialect: None, timed: None, ends_with_newline: false })
     }
 
     /// Latency and size as distributions (`d`), of which Datadog's servers make percentiles over all hosts, instead of
@@ -95,6 +98,14 @@ impl<'a> MessageEncoder<'a> {
     #[must_use]
     pub fn with_sample_rate(mut self, rate: SampleRate) -> Self {
         self.dialect().set_rate(rate);
+        self
+    }
+
+    /// Every message ends with a newline, as those of Datadog's clients do, the last of a packet included: an Agent with
+    /// `dogstatsd_eol_required` drops one that does not.
+    #[must_use]
+    pub fn with_newlines(mut self) -> Self {
+        self.ends_with_newline = true;
         self
     }
 
@@ -126,17 +137,6 @@ impl<'a> MessageEncoder<'a> {
         Ok(self)
     }
 
-    /// Counters say when the request was completed (`|T`, protocol 1.3), in seconds. Other messages cannot: the Agent
-    /// reads timestamps of counts and gauges only.
-    ///
-    /// The Agent passes such a count on as it is: it neither adds up those of one second, nor multiplies them by a
-    /// [sample rate](Self::with_sample_rate). One of the second 0, which it would drop, goes without.
-    #[must_use]
-    pub fn with_timestamps_of_counts(mut self) -> Self {
-        self.dialect().timestamps = true;
-        self
-    }
-
     /// An encoder for the gauges of the registry, which have the prefix, the constant tags and the origin of these
     /// messages.
     #[must_use]
@@ -151,8 +151,8 @@ impl<'a> MessageEncoder<'a> {
     }
 
     /// Messages per interval in place of messages per request: counters are sums, and messages hold the values of as many
-    /// requests as fit (protocol 1.1). They have the prefix and everything else of these messages but timestamps, which
-    /// several requests do not share. The length of `slots` is the most requests at a time.
+    /// requests as fit (protocol 1.1). They have the prefix and everything else of these messages. The length of `slots`
+    /// is the most requests at a time.
     #[must_use]
     pub fn aggregator<B: AsRef<[Slot]> + AsMut<[Slot]>>(&self, slots: B) -> Aggregator<'a, B> {
         Aggregator::new(self.registry, self.own_dialect(), slots)
@@ -167,7 +167,8 @@ impl<'a> MessageEncoder<'a> {
     fn own_dialect(&self) -> Dialect {
         let prefix = self.heads[0].text().strip_suffix(REQUESTS).unwrap_or_default();
         let own = || Dialect { timed: self.timed.clone(), ..Dialect::new(prefix) };
-        self.dialect.clone().unwrap_or_else(own)
+        let dialect = self.dialect.clone().unwrap_or_else(own);
+        Dialect { ends_with_newline: self.ends_with_newline, ..dialect }
     }
 
     /// Writes what follows a message's head, and ends it.
@@ -200,6 +201,10 @@ impl<'a> MessageEncoder<'a> {
 
 impl EventEncoder for MessageEncoder<'_> {
     const ITEMS: u8 = 3;
+
+    fn ends_with_newline(&self) -> bool {
+        self.ends_with_newline
+    }
 
     #[inline]
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full> {

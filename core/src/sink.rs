@@ -14,6 +14,8 @@ pub struct Sink<'a, B> {
     length: usize,
     /// Items of the first event that have left already, in an earlier batch.
     begun: u8,
+    /// Events that have left the buffer and are held all the same, by whoever empties it.
+    apart: u64,
     ledger: &'a Ledger,
     sampler: Option<Sampler>,
 }
@@ -21,7 +23,7 @@ pub struct Sink<'a, B> {
 impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
     /// An empty sink over `buffer`, whose length is its capacity.
     pub const fn new(buffer: B, ledger: &'a Ledger) -> Self {
-        Self { buffer, first: 0, length: 0, begun: 0, ledger, sampler: None }
+        Self { buffer, first: 0, length: 0, begun: 0, apart: 0, ledger, sampler: None }
     }
 
     /// From now on it takes only what `sampler` keeps, and drops the rest as `sampled`.
@@ -53,9 +55,10 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         }
     }
 
-    /// Drops everything for `cause`.
+    /// Drops everything for `cause`, what is held apart from the buffer included.
     pub fn abandon(&mut self, cause: Cause) {
         self.drop_front(self.length, cause);
+        self.settle_apart(self.apart, Some(cause));
     }
 
     /// Drops the first `events` for `cause`.
@@ -103,6 +106,23 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         self.ledger
     }
 
+    /// The first `events` leave the buffer, and count as held until [`settle_apart`](Self::settle_apart) hears of them.
+    pub(crate) fn hold_apart(&mut self, events: usize) {
+        self.apart += events.min(self.length) as u64;
+        self.remove(events);
+    }
+
+    /// So many of those have reached the backend, or are lost for a cause.
+    pub(crate) fn settle_apart(&mut self, events: u64, lost: Option<Cause>) {
+        let events = events.min(self.apart);
+        self.apart -= events;
+        self.show_held();
+        match lost {
+            Some(cause) => self.ledger.add_dropped(cause, events),
+            None => self.ledger.add_sent(events),
+        }
+    }
+
     /// Items of the first event that have left already.
     pub(crate) const fn begun(&self) -> u8 {
         self.begun
@@ -122,7 +142,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
             buffer[start..start + to_the_end.len()].copy_from_slice(to_the_end);
             buffer[..from_the_start.len()].copy_from_slice(from_the_start);
             self.length += taken.len();
-            self.ledger.set_held(self.length as u64);
+            self.show_held();
         }
         self.ledger.add_dropped(Cause::BufferFull, refused.len() as u64);
         taken.len()
@@ -142,8 +162,12 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         }
         self.first = self.place(events);
         self.length -= events;
-        self.ledger.set_held(self.length as u64);
+        self.show_held();
         events as u64
+    }
+
+    fn show_held(&self) {
+        self.ledger.set_held(self.length as u64 + self.apart);
     }
 }
 

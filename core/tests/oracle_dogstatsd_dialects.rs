@@ -6,11 +6,9 @@ use common::{Recording, any_recording, nasty_recording, pumped, record};
 use loaddensity_metrics_core::dogstatsd::{
     Cardinality, ConstantTags, MessageEncoder, Origin, OriginError, TAG_BYTES, TagError,
 };
-use loaddensity_metrics_core::{
-    Cause, Event, EventEncoder as _, Exporter, Registry, SampleRate, Sampler, Sink, Storage, Timestamp,
-};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sampler, Sink, Storage};
 use loaddensity_metrics_vectors::contract::Format;
-use loaddensity_metrics_vectors::dogstatsd::{self, Kind};
+use loaddensity_metrics_vectors::dogstatsd;
 use loaddensity_metrics_vectors::model::Model;
 use proptest::prelude::*;
 
@@ -33,7 +31,6 @@ fn everything(registry: Registry<'_>) -> MessageEncoder<'_> {
         .with_distributions()
         .with_sample_rate(SampleRate::new(0.25).expect("a rate"))
         .with_constant_tags(&ConstantTags::new(TAGS).expect("good tags"))
-        .with_timestamps_of_counts()
         .with_origin(origin)
         .expect("a good origin")
 }
@@ -45,8 +42,7 @@ fn judge(model: &Model, payloads: &[Vec<u8>]) {
         for message in dogstatsd::parse(payload).unwrap_or_else(|error| panic!("{error}")) {
             assert_eq!(message.rate, Some(0.25));
             assert_eq!(message.origin, ["c:ci-abc", "e:it-false,cn-x", "card:low"]);
-            let is_count = message.kind == Kind::Count;
-            assert_eq!(message.timestamp, is_count.then_some(1_700_000_000), "{message:?}");
+            assert_eq!(message.timestamp, None, "{message:?}");
             let mut tags: Vec<_> = message.tags.iter().map(|(key, value)| format!("{key}:{value:?}")).collect();
             tags.sort();
             seen.push((format!("{} {:?}", message.name, message.kind), tags));
@@ -126,25 +122,11 @@ fn each_option_alone_changes_what_it_says_and_nothing_else() {
 }
 
 #[test]
-fn the_second_0_is_not_said() {
-    static STORAGE: Storage<4, 1, 2> = Storage::new();
-    let registry = STORAGE.registry();
-    let series = registry.recorder().series("GET", "/");
-    let encoder = MessageEncoder::new(registry, "p").expect("a prefix").with_timestamps_of_counts();
-    for (nanos, field) in [(0, None), (999_999_999, None), (1_000_000_000, Some(1)), (1_999_999_999, Some(1))] {
-        let event = Event { series, completed_at: Timestamp::from_unix_nanos(nanos), ..Event::default() };
-        let mut out = [0; 200];
-        let length = encoder.encode(&event, 0, &mut out).expect("room");
-        let messages = dogstatsd::parse(&out[..length]).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(messages[0].timestamp, field, "{nanos} ns");
-    }
-}
-
-#[test]
 fn what_cannot_be_shown_is_refused() {
     assert_eq!(ConstantTags::new([("1a", "x")]), Err(TagError::Start { key: "1a" }));
     assert_eq!(ConstantTags::new([("", "x")]), Err(TagError::Start { key: "" }));
     assert_eq!(ConstantTags::new([("name", "x")]), Err(TagError::Reserved { key: "name" }));
+    assert_eq!(ConstantTags::new([("Outcome", "x")]), Err(TagError::Reserved { key: "Outcome" }));
     let long = "x".repeat(TAG_BYTES);
     assert_eq!(ConstantTags::new([("run", "7"), ("k", &long)]), Err(TagError::NoRoom { key: "k" }));
     static STORAGE: Storage<4, 1, 2> = Storage::new();

@@ -3,7 +3,7 @@
 use loaddensity_metrics_core::dogstatsd::{
     Cardinality, ClientTransport, ConstantTags, GaugeEncoder, MessageEncoder, Origin, Telemetry, TelemetryEncoder,
 };
-use loaddensity_metrics_core::{Registry, SampleRate, Storage, Written};
+use loaddensity_metrics_core::{Full, Registry, SampleRate, Storage, Written};
 use loaddensity_metrics_vectors::dogstatsd::{Kind, parse};
 
 /// The longest message of [`dressed`]: the shortest decimal of the smallest number, its sign, and what stands around it.
@@ -20,7 +20,6 @@ fn dressed(registry: Registry<'_>) -> GaugeEncoder<'_> {
         .with_distributions()
         .with_sample_rate(SampleRate::new(0.5).expect("a rate"))
         .with_constant_tags(&ConstantTags::new([("run", "7"), ("alone", "")]).expect("good tags"))
-        .with_timestamps_of_counts()
         .with_origin(origin)
         .expect("a good origin")
         .gauges()
@@ -183,4 +182,36 @@ fn telemetry_is_what_came_since_the_last() {
     };
     assert_eq!(at(10, Some(80)).since(&at(7, Some(50))), at(3, Some(30)));
     assert_eq!(at(10, None).since(&Telemetry::default()), at(10, None));
+}
+
+/// With newlines the last message has one too, in exactly one byte more, and nothing fits by halves.
+#[test]
+fn the_last_message_ends_with_a_newline_where_asked_for() {
+    let storage = Box::new(Storage::<2, 1, 2>::new());
+    let registry = storage.registry();
+    for name in ["a", "b"] {
+        registry.gauge(name).expect("a good name").set(1.0);
+    }
+    let text = "p.a:1|g\np.b:1|g\n";
+    for (newlines, room, expected) in [
+        (false, text.len() - 1, Ok(&text[..text.len() - 1])),
+        (false, text.len() - 2, Ok("p.a:1|g")),
+        (true, text.len(), Ok(text)),
+        (true, text.len() - 1, Ok("p.a:1|g\n")),
+        (true, "p.a:1|g\n".len(), Ok("p.a:1|g\n")),
+        (true, "p.a:1|g".len(), Err(Full)),
+        (true, 0, Err(Full)),
+    ] {
+        let encoder = encoder(registry, "p");
+        let encoder = if newlines { encoder.with_newlines() } else { encoder };
+        let mut out = vec![b'?'; room];
+        let written = encoder.gauges().encode(0, usize::MAX, &mut out);
+        let seen = written.map(|Written { bytes, .. }| str::from_utf8(&out[..bytes]).expect("UTF-8"));
+        assert_eq!(seen, expected, "{room} bytes");
+        let mut packet = [b'?'; 4_096];
+        let telemetry = encoder.telemetry(ClientTransport::Udp);
+        let written = telemetry.encode(&Telemetry::default(), 0, usize::MAX, &mut packet).expect("it holds them");
+        assert_eq!(packet[written.bytes - 1] == b'\n', newlines);
+        assert_eq!(telemetry.encode(&Telemetry::default(), usize::MAX, 1, &mut packet), Ok(Written::default()));
+    }
 }

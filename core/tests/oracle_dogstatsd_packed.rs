@@ -116,7 +116,7 @@ fn values_of_one_context_share_messages() {
 
 /// Each option of the messages is there once per message, whatever the number of its values.
 #[test]
-fn every_option_but_timestamps_is_in_packed_messages() {
+fn every_option_is_in_packed_messages() {
     static STORAGE: Storage<1_024, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     let origin = Origin { container: Some("ci-abc"), external: Some("it-false"), cardinality: Some(Cardinality::Low) };
@@ -125,7 +125,6 @@ fn every_option_but_timestamps_is_in_packed_messages() {
         .with_distributions()
         .with_sample_rate(SampleRate::new(0.25).expect("a rate"))
         .with_constant_tags(&ConstantTags::new([("run", "7"), ("scenario", "all"), ("alone", "")]).expect("good tags"))
-        .with_timestamps_of_counts()
         .with_origin(origin)
         .expect("a good origin");
     let constant = [("run", "7"), ("scenario", "all"), ("alone", "")];

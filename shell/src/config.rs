@@ -148,8 +148,8 @@ mod tests {
                 ["`sample_rate`", "\"0.5\"", "leave out sample_rate, or aggregate"],
             ),
             (
-                statsd(|c| (c.aggregate, c.timestamps_of_counts) = (true, true)),
-                ["`timestamps`", "\"counts\"", "leave out timestamps, or aggregate"],
+                statsd(|c| c.timestamps_of_counts = true),
+                ["`timestamps`", "Datadog keeps the last; aggregate", "or leave out timestamps"],
             ),
             (
                 statsd(|c| c.aggregation_interval = Duration::ZERO),
@@ -158,13 +158,6 @@ mod tests {
             (statsd(|c| c.sockets = 0), ["`sockets`", "\"0\"", "1 to 16"]),
             (statsd_over("/run/dsd", |c| c.sockets = 17), ["`sockets`", "\"17\"", "1 to 16"]),
             (statsd(|c| c.buffer_events = 0), ["`buffer_events`", "\"0\"", "1 to"]),
-            (
-                statsd(|c| {
-                    c.timestamps_of_counts = true;
-                    c.sample_rate = SampleRate::new(0.5).expect("a rate");
-                }),
-                ["`timestamps`", "\"counts\"", "leave out timestamps, or send all requests (sample_rate 1)"],
-            ),
             (influxdb(|c| c.timeout = Duration::ZERO), ["influxdb", "`timeout`", "1 millisecond"]),
             (influxdb(|c| c.batch.points = 0), ["`batch_points`", "\"0\"", "1 or more"]),
             (influxdb(|c| c.batch.bytes = 100), ["`batch_bytes`", "100", "4096"]),

@@ -266,7 +266,7 @@ macro_rules! conformance {
             each_message_is_a_datagram
             messages_are_packed
             options_are_in_every_message
-            counts_have_timestamps
+            messages_end_with_a_newline
             a_stop_flushes
             a_missing_receiver_changes_no_sum
         );
@@ -277,6 +277,7 @@ macro_rules! conformance {
             messages_per_interval_add_up
             an_interval_has_one_counter_of_each_kind
             a_full_buffer_ends_an_interval
+            counts_have_a_second_of_their_own
             intervals_that_do_not_arrive_change_no_sum
             telemetry_tells_what_was_sent
             telemetry_comes_at_every_interval

@@ -4,6 +4,7 @@
 //! is full drops and counts; it never holds up the others. The mutexes here are between exporter tasks; no recorder
 //! ever meets one.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub(crate) struct Hub<R: Runtime> {
     clock: Clock<R>,
     shared: Arc<Mutex<Shared>>,
     task: Option<R::Task>,
+    /// The last second that DogStatsD counters said, in this run or in an earlier one.
+    pub(crate) counted_second: Arc<AtomicU64>,
 }
 
 struct Shared {
@@ -64,7 +67,8 @@ struct Shared {
 impl<R: Runtime> Hub<R> {
     pub(crate) fn new(runtime: R, clock: Clock<R>, mut pump: Pump<'static>, phase: Phase) -> Self {
         pump.set_phase(phase);
-        Self { runtime, clock, shared: Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() })), task: None }
+        let shared = Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() }));
+        Self { runtime, clock, shared, task: None, counted_second: Arc::default() }
     }
 
     /// Opens the account of `exporter`; from now on every event goes into the feed that is returned as well, or those that

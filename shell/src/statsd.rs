@@ -41,7 +41,7 @@ pub(crate) async fn prepare<R: Runtime>(
         Some(socket) => Destination::Unix { socket, connections: *sockets },
     };
     let telemetry = config.telemetry.then(|| encoder.telemetry(transport(config.socket.as_ref())));
-    let (datagram_bytes, items) = match (config.datagram_bytes, config.packed || aggregate, to) {
+    let (datagram_bytes, items) = match (config.datagram_bytes, config.shares_packets(), to) {
         (Some(bytes), ..) => (bytes, usize::MAX),
         (None, true, Destination::Udp(_)) => (ETHERNET_BYTES, usize::MAX),
         (None, true, Destination::Unix { .. }) => (AGENT_BYTES, usize::MAX),
@@ -93,6 +93,9 @@ fn encoder(
     };
     let mut encoder =
         MessageEncoder::new(registry, &config.prefix).map_err(|error| bad("prefix", &config.prefix, &error))?;
+    if config.newline || config.shares_packets() {
+        encoder = encoder.with_newlines();
+    }
     if config.distributions {
         encoder = encoder.with_distributions();
     }
@@ -106,9 +109,6 @@ fn encoder(
     let of_timed = StatsdConfig::tags_of(&identity.tags_of_points(&config.constant_tags))?;
     if of_timed != constant {
         encoder = encoder.with_tags_of_timed(&of_timed);
-    }
-    if config.timestamps_of_counts {
-        encoder = encoder.with_timestamps_of_counts();
     }
     let StatsdOrigin { container, external, cardinality } = &config.origin;
     let origin = Origin { container: container.as_deref(), external: external.as_deref(), cardinality: *cardinality };

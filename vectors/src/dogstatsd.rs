@@ -86,8 +86,8 @@ pub enum Reason {
 /// Longest name, in characters (Datadog, "Naming custom metrics").
 const NAME_LIMIT: usize = 200;
 
-/// Parses a payload: messages separated by line feeds, more of which may end it: datagrams are filled up with them, and
-/// the Agent takes those without a complaint (checked with its binary).
+/// Parses a payload: messages separated by line feeds, of which one may end it. No more: an empty line is a bad message
+/// to older Agents, which log each.
 ///
 /// # Errors
 /// The first fault, with the number of its message.
@@ -96,7 +96,7 @@ pub fn parse(payload: &[u8]) -> Result<Vec<Message<'_>>, ParseError> {
         let message = 1 + payload[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
         ParseError { message, reason: Reason::NotUtf8 }
     })?;
-    let text = text.trim_end_matches('\n');
+    let text = text.strip_suffix('\n').unwrap_or(text);
     let numbered = text.split('\n').enumerate();
     numbered.map(|(index, line)| message(line).map_err(|reason| ParseError { message: index + 1, reason })).collect()
 }

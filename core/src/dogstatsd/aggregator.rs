@@ -7,12 +7,14 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::dialect::{Dialect, ITEMS, REQUESTS, SIZE};
+use super::counters::{Count, CounterPacket, Counters};
+use super::dialect::{Dialect, ITEMS, LATENCY, REQUESTS, SIZE};
+use super::own::{append, end};
 use super::packed::Context;
 use crate::event::Event;
 use crate::ledger::Cause;
 use crate::registry::Registry;
-use crate::sample::Outcome;
+use crate::sample::{Outcome, Timestamp};
 use crate::series::Series;
 use crate::sink::Sink;
 use crate::text::out::Full;
@@ -34,13 +36,18 @@ const _: () = assert!(size_of::<Slot>() == 24, "the documentation says so");
 ///
 /// Fill it, take packet by packet, settle it. Meanwhile its requests stay at the front of the sink, which counts them as
 /// held. The order of requests does not matter to DogStatsD.
-pub struct Aggregator<'a, B> {
+///
+/// [With counters](Self::with_counters) that say their second these packets hold the values alone, and the sink goes on
+/// counting the requests as held: begin the counters now and then, take packet by packet, settle each.
+pub struct Aggregator<'a, B, C = [Count; 0]> {
     registry: Registry<'a>,
     dialect: Dialect,
     slots: B,
     /// Slots that are in use.
     count: usize,
     place: Place,
+    /// Those that say their second.
+    counters: Option<Counters<C>>,
 }
 
 /// How far the messages of the slots have come.
@@ -69,12 +76,33 @@ pub struct Packet {
 impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>> Aggregator<'a, B> {
     pub(super) const fn new(registry: Registry<'a>, dialect: Dialect, slots: B) -> Self {
         let place = Place { start: 0, end: 0, item: REQUESTS, next: 0 };
-        Self { registry, dialect, slots, count: 0, place }
+        Self { registry, dialect, slots, count: 0, place, counters: None }
     }
 
+    /// Counters say the second in which they leave (`|T`, protocol 1.3), and those of a context leave once a second at
+    /// most. `counts` has room for [`contexts`](Self::contexts); with `None` counters stay as they are. None leaves before
+    /// `after` seconds since the Unix epoch have passed, which is what [`second`](Aggregator::second) said of an earlier
+    /// run.
+    #[must_use]
+    pub fn with_counters<C>(self, counts: Option<C>, after: u64) -> Aggregator<'a, B, C>
+    where
+        C: AsRef<[Count]> + AsMut<[Count]>,
+    {
+        let Self { registry, dialect, slots, count, place, counters: _ } = self;
+        let counters = counts.map(|counts| Counters::new(counts, after));
+        Aggregator { registry, dialect, slots, count, place, counters }
+    }
+}
+
+impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>, C: AsRef<[Count]> + AsMut<[Count]>> Aggregator<'a, B, C> {
     /// Most requests that it takes at once.
     pub fn capacity(&self) -> usize {
         self.slots.as_ref().len()
+    }
+
+    /// Contexts that there can be: each series of the storage with both outcomes.
+    pub fn contexts(&self) -> usize {
+        2 * self.registry.facts().series_capacity
     }
 
     /// Takes the first requests of `sink`, as many as there are slots, and sorts them. What it held before must be
@@ -95,21 +123,19 @@ impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>> Aggregator<'a, B> {
     pub fn next_packet(&mut self, out: &mut [u8]) -> Option<Packet> {
         let mut packet = Packet { bytes: 0, contexts: 0, from: self.place, to: self.place };
         while self.place.start != self.count {
-            if self.place.item == REQUESTS && self.is_too_large(out.len()) {
+            if self.is_at_start() && self.is_too_large(out.len()) {
                 self.lose(self.place.start..self.place.end, Cause::TooLarge);
                 self.place = self.first_of(self.place.end);
                 continue;
             }
-            let start = packet.bytes + usize::from(packet.bytes != 0);
             let counters = usize::from(self.place.item == REQUESTS);
-            let Ok(length) = out.get_mut(start..).ok_or(Full).and_then(|room| self.encode(room)) else { break };
-            if let Some(newline) = start.checked_sub(1).and_then(|before| out.get_mut(before)) {
-                *newline = b'\n';
-            }
-            packet.bytes = start + length;
+            let newline = self.dialect.ends_with_newline;
+            let Ok(bytes) = append(out, packet.bytes, newline, |room| self.encode(room)) else { break };
+            packet.bytes = bytes;
             packet.contexts += counters;
         }
         packet.to = self.place;
+        end(out, &mut packet.bytes, self.dialect.ends_with_newline);
         (packet.bytes != 0).then_some(packet)
     }
 
@@ -130,7 +156,7 @@ impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>> Aggregator<'a, B> {
     }
 
     /// Settles the requests: those of which a message was lost are dropped for its cause, the first if there are several;
-    /// those of which not all messages were taken for `left`; and the others are sent.
+    /// those of which not all messages were taken for `left`; and the others are sent, or wait for their counter.
     pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: Cause)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
@@ -143,9 +169,72 @@ impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>> Aggregator<'a, B> {
             sink.drop_front(slots.iter().filter(|slot| slot.lost == Some(cause)).count(), cause);
         }
         sink.drop_front(not_taken.iter().filter(|slot| slot.lost.is_none()).count(), left);
-        sink.confirm_front(taken.iter().filter(|slot| slot.lost.is_none()).count());
+        let whole = taken.iter().filter(|slot| slot.lost.is_none()).count();
+        match &mut self.counters {
+            None => sink.confirm_front(whole),
+            Some(counters) => {
+                let counted = taken.iter().filter(|slot| slot.lost != Some(Cause::TooLarge));
+                let is_held = |slot: &&Slot| {
+                    let tags = self.registry.shown_entry(slot.series).dogstatsd();
+                    counters.add(slot.series, slot.outcome, tags, slot.lost.is_none())
+                };
+                let held = counted.filter(is_held).filter(|slot| slot.lost.is_none()).count();
+                sink.hold_apart(held);
+                // With too little memory for the counts.
+                sink.drop_front(whole - held, Cause::BufferFull);
+            }
+        }
         self.count = 0;
         self.place = Place::default();
+    }
+
+    /// Lets the counters leave: where a second has passed since the last, or these are the last, which then say the
+    /// second that follows if need be. Whether they may; if not, they wait for the next time.
+    ///
+    /// `tick` is a monotonic clock in nanoseconds. Times are this clock's, moved to where the wall clock `wall` was
+    /// furthest ahead, so that they never go back.
+    pub fn begin_counters(&mut self, tick: u64, wall: Timestamp, are_last: bool) -> bool {
+        self.counters.as_mut().is_some_and(|counters| counters.begin(tick, wall.as_unix_nanos(), are_last))
+    }
+
+    /// The second that the counters said last; `None` without such counters.
+    pub fn second(&self) -> Option<u64> {
+        self.counters.as_ref().map(Counters::second)
+    }
+
+    /// Writes as many of the counters that follow as fit, joined by newlines, to the front of `out`, whose length must be
+    /// that for packets of values. `None` where none is left.
+    pub fn next_counters(&mut self, out: &mut [u8]) -> Option<CounterPacket> {
+        let Self { registry, dialect, counters, .. } = self;
+        let counters = counters.as_mut()?;
+        let mut packet = CounterPacket { bytes: 0, contexts: 0, places: counters.next()..counters.next() };
+        while let Some((series, outcome, requests)) = counters.peek() {
+            let context = Context { tags: registry.shown_entry(series).dogstatsd(), outcome };
+            let write = |room: &mut [u8]| dialect.encode_counter(requests, counters.second(), context, room);
+            let Ok(bytes) = append(out, packet.bytes, dialect.ends_with_newline, write) else { break };
+            packet.bytes = bytes;
+            packet.contexts += 1;
+            packet.places.end = counters.advance(series, outcome);
+        }
+        end(out, &mut packet.bytes, dialect.ends_with_newline);
+        (packet.bytes != 0).then_some(packet)
+    }
+
+    /// The packet was sent, or is lost for a cause, and with it every request of its counters.
+    pub fn settle_counters<S>(&mut self, sink: &mut Sink<'_, S>, packet: CounterPacket, lost: Option<Cause>)
+    where
+        S: AsRef<[Event]> + AsMut<[Event]>,
+    {
+        if let Some(counters) = &mut self.counters {
+            sink.settle_apart(counters.clear(packet.places), lost);
+        }
+    }
+
+    /// The packet was not sent: it is the next one again.
+    pub const fn put_back_counters(&mut self, packet: &CounterPacket) {
+        if let Some(counters) = &mut self.counters {
+            counters.put_back(&packet.places);
+        }
     }
 
     /// Writes the next message, or as much of it as fits, and goes on behind it.
@@ -173,11 +262,21 @@ impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>> Aggregator<'a, B> {
         let slots = &self.slots.as_ref()[start..self.count];
         let is_same = |slot: &&Slot| slots.first().is_some_and(|first| first.context() == slot.context());
         let end = start + slots.iter().take_while(is_same).count();
-        Place { start, end, item: REQUESTS, next: start }
+        Place { start, end, item: self.first_item(), next: start }
+    }
+
+    /// The first message of a context.
+    const fn first_item(&self) -> u8 {
+        if self.counters.is_some() { LATENCY } else { REQUESTS }
+    }
+
+    fn is_at_start(&self) -> bool {
+        (self.place.item, self.place.next) == (self.first_item(), self.place.start)
     }
 
     fn is_too_large(&self, longest: usize) -> bool {
-        self.dialect.longest(self.context()) > longest
+        let newline = usize::from(self.dialect.ends_with_newline);
+        self.dialect.longest(self.context(), self.counters.is_some()) + newline > longest
     }
 
     /// The context of the place.
@@ -205,7 +304,7 @@ impl Slot {
     }
 }
 
-impl<B> fmt::Debug for Aggregator<'_, B> {
+impl<B, C> fmt::Debug for Aggregator<'_, B, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Aggregator").field("requests", &self.count).field("place", &self.place).finish_non_exhaustive()
     }

@@ -36,8 +36,8 @@ pub(super) struct Dialect {
     /// Those of messages that have a time, and of gauges, where they are others.
     pub(super) timed: Option<ConstantTags>,
     pub(super) fields: Fields,
-    /// `|T` on counts.
-    pub(super) timestamps: bool,
+    /// Whether the last message of a packet ends with a newline, as the others do.
+    pub(super) ends_with_newline: bool,
 }
 
 impl Dialect {
@@ -51,7 +51,7 @@ impl Dialect {
             constant: ConstantTags::default(),
             timed: None,
             fields: Fields::default(),
-            timestamps: false,
+            ends_with_newline: false,
         }
     }
 
@@ -84,16 +84,8 @@ impl Dialect {
         }
         out.put_exact(self.rate.as_bytes())?;
         out.put_exact(b"|#")?;
-        let seconds = event.completed_at.as_unix_nanos() / NANOS_PER_SECOND;
-        // The Agent drops a message of the second 0 as a whole.
-        let has_time = self.timestamps && item == REQUESTS && seconds != 0;
-        self.put_tags(event.outcome, tags, has_time, &mut out)?;
-        out.put_exact(&self.fields.before_time)?;
-        if has_time {
-            out.put_exact(b"|T")?;
-            out.put_piece(&Integer(seconds))?;
-        }
-        out.put_exact(&self.fields.behind_time)?;
+        self.put_tags(event.outcome, tags, false, &mut out)?;
+        self.put_origin(&mut out)?;
         Ok(room - out.room())
     }
 
@@ -117,6 +109,14 @@ impl Dialect {
     /// Appends the origin to a message that has no timestamp.
     pub(super) fn put_origin(&self, out: &mut Item<'_>) -> Result<(), Full> {
         out.put_exact(&self.fields.before_time)?;
+        out.put_exact(&self.fields.behind_time)
+    }
+
+    /// Appends the origin to a message of this second, in the order of Datadog's Go client.
+    pub(super) fn put_origin_and_second(&self, second: u64, out: &mut Item<'_>) -> Result<(), Full> {
+        out.put_exact(&self.fields.before_time)?;
+        out.put_exact(b"|T")?;
+        out.put_piece(&Integer(second))?;
         out.put_exact(&self.fields.behind_time)
     }
 
@@ -167,8 +167,6 @@ fn key(tag: &[u8]) -> &[u8] {
 fn has_key(tags: &[u8], wanted: &[u8]) -> bool {
     tags.split(|byte| *byte == b',').any(|tag| key(tag) == wanted)
 }
-
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// A latency in milliseconds.
 struct Millis(u64);

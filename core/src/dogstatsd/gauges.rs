@@ -35,7 +35,7 @@ impl<'a> GaugeEncoder<'a> {
     /// then holds nothing of use.
     pub fn encode(&self, skip: usize, most: usize, out: &mut [u8]) -> Result<Written, Full> {
         let gauges = self.registry.gauges().skip(skip).take(most);
-        join(gauges, out, |(name, value), room| self.message(&name, value, room))
+        join(gauges, self.dialect.ends_with_newline, out, |(name, value), room| self.message(&name, value, room))
     }
 
     fn message(&self, name: &str, value: f64, out: &mut [u8]) -> Result<usize, Full> {

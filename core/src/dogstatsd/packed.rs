@@ -5,7 +5,7 @@
 
 use heapless::Vec;
 
-use super::dialect::{Dialect, LATENCY, SIZE};
+use super::dialect::{Dialect, LATENCY, REQUESTS, SIZE};
 use super::origin::ORIGIN_BYTES;
 use super::tags::TAG_BYTES;
 use super::{OUTCOMES, aggregator::Slot};
@@ -21,6 +21,8 @@ const TAIL_BYTES: usize =
     "|ms|@|#".len() + 24 + labels::BYTES + OUTCOMES[0].len() + TAG_BYTES + 2 * (ORIGIN_BYTES + 3) + 24;
 /// Longest name behind the prefix, with its colon, and longest value: 2^64 ns in milliseconds.
 const LONGEST: usize = "request.latency:".len() + "18446744073709.551615".len();
+/// The same of a counter that says its second.
+const LONGEST_COUNTER: usize = "requests:18446744073709551615".len() + "|T18446744074".len();
 
 /// What one message holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +75,34 @@ impl Dialect {
         Ok(Message { bytes: room - out.room(), requests: count })
     }
 
-    /// Bytes that hold any message of one value of this context.
-    pub(super) fn longest(&self, context: Context<'_>) -> usize {
+    /// Writes the counter of so many requests of one context, which says its second.
+    pub(super) fn encode_counter(
+        &self,
+        requests: u64,
+        second: u64,
+        context: Context<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        let room = out.len();
+        let mut out = Item::new(out);
+        for part in [&self.prefix, b"requests:".as_slice(), itoa::Buffer::new().format(requests).as_bytes()] {
+            out.put_exact(part)?;
+        }
+        for part in [self.kind(REQUESTS), self.rate.as_bytes(), b"|#"] {
+            out.put_exact(part)?;
+        }
+        self.put_tags(context.outcome, context.tags, true, &mut out)?;
+        self.put_origin_and_second(second, &mut out)?;
+        Ok(room - out.room())
+    }
+
+    /// Bytes that hold any message of one value of this context, or its counter with a second.
+    pub(super) fn longest(&self, context: Context<'_>, has_seconds: bool) -> usize {
         let tail = self.tail(LATENCY, context).map_or(TAIL_BYTES, |tail| tail.len());
-        self.prefix.len() + LONGEST + tail
+        // What a counter with a second says more of who sends.
+        let timed = self.timed.as_ref().map_or(0, |tags| tags.text().len());
+        let longest = if has_seconds { LONGEST_COUNTER + timed } else { LONGEST };
+        self.prefix.len() + longest + tail
     }
 
     /// What is behind the values of message `item`.

@@ -44,11 +44,16 @@ impl ConstantTags {
         &self.text
     }
 
-    fn add<'t>(&mut self, key: &'t str, value: &'t str) -> Result<(), TagError<'t>> {
+    /// One more.
+    ///
+    /// # Errors
+    /// Why it cannot be shown; the others are as before.
+    pub fn add<'t>(&mut self, key: &'t str, value: &'t str) -> Result<(), TagError<'t>> {
         if !key.starts_with(char::is_alphabetic) {
             return Err(TagError::Start { key });
         }
-        if matches!(key, "method" | "name" | "outcome") {
+        // Datadog takes tags in lower case.
+        if ["method", "name", "outcome"].iter().any(|taken| taken.eq_ignore_ascii_case(key)) {
             return Err(TagError::Reserved { key });
         }
         let before = self.text.len();

@@ -102,7 +102,8 @@ impl TelemetryEncoder {
     /// # Errors
     /// [`Full`] where the first of them does not fit; `out` then holds nothing of use.
     pub fn encode(&self, news: &Telemetry, skip: usize, most: usize, out: &mut [u8]) -> Result<Written, Full> {
-        join(self.metrics(news).skip(skip).take(most), out, |metric, room| self.message(metric, room))
+        let metrics = self.metrics(news).skip(skip).take(most);
+        join(metrics, self.dialect.ends_with_newline, out, |metric, room| self.message(metric, room))
     }
 
     fn message(&self, metric: Metric, out: &mut [u8]) -> Result<usize, Full> {

@@ -43,10 +43,14 @@ pub struct StatsdConfig {
     /// 8,192 bytes of each. Default (`None`), where `packed` is set: 1,432 over UDP, which suits an Ethernet, and 8,192
     /// over a Unix socket.
     pub datagram_bytes: Option<usize>,
+    /// Whether a message that is a datagram of its own ends with a newline, as Datadog's clients have it: an Agent with
+    /// `dogstatsd_eol_required` drops one that does not. Messages that share packets always do. Default no (the contract).
+    pub newline: bool,
     /// Whether several datagrams are handed to the kernel in one call where it can take them (Linux), which costs
-    /// several times less. Messages that are datagrams of their own then leave sorted by length instead of by time;
-    /// packed datagrams, while more than one waits, are filled up to `n` bytes with newlines, which the Agent reads
-    /// over. Nothing to a Unix socket. Default `true`.
+    /// several times less. Messages that are datagrams of their own then leave sorted by length instead of by time. Of
+    /// packed datagrams those of one length leave together, with one that is shorter; while more than one waits, the
+    /// others are packed to the length of the first. None is filled up with newlines: older Agents and some others take
+    /// each for a bad message. Nothing to a Unix socket. Default `true`.
     pub segmentation_offload: bool,
     /// Events that wait here while the socket is full, or a Unix socket is away, 32 bytes each; later ones are dropped
     /// as `buffer_full`. With
@@ -61,15 +65,15 @@ pub struct StatsdConfig {
     /// Tags that every message has, but for those of a series that has one of the same key: key and value, by the rules
     /// of [`ConstantTags`]; together at most 1,024 bytes. Default none.
     pub constant_tags: Vec<(String, String)>,
-    /// Whether counters say when the request was completed (`|T`, protocol 1.3), in seconds. Timings, histograms and
-    /// distributions cannot. The Agent passes such counts on as they are, without adding up those of one second and
-    /// without regard to a `sample_rate`, with which they are therefore refused. Default no.
+    /// Whether the counters of intervals say the second in which they leave (`|T`, protocol 1.3); only with `aggregate`.
+    /// The Agent passes such counts on as they are, and of several that a series has in one second Datadog keeps the last.
+    /// So the counters of a series leave at most once a second: an interval that ends sooner sends its values, and the
+    /// counters wait, their requests `held`. Default no.
     pub timestamps_of_counts: bool,
     /// Whether messages stand for intervals instead of single requests, as with the extended aggregation of Datadog's
     /// clients: counters are sums, and a message holds the values of as many requests of its series and outcome as fit
     /// (protocol 1.1). Messages share datagrams of up to `datagram_bytes`, by default as with `packed`. No sample is lost
-    /// by it, so that it is refused with a `sample_rate`; and with timestamps, which requests do not share. Default no
-    /// (the contract).
+    /// by it, so that it is refused with a `sample_rate`. Default no (the contract).
     pub aggregate: bool,
     /// Time from one such message of a series to the next; the last one comes at the stop. An interval ends early when
     /// half of `buffer_events` wait. 1 ms to 1 day. Default 2 s, as with Datadog's clients.
@@ -106,6 +110,7 @@ impl Default for StatsdConfig {
             prefix: "loaddensity".into(),
             packed: false,
             datagram_bytes: None,
+            newline: false,
             segmentation_offload: true,
             buffer_events: 65_536,
             distributions: false,
@@ -131,11 +136,6 @@ impl StatsdConfig {
         check.wait("interval_seconds", self.interval)?;
         check.wait("aggregation_seconds", self.aggregation_interval)?;
         self.check_aggregation(check)?;
-        if self.timestamps_of_counts && !self.sample_rate.is_all() {
-            let expected = "the Agent does not multiply counts with timestamps by a sample_rate; leave out timestamps, \
-                            or send all requests (sample_rate 1)";
-            return Err(check.bad("timestamps", "counts", expected));
-        }
         self.tags().map(drop)
     }
 
@@ -145,8 +145,9 @@ impl StatsdConfig {
                             sample_rate, or aggregate";
             return Err(check.bad("sample_rate", self.sample_rate, expected));
         }
-        if self.aggregate && self.timestamps_of_counts {
-            let expected = "requests of one interval have no time in common; leave out timestamps, or aggregate";
+        if self.timestamps_of_counts && !self.aggregate {
+            let expected = "of several counts that a series has in one second Datadog keeps the last; aggregate, so that \
+                            there is one, or leave out timestamps";
             return Err(check.bad("timestamps", "counts", expected));
         }
         Ok(())
@@ -166,6 +167,11 @@ impl StatsdConfig {
             return Err(check.bad("port", self.port, expected));
         }
         socket.check(check)
+    }
+
+    /// Whether messages share packets.
+    pub(crate) const fn shares_packets(&self) -> bool {
+        self.packed || self.aggregate || self.datagram_bytes.is_some()
     }
 
     /// The constant tags, checked.

@@ -1,6 +1,8 @@
 //! The DogStatsD sink, towards a receiver of the standard library.
 
-use super::load::{EPOCH, Sums, assert_all_sent, assert_settled, exporters};
+use std::time::Duration;
+
+use super::load::{Sums, assert_all_sent, assert_settled, exporters};
 use super::receiver::{Receiver, lines};
 use super::unused_port;
 use crate::runtime::Runtime;
@@ -91,21 +93,32 @@ pub fn options_are_in_every_message<R: Runtime>() {
     assert_eq!((counts, messages(&datagrams).count() as u64), (account.sent, 3 * account.sent));
 }
 
-/// Counters, and they alone, say the second in which their request was completed.
-pub fn counts_have_timestamps<R: Runtime>() {
-    let receiver = Receiver::start();
-    let (exporters, mut engine) = exporters::<R>();
-    let config = StatsdConfig { datagram_bytes: Some(1_432), timestamps_of_counts: true, ..to(&receiver) };
-    exporters.start_statsd_sink(config).expect("a socket");
-    engine.record(100);
-    let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
-    assert_all_sent(&account, 100);
-    let datagrams = receiver.finish();
-    let second = format!("|T{}", EPOCH / 1_000_000_000);
-    let (counts, others): (Vec<_>, Vec<_>) = messages(&datagrams).partition(|message| message.contains(":1|c|"));
-    assert_eq!((counts.len(), others.len()), (100, 200));
-    assert!(counts.iter().all(|message| message.ends_with(&second)), "{counts:?}");
-    assert!(others.iter().all(|message| !message.contains("|T")), "{others:?}");
+/// Packed messages all end with a newline, and none stands alone; single ones end with one where that is asked for.
+pub fn messages_end_with_a_newline<R: Runtime>() {
+    let packed = StatsdConfig { packed: true, ..StatsdConfig::default() };
+    let offloaded = StatsdConfig { segmentation_offload: false, ..packed.clone() };
+    let single = StatsdConfig { newline: true, ..StatsdConfig::default() };
+    for config in [packed, offloaded, single] {
+        let receiver = Receiver::start();
+        let (exporters, mut engine) = exporters::<R>();
+        engine.set_gauge("active_users", 1.0);
+        let is_single = config.newline;
+        let config = StatsdConfig { port: receiver.address.port(), telemetry: true, ..config };
+        exporters.start_statsd_sink(StatsdConfig { interval: Duration::from_secs(3_600), ..config }).expect("a socket");
+        engine.record(100);
+        assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 100);
+        let datagrams = receiver.finish();
+        for datagram in &datagrams {
+            assert!(
+                datagram.ends_with('\n') && !datagram.starts_with('\n') && !datagram.contains("\n\n"),
+                "{datagram:?}"
+            );
+            assert!(datagram.len() <= 1_432 && (!is_single || datagram.matches('\n').count() == 1), "{datagram:?}");
+        }
+        let requests =
+            datagrams.iter().flat_map(|datagram| lines(datagram)).filter(|line| line.contains(":1|c|#method"));
+        assert_eq!(requests.count(), 100);
+    }
 }
 
 /// Nobody listens: the start does not fail, nothing hangs, and every request is accounted for.

@@ -1,5 +1,6 @@
 //! What the DogStatsD sink sends at intervals, towards a receiver of the standard library.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::load::{Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -62,7 +63,7 @@ pub fn a_gauge_that_does_not_fit_is_left_out<R: Runtime>() {
     receiver.wait_for(|datagrams| !datagrams.is_empty());
     wait_until(|| exporters.status().iter().any(|status| status.state().contains("a gauge is left out")));
     exporters.stop_statsd_sink().expect("a stop").expect("it was running");
-    assert!(receiver.finish().iter().all(|datagram| datagram == "loaddensity.b:1|g"));
+    assert!(receiver.finish().iter().all(|datagram| datagram == "loaddensity.b:1|g\n"));
 }
 
 /// The messages of all intervals add up to what was recorded since the start, and the last ones come at the stop.
@@ -118,6 +119,52 @@ pub fn a_full_buffer_ends_an_interval<R: Runtime>() {
     let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 500);
     assert_eq!(sums(&receiver.finish(), ["ms", "h"]).0, engine.sums);
+}
+
+/// Counters that say their second leave at most once in it, however often intervals end; the last ones leave at the stop.
+pub fn counts_have_a_second_of_their_own<R: Runtime>() {
+    let receiver = Receiver::start();
+    let (exporters, mut engine) = exporters::<R>();
+    let config = StatsdConfig {
+        timestamps_of_counts: true,
+        aggregation_interval: Duration::from_millis(20),
+        buffer_events: 100,
+        ..aggregated(&receiver)
+    };
+    let mut recorded = 0;
+    for _ in 0..2 {
+        exporters.start_statsd_sink(config.clone()).expect("a socket");
+        for _ in 0..20 {
+            engine.record(50);
+            recorded += 50;
+            // The values are there, and the buffer has room.
+            receiver.wait_for(|datagrams| values(datagrams) == recorded);
+        }
+        let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 1_000);
+    }
+    let mut last = BTreeMap::new();
+    let datagrams: Vec<_> = receiver.finish();
+    let without_seconds = |line: &str| match line.rsplit_once("|T") {
+        None => line.to_owned(),
+        Some((counter, second)) => {
+            let (_, tags) = counter.split_once("|c|").expect("a counter");
+            let second: u64 = second.parse().expect("seconds");
+            let before = last.insert(tags.to_owned(), second);
+            assert!(before.is_none_or(|before| before < second), "{second} after {before:?}");
+            counter.to_owned()
+        }
+    };
+    let messages: Vec<_> = datagrams.iter().flat_map(|datagram| lines(datagram)).map(without_seconds).collect();
+    assert_eq!(sums(&messages, ["ms", "h"]).0, engine.sums);
+    // Three series with both outcomes.
+    assert_eq!(last.len(), 6);
+}
+
+/// How many latencies have arrived.
+fn values(datagrams: &[String]) -> usize {
+    let latencies = datagrams.iter().flat_map(|datagram| lines(datagram)).filter(|line| line.contains(".latency:"));
+    latencies.map(|line| line.split('|').next().map_or(0, |values| values.matches(':').count())).sum()
 }
 
 /// What fits into no datagram is `too_large`; nobody listens: either way every request is accounted for.

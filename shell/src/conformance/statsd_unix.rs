@@ -69,7 +69,7 @@ pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
         assert_eq!((told("bytes_sent"), told("packets_dropped")), (Some(bytes as u64), Some(0)));
         let (gauges, requests): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|packet| packet.starts_with("loaddensity.active_users"));
-        assert_eq!(gauges, ["loaddensity.active_users:250|g"]);
+        assert_eq!(gauges, ["loaddensity.active_users:250|g\n"]);
         assert_eq!(statsd_interval::sums(&requests, ["ms", "h"]).0, engine.sums);
     }
 }

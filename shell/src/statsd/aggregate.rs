@@ -4,10 +4,11 @@
 //! The feed counts them as held until what they have become has been handed over, so that nothing else needs an account.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::dogstatsd::{Aggregator, MessageEncoder, Slot};
+use loaddensity_metrics_core::dogstatsd::{Aggregator, Count, MessageEncoder, Slot};
 use loaddensity_metrics_core::{Cause, Exporter};
 
 use crate::condition::Condition;
@@ -34,6 +35,7 @@ pub(super) async fn prepare<R: Runtime>(
     packet_bytes: usize,
 ) -> Result<Prepared<R>, StartError> {
     let (buffer_events, interval) = (config.buffer_events, config.aggregation_interval);
+    let has_seconds = config.timestamps_of_counts;
     let condition = Arc::new(Condition::new(Exporter::Statsd, to.to_string()));
     let link = udp::link(runtime, Exporter::Statsd, to).await?;
     link.tell(&condition);
@@ -44,7 +46,18 @@ pub(super) async fn prepare<R: Runtime>(
         // What comes while these leave has the other half of the buffer.
         let slots = vec![Slot::default(); buffer_events.div_ceil(2)].into_boxed_slice();
         let aggregator = encoder.aggregator(slots);
-        let sender = Sender { outlet, feed: feed.clone(), aggregator, interval, condition: condition.clone() };
+        let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()].into_boxed_slice());
+        let counted_second = place.hub.counted_second.clone();
+        let aggregator = aggregator.with_counters(counts, counted_second.load(Ordering::Relaxed));
+        let sender = Sender {
+            outlet,
+            feed: feed.clone(),
+            aggregator,
+            interval,
+            condition: condition.clone(),
+            started: place.runtime.now(),
+            counted_second,
+        };
         Running::launch(&place.runtime, stop, condition, sender.run()).fed_by(feed)
     }))
 }
@@ -52,9 +65,12 @@ pub(super) async fn prepare<R: Runtime>(
 struct Sender<R: Runtime> {
     outlet: Outlet<R>,
     feed: Arc<Feed>,
-    aggregator: Aggregator<'static, Box<[Slot]>>,
+    aggregator: Aggregator<'static, Box<[Slot]>, Box<[Count]>>,
     interval: Duration,
     condition: Arc<Condition>,
+    started: Instant,
+    /// The last second that counters said, in this run or in an earlier one.
+    counted_second: Arc<AtomicU64>,
 }
 
 /// No more can be sent: the cause for what is left.
@@ -73,7 +89,7 @@ impl<R: Runtime> Sender<R> {
                 due = (due + self.interval).max(now);
             }
             let is_last = self.outlet.stop.deadline().is_some();
-            if let Err(Ended(cause)) = self.send_all().await {
+            if let Err(Ended(cause)) = self.send_all(is_last).await {
                 return cause;
             }
             // A stop is asked for when the feed has got its last request.
@@ -83,8 +99,8 @@ impl<R: Runtime> Sender<R> {
         }
     }
 
-    /// Sends what waits now.
-    async fn send_all(&mut self) -> Result<(), Ended> {
+    /// Sends what waits now, and the counters with a second of their own if it has come.
+    async fn send_all(&mut self, is_last: bool) -> Result<(), Ended> {
         let mut waiting = self.feed.lock().len();
         while waiting != 0 {
             self.aggregator.fill(&self.feed.lock());
@@ -94,6 +110,30 @@ impl<R: Runtime> Sender<R> {
             sent?;
             self.outlet.forget_refusal();
             waiting = waiting.saturating_sub(self.aggregator.capacity());
+        }
+        let tick = self.outlet.runtime.now().saturating_duration_since(self.started);
+        let tick = u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX);
+        if self.aggregator.begin_counters(tick, self.outlet.runtime.wall_clock(), is_last) {
+            self.send_counters().await?;
+        }
+        Ok(())
+    }
+
+    async fn send_counters(&mut self) -> Result<(), Ended> {
+        let second = self.aggregator.second().unwrap_or_default();
+        self.counted_second.fetch_max(second, Ordering::Relaxed);
+        let mut burst = 0;
+        while let Some(packet) = self.aggregator.next_counters(&mut self.outlet.memory) {
+            let (bytes, contexts) = (packet.bytes, packet.contexts);
+            let lost = match self.outlet.hand_over(0..bytes, bytes).await {
+                Handed::Over(_) | Handed::Singly => None,
+                Handed::Lost(cause) => Some(cause),
+                // The feed drops what it counts as held.
+                Handed::Overdue | Handed::GivenUp => return Err(self.ended()),
+            };
+            self.condition.traffic.contexts.add(if lost.is_none() { contexts } else { 0 });
+            self.aggregator.settle_counters(&mut self.feed.lock(), packet, lost);
+            self.pause_after(&mut burst, bytes).await?;
         }
         Ok(())
     }
@@ -106,20 +146,30 @@ impl<R: Runtime> Sender<R> {
                 Handed::Lost(cause) => self.aggregator.lost(packet, cause),
                 Handed::Overdue | Handed::GivenUp => {
                     self.aggregator.put_back(packet);
-                    let given_up = self.outlet.has_given_up();
-                    return Err(Ended(if given_up { Cause::Unreachable } else { Cause::Deadline }));
+                    return Err(self.ended());
                 }
             }
-            burst += packet.bytes;
-            if burst >= BURST_BYTES {
-                burst = 0;
-                self.outlet.runtime.sleep(TICK).await;
-                let now = self.outlet.runtime.now();
-                if self.outlet.stop.deadline().is_some_and(|deadline| now >= deadline) {
-                    return Err(Ended(Cause::Deadline));
-                }
-            }
+            self.pause_after(&mut burst, packet.bytes).await?;
         }
         Ok(())
+    }
+
+    /// Adds `bytes` to a burst, and lets a tick pass where it is over.
+    async fn pause_after(&mut self, burst: &mut usize, bytes: usize) -> Result<(), Ended> {
+        *burst += bytes;
+        if *burst < BURST_BYTES {
+            return Ok(());
+        }
+        *burst = 0;
+        self.outlet.runtime.sleep(TICK).await;
+        let now = self.outlet.runtime.now();
+        match self.outlet.stop.deadline() {
+            Some(deadline) if now >= deadline => Err(Ended(Cause::Deadline)),
+            _ => Ok(()),
+        }
+    }
+
+    fn ended(&self) -> Ended {
+        Ended(if self.outlet.has_given_up() { Cause::Unreachable } else { Cause::Deadline })
     }
 }

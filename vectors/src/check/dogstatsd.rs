@@ -3,12 +3,12 @@
 use super::program::{Lengths, Program};
 use super::{SmallStorage, events};
 use crate::judge::{self, dogstatsd::Dialect};
-use loaddensity_metrics_core::dogstatsd::{Aggregator, Cardinality, ConstantTags, MessageEncoder, Origin, Slot};
-use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sink};
+use loaddensity_metrics_core::dogstatsd::{Aggregator, Cardinality, ConstantTags, Count, MessageEncoder, Origin, Slot};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
 
 /// DogStatsD messages, packed into datagrams of the program's lengths: as the contract has them, in a dialect that is
-/// made of the program's bytes too, and per interval in the same dialect, of which some packets are lost. In the dialect
-/// the program runs under the options that it chooses.
+/// made of the program's bytes too, and per interval in the same dialect, with and without seconds and newlines, of which
+/// some packets are lost. In the dialect the program runs under the options that it chooses.
 ///
 /// # Panics
 /// If the messages or the account are not right.
@@ -16,12 +16,14 @@ pub fn dogstatsd(data: &[u8]) {
     per_request(Program::read(data), &Dialect::contract("loaddensity"), |encoder| encoder);
     let (dialect, value) = dialect(data);
     per_request(chosen(data), &dialect, |encoder| dressed(encoder, &dialect, &value));
-    let packed = Dialect { timestamps: false, ..dialect };
-    per_interval(chosen(data), &packed, &value, |_| false);
-    let mut bytes = data.iter().cycle();
-    per_interval(chosen(data), &packed, &value, move |packet| {
-        bytes.next().is_some_and(|byte| usize::from(*byte).wrapping_add(packet) % 3 == 0)
-    });
+    let seconds = Dialect { timestamps: true, ..dialect.clone() };
+    for dialect in [dialect, seconds] {
+        per_interval(chosen(data), &dialect, &value, |_| false);
+        let mut bytes = data.iter().cycle();
+        per_interval(chosen(data), &dialect, &value, move |packet| {
+            bytes.next().is_some_and(|byte| usize::from(*byte).wrapping_add(packet) % 3 == 0)
+        });
+    }
 }
 
 fn chosen(data: &[u8]) -> (Program<'_>, Lengths) {
@@ -49,29 +51,41 @@ fn per_interval(
 ) {
     let storage = Box::new(SmallStorage::new());
     let registry = storage.registry();
-    let encoder = dressed(plain(registry), dialect, value);
+    let encoder = dressed(plain(registry), dialect, value).with_newlines();
     let mut pump = registry.pump().expect("the pump of a new registry is free");
     let mut sink = Sink::new(vec![Event::default(); 64], pump.attach(Exporter::Statsd));
-    let mut aggregator = encoder.aggregator(vec![Slot::default(); 1 + lengths.take() % 24]);
-    let (mut packets, mut number, mut lost) = (Vec::new(), 0, false);
-    let mut send = |sink: &mut Sink<'_, Vec<Event>>| {
-        while !sink.is_empty() {
-            interval(&mut aggregator, sink, &mut lengths, |packet| {
-                number += 1;
-                let is_lost = is_lost(number);
-                lost |= is_lost;
-                packets.extend((!is_lost).then_some(packet));
-                is_lost
-            });
+    let aggregator = encoder.aggregator(vec![Slot::default(); 1 + lengths.take() % 24]);
+    let counts = dialect.timestamps.then(|| vec![Count::default(); aggregator.contexts()]);
+    let mut aggregator = aggregator.with_counters(counts, 0);
+    let (mut packets, mut number, mut lost, mut tick) = (Vec::new(), 0, false, 0);
+    let mut send = |sink: &mut Sink<'_, Vec<Event>>, is_last| {
+        let mut is_lost = |packet: Vec<u8>| {
+            assert_eq!(packet.last(), Some(&b'\n'), "a packet ends with a newline");
+            number += 1;
+            let is_lost = is_lost(number);
+            lost |= is_lost;
+            packets.extend((!is_lost).then_some(packet));
+            is_lost
+        };
+        loop {
+            // Room for the longest message of one value.
+            let length = lengths.take().max(LONGEST);
+            interval(&mut aggregator, sink, length, &mut is_lost);
+            // Some intervals end within a second of others.
+            tick += 300_000_000;
+            counters(&mut aggregator, sink, (tick, length), is_last && sink.is_empty(), &mut is_lost);
+            if sink.is_empty() {
+                return;
+            }
         }
     };
     let model = program.run(registry, || {
         pump.drain(|event| assert!(sink.offer(event), "the sink is full"));
         if sink.len() > 40 {
-            send(&mut sink);
+            send(&mut sink, false);
         }
     });
-    send(&mut sink);
+    send(&mut sink, true);
     let account = pump.detach(Exporter::Statsd);
     assert!(account.balanced() && account.held == 0, "{account:?}");
     assert_eq!(account.recorded, model.requests());
@@ -84,14 +98,12 @@ fn per_interval(
 
 /// Sends one interval; each packet is taken twice, as after a failed attempt.
 fn interval(
-    aggregator: &mut Aggregator<'_, Vec<Slot>>,
+    aggregator: &mut Aggregator<'_, Vec<Slot>, Vec<Count>>,
     sink: &mut Sink<'_, Vec<Event>>,
-    lengths: &mut Lengths,
+    length: usize,
     mut is_lost: impl FnMut(Vec<u8>) -> bool,
 ) {
     aggregator.fill(sink);
-    // Room for the longest message of one value.
-    let length = lengths.take().max(LONGEST);
     let (mut first, mut again) = (vec![0xff; length], vec![0; length]);
     while let Some(packet) = aggregator.next_packet(&mut first) {
         aggregator.put_back(packet);
@@ -102,6 +114,27 @@ fn interval(
         }
     }
     aggregator.settle(sink, Cause::Deadline);
+}
+
+/// Sends the counters that say their second, if it has come; each packet is taken twice, too.
+fn counters(
+    aggregator: &mut Aggregator<'_, Vec<Slot>, Vec<Count>>,
+    sink: &mut Sink<'_, Vec<Event>>,
+    (tick, length): (u64, usize),
+    are_last: bool,
+    mut is_lost: impl FnMut(Vec<u8>) -> bool,
+) {
+    if !aggregator.begin_counters(tick, Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + tick), are_last) {
+        return;
+    }
+    let (mut first, mut again) = (vec![0xff; length], vec![0; length]);
+    while let Some(packet) = aggregator.next_counters(&mut first) {
+        aggregator.put_back_counters(&packet);
+        assert_eq!(aggregator.next_counters(&mut again).as_ref(), Some(&packet), "taken again, it is another packet");
+        assert_eq!(first[..packet.bytes], again[..packet.bytes], "taken again, it is another packet");
+        let lost = is_lost(first[..packet.bytes].to_vec()).then_some(Cause::Unreachable);
+        aggregator.settle_counters(sink, packet, lost);
+    }
 }
 
 /// Longest message of one value: 404 bytes of a series' tags, 150 of a constant one, 150 of external data, and the rest.
@@ -120,7 +153,6 @@ fn dialect(data: &[u8]) -> (Dialect, String) {
         rate: (!data.len().is_multiple_of(3)).then_some(0.125),
         constant: vec![("run".into(), value.chars().map(safe).collect()), ("alone".into(), String::new())],
         origin,
-        timestamps: true,
         ..Dialect::contract("loaddensity")
     };
     (dialect, value)
@@ -130,13 +162,13 @@ fn plain(registry: Registry<'_>) -> MessageEncoder<'_> {
     MessageEncoder::new(registry, "loaddensity").expect("a plain prefix")
 }
 
-/// With everything that `dialect` says, and timestamps.
+/// With everything that `dialect` says.
 fn dressed<'a>(encoder: MessageEncoder<'a>, dialect: &Dialect, value: &str) -> MessageEncoder<'a> {
     let tags = ConstantTags::new([("run", value), ("alone", "")]).expect("tags that are short enough");
     let origin =
         Origin { container: Some("in-1"), external: Some(value), cardinality: Some(Cardinality::Orchestrator) };
     let rate = dialect.rate.and_then(SampleRate::new).unwrap_or(SampleRate::ALL);
-    let encoder = encoder.with_constant_tags(&tags).with_sample_rate(rate).with_timestamps_of_counts();
+    let encoder = encoder.with_constant_tags(&tags).with_sample_rate(rate);
     let encoder = if dialect.distributions { encoder.with_distributions() } else { encoder };
     encoder.with_origin(origin).expect("a good origin")
 }

@@ -39,7 +39,7 @@ fn reads_every_field() {
 #[test]
 fn accepts_one_trailing_line_feed() {
     assert_eq!(parse(b"a:1|c\nb:1|c\n").expect("payload").len(), 2);
-    assert_eq!(parse(b"a:1|c\n\n\n").expect("payload").len(), 1);
+    assert_eq!(parse(b"a:1|c\n\n"), Err(ParseError { message: 2, reason: Reason::Empty }));
     assert_eq!(parse(b"a:1|c\n\nb:1|c"), Err(ParseError { message: 2, reason: Reason::Empty }));
 }
 

@@ -4,7 +4,7 @@ use super::same;
 use crate::contract::{Format, Shown, millis, observed};
 use crate::dogstatsd::{self, Kind, Message};
 use crate::model::{Known, Model, bytes, nanos};
-use std::ops::RangeInclusive;
+use std::collections::BTreeMap;
 
 /// What messages have beside, or in place of, what the contract says.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Dialect {
     pub constant: Vec<(String, String)>,
     /// The fields of the origin as they are shown.
     pub origin: Vec<String>,
-    /// Whether counters have timestamps: those of the model's samples, but for what the pump adds to keep them apart.
+    /// Whether counters say a second, each later than the one before of the same tags.
     pub timestamps: bool,
 }
 
@@ -29,9 +29,8 @@ pub struct Dialect {
 /// If a payload breaks the grammar, or the messages are not the model's samples.
 pub fn messages<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
     let mut values = Vec::new();
-    let times = dialect.timestamps.then(|| times(model));
     for message in payloads.into_iter().flat_map(read) {
-        dialect.check(&message, times.as_ref());
+        dialect.check(&message);
         assert_eq!(message.values.len(), 1, "packed values: {message:?}");
         values.extend(dialect.values(&message));
     }
@@ -44,9 +43,9 @@ pub fn messages<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterato
 /// # Panics
 /// If a payload breaks the grammar, or the values are not those of the model's samples.
 pub fn packed<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<Item = &'b [u8]>) -> usize {
-    let (mut values, mut counters) = (Vec::new(), 0);
+    let (mut values, mut counters, mut seconds) = (Vec::new(), 0, BTreeMap::new());
     for message in payloads.into_iter().flat_map(read) {
-        dialect.check(&message, None);
+        dialect.check(&message);
         if message.kind != Kind::Count {
             values.extend(dialect.values(&message));
             continue;
@@ -56,6 +55,8 @@ pub fn packed<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<
         let count: usize = count.parse().unwrap_or_else(|error| panic!("{error}: {message:?}"));
         values.extend((0..count).flat_map(|_| dialect.values(&one)));
         counters += 1;
+        let last = seconds.insert(format!("{:?}", message.tags), message.timestamp).flatten();
+        assert!(last.is_none() || last < message.timestamp, "{message:?} is not after {last:?}");
     }
     same(dialect.expected(model), values);
     counters
@@ -68,14 +69,6 @@ fn read(payload: &[u8]) -> Vec<Message<'_>> {
     dogstatsd::parse(payload).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(payload)))
 }
 
-/// The seconds in which the samples were completed, with one for what the pump adds.
-fn times(model: &Model) -> RangeInclusive<u64> {
-    let seconds =
-        |known: &Known| known.samples.iter().map(|s| s.completed_at.as_unix_nanos() / 1_000_000_000).collect();
-    let all: Vec<u64> = model.shown().flat_map(|known| -> Vec<u64> { seconds(known) }).collect();
-    all.iter().min().copied().unwrap_or(1)..=all.iter().max().copied().unwrap_or(0) + 1
-}
-
 impl Dialect {
     /// What the contract says.
     #[must_use]
@@ -84,15 +77,10 @@ impl Dialect {
     }
 
     /// The fields that do not depend on the series.
-    fn check(&self, message: &Message<'_>, times: Option<&RangeInclusive<u64>>) {
+    fn check(&self, message: &Message<'_>) {
         assert_eq!(message.rate, self.rate, "{message:?}");
         assert_eq!(message.origin, self.origin, "{message:?}");
-        let times = times.filter(|_| message.kind == Kind::Count);
-        let is_right = match (message.timestamp, times) {
-            (Some(second), Some(times)) => times.contains(&second),
-            (second, times) => second.is_none() && times.is_none(),
-        };
-        assert!(is_right, "{message:?} is not of {times:?}");
+        assert_eq!(message.timestamp.is_some(), self.timestamps && message.kind == Kind::Count, "{message:?}");
     }
 
     fn values(&self, message: &Message<'_>) -> Vec<Value> {

@@ -19,6 +19,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "sockets",
         "packed",
         "datagram_bytes",
+        "newline",
         "segmentation_offload",
         "buffer_events",
         "distributions",
@@ -49,6 +50,9 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
     let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
     let aggregate = reader.flag("aggregate")?.unwrap_or(base.aggregate);
     suits(reader, aggregate)?;
+    let packed = packed(reader)?.unwrap_or(base.packed);
+    let datagram_bytes = datagram_bytes(reader)?.or(base.datagram_bytes);
+    let shares_packets = packed || aggregate || datagram_bytes.is_some();
     Ok(StatsdConfig {
         host,
         port,
@@ -56,14 +60,15 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
         resolve_interval: resolve_interval(reader)?.unwrap_or(base.resolve_interval),
         sockets: size(reader, "sockets", &SOCKETS, "sockets")?.unwrap_or(base.sockets),
         prefix: prefix.unwrap_or(base.prefix),
-        packed: packed(reader)?.unwrap_or(base.packed),
-        datagram_bytes: datagram_bytes(reader)?.or(base.datagram_bytes),
+        packed,
+        datagram_bytes,
+        newline: newline(reader, shares_packets)?.unwrap_or(base.newline),
         segmentation_offload: segmentation_offload(reader)?.unwrap_or(base.segmentation_offload),
         buffer_events: buffer_events(reader)?.unwrap_or(base.buffer_events),
         distributions: reader.flag("distributions")?.unwrap_or(base.distributions),
         sample_rate: sample_rate(reader)?.unwrap_or(base.sample_rate),
         constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
-        timestamps_of_counts: timestamps(reader)?.unwrap_or(base.timestamps_of_counts),
+        timestamps_of_counts: timestamps(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
         aggregate,
         aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
@@ -76,7 +81,7 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
 fn suits(reader: Reader<'_>, aggregate: bool) -> Result<(), ActionError> {
     if aggregate {
         let reason = "is for messages per request; leave it out, or aggregate";
-        return misplaced(reader, &["sample_rate", "timestamps", "segmentation_offload"], reason);
+        return misplaced(reader, &["sample_rate", "segmentation_offload"], reason);
     }
     misplaced(reader, &["aggregation_seconds"], "is for messages per interval; say \"aggregate\": true with it")
 }
@@ -125,14 +130,29 @@ fn sample_rate(reader: Reader<'_>) -> Result<Option<SampleRate>, ActionError> {
     reader.read("sample_rate", &expected, |value| number(value).and_then(SampleRate::new))
 }
 
-fn timestamps(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
+/// Single messages have it where asked for, and those that share packets anyway.
+fn newline(reader: Reader<'_>, shares_packets: bool) -> Result<Option<bool>, ActionError> {
+    let newline = reader.read("newline", "true or false", Value::as_bool)?;
+    if newline == Some(false) && shares_packets {
+        misplaced(reader, &["newline"], "messages that share packets all end with one; leave it out")?;
+    }
+    Ok(newline)
+}
+
+fn timestamps(reader: Reader<'_>, aggregate: bool) -> Result<Option<bool>, ActionError> {
     let expected = "\"counts\" or \"none\": the Agent reads timestamps of counts and gauges only, not of timings, \
                     histograms and distributions";
-    reader.read("timestamps", expected, |value| match value.as_str()? {
+    let timestamps = reader.read("timestamps", expected, |value| match value.as_str()? {
         "counts" => Some(true),
         "none" => Some(false),
         _ => None,
-    })
+    })?;
+    if timestamps == Some(true) && !aggregate {
+        let reason = "are for messages per interval: of several counts that a series has in one second Datadog keeps the \
+                      last; say \"aggregate\": true with it";
+        misplaced(reader, &["timestamps"], reason)?;
+    }
+    Ok(timestamps)
 }
 
 fn origin(reader: Reader<'_>, base: StatsdOrigin) -> Result<StatsdOrigin, ActionError> {

@@ -604,7 +604,7 @@ fn statsd() {
         distributions: true,
         sample_rate: SampleRate::new(0.25).expect("a rate"),
         constant_tags: vec![("run".into(), "7".into())],
-        timestamps_of_counts: true,
+        newline: true,
         origin: StatsdOrigin {
             container: Some("ci-1".into()),
             external: Some("it-false".into()),
@@ -613,11 +613,11 @@ fn statsd() {
         ..StatsdConfig::default()
     };
     let arguments = json!({
-        "distributions": true, "sample_rate": 0.25, "constant_tags": {"run": "7"}, "timestamps": "counts",
+        "distributions": true, "sample_rate": 0.25, "constant_tags": {"run": "7"}, "newline": true,
         "container": "ci-1", "external": "it-false", "cardinality": "high",
     });
     assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(dialect));
-    let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, segmentation_offload, buffer_events, \
+    let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, newline, segmentation_offload, buffer_events, \
                  distributions, sample_rate, constant_tags, timestamps, aggregate, aggregation_seconds, interval_seconds, \
                  telemetry, container, external, cardinality";
     refused(
@@ -651,9 +651,12 @@ fn statsd_at_intervals() {
         aggregation_interval: Duration::from_millis(500),
         interval: Duration::from_millis(2_500),
         telemetry: true,
+        timestamps_of_counts: true,
         ..StatsdConfig::default()
     };
-    let arguments = json!({"aggregate": true, "aggregation_seconds": 0.5, "interval_seconds": 2.5, "telemetry": true});
+    let arguments = json!({
+        "aggregate": true, "aggregation_seconds": 0.5, "interval_seconds": 2.5, "telemetry": true, "timestamps": "counts",
+    });
     assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(config));
     let per_request = "is for messages per request; leave it out, or aggregate";
     refused(
@@ -665,7 +668,15 @@ fn statsd_at_intervals() {
                 "aggregation_seconds: is for messages per interval; say \"aggregate\": true with it",
             ),
             (json!({"aggregate": true, "sample_rate": 0.5}), &format!("sample_rate: {per_request}")),
-            (json!({"aggregate": true, "timestamps": "counts"}), &format!("timestamps: {per_request}")),
+            (
+                json!({"timestamps": "counts"}),
+                "timestamps: are for messages per interval: of several counts that a series has in one second Datadog \
+                 keeps the last; say \"aggregate\": true with it",
+            ),
+            (
+                json!({"aggregate": true, "newline": false}),
+                "newline: messages that share packets all end with one; leave it out",
+            ),
             (
                 json!({"aggregate": true, "segmentation_offload": false}),
                 &format!("segmentation_offload: {per_request}"),

@@ -1,0 +1,227 @@
+//! Counters that say their second, on a clock of the test's, judged by a strict parser of the grammar.
+
+use loaddensity_metrics_core::dogstatsd::{Aggregator, Cardinality, Count, MessageEncoder, Origin, Slot};
+use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Pump, Registry, Sample, Sink, Storage, Timestamp};
+use loaddensity_metrics_vectors::dogstatsd::{Kind, parse};
+
+/// The wall clock at the start: 200 ms after a second.
+const START: u64 = 1_700_000_000_200;
+/// That second.
+const SECOND: u64 = 1_700_000_000;
+
+/// A sink with its aggregator.
+struct Bench<'a> {
+    registry: Registry<'a>,
+    pump: Pump<'a>,
+    sink: Sink<'a, Vec<Event>>,
+    aggregator: Aggregator<'a, Vec<Slot>, Vec<Count>>,
+    room: Vec<u8>,
+}
+
+/// What a counter says: its value and its second.
+type Counter = (u64, u64);
+
+impl<'a> Bench<'a> {
+    fn new(registry: Registry<'a>, encoder: &MessageEncoder<'a>, room: usize, after: u64) -> Self {
+        let mut pump = registry.pump().expect("the only pump");
+        let sink = Sink::new(vec![Event::default(); 64], pump.attach(Exporter::Statsd));
+        let aggregator = encoder.aggregator(vec![Slot::default(); 64]);
+        let counts = vec![Count::default(); aggregator.contexts()];
+        let aggregator = aggregator.with_counters(Some(counts), after);
+        Self { registry, pump, sink, aggregator, room: vec![0xff; room] }
+    }
+
+    /// Records so many requests of a series.
+    fn record(&mut self, name: &str, requests: usize) {
+        let mut recorder = self.registry.recorder();
+        let series = recorder.series("GET", name);
+        (0..requests).for_each(|_| recorder.record(series, Sample::default()));
+        self.pump.drain(|event| assert!(self.sink.offer(event)));
+    }
+
+    /// Ends an interval: sends the values, all of which arrive unless they are lost; returns how many messages those are.
+    fn send_values(&mut self, are_lost: bool) -> usize {
+        let mut messages = 0;
+        self.aggregator.fill(&self.sink);
+        while let Some(packet) = self.aggregator.next_packet(&mut self.room) {
+            let values = parse(&self.room[..packet.bytes]).expect("good messages");
+            assert!(values.iter().all(|message| (message.kind, message.timestamp) != (Kind::Count, None)));
+            messages += values.len();
+            if are_lost {
+                self.aggregator.lost(packet, Cause::Unreachable);
+            }
+        }
+        self.aggregator.settle(&mut self.sink, Cause::Deadline);
+        messages
+    }
+
+    /// Sends the counters if they may leave at these milliseconds of both clocks.
+    fn send_counters(&mut self, tick: u64, wall: u64, are_last: bool, lost: Option<Cause>) -> Vec<Counter> {
+        let mut counters = Vec::new();
+        let wall = Timestamp::from_unix_nanos(wall * 1_000_000);
+        if !self.aggregator.begin_counters(tick * 1_000_000, wall, are_last) {
+            return counters;
+        }
+        while let Some(packet) = self.aggregator.next_counters(&mut self.room) {
+            assert!(packet.bytes <= self.room.len());
+            let messages = parse(&self.room[..packet.bytes]).expect("good messages");
+            assert_eq!(messages.len(), packet.contexts);
+            let value = |text: &str| text.parse().expect("a whole number");
+            counters.extend(messages.iter().map(|m| (value(m.values[0]), m.timestamp.unwrap_or(0))));
+            self.aggregator.settle_counters(&mut self.sink, packet, lost);
+        }
+        counters
+    }
+
+    fn account(&self) -> Account {
+        let account = self.registry.account(Exporter::Statsd);
+        assert!(account.balanced(), "{account:?}");
+        account
+    }
+}
+
+fn encoder(registry: Registry<'_>) -> MessageEncoder<'_> {
+    MessageEncoder::new(registry, "p").expect("a prefix").with_newlines()
+}
+
+/// The values of each interval leave at its end, and the counters once a second at most; what they wait for is held. No
+/// second comes twice, or before the one that was said, whatever becomes of the wall clock.
+#[test]
+fn counts_of_a_series_leave_at_most_once_a_second() {
+    let storage = Box::new(Storage::<4, 1, 64>::new());
+    let registry = storage.registry();
+    let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
+    let hour = 3_600_000;
+    let mut sent = 0;
+    for (what, tick, wall, requests, are_last, expected) in [
+        ("the first interval", 0, START, 3, false, Some((3, SECOND))),
+        ("a full table ends one early", 300, START + 300, 2, false, None),
+        ("and once more", 790, START + 790, 4, false, None),
+        ("the second has passed", 800, START + 800, 1, false, Some((7, SECOND + 1))),
+        ("set back by an hour, within the second", 1_700, START + 1_700 - hour, 1, false, None),
+        ("set back by an hour", 1_800, START + 1_800 - hour, 1, false, Some((2, SECOND + 2))),
+        ("moved on by ten seconds", 1_900, START + 11_900, 1, false, Some((1, SECOND + 12))),
+        ("moved back by them, within the second", 2_700, START + 2_700, 1, false, None),
+        ("moved back by them", 2_800, START + 2_800, 1, false, Some((2, SECOND + 13))),
+        ("nothing new", 5_000, START + 5_000, 0, false, None),
+        ("more of the last one's second", 5_100, START + 5_100, 2, false, None),
+        ("the stop", 5_200, START + 5_200, 1, true, Some((3, SECOND + 16))),
+    ] {
+        bench.record("/x", requests);
+        let messages = bench.send_values(false);
+        assert_eq!(messages, if requests == 0 { 0 } else { 2 }, "{what}: latencies and sizes");
+        let counters = bench.send_counters(tick, wall, are_last, None);
+        assert_eq!(counters, expected.into_iter().collect::<Vec<_>>(), "{what}");
+        sent += expected.map_or(0, |(value, _)| value);
+        let account = bench.account();
+        assert_eq!((account.sent, account.held), (sent, account.recorded - sent), "{what}");
+    }
+    assert_eq!(bench.account().held, 0);
+}
+
+/// What Datadog takes for one series has one count in a second: there, tags are in lower case, and cleaned ones alike.
+#[test]
+fn series_that_are_one_at_datadog_share_a_counter() {
+    let storage = Box::new(Storage::<8, 1, 64>::new());
+    let registry = storage.registry();
+    let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
+    for name in ["/a|b", "/É", "/a:b", "/é", "/A#B", "/other"] {
+        bench.record(name, 2);
+    }
+    bench.send_values(false);
+    assert_eq!(bench.send_counters(0, START, false, None), [(6, SECOND), (4, SECOND), (2, SECOND)]);
+    bench.record("/A#B", 1);
+    bench.send_values(false);
+    assert_eq!(bench.send_counters(1_000, START + 1_000, false, None), [(1, SECOND + 1)]);
+    assert_eq!((bench.account().sent, bench.account().held), (13, 0));
+}
+
+/// A sink that is started anew does not say the seconds of the one before.
+#[test]
+fn seconds_go_on_after_a_restart() {
+    let storage = Box::new(Storage::<4, 1, 64>::new());
+    let registry = storage.registry();
+    let mut bench = Bench::new(registry, &encoder(registry), 1_432, SECOND + 1);
+    bench.record("/x", 2);
+    bench.send_values(false);
+    for (tick, expected) in [(0, vec![]), (1_700, vec![]), (1_800, vec![(2, SECOND + 2)])] {
+        assert_eq!(bench.send_counters(tick, START + tick, false, None), expected, "{tick} ms");
+    }
+    assert_eq!(bench.aggregator.second(), Some(SECOND + 2));
+}
+
+/// A request is sent when its values and its counter are. Counters stand for requests whose values are lost, too: the
+/// Agent gets the right sum.
+#[test]
+fn what_is_lost_is_counted_once() {
+    for (values, counters, expected) in [
+        (false, None, (3, 0)),
+        (true, None, (0, 3)),
+        (false, Some(Cause::Unreachable), (0, 3)),
+        (true, Some(Cause::Unreachable), (0, 3)),
+    ] {
+        let storage = Box::new(Storage::<4, 1, 64>::new());
+        let registry = storage.registry();
+        let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
+        bench.record("/x", 3);
+        bench.send_values(values);
+        assert_eq!(bench.send_counters(0, START, false, counters), [(3, SECOND)]);
+        let account = bench.account();
+        assert_eq!((account.sent, account.dropped.get(Cause::Unreachable)), expected, "{values} {counters:?}");
+    }
+    let storage = Box::new(Storage::<4, 1, 64>::new());
+    let registry = storage.registry();
+    let mut bench = Bench::new(registry, &encoder(registry), 1_432, SECOND);
+    bench.record("/x", 3);
+    bench.send_values(false);
+    assert_eq!((bench.sink.len(), bench.account().held), (0, 3));
+    bench.sink.abandon(Cause::Deadline);
+    assert_eq!(bench.account().dropped.get(Cause::Deadline), 3, "what waits at the end is dropped");
+}
+
+/// Counters fill packets as other messages do; where one could not fit, its series is left out as a whole.
+#[test]
+fn counters_share_packets_of_any_length() {
+    let origin = Origin { container: Some("ci-1"), external: None, cardinality: Some(Cardinality::Low) };
+    let message = "p.requests:9|c|#method:GET,name:/a,outcome:success|c:ci-1|T1700000000|card:low\n";
+    // With the longest number and the longest second.
+    let longest = message.len() + 19 + 1;
+    for (room, in_first, too_large) in
+        [(4 * message.len(), 4, 0), (4 * message.len() - 1, 3, 0), (longest, 1, 0), (longest - 1, 0, 36)]
+    {
+        let storage = Box::new(Storage::<8, 1, 64>::new());
+        let registry = storage.registry();
+        let encoder = encoder(registry).with_distributions().with_origin(origin).expect("a good origin");
+        let mut bench = Bench::new(registry, &encoder, room, 0);
+        ["/a", "/b", "/c", "/d"].into_iter().for_each(|name| bench.record(name, 9));
+        bench.send_values(false);
+        assert!(bench.aggregator.begin_counters(0, Timestamp::from_unix_nanos(START * 1_000_000), false));
+        let first = bench.aggregator.next_counters(&mut bench.room);
+        assert_eq!(first.as_ref().map_or(0, |packet| packet.contexts), in_first, "{room} bytes");
+        if let Some(packet) = first {
+            let text = str::from_utf8(&bench.room[..packet.bytes]).expect("UTF-8");
+            assert!(text.starts_with(message), "{text}");
+            assert_eq!(text.len(), in_first * message.len());
+            bench.aggregator.put_back_counters(&packet);
+        }
+        let sent = bench.send_counters(1_000, START + 1_000, false, None).len();
+        assert_eq!(sent, if too_large == 0 { 4 } else { 0 });
+        let account = bench.account();
+        assert_eq!((account.dropped.get(Cause::TooLarge), account.held), (too_large, 0), "{room} bytes");
+    }
+}
+
+/// The Agent drops a message of the second 0.
+#[test]
+fn the_second_0_is_never_said() {
+    for (wall, expected) in [(0, 1), (1_000, 1), (2_999, 2)] {
+        let storage = Box::new(Storage::<4, 1, 64>::new());
+        let registry = storage.registry();
+        let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
+        bench.record("/x", 1);
+        bench.send_values(false);
+        // A clock that was never set begins there.
+        let counters = bench.send_counters(0, wall, wall == 0, None);
+        assert_eq!(counters, [(1, expected)], "{wall} ms");
+    }
+}
