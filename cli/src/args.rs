@@ -8,6 +8,7 @@ use loaddensity_metrics_shell::StatusLabel;
 
 use crate::cost::Load;
 use crate::exit;
+use crate::identity::IdentityArgs;
 
 /// Runs LoadDensity Action-JSON: starts and stops metrics exporters, and load tests between them.
 ///
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// Exit with 0, not with 3, where something that was recorded was not delivered.
     #[arg(long, global = true)]
     pub(crate) allow_loss: bool,
+
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
 
     #[command(subcommand)]
     pub(crate) task: Task,

@@ -13,6 +13,7 @@ pub mod engine;
 mod exit;
 mod failure_warnings;
 mod heard;
+mod identity;
 mod interrupt;
 mod live;
 mod losses;
@@ -53,6 +54,7 @@ fn run<R: Runtime>(args: Args) -> ExitCode {
     let environment = if args.env { Environment::process() } else { Environment::default() };
     let options = RunOptions {
         environment,
+        identity: args.identity,
         status_label: args.status_label.map(Into::into),
         linger: args.linger,
         allow_loss: args.allow_loss,

@@ -8,12 +8,13 @@ use futures_lite::future::block_on;
 use loaddensity_metrics_shell::actions::{Action, ActionError, Command, Document, execute_command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{ExporterStatus, Exporters, PrometheusConfig, Report, Settings, StatusLabel};
+use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, PrometheusConfig, Report, Settings, StatusLabel};
 
 use crate::complaints::Complaints;
 use crate::engine;
 use crate::exit::Ending;
 use crate::heard::{self, Ears};
+use crate::identity::IdentityArgs;
 use crate::interrupt::Interrupt;
 use crate::live::{LOOK, Live, Summary};
 use crate::losses::losses;
@@ -27,6 +28,8 @@ type Failure = Box<dyn std::error::Error>;
 pub(crate) struct RunOptions {
     /// What says the rest of what an action leaves out.
     pub(crate) environment: Environment,
+    /// Who sends.
+    pub(crate) identity: IdentityArgs,
     pub(crate) status_label: Option<StatusLabel>,
     /// How long pages linger whose actions do not say.
     pub(crate) linger: Option<Duration>,
@@ -41,7 +44,8 @@ pub(crate) fn run<R: Runtime>(sources: &[Source], options: RunOptions) -> ExitCo
         Err(error) => return crate::failed(&error),
     };
     let ears = heard::listen();
-    let exporters = match start::<R>(options.status_label) {
+    let identity = options.identity.read(&options.environment);
+    let exporters = match start::<R>(options.status_label, identity) {
         Ok(exporters) => exporters,
         Err(error) => return crate::failed(&*error),
     };
@@ -55,8 +59,8 @@ pub(crate) fn run<R: Runtime>(sources: &[Source], options: RunOptions) -> ExitCo
     ExitCode::from(runner.end().code())
 }
 
-fn start<R: Runtime>(status_label: Option<StatusLabel>) -> Result<Exporters<R>, Failure> {
-    let settings = Settings::default();
+fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> Result<Exporters<R>, Failure> {
+    let settings = Settings { identity, ..Settings::default() };
     if let Some(label) = status_label {
         settings.registry.set_status_label(label)?;
     }

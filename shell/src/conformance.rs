@@ -30,6 +30,7 @@ use crate::runtime::Runtime;
 pub mod clock;
 pub mod exporters;
 pub mod floods;
+pub mod generators;
 pub mod hyper_io;
 pub mod influxdb;
 pub mod influxdb_interval;
@@ -358,6 +359,15 @@ macro_rules! conformance {
             calls_after_a_shutdown_are_errors
             what_the_storage_has_no_room_for_is_reported
         );
+        $crate::conformance_group!($runtime, generators:
+            two_workers_lose_nothing_at_influxdb
+            two_workers_lose_no_interval_at_influxdb
+            two_generators_with_a_coarse_clock_are_put_apart
+            two_workers_are_told_apart_at_dogstatsd
+            two_workers_are_told_apart_on_their_pages
+            two_workers_are_told_apart_in_their_resources
+            what_an_exporter_was_given_wins_over_the_identity
+        );
         $crate::conformance_group!($runtime, lifecycle:
             a_failed_restart_changes_nothing
             a_page_moves
@@ -478,6 +488,7 @@ mod tests {
             include_str!("conformance/clock.rs"),
             include_str!("conformance/exporters.rs"),
             include_str!("conformance/floods.rs"),
+            include_str!("conformance/generators.rs"),
             include_str!("conformance/hyper_io.rs"),
             include_str!("conformance/influxdb.rs"),
             include_str!("conformance/influxdb_interval.rs"),

@@ -186,3 +186,33 @@ fn datagrams<'a>(config: &InfluxdbConfig, host: &'a Host) -> Target<'a> {
 fn bad(key: &'static str, value: &str, expected: &str) -> StartError {
     StartError::Setting { exporter: Exporter::Influxdb, key, value: value.into(), expected: expected.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_seconds_without_a_tag_are_warned_of() {
+        let worker = Identity::default().with_worker(3, Some(40)).expect("a good number");
+        let run = Identity::default().with_run("7").expect("a good name");
+        let tag = vec![("host".to_owned(), "a".to_owned())];
+        for (points, precision, constant_tags, identity, tells_apart) in [
+            (Points::PerInterval, Precision::Second, Vec::new(), Identity::NOBODY, false),
+            // Two workers of a run have it in common.
+            (Points::PerInterval, Precision::Second, Vec::new(), run, false),
+            (Points::PerInterval, Precision::Second, Vec::new(), worker, true),
+            (Points::PerInterval, Precision::Second, tag, Identity::NOBODY, true),
+            (Points::PerInterval, Precision::Millisecond, Vec::new(), Identity::NOBODY, true),
+            (Points::PerRequest, Precision::Nanosecond, Vec::new(), Identity::NOBODY, true),
+        ] {
+            let config = InfluxdbConfig { points, precision, constant_tags, ..InfluxdbConfig::default() };
+            let tags = identity.tags_of_points(&config.constant_tags);
+            let constant = ConstantLabels::new(tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str())));
+            let told = tells_generators_apart(&config, &constant.expect("good tags"));
+            assert_eq!(told, tells_apart, "{config:?} {identity:?}");
+        }
+        for part in ["--worker 3/40", "constant tag", "precision ms"] {
+            assert!(SAME_SECOND.contains(part), "{part}");
+        }
+    }
+}

@@ -60,6 +60,8 @@ pub(super) struct Export {
     /// Bytes of the message, without gRPC's prefix.
     pub(super) message_bytes: usize,
     pub(super) service_name: String,
+    /// The attributes `run`, `worker` and `service.instance.id` of the resource.
+    pub(super) identity: [Option<String>; 3],
     pub(super) scope: String,
     pub(super) metrics: Vec<Metric>,
     /// `start_time_unix_nano` of every data point.
@@ -297,6 +299,7 @@ fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export 
         head,
         message_bytes: message.len(),
         service_name: attribute(resource, 1, "service.name").expect("the resource has a name"),
+        identity: ["run", "worker", "service.instance.id"].map(|key| attribute(resource, 1, key)),
         scope: text(only(only(scope_metrics, 1), 1)),
         metrics,
         start,

@@ -1,0 +1,248 @@
+//! Two sets of exporters side by side, as two processes have them, towards one receiver.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::http_server::{HttpServer, Reply as HttpReply};
+use super::load::{EPOCH, Engine, assert_all_sent, settings};
+use super::otlp_receiver::{OtlpReceiver, Reply};
+use super::receiver::{Receiver, lines};
+use super::scraper::{Client, any_port};
+use crate::config::{Points, Precision};
+use crate::runtime::Runtime;
+use crate::{
+    Exporters, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Outcome, PrometheusConfig, Sample,
+    Settings, StartError, StatsdConfig, Timestamp,
+};
+
+/// One process: exporters, and an engine that records the same as that of the other.
+struct Generator<R: Runtime> {
+    exporters: Exporters<R>,
+    engine: Engine,
+    settings: Settings,
+}
+
+impl<R: Runtime> Generator<R> {
+    fn new(identity: Identity) -> Self {
+        let settings = Settings { identity, ..settings(64) };
+        let exporters = Exporters::start(settings).expect("a thread for the exporters");
+        Self { exporters, engine: Engine::new(settings.registry), settings }
+    }
+
+    /// Two that know their numbers.
+    fn two_workers() -> [Self; 2] {
+        [0, 1].map(|worker| Self::new(worker_of_two(worker)))
+    }
+
+    /// Requests of the first milliseconds, 20 in each, by an engine that knows no finer time.
+    fn record_coarsely(&self, millis: u64) {
+        let mut recorder = self.settings.registry.recorder();
+        let series = recorder.series("GET", "/items");
+        for number in 0..20 * millis {
+            let completed_at = Timestamp::from_unix_nanos(EPOCH + number / 20 * 1_000_000);
+            let (latency, outcome) = (Duration::from_millis(1), Outcome::Success);
+            recorder.record(series, Sample { latency, response_bytes: 1, status: 200, outcome, completed_at });
+        }
+    }
+}
+
+fn worker_of_two(worker: u32) -> Identity {
+    let named = Identity::default().with_run("nightly-7").and_then(|run| run.with_worker(worker, Some(2)));
+    named.expect("a good name and a good number")
+}
+
+/// What InfluxDB keeps: of several points of one series and timestamp the last one.
+#[derive(Default)]
+struct Database(BTreeMap<(String, String), String>);
+
+impl Database {
+    fn write(&mut self, bodies: &[String]) {
+        for line in bodies.iter().flat_map(|body| lines(body)) {
+            // From the end: tag values may hold escaped spaces, fields hold none.
+            let mut parts = line.rsplitn(3, ' ');
+            let time = parts.next().expect(line).to_owned();
+            let (fields, series) = (parts.next().expect(line).to_owned(), parts.next().expect(line).to_owned());
+            self.0.insert((series, time), fields);
+        }
+    }
+
+    /// Requests in the points of `measurement` with this tag: one each, or as many as the field says.
+    fn requests(&self, measurement: &str, tag: &str) -> u64 {
+        let of =
+            |(series, _): &&(String, String)| series.starts_with(&format!("{measurement},")) && series.contains(tag);
+        let points = self.0.iter().filter(|(key, _)| of(key));
+        let field = |fields: &str| fields.strip_prefix("requests=")?.split_once('i')?.0.parse().ok();
+        points.map(|(_, fields)| field(fields).unwrap_or(1)).sum()
+    }
+}
+
+fn over_udp(receiver: &Receiver) -> InfluxdbConfig {
+    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+    InfluxdbConfig { target, ..InfluxdbConfig::default() }
+}
+
+/// A point per request: both send the same series with the same timestamps, and every point is kept; gauges too.
+pub fn two_workers_lose_nothing_at_influxdb<R: Runtime>() {
+    let receiver = Receiver::start();
+    for mut generator in Generator::<R>::two_workers() {
+        generator.exporters.start_influxdb_sink(over_udp(&receiver)).expect("a socket");
+        generator.engine.record(500);
+        generator.engine.set_gauge("active_users", 250.0);
+        let account = generator.exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 500);
+    }
+    let mut database = Database::default();
+    database.write(&receiver.finish());
+    for worker in [",worker=0", ",worker=1"] {
+        assert_eq!(database.requests("loaddensity_request", worker), 500, "{worker}");
+        assert_eq!(database.requests("loaddensity_request_gauges", worker), 1, "{worker}");
+    }
+    assert_eq!(database.0.len(), 1_002);
+}
+
+/// Points per interval in whole seconds, of which both have the same.
+pub fn two_workers_lose_no_interval_at_influxdb<R: Runtime>() {
+    let server = HttpServer::start(|_, _| HttpReply::Status(204));
+    let mut generators = Generator::<R>::two_workers();
+    let url = format!("http://{}/write", server.address);
+    for generator in &generators {
+        let target = InfluxdbTarget::Url { url: url.clone(), token: None };
+        let (points, precision) = (Points::PerInterval, Precision::Second);
+        let config = InfluxdbConfig { target, points, precision, ..InfluxdbConfig::default() };
+        generator.exporters.start_influxdb_sink(config).expect("a sink");
+    }
+    for generator in &mut generators {
+        generator.engine.record(300);
+    }
+    for generator in &generators {
+        let account = generator.exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 300);
+    }
+    let mut database = Database::default();
+    database.write(&server.posts().into_iter().map(|post| post.body).collect::<Vec<_>>());
+    for worker in [",worker=0", ",worker=1"] {
+        assert_eq!(database.requests("loaddensity_request_interval", worker), 300, "{worker}");
+    }
+}
+
+/// Nobody says who they are, and their clocks show milliseconds: each has its timestamps at a place of its own.
+pub fn two_generators_with_a_coarse_clock_are_put_apart<R: Runtime>() {
+    let kept = || {
+        let receiver = Receiver::start();
+        for generator in [Generator::<R>::new(Identity::default()), Generator::new(Identity::default())] {
+            generator.exporters.start_influxdb_sink(over_udp(&receiver)).expect("a socket");
+            generator.record_coarsely(20);
+            let account = generator.exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+            assert_all_sent(&account, 400);
+        }
+        let mut database = Database::default();
+        database.write(&receiver.finish());
+        for (_, time) in database.0.keys() {
+            let time: u64 = time.parse().expect("nanoseconds");
+            // Twenty within the first milliseconds, the last of which may begin at its end.
+            assert!((EPOCH..EPOCH + 21_000_000).contains(&time), "{time}");
+        }
+        database.0.len()
+    };
+    // One pair in thousands draws places that overlap.
+    assert!((0..3).any(|_| kept() == 800), "three pairs in a row drew the same places");
+}
+
+/// Gauges would replace each other at the Agent, and have the worker's tag; what adds up there has none, unless it is
+/// asked for.
+pub fn two_workers_are_told_apart_at_dogstatsd<R: Runtime>() {
+    for is_labelled in [false, true] {
+        let receiver = Receiver::start();
+        for worker in [0, 1] {
+            let identity = worker_of_two(worker);
+            let identity = if is_labelled { identity.with_worker_label().with_run_label() } else { identity };
+            let mut generator = Generator::<R>::new(identity);
+            let config = StatsdConfig { port: receiver.address.port(), packed: true, ..StatsdConfig::default() };
+            generator.exporters.start_statsd_sink(config).expect("a socket");
+            generator.engine.record(10);
+            generator.engine.set_gauge("active_users", 250.0);
+            let account = generator.exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+            assert_all_sent(&account, 10);
+        }
+        let datagrams = receiver.finish();
+        let messages: Vec<_> = datagrams.iter().flat_map(|datagram| lines(datagram)).collect();
+        let (gauges, requests): (Vec<_>, Vec<_>) = messages.into_iter().partition(|message| message.contains("|g"));
+        let run = if is_labelled { ",run:nightly-7" } else { "" };
+        let gauge = |worker| format!("loaddensity.active_users:250|g|#worker:{worker}{run}");
+        assert_eq!(gauges, [gauge(0), gauge(1)]);
+        assert_eq!(requests.len(), 60);
+        let tagged =
+            requests.iter().filter(|message| message.contains(",worker:") && message.ends_with(",run:nightly-7"));
+        assert_eq!(tagged.count(), if is_labelled { 60 } else { 0 }, "{requests:?}");
+    }
+}
+
+/// One series of each page says whose it is; the others stay the same from run to run, unless that is asked for.
+pub fn two_workers_are_told_apart_on_their_pages<R: Runtime>() {
+    for is_labelled in [false, true] {
+        for worker in [0, 1] {
+            let identity = worker_of_two(worker);
+            let identity = if is_labelled { identity.with_worker_label().with_run_label() } else { identity };
+            let mut generator = Generator::<R>::new(identity);
+            let address = generator.exporters.start_prometheus_exporter(any_port()).expect("a free port");
+            generator.engine.record(10);
+            let page = Client::connect(address).ask("GET", "/metrics");
+            let info = format!("loaddensity_run_info{{run=\"nightly-7\",worker=\"{worker}\",of=\"2\"}} 1");
+            let samples: Vec<_> = page.text().lines().filter(|line| !line.starts_with('#')).collect();
+            let (infos, others): (Vec<_>, Vec<_>) = samples.into_iter().partition(|line| line.contains("run_info"));
+            assert_eq!(infos, [info]);
+            let labels = format!("run=\"nightly-7\",worker=\"{worker}\"");
+            let labelled = others.iter().filter(|line| line.contains(&labels)).count();
+            assert_eq!(labelled, if is_labelled { others.len() } else { 0 }, "{others:?}");
+            assert!(is_labelled || others.iter().all(|line| !line.contains("worker=") && !line.contains("run=")));
+        }
+    }
+}
+
+/// The resource has both beside the instance, which is the process's.
+pub fn two_workers_are_told_apart_in_their_resources<R: Runtime>() {
+    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    for mut generator in Generator::<R>::two_workers() {
+        let endpoint = format!("http://{}", receiver.address);
+        let config = OpenTelemetryConfig { endpoint, ..OpenTelemetryConfig::default() };
+        generator.exporters.start_opentelemetry_exporter(config).expect("an exporter");
+        generator.engine.record(10);
+        let account = generator.exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 10);
+    }
+    let exports = receiver.exports();
+    let workers: Vec<_> = exports.iter().map(|export| export.identity[1].as_deref()).collect();
+    assert_eq!((workers.first(), workers.last()), (Some(&Some("0")), Some(&Some("1"))));
+    for export in &exports {
+        let [run, _, instance] = export.identity.each_ref().map(Option::as_deref);
+        assert_eq!(run, Some("nightly-7"));
+        assert_eq!(instance.map(str::len), Some(36), "a UUID");
+    }
+}
+
+/// An exporter's own label of the same name takes the place of the identity's, and none is given twice.
+pub fn what_an_exporter_was_given_wins_over_the_identity<R: Runtime>() {
+    let own = || vec![("worker".to_owned(), "mine".to_owned())];
+    let receiver = Receiver::start();
+    let mut generator = Generator::<R>::new(worker_of_two(1).with_worker_label());
+    let exporters = &generator.exporters;
+    exporters.start_influxdb_sink(InfluxdbConfig { constant_tags: own(), ..over_udp(&receiver) }).expect("a socket");
+    let config = PrometheusConfig { constant_labels: own(), ..any_port() };
+    let address = exporters.start_prometheus_exporter(config).expect("a free port");
+    generator.engine.record(10);
+    let page = Client::connect(address).ask("GET", "/metrics");
+    exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    let datagrams = receiver.finish();
+    let points: Vec<_> = datagrams.iter().flat_map(|datagram| lines(datagram)).collect();
+    assert_eq!(points.iter().filter(|line| line.contains(",worker=mine ")).count(), 10, "{points:?}");
+    let requests = page.text().lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
+    assert!(requests.into_iter().all(|line| line.contains("worker=\"mine\"") && line.matches("worker=").count() == 1));
+    assert!(page.text().contains("loaddensity_run_info{run=\"nightly-7\",worker=\"1\",of=\"2\"} 1"), "{}", page.text());
+    // Tags that leave no room for the worker are refused with its name.
+    let long =
+        vec![("a".repeat(200), "b".repeat(255)), ("c".repeat(200), "d".repeat(255)), ("e".repeat(50), "f".repeat(56))];
+    let error = exporters.start_influxdb_sink(InfluxdbConfig { constant_tags: long, ..over_udp(&Receiver::start()) });
+    let error = error.expect_err("no room");
+    assert!(matches!(&error, StartError::Setting { key: "constant_tags", .. }), "{error:?}");
+    assert!(error.to_string().contains("\"worker\""), "{error}");
+}
