@@ -174,6 +174,8 @@ pub struct Ledger {
 const NEVER: u64 = 0;
 const OPEN: u64 = 1;
 const CLOSED: u64 = 2;
+/// Nothing more is recorded, but what was may still be delivered.
+const LINGERS: u64 = 3;
 
 /// Ways of counting: every request is sent by itself and counted by ring positions, or sums of them are sent and counted
 /// by the registry's total.
@@ -205,11 +207,14 @@ impl Ledger {
     /// The backend now has all but those recorded after `total` requests (aggregates: the total of a page or an
     /// export, as the registry counts, from the storage's birth).
     pub fn set_sent_total(&self, total: u64) {
-        // A page that is delivered after the exporter's stop is no news: its account is closed.
-        if self.is_open() {
-            let sent = total.saturating_sub(self.base_recorded.load(Relaxed));
-            self.sent.fetch_max(sent, Release);
-        }
+        let most = match self.state.load(Acquire) {
+            OPEN => u64::MAX,
+            LINGERS => self.final_recorded.load(Relaxed),
+            // A page that is delivered after the account was closed is no news.
+            _ => return,
+        };
+        let sent = total.saturating_sub(self.base_recorded.load(Relaxed));
+        self.sent.fetch_max(sent.min(most), Release);
     }
 
     /// `requests` are lost, for `cause`.
@@ -240,9 +245,18 @@ impl Ledger {
         self.step();
     }
 
-    /// Freezes `recorded` and `ring_full`, both counted from the storage's birth.
-    pub(crate) fn close(&self, recorded: u64, ring_full: u64) {
+    /// Freezes `recorded`, counted from the storage's birth; what was sent may still grow up to that.
+    pub(crate) fn freeze(&self, recorded: u64) {
         self.final_recorded.store(recorded.saturating_sub(self.base_recorded.load(Relaxed)), Relaxed);
+        self.state.store(LINGERS, Release);
+        self.step();
+    }
+
+    /// Freezes `recorded`, unless it is, and `ring_full`, both counted from the storage's birth.
+    pub(crate) fn close(&self, recorded: u64, ring_full: u64) {
+        if self.is_open() {
+            self.final_recorded.store(recorded.saturating_sub(self.base_recorded.load(Relaxed)), Relaxed);
+        }
         self.state.store(CLOSED, Release);
         // Only now: an open account adds what the rings refused by itself.
         let ring_full = ring_full.saturating_sub(self.base_ring_full.load(Relaxed));
@@ -273,6 +287,11 @@ impl Ledger {
         self.state.load(Acquire) == OPEN
     }
 
+    /// Whether requests that were recorded may still be sent.
+    pub(crate) fn is_open_or_lingers(&self) -> bool {
+        matches!(self.state.load(Acquire), OPEN | LINGERS)
+    }
+
     /// Whether the exporter has ever been started.
     pub(crate) fn is_known(&self) -> bool {
         self.state.load(Acquire) != NEVER
@@ -286,7 +305,7 @@ impl Ledger {
 
     /// Recorded and dropped by full rings since the start, given both since the storage's birth; frozen once closed.
     pub(crate) fn since_start(&self, recorded: u64, ring_full: u64) -> (u64, Option<u64>) {
-        if self.state.load(Acquire) == CLOSED {
+        if matches!(self.state.load(Acquire), CLOSED | LINGERS) {
             return (self.final_recorded.load(Relaxed), None);
         }
         let recorded = recorded.saturating_sub(self.base_recorded.load(Relaxed));

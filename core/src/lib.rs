@@ -36,6 +36,7 @@ mod key_words;
 mod labels;
 mod ledger;
 mod metrics;
+mod linger;
 #[cfg(all(test, loom))]
 mod models;
 pub mod otlp;
@@ -75,6 +76,7 @@ pub use facts::{Facts, FullRing};
 pub use gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
 pub use ledger::{Account, Cause, Dropped, Exporter, Ledger};
 pub use phase::Phase;
+pub use linger::{Begun, Linger, Lingering};
 pub use pump::Pump;
 pub use recorder::Recorder;
 pub use registry::Registry;

@@ -1,6 +1,7 @@
 //! The registry: the one thing that recorders, pump and encoders share, as a handle of a few borrowed slices.
 
 use core::fmt;
+use core::time::Duration;
 
 use heapless::String;
 
@@ -15,6 +16,7 @@ use crate::hash;
 use crate::intern::{self, Entries, FreeEntries};
 use crate::key_words::{self, KeyHead};
 use crate::ledger::{self, Account, Cause, Exporter, Ledger};
+use crate::linger::Linger;
 use crate::parts::{Parts, ShardWords, shard_word};
 use crate::sample::Outcome;
 use crate::series::{Key, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series, canonical_labels};
@@ -211,8 +213,8 @@ impl<'a> Registry<'a> {
             // Closed to what is recorded now, it may still be sending what came before.
             (true, false) => in_buffer,
             // An aggregate waits in the registry: it holds what the last page or export did not have.
-            (false, true) => recorded.saturating_sub(sent + dropped.total()),
-            (false, false) => 0,
+            (false, _) if ledger.is_open_or_lingers() => recorded.saturating_sub(sent + dropped.total()),
+            (false, _) => 0,
         };
         Account { exporter, recorded, sent, held, dropped }
     }
@@ -235,6 +237,20 @@ impl<'a> Registry<'a> {
         let ledger = self.ledger(exporter);
         ledger.open(ledger::SUMS, requests, 0);
         ledger
+    }
+
+    /// Freezes the account of a page that goes on serving after its stop, for `limit` at most: what was recorded so far may
+    /// still be sent, nothing else counts. `None`, and no change, where all of it was sent before. No page may be noted as
+    /// sent meanwhile.
+    pub fn linger(self, exporter: Exporter, limit: Duration) -> Option<Linger> {
+        let (ledger, total) = (self.ledger(exporter), self.requests());
+        let (sent, dropped) = ledger.outcome();
+        let (recorded, _) = ledger.since_start(total, 0);
+        if sent + dropped.total() >= recorded {
+            return None;
+        }
+        ledger.freeze(total);
+        Some(Linger::new(total, limit))
     }
 
     /// Closes the account of an exporter of sums: what has not been sent is dropped for `cause`.

@@ -2,9 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-use loaddensity_metrics_core::{Cause, Classic, DefaultStorage, Event, Exporter, Packer, Sample, Sink, Storage};
+use loaddensity_metrics_core::{
+    Cause, Classic, DefaultStorage, Event, Exporter, Linger, Packer, Sample, Sink, Storage,
+};
 
 #[test]
 fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
@@ -49,6 +52,41 @@ fn a_page_that_is_delivered_after_the_stop_changes_nothing() {
     ledger.set_sent_total(10);
     assert_eq!(registry.account(Exporter::Prometheus), closed);
     assert_eq!((closed.sent, closed.dropped.get(Cause::Unscraped), closed.balanced()), (0, 10, true));
+}
+
+#[test]
+fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
+    static STORAGE: Storage<4, 2, 64> = Storage::new();
+    let registry = STORAGE.registry();
+    let mut recorder = registry.recorder();
+    let series = recorder.series("GET", "/");
+    let mut record = |requests: u64| (0..requests).for_each(|_| recorder.record(series, Sample::default()));
+    record(3);
+    let ledger = registry.open_account(Exporter::Prometheus);
+    record(10);
+    ledger.set_sent_total(13);
+    assert_eq!(registry.linger(Exporter::Prometheus, Duration::MAX), None, "everything was seen");
+    record(5);
+    ledger.set_sent_total(14);
+    assert_eq!(registry.linger(Exporter::Prometheus, Duration::MAX), Some(Linger::new(18, Duration::MAX)));
+    // Recorded, sent and held: as the stop left it, while others go on, after a page of before, and after a later one.
+    for (more, page, expected) in [(0, 0, (15, 11, 4)), (7, 0, (15, 11, 4)), (0, 16, (15, 13, 2)), (0, 25, (15, 15, 0))]
+    {
+        record(more);
+        ledger.set_sent_total(page);
+        let account = registry.account(Exporter::Prometheus);
+        assert_eq!((account.recorded, account.sent, account.held), expected, "{account:?}");
+        assert!(account.balanced(), "{account:?}");
+    }
+    let closed = registry.close_account(Exporter::Prometheus, Cause::Unscraped);
+    assert_eq!((closed.recorded, closed.sent, closed.dropped.total(), closed.held), (15, 15, 0, 0));
+
+    registry.open_account(Exporter::Prometheus);
+    record(2);
+    assert!(registry.linger(Exporter::Prometheus, Duration::MAX).is_some());
+    record(2);
+    let closed = registry.close_account(Exporter::Prometheus, Cause::Unscraped);
+    assert_eq!((closed.recorded, closed.dropped.get(Cause::Unscraped), closed.held), (2, 2, 0));
 }
 
 #[test]
