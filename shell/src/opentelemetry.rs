@@ -20,6 +20,7 @@ use crate::config::OpenTelemetryConfig;
 use crate::error::StartError;
 use crate::http_client::waited;
 use crate::identity::Identity;
+use crate::remedy;
 use crate::running::{Place, Prepared, Running, resolve};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, before, sleep_until};

@@ -236,7 +236,7 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
             answer
         }
         Reply::Echo(status) => {
-            let mut answer = with_status(&[], None).map(|_| Full::default().boxed_unsync());
+            let mut answer = with_status(&[], None, None).map(|_| Full::default().boxed_unsync());
             answer.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
             let words = utf8_percent_encode(&values, NON_ALPHANUMERIC).to_string();
             answer.headers_mut().insert("grpc-message", HeaderValue::try_from(words).expect("a header"));

@@ -14,11 +14,11 @@ pub(super) fn of(target: &InfluxdbTarget, authorization: Option<&HeaderValue>) -
         InfluxdbTarget::Http { password, .. } => add(password),
         InfluxdbTarget::V1 { password, server, .. } => {
             add(password);
-            add_query(&mut secrets, server);
+            secrets.add_query(server);
         }
         InfluxdbTarget::V2 { token, server, .. } | InfluxdbTarget::V3 { token, server, .. } => {
             add(token);
-            add_query(&mut secrets, server);
+            secrets.add_query(server);
         }
         InfluxdbTarget::Url { url, token } => {
             add(token);

@@ -112,7 +112,7 @@ fn suits(reader: Reader<'_>, points: Points) -> Result<(), ActionError> {
 }
 
 fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {
-    let create = reader.read("create_database", "true or false", Value::as_bool)?;
+    let create = reader.flag("create_database")?;
     if create == Some(true) && !target.can_create_database() {
         misplaced(
             reader,

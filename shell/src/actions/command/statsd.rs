@@ -132,7 +132,7 @@ fn sample_rate(reader: Reader<'_>) -> Result<Option<SampleRate>, ActionError> {
 
 /// Single messages have it where asked for, and those that share packets anyway.
 fn newline(reader: Reader<'_>, shares_packets: bool) -> Result<Option<bool>, ActionError> {
-    let newline = reader.read("newline", "true or false", Value::as_bool)?;
+    let newline = reader.flag("newline")?;
     if newline == Some(false) && shares_packets {
         misplaced(reader, &["newline"], "messages that share packets all end with one; leave it out")?;
     }
