@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Each case becomes a `#[test]`. It makes a runtime of its own ([`Runtime::run`]), talks over the loopback interface
-//! only, on free ports, and fails after two minutes rather than hang. A case that needs what the machine lacks (IPv6)
-//! says on standard error that it was left out. Cases ask nothing of speed beyond generous upper bounds.
+//! only, on free ports, and fails after two minutes rather than hang. A case that needs what the machine lacks (IPv6),
+//! or what a runtime may lack (Unix sockets), says on standard error that it was left out. Cases ask nothing of speed
+//! beyond generous upper bounds.
 //!
 //! The suite compares with the operating system's sockets and clocks. A runtime with a network or a clock of its own
 //! therefore cannot pass it as a whole, but can call the cases that apply, one by one.
@@ -66,6 +67,7 @@ pub mod urls;
 
 #[cfg(unix)]
 mod agent;
+mod bare;
 mod certificates;
 #[cfg(unix)]
 mod collector;
@@ -78,6 +80,8 @@ mod receiver;
 mod scraper;
 #[cfg(unix)]
 mod staged;
+
+pub use bare::{Bare, BareUdp};
 
 /// One `#[test]` for each case of the suite, run on the given [`Runtime`](crate::runtime::Runtime).
 #[macro_export]
@@ -358,6 +362,7 @@ macro_rules! conformance {
             dropped_exporters_flush_and_stop
             calls_after_a_shutdown_are_errors
             what_the_storage_has_no_room_for_is_reported
+            futures_that_are_spawned_are_small
         );
         $crate::conformance_group!($runtime, generators:
             two_workers_lose_nothing_at_influxdb
@@ -441,11 +446,30 @@ fn ipv6_loopback(case: &str) -> Option<SocketAddr> {
     match StdTcpListener::bind(address) {
         Ok(_) => Some(address),
         Err(error) => {
-            // Not `eprintln`, which the test harness hides when the test passes.
-            let _ = writeln!(std::io::stderr(), "LEFT OUT: {case}: no IPv6 loopback on this machine ({error})");
+            leave_out(case, &format!("no IPv6 loopback on this machine ({error})"));
             None
         }
     }
+}
+
+/// Whether `R` is a runtime without Unix sockets, which [`Runtime`] allows; says so where it is.
+#[cfg(unix)]
+fn lacks_unix_sockets<R: Runtime>(case: &str) -> bool {
+    let nobody = std::path::Path::new("/nobody/listens/here");
+    let refused = run(|runtime: R| async move {
+        let datagrams = runtime.unix_datagram_connect(nobody).await.err();
+        datagrams.into_iter().chain(runtime.unix_stream_connect(nobody).await.err()).collect::<Vec<_>>()
+    });
+    let lacks = refused.iter().any(|error| error.kind() == std::io::ErrorKind::Unsupported);
+    if lacks {
+        leave_out(case, "this runtime has no Unix sockets");
+    }
+    lacks
+}
+
+fn leave_out(case: &str, why: &str) {
+    // Not `eprintln`, which the test harness hides when the test passes.
+    let _ = writeln!(std::io::stderr(), "LEFT OUT: {case}: {why}");
 }
 
 /// A TCP port of the IPv4 loopback interface on which nobody listens.

@@ -57,7 +57,7 @@ impl<R: Runtime> Exporters<R> {
             let failed = ready.clone();
             let run = R::run(|runtime| async move {
                 let _ = ready.send(Ok(()));
-                work(runtime).run().await;
+                Box::pin(work(runtime).run()).await;
             });
             if let Err(error) = run {
                 let _ = failed.send(Err(error));
@@ -226,12 +226,12 @@ impl<R: Runtime> AsyncExporters<R> {
         let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
         let (handle, work) = Self::prepare(settings, pump);
         let spawner = runtime.clone();
-        let supervisor = work(runtime);
+        let supervisor = Box::pin(work(runtime).run());
         let (hand_over, own_task) = async_channel::bounded(1);
         let task = spawner.spawn(async move {
             // The supervisor owns its own task: it must run on when every handle is gone, until all is flushed.
             let own_task = own_task.recv().await;
-            supervisor.run().await;
+            supervisor.await;
             drop(own_task);
         });
         // The channel has room for exactly this.

@@ -173,7 +173,7 @@ impl<R: Runtime> HyperExecutor<R> {
         let Some(running) = self.running.upgrade() else {
             return;
         };
-        let registered = self.running.clone();
+        let (registered, future) = (self.running.clone(), Box::pin(future));
         // Held until the task is entered: one that ends at once on another thread waits for its entry, then takes it out.
         let mut entered = lock(&running);
         let id = entered.next;

@@ -332,7 +332,7 @@ impl<R: Runtime> Periodic<R> {
         let began = runtime.now();
         let left = self.expires.map(|expires| expires.saturating_duration_since(began));
         let timeout = left.map_or(self.config.timeout, |left| left.min(self.config.timeout));
-        let answer = before(&runtime, began + timeout, self.client.call(message));
+        let answer = before(&runtime, began + timeout, Box::pin(self.client.call(message)));
         match answer.or(overdue).await {
             Some(outcome) => outcome,
             None => {

@@ -76,6 +76,8 @@ impl<R: Runtime> Running<R> {
     {
         let (end, ended) = async_channel::bounded(1);
         let (alive, over) = async_channel::bounded(1);
+        // Boxed, here and elsewhere: some have tens of kilobytes, and a runtime copies what it is to run.
+        let work = Box::pin(work);
         let task = runtime.spawn(async move {
             let _alive = alive;
             // Fails only where nobody waits any more.
@@ -101,7 +103,7 @@ impl<R: Runtime> Running<R> {
         F: Future<Output = ()> + Send + 'static,
     {
         let (end, ended) = async_channel::bounded(1);
-        let work = work(self.stop.clone(), self.condition.clone());
+        let work = Box::pin(work(self.stop.clone(), self.condition.clone()));
         let task = runtime.spawn(async move {
             work.await;
             // Fails only where nobody waits any more.

@@ -4,12 +4,13 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
+use super::bare::{Bare, largest_future};
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings};
 use super::otlp_receiver::{self, OtlpReceiver};
 use super::receiver::Receiver;
-use super::run;
 use super::scraper::{Client, any_port};
+use super::{influxdb_interval, otlp_delta, run, statsd_interval, tls_otlp, tls_page};
 use crate::runtime::Runtime;
 use crate::{
     AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample,
@@ -149,6 +150,25 @@ pub fn what_the_storage_has_no_room_for_is_reported<R: Runtime>() {
     for line in ["\nseries: 11 requests for series beyond", "\nnames: ", "\nrecorders: 1 recorders found none"] {
         assert!(text.contains(line), "{text}");
     }
+}
+
+/// A future is copied on the way to its task, several times in a debug build, and threads have small stacks.
+pub fn futures_that_are_spawned_are_small<R: Runtime>() {
+    const MOST: usize = 1_024;
+    all_four_account_for_every_request::<Bare<R>>();
+    exporters_live_on_the_callers_runtime::<Bare<R>>();
+    influxdb_interval::points_per_interval_add_up_over_http::<Bare<R>>();
+    influxdb_interval::points_per_interval_add_up_over_udp::<Bare<R>>();
+    influxdb_interval::gauges_are_shown_in_both_modes::<Bare<R>>();
+    statsd_interval::messages_per_interval_add_up::<Bare<R>>();
+    statsd_interval::telemetry_tells_what_was_sent::<Bare<R>>();
+    otlp_delta::deltas_add_up_over_grpc::<Bare<R>>();
+    tls_otlp::exports_go_over_tls::<Bare<R>>();
+    tls_otlp::calls_go_over_tls::<Bare<R>>();
+    tls_page::the_page_is_served_over_tls::<Bare<R>>();
+    let largest = largest_future();
+    println!("the largest future has {largest} bytes");
+    assert!((1..=MOST).contains(&largest), "a future of {largest} bytes was given to spawn: box it");
 }
 
 fn start_all<R: Runtime>(

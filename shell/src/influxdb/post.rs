@@ -100,7 +100,7 @@ impl<R: Runtime> Client<R> {
         let runtime = self.runtime.clone();
         let began = runtime.now();
         let body = self.endpoint.encoded(body);
-        let answer = before(&runtime, began + timeout, self.post(&body));
+        let answer = before(&runtime, began + timeout, Box::pin(self.post(&body)));
         match stop.unless_overdue(&runtime, answer).await.flatten() {
             Some(outcome) => outcome,
             None => {

@@ -1,0 +1,74 @@
+//! A runtime that has what the trait asks for and nothing more, and that weighs what it is given.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::Timestamp;
+use crate::runtime::{Runtime, UdpSocket};
+
+/// `R` as a runtime is that leaves out what it may: it has no Unix sockets, and sends one datagram in a call.
+#[derive(Clone, Debug)]
+pub struct Bare<R>(R);
+
+/// A UDP socket of a [`Bare`] runtime.
+#[derive(Debug)]
+pub struct BareUdp<U>(U);
+
+/// Bytes of the largest future that a [`Bare`] runtime was given to run as a task, in this process.
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+pub(super) fn largest_future() -> usize {
+    LARGEST.load(Ordering::Relaxed)
+}
+
+impl<R: Runtime> Runtime for Bare<R> {
+    type Udp = BareUdp<R::Udp>;
+    type Tcp = R::Tcp;
+    type Listener = R::Listener;
+    type Task = R::Task;
+
+    fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
+        R::run(|runtime| main(Self(runtime)))
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> R::Task {
+        LARGEST.fetch_max(size_of_val(&future), Ordering::Relaxed);
+        self.0.spawn(future)
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        self.0.sleep(duration)
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        self.0.wall_clock()
+    }
+
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.0.resolve(host, port).await
+    }
+
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<BareUdp<R::Udp>> {
+        self.0.udp_connect(peer).await.map(BareUdp)
+    }
+
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<R::Tcp> {
+        self.0.tcp_connect(peer).await
+    }
+
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<R::Listener> {
+        self.0.tcp_listen(local).await
+    }
+}
+
+impl<U: UdpSocket> UdpSocket for BareUdp<U> {
+    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram).await
+    }
+}
