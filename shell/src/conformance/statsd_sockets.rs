@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::agent::{Agent, Folder};
 use super::collector::Collector;
+use super::lacks_unix_sockets;
 use super::load::{assert_all_sent, exporters, wait_until};
 use super::receiver::{Receiver, lines};
 use super::statsd_interval::sums;
@@ -44,6 +45,9 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
 
 /// Packets go over all connections in turns.
 pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
+    if lacks_unix_sockets::<R>("each_connection_sends_a_part_over_a_unix_stream") {
+        return;
+    }
     for aggregate in [false, true] {
         let folder = Folder::new();
         let collector = Collector::of_streams(&folder.socket());
@@ -64,6 +68,9 @@ pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
 
 /// Datagrams of several sockets come to the same one; none is lost or doubled.
 pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
+    if lacks_unix_sockets::<R>("several_sockets_send_unix_datagrams") {
+        return;
+    }
     let folder = Folder::new();
     let collector = Collector::of_datagrams(&folder.socket());
     let (exporters, mut engine) = exporters::<R>();
@@ -75,6 +82,9 @@ pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
 
 /// An Agent that restarts gets each connection anew, and what has waited.
 pub fn each_connection_is_made_anew<R: Runtime>() {
+    if lacks_unix_sockets::<R>("each_connection_is_made_anew") {
+        return;
+    }
     let folder = Folder::new();
     // Of 150 messages, half go over either.
     let agent = || Agent::of_streams(&folder.socket(), 2, 75);

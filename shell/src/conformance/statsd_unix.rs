@@ -8,7 +8,7 @@ use super::agent::{Agent, Folder};
 use super::collector::Collector;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
 use super::statsd::sums;
-use super::statsd_interval;
+use super::{lacks_unix_sockets, statsd_interval};
 use crate::runtime::Runtime;
 use crate::{Account, Cause, Exporters, StatsdConfig, StatsdSocket};
 
@@ -20,6 +20,9 @@ const STREAM: Listening = (Agent::of_a_stream, StatsdSocket::UnixStream);
 
 /// Datagrams and streams; where the sink is told neither, it finds out which.
 pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
+    if lacks_unix_sockets::<R>("messages_arrive_over_each_kind_of_socket") {
+        return;
+    }
     let found_out = [(DATAGRAMS.0, StatsdSocket::Unix as fn(PathBuf) -> _), (STREAM.0, StatsdSocket::Unix)];
     for (agent, socket) in [DATAGRAMS, STREAM].into_iter().chain(found_out) {
         let folder = Folder::new();
@@ -41,6 +44,9 @@ pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
 
 /// Messages per interval, gauges and telemetry; the latter counts what went over the same kind of socket.
 pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
+    if lacks_unix_sockets::<R>("what_comes_at_intervals_arrives_over_each_kind_of_socket") {
+        return;
+    }
     for (collector, socket, transport) in [
         (Collector::of_datagrams as fn(&Path) -> _, StatsdSocket::UnixDatagram as fn(PathBuf) -> _, "uds"),
         (Collector::of_streams, StatsdSocket::UnixStream, "uds-stream"),
@@ -76,6 +82,9 @@ pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
 
 /// Packed, without a size: 8,192 bytes.
 pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
+    if lacks_unix_sockets::<R>("packets_are_as_large_as_the_agent_reads") {
+        return;
+    }
     for (agent, socket) in [DATAGRAMS, STREAM] {
         let folder = Folder::new();
         let agent = agent(&folder.socket(), 3_000);
@@ -93,6 +102,9 @@ pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
 
 /// What is recorded while no Agent is there waits; the next one gets it all, once.
 pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
+    if lacks_unix_sockets::<R>("an_agent_that_restarts_gets_what_has_waited") {
+        return;
+    }
     for ((agent, socket), packed) in [(DATAGRAMS, false), (STREAM, false), (DATAGRAMS, true), (STREAM, true)] {
         let folder = Folder::new();
         let first = agent(&folder.socket(), 150);
@@ -118,6 +130,9 @@ pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
 /// Nobody is there from the start to the end: what the buffer does not hold is dropped, and the rest at the stop, which
 /// waits for nobody.
 pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_missing_agent_changes_no_sum") {
+        return;
+    }
     for (_, socket) in [DATAGRAMS, STREAM] {
         let folder = Folder::new();
         let (exporters, mut engine) = exporters::<R>();
@@ -134,6 +149,9 @@ pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
 
 /// An Agent that is stuck costs a stop no more than its deadline.
 pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_stop_does_not_wait_for_an_agent_that_does_not_read") {
+        return;
+    }
     let (datagrams, streams) = (Folder::new(), Folder::new());
     let _datagrams = UnixDatagram::bind(datagrams.socket()).expect("a free path");
     let _streams = UnixListener::bind(streams.socket()).expect("a free path");
@@ -150,6 +168,9 @@ pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
 
 /// A stream where datagrams were asked for, and the other way round.
 pub fn a_socket_of_another_kind_is_reported<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_socket_of_another_kind_is_reported") {
+        return;
+    }
     let (datagrams, streams) = (Folder::new(), Folder::new());
     let _datagrams = UnixDatagram::bind(datagrams.socket()).expect("a free path");
     let _streams = UnixListener::bind(streams.socket()).expect("a free path");

@@ -11,11 +11,14 @@ use futures_lite::AsyncWriteExt as _;
 use futures_lite::future::poll_once;
 
 use super::agent::Folder;
-use super::run;
+use super::{lacks_unix_sockets, run};
 use crate::runtime::{Runtime, UnixDatagram};
 
 /// One `poll_send` that is ready, one datagram, bytes unchanged; an empty one as well.
 pub fn unix_datagrams_arrive_whole<R: Runtime>() {
+    if lacks_unix_sockets::<R>("unix_datagrams_arrive_whole") {
+        return;
+    }
     let folder = Folder::new();
     let receiver = receiver(&folder.socket());
     run(|runtime: R| async move {
@@ -32,6 +35,9 @@ pub fn unix_datagrams_arrive_whole<R: Runtime>() {
 
 /// A datagram for which the receiver has no room is taken when it has, and one that is given up before is not taken.
 pub fn a_unix_datagram_waits_while_the_queue_is_full<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_unix_datagram_waits_while_the_queue_is_full") {
+        return;
+    }
     let folder = Folder::new();
     let receiver = receiver(&folder.socket());
     let foreign = fill(&folder.socket());
@@ -55,6 +61,9 @@ pub fn a_unix_datagram_waits_while_the_queue_is_full<R: Runtime>() {
 
 /// A mebibyte arrives in order, and the end is seen when the stream is dropped.
 pub fn a_unix_stream_carries_every_byte<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_unix_stream_carries_every_byte") {
+        return;
+    }
     let folder = Folder::new();
     let listener = UnixListener::bind(folder.socket()).expect("a free path");
     let reader = thread::spawn(move || {
@@ -75,6 +84,9 @@ pub fn a_unix_stream_carries_every_byte<R: Runtime>() {
 
 /// Neither without a file nor with one that nobody has open.
 pub fn a_unix_socket_that_is_not_there_is_an_error<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_unix_socket_that_is_not_there_is_an_error") {
+        return;
+    }
     let (folder, left) = (Folder::new(), Folder::new());
     drop(receiver(&left.socket()));
     run(|runtime: R| async move {
@@ -92,6 +104,9 @@ pub fn a_unix_socket_that_is_not_there_is_an_error<R: Runtime>() {
 
 /// Which is how the kind of a socket is found out.
 pub fn a_unix_socket_of_another_kind_is_an_error<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_unix_socket_of_another_kind_is_an_error") {
+        return;
+    }
     let (datagrams, streams) = (Folder::new(), Folder::new());
     let _receiver = receiver(&datagrams.socket());
     let _listener = UnixListener::bind(streams.socket()).expect("a free path");
@@ -105,6 +120,9 @@ pub fn a_unix_socket_of_another_kind_is_an_error<R: Runtime>() {
 
 /// A sender learns of it when it sends.
 pub fn a_peer_that_goes_away_is_an_error<R: Runtime>() {
+    if lacks_unix_sockets::<R>("a_peer_that_goes_away_is_an_error") {
+        return;
+    }
     let (datagrams, streams) = (Folder::new(), Folder::new());
     let receiver = receiver(&datagrams.socket());
     let listener = UnixListener::bind(streams.socket()).expect("a free path");
