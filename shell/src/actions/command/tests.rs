@@ -13,6 +13,7 @@ use crate::config::{
 use crate::environment::heard::heard;
 use crate::{Cardinality, SampleRate, StatsdOrigin};
 
+mod proxy;
 mod tls;
 
 pub(super) fn parsed(command: &str, arguments: &Value) -> Result<Command, ActionError> {
