@@ -64,6 +64,7 @@ pub mod udp;
 #[cfg(unix)]
 pub mod unix;
 pub mod urls;
+pub mod wrong_ports;
 
 #[cfg(unix)]
 mod agent;
@@ -349,6 +350,11 @@ macro_rules! conformance {
             what_a_grpc_receiver_repeats_is_masked
             what_a_connection_ends_with_is_masked
         );
+        $crate::conformance_group!($runtime, wrong_ports:
+            tls_is_named_where_it_is_spoken
+            another_version_of_http_is_named
+            what_is_no_http_is_named
+        );
         $crate::conformance_group!($runtime, otlp_delta:
             deltas_add_up_over_grpc
             exponential_deltas_add_up_over_grpc
@@ -540,6 +546,7 @@ mod tests {
             include_str!("conformance/udp.rs"),
             include_str!("conformance/unix.rs"),
             include_str!("conformance/urls.rs"),
+            include_str!("conformance/wrong_ports.rs"),
         ];
         let named: Vec<&str> = include_str!("conformance.rs").lines().map(str::trim).collect();
         for group in groups {

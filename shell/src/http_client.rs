@@ -27,12 +27,14 @@ use crate::tls::{Connector, Protocol, Stream};
 mod advice;
 mod body;
 mod excerpt;
+mod first_bytes;
 mod proxy;
 mod secrets;
 mod url;
 
 pub(crate) use advice::Advice;
 pub(crate) use body::{ANSWER_BYTES, Answered, decoded, read};
+pub(crate) use first_bytes::FirstBytes;
 use proxy::Via;
 pub(crate) use secrets::Secrets;
 pub(crate) use url::read_url;

@@ -194,7 +194,7 @@ pub const GRPC: &[Row] = &[
     .hints(Hint::NoAcceptance),
     Row::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
     Row::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, MAPPING).hints(Hint::Credentials),
-    Row::new(Codes::Http(&[(404, 405)]), Needs::Nothing, Said::Refused, MAPPING).hints(Hint::Path),
+    Row::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, MAPPING).hints(Hint::Path),
     Row::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, "RFC 9110, 15").hints(Hint::ProxyCredentials),
     Row::new(Codes::Http(&[(413, 413)]), Needs::Nothing, Said::TooLarge, PROXY).hints(Hint::Size),
     Row::new(

@@ -48,6 +48,8 @@ pub const INFLUXDB: &[Row] = &[
         Said::IN_PART,
         "API of InfluxDB 1, 2 and 3 (400, 422); influxdata/telegraf#8571 (500); Cloud Serverless before 2024-09 (201)",
     ),
+    // Before the words: InfluxDB 1 answers 401 "unable to parse authentication credentials".
+    Row::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, API).hints(Hint::Credentials),
     Row::new(Codes::Any, Needs::Words(&["hinted handoff queue not empty"]), Said::Stored, TELEGRAF_WORDS),
     Row::new(
         Codes::Any,
@@ -82,8 +84,7 @@ pub const INFLUXDB: &[Row] = &[
     )
     .hints(Hint::NoAcceptance),
     Row::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
-    Row::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, API).hints(Hint::Credentials),
-    Row::new(Codes::Http(&[(404, 405)]), Needs::Nothing, Said::Refused, API).hints(Hint::Path),
+    Row::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, API).hints(Hint::Path),
     Row::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::ProxyCredentials),
     Row::new(Codes::Http(&[(408, 408)]), Needs::Nothing, Said::AWAY_WITH_IT, PROXY),
     Row::new(Codes::Http(&[(411, 411), (431, 431)]), Needs::Nothing, Said::Refused, PROXY).hints(Hint::Proxy),
@@ -156,6 +157,7 @@ mod tests {
                 Said::Refused,
                 Some(Hint::Bucket),
             ),
+            (401, r#"{"error":"unable to parse authentication credentials"}"#, Said::Refused, Some(Hint::Credentials)),
             (400, r#"{"error":"http: request body too large"}"#, Said::TooLarge, Some(Hint::Size)),
             (500, r#"{"error":"engine is closed"}"#, Said::Ill, None),
             // What is quoted is no word of the server, nor is a key.

@@ -72,7 +72,7 @@ pub const OTLP_HTTP: &[Row] = &[
     )
     .hints(Hint::Size),
     Row::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, FAILURES).hints(Hint::Credentials),
-    Row::new(Codes::Http(&[(404, 405)]), Needs::Nothing, Said::Refused, FAILURES).hints(Hint::Path),
+    Row::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, FAILURES).hints(Hint::Path),
     Row::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::ProxyCredentials),
     Row::new(Codes::Http(&[(411, 411), (431, 431)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Proxy),
     Row::new(Codes::Http(&[(415, 415)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Media),

@@ -136,18 +136,16 @@ impl fmt::Display for Row {
 
 impl fmt::Display for Codes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let comma = |number: usize| if number == 0 { "" } else { ", " };
         match self {
             Self::Any => f.write_str("any status"),
             Self::AnyGrpc => f.write_str("any `grpc-status`"),
             Self::Http(ranges) => ranges.iter().enumerate().try_for_each(|(number, (first, last))| {
-                write!(f, "{}{first}", comma(number))?;
+                write!(f, "{}{first}", if number == 0 { "HTTP " } else { ", " })?;
                 if first == last { Ok(()) } else { write!(f, " to {last}") }
             }),
-            Self::Grpc(codes) => codes
-                .iter()
-                .enumerate()
-                .try_for_each(|(number, code)| write!(f, "{}{} ({})", comma(number), code.name(), code.0)),
+            Self::Grpc(codes) => codes.iter().enumerate().try_for_each(|(number, code)| {
+                write!(f, "{}{} ({})", if number == 0 { "" } else { ", " }, code.name(), code.0)
+            }),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What to do about an answer, in words that name the exporter's settings.
 
 use hyper::header::{HeaderMap, LOCATION};
-use loaddensity_metrics_core::verdict::Hint;
+use loaddensity_metrics_core::verdict::{Hint, Language, language};
 
 use super::Secrets;
 use crate::config::public_url;
@@ -52,6 +52,27 @@ impl Advice {
             }
             _ => format!("check {url}"),
         }
+    }
+
+    /// `error` of a connection that broke before an answer came, and what to do about it, by the `first` bytes that came
+    /// over it; HTTP/1 was `expected`, or HTTP/2.
+    pub(crate) fn on_break(&self, error: String, first: &[u8], expected: Language) -> String {
+        let url = self.url;
+        let advice = match language(first) {
+            Some(Language::Tls) => format!("TLS is spoken there: use https:// in {url}"),
+            Some(Language::Http1) if expected != Language::Http1 => {
+                format!("HTTP/1 is spoken there, not HTTP/2 as gRPC needs it: check `protocol` and the port in {url}")
+            }
+            Some(Language::Http2) if expected != Language::Http2 => {
+                format!("HTTP/2 is spoken there, most likely gRPC: check the port in {url}")
+            }
+            Some(Language::Other) => format!("no HTTP is spoken there: check the port in {url}"),
+            None if first.is_empty() && self.asked.starts_with("http://") => {
+                format!("it was closed without a word: if TLS is spoken there, use https:// in {url}")
+            }
+            _ => return error,
+        };
+        format!("{error}; {advice}")
     }
 
     fn redirect(&self, headers: &HeaderMap, secrets: &Secrets) -> String {
@@ -133,6 +154,25 @@ mod tests {
         }
         let words = advice(true).on(Hint::Redirect, &HeaderMap::new(), &secrets);
         assert!(words.contains("does not say where to"), "{words}");
+    }
+
+    #[test]
+    fn a_connection_that_breaks_tells_what_speaks_there() {
+        for (first, expected, says) in [
+            (&b"\x15\x03\x03\x00\x02\x02\x32"[..], Language::Http1, "gone; TLS is spoken there: use https:// in `url`"),
+            (b"HTTP/1.1 400 Bad Request", Language::Http2, "gone; HTTP/1 is spoken there, not HTTP/2"),
+            (b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00", Language::Http1, "gone; HTTP/2 is spoken there"),
+            (b"SSH-2.0-x", Language::Http1, "gone; no HTTP is spoken there"),
+            (b"", Language::Http2, "gone; it was closed without a word"),
+        ] {
+            let shown = advice(false).on_break("gone".into(), first, expected);
+            assert!(shown.starts_with(says), "{shown:?} does not begin with {says:?}");
+        }
+        for (first, expected) in [(&b"HTTP/1.1 204"[..], Language::Http1), (b"xyz", Language::Http1)] {
+            assert_eq!(advice(false).on_break("gone".into(), first, expected), "gone");
+        }
+        let over_tls = Advice { asked: "https://h/".into(), ..advice(false) };
+        assert_eq!(over_tls.on_break("gone".into(), b"", Language::Http1), "gone");
     }
 
     #[test]

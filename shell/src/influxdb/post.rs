@@ -9,11 +9,11 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
 use loaddensity_metrics_core::Timestamp;
-use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Said, Verdict};
+use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Language, Said, Verdict};
 
 use super::Endpoint;
 use crate::condition::Condition;
-use crate::http_client::{self, Answered, Outgoing, Taken, in_full, waited};
+use crate::http_client::{self, Advice, Answered, FirstBytes, Outgoing, Taken, in_full, waited};
 use crate::hyper_io::HyperIo;
 use crate::metered::Meter;
 use crate::remedy;
@@ -63,6 +63,8 @@ pub(super) struct Client<R: Runtime> {
 struct Connection<R: Runtime> {
     requests: SendRequest<Outgoing>,
     meter: Meter,
+    /// What came over it first.
+    first: FirstBytes,
     /// Drives the connection; dropped with it.
     _task: R::Task,
 }
@@ -148,7 +150,7 @@ impl<R: Runtime> Client<R> {
     async fn create_database(&mut self, connection: &mut Connection<R>) -> Result<Option<String>, String> {
         let Some(creation) = &self.endpoint.creation else { return Ok(None) };
         let request = self.endpoint.request(&creation.path, FORM, Taken::default().watch(creation.form.clone()))?;
-        let response = connection.send(request).await?;
+        let response = connection.send(request, &self.endpoint.advice).await?;
         let (head, body) = response.into_parts();
         let Answered { body, is_over } = http_client::read(&head.headers, body).await;
         if !is_over {
@@ -164,7 +166,7 @@ impl<R: Runtime> Client<R> {
         if self.endpoint.gzip {
             request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let response = connection.send(request).await?;
+        let response = connection.send(request, &self.endpoint.advice).await?;
         Ok(read_answer(response, &self.endpoint, self.runtime.wall_clock()).await)
     }
 
@@ -172,7 +174,9 @@ impl<R: Runtime> Client<R> {
         let meter = Meter::of_server();
         let stream = meter.turns(self.endpoint.server.connect(&self.runtime, &meter)).await;
         let stream = stream.map_err(|error| remedy::cannot_connect(&error))?;
-        let (requests, connection) = http1::handshake(HyperIo::new(stream)).await.map_err(|error| in_full(&error))?;
+        let first = FirstBytes::default();
+        let stream = HyperIo::new(first.of(stream));
+        let (requests, connection) = http1::handshake(stream).await.map_err(|error| in_full(&error))?;
         if std::mem::replace(&mut self.has_connected, true) {
             self.condition.reconnected();
         }
@@ -180,15 +184,21 @@ impl<R: Runtime> Client<R> {
             // Its error reaches the request that waits for it.
             let _ = connection.await;
         }));
-        Ok(Connection { requests, meter, _task: task })
+        Ok(Connection { requests, meter, first, _task: task })
     }
 }
 
 impl<R: Runtime> Connection<R> {
-    async fn send(&mut self, request: Request<Outgoing>) -> Result<Response<Incoming>, String> {
-        self.requests.ready().await.map_err(|error| in_full(&error))?;
-        self.meter.begin_request();
-        self.requests.send_request(request).await.map_err(|error| in_full(&error))
+    async fn send(&mut self, request: Request<Outgoing>, advice: &Advice) -> Result<Response<Incoming>, String> {
+        // What greets first ends the connection before anything was asked.
+        let answer = match self.requests.ready().await {
+            Ok(()) => {
+                self.meter.begin_request();
+                self.requests.send_request(request).await
+            }
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| advice.on_break(in_full(&error), self.first.get(), Language::Http1))
     }
 }
 

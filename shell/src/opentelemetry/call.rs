@@ -7,12 +7,12 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
-use loaddensity_metrics_core::verdict::{Said, Verdict};
+use loaddensity_metrics_core::verdict::{Language, Said, Verdict};
 
 use super::target::Target;
 use crate::condition::Condition;
 use crate::config::OtlpProtocol;
-use crate::http_client::{Outgoing, Taken, in_full};
+use crate::http_client::{FirstBytes, Outgoing, Taken, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks};
 use crate::metered::Meter;
 use crate::remedy;
@@ -60,6 +60,8 @@ pub(super) struct Client<R: Runtime> {
 struct Connection<R: Runtime> {
     requests: Requests,
     meter: Meter,
+    /// What came over it first.
+    first: FirstBytes,
     /// Drive the connection; dropped with it.
     _tasks: HyperTasks<R>,
 }
@@ -128,12 +130,15 @@ impl<R: Runtime> Client<R> {
     /// One request and its whole answer. The connection is kept if it can be used again.
     async fn exchange(&mut self, mut connection: Connection<R>, message: &Bytes) -> Result<Answer, String> {
         self.taken = Taken::default();
-        connection.requests.ready().await.map_err(|error| in_full(&error))?;
         let request = self.request(self.taken.watch(message.clone()))?;
         connection.meter.begin_request();
-        let exchanged = match connection.requests.send(request).await {
-            Ok(response) => self.read_answer(response).await,
-            Err(error) => self.read_error(&error),
+        // What greets first ends the connection before anything was asked.
+        let exchanged = match connection.requests.ready().await {
+            Ok(()) => match connection.requests.send(request).await {
+                Ok(response) => self.read_answer(response).await,
+                Err(error) => self.read_error(&error),
+            },
+            Err(error) => Exchanged::Broken(in_full(&error)),
         };
         match exchanged {
             Exchanged::Answer(mut answer, is_read) => {
@@ -143,14 +148,18 @@ impl<R: Runtime> Client<R> {
                 }
                 Ok(answer)
             }
-            Exchanged::Broken(says) => Err(says),
+            Exchanged::Broken(says) => {
+                let expected = if self.wants_frame() { Language::Http2 } else { Language::Http1 };
+                Err(self.target.advice.on_break(says, connection.first.get(), expected))
+            }
         }
     }
 
     async fn connect(&mut self) -> Result<Connection<R>, String> {
         let meter = Meter::of_server();
         let stream = meter.turns(self.target.server.connect(&self.runtime, &meter)).await;
-        let stream = HyperIo::new(stream.map_err(|error| remedy::cannot_connect(&error))?);
+        let first = FirstBytes::default();
+        let stream = HyperIo::new(first.of(stream.map_err(|error| remedy::cannot_connect(&error))?));
         let tasks = HyperTasks::new(self.runtime.clone());
         let requests = match self.target.protocol {
             #[cfg(feature = "opentelemetry")]
@@ -163,7 +172,7 @@ impl<R: Runtime> Client<R> {
         if std::mem::replace(&mut self.has_connected, true) {
             self.condition.reconnected();
         }
-        Ok(Connection { requests, meter, _tasks: tasks })
+        Ok(Connection { requests, meter, first, _tasks: tasks })
     }
 
     fn request(&self, message: Outgoing) -> Result<Request<Outgoing>, String> {

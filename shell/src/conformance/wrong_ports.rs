@@ -1,0 +1,100 @@
+//! Ports at which something else listens than was expected: what is shown names it, and what to do.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use super::LOOPBACK;
+use super::certificates::Authority;
+use super::http_server::{HttpServer, Reply};
+use super::load::{Engine, assert_settled, settings, wait_until};
+use super::otlp_receiver::{OtlpReceiver, Reply as OtlpReply};
+use crate::runtime::Runtime;
+use crate::{Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings};
+
+/// Plain text to a port for TLS, by each exporter that posts.
+pub fn tls_is_named_where_it_is_spoken<R: Runtime>() {
+    let authority = Authority::new();
+    let tls = authority.server(&authority.certify(&["127.0.0.1"], false), false, b"http/1.1");
+    let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+    // The alert of a server that closes at once may come too late to be read; then this is a guess.
+    for exporter in [Exporter::Influxdb, Exporter::OverHttp, Exporter::OverGrpc] {
+        exporter.shows::<R>(server.address, "TLS is spoken there");
+    }
+    let go = speaks(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+    for exporter in [Exporter::Influxdb, Exporter::OverHttp] {
+        exporter.shows::<R>(go, "Client sent an HTTP request to an HTTPS server.");
+    }
+}
+
+/// gRPC to a port for HTTP, and HTTP to one for gRPC.
+pub fn another_version_of_http_is_named<R: Runtime>() {
+    let http1 = speaks(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+    Exporter::OverGrpc.shows::<R>(http1, "HTTP/1 is spoken there, not HTTP/2 as gRPC needs it");
+    let receiver = OtlpReceiver::start::<R>(|_| OtlpReply::Accept);
+    Exporter::OverHttp.shows::<R>(receiver.address, "HTTP/2 is spoken there, most likely gRPC");
+    Exporter::Influxdb.shows::<R>(receiver.address, "HTTP/2 is spoken there, most likely gRPC");
+}
+
+/// What is no HTTP at all, and what says nothing.
+pub fn what_is_no_http_is_named<R: Runtime>() {
+    let (ssh, silent) = (speaks(b"SSH-2.0-OpenSSH_9.2\r\n"), speaks(b""));
+    for exporter in [Exporter::Influxdb, Exporter::OverHttp, Exporter::OverGrpc] {
+        exporter.shows::<R>(ssh, "no HTTP is spoken there: check the port in `");
+        exporter.shows::<R>(silent, "it was closed without a word: if TLS is spoken there, use https:// in `");
+    }
+}
+
+/// The exporters that speak HTTP to a server.
+#[derive(Clone, Copy, Debug)]
+enum Exporter {
+    Influxdb,
+    OverHttp,
+    OverGrpc,
+}
+
+impl Exporter {
+    /// Asserts that `shown` is said of a server at `address`, and that every request is accounted for.
+    fn shows<R: Runtime>(self, address: SocketAddr, shown: &str) {
+        let settings = Settings { stop_deadline: Duration::from_millis(100), ..settings(64) };
+        let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+        match self {
+            Self::Influxdb => {
+                let target = InfluxdbTarget::Url { url: format!("http://{address}/write"), token: None };
+                exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a sink");
+            }
+            Self::OverHttp | Self::OverGrpc => {
+                let is_http = matches!(self, Self::OverHttp);
+                let config = if is_http { OpenTelemetryConfig::http() } else { OpenTelemetryConfig::default() };
+                let (endpoint, export_interval) = (format!("http://{address}"), Duration::from_millis(20));
+                let config = OpenTelemetryConfig { endpoint, export_interval, ..config };
+                exporters.start_opentelemetry_exporter(config).expect("an exporter");
+            }
+        }
+        Engine::new(settings.registry).record(10);
+        wait_until(|| exporters.status()[0].last_error.is_some());
+        let says = exporters.status()[0].last_error.clone().unwrap_or_default();
+        assert!(says.contains(shown), "{self:?}: {says:?} lacks {shown:?}");
+        for account in exporters.stop_all().expect("a stop") {
+            assert_settled(&account, 10);
+            assert_eq!(account.sent, 0, "{account:?}");
+        }
+    }
+}
+
+/// A server, as long as the process lives, that answers whatever comes with `greeting` and closes the connection.
+fn speaks(greeting: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind(LOOPBACK).expect("a free port");
+    let address = listener.local_addr().expect("a bound address");
+    thread::spawn(move || listener.incoming().flatten().for_each(|stream| greet(stream, greeting)));
+    address
+}
+
+fn greet(mut stream: TcpStream, greeting: &[u8]) {
+    let mut received = [0; 4_096];
+    // Errors are the client's way of closing. What is left unread would become a reset, which overtakes the greeting.
+    let _ = stream.read(&mut received).and_then(|_| stream.write_all(greeting));
+    let _ = stream.shutdown(Shutdown::Write);
+    while stream.read(&mut received).is_ok_and(|count| count != 0) {}
+}
