@@ -190,15 +190,13 @@ impl<R: Runtime> Client<R> {
 
 impl<R: Runtime> Connection<R> {
     async fn send(&mut self, request: Request<Outgoing>, advice: &Advice) -> Result<Response<Incoming>, String> {
-        // What greets first ends the connection before anything was asked.
-        let answer = match self.requests.ready().await {
-            Ok(()) => {
-                self.meter.begin_request();
-                self.requests.send_request(request).await
-            }
-            Err(error) => Err(error),
+        let answer = async {
+            // What greets first ends the connection before anything was asked.
+            self.requests.ready().await?;
+            self.meter.begin_request();
+            self.requests.send_request(request).await
         };
-        answer.map_err(|error| advice.on_break(in_full(&error), self.first.get(), Language::Http1))
+        answer.await.map_err(|error: hyper::Error| advice.on_break(in_full(&error), self.first.get(), Language::Http1))
     }
 }
 

@@ -131,14 +131,9 @@ impl<R: Runtime> Client<R> {
     async fn exchange(&mut self, mut connection: Connection<R>, message: &Bytes) -> Result<Answer, String> {
         self.taken = Taken::default();
         let request = self.request(self.taken.watch(message.clone()))?;
-        connection.meter.begin_request();
-        // What greets first ends the connection before anything was asked.
-        let exchanged = match connection.requests.ready().await {
-            Ok(()) => match connection.requests.send(request).await {
-                Ok(response) => self.read_answer(response).await,
-                Err(error) => self.read_error(&error),
-            },
-            Err(error) => Exchanged::Broken(in_full(&error)),
+        let exchanged = match connection.requests.send(request, &connection.meter).await {
+            Ok(response) => self.read_answer(response).await,
+            Err(error) => self.read_error(&error),
         };
         match exchanged {
             Exchanged::Answer(mut answer, is_read) => {
@@ -219,19 +214,19 @@ impl Requests {
         }
     }
 
-    async fn ready(&mut self) -> hyper::Result<()> {
+    async fn send(&mut self, request: Request<Outgoing>, meter: &Meter) -> hyper::Result<Response<Incoming>> {
         match self {
             #[cfg(feature = "opentelemetry")]
-            Self::Http2(requests) => requests.ready().await,
-            Self::Http1(requests) => requests.ready().await,
-        }
-    }
-
-    async fn send(&mut self, request: Request<Outgoing>) -> hyper::Result<Response<Incoming>> {
-        match self {
-            #[cfg(feature = "opentelemetry")]
-            Self::Http2(requests) => requests.send_request(request).await,
-            Self::Http1(requests) => requests.send_request(request).await,
+            Self::Http2(requests) => {
+                requests.ready().await?;
+                meter.begin_request();
+                requests.send_request(request).await
+            }
+            Self::Http1(requests) => {
+                requests.ready().await?;
+                meter.begin_request();
+                requests.send_request(request).await
+            }
         }
     }
 }
