@@ -16,11 +16,13 @@ pub trait EventEncoder {
     /// Items of one event.
     const ITEMS: u8;
 
-    /// Whether every receiver reads over empty lines, so that a datagram may be filled up with newlines.
-    const FILLED_WITH_NEWLINES: bool = false;
-
     /// Whether each item ends with a newline, the last of a batch included. Whoever packs items writes it.
     fn ends_with_newline(&self) -> bool {
+        false
+    }
+
+    /// Whether the receiver reads over empty lines, so that a datagram may be filled up with newlines.
+    fn fills_with_newlines(&self) -> bool {
         false
     }
 

@@ -59,6 +59,7 @@ pub struct MessageEncoder<'a> {
     /// The constant tags of gauges and of messages that have a time, where they are others.
     timed: Option<ConstantTags>,
     ends_with_newline: bool,
+    fills_with_newlines: bool,
 }
 
 impl<'a> MessageEncoder<'a> {
@@ -82,7 +83,7 @@ impl<'a> MessageEncoder<'a> {
         let dot: &[u8] = if given.is_empty() { b"" } else { b"." };
         let head = |name: &[u8]| Head::new(&[given.as_bytes(), dot, name]);
         let heads = [head(REQUESTS), head(b"request.latency:"), head(b"response.size:")];
-        Ok(Self { registry, heads, dialect: None, timed: None, ends_with_newline: false })
+        Ok(Self { registry, heads, dialect: None, timed: None, ends_with_newline: false, fills_with_newlines: false })
     }
 
     /// Latency and size as distributions (`d`), of which Datadog's servers make percentiles over all hosts, instead of
@@ -106,6 +107,14 @@ impl<'a> MessageEncoder<'a> {
     #[must_use]
     pub fn with_newlines(mut self) -> Self {
         self.ends_with_newline = true;
+        self
+    }
+
+    /// A datagram may be filled up with newlines: the receiver is known to read over them, as Agents from 7.18 on do.
+    /// Older ones, and some others, take each for a bad message.
+    #[must_use]
+    pub fn with_filled_datagrams(mut self) -> Self {
+        self.fills_with_newlines = true;
         self
     }
 
@@ -204,6 +213,10 @@ impl EventEncoder for MessageEncoder<'_> {
 
     fn ends_with_newline(&self) -> bool {
         self.ends_with_newline
+    }
+
+    fn fills_with_newlines(&self) -> bool {
+        self.fills_with_newlines
     }
 
     #[inline]

@@ -106,9 +106,12 @@ impl<'a> LineEncoder<'a> {
 }
 
 impl EventEncoder for LineEncoder<'_> {
-    /// InfluxDB (models/points.go), Telegraf and VictoriaMetrics do.
-    const FILLED_WITH_NEWLINES: bool = true;
     const ITEMS: u8 = 1;
+
+    /// InfluxDB (models/points.go), Telegraf and VictoriaMetrics read over empty lines.
+    fn fills_with_newlines(&self) -> bool {
+        true
+    }
 
     #[inline]
     fn encode(&self, event: &Event, _: u8, out: &mut [u8]) -> Result<usize, Full> {

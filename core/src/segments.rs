@@ -2,7 +2,7 @@
 //!
 //! Such a call carries one buffer and the size of its segments: each becomes a datagram, and only the last may be
 //! shorter. There are three ways to get there. Where items share datagrams, a [`Run`] fills all but its last one up with
-//! newlines, if every receiver of the format reads over them; else it packs the others to the length that the first one
+//! newlines, if the receiver is known to read over them; else it packs the others to the length that the first one
 //! has, and ends with one that comes out shorter. Where each item is a datagram of its own, a [`Window`] sorts the items
 //! of some events by length; none is changed, and the order does not matter to DogStatsD.
 //!
@@ -92,7 +92,7 @@ impl Default for Run {
 impl<E: EventEncoder> Packer<E> {
     /// Packs a run of up to `datagrams` datagrams of at most `segment` bytes to the front of `out`, of as many as fit into
     /// it and into one call. The last is as short as its items; the others are filled up with newlines, or are as long as
-    /// the first, by [`EventEncoder::FILLED_WITH_NEWLINES`].
+    /// the first, by [`EventEncoder::fills_with_newlines`].
     ///
     /// An event of which an item does not fit into an empty datagram is dropped as `too_large`. The run stays empty where
     /// `out` is shorter than `segment`.
@@ -122,7 +122,7 @@ impl<E: EventEncoder> Packer<E> {
             from = (from.0 + packed.events, packed.next_item);
             out[run.bytes..start].fill(b'\n');
             run.push(packed, start);
-            if E::FILLED_WITH_NEWLINES {
+            if self.encoder().fills_with_newlines() {
                 continue;
             }
             if run.count == 1 {

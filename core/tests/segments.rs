@@ -18,10 +18,13 @@ struct Texts<const FILLED: bool> {
 
 impl<const FILLED: bool> EventEncoder for Texts<FILLED> {
     const ITEMS: u8 = 2;
-    const FILLED_WITH_NEWLINES: bool = FILLED;
 
     fn ends_with_newline(&self) -> bool {
         self.newline
+    }
+
+    fn fills_with_newlines(&self) -> bool {
+        FILLED
     }
 
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full> {

@@ -96,6 +96,9 @@ fn encoder(
     if config.newline || config.shares_packets() {
         encoder = encoder.with_newlines();
     }
+    if config.fill_datagrams {
+        encoder = encoder.with_filled_datagrams();
+    }
     if config.distributions {
         encoder = encoder.with_distributions();
     }

@@ -47,11 +47,14 @@ pub struct StatsdConfig {
     /// `dogstatsd_eol_required` drops one that does not. Messages that share packets always do. Default no (the contract).
     pub newline: bool,
     /// Whether several datagrams are handed to the kernel in one call where it can take them (Linux), which costs
-    /// several times less. Messages that are datagrams of their own then leave sorted by length instead of by time. Of
-    /// packed datagrams those of one length leave together, with one that is shorter; while more than one waits, the
-    /// others are packed to the length of the first. None is filled up with newlines: older Agents and some others take
-    /// each for a bad message. Nothing to a Unix socket. Default `true`.
+    /// several times less. Messages that are datagrams of their own then leave sorted by length instead of by time. Packed
+    /// datagrams leave by twos or more: while more than one waits, the others are packed to the length of the first, and
+    /// one that comes out shorter ends the call; see `fill_datagrams`. Nothing to a Unix socket. Default `true`.
     pub segmentation_offload: bool,
+    /// Whether packed datagrams, while more than one waits, are filled up to `datagram_bytes` with newlines, so that up to
+    /// 64 leave in a call. Agents from 7.18 on read over newlines; older ones lose what follows two of them, or log each as
+    /// a bad message, as other receivers do. Default no.
+    pub fill_datagrams: bool,
     /// Events that wait here while the socket is full, or a Unix socket is away, 32 bytes each; later ones are dropped
     /// as `buffer_full`. With
     /// segmentation offload, up to 342 that are being sent as datagrams of their own count among them. Default 65,536.
@@ -112,6 +115,7 @@ impl Default for StatsdConfig {
             datagram_bytes: None,
             newline: false,
             segmentation_offload: true,
+            fill_datagrams: false,
             buffer_events: 65_536,
             distributions: false,
             sample_rate: SampleRate::ALL,

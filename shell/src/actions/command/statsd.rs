@@ -21,6 +21,7 @@ pub(super) static SIGNATURE: Signature = Signature {
         "datagram_bytes",
         "newline",
         "segmentation_offload",
+        "fill_datagrams",
         "buffer_events",
         "distributions",
         "sample_rate",
@@ -53,6 +54,8 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
     let packed = packed(reader)?.unwrap_or(base.packed);
     let datagram_bytes = datagram_bytes(reader)?.or(base.datagram_bytes);
     let shares_packets = packed || aggregate || datagram_bytes.is_some();
+    let segmentation_offload = segmentation_offload(reader)?.unwrap_or(base.segmentation_offload);
+    let can_fill = shares_packets && !aggregate && socket.is_none() && segmentation_offload;
     Ok(StatsdConfig {
         host,
         port,
@@ -63,7 +66,8 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
         packed,
         datagram_bytes,
         newline: newline(reader, shares_packets)?.unwrap_or(base.newline),
-        segmentation_offload: segmentation_offload(reader)?.unwrap_or(base.segmentation_offload),
+        segmentation_offload,
+        fill_datagrams: fill_datagrams(reader, can_fill)?.unwrap_or(base.fill_datagrams),
         buffer_events: buffer_events(reader)?.unwrap_or(base.buffer_events),
         distributions: reader.flag("distributions")?.unwrap_or(base.distributions),
         sample_rate: sample_rate(reader)?.unwrap_or(base.sample_rate),
@@ -123,6 +127,17 @@ fn packed(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
         misplaced(reader, &["datagram_bytes"], reason)?;
     }
     Ok(packed)
+}
+
+/// Only datagrams that leave together are.
+fn fill_datagrams(reader: Reader<'_>, can_fill: bool) -> Result<Option<bool>, ActionError> {
+    let fill = reader.read("fill_datagrams", "true or false", Value::as_bool)?;
+    if fill == Some(true) && !can_fill {
+        let reason = "is for packed messages per request over UDP with segmentation offload; leave it out, or say \
+                      \"packed\": true";
+        misplaced(reader, &["fill_datagrams"], reason)?;
+    }
+    Ok(fill)
 }
 
 fn sample_rate(reader: Reader<'_>) -> Result<Option<SampleRate>, ActionError> {
@@ -201,6 +216,10 @@ mod tests {
             ),
             (json!({"sockets": 4}), StatsdConfig { sockets: 4, ..default() }),
             (json!({"url": "unix:///dsd", "sockets": 16}), StatsdConfig { sockets: 16, ..unix("/dsd") }),
+            (
+                json!({"packed": true, "fill_datagrams": true}),
+                StatsdConfig { packed: true, fill_datagrams: true, ..default() },
+            ),
             (json!({"url": "unix:///dsd", "packed": true}), StatsdConfig { packed: true, ..unix("/dsd") }),
             (
                 json!({"url": "unix:///dsd", "datagram_bytes": 4096, "packed": true}),

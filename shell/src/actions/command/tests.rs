@@ -618,7 +618,7 @@ fn statsd() {
         "container": "ci-1", "external": "it-false", "cardinality": "high",
     });
     assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(dialect));
-    let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, newline, segmentation_offload, buffer_events, \
+    let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, \
                  distributions, sample_rate, constant_tags, timestamps, aggregate, aggregation_seconds, interval_seconds, \
                  telemetry, container, external, cardinality";
     refused(
@@ -677,6 +677,11 @@ fn statsd_at_intervals() {
             (
                 json!({"aggregate": true, "newline": false}),
                 "newline: messages that share packets all end with one; leave it out",
+            ),
+            (
+                json!({"aggregate": true, "fill_datagrams": true}),
+                "fill_datagrams: is for packed messages per request over UDP with segmentation offload; leave it out, or \
+                 say \"packed\": true",
             ),
             (
                 json!({"aggregate": true, "segmentation_offload": false}),
