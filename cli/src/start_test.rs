@@ -1,6 +1,7 @@
 //! `LD_start_test`: its parameters, read into a [`LoadTest`].
 
 mod task;
+mod tasks;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,16 +9,42 @@ use std::time::Duration;
 use loaddensity_metrics_shell::actions::{Action, ActionError, Problem, Reader, Signature};
 use serde_json::{Map, Value};
 
-use crate::engine::{EngineError, LoadTest, Task};
+use crate::engine::{EngineError, LoadTest};
+use crate::say;
 
 /// The command's name.
 pub(crate) const COMMAND: &str = "LD_start_test";
 
 static SIGNATURE: Signature = Signature {
     positional: &["user_detail_dict", "user_count", "spawn_rate", "test_time", "tasks"],
-    named: &["max_rate", "traces"],
-    secret: &[],
+    named: &[
+        "max_rate",
+        "traces",
+        "variables",
+        "host",
+        "runner_mode",
+        "web_ui_dict",
+        "csv_sources",
+        "master_bind_host",
+        "master_bind_port",
+        "master_host",
+        "master_port",
+        "expected_workers",
+    ],
+    secret: &["variables"],
 };
+
+/// Parameters of LoadDensity's that change nothing of the load here.
+const WITHOUT_EFFECT: [(&str, &str); 7] = [
+    ("web_ui_dict", "there is no web page; the status line and the table show how it goes"),
+    ("csv_sources", "rows of files are not put into requests; ${csv.…} is refused where a task has it"),
+    ("master_bind_host", ONE_PROCESS),
+    ("master_bind_port", ONE_PROCESS),
+    ("master_host", ONE_PROCESS),
+    ("master_port", ONE_PROCESS),
+    ("expected_workers", ONE_PROCESS),
+];
+const ONE_PROCESS: &str = "a run is one process; start one on each machine";
 
 /// Rates per second. The least is one turn in a quarter of an hour; far below it, times would overflow.
 const RATES: RangeInclusive<f64> = 0.001..=10_000_000.0;
@@ -26,6 +53,9 @@ const RATES: RangeInclusive<f64> = 0.001..=10_000_000.0;
 pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
     let reader = Reader::new(action, &SIGNATURE)?;
     check_user(reader)?;
+    check_mode(reader)?;
+    reader.read("variables", "an object, {\"name\": \"value\"}", Value::as_object)?;
+    warn_of_what_has_no_effect(reader);
     let users = reader.whole("user_count", 1..=100_000, "a number of users")?.unwrap_or(50);
     let rate = |key: &str, what: &str| {
         let expected = format!("{what}, {} to {}", RATES.start(), RATES.end());
@@ -37,7 +67,7 @@ pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
         duration: reader.seconds("test_time")?.unwrap_or(Duration::from_secs(60)),
         max_rate: rate("max_rate", "a number of requests per second")?,
         traces: reader.flag("traces")?.unwrap_or(false),
-        tasks: tasks(reader)?,
+        tasks: tasks::read(reader)?.into_iter().map(|placed| placed.task).collect(),
     })
 }
 
@@ -45,31 +75,44 @@ pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
 pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError {
     let (key, reason) = match error {
         EngineError::Resolve { task, host, source } => (
-            format!("tasks[{task}].request_url"),
+            format!("{}.request_url", path_of(action, *task)),
             format!("no address for host {host:?} ({source}); give a host name that resolves here, or an address"),
         ),
-        EngineError::Verify { task, reason } => (format!("tasks[{task}].verify"), reason.clone()),
+        EngineError::Verify { task, reason } => (format!("{}.verify", path_of(action, *task)), reason.clone()),
         EngineError::Runtime(_) | EngineError::Gauge(_) => ("load engine".to_owned(), error.to_string()),
     };
     let problem = Problem::Misplaced { key, reason };
     ActionError { index: action.index, command: action.command.clone(), problem }
 }
 
+/// Where the task in this place of the order stands in the document.
+fn path_of(action: &Action, place: usize) -> String {
+    let tasks = Reader::new(action, &SIGNATURE).and_then(tasks::read).unwrap_or_default();
+    tasks.into_iter().nth(place).map_or_else(|| "tasks".to_owned(), |placed| placed.path)
+}
+
+/// A user that is not said is LoadDensity's `fast_http_user`.
 fn check_user(reader: Reader<'_>) -> Result<(), ActionError> {
     let right = r#"{"user": "http_user"} or {"user": "fast_http_user"}"#;
     let missing = || reader.error(Problem::Missing { key: "user_detail_dict".into(), expected: right.into() });
     let details = reader.value("user_detail_dict").ok_or_else(missing)?;
     let details = Fields::new(reader, "user_detail_dict", details, &["user"])?;
     let kinds = "http_user or fast_http_user; other kinds of user are not built in";
-    details.required("user", kinds, |value| matches!(value.as_str()?, "http_user" | "fast_http_user").then_some(()))
+    let is_known = |value: &Value| matches!(value.as_str()?, "http_user" | "fast_http_user").then_some(());
+    details.optional("user", kinds, is_known).map(|_| ())
 }
 
-fn tasks(reader: Reader<'_>) -> Result<Vec<Task>, ActionError> {
-    let expected = r#"a list with at least one {"method": "get", "request_url": "http://…", "name": "…"}"#;
-    let list = reader.read("tasks", expected, |value| value.as_array().filter(|list| !list.is_empty()))?;
-    let missing = || reader.error(Problem::Missing { key: "tasks".into(), expected: expected.into() });
-    let list = list.ok_or_else(missing)?;
-    list.iter().enumerate().map(|(index, value)| task::task(reader, format!("tasks[{index}]"), value)).collect()
+/// A master or a worker alone would be another load than the document describes.
+fn check_mode(reader: Reader<'_>) -> Result<(), ActionError> {
+    let expected = "\"local\": a run is one process; start one on each machine, with its share of the users";
+    reader.read("runner_mode", expected, |mode| (mode.as_str()? == "local").then_some(())).map(|_| ())
+}
+
+fn warn_of_what_has_no_effect(reader: Reader<'_>) {
+    for (key, reason) in WITHOUT_EFFECT.iter().filter(|(key, _)| reader.value(key).is_some()) {
+        say::err(format_args!("warning: {COMMAND}: {key} is LoadDensity's and has no effect here: {reason}"));
+    }
+}
 }
 
 /// The fields of an object inside an argument; errors name them with their path.
@@ -189,6 +232,76 @@ mod tests {
         }
     }
 
+    /// Method, host and path, and name of each turn.
+    fn turns(tasks: Value) -> Vec<String> {
+        let mut arguments = with("tasks", tasks);
+        arguments["variables"] = json!({"base": "http://v:1", "id": 7});
+        arguments["host"] = json!("http://r/");
+        let test = read(&arguments).unwrap_or_else(|error| panic!("{error}"));
+        let shown = |task: &Task| format!("{} {}{} {}", task.method, task.target.host(), task.target.path(), task.name);
+        test.tasks.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn tasks_are_taken_in_each_form_that_loaddensitys_documents_and_importers_write() {
+        let (get, post) = ("GET h/a http://h/a", "POST h/b b");
+        let listed = json!([{"method": "get", "request_url": "http://h/a"}, {"method": "post", "request_url": "http://h/b", "name": "b"}]);
+        let by_method =
+            json!({"get": {"request_url": "http://h/a"}, "post": {"request_url": "http://h/b", "name": "b"}});
+        for tasks in [
+            listed.clone(),
+            by_method.clone(),
+            json!({"mode": "sequence", "tasks": listed}),
+            json!({"mode": "Conditional", "tasks": listed}),
+            json!({"mode": null, "tasks": by_method}),
+            json!({ "tasks": by_method }),
+        ] {
+            assert_eq!(turns(tasks.clone()), [get, post], "{tasks}");
+        }
+        // A method of its own wins, as in LoadDensity.
+        assert_eq!(turns(json!({"get": {"method": "put", "request_url": "http://h/a"}})), ["PUT h/a http://h/a"]);
+        // `user_detail_dict` without a user is `fast_http_user`.
+        assert!(read(&with("user_detail_dict", json!({}))).is_ok());
+    }
+
+    #[test]
+    fn weighted_tasks_take_turns_in_their_shares() {
+        let task = |name: &str, weight: Value| json!({"method": "get", "request_url": "http://h/", "name": name, "weight": weight});
+        let names = |weights: &[(&str, Value)]| {
+            let tasks: Vec<_> = weights.iter().map(|(name, weight)| task(name, weight.clone())).collect();
+            let turns = turns(json!({"mode": "weighted", "tasks": tasks}));
+            turns.iter().filter_map(|turn| turn.split(' ').nth(2)).collect::<String>()
+        };
+        assert_eq!(names(&[("a", json!(3)), ("b", json!(1))]), "aaba");
+        assert_eq!(names(&[("a", json!(30)), ("b", json!("10")), ("c", json!(0))]), "aaba");
+        assert_eq!(names(&[("a", Value::Null), ("b", json!(1))]), "ab");
+        assert_eq!(names(&[("a", json!(9_999)), ("b", json!(1))]).matches('a').count(), 9_999);
+    }
+
+    #[test]
+    fn variables_and_a_host_complete_what_tasks_leave_open() {
+        let tasks = json!([
+            {"method": "get", "request_url": "${var.base}/users/${var.id}", "name": "${not.ours} ${"},
+            {"method": "get", "request_url": "/health"},
+            {"method": "get", "request_url": "/named", "name": "n"},
+        ]);
+        let expected = ["GET v/users/7 ${not.ours} ${", "GET r/health /health", "GET r/named n"];
+        assert_eq!(turns(tasks), expected);
+    }
+
+    #[test]
+    fn a_host_without_an_address_is_named_by_the_place_of_its_task() {
+        let tasks = json!({"mode": "weighted", "tasks": {"get": {"request_url": "http://h/", "weight": 2}, "put": {"request_url": "http://i/"}}});
+        let document = json!([[COMMAND, with("tasks", tasks)]]).to_string();
+        let action = Document::parse(&document).expect("a document").actions.remove(0).expect("an action");
+        let error = |task| {
+            let source = std::io::Error::other("no such host");
+            engine_error(&action, &EngineError::Resolve { task, host: "h".into(), source }).to_string()
+        };
+        assert!(error(0).contains(": tasks.tasks.get.request_url: no address"), "{}", error(0));
+        assert!(error(1).contains(": tasks.tasks.put.request_url: no address"), "{}", error(1));
+    }
+
     #[test]
     fn the_example_is_right() {
         let document = Document::parse(include_str!("../examples/four_backends.json")).expect("a document");
@@ -211,25 +324,39 @@ mod tests {
             task[key] = value;
             with("tasks", json!([{"method": "get", "request_url": "http://h/x"}, task]))
         };
+        let keys = "method, request_url, url, name, headers, params, json, data, cookies, auth, timeout, verify, allow_redirects, assertions, files, extract, run_if, skip_if";
         let kinds = "expected http_user or fast_http_user; other kinds of user are not built in";
         let methods = "expected one of GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
         let url = "expected a complete URL, http://host:port/path or https://…";
+        let right = r#"expected a list with at least one {"method": "get", "request_url": "http://…", "name": "…"}, an object by method, {"get": {"request_url": "http://…"}}, or {"mode": "sequence", "tasks": …}"#;
         for (arguments, expected) in [
             (with("user_detail_dict", json!({"user": "websocket_user"})), format!("user_detail_dict.user is \"websocket_user\"; {kinds}")),
-            (with("user_detail_dict", json!({})), format!("user_detail_dict.user is not given; {kinds}")),
+            (with("user_detail_dict", json!({"user": 7})), format!("user_detail_dict.user is 7; {kinds}")),
             (with("user_detail_dict", json!("http_user")), "user_detail_dict is \"http_user\"; expected an object with user".into()),
             (with("user_detail_dict", Value::Null), "user_detail_dict is not given; expected {\"user\": \"http_user\"} or {\"user\": \"fast_http_user\"}".into()),
             (with("user_count", json!(0)), "user_count is 0; expected a number of users from 1 to 100000".into()),
-            (with("spawn_rate", json!("10")), "spawn_rate is \"10\"; expected a number of users per second, 0.001 to 10000000".into()),
+            (with("spawn_rate", json!("ten")), "spawn_rate is \"ten\"; expected a number of users per second, 0.001 to 10000000".into()),
             (with("max_rate", json!(-1)), "max_rate is -1; expected a number of requests per second, 0.001 to 10000000".into()),
             (with("traces", json!("yes")), "traces is \"yes\"; expected true or false".into()),
-            (with("tasks", json!([])), "tasks is a list; expected a list with at least one {\"method\": \"get\", \"request_url\": \"http://…\", \"name\": \"…\"}".into()),
-            (with("tasks", json!([1])), "tasks[0] is 1; expected an object with method, request_url, url, name, headers, params, json, data, cookies, auth, timeout, verify, allow_redirects, assertions, files, extract, run_if, skip_if".into()),
+            (with("tasks", json!([])), format!("tasks is a list; {right}")),
+            (with("tasks", json!([1])), format!("tasks[0] is 1; expected an object with {keys}")),
             (task("method", json!("fetch")), format!("tasks[1].method is \"fetch\"; {methods}")),
             (task("method", Value::Null), format!("tasks[1].method is not given; {methods}")),
             (task("request_url", json!(5)), format!("tasks[1].request_url is 5; {url}")),
             (task("request_url", json!("h/x")), format!("tasks[1].request_url is \"h/x\"; {url}")),
-            (with("user_cuont", json!(5)), "unknown parameter user_cuont; did you mean user_count? the parameters are user_detail_dict, user_count, spawn_rate, test_time, tasks, max_rate, traces".into()),
+            (with("user_cuont", json!(5)), "unknown parameter user_cuont; did you mean user_count? the parameters are user_detail_dict, user_count, spawn_rate, test_time, tasks, max_rate, traces, variables, host, runner_mode, web_ui_dict, csv_sources, master_bind_host, master_bind_port, master_host, master_port, expected_workers".into()),
+            (with("runner_mode", json!("master")), "runner_mode is \"master\"; expected \"local\": a run is one process; start one on each machine, with its share of the users".into()),
+            (with("tasks", json!({})), format!("tasks is an object; {right}")),
+            (with("tasks", json!("get")), format!("tasks is \"get\"; {right}")),
+            (with("tasks", json!({"get": 5})), format!("tasks.get is 5; expected an object with {keys}")),
+            (with("tasks", json!({"fetch": {"request_url": "http://h/x"}})), format!("tasks.fetch.method is \"fetch\"; {methods}")),
+            (with("tasks", json!({"mode": "random", "tasks": []})), "tasks.mode is \"random\"; expected \"sequence\", \"weighted\" or \"conditional\"".into()),
+            (with("tasks", json!({"mode": "sequence", "tasks": []})), format!("tasks.tasks is a list; {right}")),
+            (with("tasks", json!({"mod": "sequence", "tasks": []})), "unknown parameter \"tasks.mod\"; the parameters are mode, tasks".into()),
+            (with("tasks", json!({"mode": "weighted", "tasks": [{"method": "get", "request_url": "http://h/x", "weight": -1}]})), "tasks.tasks[0].weight is -1; expected a whole number from 0 to 10000".into()),
+            (with("tasks", json!({"mode": "weighted", "tasks": [{"method": "get", "request_url": "http://h/x", "weight": 0}]})), "tasks.tasks: their weights must add up to 1 to 10000, divided by what they have in common".into()),
+            (task("request_url", json!("http://h/${csv.users.id}")), "tasks[1].request_url: ${csv.users.id} stands for nothing here; of LoadDensity's placeholders this load engine has ${var.name} alone, with \"variables\": {\"name\": \"value\"} beside tasks".into()),
+            (task("name", json!("${var.nothing}")), "tasks[1].name: ${var.nothing} stands for nothing here; of LoadDensity's placeholders this load engine has ${var.name} alone, with \"variables\": {\"name\": \"value\"} beside tasks".into()),
         ] {
             let error = read(&arguments).expect_err(&arguments.to_string()).to_string();
             assert_eq!(error, format!("actions[0] {COMMAND}: {expected}"));
