@@ -113,7 +113,6 @@ fn warn_of_what_has_no_effect(reader: Reader<'_>) {
         say::err(format_args!("warning: {COMMAND}: {key} is LoadDensity's and has no effect here: {reason}"));
     }
 }
-}
 
 /// The fields of an object inside an argument; errors name them with their path.
 struct Fields<'a> {

@@ -28,8 +28,13 @@ fn settings_that_cannot_work_are_refused() {
         (with_attributes(pair("telemetry.sdk.name", "x")), "resource_attributes", "choose another key"),
         (with_attributes(pair("", "x")), "resource_attributes", "must not be empty"),
         (with_attributes([pair("run", "7"), pair("run", "8")].concat()), "resource_attributes", "given twice"),
-        (with_attributes(pair("long", &"x".repeat(1_400))), "resource_attributes", "too long"),
-        (with_attributes(pair("long", &"x".repeat(1_600))), "resource_attributes", "too long"),
+        (with_attributes(pair("long", &"x".repeat(8_000))), "resource_attributes", "too long"),
+        (with_attributes(pair("long", &"x".repeat(8_300))), "resource_attributes", "too long"),
+        (
+            OpenTelemetryConfig { max_request_bytes: 4_096, ..with_attributes(pair("long", &"x".repeat(6_000))) },
+            "max_request_bytes",
+            "with these resource attributes it must be",
+        ),
         (delta(|config| config.min_max = true), "min_max", "leave min_max out"),
         (delta(|config| config.exemplars = true), "exemplars", "leave exemplars out"),
         (

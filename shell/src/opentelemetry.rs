@@ -50,7 +50,7 @@ pub(crate) async fn prepare<R: Runtime>(
     }
     keeps_what_is_shown(registry, config)?;
     let target = Target::read(config)?;
-    let resource = identity::resource(config, identity).map_err(|error| StartError::Setting {
+    let resource = identity::resource(config, identity).map(Arc::new).map_err(|error| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
         key: "resource_attributes",
         value: config.resource_attributes.len().to_string(),
@@ -84,7 +84,7 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
 fn launch<R: Runtime>(
     place: &mut Place<R>,
     target: Target,
-    resource: Resource,
+    resource: Arc<Resource>,
     config: OpenTelemetryConfig,
 ) -> Running<R> {
     let condition = Arc::new(Condition::new(Exporter::OpenTelemetry, target.public_address()));
@@ -101,7 +101,7 @@ fn launch<R: Runtime>(
         clock: place.clock.clone(),
         ledger,
         client: Client::new(place.runtime.clone(), target, config.timeout, condition.clone()),
-        resource: Arc::new(resource),
+        resource,
         room: FIRST_BUFFER.min(config.max_request_bytes),
         config,
         buffer: BytesMut::new(),

@@ -15,7 +15,7 @@ const TURNS: usize = 10_000;
 const EXPECTED: &str = r#"a list with at least one {"method": "get", "request_url": "http://…", "name": "…"}, an object by method, {"get": {"request_url": "http://…"}}, or {"mode": "sequence", "tasks": …}"#;
 
 /// A task, and where it stands in the document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Placed {
     pub(super) path: String,
     pub(super) task: Task,
@@ -36,7 +36,7 @@ pub(super) fn read(reader: Reader<'_>) -> Result<Vec<Placed>, ActionError> {
     }
     match mode {
         Mode::Sequence => Ok(found.into_iter().map(|entry| entry.placed).collect()),
-        Mode::Weighted => in_turns(reader, path, found),
+        Mode::Weighted => in_turns(reader, path, &found),
     }
 }
 
@@ -182,7 +182,7 @@ fn no_placeholder(reader: Reader<'_>, path: &str, placeholder: &str) -> ActionEr
 
 /// Each task as often as its weight says, spread evenly: in turns instead of at random, so that the shares are exact. Each
 /// turn goes to the task that is owed most.
-fn in_turns(reader: Reader<'_>, path: &str, entries: Vec<Entry>) -> Result<Vec<Placed>, ActionError> {
+fn in_turns(reader: Reader<'_>, path: &str, entries: &[Entry]) -> Result<Vec<Placed>, ActionError> {
     let common = entries.iter().fold(0, |common, entry| greatest_common_divisor(common, entry.weight)).max(1);
     let weights: Vec<_> = entries.iter().map(|entry| entry.weight / common).collect();
     let turns: usize = weights.iter().sum();
@@ -197,8 +197,7 @@ fn in_turns(reader: Reader<'_>, path: &str, entries: Vec<Entry>) -> Result<Vec<P
         // Of several, the first.
         let next = (0..owed.len()).rev().max_by_key(|at| owed[*at]).unwrap_or_default();
         owed[next] -= turns as i64;
-        let Placed { path, task } = &entries[next].placed;
-        order.push(Placed { path: path.clone(), task: task.clone() });
+        order.push(entries[next].placed.clone());
     }
     Ok(order)
 }

@@ -96,12 +96,15 @@ impl InfluxdbTarget {
     }
 }
 
-/// What the first of `names` that is set says.
+/// What the first of `names` that is set says, without line breaks at its end: they are those of the file it came from.
 fn first<const N: usize>(
     environment: &Environment,
     names: [&'static str; N],
 ) -> Result<Option<String>, EnvironmentError> {
-    names.into_iter().try_fold(None, |first, name| Ok(first.or(environment.text(name)?.map(str::to_owned))))
+    let text = |name| {
+        Ok(environment.text(name)?.map(|text| text.trim_end_matches(['\r', '\n'])).filter(|text| !text.is_empty()))
+    };
+    names.into_iter().try_fold(None, |first, name| Ok(first.or(text(name)?.map(str::to_owned))))
 }
 
 fn any<const N: usize>(environment: &Environment, names: [&'static str; N]) -> Result<bool, EnvironmentError> {
@@ -165,6 +168,8 @@ mod tests {
         assert_eq!(target(&[&two[..], &[("INFLUX_BUCKET_NAME", "longer")]].concat()), Ok(v2("longer")));
         assert_eq!(target(&one), Ok(v1));
         assert_eq!(target(&[("INFLUX_TOKEN", "t")]), Ok(InfluxdbTarget::default()));
+        let lines = two.map(|(name, value)| (name, format!("{value}\r\n")));
+        assert_eq!(target(&lines.each_ref().map(|(name, value)| (*name, value.as_str()))), Ok(v2("b")));
         let empty = three.map(|(name, _)| (name, ""));
         assert_eq!(target(&empty), Ok(InfluxdbTarget::default()), "set to nothing is not set");
     }
