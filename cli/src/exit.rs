@@ -19,6 +19,9 @@ Exit codes, the first that applies:
 /// Exit code of wrong usage, clap's as well.
 pub(crate) const USAGE: u8 = 2;
 
+/// Exit code where something that was recorded was not delivered.
+pub(crate) const LOST: u8 = 3;
+
 /// What happened that the exit code tells.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ending {
@@ -38,7 +41,7 @@ impl Ending {
         match self {
             Self { signal: Some(signal), .. } => signal.exit_code(),
             Self { failed: true, .. } => 1,
-            Self { lost: true, .. } => 3,
+            Self { lost: true, .. } => LOST,
             Self { .. } => 0,
         }
     }

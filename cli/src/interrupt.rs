@@ -63,17 +63,14 @@ impl Interrupt {
         Some(self.0.first.load(Ordering::Relaxed)).filter(|signal| *signal != 0).map(Signal)
     }
 
-    /// Calls `is_over` again and again until it is so, or until a second signal came: whether it is over.
-    pub(crate) fn wait(&self, is_over: impl Fn() -> bool, rest: impl Fn()) -> bool {
-        self.0.is_waiting.store(true, Ordering::Relaxed);
-        while !is_over() {
-            if self.0.again.load(Ordering::Relaxed) {
-                return false;
-            }
-            rest();
-        }
-        self.0.is_waiting.store(false, Ordering::Relaxed);
-        true
+    /// Says that all that is left to do is to wait, which a second signal only ends; or that it is not so any more.
+    pub(crate) fn waits(&self, is_waiting: bool) {
+        self.0.is_waiting.store(is_waiting, Ordering::Relaxed);
+    }
+
+    /// Whether a second signal came while all that was left to do was to wait.
+    pub(crate) fn pressed_again(&self) -> bool {
+        self.0.again.load(Ordering::Relaxed)
     }
 
     fn came(&self, signal: Signal, doing: &str) {

@@ -2,6 +2,12 @@
 
 use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus};
 
+/// Whether something that was recorded in a run was not delivered, as far as is known: datagrams that were refused count as
+/// sent, how many they were nobody says.
+pub(crate) fn is_lossy(run: &ExporterStatus) -> bool {
+    losses(run).next().is_some() || (run.refusals > 0 && run.account.recorded > 0)
+}
+
 /// Why requests of a run did not get where they should have, with their numbers.
 ///
 /// What sampling left out was to be left out. What a page showed after its last scrape is lost where it was asked to

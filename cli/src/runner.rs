@@ -12,12 +12,12 @@ use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, PrometheusC
 
 use crate::complaints::Complaints;
 use crate::engine;
-use crate::exit::Ending;
+use crate::exit::{self, Ending};
 use crate::heard::{self, Ears};
 use crate::identity::IdentityArgs;
 use crate::interrupt::Interrupt;
 use crate::live::{LOOK, Live, Summary};
-use crate::losses::losses;
+use crate::losses::is_lossy;
 use crate::say;
 use crate::source::Source;
 use crate::start_test;
@@ -97,7 +97,7 @@ impl<R: Runtime> Runner<R> {
         }
         self.linger(&mut ran);
         self.settle(&mut ran);
-        self.ending.lost |= ran.ended.iter().any(|run| losses(run).next().is_some());
+        self.ending.lost |= ran.ended.iter().any(is_lossy);
         if let Err(error) = say::out(format_args!("{}", Report::new(ran.ended, self.exporters.registry()))) {
             self.fail(source, &error);
         }
@@ -107,7 +107,7 @@ impl<R: Runtime> Runner<R> {
     fn end(self) -> Ending {
         let Self { options, interrupt, ending, .. } = self;
         let ending = Ending { signal: interrupt.signal(), lost: ending.lost && !options.allow_loss, ..ending };
-        if ending.lost {
+        if ending.code() == exit::LOST {
             say::err(format_args!("error: not all that was recorded was delivered; --allow-loss lets that pass"));
         }
         ending
@@ -167,9 +167,14 @@ impl<R: Runtime> Runner<R> {
         let Some(status) = page() else {
             return;
         };
+        self.interrupt.waits(true);
         let limit = status.linger.unwrap_or_default().as_secs_f64();
         say::err(format_args!("{} serves its last values until they were scraped, {limit} s at most", status.address));
-        if !self.interrupt.wait(|| page().is_none(), || thread::sleep(LOOK)) {
+        while page().is_some() && !self.interrupt.pressed_again() {
+            thread::sleep(LOOK);
+        }
+        self.interrupt.waits(false);
+        if page().is_some() {
             // Its run is not among those that have ended when everything has.
             block_on(self.exporters.as_async().shutdown(Duration::ZERO));
             let account = self.exporters.registry().account(status.exporter);

@@ -19,6 +19,9 @@ pub struct ExporterStatus {
     pub last_error: Option<String>,
     /// Connections that had to be made anew since the start.
     pub reconnects: u64,
+    /// How often the system has told that datagrams were refused, since nothing listened there, since the start. They count
+    /// as sent all the same, so this says only that some were lost. Over UDP alone.
+    pub refusals: u64,
     /// Connections to the page that were answered with 503, or closed, because as many as its limit allows were being
     /// answered, since the start.
     pub turned_away: u64,
@@ -59,6 +62,7 @@ struct State {
     last_error_of_gauges: Option<String>,
     reconnects: u64,
     turned_away: u64,
+    refusals: u64,
 }
 
 impl Condition {
@@ -132,6 +136,12 @@ impl Condition {
         self.lock().reconnects += 1;
     }
 
+    /// Counts a refusal of datagrams.
+    #[cfg(any(feature = "influxdb", feature = "statsd"))]
+    pub(crate) fn refused(&self) {
+        self.lock().refusals += 1;
+    }
+
     /// Counts a connection for which there was no place, as `most` others were being answered.
     #[cfg(feature = "prometheus")]
     pub(crate) fn turned_away(&self, most: usize) {
@@ -149,6 +159,7 @@ impl Condition {
             last_error: state.last_error.as_ref().or(state.last_error_of_gauges.as_ref()).cloned(),
             reconnects: state.reconnects,
             turned_away: state.turned_away,
+            refusals: state.refusals,
             linger: self.linger,
             lingers: false,
             account,

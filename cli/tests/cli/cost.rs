@@ -95,13 +95,14 @@ fn bad_flags_are_named_with_what_would_be_right() {
     assert!(ended.stderr.contains("--series 100000 with --threads 1000 is more than is measured"), "{}", ended.stderr);
 }
 
-#[cfg(all(unix, feature = "demo"))]
 #[test]
-fn ctrl_c_ends_it_with_130() {
-    let mut running = crate::process::start(&["cost", "--seconds", "600", "--series", "10", "--threads", "1"]);
-    running.says("measuring for 600 s");
-    running.interrupt();
-    running.says("interrupted: stopping; press");
-    let ended = running.end().with_code(130);
-    assert!(ended.stdout.is_empty() || ended.stdout.contains("record, by strings"), "{}", ended.stdout);
+fn signals_end_it() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let mut running = crate::process::start(&["cost", "--seconds", "600", "--series", "10", "--threads", "1"]);
+        running.says("measuring for 600 s");
+        running.signal(signal);
+        running.says(&format!("interrupted by SIG{signal}: stopping; a second signal"));
+        let ended = running.end().with_code(code);
+        assert!(ended.stdout.is_empty() || ended.stdout.contains("record, by strings"), "{}", ended.stdout);
+    }
 }
