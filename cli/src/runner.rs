@@ -150,9 +150,10 @@ impl<R: Runtime> Runner<R> {
     fn load_test(&mut self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
         let test = start_test::load_test(action)?;
         let recorder = self.exporters.local_recorder();
+        // First: what is recorded as soon as the engine runs is of this test, too.
+        let mut live = Live::start(self.exporters.registry());
         let started = engine::start::<R>(test, recorder).map_err(engine::EngineError::Runtime);
         let running = started.map_err(|error| start_test::engine_error(action, &error))?;
-        let mut live = Live::start(self.exporters.registry());
         let whose = format!("actions[{}] {}", action.index, action.command);
         let hear = || hear(&mut self.ears, &mut ran.complaints);
         let watched = live.watch(running, &whose, &self.interrupt, hear, || self.exporters.status());

@@ -229,9 +229,9 @@ mod tests {
 
     /// Keeps what is logged.
     #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<String>>);
+    struct Overheard(Arc<Mutex<String>>);
 
-    impl Subscriber for Heard {
+    impl Subscriber for Overheard {
         fn enabled(&self, _: &Metadata<'_>) -> bool {
             true
         }
@@ -253,7 +253,7 @@ mod tests {
         fn exit(&self, _: &span::Id) {}
     }
 
-    impl Visit for Heard {
+    impl Visit for Overheard {
         fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
             writeln!(self.0.lock().expect("no panic"), "{value:?}").expect("text");
         }
@@ -263,7 +263,7 @@ mod tests {
     fn labels_that_prometheus_sets_are_warned_of() {
         static STORAGE: Storage<4, 1, 2> = Storage::new();
         let registry = STORAGE.registry();
-        let log = Heard::default();
+        let log = Overheard::default();
         let said = || std::mem::take(&mut *log.0.lock().expect("no panic"));
         tracing::subscriber::with_default(log.clone(), || {
             let labels = [("job", "a"), ("jobs", "b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
