@@ -63,7 +63,9 @@ impl Connector {
 
 /// What to do about a handshake that failed with `error`, if that is known.
 pub(super) fn advice(error: &io::Error) -> Option<&'static str> {
-    let cause = error.get_ref()?.downcast_ref::<Error>()?;
+    let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>()) else {
+        return Some("it broke off the handshake; it may have no TLS there (http://)");
+    };
     Some(match cause {
         Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "its certificate is not trusted; give the file of its CA with verify, or verify: false"
@@ -150,5 +152,26 @@ impl ServerCertVerifier for Anyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_that_failed_comes_with_advice_where_the_cause_is_known() {
+        let of = |cause: Error| advice(&io::Error::new(io::ErrorKind::InvalidData, cause));
+        for (cause, says) in [
+            (Error::InvalidCertificate(CertificateError::UnknownIssuer), "give the file of its CA with verify"),
+            (Error::InvalidCertificate(CertificateError::NotValidForName), "use one that is in it"),
+            (Error::InvalidCertificate(CertificateError::Expired), "has expired"),
+            (Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType), "it has no TLS there; use http://"),
+        ] {
+            assert!(of(cause.clone()).is_some_and(|advice| advice.contains(says)), "{cause}");
+        }
+        assert_eq!(of(Error::DecryptError), None);
+        let eof = advice(&io::ErrorKind::UnexpectedEof.into());
+        assert!(eof.is_some_and(|advice| advice.contains("may have no TLS there")));
     }
 }

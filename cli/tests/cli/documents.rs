@@ -76,8 +76,8 @@ fn each_kind_of_bad_input_is_named_and_the_remaining_actions_run() {
             &["tasks[0].request_url", "no-such-host.invalid"],
         ),
         (
-            r#"["LD_start_test", {"user_detail_dict": {"user": "http_user"}, "tasks": [{"method": "get", "request_url": "https://h/"}]}]"#,
-            &["tasks[0].request_url is \"https://h/\"", "no TLS"],
+            r#"["LD_start_test", {"user_detail_dict": {"user": "http_user"}, "tasks": [{"method": "get", "request_url": "${var.base}/"}]}]"#,
+            &["tasks[0].request_url is \"${var.base}/\"", "no variables"],
         ),
         (r#""LD_stop_statsd_sink""#, &["no action: a string", r#"["LD_name", {"key": value}]"#]),
     ];

@@ -7,3 +7,4 @@ mod end_to_end;
 mod engine;
 mod exit_codes;
 mod process;
+mod tasks;
