@@ -23,6 +23,10 @@ use crate::identity::IdentityArgs;
 /// tasks, max_rate, a cap in requests per second over all users (none), and traces: with true, every request carries a
 /// random trace in a traceparent header, and exemplars show it (false).
 ///
+/// A task takes method, request_url (http or https), name (the URL), headers, params, json, data, cookies, auth, timeout
+/// (30 seconds), verify (true, false, or a file of certificates), and assertions of a status_code. docs/load-engine.md
+/// has them all, with examples. The summary says why requests failed, by kind and by status.
+///
 /// An action that fails is reported and the next one runs. At the end of a document, exporters that still run are
 /// stopped and flushed, and a table shows for each exporter what it recorded, sent and dropped, by cause.
 ///

@@ -269,6 +269,15 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_every_key() {
+        let document = include_str!("../../../docs/load-engine.md");
+        for key in KEYS.iter().copied().chain(NOT_DONE.map(|(key, _)| key)) {
+            let row = document.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{key}`")));
+            assert!(row.is_some(), "docs/load-engine.md has no row of {key}");
+        }
+    }
+
+    #[test]
     fn params_become_the_query_as_python_encodes_it() {
         for (params, query) in [
             (json!(null), "own"),
