@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -346,7 +346,9 @@ fn series_that_are_folded_are_said_while_the_load_runs_and_in_the_report() {
         let task = |number: usize| json!({"method": "get", "request_url": url, "name": format!("/items/{number}")});
         let test = load(2.5, &(0..700).map(task).collect::<Vec<_>>());
         let long = load(0.1, &[json!({"method": "get", "request_url": url, "name": "x".repeat(300)})]);
-        let ended = run_on(runtime, &[json!(["LD_start_prometheus_exporter", {"port": 0}]), long, test]).with_code(0);
+        let agent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let start = json!(["LD_start_statsd_sink", {"port": agent.local_addr().expect("bound").port()}]);
+        let ended = run_on(runtime, &[start, long, test]).with_code(0);
         // One series more is that of the long name.
         let folded = "190 requests for series beyond the storage's 511 were folded into the series overflow, the first was \
                       GET /items/510; ";
@@ -363,7 +365,7 @@ fn series_that_are_folded_are_said_while_the_load_runs_and_in_the_report() {
 fn an_exporter_that_works_again_says_so_and_a_variable_that_is_not_followed_is_said_once() {
     for runtime in RUNTIMES {
         let target = Server::start(OK, None);
-        // The first answers are 503, the others 204; a server of its own for each state of the backend.
+        // The first connection is answered with 503, the others with 204.
         let backend = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = backend.local_addr().expect("bound").port();
         thread::spawn(move || {
@@ -382,7 +384,9 @@ fn an_exporter_that_works_again_says_so_and_a_variable_that_is_not_followed_is_s
             }
         });
         let start = json!(["LD_start_influxdb_sink", {"transport": "http", "port": port, "batch_seconds": 0.05}]);
-        let otlp = json!(["LD_start_opentelemetry_exporter", {"endpoint": format!("http://127.0.0.1:{port}")}]);
+        let nobody = Nobody::new().expect("a port");
+        let endpoint = format!("http://{}", nobody.address().expect("bound"));
+        let otlp = json!(["LD_start_opentelemetry_exporter", {"endpoint": endpoint}]);
         let task = json!({"method": "get", "request_url": format!("http://{}/x", target.address), "name": "x"});
         let document = json!([otlp, ["LD_stop_opentelemetry_exporter"], start, load(2.0, &[task])]).to_string();
         let variables = [("OTEL_METRIC_NO_SUCH", "1")];
