@@ -161,6 +161,7 @@ macro_rules! conformance {
             endless_interim_responses_over_http2
             endless_interim_responses_over_tls
             endless_pings
+            endless_pings_between_two_exports
             endless_settings
             endless_frames_without_a_meaning
             endless_bodies_over_http2

@@ -11,7 +11,7 @@
 //!   else there is, without any of it being read. Answers have a few hundred bytes.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,8 +66,8 @@ impl Meter {
         Metered { stream, meter: self.clone() }
     }
 
-    /// `future`, each poll of which is a turn. It must be all of a task that ever touches the stream, or what a task is
-    /// polled for once a turn.
+    /// `future`, each poll of which is a turn. Whatever touches the stream belongs into such a future, and a task must poll
+    /// it once in a poll of its own.
     pub(crate) fn turns<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         let (meter, mut future) = (self.clone(), Box::pin(future));
         poll_fn(move |cx| {
@@ -82,6 +82,12 @@ impl Meter {
     #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) fn begin_request(&self) {
         self.0.received.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the server has sent more than it may.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.0.received.load(Ordering::Relaxed) > self.0.most_received
     }
 
     fn set_budget(&self, to_read: usize, to_write: usize) {
@@ -133,6 +139,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Self { stream, meter } = &mut *self;
         paid(&meter.0.to_write, cx, |cx| Pin::new(stream).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self { stream, meter } = &mut *self;
+        paid(&meter.0.to_write, cx, |cx| Pin::new(stream).poll_write_vectored(cx, parts))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

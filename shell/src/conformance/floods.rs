@@ -70,6 +70,25 @@ pub fn endless_bodies_over_http2<R: Runtime>() {
     }
 }
 
+/// PING while no request is under way: the connection is made anew, nothing is lost, and the condition says why.
+pub fn endless_pings_between_two_exports<R: Runtime>() {
+    // SETTINGS, then HEADERS that end the stream: `:status: 200`, `grpc-status: 0`.
+    let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x10\x01\x05\0\0\0\x01\x88\0\x0bgrpc-status\x010";
+    let flood = Flood { first, endless: b"\0\0\x08\x06\0\0\0\0\0tick-tac" };
+    let server = FloodServer::start(&flood, Protocol::Grpc, None);
+    let settings = settings(64);
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let endpoint = format!("http://{}", server.address);
+    let export_interval = Duration::from_secs(2);
+    let config = OpenTelemetryConfig { endpoint, export_interval, ..OpenTelemetryConfig::default() };
+    exporters.start_opentelemetry_exporter(config).expect("an exporter");
+    Engine::new(settings.registry).record(50);
+    wait_until(|| exporters.status()[0].account.sent == 50);
+    wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(TOO_MUCH)));
+    wait_until(|| exporters.status()[0].reconnects > 0);
+    assert_all_sent(&exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running"), 50);
+}
+
 /// A head that goes on in CONTINUATION frames for ever (RFC 9113, 6.10).
 pub fn endless_heads_over_http2<R: Runtime>() {
     let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x88";

@@ -158,7 +158,9 @@ impl<R: Runtime> Client<R> {
         let tasks = HyperTasks::new(self.runtime.clone());
         let requests = match self.target.protocol {
             #[cfg(feature = "opentelemetry")]
-            OtlpProtocol::Grpc => grpc::handshake(stream, &meter, &tasks, self.runtime.clone()).await,
+            OtlpProtocol::Grpc => {
+                grpc::handshake(stream, &meter, &tasks, self.runtime.clone(), self.condition.clone()).await
+            }
             #[cfg(not(feature = "opentelemetry"))]
             OtlpProtocol::Grpc => return Err("this build has no HTTP/2".into()),
             OtlpProtocol::HttpProtobuf => http::handshake(stream, &meter, &tasks).await,

@@ -1,5 +1,6 @@
 //! A unary gRPC call over HTTP/2 (grpc/grpc, PROTOCOL-HTTP2.md).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use loaddensity_metrics_core::verdict::{self, GrpcAnswer, GrpcStatus};
 use percent_encoding::percent_decode;
 
 use super::{Answer, Exchanged, GRPC_ENCODING, Requests, Target};
+use crate::condition::Condition;
 use crate::http_client::{self, ANSWER_BYTES, decoded, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::metered::Meter;
@@ -30,15 +32,21 @@ pub(super) async fn handshake<R: Runtime, S>(
     meter: &Meter,
     tasks: &HyperTasks<R>,
     runtime: R,
+    condition: Arc<Condition>,
 ) -> hyper::Result<Requests>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let timer = HyperTimer::new(runtime);
     let (requests, connection) = http2::Builder::new(tasks.executor()).timer(timer).handshake(stream).await?;
+    let own = meter.clone();
     tasks.spawn(meter.turns(async move {
-        // Its error reaches the request that waits for it.
-        let _ = connection.await;
+        // Its error reaches the request that waits for it; but a server may also send too much while none does.
+        if let Err(error) = connection.await
+            && own.is_exceeded()
+        {
+            condition.failed(in_full(&error));
+        }
     }));
     Ok(Requests::Http2(requests))
 }
