@@ -110,6 +110,7 @@ impl Backends {
             port: at.port(),
             datagram_bytes: packing.is_packed().then_some(PACKED),
             segmentation_offload: packing.offloads(),
+            fill_datagrams: packing.is_packed() && packing.offloads(),
             ..StatsdConfig::default()
         })?;
         exporters.start_opentelemetry_exporter(OpenTelemetryConfig {

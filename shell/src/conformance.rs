@@ -284,7 +284,7 @@ macro_rules! conformance {
             messages_per_interval_add_up
             an_interval_has_one_counter_of_each_kind
             a_full_buffer_ends_an_interval
-            counts_have_a_second_of_their_own
+            counts_have_timestamps
             intervals_that_do_not_arrive_change_no_sum
             telemetry_tells_what_was_sent
             telemetry_comes_at_every_interval

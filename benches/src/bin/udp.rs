@@ -155,7 +155,11 @@ fn start<R: Runtime>(exporters: &Exporters<R>, mode: Mode, to: SocketAddr, offlo
     let influxdb = InfluxdbConfig { target, segmentation_offload: offload, ..InfluxdbConfig::default() };
     match mode {
         Mode::StatsdMessages => exporters.start_statsd_sink(statsd)?,
-        Mode::StatsdPacked => exporters.start_statsd_sink(StatsdConfig { datagram_bytes: Some(PACKED), ..statsd })?,
+        Mode::StatsdPacked => exporters.start_statsd_sink(StatsdConfig {
+            datagram_bytes: Some(PACKED),
+            fill_datagrams: true,
+            ..statsd
+        })?,
         Mode::InfluxdbLines => {
             exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: ONE_LINE, ..influxdb })?;
         }

@@ -122,7 +122,7 @@ pub fn a_full_buffer_ends_an_interval<R: Runtime>() {
 }
 
 /// Counters that say their second leave at most once in it, however often intervals end; the last ones leave at the stop.
-pub fn counts_have_a_second_of_their_own<R: Runtime>() {
+pub fn counts_have_timestamps<R: Runtime>() {
     let receiver = Receiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let config = StatsdConfig {
