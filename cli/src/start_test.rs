@@ -188,6 +188,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::engine::Task;
 
     fn read(arguments: &Value) -> Result<LoadTest, ActionError> {
         let mut document = Document::parse(&json!([[COMMAND, arguments]]).to_string()).expect("a document");

@@ -74,7 +74,8 @@ mod tests {
         // Pages as they are delivered after a stop at 100 requests: what each shows, whether that counts, and what is to be
         // done ten seconds after the stop.
         let serve = Lingering::Serve(S(20));
-        let table: [(&[(u64, Begun, bool)], Lingering); 8] = [
+        type Delivered = (u64, Begun, bool);
+        let table: [(&[Delivered], Lingering); 8] = [
             (&[], serve),
             (&[(99, BeforeStop, true)], serve),
             (&[(100, BeforeStop, true)], Lingering::Seen),

@@ -139,7 +139,7 @@ impl<'a> Registry<'a> {
         Exceeded {
             folded: (times != 0).then(|| FoldedSeries { times, first, room: self.parts.entries.len() - 1 }),
             cut: self.cut_names(),
-            spilled: (most != 0).then(|| SpilledRecorders { most, shards: self.parts.shards.len() }),
+            spilled: (most != 0).then_some(SpilledRecorders { most, shards: self.parts.shards.len() }),
         }
     }
 

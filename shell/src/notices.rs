@@ -20,7 +20,7 @@ pub(crate) struct Notices {
 impl Notices {
     /// Warns of what is new.
     pub(crate) fn look(&mut self, registry: Registry<'_>) {
-        for notice in self.new(registry) {
+        for notice in self.unsaid(registry) {
             tracing::warn!("{notice}");
         }
     }
@@ -30,7 +30,7 @@ impl Notices {
         self.folded && self.cut && self.spilled && self.full_ring
     }
 
-    fn new(&mut self, registry: Registry<'_>) -> impl Iterator<Item = String> + use<> {
+    fn unsaid(&mut self, registry: Registry<'_>) -> impl Iterator<Item = String> + use<> {
         let exceeded = registry.exceeded();
         // Between the first fold and its key there is a moment; the next look comes soon.
         let folded = exceeded.folded.filter(|folded| folded.first.is_some());
@@ -65,7 +65,7 @@ mod tests {
         let registry = STORAGE.registry();
         let (mut notices, mut recorder) = (Notices::default(), registry.recorder());
         let mut says = |parts: &[&str]| {
-            let said: Vec<_> = notices.new(registry).collect();
+            let said: Vec<_> = notices.unsaid(registry).collect();
             assert_eq!(said.len(), parts.len(), "{said:?}");
             for (said, part) in said.iter().zip(parts) {
                 assert!(said.contains(part), "{said:?} lacks {part:?}");

@@ -216,7 +216,7 @@ fn form(value: &Value) -> Option<String> {
     match value {
         Value::Object(object) => {
             for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
-                let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                let values = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
                 for value in values {
                     pairs.push(pair(key, value)?);
                 }

@@ -67,7 +67,9 @@ impl<C: AsRef<[Count]> + AsMut<[Count]>> Counters<C> {
     pub(super) fn add(&mut self, series: Series, outcome: Outcome, tags: Text<'_>, is_held: bool) -> bool {
         let counts = self.counts.as_mut();
         // A handle of another registry is shown as the overflow series.
-        let at = Some(2 * series.index() + outcome.index()).filter(|at| *at < counts.len()).unwrap_or(outcome.index());
+        let at = Some(2 * series.index() + outcome.index())
+            .filter(|at| *at < counts.len())
+            .unwrap_or_else(|| outcome.index());
         if counts.get(at).is_some_and(|count| count.hash == 0) {
             let hash = hash_of(tags, outcome);
             let same = counts.iter().find(|count| count.hash == hash).map_or(at, |count| count.counted_at);

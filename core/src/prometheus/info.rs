@@ -38,7 +38,7 @@ impl RunInfo {
         let worker = worker.map(|worker| first.format(worker));
         let of = of.map(|of| second.format(of));
         let mut text = Vec::new();
-        for (name, value) in [("run", run), ("worker", worker.as_deref()), ("of", of.as_deref())] {
+        for (name, value) in [("run", run), ("worker", worker), ("of", of)] {
             let Some(value) = value else { continue };
             if !text.is_empty() {
                 text.push(b',').map_err(|_| Full)?;

@@ -110,7 +110,7 @@ pub fn endless_answers_over_http1<R: Runtime>() {
         (b"HTTP/1.1 400 ", b"Bad "),
     ] {
         for protocol in [Protocol::Influxdb, Protocol::OtlpHttp] {
-            survives::<R>(&Flood { first: &first.to_vec(), endless }, protocol, None, "");
+            survives::<R>(&Flood { first, endless }, protocol, None, "");
         }
     }
 }

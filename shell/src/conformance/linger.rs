@@ -155,7 +155,7 @@ pub fn a_new_start_ends_it<R: Runtime>() {
     engine.record(10);
     stop(&exporters, 10, 0);
     let config = PrometheusConfig { port: address.port(), ..lingering(LONG) };
-    assert_eq!(exporters.start_prometheus_exporter(config.clone()).expect("its own port"), address);
+    assert_eq!(exporters.start_prometheus_exporter(config).expect("its own port"), address);
     let [before] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
     assert_eq!((before.account.dropped.get(Cause::Unscraped), before.linger), (10, Some(LONG)), "{before:?}");
     engine.record(1);

@@ -36,7 +36,7 @@ pub fn what_influxdb_repeats_is_masked<R: Runtime>() {
             password: secret(),
             credentials: Credentials::Query,
         },
-        InfluxdbTarget::V2 { server: own.clone(), org: "o".into(), bucket: "load".into(), token: secret() },
+        InfluxdbTarget::V2 { server: own, org: "o".into(), bucket: "load".into(), token: secret() },
     ] {
         let (exporters, mut engine) = exporters::<R>();
         let batch = BatchLimits { points: 1, ..BatchLimits::default() };

@@ -40,7 +40,7 @@ pub(super) enum Way<'a> {
     Http {
         /// The setting that names the host.
         key: &'static str,
-        endpoint: Endpoint,
+        endpoint: Box<Endpoint>,
     },
 }
 
@@ -89,9 +89,9 @@ impl<'a> Way<'a> {
         server.hide(&mut secrets);
         let creation = config.create_database.then(|| creation(&config.target, &path)).flatten();
         let has_credentials = authorization.is_some() || path.split(['?', '&']).any(|part| part.starts_with("p="));
-        let advice = advice(&config.target, key, public_url(&format!("{}{path}", server.origin())), has_credentials);
+        let advice = advice(&config.target, key, &public_url(&format!("{}{path}", server.origin())), has_credentials);
         let endpoint = Endpoint { server, path, authorization, gzip: config.gzip, secrets, creation, advice };
-        Ok(Self::Http { key, endpoint })
+        Ok(Self::Http { key, endpoint: Box::new(endpoint) })
     }
 }
 
@@ -109,7 +109,7 @@ fn creation(target: &InfluxdbTarget, write: &str) -> Option<Creation> {
     }
 }
 
-fn advice(target: &InfluxdbTarget, key: &'static str, asked: String, has_credentials: bool) -> Advice {
+fn advice(target: &InfluxdbTarget, key: &'static str, asked: &str, has_credentials: bool) -> Advice {
     let (credentials, database) = match target {
         InfluxdbTarget::Http { .. } | InfluxdbTarget::V1 { .. } => {
             ("`username` and `password`", "create it (CREATE DATABASE), or set `create_database`")
@@ -248,7 +248,7 @@ mod tests {
 
     fn endpoint(config: &InfluxdbConfig) -> Result<Endpoint, StartError> {
         match Way::of(config)? {
-            Way::Http { endpoint, .. } => Ok(endpoint),
+            Way::Http { endpoint, .. } => Ok(*endpoint),
             Way::Udp { host, .. } => panic!("{host} is no HTTP server"),
         }
     }

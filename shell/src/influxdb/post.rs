@@ -50,7 +50,7 @@ pub(super) struct Answer {
 /// The client of one server.
 pub(super) struct Client<R: Runtime> {
     runtime: R,
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     connection: Option<Connection<R>>,
     has_connected: bool,
     /// Whether the body that is under way may have gone out.
@@ -70,7 +70,7 @@ struct Connection<R: Runtime> {
 }
 
 impl<R: Runtime> Client<R> {
-    pub(super) fn new(runtime: R, endpoint: Endpoint, condition: Arc<Condition>) -> Self {
+    pub(super) fn new(runtime: R, endpoint: Box<Endpoint>, condition: Arc<Condition>) -> Self {
         let has_database = endpoint.creation.is_none();
         let taken = Taken::default();
         Self { runtime, endpoint, connection: None, has_connected: false, taken, condition, has_database }

@@ -30,7 +30,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// Starts to send. The backend need not be there.
 pub(super) fn start<R: Runtime>(
     place: &mut Place<R>,
-    endpoint: Endpoint,
+    endpoint: Box<Endpoint>,
     encoder: LineEncoder<'static>,
     config: &InfluxdbConfig,
 ) -> Running<R> {

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_system_that_trusts_nothing_says_where_that_comes_from() {
-        let says = system(CertificateResult::default()).err().expect("nothing is trusted");
+        let says = system(CertificateResult::default()).expect_err("nothing is trusted");
         assert!(says.starts_with("this system trusts no certificates; give a PEM file"), "{says}");
         let mut found = CertificateResult::default();
         let error = io::Error::from(io::ErrorKind::NotFound);
@@ -130,7 +130,7 @@ mod tests {
             context,
             kind: rustls_native_certs::ErrorKind::Io { inner: error, path: "/missing.pem".into() },
         });
-        let says = system(found).err().expect("nothing is trusted");
+        let says = system(found).expect_err("nothing is trusted");
         assert!(says.contains("/missing.pem") && says.contains("see SSL_CERT_FILE and SSL_CERT_DIR"), "{says}");
         let mut found = CertificateResult::default();
         found.certs.push(CertificateDer::from(vec![0x30, 0]));

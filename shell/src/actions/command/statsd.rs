@@ -131,7 +131,7 @@ fn packed(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
 
 /// Only datagrams that leave together are.
 fn fill_datagrams(reader: Reader<'_>, can_fill: bool) -> Result<Option<bool>, ActionError> {
-    let fill = reader.read("fill_datagrams", "true or false", Value::as_bool)?;
+    let fill = reader.flag("fill_datagrams")?;
     if fill == Some(true) && !can_fill {
         let reason = "is for packed messages per request over UDP with segmentation offload; leave it out, or say \
                       \"packed\": true";

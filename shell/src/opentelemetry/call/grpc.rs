@@ -90,7 +90,7 @@ pub(super) fn reset(error: &hyper::Error, target: &Target) -> Option<Answer> {
             let words = format!("stream reset, {reason:?}");
             return Some(judged(
                 said_by(StatusCode::OK, Some(status), &none),
-                status_text(status),
+                &status_text(status),
                 &words,
                 &none,
                 target,
@@ -128,11 +128,11 @@ fn answer(http: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: Opt
     let answered = status.map_or_else(|| format!("HTTP {http} without a grpc-status"), status_text);
     let partial = response.partial_success().ok().filter(|_| status == Some(GrpcStatus::OK));
     let words = partial.map_or(&message[..], |partial| partial.error_message.as_bytes());
-    judged(answer, answered, &target.secrets.excerpt(words), headers, target)
+    judged(answer, &answered, &target.secrets.excerpt(words), headers, target)
 }
 
-fn judged(answer: GrpcAnswer<'_>, answered: String, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
-    Answer::new(verdict::grpc(answer), &answered, words, headers, target)
+fn judged(answer: GrpcAnswer<'_>, answered: &str, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
+    Answer::new(verdict::grpc(answer), answered, words, headers, target)
 }
 
 /// What statuses and trailers say, without a message.
