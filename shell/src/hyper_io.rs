@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt;
 
+use crate::metered::Meter;
 use crate::runtime::Runtime;
 
 /// Bytes taken from the stream in one read. The buffer lives on the stack for one poll, so an idle connection costs
@@ -117,6 +118,7 @@ impl rt::Sleep for HyperSleep {}
 /// Tasks that end together: dropping this cancels all that still run.
 pub struct HyperTasks<R: Runtime> {
     runtime: R,
+    meter: Option<Meter>,
     running: Arc<Mutex<Running<R::Task>>>,
 }
 
@@ -129,13 +131,20 @@ impl<R: Runtime> HyperTasks<R> {
     /// No tasks yet; those that come run on `runtime`.
     #[must_use]
     pub fn new(runtime: R) -> Self {
-        Self { runtime, running: Arc::new(Mutex::new(Running { next: 0, tasks: HashMap::new() })) }
+        Self { runtime, meter: None, running: Arc::new(Mutex::new(Running { next: 0, tasks: HashMap::new() })) }
+    }
+
+    /// The tasks of one connection: each poll of one is a turn of its meter.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(crate) fn metered(runtime: R, meter: &Meter) -> Self {
+        Self { meter: Some(meter.clone()), ..Self::new(runtime) }
     }
 
     /// A handle for hyper. It keeps no task alive.
     #[must_use]
     pub fn executor(&self) -> HyperExecutor<R> {
-        HyperExecutor { runtime: self.runtime.clone(), running: Arc::downgrade(&self.running) }
+        let (runtime, meter) = (self.runtime.clone(), self.meter.clone());
+        HyperExecutor { runtime, meter, running: Arc::downgrade(&self.running) }
     }
 
     /// Starts `future` as one of these tasks.
@@ -165,6 +174,7 @@ impl<R: Runtime> fmt::Debug for HyperTasks<R> {
 /// Starts hyper's tasks among those of the [`HyperTasks`] it came from; drops them unstarted once that is gone.
 pub struct HyperExecutor<R: Runtime> {
     runtime: R,
+    meter: Option<Meter>,
     running: Weak<Mutex<Running<R::Task>>>,
 }
 
@@ -173,13 +183,17 @@ impl<R: Runtime> HyperExecutor<R> {
         let Some(running) = self.running.upgrade() else {
             return;
         };
-        let (registered, future) = (self.running.clone(), Box::pin(future));
+        let (registered, meter, mut future) = (self.running.clone(), self.meter.clone(), Box::pin(future));
         // Held until the task is entered: one that ends at once on another thread waits for its entry, then takes it out.
         let mut entered = lock(&running);
         let id = entered.next;
         entered.next += 1;
         let task = self.runtime.spawn(async move {
-            future.await;
+            let turns = poll_fn(|cx| {
+                meter.iter().for_each(Meter::begin_turn);
+                future.as_mut().poll(cx)
+            });
+            turns.await;
             let ended = registered.upgrade().and_then(|running| lock(&running).tasks.remove(&id));
             drop(ended);
         });
@@ -192,7 +206,7 @@ impl<R: Runtime> Unpin for HyperExecutor<R> {}
 
 impl<R: Runtime> Clone for HyperExecutor<R> {
     fn clone(&self) -> Self {
-        Self { runtime: self.runtime.clone(), running: self.running.clone() }
+        Self { runtime: self.runtime.clone(), meter: self.meter.clone(), running: self.running.clone() }
     }
 }
 

@@ -29,13 +29,16 @@ const CALL: usize = 512;
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 const RECEIVED_PER_REQUEST: usize = 1 << 20;
 
+/// What is wrong with a server that sends more.
+pub(crate) const TOO_MUCH: &str = "the server sent more than 1 MiB since the last request, and was cut off";
+
 /// The meter of one connection. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Meter(Arc<Counts>);
 
-/// Every access is relaxed: the counts are of one task, but for the beginning of a request, which guards nothing else.
+/// Every access is relaxed: the counts guard nothing else, and one task alone moves bytes.
 struct Counts {
-    /// What is left of the turn. Outside of turns nothing is short.
+    /// What is left of the turn. Before the first one nothing is short.
     to_read: AtomicUsize,
     to_write: AtomicUsize,
     /// Since the last request.
@@ -66,16 +69,20 @@ impl Meter {
         Metered { stream, meter: self.clone() }
     }
 
-    /// `future`, each poll of which is a turn. Whatever touches the stream belongs into such a future, and a task must poll
-    /// it once in a poll of its own.
+    /// `future`, each poll of which is a turn. Whatever touches the stream belongs into such a future, or it would wait for
+    /// ever once the budget is used up; and a task must poll it once in a poll of its own.
     pub(crate) fn turns<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         let (meter, mut future) = (self.clone(), Box::pin(future));
         poll_fn(move |cx| {
-            meter.set_budget(READ_PER_TURN, WRITTEN_PER_TURN);
-            let polled = future.as_mut().poll(cx);
-            meter.set_budget(usize::MAX, usize::MAX);
-            polled
+            meter.begin_turn();
+            future.as_mut().poll(cx)
         })
+    }
+
+    /// A task is polled anew.
+    pub(crate) fn begin_turn(&self) {
+        self.0.to_read.store(READ_PER_TURN, Ordering::Relaxed);
+        self.0.to_write.store(WRITTEN_PER_TURN, Ordering::Relaxed);
     }
 
     /// A request goes out: what the server may send is counted anew.
@@ -90,16 +97,10 @@ impl Meter {
         self.0.received.load(Ordering::Relaxed) > self.0.most_received
     }
 
-    fn set_budget(&self, to_read: usize, to_write: usize) {
-        self.0.to_read.store(to_read, Ordering::Relaxed);
-        self.0.to_write.store(to_write, Ordering::Relaxed);
-    }
-
     fn received(&self, bytes: usize) -> io::Result<usize> {
         let before = self.0.received.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > self.0.most_received {
-            let says = "the server sent more than 1 MiB since the last request, and was cut off";
-            return Err(io::Error::other(says));
+            return Err(io::Error::other(TOO_MUCH));
         }
         Ok(bytes)
     }

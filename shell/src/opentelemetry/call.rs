@@ -152,24 +152,28 @@ impl<R: Runtime> Client<R> {
 
     async fn connect(&mut self) -> Result<Connection<R>, String> {
         let meter = Meter::of_server();
-        let stream = meter.turns(self.target.server.connect(&self.runtime, &meter)).await;
         let first = FirstBytes::default();
-        let stream = HyperIo::new(first.of(stream.map_err(|error| remedy::cannot_connect(&error))?));
-        let tasks = HyperTasks::new(self.runtime.clone());
-        let requests = match self.target.protocol {
-            #[cfg(feature = "opentelemetry")]
-            OtlpProtocol::Grpc => {
-                grpc::handshake(stream, &meter, &tasks, self.runtime.clone(), self.condition.clone()).await
-            }
-            #[cfg(not(feature = "opentelemetry"))]
-            OtlpProtocol::Grpc => return Err("this build has no HTTP/2".into()),
-            OtlpProtocol::HttpProtobuf => http::handshake(stream, &meter, &tasks).await,
-        };
-        let requests = requests.map_err(|error| in_full(&error))?;
+        let tasks = HyperTasks::metered(self.runtime.clone(), &meter);
+        let requests = meter.turns(self.shake_hands(&meter, &first, &tasks)).await?;
         if std::mem::replace(&mut self.has_connected, true) {
             self.condition.reconnected();
         }
         Ok(Connection { requests, meter, first, _tasks: tasks })
+    }
+
+    async fn shake_hands(&self, meter: &Meter, first: &FirstBytes, tasks: &HyperTasks<R>) -> Result<Requests, String> {
+        let stream = self.target.server.connect(&self.runtime, meter).await;
+        let stream = HyperIo::new(first.of(stream.map_err(|error| remedy::cannot_connect(&error))?));
+        let requests = match self.target.protocol {
+            #[cfg(feature = "opentelemetry")]
+            OtlpProtocol::Grpc => {
+                grpc::handshake(stream, meter, tasks, self.runtime.clone(), self.condition.clone()).await
+            }
+            #[cfg(not(feature = "opentelemetry"))]
+            OtlpProtocol::Grpc => return Err("this build has no HTTP/2".into()),
+            OtlpProtocol::HttpProtobuf => http::handshake(stream, tasks).await,
+        };
+        requests.map_err(|error| in_full(&error))
     }
 
     fn request(&self, message: Outgoing) -> Result<Request<Outgoing>, String> {

@@ -19,7 +19,7 @@ use super::{Answer, Exchanged, GRPC_ENCODING, Requests, Target};
 use crate::condition::Condition;
 use crate::http_client::{self, ANSWER_BYTES, decoded, in_full};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
-use crate::metered::Meter;
+use crate::metered::{Meter, TOO_MUCH};
 use crate::runtime::Runtime;
 
 /// What became of a call; in the trailers, or in the headers of an answer without a body.
@@ -39,15 +39,14 @@ where
 {
     let timer = HyperTimer::new(runtime);
     let (requests, connection) = http2::Builder::new(tasks.executor()).timer(timer).handshake(stream).await?;
-    let own = meter.clone();
-    tasks.spawn(meter.turns(async move {
+    let meter = meter.clone();
+    tasks.spawn(async move {
         // Its error reaches the request that waits for it; but a server may also send too much while none does.
-        if let Err(error) = connection.await
-            && own.is_exceeded()
-        {
-            condition.failed(in_full(&error));
+        let _ = connection.await;
+        if meter.is_exceeded() {
+            condition.failed(TOO_MUCH);
         }
-    }));
+    });
     Ok(Requests::Http2(requests))
 }
 

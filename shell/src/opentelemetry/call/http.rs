@@ -13,25 +13,20 @@ use loaddensity_metrics_core::verdict::{self, OtlpHttpAnswer};
 use super::{Answer, Exchanged, Requests, Target};
 use crate::http_client::{self, Answered};
 use crate::hyper_io::{HyperIo, HyperTasks};
-use crate::metered::Meter;
 use crate::runtime::Runtime;
 
 /// The type of requests, and of answers to them.
 const PROTOBUF: &str = "application/x-protobuf";
 
-pub(super) async fn handshake<R: Runtime, S>(
-    stream: HyperIo<S>,
-    meter: &Meter,
-    tasks: &HyperTasks<R>,
-) -> hyper::Result<Requests>
+pub(super) async fn handshake<R: Runtime, S>(stream: HyperIo<S>, tasks: &HyperTasks<R>) -> hyper::Result<Requests>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (requests, connection) = http1::handshake(stream).await?;
-    tasks.spawn(meter.turns(async move {
+    tasks.spawn(async move {
         // Its error reaches the request that waits for it.
         let _ = connection.await;
-    }));
+    });
     Ok(Requests::Http1(requests))
 }
 
