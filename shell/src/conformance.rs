@@ -222,6 +222,7 @@ macro_rules! conformance {
         $crate::conformance_group!($runtime, tls_page:
             the_page_is_served_over_tls
             only_clients_with_a_certificate_get_the_page
+            a_client_certificate_that_stands_in_client_ca_file_is_let_in
             a_page_that_is_not_trusted_counts_as_unscraped
             a_client_without_tls_is_closed
         );

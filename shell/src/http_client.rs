@@ -55,7 +55,7 @@ pub(crate) struct Server {
     /// What `https` is spoken with.
     tls: Option<Connector>,
     /// What stands on the way to it.
-    via: Option<Via>,
+    via: Option<Box<Via>>,
 }
 
 impl Server {
@@ -76,7 +76,7 @@ impl Server {
     /// else goes through a tunnel.
     pub(crate) fn by_way_of(mut self, proxy: Option<&Proxy>, carried: Protocol) -> Self {
         let server = proxy.and_then(|proxy| proxy.of(self.tls.is_some(), &self.host, self.port));
-        self.via = server.map(|server| Via::new(server, self.tls.is_some() || carried == Protocol::Http2));
+        self.via = server.map(|server| Box::new(Via::new(server, self.tls.is_some() || carried == Protocol::Http2)));
         self
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 #[derive(Clone, PartialEq, Eq)]
 pub struct OpenTelemetryConfig {
     /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it stands, but that `/v1/metrics` is the path
-    /// where it has none. Default `http://localhost:4317`; see [`http`](Self::http).
+    /// where it has none, before its query. Default `http://localhost:4317`; see [`http`](Self::http).
     pub endpoint: String,
     /// Resource attribute `service.name`, not empty; cut to 255 bytes. Default `loaddensity`.
     pub service_name: String,

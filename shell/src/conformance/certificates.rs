@@ -65,7 +65,7 @@ impl Authority {
 
     /// A client that trusts `certificate` itself and no other.
     pub(super) fn trusting(&self, certificate: &Certificate) -> ClientTls {
-        ClientTls { roots: Roots::Pem(self.file("one.pem", &certificate.certificate.pem())), identity: None }
+        ClientTls { roots: Roots::Pem(self.file("one.pem", &certificate.pem())), identity: None }
     }
 
     /// A client that trusts this authority alone.
@@ -136,6 +136,10 @@ impl Authority {
 }
 
 impl Certificate {
+    pub(super) fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
     fn as_rustls_has_it(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let key = PrivatePkcs8KeyDer::from(self.key.serialize_der());
         (vec![self.certificate.der().clone()], key.into())

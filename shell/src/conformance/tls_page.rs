@@ -51,6 +51,31 @@ pub fn only_clients_with_a_certificate_get_the_page<R: Runtime>() {
     assert_all_sent(&account, 100);
 }
 
+/// A scraper's certificate that stands itself in `client_ca_file` is let in, also where it is its own CA; one that looks
+/// like it is not, nor is one whose time is over.
+pub fn a_client_certificate_that_stands_in_client_ca_file_is_let_in<R: Runtime>() {
+    let authority = Authority::new();
+    let (own, expired) = (Authority::alone(&["scraper"], false), Authority::alone(&["scraper"], true));
+    let mut tls = authority.page(&authority.certify(&["127.0.0.1"], false));
+    tls.client_ca_file = Some(authority.file("scrapers.pem", &format!("{}{}", own.pem(), expired.pem())));
+    let (exporters, mut engine) = exporters::<R>();
+    let tls = Some(tls);
+    let address = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() });
+    let address = address.expect("a free port");
+    engine.record(100);
+    for (shown, says) in [
+        (&Authority::alone(&["scraper"], false), "its certificate is a CA's: put it into client_ca_file"),
+        (&expired, "its certificate has expired"),
+    ] {
+        read_page(authority.client(Some(shown)), address, "/metrics").expect_err(says);
+        wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(says)));
+    }
+    let page = read_page(authority.client(Some(&own)), address, "/metrics");
+    assert!(page.expect("a page").starts_with("HTTP/1.1 200"));
+    let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 100);
+}
+
 /// A scraper that does not trust the page's certificate is not served, and the condition says why.
 pub fn a_page_that_is_not_trusted_counts_as_unscraped<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());

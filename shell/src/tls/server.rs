@@ -12,6 +12,7 @@ use futures_rustls::{TlsAcceptor, TlsStream};
 use loaddensity_metrics_core::Exporter;
 
 use super::pem::{Files, provider};
+use super::trust::ClientTrust;
 use super::words::handshake_of_a_client;
 use super::{Protocol, Stream};
 use crate::config::ServerTls;
@@ -53,8 +54,5 @@ impl Acceptor {
 /// What looks at the certificates of clients.
 fn verifier(files: Files, ca_file: Option<&Path>) -> Result<Arc<dyn ClientCertVerifier>, StartError> {
     let Some(path) = ca_file else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-    let (roots, _) = files.roots(CLIENT_CA_FILE, path)?;
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-        .build()
-        .map_err(|error| files.bad(CLIENT_CA_FILE, path, &format!("it cannot be used ({error}); give another")))
+    Ok(ClientTrust::new(files, CLIENT_CA_FILE, path)?)
 }

@@ -1,4 +1,7 @@
-//! Whom a client trusts.
+//! Who is trusted, as server and as client. Besides what webpki accepts, a certificate that stands itself among the trusted
+//! ones needs no issuer, as OpenSSL and curl have it (`X509_V_FLAG_PARTIAL_CHAIN`): neither one that is a CA's at the same
+//! time, which `openssl req -x509` makes and webpki refuses, nor one without its CA. Its time, and that the other end has its
+//! key, are checked like those of any other; of a server its name, too.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,8 +9,11 @@ use std::sync::Arc;
 use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use futures_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use futures_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
-use futures_rustls::rustls::server::ParsedCertificate;
-use futures_rustls::rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use futures_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use futures_rustls::rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use futures_rustls::rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 use rustls_native_certs::CertificateResult;
 
 use super::pem::{Files, provider};
@@ -17,10 +23,7 @@ use crate::error::StartError;
 /// The setting of a client's roots.
 pub(super) const CA_FILE: &str = "ca_file";
 
-/// Judges servers as webpki does. Besides, a server's certificate that stands itself among the trusted ones needs no
-/// issuer, as OpenSSL and curl have it (`X509_V_FLAG_PARTIAL_CHAIN`): neither one that is a CA's at the same time, which
-/// `openssl req -x509` makes and webpki refuses, nor one without its CA. Its time, its name and the server's key are
-/// checked like those of any other.
+/// Judges servers.
 #[derive(Debug)]
 pub(super) struct Trust {
     chains: Arc<WebPkiServerVerifier>,
@@ -56,6 +59,67 @@ impl ServerCertVerifier for Trust {
             Err(error) if is_of_the_issuer(&error) && self.trusted.iter().any(|trusted| trusted == certificate) => {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
+            }
+            judged => judged,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Judges clients.
+#[derive(Debug)]
+pub(super) struct ClientTrust {
+    chains: Arc<dyn ClientCertVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+}
+
+impl ClientTrust {
+    /// Trusts the certificates in the file of the setting `key`.
+    pub(super) fn new(files: Files, key: &'static str, path: &Path) -> Result<Arc<Self>, StartError> {
+        let (roots, trusted) = files.roots(key, path)?;
+        let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        let chains =
+            chains.map_err(|error| files.bad(key, path, &format!("it cannot be used ({error}); give another")))?;
+        Ok(Arc::new(Self { chains, trusted }))
+    }
+}
+
+impl ClientCertVerifier for ClientTrust {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chains.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.chains.verify_client_cert(certificate, intermediates, now) {
+            // webpki looks at the time first.
+            Err(error) if is_of_the_issuer(&error) && self.trusted.iter().any(|trusted| trusted == certificate) => {
+                Ok(ClientCertVerified::assertion())
             }
             judged => judged,
         }

@@ -109,10 +109,13 @@ fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
     })
 }
 
-const fn client_certificate(wrong: &CertificateError) -> &'static str {
+fn client_certificate(wrong: &CertificateError) -> &'static str {
     match wrong {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate is not signed by client_ca_file"
+        }
+        CertificateError::Other(other) if matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) => {
+            "its certificate is a CA's: put it into client_ca_file itself, or have one made without CA:TRUE"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
         _ => "its certificate cannot be used",
@@ -207,6 +210,7 @@ mod tests {
             (Error::NoCertificatesPresented, "showed no certificate"),
             (Error::InvalidCertificate(CertificateError::UnknownIssuer), "not signed by client_ca_file"),
             (Error::InvalidCertificate(CertificateError::Expired), "its certificate has expired"),
+            (other(webpki::Error::CaUsedAsEndEntity), "put it into client_ca_file itself"),
             (Error::AlertReceived(AlertDescription::UnknownCA), "does not trust the page's certificate"),
             (Error::AlertReceived(AlertDescription::InternalError), "it broke off (received fatal alert"),
         ] {

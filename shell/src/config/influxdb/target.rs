@@ -41,7 +41,9 @@ pub enum InfluxdbTarget {
     },
     /// InfluxDB 1 and what speaks like it: `POST <server>/write`.
     V1 {
-        /// `http://host[:port][/path]`; port 80 where it names none. `https` is refused by a build without TLS.
+        /// `http://host[:port][/path][?query]`; port 80 where it names none. A query goes along (a gateway may want a key
+        /// there), but must not say what the sink says itself; a path that ends in `/write` is taken without that. `https`
+        /// is refused by a build without TLS.
         server: String,
         /// Database (`db=`).
         database: String,
@@ -56,7 +58,7 @@ pub enum InfluxdbTarget {
     },
     /// InfluxDB 2: `POST <server>/api/v2/write`.
     V2 {
-        /// As for InfluxDB 1.
+        /// As for InfluxDB 1; `/api/v2` and `/api/v2/write` at its end are left out.
         server: String,
         /// Name or id of the organization (`org=`).
         org: String,
@@ -67,7 +69,7 @@ pub enum InfluxdbTarget {
     },
     /// InfluxDB 3: `POST <server>/api/v3/write_lp`.
     V3 {
-        /// As for InfluxDB 1.
+        /// As for InfluxDB 1; `/api/v3` and `/api/v3/write_lp` at its end are left out.
         server: String,
         /// Database (`db=`).
         database: String,
