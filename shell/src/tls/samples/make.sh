@@ -18,4 +18,3 @@ openssl pkcs8 -topk8 -nocrypt -in ec.key -out pkcs8.key
 openssl pkey -in ec.key -outform der -out ec.der
 openssl genrsa -traditional -out rsa.key 2048 2>/dev/null
 openssl ecparam -genkey -noout -name secp521r1 -out p521.key
-openssl req -x509 -new -key p521.key -days $days -subj "/CN=p521" -out p521.pem
