@@ -33,7 +33,9 @@ mod secrets;
 mod url;
 
 pub(crate) use advice::Advice;
-pub(crate) use body::{ANSWER_BYTES, Answered, decoded, read};
+#[cfg(feature = "opentelemetry")]
+pub(crate) use body::{ANSWER_BYTES, decoded};
+pub(crate) use body::{Answered, read};
 pub(crate) use first_bytes::FirstBytes;
 use proxy::Via;
 pub(crate) use secrets::Secrets;

@@ -215,6 +215,7 @@ pub fn refusals_say_what_to_do<R: Runtime>() {
         (Reply::Status(407), None, "a proxy on the way wants credentials"),
         (Reply::Status(411), None, "most likely a proxy answered"),
         (Reply::Status(415), None, "leave `gzip` out"),
+        (Reply::Status(101), None, "answered 101"),
     ] {
         let server = HttpServer::start(move |_, _| reply);
         let target = InfluxdbTarget::Url { url: server.url(), token: token.map(Secret::new) };

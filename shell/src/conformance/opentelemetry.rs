@@ -70,12 +70,13 @@ pub fn an_export_refused_by_trailers_only_is_dropped<R: Runtime>() {
 
 /// Success is what `grpc-status: 0` says, and nothing else: an answer without a status is none, nor is it a refusal.
 pub fn an_answer_without_a_status_is_no_success<R: Runtime>() {
-    for reply in [Reply::NoStatus, Reply::Proxy(200, "")] {
+    for (reply, page) in [(Reply::NoStatus, ""), (Reply::Proxy(200, ""), ": <html>Sign in</html>")] {
         let receiver = OtlpReceiver::start::<R>(move |_| reply);
         let (account, says) = one_export_says::<R>(&receiver, false);
         assert_settled(&account, 100);
         assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (0, 100), "{account:?}");
-        assert!(says.contains("without a grpc-status; nothing says that the metrics were taken"), "{says}");
+        let shown = format!("HTTP 200 OK without a grpc-status{page}; nothing says that the metrics were taken");
+        assert!(says.contains(&shown), "{says:?} lacks {shown:?}");
     }
 }
 

@@ -60,22 +60,27 @@ pub(super) fn head(target: &Target, timeout: Duration) -> Builder {
         .header("grpc-timeout", format!("{}m", timeout.as_millis()))
 }
 
-/// What the server said, wherever it said it: in the headers of an answer without a body, or in the trailers.
+/// What the server said, wherever it said it: in the trailers, or in the headers of an answer without a body. What it says
+/// last counts.
 pub(super) async fn read_answer(response: hyper::Response<Incoming>, target: &Target) -> Exchanged {
     let (head, body) = response.into_parts();
-    if head.status != StatusCode::OK || head.headers.contains_key(GRPC_STATUS) {
-        return Exchanged::Answer(answer(head.status, &head.headers, &head.headers, None, target), true);
-    }
-    match Limited::new(body, ANSWER_BYTES).collect().await {
+    let read = Limited::new(body, ANSWER_BYTES).collect().await;
+    let error = match read {
         Ok(body) => {
-            let trailers = body.trailers().cloned().unwrap_or_default();
-            let body = Some(body.to_bytes());
-            Exchanged::Answer(answer(head.status, &head.headers, &trailers, body, target), true)
+            let trailers = body.trailers().filter(|trailers| trailers.contains_key(GRPC_STATUS)).cloned();
+            let trailers = trailers.unwrap_or_else(|| head.headers.clone());
+            let body = body.to_bytes();
+            return Exchanged::Answer(answer(head.status, &head.headers, &trailers, &body, target), true);
         }
-        Err(error) => match error.downcast_ref().and_then(|error| reset(error, target)) {
-            Some(answer) => Exchanged::Answer(answer, true),
-            None => Exchanged::Broken(in_full(error.as_ref())),
-        },
+        Err(error) => error,
+    };
+    // A refusal is one, however its page ends.
+    if head.status != StatusCode::OK || head.headers.contains_key(GRPC_STATUS) {
+        return Exchanged::Answer(answer(head.status, &head.headers, &head.headers, &Bytes::new(), target), true);
+    }
+    match error.downcast_ref().and_then(|error| reset(error, target)) {
+        Some(answer) => Exchanged::Answer(answer, true),
+        None => Exchanged::Broken(in_full(error.as_ref())),
     }
 }
 
@@ -109,25 +114,31 @@ fn status_of(reason: h2::Reason) -> GrpcStatus {
     }
 }
 
-/// The answer with these headers, these trailers (or headers in their place), and this body, if it has one.
-fn answer(http: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: Option<Bytes>, target: &Target) -> Answer {
-    let status = trailers.get(GRPC_STATUS).map(|status| GrpcStatus::parse(status.as_bytes()));
+/// The answer with these headers, these trailers (or headers in their place), and this body.
+fn answer(http: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: &Bytes, target: &Target) -> Answer {
     // Success of something that HTTP calls an error is none: who said so was not the service.
-    let status = status.filter(|status| http == StatusCode::OK || *status != GrpcStatus::OK);
+    let status = status_in(trailers).filter(|status| http == StatusCode::OK || *status != GrpcStatus::OK);
     let message = trailers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
     let message: Vec<u8> = percent_decode(message).collect();
-    let bytes = body.map(|body| message_of(&body, headers));
-    let response = match &bytes {
-        // What comes without a body says nothing more than its status.
-        None => Response::Protobuf(&[]),
-        Some(Some(bytes)) => Response::Protobuf(bytes),
-        Some(None) => Response::Unreadable,
+    let read = message_of(body, headers);
+    let response = read.as_deref().map_or(Response::Unreadable, Response::Protobuf);
+    let partial = response.partial_success().ok();
+    let words = match status {
+        Some(GrpcStatus::OK) => partial.map_or(&[][..], |partial| partial.error_message.as_bytes()),
+        Some(_) => &message,
+        // A proxy's page.
+        None => body,
     };
-    let answer = GrpcAnswer { message: &message, response, ..said_by(http, status, trailers) };
     let answered = status.map_or_else(|| format!("HTTP {http} without a grpc-status"), status_text);
-    let partial = response.partial_success().ok().filter(|_| status == Some(GrpcStatus::OK));
-    let words = partial.map_or(&message[..], |partial| partial.error_message.as_bytes());
-    judged(answer, &answered, &target.secrets.excerpt(words), headers, target)
+    let said = GrpcAnswer { message: &message, response, ..said_by(http, status, trailers) };
+    judged(said, &answered, &target.secrets.excerpt(words), headers, target)
+}
+
+/// The status, of which there should be one. Of several, success is none.
+fn status_in(trailers: &HeaderMap) -> Option<GrpcStatus> {
+    let mut all = trailers.get_all(GRPC_STATUS).iter().map(|status| GrpcStatus::parse(status.as_bytes()));
+    let first = all.next()?;
+    Some(if first == GrpcStatus::OK { all.find(|status| *status != GrpcStatus::OK).unwrap_or(first) } else { first })
 }
 
 fn judged(answer: GrpcAnswer<'_>, answered: &str, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
@@ -174,10 +185,10 @@ mod tests {
         pairs.iter().map(|&(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
     }
 
-    fn answer_to(http: u16, head: &HeaderMap, trailers: &HeaderMap, body: Option<&[u8]>) -> Answer {
+    fn answer_to(http: u16, head: &HeaderMap, trailers: &HeaderMap, body: &[u8]) -> Answer {
         let target = Target::read(&OpenTelemetryConfig::default()).expect("good settings");
         let status = StatusCode::from_u16(http).expect("a status");
-        answer(status, head, trailers, body.map(Bytes::copy_from_slice), &target)
+        answer(status, head, trailers, &Bytes::copy_from_slice(body), &target)
     }
 
     /// ExportMetricsServiceResponse { partial_success { rejected_data_points: 2, error_message: "no" } }
@@ -211,7 +222,7 @@ mod tests {
                 "UNAVAILABLE (14): try later",
             ),
         ] {
-            let answer = answer_to(200, &headers(&[]), trailers, Some(body));
+            let answer = answer_to(200, &headers(&[]), trailers, body);
             assert_eq!(answer.said, said, "{}", answer.says);
             assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
             assert_eq!(answer.says.is_empty(), says.is_empty(), "{}", answer.says);
@@ -232,7 +243,7 @@ mod tests {
             (&headers(&[("grpc-encoding", "zstd")]), compressed(&TWO), Said::Stored, true),
             (&headers(&[]), compressed(&TWO), Said::Stored, true),
         ] {
-            let answer = answer_to(200, head, &ok, Some(&body));
+            let answer = answer_to(200, head, &ok, &body);
             assert_eq!(answer.said, said, "{}", answer.says);
             assert_eq!(answer.says.contains("counted as accepted"), complains, "{}", answer.says);
         }
@@ -241,18 +252,31 @@ mod tests {
     #[test]
     fn proxies_answer_with_http_statuses() {
         let none = headers(&[]);
+        let mut twice = headers(&[("grpc-status", "0")]);
+        twice.append("grpc-status", HeaderValue::from_static("13"));
         for (http, head, said, says) in [
             (301, &headers(&[("location", "https://h:4317/")]), Said::Refused, "requests go to https://h:4317/,"),
-            (401, &none, Said::Refused, "HTTP 401 Unauthorized without a grpc-status; no credentials were sent"),
+            (
+                401,
+                &none,
+                Said::Refused,
+                "HTTP 401 Unauthorized without a grpc-status: <p>no</p>; no credentials were sent",
+            ),
             (404, &none, Said::Refused, "no OTLP receiver of metrics"),
             (413, &none, Said::TooLarge, "`max_request_bytes`"),
             (415, &none, Said::Refused, "`protocol`"),
             (204, &none, Said::Unclear, "nothing says that the metrics were taken"),
-            (504, &none, Said::Away { at_least: Duration::ZERO, may_have_arrived: true }, "HTTP 504"),
+            (
+                504,
+                &none,
+                Said::Away { at_least: Duration::ZERO, may_have_arrived: true },
+                "without a grpc-status: <p>no</p>",
+            ),
             (503, &headers(&[("grpc-status", "8")]), Said::Refused, "RESOURCE_EXHAUSTED (8)"),
             (500, &headers(&[("grpc-status", "0")]), Said::Refused, "HTTP 500"),
+            (200, &twice, Said::Refused, "INTERNAL (13)"),
         ] {
-            let answer = answer_to(http, head, head, None);
+            let answer = answer_to(http, head, head, b"<p>no</p>");
             assert_eq!(answer.said, said, "{http}: {}", answer.says);
             assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
         }
@@ -278,7 +302,7 @@ mod tests {
             ("13", info, none, None),
             ("3", none, ("grpc-retry-pushback-ms", "40"), None),
         ] {
-            let answer = answer_to(200, &headers(&[]), &headers(&[("grpc-status", status), details, pushback]), None);
+            let answer = answer_to(200, &headers(&[]), &headers(&[("grpc-status", status), details, pushback]), &[]);
             let pause = match answer.said {
                 Said::Away { at_least, .. } => Some(at_least.as_millis()),
                 _ => None,
