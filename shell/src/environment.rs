@@ -21,7 +21,7 @@ use crate::config::public_url;
 /// Most characters of a value that an error shows.
 const SHOWN: usize = 80;
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "opentelemetry-http", feature = "action-json")))]
 pub(crate) mod heard;
 
 /// A snapshot of environment variables. A variable that is set to nothing counts as not set, as OpenTelemetry's
@@ -75,7 +75,7 @@ impl Environment {
         value.to_str().map(Some).ok_or_else(|| EnvironmentError::hidden(name, "it must be UTF-8"))
     }
 
-    /// A whole number in `range`; `what` says in words what is expected.
+    /// A whole number in `range`, blanks around it aside; `what` says in words what is expected.
     ///
     /// # Errors
     /// [`EnvironmentError`] for anything else.
@@ -85,7 +85,7 @@ impl Environment {
         range: RangeInclusive<u64>,
         what: &str,
     ) -> Result<Option<u64>, EnvironmentError> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)?.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
         let number = text.trim().parse().ok().filter(|number| range.contains(number));
         number.map(Some).ok_or_else(|| {
             let expected = format!("it must be {what} from {} to {}", range.start(), range.end());
@@ -164,6 +164,9 @@ mod tests {
         assert!(error.contains("URL") && !error.contains("hunter2"), "{error}");
         assert!(!format!("{environment:?}").contains("hunter2"));
         assert_eq!(environment.text("NOT_SET"), Ok(None));
+        let padded = Environment::of([("PORT", " 80\n"), ("BLANK", " ")]);
+        assert_eq!(padded.whole("PORT", 1..=65_535, "a port number"), Ok(Some(80)));
+        assert_eq!(padded.whole("BLANK", 1..=65_535, "a port number"), Ok(None));
     }
 
     #[cfg(unix)]

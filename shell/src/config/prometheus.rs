@@ -119,7 +119,8 @@ impl PrometheusConfig {
     /// [`EnvironmentError`] for a port that is none.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
         let mut config = Self::default();
-        if let Some(host) = environment.text("OTEL_EXPORTER_PROMETHEUS_HOST")? {
+        let host = environment.text("OTEL_EXPORTER_PROMETHEUS_HOST")?.map(str::trim);
+        if let Some(host) = host.filter(|host| !host.is_empty()) {
             host.clone_into(&mut config.addr);
         }
         if let Some(port) = environment.whole("OTEL_EXPORTER_PROMETHEUS_PORT", 0..=65_535, "a port number")? {
@@ -271,6 +272,7 @@ mod tests {
         assert_eq!(of(&[]), Ok(PrometheusConfig::default()));
         let expected = PrometheusConfig { addr: "::1".into(), port: 0, ..PrometheusConfig::default() };
         assert_eq!(of(&[(host, "::1"), (port, "0")]), Ok(expected));
+        assert_eq!(of(&[(host, " "), (port, " ")]), Ok(PrometheusConfig::default()));
         let error = of(&[(port, "65536")]).expect_err("no port").to_string();
         assert!(error.contains(port) && error.contains("65536"), "{error}");
     }

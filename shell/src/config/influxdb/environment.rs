@@ -102,7 +102,10 @@ fn first<const N: usize>(
     names: [&'static str; N],
 ) -> Result<Option<String>, EnvironmentError> {
     let text = |name| {
-        Ok(environment.text(name)?.map(|text| text.trim_end_matches(['\r', '\n'])).filter(|text| !text.is_empty()))
+        Ok(environment
+            .text(name)?
+            .map(|text| text.trim_end_matches(['\r', '\n']))
+            .filter(|text| !text.trim().is_empty()))
     };
     names.into_iter().try_fold(None, |first, name| Ok(first.or(text(name)?.map(str::to_owned))))
 }
@@ -170,8 +173,10 @@ mod tests {
         assert_eq!(target(&[("INFLUX_TOKEN", "t")]), Ok(InfluxdbTarget::default()));
         let lines = two.map(|(name, value)| (name, format!("{value}\r\n")));
         assert_eq!(target(&lines.each_ref().map(|(name, value)| (*name, value.as_str()))), Ok(v2("b")));
-        let empty = three.map(|(name, _)| (name, ""));
-        assert_eq!(target(&empty), Ok(InfluxdbTarget::default()), "set to nothing is not set");
+        for nothing in ["", " ", "\n"] {
+            let empty = three.map(|(name, _)| (name, nothing));
+            assert_eq!(target(&empty), Ok(InfluxdbTarget::default()), "set to nothing is not set");
+        }
     }
 
     #[test]
