@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_channel::Sender;
 use futures_lite::FutureExt as _;
-use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use loaddensity_metrics_core::{Cause, Exporter};
@@ -184,11 +183,7 @@ impl<R: Runtime> Server<R> {
                 let answer = if has_place {
                     desk.answer(&request, &delivered)
                 } else {
-                    let answer = desk.turn_away(&request, &delivered, limits.connections);
-                    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
-                        condition.turned_away(limits.connections);
-                    }
-                    answer
+                    desk.turn_away(&request, &delivered, limits.connections)
                 };
                 async move { Ok::<_, Infallible>(answer) }
             });

@@ -83,12 +83,12 @@ impl Desk {
         most: usize,
     ) -> Response<Answer> {
         delivered.asked();
-        let words = match request.uri().path() {
-            HEALTH_PATH => SmallAnswer::text(StatusCode::OK, "ok\n"),
-            _ => SmallAnswer::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("at most {most} connections are served at a time, and all are busy; try again later\n"),
-            ),
+        let words = if request.uri().path() == HEALTH_PATH {
+            SmallAnswer::text(StatusCode::OK, "ok\n")
+        } else {
+            delivered.turned_away(most);
+            let body = format!("at most {most} connections are served at a time, and all are busy; try again later\n");
+            SmallAnswer::text(StatusCode::SERVICE_UNAVAILABLE, body)
         };
         words.with(CONNECTION, HeaderValue::from_static("close")).response(delivered.clone())
     }

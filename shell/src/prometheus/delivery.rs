@@ -41,6 +41,11 @@ impl Delivered {
         self.admitted.asked();
     }
 
+    /// It is told that there is no place for it, as `most` others are busy.
+    pub(super) fn turned_away(&self, most: usize) {
+        self.condition.turned_away(most);
+    }
+
     /// When a page begins that begins now.
     pub(super) fn begun(&self) -> Begun {
         self.scrapes.begun()
