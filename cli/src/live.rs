@@ -84,7 +84,10 @@ impl Live {
         self.last = (Instant::now(), figures.requests);
         let states = if self.is_terminal { short_states(&status()) } else { states(&status()) };
         let elapsed = self.began.elapsed().as_secs_f64();
-        let line = format!("{elapsed:.1} s  {figures}, {}/s  {states}", thousands(rate));
+        // What a narrow terminal cuts off is what warnings have said already.
+        let reasons = Reasons(&figures.reasons, REASONS_LIVE);
+        let line = format!("{elapsed:.1} s  {figures}, {}/s  {states} {reasons}", thousands(rate));
+        let line = line.trim_end();
         let mut out = stderr().lock();
         // A terminal that cannot be written to is no reason to end a load test.
         let _ = if self.is_terminal {
@@ -110,16 +113,14 @@ fn per_second(requests: u64, elapsed: Duration) -> u64 {
     (requests as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE)).round() as u64
 }
 
-/// Name and health of every running exporter: the error where there is one.
+/// Name and health of every running exporter; the errors themselves are shown as warnings, once.
 fn states(exporters: &[ExporterStatus]) -> String {
-    let state = |status: &ExporterStatus| match &status.last_error {
-        None => format!("{} ok", status.exporter),
-        Some(error) => format!("{}: {error}", status.exporter),
-    };
+    let health = |status: &ExporterStatus| if status.last_error.is_none() { "ok" } else { "failing" };
+    let state = |status: &ExporterStatus| format!("{} {}", status.exporter, health(status));
     exporters.iter().map(state).collect::<Vec<_>>().join(", ")
 }
 
-/// The same in what a terminal of 80 columns has left; the errors themselves are shown as warnings.
+/// The same in what a terminal of 80 columns has left.
 fn short_states(exporters: &[ExporterStatus]) -> String {
     let failing = exporters.iter().filter(|status| status.last_error.is_some());
     let failing: Vec<_> = failing.map(|status| format!(", {}!", status.exporter)).collect();
@@ -155,21 +156,6 @@ struct Figures {
 }
 
 impl Figures {
-    /// The first `most` reasons, and how many failures have others.
-    fn write_reasons(&self, f: &mut fmt::Formatter<'_>, most: usize) -> fmt::Result {
-        let mut separator = " (";
-        let (shown, others) = self.reasons.split_at(most.min(self.reasons.len()));
-        for (reason, count) in shown {
-            write!(f, "{separator}{} {reason}", thousands(*count))?;
-            separator = ", ";
-        }
-        match others.iter().map(|(_, count)| count).sum::<u64>() {
-            0 => {}
-            others => write!(f, "{separator}{} for other reasons", thousands(others))?,
-        }
-        if self.reasons.is_empty() { Ok(()) } else { f.write_str(")") }
-    }
-
     /// Shares of the requests and the latency that each did not exceed.
     fn write_quantiles(&self, f: &mut fmt::Formatter<'_>, shares: &[(&str, f64)]) -> fmt::Result {
         for (name, share) in shares {
@@ -181,11 +167,31 @@ impl Figures {
     }
 }
 
+/// Why requests failed, in brackets: so many reasons at the most, and how many failures have others.
+struct Reasons<'a>(&'a [(String, u64)], usize);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(reasons, most) = self;
+        let (shown, others) = reasons.split_at((*most).min(reasons.len()));
+        let mut separator = " (";
+        for (reason, count) in shown {
+            write!(f, "{separator}{} {reason}", thousands(*count))?;
+            separator = ", ";
+        }
+        match others.iter().map(|(_, count)| count).sum::<u64>() {
+            0 => {}
+            others => write!(f, "{separator}{} for other reasons", thousands(others))?,
+        }
+        if reasons.is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} requests, {} failed", thousands(self.requests), thousands(self.failures))?;
-        self.write_reasons(f, if f.alternate() { REASONS } else { REASONS_LIVE })?;
         if f.alternate() {
+            write!(f, "{}", Reasons(&self.reasons, REASONS))?;
             return self.write_quantiles(f, &ALL_SHARES);
         }
         self.write_quantiles(f, &[("p50", 0.5), ("p99", 0.99)])
@@ -206,20 +212,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_shown_by_reason_and_a_live_line_has_the_first_two() {
-        let reasons =
-            |reasons: &[(&str, u64)]| reasons.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-        let figures = |failures, reasons| Figures { requests: 2_000, failures, reasons, latencies: None };
-        let three = reasons(&[("connection refused", 1_030), ("status 503", 5), ("timed out", 2)]);
-        for (figures, live, summary) in [
-            (figures(0, reasons(&[])), "2,000 requests, 0 failed", "2,000 requests, 0 failed"),
-            (
-                figures(1_037, three),
-                "2,000 requests, 1,037 failed (1,030 connection refused, 5 status 503, 2 for other reasons)",
-                "2,000 requests, 1,037 failed (1,030 connection refused, 5 status 503, 2 timed out)",
-            ),
+    fn the_most_frequent_reasons_are_shown_and_the_others_counted() {
+        let three = [("connection refused", 1_030), ("status 503", 5), ("timed out", 2)];
+        let three = three.map(|(reason, count)| (reason.to_owned(), count));
+        for (reasons, most, shown) in [
+            (&three[..0], 2, ""),
+            (&three[..1], 2, " (1,030 connection refused)"),
+            (&three, 2, " (1,030 connection refused, 5 status 503, 2 for other reasons)"),
+            (&three, 3, " (1,030 connection refused, 5 status 503, 2 timed out)"),
         ] {
-            assert_eq!((figures.to_string().as_str(), format!("{figures:#}").as_str()), (live, summary));
+            assert_eq!(Reasons(reasons, most).to_string(), shown);
         }
     }
 }

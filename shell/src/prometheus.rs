@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use loaddensity_metrics_core::{Cause, Exporter};
 
+use crate::advice;
 use crate::condition::Condition;
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
@@ -128,7 +129,7 @@ impl<R: Runtime> Server<R> {
                 None => break,
                 Some(Ok((stream, _))) => self.serve(&tasks, stream, &alive),
                 Some(Err(error)) => {
-                    self.condition.failed(format!("cannot accept connections: {error}"));
+                    self.condition.failed(advice::cannot_accept(&error));
                     self.stop.cuts_short(self.runtime.sleep(ACCEPT_PAUSE)).await;
                 }
             }

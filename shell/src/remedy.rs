@@ -13,6 +13,11 @@ pub(crate) fn cannot_send(error: &io::Error) -> String {
     with_advice("cannot send", error)
 }
 
+/// A client of the page could not be let in.
+pub(crate) fn cannot_accept(error: &io::Error) -> String {
+    with_advice("cannot accept connections", error)
+}
+
 /// What was sent was not answered.
 pub(crate) fn no_answer(waited: Duration) -> String {
     format!("no answer within {waited:?}; look what keeps the backend busy, or raise timeout")
@@ -53,11 +58,27 @@ fn advice(error: &io::Error) -> Option<&'static str> {
             "check the address, the network and firewalls"
         }
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => {
-            "the other side broke off; its log may say why"
+            "the other side broke off, and its log may say why"
         }
         Kind::AddrNotAvailable => "no address of this host can be used for it, or its ports have run out",
+        _ => return of_number(error.raw_os_error()?),
+    })
+}
+
+/// Those that have no kind.
+#[cfg(unix)]
+const fn of_number(number: i32) -> Option<&'static str> {
+    Some(match number {
+        libc::EMSGSIZE => "give a smaller datagram_bytes",
+        libc::ENOBUFS => "the system has no room for more: send less, or give it larger buffers",
+        libc::EMFILE | libc::ENFILE => "too many files are open: raise the limit (ulimit -n)",
         _ => return None,
     })
+}
+
+#[cfg(not(unix))]
+const fn of_number(_: i32) -> Option<&'static str> {
+    None
 }
 
 #[cfg(test)]
@@ -74,6 +95,10 @@ mod tests {
             (Kind::TimedOut.into(), "cannot connect: timed out; check the address, the network and firewalls"),
             (Kind::HostUnreachable.into(), "; check the address, the network and firewalls"),
             (Kind::ConnectionReset.into(), "; the other side broke off"),
+            #[cfg(unix)]
+            (io::Error::from_raw_os_error(libc::EMSGSIZE), "; give a smaller datagram_bytes"),
+            #[cfg(unix)]
+            (io::Error::from_raw_os_error(libc::EMFILE), "; too many files are open: raise the limit (ulimit -n)"),
             (
                 no_address("h", &io::Error::other("unknown")),
                 "cannot connect: no address for host \"h\" (unknown); give a",

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -293,6 +294,27 @@ fn failures_are_told_apart_and_each_kind_is_warned_of_once() {
                 assert!(said[0].contains(says), "{:?} lacks {says:?}", said[0]);
             }
         }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn users_without_a_file_descriptor_left_are_told_of_the_limit() {
+    let server = Server::start(OK, None);
+    let test = json!([["LD_start_test", {
+        "user_detail_dict": {"user": "http_user"}, "user_count": 200, "spawn_rate": 10_000, "test_time": 0.5,
+        "tasks": [{"method": "get", "request_url": format!("http://{}/x", server.address)}]
+    }]]);
+    for runtime in RUNTIMES {
+        let limited = r#"ulimit -n 64; exec "$0" "$@""#;
+        let binary = env!("CARGO_BIN_EXE_loaddensity-metrics");
+        let arguments = ["-c", limited, binary, "--runtime", runtime, "run-str", &test.to_string()];
+        let output = Command::new("sh").args(arguments).output().expect("a shell");
+        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(stdout.contains(" no socket left here"), "{stdout}{stderr}");
+        let says = "warning: actions[0] LD_start_test: no socket left here: http://";
+        let warning = stderr.lines().find(|line| line.starts_with(says)).unwrap_or_else(|| panic!("{stderr}"));
+        assert!(warning.ends_with("raise the limit of open files (ulimit -n), or take fewer users"), "{warning}");
     }
 }
 
