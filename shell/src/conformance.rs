@@ -377,6 +377,7 @@ macro_rules! conformance {
             two_workers_lose_no_interval_at_influxdb
             two_generators_with_a_coarse_clock_are_put_apart
             two_workers_are_told_apart_at_dogstatsd
+            counts_of_two_workers_that_say_their_second_are_told_apart
             two_workers_are_told_apart_on_their_pages
             two_workers_are_told_apart_in_their_resources
             what_an_exporter_was_given_wins_over_the_identity

@@ -117,6 +117,7 @@ fn read_line<'a>(page: &mut Page<'a>, line: &'a str) -> Result<(), String> {
     let suffixes: &[&str] = match family.kind {
         "counter" => &["_total", "_created"],
         "histogram" => &["_bucket", "_sum", "_count", "_created"],
+        "info" => &["_info"],
         _ => &[""],
     };
     let suffix = sample.name.strip_prefix(family.name).ok_or("a sample of another family")?;
@@ -139,7 +140,7 @@ fn metadata<'a>(page: &mut Page<'a>, word: &str, name: &'a str, text: &'a str) -
         return Err("metadata behind samples".into());
     }
     let is_new = match word {
-        "TYPE" if matches!(text, "counter" | "gauge" | "histogram") => {
+        "TYPE" if matches!(text, "counter" | "gauge" | "histogram" | "info") => {
             std::mem::replace(&mut family.kind, text).is_empty()
         }
         "UNIT" => {

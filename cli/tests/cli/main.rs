@@ -6,5 +6,6 @@ mod documents;
 mod end_to_end;
 mod engine;
 mod exit_codes;
+mod identity;
 mod process;
 mod tasks;

@@ -177,6 +177,31 @@ pub fn two_workers_are_told_apart_at_dogstatsd<R: Runtime>() {
     }
 }
 
+/// Of the counts of a second the Agent keeps the last, where they say the second: those have the worker's tag.
+pub fn counts_of_two_workers_that_say_their_second_are_told_apart<R: Runtime>() {
+    let receiver = Receiver::start();
+    for mut generator in Generator::<R>::two_workers() {
+        let (aggregate, timestamps_of_counts) = (true, true);
+        let port = receiver.address.port();
+        let config = StatsdConfig { port, aggregate, timestamps_of_counts, ..StatsdConfig::default() };
+        generator.exporters.start_statsd_sink(config).expect("a socket");
+        generator.engine.record(20);
+        let account = generator.exporters.stop_statsd_sink().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 20);
+    }
+    let datagrams = receiver.finish();
+    let messages: Vec<_> = datagrams.iter().flat_map(|datagram| lines(datagram)).collect();
+    let (counts, values): (Vec<_>, Vec<_>) = messages.into_iter().partition(|message| message.contains("|c|"));
+    for worker in [",worker:0|T", ",worker:1|T"] {
+        let of_worker = counts.iter().filter(|message| message.contains(worker));
+        let sum: u64 = of_worker
+            .map(|message| message.split([':', '|']).nth(1).expect(message).parse::<u64>().expect(message))
+            .sum();
+        assert_eq!(sum, 20, "{counts:?}");
+    }
+    assert!(!values.is_empty() && values.iter().all(|message| !message.contains("worker")), "{values:?}");
+}
+
 /// One series of each page says whose it is; the others stay the same from run to run, unless that is asked for.
 pub fn two_workers_are_told_apart_on_their_pages<R: Runtime>() {
     for is_labelled in [false, true] {

@@ -12,6 +12,7 @@ pub(super) fn no_family_twice(page: &Page<'_>) -> Result<(), String> {
             "counter" => &["", "_total", "_created"],
             "histogram" => &["", "_bucket", "_sum", "_count", "_created"],
             "gauge" => &[""],
+            "info" => &["", "_info"],
             _ => return Err(format!("family {} has no type", family.name)),
         };
         for suffix in suffixes {
@@ -58,6 +59,7 @@ fn check_metric(family: &Family<'_>, points: &[&Sample<'_>]) -> Result<(), Strin
     let ones: &[&str] = match family.kind {
         "counter" => &["_total"],
         "histogram" => &["_sum", "_count"],
+        "info" => &["_info"],
         _ => &[""],
     };
     for one in ones {
