@@ -102,3 +102,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/migrating.md")]
 struct Migrating;
+
+/// The example of docs/generators.md, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/generators.md")]
+struct Generators;
