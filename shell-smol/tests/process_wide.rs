@@ -1,10 +1,14 @@
 //! LoadDensity's eight calls as free functions, over exporters that the whole process shares.
 
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use loaddensity_metrics_smol as metrics;
-use metrics::{Exporter, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Request, StatsdConfig};
+use metrics::{
+    Exporter, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Request, Settings,
+    StartError, StatsdConfig,
+};
 
 /// One test, for there is one process.
 #[test]
@@ -14,6 +18,21 @@ fn the_calls_work_without_a_handle() {
     for _ in 0..2 {
         start_record_and_shut_down();
     }
+    settings_come_first();
+}
+
+fn settings_come_first() {
+    let identity = Identity::default().with_worker(3, Some(40)).expect("a worker");
+    let settings = Settings { identity, ..Settings::default() };
+    metrics::exporters_with(settings).expect("nothing runs");
+    assert!(matches!(metrics::exporters_with(settings), Err(StartError::StorageInUse)));
+    let address = metrics::start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() });
+    let mut scrape = TcpStream::connect(address.expect("a free port")).expect("the exporter listens");
+    scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("a request sent");
+    let mut page = String::new();
+    scrape.read_to_string(&mut page).expect("a page");
+    assert!(page.contains("loaddensity_run_info{worker=\"3\",of=\"40\"} 1"), "{page}");
+    metrics::shutdown(Duration::from_secs(1));
 }
 
 fn start_record_and_shut_down() {

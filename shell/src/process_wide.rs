@@ -28,13 +28,19 @@ impl<R: Runtime> ProcessWide<R> {
     /// See [`Exporters::start`].
     pub fn started(&self) -> Result<&'static Exporters<R>, StartError> {
         let mut running = self.lock();
-        if let Some(exporters) = *running {
-            return Ok(exporters);
+        match *running {
+            Some(exporters) => Ok(exporters),
+            None => Self::start(&mut running, Settings::default()),
         }
-        // A static reference is the point; a process that shuts down and starts anew leaves a hundred bytes behind.
-        let exporters = &*Box::leak(Box::new(Exporters::start(Settings::default())?));
-        *running = Some(exporters);
-        Ok(exporters)
+    }
+
+    /// The exporters, started with `settings`: an identity, for instance.
+    ///
+    /// # Errors
+    /// [`StartError::StorageInUse`] where they have been started already; see also [`Exporters::start`].
+    pub fn started_with(&self, settings: Settings) -> Result<&'static Exporters<R>, StartError> {
+        let mut running = self.lock();
+        if running.is_some() { Err(StartError::StorageInUse) } else { Self::start(&mut running, settings) }
     }
 
     /// The exporters, if they have been started.
@@ -48,6 +54,15 @@ impl<R: Runtime> ProcessWide<R> {
         // Taken out first, so that a start meanwhile waits for the storage with an error, not with a dead handle.
         let exporters = self.lock().take()?;
         Some(exporters.shutdown_in_place(deadline))
+    }
+
+    fn start(
+        running: &mut Option<&'static Exporters<R>>,
+        settings: Settings,
+    ) -> Result<&'static Exporters<R>, StartError> {
+        // A static reference is the point; a process that shuts down and starts anew leaves a hundred bytes behind.
+        let exporters = &*Box::leak(Box::new(Exporters::start(settings)?));
+        Ok(running.insert(exporters))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<&'static Exporters<R>>> {
@@ -79,6 +94,17 @@ macro_rules! process_wide {
         /// Those of `Exporters::start`.
         pub fn exporters() -> Result<&'static $crate::Exporters<$runtime>, $crate::StartError> {
             PROCESS_WIDE.started()
+        }
+
+        /// The process-wide exporters, started with `settings` (an identity, for instance), before anything else here is
+        /// called.
+        ///
+        /// # Errors
+        /// `StartError::StorageInUse` where they have been started already, and those of `Exporters::start`.
+        pub fn exporters_with(
+            settings: $crate::Settings,
+        ) -> Result<&'static $crate::Exporters<$runtime>, $crate::StartError> {
+            PROCESS_WIDE.started_with(settings)
         }
 
         /// Stops and flushes every process-wide exporter within `deadline`. Nothing does this at the end of the
