@@ -159,11 +159,16 @@ fn is_of_the_issuer(error: &Error) -> bool {
     }
 }
 
-/// What the operating system trusts. Single certificates that cannot be read are no reason to trust none.
+/// What the operating system trusts. What cannot be read is warned of, and no reason to trust none.
 fn system(found: CertificateResult) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(found.certs.iter().cloned());
     if !store.is_empty() {
+        if let Some(error) = found.errors.first() {
+            tracing::warn!(
+                "some of the certificates that this system trusts cannot be read ({error}); see SSL_CERT_FILE and SSL_CERT_DIR"
+            );
+        }
         return Ok((store, found.certs));
     }
     Err(match found.errors.first() {
