@@ -180,7 +180,7 @@ macro_rules! conformance {
             the_page_is_at_its_path
             only_those_with_credentials_get_the_page
             a_connection_without_requests_makes_room
-            who_finds_no_place_is_told
+            connections_are_limited
             idle_connections_are_closed
             long_heads_are_refused
             a_taken_port_is_reported

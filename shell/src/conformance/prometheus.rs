@@ -253,7 +253,7 @@ pub fn a_connection_without_requests_makes_room<R: Runtime>() {
 
 /// Where all connections are being answered, a further one gets 503 with the reason, and is counted; there is room again
 /// when an answer is over.
-pub fn who_finds_no_place_is_told<R: Runtime>() {
+pub fn connections_are_limited<R: Runtime>() {
     // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
     const SERIES: usize = 8_000;
     let settings = settings(SERIES);

@@ -120,7 +120,7 @@ fn prometheus() {
             (
                 json!({"host": "h"}),
                 "unknown parameter host; did you mean port? the parameters are port, addr, path, constant_labels, created_times, compression, username, \
-                 password, bearer_token, certificate, key, client_ca_file, connections, head_bytes, head_seconds, idle_seconds",
+                 password, bearer_token, certificate, key, client_ca_file, linger_seconds, connections, head_bytes, head_seconds, idle_seconds",
             ),
         ],
     );
