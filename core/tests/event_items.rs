@@ -33,7 +33,7 @@ fn tags(registry: Registry<'_>, name: &str, labels: &[(&str, &str)]) -> Tags {
 /// Series whose tags end on both sides of every border that copying knows.
 fn series(registry: Registry<'_>) -> Vec<Tags> {
     let mut all: Vec<Tags> =
-        [1, 2, 7, 8, 30, 33, 34, 35, 49, 50, 51, 52, 66, 67, 68, 82, 83, 84, 99, 100, 180, 254, 255]
+        [1, 2, 7, 8, 30, 33, 34, 35, 49, 50, 51, 52, 66, 67, 68, 82, 83, 84, 99, 100, 180, 195, 254, 255]
             .map(|length| tags(registry, &"n".repeat(length), &[]))
             .into();
     all.push(tags(registry, "/a", &[("alpha", "1"), ("region", "eu")]));
@@ -161,7 +161,9 @@ fn messages_do_not_depend_on_the_buffer() {
     let prefix = |length| format!("{}.", "p".repeat(length));
     for prefix in ["", "loaddensity.", &prefix(14), &prefix(15), &prefix(46), &prefix(47), &prefix(160)] {
         let encoder = MessageEncoder::new(registry, prefix).expect("prefix");
-        for tags in series(registry).iter().step_by(3) {
+        // Longer names are cut for DogStatsD.
+        let fits = |tags: &&Tags| tags.dogstatsd.len() <= "method:GET,name:".len() + 195;
+        for tags in series(registry).iter().filter(fits).step_by(3) {
             for (numbers, outcome) in
                 [[200, 1_500_000, 123, 1], [0, u64::MAX, u64::MAX, 1]].into_iter().zip(Outcome::ALL)
             {
