@@ -51,7 +51,6 @@ impl Environment {
     }
 
     /// The names of those that are set to something, in their order. One that is not UTF-8 is none that we know.
-    #[cfg(any(feature = "opentelemetry-http", feature = "statsd", feature = "action-json"))]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str())
     }
