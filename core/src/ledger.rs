@@ -209,6 +209,7 @@ impl Ledger {
     pub fn set_sent_total(&self, total: u64) {
         let most = match self.state.load(Acquire) {
             OPEN => u64::MAX,
+            // Relaxed: it was stored before the state that the acquire has seen.
             LINGERS => self.final_recorded.load(Relaxed),
             // A page that is delivered after the account was closed is no news.
             _ => return,
