@@ -16,7 +16,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use loaddensity_metrics_core::{Cause, Exporter};
 
-use crate::advice;
 use crate::condition::Condition;
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
@@ -24,6 +23,7 @@ use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::identity::Identity;
 use crate::linger::Scrapes;
 use crate::metered::{Meter, Metered};
+use crate::remedy;
 use crate::running::{Place, Prepared, Running, host_port, resolve};
 use crate::runtime::{Runtime, TcpListener};
 use crate::stop::StopSignal;
@@ -129,7 +129,7 @@ impl<R: Runtime> Server<R> {
                 None => break,
                 Some(Ok((stream, _))) => self.serve(&tasks, stream, &alive),
                 Some(Err(error)) => {
-                    self.condition.failed(advice::cannot_accept(&error));
+                    self.condition.failed(remedy::cannot_accept(&error));
                     self.stop.cuts_short(self.runtime.sleep(ACCEPT_PAUSE)).await;
                 }
             }

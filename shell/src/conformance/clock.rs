@@ -91,6 +91,8 @@ pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
 pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
     let config = StatsdConfig {
         socket: Some(StatsdSocket::UnixDatagram("/staged".into())),
+        aggregate: true,
+        aggregation_interval: Duration::from_millis(20),
         timestamps_of_counts: true,
         ..StatsdConfig::default()
     };

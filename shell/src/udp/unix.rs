@@ -106,7 +106,7 @@ impl UnixLink {
                     return Handed::Over(1);
                 }
                 Some(Err(error)) if errno::is(&error, errno::EMSGSIZE) => {
-                    self.fail(condition, advice::cannot_send(&error));
+                    self.fail(condition, remedy::cannot_send(&error));
                     return Handed::Lost(Cause::TooLarge);
                 }
                 // That says nothing about a new one.

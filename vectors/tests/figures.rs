@@ -1,0 +1,143 @@
+//! The documents' figures of memory are what the types have, and their table of costs is the one that was measured.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use loaddensity_metrics_core::{Classic, DefaultStorage, Event, Storage};
+
+/// Long enough for padding to make no difference.
+const SPAN: usize = 1_024;
+
+/// Bytes of a series in one shard besides the spill shard, and in two; of an event's place in their rings, likewise.
+const SERIES: [usize; 2] = [
+    (Storage::<{ SPAN + 2 }, 1, 2>::SIZE - Storage::<2, 1, 2>::SIZE) / SPAN,
+    (Storage::<{ SPAN + 2 }, 2, 2>::SIZE - Storage::<2, 2, 2>::SIZE) / SPAN,
+];
+const EVENTS: [usize; 2] = [
+    (Storage::<2, 1, { 2 * SPAN }>::SIZE - Storage::<2, 1, SPAN>::SIZE) / SPAN,
+    (Storage::<2, 2, { 2 * SPAN }>::SIZE - Storage::<2, 2, SPAN>::SIZE) / SPAN,
+];
+const COUNTERS: usize = SERIES[1] - SERIES[0];
+const LABELS: usize = SERIES[0] - 2 * COUNTERS;
+const EVENT: usize = EVENTS[1] - EVENTS[0];
+const SHARED_EVENT: usize = EVENTS[0] - EVENT;
+/// A shard without series and ring.
+const HEADER: usize = (Storage::<2, 514, 2>::SIZE - Storage::<2, 2, 2>::SIZE) / 512 - 2 * (COUNTERS + EVENT);
+/// What the formula leaves out: at most this, whatever is padded.
+const REST: usize = 4_700;
+const CLASSIC_COUNTERS: usize = {
+    let two = Storage::<{ SPAN + 2 }, 2, 2, Classic>::SIZE - Storage::<2, 2, 2, Classic>::SIZE;
+    let one = Storage::<{ SPAN + 2 }, 1, 2, Classic>::SIZE - Storage::<2, 1, 2, Classic>::SIZE;
+    (two - one) / SPAN
+};
+
+/// The worked examples: how it is written, what it holds, its bytes, and bytes without exponential histograms.
+const EXAMPLES: [(&str, [usize; 3], usize, usize); 4] = [
+    example::<100, 4, 1_024>("`Storage<100, 4, 1_024>`"),
+    example::<512, 12, 8_192>("`DefaultStorage`"),
+    example::<2_000, 32, 16_384>("`HeapStorage::new(2_000, 32, 16_384)`"),
+    example::<10_000, 16, 8_192>("`HeapStorage::new(10_000, 16, 8_192)`"),
+];
+
+const fn example<const S: usize, const N: usize, const R: usize>(
+    name: &'static str,
+) -> (&'static str, [usize; 3], usize, usize) {
+    (name, [S, N, R], Storage::<S, N, R>::SIZE, Storage::<S, N, R, Classic>::SIZE)
+}
+
+#[test]
+fn the_formula_of_memory_is_what_the_types_have() {
+    let formula = format!(
+        "`s × ({} + {} × (n + 1)) + (n + 1) × {HEADER} + r × ({EVENT} × n + {SHARED_EVENT})`",
+        thousands(LABELS),
+        thousands(COUNTERS)
+    );
+    let rest = format!("less than {} more", thousands(REST));
+    for document in ["README.md", "core/src/storage.rs"] {
+        let text = joined(document);
+        assert!(text.contains(&formula), "{document} must have {formula}");
+        assert!(text.contains(&rest), "{document} must have {rest:?}");
+    }
+    for (name, [series, shards, ring], bytes, _) in EXAMPLES {
+        let computed = series * (LABELS + COUNTERS * (shards + 1))
+            + (shards + 1) * HEADER
+            + ring * (EVENT * shards + SHARED_EVENT);
+        assert!((computed..computed + REST).contains(&bytes), "{name}: {bytes} bytes, and {computed} by the formula");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
+    let exponentials = COUNTERS - CLASSIC_COUNTERS;
+    for (document, said) in [
+        (
+            "README.md",
+            format!("{} of the {} bytes per series and recorder", thousands(exponentials), thousands(COUNTERS)),
+        ),
+        ("README.md", format!("{} MiB each (65,536 waiting events)", 65_536 * size_of::<Event>() >> 20)),
+        ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
+        ("core/src/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
+        ("core/src/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
+        ("README.md", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
+        ("core/src/storage.rs", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
+    ] {
+        assert!(joined(document).contains(&said), "{document} must say {said:?}");
+    }
+}
+
+#[test]
+fn the_worked_examples_of_memory_are_the_sizes_of_storage() {
+    let head = "| storage | series | recorders | ring | MiB | `Classic`, MiB |\n|---|--:|--:|--:|--:|--:|\n";
+    let row = |&(name, [series, shards, ring], bytes, classic): &(&str, [usize; 3], usize, usize)| {
+        let [series, ring, shards] = [series - 1, ring, shards].map(thousands);
+        format!("| {name} | {series} | {shards} | {ring} | {} | {} |\n", mebibytes(bytes), mebibytes(classic))
+    };
+    let table: String = head.to_owned() + &EXAMPLES.iter().map(row).collect::<String>();
+    assert!(text("README.md").contains(&table), "README.md must have this table:\n{table}");
+}
+
+#[test]
+fn the_table_of_costs_is_the_one_that_was_measured() {
+    let measured = text("benches/ways.tsv");
+    let mut rows = measured.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t'));
+    let processors: Vec<_> = rows.next().expect("a head").skip(1).collect();
+    let head =
+        format!("| one request recorded | {} |\n|---|{}\n", processors.join(" | "), "--:|".repeat(processors.len()));
+    let row = |cells: std::str::Split<'_, char>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
+    let table = head + &rows.map(row).collect::<String>();
+    assert!(text("README.md").contains(&table), "README.md must have this table:\n{table}");
+}
+
+/// With a comma after each three digits.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+fn mebibytes(bytes: usize) -> String {
+    format!("{:.1}", bytes as f64 / f64::from(1 << 20))
+}
+
+/// The text without the marks of comments, in one line: sentences are broken anywhere.
+fn joined(file: &str) -> String {
+    let lines = text(file)
+        .lines()
+        .map(|line| line.trim_start_matches("//!").trim_start_matches("///").trim().to_owned())
+        .collect::<Vec<_>>();
+    lines.join(" ")
+}
+
+fn text(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
