@@ -3,8 +3,9 @@
 //! TLS and hyper read for as long as bytes are there, within one poll: a peer that never stops sending would own the
 //! thread. So each connection is metered where its bytes come in, below TLS:
 //!
-//! * **A budget per turn.** A turn is one poll of the task that a connection lives in, which [`Meter::turns`] marks, and
-//!   nothing less: TLS hides some of the times that it is told to wait, so that these prove nothing. Where the budget is
+//! * **A budget per turn.** A turn is one poll of a task that a connection lives in, which [`Meter::turns`] marks, and
+//!   nothing less: TLS hides some of the times that it is told to wait, so that these prove nothing. hyper polls HTTP/2 in
+//!   a task of its own, which it hands to the executor; `HyperTasks::metered` marks the turns of that. Where the budget is
 //!   used up, the task wakes itself and waits for its next turn.
 //! * **A bound on what a server may send** between two requests, idle time included: interim responses (RFC 9110, 15.2),
 //!   HTTP/2's preface, SETTINGS, PING and unknown frames (RFC 9113, 6), extensions of chunks (RFC 9112, 7.1.1), whatever
