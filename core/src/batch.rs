@@ -143,11 +143,12 @@ impl<E: EventEncoder> Packer<E> {
         let ending = usize::from(self.encoder.ends_with_newline());
         let room = out.len().saturating_sub(ending);
         let mut packed = self.join(sink, (events, next_item), max_items, &mut out[..room]);
-        if packed.items != 0
-            && let Some(end) = out.get_mut(packed.bytes..packed.bytes + ending)
+        if ending != 0
+            && packed.items != 0
+            && let Some(end) = out.get_mut(packed.bytes)
         {
-            end.fill(b'\n');
-            packed.bytes += ending;
+            *end = b'\n';
+            packed.bytes += 1;
         }
         packed
     }

@@ -314,8 +314,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
                 Err(_) if size < largest => return Err(Skipped::Full),
                 Err(_) => return Err(Skipped::TooLarge),
             };
-            let end = room.get_mut(length..length + ending).ok_or(Skipped::Full)?;
-            end.fill(b'\n');
+            if ending != 0 {
+                *room.get_mut(length).ok_or(Skipped::Full)? = b'\n';
+            }
             let length = length + ending;
             let start_of = u32::try_from(start).map_err(|_| Skipped::Full)?;
             *slot = Item { start: start_of, length: length as u16, event: self.events as u16 };
