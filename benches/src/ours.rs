@@ -27,7 +27,7 @@ const RING: usize = 8_192;
 #[must_use]
 pub fn registry(kept: Kept, series: usize, shards: usize) -> Registry<'static> {
     static CLASSIC: Pool<Classic, 16> = Pool::new();
-    static EXPONENTIAL: Pool<Exponential, 8> = Pool::new();
+    static EXPONENTIAL: Pool<Exponential, 16> = Pool::new();
     let small = series < SMALL && shards <= SHARDS;
     let heap = match kept {
         Kept::Classic if small => return CLASSIC.next(),

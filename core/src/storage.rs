@@ -3,8 +3,7 @@
 //! Everything is zero at birth, so that a `static` adds nothing to the size of a binary, and pages that are never
 //! touched cost no memory. Size in bytes, with `s` series, `n` shards and rings of `r` events:
 //! `s × (4,128 + 9,216 × (n + 1)) + (n + 1) × 256 + r × (32 × n + 40)` and less than 4,700 more. Of the 9,216 bytes per
-//! series and shard 8,320 are the exponential histograms, which [`Classic`] leaves out; of the 4,128 bytes per series 1,152
-//! are exemplars.
+//! series and shard 8,320 are the exponential histograms, which [`Classic`] leaves out.
 
 #[cfg(feature = "alloc")]
 mod aligned;

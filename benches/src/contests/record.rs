@@ -2,6 +2,7 @@
 //! do not fit into the second, and the trace itself is read from memory by all.
 
 mod ours;
+mod ways;
 
 use crate::contest::{Contender, Contest};
 use crate::floor::record as floor;
@@ -23,6 +24,8 @@ const THREADS: [(&str, Everybody); 2] =
     [("record by handle, 2 threads, 100 series", by_handle), ("record by strings, 2 threads, 100 series", by_strings)];
 type Everybody = fn(&'static Work) -> Vec<Recording>;
 const DRAIN: &str = "drain of raw events, 100 series";
+const WAYS: &str = "ways to record, 100 series";
+const CLAIM: &str = "claiming a recorder";
 
 /// The contests that `options` want.
 #[must_use]
@@ -37,6 +40,12 @@ pub fn contests(options: &Options) -> Vec<Contest> {
         if options.wants(strings) {
             contests.push(contest(strings, by_strings(work(series)), work(series)));
         }
+    }
+    if options.wants(WAYS) {
+        contests.push(contest(WAYS, ways::recordings(work(100)), work(100)));
+    }
+    if options.wants(CLAIM) {
+        contests.push(ways::claim(CLAIM));
     }
     if options.wants(DRAIN) {
         contests.push(contest(DRAIN, vec![ours::with_events("ours, pump", work(100), Side::Pump)], work(100)));
