@@ -58,7 +58,7 @@ impl<'a> Pump<'a> {
     /// a second behind it: timestamps strictly increase, so a wrong one from the future would take all later ones of its
     /// recorder with it.
     pub fn set_now(&mut self, now: Timestamp) {
-        self.now = now;
+        self.now = now.min(LATEST);
         let latest = now.as_unix_nanos().saturating_add(SLACK_NANOS);
         self.latest = Timestamp::from_unix_nanos(latest).min(LATEST);
     }
@@ -200,11 +200,10 @@ const MILLI: u64 = 1_000_000;
 impl Clock {
     const fn new(recorders: u64, (now, latest): (Timestamp, Timestamp), phase: Phase) -> Self {
         let step = recorders.next_power_of_two();
-        let (now, latest) = (now.as_unix_nanos(), latest.as_unix_nanos());
         Self {
             step,
-            now: if now < latest { now } else { latest },
-            latest,
+            now: now.as_unix_nanos(),
+            latest: latest.as_unix_nanos(),
             in_milli: phase.below(MILLI / step) * step,
             in_micro: phase.below(MICRO / step) * step,
         }

@@ -182,3 +182,25 @@ fn points_per_interval_of_generators_that_start_together_seldom_have_the_same_ti
     // What the warning at the start is for.
     assert!(equal(Precision::Second) > 9_000);
 }
+
+#[test]
+fn a_clock_beyond_all_times_does_no_harm() {
+    static MEMORY: Memory = Memory::new();
+    let registry = MEMORY.registry();
+    let mut pump = registry.pump().expect("the only pump");
+    pump.attach(Exporter::Influxdb);
+    pump.set_phase(Phase::drawn(u64::MAX));
+    pump.set_now(Timestamp::from_unix_nanos(u64::MAX / 1_000_000 * 1_000_000));
+    let mut recorder = registry.recorder();
+    let series = recorder.series("GET", "/x");
+    for completed_at in [0, u64::MAX, 1_000_000] {
+        let sample = Sample { completed_at: Timestamp::from_unix_nanos(completed_at), ..Sample::default() };
+        recorder.record(series, sample);
+    }
+    let mut last = 0;
+    pump.drain(|event| {
+        let nanos = event.completed_at.as_unix_nanos();
+        assert!((last + 1..i64::MAX as u64 - 1).contains(&nanos), "{nanos}");
+        last = nanos;
+    });
+}
