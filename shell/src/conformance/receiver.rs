@@ -53,8 +53,11 @@ impl Receiver {
     /// The same, and the addresses that they came from.
     pub(super) fn finish_with_senders(self) -> (Vec<String>, BTreeSet<SocketAddr>) {
         let end = UdpSocket::bind(LOOPBACK).expect("a free port");
-        // An empty datagram is the mark; no exporter sends one.
-        end.send_to(b"", self.address).expect("a datagram sent");
+        // An empty datagram is the mark; no exporter sends one. A full socket drops it, so that it is sent until it was seen.
+        wait_until(|| {
+            let _ = end.send_to(b"", self.address);
+            self.thread.is_finished()
+        });
         let senders = self.thread.join().expect("the receiver's thread");
         (std::mem::take(&mut *self.datagrams.lock().unwrap_or_else(PoisonError::into_inner)), senders)
     }
