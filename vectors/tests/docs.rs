@@ -39,6 +39,20 @@ fn what_does_not_exist_is_noticed() {
     );
 }
 
+#[test]
+fn every_case_from_the_field_has_a_test() {
+    let numbered = [('O', &[1, 2, 3, 6, 7, 8, 9, 10, 11][..]), ('I', &[2, 3, 4, 6, 7]), ('D', &[1, 2, 3, 4, 5, 6])];
+    let numbered = numbered.into_iter().chain([('P', &[1, 2, 3, 4][..]), ('A', &[2, 3, 4, 7, 8, 9, 10, 11, 12])]);
+    let document = text_of("docs/FIELD.md");
+    let rows: Vec<_> = document.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | ")).collect();
+    for case in numbered.flat_map(|(kind, numbers)| numbers.iter().map(move |number| format!("{kind}{number}"))) {
+        let found: Vec<_> = rows.iter().filter(|(name, _)| *name == case).collect();
+        let [(_, row)] = found[..] else { panic!("docs/FIELD.md must have one row for {case}") };
+        let tests = row.split_once(" | ").map_or("", |(_, tests)| tests);
+        assert!(quoted(tests).next().is_some(), "docs/FIELD.md names no test for {case}");
+    }
+}
+
 /// The files of the workspace, and the names of its functions and modules.
 struct Tree {
     /// Relative to the root, with `/` between folders.
