@@ -15,11 +15,11 @@ fn an_exporter_links_only_what_it_needs() {
         ("statsd", &["futures-io"], &["hyper", "h2", "http", "base64"]),
         ("prometheus", &["hyper", "base64"], &["h2"]),
         ("influxdb", &["hyper", "base64"], &["h2"]),
-        ("opentelemetry-http", &["hyper"], &["h2", "base64"]),
-        ("opentelemetry", &["hyper", "h2"], &["base64"]),
+        ("opentelemetry-http", &["hyper", "base64"], &["h2"]),
+        ("opentelemetry", &["hyper", "h2", "base64"], &[]),
         ("influxdb,tls", &["rustls", "ring"], &["h2", "flate2", "serde_json"]),
         ("influxdb,gzip", &["flate2"], &["h2", "rustls", "serde_json"]),
-        ("opentelemetry-http,gzip,tls", &["flate2", "rustls"], &["h2", "base64", "serde_json"]),
+        ("opentelemetry-http,gzip,tls", &["flate2", "rustls"], &["h2", "serde_json"]),
         ("action-json", &["serde_json"], &["hyper", "h2", "rustls", "flate2"]),
     ];
     for shell in SHELLS {

@@ -195,7 +195,7 @@ mod tests {
     fn whole_seconds_without_a_tag_are_warned_of() {
         let worker = Identity::default().with_worker(3, Some(40)).expect("a good number");
         let run = Identity::default().with_run("7").expect("a good name");
-        let tag = vec![("host".to_owned(), "a".to_owned())];
+        let tag = vec![("generator".to_owned(), "a".to_owned())];
         for (points, precision, constant_tags, identity, tells_apart) in [
             (Points::PerInterval, Precision::Second, Vec::new(), Identity::NOBODY, false),
             // Two workers of a run have it in common.

@@ -305,7 +305,7 @@ mod tests {
         for (status, headers, body, token, says) in [
             (401, none, "", None, "answered 401 Unauthorized; no credentials were sent: set `token`"),
             (403, none, "no", Some("t0k"), "answered 403 Forbidden: no; check `token`, which was sent"),
-            (404, none, "", None, "nothing takes points at http://h:80/api/v2/api/v2/write: check the path in `url`"),
+            (404, none, "", None, "nothing takes points at http://h/api/v2/api/v2/write: check the path in `url`"),
             (404, none, r#"{"error":"database not found: \"d\""}"#, None, "create it"),
             (404, none, r#"{"message":"bucket \"b\" not found"}"#, None, "create it"),
             (413, none, "", None, "lower `batch_bytes`"),

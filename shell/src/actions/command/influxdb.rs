@@ -6,7 +6,7 @@ use super::values::{
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
-    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Points, Precision, StatusCode,
+    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Points, Precision, Proxy, StatusCode,
 };
 use crate::environment::Environment;
 
@@ -57,9 +57,9 @@ pub(super) static SIGNATURE: Signature = Signature {
     secret: &["token", "password", "proxy"],
 };
 
-/// The configuration that an action gives; what it leaves out of the target is as `environment` says.
+/// The configuration that an action gives; what it leaves out of the target, and the proxy, is as `environment` says.
 pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
-    let base = InfluxdbConfig::default();
+    let base = InfluxdbConfig { proxy: Proxy::from_env(environment), ..InfluxdbConfig::default() };
     let target = target::read(reader, environment)?;
     fits(reader, &target)?;
     let create_database = create_database(reader, &target)?.unwrap_or(base.create_database);
