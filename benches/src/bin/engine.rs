@@ -199,7 +199,7 @@ impl<'a, R: Runtime> Bench<'a, R> {
             duration: WARM_UP + Duration::from_secs(self.args.seconds + 60),
             max_rate: rate,
             traces: false,
-            tasks: vec![Task { method: Method::GET, target, name: "/items".into() }],
+            tasks: vec![Task::new(Method::GET, target, "/items")],
         })
     }
 }
