@@ -168,7 +168,6 @@ impl<'a> Page<'a> {
             }
             Section::Family(family) => self.write_series(family, out),
             Section::Gauges => self.write_gauge(out),
-            Section::Info => self.write_info(out),
             Section::Status => self.write_status(out),
             Section::End => Ok(0),
         }
@@ -205,28 +204,28 @@ impl<'a> Page<'a> {
         true
     }
 
-    /// Writes the next gauge that has been set, or nothing behind the last.
+    /// Writes the next gauge that has been set; after the last, which run the page is of, where that is known.
     fn write_gauge(&mut self, out: &mut [u8]) -> Result<usize, Full> {
         let mut out = Out::new(out);
         let gauges = self.place.row as usize..GAUGES;
         let next = gauges.filter_map(|at| Some((at, GaugeNow::read(self.registry, at)?))).next();
-        let Some((at, gauge)) = next else {
-            self.place = Place { section: Section::Info, row: 0, line: HEADER };
-            return Ok(0);
-        };
-        gauge.write(&self.constant, &mut out)?;
-        self.place.row = at as u32 + 1;
+        if let Some((at, gauge)) = next {
+            gauge.write(&self.constant, &mut out)?;
+            self.place.row = at as u32 + 1;
+        } else {
+            self.write_info(&mut out)?;
+            self.place = Place { section: Section::Status, row: 0, line: HEADER };
+        }
         Ok(out.len())
     }
 
-    /// Writes which run this is of, where that is known.
-    fn write_info(&mut self, out: &mut [u8]) -> Result<usize, Full> {
-        let mut out = Out::new(out);
-        if let Some(info) = &self.info {
-            info.write(self.is_open_metrics, &self.constant, &mut out)?;
+    /// Once a page: apart, so that it costs the other lines nothing.
+    #[inline(never)]
+    fn write_info(&self, out: &mut Out<'_>) -> Result<(), Full> {
+        match &self.info {
+            Some(info) => info.write(self.is_open_metrics, &self.constant, out),
+            None => Ok(()),
         }
-        self.place = Place { section: Section::Status, row: 0, line: HEADER };
-        Ok(out.len())
     }
 
     /// Writes the next line about the registry and the exporters themselves.
@@ -278,7 +277,6 @@ const HEADER: u8 = u8::MAX;
 enum Section {
     Family(Family),
     Gauges,
-    Info,
     Status,
     End,
 }

@@ -227,16 +227,17 @@ fn points() -> Operation {
     let mut recorder = registry.recorder();
     record_all(&mut recorder, &series(registry));
     let mut buffer = vec![0; REQUEST_BYTES];
+    // An exporter makes it once.
+    let resource = Resource::new("loaddensity");
     let mut count = 0;
     let mut points = |message: &[u8]| count += otlp::decode(&message[GRPC_PREFIX..]).expect("points").len();
-    export(registry, &mut buffer, &mut points);
-    Operation::new(count, move || export(registry, &mut buffer, &mut see_bytes))
+    export(registry, &resource, &mut buffer, &mut points);
+    Operation::new(count, move || export(registry, &resource, &mut buffer, &mut see_bytes))
 }
 
-fn export(registry: Registry<'_>, buffer: &mut [u8], deliver: &mut dyn FnMut(&[u8])) {
+fn export(registry: Registry<'_>, resource: &Resource, buffer: &mut [u8], deliver: &mut dyn FnMut(&[u8])) {
     let [start, now] = [1, 2].map(|second| Timestamp::from_unix_nanos(second * 1_000_000_000));
-    let resource = Resource::new("loaddensity");
-    let mut export = Export::new(registry, &resource, start, now);
+    let mut export = Export::new(registry, resource, start, now);
     while let Some(request) = export.next_request(buffer).expect("room for a point") {
         deliver(request);
     }
