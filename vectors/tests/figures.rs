@@ -74,7 +74,7 @@ fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
             "README.md",
             format!("{} of the {} bytes per series and recorder", thousands(exponentials), thousands(COUNTERS)),
         ),
-        ("README.md", format!("{} MiB each (65,536 waiting events)", 65_536 * size_of::<Event>() >> 20)),
+        ("README.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
         ("core/src/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
         ("core/src/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
@@ -112,7 +112,7 @@ fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut shown = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             shown.push(',');
         }
         shown.push(digit);
