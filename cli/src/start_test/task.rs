@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use loaddensity_metrics_shell::Roots;
-use loaddensity_metrics_shell::actions::{ActionError, Problem, Reader};
+use loaddensity_metrics_shell::actions::{ActionError, Problem, Reader, flag, number};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
@@ -80,7 +80,7 @@ pub(super) fn task(reader: Reader<'_>, path: String, value: &Value) -> Result<Ta
     }
     task.verify = fields.optional("verify", "true, false, or a PEM file of certificates", verify)?.unwrap_or_default();
     let no_redirects = "false, or nothing: this engine follows no redirects; give the URL that they lead to";
-    fields.optional("allow_redirects", no_redirects, |value| (value == &Value::Bool(false)).then_some(()))?;
+    fields.optional("allow_redirects", no_redirects, |value| (flag(value) == Some(false)).then_some(()))?;
     task.expected = expected_status(&fields)?;
     Ok(task)
 }
@@ -90,14 +90,14 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 fn seconds(value: &Value) -> Option<Duration> {
-    value.as_f64().filter(|seconds| SECONDS.contains(seconds)).map(Duration::from_secs_f64)
+    number(value).filter(|seconds| SECONDS.contains(seconds)).map(Duration::from_secs_f64)
 }
 
 fn verify(value: &Value) -> Option<Verify> {
-    match value {
-        Value::Bool(true) => Some(Verify::default()),
-        Value::Bool(false) => Some(Verify::Nobody),
-        Value::String(path) if !path.is_empty() => Some(Verify::Roots(Roots::Pem(path.into()))),
+    match (flag(value), value) {
+        (Some(true), _) => Some(Verify::default()),
+        (Some(false), _) => Some(Verify::Nobody),
+        (None, Value::String(path)) if !path.is_empty() => Some(Verify::Roots(Roots::Pem(path.into()))),
         _ => None,
     }
 }
@@ -328,9 +328,12 @@ mod tests {
         assert_eq!((task.target.is_https(), &*task.name, task.expected), (true, "https://h/y", None));
         assert_eq!((task.timeout, task.verify), (Duration::from_secs(30), Verify::default()));
         let pem = Verify::Roots(Roots::Pem("ca.pem".into()));
-        for (verify, expected) in
-            [(json!(true), Verify::default()), (json!(false), Verify::Nobody), (json!("ca.pem"), pem)]
-        {
+        for (verify, expected) in [
+            (json!("True"), Verify::default()),
+            (json!(false), Verify::Nobody),
+            (json!("false"), Verify::Nobody),
+            (json!("ca.pem"), pem),
+        ] {
             assert_eq!(read(&json!({"verify": verify})).expect("a task").verify, expected);
         }
         for (assertions, expected) in [
@@ -339,7 +342,7 @@ mod tests {
             (json!([{"type": "STATUS_CODE", "value": "201"}, {"type": "status_code", "value": 201}]), Some(201)),
         ] {
             let task =
-                read(&json!({"assertions": assertions, "timeout": 0.25, "allow_redirects": false, "files": null}));
+                read(&json!({"assertions": assertions, "timeout": "0.25", "allow_redirects": "false", "files": null}));
             let task = task.expect("a task");
             assert_eq!(task.expected.map(|status| status.as_u16()), expected);
             assert_eq!(task.timeout, Duration::from_millis(250));

@@ -92,10 +92,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Problem::WrongValue`] for anything else.
     pub fn flag(&self, key: &str) -> Result<Option<bool>, ActionError> {
-        self.read(key, "true or false", |value| match value {
-            Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
-            _ => value.as_bool(),
-        })
+        self.read(key, "true or false", flag)
     }
 
     /// A whole number in `range`, which has no upper end where that is `u64::MAX`; `what` says in words what is expected.
@@ -199,10 +196,20 @@ impl<'a> Reader<'a> {
 }
 
 /// A number, as one of JSON or as a string of one: generators of documents and templates quote them.
-pub(super) fn number(value: &Value) -> Option<f64> {
+#[must_use]
+pub fn number(value: &Value) -> Option<f64> {
     match value {
         Value::String(text) => serde_json::from_str(text.trim()).ok(),
         _ => value.as_f64(),
+    }
+}
+
+/// `true` or `false`, as one of JSON or as a string of one in upper or lower case, for the same reason.
+#[must_use]
+pub fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
+        _ => value.as_bool(),
     }
 }
 

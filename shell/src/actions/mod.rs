@@ -26,7 +26,7 @@ mod error;
 mod execute;
 mod near;
 
-pub use arguments::{Reader, Signature};
+pub use arguments::{Reader, Signature, flag, number};
 pub use command::{COMMANDS, Command};
 pub use document::{Action, Arguments, Document, DocumentError};
 pub use error::{ActionError, Problem};
