@@ -21,7 +21,8 @@ use crate::identity::IdentityArgs;
 ///
 /// LD_start_test takes user_detail_dict, user_count (50), spawn_rate (10 users per second), test_time (60 seconds),
 /// tasks, max_rate, a cap in requests per second over all users (none), and traces: with true, every request carries a
-/// random trace in a traceparent header, and exemplars show it (false).
+/// random trace in a traceparent header, and exemplars show it (false); also variables and host, which complete what tasks
+/// leave open (docs/action-json.md).
 ///
 /// A task takes method, request_url (http or https), name (the URL), headers, params, json, data, cookies, auth, timeout
 /// (30 seconds), verify (true, false, or a file of certificates), and assertions of a status_code. docs/load-engine.md

@@ -167,10 +167,10 @@ impl Condition {
     }
 
     fn note(&self, last: &mut Option<String>, error: String) {
-        if last.as_ref() != Some(&error) {
+        if last.as_ref().is_none_or(|last| !says_the_same(last, &error)) {
             self.log(&error);
-            *last = Some(error);
         }
+        *last = Some(error);
     }
 
     fn log(&self, error: &str) {
@@ -184,6 +184,13 @@ impl Condition {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether two errors differ in numbers alone: how long a server wants to be left alone, how many lines it refused. What
+/// goes on is not logged again and again.
+fn says_the_same(one: &str, other: &str) -> bool {
+    let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    words(one) == words(other)
 }
 
 #[cfg(test)]
@@ -206,5 +213,17 @@ mod tests {
         assert_eq!(shown().as_deref(), Some("gauges: gone"));
         condition.gauges_went_well();
         assert_eq!(shown(), None);
+    }
+
+    #[test]
+    fn what_differs_in_numbers_alone_is_the_same() {
+        for (one, other, same) in [
+            ("left alone for 37 s", "left alone for 4 s", true),
+            ("3 of 10 lines refused", "11 of 20 lines refused", true),
+            ("answered 503", "answered 503: busy", false),
+            ("refused", "timed out", false),
+        ] {
+            assert_eq!(says_the_same(one, other), same, "{one}, {other}");
+        }
     }
 }

@@ -75,9 +75,9 @@ async fn per_request<R: Runtime>(
             let peer = Peer::connect(runtime, host).await?;
             Ok(Prepared::new(move |place: &mut Place<R>| {
                 let (runtime, clock) = (place.runtime.clone(), place.clock.clone());
-                let carrier = Carrier::Udp(runtime.clone(), peer);
                 let running = prepared.launch(place);
                 running.beside(&place.runtime, |stop, condition| {
+                    let carrier = Carrier::Udp(runtime.clone(), peer, condition.clone());
                     gauges.run(runtime, clock, carrier, own.interval, condition, stop)
                 })
             }))
@@ -117,7 +117,13 @@ async fn per_interval<R: Runtime>(
             let peer = Peer::connect(runtime, udp_host(config, host, port)).await?;
             let address = format!("udp://{}", host_port(host, port));
             Ok(Prepared::new(move |place| {
-                interval::start(place, |runtime, _| Carrier::Udp(runtime, peer), address, (encoder, gauges), &own)
+                interval::start(
+                    place,
+                    |runtime, condition| Carrier::Udp(runtime, peer, condition),
+                    address,
+                    (encoder, gauges),
+                    &own,
+                )
             }))
         }
         Way::Http { key, endpoint } => {

@@ -130,7 +130,7 @@ impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoUrl => "a complete URL, http://host:port/path or https://…",
-            Self::Placeholder => "a URL without ${…}: this engine has no variables; write out what it stands for",
+            Self::Placeholder => "a URL without ${…}: ${var.name} alone is known here, with variables beside tasks; write out what it stands for",
             Self::Credentials => "a URL without user and password: give those in auth",
         })
     }

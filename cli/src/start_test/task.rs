@@ -360,7 +360,7 @@ mod tests {
                 json!({"request_url": "http://me:hun/hunter2@h/x"}),
                 format!("request_url is \"http://…@h\"; {credentials}"),
             ),
-            (json!({"request_url": "${var.base}/get"}), "this engine has no variables".into()),
+            (json!({"request_url": "${var.base}/get"}), "${var.name} alone is known here".into()),
             (json!({"headers": ["hunter2"]}), "headers is a list; expected an object, {\"Header\": \"value\"}".into()),
             (
                 json!({"headers": {"X-Key": "hunter2\r\nX: y"}}),

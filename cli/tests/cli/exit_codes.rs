@@ -90,6 +90,7 @@ fn datagrams_to_a_closed_port_are_3() {
     for start in [
         format!(r#"["LD_start_statsd_sink", {{"port": {port}}}]"#),
         format!(r#"["LD_start_influxdb_sink", {{"port": {port}}}]"#),
+        format!(r#"["LD_start_influxdb_sink", {{"port": {port}, "points": "interval", "interval_seconds": 0.1}}]"#),
     ] {
         for runtime in RUNTIMES {
             let ended = run(&["--runtime", runtime, "run-str", &format!("[{start}, {load}]")]).with_code(3);

@@ -76,7 +76,7 @@ pub struct OpenTelemetryConfig {
     pub headers: Vec<(String, Secret)>,
     /// Further attributes of the resource. Keys are not empty and each is given once, `service.name` and
     /// `telemetry.sdk.*` are not among them; `service.instance.id` replaces the random one. All together up to about
-    /// 7,600 bytes; `max_request_bytes` must be as much above its least as they are longer than 1,280 with
+    /// 7,600 bytes; `max_request_bytes` must be as much above its least as they are longer than 1,152 with
     /// `service_name`. Default none.
     pub resource_attributes: Vec<(String, String)>,
     /// What the points count from. Default [`Temporality::Cumulative`].

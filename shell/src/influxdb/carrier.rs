@@ -1,12 +1,14 @@
 //! What carries bodies of lines to InfluxDB: HTTP requests or datagrams.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use loaddensity_metrics_core::verdict::Said;
 
 use super::post::{Answer, Client, Outcome};
+use crate::condition::Condition;
 use crate::config::{BatchLimits, InfluxdbConfig};
 use crate::remedy;
 use crate::runtime::{Runtime, UdpSocket as _};
@@ -21,7 +23,7 @@ const PACE: Duration = Duration::from_micros(20);
 /// The way to the backend.
 pub(super) enum Carrier<R: Runtime> {
     Http(Box<Client<R>>, Duration),
-    Udp(R, Peer<R>),
+    Udp(R, Peer<R>, Arc<Condition>),
 }
 
 /// What became of one body.
@@ -57,15 +59,19 @@ impl<R: Runtime> Carrier<R> {
                     Carried::Failed { taken: false, says: remedy::no_connection(waited) }
                 }
             },
-            Self::Udp(runtime, peer) => {
+            Self::Udp(runtime, peer, condition) => {
                 peer.catch_up();
                 let sent = stop.unless_overdue(runtime, send::<R>(peer.socket(0), body)).await;
-                if !matches!(sent, Some(Ok(()))) {
+                if !matches!(sent, Some(Ok(Handed { refused_before: false }))) {
                     peer.doubt();
                 }
                 runtime.sleep(PACE).await;
                 match sent {
-                    Some(Ok(())) => Carried::Over(None),
+                    Some(Ok(Handed { refused_before: false })) => Carried::Over(None),
+                    Some(Ok(Handed { refused_before: true })) => {
+                        condition.refused();
+                        Carried::Over(Some(remedy::REFUSED.into()))
+                    }
                     Some(Err(error)) => Carried::Failed { taken: false, says: remedy::cannot_send(&error) },
                     None => Carried::Failed { taken: false, says: "no time was left to send".into() },
                 }
@@ -74,12 +80,17 @@ impl<R: Runtime> Carrier<R> {
     }
 }
 
+/// A datagram that the kernel took; whether an earlier one was refused.
+struct Handed {
+    refused_before: bool,
+}
+
 /// A connected socket reports that the peer's host has refused an earlier datagram in place of taking the next.
-async fn send<R: Runtime>(socket: &R::Udp, datagram: &[u8]) -> io::Result<()> {
-    for _ in 0..ATTEMPTS {
+async fn send<R: Runtime>(socket: &R::Udp, datagram: &[u8]) -> io::Result<Handed> {
+    for attempt in 0..ATTEMPTS {
         match socket.send(datagram).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            sent => return sent.map(|_| ()),
+            sent => return sent.map(|_| Handed { refused_before: attempt > 0 }),
         }
     }
     Err(io::ErrorKind::ConnectionRefused.into())

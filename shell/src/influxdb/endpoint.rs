@@ -87,7 +87,7 @@ impl<'a> Way<'a> {
         let server = server.by_way_of(config.proxy.as_ref(), Protocol::Http1);
         let mut secrets = secrets::of(&config.target, authorization.as_ref());
         server.hide(&mut secrets);
-        let creation = config.create_database.then(|| creation(&config.target, &path)).flatten();
+        let creation = config.create_database.then(|| creation(config, &path)).flatten();
         let has_credentials = authorization.is_some() || path.split(['?', '&']).any(|part| part.starts_with("p="));
         let advice = advice(&config.target, key, &public_url(&format!("{}{path}", server.origin())), has_credentials);
         let endpoint = Endpoint { server, path, authorization, gzip: config.gzip, secrets, creation, advice };
@@ -96,14 +96,17 @@ impl<'a> Way<'a> {
 }
 
 /// The creation of the database of an InfluxDB 1 that is written to at `write`. Its query API stands beside that, and takes
-/// the same credentials.
-fn creation(target: &InfluxdbTarget, write: &str) -> Option<Creation> {
+/// the same credentials, and what the URL's own query says.
+fn creation(config: &InfluxdbConfig, write: &str) -> Option<Creation> {
     let (path, _) = write.split_once("/write?")?;
-    match target {
+    match &config.target {
         InfluxdbTarget::Http { database: Some(database), .. } => Some(Creation::new(format!("{path}/query"), database)),
         InfluxdbTarget::V1 { database, username, password, credentials, .. } => {
             let query = Query::new().with_credentials(*credentials, username.as_deref(), password.as_ref());
-            Some(Creation::new(query.behind(&format!("{path}/query")), database))
+            let own = v1_query(&config.target, config.precision).behind(&format!("{path}/write"));
+            let given = write.strip_prefix(&own).unwrap_or_default();
+            let given = if query.0.is_empty() { given.replacen('&', "?", 1) } else { given.to_owned() };
+            Some(Creation::new(query.behind(&format!("{path}/query")) + &given, database))
         }
         _ => None,
     }
@@ -374,6 +377,16 @@ mod tests {
         assert_eq!(created(v1(Credentials::Header), true).as_deref(), Some("/base/query"));
         assert_eq!(created(v1(Credentials::Query), true).as_deref(), Some("/base/query?u=root&p=a%20b%26c"));
         assert_eq!(created(http(Some("d")), false), None);
+        for (credentials, path) in [
+            (Credentials::Header, "/base/query?key=k%3D1&x"),
+            (Credentials::Query, "/base/query?u=root&p=a%20b%26c&key=k%3D1&x"),
+        ] {
+            let mut target = v1(credentials);
+            if let InfluxdbTarget::V1 { server, .. } = &mut target {
+                *server += "?key=k%3D1&x";
+            }
+            assert_eq!(created(target, true).as_deref(), Some(path));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::dogstatsd::{Aggregator, Count, MessageEncoder, Slot};
 use loaddensity_metrics_core::{Cause, Exporter};
 
+use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::config::StatsdConfig;
 use crate::error::StartError;
@@ -56,6 +57,7 @@ pub(super) async fn prepare<R: Runtime>(
             interval,
             condition: condition.clone(),
             started: place.runtime.now(),
+            clock: place.clock.clone(),
             counted_second,
         };
         Running::launch(&place.runtime, stop, condition, sender.run()).fed_by(feed)
@@ -69,6 +71,7 @@ struct Sender<R: Runtime> {
     interval: Duration,
     condition: Arc<Condition>,
     started: Instant,
+    clock: Clock<R>,
     /// The last second that counters said, in this run or in an earlier one.
     counted_second: Arc<AtomicU64>,
 }
@@ -113,7 +116,7 @@ impl<R: Runtime> Sender<R> {
         }
         let tick = self.outlet.runtime.now().saturating_duration_since(self.started);
         let tick = u64::try_from(tick.as_nanos()).unwrap_or(u64::MAX);
-        if self.aggregator.begin_counters(tick, self.outlet.runtime.wall_clock(), is_last) {
+        if self.aggregator.begin_counters(tick, self.clock.now(), is_last) {
             self.send_counters().await?;
         }
         Ok(())

@@ -118,7 +118,7 @@ impl<R: Runtime> Outlet<R> {
             Some(Ok(Sent { handed, refused_before })) => {
                 if refused_before {
                     self.condition.refused();
-                    self.note_failure("nothing listens there: datagrams are refused (they count as sent); start it, or correct host and port".into());
+                    self.note_failure(remedy::REFUSED.into());
                 }
                 handed
             }

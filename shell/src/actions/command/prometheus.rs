@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::values::{host, misplaced, port, size};
-use crate::actions::arguments::{Reader, Signature};
+use crate::actions::arguments::{Reader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{CONNECTIONS, HEAD_BYTES, PageAccess, PageLimits, PrometheusConfig, Secret, ServerTls, WAIT};
 
@@ -84,7 +84,7 @@ fn tls(reader: Reader<'_>) -> Result<Option<ServerTls>, ActionError> {
 fn linger(reader: Reader<'_>) -> Result<Option<Duration>, ActionError> {
     let expected = format!("a number of seconds from 0 to {}", WAIT.end().as_secs());
     reader.read("linger_seconds", &expected, |value| {
-        Duration::try_from_secs_f64(value.as_f64()?).ok().filter(|limit| limit <= WAIT.end())
+        Duration::try_from_secs_f64(number(value)?).ok().filter(|limit| limit <= WAIT.end())
     })
 }
 

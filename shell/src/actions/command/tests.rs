@@ -145,7 +145,7 @@ fn prometheus_by_name() {
         ..PrometheusConfig::default()
     };
     let form = json!({"path": "/x", "constant_labels": {"run": "7"}, "created_times": true,
-        "linger_seconds": 2.5, "compression": expected.compression, "connections": 2, "head_bytes": 9_000, "head_seconds": 3, "idle_seconds": 4});
+        "linger_seconds": "2.5", "compression": expected.compression, "connections": 2, "head_bytes": 9_000, "head_seconds": 3, "idle_seconds": 4});
     same("LD_start_prometheus_exporter", [form], &start(expected));
     let off = PrometheusConfig { linger: Some(Duration::ZERO), ..PrometheusConfig::default() };
     same("LD_start_prometheus_exporter", [json!({"linger_seconds": 0})], &start(off));
