@@ -8,6 +8,10 @@ import time
 
 from .page import check_page
 
+# What the load makes the program say on purpose: tasks fail, and one name is too long.
+FAILING = re.compile(r"warning: actions\[\d+\] LD_start_test: ")
+CUT = "warning: 1 series have a method over 32 bytes or a name over 255"
+
 
 def carry_out(binary, servers, run, report):
     """Runs the document; asks page and Prometheus while it is quiet, and checks the table at the end."""
@@ -39,7 +43,10 @@ def carry_out(binary, servers, run, report):
 def check_table(servers, run, report, code, output, said):
     total = servers.target.truths[run.key].total()
     found = [] if code == 0 else [f"exit code {code}"]
-    found += [line for line in said.splitlines() if line.startswith(("error", "warning"))]
+    complaints = [line for line in said.splitlines() if line.startswith(("error", "warning"))]
+    found += [line for line in complaints if not FAILING.match(line) and not line.startswith(CUT)]
+    if sum(line.startswith(CUT) for line in complaints) != 1:
+        found.append("the name that was cut is not said once")
     rows = re.findall(r"^(prometheus|influxdb|statsd|opentelemetry) +(\d+) +(\d+) +(\d+)(.*)$", output, re.M)
     if sorted(row[0] for row in rows) != sorted(run.exporters):
         found += ["no row for each exporter:", *output.splitlines()]
