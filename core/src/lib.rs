@@ -16,7 +16,6 @@
 // Under loom only the models use this crate, and they use parts of it.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
-mod backoff;
 mod batch;
 mod constant;
 mod counts;
@@ -25,6 +24,7 @@ mod entry;
 mod event;
 mod exceeded;
 mod exemplars;
+pub mod export;
 mod facts;
 mod gauges;
 mod hash;
@@ -61,7 +61,6 @@ mod text;
 pub mod verdict;
 mod words;
 
-pub use backoff::Backoff;
 pub use batch::{EventEncoder, Packed, Packer, Written};
 pub use constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
 pub use counts::bounds::{Bounds, BoundsError, MAX_BOUNDS, Quantity};
@@ -72,6 +71,7 @@ pub use counts::totals::Totals;
 pub use event::Event;
 pub use exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
 pub use exemplars::{Exemplar, TraceContext};
+pub use export::Backoff;
 pub use facts::{Facts, FullRing};
 pub use gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
 pub use ledger::{Account, Cause, Dropped, Exporter, Ledger};

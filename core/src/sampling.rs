@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::export::Random;
+
 /// Which part of the requests is sent, greater than 0 and at most 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleRate(f64);
@@ -43,7 +45,7 @@ impl fmt::Display for SampleRate {
 /// Decides about one request after another, independently of what they are.
 #[derive(Clone, Debug)]
 pub struct Sampler {
-    state: u64,
+    random: Random,
     /// Random numbers up to this keep a request.
     most: u64,
 }
@@ -53,21 +55,12 @@ impl Sampler {
     #[must_use]
     pub fn new(rate: SampleRate, seed: u64) -> Self {
         // 2^64 as a float; above the largest integer, the conversion takes that.
-        Self { state: seed, most: (rate.get() * 18_446_744_073_709_551_616.0) as u64 }
+        Self { random: Random::new(seed), most: (rate.get() * 18_446_744_073_709_551_616.0) as u64 }
     }
 
     /// Whether the next request is sent.
     pub fn keeps(&mut self) -> bool {
-        self.next() <= self.most
-    }
-
-    /// SplitMix64: every seed gives a sequence of full period.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.random.next() <= self.most
     }
 }
 
