@@ -3,7 +3,8 @@
 //! Each measurement is a process of its own (this binary, started again), so that none finds pages of another.
 //! Resident memory is that of the kernel, `/proc/self/statm`, less what the process had before its storage was made.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, ExitCode};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -15,10 +16,13 @@ use loaddensity_metrics_benches::process::{CpuTimes, resident};
 use loaddensity_metrics_benches::scraper::{Page, Scraper, scrape};
 use loaddensity_metrics_benches::trace::{self, EVENTS};
 use loaddensity_metrics_benches::{interrupt, ours};
+use loaddensity_metrics_core::otlp;
 use loaddensity_metrics_core::{
     Classic, Exponential, HeapStorage, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
 };
-use loaddensity_metrics_shell::{PrometheusConfig, Settings};
+use loaddensity_metrics_shell::{
+    InfluxdbConfig, InfluxdbPoints, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
+};
 use loaddensity_metrics_tokio::Exporters;
 
 /// Measures resident memory against series and recorders, against requests, and while 100,000 series are scraped.
@@ -41,6 +45,9 @@ struct Args {
     /// Series of the third table.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000], value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     scraped: Vec<u32>,
+    /// Series of the fourth table.
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    intervals: u32,
     /// Measures one thing and prints it: how this binary starts itself.
     #[command(subcommand)]
     one: Option<One>,
@@ -59,6 +66,54 @@ enum One {
     },
     /// A scrape of so many series.
     Scrape { series: usize },
+    /// Resident bytes that an exporter of intervals takes for so many series.
+    Intervals { which: Which, kind: Kind, series: usize },
+}
+
+/// An exporter that sends what came in each interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    Influxdb,
+    Otlp,
+}
+
+impl Which {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Influxdb => "InfluxDB, points per interval",
+            Self::Otlp => "OTLP over HTTP, delta",
+        }
+    }
+
+    const fn argument(self) -> &'static str {
+        match self {
+            Self::Influxdb => "influxdb",
+            Self::Otlp => "otlp",
+        }
+    }
+
+    fn start(self, exporters: &Exporters, kind: Kind, server: SocketAddr) -> Result<(), Failure> {
+        match self {
+            Self::Influxdb => exporters.start_influxdb_sink(InfluxdbConfig {
+                target: InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None },
+                points: InfluxdbPoints::PerInterval,
+                interval: INTERVAL,
+                ..InfluxdbConfig::default()
+            })?,
+            Self::Otlp => exporters.start_opentelemetry_exporter(OpenTelemetryConfig {
+                export_interval: INTERVAL,
+                temporality: Temporality::Delta,
+                histograms: if kind == Kind::Exponential {
+                    otlp::Histograms::Exponential
+                } else {
+                    otlp::Histograms::Explicit
+                },
+                endpoint: format!("http://{server}"),
+                ..OpenTelemetryConfig::http()
+            })?,
+        };
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,6 +156,10 @@ const SERIES: usize = 100;
 const LOOK: Duration = Duration::from_millis(1);
 const SCRAPES: usize = 5;
 
+/// Intervals of the fourth table, and how long one lasts.
+const INTERVALS: usize = 6;
+const INTERVAL: Duration = Duration::from_millis(500);
+
 /// Bytes that one series more takes in storage with `SHARDS` shards and the spill shard.
 const fn series_bytes<const SHARDS: usize, H: Histograms>() -> usize {
     // The difference of many, so that what storage is rounded up to does not matter.
@@ -118,6 +177,7 @@ fn main() -> ExitCode {
         Some(One::Series { kind, series, shards }) => of_series(*kind, *series, *shards),
         Some(One::Requests { scraped, millions }) => of_requests(*scraped, millions),
         Some(One::Scrape { series }) => of_scrape(*series),
+        Some(One::Intervals { which, kind, series }) => of_intervals(*which, *kind, *series),
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -160,7 +220,20 @@ fn all(args: &Args) -> Result<(), Failure> {
         "| series | lines | page MB | resident MiB before | most during | exporters CPU ns/line | from asking to the last byte, ns/line |"
     );
     println!("|--:|--:|--:|--:|--:|--:|--:|");
-    args.scraped.iter().try_for_each(|series| again(&["scrape", &series.to_string()]))
+    args.scraped.iter().try_for_each(|series| again(&["scrape", &series.to_string()]))?;
+    println!(
+        "\nExporters of intervals, in each of which every series has requests, to a server that takes everything.\n"
+    );
+    println!(
+        "| exporter | histograms of the storage | series | resident MiB after its start | most after {INTERVALS} intervals |"
+    );
+    println!("|---|---|--:|--:|--:|");
+    for (which, kind) in
+        [(Which::Influxdb, Kind::Exponential), (Which::Otlp, Kind::Classic), (Which::Otlp, Kind::Exponential)]
+    {
+        again(&["intervals", which.argument(), kind.name(), &args.intervals.to_string()])?;
+    }
+    Ok(())
 }
 
 /// Runs this binary for one measurement, which prints its own row.
@@ -267,6 +340,70 @@ fn of_scrape(series: usize) -> Result<(), Failure> {
         per_line(cpu),
         per_line(page.elapsed),
     );
+    Ok(())
+}
+
+fn of_intervals(which: Which, kind: Kind, series: usize) -> Result<(), Failure> {
+    let storage = Box::leak(Box::new(kind.storage(series, 1)?));
+    let registry: Registry<'static> = storage.registry();
+    let mut recorder = registry.recorder();
+    let series: Vec<_> =
+        (0..series).map(|number| registry.series("GET", &format!("/api/v1/items/{number:08}"))).collect();
+    series.iter().for_each(|series| record_everywhere(&mut recorder, *series));
+    let server = accept_everything()?;
+    let exporters = Exporters::start(Settings::on(registry))?;
+    let before = resident()?;
+    which.start(&exporters, kind, server)?;
+    let (after, watch) = (resident()?, Watch::start()?);
+    for _ in 0..INTERVALS {
+        series.iter().for_each(|series| record_everywhere(&mut recorder, *series));
+        thread::sleep(INTERVAL);
+    }
+    let most = watch.finish()?;
+    for status in exporters.status() {
+        if let Some(error) = status.last_error {
+            return Err(error.into());
+        }
+        if status.account.sent == 0 {
+            return Err("nothing was sent".into());
+        }
+    }
+    println!(
+        "| {} | {} | {} | +{:.2} | +{:.2} |",
+        which.name(),
+        kind.name(),
+        series.len(),
+        mib(after.saturating_sub(before)),
+        mib(most.saturating_sub(before))
+    );
+    Ok(())
+}
+
+/// A server that reads requests of HTTP/1.1 and has all of them.
+fn accept_everything() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || serve(&stream));
+        }
+    });
+    Ok(address)
+}
+
+fn serve(stream: &TcpStream) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line)? != 0 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(io::Error::other)?;
+        }
+        if line == "\r\n" {
+            io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
+            (&mut &*stream).write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+        }
+        line.clear();
+    }
     Ok(())
 }
 
