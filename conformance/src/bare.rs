@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::Timestamp;
-use crate::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_shell::Timestamp;
+use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket};
 
 /// `R` as a runtime is that leaves out what it may: it has no Unix sockets, and sends one datagram in a call.
 #[derive(Clone, Debug)]
@@ -16,10 +16,11 @@ pub struct Bare<R>(R);
 #[derive(Debug)]
 pub struct BareUdp<U>(U);
 
-/// Bytes of the largest future that a [`Bare`] runtime was given to run as a task, in this process.
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-pub(super) fn largest_future() -> usize {
+/// Bytes of the largest future that a [`Bare`] runtime was given to run as a task, in this process.
+#[must_use]
+pub fn largest_future() -> usize {
     LARGEST.load(Ordering::Relaxed)
 }
 

@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use loaddensity_metrics_shell::runtime::Runtime;
+
 use super::run;
-use crate::runtime::Runtime;
 
 /// `localhost` has an address, and it is a loopback address with the port that was asked for.
 pub fn localhost_is_this_machine<R: Runtime>() {

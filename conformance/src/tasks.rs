@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use futures_lite::future;
+use loaddensity_metrics_shell::runtime::Runtime;
 
 use super::{Guard, run, until};
-use crate::runtime::Runtime;
 
 /// Tasks go on while main waits, and hand their results over.
 pub fn tasks_run_beside_main<R: Runtime>() {

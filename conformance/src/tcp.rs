@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
+use loaddensity_metrics_shell::runtime::{Runtime, TcpListener as _};
 
 use super::{Guard, LOOPBACK, ipv6_loopback, run, until, unused_port};
-use crate::runtime::{Runtime, TcpListener as _};
 
 /// The listener knows the port that the system chose for it.
 pub fn port_0_takes_a_free_port<R: Runtime>() {
@@ -78,7 +78,7 @@ pub fn large_transfers_both_ways_at_once<R: Runtime>() {
 
 /// The same over IPv6.
 pub fn large_transfers_over_ipv6<R: Runtime>() {
-    if let Some(loopback) = ipv6_loopback("tcp::large_transfers_over_ipv6") {
+    if let Some(loopback) = ipv6_loopback() {
         large_transfers::<R>(loopback);
     }
 }

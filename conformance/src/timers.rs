@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use futures_lite::future;
+use loaddensity_metrics_shell::runtime::Runtime;
 
 use super::{run, until};
-use crate::runtime::Runtime;
 
 /// By the runtime's own clock, a sleep is never short.
 pub fn a_sleep_lasts_at_least_as_long<R: Runtime>() {

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket as _};
+
 use super::{LOOPBACK, ipv6_loopback, run, until};
-use crate::runtime::{Runtime, UdpSocket as _};
 
 /// One `send`, one datagram, bytes unchanged; an empty one as well.
 pub fn datagrams_arrive_whole<R: Runtime>() {
@@ -17,7 +18,7 @@ pub fn datagrams_arrive_whole<R: Runtime>() {
 
 /// The same over IPv6.
 pub fn datagrams_arrive_whole_over_ipv6<R: Runtime>() {
-    if let Some(loopback) = ipv6_loopback("udp::datagrams_arrive_whole_over_ipv6") {
+    if let Some(loopback) = ipv6_loopback() {
         whole_datagrams::<R>(loopback);
     }
 }
@@ -112,7 +113,7 @@ pub fn segments_arrive_as_datagrams<R: Runtime>() {
 
 /// The same over IPv6.
 pub fn segments_arrive_as_datagrams_over_ipv6<R: Runtime>() {
-    if let Some(loopback) = ipv6_loopback("udp::segments_arrive_as_datagrams_over_ipv6") {
+    if let Some(loopback) = ipv6_loopback() {
         segments::<R>(loopback);
     }
 }

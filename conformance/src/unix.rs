@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use futures_lite::AsyncWriteExt as _;
 use futures_lite::future::poll_once;
+use loaddensity_metrics_shell::runtime::{Runtime, UnixDatagram};
 
-use super::agent::Folder;
-use super::{lacks_unix_sockets, run};
-use crate::runtime::{Runtime, UnixDatagram};
+use super::{Capability, Folder, lacks, run};
 
 /// One `poll_send` that is ready, one datagram, bytes unchanged; an empty one as well.
 pub fn unix_datagrams_arrive_whole<R: Runtime>() {
-    if lacks_unix_sockets::<R>("unix_datagrams_arrive_whole") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let folder = Folder::new();
@@ -35,7 +34,7 @@ pub fn unix_datagrams_arrive_whole<R: Runtime>() {
 
 /// A datagram for which the receiver has no room is taken when it has, and one that is given up before is not taken.
 pub fn a_unix_datagram_waits_while_the_queue_is_full<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_unix_datagram_waits_while_the_queue_is_full") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let folder = Folder::new();
@@ -61,7 +60,7 @@ pub fn a_unix_datagram_waits_while_the_queue_is_full<R: Runtime>() {
 
 /// A mebibyte arrives in order, and the end is seen when the stream is dropped.
 pub fn a_unix_stream_carries_every_byte<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_unix_stream_carries_every_byte") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let folder = Folder::new();
@@ -84,7 +83,7 @@ pub fn a_unix_stream_carries_every_byte<R: Runtime>() {
 
 /// Neither without a file nor with one that nobody has open.
 pub fn a_unix_socket_that_is_not_there_is_an_error<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_unix_socket_that_is_not_there_is_an_error") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let (folder, left) = (Folder::new(), Folder::new());
@@ -104,7 +103,7 @@ pub fn a_unix_socket_that_is_not_there_is_an_error<R: Runtime>() {
 
 /// Which is how the kind of a socket is found out.
 pub fn a_unix_socket_of_another_kind_is_an_error<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_unix_socket_of_another_kind_is_an_error") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let (datagrams, streams) = (Folder::new(), Folder::new());
@@ -120,7 +119,7 @@ pub fn a_unix_socket_of_another_kind_is_an_error<R: Runtime>() {
 
 /// A sender learns of it when it sends.
 pub fn a_peer_that_goes_away_is_an_error<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_peer_that_goes_away_is_an_error") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let (datagrams, streams) = (Folder::new(), Folder::new());

@@ -1,38 +1,12 @@
-//! An Agent's end of a Unix socket, and a place in the file system for it.
+//! An Agent's end of a Unix socket.
 
+use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::thread::{self, JoinHandle};
-use std::{env, fs, process};
 
 use super::receiver::lines;
-
-/// A folder of one test, removed with all that is in it at the end.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Short: the path of a socket has some hundred bytes at most.
-        let folder = env::temp_dir().join(format!("ldm-{}-{number}", process::id()));
-        fs::create_dir(&folder).expect("a folder for a test");
-        Self(folder)
-    }
-
-    pub(super) fn socket(&self) -> PathBuf {
-        self.0.join("dsd.socket")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// An Agent that reads until it has seen so many messages, then closes its socket and removes the file.
 pub(super) struct Agent(JoinHandle<Vec<String>>);

@@ -9,9 +9,8 @@ use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDe
 use futures_rustls::rustls::crypto::ring::default_provider;
 use futures_rustls::rustls::server::WebPkiClientVerifier;
 use futures_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use loaddensity_metrics_shell::config::{ClientCertificate, ClientTls, Roots, ServerTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-
-use crate::config::{ClientCertificate, ClientTls, Roots, ServerTls};
 
 /// An authority, with a folder for its files; both go with it.
 pub(super) struct Authority {

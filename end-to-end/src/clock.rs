@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use loaddensity_metrics_shell::config::Points;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    AsyncExporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample, Settings, StatsdConfig, StatsdSocket,
+    Temporality,
+};
+
 use super::load::{Engine, assert_all_sent, settings};
 use super::otlp_receiver::{Export, OtlpReceiver, Reply};
 use super::receiver::{Receiver, lines};
 use super::staged::{Stage, Staged};
 use super::{run, until};
-use crate::config::Points;
-use crate::runtime::Runtime;
-use crate::{
-    AsyncExporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample, Settings, StatsdConfig, StatsdSocket,
-    Temporality,
-};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -28,7 +29,10 @@ pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
             let mut engine = Engine::new(settings.registry);
             for round in 1..=4 {
                 engine.record(10);
-                until(&runtime, || settings.registry.account(crate::Exporter::OpenTelemetry).sent == 10 * round).await;
+                until(&runtime, || {
+                    settings.registry.account(loaddensity_metrics_shell::Exporter::OpenTelemetry).sent == 10 * round
+                })
+                .await;
                 runtime.stage().set_back = HOUR * u32::from(round == 2);
             }
             let account = exporters.stop_opentelemetry_exporter().await.expect("a stop").expect("it was running");
@@ -39,7 +43,10 @@ pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
         for pair in exports.windows(2) {
             // Of an interval without requests nothing is sent.
             let follows = pair[0].time <= pair[1].start;
-            assert!(if temporality.is_delta() { follows } else { pair[0].start == pair[1].start }, "{temporality:?}");
+            assert!(
+                if temporality == Temporality::Delta { follows } else { pair[0].start == pair[1].start },
+                "{temporality:?}"
+            );
         }
     }
 }
@@ -73,7 +80,7 @@ pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
             let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
             let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
             exporters.start_influxdb_sink(config).await.expect("a socket");
-            record_while_set_back(&runtime, settings, crate::Exporter::Influxdb).await;
+            record_while_set_back(&runtime, settings, loaddensity_metrics_shell::Exporter::Influxdb).await;
             exporters.stop_influxdb_sink().await.expect("a stop");
         });
         let times: Vec<u64> = receiver
@@ -100,7 +107,7 @@ pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
         let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
         let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
         exporters.start_statsd_sink(config).await.expect("a socket");
-        record_while_set_back(&runtime, settings, crate::Exporter::Statsd).await;
+        record_while_set_back(&runtime, settings, loaddensity_metrics_shell::Exporter::Statsd).await;
         exporters.stop_statsd_sink().await.expect("a stop");
         std::mem::take(&mut runtime.stage().datagrams)
     });
@@ -111,7 +118,11 @@ pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
 }
 
 /// A request, whose time the exporters give, before the clock is set back, after that, and once it is right again.
-async fn record_while_set_back<R: Runtime>(runtime: &Staged<R>, settings: Settings, exporter: crate::Exporter) {
+async fn record_while_set_back<R: Runtime>(
+    runtime: &Staged<R>,
+    settings: Settings,
+    exporter: loaddensity_metrics_shell::Exporter,
+) {
     let mut recorder = settings.registry.recorder();
     let series = recorder.series("GET", "/x");
     for (sent, set_back) in (1..).zip([Duration::ZERO, HOUR, Duration::ZERO]) {

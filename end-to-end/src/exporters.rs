@@ -4,18 +4,18 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use super::bare::{Bare, largest_future};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample,
+    StartError, StatsdConfig, StopError,
+};
+
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings};
 use super::otlp_receiver::{self, OtlpReceiver};
 use super::receiver::Receiver;
 use super::scraper::{Client, any_port};
-use super::{influxdb_interval, otlp_delta, run, statsd_interval, tls_otlp, tls_page};
-use crate::runtime::Runtime;
-use crate::{
-    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample,
-    StartError, StatsdConfig, StopError,
-};
+use super::{Bare, influxdb_interval, largest_future, otlp_delta, run, statsd_interval, tls_otlp, tls_page};
 
 /// Four threads record while four exporters run: each accounts for every request, and every backend has its sums.
 pub fn all_four_account_for_every_request<R: Runtime>() {

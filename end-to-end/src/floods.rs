@@ -11,17 +11,17 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings,
+    StatsdConfig,
+};
 
 use super::LOOPBACK;
 use super::certificates::Authority;
 use super::load::{Engine, assert_all_sent, assert_settled, settings, wait_until};
 use super::receiver::Receiver;
 use super::scraper::any_port;
-use crate::runtime::Runtime;
-use crate::{
-    BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings,
-    StatsdConfig,
-};
 
 /// `100 Continue` for ever (RFC 9110, 15.2: a client takes any number of interim responses).
 pub fn endless_interim_responses_over_http1<R: Runtime>() {

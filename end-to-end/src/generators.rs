@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::config::{Points, Precision};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    Exporters, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Outcome, PrometheusConfig, Sample,
+    Settings, StartError, StatsdConfig, Timestamp,
+};
+
 use super::http_server::{HttpServer, Reply as HttpReply};
 use super::load::{EPOCH, Engine, assert_all_sent, settings};
 use super::otlp_receiver::{OtlpReceiver, Reply};
 use super::receiver::{Receiver, lines};
 use super::scraper::{Client, any_port};
-use crate::config::{Points, Precision};
-use crate::runtime::Runtime;
-use crate::{
-    Exporters, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Outcome, PrometheusConfig, Sample,
-    Settings, StartError, StatsdConfig, Timestamp,
-};
 
 /// One process: exporters, and an engine that records the same as that of the other.
 struct Generator<R: Runtime> {

@@ -1,4 +1,4 @@
-//! hyper on the runtime, through the adaptors of [`hyper_io`](crate::hyper_io).
+//! hyper on the runtime, through the adaptors of [`hyper_io`](loaddensity_metrics_shell::hyper_io).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use hyper::body::Incoming;
 use hyper::rt::{Executor as _, Write as _};
 use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
+use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use loaddensity_metrics_shell::runtime::{Runtime, TcpListener as _};
 
-use super::{Guard, LOOPBACK, run, until};
-use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
-use crate::runtime::{Runtime, TcpListener as _};
+use super::{Guard, LOOPBACK, Watch, run, until};
 
 /// Bodies around the sizes at which buffers change, one after the other over one HTTP/1.1 connection.
 pub fn http1_echo_over_one_connection<R: Runtime>() {
@@ -114,9 +114,9 @@ pub fn tasks_end_with_their_owner<R: Runtime>() {
         }
         runtime.sleep(Duration::from_millis(1)).await;
         assert_eq!(tasks.len(), 10);
-        assert!(!watches.iter().any(super::Watch::dropped), "a task ended early");
+        assert!(!watches.iter().any(Watch::dropped), "a task ended early");
         drop(tasks);
-        until(&runtime, || watches.iter().all(super::Watch::dropped)).await;
+        until(&runtime, || watches.iter().all(Watch::dropped)).await;
         let (guard, watch) = Guard::new();
         executor.execute(async move {
             let _guard = guard;

@@ -4,13 +4,16 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use loaddensity_metrics_shell::config::Credentials;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError,
+};
+
 use super::http_server::{HttpServer, Posted, Reply};
 use super::load::{EPOCH, Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::receiver::{Receiver, lines};
 use super::unused_port;
-use crate::config::Credentials;
-use crate::runtime::Runtime;
-use crate::{Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError};
 
 /// Whole lines arrive, packed up to the size of a datagram, each request once and under a timestamp of its own.
 pub fn lines_arrive_over_udp<R: Runtime>() {

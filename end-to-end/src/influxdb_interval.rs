@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::config::{Points, Precision, StatusCode};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Settings, StartError};
+
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::receiver::{Receiver, lines};
-use crate::config::{Points, Precision, StatusCode};
-use crate::runtime::Runtime;
-use crate::{BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Settings, StartError};
 
 /// The points of all intervals add up to what was recorded since the start, and the last one comes at the stop.
 pub fn points_per_interval_add_up_over_udp<R: Runtime>() {

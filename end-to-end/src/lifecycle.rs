@@ -4,6 +4,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    BatchLimits, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig,
+    Settings, StartError, StatsdConfig, StopError,
+};
+
 use super::LOOPBACK;
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -11,11 +17,6 @@ use super::otlp_receiver::{self, OtlpReceiver};
 use super::receiver::Receiver;
 use super::scraper::{Client, any_port};
 use super::unused_port;
-use crate::runtime::Runtime;
-use crate::{
-    BatchLimits, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig,
-    Settings, StartError, StatsdConfig, StopError,
-};
 
 /// Longer than any case may take.
 const FOREVER: Duration = Duration::from_secs(600);

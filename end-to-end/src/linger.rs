@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Account, Cause, Exporter, Exporters, PrometheusConfig, Settings};
+
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::scraper::{Client, any_port};
-use crate::runtime::Runtime;
-use crate::{Account, Cause, Exporter, Exporters, PrometheusConfig, Settings};
 
 /// Longer than any case may take.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -173,7 +174,7 @@ pub fn a_page_that_lingers_holds_up_nothing<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
     stop(&exporters, 10, 0);
-    let statsd = crate::StatsdConfig::default();
+    let statsd = loaddensity_metrics_shell::StatsdConfig::default();
     exporters.start_statsd_sink(statsd).expect("a socket");
     let running: Vec<_> = exporters.status().iter().map(|status| (status.exporter, status.lingers)).collect();
     assert_eq!(running, [(Exporter::Prometheus, true), (Exporter::Statsd, false)]);

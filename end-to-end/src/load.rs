@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::runtime::Runtime;
-use crate::{Account, Exporters, HeapStorage, Outcome, Recorder, Registry, Sample, Series, Settings, Timestamp};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    Account, Exporters, HeapStorage, Outcome, Recorder, Registry, Sample, Series, Settings, Timestamp,
+};
 
 /// What the requests of a load amount to. Latencies are multiples of half a millisecond, so the sum is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

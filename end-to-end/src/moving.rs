@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{AsyncExporters, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig};
+
 use super::load::{Engine, assert_all_sent, settings};
 use super::receiver::{Receiver, lines};
 use super::staged::{Stage, Staged};
 use super::{run, until};
-use crate::runtime::Runtime;
-use crate::{AsyncExporters, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig};
 
 /// Messages per request of DogStatsD.
 const MESSAGES: usize = 3;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, Settings, StartError};
+
 use super::http_server::{HttpServer, Reply as HttpReply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{Export, OtlpReceiver, Reply};
 use super::unused_port;
-use crate::runtime::Runtime;
-use crate::{Cause, Exporters, OpenTelemetryConfig, Settings, StartError};
 
 /// The export at the stop holds every request, in the contract's shape, once.
 pub fn the_last_export_holds_every_request<R: Runtime>() {
@@ -220,7 +221,7 @@ pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     let mut recorder = exporters.recorder();
     for number in 0..200 {
         let series = recorder.series("GET", &format!("/item/{number}"));
-        recorder.record(series, crate::Sample::default());
+        recorder.record(series, loaddensity_metrics_shell::Sample::default());
     }
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_all_sent(&account, 300);
@@ -295,17 +296,17 @@ pub fn bad_endpoints_are_refused_at_the_start<R: Runtime>() {
 }
 
 /// Records a hundred requests, which the export at the stop tells of.
-fn one_export<R: Runtime>(receiver: &OtlpReceiver) -> crate::Account {
+fn one_export<R: Runtime>(receiver: &OtlpReceiver) -> loaddensity_metrics_shell::Account {
     one_export_says::<R>(receiver, false).0
 }
 
 /// The same, and what was wrong at the end.
-fn one_export_says<R: Runtime>(receiver: &OtlpReceiver, gzip: bool) -> (crate::Account, String) {
+fn one_export_says<R: Runtime>(receiver: &OtlpReceiver, gzip: bool) -> (loaddensity_metrics_shell::Account, String) {
     exported::<R>(OpenTelemetryConfig { gzip, ..rarely(receiver) })
 }
 
 /// Records a hundred requests for an exporter that exports only when it is stopped, and what was wrong at the end.
-fn exported<R: Runtime>(config: OpenTelemetryConfig) -> (crate::Account, String) {
+fn exported<R: Runtime>(config: OpenTelemetryConfig) -> (loaddensity_metrics_shell::Account, String) {
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     engine.record(100);

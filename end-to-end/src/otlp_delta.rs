@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Temporality};
+
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{Export, OtlpReceiver, Reply};
-use crate::runtime::Runtime;
-use crate::{Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Temporality};
 
 /// Intervals touch and add up; one that could not be taken comes again as it was.
 pub fn deltas_add_up_over_grpc<R: Runtime>() {
@@ -57,7 +58,7 @@ pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
     let mut recorder = exporters.recorder();
     for number in 0..200 {
         let series = recorder.series("GET", &format!("/item/{number}"));
-        recorder.record(series, crate::Sample::default());
+        recorder.record(series, loaddensity_metrics_shell::Sample::default());
     }
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_all_sent(&account, 200);

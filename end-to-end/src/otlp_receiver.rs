@@ -4,12 +4,16 @@
 //! `metrics/v1/metrics.proto`, `common/v1/common.proto`, `resource/v1/resource.proto`.
 
 use std::convert::Infallible;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use futures_lite::future;
 use futures_rustls::TlsAcceptor;
 use futures_rustls::rustls::ServerConfig;
@@ -19,13 +23,13 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri, server};
+use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use loaddensity_metrics_shell::runtime::{Runtime, TcpListener as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::load::Sums;
 use super::protobuf::{messages, number, only, varint};
 use super::{LOOPBACK, run};
-use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
-use crate::runtime::{Runtime, TcpListener as _};
 
 /// How an export is answered.
 #[derive(Clone, Copy)]
@@ -249,7 +253,7 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
 /// A gRPC answer: a frame with `message`, then the status in the trailers. It is in the request's `encoding`, as grpc-go
 /// answers, whatever `grpc-accept-encoding` says.
 fn with_status(message: &[u8], status: Option<u8>, encoding: Option<HeaderValue>) -> Answer {
-    let message = if encoding.is_some() { crate::gzip::compressed(message) } else { message.to_vec() };
+    let message = if encoding.is_some() { compressed(message) } else { message.to_vec() };
     let mut frame = vec![u8::from(encoding.is_some())];
     frame.extend(u32::try_from(message.len()).expect("a short message").to_be_bytes());
     frame.extend(message);
@@ -263,6 +267,17 @@ fn with_status(message: &[u8], status: Option<u8>, encoding: Option<HeaderValue>
     answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     answer.headers_mut().extend(encoding.map(|encoding| (HeaderName::from_static("grpc-encoding"), encoding)));
     answer
+}
+
+fn compressed(message: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(message).and_then(|()| encoder.finish()).expect("memory takes all")
+}
+
+fn decompressed(message: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    GzDecoder::new(message).read_to_end(&mut plain).expect("gzip");
+    plain
 }
 
 /// `ExportMetricsServiceResponse { partial_success: { rejected_data_points, error_message } }`.
@@ -282,8 +297,7 @@ fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export 
     assert_eq!(prefix[0], u8::from(is_compressed), "compressed as the head says");
     let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]);
     assert_eq!(length as usize, message.len(), "one message, whole");
-    let message = if is_compressed { crate::gzip::decompressed(message, 64 << 20) } else { Some(message.to_vec()) };
-    let message = message.expect("gzip");
+    let message = if is_compressed { decompressed(message) } else { message.to_vec() };
     let resource_metrics = only(&message, 1);
     let resource = only(resource_metrics, 1);
     let scope_metrics = only(resource_metrics, 2);

@@ -4,11 +4,14 @@ use std::io::{self, BufRead as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    Cause, Exporters, PageAccess, PageLimits, PrometheusConfig, Secret, Settings, StartError,
+};
+
 use super::LOOPBACK;
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::scraper::{Client, any_port};
-use crate::runtime::Runtime;
-use crate::{Cause, Exporters, PageAccess, PageLimits, PrometheusConfig, Secret, Settings, StartError};
 
 /// Every request is on the page, exactly.
 pub fn a_scrape_shows_every_request<R: Runtime>() {

@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::environment::Environment;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
+    BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Proxy, Secret, Settings, StartError,
+};
+
 use super::certificates::Authority;
 use super::http_server::{self, HttpServer};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{self, OtlpReceiver};
 use super::proxy_server::{ProxyServer, Reply};
 use super::unused_port;
-use crate::environment::Environment;
-use crate::runtime::Runtime;
-use crate::{
-    BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Proxy, Secret, Settings, StartError,
-};
 
 /// The user of the proxy, in a URL and as Basic authentication (RFC 7617, 2).
 const USER: (&str, &str) = ("Aladdin:open%20sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");

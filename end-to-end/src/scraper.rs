@@ -5,10 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
+use loaddensity_metrics_shell::PrometheusConfig;
 
 use super::load::Sums;
 use super::protobuf::{messages, number, only, take, varint};
-use crate::PrometheusConfig;
 
 /// A page on a free port.
 pub(super) fn any_port() -> PrometheusConfig {

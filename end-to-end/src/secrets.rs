@@ -4,14 +4,15 @@ use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use loaddensity_metrics_shell::config::Credentials;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Secret};
+
 use super::LOOPBACK;
 use super::floods::skip_frames_to_headers;
 use super::http_server::{HttpServer, Reply};
 use super::load::{exporters, wait_until};
 use super::otlp_receiver::{self, OtlpReceiver};
-use crate::config::Credentials;
-use crate::runtime::Runtime;
-use crate::{BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Secret};
 
 /// Each way to tell InfluxDB who one is.
 pub fn what_influxdb_repeats_is_masked<R: Runtime>() {

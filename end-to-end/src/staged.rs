@@ -10,9 +10,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_io::AsyncWrite;
-
-use crate::Timestamp;
-use crate::runtime::{DatagramSocket, Runtime, UnixDatagram, UnixStream};
+use loaddensity_metrics_shell::Timestamp;
+use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UnixDatagram, UnixStream};
 
 /// `R` with the sockets of a [`Stage`].
 pub(super) struct Staged<R> {

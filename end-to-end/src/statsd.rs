@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Cardinality, Cause, SampleRate, StatsdConfig, StatsdOrigin};
+
 use super::load::{Sums, assert_all_sent, assert_settled, exporters};
 use super::receiver::{Receiver, lines};
 use super::unused_port;
-use crate::runtime::Runtime;
-use crate::{Cardinality, Cause, SampleRate, StatsdConfig, StatsdOrigin};
 
 /// The contract's default: three datagrams a request, one message each.
 pub fn each_message_is_a_datagram<R: Runtime>() {

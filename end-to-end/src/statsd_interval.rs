@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Cause, Exporters, StatsdConfig};
+
 use super::load::{Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::receiver::{Receiver, lines};
 use super::unused_port;
-use crate::runtime::Runtime;
-use crate::{Cause, Exporters, StatsdConfig};
 
 /// The engine's gauges come at every interval, as messages of their own that no account has.
 pub fn gauges_come_at_every_interval<R: Runtime>() {

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::agent::{Agent, Folder};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{StatsdConfig, StatsdSocket};
+
+use super::agent::Agent;
 use super::collector::Collector;
-use super::lacks_unix_sockets;
 use super::load::{assert_all_sent, exporters, wait_until};
 use super::receiver::{Receiver, lines};
 use super::statsd_interval::sums;
-use crate::runtime::Runtime;
-use crate::{StatsdConfig, StatsdSocket};
+use super::{Capability, Folder, lacks};
 
 /// Every message arrives once, and some from each port, however messages are packed and handed over.
 pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
@@ -45,7 +46,7 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
 
 /// Packets go over all connections in turns.
 pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
-    if lacks_unix_sockets::<R>("each_connection_sends_a_part_over_a_unix_stream") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     for aggregate in [false, true] {
@@ -68,7 +69,7 @@ pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
 
 /// Datagrams of several sockets come to the same one; none is lost or doubled.
 pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
-    if lacks_unix_sockets::<R>("several_sockets_send_unix_datagrams") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let folder = Folder::new();
@@ -82,7 +83,7 @@ pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
 
 /// An Agent that restarts gets each connection anew, and what has waited.
 pub fn each_connection_is_made_anew<R: Runtime>() {
-    if lacks_unix_sockets::<R>("each_connection_is_made_anew") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let folder = Folder::new();

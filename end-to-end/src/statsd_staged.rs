@@ -1,11 +1,12 @@
 //! The DogStatsD sink over Unix sockets that break, or are full, at chosen moments.
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Account, AsyncExporters, Cause, StatsdConfig, StatsdSocket};
+
 use super::load::{Engine, Sums, assert_settled, settings};
 use super::run;
 use super::staged::{Stage, Staged};
 use super::statsd::sums;
-use crate::runtime::Runtime;
-use crate::{Account, AsyncExporters, Cause, StatsdConfig, StatsdSocket};
 
 /// A stream that breaks in the middle of a packet, of its length, or between two: what was cut is sent whole on the next
 /// one, so that each message arrives whole once.
@@ -69,7 +70,8 @@ fn recorded<R: Runtime>(stage: Stage, config: StatsdConfig, requests: u64) -> (A
         let mut engine = Engine::new(settings.registry);
         exporters.start_statsd_sink(config).await.expect("a socket");
         engine.record(requests);
-        super::until(&runtime, || settings.registry.account(crate::Exporter::Statsd).held == 0).await;
+        super::until(&runtime, || settings.registry.account(loaddensity_metrics_shell::Exporter::Statsd).held == 0)
+            .await;
         let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
         (account, engine.sums, std::mem::take(&mut *runtime.stage()))
     })

@@ -4,13 +4,14 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::agent::{Agent, Folder};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Account, Cause, Exporters, StatsdConfig, StatsdSocket};
+
+use super::agent::Agent;
 use super::collector::Collector;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
 use super::statsd::sums;
-use super::{lacks_unix_sockets, statsd_interval};
-use crate::runtime::Runtime;
-use crate::{Account, Cause, Exporters, StatsdConfig, StatsdSocket};
+use super::{Capability, Folder, lacks, statsd_interval};
 
 /// How an Agent listens, and what a sink may be told of it.
 type Listening = (fn(&Path, usize) -> Agent, fn(PathBuf) -> StatsdSocket);
@@ -20,7 +21,7 @@ const STREAM: Listening = (Agent::of_a_stream, StatsdSocket::UnixStream);
 
 /// Datagrams and streams; where the sink is told neither, it finds out which.
 pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
-    if lacks_unix_sockets::<R>("messages_arrive_over_each_kind_of_socket") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let found_out = [(DATAGRAMS.0, StatsdSocket::Unix as fn(PathBuf) -> _), (STREAM.0, StatsdSocket::Unix)];
@@ -44,7 +45,7 @@ pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
 
 /// Messages per interval, gauges and telemetry; the latter counts what went over the same kind of socket.
 pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
-    if lacks_unix_sockets::<R>("what_comes_at_intervals_arrives_over_each_kind_of_socket") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     for (collector, socket, transport) in [
@@ -82,7 +83,7 @@ pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
 
 /// Packed, without a size: 8,192 bytes.
 pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
-    if lacks_unix_sockets::<R>("packets_are_as_large_as_the_agent_reads") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     for (agent, socket) in [DATAGRAMS, STREAM] {
@@ -102,7 +103,7 @@ pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
 
 /// What is recorded while no Agent is there waits; the next one gets it all, once.
 pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
-    if lacks_unix_sockets::<R>("an_agent_that_restarts_gets_what_has_waited") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     for ((agent, socket), packed) in [(DATAGRAMS, false), (STREAM, false), (DATAGRAMS, true), (STREAM, true)] {
@@ -130,7 +131,7 @@ pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
 /// Nobody is there from the start to the end: what the buffer does not hold is dropped, and the rest at the stop, which
 /// waits for nobody.
 pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_missing_agent_changes_no_sum") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     for (_, socket) in [DATAGRAMS, STREAM] {
@@ -149,7 +150,7 @@ pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
 
 /// An Agent that is stuck costs a stop no more than its deadline.
 pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_stop_does_not_wait_for_an_agent_that_does_not_read") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let (datagrams, streams) = (Folder::new(), Folder::new());
@@ -168,7 +169,7 @@ pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
 
 /// A stream where datagrams were asked for, and the other way round.
 pub fn a_socket_of_another_kind_is_reported<R: Runtime>() {
-    if lacks_unix_sockets::<R>("a_socket_of_another_kind_is_reported") {
+    if lacks::<R>(&[Capability::Unix]) {
         return;
     }
     let (datagrams, streams) = (Folder::new(), Folder::new());

@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::certificates::Authority;
-use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use crate::runtime::Runtime;
-use crate::{
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{
     BatchLimits, ClientCertificate, ClientTls, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig,
     PrometheusConfig, Roots, ServerTls, Settings, StartError,
 };
+
+use super::certificates::Authority;
+use super::http_server::{HttpServer, Reply};
+use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 
 /// Points arrive at a server whose certificate names the host or the address of the URL.
 pub fn points_are_posted_over_tls<R: Runtime>() {

@@ -1,6 +1,9 @@
 //! TLS as Action-JSON asks for it.
 
 use futures_lite::future::block_on;
+use loaddensity_metrics_shell::Exporters;
+use loaddensity_metrics_shell::actions::{ActionError, Answer, Document, execute};
+use loaddensity_metrics_shell::runtime::Runtime;
 use serde_json::{Value, json};
 
 use super::certificates::Authority;
@@ -8,9 +11,6 @@ use super::http_server::{self, HttpServer};
 use super::load::{assert_all_sent, exporters};
 use super::otlp_receiver::{OtlpReceiver, Reply};
 use super::tls_page::read_page;
-use crate::Exporters;
-use crate::actions::{ActionError, Answer, Document, execute};
-use crate::runtime::Runtime;
 
 /// All three that speak HTTP, each with a certificate of its own for an other end that asks for one.
 pub fn actions_start_exporters_with_tls<R: Runtime>() {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{ClientTls, Exporters, OpenTelemetryConfig, Settings};
+
 use super::certificates::Authority;
 use super::http_server::{self, HttpServer};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{OtlpReceiver, Reply};
-use crate::runtime::Runtime;
-use crate::{ClientTls, Exporters, OpenTelemetryConfig, Settings};
 
 /// OTLP over HTTP/1.1, with a certificate where the server asks for one.
 pub fn exports_go_over_tls<R: Runtime>() {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use futures_rustls::pki_types::ServerName;
 use futures_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Cause, PrometheusConfig};
 
 use super::certificates::Authority;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
-use crate::runtime::Runtime;
-use crate::{Cause, PrometheusConfig};
 
 /// The page, read by a client of rustls.
 pub fn the_page_is_served_over_tls<R: Runtime>() {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use loaddensity_metrics_shell::environment::Environment;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{BatchLimits, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig};
+
 use super::http_server::{HttpServer, Reply};
 use super::load::{assert_all_sent, exporters};
 use super::otlp_receiver::{self, OtlpReceiver};
-use crate::environment::Environment;
-use crate::runtime::Runtime;
-use crate::{BatchLimits, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig};
 
 /// The endpoint of all signals keeps its query, and gets the path of metrics once.
 pub fn exports_arrive_where_the_environment_says<R: Runtime>() {

@@ -5,13 +5,14 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings};
+
 use super::LOOPBACK;
 use super::certificates::Authority;
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_settled, settings, wait_until};
 use super::otlp_receiver::{OtlpReceiver, Reply as OtlpReply};
-use crate::runtime::Runtime;
-use crate::{Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings};
 
 /// Plain text to a port for TLS, by each exporter that posts.
 pub fn tls_is_named_where_it_is_spoken<R: Runtime>() {

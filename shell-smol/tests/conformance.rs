@@ -1,3 +1,3 @@
-//! The whole conformance suite on [`Smol`](loaddensity_metrics_smol::Smol).
+//! The conformance suite on [`Smol`](loaddensity_metrics_smol::Smol).
 
-loaddensity_metrics_shell::conformance!(loaddensity_metrics_smol::Smol);
+loaddensity_metrics_conformance::conformance!(loaddensity_metrics_smol::Smol);

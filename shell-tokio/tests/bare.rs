@@ -6,8 +6,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use loaddensity_metrics_shell::conformance::Bare;
-use loaddensity_metrics_shell::conformance_group;
+use loaddensity_metrics_conformance::{Bare, conformance_group};
 use loaddensity_metrics_shell::runtime::Runtime as _;
 use loaddensity_metrics_tokio::Tokio;
 
@@ -22,25 +21,6 @@ conformance_group!(Bare<Tokio>, unix:
     a_unix_socket_that_is_not_there_is_an_error
     a_unix_socket_of_another_kind_is_an_error
     a_peer_that_goes_away_is_an_error
-);
-conformance_group!(Bare<Tokio>, statsd:
-    each_message_is_a_datagram
-    messages_are_packed
-);
-conformance_group!(Bare<Tokio>, statsd_unix:
-    messages_arrive_over_each_kind_of_socket
-    what_comes_at_intervals_arrives_over_each_kind_of_socket
-    packets_are_as_large_as_the_agent_reads
-    an_agent_that_restarts_gets_what_has_waited
-    a_missing_agent_changes_no_sum
-    a_stop_does_not_wait_for_an_agent_that_does_not_read
-    a_socket_of_another_kind_is_reported
-);
-conformance_group!(Bare<Tokio>, statsd_sockets:
-    each_socket_sends_a_part_over_udp
-    each_connection_sends_a_part_over_a_unix_stream
-    several_sockets_send_unix_datagrams
-    each_connection_is_made_anew
 );
 
 /// None of those cases is left out on the runtime itself.

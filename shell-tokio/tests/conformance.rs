@@ -1,3 +1,3 @@
-//! The whole conformance suite on [`Tokio`](loaddensity_metrics_tokio::Tokio).
+//! The conformance suite on [`Tokio`](loaddensity_metrics_tokio::Tokio).
 
-loaddensity_metrics_shell::conformance!(loaddensity_metrics_tokio::Tokio);
+loaddensity_metrics_conformance::conformance!(loaddensity_metrics_tokio::Tokio);

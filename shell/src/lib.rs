@@ -34,8 +34,6 @@ mod traffic;
 
 #[cfg(feature = "action-json")]
 pub mod actions;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 #[cfg(all(feature = "gzip", feature = "http"))]
 mod gzip;
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]

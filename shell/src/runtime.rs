@@ -4,7 +4,7 @@
 //! the adaptors for hyper exist once, in this crate. Every clock that the exporters read comes through the runtime;
 //! one with a virtual clock therefore runs them deterministically.
 //!
-//! Whether an implementation is right is shown by the suite in `conformance` (feature of the same name).
+//! Whether an implementation is right is shown by the suite in the crate `loaddensity-metrics-conformance`.
 
 use std::future::{Future, ready};
 use std::io;

@@ -1,4 +1,4 @@
-//! The HTTP proxy. That requests go through it: `conformance/proxy.rs`.
+//! The HTTP proxy. That requests go through it: `end-to-end/src/proxy.rs`.
 
 use serde_json::json;
 

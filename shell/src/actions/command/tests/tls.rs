@@ -1,4 +1,4 @@
-//! The parameters of TLS. That files are read and https URLs asked for, when an exporter starts: `conformance/tls.rs`.
+//! The parameters of TLS. That files are read and https URLs asked for, when an exporter starts: `end-to-end/src/tls.rs`.
 
 use serde_json::json;
 

@@ -1,0 +1,74 @@
+//! What a runtime may leave out, found by asking it.
+
+use std::io::{self, ErrorKind, Write as _};
+#[cfg(unix)]
+use std::path::Path;
+use std::{fmt, thread};
+
+use loaddensity_metrics_shell::runtime::Runtime;
+
+use super::{LOOPBACK, run, unused_port};
+
+/// What a [`Runtime`] may leave out: a method that answers [`ErrorKind::Unsupported`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// [`Runtime::udp_connect`].
+    Datagrams,
+    /// [`Runtime::unix_datagram_connect`] and [`Runtime::unix_stream_connect`].
+    Unix,
+    /// [`Runtime::tcp_connect`].
+    Connect,
+    /// [`Runtime::tcp_listen`].
+    Listen,
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Datagrams => "UDP sockets",
+            Self::Unix => "Unix sockets",
+            Self::Connect => "TCP connections",
+            Self::Listen => "TCP listeners",
+        })
+    }
+}
+
+/// Whether `R` is a runtime without one of these, which [`Runtime`] allows; says so where it is.
+#[must_use]
+pub fn lacks<R: Runtime>(needed: &[Capability]) -> bool {
+    let lacking = needed.iter().find(|&&capability| is_unsupported::<R>(capability));
+    if let Some(capability) = lacking {
+        leave_out(&format!("this runtime has no {capability}"));
+    }
+    lacking.is_some()
+}
+
+/// Says on standard error, where the test harness hides nothing, that the case of this thread was left out, and why.
+pub fn leave_out(why: &str) {
+    let case = thread::current();
+    // Not `eprintln`, which the test harness hides when the test passes.
+    let _ = writeln!(io::stderr(), "LEFT OUT: {}: {why}", case.name().unwrap_or("a case"));
+}
+
+fn is_unsupported<R: Runtime>(capability: Capability) -> bool {
+    let refused = run(|runtime: R| async move {
+        match capability {
+            Capability::Datagrams => vec![runtime.udp_connect(unused_port()).await.err()],
+            Capability::Unix => without_unix(&runtime).await,
+            Capability::Connect => vec![runtime.tcp_connect(unused_port()).await.err()],
+            Capability::Listen => vec![runtime.tcp_listen(LOOPBACK).await.err()],
+        }
+    });
+    refused.iter().flatten().any(|error| error.kind() == ErrorKind::Unsupported)
+}
+
+#[cfg(unix)]
+async fn without_unix<R: Runtime>(runtime: &R) -> Vec<Option<io::Error>> {
+    let nobody = Path::new("/nobody/listens/here");
+    vec![runtime.unix_datagram_connect(nobody).await.err(), runtime.unix_stream_connect(nobody).await.err()]
+}
+
+#[cfg(not(unix))]
+async fn without_unix<R: Runtime>(_: &R) -> Vec<Option<io::Error>> {
+    vec![Some(ErrorKind::Unsupported.into())]
+}

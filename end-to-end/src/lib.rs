@@ -1,0 +1,362 @@
+//! The exporters' end-to-end tests: start calls at one end, what a backend receives at the other.
+//!
+//! Each case is a function generic over the [`Runtime`](loaddensity_metrics_shell::runtime::Runtime);
+//! [`end_to_end!`] makes a `#[test]` of each. `tests/tokio.rs` and `tests/smol.rs` run them all, and whoever brings a
+//! runtime can do the same with one line. (That a runtime itself is right: `conformance/`.)
+//!
+//! The backends here are small ones of our own, so that they can stall, refuse, lie and flood. Other files in `tests/`
+//! ask somebody else's: tonic, hyper, and the parsers of `vectors/`.
+
+use loaddensity_metrics_conformance::{Bare, Guard, LOOPBACK, Watch, largest_future, run, until, unused_port};
+#[cfg(unix)]
+use loaddensity_metrics_conformance::{Capability, Folder, lacks};
+
+#[cfg(unix)]
+pub mod clock;
+pub mod exporters;
+pub mod floods;
+pub mod generators;
+pub mod hyper_io;
+pub mod influxdb;
+pub mod influxdb_interval;
+pub mod lifecycle;
+pub mod linger;
+#[cfg(unix)]
+pub mod moving;
+pub mod opentelemetry;
+pub mod otlp_delta;
+pub mod prometheus;
+pub mod proxy;
+pub mod secrets;
+pub mod statsd;
+pub mod statsd_interval;
+#[cfg(unix)]
+pub mod statsd_sockets;
+#[cfg(unix)]
+pub mod statsd_staged;
+#[cfg(unix)]
+pub mod statsd_unix;
+pub mod tls;
+pub mod tls_actions;
+pub mod tls_otlp;
+pub mod tls_page;
+pub mod urls;
+pub mod wrong_ports;
+
+#[cfg(unix)]
+mod agent;
+mod certificates;
+#[cfg(unix)]
+mod collector;
+mod http_server;
+mod load;
+mod otlp_receiver;
+mod protobuf;
+mod proxy_server;
+mod receiver;
+mod scraper;
+#[cfg(unix)]
+mod staged;
+
+/// For the macros, which third crates call.
+#[doc(hidden)]
+pub use loaddensity_metrics_conformance::tests_of_cases;
+
+/// One `#[test]` for each case, run on the given [`Runtime`](loaddensity_metrics_shell::runtime::Runtime).
+#[macro_export]
+macro_rules! end_to_end {
+    ($runtime:ty) => {
+        $crate::end_to_end_group!($runtime, hyper_io:
+            http1_echo_over_one_connection
+            http2_echo_of_concurrent_requests
+            a_shutdown_ends_one_direction
+            the_timer_ends_a_silent_connection
+            tasks_end_with_their_owner
+            tasks_that_end_are_forgotten
+        );
+        $crate::end_to_end_group!($runtime, floods:
+            endless_interim_responses_over_http1
+            endless_interim_responses_over_http2
+            endless_interim_responses_over_tls
+            endless_pings
+            endless_pings_between_two_exports
+            endless_settings
+            endless_frames_without_a_meaning
+            endless_bodies_over_http2
+            endless_heads_over_http2
+            endless_answers_over_http1
+            clients_that_never_stop_sending
+        );
+        $crate::end_to_end_group!($runtime, prometheus:
+            a_scrape_shows_every_request
+            scrapes_share_a_connection
+            head_delivers_no_page
+            other_paths_and_methods_are_refused
+            the_root_links_to_the_page
+            the_accept_header_chooses_the_dialect
+            pages_are_compressed_for_those_who_ask
+            the_page_is_at_its_path
+            only_those_with_credentials_get_the_page
+            a_connection_without_requests_makes_room
+            connections_are_limited
+            idle_connections_are_closed
+            long_heads_are_refused
+            a_taken_port_is_reported
+            a_foreign_address_is_reported
+            a_stop_frees_the_port
+            a_second_start_changes_only_what_is_different
+            what_no_scrape_has_seen_is_unscraped
+            a_client_that_does_not_read_is_cut_off
+        );
+        $crate::end_to_end_group!($runtime, linger:
+            a_page_lingers_until_a_scrape_has_seen_it_all
+            what_comes_after_the_stop_counts_for_nobody
+            pages_of_each_kind_end_it
+            nothing_to_see_does_not_linger
+            a_page_lingers_no_longer_than_its_limit
+            a_scrape_under_way_at_the_stop_leaves_the_rest
+            a_new_start_ends_it
+            a_page_that_lingers_holds_up_nothing
+            a_shutdown_ends_it_by_its_deadline
+            a_shutdown_waits_for_the_last_scrape
+        );
+        $crate::end_to_end_group!($runtime, tls:
+            points_are_posted_over_tls
+            a_server_that_asks_for_a_certificate_gets_it
+            servers_that_prove_nothing_get_nothing
+            a_certificate_that_stands_in_ca_file_is_trusted
+            files_that_cannot_be_used_are_refused_at_the_start
+            certificates_without_https_are_refused
+        );
+        $crate::end_to_end_group!($runtime, tls_actions:
+            actions_start_exporters_with_tls
+            actions_name_the_file_that_cannot_be_used
+        );
+        $crate::end_to_end_group!($runtime, tls_otlp:
+            exports_go_over_tls
+            calls_go_over_tls
+            exports_to_servers_that_prove_nothing_are_lost
+        );
+        $crate::end_to_end_group!($runtime, tls_page:
+            the_page_is_served_over_tls
+            only_clients_with_a_certificate_get_the_page
+            a_client_certificate_that_stands_in_client_ca_file_is_let_in
+            a_page_that_is_not_trusted_counts_as_unscraped
+            a_client_without_tls_is_closed
+        );
+        $crate::end_to_end_group!($runtime, proxy:
+            plain_requests_go_to_the_proxy_in_absolute_form
+            calls_go_through_a_tunnel
+            tls_goes_through_a_tunnel
+            what_the_proxy_refuses_is_said_of_the_proxy
+            the_environments_proxy_is_followed
+        );
+        $crate::end_to_end_group!($runtime, urls:
+            exports_arrive_where_the_environment_says
+            calls_name_the_host_of_the_endpoint
+            points_arrive_where_the_url_says
+        );
+        $crate::end_to_end_group!($runtime, influxdb:
+            lines_arrive_over_udp
+            a_stop_flushes_udp
+            points_are_posted_to_influxdb_1
+            a_url_is_used_as_it_stands
+            each_api_is_spoken_to_as_it_wants
+            refused_points_are_dropped
+            a_success_that_is_no_acceptance_is_unconfirmed
+            refusals_say_what_to_do
+            a_database_is_created_on_request
+            a_database_that_cannot_be_created_is_told_of
+            a_partial_write_is_counted_as_the_answer_says
+            an_unavailable_server_is_asked_again
+            bodies_too_large_are_split
+            silence_is_unconfirmed
+            a_closed_connection_is_made_anew
+            a_missing_server_changes_no_sum
+            a_stop_does_not_wait_for_a_silent_server
+            bad_urls_are_refused_at_the_start
+        );
+        $crate::end_to_end_group!($runtime, influxdb_interval:
+            points_per_interval_add_up_over_udp
+            points_per_interval_add_up_over_http
+            an_interval_that_fails_is_made_up_for
+            refused_intervals_are_dropped
+            large_intervals_are_split
+            a_silent_server_leaves_intervals_unconfirmed
+            gauges_are_shown_in_both_modes
+            bodies_are_compressed
+            tags_of_ones_own_are_on_every_line
+            settings_that_contradict_each_other_are_refused
+        );
+        $crate::end_to_end_group!($runtime, statsd:
+            each_message_is_a_datagram
+            messages_are_packed
+            options_are_in_every_message
+            messages_end_with_a_newline
+            a_stop_flushes
+            a_missing_receiver_changes_no_sum
+        );
+        $crate::end_to_end_group!($runtime, statsd_interval:
+            gauges_come_at_every_interval
+            gauges_come_at_the_stop
+            a_gauge_that_does_not_fit_is_left_out
+            messages_per_interval_add_up
+            an_interval_has_one_counter_of_each_kind
+            a_full_buffer_ends_an_interval
+            counts_have_timestamps
+            intervals_that_do_not_arrive_change_no_sum
+            telemetry_tells_what_was_sent
+            telemetry_comes_at_every_interval
+        );
+        #[cfg(unix)]
+        $crate::end_to_end_group!($runtime, statsd_unix:
+            messages_arrive_over_each_kind_of_socket
+            what_comes_at_intervals_arrives_over_each_kind_of_socket
+            packets_are_as_large_as_the_agent_reads
+            an_agent_that_restarts_gets_what_has_waited
+            a_missing_agent_changes_no_sum
+            a_stop_does_not_wait_for_an_agent_that_does_not_read
+            a_socket_of_another_kind_is_reported
+        );
+        #[cfg(unix)]
+        $crate::end_to_end_group!($runtime, statsd_sockets:
+            each_socket_sends_a_part_over_udp
+            each_connection_sends_a_part_over_a_unix_stream
+            several_sockets_send_unix_datagrams
+            each_connection_is_made_anew
+        );
+        #[cfg(unix)]
+        $crate::end_to_end_group!($runtime, statsd_staged:
+            a_packet_that_breaks_off_is_sent_whole_again
+            a_system_without_buffers_is_asked_again
+            a_socket_that_fails_is_made_anew
+            a_packet_that_is_too_long_is_dropped
+        );
+        #[cfg(unix)]
+        $crate::end_to_end_group!($runtime, moving:
+            a_host_that_moves_is_followed
+            a_host_that_stays_keeps_its_socket
+            a_refusal_makes_a_sink_look_at_the_name
+            influxdb_over_udp_follows_its_host
+        );
+        #[cfg(unix)]
+        $crate::end_to_end_group!($runtime, clock:
+            exports_go_on_while_the_clock_is_set_back
+            exporters_started_anew_go_on_from_the_same_start
+            points_go_on_while_the_clock_is_set_back
+            timestamps_of_counts_go_on_while_the_clock_is_set_back
+        );
+        $crate::end_to_end_group!($runtime, opentelemetry:
+            the_last_export_holds_every_request
+            exports_come_at_every_interval
+            an_export_refused_in_the_trailers_is_dropped
+            an_export_refused_by_trailers_only_is_dropped
+            an_answer_without_a_status_is_no_success
+            what_a_proxy_answers_says_what_to_do
+            answers_in_the_requests_encoding_are_read
+            over_http_the_status_decides
+            an_unavailable_receiver_is_asked_again
+            a_partial_success_is_counted
+            a_partial_success_without_rejections_is_success
+            a_large_export_is_sent_in_parts
+            an_export_without_an_answer_is_given_up
+            a_stop_does_not_wait_for_a_silent_receiver
+            a_missing_receiver_changes_no_sum
+            bad_endpoints_are_refused_at_the_start
+        );
+        $crate::end_to_end_group!($runtime, secrets:
+            what_influxdb_repeats_is_masked
+            what_an_otlp_receiver_repeats_is_masked
+            what_a_grpc_receiver_repeats_is_masked
+            what_a_connection_ends_with_is_masked
+        );
+        $crate::end_to_end_group!($runtime, wrong_ports:
+            tls_is_named_where_it_is_spoken
+            another_version_of_http_is_named
+            what_is_no_http_is_named
+        );
+        $crate::end_to_end_group!($runtime, otlp_delta:
+            deltas_add_up_over_grpc
+            exponential_deltas_add_up_over_grpc
+            parts_of_a_delta_are_sent_once
+            deltas_that_are_refused_are_dropped
+        );
+        $crate::end_to_end_group!($runtime, exporters:
+            all_four_account_for_every_request
+            exporters_live_on_the_callers_runtime
+            one_storage_serves_one_set_of_exporters
+            dropped_exporters_flush_and_stop
+            calls_after_a_shutdown_are_errors
+            what_the_storage_has_no_room_for_is_reported
+            futures_that_are_spawned_are_small
+        );
+        $crate::end_to_end_group!($runtime, generators:
+            two_workers_lose_nothing_at_influxdb
+            two_workers_lose_no_interval_at_influxdb
+            two_generators_with_a_coarse_clock_are_put_apart
+            two_workers_are_told_apart_at_dogstatsd
+            counts_of_two_workers_that_say_their_second_are_told_apart
+            two_workers_are_told_apart_on_their_pages
+            two_workers_are_told_apart_in_their_resources
+            what_an_exporter_was_given_wins_over_the_identity
+        );
+        $crate::end_to_end_group!($runtime, lifecycle:
+            a_failed_restart_changes_nothing
+            a_page_moves
+            the_report_has_every_run
+            what_is_wrong_at_the_end_is_told
+            an_endless_deadline_is_no_fault
+            stops_share_one_deadline
+            a_shutdown_hurries_a_stop
+        );
+    };
+}
+
+/// A module of tests, one for each case of one group; [`end_to_end!`] is made of these.
+#[macro_export]
+macro_rules! end_to_end_group {
+    ($runtime:ty, $group:ident: $($case:ident)+) => {
+        $crate::tests_of_cases!($crate, $runtime, $group: $($case)+);
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use loaddensity_metrics_conformance::unnamed_cases;
+
+    /// A case that the macro forgets would never run.
+    #[test]
+    fn the_macro_names_every_case() {
+        let groups = [
+            include_str!("clock.rs"),
+            include_str!("exporters.rs"),
+            include_str!("floods.rs"),
+            include_str!("generators.rs"),
+            include_str!("hyper_io.rs"),
+            include_str!("influxdb.rs"),
+            include_str!("influxdb_interval.rs"),
+            include_str!("lifecycle.rs"),
+            include_str!("linger.rs"),
+            include_str!("moving.rs"),
+            include_str!("opentelemetry.rs"),
+            include_str!("otlp_delta.rs"),
+            include_str!("prometheus.rs"),
+            include_str!("proxy.rs"),
+            include_str!("secrets.rs"),
+            include_str!("statsd.rs"),
+            include_str!("statsd_interval.rs"),
+            include_str!("statsd_sockets.rs"),
+            include_str!("statsd_staged.rs"),
+            include_str!("statsd_unix.rs"),
+            include_str!("tls.rs"),
+            include_str!("tls_actions.rs"),
+            include_str!("tls_otlp.rs"),
+            include_str!("tls_page.rs"),
+            include_str!("urls.rs"),
+            include_str!("wrong_ports.rs"),
+        ];
+        for group in groups {
+            assert_eq!(unnamed_cases(include_str!("lib.rs"), group), [""; 0], "end_to_end! does not name these");
+        }
+    }
+}
