@@ -1,17 +1,14 @@
-//! What the HTTP clients of InfluxDB and OpenTelemetry share: reading URLs, connecting, a body that knows whether it has
-//! been taken, and what a server says without what it was told.
+//! The HTTP client that InfluxDB and OpenTelemetry share: it starts what it is told to, and tells what came of it.
+//!
+//! [`Client`] is what exporters use; a [`Backend`] says how one is asked and what it answers. Beneath them are one
+//! [`Connection`], the [`Server`] that it leads to, a body of which is known whether it has begun to go out, and words for
+//! people, without what the server was told.
 
-use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::Request;
-use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::http::request::Builder;
 use loaddensity_metrics_core::Exporter;
@@ -25,18 +22,28 @@ use crate::runtime::Runtime;
 use crate::tls::{Connector, Protocol, Stream};
 
 mod advice;
+mod backend;
 mod body;
+mod caller;
+mod client;
+mod connection;
 mod excerpt;
 mod first_bytes;
+mod outgoing;
 mod proxy;
 mod secrets;
 mod url;
 
 pub(crate) use advice::Advice;
+pub(crate) use backend::{Answer, Backend, Encoding, Exchanged};
 #[cfg(feature = "opentelemetry")]
 pub(crate) use body::{ANSWER_BYTES, decoded};
 pub(crate) use body::{Answered, read};
-pub(crate) use first_bytes::FirstBytes;
+pub(crate) use caller::{Caller, Outcome};
+pub(crate) use client::{Client, News};
+pub(crate) use connection::Connection;
+use first_bytes::FirstBytes;
+pub(crate) use outgoing::{Began, Outgoing, Watched};
 use proxy::Via;
 pub(crate) use secrets::Secrets;
 pub(crate) use url::read_url;
@@ -130,11 +137,30 @@ impl Server {
         if self.port == implied { whole[..whole.len() - format!(":{implied}").len()].to_owned() } else { whole }
     }
 
-    /// A connection to the first of its addresses that takes one, with `meter`, ready to carry HTTP.
-    pub(crate) async fn connect<R: Runtime>(&self, runtime: &R, meter: &Meter) -> io::Result<Stream<Metered<R::Tcp>>> {
+    /// The addresses of the first hop; one or more.
+    pub(crate) async fn resolve<R: Runtime>(&self, runtime: &R) -> io::Result<Vec<SocketAddr>> {
+        let (_, host, port) = self.first_hop("");
+        let error = match runtime.resolve(host, port).await {
+            Ok(addresses) if addresses.is_empty() => io::ErrorKind::AddrNotAvailable.into(),
+            Ok(addresses) => return Ok(addresses),
+            Err(error) => remedy::no_address(host, &error),
+        };
+        Err(match &self.via {
+            None => error,
+            Some(via) => via.failed(&error),
+        })
+    }
+
+    /// A connection through the first hop at `address`, with `meter`, ready to carry HTTP.
+    pub(crate) async fn connect<R: Runtime>(
+        &self,
+        runtime: &R,
+        address: SocketAddr,
+        meter: &Meter,
+    ) -> io::Result<Stream<Metered<R::Tcp>>> {
         let stream = meter.on(match &self.via {
-            None => connect_tcp(runtime, &self.host, self.port).await?,
-            Some(via) => via.connect(runtime, &host_port(without_zone(&self.host), self.port)).await?,
+            None => runtime.tcp_connect(address).await?,
+            Some(via) => via.connect(runtime, address, &host_port(without_zone(&self.host), self.port)).await?,
         });
         match &self.tls {
             None => Ok(Stream::Plain(stream)),
@@ -143,65 +169,12 @@ impl Server {
     }
 }
 
-async fn connect_tcp<R: Runtime>(runtime: &R, host: &str, port: u16) -> io::Result<R::Tcp> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in runtime.resolve(host, port).await.map_err(|error| remedy::no_address(host, &error))? {
-        match runtime.tcp_connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 fn without_zone(host: &str) -> &str {
     host.split('%').next().unwrap_or_default()
-}
-
-/// A body of known length that notes when the connection has taken it.
-pub(crate) struct Outgoing {
-    bytes: Option<Bytes>,
-    taken: Arc<AtomicBool>,
-}
-
-/// Whether the body of a request may have gone out.
-#[derive(Clone, Default)]
-pub(crate) struct Taken(Arc<AtomicBool>);
-
-impl Taken {
-    /// `false`: the server cannot have the request.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// A body that this watches.
-    pub(crate) fn watch(&self, bytes: Bytes) -> Outgoing {
-        Outgoing { bytes: Some(bytes), taken: self.0.clone() }
-    }
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.bytes.take();
-        // Release pairs with the acquire above; the connection may live on another thread.
-        self.taken.store(true, Ordering::Release);
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
 }
 
 /// An error with all its causes in one line: hyper's own text leaves out what the operating system said.
@@ -216,7 +189,7 @@ pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
 }
 
 /// For how long an answer was waited, in words that are true: the `timeout`, or less where a stop came first.
-pub(crate) fn waited(elapsed: Duration, timeout: Duration) -> Duration {
+fn waited(elapsed: Duration, timeout: Duration) -> Duration {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     timeout.min(Duration::from_millis(millis))
 }

@@ -135,7 +135,7 @@ impl<R: Runtime> HyperTasks<R> {
     }
 
     /// The tasks of one connection: each poll of one is a turn of its meter.
-    #[cfg(feature = "opentelemetry-http")]
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) fn metered(runtime: R, meter: &Meter) -> Self {
         Self { meter: Some(meter.clone()), ..Self::new(runtime) }
     }

@@ -15,17 +15,17 @@ mod batch;
 mod carrier;
 mod database;
 mod endpoint;
+mod exchange;
 mod gauges;
 mod interval;
-mod post;
 mod readings;
 mod secrets;
 mod write;
 
 use carrier::Carrier;
 use endpoint::{Endpoint, Way};
+use exchange::Influxdb;
 use gauges::Gauges;
-use post::Client;
 
 /// What the measurement of points per interval ends with: their tags and fields are not those of points per request.
 const INTERVAL_SUFFIX: &str = "_interval";
@@ -88,8 +88,7 @@ async fn per_request<R: Runtime>(
                 let (runtime, clock) = (place.runtime.clone(), place.clock.clone());
                 let running = write::start(place, endpoint.clone(), encoder, &own);
                 running.beside(&place.runtime, |stop, condition| {
-                    let client = Client::new(runtime.clone(), endpoint, condition.clone());
-                    let carrier = Carrier::Http(Box::new(client), own.timeout);
+                    let carrier = Carrier::http(runtime.clone(), endpoint, condition.clone(), own.timeout);
                     gauges.run(runtime, clock, carrier, own.interval, condition, stop)
                 })
             }))
@@ -131,8 +130,7 @@ async fn per_interval<R: Runtime>(
             let address = endpoint.public_address();
             Ok(Prepared::new(move |place| {
                 let timeout = own.timeout;
-                let carrier =
-                    |runtime, condition| Carrier::Http(Box::new(Client::new(runtime, endpoint, condition)), timeout);
+                let carrier = |runtime, condition| Carrier::http(runtime, endpoint, condition, timeout);
                 interval::start(place, carrier, address, (encoder, gauges), &own)
             }))
         }

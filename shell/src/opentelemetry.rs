@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::otlp::{Export, Histograms, Resource};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry};
@@ -18,19 +17,17 @@ use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
 use crate::error::StartError;
-use crate::http_client::waited;
+use crate::http_client::{Answer, Caller, Outcome};
 use crate::identity::Identity;
-use crate::remedy;
 use crate::running::{Place, Prepared, Running, resolve};
 use crate::runtime::Runtime;
-use crate::stop::{StopSignal, before, sleep_until};
+use crate::stop::{StopSignal, sleep_until};
 
-mod call;
+mod exchange;
 mod identity;
 mod intervals;
 mod target;
 
-use call::{Answer, Client, Outcome};
 use intervals::Pending;
 use target::Target;
 
@@ -100,7 +97,7 @@ fn launch<R: Runtime>(
         registry: place.registry,
         clock: place.clock.clone(),
         ledger,
-        client: Client::new(place.runtime.clone(), target, config.timeout, condition.clone()),
+        caller: Caller::new(place.runtime.clone(), target, condition.clone()),
         resource,
         room: FIRST_BUFFER.min(config.max_request_bytes),
         config,
@@ -120,7 +117,7 @@ struct Periodic<R: Runtime> {
     registry: Registry<'static>,
     clock: Clock<R>,
     ledger: &'static Ledger,
-    client: Client<R>,
+    caller: Caller<R, Target>,
     /// The interval under way, where intervals are sent.
     pending: Option<Pending>,
     resource: Arc<Resource>,
@@ -144,18 +141,6 @@ struct Periodic<R: Runtime> {
 struct Request {
     memory: Bytes,
     message: Bytes,
-}
-
-/// `message` in gzip, behind gRPC's prefix where that `is_framed`: a flag that it is compressed, and its length.
-#[cfg(feature = "gzip")]
-fn compressed(message: &[u8], is_framed: bool) -> Bytes {
-    let message = crate::gzip::compressed(message);
-    if !is_framed {
-        return message.into();
-    }
-    // At most 64 MiB went in.
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
-    [&[1], &length[..], &message].concat().into()
 }
 
 /// What became of a cycle.
@@ -286,15 +271,9 @@ impl<R: Runtime> Periodic<R> {
     fn next_request(&mut self, export: &mut Export<'_>) -> Option<Request> {
         let mut memory = std::mem::take(&mut self.buffer);
         memory.resize(self.room, 0);
-        // What is compressed gets its frame afterwards.
-        let is_framed = self.client.wants_frame() && !self.config.gzip;
+        let is_framed = self.caller.wants_prefix();
         let written = if is_framed { export.next_request(&mut memory) } else { export.next_message(&mut memory) };
         match written {
-            #[cfg(feature = "gzip")]
-            Ok(Some(message)) if self.config.gzip => {
-                let message = compressed(message, self.client.wants_frame());
-                Some(Request { memory: memory.freeze(), message })
-            }
             Ok(Some(message)) => {
                 // It is at the buffer's end.
                 let start = self.room - message.len();
@@ -327,40 +306,31 @@ impl<R: Runtime> Periodic<R> {
             let left = deadline.saturating_duration_since(runtime.now());
             let kept = if is_last { Duration::ZERO } else { left / 2 };
             sleep_until(&runtime, deadline - kept).await;
-            None
         };
-        let began = runtime.now();
-        let left = self.expires.map(|expires| expires.saturating_duration_since(began));
+        let left = self.expires.map(|expires| expires.saturating_duration_since(runtime.now()));
         let timeout = left.map_or(self.config.timeout, |left| left.min(self.config.timeout));
-        let answer = before(&runtime, began + timeout, Box::pin(self.client.call(message)));
-        match answer.or(overdue).await {
-            Some(outcome) => outcome,
-            None => {
-                let elapsed = runtime.now().saturating_duration_since(began);
-                Outcome::TimedOut { taken: self.client.give_up(), waited: waited(elapsed, timeout) }
-            }
-        }
+        self.caller.call(message, timeout, overdue).await
     }
 
     /// How a request that was not accepted fails the cycle; what the receiver had to say about one that was.
     fn settle(&mut self, outcome: Outcome) -> Result<Option<Complaint>, Cycle> {
-        let (cause, may_retry, says) = match outcome {
+        let (cause, may_retry, words) = match outcome {
             Outcome::Answered(answer) => match answer.said {
                 Said::Stored | Said::Partial { .. } => return Ok(Complaint::of(answer)),
                 Said::Away { at_least, .. } => {
                     let asked = Some(at_least).filter(|pause| !pause.is_zero());
                     self.not_before = asked.map(|pause| self.runtime.now() + pause);
-                    (Cause::Unreachable, true, answer.says)
+                    (Cause::Unreachable, true, answer.words)
                 }
-                Said::Unclear => (Cause::Unconfirmed, false, answer.says),
-                Said::Refused | Said::TooLarge | Said::Ill => (Cause::Refused, false, answer.says),
+                Said::Unclear => (Cause::Unconfirmed, false, answer.words),
+                Said::Refused | Said::TooLarge | Said::Ill => (Cause::Refused, false, answer.words),
             },
-            Outcome::Failed { taken: true, says } => (Cause::Unconfirmed, true, says),
-            Outcome::Failed { taken: false, says } => (Cause::Unreachable, true, says),
-            Outcome::TimedOut { taken: true, waited } => (Cause::Unconfirmed, true, remedy::no_answer(waited)),
-            Outcome::TimedOut { taken: false, waited } => (Cause::Unreachable, true, remedy::no_connection(waited)),
+            Outcome::Failed { began: true, words } | Outcome::TimedOut { began: true, words } => {
+                (Cause::Unconfirmed, true, words)
+            }
+            Outcome::Failed { words, .. } | Outcome::TimedOut { words, .. } => (Cause::Unreachable, true, words),
         };
-        self.condition.failed(says);
+        self.condition.failed(words);
         Err(Cycle::Failed { cause, may_retry })
     }
 }
@@ -373,12 +343,8 @@ struct Complaint {
 }
 
 impl Complaint {
-    fn of(Answer { said, says }: Answer) -> Option<Self> {
-        let rejected_points = if let Said::Partial { dropped } = said { dropped } else { 0 };
-        match (rejected_points, says.is_empty()) {
-            (0, true) => None,
-            (0, false) => Some(Self { rejected_points, says: format!("accepted, with a warning: {says}") }),
-            _ => Some(Self { rejected_points, says: format!("{rejected_points} data points were rejected: {says}") }),
-        }
+    fn of(answer: Answer) -> Option<Self> {
+        let rejected_points = if let Said::Partial { dropped } = answer.said { dropped } else { 0 };
+        answer.complaint().map(|says| Self { rejected_points, says })
     }
 }

@@ -1,6 +1,7 @@
 //! Speaking to a server through an HTTP proxy.
 
 use std::io;
+use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 
-use super::{Secrets, USER_AGENT, connect_tcp};
+use super::{Secrets, USER_AGENT};
 use crate::config::{ProxyServer, Secret};
 use crate::runtime::Runtime;
 
@@ -37,9 +38,14 @@ impl Via {
         Self { proxy, is_tunnel, authorization }
     }
 
-    /// A connection to the proxy, and on through it to `target` (`host:port`) if it makes a tunnel.
-    pub(super) async fn connect<R: Runtime>(&self, runtime: &R, target: &str) -> io::Result<R::Tcp> {
-        let stream = connect_tcp(runtime, &self.proxy.host, self.proxy.port).await;
+    /// A connection to the proxy at `address`, and on through it to `target` (`host:port`) if it makes a tunnel.
+    pub(super) async fn connect<R: Runtime>(
+        &self,
+        runtime: &R,
+        address: SocketAddr,
+        target: &str,
+    ) -> io::Result<R::Tcp> {
+        let stream = runtime.tcp_connect(address).await;
         let mut stream = stream.map_err(|error| self.failed(&error))?;
         if self.is_tunnel {
             stream.write_all(self.request(target).as_bytes()).await.map_err(|error| self.failed(&error))?;
@@ -83,7 +89,8 @@ impl Via {
         Err(io::Error::other(format!("the proxy {proxy} answered {status} to CONNECT {target}: {says}")))
     }
 
-    fn failed(&self, error: &io::Error) -> io::Error {
+    /// `error`, on the way to it.
+    pub(super) fn failed(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("the proxy {}: {error}", self.proxy.url()))
     }
 }

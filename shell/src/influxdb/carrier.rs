@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use loaddensity_metrics_core::verdict::Said;
 
-use super::post::{Answer, Client, Outcome};
+use super::{Endpoint, Influxdb};
 use crate::condition::Condition;
 use crate::config::{BatchLimits, InfluxdbConfig};
+use crate::http_client::{Answer, Caller, Outcome};
 use crate::remedy;
 use crate::runtime::{Runtime, UdpSocket as _};
 use crate::stop::StopSignal;
@@ -22,7 +23,7 @@ const PACE: Duration = Duration::from_micros(20);
 
 /// The way to the backend.
 pub(super) enum Carrier<R: Runtime> {
-    Http(Box<Client<R>>, Duration),
+    Http(Box<Caller<R, Influxdb>>, Duration),
     Udp(R, Peer<R>, Arc<Condition>),
 }
 
@@ -32,11 +33,16 @@ pub(super) enum Carried {
     Over(Option<String>),
     /// The server answered something else.
     Answered(Answer),
-    /// No answer; `taken`: it may have gone out.
-    Failed { taken: bool, says: String },
+    /// No answer; `began`: it may have gone out.
+    Failed { began: bool, words: String },
 }
 
 impl<R: Runtime> Carrier<R> {
+    /// By HTTP, with so much time for a body.
+    pub(super) fn http(runtime: R, endpoint: Box<Endpoint>, condition: Arc<Condition>, timeout: Duration) -> Self {
+        Self::Http(Box::new(Caller::new(runtime, Influxdb::new(endpoint), condition)), timeout)
+    }
+
     /// How large a body may be.
     pub(super) const fn limits(&self, config: &InfluxdbConfig) -> BatchLimits {
         match self {
@@ -48,15 +54,11 @@ impl<R: Runtime> Carrier<R> {
     /// Sends one body, within its timeout and the deadline of a stop.
     pub(super) async fn carry(&mut self, body: &Bytes, stop: &StopSignal) -> Carried {
         match self {
-            Self::Http(client, timeout) => match client.post_in_time(body, *timeout, stop).await {
+            Self::Http(caller, timeout) => match caller.call_unless_overdue(body, *timeout, stop).await {
                 Outcome::Answered(answer) if answer.said == Said::Stored => Carried::Over(answer.complaint()),
                 Outcome::Answered(answer) => Carried::Answered(answer),
-                Outcome::Failed { taken, says } => Carried::Failed { taken, says },
-                Outcome::TimedOut { taken: true, waited } => {
-                    Carried::Failed { taken: true, says: remedy::no_answer(waited) }
-                }
-                Outcome::TimedOut { taken: false, waited } => {
-                    Carried::Failed { taken: false, says: remedy::no_connection(waited) }
+                Outcome::Failed { began, words } | Outcome::TimedOut { began, words } => {
+                    Carried::Failed { began, words }
                 }
             },
             Self::Udp(runtime, peer, condition) => {
@@ -72,8 +74,8 @@ impl<R: Runtime> Carrier<R> {
                         condition.refused();
                         Carried::Over(Some(remedy::REFUSED.into()))
                     }
-                    Some(Err(error)) => Carried::Failed { taken: false, says: remedy::cannot_send(&error) },
-                    None => Carried::Failed { taken: false, says: "no time was left to send".into() },
+                    Some(Err(error)) => Carried::Failed { began: false, words: remedy::cannot_send(&error) },
+                    None => Carried::Failed { began: false, words: "no time was left to send".into() },
                 }
             }
         }

@@ -56,8 +56,8 @@ impl Gauges {
             memory.truncate(written.bytes);
             match carrier.carry(&Bytes::from(memory), stop).await {
                 Carried::Over(said) => complaint = said.or(complaint),
-                Carried::Answered(answer) => return condition.gauges_failed(format!("gauges: {}", answer.says)),
-                Carried::Failed { says, .. } => return condition.gauges_failed(format!("gauges: {says}")),
+                Carried::Answered(answer) => return condition.gauges_failed(format!("gauges: {}", answer.words)),
+                Carried::Failed { words, .. } => return condition.gauges_failed(format!("gauges: {words}")),
             }
             sent += usize::from(written.items);
         }

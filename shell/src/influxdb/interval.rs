@@ -139,14 +139,14 @@ impl<R: Runtime> Sender<R> {
         self.backoff.reset();
         let mut may_have_arrived = false;
         loop {
-            let (taken, least_pause) = match self.carrier.carry(&body, &self.stop).await {
+            let (began, least_pause) = match self.carrier.carry(&body, &self.stop).await {
                 Carried::Over(complaint) => {
                     self.size.taken();
                     self.condition.went_well_but(complaint);
                     return Fate::Sent;
                 }
                 Carried::Answered(answer) => {
-                    self.condition.failed(answer.says);
+                    self.condition.failed(answer.words);
                     match answer.said {
                         // Of points that a server has in part, nobody knows which.
                         Said::Stored | Said::Partial { .. } | Said::Refused => return Fate::Lost(Cause::Refused),
@@ -157,12 +157,12 @@ impl<R: Runtime> Sender<R> {
                         Said::Away { at_least, .. } => (false, at_least),
                     }
                 }
-                Carried::Failed { taken, says } => {
-                    self.condition.failed(says);
-                    (taken, Duration::ZERO)
+                Carried::Failed { began, words } => {
+                    self.condition.failed(words);
+                    (began, Duration::ZERO)
                 }
             };
-            may_have_arrived |= taken;
+            may_have_arrived |= began;
             let pause = self.backoff.pause_of_at_least(least_pause, self.runtime.wall_clock().as_unix_nanos());
             let is_in_time = !is_last && self.runtime.now() + pause < due;
             if is_in_time {

@@ -13,13 +13,12 @@ use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Packed, Packer};
 
-use super::Endpoint;
 use super::batch::BatchSize;
-use super::post::{Answer, Client, Outcome};
+use super::{Endpoint, Influxdb};
 use crate::condition::Condition;
 use crate::config::InfluxdbConfig;
+use crate::http_client::{Answer, Caller, Outcome};
 use crate::hub::Feed;
-use crate::remedy;
 use crate::running::{Place, Running};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, sleep_until};
@@ -39,7 +38,7 @@ pub(super) fn start<R: Runtime>(
     let stop = StopSignal::default();
     let sender = Sender {
         runtime: place.runtime.clone(),
-        client: Client::new(place.runtime.clone(), endpoint, condition.clone()),
+        caller: Caller::new(place.runtime.clone(), Influxdb::new(endpoint), condition.clone()),
         timeout: config.timeout,
         feed: feed.clone(),
         packer: Packer::new(encoder),
@@ -54,7 +53,7 @@ pub(super) fn start<R: Runtime>(
 
 struct Sender<R: Runtime> {
     runtime: R,
-    client: Client<R>,
+    caller: Caller<R, Influxdb>,
     timeout: Duration,
     feed: Arc<Feed>,
     packer: Packer<LineEncoder<'static>>,
@@ -97,17 +96,17 @@ impl<R: Runtime> Sender<R> {
             return None;
         }
         let body = whole.slice(..packed.bytes);
-        let outcome = self.client.post_in_time(&body, self.timeout, &self.stop).await;
+        let outcome = self.caller.call_unless_overdue(&body, self.timeout, &self.stop).await;
         drop(body);
         // Where hyper has not let go of it yet, the next body gets new memory.
         self.body = whole.try_into_mut().unwrap_or_default();
         match outcome {
             Outcome::Answered(answer) => self.settle(packed, answer).await,
-            Outcome::Failed { taken, says } => {
-                self.condition.failed(says);
+            Outcome::Failed { began, words } => {
+                self.condition.failed(words);
                 // A server that is not there when everything is to end is not waited for.
                 if is_stopping {
-                    if taken {
+                    if began {
                         self.packer.discard(&mut self.feed.lock(), packed, Cause::Unconfirmed);
                     }
                     return Some(Cause::Unreachable);
@@ -115,12 +114,12 @@ impl<R: Runtime> Sender<R> {
                 self.pause(Duration::ZERO).await;
             }
             // It may have gone out, so it is not sent again.
-            Outcome::TimedOut { taken: true, waited } => {
+            Outcome::TimedOut { began: true, words } => {
                 self.packer.discard(&mut self.feed.lock(), packed, Cause::Unconfirmed);
-                self.condition.failed(remedy::no_answer(waited));
+                self.condition.failed(words);
             }
-            Outcome::TimedOut { taken: false, waited } => {
-                self.condition.failed(remedy::no_connection(waited));
+            Outcome::TimedOut { began: false, words } => {
+                self.condition.failed(words);
                 self.pause(Duration::ZERO).await;
             }
         }
@@ -163,15 +162,15 @@ impl<R: Runtime> Sender<R> {
                 }
             }
             Said::Ill => {
-                self.condition.failed(answer.says);
+                self.condition.failed(answer.words);
                 return self.pause(Duration::ZERO).await;
             }
             Said::Away { at_least, .. } => {
-                self.condition.failed(answer.says);
+                self.condition.failed(answer.words);
                 return self.pause(at_least).await;
             }
         }
-        self.condition.failed(answer.says);
+        self.condition.failed(answer.words);
     }
 
     /// Waits before the next attempt. A stop cuts it short, once; its deadline ends it.

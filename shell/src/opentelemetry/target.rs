@@ -1,5 +1,7 @@
 //! Where and how exports are sent, read once when the exporter starts.
 
+use std::time::Duration;
+
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use loaddensity_metrics_core::Exporter;
 
@@ -16,6 +18,8 @@ pub(super) struct Target {
     pub(super) server: Server,
     pub(super) protocol: OtlpProtocol,
     pub(super) gzip: bool,
+    /// What a call is told that it may take.
+    pub(super) timeout: Duration,
     /// Path and query; of HTTP.
     pub(super) path: String,
     /// The headers that the user gives.
@@ -39,7 +43,8 @@ impl Target {
         secrets.add_query(&path);
         server.hide(&mut secrets);
         let advice = advice(protocol, asked(&server, protocol, &path), !headers.is_empty());
-        Ok(Self { server, protocol, gzip: config.gzip, path, headers, secrets, advice })
+        let (gzip, timeout) = (config.gzip, config.timeout);
+        Ok(Self { server, protocol, gzip, timeout, path, headers, secrets, advice })
     }
 
     /// Where exports go, without anything secret.
@@ -91,10 +96,7 @@ fn advice(protocol: OtlpProtocol, asked: String, has_credentials: bool) -> Advic
 
 /// The server, and the path and query that are asked for.
 fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError> {
-    let carried = match config.protocol {
-        OtlpProtocol::Grpc => Protocol::Http2,
-        OtlpProtocol::HttpProtobuf => Protocol::Http1,
-    };
+    let carried = carried(config.protocol);
     let (server, path) = read_url(Exporter::OpenTelemetry, "endpoint", &config.endpoint, &config.tls, carried)?;
     let server = server.by_way_of(config.proxy.as_ref(), carried);
     match config.protocol {
@@ -115,6 +117,14 @@ fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError
             }
             Ok((server, path))
         }
+    }
+}
+
+/// What carries requests.
+pub(super) const fn carried(protocol: OtlpProtocol) -> Protocol {
+    match protocol {
+        OtlpProtocol::Grpc => Protocol::Http2,
+        OtlpProtocol::HttpProtobuf => Protocol::Http1,
     }
 }
 

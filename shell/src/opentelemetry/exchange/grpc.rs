@@ -1,91 +1,74 @@
 //! A unary gRPC call over HTTP/2 (grpc/grpc, PROTOCOL-HTTP2.md).
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
-use futures_io::{AsyncRead, AsyncWrite};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http2;
 use hyper::header::{CONTENT_TYPE, HeaderMap, TE, USER_AGENT};
 use hyper::http::request::Builder;
-use hyper::{Request, StatusCode};
-use loaddensity_metrics_core::otlp::{Pushback, Response, grpc_message, retry_delay};
+use hyper::{Request, Response, StatusCode};
+use loaddensity_metrics_core::otlp::{self, Pushback, grpc_message, retry_delay};
 use loaddensity_metrics_core::verdict::{self, GrpcAnswer, GrpcStatus};
 use percent_encoding::percent_decode;
 
-use super::{Answer, Exchanged, GRPC_ENCODING, Requests, Target};
-use crate::condition::Condition;
-use crate::http_client::{self, ANSWER_BYTES, decoded, in_full};
-use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
-use crate::metered::{Meter, TOO_MUCH};
+use super::{Answer, Connection, Exchanged, GRPC_ENCODING, Outgoing, Target};
+use crate::http_client::{self, ANSWER_BYTES, decoded};
 use crate::runtime::Runtime;
+
+/// Why an answer could not be read.
+type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// What became of a call; in the trailers, or in the headers of an answer without a body.
 const GRPC_STATUS: &str = "grpc-status";
 /// The method that takes metrics (opentelemetry-proto, metrics_service.proto).
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
-pub(super) async fn handshake<R: Runtime, S>(
-    stream: HyperIo<S>,
-    meter: &Meter,
-    tasks: &HyperTasks<R>,
-    runtime: R,
-    condition: Arc<Condition>,
-) -> hyper::Result<Requests>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let timer = HyperTimer::new(runtime);
-    let (requests, connection) = http2::Builder::new(tasks.executor()).timer(timer).handshake(stream).await?;
-    let meter = meter.clone();
-    tasks.spawn(async move {
-        // Its error reaches the request that waits for it; but a server may also send too much while none does.
-        let _ = connection.await;
-        if meter.is_exceeded() {
-            condition.failed(TOO_MUCH);
-        }
-    });
-    Ok(Requests::Http2(requests))
-}
-
 /// A request without its body.
-pub(super) fn head(target: &Target, timeout: Duration) -> Builder {
+pub(super) fn head(target: &Target) -> Builder {
     Request::post(format!("{}{EXPORT}", target.server.origin()))
         .header(TE, "trailers")
         .header(CONTENT_TYPE, "application/grpc")
         .header(USER_AGENT, http_client::USER_AGENT)
         // At most a day, hence eight digits, as many as gRPC allows.
-        .header("grpc-timeout", format!("{}m", timeout.as_millis()))
+        .header("grpc-timeout", format!("{}m", target.timeout.as_millis()))
+}
+
+/// Sends `request`, and reads the answer. All of them leave a connection that can be used again, if it did not break.
+pub(super) async fn exchange<R: Runtime>(
+    connection: &mut Connection<R>,
+    request: Request<Outgoing>,
+    target: &Target,
+) -> Result<Exchanged, String> {
+    let answer = match connection.send(request).await {
+        Ok(response) => read_answer(response, target).await,
+        Err(error) => reset(&error, target).ok_or_else(|| error.into()),
+    };
+    match answer {
+        Ok(answer) => Ok(Exchanged { answer, is_over: true }),
+        Err(error) => Err(connection.broke(&*error, &target.advice)),
+    }
 }
 
 /// What the server said, wherever it said it: in the trailers, or in the headers of an answer without a body. What it says
 /// last counts.
-pub(super) async fn read_answer(response: hyper::Response<Incoming>, target: &Target) -> Exchanged {
+async fn read_answer(response: Response<Incoming>, target: &Target) -> Result<Answer, Broken> {
     let (head, body) = response.into_parts();
-    let read = Limited::new(body, ANSWER_BYTES).collect().await;
-    let error = match read {
+    let error = match Limited::new(body, ANSWER_BYTES).collect().await {
         Ok(body) => {
             let trailers = body.trailers().filter(|trailers| trailers.contains_key(GRPC_STATUS)).cloned();
             let trailers = trailers.unwrap_or_else(|| head.headers.clone());
-            let body = body.to_bytes();
-            return Exchanged::Answer(answer(head.status, &head.headers, &trailers, &body, target), true);
+            return Ok(answer(head.status, &head.headers, &trailers, &body.to_bytes(), target));
         }
         Err(error) => error,
     };
     // A refusal is one, however its page ends.
     if head.status != StatusCode::OK || head.headers.contains_key(GRPC_STATUS) {
-        return Exchanged::Answer(answer(head.status, &head.headers, &head.headers, &Bytes::new(), target), true);
+        return Ok(answer(head.status, &head.headers, &head.headers, &Bytes::new(), target));
     }
-    match error.downcast_ref().and_then(|error| reset(error, target)) {
-        Some(answer) => Exchanged::Answer(answer, true),
-        None => Exchanged::Broken(in_full(error.as_ref())),
-    }
+    error.downcast_ref().and_then(|error| reset(error, target)).ok_or(error)
 }
 
 /// The answer that the reset of a stream stands for (gRPC, "Errors"). `None` where the connection itself broke.
-pub(super) fn reset(error: &hyper::Error, target: &Target) -> Option<Answer> {
+fn reset(error: &hyper::Error, target: &Target) -> Option<Answer> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
@@ -121,7 +104,7 @@ fn answer(http: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: &By
     let message = trailers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
     let message: Vec<u8> = percent_decode(message).collect();
     let read = message_of(body, headers);
-    let response = read.as_deref().map_or(Response::Unreadable, Response::Protobuf);
+    let response = read.as_deref().map_or(otlp::Response::Unreadable, otlp::Response::Protobuf);
     let partial = response.partial_success().ok();
     let words = match status {
         Some(GrpcStatus::OK) => partial.map_or(&[][..], |partial| partial.error_message.as_bytes()),
@@ -142,7 +125,7 @@ fn status_in(trailers: &HeaderMap) -> Option<GrpcStatus> {
 }
 
 fn judged(answer: GrpcAnswer<'_>, answered: &str, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
-    Answer::new(verdict::grpc(answer), answered, words, headers, target)
+    super::judged(verdict::grpc(answer), answered, words, headers, target)
 }
 
 /// What statuses and trailers say, without a message.
@@ -153,7 +136,7 @@ fn said_by(http: StatusCode, status: Option<GrpcStatus>, trailers: &HeaderMap) -
         message: &[],
         retry_delay: trailers.get("grpc-status-details-bin").and_then(|details| retry_delay(details.as_bytes())),
         pushback: trailers.get("grpc-retry-pushback-ms").map(|value| Pushback::parse(value.as_bytes())),
-        response: Response::Protobuf(&[]),
+        response: otlp::Response::Protobuf(&[]),
     }
 }
 
@@ -175,6 +158,8 @@ fn message_of(body: &Bytes, headers: &HeaderMap) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hyper::header::HeaderValue;
     use loaddensity_metrics_core::verdict::Said;
 
@@ -223,9 +208,9 @@ mod tests {
             ),
         ] {
             let answer = answer_to(200, &headers(&[]), trailers, body);
-            assert_eq!(answer.said, said, "{}", answer.says);
-            assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
-            assert_eq!(answer.says.is_empty(), says.is_empty(), "{}", answer.says);
+            assert_eq!(answer.said, said, "{}", answer.words);
+            assert!(answer.words.contains(says), "{:?} lacks {says:?}", answer.words);
+            assert_eq!(answer.words.is_empty(), says.is_empty(), "{}", answer.words);
         }
     }
 
@@ -244,8 +229,8 @@ mod tests {
             (&headers(&[]), compressed(&TWO), Said::Stored, true),
         ] {
             let answer = answer_to(200, head, &ok, &body);
-            assert_eq!(answer.said, said, "{}", answer.says);
-            assert_eq!(answer.says.contains("counted as accepted"), complains, "{}", answer.says);
+            assert_eq!(answer.said, said, "{}", answer.words);
+            assert_eq!(answer.words.contains("counted as accepted"), complains, "{}", answer.words);
         }
     }
 
@@ -277,8 +262,8 @@ mod tests {
             (200, &twice, Said::Refused, "INTERNAL (13)"),
         ] {
             let answer = answer_to(http, head, head, b"<p>no</p>");
-            assert_eq!(answer.said, said, "{http}: {}", answer.says);
-            assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
+            assert_eq!(answer.said, said, "{http}: {}", answer.words);
+            assert!(answer.words.contains(says), "{:?} lacks {says:?}", answer.words);
         }
     }
 
@@ -298,7 +283,7 @@ mod tests {
             ("14", none, ("grpc-retry-pushback-ms", "40"), Some(40)),
             ("14", info, ("grpc-retry-pushback-ms", "3000"), Some(3_000)),
             ("14", info, ("grpc-retry-pushback-ms", "-1"), None),
-            ("14", none, ("grpc-retry-pushback-ms", "1200000"), Some(600_000)),
+            ("14", none, ("grpc-retry-pushback-ms", "1200000"), Some(1_200_000)),
             ("13", info, none, None),
             ("3", none, ("grpc-retry-pushback-ms", "40"), None),
         ] {
@@ -307,8 +292,8 @@ mod tests {
                 Said::Away { at_least, .. } => Some(at_least.as_millis()),
                 _ => None,
             };
-            assert_eq!(pause, millis, "{status} {pushback:?}: {}", answer.says);
-            assert_eq!(answer.says.contains("asked to wait"), millis.unwrap_or(0) > 0, "{}", answer.says);
+            assert_eq!(pause, millis, "{status} {pushback:?}: {}", answer.words);
+            assert_eq!(answer.words.contains("asked to wait"), millis.unwrap_or(0) > 0, "{}", answer.words);
         }
     }
 

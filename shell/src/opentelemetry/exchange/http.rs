@@ -1,45 +1,36 @@
 //! A `POST` of binary protobuf over HTTP/1.1 (OTLP specification, "OTLP/HTTP").
 
-use futures_io::{AsyncRead, AsyncWrite};
-use hyper::StatusCode;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
 use hyper::http::request::Builder;
+use hyper::{Request, StatusCode};
 use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_core::otlp::Response;
 use loaddensity_metrics_core::verdict::{self, OtlpHttpAnswer};
 
-use super::{Answer, Exchanged, Requests, Target};
+use super::{Answer, Connection, Exchanged, Outgoing, Target, judged};
 use crate::http_client::{self, Answered};
-use crate::hyper_io::{HyperIo, HyperTasks};
 use crate::runtime::Runtime;
 
 /// The type of requests, and of answers to them.
 const PROTOBUF: &str = "application/x-protobuf";
-
-pub(super) async fn handshake<R: Runtime, S>(stream: HyperIo<S>, tasks: &HyperTasks<R>) -> hyper::Result<Requests>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (requests, connection) = http1::handshake(stream).await?;
-    tasks.spawn(async move {
-        // Its error reaches the request that waits for it.
-        let _ = connection.await;
-    });
-    Ok(Requests::Http1(requests))
-}
 
 /// A request without its body.
 pub(super) fn head(target: &Target) -> Builder {
     target.server.post(&target.path).header(USER_AGENT, http_client::USER_AGENT).header(CONTENT_TYPE, PROTOBUF)
 }
 
-/// The answer, and whether it was read to its end.
-pub(super) async fn read_answer(response: hyper::Response<Incoming>, target: &Target, now: Timestamp) -> Exchanged {
-    let (head, body) = response.into_parts();
+/// Sends `request`, and reads the answer.
+pub(super) async fn exchange<R: Runtime>(
+    connection: &mut Connection<R>,
+    request: Request<Outgoing>,
+    target: &Target,
+    runtime: &R,
+) -> Result<Exchanged, String> {
+    let response = connection.send(request).await;
+    let (head, body) = response.map_err(|error| connection.broke(&error, &target.advice))?.into_parts();
     let Answered { body, is_over } = http_client::read(&head.headers, body).await;
-    Exchanged::Answer(answer(head.status, &head.headers, body.as_deref(), target, now), is_over)
+    let answer = answer(head.status, &head.headers, body.as_deref(), target, runtime.wall_clock());
+    Ok(Exchanged { answer, is_over })
 }
 
 /// The answer with this body, if it is known.
@@ -54,7 +45,7 @@ fn answer(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>, target: 
     let verdict = verdict::otlp_http(answer);
     let partial = answer.response.partial_success().ok().filter(|_| status.is_success());
     let words = partial.map_or_else(|| answer.words(), |partial| partial.error_message.as_bytes());
-    Answer::new(verdict, &status.to_string(), &target.secrets.excerpt(words), headers, target)
+    judged(verdict, &status.to_string(), &target.secrets.excerpt(words), headers, target)
 }
 
 #[cfg(test)]
@@ -104,13 +95,13 @@ mod tests {
             (503, "", b"busy", away, "503 Service Unavailable: busy"),
         ] {
             let answer = answer_to(status, &[("content-type", kind)], Some(body));
-            assert_eq!(answer.said, said, "{status} {kind}: {}", answer.says);
-            assert!(answer.says.contains(says), "{:?} lacks {says:?}", answer.says);
-            assert_eq!(answer.says.is_empty(), says.is_empty(), "{}", answer.says);
+            assert_eq!(answer.said, said, "{status} {kind}: {}", answer.words);
+            assert!(answer.words.contains(says), "{:?} lacks {says:?}", answer.words);
+            assert_eq!(answer.words.is_empty(), says.is_empty(), "{}", answer.words);
         }
         let cut = answer_to(200, &[("content-type", PROTOBUF)], None);
-        assert!(cut.said == STORED && cut.says.contains("counted as accepted"), "{}", cut.says);
-        let moved = answer_to(308, &[("location", "https://h/v1/metrics?k=hunter2")], Some(b"")).says;
+        assert!(cut.said == STORED && cut.words.contains("counted as accepted"), "{}", cut.words);
+        let moved = answer_to(308, &[("location", "https://h/v1/metrics?k=hunter2")], Some(b"")).words;
         assert!(moved.contains("set `endpoint` so that requests go to https://h/v1/metrics?…"), "{moved}");
     }
 
@@ -119,7 +110,7 @@ mod tests {
         for (status, after, seconds) in [
             (429, "7", Some(7)),
             (503, "Sun, 06 Nov 1994 08:49:37 GMT", Some(2)),
-            (502, "100000", Some(600)),
+            (502, "100000", Some(100_000)),
             (504, "soon", Some(0)),
             (500, "7", None),
         ] {
@@ -128,7 +119,7 @@ mod tests {
                 Said::Away { at_least, .. } => Some(at_least.as_secs()),
                 _ => None,
             };
-            assert_eq!(pause, seconds, "{status} {after}: {}", answer.says);
+            assert_eq!(pause, seconds, "{status} {after}: {}", answer.words);
         }
     }
 }

@@ -1,0 +1,104 @@
+//! What the client is told of whom it posts to: where that is, how it is asked, and what its answers mean.
+
+use std::time::Duration;
+
+use loaddensity_metrics_core::verdict::Said;
+
+use super::{Connection, Secrets, Server, Watched};
+use crate::runtime::Runtime;
+use crate::tls::Protocol;
+
+/// Whoever takes bodies over HTTP and answers for them: InfluxDB, or a receiver of OTLP.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// The longest pause that it is granted. Whoever decides about pauses keeps to it; the words of an answer say so.
+    const LONGEST_PAUSE: Duration;
+
+    /// Where it is.
+    fn server(&self) -> &Server;
+
+    /// What carries requests to it.
+    fn protocol(&self) -> Protocol;
+
+    /// What is done to a body before it goes out.
+    fn encoding(&self) -> Encoding;
+
+    /// What it is told that nobody else may see.
+    fn secrets(&self) -> &Secrets;
+
+    /// Posts `body` and reads the whole answer; whatever has to be asked before is asked too. It may be dropped at any
+    /// time.
+    ///
+    /// # Errors
+    /// The connection broke before there was an answer; in words, which may hold secrets.
+    fn exchange<R: Runtime>(
+        &self,
+        runtime: &R,
+        connection: &mut Connection<R>,
+        body: &Watched,
+    ) -> impl Future<Output = Result<Exchanged, String>> + Send;
+}
+
+/// What is done to a body before it goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// Nothing.
+    Plain,
+    /// Compressed.
+    Gzip,
+    /// Nothing: it has gRPC's prefix already.
+    Framed,
+    /// Compressed, with gRPC's prefix before it.
+    FramedGzip,
+}
+
+impl Encoding {
+    /// That of a gRPC message where it `is_framed`, compressed where that is asked for with `gzip`.
+    pub(crate) const fn new(gzip: bool, is_framed: bool) -> Self {
+        match (gzip, is_framed) {
+            (false, false) => Self::Plain,
+            (true, false) => Self::Gzip,
+            (false, true) => Self::Framed,
+            (true, true) => Self::FramedGzip,
+        }
+    }
+}
+
+/// What came of a request.
+pub(crate) struct Exchanged {
+    pub(crate) answer: Answer,
+    /// Whether it was read to its end, so that the connection can be used again.
+    pub(crate) is_over: bool,
+}
+
+/// A server's answer.
+pub(crate) struct Answer {
+    /// What it means for the body.
+    pub(crate) said: Said,
+    /// For people: what was answered, and what to do about it; empty where all is well.
+    pub(crate) words: String,
+}
+
+impl Answer {
+    /// An answer with these words, which also tell of the pause that it asks for; no more than `longest` is granted.
+    pub(crate) fn new(said: Said, mut words: String, longest: Duration) -> Self {
+        if let Said::Away { at_least, .. } = said {
+            if !at_least.is_zero() {
+                words += &format!("; asked to wait {}", shown(at_least));
+            }
+            if at_least > longest {
+                words += &format!(", waits {}", shown(longest));
+            }
+        }
+        Self { said, words }
+    }
+
+    /// The words, if there are any.
+    pub(crate) fn complaint(self) -> Option<String> {
+        Some(self.words).filter(|words| !words.is_empty())
+    }
+}
+
+/// Whole seconds as such, all else with its fraction.
+fn shown(pause: Duration) -> String {
+    if pause.subsec_nanos() == 0 { format!("{} s", pause.as_secs()) } else { format!("{pause:?}") }
+}

@@ -1,0 +1,152 @@
+//! One connection to a server: TCP, what a proxy and TLS want, then HTTP/1.1 or HTTP/2.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+#[cfg(feature = "opentelemetry")]
+use hyper::client::conn::http2;
+use hyper::{Request, Response};
+use loaddensity_metrics_core::verdict::Language;
+
+use super::first_bytes::Noting;
+use super::{Advice, Backend, FirstBytes, Outgoing, in_full};
+use crate::condition::Condition;
+#[cfg(feature = "opentelemetry")]
+use crate::hyper_io::HyperTimer;
+use crate::hyper_io::{HyperIo, HyperTasks};
+#[cfg(feature = "opentelemetry")]
+use crate::metered::TOO_MUCH;
+use crate::metered::{Meter, Metered};
+use crate::remedy;
+use crate::runtime::Runtime;
+use crate::tls::{Protocol, Stream};
+
+/// One connection. Dropping it closes it.
+pub(crate) struct Connection<R: Runtime> {
+    requests: Requests,
+    meter: Meter,
+    /// What came over it first.
+    first: FirstBytes,
+    /// Whether a request was answered over it.
+    pub(super) is_kept: bool,
+    /// Drive it; dropped with it.
+    _tasks: HyperTasks<R>,
+}
+
+/// Hyper's handle of a connection.
+enum Requests {
+    Http1(http1::SendRequest<Outgoing>),
+    #[cfg(feature = "opentelemetry")]
+    Http2(http2::SendRequest<Outgoing>),
+}
+
+impl<R: Runtime> Connection<R> {
+    /// Connects to the first hop on the way to `backend`, which has this `address`, and from there on.
+    ///
+    /// # Errors
+    /// What kept it from that, in words.
+    pub(super) async fn open(
+        runtime: &R,
+        backend: &impl Backend,
+        address: SocketAddr,
+        condition: Arc<Condition>,
+    ) -> Result<Self, String> {
+        let meter = Meter::of_server();
+        let (first, tasks) = (FirstBytes::default(), HyperTasks::metered(runtime.clone(), &meter));
+        let requests = meter.turns(async {
+            let stream = backend.server().connect(runtime, address, &meter).await;
+            let stream = HyperIo::new(first.of(stream.map_err(|error| remedy::cannot_connect(&error))?));
+            match backend.protocol() {
+                Protocol::Http1 => shake_hands(stream, &tasks).await,
+                Protocol::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &meter, condition).await,
+            }
+        });
+        let requests = requests.await?;
+        Ok(Self { requests, meter, first, is_kept: false, _tasks: tasks })
+    }
+
+    /// Whether it is known to be closed. One that seems open may turn out closed when it is used.
+    pub(super) fn is_closed(&self) -> bool {
+        match &self.requests {
+            Requests::Http1(requests) => requests.is_closed(),
+            #[cfg(feature = "opentelemetry")]
+            Requests::Http2(requests) => requests.is_closed(),
+        }
+    }
+
+    /// Sends `request`; the answer, whose body is yet to come.
+    pub(crate) async fn send(&mut self, request: Request<Outgoing>) -> hyper::Result<Response<Incoming>> {
+        match &mut self.requests {
+            Requests::Http1(requests) => {
+                // What greets first ends the connection before anything was asked.
+                requests.ready().await?;
+                self.meter.begin_request();
+                requests.send_request(request).await
+            }
+            #[cfg(feature = "opentelemetry")]
+            Requests::Http2(requests) => {
+                requests.ready().await?;
+                self.meter.begin_request();
+                requests.send_request(request).await
+            }
+        }
+    }
+
+    /// What is said where it broke with this `error`.
+    pub(crate) fn broke(&self, error: &dyn Error, advice: &Advice) -> String {
+        let expected = match self.requests {
+            Requests::Http1(_) => Language::Http1,
+            #[cfg(feature = "opentelemetry")]
+            Requests::Http2(_) => Language::Http2,
+        };
+        advice.on_break(in_full(error), self.first.get(), expected)
+    }
+}
+
+/// What hyper speaks over.
+type Carrying<R> = HyperIo<Noting<Stream<Metered<<R as Runtime>::Tcp>>>>;
+
+async fn shake_hands<R: Runtime>(stream: Carrying<R>, tasks: &HyperTasks<R>) -> Result<Requests, String> {
+    let (requests, connection) = http1::handshake(stream).await.map_err(|error| in_full(&error))?;
+    tasks.spawn(async move {
+        // Its error reaches the request that waits for it.
+        let _ = connection.await;
+    });
+    Ok(Requests::Http1(requests))
+}
+
+#[cfg(feature = "opentelemetry")]
+async fn shake_hands_for_http2<R: Runtime>(
+    stream: Carrying<R>,
+    runtime: &R,
+    tasks: &HyperTasks<R>,
+    meter: &Meter,
+    condition: Arc<Condition>,
+) -> Result<Requests, String> {
+    let mut http = http2::Builder::new(tasks.executor());
+    let handshake = http.timer(HyperTimer::new(runtime.clone())).handshake(stream).await;
+    let (requests, connection) = handshake.map_err(|error| in_full(&error))?;
+    let meter = meter.clone();
+    tasks.spawn(async move {
+        // Its error reaches the request that waits for it; but a server may also send too much while none does.
+        let _ = connection.await;
+        if meter.is_exceeded() {
+            condition.failed(TOO_MUCH);
+        }
+    });
+    Ok(Requests::Http2(requests))
+}
+
+#[cfg(not(feature = "opentelemetry"))]
+async fn shake_hands_for_http2<R: Runtime>(
+    _: Carrying<R>,
+    _: &R,
+    _: &HyperTasks<R>,
+    _: &Meter,
+    _: Arc<Condition>,
+) -> Result<Requests, String> {
+    Err("this build has no HTTP/2".into())
+}

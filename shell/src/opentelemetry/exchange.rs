@@ -1,0 +1,93 @@
+//! How a message is sent to a receiver of OTLP, and what the answer means: what gRPC and HTTP have in common.
+
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use loaddensity_metrics_core::verdict::{Said, Verdict};
+
+use super::target::{Target, carried};
+use crate::config::OtlpProtocol;
+use crate::http_client::{Answer, Backend, Connection, Encoding, Exchanged, Outgoing, Secrets, Server, Watched};
+use crate::runtime::Runtime;
+use crate::tls::Protocol;
+
+#[cfg(feature = "opentelemetry")]
+mod grpc;
+mod http;
+
+/// How the message in gRPC's frame is compressed.
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+
+impl Backend for Target {
+    const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn protocol(&self) -> Protocol {
+        carried(self.protocol)
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::new(self.gzip, self.protocol == OtlpProtocol::Grpc)
+    }
+
+    fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    async fn exchange<R: Runtime>(
+        &self,
+        runtime: &R,
+        connection: &mut Connection<R>,
+        body: &Watched,
+    ) -> Result<Exchanged, String> {
+        let request = self.request(body.outgoing())?;
+        match self.protocol {
+            #[cfg(feature = "opentelemetry")]
+            OtlpProtocol::Grpc => grpc::exchange(connection, request, self).await,
+            _ => http::exchange(connection, request, self, runtime).await,
+        }
+    }
+}
+
+impl Target {
+    fn request(&self, message: Outgoing) -> Result<Request<Outgoing>, String> {
+        let (head, encoding) = match self.protocol {
+            #[cfg(feature = "opentelemetry")]
+            OtlpProtocol::Grpc => (grpc::head(self), GRPC_ENCODING),
+            _ => (http::head(self), CONTENT_ENCODING),
+        };
+        let mut request = head.body(message).map_err(|error| error.to_string())?;
+        if self.gzip {
+            request.headers_mut().insert(encoding, HeaderValue::from_static("gzip"));
+        }
+        let given = self.headers.iter();
+        request.headers_mut().extend(given.map(|(name, value)| (name.clone(), value.clone())));
+        Ok(request)
+    }
+}
+
+/// An answer with this `verdict`: what was `answered`, and the server's `words`.
+fn judged(verdict: Verdict, answered: &str, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
+    let Verdict { said, hint } = verdict;
+    let is_plain = hint.is_none() && matches!(said, Said::Stored | Said::Partial { .. });
+    let mut says = if is_plain { words.to_owned() } else { format!("answered {answered}: {words}") };
+    says.truncate(says.trim_end_matches([':', ' ']).len());
+    if let Some(hint) = hint {
+        says += &format!("; {}", target.advice.on(hint, headers, &target.secrets));
+    }
+    Answer::new(said, of_acceptance(said, says), Target::LONGEST_PAUSE)
+}
+
+/// What the answer `says`, with what that means where the message was accepted all the same.
+fn of_acceptance(said: Said, says: String) -> String {
+    match said {
+        Said::Partial { dropped } if says.is_empty() => format!("{dropped} data points were rejected"),
+        Said::Partial { dropped } => format!("{dropped} data points were rejected: {says}"),
+        Said::Stored if !says.is_empty() => format!("accepted, with a warning: {says}"),
+        _ => says,
+    }
+}
