@@ -87,7 +87,7 @@ pub(crate) fn decompressed(compressed: &[u8], limit: usize) -> Option<Vec<u8>> {
 }
 
 /// All of `body` in gzip, in one go.
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(test)]
 pub(crate) fn compressed(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes it")
