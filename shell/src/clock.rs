@@ -1,8 +1,12 @@
 //! The time that everything sent carries, one clock for all exporters of a registry, and since when the registry counts.
 
+#[cfg(feature = "influxdb")]
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+#[cfg(feature = "influxdb")]
+use loaddensity_metrics_core::export::{Now, Tick};
 use loaddensity_metrics_core::{Exporter, Registry, SteadyClock, Timestamp};
 
 use crate::runtime::Runtime;
@@ -61,5 +65,31 @@ impl<R: Runtime> Clock<R> {
     pub(crate) fn now(&self) -> Timestamp {
         let (tick, wall) = (self.runtime.now().saturating_duration_since(self.started), self.runtime.wall_clock());
         self.steady.lock().unwrap_or_else(PoisonError::into_inner).at(tick, wall)
+    }
+
+    /// The time now, as the machines are told it.
+    #[cfg(feature = "influxdb")]
+    pub(crate) fn read(&self) -> Now {
+        Now { tick: self.tick_of(self.runtime.now()), wall: self.now() }
+    }
+
+    /// The moment as the machines know it.
+    #[cfg(feature = "influxdb")]
+    pub(crate) fn tick_of(&self, moment: Instant) -> Tick {
+        Tick::from_nanos(0).after(moment.saturating_duration_since(self.started))
+    }
+
+    /// Completes at `moment`, at once where it has passed.
+    #[cfg(feature = "influxdb")]
+    pub(crate) async fn sleep_until(&self, moment: Tick) {
+        match moment {
+            Tick::NEVER => pending().await,
+            moment => {
+                let left = moment.since(self.tick_of(self.runtime.now()));
+                if !left.is_zero() {
+                    self.runtime.sleep(left).await;
+                }
+            }
+        }
     }
 }

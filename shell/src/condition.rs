@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "influxdb")]
+use loaddensity_metrics_core::export::Health;
 use loaddensity_metrics_core::{Account, Exporter};
 
 use crate::traffic::Traffic;
@@ -22,6 +24,9 @@ pub struct ExporterStatus {
     /// How often the system has told that datagrams were refused, since nothing listened there, since the start. They count
     /// as sent all the same, so this says only that some were lost. Over UDP alone.
     pub refusals: u64,
+    /// The largest body in bytes that the backend has shown to bear, where that is less than was configured: bodies of
+    /// several points stay within it. It is forgotten little by little, minute by minute.
+    pub learned_bytes: Option<usize>,
     /// Connections to the page that were answered with 503, or closed, because as many as its limit allows were being
     /// answered, since the start.
     pub turned_away: u64,
@@ -38,12 +43,18 @@ impl ExporterStatus {
     #[must_use]
     pub fn state(&self) -> String {
         let lingers = if self.lingers { ", lingers" } else { "" };
+        let learned = self.learned_bytes.map(|bytes| format!(", takes no more than {bytes} bytes at once"));
+        let learned = learned.unwrap_or_default();
         match &self.last_error {
-            None => format!("{}{lingers}", self.address),
-            Some(error) => format!("{}{lingers}: {error}", self.address),
+            None => format!("{}{lingers}{learned}", self.address),
+            Some(error) => format!("{}{lingers}{learned}: {error}", self.address),
         }
     }
 }
+
+/// How a condition is told of health: of requests, or of what is sent beside them.
+#[cfg(feature = "influxdb")]
+pub(crate) type Voice = fn(&Condition, Health, &str);
 
 /// The cell in which a running exporter notes its last error. A change is logged, a repetition is not.
 pub(crate) struct Condition {
@@ -63,6 +74,7 @@ struct State {
     reconnects: u64,
     turned_away: u64,
     refusals: u64,
+    learned_bytes: Option<usize>,
 }
 
 impl Condition {
@@ -87,6 +99,33 @@ impl Condition {
     /// How long it serves on after a stop; `None`: not at all.
     pub(crate) const fn linger(&self) -> Option<Duration> {
         self.linger
+    }
+
+    /// Notes how attempts of requests go, in the words of the other side: empty where it had none.
+    #[cfg(feature = "influxdb")]
+    pub(crate) fn tell(&self, health: Health, words: &str) {
+        match (health, words) {
+            (Health::Well, "") => self.went_well(),
+            // Nothing was tried to its end, or the words for it were told before.
+            (Health::Untried, _) | (_, "") => {}
+            (_, words) => self.failed(words),
+        }
+    }
+
+    /// The same of gauges.
+    #[cfg(feature = "influxdb")]
+    pub(crate) fn tell_of_gauges(&self, health: Health, words: &str) {
+        match (health, words) {
+            (Health::Well, "") => self.gauges_went_well(),
+            (Health::Untried, _) | (_, "") => {}
+            (_, words) => self.gauges_failed(format!("gauges: {words}")),
+        }
+    }
+
+    /// Notes how large a body the other side has shown to bear, in bytes, where that is less than was configured.
+    #[cfg(feature = "influxdb")]
+    pub(crate) fn learned(&self, bytes: Option<usize>) {
+        self.lock().learned_bytes = bytes;
     }
 
     /// Notes that the last attempt failed, and why.
@@ -160,6 +199,7 @@ impl Condition {
             reconnects: state.reconnects,
             turned_away: state.turned_away,
             refusals: state.refusals,
+            learned_bytes: state.learned_bytes,
             linger: self.linger,
             lingers: false,
             account,

@@ -187,27 +187,3 @@ pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     }
     text
 }
-
-/// For how long an answer was waited, in words that are true: the `timeout`, or less where a stop came first.
-fn waited(elapsed: Duration, timeout: Duration) -> Duration {
-    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    timeout.min(Duration::from_millis(millis))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_waited_is_never_more_than_the_truth() {
-        let millis = Duration::from_millis;
-        for (elapsed, shown) in [
-            (Duration::from_micros(49_700), millis(49)),
-            (millis(2_000), millis(2_000)),
-            (Duration::from_micros(2_000_300), millis(2_000)),
-            (Duration::MAX, millis(2_000)),
-        ] {
-            assert_eq!(waited(elapsed, millis(2_000)), shown);
-        }
-    }
-}

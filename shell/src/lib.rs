@@ -41,6 +41,8 @@ mod http_client;
 #[cfg(feature = "http")]
 pub mod hyper_io;
 #[cfg(feature = "influxdb")]
+mod drivers;
+#[cfg(feature = "influxdb")]
 mod influxdb;
 #[cfg(feature = "http")]
 mod metered;

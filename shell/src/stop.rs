@@ -48,6 +48,12 @@ impl StopSignal {
         self.asked_for(|_| true).await
     }
 
+    /// Waits until a stop is asked for with a deadline that is nearer than the one that is `known`; returns it.
+    #[cfg(feature = "influxdb")]
+    pub(crate) async fn nearer_than(&self, known: Option<Instant>) -> Instant {
+        self.asked_for(|deadline| known.is_none_or(|known| deadline < known)).await
+    }
+
     /// Waits until `grace` after the deadline of a stop, which may be asked for, and brought nearer, meanwhile.
     pub(crate) async fn overdue<R: Runtime>(&self, runtime: &R, grace: Duration) {
         let mut deadline = self.asked().await;

@@ -11,7 +11,7 @@ use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::export::Ids;
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{Answer, Backend, Client, News, waited};
+use super::{Answer, Backend, Client, News};
 use crate::condition::Condition;
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, sleep_until};
@@ -66,7 +66,7 @@ impl<R: Runtime, B: Backend> Caller<R, B> {
         if let Some(outcome) = answer.or(late).await {
             return outcome;
         }
-        self.client.cancel(waited(runtime.now().saturating_duration_since(since), timeout));
+        self.client.cancel();
         let began = matches!(self.client.next().await, News::Failed { began: true, .. });
         Outcome::TimedOut { began, words: self.client.words().to_owned() }
     }

@@ -8,7 +8,7 @@ use std::future::{self, Future};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use loaddensity_metrics_core::export::Id;
@@ -16,7 +16,7 @@ use loaddensity_metrics_core::verdict::Said;
 
 use super::{Answer, Backend, Began, Connection, Encoding, Exchanged};
 use crate::condition::Condition;
-use crate::remedy;
+use crate::remedy::{cannot_connect, no_answer, no_connection};
 use crate::runtime::Runtime;
 
 /// What a request is told that finds no connection, or one that was closed meanwhile.
@@ -50,7 +50,7 @@ pub(crate) enum News {
         id: Id,
         /// Whether the body may have gone out.
         began: bool,
-        /// Whether an earlier body was answered over the connection: that it is dead says nothing about a new one.
+        /// Whether the connection broke after an earlier body was answered over it: that says nothing about a new one.
         kept: bool,
     },
 }
@@ -60,8 +60,13 @@ struct Started<R: Runtime> {
     id: Id,
     began: Began,
     kept: bool,
-    work: Pin<Box<dyn Future<Output = Outcome<R>> + Send>>,
+    since: Instant,
+    /// What is said where it takes too long.
+    late: fn(Duration) -> String,
+    work: Work<R>,
 }
+
+type Work<R> = Pin<Box<dyn Future<Output = Outcome<R>> + Send>>;
 
 /// How it ended.
 enum Outcome<R: Runtime> {
@@ -109,10 +114,10 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         let work = async move {
             match backend.server().resolve(&runtime).await {
                 Ok(addresses) => Outcome::Resolved(addresses),
-                Err(error) => Outcome::Unresolved(remedy::cannot_connect(&error)),
+                Err(error) => Outcome::Unresolved(cannot_connect(&error)),
             }
         };
-        self.start(id, Began::default(), false, work);
+        self.start((id, Began::default(), false), no_connection, Box::pin(work));
     }
 
     /// Starts to connect to the first hop at `address`, and on to the server until it can be asked. The connection that
@@ -126,7 +131,7 @@ impl<R: Runtime, B: Backend> Client<R, B> {
                 Err(words) => Outcome::Failed(words),
             }
         };
-        self.start(id, Began::default(), false, work);
+        self.start((id, Began::default(), false), no_connection, Box::pin(work));
     }
 
     /// Starts to post `body`, and to read the whole answer.
@@ -134,39 +139,38 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         let began = Began::default();
         // One that was closed after an answer is gone by now.
         let kept = self.connection.as_ref().is_none_or(|connection| connection.is_kept);
-        match self.connection.take().filter(|connection| !connection.is_closed()) {
-            None => self.start(id, began, kept, future::ready(Outcome::Failed(CLOSED.into()))),
+        let work: Work<R> = match self.connection.take().filter(|connection| !connection.is_closed()) {
+            None => Box::pin(future::ready(Outcome::Failed(CLOSED.into()))),
             Some(connection) => {
                 let (runtime, backend) = (self.runtime.clone(), self.backend.clone());
-                let work = exchange(runtime, backend, connection, body, began.clone());
-                self.start(id, began, kept, work);
+                Box::pin(exchange(runtime, backend, connection, body, began.clone()))
             }
-        }
+        };
+        self.start((id, began, kept), no_answer, work);
     }
 
-    /// Gives up what is under way, after `waited` for it, and closes the connection. That it failed is the next news, at
-    /// once.
-    pub(crate) fn cancel(&mut self, waited: Duration) {
+    /// Gives up what is under way, and closes the connection. That it failed is the next news, at once.
+    pub(crate) fn cancel(&mut self) {
         self.connection = None;
-        if let Some(Started { id, began, kept, .. }) = self.started.take() {
-            let has_begun = began.has_begun();
-            let words = if has_begun { remedy::no_answer(waited) } else { remedy::no_connection(waited) };
-            self.start(id, began, kept, future::ready(Outcome::Failed(words)));
+        if let Some(started) = self.started.take() {
+            let words = (started.late)(shown(self.runtime.now().saturating_duration_since(started.since)));
+            // What holds the connection is dropped here.
+            self.started = Some(Started { kept: false, work: Box::pin(future::ready(Outcome::Failed(words))), ..started });
         }
     }
 
     /// What came of what was started; pending for ever where nothing is. It may be dropped and called again.
     pub(crate) async fn next(&mut self) -> News {
-        let Some(Started { id, began, kept, work }) = &mut self.started else { return future::pending().await };
+        let Some(Started { id, began, kept, work, .. }) = &mut self.started else { return future::pending().await };
         let outcome = work.as_mut().await;
         let (id, began, kept) = (*id, began.has_begun(), *kept);
         self.started = None;
         self.news(id, outcome, began, kept)
     }
 
-    fn start(&mut self, id: Id, began: Began, kept: bool, work: impl Future<Output = Outcome<R>> + Send + 'static) {
+    fn start(&mut self, (id, began, kept): (Id, Began, bool), late: fn(Duration) -> String, work: Work<R>) {
         debug_assert!(self.started.is_none(), "one at a time");
-        self.started = Some(Started { id, began, kept, work: Box::pin(work) });
+        self.started = Some(Started { id, began, kept, since: self.runtime.now(), late, work });
     }
 
     fn news(&mut self, id: Id, outcome: Outcome<R>, began: bool, kept: bool) -> News {
@@ -200,6 +204,12 @@ impl<R: Runtime, B: Backend> Client<R, B> {
     }
 }
 
+/// How long was waited, as people are told it: a timer is late by a few milliseconds, which would only puzzle them.
+fn shown(waited: Duration) -> Duration {
+    let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(if millis < 100 { millis } else { millis - millis % 10 })
+}
+
 async fn exchange<R: Runtime, B: Backend>(
     runtime: R,
     backend: Arc<B>,
@@ -227,5 +237,23 @@ async fn encoded(body: Bytes, encoding: Encoding) -> Bytes {
         Encoding::FramedGzip => crate::gzip::compressed_in_slices(&body, true).await.into(),
         // A build without the feature takes no settings that ask for it.
         _ => body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_waited_is_never_more_than_the_truth_and_has_no_odd_milliseconds() {
+        let millis = Duration::from_millis;
+        for (waited, told) in [
+            (Duration::from_micros(49_700), 49),
+            (millis(100), 100),
+            (Duration::from_micros(2_003_300), 2_000),
+            (millis(2_019), 2_010),
+        ] {
+            assert_eq!(shown(waited), millis(told));
+        }
     }
 }

@@ -1,0 +1,9 @@
+//! The loops that serve the machines of the core: ask, do the one thing that is said, tell what came of it.
+//!
+//! They decide nothing. What an answer, a failure or a moment means is the machine's; its words are the client's.
+
+#[cfg(feature = "influxdb")]
+mod posts;
+
+#[cfg(feature = "influxdb")]
+pub(crate) use posts::{PostDriver, Posting, Source};
