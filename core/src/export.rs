@@ -13,6 +13,7 @@
 
 mod addresses;
 mod backoff;
+mod connection;
 mod health;
 mod id;
 mod now;
@@ -22,6 +23,7 @@ mod stopping;
 
 pub use addresses::{Addresses, MOST_ADDRESSES, Next};
 pub use backoff::Backoff;
+pub use connection::{Broken, Connection, Step};
 pub use health::Health;
 pub use id::{Id, Ids};
 pub use now::{Now, Tick};

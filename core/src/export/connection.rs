@@ -1,0 +1,339 @@
+//! One connection and one call at a time over it: what is asked of the name, which address is tried, when it is given up.
+//!
+//! A call begins, and has until then to get an answer. It goes over the connection that is there; without one the name is
+//! asked and its addresses are tried. A connection that served before may be dead without anybody knowing: only the next
+//! call finds out. That says nothing of the server, so such a call is begun anew, with a time of its own.
+
+use core::net::SocketAddr;
+
+use super::{Addresses, Id, Ids, Next, Now, Tick};
+
+/// What a call needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask the name.
+    Resolve {
+        /// Of the answer.
+        id: Id,
+    },
+    /// Connect to an address.
+    Connect {
+        /// Of the answer.
+        id: Id,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Give up what was started, and the connection with it. The answer is [`Connection::failed`].
+    Cancel {
+        /// Of what is given up.
+        id: Id,
+    },
+    /// The answer to what was started; but come back then.
+    Wait {
+        /// When it is given up.
+        until: Tick,
+    },
+    /// There is a connection: [`send`](Connection::send), or [`withdraw`](Connection::withdraw) where nothing is to be sent.
+    Ready,
+    /// The call has failed: no address took a connection. It is over.
+    Failed,
+}
+
+/// A call whose connection is gone, and which is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// What was sent may have arrived.
+    pub began: bool,
+    /// The connection had served an earlier call and was dead: it is worth to begin again at once.
+    pub kept: bool,
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// There is none.
+    Idle,
+    /// The next address is to be tried, or the name is to be asked.
+    Connect,
+    Resolving,
+    Connecting {
+        until: Tick,
+    },
+    /// There is a connection.
+    Ready,
+    Sending,
+}
+
+/// The connection to one name, and the call over it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    ids: Ids,
+    last: Id,
+    addresses: Addresses,
+    is_open: bool,
+    stage: Stage,
+    is_cancelled: bool,
+    /// When the call is given up.
+    until: Tick,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            ids: Ids::default(),
+            last: Id::default(),
+            addresses: Addresses::default(),
+            is_open: false,
+            stage: Stage::Idle,
+            is_cancelled: false,
+            until: Tick::NEVER,
+        }
+    }
+}
+
+impl Connection {
+    /// A call begins that is given up at `until`. One that is under way must be over.
+    pub fn begin(&mut self, until: Tick) {
+        self.until = until;
+        self.is_cancelled = false;
+        self.stage = if self.is_open { Stage::Ready } else { Stage::Connect };
+        if !self.is_open {
+            self.addresses.begin();
+        }
+    }
+
+    /// The call has no longer than `until`: a stop was asked for.
+    pub fn shorten(&mut self, until: Tick) {
+        self.until = self.until.min(until);
+    }
+
+    /// Whether a call is under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.stage != Stage::Idle
+    }
+
+    /// Whether an address ever took a connection.
+    #[must_use]
+    pub const fn has_connected(&self) -> bool {
+        self.addresses.have_connected()
+    }
+
+    /// What the call needs next.
+    pub fn step(&mut self, now: Now) -> Step {
+        match self.stage {
+            Stage::Idle => Step::Wait { until: Tick::NEVER },
+            Stage::Connect => self.connect(now),
+            Stage::Resolving | Stage::Sending => self.wait(now, self.until),
+            Stage::Connecting { until } => self.wait(now, until.min(self.until)),
+            Stage::Ready => Step::Ready,
+        }
+    }
+
+    /// What the call is about goes out; the number of that attempt.
+    pub fn send(&mut self) -> Id {
+        self.start(Stage::Sending)
+    }
+
+    /// There is nothing to be sent: the call is over, the connection stays.
+    pub fn withdraw(&mut self) {
+        self.stage = Stage::Idle;
+    }
+
+    /// The answer to [`Step::Resolve`]: the addresses, none where the name has none or nobody could be asked.
+    pub fn resolved(&mut self, id: Id, addresses: &[SocketAddr]) {
+        if self.is_about(id, self.stage == Stage::Resolving) {
+            self.addresses.resolved(addresses);
+            self.stage = Stage::Connect;
+        }
+    }
+
+    /// An answer to [`Step::Connect`].
+    pub fn connected(&mut self, id: Id) {
+        if self.is_about(id, matches!(self.stage, Stage::Connecting { .. })) {
+            self.addresses.connected();
+            self.is_open = true;
+            self.stage = Stage::Ready;
+        }
+    }
+
+    /// The server has answered what was sent. Whether it is the answer to this call, which is over then.
+    pub fn answered(&mut self, id: Id) -> bool {
+        let is_answer = self.is_about(id, self.stage == Stage::Sending);
+        if is_answer {
+            self.stage = Stage::Idle;
+        }
+        is_answer
+    }
+
+    /// What was started has failed, or was cancelled. Something where what was sent is lost; otherwise the next address is
+    /// tried, or it is about an earlier attempt.
+    pub fn failed(&mut self, id: Id, began: bool, kept: bool) -> Option<Broken> {
+        if !self.is_about(id, true) {
+            return None;
+        }
+        match self.stage {
+            Stage::Resolving => self.addresses.resolved(&[]),
+            Stage::Connecting { .. } => {}
+            Stage::Sending => {
+                (self.stage, self.is_open) = (Stage::Idle, false);
+                // Who kept silent over a kept connection was asked all the same.
+                return Some(Broken { began, kept: kept && !self.is_cancelled });
+            }
+            Stage::Idle | Stage::Connect | Stage::Ready => return None,
+        }
+        (self.stage, self.is_cancelled) = (Stage::Connect, false);
+        None
+    }
+
+    fn connect(&mut self, now: Now) -> Step {
+        match self.addresses.next(now, self.until) {
+            // A call that is over before it began asks nobody.
+            Next::Resolve if now.tick < self.until => Step::Resolve { id: self.start(Stage::Resolving) },
+            Next::Connect { address, until } => Step::Connect { id: self.start(Stage::Connecting { until }), address },
+            Next::Resolve | Next::Failed => {
+                self.stage = Stage::Idle;
+                Step::Failed
+            }
+        }
+    }
+
+    fn start(&mut self, stage: Stage) -> Id {
+        (self.stage, self.is_cancelled) = (stage, false);
+        self.last = self.ids.next();
+        self.last
+    }
+
+    fn wait(&mut self, now: Now, until: Tick) -> Step {
+        if now.tick < until {
+            return Step::Wait { until };
+        }
+        // Who was told to cancel answers before it asks again.
+        if core::mem::replace(&mut self.is_cancelled, true) {
+            return Step::Wait { until: Tick::NEVER };
+        }
+        Step::Cancel { id: self.last }
+    }
+
+    fn is_about(&self, id: Id, is_expected: bool) -> bool {
+        is_expected && self.ids.is_last(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Now {
+        Now { tick: tick(millis), ..Now::default() }
+    }
+
+    fn tick(millis: u64) -> Tick {
+        Tick::from_nanos(millis * 1_000_000)
+    }
+
+    fn address(last: u8) -> SocketAddr {
+        ([192, 0, 2, last], 8086).into()
+    }
+
+    fn id(step: Step) -> Id {
+        match step {
+            Step::Resolve { id } | Step::Connect { id, .. } | Step::Cancel { id } => id,
+            _ => panic!("{step:?} starts nothing"),
+        }
+    }
+
+    /// A connection with a call that may send until two seconds have passed.
+    fn ready() -> Connection {
+        let mut connection = Connection::default();
+        connection.begin(tick(2_000));
+        let name = id(connection.step(at(0)));
+        connection.resolved(name, &[address(1)]);
+        let first = id(connection.step(at(0)));
+        connection.connected(first);
+        assert_eq!(connection.step(at(0)), Step::Ready);
+        connection
+    }
+
+    #[test]
+    fn a_call_asks_the_name_and_tries_its_addresses_each_for_its_share() {
+        let mut connection = Connection::default();
+        assert_eq!(connection.step(at(0)), Step::Wait { until: Tick::NEVER });
+        connection.begin(tick(2_000));
+        let Step::Resolve { id: name } = connection.step(at(0)) else { panic!("the name first") };
+        assert_eq!(connection.step(at(10)), Step::Wait { until: tick(2_000) });
+        connection.resolved(name, &[address(1), address(2)]);
+        let Step::Connect { id: first, address: one } = connection.step(at(400)) else { panic!("then an address") };
+        assert_eq!((one, connection.step(at(400))), (address(1), Step::Wait { until: tick(1_200) }));
+        assert_eq!(connection.step(at(1_200)), Step::Cancel { id: first });
+        assert_eq!(connection.failed(first, false, false), None);
+        let Step::Connect { id: second, address: two } = connection.step(at(1_200)) else { panic!("the other one") };
+        assert_eq!((two, connection.has_connected()), (address(2), false));
+        connection.connected(first);
+        assert!(!connection.has_connected(), "that was about the first");
+        connection.connected(second);
+        assert_eq!((connection.step(at(1_300)), connection.has_connected()), (Step::Ready, true));
+        let sent = connection.send();
+        assert!(!connection.answered(second) && connection.answered(sent) && !connection.answered(sent));
+        assert!(!connection.is_busy());
+        connection.begin(tick(9_000));
+        assert_eq!(connection.step(at(5_000)), Step::Ready, "the connection is kept");
+    }
+
+    #[test]
+    fn a_name_without_addresses_fails_and_is_asked_again_by_the_next_call() {
+        let mut connection = Connection::default();
+        for (round, resolves) in [true, false].into_iter().enumerate() {
+            let start = round as u64 * 5_000;
+            connection.begin(tick(start + 2_000));
+            let name = id(connection.step(at(start)));
+            match resolves {
+                true => connection.resolved(name, &[]),
+                false => assert_eq!(connection.failed(name, false, false), None),
+            }
+            assert_eq!((connection.step(at(start)), connection.is_busy()), (Step::Failed, false));
+        }
+        connection.begin(tick(20_000));
+        let name = id(connection.step(at(15_000)));
+        assert_eq!(connection.step(at(20_000)), Step::Cancel { id: name });
+        assert_eq!(connection.failed(name, false, false), None);
+        assert_eq!(connection.step(at(20_000)), Step::Failed, "nobody answered in time");
+        connection.begin(tick(20_000));
+        assert_eq!(connection.step(at(20_000)), Step::Failed, "no time at all");
+    }
+
+    #[test]
+    fn what_was_sent_and_lost_is_told_and_a_dead_connection_told_apart_from_a_silent_one() {
+        for (cancelled, began, kept, expected) in [
+            (false, true, false, Broken { began: true, kept: false }),
+            (false, false, true, Broken { began: false, kept: true }),
+            (true, true, true, Broken { began: true, kept: false }),
+        ] {
+            let mut connection = ready();
+            let sent = connection.send();
+            if cancelled {
+                assert_eq!(connection.step(at(2_000)), Step::Cancel { id: sent });
+                assert_eq!(connection.step(at(2_000)), Step::Wait { until: Tick::NEVER }, "once is enough");
+            }
+            assert_eq!(connection.failed(sent, began, kept), Some(expected));
+            assert_eq!(connection.failed(sent, began, kept), None);
+            connection.begin(tick(9_000));
+            assert!(matches!(connection.step(at(5_000)), Step::Resolve { .. }), "the connection is gone");
+        }
+    }
+
+    #[test]
+    fn a_stop_shortens_a_call_and_what_has_nothing_to_send_withdraws() {
+        let mut connection = ready();
+        let sent = connection.send();
+        connection.shorten(tick(700));
+        connection.shorten(tick(900));
+        assert_eq!(connection.step(at(699)), Step::Wait { until: tick(700) });
+        assert_eq!(connection.step(at(700)), Step::Cancel { id: sent });
+        let mut connection = ready();
+        connection.withdraw();
+        assert!(!connection.is_busy());
+        connection.begin(tick(9_000));
+        assert_eq!(connection.step(at(0)), Step::Ready);
+    }
+}
