@@ -1,0 +1,160 @@
+//! When a body is sent and when an interval ends.
+
+use core::time::Duration;
+
+use super::super::{Now, Tick};
+use super::Body;
+
+/// Length of a line before any was seen.
+const USUAL_LINE: usize = 160;
+
+/// When items are sent, if nothing is wrong.
+#[derive(Clone, Copy, Debug)]
+pub enum Schedule {
+    /// As soon as they fill a body, or the oldest has waited for long.
+    Batches {
+        /// How long the oldest may wait.
+        age: Duration,
+        /// Most items that can wait: a body never needs more than half of them.
+        capacity: usize,
+    },
+    /// At the end of each interval, and once more at a stop.
+    Intervals {
+        /// Its length.
+        every: Duration,
+        /// Whether an interval that ends begins all anew, even what may have arrived: for values that nobody adds up.
+        always_anew: bool,
+    },
+}
+
+/// When the next body is due.
+#[derive(Clone, Debug)]
+pub(super) struct Due {
+    schedule: Schedule,
+    /// Most items of a body.
+    points: usize,
+    /// Length of a line, as they were long in the last body.
+    line: usize,
+    /// Since when the oldest waits; none where nothing waits.
+    oldest: Option<Tick>,
+    /// When the interval ends; none before anything is known of the time.
+    interval: Option<Tick>,
+}
+
+impl Due {
+    pub(super) const fn new(schedule: Schedule, points: usize) -> Self {
+        Self { schedule, points, line: USUAL_LINE, oldest: None, interval: None }
+    }
+
+    /// Most items of a body.
+    pub(super) const fn points(&self) -> usize {
+        self.points
+    }
+
+    /// `waiting` items wait now.
+    pub(super) fn look(&mut self, now: Now, waiting: usize) {
+        self.oldest = (waiting != 0).then(|| self.oldest.unwrap_or(now.tick));
+        if let Schedule::Intervals { every, .. } = self.schedule {
+            self.interval.get_or_insert(now.tick.after(every));
+        }
+    }
+
+    /// A body was packed. Whatever it leaves behind came later, or makes the next one due by its number.
+    pub(super) fn packed(&mut self, now: Now, body: Body) {
+        self.line = body.bytes.div_ceil(body.items.max(1)).max(1);
+        self.oldest = Some(now.tick);
+    }
+
+    /// When `waiting` items are due, of which so many bytes make a body; and how many would be due at once.
+    pub(super) fn at(&self, waiting: usize, bytes: usize, most: usize) -> (Tick, usize) {
+        match (self.schedule, self.oldest) {
+            (Schedule::Intervals { .. }, oldest) => (oldest.unwrap_or(Tick::NEVER), usize::MAX),
+            (Schedule::Batches { .. }, None) => (Tick::NEVER, 1),
+            (Schedule::Batches { age, capacity }, Some(oldest)) => {
+                let full = self.points.min(bytes / self.line).min(capacity / 2).min(most).max(1);
+                (if waiting >= full { Tick::default() } else { oldest.after(age) }, full)
+            }
+        }
+    }
+
+    /// When the interval ends; never where there are none.
+    pub(super) fn interval(&self) -> Tick {
+        self.interval.unwrap_or(Tick::NEVER)
+    }
+
+    /// Whether there are intervals.
+    pub(super) const fn has_intervals(&self) -> bool {
+        matches!(self.schedule, Schedule::Intervals { .. })
+    }
+
+    /// Whether there are intervals, and one that ends begins anew although something `may_have_arrived`.
+    pub(super) const fn freezes(&self, may_have_arrived: bool) -> bool {
+        match self.schedule {
+            Schedule::Batches { .. } => false,
+            Schedule::Intervals { always_anew, .. } => always_anew || !may_have_arrived,
+        }
+    }
+
+    /// The interval has ended; one that was held up moves those that follow.
+    pub(super) fn frozen(&mut self, now: Now) {
+        if let (Schedule::Intervals { every, .. }, Some(due)) = (self.schedule, self.interval) {
+            self.interval = Some(due.after(every).max(now.tick));
+        }
+        self.oldest = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        Now { tick: tick(seconds), ..Now::default() }
+    }
+
+    fn tick(seconds: u64) -> Tick {
+        Tick::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_batch_is_due_by_number_by_bytes_at_half_of_the_capacity_or_by_age() {
+        let batches = |capacity| Schedule::Batches { age: Duration::from_secs(1), capacity };
+        for (points, capacity, bytes, most, full) in [
+            (5_000, 65_536, 1 << 20, usize::MAX, 5_000),
+            (5_000, 8_000, 1 << 20, usize::MAX, 4_000),
+            (5_000, 65_536, 16_000, usize::MAX, 160),
+            (5_000, 65_536, 16_000, 64, 64),
+            (5_000, 1, 1 << 20, usize::MAX, 1),
+            (5_000, 65_536, 10, usize::MAX, 1),
+        ] {
+            let mut due = Due::new(batches(capacity), points);
+            assert_eq!(due.at(0, bytes, most), (Tick::NEVER, 1));
+            due.packed(at(3), Body { bytes: 1_000, items: 10 });
+            due.look(at(4), 1);
+            assert_eq!(due.at(0, bytes, most), (tick(4), full), "{full}");
+            assert_eq!(due.at(full, bytes, most).0, Tick::default());
+        }
+        let mut due = Due::new(batches(100), 10);
+        due.look(at(1), 3);
+        due.look(at(2), 4);
+        assert_eq!(due.at(4, 10_000, 99), (tick(2), 10), "since the first");
+        due.look(at(3), 0);
+        due.look(at(4), 1);
+        assert_eq!((due.at(1, 10_000, 99).0, due.interval(), due.freezes(false)), (tick(5), Tick::NEVER, false));
+    }
+
+    #[test]
+    fn intervals_follow_each_other_and_one_that_was_held_up_moves_the_next() {
+        let every = Duration::from_secs(10);
+        let mut due = Due::new(Schedule::Intervals { every, always_anew: false }, 10);
+        due.look(at(5), 0);
+        assert_eq!((due.interval(), due.at(0, 99, 99)), (tick(15), (Tick::NEVER, usize::MAX)));
+        due.frozen(at(16));
+        due.look(at(16), 3);
+        assert_eq!((due.interval(), due.at(3, 99, 99).0), (tick(25), tick(16)));
+        due.frozen(at(40));
+        assert_eq!(due.interval(), tick(40));
+        assert!(due.freezes(false) && !due.freezes(true));
+        assert!(Due::new(Schedule::Intervals { every, always_anew: true }, 10).freezes(true));
+    }
+}

@@ -1,0 +1,304 @@
+//! Is the server ill, or is something in the body more than it can bear?
+//!
+//! A body is suspected at its second failure. Then a probe goes out, one point that is known or believed to be good. Where
+//! that fails too the server is ill, and only probes go out until one is accepted. Where it is accepted the body is
+//! poisoned, and is bisected from the front: only the front is ever settled. What remains at last is one item. It is given
+//! up when it has failed alone and the probe right after it was accepted, again and again: twice, or up to 16 times where
+//! the server stumbles at random. With two looks only, a server that fails every second time costs one good point in a
+//! hundred hunts.
+
+/// Proofs that an item is poison: how many are needed at least, at first and at most.
+const PROOFS: (u8, u8, u8) = (2, 8, 16);
+/// So many bodies that are accepted at the first attempt, one after another, halve the proofs that are needed.
+const CALM: u8 = 64;
+/// Least items of a body right after poison was found; more poison may be near.
+const LEAST_WINDOW: usize = 64;
+/// An accepted body lets the next one be so many times as long.
+const WINDOW_GROWS: usize = 4;
+/// So many poisoned items with no good one between them look like a server that can bear nothing.
+const IN_A_ROW: u8 = 4;
+
+/// What goes out next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// A body of the first items, so many at most.
+    Body(usize),
+    /// A probe.
+    Probe,
+}
+
+/// What is known of the items at the front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing bad.
+    Clear,
+    /// A body of so many failed once.
+    Doubt(usize),
+    /// It failed twice: a probe decides.
+    Suspect(usize),
+    /// Poison is among the first so many.
+    Within(usize),
+    /// The first is to be sent alone; it has been proven to be poison so often.
+    Alone(u8),
+    /// The first has failed alone: a probe makes it one more proof.
+    Proof(u8),
+}
+
+/// What is known of poison.
+#[derive(Clone, Debug)]
+pub(super) struct Hunt {
+    phase: Phase,
+    /// Only probes go out.
+    is_ill: bool,
+    /// Proofs that are needed.
+    needed: u8,
+    calm: u8,
+    /// Most items of the next body.
+    window: usize,
+    /// Good items that this hunt has found.
+    covered: usize,
+    in_a_row: u8,
+}
+
+impl Hunt {
+    pub(super) const fn new() -> Self {
+        Self {
+            phase: Phase::Clear,
+            is_ill: false,
+            needed: PROOFS.1,
+            calm: 0,
+            window: usize::MAX,
+            covered: 0,
+            in_a_row: 0,
+        }
+    }
+
+    /// What goes out next.
+    pub(super) const fn aim(&self) -> Aim {
+        match self.phase {
+            _ if self.is_ill => Aim::Probe,
+            Phase::Clear => Aim::Body(self.window),
+            Phase::Doubt(items) => Aim::Body(items),
+            Phase::Within(1) | Phase::Alone(_) => Aim::Body(1),
+            Phase::Within(end) => Aim::Body(end / 2),
+            Phase::Suspect(_) | Phase::Proof(_) => Aim::Probe,
+        }
+    }
+
+    /// Most items of a body, if nothing is suspected.
+    pub(super) const fn window(&self) -> usize {
+        self.window
+    }
+
+    /// Whether the next step waits for nothing.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_ill || self.phase != Phase::Clear
+    }
+
+    /// The server failed over a body of the first `items`.
+    pub(super) fn failed(&mut self, items: usize) {
+        self.phase = match self.phase {
+            Phase::Doubt(_) => Phase::Suspect(items),
+            Phase::Within(_) if items <= 1 => Phase::Proof(0),
+            Phase::Within(_) => Phase::Within(items),
+            Phase::Alone(proofs) => Phase::Proof(proofs),
+            Phase::Clear | Phase::Suspect(_) | Phase::Proof(_) => Phase::Doubt(items),
+        };
+        self.calm = 0;
+    }
+
+    /// The server has taken the first `items`, which have left.
+    pub(super) fn accepted(&mut self, items: usize) {
+        self.in_a_row = 0;
+        match self.phase {
+            Phase::Within(end) if end > items => {
+                self.phase = Phase::Within(end - items);
+                self.covered += items;
+            }
+            Phase::Clear => self.accepted_at_once(),
+            // What failed before is good.
+            _ => {
+                self.phase = Phase::Clear;
+                self.stumbled();
+            }
+        }
+    }
+
+    /// A probe was accepted, or got another answer that shows the server to be well. Whether that gives up the first item.
+    pub(super) fn is_well(&mut self) -> bool {
+        if core::mem::take(&mut self.is_ill) {
+            return false;
+        }
+        match self.phase {
+            Phase::Suspect(items) => {
+                self.phase = if items > 1 { Phase::Within(items) } else { Phase::Alone(1) };
+                self.covered = 0;
+            }
+            Phase::Proof(proofs) if proofs + 1 >= self.needed => return true,
+            Phase::Proof(proofs) => self.phase = Phase::Alone(proofs + 1),
+            _ => {}
+        }
+        false
+    }
+
+    /// A probe has failed: the server is ill. All is forgotten, but for the proofs against an item that is alone: where
+    /// the server stumbles at random they would never be complete.
+    pub(super) fn is_ill(&mut self) {
+        if !core::mem::replace(&mut self.is_ill, true) {
+            self.stumbled();
+        }
+        self.phase = match self.phase {
+            Phase::Proof(proofs) | Phase::Alone(proofs) => Phase::Alone(proofs),
+            _ => Phase::Clear,
+        };
+    }
+
+    /// The first item is given up. Whether many are, with no good one between them.
+    pub(super) fn given_up(&mut self) -> bool {
+        self.phase = Phase::Clear;
+        self.needed = (self.needed / 2).max(PROOFS.0);
+        self.window = (2 * self.covered).max(LEAST_WINDOW);
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.in_a_row >= IN_A_ROW
+    }
+
+    /// Something else came between: nothing is known any more.
+    pub(super) const fn forget(&mut self) {
+        (self.phase, self.is_ill) = (Phase::Clear, false);
+    }
+
+    /// Other items may be at the front now.
+    pub(super) const fn items_change(&mut self) {
+        self.phase = Phase::Clear;
+    }
+
+    fn accepted_at_once(&mut self) {
+        self.window = self.window.saturating_mul(WINDOW_GROWS);
+        self.calm += 1;
+        if self.calm == CALM {
+            (self.calm, self.needed) = (0, (self.needed / 2).max(PROOFS.0));
+        }
+    }
+
+    /// It failed over what is good.
+    fn stumbled(&mut self) {
+        self.needed = (self.needed * 2).min(PROOFS.2);
+        self.calm = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks the hunt what to send, of `waiting` items with poison at `bad`, until it gives one up: which one, after how
+    /// many requests.
+    fn hunted(hunt: &mut Hunt, mut waiting: usize, bad: usize) -> (usize, usize) {
+        let (mut front, mut requests) = (0, 0);
+        loop {
+            requests += 1;
+            match hunt.aim() {
+                Aim::Probe => {
+                    if hunt.is_well() {
+                        hunt.given_up();
+                        return (front, requests);
+                    }
+                }
+                Aim::Body(most) => {
+                    let items = most.min(waiting);
+                    if (front..front + items).contains(&bad) {
+                        hunt.failed(items);
+                    } else {
+                        hunt.accepted(items);
+                        front += items;
+                        waiting -= items;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn poison_is_found_wherever_it_is_for_some_thirty_requests_and_then_for_twenty() {
+        for bad in [0, 1, 2_499, 2_500, 4_998, 4_999] {
+            let mut hunt = Hunt::new();
+            let (found, requests) = hunted(&mut hunt, 5_000, bad);
+            assert!(found == bad && requests <= 32, "{found} instead of {bad} after {requests}");
+            hunted(&mut hunt, 5_000, bad);
+            let (found, requests) = hunted(&mut hunt, 5_000, bad);
+            assert!(found == bad && requests <= 24, "{found} instead of {bad} after {requests}");
+        }
+        let (found, requests) = hunted(&mut Hunt::new(), 1, 0);
+        assert_eq!((found, requests), (0, 17), "twice, a probe, and seven times alone and a probe");
+    }
+
+    #[test]
+    fn one_failure_is_no_suspicion() {
+        let mut hunt = Hunt::new();
+        assert_eq!((hunt.aim(), hunt.is_under_way()), (Aim::Body(usize::MAX), false));
+        hunt.failed(40);
+        assert_eq!((hunt.aim(), hunt.is_under_way()), (Aim::Body(40), true));
+        hunt.accepted(40);
+        assert_eq!(hunt.aim(), Aim::Body(usize::MAX));
+        hunt.failed(40);
+        hunt.failed(40);
+        assert_eq!(hunt.aim(), Aim::Probe);
+        hunt.forget();
+        assert_eq!(hunt.aim(), Aim::Body(usize::MAX), "something else came between");
+    }
+
+    #[test]
+    fn an_ill_server_gets_probes_until_one_is_accepted_and_then_the_body() {
+        let mut hunt = Hunt::new();
+        hunt.failed(40);
+        hunt.failed(40);
+        hunt.is_ill();
+        hunt.is_ill();
+        assert_eq!((hunt.aim(), hunt.needed), (Aim::Probe, 16), "it stumbled once");
+        assert!(!hunt.is_well());
+        assert_eq!(hunt.aim(), Aim::Body(usize::MAX));
+    }
+
+    #[test]
+    fn who_stumbles_needs_more_proofs_and_a_long_calm_or_poison_lowers_them() {
+        let mut hunt = Hunt::new();
+        for _ in 0..3 {
+            hunt.failed(9);
+            hunt.accepted(9);
+        }
+        assert_eq!(hunt.needed, 16);
+        for needed in [8, 4, 2, 2] {
+            (0..64).for_each(|_| hunt.accepted(9));
+            assert_eq!(hunt.needed, needed);
+        }
+        hunt.failed(1);
+        hunt.failed(1);
+        hunt.is_well();
+        hunt.failed(1);
+        hunt.is_ill();
+        assert_eq!((hunt.aim(), hunt.needed), (Aim::Probe, 4));
+        assert!(!hunt.is_well(), "the server was ill when the item failed: that is no proof");
+        assert_eq!(hunt.phase, Phase::Alone(1));
+        for proofs in 2..=4 {
+            hunt.failed(1);
+            assert_eq!(hunt.is_well(), proofs == 4);
+        }
+        assert!(!hunt.given_up());
+    }
+
+    #[test]
+    fn bodies_after_poison_are_short_and_grow() {
+        let mut hunt = Hunt::new();
+        hunted(&mut hunt, 5_000, 100);
+        assert_eq!(hunt.window(), 200);
+        hunt.accepted(200);
+        assert_eq!(hunt.window(), 800);
+        hunted(&mut hunt, 1, 0);
+        assert_eq!(hunt.window(), LEAST_WINDOW);
+        let mut given_up = || (hunt.given_up(), hunt.window());
+        assert_eq!([given_up(), given_up()], [(false, LEAST_WINDOW), (false, LEAST_WINDOW)]);
+        assert_eq!(given_up(), (true, LEAST_WINDOW), "the fourth, and no good one since");
+        hunt.accepted(1);
+        assert!(!hunt.given_up());
+    }
+}

@@ -1,0 +1,39 @@
+//! The events of a sink as items: one point per request.
+
+use crate::batch::{EventEncoder, Packer};
+use crate::event::Event;
+use crate::ledger::Cause;
+use crate::sink::Sink;
+
+use super::{Body, Items};
+
+/// A sink whose events are one item each, and what packs them.
+#[derive(Debug)]
+pub struct RequestPoints<'a, 's, E, B> {
+    packer: &'a Packer<E>,
+    sink: &'a mut Sink<'s, B>,
+}
+
+impl<'a, 's, E: EventEncoder, B> RequestPoints<'a, 's, E, B> {
+    /// The events of `sink`, as `packer` writes them.
+    pub const fn new(packer: &'a Packer<E>, sink: &'a mut Sink<'s, B>) -> Self {
+        const { assert!(E::ITEMS == 1, "an event must be one line") };
+        Self { packer, sink }
+    }
+}
+
+impl<E: EventEncoder, B: AsRef<[Event]> + AsMut<[Event]>> Items for RequestPoints<'_, '_, E, B> {
+    fn len(&self) -> usize {
+        self.sink.len()
+    }
+
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+        let packed = self.packer.pack_from(self.sink, (from, 0), most, out);
+        Body { bytes: packed.bytes, items: packed.items }
+    }
+
+    fn settle(&mut self, items: usize, lost: usize, cause: Cause) {
+        self.sink.drop_front(lost, cause);
+        self.sink.confirm_front(items - lost);
+    }
+}
