@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+
 
 use hyper::Request;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};

@@ -82,16 +82,8 @@ async fn per_request<R: Runtime>(
                 })
             }))
         }
-        Way::Http { key, endpoint } => {
-            is_known(runtime, key, &endpoint).await?;
-            Ok(Prepared::new(move |place: &mut Place<R>| {
-                let (runtime, clock) = (place.runtime.clone(), place.clock.clone());
-                let running = write::start(place, endpoint.clone(), encoder, &own);
-                running.beside(&place.runtime, |stop, condition| {
-                    let carrier = Carrier::http(runtime.clone(), endpoint, condition.clone(), own.timeout);
-                    gauges.run(runtime, clock, carrier, own.interval, condition, stop)
-                })
-            }))
+        Way::Http { endpoint } => {
+            Ok(Prepared::new(move |place| posting::per_request(place, endpoint, (encoder, gauges), &own)))
         }
     }
 }

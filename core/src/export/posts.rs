@@ -22,6 +22,7 @@ use core::ops::Range;
 use core::time::Duration;
 
 mod due;
+mod gauges;
 mod hunt;
 mod items;
 mod marks;
@@ -29,6 +30,7 @@ mod probe;
 mod requests;
 
 pub use due::Schedule;
+pub use gauges::GaugePoints;
 pub use items::{Body, Items};
 pub use requests::RequestPoints;
 

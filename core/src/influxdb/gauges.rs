@@ -1,6 +1,7 @@
 //! The engine's gauges: one point with a field for each.
 
 use core::fmt::Write as _;
+use core::ops::Range;
 
 use heapless::String;
 
@@ -42,17 +43,23 @@ impl<'a> GaugeEncoder<'a> {
         Ok(Self { registry, measurement: escaped(measurement)?, tags, precision })
     }
 
-    /// Writes the gauges behind the first `skip` as they are, without a newline, to the front of `out`, as many as fit;
+    /// How many gauges there are.
+    #[must_use]
+    pub fn gauges(&self) -> usize {
+        self.registry.gauges().count()
+    }
+
+    /// Writes those `gauges`, counted from 0, as they are, without a newline, to the front of `out`, as many as fit;
     /// says how many those are and how long the line is. Where they are fewer, the others make another line: InfluxDB
     /// adds its fields to those of this one.
     ///
     /// # Errors
     /// [`Full`] where not a single one fits; `out` then holds nothing of use.
-    pub fn encode(&self, skip: usize, at: Timestamp, out: &mut [u8]) -> Result<Written, Full> {
+    pub fn encode(&self, gauges: Range<usize>, at: Timestamp, out: &mut [u8]) -> Result<Written, Full> {
         let room = out.len();
         let mut line = Item::new(out);
         let mut written = Written::default();
-        for (name, value) in self.registry.gauges().skip(skip) {
+        for (name, value) in self.registry.gauges().skip(gauges.start).take(gauges.len()) {
             let mut number: String<NUMBER_BYTES> = String::new();
             write!(number, "{value}").map_err(|_| Full)?;
             if written.items == 0 {

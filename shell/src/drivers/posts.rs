@@ -7,7 +7,8 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::Cause;
-use loaddensity_metrics_core::export::{Action, Id, Input, Items, Posts, Tick};
+use loaddensity_metrics_core::export::posts::{Action, Input, Items, Posts};
+use loaddensity_metrics_core::export::{Id, Tick};
 
 use crate::clock::Clock;
 use crate::condition::{Condition, Voice};
@@ -38,8 +39,6 @@ pub(crate) struct Posting<R: Runtime, B: Backend> {
     /// How the condition is told.
     pub(crate) voice: Voice,
     pub(crate) stop: StopSignal,
-    /// Most bytes of a body.
-    pub(crate) body_bytes: usize,
 }
 
 /// The driver.
@@ -47,6 +46,8 @@ pub(crate) struct PostDriver<R: Runtime, B: Backend, S> {
     with: Posting<R, B>,
     machine: Posts,
     source: S,
+    /// Most bytes of a body.
+    body_bytes: usize,
     /// Where a body is written; empty while one is under way.
     memory: BytesMut,
     /// The memory of the body that is under way.
@@ -56,9 +57,10 @@ pub(crate) struct PostDriver<R: Runtime, B: Backend, S> {
 }
 
 impl<R: Runtime, B: Backend, S: Source> PostDriver<R, B, S> {
-    pub(crate) fn new(with: Posting<R, B>, machine: Posts, source: S) -> Self {
-        let memory = BytesMut::zeroed(with.body_bytes);
-        Self { with, machine, source, memory, lent: Bytes::new(), deadline: None }
+    /// One whose bodies have at most `body_bytes`.
+    pub(crate) fn new(with: Posting<R, B>, machine: Posts, source: S, body_bytes: usize) -> Self {
+        let memory = BytesMut::zeroed(body_bytes);
+        Self { with, machine, source, body_bytes, memory, lent: Bytes::new(), deadline: None }
     }
 
     /// Runs until a stop has been carried out; why whatever is left was not sent.
@@ -136,7 +138,7 @@ impl<R: Runtime, B: Backend, S: Source> PostDriver<R, B, S> {
     fn reclaim(&mut self) {
         if !self.lent.is_empty() {
             self.memory = std::mem::take(&mut self.lent).try_into_mut().unwrap_or_default();
-            self.memory.resize(self.with.body_bytes, 0);
+            self.memory.resize(self.body_bytes, 0);
         }
     }
 }

@@ -1,0 +1,50 @@
+//! The engine's gauges as items: one point per interval, of which each gauge is a field.
+
+use crate::influxdb::{GaugeEncoder, IntervalTimes};
+use crate::ledger::Cause;
+use crate::sample::Timestamp;
+
+use super::super::Now;
+use super::{Body, Items};
+
+/// The gauges of a registry, each an item. They are no requests, so that no account has them, and what they were is of no
+/// use once an interval has ended: an interval that ends begins all anew.
+#[derive(Clone, Debug)]
+pub struct GaugePoints<'a> {
+    encoder: GaugeEncoder<'a>,
+    times: IntervalTimes,
+    at: Timestamp,
+    settled: usize,
+    waiting: usize,
+}
+
+impl<'a> GaugePoints<'a> {
+    /// Those that `encoder` writes, at these times.
+    #[must_use]
+    pub fn new(encoder: GaugeEncoder<'a>, times: IntervalTimes) -> Self {
+        Self { encoder, times, at: Timestamp::default(), settled: 0, waiting: 0 }
+    }
+}
+
+impl Items for GaugePoints<'_> {
+    fn len(&self) -> usize {
+        self.waiting
+    }
+
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+        let first = self.settled + from;
+        let most = most.min(self.waiting.saturating_sub(from));
+        let written = self.encoder.encode(first..first + most, self.at, out).unwrap_or_default();
+        Body { bytes: written.bytes, items: usize::from(written.items) }
+    }
+
+    fn settle(&mut self, items: usize, _lost: usize, _cause: Cause) {
+        self.settled += items;
+        self.waiting -= items.min(self.waiting);
+    }
+
+    fn freeze(&mut self, now: Now) {
+        self.at = self.times.next(now.wall);
+        (self.settled, self.waiting) = (0, self.encoder.gauges());
+    }
+}

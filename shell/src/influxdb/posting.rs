@@ -1,0 +1,112 @@
+//! What is posted over HTTP, and how it is put to work: points per request, and the gauges beside them.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use loaddensity_metrics_core::export::posts::{GaugePoints, PostLimits, Posts, RequestPoints, Schedule};
+use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalTimes, LineEncoder};
+use loaddensity_metrics_core::{Event, Exporter, Packer};
+
+use super::{Endpoint, Influxdb};
+use crate::condition::{Condition, Voice};
+use crate::config::{BatchLimits, InfluxdbConfig};
+use crate::drivers::{PostDriver, Posting, Source};
+use crate::http_client::Client;
+use crate::hub::Feed;
+use crate::random;
+use crate::running::{Place, Running};
+use crate::runtime::Runtime;
+use crate::stop::StopSignal;
+
+/// Most bytes of a body with gauges: all that a registry can have fit, however long.
+const GAUGE_BYTES: usize = 16 << 10;
+
+/// Starts to send a point for each request, and the gauges over a connection of their own. The backend need not be there.
+pub(super) fn per_request<R: Runtime>(
+    place: &mut Place<R>,
+    endpoint: Box<Endpoint>,
+    (encoder, gauges): (LineEncoder<'static>, GaugeEncoder<'static>),
+    config: &InfluxdbConfig,
+) -> Running<R> {
+    let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events, None);
+    let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
+    let stop = StopSignal::default();
+    let schedule = Schedule::Batches { age: config.batch.age, capacity: config.buffer_events };
+    let source = Requests { feed: feed.clone(), packer: Packer::new(encoder) };
+    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), &stop);
+    let work = driver(with, source, config, (config.batch, schedule)).run();
+    Running::launch(&place.runtime, stop, condition, work)
+        .fed_by(feed)
+        .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
+}
+
+/// Sends the gauges until a stop has been carried out.
+pub(super) fn run_gauges<R: Runtime>(
+    place: &Place<R>,
+    endpoint: Box<Endpoint>,
+    (gauges, stop, condition): (GaugeEncoder<'static>, StopSignal, Arc<Condition>),
+    config: &InfluxdbConfig,
+) -> impl Future<Output = ()> + Send + use<R> {
+    let schedule = Schedule::Intervals { every: config.interval, always_anew: true };
+    let limits = BatchLimits { bytes: config.batch.bytes.min(GAUGE_BYTES), points: usize::MAX, ..config.batch };
+    let times = IntervalTimes::new(config.precision, config.interval, place.phase);
+    let with = posting(place, endpoint, (condition, Condition::tell_of_gauges), &stop);
+    let driver = driver(with, Gauges(GaugePoints::new(gauges, times)), config, (limits, schedule));
+    async {
+        driver.run().await;
+    }
+}
+
+fn posting<R: Runtime>(
+    place: &Place<R>,
+    endpoint: Box<Endpoint>,
+    (condition, voice): (Arc<Condition>, Voice),
+    stop: &StopSignal,
+) -> Posting<R, Influxdb> {
+    Posting {
+        clock: place.clock.clone(),
+        client: Client::new(place.runtime.clone(), Influxdb::new(endpoint), condition.clone()),
+        condition,
+        voice,
+        stop: stop.clone(),
+    }
+}
+
+fn driver<R: Runtime, S: Source>(
+    with: Posting<R, Influxdb>,
+    source: S,
+    config: &InfluxdbConfig,
+    (BatchLimits { points, bytes, .. }, schedule): (BatchLimits, Schedule),
+) -> PostDriver<R, Influxdb, S> {
+    let limits = PostLimits { timeout: config.timeout, bytes, points, schedule };
+    PostDriver::new(with, Posts::new(&limits, random::number()), source, bytes)
+}
+
+/// The requests that the pump has handed over.
+struct Requests {
+    feed: Arc<Feed>,
+    packer: Packer<LineEncoder<'static>>,
+}
+
+impl Source for Requests {
+    type Items<'a> = RequestPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
+
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Items<'_>) -> T) -> T {
+        ask(&mut RequestPoints::new(&self.packer, &mut self.feed.lock()))
+    }
+
+    fn holds(&self, items: usize) -> impl Future<Output = ()> + Send {
+        self.feed.holds(items)
+    }
+}
+
+/// The gauges as they are.
+struct Gauges(GaugePoints<'static>);
+
+impl Source for Gauges {
+    type Items<'a> = GaugePoints<'static>;
+
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut GaugePoints<'static>) -> T) -> T {
+        ask(&mut self.0)
+    }
+}
