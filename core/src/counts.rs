@@ -8,4 +8,6 @@ pub(crate) mod columns;
 pub(crate) mod distribution;
 pub(crate) mod exponential;
 pub(crate) mod interval;
+pub(crate) mod row;
+pub(crate) mod rows;
 pub(crate) mod totals;

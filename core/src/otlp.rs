@@ -15,11 +15,11 @@ mod layout;
 mod options;
 mod point;
 mod resource;
-mod row;
 mod row_point;
 mod throttle;
 
 use crate::counts::bounds::Bounds;
+use crate::counts::row::{MAX_WORDS, RowShape};
 use crate::labels::otlp as labels;
 use crate::metrics::description;
 use crate::protobuf::BackOut;
@@ -31,7 +31,6 @@ use interval::Frozen;
 use layout::Layout;
 use point::{MAX_POINT, Point, Points, SPILL};
 use resource::{NAMED_BYTES, USUAL_BYTES};
-use row::{MAX_WORDS, RowShape};
 use row_point::{Frame, MAX_ROW_POINT, Whose};
 
 pub use answer::{Framed, Malformed, PartialSuccess, Response, grpc_message};
@@ -428,12 +427,12 @@ impl<'a> Rows<'a> {
     ) -> Self {
         let bounds = registry.bounds();
         let is_exponential = options.histograms == Histograms::Exponential && registry.has_exponentials();
-        let shape = RowShape::new(&bounds, is_exponential);
-        let frame = Frame { is_exponential, min_max: options.min_max, start, now };
+        let shape = if is_exponential { RowShape::exponential() } else { RowShape::explicit(&bounds) };
         Self {
-            shape,
+            // The extremes of an interval are not known.
+            shape: interval.map_or_else(|| shape.with_extremes(), |interval| interval.rows.shape()),
             bounds,
-            frame,
+            frame: Frame { is_exponential, min_max: options.min_max, start, now },
             exemplars: options.exemplars && interval.is_none(),
             has_duration: options.http_client_duration && !is_exponential,
             interval,
@@ -441,16 +440,20 @@ impl<'a> Rows<'a> {
     }
 
     /// What was counted, in `room` or in the interval's memory.
-    fn row<'r>(&self, registry: Registry<'_>, series: Series, outcome: Outcome, room: &'r mut [u64]) -> &'r [u64]
+    fn row<'r>(
+        &self,
+        registry: Registry<'_>,
+        series: Series,
+        outcome: Outcome,
+        room: &'r mut [u64; MAX_WORDS],
+    ) -> &'r [u64]
     where
         'a: 'r,
     {
-        if let Some(interval) = self.interval {
-            return interval.row(series, outcome);
+        match self.interval {
+            Some(interval) => interval.rows.row(series, outcome),
+            None => self.shape.read_into(registry, series, outcome, room),
         }
-        let row = &mut room[..self.shape.words()];
-        self.shape.read(registry, series, outcome, row);
-        row
     }
 }
 

@@ -129,7 +129,8 @@ fn otlp_requests() {
     each_prepared(|case, registry| {
         let options = case.options.otlp;
         let memory = vec![0; otlp::Interval::<Vec<u64>>::words(registry, options)];
-        let (mut interval, _) = otlp::Interval::new(registry, options, memory, OTLP_START);
+        let (mut interval, _) =
+            otlp::Interval::new(registry, options, memory, OTLP_START).expect("as many words as it asks for");
         case.record(registry);
         interval.end(registry, NOW);
         let resource = case.options.resource("golden");

@@ -7,7 +7,7 @@ use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::otlp::{
     Export, Histograms, Interval, MIN_OPTIONS_REQUEST, MIN_REQUEST, Options, Resource,
 };
-use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TraceContext};
+use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TooFewWords, TraceContext};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::judge::{Dialect, exports_as};
 use loaddensity_metrics_vectors::model::Model;
@@ -59,7 +59,8 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Opti
     let mut recorder = registry.recorder();
     let before = record(&mut recorder, parts[0], || {});
     let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
-    let (mut interval, counted_before) = Interval::new(registry, options, memory, at(1));
+    let (mut interval, counted_before) =
+        Interval::new(registry, options, memory, at(1)).expect("as many words as it asks for");
     assert_eq!(counted_before, before.requests());
     assert_eq!(all_of(Export::of_interval(registry, &resource, &interval), limit), (vec![], 0));
     for (part, number) in parts[1..].iter().zip(1..) {
@@ -74,8 +75,9 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Opti
         let series = recorder.series("GET", "/meanwhile");
         recorder.record(series, Sample::default());
         assert_eq!(all_of(Export::of_interval(registry, &resource, &interval), limit).0, requests);
+        assert_eq!(interval.settle(registry), model.requests());
         // What was recorded meanwhile is no part of the next part's model.
-        assert_eq!(interval.end(registry, at(number + 1)), 1);
+        assert_eq!((interval.end(registry, at(number + 1)), interval.settle(registry)), (1, 1));
     }
 }
 
@@ -173,21 +175,19 @@ fn an_interval_shows_what_came_in_it() {
 }
 
 #[test]
-fn a_series_without_room_in_the_memory_is_not_shown() {
-    static STORAGE: Storage<8, 1, 2> = Storage::new();
-    let (registry, at) = (STORAGE.registry(), Timestamp::from_unix_nanos);
-    let mut recorder = registry.recorder();
-    let words = Interval::<Vec<u64>>::words(registry, Options::default());
-    let (mut interval, _) = Interval::new(registry, Options::default(), vec![0; words / 4], at(1));
-    for name in ["/a", "/b", "/c"] {
-        let series = recorder.series("GET", name);
-        recorder.record(series, Sample::default());
+fn memory_for_intervals_is_as_large_as_it_says_and_a_smaller_one_is_refused() {
+    let (exponential, classic) = (Storage::<3, 1, 2>::new(), Storage::<3, 1, 2, Classic>::new());
+    let words = |registry, options| Interval::<Vec<u64>>::words(registry, options);
+    for (registry, options, bytes) in [
+        (exponential.registry(), EXPLICIT, 736),
+        (exponential.registry(), EXPONENTIAL, 16_608),
+        (classic.registry(), EXPONENTIAL, 736),
+    ] {
+        let needed = words(registry, options);
+        assert_eq!(needed * 8, 3 * bytes, "{options:?}");
+        let refused = Interval::new(registry, options, vec![0; needed - 1], Timestamp::default());
+        assert_eq!(refused.map(|_| ()), Err(TooFewWords { needed, given: needed - 1 }));
     }
-    // Room for two series of eight, of which one is that of the overflow.
-    assert_eq!(interval.end(registry, at(2)), 1);
-    let resource = Resource::new("shop");
-    let (requests, total) = all_of(Export::of_interval(registry, &resource, &interval), 64 << 10);
-    assert_eq!((decode_delta(unframe(&requests[0]).expect("a frame")).expect("a message").len(), total), (3, 1));
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn gauges_are_shown_as_they_are_behind_all_points() {
     let expected: Vec<_> = (0..32).map(|n| (format!("loaddensity.g{n:063}"), [0.0, -1.5, 1e300][n % 3])).collect();
     let (resource, (start, now)) = (Resource::new("shop"), times());
     let memory = vec![0; Interval::<Vec<u64>>::words(registry, EXPONENTIAL)];
-    let (mut interval, _) = Interval::new(registry, EXPONENTIAL, memory, start);
+    let (mut interval, _) = Interval::new(registry, EXPONENTIAL, memory, start).expect("as many words as it asks for");
     // Alone at first, then behind points.
     for round in 0..2 {
         interval.end(registry, now);

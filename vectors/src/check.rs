@@ -97,7 +97,8 @@ fn cycle((program, mut lengths): (Program<'_>, Lengths)) {
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
     let (start, now) = (Timestamp::from_unix_nanos(times.0), Timestamp::from_unix_nanos(times.1));
     let memory = vec![0; encoder::Interval::<Vec<u64>>::words(registry, dialect.options)];
-    let (mut interval, _) = encoder::Interval::new(registry, dialect.options, memory, start);
+    let (mut interval, _) =
+        encoder::Interval::new(registry, dialect.options, memory, start).expect("as many words as it asks for");
     let model = program.run(registry, || {});
     interval.end(registry, now);
     let resource = encoder::Resource::new(service);

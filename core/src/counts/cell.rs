@@ -153,9 +153,9 @@ impl Latencies {
         Self { counts: self.counts.since(&earlier.counts), sum_ns: self.sum_ns.wrapping_sub(earlier.sum_ns) }
     }
 
-    /// Every number that adds up: the sum, then the buckets.
-    pub(crate) fn each_number(&mut self, f: impl FnMut(&mut u64)) {
-        [&mut self.sum_ns].into_iter().chain(self.counts.used_mut()).for_each(f);
+    /// Those in `buckets`, of which there are no more than there are bounds, and one.
+    pub(crate) fn of(sum_ns: u64, buckets: &[u64]) -> Self {
+        Self { counts: Counts::of(buckets), sum_ns }
     }
 }
 
@@ -190,9 +190,9 @@ impl Sizes {
         Self { counts: self.counts.since(&earlier.counts), sum: self.sum.wrapping_sub(earlier.sum) }
     }
 
-    /// Every number that adds up: the sum, then the buckets.
-    pub(crate) fn each_number(&mut self, f: impl FnMut(&mut u64)) {
-        [&mut self.sum].into_iter().chain(self.counts.used_mut()).for_each(f);
+    /// As [`Latencies::of`].
+    pub(crate) fn of(sum: u64, buckets: &[u64]) -> Self {
+        Self { counts: Counts::of(buckets), sum }
     }
 }
 
@@ -258,8 +258,10 @@ impl Counts {
         self.counts.get(..self.used.into()).unwrap_or(&self.counts)
     }
 
-    fn used_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        self.counts.iter_mut().take(self.used.into())
+    fn of(buckets: &[u64]) -> Self {
+        let mut all = Self::zeros(buckets.len());
+        all.counts.iter_mut().zip(buckets).for_each(|(count, bucket)| *count = *bucket);
+        all
     }
 
     #[inline]

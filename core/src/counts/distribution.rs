@@ -126,13 +126,13 @@ impl Distribution {
         later
     }
 
-    /// Every number that adds up: the buckets.
-    pub(crate) fn each_number(&mut self, f: impl FnMut(&mut u64)) {
-        let buckets = match self.quantity {
-            Quantity::Latency => LATENCIES,
-            Quantity::Size => SIZES,
-        };
-        self.counts.iter_mut().take(buckets).for_each(f);
+    /// What the buckets say of an interval, with the extremes of all time until then.
+    pub(crate) fn of(quantity: Quantity, buckets: &[u64], extremes: Option<(u64, u64)>) -> Self {
+        let mut all = Self::none(quantity);
+        all.counts.iter_mut().zip(buckets).for_each(|(count, bucket)| *count = *bucket);
+        (all.min, all.max) = extremes.unwrap_or((all.min, all.max));
+        all.fit_extremes();
+        all
     }
 
     fn add(&mut self, words: &[AtomicU64], (min, max): (u64, u64)) {

@@ -1,20 +1,15 @@
 //! What came in one interval after another, series by series, for exporters that send sums: nothing is lost by an export
 //! that fails, and nothing is told twice.
 
-use core::fmt;
-
-use crate::counts::bounds::Bounds;
-use crate::counts::distribution::Distributions;
-use crate::counts::exponential::{LATENCIES, SIZES};
+use crate::counts::bounds::Quantity;
+use crate::counts::cell::{Latencies, Sizes};
+use crate::counts::distribution::{Distribution, Distributions};
+use crate::counts::row::{Half, RowShape};
+use crate::counts::rows::{Rows, TooFewWords};
 use crate::counts::totals::Totals;
 use crate::registry::Registry;
 use crate::sample::Outcome;
 use crate::series::Series;
-
-/// Rows of one series: what the backend has, and what was last read.
-const ROWS: usize = 2;
-/// Outcomes, and likewise sums per outcome.
-const OUTCOMES: usize = Outcome::ALL.len();
 
 /// What one series counted since its last committed interval: 11 KB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,42 +45,25 @@ pub struct Interval {
 #[derive(Debug)]
 pub struct Intervals<'a, M> {
     registry: Registry<'a>,
-    bounds: Bounds,
-    memory: M,
-    /// Words of one row.
-    row: usize,
+    rows: Rows<M>,
     before: u64,
 }
 
 impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
-    /// Words of memory that `registry` needs: for each series of its capacity 17,280 bytes with the contract's bounds, 736
+    /// Words of memory that `registry` needs: for each series of its capacity 17,344 bytes with the contract's bounds, 736
     /// of them where it keeps no exponential histograms. Those of series that count nothing are never written.
     #[must_use]
     pub fn words(registry: Registry<'_>) -> usize {
-        registry.parts.entries.len() * ROWS * row_words(registry, &registry.bounds())
+        Rows::<M>::words(registry, RowShape::everything(registry))
     }
 
     /// Intervals from now on, in `memory` of [`words`](Self::words) words or more; what it holds is overwritten.
     ///
     /// # Errors
     /// [`TooFewWords`] where the memory is smaller.
-    pub fn new(registry: Registry<'a>, mut memory: M) -> Result<Self, TooFewWords> {
-        let (bounds, words) = (registry.bounds(), memory.as_mut());
-        let needed = Self::words(registry);
-        if words.len() < needed {
-            return Err(TooFewWords { needed, given: words.len() });
-        }
-        // Pages that were never written stay so.
-        if words.iter().any(|word| *word != 0) {
-            words.fill(0);
-        }
-        let mut intervals = Self { registry, bounds, memory, row: row_words(registry, &bounds), before: 0 };
-        for number in 0..registry.series_end() {
-            let series = Series::from_number(number);
-            intervals.read(series);
-            intervals.before += intervals.commit(series);
-        }
-        Ok(intervals)
+    pub fn new(registry: Registry<'a>, memory: M) -> Result<Self, TooFewWords> {
+        let (rows, before) = Rows::new(registry, RowShape::everything(registry), memory)?;
+        Ok(Self { registry, rows, before })
     }
 
     /// Requests that had been counted before the first interval: where an exporter's account begins; see
@@ -97,119 +75,52 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
 
     /// The series that exist now, the overflow series first.
     pub fn series(&self) -> impl Iterator<Item = Series> + use<'a, M> {
-        let registry = self.registry;
-        let all = (0..registry.series_end()).map(Series::from_number);
-        all.filter(move |series| registry.entry(*series).is_published())
+        self.registry.each_series()
     }
 
     /// What `series` counted since its last committed interval; `None` where that is nothing. It replaces what was read
     /// before and not committed, and has it in it.
     pub fn read(&mut self, series: Series) -> Option<Interval> {
-        let (registry, bounds) = (self.registry, self.bounds);
-        let (committed, shown) = self.rows(series)?;
-        let mut now = Reading::of(registry, series);
-        let mut earlier = Reading::none(&bounds, now.0.distributions.is_some());
-        earlier.each(committed.iter(), |number, word| *number = *word);
-        let interval = now.0.since(&earlier.0);
+        self.rows.freeze_series(self.registry, series);
         // What no bucket shows yet is left to the next interval.
-        if interval.totals.requests() == 0 {
-            shown.copy_from_slice(committed);
-            return None;
-        }
-        now.each(shown.iter_mut(), |number, word| *word = *number);
-        Some(interval)
+        (self.requests(series) != 0).then(|| self.interval(series))
     }
 
-    /// The backend has what was last read of `series`: the next interval begins behind it. Returns how many requests
+    /// The backend has what was last read of `series`: the next interval begins after it. Returns how many requests
     /// that is; 0 where nothing was read since the last commit.
     pub fn commit(&mut self, series: Series) -> u64 {
-        let buckets = self.bounds.latency_buckets();
-        let Some((committed, shown)) = self.rows(series) else { return 0 };
-        if committed == shown {
-            return 0;
+        match self.requests(series) {
+            0 => 0,
+            _ => Outcome::ALL.into_iter().map(|outcome| self.rows.settle(series, outcome)).sum(),
         }
-        let requests = requests_in(shown, buckets) - requests_in(committed, buckets);
-        committed.copy_from_slice(shown);
-        requests
     }
 
     /// [`commit`](Self::commit) of every series: for an export that was accepted whole. Not for one that left out
     /// series that an earlier one had read.
     pub fn commit_all(&mut self) -> u64 {
-        (0..self.registry.series_end()).map(|number| self.commit(Series::from_number(number))).sum()
+        self.series().map(|series| self.commit(series)).sum()
     }
 
-    /// What the backend has of `series`, and what was last read; `None` for the handle of another registry.
-    fn rows(&mut self, series: Series) -> Option<(&mut [u64], &mut [u64])> {
-        let (row, at) = (self.row, series.index() * ROWS * self.row);
-        (series.index() < self.registry.parts.entries.len()).then_some(())?;
-        Some(self.memory.as_mut().get_mut(at..at + ROWS * row)?.split_at_mut(row))
-    }
-}
-
-/// The memory for intervals is too small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooFewWords {
-    /// Words that the registry needs.
-    pub needed: usize,
-    /// Words that were given.
-    pub given: usize,
-}
-
-impl fmt::Display for TooFewWords {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { needed, given } = self;
-        write!(f, "intervals of this registry need {needed} words of memory, and {given} were given")
-    }
-}
-
-impl core::error::Error for TooFewWords {}
-
-/// Everything that one series has counted, which a row keeps word by word.
-struct Reading(Interval);
-
-impl Reading {
-    fn of(registry: Registry<'_>, series: Series) -> Self {
-        let totals = registry.series_totals(series);
-        Self(Interval { totals, distributions: registry.series_distributions(series) })
+    /// Requests that were read and not committed.
+    fn requests(&self, series: Series) -> u64 {
+        let shape = self.rows.shape();
+        Outcome::ALL.into_iter().map(|outcome| shape.requests(self.rows.came(series, outcome))).sum()
     }
 
-    fn none(bounds: &Bounds, has_distributions: bool) -> Self {
-        let distributions = has_distributions.then_some(Distributions::NONE);
-        Self(Interval { totals: Totals::none(*bounds), distributions })
-    }
-
-    /// Calls `f` with every number that adds up and its word in a row: the latencies first, outcome by outcome. Extremes
-    /// do not add up and are not among them.
-    fn each<W>(&mut self, mut words: impl Iterator<Item = W>, mut f: impl FnMut(&mut u64, W)) {
-        let mut next = |number: &mut u64| {
-            if let Some(word) = words.next() {
-                f(number, word);
-            }
+    fn interval(&self, series: Series) -> Interval {
+        let (rows, shape) = (Outcome::ALL.map(|outcome| self.rows.came(series, outcome)), self.rows.shape());
+        let classic = rows.map(|row| shape.classic(row));
+        let totals = Totals {
+            bounds: self.registry.bounds(),
+            latencies: classic.map(|[latencies, _]| Latencies::of(latencies.sum, latencies.buckets)),
+            sizes: classic.map(|[_, sizes]| Sizes::of(sizes.sum, sizes.buckets)),
         };
-        let Interval { totals, distributions } = &mut self.0;
-        totals.latencies.iter_mut().for_each(|side| side.each_number(&mut next));
-        totals.sizes.iter_mut().for_each(|side| side.each_number(&mut next));
-        if let Some(all) = distributions {
-            all.latencies.iter_mut().chain(&mut all.sizes).for_each(|side| side.each_number(&mut next));
-        }
+        let exponentials = rows.map(|row| shape.exponentials(row));
+        let of = |quantity, half: Half<'_>| Distribution::of(quantity, half.buckets, half.extremes);
+        let distributions = self.registry.has_exponentials().then(|| Distributions {
+            latencies: exponentials.map(|[latencies, _]| of(Quantity::Latency, latencies)),
+            sizes: exponentials.map(|[_, sizes]| of(Quantity::Size, sizes)),
+        });
+        Interval { totals, distributions }
     }
-}
-
-impl Interval {
-    fn since(&self, earlier: &Self) -> Self {
-        let distributions = self.distributions.zip(earlier.distributions).map(|(now, old)| now.since(&old));
-        Self { totals: self.totals.since(&earlier.totals), distributions }
-    }
-}
-
-/// Words of one row: what [`Reading::each`] goes through.
-fn row_words(registry: Registry<'_>, bounds: &Bounds) -> usize {
-    let classic = OUTCOMES * (1 + bounds.latency_buckets() + 1 + bounds.size_buckets());
-    classic + if registry.has_exponentials() { OUTCOMES * (LATENCIES + SIZES) } else { 0 }
-}
-
-/// Requests of both outcomes in a row with so many latency buckets, each outcome's behind their sum.
-fn requests_in(row: &[u64], buckets: usize) -> u64 {
-    row.chunks(1 + buckets).take(OUTCOMES).flat_map(|side| side.iter().skip(1)).sum()
 }

@@ -2,18 +2,22 @@
 //!
 //! Source: OpenTelemetry metrics data model, "Temporality"; start and end of intervals touch.
 
-use super::row::RowShape;
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
 use super::{Histograms, Options};
+use crate::counts::row::RowShape;
+use crate::counts::rows::{FrozenRows, Rows, TooFewWords};
 use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
-use crate::series::Series;
-
-/// Rows of one series: per outcome what was counted when the interval ended, and what came in it.
-const ROWS: usize = 2 * Outcome::ALL.len();
 
 /// One interval after another over what a registry counts, in memory of the caller's.
 ///
-/// Nothing is lost or told twice: the sum of all intervals since [`new`](Self::new) is what the registry counted since.
+/// Nothing is lost or told twice: what was settled is, together with what is not yet, what the registry counted since
+/// [`new`](Self::new).
 ///
 /// ```
 /// use loaddensity_metrics_core::otlp::{Export, Interval, Options, Resource};
@@ -23,7 +27,7 @@ const ROWS: usize = 2 * Outcome::ALL.len();
 /// let (registry, at) = (STORAGE.registry(), Timestamp::from_unix_nanos);
 /// let options = Options::default();
 /// let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
-/// let (mut interval, _counted_before) = Interval::new(registry, options, memory, at(1));
+/// let (mut interval, _counted_before) = Interval::new(registry, options, memory, at(1))?;
 /// registry.recorder().record(registry.series("GET", "/x"), Default::default());
 /// assert_eq!(interval.end(registry, at(2)), 1);
 /// let resource = Resource::new("checkout");
@@ -32,115 +36,101 @@ const ROWS: usize = 2 * Outcome::ALL.len();
 /// while let Some(message) = export.next_request(&mut buffer)? {
 ///     // Send `message`.
 /// }
+/// assert_eq!(interval.settle(registry), 1);
 /// assert_eq!(interval.end(registry, at(3)), 0);
-/// # Ok::<(), loaddensity_metrics_core::TooSmall>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Interval<M> {
-    memory: M,
+    rows: Rows<M>,
     options: Options,
-    shape: RowShape,
     start: Timestamp,
     end: Timestamp,
+    /// Whether any of it was settled since it ended.
+    is_begun: bool,
 }
 
 impl<M: AsRef<[u64]> + AsMut<[u64]>> Interval<M> {
-    /// Words of memory that a registry needs: with the contract's bounds 864 bytes for each series of its capacity, with
-    /// exponential histograms 16,736.
+    /// Words of memory that a registry needs: with the contract's bounds 736 bytes for each series of its capacity, with
+    /// exponential histograms 16,608. Those of series and outcomes that count nothing are never written.
     #[must_use]
     pub fn words(registry: Registry<'_>, options: Options) -> usize {
-        registry.facts().series_capacity * ROWS * shape(registry, options).words()
+        Rows::<M>::words(registry, shape(registry, options))
     }
 
-    /// Intervals from `now` on, and how many requests had been counted before. `memory` is all zero, of
-    /// [`words`](Self::words) words; series that find no room in a smaller one are never shown.
-    pub fn new(registry: Registry<'_>, options: Options, memory: M, now: Timestamp) -> (Self, u64) {
-        let shape = shape(registry, options);
-        let mut first = Self { memory, options, shape, start: now, end: now };
-        let before = first.end(registry, now);
-        for series in (0..registry.series_end()).map(Series::from_number) {
-            Outcome::ALL.into_iter().for_each(|outcome| first.forget(series, outcome));
-        }
-        (first, before)
+    /// Intervals from `now` on, and how many requests had been counted before. `memory` has [`words`](Self::words) words
+    /// or more; what it holds is overwritten.
+    ///
+    /// # Errors
+    /// [`TooFewWords`] where the memory is smaller.
+    pub fn new(
+        registry: Registry<'_>,
+        options: Options,
+        memory: M,
+        now: Timestamp,
+    ) -> Result<(Self, u64), TooFewWords> {
+        let (rows, before) = Rows::new(registry, shape(registry, options), memory)?;
+        Ok((Self::over(rows, options, now), before))
     }
 
-    /// Ends the interval at `now`, behind which the next one begins; returns how many requests came in it. What was
-    /// frozen before is gone.
+    const fn over(rows: Rows<M>, options: Options, now: Timestamp) -> Self {
+        Self { rows, options, start: now, end: now, is_begun: false }
+    }
+
+    /// Ends the interval at `now`, after which the next one begins; returns how many requests it has. What the one before
+    /// has that was not settled is part of it; where nothing of that was settled, it is one with it.
     pub fn end(&mut self, registry: Registry<'_>, now: Timestamp) -> u64 {
-        let mut row = [0; super::row::MAX_WORDS];
-        let row = &mut row[..self.shape.words()];
-        let mut requests = 0;
-        for number in 0..registry.series_end() {
-            let series = Series::from_number(number);
-            // A series that a thread is about to show has counted nothing, or is seen the next time.
-            if !registry.entry(series).is_published() {
-                continue;
-            }
-            for outcome in Outcome::ALL {
-                self.shape.read(registry, series, outcome, row);
-                requests += self.freeze(series, outcome, row);
-            }
+        // Points of one series must not overlap in time.
+        if self.is_begun || self.unsettled() == 0 {
+            self.start = self.end;
         }
         // A clock that was set back must not end an interval before it began.
-        let is_later = now.as_unix_nanos() > self.end.as_unix_nanos();
-        (self.start, self.end) = (self.end, if is_later { now } else { self.end });
-        requests
+        self.end = self.end.max(now);
+        self.is_begun = false;
+        self.rows.freeze(registry)
     }
 
-    /// Keeps `row` and what came since the one before it.
-    fn freeze(&mut self, series: Series, outcome: Outcome, row: &mut [u64]) -> u64 {
-        let (shape, at) = (self.shape, place(self.shape, series, outcome));
-        let Some(rows) = self.memory.as_mut().get_mut(at..at + 2 * shape.words()) else { return 0 };
-        let (kept, came) = rows.split_at_mut(shape.words());
-        let requests = shape.latencies(row).count().wrapping_sub(shape.latencies(kept).count());
-        // Memory that was never written stays so while there is nothing to be kept.
-        if requests != 0 || shape.latencies(came).count() != 0 || kept != row {
-            came.copy_from_slice(row);
-            shape.subtract(came, kept);
-            kept.copy_from_slice(row);
-        }
-        requests
+    /// What the interval has that is not settled, in requests.
+    #[must_use]
+    pub const fn unsettled(&self) -> u64 {
+        self.rows.unsettled()
     }
 
-    /// Forgets what came in the interval.
-    fn forget(&mut self, series: Series, outcome: Outcome) {
-        let (words, at) = (self.shape.words(), place(self.shape, series, outcome));
-        // Memory that was never written stays so.
-        if let Some(came) = self.memory.as_mut().get_mut(at + words..at + 2 * words)
-            && came.iter().any(|word| *word != 0)
-        {
-            came.fill(0);
-        }
+    /// The backend has all of the interval, or never will: the next one does not have it any more. Returns its requests.
+    pub fn settle(&mut self, registry: Registry<'_>) -> u64 {
+        self.is_begun = true;
+        let each = registry.each_series().flat_map(|series| Outcome::ALL.map(|outcome| (series, outcome)));
+        each.map(|(series, outcome)| self.rows.settle(series, outcome)).sum()
     }
 
     pub(super) fn frozen(&self) -> Frozen<'_> {
-        let Self { options, shape, start, end, .. } = *self;
-        Frozen { memory: self.memory.as_ref(), options, shape, start, end }
+        let Self { options, start, end, .. } = *self;
+        Frozen { rows: self.rows.frozen(), options, start, end }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Interval<Vec<u64>> {
+    /// As [`new`](Self::new), in memory of the allocator's.
+    #[must_use]
+    pub fn on_heap(registry: Registry<'_>, options: Options, now: Timestamp) -> (Self, u64) {
+        let (rows, before) = Rows::on_heap(registry, shape(registry, options));
+        (Self::over(rows, options, now), before)
     }
 }
 
 /// An interval that does not change any more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frozen<'a> {
-    memory: &'a [u64],
+    pub(super) rows: FrozenRows<'a>,
     pub(super) options: Options,
-    shape: RowShape,
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
 }
 
-impl<'a> Frozen<'a> {
-    /// What came in it; empty where there was no room.
-    pub(super) fn row(&self, series: Series, outcome: Outcome) -> &'a [u64] {
-        let (words, at) = (self.shape.words(), place(self.shape, series, outcome));
-        self.memory.get(at + words..at + 2 * words).unwrap_or_default()
-    }
-}
-
 fn shape(registry: Registry<'_>, options: Options) -> RowShape {
-    RowShape::new(&registry.bounds(), options.histograms == Histograms::Exponential && registry.has_exponentials())
-}
-
-fn place(shape: RowShape, series: Series, outcome: Outcome) -> usize {
-    (series.index() * Outcome::ALL.len() + outcome.index()) * 2 * shape.words()
+    match options.histograms {
+        Histograms::Exponential if registry.has_exponentials() => RowShape::exponential(),
+        _ => RowShape::explicit(&registry.bounds()),
+    }
 }

@@ -2,10 +2,10 @@
 //!
 //! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
 
-use super::row::Half;
 use super::{Metric, field};
 use crate::counts::bounds::{Bounds, MAX_BOUNDS};
 use crate::counts::exponential::{SCALE, SIZES, latency_index, size_index};
+use crate::counts::row::Half;
 use crate::exemplars::Exemplar;
 use crate::labels::otlp::{Attributes, CONVENTIONAL, MAX_ATTRIBUTES};
 use crate::protobuf::{BackOut, zigzag};

@@ -23,8 +23,7 @@ pub(super) struct Pending {
 impl Pending {
     /// Intervals from now on, and how many requests had been counted before.
     pub(super) fn new<R: Runtime>(place: &Place<R>, options: Options) -> (Self, u64) {
-        let memory = vec![0; Interval::<Vec<u64>>::words(place.registry, options)];
-        let (interval, before) = Interval::new(place.registry, options, memory, place.clock.now());
+        let (interval, before) = Interval::on_heap(place.registry, options, place.clock.now());
         (Self { interval, is_open: false, done: 0 }, before)
     }
 }
@@ -89,6 +88,7 @@ impl<R: Runtime> Periodic<R> {
             next = self.next_request(&mut export);
         }
         pending.is_open = false;
+        pending.interval.settle(registry);
         match complaint {
             Some(Complaint { says, .. }) => self.condition.failed(says),
             None if matches!(cycle, Cycle::Accepted) => self.condition.went_well(),
