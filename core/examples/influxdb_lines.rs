@@ -75,7 +75,8 @@ fn sums(registry: Registry<'_>, status: StatusCode) -> Result<(), Box<dyn Error>
     }
     registry.gauge("active_users")?.set(250.0);
     registry.gauge("rate")?.set(-1e-300);
-    let written = GaugeEncoder::new(registry, "my load_gauges", &tags, precision)?.encode(0..GAUGES, NOW, &mut body)?;
+    let written =
+        GaugeEncoder::new(registry, "my load_gauges", &tags, precision)?.encode(0..usize::MAX, NOW, &mut body)?;
     line(&body[..written.bytes])
 }
 

@@ -24,6 +24,7 @@ mod answer;
 mod gauges;
 mod interval;
 mod precision;
+mod rows;
 mod tags;
 mod times;
 
@@ -31,6 +32,7 @@ pub use answer::{error_words, refused_lines};
 pub use gauges::GaugeEncoder;
 pub use interval::{Interval, IntervalEncoder};
 pub use precision::Precision;
+pub use rows::{BodyLimits, IntervalBody, IntervalRows, PointTooLarge, RowPlace};
 pub use tags::StatusCode;
 use tags::{OwnTags, Place};
 pub use times::IntervalTimes;

@@ -59,6 +59,7 @@ mod storage;
 mod sync;
 mod text;
 pub mod verdict;
+mod weights;
 mod words;
 
 pub use batch::{EventEncoder, Packed, Packer, Written};
@@ -93,3 +94,4 @@ pub use storage::{Classic, DefaultStorage, Exponential, Histograms, Storage};
 #[cfg(feature = "alloc")]
 pub use storage::{HeapStorage, SizeError};
 pub use text::out::{Full, TooSmall};
+pub use weights::Weights;

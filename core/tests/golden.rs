@@ -87,7 +87,8 @@ fn influxdb_gauges() {
         let constant = case.options.constant_labels();
         let encoder = GaugeEncoder::new(registry, "loaddensity_request_gauges", &constant, case.options.precision);
         let mut line = [0; 2_048];
-        let written = encoder.expect("a plain measurement").encode(0, NOW, &mut line).expect("it holds the line");
+        let written =
+            encoder.expect("a plain measurement").encode(0..usize::MAX, NOW, &mut line).expect("it holds the line");
         assert_eq!(usize::from(written.items), case.options.gauges.len(), "{}", case.name);
         if written.items != 0 {
             let expected = read::points(&case.expected("influxdb-gauges.lp"));

@@ -7,7 +7,6 @@
 use std::io;
 use std::net::SocketAddr;
 
-
 use hyper::Request;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::http::request::Builder;

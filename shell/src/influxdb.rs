@@ -7,20 +7,18 @@ use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, SampleRate};
 use crate::config::{InfluxdbConfig, Points};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{Place, Prepared, host_port, resolve};
+use crate::running::{Place, Prepared, host_port};
 use crate::runtime::Runtime;
 use crate::udp::{self, Destination, Host, Peer, Target};
 
-mod batch;
 mod carrier;
 mod database;
 mod endpoint;
 mod exchange;
 mod gauges;
 mod interval;
-mod readings;
+mod posting;
 mod secrets;
-mod write;
 
 use carrier::Carrier;
 use endpoint::{Endpoint, Way};
@@ -73,11 +71,12 @@ async fn per_request<R: Runtime>(
             let host = udp_host(config, host, port);
             let prepared = udp::prepare(runtime, datagrams(config, &host), encoder).await?;
             let peer = Peer::connect(runtime, host).await?;
+            let gauges = Gauges::new(gauges, config.datagram_bytes);
             Ok(Prepared::new(move |place: &mut Place<R>| {
                 let (runtime, clock) = (place.runtime.clone(), place.clock.clone());
                 let running = prepared.launch(place);
                 running.beside(&place.runtime, |stop, condition| {
-                    let carrier = Carrier::Udp(runtime.clone(), peer, condition.clone());
+                    let carrier = Carrier::new(runtime.clone(), peer, condition.clone());
                     gauges.run(runtime, clock, carrier, own.interval, condition, stop)
                 })
             }))
@@ -107,24 +106,11 @@ async fn per_interval<R: Runtime>(
         Way::Udp { host, port } => {
             let peer = Peer::connect(runtime, udp_host(config, host, port)).await?;
             let address = format!("udp://{}", host_port(host, port));
-            Ok(Prepared::new(move |place| {
-                interval::start(
-                    place,
-                    |runtime, condition| Carrier::Udp(runtime, peer, condition),
-                    address,
-                    (encoder, gauges),
-                    &own,
-                )
-            }))
+            let gauges = Gauges::new(gauges, config.datagram_bytes);
+            Ok(Prepared::new(move |place| interval::start(place, peer, address, (encoder, gauges), &own)))
         }
-        Way::Http { key, endpoint } => {
-            is_known(runtime, key, &endpoint).await?;
-            let address = endpoint.public_address();
-            Ok(Prepared::new(move |place| {
-                let timeout = own.timeout;
-                let carrier = |runtime, condition| Carrier::http(runtime, endpoint, condition, timeout);
-                interval::start(place, carrier, address, (encoder, gauges), &own)
-            }))
+        Way::Http { endpoint } => {
+            Ok(Prepared::new(move |place| posting::per_interval(place, endpoint, (encoder, gauges), &own)))
         }
     }
 }
@@ -139,18 +125,10 @@ fn gauges(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
-) -> Result<Gauges, StartError> {
+) -> Result<GaugeEncoder<'static>, StartError> {
     let measurement = format!("{}{GAUGES_SUFFIX}", config.measurement);
-    let encoder = GaugeEncoder::new(registry, &measurement, constant, config.precision)
-        .map_err(|error| bad_measurement(config, error))?;
-    let limit = if config.target.is_http() { config.batch.bytes } else { config.datagram_bytes };
-    Ok(Gauges::new(encoder, limit))
-}
-
-/// The backend need not be there yet, but its name must mean something.
-async fn is_known<R: Runtime>(runtime: &R, key: &'static str, endpoint: &Endpoint) -> Result<(), StartError> {
-    let (key, host, port) = endpoint.server.first_hop(key);
-    resolve(runtime, Exporter::Influxdb, key, host, port).await.map(|_| ())
+    GaugeEncoder::new(registry, &measurement, constant, config.precision)
+        .map_err(|error| bad_measurement(config, error))
 }
 
 fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartError {

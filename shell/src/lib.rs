@@ -34,14 +34,14 @@ mod traffic;
 
 #[cfg(feature = "action-json")]
 pub mod actions;
+#[cfg(feature = "influxdb")]
+mod drivers;
 #[cfg(all(feature = "gzip", feature = "http"))]
 mod gzip;
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 mod http_client;
 #[cfg(feature = "http")]
 pub mod hyper_io;
-#[cfg(feature = "influxdb")]
-mod drivers;
 #[cfg(feature = "influxdb")]
 mod influxdb;
 #[cfg(feature = "http")]

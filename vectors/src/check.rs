@@ -5,7 +5,9 @@
 
 use crate::judge::{self, influxdb::Dialect, pages::Besides};
 use crate::model::Model;
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, Interval, IntervalEncoder, LineEncoder};
+use loaddensity_metrics_core::influxdb::{
+    BodyLimits, GaugeEncoder, Interval, IntervalEncoder, IntervalRows, LineEncoder, RowPlace,
+};
 use loaddensity_metrics_core::{
     Event, EventEncoder, Exporter, Packer, Registry, Sink, Storage, Timestamp, TooSmall, otlp as encoder,
     prometheus as exposition,
@@ -135,6 +137,8 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     let (measurement, choice) = ("my load", program.choice());
     let (labels, precision) = (choice.constant_labels(), choice.precision());
     let dialect = Dialect { constant: choice.constant(), status: choice.status_code() };
+    let memory = vec![0xff; IntervalRows::<Vec<u64>>::words(registry)];
+    let (mut rows, _) = IntervalRows::new(registry, memory).expect("as many words as it asks for");
     let encoder = LineEncoder::new(registry, measurement).expect("a plain measurement");
     let encoder = if choice.is_contract() { encoder } else { encoder.with_tags(&labels, dialect.status) };
     let (model, bodies) = events((program, lengths), registry, Exporter::Influxdb, &encoder);
@@ -142,6 +146,8 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     let encoder = IntervalEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
     let intervals = intervals(registry, &encoder);
     judge::influxdb::intervals(&model, measurement, &dialect, intervals.iter().map(Vec::as_slice));
+    assert_eq!(rows.freeze(registry), model.requests());
+    assert_eq!(settled(&mut rows, &encoder), intervals, "what is frozen is not what was recorded");
     let encoder = GaugeEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
     let mut line = vec![0xff; 4_096];
     let written = encoder.encode(0, AT, &mut line).expect("4 KiB hold three gauges");
@@ -170,6 +176,23 @@ fn intervals(registry: Registry<'_>, encoder: &IntervalEncoder<'_>) -> Vec<Vec<u
             lines.push(exact);
         }
     }
+    lines
+}
+
+/// The lines of one interval, from bodies of any number of points, each of which is settled.
+fn settled(rows: &mut IntervalRows<Vec<u64>>, encoder: &IntervalEncoder<'_>) -> Vec<Vec<u8>> {
+    let (mut lines, mut from, mut out) = (Vec::new(), RowPlace::FIRST, vec![0xff; 16 << 10]);
+    for points in 1.. {
+        let limits = BodyLimits { points, ..BodyLimits::NONE };
+        let body = rows.pack(encoder, from, AT, limits, &mut out).expect("16 KiB hold any line");
+        if body.points == 0 {
+            break;
+        }
+        assert_eq!(rows.settle(from, body.next), body.weights.all());
+        lines.extend(out[..body.bytes].split(|byte| *byte == b'\n').map(<[u8]>::to_vec));
+        from = body.next;
+    }
+    assert_eq!(rows.unsettled(), 0);
     lines
 }
 

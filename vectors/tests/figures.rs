@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use loaddensity_metrics_core::{Classic, DefaultStorage, Event, Storage};
+use loaddensity_metrics_core::{Classic, DefaultStorage, Event, Intervals, Storage, influxdb, otlp};
 
 /// Long enough for padding to make no difference.
 const SPAN: usize = 1_024;
@@ -97,6 +97,47 @@ fn the_worked_examples_of_memory_are_the_sizes_of_storage() {
 }
 
 #[test]
+fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
+    static ALL: Storage<SPAN, 1, 2> = Storage::new();
+    static CLASSIC: Storage<SPAN, 1, 2, Classic> = Storage::new();
+    let [all, classic] = [ALL.registry(), CLASSIC.registry()];
+    let bytes = |words: usize| thousands(words * 8 / SPAN);
+    let of_otlp = |histograms| {
+        let options = otlp::Options { histograms, ..otlp::Options::default() };
+        bytes(otlp::Interval::<Vec<u64>>::words(all, options))
+    };
+    let [explicit, exponential] = [otlp::Histograms::Explicit, otlp::Histograms::Exponential].map(of_otlp);
+    let said = format!("{exponential} with exponential histograms, as far as they are used");
+    for document in ["docs/opentelemetry.md", "shell/src/config/opentelemetry.rs"] {
+        let said = format!("{explicit} bytes of memory for each series that the storage has room for, {said}");
+        assert!(joined(document).contains(&said), "{document} must say {said:?}");
+    }
+    let of_points = |registry| bytes(influxdb::IntervalRows::<Vec<u64>>::words(registry));
+    let of_everything = |registry| bytes(Intervals::<Vec<u64>>::words(registry));
+    let [points, no_percentiles] = [all, classic].map(of_points);
+    let [everything, no_exponentials] = [all, classic].map(of_everything);
+    for (document, said) in [
+        ("core/src/otlp/interval.rs", format!("{explicit} bytes for each series of its capacity, {exponential} with")),
+        (
+            "docs/influxdb.md",
+            format!(
+                "{points} bytes of memory for each series that the storage has room for, {no_percentiles} where it keeps"
+            ),
+        ),
+        (
+            "core/src/influxdb/rows.rs",
+            format!("{points} bytes for each series of its capacity, {no_percentiles} where it keeps no"),
+        ),
+        (
+            "core/src/counts/interval.rs",
+            format!("{everything} bytes for each series of its capacity, {no_exponentials} where it keeps no"),
+        ),
+    ] {
+        assert!(joined(document).contains(&said), "{document} must say {said:?}");
+    }
+}
+
+#[test]
 fn the_table_of_costs_is_the_one_that_was_measured() {
     let measured = text("benches/ways.tsv");
     let mut rows = measured.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t'));
@@ -128,7 +169,7 @@ fn mebibytes(bytes: usize) -> String {
 fn joined(file: &str) -> String {
     let lines = text(file)
         .lines()
-        .map(|line| line.trim_start_matches("//!").trim_start_matches("///").trim().to_owned())
+        .map(|line| line.trim().trim_start_matches("//!").trim_start_matches("///").trim().to_owned())
         .collect::<Vec<_>>();
     lines.join(" ")
 }

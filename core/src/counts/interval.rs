@@ -50,8 +50,8 @@ pub struct Intervals<'a, M> {
 }
 
 impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
-    /// Words of memory that `registry` needs: for each series of its capacity 17,344 bytes with the contract's bounds, 736
-    /// of them where it keeps no exponential histograms. Those of series that count nothing are never written.
+    /// Words of memory that `registry` needs: with the contract's bounds 17,344 bytes for each series of its capacity, 736
+    /// where it keeps no exponential histograms. Those of series that count nothing are never written.
     #[must_use]
     pub fn words(registry: Registry<'_>) -> usize {
         Rows::<M>::words(registry, RowShape::everything(registry))

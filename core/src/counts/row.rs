@@ -116,6 +116,11 @@ impl RowShape {
         if self.is_merged() { row.get(at::REQUESTS).copied().unwrap_or_default() } else { self.latencies(row).count() }
     }
 
+    /// Failures in `row`, where it holds both outcomes.
+    pub(crate) fn failures(self, row: &[u64]) -> u64 {
+        row.get(at::FAILURES).copied().filter(|_| self.is_merged()).unwrap_or_default()
+    }
+
     /// The latencies in `row`: the classic ones, where it has both kinds.
     pub(crate) fn latencies(self, row: &[u64]) -> Half<'_> {
         if self.classic.latencies != 0 { self.classic(row)[0] } else { self.exponentials(row)[0] }

@@ -117,7 +117,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
     /// All rows of what is unsettled.
     pub(crate) fn frozen(&self) -> FrozenRows<'_> {
         let came = self.memory.as_ref().get(self.all_kept()..).unwrap_or_default();
-        FrozenRows { came, shape: self.shape, capacity: self.capacity }
+        FrozenRows { came, shape: self.shape, capacity: self.capacity, end: self.cleared as u32 }
     }
 
     /// What is unsettled of a row has arrived or is lost. Returns its requests.
@@ -174,6 +174,7 @@ pub(crate) struct FrozenRows<'a> {
     came: &'a [u64],
     shape: RowShape,
     capacity: usize,
+    end: u32,
 }
 
 impl<'a> FrozenRows<'a> {
@@ -186,6 +187,11 @@ impl<'a> FrozenRows<'a> {
 
     pub(crate) const fn shape(&self) -> RowShape {
         self.shape
+    }
+
+    /// Series of this number and above had counted nothing when the interval ended.
+    pub(crate) const fn end(&self) -> u32 {
+        self.end
     }
 }
 
@@ -211,4 +217,170 @@ impl core::error::Error for TooFewWords {}
 fn place(shape: RowShape, capacity: usize, series: Series, outcome: Outcome) -> Option<usize> {
     let side = if shape.outcomes().len() > 1 { outcome.index() } else { 0 };
     (series.index() < capacity).then(|| side * capacity + series.index())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::sample::{Sample, Timestamp};
+    use crate::storage::{Classic, Storage};
+    use core::time::Duration;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// The last one finds the registry full: it is the overflow series.
+    const NAMES: [&str; 4] = ["/a", "/b", "/c", "/overflow"];
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Record(usize, Sample),
+        Freeze,
+        /// Of one series alone.
+        FreezeSeries(usize),
+        Settle(usize, Outcome),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let outcome = || (0..2usize).prop_map(|index| Outcome::ALL[index]);
+        let sample = (0..45u32, 0..50u32, outcome()).prop_map(|(latency, size, outcome)| Sample {
+            latency: Duration::from_nanos(1 << latency),
+            response_bytes: 1 << size,
+            status: 200,
+            outcome,
+            completed_at: Timestamp::default(),
+        });
+        prop_oneof![
+            6 => (0..NAMES.len(), sample).prop_map(|(series, sample)| Step::Record(series, sample)),
+            1 => Just(Step::Freeze),
+            1 => (0..NAMES.len()).prop_map(Step::FreezeSeries),
+            3 => (0..NAMES.len(), outcome()).prop_map(|(series, outcome)| Step::Settle(series, outcome)),
+        ]
+    }
+
+    /// What is known of one row without looking at any: the samples since the last freezing, and those that are frozen.
+    #[derive(Clone, Default)]
+    struct Model {
+        recorded: Vec<Sample>,
+        frozen: Vec<Sample>,
+    }
+
+    /// Rows beside a model, and the sum of all that was settled.
+    struct Beside<'a> {
+        registry: Registry<'a>,
+        rows: Rows<Vec<u64>>,
+        /// By series and outcome.
+        models: [[Model; 2]; NAMES.len()],
+        settled: [[Vec<u64>; 2]; NAMES.len()],
+    }
+
+    impl Beside<'_> {
+        fn series(&self, name: usize) -> Series {
+            // In order of their names, so that it is always the same one that finds no room.
+            NAMES.map(|name| self.registry.series("GET", name))[name]
+        }
+
+        /// The outcomes that are in the row of this one.
+        fn sides(&self, outcome: Outcome) -> Vec<usize> {
+            if self.rows.shape().outcomes().len() == 1 { [0, 1].into() } else { [outcome.index()].into() }
+        }
+
+        fn freeze(&mut self, names: &[usize]) {
+            for name in names {
+                for model in &mut self.models[*name] {
+                    model.frozen.append(&mut model.recorded);
+                }
+            }
+            let frozen: usize = self.models.iter().flatten().map(|model| model.frozen.len()).sum();
+            assert_eq!(self.rows.unsettled(), frozen as u64);
+        }
+
+        /// Settles a row; it must be what the samples make.
+        fn settle(&mut self, name: usize, outcome: Outcome) {
+            let (series, shape, sides) = (self.series(name), self.rows.shape(), self.sides(outcome));
+            let samples: Vec<Sample> =
+                sides.iter().flat_map(|side| core::mem::take(&mut self.models[name][*side].frozen)).collect();
+            let row = self.rows.came(series, outcome);
+            let sum = |of: fn(&Sample) -> u64| samples.iter().map(of).sum::<u64>();
+            assert_eq!(row[0], sum(|sample| sample.latency.as_nanos() as u64));
+            assert_eq!(row[1], sum(|sample| sample.response_bytes));
+            for halves in [shape.classic(row), shape.exponentials(row)] {
+                for half in halves.iter().filter(|half| !half.buckets.is_empty()) {
+                    assert_eq!(half.count(), samples.len() as u64);
+                }
+            }
+            let sums = &mut self.settled[name][sides[0]];
+            sums.resize(shape.additive_words(), 0);
+            sums.iter_mut().zip(row).for_each(|(sum, word)| *sum += *word);
+            assert_eq!(self.rows.settle(series, outcome), samples.len() as u64);
+            assert!(self.rows.came(series, outcome).iter().all(|word| *word == 0));
+            assert_eq!(self.rows.settle(series, outcome), 0, "it was settled already");
+        }
+    }
+
+    fn follow(registry: Registry<'_>, shape: RowShape, steps: &[Step]) {
+        let mut recorders = [registry.recorder(), registry.recorder()];
+        let all = |registry| NAMES.map(|name| Registry::series(registry, "GET", name));
+        for (number, step) in steps.iter().take(5).enumerate() {
+            if let Step::Record(name, sample) = step {
+                recorders[number % 2].record(all(registry)[*name], *sample);
+            }
+        }
+        let read = |series, outcome| shape.read_into(registry, series, outcome, &mut [0; MAX_WORDS]).to_vec();
+        let at_first = all(registry).map(|series| Outcome::ALL.map(|outcome| read(series, outcome)));
+        let memory = std::vec![7; Rows::<Vec<u64>>::words(registry, shape)];
+        let (rows, before) = Rows::new(registry, shape, memory).expect("as many words as it asks for");
+        assert_eq!(before, registry.requests());
+        let mut beside = Beside { registry, rows, models: Default::default(), settled: Default::default() };
+        for (number, step) in steps.iter().enumerate() {
+            match step {
+                Step::Record(name, sample) => {
+                    recorders[number % 2].record(beside.series(*name), *sample);
+                    beside.models[*name][sample.outcome.index()].recorded.push(*sample);
+                }
+                Step::Freeze => {
+                    beside.rows.freeze(registry);
+                    beside.freeze(&[0, 1, 2, 3]);
+                }
+                Step::FreezeSeries(name) => {
+                    let series = beside.series(*name);
+                    beside.rows.freeze_series(registry, series);
+                    beside.freeze(&[*name]);
+                }
+                Step::Settle(name, outcome) => beside.settle(*name, *outcome),
+            }
+        }
+        beside.rows.freeze(registry);
+        beside.freeze(&[0, 1, 2, 3]);
+        for (name, at_first) in at_first.iter().enumerate() {
+            for outcome in shape.outcomes() {
+                beside.settle(name, *outcome);
+                let now = read(beside.series(name), *outcome);
+                let since = now.iter().zip(&at_first[outcome.index()]).map(|(now, then)| now - then);
+                let settled = &beside.settled[name][outcome.index()];
+                assert!(since.take(shape.additive_words()).eq(settled.iter().copied()), "{name} {outcome:?}");
+            }
+        }
+        assert_eq!(beside.rows.unsettled(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_was_settled_adds_up_to_what_was_counted_in_whatever_order(steps in vec(any_step(), 0..200)) {
+            let shapes: [fn(Registry<'_>) -> RowShape; 4] = [
+                |registry| RowShape::explicit(&registry.bounds()),
+                |registry| if registry.has_exponentials() { RowShape::exponential() } else { RowShape::merged(registry) },
+                RowShape::merged,
+                RowShape::everything,
+            ];
+            for shape in shapes {
+                let (exponential, classic) = (Storage::<4, 1, 2>::new(), Storage::<4, 1, 2, Classic>::new());
+                follow(exponential.registry(), shape(exponential.registry()), &steps);
+                follow(classic.registry(), shape(classic.registry()), &steps);
+            }
+        }
+    }
 }

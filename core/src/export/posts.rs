@@ -24,6 +24,7 @@ use core::time::Duration;
 mod due;
 mod gauges;
 mod hunt;
+mod intervals;
 mod items;
 mod marks;
 mod probe;
@@ -31,6 +32,7 @@ mod requests;
 
 pub use due::Schedule;
 pub use gauges::GaugePoints;
+pub use intervals::IntervalPoints;
 pub use items::{Body, Items};
 pub use requests::RequestPoints;
 

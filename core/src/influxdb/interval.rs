@@ -3,7 +3,9 @@
 use super::tags::{OwnTags, Place};
 use super::{MAX_INTEGER, Measurement, MeasurementError, Precision, StatusCode, escaped};
 use crate::constant::ConstantLabels;
+use crate::counts::bounds::Quantity;
 use crate::counts::distribution::Distribution;
+use crate::counts::row::RowShape;
 use crate::counts::totals::Totals;
 use crate::registry::Registry;
 use crate::sample::Timestamp;
@@ -32,18 +34,34 @@ impl Interval {
     /// Of the sums and, where they are kept, the latencies of one interval.
     #[must_use]
     pub fn new(totals: &Totals, latencies: Option<&Distribution>) -> Self {
-        let latency_ns = latencies.and_then(|latencies| {
-            let at = |q| latencies.quantile(q);
-            Some([latencies.min()?, latencies.max()?, at(0.5)?, at(0.95)?, at(0.99)?])
-        });
         Self {
             requests: totals.requests(),
             failures: totals.failures(),
             latency_sum_ns: totals.latencies.iter().fold(0, |sum, side| sum.wrapping_add(side.sum_ns)),
-            latency_ns,
+            latency_ns: latencies.and_then(latency_ns),
             bytes: totals.sizes.iter().fold(0, |sum, side| sum.wrapping_add(side.sum)),
         }
     }
+
+    /// Of a row that has both outcomes.
+    pub(super) fn of_row(shape: RowShape, row: &[u64]) -> Self {
+        let [latencies, sizes] = shape.exponentials(row);
+        let distribution = Distribution::of(Quantity::Latency, latencies.buckets, latencies.extremes);
+        Self {
+            requests: shape.requests(row),
+            failures: shape.failures(row),
+            latency_sum_ns: latencies.sum,
+            // Without buckets there is nothing to be told.
+            latency_ns: latency_ns(&distribution),
+            bytes: sizes.sum,
+        }
+    }
+}
+
+/// Smallest, largest, 50, 95 and 99 %.
+fn latency_ns(latencies: &Distribution) -> Option<[u64; 5]> {
+    let at = |q| latencies.quantile(q);
+    Some([latencies.min()?, latencies.max()?, at(0.5)?, at(0.95)?, at(0.99)?])
 }
 
 /// Writes intervals as lines:

@@ -51,8 +51,8 @@ pub struct Interval<M> {
 }
 
 impl<M: AsRef<[u64]> + AsMut<[u64]>> Interval<M> {
-    /// Words of memory that a registry needs: with the contract's bounds 736 bytes for each series of its capacity, with
-    /// exponential histograms 16,608. Those of series and outcomes that count nothing are never written.
+    /// Words of memory that a registry needs: with the contract's bounds 736 bytes for each series of its capacity, 16,608
+    /// with exponential histograms. Those of series and outcomes that count nothing are never written.
     #[must_use]
     pub fn words(registry: Registry<'_>, options: Options) -> usize {
         Rows::<M>::words(registry, shape(registry, options))

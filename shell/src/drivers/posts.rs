@@ -25,7 +25,7 @@ pub(crate) trait Source: Send + 'static {
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Items<'_>) -> T) -> T;
 
     /// Waits until so many items wait.
-    fn holds(&self, items: usize) -> impl Future<Output = ()> + Send {
+    fn holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
         let _ = items;
         pending()
     }

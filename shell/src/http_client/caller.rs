@@ -14,7 +14,7 @@ use loaddensity_metrics_core::verdict::Said;
 use super::{Answer, Backend, Client, News};
 use crate::condition::Condition;
 use crate::runtime::Runtime;
-use crate::stop::{StopSignal, sleep_until};
+use crate::stop::sleep_until;
 
 /// What became of one body.
 pub(crate) enum Outcome {
@@ -41,12 +41,6 @@ impl<R: Runtime, B: Backend> Caller<R, B> {
     /// Whether a body must come with gRPC's prefix.
     pub(crate) fn wants_prefix(&self) -> bool {
         self.client.wants_prefix()
-    }
-
-    /// Posts `body` and reads the answer, within `timeout` and the deadline of a `stop`.
-    pub(crate) async fn call_unless_overdue(&mut self, body: &Bytes, timeout: Duration, stop: &StopSignal) -> Outcome {
-        let runtime = self.runtime.clone();
-        self.call(body, timeout, stop.overdue(&runtime, Duration::ZERO)).await
     }
 
     /// Posts `body` and reads the answer, within `timeout` and until `given_up`.

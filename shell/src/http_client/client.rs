@@ -155,7 +155,8 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         if let Some(started) = self.started.take() {
             let words = (started.late)(shown(self.runtime.now().saturating_duration_since(started.since)));
             // What holds the connection is dropped here.
-            self.started = Some(Started { kept: false, work: Box::pin(future::ready(Outcome::Failed(words))), ..started });
+            self.started =
+                Some(Started { kept: false, work: Box::pin(future::ready(Outcome::Failed(words))), ..started });
         }
     }
 

@@ -33,15 +33,8 @@ pub(super) struct Endpoint {
 
 /// How points are sent.
 pub(super) enum Way<'a> {
-    Udp {
-        host: &'a str,
-        port: u16,
-    },
-    Http {
-        /// The setting that names the host.
-        key: &'static str,
-        endpoint: Box<Endpoint>,
-    },
+    Udp { host: &'a str, port: u16 },
+    Http { endpoint: Box<Endpoint> },
 }
 
 impl<'a> Way<'a> {
@@ -91,7 +84,7 @@ impl<'a> Way<'a> {
         let has_credentials = authorization.is_some() || path.split(['?', '&']).any(|part| part.starts_with("p="));
         let advice = advice(&config.target, key, &public_url(&format!("{}{path}", server.origin())), has_credentials);
         let endpoint = Endpoint { server, path, authorization, gzip: config.gzip, secrets, creation, advice };
-        Ok(Self::Http { key, endpoint: Box::new(endpoint) })
+        Ok(Self::Http { endpoint: Box::new(endpoint) })
     }
 }
 

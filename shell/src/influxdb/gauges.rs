@@ -1,13 +1,13 @@
-//! The engine's gauges: one point per interval, and a last one at the stop.
+//! The engine's gauges in datagrams: one point per interval, and a last one at the stop; goes away with the machine of
+//! datagrams.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_core::influxdb::GaugeEncoder;
 
-use super::carrier::{Carried, Carrier};
+use super::carrier::Carrier;
 use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::runtime::Runtime;
@@ -40,7 +40,7 @@ impl Gauges {
         let (mut sent, mut complaint) = (0, None);
         loop {
             let mut memory = vec![0; self.body_bytes];
-            let written = match self.encoder.encode(sent, at, &mut memory) {
+            let written = match self.encoder.encode(sent..usize::MAX, at, &mut memory) {
                 Ok(written) if written.items == 0 => {
                     return match complaint {
                         None => condition.gauges_went_well(),
@@ -54,10 +54,9 @@ impl Gauges {
                 }
             };
             memory.truncate(written.bytes);
-            match carrier.carry(&Bytes::from(memory), stop).await {
-                Carried::Over(said) => complaint = said.or(complaint),
-                Carried::Answered(answer) => return condition.gauges_failed(format!("gauges: {}", answer.words)),
-                Carried::Failed { words, .. } => return condition.gauges_failed(format!("gauges: {words}")),
+            match carrier.carry(&memory, stop).await {
+                Ok(said) => complaint = said.or(complaint),
+                Err(words) => return condition.gauges_failed(format!("gauges: {words}")),
             }
             sent += usize::from(written.items);
         }

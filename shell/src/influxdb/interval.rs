@@ -1,55 +1,50 @@
-//! The aggregated mode: one point per series and interval, over HTTP or UDP, and a last one at the stop.
+//! Points per interval in datagrams, and a last one at the stop; goes away with the machine of datagrams.
 //!
-//! No request waits here; the registry holds what no point has shown yet. Points that could not be delivered leave
-//! their requests to the next interval's. A body that may have arrived is only sent again as it is, so that it
-//! overwrites itself; one of which that stays unknown is `unconfirmed` and not made up for.
+//! No request waits here; the registry holds what no point has shown yet. Points that could not be handed over leave
+//! their requests to the next interval's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use loaddensity_metrics_core::influxdb::{IntervalEncoder, IntervalTimes};
-use loaddensity_metrics_core::verdict::Said;
-use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Timestamp};
+use loaddensity_metrics_core::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, IntervalTimes, RowPlace};
+use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry, Timestamp};
 
-use super::batch::BatchSize;
-use super::carrier::{Carried, Carrier};
+use super::carrier::Carrier;
 use super::gauges::Gauges;
-use super::readings::{Points, Readings};
 use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::config::InfluxdbConfig;
 use crate::running::{Place, Running};
 use crate::runtime::Runtime;
 use crate::stop::{StopSignal, sleep_until};
+use crate::udp::Peer;
 
-/// Pauses before a body is sent again within its interval: the first and the longest.
+/// Pauses before a datagram is sent again within its interval: the first and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Starts to send. The backend need not be there.
 pub(super) fn start<R: Runtime>(
     place: &mut Place<R>,
-    carrier: impl FnOnce(R, Arc<Condition>) -> Carrier<R>,
+    peer: Peer<R>,
     address: String,
     (encoder, gauges): (IntervalEncoder<'static>, Gauges),
     config: &InfluxdbConfig,
 ) -> Running<R> {
     let condition = Arc::new(Condition::new(Exporter::Influxdb, address));
     let stop = StopSignal::default();
-    let (readings, before) = Readings::begin(place.registry, encoder);
-    let carrier = carrier(place.runtime.clone(), condition.clone());
+    let (rows, before) = IntervalRows::on_heap(place.registry);
     let sender = Sender {
         runtime: place.runtime.clone(),
+        registry: place.registry,
         clock: place.clock.clone(),
         ledger: place.registry.open_account_after(Exporter::Influxdb, before),
-        readings,
+        rows,
+        encoder,
         gauges,
-        // As many points as there are series may have to go into a body.
-        size: BatchSize::new(carrier.limits(config), usize::MAX),
-        carrier,
+        carrier: Carrier::new(place.runtime.clone(), peer, condition.clone()),
         interval: config.interval,
         times: IntervalTimes::new(config.precision, config.interval, place.phase),
-        memory: BytesMut::new(),
+        datagram: vec![0; config.datagram_bytes],
         backoff: Backoff::new(RETRY.0, RETRY.1),
         condition: condition.clone(),
         stop: stop.clone(),
@@ -59,30 +54,19 @@ pub(super) fn start<R: Runtime>(
 
 struct Sender<R: Runtime> {
     runtime: R,
+    registry: Registry<'static>,
     clock: Clock<R>,
     ledger: &'static Ledger,
-    readings: Readings,
+    rows: IntervalRows<Vec<u64>>,
+    encoder: IntervalEncoder<'static>,
     gauges: Gauges,
-    size: BatchSize,
     carrier: Carrier<R>,
     interval: Duration,
     times: IntervalTimes,
-    /// Memory of a body, between two of them.
-    memory: BytesMut,
+    datagram: Vec<u8>,
     backoff: Backoff,
     condition: Arc<Condition>,
     stop: StopSignal,
-}
-
-/// What became of the points of one body.
-enum Fate {
-    Sent,
-    /// They are lost, and the next interval does not make up for them.
-    Lost(Cause),
-    /// The body was too large; smaller ones may be taken.
-    Split,
-    /// They are left to the next interval.
-    Left(Cause),
 }
 
 impl<R: Runtime> Sender<R> {
@@ -105,71 +89,52 @@ impl<R: Runtime> Sender<R> {
 
     /// Sends the points of the interval that ends now, with retries until the next is `due`; the cause for what is left.
     async fn send_interval(&mut self, at: Timestamp, due: Instant, is_last: bool) -> Cause {
-        let series = self.readings.series();
-        let mut rest = &series[..];
-        while !rest.is_empty() {
-            if self.stop.deadline().is_some_and(|deadline| self.runtime.now() >= deadline) {
+        self.rows.freeze(self.registry);
+        let mut from = RowPlace::FIRST;
+        loop {
+            let packed = self.rows.pack(&self.encoder, from, at, BodyLimits::NONE, &mut self.datagram);
+            if packed.is_ok_and(|packed| packed.points == 0) || self.is_overdue() {
                 return Cause::Deadline;
             }
-            let mut memory = std::mem::take(&mut self.memory);
-            memory.resize(self.size.bytes(), 0);
-            let points = self.readings.fill(rest, at, self.size.points(), &mut memory);
-            let body = memory.freeze();
-            let fate = match (points.lines, points.requests) {
-                (0, 0) => Fate::Sent,
-                (0, _) => Fate::Lost(Cause::TooLarge),
-                _ => self.deliver(&points, body.slice(..points.bytes), due, is_last).await,
+            let next = match packed {
+                Ok(packed) => {
+                    if !self.deliver(packed.bytes, due, is_last).await {
+                        return Cause::Unreachable;
+                    }
+                    self.ledger.add_sent(self.rows.settle(from, packed.next));
+                    packed.next
+                }
+                Err(point) => {
+                    self.ledger.add_dropped(Cause::TooLarge, self.rows.settle(from, point.next));
+                    point.next
+                }
             };
-            // Where hyper has not let go of it yet, the next body gets new memory.
-            self.memory = body.try_into_mut().unwrap_or_default();
-            match fate {
-                Fate::Sent => self.ledger.add_sent(points.requests),
-                Fate::Lost(cause) => self.ledger.add_dropped(cause, points.requests),
-                Fate::Split => continue,
-                Fate::Left(cause) => return cause,
-            }
-            rest = rest.get(points.looked_at..).unwrap_or_default();
-            self.readings.settle(points);
+            from = next;
         }
-        Cause::Deadline
     }
 
-    /// Sends one body until it is answered for, at most until the next interval is `due` or a stop is asked for.
-    async fn deliver(&mut self, points: &Points, body: bytes::Bytes, due: Instant, is_last: bool) -> Fate {
+    fn is_overdue(&self) -> bool {
+        self.stop.deadline().is_some_and(|deadline| self.runtime.now() >= deadline)
+    }
+
+    /// Sends one datagram until the kernel has it, at most until the next interval is `due` or a stop is asked for.
+    async fn deliver(&mut self, bytes: usize, due: Instant, is_last: bool) -> bool {
         self.backoff.reset();
-        let mut may_have_arrived = false;
         loop {
-            let (began, least_pause) = match self.carrier.carry(&body, &self.stop).await {
-                Carried::Over(complaint) => {
-                    self.size.taken();
+            match self.carrier.carry(&self.datagram[..bytes], &self.stop).await {
+                Ok(complaint) => {
                     self.condition.went_well_but(complaint);
-                    return Fate::Sent;
+                    return true;
                 }
-                Carried::Answered(answer) => {
-                    self.condition.failed(answer.words);
-                    match answer.said {
-                        // Of points that a server has in part, nobody knows which.
-                        Said::Stored | Said::Partial { .. } | Said::Refused => return Fate::Lost(Cause::Refused),
-                        Said::Unclear => return Fate::Lost(Cause::Unconfirmed),
-                        Said::TooLarge if self.size.split(points.lines) => return Fate::Split,
-                        Said::TooLarge => return Fate::Lost(Cause::TooLarge),
-                        Said::Ill => (false, Duration::ZERO),
-                        Said::Away { at_least, .. } => (false, at_least),
-                    }
-                }
-                Carried::Failed { began, words } => {
-                    self.condition.failed(words);
-                    (began, Duration::ZERO)
-                }
-            };
-            may_have_arrived |= began;
-            let pause = self.backoff.pause_of_at_least(least_pause, self.runtime.wall_clock().as_unix_nanos());
+                Err(words) => self.condition.failed(words),
+            }
+            let pause = self.backoff.pause(self.runtime.wall_clock().as_unix_nanos());
             let is_in_time = !is_last && self.runtime.now() + pause < due;
             if is_in_time {
                 self.stop.cuts_short(self.runtime.sleep(pause)).await;
             }
             if !is_in_time || self.stop.deadline().is_some() {
-                return if may_have_arrived { Fate::Lost(Cause::Unconfirmed) } else { Fate::Left(Cause::Unreachable) };
+                return false;
             }
         }
     }

@@ -1,10 +1,12 @@
-//! What is posted over HTTP, and how it is put to work: points per request, and the gauges beside them.
+//! What is posted over HTTP, and how it is put to work: points per request or per interval, and the gauges beside them.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use loaddensity_metrics_core::export::posts::{GaugePoints, PostLimits, Posts, RequestPoints, Schedule};
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalTimes, LineEncoder};
+use loaddensity_metrics_core::export::posts::{
+    GaugePoints, IntervalPoints, PostLimits, Posts, RequestPoints, Schedule,
+};
+use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{Event, Exporter, Packer};
 
 use super::{Endpoint, Influxdb};
@@ -40,8 +42,28 @@ pub(super) fn per_request<R: Runtime>(
         .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
 }
 
+/// Starts to send a point for each series and interval, and the gauges over a connection of their own.
+pub(super) fn per_interval<R: Runtime>(
+    place: &mut Place<R>,
+    endpoint: Box<Endpoint>,
+    (encoder, gauges): (IntervalEncoder<'static>, GaugeEncoder<'static>),
+    config: &InfluxdbConfig,
+) -> Running<R> {
+    let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
+    let stop = StopSignal::default();
+    let (rows, before) = IntervalRows::on_heap(place.registry);
+    let ledger = place.registry.open_account_after(Exporter::Influxdb, before);
+    let times = IntervalTimes::new(config.precision, config.interval, place.phase);
+    let source = Intervals(IntervalPoints::new(place.registry, (rows, ledger), (encoder, times)));
+    let schedule = Schedule::Intervals { every: config.interval, always_anew: false };
+    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), &stop);
+    let work = driver(with, source, config, (config.batch, schedule)).run();
+    Running::launch(&place.runtime, stop, condition, work)
+        .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
+}
+
 /// Sends the gauges until a stop has been carried out.
-pub(super) fn run_gauges<R: Runtime>(
+fn run_gauges<R: Runtime>(
     place: &Place<R>,
     endpoint: Box<Endpoint>,
     (gauges, stop, condition): (GaugeEncoder<'static>, StopSignal, Arc<Condition>),
@@ -95,8 +117,19 @@ impl Source for Requests {
         ask(&mut RequestPoints::new(&self.packer, &mut self.feed.lock()))
     }
 
-    fn holds(&self, items: usize) -> impl Future<Output = ()> + Send {
+    fn holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
         self.feed.holds(items)
+    }
+}
+
+/// What came in each interval.
+struct Intervals(IntervalPoints<'static, Vec<u64>>);
+
+impl Source for Intervals {
+    type Items<'a> = IntervalPoints<'static, Vec<u64>>;
+
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut IntervalPoints<'static, Vec<u64>>) -> T) -> T {
+        ask(&mut self.0)
     }
 }
 

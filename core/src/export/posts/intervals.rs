@@ -1,0 +1,73 @@
+//! The rows of intervals as items: one point per series that has requests.
+
+use crate::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, IntervalTimes, RowPlace};
+use crate::ledger::{Cause, Ledger};
+use crate::registry::Registry;
+use crate::sample::Timestamp;
+use crate::weights::Weights;
+
+use super::super::Now;
+use super::{Body, Items};
+
+/// Points of what came in each interval, in memory of the caller's. Where not all of a body is lost and it is not said
+/// which, those of the most requests count as lost.
+#[derive(Debug)]
+pub struct IntervalPoints<'a, M> {
+    registry: Registry<'a>,
+    ledger: &'a Ledger,
+    encoder: IntervalEncoder<'a>,
+    times: IntervalTimes,
+    rows: IntervalRows<M>,
+    at: Timestamp,
+    /// No point before this place waits.
+    first: RowPlace,
+    waiting: usize,
+}
+
+impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> IntervalPoints<'a, M> {
+    /// Those of `rows`, which count in `ledger`, as `encoder` writes them, at these times.
+    #[must_use]
+    pub fn new(
+        registry: Registry<'a>,
+        (rows, ledger): (IntervalRows<M>, &'a Ledger),
+        (encoder, times): (IntervalEncoder<'a>, IntervalTimes),
+    ) -> Self {
+        let at = Timestamp::from_unix_nanos(0);
+        Self { registry, ledger, encoder, times, rows, at, first: RowPlace::FIRST, waiting: 0 }
+    }
+}
+
+impl<M: AsRef<[u64]> + AsMut<[u64]>> Items for IntervalPoints<'_, M> {
+    fn len(&self) -> usize {
+        self.waiting
+    }
+
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+        let Some((place, _)) = self.rows.points(self.first).nth(from).filter(|_| most != 0) else {
+            return Body::default();
+        };
+        let limits = BodyLimits { points: most, ..BodyLimits::NONE };
+        // One that does not fit is no item of the body.
+        let packed = self.rows.pack(&self.encoder, place, self.at, limits, out).unwrap_or_default();
+        Body { bytes: packed.bytes, items: packed.points }
+    }
+
+    fn settle(&mut self, items: usize, lost: usize, cause: Cause) {
+        let (mut weights, mut next) = (Weights::default(), self.first);
+        for (place, requests) in self.rows.points(self.first).take(items) {
+            weights.add(requests);
+            next = place.next();
+        }
+        let lost = if lost < items { weights.heaviest(lost as u64) } else { weights.all() };
+        self.rows.settle(self.first, next);
+        self.ledger.add_dropped(cause, lost);
+        self.ledger.add_sent(weights.all() - lost);
+        (self.first, self.waiting) = (next, self.waiting - items.min(self.waiting));
+    }
+
+    fn freeze(&mut self, now: Now) {
+        self.at = self.times.next(now.wall);
+        self.rows.freeze(self.registry);
+        (self.first, self.waiting) = (RowPlace::FIRST, self.rows.points(RowPlace::FIRST).count());
+    }
+}
