@@ -150,7 +150,7 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     assert_eq!(settled(&mut rows, &encoder), intervals, "what is frozen is not what was recorded");
     let encoder = GaugeEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
     let mut line = vec![0xff; 4_096];
-    let written = encoder.encode(0, AT, &mut line).expect("4 KiB hold three gauges");
+    let written = encoder.encode(0..3, AT, &mut line).expect("4 KiB hold three gauges");
     judge::influxdb::gauges(&model, measurement, &dialect, &line[..written.bytes]);
     let time = format!(" {}", AT.as_unix_nanos() / precision.nanos());
     let is_at = |line: &[u8]| line.is_empty() || line.ends_with(time.as_bytes());
