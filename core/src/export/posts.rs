@@ -568,8 +568,8 @@ impl Posts {
         self.must_freeze = self.due.has_intervals();
         self.backoff.reset();
         if let Some(pause) = &mut self.pause {
-            let left = if pause.is_asked_for { pause.until.since(now.tick) } else { Duration::ZERO };
-            pause.until = self.stopping.pause(now, left);
+            let end = self.stopping.pause(now, pause.until.since(now.tick));
+            pause.until = if pause.is_asked_for { end } else { now.tick };
         }
         self.connection.shorten(self.call(now, items));
     }
@@ -581,5 +581,7 @@ impl Posts {
     }
 }
 
+#[cfg(test)]
+mod rig;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! What a stop changes: until when what waits is tried, and how long anything may take.
 //!
 //! One rule for all machines. Where a connection was ever made, what waits is tried until the deadline; where none was,
-//! two attempts are made, counted from the stop. A pause is at most half of the time that is left. A call gets all of it,
-//! or half where the last one failed or more is to follow, but never under 20 ms: half of half for ever is no time at all.
+//! two attempts are made, counted from the stop. A pause is at most half of the time that is left, and all of it where that
+//! would leave less than 20 ms. A call gets all of it, or half where the last one failed or more is to follow, but never
+//! under 20 ms: half of half for ever is no time at all.
 
 use core::time::Duration;
 
@@ -69,10 +70,13 @@ impl Stopping {
         moment.min(self.deadline)
     }
 
-    /// When a pause ends that would last this long.
+    /// When a pause ends that would last this long. One that leaves no time for a call lasts until the deadline: what is
+    /// cut off then is neither sent nor known to be lost.
     #[must_use]
     pub fn pause(&self, now: Now, pause: Duration) -> Tick {
-        now.tick.after(pause.min(self.left(now) / 2))
+        let left = self.left(now);
+        let pause = pause.min(left / 2);
+        if left - pause < LEAST_CALL { self.deadline } else { now.tick.after(pause) }
     }
 
     /// When a call is given up that may last `timeout`. `shares`: the last one failed, or more is to follow.
@@ -124,9 +128,10 @@ mod tests {
         for (now, pause, call, shared) in [
             (0, 500, 1_000, 500),
             (900, 950, 1_000, 950),
-            // Not under 20 ms, as long as there are as many.
-            (970, 985, 1_000, 990),
-            (990, 995, 1_000, 1_000),
+            // Not under 20 ms, as long as there are as many; and no call after a pause that leaves less.
+            (960, 980, 1_000, 980),
+            (970, 1_000, 1_000, 990),
+            (990, 1_000, 1_000, 1_000),
             (1_000, 1_000, 1_000, 1_000),
         ] {
             assert_eq!(stop.pause(at(now), MS(5_000)), tick(pause), "{now}");
