@@ -582,6 +582,8 @@ impl Posts {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod tests;

@@ -31,8 +31,8 @@ pub(super) trait Server {
         (Duration::ZERO, Some(true))
     }
 
-    /// A body of `points` in `bytes`. `kept`: over a connection that has served before.
-    fn posts(&mut self, now: Tick, points: &[u32], bytes: usize, kept: bool) -> (Duration, Reply);
+    /// A body of these points. `kept`: over a connection that has served before.
+    fn posts(&mut self, now: Tick, points: &[u32], body: &[u8], kept: bool) -> (Duration, Reply);
 }
 
 /// Items that the rig looks into.
@@ -294,7 +294,7 @@ impl<S: Server, A: Account> Rig<S, A> {
                 let points = self.items.points(body);
                 self.requests += 1;
                 self.bytes += range.len();
-                match self.server.posts(self.now, &points, range.len(), self.served != 0) {
+                match self.server.posts(self.now, &points, body, self.served != 0) {
                     (latency, Reply::Says(said)) => self.start(id, latency, Ends::Answered(said)),
                     (latency, Reply::Breaks { began }) => self.start(id, latency, Ends::Failed { began }),
                     (_, Reply::Never) => self.start(id, Duration::MAX, Ends::Failed { began: true }),

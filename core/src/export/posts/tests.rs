@@ -31,8 +31,8 @@ impl Server for Script {
         (MS, Some(self.connected > self.refuses))
     }
 
-    fn posts(&mut self, now: Tick, points: &[u32], bytes: usize, _kept: bool) -> (Duration, Reply) {
-        self.log.push((now.as_nanos() / 1_000_000, points.len(), bytes));
+    fn posts(&mut self, now: Tick, points: &[u32], body: &[u8], _kept: bool) -> (Duration, Reply) {
+        self.log.push((now.as_nanos() / 1_000_000, points.len(), body.len()));
         let reply = self.replies.pop_front().unwrap_or(Reply::Says(Said::Stored));
         if let Reply::Says(Said::Stored) = reply {
             self.stored.extend(points);
@@ -196,8 +196,8 @@ fn what_is_too_large_is_halved_and_a_single_point_is_dropped() {
     // One point of 3,000 bytes among others, and a server that takes 2,500.
     struct Small;
     impl Server for Small {
-        fn posts(&mut self, _: Tick, _: &[u32], bytes: usize, _: bool) -> (Duration, Reply) {
-            (MS, if bytes > 2_500 { TOO_LARGE } else { STORED })
+        fn posts(&mut self, _: Tick, _: &[u32], body: &[u8], _: bool) -> (Duration, Reply) {
+            (MS, if body.len() > 2_500 { TOO_LARGE } else { STORED })
         }
     }
     let mut items = Numbers::new(65_536, 99);
@@ -221,7 +221,7 @@ fn what_is_too_large_is_halved_and_a_single_point_is_dropped() {
 fn a_server_that_finds_everything_too_large_is_asked_with_pauses() {
     struct Never;
     impl Server for Never {
-        fn posts(&mut self, _: Tick, _: &[u32], _: usize, _: bool) -> (Duration, Reply) {
+        fn posts(&mut self, _: Tick, _: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {
             (MS, TOO_LARGE)
         }
     }
@@ -238,7 +238,7 @@ fn a_server_that_finds_everything_too_large_is_asked_with_pauses() {
 fn one_poisoned_point_costs_that_point() {
     struct Poisoned(u32);
     impl Server for Poisoned {
-        fn posts(&mut self, _: Tick, points: &[u32], _: usize, _: bool) -> (Duration, Reply) {
+        fn posts(&mut self, _: Tick, points: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {
             (MS, if points.contains(&self.0) { ILL } else { STORED })
         }
     }
@@ -297,7 +297,7 @@ fn at_a_stop_two_attempts_are_made_where_nobody_was_ever_there() {
         fn connects(&mut self, _: Tick) -> (Duration, Option<bool>) {
             (MS, None)
         }
-        fn posts(&mut self, _: Tick, _: &[u32], _: usize, _: bool) -> (Duration, Reply) {
+        fn posts(&mut self, _: Tick, _: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {
             unreachable!("nobody is there")
         }
     }
@@ -346,7 +346,7 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
 fn an_hour_of_500_costs_at_most_1500_requests_and_an_hour_of_503_ten_megabytes() {
     struct Always(Said, bool);
     impl Server for Always {
-        fn posts(&mut self, _: Tick, _: &[u32], _: usize, _: bool) -> (Duration, Reply) {
+        fn posts(&mut self, _: Tick, _: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {
             (MS, if core::mem::take(&mut self.1) { STORED } else { Reply::Says(self.0) })
         }
     }
