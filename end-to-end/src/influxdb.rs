@@ -319,30 +319,89 @@ pub fn an_unavailable_server_is_asked_again<R: Runtime>() {
     assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
 }
 
-/// Bodies that the server finds too large are sent again in smaller parts.
+/// Bodies that the server finds too large are sent again in smaller parts, and the status says what it bears.
 pub fn bodies_too_large_are_split<R: Runtime>() {
-    let server = HttpServer::start(|post, _| Reply::Status(if post.body.lines().count() > 10 { 413 } else { 204 }));
+    let server = HttpServer::start(|post, _| Reply::Status(if post.body.len() > 5_000 { 413 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
     engine.record(250);
+    wait_until(|| exporters.status()[0].account.sent == 250);
+    let learned = exporters.status()[0].learned_bytes.expect("it has shown that it bears less");
+    assert!((2_500..=12_500).contains(&learned), "{learned}");
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 250);
     assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
 }
 
-/// A body that went out and was not answered in time is unconfirmed; the next ones go on.
-pub fn silence_is_unconfirmed<R: Runtime>() {
+/// A server that finds even the smallest body too large refuses everything: it is asked again and again, but not in a
+/// storm.
+pub fn a_server_that_finds_everything_too_large_is_asked_with_pauses<R: Runtime>() {
+    let server = HttpServer::start(|_, _| Reply::Status(413));
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_influxdb_sink(to(&server)).expect("a sink");
+    for _ in 0..20 {
+        engine.record(50);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let asked = server.posts().len();
+    assert!(asked < 20, "asked {asked} times in a second or so");
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 1_000);
+    assert!(account.sent == 0 && account.dropped.get(Cause::Refused) != 0, "{account:?}");
+}
+
+/// A server that falls silent once gets the same points again: they overwrite themselves, and none is lost.
+pub fn what_was_not_answered_is_sent_again<R: Runtime>() {
     let server = HttpServer::start(|_, number| if number == 0 { Reply::Silence } else { Reply::Status(204) });
     let (exporters, mut engine) = exporters::<R>();
     let config = InfluxdbConfig { timeout: Duration::from_millis(200), ..to(&server) };
     exporters.start_influxdb_sink(config).expect("a sink");
     engine.record(10);
-    wait_until(|| exporters.status()[0].account.dropped.get(Cause::Unconfirmed) == 10);
+    wait_until(|| exporters.status()[0].account.sent == 10);
     engine.record(20);
-    wait_until(|| exporters.status()[0].account.sent == 20);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
-    assert_settled(&account, 30);
-    assert_eq!(sums(&server.stored(), MEASUREMENT).requests, 20);
+    assert_all_sent(&account, 30);
+    assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
+    let posts = server.posts();
+    assert_eq!(posts[0].status, None, "the first was not answered");
+    assert!(posts[0].body.lines().all(|line| posts[1].body.contains(line)), "the same points");
+}
+
+/// One point that the server cannot bear, whatever it says of it, costs that point; all others arrive.
+pub fn one_poisoned_point_costs_that_point<R: Runtime>() {
+    const POISON: &str = ",response_length=300i ";
+    let words = r#"{"error":"partial write: points beyond retention policy dropped=1"}"#;
+    for says in ["", r#"{"error":"engine: internal"}"#, words] {
+        // It stores nothing of a body that it fails over, but where it says that it does.
+        let server = HttpServer::start(move |post, _| match post.body.contains(POISON) {
+            true => Reply::Says(500, says),
+            false => Reply::Status(204),
+        });
+        let (exporters, mut engine) = exporters::<R>();
+        exporters.start_influxdb_sink(to(&server)).expect("a sink");
+        engine.record(250);
+        wait_until(|| exporters.status()[0].account.held == 0);
+        let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+        assert_settled(&account, 250);
+        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (249, 1), "{says}: {account:?}");
+        let posts = server.posts();
+        let has_stored = |post: &&Posted| post.status == Some(204) || says == words;
+        let stored: HashSet<_> = posts.iter().filter(has_stored).flat_map(|post| post.body.lines()).collect();
+        assert_eq!(stored.iter().filter(|line| !line.contains(POISON)).count(), 249, "{says}");
+    }
+}
+
+/// The last points meet a server that cannot once: they are tried again, as long as the stop's deadline allows.
+pub fn a_stop_tries_again<R: Runtime>() {
+    let server = HttpServer::start(|_, number| Reply::Status(if number == 1 { 503 } else { 204 }));
+    let (exporters, mut engine) = exporters::<R>();
+    let batch = BatchLimits { points: 100, age: Duration::from_secs(3_600), ..BatchLimits::default() };
+    exporters.start_influxdb_sink(InfluxdbConfig { batch, ..to(&server) }).expect("a sink");
+    engine.record(100);
+    wait_until(|| exporters.status()[0].account.sent == 100);
+    engine.record(30);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_all_sent(&account, 130);
 }
 
 /// A connection that the server closes is made anew; nothing is lost by it.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::config::{Points, Precision, StatusCode};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Settings, StartError};
+use loaddensity_metrics_shell::{
+    BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Settings, StartError,
+};
 
 use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -79,35 +81,62 @@ pub fn an_interval_that_fails_is_made_up_for<R: Runtime>() {
     assert_eq!(sums(&stored.collect::<Vec<_>>()), engine.sums);
 }
 
-/// Points that the server refuses, or has in part, are refused; those of later intervals go on.
+/// Points that the server refuses are refused, and where it has all but one, the one of the most requests: it does not say
+/// which. Those of later intervals go on.
 pub fn refused_intervals_are_dropped<R: Runtime>() {
     let partial = r#"{"error":"partial write: field type conflict dropped=1"}"#;
-    for says in ["", partial] {
+    for (says, refused) in [("", 100), (partial, 34)] {
         let server = HttpServer::start(move |_, number| match number {
             0 => Reply::Says(400, says),
             _ => Reply::Status(204),
         });
         let (exporters, mut engine) = exporters::<R>();
-        exporters.start_influxdb_sink(to(&server)).expect("a sink");
+        // Long enough for all to be in the first interval.
+        let interval = Duration::from_millis(500);
+        exporters.start_influxdb_sink(InfluxdbConfig { interval, ..to(&server) }).expect("a sink");
         engine.record(100);
-        wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == 100);
+        wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == refused);
         engine.record(30);
         let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
         assert_settled(&account, 130);
-        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (30, 100), "{account:?}");
+        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (130 - refused, refused), "{account:?}");
     }
 }
 
 /// Bodies that the server finds too large are sent again in smaller parts.
 pub fn large_intervals_are_split<R: Runtime>() {
-    let server = HttpServer::start(|post, _| Reply::Status(if post.body.lines().count() > 1 { 413 } else { 204 }));
-    let (exporters, mut engine) = exporters::<R>();
+    const SERIES: u64 = 40;
+    let server = HttpServer::start(|post, _| Reply::Status(if post.body.len() > 3_000 { 413 } else { 204 }));
+    let settings = settings(64);
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
-    engine.record(100);
+    let mut recorder = settings.registry.recorder();
+    for number in 0..SERIES {
+        let series = recorder.series("GET", &format!("/items/{number}"));
+        recorder.record(series, Sample::default());
+    }
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
-    assert_all_sent(&account, 100);
+    assert_all_sent(&account, SERIES);
+    let posts = server.posts();
+    assert!(posts.iter().any(|post| post.status == Some(413)), "{} bodies", posts.len());
+    let stored = posts.into_iter().filter(|post| post.status == Some(204)).map(|post| post.body);
+    assert_eq!(sums(&stored.collect::<Vec<_>>()).requests, SERIES);
+}
+
+/// One series that the server cannot bear costs its own requests.
+pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
+    let server = HttpServer::start(|post, _| Reply::Status(if post.body.contains("/orders") { 500 } else { 204 }));
+    let (exporters, mut engine) = exporters::<R>();
+    let interval = Duration::from_millis(500);
+    exporters.start_influxdb_sink(InfluxdbConfig { interval, ..to(&server) }).expect("a sink");
+    engine.record(100);
+    wait_until(|| exporters.status()[0].account.held == 0);
+    let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
+    assert_settled(&account, 100);
+    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (67, 33), "{account:?}");
     let stored = server.posts().into_iter().filter(|post| post.status == Some(204)).map(|post| post.body);
-    assert_eq!(sums(&stored.collect::<Vec<_>>()), engine.sums);
+    let stored: BTreeSet<_> = stored.flat_map(|body| lines(&body).map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert!(stored.iter().any(|line| line.contains("/items")), "{stored:?}");
 }
 
 /// A silent server does not hold up the stop beyond its deadline, and every request is accounted for.

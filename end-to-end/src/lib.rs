@@ -170,7 +170,10 @@ macro_rules! end_to_end {
             a_partial_write_is_counted_as_the_answer_says
             an_unavailable_server_is_asked_again
             bodies_too_large_are_split
-            silence_is_unconfirmed
+            a_server_that_finds_everything_too_large_is_asked_with_pauses
+            what_was_not_answered_is_sent_again
+            one_poisoned_point_costs_that_point
+            a_stop_tries_again
             a_closed_connection_is_made_anew
             a_missing_server_changes_no_sum
             a_stop_does_not_wait_for_a_silent_server
@@ -182,6 +185,7 @@ macro_rules! end_to_end {
             an_interval_that_fails_is_made_up_for
             refused_intervals_are_dropped
             large_intervals_are_split
+            one_poisoned_series_costs_its_own_requests
             a_silent_server_leaves_intervals_unconfirmed
             gauges_are_shown_in_both_modes
             bodies_are_compressed
@@ -238,6 +242,7 @@ macro_rules! end_to_end {
             a_host_that_stays_keeps_its_socket
             a_refusal_makes_a_sink_look_at_the_name
             influxdb_over_udp_follows_its_host
+            influxdb_waits_for_its_name
         );
         #[cfg(unix)]
         $crate::end_to_end_group!($runtime, clock:

@@ -1,11 +1,12 @@
-//! Sinks over UDP whose host name comes to mean another address.
+//! Exporters whose host name comes to mean something, or something else.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{AsyncExporters, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig};
+use loaddensity_metrics_shell::{AsyncExporters, BatchLimits, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig};
 
+use super::http_server::{HttpServer, Reply};
 use super::load::{Engine, assert_all_sent, settings};
 use super::receiver::{Receiver, lines};
 use super::staged::{Stage, Staged};
@@ -95,6 +96,33 @@ pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
         assert_all_sent(&account, engine.sums.requests);
         let datagrams = [old.finish(), new.finish()].concat();
         assert_eq!(datagrams.iter().flat_map(|datagram| lines(datagram)).count() as u64, engine.sums.requests);
+    });
+}
+
+/// A name that means nothing at the start keeps no exporter from it: it is asked again, and what was recorded arrives.
+pub fn influxdb_waits_for_its_name<R: Runtime>() {
+    run(|inner: R| async move {
+        let server = HttpServer::start(|_, _| Reply::Status(204));
+        let (runtime, exporters, mut engine) = staged(inner, &[]);
+        let target = InfluxdbTarget::Url { url: "http://influxdb.staged/write".into(), token: None };
+        let batch = BatchLimits { age: Duration::from_millis(10), ..BatchLimits::default() };
+        let config = InfluxdbConfig { target, batch, ..InfluxdbConfig::default() };
+        exporters.start_influxdb_sink(config).await.expect("the name need not be there yet");
+        engine.record(30);
+        until(&runtime, || runtime.stage().resolutions >= 2).await;
+        let state = exporters.status().await.remove(0);
+        let says = state.last_error.clone().unwrap_or_default();
+        assert!(says.contains("no address for host \"influxdb.staged\""), "{state:?}");
+        assert_eq!((state.account.held, state.account.sent), (30, 0), "{state:?}");
+        runtime.stage().addresses = vec![server.address];
+        let account = loop {
+            let state = exporters.status().await.remove(0);
+            if state.account.sent == 30 {
+                break exporters.stop_influxdb_sink().await.expect("a stop").expect("it was running");
+            }
+            runtime.sleep(Duration::from_millis(5)).await;
+        };
+        assert_all_sent(&account, 30);
     });
 }
 

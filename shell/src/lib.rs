@@ -63,12 +63,10 @@ pub use config::{
     PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin,
     StatsdSocket, Temporality,
 };
-pub use config::{Credentials as InfluxdbCredentials, Points as InfluxdbPoints};
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};
 pub use identity::{Identity, IdentityError, RUN_BYTES};
 pub use loaddensity_metrics_core::dogstatsd::Cardinality;
-pub use loaddensity_metrics_core::influxdb::{Precision as InfluxdbPrecision, StatusCode as InfluxdbStatusCode};
 pub use loaddensity_metrics_core::otlp::Histograms as OtlpHistograms;
 pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Cause, Classic, CutNames, DefaultStorage, Distribution, Distributions, Dropped,

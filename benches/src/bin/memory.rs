@@ -20,8 +20,9 @@ use loaddensity_metrics_core::otlp;
 use loaddensity_metrics_core::{
     Classic, Exponential, HeapStorage, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
 };
+use loaddensity_metrics_shell::config::Points;
 use loaddensity_metrics_shell::{
-    InfluxdbConfig, InfluxdbPoints, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
+    InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
 };
 use loaddensity_metrics_tokio::Exporters;
 
@@ -96,7 +97,7 @@ impl Which {
         match self {
             Self::Influxdb => exporters.start_influxdb_sink(InfluxdbConfig {
                 target: InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None },
-                points: InfluxdbPoints::PerInterval,
+                points: Points::PerInterval,
                 interval: INTERVAL,
                 ..InfluxdbConfig::default()
             })?,
