@@ -69,7 +69,15 @@ impl<R: Runtime> Runtime for Bare<R> {
 }
 
 impl<U: UdpSocket> UdpSocket for BareUdp<U> {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram).await
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.try_send(datagram)
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        self.0.writable().await
+    }
+
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.take_error()
     }
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket as _};
+use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket};
 
 use super::{LOOPBACK, ipv6_loopback, run, until};
 
-/// One `send`, one datagram, bytes unchanged; an empty one as well.
+/// One attempt, one datagram, bytes unchanged; an empty one as well. A socket that was just made takes one at once.
 pub fn datagrams_arrive_whole<R: Runtime>() {
     whole_datagrams::<R>(LOOPBACK);
 }
@@ -26,14 +26,16 @@ pub fn datagrams_arrive_whole_over_ipv6<R: Runtime>() {
 fn whole_datagrams<R: Runtime>(loopback: SocketAddr) {
     let (receiver, peer) = receiver(loopback);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
         let mut arrived = vec![0; 65_536];
         // 9,000: the most that every system takes by default, by way of a jumbo frame.
         for length in [1, 0, 2, 512, 1_400, 1_472, 1_473, 9_000] {
+            let socket = runtime.udp_connect(peer).await.expect("a connected socket");
             let sent: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
-            assert_eq!(socket.send(&sent).await.expect("a datagram sent"), length);
-            let count = receiver.recv(&mut arrived).expect("a datagram received");
-            assert_eq!(&arrived[..count], &sent);
+            for _ in 0..2 {
+                assert_eq!(socket.try_send(&sent).expect("a datagram sent"), length);
+                let count = receiver.recv(&mut arrived).expect("a datagram received");
+                assert_eq!(&arrived[..count], &sent);
+            }
         }
     });
 }
@@ -56,7 +58,7 @@ pub fn many_datagrams_arrive_in_order<R: Runtime>() {
     run(|runtime: R| async move {
         let socket = runtime.udp_connect(peer).await.expect("a connected socket");
         for number in 0..DATAGRAMS {
-            socket.send(&number.to_be_bytes()).await.expect("a datagram sent");
+            patiently(&socket, |socket| socket.try_send(&number.to_be_bytes())).await.expect("a datagram sent");
             if (number + 1).is_multiple_of(BURST) {
                 until(&runtime, || received.load(Ordering::SeqCst) == number + 1 || reader.is_finished()).await;
             }
@@ -72,7 +74,7 @@ pub fn a_refused_datagram_is_reported_and_forgotten<R: Runtime>() {
     run(|runtime: R| async move {
         let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
         let refused = loop {
-            match socket.send(b"anybody?").await {
+            match socket.try_send(b"anybody?") {
                 Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
                 Err(error) => break error.kind(),
             }
@@ -85,10 +87,72 @@ pub fn a_refused_datagram_is_reported_and_forgotten<R: Runtime>() {
         somebody.set_nonblocking(true).expect("a socket option");
         let mut arrived = [0; 16];
         while somebody.recv(&mut arrived).is_err() {
-            let _ = socket.send(b"hello").await;
+            let _ = socket.try_send(b"hello");
             runtime.sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(&arrived[..5], b"hello");
+    });
+}
+
+/// The refusal can be looked at without sending anything, and is reported once: by the look or by the next attempt.
+pub fn a_refusal_is_looked_at_without_sending<R: Runtime>() {
+    let (nobody, peer) = receiver(LOOPBACK);
+    drop(nobody);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        assert!(look(&socket).is_none(), "nothing was sent");
+        // What was looked at, the next attempt does not report.
+        refused(&runtime, &socket).await;
+        assert!(look(&socket).is_none(), "reported twice");
+        socket.try_send(b"anybody?").expect("what was looked at is reported no more");
+
+        // What an attempt has reported, a look does not.
+        loop {
+            runtime.sleep(Duration::from_millis(1)).await;
+            if socket.try_send(b"anybody?").is_err() {
+                break;
+            }
+        }
+        assert!(look(&socket).is_none(), "reported twice");
+
+        let somebody = StdUdpSocket::bind(peer).expect("the port is still free");
+        somebody.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket option");
+        socket.try_send(b"hello").expect("a datagram sent");
+        let mut arrived = [0; 16];
+        assert_eq!(somebody.recv(&mut arrived).expect("a datagram received"), 5);
+        assert!(look(&socket).is_none(), "it has arrived");
+    });
+}
+
+/// Sends until a look shows that it was refused.
+async fn refused<R: Runtime>(runtime: &R, socket: &R::Udp) {
+    loop {
+        let _ = socket.try_send(b"anybody?");
+        runtime.sleep(Duration::from_millis(5)).await;
+        if let Some(kind) = look(socket) {
+            let names = [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
+            assert!(names.contains(&kind), "{kind:?}");
+            return;
+        }
+    }
+}
+
+fn look(socket: &impl UdpSocket) -> Option<io::ErrorKind> {
+    socket.take_error().expect("a socket can be asked").map(|error| error.kind())
+}
+
+/// A socket that has room is not waited for, before anything was sent and after.
+pub fn a_socket_with_room_is_writable<R: Runtime>() {
+    let (receiver, peer) = receiver(LOOPBACK);
+    run(|runtime: R| async move {
+        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let mut arrived = [0; 16];
+        for number in 0..10 {
+            socket.writable().await.expect("it has room");
+            socket.try_send(&[number]).expect("a datagram sent");
+            assert_eq!(receiver.recv(&mut arrived).expect("a datagram received"), 1);
+        }
+        socket.writable().await.expect("it has room");
     });
 }
 
@@ -97,9 +161,10 @@ pub fn a_datagram_too_large_is_an_error<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
         let socket = runtime.udp_connect(peer).await.expect("a connected socket");
-        let answer = socket.send(&[b'x'; 65_508]).await;
-        assert!(answer.is_err(), "65,508 bytes in one datagram: {answer:?}");
-        socket.send(b"small").await.expect("a datagram sent");
+        let answer = socket.try_send(&[b'x'; 65_508]);
+        let error = answer.expect_err("65,508 bytes in one datagram");
+        assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+        socket.try_send(b"small").expect("a datagram sent");
         let mut arrived = [0; 16];
         assert_eq!(receiver.recv(&mut arrived).expect("a datagram received"), 5);
         assert_eq!(&arrived[..5], b"small");
@@ -130,7 +195,8 @@ fn segments<R: Runtime>(loopback: SocketAddr) {
             let sent: Vec<u8> = (0..length).map(|n| (n / segment * 7 + n % 251) as u8).collect();
             let mut rest = sent.as_slice();
             while !rest.is_empty() {
-                let count = socket.send_segments(rest, segment).await.expect("datagrams sent");
+                let count = patiently(&socket, |socket| socket.try_send_segments(rest, segment)).await;
+                let count = count.expect("datagrams sent");
                 assert!((1..=rest.len().div_ceil(segment)).contains(&count), "{count} of {length} / {segment}");
                 let (taken, left) = rest.split_at(rest.len().min(count * segment));
                 for datagram in taken.chunks(segment) {
@@ -150,7 +216,7 @@ pub fn refused_segments_are_reported_and_forgotten<R: Runtime>() {
     run(|runtime: R| async move {
         let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
         let refused = loop {
-            match socket.send_segments(b"any body any", 4).await {
+            match socket.try_send_segments(b"any body any", 4) {
                 Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
                 Err(error) => break error.kind(),
             }
@@ -162,7 +228,7 @@ pub fn refused_segments_are_reported_and_forgotten<R: Runtime>() {
         somebody.set_nonblocking(true).expect("a socket option");
         let mut arrived = [0; 16];
         while somebody.recv(&mut arrived).is_err() {
-            let _ = socket.send_segments(b"some body", 4).await;
+            let _ = socket.try_send_segments(b"some body", 4);
             runtime.sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(&arrived[..4], b"some");
@@ -174,12 +240,14 @@ pub fn segments_too_large_are_an_error<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
         let socket = runtime.udp_connect(peer).await.expect("a connected socket");
-        let answer = socket.send_segments(&[b'x'; 2 * 65_508], 65_508).await;
-        assert!(answer.is_err(), "65,508 bytes in one datagram: {answer:?}");
+        let answer = socket.try_send_segments(&[b'x'; 2 * 65_508], 65_508);
+        let error = answer.expect_err("65,508 bytes in one datagram");
+        assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
         let mut arrived = [0; 16];
         let mut rest = b"goeson".as_slice();
         while !rest.is_empty() {
-            let count = socket.send_segments(rest, 2).await.expect("datagrams sent");
+            let count = patiently(&socket, |socket| socket.try_send_segments(rest, 2)).await;
+            let count = count.expect("datagrams sent");
             for datagram in rest[..2 * count].chunks(2) {
                 assert_eq!(receiver.recv(&mut arrived).expect("a datagram received"), 2);
                 assert_eq!(&arrived[..2], datagram);
@@ -194,4 +262,14 @@ fn receiver(loopback: SocketAddr) -> (StdUdpSocket, SocketAddr) {
     receiver.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket option");
     let address = receiver.local_addr().expect("a bound address");
     (receiver, address)
+}
+
+/// Attempts until the socket would no longer block.
+async fn patiently<S: UdpSocket>(socket: &S, attempt: impl Fn(&S) -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match attempt(socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
+            sent => return sent,
+        }
+    }
 }

@@ -22,92 +22,114 @@ use support::{PATIENCE, assert_settled, record, registry};
 /// So few that even one burst of all fits into a socket's usual buffer.
 const REQUESTS: u64 = 60;
 
+/// What none of them does in its own way.
+macro_rules! as_beneath {
+    () => {
+        async fn writable(&self) -> io::Result<()> {
+            self.0.writable().await
+        }
+
+        fn take_error(&self) -> io::Result<Option<io::Error>> {
+            self.0.take_error()
+        }
+    };
+}
+
 /// What the trait has for sockets that do not care.
 struct Minimal(Udp);
 
 impl UdpSocket for Minimal {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram).await
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.try_send(datagram)
     }
+
+    as_beneath!();
 }
 
 /// Takes three at most.
 struct TakesThree(Udp);
 
 impl UdpSocket for TakesThree {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram).await
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.try_send(datagram)
     }
 
-    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
-        let mut count = 0;
-        for datagram in datagrams.chunks(segment).take(3) {
-            self.0.send(datagram).await?;
-            count += 1;
-        }
-        Ok(count)
+    fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        let mut datagrams = datagrams.chunks(segment).take(3);
+        self.0.try_send(datagrams.next().expect("one or more"))?;
+        Ok(1 + datagrams.take_while(|datagram| self.0.try_send(datagram).is_ok()).count())
     }
+
+    as_beneath!();
 }
 
 /// Takes several twice, and then no longer.
 struct ChangesItsMind(Udp, AtomicUsize);
 
 impl UdpSocket for ChangesItsMind {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram).await
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.try_send(datagram)
     }
 
-    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+    fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
         match self.1.fetch_add(1, Ordering::SeqCst) {
-            0 | 1 => self.0.send_segments(datagrams, segment).await,
-            2 => self.0.send(&datagrams[..segment]).await.map(|_| 1),
+            0 | 1 => self.0.try_send_segments(datagrams, segment),
+            2 => self.0.try_send(&datagrams[..segment]).map(|_| 1),
             _ => panic!("it has said that it takes one at a time"),
         }
     }
+
+    as_beneath!();
 }
 
 /// Fails every other time when there are several, and reports an earlier refusal every fifth time.
 struct FailsWithSeveral(Udp, AtomicUsize);
 
 impl UdpSocket for FailsWithSeveral {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram).await
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.try_send(datagram)
     }
 
-    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+    fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
         match self.1.fetch_add(1, Ordering::SeqCst) {
             call if call % 5 == 4 => Err(io::ErrorKind::ConnectionRefused.into()),
             call if call % 2 == 0 => Err(io::Error::other("no memory for so many")),
-            _ => self.0.send_segments(datagrams, segment).await,
+            _ => self.0.try_send_segments(datagrams, segment),
         }
     }
+
+    as_beneath!();
 }
 
 /// Takes nothing but every third datagram.
 struct LosesMost(Udp, AtomicUsize);
 
 impl UdpSocket for LosesMost {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         match self.1.fetch_add(1, Ordering::SeqCst) {
             // Whole requests at first, so that some are sent.
-            0..20 => self.0.send(datagram).await,
-            call if call % 3 == 0 => self.0.send(datagram).await,
+            0..20 => self.0.try_send(datagram),
+            call if call % 3 == 0 => self.0.try_send(datagram),
             _ => Err(io::Error::other("out of order")),
         }
     }
 
-    async fn send_segments(&self, _: &[u8], _: usize) -> io::Result<usize> {
+    fn try_send_segments(&self, _: &[u8], _: usize) -> io::Result<usize> {
         Err(io::Error::other("out of order"))
     }
+
+    as_beneath!();
 }
 
 /// Every second one that is made takes nothing.
 struct FailsAtAll(Udp, usize);
 
 impl UdpSocket for FailsAtAll {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        if self.1 % 2 == 1 { Err(io::Error::other("out of order")) } else { self.0.send(datagram).await }
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        if self.1 % 2 == 1 { Err(io::Error::other("out of order")) } else { self.0.try_send(datagram) }
     }
+
+    as_beneath!();
 }
 
 macro_rules! from_udp {

@@ -128,12 +128,20 @@ impl Runtime for Smol {
 }
 
 impl runtime::UdpSocket for Udp {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.socket.send(datagram).await
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.socket.get_ref().send(datagram)
     }
 
-    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
-        self.socket.write_with(|socket| self.offload.send(socket, datagrams, segment)).await
+    fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        self.offload.send(self.socket.get_ref(), datagrams, segment)
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.get_ref().take_error()
     }
 }
 

@@ -127,13 +127,21 @@ impl Runtime for Tokio {
 }
 
 impl runtime::UdpSocket for Udp {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
-        self.socket.send(datagram).await
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.try_send_segments(datagram, datagram.len()).map(|_| datagram.len())
     }
 
-    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+    fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
         let send = || self.offload.send(&self.socket, datagrams, segment);
-        self.socket.async_io(Interest::WRITABLE, send).await
+        at_once(send, |send| self.socket.try_io(Interest::WRITABLE, send))
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket.take_error()
     }
 }
 
@@ -147,6 +155,15 @@ impl runtime::TcpListener for Listener {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+}
+
+/// Asks the kernel itself, since tokio may know nothing yet of a socket that was just made. Where it would block, tokio
+/// tries again and notes that, so that `writable` waits.
+fn at_once<S: Fn() -> io::Result<usize>>(send: S, noting: impl FnOnce(S) -> io::Result<usize>) -> io::Result<usize> {
+    match send() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => noting(send),
+        sent => sent,
     }
 }
 

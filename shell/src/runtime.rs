@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use loaddensity_metrics_core::Timestamp;
+use socket2::SockRef;
 
 mod offload;
 mod unix;
@@ -100,28 +101,45 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     }
 }
 
-/// A UDP socket that is connected to one peer.
+/// A UDP socket that is connected to one peer. Sending never waits; whoever wants to, waits for
+/// [`writable`](Self::writable).
 pub trait UdpSocket: Send + Sync + 'static {
-    /// Hands one datagram to the kernel, waiting while its send buffer is full.
+    /// Hands one datagram, which may be empty, to the kernel, in one attempt. Returns its length: it is taken whole or
+    /// not at all. A socket that was just made takes one at once.
     ///
     /// # Errors
-    /// What the operating system answers. On a connected socket that may be the fate of an earlier datagram
-    /// (`ConnectionRefused`).
-    fn send(&self, datagram: &[u8]) -> impl Future<Output = io::Result<usize>> + Send;
+    /// What the operating system answers; the datagram was not taken then. `WouldBlock` where the send buffer is full,
+    /// and for no other reason. On a connected socket it may be the fate of an earlier datagram (`ConnectionRefused`),
+    /// which is reported once, here or by [`take_error`](Self::take_error).
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize>;
 
-    /// Hands over one or more of the datagrams that stand one behind another in `datagrams`, waiting while the send
-    /// buffer is full: each has `segment` bytes (1 or more) but the last, which may be shorter. At most 64 of them, and
-    /// 65,507 bytes. Returns how many the kernel has taken, from the front; one that is dropped while it waits has
-    /// handed over none.
+    /// Hands over one or more of the datagrams that follow one another in `datagrams`, in one attempt: each has
+    /// `segment` bytes (1 or more) but the last, which may be shorter. At most 64 of them, and 65,507 bytes. Returns how
+    /// many the kernel has taken, from the front, at least one.
     ///
     /// As it stands here, it sends the first. Where the operating system takes several in one call, [`Offload`] does
     /// that.
     ///
     /// # Errors
-    /// Those of [`send`](Self::send). None was taken then.
-    fn send_segments(&self, datagrams: &[u8], segment: usize) -> impl Future<Output = io::Result<usize>> + Send {
-        async move { self.send(&datagrams[..segment.min(datagrams.len())]).await.map(|_| 1) }
+    /// Those of [`try_send`](Self::try_send). None was taken then.
+    fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        self.try_send(&datagrams[..segment.min(datagrams.len())]).map(|_| 1)
     }
+
+    /// Waits, after a `WouldBlock`, until another attempt may succeed. It may come early, so the attempt may fail again;
+    /// it must not come early without end, or those who wait take all of a processor.
+    ///
+    /// # Errors
+    /// Where the runtime cannot watch the socket any longer. What is wrong with the socket itself, the next attempt
+    /// tells.
+    fn writable(&self) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// The error that the socket would report next (`SO_ERROR`, socket(7)), taken off it: `ConnectionRefused` where the
+    /// peer's host has refused an earlier datagram. Sends nothing and never waits.
+    ///
+    /// # Errors
+    /// Where the socket cannot be asked.
+    fn take_error(&self) -> io::Result<Option<io::Error>>;
 }
 
 /// A listening TCP socket. Dropping it frees the port.
@@ -140,6 +158,15 @@ pub trait TcpListener: Send + Sync + 'static {
     /// # Errors
     /// What the operating system answers.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// One attempt to hand `datagram` to the kernel, for [`UdpSocket::try_send`] and [`DatagramSocket::try_send`]: whatever a
+/// runtime has noted of `socket`. Never waits if `socket` does not.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn send<'s>(socket: impl Into<SockRef<'s>>, datagram: &[u8]) -> io::Result<usize> {
+    socket.into().send(datagram)
 }
 
 /// The operating system's wall clock, for [`Runtime::wall_clock`]. A clock before 1970 reads as 1970.

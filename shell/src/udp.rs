@@ -19,6 +19,7 @@ use crate::runtime::Runtime;
 use crate::stop::StopSignal;
 
 mod outlet;
+mod patient;
 mod peer;
 mod style;
 mod unix;
@@ -29,6 +30,7 @@ use unix::UnixLink;
 #[cfg(feature = "statsd")]
 pub(crate) use outlet::Handed;
 pub(crate) use outlet::{Link, Outlet};
+pub(crate) use patient::patiently;
 pub(crate) use peer::{Host, Peer};
 
 /// Time between two bursts.

@@ -234,18 +234,26 @@ struct Counting<R>(R);
 struct CountingUdp<U>(U);
 
 impl<U: runtime::UdpSocket> runtime::UdpSocket for CountingUdp<U> {
-    async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         CALLS.fetch_add(1, Ordering::Relaxed);
-        let sent = self.0.send(datagram).await?;
+        let sent = self.0.try_send(datagram)?;
         DATAGRAMS.fetch_add(1, Ordering::Relaxed);
         Ok(sent)
     }
 
-    async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+    fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
         CALLS.fetch_add(1, Ordering::Relaxed);
-        let sent = self.0.send_segments(datagrams, segment).await?;
+        let sent = self.0.try_send_segments(datagrams, segment)?;
         DATAGRAMS.fetch_add(sent as u64, Ordering::Relaxed);
         Ok(sent)
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        self.0.writable().await
+    }
+
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.take_error()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use async_io::Async;
 use async_net::unix::UnixStream;
@@ -23,12 +23,11 @@ pub(super) async fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
 }
 
 impl runtime::DatagramSocket for Datagram {
-    fn poll_send(&self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            match self.0.get_ref().send(datagram) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.0.poll_writable(context))?,
-                sent => return Poll::Ready(sent),
-            }
-        }
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.get_ref().send(datagram)
+    }
+
+    fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_writable(context)
     }
 }

@@ -5,8 +5,11 @@ use std::path::Path;
 use std::task::{Context, Poll};
 
 use loaddensity_metrics_shell::runtime;
+use tokio::io::Interest;
 use tokio::net::{UnixDatagram, UnixStream};
 use tokio_util::compat::TokioAsyncWriteCompatExt as _;
+
+use super::at_once;
 
 /// A connected Unix datagram socket.
 struct Datagram(UnixDatagram);
@@ -22,7 +25,11 @@ pub(super) async fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
 }
 
 impl runtime::DatagramSocket for Datagram {
-    fn poll_send(&self, context: &mut Context<'_>, datagram: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.poll_send(context, datagram)
+    fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        at_once(|| runtime::send(&self.0, datagram), |send| self.0.try_io(Interest::WRITABLE, send))
+    }
+
+    fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_send_ready(context)
     }
 }

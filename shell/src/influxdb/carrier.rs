@@ -8,7 +8,7 @@ use crate::condition::Condition;
 use crate::remedy;
 use crate::runtime::{Runtime, UdpSocket as _};
 use crate::stop::StopSignal;
-use crate::udp::Peer;
+use crate::udp::{Peer, patiently};
 
 /// How often one datagram is tried where the socket reports that earlier ones were refused.
 const ATTEMPTS: u32 = 3;
@@ -56,7 +56,7 @@ struct Handed {
 /// A connected socket reports that the peer's host has refused an earlier datagram in place of taking the next.
 async fn send<R: Runtime>(socket: &R::Udp, datagram: &[u8]) -> io::Result<Handed> {
     for attempt in 0..ATTEMPTS {
-        match socket.send(datagram).await {
+        match patiently(socket, |socket| socket.try_send(datagram)).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             sent => return sent.map(|_| Handed { refused_before: attempt > 0 }),
         }

@@ -29,7 +29,7 @@ impl Offload {
     ///
     /// # Errors
     /// What the operating system answers: `WouldBlock` where the send buffer is full, and otherwise as
-    /// [`UdpSocket::send`](super::UdpSocket::send) does. None was taken then. That the offload is refused is no error.
+    /// [`UdpSocket::try_send`](super::UdpSocket::try_send) does. None was taken then. That the offload is refused is no error.
     pub fn send<'s>(&self, socket: impl Into<SockRef<'s>>, datagrams: &[u8], segment: usize) -> io::Result<usize> {
         let socket = socket.into();
         if datagrams.len() > segment && !self.is_refused.load(Ordering::Relaxed) {

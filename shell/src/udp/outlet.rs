@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use loaddensity_metrics_core::Cause;
 
+use super::patient::patiently;
 use super::peer::Peer;
 use super::unix::UnixLink;
 use crate::condition::Condition;
@@ -179,13 +180,13 @@ async fn send(socket: &impl UdpSocket, datagrams: &[u8], segment: usize) -> io::
 /// no more than one is lost by one error.
 async fn send_some(socket: &impl UdpSocket, datagrams: &[u8], segment: usize) -> io::Result<Handed> {
     if datagrams.len() <= segment {
-        return socket.send(datagrams).await.map(|_| Handed::Over(1));
+        return patiently(socket, |socket| socket.try_send(datagrams)).await.map(|_| Handed::Over(1));
     }
-    match socket.send_segments(datagrams, segment).await {
+    match patiently(socket, |socket| socket.try_send_segments(datagrams, segment)).await {
         Ok(0 | 1) => Ok(Handed::Singly),
         Ok(count) => Ok(Handed::Over(count)),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(error),
-        Err(_) => socket.send(&datagrams[..segment]).await.map(|_| Handed::Over(1)),
+        Err(_) => patiently(socket, |socket| socket.try_send(&datagrams[..segment])).await.map(|_| Handed::Over(1)),
     }
 }
 
@@ -214,13 +215,26 @@ mod tests {
     }
 
     impl UdpSocket for Scripted {
-        async fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
             self.answer(format!("one of {}", datagram.len()))
         }
 
-        async fn send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
+        fn try_send_segments(&self, datagrams: &[u8], segment: usize) -> io::Result<usize> {
             self.answer(format!("{} of {segment}", datagrams.len().div_ceil(segment)))
         }
+
+        async fn writable(&self) -> io::Result<()> {
+            self.0.lock().expect("no panic").asked.push("wait".into());
+            Ok(())
+        }
+
+        fn take_error(&self) -> io::Result<Option<io::Error>> {
+            Ok(None)
+        }
+    }
+
+    fn full() -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     fn refused() -> io::Result<usize> {
@@ -244,6 +258,16 @@ mod tests {
     #[test]
     fn one_datagram_needs_no_offload() {
         assert_eq!(sent(10, vec![Ok(10)]), (Ok((Handed::Over(1), false)), "one of 10".into()));
+    }
+
+    #[test]
+    fn a_socket_that_is_full_is_waited_for() {
+        let asked = "one of 10, wait, one of 10, wait, one of 10";
+        assert_eq!(sent(10, vec![full(), full(), Ok(10)]), (Ok((Handed::Over(1), false)), asked.into()));
+        let asked = "3 of 4, wait, 3 of 4";
+        assert_eq!(sent(4, vec![full(), Ok(3)]), (Ok((Handed::Over(3), false)), asked.into()));
+        let asked = "3 of 4, one of 4, wait, one of 4";
+        assert_eq!(sent(4, vec![failed(), full(), Ok(4)]), (Ok((Handed::Over(1), false)), asked.into()));
     }
 
     #[test]

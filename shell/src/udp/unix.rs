@@ -167,7 +167,10 @@ async fn connect<R: Runtime>(runtime: &R, socket: &StatsdSocket) -> io::Result<O
 /// Waits while the peer's queue is full.
 async fn send_datagram<R: Runtime>(runtime: &R, socket: &UnixDatagram, datagram: &[u8]) -> io::Result<()> {
     loop {
-        match poll_fn(|context| socket.poll_send(context, datagram)).await {
+        match socket.try_send(datagram) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll_fn(|context| socket.poll_writable(context)).await?;
+            }
             Err(error) if errno::is(&error, errno::ENOBUFS) => runtime.sleep(NO_BUFFERS).await,
             sent => return sent.map(drop),
         }
