@@ -30,10 +30,13 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 
+pub mod connect;
+pub mod listen;
 pub mod resolving;
 pub mod tasks;
 pub mod tcp;
 pub mod timers;
+pub mod tls;
 pub mod udp;
 #[cfg(unix)]
 pub mod unix;
@@ -80,31 +83,43 @@ macro_rules! conformance {
             datagrams_arrive_whole_over_ipv6
             many_datagrams_arrive_in_order
             a_refused_datagram_is_reported_and_forgotten
+            a_refusal_is_looked_at_without_sending
+            a_socket_with_room_is_writable
             a_datagram_too_large_is_an_error
             segments_arrive_as_datagrams
             segments_arrive_as_datagrams_over_ipv6
             refused_segments_are_reported_and_forgotten
             segments_too_large_are_an_error
         );
-        $crate::conformance_group!($runtime, tcp:
-            port_0_takes_a_free_port
+        $crate::conformance_group!($runtime, connect:
             connects_to_a_foreign_listener
-            accepts_a_foreign_client
-            large_transfers_both_ways_at_once
-            large_transfers_over_ipv6
-            many_connections_at_once
-            a_closed_side_reads_on
             a_refused_connection_is_an_error
+        );
+        $crate::conformance_group!($runtime, listen:
+            port_0_takes_a_free_port
+            accepts_a_foreign_client
             a_port_in_use_is_an_error
             dropping_the_listener_frees_the_port
             a_port_with_lingering_connections_is_free
             a_cancelled_accept_loses_nothing
+        );
+        $crate::conformance_group!($runtime, tcp:
+            large_transfers_both_ways_at_once
+            large_transfers_over_ipv6
+            many_connections_at_once
+            a_closed_side_reads_on
             a_cancelled_task_closes_its_connection
+        );
+        $crate::conformance_group!($runtime, tls:
+            a_session_carries_every_byte
+            a_session_that_is_cut_is_an_error
         );
         #[cfg(unix)]
         $crate::conformance_group!($runtime, unix:
             unix_datagrams_arrive_whole
             a_unix_datagram_waits_while_the_queue_is_full
+            waiting_for_room_takes_no_processor
+            a_unix_datagram_too_large_is_an_error
             a_unix_stream_carries_every_byte
             a_unix_socket_that_is_not_there_is_an_error
             a_unix_socket_of_another_kind_is_an_error
@@ -117,15 +132,6 @@ macro_rules! conformance {
 #[macro_export]
 macro_rules! conformance_group {
     ($runtime:ty, $group:ident: $($case:ident)+) => {
-        $crate::tests_of_cases!($crate, $runtime, $group: $($case)+);
-    };
-}
-
-/// A module of tests, one for each case of one group of a crate. For crates with cases of their own, which are functions
-/// generic over the runtime.
-#[macro_export]
-macro_rules! tests_of_cases {
-    ($crate_of_cases:tt, $runtime:ty, $group:ident: $($case:ident)+) => {
         mod $group {
             #[allow(unused_imports, reason = "the runtime may be named through the parent's imports")]
             use super::*;
@@ -133,12 +139,39 @@ macro_rules! tests_of_cases {
             $(
                 #[test]
                 fn $case() {
-                    let name = concat!(stringify!($group), "::", stringify!($case));
-                    $crate::watched(name, $crate_of_cases::$group::$case::<$runtime>);
+                    let case = concat!(stringify!($group), "::", stringify!($case));
+                    $crate::tested::<$runtime>(case, $crate::$group::$case::<$runtime>);
                 }
             )+
         }
     };
+}
+
+/// What a runtime needs for the cases of each group.
+const NEEDS: [(&str, &[Capability]); 9] = [
+    ("timers", &[]),
+    ("tasks", &[]),
+    ("resolving", &[]),
+    ("udp", &[Capability::Datagrams]),
+    ("unix", &[Capability::Unix]),
+    ("connect", &[Capability::Connect]),
+    ("listen", &[Capability::Listen]),
+    ("tcp", &[Capability::Connect, Capability::Listen]),
+    ("tls", &[Capability::Connect]),
+];
+
+/// Runs the case of that name, `group::case`, as [`watched`] does, unless the runtime leaves out what it needs.
+///
+/// # Panics
+/// Where [`watched`] does, and for a group that there is not.
+pub fn tested<R: Runtime>(name: &str, case: fn()) {
+    let group = name.split_once("::").map_or(name, |(group, _)| group);
+    let (_, needs) = NEEDS.iter().find(|(known, _)| *known == group).expect("a group of the suite");
+    watched(name, move || {
+        if !lacks::<R>(needs) {
+            case();
+        }
+    });
 }
 
 /// How long a case may take. Far more than any needs; it turns a hang into a failure.
@@ -148,7 +181,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 ///
 /// # Panics
 /// Where `case` panics, and where it has not ended after two minutes.
-pub fn watched(name: &str, case: fn()) {
+pub fn watched(name: &str, case: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel::<()>();
     let runner = thread::Builder::new().name(name.to_owned()).spawn(move || {
         let _ended = ended;
@@ -251,10 +284,13 @@ mod tests {
     #[test]
     fn the_macro_names_every_case() {
         let groups = [
+            include_str!("connect.rs"),
+            include_str!("listen.rs"),
             include_str!("resolving.rs"),
             include_str!("tasks.rs"),
             include_str!("tcp.rs"),
             include_str!("timers.rs"),
+            include_str!("tls.rs"),
             include_str!("udp.rs"),
             include_str!("unix.rs"),
         ];

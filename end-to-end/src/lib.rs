@@ -58,9 +58,9 @@ mod scraper;
 #[cfg(unix)]
 mod staged;
 
-/// For the macros, which third crates call.
+/// For the macros, which other crates call.
 #[doc(hidden)]
-pub use loaddensity_metrics_conformance::tests_of_cases;
+pub use loaddensity_metrics_conformance::watched;
 
 /// One `#[test]` for each case, run on the given [`Runtime`](loaddensity_metrics_shell::runtime::Runtime).
 #[macro_export]
@@ -321,7 +321,18 @@ macro_rules! end_to_end {
 #[macro_export]
 macro_rules! end_to_end_group {
     ($runtime:ty, $group:ident: $($case:ident)+) => {
-        $crate::tests_of_cases!($crate, $runtime, $group: $($case)+);
+        mod $group {
+            #[allow(unused_imports, reason = "the runtime may be named through the parent's imports")]
+            use super::*;
+
+            $(
+                #[test]
+                fn $case() {
+                    let case = concat!(stringify!($group), "::", stringify!($case));
+                    $crate::watched(case, $crate::$group::$case::<$runtime>);
+                }
+            )+
+        }
     };
 }
 

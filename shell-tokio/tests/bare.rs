@@ -17,6 +17,8 @@ conformance_group!(Bare<Tokio>, udp:
 conformance_group!(Bare<Tokio>, unix:
     unix_datagrams_arrive_whole
     a_unix_datagram_waits_while_the_queue_is_full
+    waiting_for_room_takes_no_processor
+    a_unix_datagram_too_large_is_an_error
     a_unix_stream_carries_every_byte
     a_unix_socket_that_is_not_there_is_an_error
     a_unix_socket_of_another_kind_is_an_error
