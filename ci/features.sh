@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The choices of features that decide what is compiled build without a warning for both shells: every combination of the
+# The choices of features that decide what is compiled build without a warning for the shells with TCP: every combination of the
 # exporters bare and with all add-ons, each add-on alone, and the core's. About a second for each of the 42 once the
-# dependencies are there. Then what each choice links, and what a build says of a feature that it lacks.
+# dependencies are there. Then those of the shell on threads, what each choice links, and what a build says of a feature that it lacks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -42,6 +42,12 @@ done
 cargo clippy --quiet -p loaddensity-metrics-minimal -- -D warnings
 cargo clippy --quiet -p loaddensity-metrics-minimal --features core -- -D warnings
 echo "$count combinations of features build for both shells"
+for features in '' statsd influxdb action-json 'statsd influxdb action-json'; do
+    if ! cargo clippy --quiet -p loaddensity-metrics-std --no-default-features --features "$features" -- -D warnings; then
+        echo "features do not build together for the shell on threads: '$features'" >&2
+        exit 1
+    fi
+done
 
 ci/sizes.sh --check
 # `cargo test` has all features on, so these say nothing there.

@@ -58,6 +58,7 @@ macro_rules! conformance {
             a_sleep_counts_from_the_call
             sleeps_run_side_by_side
             a_sleep_that_is_dropped_harms_no_other
+            an_endless_sleep_is_no_fault
             now_never_goes_back
             the_wall_clock_is_the_systems
         );

@@ -69,6 +69,23 @@ pub fn a_sleep_that_is_dropped_harms_no_other<R: Runtime>() {
     });
 }
 
+/// Longer than any clock can show: it waits, and others do not.
+pub fn an_endless_sleep_is_no_fault<R: Runtime>() {
+    run(|runtime: R| async move {
+        for endless in [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_secs(1 << 40)] {
+            let ended = async {
+                runtime.sleep(endless).await;
+                true
+            };
+            let given_up = async {
+                runtime.sleep(Duration::from_millis(2)).await;
+                false
+            };
+            assert!(!future::or(ended, given_up).await, "{endless:?} have passed");
+        }
+    });
+}
+
 /// The monotonic clock is monotonic, and it moves.
 pub fn now_never_goes_back<R: Runtime>() {
     run(|runtime: R| async move {

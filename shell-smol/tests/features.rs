@@ -62,6 +62,25 @@ fn smol_links_no_tokio_runtime() {
     }
 }
 
+/// The shell on threads links no runtime, whatever is switched on, and by default no HTTP.
+#[test]
+fn std_links_no_runtime() {
+    const SHELL: &str = "loaddensity-metrics-std";
+    let defaults = cargo_tree(&["-p", SHELL, "-e", "normal"]);
+    assert!(defaults.contains("futures-lite ") && defaults.contains("async-channel "), "is the tree read rightly?");
+    assert!(["hyper ", "http ", "h2 ", "serde_json "].iter().all(|package| !defaults.contains(package)), "{defaults}");
+    let all = packages(SHELL, "statsd,influxdb,action-json");
+    for package in ["tokio", "tokio-util", "smol", "async-io", "async-net", "async-executor", "polling"] {
+        let is_linked = all.iter().any(|one| one == package);
+        // hyper takes tokio's `sync` for itself, and nothing else of it.
+        assert!(!is_linked || package == "tokio", "{SHELL} links {package}");
+    }
+    for feature in ["rt", "rt-multi-thread", "net", "time"] {
+        let switched_on = tokio_features(SHELL, "statsd,influxdb,action-json");
+        assert!(!switched_on.iter().any(|one| one == feature), "{SHELL} switches tokio's `{feature}` on");
+    }
+}
+
 /// Peers and oracles belong to benches and tests; an embedder links none.
 #[test]
 fn a_shell_links_no_peer_and_no_oracle() {

@@ -65,6 +65,19 @@ impl ExporterConfig {
         matches!(self, Self::OpenTelemetry(OpenTelemetryConfig { disabled: true, .. }))
     }
 
+    /// Refuses what needs TCP, for a runtime without.
+    pub(crate) fn needs_no_tcp(&self) -> Result<(), StartError> {
+        let (key, value, or) = match self {
+            Self::Statsd(_) => return Ok(()),
+            Self::Influxdb(InfluxdbConfig { target: InfluxdbTarget::Udp { .. }, .. }) => return Ok(()),
+            Self::Influxdb(_) => ("transport", "http".into(), "send points over `udp`, or "),
+            Self::Prometheus(config) => ("port", config.port.to_string(), ""),
+            Self::OpenTelemetry(config) => ("protocol", config.protocol.as_str().into(), ""),
+        };
+        let expected = format!("this runtime has no TCP; {or}run the exporters on another shell");
+        Err(StartError::Setting { exporter: self.exporter(), key, value, expected })
+    }
+
     /// Looks for values that cannot work, before anything is touched. What only an exporter can judge (a URL, a
     /// prefix, a host) it judges itself when it starts.
     pub(crate) fn check(&self) -> Result<(), StartError> {

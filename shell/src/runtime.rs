@@ -1,5 +1,16 @@
 //! What the exporters ask of an async runtime: sockets, timers, a clock and a way to run tasks.
 //!
+//! **Futures are `Send`.** A task that is spawned is, and so is every future of [`Runtime`] and of its sockets: runtimes
+//! move tasks between threads, and the exporters are written once, for all. A runtime of one thread per core, whose
+//! sockets and timers belong to their thread (monoio, glommio), implements the trait on a handle that moves the work: its
+//! one thread is told over a channel what to connect, to write and to run; what it answers comes back over another; and
+//! the handle and the futures that wait for the answers are `Send`. A task can be handed over as it is, since what is
+//! `Send` runs on one thread as well. That way the exporters worked on monoio. A datagram needs no detour: [`try_send`]
+//! is one system call on a socket that does not block, from whichever thread. A name in front of a future that says that
+//! it is `Send` and is not (`SendWrapper`) is no way: it panics where it is dropped elsewhere.
+//!
+//! [`try_send`]: UdpSocket::try_send
+//!
 //! A shell crate is an implementation of [`Runtime`] and nothing else. Streams speak the futures-io traits, so that
 //! the adaptors for hyper exist once, in this crate. Every clock that the exporters read comes through the runtime;
 //! one with a virtual clock therefore runs them deterministically.
@@ -16,67 +27,91 @@ use futures_io::{AsyncRead, AsyncWrite};
 use loaddensity_metrics_core::Timestamp;
 use socket2::SockRef;
 
+mod no_tcp;
 mod offload;
 mod unix;
 
+pub use no_tcp::NoTcp;
 pub use offload::Offload;
 pub use unix::{DatagramSocket, UnixDatagram, UnixStream};
 
-/// An async runtime, as the exporters see it. Clones are handles of the same runtime.
+/// An async runtime, as the exporters see it. Clones are handles of the same runtime; all of its futures are `Send` (the
+/// module says what a runtime of one thread per core does about that).
+///
+/// What each method says is a promise that the exporters build on, and a case of the conformance suite. What a runtime may
+/// leave out has a body here, which answers `Unsupported`: TCP, and Unix sockets.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A UDP socket that is connected to one peer.
     type Udp: UdpSocket;
-    /// A TCP connection, made or accepted. `TCP_NODELAY` is set.
+    /// A TCP connection, made or accepted. What is written leaves at once (`TCP_NODELAY`); closing it ends its own
+    /// direction, and it reads on; dropping it closes it. [`NoTcp`] where there is none.
     type Tcp: AsyncRead + AsyncWrite + Send + Unpin + 'static;
-    /// A listening TCP socket.
+    /// A listening TCP socket. [`NoTcp`] where there is none.
     type Listener: TcpListener<Stream = Self::Tcp>;
-    /// A spawned task. Dropping it cancels the task: its future is dropped, with all that it holds, before or at the
-    /// runtime's next turn.
+    /// A spawned task. Dropping it, on whichever thread, cancels the task: its future is dropped, with all that it holds,
+    /// before or at the runtime's next turn. Dropping that of a task that has ended does nothing.
     type Task: Send + 'static;
 
-    /// Makes a runtime of one thread, this one, and drives `main` and the tasks that it spawns until `main` returns.
-    /// Tasks that still run then are cancelled; a name that is still being resolved is not waited for.
+    /// Whether there is TCP. Where there is none, what needs it is refused at its start instead of tried for ever.
+    const HAS_TCP: bool = true;
+
+    /// Makes a runtime, and drives `main` on this thread, and the tasks that it spawns here or on threads of its own,
+    /// until `main` returns. Tasks that still run then are cancelled, and their futures dropped before this returns; a
+    /// name that is still being resolved is not waited for.
     ///
     /// # Errors
     /// What the operating system answers when it has no resources for a runtime.
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output>;
 
-    /// Starts `future` as a task of this runtime. A panic in it ends that task alone. Once the runtime has ended,
-    /// `future` is dropped.
+    /// Starts `future` as a task of this runtime, from whichever thread, and returns at once. A panic in it ends that task
+    /// alone. Once the runtime has ended, `future` is dropped before this returns.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Self::Task;
 
-    /// Completes after at least `duration`, counted from this call.
+    /// Completes after at least `duration`, counted from this call and not from the first poll; never, where
+    /// the clock has no such time. Dropping it harms no other.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
-    /// The monotonic clock.
+    /// The monotonic clock: never goes back, and [`sleep`](Self::sleep) goes by it.
     fn now(&self) -> Instant;
 
-    /// The wall clock.
+    /// The wall clock, which may be set back. [`system_time`] is the operating system's.
     fn wall_clock(&self) -> Timestamp;
 
-    /// The addresses of `host`, which may be a name or an address in text form (IPv6 without brackets).
+    /// The addresses of `host`, which may be a name or an address in text form (IPv6 without brackets). Holds up neither
+    /// the thread nor other tasks, however long the resolver takes; dropping it gives up waiting.
     ///
     /// # Errors
     /// What the resolver answers; never an empty list.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// A UDP socket on a free port of the right family, connected to `peer`.
+    /// A UDP socket on a free port of the right family, connected to `peer`. Sends nothing.
     ///
     /// # Errors
     /// What the operating system answers.
     fn udp_connect(&self, peer: SocketAddr) -> impl Future<Output = io::Result<Self::Udp>> + Send;
 
-    /// A TCP connection to `peer`.
+    /// A TCP connection to `peer`. Takes as long as the operating system does; dropping it gives up.
+    ///
+    /// As it stands here, there is none.
     ///
     /// # Errors
-    /// What the operating system answers.
-    fn tcp_connect(&self, peer: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
+    /// What the operating system answers: `ConnectionRefused` where nobody listens. `Unsupported` where the runtime has no
+    /// TCP.
+    fn tcp_connect(&self, peer: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send {
+        let _ = peer;
+        ready(Err(no_tcp::unsupported()))
+    }
 
     /// A TCP socket that listens on `local` with `SO_REUSEADDR`; port 0 takes a free one.
     ///
+    /// As it stands here, there is none. Only the Prometheus page asks for one.
+    ///
     /// # Errors
-    /// What the operating system answers; `AddrInUse` where the port is taken.
-    fn tcp_listen(&self, local: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+    /// What the operating system answers: `AddrInUse` where the port is taken. `Unsupported` where the runtime has no TCP.
+    fn tcp_listen(&self, local: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send {
+        let _ = local;
+        ready(Err(no_tcp::unsupported()))
+    }
 
     /// A Unix datagram socket that is connected to the one at `path`.
     ///
@@ -142,12 +177,12 @@ pub trait UdpSocket: Send + Sync + 'static {
     fn take_error(&self) -> io::Result<Option<io::Error>>;
 }
 
-/// A listening TCP socket. Dropping it frees the port.
+/// A listening TCP socket. Dropping it frees the port, whatever connections it has accepted.
 pub trait TcpListener: Send + Sync + 'static {
     /// What is accepted.
     type Stream;
 
-    /// The next connection.
+    /// The next connection. Dropping the future loses none: the next call takes it.
     ///
     /// # Errors
     /// What the operating system answers; the listener stays usable.

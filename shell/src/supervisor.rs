@@ -356,6 +356,9 @@ async fn prepare<R: Runtime>(
     (registry, identity): (Registry<'static>, &Identity),
     config: &ExporterConfig,
 ) -> Result<Prepared<R>, StartError> {
+    if !R::HAS_TCP {
+        config.needs_no_tcp()?;
+    }
     match config {
         #[cfg(feature = "prometheus")]
         ExporterConfig::Prometheus(config) => crate::prometheus::prepare(runtime, identity, config).await,

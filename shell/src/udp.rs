@@ -30,6 +30,7 @@ use unix::UnixLink;
 #[cfg(feature = "statsd")]
 pub(crate) use outlet::Handed;
 pub(crate) use outlet::{Link, Outlet};
+#[cfg(feature = "influxdb")]
 pub(crate) use patient::patiently;
 pub(crate) use peer::{Host, Peer};
 
