@@ -110,13 +110,13 @@ pub fn a_refusal_is_looked_at_without_sending<R: Runtime>() {
             }
         }
         // What was looked at, neither reports again.
-        (0..3).for_each(|_| drop(refusals.look()));
+        (0..3).for_each(|_| _ = refusals.look());
         refusals.attempt();
         // What an attempt has reported, a look does not.
         while !refusals.attempt() {
             runtime.sleep(Duration::from_millis(5)).await;
         }
-        (0..3).for_each(|_| drop(refusals.look()));
+        (0..3).for_each(|_| _ = refusals.look());
 
         let somebody = StdUdpSocket::bind(peer).expect("the port is still free");
         somebody.set_nonblocking(true).expect("a socket option");

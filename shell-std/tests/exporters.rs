@@ -20,10 +20,8 @@ fn the_exporters_work_without_an_executor() {
     let exporters = AsyncExporters::start_on(Std::global(), Settings::on(STORAGE.registry())).expect("free storage");
     block_on(exporters.start_statsd_sink(config)).expect("a socket");
     let recorder = exporters.local_recorder();
-    let threads = [(); 4].map(|()| {
-        let recorder = recorder.clone();
-        thread::spawn(move || (0..REQUESTS / 4).for_each(|_| drop(recorder.record_request(&request()))))
-    });
+    let record = move || (0..REQUESTS / 4).for_each(|_| recorder.record_request(&request()));
+    let threads = [(); 4].map(|()| thread::spawn(record));
     threads.into_iter().for_each(|thread| thread.join().expect("a thread of the engine"));
     let report = block_on(exporters.shutdown(Duration::from_secs(10)));
     assert_eq!((report.accounts[0].recorded, report.accounts[0].sent), (REQUESTS, REQUESTS), "{report}");
