@@ -452,7 +452,10 @@ impl Posts {
         if broken.kept {
             self.pause = Some(Pause { until: now.tick, is_asked_for: false });
         } else if broken.began {
-            self.size.silent(bytes, now);
+            // Pauses do not grow while the next attempt is another one.
+            if self.size.silent(bytes, now) {
+                self.backoff.reset();
+            }
             self.fail_and_wait(now, Duration::ZERO);
         } else {
             self.away(now, Duration::ZERO);
@@ -583,6 +586,8 @@ impl Posts {
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod rates;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]

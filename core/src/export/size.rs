@@ -73,12 +73,14 @@ impl Size {
         self.bytes = self.halved();
     }
 
-    /// There is no verdict on a body of this many bytes.
-    pub fn silent(&mut self, body: usize, now: Now) {
+    /// There is no verdict on a body of this many bytes. Whether bodies become smaller now: the next one may go well.
+    pub fn silent(&mut self, body: usize, now: Now) -> bool {
+        let before = self.bytes;
         if core::mem::take(&mut self.has_accepted) && body / 2 >= FLOOR {
             self.set_ceiling(body / 2, now);
         }
         self.bytes = self.halved();
+        self.bytes < before
     }
 
     /// The server finds a body of so many bytes and `items` too large.

@@ -13,6 +13,8 @@ const PROOFS: (u8, u8, u8) = (2, 8, 16);
 const CALM: u8 = 64;
 /// Least items of a body right after poison was found; more poison may be near.
 const LEAST_WINDOW: usize = 64;
+/// Poison is near as long as bodies are kept to so many items.
+const NEAR: usize = 1_000;
 /// An accepted body lets the next one be so many times as long.
 const WINDOW_GROWS: usize = 4;
 /// So many poisoned items with no good one between them look like a server that can bear nothing.
@@ -102,6 +104,7 @@ impl Hunt {
             Phase::Within(_) if items <= 1 => Phase::Proof(0),
             Phase::Within(_) => Phase::Within(items),
             Phase::Alone(proofs) => Phase::Proof(proofs),
+            Phase::Clear if self.is_poison_near() => Phase::Within(items),
             Phase::Clear | Phase::Suspect(_) | Phase::Proof(_) => Phase::Doubt(items),
         };
         self.calm = 0;
@@ -170,6 +173,12 @@ impl Hunt {
     /// Other items may be at the front now.
     pub(super) const fn items_change(&mut self) {
         self.phase = Phase::Clear;
+    }
+
+    /// Whether poison was found shortly before, of a server that does not stumble: then one failure is suspicion enough. The
+    /// proofs against the item that remains are the same.
+    fn is_poison_near(&self) -> bool {
+        self.window <= NEAR && self.needed == PROOFS.0
     }
 
     fn accepted_at_once(&mut self) {
