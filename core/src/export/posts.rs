@@ -585,6 +585,8 @@ impl Posts {
 }
 
 #[cfg(test)]
+mod interval_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod rates;

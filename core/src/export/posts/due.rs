@@ -95,10 +95,12 @@ impl Due {
         }
     }
 
-    /// The interval has ended; one that was held up moves those that follow.
+    /// The interval has ended. One that was held up leaves out the ends that have passed.
     pub(super) fn frozen(&mut self, now: Now) {
         if let (Schedule::Intervals { every, .. }, Some(due)) = (self.schedule, self.interval) {
-            self.interval = Some(due.after(every).max(now.tick));
+            let passed = now.tick.since(due).as_nanos().checked_div(every.as_nanos()).unwrap_or_default();
+            let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+            self.interval = Some(due.after(every.saturating_mul(passed.saturating_add(1))));
         }
         self.oldest = None;
     }
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_follow_each_other_and_one_that_was_held_up_moves_the_next() {
+    fn intervals_follow_each_other_and_one_that_was_held_up_leaves_out_those_that_have_passed() {
         let every = Duration::from_secs(10);
         let mut due = Due::new(Schedule::Intervals { every, always_anew: false }, 10);
         due.look(at(5), 0);
@@ -153,7 +155,7 @@ mod tests {
         due.look(at(16), 3);
         assert_eq!((due.interval(), due.at(3, 99, 99).0), (tick(25), tick(16)));
         due.frozen(at(40));
-        assert_eq!(due.interval(), tick(40));
+        assert_eq!(due.interval(), tick(45));
         assert!(due.freezes(false) && !due.freezes(true));
         assert!(Due::new(Schedule::Intervals { every, always_anew: true }, 10).freezes(true));
     }

@@ -78,9 +78,9 @@ fn bad_points_everywhere_cost_thirteen_requests_each() {
 #[test]
 fn a_server_that_stumbles_at_random_loses_no_good_point() {
     for fails in [50, 200, 500] {
-        for seed in 0..8 {
+        for seed in 0..4 {
             // Short bodies, and so more of them.
-            let rig = pour(Fault { fails, poison: 0, ..Fault::new(seed) }, 2_999, 2, 20);
+            let rig = pour(Fault { fails, poison: 0, ..Fault::new(seed) }, 2_999, 2, 10);
             assert_eq!(rig.items.dropped(Cause::Refused), 0, "{fails} of 1,000, seed {seed}");
             assert!(fails == 500 || lost(&rig.items) == 0, "{fails} of 1,000, seed {seed}: {:?}", rig.items.dropped);
         }

@@ -105,9 +105,21 @@ fn number(number: u32) -> [u8; 4] {
     [(number >> 21) as u8 | 0x80, (number >> 14) as u8 | 0x80, (number >> 7) as u8 | 0x80, number as u8 | 0x80]
 }
 
+/// A line of 29 bytes that holds two numbers.
+pub(super) fn line_of(numbers: &[u32; 2]) -> [u8; 29] {
+    let mut line = [b'x'; 29];
+    line[..4].copy_from_slice(&number(numbers[0]));
+    line[4..8].copy_from_slice(&number(numbers[1]));
+    line
+}
+
+/// The number that is the first, or the second, of a line.
+pub(super) fn number_at(line: &[u8], place: usize) -> u32 {
+    line[4 * place..4 * place + 4].iter().fold(0, |number, part| number << 7 | u32::from(part & 0x7f))
+}
+
 fn read_number(line: &[u8]) -> u32 {
-    let part = |at: usize| u32::from(line[at] & 0x7f);
-    part(0) << 21 | part(1) << 14 | part(2) << 7 | part(3)
+    number_at(line, 0)
 }
 
 impl Items for Numbers {

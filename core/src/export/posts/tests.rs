@@ -228,8 +228,8 @@ fn a_server_that_finds_everything_too_large_is_asked_with_pauses() {
     for line in [99, 3_000] {
         let mut rig = Rig::new(&limits(1 << 20), Numbers::new(65_536, line), Never, 7);
         rig.rate = 1;
-        rig.run(seconds(600));
-        assert!(rig.requests < 250, "{} requests with lines of {line}", rig.requests);
+        rig.run(seconds(100));
+        assert!(rig.requests < 60, "{} requests with lines of {line}", rig.requests);
         assert_eq!(rig.items.sent(), 0);
     }
 }
@@ -357,7 +357,6 @@ fn an_hour_of_500_costs_at_most_1500_requests_and_an_hour_of_503_ten_megabytes()
             rig.items.offer(65_000);
             rig.run(seconds(3_600));
             assert!(rig.requests <= requests && rig.bytes <= bytes, "{} and {} bytes", rig.requests, rig.bytes);
-            std::eprintln!("{said:?}: {} requests, {} bytes", rig.requests, rig.bytes);
             assert!(matches!(rig.posts.health(), Health::Failing { .. }));
         }
     }

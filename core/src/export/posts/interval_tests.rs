@@ -1,0 +1,234 @@
+//! Points per interval, on a fake clock: what begins anew, what is sent again as it is, and the account of requests.
+
+extern crate std;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+use super::model::Faulty;
+use super::rig::{Account, MS, Reply, Rig, Server, line_of, number_at};
+use super::*;
+
+/// Series that count.
+const SERIES: u32 = 8;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Rows of an interval: a point for each series that has news.
+#[derive(Debug, Default)]
+struct Rows {
+    recorded: u64,
+    /// What each series counted and no row has.
+    news: [u64; SERIES as usize],
+    /// Series and requests of what is frozen, the front first.
+    frozen: Vec<(u32, u64)>,
+    /// Which interval the rows are of: their timestamp.
+    interval: u32,
+    /// Requests of each point that ever went out.
+    told: RefCell<BTreeMap<u32, u64>>,
+    sent: u64,
+    dropped: [u64; Cause::ALL.len()],
+}
+
+impl Rows {
+    /// The number of a series' point of an interval.
+    const fn point(interval: u32, series: u32) -> u32 {
+        interval * SERIES + series
+    }
+
+    /// Requests of all points that it has, by number.
+    fn told(&self, has: impl Fn(u32) -> bool) -> u64 {
+        self.told.borrow().iter().filter(|(point, _)| has(**point)).map(|(_, requests)| *requests).sum()
+    }
+
+    fn held(&self) -> u64 {
+        self.news.iter().sum::<u64>() + self.frozen.iter().map(|row| row.1).sum::<u64>()
+    }
+}
+
+impl Items for Rows {
+    fn len(&self) -> usize {
+        self.frozen.len()
+    }
+
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+        let mut body = Body::default();
+        for (series, requests) in self.frozen[from..].iter().take(most) {
+            let start = body.bytes + usize::from(body.items != 0);
+            let Some(room) = out.get_mut(start..start + 29) else { break };
+            room.copy_from_slice(&line_of(&[Self::point(self.interval, *series), *requests as u32]));
+            if start != 0 {
+                out[start - 1] = b'\n';
+            }
+            body = Body { bytes: start + 29, items: body.items + 1 };
+        }
+        body
+    }
+
+    fn settle(&mut self, items: usize, lost: usize, cause: Cause) {
+        let mut rows: Vec<_> = self.frozen.drain(..items).map(|row| row.1).collect();
+        rows.sort_unstable_by(|one, other| other.cmp(one));
+        self.dropped[cause as usize] += rows[..lost].iter().sum::<u64>();
+        self.sent += rows[lost..].iter().sum::<u64>();
+    }
+
+    fn freeze(&mut self, _now: Now) {
+        self.interval += 1;
+        for (series, requests) in self.frozen.drain(..) {
+            self.news[series as usize] += requests;
+        }
+        let news = core::mem::take(&mut self.news);
+        self.frozen = (0..SERIES).zip(news).filter(|row| row.1 != 0).collect();
+    }
+}
+
+impl Account for Rows {
+    fn offer(&mut self, count: u32) {
+        for _ in 0..count {
+            // The later a series, the heavier.
+            let series = (self.recorded % 36 * 8 + 1).isqrt() as usize / 2;
+            self.news[series.min(7)] += 1;
+            self.recorded += 1;
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn dropped(&self, cause: Cause) -> u64 {
+        self.dropped[cause as usize]
+    }
+
+    fn missing(&self) -> i64 {
+        (self.recorded - self.sent - self.dropped.iter().sum::<u64>() - self.held()) as i64
+    }
+
+    fn points(&self, body: &[u8]) -> Vec<u32> {
+        let mut told = self.told.borrow_mut();
+        body.chunks(30)
+            .map(|line| {
+                let (point, requests) = (number_at(line, 0), u64::from(number_at(line, 1)));
+                let before = told.insert(point, requests);
+                assert!(before.is_none_or(|before| before == requests), "one series has two values at one time");
+                point
+            })
+            .collect()
+    }
+}
+
+/// A server that does what a script says, one step for each request, and then stores everything.
+#[derive(Default)]
+struct Script {
+    replies: Vec<Reply>,
+    /// The interval and the points of each request.
+    log: Vec<(u32, usize)>,
+}
+
+impl Server for Script {
+    fn posts(&mut self, _: Tick, points: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {
+        let reply = self.replies.get(self.log.len()).copied();
+        self.log.push((points[0] / SERIES, points.len()));
+        (MS, reply.unwrap_or(Reply::Says(Said::Stored)))
+    }
+}
+
+fn limits(always_anew: bool) -> PostLimits {
+    let schedule = Schedule::Intervals { every: SECOND, always_anew };
+    PostLimits { timeout: 300 * MS, bytes: 16_000, points: 5, schedule }
+}
+
+fn rig<S: Server>(always_anew: bool, server: S, seed: u64) -> Rig<S, Rows> {
+    let mut rig = Rig::new(&limits(always_anew), Rows::default(), server, seed);
+    rig.rate = 1;
+    rig
+}
+
+#[test]
+fn an_interval_of_which_nothing_can_have_arrived_begins_anew_and_another_is_sent_again_as_it_is() {
+    let away = |may_have_arrived| Reply::Says(Said::Away { at_least: Duration::ZERO, may_have_arrived });
+    let asks = Reply::Says(Said::Away { at_least: 2 * SECOND, may_have_arrived: false });
+    // Eight series, at most five in a body: two bodies in each interval.
+    let good = [(1, 5), (1, 3), (2, 5), (2, 3), (3, 5), (3, 3)];
+    let rows: [(&str, &[Reply], &[(u32, usize)]); 5] = [
+        ("all goes well", &[], &good),
+        ("away for a moment", &[away(false)], &[(1, 5), (1, 5), (1, 3), (2, 5)]),
+        ("away for longer: begun anew at each end", &[asks], &[(1, 5), (3, 5), (3, 3)]),
+        ("it may have arrived: the news wait", &[Reply::Never, asks], &[(1, 5), (1, 5), (1, 5), (2, 5), (2, 3)]),
+        (
+            "half has arrived, the rest begins anew with the others",
+            &[Reply::Says(Said::Stored), asks],
+            &[(1, 5), (1, 3), (3, 5), (3, 3)],
+        ),
+    ];
+    for (name, replies, expected) in rows {
+        let mut rig = rig(false, Script { replies: replies.to_vec(), ..Script::default() }, 7);
+        rig.run(Tick::default().after(3_900 * MS));
+        let log = &rig.server.log;
+        assert_eq!(&log[..expected.len().min(log.len())], expected, "{name}");
+        rig.stop(SECOND);
+        rig.run(Tick::default().after(9 * SECOND));
+        let all = rig.items.sent() + rig.items.held();
+        assert_eq!(rig.items.recorded, all, "{name}: nothing is lost");
+        assert!(rig.items.held() <= 3, "the stop freezes a last interval: {}", rig.items.held());
+    }
+}
+
+#[test]
+fn of_an_interval_in_part_the_heaviest_points_count_as_refused() {
+    let mut rig =
+        rig(false, Script { replies: std::vec![Reply::Says(Said::Partial { dropped: 2 })], ..Script::default() }, 7);
+    rig.run(Tick::default().after(1_500 * MS));
+    let dropped = rig.items.dropped(Cause::Refused);
+    // Of the first five series the last two have four and five of 36 requests each.
+    assert!((200..=300).contains(&dropped), "{dropped}");
+    assert_eq!(rig.items.sent() + dropped + rig.items.held(), rig.items.recorded);
+}
+
+#[test]
+fn values_that_nobody_adds_up_begin_anew_whatever_became_of_the_last_ones() {
+    let mut rig = rig(true, Script { replies: std::vec![Reply::Never; 4], ..Script::default() }, 7);
+    rig.run(Tick::default().after(5 * SECOND));
+    let first: Vec<_> = rig.server.log.iter().map(|request| request.0).collect();
+    assert!(first.is_sorted() && first.iter().filter(|interval| **interval == 1).count() <= 2, "{first:?}");
+}
+
+#[test]
+fn whatever_a_server_does_the_account_of_intervals_is_right() {
+    for seed in 0..80 {
+        let mut rig = rig(false, Faulty::new(seed), seed);
+        let stops_at = Tick::default().after(rig.server.random.below(8_000) as u32 * MS);
+        rig.run(stops_at);
+        check(&rig, seed);
+        rig.rate = 0;
+        let within = rig.server.random.below(2_000) as u32 * MS;
+        rig.stop(within);
+        rig.run(stops_at.after(within + SECOND));
+        let (done, _) = rig.done.unwrap_or_else(|| panic!("not done: {:?}, seed {seed}", rig.posts));
+        assert!(done <= stops_at.after(within), "{done:?} is after the deadline, seed {seed}");
+        check(&rig, seed);
+    }
+}
+
+#[test]
+fn a_server_that_heals_gets_all_intervals() {
+    for seed in 2_000..2_040 {
+        let mut rig = rig(false, Faulty::new(seed), seed);
+        rig.run(rig.server.heals);
+        rig.rate = 0;
+        rig.run(rig.server.heals.after(100 * SECOND));
+        check(&rig, seed);
+        assert_eq!(rig.items.held(), 0, "seed {seed}: {:?}", rig.posts);
+    }
+}
+
+/// What was called sent is what was delivered, but for what is called unconfirmed; and no good point was called bad.
+fn check(rig: &Rig<Faulty, Rows>, seed: u64) {
+    let (items, server) = (&rig.items, &rig.server);
+    let stored = items.told(|point| server.stored.get(point as usize) == Some(&true));
+    let unknown = items.dropped(Cause::Unconfirmed) + items.held();
+    assert!(items.sent() <= stored, "{} sent, {stored} stored, seed {seed}", items.sent());
+    assert!(stored <= items.sent() + unknown, "{stored} stored, {} sent, {unknown} unknown, seed {seed}", items.sent());
+    let bad = items.told(|point| server.is_poison(point));
+    assert!(items.dropped(Cause::Refused) <= bad, "{bad} were bad: {:?}, seed {seed}", items.dropped);
+}
