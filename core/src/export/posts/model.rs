@@ -202,5 +202,5 @@ fn a_server_that_heals_gets_everything() {
     }
 }
 
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 60;
 const SECOND: Duration = Duration::from_secs(1);

@@ -42,8 +42,13 @@ impl Server for Fault {
 
 /// A server gets `rate` points of so many bytes every millisecond, for so many seconds.
 fn pour(server: Fault, line: usize, rate: u32, seconds: u64) -> Rig<Fault, Numbers> {
+    pour_bodies(5_000, server, line, rate, seconds)
+}
+
+/// The same in bodies of at most so many points.
+fn pour_bodies(points: usize, server: Fault, line: usize, rate: u32, seconds: u64) -> Rig<Fault, Numbers> {
     let schedule = Schedule::Batches { age: Duration::from_secs(1), capacity: 65_536 };
-    let limits = PostLimits { timeout: Duration::from_secs(2), bytes: 1 << 20, points: 5_000, schedule };
+    let limits = PostLimits { timeout: Duration::from_secs(2), bytes: 1 << 20, points, schedule };
     let mut rig = Rig::new(&limits, Numbers::new(65_536, line), server, seconds);
     rig.rate = rate;
     rig.run(Tick::default().after(Duration::from_secs(seconds)));
@@ -58,7 +63,7 @@ fn lost(items: &Numbers) -> u64 {
 #[test]
 fn one_bad_point_among_ten_thousand_costs_that_point() {
     for round_trip in [1, 20] {
-        let rig = pour(Fault { round_trip: round_trip * MS, poison: 10_000, ..Fault::new(7) }, 29, 20, 8);
+        let rig = pour(Fault { round_trip: round_trip * MS, poison: 10_000, ..Fault::new(7) }, 29, 20, 5);
         let bad = (0..rig.items.first).filter(|point| point % 10_000 == 3_333).count() as u64;
         assert_eq!((rig.items.dropped(Cause::Refused), lost(&rig.items)), (bad, 0), "{round_trip} ms");
         assert!(rig.items.sent() <= rig.server.stored);
@@ -69,7 +74,7 @@ fn one_bad_point_among_ten_thousand_costs_that_point() {
 #[test]
 fn bad_points_everywhere_cost_thirteen_requests_each() {
     // Of 5,000 points a second 50 are bad: 650 requests, of which 1,000 go into a second.
-    let rig = pour(Fault { poison: 100, ..Fault::new(7) }, 29, 5, 8);
+    let rig = pour(Fault { poison: 100, ..Fault::new(7) }, 29, 5, 4);
     let bad = (0..rig.items.first).filter(|point| point % 100 == 33).count() as u64;
     assert_eq!((rig.items.dropped(Cause::Refused), lost(&rig.items)), (bad, 0));
     assert!(rig.requests as u64 <= 14 * bad, "{} requests for {bad}", rig.requests);
@@ -80,7 +85,7 @@ fn a_server_that_stumbles_at_random_loses_no_good_point() {
     for fails in [50, 200, 500] {
         for seed in 0..4 {
             // Short bodies, and so more of them.
-            let rig = pour(Fault { fails, poison: 0, ..Fault::new(seed) }, 2_999, 2, 10);
+            let rig = pour_bodies(300, Fault { fails, ..Fault::new(seed) }, 29, 2, 12);
             assert_eq!(rig.items.dropped(Cause::Refused), 0, "{fails} of 1,000, seed {seed}");
             assert!(fails == 500 || lost(&rig.items) == 0, "{fails} of 1,000, seed {seed}: {:?}", rig.items.dropped);
         }
@@ -89,7 +94,7 @@ fn a_server_that_stumbles_at_random_loses_no_good_point() {
 
 #[test]
 fn a_server_that_closes_above_a_size_gets_nearly_all() {
-    let rig = pour(Fault { round_trip: 5 * MS, closes_above: 40_000, ..Fault::new(7) }, 140, 20, 8);
+    let rig = pour(Fault { round_trip: 5 * MS, closes_above: 40_000, ..Fault::new(7) }, 140, 20, 6);
     assert!(rig.items.sent() * 100 >= rig.items.recorded * 95, "{} of {}", rig.items.sent(), rig.items.recorded);
     assert!(lost(&rig.items) == 0 && rig.posts.learned_bytes().is_some_and(|learned| learned <= 40_000));
 }

@@ -7,6 +7,8 @@ use std::vec::Vec;
 use super::*;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
+/// Milliseconds between two arrivals.
+const PUMPED: u32 = 5;
 
 /// What the server does with a request, after a time.
 #[derive(Clone, Copy, Debug)]
@@ -193,7 +195,7 @@ pub(super) struct Rig<S, A> {
     pub(super) items: A,
     pub(super) server: S,
     pub(super) now: Tick,
-    /// Points that are recorded every millisecond.
+    /// Points that are recorded in a millisecond.
     pub(super) rate: u32,
     next_arrival: Tick,
     out: Vec<u8>,
@@ -257,8 +259,8 @@ impl<S: Server, A: Account> Rig<S, A> {
 
     fn arrive(&mut self) {
         while self.rate != 0 && self.next_arrival <= self.now {
-            self.items.offer(self.rate);
-            self.next_arrival = self.next_arrival.after(MS);
+            self.items.offer(self.rate * PUMPED);
+            self.next_arrival = self.next_arrival.after(PUMPED * MS);
         }
         if self.items.len() >= self.wait.1 {
             self.wait = (self.now, 0);
