@@ -9,6 +9,7 @@
 //! `collector/metrics/v1/metrics_service.proto`; grpc/grpc, PROTOCOL-HTTP2.md, "Length-Prefixed-Message".
 
 mod answer;
+mod export;
 mod field;
 mod interval;
 mod layout;
@@ -19,21 +20,23 @@ mod row_point;
 mod throttle;
 
 use crate::counts::bounds::Bounds;
-use crate::counts::row::{MAX_WORDS, RowShape};
+use crate::counts::row::{Half, MAX_WORDS, RowShape};
+use crate::counts::rows::FrozenRows;
 use crate::labels::otlp as labels;
 use crate::metrics::description;
 use crate::protobuf::BackOut;
 use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
 use crate::series::Series;
-use crate::text::out::{Full, TooSmall};
-use interval::Frozen;
+use crate::text::out::Full;
+use crate::weights::Weights;
 use layout::Layout;
 use point::{MAX_POINT, Point, Points, SPILL};
 use resource::{NAMED_BYTES, USUAL_BYTES};
 use row_point::{Frame, MAX_ROW_POINT, Whose};
 
 pub use answer::{Framed, Malformed, PartialSuccess, Response, grpc_message};
+pub use export::{Export, Part, Sources};
 pub use interval::Interval;
 pub use options::{Histograms, Options};
 pub use resource::{RESOURCE_BYTES, Resource, ResourceError, SERVICE_NAME_BYTES};
@@ -73,190 +76,97 @@ const _: () = assert!(
 /// Bytes of a field whose value is below 128; behind the points are up to two.
 const VARINT_FIELD: usize = 2;
 
-/// One export cycle in progress.
-///
-/// ```
-/// use loaddensity_metrics_core::{Storage, Timestamp, otlp::Export, otlp::Resource};
-///
-/// static STORAGE: Storage<100, 4, 1024> = Storage::new();
-/// let (start, now) = (Timestamp::from_unix_nanos(1), Timestamp::from_unix_nanos(2));
-/// let resource = Resource::new("checkout");
-/// let mut export = Export::new(STORAGE.registry(), &resource, start, now);
-/// let mut buffer = [0; 4096];
-/// while let Some(message) = export.next_request(&mut buffer)? {
-///     // Send `message` as the body of one gRPC call.
-/// }
-/// # Ok::<(), loaddensity_metrics_core::TooSmall>(())
-/// ```
-#[derive(Debug)]
-pub struct Export<'a> {
+/// Writes one part of a cycle.
+struct Writer<'a> {
     registry: Registry<'a>,
     resource: &'a Resource,
     points: Points,
     /// Where the points are made of rows instead of straight from the counters.
     rows: Option<Rows<'a>>,
-    /// What is written next: from the last metric to the first, in each from the last series to the first.
-    metric: Option<Metric>,
-    /// One more than the series that is written next.
-    above: u32,
-    end: u32,
-    /// Both outcomes of a series are points of their own.
-    outcome: Outcome,
-    requests: u64,
-    now: Timestamp,
-    /// Which gauge is written next, behind all points; `None` when none is left.
-    gauge: Option<usize>,
+    /// What is written next.
+    at: Export,
+    /// Whether the part is to have a single point.
+    is_single: bool,
+    /// Data points written so far, and the requests of those of the counter.
+    written: usize,
+    weights: Weights,
 }
 
-impl<'a> Export<'a> {
-    /// A cycle over what `registry` holds, as of `now`, counted since `start`.
-    #[must_use]
-    pub fn new(registry: Registry<'a>, resource: &'a Resource, start: Timestamp, now: Timestamp) -> Self {
-        Self::with_options(registry, resource, Options::default(), start, now)
-    }
-
-    /// The same with other histograms than the explicit ones without extremes. Exponential ones become explicit in
-    /// storage that keeps none ([`Classic`](crate::Classic)).
-    #[must_use]
-    pub fn with_options(
-        registry: Registry<'a>,
-        resource: &'a Resource,
-        options: Options,
-        start: Timestamp,
-        now: Timestamp,
-    ) -> Self {
-        let rows = (options != Options::default()).then(|| Rows::new(registry, options, start, now, None));
-        Self::over(registry, resource, rows, start, now)
-    }
-
-    /// A cycle over what came in the interval that ended last. It can be made as often as is wanted: the same bytes
-    /// come for buffers of the same lengths, gauges apart. Extremes and exemplars are left out, for those of an interval
-    /// are not known.
-    #[must_use]
-    pub fn of_interval<M: AsRef<[u64]> + AsMut<[u64]>>(
-        registry: Registry<'a>,
-        resource: &'a Resource,
-        interval: &'a Interval<M>,
-    ) -> Self {
-        let frozen = interval.frozen();
-        let Frozen { options, start, end, .. } = frozen;
-        let rows = Rows::new(registry, options, start, end, Some(frozen));
-        Self::over(registry, resource, Some(rows), start, end)
-    }
-
-    fn over(
-        registry: Registry<'a>,
-        resource: &'a Resource,
-        rows: Option<Rows<'a>>,
-        start: Timestamp,
-        now: Timestamp,
-    ) -> Self {
-        let end = registry.series_end();
-        let has_duration = rows.as_ref().is_some_and(|rows| rows.has_duration);
+impl<'a> Writer<'a> {
+    fn new(at: Export, sources: Sources<'a>, is_single: bool) -> Self {
+        let Sources { registry, resource, options, interval, .. } = sources;
+        // A single point is always made of a row: the bytes are the same.
+        let needs_rows = is_single || !sources.is_plain();
         Self {
             registry,
             resource,
-            points: Points::new(&registry.bounds(), start, now),
-            rows,
-            metric: Some(if has_duration { Metric::Duration } else { Metric::Size }),
-            above: end,
-            end,
-            outcome: Outcome::Failure,
-            requests: 0,
-            now,
-            gauge: Some(0),
+            points: Points::new(&registry.bounds(), at.start, at.now),
+            rows: needs_rows.then(|| Rows::new(registry, options, at.start, at.now, interval)),
+            at,
+            is_single,
+            written: 0,
+            weights: Weights::default(),
         }
     }
 
-    /// Writes the next request, gRPC prefix included, into the end of `out`, with as many data points as fit, and
-    /// returns it; `None` when the cycle is complete.
-    ///
-    /// # Errors
-    /// [`TooSmall`] where not even one data point fits; nothing is lost by it. [`Resource::min_request`] says how many
-    /// bytes suffice.
-    pub fn next_request<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
-        self.next(out, Self::frame)
-    }
-
-    /// As [`next_request`](Self::next_request), without gRPC's prefix: the body of a request over HTTP, and what is
-    /// compressed for gRPC.
-    ///
-    /// # Errors
-    /// Those of [`next_request`](Self::next_request).
-    pub fn next_message<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
-        self.next(out, |_| Ok(()))
-    }
-
-    /// Whether nothing is left to be written.
-    #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.metric.is_none() && self.gauge.is_none()
-    }
-
-    fn next<'b>(
-        &mut self,
-        out: &'b mut [u8],
-        frame: fn(&mut BackOut<'_>) -> Result<(), Full>,
-    ) -> Result<Option<&'b [u8]>, TooSmall> {
+    /// Writes as many points as fit into the end of `out`; `None` where none is left, [`Full`] where not even one fits.
+    fn write(mut self, out: &mut [u8], frame: fn(&mut BackOut<'_>) -> Result<(), Full>) -> Result<Option<Part>, Full> {
         // The buffer's front is kept free for what surrounds the points, so that it always fits.
         let reserve = self.surroundings();
         if out.len() < reserve {
-            return self.nothing_or_too_small();
+            return if self.at.is_complete() { Ok(None) } else { Err(Full) };
         }
         let mut back = BackOut::new(out, reserve);
-        let mut is_empty = true;
-        while let Some(metric) = self.metric {
-            let close = back.mark();
-            metric.open(self.temporality(), &mut back);
-            let first = back.mark();
-            let is_done = self.points(metric, &mut back);
-            if back.mark() == first {
-                back.rewind(close);
-            } else {
-                metric.close(self.data_field(metric), &mut back, close);
-                is_empty = false;
-            }
-            if !is_done {
+        while let Some(metric) = self.at.metric {
+            if !self.put_metric(metric, &mut back) {
                 break;
             }
-            self.next_metric(metric);
+            self.at.next_metric();
         }
-        if self.metric.is_none() {
-            is_empty &= !self.put_gauges(&mut back);
+        if self.at.metric.is_none() {
+            self.put_gauges(&mut back);
         }
-        if is_empty {
-            return self.nothing_or_too_small();
+        if self.written == 0 {
+            return if self.at.is_complete() { Ok(None) } else { Err(Full) };
         }
         self.surround(&mut back, frame);
-        Ok(Some(back.into_written()))
+        self.at.requests += self.weights.all();
+        let (bytes, points) = (back.into_written().len(), self.written);
+        Ok(Some(Part { bytes, points, weights: self.weights, next: self.at }))
     }
 
-    /// Requests in the counter points written so far: when the cycle is complete, the total that it shows.
-    #[must_use]
-    pub const fn requests(&self) -> u64 {
-        self.requests
-    }
-
-    fn nothing_or_too_small(&self) -> Result<Option<&'static [u8]>, TooSmall> {
-        match self.is_complete() {
-            true => Ok(None),
-            false => Err(TooSmall { needed: self.resource.min_request(self.rows.is_none(), 0) }),
+    /// Writes a metric with those of its points that fit, if any; says whether those are all.
+    fn put_metric(&mut self, metric: Metric, back: &mut BackOut<'_>) -> bool {
+        if metric == Metric::Duration && !self.has_duration() {
+            return true;
         }
-    }
-
-    fn next_metric(&mut self, metric: Metric) {
-        self.metric = metric.previous();
-        self.above = self.end;
-        self.outcome = Outcome::Failure;
-    }
-
-    /// Writes the gauges that fit, as they are now; says whether there was any.
-    #[inline(never)]
-    fn put_gauges(&mut self, back: &mut BackOut<'_>) -> bool {
+        let close = back.mark();
+        metric.open(self.temporality(), back);
         let first = back.mark();
-        while let Some(at) = self.gauge {
+        let is_done = self.points(metric, back);
+        if back.mark() == first {
+            back.rewind(close);
+        } else {
+            metric.close(self.data_field(metric), back, close);
+        }
+        is_done
+    }
+
+    /// Whether a single point was asked for, and is there.
+    const fn is_full(&self) -> bool {
+        self.is_single && self.written != 0
+    }
+
+    fn has_duration(&self) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.shows(Metric::Duration))
+    }
+
+    /// Writes the gauges that fit, as they are now.
+    #[inline(never)]
+    fn put_gauges(&mut self, back: &mut BackOut<'_>) {
+        while let Some(at) = self.at.gauge.filter(|_| !self.is_full()) {
             let Some((name, value)) = self.registry.gauges().nth(at) else {
-                self.gauge = None;
+                self.at.gauge = None;
                 break;
             };
             let mark = back.mark();
@@ -264,15 +174,15 @@ impl<'a> Export<'a> {
                 back.rewind(mark);
                 break;
             }
-            self.gauge = Some(at + 1);
+            self.at.gauge = Some(at + 1);
+            self.written += 1;
         }
-        back.mark() != first
     }
 
     fn put_gauge(&self, name: &str, value: f64, back: &mut BackOut<'_>) -> Result<(), Full> {
         let end = back.mark();
         back.put_forced_fixed64(field::NUMBER_AS_DOUBLE, value.to_bits())?;
-        back.fixed64(field::TIME_UNIX_NANO, self.now.as_unix_nanos())?;
+        back.fixed64(field::TIME_UNIX_NANO, self.at.now.as_unix_nanos())?;
         back.length_since(end, field::DATA_POINTS)?;
         back.length_since(end, field::METRIC_GAUGE)?;
         labels::put_string(back, field::METRIC_DESCRIPTION, description!(gauge))?;
@@ -303,23 +213,40 @@ impl<'a> Export<'a> {
     #[inline(always)]
     fn each_point(&mut self, metric: Metric, layout: Layout, back: &mut BackOut<'_>) -> Result<(), Full> {
         let (registry, columns) = (self.registry, self.registry.columns());
-        while let Some(number) = self.above.checked_sub(1) {
+        while let Some(number) = self.at.above.checked_sub(1) {
             let series = Series::from_number(number);
             let entry = registry.entry(series);
             if let Some(cell) = columns.first(series).filter(|_| entry.is_published()) {
                 let point = |outcome| Point::new(&columns, series, outcome, cell, entry);
-                if self.outcome == Outcome::Failure {
+                if self.at.outcome == Outcome::Failure {
                     if let Some(point) = point(Outcome::Failure) {
-                        self.requests += self.points.put(metric, layout, point, back)?;
+                        self.put_point(metric, layout, point, back)?;
                     }
-                    self.outcome = Outcome::Success;
+                    self.at.outcome = Outcome::Success;
                 }
                 if let Some(point) = point(Outcome::Success) {
-                    self.requests += self.points.put(metric, layout, point, back)?;
+                    self.put_point(metric, layout, point, back)?;
                 }
             }
-            self.above = number;
-            self.outcome = Outcome::Failure;
+            self.at.above = number;
+            self.at.outcome = Outcome::Failure;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put_point(
+        &mut self,
+        metric: Metric,
+        layout: Layout,
+        point: Point<'_>,
+        back: &mut BackOut<'_>,
+    ) -> Result<(), Full> {
+        if let Some(requests) = self.points.put(metric, layout, point, back)? {
+            self.written += 1;
+            if metric == Metric::Requests {
+                self.weights.add(requests);
+            }
         }
         Ok(())
     }
@@ -328,28 +255,26 @@ impl<'a> Export<'a> {
     fn each_row(&mut self, metric: Metric, back: &mut BackOut<'_>) -> Result<(), Full> {
         let Some(rows) = self.rows else { return Ok(()) };
         let mut room = [0; MAX_WORDS];
-        while let Some(number) = self.above.checked_sub(1) {
-            let series = Series::from_number(number);
+        while let Some((series, outcome)) = self.at.row() {
             let entry = self.registry.entry(series);
-            while entry.is_published() {
-                let outcome = self.outcome;
-                let row = rows.row(self.registry, series, outcome, &mut room);
-                let half = if metric == Metric::Size { rows.shape.sizes(row) } else { rows.shape.latencies(row) };
+            if entry.is_published() {
+                let half = rows.half(metric, self.registry, series, outcome, &mut room);
                 let count = half.count();
                 if count != 0 {
+                    if self.is_full() {
+                        return Err(Full);
+                    }
                     let exemplars = rows.exemplars && matches!(metric, Metric::Latency | Metric::Duration);
                     let exemplars = exemplars.then_some((self.registry, series));
                     let whose = Whose { outcome, attributes: entry.otlp(), exemplars };
                     rows.frame.put(metric, &rows.bounds, half, whose, back)?;
-                    self.requests += if metric == Metric::Requests { count } else { 0 };
+                    self.written += 1;
+                    if metric == Metric::Requests {
+                        self.weights.add(count);
+                    }
                 }
-                if outcome == Outcome::Success {
-                    break;
-                }
-                self.outcome = Outcome::Success;
             }
-            self.above = number;
-            self.outcome = Outcome::Failure;
+            self.at.pass_row();
         }
         Ok(())
     }
@@ -371,8 +296,7 @@ impl<'a> Export<'a> {
 
     /// An upper bound of what [`Self::surround`] and the metrics' own frames write.
     fn surroundings(&self) -> usize {
-        let has_duration = self.rows.as_ref().is_some_and(|rows| rows.has_duration);
-        let further = if has_duration { const { Metric::Duration.frame() } } else { 0 };
+        let further = if self.has_duration() { const { Metric::Duration.frame() } } else { 0 };
         SURROUNDINGS + further + self.resource.as_bytes().len()
     }
 
@@ -414,7 +338,7 @@ struct Rows<'a> {
     /// Whether latencies are shown in seconds too.
     has_duration: bool,
     /// Where the rows are kept; else they are read when they are needed.
-    interval: Option<Frozen<'a>>,
+    interval: Option<FrozenRows<'a>>,
 }
 
 impl<'a> Rows<'a> {
@@ -423,14 +347,14 @@ impl<'a> Rows<'a> {
         options: Options,
         start: Timestamp,
         now: Timestamp,
-        interval: Option<Frozen<'a>>,
+        interval: Option<FrozenRows<'a>>,
     ) -> Self {
         let bounds = registry.bounds();
         let is_exponential = options.histograms == Histograms::Exponential && registry.has_exponentials();
         let shape = if is_exponential { RowShape::exponential() } else { RowShape::explicit(&bounds) };
         Self {
             // The extremes of an interval are not known.
-            shape: interval.map_or_else(|| shape.with_extremes(), |interval| interval.rows.shape()),
+            shape: interval.map_or_else(|| shape.with_extremes(), |rows| rows.shape()),
             bounds,
             frame: Frame { is_exponential, min_max: options.min_max, start, now },
             exemplars: options.exemplars && interval.is_none(),
@@ -439,21 +363,27 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// What was counted, in `room` or in the interval's memory.
-    fn row<'r>(
+    const fn shows(&self, metric: Metric) -> bool {
+        self.has_duration || !matches!(metric, Metric::Duration)
+    }
+
+    /// The histogram that `metric` shows of what was counted, in `room` or in the interval's memory.
+    fn half<'r>(
         &self,
+        metric: Metric,
         registry: Registry<'_>,
         series: Series,
         outcome: Outcome,
         room: &'r mut [u64; MAX_WORDS],
-    ) -> &'r [u64]
+    ) -> Half<'r>
     where
         'a: 'r,
     {
-        match self.interval {
-            Some(interval) => interval.rows.row(series, outcome),
+        let row = match self.interval {
+            Some(interval) => interval.row(series, outcome),
             None => self.shape.read_into(registry, series, outcome, room),
-        }
+        };
+        if metric == Metric::Size { self.shape.sizes(row) } else { self.shape.latencies(row) }
     }
 }
 
@@ -467,6 +397,9 @@ enum Metric {
 }
 
 impl Metric {
+    /// The one that is written first.
+    const LAST: Self = Self::Duration;
+
     const fn previous(self) -> Option<Self> {
         match self {
             Self::Requests => None,

@@ -4,7 +4,7 @@
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, Resource};
+use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
     Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Request, Sample,
@@ -99,9 +99,9 @@ fn read(registry: Registry<'_>, buffer: &mut [u8]) {
     while page.fill(buffer).expect("room for a line") != 0 {}
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
     let resource = Resource::new("shop");
-    let mut export = Export::new(registry, &resource, start, now);
-    while let Some(request) = export.next_request(buffer).expect("room for a point") {
-        black_box(request);
+    let mut export = Export::new(registry, start, now);
+    while let Some(part) = export.next_request(Sources::new(registry, &resource), buffer).expect("room for a point") {
+        export = black_box(part.next);
     }
     black_box((registry.totals(), registry.facts(), registry.first_folded(), registry.totals().latency_quantile(0.99)));
     assert_eq!(registry.gauges().map(|(_, value)| value).sum::<f64>(), 999.0);

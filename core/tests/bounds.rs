@@ -3,7 +3,7 @@
 mod common;
 
 use common::page_of;
-use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource};
+use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource, Sources};
 use loaddensity_metrics_core::{
     Bounds, BoundsError, Classic, Label, MAX_BOUNDS, Outcome, Registry, Sample, Storage, Timestamp,
 };
@@ -69,9 +69,9 @@ fn exported(registry: Registry<'_>) -> [(Vec<u64>, Vec<f64>); 2] {
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
     let mut buffer = vec![0; 64 * 1024];
     let resource = Resource::new("own");
-    let mut export = Export::new(registry, &resource, start, now);
-    let request = export.next_request(&mut buffer).expect("room").expect("points").to_vec();
-    let points = decode(unframe(&request).expect("a frame")).expect("a message");
+    let export = Export::new(registry, start, now);
+    let part = export.next_request(Sources::new(registry, &resource), &mut buffer).expect("room").expect("points");
+    let points = decode(unframe(part.of(&buffer)).expect("a frame")).expect("a message");
     ["loaddensity.request.latency", "loaddensity.response.size"].map(|metric| {
         let point = points.iter().find(|point| point.metric == metric).expect("the metric");
         match &point.value {
@@ -115,10 +115,12 @@ fn the_largest_point_fits_into_the_smallest_request() {
             }
         }
         let (resource, now) = (Resource::new(&"s".repeat(255)), Timestamp::from_unix_nanos(u64::MAX));
-        let mut export = Export::new(registry, &resource, now, now);
+        let mut export = Export::new(registry, now, now);
+        let sources = Sources::new(registry, &resource);
         let (mut buffer, mut points) = ([0xff; MIN_REQUEST], Vec::new());
-        while let Some(request) = export.next_request(&mut buffer).expect("room for a point") {
-            let message = unframe(request).expect("a frame");
+        while let Some(part) = export.next_request(sources, &mut buffer).expect("room for a point") {
+            export = part.next;
+            let message = unframe(part.of(&buffer)).expect("a frame");
             canonical(message).expect("canonical");
             points.extend(decode(message).expect("a message"));
         }

@@ -9,7 +9,7 @@ mod common;
 use common::{body_of, pumped, whole};
 use loaddensity_metrics_core::dogstatsd::{Count, MessageEncoder, Slot};
 use loaddensity_metrics_core::influxdb::{GaugeEncoder, Interval, IntervalEncoder, LineEncoder};
-use loaddensity_metrics_core::otlp::{self, Export};
+use loaddensity_metrics_core::otlp::{self, Export, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
 use loaddensity_metrics_core::{Cause, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp};
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
@@ -135,18 +135,19 @@ fn otlp_requests() {
         case.record(registry);
         interval.end(registry, NOW);
         let resource = case.options.resource("golden");
-        let mut export = match case.options.is_delta {
-            true => Export::of_interval(registry, &resource, &interval),
-            false => Export::with_options(registry, &resource, options, OTLP_START, NOW),
+        let (export, sources) = match case.options.is_delta {
+            true => (interval.export(registry), Sources::of_interval(registry, &resource, &interval)),
+            false => (Export::new(registry, OTLP_START, NOW), Sources::new(registry, &resource).with_options(options)),
         };
         let mut buffer = vec![0; 256 << 10];
-        let ours = export.next_message(&mut buffer).expect("it fits").expect("there are points");
+        let part = export.next_message(sources, &mut buffer).expect("it fits").expect("there are points");
+        let ours = part.of(&buffer);
         let expected = case.expected("otlp.bin");
         assert_eq!(strict::canonical(ours), Ok(()), "{}", case.name);
         assert_eq!(read::export(ours), read::export(&expected), "{}", case.name);
         // The order of metrics is open; gauges come first here.
         assert!(ours == expected || !case.options.gauges.is_empty(), "{}: other bytes for the same", case.name);
-        assert_eq!(export.next_message(&mut buffer), Ok(None), "{}", case.name);
+        assert_eq!(part.next.next_message(sources, &mut buffer), Ok(None), "{}", case.name);
     });
 }
 

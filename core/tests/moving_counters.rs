@@ -3,7 +3,7 @@
 mod common;
 
 use common::{body_of, page_of, whole};
-use loaddensity_metrics_core::otlp::{Export, Histograms, Interval, Options, Resource};
+use loaddensity_metrics_core::otlp::{Export, Histograms, Interval, Options, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
 use loaddensity_metrics_core::{Recorder, Registry, Sample, Series, Storage, Timestamp, TraceContext};
 use loaddensity_metrics_vectors::otlp::{self, Value};
@@ -149,10 +149,12 @@ fn exports_agree_with_themselves_and_never_go_back() {
     while_recording(STORAGE.registry(), 100, || {
         let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
         let resource = Resource::new("shop");
-        let mut export = Export::new(STORAGE.registry(), &resource, start, now);
+        let sources = Sources::new(STORAGE.registry(), &resource);
+        let mut export = Export::new(STORAGE.registry(), start, now);
         let mut total = 0;
-        while let Some(frame) = export.next_request(&mut buffer).expect("room for a point") {
-            let message = otlp::unframe(frame).expect("a frame");
+        while let Some(part) = export.next_request(sources, &mut buffer).expect("room for a point") {
+            export = part.next;
+            let message = otlp::unframe(part.of(&buffer)).expect("a frame");
             otlp::canonical(message).expect("canonical");
             // The decoder checks that buckets add up to the count.
             for point in otlp::decode(message).unwrap_or_else(|error| panic!("{error}")) {
@@ -188,10 +190,14 @@ fn intervals_add_up_to_what_was_recorded() {
         let mut read = || {
             now += 1;
             ended += interval.end(registry, at(now));
-            let mut export = Export::of_interval(registry, &resource, &interval);
-            while let Some(frame) = export.next_request(&mut buffer).expect("room for a point") {
+            let mut export = interval.export(registry);
+            loop {
+                let sources = Sources::of_interval(registry, &resource, &interval);
+                let Some(part) = export.next_request(sources, &mut buffer).expect("room for a point") else { break };
+                assert_eq!(interval.settle(export, part.next), part.weights.all());
+                export = part.next;
                 // The decoder checks that buckets add up to the count.
-                let message = otlp::unframe(frame).expect("a frame");
+                let message = otlp::unframe(part.of(&buffer)).expect("a frame");
                 for point in otlp::decode_delta(message).unwrap_or_else(|error| panic!("{error}")) {
                     assert_eq!((point.start, point.time), (now - 1, now));
                     *sums.entry(point.metric).or_default() += match point.value {
@@ -202,7 +208,6 @@ fn intervals_add_up_to_what_was_recorded() {
                 }
             }
             shown += export.requests();
-            interval.settle(registry);
         };
         while_recording(registry, 100, &mut read);
         // Once more, now that nobody records.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Recording, any_recording, edge_recording, nasty_recording, record};
-use loaddensity_metrics_core::otlp::{Export, MIN_ANY_REQUEST, MIN_REQUEST, Resource};
+use loaddensity_metrics_core::otlp::{Export, MIN_ANY_REQUEST, MIN_REQUEST, Resource, Sources};
 use loaddensity_metrics_core::{Registry, Storage, Timestamp};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::otlp::{Attributes, OVERFLOW, canonical, decode, unframe};
@@ -16,10 +16,11 @@ const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000)
 fn cycle(registry: Registry<'_>, service: &str, limit: usize) -> (Vec<Vec<u8>>, u64) {
     let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
     let resource = Resource::new(service);
-    let mut export = Export::new(registry, &resource, start, now);
+    let mut export = Export::new(registry, start, now);
     let (mut requests, mut buffer) = (Vec::new(), vec![0xff; limit]);
-    while let Some(request) = export.next_request(&mut buffer).expect("room for one point") {
-        requests.push(request.to_vec());
+    while let Some(part) = export.next_request(Sources::new(registry, &resource), &mut buffer).expect("room") {
+        requests.push(part.of(&buffer).to_vec());
+        export = part.next;
     }
     (requests, export.requests())
 }
@@ -60,8 +61,9 @@ fn times_of_zero_are_left_out() {
         let [start, now] = [times.0, times.1].map(Timestamp::from_unix_nanos);
         let mut buffer = vec![0xff; 64 * 1024];
         let resource = Resource::new("shop");
-        let mut export = Export::new(STORAGE.registry(), &resource, start, now);
-        let request = export.next_request(&mut buffer).expect("room").expect("points");
+        let export = Export::new(STORAGE.registry(), start, now);
+        let part = export.next_request(Sources::new(STORAGE.registry(), &resource), &mut buffer).expect("room");
+        let request = part.expect("points").of(&buffer);
         canonical(unframe(request).expect("a frame")).expect("canonical");
         // Without a time a point means nothing, and the judge says so; a start that is unknown is allowed.
         if times.1 != 0 {
@@ -101,21 +103,24 @@ fn shows_its_resource(registry: Registry<'_>, long: &str, least: usize) {
     let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
     for limit in [least, 64 << 10] {
         let (mut framed, mut bare) = (vec![0xff; limit], vec![0xff; limit]);
-        let mut exports = [(); 2].map(|()| Export::new(registry, &resource, start, now));
+        let mut export = Export::new(registry, start, now);
+        let sources = Sources::new(registry, &resource);
         let mut requests = 0;
-        while let Some(request) = exports[0].next_request(&mut framed).expect("room for one point") {
-            let message = exports[1].next_message(&mut bare).expect("room").expect("as many");
-            assert_eq!(unframe(request), Ok(message));
+        while let Some(part) = export.next_request(sources, &mut framed).expect("room for one point") {
+            let same = export.next_message(sources, &mut bare).expect("room").expect("as many");
+            assert_eq!((same.points, same.next), (part.points, part.next));
+            let message = same.of(&bare);
+            assert_eq!(unframe(part.of(&framed)), Ok(message));
             canonical(message).expect("canonical");
             assert!(decode(message).expect("a message").iter().all(|point| point.resource == expected));
             requests += 1;
+            export = part.next;
         }
-        assert!(exports[0].is_complete() && exports[1].next_message(&mut bare) == Ok(None));
+        assert!(export.is_complete() && export.next_message(sources, &mut bare) == Ok(None));
         assert!(requests > 3, "{requests} requests of {limit} bytes");
     }
-    let mut export = Export::new(registry, &resource, start, now);
-    assert_eq!(export.next_request(&mut vec![0; least - 3_000]).map_err(|error| error.needed), Err(least));
-    assert!(!export.is_complete());
+    let (export, sources) = (Export::new(registry, start, now), Sources::new(registry, &resource));
+    assert_eq!(export.next_request(sources, &mut vec![0; least - 3_000]).map_err(|error| error.needed), Err(least));
 }
 
 #[test]

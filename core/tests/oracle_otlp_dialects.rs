@@ -5,7 +5,7 @@ mod common;
 
 use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::otlp::{
-    Export, Histograms, Interval, MIN_OPTIONS_REQUEST, MIN_REQUEST, Options, Resource,
+    Export, Histograms, Interval, MIN_OPTIONS_REQUEST, MIN_REQUEST, Options, Resource, Sources,
 };
 use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TooFewWords, TraceContext};
 use loaddensity_metrics_vectors::contract::Spelling;
@@ -34,18 +34,32 @@ fn times() -> (Timestamp, Timestamp) {
 }
 
 /// All requests of one cycle, each at most `limit` bytes long, and the total that the cycle shows.
-fn all_of(mut export: Export<'_>, limit: usize) -> (Vec<Vec<u8>>, u64) {
+fn all_of((mut export, sources): (Export, Sources<'_>), limit: usize) -> (Vec<Vec<u8>>, u64) {
     let (mut requests, mut buffer) = (Vec::new(), vec![0xff; limit]);
-    while let Some(request) = export.next_request(&mut buffer).expect("room for one point") {
-        requests.push(request.to_vec());
+    while let Some(part) = export.next_request(sources, &mut buffer).expect("room for one point") {
+        requests.push(part.of(&buffer).to_vec());
+        export = part.next;
     }
     (requests, export.requests())
 }
 
+fn of_totals<'a>(registry: Registry<'a>, resource: &'a Resource, options: Options) -> (Export, Sources<'a>) {
+    let (start, now) = times();
+    (Export::new(registry, start, now), Sources::new(registry, resource).with_options(options))
+}
+
+fn of_interval<'a>(
+    registry: Registry<'a>,
+    resource: &'a Resource,
+    interval: &'a Interval<Vec<u64>>,
+) -> (Export, Sources<'a>) {
+    (interval.export(registry), Sources::of_interval(registry, resource, interval))
+}
+
 fn judge(registry: Registry<'_>, model: &Model, limit: usize) {
-    let (resource, (start, now)) = (Resource::new("shop"), times());
+    let resource = Resource::new("shop");
     for options in ALL {
-        let (requests, total) = all_of(Export::with_options(registry, &resource, options, start, now), limit);
+        let (requests, total) = all_of(of_totals(registry, &resource, options), limit);
         assert_eq!(total, model.requests());
         let dialect = Dialect { options, is_delta: false };
         exports_as(dialect, model, "shop", TIMES, requests.iter().map(Vec::as_slice));
@@ -62,11 +76,11 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Opti
     let (mut interval, counted_before) =
         Interval::new(registry, options, memory, at(1)).expect("as many words as it asks for");
     assert_eq!(counted_before, before.requests());
-    assert_eq!(all_of(Export::of_interval(registry, &resource, &interval), limit), (vec![], 0));
+    assert_eq!(all_of(of_interval(registry, &resource, &interval), limit), (vec![], 0));
     for (part, number) in parts[1..].iter().zip(1..) {
         let model = record(&mut recorder, part, || {});
         assert_eq!(interval.end(registry, at(number + 1)), model.requests());
-        let (requests, total) = all_of(Export::of_interval(registry, &resource, &interval), limit);
+        let (requests, total) = all_of(of_interval(registry, &resource, &interval), limit);
         assert_eq!(total, model.requests());
         let times = (number * 1_000_000_000, (number + 1) * 1_000_000_000);
         let dialect = Dialect { options, is_delta: true };
@@ -74,10 +88,10 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Opti
         // A cycle that failed is made anew, byte for byte, whatever was recorded meanwhile.
         let series = recorder.series("GET", "/meanwhile");
         recorder.record(series, Sample::default());
-        assert_eq!(all_of(Export::of_interval(registry, &resource, &interval), limit).0, requests);
-        assert_eq!(interval.settle(registry), model.requests());
+        assert_eq!(all_of(of_interval(registry, &resource, &interval), limit).0, requests);
+        assert_eq!(settle_all(&mut interval, registry), model.requests());
         // What was recorded meanwhile is no part of the next part's model.
-        assert_eq!((interval.end(registry, at(number + 1)), interval.settle(registry)), (1, 1));
+        assert_eq!((interval.end(registry, at(number + 1)), settle_all(&mut interval, registry)), (1, 1));
     }
 }
 
@@ -88,6 +102,18 @@ fn nasty_names_survive_in_every_dialect() {
     for limit in [4 << 20, 64 * 1024, MIN_OPTIONS_REQUEST] {
         judge(STORAGE.registry(), &model, limit);
     }
+}
+
+/// Settles the interval from the first point to the last; returns its requests.
+fn settle_all(interval: &mut Interval<Vec<u64>>, registry: Registry<'_>) -> u64 {
+    let (first, resource) = (interval.export(registry), Resource::new("shop"));
+    let (mut last, mut buffer) = (first, vec![0; 1 << 20]);
+    loop {
+        let sources = Sources::of_interval(registry, &resource, interval);
+        let Some(part) = last.next_request(sources, &mut buffer).expect("room for one point") else { break };
+        last = part.next;
+    }
+    interval.settle(first, last)
 }
 
 #[test]
@@ -105,11 +131,11 @@ fn rows_and_counters_give_the_same_bytes() {
         record(&mut recorder, &nasty_recording(), || {});
     }
     // Storage without extremes has none to show, so that the options change nothing but the way.
-    let (resource, (start, now)) = (Resource::new("shop"), times());
+    let resource = Resource::new("shop");
     for limit in [4 << 20, 20_000] {
-        let plain = all_of(Export::new(registry, &resource, start, now), limit);
+        let plain = all_of(of_totals(registry, &resource, EXPLICIT), limit);
         for options in [ALL[1], EXPONENTIAL] {
-            let rows = all_of(Export::with_options(registry, &resource, options, start, now), limit);
+            let rows = all_of(of_totals(registry, &resource, options), limit);
             assert!(rows == plain, "{options:?}, {limit} bytes");
         }
     }
@@ -132,8 +158,8 @@ fn quantiles_of_an_exported_histogram_are_near_those_of_a_sorted_list() {
         recorder.record(series, Sample { latency, outcome: Outcome::Success, ..Sample::default() });
     }
     sorted.sort_unstable();
-    let (resource, (start, now)) = (Resource::new("shop"), times());
-    let (requests, _) = all_of(Export::with_options(registry, &resource, EXPONENTIAL, start, now), 64 << 10);
+    let resource = Resource::new("shop");
+    let (requests, _) = all_of(of_totals(registry, &resource, EXPONENTIAL), 64 << 10);
     let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
     let latency = points.iter().find(|point| point.metric == "loaddensity.request.latency").expect("the metric");
     let Value::Exponential { buckets, .. } = &latency.value else { panic!("{latency:?}") };
@@ -156,9 +182,9 @@ fn a_full_registry_is_told_in_the_conventional_metric_too() {
     static STORAGE: Storage<2, 1, 2> = Storage::new();
     let recording = ["/a", "/b", "/c"].map(|name| (Spelling::new("GET", name), vec![samples::sample(7)]));
     let model = record(&mut STORAGE.registry().recorder(), &recording.to_vec(), || {});
-    let (resource, (start, now)) = (Resource::new("shop"), times());
+    let resource = Resource::new("shop");
     let options = Options { http_client_duration: true, ..EXPLICIT };
-    let (requests, _) = all_of(Export::with_options(STORAGE.registry(), &resource, options, start, now), 64 << 10);
+    let (requests, _) = all_of(of_totals(STORAGE.registry(), &resource, options), 64 << 10);
     exports_as(Dialect { options, is_delta: false }, &model, "shop", TIMES, requests.iter().map(Vec::as_slice));
     let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
     let of_overflow = |point: &&Point| point.attributes.contains_key(OVERFLOW);
@@ -217,11 +243,11 @@ fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
             time: if number == 2 { TIMES.1 } else { TIMES.0 + number as u64 },
         });
     }
-    let (resource, (start, now)) = (Resource::new("shop"), times());
+    let resource = Resource::new("shop");
     for histograms in [Histograms::Explicit, Histograms::Exponential] {
         for exemplars in [false, true] {
             let options = Options { histograms, min_max: true, exemplars, http_client_duration: true };
-            let (requests, _) = all_of(Export::with_options(registry, &resource, options, start, now), 64 << 10);
+            let (requests, _) = all_of(of_totals(registry, &resource, options), 64 << 10);
             let message = unframe(&requests[0]).expect("a frame");
             canonical(message).expect("canonical");
             for point in decode(message).expect("a message") {
@@ -257,8 +283,8 @@ fn gauges_are_shown_as_they_are_behind_all_points() {
         for limit in [64 << 10, MIN_REQUEST] {
             let limits = [limit, limit.max(MIN_OPTIONS_REQUEST)];
             let requests = [
-                all_of(Export::new(registry, &resource, start, now), limits[0]).0,
-                all_of(Export::of_interval(registry, &resource, &interval), limits[1]).0,
+                all_of(of_totals(registry, &resource, EXPLICIT), limits[0]).0,
+                all_of(of_interval(registry, &resource, &interval), limits[1]).0,
             ];
             for (requests, decode) in requests.iter().zip([decode, decode_delta]) {
                 let mut seen = Vec::new();

@@ -6,7 +6,7 @@ mod common;
 use common::{page_of, record};
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource};
+use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
 use loaddensity_metrics_core::{
     Cause, Event, EventEncoder, Exporter, Packer, Pump, Recorder, Registry, Sink, Storage, Timestamp,
@@ -91,22 +91,24 @@ const TIMES: (u64, u64) = (1, 2);
 fn cycle_in_pieces(registry: Registry<'_>, length: usize) -> (Vec<Vec<u8>>, usize) {
     let [start, now] = [TIMES.0, TIMES.1].map(Timestamp::from_unix_nanos);
     let resource = Resource::new("shop");
-    let mut export = Export::new(registry, &resource, start, now);
+    let sources = Sources::new(registry, &resource);
+    let mut export = Export::new(registry, start, now);
     let (mut requests, mut refusals) = (Vec::new(), 0);
     let (mut buffer, mut large) = (vec![0; length], [0; MIN_REQUEST]);
     loop {
-        let request = match export.next_request(&mut buffer) {
-            Ok(request) => request,
+        let (part, room) = match export.next_request(sources, &mut buffer) {
+            Ok(part) => (part, &buffer[..]),
             Err(error) => {
                 refusals += 1;
                 assert!(error.needed <= MIN_REQUEST && length < error.needed);
-                export.next_request(&mut large).expect("any point fits")
+                (export.next_request(sources, &mut large).expect("any point fits"), &large[..])
             }
         };
-        let Some(request) = request else {
+        let Some(part) = part else {
             return (requests, refusals);
         };
-        requests.push(request.to_vec());
+        requests.push(part.of(room).to_vec());
+        export = part.next;
     }
 }
 

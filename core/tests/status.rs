@@ -5,7 +5,7 @@ mod common;
 use common::{any_recording, edge_recording, nasty_recording, page_of, pumped, record};
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, Resource};
+use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::{
     Classic, Exporter, Histograms, Label, LabelError, Registry, Sample, Series, StatusLabel, StatusLabelInUse, Storage,
     Timestamp,
@@ -21,9 +21,10 @@ fn judge_sums(registry: Registry<'_>, model: &Model, exporters: &[Exporter]) {
     let (start, now) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000);
     let [from, to] = [start, now].map(Timestamp::from_unix_nanos);
     let resource = Resource::new("shop");
-    let mut export = Export::new(registry, &resource, from, to);
+    let export = Export::new(registry, from, to);
     let mut buffer = vec![0; 8 << 20];
-    let request = export.next_request(&mut buffer).expect("room").unwrap_or_default();
+    let part = export.next_request(Sources::new(registry, &resource), &mut buffer).expect("room");
+    let request = part.map_or(&[][..], |part| part.of(&buffer));
     judge::exports(model, "shop", (start, now), [request].into_iter().filter(|request| !request.is_empty()));
     assert_eq!(registry.requests(), model.requests());
 }

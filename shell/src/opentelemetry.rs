@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use loaddensity_metrics_core::otlp::{Export, Histograms, Resource};
+use loaddensity_metrics_core::otlp::{Export, Histograms, Part, Resource, Sources};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Backoff, Cause, Exporter, Ledger, Registry};
 
@@ -225,18 +225,16 @@ impl<R: Runtime> Periodic<R> {
     async fn totals(&mut self) -> Cycle {
         let (registry, clock) = (self.registry, self.clock.clone());
         let resource = self.resource.clone();
-        let options = self.config.options();
-        let begin = || Export::with_options(registry, &resource, options, clock.birth(), clock.now());
-        let mut export = begin();
-        let mut next = self.next_request(&mut export);
-        while !export.is_complete() && self.grow() {
+        let sources = Sources::new(registry, &resource).with_options(self.config.options());
+        let begin = || Export::new(registry, clock.birth(), clock.now());
+        let mut next = self.next_request(begin(), sources);
+        while next.as_ref().is_some_and(|(_, part)| !part.next.is_complete()) && self.grow() {
             // Nothing has been sent yet, so the cycle begins anew with more room.
-            self.reclaim(next.take());
-            export = begin();
-            next = self.next_request(&mut export);
+            self.reclaim(next.take().map(|(request, _)| request));
+            next = self.next_request(begin(), sources);
         }
-        let mut complaint = None;
-        while let Some(request) = next {
+        let (mut complaint, mut total) = (None, 0);
+        while let Some((request, part)) = next {
             // What is left of this cycle is in the last one too, which needs the time.
             if self.stop.deadline().is_some() && !self.is_last {
                 return Cycle::Failed { cause: Cause::Deadline, may_retry: false };
@@ -247,7 +245,8 @@ impl<R: Runtime> Periodic<R> {
                 Ok(said) => complaint = complaint.max(said),
                 Err(failed) => return failed,
             }
-            next = self.next_request(&mut export);
+            total = part.next.requests();
+            next = self.next_request(part.next, sources);
         }
         match complaint {
             Some(Complaint { rejected_points: 1.., says }) => {
@@ -257,7 +256,7 @@ impl<R: Runtime> Periodic<R> {
             Some(Complaint { says, .. }) => self.condition.failed(says),
             None => self.condition.went_well(),
         }
-        self.ledger.set_sent_total(export.requests());
+        self.ledger.set_sent_total(total);
         Cycle::Accepted
     }
 
@@ -267,19 +266,20 @@ impl<R: Runtime> Periodic<R> {
         std::mem::replace(&mut self.room, larger) < larger
     }
 
-    /// The cycle's next request.
-    fn next_request(&mut self, export: &mut Export<'_>) -> Option<Request> {
+    /// The cycle's next request, and what it holds.
+    fn next_request(&mut self, export: Export, sources: Sources<'_>) -> Option<(Request, Part)> {
         let mut memory = std::mem::take(&mut self.buffer);
         memory.resize(self.room, 0);
-        let is_framed = self.caller.wants_prefix();
-        let written = if is_framed { export.next_request(&mut memory) } else { export.next_message(&mut memory) };
+        let written = match self.caller.wants_prefix() {
+            true => export.next_request(sources, &mut memory),
+            false => export.next_message(sources, &mut memory),
+        };
         match written {
-            Ok(Some(message)) => {
-                // It is at the buffer's end.
-                let start = self.room - message.len();
+            Ok(Some(part)) => {
                 let memory = memory.freeze();
-                let message = memory.slice(start..);
-                Some(Request { memory, message })
+                // It is at the buffer's end.
+                let message = memory.slice(memory.len() - part.bytes..);
+                Some((Request { memory, message }, part))
             }
             // The smallest request that may be configured holds any single point.
             Ok(None) | Err(_) => {

@@ -104,16 +104,22 @@ fn cycle((program, mut lengths): (Program<'_>, Lengths)) {
     let model = program.run(registry, || {});
     interval.end(registry, now);
     let resource = encoder::Resource::new(service);
-    let mut export = match dialect.is_delta {
-        true => encoder::Export::of_interval(registry, &resource, &interval),
-        false => encoder::Export::with_options(registry, &resource, dialect.options, start, now),
+    let (mut export, sources) = match dialect.is_delta {
+        true => (interval.export(registry), encoder::Sources::of_interval(registry, &resource, &interval)),
+        false => (
+            encoder::Export::new(registry, start, now),
+            encoder::Sources::new(registry, &resource).with_options(dialect.options),
+        ),
     };
     let mut requests = Vec::new();
     loop {
         let mut buffer = vec![0xff; lengths.take()];
-        match export.next_request(&mut buffer) {
+        match export.next_request(sources, &mut buffer) {
             Ok(None) => break,
-            Ok(Some(request)) => requests.push(request.to_vec()),
+            Ok(Some(part)) => {
+                requests.push(part.of(&buffer).to_vec());
+                export = part.next;
+            }
             Err(error) => lengths.too_small(buffer.len(), error),
         }
     }

@@ -13,7 +13,7 @@ use loaddensity_metrics_benches::contests::ours::{Direct, Packed};
 use loaddensity_metrics_benches::trace::{self, TraceEvent, Work};
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource};
+use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
     Classic, Event, EventEncoder, Exponential, Exporter, Histograms, Pump, Recorder, Registry, Series, Storage,
@@ -237,8 +237,9 @@ fn points() -> Operation {
 
 fn export(registry: Registry<'_>, resource: &Resource, buffer: &mut [u8], deliver: &mut dyn FnMut(&[u8])) {
     let [start, now] = [1, 2].map(|second| Timestamp::from_unix_nanos(second * 1_000_000_000));
-    let mut export = Export::new(registry, resource, start, now);
-    while let Some(request) = export.next_request(buffer).expect("room for a point") {
-        deliver(request);
+    let mut export = Export::new(registry, start, now);
+    while let Some(part) = export.next_request(Sources::new(registry, resource), buffer).expect("room for a point") {
+        deliver(part.of(buffer));
+        export = part.next;
     }
 }

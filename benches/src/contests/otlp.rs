@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use ::opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource};
+use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource, Sources};
 use loaddensity_metrics_core::{Outcome, Registry, Sample, Storage, Timestamp};
 use loaddensity_metrics_vectors::otlp::{self, Attributes, Value};
 use prost::Message as _;
@@ -79,10 +79,11 @@ fn ours(work: &Work) -> Box<dyn Message> {
     let [start, now] = [TIMES.start, TIMES.now].map(Timestamp::from_unix_nanos);
     let resource = Resource::new(SERVICE_NAME);
     Box::new(move |deliver| {
-        let mut export = Export::new(registry, &resource, start, now);
-        let request = export.next_request(&mut buffer).expect("room for a point").expect("points");
-        deliver(&request[GRPC_PREFIX..]);
-        assert_eq!(export.requests(), trace::EVENTS as u64, "one request holds all points");
+        let export = Export::new(registry, start, now);
+        let part = export.next_request(Sources::new(registry, &resource), &mut buffer);
+        let part = part.expect("room for a point").expect("points");
+        deliver(&part.of(&buffer)[GRPC_PREFIX..]);
+        assert_eq!(part.next.requests(), trace::EVENTS as u64, "one request holds all points");
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use loaddensity_metrics_core::otlp::{Export, Resource};
+use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{Outcome, Registry, Series, Timestamp, TooSmall};
 
@@ -97,9 +97,10 @@ fn export(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u
     let [start, now] =
         [1, 2].map(|day| Timestamp::from_unix_nanos(1_767_225_600_000_000_000 + day * 86_400_000_000_000));
     let resource = Resource::new("loaddensity");
-    let mut export = Export::new(registry, &resource, start, now);
-    while let Some(request) = export.next_request(buffer)? {
-        written(request);
+    let mut export = Export::new(registry, start, now);
+    while let Some(part) = export.next_request(Sources::new(registry, &resource), buffer)? {
+        written(part.of(buffer));
+        export = part.next;
     }
     Ok(export.requests())
 }

@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, Resource};
+use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
     Event, EventEncoder, Exporter, Outcome, Packer, Registry, Sample, Sink, Timestamp, TraceContext,
@@ -68,9 +68,10 @@ fn run() -> Option<()> {
     pack(b'd', MessageEncoder::new(registry, "loaddensity").ok()?, &mut messages, &mut buffer)?;
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
     let resource = Resource::new("proof");
-    let mut export = Export::new(registry, &resource, start, now);
-    while let Some(request) = export.next_request(&mut buffer).ok()? {
-        show(b'o', request)?;
+    let mut export = Export::new(registry, start, now);
+    while let Some(part) = export.next_request(Sources::new(registry, &resource), &mut buffer).ok()? {
+        show(b'o', part.of(&buffer))?;
+        export = part.next;
     }
     Some(())
 }

@@ -8,11 +8,11 @@ extern crate alloc;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-use super::{Histograms, Options};
+use super::{Export, Histograms, Options};
 use crate::counts::row::RowShape;
 use crate::counts::rows::{FrozenRows, Rows, TooFewWords};
 use crate::registry::Registry;
-use crate::sample::{Outcome, Timestamp};
+use crate::sample::Timestamp;
 
 /// One interval after another over what a registry counts, in memory of the caller's.
 ///
@@ -20,7 +20,7 @@ use crate::sample::{Outcome, Timestamp};
 /// [`new`](Self::new).
 ///
 /// ```
-/// use loaddensity_metrics_core::otlp::{Export, Interval, Options, Resource};
+/// use loaddensity_metrics_core::otlp::{Interval, Options, Resource, Sources};
 /// use loaddensity_metrics_core::{Storage, Timestamp};
 ///
 /// static STORAGE: Storage<10, 1, 16> = Storage::new();
@@ -30,14 +30,13 @@ use crate::sample::{Outcome, Timestamp};
 /// let (mut interval, _counted_before) = Interval::new(registry, options, memory, at(1))?;
 /// registry.recorder().record(registry.series("GET", "/x"), Default::default());
 /// assert_eq!(interval.end(registry, at(2)), 1);
-/// let resource = Resource::new("checkout");
-/// let mut export = Export::of_interval(registry, &resource, &interval);
-/// let mut buffer = [0; 4096];
-/// while let Some(message) = export.next_request(&mut buffer)? {
-///     // Send `message`.
+/// let (resource, mut export, mut buffer) = (Resource::new("checkout"), interval.export(registry), [0; 4096]);
+/// while let Some(part) = export.next_request(Sources::of_interval(registry, &resource, &interval), &mut buffer)? {
+///     // Send `part.of(&buffer)`; when it has arrived, or is given up:
+///     interval.settle(export, part.next);
+///     export = part.next;
 /// }
-/// assert_eq!(interval.settle(registry), 1);
-/// assert_eq!(interval.end(registry, at(3)), 0);
+/// assert_eq!((interval.unsettled(), interval.end(registry, at(3))), (0, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -96,16 +95,31 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Interval<M> {
         self.rows.unsettled()
     }
 
-    /// The backend has all of the interval, or never will: the next one does not have it any more. Returns its requests.
-    pub fn settle(&mut self, registry: Registry<'_>) -> u64 {
-        self.is_begun = true;
-        let each = registry.each_series().flat_map(|series| Outcome::ALL.map(|outcome| (series, outcome)));
-        each.map(|(series, outcome)| self.rows.settle(series, outcome)).sum()
+    /// A cycle over what the interval has and is not settled. It can be begun as often as is wanted: the same bytes come
+    /// for buffers of the same lengths, gauges apart.
+    #[must_use]
+    pub fn export(&self, registry: Registry<'_>) -> Export {
+        Export::new(registry, self.start, self.end)
     }
 
-    pub(super) fn frozen(&self) -> Frozen<'_> {
-        let Self { options, start, end, .. } = *self;
-        Frozen { rows: self.rows.frozen(), options, start, end }
+    /// The part of a cycle from `from` to `to` has arrived, or never will: the interval does not have its requests any
+    /// more, and the next one will not. Returns how many those are.
+    ///
+    /// A series is settled with its point of the counter, which comes after all others of that series.
+    pub fn settle(&mut self, from: Export, to: Export) -> u64 {
+        self.is_begun = true;
+        from.counted_until(to).map(|(series, outcome)| self.rows.settle(series, outcome)).sum()
+    }
+
+    /// Moves the end of the interval to `now`, unless it is later already, and with it the beginning of the next one: for
+    /// what is left when it gets a new time, by [`Export::at`]. Returns the end.
+    pub fn postpone(&mut self, now: Timestamp) -> Timestamp {
+        self.end = self.end.max(now);
+        self.end
+    }
+
+    pub(super) fn frozen(&self) -> (Options, FrozenRows<'_>) {
+        (self.options, self.rows.frozen())
     }
 }
 
@@ -117,15 +131,6 @@ impl Interval<Vec<u64>> {
         let (rows, before) = Rows::on_heap(registry, shape(registry, options));
         (Self::over(rows, options, now), before)
     }
-}
-
-/// An interval that does not change any more.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frozen<'a> {
-    pub(super) rows: FrozenRows<'a>,
-    pub(super) options: Options,
-    pub(super) start: Timestamp,
-    pub(super) end: Timestamp,
 }
 
 fn shape(registry: Registry<'_>, options: Options) -> RowShape {

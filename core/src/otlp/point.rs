@@ -95,7 +95,7 @@ impl Points {
         self.layout
     }
 
-    /// Writes a point of `metric`, unless it is empty; returns the requests that it adds to the export's total.
+    /// Writes a point of `metric`; returns the requests that one of the counter shows, and `None` where it is empty.
     /// `layout` is this one's, and known to the compiler where it is the usual one.
     #[inline(always)]
     pub(super) fn put(
@@ -104,24 +104,24 @@ impl Points {
         layout: Layout,
         point: Point<'_>,
         back: &mut BackOut<'_>,
-    ) -> Result<u64, Full> {
+    ) -> Result<Option<u64>, Full> {
         match metric {
             Metric::Requests => self.put_number(layout, point, back),
             Metric::Latency => self.put_histogram(layout.latency(), &self.latency_bounds, layout, point, back),
             Metric::Size => self.put_histogram(layout.size(), &self.size_bounds, layout, point, back),
             // Made of rows alone.
-            Metric::Duration => Ok(0),
+            Metric::Duration => Ok(None),
         }
     }
 
     #[inline(always)]
-    fn put_number(&self, layout: Layout, point: Point<'_>, back: &mut BackOut<'_>) -> Result<u64, Full> {
+    fn put_number(&self, layout: Layout, point: Point<'_>, back: &mut BackOut<'_>) -> Result<Option<u64>, Full> {
         let mut count = count(layout.latency(), point.side);
         if point.columns.has_more() {
             count += count_more(layout.latency_buckets, point.columns, point.series, point.outcome);
         }
         if count == 0 {
-            return Ok(0);
+            return Ok(None);
         }
         let length = point.attributes.len() + FIXED64 + layout.times;
         let mut front = back.front(PREFIX + length)?;
@@ -129,7 +129,7 @@ impl Points {
         front.put(&fixed64(field::NUMBER_AS_INT, count))?;
         let length = self.put_start(layout, length, &mut front)?;
         back.commit(length);
-        Ok(count)
+        Ok(Some(count))
     }
 
     #[inline(always)]
@@ -140,7 +140,7 @@ impl Points {
         layout: Layout,
         point: Point<'_>,
         back: &mut BackOut<'_>,
-    ) -> Result<u64, Full> {
+    ) -> Result<Option<u64>, Full> {
         let length = point.attributes.len() + shape.length() + layout.times;
         let mut front = back.front(PREFIX + length)?;
         point.attributes.put(point.outcome, &mut front)?;
@@ -149,7 +149,7 @@ impl Points {
         put_chunks(bounds, shape.bounds_field(), &mut front)?;
         let (count, sum) = put_buckets(shape, point, &mut front)?;
         if count == 0 {
-            return Ok(0);
+            return Ok(None);
         }
         let (block, used) = shape.buckets_prefix();
         front.put_last(&block, used)?;
@@ -157,7 +157,7 @@ impl Points {
         front.put(&fixed64(field::HISTOGRAM_COUNT, count))?;
         let length = self.put_start(layout, length, &mut front)?;
         back.commit(length);
-        Ok(0)
+        Ok(Some(0))
     }
 
     /// Writes the times, and tag and length of a point of `length` bytes; returns the length with those.

@@ -5,7 +5,7 @@
 //! it must not be sent again.
 
 use loaddensity_metrics_core::Cause;
-use loaddensity_metrics_core::otlp::{Export, Interval, Options};
+use loaddensity_metrics_core::otlp::{Export, Interval, Options, Sources};
 
 use super::{Complaint, Cycle, Periodic};
 use crate::running::Place;
@@ -14,60 +14,50 @@ use crate::runtime::Runtime;
 /// The interval that ended last.
 pub(super) struct Pending {
     interval: Interval<Vec<u64>>,
-    /// Whether some of it is still to be sent.
-    is_open: bool,
-    /// How many of its requests are done with.
-    done: usize,
+    /// Where its export stands; `None` where all of it is settled.
+    at: Option<Export>,
 }
 
 impl Pending {
     /// Intervals from now on, and how many requests had been counted before.
     pub(super) fn new<R: Runtime>(place: &Place<R>, options: Options) -> (Self, u64) {
         let (interval, before) = Interval::on_heap(place.registry, options, place.clock.now());
-        (Self { interval, is_open: false, done: 0 }, before)
+        (Self { interval, at: None }, before)
     }
 }
 
 impl<R: Runtime> Periodic<R> {
     /// Sends what is left of the interval that ended last, then what came since.
     pub(super) async fn intervals(&mut self, pending: &mut Pending) -> Cycle {
-        if pending.is_open {
-            let cycle = self.interval(pending).await;
-            if pending.is_open {
+        if let Some(at) = pending.at {
+            let cycle = self.interval(pending, at).await;
+            if pending.at.is_some() {
                 return cycle;
             }
         }
         pending.interval.end(self.registry, self.clock.now());
-        (pending.is_open, pending.done) = (true, 0);
-        self.interval(pending).await
+        let first = pending.interval.export(self.registry);
+        self.interval(pending, first).await
     }
 
-    async fn interval(&mut self, pending: &mut Pending) -> Cycle {
+    async fn interval(&mut self, pending: &mut Pending, mut at: Export) -> Cycle {
         let (registry, resource) = (self.registry, self.resource.clone());
-        let begin = |pending| Export::of_interval(registry, &resource, pending);
-        let mut export = begin(&pending.interval);
-        let mut next = self.next_request(&mut export);
-        // The requests are the same again only in the same room.
-        while !export.is_complete() && pending.done == 0 && self.grow() {
-            self.reclaim(next.take());
-            export = begin(&pending.interval);
-            next = self.next_request(&mut export);
+        pending.at = Some(at);
+        let mut next = self.next_request(at, Sources::of_interval(registry, &resource, &pending.interval));
+        // What may have been sent is cut in the same room again.
+        let is_first = at == pending.interval.export(registry);
+        while is_first && next.as_ref().is_some_and(|(_, part)| !part.next.is_complete()) && self.grow() {
+            self.reclaim(next.take().map(|(request, _)| request));
+            next = self.next_request(at, Sources::of_interval(registry, &resource, &pending.interval));
         }
-        let (mut cycle, mut complaint, mut number, mut counted) = (Cycle::Accepted, None, 0, 0);
-        while let Some(request) = next {
-            let requests = export.requests() - counted;
-            counted = export.requests();
-            number += 1;
-            if number <= pending.done {
-                self.reclaim(Some(request));
-                next = self.next_request(&mut export);
-                continue;
-            }
+        let (mut cycle, mut complaint) = (Cycle::Accepted, None);
+        while let Some((request, part)) = next {
             if self.stop.deadline().is_some() && !self.is_last {
                 return Cycle::Failed { cause: Cause::Deadline, may_retry: false };
             }
             let outcome = self.call(&request.message).await;
             self.reclaim(Some(request));
+            let requests = part.weights.all();
             match self.settle(outcome) {
                 Ok(said @ Some(Complaint { rejected_points: 1.., .. })) => {
                     self.ledger.add_dropped(Cause::Rejected, requests);
@@ -84,11 +74,12 @@ impl<R: Runtime> Periodic<R> {
                 }
                 Err(failed) => return failed,
             }
-            pending.done = number;
-            next = self.next_request(&mut export);
+            pending.interval.settle(at, part.next);
+            at = part.next;
+            pending.at = Some(at);
+            next = self.next_request(at, Sources::of_interval(registry, &resource, &pending.interval));
         }
-        pending.is_open = false;
-        pending.interval.settle(registry);
+        pending.at = None;
         match complaint {
             Some(Complaint { says, .. }) => self.condition.failed(says),
             None if matches!(cycle, Cycle::Accepted) => self.condition.went_well(),

@@ -34,8 +34,9 @@ fn wire() -> Wire {
     let page = room[..length].to_vec();
     let [start, now] = [1, 2].map(Timestamp::from_unix_nanos);
     let resource = otlp::Resource::new("check");
-    let mut cycle = otlp::Export::new(registry, &resource, start, now);
-    let export = cycle.next_request(&mut room).expect("room").expect("points").to_vec();
+    let cycle = otlp::Export::new(registry, start, now);
+    let part = cycle.next_request(otlp::Sources::new(registry, &resource), &mut room).expect("room").expect("points");
+    let export = part.of(&room).to_vec();
     let lines = encoded(&LineEncoder::new(registry, "m").expect("measurement"), &events);
     let messages = encoded(&MessageEncoder::new(registry, "p").expect("prefix"), &events);
     Wire { model, page, lines, messages, export }
