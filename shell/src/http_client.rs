@@ -38,7 +38,7 @@ pub(crate) use backend::{Answer, Backend, Encoding, Exchanged};
 #[cfg(feature = "opentelemetry")]
 pub(crate) use body::{ANSWER_BYTES, decoded};
 pub(crate) use body::{Answered, read};
-pub(crate) use caller::{Caller, Outcome};
+pub(crate) use caller::{Called, Caller};
 pub(crate) use client::{Client, News};
 pub(crate) use connection::Connection;
 use first_bytes::FirstBytes;

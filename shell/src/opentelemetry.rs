@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
 use crate::error::StartError;
-use crate::http_client::{Answer, Caller, Outcome};
+use crate::http_client::{Answer, Called, Caller};
 use crate::identity::Identity;
 use crate::running::{Place, Prepared, Running, resolve};
 use crate::runtime::Runtime;
@@ -97,7 +97,7 @@ fn launch<R: Runtime>(
         registry: place.registry,
         clock: place.clock.clone(),
         ledger,
-        caller: Caller::new(place.runtime.clone(), target, condition.clone()),
+        caller: Caller::new(place.runtime.clone(), target, config.timeout, condition.clone()),
         resource,
         room: FIRST_BUFFER.min(config.max_request_bytes),
         config,
@@ -299,7 +299,7 @@ impl<R: Runtime> Periodic<R> {
 
     /// Sends one request, within its timeout, what is left of the export's time, and, at a stop, its deadline. A call that
     /// is under way when the stop comes gets half of the time, so that the last export has the other half.
-    async fn call(&mut self, message: &Bytes) -> Outcome {
+    async fn call(&mut self, message: &Bytes) -> Called {
         let (runtime, stop, is_last) = (self.runtime.clone(), self.stop.clone(), self.is_last);
         let overdue = async {
             let deadline = stop.asked().await;
@@ -313,9 +313,9 @@ impl<R: Runtime> Periodic<R> {
     }
 
     /// How a request that was not accepted fails the cycle; what the receiver had to say about one that was.
-    fn settle(&mut self, outcome: Outcome) -> Result<Option<Complaint>, Cycle> {
+    fn settle(&mut self, outcome: Called) -> Result<Option<Complaint>, Cycle> {
         let (cause, may_retry, words) = match outcome {
-            Outcome::Answered(answer) => match answer.said {
+            Called::Answered(answer) => match answer.said {
                 Said::Stored | Said::Partial { .. } => return Ok(Complaint::of(answer)),
                 Said::Away { at_least, .. } => {
                     let asked = Some(at_least).filter(|pause| !pause.is_zero());
@@ -325,10 +325,10 @@ impl<R: Runtime> Periodic<R> {
                 Said::Unclear => (Cause::Unconfirmed, false, answer.words),
                 Said::Refused | Said::TooLarge | Said::Ill => (Cause::Refused, false, answer.words),
             },
-            Outcome::Failed { began: true, words } | Outcome::TimedOut { began: true, words } => {
+            Called::Failed { began: true, words } | Called::TimedOut { began: true, words } => {
                 (Cause::Unconfirmed, true, words)
             }
-            Outcome::Failed { words, .. } | Outcome::TimedOut { words, .. } => (Cause::Unreachable, true, words),
+            Called::Failed { words, .. } | Called::TimedOut { words, .. } => (Cause::Unreachable, true, words),
         };
         self.condition.failed(words);
         Err(Cycle::Failed { cause, may_retry })

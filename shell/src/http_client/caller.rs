@@ -17,7 +17,7 @@ use crate::runtime::Runtime;
 use crate::stop::sleep_until;
 
 /// What became of one body.
-pub(crate) enum Outcome {
+pub(crate) enum Called {
     /// The server answered. A pause is as long as is granted.
     Answered(Answer),
     /// No connection, or it broke before an answer came; `began`: the body may have gone out.
@@ -34,8 +34,8 @@ pub(crate) struct Caller<R: Runtime, B: Backend> {
 }
 
 impl<R: Runtime, B: Backend> Caller<R, B> {
-    pub(crate) fn new(runtime: R, backend: B, condition: Arc<Condition>) -> Self {
-        Self { client: Client::new(runtime.clone(), backend, condition), runtime, ids: Ids::default() }
+    pub(crate) fn new(runtime: R, backend: B, timeout: Duration, condition: Arc<Condition>) -> Self {
+        Self { client: Client::new(runtime.clone(), backend, timeout, condition), runtime, ids: Ids::default() }
     }
 
     /// Whether a body must come with gRPC's prefix.
@@ -44,12 +44,7 @@ impl<R: Runtime, B: Backend> Caller<R, B> {
     }
 
     /// Posts `body` and reads the answer, within `timeout` and until `given_up`.
-    pub(crate) async fn call(
-        &mut self,
-        body: &Bytes,
-        timeout: Duration,
-        given_up: impl Future<Output = ()>,
-    ) -> Outcome {
+    pub(crate) async fn call(&mut self, body: &Bytes, timeout: Duration, given_up: impl Future<Output = ()>) -> Called {
         let runtime = self.runtime.clone();
         let since = runtime.now();
         let answer = async { Some(self.post(body).await) };
@@ -62,23 +57,23 @@ impl<R: Runtime, B: Backend> Caller<R, B> {
         }
         self.client.cancel();
         let began = matches!(self.client.next().await, News::Failed { began: true, .. });
-        Outcome::TimedOut { began, words: self.client.words().to_owned() }
+        Called::TimedOut { began, words: self.client.words().to_owned() }
     }
 
-    async fn post(&mut self, body: &Bytes) -> Outcome {
+    async fn post(&mut self, body: &Bytes) -> Called {
         // A server may close a kept connection at any time; that says nothing about a new one. But if the body went
         // out on it, nobody knows what became of it, even where no new one can be had.
         let was_begun = match self.send(body).await {
-            Outcome::Failed { began, .. } => began,
+            Called::Failed { began, .. } => began,
             outcome => return outcome,
         };
         match self.post_anew(body).await {
-            Outcome::Failed { began, words } => Outcome::Failed { began: was_begun || began, words },
+            Called::Failed { began, words } => Called::Failed { began: was_begun || began, words },
             outcome => outcome,
         }
     }
 
-    async fn post_anew(&mut self, body: &Bytes) -> Outcome {
+    async fn post_anew(&mut self, body: &Bytes) -> Called {
         self.client.resolve(self.ids.next());
         self.client.next().await;
         for address in self.client.addresses().to_owned() {
@@ -87,20 +82,20 @@ impl<R: Runtime, B: Backend> Caller<R, B> {
                 return self.send(body).await;
             }
         }
-        Outcome::Failed { began: false, words: self.client.words().to_owned() }
+        Called::Failed { began: false, words: self.client.words().to_owned() }
     }
 
-    async fn send(&mut self, body: &Bytes) -> Outcome {
+    async fn send(&mut self, body: &Bytes) -> Called {
         self.client.send(self.ids.next(), body.clone());
         let news = self.client.next().await;
         let words = self.client.words().to_owned();
         match news {
             News::Answer { said: Said::Away { at_least, may_have_arrived }, .. } => {
                 let at_least = at_least.min(B::LONGEST_PAUSE);
-                Outcome::Answered(Answer { said: Said::Away { at_least, may_have_arrived }, words })
+                Called::Answered(Answer { said: Said::Away { at_least, may_have_arrived }, words })
             }
-            News::Answer { said, .. } => Outcome::Answered(Answer { said, words }),
-            news => Outcome::Failed { began: matches!(news, News::Failed { began: true, .. }), words },
+            News::Answer { said, .. } => Called::Answered(Answer { said, words }),
+            news => Called::Failed { began: matches!(news, News::Failed { began: true, .. }), words },
         }
     }
 }

@@ -22,6 +22,11 @@ use crate::runtime::Runtime;
 /// What a request is told that finds no connection, or one that was closed meanwhile.
 const CLOSED: &str = "the connection was closed";
 
+/// Pause between two slices of a body that is compressed. It is slept: tokio looks at its timers and sockets only after 61
+/// turns of tasks that merely give way, which takes longer than a ring has room.
+#[cfg(feature = "gzip")]
+const PAUSE: Duration = Duration::from_micros(100);
+
 /// The client of one backend, over one connection at a time.
 pub(crate) struct Client<R: Runtime, B: Backend> {
     runtime: R,
@@ -32,6 +37,9 @@ pub(crate) struct Client<R: Runtime, B: Backend> {
     connection: Option<Connection<R>>,
     has_connected: bool,
     started: Option<Started<R>>,
+    /// How long whoever decides waits for an answer, from the name to its end, and since when; for words.
+    timeout: Duration,
+    since: Instant,
     words: String,
 }
 
@@ -60,16 +68,15 @@ struct Started<R: Runtime> {
     id: Id,
     began: Began,
     kept: bool,
-    since: Instant,
     /// What is said where it takes too long.
     late: fn(Duration) -> String,
     work: Work<R>,
 }
 
-type Work<R> = Pin<Box<dyn Future<Output = Outcome<R>> + Send>>;
+type Work<R> = Pin<Box<dyn Future<Output = Ending<R>> + Send>>;
 
 /// How it ended.
-enum Outcome<R: Runtime> {
+enum Ending<R: Runtime> {
     Resolved(Vec<SocketAddr>),
     Unresolved(String),
     Connected(Connection<R>),
@@ -79,9 +86,12 @@ enum Outcome<R: Runtime> {
 }
 
 impl<R: Runtime, B: Backend> Client<R, B> {
-    /// Nothing is started yet. Connections that are made anew are counted in `condition`.
-    pub(crate) fn new(runtime: R, backend: B, condition: Arc<Condition>) -> Self {
+    /// Nothing is started yet. What takes longer than `timeout` is not cut short here, but words name no longer time.
+    /// Connections that are made anew are counted in `condition`.
+    pub(crate) fn new(runtime: R, backend: B, timeout: Duration, condition: Arc<Condition>) -> Self {
         Self {
+            since: runtime.now(),
+            timeout,
             runtime,
             backend: Arc::new(backend),
             condition,
@@ -110,14 +120,15 @@ impl<R: Runtime, B: Backend> Client<R, B> {
 
     /// Starts to ask for the addresses of the first hop: of the proxy, or of the server itself.
     pub(crate) fn resolve(&mut self, id: Id) {
+        self.since = self.runtime.now();
         let (runtime, backend) = (self.runtime.clone(), self.backend.clone());
         let work = async move {
             match backend.server().resolve(&runtime).await {
-                Ok(addresses) => Outcome::Resolved(addresses),
-                Err(error) => Outcome::Unresolved(cannot_connect(&error)),
+                Ok(addresses) => Ending::Resolved(addresses),
+                Err(error) => Ending::Unresolved(cannot_connect(&error)),
             }
         };
-        self.start((id, Began::default(), false), no_connection, Box::pin(work));
+        self.start(Started { id, began: Began::default(), kept: false, late: no_connection, work: Box::pin(work) });
     }
 
     /// Starts to connect to the first hop at `address`, and on to the server until it can be asked. The connection that
@@ -127,11 +138,11 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         let (runtime, backend, condition) = (self.runtime.clone(), self.backend.clone(), self.condition.clone());
         let work = async move {
             match Connection::open(&runtime, &*backend, address, condition).await {
-                Ok(connection) => Outcome::Connected(connection),
-                Err(words) => Outcome::Failed(words),
+                Ok(connection) => Ending::Connected(connection),
+                Err(words) => Ending::Failed(words),
             }
         };
-        self.start((id, Began::default(), false), no_connection, Box::pin(work));
+        self.start(Started { id, began: Began::default(), kept: false, late: no_connection, work: Box::pin(work) });
     }
 
     /// Starts to post `body`, and to read the whole answer.
@@ -139,76 +150,75 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         let began = Began::default();
         // One that was closed after an answer is gone by now.
         let kept = self.connection.as_ref().is_none_or(|connection| connection.is_kept);
+        if kept {
+            self.since = self.runtime.now();
+        }
         let work: Work<R> = match self.connection.take().filter(|connection| !connection.is_closed()) {
-            None => Box::pin(future::ready(Outcome::Failed(CLOSED.into()))),
+            None => Box::pin(future::ready(Ending::Failed(CLOSED.into()))),
             Some(connection) => {
                 let (runtime, backend) = (self.runtime.clone(), self.backend.clone());
                 Box::pin(exchange(runtime, backend, connection, body, began.clone()))
             }
         };
-        self.start((id, began, kept), no_answer, work);
+        self.start(Started { id, began, kept, late: no_answer, work });
     }
 
-    /// Gives up what is under way, and closes the connection. That it failed is the next news, at once.
+    /// Gives up what is under way, if anything is, and closes the connection. That it failed is the next news, at once.
     pub(crate) fn cancel(&mut self) {
         self.connection = None;
-        if let Some(started) = self.started.take() {
-            let words = (started.late)(shown(self.runtime.now().saturating_duration_since(started.since)));
-            // What holds the connection is dropped here.
-            self.started =
-                Some(Started { kept: false, work: Box::pin(future::ready(Outcome::Failed(words))), ..started });
+        if let Some(Started { id, began, late, work, .. }) = self.started.take() {
+            // With it goes the connection.
+            drop(work);
+            began.withdraw();
+            let elapsed = self.runtime.now().saturating_duration_since(self.since);
+            let failed = future::ready(Ending::Failed(late(waited(elapsed, self.timeout))));
+            self.start(Started { id, began, kept: false, late, work: Box::pin(failed) });
         }
     }
 
     /// What came of what was started; pending for ever where nothing is. It may be dropped and called again.
     pub(crate) async fn next(&mut self) -> News {
         let Some(Started { id, began, kept, work, .. }) = &mut self.started else { return future::pending().await };
-        let outcome = work.as_mut().await;
+        let ending = work.as_mut().await;
         let (id, began, kept) = (*id, began.has_begun(), *kept);
         self.started = None;
-        self.news(id, outcome, began, kept)
+        self.news(id, ending, began, kept)
     }
 
-    fn start(&mut self, (id, began, kept): (Id, Began, bool), late: fn(Duration) -> String, work: Work<R>) {
+    fn start(&mut self, started: Started<R>) {
         debug_assert!(self.started.is_none(), "one at a time");
-        self.started = Some(Started { id, began, kept, since: self.runtime.now(), late, work });
+        self.started = Some(started);
     }
 
-    fn news(&mut self, id: Id, outcome: Outcome<R>, began: bool, kept: bool) -> News {
+    fn news(&mut self, id: Id, ending: Ending<R>, began: bool, kept: bool) -> News {
         self.words.clear();
-        match outcome {
-            Outcome::Resolved(addresses) => {
+        match ending {
+            Ending::Resolved(addresses) => {
                 self.addresses = addresses;
                 News::Resolved { id }
             }
-            Outcome::Unresolved(words) => {
+            Ending::Unresolved(words) => {
                 self.addresses.clear();
                 self.words = self.backend.secrets().hide_in(&words);
                 News::Resolved { id }
             }
-            Outcome::Connected(connection) => {
+            Ending::Connected(connection) => {
                 if std::mem::replace(&mut self.has_connected, true) {
                     self.condition.reconnected();
                 }
                 self.connection = Some(connection);
                 News::Connected { id }
             }
-            Outcome::Answered(Answer { said, words }, connection) => {
+            Ending::Answered(Answer { said, words }, connection) => {
                 (self.connection, self.words) = (connection, words);
                 News::Answer { id, said }
             }
-            Outcome::Failed(words) => {
+            Ending::Failed(words) => {
                 self.words = self.backend.secrets().hide_in(&words);
                 News::Failed { id, began, kept }
             }
         }
     }
-}
-
-/// How long was waited, as people are told it: a timer is late by a few milliseconds, which would only puzzle them.
-fn shown(waited: Duration) -> Duration {
-    let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(if millis < 100 { millis } else { millis - millis % 10 })
 }
 
 async fn exchange<R: Runtime, B: Backend>(
@@ -217,28 +227,35 @@ async fn exchange<R: Runtime, B: Backend>(
     mut connection: Connection<R>,
     body: Bytes,
     began: Began,
-) -> Outcome<R> {
-    let body = began.watch(encoded(body, backend.encoding()).await);
+) -> Ending<R> {
+    let body = began.watch(encoded(&runtime, body, backend.encoding()).await);
     match backend.exchange(&runtime, &mut connection, &body).await {
         Ok(Exchanged { mut answer, is_over }) => {
             answer.words = backend.server().told(answer.words);
             connection.is_kept = true;
-            Outcome::Answered(answer, Some(connection).filter(|_| is_over))
+            Ending::Answered(answer, Some(connection).filter(|_| is_over))
         }
-        Err(words) => Outcome::Failed(words),
+        Err(words) => Ending::Failed(words),
     }
 }
 
 /// `body` as it goes out.
-async fn encoded(body: Bytes, encoding: Encoding) -> Bytes {
+async fn encoded<R: Runtime>(runtime: &R, body: Bytes, encoding: Encoding) -> Bytes {
     match encoding {
         #[cfg(feature = "gzip")]
-        Encoding::Gzip => crate::gzip::compressed_in_slices(&body, false).await.into(),
-        #[cfg(feature = "gzip")]
-        Encoding::FramedGzip => crate::gzip::compressed_in_slices(&body, true).await.into(),
-        // A build without the feature takes no settings that ask for it.
+        Encoding::Gzip | Encoding::FramedGzip => {
+            let is_framed = encoding == Encoding::FramedGzip;
+            crate::gzip::compressed_in_slices(&body, is_framed, || runtime.sleep(PAUSE)).await.into()
+        }
+        // A build without the feature takes no settings that ask for compression.
         _ => body,
     }
+}
+
+/// For how long an answer was waited, as it is shown: the `timeout`, or the milliseconds of less.
+fn waited(elapsed: Duration, timeout: Duration) -> Duration {
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    timeout.min(Duration::from_millis(millis))
 }
 
 #[cfg(test)]
@@ -246,15 +263,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_waited_is_never_more_than_the_truth_and_has_no_odd_milliseconds() {
+    fn what_was_waited_is_never_more_than_the_truth() {
         let millis = Duration::from_millis;
-        for (waited, told) in [
-            (Duration::from_micros(49_700), 49),
-            (millis(100), 100),
-            (Duration::from_micros(2_003_300), 2_000),
-            (millis(2_019), 2_010),
+        for (elapsed, shown) in [
+            (Duration::from_micros(49_700), millis(49)),
+            (millis(2_000), millis(2_000)),
+            (Duration::from_micros(2_000_300), millis(2_000)),
+            (Duration::MAX, millis(2_000)),
         ] {
-            assert_eq!(shown(waited), millis(told));
+            assert_eq!(waited(elapsed, millis(2_000)), shown);
         }
     }
 }

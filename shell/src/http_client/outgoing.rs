@@ -3,20 +3,35 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 /// Whether a body may have gone out. Clones tell of the same body.
+///
+/// Every access is relaxed: it guards nothing but itself, and who of the two changes it first has it.
 #[derive(Clone, Default)]
-pub(crate) struct Began(Arc<AtomicBool>);
+pub(crate) struct Began(Arc<AtomicU8>);
+
+/// It has not gone out, and may yet.
+const WAITS: u8 = 0;
+/// The connection has it, which may live on another thread.
+const TAKEN: u8 = 1;
+/// It will never go out.
+const WITHDRAWN: u8 = 2;
 
 impl Began {
     /// `false`: the server cannot have the request.
     pub(crate) fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.load(Ordering::Relaxed) == TAKEN
+    }
+
+    /// Lets it not go out any more, if it has not begun to.
+    pub(crate) fn withdraw(&self) {
+        // An error: it has begun.
+        let _ = self.0.compare_exchange(WAITS, WITHDRAWN, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// `bytes`, watched by this.
@@ -34,8 +49,7 @@ pub(crate) struct Watched {
 impl Watched {
     /// The body of a request that is about to be sent: it has not begun to go out, even where one before it had.
     pub(crate) fn outgoing(&self) -> Outgoing {
-        // No order is needed: whoever takes it gets it later, by ways that order what they carry.
-        self.began.0.store(false, Ordering::Relaxed);
+        self.began.0.store(WAITS, Ordering::Relaxed);
         Outgoing { bytes: Some(self.bytes.clone()), began: self.began.clone() }
     }
 }
@@ -59,9 +73,9 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = self.bytes.take();
-        // Release pairs with the acquire above; the connection may live on another thread.
-        self.began.0.store(true, Ordering::Release);
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        // Where it was withdrawn, the request ends short of its length, and the connection with it.
+        let before = self.began.0.compare_exchange(WAITS, TAKEN, Ordering::Relaxed, Ordering::Relaxed);
+        Poll::Ready(bytes.filter(|_| before != Err(WITHDRAWN)).map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -70,5 +84,36 @@ impl Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn taken(body: &mut Outgoing) -> Option<Bytes> {
+        match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
+            Poll::Ready(None) => None,
+            Poll::Pending => panic!("it is there"),
+        }
+    }
+
+    #[test]
+    fn what_was_withdrawn_never_goes_out_and_what_went_out_cannot_be() {
+        let (began, bytes) = (Began::default(), Bytes::from_static(b"x"));
+        let watched = began.clone().watch(bytes.clone());
+        let (mut first, mut second) = (watched.outgoing(), watched.outgoing());
+        assert_eq!((first.size_hint().exact(), began.has_begun()), (Some(1), false));
+        assert_eq!((taken(&mut first), began.has_begun()), (Some(bytes.clone()), true));
+        began.withdraw();
+        assert_eq!((taken(&mut first), began.has_begun()), (None, true), "it is over");
+        let mut third = watched.outgoing();
+        assert!(!began.has_begun(), "it is about to be sent again");
+        began.withdraw();
+        assert_eq!((taken(&mut third), taken(&mut second), began.has_begun()), (None, None, false));
+        assert_eq!(taken(&mut Outgoing::new(bytes.clone())), Some(bytes));
     }
 }

@@ -91,7 +91,8 @@ impl Backend for Influxdb {
             let Answered { body, is_over } = http_client::read(&head.headers, body).await;
             let now = runtime.wall_clock();
             let (mut answer, hint) = answer(head.status, &head.headers, body.as_deref(), &self.endpoint, now);
-            answer.words.extend(failure.map(|failure| format!("; {failure}")));
+            // Where all is well all the same, somebody else has created it.
+            answer.words.extend(failure.filter(|_| !answer.words.is_empty()).map(|failure| format!("; {failure}")));
             // It was there, or may have been, and is not any more: the body is none that is refused twice.
             if !(self.has_vanished(hint) && was_there && is_over) {
                 return Ok(Exchanged { answer, is_over });

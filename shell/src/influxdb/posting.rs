@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use loaddensity_metrics_core::export::posts::{
     GaugePoints, IntervalPoints, PostLimits, Posts, RequestPoints, Schedule,
@@ -35,7 +36,7 @@ pub(super) fn per_request<R: Runtime>(
     let stop = StopSignal::default();
     let schedule = Schedule::Batches { age: config.batch.age, capacity: config.buffer_events };
     let source = Requests { feed: feed.clone(), packer: Packer::new(encoder) };
-    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), &stop);
+    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), (&stop, config.timeout));
     let work = driver(with, source, config, (config.batch, schedule)).run();
     Running::launch(&place.runtime, stop, condition, work)
         .fed_by(feed)
@@ -56,7 +57,7 @@ pub(super) fn per_interval<R: Runtime>(
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
     let source = Intervals(IntervalPoints::new(place.registry, (rows, ledger), (encoder, times)));
     let schedule = Schedule::Intervals { every: config.interval, always_anew: false };
-    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), &stop);
+    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), (&stop, config.timeout));
     let work = driver(with, source, config, (config.batch, schedule)).run();
     Running::launch(&place.runtime, stop, condition, work)
         .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
@@ -72,7 +73,7 @@ fn run_gauges<R: Runtime>(
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };
     let limits = BatchLimits { bytes: config.batch.bytes.min(GAUGE_BYTES), points: usize::MAX, ..config.batch };
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
-    let with = posting(place, endpoint, (condition, Condition::tell_of_gauges), &stop);
+    let with = posting(place, endpoint, (condition, Condition::tell_of_gauges), (&stop, config.timeout));
     let driver = driver(with, Gauges(GaugePoints::new(gauges, times)), config, (limits, schedule));
     async {
         driver.run().await;
@@ -83,11 +84,11 @@ fn posting<R: Runtime>(
     place: &Place<R>,
     endpoint: Box<Endpoint>,
     (condition, voice): (Arc<Condition>, Voice),
-    stop: &StopSignal,
+    (stop, timeout): (&StopSignal, Duration),
 ) -> Posting<R, Influxdb> {
     Posting {
         clock: place.clock.clone(),
-        client: Client::new(place.runtime.clone(), Influxdb::new(endpoint), condition.clone()),
+        client: Client::new(place.runtime.clone(), Influxdb::new(endpoint), timeout, condition.clone()),
         condition,
         voice,
         stop: stop.clone(),
