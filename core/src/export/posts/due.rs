@@ -55,7 +55,7 @@ impl Due {
     pub(super) fn look(&mut self, now: Now, waiting: usize) {
         self.oldest = (waiting != 0).then(|| self.oldest.unwrap_or(now.tick));
         if let Schedule::Intervals { every, .. } = self.schedule {
-            self.interval.get_or_insert(now.tick.after(every));
+            self.interval.get_or_insert_with(|| now.tick.after(every));
         }
     }
 

@@ -335,6 +335,12 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     calling.run(seconds(9));
     assert_eq!(calling.done.expect("a stop ends").0, Tick::default().after(3_100 * MS));
     assert_eq!((calling.items.sent(), dropped(&calling.items)), (10, std::vec![(Cause::Unconfirmed, 5_000)]));
+    // Where more is to follow it has half of that, and what may have arrived goes out again.
+    let mut more = rig(15_000, Script::of([STORED, Reply::Never]));
+    more.run(Tick::default().after(100 * MS));
+    more.stop(SECOND);
+    more.run(seconds(9));
+    assert_eq!(more.items.sent(), 15_000);
     // What never went out waited for nothing but the deadline.
     let mut slow = rig(15_000, Script::of([STORED, Reply::Never]));
     slow.stop(15 * MS);
