@@ -18,6 +18,9 @@ use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 #[cfg(unix)]
 mod unix;
 
+/// Pause before a socket that was once refused is tried again: tokio takes it for closed from then on and waits no more.
+const RETRY: Duration = Duration::from_millis(1);
+
 /// A handle of a tokio runtime.
 #[derive(Clone, Debug)]
 pub struct Tokio {
@@ -137,7 +140,10 @@ impl runtime::UdpSocket for Udp {
     }
 
     async fn writable(&self) -> io::Result<()> {
-        self.socket.writable().await
+        if self.socket.ready(Interest::WRITABLE).await?.is_write_closed() {
+            tokio::time::sleep(RETRY).await;
+        }
+        Ok(())
     }
 
     fn take_error(&self) -> io::Result<Option<io::Error>> {

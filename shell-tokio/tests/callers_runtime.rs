@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use loaddensity_metrics_tokio::runtime::{Runtime, TcpListener as _};
+use loaddensity_metrics_tokio::runtime::{Runtime, TcpListener as _, UdpSocket as _};
 use loaddensity_metrics_tokio::{AsyncExporters, PrometheusConfig, Request, Settings, Storage, Tokio};
 use tokio::runtime::Builder;
 
@@ -42,6 +42,30 @@ fn small_writes_leave_at_once_on_both_sides() {
         Ok::<_, std::io::Error>((client.get_ref().nodelay()?, server.get_ref().nodelay()?))
     });
     assert_eq!(both.expect("a runtime").expect("sockets"), (true, true));
+}
+
+/// tokio takes a UDP socket that was refused once for closed and ready for ever: whoever waits for room must not spin.
+#[test]
+fn waiting_on_a_socket_that_was_refused_takes_no_processor() {
+    const WAIT: Duration = Duration::from_millis(100);
+    let woken = Tokio::run(|runtime| async move {
+        let peer = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let socket = runtime.udp_connect(peer).await?;
+        while socket.take_error()?.is_none() {
+            let _ = socket.try_send(b"anybody?");
+            runtime.sleep(Duration::from_millis(1)).await;
+        }
+        let mut woken = 0;
+        let waiting = async {
+            while socket.writable().await.is_ok() {
+                woken += 1;
+            }
+        };
+        let _ = tokio::time::timeout(WAIT, waiting).await;
+        Ok::<_, std::io::Error>(woken)
+    });
+    let woken = woken.expect("a runtime").expect("sockets");
+    assert!(woken <= 1_000, "woken {woken} times in {WAIT:?}");
 }
 
 /// Tasks that migrate between threads record; a page shows it; the report accounts for it.

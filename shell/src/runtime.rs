@@ -1,16 +1,5 @@
 //! What the exporters ask of an async runtime: sockets, timers, a clock and a way to run tasks.
 //!
-//! **Futures are `Send`.** A task that is spawned is, and so is every future of [`Runtime`] and of its sockets: runtimes
-//! move tasks between threads, and the exporters are written once, for all. A runtime of one thread per core, whose
-//! sockets and timers belong to their thread (monoio, glommio), implements the trait on a handle that moves the work: its
-//! one thread is told over a channel what to connect, to write and to run; what it answers comes back over another; and
-//! the handle and the futures that wait for the answers are `Send`. A task can be handed over as it is, since what is
-//! `Send` runs on one thread as well. That way the exporters worked on monoio. A datagram needs no detour: [`try_send`]
-//! is one system call on a socket that does not block, from whichever thread. A name in front of a future that says that
-//! it is `Send` and is not (`SendWrapper`) is no way: it panics where it is dropped elsewhere.
-//!
-//! [`try_send`]: UdpSocket::try_send
-//!
 //! A shell crate is an implementation of [`Runtime`] and nothing else. Streams speak the futures-io traits, so that
 //! the adaptors for hyper exist once, in this crate. Every clock that the exporters read comes through the runtime;
 //! one with a virtual clock therefore runs them deterministically.
@@ -35,8 +24,16 @@ pub use no_tcp::NoTcp;
 pub use offload::Offload;
 pub use unix::{DatagramSocket, UnixDatagram, UnixStream};
 
-/// An async runtime, as the exporters see it. Clones are handles of the same runtime; all of its futures are `Send` (the
-/// module says what a runtime of one thread per core does about that).
+/// An async runtime, as the exporters see it. Clones are handles of the same runtime.
+///
+/// **What `Send` means here.** Tasks are `Send`, and so are the futures of a runtime and of its sockets, because many
+/// runtimes move tasks between threads and the exporters are written once, for all; only `main` of [`run`](Self::run)
+/// need not be. A runtime of one thread per core, whose sockets and timers belong to their thread (monoio, glommio), is
+/// wrapped in a handle that moves the work there: the thread is told over a channel what to run, to wait for, to connect
+/// and to write, and answers over another. What waits for an answer on a channel is `Send`, whatever happens at its other
+/// end. (The exporters have run on monoio that way.) A task can be handed over as it is, for what is `Send` runs on one
+/// thread as well, and so can a datagram socket: [`try_send`](UdpSocket::try_send) is one system call that never waits,
+/// from whichever thread. To declare futures `Send` that are not is no way: they would be dropped on other threads.
 ///
 /// What each method says is a promise that the exporters build on, and a case of the conformance suite. What a runtime may
 /// leave out has a body here, which answers `Unsupported`: TCP, and Unix sockets.
