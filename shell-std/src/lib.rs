@@ -34,8 +34,9 @@
 //!
 //! There is UDP, Unix sockets and timers: DogStatsD (feature `statsd`, the default) and InfluxDB over UDP (feature
 //! `influxdb`). There is no TCP: what needs it (the Prometheus page, InfluxDB over HTTP, OpenTelemetry) is refused at its
-//! start, in words. Some five threads do the work, and two more for each exporter. A socket that is full is tried again
-//! after a millisecond, because the standard library cannot wait for it.
+//! start, in words. Two threads start and stop the exporters and wake those that sleep; while a
+//! sink runs, one more pumps, and each sink has two. A socket that is full is tried again after a millisecond, because the
+//! standard library cannot wait for it.
 //!
 //! LoadDensity's eight calls are here as free functions too ([`start_statsd_sink`] …), over exporters that the whole
 //! process shares; [`shutdown`] ends those. The same exporters run on tokio and smol by way of `loaddensity-metrics-tokio`
