@@ -17,6 +17,7 @@ mod connection;
 mod health;
 mod id;
 mod now;
+pub mod periodic;
 pub mod posts;
 mod random;
 mod size;

@@ -1,0 +1,89 @@
+//! What an answer means for the account.
+
+use super::Part;
+use crate::ledger::{Cause, Dropped, Ledger};
+
+/// The counts from which an exporter's account follows.
+///
+/// Delta: each part is sent or dropped for itself. Cumulative: a part that was not taken is held, since the next export
+/// holds it again; `sent` is the largest sum of requests in the accepted parts of one cycle.
+#[derive(Clone, Debug)]
+pub(super) struct Books {
+    is_delta: bool,
+    /// Cumulative: requests in the accepted parts of the cycle.
+    accepted: u64,
+    /// Cumulative: the largest such sum.
+    most: u64,
+    /// Cumulative: the largest sum that may have arrived.
+    possible: u64,
+    /// Cumulative: requests that the cycle has left out. They are dropped at the stop only.
+    left_out: Dropped,
+    /// Delta: requests in what comes next that may have arrived.
+    doubtful: u64,
+}
+
+impl Books {
+    pub(super) fn new(is_delta: bool) -> Self {
+        Self { is_delta, accepted: 0, most: 0, possible: 0, left_out: Dropped::default(), doubtful: 0 }
+    }
+
+    /// A cycle begins.
+    pub(super) fn begin(&mut self) {
+        (self.accepted, self.left_out, self.doubtful) = (0, Dropped::default(), 0);
+    }
+
+    /// A part was accepted, but for so many of its points.
+    pub(super) fn accepted<C>(&mut self, part: &Part<C>, rejected_points: u64, ledger: &Ledger) {
+        let rejected = part.heaviest.sum(rejected_points, part.requests);
+        let taken = part.requests - rejected;
+        self.doubtful = self.doubtful.saturating_sub(part.requests);
+        if self.is_delta {
+            ledger.add_sent(taken);
+            ledger.add_dropped(Cause::Rejected, rejected);
+        } else {
+            self.left_out.add(Cause::Rejected, rejected);
+            self.accepted += taken;
+            self.most = self.most.max(self.accepted);
+            ledger.set_sent_total(self.most);
+        }
+    }
+
+    /// A part will not be sent again. What may have arrived is unconfirmed, whatever the cause.
+    pub(super) fn lost<C>(&mut self, cause: Cause, part: &Part<C>, ledger: &Ledger) {
+        if self.is_delta {
+            let unconfirmed = self.doubtful.min(part.requests);
+            self.doubtful -= unconfirmed;
+            ledger.add_dropped(Cause::Unconfirmed, unconfirmed);
+            ledger.add_dropped(cause, part.requests - unconfirmed);
+        } else {
+            self.left_out.add(cause, part.requests);
+            self.may_have(0);
+        }
+    }
+
+    /// A part may have arrived; it is not settled by that.
+    pub(super) fn may_have_arrived<C>(&mut self, part: &Part<C>) {
+        if self.is_delta {
+            self.doubtful = self.doubtful.max(part.requests);
+        } else {
+            self.may_have(part.requests);
+        }
+    }
+
+    /// Nothing will be sent any more: drops what has a cause of its own out of what is `held`.
+    pub(super) fn finish(&self, mut held: u64, ledger: &Ledger) {
+        let unconfirmed = if self.is_delta { self.doubtful } else { self.possible.saturating_sub(self.most) };
+        let own = [Cause::Rejected, Cause::Refused, Cause::TooLarge].map(|cause| (cause, self.left_out.get(cause)));
+        for (cause, requests) in [(Cause::Unconfirmed, unconfirmed)].into_iter().chain(own) {
+            let requests = requests.min(held);
+            ledger.add_dropped(cause, requests);
+            held -= requests;
+        }
+    }
+
+    /// The receiver may have so many requests more than what was accepted.
+    fn may_have(&mut self, requests: u64) {
+        let unclear = self.left_out.get(Cause::Unconfirmed);
+        self.possible = self.possible.max(self.accepted + unclear + requests);
+    }
+}

@@ -1,0 +1,50 @@
+//! One export: where it stands, and whether any of it may have arrived.
+
+use super::Part;
+
+/// A cycle under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cycle<C> {
+    /// Which point comes next.
+    pub(super) place: C,
+    /// Whether something of it was settled or may have arrived: it is not begun anew.
+    pub(super) is_touched: bool,
+    /// Whether what is cut next carries a new time: an earlier body of these points may have arrived.
+    pub(super) is_stale: bool,
+    /// How often there was no answer to what comes next.
+    pub(super) silences: u8,
+}
+
+impl<C: Copy> Cycle<C> {
+    pub(super) const fn new(place: C) -> Self {
+        Self { place, is_touched: false, is_stale: false, silences: 0 }
+    }
+
+    /// A part is settled: the one after it comes next.
+    pub(super) fn pass(&mut self, part: &Part<C>) {
+        self.place = part.next;
+        self.is_touched = true;
+        (self.is_stale, self.silences) = (false, 0);
+    }
+
+    pub(super) fn may_have_arrived(&mut self) {
+        (self.is_touched, self.is_stale) = (true, true);
+    }
+}
+
+/// The body that was sent last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight<C> {
+    pub(super) part: Part<C>,
+    /// Most bytes that several of its points could have.
+    pub(super) limit: usize,
+    /// The number of the attempt that sent it first.
+    pub(super) sent_as: crate::export::Id,
+}
+
+impl<C> Flight<C> {
+    /// How many points it has, one of them where it could not be cut smaller.
+    pub(super) const fn items(&self) -> usize {
+        if self.part.bytes() > self.limit { 1 } else { self.part.points as usize }
+    }
+}

@@ -1,0 +1,147 @@
+//! What an answer, or its absence, means for the body that was sent and for what comes next.
+
+use core::time::Duration;
+
+use super::cycle::Flight;
+use super::{Exports, News, Source, room};
+use crate::export::{Broken, Now, TooLarge};
+use crate::ledger::Cause;
+use crate::verdict::Said;
+
+/// How often the same bytes go out again after silence.
+const AGAIN: u8 = 3;
+
+impl<C: Copy> Exports<C> {
+    pub(super) fn settle<S: Source<Cursor = C>>(&mut self, now: Now, news: News, source: &S) {
+        let Some(flight) = self.flight else { return };
+        match news {
+            News::Answer(Said::Stored) => self.accepted(now, &flight, 0, source),
+            News::Answer(Said::Partial { dropped }) => self.accepted(now, &flight, dropped, source),
+            News::Answer(Said::Unclear) => self.refused(now, &flight, Cause::Unconfirmed, source),
+            News::Answer(Said::Refused | Said::Ill) => self.refused(now, &flight, Cause::Refused, source),
+            News::Answer(Said::TooLarge) => self.too_large(now, &flight, source),
+            News::Answer(Said::Away { at_least, may_have_arrived }) => {
+                self.note_arrival(&flight, may_have_arrived);
+                self.failed(now, at_least);
+            }
+            // Only the connection was dead.
+            News::Broken(Broken { began, kept: true }) => {
+                self.note_arrival(&flight, began);
+                self.is_again = true;
+            }
+            News::Broken(Broken { began: true, .. }) => self.silent(now, &flight, source),
+            News::Broken(Broken { began: false, .. }) => self.failed(now, Duration::ZERO),
+        }
+    }
+
+    /// The receiver is away: what comes next is cut anew, smaller, after a pause.
+    pub(super) fn failed(&mut self, now: Now, asked: Duration) {
+        self.is_again = false;
+        self.size.away();
+        // Of bodies that are larger than most buffers, halving alone would send too many bytes to nobody.
+        while self.size.bytes() > room::FIRST {
+            self.size.away();
+        }
+        self.failed_to_reach(now);
+        self.pause(now, asked);
+    }
+
+    /// The end: what has a cause of its own is dropped for it.
+    pub(super) fn finish<S: Source<Cursor = C>>(&mut self, source: &S) {
+        self.books.finish(source.held(), source.ledger());
+        self.is_done = true;
+    }
+
+    fn accepted<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, rejected: u64, source: &S) {
+        self.books.accepted(&flight.part, rejected, source.ledger());
+        self.pass(flight);
+        self.size.accepted(now);
+        self.timing.went_well();
+        self.rest = Cause::Deadline;
+        match rejected {
+            0 => self.health.went_well(),
+            _ => self.health.failed(now.tick),
+        }
+    }
+
+    /// The receiver will not take it, or does not say so: the next part goes on at once.
+    fn refused<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, cause: Cause, source: &S) {
+        self.attempt_failed(now);
+        self.rest = cause;
+        self.books.lost(cause, &flight.part, source.ledger());
+        self.pass(flight);
+    }
+
+    fn too_large<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, source: &S) {
+        match self.size.too_large(flight.part.bytes(), flight.items(), now) {
+            TooLarge::Halved => self.attempt_failed(now),
+            TooLarge::Item => self.refused(now, flight, Cause::TooLarge, source),
+            TooLarge::Everything => {
+                self.refused(now, flight, Cause::Refused, source);
+                self.pause(now, Duration::ZERO);
+            }
+        }
+    }
+
+    /// It went out, and no answer came.
+    fn silent<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, source: &S) {
+        self.note_arrival(flight, true);
+        self.failed_to_reach(now);
+        if !self.timing.was_cut_short(now) {
+            self.size.silent(flight.part.bytes(), now);
+        }
+        let silences = self.cycle.as_mut().map_or(0, |cycle| {
+            cycle.silences += 1;
+            cycle.silences
+        });
+        self.is_again = silences <= AGAIN;
+        if !self.is_again {
+            self.give_up(flight, source);
+        }
+        self.pause(now, Duration::ZERO);
+    }
+
+    /// The same bytes are not sent again. Values that move are cut anew; those that are frozen may have arrived.
+    fn give_up<S: Source<Cursor = C>>(&mut self, flight: &Flight<C>, source: &S) {
+        if self.limits.is_delta {
+            self.books.lost(Cause::Unconfirmed, &flight.part, source.ledger());
+            self.pass(flight);
+        } else if let Some(cycle) = &mut self.cycle {
+            cycle.silences = 0;
+        }
+    }
+
+    fn pass(&mut self, flight: &Flight<C>) {
+        if let Some(cycle) = &mut self.cycle {
+            cycle.pass(&flight.part);
+        }
+    }
+
+    fn note_arrival(&mut self, flight: &Flight<C>, may_have_arrived: bool) {
+        if may_have_arrived && let Some(cycle) = &mut self.cycle {
+            cycle.may_have_arrived();
+            self.books.may_have_arrived(&flight.part);
+        }
+    }
+
+    fn failed_to_reach(&mut self, now: Now) {
+        self.attempt_failed(now);
+        if !self.timing.was_cut_short(now) {
+            self.rest = Cause::Unreachable;
+        }
+    }
+
+    fn attempt_failed(&mut self, now: Now) {
+        self.health.failed(now.tick);
+        self.timing.failed();
+    }
+
+    /// Nothing goes out for a while. Where that is longer than the export may take, its attempts are over: the next one
+    /// holds it all, but for a delta.
+    fn pause(&mut self, now: Now, asked: Duration) {
+        self.resumes = true;
+        if self.timing.pause(now, asked) && !self.limits.is_delta {
+            (self.cycle, self.is_again) = (None, false);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a periodic exporter sends: points in an order of the source's, cut into bodies.
+
+use super::Heaviest;
+use crate::ledger::Ledger;
+use crate::sample::Timestamp;
+
+/// What there is to be sent. It is lent for one call.
+///
+/// Cumulative: points are read when they are written. Delta: they are frozen when a cycle begins, and the same from then
+/// on; a cursor gives them again as often as is wanted.
+pub trait Source {
+    /// A place in a cycle: which point comes next, and which times the points carry.
+    type Cursor: Copy;
+
+    /// Begins a cycle that ends `now`, later than all before. Delta: its interval begins where the last one ended that was
+    /// [`complete`](Self::complete); one that was not is extended to now.
+    fn begin(&mut self, now: Timestamp) -> Self::Cursor;
+
+    /// The same place, where points carry the time `now`: for values that may have moved since a body that may have
+    /// arrived. What is frozen keeps its time.
+    fn at(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
+
+    /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
+    fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> Wrote<Self::Cursor>;
+
+    /// All of the cycle is settled.
+    fn complete(&mut self);
+
+    /// Whose account it is.
+    fn ledger(&self) -> &Ledger;
+
+    /// Requests that were recorded, and neither sent nor dropped.
+    fn held(&self) -> u64;
+}
+
+/// What came of writing.
+#[derive(Clone, Copy, Debug)]
+pub enum Wrote<C> {
+    /// A body.
+    Body(Part<C>),
+    /// Not even the next point fits into what was lent.
+    TooSmall {
+        /// Bytes of a buffer that is large enough.
+        needs: usize,
+        /// That point, for the case that it is left out.
+        point: Part<C>,
+    },
+    /// No point is left.
+    Nothing,
+}
+
+/// A part of a cycle: a body, and what it stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<C> {
+    /// Where in the buffer the body begins.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// Its points.
+    pub points: u32,
+    /// Requests in its points of the counter. Other points carry none.
+    pub requests: u64,
+    /// The largest of those points.
+    pub heaviest: Heaviest,
+    /// The place after it.
+    pub next: C,
+    /// Whether it is known that no point comes after it.
+    pub is_last: bool,
+}
+
+impl<C> Part<C> {
+    /// Bytes of the body.
+    pub(super) const fn bytes(&self) -> usize {
+        self.end - self.start
+    }
+}

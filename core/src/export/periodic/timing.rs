@@ -1,0 +1,155 @@
+//! When exports are due, how long pauses and calls last, and what a stop changes about it.
+
+use core::time::Duration;
+
+use super::ExportLimits;
+use crate::export::{Backoff, Now, Random, Stopping, Tick};
+
+/// Pauses after failures: the first and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// The first one after a stop was asked for.
+const FIRST_AT_A_STOP: Duration = Duration::from_millis(250);
+/// Longest pause that a receiver is granted.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
+/// Least pause. Half of half of what a stop leaves is no time at all.
+const LEAST: Duration = Duration::from_millis(20);
+
+/// When what is done.
+#[derive(Clone, Debug)]
+pub(super) struct Timing {
+    interval: Duration,
+    timeout: Duration,
+    export_timeout: Duration,
+    stopping: Stopping,
+    backoff: Backoff,
+    random: Random,
+    /// When the next export is due.
+    due: Tick,
+    /// When the attempts at the one under way end.
+    expires: Tick,
+    /// Until when nothing is done.
+    until: Tick,
+    /// Until when the receiver asked to be left alone.
+    asked_until: Tick,
+    /// When the call under way is given up.
+    call_until: Tick,
+    /// Whether a stop leaves it less than its time.
+    is_cut_short: bool,
+    /// Whether the last attempt failed.
+    has_failed: bool,
+    /// Whether attempts are over until the next export is due.
+    is_at_rest: bool,
+}
+
+impl Timing {
+    pub(super) fn new(limits: &ExportLimits, seed: u64, now: Now) -> Self {
+        let due = now.tick.after(limits.interval);
+        Self {
+            interval: limits.interval,
+            timeout: limits.timeout,
+            export_timeout: limits.export_timeout.unwrap_or(Duration::MAX),
+            stopping: Stopping::NOT_ASKED,
+            backoff: Backoff::new(PAUSES.0, PAUSES.1),
+            random: Random::new(seed),
+            due,
+            expires: Tick::NEVER,
+            until: due,
+            asked_until: now.tick,
+            call_until: Tick::NEVER,
+            is_cut_short: false,
+            has_failed: false,
+            is_at_rest: true,
+        }
+    }
+
+    /// A stop is asked for: an ordinary pause ends at once.
+    pub(super) fn stop(&mut self, now: Now, deadline: Tick) {
+        if self.stopping.ask(deadline) {
+            self.backoff = Backoff::new(FIRST_AT_A_STOP, PAUSES.1);
+            self.expires = Tick::NEVER;
+            self.until = self.until.min(self.asked_until.min(self.stopping.pause(now, Duration::MAX)));
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.is_asked()
+    }
+
+    /// Whether a stop has no use for another attempt.
+    pub(super) fn is_over(&self, now: Now, has_connected: bool) -> bool {
+        self.stopping.is_asked() && (self.stopping.is_overdue(now) || self.stopping.gives_up(has_connected))
+    }
+
+    /// Until when nothing is done; `None` where that is over.
+    pub(super) fn waits(&self, now: Now) -> Option<Tick> {
+        Some(self.stopping.clamp(self.until)).filter(|until| now.tick < *until)
+    }
+
+    /// A pause is over. Whether the next export is due, and what goes on belongs to it.
+    pub(super) fn resume(&mut self, now: Now) -> bool {
+        if core::mem::take(&mut self.is_at_rest) && !self.is_stopping() {
+            self.expires = now.tick.after(self.export_timeout);
+        }
+        let is_due = now.tick >= self.due;
+        if is_due {
+            self.due = now.tick.after(self.interval);
+        }
+        is_due
+    }
+
+    /// A cycle is complete.
+    pub(super) fn rest(&mut self, now: Now) {
+        self.is_at_rest = true;
+        self.until = if self.is_stopping() { now.tick } else { self.due };
+    }
+
+    /// When a call is given up that begins now. `is_followed`: more is to come after it.
+    pub(super) fn call(&mut self, now: Now, is_followed: bool) -> Tick {
+        let until = self.stopping.call(now, self.timeout, is_followed || self.has_failed);
+        self.is_cut_short = until < now.tick.after(self.timeout);
+        self.call_until = until.min(self.expires);
+        self.call_until
+    }
+
+    /// When the call under way is given up, now that a stop was asked for.
+    pub(super) fn shorten(&mut self, now: Now, is_followed: bool) -> Tick {
+        let before = (self.call_until, self.is_cut_short);
+        if self.call(now, is_followed) >= before.0 {
+            (self.call_until, self.is_cut_short) = before;
+        }
+        self.call_until
+    }
+
+    pub(super) fn call_is_over(&self, now: Now) -> bool {
+        now.tick >= self.call_until
+    }
+
+    /// Whether only the stop ended the call.
+    pub(super) fn was_cut_short(&self, now: Now) -> bool {
+        self.is_cut_short && self.call_is_over(now)
+    }
+
+    pub(super) fn went_well(&mut self) {
+        self.has_failed = false;
+        self.backoff.reset();
+    }
+
+    /// An attempt has failed, which is not to be made again.
+    pub(super) fn failed(&mut self) {
+        self.has_failed = true;
+        self.stopping.failed();
+    }
+
+    /// A pause, of no less than the receiver asks for. Whether it takes longer than the export may.
+    pub(super) fn pause(&mut self, now: Now, asked: Duration) -> bool {
+        let asked = asked.min(LONGEST_ASKED);
+        let pause = self.backoff.pause_of_at_least(asked, self.random.next());
+        self.asked_until = now.tick.after(asked);
+        self.until = self.stopping.pause(now, pause).max(self.stopping.clamp(now.tick.after(LEAST)));
+        self.is_at_rest = self.until >= self.expires;
+        if self.is_at_rest {
+            self.until = self.asked_until.max(self.due);
+        }
+        self.is_at_rest
+    }
+}
