@@ -1,0 +1,171 @@
+//! A source as simple as one can be: series of which each has a point of the size histogram and one of the counter.
+
+use super::std::vec;
+use super::std::vec::Vec;
+
+use crate::Timestamp;
+use crate::export::periodic::{Heaviest, Part, Source, Wrote};
+use crate::ledger::{Cause, Ledger, SUMS};
+
+/// Bytes around the points of a body.
+pub(super) const HEADER: usize = 100;
+
+/// A point of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) is_counter: bool,
+    pub(super) series: usize,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) value: u64,
+}
+
+/// A place: the metric, the series and the times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    next: usize,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+pub(super) struct Points {
+    is_delta: bool,
+    /// Bytes of each point.
+    point: usize,
+    /// What was recorded, by series.
+    counts: Vec<u64>,
+    /// Delta: what was taken out, and what of that is not settled.
+    kept: Vec<u64>,
+    came: Vec<u64>,
+    start: Timestamp,
+    end: Timestamp,
+    ledger: Ledger,
+}
+
+impl Points {
+    pub(super) fn new(is_delta: bool, series: usize, point: usize) -> Self {
+        let ledger = Ledger::new();
+        ledger.open(SUMS, 0, 0);
+        let (counts, kept, came) = (vec![0; series], vec![0; series], vec![0; series]);
+        Self {
+            is_delta,
+            point,
+            counts,
+            kept,
+            came,
+            start: Timestamp::default(),
+            end: Timestamp::default(),
+            ledger,
+        }
+    }
+
+    pub(super) fn record(&mut self, series: usize, requests: u64) {
+        self.counts[series] += requests;
+    }
+
+    pub(super) fn recorded(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.ledger.outcome().0
+    }
+
+    pub(super) fn dropped(&self, cause: Cause) -> u64 {
+        self.ledger.outcome().1.get(cause)
+    }
+
+    /// All that was sent or dropped.
+    pub(super) fn settled(&self) -> u64 {
+        let (sent, dropped) = self.ledger.outcome();
+        sent + dropped.total()
+    }
+
+    fn value(&self, series: usize) -> u64 {
+        if self.is_delta { self.came[series] } else { self.counts[series] }
+    }
+
+    fn part(&self, place: Place) -> Part<Place> {
+        Part {
+            start: 0,
+            end: 0,
+            points: 0,
+            requests: 0,
+            heaviest: Heaviest::default(),
+            next: place,
+            is_last: false,
+        }
+    }
+}
+
+impl Source for Points {
+    type Cursor = Place;
+
+    fn begin(&mut self, now: Timestamp) -> Place {
+        assert!(now > self.end, "intervals end later than they begin");
+        if self.came.iter().all(|requests| *requests == 0) {
+            self.start = self.end;
+        }
+        self.end = now;
+        for ((came, kept), count) in self.came.iter_mut().zip(&mut self.kept).zip(&self.counts) {
+            *came += *count - *kept;
+            *kept = *count;
+        }
+        let start = if self.is_delta { self.start } else { Timestamp::default() };
+        Place { next: 0, start, end: now }
+    }
+
+    fn at(&self, place: Place, now: Timestamp) -> Place {
+        if self.is_delta { place } else { Place { end: now, ..place } }
+    }
+
+    fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> Wrote<Place> {
+        let series = self.counts.len();
+        let all = place.next..2 * series;
+        let mut left = all.filter(|next| self.value(next % series) != 0).peekable();
+        if left.peek().is_none() {
+            return Wrote::Nothing;
+        }
+        let fits = (limit.min(out.len()).saturating_sub(HEADER) / self.point).max(1);
+        let needs = HEADER + self.point;
+        let mut part = self.part(place);
+        for next in left.take(fits) {
+            let (is_counter, value) = (next >= series, self.value(next % series));
+            if let Some(out) = out.get_mut(HEADER + part.points as usize * self.point..).filter(|out| out.len() >= 34) {
+                let point = [next as u64, place.start.as_unix_nanos(), place.end.as_unix_nanos(), value];
+                point.iter().zip(out.chunks_exact_mut(8)).for_each(|(word, out)| out.copy_from_slice(&word.to_be_bytes()));
+            }
+            part.points += 1;
+            part.next.next = next + 1;
+            if is_counter {
+                part.requests += value;
+                part.heaviest.add(value);
+            }
+        }
+        part.end = HEADER + part.points as usize * self.point;
+        part.is_last = part.next.next == 2 * series;
+        if out.len() < needs { Wrote::TooSmall { needs, point: part } } else { Wrote::Body(part) }
+    }
+
+    fn complete(&mut self) {
+        self.came.fill(0);
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    fn held(&self) -> u64 {
+        self.recorded() - self.settled()
+    }
+}
+
+/// The points of a body of a source with so many series and bytes of a point.
+pub(super) fn points(body: &[u8], series: usize, point: usize) -> impl Iterator<Item = Point> {
+    body[HEADER..].chunks_exact(point).map(move |bytes| {
+        let word = |at: usize| u64::from_be_bytes(bytes[8 * at..8 * at + 8].try_into().expect("eight bytes"));
+        let next = word(0) as usize;
+        let (is_counter, series) = (next >= series, next % series);
+        Point { is_counter, series, start: word(1), end: word(2), value: word(3) }
+    })
+}
