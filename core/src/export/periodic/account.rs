@@ -36,10 +36,10 @@ impl Books {
     pub(super) fn accepted<C>(&mut self, part: &Part<C>, rejected_points: u64, ledger: &Ledger) {
         let rejected = part.heaviest.sum(rejected_points, part.requests);
         let taken = part.requests - rejected;
-        self.doubtful = self.doubtful.saturating_sub(part.requests);
         if self.is_delta {
             ledger.add_sent(taken);
-            ledger.add_dropped(Cause::Rejected, rejected);
+            self.drop_for(Cause::Rejected, rejected, ledger);
+            self.doubtful = self.doubtful.saturating_sub(taken);
         } else {
             self.left_out.add(Cause::Rejected, rejected);
             self.accepted += taken;
@@ -48,13 +48,10 @@ impl Books {
         }
     }
 
-    /// A part will not be sent again. What may have arrived is unconfirmed, whatever the cause.
+    /// A part will not be sent again.
     pub(super) fn lost<C>(&mut self, cause: Cause, part: &Part<C>, ledger: &Ledger) {
         if self.is_delta {
-            let unconfirmed = self.doubtful.min(part.requests);
-            self.doubtful -= unconfirmed;
-            ledger.add_dropped(Cause::Unconfirmed, unconfirmed);
-            ledger.add_dropped(cause, part.requests - unconfirmed);
+            self.drop_for(cause, part.requests, ledger);
         } else {
             self.left_out.add(cause, part.requests);
             self.may_have(0);
@@ -79,6 +76,14 @@ impl Books {
             ledger.add_dropped(cause, requests);
             held -= requests;
         }
+    }
+
+    /// Delta: drops requests of the part that comes next. What may have arrived is unconfirmed, whatever the cause.
+    fn drop_for(&mut self, cause: Cause, requests: u64, ledger: &Ledger) {
+        let unconfirmed = self.doubtful.min(requests);
+        self.doubtful -= unconfirmed;
+        ledger.add_dropped(Cause::Unconfirmed, unconfirmed);
+        ledger.add_dropped(cause, requests - unconfirmed);
     }
 
     /// The receiver may have so many requests more than what was accepted.

@@ -38,6 +38,8 @@ pub(super) trait Receiver {
     fn resolve(&mut self, now: Tick) -> (Duration, Reply);
     fn connect(&mut self, now: Tick) -> (Duration, Reply);
     fn body(&mut self, now: Tick, arrival: Arrival<'_>) -> (Duration, Reply);
+    /// Its answer to these points has come back.
+    fn is_heard(&mut self, _: Said, _: &[Point]) {}
     /// Time has passed: what is recorded meanwhile.
     fn record(&mut self, _: Duration, _: &mut Points) {}
 }
@@ -230,6 +232,7 @@ impl<R: Receiver> World<R> {
                 self.exports.handle(now, Input::Connected { id });
             }
             (Asked::Body, Reply::Says(said)) => {
+                self.receiver.is_heard(said, &self.sent[self.sent.len() - 1].points);
                 self.is_kept = true;
                 self.exports.handle(now, Input::Answer { id, said });
             }
