@@ -87,9 +87,7 @@ impl<C: Copy> Exports<C> {
     fn silent<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, source: &S) {
         self.note_arrival(flight, true);
         self.failed_to_reach(now);
-        if !self.timing.was_cut_short(now) {
-            self.size.silent(flight.part.bytes(), now);
-        }
+        self.size.silent(flight.part.bytes(), now);
         let silences = self.cycle.as_mut().map_or(0, |cycle| {
             cycle.silences += 1;
             cycle.silences

@@ -22,18 +22,21 @@ const STORED: Reply = Reply::Says(Said::Stored);
 const TOO_LARGE: Reply = Reply::Says(Said::TooLarge);
 const BROKEN: Reply = Reply::Breaks { began: true };
 
-/// Answers to one body after another, each after 10 ms, and then always the last one.
+/// Answers to one body after another, and then always the last one.
 #[derive(Clone)]
 struct Script {
     bodies: Vec<Reply>,
     next: usize,
     names: Reply,
     connects: Reply,
+    connects_after: Duration,
+    answers_after: Duration,
 }
 
 impl Script {
     fn new(bodies: &[Reply]) -> Self {
-        Self { bodies: bodies.to_vec(), next: 0, names: Reply::Fine, connects: Reply::Fine }
+        let (names, connects, connects_after, answers_after) = (Reply::Fine, Reply::Fine, MS(1), MS(10));
+        Self { bodies: bodies.to_vec(), next: 0, names, connects, connects_after, answers_after }
     }
 }
 
@@ -43,12 +46,12 @@ impl Receiver for Script {
     }
 
     fn connect(&mut self, _: Tick) -> (Duration, Reply) {
-        (MS(1), self.connects)
+        (self.connects_after, self.connects)
     }
 
     fn body(&mut self, _: Tick, _: Arrival<'_>) -> (Duration, Reply) {
         self.next += 1;
-        (MS(10), self.bodies[(self.next - 1).min(self.bodies.len() - 1)])
+        (self.answers_after, self.bodies[(self.next - 1).min(self.bodies.len() - 1)])
     }
 }
 
@@ -367,6 +370,77 @@ fn a_stop_ends_by_its_deadline() {
         world.stop(Duration::ZERO);
         assert_eq!((world.finish(), world.source.dropped(Cause::Deadline), world.sent.len()), (Cause::Deadline, 100, 0));
     }
+}
+
+#[test]
+fn a_call_leaves_time_for_what_is_to_follow() {
+    for is_delta in [false, true] {
+        // One that is under way when the stop comes: the last export is to follow.
+        let mut world = world(limits(is_delta), &[STORED, Reply::Silent, STORED]);
+        assert_eq!(world.run_until(at(70)), None);
+        record(&mut world, 1);
+        assert_eq!(world.run_until(at(121)), None);
+        world.stop(SECS(4));
+        assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
+        // The first one of two; one after another that failed.
+        for bodies in [&[STORED, STORED, Reply::Silent, STORED][..], &[STORED, STORED, AWAY, Reply::Silent, STORED]] {
+            let mut world = self::world(halves(is_delta), bodies);
+            assert_eq!(world.run_until(at(70)), None);
+            record(&mut world, 1);
+            world.stop(SECS(4));
+            assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110), "{bodies:?}");
+        }
+        let mut world = self::world(limits(is_delta), &[STORED, AWAY, Reply::Silent, STORED]);
+        assert_eq!(world.run_until(at(70)), None);
+        record(&mut world, 1);
+        world.stop(SECS(4));
+        assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
+    }
+}
+
+#[test]
+fn a_connection_that_comes_when_the_time_is_over_serves_the_next_call() {
+    for is_delta in [false, true] {
+        let mut world = world(limits(is_delta), &[STORED]);
+        world.receiver.connects_after = MS(9_999);
+        assert_eq!(world.run_until(at(80)), None);
+        assert_eq!((world.sent.len(), world.names_asked, world.source.sent()), (1, 1, 100));
+    }
+}
+
+#[test]
+fn in_one_instant_times_differ_and_attempts_end() {
+    let mut world = world(limits(false), &[STORED]);
+    world.receiver.answers_after = Duration::ZERO;
+    assert_eq!(world.run_until(Tick::from_nanos(60_002_000_000)), None);
+    world.stop(SECS(1));
+    assert_eq!(world.finish(), Cause::Deadline);
+    assert_eq!((world.sent[0].at, hows(&world)), (world.sent[1].at, vec![How::Later]));
+    // Half of half of what is left for ever.
+    let mut world = self::world(limits(true), &[AWAY]);
+    world.receiver.answers_after = Duration::ZERO;
+    assert_eq!(world.run_until(at(61)), None);
+    world.stop(SECS(1));
+    assert_eq!(world.finish(), Cause::Unreachable);
+    assert!(world.sent.len() < 20, "{}", world.sent.len());
+}
+
+#[test]
+fn silence_counts_for_its_own_part_only() {
+    // Five bodies of five points.
+    let limits = ExportLimits { max_request_bytes: HEADER + 5 * 400, ..limits(true) };
+    let mut world = world(limits, &[STORED, BROKEN, BROKEN, BROKEN, STORED, BROKEN, BROKEN, BROKEN, STORED]);
+    assert_eq!(world.run_until(at(119)), None);
+    assert_eq!(world.source.sent(), 100);
+    // What has arrived after all is no reason to doubt what comes after it.
+    let mut world = self::world(limits, &[STORED, STORED, BROKEN, STORED, Reply::Says(Said::Refused)]);
+    assert_eq!(world.run_until(at(119)), None);
+    assert_eq!((world.source.sent(), world.source.dropped(Cause::Refused)), (50, 50));
+    // Of a body that may have arrived whole, half arrives and half is refused.
+    let mut world = self::world(limits, &[STORED, STORED, MAYBE, STORED, Reply::Says(Said::Refused)]);
+    world.run_until(at(119));
+    let causes = [Cause::Unconfirmed, Cause::Refused].map(|cause| world.source.dropped(cause));
+    assert_eq!((world.source.sent(), causes), (50, [0, 50]));
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Whims {
             unclear: often(300),
         };
         let limit = if often(1_000) == 0 { usize::MAX } else { [500, 3_000, 5_000, 7_000][often(4)] };
-        let latency = Duration::from_micros(10u64.pow(1 + random.below(6) as u32));
+        let latency = Duration::from_micros([0, 10, 100, 1_000, 10_000, 100_000, 1_000_000][random.below(7)]);
         Self { random, moods, limit, latency, is_delta, store: Store::default(), slack: 0, slack_of_answer: 0, is_stopping: false }
     }
 

@@ -146,7 +146,7 @@ impl<R: Receiver> World<R> {
 
     fn poll(&mut self) -> Action {
         self.polls += 1;
-        assert!(self.polls < 100, "polled without end at {:?}", self.tick);
+        assert!(self.polls < 300, "polled without end at {:?}", self.tick);
         let mut none = [];
         let is_lent = !matches!(self.pending, Some((_, Asked::Body, ..)));
         let buffer = if is_lent { &mut self.buffer[..] } else { &mut none[..] };
