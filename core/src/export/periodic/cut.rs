@@ -27,7 +27,7 @@ impl<C: Copy> Exports<C> {
     /// Cuts the next body.
     pub(super) fn cut<S: Source<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Cut {
         loop {
-            let Some(mut cycle) = self.cycle_at(now, source) else { return Cut::Nothing };
+            let Some(cycle) = self.cycle_at(now, source) else { return Cut::Nothing };
             let limit = self.size.bytes();
             match source.write(cycle.place, limit, out) {
                 Wrote::Nothing => {
@@ -39,7 +39,7 @@ impl<C: Copy> Exports<C> {
                     if let Some(bytes) = is_short.then(|| self.room.ask(out.len(), 0, limit)).flatten() {
                         return Cut::Room(bytes);
                     }
-                    self.flight = Some(Flight { part, limit, sent_as: Id::default() });
+                    self.flight = Some(Flight { part, sent_as: Id::default() });
                     return Cut::Body;
                 }
                 Wrote::TooSmall { needs, point } => {
@@ -49,8 +49,7 @@ impl<C: Copy> Exports<C> {
                         return Cut::Room(bytes);
                     }
                     self.books.lost(Cause::TooLarge, &point, source.ledger());
-                    cycle.pass(&point);
-                    self.cycle = Some(cycle);
+                    self.pass(&point, source);
                 }
             }
         }
@@ -91,7 +90,6 @@ impl<C: Copy> Exports<C> {
     }
 
     fn complete<S: Source<Cursor = C>>(&mut self, now: Now, source: &mut S) {
-        source.complete();
         (self.cycle, self.resumes) = (None, true);
         self.timing.rest(now);
         if self.is_final {

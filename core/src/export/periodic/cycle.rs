@@ -36,15 +36,6 @@ impl<C: Copy> Cycle<C> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight<C> {
     pub(super) part: Part<C>,
-    /// Most bytes that several of its points could have.
-    pub(super) limit: usize,
     /// The number of the attempt that sent it first.
     pub(super) sent_as: crate::export::Id,
-}
-
-impl<C> Flight<C> {
-    /// How many points it has, one of them where it could not be cut smaller.
-    pub(super) const fn items(&self) -> usize {
-        if self.part.bytes() > self.limit { 1 } else { self.part.points as usize }
-    }
 }

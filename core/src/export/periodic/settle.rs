@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::cycle::Flight;
-use super::{Exports, News, Source, room};
+use super::{Exports, News, Part, Source, room};
 use crate::export::{Broken, Now, TooLarge};
 use crate::ledger::Cause;
 use crate::verdict::Said;
@@ -12,7 +12,7 @@ use crate::verdict::Said;
 const AGAIN: u8 = 3;
 
 impl<C: Copy> Exports<C> {
-    pub(super) fn settle<S: Source<Cursor = C>>(&mut self, now: Now, news: News, source: &S) {
+    pub(super) fn settle<S: Source<Cursor = C>>(&mut self, now: Now, news: News, source: &mut S) {
         let Some(flight) = self.flight else { return };
         match news {
             News::Answer(Said::Stored) => self.accepted(now, &flight, 0, source),
@@ -52,9 +52,9 @@ impl<C: Copy> Exports<C> {
         self.is_done = true;
     }
 
-    fn accepted<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, rejected: u64, source: &S) {
+    fn accepted<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, rejected: u64, source: &mut S) {
         self.books.accepted(&flight.part, rejected, source.ledger());
-        self.pass(flight);
+        self.pass(&flight.part, source);
         self.size.accepted(now);
         self.timing.went_well();
         self.rest = Cause::Deadline;
@@ -65,15 +65,15 @@ impl<C: Copy> Exports<C> {
     }
 
     /// The receiver will not take it, or does not say so: the next part goes on at once.
-    fn refused<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, cause: Cause, source: &S) {
+    fn refused<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, cause: Cause, source: &mut S) {
         self.attempt_failed(now);
         self.rest = cause;
         self.books.lost(cause, &flight.part, source.ledger());
-        self.pass(flight);
+        self.pass(&flight.part, source);
     }
 
-    fn too_large<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, source: &S) {
-        match self.size.too_large(flight.part.bytes(), flight.items(), now) {
+    fn too_large<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, source: &mut S) {
+        match self.size.too_large(flight.part.bytes(), flight.part.points, now) {
             TooLarge::Halved => self.attempt_failed(now),
             TooLarge::Item => self.refused(now, flight, Cause::TooLarge, source),
             TooLarge::Everything => {
@@ -84,7 +84,7 @@ impl<C: Copy> Exports<C> {
     }
 
     /// It went out, and no answer came.
-    fn silent<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, source: &S) {
+    fn silent<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, source: &mut S) {
         self.note_arrival(flight, true);
         self.failed_to_reach(now);
         self.size.silent(flight.part.bytes(), now);
@@ -100,18 +100,20 @@ impl<C: Copy> Exports<C> {
     }
 
     /// The same bytes are not sent again. Values that move are cut anew; those that are frozen may have arrived.
-    fn give_up<S: Source<Cursor = C>>(&mut self, flight: &Flight<C>, source: &S) {
+    fn give_up<S: Source<Cursor = C>>(&mut self, flight: &Flight<C>, source: &mut S) {
         if self.limits.is_delta {
             self.books.lost(Cause::Unconfirmed, &flight.part, source.ledger());
-            self.pass(flight);
+            self.pass(&flight.part, source);
         } else if let Some(cycle) = &mut self.cycle {
             cycle.silences = 0;
         }
     }
 
-    fn pass(&mut self, flight: &Flight<C>) {
+    /// A part is settled: the one after it comes next.
+    pub(super) fn pass<S: Source<Cursor = C>>(&mut self, part: &Part<C>, source: &mut S) {
         if let Some(cycle) = &mut self.cycle {
-            cycle.pass(&flight.part);
+            source.settle(cycle.place, part.next);
+            cycle.pass(part);
         }
     }
 

@@ -12,8 +12,8 @@ pub trait Source {
     /// A place in a cycle: which point comes next, and which times the points carry.
     type Cursor: Copy;
 
-    /// Begins a cycle that ends `now`, later than all before. Delta: its interval begins where the last one ended that was
-    /// [`complete`](Self::complete); one that was not is extended to now.
+    /// Begins a cycle that ends `now`, later than all before. Delta: its interval begins where the last one ended; one of
+    /// which nothing was [settled](Self::settle) is extended to now.
     fn begin(&mut self, now: Timestamp) -> Self::Cursor;
 
     /// The same place, where points carry the time `now`: for values that may have moved since a body that may have
@@ -23,8 +23,8 @@ pub trait Source {
     /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
     fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> Wrote<Self::Cursor>;
 
-    /// All of the cycle is settled.
-    fn complete(&mut self);
+    /// The part of a cycle from one place to another is settled: it is not sent again. All parts are, one after another.
+    fn settle(&mut self, from: Self::Cursor, to: Self::Cursor);
 
     /// Whose account it is.
     fn ledger(&self) -> &Ledger;
@@ -57,7 +57,7 @@ pub struct Part<C> {
     /// Where it ends.
     pub end: usize,
     /// Its points.
-    pub points: u32,
+    pub points: usize,
     /// Requests in its points of the counter. Other points carry none.
     pub requests: u64,
     /// The largest of those points.

@@ -122,6 +122,7 @@ fn answers_mean_what_the_table_says() {
         (&[Reply::Silent], (&[Same], 100), (&[Same], 100), &[]),
         (&[BROKEN; 3], (&[Same, Same, Same], 100), (&[Same, Same, Same], 100), &[]),
         (&[BROKEN; 4], (&[Same, Same, Same, Later, Cut], 100), (&[Same, Same, Same], 0), &[(Cause::Unconfirmed, 100)]),
+        (&[BROKEN; 5], (&[Same, Same, Same, Later, Same, Cut], 100), (&[Same, Same, Same], 0), &[(Cause::Unconfirmed, 100)]),
         (&[BROKEN, AWAY], (&[Same, Later, Cut], 100), (&[Same, Cut, Cut], 100), &[]),
         (&[BROKEN, says(Said::Refused)], (&[Same], 0), (&[Same], 0), &[(Cause::Unconfirmed, 100)]),
         (&[TOO_LARGE], (&[Cut, Cut, Cut], 100), (&[Cut, Cut, Cut], 100), &[]),
@@ -254,6 +255,11 @@ fn where_an_export_timeout_is_set_the_attempts_end_with_it() {
         world.receiver.bodies = vec![STORED];
         assert_eq!(world.run_until(at(121)), None);
         assert_eq!((world.sent[in_time].at.as_nanos() / 1_000_000_000, world.source.sent()), (120, 100));
+        // Who asks for more time gets it.
+        let pause = Said::Away { at_least: SECS(100), may_have_arrived: false };
+        let mut world = self::world(limits, &[Reply::Says(pause), STORED]);
+        assert_eq!(world.run_until(at(170)), None);
+        assert_eq!(world.sent[1].at.since(world.sent[0].at).as_secs(), 100);
         // A call that is under way ends with it too; what may have arrived goes out again when the next export is due.
         let mut world = self::world(ExportLimits { timeout: SECS(10), ..limits }, &[Reply::Silent, STORED]);
         assert_eq!(world.run_until(at(119)), None);
@@ -412,10 +418,10 @@ fn a_connection_that_comes_when_the_time_is_over_serves_the_next_call() {
 fn in_one_instant_times_differ_and_attempts_end() {
     let mut world = world(limits(false), &[STORED]);
     world.receiver.answers_after = Duration::ZERO;
-    assert_eq!(world.run_until(Tick::from_nanos(60_002_000_000)), None);
+    assert_eq!(world.run_until(at(120)), None);
     world.stop(SECS(1));
     assert_eq!(world.finish(), Cause::Deadline);
-    assert_eq!((world.sent[0].at, hows(&world)), (world.sent[1].at, vec![How::Later]));
+    assert_eq!((world.sent[1].at, hows(&world)), (world.sent[2].at, vec![How::Later; 2]));
     // Half of half of what is left for ever.
     let mut world = self::world(limits(true), &[AWAY]);
     world.receiver.answers_after = Duration::ZERO;

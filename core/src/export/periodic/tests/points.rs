@@ -39,6 +39,8 @@ pub(super) struct Points {
     came: Vec<u64>,
     start: Timestamp,
     end: Timestamp,
+    /// Whether some of it is settled.
+    is_begun: bool,
     ledger: Ledger,
 }
 
@@ -55,6 +57,7 @@ impl Points {
             came,
             start: Timestamp::default(),
             end: Timestamp::default(),
+            is_begun: false,
             ledger,
         }
     }
@@ -103,7 +106,7 @@ impl Source for Points {
 
     fn begin(&mut self, now: Timestamp) -> Place {
         assert!(now > self.end, "intervals end later than they begin");
-        if self.came.iter().all(|requests| *requests == 0) {
+        if core::mem::take(&mut self.is_begun) || self.came.iter().all(|requests| *requests == 0) {
             self.start = self.end;
         }
         self.end = now;
@@ -131,7 +134,7 @@ impl Source for Points {
         let mut part = self.part(place);
         for next in left.take(fits) {
             let (is_counter, value) = (next >= series, self.value(next % series));
-            if let Some(out) = out.get_mut(HEADER + part.points as usize * self.point..).filter(|out| out.len() >= 34) {
+            if let Some(out) = out.get_mut(HEADER + part.points * self.point..).filter(|out| out.len() >= 34) {
                 let point = [next as u64, place.start.as_unix_nanos(), place.end.as_unix_nanos(), value];
                 point.iter().zip(out.chunks_exact_mut(8)).for_each(|(word, out)| out.copy_from_slice(&word.to_be_bytes()));
             }
@@ -142,13 +145,15 @@ impl Source for Points {
                 part.heaviest.add(value);
             }
         }
-        part.end = HEADER + part.points as usize * self.point;
+        part.end = HEADER + part.points * self.point;
         part.is_last = part.next.next == 2 * series;
         if out.len() < needs { Wrote::TooSmall { needs, point: part } } else { Wrote::Body(part) }
     }
 
-    fn complete(&mut self) {
-        self.came.fill(0);
+    fn settle(&mut self, from: Place, to: Place) {
+        let series = self.counts.len();
+        (from.next.max(series)..to.next).for_each(|next| self.came[next - series] = 0);
+        self.is_begun = true;
     }
 
     fn ledger(&self) -> &Ledger {
