@@ -379,6 +379,17 @@ fn a_stop_ends_by_its_deadline() {
 }
 
 #[test]
+fn a_pause_that_was_asked_for_gets_half_of_what_a_stop_leaves() {
+    for is_delta in [false, true] {
+        let pause = Said::Away { at_least: SECS(90), may_have_arrived: false };
+        let mut world = world(limits(is_delta), &[Reply::Says(pause), STORED]);
+        assert_eq!(world.run_until(at(61)), None);
+        world.stop(SECS(4));
+        assert_eq!((world.finish(), world.sent[1].at, world.source.sent()), (Cause::Deadline, at(63), 100));
+    }
+}
+
+#[test]
 fn a_call_leaves_time_for_what_is_to_follow() {
     for is_delta in [false, true] {
         // One that is under way when the stop comes: the last export is to follow.

@@ -249,6 +249,8 @@ fn run(seed: u64, is_delta: bool) -> Run {
         is_delta,
     };
     let mut world = World::new(limits, seed, Whims::new(seed, is_delta), (SERIES, POINT));
+    world.late = [Duration::ZERO, MS(30)][random.below(2)];
+    world.lends = [usize::MAX, 2_000, 450][random.below(3)];
     assert_eq!(world.run(MS(random.next() % 60_000)), None);
     // Half of the receivers are well in the end, and have time.
     let recovers = random.below(2) == 0;
@@ -257,11 +259,9 @@ fn run(seed: u64, is_delta: bool) -> Run {
     }
     world.receiver.is_stopping = true;
     let left = if recovers { SECS(30) } else { MS(random.next() % 8_000) };
-    let deadline = world.tick.after(left);
+    world.stop(left * 2);
     world.stop(left);
-    if random.below(4) == 0 {
-        world.stop(left * 2);
-    }
+    let deadline = world.tick.after(left + world.late);
     let rest = world.finish();
     assert!(world.tick <= deadline, "{:?} after {deadline:?}", world.tick);
     check(&world, is_delta, recovers, rest)
@@ -270,7 +270,6 @@ fn run(seed: u64, is_delta: bool) -> Run {
 /// What holds at the end of every run.
 fn check(world: &World<Whims>, is_delta: bool, recovers: bool, rest: Cause) -> Run {
     let (source, receiver) = (&world.source, &world.receiver);
-    super::std::println!("{SEED:?}");
     let (recorded, sent, has) = (source.recorded(), source.sent(), receiver.store.requests(is_delta));
     assert_eq!(source.settled(), recorded, "nothing is held any more");
     assert!(sent <= has && has <= recorded, "{sent} sent, {has} arrived, {recorded} recorded");
@@ -292,7 +291,6 @@ fn whatever_a_receiver_does_the_account_is_about_what_it_has() {
     for is_delta in [false, true] {
         let mut sums = [0; 4];
         for seed in 0..RUNS {
-            SEED.store(seed, core::sync::atomic::Ordering::Relaxed);
             let Run { recorded, sent, has, may_have } = run(seed, is_delta);
             let beyond = has.saturating_sub(sent + may_have);
             sums.iter_mut().zip([recorded, sent, has, beyond]).for_each(|(sum, value)| *sum += value);
@@ -302,4 +300,3 @@ fn whatever_a_receiver_does_the_account_is_about_what_it_has() {
 }
 
 const RUNS: u64 = 300;
-static SEED: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);

@@ -80,6 +80,12 @@ pub(super) struct World<R> {
     polls: u32,
     pub(super) names_asked: u32,
     last_sent: u64,
+    /// By how much the driver comes too late.
+    pub(super) late: Duration,
+    /// The longest buffer that it lends.
+    pub(super) lends: usize,
+    /// What is answered already.
+    stale: Id,
 }
 
 impl<R: Receiver> World<R> {
@@ -101,6 +107,9 @@ impl<R: Receiver> World<R> {
             polls: 0,
             names_asked: 0,
             last_sent: 0,
+            late: Duration::ZERO,
+            lends: usize::MAX,
+            stale: Id::default(),
         }
     }
 
@@ -116,7 +125,7 @@ impl<R: Receiver> World<R> {
                     assert!(until > self.tick, "waits for a moment that is over");
                     let answer = self.pending.map_or(Tick::NEVER, |(_, _, at, _)| at);
                     let next = until.min(answer);
-                    self.pass(next.min(end));
+                    self.pass(next.after(self.late).min(end));
                     if next > end {
                         return None;
                     }
@@ -147,6 +156,8 @@ impl<R: Receiver> World<R> {
     fn poll(&mut self) -> Action {
         self.polls += 1;
         assert!(self.polls < 300, "polled without end at {:?}", self.tick);
+        // News of what is over is none.
+        self.exports.handle(now(self.tick), Input::Answer { id: self.stale, said: Said::Stored });
         let mut none = [];
         let is_lent = !matches!(self.pending, Some((_, Asked::Body, ..)));
         let buffer = if is_lent { &mut self.buffer[..] } else { &mut none[..] };
@@ -175,7 +186,7 @@ impl<R: Receiver> World<R> {
         match action {
             Action::Room(bytes) => {
                 self.rooms.push(bytes);
-                self.buffer.resize(bytes, 0);
+                self.buffer.resize(bytes.min(self.lends), 0);
             }
             Action::Resolve { id } => {
                 self.names_asked += 1;
@@ -197,6 +208,7 @@ impl<R: Receiver> World<R> {
             Action::Cancel { id } => {
                 let (of, asked, _, reply) = self.pending.take().expect("something to cancel");
                 assert_eq!(of, id);
+                self.stale = id;
                 let began = matches!(asked, Asked::Body) && !matches!(reply, Reply::Breaks { began: false });
                 self.fail(id, began);
             }
@@ -222,6 +234,7 @@ impl<R: Receiver> World<R> {
     fn answer(&mut self) {
         let Some((id, asked, _, reply)) = self.pending.take() else { return };
         let now = now(self.tick);
+        self.stale = id;
         match (asked, reply) {
             (Asked::Name, Reply::Fine) => {
                 self.exports.handle(now, Input::Resolved { id, addresses: &[([192, 0, 2, 1], 4317).into()] });
