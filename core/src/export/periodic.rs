@@ -23,9 +23,11 @@
 //! refused.
 
 mod account;
+mod cumulative;
 mod cut;
 mod cycle;
-mod heaviest;
+mod delta;
+mod place;
 mod room;
 mod timing;
 mod settle;
@@ -47,8 +49,10 @@ use cycle::{Cycle, Flight};
 use room::Room;
 use timing::Timing;
 
-pub use heaviest::Heaviest;
-pub use source::{Part, Source, Wrote};
+pub use delta::Delta;
+pub use cumulative::Cumulative;
+pub use place::Place;
+pub use source::{Piece, Source, Wrote};
 
 /// What a machine goes by.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! What an answer means for the account.
 
-use super::Part;
+use super::Piece;
 use crate::ledger::{Cause, Dropped, Ledger};
 
 /// The counts from which an exporter's account follows.
@@ -33,9 +33,9 @@ impl Books {
     }
 
     /// A part was accepted, but for so many of its points.
-    pub(super) fn accepted<C>(&mut self, part: &Part<C>, rejected_points: u64, ledger: &Ledger) {
-        let rejected = part.heaviest.sum(rejected_points, part.requests);
-        let taken = part.requests - rejected;
+    pub(super) fn accepted<C>(&mut self, part: &Piece<C>, rejected_points: u64, ledger: &Ledger) {
+        let rejected = part.weights.heaviest(rejected_points);
+        let taken = part.requests() - rejected;
         if self.is_delta {
             ledger.add_sent(taken);
             self.drop_for(Cause::Rejected, rejected, ledger);
@@ -49,21 +49,21 @@ impl Books {
     }
 
     /// A part will not be sent again.
-    pub(super) fn lost<C>(&mut self, cause: Cause, part: &Part<C>, ledger: &Ledger) {
+    pub(super) fn lost<C>(&mut self, cause: Cause, part: &Piece<C>, ledger: &Ledger) {
         if self.is_delta {
-            self.drop_for(cause, part.requests, ledger);
+            self.drop_for(cause, part.requests(), ledger);
         } else {
-            self.left_out.add(cause, part.requests);
+            self.left_out.add(cause, part.requests());
             self.may_have(0);
         }
     }
 
     /// A part may have arrived; it is not settled by that.
-    pub(super) fn may_have_arrived<C>(&mut self, part: &Part<C>) {
+    pub(super) fn may_have_arrived<C>(&mut self, part: &Piece<C>) {
         if self.is_delta {
-            self.doubtful = self.doubtful.max(part.requests);
+            self.doubtful = self.doubtful.max(part.requests());
         } else {
-            self.may_have(part.requests);
+            self.may_have(part.requests());
         }
     }
 

@@ -1,6 +1,6 @@
 //! One export: where it stands, and whether any of it may have arrived.
 
-use super::Part;
+use super::Piece;
 
 /// A cycle under way.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ impl<C: Copy> Cycle<C> {
     }
 
     /// A part is settled: the one after it comes next.
-    pub(super) fn pass(&mut self, part: &Part<C>) {
+    pub(super) fn pass(&mut self, part: &Piece<C>) {
         self.place = part.next;
         self.is_touched = true;
         (self.is_stale, self.silences) = (false, 0);
@@ -35,7 +35,7 @@ impl<C: Copy> Cycle<C> {
 /// The body that was sent last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight<C> {
-    pub(super) part: Part<C>,
+    pub(super) part: Piece<C>,
     /// The number of the attempt that sent it first.
     pub(super) sent_as: crate::export::Id,
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::cycle::Flight;
-use super::{Exports, News, Part, Source, room};
+use super::{Exports, News, Piece, Source, room};
 use crate::export::{Broken, Now, TooLarge};
 use crate::ledger::Cause;
 use crate::verdict::Said;
@@ -110,7 +110,7 @@ impl<C: Copy> Exports<C> {
     }
 
     /// A part is settled: the one after it comes next.
-    pub(super) fn pass<S: Source<Cursor = C>>(&mut self, part: &Part<C>, source: &mut S) {
+    pub(super) fn pass<S: Source<Cursor = C>>(&mut self, part: &Piece<C>, source: &mut S) {
         if let Some(cycle) = &mut self.cycle {
             source.settle(cycle.place, part.next);
             cycle.pass(part);

@@ -1,8 +1,8 @@
 //! What a periodic exporter sends: points in an order of the source's, cut into bodies.
 
-use super::Heaviest;
 use crate::ledger::Ledger;
 use crate::sample::Timestamp;
+use crate::weights::Weights;
 
 /// What there is to be sent. It is lent for one call.
 ///
@@ -37,13 +37,13 @@ pub trait Source {
 #[derive(Clone, Copy, Debug)]
 pub enum Wrote<C> {
     /// A body.
-    Body(Part<C>),
+    Body(Piece<C>),
     /// Not even the next point fits into what was lent.
     TooSmall {
         /// Bytes of a buffer that is large enough.
         needs: usize,
         /// That point, for the case that it is left out.
-        point: Part<C>,
+        point: Piece<C>,
     },
     /// No point is left.
     Nothing,
@@ -51,24 +51,27 @@ pub enum Wrote<C> {
 
 /// A part of a cycle: a body, and what it stands for.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<C> {
+pub struct Piece<C> {
     /// Where in the buffer the body begins.
     pub start: usize,
     /// Where it ends.
     pub end: usize,
     /// Its points.
     pub points: usize,
-    /// Requests in its points of the counter. Other points carry none.
-    pub requests: u64,
-    /// The largest of those points.
-    pub heaviest: Heaviest,
+    /// Requests of its points of the counter. Other points carry none.
+    pub weights: Weights,
     /// The place after it.
     pub next: C,
     /// Whether it is known that no point comes after it.
     pub is_last: bool,
 }
 
-impl<C> Part<C> {
+impl<C> Piece<C> {
+    /// Requests that it stands for.
+    pub(super) const fn requests(&self) -> u64 {
+        self.weights.all()
+    }
+
     /// Bytes of the body.
     pub(super) const fn bytes(&self) -> usize {
         self.end - self.start

@@ -4,7 +4,8 @@ use super::std::vec;
 use super::std::vec::Vec;
 
 use crate::Timestamp;
-use crate::export::periodic::{Heaviest, Part, Source, Wrote};
+use crate::export::periodic::{Piece, Source, Wrote};
+use crate::Weights;
 use crate::ledger::{Cause, Ledger, SUMS};
 
 /// Bytes around the points of a body.
@@ -88,13 +89,12 @@ impl Points {
         if self.is_delta { self.came[series] } else { self.counts[series] }
     }
 
-    fn part(&self, place: Place) -> Part<Place> {
-        Part {
+    fn part(&self, place: Place) -> Piece<Place> {
+        Piece {
             start: 0,
             end: 0,
             points: 0,
-            requests: 0,
-            heaviest: Heaviest::default(),
+            weights: Weights::default(),
             next: place,
             is_last: false,
         }
@@ -141,8 +141,7 @@ impl Source for Points {
             part.points += 1;
             part.next.next = next + 1;
             if is_counter {
-                part.requests += value;
-                part.heaviest.add(value);
+                part.weights.add(value);
             }
         }
         part.end = HEADER + part.points * self.point;
