@@ -1,0 +1,167 @@
+//! The machine of periodic exports over a real registry: what a receiver has at last is what was recorded, whatever it
+//! answered meanwhile, by what a reference decoder reads.
+
+use core::time::Duration;
+use loaddensity_metrics_core::export::periodic::{Action, Cumulative, Delta, ExportLimits, Exports, Input, Source};
+use loaddensity_metrics_core::export::{Now, Tick};
+use loaddensity_metrics_core::otlp::{Interval, Options, Resource};
+use loaddensity_metrics_core::verdict::Said;
+use loaddensity_metrics_core::{Cause, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
+use loaddensity_metrics_vectors::otlp::{self, Value};
+use std::collections::BTreeMap;
+
+type Places = Storage<50, 1, 2>;
+
+const BIRTH: u64 = 1_700_000_000_000_000_000;
+/// The receiver's own limit, between one point and all of them.
+const LIMIT: usize = 6_000;
+
+fn now(tick: Tick) -> Now {
+    Now { tick, wall: Timestamp::from_unix_nanos(BIRTH + 1 + tick.as_nanos()) }
+}
+
+fn record(registry: Registry<'_>) {
+    let mut recorder = registry.recorder();
+    for number in 0..40 {
+        let series = recorder.series("GET", &format!("/{number}"));
+        let outcomes = Outcome::ALL.into_iter().cycle().take(number + 1);
+        outcomes.for_each(|outcome| recorder.record(series, Sample { outcome, ..Sample::default() }));
+    }
+}
+
+/// What a receiver was sent and took.
+#[derive(Default)]
+struct Taken {
+    bodies: Vec<Vec<otlp::Point>>,
+    asked: usize,
+}
+
+impl Taken {
+    /// Takes or refuses a body; `None` where it keeps silent.
+    fn answer(&mut self, body: &[u8], is_delta: bool) -> Option<Said> {
+        self.asked += 1;
+        otlp::canonical(body).expect("canonical");
+        let points = if is_delta { otlp::decode_delta(body) } else { otlp::decode(body) }.expect("a message");
+        match self.asked {
+            _ if body.len() > LIMIT => return Some(Said::TooLarge),
+            4 | 9 => return Some(Said::Away { at_least: Duration::ZERO, may_have_arrived: false }),
+            6 => return None,
+            _ => self.bodies.push(points),
+        }
+        Some(Said::Stored)
+    }
+
+    /// Requests by series, as the counter tells them.
+    fn requests(&self, is_delta: bool) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::new();
+        for point in self.bodies.iter().flatten() {
+            if let Value::Sum(requests) = point.value {
+                let sum = sums.entry(format!("{:?}", point.attributes)).or_default();
+                *sum = if is_delta { *sum + requests } else { requests };
+            }
+        }
+        sums
+    }
+}
+
+/// Drives the machine for three intervals, and then stops it.
+fn drive<S: Source>(mut source: S, is_delta: bool, registry: Registry<'_>) -> (Taken, Cause) {
+    let (interval, timeout) = (Duration::from_secs(5), Duration::from_secs(1));
+    let limits = ExportLimits { interval, timeout, export_timeout: None, max_request_bytes: 16 << 10, is_delta };
+    let mut tick = Tick::from_nanos(0);
+    let (mut exports, mut buffer) = (Exports::new(limits, 3, now(tick)), vec![]);
+    let (mut taken, mut body, mut recorded) = (Taken::default(), vec![], 0);
+    loop {
+        let input = match exports.poll(now(tick), &mut source, &mut buffer) {
+            Action::Resolve { id } => Input::Resolved { id, addresses: &[([192, 0, 2, 1], 4318).into()] },
+            Action::Connect { id, .. } => Input::Connected { id },
+            Action::Send { id, range } => {
+                body = buffer[range].to_vec();
+                match taken.answer(&body, is_delta) {
+                    Some(said) => Input::Answer { id, said },
+                    None => Input::Failed { id, began: true, kept: false },
+                }
+            }
+            Action::Again { id, .. } => match taken.answer(&body, is_delta) {
+                Some(said) => Input::Answer { id, said },
+                None => Input::Failed { id, began: true, kept: false },
+            },
+            Action::Room(bytes) => {
+                buffer.resize(bytes, 0);
+                continue;
+            }
+            Action::Wait { until } => {
+                tick = until;
+                if tick.as_nanos() / interval.as_nanos() as u64 > recorded && recorded < 3 {
+                    record(registry);
+                    recorded += 1;
+                }
+                if recorded < 3 {
+                    continue;
+                }
+                Input::Stop { deadline: tick.after(interval) }
+            }
+            Action::Done { rest } => return (taken, rest),
+            Action::Cancel { id } => unreachable!("{id:?} was answered"),
+        };
+        exports.handle(now(tick), input);
+    }
+}
+
+fn check(taken: &Taken, is_delta: bool, registry: Registry<'_>) {
+    let requests = taken.requests(is_delta);
+    assert_eq!(requests.values().sum::<i64>(), registry.requests() as i64);
+    // But for the first, each series has both outcomes.
+    assert_eq!((requests.len(), registry.requests()), (79, 3 * (1..=40).sum::<u64>()));
+    let account = registry.account(Exporter::OpenTelemetry);
+    assert_eq!((account.sent, account.held, account.dropped.total()), (registry.requests(), 0, 0));
+    let is_gauge = |point: &otlp::Point| matches!(point.value, Value::Gauge(_));
+    assert!(taken.bodies.iter().all(|body| body.iter().all(is_gauge) || !body.iter().any(is_gauge)));
+    assert!(taken.bodies.iter().filter(|body| body.iter().all(is_gauge)).count() >= 3, "one in each cycle");
+    let all = |metric| taken.bodies.iter().flatten().filter(move |point| point.metric == metric);
+    let counts = |metric| -> u64 {
+        let mut last = BTreeMap::new();
+        for point in all(metric) {
+            if let Value::Histogram { count, .. } = point.value {
+                let sum: &mut u64 = last.entry(format!("{:?}", point.attributes)).or_default();
+                *sum = if is_delta { *sum + count } else { count };
+            }
+        }
+        last.values().sum()
+    };
+    let metrics = ["loaddensity.request.latency", "loaddensity.response.size"];
+    assert_eq!(metrics.map(counts), [registry.requests(); 2]);
+}
+
+#[test]
+fn cumulative_exports_show_at_last_all_that_was_recorded() {
+    static STORAGE: Places = Storage::new();
+    let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
+    registry.gauge("users").expect("room for a gauge").set(7.0);
+    registry.open_account(Exporter::OpenTelemetry);
+    let birth = Timestamp::from_unix_nanos(BIRTH);
+    let source = Cumulative { registry, resource: &resource, options: Options::default(), birth, is_framed: false };
+    let (taken, rest) = drive(source, false, registry);
+    assert_eq!(rest, Cause::Deadline);
+    check(&taken, false, registry);
+}
+
+#[test]
+fn deltas_add_up_to_all_that_was_recorded() {
+    static STORAGE: Places = Storage::new();
+    let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
+    registry.gauge("users").expect("room for a gauge").set(7.0);
+    let memory = vec![0; Interval::<Vec<u64>>::words(registry, Options::default())];
+    let birth = Timestamp::from_unix_nanos(BIRTH);
+    let (interval, before) = Interval::new(registry, Options::default(), memory, birth).expect("enough memory");
+    registry.open_account_after(Exporter::OpenTelemetry, before);
+    let (taken, rest) = drive(Delta { registry, resource: &resource, interval, is_framed: false }, true, registry);
+    assert_eq!(rest, Cause::Deadline);
+    check(&taken, true, registry);
+    // Each series' intervals touch, if requests came in each.
+    let mut ends = BTreeMap::new();
+    for point in taken.bodies.iter().flatten().filter(|point| matches!(point.value, Value::Sum(_))) {
+        let end = ends.insert(format!("{:?}", point.attributes), point.time);
+        assert_eq!(point.start, end.unwrap_or(BIRTH), "{point:?}");
+    }
+}
