@@ -122,7 +122,12 @@ fn answers_mean_what_the_table_says() {
         (&[Reply::Silent], (&[Same], 100), (&[Same], 100), &[]),
         (&[BROKEN; 3], (&[Same, Same, Same], 100), (&[Same, Same, Same], 100), &[]),
         (&[BROKEN; 4], (&[Same, Same, Same, Later, Cut], 100), (&[Same, Same, Same], 0), &[(Cause::Unconfirmed, 100)]),
-        (&[BROKEN; 5], (&[Same, Same, Same, Later, Same, Cut], 100), (&[Same, Same, Same], 0), &[(Cause::Unconfirmed, 100)]),
+        (
+            &[BROKEN; 5],
+            (&[Same, Same, Same, Later, Same, Cut], 100),
+            (&[Same, Same, Same], 0),
+            &[(Cause::Unconfirmed, 100)],
+        ),
         (&[BROKEN, AWAY], (&[Same, Later, Cut], 100), (&[Same, Cut, Cut], 100), &[]),
         (&[BROKEN, says(Said::Refused)], (&[Same], 0), (&[Same], 0), &[(Cause::Unconfirmed, 100)]),
         (&[TOO_LARGE], (&[Cut, Cut, Cut], 100), (&[Cut, Cut, Cut], 100), &[]),
@@ -374,7 +379,10 @@ fn a_stop_ends_by_its_deadline() {
         // A stop without any time.
         let mut world = self::world(limits(is_delta), &[STORED]);
         world.stop(Duration::ZERO);
-        assert_eq!((world.finish(), world.source.dropped(Cause::Deadline), world.sent.len()), (Cause::Deadline, 100, 0));
+        assert_eq!(
+            (world.finish(), world.source.dropped(Cause::Deadline), world.sent.len()),
+            (Cause::Deadline, 100, 0)
+        );
     }
 }
 

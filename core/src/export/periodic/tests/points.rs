@@ -4,8 +4,8 @@ use super::std::vec;
 use super::std::vec::Vec;
 
 use crate::Timestamp;
-use crate::export::periodic::{Piece, Source, Wrote};
 use crate::Weights;
+use crate::export::periodic::{Piece, Source, Wrote};
 use crate::ledger::{Cause, Ledger, SUMS};
 
 /// Bytes around the points of a body.
@@ -90,14 +90,7 @@ impl Points {
     }
 
     fn part(&self, place: Place) -> Piece<Place> {
-        Piece {
-            start: 0,
-            end: 0,
-            points: 0,
-            weights: Weights::default(),
-            next: place,
-            is_last: false,
-        }
+        Piece { start: 0, end: 0, points: 0, weights: Weights::default(), next: place, is_last: false }
     }
 }
 
@@ -136,7 +129,10 @@ impl Source for Points {
             let (is_counter, value) = (next >= series, self.value(next % series));
             if let Some(out) = out.get_mut(HEADER + part.points * self.point..).filter(|out| out.len() >= 34) {
                 let point = [next as u64, place.start.as_unix_nanos(), place.end.as_unix_nanos(), value];
-                point.iter().zip(out.chunks_exact_mut(8)).for_each(|(word, out)| out.copy_from_slice(&word.to_be_bytes()));
+                point
+                    .iter()
+                    .zip(out.chunks_exact_mut(8))
+                    .for_each(|(word, out)| out.copy_from_slice(&word.to_be_bytes()));
             }
             part.points += 1;
             part.next.next = next + 1;

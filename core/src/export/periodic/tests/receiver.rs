@@ -1,9 +1,9 @@
 //! A receiver that does what it likes, and remembers what it has.
 
-use core::time::Duration;
 use super::std::collections::HashMap;
 use super::std::vec;
 use super::std::vec::Vec;
+use core::time::Duration;
 
 use super::points::{Point, Points};
 use super::world::{Arrival, Receiver, Reply, World};
@@ -13,6 +13,8 @@ use crate::export::{Random, Tick};
 use crate::ledger::Cause;
 use crate::verdict::Said;
 
+/// Of each temporality. A hundred times as many hold too.
+const RUNS: u64 = 300;
 const SERIES: usize = 12;
 /// Bytes of a point.
 const POINT: usize = 300;
@@ -118,7 +120,17 @@ impl Whims {
         };
         let limit = if often(1_000) == 0 { usize::MAX } else { [500, 3_000, 5_000, 7_000][often(4)] };
         let latency = Duration::from_micros([0, 10, 100, 1_000, 10_000, 100_000, 1_000_000][random.below(7)]);
-        Self { random, moods, limit, latency, is_delta, store: Store::default(), slack: 0, slack_of_answer: 0, is_stopping: false }
+        Self {
+            random,
+            moods,
+            limit,
+            latency,
+            is_delta,
+            store: Store::default(),
+            slack: 0,
+            slack_of_answer: 0,
+            is_stopping: false,
+        }
     }
 
     fn happens(&mut self, often: usize) -> bool {
@@ -144,7 +156,8 @@ impl Whims {
             dropped += u64::from(is_dropped);
             requests += if is_dropped && point.is_counter { point.value } else { 0 };
         }
-        let mut counters: Vec<_> = arrival.points.iter().filter(|point| point.is_counter).map(|point| point.value).collect();
+        let mut counters: Vec<_> =
+            arrival.points.iter().filter(|point| point.is_counter).map(|point| point.value).collect();
         counters.sort_unstable_by(|one, other| other.cmp(one));
         let counted: u64 = counters.iter().take(if dropped > 16 { usize::MAX } else { dropped as usize }).sum();
         self.slack_of_answer = counted - requests;
@@ -232,7 +245,6 @@ impl Receiver for Whims {
 
 /// What one run came to.
 struct Run {
-    recorded: u64,
     sent: u64,
     has: u64,
     /// What may have arrived beyond what is called sent, by the account.
@@ -283,20 +295,19 @@ fn check(world: &World<Whims>, is_delta: bool, recovers: bool, rest: Cause) -> R
         assert_eq!(causes.map(|cause| source.dropped(cause)), [0, 0], "all is tried until the deadline");
         assert!(is_delta || sent == recorded, "{sent} of {recorded}");
     }
-    Run { recorded, sent, has, may_have }
+    Run { sent, has, may_have }
 }
 
 #[test]
 fn whatever_a_receiver_does_the_account_is_about_what_it_has() {
     for is_delta in [false, true] {
-        let mut sums = [0; 4];
+        let (mut has, mut beyond) = (0, 0);
         for seed in 0..RUNS {
-            let Run { recorded, sent, has, may_have } = run(seed, is_delta);
-            let beyond = has.saturating_sub(sent + may_have);
-            sums.iter_mut().zip([recorded, sent, has, beyond]).for_each(|(sum, value)| *sum += value);
+            let run = run(seed, is_delta);
+            has += run.has;
+            beyond += run.has.saturating_sub(run.sent + run.may_have);
         }
-        super::std::println!("{is_delta} {sums:?}");
+        // Cumulative: the accepted parts of a cycle that was cut off say less than all that arrived with cycles before.
+        assert!(beyond * 50 <= if is_delta { 0 } else { has }, "{beyond} of {has} arrived and are not accounted for");
     }
 }
-
-const RUNS: u64 = 300;

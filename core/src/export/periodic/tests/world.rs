@@ -1,8 +1,8 @@
 //! A driver whose time is a number, between the machine and a receiver that a test decides about.
 
-use core::time::Duration;
 use super::std::vec;
 use super::std::vec::Vec;
+use core::time::Duration;
 
 use super::points::{Point, Points, points};
 use crate::Timestamp;
