@@ -61,7 +61,7 @@ fn limits(is_delta: bool) -> ExportLimits {
 }
 
 /// Ten series of ten requests each, in one body of 8,100 bytes.
-fn world(limits: ExportLimits, bodies: &[Reply]) -> World<Script> {
+fn ten_series(limits: ExportLimits, bodies: &[Reply]) -> World<Script> {
     let mut world = World::new(limits, 7, Script::new(bodies), (10, 400));
     record(&mut world, 10);
     world
@@ -108,7 +108,8 @@ fn answers_mean_what_the_table_says() {
     // What the receiver answers, before it accepts; what goes out after the first body; what is then sent of 100 requests.
     // Cumulative, and delta with what is dropped.
     type Sends<'a> = (&'a [How], u64);
-    let table: &[(&[Reply], Sends<'_>, Sends<'_>, &[(Cause, u64)])] = &[
+    type Row<'a> = (&'a [Reply], Sends<'a>, Sends<'a>, &'a [(Cause, u64)]);
+    let table: &[Row<'_>] = &[
         (&[], (&[], 100), (&[], 100), &[]),
         (&[partial(2)], (&[], 80), (&[], 80), &[(Cause::Rejected, 20)]),
         (&[partial(17)], (&[], 0), (&[], 0), &[(Cause::Rejected, 100)]),
@@ -136,7 +137,7 @@ fn answers_mean_what_the_table_says() {
     for (answers, cumulative, delta, dropped) in table {
         for (is_delta, expected) in [(false, cumulative), (true, delta)] {
             let bodies: Vec<_> = answers.iter().copied().chain([STORED]).collect();
-            let mut world = world(limits(is_delta), &bodies);
+            let mut world = ten_series(limits(is_delta), &bodies);
             assert_eq!(world.run_until(at(115)), None);
             let what = std::format!("delta: {is_delta}, {answers:?}");
             assert_eq!((&hows(&world)[..], world.source.sent()), *expected, "{what}");
@@ -151,7 +152,7 @@ fn answers_mean_what_the_table_says() {
 #[test]
 fn exports_come_at_every_interval_and_intervals_touch() {
     for is_delta in [false, true] {
-        let mut world = world(limits(is_delta), &[STORED]);
+        let mut world = ten_series(limits(is_delta), &[STORED]);
         for minute in 1..4 {
             assert_eq!(world.run_until(at(60 * minute + 1)), None);
             record(&mut world, 1);
@@ -188,7 +189,7 @@ fn halves(is_delta: bool) -> ExportLimits {
 fn a_cycle_goes_on_where_it_stands() {
     for is_delta in [false, true] {
         // The counter's half is not taken for a while.
-        let mut world = world(halves(is_delta), &[STORED, AWAY, AWAY, STORED]);
+        let mut world = ten_series(halves(is_delta), &[STORED, AWAY, AWAY, STORED]);
         assert_eq!(world.run_until(at(61)), None);
         record(&mut world, 5);
         assert_eq!(world.run_until(at(70)), None);
@@ -202,7 +203,7 @@ fn a_cycle_goes_on_where_it_stands() {
 fn values_are_not_shown_as_of_an_interval_before() {
     for (is_delta, expected) in [(false, How::Later), (true, How::Cut)] {
         let pause = Said::Away { at_least: SECS(70), may_have_arrived: false };
-        let mut world = world(halves(is_delta), &[STORED, Reply::Says(pause), STORED]);
+        let mut world = ten_series(halves(is_delta), &[STORED, Reply::Says(pause), STORED]);
         assert_eq!(world.run_until(at(131)), None);
         assert_eq!(hows(&world)[..2], [How::Cut, expected]);
         assert_eq!((world.sent[2].at.since(world.sent[1].at).as_secs(), world.source.sent()), (70, 100));
@@ -212,10 +213,10 @@ fn values_are_not_shown_as_of_an_interval_before() {
 #[test]
 fn after_a_part_that_was_refused_the_next_one_goes_on() {
     for is_delta in [false, true] {
-        let mut world = world(halves(is_delta), &[Reply::Says(Said::Refused), STORED]);
+        let mut world = ten_series(halves(is_delta), &[Reply::Says(Said::Refused), STORED]);
         assert_eq!(world.run_until(at(61)), None);
         assert_eq!((hows(&world), world.source.sent()), (vec![How::Cut], 100), "the first half has no requests");
-        let mut world = self::world(halves(is_delta), &[STORED, Reply::Says(Said::Refused), STORED]);
+        let mut world = ten_series(halves(is_delta), &[STORED, Reply::Says(Said::Refused), STORED]);
         assert_eq!(world.run_until(at(61)), None);
         assert_eq!((world.source.sent(), world.source.settled()), (0, if is_delta { 100 } else { 0 }));
         assert_eq!(world.run_until(at(122)), None);
@@ -230,7 +231,7 @@ fn what_was_left_out_is_dropped_for_its_cause_at_the_stop_only() {
         (Said::Partial { dropped: 3 }, Cause::Rejected, 30),
         (Said::Unclear, Cause::Unconfirmed, 100),
     ] {
-        let mut world = world(limits(false), &[Reply::Says(said)]);
+        let mut world = ten_series(limits(false), &[Reply::Says(said)]);
         assert_eq!(world.run_until(at(200)), None);
         assert_eq!((world.source.sent(), world.source.settled()), (100 - left, 100 - left), "{said:?}");
         world.stop(SECS(5));
@@ -243,7 +244,7 @@ fn what_was_left_out_is_dropped_for_its_cause_at_the_stop_only() {
 fn a_pause_that_is_asked_for_is_kept_up_to_ten_minutes() {
     for (asked, pause) in [(30, 30..31), (3_600, 600..601), (0, 0..1)] {
         let said = Said::Away { at_least: SECS(asked), may_have_arrived: false };
-        let mut world = world(limits(false), &[Reply::Says(said), STORED]);
+        let mut world = ten_series(limits(false), &[Reply::Says(said), STORED]);
         assert_eq!(world.run_until(at(700)), None);
         assert!(pause.contains(&world.sent[1].at.since(world.sent[0].at).as_secs()), "{asked}");
     }
@@ -253,7 +254,7 @@ fn a_pause_that_is_asked_for_is_kept_up_to_ten_minutes() {
 fn where_an_export_timeout_is_set_the_attempts_end_with_it() {
     for is_delta in [false, true] {
         let limits = ExportLimits { export_timeout: Some(SECS(3)), ..limits(is_delta) };
-        let mut world = world(limits, &[AWAY]);
+        let mut world = ten_series(limits, &[AWAY]);
         assert_eq!(world.run_until(at(119)), None);
         let in_time = world.sent.len();
         assert!((2..6).contains(&in_time) && world.sent[in_time - 1].at < at(63), "{in_time}");
@@ -262,11 +263,11 @@ fn where_an_export_timeout_is_set_the_attempts_end_with_it() {
         assert_eq!((world.sent[in_time].at.as_nanos() / 1_000_000_000, world.source.sent()), (120, 100));
         // Who asks for more time gets it.
         let pause = Said::Away { at_least: SECS(100), may_have_arrived: false };
-        let mut world = self::world(limits, &[Reply::Says(pause), STORED]);
+        let mut world = ten_series(limits, &[Reply::Says(pause), STORED]);
         assert_eq!(world.run_until(at(170)), None);
         assert_eq!(world.sent[1].at.since(world.sent[0].at).as_secs(), 100);
         // A call that is under way ends with it too; what may have arrived goes out again when the next export is due.
-        let mut world = self::world(ExportLimits { timeout: SECS(10), ..limits }, &[Reply::Silent, STORED]);
+        let mut world = ten_series(ExportLimits { timeout: SECS(10), ..limits }, &[Reply::Silent, STORED]);
         assert_eq!(world.run_until(at(119)), None);
         assert_eq!((world.sent.len(), world.names_asked), (1, 1));
         assert_eq!(world.run_until(at(121)), None);
@@ -280,7 +281,7 @@ fn where_an_export_timeout_is_set_the_attempts_end_with_it() {
 fn a_receiver_need_not_be_there_nor_its_name() {
     for is_delta in [false, true] {
         for (names, connects) in [(Reply::Not, Reply::Fine), (Reply::Fine, Reply::Not), (Reply::Silent, Reply::Fine)] {
-            let mut world = world(limits(is_delta), &[STORED]);
+            let mut world = ten_series(limits(is_delta), &[STORED]);
             (world.receiver.names, world.receiver.connects) = (names, connects);
             assert_eq!(world.run_until(at(600)), None);
             // Pauses of 2.5 to 5 s; a name that nobody answers for takes the time of a call.
@@ -302,7 +303,7 @@ fn a_receiver_need_not_be_there_nor_its_name() {
 fn the_last_export_is_tried_again() {
     for is_delta in [false, true] {
         for failure in [AWAY, MAYBE, BROKEN, Reply::Breaks { began: false }] {
-            let mut world = world(limits(is_delta), &[STORED, failure, failure, STORED]);
+            let mut world = ten_series(limits(is_delta), &[STORED, failure, failure, STORED]);
             assert_eq!(world.run_until(at(70)), None);
             record(&mut world, 1);
             world.stop(SECS(5));
@@ -316,7 +317,7 @@ fn the_last_export_is_tried_again() {
 fn a_connection_that_died_while_it_was_kept_costs_nothing_but_another_call() {
     for is_delta in [false, true] {
         for began in [false, true] {
-            let mut world = world(limits(is_delta), &[STORED, Reply::Breaks { began }, STORED]);
+            let mut world = ten_series(limits(is_delta), &[STORED, Reply::Breaks { began }, STORED]);
             assert_eq!(world.run_until(at(70)), None);
             record(&mut world, 1);
             assert_eq!(world.run_until(at(121)), None);
@@ -330,14 +331,14 @@ fn a_connection_that_died_while_it_was_kept_costs_nothing_but_another_call() {
 #[test]
 fn at_a_stop_a_delta_sends_the_rest_of_its_cycle_and_then_the_last_interval() {
     // Nothing of it can have arrived: one interval.
-    let mut world = world(limits(true), &[AWAY, STORED]);
+    let mut world = ten_series(limits(true), &[AWAY, STORED]);
     assert_eq!(world.run_until(Tick::from_nanos(60_100_000_000)), None);
     record(&mut world, 1);
     world.stop(SECS(5));
     assert_eq!((world.finish(), world.source.sent(), hows(&world)), (Cause::Deadline, 110, vec![How::Later]));
     assert_eq!(times(&world.sent[1]).0, times(&world.sent[0]).0);
     // Half of it has arrived: the other half, then what came since.
-    let mut world = self::world(halves(true), &[STORED, AWAY, STORED]);
+    let mut world = ten_series(halves(true), &[STORED, AWAY, STORED]);
     assert_eq!(world.run_until(Tick::from_nanos(60_100_000_000)), None);
     record(&mut world, 1);
     world.stop(SECS(5));
@@ -349,7 +350,7 @@ fn at_a_stop_a_delta_sends_the_rest_of_its_cycle_and_then_the_last_interval() {
 
 #[test]
 fn at_a_stop_a_cumulative_export_sends_all_that_was_counted_once_more() {
-    let mut world = world(halves(false), &[STORED, AWAY, STORED]);
+    let mut world = ten_series(halves(false), &[STORED, AWAY, STORED]);
     assert_eq!(world.run_until(Tick::from_nanos(60_100_000_000)), None);
     record(&mut world, 1);
     world.stop(SECS(5));
@@ -368,7 +369,7 @@ fn a_stop_ends_by_its_deadline() {
             (MAYBE, Cause::Unconfirmed, Cause::Unreachable),
             (asked, Cause::Unreachable, Cause::Unreachable),
         ] {
-            let mut world = world(limits(is_delta), &[STORED, reply]);
+            let mut world = ten_series(limits(is_delta), &[STORED, reply]);
             assert_eq!(world.run_until(at(70)), None);
             record(&mut world, 1);
             world.stop(SECS(4));
@@ -377,7 +378,7 @@ fn a_stop_ends_by_its_deadline() {
             assert!((2..60).contains(&world.sent.len()), "{} {reply:?}", world.sent.len());
         }
         // A stop without any time.
-        let mut world = self::world(limits(is_delta), &[STORED]);
+        let mut world = ten_series(limits(is_delta), &[STORED]);
         world.stop(Duration::ZERO);
         assert_eq!(
             (world.finish(), world.source.dropped(Cause::Deadline), world.sent.len()),
@@ -390,7 +391,7 @@ fn a_stop_ends_by_its_deadline() {
 fn a_pause_that_was_asked_for_gets_half_of_what_a_stop_leaves() {
     for is_delta in [false, true] {
         let pause = Said::Away { at_least: SECS(90), may_have_arrived: false };
-        let mut world = world(limits(is_delta), &[Reply::Says(pause), STORED]);
+        let mut world = ten_series(limits(is_delta), &[Reply::Says(pause), STORED]);
         assert_eq!(world.run_until(at(61)), None);
         world.stop(SECS(4));
         assert_eq!((world.finish(), world.sent[1].at, world.source.sent()), (Cause::Deadline, at(63), 100));
@@ -401,7 +402,7 @@ fn a_pause_that_was_asked_for_gets_half_of_what_a_stop_leaves() {
 fn a_call_leaves_time_for_what_is_to_follow() {
     for is_delta in [false, true] {
         // One that is under way when the stop comes: the last export is to follow.
-        let mut world = world(limits(is_delta), &[STORED, Reply::Silent, STORED]);
+        let mut world = ten_series(limits(is_delta), &[STORED, Reply::Silent, STORED]);
         assert_eq!(world.run_until(at(70)), None);
         record(&mut world, 1);
         assert_eq!(world.run_until(at(121)), None);
@@ -409,13 +410,13 @@ fn a_call_leaves_time_for_what_is_to_follow() {
         assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
         // The first one of two; one after another that failed.
         for bodies in [&[STORED, STORED, Reply::Silent, STORED][..], &[STORED, STORED, AWAY, Reply::Silent, STORED]] {
-            let mut world = self::world(halves(is_delta), bodies);
+            let mut world = ten_series(halves(is_delta), bodies);
             assert_eq!(world.run_until(at(70)), None);
             record(&mut world, 1);
             world.stop(SECS(4));
             assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110), "{bodies:?}");
         }
-        let mut world = self::world(limits(is_delta), &[STORED, AWAY, Reply::Silent, STORED]);
+        let mut world = ten_series(limits(is_delta), &[STORED, AWAY, Reply::Silent, STORED]);
         assert_eq!(world.run_until(at(70)), None);
         record(&mut world, 1);
         world.stop(SECS(4));
@@ -426,7 +427,7 @@ fn a_call_leaves_time_for_what_is_to_follow() {
 #[test]
 fn a_connection_that_comes_when_the_time_is_over_serves_the_next_call() {
     for is_delta in [false, true] {
-        let mut world = world(limits(is_delta), &[STORED]);
+        let mut world = ten_series(limits(is_delta), &[STORED]);
         world.receiver.connects_after = MS(9_999);
         assert_eq!(world.run_until(at(80)), None);
         assert_eq!((world.sent.len(), world.names_asked, world.source.sent()), (1, 1, 100));
@@ -435,14 +436,14 @@ fn a_connection_that_comes_when_the_time_is_over_serves_the_next_call() {
 
 #[test]
 fn in_one_instant_times_differ_and_attempts_end() {
-    let mut world = world(limits(false), &[STORED]);
+    let mut world = ten_series(limits(false), &[STORED]);
     world.receiver.answers_after = Duration::ZERO;
     assert_eq!(world.run_until(at(120)), None);
     world.stop(SECS(1));
     assert_eq!(world.finish(), Cause::Deadline);
     assert_eq!((world.sent[1].at, hows(&world)), (world.sent[2].at, vec![How::Later; 2]));
     // Half of half of what is left for ever.
-    let mut world = self::world(limits(true), &[AWAY]);
+    let mut world = ten_series(limits(true), &[AWAY]);
     world.receiver.answers_after = Duration::ZERO;
     assert_eq!(world.run_until(at(61)), None);
     world.stop(SECS(1));
@@ -454,15 +455,15 @@ fn in_one_instant_times_differ_and_attempts_end() {
 fn silence_counts_for_its_own_part_only() {
     // Five bodies of five points.
     let limits = ExportLimits { max_request_bytes: HEADER + 5 * 400, ..limits(true) };
-    let mut world = world(limits, &[STORED, BROKEN, BROKEN, BROKEN, STORED, BROKEN, BROKEN, BROKEN, STORED]);
+    let mut world = ten_series(limits, &[STORED, BROKEN, BROKEN, BROKEN, STORED, BROKEN, BROKEN, BROKEN, STORED]);
     assert_eq!(world.run_until(at(119)), None);
     assert_eq!(world.source.sent(), 100);
     // What has arrived after all is no reason to doubt what comes after it.
-    let mut world = self::world(limits, &[STORED, STORED, BROKEN, STORED, Reply::Says(Said::Refused)]);
+    let mut world = ten_series(limits, &[STORED, STORED, BROKEN, STORED, Reply::Says(Said::Refused)]);
     assert_eq!(world.run_until(at(119)), None);
     assert_eq!((world.source.sent(), world.source.dropped(Cause::Refused)), (50, 50));
     // Of a body that may have arrived whole, half arrives and half is refused.
-    let mut world = self::world(limits, &[STORED, STORED, MAYBE, STORED, Reply::Says(Said::Refused)]);
+    let mut world = ten_series(limits, &[STORED, STORED, MAYBE, STORED, Reply::Says(Said::Refused)]);
     world.run_until(at(119));
     let causes = [Cause::Unconfirmed, Cause::Refused].map(|cause| world.source.dropped(cause));
     assert_eq!((world.source.sent(), causes), (50, [0, 50]));
@@ -471,7 +472,7 @@ fn silence_counts_for_its_own_part_only() {
 #[test]
 fn where_nobody_was_ever_there_a_stop_makes_two_attempts() {
     for is_delta in [false, true] {
-        let mut world = world(limits(is_delta), &[STORED]);
+        let mut world = ten_series(limits(is_delta), &[STORED]);
         world.receiver.connects = Reply::Not;
         assert_eq!(world.run_until(at(100)), None);
         let before = world.names_asked;

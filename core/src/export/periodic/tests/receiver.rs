@@ -1,7 +1,6 @@
 //! A receiver that does what it likes, and remembers what it has.
 
 use super::std::collections::HashMap;
-use super::std::vec;
 use super::std::vec::Vec;
 use core::time::Duration;
 
@@ -62,8 +61,8 @@ impl Store {
     fn requests(&self, is_delta: bool) -> u64 {
         let counters = self.seen.iter().filter(|((is_counter, _), _)| *is_counter);
         let has = |all: &Vec<Seen>| -> u64 {
-            let stored = all.iter().filter(|seen| seen.is_stored).map(|seen| seen.point.value);
-            if is_delta { stored.sum() } else { stored.last().unwrap_or(0) }
+            let mut stored = all.iter().filter(|seen| seen.is_stored).map(|seen| seen.point.value);
+            if is_delta { stored.sum() } else { stored.next_back().unwrap_or(0) }
         };
         counters.map(|(_, all)| has(all)).sum()
     }
