@@ -153,9 +153,10 @@ fn deltas_add_up_to_all_that_was_recorded() {
     registry.gauge("users").expect("room for a gauge").set(7.0);
     let memory = vec![0; Interval::<Vec<u64>>::words(registry, Options::default())];
     let birth = Timestamp::from_unix_nanos(BIRTH);
-    let (interval, before) = Interval::new(registry, Options::default(), memory, birth).expect("enough memory");
+    let (mut interval, before) = Interval::new(registry, Options::default(), memory, birth).expect("enough memory");
     registry.open_account_after(Exporter::OpenTelemetry, before);
-    let (taken, rest) = drive(Delta { registry, resource: &resource, interval, is_framed: false }, true, registry);
+    let source = Delta { registry, resource: &resource, interval: &mut interval, is_framed: false };
+    let (taken, rest) = drive(source, true, registry);
     assert_eq!(rest, Cause::Deadline);
     check(&taken, true, registry);
     // Each series' intervals touch, if requests came in each.

@@ -1,11 +1,11 @@
 //! The time that everything sent carries, one clock for all exporters of a registry, and since when the registry counts.
 
-#[cfg(feature = "influxdb")]
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-#[cfg(feature = "influxdb")]
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 use loaddensity_metrics_core::export::{Now, Tick};
 use loaddensity_metrics_core::{Exporter, Registry, SteadyClock, Timestamp};
 
@@ -68,19 +68,19 @@ impl<R: Runtime> Clock<R> {
     }
 
     /// The time now, as the machines are told it.
-    #[cfg(feature = "influxdb")]
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) fn read(&self) -> Now {
         Now { tick: self.tick_of(self.runtime.now()), wall: self.now() }
     }
 
     /// The moment as the machines know it.
-    #[cfg(feature = "influxdb")]
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) fn tick_of(&self, moment: Instant) -> Tick {
         Tick::from_nanos(0).after(moment.saturating_duration_since(self.started))
     }
 
     /// Completes at `moment`, at once where it has passed.
-    #[cfg(feature = "influxdb")]
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) async fn sleep_until(&self, moment: Tick) {
         match moment {
             Tick::NEVER => pending().await,

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-#[cfg(feature = "influxdb")]
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 use loaddensity_metrics_core::export::Health;
 use loaddensity_metrics_core::{Account, Exporter};
 
@@ -53,7 +53,7 @@ impl ExporterStatus {
 }
 
 /// How a condition is told of health: of requests, or of what is sent beside them.
-#[cfg(feature = "influxdb")]
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 pub(crate) type Voice = fn(&Condition, Health, &str);
 
 /// The cell in which a running exporter notes its last error. A change is logged, a repetition is not.
@@ -102,7 +102,7 @@ impl Condition {
     }
 
     /// Notes how attempts of requests go, in the words of the other side: empty where it had none.
-    #[cfg(feature = "influxdb")]
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) fn tell(&self, health: Health, words: &str) {
         match (health, words) {
             (Health::Well, "") => self.went_well(),
@@ -123,7 +123,7 @@ impl Condition {
     }
 
     /// Notes how large a body the other side has shown to bear, in bytes, where that is less than was configured.
-    #[cfg(feature = "influxdb")]
+    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) fn learned(&self, bytes: Option<usize>) {
         self.lock().learned_bytes = bytes;
     }

@@ -2,8 +2,14 @@
 //!
 //! They decide nothing. What an answer, a failure or a moment means is the machine's; its words are the client's.
 
+#[cfg(feature = "opentelemetry-http")]
+mod periodic;
 #[cfg(feature = "influxdb")]
 mod posts;
+mod wire;
 
+#[cfg(feature = "opentelemetry-http")]
+pub(crate) use periodic::{ExportDriver, PointSource};
 #[cfg(feature = "influxdb")]
-pub(crate) use posts::{PostDriver, Posting, Source};
+pub(crate) use posts::{ItemSource, PostDriver};
+pub(crate) use wire::Wire;

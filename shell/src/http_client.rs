@@ -23,7 +23,6 @@ use crate::tls::{Connector, Protocol, Stream};
 mod advice;
 mod backend;
 mod body;
-mod caller;
 mod client;
 mod connection;
 mod excerpt;
@@ -38,7 +37,6 @@ pub(crate) use backend::{Answer, Backend, Encoding, Exchanged};
 #[cfg(feature = "opentelemetry")]
 pub(crate) use body::{ANSWER_BYTES, decoded};
 pub(crate) use body::{Answered, read};
-pub(crate) use caller::{Called, Caller};
 pub(crate) use client::{Client, News};
 pub(crate) use connection::Connection;
 use first_bytes::FirstBytes;
@@ -88,11 +86,11 @@ impl Server {
         self
     }
 
-    /// What is connected to: the setting that names it, its host and its port. `key` names the server.
-    pub(crate) fn first_hop(&self, key: &'static str) -> (&'static str, &str, u16) {
+    /// What is connected to: the host and its port.
+    fn first_hop(&self) -> (&str, u16) {
         match &self.via {
-            None => (key, &self.host, self.port),
-            Some(via) => ("proxy", &via.proxy.host, via.proxy.port),
+            None => (&self.host, self.port),
+            Some(via) => (&via.proxy.host, via.proxy.port),
         }
     }
 
@@ -138,7 +136,7 @@ impl Server {
 
     /// The addresses of the first hop; one or more.
     pub(crate) async fn resolve<R: Runtime>(&self, runtime: &R) -> io::Result<Vec<SocketAddr>> {
-        let (_, host, port) = self.first_hop("");
+        let (host, port) = self.first_hop();
         let error = match runtime.resolve(host, port).await {
             Ok(addresses) if addresses.is_empty() => io::ErrorKind::AddrNotAvailable.into(),
             Ok(addresses) => return Ok(addresses),

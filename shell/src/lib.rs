@@ -34,7 +34,7 @@ mod traffic;
 
 #[cfg(feature = "action-json")]
 pub mod actions;
-#[cfg(feature = "influxdb")]
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 mod drivers;
 #[cfg(all(feature = "gzip", feature = "http"))]
 mod gzip;

@@ -367,9 +367,7 @@ async fn prepare<R: Runtime>(
         #[cfg(feature = "statsd")]
         ExporterConfig::Statsd(config) => crate::statsd::prepare(runtime, (registry, identity), config).await,
         #[cfg(feature = "opentelemetry-http")]
-        ExporterConfig::OpenTelemetry(config) => {
-            crate::opentelemetry::prepare(runtime, (registry, identity), config).await
-        }
+        ExporterConfig::OpenTelemetry(config) => crate::opentelemetry::prepare((registry, identity), config),
         #[allow(unreachable_patterns, reason = "reached in builds that leave an exporter out")]
         other => Err(StartError::BuiltWithout { feature: other.exporter().as_str() }),
     }

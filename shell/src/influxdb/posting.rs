@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use loaddensity_metrics_core::export::posts::{
     GaugePoints, IntervalPoints, PostLimits, Posts, RequestPoints, Schedule,
@@ -13,8 +12,7 @@ use loaddensity_metrics_core::{Event, Exporter, Packer};
 use super::{Endpoint, Influxdb};
 use crate::condition::{Condition, Voice};
 use crate::config::{BatchLimits, InfluxdbConfig};
-use crate::drivers::{PostDriver, Posting, Source};
-use crate::http_client::Client;
+use crate::drivers::{ItemSource, PostDriver, Wire};
 use crate::hub::Feed;
 use crate::random;
 use crate::running::{Place, Running};
@@ -36,8 +34,10 @@ pub(super) fn per_request<R: Runtime>(
     let stop = StopSignal::default();
     let schedule = Schedule::Batches { age: config.batch.age, capacity: config.buffer_events };
     let source = Requests { feed: feed.clone(), packer: Packer::new(encoder) };
-    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), (&stop, config.timeout));
-    let work = driver(with, source, config, (config.batch, schedule)).run();
+    let to = (endpoint.clone(), config);
+    let driver =
+        driver(place, to, (condition.clone(), Condition::tell), stop.clone(), (source, config.batch, schedule));
+    let work = driver.run();
     Running::launch(&place.runtime, stop, condition, work)
         .fed_by(feed)
         .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
@@ -57,8 +57,10 @@ pub(super) fn per_interval<R: Runtime>(
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
     let source = Intervals(IntervalPoints::new(place.registry, (rows, ledger), (encoder, times)));
     let schedule = Schedule::Intervals { every: config.interval, always_anew: false };
-    let with = posting(place, endpoint.clone(), (condition.clone(), Condition::tell), (&stop, config.timeout));
-    let work = driver(with, source, config, (config.batch, schedule)).run();
+    let to = (endpoint.clone(), config);
+    let driver =
+        driver(place, to, (condition.clone(), Condition::tell), stop.clone(), (source, config.batch, schedule));
+    let work = driver.run();
     Running::launch(&place.runtime, stop, condition, work)
         .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
 }
@@ -73,36 +75,24 @@ fn run_gauges<R: Runtime>(
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };
     let limits = BatchLimits { bytes: config.batch.bytes.min(GAUGE_BYTES), points: usize::MAX, ..config.batch };
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
-    let with = posting(place, endpoint, (condition, Condition::tell_of_gauges), (&stop, config.timeout));
-    let driver = driver(with, Gauges(GaugePoints::new(gauges, times)), config, (limits, schedule));
+    let source = Gauges(GaugePoints::new(gauges, times));
+    let told: (Arc<Condition>, Voice) = (condition, Condition::tell_of_gauges);
+    let driver = driver(place, (endpoint, config), told, stop, (source, limits, schedule));
     async {
         driver.run().await;
     }
 }
 
-fn posting<R: Runtime>(
+fn driver<R: Runtime, S: ItemSource>(
     place: &Place<R>,
-    endpoint: Box<Endpoint>,
-    (condition, voice): (Arc<Condition>, Voice),
-    (stop, timeout): (&StopSignal, Duration),
-) -> Posting<R, Influxdb> {
-    Posting {
-        clock: place.clock.clone(),
-        client: Client::new(place.runtime.clone(), Influxdb::new(endpoint), timeout, condition.clone()),
-        condition,
-        voice,
-        stop: stop.clone(),
-    }
-}
-
-fn driver<R: Runtime, S: Source>(
-    with: Posting<R, Influxdb>,
-    source: S,
-    config: &InfluxdbConfig,
-    (BatchLimits { points, bytes, .. }, schedule): (BatchLimits, Schedule),
+    (endpoint, config): (Box<Endpoint>, &InfluxdbConfig),
+    told: (Arc<Condition>, Voice),
+    stop: StopSignal,
+    (source, BatchLimits { points, bytes, .. }, schedule): (S, BatchLimits, Schedule),
 ) -> PostDriver<R, Influxdb, S> {
     let limits = PostLimits { timeout: config.timeout, bytes, points, schedule };
-    PostDriver::new(with, Posts::new(&limits, random::number()), source, bytes)
+    let wire = Wire::new(place, (Influxdb::new(endpoint), config.timeout), told, stop, bytes);
+    PostDriver::new(wire, Posts::new(&limits, random::number()), source)
 }
 
 /// The requests that the pump has handed over.
@@ -111,7 +101,7 @@ struct Requests {
     packer: Packer<LineEncoder<'static>>,
 }
 
-impl Source for Requests {
+impl ItemSource for Requests {
     type Items<'a> = RequestPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Items<'_>) -> T) -> T {
@@ -126,7 +116,7 @@ impl Source for Requests {
 /// What came in each interval.
 struct Intervals(IntervalPoints<'static, Vec<u64>>);
 
-impl Source for Intervals {
+impl ItemSource for Intervals {
     type Items<'a> = IntervalPoints<'static, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut IntervalPoints<'static, Vec<u64>>) -> T) -> T {
@@ -137,7 +127,7 @@ impl Source for Intervals {
 /// The gauges as they are.
 struct Gauges(GaugePoints<'static>);
 
-impl Source for Gauges {
+impl ItemSource for Gauges {
     type Items<'a> = GaugePoints<'static>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut GaugePoints<'static>) -> T) -> T {

@@ -14,7 +14,7 @@ pub struct Delta<'a, M> {
     /// Who exports it.
     pub resource: &'a Resource,
     /// The interval that ended last.
-    pub interval: Interval<M>,
+    pub interval: &'a mut Interval<M>,
     /// Whether bodies have gRPC's prefix.
     pub is_framed: bool,
 }
@@ -32,7 +32,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Source for Delta<'_, M> {
     }
 
     fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> Wrote<Place> {
-        let sources = Sources::of_interval(self.registry, self.resource, &self.interval);
+        let sources = Sources::of_interval(self.registry, self.resource, self.interval);
         place.write(sources.with_limit(limit), self.is_framed, out)
     }
 

@@ -1,0 +1,80 @@
+//! Serves the machine of periodic exports, for receivers of OTLP.
+
+use std::future::pending;
+
+use loaddensity_metrics_core::Cause;
+use loaddensity_metrics_core::export::Tick;
+use loaddensity_metrics_core::export::periodic::{Action, Exports, Input, Place, Source};
+
+use super::wire::{Heard, Wire};
+use crate::http_client::{Backend, News};
+use crate::runtime::Runtime;
+
+/// What points are lent from, for one call at a time.
+pub(crate) trait PointSource: Send + 'static {
+    /// What is lent.
+    type Points<'a>: Source<Cursor = Place>;
+
+    /// Lends the points to `ask`.
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Points<'_>) -> T) -> T;
+}
+
+/// The driver.
+pub(crate) struct ExportDriver<R: Runtime, B: Backend, S> {
+    wire: Wire<R, B>,
+    machine: Exports<Place>,
+    source: S,
+}
+
+impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
+    pub(crate) const fn new(wire: Wire<R, B>, machine: Exports<Place>, source: S) -> Self {
+        Self { wire, machine, source }
+    }
+
+    /// Runs until a stop has been carried out; why whatever is left was not sent.
+    pub(crate) async fn run(mut self) -> Cause {
+        loop {
+            match self.ask() {
+                Action::Resolve { id } => self.wire.client().resolve(id),
+                Action::Connect { id, address } => self.wire.client().connect(id, address),
+                Action::Send { id, range } => self.wire.send(id, range),
+                Action::Again { id, .. } => self.wire.send_again(id),
+                Action::Room(bytes) => self.wire.lend(bytes),
+                Action::Cancel { .. } => {
+                    let news = self.wire.cancel().await;
+                    self.hear(news);
+                }
+                Action::Wait { until } => self.wait(until).await,
+                Action::Done { rest } => return rest,
+            }
+        }
+    }
+
+    fn ask(&mut self) -> Action {
+        let Self { wire, machine, source } = self;
+        let now = wire.now();
+        let action = source.lend(|points| machine.poll(now, points, wire.memory()));
+        wire.tell(machine.health(), machine.learned_bytes());
+        action
+    }
+
+    async fn wait(&mut self, until: Tick) {
+        match self.wire.wait(until, pending()).await {
+            Heard::Stop { deadline } => self.machine.handle(self.wire.now(), Input::Stop { deadline }),
+            Heard::News(news) => self.hear(news),
+            Heard::Nothing => {}
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        let now = self.wire.now();
+        let input = match news {
+            News::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
+            News::Connected { id } => Input::Connected { id },
+            News::Answer { id, said } => Input::Answer { id, said },
+            News::Failed { id, began, kept } => Input::Failed { id, began, kept },
+        };
+        self.machine.handle(now, input);
+        self.wire.keep();
+    }
+}

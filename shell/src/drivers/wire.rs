@@ -1,0 +1,146 @@
+//! What the drivers of bodies have in common: the client, the memory of a body, and what is waited for.
+
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures_lite::FutureExt as _;
+use loaddensity_metrics_core::export::{Health, Id, Now, Tick};
+
+use crate::clock::Clock;
+use crate::condition::{Condition, Voice};
+use crate::http_client::{Backend, Client, News};
+use crate::running::Place;
+use crate::runtime::Runtime;
+use crate::stop::StopSignal;
+
+/// A driver's side of the way to a backend.
+pub(crate) struct Wire<R: Runtime, B: Backend> {
+    clock: Clock<R>,
+    client: Client<R, B>,
+    condition: Arc<Condition>,
+    /// How the condition is told.
+    voice: Voice,
+    stop: StopSignal,
+    /// The deadline that the machine knows of.
+    deadline: Option<Instant>,
+    /// Bytes that are lent to the machine for a body.
+    room: usize,
+    /// Where a body is written; empty while one is under way.
+    memory: BytesMut,
+    /// The memory of the body that was sent last.
+    lent: Bytes,
+    /// That body.
+    body: Bytes,
+}
+
+/// What a driver waited for and came first.
+pub(super) enum Heard {
+    Stop { deadline: Tick },
+    News(News),
+    Nothing,
+}
+
+impl<R: Runtime, B: Backend> Wire<R, B> {
+    /// The way to `backend`, whose calls take `timeout` at most. `room`: bytes of the first body, or more.
+    pub(crate) fn new(
+        place: &Place<R>,
+        (backend, timeout): (B, Duration),
+        (condition, voice): (Arc<Condition>, Voice),
+        stop: StopSignal,
+        room: usize,
+    ) -> Self {
+        let client = Client::new(place.runtime.clone(), backend, timeout, condition.clone());
+        let (clock, memory) = (place.clock.clone(), BytesMut::zeroed(room));
+        let (lent, body) = (Bytes::new(), Bytes::new());
+        Self { clock, client, condition, voice, stop, deadline: None, room, memory, lent, body }
+    }
+
+    /// Whether a body must come with gRPC's prefix.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(crate) fn wants_prefix(&self) -> bool {
+        self.client.wants_prefix()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        self.clock.read()
+    }
+
+    pub(super) fn memory(&mut self) -> &mut [u8] {
+        &mut self.memory
+    }
+
+    pub(super) const fn client(&mut self) -> &mut Client<R, B> {
+        &mut self.client
+    }
+
+    /// Tells people how it goes, in the words of the other side.
+    pub(super) fn tell(&self, health: Health, learned_bytes: Option<usize>) {
+        (self.voice)(&self.condition, health, self.client.words());
+        self.condition.learned(learned_bytes);
+    }
+
+    /// Lends so many bytes from now on.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(super) fn lend(&mut self, room: usize) {
+        self.room = room;
+        self.memory.resize(room, 0);
+    }
+
+    pub(super) fn send(&mut self, id: Id, range: Range<usize>) {
+        self.lent = std::mem::take(&mut self.memory).freeze();
+        self.body = self.lent.slice(range);
+        self.client.send(id, self.body.clone());
+    }
+
+    /// The body that was sent last goes out again.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(super) fn send_again(&mut self, id: Id) {
+        self.client.send(id, self.body.clone());
+    }
+
+    /// Gives up what is under way; what came of it.
+    pub(super) async fn cancel(&mut self) -> News {
+        self.client.cancel();
+        self.client.next().await
+    }
+
+    /// Waits for what comes first: a stop, news, what is `filled`, the moment.
+    pub(super) async fn wait(&mut self, until: Tick, filled: impl Future<Output = ()> + Send) -> Heard {
+        let Self { clock, client, stop, deadline, .. } = self;
+        let stops = async {
+            let asked = stop.nearer_than(*deadline).await;
+            *deadline = Some(asked);
+            Heard::Stop { deadline: clock.tick_of(asked) }
+        };
+        let news = async { Heard::News(client.next().await) };
+        let due = async {
+            clock.sleep_until(until).or(filled).await;
+            Heard::Nothing
+        };
+        stops.or(news).or(due).await
+    }
+
+    /// Keeps a copy of the body that was sent last, for [`send_again`](Self::send_again).
+    #[cfg(feature = "opentelemetry-http")]
+    pub(super) fn keep(&mut self) {
+        self.body = Bytes::copy_from_slice(&self.body);
+        self.reclaim_memory();
+    }
+
+    /// Takes the memory of the last body back, which does not go out again.
+    pub(super) fn reclaim(&mut self) {
+        self.body = Bytes::new();
+        self.reclaim_memory();
+    }
+
+    /// Where the connection has not let go of it yet, the next body gets new memory.
+    fn reclaim_memory(&mut self) {
+        if self.memory.len() < self.room {
+            self.memory = std::mem::take(&mut self.lent).try_into_mut().unwrap_or_default();
+            self.memory.resize(self.room, 0);
+        }
+    }
+}
