@@ -97,7 +97,9 @@ pub fn what_a_proxy_answers_says_what_to_do<R: Runtime>() {
         assert_settled(&account, 100);
         assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 100), "{account:?}");
         assert!(says.contains(shown) && !says.contains("hunter2"), "{says:?} lacks {shown:?}");
-        assert_eq!(receiver.exports().len(), 1, "it is not followed");
+        // What is too large comes in smaller parts, until the receiver is known to refuse everything.
+        let most = if status == 413 { 20 } else { 1 };
+        assert!(receiver.exports().len() <= most, "{status} is not followed: {}", receiver.exports().len());
     }
 }
 
@@ -109,7 +111,8 @@ pub fn answers_in_the_requests_encoding_are_read<R: Runtime>() {
         assert_settled(&account, 100);
         assert_eq!(receiver.exports()[0].header("grpc-encoding"), "gzip");
         if rejects {
-            assert_eq!((account.sent, account.dropped.get(Cause::Rejected)), (0, 100), "{account:?}");
+            // The two heaviest points of the counter, for it does not say which.
+            assert_eq!((account.sent, account.dropped.get(Cause::Rejected)), (40, 60), "{account:?}");
             assert_eq!(says, "2 data points were rejected: no");
         } else {
             assert_eq!((account.sent, says.as_str()), (100, ""));
@@ -159,7 +162,9 @@ pub fn over_http_the_status_decides<R: Runtime>() {
         let (account, says) = exported::<R>(config);
         assert_settled(&account, 100);
         assert_eq!(account.dropped.total(), cause.map_or(0, |cause| account.dropped.get(cause)), "{account:?}");
-        assert_eq!(account.sent, if cause.is_some() { 0 } else { 100 }, "{shown}");
+        // Of what is rejected in part, the two heaviest points of the counter are not there.
+        let sent = [(None, 100), (Some(Cause::Rejected), 40), (Some(Cause::Refused), 0)];
+        assert!(sent.contains(&(cause, account.sent)), "{shown}: {account:?}");
         assert!(says.contains(shown) && says.is_empty() == shown.is_empty(), "{says:?} is not {shown:?}");
         assert_eq!(server.posts().len(), 1);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Proxy, Secret, Settings, StartError,
+    BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Proxy, Secret, Settings,
 };
 
 use super::certificates::Authority;

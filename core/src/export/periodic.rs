@@ -53,6 +53,7 @@ pub use cumulative::Cumulative;
 pub use delta::Delta;
 pub use place::Place;
 pub use source::{Piece, Source, Wrote};
+pub use timing::LONGEST_PAUSE;
 
 /// What a machine goes by.
 #[derive(Clone, Copy, Debug)]

@@ -50,7 +50,7 @@ use crate::verdict::Said;
 /// Pauses after failures: the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// Longest pause that a server is granted: what waits longer than this is lost to the buffer's end.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What a machine goes by.
 #[derive(Clone, Copy, Debug)]

@@ -91,11 +91,6 @@ impl Answer {
         }
         Self { said, words }
     }
-
-    /// The words, if there are any.
-    pub(crate) fn complaint(self) -> Option<String> {
-        Some(self.words).filter(|words| !words.is_empty())
-    }
 }
 
 /// Whole seconds as such, all else with its fraction.

@@ -10,7 +10,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 /// The first one after a stop was asked for.
 const FIRST_AT_A_STOP: Duration = Duration::from_millis(250);
 /// Longest pause that a receiver is granted.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Least pause. Half of half of what a stop leaves is no time at all.
 const LEAST: Duration = Duration::from_millis(20);
 
@@ -142,7 +142,7 @@ impl Timing {
 
     /// A pause, of no less than the receiver asks for. Whether it takes longer than the export may.
     pub(super) fn pause(&mut self, now: Now, asked: Duration) -> bool {
-        let asked = asked.min(LONGEST_ASKED);
+        let asked = asked.min(LONGEST_PAUSE);
         let pause = self.backoff.pause_of_at_least(asked, self.random.next());
         self.asked_until = now.tick.after(asked);
         self.until = self.stopping.pause(now, pause).max(self.stopping.clamp(now.tick.after(LEAST)));
