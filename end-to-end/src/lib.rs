@@ -261,6 +261,8 @@ macro_rules! end_to_end {
             answers_in_the_requests_encoding_are_read
             over_http_the_status_decides
             an_unavailable_receiver_is_asked_again
+            a_stop_tries_again
+            a_limit_of_the_receiver_is_learned
             a_partial_success_is_counted
             a_partial_success_without_rejections_is_success
             a_large_export_is_sent_in_parts

@@ -195,6 +195,78 @@ pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
     assert_eq!(receiver.last_cycle(), engine.sums);
 }
 
+/// The last export meets a receiver that cannot once, or a connection that died meanwhile: it is tried again, as long as
+/// the stop's deadline allows.
+pub fn a_stop_tries_again<R: Runtime>() {
+    for temporality in [Temporality::Cumulative, Temporality::Delta] {
+        let receiver = OtlpReceiver::start::<R>(|number| if number == 0 { Reply::TrailersOnly(14) } else { Reply::Accept });
+        let account = one_export_of::<R>(OpenTelemetryConfig { temporality, ..rarely(&receiver) });
+        assert_all_sent(&account, 100);
+        let http = |first| HttpServer::start(move |_, number| if number == 0 { first } else { HttpReply::Status(200) });
+        let server = http(HttpReply::Status(503));
+        let config = |server: &HttpServer| OpenTelemetryConfig {
+            endpoint: format!("http://{}", server.address),
+            export_interval: Duration::from_secs(3_600),
+            temporality,
+            ..OpenTelemetryConfig::http()
+        };
+        assert_all_sent(&one_export_of::<R>(config(&server)), 100);
+        let server = http(HttpReply::StatusAndClose(200));
+        let (exporters, mut engine) = exporters::<R>();
+        let export_interval = Duration::from_millis(20);
+        exporters
+            .start_opentelemetry_exporter(OpenTelemetryConfig { export_interval, ..config(&server) })
+            .expect("an exporter");
+        engine.record(50);
+        wait_until(|| exporters.status()[0].account.sent == 50);
+        engine.record(50);
+        let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+        assert_all_sent(&account, 100);
+    }
+}
+
+/// A receiver that takes less than `max_request_bytes` gets smaller parts, whatever words it has for it; the status names
+/// what it bears, and nothing is lost.
+pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {
+    const LIMIT: usize = 9_000;
+    const SERIES: u64 = 200;
+    for temporality in [Temporality::Cumulative, Temporality::Delta] {
+        let receiver = OtlpReceiver::start::<R>(|_| Reply::TooLargeAbove(LIMIT));
+        let server = HttpServer::start(|post, _| {
+            let length = post.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+            if length > LIMIT { HttpReply::Says(400, "http: request body too large") } else { HttpReply::Status(200) }
+        });
+        let export_interval = Duration::from_millis(50);
+        for config in [
+            OpenTelemetryConfig { export_interval, temporality, ..rarely(&receiver) },
+            OpenTelemetryConfig {
+                endpoint: format!("http://{}", server.address),
+                export_interval,
+                temporality,
+                ..OpenTelemetryConfig::http()
+            },
+        ] {
+            let settings = settings(256);
+            let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+            exporters.start_opentelemetry_exporter(config).expect("an exporter");
+            let mut recorder = settings.registry.recorder();
+            for number in 0..SERIES {
+                let series = recorder.series("GET", &format!("/items/{number}"));
+                recorder.record(series, Sample::default());
+            }
+            wait_until(|| exporters.status()[0].account.sent == SERIES);
+            let learned = exporters.status()[0].learned_bytes;
+            assert!(learned.is_some_and(|bytes| bytes < 4 << 20), "{learned:?}");
+            let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
+            assert_all_sent(&account, SERIES);
+        }
+        if temporality == Temporality::Delta {
+            let taken: Vec<_> = receiver.exports().into_iter().filter(|export| export.message_bytes <= LIMIT).collect();
+            assert_eq!(OtlpReceiver::sums(&taken).requests, SERIES, "none is told twice");
+        }
+    }
+}
+
 /// Data points that the receiver rejects are counted, and the export is not sent again.
 pub fn a_partial_success_is_counted<R: Runtime>() {
     let receiver = OtlpReceiver::start::<R>(|_| Reply::Partial { rejected: 2, message: "too old" });

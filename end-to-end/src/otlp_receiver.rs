@@ -48,6 +48,8 @@ pub(super) enum Reply {
     NoStatus,
     /// Not by the service, but by what stands before it: a status, a location if there is one, and a page.
     Proxy(u16, &'static str),
+    /// As grpc-go answers a message of more bytes than this, without its prefix; shorter ones are accepted.
+    TooLargeAbove(usize),
     /// Nothing.
     Silence,
 }
@@ -218,13 +220,23 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
     let body = body.collect().await?.to_bytes();
     let encoding = head.headers.get("grpc-encoding").cloned();
     let values = head.headers.values().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(", ");
-    let number = {
+    let (number, message_bytes) = {
         let mut exports = shared.exports.lock().expect("no export panicked the receiver");
-        exports.push(decode(connection, &head.uri, head.headers, &body));
-        exports.len() - 1
+        let export = decode(connection, &head.uri, head.headers, &body);
+        let message_bytes = export.message_bytes;
+        exports.push(export);
+        (exports.len() - 1, message_bytes)
     };
     Ok(match (shared.replies)(number) {
-        Reply::Accept => with_status(&[], Some(0), encoding),
+        Reply::TooLargeAbove(limit) if message_bytes > limit => {
+            let words = format!("grpc: received message larger than max ({message_bytes} vs. {limit})");
+            let mut answer = Response::new(Full::default().boxed_unsync());
+            answer.headers_mut().insert("grpc-status", HeaderValue::from_static("8"));
+            answer.headers_mut().insert("grpc-message", HeaderValue::try_from(words).expect("a header"));
+            answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+            answer
+        }
+        Reply::Accept | Reply::TooLargeAbove(_) => with_status(&[], Some(0), encoding),
         Reply::Partial { rejected, message } => with_status(&partial_success(rejected, message), Some(0), encoding),
         Reply::Trailers(status) => with_status(&[], Some(status), encoding),
         Reply::NoStatus => with_status(&[], None, encoding),
