@@ -62,7 +62,7 @@ pub struct ExportLimits {
     pub interval: Duration,
     /// Most time of one body, from connecting to the answer's end.
     pub timeout: Duration,
-    /// Most time of one export, with all its bodies and attempts. A stop's deadline counts instead of it.
+    /// Most time of one export, with all its bodies and attempts. At a stop the deadline counts instead.
     pub export_timeout: Option<Duration>,
     /// Most bytes of one body, before compression.
     pub max_request_bytes: usize,
@@ -143,7 +143,8 @@ pub enum Action {
         /// Of what is given up.
         id: Id,
     },
-    /// Lend a buffer of so many bytes from now on, if possible. What is lent is used.
+    /// Lend a buffer of so many bytes from now on, if possible. What is lent is used; a point that does not fit into it is
+    /// left out.
     Room(usize),
     /// Nothing, until then or until something has happened.
     Wait {
@@ -328,7 +329,6 @@ impl<C: Copy> Exports<C> {
             Step::Wait { until } => Action::Wait { until },
             Step::Ready => return None,
             Step::Failed => {
-                self.is_again = false;
                 self.failed(now, Duration::ZERO);
                 return None;
             }

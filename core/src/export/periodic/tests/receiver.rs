@@ -13,7 +13,7 @@ use crate::ledger::Cause;
 use crate::verdict::Said;
 
 /// Of each temporality. A hundred times as many hold too.
-const RUNS: u64 = 300;
+const RUNS: u64 = 150;
 const SERIES: usize = 12;
 /// Bytes of a point.
 const POINT: usize = 300;
@@ -83,6 +83,25 @@ struct Moods {
     unclear: usize,
 }
 
+impl Moods {
+    /// Some receivers have one fault, some have all.
+    fn any(random: &mut Random) -> Self {
+        let mut often = |most| if random.below(3) == 0 { random.below(most) } else { 0 };
+        Self {
+            no_name: often(600),
+            no_connection: often(600),
+            dead: often(500),
+            away: often(900),
+            maybe: often(500),
+            silent: often(500),
+            breaks: often(700),
+            refused: often(300),
+            partial: often(300),
+            unclear: often(300),
+        }
+    }
+}
+
 struct Whims {
     random: Random,
     moods: Moods,
@@ -102,26 +121,11 @@ struct Whims {
 impl Whims {
     fn new(seed: u64, is_delta: bool) -> Self {
         let mut random = Random::new(seed);
-        // Some receivers have one fault, some have all.
-        let is_bad = |random: &mut Random| random.below(3) == 0;
-        let mut often = |most| if is_bad(&mut random) { random.below(most) } else { 0 };
-        let moods = Moods {
-            no_name: often(600),
-            no_connection: often(600),
-            dead: often(500),
-            away: often(900),
-            maybe: often(500),
-            silent: often(500),
-            breaks: often(700),
-            refused: often(300),
-            partial: often(300),
-            unclear: often(300),
-        };
-        let limit = if often(1_000) == 0 { usize::MAX } else { [500, 3_000, 5_000, 7_000][often(4)] };
+        let limit = [usize::MAX, usize::MAX, 500, 3_000, 5_000, 7_000][random.below(6)];
         let latency = Duration::from_micros([0, 10, 100, 1_000, 10_000, 100_000, 1_000_000][random.below(7)]);
         Self {
             random,
-            moods,
+            moods: Moods::default(),
             limit,
             latency,
             is_delta,
@@ -262,7 +266,10 @@ fn run(seed: u64, is_delta: bool) -> Run {
     let mut world = World::new(limits, seed, Whims::new(seed, is_delta), (SERIES, POINT));
     world.late = [Duration::ZERO, MS(30)][random.below(2)];
     world.lends = [usize::MAX, 2_000, 450][random.below(3)];
-    assert_eq!(world.run(MS(random.next() % 60_000)), None);
+    for _ in 0..3 {
+        world.receiver.moods = Moods::any(&mut random);
+        assert_eq!(world.run(MS(random.next() % 30_000)), None);
+    }
     // Half of the receivers are well in the end, and have time.
     let recovers = random.below(2) == 0;
     if recovers {
@@ -290,7 +297,8 @@ fn check(world: &World<Whims>, is_delta: bool, recovers: bool, rest: Cause) -> R
     }
     let causes = [Cause::Deadline, Cause::Unreachable];
     if recovers {
-        assert_eq!(rest, Cause::Deadline);
+        // A delta may have nothing left to send.
+        assert!(is_delta || rest == Cause::Deadline, "{rest}");
         assert_eq!(causes.map(|cause| source.dropped(cause)), [0, 0], "all is tried until the deadline");
         assert!(is_delta || sent == recorded, "{sent} of {recorded}");
     }
