@@ -6,10 +6,11 @@
 //! | answer | cumulative | delta |
 //! |---|---|---|
 //! | stored | its requests count for this cycle | its requests are sent |
-//! | stored in part | the heaviest points of those that are missing do not count | those are `rejected` |
+//! | stored, but for some points | the requests of as many, the heaviest, do not count | those are `rejected` |
 //! | refused, ill | the next body goes on; the next export holds it again | `refused`, the next body goes on |
 //! | unclear | the same | `unconfirmed`, the next body goes on |
 //! | too large | cut smaller, at once; a single point is left out | cut smaller, at once; a single point is `too_large` |
+//! | too large, of less than 2,000 bytes | refused, and a pause | `refused`, and a pause |
 //! | away | cut again after a pause, for as long as it takes | the same |
 //! | none | the same bytes after a pause, three times; then cut again with a new time | the same bytes, three times; then `unconfirmed` |
 //!
