@@ -11,8 +11,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 const FIRST_AT_A_STOP: Duration = Duration::from_millis(250);
 /// Longest pause that a receiver is granted.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// Least pause. Half of half of what a stop leaves is no time at all.
-const LEAST: Duration = Duration::from_millis(20);
 
 /// When what is done.
 #[derive(Clone, Debug)]
@@ -145,7 +143,7 @@ impl Timing {
         let asked = asked.min(LONGEST_PAUSE);
         let pause = self.backoff.pause_of_at_least(asked, self.random.next());
         self.asked_until = now.tick.after(asked);
-        self.until = self.stopping.pause(now, pause).max(self.stopping.clamp(now.tick.after(LEAST)));
+        self.until = self.stopping.pause(now, pause);
         self.is_at_rest = self.until >= self.expires;
         if self.is_at_rest {
             self.until = self.asked_until.max(self.due);
