@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
@@ -15,8 +15,10 @@ const SERIES: u32 = 8;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Rows of an interval: a point for each series that has news.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Rows {
+    /// Series that count.
+    series: u32,
     recorded: u64,
     /// What each series counted and no row has.
     news: [u64; SERIES as usize],
@@ -28,6 +30,21 @@ struct Rows {
     told: RefCell<BTreeMap<u32, u64>>,
     sent: u64,
     dropped: [u64; Cause::ALL.len()],
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self {
+            series: SERIES,
+            recorded: 0,
+            news: [0; SERIES as usize],
+            frozen: Vec::new(),
+            interval: 0,
+            told: RefCell::default(),
+            sent: 0,
+            dropped: [0; Cause::ALL.len()],
+        }
+    }
 }
 
 impl Rows {
@@ -87,7 +104,7 @@ impl Account for Rows {
         for _ in 0..count {
             // The later a series, the heavier.
             let series = (self.recorded % 36 * 8 + 1).isqrt() as usize / 2;
-            self.news[series.min(7)] += 1;
+            self.news[series.min(self.series as usize - 1)] += 1;
             self.recorded += 1;
         }
     }
@@ -144,13 +161,16 @@ fn rig<S: Server>(always_anew: bool, server: S, seed: u64) -> Rig<S, Rows> {
     rig
 }
 
+/// The interval and the points of each request.
+type Log<'a> = &'a [(u32, usize)];
+
 #[test]
 fn an_interval_of_which_nothing_can_have_arrived_begins_anew_and_another_is_sent_again_as_it_is() {
     let away = |may_have_arrived| Reply::Says(Said::Away { at_least: Duration::ZERO, may_have_arrived });
     let asks = Reply::Says(Said::Away { at_least: 2 * SECOND, may_have_arrived: false });
     // Eight series, at most five in a body: two bodies in each interval.
     let good = [(1, 5), (1, 3), (2, 5), (2, 3), (3, 5), (3, 3)];
-    let rows: [(&str, &[Reply], &[(u32, usize)]); 5] = [
+    let rows: [(&str, &[Reply], Log<'_>); 5] = [
         ("all goes well", &[], &good),
         ("away for a moment", &[away(false)], &[(1, 5), (1, 5), (1, 3), (2, 5)]),
         ("away for longer: begun anew at each end", &[asks], &[(1, 5), (3, 5), (3, 3)]),
@@ -191,6 +211,23 @@ fn values_that_nobody_adds_up_begin_anew_whatever_became_of_the_last_ones() {
     rig.run(Tick::default().after(5 * SECOND));
     let first: Vec<_> = rig.server.log.iter().map(|request| request.0).collect();
     assert!(first.is_sorted() && first.iter().filter(|interval| **interval == 1).count() <= 2, "{first:?}");
+}
+
+#[test]
+fn a_long_time_of_500_with_one_series_and_short_intervals_is_no_storm() {
+    struct Ill;
+    impl Server for Ill {
+        fn posts(&mut self, _: Tick, _: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {
+            (MS, Reply::Says(Said::Ill))
+        }
+    }
+    for series in [1, SERIES] {
+        let mut rig = Rig::new(&limits(false), Rows { series, ..Rows::default() }, Ill, 7);
+        rig.rate = 1;
+        rig.run(Tick::default().after(240 * SECOND));
+        assert!(rig.requests <= 100, "{} requests", rig.requests);
+        assert_eq!(rig.items.held(), rig.items.recorded, "nothing is lost");
+    }
 }
 
 #[test]

@@ -200,6 +200,8 @@ pub(super) struct Rig<S, A> {
     next_arrival: Tick,
     out: Vec<u8>,
     started: Option<Started>,
+    /// What was started last.
+    last: Id,
     /// Requests over the connection so far.
     served: usize,
     pub(super) requests: usize,
@@ -220,6 +222,7 @@ impl<S: Server, A: Account> Rig<S, A> {
             next_arrival: Tick::default(),
             out: std::vec![0; limits.bytes],
             started: None,
+            last: Id::default(),
             served: 0,
             requests: 0,
             bytes: 0,
@@ -346,6 +349,16 @@ impl<S: Server, A: Account> Rig<S, A> {
 
     fn start(&mut self, id: Id, latency: Duration, ends: Ends) {
         assert!(self.started.is_none(), "one thing at a time");
+        // What is told twice, or too late, is ignored.
+        let late = core::mem::replace(&mut self.last, id);
+        for input in [
+            Input::Answer { id: late, said: Said::Refused },
+            Input::Failed { id: late, began: true, kept: true },
+            Input::Connected { id: late },
+            Input::Resolved { id: late, addresses: &[] },
+        ] {
+            self.posts.handle(Now { tick: self.now, ..Now::default() }, input);
+        }
         self.started = Some(Started { id, at: self.now.after(latency), ends });
     }
 }

@@ -335,6 +335,14 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     calling.run(seconds(9));
     assert_eq!(calling.done.expect("a stop ends").0, Tick::default().after(3_100 * MS));
     assert_eq!((calling.items.sent(), dropped(&calling.items)), (10, std::vec![(Cause::Unconfirmed, 5_000)]));
+    // A second stop, which is nearer.
+    let mut nearer = rig(10, Script::of([Reply::Never; 9]));
+    nearer.run(seconds(1));
+    nearer.stop(5 * SECOND);
+    nearer.run(Tick::default().after(1_500 * MS));
+    nearer.stop(100 * MS);
+    nearer.run(seconds(9));
+    assert_eq!(nearer.done.expect("a stop ends").0, Tick::default().after(1_600 * MS));
     // Where more is to follow it has half of that, and what may have arrived goes out again.
     let mut more = rig(15_000, Script::of([STORED, Reply::Never]));
     more.run(Tick::default().after(100 * MS));
