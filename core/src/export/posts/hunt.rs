@@ -54,6 +54,8 @@ pub(super) struct Hunt {
     is_ill: bool,
     /// Proofs that are needed.
     needed: u8,
+    /// It failed over what is good since an item was given up last.
+    has_stumbled: bool,
     calm: u8,
     /// Most items of the next body.
     window: usize,
@@ -68,6 +70,7 @@ impl Hunt {
             phase: Phase::Clear,
             is_ill: false,
             needed: PROOFS.1,
+            has_stumbled: false,
             calm: 0,
             window: usize::MAX,
             covered: 0,
@@ -159,7 +162,9 @@ impl Hunt {
     /// The first item is given up. Whether many are, with no good one between them.
     pub(super) fn given_up(&mut self) -> bool {
         self.phase = Phase::Clear;
-        self.needed = (self.needed / 2).max(PROOFS.0);
+        if !core::mem::take(&mut self.has_stumbled) {
+            self.needed = (self.needed / 2).max(PROOFS.0);
+        }
         self.window = (2 * self.covered).max(LEAST_WINDOW);
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.in_a_row >= IN_A_ROW
@@ -191,6 +196,7 @@ impl Hunt {
 
     /// It failed over what is good.
     fn stumbled(&mut self) {
+        self.has_stumbled = true;
         self.needed = (self.needed * 2).min(PROOFS.2);
         self.calm = 0;
     }
