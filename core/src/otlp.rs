@@ -259,7 +259,7 @@ impl<'a> Writer<'a> {
             let entry = self.registry.entry(series);
             if entry.is_published() {
                 let half = rows.half(metric, self.registry, series, outcome, &mut room);
-                let count = half.count();
+                let count = half.count;
                 if count != 0 {
                     if self.is_full() {
                         return Err(Full);

@@ -120,6 +120,13 @@ impl<'b> BackOut<'b> {
 
     /// A number without a tag.
     pub(crate) fn varint(&mut self, mut value: u64) -> Result<(), Full> {
+        // Counts and lengths are short: no loop for those.
+        if value < 1 << 7 {
+            return self.put(&[value as u8]);
+        }
+        if value < 1 << 14 {
+            return self.put(&[value as u8 | 0x80, (value >> 7) as u8]);
+        }
         let mut bytes = [0; 10];
         let mut length = 0;
         loop {

@@ -47,8 +47,13 @@ impl Weights {
     /// Puts it in the place of the lightest, and in order.
     #[inline(never)]
     fn insert(&mut self, requests: u64) {
-        let place = self.heaviest.partition_point(|known| *known < requests) - 1;
-        self.heaviest.copy_within(1..=place, 0);
+        let place = match requests > self.heaviest[KNOWN - 1] {
+            true => KNOWN - 1,
+            false => self.heaviest.partition_point(|known| *known < requests) - 1,
+        };
+        for at in 0..place {
+            self.heaviest[at] = self.heaviest[at + 1];
+        }
         self.heaviest[place] = requests;
     }
 }

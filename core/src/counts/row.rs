@@ -1,7 +1,7 @@
 //! What was counted of one series, as plain numbers one behind another: what an interval's difference is taken of, and
 //! every OTLP point is made of that is not cumulative with explicit bounds.
 
-use crate::counts::bounds::{BUCKETS, Bounds};
+use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
 use crate::counts::cell::{self, AT_BUCKETS, CellWords, LATENCY_SUM, SIZE_SUM};
 use crate::counts::exponential::{self, ExponentialWords, LATENCIES, SIZES};
 use crate::registry::Registry;
@@ -50,12 +50,8 @@ pub(crate) struct Half<'r> {
     /// The smallest and the largest value, where they are known.
     pub(crate) extremes: Option<(u64, u64)>,
     pub(crate) buckets: &'r [u64],
-}
-
-impl Half<'_> {
-    pub(crate) fn count(&self) -> u64 {
-        self.buckets.iter().fold(0, |sum, count| sum.wrapping_add(*count))
-    }
+    /// What is in all of them.
+    pub(crate) count: u64,
 }
 
 impl RowShape {
@@ -112,8 +108,9 @@ impl RowShape {
     }
 
     /// Requests in `row`.
+    #[inline]
     pub(crate) fn requests(self, row: &[u64]) -> u64 {
-        if self.is_merged() { row.get(at::REQUESTS).copied().unwrap_or_default() } else { self.latencies(row).count() }
+        if self.is_merged() { row.get(at::REQUESTS).copied().unwrap_or_default() } else { self.latencies(row).count }
     }
 
     /// Failures in `row`, where it holds both outcomes.
@@ -122,13 +119,16 @@ impl RowShape {
     }
 
     /// The latencies in `row`: the classic ones, where it has both kinds.
+    #[inline]
     pub(crate) fn latencies(self, row: &[u64]) -> Half<'_> {
-        if self.classic.latencies != 0 { self.classic(row)[0] } else { self.exponentials(row)[0] }
+        self.half(Quantity::Latency, row, self.sums, self.first_widths().latencies)
     }
 
     /// The sizes in `row`, likewise.
+    #[inline]
     pub(crate) fn sizes(self, row: &[u64]) -> Half<'_> {
-        if self.classic.sizes != 0 { self.classic(row)[1] } else { self.exponentials(row)[1] }
+        let Widths { latencies, sizes } = self.first_widths();
+        self.half(Quantity::Size, row, self.sums + latencies, sizes)
     }
 
     /// The classic latencies and sizes in `row`.
@@ -141,22 +141,31 @@ impl RowShape {
         self.halves(row, self.sums + self.classic.both(), self.exponential)
     }
 
-    fn halves(self, row: &[u64], first: usize, widths: Widths) -> [Half<'_>; 2] {
-        let word = |at: usize| row.get(at).copied().unwrap_or_default();
-        let extremes = |half: usize| {
-            let at = self.additive_words() + half * EXTREMES;
-            let (min, max) = (!word(at), word(at + 1));
-            (half < self.extremes && min <= max).then_some((min, max))
+    /// Those of the buckets that come first in a row. There are never classic ones of one quantity alone.
+    const fn first_widths(self) -> Widths {
+        if self.classic.latencies != 0 { self.classic } else { self.exponential }
+    }
+
+    fn halves(self, row: &[u64], first: usize, Widths { latencies, sizes }: Widths) -> [Half<'_>; 2] {
+        [self.half(Quantity::Latency, row, first, latencies), self.half(Quantity::Size, row, first + latencies, sizes)]
+    }
+
+    #[inline]
+    fn half(self, quantity: Quantity, row: &[u64], first: usize, buckets: usize) -> Half<'_> {
+        let (sum, place) = match quantity {
+            Quantity::Latency => (at::LATENCY_SUM, 0),
+            Quantity::Size => (at::SIZE_SUM, 1),
         };
-        let buckets = |first: usize, width: usize| row.get(first..first + width).unwrap_or_default();
-        [
-            Half { sum: word(at::LATENCY_SUM), extremes: extremes(0), buckets: buckets(first, widths.latencies) },
-            Half {
-                sum: word(at::SIZE_SUM),
-                extremes: extremes(1),
-                buckets: buckets(first + widths.latencies, widths.sizes),
-            },
-        ]
+        let word = |at: usize| row.get(at).copied().unwrap_or_default();
+        let extremes = (place < self.extremes).then(|| self.additive_words() + place * EXTREMES);
+        let extremes = extremes.map(|at| (!word(at), word(at + 1)));
+        let buckets = row.get(first..first + buckets).unwrap_or_default();
+        Half {
+            sum: word(sum),
+            extremes: extremes.filter(|(min, max)| min <= max),
+            buckets,
+            count: buckets.iter().fold(0, |sum, count| sum.wrapping_add(*count)),
+        }
     }
 
     /// [`read`](Self::read) into the front of `room`, which is returned.

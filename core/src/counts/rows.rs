@@ -98,13 +98,13 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
             if kept == now {
                 continue;
             }
-            let before = shape.requests(came);
-            for ((came, kept), now) in came.iter_mut().zip(kept).zip(now) {
-                *came = came.wrapping_add(now.wrapping_sub(*kept));
-                *kept = *now;
+            let more = shape.requests(now).wrapping_sub(shape.requests(kept));
+            let (sums, came_extremes) = came.split_at_mut(kept.len());
+            for (sum, (now, kept)) in sums.iter_mut().zip(now.iter().zip(&*kept)) {
+                *sum = sum.wrapping_add(now.wrapping_sub(*kept));
             }
-            came[now.len()..].copy_from_slice(extremes);
-            let more = shape.requests(came).wrapping_sub(before);
+            came_extremes.copy_from_slice(extremes);
+            kept.copy_from_slice(now);
             self.unsettled = self.unsettled.wrapping_add(more);
         }
     }
@@ -307,7 +307,7 @@ mod tests {
             assert_eq!(row[1], sum(|sample| sample.response_bytes));
             for halves in [shape.classic(row), shape.exponentials(row)] {
                 for half in halves.iter().filter(|half| !half.buckets.is_empty()) {
-                    assert_eq!(half.count(), samples.len() as u64);
+                    assert_eq!(half.count, samples.len() as u64);
                 }
             }
             let sums = &mut self.settled[name][sides[0]];

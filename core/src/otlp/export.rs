@@ -210,7 +210,7 @@ impl Export {
         while let Some(metric) = next.metric {
             while let Some((series, outcome)) = next.row().filter(|_| rows.shows(metric)) {
                 next.pass_row();
-                let count = rows.half(metric, registry, series, outcome, &mut room).count();
+                let count = rows.half(metric, registry, series, outcome, &mut room).count;
                 if count != 0 && registry.entry(series).is_published() {
                     return Some(next.passed_over(if metric == Metric::Requests { count } else { 0 }));
                 }

@@ -66,7 +66,7 @@ impl Frame {
     ) -> Result<(), Full> {
         let end = back.mark();
         let written = match metric {
-            Metric::Requests => self.put_number(half.count(), whose, back),
+            Metric::Requests => self.put_number(half.count, whose, back),
             _ if self.is_exponential => self.put_exponential(metric, half, whose, back),
             _ => self.put_explicit(metric, bounds, half, whose, back),
         };
@@ -163,7 +163,7 @@ impl Frame {
     /// The sum, the count, and in front of them the times: the same fields in both kinds of histograms.
     fn put_sum_and_count(self, half: Half<'_>, unit: f64, back: &mut BackOut<'_>) -> Result<(), Full> {
         back.put_forced_fixed64(field::HISTOGRAM_SUM, (half.sum as f64 / unit).to_bits())?;
-        back.fixed64(field::HISTOGRAM_COUNT, half.count())?;
+        back.fixed64(field::HISTOGRAM_COUNT, half.count)?;
         self.put_times(back)
     }
 
