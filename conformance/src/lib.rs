@@ -72,6 +72,7 @@ macro_rules! conformance {
             tasks_end_with_the_runtime
             a_task_that_comes_too_late_is_dropped
             a_panic_ends_its_task_alone
+            a_task_that_gives_way_holds_up_no_timer
         );
         $crate::conformance_group!($runtime, resolving:
             localhost_is_this_machine

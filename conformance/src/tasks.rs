@@ -173,3 +173,31 @@ pub fn a_panic_ends_its_task_alone<R: Runtime>() {
         result.recv().await.expect("the sound task reports");
     });
 }
+
+/// A task that always has something to do and gives way now and then, as a page does that is being sent, holds up no timer
+/// for more than a few of its turns.
+pub fn a_task_that_gives_way_holds_up_no_timer<R: Runtime>() {
+    const TURNS: usize = 200;
+    run(|runtime: R| async move {
+        let ticks = Arc::new(AtomicUsize::new(0));
+        let (inner, counting) = (runtime.clone(), ticks.clone());
+        let _ticking = runtime.spawn(async move {
+            loop {
+                inner.sleep(Duration::from_millis(1)).await;
+                counting.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let (done, result) = async_channel::bounded(1);
+        let inner = runtime.clone();
+        let _busy = runtime.spawn(async move {
+            for _ in 0..TURNS {
+                let until = inner.now() + Duration::from_millis(1);
+                while inner.now() < until {}
+                future::yield_now().await;
+            }
+            done.send(ticks.load(Ordering::SeqCst)).await.expect("main listens");
+        });
+        let ticks = result.recv().await.expect("it comes to its end");
+        assert!(ticks >= TURNS / 20, "{ticks} ticks of a millisecond in {TURNS} turns of one");
+    });
+}

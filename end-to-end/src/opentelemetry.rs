@@ -199,7 +199,8 @@ pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
 /// the stop's deadline allows.
 pub fn a_stop_tries_again<R: Runtime>() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
-        let receiver = OtlpReceiver::start::<R>(|number| if number == 0 { Reply::TrailersOnly(14) } else { Reply::Accept });
+        let receiver =
+            OtlpReceiver::start::<R>(|number| if number == 0 { Reply::TrailersOnly(14) } else { Reply::Accept });
         let account = one_export_of::<R>(OpenTelemetryConfig { temporality, ..rarely(&receiver) });
         assert_all_sent(&account, 100);
         let http = |first| HttpServer::start(move |_, number| if number == 0 { first } else { HttpReply::Status(200) });

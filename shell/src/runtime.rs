@@ -61,7 +61,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output>;
 
     /// Starts `future` as a task of this runtime, from whichever thread, and returns at once. A panic in it ends that task
-    /// alone. Once the runtime has ended, `future` is dropped before this returns.
+    /// alone. One that wakes itself and gives way holds up timers and sockets for no more than a few of its turns. Once the
+    /// runtime has ended, `future` is dropped before this returns.
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Self::Task;
 
     /// Completes after at least `duration`, counted from this call and not from the first poll; never, where
