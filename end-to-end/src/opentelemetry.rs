@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, Settings, StartError};
+use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, Sample, Settings, StartError, Temporality};
 
 use super::http_server::{HttpServer, Reply as HttpReply};
 use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -201,7 +201,7 @@ pub fn a_stop_tries_again<R: Runtime>() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
         let receiver =
             OtlpReceiver::start::<R>(|number| if number == 0 { Reply::TrailersOnly(14) } else { Reply::Accept });
-        let account = one_export_of::<R>(OpenTelemetryConfig { temporality, ..rarely(&receiver) });
+        let account = exported::<R>(OpenTelemetryConfig { temporality, ..rarely(&receiver) }).0;
         assert_all_sent(&account, 100);
         let http = |first| HttpServer::start(move |_, number| if number == 0 { first } else { HttpReply::Status(200) });
         let server = http(HttpReply::Status(503));
@@ -211,7 +211,7 @@ pub fn a_stop_tries_again<R: Runtime>() {
             temporality,
             ..OpenTelemetryConfig::http()
         };
-        assert_all_sent(&one_export_of::<R>(config(&server)), 100);
+        assert_all_sent(&exported::<R>(config(&server)).0, 100);
         let server = http(HttpReply::StatusAndClose(200));
         let (exporters, mut engine) = exporters::<R>();
         let export_interval = Duration::from_millis(20);
@@ -299,7 +299,7 @@ pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     let mut recorder = exporters.recorder();
     for number in 0..200 {
         let series = recorder.series("GET", &format!("/item/{number}"));
-        recorder.record(series, loaddensity_metrics_shell::Sample::default());
+        recorder.record(series, Sample::default());
     }
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_all_sent(&account, 300);
