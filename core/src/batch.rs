@@ -104,6 +104,21 @@ impl<E: EventEncoder> Packer<E> {
         sink.set_begun(packed.next_item);
     }
 
+    /// The batch was handed over, and what has become of it is known later: its events count as held until then. Returns
+    /// how many they are.
+    pub(crate) fn hold<B>(&self, sink: &mut Sink<'_, B>, packed: Packed) -> u64
+    where
+        B: AsRef<[Event]> + AsMut<[Event]>,
+    {
+        if packed.events != 0 {
+            sink.hold_apart(packed.events);
+        }
+        if packed.items != 0 {
+            sink.set_begun(packed.next_item);
+        }
+        packed.events as u64
+    }
+
     /// The batch is lost: every event of which it holds an item is dropped for `cause`.
     pub fn discard<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, cause: Cause)
     where

@@ -156,6 +156,8 @@ pub struct Window<B, const N: usize> {
     count: usize,
     /// Items before this one were handed over or have failed.
     next: usize,
+    /// The items of the last call that was taken, unless more is known of it.
+    last: Range<usize>,
     fates: [Fate; N],
     events: usize,
 }
@@ -173,10 +175,10 @@ struct Item {
 enum Fate {
     /// So many of its items are yet to be handed over; with none left it is sent.
     Waits(u8),
-    /// An item of it has failed.
-    Failed,
-    /// An item of it fits into no datagram.
-    TooLarge,
+    /// An item of it is lost, for that cause.
+    Lost(Cause),
+    /// All of its items were handed over, and it is held all the same until more is known of the last call.
+    Apart,
 }
 
 /// Why an event is not, or not now, in a window.
@@ -195,6 +197,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
             items: [Item { start: 0, length: 0, event: 0 }; N],
             count: 0,
             next: 0,
+            last: 0..0,
             fates: [Fate::Waits(0); N],
             events: 0,
         }
@@ -210,7 +213,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
         const { assert!(N >= E::ITEMS as usize, "a window holds the items of an event") };
-        (self.count, self.next, self.events) = (0, 0, 0);
+        self.clear();
         let (mut used, mut first_item) = (0, sink.begun().min(E::ITEMS));
         while self.events < N
             && let Some(event) = sink.get(self.events)
@@ -224,7 +227,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
                 }
                 Err(_) => {
                     self.count = count;
-                    Fate::TooLarge
+                    Fate::Lost(Cause::TooLarge)
                 }
             };
             self.events += 1;
@@ -265,20 +268,37 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
                 *items = items.saturating_sub(1);
             }
         }
+        self.last = self.next..end;
         self.next = end;
     }
 
-    /// The next datagram is lost, and with it its event.
-    pub fn failed(&mut self) {
+    /// The next datagram is lost for `cause`, and with it its event.
+    pub fn lost(&mut self, cause: Cause) {
         if self.next < self.count {
-            self.fates[usize::from(self.items[self.next].event)] = Fate::Failed;
+            self.lose(self.next..self.next + 1, cause);
             self.next += 1;
         }
     }
 
+    /// The last call that was taken was refused, so that its events are `unconfirmed`.
+    pub(crate) fn refused(&mut self) {
+        let last = core::mem::take(&mut self.last);
+        self.lose(last, Cause::Unconfirmed);
+    }
+
+    /// Nothing more will be known of the last call that was taken: it has arrived.
+    pub(crate) fn arrived(&mut self) {
+        self.last = 0..0;
+    }
+
+    /// Bytes of the next datagram; 0 where none is left.
+    pub(crate) fn next_bytes(&self) -> usize {
+        self.items[self.next..self.count].first().map_or(0, |item| item.length.into())
+    }
+
     /// Takes its events out of `sink`, the one it was filled from: those of which all items were handed over are sent,
-    /// those of which one has failed are dropped for `failed`, and those that still wait for `left`.
-    pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, failed: Cause, left: Cause)
+    /// those of which one is lost are dropped for its cause, and those that still wait for `left`.
+    pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: Cause)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
@@ -286,11 +306,41 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
             match alike[0] {
                 Fate::Waits(0) => sink.confirm_front(alike.len()),
                 Fate::Waits(_) => sink.drop_front(alike.len(), left),
-                Fate::Failed => sink.drop_front(alike.len(), failed),
-                Fate::TooLarge => sink.drop_front(alike.len(), Cause::TooLarge),
+                Fate::Lost(cause) => sink.drop_front(alike.len(), cause),
+                Fate::Apart => sink.hold_apart(alike.len()),
             }
         }
-        (self.count, self.next, self.events) = (0, 0, 0);
+        self.clear();
+    }
+
+    /// The same, but those of the last call that was taken are held apart; returns how many they are.
+    pub(crate) fn settle_but_last<S>(&mut self, sink: &mut Sink<'_, S>, left: Cause) -> u64
+    where
+        S: AsRef<[Event]> + AsMut<[Event]>,
+    {
+        let mut apart = 0;
+        for item in &self.items[self.last.clone()] {
+            let fate = &mut self.fates[usize::from(item.event)];
+            if *fate == Fate::Waits(0) {
+                *fate = Fate::Apart;
+                apart += 1;
+            }
+        }
+        self.settle(sink, left);
+        apart
+    }
+
+    fn lose(&mut self, items: Range<usize>, cause: Cause) {
+        for item in &self.items[items] {
+            let fate = &mut self.fates[usize::from(item.event)];
+            if !matches!(fate, Fate::Lost(_)) {
+                *fate = Fate::Lost(cause);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        (self.count, self.next, self.events, self.last) = (0, 0, 0, 0..0);
     }
 
     /// Adds the items of `event`, behind `used` bytes of text.

@@ -143,10 +143,10 @@ fn through_windows(
     let mut answers = answers.iter().cycle();
     for _ in 0..calls {
         while window.waiting() == 0 && !sink.is_empty() {
-            window.settle(&mut sink, Cause::Unreachable, Cause::Deadline);
+            window.settle(&mut sink, Cause::Deadline);
             window.fill(&packer, &sink, largest);
             if window.waiting() == 0 {
-                window.settle(&mut sink, Cause::Unreachable, Cause::Deadline);
+                window.settle(&mut sink, Cause::Deadline);
             }
         }
         let Some(call) = window.next_call(usize::MAX, &mut out) else { break };
@@ -161,14 +161,14 @@ fn through_windows(
             }
             None => {
                 wire.lost.push(datagrams[0].clone());
-                window.failed();
+                window.lost(Cause::Unreachable);
             }
         }
         if window.waiting() == 0 {
-            window.settle(&mut sink, Cause::Unreachable, Cause::Deadline);
+            window.settle(&mut sink, Cause::Deadline);
         }
     }
-    window.settle(&mut sink, Cause::Unreachable, Cause::Deadline);
+    window.settle(&mut sink, Cause::Deadline);
     sink.abandon(Cause::Deadline);
     wire
 }

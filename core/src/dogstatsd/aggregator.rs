@@ -121,9 +121,16 @@ impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>, C: AsRef<[Count]> + AsMut<[Count]>> A
     /// Requests of a context that has a message that could not fit, with the longest value, are dropped as `too_large`
     /// when it is settled.
     pub fn next_packet(&mut self, out: &mut [u8]) -> Option<Packet> {
+        let most = out.len();
+        self.next_packet_within(out, most)
+    }
+
+    /// The same, but only what fits into no `most` bytes is too large. `out` has as many, or fewer, but no fewer than
+    /// [`least_packet`](Self::least_packet) says.
+    pub(crate) fn next_packet_within(&mut self, out: &mut [u8], most: usize) -> Option<Packet> {
         let mut packet = Packet { bytes: 0, contexts: 0, from: self.place, to: self.place };
         while self.place.start != self.count {
-            if self.is_at_start() && self.is_too_large(out.len()) {
+            if self.is_at_start() && self.is_too_large(most) {
                 self.lose(self.place.start..self.place.end, Cause::TooLarge);
                 self.place = self.first_of(self.place.end);
                 continue;
@@ -274,9 +281,36 @@ impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>, C: AsRef<[Count]> + AsMut<[Count]>> A
         (self.place.item, self.place.next) == (self.first_item(), self.place.start)
     }
 
-    fn is_too_large(&self, longest: usize) -> bool {
+    fn is_too_large(&self, most: usize) -> bool {
+        self.least_packet() > most
+    }
+
+    /// Bytes that any message of one value needs, of those that are next.
+    pub(crate) fn least_packet(&self) -> usize {
+        self.longest(self.context())
+    }
+
+    /// Bytes that the counter needs that is next.
+    pub(crate) fn least_counters(&self) -> usize {
+        let next = self.counters.as_ref().and_then(Counters::peek);
+        next.map_or(0, |(series, outcome, _)| {
+            self.longest(Context { tags: self.registry.shown_entry(series).dogstatsd(), outcome })
+        })
+    }
+
+    /// Whether requests are yet to be written into packets.
+    pub(crate) const fn has_packets(&self) -> bool {
+        self.place.start != self.count
+    }
+
+    /// Whether counters are yet to be written into packets.
+    pub(crate) fn has_counters(&self) -> bool {
+        self.counters.as_ref().is_some_and(|counters| counters.peek().is_some())
+    }
+
+    fn longest(&self, context: Context<'_>) -> usize {
         let newline = usize::from(self.dialect.ends_with_newline);
-        self.dialect.longest(self.context(), self.counters.is_some()) + newline > longest
+        self.dialect.longest(context, self.counters.is_some()) + newline
     }
 
     /// The context of the place.

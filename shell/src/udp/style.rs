@@ -81,7 +81,7 @@ impl Style {
     /// Settles what was begun, at the end.
     pub(super) fn settle(&mut self, feed: &Feed) {
         if let Offload::Sorted(window) = &mut self.offload {
-            window.settle(&mut feed.lock(), Cause::Unreachable, Cause::Deadline);
+            window.settle(&mut feed.lock(), Cause::Deadline);
         }
     }
 
@@ -153,11 +153,11 @@ impl Style {
                 self.is_refused = true;
                 window.handed_over(1);
             }
-            Handed::Lost(_) => window.failed(),
+            Handed::Lost(_) => window.lost(Cause::Unreachable),
             Handed::Overdue | Handed::GivenUp => return Left::default(),
         }
         if window.waiting() == 0 {
-            window.settle(&mut feed.lock(), Cause::Unreachable, Cause::Deadline);
+            window.settle(&mut feed.lock(), Cause::Deadline);
             if self.is_refused {
                 self.offload = Offload::None;
             }
@@ -173,7 +173,7 @@ fn has_items<E: EventEncoder>(window: &mut SortedItems, feed: &Feed, packer: &Pa
         window.fill(packer, &sink, largest);
         if window.waiting() == 0 {
             // Of these events no datagram holds every item.
-            window.settle(&mut sink, Cause::Unreachable, Cause::Deadline);
+            window.settle(&mut sink, Cause::Deadline);
         }
     }
     window.waiting() != 0

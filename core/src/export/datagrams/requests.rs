@@ -1,0 +1,248 @@
+//! Messages per request.
+
+use super::super::{Now, Tick};
+use super::burst::{BURSTS_OF_A_BACKLOG, Burst};
+use super::source::{Ready, Room, Source};
+use crate::batch::{EventEncoder, Packed, Packer};
+use crate::event::Event;
+use crate::ledger::Cause;
+use crate::segments::{Call, Run, Window};
+use crate::sink::Sink;
+
+/// Most items that are sorted at a time. The more, the more are of one length: of some thirty lengths, 1,024 items make
+/// calls of thirty datagrams.
+const WINDOW_ITEMS: usize = 1_024;
+/// Room that is enough for their texts, of some 100 bytes each.
+pub const WINDOW_BYTES: usize = 128 << 10;
+
+/// How the requests of a sink are made up into datagrams: 14 KiB, and the texts.
+///
+/// `T` holds the texts of items that are sorted; nothing is written to it where none are.
+#[derive(Debug)]
+pub struct Packing<E, T> {
+    packer: Packer<E>,
+    /// Largest datagram in bytes.
+    datagram_bytes: usize,
+    /// Most items in one datagram.
+    items: usize,
+    offload: Offload,
+    window: Window<T, WINDOW_ITEMS>,
+    run: Run,
+    /// What was packed last.
+    packed: Last,
+    items_per_datagram: usize,
+    is_offloaded: bool,
+}
+
+/// How several datagrams of one length come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offload {
+    /// They do not.
+    None,
+    /// Items share datagrams, of which those of one length leave together.
+    Runs,
+    /// Each item is a datagram; those of one length leave together.
+    Sorted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    One(Packed),
+    Run,
+    Sorted,
+}
+
+impl<E: EventEncoder, T: AsRef<[u8]> + AsMut<[u8]>> Packing<E, T> {
+    /// Datagrams of at most `items` items and `datagram_bytes` bytes, one in a call.
+    pub const fn new(encoder: E, items: usize, datagram_bytes: usize, texts: T) -> Self {
+        Self {
+            packer: Packer::new(encoder),
+            datagram_bytes,
+            items,
+            offload: Offload::None,
+            window: Window::new(texts),
+            run: Run::new(),
+            packed: Last::Run,
+            items_per_datagram: 1,
+            is_offloaded: false,
+        }
+    }
+
+    /// As many in a call as the socket takes: where each item is a datagram of its own, items are sorted by length, for
+    /// which `texts` must have room, best [`WINDOW_BYTES`].
+    #[must_use]
+    pub fn with_offload(self) -> Self {
+        let offload = if self.items == 1 { Offload::Sorted } else { Offload::Runs };
+        Self { offload, ..self }
+    }
+}
+
+/// The requests of a sink.
+#[derive(Debug)]
+pub struct Requests<'s, 'a, E, T, B> {
+    /// Where they wait.
+    pub sink: &'s mut Sink<'a, B>,
+    /// How they are made up.
+    pub packing: &'s mut Packing<E, T>,
+}
+
+impl<E, T, B> Source for Requests<'_, '_, E, T, B>
+where
+    E: EventEncoder,
+    T: AsRef<[u8]> + AsMut<[u8]>,
+    B: AsRef<[Event]> + AsMut<[Event]>,
+{
+    fn ready(&mut self, _: Now, _: bool) -> Ready {
+        let (events, packing) = (self.sink.len(), &*self.packing);
+        if events == 0 {
+            return Ready::Waits { until: Tick::NEVER, events: 1 };
+        }
+        let share = (events * usize::from(E::ITEMS)).div_ceil(packing.items_per_datagram * BURSTS_OF_A_BACKLOG);
+        let is_pressed = events > self.sink.capacity() / 2;
+        Ready::Burst(Burst::of_share(share, is_pressed, packing.is_offloaded))
+    }
+
+    fn pack(&mut self, _: Now, room: Room, out: &mut [u8]) -> Option<Call> {
+        self.packing.is_offloaded = room.is_offloaded && self.packing.offload != Offload::None;
+        let offload = self.packing.offload;
+        match offload {
+            _ if self.packing.window.waiting() != 0 => self.pack_sorted(room, out),
+            Offload::Sorted if room.is_offloaded && self.fill_window() => self.pack_sorted(room, out),
+            Offload::Runs if room.is_offloaded => self.pack_run(room, out),
+            _ => self.pack_one(room, out),
+        }
+    }
+
+    fn taken(&mut self, datagrams: usize) -> u64 {
+        let Self { sink, packing } = self;
+        let packed = match packing.packed {
+            Last::One(packed) => packed,
+            Last::Run => packing.run.batch(0..datagrams),
+            Last::Sorted => {
+                packing.window.handed_over(datagrams);
+                return self.end_window();
+            }
+        };
+        packing.items_per_datagram = packed.items.div_ceil(datagrams).max(1);
+        packing.packer.hold(sink, packed)
+    }
+
+    fn is_single(&self) -> bool {
+        match self.packing.packed {
+            Last::One(packed) => packed.items <= 1,
+            Last::Run => self.packing.run.batch(0..1).items <= 1,
+            Last::Sorted => true,
+        }
+    }
+
+    fn is_too_large(&mut self) -> u64 {
+        let Self { sink, packing } = self;
+        let packed = match packing.packed {
+            Last::One(packed) => packed,
+            Last::Run => packing.run.batch(0..1),
+            Last::Sorted => {
+                packing.window.lost(Cause::TooLarge);
+                return self.end_window();
+            }
+        };
+        packing.packer.discard(sink, packed, Cause::TooLarge);
+        0
+    }
+
+    fn is_between(&self) -> bool {
+        self.sink.begun() == 0 && self.packing.window.waiting() == 0
+    }
+
+    fn arrived(&mut self, held: u64, is_last: bool) {
+        if is_last {
+            self.packing.window.arrived();
+        }
+        if held != 0 {
+            self.sink.settle_apart(held, None);
+        }
+    }
+
+    fn refused(&mut self, held: u64, is_last: bool) {
+        let Self { sink, packing } = self;
+        sink.settle_apart(held, Some(Cause::Unconfirmed));
+        if is_last {
+            packing.window.refused();
+            if sink.begun() != 0 {
+                sink.drop_front(1, Cause::Unconfirmed);
+            }
+        }
+    }
+
+    fn abandon(&mut self, cause: Cause) {
+        self.packing.window.settle(self.sink, cause);
+        self.sink.abandon(cause);
+    }
+}
+
+impl<E, T, B> Requests<'_, '_, E, T, B>
+where
+    E: EventEncoder,
+    T: AsRef<[u8]> + AsMut<[u8]>,
+    B: AsRef<[Event]> + AsMut<[Event]>,
+{
+    fn pack_one(&mut self, room: Room, out: &mut [u8]) -> Option<Call> {
+        let Self { sink, packing } = self;
+        let (most, within) = (packing.datagram_bytes.min(out.len()), room.largest.min(out.len()));
+        let mut packed = Packed::default();
+        if within < most {
+            packed = packing.packer.pack_from(sink, (0, sink.begun()), packing.items, &mut out[..within]);
+        }
+        if packed.items == 0 {
+            // What does not even fit into less goes alone.
+            let items = if within < most { 1 } else { packing.items };
+            packed = packing.packer.pack(sink, items, &mut out[..most]);
+        }
+        packing.packed = Last::One(packed);
+        (packed.items != 0).then_some(Call { bytes: packed.bytes, segment: packed.bytes, datagrams: 1 })
+    }
+
+    fn pack_run(&mut self, room: Room, out: &mut [u8]) -> Option<Call> {
+        let Self { sink, packing } = self;
+        let segment = packing.datagram_bytes.min(room.largest);
+        let least = out.get_mut(..segment).filter(|_| segment < packing.datagram_bytes);
+        if least.is_some_and(|least| packing.packer.pack_from(sink, (0, sink.begun()), 1, least).items == 0) {
+            return self.pack_one(room, out);
+        }
+        let datagrams = room.datagrams.min(room.bytes.div_ceil(segment.max(1)));
+        packing.packer.pack_run(sink, datagrams, segment, out, &mut packing.run);
+        packing.packed = Last::Run;
+        let run = &packing.run;
+        (run.datagrams() != 0).then(|| Call { bytes: run.bytes(), segment: run.segment(), datagrams: run.datagrams() })
+    }
+
+    fn pack_sorted(&mut self, room: Room, out: &mut [u8]) -> Option<Call> {
+        let Packing { window, packed, datagram_bytes, .. } = &mut *self.packing;
+        let is_alone = !room.is_offloaded || window.next_bytes() > room.largest;
+        let datagrams = if is_alone { 1 } else { room.datagrams };
+        let within = out.len().min(room.bytes.max(*datagram_bytes));
+        *packed = Last::Sorted;
+        window.next_call(datagrams, &mut out[..within])
+    }
+
+    /// Fills the window, where no event is begun; whether it holds anything then.
+    fn fill_window(&mut self) -> bool {
+        let Self { sink, packing } = self;
+        while packing.window.waiting() == 0 && !sink.is_empty() {
+            packing.window.fill(&packing.packer, sink, packing.datagram_bytes);
+            if packing.window.waiting() == 0 {
+                // Of these events no datagram holds every item.
+                packing.window.settle(sink, Cause::Deadline);
+            }
+        }
+        packing.window.waiting() != 0
+    }
+
+    /// Settles the window where nothing is left in it, but for its last call.
+    fn end_window(&mut self) -> u64 {
+        let Self { sink, packing } = self;
+        if packing.window.waiting() != 0 {
+            return 0;
+        }
+        packing.window.settle_but_last(sink, Cause::Deadline)
+    }
+}

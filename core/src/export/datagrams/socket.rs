@@ -1,0 +1,158 @@
+//! What is known of one socket.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use super::super::{Backoff, Id, Now, Stopping, Tick};
+use super::limit::Limit;
+
+/// Pauses after a failure: those of Datadog's Python client between attempts to connect (datadog/dogstatsd/base.py).
+const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
+/// The same where the system has no buffers.
+const NO_BUFFERS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Time after a call in which its refusal comes, if one does.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Socket {
+    pub(super) link: Link,
+    /// Before that nothing is sent, and no connection made.
+    pub(super) pause: Tick,
+    /// Its buffer is full.
+    pub(super) is_blocked: bool,
+    /// It has told of a refusal: one datagram at a time, until a look finds none.
+    pub(super) is_refused: bool,
+    /// The last call, unless it is known what became of it.
+    pub(super) call: Option<Unsettled>,
+    pub(super) limit: Limit,
+    pub(super) is_offloaded: bool,
+    pub(super) has_been_open: bool,
+    backoff: Backoff,
+    no_buffers: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    Closed,
+    Connecting {
+        id: Id,
+        /// `None`: a Unix socket.
+        address: Option<SocketAddr>,
+    },
+    Open,
+    /// It is to be closed, once its last call was looked at.
+    Closing,
+}
+
+/// A call that was taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsettled {
+    /// Requests that are held because of it.
+    pub(super) held: u64,
+    /// When the socket is looked at.
+    pub(super) look_at: Tick,
+    /// Whether it was, and told nothing.
+    pub(super) was_looked_at: bool,
+}
+
+impl Socket {
+    pub(super) const CLOSED: Self = Self {
+        link: Link::Closed,
+        pause: Tick::from_nanos(0),
+        is_blocked: false,
+        is_refused: false,
+        call: None,
+        limit: Limit::NONE,
+        is_offloaded: true,
+        has_been_open: false,
+        backoff: Backoff::new(PAUSES.0, PAUSES.1),
+        no_buffers: NO_BUFFERS.0,
+    };
+
+    /// Whether it takes a call now.
+    pub(super) fn is_usable(&self, now: Now) -> bool {
+        self.link == Link::Open
+            && !self.is_blocked
+            && self.pause <= now.tick
+            && !(self.is_refused && self.call.is_some())
+    }
+
+    /// A new socket: what the former one has shown is forgotten.
+    pub(super) const fn open(&mut self) {
+        self.link = Link::Open;
+        (self.is_blocked, self.is_refused) = (false, false);
+        (self.limit, self.is_offloaded) = (Limit::NONE, true);
+        self.has_been_open = true;
+        if let Some(call) = &mut self.call {
+            // Of a stream: what was begun on the former one can go on.
+            (call.look_at, call.was_looked_at) = (Tick::from_nanos(0), false);
+        }
+    }
+
+    /// It is to be made anew, whatever it waits for.
+    pub(super) fn close(&mut self) {
+        if self.link == Link::Open {
+            self.link = Link::Closing;
+        }
+        self.is_blocked = false;
+    }
+
+    /// A call was taken, by which so many requests are held. Says when it is looked at.
+    pub(super) fn taken(&mut self, now: Now, stop: &Stopping, held: u64) -> Tick {
+        let look_at = stop.pause(now, LOOK_AFTER);
+        self.call = Some(Unsettled { held, look_at, was_looked_at: false });
+        self.no_buffers = NO_BUFFERS.0;
+        look_at
+    }
+
+    /// Whether a look may tell what became of the last call.
+    pub(super) fn is_to_be_looked_at(&self) -> bool {
+        self.link == Link::Open && self.call.is_some_and(|call| !call.was_looked_at)
+    }
+
+    /// A look told nothing: another one is due later.
+    pub(super) fn look_again(&mut self, now: Now, stop: &Stopping) {
+        if let Some(call) = &mut self.call {
+            (call.look_at, call.was_looked_at) = (stop.pause(now, LOOK_AFTER), true);
+        }
+    }
+
+    /// Nothing failed: the next failure is the first one.
+    pub(super) const fn went_well(&mut self) {
+        self.backoff.reset();
+    }
+
+    /// Something failed.
+    pub(super) fn back_off(&mut self, now: Now, stop: &Stopping, random: u64) {
+        self.pause = stop.pause(now, self.backoff.pause(random));
+    }
+
+    /// The system has no buffers.
+    pub(super) fn wait_for_buffers(&mut self, now: Now, stop: &Stopping) {
+        self.pause = stop.pause(now, self.no_buffers);
+        self.no_buffers = (2 * self.no_buffers).min(NO_BUFFERS.1);
+    }
+
+    /// A stop was asked for: pauses end, and begin anew.
+    pub(super) fn hurry(&mut self, now: Now, stop: &Stopping) {
+        self.pause = now.tick;
+        self.backoff.reset();
+        self.no_buffers = NO_BUFFERS.0;
+        if let Some(call) = &mut self.call {
+            call.look_at = call.look_at.min(stop.pause(now, LOOK_AFTER));
+        }
+    }
+
+    /// When there is something to do about it next, besides sending; `opens`: a connection is wanted, and has somewhere to
+    /// go.
+    pub(super) fn due(&self, now: Now, opens: bool) -> Tick {
+        let look_at = self.call.map_or(Tick::NEVER, |call| call.look_at);
+        match self.link {
+            Link::Closed if opens => self.pause,
+            Link::Open if self.pause > now.tick => look_at.min(self.pause),
+            Link::Open => look_at,
+            Link::Closing => now.tick,
+            Link::Closed | Link::Connecting { .. } => Tick::NEVER,
+        }
+    }
+}

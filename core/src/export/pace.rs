@@ -1,0 +1,30 @@
+//! How often the pump looks at the recorders' rings.
+//!
+//! One pump feeds all per-request exporters, so that none of them owns its pace.
+
+use core::time::Duration;
+
+/// Time between two looks: a ring of 8,192 events then holds eight million events a second.
+const TICK: Duration = Duration::from_millis(1);
+/// The same after a look that found fewer than [`CALM_EVENTS`]: half the wake-ups, and still small bursts.
+const CALM_TICK: Duration = Duration::from_millis(2);
+/// What 64,000 requests a second bring within a calm tick; a ring of 8,192 then has room for sixty times as many.
+const CALM_EVENTS: u64 = 128;
+
+/// The pause after a look that took out so many events: 1 ms, or 2 ms where they were few.
+#[must_use]
+pub const fn pause_after(events: u64) -> Duration {
+    if events < CALM_EVENTS { CALM_TICK } else { TICK }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_events_make_longer_pauses() {
+        for (events, millis) in [(0, 2), (127, 2), (128, 1), (u64::MAX, 1)] {
+            assert_eq!(pause_after(events), Duration::from_millis(millis), "{events}");
+        }
+    }
+}
