@@ -298,6 +298,11 @@ impl<'a, B: AsRef<[Slot]> + AsMut<[Slot]>, C: AsRef<[Count]> + AsMut<[Count]>> A
         })
     }
 
+    /// Requests that it has taken and not settled.
+    pub(crate) const fn requests(&self) -> usize {
+        self.count
+    }
+
     /// Whether requests are yet to be written into packets.
     pub(crate) const fn has_packets(&self) -> bool {
         self.place.start != self.count

@@ -478,9 +478,12 @@ impl Datagrams {
     fn arrived<S: Source>(&mut self, source: &mut S, socket: usize) {
         let Some(call) = self.sockets[socket].call.take() else { return };
         source.arrived(call.held, socket == self.turn);
-        self.sockets[socket].went_well();
         self.has_reached = true;
-        self.health.went_well();
+        // One that is to be closed has failed since.
+        if self.sockets[socket].link == Link::Open {
+            self.sockets[socket].went_well();
+            self.health.went_well();
+        }
     }
 
     fn not_taken<S: Source>(&mut self, now: Now, source: &mut S, socket: usize, call: Call, fault: Fault) {

@@ -35,15 +35,7 @@ impl Following {
     #[must_use]
     pub const fn new(every: Option<Duration>) -> Self {
         let zero = Tick::from_nanos(0);
-        Self {
-            every,
-            address: None,
-            addresses: Vec::new(),
-            passed_over: 0,
-            asked: None,
-            answered_at: zero,
-            due: zero,
-        }
+        Self { every, address: None, addresses: Vec::new(), passed_over: 0, asked: None, answered_at: zero, due: zero }
     }
 
     /// The address in use; `None` until the name has one.

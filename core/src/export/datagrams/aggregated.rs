@@ -98,6 +98,11 @@ where
         ends || is_last || (1..=events).contains(&self.aggregator.capacity())
     }
 
+    /// Whether requests of this interval wait for those that leave.
+    const fn waits_after(&self) -> bool {
+        matches!(self.state, State::Leaves { events: 1.. })
+    }
+
     fn has_more(&self) -> bool {
         self.packed.is_some()
             || match self.state {
@@ -137,7 +142,12 @@ where
             let state = this.state;
             match state {
                 State::Leaves { .. } | State::Counts if this.has_more() => return Ready::Burst(Burst::OF_BYTES),
-                State::Leaves { .. } | State::Counts if this.taken.is_some() => return Ready::Unsettled,
+                State::Leaves { .. } | State::Counts if this.taken.is_some() => {
+                    let events = this.aggregator.requests() + this.aggregator.capacity();
+                    let is_urgent = this.is_last || this.waits_after() || self.sink.len() >= events;
+                    // A look takes its time, where there is any.
+                    return if is_urgent { Ready::Unsettled } else { Ready::Waits { until: this.due, events } };
+                }
                 State::Leaves { events } => {
                     this.aggregator.settle(self.sink, Cause::Deadline);
                     this.state = State::Fills { events };

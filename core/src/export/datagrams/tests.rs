@@ -263,7 +263,10 @@ fn a_name_is_asked_a_socket_made_and_each_item_is_a_datagram() {
     assert_eq!(bench.machine.health(), Health::Untried);
     assert_eq!(bench.wait.expect("it waits"), Wait { until: millis(60_000), events: 1, writable: 0 });
     events.record([100, 200]);
-    assert_eq!(bench.run(&mut events.source(), 50), format!("[5] {} {}", times("send0:1x100", 3), times("send0:1x200", 3)));
+    assert_eq!(
+        bench.run(&mut events.source(), 50),
+        format!("[5] {} {}", times("send0:1x100", 3), times("send0:1x200", 3))
+    );
     assert_eq!(events.account(), "sent 1, held 1", "what was in the last call is held");
     assert_eq!(bench.run(&mut events.source(), 1_000), "[105] look0");
     assert_eq!(events.account(), "sent 2");
@@ -288,12 +291,12 @@ fn bursts_leave_a_millisecond_apart_and_others_get_their_turn() {
     // A backlog is sent over eight bursts, at most 96 KiB in one.
     events.record([1_000; 150]);
     events.record([50; 250]);
-    assert_eq!(bench.run(&mut events.source(), 5).matches("send").count(), 64);
+    assert_eq!(bench.run(&mut events.source(), 4).matches("send").count(), 64);
     bench.run(&mut events.source(), 90);
     assert_eq!(events.sink.len(), 0);
     // More than half of the buffer is in use.
     events.record([50; 900]);
-    assert_eq!(bench.run(&mut events.source(), 91).matches("send").count(), 113);
+    assert_eq!(bench.run(&mut events.source(), 90).matches("send").count(), 113);
 }
 
 #[test]
@@ -307,7 +310,7 @@ fn a_full_socket_waits_and_the_others_go_on() {
     assert_eq!(bench.wait.expect("it waits").writable, 0b10);
     bench.handle(Input::Writable { socket: 1 });
     events.record([60; 2]);
-    assert_eq!(bench.run(&mut events.source(), 20), "[10] send1:1x60 send0:1x60");
+    assert_eq!(bench.run(&mut events.source(), 20), "[10] send0:1x60 send1:1x60");
     assert_eq!(bench.wait.expect("it waits").writable, 0);
 }
 
@@ -361,10 +364,10 @@ fn what_is_too_large_is_sent_smaller_and_a_single_item_is_tried_once_alone() {
     assert_eq!(events.account(), "sent 11, too_large 1, held 2");
     let Traffic { dropped, dropped_bytes, .. } = bench.machine.traffic();
     assert_eq!((dropped, dropped_bytes), (1, 600));
-    // A minute later it is doubled: ten items of 99 bytes each.
+    // A minute later it is doubled, to 998 bytes: nine items and the newlines between them.
     bench.run(&mut events.source(), 71_000);
     events.record([99; 10]);
-    assert_eq!(bench.run(&mut events.source(), 71_001), "[71000] send0:1x999");
+    assert_eq!(bench.run(&mut events.source(), 71_001), "[71000] send0:1x899 send0:1x99");
 }
 
 #[test]
@@ -432,13 +435,13 @@ fn a_socket_that_leads_nowhere_is_made_anew_after_pauses_and_the_name_is_asked()
     let (mut bench, mut events) = (Bench::new(1, NAME), Events::<1>::new(&storage, 1, 1_000));
     bench.run(&mut events.source(), 500);
     events.record([50; 3]);
-    bench.answers = [[All].as_slice(), &[Fails(Fault::Away); 40]].concat().into();
+    bench.answers = [[All].as_slice(), &[Fails(Fault::Away); 200]].concat().into();
     let log = bench.run(&mut events.source(), 30_500);
     assert!(log.starts_with("[500] send0:1x50 send0:1x50 away look0 close0 ["), "looked at before it is closed: {log}");
     assert_eq!(events.account(), "sent 1, held 2");
     assert!(matches!(bench.machine.health(), Health::Failing { since } if since == millis(500)));
     let attempts = log.matches("connect0:1").count();
-    assert!((30..=41).contains(&attempts), "pauses of up to a second: {attempts}");
+    assert!((30..=60).contains(&attempts), "pauses of up to a second: {attempts}");
     let asked = log.matches("resolve").count();
     assert!((20..=31).contains(&asked), "at most once a second: {asked}");
     bench.answers.clear();
@@ -452,18 +455,18 @@ fn a_refusal_is_of_the_call_before_and_one_datagram_at_a_time_follows() {
     let (mut bench, events) = (Bench::new(1, NAME), Events::<1>::new(&storage, 1, 1_000));
     let mut events = events.offloaded();
     bench.run(&mut events.source(), 1_000);
-    events.record([[50; 5], [60; 5], [70; 5]].concat());
+    events.record([[50; 5], [60; 5]].concat());
     bench.answers = [All, Fails(Fault::RefusedBefore)].into();
     bench.looks = [Look::Refused, Look::Refused].into();
     let log = bench.run(&mut events.source(), 1_100);
-    assert!(log.starts_with("[1000] send0:5x70 send0:5x60 refused before resolve ["), "{log}");
+    assert!(log.starts_with("[1000] send0:6x60 send0:4x50 refused before resolve ["), "{log}");
     let sends: Vec<_> = log.split_whitespace().filter(|word| word.starts_with("send")).collect();
-    assert_eq!(sends, ["send0:5x70", "send0:5x60", "send0:1x60"], "one, and then a look");
+    assert_eq!(sends, ["send0:6x60", "send0:4x50", "send0:1x50"], "one, and then a look");
     let log = bench.run(&mut events.source(), 5_000);
-    let (slow, fast) = log.split_once("look0 [").expect("a look that finds nothing");
-    assert_eq!((slow.matches("send0:1x60").count(), slow.matches("look0 refused").count()), (2, 2), "{log}");
-    assert!(fast.contains("send0:2x60 send0:5x50") , "{log}");
-    assert_eq!(events.account(), "sent 8, unconfirmed 7");
+    let slow = log.split(" look0 send").next().expect("a look that finds nothing");
+    assert_eq!((slow.matches("send0:1x50").count(), slow.matches("look0 refused").count()), (2, 2), "{log}");
+    assert!(log.contains("look0 send0:1x50 ["), "{log}");
+    assert_eq!(events.account(), "sent 2, unconfirmed 8");
     assert_eq!(bench.machine.traffic().refusals, 3);
 }
 
@@ -554,11 +557,15 @@ fn a_packet_of_a_stream_that_was_begun_is_held_until_it_is_whole() {
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
     events.record([50]);
-    bench.looks = [Look::Unknown(Fault::WouldBlock), Look::Unknown(Fault::WouldBlock), Look::Unknown(Fault::Away)].into();
+    bench.looks =
+        [Look::Unknown(Fault::WouldBlock), Look::Unknown(Fault::WouldBlock), Look::Unknown(Fault::Away)].into();
     let log = bench.run(&mut events.source(), 350);
-    assert!(log.starts_with(
-        "[0] connect0:0 send0:1x50 [100] look0 would block [200] look0 would block [300] look0 away close0 ["
-    ), "{log}");
+    assert!(
+        log.starts_with(
+            "[0] connect0:0 send0:1x50 [100] look0 would block [200] look0 would block [300] look0 away close0 ["
+        ),
+        "{log}"
+    );
     // What is kept goes out on the next connection, though nothing else waits.
     assert!(log.ends_with("connect0:0 look0"), "{log}");
     assert_eq!(events.account(), "sent 1");
@@ -656,4 +663,262 @@ fn answers_to_nothing_that_was_asked_are_ignored() {
     assert!(matches!(asked, Action::Send { .. }), "{asked:?}");
     let next = bench.machine.poll(now, &mut source, &mut bench.buffer);
     assert!(matches!(next, Action::Wait(_)), "{next:?}");
+}
+
+#[test]
+fn a_refused_call_of_sorted_items_takes_their_events_and_no_others() {
+    let storage = TestStorage::new();
+    let (mut bench, events) = (Bench::new(1, To::Path), Events::<2>::new(&storage, 1, 1_000));
+    let mut events = events.offloaded();
+    bench.run(&mut events.source(), 1);
+    // Six items of three lengths.
+    events.record([60, 50, 40]);
+    bench.answers = [All, Answer::Some(1), Fails(Fault::RefusedBefore)].into();
+    let log = bench.run(&mut events.source(), 400);
+    assert!(log.starts_with("[1] send0:3x60 send0:2x50 send0:2x40 refused before ["), "{log}");
+    // Of 60, 60 and 50 nothing was refused; the other 50 was, and with it its event.
+    assert_eq!(events.account(), "sent 2, unconfirmed 1", "{log}");
+    // Where the last call of all is refused, only its events are held.
+    events.record([60, 50, 40]);
+    bench.answers = [All, All].into();
+    bench.looks = [Look::Refused].into();
+    let log = bench.run(&mut events.source(), 401);
+    assert_eq!(
+        (log.as_str(), events.account().as_str()),
+        ("[400] send0:3x60 send0:2x50 send0:1x40", "sent 4, unconfirmed 1, held 1")
+    );
+    bench.run(&mut events.source(), 600);
+    assert_eq!(events.account(), "sent 4, unconfirmed 2");
+}
+
+#[test]
+fn several_sockets_send_whole_windows_in_turns() {
+    let storage = TestStorage::new();
+    let (mut bench, events) = (Bench::new(2, To::Path), Events::<2>::new(&storage, 1, 1_000));
+    let mut events = events.offloaded();
+    bench.run(&mut events.source(), 1);
+    events.record([60, 50]);
+    assert_eq!(bench.run(&mut events.source(), 2), "[1] connect1:0 send0:3x60 send0:1x50");
+    events.record([60, 50]);
+    bench.answers = [All, Fails(Fault::WouldBlock)].into();
+    assert_eq!(bench.run(&mut events.source(), 3), "[2] send1:3x60 send1:1x50 would block look1 send0:1x50");
+    assert_eq!(events.account(), "sent 3, held 1");
+}
+
+mod intervals {
+    use super::*;
+    use crate::dogstatsd::{Count, MessageEncoder, Slot};
+
+    struct Interval<'a> {
+        sink: Sink<'a, Vec<Event>>,
+        aggregating: Aggregating<'a, Vec<Slot>, Vec<Count>>,
+        registry: Registry<'a>,
+        offered: u64,
+    }
+
+    impl<'a> Interval<'a> {
+        fn new(registry: Registry<'a>, has_seconds: bool) -> Self {
+            let sink = Sink::new(vec![Event::default(); 100], ledger(registry, Exporter::Statsd));
+            let encoder = MessageEncoder::new(registry, "x").expect("a prefix");
+            let aggregator = encoder.aggregator(vec![Slot::default(); 50]);
+            let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()]);
+            let aggregator = aggregator.with_counters(counts, 0);
+            let aggregating = Aggregating::new(aggregator, 200, Duration::from_secs(10), Now::default());
+            Self { sink, aggregating, registry, offered: 0 }
+        }
+
+        fn record(&mut self, count: usize) {
+            let series = self.registry.series("GET", "/x");
+            self.offered += count as u64;
+            self.sink.offer_all(&vec![Event { series, latency_ns: 7_000_000, ..Event::default() }; count]);
+        }
+
+        fn source(&mut self) -> Aggregated<'_, 'a, Vec<Slot>, Vec<Count>, Vec<Event>> {
+            Aggregated { sink: &mut self.sink, aggregating: &mut self.aggregating }
+        }
+
+        /// Sent, unconfirmed, too large, and held.
+        fn account(&self) -> [u64; 4] {
+            let (sent, dropped) = self.sink.ledger().outcome();
+            let held = self.sink.ledger().held();
+            assert_eq!(sent + dropped.total() + held, self.offered, "the law");
+            [sent, dropped.get(Cause::Unconfirmed), dropped.get(Cause::TooLarge), held]
+        }
+    }
+
+    #[test]
+    fn requests_wait_until_an_interval_ends_or_half_of_the_buffer_is_full() {
+        let storage = TestStorage::new();
+        let (mut bench, mut interval) = (Bench::new(1, To::Path), Interval::new(storage.registry(), false));
+        bench.run(&mut interval.source(), 1);
+        interval.record(5);
+        let log = bench.run(&mut interval.source(), 10_050);
+        assert_eq!(log, "[10000] send0:1x181");
+        assert_eq!(interval.account(), [0, 0, 0, 5], "held until more is known of it");
+        assert_eq!(bench.wait.expect("it waits").events, 55, "or half of the buffer is full again");
+        assert_eq!(bench.run(&mut interval.source(), 11_000), "[10100] look0");
+        assert_eq!(interval.account(), [5, 0, 0, 0]);
+        assert_eq!(bench.wait.expect("it waits"), Wait { until: millis(20_000), events: 50, writable: 0 });
+        interval.record(50);
+        let log = bench.run(&mut interval.source(), 11_001);
+        assert!(log.starts_with("[11000] send0:1x200 send0:1x") && !log.contains("look"), "{log}");
+        interval.record(49);
+        assert_eq!(bench.run(&mut interval.source(), 11_050), "", "the others come with the next interval");
+        interval.record(1);
+        let log = bench.run(&mut interval.source(), 11_051);
+        assert!(log.starts_with("[11050] look0 send0:1x"), "no time is left: {log}");
+        bench.run(&mut interval.source(), 11_500);
+        interval.record(2);
+        bench.handle(Input::Stop { deadline: millis(20_000) });
+        let log = bench.run(&mut interval.source(), 30_000);
+        assert!(log.starts_with("[11500] send0:1x") && log.ends_with("look0 done"), "{log}");
+        assert_eq!(interval.account(), [107, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_refused_packet_takes_its_requests_and_one_that_is_too_large_is_cut() {
+        let storage = TestStorage::new();
+        let (mut bench, mut interval) = (Bench::new(1, To::Path), Interval::new(storage.registry(), false));
+        bench.run(&mut interval.source(), 9_999);
+        interval.record(40);
+        // The first packet had the counter of all.
+        bench.answers = [All, Fails(Fault::RefusedBefore)].into();
+        bench.run(&mut interval.source(), 12_000);
+        assert_eq!(interval.account(), [0, 40, 0, 0]);
+        interval.record(49);
+        bench.looks = [Look::Refused].into();
+        bench.run(&mut interval.source(), 22_000);
+        // The last one had the sizes of the last requests.
+        let [sent, unconfirmed, ..] = interval.account();
+        assert!(sent > 0 && unconfirmed > 40 && sent + unconfirmed == 89, "{sent}, {unconfirmed}");
+        interval.record(40);
+        bench.answers = [Fails(Fault::TooLarge)].into();
+        let log = bench.run(&mut interval.source(), 32_000);
+        let sizes: Vec<usize> =
+            log.split("send0:1x").skip(2).filter_map(|rest| rest.split(' ').next()?.parse().ok()).collect();
+        assert!(sizes.len() == 6 && sizes.iter().all(|size| *size <= 100), "{log}");
+        assert_eq!(interval.account(), [sent + 40, unconfirmed, 0, 0]);
+        // What cannot be smaller is lost.
+        interval.record(1);
+        bench.answers = vec![Fails(Fault::TooLarge); 40].into();
+        bench.run(&mut interval.source(), 42_000);
+        assert_eq!(interval.account(), [sent + 40, unconfirmed, 1, 0]);
+    }
+
+    #[test]
+    fn counters_that_say_their_second_follow_the_values_and_hold_their_requests() {
+        let storage = TestStorage::new();
+        let (mut bench, mut interval) = (Bench::new(1, NAME), Interval::new(storage.registry(), true));
+        bench.run(&mut interval.source(), 9_999);
+        interval.record(3);
+        let log = bench.run(&mut interval.source(), 10_099);
+        assert_eq!((log.as_str(), interval.account()), ("[10000] send0:1x122", [0, 0, 0, 3]));
+        let log = bench.run(&mut interval.source(), 11_000);
+        assert_eq!((log.as_str(), interval.account()), ("[10100] look0 send0:1x62 [10200] look0", [3, 0, 0, 0]));
+        assert_eq!((interval.aggregating.second(), interval.aggregating.contexts()), (Some(1_700_000_010), 1));
+        // Refused: the requests that the counter stands for.
+        interval.record(4);
+        bench.answers = [All, All].into();
+        bench.looks = [Look::Fine, Look::Refused].into();
+        bench.run(&mut interval.source(), 21_000);
+        assert_eq!(interval.account(), [3, 4, 0, 0]);
+        // At the stop the last ones leave at once.
+        interval.record(1);
+        bench.run(&mut interval.source(), 31_000);
+        interval.record(5);
+        bench.handle(Input::Stop { deadline: millis(35_000) });
+        let log = bench.run(&mut interval.source(), 40_000);
+        assert!(log.starts_with("[31000] send0:1x") && log.ends_with("look0 [31001] send0:1x62 look0 done"), "{log}");
+        assert_eq!(interval.account(), [9, 4, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_away_at_the_deadline_is_dropped_whole() {
+        for has_seconds in [false, true] {
+            let storage = TestStorage::new();
+            let (mut bench, mut interval) = (Bench::new(1, To::Path), Interval::new(storage.registry(), has_seconds));
+            interval.record(40);
+            bench.answers = [[All].as_slice(), &[Fails(Fault::Away); 900]].concat().into();
+            bench.run(&mut interval.source(), 12_000);
+            bench.handle(Input::Stop { deadline: millis(15_000) });
+            let log = bench.run(&mut interval.source(), 30_000);
+            assert!(log.ends_with("[15000] done"), "{log}");
+            let [sent, _, _, held] = interval.account();
+            assert_eq!((sent, held), (0, 0));
+            assert_eq!(interval.sink.ledger().outcome().1.get(Cause::Unreachable), 40);
+        }
+    }
+}
+
+mod periodic {
+    use super::*;
+
+    /// Messages of these lengths; notes how many were taken, and after how many.
+    #[derive(Default)]
+    struct Lines {
+        lengths: Vec<usize>,
+        taken: Vec<(usize, usize)>,
+    }
+
+    impl Messages for Lines {
+        fn begin(&mut self, _: Now) -> bool {
+            !self.lengths.is_empty()
+        }
+
+        fn encode(&mut self, skip: usize, _: Now, out: &mut [u8]) -> Result<Written, Full> {
+            let mut written = Written::default();
+            for length in self.lengths.iter().skip(skip) {
+                if written.bytes + length > out.len() {
+                    return if written.items == 0 { Err(Full) } else { Ok(written) };
+                }
+                written = Written { items: written.items + 1, bytes: written.bytes + length };
+            }
+            Ok(written)
+        }
+
+        fn taken(&mut self, skip: usize, messages: usize) {
+            self.taken.push((skip, messages));
+        }
+    }
+
+    fn rounds() -> Rounds {
+        Rounds::new(100, Duration::from_secs(10), Now::default())
+    }
+
+    fn bench() -> Bench {
+        let route = Route { sockets: 1, to: To::Path, at_once: false };
+        Bench { machine: Datagrams::new(route, 7), ..Bench::new(1, To::Path) }
+    }
+
+    #[test]
+    fn they_leave_at_every_interval_and_a_last_time_at_the_stop() {
+        let (mut bench, mut rounds, mut messages) = (bench(), rounds(), Lines::default());
+        macro_rules! source {
+            () => {
+                &mut Periodic { rounds: &mut rounds, messages: &mut messages }
+            };
+        }
+        assert_eq!(bench.run(source!(), 15_000), "", "no socket is made for nothing");
+        messages.lengths = vec![40; 5];
+        assert_eq!(bench.run(source!(), 20_050), "[20000] connect0:0 send0:1x80 send0:1x80 send0:1x40");
+        // One that fails waits and is written anew; it moves no other.
+        bench.answers = [All, Fails(Fault::Away)].into();
+        let log = bench.run(source!(), 34_000);
+        assert!(log.starts_with("[20100] look0 [30000] send0:1x80 send0:1x80 away look0 close0 ["), "{log}");
+        assert!(log.contains("connect0:0 send0:1x80 send0:1x40 ["), "{log}");
+        assert_eq!(messages.taken, [(0, 2), (2, 2), (4, 1), (0, 2), (2, 2), (4, 1)]);
+        bench.handle(Input::Stop { deadline: millis(39_000) });
+        assert_eq!(bench.run(source!(), 50_000), "[34000] send0:1x80 send0:1x80 send0:1x40 look0 done");
+    }
+
+    #[test]
+    fn what_no_packet_holds_is_left_out() {
+        let (mut bench, mut rounds, mut messages) = (bench(), rounds(), Lines::default());
+        messages.lengths = vec![40, 101, 60, 60];
+        let mut source = Periodic { rounds: &mut rounds, messages: &mut messages };
+        bench.answers = [All, Fails(Fault::TooLarge)].into();
+        let log = bench.run(&mut source, 11_000);
+        assert_eq!(log, "[10000] connect0:0 send0:1x40 send0:1x60 too large send0:1x60 [10100] look0");
+        assert_eq!((messages.taken, rounds.left_out()), (vec![(0, 1), (3, 1)], 2));
+    }
 }
