@@ -27,6 +27,11 @@ impl<'a> GaugeEncoder<'a> {
         Self { registry, dialect }
     }
 
+    /// How many gauges there are.
+    pub(crate) fn gauges(&self) -> usize {
+        self.registry.gauges().count()
+    }
+
     /// Writes the gauges behind the first `skip` as they are, at most `most` of them and as many as fit, joined by
     /// newlines, to the front of `out`; says how many those are and how long they are. None are left where it says 0.
     ///

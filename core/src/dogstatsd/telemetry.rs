@@ -106,6 +106,11 @@ impl TelemetryEncoder {
         join(metrics, self.dialect.ends_with_newline, out, |metric, room| self.message(metric, room))
     }
 
+    /// How many messages that makes.
+    pub(crate) fn messages(&self, news: &Telemetry) -> usize {
+        self.metrics(news).count()
+    }
+
     fn message(&self, metric: Metric, out: &mut [u8]) -> Result<usize, Full> {
         let Metric { name, value, metrics_type } = metric;
         let room = out.len();

@@ -34,11 +34,12 @@ use crate::ledger::Cause;
 use crate::segments::Call;
 
 mod aggregated;
+mod beside;
 mod burst;
 mod limit;
-mod messages;
 #[cfg(all(test, not(loom)))]
 mod model;
+mod periodic;
 mod requests;
 mod socket;
 mod source;
@@ -46,8 +47,9 @@ mod source;
 mod tests;
 
 pub use aggregated::{Aggregated, Aggregating};
+pub use beside::StatsdMessages;
 pub use burst::Burst;
-pub use messages::{Messages, Periodic, Rounds};
+pub use periodic::{Periodic, Rounds};
 pub use requests::{Packing, Requests, WINDOW_BYTES};
 pub use source::{Ready, Room, Source};
 
@@ -155,8 +157,11 @@ pub enum Action {
     },
     /// Wait.
     Wait(Wait),
-    /// Everything is settled; nothing follows.
-    Done,
+    /// Everything that was lent is settled; nothing follows.
+    Done {
+        /// Why whatever else there is was not sent.
+        rest: Cause,
+    },
 }
 
 /// What to wait for: whichever comes first.
@@ -240,7 +245,7 @@ pub struct Datagrams {
     has_reached: bool,
     health: Health,
     traffic: Traffic,
-    is_done: bool,
+    done: Option<Cause>,
 }
 
 /// What is done at once.
@@ -285,7 +290,7 @@ impl Datagrams {
             has_reached: false,
             health: Health::Untried,
             traffic: Traffic::default(),
-            is_done: false,
+            done: None,
         }
     }
 
@@ -331,8 +336,8 @@ impl Datagrams {
         if let Some((asked, news)) = self.news.take() {
             self.settle(now, source, asked, news);
         }
-        if self.is_done {
-            return Action::Done;
+        if let Some(rest) = self.done {
+            return Action::Done { rest };
         }
         if self.asked.is_some() {
             return self.wait(now, Tick::NEVER, usize::MAX);
@@ -696,10 +701,10 @@ impl Datagrams {
         self.finish(source, if is_failing { Cause::Unreachable } else { Cause::Deadline })
     }
 
-    fn finish<S: Source>(&mut self, source: &mut S, cause: Cause) -> Action {
-        source.abandon(cause);
-        self.is_done = true;
-        Action::Done
+    fn finish<S: Source>(&mut self, source: &mut S, rest: Cause) -> Action {
+        source.abandon(rest);
+        self.done = Some(rest);
+        Action::Done { rest }
     }
 
     fn wait(&mut self, now: Now, until: Tick, events: usize) -> Action {

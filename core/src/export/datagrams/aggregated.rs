@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::super::{Now, Tick};
 use super::burst::Burst;
-use super::source::{Ready, Room, Source};
+use super::source::{Ready, Room, Source, end_after};
 use crate::dogstatsd::{Aggregator, Count, CounterPacket, Packet, Slot};
 use crate::event::Event;
 use crate::ledger::Cause;
@@ -88,12 +88,12 @@ where
         self.contexts
     }
 
-    /// The interval, where it ends now, is followed by the next one; one that took too long moves those that follow.
+    /// Whether requests are to leave now: an interval ends, or half of the buffer is full.
     fn begins(&mut self, now: Now, events: usize, is_last: bool) -> bool {
         self.is_last = is_last;
         let ends = now.tick >= self.due;
         if ends {
-            self.due = self.due.after(self.interval).max(now.tick.after(Duration::from_nanos(1)));
+            self.due = end_after(self.due, self.interval, now);
         }
         ends || is_last || (1..=events).contains(&self.aggregator.capacity())
     }

@@ -344,7 +344,7 @@ impl World {
                 machine.handle(now, input);
             }
             Action::Close { socket } => self.close(socket),
-            Action::Wait(_) | Action::Done => unreachable!("handled by the caller"),
+            Action::Wait(_) | Action::Done { .. } => unreachable!("handled by the caller"),
         }
     }
 }
@@ -391,7 +391,7 @@ fn run<const N: u8>(seed: u64, is_stream: bool) {
         (last_sent, polls) = (sent, polls + 1);
         assert!(polls < 1_500, "polled without end: {action:?}");
         match action {
-            Action::Done => break,
+            Action::Done { .. } => break,
             Action::Wait(wait) => {
                 let before = world.now;
                 let wakes = |socket: usize| wait.writable & 1 << socket != 0 && world.is_writable(socket);

@@ -1,5 +1,7 @@
 //! Where datagrams come from.
 
+use core::time::Duration;
+
 use super::super::{Now, Tick};
 use super::burst::Burst;
 use crate::ledger::Cause;
@@ -68,4 +70,11 @@ pub struct Room {
     pub largest: usize,
     /// Whether the socket takes several datagrams in a call.
     pub is_offloaded: bool,
+}
+
+/// When the interval ends that follows one which was to end at `due`. One that took too long moves those that follow.
+pub(super) fn end_after(due: Tick, interval: Duration, now: Now) -> Tick {
+    let interval = interval.max(Duration::from_nanos(1));
+    let next = due.after(interval);
+    if next > now.tick { next } else { now.tick.after(interval) }
 }

@@ -10,7 +10,7 @@ use std::vec::Vec;
 use std::{vec, write};
 
 use super::*;
-use crate::batch::{EventEncoder, Written};
+use crate::batch::EventEncoder;
 use crate::event::Event;
 use crate::ledger::{Exporter, Ledger};
 use crate::registry::Registry;
@@ -136,7 +136,7 @@ impl Bench {
                 self.log.push(format!("[{}]", self.now.as_nanos() / 1_000_000));
             }
             match action {
-                Action::Done => {
+                Action::Done { .. } => {
                     self.log.push("done".into());
                     break;
                 }
@@ -202,7 +202,7 @@ impl Bench {
                 });
             }
             Action::Close { socket } => self.log.push(format!("close{socket}")),
-            Action::Wait(_) | Action::Done => unreachable!("handled above"),
+            Action::Wait(_) | Action::Done { .. } => unreachable!("handled above"),
         }
     }
 }
@@ -851,38 +851,51 @@ mod intervals {
 }
 
 mod periodic {
+    use super::super::super::posts::{Body, IntervalPoints, Items};
     use super::*;
+    use crate::constant::ConstantLabels;
+    use crate::dogstatsd::{ClientTransport, MessageEncoder, Telemetry};
+    use crate::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, Precision};
+    use crate::phase::Phase;
 
-    /// Messages of these lengths; notes how many were taken, and after how many.
+    /// Items of these lengths; notes what became of them.
     #[derive(Default)]
     struct Lines {
         lengths: Vec<usize>,
-        taken: Vec<(usize, usize)>,
+        waiting: Vec<usize>,
+        settled: Vec<(usize, usize)>,
+        intervals: usize,
     }
 
-    impl Messages for Lines {
-        fn begin(&mut self, _: Now) -> bool {
-            !self.lengths.is_empty()
+    impl Items for Lines {
+        fn len(&self) -> usize {
+            self.waiting.len()
         }
 
-        fn encode(&mut self, skip: usize, _: Now, out: &mut [u8]) -> Result<Written, Full> {
-            let mut written = Written::default();
-            for length in self.lengths.iter().skip(skip) {
-                if written.bytes + length > out.len() {
-                    return if written.items == 0 { Err(Full) } else { Ok(written) };
+        fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+            let mut body = Body::default();
+            for length in self.waiting.iter().skip(from).take(most) {
+                if body.bytes + length > out.len() {
+                    break;
                 }
-                written = Written { items: written.items + 1, bytes: written.bytes + length };
+                body = Body { bytes: body.bytes + length, items: body.items + 1 };
             }
-            Ok(written)
+            body
         }
 
-        fn taken(&mut self, skip: usize, messages: usize) {
-            self.taken.push((skip, messages));
+        fn settle(&mut self, items: usize, lost: usize, _: Cause) {
+            self.waiting.drain(..items);
+            self.settled.push((items, lost));
+        }
+
+        fn freeze(&mut self, _: Now) {
+            self.waiting.clone_from(&self.lengths);
+            self.intervals += 1;
         }
     }
 
     fn rounds() -> Rounds {
-        Rounds::new(100, Duration::from_secs(10), Now::default())
+        Rounds::new(9, 100, Duration::from_secs(10), Now::default())
     }
 
     fn bench() -> Bench {
@@ -891,34 +904,106 @@ mod periodic {
     }
 
     #[test]
-    fn they_leave_at_every_interval_and_a_last_time_at_the_stop() {
-        let (mut bench, mut rounds, mut messages) = (bench(), rounds(), Lines::default());
-        macro_rules! source {
-            () => {
-                &mut Periodic { rounds: &mut rounds, messages: &mut messages }
-            };
-        }
-        assert_eq!(bench.run(source!(), 15_000), "", "no socket is made for nothing");
-        messages.lengths = vec![40; 5];
-        assert_eq!(bench.run(source!(), 20_050), "[20000] connect0:0 send0:1x80 send0:1x80 send0:1x40");
-        // One that fails waits and is written anew; it moves no other.
+    fn items_leave_at_every_interval_and_a_last_time_at_the_stop() {
+        let (mut bench, mut rounds, mut items) = (bench(), rounds(), Lines::default());
+        let mut source = Periodic { rounds: &mut rounds, items: &mut items };
+        assert_eq!(bench.run(&mut source, 15_000), "", "no socket is made for nothing");
+        source.items.lengths = vec![40; 5];
+        assert_eq!(bench.run(&mut source, 20_050), "[20000] connect0:0 send0:1x80 send0:1x80 send0:1x40");
+        assert_eq!(bench.run(&mut source, 29_999), "[20100] look0");
+        assert_eq!(source.items.settled, [(2, 0), (2, 0), (1, 0)]);
+        // What fails waits; what has left does not leave again.
         bench.answers = [All, Fails(Fault::Away)].into();
-        let log = bench.run(source!(), 34_000);
-        assert!(log.starts_with("[20100] look0 [30000] send0:1x80 send0:1x80 away look0 close0 ["), "{log}");
+        let log = bench.run(&mut source, 34_000);
+        assert!(log.starts_with("[30000] send0:1x80 send0:1x80 away look0 close0 ["), "{log}");
         assert!(log.contains("connect0:0 send0:1x80 send0:1x40 ["), "{log}");
-        assert_eq!(messages.taken, [(0, 2), (2, 2), (4, 1), (0, 2), (2, 2), (4, 1)]);
         bench.handle(Input::Stop { deadline: millis(39_000) });
-        assert_eq!(bench.run(source!(), 50_000), "[34000] send0:1x80 send0:1x80 send0:1x40 look0 done");
+        assert_eq!(bench.run(&mut source, 50_000), "[34000] send0:1x80 send0:1x80 send0:1x40 look0 done");
+        assert_eq!(source.items.intervals, 4);
     }
 
     #[test]
-    fn what_no_packet_holds_is_left_out() {
-        let (mut bench, mut rounds, mut messages) = (bench(), rounds(), Lines::default());
-        messages.lengths = vec![40, 101, 60, 60];
-        let mut source = Periodic { rounds: &mut rounds, messages: &mut messages };
+    fn an_interval_that_ends_begins_anew_what_has_not_left() {
+        let (mut bench, mut rounds, mut items) = (bench(), rounds(), Lines::default());
+        items.lengths = vec![60; 3];
+        let mut source = Periodic { rounds: &mut rounds, items: &mut items };
+        bench.answers = [All, Fails(Fault::WouldBlock)].into();
+        bench.run(&mut source, 45_000);
+        source.items.lengths = vec![70; 3];
+        bench.handle(Input::Writable { socket: 0 });
+        assert_eq!(bench.run(&mut source, 45_001), "[45000] send0:1x70 send0:1x70 send0:1x70");
+        assert_eq!(source.items.intervals, 2, "those between never began");
+    }
+
+    #[test]
+    fn what_no_datagram_holds_is_left_out_and_a_refusal_takes_its_items() {
+        let (mut bench, mut rounds, mut items) = (bench(), rounds(), Lines::default());
+        items.lengths = vec![40, 101, 60, 61];
+        let mut source = Periodic { rounds: &mut rounds, items: &mut items };
         bench.answers = [All, Fails(Fault::TooLarge)].into();
+        bench.looks = [Look::Fine, Look::Refused].into();
         let log = bench.run(&mut source, 11_000);
-        assert_eq!(log, "[10000] connect0:0 send0:1x40 send0:1x60 too large send0:1x60 [10100] look0");
-        assert_eq!((messages.taken, rounds.left_out()), (vec![(0, 1), (3, 1)], 2));
+        let expected =
+            "[10000] connect0:0 send0:1x40 look0 [10001] send0:1x60 too large send0:1x61 [10101] look0 refused";
+        assert_eq!(log, expected);
+        assert_eq!(source.items.settled, [(1, 0), (1, 1), (1, 1), (1, 1)]);
+        assert_eq!(rounds.left_out(), 2);
+    }
+
+    #[test]
+    fn points_per_interval_leave_in_datagrams_and_count_when_they_have_arrived() {
+        let storage = TestStorage::new();
+        let registry = storage.registry();
+        let memory = vec![0; IntervalRows::<Vec<u64>>::words(registry)];
+        let (rows, _) = IntervalRows::new(registry, memory).expect("as many words as it asks for");
+        let ledger = registry.open_account(Exporter::Influxdb);
+        let encoder = IntervalEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Nanosecond);
+        let encoder = encoder.expect("a plain measurement");
+        let times = IntervalTimes::new(Precision::Nanosecond, Duration::from_secs(10), Phase::NONE);
+        let mut points = IntervalPoints::new(registry, (rows, ledger), (encoder, times));
+        let mut rounds = Rounds::new(usize::MAX, 300, Duration::from_secs(10), Now::default());
+        let mut source = Periodic { rounds: &mut rounds, items: &mut points };
+        let mut bench = Bench::new(1, NAME);
+        for (name, requests) in [("/a", 1), ("/b", 2), ("/c", 4)] {
+            let series = registry.series("GET", name);
+            (0..requests).for_each(|_| registry.recorder().record(series, crate::Sample::default()));
+        }
+        bench.looks = [Look::Refused].into();
+        let log = bench.run(&mut source, 11_000);
+        assert!(log.contains("[10000] send0:1x221 send0:1x110 [10100] look0 refused"), "{log}");
+        let outcome = ledger.outcome();
+        assert_eq!((outcome.0, outcome.1.get(Cause::Unconfirmed)), (3, 4));
+    }
+
+    #[test]
+    fn gauges_and_telemetry_are_messages_of_which_none_is_told_twice() {
+        let storage = TestStorage::new();
+        let registry = storage.registry();
+        let encoder = MessageEncoder::new(registry, "x").expect("a prefix");
+        registry.gauge("users").expect("a name").set(7.0);
+        let done = core::cell::Cell::new(Telemetry::default());
+        let telemetry = Some((encoder.telemetry(ClientTransport::Udp), || done.get()));
+        let mut messages = StatsdMessages::new(encoder.gauges(), telemetry);
+        let text = |messages: &StatsdMessages<'_, _>, from| {
+            let mut out = [0; 2_000];
+            let body = messages.pack(from, usize::MAX, &mut out);
+            (String::from_utf8(out[..body.bytes].to_vec()).expect("a text"), body.items)
+        };
+        assert_eq!(messages.len(), 0);
+        for (requests, packets, metrics) in [(10, 3, "metrics:31|c"), (10, 3, "metrics:32|c"), (15, 4, "metrics:16|c")]
+        {
+            done.set(Telemetry { requests, packets_sent: packets, ..Telemetry::default() });
+            messages.freeze(Now::default());
+            assert_eq!(text(&messages, 0), ("x.users:7|g".into(), 1));
+            let (telemetry, items) = text(&messages, 1);
+            assert!(telemetry.contains(metrics), "{telemetry}");
+            assert_eq!((items + 1, messages.pack(messages.len(), 9, &mut [0; 99]).items), (messages.len(), 0));
+            messages.settle(1, 0, Cause::Unconfirmed);
+            // The first telemetry does not leave.
+            if metrics != "metrics:31|c" {
+                messages.settle(items, 0, Cause::Unconfirmed);
+                assert!(messages.is_empty());
+            }
+        }
     }
 }

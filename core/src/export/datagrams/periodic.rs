@@ -1,0 +1,167 @@
+//! What leaves at every interval: points of InfluxDB per interval, gauges, telemetry.
+//!
+//! An interval that ends begins all anew that has not left, so that nothing is sent later than it was true; a last one
+//! ends at the stop.
+
+use core::time::Duration;
+
+use super::super::posts::{Body, Items};
+use super::super::{Now, Tick};
+use super::burst::Burst;
+use super::source::{Ready, Room, Source, end_after};
+use crate::ledger::Cause;
+use crate::segments::Call;
+
+/// When intervals end, and how far the items of the last one have come.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounds {
+    datagram_bytes: usize,
+    /// Most items in one datagram.
+    items: usize,
+    interval: Duration,
+    /// When the interval ends.
+    due: Tick,
+    /// Whether the last one has ended.
+    has_ended: bool,
+    /// Items of what was packed last.
+    packed: usize,
+    /// Items of the last call, unless it is known what became of it: the first ones that wait.
+    taken: usize,
+    /// Whether no datagram holds the next item.
+    leaves_out: bool,
+    left_out: u64,
+}
+
+impl Rounds {
+    /// Datagrams of at most `items` items and `datagram_bytes` bytes. The first interval begins at `start`.
+    #[must_use]
+    pub fn new(items: usize, datagram_bytes: usize, interval: Duration, start: Now) -> Self {
+        let due = start.tick.after(interval);
+        Self {
+            datagram_bytes,
+            items,
+            interval,
+            due,
+            has_ended: false,
+            packed: 0,
+            taken: 0,
+            leaves_out: false,
+            left_out: 0,
+        }
+    }
+
+    /// Items that were left out since no datagram holds them, in each interval anew.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Whether an interval ends now.
+    fn ends(&mut self, now: Now, is_last: bool) -> bool {
+        if self.has_ended || self.taken != 0 || !(is_last || now.tick >= self.due) {
+            return false;
+        }
+        self.due = end_after(self.due, self.interval, now);
+        (self.has_ended, self.leaves_out) = (is_last, false);
+        true
+    }
+}
+
+/// Items, and when they leave.
+#[derive(Debug)]
+pub struct Periodic<'s, I> {
+    /// When.
+    pub rounds: &'s mut Rounds,
+    /// What.
+    pub items: &'s mut I,
+}
+
+impl<I: Items> Source for Periodic<'_, I> {
+    fn ready(&mut self, now: Now, is_last: bool) -> Ready {
+        if self.rounds.ends(now, is_last) {
+            self.items.freeze(now);
+        }
+        self.leave_out();
+        let Rounds { taken, leaves_out, has_ended, due, .. } = *self.rounds;
+        if self.items.len() > taken && !leaves_out {
+            return Ready::Burst(Burst::OF_BYTES);
+        }
+        if taken != 0 && (is_last || leaves_out || now.tick >= due) {
+            return Ready::Unsettled;
+        }
+        Ready::Waits { until: if has_ended { Tick::NEVER } else { due }, events: usize::MAX }
+    }
+
+    fn pack(&mut self, now: Now, room: Room, out: &mut [u8]) -> Option<Call> {
+        if self.rounds.ends(now, false) {
+            // It waited for a socket.
+            self.items.freeze(now);
+        }
+        let Body { bytes, items } = self.pack_next(room, out)?;
+        self.rounds.packed = items;
+        Some(Call { bytes, segment: bytes, datagrams: 1 })
+    }
+
+    fn taken(&mut self, _: usize) -> u64 {
+        self.rounds.taken = core::mem::take(&mut self.rounds.packed);
+        0
+    }
+
+    fn is_single(&self) -> bool {
+        self.rounds.packed <= 1
+    }
+
+    fn is_too_large(&mut self) -> u64 {
+        self.rounds.leaves_out = true;
+        0
+    }
+
+    fn is_between(&self) -> bool {
+        self.rounds.taken == 0
+    }
+
+    fn arrived(&mut self, _: u64, _: bool) {
+        self.items.settle(core::mem::take(&mut self.rounds.taken), 0, Cause::Unconfirmed);
+    }
+
+    fn refused(&mut self, _: u64, _: bool) {
+        let taken = core::mem::take(&mut self.rounds.taken);
+        self.items.settle(taken, taken, Cause::Unconfirmed);
+    }
+
+    fn abandon(&mut self, _: Cause) {
+        self.rounds.has_ended = true;
+    }
+}
+
+impl<I: Items> Periodic<'_, I> {
+    fn pack_next(&mut self, room: Room, out: &mut [u8]) -> Option<Body> {
+        let most = self.rounds.datagram_bytes.min(out.len());
+        let within = room.largest.min(most);
+        loop {
+            self.leave_out();
+            let Rounds { items, taken, leaves_out, .. } = *self.rounds;
+            if leaves_out || self.items.len() <= taken {
+                return None;
+            }
+            let mut body = self.items.pack(taken, items, &mut out[..within]);
+            if body.items == 0 {
+                // What does not even fit into less goes alone.
+                body = self.items.pack(taken, 1, &mut out[..most]);
+            }
+            if body.items != 0 {
+                return Some(body);
+            }
+            self.rounds.leaves_out = true;
+        }
+    }
+
+    /// Drops the next item where no datagram holds it. Only the first can leave: what was taken before it comes first.
+    fn leave_out(&mut self) {
+        if self.rounds.leaves_out && self.rounds.taken == 0 {
+            self.items.settle(1, 1, Cause::TooLarge);
+            self.rounds.leaves_out = false;
+            self.rounds.left_out += 1;
+        }
+    }
+}
