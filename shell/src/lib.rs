@@ -16,6 +16,9 @@ pub mod config;
 pub mod environment;
 mod error;
 mod exporters;
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the driver of datagrams, which asks it, comes next"))]
+mod fault;
 mod hub;
 mod identity;
 mod linger;

@@ -1,0 +1,92 @@
+//! What errors of sockets are called, so that the core's table of faults can be asked what they mean.
+
+use std::io;
+
+use loaddensity_metrics_core::export::{Fault, Handed, fault};
+
+/// What `error` means for what was handed to a socket, by the core's `FAULTS`.
+pub(crate) fn fault_of(error: &io::Error, handed: Handed) -> Fault {
+    fault(name(error), handed)
+}
+
+/// Its name in POSIX. Runtimes make some errors themselves, which have no number.
+fn name(error: &io::Error) -> &'static str {
+    match (error.raw_os_error(), error.kind()) {
+        (Some(number), _) if let Some((_, name)) = NUMBERS.iter().find(|(known, _)| *known == number) => name,
+        (_, io::ErrorKind::WouldBlock) => "EAGAIN",
+        (_, io::ErrorKind::ConnectionRefused) => "ECONNREFUSED",
+        _ => "",
+    }
+}
+
+/// Those that the table names.
+#[cfg(unix)]
+const NUMBERS: &[(i32, &str)] = &[
+    (libc::EAGAIN, "EAGAIN"),
+    (libc::EWOULDBLOCK, "EWOULDBLOCK"),
+    (libc::ENOBUFS, "ENOBUFS"),
+    (libc::EMSGSIZE, "EMSGSIZE"),
+    (libc::ECONNREFUSED, "ECONNREFUSED"),
+    (libc::EIO, "EIO"),
+    (libc::EINVAL, "EINVAL"),
+    (libc::ENOPROTOOPT, "ENOPROTOOPT"),
+    (libc::EOPNOTSUPP, "EOPNOTSUPP"),
+];
+/// Elsewhere errors have other numbers: those that have no kind count as any other.
+#[cfg(not(unix))]
+const NUMBERS: &[(i32, &str)] = &[];
+
+#[cfg(test)]
+mod tests {
+    use loaddensity_metrics_core::export::FAULTS;
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn errors_mean_what_the_table_of_the_core_says() {
+        use Fault::{Away, NoBuffers, NoOffload, RefusedBefore, TooLarge, WouldBlock};
+        for (number, udp, several, unix) in [
+            (libc::EAGAIN, WouldBlock, WouldBlock, WouldBlock),
+            (libc::EWOULDBLOCK, WouldBlock, WouldBlock, WouldBlock),
+            (libc::ENOBUFS, NoBuffers, NoBuffers, NoBuffers),
+            (libc::EMSGSIZE, TooLarge, TooLarge, TooLarge),
+            (libc::ECONNREFUSED, RefusedBefore, RefusedBefore, Away),
+            (libc::EINVAL, Away, NoOffload, Away),
+            (libc::EIO, Away, NoOffload, Away),
+            (libc::ENOPROTOOPT, Away, NoOffload, Away),
+            (libc::EOPNOTSUPP, Away, NoOffload, Away),
+            (libc::ENETUNREACH, Away, Away, Away),
+            (libc::EACCES, Away, Away, Away),
+            (libc::EPERM, Away, Away, Away),
+            (libc::ENOENT, Away, Away, Away),
+            (libc::ENOTCONN, Away, Away, Away),
+            (libc::EPIPE, Away, Away, Away),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            let found = [Handed::Udp, Handed::SeveralUdp, Handed::Unix].map(|handed| fault_of(&error, handed));
+            assert_eq!(found, [udp, several, unix], "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_runtime_says_without_a_number_means_the_same() {
+        for (kind, fault) in [
+            (io::ErrorKind::WouldBlock, Fault::WouldBlock),
+            (io::ErrorKind::ConnectionRefused, Fault::RefusedBefore),
+            (io::ErrorKind::BrokenPipe, Fault::Away),
+            (io::ErrorKind::WriteZero, Fault::Away),
+            (io::ErrorKind::Unsupported, Fault::Away),
+        ] {
+            assert_eq!(fault_of(&kind.into(), Handed::Udp), fault, "{kind}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn each_error_of_the_table_has_a_number() {
+        for error in FAULTS.iter().flat_map(|row| row.errors) {
+            assert!(NUMBERS.iter().any(|(_, name)| name == error), "{error}");
+        }
+    }
+}
