@@ -98,7 +98,7 @@ impl Following {
     pub fn pass_over(&mut self) -> bool {
         let at = self.addresses.iter().position(|address| Some(*address) == self.address);
         let next = at.map_or(0, |at| at + 1);
-        self.address = self.addresses.get(next).or(self.addresses.first()).copied();
+        self.address = self.addresses.get(next).or_else(|| self.addresses.first()).copied();
         self.passed_over += 1;
         let goes_on = self.passed_over < self.addresses.len();
         if !goes_on {

@@ -143,10 +143,13 @@ where
             match state {
                 State::Leaves { .. } | State::Counts if this.has_more() => return Ready::Burst(Burst::OF_BYTES),
                 State::Leaves { .. } | State::Counts if this.taken.is_some() => {
-                    let events = this.aggregator.requests() + this.aggregator.capacity();
-                    let is_urgent = this.is_last || this.waits_after() || self.sink.len() >= events;
                     // A look takes its time, where there is any.
-                    return if is_urgent { Ready::Unsettled } else { Ready::Waits { until: this.due, events } };
+                    let events = this.aggregator.requests() + this.aggregator.capacity();
+                    let is_over = this.is_last || this.waits_after() || now.tick >= this.due;
+                    return match is_over || self.sink.len() >= events {
+                        true => Ready::Unsettled,
+                        false => Ready::Waits { until: this.due, events },
+                    };
                 }
                 State::Leaves { events } => {
                     this.aggregator.settle(self.sink, Cause::Deadline);
