@@ -178,19 +178,17 @@ where
         let this = &mut *self.aggregating;
         this.put_back();
         let most = this.packet_bytes.min(out.len());
+        // Where the socket bears less than was configured, a message still has the bytes that one value needs.
+        let least = match this.state {
+            _ if room.largest >= most => 0,
+            State::Counts => this.aggregator.least_counters(),
+            _ => this.aggregator.least_packet(),
+        };
+        this.is_least = room.largest <= least;
+        let out = &mut out[..room.largest.max(least).min(most)];
         let packed = match this.state {
-            State::Leaves { .. } => {
-                let least = this.aggregator.least_packet();
-                this.is_least = room.largest.min(most) <= least;
-                let packet = this.aggregator.next_packet_within(&mut out[..room.largest.max(least).min(most)], most)?;
-                Leaving::Values(packet)
-            }
-            State::Counts => {
-                let least = this.aggregator.least_counters();
-                this.is_least = room.largest.min(most) <= least;
-                let packet = this.aggregator.next_counters(&mut out[..room.largest.max(least).min(most)])?;
-                Leaving::Counters(packet)
-            }
+            State::Leaves { .. } => Leaving::Values(this.aggregator.next_packet_within(out, most)?),
+            State::Counts => Leaving::Counters(this.aggregator.next_counters(out)?),
             State::Waits | State::Fills { .. } | State::IsOver => return None,
         };
         let (Leaving::Values(Packet { bytes, .. }) | Leaving::Counters(CounterPacket { bytes, .. })) = packed;
