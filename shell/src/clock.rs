@@ -1,11 +1,14 @@
 //! The time that everything sent carries, one clock for all exporters of a registry, and since when the registry counts.
 
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+use futures_lite::future::yield_now;
+
+#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 use loaddensity_metrics_core::export::{Now, Tick};
 use loaddensity_metrics_core::{Exporter, Registry, SteadyClock, Timestamp};
 
@@ -68,27 +71,25 @@ impl<R: Runtime> Clock<R> {
     }
 
     /// The time now, as the machines are told it.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) fn read(&self) -> Now {
         Now { tick: self.tick_of(self.runtime.now()), wall: self.now() }
     }
 
     /// The moment as the machines know it.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) fn tick_of(&self, moment: Instant) -> Tick {
         Tick::from_nanos(0).after(moment.saturating_duration_since(self.started))
     }
 
-    /// Completes at `moment`, at once where it has passed.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    /// Completes at `moment`; where that has passed, once the other tasks have had their turn.
+    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) async fn sleep_until(&self, moment: Tick) {
         match moment {
             Tick::NEVER => pending().await,
             moment => {
                 let left = moment.since(self.tick_of(self.runtime.now()));
-                if !left.is_zero() {
-                    self.runtime.sleep(left).await;
-                }
+                if left.is_zero() { yield_now().await } else { self.runtime.sleep(left).await }
             }
         }
     }

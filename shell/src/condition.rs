@@ -1,13 +1,12 @@
 //! What an exporter says of its own health while it runs.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 use loaddensity_metrics_core::export::Health;
+use loaddensity_metrics_core::export::datagrams::Traffic;
 use loaddensity_metrics_core::{Account, Exporter};
-
-use crate::traffic::Traffic;
 
 /// A run of an exporter: as [`status`](crate::Exporters::status) shows it while it lasts, and as it ended.
 #[derive(Clone, Debug)]
@@ -21,8 +20,8 @@ pub struct ExporterStatus {
     pub last_error: Option<String>,
     /// Connections that had to be made anew since the start.
     pub reconnects: u64,
-    /// How often the system has told that datagrams were refused, since nothing listened there, since the start. They count
-    /// as sent all the same, so this says only that some were lost. Over UDP alone.
+    /// How often the system has told that datagrams were refused, since nothing listened there, since the start. What was
+    /// in the call before is `unconfirmed` then. Over UDP alone.
     pub refusals: u64,
     /// The largest body in bytes that the backend has shown to bear, where that is less than was configured: bodies of
     /// several points stay within it. It is forgotten little by little, minute by minute.
@@ -53,8 +52,48 @@ impl ExporterStatus {
 }
 
 /// How a condition is told of health: of requests, or of what is sent beside them.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 pub(crate) type Voice = fn(&Condition, Health, &str);
+
+/// Tells a condition how datagrams leave.
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+pub(crate) struct Teller {
+    condition: Arc<Condition>,
+    voice: Voice,
+    /// Of requests, or of what is sent beside them.
+    part: usize,
+    told: Health,
+}
+
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+impl Teller {
+    /// Of requests.
+    pub(crate) const fn of_requests(condition: Arc<Condition>) -> Self {
+        Self { condition, voice: Condition::tell, part: 0, told: Health::Untried }
+    }
+
+    /// Of what is sent beside them.
+    pub(crate) const fn beside(condition: Arc<Condition>) -> Self {
+        Self { condition, voice: Condition::tell_of_gauges, part: 1, told: Health::Untried }
+    }
+
+    /// Notes how it goes; `words` for what goes wrong are asked for only then.
+    pub(crate) fn tell(&mut self, health: Health, words: impl FnOnce() -> String) {
+        let has_changed = std::mem::replace(&mut self.told, health) != health;
+        match health {
+            Health::Failing { .. } => (self.voice)(&self.condition, health, &words()),
+            _ if has_changed => (self.voice)(&self.condition, health, ""),
+            _ => {}
+        }
+    }
+
+    /// Notes what has left, and how large a datagram is borne.
+    pub(crate) fn count(&self, traffic: Traffic, learned_bytes: Option<usize>) {
+        let mut state = self.condition.lock();
+        state.traffic[self.part] = traffic;
+        state.learned_bytes = learned_bytes;
+    }
+}
 
 /// The cell in which a running exporter notes its last error. A change is logged, a repetition is not.
 pub(crate) struct Condition {
@@ -62,8 +101,6 @@ pub(crate) struct Condition {
     address: String,
     linger: Option<Duration>,
     state: Mutex<State>,
-    /// What a sink has sent.
-    pub(crate) traffic: Traffic,
 }
 
 #[derive(Default)]
@@ -73,13 +110,14 @@ struct State {
     last_error_of_gauges: Option<String>,
     reconnects: u64,
     turned_away: u64,
-    refusals: u64,
     learned_bytes: Option<usize>,
+    /// Of requests, and of what is sent beside them.
+    traffic: [Traffic; 2],
 }
 
 impl Condition {
     pub(crate) fn new(exporter: Exporter, address: String) -> Self {
-        Self { exporter, address, linger: None, state: Mutex::default(), traffic: Traffic::default() }
+        Self { exporter, address, linger: None, state: Mutex::default() }
     }
 
     /// Of a page that serves on for so long after a stop.
@@ -102,7 +140,7 @@ impl Condition {
     }
 
     /// Notes how attempts of requests go, in the words of the other side: empty where it had none.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) fn tell(&self, health: Health, words: &str) {
         match (health, words) {
             (Health::Well, "") => self.went_well(),
@@ -113,7 +151,7 @@ impl Condition {
     }
 
     /// The same of gauges.
-    #[cfg(feature = "influxdb")]
+    #[cfg(any(feature = "influxdb", feature = "statsd"))]
     pub(crate) fn tell_of_gauges(&self, health: Health, words: &str) {
         match (health, words) {
             (Health::Well, "") => self.gauges_went_well(),
@@ -123,7 +161,7 @@ impl Condition {
     }
 
     /// Notes how large a body the other side has shown to bear, in bytes, where that is less than was configured.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) fn learned(&self, bytes: Option<usize>) {
         self.lock().learned_bytes = bytes;
     }
@@ -162,23 +200,22 @@ impl Condition {
         }
     }
 
-    /// Notes that the last attempt went well, but for this complaint.
-    pub(crate) fn went_well_but(&self, complaint: Option<String>) {
-        match complaint {
-            None => self.went_well(),
-            Some(complaint) => self.failed(complaint),
-        }
-    }
-
     /// Counts a connection that replaces an earlier one.
     pub(crate) fn reconnected(&self) {
         self.lock().reconnects += 1;
     }
 
-    /// Counts a refusal of datagrams.
-    #[cfg(any(feature = "influxdb", feature = "statsd"))]
-    pub(crate) fn refused(&self) {
-        self.lock().refusals += 1;
+    /// What has left in datagrams since the start.
+    #[cfg(feature = "statsd")]
+    pub(crate) fn traffic(&self) -> Traffic {
+        let [requests, beside] = self.lock().traffic;
+        Traffic {
+            sent: requests.sent + beside.sent,
+            bytes: requests.bytes + beside.bytes,
+            dropped: requests.dropped + beside.dropped,
+            dropped_bytes: requests.dropped_bytes + beside.dropped_bytes,
+            ..requests
+        }
     }
 
     /// Counts a connection for which there was no place, as `most` others were being answered.
@@ -196,9 +233,9 @@ impl Condition {
             exporter: self.exporter,
             address: self.address.clone(),
             last_error: state.last_error.as_ref().or(state.last_error_of_gauges.as_ref()).cloned(),
-            reconnects: state.reconnects,
+            reconnects: state.reconnects + state.traffic[0].reconnects,
             turned_away: state.turned_away,
-            refusals: state.refusals,
+            refusals: state.traffic.iter().map(|traffic| traffic.refusals).sum(),
             learned_bytes: state.learned_bytes,
             linger: self.linger,
             lingers: false,

@@ -1,25 +1,18 @@
 //! The hub of the per-request exporters: one pump task that empties the recorders' rings into each exporter's own feed.
 //!
-//! It runs only while a feed is attached, every millisecond (every two while little comes). A feed that
+//! It runs only while a feed is attached, as often as the core's `pace` says. A feed that
 //! is full drops and counts; it never holds up the others. The mutexes here are between exporter tasks; no recorder
 //! ever meets one.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use event_listener::Event as Notify;
+use loaddensity_metrics_core::export::pace;
 use loaddensity_metrics_core::{Cause, Event, Exporter, Phase, Pump, Sampler, Sink};
 
 use crate::clock::Clock;
 use crate::runtime::Runtime;
-
-/// Time between two looks at the rings: a ring of 8,192 events then holds eight million events a second.
-const TICK: Duration = Duration::from_millis(1);
-/// The same after a look that found fewer than [`CALM_EVENTS`]: half the wake-ups, and still small bursts.
-const CALM_TICK: Duration = Duration::from_millis(2);
-/// What 64,000 requests a second bring within a calm tick; a ring of 8,192 then has room for sixty times as many.
-const CALM_EVENTS: u64 = 128;
 
 /// A sink's bounded buffer, with a sign that something came in.
 pub(crate) struct Feed {
@@ -133,7 +126,7 @@ pub(crate) fn abandon(feed: &Feed, cause: Cause) {
 async fn pump<R: Runtime>(runtime: R, clock: Clock<R>, shared: Arc<Mutex<Shared>>) {
     loop {
         let taken = lock(&shared).drain(&clock);
-        runtime.sleep(if taken < CALM_EVENTS { CALM_TICK } else { TICK }).await;
+        runtime.sleep(pace::pause_after(taken)).await;
     }
 }
 

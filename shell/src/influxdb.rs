@@ -2,28 +2,23 @@
 //! posted.
 
 use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, LineEncoder, MeasurementError, Precision};
-use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, SampleRate};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 
 use crate::config::{InfluxdbConfig, Points};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{Place, Prepared, host_port};
+use crate::running::Prepared;
 use crate::runtime::Runtime;
-use crate::udp::{self, Destination, Host, Peer, Target};
 
-mod carrier;
 mod database;
+mod datagrams;
 mod endpoint;
 mod exchange;
-mod gauges;
-mod interval;
 mod posting;
 mod secrets;
 
-use carrier::Carrier;
 use endpoint::{Endpoint, Way};
 use exchange::Influxdb;
-use gauges::Gauges;
 
 /// What the measurement of points per interval ends with: their tags and fields are not those of points per request.
 const INTERVAL_SUFFIX: &str = "_interval";
@@ -35,9 +30,8 @@ const SAME_SECOND: &str = "points per interval in whole seconds: points that ano
                            overwrite these, and nobody notices; where there are several, give each an identity (--worker \
                            3/40) or a constant tag of its own, or use precision ms";
 
-/// Judges the settings, and finds the host.
-pub(crate) async fn prepare<R: Runtime>(
-    runtime: &R,
+/// Judges the settings. The backend need not be there, nor its name.
+pub(crate) fn prepare<R: Runtime>(
     (registry, identity): (Registry<'static>, &Identity),
     config: &InfluxdbConfig,
 ) -> Result<Prepared<R>, StartError> {
@@ -51,44 +45,31 @@ pub(crate) async fn prepare<R: Runtime>(
         tracing::warn!(exporter = Exporter::Influxdb.as_str(), "{SAME_SECOND}");
     }
     match config.points {
-        Points::PerRequest => per_request(runtime, registry, config, &constant).await,
-        Points::PerInterval => per_interval(runtime, registry, config, &constant).await,
+        Points::PerRequest => per_request(registry, config, &constant),
+        Points::PerInterval => per_interval(registry, config, &constant),
     }
 }
 
-async fn per_request<R: Runtime>(
-    runtime: &R,
+fn per_request<R: Runtime>(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
 ) -> Result<Prepared<R>, StartError> {
     let encoder = LineEncoder::new(registry, &config.measurement).map_err(|error| bad_measurement(config, error))?;
     let encoder = encoder.with_tags(constant, config.status_code);
-    let gauges = gauges(registry, config, constant)?;
-    let own = config.clone();
-    match Way::of(config)? {
+    let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
+    Ok(match Way::of(config)? {
         Way::Udp { host, port } => {
-            let host = udp_host(config, host, port);
-            let prepared = udp::prepare(runtime, datagrams(config, &host), encoder).await?;
-            let peer = Peer::connect(runtime, host).await?;
-            let gauges = Gauges::new(gauges, config.datagram_bytes);
-            Ok(Prepared::new(move |place: &mut Place<R>| {
-                let (runtime, clock) = (place.runtime.clone(), place.clock.clone());
-                let running = prepared.launch(place);
-                running.beside(&place.runtime, |stop, condition| {
-                    let carrier = Carrier::new(runtime.clone(), peer, condition.clone());
-                    gauges.run(runtime, clock, carrier, own.interval, condition, stop)
-                })
-            }))
+            let host = host.to_owned();
+            Prepared::new(move |place| datagrams::per_request(place, (&host, port), (encoder, gauges), &own))
         }
         Way::Http { endpoint } => {
-            Ok(Prepared::new(move |place| posting::per_request(place, endpoint, (encoder, gauges), &own)))
+            Prepared::new(move |place| posting::per_request(place, endpoint, (encoder, gauges), &own))
         }
-    }
+    })
 }
 
-async fn per_interval<R: Runtime>(
-    runtime: &R,
+fn per_interval<R: Runtime>(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
@@ -100,19 +81,16 @@ async fn per_interval<R: Runtime>(
     let measurement = format!("{}{INTERVAL_SUFFIX}", config.measurement);
     let encoder = IntervalEncoder::new(registry, &measurement, constant, config.precision)
         .map_err(|error| bad_measurement(config, error))?;
-    let gauges = gauges(registry, config, constant)?;
-    let own = config.clone();
-    match Way::of(config)? {
+    let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
+    Ok(match Way::of(config)? {
         Way::Udp { host, port } => {
-            let peer = Peer::connect(runtime, udp_host(config, host, port)).await?;
-            let address = format!("udp://{}", host_port(host, port));
-            let gauges = Gauges::new(gauges, config.datagram_bytes);
-            Ok(Prepared::new(move |place| interval::start(place, peer, address, (encoder, gauges), &own)))
+            let host = host.to_owned();
+            Prepared::new(move |place| datagrams::per_interval(place, (&host, port), (encoder, gauges), &own))
         }
         Way::Http { endpoint } => {
-            Ok(Prepared::new(move |place| posting::per_interval(place, endpoint, (encoder, gauges), &own)))
+            Prepared::new(move |place| posting::per_interval(place, endpoint, (encoder, gauges), &own))
         }
-    }
+    })
 }
 
 /// Whether points with these tags hold where several generators send: whole seconds show nothing of the part of one by
@@ -133,28 +111,6 @@ fn gauges(
 
 fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartError {
     bad("measurement", &config.measurement, &error.to_string())
-}
-
-fn udp_host(config: &InfluxdbConfig, host: &str, port: u16) -> Host {
-    Host {
-        exporter: Exporter::Influxdb,
-        host: host.into(),
-        port,
-        resolve_interval: config.resolve_interval,
-        sockets: 1,
-    }
-}
-
-fn datagrams<'a>(config: &InfluxdbConfig, host: &'a Host) -> Target<'a> {
-    Target {
-        exporter: Exporter::Influxdb,
-        to: Destination::Udp(host),
-        datagram_bytes: config.datagram_bytes,
-        items: usize::MAX,
-        segmentation_offload: config.segmentation_offload,
-        buffer_events: config.buffer_events,
-        sample_rate: SampleRate::ALL,
-    }
 }
 
 fn bad(key: &'static str, value: &str, expected: &str) -> StartError {

@@ -17,7 +17,6 @@ pub mod environment;
 mod error;
 mod exporters;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-#[cfg_attr(not(test), expect(dead_code, reason = "the driver of datagrams, which asks it, comes next"))]
 mod fault;
 mod hub;
 mod identity;
@@ -33,11 +32,10 @@ pub mod runtime;
 mod settings;
 mod stop;
 mod supervisor;
-mod traffic;
 
 #[cfg(feature = "action-json")]
 pub mod actions;
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 mod drivers;
 #[cfg(all(feature = "gzip", feature = "http"))]
 mod gzip;
@@ -57,8 +55,6 @@ mod prometheus;
 mod statsd;
 #[cfg(feature = "http")]
 mod tls;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
-mod udp;
 
 pub use condition::ExporterStatus;
 pub use config::{

@@ -97,10 +97,10 @@ impl<R: Runtime> Running<R> {
         }
     }
 
-    /// It also does what `work` makes of its signal to stop, which ends by the deadline of a stop.
+    /// It also does what `work` makes of its signal to stop, which ends by the deadline of a stop. That has no account.
     pub(crate) fn beside<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<Condition>) -> F) -> Self
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = Cause> + Send + 'static,
     {
         let (end, ended) = async_channel::bounded(1);
         let work = Box::pin(work(self.stop.clone(), self.condition.clone()));

@@ -1,22 +1,19 @@
 //! The DogStatsD sink: three messages per request, or per series and interval, over UDP or a Unix socket, and the engine's
 //! gauges.
 
-use std::fmt;
+use std::{fmt, io};
 
 use loaddensity_metrics_core::dogstatsd::{ClientTransport, ConstantTags, MessageEncoder, Origin, OriginError};
 use loaddensity_metrics_core::{Exporter, Registry};
 
 use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
+use crate::drivers::{Destination, connect};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::running::{Place, Prepared};
 use crate::runtime::Runtime;
-use crate::udp::{self, Destination, Host, Outlet, Target};
 
-mod aggregate;
-mod beside;
-
-use beside::Beside;
+mod datagrams;
 
 /// As much as the Agent reads at once (`dogstatsd_buffer_size`); Datadog's clients fill packets for Unix sockets up to
 /// it (datadog-go statsd/statsdex.go).
@@ -25,52 +22,54 @@ const AGENT_BYTES: usize = 8_192;
 /// UDP.
 const ETHERNET_BYTES: usize = 1_432;
 
-/// Makes the sink's socket.
+/// How messages become packets.
+#[derive(Clone, Copy)]
+struct Packets {
+    /// Most bytes of one.
+    bytes: usize,
+    /// Most messages in one.
+    items: usize,
+    /// Whether telemetry is sent, and what it calls the way.
+    telemetry: Option<ClientTransport>,
+}
+
+/// Judges the settings. The Agent need not be there, nor its name.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
     (registry, identity): (Registry<'static>, &Identity),
     config: &StatsdConfig,
 ) -> Result<Prepared<R>, StartError> {
     let encoder = encoder((registry, identity), config)?;
-    let (gauges, interval, aggregate) = (encoder.gauges(), config.interval, config.aggregate);
-    let StatsdConfig { host, port, resolve_interval, sockets, .. } = config;
-    let (exporter, resolve_interval) = (Exporter::Statsd, *resolve_interval);
-    let host = Host { exporter, host: host.clone(), port: *port, resolve_interval, sockets: *sockets };
-    let to = match &config.socket {
-        None => Destination::Udp(&host),
-        Some(socket) => Destination::Unix { socket, connections: *sockets },
+    let to = match config.socket.clone() {
+        None => Destination::Udp { host: config.host.clone(), port: config.port },
+        Some(socket) => Destination::Unix(socket),
     };
-    let telemetry = config.telemetry.then(|| encoder.telemetry(transport(config.socket.as_ref())));
-    let (datagram_bytes, items) = match (config.datagram_bytes, config.shares_packets(), to) {
+    if config.socket.is_some() {
+        has_unix_sockets(runtime, &to).await?;
+    }
+    let (bytes, items) = match (config.datagram_bytes, config.shares_packets(), &to) {
         (Some(bytes), ..) => (bytes, usize::MAX),
-        (None, true, Destination::Udp(_)) => (ETHERNET_BYTES, usize::MAX),
-        (None, true, Destination::Unix { .. }) => (AGENT_BYTES, usize::MAX),
+        (None, true, Destination::Udp { .. }) => (ETHERNET_BYTES, usize::MAX),
+        (None, true, Destination::Unix(_)) => (AGENT_BYTES, usize::MAX),
         // No series has labels that would not fit.
         (None, false, _) => (AGENT_BYTES, 1),
     };
-    let target = Target {
-        exporter: Exporter::Statsd,
-        to,
-        datagram_bytes,
-        items,
-        segmentation_offload: config.segmentation_offload,
-        buffer_events: config.buffer_events,
-        sample_rate: config.sample_rate,
-    };
-    let prepared = match config.aggregate {
-        true => aggregate::prepare(runtime, config, to, encoder, datagram_bytes).await?,
-        false => udp::prepare(runtime, target, encoder).await?,
-    };
-    let link = udp::link_beside(runtime, to).await?;
-    Ok(Prepared::new(move |place: &mut Place<R>| {
-        let runtime = place.runtime.clone();
-        let running = prepared.launch(place);
-        let over = running.over();
-        running.beside(&place.runtime, |stop, condition| {
-            let outlet = Outlet::new(runtime, link, datagram_bytes, condition.clone(), stop);
-            Beside { gauges, telemetry, outlet, items, interval, condition, registry, aggregate }.run(over)
-        })
-    }))
+    let telemetry = config.telemetry.then(|| transport(config.socket.as_ref()));
+    let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
+    Ok(Prepared::new(move |place: &mut Place<R>| datagrams::start(place, &encoder, (to, packets), &config)))
+}
+
+/// Refuses what the runtime or the system cannot have. An Agent need not have made its socket yet.
+async fn has_unix_sockets<R: Runtime>(runtime: &R, to: &Destination) -> Result<(), StartError> {
+    match connect(runtime, to).await {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(StartError::Setting {
+            exporter: Exporter::Statsd,
+            key: "url",
+            value: to.to_string(),
+            expected: format!("{error}; give host and port"),
+        }),
+        _ => Ok(()),
+    }
 }
 
 const fn transport(socket: Option<&StatsdSocket>) -> ClientTransport {

@@ -363,7 +363,7 @@ async fn prepare<R: Runtime>(
         #[cfg(feature = "prometheus")]
         ExporterConfig::Prometheus(config) => crate::prometheus::prepare(runtime, identity, config).await,
         #[cfg(feature = "influxdb")]
-        ExporterConfig::Influxdb(config) => crate::influxdb::prepare(runtime, (registry, identity), config).await,
+        ExporterConfig::Influxdb(config) => crate::influxdb::prepare((registry, identity), config),
         #[cfg(feature = "statsd")]
         ExporterConfig::Statsd(config) => crate::statsd::prepare(runtime, (registry, identity), config).await,
         #[cfg(feature = "opentelemetry-http")]

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::export::posts::{
     GaugePoints, IntervalPoints, PostLimits, Posts, RequestPoints, Schedule,
 };
 use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
-use loaddensity_metrics_core::{Event, Exporter, Packer};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
 
 use super::{Endpoint, Influxdb};
 use crate::condition::{Condition, Voice};
@@ -71,16 +71,13 @@ fn run_gauges<R: Runtime>(
     endpoint: Box<Endpoint>,
     (gauges, stop, condition): (GaugeEncoder<'static>, StopSignal, Arc<Condition>),
     config: &InfluxdbConfig,
-) -> impl Future<Output = ()> + Send + use<R> {
+) -> impl Future<Output = Cause> + Send + use<R> {
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };
     let limits = BatchLimits { bytes: config.batch.bytes.min(GAUGE_BYTES), points: usize::MAX, ..config.batch };
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
     let source = Gauges(GaugePoints::new(gauges, times));
     let told: (Arc<Condition>, Voice) = (condition, Condition::tell_of_gauges);
-    let driver = driver(place, (endpoint, config), told, stop, (source, limits, schedule));
-    async {
-        driver.run().await;
-    }
+    driver(place, (endpoint, config), told, stop, (source, limits, schedule)).run()
 }
 
 fn driver<R: Runtime, S: ItemSource>(

@@ -1,0 +1,164 @@
+//! Serves the machine of datagrams, for DogStatsD and for InfluxDB over UDP.
+
+use std::future::{Future, pending};
+use std::time::{Duration, Instant};
+
+use futures_lite::FutureExt as _;
+use loaddensity_metrics_core::Cause;
+use loaddensity_metrics_core::export::Now;
+use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Route, Source, To, Wait};
+
+use super::sockets::{Destination, First, Made, Sockets};
+use crate::clock::Clock;
+use crate::condition::Teller;
+use crate::random;
+use crate::running::Place;
+use crate::runtime::Runtime;
+use crate::stop::StopSignal;
+
+/// What datagrams are lent from, for one call at a time.
+pub(crate) trait DatagramSource: Send + 'static {
+    /// What is lent.
+    type Source<'a>: Source;
+
+    /// Lends it to `ask`.
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Source<'_>) -> T) -> T;
+
+    /// Waits until so many events wait.
+    fn holds(&mut self, events: usize) -> impl Future<Output = ()> + Send {
+        let _ = events;
+        pending()
+    }
+}
+
+/// Where datagrams go and who hears of it.
+pub(crate) struct Way {
+    pub(crate) to: Destination,
+    /// How many sockets take turns.
+    pub(crate) sockets: usize,
+    /// How often a name is asked again.
+    pub(crate) resolve_interval: Option<Duration>,
+    /// Whether the first socket is made before anything is to be sent.
+    pub(crate) at_once: bool,
+    /// Bytes of the largest call.
+    pub(crate) call_bytes: usize,
+}
+
+/// The driver.
+pub(crate) struct DatagramDriver<R: Runtime, S> {
+    clock: Clock<R>,
+    sockets: Sockets<R>,
+    machine: Datagrams,
+    source: S,
+    /// Where datagrams are written.
+    memory: Box<[u8]>,
+    teller: Teller,
+    stop: StopSignal,
+    /// The deadline that the machine knows of.
+    deadline: Option<Instant>,
+}
+
+impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
+    pub(crate) fn new(place: &Place<R>, way: Way, source: S, teller: Teller, stop: StopSignal) -> Self {
+        let Way { to, sockets, resolve_interval, at_once, call_bytes } = way;
+        let machines = if matches!(to, Destination::Unix(_)) { To::Path } else { To::Name { every: resolve_interval } };
+        Self {
+            clock: place.clock.clone(),
+            sockets: Sockets::new(place.runtime.clone(), to, sockets),
+            machine: Datagrams::new(Route { sockets, to: machines, at_once }, random::number()),
+            source,
+            memory: vec![0; call_bytes].into_boxed_slice(),
+            teller,
+            stop,
+            deadline: None,
+        }
+    }
+
+    /// Runs until a stop has been carried out; why whatever is left was not sent.
+    pub(crate) async fn run(mut self) -> Cause {
+        loop {
+            let now = self.clock.read();
+            let input = match self.ask(now) {
+                Action::Resolve { id } => {
+                    self.sockets.resolve(id);
+                    continue;
+                }
+                Action::Connect { id, socket, address } => {
+                    self.sockets.connect(id, socket, address);
+                    continue;
+                }
+                Action::Close { socket } => {
+                    self.sockets.close(socket);
+                    continue;
+                }
+                Action::Send { id, socket, range, segment, count } => {
+                    match self.sockets.send(socket, (&self.memory[range], segment), count) {
+                        Ok(datagrams) => Input::Sent { id, datagrams, offload: datagrams == count },
+                        Err(fault) => Input::Failed { id, fault },
+                    }
+                }
+                Action::Look { id, socket } => match self.sockets.look(socket) {
+                    Ok(refused) => Input::Looked { id, refused },
+                    Err(fault) => Input::Failed { id, fault },
+                },
+                Action::Wait(wait) => {
+                    self.teller.count(self.machine.traffic(), self.machine.learned_bytes());
+                    self.wait(wait).await;
+                    continue;
+                }
+                Action::Done { rest } => {
+                    self.teller.count(self.machine.traffic(), self.machine.learned_bytes());
+                    return rest;
+                }
+            };
+            self.machine.handle(now, input);
+        }
+    }
+
+    fn ask(&mut self, now: Now) -> Action {
+        let Self { machine, source, memory, sockets, teller, .. } = self;
+        let action = source.lend(|source| machine.poll(now, source, memory));
+        teller.tell(machine.health(), || sockets.words());
+        action
+    }
+
+    /// Waits for what comes first: a stop, what was made, a socket that takes more, so many events, the moment.
+    async fn wait(&mut self, Wait { until, events, writable }: Wait) {
+        let Self { clock, sockets, source, stop, deadline, .. } = self;
+        let stops = async { Heard::Stop(stop.nearer_than(*deadline).await) };
+        let news = async { Heard::First(sockets.first_of(writable).await) };
+        let due = async {
+            clock.sleep_until(until).or(source.holds(events)).await;
+            Heard::Nothing
+        };
+        match stops.or(news).or(due).await {
+            Heard::Stop(asked) => {
+                self.deadline = Some(asked);
+                self.hear(Input::Stop { deadline: self.clock.tick_of(asked) });
+            }
+            Heard::First(First::Made(Made::Resolved { id, addresses })) => {
+                let addresses = self.sockets.resolved(addresses);
+                self.hear(Input::Resolved { id, addresses: &addresses });
+            }
+            Heard::First(First::Made(Made::Connected { id, socket, open })) => {
+                match self.sockets.opened(socket, open) {
+                    Ok(()) => self.hear(Input::Connected { id }),
+                    Err(fault) => self.hear(Input::Failed { id, fault }),
+                }
+            }
+            Heard::First(First::Writable(socket)) => self.hear(Input::Writable { socket }),
+            Heard::Nothing => {}
+        }
+    }
+
+    fn hear(&mut self, input: Input<'_>) {
+        self.machine.handle(self.clock.read(), input);
+    }
+}
+
+/// What was waited for and came first.
+enum Heard<R: Runtime> {
+    Stop(Instant),
+    First(First<R>),
+    Nothing,
+}

@@ -1,0 +1,319 @@
+//! The sockets of a driver of datagrams: making them, one attempt to send, a look, and what is waited for.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use futures_io::AsyncWrite as _;
+use futures_lite::FutureExt as _;
+use loaddensity_metrics_core::export::{Fault, Handed, Id};
+
+use crate::config::StatsdSocket;
+use crate::fault::fault_of;
+use crate::remedy;
+use crate::running::host_port;
+use crate::runtime::{Runtime, UdpSocket as _, UnixDatagram, UnixStream};
+
+/// Where datagrams go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Udp { host: String, port: u16 },
+    Unix(StatsdSocket),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp { host, port } => write!(f, "udp://{}", host_port(host, *port)),
+            Self::Unix(socket) => socket.fmt(f),
+        }
+    }
+}
+
+/// A socket that is open.
+pub(crate) enum Open<R: Runtime> {
+    Udp(R::Udp),
+    Datagrams(UnixDatagram),
+    Stream(UnixStream),
+}
+
+/// What came of what was started.
+pub(super) enum Made<R: Runtime> {
+    Resolved { id: Id, addresses: io::Result<Vec<SocketAddr>> },
+    Connected { id: Id, socket: usize, open: io::Result<Open<R>> },
+}
+
+/// What came first.
+pub(super) enum First<R: Runtime> {
+    Made(Made<R>),
+    Writable(usize),
+}
+
+/// The sockets, by number.
+pub(super) struct Sockets<R: Runtime> {
+    runtime: R,
+    to: Destination,
+    slots: Vec<Slot<R>>,
+    started: Vec<Making<R>>,
+    /// What went wrong last and was not told yet.
+    error: Option<io::Error>,
+}
+
+type Making<R> = Pin<Box<dyn Future<Output = Made<R>> + Send>>;
+
+/// The place of one socket.
+struct Slot<R: Runtime> {
+    open: Option<Open<R>>,
+    /// Of a stream, the packet that was begun, with its length before it, and how much of it has left. It goes out whole on
+    /// the next connection.
+    frame: Vec<u8>,
+    written: usize,
+}
+
+impl<R: Runtime> Sockets<R> {
+    pub(super) fn new(runtime: R, to: Destination, sockets: usize) -> Self {
+        let slots = (0..sockets).map(|_| Slot { open: None, frame: Vec::new(), written: 0 }).collect();
+        Self { runtime, to, slots, started: Vec::new(), error: None }
+    }
+
+    /// What went wrong since this was asked last, in words; empty where nothing did.
+    pub(super) fn words(&mut self) -> String {
+        match self.error.take() {
+            None => String::new(),
+            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.is_udp() => remedy::REFUSED.into(),
+            Some(error) => remedy::cannot_send(&error),
+        }
+    }
+
+    pub(super) fn resolve(&mut self, id: Id) {
+        let Destination::Udp { host, port } = self.to.clone() else { return };
+        let runtime = self.runtime.clone();
+        self.started.push(Box::pin(async move {
+            let addresses = runtime.resolve(&host, port).await;
+            Made::Resolved { id, addresses: addresses.map_err(|error| remedy::no_address(&host, &error)) }
+        }));
+    }
+
+    pub(super) fn connect(&mut self, id: Id, socket: usize, address: Option<SocketAddr>) {
+        self.slots[socket].open = None;
+        let (runtime, to) = (self.runtime.clone(), self.to.clone());
+        self.started.push(Box::pin(async move {
+            let open = match address {
+                Some(address) => runtime.udp_connect(address).await.map(Open::Udp),
+                None => connect(&runtime, &to).await,
+            };
+            Made::Connected { id, socket, open }
+        }));
+    }
+
+    /// Waits for what comes first: something that was started and is done, or one of those sockets, a bit for each, that
+    /// may take more.
+    pub(super) async fn first_of(&mut self, writable: u16) -> First<R> {
+        let Self { started, slots, .. } = self;
+        let made = async { First::Made(made(started).await) };
+        made.or(async { First::Writable(any_writable(slots, writable).await) }).await
+    }
+
+    /// Notes a name's addresses; none where it has none.
+    pub(super) fn resolved(&mut self, addresses: io::Result<Vec<SocketAddr>>) -> Vec<SocketAddr> {
+        addresses.unwrap_or_else(|error| {
+            self.error = Some(error);
+            Vec::new()
+        })
+    }
+
+    /// Takes a socket that was made.
+    pub(super) fn opened(&mut self, socket: usize, open: io::Result<Open<R>>) -> Result<(), Fault> {
+        let handed = self.handed(1);
+        match open {
+            Ok(open) => {
+                let slot = &mut self.slots[socket];
+                (slot.open, slot.written) = (Some(open), 0);
+                Ok(())
+            }
+            Err(error) => Err(self.fails(error, handed)),
+        }
+    }
+
+    pub(super) fn close(&mut self, socket: usize) {
+        self.slots[socket].open = None;
+    }
+
+    /// One attempt to hand over some of `datagrams`, each of `segment` bytes but the last; how many the kernel has taken.
+    pub(super) fn send(
+        &mut self,
+        socket: usize,
+        (datagrams, segment): (&[u8], usize),
+        count: usize,
+    ) -> Result<usize, Fault> {
+        let handed = self.handed(count);
+        let Slot { open, frame, written } = &mut self.slots[socket];
+        let sent = match open {
+            Some(Open::Udp(socket)) if count > 1 => socket.try_send_segments(datagrams, segment),
+            Some(Open::Udp(socket)) => socket.try_send(datagrams).map(|_| 1),
+            Some(Open::Datagrams(socket)) => socket.try_send(datagrams).map(|_| 1),
+            Some(Open::Stream(stream)) => write(stream, frame, written)
+                .and_then(|()| begin(datagrams, frame, written))
+                .map(|()| ignore_full(write(stream, frame, written)))
+                .map(|()| 1),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        sent.map_err(|error| self.fails(error, handed))
+    }
+
+    /// Looks what a socket has to tell of earlier calls: whether they were refused.
+    pub(super) fn look(&mut self, socket: usize) -> Result<bool, Fault> {
+        let handed = self.handed(1);
+        let Slot { open, frame, written } = &mut self.slots[socket];
+        match open {
+            Some(Open::Udp(socket)) => {
+                let error = socket.take_error().unwrap_or_else(Some);
+                let refused = error.is_some();
+                self.error = error.or(self.error.take());
+                Ok(refused)
+            }
+            Some(Open::Stream(stream)) => match write(stream, frame, written) {
+                Ok(()) => Ok(false),
+                Err(error) => Err(self.fails(error, handed)),
+            },
+            Some(Open::Datagrams(_)) | None => Ok(false),
+        }
+    }
+
+    fn fails(&mut self, error: io::Error, handed: Handed) -> Fault {
+        let fault = fault_of(&error, handed);
+        self.error = Some(error);
+        fault
+    }
+
+    const fn is_udp(&self) -> bool {
+        matches!(self.to, Destination::Udp { .. })
+    }
+
+    const fn handed(&self, count: usize) -> Handed {
+        match self.to {
+            Destination::Unix(_) => Handed::Unix,
+            Destination::Udp { .. } if count > 1 => Handed::SeveralUdp,
+            Destination::Udp { .. } => Handed::Udp,
+        }
+    }
+}
+
+impl<R: Runtime> Slot<R> {
+    /// Waits until the socket may take more. What is wrong with it, the next attempt tells.
+    async fn writable(&mut self) {
+        let Self { open, frame, written } = self;
+        match open {
+            Some(Open::Udp(socket)) => drop(socket.writable().await),
+            Some(Open::Datagrams(socket)) => drop(poll_fn(|context| socket.poll_writable(context)).await),
+            Some(Open::Stream(stream)) => drop(poll_fn(|context| poll_write(stream, frame, written, context)).await),
+            None => {}
+        }
+    }
+}
+
+/// One of those that were started and are done; pending while there is none.
+async fn made<R: Runtime>(started: &mut Vec<Making<R>>) -> Made<R> {
+    poll_fn(|context| {
+        for place in 0..started.len() {
+            if let Poll::Ready(made) = started[place].as_mut().poll(context) {
+                drop(started.swap_remove(place));
+                return Poll::Ready(made);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// The number of one that may take more, among those `sockets`.
+async fn any_writable<R: Runtime>(slots: &mut [Slot<R>], sockets: u16) -> usize {
+    let waits = |(number, _): &(usize, &mut Slot<R>)| sockets >> number & 1 != 0;
+    let mut waited: Vec<_> = slots
+        .iter_mut()
+        .enumerate()
+        .filter(waits)
+        .map(|(number, slot)| {
+            Box::pin(async move {
+                slot.writable().await;
+                number
+            })
+        })
+        .collect();
+    poll_fn(|context| {
+        let ready = waited.iter_mut().map(|slot| slot.as_mut().poll(context)).find(Poll::is_ready);
+        ready.unwrap_or(Poll::Pending)
+    })
+    .await
+}
+
+/// Connects to a Unix socket, of the kind that it is.
+pub(crate) async fn connect<R: Runtime>(runtime: &R, to: &Destination) -> io::Result<Open<R>> {
+    let datagrams = async |path: &PathBuf| runtime.unix_datagram_connect(path).await.map(Open::Datagrams);
+    let stream = async |path: &PathBuf| runtime.unix_stream_connect(path).await.map(Open::Stream);
+    match to {
+        Destination::Udp { .. } => Err(io::ErrorKind::AddrNotAvailable.into()),
+        Destination::Unix(StatsdSocket::UnixDatagram(path)) => datagrams(path).await,
+        Destination::Unix(StatsdSocket::UnixStream(path)) => stream(path).await,
+        Destination::Unix(StatsdSocket::Unix(path)) => match datagrams(path).await {
+            Err(error) if is_of_another_kind(&error) => stream(path).await,
+            connected => connected,
+        },
+    }
+}
+
+#[cfg(unix)]
+fn is_of_another_kind(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EPROTOTYPE)
+}
+
+#[cfg(not(unix))]
+const fn is_of_another_kind(_: &io::Error) -> bool {
+    false
+}
+
+/// `packet` as it goes into a stream (datadog-agent, comp/dogstatsd/listeners/uds_common.go).
+fn begin(packet: &[u8], frame: &mut Vec<u8>, written: &mut usize) -> io::Result<()> {
+    let length = u32::try_from(packet.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    frame.clear();
+    frame.extend_from_slice(&length.to_le_bytes());
+    frame.extend_from_slice(packet);
+    *written = 0;
+    Ok(())
+}
+
+/// A packet that was begun is the stream's: it goes on with the next call, or on the next connection.
+fn ignore_full(written: io::Result<()>) {
+    drop(written);
+}
+
+/// Writes what is left of `frame`, as far as that is possible now.
+fn write(stream: &mut UnixStream, frame: &mut Vec<u8>, written: &mut usize) -> io::Result<()> {
+    match poll_write(stream, frame, written, &mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(written) => written,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+fn poll_write(
+    stream: &mut UnixStream,
+    frame: &mut Vec<u8>,
+    written: &mut usize,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while *written < frame.len() {
+        match pin!(&mut *stream).poll_write(context, &frame[*written..]) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(bytes)) => *written += bytes,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    frame.clear();
+    *written = 0;
+    Poll::Ready(Ok(()))
+}
