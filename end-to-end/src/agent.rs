@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::receiver::lines;
 
@@ -32,25 +33,31 @@ impl Agent {
         })
     }
 
-    /// One that reads so many messages, each a frame, from each of so many connections.
+    /// One that reads so many connections until it has seen so many messages on all of them together.
     pub(super) fn of_streams(path: &Path, connections: usize, messages: usize) -> Self {
         let (listener, path) = (UnixListener::bind(path).expect("a path that is free"), path.to_owned());
         Self(thread::spawn(move || {
-            let readers = (0..connections).map(|_| {
-                let (mut stream, _) = listener.accept().expect("a connection");
-                thread::spawn(move || {
-                    let mut frame = || String::from_utf8(read_frame(&mut stream).expect("a whole frame"));
-                    let packets: Vec<_> = (0..messages).map(|_| frame().expect("UTF-8")).collect();
-                    (stream, packets)
-                })
-            });
-            let readers: Vec<_> = readers.collect();
-            // All stay open until each has read its part.
-            let read: Vec<_> =
-                readers.into_iter().map(|reader| reader.join().expect("a connection's thread")).collect();
-            drop(listener);
+            let accept = |_| {
+                let (stream, _) = listener.accept().expect("a connection");
+                stream.set_nonblocking(true).expect("a socket option");
+                (stream, Vec::new())
+            };
+            let mut streams: Vec<_> = (0..connections).map(accept).collect();
+            let (mut packets, mut seen) = (Vec::new(), 0);
+            while seen < messages {
+                for (stream, bytes) in &mut streams {
+                    // Ends with an error where there is no more for now; what came is in `bytes`.
+                    let _ = stream.read_to_end(bytes);
+                    while let Some(packet) = first_frame(bytes) {
+                        seen += lines(&packet).count();
+                        packets.push(packet);
+                    }
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            drop((listener, streams));
             fs::remove_file(path).expect("the socket's file");
-            read.into_iter().flat_map(|(_, packets)| packets).collect()
+            packets
         }))
     }
 
@@ -73,6 +80,14 @@ impl Agent {
     pub(super) fn packets(self) -> Vec<String> {
         self.0.join().expect("the Agent's thread")
     }
+}
+
+/// Takes the first packet off `bytes`, if it is there whole.
+fn first_frame(bytes: &mut Vec<u8>) -> Option<String> {
+    let length = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let packet = bytes.get(4..4 + length)?.to_vec();
+    bytes.drain(..4 + length);
+    Some(String::from_utf8(packet).expect("UTF-8"))
 }
 
 /// A packet with its length, 32 bits, little-endian, in front of it.

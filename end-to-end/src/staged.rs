@@ -1,6 +1,6 @@
 //! A runtime whose names, Unix sockets and wall clock do as a test wants; all else is that of the runtime beneath.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,6 +30,8 @@ pub(super) struct Stage {
     pub(super) budgets: VecDeque<usize>,
     /// The bytes that each stream has taken.
     pub(super) streams: Vec<Vec<u8>>,
+    /// Those of them that broke.
+    broken: HashSet<usize>,
     /// Errors that datagram sockets answer first, by number.
     pub(super) errors: VecDeque<i32>,
     /// Datagrams with this in them are too long.
@@ -64,11 +66,15 @@ struct Connection(Arc<Mutex<Stage>>, usize);
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut stage = self.0.lock().expect("no panic");
+        if stage.broken.contains(&self.1) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let taken = stage.streams[self.1].len();
         // Few at a time, as a socket does that is nearly full.
         let room = stage.budgets.front().map_or(7, |budget| budget.saturating_sub(taken).min(7));
         if room == 0 {
             stage.budgets.pop_front();
+            stage.broken.insert(self.1);
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let count = bytes.len().min(room);

@@ -31,12 +31,12 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
             exporters.start_statsd_sink(StatsdConfig { port, sockets, ..config.clone() }).expect("sockets");
             // Each round takes a call at the least, and so do the sockets. The receiver keeps up: its socket has room for the
             // datagrams of one round, and not for those of all.
-            for round in 1..=5 {
+            for round in 1..=2 * sockets as u64 {
                 engine.record(50);
                 wait_until(|| exporters.status()[0].account.sent == round * 50);
                 receiver.wait_for(|datagrams| sizes(datagrams) == round as usize * 50);
             }
-            assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 250);
+            assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 100 * sockets as u64);
             let (datagrams, senders) = receiver.finish_with_senders();
             assert_eq!(senders.len(), sockets, "{config:?}");
             assert_eq!(sums(&datagrams, ["ms", "h"]).0, engine.sums, "{config:?}");

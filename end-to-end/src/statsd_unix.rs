@@ -139,7 +139,7 @@ pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
         let (exporters, mut engine) = exporters::<R>();
         let config = StatsdConfig { buffer_events: 10, ..to(socket, &folder) };
         exporters.start_statsd_sink(config).expect("nobody needs to be there yet");
-        assert!(exporters.status()[0].last_error.is_some());
+        wait_until(|| exporters.status()[0].last_error.is_some());
         engine.record(50);
         let account = stop(&exporters);
         assert_settled(&account, 50);

@@ -24,6 +24,6 @@ pub(crate) use periodic::{ExportDriver, PointSource};
 #[cfg(feature = "influxdb")]
 pub(crate) use posts::{ItemSource, PostDriver};
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use sockets::{Destination, connect};
+pub(crate) use sockets::{Destination, Open, connect};
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 pub(crate) use wire::Wire;

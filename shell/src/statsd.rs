@@ -7,7 +7,7 @@ use loaddensity_metrics_core::dogstatsd::{ClientTransport, ConstantTags, Message
 use loaddensity_metrics_core::{Exporter, Registry};
 
 use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
-use crate::drivers::{Destination, connect};
+use crate::drivers::{Destination, Open, connect};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::running::{Place, Prepared};
@@ -44,9 +44,7 @@ pub(crate) async fn prepare<R: Runtime>(
         None => Destination::Udp { host: config.host.clone(), port: config.port },
         Some(socket) => Destination::Unix(socket),
     };
-    if config.socket.is_some() {
-        has_unix_sockets(runtime, &to).await?;
-    }
+    let first = first(runtime, &to).await?;
     let (bytes, items) = match (config.datagram_bytes, config.shares_packets(), &to) {
         (Some(bytes), ..) => (bytes, usize::MAX),
         (None, true, Destination::Udp { .. }) => (ETHERNET_BYTES, usize::MAX),
@@ -56,11 +54,12 @@ pub(crate) async fn prepare<R: Runtime>(
     };
     let telemetry = config.telemetry.then(|| transport(config.socket.as_ref()));
     let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
-    Ok(Prepared::new(move |place: &mut Place<R>| datagrams::start(place, &encoder, (to, packets), &config)))
+    Ok(Prepared::new(move |place: &mut Place<R>| datagrams::start(place, &encoder, (to, first, packets), &config)))
 }
 
-/// Refuses what the runtime or the system cannot have. An Agent need not have made its socket yet.
-async fn has_unix_sockets<R: Runtime>(runtime: &R, to: &Destination) -> Result<(), StartError> {
+/// The first socket of a Unix destination, if somebody is there: an Agent need not have made its socket yet. Refuses what the
+/// runtime or the system cannot have.
+async fn first<R: Runtime>(runtime: &R, to: &Destination) -> Result<Option<Open<R>>, StartError> {
     match connect(runtime, to).await {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(StartError::Setting {
             exporter: Exporter::Statsd,
@@ -68,7 +67,7 @@ async fn has_unix_sockets<R: Runtime>(runtime: &R, to: &Destination) -> Result<(
             value: to.to_string(),
             expected: format!("{error}; give host and port"),
         }),
-        _ => Ok(()),
+        connected => Ok(connected.ok()),
     }
 }
 

@@ -8,7 +8,7 @@ use loaddensity_metrics_core::Cause;
 use loaddensity_metrics_core::export::Now;
 use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Route, Source, To, Wait};
 
-use super::sockets::{Destination, First, Made, Sockets};
+use super::sockets::{Destination, First, Made, Open, Sockets};
 use crate::clock::Clock;
 use crate::condition::Teller;
 use crate::random;
@@ -31,9 +31,11 @@ pub(crate) trait DatagramSource: Send + 'static {
     }
 }
 
-/// Where datagrams go and who hears of it.
-pub(crate) struct Way {
+/// Where datagrams go.
+pub(crate) struct Way<R: Runtime> {
     pub(crate) to: Destination,
+    /// A socket that is open already.
+    pub(crate) first: Option<Open<R>>,
     /// How many sockets take turns.
     pub(crate) sockets: usize,
     /// How often a name is asked again.
@@ -59,12 +61,12 @@ pub(crate) struct DatagramDriver<R: Runtime, S> {
 }
 
 impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
-    pub(crate) fn new(place: &Place<R>, way: Way, source: S, teller: Teller, stop: StopSignal) -> Self {
-        let Way { to, sockets, resolve_interval, at_once, call_bytes } = way;
+    pub(crate) fn new(place: &Place<R>, way: Way<R>, source: S, teller: Teller, stop: StopSignal) -> Self {
+        let Way { to, first, sockets, resolve_interval, at_once, call_bytes } = way;
         let machines = if matches!(to, Destination::Unix(_)) { To::Path } else { To::Name { every: resolve_interval } };
         Self {
             clock: place.clock.clone(),
-            sockets: Sockets::new(place.runtime.clone(), to, sockets),
+            sockets: Sockets::new(place.runtime.clone(), to, sockets, first),
             machine: Datagrams::new(Route { sockets, to: machines, at_once }, random::number()),
             source,
             memory: vec![0; call_bytes].into_boxed_slice(),

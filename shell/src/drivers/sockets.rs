@@ -58,6 +58,8 @@ pub(super) struct Sockets<R: Runtime> {
     runtime: R,
     to: Destination,
     slots: Vec<Slot<R>>,
+    /// One that was opened before there were any.
+    first: Option<Open<R>>,
     started: Vec<Making<R>>,
     /// What went wrong last and was not told yet.
     error: Option<io::Error>,
@@ -75,9 +77,10 @@ struct Slot<R: Runtime> {
 }
 
 impl<R: Runtime> Sockets<R> {
-    pub(super) fn new(runtime: R, to: Destination, sockets: usize) -> Self {
+    /// `first` is open already.
+    pub(super) fn new(runtime: R, to: Destination, sockets: usize, first: Option<Open<R>>) -> Self {
         let slots = (0..sockets).map(|_| Slot { open: None, frame: Vec::new(), written: 0 }).collect();
-        Self { runtime, to, slots, started: Vec::new(), error: None }
+        Self { runtime, to, slots, first, started: Vec::new(), error: None }
     }
 
     /// What went wrong since this was asked last, in words; empty where nothing did.
@@ -100,11 +103,12 @@ impl<R: Runtime> Sockets<R> {
 
     pub(super) fn connect(&mut self, id: Id, socket: usize, address: Option<SocketAddr>) {
         self.slots[socket].open = None;
-        let (runtime, to) = (self.runtime.clone(), self.to.clone());
+        let (runtime, to, first) = (self.runtime.clone(), self.to.clone(), self.first.take());
         self.started.push(Box::pin(async move {
-            let open = match address {
-                Some(address) => runtime.udp_connect(address).await.map(Open::Udp),
-                None => connect(&runtime, &to).await,
+            let open = match (first, address) {
+                (Some(open), _) => Ok(open),
+                (None, Some(address)) => runtime.udp_connect(address).await.map(Open::Udp),
+                (None, None) => connect(&runtime, &to).await,
             };
             Made::Connected { id, socket, open }
         }));

@@ -70,10 +70,10 @@ fn condition(host: &str, port: u16) -> Arc<Condition> {
     Arc::new(Condition::new(Exporter::Influxdb, format!("udp://{}", host_port(host, port))))
 }
 
-fn way(host: &str, port: u16, config: &InfluxdbConfig) -> Way {
+fn way<R: Runtime>(host: &str, port: u16, config: &InfluxdbConfig) -> Way<R> {
     let to = Destination::Udp { host: host.into(), port };
     let (resolve_interval, call_bytes) = (config.resolve_interval, config.datagram_bytes);
-    Way { to, sockets: 1, resolve_interval, at_once: false, call_bytes }
+    Way { to, first: None, sockets: 1, resolve_interval, at_once: false, call_bytes }
 }
 
 fn rounds<R: Runtime>(place: &Place<R>, config: &InfluxdbConfig) -> Rounds {

@@ -13,7 +13,7 @@ use loaddensity_metrics_core::{CALL_BYTES, Cause, Event, Exporter, Registry, Sam
 use super::Packets;
 use crate::condition::{Condition, Teller};
 use crate::config::StatsdConfig;
-use crate::drivers::{DatagramDriver, DatagramSource, Destination, LentItems, LentRequests, Way};
+use crate::drivers::{DatagramDriver, DatagramSource, Destination, LentItems, LentRequests, Open, Way};
 use crate::hub::Feed;
 use crate::random;
 use crate::running::{Place, Running};
@@ -24,16 +24,18 @@ use crate::stop::StopSignal;
 pub(super) fn start<R: Runtime>(
     place: &mut Place<R>,
     encoder: &MessageEncoder<'static>,
-    (to, packets): (Destination, Packets),
+    (to, first, packets): (Destination, Option<Open<R>>, Packets),
     config: &StatsdConfig,
 ) -> Running<R> {
     let condition = Arc::new(Condition::new(Exporter::Statsd, to.to_string()));
     let contexts = config.aggregate.then(Arc::<AtomicU64>::default);
     let running = match &contexts {
-        None => per_request(place, encoder.clone(), (to.clone(), packets), (config, condition.clone())),
+        None => {
+            per_request(place, encoder.clone(), (way(to.clone(), first, packets, config), packets), (config, condition))
+        }
         Some(contexts) => {
-            let told = (condition.clone(), contexts.clone());
-            per_interval(place, encoder, (to.clone(), packets), (config, told))
+            let told = (condition, contexts.clone());
+            per_interval(place, encoder, (way(to.clone(), first, packets, config), packets), (config, told))
         }
     };
     let over = running.over();
@@ -52,7 +54,7 @@ pub(super) fn start<R: Runtime>(
         };
         let rounds = Rounds::new(packets.items, packets.bytes, config.interval, place.clock.read());
         let source = LentItems::new(rounds, StatsdMessages::new(encoder.gauges(), telemetry), tells);
-        let way = Way { to, sockets: 1, resolve_interval: config.resolve_interval, at_once: false, call_bytes: packets.bytes };
+        let way = Way { sockets: 1, at_once: false, ..way(to, None, packets, config) };
         let after = StopSignal::default();
         let driver = DatagramDriver::new(place, way, source, teller, after.clone());
         driver.run().or(stops_after(over, stop, after))
@@ -62,21 +64,21 @@ pub(super) fn start<R: Runtime>(
 fn per_request<R: Runtime>(
     place: &mut Place<R>,
     encoder: MessageEncoder<'static>,
-    (to, packets): (Destination, Packets),
+    (way, packets): (Way<R>, Packets),
     (config, condition): (&StatsdConfig, Arc<Condition>),
 ) -> Running<R> {
     let sampler = sampler(config.sample_rate);
     let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, sampler);
-    let is_offloaded = config.segmentation_offload && matches!(to, Destination::Udp { .. });
+    let is_offloaded = config.segmentation_offload && matches!(way.to, Destination::Udp { .. });
     let call_bytes = if is_offloaded { packets.bytes.max(CALL_BYTES) } else { packets.bytes };
     let source = LentRequests::new(feed.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
-    launch(place, Way { call_bytes, ..way(to, packets, config) }, source, (condition, feed))
+    launch(place, Way { call_bytes, ..way }, source, (condition, feed))
 }
 
 fn per_interval<R: Runtime>(
     place: &mut Place<R>,
     encoder: &MessageEncoder<'static>,
-    (to, packets): (Destination, Packets),
+    (way, packets): (Way<R>, Packets),
     (config, (condition, contexts)): (&StatsdConfig, (Arc<Condition>, Arc<AtomicU64>)),
 ) -> Running<R> {
     let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, None);
@@ -89,12 +91,12 @@ fn per_interval<R: Runtime>(
     let start = place.clock.read();
     let aggregating = Aggregating::new(aggregator, packets.bytes, config.aggregation_interval, start);
     let source = Sums { feed: feed.clone(), aggregating, counted_second, contexts };
-    launch(place, way(to, packets, config), source, (condition, feed))
+    launch(place, way, source, (condition, feed))
 }
 
 fn launch<R: Runtime, S: DatagramSource>(
     place: &Place<R>,
-    way: Way,
+    way: Way<R>,
     source: S,
     (condition, feed): (Arc<Condition>, Arc<Feed>),
 ) -> Running<R> {
@@ -103,9 +105,9 @@ fn launch<R: Runtime, S: DatagramSource>(
     Running::launch(&place.runtime, stop, condition, driver.run()).fed_by(feed)
 }
 
-const fn way(to: Destination, packets: Packets, config: &StatsdConfig) -> Way {
+fn way<R: Runtime>(to: Destination, first: Option<Open<R>>, packets: Packets, config: &StatsdConfig) -> Way<R> {
     let StatsdConfig { sockets, resolve_interval, .. } = *config;
-    Way { to, sockets, resolve_interval, at_once: true, call_bytes: packets.bytes }
+    Way { to, first, sockets, resolve_interval, at_once: true, call_bytes: packets.bytes }
 }
 
 fn sampler(rate: SampleRate) -> Option<Sampler> {
