@@ -228,6 +228,8 @@ pub struct Datagrams {
     random: Random,
     /// The socket that is used next, or still, where something is begun.
     turn: usize,
+    /// Whether something was sent through it since it has its turn.
+    is_begun: bool,
     /// What is done at once, and not yet answered.
     asked: Option<(Id, Asked)>,
     news: Option<(Asked, News)>,
@@ -279,6 +281,7 @@ impl Datagrams {
             ids: Ids::default(),
             random: Random::new(seed),
             turn: 0,
+            is_begun: false,
             asked: None,
             news: None,
             burst: Burst::default(),
@@ -474,7 +477,14 @@ impl Datagrams {
         if self.burst.is_spent() {
             self.next_burst = now.tick.after(burst::TICK);
         }
-        if source.is_between() {
+        self.is_begun = true;
+        self.pass_turn(source);
+    }
+
+    /// Where what was begun is at its end, another socket is next.
+    fn pass_turn<S: Source>(&mut self, source: &S) {
+        if self.is_begun && source.is_between() {
+            self.is_begun = false;
             self.turn = (self.turn + 1) % self.sockets.len();
         }
     }
@@ -623,6 +633,7 @@ impl Datagrams {
                 return action;
             }
         }
+        self.pass_turn(source);
         let Some(number) = self.usable(now, source) else { return self.wait_for_a_socket(now) };
         self.turn = number;
         if self.since_turn >= TURN {

@@ -27,6 +27,8 @@ pub struct Aggregating<'a, B, C> {
     packed: Option<Leaving>,
     /// What was taken last, unless it is known that it has arrived.
     taken: Option<Leaving>,
+    /// Whether a packet was taken of those that leave.
+    is_begun: bool,
     /// Whether what was packed last cannot be made smaller.
     is_least: bool,
     /// Whether the interval that leaves is the last one.
@@ -72,6 +74,7 @@ where
             state: State::Waits,
             packed: None,
             taken: None,
+            is_begun: false,
             is_least: false,
             is_last: false,
             contexts: 0,
@@ -153,7 +156,7 @@ where
                 }
                 State::Leaves { events } => {
                     this.aggregator.settle(self.sink, Cause::Deadline);
-                    this.state = State::Fills { events };
+                    (this.state, this.is_begun) = (State::Fills { events }, false);
                 }
                 State::Fills { events: 0 } => {
                     this.aggregator.begin_counters(now.tick.as_nanos(), now.wall, this.is_last);
@@ -163,8 +166,10 @@ where
                     this.aggregator.fill(self.sink);
                     this.state = State::Leaves { events: events.saturating_sub(this.aggregator.capacity().max(1)) };
                 }
-                State::Counts if this.is_last => this.state = State::IsOver,
-                State::Counts => this.state = State::Waits,
+                State::Counts => {
+                    this.state = if this.is_last { State::IsOver } else { State::Waits };
+                    this.is_begun = false;
+                }
                 State::Waits if this.begins(now, self.sink.len(), is_last) => {
                     this.state = State::Fills { events: self.sink.len() };
                 }
@@ -198,7 +203,7 @@ where
 
     fn taken(&mut self, _: usize) -> u64 {
         let this = &mut *self.aggregating;
-        this.taken = this.packed.take();
+        (this.taken, this.is_begun) = (this.packed.take(), true);
         this.contexts += match &this.taken {
             Some(Leaving::Values(Packet { contexts, .. }) | Leaving::Counters(CounterPacket { contexts, .. })) => {
                 *contexts as u64
@@ -219,7 +224,7 @@ where
     }
 
     fn is_between(&self) -> bool {
-        !matches!(self.aggregating.state, State::Leaves { .. } | State::Counts)
+        !self.aggregating.is_begun
     }
 
     fn arrived(&mut self, _: u64, _: bool) {
