@@ -514,15 +514,19 @@ fn run(seed: u64, (nature, random): (Nature, Random), load: &mut impl Load) {
 fn runs(seeds: Range<u64>, is_stream: bool) {
     for seed in seeds {
         let mut random = Random::new(seed);
-        let nature = Nature::new(&mut random, is_stream);
+        let mut nature = Nature::new(&mut random, is_stream);
+        if seed % 10 == 3 {
+            // Short packets of few values each are slow to write. Most of these see deaths.
+            nature.datagram_bytes = nature.datagram_bytes.max(500);
+            (nature.rate, nature.lives) = (1, nature.lives.min(300));
+            nature.stop.0 = nature.stop.0.max(300);
+        }
         let result = std::panic::catch_unwind(move || {
             let (storage, world) = (TestStorage::new(), (nature, random));
-            let (registry, flag) = (storage.registry(), seed / 10 % 2 == 0);
-            // Short packets of few values each are slow to write.
-            let slow = Nature { datagram_bytes: nature.datagram_bytes.max(500), rate: nature.rate.min(2), ..nature };
+            let (registry, flag) = (storage.registry(), (seed / 10).is_multiple_of(2));
             match seed % 10 {
                 0..3 => run(seed, world, &mut Single::<1>::new(registry, nature, flag)),
-                3 => run(seed, (slow, world.1), &mut Summed::new(registry, slow, flag)),
+                3 => run(seed, world, &mut Summed::new(registry, nature, flag)),
                 _ => run(seed, world, &mut Single::<3>::new(registry, nature, flag)),
             }
         });
@@ -532,10 +536,10 @@ fn runs(seeds: Range<u64>, is_stream: bool) {
 
 #[test]
 fn what_is_sent_over_udp_is_what_arrives_and_a_stop_ends_in_time() {
-    runs(0..60, false);
+    runs(0..50, false);
 }
 
 #[test]
 fn what_is_sent_over_streams_is_what_arrives_and_a_stop_ends_in_time() {
-    runs(1_000..1_040, true);
+    runs(1_000..1_030, true);
 }
