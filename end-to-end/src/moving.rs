@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{AsyncExporters, BatchLimits, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig};
+use loaddensity_metrics_shell::{
+    AsyncExporters, BatchLimits, Cause, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig,
+};
 
 use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, assert_all_sent, settings};
+use super::load::{Engine, assert_all_sent, assert_settled, settings};
 use super::receiver::{Receiver, lines};
 use super::staged::{Stage, Staged};
 use super::{run, until};
@@ -72,8 +74,10 @@ pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
             runtime.sleep(Duration::from_millis(5)).await;
         }
         let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
-        // Over UDP, what is refused was sent.
-        assert_all_sent(&account, engine.sums.requests);
+        assert_settled(&account, engine.sums.requests);
+        // What a refusal tells of has not arrived.
+        let refused = account.dropped.get(Cause::Unconfirmed);
+        assert!(refused != 0 && account.sent + refused == account.recorded, "{account:?}");
     });
 }
 

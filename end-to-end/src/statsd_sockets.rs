@@ -36,7 +36,10 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
                 wait_until(|| exporters.status()[0].account.sent == round * 50);
                 receiver.wait_for(|datagrams| sizes(datagrams) == round as usize * 50);
             }
-            assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 100 * sockets as u64);
+            assert_all_sent(
+                &exporters.stop_statsd_sink().expect("a stop").expect("it was running"),
+                100 * sockets as u64,
+            );
             let (datagrams, senders) = receiver.finish_with_senders();
             assert_eq!(senders.len(), sockets, "{config:?}");
             assert_eq!(sums(&datagrams, ["ms", "h"]).0, engine.sums, "{config:?}");
@@ -44,7 +47,7 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
     }
 }
 
-/// Packets go over all connections in turns.
+/// Packets go over all connections in turns, those of an interval over one of them.
 pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -60,9 +63,10 @@ pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
         engine.record(200);
         assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 200);
         let connections = collector.finish();
-        let packets = connections.iter().map(Vec::len);
-        let (least, most) = (packets.clone().min().unwrap_or(0), packets.max().unwrap_or(0));
-        assert!(connections.len() == 3 && most - least <= 1, "{least} to {most} over {}", connections.len());
+        let packets: Vec<_> = connections.iter().map(Vec::len).collect();
+        // Per interval, all of one leaves through the same.
+        let least = if aggregate { 1 } else { 3 };
+        assert!(packets.len() >= least && !packets.contains(&0), "{packets:?}");
         assert_eq!(sums(&connections.concat(), ["ms", "h"]).0, engine.sums);
     }
 }
@@ -87,8 +91,7 @@ pub fn each_connection_is_made_anew<R: Runtime>() {
         return;
     }
     let folder = Folder::new();
-    // Of 150 messages, half go over either.
-    let agent = || Agent::of_streams(&folder.socket(), 2, 75);
+    let agent = || Agent::of_streams(&folder.socket(), 2, 150);
     let first = agent();
     let (exporters, mut engine) = exporters::<R>();
     exporters

@@ -1,6 +1,6 @@
 //! The hub of the per-request exporters: one pump task that empties the recorders' rings into each exporter's own feed.
 //!
-//! It runs only while a feed is attached, as often as the core's `pace` says. A feed that
+//! It runs only while a feed is attached, as often as [`pace`] says. A feed that
 //! is full drops and counts; it never holds up the others. The mutexes here are between exporter tasks; no recorder
 //! ever meets one.
 
