@@ -9,12 +9,13 @@
 //! | `Resolve` | starts to ask the name | `Resolved`, without an address where there is none |
 //! | `Connect` | starts to make that socket | `Connected` or `Failed`; it replaces the former socket of that number |
 //! | `Send` | tries once, without waiting | `Sent` or `Failed` |
-//! | `Look` | reads the socket's error (SO_ERROR) | `Looked`; or `Failed` where it has a part of a packet, see below |
+//! | `Look` | reads the socket's error (SO_ERROR) | `Looked`, refused where there was one; `Failed` where it has a part of a packet |
 //! | `Close` | drops the socket | nothing |
 //! | `Wait` | waits | `Writable` for a socket that is, a stop that was asked for, or nothing |
 //! | `Done` | ends | nothing |
 //!
-//! Of a stream it keeps a packet that was begun, with its length before it. Once the first byte was written, the packet
+//! A Unix socket has no error to tell: what it took lies with the receiver, and a look finds no refusal. Of a stream the
+//! driver keeps a packet that was begun, with its length before it. Once the first byte was written, the packet
 //! is `Sent`. The next `Send`, and a `Look`, write the rest first; where that is not possible now they are `Failed` with
 //! the fault, and nothing of the new packet was taken. `Close` keeps the packet, which goes out whole on the next
 //! connection: a receiver takes none that is not whole.
@@ -721,8 +722,9 @@ impl Datagrams {
     fn wait(&mut self, now: Now, until: Tick, events: usize) -> Action {
         self.since_turn = 0;
         let writable = self.sockets.iter().rev().fold(0, |bits, socket| bits << 1 | u16::from(socket.is_blocked));
-        let until = until.min(self.next_due(now)).min(self.stop.deadline());
-        Action::Wait(Wait { until, events, writable })
+        let due = self.next_due(now);
+        self.due = self.due.min(due);
+        Action::Wait(Wait { until: until.min(due).min(self.stop.deadline()), events, writable })
     }
 }
 
