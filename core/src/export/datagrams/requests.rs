@@ -15,7 +15,7 @@ const WINDOW_ITEMS: usize = 1_024;
 /// Room that is enough for their texts, of some 100 bytes each.
 pub const WINDOW_BYTES: usize = 128 << 10;
 
-/// How the requests of a sink are made up into datagrams: 14 KiB, and the texts.
+/// How the requests of a sink are made up into datagrams: some 12 KiB, the encoder and the texts.
 ///
 /// `T` holds the texts of items that are sorted; nothing is written to it where none are.
 #[derive(Debug)]
