@@ -31,7 +31,7 @@ pub(super) struct Stage {
     /// The bytes that each stream has taken.
     pub(super) streams: Vec<Vec<u8>>,
     /// Those of them that broke.
-    broken: HashSet<usize>,
+    pub(super) broken: HashSet<usize>,
     /// Errors that datagram sockets answer first, by number.
     pub(super) errors: VecDeque<i32>,
     /// Datagrams with this in them are too long.
