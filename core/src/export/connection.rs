@@ -107,6 +107,12 @@ impl Connection {
         self.until = self.until.min(until);
     }
 
+    /// Whether the time of the call, or of the last one, is over.
+    #[must_use]
+    pub fn is_late(&self, now: Now) -> bool {
+        now.tick >= self.until
+    }
+
     /// Whether a call is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {

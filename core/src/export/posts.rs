@@ -180,6 +180,8 @@ pub struct Posts {
     marks: Marks,
     probe: Probe,
     flight: Flight,
+    /// When the call under way is given up where no stop shortens it.
+    expires: Tick,
     news: Option<News>,
     pause: Option<Pause>,
     /// A single item was too large, and nothing was accepted since.
@@ -209,6 +211,7 @@ impl Posts {
             marks: Marks::default(),
             probe: Probe::new(),
             flight: Flight::Body(Body::default()),
+            expires: Tick::NEVER,
             news: None,
             pause: None,
             was_too_large: false,
@@ -302,6 +305,7 @@ impl Posts {
             return Some(Action::Wait { until: self.stopping.clamp(due.min(self.next_interval())), events });
         }
         self.pause = None;
+        self.expires = now.tick.after(self.timeout);
         self.connection.begin(self.call(now, items));
         None
     }
@@ -522,11 +526,15 @@ impl Posts {
 
     fn fail_and_wait(&mut self, now: Now, at_least: Duration) {
         self.hunt.forget();
-        // What the deadline cut off says nothing.
-        if !self.stopping.is_overdue(now) {
-            self.failed(now, Cause::Unreachable);
-        }
+        let rest = if self.was_cut_short(now) { self.rest } else { Cause::Unreachable };
+        self.failed(now, rest);
         self.wait(now, at_least);
+    }
+
+    /// Whether only the stop ended the call, by its deadline or by the share of it: that says nothing of the server.
+    fn was_cut_short(&self, now: Now) -> bool {
+        let is_shortened = self.stopping.is_asked() && now.tick < self.expires;
+        self.stopping.is_overdue(now) || (is_shortened && self.connection.is_late(now))
     }
 
     fn failed(&mut self, now: Now, cause: Cause) {

@@ -349,11 +349,27 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     more.stop(SECOND);
     more.run(seconds(9));
     assert_eq!(more.items.sent(), 15_000);
-    // What never went out waited for nothing but the deadline.
-    let mut slow = rig(15_000, Script::of([STORED, Reply::Never]));
-    slow.stop(15 * MS);
-    slow.run(seconds(9));
-    assert_eq!(dropped(&slow.items), [(Cause::Unconfirmed, 5_000), (Cause::Deadline, 5_000)]);
+}
+
+#[test]
+fn what_never_went_out_waited_for_the_deadline_where_only_that_cut_calls_short() {
+    for (within, cause) in [
+        (Duration::ZERO, Cause::Deadline),
+        (15 * MS, Cause::Deadline),
+        (100 * MS, Cause::Deadline),
+        (SECOND, Cause::Deadline),
+        // The server has kept silent for as long as a call may take.
+        (5 * SECOND, Cause::Unreachable),
+    ] {
+        let replies = core::iter::once(STORED).chain([Reply::Never; 99]);
+        let mut silent = rig(15_000, Script::of(replies));
+        silent.run(Tick::default().after(100 * MS));
+        silent.stop(within);
+        silent.run(seconds(9));
+        let lost = [Cause::Unconfirmed, cause].map(|cause| silent.items.dropped(cause));
+        assert_eq!((silent.items.sent(), lost), (5_000, [5_000; 2]), "{within:?}");
+        assert!(matches!(silent.posts.health(), Health::Failing { .. }), "it is told of all the same: {within:?}");
+    }
 }
 
 #[test]
