@@ -4,9 +4,9 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loaddensity_metrics_tokio::{
     Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Secret,
@@ -199,30 +199,55 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
     let too_large = || Say::status("413 Request Entity Too Large", "");
     let (server, got) = scripted_server((0..4).map(|_| too_large()).collect());
     let exporters = exporters();
-    exporters.start_influxdb_sink(config(server)).expect("starts");
-    record(&mut exporters.recorder(), 10);
-    let sizes: Vec<_> = (0..4).map(|_| points(&next(&got))).collect();
-    assert_eq!(sizes, [10, 5, 2, 1]);
+    // A comma takes two bytes in a line: one of more than 2,000, which a server may well find too large.
+    let constant_tags = (0..3).map(|number| (format!("tag{number}"), ",".repeat(255))).collect();
+    exporters.start_influxdb_sink(InfluxdbConfig { constant_tags, ..config(server) }).expect("starts");
+    let mut recorder = exporters.recorder();
+    let series = recorder.series("GET", &",".repeat(255));
+    for _ in 0..10 {
+        recorder.record(series, Sample::default());
+    }
+    let bodies: Vec<_> = (0..4).map(|_| next(&got)).collect();
+    assert_eq!(bodies.iter().map(points).collect::<Vec<_>>(), [10, 5, 2, 1]);
+    assert!(bodies[3].body.len() > 2_000, "{} bytes", bodies[3].body.len());
     let account = stop(&exporters);
-    assert_eq!((account.sent, account.dropped.get(Cause::TooLarge)), (9, 1));
+    assert_eq!((account.sent, account.dropped.get(Cause::TooLarge)), (9, 1), "{account:?}");
 }
 
 #[test]
-fn silence_makes_a_body_unconfirmed_and_a_full_buffer_drops() {
+fn what_is_too_large_although_it_is_small_is_refused() {
+    let (server, got) = scripted_server(vec![Say::status("413 Request Entity Too Large", "")]);
+    let exporters = exporters();
+    exporters.start_influxdb_sink(config(server)).expect("starts");
+    let mut recorder = exporters.recorder();
+    record(&mut recorder, 10);
+    let refused = next(&got);
+    assert!(points(&refused) == 10 && refused.body.len() < 2_000, "{} bytes", refused.body.len());
+    record(&mut recorder, 10);
+    let account = stop(&exporters);
+    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (10, 10), "{account:?}");
+}
+
+#[test]
+fn after_silence_a_body_is_sent_again_and_a_full_buffer_drops() {
     let (server, got) = scripted_server(vec![Say::Nothing]);
     let exporters = exporters();
-    let config = InfluxdbConfig { timeout: Duration::from_millis(100), buffer_events: 20, ..config(server) };
+    let config = InfluxdbConfig { timeout: Duration::from_millis(500), buffer_events: 20, ..config(server) };
     exporters.start_influxdb_sink(config).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
-    let lost = next(&got);
-    wait_until("it is given up", || exporters.status()[0].account.dropped.get(Cause::Unconfirmed) == 10);
+    let unanswered = next(&got);
     record(&mut recorder, 500);
+    let again = next(&got);
+    assert_eq!((points(&unanswered), &again.body), (10, &unanswered.body));
     let account = stop(&exporters);
-    assert!(got.try_iter().all(|got| got.body != lost.body), "not sent again");
     assert_eq!(account.recorded, 510);
-    assert_eq!(account.sent + account.dropped.get(Cause::BufferFull), 500);
-    assert!(account.dropped.get(Cause::BufferFull) > 0);
+    assert_eq!(
+        account.sent + account.dropped.get(Cause::BufferFull),
+        510,
+        "nothing but the buffer lost any: {account:?}"
+    );
+    assert!(account.sent >= 10 && account.dropped.get(Cause::BufferFull) > 0, "{account:?}");
 }
 
 #[test]
@@ -240,21 +265,48 @@ fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
 
 #[test]
 fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
-    let (server, got) = scripted_server(vec![Say::Close]);
-    let exporters = exporters();
-    // Lines three times as long as usual: when the stop comes, nothing has been due, and all needs several bodies.
-    let batch = BatchLimits { bytes: 4_096, age: Duration::from_secs(60), ..BatchLimits::default() };
-    exporters.start_influxdb_sink(InfluxdbConfig { batch, ..config(server) }).expect("starts");
-    let mut recorder = exporters.recorder();
-    let series = recorder.series("GET", &"/long".repeat(50));
-    for _ in 0..24 {
-        recorder.record(series, Sample::default());
+    for comes_back in [false, true] {
+        let (server, got) = breaking_server(comes_back);
+        let exporters = exporters();
+        // Lines three times as long as usual: when the stop comes, nothing has been due, and all needs several bodies.
+        let batch = BatchLimits { bytes: 4_096, age: Duration::from_secs(60), ..BatchLimits::default() };
+        exporters.start_influxdb_sink(InfluxdbConfig { batch, ..config(server) }).expect("starts");
+        let mut recorder = exporters.recorder();
+        let series = recorder.series("GET", &"/long".repeat(50));
+        for _ in 0..24 {
+            recorder.record(series, Sample::default());
+        }
+        let account = exporters.shutdown(Duration::from_secs(2)).accounts[0];
+        assert_settled(&account);
+        let gone = got.recv_timeout(PATIENCE).expect("a request").lines().count() as u64;
+        assert!((1..24).contains(&gone), "{gone} points in a body");
+        let dropped = [Cause::Unconfirmed, Cause::Unreachable].map(|cause| account.dropped.get(cause));
+        let expected = if comes_back { (24, [0, 0]) } else { (0, [gone, 24 - gone]) };
+        assert_eq!((account.sent, dropped), expected, "{account:?}");
     }
-    let account = stop(&exporters);
-    let gone = points(&next(&got)) as u64;
-    assert!((1..24).contains(&gone), "{gone} points in a body");
-    let dropped = account.dropped;
-    assert_eq!((dropped.get(Cause::Unconfirmed), dropped.get(Cause::Unreachable)), (gone, 24 - gone), "{account:?}");
+}
+
+/// A server that reads one request, whose body it hands on, and closes without an answer. After that it takes everything,
+/// or is not there any more.
+fn breaking_server(comes_back: bool) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let server = listener.local_addr().expect("bound");
+    let (hands_on, got) = mpsc::channel();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        let listener = Some(listener).filter(|_| comes_back);
+        let mut stream = BufReader::new(stream);
+        hands_on.send(read_request(&mut stream)).expect("the test waits");
+        drop(stream);
+        for stream in listener.iter().flat_map(TcpListener::incoming) {
+            let mut stream = BufReader::new(stream.expect("a connection"));
+            while stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
+                read_request(&mut stream);
+                stream.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer");
+            }
+        }
+    });
+    (server, got)
 }
 
 #[test]
@@ -281,8 +333,8 @@ fn what_went_out_on_a_kept_connection_is_unconfirmed_when_the_server_is_gone() {
     assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (10, 5), "{account:?}");
 }
 
-/// Reads one request whole.
-fn read_request(stream: &mut BufReader<TcpStream>) {
+/// Reads one request whole; its body.
+fn read_request(stream: &mut BufReader<TcpStream>) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         assert_ne!(stream.read_line(&mut head).expect("a head"), 0, "{head}");
@@ -291,6 +343,7 @@ fn read_request(stream: &mut BufReader<TcpStream>) {
     let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
     let mut body = vec![0; length.parse().expect("a number")];
     stream.read_exact(&mut body).expect("a body");
+    String::from_utf8(body).expect("lines are UTF-8")
 }
 
 #[test]
@@ -308,13 +361,18 @@ fn a_long_pause_that_is_asked_for_is_shown() {
 
 #[test]
 fn a_stop_in_the_middle_of_a_request_keeps_its_deadline() {
-    let (server, got) = scripted_server(vec![Say::Nothing]);
-    let exporters = exporters();
-    exporters.start_influxdb_sink(InfluxdbConfig { timeout: PATIENCE, ..config(server) }).expect("starts");
-    record(&mut exporters.recorder(), 13);
-    next(&got);
-    let report = exporters.shutdown(Duration::from_millis(100));
-    let account = report.accounts[0];
-    assert_settled(&account);
-    assert_eq!((account.dropped.get(Cause::Unconfirmed), account.dropped.get(Cause::Deadline)), (10, 3), "{account:?}");
+    // Silent until the first request is given up, or for ever.
+    for (silences, sent, dropped) in [(1, 13, [0, 0]), (1_000, 0, [10, 3])] {
+        let (server, got) = scripted_server(vec![Say::Nothing; silences]);
+        let exporters = exporters();
+        exporters.start_influxdb_sink(InfluxdbConfig { timeout: 10 * PATIENCE, ..config(server) }).expect("starts");
+        record(&mut exporters.recorder(), 13);
+        next(&got);
+        let begun = Instant::now();
+        let account = exporters.shutdown(Duration::from_secs(1)).accounts[0];
+        assert!(begun.elapsed() < PATIENCE, "the timeout of the request is no time of a stop");
+        assert_settled(&account);
+        let causes = [Cause::Unconfirmed, Cause::Deadline].map(|cause| account.dropped.get(cause));
+        assert_eq!((account.sent, causes), (sent, dropped), "what never went out waited for the deadline: {account:?}");
+    }
 }
