@@ -36,20 +36,15 @@ pub fn a_failed_restart_changes_nothing<R: Runtime>() {
     let config = PrometheusConfig { port, ..PrometheusConfig::default() };
     let error = exporters.start_prometheus_exporter(config).expect_err("the port is taken");
     assert!(matches!(error, StartError::Socket { .. }), "{error:?}");
-    for config in [
-        StatsdConfig { host: "no-such-host.invalid".into(), ..StatsdConfig::default() },
-        StatsdConfig { prefix: "a:b".into(), ..StatsdConfig::default() },
-    ] {
-        exporters.start_statsd_sink(config).expect_err("it cannot work");
-    }
+    let config = StatsdConfig { prefix: "a:b".into(), ..StatsdConfig::default() };
+    exporters.start_statsd_sink(config).expect_err("a colon ends a metric's name");
     let url = InfluxdbTarget::Url { url: "ftp://localhost/write".into(), token: None };
     let config = InfluxdbConfig { target: url, ..InfluxdbConfig::default() };
     exporters.start_influxdb_sink(config).expect_err("ftp cannot work");
     let config = InfluxdbConfig { measurement: String::new(), ..InfluxdbConfig::default() };
     exporters.start_influxdb_sink(config).expect_err("a measurement has a name");
-    let config =
-        OpenTelemetryConfig { endpoint: "http://no-such-host.invalid".into(), ..OpenTelemetryConfig::default() };
-    exporters.start_opentelemetry_exporter(config).expect_err("no such host");
+    let config = OpenTelemetryConfig { endpoint: "localhost:4317".into(), ..OpenTelemetryConfig::default() };
+    exporters.start_opentelemetry_exporter(config).expect_err("an endpoint begins with http:// or https://");
 
     assert!(exporters.ended_runs().is_empty());
     let running: Vec<_> = exporters.status().iter().map(|status| status.exporter).collect();

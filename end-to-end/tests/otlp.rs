@@ -202,7 +202,7 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
         (Say::Http(503), Cause::Unreachable, "HTTP 503"),
         (Say::Nothing, Cause::Unconfirmed, "no answer within"),
     ] {
-        let (receiver, calls) = receiver(vec![say, say]);
+        let (receiver, calls) = receiver(vec![say; 1_000]);
         let exporters = exporters();
         let config = OpenTelemetryConfig {
             export_interval: Duration::from_millis(400),
@@ -215,7 +215,9 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
         wait_until("the trouble is shown", || {
             exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(shown))
         });
-        let account = stop(&exporters);
+        // Who is away is asked until then.
+        let account = exporters.shutdown(Duration::from_secs(1)).accounts[0];
+        assert_settled(&account);
         assert_eq!((account.sent, account.dropped.get(cause)), (0, 5), "{say:?}: {account:?}");
     }
 }
@@ -249,6 +251,23 @@ fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
     assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
 }
 
+#[test]
+fn a_host_without_an_address_is_shown_and_not_waited_for() {
+    let exporters = exporters();
+    let config = OpenTelemetryConfig {
+        endpoint: "http://no-such-host.invalid:4317".into(),
+        export_interval: Duration::from_millis(20),
+        ..OpenTelemetryConfig::default()
+    };
+    exporters.start_opentelemetry_exporter(config).expect("a name need not resolve yet");
+    record(&mut exporters.recorder(), 5);
+    wait_until("the trouble is shown", || {
+        exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("no-such-host.invalid"))
+    });
+    assert_eq!(exporters.status()[0].account.held, 5);
+    assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
+}
+
 /// Exports every 20 ms and waits for answers for longer than any stop.
 fn patient(receiver: SocketAddr) -> OpenTelemetryConfig {
     OpenTelemetryConfig { export_interval: Duration::from_millis(20), timeout: PATIENCE, ..config(receiver) }
@@ -271,7 +290,7 @@ fn an_export_under_way_leaves_time_for_the_last_one() {
 #[test]
 fn a_receiver_that_takes_exports_and_is_silent_is_not_called_unreachable() {
     for deadline in [Duration::ZERO, Duration::from_millis(500)] {
-        let (receiver, calls) = receiver(vec![Say::Nothing, Say::Nothing]);
+        let (receiver, calls) = receiver(vec![Say::Nothing; 1_000]);
         let exporters = exporters();
         exporters.start_opentelemetry_exporter(patient(receiver)).expect("starts");
         record(&mut exporters.recorder(), 5);
@@ -291,7 +310,7 @@ fn bad_endpoints_are_refused() {
     for (endpoint, says) in [
         ("localhost:4317", "http://"),
         ("http://localhost:4318/v1/metrics", "without a path"),
-        ("http://no-such-host.invalid:4317", "no-such-host.invalid"),
+        ("https://localhost:4317/?api-key=k", "without a path"),
         ("http://root:hun/ter2@localhost:4317", "\"http://…@localhost:4317\"; it must not hold a user"),
     ] {
         let config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };

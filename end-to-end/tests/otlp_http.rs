@@ -184,8 +184,9 @@ fn came(got: &Got) -> i64 {
 }
 
 #[test]
-fn intervals_touch_and_are_sent_again_as_they_were() {
-    let (receiver, got) = receiver(vec![OK, (503, NOTHING, vec![]), OK, (400, NOTHING, vec![])]);
+fn intervals_touch_and_grow_until_one_may_have_arrived() {
+    let (unavailable, late) = ((503, ("retry-after", "1"), vec![]), (504, NOTHING, vec![]));
+    let (receiver, got) = receiver(vec![OK, unavailable, late, OK, (400, NOTHING, vec![])]);
     let exporters = exporters();
     record(&mut exporters.recorder(), 3);
     let config = OpenTelemetryConfig {
@@ -204,17 +205,24 @@ fn intervals_touch_and_are_sent_again_as_they_were() {
     // What was recorded before the start is no part of it.
     let first = take(10);
     assert_eq!(came(&first), 10);
-    let refused = take(5);
-    let again = take(7);
-    assert_eq!((came(&refused), came(&again)), (5, 5), "a failed interval is sent again, without what came later");
-    assert_eq!(refused.points, again.points);
-    assert_eq!(refused.points[0].start, first.points[0].time);
+    let unavailable = take(5);
+    assert_eq!((came(&unavailable), unavailable.points[0].start), (5, first.points[0].time));
+    let longer = take(7);
+    assert_eq!(
+        came(&longer),
+        12,
+        "of an interval that cannot have arrived nothing is lost, and the next is part of it"
+    );
+    assert_eq!(longer.points[0].start, first.points[0].time);
+    assert!(longer.points[0].time > unavailable.points[0].time);
+    let again = take(4);
+    assert_eq!(again.points, longer.points, "a gateway may have handed it on: as it was, without what came later");
     let lost = take(0);
-    assert_eq!((came(&lost), lost.points[0].start), (7, again.points[0].time));
-    wait_until("the refusal is accounted for", || exporters.status()[0].account.dropped.get(Cause::Refused) == 7);
+    assert_eq!((came(&lost), lost.points[0].start), (4, again.points[0].time));
+    wait_until("the refusal is accounted for", || exporters.status()[0].account.dropped.get(Cause::Refused) == 4);
     record(&mut recorder, 2);
     let account = stop(&exporters);
-    assert_eq!((account.recorded, account.sent, account.dropped.total()), (24, 17, 7), "{account:?}");
+    assert_eq!((account.recorded, account.sent, account.dropped.total()), (28, 24, 4), "{account:?}");
 }
 
 #[test]
@@ -312,11 +320,13 @@ fn a_disabled_exporter_is_not_started_and_stops_the_one_that_runs() {
 #[test]
 fn what_is_refused_to_the_end_is_dropped_under_its_cause() {
     for (say, cause) in [((503, NOTHING, vec![]), Cause::Unreachable), ((404, NOTHING, vec![]), Cause::Refused)] {
-        let (receiver, _got) = receiver(vec![say.clone(), say]);
+        let (receiver, _got) = receiver(vec![say; 1_000]);
         let exporters = exporters();
         exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");
         record(&mut exporters.recorder(), 5);
-        let account = stop(&exporters);
+        // Who is away is asked until then.
+        let account = exporters.shutdown(Duration::from_secs(1)).accounts[0];
+        assert_settled(&account);
         assert_eq!((account.sent, account.dropped.get(cause)), (0, 5), "{account:?}");
     }
 }
