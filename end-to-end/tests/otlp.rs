@@ -172,19 +172,19 @@ fn totals_are_exported_at_every_interval_over_one_connection() {
 #[test]
 fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
     let (receiver, calls) = receiver(vec![]);
-    let registry = registry(64, 1, 64);
+    let registry = registry(256, 1, 64);
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
-    let config = OpenTelemetryConfig { max_request_bytes: 4_096, ..config(receiver) };
+    let config = OpenTelemetryConfig { max_request_bytes: 16_384, ..config(receiver) };
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
-    for number in 0..40 {
+    for number in 0..160 {
         let series = recorder.series("GET", &format!("/items/{number}"));
         recorder.record(series, Default::default());
     }
-    assert_eq!(stop(&exporters).sent, 40);
+    assert_eq!(stop(&exporters).sent, 160);
     let calls: Vec<_> = calls.try_iter().collect();
-    assert!(calls.len() > 2 && calls.iter().all(|call| call.bytes <= 4_096), "{} calls", calls.len());
-    assert_eq!(calls.iter().map(Call::requests).sum::<i64>(), 40);
+    assert!(calls.len() > 2 && calls.iter().all(|call| call.bytes <= 16_384), "{} calls", calls.len());
+    assert_eq!(calls.iter().map(Call::requests).sum::<i64>(), 160);
     let mut times: Vec<_> = calls.iter().flat_map(|call| &call.points).map(|point| point.time).collect();
     times.dedup();
     assert_eq!(times.len(), 1);

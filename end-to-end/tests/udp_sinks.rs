@@ -101,7 +101,7 @@ fn stop_sends_what_was_recorded_and_start_counts_anew() {
 }
 
 #[test]
-fn nobody_listening_is_shown_and_still_counts_as_sent() {
+fn nobody_listening_is_shown_and_what_was_refused_is_unconfirmed() {
     let (socket, port) = receiver();
     drop(socket);
     let exporters = exporters();
@@ -114,7 +114,8 @@ fn nobody_listening_is_shown_and_still_counts_as_sent() {
     let status = exporters.status().remove(0);
     assert!(status.state().contains(&format!("udp://127.0.0.1:{port}: nothing listens")), "{}", status.state());
     let account = stop_statsd(&exporters);
-    assert_eq!(account.sent, account.recorded);
+    assert!(account.dropped.get(Cause::Unconfirmed) != 0 && account.sent == 0, "{account:?}");
+    assert!(account.balanced() && account.held == 0, "{account:?}");
 }
 
 #[test]

@@ -175,7 +175,7 @@ mod tests {
             (influxdb(|c| c.batch.points = 0), ["`batch_points`", "\"0\"", "1 or more"]),
             (influxdb(|c| c.batch.bytes = 100), ["`batch_bytes`", "100", "4096"]),
             (telemetry(|c| c.export_interval = Duration::ZERO), ["opentelemetry", "export_interval_ms", "1 day"]),
-            (telemetry(|c| c.max_request_bytes = 1), ["`max_request_bytes`", "\"1\"", "4096"]),
+            (telemetry(|c| c.max_request_bytes = 1), ["`max_request_bytes`", "\"1\"", "16384"]),
         ] {
             let text = config.check().expect_err("must be refused").to_string();
             for part in parts {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
-use loaddensity_metrics_core::otlp::{Histograms, MIN_OPTIONS_REQUEST, Options, Resource, ResourceError};
+use loaddensity_metrics_core::otlp::{Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError};
 
 #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
 mod environment;
@@ -19,8 +19,12 @@ use super::secret::{Secret, public_url};
 use super::tls::ClientTls;
 use crate::error::StartError;
 
-/// Bytes of an OTLP request; the upper end is what the specification recommends that servers take.
-pub(crate) const REQUEST_BYTES: RangeInclusive<usize> = 4_096..=64 << 20;
+/// Bytes of an OTLP request: any point fits into the lower end, with the longest resource; the upper is what the
+/// specification recommends that servers take.
+pub(crate) const REQUEST_BYTES: RangeInclusive<usize> = 16_384..=64 << 20;
+
+// Any point with the usual resource, and as much more as the longest one is long.
+const _: () = assert!(*REQUEST_BYTES.start() >= MIN_OPTIONS_REQUEST + RESOURCE_BYTES);
 
 /// Headers that the protocols set themselves; all that begin with `grpc-` are among them.
 #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
@@ -66,7 +70,7 @@ pub struct OpenTelemetryConfig {
     /// How long one export may take, with all its requests and attempts, 1 ms to a day; what has not been accepted by then
     /// comes with the next. Default `None`: attempts end when the next export is due, and each request at its own `timeout`.
     pub export_timeout: Option<Duration>,
-    /// Largest request in bytes before compression; a larger export is split. 4,096 to 64 MiB, default 4 MiB, what
+    /// Largest request in bytes before compression; a larger export is split. 16 KiB to 64 MiB, default 4 MiB, what
     /// servers accept by default.
     pub max_request_bytes: usize,
     /// What carries the exports. Default [`OtlpProtocol::Grpc`].
@@ -76,25 +80,23 @@ pub struct OpenTelemetryConfig {
     pub headers: Vec<(String, Secret)>,
     /// Further attributes of the resource. Keys are not empty and each is given once, `service.name` and
     /// `telemetry.sdk.*` are not among them; `service.instance.id` replaces the random one. All together up to about
-    /// 7,600 bytes; `max_request_bytes` must be as much above its least as they are longer than 1,152 with
-    /// `service_name`. Default none.
+    /// 7,600 bytes. Default none.
     pub resource_attributes: Vec<(String, String)>,
     /// What the points count from. Default [`Temporality::Cumulative`].
     pub temporality: Temporality,
     /// The kind of histograms. Exponential ones need storage that keeps them
-    /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default) and `max_request_bytes` of 8,192 or more.
+    /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default).
     /// Default [`Histograms::Explicit`].
     pub histograms: Histograms,
     /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the same
     /// as exponential histograms, and cumulative temporality. Default no.
     pub min_max: bool,
     /// Whether cumulative latencies show an exemplar for each bucket that has one: the latest request that was recorded
-    /// with a trace ([`record_traced`](loaddensity_metrics_core::Recorder::record_traced)). Needs cumulative temporality
-    /// and `max_request_bytes` of 8,192 or more. Default no.
+    /// with a trace ([`record_traced`](loaddensity_metrics_core::Recorder::record_traced)). Needs cumulative temporality.
+    /// Default no.
     pub exemplars: bool,
     /// Whether the latencies are also exported in seconds under the name and the attributes of OpenTelemetry's semantic
-    /// conventions, as the histogram `http.client.request.duration`, with the same bounds. Needs explicit histograms and
-    /// `max_request_bytes` of 8,192 or more. Default no.
+    /// conventions, as the histogram `http.client.request.duration`, with the same bounds. Needs explicit histograms. Default no.
     pub http_client_duration: bool,
     /// Whether requests are compressed with gzip. Needs the feature `gzip`. Default no.
     pub gzip: bool,
@@ -109,8 +111,7 @@ pub enum Temporality {
     #[default]
     Cumulative,
     /// `delta`: from the end of the interval before, or the exporter's start. Takes 736 bytes of memory for each series
-    /// that the storage has room for, 16,608 with exponential histograms, as far as they are used. Needs
-    /// `max_request_bytes` of 8,192 or more.
+    /// that the storage has room for, 16,608 with exponential histograms, as far as they are used.
     Delta,
     /// `lowmemory`, as OpenTelemetry calls it: delta for counters and histograms. All that is exported here is of these
     /// kinds, so that it is the same as [`Delta`](Self::Delta).
@@ -202,11 +203,6 @@ impl OpenTelemetryConfig {
         }
     }
 
-    /// Whether points are made straight from the counters.
-    fn is_plain(&self) -> bool {
-        self.options() == Options::default() && !self.temporality.is_delta()
-    }
-
     pub(super) fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::OpenTelemetry);
         check.wait("export_interval_ms", self.export_interval)?;
@@ -227,10 +223,6 @@ impl OpenTelemetryConfig {
             let expected = "buckets that double in milliseconds have no equals in seconds; use histograms \"explicit\", \
                             or leave http_client_duration out";
             return Err(check.bad("http_client_duration", true, expected));
-        }
-        if !self.is_plain() && self.max_request_bytes < MIN_OPTIONS_REQUEST {
-            let expected = "with delta, min_max, exemplars, http_client_duration or exponential histograms it must be 8192 or more, which hold any point";
-            return Err(check.bad("max_request_bytes", self.max_request_bytes, expected));
         }
         self.check_resource(check)
     }
@@ -261,11 +253,6 @@ impl OpenTelemetryConfig {
         };
         if !fits {
             return Err(too_long());
-        }
-        let least = resource.min_request(self.is_plain(), OWN_RESOURCE_BYTES);
-        if self.max_request_bytes < least {
-            let expected = format!("with these resource attributes it must be {least} or more, which hold any point");
-            return Err(check.bad("max_request_bytes", self.max_request_bytes, &expected));
         }
         Ok(())
     }

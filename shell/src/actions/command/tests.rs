@@ -460,15 +460,11 @@ fn kinds_of_points_of_the_environment_are_not_at_odds_with_an_action() {
     let exponential =
         ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram");
     let exemplars = ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on");
-    let long = format!("a={}", "x".repeat(6_000));
-    let attributes = ("OTEL_RESOURCE_ATTRIBUTES", long.as_str());
     for (variable, arguments) in [
         (delta, json!({"min_max": true})),
         (delta, json!({"exemplars": true})),
-        (delta, json!({"max_request_bytes": 4096})),
         (exponential, json!({"http_client_duration": true})),
         (exemplars, json!({"temporality": "delta"})),
-        (attributes, json!({"max_request_bytes": 4096})),
     ] {
         let (config, warnings) = heard(|| opentelemetry_config(&[variable], &arguments));
         assert_eq!(config, opentelemetry_config(&[], &arguments), "{variable:?} {arguments}");
@@ -707,10 +703,10 @@ fn opentelemetry() {
     let limited = OpenTelemetryConfig {
         timeout: Duration::from_secs(3),
         export_timeout: Some(Duration::from_millis(4_500)),
-        max_request_bytes: 4_096,
+        max_request_bytes: 16_384,
         ..OpenTelemetryConfig::default()
     };
-    let arguments = json!({"timeout": 3, "export_timeout": 4.5, "max_request_bytes": 4096});
+    let arguments = json!({"timeout": 3, "export_timeout": 4.5, "max_request_bytes": 16384});
     let read = parsed("LD_start_opentelemetry_exporter", &arguments).unwrap();
     assert_eq!(read, Command::StartOpenTelemetry(limited));
     let arguments = json!({"temporality": "lowmemory", "histograms": "exponential", "min_max": false});
@@ -787,7 +783,7 @@ fn what_is_within_the_named_ranges_is_fit_to_start() {
         (statsd, "datagram_bytes", [json!(1), json!(65_507)], [json!(0), json!(65_508)]),
         (opentelemetry, "timeout", [json!(0.001), json!(86_400)], [json!(0.0001), json!(86_400.1)]),
         (opentelemetry, "export_interval_ms", [json!(1), json!(86_400_000)], [json!(0), json!(86_400_001)]),
-        (opentelemetry, "max_request_bytes", [json!(4_096), json!(67_108_864)], [json!(4_095), json!(67_108_865)]),
+        (opentelemetry, "max_request_bytes", [json!(16_384), json!(67_108_864)], [json!(16_383), json!(67_108_865)]),
     ] {
         let with = |value: &Value| {
             let mut arguments = if key.starts_with("batch") { json!({"transport": "http"}) } else { json!({}) };
