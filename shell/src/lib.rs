@@ -10,6 +10,17 @@
     allow(dead_code, unused_variables, reason = "what exporters share that this build leaves out")
 )]
 
+// The tests of the HTTP client run on the runtime of a shell, whose source they borrow: as a dependency it would be made for
+// another build of this crate.
+#[cfg(all(test, feature = "prometheus", feature = "influxdb", feature = "opentelemetry", feature = "gzip"))]
+extern crate self as loaddensity_metrics_shell;
+#[cfg(all(test, feature = "prometheus", feature = "influxdb", feature = "opentelemetry", feature = "gzip"))]
+#[path = "../../shell-smol/src"]
+#[allow(dead_code, unreachable_pub, reason = "a shell's users see more of it than the tests need")]
+mod sister {
+    pub(crate) mod smol_runtime;
+}
+
 mod clock;
 mod condition;
 pub mod config;

@@ -258,6 +258,8 @@ fn waited(elapsed: Duration, timeout: Duration) -> Duration {
     timeout.min(Duration::from_millis(millis))
 }
 
+#[cfg(all(test, feature = "prometheus", feature = "influxdb", feature = "opentelemetry", feature = "gzip"))]
+mod cases;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,427 @@
+//! What the client promises, towards servers made of hyper, on smol.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_lite::future::{pending, poll_once};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, server};
+use loaddensity_metrics_core::export::Ids;
+use loaddensity_metrics_core::verdict::Said;
+
+use super::{Answer, Backend, Client, Connection, Encoding, Exchanged, News};
+use crate::condition::Condition;
+use crate::config::ClientTls;
+use crate::gzip::SLICE;
+use crate::http_client::{Advice, Answered, Secrets, Server, Watched, read};
+use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
+use crate::runtime::{Runtime, TcpListener as _};
+use crate::sister::smol_runtime::{Smol, Stream, Task};
+use crate::tls::Protocol;
+use crate::{Exporter, Storage};
+
+/// A free port of the IPv4 loopback interface.
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+/// No time is waited for, but words name none that is longer.
+const TIMEOUT: Duration = Duration::ZERO;
+/// A body that is taken and not answered.
+const SILENCE: &[u8] = b"silence";
+
+/// Resolving, connecting and sending have one answer each, and nothing comes of nothing. Whoever waits for news may go
+/// away and come back at any time.
+#[test]
+fn each_thing_that_is_started_has_one_answer() {
+    for protocol in BOTH {
+        run(|runtime| async move {
+            let site = Site::start(&runtime, protocol).await;
+            let (mut client, mut ids) = (client(&runtime, Post::to(site.address, protocol)), Ids::default());
+            assert_eq!(poll_once(client.next()).await, None);
+            let id = ids.next();
+            client.resolve(id);
+            assert_eq!(news(&runtime, &mut client).await, News::Resolved { id });
+            assert_eq!(client.addresses(), [site.address]);
+            connect(&runtime, &mut client, &mut ids, site.address).await;
+            for _ in 0..3 {
+                let id = ids.next();
+                client.send(id, Bytes::from(vec![7; 100_000]));
+                assert_eq!(news(&runtime, &mut client).await, News::Answer { id, said: Said::Stored });
+                assert_eq!(poll_once(client.next()).await, None);
+            }
+            assert_eq!((site.bodies(), client.words(), site.connections()), (3, "", 1));
+        });
+    }
+}
+
+/// A connection that a server closed between two bodies is told from one that was never of use. In both cases it is gone,
+/// and one that is made anew is counted.
+#[test]
+fn a_kept_connection_is_told_from_a_fresh_one() {
+    for protocol in BOTH {
+        run(|runtime| async move {
+            let site = Site::start(&runtime, protocol).await;
+            let condition = Arc::new(Condition::new(Exporter::Influxdb, "http://h".into()));
+            let mut client = Client::new(runtime.clone(), Post::to(site.address, protocol), TIMEOUT, condition.clone());
+            let mut ids = Ids::default();
+            for (bodies, is_kept) in [(0, false), (1, true), (2, true)] {
+                connect(&runtime, &mut client, &mut ids, site.address).await;
+                for _ in 0..bodies {
+                    send(&runtime, &mut client, &mut ids).await;
+                }
+                site.close();
+                let id = ids.next();
+                client.send(id, Bytes::from_static(b"x"));
+                let News::Failed { id: failed, kept, .. } = news(&runtime, &mut client).await else {
+                    panic!("an answer over a connection that is closed")
+                };
+                assert_eq!((failed, kept), (id, is_kept), "after {bodies} bodies");
+                let id = ids.next();
+                client.send(id, Bytes::from_static(b"x"));
+                let is_gone = News::Failed { id, began: false, kept: true };
+                assert_eq!(news(&runtime, &mut client).await, is_gone, "it is not there any more");
+            }
+            static STORAGE: Storage<2, 1, 2> = Storage::new();
+            let status = condition.status(STORAGE.registry().account(Exporter::Influxdb));
+            assert_eq!((status.reconnects, status.last_error), (2, None));
+        });
+    }
+}
+
+/// What is cancelled has failed at once, and says whether its body had begun to go out.
+#[test]
+fn what_is_cancelled_has_failed_at_once() {
+    for protocol in BOTH {
+        run(|runtime| async move {
+            let site = Site::start(&runtime, protocol).await;
+            let (mut client, mut ids) = (client(&runtime, Post::to(site.address, protocol)), Ids::default());
+            client.cancel();
+            assert_eq!(poll_once(client.next()).await, None, "nothing was started");
+
+            let id = ids.next();
+            client.connect(id, site.address);
+            assert_eq!(poll_once(client.next()).await, None);
+            cancelled(&mut client, News::Failed { id, began: false, kept: false }, "no connection within 0ns").await;
+
+            connect(&runtime, &mut client, &mut ids, site.address).await;
+            send(&runtime, &mut client, &mut ids).await;
+            let (id, bodies) = (ids.next(), site.bodies());
+            client.send(id, Bytes::from_static(SILENCE));
+            while site.bodies() == bodies {
+                assert_eq!(poll_once(client.next()).await, None);
+                runtime.sleep(Duration::from_millis(1)).await;
+            }
+            cancelled(&mut client, News::Failed { id, began: true, kept: false }, "no answer within 0ns").await;
+
+            // It was closed, and another one does as well.
+            until(&runtime, || site.open() == 0).await;
+            connect(&runtime, &mut client, &mut ids, site.address).await;
+            send(&runtime, &mut client, &mut ids).await;
+        });
+    }
+}
+
+/// A body that is being compressed has not begun to go out.
+#[test]
+fn what_is_being_compressed_has_not_begun() {
+    run(|runtime| async move {
+        let site = Site::start(&runtime, Protocol::Http1).await;
+        let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, Protocol::Http1) };
+        let (mut client, mut ids) = (client(&runtime, post), Ids::default());
+        connect(&runtime, &mut client, &mut ids, site.address).await;
+        let id = ids.next();
+        client.send(id, Bytes::from(vec![7; 4 << 20]));
+        for _ in 0..10 {
+            assert_eq!(poll_once(client.next()).await, None, "others have their turn");
+        }
+        cancelled(&mut client, News::Failed { id, began: false, kept: false }, "no answer within 0ns").await;
+        assert_eq!(site.bodies(), 0);
+    });
+}
+
+/// While a large body is being compressed, timers go off in time, those of the pump among them: 4 MiB in one go would hold
+/// them up for longer than a ring has room.
+#[test]
+fn compressing_holds_up_no_timer() {
+    run(|runtime| async move {
+        let site = Site::start(&runtime, Protocol::Http1).await;
+        let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, Protocol::Http1) };
+        let (mut client, mut ids) = (client(&runtime, post), Ids::default());
+        connect(&runtime, &mut client, &mut ids, site.address).await;
+        let ticks = Arc::new(AtomicUsize::new(0));
+        let (inner, counting) = (runtime.clone(), ticks.clone());
+        let _ticking = runtime.spawn(async move {
+            loop {
+                inner.sleep(Duration::from_millis(1)).await;
+                counting.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        // In a task, as exporters are: a runtime may be kinder to what it was begun with.
+        let (began, counted) = (Arc::new(Mutex::new(None)), ticks.clone());
+        let noting = began.clone();
+        let _sending = runtime.spawn(async move {
+            client.send(ids.next(), Bytes::from(vec![7; 4 << 20]));
+            client.next().await;
+            *noting.lock().expect("no panic") = Some(counted.load(Ordering::SeqCst));
+        });
+        until(&runtime, || began.lock().expect("no panic").is_some()).await;
+        let ticks = began.lock().expect("no panic").expect("it is over");
+        assert!(ticks >= 8, "{ticks} in the time of {} slices", (4 << 20) / SLICE);
+    });
+}
+
+/// No other address is tried than the one that is named.
+#[test]
+fn only_the_address_that_is_named_is_tried() {
+    run(|runtime| async move {
+        let site = Site::start(&runtime, Protocol::Http1).await;
+        let (mut client, mut ids) = (client(&runtime, Post::to(site.address, Protocol::Http1)), Ids::default());
+        connect(&runtime, &mut client, &mut ids, site.address).await;
+        let id = ids.next();
+        let unused = StdTcpListener::bind(LOOPBACK).and_then(|listener| listener.local_addr());
+        client.connect(id, unused.expect("a free port"));
+        assert_eq!(news(&runtime, &mut client).await, News::Failed { id, began: false, kept: false });
+        let words = client.words();
+        assert!(words.starts_with("cannot connect: ") && words.contains("nothing listens there"), "{words}");
+        until(&runtime, || site.open() == 0).await;
+        assert_eq!(site.connections(), 1);
+    });
+}
+
+/// A name that means nothing has no addresses, not even those that it had.
+#[test]
+fn a_name_that_means_nothing_has_no_address() {
+    run(|runtime| async move {
+        let server = Server::plain(Exporter::Influxdb, "no-such-host.invalid", 80, &ClientTls::default());
+        let post = Post { server: server.expect("no TLS"), ..Post::to(LOOPBACK, Protocol::Http1) };
+        let (mut client, id) = (client(&runtime, post), Ids::default().next());
+        client.resolve(id);
+        assert_eq!(news(&runtime, &mut client).await, News::Resolved { id });
+        assert_eq!(client.addresses(), []);
+        let words = client.words();
+        assert!(words.contains("no address for host \"no-such-host.invalid\""), "{words}");
+    });
+}
+
+/// What is started is kept in memory of its own, which need not be large.
+#[test]
+fn what_is_started_is_small() {
+    for protocol in BOTH {
+        run(|runtime| async move {
+            let site = Site::start(&runtime, protocol).await;
+            let (mut client, mut ids) = (client(&runtime, Post::to(site.address, protocol)), Ids::default());
+            let mut bytes = [0; 3];
+            client.resolve(ids.next());
+            bytes[0] = bytes_under_way(&client);
+            news(&runtime, &mut client).await;
+            client.connect(ids.next(), site.address);
+            bytes[1] = bytes_under_way(&client);
+            news(&runtime, &mut client).await;
+            client.send(ids.next(), Bytes::from_static(b"x"));
+            bytes[2] = bytes_under_way(&client);
+            assert!(bytes.iter().all(|bytes| (1..=MOST_BYTES).contains(bytes)), "{bytes:?}");
+        });
+    }
+}
+
+/// Bytes of what may be started; the largest has a request and its whole answer.
+const MOST_BYTES: usize = 2_048;
+
+fn bytes_under_way(client: &Client<Smol, Post>) -> usize {
+    client.started.as_ref().map_or(0, |started| size_of_val(&*started.work))
+}
+
+/// Drives `main` on a runtime made for it.
+fn run<F: Future>(main: impl FnOnce(Smol) -> F) -> F::Output {
+    Smol::run(main).expect("the operating system has resources for a runtime")
+}
+
+/// Waits until `condition` holds.
+async fn until(runtime: &Smol, mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        runtime.sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The next news; whoever waits for them goes away and comes back all the time.
+async fn news(runtime: &Smol, client: &mut Client<Smol, Post>) -> News {
+    loop {
+        match poll_once(client.next()).await {
+            Some(news) => return news,
+            None => runtime.sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+async fn connect(runtime: &Smol, client: &mut Client<Smol, Post>, ids: &mut Ids, address: SocketAddr) {
+    let id = ids.next();
+    client.connect(id, address);
+    assert_eq!(news(runtime, client).await, News::Connected { id }, "{}", client.words());
+}
+
+async fn send(runtime: &Smol, client: &mut Client<Smol, Post>, ids: &mut Ids) {
+    let id = ids.next();
+    client.send(id, Bytes::from_static(b"x"));
+    assert_eq!(news(runtime, client).await, News::Answer { id, said: Said::Stored }, "{}", client.words());
+}
+
+async fn cancelled(client: &mut Client<Smol, Post>, failed: News, says: &str) {
+    client.cancel();
+    assert_eq!(poll_once(client.next()).await, Some(failed));
+    assert!(client.words().starts_with(says), "{}", client.words());
+    assert_eq!(poll_once(client.next()).await, None, "one answer is all");
+}
+
+fn client(runtime: &Smol, post: Post) -> Client<Smol, Post> {
+    let condition = Condition::new(Exporter::Influxdb, "http://h".into());
+    Client::new(runtime.clone(), post, TIMEOUT, Arc::new(condition))
+}
+
+/// A backend to which every answer means that it has the body.
+struct Post {
+    server: Server,
+    protocol: Protocol,
+    encoding: Encoding,
+    advice: Advice,
+    secrets: Secrets,
+}
+
+impl Post {
+    fn to(address: SocketAddr, protocol: Protocol) -> Self {
+        let host = address.ip().to_string();
+        let server = Server::plain(Exporter::Influxdb, &host, address.port(), &ClientTls::default());
+        let advice = Advice {
+            url: "`url`",
+            asked: format!("http://{address}/"),
+            credentials: "`token`",
+            has_credentials: false,
+            size: "`batch_bytes`",
+            path: String::new(),
+            database: String::new(),
+            protocol: "",
+            no_acceptance: "",
+        };
+        let server = server.expect("no TLS");
+        Self { server, protocol, encoding: Encoding::Plain, advice, secrets: Secrets::default() }
+    }
+}
+
+impl Backend for Post {
+    const LONGEST_PAUSE: Duration = Duration::MAX;
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    async fn exchange<R: Runtime>(
+        &self,
+        _: &R,
+        connection: &mut Connection<R>,
+        body: &Watched,
+    ) -> Result<Exchanged, String> {
+        let request = match self.protocol {
+            Protocol::Http1 => self.server.post("/"),
+            Protocol::Http2 => Request::post(self.server.origin()),
+        };
+        let response = connection.send(request.body(body.outgoing()).expect("a request")).await;
+        let (head, body) = response.map_err(|error| connection.broke(&error, &self.advice))?.into_parts();
+        let Answered { is_over, .. } = read(&head.headers, body).await;
+        Ok(Exchanged { answer: Answer::new(Said::Stored, String::new(), Self::LONGEST_PAUSE), is_over })
+    }
+}
+
+/// A server that takes bodies. Dropping it closes its port and its connections.
+struct Site {
+    runtime: Smol,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _accepting: Task,
+}
+
+struct Shared {
+    open: Mutex<HyperTasks<Smol>>,
+    connections: AtomicUsize,
+    bodies: Arc<AtomicUsize>,
+}
+
+impl Site {
+    async fn start(runtime: &Smol, protocol: Protocol) -> Self {
+        let listener = runtime.tcp_listen(LOOPBACK).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound address");
+        let (connections, bodies) = (AtomicUsize::new(0), Arc::default());
+        let open = Mutex::new(HyperTasks::new(runtime.clone()));
+        let shared = Arc::new(Shared { open, connections, bodies });
+        let (inner, serving) = (runtime.clone(), shared.clone());
+        let accepting = runtime.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                serving.connections.fetch_add(1, Ordering::SeqCst);
+                serve(&inner, HyperIo::new(stream), protocol, &serving);
+            }
+        });
+        Self { runtime: runtime.clone(), address, shared, _accepting: accepting }
+    }
+
+    /// Closes all connections.
+    fn close(&self) {
+        *self.shared.open.lock().expect("no panic") = HyperTasks::new(self.runtime.clone());
+    }
+
+    /// Connections that are open.
+    fn open(&self) -> usize {
+        self.shared.open.lock().expect("no panic").len()
+    }
+
+    /// Connections that were made.
+    fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Bodies that came whole.
+    fn bodies(&self) -> usize {
+        self.shared.bodies.load(Ordering::SeqCst)
+    }
+}
+
+fn serve(runtime: &Smol, stream: HyperIo<Stream>, protocol: Protocol, shared: &Shared) {
+    let bodies = shared.bodies.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let bodies = bodies.clone();
+        async move {
+            let body = request.into_body().collect().await?.to_bytes();
+            bodies.fetch_add(1, Ordering::SeqCst);
+            if body == SILENCE {
+                pending::<()>().await;
+            }
+            Ok::<_, hyper::Error>(Response::new(Full::<Bytes>::default()))
+        }
+    });
+    let (open, timer) = (shared.open.lock().expect("no panic"), HyperTimer::new(runtime.clone()));
+    match protocol {
+        Protocol::Http1 => {
+            let connection = server::conn::http1::Builder::new().timer(timer).serve_connection(stream, service);
+            open.spawn(async move { drop(connection.await) });
+        }
+        Protocol::Http2 => {
+            let mut http = server::conn::http2::Builder::new(open.executor());
+            let connection = http.timer(timer).serve_connection(stream, service);
+            open.spawn(async move { drop(connection.await) });
+        }
+    }
+}
