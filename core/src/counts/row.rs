@@ -1,4 +1,4 @@
-//! What was counted of one series, as plain numbers one behind another: what an interval's difference is taken of, and
+//! What was counted of one series, as plain numbers one after another: what an interval's difference is taken of, and
 //! every OTLP point is made of that is not cumulative with explicit bounds.
 
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
@@ -25,7 +25,7 @@ pub(crate) const MAX_WORDS: usize = at::REQUESTS + BUCKETS + LATENCIES + SIZES +
 const EXTREMES: usize = 2;
 
 /// Which columns a row has, and how they lie in it: the sums, the classic buckets of latencies and of sizes, the
-/// exponential ones, and behind all that adds up the extremes.
+/// exponential ones, and after all that adds up the extremes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowShape {
     sums: usize,

@@ -141,7 +141,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         Some((kept.get_mut(of(self.shape.additive_words()))?, came.get_mut(of(self.shape.words()))?))
     }
 
-    /// Words of all rows of what was taken out; behind them are those of what is unsettled.
+    /// Words of all rows of what was taken out; after them come those of what is unsettled.
     const fn all_kept(&self) -> usize {
         self.capacity * self.shape.outcomes().len() * self.shape.additive_words()
     }

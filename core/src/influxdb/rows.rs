@@ -59,15 +59,19 @@ impl RowPlace {
     /// Where the rows begin.
     pub const FIRST: Self = Self(0);
 
-    /// The place of the row of `series`.
+    /// The place with this number of rows before it: to begin somewhere between the first and [`IntervalRows::end`].
     #[must_use]
-    pub const fn of(series: Series) -> Self {
-        Self(series.number())
+    pub const fn after(rows: u32) -> Self {
+        Self(rows)
     }
 
-    /// The place after this one.
+    /// Rows before this place.
     #[must_use]
-    pub const fn next(self) -> Self {
+    pub const fn rows(self) -> u32 {
+        self.0
+    }
+
+    const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
@@ -147,6 +151,12 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> IntervalRows<M> {
     #[must_use]
     pub const fn unsettled(&self) -> u64 {
         self.rows.unsettled()
+    }
+
+    /// The place after the last row.
+    #[must_use]
+    pub fn end(&self) -> RowPlace {
+        RowPlace(self.rows.frozen().end())
     }
 
     /// Writes the points of the rows from `from` on that are not settled, with the time `at`, joined by newlines, to the
@@ -350,6 +360,8 @@ mod tests {
         let each = bodies(&rows, registry, BodyLimits { points: 1, ..BodyLimits::NONE }, 4_096);
         assert_eq!(each.iter().map(|(_, body)| body.weights.all()).collect::<Vec<_>>(), [1, 1, 4, 5]);
         assert_eq!(rows.settle(each[1].1.next, each[3].1.next), 9);
-        assert_eq!((rows.settle(RowPlace::FIRST, RowPlace(u32::MAX)), rows.unsettled()), (2, 0));
+        assert_eq!((rows.settle(RowPlace::FIRST, rows.end()), rows.unsettled()), (2, 0));
+        // The overflow series and five others, none of which waits.
+        assert_eq!((rows.end(), rows.settle(RowPlace::after(3), RowPlace::after(u32::MAX))), (RowPlace(6), 0));
     }
 }
