@@ -51,9 +51,9 @@ pub enum Cause {
     TooLarge,
     /// The backend refused it for good.
     Refused,
-    /// The backend could not be reached.
+    /// The backend could not be reached, or could not take anything.
     Unreachable,
-    /// It went out, and no answer came in time.
+    /// The backend may have it: no answer came, or one that says neither; over UDP, its host refused a datagram.
     Unconfirmed,
     /// The backend accepted the export but not all of its data points (OTLP `partial_success`).
     Rejected,

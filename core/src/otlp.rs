@@ -29,7 +29,6 @@ use crate::registry::Registry;
 use crate::sample::{Outcome, Timestamp};
 use crate::series::Series;
 use crate::text::out::Full;
-use crate::weights::Weights;
 use layout::Layout;
 use point::{MAX_POINT, Point, Points, SPILL};
 use resource::{NAMED_BYTES, USUAL_BYTES};
@@ -87,9 +86,8 @@ struct Writer<'a> {
     at: Export,
     /// Whether the part is to have a single point.
     is_single: bool,
-    /// Data points written so far, and the requests of those of the counter.
+    /// Data points written so far.
     written: usize,
-    weights: Weights,
 }
 
 impl<'a> Writer<'a> {
@@ -105,14 +103,13 @@ impl<'a> Writer<'a> {
             at,
             is_single,
             written: 0,
-            weights: Weights::default(),
         }
     }
 
     /// Writes as many points as fit into the end of `out`; `None` where none is left, [`Full`] where not even one fits.
     fn write(mut self, out: &mut [u8], frame: fn(&mut BackOut<'_>) -> Result<(), Full>) -> Result<Option<Part>, Full> {
         // The buffer's front is kept free for what surrounds the points, so that it always fits.
-        let reserve = self.surroundings();
+        let (reserve, before) = (self.surroundings(), self.at.requests);
         if out.len() < reserve {
             return if self.at.is_complete() { Ok(None) } else { Err(Full) };
         }
@@ -130,9 +127,8 @@ impl<'a> Writer<'a> {
             return if self.at.is_complete() { Ok(None) } else { Err(Full) };
         }
         self.surround(&mut back, frame);
-        self.at.requests += self.weights.all();
         let (bytes, points) = (back.into_written().len(), self.written);
-        Ok(Some(Part { bytes, points, weights: self.weights, next: self.at }))
+        Ok(Some(Part { bytes, points, requests: self.at.requests - before, next: self.at }))
     }
 
     /// Writes a metric with those of its points that fit, if any; says whether those are all.
@@ -244,9 +240,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), Full> {
         if let Some(requests) = self.points.put(metric, layout, point, back)? {
             self.written += 1;
-            if metric == Metric::Requests {
-                self.weights.add(requests);
-            }
+            self.at.requests += requests;
         }
         Ok(())
     }
@@ -269,9 +263,7 @@ impl<'a> Writer<'a> {
                     let whose = Whose { outcome, attributes: entry.otlp(), exemplars };
                     rows.frame.put(metric, &rows.bounds, half, whose, back)?;
                     self.written += 1;
-                    if metric == Metric::Requests {
-                        self.weights.add(count);
-                    }
+                    self.at.requests += if metric == Metric::Requests { count } else { 0 };
                 }
             }
             self.at.pass_row();

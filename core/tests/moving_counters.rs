@@ -194,7 +194,7 @@ fn intervals_add_up_to_what_was_recorded() {
             loop {
                 let sources = Sources::of_interval(registry, &resource, &interval);
                 let Some(part) = export.next_request(sources, &mut buffer).expect("room for a point") else { break };
-                assert_eq!(interval.settle(export, part.next), part.weights.all());
+                assert_eq!(interval.settle(export, part.next), part.requests);
                 export = part.next;
                 // The decoder checks that buckets add up to the count.
                 let message = otlp::unframe(part.of(&buffer)).expect("a frame");

@@ -6,7 +6,7 @@ use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::otlp::{
     Export, Histograms, Interval, MIN_OPTIONS_REQUEST, Options, Part, Resource, Sources,
 };
-use loaddensity_metrics_core::{Registry, Sample, Storage, Timestamp, TooSmall};
+use loaddensity_metrics_core::{Registry, Sample, Storage, Timestamp, TooSmall, Weights};
 use loaddensity_metrics_vectors::judge::{Dialect, exports_as};
 use loaddensity_metrics_vectors::otlp::{Point, Value, decode, decode_delta, unframe};
 use proptest::prelude::*;
@@ -41,18 +41,14 @@ fn counted(points: &[Point]) -> Vec<u64> {
 }
 
 /// What a part says of itself must be what is in it.
-fn judge_part(part: &Part, request: &[u8], is_delta: bool) {
+fn judge_part((part, request): (&Part, &[u8]), weights: Weights, is_delta: bool) {
     let points = points_of(request, is_delta);
     assert_eq!((part.points, part.bytes), (points.len(), request.len()));
     let mut counts = counted(&points);
     counts.sort_unstable_by(|one, other| other.cmp(one));
-    assert_eq!(part.weights.all(), counts.iter().sum::<u64>());
+    assert_eq!([part.requests, weights.all()], [counts.iter().sum::<u64>(); 2]);
     for items in 0..=16 {
-        assert_eq!(
-            part.weights.heaviest(items),
-            counts.iter().take(items as usize).sum::<u64>(),
-            "{items} of {counts:?}"
-        );
+        assert_eq!(weights.heaviest(items), counts.iter().take(items as usize).sum::<u64>(), "{items} of {counts:?}");
     }
 }
 
@@ -80,10 +76,10 @@ fn cut(registry: Registry<'_>, recording: &Recording, options: Options, lengths:
             (one, other) => panic!("{one:?} after {other:?}"),
         };
         assert_eq!(cut(*length), Some((part, request.clone())));
-        judge_part(&part, &request, true);
+        judge_part((&part, &request), export.weights_until(part.next, sources), true);
         requests.push(request);
         let settles = interval.settle(export, part.next);
-        assert_eq!(settles, part.weights.all());
+        assert_eq!(settles, part.requests);
         assert_eq!(interval.settle(export, part.next), 0, "it was settled already");
         settled += settles;
         export = part.next;
@@ -132,8 +128,10 @@ fn a_limit_bounds_several_points_and_never_a_single_one() {
         let points: usize = whole.iter().map(|(part, _)| part.points).sum();
         for (limit, least) in [(0, points), (2_000, 100), (20_000, 2), (1 << 20, 1)] {
             let parts = parts(export, sources, limit);
+            let mut from = export;
             for (part, request) in &parts {
-                judge_part(part, request, false);
+                judge_part((part, request), from.weights_until(part.next, sources), false);
+                from = part.next;
                 assert!(part.bytes <= limit || part.points == 1, "{} points in {} bytes", part.points, part.bytes);
             }
             let is_shown_whole = parts.iter().map(|(part, _)| part.points).sum::<usize>() == points;
@@ -165,7 +163,7 @@ fn a_point_that_fits_nowhere_can_be_passed_over() {
         // One after another, each as it would have been shown.
         for (part, _) in &shown {
             let passed = export.skip(sources).expect("a point");
-            assert_eq!((passed.bytes, passed.points, passed.weights), (0, 1, part.weights));
+            assert_eq!((passed.bytes, passed.points, passed.requests), (0, 1, part.requests));
             assert_eq!(passed.next.requests(), part.next.requests());
             export = passed.next;
         }
@@ -188,7 +186,7 @@ fn gauges_come_with_the_points_without_them_or_alone() {
         let points = parts.iter().flat_map(|(_, request)| points_of(request, false));
         let is_gauge = |point: &Point| matches!(point.value, Value::Gauge(_));
         let (gauges, others): (Vec<_>, Vec<_>) = points.partition(is_gauge);
-        (gauges.len(), others.len(), parts.iter().map(|(part, _)| part.weights.all()).sum::<u64>())
+        (gauges.len(), others.len(), parts.iter().map(|(part, _)| part.requests).sum::<u64>())
     };
     let (gauges, points, requests) = shown(all);
     assert_eq!((gauges, requests), (2, registry.requests()));

@@ -180,6 +180,7 @@ pub fn a_socket_of_another_kind_is_reported<R: Runtime>() {
         let (exporters, mut engine) = exporters::<R>();
         exporters.start_statsd_sink(to(socket, folder)).expect("the Agent may be made anew");
         engine.record(5);
+        wait_until(|| exporters.status()[0].last_error.is_some());
         let error = exporters.status().remove(0).last_error.expect("an error");
         assert!(error.contains("wrong type"), "{error}");
         assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);

@@ -4,8 +4,7 @@ use std::io;
 use std::time::Duration;
 
 /// Datagrams are refused by their host.
-pub(crate) const REFUSED: &str =
-    "nothing listens there: datagrams are refused; start it, or correct host and port";
+pub(crate) const REFUSED: &str = "nothing listens there: datagrams are refused; start it, or correct host and port";
 
 /// No connection could be made.
 pub(crate) fn cannot_connect(error: &io::Error) -> String {

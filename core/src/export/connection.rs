@@ -214,7 +214,7 @@ impl Connection {
         if now.tick < until {
             return Step::Wait { until };
         }
-        // Who was told to cancel answers before it asks again.
+        // Once is enough: the answer comes before the next step.
         if core::mem::replace(&mut self.is_cancelled, true) {
             return Step::Wait { until: Tick::NEVER };
         }

@@ -412,7 +412,7 @@ impl Posts {
         match said {
             Said::Ill => {
                 self.probe.failed();
-                self.hunt.is_ill();
+                self.hunt.note_ill();
                 self.failed(now, Cause::Unreachable);
                 return self.wait(now, Duration::ZERO);
             }
@@ -431,7 +431,7 @@ impl Posts {
             Said::Partial { .. } | Said::Refused | Said::TooLarge => {}
         }
         self.backoff.reset();
-        if self.hunt.is_well() {
+        if self.hunt.note_well() {
             self.drop_front(items, 1, Cause::Refused, true);
             if self.hunt.given_up() {
                 self.wait(now, Duration::ZERO);

@@ -68,7 +68,7 @@ impl Size {
         self.bytes = self.bytes.saturating_mul(2).min(self.ceiling);
     }
 
-    /// The server is away, or ill.
+    /// The server is away.
     pub fn away(&mut self) {
         self.bytes = self.halved();
     }

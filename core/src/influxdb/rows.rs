@@ -71,7 +71,7 @@ impl RowPlace {
         self.0
     }
 
-    const fn next(self) -> Self {
+    pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }

@@ -65,8 +65,9 @@ pub struct Part {
     pub bytes: usize,
     /// Data points in it, gauges among them.
     pub points: usize,
-    /// The requests of those points that are of the counter. The others carry none.
-    pub weights: Weights,
+    /// The requests of those points that are of the counter. The others carry none. [`Export::weights_until`] says how many
+    /// the heaviest of them have.
+    pub requests: u64,
     /// Where the cycle goes on.
     pub next: Export,
 }
@@ -191,6 +192,9 @@ impl Export {
         out: &mut [u8],
         frame: fn(&mut BackOut<'_>) -> Result<(), Full>,
     ) -> Result<Option<Part>, TooSmall> {
+        if self.is_complete() {
+            return Ok(None);
+        }
         let most = sources.most.min(out.len());
         let start = out.len() - most;
         let several = Writer::new(self, sources, false).write(&mut out[start..], frame);
@@ -224,10 +228,22 @@ impl Export {
     }
 
     fn passed_over(mut self, requests: u64) -> Part {
-        let mut weights = Weights::default();
-        weights.add(requests);
         self.requests += requests;
-        Part { bytes: 0, points: 1, weights, next: self }
+        Part { bytes: 0, points: 1, requests, next: self }
+    }
+
+    /// The requests of the counter's points from this to `to`, of which a receiver has rejected some. Those of an interval
+    /// are what was sent, as long as they are not settled; totals are those of now, which may be more: whoever takes the
+    /// heaviest of them off what was sent never claims too much.
+    #[must_use]
+    pub fn weights_until(self, to: Self, sources: Sources<'_>) -> Weights {
+        let Sources { registry, options, interval, .. } = sources;
+        let rows = super::Rows::new(registry, options, self.start, self.now, interval);
+        let (mut weights, mut room) = (Weights::default(), [0; MAX_WORDS]);
+        for (series, outcome) in self.counted_until(to).filter(|(series, _)| registry.entry(*series).is_published()) {
+            weights.add(rows.half(Metric::Requests, registry, series, outcome, &mut room).count);
+        }
+        weights
     }
 
     /// The row that is next in a metric.

@@ -95,7 +95,8 @@ impl Points {
         self.layout
     }
 
-    /// Writes a point of `metric`; returns the requests that one of the counter shows, and `None` where it is empty.
+    /// Writes a point of `metric`; returns the requests that it adds to the export's total, and `None` where it
+    /// is empty.
     /// `layout` is this one's, and known to the compiler where it is the usual one.
     #[inline(always)]
     pub(super) fn put(

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
-use loaddensity_metrics_core::otlp::{Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError};
+use loaddensity_metrics_core::otlp::{
+    Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError,
+};
 
 #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
 mod environment;
@@ -68,7 +70,8 @@ pub struct OpenTelemetryConfig {
     /// specification).
     pub timeout: Duration,
     /// How long one export may take, with all its requests and attempts, 1 ms to a day; what has not been accepted by then
-    /// comes with the next. Default `None`: attempts end when the next export is due, and each request at its own `timeout`.
+    /// comes with the next. Default `None`: a receiver that is away is tried again for as long as it takes, each request for its own
+    /// `timeout`.
     pub export_timeout: Option<Duration>,
     /// Largest request in bytes before compression; a larger export is split. 16 KiB to 64 MiB, default 4 MiB, what
     /// servers accept by default.

@@ -32,10 +32,10 @@ impl Books {
         (self.accepted, self.left_out, self.doubtful) = (0, Dropped::default(), 0);
     }
 
-    /// A part was accepted, but for so many of its points.
-    pub(super) fn accepted<C>(&mut self, part: &Piece<C>, rejected_points: u64, ledger: &Ledger) {
-        let rejected = part.weights.heaviest(rejected_points);
-        let taken = part.requests() - rejected;
+    /// A part was accepted, but for so many of its requests.
+    pub(super) fn accepted<C>(&mut self, part: &Piece<C>, rejected: u64, ledger: &Ledger) {
+        let rejected = rejected.min(part.requests);
+        let taken = part.requests - rejected;
         if self.is_delta {
             ledger.add_sent(taken);
             self.drop_for(Cause::Rejected, rejected, ledger);
@@ -51,9 +51,9 @@ impl Books {
     /// A part will not be sent again.
     pub(super) fn lost<C>(&mut self, cause: Cause, part: &Piece<C>, ledger: &Ledger) {
         if self.is_delta {
-            self.drop_for(cause, part.requests(), ledger);
+            self.drop_for(cause, part.requests, ledger);
         } else {
-            self.left_out.add(cause, part.requests());
+            self.left_out.add(cause, part.requests);
             self.may_have(0);
         }
     }
@@ -61,9 +61,9 @@ impl Books {
     /// A part may have arrived; it is not settled by that.
     pub(super) fn may_have_arrived<C>(&mut self, part: &Piece<C>) {
         if self.is_delta {
-            self.doubtful = self.doubtful.max(part.requests());
+            self.doubtful = self.doubtful.max(part.requests);
         } else {
-            self.may_have(part.requests());
+            self.may_have(part.requests);
         }
     }
 

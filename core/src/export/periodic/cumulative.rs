@@ -5,6 +5,7 @@ use crate::ledger::{Exporter, Ledger};
 use crate::otlp::{Export, Options, Resource, Sources};
 use crate::registry::Registry;
 use crate::sample::Timestamp;
+use crate::weights::Weights;
 
 /// The [`Source`] of a cumulative exporter.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,11 @@ impl Source for Cumulative<'_> {
     fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> Wrote<Place> {
         let sources = Sources::new(self.registry, self.resource).with_options(self.options);
         place.write(sources.with_limit(limit), self.is_framed, out)
+    }
+
+    fn weights(&self, from: Place, to: Place) -> Weights {
+        let sources = Sources::new(self.registry, self.resource).with_options(self.options);
+        from.points.weights_until(to.points, sources)
     }
 
     // The next cycle has it all again.

@@ -5,6 +5,7 @@ use crate::ledger::{Exporter, Ledger};
 use crate::otlp::{Interval, Resource, Sources};
 use crate::registry::Registry;
 use crate::sample::Timestamp;
+use crate::weights::Weights;
 
 /// The [`Source`] of a delta exporter.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Source for Delta<'_, M> {
     fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> Wrote<Place> {
         let sources = Sources::of_interval(self.registry, self.resource, self.interval);
         place.write(sources.with_limit(limit), self.is_framed, out)
+    }
+
+    fn weights(&self, from: Place, to: Place) -> Weights {
+        let sources = Sources::of_interval(self.registry, self.resource, self.interval);
+        from.points.weights_until(to.points, sources)
     }
 
     fn settle(&mut self, from: Place, to: Place) {

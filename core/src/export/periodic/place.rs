@@ -48,6 +48,6 @@ fn write(
     let next = place(part.next);
     let (end, start) = (out.len(), out.len() - part.bytes);
     let is_last = next.is_last(sources);
-    let piece = Piece { start, end, points: part.points, weights: part.weights, next, is_last };
+    let piece = Piece { start, end, points: part.points, requests: part.requests, next, is_last };
     if needs == 0 { Wrote::Body(piece) } else { Wrote::TooSmall { needs, point: piece } }
 }

@@ -53,7 +53,10 @@ impl<C: Copy> Exports<C> {
     }
 
     fn accepted<S: Source<Cursor = C>>(&mut self, now: Now, flight: &Flight<C>, rejected: u64, source: &mut S) {
-        self.books.accepted(&flight.part, rejected, source.ledger());
+        // Which points were rejected is not said: the heaviest, so that what counts as sent never claims too much.
+        let from = self.cycle.filter(|_| rejected != 0).map(|cycle| cycle.place);
+        let requests = from.map_or(0, |from| source.weights(from, flight.part.next).heaviest(rejected));
+        self.books.accepted(&flight.part, requests, source.ledger());
         self.pass(&flight.part, source);
         self.size.accepted(now);
         self.timing.went_well();

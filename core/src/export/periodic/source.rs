@@ -23,6 +23,10 @@ pub trait Source {
     /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
     fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> Wrote<Self::Cursor>;
 
+    /// What each point of the counter between two places stands for, before that part is settled. Values that move are those
+    /// of now.
+    fn weights(&self, from: Self::Cursor, to: Self::Cursor) -> Weights;
+
     /// The part of a cycle from one place to another is settled: it is not sent again. All parts are, one after another.
     fn settle(&mut self, from: Self::Cursor, to: Self::Cursor);
 
@@ -59,7 +63,7 @@ pub struct Piece<C> {
     /// Its points.
     pub points: usize,
     /// Requests of its points of the counter. Other points carry none.
-    pub weights: Weights,
+    pub requests: u64,
     /// The place after it.
     pub next: C,
     /// Whether it is known that no point comes after it.
@@ -67,11 +71,6 @@ pub struct Piece<C> {
 }
 
 impl<C> Piece<C> {
-    /// Requests that it stands for.
-    pub(super) const fn requests(&self) -> u64 {
-        self.weights.all()
-    }
-
     /// Bytes of the body.
     pub(super) const fn bytes(&self) -> usize {
         self.end - self.start

@@ -132,7 +132,7 @@ impl Timing {
         self.backoff.reset();
     }
 
-    /// An attempt has failed, which is not to be made again.
+    /// An attempt has failed.
     pub(super) fn failed(&mut self) {
         self.has_failed = true;
         self.stopping.failed();

@@ -131,7 +131,7 @@ impl Hunt {
     }
 
     /// A probe was accepted, or got another answer that shows the server to be well. Whether that gives up the first item.
-    pub(super) fn is_well(&mut self) -> bool {
+    pub(super) fn note_well(&mut self) -> bool {
         if core::mem::take(&mut self.is_ill) {
             return false;
         }
@@ -149,7 +149,7 @@ impl Hunt {
 
     /// A probe has failed: the server is ill. All is forgotten, but for the proofs against an item that is alone: where
     /// the server stumbles at random they would never be complete.
-    pub(super) fn is_ill(&mut self) {
+    pub(super) fn note_ill(&mut self) {
         if !core::mem::replace(&mut self.is_ill, true) {
             self.stumbled();
         }
@@ -214,7 +214,7 @@ mod tests {
             requests += 1;
             match hunt.aim() {
                 Aim::Probe => {
-                    if hunt.is_well() {
+                    if hunt.note_well() {
                         hunt.given_up();
                         return (front, requests);
                     }
@@ -267,10 +267,10 @@ mod tests {
         let mut hunt = Hunt::new();
         hunt.failed(40);
         hunt.failed(40);
-        hunt.is_ill();
-        hunt.is_ill();
+        hunt.note_ill();
+        hunt.note_ill();
         assert_eq!((hunt.aim(), hunt.needed), (Aim::Probe, 16), "it stumbled once");
-        assert!(!hunt.is_well());
+        assert!(!hunt.note_well());
         assert_eq!(hunt.aim(), Aim::Body(usize::MAX));
     }
 
@@ -288,15 +288,15 @@ mod tests {
         }
         hunt.failed(1);
         hunt.failed(1);
-        hunt.is_well();
+        hunt.note_well();
         hunt.failed(1);
-        hunt.is_ill();
+        hunt.note_ill();
         assert_eq!((hunt.aim(), hunt.needed), (Aim::Probe, 4));
-        assert!(!hunt.is_well(), "the server was ill when the item failed: that is no proof");
+        assert!(!hunt.note_well(), "the server was ill when the item failed: that is no proof");
         assert_eq!(hunt.phase, Phase::Alone(1));
         for proofs in 2..=4 {
             hunt.failed(1);
-            assert_eq!(hunt.is_well(), proofs == 4);
+            assert_eq!(hunt.note_well(), proofs == 4);
         }
         assert!(!hunt.given_up());
     }

@@ -90,7 +90,7 @@ impl Points {
     }
 
     fn part(&self, place: Place) -> Piece<Place> {
-        Piece { start: 0, end: 0, points: 0, weights: Weights::default(), next: place, is_last: false }
+        Piece { start: 0, end: 0, points: 0, requests: 0, next: place, is_last: false }
     }
 }
 
@@ -137,12 +137,19 @@ impl Source for Points {
             part.points += 1;
             part.next.next = next + 1;
             if is_counter {
-                part.weights.add(value);
+                part.requests += value;
             }
         }
         part.end = HEADER + part.points * self.point;
         part.is_last = part.next.next == 2 * series;
         if out.len() < needs { Wrote::TooSmall { needs, point: part } } else { Wrote::Body(part) }
+    }
+
+    fn weights(&self, from: Place, to: Place) -> Weights {
+        let series = self.counts.len();
+        let mut weights = Weights::default();
+        (from.next.max(series)..to.next).for_each(|next| weights.add(self.value(next - series)));
+        weights
     }
 
     fn settle(&mut self, from: Place, to: Place) {
