@@ -1,6 +1,6 @@
 //! Serves the machine of periodic exports, for receivers of OTLP.
 
-use std::future::pending;
+use std::future::{Future, pending};
 
 use loaddensity_metrics_core::Cause;
 use loaddensity_metrics_core::export::Tick;
@@ -32,20 +32,23 @@ impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
     }
 
     /// Runs until a stop has been carried out; why whatever is left was not sent.
-    pub(crate) async fn run(mut self) -> Cause {
-        loop {
-            match self.ask() {
-                Action::Resolve { id } => self.wire.client().resolve(id),
-                Action::Connect { id, address } => self.wire.client().connect(id, address),
-                Action::Send { id, range } => self.wire.send(id, range),
-                Action::Again { id, .. } => self.wire.send_again(id),
-                Action::Room(bytes) => self.wire.lend(bytes),
-                Action::Cancel { .. } => {
-                    let news = self.wire.cancel().await;
-                    self.hear(news);
+    #[expect(clippy::manual_async_fn, reason = "the future of an `async fn` has room for its arguments twice")]
+    pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
+        async move {
+            loop {
+                match self.ask() {
+                    Action::Resolve { id } => self.wire.client().resolve(id),
+                    Action::Connect { id, address } => self.wire.client().connect(id, address),
+                    Action::Send { id, range } => self.wire.send(id, range),
+                    Action::Again { id, .. } => self.wire.send_again(id),
+                    Action::Room(bytes) => self.wire.lend(bytes),
+                    Action::Cancel { .. } => {
+                        let news = self.wire.cancel().await;
+                        self.hear(news);
+                    }
+                    Action::Wait { until } => self.wait(until).await,
+                    Action::Done { rest } => return rest,
                 }
-                Action::Wait { until } => self.wait(until).await,
-                Action::Done { rest } => return rest,
             }
         }
     }
