@@ -18,10 +18,11 @@ pub struct BareUdp<U>(U);
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes of the largest future that a [`Bare`] runtime was given to run as a task, in this process.
+/// Bytes of the largest future that a [`Bare`] runtime was given to run as a task, in this process, since this was asked
+/// last; zero where there was none.
 #[must_use]
 pub fn largest_future() -> usize {
-    LARGEST.load(Ordering::Relaxed)
+    LARGEST.swap(0, Ordering::Relaxed)
 }
 
 impl<R: Runtime> Runtime for Bare<R> {
