@@ -509,7 +509,10 @@ impl Datagrams {
             Fault::NoBuffers => self.sockets[socket].wait_for_buffers(now, &self.stop),
             Fault::TooLarge => self.too_large(now, source, socket, call),
             Fault::NoOffload if call.datagrams > 1 => self.sockets[socket].is_offloaded = false,
-            Fault::NoOffload | Fault::Away => self.away(now, socket),
+            Fault::NoOffload | Fault::Away => {
+                self.sockets[socket].fails_with_several = call.datagrams > 1;
+                self.away(now, socket);
+            }
             Fault::RefusedBefore => self.refused(now, source, socket),
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Socket {
     pub(super) call: Option<Unsettled>,
     pub(super) limit: Limit,
     pub(super) is_offloaded: bool,
+    /// It led nowhere with several datagrams in a call: the one that replaces it takes one at a time.
+    pub(super) fails_with_several: bool,
     pub(super) has_been_open: bool,
     backoff: Backoff,
     no_buffers: Duration,
@@ -64,6 +66,7 @@ impl Socket {
         call: None,
         limit: Limit::NONE,
         is_offloaded: true,
+        fails_with_several: false,
         has_been_open: false,
         backoff: Backoff::new(PAUSES.0, PAUSES.1),
         no_buffers: NO_BUFFERS.0,
@@ -78,10 +81,10 @@ impl Socket {
     }
 
     /// A new socket: what the former one has shown is forgotten.
-    pub(super) const fn open(&mut self) {
+    pub(super) fn open(&mut self) {
         self.link = Link::Open;
         (self.is_blocked, self.is_refused) = (false, false);
-        (self.limit, self.is_offloaded) = (Limit::NONE, true);
+        (self.limit, self.is_offloaded) = (Limit::NONE, !core::mem::take(&mut self.fails_with_several));
         self.has_been_open = true;
         if let Some(call) = &mut self.call {
             // Of a stream: what was begun on the former one can go on.

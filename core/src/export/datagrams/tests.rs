@@ -406,6 +406,15 @@ fn offload_that_is_refused_is_not_tried_again() {
         assert_eq!(bench.run(&mut events.source(), 1_000), "[3] send0:1x50 send0:1x50 [103] look0");
         assert_eq!(events.account(), "sent 11");
     }
+    // A socket that leads nowhere with several is replaced by one that takes one at a time.
+    let storage = TestStorage::new();
+    let (mut bench, events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let mut events = events.offloaded();
+    bench.run(&mut events.source(), 1);
+    events.record([50; 3]);
+    bench.answers = [Fails(Fault::Away)].into();
+    let expected = bench.run(&mut events.source(), 99);
+    assert!(expected.ends_with(&times("send0:1x50", 3)), "{expected}");
     // For a single one it means that the socket leads nowhere.
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
