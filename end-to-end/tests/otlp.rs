@@ -289,16 +289,20 @@ fn an_export_under_way_leaves_time_for_the_last_one() {
 
 #[test]
 fn a_receiver_that_takes_exports_and_is_silent_is_not_called_unreachable() {
-    for deadline in [Duration::ZERO, Duration::from_millis(500)] {
+    // What was recorded after the export under way goes out with the last one, or not at all.
+    for (deadline, unconfirmed, never_sent) in [(Duration::ZERO, 5, 2), (Duration::from_secs(2), 7, 0)] {
         let (receiver, calls) = receiver(vec![Say::Nothing; 1_000]);
         let exporters = exporters();
         exporters.start_opentelemetry_exporter(patient(receiver)).expect("starts");
-        record(&mut exporters.recorder(), 5);
+        let mut recorder = exporters.recorder();
+        record(&mut recorder, 5);
         calls.recv_timeout(PATIENCE).expect("an export");
+        record(&mut recorder, 2);
         let report = exporters.shutdown(deadline);
         let account = report.accounts[0];
         assert_settled(&account);
-        assert_eq!(account.dropped.get(Cause::Unconfirmed), 5, "{deadline:?}: {account:?}");
+        let dropped = [Cause::Unconfirmed, Cause::Deadline].map(|cause| account.dropped.get(cause));
+        assert_eq!(dropped, [unconfirmed, never_sent], "{deadline:?}: {account:?}");
         let said = report.troubles[0].last_error.as_deref().unwrap_or_default();
         assert!(said.contains("no answer within") && !said.contains("20s"), "it was not waited for so long: {said}");
     }
