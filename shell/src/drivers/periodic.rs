@@ -74,10 +74,15 @@ impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
         let input = match news {
             News::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
             News::Connected { id } => Input::Connected { id },
-            News::Answer { id, said } => Input::Answer { id, said },
-            News::Failed { id, began, kept } => Input::Failed { id, began, kept },
+            News::Answer { id, said } => {
+                self.wire.reclaim();
+                Input::Answer { id, said }
+            }
+            News::Failed { id, began, kept } => {
+                self.wire.keep();
+                Input::Failed { id, began, kept }
+            }
         };
         self.machine.handle(now, input);
-        self.wire.keep();
     }
 }

@@ -123,21 +123,23 @@ impl<R: Runtime, B: Backend> Wire<R, B> {
         stops.or(news).or(due).await
     }
 
-    /// Keeps a copy of the body that was sent last, for [`send_again`](Self::send_again).
+    /// Takes the memory of the last body back, with a copy of that body for [`send_again`](Self::send_again).
     #[cfg(feature = "opentelemetry-http")]
     pub(super) fn keep(&mut self) {
-        self.body = Bytes::copy_from_slice(&self.body);
-        self.reclaim_memory();
+        if !self.lent.is_empty() {
+            self.body = Bytes::copy_from_slice(&self.body);
+            self.take_back();
+        }
     }
 
     /// Takes the memory of the last body back, which does not go out again.
     pub(super) fn reclaim(&mut self) {
         self.body = Bytes::new();
-        self.reclaim_memory();
+        self.take_back();
     }
 
     /// Where the connection has not let go of it yet, the next body gets new memory.
-    fn reclaim_memory(&mut self) {
+    fn take_back(&mut self) {
         if self.memory.len() < self.room {
             self.memory = std::mem::take(&mut self.lent).try_into_mut().unwrap_or_default();
             self.memory.resize(self.room, 0);
