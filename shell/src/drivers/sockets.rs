@@ -177,7 +177,7 @@ impl<R: Runtime> Sockets<R> {
             Some(Open::Udp(socket)) => {
                 let error = socket.take_error().unwrap_or_else(Some);
                 let refused = error.is_some();
-                self.error = error.or(self.error.take());
+                self.error = error.or_else(|| self.error.take());
                 Ok(refused)
             }
             Some(Open::Stream(stream)) => match write(stream, frame, written) {
