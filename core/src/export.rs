@@ -32,6 +32,7 @@ pub use backoff::Backoff;
 pub use connection::{Broken, Connection, Step};
 pub use fault::{FAULTS, Fault, FaultRow, Handed, fault};
 pub use following::Following;
+use health::Course;
 pub use health::Health;
 pub use id::{Id, Ids};
 pub use now::{Now, Tick};

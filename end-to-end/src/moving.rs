@@ -67,6 +67,8 @@ pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
         let (old, new) = (Receiver::start(), Receiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
         exporters.start_statsd_sink(statsd(Duration::from_secs(86_400))).await.expect("a socket");
+        engine.record(1);
+        until(&runtime, || old.has(|datagrams| datagrams.len() == MESSAGES)).await;
         runtime.stage().addresses = vec![new.address];
         old.finish();
         while new.has(<[String]>::is_empty) {

@@ -198,20 +198,19 @@ fn a_runtime_without_unix_sockets_says_so_at_the_start() {
     }
 }
 
-/// A request counts as sent when all of its messages have left, and as dropped when one has not.
+/// What a socket does not take is held and goes through the one that replaces it: a request counts as sent when all of its
+/// messages have left, and as dropped when the stop's deadline comes first.
 #[test]
-fn datagrams_that_are_lost_are_dropped_with_their_requests() {
-    let mut dropped = 0;
+fn datagrams_that_are_not_taken_wait_for_the_next_socket() {
     for datagram_bytes in [None, Some(150), Some(300)] {
         let (account, items, _) = statsd_run::<LosesMost>(datagram_bytes);
         assert_eq!(account.dropped.get(Cause::Unreachable) + account.sent, REQUESTS, "{account:?}");
         assert!(items.len() as u64 >= 3 * account.sent, "{} messages of {} requests", items.len(), account.sent);
-        dropped += account.dropped.get(Cause::Unreachable);
+        assert!(account.sent > 0, "{account:?}");
     }
-    assert!(dropped > 0);
 }
 
-/// Another one takes its messages, and it is made anew.
+/// Another one takes its messages.
 #[test]
 fn one_socket_of_several_that_fails_loses_nothing() {
     for segmentation_offload in [false, true] {
@@ -224,7 +223,6 @@ fn one_socket_of_several_that_fails_loses_nothing() {
         while exporters.status()[0].account.sent < REQUESTS && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(exporters.status()[0].reconnects > 0);
         let account = exporters.stop_statsd_sink().expect("stops").expect("it ran");
         assert_settled(&account);
         assert_eq!((account.sent, items(&received(&socket)).len() as u64), (REQUESTS, 3 * REQUESTS));

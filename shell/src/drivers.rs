@@ -16,14 +16,14 @@ mod sockets;
 mod wire;
 
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use datagrams::{DatagramDriver, DatagramSource, Way};
+pub(crate) use datagrams::DatagramDriver;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use lent::{LentItems, LentRequests};
+pub(crate) use lent::{DatagramSource, LentItems, LentRequests};
 #[cfg(feature = "opentelemetry-http")]
 pub(crate) use periodic::{ExportDriver, PointSource};
 #[cfg(feature = "influxdb")]
 pub(crate) use posts::{ItemSource, PostDriver};
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use sockets::{Destination, Open, connect};
+pub(crate) use sockets::{Destination, Open, Way, connect};
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 pub(crate) use wire::Wire;

@@ -51,8 +51,8 @@ fn each_kind_of_bad_input_is_named_and_the_remaining_actions_run() {
         (r#"["LD_start_statsd_sink", ["h", 1, "p", 4]]"#, &["4 values given by position", "host, port, prefix"]),
         (r#"["LD_start_statsd_sink", {"prefix": "1 bad"}]"#, &["LD_start_statsd_sink", "prefix", "1 bad"]),
         (
-            r#"["LD_start_statsd_sink", {"host": "no-such-host.invalid"}]"#,
-            &["LD_start_statsd_sink", "host", "no-such-host.invalid"],
+            r#"["LD_start_statsd_sink", {"host": "user@agent"}]"#,
+            &["LD_start_statsd_sink", "host is \"…@agent\"", "a host name or an address"],
         ),
         (
             r#"["LD_start_opentelemetry_exporter", {"endpoint": "localhost:4317"}]"#,
@@ -270,8 +270,11 @@ fn the_environment_is_read_only_when_asked_for() {
     let wrong = run_with(&["--env", "run-str", r#"[["LD_start_statsd_sink"]]"#], &variables).with_code(1);
     let says = "error: run-str: actions[0] LD_start_statsd_sink: environment variable DD_DOGSTATSD_PORT is \"70000\"";
     assert!(wrong.stderr.contains(says), "{}", wrong.stderr);
-    let host = run_with(&["run-str", "--env", document], &variables[..1]).with_code(1);
-    assert!(host.stderr.contains("no address for host \"no-such-host.invalid\""), "{}", host.stderr);
+    // A name need not have an address yet: it is asked until it has one.
+    run_with(&["run-str", "--env", document], &variables[..1]).with_code(0);
+    let user = [("DD_AGENT_HOST", "user@agent")];
+    let host = run_with(&["run-str", "--env", document], &user).with_code(1);
+    assert!(host.stderr.contains("DD_AGENT_HOST"), "{}", host.stderr);
     let given = r#"[["LD_start_statsd_sink", {"port": 9, "host": "127.0.0.1"}]]"#;
     let wins = run_with(&["--env", "run-str", given], &variables[..1]).with_code(0);
     assert!(wins.stderr.contains("statsd started"), "{}", wins.stderr);

@@ -191,10 +191,11 @@ impl RowShape {
             for outcome in outcomes {
                 // Without this look, pages that were never written would be read.
                 if cell::is_used(&cell[outcome.index()]) {
-                    self.add(cell, exponentials, *outcome, row);
+                    // Before the exponential buckets, which a recorder fills first: no request is without its latency.
                     if self.is_merged() {
                         add_requests(cell::count(cell, *outcome, latency_buckets), *outcome, row);
                     }
+                    self.add(cell, exponentials, *outcome, row);
                 }
             }
         }

@@ -30,7 +30,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use super::{Fault, Following, Health, Id, Ids, Now, Random, Stopping, Tick};
+use super::{Course, Fault, Following, Health, Id, Ids, Now, Random, Stopping, Tick};
 use crate::ledger::Cause;
 use crate::segments::Call;
 
@@ -246,7 +246,7 @@ pub struct Datagrams {
     stop: Stopping,
     /// Whether a call was ever taken and not refused.
     has_reached: bool,
-    health: Health,
+    course: Course,
     traffic: Traffic,
     done: Option<Cause>,
 }
@@ -292,7 +292,7 @@ impl Datagrams {
             due: NOW,
             stop: Stopping::NOT_ASKED,
             has_reached: false,
-            health: Health::Untried,
+            course: Course::NEW,
             traffic: Traffic::default(),
             done: None,
         }
@@ -301,7 +301,13 @@ impl Datagrams {
     /// How it is doing.
     #[must_use]
     pub const fn health(&self) -> Health {
-        self.health
+        self.course.health
+    }
+
+    /// From how many attempts that is known.
+    #[must_use]
+    pub const fn attempts(&self) -> u64 {
+        self.course.attempts
     }
 
     /// What it has sent.
@@ -498,7 +504,7 @@ impl Datagrams {
         // One that is to be closed has failed since.
         if self.sockets[socket].link == Link::Open {
             self.sockets[socket].went_well();
-            self.health.went_well();
+            self.course.went_well();
         }
     }
 
@@ -559,7 +565,7 @@ impl Datagrams {
     }
 
     fn has_failed(&mut self, now: Now) {
-        self.health.failed(now.tick);
+        self.course.failed(now.tick);
         self.stop.failed();
     }
 
@@ -712,7 +718,7 @@ impl Datagrams {
         if let Some(socket) = self.not_looked_at() {
             return self.look(socket);
         }
-        let is_failing = matches!(self.health, Health::Failing { .. });
+        let is_failing = matches!(self.course.health, Health::Failing { .. });
         self.finish(source, if is_failing { Cause::Unreachable } else { Cause::Deadline })
     }
 

@@ -17,16 +17,27 @@ pub enum Health {
     },
 }
 
-impl Health {
+/// Health, and from how many attempts it is known: whoever tells of it does so once for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Course {
+    pub(super) health: Health,
+    pub(super) attempts: u64,
+}
+
+impl Course {
+    pub(super) const NEW: Self = Self { health: Health::Untried, attempts: 0 };
+
     /// An attempt went well.
-    pub const fn went_well(&mut self) {
-        *self = Self::Well;
+    pub(super) const fn went_well(&mut self) {
+        self.health = Health::Well;
+        self.attempts += 1;
     }
 
     /// An attempt has failed.
-    pub const fn failed(&mut self, now: Tick) {
-        if !matches!(self, Self::Failing { .. }) {
-            *self = Self::Failing { since: now };
+    pub(super) const fn failed(&mut self, now: Tick) {
+        if !matches!(self.health, Health::Failing { .. }) {
+            self.health = Health::Failing { since: now };
         }
+        self.attempts += 1;
     }
 }

@@ -40,7 +40,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 
-use super::{Broken, Connection, Health, Id, Now, Size, Step, Tick};
+use super::{Broken, Connection, Course, Health, Id, Now, Size, Step, Tick};
 use crate::ledger::Cause;
 use crate::sample::Timestamp;
 use crate::verdict::Said;
@@ -168,7 +168,7 @@ pub struct Exports<C> {
     room: Room,
     timing: Timing,
     books: Books,
-    health: Health,
+    course: Course,
     /// What became of the body that was under way, until the next poll.
     news: Option<News>,
     /// The cycle that is not complete.
@@ -207,7 +207,7 @@ impl<C: Copy> Exports<C> {
             room: Room::default(),
             timing: Timing::new(&limits, seed, now),
             books: Books::new(limits.is_delta),
-            health: Health::default(),
+            course: Course::NEW,
             news: None,
             cycle: None,
             is_final: false,
@@ -254,7 +254,13 @@ impl<C: Copy> Exports<C> {
     /// How the receiver is doing.
     #[must_use]
     pub const fn health(&self) -> Health {
-        self.health
+        self.course.health
+    }
+
+    /// From how many attempts that is known.
+    #[must_use]
+    pub const fn attempts(&self) -> u64 {
+        self.course.attempts
     }
 
     /// Most bytes of a body that the receiver has shown to bear, where that is below what was configured.

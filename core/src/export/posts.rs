@@ -43,7 +43,7 @@ use hunt::{Aim, Hunt};
 use marks::Marks;
 use probe::{Origin, Probe};
 
-use super::{Backoff, Broken, Connection, Health, Id, Now, Random, Size, Step, Stopping, Tick, TooLarge};
+use super::{Backoff, Broken, Connection, Course, Health, Id, Now, Random, Size, Step, Stopping, Tick, TooLarge};
 use crate::ledger::Cause;
 use crate::verdict::Said;
 
@@ -188,7 +188,7 @@ pub struct Posts {
     was_too_large: bool,
     backoff: Backoff,
     random: Random,
-    health: Health,
+    course: Course,
     /// Why what waits at the end is dropped.
     rest: Cause,
     stopping: Stopping,
@@ -217,7 +217,7 @@ impl Posts {
             was_too_large: false,
             backoff: Backoff::new(PAUSES.0, PAUSES.1),
             random: Random::new(seed),
-            health: Health::Untried,
+            course: Course::NEW,
             rest: Cause::Deadline,
             stopping: Stopping::NOT_ASKED,
             is_stop_new: false,
@@ -269,7 +269,13 @@ impl Posts {
     /// How it is doing.
     #[must_use]
     pub const fn health(&self) -> Health {
-        self.health
+        self.course.health
+    }
+
+    /// From how many attempts that is known.
+    #[must_use]
+    pub const fn attempts(&self) -> u64 {
+        self.course.attempts
     }
 
     /// The size that bodies are kept to because the server has shown that it bears no larger ones, in bytes.
@@ -325,7 +331,8 @@ impl Posts {
     /// When a call that begins now is given up.
     fn call<S: Items>(&self, now: Now, items: &S) -> Tick {
         let (_, full) = self.due.at(items.len(), self.size.bytes(), self.hunt.window());
-        let shares = matches!(self.health, Health::Failing { .. }) || self.hunt.is_under_way() || items.len() > full;
+        let shares =
+            matches!(self.course.health, Health::Failing { .. }) || self.hunt.is_under_way() || items.len() > full;
         self.stopping.call(now, self.timeout, shares)
     }
 
@@ -381,12 +388,12 @@ impl Posts {
         match said {
             Said::Stored => {
                 self.stored(now, body, 0, items);
-                self.health.went_well();
+                self.course.went_well();
             }
             Said::Partial { dropped } => {
                 let lost = usize::try_from(dropped).unwrap_or(usize::MAX).min(body.items);
                 self.stored(now, body, lost, items);
-                self.health.failed(now.tick);
+                self.course.failed(now.tick);
             }
             Said::Unclear => {
                 self.not_stored(now, body, Cause::Unconfirmed, items);
@@ -538,7 +545,7 @@ impl Posts {
     }
 
     fn failed(&mut self, now: Now, cause: Cause) {
-        self.health.failed(now.tick);
+        self.course.failed(now.tick);
         self.stopping.failed();
         self.rest = cause;
     }

@@ -1,50 +1,20 @@
 //! Serves the machine of datagrams, for DogStatsD and for InfluxDB over UDP.
 
-use std::future::{Future, pending};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::Cause;
 use loaddensity_metrics_core::export::Now;
-use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Route, Source, To, Wait};
+use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Route, To, Wait};
 
-use super::sockets::{Destination, First, Made, Open, Sockets};
+use super::lent::DatagramSource;
+use super::sockets::{Destination, First, Made, Sockets, Way};
 use crate::clock::Clock;
 use crate::condition::Teller;
 use crate::random;
 use crate::running::Place;
 use crate::runtime::Runtime;
 use crate::stop::StopSignal;
-
-/// What datagrams are lent from, for one call at a time.
-pub(crate) trait DatagramSource: Send + 'static {
-    /// What is lent.
-    type Source<'a>: Source;
-
-    /// Lends it to `ask`.
-    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Source<'_>) -> T) -> T;
-
-    /// Waits until so many events wait.
-    fn holds(&mut self, events: usize) -> impl Future<Output = ()> + Send {
-        let _ = events;
-        pending()
-    }
-}
-
-/// Where datagrams go.
-pub(crate) struct Way<R: Runtime> {
-    pub(crate) to: Destination,
-    /// A socket that is open already.
-    pub(crate) first: Option<Open<R>>,
-    /// How many sockets take turns.
-    pub(crate) sockets: usize,
-    /// How often a name is asked again.
-    pub(crate) resolve_interval: Option<Duration>,
-    /// Whether the first socket is made before anything is to be sent.
-    pub(crate) at_once: bool,
-    /// Bytes of the largest call.
-    pub(crate) call_bytes: usize,
-}
 
 /// The driver.
 pub(crate) struct DatagramDriver<R: Runtime, S> {

@@ -1,14 +1,28 @@
 //! What is lent to the machine of datagrams: requests that the pump has handed over, and what leaves at intervals.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
 
-use loaddensity_metrics_core::export::datagrams::{Packing, Periodic, Requests, Rounds, WINDOW_BYTES};
+use loaddensity_metrics_core::export::datagrams::{Packing, Periodic, Requests, Rounds, Source, WINDOW_BYTES};
 use loaddensity_metrics_core::export::posts::Items;
 use loaddensity_metrics_core::{Event, EventEncoder};
 
-use super::DatagramSource;
 use crate::hub::Feed;
+
+/// What datagrams are lent from, for one call at a time.
+pub(crate) trait DatagramSource: Send + 'static {
+    /// What is lent.
+    type Source<'a>: Source;
+
+    /// Lends it to `ask`.
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Source<'_>) -> T) -> T;
+
+    /// Waits until so many events wait.
+    fn holds(&mut self, events: usize) -> impl Future<Output = ()> + Send {
+        let _ = events;
+        pending()
+    }
+}
 
 /// Requests, each by itself.
 pub(crate) struct LentRequests<E> {

@@ -57,7 +57,7 @@ impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
         let Self { wire, machine, source } = self;
         let now = wire.now();
         let action = source.lend(|points| machine.poll(now, points, wire.memory()));
-        wire.tell(machine.health(), machine.learned_bytes());
+        wire.tell((machine.health(), machine.attempts()), machine.learned_bytes());
         action
     }
 

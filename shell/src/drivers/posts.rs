@@ -61,7 +61,7 @@ impl<R: Runtime, B: Backend, S: ItemSource> PostDriver<R, B, S> {
         let Self { wire, machine, source } = self;
         let now = wire.now();
         let action = source.lend(|items| machine.poll(now, items, wire.memory()));
-        wire.tell(machine.health(), machine.learned_bytes());
+        wire.tell((machine.health(), machine.attempts()), machine.learned_bytes());
         action
     }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_io::AsyncWrite as _;
 use futures_lite::FutureExt as _;
@@ -32,6 +33,21 @@ impl fmt::Display for Destination {
             Self::Unix(socket) => socket.fmt(f),
         }
     }
+}
+
+/// Where datagrams go.
+pub(crate) struct Way<R: Runtime> {
+    pub(crate) to: Destination,
+    /// A socket that is open already.
+    pub(crate) first: Option<Open<R>>,
+    /// How many sockets take turns.
+    pub(crate) sockets: usize,
+    /// How often a name is asked again.
+    pub(crate) resolve_interval: Option<Duration>,
+    /// Whether the first socket is made before anything is to be sent.
+    pub(crate) at_once: bool,
+    /// Bytes of the largest call.
+    pub(crate) call_bytes: usize,
 }
 
 /// A socket that is open.

@@ -23,6 +23,8 @@ pub(crate) struct Wire<R: Runtime, B: Backend> {
     condition: Arc<Condition>,
     /// How the condition is told.
     voice: Voice,
+    /// The attempts that were told of.
+    told: u64,
     stop: StopSignal,
     /// The deadline that the machine knows of.
     deadline: Option<Instant>,
@@ -55,7 +57,7 @@ impl<R: Runtime, B: Backend> Wire<R, B> {
         let client = Client::new(place.runtime.clone(), backend, timeout, condition.clone());
         let (clock, memory) = (place.clock.clone(), BytesMut::zeroed(room));
         let (lent, body) = (Bytes::new(), Bytes::new());
-        Self { clock, client, condition, voice, stop, deadline: None, room, memory, lent, body }
+        Self { clock, client, condition, voice, told: 0, stop, deadline: None, room, memory, lent, body }
     }
 
     /// Whether a body must come with gRPC's prefix.
@@ -76,10 +78,12 @@ impl<R: Runtime, B: Backend> Wire<R, B> {
         &mut self.client
     }
 
-    /// Tells people how it goes, in the words of the other side.
-    pub(super) fn tell(&self, health: Health, learned_bytes: Option<usize>) {
-        (self.voice)(&self.condition, health, self.client.words());
-        self.condition.learned(learned_bytes);
+    /// Tells people how it goes after so many attempts, in the words of the other side, once for each attempt.
+    pub(super) fn tell(&mut self, (health, attempts): (Health, u64), learned_bytes: Option<usize>) {
+        if std::mem::replace(&mut self.told, attempts) != attempts {
+            (self.voice)(&self.condition, health, self.client.words());
+            self.condition.learned(learned_bytes);
+        }
     }
 
     /// Lends so many bytes from now on.

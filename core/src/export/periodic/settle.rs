@@ -62,8 +62,8 @@ impl<C: Copy> Exports<C> {
         self.timing.went_well();
         self.rest = Cause::Deadline;
         match rejected {
-            0 => self.health.went_well(),
-            _ => self.health.failed(now.tick),
+            0 => self.course.went_well(),
+            _ => self.course.failed(now.tick),
         }
     }
 
@@ -135,7 +135,7 @@ impl<C: Copy> Exports<C> {
     }
 
     fn attempt_failed(&mut self, now: Now) {
-        self.health.failed(now.tick);
+        self.course.failed(now.tick);
         self.timing.failed();
     }
 
