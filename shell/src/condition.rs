@@ -1,6 +1,8 @@
 //! What an exporter says of its own health while it runs.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]

@@ -18,12 +18,18 @@ mod wire;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 pub(crate) use datagrams::DatagramDriver;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use lent::{DatagramSource, LentItems, LentRequests};
+pub(crate) use lent::{LentItems, LentRequests};
 #[cfg(feature = "opentelemetry-http")]
 pub(crate) use periodic::{ExportDriver, PointSource};
 #[cfg(feature = "influxdb")]
 pub(crate) use posts::{ItemSource, PostDriver};
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use sockets::{Destination, Open, Way, connect};
+pub(crate) use sockets::{Destination, Way};
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 pub(crate) use wire::Wire;
+// DogStatsD alone speaks to Unix sockets, and sums requests up.
+#[cfg(feature = "statsd")]
+pub(crate) use {
+    lent::DatagramSource,
+    sockets::{Open, connect},
+};
