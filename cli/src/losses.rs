@@ -2,8 +2,8 @@
 
 use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus};
 
-/// Whether something that was recorded in a run was not delivered, as far as is known: datagrams that were refused count as
-/// sent, how many they were nobody says.
+/// Whether something that was recorded in a run was not delivered, as far as is known. One datagram that was refused is
+/// enough: a host tells of few of its refusals, and those that it keeps to itself count as sent.
 pub(crate) fn is_lossy(run: &ExporterStatus) -> bool {
     losses(run).next().is_some() || (run.refusals > 0 && run.account.recorded > 0)
 }

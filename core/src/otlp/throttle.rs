@@ -153,7 +153,7 @@ mod tests {
 
     /// `google.rpc.Status { code: 8, message: "slow down", details: [Any { type_url:
     /// "type.googleapis.com/google.rpc.RetryInfo", value: RetryInfo { retry_delay: 2.5 s } }] }`, as prost and the
-    /// base64 crate write it (see `shell-tokio/tests/otlp_retry.rs`, which makes such values anew).
+    /// base64 crate wrote it.
     const TWO_AND_A_HALF: &[u8] =
         b"CAgSCXNsb3cgZG93bho2Cih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgoKCAgCEIDKte4B";
 
