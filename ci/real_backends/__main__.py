@@ -19,7 +19,7 @@ from .servers import Servers
 ALL_RUNS = [
     Run("tokio", "udp", "rotel"),
     Run("tokio", "http", "C-core gRPC", traces=True, gzip=True),
-    Run("smol", "udp", "C-core gRPC", request_bytes=8192, traces=True, gzip=True, delta=True, exponential=True),
+    Run("smol", "udp", "C-core gRPC", request_bytes=16_384, traces=True, gzip=True, delta=True, exponential=True),
     Run("smol", "http", "rotel", packed_bytes=1432, compression=False, gzip=True, over_http=True, delta=True),
 ]
 # Exit code where no backend is installed.
