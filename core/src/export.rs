@@ -19,6 +19,7 @@ mod fault;
 mod following;
 mod health;
 mod id;
+mod input;
 mod now;
 pub mod pace;
 pub mod periodic;

@@ -50,6 +50,7 @@ use cycle::{Cycle, Flight};
 use room::Room;
 use timing::Timing;
 
+pub use super::input::Input;
 pub use cumulative::Cumulative;
 pub use delta::Delta;
 pub use place::Place;
@@ -69,44 +70,6 @@ pub struct ExportLimits {
     pub max_request_bytes: usize,
     /// Whether what came in intervals is sent, rather than all that was counted.
     pub is_delta: bool,
-}
-
-/// One piece of news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input<'a> {
-    /// The answer to [`Action::Resolve`]; without addresses where the name has none, or nobody could be asked.
-    Resolved {
-        /// Of the action.
-        id: Id,
-        /// The addresses of the name.
-        addresses: &'a [SocketAddr],
-    },
-    /// The answer to [`Action::Connect`]: the connection is there, with all that goes before a body.
-    Connected {
-        /// Of the action.
-        id: Id,
-    },
-    /// The receiver has answered [`Action::Send`] or [`Action::Again`].
-    Answer {
-        /// Of the action.
-        id: Id,
-        /// What it said.
-        said: Said,
-    },
-    /// What was started has failed or was cancelled. Its connection is gone.
-    Failed {
-        /// Of the action.
-        id: Id,
-        /// Whether some of the body may have gone out.
-        began: bool,
-        /// Whether the connection had served an earlier body.
-        kept: bool,
-    },
-    /// All that is held is to be sent by the deadline, or dropped.
-    Stop {
-        /// When [`Action::Done`] is said at the latest.
-        deadline: Tick,
-    },
 }
 
 /// What the driver does.

@@ -32,6 +32,7 @@ mod marks;
 mod probe;
 mod requests;
 
+pub use super::input::Input;
 pub use due::Schedule;
 pub use gauges::GaugePoints;
 pub use intervals::IntervalPoints;
@@ -63,44 +64,6 @@ pub struct PostLimits {
     pub points: usize,
     /// When a body is sent.
     pub schedule: Schedule,
-}
-
-/// One piece of news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input<'a> {
-    /// The answer to [`Action::Resolve`].
-    Resolved {
-        /// Which one.
-        id: Id,
-        /// The addresses, none where the name has none or nobody could be asked.
-        addresses: &'a [SocketAddr],
-    },
-    /// An answer to [`Action::Connect`]; the other one is [`Failed`](Self::Failed).
-    Connected {
-        /// Which one.
-        id: Id,
-    },
-    /// The server's answer to [`Action::Send`].
-    Answer {
-        /// Which one.
-        id: Id,
-        /// What it means.
-        said: Said,
-    },
-    /// What was started has failed, or was cancelled.
-    Failed {
-        /// Which one.
-        id: Id,
-        /// Of what was sent something may have gone out.
-        began: bool,
-        /// The connection had served an earlier request, and broke.
-        kept: bool,
-    },
-    /// An end is asked for, by then at the latest. Of several the nearest deadline counts.
-    Stop {
-        /// The latest end.
-        deadline: Tick,
-    },
 }
 
 /// What the driver does.
