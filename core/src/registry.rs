@@ -1,28 +1,44 @@
 //! The registry: the one thing that recorders, pump and encoders share, as a handle of a few borrowed slices.
 
+pub(crate) mod entry;
+pub(crate) mod exceeded;
+pub(crate) mod exemplars;
+pub(crate) mod facts;
+pub(crate) mod gauges;
+pub(crate) mod intern;
+mod key_hash;
+mod key_words;
+pub(crate) mod ledger;
+pub(crate) mod linger;
+pub(crate) mod parts;
+pub(crate) mod ring;
+pub(crate) mod status;
+pub(crate) mod storage;
+
 use core::fmt;
 use core::time::Duration;
 
 use heapless::String;
 
+use self::entry::Entry;
+use self::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
+use self::facts::{Facts, FullRing};
+use self::intern::{Entries, FreeEntries};
+use self::key_words::KeyHead;
+use self::ledger::{Account, Cause, Exporter, Ledger};
+use self::linger::Linger;
+use self::parts::{Parts, ShardWords, shard_word};
+use crate::atomics::words;
+use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::bounds::{Bounds, BoundsError};
-use crate::counts::cell::{self, CellWords};
+use crate::counts::cell;
 use crate::counts::columns::Columns;
 use crate::counts::exponential::ExponentialWords;
-use crate::entry::{self, Entry};
-use crate::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
-use crate::facts::{Facts, FullRing};
-use crate::hash;
-use crate::intern::{self, Entries, FreeEntries};
-use crate::key_words::{self, KeyHead};
-use crate::ledger::{self, Account, Cause, Exporter, Ledger};
-use crate::linger::Linger;
-use crate::parts::{Parts, ShardWords, shard_word};
-use crate::sample::Outcome;
-use crate::series::{Key, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series, canonical_labels};
-use crate::status;
-use crate::sync::{AtomicU64, Ordering};
-use crate::words;
+use crate::counts::layout::CellWords;
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{Label, LabelError, canonical_labels};
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
 
 /// A handle of a registry: `Copy`, a few slices of its storage.
 #[derive(Clone, Copy)]
@@ -38,7 +54,7 @@ impl<'a> Registry<'a> {
         // the same time write the same words, and one of them enters the key in the index.
         if ready.load(Ordering::Acquire) == 0 {
             let key = Key::OVERFLOW;
-            let hash = hash::of_key(&key, &KeyHead::of(&key));
+            let hash = key_hash::of_key(&key, &KeyHead::of(&key));
             registry.entry(Series::OVERFLOW).write(&key);
             intern::enter(parts.index, hash, Series::OVERFLOW.number());
             registry.entry(Series::OVERFLOW).publish();
@@ -274,14 +290,14 @@ impl<'a> Registry<'a> {
         let Some(head) = KeyHead::usual(method, name) else {
             return self.intern_parts(method, name, &[]);
         };
-        let hash = hash::of_head(hash::NO_REST, &head);
+        let hash = key_hash::of_head(key_hash::NO_REST, &head);
         self.near(hash, &head).unwrap_or_else(|| self.seek_far(hash, method, name))
     }
 
     #[inline(never)]
     fn seek_long(&self, method: &str, name: &str) -> Series {
         let known = KeyHead::usual(method, name).and_then(|head| {
-            let hash = hash::of_head(hash::of_name_rest(name), &head);
+            let hash = key_hash::of_head(key_hash::of_name_rest(name), &head);
             self.near(hash, &head).filter(|series| self.entry(*series).has_name_rest(name))
         });
         known.unwrap_or_else(|| self.intern_parts(method, name, &[]))
@@ -317,7 +333,7 @@ impl<'a> Registry<'a> {
             return series;
         }
         let seek = Seek { registry: self, key, head: KeyHead::of(key) };
-        let hash = hash::of_key(key, &seek.head);
+        let hash = key_hash::of_key(key, &seek.head);
         let control = self.parts.control;
         let free = FreeEntries {
             next: &control.next_entry.0,
@@ -343,7 +359,7 @@ impl<'a> Registry<'a> {
     /// up between entering it and publishing it hides nothing.
     fn find(&self, key: &Key<'_>) -> Option<Series> {
         let head = KeyHead::of(key);
-        self.find_where(hash::of_key(key, &head), |entry| entry.is(key, &head))
+        self.find_where(key_hash::of_key(key, &head), |entry| entry.is(key, &head))
     }
 
     fn find_where(&self, hash: u64, is: impl Fn(Entry<'a>) -> bool) -> Option<Series> {
@@ -509,7 +525,7 @@ fn text<const N: usize>(words: &[AtomicU64], length: usize) -> Option<String<N>>
 mod tests {
     extern crate std;
     use super::*;
-    use crate::storage::{Classic, Storage};
+    use crate::registry::storage::{Classic, Storage};
     use std::collections::HashMap;
     use std::format;
     use std::string::String;
@@ -517,7 +533,7 @@ mod tests {
 
     fn hash_of(method: &str, name: &str) -> u64 {
         let key = Key { method, name, labels: &[], cut: false };
-        hash::of_key(&key, &KeyHead::of(&key))
+        key_hash::of_key(&key, &KeyHead::of(&key))
     }
 
     /// Interns both, in this order, and finds both again; they must be two.
@@ -562,7 +578,7 @@ mod tests {
         };
         for i in 1.. {
             let [one, other] = [method(0), method(i)];
-            let mixed = hash::mixed_method(word(one.as_bytes())) ^ hash::mixed_method(word(other.as_bytes()));
+            let mixed = key_hash::mixed_method(word(one.as_bytes())) ^ key_hash::mixed_method(word(other.as_bytes()));
             // Only where the bits keep a text a text.
             if mixed & 0x8080_8080_8080_8080 == 0 {
                 let middle = word(b"original");

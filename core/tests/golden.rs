@@ -7,7 +7,7 @@
 mod common;
 
 use common::{body_of, pumped, whole};
-use loaddensity_metrics_core::dogstatsd::{Count, MessageEncoder, Slot};
+use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Count, MessageEncoder};
 use loaddensity_metrics_core::influxdb::{GaugeEncoder, Interval, IntervalEncoder, LineEncoder};
 use loaddensity_metrics_core::otlp::{self, Export, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
@@ -194,7 +194,7 @@ fn events<E: EventEncoder>(
 fn counted(registry: Registry<'_>, encoder: &MessageEncoder<'_>, case: &Case) -> Vec<u8> {
     let mut pump = registry.pump().expect("the only pump");
     let mut sink = Sink::new(vec![Event::default(); 4], pump.attach(Exporter::Statsd));
-    let aggregator = encoder.aggregator(vec![Slot::default(); 4]);
+    let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 4]);
     let counts = vec![Count::default(); aggregator.contexts()];
     let mut aggregator = aggregator.with_counters(Some(counts), 0);
     let (mut recorder, mut packets, mut room) = (registry.recorder(), Vec::new(), [0; 1_432]);

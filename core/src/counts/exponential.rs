@@ -10,9 +10,9 @@
 
 use core::hint::cold_path;
 
-use crate::counts::cell::Observation;
-use crate::sample::Outcome;
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::counts::layout::Observation;
+use crate::request::sample::Outcome;
 
 /// Buckets per power of two are 2^`SCALE`: OTLP's scale, Prometheus' schema.
 pub(crate) const SCALE: u32 = 3;

@@ -31,8 +31,8 @@ use core::time::Duration;
 use heapless::Vec;
 
 use super::{Course, Fault, Following, Health, Id, Ids, Now, Random, Stopping, Tick};
-use crate::ledger::Cause;
-use crate::segments::Call;
+use crate::events::segments::Call;
+use crate::registry::ledger::Cause;
 
 mod aggregated;
 mod beside;

@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use super::{Id, Tick};
-use crate::verdict::Said;
+use crate::export::verdict::Said;
 
 /// One piece of news. Each `id` is that of the action that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

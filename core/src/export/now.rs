@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::sample::Timestamp;
+use crate::request::sample::Timestamp;
 
 /// A moment on a monotonic clock: nanoseconds since any moment that stays the same, for 584 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -41,9 +41,9 @@ use core::ops::Range;
 use core::time::Duration;
 
 use super::{Broken, Connection, Course, Health, Id, Now, Size, Step, Tick};
-use crate::ledger::Cause;
-use crate::sample::Timestamp;
-use crate::verdict::Said;
+use crate::export::verdict::Said;
+use crate::registry::ledger::Cause;
+use crate::request::sample::Timestamp;
 use account::Books;
 use cut::Cut;
 use cycle::{Cycle, Flight};

@@ -45,8 +45,8 @@ use marks::Marks;
 use probe::{Origin, Probe};
 
 use super::{Backoff, Broken, Connection, Course, Health, Id, Now, Random, Size, Step, Stopping, Tick, TooLarge};
-use crate::ledger::Cause;
-use crate::verdict::Said;
+use crate::export::verdict::Said;
+use crate::registry::ledger::Cause;
 
 /// Pauses after failures: the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));

@@ -8,8 +8,9 @@ use core::fmt::Write as _;
 
 use heapless::{String, Vec};
 
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::text::out::Full;
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::wire::text::out::Full;
 
 /// Longest tag in characters, its key included. Source: DataDog/documentation, getting_started/tagging.
 const TAG_CHARACTERS: usize = 200;

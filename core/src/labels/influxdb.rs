@@ -5,9 +5,10 @@
 
 use heapless::Vec;
 
-use crate::sample::Outcome;
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::text::out::Full;
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::request::sample::Outcome;
+use crate::wire::text::out::Full;
 
 /// Room for the tags of a series: every byte of a value may be escaped.
 pub(crate) const BYTES: usize =

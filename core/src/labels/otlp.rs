@@ -4,11 +4,12 @@
 
 use heapless::Vec;
 
-use crate::protobuf::{BackOut, Front, Reader, bytes_tag};
-use crate::sample::Outcome;
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::sync::{AtomicU64, Ordering::Relaxed};
-use crate::text::out::Full;
+use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::request::sample::Outcome;
+use crate::wire::protobuf::{BackOut, Front, Reader, bytes_tag};
+use crate::wire::text::out::Full;
 
 /// Field number of the attributes in a `NumberDataPoint`.
 pub(crate) const NUMBER_ATTRIBUTES: u8 = 7;

@@ -5,8 +5,9 @@
 
 use heapless::Vec;
 
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::text::out::Full;
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::wire::text::out::Full;
 
 /// Room for the labels of a series: every byte of a value may be escaped.
 pub(crate) const BYTES: usize =

@@ -8,11 +8,11 @@ use core::time::Duration;
 use super::super::{Now, Tick};
 use super::burst::Burst;
 use super::source::{Ready, Room, Source, end_after};
-use crate::dogstatsd::{Aggregator, Count, CounterPacket, Packet, Slot};
-use crate::event::Event;
-use crate::ledger::Cause;
-use crate::segments::Call;
-use crate::sink::Sink;
+use crate::events::event::Event;
+use crate::events::segments::Call;
+use crate::events::sink::Sink;
+use crate::formats::dogstatsd::{AggregatedRequest, Aggregator, Count, CounterPacket, Packet};
+use crate::registry::ledger::Cause;
 
 /// How the requests of a sink become messages per interval.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ enum Leaving {
 
 impl<'a, B, C> Aggregating<'a, B, C>
 where
-    B: AsRef<[Slot]> + AsMut<[Slot]>,
+    B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
     C: AsRef<[Count]> + AsMut<[Count]>,
 {
     /// Packets of at most `packet_bytes`. The first interval begins at `start`.
@@ -134,7 +134,7 @@ pub struct Aggregated<'s, 'a, B, C, S> {
 
 impl<B, C, S> Source for Aggregated<'_, '_, B, C, S>
 where
-    B: AsRef<[Slot]> + AsMut<[Slot]>,
+    B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
     C: AsRef<[Count]> + AsMut<[Count]>,
     S: AsRef<[Event]> + AsMut<[Event]>,
 {
@@ -250,7 +250,7 @@ where
 
 impl<B, C, S> Aggregated<'_, '_, B, C, S>
 where
-    B: AsRef<[Slot]> + AsMut<[Slot]>,
+    B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
     C: AsRef<[Count]> + AsMut<[Count]>,
     S: AsRef<[Event]> + AsMut<[Event]>,
 {

@@ -2,9 +2,9 @@
 
 use super::super::Now;
 use super::super::posts::{Body, Items};
-use crate::batch::Written;
-use crate::dogstatsd::{GaugeEncoder, Telemetry, TelemetryEncoder};
-use crate::ledger::Cause;
+use crate::events::batch::Written;
+use crate::formats::dogstatsd::{GaugeEncoder, Telemetry, TelemetryEncoder};
+use crate::registry::ledger::Cause;
 
 /// The gauges of a registry and, if wanted, telemetry, each message an item. They are no requests, so that no account has
 /// them.

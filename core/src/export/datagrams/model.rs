@@ -11,12 +11,12 @@ use std::{format, vec};
 
 use super::tests::{TestStorage, Text, ledger};
 use super::*;
-use crate::dogstatsd::{Count, MessageEncoder, Slot};
-use crate::event::Event;
-use crate::ledger::{Exporter, Ledger};
+use crate::events::event::Event;
+use crate::events::sink::Sink;
+use crate::formats::dogstatsd::{AggregatedRequest, Count, MessageEncoder};
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::sink::Sink;
+use crate::registry::ledger::{Exporter, Ledger};
+use crate::request::sample::Timestamp;
 
 /// What the world is like for one seed.
 #[derive(Clone, Copy, Debug)]
@@ -412,13 +412,14 @@ impl<const N: u8> Load for Single<'_, N> {
 /// Requests that are sent per interval.
 struct Summed<'a> {
     sink: Sink<'a, Vec<Event>>,
-    aggregating: Aggregating<'a, Vec<Slot>, Vec<Count>>,
+    aggregating: Aggregating<'a, Vec<AggregatedRequest>, Vec<Count>>,
 }
 
 impl<'a> Summed<'a> {
     fn new(registry: Registry<'a>, nature: Nature, has_seconds: bool) -> Self {
         let sink = Sink::new(vec![Event::default(); 200], ledger(registry, Exporter::Statsd));
-        let aggregator = MessageEncoder::new(registry, "x").expect("a prefix").aggregator(vec![Slot::default(); 100]);
+        let aggregator =
+            MessageEncoder::new(registry, "x").expect("a prefix").aggregator(vec![AggregatedRequest::default(); 100]);
         let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()]);
         let aggregator = aggregator.with_counters(counts, 0);
         let interval = Duration::from_millis(90);

@@ -9,8 +9,8 @@ use super::super::posts::{Body, Items};
 use super::super::{Now, Tick};
 use super::burst::Burst;
 use super::source::{Ready, Room, Source, end_after};
-use crate::ledger::Cause;
-use crate::segments::Call;
+use crate::events::segments::Call;
+use crate::registry::ledger::Cause;
 
 /// When intervals end, and how far the items of the last one have come.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,11 @@
 use super::super::{Now, Tick};
 use super::burst::{BURSTS_OF_A_BACKLOG, Burst};
 use super::source::{Ready, Room, Source};
-use crate::batch::{EventEncoder, Packed, Packer};
-use crate::event::Event;
-use crate::ledger::Cause;
-use crate::segments::{Call, Run, Window};
-use crate::sink::Sink;
+use crate::events::batch::{EventEncoder, Packed, Packer};
+use crate::events::event::Event;
+use crate::events::segments::{Call, Run, Window};
+use crate::events::sink::Sink;
+use crate::registry::ledger::Cause;
 
 /// Most items that are sorted at a time. The more, the more are of one length: of some thirty lengths, 1,024 items make
 /// calls of thirty datagrams.

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::super::{Now, Tick};
 use super::burst::Burst;
-use crate::ledger::Cause;
-use crate::segments::Call;
+use crate::events::segments::Call;
+use crate::registry::ledger::Cause;
 
 /// What datagrams are made of, and the account that follows what becomes of them. Lent to the machine for one `poll`.
 ///

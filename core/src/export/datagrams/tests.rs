@@ -10,14 +10,14 @@ use std::vec::Vec;
 use std::{vec, write};
 
 use super::*;
-use crate::batch::EventEncoder;
-use crate::event::Event;
-use crate::ledger::{Exporter, Ledger};
+use crate::events::batch::EventEncoder;
+use crate::events::event::Event;
+use crate::events::sink::Sink;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::sink::Sink;
-use crate::storage::{Classic, Storage};
-use crate::text::out::Full;
+use crate::registry::ledger::{Exporter, Ledger};
+use crate::registry::storage::{Classic, Storage};
+use crate::request::sample::Timestamp;
+use crate::wire::text::out::Full;
 
 /// Events of `N` items: the event's number and the item's, filled up to the length that its size says.
 #[derive(Clone, Copy, Debug)]
@@ -753,11 +753,11 @@ fn several_sockets_send_whole_windows_in_turns() {
 
 mod intervals {
     use super::*;
-    use crate::dogstatsd::{Count, MessageEncoder, Slot};
+    use crate::formats::dogstatsd::{AggregatedRequest, Count, MessageEncoder};
 
     struct Interval<'a> {
         sink: Sink<'a, Vec<Event>>,
-        aggregating: Aggregating<'a, Vec<Slot>, Vec<Count>>,
+        aggregating: Aggregating<'a, Vec<AggregatedRequest>, Vec<Count>>,
         registry: Registry<'a>,
         offered: u64,
     }
@@ -766,7 +766,7 @@ mod intervals {
         fn new(registry: Registry<'a>, has_seconds: bool) -> Self {
             let sink = Sink::new(vec![Event::default(); 100], ledger(registry, Exporter::Statsd));
             let encoder = MessageEncoder::new(registry, "x").expect("a prefix");
-            let aggregator = encoder.aggregator(vec![Slot::default(); 50]);
+            let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 50]);
             let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()]);
             let aggregator = aggregator.with_counters(counts, 0);
             let aggregating = Aggregating::new(aggregator, 200, Duration::from_secs(10), Now::default());
@@ -779,7 +779,7 @@ mod intervals {
             self.sink.offer_all(&vec![Event { series, latency_ns: 7_000_000, ..Event::default() }; count]);
         }
 
-        fn source(&mut self) -> Aggregated<'_, 'a, Vec<Slot>, Vec<Count>, Vec<Event>> {
+        fn source(&mut self) -> Aggregated<'_, 'a, Vec<AggregatedRequest>, Vec<Count>, Vec<Event>> {
             Aggregated { sink: &mut self.sink, aggregating: &mut self.aggregating }
         }
 
@@ -910,10 +910,10 @@ mod intervals {
 mod periodic {
     use super::super::super::posts::{Body, IntervalPoints, Items};
     use super::*;
-    use crate::constant::ConstantLabels;
-    use crate::dogstatsd::{ClientTransport, MessageEncoder, Telemetry};
-    use crate::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, Precision};
-    use crate::phase::Phase;
+    use crate::events::phase::Phase;
+    use crate::formats::dogstatsd::{ClientTransport, MessageEncoder, Telemetry};
+    use crate::formats::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, Precision};
+    use crate::labels::constant::ConstantLabels;
 
     /// Items of these lengths; notes what became of them.
     #[derive(Default)]

@@ -1,7 +1,7 @@
 //! What an answer means for the account.
 
 use super::Piece;
-use crate::ledger::{Cause, Dropped, Ledger};
+use crate::registry::ledger::{Cause, Dropped, Ledger};
 
 /// The counts from which an exporter's account follows.
 ///

@@ -1,11 +1,11 @@
 //! All that a registry has counted, in each cycle.
 
 use super::{Place, Source, Wrote};
-use crate::ledger::{Exporter, Ledger};
-use crate::otlp::{Export, Options, Resource, Sources};
+use crate::formats::otlp::{Export, Options, Resource, Sources};
+use crate::formats::weights::Weights;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::registry::ledger::{Exporter, Ledger};
+use crate::request::sample::Timestamp;
 
 /// The [`Source`] of a cumulative exporter.
 #[derive(Clone, Copy, Debug)]

@@ -3,8 +3,8 @@
 use super::cycle::{Cycle, Flight};
 use super::{Exports, Source, Wrote};
 use crate::export::{Id, Now};
-use crate::ledger::Cause;
-use crate::sample::Timestamp;
+use crate::registry::ledger::Cause;
+use crate::request::sample::Timestamp;
 
 /// What came of cutting.
 pub(super) enum Cut {

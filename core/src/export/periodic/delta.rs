@@ -1,11 +1,11 @@
 //! What came in one interval after another.
 
 use super::{Place, Source, Wrote};
-use crate::ledger::{Exporter, Ledger};
-use crate::otlp::{Interval, Resource, Sources};
+use crate::formats::otlp::{Interval, Resource, Sources};
+use crate::formats::weights::Weights;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::registry::ledger::{Exporter, Ledger};
+use crate::request::sample::Timestamp;
 
 /// The [`Source`] of a delta exporter.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! Where an OTLP cycle stands: its points first, then the gauges in bodies of their own, which carry no requests.
 
 use super::{Piece, Wrote};
-use crate::otlp::{Export, Sources};
+use crate::formats::otlp::{Export, Sources};
 use crate::registry::Registry;
-use crate::sample::Timestamp;
+use crate::request::sample::Timestamp;
 
 /// A place in a cycle of [`Cumulative`](super::Cumulative) or [`Delta`](super::Delta).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

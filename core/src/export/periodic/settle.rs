@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use super::cycle::Flight;
 use super::{Exports, News, Piece, Source, room};
+use crate::export::verdict::Said;
 use crate::export::{Broken, Now, TooLarge};
-use crate::ledger::Cause;
-use crate::verdict::Said;
+use crate::registry::ledger::Cause;
 
 /// How often the same bytes go out again after silence.
 const AGAIN: u8 = 3;

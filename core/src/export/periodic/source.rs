@@ -1,8 +1,8 @@
 //! What a periodic exporter sends: points in an order of the source's, cut into bodies.
 
-use crate::ledger::Ledger;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::formats::weights::Weights;
+use crate::registry::ledger::Ledger;
+use crate::request::sample::Timestamp;
 
 /// What there is to be sent. It is lent for one call.
 ///

@@ -6,13 +6,13 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::*;
-use crate::constant::ConstantLabels;
-use crate::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision};
-use crate::ledger::Exporter;
-use crate::phase::Phase;
+use crate::events::phase::Phase;
+use crate::formats::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision};
+use crate::labels::constant::ConstantLabels;
 use crate::registry::Registry;
-use crate::sample::{Sample, Timestamp};
-use crate::storage::{Classic, Storage};
+use crate::registry::ledger::Exporter;
+use crate::registry::storage::{Classic, Storage};
+use crate::request::sample::{Sample, Timestamp};
 use crate::{Event, Packer, Sink};
 
 const SECOND: Duration = Duration::from_secs(1);

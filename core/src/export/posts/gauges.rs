@@ -1,8 +1,8 @@
 //! The engine's gauges as items: one point per interval, of which each gauge is a field.
 
-use crate::influxdb::{GaugeEncoder, IntervalTimes};
-use crate::ledger::Cause;
-use crate::sample::Timestamp;
+use crate::formats::influxdb::{GaugeEncoder, IntervalTimes};
+use crate::registry::ledger::Cause;
+use crate::request::sample::Timestamp;
 
 use super::super::Now;
 use super::{Body, Items};

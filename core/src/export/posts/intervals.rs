@@ -1,10 +1,10 @@
 //! The rows of intervals as items: one point per series that has requests.
 
-use crate::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, IntervalTimes, RowPlace};
-use crate::ledger::{Cause, Ledger};
+use crate::formats::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, IntervalTimes, RowPlace};
+use crate::formats::weights::Weights;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::registry::ledger::{Cause, Ledger};
+use crate::request::sample::Timestamp;
 
 use super::super::Now;
 use super::{Body, Items};

@@ -1,6 +1,6 @@
 //! What the machine sends: items that wait, first in, first out.
 
-use crate::ledger::Cause;
+use crate::registry::ledger::Cause;
 
 use super::super::Now;
 

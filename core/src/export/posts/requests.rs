@@ -1,9 +1,9 @@
 //! The events of a sink as items: one point per request.
 
-use crate::batch::{EventEncoder, Packer};
-use crate::event::Event;
-use crate::ledger::Cause;
-use crate::sink::Sink;
+use crate::events::batch::{EventEncoder, Packer};
+use crate::events::event::Event;
+use crate::events::sink::Sink;
+use crate::registry::ledger::Cause;
 
 use super::{Body, Items};
 

@@ -6,7 +6,7 @@ use super::std::vec::Vec;
 use crate::Timestamp;
 use crate::Weights;
 use crate::export::periodic::{Piece, Source, Wrote};
-use crate::ledger::{Cause, Ledger, SUMS};
+use crate::registry::ledger::{Cause, Ledger, SUMS};
 
 /// Bytes around the points of a body.
 pub(super) const HEADER: usize = 100;

@@ -8,9 +8,9 @@ use super::points::{Point, Points};
 use super::world::{Arrival, Receiver, Reply, World};
 use super::{MS, SECS};
 use crate::export::periodic::ExportLimits;
+use crate::export::verdict::Said;
 use crate::export::{Random, Tick};
-use crate::ledger::Cause;
-use crate::verdict::Said;
+use crate::registry::ledger::Cause;
 
 /// Of each temporality. A hundred times as many hold too.
 const RUNS: u64 = 150;

@@ -7,9 +7,9 @@ use core::time::Duration;
 use super::points::{Point, Points, points};
 use crate::Timestamp;
 use crate::export::periodic::{Action, ExportLimits, Exports, Input};
+use crate::export::verdict::Said;
 use crate::export::{Id, Now, Tick};
-use crate::ledger::Cause;
-use crate::verdict::Said;
+use crate::registry::ledger::Cause;
 
 /// What a receiver does after so much time.
 #[derive(Clone, Copy, Debug)]

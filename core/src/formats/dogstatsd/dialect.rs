@@ -1,0 +1,189 @@
+//! Messages with more, or other, than the contract has in them.
+
+use core::fmt::Write as _;
+
+use heapless::{String, Vec};
+
+use super::origin::Fields;
+use super::tags::ConstantTags;
+use super::{OUTCOMES, PREFIX_BYTES};
+use crate::atomics::stored_text::StoredText;
+use crate::events::event::Event;
+use crate::events::sampling::SampleRate;
+use crate::labels::dogstatsd as labels;
+use crate::request::sample::Outcome;
+use crate::wire::text::item::Item;
+use crate::wire::text::out::Full;
+use crate::wire::text::piece::{Piece, Write};
+
+/// The messages of a request.
+pub(super) const REQUESTS: u8 = 0;
+pub(super) const LATENCY: u8 = 1;
+pub(super) const SIZE: u8 = 2;
+/// How many those are.
+pub(super) const ITEMS: u8 = 3;
+
+/// The types and fields of messages.
+#[derive(Clone, Debug)]
+pub(super) struct Dialect {
+    /// The prefix with its dot.
+    pub(super) prefix: Vec<u8, { PREFIX_BYTES + 1 }>,
+    /// `d` instead of `ms` and `h`.
+    pub(super) distributions: bool,
+    /// `|@0.5`.
+    pub(super) rate: String<24>,
+    pub(super) constant: ConstantTags,
+    /// Those of messages that have a time, and of gauges, where they are others.
+    pub(super) timed: Option<ConstantTags>,
+    pub(super) fields: Fields,
+    /// Whether the last message of a packet ends with a newline, as the others do.
+    pub(super) ends_with_newline: bool,
+}
+
+impl Dialect {
+    /// The contract's messages, still.
+    pub(super) fn new(prefix: &[u8]) -> Self {
+        Self {
+            // It is no longer than that.
+            prefix: Vec::from_slice(prefix).unwrap_or_default(),
+            distributions: false,
+            rate: String::new(),
+            constant: ConstantTags::default(),
+            timed: None,
+            fields: Fields::default(),
+            ends_with_newline: false,
+        }
+    }
+
+    pub(super) fn set_rate(&mut self, rate: SampleRate) {
+        self.rate.clear();
+        if !rate.is_all() {
+            // The shortest decimal of a number from 10^-6 to 1 has at most 24 characters.
+            let fits = write!(self.rate, "|@{rate}");
+            debug_assert!(fits.is_ok());
+        }
+    }
+
+    /// Writes message `item` of `event`, whose series has these tags; returns its length in bytes.
+    pub(super) fn encode(&self, event: &Event, item: u8, tags: StoredText<'_>, out: &mut [u8]) -> Result<usize, Full> {
+        let room = out.len();
+        let mut out = Item::new(out);
+        out.put_exact(&self.prefix)?;
+        match item {
+            REQUESTS => out.put_exact(b"requests:1|c")?,
+            LATENCY => {
+                out.put_exact(b"request.latency:")?;
+                out.put_piece(&Millis(event.latency_ns))?;
+                out.put_exact(self.kind(LATENCY))?;
+            }
+            _ => {
+                out.put_exact(b"response.size:")?;
+                out.put_piece(&Integer(event.response_bytes))?;
+                out.put_exact(self.kind(SIZE))?;
+            }
+        }
+        out.put_exact(self.rate.as_bytes())?;
+        out.put_exact(b"|#")?;
+        self.put_tags(event.outcome, tags, false, &mut out)?;
+        self.put_origin(&mut out)?;
+        Ok(room - out.room())
+    }
+
+    /// The constant tags of a message that has a time or is a gauge, or of any other.
+    const fn constant(&self, has_time: bool) -> &ConstantTags {
+        match &self.timed {
+            Some(timed) if has_time => timed,
+            _ => &self.constant,
+        }
+    }
+
+    /// Appends the fields of a gauge, which has no series: the constant tags and the origin.
+    pub(super) fn put_own_fields(&self, out: &mut Item<'_>) -> Result<(), Full> {
+        if let Some((_, tags)) = self.constant(true).text().split_first() {
+            out.put_exact(b"|#")?;
+            out.put_exact(tags)?;
+        }
+        self.put_origin(out)
+    }
+
+    /// Appends the origin to a message that has no timestamp.
+    pub(super) fn put_origin(&self, out: &mut Item<'_>) -> Result<(), Full> {
+        out.put_exact(&self.fields.before_time)?;
+        out.put_exact(&self.fields.behind_time)
+    }
+
+    /// Appends the origin to a message of this second, in the order of Datadog's Go client.
+    pub(super) fn put_origin_and_second(&self, second: u64, out: &mut Item<'_>) -> Result<(), Full> {
+        out.put_exact(&self.fields.before_time)?;
+        out.put_exact(b"|T")?;
+        out.put_piece(&Integer(second))?;
+        out.put_exact(&self.fields.behind_time)
+    }
+
+    /// The type of message `item`.
+    pub(super) const fn kind(&self, item: u8) -> &'static [u8] {
+        match (item, self.distributions) {
+            (REQUESTS, _) => b"|c",
+            (LATENCY, false) => b"|ms",
+            (_, false) => b"|h",
+            (_, true) => b"|d",
+        }
+    }
+
+    pub(super) fn put_tags(
+        &self,
+        outcome: Outcome,
+        tags: StoredText<'_>,
+        has_time: bool,
+        out: &mut Item<'_>,
+    ) -> Result<(), Full> {
+        let constant = self.constant(has_time);
+        let mut room = [0; labels::BYTES];
+        let length = tags.copy_to(&mut room).ok_or(Full)?;
+        let tags = &room[..length];
+        out.put_exact(tags)?;
+        let outcome = OUTCOMES[outcome.index()];
+        out.put_exact(outcome)?;
+        if !has_more_than_method_and_name(tags) {
+            return out.put_exact(constant.text());
+        }
+        for tag in constant.iter().filter(|tag| !has_key(tags, key(tag))) {
+            out.put_exact(b",")?;
+            out.put_exact(tag)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a series has tags besides `method:…,name:…`. Values hold neither commas nor colons.
+fn has_more_than_method_and_name(tags: &[u8]) -> bool {
+    tags.iter().filter(|byte| **byte == b',').nth(1).is_some()
+}
+
+fn key(tag: &[u8]) -> &[u8] {
+    tag.split(|byte| *byte == b':').next().unwrap_or_default()
+}
+
+fn has_key(tags: &[u8], wanted: &[u8]) -> bool {
+    tags.split(|byte| *byte == b',').any(|tag| key(tag) == wanted)
+}
+
+/// A latency in milliseconds.
+struct Millis(u64);
+
+impl Write<40> for Millis {
+    #[inline(always)]
+    fn write(&self, piece: &mut Piece<'_, 40>) {
+        piece.put_millis(self.0);
+    }
+}
+
+/// Bytes, or seconds.
+struct Integer(u64);
+
+impl Write<32> for Integer {
+    #[inline(always)]
+    fn write(&self, piece: &mut Piece<'_, 32>) {
+        piece.put_integer(self.0);
+    }
+}

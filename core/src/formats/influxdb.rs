@@ -1,0 +1,268 @@
+//! InfluxDB line protocol: one line per request.
+//!
+//! Sources of the rules: influxdata/docs, line protocol reference; where the parsers of InfluxDB 1 and 3 differ, what
+//! both take. In tags, `,`, `=` and space are escaped with a backslash; control characters, and a backslash that a
+//! parser could read as an escape, become `_`.
+
+use core::cell::Cell;
+use core::fmt;
+
+use heapless::Vec;
+
+use crate::events::batch::EventEncoder;
+use crate::events::event::Event;
+use crate::labels::constant::ConstantLabels;
+use crate::labels::influxdb as labels;
+use crate::registry::Registry;
+use crate::wire::text::digits::{self, EIGHT_DIGITS};
+use crate::wire::text::head::Head;
+use crate::wire::text::item::Item;
+use crate::wire::text::out::Full;
+use crate::wire::text::piece::{Piece, Write};
+
+mod answer;
+mod gauges;
+mod interval;
+mod precision;
+mod rows;
+mod tags;
+mod times;
+
+pub use answer::{error_words, refused_lines};
+pub use gauges::GaugeEncoder;
+pub use interval::{Interval, IntervalEncoder};
+pub use precision::Precision;
+pub use rows::{BodyLimits, IntervalBody, IntervalRows, PointTooLarge, RowPlace};
+pub use tags::StatusCode;
+use tags::{OwnTags, Place};
+pub use times::IntervalTimes;
+
+/// Longest measurement in bytes.
+pub const MEASUREMENT_BYTES: usize = 128;
+
+/// Largest value of an integer field.
+const MAX_INTEGER: u64 = i64::MAX as u64;
+
+/// Writes events as lines:
+/// `loaddensity_request,method=GET,name=/x,outcome=success status_code=200i,response_time_ms=42,response_length=1024i 1700000000000000000`.
+///
+/// It keeps what the last timestamp began with, so each thread that encodes has one of its own.
+#[derive(Clone, Debug)]
+pub struct LineEncoder<'a> {
+    registry: Registry<'a>,
+    /// Escaped.
+    measurement: Measurement,
+    time: TimeFront,
+    /// What is not as the contract has it.
+    dialect: Option<Dialect>,
+}
+
+/// The measurement, escaped.
+type Measurement = Head<{ 1 + 2 * MEASUREMENT_BYTES }>;
+
+#[derive(Clone, Debug)]
+struct Dialect {
+    tags: OwnTags,
+    status: StatusCode,
+}
+
+impl<'a> LineEncoder<'a> {
+    /// An encoder for events of `registry` that writes points of `measurement`.
+    ///
+    /// # Errors
+    /// A measurement that some version of InfluxDB could not store; see [`MeasurementError`].
+    pub fn new(registry: Registry<'a>, measurement: &str) -> Result<Self, MeasurementError> {
+        Ok(Self { registry, measurement: escaped(measurement)?, time: TimeFront::default(), dialect: None })
+    }
+
+    /// The same with `constant` tags on every line and the status code where `status` says. Tags stay in order of their
+    /// keys; a series' own tag of the same key as a constant one wins.
+    #[must_use]
+    pub fn with_tags(self, constant: &ConstantLabels, status: StatusCode) -> Self {
+        let is_contract = constant.is_empty() && status == StatusCode::Field;
+        let dialect = (!is_contract).then(|| Dialect { tags: OwnTags::new(constant, status), status });
+        Self { dialect, ..self }
+    }
+
+    #[inline(always)]
+    fn line(&self, event: &Event, line: &mut Item<'_>) -> Result<(), Full> {
+        if let Some(dialect) = &self.dialect {
+            return self.line_in(dialect, event, line);
+        }
+        let (tags, outcome_at) = self.registry.shown_entry(event.series).influxdb();
+        self.measurement.begin(line)?;
+        line.put_text_with(tags, outcome_at, labels::OUTCOMES[event.outcome.index()])?;
+        line.put_piece(&Fields { event, time: &self.time })
+    }
+
+    /// Out of line, so that the contract's line stays as fast.
+    #[inline(never)]
+    fn line_in(&self, dialect: &Dialect, event: &Event, line: &mut Item<'_>) -> Result<(), Full> {
+        let (tags, outcome_at) = self.registry.shown_entry(event.series).influxdb();
+        let outcome = Place::Says(outcome_at, labels::OUTCOMES[event.outcome.index()]);
+        self.measurement.begin(line)?;
+        dialect.tags.put(tags, outcome, event.status, line)?;
+        let fields = Fields { event, time: &self.time };
+        if dialect.status == StatusCode::Tag { line.put_piece(&WithoutStatus(fields)) } else { line.put_piece(&fields) }
+    }
+}
+
+impl EventEncoder for LineEncoder<'_> {
+    const ITEMS: u8 = 1;
+
+    /// InfluxDB (models/points.go), Telegraf and VictoriaMetrics read over empty lines.
+    fn fills_with_newlines(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn encode(&self, event: &Event, _: u8, out: &mut [u8]) -> Result<usize, Full> {
+        let room = out.len();
+        let mut line = Item::new(out);
+        self.line(event, &mut line)?;
+        Ok(room - line.room())
+    }
+}
+
+/// Why a measurement cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasurementError {
+    /// It is empty.
+    Empty,
+    /// It is longer than [`MEASUREMENT_BYTES`].
+    TooLong,
+    /// It begins with `#` or holds a backslash or a control character.
+    Character,
+}
+
+impl fmt::Display for MeasurementError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the measurement is empty; give it a name such as loaddensity_request"),
+            Self::TooLong => write!(f, "the measurement is longer than {MEASUREMENT_BYTES} bytes; shorten it"),
+            Self::Character => f.write_str(
+                "the measurement begins with # or holds a backslash or a control character, which InfluxDB cannot store; use letters, digits and _",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for MeasurementError {}
+
+/// The measurement as lines begin with it.
+fn escaped(measurement: &str) -> Result<Measurement, MeasurementError> {
+    if measurement.is_empty() {
+        return Err(MeasurementError::Empty);
+    }
+    if measurement.len() > MEASUREMENT_BYTES {
+        return Err(MeasurementError::TooLong);
+    }
+    if measurement.starts_with('#') || measurement.contains(|c: char| c == '\\' || c.is_control()) {
+        return Err(MeasurementError::Character);
+    }
+    let mut escaped: Vec<u8, { 2 * MEASUREMENT_BYTES }> = Vec::new();
+    for byte in measurement.bytes() {
+        let fits = escape_one(&mut escaped, byte, b", ");
+        debug_assert_eq!(fits, Ok(()));
+    }
+    Ok(Head::new(&[&escaped]))
+}
+
+fn escape_one<const N: usize>(text: &mut Vec<u8, N>, byte: u8, special: &[u8]) -> Result<(), Full> {
+    if special.contains(&byte) {
+        text.push(b'\\').map_err(|_| Full)?;
+    }
+    text.push(byte).map_err(|_| Full)
+}
+
+/// What follows the tags: the fields and the timestamp.
+struct Fields<'e> {
+    event: &'e Event,
+    time: &'e TimeFront,
+}
+
+/// Room for the longest fields, 115 bytes, and what is copied behind them.
+const FIELDS_BYTES: usize = 128;
+
+impl Write<FIELDS_BYTES> for Fields<'_> {
+    #[inline(always)]
+    fn write(&self, piece: &mut Piece<'_, FIELDS_BYTES>) {
+        let Event { status, latency_ns, .. } = *self.event;
+        if (100..1_000).contains(&status) {
+            // One copy for all that does not change.
+            piece.put(b" status_code=000i,response_time_ms=     ", 35);
+            piece.put_over(13, &digits::three(status.into(), b'i'));
+        } else {
+            piece.put(b" status_code=", 13);
+            piece.put_integer(status.into());
+            piece.put(b"i,response_time_ms=", 19);
+        }
+        piece.put_millis(latency_ns);
+        self.put_length_and_time(piece);
+    }
+}
+
+impl Fields<'_> {
+    #[inline(always)]
+    fn put_length_and_time(&self, piece: &mut Piece<'_, FIELDS_BYTES>) {
+        let Event { response_bytes, completed_at, .. } = *self.event;
+        piece.put(b",response_length=       ", 17);
+        piece.put_integer(response_bytes.min(MAX_INTEGER));
+        piece.put(b"i ", 2);
+        self.time.put(completed_at.as_unix_nanos().min(MAX_INTEGER - 1), piece);
+    }
+}
+
+/// The same without the status code, which is a tag.
+struct WithoutStatus<'e>(Fields<'e>);
+
+impl Write<FIELDS_BYTES> for WithoutStatus<'_> {
+    fn write(&self, piece: &mut Piece<'_, FIELDS_BYTES>) {
+        piece.put(b" response_time_ms=", 18);
+        piece.put_millis(self.0.event.latency_ns);
+        self.0.put_length_and_time(piece);
+    }
+}
+
+/// The digits that timestamps begin with, all but the last eight: for a tenth of a second they are the same.
+#[derive(Clone, Debug)]
+struct TimeFront {
+    /// What the digits show.
+    value: Cell<u64>,
+    /// Padded for one move.
+    digits: Cell<[u8; 16]>,
+}
+
+impl Default for TimeFront {
+    fn default() -> Self {
+        // No timestamp begins with this value.
+        Self { value: Cell::new(u64::MAX), digits: Cell::default() }
+    }
+}
+
+impl TimeFront {
+    /// Digits of timestamps since 2001 before the last eight.
+    const DIGITS: usize = 11;
+
+    #[inline(always)]
+    fn put<const N: usize>(&self, nanos: u64, piece: &mut Piece<'_, N>) {
+        let (front, last) = (nanos / EIGHT_DIGITS, nanos % EIGHT_DIGITS);
+        if self.value.get() == front || self.renew(front) {
+            piece.put(&self.digits.get(), Self::DIGITS);
+            piece.put(&digits::padded(last as u32), 8);
+        } else {
+            piece.put_long(nanos);
+        }
+    }
+
+    /// Keeps the digits of `front`; `false` where they are fewer.
+    #[cold]
+    #[inline(never)]
+    fn renew(&self, front: u64) -> bool {
+        let (text, length) = digits::long(front);
+        let (true, Some(digits)) = (length == Self::DIGITS, text.first_chunk()) else { return false };
+        self.digits.set(*digits);
+        self.value.set(front);
+        true
+    }
+}

@@ -1,0 +1,277 @@
+//! The Prometheus page in protobuf: `io.prometheus.client.MetricFamily` messages, each behind its length, with classic
+//! and, from storage that keeps exponential histograms, native histograms.
+//!
+//! A family's length stands in front of it, and no family may come twice, so a family of counters that move has to be
+//! held until its last metric is written. The caller holds it, because only the caller has memory that grows: as much as
+//! the largest family takes on the wire.
+//!
+//! Sources: prometheus/client_model, io/prometheus/client/metrics.proto; prometheus/docs, specs/native_histograms.md.
+
+use super::constant::{ConstantText, TEXT_BYTES};
+use super::exemplar::Exemplars;
+use super::family::Family;
+use super::gauge::{GaugeNow, HELP};
+use super::info::{self, RunInfo};
+use super::is_shown;
+use super::metric::{self, Histogram, NATIVE_BYTES};
+use super::series::SeriesLines;
+use super::status::{STATUS, Status};
+use crate::counts::bounds::{BUCKETS, Bounds};
+use crate::labels::constant::ConstantLabels;
+use crate::labels::prometheus as labels;
+use crate::registry::Registry;
+use crate::registry::gauges::GAUGES;
+use crate::request::sample::Timestamp;
+use crate::request::series::Series;
+use crate::wire::protobuf::BackOut;
+use crate::wire::text::out::{Full, TooSmall};
+
+/// A buffer of this many bytes holds any metric, and any family's head.
+pub const MAX_METRIC: usize = 20_480;
+/// What surrounds a label is at most four bytes more than in text, which four bytes surround there.
+const LABELS_BYTES: usize = 2 * (labels::BYTES + TEXT_BYTES);
+/// Tag and length, count, bound and exemplar of a classic bucket.
+const BUCKET_BYTES: usize = 2 + 11 + 9 + 112;
+const _: () = assert!(MAX_METRIC > LABELS_BYTES + BUCKETS * BUCKET_BYTES + NATIVE_BYTES + 256);
+
+/// The families of one scrape in progress.
+///
+/// ```
+/// use loaddensity_metrics_core::Storage;
+/// use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
+///
+/// static STORAGE: Storage<10, 1, 16> = Storage::new();
+/// let mut families = Families::new(STORAGE.registry(), None);
+/// let (mut buffer, mut metrics) = (vec![0; MAX_METRIC], Vec::new());
+/// while !families.is_complete() {
+///     metrics.clear();
+///     while let Some(metric) = families.next_metric(&mut buffer)? {
+///         metrics.extend_from_slice(metric);
+///     }
+///     let head = families.finish_family(metrics.len(), &mut buffer)?;
+///     // Send `head`, then `metrics`.
+/// }
+/// # Ok::<(), loaddensity_metrics_core::TooSmall>(())
+/// ```
+#[derive(Debug)]
+pub struct Families<'a> {
+    registry: Registry<'a>,
+    /// Series below this are shown.
+    end: u32,
+    bounds: Bounds,
+    constant: ConstantText,
+    info: Option<RunInfo>,
+    section: Section,
+    /// The series, and the outcome in it, or the point of a metric of the status.
+    row: u32,
+    outcome: usize,
+    lines: SeriesLines,
+    requests: u64,
+    status: Option<Status>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    Family(Family),
+    /// The gauge in this place.
+    Gauge(usize),
+    /// Which run it is of.
+    Info,
+    /// One of the metrics about the exporters and the registry.
+    Status(usize),
+}
+
+impl<'a> Families<'a> {
+    /// The families of what `registry` holds now; with the time `created` since which it has counted, if that is given.
+    #[must_use]
+    pub fn new(registry: Registry<'a>, created: Option<Timestamp>) -> Self {
+        Self {
+            registry,
+            end: registry.series_end(),
+            bounds: registry.bounds(),
+            constant: ConstantText::NONE,
+            info: None,
+            section: Section::Family(Family::Requests),
+            row: 0,
+            outcome: 0,
+            lines: SeriesLines::none(created),
+            requests: 0,
+            status: None,
+        }
+    }
+
+    /// The same families with `constant` on every metric, but for those with a label of the same name of their own.
+    #[must_use]
+    pub fn with_constant_labels(self, constant: &ConstantLabels) -> Self {
+        Self { constant: ConstantText::new(constant), ..self }
+    }
+
+    /// The same families and one that says which run they are of.
+    #[must_use]
+    pub fn with_run_info(self, info: Option<RunInfo>) -> Self {
+        Self { info, ..self }
+    }
+
+    /// Whether all families have been written.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.section == Section::Status(STATUS.len())
+    }
+
+    /// Requests in the counters written so far: when the families are complete, the total that they show.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Writes the next metric of the family under way into the end of `out` and returns it; `None` behind its last.
+    ///
+    /// # Errors
+    /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
+    pub fn next_metric<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
+        let mut out = BackOut::new(out, 0);
+        let written = match self.section {
+            Section::Family(family) => self.series_metric(family, &mut out),
+            Section::Gauge(number) => self.gauge_metric(number, &mut out),
+            Section::Info => self.info_metric(&mut out),
+            Section::Status(number) => self.status_metric(number, &mut out),
+        };
+        match written {
+            Ok(true) => Ok(Some(out.into_written())),
+            Ok(false) => Ok(None),
+            Err(Full) => Err(TooSmall { needed: MAX_METRIC }),
+        }
+    }
+
+    /// Writes what comes in front of the `metrics` bytes of the family under way into the end of `out`, returns it, and
+    /// goes on to the next family. A family without metrics is left out.
+    ///
+    /// # Errors
+    /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
+    pub fn finish_family<'b>(&mut self, metrics: usize, out: &'b mut [u8]) -> Result<&'b [u8], TooSmall> {
+        let mut out = BackOut::new(out, 0);
+        if metrics != 0 {
+            self.head(metrics, &mut out).map_err(|Full| TooSmall { needed: MAX_METRIC })?;
+        }
+        self.section = match self.section {
+            Section::Family(family) => family.next().map_or(Section::Gauge(0), Section::Family),
+            Section::Gauge(number) if number + 1 < GAUGES => Section::Gauge(number + 1),
+            Section::Gauge(_) => Section::Info,
+            Section::Info => Section::Status(0),
+            Section::Status(number) => Section::Status((number + 1).min(STATUS.len())),
+        };
+        (self.row, self.outcome) = (0, 0);
+        Ok(out.into_written())
+    }
+
+    fn head(&self, metrics: usize, out: &mut BackOut<'_>) -> Result<(), Full> {
+        let (name, help, unit, kind) = match self.section {
+            Section::Family(family) => {
+                let (name, help, unit) = family.about();
+                (name, help, unit, if family == Family::Requests { metric::COUNTER } else { metric::HISTOGRAM })
+            }
+            Section::Gauge(number) => {
+                let Some(gauge) = GaugeNow::read(self.registry, number) else { return Ok(()) };
+                return metric::head(&gauge.name, HELP, None, metric::GAUGE, metrics, out);
+            }
+            Section::Info => (info::NAME, info::HELP, None, metric::GAUGE),
+            Section::Status(number) => {
+                let Some(metric) = STATUS.get(number) else { return Ok(()) };
+                let (name, help) = metric.about();
+                (name, help, None, if metric.is_counter() { metric::COUNTER } else { metric::GAUGE })
+            }
+        };
+        metric::head(name, help, unit, kind, metrics, out)
+    }
+
+    /// Says whether there was one left.
+    fn series_metric(&mut self, family: Family, out: &mut BackOut<'_>) -> Result<bool, Full> {
+        while self.row < self.end {
+            let series = Series::from_number(self.row);
+            if self.outcome == 0 {
+                if !is_shown(self.registry, series) {
+                    self.row += 1;
+                    continue;
+                }
+                let (labels, cells) = (self.registry.entry(series).prometheus(), self.registry.cells(series));
+                self.lines.freeze(family, labels, &self.constant, &self.bounds, cells);
+            }
+            self.write(family, series, out)?;
+            if family == Family::Requests && self.outcome == 0 {
+                self.outcome = 1;
+            } else {
+                self.requests += self.lines.requests();
+                (self.row, self.outcome) = (self.row + 1, 0);
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn write(&self, family: Family, series: Series, out: &mut BackOut<'_>) -> Result<(), Full> {
+        let created = self.lines.created();
+        let labels = labels::pairs(self.lines.labels());
+        if family == Family::Requests {
+            let outcome = [(&b"outcome"[..], if self.outcome == 0 { &b"success"[..] } else { b"failure" })];
+            let count = self.lines.counts().get(self.outcome).copied().unwrap_or_default();
+            let value = |out: &mut BackOut<'_>| metric::counter(count as f64, created, out);
+            return metric::metric(labels.chain(outcome), value, out);
+        }
+        // Read behind the classic buckets, so that it lacks nothing that they have.
+        let distributions = self.registry.series_distributions(series);
+        let histogram = Histogram {
+            bounds: &self.bounds,
+            family,
+            up_to: self.lines.counts(),
+            sum: self.lines.sum(),
+            native: distributions.map(|both| if family == Family::Latency { both.latency() } else { both.size() }),
+            created,
+            exemplars: Exemplars { registry: self.registry, series, family },
+        };
+        metric::metric(labels, |out| histogram.write(out), out)
+    }
+
+    /// Says whether there was one: not where none has been set, nor a second time.
+    fn gauge_metric(&mut self, number: usize, out: &mut BackOut<'_>) -> Result<bool, Full> {
+        let Some(gauge) = GaugeNow::read(self.registry, number).filter(|_| self.row == 0) else {
+            return Ok(false);
+        };
+        metric::metric(self.constant.pairs(), |out| metric::gauge(gauge.value, out), out)?;
+        self.row = 1;
+        Ok(true)
+    }
+
+    /// Says whether there was one: not where nothing is known, nor a second time.
+    fn info_metric(&mut self, out: &mut BackOut<'_>) -> Result<bool, Full> {
+        let Some(info) = self.info.as_ref().filter(|_| self.row == 0) else {
+            return Ok(false);
+        };
+        metric::metric(info.pairs(&self.constant), |out| metric::gauge(1.0, out), out)?;
+        self.row = 1;
+        Ok(true)
+    }
+
+    /// Says whether there was one left.
+    fn status_metric(&mut self, number: usize, out: &mut BackOut<'_>) -> Result<bool, Full> {
+        let registry = self.registry;
+        let status = self.status.get_or_insert_with(|| Status::of(registry));
+        let Some(metric) = STATUS.get(number) else { return Ok(false) };
+        while let Some(row) = Some(self.row as usize).filter(|row| *row < metric.points()) {
+            let Some(point) = metric.point(status, row) else {
+                self.row += 1;
+                continue;
+            };
+            let own = point.labels().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let is_free = |name: &[u8]| point.labels().all(|(other, _)| other.as_bytes() != name);
+            let constant = self.constant.pairs().filter(|(name, _)| is_free(name));
+            let value = |out: &mut BackOut<'_>| match metric.is_counter() {
+                true => metric::counter(point.value as f64, None, out),
+                false => metric::gauge(point.value as f64, out),
+            };
+            metric::metric(own.chain(constant), value, out)?;
+            self.row += 1;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}

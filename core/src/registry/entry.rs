@@ -1,0 +1,206 @@
+//! The entry of a series: its key and its labels as each format writes them, made once when it is interned.
+
+use crate::atomics::stored_text::StoredText;
+use crate::atomics::words;
+use crate::atomics::{AtomicU64, Ordering};
+use crate::labels::otlp::Attributes;
+use crate::labels::{dogstatsd, influxdb, otlp, prometheus};
+use crate::registry::key_words::{self, Block, KeyHead, NAME_BLOCKS};
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::LABEL_BLOCK;
+
+/// The words of an entry that a look-up reads, apart from the others so that those of thousands of series stay in the
+/// caches: one cache line, all zero at birth.
+pub(crate) type HeadWords = [AtomicU64; 8];
+
+/// The other words of one entry, all zero at birth: 2,880 bytes.
+pub(crate) type EntryWords = [AtomicU64; WORDS];
+
+/// Places in the head.
+mod at {
+    pub(super) const STATE: usize = 0;
+    /// The lengths of the texts, and where the outcome begins in InfluxDB's: [`LENGTH_BITS`](super::LENGTH_BITS) each.
+    pub(super) const TEXTS: usize = 1;
+    pub(super) const LENGTHS: usize = 2;
+    pub(super) const METHOD: usize = 3;
+    pub(super) const NAME: usize = 4;
+}
+
+/// Bits of the length of a text: five of them fit into a word.
+const LENGTH_BITS: u32 = 12;
+
+const FREE_LINK: usize = 0;
+const METHOD_REST: usize = 1;
+const NAME_REST: usize = 4;
+const LABELS: usize = NAME_REST + 4 * (NAME_BLOCKS - 1);
+const PROMETHEUS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
+const INFLUXDB: usize = PROMETHEUS + prometheus::BYTES.div_ceil(8);
+/// At the start of a cache line, which the usual tags fit into.
+const DOGSTATSD: usize = (INFLUXDB + influxdb::BYTES.div_ceil(8)).next_multiple_of(8);
+const OTLP: usize = DOGSTATSD + dogstatsd::BYTES.div_ceil(8);
+/// The last text ends where the entry ends: whole cache lines.
+const WORDS: usize = (OTLP + otlp::WORDS).next_multiple_of(8);
+
+/// The state of an entry that readers may show.
+const READY: u64 = 1;
+
+/// A view of one entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) head: &'a HeadWords,
+    pub(crate) words: &'a EntryWords,
+}
+
+/// Whether these are the words of an entry with this head: of the key that is no more, or of one that begins so.
+#[inline(always)]
+pub(crate) fn has_head(words: &HeadWords, head: &KeyHead) -> bool {
+    get(words, at::LENGTHS) == head.lengths && get(words, at::METHOD) == head.method && has(words, at::NAME, head.name)
+}
+
+/// Lets readers show the series. Release: they see the labels when they see this.
+#[inline(always)]
+pub(crate) fn publish(head: &HeadWords) {
+    if get(head, at::STATE) != READY {
+        head[at::STATE].store(READY, Ordering::Release);
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// Fills the entry. It belongs to the caller alone until it is published, or every writer writes the same.
+    pub(crate) fn write(self, key: &Key<'_>) {
+        let labels = prometheus::encode(key);
+        let (tags, split) = influxdb::encode(key);
+        let dogstatsd = dogstatsd::encode(key);
+        let attributes = otlp::encode(key);
+        self.write_key(key);
+        let lengths = [labels.len(), tags.len(), dogstatsd.len(), attributes.len(), split];
+        let texts = lengths.iter().rev().fold(0, |word, &length| word << LENGTH_BITS | length as u64);
+        put(self.head, at::TEXTS, texts);
+        for (at, text) in [(LABELS, key.labels), (PROMETHEUS, &labels), (INFLUXDB, &tags), (DOGSTATSD, &dogstatsd)] {
+            words::store(&self.words[at..], text);
+        }
+        words::store_at_end(&self.words[OTLP..], &attributes);
+    }
+
+    fn write_key(self, key: &Key<'_>) {
+        let head = KeyHead::of(key);
+        put(self.head, at::LENGTHS, head.lengths);
+        put(self.head, at::METHOD, head.method);
+        head.name.into_iter().zip(at::NAME..).for_each(|(word, at)| put(self.head, at, word));
+        let method = key_words::method_rest(key.method).into_iter().flatten();
+        method.zip(METHOD_REST..).for_each(|(word, at)| put(self.words, at, word));
+        let name = key_words::name_rest(key.name).flatten();
+        name.zip(NAME_REST..).for_each(|(word, at)| put(self.words, at, word));
+    }
+
+    /// Whether this is the entry of `key`, whose head is `head`.
+    pub(crate) fn is(self, key: &Key<'_>, head: &KeyHead) -> bool {
+        has_head(self.head, head) && (!key_words::has_rest(key) || self.has_rest(key))
+    }
+
+    fn has_rest(self, key: &Key<'_>) -> bool {
+        self.has_name_rest(key.name)
+            && self.has_method_rest(key.method)
+            && words::equal(&self.words[LABELS..PROMETHEUS], key.labels)
+    }
+
+    fn has_method_rest(self, method: &str) -> bool {
+        let kept = [0, 1, 2].map(|number| get(self.words, METHOD_REST + number));
+        key_words::method_rest(method).is_none_or(|rest| rest == kept)
+    }
+
+    /// Whether the name is this one, given that it begins and is as long as this one.
+    #[inline]
+    pub(crate) fn has_name_rest(self, name: &str) -> bool {
+        let (kept, _) = self.words[NAME_REST..LABELS].as_chunks::<4>();
+        kept.iter().zip(key_words::name_rest(name)).fold(true, |same, (kept, block)| same & has(kept, 0, block))
+    }
+
+    /// Hands the key, put together anew, to `then`.
+    pub(crate) fn with_key<T>(self, then: impl FnOnce(&Key<'_>) -> T) -> T {
+        let (mut method, mut name, mut labels) = ([0; METHOD_BYTES], [0; NAME_BYTES], [0; LABEL_BLOCK]);
+        let lengths = get(self.head, at::LENGTHS);
+        let [method_length, name_length, labels_length] = [0, 8, 16].map(|shift| (lengths >> shift) as u8 as usize);
+        let method = &mut method[..method_length.min(METHOD_BYTES)];
+        let name = &mut name[..name_length.min(NAME_BYTES)];
+        let labels = &mut labels[..labels_length.min(LABEL_BLOCK)];
+        let rest = [0, 1, 2].map(|number| get(self.words, METHOD_REST + number));
+        key_words::write_first([get(self.head, at::METHOD), rest[0], rest[1], rest[2]], method);
+        key_words::write_first([0, 1, 2, 3].map(|number| get(self.head, at::NAME + number)), name);
+        let (blocks, _) = self.words[NAME_REST..LABELS].as_chunks::<4>();
+        for (number, block) in blocks.iter().enumerate() {
+            key_words::write_block(number + 1, [0, 1, 2, 3].map(|word| get(block, word)), name);
+        }
+        words::load(&self.words[LABELS..PROMETHEUS], labels);
+        let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
+        then(&Key { method: text(method), name: text(name), labels, cut: false })
+    }
+
+    /// Lets readers show the series.
+    pub(crate) fn publish(self) {
+        publish(self.head);
+    }
+
+    /// Whether readers may show the series. Acquire pairs with the release of `publish`.
+    pub(crate) fn is_published(self) -> bool {
+        self.head[at::STATE].load(Ordering::Acquire) == READY
+    }
+
+    /// The link to the next free entry, in a word that an unpublished entry does not need otherwise.
+    pub(crate) fn free_link(self) -> &'a AtomicU64 {
+        &self.words[FREE_LINK]
+    }
+
+    /// The labels in a Prometheus line: `method="GET",name="/x"`.
+    pub(crate) fn prometheus(self) -> StoredText<'a> {
+        self.text(PROMETHEUS, 0)
+    }
+
+    /// The tags in an InfluxDB line, `,method=GET,name=/x,outcome=success`, and where the last of them begins.
+    #[inline]
+    pub(crate) fn influxdb(self) -> (StoredText<'a>, usize) {
+        (self.text(INFLUXDB, 1), self.length(4))
+    }
+
+    /// The tags in a DogStatsD message: `method:GET,name:/x`.
+    #[inline]
+    pub(crate) fn dogstatsd(self) -> StoredText<'a> {
+        self.text(DOGSTATSD, 2)
+    }
+
+    /// The attributes in an OTLP data point.
+    #[inline]
+    pub(crate) fn otlp(self) -> Attributes<'a> {
+        Attributes::new(&self.words[OTLP..], self.length(3))
+    }
+
+    #[inline]
+    fn text(self, at: usize, which: u32) -> StoredText<'a> {
+        StoredText::new(&self.words[at..], self.length(which))
+    }
+
+    #[inline]
+    fn length(self, which: u32) -> usize {
+        (get(self.head, at::TEXTS) >> (LENGTH_BITS * which)) as usize & ((1 << LENGTH_BITS) - 1)
+    }
+}
+
+#[inline(always)]
+fn get(words: &[AtomicU64], at: usize) -> u64 {
+    // Relaxed: whoever reads came by the number in the index or by the state, both of which publish the words.
+    words[at].load(Ordering::Relaxed)
+}
+
+fn put(words: &[AtomicU64], at: usize, value: u64) {
+    words[at].store(value, Ordering::Relaxed);
+}
+
+/// Whether the four words from `at` on are these. Spelled out, because the compiler calls an iterator's loop.
+#[inline(always)]
+fn has(words: &[AtomicU64], at: usize, [a, b, c, d]: Block) -> bool {
+    get(words, at) == a && get(words, at + 1) == b && get(words, at + 2) == c && get(words, at + 3) == d
+}
+
+const _: () = assert!(LABEL_BLOCK < 256);
+const _: () = assert!(prometheus::BYTES < 1 << LENGTH_BITS && influxdb::BYTES < 1 << LENGTH_BITS);
+const _: () = assert!(dogstatsd::BYTES < 1 << LENGTH_BITS && otlp::BYTES < 1 << LENGTH_BITS);
