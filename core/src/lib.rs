@@ -111,6 +111,7 @@ pub use formats::{dogstatsd, influxdb, otlp, prometheus};
 pub use labels::constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
 pub use recorder::Recorder;
 pub use registry::Registry;
+pub use registry::accounts::Accounts;
 pub use registry::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
 pub use registry::exemplars::{Exemplar, TraceContext};
 pub use registry::facts::{Facts, FullRing};

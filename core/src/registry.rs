@@ -1,5 +1,6 @@
 //! The registry: the one thing that recorders, pump and encoders share, as a handle of a few borrowed slices.
 
+pub(crate) mod accounts;
 pub(crate) mod entry;
 pub(crate) mod exceeded;
 pub(crate) mod exemplars;
@@ -16,7 +17,6 @@ pub(crate) mod status;
 pub(crate) mod storage;
 
 use core::fmt;
-use core::time::Duration;
 
 use heapless::String;
 
@@ -26,7 +26,6 @@ use self::facts::{Facts, FullRing};
 use self::intern::{Entries, FreeEntries};
 use self::key_words::KeyHead;
 use self::ledger::{Account, Cause, Exporter, Ledger};
-use self::linger::Linger;
 use self::parts::{Parts, ShardWords, shard_word};
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
@@ -186,9 +185,9 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// The ledger of `exporter`: what its sink writes to.
+    /// The ledger of `exporter`, which [`Accounts`](crate::Accounts) lets exporters write to.
     #[must_use]
-    pub fn ledger(self, exporter: Exporter) -> &'a Ledger {
+    pub(crate) fn ledger(self, exporter: Exporter) -> &'a Ledger {
         &self.parts.control.ledgers[exporter as usize]
     }
 
@@ -239,45 +238,6 @@ impl<'a> Registry<'a> {
     #[must_use]
     pub fn is_known(self, exporter: Exporter) -> bool {
         self.ledger(exporter).is_known()
-    }
-
-    /// Opens the account of an exporter of sums (Prometheus, OpenTelemetry, the others in their aggregated modes): it
-    /// starts now.
-    pub fn open_account(self, exporter: Exporter) -> &'a Ledger {
-        self.open_account_after(exporter, self.requests())
-    }
-
-    /// The same for one that starts behind the first `requests` that the registry counted: those that its own first
-    /// reading has.
-    pub fn open_account_after(self, exporter: Exporter, requests: u64) -> &'a Ledger {
-        let ledger = self.ledger(exporter);
-        ledger.open(ledger::SUMS, requests, 0);
-        ledger
-    }
-
-    /// Freezes the account of a page that goes on serving after its stop, for `limit` at most: what was recorded so far may
-    /// still be sent, nothing else counts. `None`, and no change, where all of it was sent before. No page may be noted as
-    /// sent meanwhile.
-    pub fn linger(self, exporter: Exporter, limit: Duration) -> Option<Linger> {
-        let (ledger, total) = (self.ledger(exporter), self.requests());
-        let (sent, dropped) = ledger.outcome();
-        let (recorded, _) = ledger.since_start(total, 0);
-        if sent + dropped.total() >= recorded {
-            return None;
-        }
-        ledger.freeze(total);
-        Some(Linger::new(total, limit))
-    }
-
-    /// Closes the account of an exporter of sums: what has not been sent is dropped for `cause`.
-    pub fn close_account(self, exporter: Exporter, cause: Cause) -> Account {
-        let ledger = self.ledger(exporter);
-        let recorded = self.requests();
-        let (sent, dropped) = ledger.outcome();
-        let (since_start, _) = ledger.since_start(recorded, 0);
-        ledger.add_dropped(cause, since_start.saturating_sub(sent + dropped.total()));
-        ledger.close(recorded, 0);
-        self.account(exporter)
     }
 
     /// The series of `method` and `name`, interned now if it is new: in registers, without a loop and nearly without a
@@ -465,6 +425,15 @@ impl<'a> Registry<'a> {
         rings
     }
 }
+
+/// Two handles are equal where they are of one storage.
+impl PartialEq for Registry<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.parts.control, other.parts.control)
+    }
+}
+
+impl Eq for Registry<'_> {}
 
 impl fmt::Debug for Registry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -138,7 +138,7 @@ fn cumulative_exports_show_at_last_all_that_was_recorded() {
     static STORAGE: Places = Storage::new();
     let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
-    registry.open_account(Exporter::OpenTelemetry);
+    registry.pump().expect("the only pump").accounts().open(Exporter::OpenTelemetry);
     let birth = Timestamp::from_unix_nanos(BIRTH);
     let source = Cumulative { registry, resource: &resource, options: Options::default(), birth, is_framed: false };
     let (taken, rest) = drive(source, false, registry);
@@ -154,7 +154,7 @@ fn deltas_add_up_to_all_that_was_recorded() {
     let memory = vec![0; Interval::<Vec<u64>>::words(registry, Options::default())];
     let birth = Timestamp::from_unix_nanos(BIRTH);
     let (mut interval, before) = Interval::new(registry, Options::default(), memory, birth).expect("enough memory");
-    registry.open_account_after(Exporter::OpenTelemetry, before);
+    registry.pump().expect("the only pump").accounts().open_after(Exporter::OpenTelemetry, before);
     let source = Delta { registry, resource: &resource, interval: &mut interval, is_framed: false };
     let (taken, rest) = drive(source, true, registry);
     assert_eq!(rest, Cause::Deadline);

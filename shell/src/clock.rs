@@ -10,7 +10,7 @@ use futures_lite::future::yield_now;
 
 #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 use loaddensity_metrics_core::export::{Now, Tick};
-use loaddensity_metrics_core::{Exporter, Registry, SteadyClock, Timestamp};
+use loaddensity_metrics_core::{Registry, SteadyClock, Timestamp};
 
 use crate::runtime::Runtime;
 
@@ -18,8 +18,7 @@ use crate::runtime::Runtime;
 static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
 struct Known {
-    /// The place of a ledger in its storage.
-    place: usize,
+    registry: Registry<'static>,
     birth: Timestamp,
     clock: Arc<Mutex<SteadyClock>>,
     /// What the clock's ticks are counted from.
@@ -40,7 +39,6 @@ impl<R: Runtime> Clock<R> {
     /// clock: a later start time would tell a receiver that the sums had begun at zero again (OpenTelemetry,
     /// data-model.md, "Resets and Gaps"), and an earlier one would be another stream's.
     pub(crate) fn of(registry: Registry<'static>, runtime: R) -> Self {
-        let place = std::ptr::from_ref(registry.ledger(Exporter::OpenTelemetry)).addr();
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         let clock_of = |known: &Known, runtime| Self {
             runtime,
@@ -48,12 +46,12 @@ impl<R: Runtime> Clock<R> {
             steady: known.clock.clone(),
             started: known.started,
         };
-        if let Some(known) = known.iter().find(|known| known.place == place) {
+        if let Some(known) = known.iter().find(|known| known.registry == registry) {
             return clock_of(known, runtime);
         }
         let birth = runtime.wall_clock();
         let clock = Arc::new(Mutex::new(SteadyClock::new(birth)));
-        let new = Known { place, birth, clock, started: runtime.now() };
+        let new = Known { registry, birth, clock, started: runtime.now() };
         let clock = clock_of(&new, runtime);
         known.push(new);
         clock

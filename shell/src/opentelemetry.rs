@@ -89,11 +89,11 @@ fn launch<R: Runtime>(
     let exports = Exports::new(limits, random::number(), place.clock.read());
     if limits.is_delta {
         let (interval, before) = Interval::on_heap(registry, options, place.clock.now());
-        registry.open_account_after(Exporter::OpenTelemetry, before);
+        place.accounts.open_after(Exporter::OpenTelemetry, before);
         let source = Deltas { registry, resource, interval, is_framed };
         return Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run());
     }
-    registry.open_account(Exporter::OpenTelemetry);
+    place.accounts.open(Exporter::OpenTelemetry);
     let source = Totals { registry, resource, options, birth: place.clock.birth(), is_framed };
     Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run())
 }

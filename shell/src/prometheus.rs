@@ -70,11 +70,11 @@ pub(crate) async fn prepare<R: Runtime>(
     let constant = PrometheusConfig::constant_of(&identity.labels(&config.constant_labels))?;
     let (config, info) = (config.clone(), identity.run_info());
     Ok(Prepared::new(move |place: &mut Place<R>| {
-        place.registry.open_account(Exporter::Prometheus);
+        place.accounts.open(Exporter::Prometheus);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let condition = Condition::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path));
         let condition = Arc::new(condition.with_linger(config.linger));
-        let scrapes = Arc::new(Scrapes::new(place.registry));
+        let scrapes = Arc::new(Scrapes::new(place.accounts));
         let stop = StopSignal::default();
         let server = Server {
             runtime: place.runtime.clone(),

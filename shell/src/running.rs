@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Cause, Exporter, Phase, Registry};
+use loaddensity_metrics_core::{Accounts, Cause, Exporter, Phase, Registry};
 
 use crate::clock::Clock;
 use crate::condition::Condition;
@@ -26,6 +26,7 @@ const GRACE: Duration = Duration::from_millis(250);
 pub(crate) struct Place<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) registry: Registry<'static>,
+    pub(crate) accounts: Accounts<'static>,
     pub(crate) hub: Hub<R>,
     /// The time that everything sent carries.
     pub(crate) clock: Clock<R>,

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Account, Cause, Exporter, Pump, Registry};
+use loaddensity_metrics_core::{Account, Accounts, Cause, Exporter, Pump, Registry};
 
 use crate::clock::Clock;
 use crate::condition::ExporterStatus;
@@ -105,8 +105,9 @@ impl<R: Runtime> Supervisor<R> {
     ) -> Self {
         let clock = Clock::of(settings.registry, runtime.clone());
         let phase = settings.identity.phase(random::number());
+        let accounts = pump.accounts();
         let hub = Hub::new(runtime.clone(), clock.clone(), pump, phase);
-        let place = Place { registry: settings.registry, clock, hub, phase, runtime };
+        let place = Place { registry: settings.registry, accounts, clock, hub, phase, runtime };
         Self {
             place,
             identity: settings.identity,
@@ -281,7 +282,7 @@ impl<R: Runtime> Supervisor<R> {
     /// comes meanwhile brings the deadline nearer.
     async fn end(&mut self, ending: Vec<Running<R>>, deadline: Duration) -> Vec<Account> {
         let Self { place, ended, inbox, shutdown_by, .. } = self;
-        let (runtime, registry) = (place.runtime.clone(), place.registry);
+        let (runtime, accounts) = (place.runtime.clone(), place.accounts);
         let deadline = runtime.now() + patience(deadline);
         let deadline = shutdown_by.map_or(deadline, |by| by.min(deadline));
         let mut signals = Vec::new();
@@ -291,14 +292,14 @@ impl<R: Runtime> Supervisor<R> {
             }
             signals.push(running.ask_to_stop(deadline));
         }
-        let mut accounts = Vec::new();
+        let mut closed = Vec::new();
         let all_end = async {
             for running in ending {
                 let (condition, is_fed) = (running.condition.clone(), running.is_fed());
                 let cause = running.ended(&runtime).await;
-                let account = close(registry, condition.exporter(), is_fed, cause);
+                let account = close(accounts, condition.exporter(), is_fed, cause);
                 ended.push(condition.status(account));
-                accounts.push(account);
+                closed.push(account);
             }
         };
         let hurry = async {
@@ -308,7 +309,7 @@ impl<R: Runtime> Supervisor<R> {
             }
         };
         all_end.or(hurry).await;
-        accounts
+        closed
     }
 
     fn status(&self) -> Vec<ExporterStatus> {
@@ -339,8 +340,8 @@ fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
 
 /// The last account of `exporter`, which was fed with every request or sent sums; of sums, what was not sent is dropped
 /// for `cause`.
-fn close(registry: Registry<'static>, exporter: Exporter, is_fed: bool, cause: Cause) -> Account {
-    let account = if is_fed { registry.account(exporter) } else { registry.close_account(exporter, cause) };
+fn close(accounts: Accounts<'static>, exporter: Exporter, is_fed: bool, cause: Cause) -> Account {
+    let account = if is_fed { accounts.registry().account(exporter) } else { accounts.close(exporter, cause) };
     tracing::info!(
         exporter = exporter.as_str(),
         recorded = account.recorded,

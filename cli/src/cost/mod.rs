@@ -130,8 +130,9 @@ fn works<'a>(
     let recording = |row, registry, handles| Box::new(Recording { row, registry, handles, trace });
     let lines = LineEncoder::new(one, "loaddensity_request")?;
     let messages = MessageEncoder::new(one, "loaddensity")?;
+    let accounts = one.pump().ok_or("another pump reads this storage")?.accounts();
     // A first round tells how long its messages are, newlines included.
-    let mut packed_messages = Packing::new(Row::Statsd, one, messages, in_one, trace);
+    let mut packed_messages = Packing::new(Row::Statsd, accounts, messages, in_one, trace);
     let Done { operations, bytes, .. } = packed_messages.round(&mut Stopwatch::new())?;
     let message_bytes = (bytes / (MESSAGES * operations)) as usize;
     let mut works: Vec<Box<dyn Work + 'a>> = vec![
@@ -140,7 +141,7 @@ fn works<'a>(
         recording(Row::Classic, all, in_all),
         recording(Row::ByStrings, one, in_one),
         Box::new(RawEvents::new(Row::Pump, one, in_one, trace)),
-        Box::new(Packing::new(Row::Influxdb, one, lines, in_one, trace)),
+        Box::new(Packing::new(Row::Influxdb, accounts, lines, in_one, trace)),
         Box::new(packed_messages),
     ];
     for sending in sendings(message_bytes).map_err(|error| format!("cannot send to itself over loopback: {error}"))? {

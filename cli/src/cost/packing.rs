@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use loaddensity_metrics_core::{Event, EventEncoder, Exporter, Packer, Registry, Series, Sink};
+use loaddensity_metrics_core::{Accounts, Event, EventEncoder, Exporter, Packer, Series, Sink};
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, Traced};
@@ -26,13 +26,13 @@ pub(super) struct Packing<'a, E> {
 }
 
 impl<'a, E: EventEncoder> Packing<'a, E> {
-    pub(super) fn new(row: Row, registry: Registry<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
+    pub(super) fn new(row: Row, accounts: Accounts<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
         let exporter = if row == Row::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
         let buffer = vec![Event::default(); EVENTS].into_boxed_slice();
         Self {
             row,
             packer: Packer::new(encoder),
-            sink: Sink::new(buffer, registry.ledger(exporter)),
+            sink: Sink::new(buffer, accounts.ledger(exporter)),
             events: trace.requests.iter().map(|request| event(handles[request.series], request)).collect(),
             next: 0,
             datagram: vec![0; DATAGRAM_BYTES],

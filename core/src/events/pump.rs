@@ -11,6 +11,7 @@ use crate::atomics::Ordering;
 use crate::events::event::Event;
 use crate::events::phase::Phase;
 use crate::registry::Registry;
+use crate::registry::accounts::Accounts;
 use crate::registry::ledger::{self, Account, Exporter, Ledger};
 use crate::registry::parts::{ShardWords, shard_word};
 use crate::registry::ring;
@@ -120,6 +121,12 @@ impl<'a> Pump<'a> {
         let ledger = self.registry.ledger(exporter);
         ledger.close(rings.taken.wrapping_add(rings.refused), rings.refused);
         self.registry.account(exporter)
+    }
+
+    /// What exporters write to the registry's accounts by.
+    #[must_use]
+    pub const fn accounts(&self) -> Accounts<'a> {
+        Accounts::new(self.registry)
     }
 
     /// The registry whose rings are read.

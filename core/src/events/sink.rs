@@ -179,13 +179,14 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::registry::accounts::Accounts;
     use crate::registry::ledger::Exporter;
     use crate::registry::storage::Storage;
 
     #[test]
     fn slices_go_in_and_come_out_in_order_wherever_the_buffer_begins() {
         static STORAGE: Storage<4, 1, 2> = Storage::new();
-        let ledger = STORAGE.registry().open_account(Exporter::Influxdb);
+        let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Influxdb);
         let mut sink = Sink::new([Event::default(); 5], ledger);
         let (mut model, mut next, mut refused) = (VecDeque::new(), 0, 0);
         for step in 0..200 {
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn a_sink_without_a_buffer_drops_everything() {
         static STORAGE: Storage<4, 1, 2> = Storage::new();
-        let ledger = STORAGE.registry().open_account(Exporter::Statsd);
+        let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Statsd);
         let mut sink = Sink::new([], ledger);
         assert_eq!(sink.offer_all(&[Event::default(); 3]), 0);
         assert!(!sink.offer(Event::default()) && sink.get(0).is_none());

@@ -43,7 +43,7 @@ pub(super) fn per_interval<R: Runtime>(
 ) -> Running<R> {
     let (condition, stop) = (condition(host, port), StopSignal::default());
     let (rows, before) = IntervalRows::on_heap(place.registry);
-    let ledger = place.registry.open_account_after(Exporter::Influxdb, before);
+    let ledger = place.accounts.open_after(Exporter::Influxdb, before);
     let points = IntervalPoints::new(place.registry, (rows, ledger), (encoder, times(place, config)));
     // A point that no datagram holds is in the account.
     let source = LentItems::new(rounds(place, config), points, || {});

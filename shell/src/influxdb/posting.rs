@@ -53,7 +53,7 @@ pub(super) fn per_interval<R: Runtime>(
     let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
     let (rows, before) = IntervalRows::on_heap(place.registry);
-    let ledger = place.registry.open_account_after(Exporter::Influxdb, before);
+    let ledger = place.accounts.open_after(Exporter::Influxdb, before);
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
     let source = Intervals(IntervalPoints::new(place.registry, (rows, ledger), (encoder, times)));
     let schedule = Schedule::Intervals { every: config.interval, always_anew: false };

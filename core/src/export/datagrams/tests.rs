@@ -14,6 +14,7 @@ use crate::events::batch::EventEncoder;
 use crate::events::event::Event;
 use crate::events::sink::Sink;
 use crate::registry::Registry;
+use crate::registry::accounts::Accounts;
 use crate::registry::ledger::{Exporter, Ledger};
 use crate::registry::storage::{Classic, Storage};
 use crate::request::sample::Timestamp;
@@ -1022,7 +1023,7 @@ mod periodic {
         let registry = storage.registry();
         let memory = vec![0; IntervalRows::<Vec<u64>>::words(registry)];
         let (rows, _) = IntervalRows::new(registry, memory).expect("as many words as it asks for");
-        let ledger = registry.open_account(Exporter::Influxdb);
+        let ledger = Accounts::new(registry).open(Exporter::Influxdb);
         let encoder = IntervalEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Nanosecond);
         let encoder = encoder.expect("a plain measurement");
         let times = IntervalTimes::new(Precision::Nanosecond, Duration::from_secs(10), Phase::NONE);

@@ -10,6 +10,7 @@ use crate::events::phase::Phase;
 use crate::formats::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision};
 use crate::labels::constant::ConstantLabels;
 use crate::registry::Registry;
+use crate::registry::accounts::Accounts;
 use crate::registry::ledger::Exporter;
 use crate::registry::storage::{Classic, Storage};
 use crate::request::sample::{Sample, Timestamp};
@@ -45,7 +46,7 @@ fn body(posts: &mut Posts, now: Now, items: &mut impl Items) -> (Id, String) {
 fn requests_are_sent_line_by_line_from_their_sink_and_settled_in_its_ledger() {
     let storage = Storage::<4, 1, 2>::new();
     let registry = storage.registry();
-    let ledger = registry.open_account(Exporter::Influxdb);
+    let ledger = Accounts::new(registry).open(Exporter::Influxdb);
     let encoder = LineEncoder::new(registry, "m").expect("a plain measurement");
     let (packer, mut sink) = (Packer::new(encoder), Sink::new([Event::default(); 8], ledger));
     let schedule = Schedule::Batches { age: SECOND, capacity: sink.capacity() };
@@ -75,7 +76,7 @@ fn points_per_interval_are_frozen_sent_and_settled_in_the_ledger() {
     let encoder = IntervalEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Second);
     let memory = std::vec![0; IntervalRows::<Vec<u64>>::words(registry)];
     let (rows, before) = IntervalRows::new(registry, memory).expect("as many words as it asks for");
-    let ledger = registry.open_account_after(Exporter::Influxdb, before);
+    let ledger = Accounts::new(registry).open_after(Exporter::Influxdb, before);
     let times = IntervalTimes::new(Precision::Second, every, Phase::NONE);
     let encoder = encoder.expect("a plain measurement");
     let mut points = IntervalPoints::new(registry, (rows, ledger), (encoder, times));
