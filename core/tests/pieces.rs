@@ -130,7 +130,12 @@ fn dogstatsd_datagrams() {
     });
 }
 
-fn batches<E: EventEncoder + Clone>(exporter: Exporter, encoder: &E, verdict: impl Fn(&Model, &[u8])) {
+fn batches<E: EventEncoder + Clone>(
+    registry: Registry<'_>,
+    exporter: Exporter,
+    encoder: &E,
+    verdict: impl Fn(&Model, &[u8]),
+) {
     let mut pump = registry.pump().expect("the only pump");
     pump.attach(exporter);
     let mut recorder = registry.recorder();
