@@ -128,3 +128,8 @@ pub use request::label::{LABEL_BYTES, LABELS, Label, LabelError};
 pub use request::sample::{Outcome, Request, Sample, Timestamp};
 pub use request::series::Series;
 pub use wire::text::out::{Full, TooSmall};
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
