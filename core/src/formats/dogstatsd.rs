@@ -22,6 +22,7 @@ use crate::atomics::stored_text::StoredText;
 use crate::events::batch::{EventEncoder, Written, encode_each};
 use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
+use crate::labels::dogstatsd::DogstatsdTags;
 use crate::registry::Registry;
 use crate::wire::text::head::Head;
 use crate::wire::text::item::Item;
@@ -167,7 +168,7 @@ impl<'a> MessageEncoder<'a> {
     }
 
     fn tags(&self, event: &Event) -> StoredText<'a> {
-        self.registry.shown_entry(event.series).dogstatsd()
+        self.registry.shown_entry(event.series).labels::<DogstatsdTags>()
     }
 }
 

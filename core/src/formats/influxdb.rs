@@ -13,6 +13,7 @@ use crate::events::batch::EventEncoder;
 use crate::events::event::Event;
 use crate::labels::constant::ConstantLabels;
 use crate::labels::influxdb as labels;
+use crate::labels::influxdb::InfluxdbTags;
 use crate::registry::Registry;
 use crate::wire::text::digits::{self, EIGHT_DIGITS};
 use crate::wire::text::head::Head;
@@ -79,7 +80,7 @@ impl<'a> LineEncoder<'a> {
 
     #[inline(always)]
     fn line(&self, event: &Event, line: &mut Item<'_>) -> Result<(), Full> {
-        let (tags, outcome_at) = self.registry.shown_entry(event.series).influxdb();
+        let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
         let outcome = labels::OUTCOMES[event.outcome.index()];
         self.measurement.begin(line)?;
         let has_status = match &self.tags {

@@ -7,6 +7,7 @@ use crate::aggregates::row::RowShape;
 use crate::aggregates::totals::Totals;
 use crate::counts::bounds::Quantity;
 use crate::labels::constant::ConstantLabels;
+use crate::labels::influxdb::InfluxdbTags;
 use crate::registry::Registry;
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
@@ -111,7 +112,7 @@ impl<'a> IntervalEncoder<'a> {
     pub fn encode(&self, series: Series, interval: &Interval, at: Timestamp, out: &mut [u8]) -> Result<usize, Full> {
         let room = out.len();
         let mut line = Item::new(out);
-        let (tags, outcome_at) = self.registry.shown_entry(series).influxdb();
+        let (tags, outcome_at) = self.registry.shown_entry(series).labels::<InfluxdbTags>();
         self.measurement.begin(&mut line)?;
         self.tags.put(tags, Place::LeftOut(outcome_at), 0, &mut line)?;
         let at = at.as_unix_nanos().min(MAX_INTEGER - 1) / self.precision.nanos();

@@ -6,6 +6,7 @@ use super::info::RunInfo;
 use super::series::SeriesLines;
 use super::status::{STATUS, Status};
 use crate::counts::bounds::Bounds;
+use crate::labels::prometheus::PrometheusLabels;
 use crate::registry::Registry;
 use crate::registry::gauges::GAUGES;
 use crate::request::sample::Timestamp;
@@ -64,7 +65,7 @@ impl<'a> Scrape<'a> {
         while self.row < self.end {
             let (registry, series) = (self.registry, Series::from_number(self.row));
             if is_shown(registry, series) {
-                let labels = registry.entry(series).prometheus();
+                let labels = registry.entry(series).labels::<PrometheusLabels>();
                 self.lines.freeze(family, labels, &self.constant, &self.bounds, registry.cells(series));
                 return Some(series);
             }
