@@ -13,12 +13,13 @@ use crate::events::batch::EventEncoder;
 use crate::events::event::Event;
 use crate::labels::constant::ConstantLabels;
 use crate::labels::influxdb as labels;
+use crate::labels::influxdb::InfluxdbTags;
 use crate::registry::Registry;
 use crate::wire::text::digits::{self, EIGHT_DIGITS};
 use crate::wire::text::head::Head;
 use crate::wire::text::item::Item;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::{Piece, Write};
+use crate::wire::text::piece::Piece;
 
 mod answer;
 mod gauges;
@@ -53,18 +54,12 @@ pub struct LineEncoder<'a> {
     /// Escaped.
     measurement: Measurement,
     time: TimeFront,
-    /// What is not as the contract has it.
-    dialect: Option<Dialect>,
+    /// What a line has besides the contract's tags, if anything.
+    tags: Option<OwnTags>,
 }
 
 /// The measurement, escaped.
 type Measurement = Head<{ 1 + 2 * MEASUREMENT_BYTES }>;
-
-#[derive(Clone, Debug)]
-struct Dialect {
-    tags: OwnTags,
-    status: StatusCode,
-}
 
 impl<'a> LineEncoder<'a> {
     /// An encoder for events of `registry` that writes points of `measurement`.
@@ -72,7 +67,7 @@ impl<'a> LineEncoder<'a> {
     /// # Errors
     /// A measurement that some version of InfluxDB could not store; see [`MeasurementError`].
     pub fn new(registry: Registry<'a>, measurement: &str) -> Result<Self, MeasurementError> {
-        Ok(Self { registry, measurement: escaped(measurement)?, time: TimeFront::default(), dialect: None })
+        Ok(Self { registry, measurement: escaped(measurement)?, time: TimeFront::default(), tags: None })
     }
 
     /// The same with `constant` tags on every line and the status code where `status` says. Tags stay in order of their
@@ -80,30 +75,47 @@ impl<'a> LineEncoder<'a> {
     #[must_use]
     pub fn with_tags(self, constant: &ConstantLabels, status: StatusCode) -> Self {
         let is_contract = constant.is_empty() && status == StatusCode::Field;
-        let dialect = (!is_contract).then(|| Dialect { tags: OwnTags::new(constant, status), status });
-        Self { dialect, ..self }
+        Self { tags: (!is_contract).then(|| OwnTags::new(constant, status)), ..self }
     }
 
     #[inline(always)]
     fn line(&self, event: &Event, line: &mut Item<'_>) -> Result<(), Full> {
-        if let Some(dialect) = &self.dialect {
-            return self.line_in(dialect, event, line);
-        }
-        let (tags, outcome_at) = self.registry.shown_entry(event.series).influxdb();
+        let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
+        let outcome = labels::OUTCOMES[event.outcome.index()];
         self.measurement.begin(line)?;
-        line.put_text_with(tags, outcome_at, labels::OUTCOMES[event.outcome.index()])?;
-        line.put_piece(&Fields { event, time: &self.time })
+        let has_status = match &self.tags {
+            None => {
+                line.put_text_with(tags, outcome_at, outcome)?;
+                true
+            }
+            Some(own) => {
+                own.put(tags, Place::Says(outcome_at, outcome), event.status, line)?;
+                own.leaves_field()
+            }
+        };
+        line.put_piece(|piece| self.put_fields(event, has_status, piece))
     }
 
-    /// Out of line, so that the contract's line stays as fast.
-    #[inline(never)]
-    fn line_in(&self, dialect: &Dialect, event: &Event, line: &mut Item<'_>) -> Result<(), Full> {
-        let (tags, outcome_at) = self.registry.shown_entry(event.series).influxdb();
-        let outcome = Place::Says(outcome_at, labels::OUTCOMES[event.outcome.index()]);
-        self.measurement.begin(line)?;
-        dialect.tags.put(tags, outcome, event.status, line)?;
-        let fields = Fields { event, time: &self.time };
-        if dialect.status == StatusCode::Tag { line.put_piece(&WithoutStatus(fields)) } else { line.put_piece(&fields) }
+    /// What follows the tags: the fields, of which the status code may be a tag instead, and the timestamp.
+    #[inline(always)]
+    fn put_fields(&self, event: &Event, has_status: bool, piece: &mut Piece<'_, FIELDS_BYTES>) {
+        let Event { status, latency_ns, response_bytes, completed_at, .. } = *event;
+        if !has_status {
+            piece.put(b" response_time_ms=", 18);
+        } else if (100..1_000).contains(&status) {
+            // One copy for all that does not change.
+            piece.put(b" status_code=000i,response_time_ms=     ", 35);
+            piece.put_over(13, &digits::three(status.into(), b'i'));
+        } else {
+            piece.put(b" status_code=", 13);
+            piece.put_integer(status.into());
+            piece.put(b"i,response_time_ms=", 19);
+        }
+        piece.put_millis(latency_ns);
+        piece.put(b",response_length=       ", 17);
+        piece.put_integer(response_bytes.min(MAX_INTEGER));
+        piece.put(b"i ", 2);
+        self.time.put(completed_at.as_unix_nanos().min(MAX_INTEGER - 1), piece);
     }
 }
 
@@ -175,54 +187,8 @@ fn escape_one<const N: usize>(text: &mut Vec<u8, N>, byte: u8, special: &[u8]) -
     text.push(byte).map_err(|_| Full)
 }
 
-/// What follows the tags: the fields and the timestamp.
-struct Fields<'e> {
-    event: &'e Event,
-    time: &'e TimeFront,
-}
-
-/// Room for the longest fields, 115 bytes, and what is copied behind them.
+/// Room for the longest fields, 115 bytes, and what is copied with them.
 const FIELDS_BYTES: usize = 128;
-
-impl Write<FIELDS_BYTES> for Fields<'_> {
-    #[inline(always)]
-    fn write(&self, piece: &mut Piece<'_, FIELDS_BYTES>) {
-        let Event { status, latency_ns, .. } = *self.event;
-        if (100..1_000).contains(&status) {
-            // One copy for all that does not change.
-            piece.put(b" status_code=000i,response_time_ms=     ", 35);
-            piece.put_over(13, &digits::three(status.into(), b'i'));
-        } else {
-            piece.put(b" status_code=", 13);
-            piece.put_integer(status.into());
-            piece.put(b"i,response_time_ms=", 19);
-        }
-        piece.put_millis(latency_ns);
-        self.put_length_and_time(piece);
-    }
-}
-
-impl Fields<'_> {
-    #[inline(always)]
-    fn put_length_and_time(&self, piece: &mut Piece<'_, FIELDS_BYTES>) {
-        let Event { response_bytes, completed_at, .. } = *self.event;
-        piece.put(b",response_length=       ", 17);
-        piece.put_integer(response_bytes.min(MAX_INTEGER));
-        piece.put(b"i ", 2);
-        self.time.put(completed_at.as_unix_nanos().min(MAX_INTEGER - 1), piece);
-    }
-}
-
-/// The same without the status code, which is a tag.
-struct WithoutStatus<'e>(Fields<'e>);
-
-impl Write<FIELDS_BYTES> for WithoutStatus<'_> {
-    fn write(&self, piece: &mut Piece<'_, FIELDS_BYTES>) {
-        piece.put(b" response_time_ms=", 18);
-        piece.put_millis(self.0.event.latency_ns);
-        self.0.put_length_and_time(piece);
-    }
-}
 
 /// The digits that timestamps begin with, all but the last eight: for a tenth of a second they are the same.
 #[derive(Clone, Debug)]

@@ -23,6 +23,7 @@ use crate::aggregates::row::{Half, MAX_WORDS, RowShape};
 use crate::aggregates::rows::FrozenRows;
 use crate::counts::bounds::Bounds;
 use crate::labels::otlp as labels;
+use crate::labels::otlp::OtlpAttributes;
 use crate::metrics::description;
 use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
@@ -260,7 +261,7 @@ impl<'a> Writer<'a> {
                     }
                     let exemplars = rows.exemplars && matches!(metric, Metric::Latency | Metric::Duration);
                     let exemplars = exemplars.then_some((self.registry, series));
-                    let whose = Whose { outcome, attributes: entry.otlp(), exemplars };
+                    let whose = Whose { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
                     rows.frame.put(metric, &rows.bounds, half, whose, back)?;
                     self.written += 1;
                     self.at.requests += if metric == Metric::Requests { count } else { 0 };

@@ -4,7 +4,8 @@
 
 use heapless::Vec;
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use super::LabelFormat;
+use crate::atomics::{AtomicU64, Ordering::Relaxed, words};
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::{LABEL_BYTES, LABELS};
 use crate::request::sample::Outcome;
@@ -31,10 +32,9 @@ const OVERFLOW: &str = "otel.metric.overflow";
 /// the tag and the length of its value.
 pub(crate) const ATTRIBUTE_FRAME: usize = 11;
 /// Room for the attributes of a series, `outcome` not among them.
-pub(crate) const BYTES: usize =
-    "methodname".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + (2 + LABELS) * ATTRIBUTE_FRAME;
+const BYTES: usize = "methodname".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + (2 + LABELS) * ATTRIBUTE_FRAME;
 /// Words that hold them.
-pub(crate) const WORDS: usize = BYTES.div_ceil(8).next_multiple_of(LONG);
+const WORDS: usize = BYTES.div_ceil(8).next_multiple_of(LONG);
 /// Words that are copied in any case: most attributes fit.
 const USUAL: usize = 8;
 /// Words that are copied at once of longer attributes.
@@ -53,7 +53,26 @@ pub(crate) const CONVENTIONAL: usize = 32;
 pub(crate) const MAX_ATTRIBUTES: usize = BYTES + OUTCOME;
 
 /// The attributes of a series, `outcome` not among them, as fields of a histogram's point.
-pub(crate) fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
+pub(crate) struct OtlpAttributes;
+
+impl LabelFormat for OtlpAttributes {
+    const PLACE: usize = 3;
+    const WORDS: usize = WORDS;
+    type Stored<'a> = Attributes<'a>;
+
+    fn write(key: &Key<'_>, words: &[AtomicU64]) -> [usize; 2] {
+        let attributes = encode(key);
+        words::store_at_end(words, &attributes);
+        [attributes.len(), 0]
+    }
+
+    #[inline]
+    fn read(words: &[AtomicU64], [length, _]: [usize; 2]) -> Attributes<'_> {
+        Attributes { words, length }
+    }
+}
+
+fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
     let mut room = [0; BYTES];
     let mut back = BackOut::new(&mut room, 0);
     // The room was sized for the longest attributes.
@@ -86,11 +105,7 @@ pub(crate) struct Attributes<'a> {
     length: usize,
 }
 
-impl<'a> Attributes<'a> {
-    pub(crate) const fn new(words: &'a [AtomicU64], length: usize) -> Self {
-        Self { words, length }
-    }
-
+impl Attributes<'_> {
     /// Bytes that [`Self::put`] and [`Self::put_as`] write.
     pub(crate) const fn len(self) -> usize {
         self.length + OUTCOME

@@ -1,10 +1,8 @@
 //! The entry of a series: its key and its labels as each format writes them, made once when it is interned.
 
-use crate::atomics::stored_text::StoredText;
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
-use crate::labels::otlp::Attributes;
-use crate::labels::{dogstatsd, influxdb, otlp, prometheus};
+use crate::labels::{FORMATS, LabelFormat};
 use crate::registry::key_words::{self, Block, KeyHead, NAME_BLOCKS};
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::LABEL_BLOCK;
@@ -19,27 +17,46 @@ pub(crate) type EntryWords = [AtomicU64; WORDS];
 /// Places in the head.
 mod at {
     pub(super) const STATE: usize = 0;
-    /// The lengths of the texts, and where the outcome begins in InfluxDB's: [`LENGTH_BITS`](super::LENGTH_BITS) each.
-    pub(super) const TEXTS: usize = 1;
+    /// The numbers that formats keep of their labels: [`NUMBER_BITS`](super::NUMBER_BITS) each.
+    pub(super) const NUMBERS: usize = 1;
     pub(super) const LENGTHS: usize = 2;
     pub(super) const METHOD: usize = 3;
     pub(super) const NAME: usize = 4;
 }
 
-/// Bits of the length of a text: five of them fit into a word.
-const LENGTH_BITS: u32 = 12;
+/// Bits of the length of a format's labels, or of a place in them: six of them fit into a word.
+const NUMBER_BITS: usize = 10;
 
 const FREE_LINK: usize = 0;
 const METHOD_REST: usize = 1;
 const NAME_REST: usize = 4;
 const LABELS: usize = NAME_REST + 4 * (NAME_BLOCKS - 1);
-const PROMETHEUS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
-const INFLUXDB: usize = PROMETHEUS + prometheus::BYTES.div_ceil(8);
-/// At the start of a cache line, which the usual tags fit into.
-const DOGSTATSD: usize = (INFLUXDB + influxdb::BYTES.div_ceil(8)).next_multiple_of(8);
-const OTLP: usize = DOGSTATSD + dogstatsd::BYTES.div_ceil(8);
-/// The last text ends where the entry ends: whole cache lines.
-const WORDS: usize = (OTLP + otlp::WORDS).next_multiple_of(8);
+const ROOMS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
+
+/// Where the room of each format begins, and at last where the entry ends: whole cache lines.
+const ROOM: [usize; FORMATS.len() + 1] = {
+    let (mut room, mut at, mut format) = ([0; _], ROOMS, 0);
+    while format < FORMATS.len() {
+        room[format] = if FORMATS[format].is_aligned { at.next_multiple_of(8) } else { at };
+        at = room[format] + FORMATS[format].words;
+        format += 1;
+    }
+    room[format] = at.next_multiple_of(8);
+    room
+};
+const WORDS: usize = ROOM[FORMATS.len()];
+
+/// Which of the head's numbers is each format's first, and at last how many there are.
+const FIRST_NUMBER: [usize; FORMATS.len() + 1] = {
+    let (mut first, mut format) = ([0; _], 0);
+    while format < FORMATS.len() {
+        assert!(8 * FORMATS[format].words < 1 << NUMBER_BITS);
+        first[format + 1] = first[format] + 1 + FORMATS[format].has_mark as usize;
+        format += 1;
+    }
+    assert!(first[format] * NUMBER_BITS <= 64);
+    first
+};
 
 /// The state of an entry that readers may show.
 const READY: u64 = 1;
@@ -68,18 +85,15 @@ pub(crate) fn publish(head: &HeadWords) {
 impl<'a> Entry<'a> {
     /// Fills the entry. It belongs to the caller alone until it is published, or every writer writes the same.
     pub(crate) fn write(self, key: &Key<'_>) {
-        let labels = prometheus::encode(key);
-        let (tags, split) = influxdb::encode(key);
-        let dogstatsd = dogstatsd::encode(key);
-        let attributes = otlp::encode(key);
         self.write_key(key);
-        let lengths = [labels.len(), tags.len(), dogstatsd.len(), attributes.len(), split];
-        let texts = lengths.iter().rev().fold(0, |word, &length| word << LENGTH_BITS | length as u64);
-        put(self.head, at::TEXTS, texts);
-        for (at, text) in [(LABELS, key.labels), (PROMETHEUS, &labels), (INFLUXDB, &tags), (DOGSTATSD, &dogstatsd)] {
-            words::store(&self.words[at..], text);
+        words::store(&self.words[LABELS..], key.labels);
+        let mut word = 0;
+        for (at, format) in FORMATS.iter().enumerate() {
+            let numbers = (format.write)(key, &self.words[ROOM[at]..ROOM[at + 1]]);
+            let places = FIRST_NUMBER[at]..FIRST_NUMBER[at + 1];
+            word |= numbers.iter().zip(places).fold(0, |word, (&number, place)| word | shifted(number, place));
         }
-        words::store_at_end(&self.words[OTLP..], &attributes);
+        put(self.head, at::NUMBERS, word);
     }
 
     fn write_key(self, key: &Key<'_>) {
@@ -101,7 +115,7 @@ impl<'a> Entry<'a> {
     fn has_rest(self, key: &Key<'_>) -> bool {
         self.has_name_rest(key.name)
             && self.has_method_rest(key.method)
-            && words::equal(&self.words[LABELS..PROMETHEUS], key.labels)
+            && words::equal(&self.words[LABELS..ROOMS], key.labels)
     }
 
     fn has_method_rest(self, method: &str) -> bool {
@@ -131,7 +145,7 @@ impl<'a> Entry<'a> {
         for (number, block) in blocks.iter().enumerate() {
             key_words::write_block(number + 1, [0, 1, 2, 3].map(|word| get(block, word)), name);
         }
-        words::load(&self.words[LABELS..PROMETHEUS], labels);
+        words::load(&self.words[LABELS..ROOMS], labels);
         let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
         then(&Key { method: text(method), name: text(name), labels, cut: false })
     }
@@ -151,38 +165,21 @@ impl<'a> Entry<'a> {
         &self.words[FREE_LINK]
     }
 
-    /// The labels in a Prometheus line: `method="GET",name="/x"`.
-    pub(crate) fn prometheus(self) -> StoredText<'a> {
-        self.text(PROMETHEUS, 0)
+    /// The labels as a format writes them.
+    #[inline(always)]
+    pub(crate) fn labels<F: LabelFormat>(self) -> F::Stored<'a> {
+        let first = const { FIRST_NUMBER[F::PLACE] };
+        F::read(&self.words[const { ROOM[F::PLACE] }..], [self.number(first), self.number(first + 1)])
     }
 
-    /// The tags in an InfluxDB line, `,method=GET,name=/x,outcome=success`, and where the last of them begins.
-    #[inline]
-    pub(crate) fn influxdb(self) -> (StoredText<'a>, usize) {
-        (self.text(INFLUXDB, 1), self.length(4))
+    #[inline(always)]
+    fn number(self, place: usize) -> usize {
+        (get(self.head, at::NUMBERS) >> (NUMBER_BITS * place)) as usize & ((1 << NUMBER_BITS) - 1)
     }
+}
 
-    /// The tags in a DogStatsD message: `method:GET,name:/x`.
-    #[inline]
-    pub(crate) fn dogstatsd(self) -> StoredText<'a> {
-        self.text(DOGSTATSD, 2)
-    }
-
-    /// The attributes in an OTLP data point.
-    #[inline]
-    pub(crate) fn otlp(self) -> Attributes<'a> {
-        Attributes::new(&self.words[OTLP..], self.length(3))
-    }
-
-    #[inline]
-    fn text(self, at: usize, which: u32) -> StoredText<'a> {
-        StoredText::new(&self.words[at..], self.length(which))
-    }
-
-    #[inline]
-    fn length(self, which: u32) -> usize {
-        (get(self.head, at::TEXTS) >> (LENGTH_BITS * which)) as usize & ((1 << LENGTH_BITS) - 1)
-    }
+const fn shifted(number: usize, place: usize) -> u64 {
+    (number as u64) << (NUMBER_BITS * place)
 }
 
 #[inline(always)]
@@ -202,5 +199,3 @@ fn has(words: &[AtomicU64], at: usize, [a, b, c, d]: Block) -> bool {
 }
 
 const _: () = assert!(LABEL_BLOCK < 256);
-const _: () = assert!(prometheus::BYTES < 1 << LENGTH_BITS && influxdb::BYTES < 1 << LENGTH_BITS);
-const _: () = assert!(dogstatsd::BYTES < 1 << LENGTH_BITS && otlp::BYTES < 1 << LENGTH_BITS);

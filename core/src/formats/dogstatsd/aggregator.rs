@@ -14,6 +14,7 @@ use super::own::{append, end};
 use super::packed::Context;
 use crate::events::event::Event;
 use crate::events::sink::Sink;
+use crate::labels::dogstatsd::DogstatsdTags;
 use crate::registry::Registry;
 use crate::registry::ledger::Cause;
 use crate::request::sample::Timestamp;
@@ -171,7 +172,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
             Some(counters) => {
                 let counted = taken.iter().filter(|slot| slot.lost != Some(Cause::TooLarge));
                 let is_held = |slot: &&AggregatedRequest| {
-                    let tags = self.registry.shown_entry(slot.series).dogstatsd();
+                    let tags = self.registry.shown_entry(slot.series).labels::<DogstatsdTags>();
                     counters.add(slot.series, slot.outcome, tags, slot.lost.is_none())
                 };
                 let held = counted.filter(is_held).filter(|slot| slot.lost.is_none()).count();
@@ -205,7 +206,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         let counters = counters.as_mut()?;
         let mut packet = CounterPacket { bytes: 0, contexts: 0, places: counters.next()..counters.next() };
         while let Some((series, outcome, requests)) = counters.peek() {
-            let context = Context { tags: registry.shown_entry(series).dogstatsd(), outcome };
+            let context = Context { tags: registry.shown_entry(series).labels::<DogstatsdTags>(), outcome };
             let write = |room: &mut [u8]| dialect.encode_counter(requests, counters.second(), context, room);
             let Ok(bytes) = append(out, packet.bytes, dialect.ends_with_newline, write) else { break };
             packet.bytes = bytes;
@@ -283,7 +284,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     pub(crate) fn least_counters(&self) -> usize {
         let next = self.counters.as_ref().and_then(Counters::peek);
         next.map_or(0, |(series, outcome, _)| {
-            self.longest(Context { tags: self.registry.shown_entry(series).dogstatsd(), outcome })
+            self.longest(Context { tags: self.registry.shown_entry(series).labels::<DogstatsdTags>(), outcome })
         })
     }
 
@@ -310,7 +311,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     /// The context of the place.
     fn context(&self) -> Context<'a> {
         let slot = self.slots.as_ref().get(self.place.start).copied().unwrap_or_default();
-        Context { tags: self.registry.shown_entry(slot.series).dogstatsd(), outcome: slot.outcome }
+        Context { tags: self.registry.shown_entry(slot.series).labels::<DogstatsdTags>(), outcome: slot.outcome }
     }
 
     fn lose(&mut self, slots: Range<usize>, cause: Cause) {

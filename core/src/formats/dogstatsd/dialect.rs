@@ -5,16 +5,15 @@ use core::fmt::Write as _;
 use heapless::{String, Vec};
 
 use super::origin::Fields;
+use super::packed::Context;
 use super::tags::ConstantTags;
 use super::{OUTCOMES, PREFIX_BYTES};
 use crate::atomics::stored_text::StoredText;
 use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd as labels;
-use crate::request::sample::Outcome;
 use crate::wire::text::item::Item;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::{Piece, Write};
 
 /// The messages of a request.
 pub(super) const REQUESTS: u8 = 0;
@@ -41,11 +40,11 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// The contract's messages, still.
-    pub(super) fn new(prefix: &[u8]) -> Self {
+    /// The contract's messages, still, of at most [`PREFIX_BYTES`] of a prefix.
+    pub(super) fn new(prefix: &str) -> Self {
+        let dot = if prefix.is_empty() { "" } else { "." };
         Self {
-            // It is no longer than that.
-            prefix: Vec::from_slice(prefix).unwrap_or_default(),
+            prefix: prefix.bytes().chain(dot.bytes()).collect(),
             distributions: false,
             rate: String::new(),
             constant: ConstantTags::default(),
@@ -68,25 +67,36 @@ impl Dialect {
     pub(super) fn encode(&self, event: &Event, item: u8, tags: StoredText<'_>, out: &mut [u8]) -> Result<usize, Full> {
         let room = out.len();
         let mut out = Item::new(out);
-        out.put_exact(&self.prefix)?;
+        self.put_name(item, &mut out)?;
         match item {
-            REQUESTS => out.put_exact(b"requests:1|c")?,
-            LATENCY => {
-                out.put_exact(b"request.latency:")?;
-                out.put_piece(&Millis(event.latency_ns))?;
-                out.put_exact(self.kind(LATENCY))?;
-            }
-            _ => {
-                out.put_exact(b"response.size:")?;
-                out.put_piece(&Integer(event.response_bytes))?;
-                out.put_exact(self.kind(SIZE))?;
-            }
+            REQUESTS => out.put_exact(b"1")?,
+            LATENCY => out.put_millis(event.latency_ns, b"")?,
+            _ => out.put_integer(event.response_bytes, b"")?,
         }
-        out.put_exact(self.rate.as_bytes())?;
-        out.put_exact(b"|#")?;
-        self.put_tags(event.outcome, tags, false, &mut out)?;
-        self.put_origin(&mut out)?;
+        self.put_tail(item, Context { tags, outcome: event.outcome }, &mut out)?;
         Ok(room - out.room())
+    }
+
+    /// Appends the prefix and the name of message `item`, with its colon.
+    pub(super) fn put_name(&self, item: u8, out: &mut Item<'_>) -> Result<(), Full> {
+        out.put_exact(&self.prefix)?;
+        out.put_exact(match item {
+            REQUESTS => b"requests:",
+            LATENCY => b"request.latency:",
+            _ => b"response.size:",
+        })
+    }
+
+    /// Appends what follows the values of message `item`, which has no time: type, rate, tags and origin.
+    pub(super) fn put_tail(&self, item: u8, context: Context<'_>, out: &mut Item<'_>) -> Result<(), Full> {
+        self.put_kind(item, out)?;
+        self.put_tags(context, false, out)?;
+        self.put_origin(out)
+    }
+
+    /// Appends type and rate of message `item`, and what begins its tags.
+    pub(super) fn put_kind(&self, item: u8, out: &mut Item<'_>) -> Result<(), Full> {
+        [self.kind(item), self.rate.as_bytes(), b"|#"].into_iter().try_for_each(|part| out.put_exact(part))
     }
 
     /// The constant tags of a message that has a time or is a gauge, or of any other.
@@ -116,12 +126,12 @@ impl Dialect {
     pub(super) fn put_origin_and_second(&self, second: u64, out: &mut Item<'_>) -> Result<(), Full> {
         out.put_exact(&self.fields.before_time)?;
         out.put_exact(b"|T")?;
-        out.put_piece(&Integer(second))?;
+        out.put_integer(second, b"")?;
         out.put_exact(&self.fields.behind_time)
     }
 
     /// The type of message `item`.
-    pub(super) const fn kind(&self, item: u8) -> &'static [u8] {
+    const fn kind(&self, item: u8) -> &'static [u8] {
         match (item, self.distributions) {
             (REQUESTS, _) => b"|c",
             (LATENCY, false) => b"|ms",
@@ -130,20 +140,14 @@ impl Dialect {
         }
     }
 
-    pub(super) fn put_tags(
-        &self,
-        outcome: Outcome,
-        tags: StoredText<'_>,
-        has_time: bool,
-        out: &mut Item<'_>,
-    ) -> Result<(), Full> {
+    /// Appends the tags of a series and an outcome, and the constant ones.
+    pub(super) fn put_tags(&self, context: Context<'_>, has_time: bool, out: &mut Item<'_>) -> Result<(), Full> {
         let constant = self.constant(has_time);
         let mut room = [0; labels::BYTES];
-        let length = tags.copy_to(&mut room).ok_or(Full)?;
+        let length = context.tags.copy_to(&mut room).ok_or(Full)?;
         let tags = &room[..length];
         out.put_exact(tags)?;
-        let outcome = OUTCOMES[outcome.index()];
-        out.put_exact(outcome)?;
+        out.put_exact(OUTCOMES[context.outcome.index()])?;
         if !has_more_than_method_and_name(tags) {
             return out.put_exact(constant.text());
         }
@@ -166,24 +170,4 @@ fn key(tag: &[u8]) -> &[u8] {
 
 fn has_key(tags: &[u8], wanted: &[u8]) -> bool {
     tags.split(|byte| *byte == b',').any(|tag| key(tag) == wanted)
-}
-
-/// A latency in milliseconds.
-struct Millis(u64);
-
-impl Write<40> for Millis {
-    #[inline(always)]
-    fn write(&self, piece: &mut Piece<'_, 40>) {
-        piece.put_millis(self.0);
-    }
-}
-
-/// Bytes, or seconds.
-struct Integer(u64);
-
-impl Write<32> for Integer {
-    #[inline(always)]
-    fn write(&self, piece: &mut Piece<'_, 32>) {
-        piece.put_integer(self.0);
-    }
 }

@@ -7,7 +7,7 @@ use heapless::Vec;
 
 use super::OUTCOMES;
 use super::aggregated_request::AggregatedRequest;
-use super::dialect::{Dialect, LATENCY, REQUESTS, SIZE};
+use super::dialect::{Dialect, LATENCY, REQUESTS};
 use super::origin::ORIGIN_BYTES;
 use super::tags::TAG_BYTES;
 use crate::atomics::stored_text::StoredText;
@@ -56,20 +56,17 @@ impl Dialect {
         let tail = self.tail(item, context)?;
         let room = out.len();
         let mut out = Item::new(out);
-        out.put_exact(&self.prefix)?;
+        self.put_name(item, &mut out)?;
         let count = match item {
-            LATENCY => {
-                out.put_exact(b"request.latency:")?;
-                put_values(requests, tail.len(), &mut out, |request, piece| piece.put_millis(request.latency_ns))?
-            }
-            SIZE => {
-                out.put_exact(b"response.size:")?;
-                put_values(requests, tail.len(), &mut out, |request, piece| piece.put_integer(request.response_bytes))?
-            }
-            _ => {
-                out.put_exact(b"requests:")?;
+            REQUESTS => {
                 out.put_exact(itoa::Buffer::new().format(requests.len()).as_bytes())?;
                 requests.len()
+            }
+            LATENCY => {
+                put_values(requests, tail.len(), &mut out, |request, piece| piece.put_millis(request.latency_ns))?
+            }
+            _ => {
+                put_values(requests, tail.len(), &mut out, |request, piece| piece.put_integer(request.response_bytes))?
             }
         };
         out.put_exact(&tail)?;
@@ -86,13 +83,10 @@ impl Dialect {
     ) -> Result<usize, Full> {
         let room = out.len();
         let mut out = Item::new(out);
-        for part in [&self.prefix, b"requests:".as_slice(), itoa::Buffer::new().format(requests).as_bytes()] {
-            out.put_exact(part)?;
-        }
-        for part in [self.kind(REQUESTS), self.rate.as_bytes(), b"|#"] {
-            out.put_exact(part)?;
-        }
-        self.put_tags(context.outcome, context.tags, true, &mut out)?;
+        self.put_name(REQUESTS, &mut out)?;
+        out.put_exact(itoa::Buffer::new().format(requests).as_bytes())?;
+        self.put_kind(REQUESTS, &mut out)?;
+        self.put_tags(context, true, &mut out)?;
         self.put_origin_and_second(second, &mut out)?;
         Ok(room - out.room())
     }
@@ -106,16 +100,12 @@ impl Dialect {
         self.prefix.len() + longest + tail
     }
 
-    /// What is behind the values of message `item`.
+    /// What follows the values of message `item`.
     fn tail(&self, item: u8, context: Context<'_>) -> Result<Vec<u8, TAIL_BYTES>, Full> {
         let mut tail = Vec::new();
         tail.resize_default(TAIL_BYTES).map_err(|_| Full)?;
         let mut out = Item::new(&mut tail);
-        out.put_exact(self.kind(item))?;
-        out.put_exact(self.rate.as_bytes())?;
-        out.put_exact(b"|#")?;
-        self.put_tags(context.outcome, context.tags, false, &mut out)?;
-        self.put_origin(&mut out)?;
+        self.put_tail(item, context, &mut out)?;
         let length = TAIL_BYTES - out.room();
         tail.truncate(length);
         Ok(tail)

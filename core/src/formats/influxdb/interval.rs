@@ -7,12 +7,13 @@ use crate::aggregates::row::RowShape;
 use crate::aggregates::totals::Totals;
 use crate::counts::bounds::Quantity;
 use crate::labels::constant::ConstantLabels;
+use crate::labels::influxdb::InfluxdbTags;
 use crate::registry::Registry;
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
 use crate::wire::text::item::Item;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::{Piece, Write};
+use crate::wire::text::piece::Piece;
 
 /// What one series did in one interval, both outcomes together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,25 +112,22 @@ impl<'a> IntervalEncoder<'a> {
     pub fn encode(&self, series: Series, interval: &Interval, at: Timestamp, out: &mut [u8]) -> Result<usize, Full> {
         let room = out.len();
         let mut line = Item::new(out);
-        let (tags, outcome_at) = self.registry.shown_entry(series).influxdb();
+        let (tags, outcome_at) = self.registry.shown_entry(series).labels::<InfluxdbTags>();
         self.measurement.begin(&mut line)?;
         self.tags.put(tags, Place::LeftOut(outcome_at), 0, &mut line)?;
-        line.put_piece(&Fields { interval, at: at.as_unix_nanos().min(MAX_INTEGER - 1) / self.precision.nanos() })?;
+        let at = at.as_unix_nanos().min(MAX_INTEGER - 1) / self.precision.nanos();
+        line.put_piece(|piece| interval.put_fields(at, piece))?;
         Ok(room - line.room())
     }
 }
 
-struct Fields<'i> {
-    interval: &'i Interval,
-    at: u64,
-}
-
-/// Room for the longest fields, 379 bytes, and what is copied behind them.
+/// Room for the longest fields, 379 bytes, and what is copied with them.
 const FIELDS_BYTES: usize = 400;
 
-impl Write<FIELDS_BYTES> for Fields<'_> {
-    fn write(&self, piece: &mut Piece<'_, FIELDS_BYTES>) {
-        let Interval { requests, failures, latency_sum_ns, latency_ns, bytes } = *self.interval;
+impl Interval {
+    /// Writes what follows the tags.
+    fn put_fields(&self, at: u64, piece: &mut Piece<'_, FIELDS_BYTES>) {
+        let Self { requests, failures, latency_sum_ns, latency_ns, bytes } = *self;
         piece.put(b" requests=", 10);
         piece.put_integer(requests.min(MAX_INTEGER));
         piece.put(b"i,failures=", 11);
@@ -146,6 +144,6 @@ impl Write<FIELDS_BYTES> for Fields<'_> {
         piece.put(b",response_length_sum=", 21);
         piece.put_integer(bytes.min(MAX_INTEGER));
         piece.put(b"i ", 2);
-        piece.put_integer(self.at);
+        piece.put_integer(at);
     }
 }

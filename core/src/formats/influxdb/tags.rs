@@ -62,7 +62,14 @@ impl OwnTags {
         Self { constant: text, behind, status }
     }
 
-    /// Appends `series`, of which `outcome` is the tag at its place, with these tags and `status`.
+    /// Whether the status code is a field, and not only a tag.
+    pub(super) const fn leaves_field(&self) -> bool {
+        !matches!(self.status, StatusCode::Tag)
+    }
+
+    /// Appends `series`, of which `outcome` is the tag at its place, with these tags and `status`. Out of line, so that a
+    /// line without such tags stays as fast.
+    #[inline(never)]
     pub(super) fn put(
         &self,
         series: StoredText<'_>,

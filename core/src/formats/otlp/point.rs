@@ -12,7 +12,7 @@ use crate::counts::bounds::Bounds;
 use crate::counts::cell::is_used;
 use crate::counts::columns::Columns;
 use crate::counts::layout::{AT_BUCKETS, CellWords, Side};
-use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES};
+use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
 use crate::registry::entry::Entry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
@@ -53,7 +53,7 @@ impl<'a> Point<'a> {
     ) -> Option<Self> {
         let side = &cell[outcome.index()];
         let is_used = is_used(side) || columns.has_more() && columns.has_counted_more(series, outcome);
-        is_used.then(|| Self { columns, series, outcome, side, attributes: entry.otlp() })
+        is_used.then(|| Self { columns, series, outcome, side, attributes: entry.labels::<OtlpAttributes>() })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Exemplars of latency buckets, as both dialects that have any show them.
 
 use super::family::Family;
-use super::number::{Latency, Millis, Seconds};
+use super::time::put_seconds;
 use crate::registry::Registry;
 use crate::registry::exemplars::Exemplar;
 use crate::request::sample::{Outcome, Timestamp};
@@ -46,10 +46,10 @@ pub(super) fn write(exemplar: &Exemplar, item: &mut Item<'_>) -> Result<(), Full
     }
     item.put_exact(b"} ")?;
     if exemplar.at == Timestamp::default() {
-        return item.put_piece(&Millis(exemplar.latency_ns));
+        return item.put_millis(exemplar.latency_ns, b"\n");
     }
-    item.put_piece(&Latency(exemplar.latency_ns))?;
-    item.put_piece(&Seconds(exemplar.at))
+    item.put_millis(exemplar.latency_ns, b" ")?;
+    put_seconds(exemplar.at, item)
 }
 
 /// The digits, the highest first.

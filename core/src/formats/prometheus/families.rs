@@ -12,15 +12,13 @@ use super::exemplar::Exemplars;
 use super::family::Family;
 use super::gauge::{GaugeNow, HELP};
 use super::info::{self, RunInfo};
-use super::is_shown;
 use super::metric::{self, Histogram, NATIVE_BYTES};
-use super::series::SeriesLines;
-use super::status::{STATUS, Status};
-use crate::counts::bounds::{BUCKETS, Bounds};
+use super::scrape::{Scrape, Section};
+use super::status::{STATUS, StatusMetric};
+use crate::counts::bounds::BUCKETS;
 use crate::labels::constant::ConstantLabels;
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
-use crate::registry::gauges::GAUGES;
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
 use crate::wire::protobuf::BackOut;
@@ -55,86 +53,56 @@ const _: () = assert!(MAX_METRIC > LABELS_BYTES + BUCKETS * BUCKET_BYTES + NATIV
 /// ```
 #[derive(Debug)]
 pub struct Families<'a> {
-    registry: Registry<'a>,
-    /// Series below this are shown.
-    end: u32,
-    bounds: Bounds,
-    constant: ConstantText,
-    info: Option<RunInfo>,
-    section: Section,
-    /// The series, and the outcome in it, or the point of a metric of the status.
-    row: u32,
+    scrape: Scrape<'a>,
+    /// The outcome, in a series of counters.
     outcome: usize,
-    lines: SeriesLines,
-    requests: u64,
-    status: Option<Status>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Section {
-    Family(Family),
-    /// The gauge in this place.
-    Gauge(usize),
-    /// Which run it is of.
-    Info,
-    /// One of the metrics about the exporters and the registry.
-    Status(usize),
 }
 
 impl<'a> Families<'a> {
     /// The families of what `registry` holds now; with the time `created` since which it has counted, if that is given.
     #[must_use]
     pub fn new(registry: Registry<'a>, created: Option<Timestamp>) -> Self {
-        Self {
-            registry,
-            end: registry.series_end(),
-            bounds: registry.bounds(),
-            constant: ConstantText::NONE,
-            info: None,
-            section: Section::Family(Family::Requests),
-            row: 0,
-            outcome: 0,
-            lines: SeriesLines::none(created),
-            requests: 0,
-            status: None,
-        }
+        Self { scrape: Scrape::new(registry, created), outcome: 0 }
     }
 
     /// The same families with `constant` on every metric, but for those with a label of the same name of their own.
     #[must_use]
-    pub fn with_constant_labels(self, constant: &ConstantLabels) -> Self {
-        Self { constant: ConstantText::new(constant), ..self }
+    pub fn with_constant_labels(mut self, constant: &ConstantLabels) -> Self {
+        self.scrape.constant = ConstantText::new(constant);
+        self
     }
 
     /// The same families and one that says which run they are of.
     #[must_use]
-    pub fn with_run_info(self, info: Option<RunInfo>) -> Self {
-        Self { info, ..self }
+    pub fn with_run_info(mut self, info: Option<RunInfo>) -> Self {
+        self.scrape.info = info;
+        self
     }
 
     /// Whether all families have been written.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.section == Section::Status(STATUS.len())
+        self.scrape.section == Section::End
     }
 
     /// Requests in the counters written so far: when the families are complete, the total that they show.
     #[must_use]
     pub const fn requests(&self) -> u64 {
-        self.requests
+        self.scrape.requests
     }
 
-    /// Writes the next metric of the family under way into the end of `out` and returns it; `None` behind its last.
+    /// Writes the next metric of the family under way into the end of `out` and returns it; `None` after its last.
     ///
     /// # Errors
     /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
     pub fn next_metric<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
         let mut out = BackOut::new(out, 0);
-        let written = match self.section {
+        let written = match self.scrape.section {
             Section::Family(family) => self.series_metric(family, &mut out),
             Section::Gauge(number) => self.gauge_metric(number, &mut out),
             Section::Info => self.info_metric(&mut out),
-            Section::Status(number) => self.status_metric(number, &mut out),
+            Section::Status(number) => self.status_metric(&STATUS[number], &mut out),
+            Section::End => Ok(false),
         };
         match written {
             Ok(true) => Ok(Some(out.into_written())),
@@ -153,125 +121,110 @@ impl<'a> Families<'a> {
         if metrics != 0 {
             self.head(metrics, &mut out).map_err(|Full| TooSmall { needed: MAX_METRIC })?;
         }
-        self.section = match self.section {
-            Section::Family(family) => family.next().map_or(Section::Gauge(0), Section::Family),
-            Section::Gauge(number) if number + 1 < GAUGES => Section::Gauge(number + 1),
-            Section::Gauge(_) => Section::Info,
-            Section::Info => Section::Status(0),
-            Section::Status(number) => Section::Status((number + 1).min(STATUS.len())),
-        };
-        (self.row, self.outcome) = (0, 0);
+        self.scrape.next_section();
+        self.outcome = 0;
         Ok(out.into_written())
     }
 
     fn head(&self, metrics: usize, out: &mut BackOut<'_>) -> Result<(), Full> {
-        let (name, help, unit, kind) = match self.section {
+        let (name, help, unit, kind) = match self.scrape.section {
             Section::Family(family) => {
                 let (name, help, unit) = family.about();
                 (name, help, unit, if family == Family::Requests { metric::COUNTER } else { metric::HISTOGRAM })
             }
             Section::Gauge(number) => {
-                let Some(gauge) = GaugeNow::read(self.registry, number) else { return Ok(()) };
+                let Some(gauge) = GaugeNow::read(self.scrape.registry, number) else { return Ok(()) };
                 return metric::head(&gauge.name, HELP, None, metric::GAUGE, metrics, out);
             }
             Section::Info => (info::NAME, info::HELP, None, metric::GAUGE),
             Section::Status(number) => {
-                let Some(metric) = STATUS.get(number) else { return Ok(()) };
+                let metric = &STATUS[number];
                 let (name, help) = metric.about();
                 (name, help, None, if metric.is_counter() { metric::COUNTER } else { metric::GAUGE })
             }
+            Section::End => return Ok(()),
         };
         metric::head(name, help, unit, kind, metrics, out)
     }
 
     /// Says whether there was one left.
     fn series_metric(&mut self, family: Family, out: &mut BackOut<'_>) -> Result<bool, Full> {
-        while self.row < self.end {
-            let series = Series::from_number(self.row);
-            if self.outcome == 0 {
-                if !is_shown(self.registry, series) {
-                    self.row += 1;
-                    continue;
-                }
-                let (labels, cells) = (self.registry.entry(series).prometheus(), self.registry.cells(series));
-                self.lines.freeze(family, labels, &self.constant, &self.bounds, cells);
-            }
-            self.write(family, series, out)?;
-            if family == Family::Requests && self.outcome == 0 {
-                self.outcome = 1;
-            } else {
-                self.requests += self.lines.requests();
-                (self.row, self.outcome) = (self.row + 1, 0);
-            }
-            return Ok(true);
+        // The second outcome is of what was frozen for the first.
+        let series = match self.outcome {
+            0 => self.scrape.freeze(family),
+            _ => Some(Series::from_number(self.scrape.row)),
+        };
+        let Some(series) = series else { return Ok(false) };
+        self.write(family, series, out)?;
+        if family == Family::Requests && self.outcome == 0 {
+            self.outcome = 1;
+        } else {
+            self.scrape.pass_series();
+            self.outcome = 0;
         }
-        Ok(false)
+        Ok(true)
     }
 
     fn write(&self, family: Family, series: Series, out: &mut BackOut<'_>) -> Result<(), Full> {
-        let created = self.lines.created();
-        let labels = labels::pairs(self.lines.labels());
+        let Scrape { registry, bounds, lines, .. } = &self.scrape;
+        let created = lines.created();
+        let labels = labels::pairs(lines.labels());
         if family == Family::Requests {
             let outcome = [(&b"outcome"[..], if self.outcome == 0 { &b"success"[..] } else { b"failure" })];
-            let count = self.lines.counts().get(self.outcome).copied().unwrap_or_default();
+            let count = lines.counts().get(self.outcome).copied().unwrap_or_default();
             let value = |out: &mut BackOut<'_>| metric::counter(count as f64, created, out);
             return metric::metric(labels.chain(outcome), value, out);
         }
-        // Read behind the classic buckets, so that it lacks nothing that they have.
-        let distributions = self.registry.series_distributions(series);
+        // Read after the classic buckets, so that it lacks nothing that they have.
+        let distributions = registry.series_distributions(series);
         let histogram = Histogram {
-            bounds: &self.bounds,
+            bounds,
             family,
-            up_to: self.lines.counts(),
-            sum: self.lines.sum(),
+            up_to: lines.counts(),
+            sum: lines.sum(),
             native: distributions.map(|both| if family == Family::Latency { both.latency() } else { both.size() }),
             created,
-            exemplars: Exemplars { registry: self.registry, series, family },
+            exemplars: Exemplars { registry: *registry, series, family },
         };
         metric::metric(labels, |out| histogram.write(out), out)
     }
 
     /// Says whether there was one: not where none has been set, nor a second time.
     fn gauge_metric(&mut self, number: usize, out: &mut BackOut<'_>) -> Result<bool, Full> {
-        let Some(gauge) = GaugeNow::read(self.registry, number).filter(|_| self.row == 0) else {
+        let Some(gauge) = GaugeNow::read(self.scrape.registry, number).filter(|_| self.scrape.row == 0) else {
             return Ok(false);
         };
-        metric::metric(self.constant.pairs(), |out| metric::gauge(gauge.value, out), out)?;
-        self.row = 1;
+        metric::metric(self.scrape.constant.pairs(), |out| metric::gauge(gauge.value, out), out)?;
+        self.scrape.row = 1;
         Ok(true)
     }
 
     /// Says whether there was one: not where nothing is known, nor a second time.
     fn info_metric(&mut self, out: &mut BackOut<'_>) -> Result<bool, Full> {
-        let Some(info) = self.info.as_ref().filter(|_| self.row == 0) else {
+        let Some(info) = self.scrape.info.as_ref().filter(|_| self.scrape.row == 0) else {
             return Ok(false);
         };
-        metric::metric(info.pairs(&self.constant), |out| metric::gauge(1.0, out), out)?;
-        self.row = 1;
+        metric::metric(info.pairs(&self.scrape.constant), |out| metric::gauge(1.0, out), out)?;
+        self.scrape.row = 1;
         Ok(true)
     }
 
     /// Says whether there was one left.
-    fn status_metric(&mut self, number: usize, out: &mut BackOut<'_>) -> Result<bool, Full> {
-        let registry = self.registry;
-        let status = self.status.get_or_insert_with(|| Status::of(registry));
-        let Some(metric) = STATUS.get(number) else { return Ok(false) };
-        while let Some(row) = Some(self.row as usize).filter(|row| *row < metric.points()) {
-            let Some(point) = metric.point(status, row) else {
-                self.row += 1;
-                continue;
-            };
-            let own = point.labels().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-            let is_free = |name: &[u8]| point.labels().all(|(other, _)| other.as_bytes() != name);
-            let constant = self.constant.pairs().filter(|(name, _)| is_free(name));
-            let value = |out: &mut BackOut<'_>| match metric.is_counter() {
-                true => metric::counter(point.value as f64, None, out),
-                false => metric::gauge(point.value as f64, out),
-            };
-            metric::metric(own.chain(constant), value, out)?;
-            self.row += 1;
-            return Ok(true);
-        }
-        Ok(false)
+    fn status_metric(&mut self, metric: &StatusMetric, out: &mut BackOut<'_>) -> Result<bool, Full> {
+        let rows = self.scrape.row as usize..metric.points();
+        let (status, constant) = self.scrape.status();
+        let Some((row, point)) = rows.filter_map(|row| Some((row, metric.point(status, row)?))).next() else {
+            return Ok(false);
+        };
+        let own = point.labels().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let is_free = |name: &[u8]| point.labels().all(|(other, _)| other.as_bytes() != name);
+        let constant = constant.pairs().filter(|(name, _)| is_free(name));
+        let value = |out: &mut BackOut<'_>| match metric.is_counter() {
+            true => metric::counter(point.value as f64, None, out),
+            false => metric::gauge(point.value as f64, out),
+        };
+        metric::metric(own.chain(constant), value, out)?;
+        self.scrape.row = row as u32 + 1;
+        Ok(true)
     }
 }

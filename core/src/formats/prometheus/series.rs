@@ -9,7 +9,7 @@ use super::constant::{ConstantText, TEXT_BYTES};
 use super::exemplar::{self, Exemplars};
 use super::family::{Family, HEAD_BYTES, Head};
 use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
-use super::number::{Count, Integer, Millis, Seconds};
+use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
 use crate::counts::bounds::{BUCKETS, Bounds};
 use crate::counts::cell;
@@ -206,9 +206,9 @@ impl SeriesLines {
                 item.put_exact(&self.prefix[..self.labels.1])?;
                 item.put(&fragment.bytes, fragment.length())?;
                 match exemplars.and_then(|exemplars| exemplars.of_bucket(line)) {
-                    None => item.put_piece(&Integer(*count))?,
+                    None => item.put_integer(*count, b"\n")?,
                     Some(exemplar) => {
-                        item.put_piece(&Count(*count))?;
+                        item.put_integer(*count, b"")?;
                         exemplar::write(&exemplar, &mut item)?;
                     }
                 }
@@ -235,7 +235,7 @@ impl SeriesLines {
             (Family::Requests, Some(fragment)) => item.put(&fragment.bytes, fragment.length())?,
             _ => item.put(b"} ", 2)?,
         }
-        item.put_piece(&Seconds(self.created.unwrap_or_default()))
+        put_seconds(self.created.unwrap_or_default(), item)
     }
 
     fn write_sum_or_count(&self, line: usize, item: &mut Item<'_>) -> Result<(), Full> {
@@ -251,10 +251,10 @@ impl SeriesLines {
         }
         item.put(b"} ", 2)?;
         match (is_sum, self.family) {
-            (true, Family::Latency) => item.put_piece(&Millis(self.sum)),
-            (true, _) => item.put_piece(&Integer(self.sum)),
+            (true, Family::Latency) => item.put_millis(self.sum, b"\n"),
+            (true, _) => item.put_integer(self.sum, b"\n"),
             // The last bucket counts all.
-            (false, _) => item.put_piece(&Integer(self.counts[self.used - 1])),
+            (false, _) => item.put_integer(self.counts[self.used - 1], b"\n"),
         }
     }
 

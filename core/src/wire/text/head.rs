@@ -26,11 +26,6 @@ impl<const N: usize> Head<N> {
         Self { bytes, length }
     }
 
-    /// The text.
-    pub(crate) fn text(&self) -> &[u8] {
-        &self.bytes[1..][..self.length]
-    }
-
     /// Begins an item.
     #[inline(always)]
     pub(crate) fn begin(&self, item: &mut Item<'_>) -> Result<(), Full> {

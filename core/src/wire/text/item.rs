@@ -6,7 +6,10 @@
 
 use crate::atomics::stored_text::StoredText;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::{Piece, Write};
+use crate::wire::text::piece::Piece;
+
+/// Room for the longest number, a suffix of up to eight bytes, and what is copied with them.
+const NUMBER_BYTES: usize = 48;
 
 /// What is left of the caller's buffer.
 pub(crate) struct Item<'b> {
@@ -42,9 +45,28 @@ impl<'b> Item<'b> {
         self.advance(bytes.len())
     }
 
-    /// Appends what `part` writes.
+    /// Appends an integer, and `suffix` after it.
     #[inline(always)]
-    pub(crate) fn put_piece<const N: usize>(&mut self, part: &impl Write<N>) -> Result<(), Full> {
+    pub(crate) fn put_integer<const M: usize>(&mut self, value: u64, suffix: &[u8; M]) -> Result<(), Full> {
+        self.put_piece::<NUMBER_BYTES>(|piece| {
+            piece.put_integer(value);
+            piece.put(suffix, M);
+        })
+    }
+
+    /// Appends nanoseconds as milliseconds, and `suffix` after them.
+    #[inline(always)]
+    pub(crate) fn put_millis<const M: usize>(&mut self, nanos: u64, suffix: &[u8; M]) -> Result<(), Full> {
+        self.put_piece::<NUMBER_BYTES>(|piece| {
+            piece.put_millis(nanos);
+            piece.put(suffix, M);
+        })
+    }
+
+    /// Appends a text that `write` writes into an empty piece: at most `N` bytes, less what its last part lies in beyond
+    /// its length.
+    #[inline(always)]
+    pub(crate) fn put_piece<const N: usize>(&mut self, write: impl FnOnce(&mut Piece<'_, N>)) -> Result<(), Full> {
         let mut own;
         let (room, is_own) = match self.rest.first_chunk_mut() {
             Some(room) => (room, false),
@@ -54,7 +76,7 @@ impl<'b> Item<'b> {
             }
         };
         let mut piece = Piece::new(room);
-        part.write(&mut piece);
+        write(&mut piece);
         let length = piece.len();
         if is_own {
             let own = *room;

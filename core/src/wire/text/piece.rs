@@ -5,12 +5,6 @@
 
 use crate::wire::text::digits::{self, EIGHT_DIGITS, MAX_DIGITS, Word};
 
-/// What writes a text of at most `N` bytes, less what its last part lies in beyond its length.
-pub(crate) trait Write<const N: usize> {
-    /// Appends the text to an empty piece.
-    fn write(&self, piece: &mut Piece<'_, N>);
-}
-
 /// The text.
 pub(crate) struct Piece<'b, const N: usize> {
     bytes: &'b mut [u8; N],
