@@ -117,7 +117,10 @@ fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
     let [points, no_percentiles] = [all, classic].map(of_points);
     let [everything, no_exponentials] = [all, classic].map(of_everything);
     for (document, said) in [
-        ("core/src/formats/otlp/interval.rs", format!("{explicit} bytes for each series of its capacity, {exponential} with")),
+        (
+            "core/src/formats/otlp/interval.rs",
+            format!("{explicit} bytes for each series of its capacity, {exponential} with"),
+        ),
         (
             "docs/influxdb.md",
             format!(
