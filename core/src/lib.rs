@@ -19,7 +19,9 @@
 //! use std::time::{Duration, Instant};
 //!
 //! use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-//! use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Packing, Requests, Route, To};
+//! use loaddensity_metrics_core::export::datagrams::{
+//!     DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramTarget, RequestDatagrams, RequestPacking,
+//! };
 //! use loaddensity_metrics_core::export::{Fault, Now, Tick};
 //! use loaddensity_metrics_core::{Event, Exporter, Sample, Sink, Storage};
 //!
@@ -29,8 +31,8 @@
 //! // 2. The pump, the sink that it fills, how its events are made up, and the machine.
 //! let mut pump = registry.pump().expect("no other reads this storage");
 //! let mut sink = Sink::new([Event::default(); 1_024], pump.attach(Exporter::Statsd));
-//! let mut packing = Packing::new(MessageEncoder::new(registry, "load")?, usize::MAX, 1_432, [0; 0]);
-//! let mut machine = Datagrams::new(Route { sockets: 1, to: To::Name { every: None }, at_once: true }, 42);
+//! let mut packing = RequestPacking::new(MessageEncoder::new(registry, "load")?, usize::MAX, 1_432, [0; 0]);
+//! let mut machine = DatagramMachine::new(DatagramRoute::new(DatagramTarget::Name { every: None }).at_once(true), 42);
 //! // 3. An engine records.
 //! registry.recorder().record(registry.series("GET", "/orders"), Sample::default());
 //! pump.drain_slices(|events| {
@@ -40,27 +42,27 @@
 //! let receiver = UdpSocket::bind("127.0.0.1:0")?;
 //! let (mut socket, mut buffer, started) = (UdpSocket::bind("127.0.0.1:0")?, [0; 1_432], Instant::now());
 //! let now = || Now { tick: Tick::from_nanos(started.elapsed().as_nanos() as u64), ..Now::default() };
-//! machine.handle(now(), Input::Stop { deadline: now().tick.after(Duration::from_secs(5)) });
+//! machine.handle(now(), DatagramInput::Stop { deadline: now().tick.after(Duration::from_secs(5)) });
 //! loop {
-//!     let mut source = Requests { sink: &mut sink, packing: &mut packing };
+//!     let mut source = RequestDatagrams::new(&mut sink, &mut packing);
 //!     match machine.poll(now(), &mut source, &mut buffer) {
-//!         Action::Resolve { id } => {
-//!             machine.handle(now(), Input::Resolved { id, addresses: &[receiver.local_addr()?] });
+//!         DatagramAction::Resolve { id } => {
+//!             machine.handle(now(), DatagramInput::Resolved { id, addresses: &[receiver.local_addr()?] });
 //!         }
-//!         Action::Connect { id, address, .. } => {
+//!         DatagramAction::Connect { id, address, .. } => {
 //!             socket.connect(address.expect("UDP has addresses"))?;
-//!             machine.handle(now(), Input::Connected { id });
+//!             machine.handle(now(), DatagramInput::Connected { id });
 //!         }
-//!         Action::Send { id, range, .. } => machine.handle(now(), match socket.send(&buffer[range]) {
-//!             Ok(_) => Input::Sent { id, datagrams: 1, offload: false },
-//!             Err(_) => Input::Failed { id, fault: Fault::Away },
+//!         DatagramAction::Send { id, range, .. } => machine.handle(now(), match socket.send(&buffer[range]) {
+//!             Ok(_) => DatagramInput::Sent { id, datagrams: 1, offload: false },
+//!             Err(_) => DatagramInput::Failed { id, fault: Fault::Away },
 //!         }),
-//!         Action::Look { id, .. } => {
-//!             machine.handle(now(), Input::Looked { id, refused: socket.take_error()?.is_some() });
+//!         DatagramAction::Look { id, .. } => {
+//!             machine.handle(now(), DatagramInput::Looked { id, refused: socket.take_error()?.is_some() });
 //!         }
-//!         Action::Close { .. } => socket = UdpSocket::bind("127.0.0.1:0")?,
-//!         Action::Wait(wait) => std::thread::sleep(wait.until.since(now().tick)),
-//!         Action::Done { .. } => break,
+//!         DatagramAction::Close { .. } => socket = UdpSocket::bind("127.0.0.1:0")?,
+//!         DatagramAction::Wait(wait) => std::thread::sleep(wait.until.since(now().tick)),
+//!         DatagramAction::Done { .. } => break,
 //!     }
 //! }
 //! // 5. Every request is accounted for.

@@ -210,14 +210,12 @@ impl Condition {
     /// What has left in datagrams since the start.
     #[cfg(feature = "statsd")]
     pub(crate) fn traffic(&self) -> Traffic {
-        let [requests, beside] = self.lock().traffic;
-        Traffic {
-            sent: requests.sent + beside.sent,
-            bytes: requests.bytes + beside.bytes,
-            dropped: requests.dropped + beside.dropped,
-            dropped_bytes: requests.dropped_bytes + beside.dropped_bytes,
-            ..requests
-        }
+        let [mut traffic, beside] = self.lock().traffic;
+        traffic.sent += beside.sent;
+        traffic.bytes += beside.bytes;
+        traffic.dropped += beside.dropped;
+        traffic.dropped_bytes += beside.dropped_bytes;
+        traffic
     }
 
     /// Counts a connection for which there was no place, as `most` others were being answered.

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use loaddensity_metrics_core::export::{Fault, Handed, fault};
+use loaddensity_metrics_core::export::{Fault, SendKind, fault};
 
 /// What `error` means for what was handed to a socket, by the core's `FAULTS`.
-pub(crate) fn fault_of(error: &io::Error, handed: Handed) -> Fault {
+pub(crate) fn fault_of(error: &io::Error, handed: SendKind) -> Fault {
     fault(name(error), handed)
 }
 
@@ -64,7 +64,7 @@ mod tests {
             (libc::EPIPE, Away, Away, Away),
         ] {
             let error = io::Error::from_raw_os_error(number);
-            let found = [Handed::Udp, Handed::SeveralUdp, Handed::Unix].map(|handed| fault_of(&error, handed));
+            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|handed| fault_of(&error, handed));
             assert_eq!(found, [udp, several, unix], "{error}");
         }
     }
@@ -78,7 +78,7 @@ mod tests {
             (io::ErrorKind::WriteZero, Fault::Away),
             (io::ErrorKind::Unsupported, Fault::Away),
         ] {
-            assert_eq!(fault_of(&kind.into(), Handed::Udp), fault, "{kind}");
+            assert_eq!(fault_of(&kind.into(), SendKind::Udp), fault, "{kind}");
         }
     }
 

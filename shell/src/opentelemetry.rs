@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits, Exports};
+use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits, ExportMachine};
 use loaddensity_metrics_core::otlp::{Histograms, Interval, Options, Resource};
 use loaddensity_metrics_core::{Exporter, Registry, Timestamp};
 
 use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
-use crate::drivers::{ExportDriver, PointSource, Wire};
+use crate::drivers::{BackendLink, ExportDriver, Lender};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::random;
@@ -77,25 +77,21 @@ fn launch<R: Runtime>(
     let (registry, options) = (place.registry, config.options());
     let told: (_, crate::condition::Voice) = (condition.clone(), Condition::tell);
     let room = FIRST_BUFFER.min(config.max_request_bytes);
-    let wire = Wire::new(place, (target, config.timeout), told, stop.clone(), room);
-    let is_framed = wire.wants_prefix();
-    let limits = ExportLimits {
-        interval: config.export_interval,
-        timeout: config.timeout,
-        export_timeout: config.export_timeout,
-        max_request_bytes: config.max_request_bytes,
-        is_delta: config.temporality.is_delta(),
-    };
-    let exports = Exports::new(limits, random::number(), place.clock.read());
+    let link = BackendLink::new(place, (target, config.timeout), told, stop.clone(), room);
+    let is_framed = link.wants_prefix();
+    let limits = ExportLimits::new(config.export_interval, config.timeout, config.max_request_bytes)
+        .export_timeout(config.export_timeout)
+        .delta(config.temporality.is_delta());
+    let exports = ExportMachine::new(limits, random::number(), place.clock.read());
     if limits.is_delta {
         let (interval, before) = Interval::on_heap(registry, options, place.clock.now());
         place.accounts.open_after(Exporter::OpenTelemetry, before);
         let source = Deltas { registry, resource, interval, is_framed };
-        return Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run());
+        return Running::launch(&place.runtime, stop, condition, ExportDriver::new(link, exports, source).run());
     }
     place.accounts.open(Exporter::OpenTelemetry);
     let source = Totals { registry, resource, options, birth: place.clock.birth(), is_framed };
-    Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run())
+    Running::launch(&place.runtime, stop, condition, ExportDriver::new(link, exports, source).run())
 }
 
 /// All that was counted.
@@ -107,12 +103,12 @@ struct Totals {
     is_framed: bool,
 }
 
-impl PointSource for Totals {
-    type Points<'a> = Cumulative<'a>;
+impl Lender for Totals {
+    type Lent<'a> = Cumulative<'a>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Cumulative<'_>) -> T) -> T {
         let Self { registry, options, birth, is_framed, .. } = *self;
-        ask(&mut Cumulative { registry, resource: &self.resource, options, birth, is_framed })
+        ask(&mut Cumulative::new(registry, &self.resource, birth).with_options(options).framed(is_framed))
     }
 }
 
@@ -124,11 +120,11 @@ struct Deltas {
     is_framed: bool,
 }
 
-impl PointSource for Deltas {
-    type Points<'a> = Delta<'a, Vec<u64>>;
+impl Lender for Deltas {
+    type Lent<'a> = Delta<'a, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Delta<'_, Vec<u64>>) -> T) -> T {
         let Self { registry, resource, interval, is_framed } = self;
-        ask(&mut Delta { registry: *registry, resource, interval, is_framed: *is_framed })
+        ask(&mut Delta::new(*registry, resource, interval).framed(*is_framed))
     }
 }

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::dogstatsd::{ClientTransport, ConstantTags, Message
 use loaddensity_metrics_core::{Exporter, Registry};
 
 use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
-use crate::drivers::{Destination, Open, connect};
+use crate::drivers::{Destination, OpenSocket, connect};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::running::{Place, Prepared};
@@ -59,7 +59,7 @@ pub(crate) async fn prepare<R: Runtime>(
 
 /// The first socket of a Unix destination, if somebody is there: an Agent need not have made its socket yet. Refuses what the
 /// runtime or the system cannot have.
-async fn first<R: Runtime>(runtime: &R, to: &Destination) -> Result<Option<Open<R>>, StartError> {
+async fn first<R: Runtime>(runtime: &R, to: &Destination) -> Result<Option<OpenSocket<R>>, StartError> {
     match connect(runtime, to).await {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(StartError::Setting {
             exporter: Exporter::Statsd,

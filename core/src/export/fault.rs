@@ -24,7 +24,7 @@ pub enum Fault {
 
 /// What was handed to a socket when it answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Handed {
+pub enum SendKind {
     /// One datagram, over UDP.
     Udp,
     /// Several datagrams in one call, over UDP.
@@ -39,7 +39,7 @@ pub struct FaultRow {
     /// The names of the errors in POSIX; none: any other.
     pub errors: &'static [&'static str],
     /// What must have been handed over; none: whatever it was.
-    pub handed: &'static [Handed],
+    pub handed: &'static [SendKind],
     /// What it means.
     pub fault: Fault,
     /// What follows.
@@ -73,14 +73,14 @@ pub const FAULTS: &[FaultRow] = &[
     },
     FaultRow {
         errors: &["ECONNREFUSED"],
-        handed: &[Handed::Udp, Handed::SeveralUdp],
+        handed: &[SendKind::Udp, SendKind::SeveralUdp],
         fault: Fault::RefusedBefore,
         then: "the call before is `unconfirmed`, then one datagram at a time",
         source: "udp(7), \"Error handling\"",
     },
     FaultRow {
         errors: &["EIO", "EINVAL", "ENOPROTOOPT", "EOPNOTSUPP"],
-        handed: &[Handed::SeveralUdp],
+        handed: &[SendKind::SeveralUdp],
         fault: Fault::NoOffload,
         then: "one datagram in a call from now on",
         source: "udp(7), `UDP_SEGMENT`; Linux, `net/ipv4/udp.c`",
@@ -96,12 +96,12 @@ pub const FAULTS: &[FaultRow] = &[
 
 /// What the error of this name means, by [`FAULTS`].
 #[must_use]
-pub fn fault(error: &str, handed: Handed) -> Fault {
+pub fn fault(error: &str, handed: SendKind) -> Fault {
     FAULTS.iter().find(|row| row.fits(error, handed)).map_or(Fault::Away, |row| row.fault)
 }
 
 impl FaultRow {
-    fn fits(&self, error: &str, handed: Handed) -> bool {
+    fn fits(&self, error: &str, handed: SendKind) -> bool {
         (self.errors.is_empty() || self.errors.contains(&error))
             && (self.handed.is_empty() || self.handed.contains(&handed))
     }
@@ -119,7 +119,7 @@ impl fmt::Display for FaultRow {
         }
         f.write_str(match self.handed {
             [] => "",
-            [Handed::SeveralUdp] => ", several datagrams in a call",
+            [SendKind::SeveralUdp] => ", several datagrams in a call",
             _ => ", UDP",
         })?;
         write!(f, " | {} | {} | {} |", self.fault, self.then, self.source)
@@ -162,7 +162,7 @@ mod tests {
             ("ENETUNREACH", Fault::Away, Fault::Away, Fault::Away),
             ("", Fault::Away, Fault::Away, Fault::Away),
         ] {
-            let found = [Handed::Udp, Handed::SeveralUdp, Handed::Unix].map(|handed| fault(error, handed));
+            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|handed| fault(error, handed));
             assert_eq!(found, [udp, several, unix], "{error}");
         }
     }

@@ -29,7 +29,7 @@ pub use influxdb::{INFLUXDB, InfluxdbAnswer, influxdb};
 pub use language::{Language, language};
 pub use otlp_http::{OTLP_HTTP, OtlpHttpAnswer, otlp_http};
 pub use retry_after::{retry_after, retry_after_at};
-pub use table::{Codes, Needs, Row};
+pub use table::{Codes, Needs, VerdictRow};
 
 /// What becomes of a body after its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

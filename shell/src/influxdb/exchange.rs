@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, StatusCode};
 use loaddensity_metrics_core::Timestamp;
-use loaddensity_metrics_core::export::posts;
+use loaddensity_metrics_core::export::LONGEST_POST_PAUSE;
 use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Said, Verdict};
 
 use super::Endpoint;
@@ -58,7 +58,7 @@ impl Influxdb {
 }
 
 impl Backend for Influxdb {
-    const LONGEST_PAUSE: Duration = posts::LONGEST_PAUSE;
+    const LONGEST_PAUSE: Duration = LONGEST_POST_PAUSE;
 
     fn server(&self) -> &Server {
         &self.endpoint.server

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::export::posts::{
-    GaugePoints, IntervalPoints, PostLimits, Posts, RequestPoints, Schedule,
+    GaugePoints, IntervalPoints, PostLimits, PostMachine, RequestPoints, Schedule,
 };
 use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
@@ -12,7 +13,7 @@ use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
 use super::{Endpoint, Influxdb};
 use crate::condition::{Condition, Voice};
 use crate::config::{BatchLimits, InfluxdbConfig};
-use crate::drivers::{ItemSource, PostDriver, Wire};
+use crate::drivers::{BackendLink, Lender, PostDriver};
 use crate::hub::Feed;
 use crate::random;
 use crate::running::{Place, Running};
@@ -80,16 +81,19 @@ fn run_gauges<R: Runtime>(
     driver(place, (endpoint, config), told, stop, (source, limits, schedule)).run()
 }
 
-fn driver<R: Runtime, S: ItemSource>(
+fn driver<R: Runtime, L: Lender>(
     place: &Place<R>,
     (endpoint, config): (Box<Endpoint>, &InfluxdbConfig),
     told: (Arc<Condition>, Voice),
     stop: StopSignal,
-    (source, BatchLimits { points, bytes, .. }, schedule): (S, BatchLimits, Schedule),
-) -> PostDriver<R, Influxdb, S> {
-    let limits = PostLimits { timeout: config.timeout, bytes, points, schedule };
-    let wire = Wire::new(place, (Influxdb::new(endpoint), config.timeout), told, stop, bytes);
-    PostDriver::new(wire, Posts::new(&limits, random::number()), source)
+    (source, BatchLimits { points, bytes, .. }, schedule): (L, BatchLimits, Schedule),
+) -> PostDriver<R, Influxdb, L>
+where
+    for<'a> L::Lent<'a>: Items,
+{
+    let limits = PostLimits::new(config.timeout, bytes, schedule).points(points);
+    let link = BackendLink::new(place, (Influxdb::new(endpoint), config.timeout), told, stop, bytes);
+    PostDriver::new(link, PostMachine::new(&limits, random::number()), source)
 }
 
 /// The requests that the pump has handed over.
@@ -98,10 +102,10 @@ struct Requests {
     packer: Packer<LineEncoder<'static>>,
 }
 
-impl ItemSource for Requests {
-    type Items<'a> = RequestPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
+impl Lender for Requests {
+    type Lent<'a> = RequestPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
 
-    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Items<'_>) -> T) -> T {
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
         ask(&mut RequestPoints::new(&self.packer, &mut self.feed.lock()))
     }
 
@@ -113,8 +117,8 @@ impl ItemSource for Requests {
 /// What came in each interval.
 struct Intervals(IntervalPoints<'static, Vec<u64>>);
 
-impl ItemSource for Intervals {
-    type Items<'a> = IntervalPoints<'static, Vec<u64>>;
+impl Lender for Intervals {
+    type Lent<'a> = IntervalPoints<'static, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut IntervalPoints<'static, Vec<u64>>) -> T) -> T {
         ask(&mut self.0)
@@ -124,8 +128,8 @@ impl ItemSource for Intervals {
 /// The gauges as they are.
 struct Gauges(GaugePoints<'static>);
 
-impl ItemSource for Gauges {
-    type Items<'a> = GaugePoints<'static>;
+impl Lender for Gauges {
+    type Lent<'a> = GaugePoints<'static>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut GaugePoints<'static>) -> T) -> T {
         ask(&mut self.0)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
-use loaddensity_metrics_core::export::periodic;
+use loaddensity_metrics_core::export::LONGEST_EXPORT_PAUSE;
 use loaddensity_metrics_core::verdict::{Said, Verdict};
 
 use super::target::{Target, carried};
@@ -21,7 +21,7 @@ mod http;
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 impl Backend for Target {
-    const LONGEST_PAUSE: Duration = periodic::LONGEST_PAUSE;
+    const LONGEST_PAUSE: Duration = LONGEST_EXPORT_PAUSE;
 
     fn server(&self) -> &Server {
         &self.server

@@ -7,13 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Count, METRIC_BYTES, MessageEncoder, Telemetry};
-use loaddensity_metrics_core::export::datagrams::{Aggregated, Aggregating, Rounds, StatsdMessages};
+use loaddensity_metrics_core::export::datagrams::{
+    AggregateDatagrams, AggregatePacking, DatagramSource, IntervalPacking, StatsdMessages,
+};
 use loaddensity_metrics_core::{CALL_BYTES, Cause, Event, Exporter, Registry, SampleRate, Sampler};
 
 use super::Packets;
 use crate::condition::{Condition, Teller};
 use crate::config::StatsdConfig;
-use crate::drivers::{DatagramDriver, DatagramSource, Destination, LentItems, LentRequests, Open, Way};
+use crate::drivers::{
+    DatagramDriver, Destination, IntervalItemLender, Lender, OpenSocket, RequestLender, SocketOptions,
+};
 use crate::hub::Feed;
 use crate::random;
 use crate::running::{Place, Running};
@@ -24,18 +28,21 @@ use crate::stop::StopSignal;
 pub(super) fn start<R: Runtime>(
     place: &mut Place<R>,
     encoder: &MessageEncoder<'static>,
-    (to, first, packets): (Destination, Option<Open<R>>, Packets),
+    (to, first, packets): (Destination, Option<OpenSocket<R>>, Packets),
     config: &StatsdConfig,
 ) -> Running<R> {
     let condition = Arc::new(Condition::new(Exporter::Statsd, to.to_string()));
     let contexts = config.aggregate.then(Arc::<AtomicU64>::default);
     let running = match &contexts {
-        None => {
-            per_request(place, encoder.clone(), (way(to.clone(), first, packets, config), packets), (config, condition))
-        }
+        None => per_request(
+            place,
+            encoder.clone(),
+            (options(to.clone(), first, packets, config), packets),
+            (config, condition),
+        ),
         Some(contexts) => {
             let told = (condition, contexts.clone());
-            per_interval(place, encoder, (way(to.clone(), first, packets, config), packets), (config, told))
+            per_interval(place, encoder, (options(to.clone(), first, packets, config), packets), (config, told))
         }
     };
     let over = running.over();
@@ -52,11 +59,11 @@ pub(super) fn start<R: Runtime>(
                 packets.bytes
             ));
         };
-        let rounds = Rounds::new(packets.items, packets.bytes, config.interval, place.clock.read());
-        let source = LentItems::new(rounds, StatsdMessages::new(encoder.gauges(), telemetry), tells);
-        let way = Way { sockets: 1, at_once: false, ..way(to, None, packets, config) };
+        let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, place.clock.read());
+        let source = IntervalItemLender::new(packing, StatsdMessages::new(encoder.gauges(), telemetry), tells);
+        let options = SocketOptions { sockets: 1, at_once: false, ..options(to, None, packets, config) };
         let after = StopSignal::default();
-        let driver = DatagramDriver::new(place, way, source, teller, after.clone());
+        let driver = DatagramDriver::new(place, options, source, teller, after.clone());
         driver.run().or(stops_after(over, stop, after))
     })
 }
@@ -64,21 +71,21 @@ pub(super) fn start<R: Runtime>(
 fn per_request<R: Runtime>(
     place: &mut Place<R>,
     encoder: MessageEncoder<'static>,
-    (way, packets): (Way<R>, Packets),
+    (options, packets): (SocketOptions<R>, Packets),
     (config, condition): (&StatsdConfig, Arc<Condition>),
 ) -> Running<R> {
     let sampler = sampler(config.sample_rate);
     let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, sampler);
-    let is_offloaded = config.segmentation_offload && matches!(way.to, Destination::Udp { .. });
+    let is_offloaded = config.segmentation_offload && matches!(options.to, Destination::Udp { .. });
     let call_bytes = if is_offloaded { packets.bytes.max(CALL_BYTES) } else { packets.bytes };
-    let source = LentRequests::new(feed.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
-    launch(place, Way { call_bytes, ..way }, source, (condition, feed))
+    let source = RequestLender::new(feed.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
+    launch(place, SocketOptions { call_bytes, ..options }, source, (condition, feed))
 }
 
 fn per_interval<R: Runtime>(
     place: &mut Place<R>,
     encoder: &MessageEncoder<'static>,
-    (way, packets): (Way<R>, Packets),
+    (options, packets): (SocketOptions<R>, Packets),
     (config, (condition, contexts)): (&StatsdConfig, (Arc<Condition>, Arc<AtomicU64>)),
 ) -> Running<R> {
     let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, None);
@@ -90,25 +97,33 @@ fn per_interval<R: Runtime>(
     let counted_second = place.hub.counted_second.clone();
     let aggregator = aggregator.with_counters(counts, counted_second.load(Ordering::Relaxed));
     let start = place.clock.read();
-    let aggregating = Aggregating::new(aggregator, packets.bytes, config.aggregation_interval, start);
-    let source = Sums { feed: feed.clone(), aggregating, counted_second, contexts };
-    launch(place, way, source, (condition, feed))
+    let packing = AggregatePacking::new(aggregator, packets.bytes, config.aggregation_interval, start);
+    let source = Sums { feed: feed.clone(), packing, counted_second, contexts };
+    launch(place, options, source, (condition, feed))
 }
 
-fn launch<R: Runtime, S: DatagramSource>(
+fn launch<R: Runtime, L: Lender>(
     place: &Place<R>,
-    way: Way<R>,
-    source: S,
+    options: SocketOptions<R>,
+    source: L,
     (condition, feed): (Arc<Condition>, Arc<Feed>),
-) -> Running<R> {
+) -> Running<R>
+where
+    for<'a> L::Lent<'a>: DatagramSource,
+{
     let stop = StopSignal::default();
-    let driver = DatagramDriver::new(place, way, source, Teller::of_requests(condition.clone()), stop.clone());
+    let driver = DatagramDriver::new(place, options, source, Teller::of_requests(condition.clone()), stop.clone());
     Running::launch(&place.runtime, stop, condition, driver.run()).fed_by(feed)
 }
 
-fn way<R: Runtime>(to: Destination, first: Option<Open<R>>, packets: Packets, config: &StatsdConfig) -> Way<R> {
+fn options<R: Runtime>(
+    to: Destination,
+    first: Option<OpenSocket<R>>,
+    packets: Packets,
+    config: &StatsdConfig,
+) -> SocketOptions<R> {
     let StatsdConfig { sockets, resolve_interval, .. } = *config;
-    Way { to, first, sockets, resolve_interval, at_once: true, call_bytes: packets.bytes }
+    SocketOptions { to, first, sockets, resolve_interval, at_once: true, call_bytes: packets.bytes }
 }
 
 fn sampler(rate: SampleRate) -> Option<Sampler> {
@@ -143,20 +158,20 @@ async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) ->
 /// Requests per interval.
 struct Sums {
     feed: Arc<Feed>,
-    aggregating: Aggregating<'static, Box<[AggregatedRequest]>, Box<[Count]>>,
+    packing: AggregatePacking<'static, Box<[AggregatedRequest]>, Box<[Count]>>,
     /// The last second that counters said, in this run or in an earlier one.
     counted_second: Arc<AtomicU64>,
     contexts: Arc<AtomicU64>,
 }
 
-impl DatagramSource for Sums {
-    type Source<'a> = Aggregated<'a, 'static, Box<[AggregatedRequest]>, Box<[Count]>, Box<[Event]>>;
+impl Lender for Sums {
+    type Lent<'a> = AggregateDatagrams<'a, 'static, Box<[AggregatedRequest]>, Box<[Count]>, Box<[Event]>>;
 
-    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Source<'_>) -> T) -> T {
-        let Self { feed, aggregating, counted_second, contexts } = self;
-        let asked = ask(&mut Aggregated { sink: &mut feed.lock(), aggregating });
-        counted_second.fetch_max(aggregating.second().unwrap_or_default(), Ordering::Relaxed);
-        contexts.store(aggregating.contexts(), Ordering::Relaxed);
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
+        let Self { feed, packing, counted_second, contexts } = self;
+        let asked = ask(&mut AggregateDatagrams::new(&mut feed.lock(), packing));
+        counted_second.fetch_max(packing.second().unwrap_or_default(), Ordering::Relaxed);
+        contexts.store(packing.contexts(), Ordering::Relaxed);
         asked
     }
 

@@ -11,12 +11,12 @@ use crate::registry::ledger::Cause;
 ///
 /// Packing takes nothing out. What was packed last is settled by [`taken`](Self::taken) or
 /// [`is_too_large`](Self::is_too_large), or is packed again.
-pub trait Source {
+pub trait DatagramSource {
     /// What is to be sent now, if anything is. `is_last`: a stop was asked for, so that nothing comes any more.
     fn ready(&mut self, now: Now, is_last: bool) -> Ready;
 
     /// Packs the next call to the front of `out`; `None` where nothing is left of what was ready.
-    fn pack(&mut self, now: Now, room: Room, out: &mut [u8]) -> Option<Call>;
+    fn pack(&mut self, now: Now, limits: CallLimits, out: &mut [u8]) -> Option<Call>;
 
     /// The kernel has taken the first `datagrams` of what was packed last. Returns how many requests they end that are
     /// held until [`arrived`](Self::arrived) or [`refused`](Self::refused) hears of them.
@@ -61,7 +61,7 @@ pub enum Ready {
 
 /// What a call may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
+pub struct CallLimits {
     /// Most datagrams, 1 or more.
     pub datagrams: usize,
     /// Bytes after which no other datagram begins.

@@ -1,6 +1,6 @@
 //! One export: where it stands, and whether any of it may have arrived.
 
-use super::Piece;
+use super::CyclePart;
 
 /// A cycle under way.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ impl<C: Copy> Cycle<C> {
     }
 
     /// A part is settled: the one after it comes next.
-    pub(super) fn pass(&mut self, part: &Piece<C>) {
+    pub(super) fn pass(&mut self, part: &CyclePart<C>) {
         self.place = part.next;
         self.is_touched = true;
         (self.is_stale, self.silences) = (false, 0);
@@ -34,8 +34,8 @@ impl<C: Copy> Cycle<C> {
 
 /// The body that was sent last.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flight<C> {
-    pub(super) part: Piece<C>,
+pub(super) struct ExportInFlight<C> {
+    pub(super) part: CyclePart<C>,
     /// The number of the attempt that sent it first.
     pub(super) sent_as: crate::export::Id,
 }

@@ -8,7 +8,7 @@ use crate::request::sample::Timestamp;
 ///
 /// Cumulative: points are read when they are written. Delta: they are frozen when a cycle begins, and the same from then
 /// on; a cursor gives them again as often as is wanted.
-pub trait Source {
+pub trait ExportSource {
     /// A place in a cycle: which point comes next, and which times the points carry.
     type Cursor: Copy;
 
@@ -21,7 +21,7 @@ pub trait Source {
     fn at(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
 
     /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
-    fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> Wrote<Self::Cursor>;
+    fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> WriteOutcome<Self::Cursor>;
 
     /// What each point of the counter between two places stands for, before that part is settled. Values that move are those
     /// of now.
@@ -39,15 +39,15 @@ pub trait Source {
 
 /// What came of writing.
 #[derive(Clone, Copy, Debug)]
-pub enum Wrote<C> {
+pub enum WriteOutcome<C> {
     /// A body.
-    Body(Piece<C>),
+    Body(CyclePart<C>),
     /// Not even the next point fits into what was lent.
     TooSmall {
         /// Bytes of a buffer that is large enough.
         needs: usize,
         /// That point, for the case that it is left out.
-        point: Piece<C>,
+        point: CyclePart<C>,
     },
     /// No point is left.
     Nothing,
@@ -55,7 +55,7 @@ pub enum Wrote<C> {
 
 /// A part of a cycle: a body, and what it stands for.
 #[derive(Clone, Copy, Debug)]
-pub struct Piece<C> {
+pub struct CyclePart<C> {
     /// Where in the buffer the body begins.
     pub start: usize,
     /// Where it ends.
@@ -70,7 +70,7 @@ pub struct Piece<C> {
     pub is_last: bool,
 }
 
-impl<C> Piece<C> {
+impl<C> CyclePart<C> {
     /// Bytes of the body.
     pub(super) const fn bytes(&self) -> usize {
         self.end - self.start

@@ -4,8 +4,8 @@ use crate::formats::influxdb::{GaugeEncoder, IntervalTimes};
 use crate::registry::ledger::Cause;
 use crate::request::sample::Timestamp;
 
-use super::super::Now;
-use super::{Body, Items};
+use crate::export::Now;
+use crate::export::items::{Items, PackedItems};
 
 /// The gauges of a registry, each an item. They are no requests, so that no account has them, and what they were is of no
 /// use once an interval has ended: an interval that ends begins all anew.
@@ -31,11 +31,11 @@ impl Items for GaugePoints<'_> {
         self.waiting
     }
 
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
         let first = self.settled + from;
         let most = most.min(self.waiting.saturating_sub(from));
         let written = self.encoder.encode(first..first + most, self.at, out).unwrap_or_default();
-        Body { bytes: written.bytes, items: usize::from(written.items) }
+        PackedItems { bytes: written.bytes, items: usize::from(written.items) }
     }
 
     fn settle(&mut self, items: usize, _lost: usize, _cause: Cause) {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::table::Evidence;
-use super::{Codes, GrpcStatus, Hint, Needs, Row, Said, Verdict};
+use super::{Codes, GrpcStatus, Hint, Needs, Said, Verdict, VerdictRow};
 use crate::formats::otlp::{Pushback, Response};
 
 /// An answer to an export over gRPC.
@@ -68,78 +68,81 @@ const MAPPING: &str = "gRPC, `http-grpc-status-mapping.md`";
 const PROXY: &str = "gRPC, `http-grpc-status-mapping.md`; proxies";
 
 /// What answers to an export over gRPC mean. `grpc-status` decides; an HTTP status alone is a proxy's.
-pub const GRPC: &[Row] = &[
-    Row::new(
+pub const GRPC: &[VerdictRow] = &[
+    VerdictRow::new(
         Codes::Grpc(&[GrpcStatus::OK]),
         Needs::Rejections,
         Said::IN_PART,
         "OTLP specification, \"Partial Success\" under OTLP/gRPC",
     ),
-    Row::new(
+    VerdictRow::new(
         Codes::Grpc(&[GrpcStatus::OK]),
         Needs::UnreadableBody,
         Said::Stored,
         "gRPC, `PROTOCOL-HTTP2.md`: the status decides; grpc-go compresses whatever `grpc-accept-encoding` says",
     )
     .hints(Hint::Unreadable),
-    Row::new(Codes::Grpc(&[GrpcStatus::OK]), Needs::Nothing, Said::Stored, FAILURES),
-    Row::new(
+    VerdictRow::new(Codes::Grpc(&[GrpcStatus::OK]), Needs::Nothing, Said::Stored, FAILURES),
+    VerdictRow::new(
         Codes::AnyGrpc,
         Needs::Words(TOO_LARGE_WORDS),
         Said::TooLarge,
         "grpc-go, grpc-java and .NET with RESOURCE_EXHAUSTED, tonic with OUT_OF_RANGE",
     )
     .hints(Hint::Size),
-    Row::new(Codes::AnyGrpc, Needs::NoRetry, Said::Refused, "grpc/proposal, A6, \"Pushback\""),
-    Row::new(
+    VerdictRow::new(Codes::AnyGrpc, Needs::NoRetry, Said::Refused, "grpc/proposal, A6, \"Pushback\""),
+    VerdictRow::new(
         Codes::Grpc(&[GrpcStatus::RESOURCE_EXHAUSTED]),
         Needs::Pause,
         Said::AWAY,
         "OTLP specification, \"Throttling\": `RetryInfo`",
     ),
-    Row::new(
+    VerdictRow::new(
         Codes::Grpc(&[GrpcStatus::CANCELLED, GrpcStatus::DEADLINE_EXCEEDED, GrpcStatus::DATA_LOSS]),
         Needs::Nothing,
         Said::AWAY_WITH_IT,
         FAILURES,
     ),
-    Row::new(
+    VerdictRow::new(
         Codes::Grpc(&[GrpcStatus::ABORTED, GrpcStatus::OUT_OF_RANGE, GrpcStatus::UNAVAILABLE]),
         Needs::Nothing,
         Said::AWAY,
         FAILURES,
     ),
-    Row::new(
+    VerdictRow::new(
         Codes::Grpc(&[GrpcStatus::PERMISSION_DENIED, GrpcStatus::UNAUTHENTICATED]),
         Needs::Nothing,
         Said::Refused,
         FAILURES,
     )
     .hints(Hint::Credentials),
-    Row::new(Codes::Grpc(&[GrpcStatus::UNIMPLEMENTED]), Needs::Nothing, Said::Refused, FAILURES).hints(Hint::Path),
-    Row::new(Codes::AnyGrpc, Needs::Nothing, Said::Refused, FAILURES),
-    Row::new(
+    VerdictRow::new(Codes::Grpc(&[GrpcStatus::UNIMPLEMENTED]), Needs::Nothing, Said::Refused, FAILURES)
+        .hints(Hint::Path),
+    VerdictRow::new(Codes::AnyGrpc, Needs::Nothing, Said::Refused, FAILURES),
+    VerdictRow::new(
         Codes::Http(&[(200, 299)]),
         Needs::Nothing,
         Said::Unclear,
         "gRPC, `PROTOCOL-HTTP2.md`: only a status is success; proxies and login pages answer 200 without one",
     )
     .hints(Hint::NoAcceptance),
-    Row::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
-    Row::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, MAPPING).hints(Hint::Credentials),
-    Row::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, MAPPING).hints(Hint::Path),
-    Row::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, "RFC 9110, 15").hints(Hint::ProxyCredentials),
-    Row::new(Codes::Http(&[(413, 413)]), Needs::Nothing, Said::TooLarge, PROXY).hints(Hint::Size),
-    Row::new(
+    VerdictRow::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
+    VerdictRow::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, MAPPING)
+        .hints(Hint::Credentials),
+    VerdictRow::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, MAPPING).hints(Hint::Path),
+    VerdictRow::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, "RFC 9110, 15")
+        .hints(Hint::ProxyCredentials),
+    VerdictRow::new(Codes::Http(&[(413, 413)]), Needs::Nothing, Said::TooLarge, PROXY).hints(Hint::Size),
+    VerdictRow::new(
         Codes::Http(&[(411, 411), (415, 415), (426, 426), (464, 464), (505, 505)]),
         Needs::Nothing,
         Said::Refused,
         "gRPC, `PROTOCOL-HTTP2.md` (415); RFC 9110, 15; AWS load balancers (464)",
     )
     .hints(Hint::Protocol),
-    Row::new(Codes::Http(&[(429, 429), (503, 503)]), Needs::Nothing, Said::AWAY, MAPPING),
-    Row::new(Codes::Http(&[(502, 502), (504, 504)]), Needs::Nothing, Said::AWAY_WITH_IT, PROXY),
-    Row::new(Codes::Any, Needs::Nothing, Said::Refused, MAPPING),
+    VerdictRow::new(Codes::Http(&[(429, 429), (503, 503)]), Needs::Nothing, Said::AWAY, MAPPING),
+    VerdictRow::new(Codes::Http(&[(502, 502), (504, 504)]), Needs::Nothing, Said::AWAY_WITH_IT, PROXY),
+    VerdictRow::new(Codes::Any, Needs::Nothing, Said::Refused, MAPPING),
 ];
 
 #[cfg(test)]

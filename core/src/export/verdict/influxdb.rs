@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::table::Evidence;
-use super::{Codes, Hint, Needs, Row, Said, Verdict};
+use super::{Codes, Hint, Needs, Said, Verdict, VerdictRow};
 use crate::formats::influxdb::{error_words, refused_lines};
 
 /// An answer to a write.
@@ -41,17 +41,18 @@ const PROXY: &str = "RFC 9110, 15; proxies";
 
 /// What answers to a write mean. Words are those of `error` or `message` in a JSON body; lines that a server quotes
 /// cannot pass for them, for a space in our lines has a backslash before it.
-pub const INFLUXDB: &[Row] = &[
-    Row::new(
+pub const INFLUXDB: &[VerdictRow] = &[
+    VerdictRow::new(
         Codes::Any,
         Needs::Rejections,
         Said::IN_PART,
         "API of InfluxDB 1, 2 and 3 (400, 422); influxdata/telegraf#8571 (500); Cloud Serverless before 2024-09 (201)",
     ),
     // Before the words: InfluxDB 1 answers 401 "unable to parse authentication credentials".
-    Row::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, API).hints(Hint::Credentials),
-    Row::new(Codes::Any, Needs::Words(&["hinted handoff queue not empty"]), Said::Stored, TELEGRAF_WORDS),
-    Row::new(
+    VerdictRow::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, API)
+        .hints(Hint::Credentials),
+    VerdictRow::new(Codes::Any, Needs::Words(&["hinted handoff queue not empty"]), Said::Stored, TELEGRAF_WORDS),
+    VerdictRow::new(
         Codes::Any,
         Needs::Words(&[
             "points beyond retention policy",
@@ -63,42 +64,42 @@ pub const INFLUXDB: &[Row] = &[
         Said::Refused,
         TELEGRAF_WORDS,
     ),
-    Row::new(Codes::Any, Needs::Words(&["database not found"]), Said::Refused, V1_WRITE).hints(Hint::Database),
-    Row::new(Codes::Http(&[(404, 404)]), Needs::Words(&["bucket", "organization"]), Said::Refused, API)
+    VerdictRow::new(Codes::Any, Needs::Words(&["database not found"]), Said::Refused, V1_WRITE).hints(Hint::Database),
+    VerdictRow::new(Codes::Http(&[(404, 404)]), Needs::Words(&["bucket", "organization"]), Said::Refused, API)
         .hints(Hint::Bucket),
-    Row::new(Codes::Http(&[(413, 413)]), Needs::Nothing, Said::TooLarge, API).hints(Hint::Size),
-    Row::new(
+    VerdictRow::new(Codes::Http(&[(413, 413)]), Needs::Nothing, Said::TooLarge, API).hints(Hint::Size),
+    VerdictRow::new(
         Codes::Any,
         Needs::Words(&["request body too large", "request entity too large"]),
         Said::TooLarge,
         "Go, `http.MaxBytesError`; InfluxDB 1",
     )
     .hints(Hint::Size),
-    Row::new(Codes::Http(&[(204, 204)]), Needs::Nothing, Said::Stored, API),
-    Row::new(Codes::Http(&[(200, 299)]), Needs::EmptyBody, Said::Stored, TELEGRAF_2).hints(Hint::UnusualSuccess),
-    Row::new(
+    VerdictRow::new(Codes::Http(&[(204, 204)]), Needs::Nothing, Said::Stored, API),
+    VerdictRow::new(Codes::Http(&[(200, 299)]), Needs::EmptyBody, Said::Stored, TELEGRAF_2).hints(Hint::UnusualSuccess),
+    VerdictRow::new(
         Codes::Http(&[(200, 299)]),
         Needs::Nothing,
         Said::Unclear,
         "InfluxDB 2 answers 200 on paths that it does not know; proxies and login pages do",
     )
     .hints(Hint::NoAcceptance),
-    Row::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
-    Row::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, API).hints(Hint::Path),
-    Row::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::ProxyCredentials),
-    Row::new(Codes::Http(&[(408, 408)]), Needs::Nothing, Said::AWAY_WITH_IT, PROXY),
-    Row::new(Codes::Http(&[(411, 411), (431, 431)]), Needs::Nothing, Said::Refused, PROXY).hints(Hint::Proxy),
-    Row::new(Codes::Http(&[(415, 415)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Media),
-    Row::new(Codes::Http(&[(426, 426), (505, 505)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Protocol),
-    Row::new(Codes::Http(&[(429, 429), (503, 503)]), Needs::Nothing, Said::AWAY, API),
-    Row::new(Codes::Http(&[(502, 502), (504, 504)]), Needs::Nothing, Said::AWAY_WITH_IT, PROXY),
-    Row::new(
+    VerdictRow::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
+    VerdictRow::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, API).hints(Hint::Path),
+    VerdictRow::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::ProxyCredentials),
+    VerdictRow::new(Codes::Http(&[(408, 408)]), Needs::Nothing, Said::AWAY_WITH_IT, PROXY),
+    VerdictRow::new(Codes::Http(&[(411, 411), (431, 431)]), Needs::Nothing, Said::Refused, PROXY).hints(Hint::Proxy),
+    VerdictRow::new(Codes::Http(&[(415, 415)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Media),
+    VerdictRow::new(Codes::Http(&[(426, 426), (505, 505)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Protocol),
+    VerdictRow::new(Codes::Http(&[(429, 429), (503, 503)]), Needs::Nothing, Said::AWAY, API),
+    VerdictRow::new(Codes::Http(&[(502, 502), (504, 504)]), Needs::Nothing, Said::AWAY_WITH_IT, PROXY),
+    VerdictRow::new(
         Codes::Http(&[(500, 999)]),
         Needs::Nothing,
         Said::Ill,
         "API of InfluxDB 1, 2 and 3 (500); RFC 9110, 15 (from 600 on as 5xx)",
     ),
-    Row::new(Codes::Any, Needs::Nothing, Said::Refused, API),
+    VerdictRow::new(Codes::Any, Needs::Nothing, Said::Refused, API),
 ];
 
 #[cfg(test)]

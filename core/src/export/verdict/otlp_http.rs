@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::grpc::TOO_LARGE_WORDS;
 use super::table::Evidence;
-use super::{Codes, Hint, Needs, Row, Said, Verdict};
+use super::{Codes, Hint, Needs, Said, Verdict, VerdictRow};
 use crate::formats::otlp::{Response, status_message};
 
 /// An answer to an export over HTTP.
@@ -53,39 +53,40 @@ const FAILURES: &str = "OTLP specification, \"Failures\" under OTLP/HTTP";
 const RFC: &str = "RFC 9110, 15";
 
 /// What answers to an export over HTTP mean. The status decides; the body is read only where it is protobuf or JSON.
-pub const OTLP_HTTP: &[Row] = &[
-    Row::new(
+pub const OTLP_HTTP: &[VerdictRow] = &[
+    VerdictRow::new(
         Codes::Http(&[(200, 299)]),
         Needs::Rejections,
         Said::IN_PART,
         "OTLP specification, \"Partial Success\" under OTLP/HTTP",
     ),
-    Row::new(Codes::Http(&[(200, 299)]), Needs::UnreadableBody, Said::Stored, RESPONSE).hints(Hint::Unreadable),
-    Row::new(Codes::Http(&[(200, 299)]), Needs::Nothing, Said::Stored, RESPONSE),
-    Row::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
-    Row::new(Codes::Http(&[(413, 413)]), Needs::Nothing, Said::TooLarge, RFC).hints(Hint::Size),
-    Row::new(
+    VerdictRow::new(Codes::Http(&[(200, 299)]), Needs::UnreadableBody, Said::Stored, RESPONSE).hints(Hint::Unreadable),
+    VerdictRow::new(Codes::Http(&[(200, 299)]), Needs::Nothing, Said::Stored, RESPONSE),
+    VerdictRow::new(Codes::Http(&[(300, 399)]), Needs::Nothing, Said::Refused, "RFC 9110, 15.4").hints(Hint::Redirect),
+    VerdictRow::new(Codes::Http(&[(413, 413)]), Needs::Nothing, Said::TooLarge, RFC).hints(Hint::Size),
+    VerdictRow::new(
         Codes::Any,
         Needs::Words(TOO_LARGE_WORDS),
         Said::TooLarge,
         "OpenTelemetry Collector (400); gateways that speak gRPC",
     )
     .hints(Hint::Size),
-    Row::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, FAILURES).hints(Hint::Credentials),
-    Row::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, FAILURES).hints(Hint::Path),
-    Row::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::ProxyCredentials),
-    Row::new(Codes::Http(&[(411, 411), (431, 431)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Proxy),
-    Row::new(Codes::Http(&[(415, 415)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Media),
-    Row::new(
+    VerdictRow::new(Codes::Http(&[(401, 401), (403, 403)]), Needs::Nothing, Said::Refused, FAILURES)
+        .hints(Hint::Credentials),
+    VerdictRow::new(Codes::Http(&[(404, 404), (405, 405)]), Needs::Nothing, Said::Refused, FAILURES).hints(Hint::Path),
+    VerdictRow::new(Codes::Http(&[(407, 407)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::ProxyCredentials),
+    VerdictRow::new(Codes::Http(&[(411, 411), (431, 431)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Proxy),
+    VerdictRow::new(Codes::Http(&[(415, 415)]), Needs::Nothing, Said::Refused, RFC).hints(Hint::Media),
+    VerdictRow::new(
         Codes::Http(&[(426, 426), (464, 464), (505, 505)]),
         Needs::Nothing,
         Said::Refused,
         "RFC 9110, 15; AWS load balancers (464)",
     )
     .hints(Hint::Protocol),
-    Row::new(Codes::Http(&[(429, 429), (503, 503)]), Needs::Nothing, Said::AWAY, FAILURES),
-    Row::new(Codes::Http(&[(502, 502), (504, 504)]), Needs::Nothing, Said::AWAY_WITH_IT, FAILURES),
-    Row::new(Codes::Any, Needs::Nothing, Said::Refused, FAILURES),
+    VerdictRow::new(Codes::Http(&[(429, 429), (503, 503)]), Needs::Nothing, Said::AWAY, FAILURES),
+    VerdictRow::new(Codes::Http(&[(502, 502), (504, 504)]), Needs::Nothing, Said::AWAY_WITH_IT, FAILURES),
+    VerdictRow::new(Codes::Any, Needs::Nothing, Said::Refused, FAILURES),
 ];
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{GrpcStatus, Hint, Said, Verdict};
 
 /// A row of a table: what an answer must be like, and what it means then.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct VerdictRow {
     /// The status that it has.
     pub codes: Codes,
     /// What else it has.
@@ -67,14 +67,14 @@ pub(super) struct Evidence<'a> {
 
 impl Evidence<'_> {
     /// The verdict of the first row of `table` that fits. The last row of a table fits everything.
-    pub(super) fn verdict(&self, table: &[Row]) -> Verdict {
+    pub(super) fn verdict(&self, table: &[VerdictRow]) -> Verdict {
         match table.iter().find(|row| self.fits(row)) {
             Some(row) => Verdict { said: self.counted(row.said), hint: row.hint },
             None => Verdict { said: Said::Refused, hint: None },
         }
     }
 
-    fn fits(&self, row: &Row) -> bool {
+    fn fits(&self, row: &VerdictRow) -> bool {
         let has_code = match row.codes {
             Codes::Any => true,
             Codes::Http(ranges) => {
@@ -111,7 +111,7 @@ fn says(text: &[u8], words: &[u8]) -> bool {
     text.windows(words.len()).any(|part| part.eq_ignore_ascii_case(words))
 }
 
-impl Row {
+impl VerdictRow {
     /// A row without a hint.
     pub(super) const fn new(codes: Codes, needs: Needs, said: Said, source: &'static str) -> Self {
         Self { codes, needs, said, hint: None, source }
@@ -123,7 +123,7 @@ impl Row {
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for VerdictRow {
     /// As a row of a table in Markdown: the answer, what it means, what to look at, the source.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "| {}{} | {} | ", self.codes, self.needs, self.said)?;

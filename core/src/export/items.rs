@@ -2,11 +2,11 @@
 
 use crate::registry::ledger::Cause;
 
-use super::super::Now;
+use super::Now;
 
 /// What was packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Body {
+pub struct PackedItems {
     /// Bytes at the front of the buffer.
     pub bytes: usize,
     /// Items in them.
@@ -26,7 +26,7 @@ pub trait Items {
 
     /// Writes items, each a line of InfluxDB's protocol, joined by newlines, to the front of `out`: those from position
     /// `from` on, as many as fit, but at most `most`. It changes nothing: the same call writes the same bytes.
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body;
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems;
 
     /// The first `items` are settled and leave: `lost` of them are dropped for `cause`, the others have arrived. Which ones
     /// are lost is not known where those are not all: of items that stand for several requests each, count the heaviest.
@@ -35,6 +35,6 @@ pub trait Items {
     /// An interval ends now, for items that are made of what was counted: further ones are added, and those that wait are
     /// begun anew up to now. Nothing of what waits can have arrived. Only where [`Schedule::Intervals`] is set.
     ///
-    /// [`Schedule::Intervals`]: super::Schedule::Intervals
+    /// [`Schedule::Intervals`]: super::posts::Schedule::Intervals
     fn freeze(&mut self, _now: Now) {}
 }

@@ -9,7 +9,6 @@ use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
 
-use super::tests::{TestStorage, Text, ledger};
 use super::*;
 use crate::events::event::Event;
 use crate::events::sink::Sink;
@@ -17,6 +16,7 @@ use crate::formats::dogstatsd::{AggregatedRequest, Count, MessageEncoder};
 use crate::registry::Registry;
 use crate::registry::ledger::{Exporter, Ledger};
 use crate::request::sample::Timestamp;
+use core::ops::Range;
 
 /// What the world is like for one seed.
 #[derive(Clone, Copy, Debug)]
@@ -293,11 +293,11 @@ impl World {
         Ok(())
     }
 
-    fn look(&mut self, id: Id, wire: usize) -> Input<'static> {
+    fn look(&mut self, id: Id, wire: usize) -> DatagramInput<'static> {
         assert!(self.wires[wire].is_open, "a socket that was made");
         match self.write_rest(wire) {
-            Ok(()) => Input::Looked { id, refused: self.take_refusal(wire) },
-            Err(fault) => Input::Failed { id, fault },
+            Ok(()) => DatagramInput::Looked { id, refused: self.take_refusal(wire) },
+            Err(fault) => DatagramInput::Failed { id, fault },
         }
     }
 
@@ -311,39 +311,39 @@ impl World {
         self.wires[wire].holds < self.nature.holds
     }
 
-    fn perform(&mut self, machine: &mut Datagrams, action: Action, buffer: &mut [u8]) {
+    fn perform(&mut self, machine: &mut DatagramMachine, action: DatagramAction, buffer: &mut [u8]) {
         let now = self.now();
         match action {
-            Action::Resolve { id } => {
+            DatagramAction::Resolve { id } => {
                 let address = [self.address];
                 let fails = self.happens(100);
-                machine.handle(now, Input::Resolved { id, addresses: if fails { &[] } else { &address } });
+                machine.handle(now, DatagramInput::Resolved { id, addresses: if fails { &[] } else { &address } });
             }
-            Action::Connect { id, socket, address } => machine.handle(
+            DatagramAction::Connect { id, socket, address } => machine.handle(
                 now,
                 match self.connect(socket, address) {
-                    Ok(()) => Input::Connected { id },
-                    Err(fault) => Input::Failed { id, fault },
+                    Ok(()) => DatagramInput::Connected { id },
+                    Err(fault) => DatagramInput::Failed { id, fault },
                 },
             ),
-            Action::Send { id, socket, range, segment, count } => {
+            DatagramAction::Send { id, socket, range, segment, count } => {
                 let sent = self.send(socket, &buffer[range.clone()], segment, count);
                 // The machine never relies on what was in it.
                 buffer[range].fill(b'?');
                 machine.handle(
                     now,
                     match sent {
-                        Ok((datagrams, offload)) => Input::Sent { id, datagrams, offload },
-                        Err(fault) => Input::Failed { id, fault },
+                        Ok((datagrams, offload)) => DatagramInput::Sent { id, datagrams, offload },
+                        Err(fault) => DatagramInput::Failed { id, fault },
                     },
                 );
             }
-            Action::Look { id, socket } => {
+            DatagramAction::Look { id, socket } => {
                 let input = self.look(id, socket);
                 machine.handle(now, input);
             }
-            Action::Close { socket } => self.close(socket),
-            Action::Wait(_) | Action::Done { .. } => unreachable!("handled by the caller"),
+            DatagramAction::Close { socket } => self.close(socket),
+            DatagramAction::Wait(_) | DatagramAction::Done { .. } => unreachable!("handled by the caller"),
         }
     }
 }
@@ -353,7 +353,7 @@ trait Load {
     fn offer(&mut self, event: Event);
     fn waiting(&self) -> usize;
     fn ledger(&self) -> &Ledger;
-    fn poll(&mut self, machine: &mut Datagrams, now: Now, buffer: &mut [u8]) -> Action;
+    fn poll(&mut self, machine: &mut DatagramMachine, now: Now, buffer: &mut [u8]) -> DatagramAction;
     /// Requests of which everything has arrived: no less than the first, no more than the second.
     fn arrived(&self, datagrams: &[String]) -> (u64, u64);
 }
@@ -377,13 +377,13 @@ macro_rules! of_sink {
 /// Requests of `N` items each.
 struct Single<'a, const N: u8> {
     sink: Sink<'a, Vec<Event>>,
-    packing: Packing<Text<N>, Vec<u8>>,
+    packing: RequestPacking<Text<N>, Vec<u8>>,
 }
 
 impl<'a, const N: u8> Single<'a, N> {
     fn new(registry: Registry<'a>, nature: Nature, fills: bool) -> Self {
         let sink = Sink::new(vec![Event::default(); 200], ledger(registry, Exporter::Statsd));
-        let packing = Packing::new(Text { fills }, nature.items, nature.datagram_bytes, vec![0; 9_000]);
+        let packing = RequestPacking::new(Text { fills }, nature.items, nature.datagram_bytes, vec![0; 9_000]);
         Self { sink, packing: if nature.is_offloaded { packing.with_offload() } else { packing } }
     }
 }
@@ -391,8 +391,8 @@ impl<'a, const N: u8> Single<'a, N> {
 impl<const N: u8> Load for Single<'_, N> {
     of_sink!();
 
-    fn poll(&mut self, machine: &mut Datagrams, now: Now, buffer: &mut [u8]) -> Action {
-        machine.poll(now, &mut Requests { sink: &mut self.sink, packing: &mut self.packing }, buffer)
+    fn poll(&mut self, machine: &mut DatagramMachine, now: Now, buffer: &mut [u8]) -> DatagramAction {
+        machine.poll(now, &mut RequestDatagrams::new(&mut self.sink, &mut self.packing), buffer)
     }
 
     fn arrived(&self, datagrams: &[String]) -> (u64, u64) {
@@ -412,7 +412,7 @@ impl<const N: u8> Load for Single<'_, N> {
 /// Requests that are sent per interval.
 struct Summed<'a> {
     sink: Sink<'a, Vec<Event>>,
-    aggregating: Aggregating<'a, Vec<AggregatedRequest>, Vec<Count>>,
+    packing: AggregatePacking<'a, Vec<AggregatedRequest>, Vec<Count>>,
 }
 
 impl<'a> Summed<'a> {
@@ -423,15 +423,15 @@ impl<'a> Summed<'a> {
         let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()]);
         let aggregator = aggregator.with_counters(counts, 0);
         let interval = Duration::from_millis(90);
-        Self { sink, aggregating: Aggregating::new(aggregator, nature.datagram_bytes, interval, Now::default()) }
+        Self { sink, packing: AggregatePacking::new(aggregator, nature.datagram_bytes, interval, Now::default()) }
     }
 }
 
 impl Load for Summed<'_> {
     of_sink!();
 
-    fn poll(&mut self, machine: &mut Datagrams, now: Now, buffer: &mut [u8]) -> Action {
-        machine.poll(now, &mut Aggregated { sink: &mut self.sink, aggregating: &mut self.aggregating }, buffer)
+    fn poll(&mut self, machine: &mut DatagramMachine, now: Now, buffer: &mut [u8]) -> DatagramAction {
+        machine.poll(now, &mut AggregateDatagrams::new(&mut self.sink, &mut self.packing), buffer)
     }
 
     fn arrived(&self, datagrams: &[String]) -> (u64, u64) {
@@ -457,8 +457,12 @@ fn account(ledger: &Ledger) -> [u64; 4] {
 
 /// One run from the start to the end of the stop.
 fn run(seed: u64, (nature, random): (Nature, Random), load: &mut impl Load) {
-    let to = if nature.is_stream { To::Path } else { To::Name { every: Some(Duration::from_millis(300)) } };
-    let mut machine = Datagrams::new(Route { sockets: nature.sockets, to, at_once: true }, seed);
+    let to = if nature.is_stream {
+        DatagramTarget::UnixSocket
+    } else {
+        DatagramTarget::Name { every: Some(Duration::from_millis(300)) }
+    };
+    let mut machine = DatagramMachine::new(DatagramRoute { sockets: nature.sockets, to, at_once: true }, seed);
     let mut world = World::new(nature, random);
     let mut buffer = vec![0; 66_000];
     let (mut offered, mut last_sent, mut polls, mut recorded_at) = (0, 0, 0, NOW);
@@ -467,7 +471,7 @@ fn run(seed: u64, (nature, random): (Nature, Random), load: &mut impl Load) {
     loop {
         if !stops && world.now >= stop {
             stops = true;
-            machine.handle(world.now(), Input::Stop { deadline });
+            machine.handle(world.now(), DatagramInput::Stop { deadline });
         }
         if !stops && world.now >= recorded_at {
             recorded_at = after(world.now, 1);
@@ -484,12 +488,12 @@ fn run(seed: u64, (nature, random): (Nature, Random), load: &mut impl Load) {
         (last_sent, polls) = (sent, polls + 1);
         assert!(polls < 1_500, "polled without end: {action:?}");
         match action {
-            Action::Done { .. } => break,
-            Action::Wait(wait) => {
+            DatagramAction::Done { .. } => break,
+            DatagramAction::Wait(wait) => {
                 let before = world.now;
                 let wakes = |socket: usize| wait.writable & 1 << socket != 0 && world.is_writable(socket);
                 if let Some(socket) = (0..nature.sockets).find(|socket| wakes(*socket)) {
-                    machine.handle(world.now(), Input::Writable { socket });
+                    machine.handle(world.now(), DatagramInput::Writable { socket });
                 } else if load.waiting() < wait.events {
                     assert!(wait.until != Tick::NEVER || !stops, "nothing would end it");
                     world.pass(wait.until);

@@ -5,16 +5,16 @@
 
 use core::time::Duration;
 
-use super::super::posts::{Body, Items};
+use super::super::items::{Items, PackedItems};
 use super::super::{Now, Tick};
 use super::burst::Burst;
-use super::source::{Ready, Room, Source, end_after};
+use super::source::{CallLimits, DatagramSource, Ready, end_after};
 use crate::events::segments::Call;
 use crate::registry::ledger::Cause;
 
 /// When intervals end, and how far the items of the last one have come.
 #[derive(Clone, Copy, Debug)]
-pub struct Rounds {
+pub struct IntervalPacking {
     datagram_bytes: usize,
     /// Most items in one datagram.
     items: usize,
@@ -32,7 +32,7 @@ pub struct Rounds {
     left_out: u64,
 }
 
-impl Rounds {
+impl IntervalPacking {
     /// Datagrams of at most `items` items and `datagram_bytes` bytes. The first interval begins at `start`.
     #[must_use]
     pub fn new(items: usize, datagram_bytes: usize, interval: Duration, start: Now) -> Self {
@@ -69,20 +69,25 @@ impl Rounds {
 
 /// Items, and when they leave.
 #[derive(Debug)]
-pub struct Periodic<'s, I> {
-    /// When.
-    pub rounds: &'s mut Rounds,
-    /// What.
-    pub items: &'s mut I,
+pub struct IntervalDatagrams<'s, I> {
+    pub(super) items: &'s mut I,
+    pub(super) packing: &'s mut IntervalPacking,
 }
 
-impl<I: Items> Source for Periodic<'_, I> {
+impl<'s, I> IntervalDatagrams<'s, I> {
+    /// Those `items`, made up and sent when `packing` says.
+    pub const fn new(items: &'s mut I, packing: &'s mut IntervalPacking) -> Self {
+        Self { items, packing }
+    }
+}
+
+impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
     fn ready(&mut self, now: Now, is_last: bool) -> Ready {
-        if self.rounds.ends(now, is_last) {
+        if self.packing.ends(now, is_last) {
             self.items.freeze(now);
         }
         self.leave_out();
-        let Rounds { taken, leaves_out, has_ended, due, .. } = *self.rounds;
+        let IntervalPacking { taken, leaves_out, has_ended, due, .. } = *self.packing;
         if self.items.len() > taken && !leaves_out {
             return Ready::Burst(Burst::OF_BYTES);
         }
@@ -92,55 +97,55 @@ impl<I: Items> Source for Periodic<'_, I> {
         Ready::Waits { until: if has_ended { Tick::NEVER } else { due }, events: usize::MAX }
     }
 
-    fn pack(&mut self, now: Now, room: Room, out: &mut [u8]) -> Option<Call> {
-        if self.rounds.ends(now, false) {
+    fn pack(&mut self, now: Now, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
+        if self.packing.ends(now, false) {
             // It waited for a socket.
             self.items.freeze(now);
         }
-        let Body { bytes, items } = self.pack_next(room, out)?;
-        self.rounds.packed = items;
+        let PackedItems { bytes, items } = self.pack_next(limits, out)?;
+        self.packing.packed = items;
         Some(Call { bytes, segment: bytes, datagrams: 1 })
     }
 
     fn taken(&mut self, _: usize) -> u64 {
-        self.rounds.taken = core::mem::take(&mut self.rounds.packed);
+        self.packing.taken = core::mem::take(&mut self.packing.packed);
         0
     }
 
     fn is_single(&self) -> bool {
-        self.rounds.packed <= 1
+        self.packing.packed <= 1
     }
 
     fn is_too_large(&mut self) -> u64 {
-        self.rounds.leaves_out = true;
+        self.packing.leaves_out = true;
         0
     }
 
     fn is_between(&self) -> bool {
-        self.rounds.taken == 0
+        self.packing.taken == 0
     }
 
     fn arrived(&mut self, _: u64, _: bool) {
-        self.items.settle(core::mem::take(&mut self.rounds.taken), 0, Cause::Unconfirmed);
+        self.items.settle(core::mem::take(&mut self.packing.taken), 0, Cause::Unconfirmed);
     }
 
     fn refused(&mut self, _: u64, _: bool) {
-        let taken = core::mem::take(&mut self.rounds.taken);
+        let taken = core::mem::take(&mut self.packing.taken);
         self.items.settle(taken, taken, Cause::Unconfirmed);
     }
 
     fn abandon(&mut self, _: Cause) {
-        self.rounds.has_ended = true;
+        self.packing.has_ended = true;
     }
 }
 
-impl<I: Items> Periodic<'_, I> {
-    fn pack_next(&mut self, room: Room, out: &mut [u8]) -> Option<Body> {
-        let most = self.rounds.datagram_bytes.min(out.len());
-        let within = room.largest.min(most);
+impl<I: Items> IntervalDatagrams<'_, I> {
+    fn pack_next(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<PackedItems> {
+        let most = self.packing.datagram_bytes.min(out.len());
+        let within = limits.largest.min(most);
         loop {
             self.leave_out();
-            let Rounds { items, taken, leaves_out, .. } = *self.rounds;
+            let IntervalPacking { items, taken, leaves_out, .. } = *self.packing;
             if leaves_out || self.items.len() <= taken {
                 return None;
             }
@@ -152,16 +157,16 @@ impl<I: Items> Periodic<'_, I> {
             if body.items != 0 {
                 return Some(body);
             }
-            self.rounds.leaves_out = true;
+            self.packing.leaves_out = true;
         }
     }
 
     /// Drops the next item where no datagram holds it. Only the first can leave: what was taken before it comes first.
     fn leave_out(&mut self) {
-        if self.rounds.leaves_out && self.rounds.taken == 0 {
+        if self.packing.leaves_out && self.packing.taken == 0 {
             self.items.settle(1, 1, Cause::TooLarge);
-            self.rounds.leaves_out = false;
-            self.rounds.left_out += 1;
+            self.packing.leaves_out = false;
+            self.packing.left_out += 1;
         }
     }
 }

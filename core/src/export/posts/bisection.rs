@@ -22,7 +22,7 @@ const IN_A_ROW: u8 = 4;
 
 /// What goes out next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aim {
+pub(super) enum NextPost {
     /// A body of the first items, so many at most.
     Body(usize),
     /// A probe.
@@ -31,7 +31,7 @@ pub(super) enum Aim {
 
 /// What is known of the items at the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum Suspicion {
     /// Nothing bad.
     Clear,
     /// A body of so many failed once.
@@ -48,8 +48,8 @@ enum Phase {
 
 /// What is known of poison.
 #[derive(Clone, Debug)]
-pub(super) struct Hunt {
-    phase: Phase,
+pub(super) struct Bisection {
+    phase: Suspicion,
     /// Only probes go out.
     is_ill: bool,
     /// Proofs that are needed.
@@ -59,15 +59,15 @@ pub(super) struct Hunt {
     calm: u8,
     /// Most items of the next body.
     window: usize,
-    /// Good items that this hunt has found.
+    /// Good items that this bisection has found.
     covered: usize,
     in_a_row: u8,
 }
 
-impl Hunt {
+impl Bisection {
     pub(super) const fn new() -> Self {
         Self {
-            phase: Phase::Clear,
+            phase: Suspicion::Clear,
             is_ill: false,
             needed: PROOFS.1,
             has_stumbled: false,
@@ -79,14 +79,14 @@ impl Hunt {
     }
 
     /// What goes out next.
-    pub(super) const fn aim(&self) -> Aim {
+    pub(super) const fn aim(&self) -> NextPost {
         match self.phase {
-            _ if self.is_ill => Aim::Probe,
-            Phase::Clear => Aim::Body(self.window),
-            Phase::Doubt(items) => Aim::Body(items),
-            Phase::Within(1) | Phase::Alone(_) => Aim::Body(1),
-            Phase::Within(end) => Aim::Body(end / 2),
-            Phase::Suspect(_) | Phase::Proof(_) => Aim::Probe,
+            _ if self.is_ill => NextPost::Probe,
+            Suspicion::Clear => NextPost::Body(self.window),
+            Suspicion::Doubt(items) => NextPost::Body(items),
+            Suspicion::Within(1) | Suspicion::Alone(_) => NextPost::Body(1),
+            Suspicion::Within(end) => NextPost::Body(end / 2),
+            Suspicion::Suspect(_) | Suspicion::Proof(_) => NextPost::Probe,
         }
     }
 
@@ -97,18 +97,18 @@ impl Hunt {
 
     /// Whether the next step waits for nothing.
     pub(super) fn is_under_way(&self) -> bool {
-        self.is_ill || self.phase != Phase::Clear
+        self.is_ill || self.phase != Suspicion::Clear
     }
 
     /// The server failed over a body of the first `items`.
     pub(super) fn failed(&mut self, items: usize) {
         self.phase = match self.phase {
-            Phase::Doubt(_) => Phase::Suspect(items),
-            Phase::Within(_) if items <= 1 => Phase::Proof(0),
-            Phase::Within(_) => Phase::Within(items),
-            Phase::Alone(proofs) => Phase::Proof(proofs),
-            Phase::Clear if self.is_poison_near() => Phase::Within(items),
-            Phase::Clear | Phase::Suspect(_) | Phase::Proof(_) => Phase::Doubt(items),
+            Suspicion::Doubt(_) => Suspicion::Suspect(items),
+            Suspicion::Within(_) if items <= 1 => Suspicion::Proof(0),
+            Suspicion::Within(_) => Suspicion::Within(items),
+            Suspicion::Alone(proofs) => Suspicion::Proof(proofs),
+            Suspicion::Clear if self.is_poison_near() => Suspicion::Within(items),
+            Suspicion::Clear | Suspicion::Suspect(_) | Suspicion::Proof(_) => Suspicion::Doubt(items),
         };
         self.calm = 0;
     }
@@ -117,14 +117,14 @@ impl Hunt {
     pub(super) fn accepted(&mut self, items: usize) {
         self.in_a_row = 0;
         match self.phase {
-            Phase::Within(end) if end > items => {
-                self.phase = Phase::Within(end - items);
+            Suspicion::Within(end) if end > items => {
+                self.phase = Suspicion::Within(end - items);
                 self.covered += items;
             }
-            Phase::Clear => self.accepted_at_once(),
+            Suspicion::Clear => self.accepted_at_once(),
             // What failed before is good.
             _ => {
-                self.phase = Phase::Clear;
+                self.phase = Suspicion::Clear;
                 self.stumbled();
             }
         }
@@ -136,12 +136,12 @@ impl Hunt {
             return false;
         }
         match self.phase {
-            Phase::Suspect(items) => {
-                self.phase = if items > 1 { Phase::Within(items) } else { Phase::Alone(1) };
+            Suspicion::Suspect(items) => {
+                self.phase = if items > 1 { Suspicion::Within(items) } else { Suspicion::Alone(1) };
                 self.covered = 0;
             }
-            Phase::Proof(proofs) if proofs + 1 >= self.needed => return true,
-            Phase::Proof(proofs) => self.phase = Phase::Alone(proofs + 1),
+            Suspicion::Proof(proofs) if proofs + 1 >= self.needed => return true,
+            Suspicion::Proof(proofs) => self.phase = Suspicion::Alone(proofs + 1),
             _ => {}
         }
         false
@@ -154,14 +154,14 @@ impl Hunt {
             self.stumbled();
         }
         self.phase = match self.phase {
-            Phase::Proof(proofs) | Phase::Alone(proofs) => Phase::Alone(proofs),
-            _ => Phase::Clear,
+            Suspicion::Proof(proofs) | Suspicion::Alone(proofs) => Suspicion::Alone(proofs),
+            _ => Suspicion::Clear,
         };
     }
 
     /// The first item is given up. Whether many are, with no good one between them.
     pub(super) fn given_up(&mut self) -> bool {
-        self.phase = Phase::Clear;
+        self.phase = Suspicion::Clear;
         if !core::mem::take(&mut self.has_stumbled) {
             self.needed = (self.needed / 2).max(PROOFS.0);
         }
@@ -172,12 +172,12 @@ impl Hunt {
 
     /// Something else came between: nothing is known any more.
     pub(super) const fn forget(&mut self) {
-        (self.phase, self.is_ill) = (Phase::Clear, false);
+        (self.phase, self.is_ill) = (Suspicion::Clear, false);
     }
 
     /// Other items may be at the front now.
     pub(super) const fn items_change(&mut self) {
-        self.phase = Phase::Clear;
+        self.phase = Suspicion::Clear;
     }
 
     /// Whether poison was found shortly before, of a server that does not stumble: then one failure is suspicion enough. The
@@ -206,25 +206,25 @@ impl Hunt {
 mod tests {
     use super::*;
 
-    /// Asks the hunt what to send, of `waiting` items with poison at `bad`, until it gives one up: which one, after how
+    /// Asks the bisection what to send, of `waiting` items with poison at `bad`, until it gives one up: which one, after how
     /// many requests.
-    fn hunted(hunt: &mut Hunt, mut waiting: usize, bad: usize) -> (usize, usize) {
+    fn bisected(bisection: &mut Bisection, mut waiting: usize, bad: usize) -> (usize, usize) {
         let (mut front, mut requests) = (0, 0);
         loop {
             requests += 1;
-            match hunt.aim() {
-                Aim::Probe => {
-                    if hunt.note_well() {
-                        hunt.given_up();
+            match bisection.aim() {
+                NextPost::Probe => {
+                    if bisection.note_well() {
+                        bisection.given_up();
                         return (front, requests);
                     }
                 }
-                Aim::Body(most) => {
+                NextPost::Body(most) => {
                     let items = most.min(waiting);
                     if (front..front + items).contains(&bad) {
-                        hunt.failed(items);
+                        bisection.failed(items);
                     } else {
-                        hunt.accepted(items);
+                        bisection.accepted(items);
                         front += items;
                         waiting -= items;
                     }
@@ -236,84 +236,84 @@ mod tests {
     #[test]
     fn poison_is_found_wherever_it_is_for_some_thirty_requests_and_then_for_twenty() {
         for bad in [0, 1, 2_499, 2_500, 4_998, 4_999] {
-            let mut hunt = Hunt::new();
-            let (found, requests) = hunted(&mut hunt, 5_000, bad);
+            let mut bisection = Bisection::new();
+            let (found, requests) = bisected(&mut bisection, 5_000, bad);
             assert!(found == bad && requests <= 32, "{found} instead of {bad} after {requests}");
-            hunted(&mut hunt, 5_000, bad);
-            let (found, requests) = hunted(&mut hunt, 5_000, bad);
+            bisected(&mut bisection, 5_000, bad);
+            let (found, requests) = bisected(&mut bisection, 5_000, bad);
             assert!(found == bad && requests <= 24, "{found} instead of {bad} after {requests}");
         }
-        let (found, requests) = hunted(&mut Hunt::new(), 1, 0);
+        let (found, requests) = bisected(&mut Bisection::new(), 1, 0);
         assert_eq!((found, requests), (0, 17), "twice, a probe, and seven times alone and a probe");
     }
 
     #[test]
     fn one_failure_is_no_suspicion() {
-        let mut hunt = Hunt::new();
-        assert_eq!((hunt.aim(), hunt.is_under_way()), (Aim::Body(usize::MAX), false));
-        hunt.failed(40);
-        assert_eq!((hunt.aim(), hunt.is_under_way()), (Aim::Body(40), true));
-        hunt.accepted(40);
-        assert_eq!(hunt.aim(), Aim::Body(usize::MAX));
-        hunt.failed(40);
-        hunt.failed(40);
-        assert_eq!(hunt.aim(), Aim::Probe);
-        hunt.forget();
-        assert_eq!(hunt.aim(), Aim::Body(usize::MAX), "something else came between");
+        let mut bisection = Bisection::new();
+        assert_eq!((bisection.aim(), bisection.is_under_way()), (NextPost::Body(usize::MAX), false));
+        bisection.failed(40);
+        assert_eq!((bisection.aim(), bisection.is_under_way()), (NextPost::Body(40), true));
+        bisection.accepted(40);
+        assert_eq!(bisection.aim(), NextPost::Body(usize::MAX));
+        bisection.failed(40);
+        bisection.failed(40);
+        assert_eq!(bisection.aim(), NextPost::Probe);
+        bisection.forget();
+        assert_eq!(bisection.aim(), NextPost::Body(usize::MAX), "something else came between");
     }
 
     #[test]
     fn an_ill_server_gets_probes_until_one_is_accepted_and_then_the_body() {
-        let mut hunt = Hunt::new();
-        hunt.failed(40);
-        hunt.failed(40);
-        hunt.note_ill();
-        hunt.note_ill();
-        assert_eq!((hunt.aim(), hunt.needed), (Aim::Probe, 16), "it stumbled once");
-        assert!(!hunt.note_well());
-        assert_eq!(hunt.aim(), Aim::Body(usize::MAX));
+        let mut bisection = Bisection::new();
+        bisection.failed(40);
+        bisection.failed(40);
+        bisection.note_ill();
+        bisection.note_ill();
+        assert_eq!((bisection.aim(), bisection.needed), (NextPost::Probe, 16), "it stumbled once");
+        assert!(!bisection.note_well());
+        assert_eq!(bisection.aim(), NextPost::Body(usize::MAX));
     }
 
     #[test]
     fn who_stumbles_needs_more_proofs_and_a_long_calm_or_poison_lowers_them() {
-        let mut hunt = Hunt::new();
+        let mut bisection = Bisection::new();
         for _ in 0..3 {
-            hunt.failed(9);
-            hunt.accepted(9);
+            bisection.failed(9);
+            bisection.accepted(9);
         }
-        assert_eq!(hunt.needed, 16);
+        assert_eq!(bisection.needed, 16);
         for needed in [8, 4, 2, 2] {
-            (0..64).for_each(|_| hunt.accepted(9));
-            assert_eq!(hunt.needed, needed);
+            (0..64).for_each(|_| bisection.accepted(9));
+            assert_eq!(bisection.needed, needed);
         }
-        hunt.failed(1);
-        hunt.failed(1);
-        hunt.note_well();
-        hunt.failed(1);
-        hunt.note_ill();
-        assert_eq!((hunt.aim(), hunt.needed), (Aim::Probe, 4));
-        assert!(!hunt.note_well(), "the server was ill when the item failed: that is no proof");
-        assert_eq!(hunt.phase, Phase::Alone(1));
+        bisection.failed(1);
+        bisection.failed(1);
+        bisection.note_well();
+        bisection.failed(1);
+        bisection.note_ill();
+        assert_eq!((bisection.aim(), bisection.needed), (NextPost::Probe, 4));
+        assert!(!bisection.note_well(), "the server was ill when the item failed: that is no proof");
+        assert_eq!(bisection.phase, Suspicion::Alone(1));
         for proofs in 2..=4 {
-            hunt.failed(1);
-            assert_eq!(hunt.note_well(), proofs == 4);
+            bisection.failed(1);
+            assert_eq!(bisection.note_well(), proofs == 4);
         }
-        assert!(!hunt.given_up());
+        assert!(!bisection.given_up());
     }
 
     #[test]
     fn bodies_after_poison_are_short_and_grow() {
-        let mut hunt = Hunt::new();
-        hunted(&mut hunt, 5_000, 100);
-        assert_eq!(hunt.window(), 200);
-        hunt.accepted(200);
-        assert_eq!(hunt.window(), 800);
-        hunted(&mut hunt, 1, 0);
-        assert_eq!(hunt.window(), LEAST_WINDOW);
-        let mut given_up = || (hunt.given_up(), hunt.window());
+        let mut bisection = Bisection::new();
+        bisected(&mut bisection, 5_000, 100);
+        assert_eq!(bisection.window(), 200);
+        bisection.accepted(200);
+        assert_eq!(bisection.window(), 800);
+        bisected(&mut bisection, 1, 0);
+        assert_eq!(bisection.window(), LEAST_WINDOW);
+        let mut given_up = || (bisection.given_up(), bisection.window());
         assert_eq!([given_up(), given_up()], [(false, LEAST_WINDOW), (false, LEAST_WINDOW)]);
         assert_eq!(given_up(), (true, LEAST_WINDOW), "the fourth, and no good one since");
-        hunt.accepted(1);
-        assert!(!hunt.given_up());
+        bisection.accepted(1);
+        assert!(!bisection.given_up());
     }
 }

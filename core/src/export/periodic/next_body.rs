@@ -1,54 +1,59 @@
 //! Cutting a cycle into bodies: where it is begun, and when it is complete.
 
-use super::cycle::{Cycle, Flight};
-use super::{Exports, Source, Wrote};
+use super::cycle::{Cycle, ExportInFlight};
+use super::{ExportMachine, ExportSource, WriteOutcome};
 use crate::export::{Id, Now};
 use crate::registry::ledger::Cause;
 use crate::request::sample::Timestamp;
 
 /// What came of cutting.
-pub(super) enum Cut {
+pub(super) enum NextBody {
     /// A body, in the buffer.
-    Body,
+    Written,
     /// Nothing is to be sent now.
     Nothing,
     /// A larger buffer is wanted first.
-    Room(usize),
+    NeedsBuffer(usize),
 }
 
-impl<C: Copy> Exports<C> {
+impl<C: Copy> ExportMachine<C> {
     /// At a stop, all that was counted is sent once more: what is left of the cycle before is in it.
-    pub(super) fn give_way_to_the_last(&mut self) {
+    pub(super) fn begin_the_last_cycle(&mut self) {
         if self.timing.is_stopping() && !self.limits.is_delta && !self.is_final {
             (self.cycle, self.is_again, self.resumes) = (None, false, true);
         }
     }
 
     /// Cuts the next body.
-    pub(super) fn cut<S: Source<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Cut {
+    pub(super) fn write_next<S: ExportSource<Cursor = C>>(
+        &mut self,
+        now: Now,
+        source: &mut S,
+        out: &mut [u8],
+    ) -> NextBody {
         loop {
-            let Some(cycle) = self.cycle_at(now, source) else { return Cut::Nothing };
+            let Some(cycle) = self.cycle_at(now, source) else { return NextBody::Nothing };
             let limit = self.size.bytes();
             match source.write(cycle.place, limit, out) {
-                Wrote::Nothing => {
+                WriteOutcome::Nothing => {
                     self.complete(now, source);
-                    return Cut::Nothing;
+                    return NextBody::Nothing;
                 }
-                Wrote::Body(part) => {
+                WriteOutcome::Body(part) => {
                     let is_short = !part.is_last && out.len() < limit;
-                    if let Some(bytes) = is_short.then(|| self.room.ask(out.len(), 0, limit)).flatten() {
-                        return Cut::Room(bytes);
+                    if let Some(bytes) = is_short.then(|| self.growth.ask(out.len(), 0, limit)).flatten() {
+                        return NextBody::NeedsBuffer(bytes);
                     }
-                    self.flight = Some(Flight { part, sent_as: Id::default() });
-                    return Cut::Body;
+                    self.in_flight = Some(ExportInFlight { part, sent_as: Id::default() });
+                    return NextBody::Written;
                 }
-                Wrote::TooSmall { needs, point } => {
+                WriteOutcome::TooSmall { needs, point } => {
                     if needs <= self.limits.max_request_bytes
-                        && let Some(bytes) = self.room.ask(out.len(), needs, self.limits.max_request_bytes)
+                        && let Some(bytes) = self.growth.ask(out.len(), needs, self.limits.max_request_bytes)
                     {
-                        return Cut::Room(bytes);
+                        return NextBody::NeedsBuffer(bytes);
                     }
-                    self.books.lost(Cause::TooLarge, &point, source.ledger());
+                    self.account.lost(Cause::TooLarge, &point, source.ledger());
                     self.pass(&point, source);
                 }
             }
@@ -56,7 +61,7 @@ impl<C: Copy> Exports<C> {
     }
 
     /// After a pause: a cycle of which nothing can have arrived is begun anew.
-    pub(super) fn resume<S: Source<Cursor = C>>(&mut self, now: Now, source: &mut S) {
+    pub(super) fn resume<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S) {
         if !core::mem::take(&mut self.resumes) {
             return;
         }
@@ -66,14 +71,14 @@ impl<C: Copy> Exports<C> {
             Some(cycle) if cycle.is_touched => cycle.is_stale |= is_due,
             _ => {
                 self.is_final = self.timing.is_stopping();
-                self.books.begin();
+                self.account.begin();
                 self.cycle = Some(Cycle::new(source.begin(self.time(now))));
             }
         }
     }
 
     /// Where the cycle goes on.
-    fn cycle_at<S: Source<Cursor = C>>(&mut self, now: Now, source: &S) -> Option<Cycle<C>> {
+    fn cycle_at<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &S) -> Option<Cycle<C>> {
         let mut cycle = self.cycle?;
         if core::mem::take(&mut cycle.is_stale) {
             cycle.place = source.at(cycle.place, self.time(now));
@@ -89,9 +94,9 @@ impl<C: Copy> Exports<C> {
         self.last_time
     }
 
-    fn complete<S: Source<Cursor = C>>(&mut self, now: Now, source: &mut S) {
+    fn complete<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S) {
         (self.cycle, self.resumes) = (None, true);
-        self.timing.rest(now);
+        self.timing.cycle_ended(now);
         if self.is_final {
             self.finish(source);
         }

@@ -4,7 +4,7 @@ extern crate std;
 
 use std::vec::Vec;
 
-use super::rig::{Account, MS, Numbers, Reply, Rig, Server};
+use super::simulation::{Account, MS, Numbers, Reply, Server, Simulation};
 use super::*;
 
 /// A server with faults, each as likely as its number of 1,000 requests.
@@ -158,12 +158,12 @@ fn limits() -> PostLimits {
 }
 
 /// What was called sent is what was delivered, but for what is called unconfirmed; and no good point was called bad.
-fn check(rig: &Rig<Faulty, Numbers>, seed: u64) {
-    let (sent, stored, items) = (rig.items.sent(), rig.server.has(), &rig.items);
+fn check(simulation: &Simulation<Faulty, Numbers>, seed: u64) {
+    let (sent, stored, items) = (simulation.items.sent(), simulation.server.has(), &simulation.items);
     let unknown = items.dropped(Cause::Unconfirmed) + items.len() as u64;
     assert!(sent <= stored, "{sent} sent, {stored} stored, seed {seed}");
     assert!(stored <= sent + unknown, "{stored} stored, {sent} sent, {unknown} unknown, seed {seed}");
-    let bad = (0..items.first).filter(|&number| rig.server.is_poison(number)).count() as u64;
+    let bad = (0..items.first).filter(|&number| simulation.server.is_poison(number)).count() as u64;
     assert!(items.dropped(Cause::Refused) <= bad, "{bad} were bad: {:?}, seed {seed}", items.dropped);
     assert_eq!(items.dropped(Cause::TooLarge), 0, "seed {seed}");
 }
@@ -171,34 +171,34 @@ fn check(rig: &Rig<Faulty, Numbers>, seed: u64) {
 #[test]
 fn whatever_a_server_does_the_account_is_right() {
     for seed in 0..SEEDS {
-        let mut rig = Rig::new(&limits(), Numbers::new(4_000, 29), Faulty::new(seed), seed);
-        rig.rate = 1 + rig.server.random.below(2) as u32;
-        let stops_at = Tick::default().after(rig.server.random.below(5_000) as u32 * MS);
-        rig.run(stops_at);
-        check(&rig, seed);
-        rig.rate = 0;
-        let within = rig.server.random.below(2_000) as u32 * MS;
-        rig.stop(within);
-        rig.run(stops_at.after(within + SECOND));
-        let (done, _) = rig.done.unwrap_or_else(|| panic!("not done: {:?}, seed {seed}", rig.posts));
+        let mut simulation = Simulation::new(&limits(), Numbers::new(4_000, 29), Faulty::new(seed), seed);
+        simulation.rate = 1 + simulation.server.random.below(2) as u32;
+        let stops_at = Tick::default().after(simulation.server.random.below(5_000) as u32 * MS);
+        simulation.run(stops_at);
+        check(&simulation, seed);
+        simulation.rate = 0;
+        let within = simulation.server.random.below(2_000) as u32 * MS;
+        simulation.stop(within);
+        simulation.run(stops_at.after(within + SECOND));
+        let (done, _) = simulation.done.unwrap_or_else(|| panic!("not done: {:?}, seed {seed}", simulation.posts));
         assert!(done <= stops_at.after(within), "{done:?} is after the deadline, seed {seed}");
-        check(&rig, seed);
+        check(&simulation, seed);
     }
 }
 
 #[test]
 fn a_server_that_heals_gets_everything() {
     for seed in 1_000..1_000 + SEEDS / 3 {
-        let mut rig = Rig::new(&limits(), Numbers::new(4_000, 29), Faulty::new(seed), seed);
-        rig.rate = 1;
-        rig.run(rig.server.heals);
-        rig.rate = 0;
-        rig.run(rig.server.heals.after(400 * SECOND));
-        check(&rig, seed);
-        let bad = (0..rig.items.end).filter(|&number| rig.server.is_poison(number)).count() as u64;
-        assert!(rig.items.is_empty(), "{} wait, seed {seed}: {:?}", rig.items.len(), rig.posts);
-        let lost = rig.items.dropped(Cause::Refused) + rig.items.dropped(Cause::Unconfirmed);
-        assert_eq!((lost, rig.items.sent()), (bad, rig.server.has()), "seed {seed}");
+        let mut simulation = Simulation::new(&limits(), Numbers::new(4_000, 29), Faulty::new(seed), seed);
+        simulation.rate = 1;
+        simulation.run(simulation.server.heals);
+        simulation.rate = 0;
+        simulation.run(simulation.server.heals.after(400 * SECOND));
+        check(&simulation, seed);
+        let bad = (0..simulation.items.end).filter(|&number| simulation.server.is_poison(number)).count() as u64;
+        assert!(simulation.items.is_empty(), "{} wait, seed {seed}: {:?}", simulation.items.len(), simulation.posts);
+        let lost = simulation.items.dropped(Cause::Refused) + simulation.items.dropped(Cause::Unconfirmed);
+        assert_eq!((lost, simulation.items.sent()), (bad, simulation.server.has()), "seed {seed}");
     }
 }
 

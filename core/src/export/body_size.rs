@@ -20,7 +20,7 @@ const CEILING_DOUBLES: Duration = Duration::from_secs(60);
 
 /// The size of bodies.
 #[derive(Clone, Copy, Debug)]
-pub struct Size {
+pub struct BodySize {
     largest: usize,
     bytes: usize,
     /// At most `largest`, which is none.
@@ -42,7 +42,7 @@ pub enum TooLarge {
     Everything,
 }
 
-impl Size {
+impl BodySize {
     /// Bodies of at most `largest` bytes.
     #[must_use]
     pub const fn new(largest: usize) -> Self {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn failures_halve_it_down_to_a_floor_and_acceptances_double_it() {
-        let mut size = Size::new(64 << 10);
+        let mut size = BodySize::new(64 << 10);
         for expected in [32, 16, 8, 4, 4] {
             size.away();
             assert_eq!(size.bytes(), expected << 10);
@@ -136,14 +136,14 @@ mod tests {
             assert_eq!(size.bytes(), expected << 10);
         }
         assert_eq!(size.learned(), None, "who is away has shown nothing");
-        let mut small = Size::new(3_000);
+        let mut small = BodySize::new(3_000);
         small.away();
         assert_eq!(small.bytes(), 3_000, "what is configured may lie below the floor");
     }
 
     #[test]
     fn the_first_silence_after_an_acceptance_sets_a_ceiling_that_a_minute_doubles() {
-        let mut size = Size::new(64 << 10);
+        let mut size = BodySize::new(64 << 10);
         size.silent(60_000, at(0));
         assert_eq!((size.bytes(), size.learned()), (32 << 10, None), "nothing was ever accepted");
         size.accepted(at(1));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn too_large_is_halved_until_it_is_one_item_or_the_server_refuses_everything() {
-        let mut size = Size::new(64 << 10);
+        let mut size = BodySize::new(64 << 10);
         assert_eq!(size.too_large(40_000, 9, at(0)), TooLarge::Halved);
         assert_eq!((size.bytes(), size.learned()), (20_000, Some(20_000)));
         assert_eq!(size.too_large(30_000, 1, at(0)), TooLarge::Item);

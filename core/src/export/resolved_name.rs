@@ -17,7 +17,7 @@ const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A name, and the address in use.
 #[derive(Clone, Debug)]
-pub struct Following {
+pub struct ResolvedName {
     every: Option<Duration>,
     address: Option<SocketAddr>,
     /// What the name meant last, IPv4 first.
@@ -30,7 +30,7 @@ pub struct Following {
     due: Tick,
 }
 
-impl Following {
+impl ResolvedName {
     /// A name that is asked at once, and then `every` so often; `None`: never again once it has an address.
     #[must_use]
     pub const fn new(every: Option<Duration>) -> Self {
@@ -130,24 +130,24 @@ mod tests {
         ([0x2001, 0xdb8, 0, 0, 0, 0, 0, last], 8_125).into()
     }
 
-    fn following(every: u64, seconds: u64, addresses: &[SocketAddr]) -> Following {
-        let mut following = Following::new(Some(Duration::from_secs(every)));
-        assert!(following.answered(at(seconds), addresses));
-        following
+    fn name(every: u64, seconds: u64, addresses: &[SocketAddr]) -> ResolvedName {
+        let mut name = ResolvedName::new(Some(Duration::from_secs(every)));
+        assert!(name.answered(at(seconds), addresses));
+        name
     }
 
     #[test]
     fn it_is_asked_at_once_and_then_at_every_interval() {
-        let mut following = Following::new(Some(Duration::from_secs(60)));
-        assert_eq!((following.due(), following.address()), (at(0), None));
+        let mut name = ResolvedName::new(Some(Duration::from_secs(60)));
+        assert_eq!((name.due(), name.address()), (at(0), None));
         let (mut ids, other) = (Ids::default(), Id::default());
         let id = ids.next();
-        following.ask(id);
-        assert_eq!(following.due(), Tick::NEVER, "one question at a time");
-        assert!(following.is_asked(id) && !following.is_asked(other));
-        assert!(following.answered(at(3), &[v4(1)]));
-        assert_eq!((following.due(), following.address()), (at(63), Some(v4(1))));
-        let mut never_again = Following::new(None);
+        name.ask(id);
+        assert_eq!(name.due(), Tick::NEVER, "one question at a time");
+        assert!(name.is_asked(id) && !name.is_asked(other));
+        assert!(name.answered(at(3), &[v4(1)]));
+        assert_eq!((name.due(), name.address()), (at(63), Some(v4(1))));
+        let mut never_again = ResolvedName::new(None);
         never_again.answered(at(3), &[v4(1)]);
         never_again.doubt();
         assert_eq!(never_again.due(), Tick::NEVER);
@@ -155,45 +155,45 @@ mod tests {
 
     #[test]
     fn the_address_in_use_stays_while_it_is_among_the_answers_and_while_there_are_none() {
-        let mut following = following(60, 0, &[v4(1)]);
-        assert!(!following.answered(at(60), &[v4(2), v4(1)]));
-        assert!(!following.answered(at(120), &[]));
-        assert_eq!(following.address(), Some(v4(1)));
-        assert!(following.answered(at(180), &[v4(3)]));
-        assert_eq!(following.address(), Some(v4(3)));
+        let mut name = name(60, 0, &[v4(1)]);
+        assert!(!name.answered(at(60), &[v4(2), v4(1)]));
+        assert!(!name.answered(at(120), &[]));
+        assert_eq!(name.address(), Some(v4(1)));
+        assert!(name.answered(at(180), &[v4(3)]));
+        assert_eq!(name.address(), Some(v4(3)));
     }
 
     #[test]
     fn a_doubt_is_looked_into_a_second_after_the_last_answer() {
-        let mut following = following(60, 10, &[v4(1)]);
-        following.doubt();
-        assert_eq!(following.due(), at(11));
-        following.answered(at(11), &[v4(1)]);
-        assert_eq!(following.due(), at(71));
+        let mut name = name(60, 10, &[v4(1)]);
+        name.doubt();
+        assert_eq!(name.due(), at(11));
+        name.answered(at(11), &[v4(1)]);
+        assert_eq!(name.due(), at(71));
     }
 
     #[test]
     fn a_name_without_an_address_is_asked_when_it_is_told_to() {
-        let mut following = Following::new(None);
-        assert!(!following.answered(at(1), &[]));
-        following.ask_again(at(2));
-        assert_eq!(following.due(), at(2));
-        following.doubt();
-        assert_eq!(following.due(), at(2));
-        following.answered(at(2), &[v4(1)]);
-        following.ask_again(at(3));
-        assert_eq!(following.due(), Tick::NEVER);
+        let mut name = ResolvedName::new(None);
+        assert!(!name.answered(at(1), &[]));
+        name.ask_again(at(2));
+        assert_eq!(name.due(), at(2));
+        name.doubt();
+        assert_eq!(name.due(), at(2));
+        name.answered(at(2), &[v4(1)]);
+        name.ask_again(at(3));
+        assert_eq!(name.due(), Tick::NEVER);
     }
 
     #[test]
     fn ipv4_goes_first_and_each_address_is_tried_once() {
-        let mut following = following(60, 0, &[v6(1), v4(1), v6(2)]);
-        assert_eq!(following.address(), Some(v4(1)));
+        let mut name = name(60, 0, &[v6(1), v4(1), v6(2)]);
+        assert_eq!(name.address(), Some(v4(1)));
         for (goes_on, address) in [(true, v6(1)), (true, v6(2)), (false, v4(1)), (true, v6(1))] {
-            assert_eq!((following.pass_over(), following.address()), (goes_on, Some(address)));
+            assert_eq!((name.pass_over(), name.address()), (goes_on, Some(address)));
         }
-        following.connected();
-        assert!(following.pass_over() && following.pass_over() && !following.pass_over());
-        assert!(!Following::new(None).pass_over());
+        name.connected();
+        assert!(name.pass_over() && name.pass_over() && !name.pass_over());
+        assert!(!ResolvedName::new(None).pass_over());
     }
 }

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::super::{Now, Tick};
-use super::Body;
+use crate::export::items::PackedItems;
+use crate::export::{Now, Tick};
 
 /// Length of a line before any was seen.
 const USUAL_LINE: usize = 160;
@@ -27,9 +27,9 @@ pub enum Schedule {
     },
 }
 
-/// When the next body is due.
+/// When the next body is schedule.
 #[derive(Clone, Debug)]
-pub(super) struct Due {
+pub(super) struct ScheduleState {
     schedule: Schedule,
     /// Most items of a body.
     points: usize,
@@ -41,7 +41,7 @@ pub(super) struct Due {
     interval: Option<Tick>,
 }
 
-impl Due {
+impl ScheduleState {
     pub(super) const fn new(schedule: Schedule, points: usize) -> Self {
         Self { schedule, points, line: USUAL_LINE, oldest: None, interval: None }
     }
@@ -52,7 +52,7 @@ impl Due {
     }
 
     /// `waiting` items wait now.
-    pub(super) fn look(&mut self, now: Now, waiting: usize) {
+    pub(super) fn observe(&mut self, now: Now, waiting: usize) {
         self.oldest = (waiting != 0).then(|| self.oldest.unwrap_or(now.tick));
         if let Schedule::Intervals { every, .. } = self.schedule {
             self.interval.get_or_insert_with(|| now.tick.after(every));
@@ -60,13 +60,13 @@ impl Due {
     }
 
     /// A body was packed. Whatever it leaves behind came later, or makes the next one due by its number.
-    pub(super) fn packed(&mut self, now: Now, body: Body) {
+    pub(super) fn packed(&mut self, now: Now, body: PackedItems) {
         self.line = body.bytes.div_ceil(body.items.max(1)).max(1);
         self.oldest = Some(now.tick);
     }
 
     /// When `waiting` items are due, of which so many bytes make a body; and how many would be due at once.
-    pub(super) fn at(&self, waiting: usize, bytes: usize, most: usize) -> (Tick, usize) {
+    pub(super) fn next_body(&self, waiting: usize, bytes: usize, most: usize) -> (Tick, usize) {
         match (self.schedule, self.oldest) {
             (Schedule::Intervals { .. }, oldest) => (oldest.unwrap_or(Tick::NEVER), usize::MAX),
             (Schedule::Batches { .. }, None) => (Tick::NEVER, 1),
@@ -78,7 +78,7 @@ impl Due {
     }
 
     /// When the interval ends; never where there are none.
-    pub(super) fn interval(&self) -> Tick {
+    pub(super) fn interval_end(&self) -> Tick {
         self.interval.unwrap_or(Tick::NEVER)
     }
 
@@ -88,7 +88,7 @@ impl Due {
     }
 
     /// Whether there are intervals, and one that ends begins anew although something `may_have_arrived`.
-    pub(super) const fn freezes(&self, may_have_arrived: bool) -> bool {
+    pub(super) const fn may_freeze(&self, may_have_arrived: bool) -> bool {
         match self.schedule {
             Schedule::Batches { .. } => false,
             Schedule::Intervals { always_anew, .. } => always_anew || !may_have_arrived,
@@ -129,34 +129,37 @@ mod tests {
             (5_000, 1, 1 << 20, usize::MAX, 1),
             (5_000, 65_536, 10, usize::MAX, 1),
         ] {
-            let mut due = Due::new(batches(capacity), points);
-            assert_eq!(due.at(0, bytes, most), (Tick::NEVER, 1));
-            due.packed(at(3), Body { bytes: 1_000, items: 10 });
-            due.look(at(4), 1);
-            assert_eq!(due.at(0, bytes, most), (tick(4), full), "{full}");
-            assert_eq!(due.at(full, bytes, most).0, Tick::default());
+            let mut schedule = ScheduleState::new(batches(capacity), points);
+            assert_eq!(schedule.next_body(0, bytes, most), (Tick::NEVER, 1));
+            schedule.packed(at(3), PackedItems { bytes: 1_000, items: 10 });
+            schedule.observe(at(4), 1);
+            assert_eq!(schedule.next_body(0, bytes, most), (tick(4), full), "{full}");
+            assert_eq!(schedule.next_body(full, bytes, most).0, Tick::default());
         }
-        let mut due = Due::new(batches(100), 10);
-        due.look(at(1), 3);
-        due.look(at(2), 4);
-        assert_eq!(due.at(4, 10_000, 99), (tick(2), 10), "since the first");
-        due.look(at(3), 0);
-        due.look(at(4), 1);
-        assert_eq!((due.at(1, 10_000, 99).0, due.interval(), due.freezes(false)), (tick(5), Tick::NEVER, false));
+        let mut schedule = ScheduleState::new(batches(100), 10);
+        schedule.observe(at(1), 3);
+        schedule.observe(at(2), 4);
+        assert_eq!(schedule.next_body(4, 10_000, 99), (tick(2), 10), "since the first");
+        schedule.observe(at(3), 0);
+        schedule.observe(at(4), 1);
+        assert_eq!(
+            (schedule.next_body(1, 10_000, 99).0, schedule.interval_end(), schedule.may_freeze(false)),
+            (tick(5), Tick::NEVER, false)
+        );
     }
 
     #[test]
     fn intervals_follow_each_other_and_one_that_was_held_up_leaves_out_those_that_have_passed() {
         let every = Duration::from_secs(10);
-        let mut due = Due::new(Schedule::Intervals { every, always_anew: false }, 10);
-        due.look(at(5), 0);
-        assert_eq!((due.interval(), due.at(0, 99, 99)), (tick(15), (Tick::NEVER, usize::MAX)));
-        due.frozen(at(16));
-        due.look(at(16), 3);
-        assert_eq!((due.interval(), due.at(3, 99, 99).0), (tick(25), tick(16)));
-        due.frozen(at(40));
-        assert_eq!(due.interval(), tick(45));
-        assert!(due.freezes(false) && !due.freezes(true));
-        assert!(Due::new(Schedule::Intervals { every, always_anew: true }, 10).freezes(true));
+        let mut schedule = ScheduleState::new(Schedule::Intervals { every, always_anew: false }, 10);
+        schedule.observe(at(5), 0);
+        assert_eq!((schedule.interval_end(), schedule.next_body(0, 99, 99)), (tick(15), (Tick::NEVER, usize::MAX)));
+        schedule.frozen(at(16));
+        schedule.observe(at(16), 3);
+        assert_eq!((schedule.interval_end(), schedule.next_body(3, 99, 99).0), (tick(25), tick(16)));
+        schedule.frozen(at(40));
+        assert_eq!(schedule.interval_end(), tick(45));
+        assert!(schedule.may_freeze(false) && !schedule.may_freeze(true));
+        assert!(ScheduleState::new(Schedule::Intervals { every, always_anew: true }, 10).may_freeze(true));
     }
 }

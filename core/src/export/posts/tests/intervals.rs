@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use super::model::Faulty;
-use super::rig::{Account, MS, Reply, Rig, Server, line_of, number_at};
+use super::simulation::{Account, MS, Reply, Server, Simulation, line_of, number_at};
 use super::*;
 
 /// Series that count.
@@ -68,8 +68,8 @@ impl Items for Rows {
         self.frozen.len()
     }
 
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
-        let mut body = Body::default();
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
+        let mut body = PackedItems::default();
         for (series, requests) in self.frozen[from..].iter().take(most) {
             let start = body.bytes + usize::from(body.items != 0);
             let Some(room) = out.get_mut(start..start + 29) else { break };
@@ -77,7 +77,7 @@ impl Items for Rows {
             if start != 0 {
                 out[start - 1] = b'\n';
             }
-            body = Body { bytes: start + 29, items: body.items + 1 };
+            body = PackedItems { bytes: start + 29, items: body.items + 1 };
         }
         body
     }
@@ -155,10 +155,10 @@ fn limits(always_anew: bool) -> PostLimits {
     PostLimits { timeout: 300 * MS, bytes: 16_000, points: 5, schedule }
 }
 
-fn rig<S: Server>(always_anew: bool, server: S, seed: u64) -> Rig<S, Rows> {
-    let mut rig = Rig::new(&limits(always_anew), Rows::default(), server, seed);
-    rig.rate = 1;
-    rig
+fn simulation<S: Server>(always_anew: bool, server: S, seed: u64) -> Simulation<S, Rows> {
+    let mut simulation = Simulation::new(&limits(always_anew), Rows::default(), server, seed);
+    simulation.rate = 1;
+    simulation
 }
 
 /// The interval and the points of each request.
@@ -182,34 +182,37 @@ fn an_interval_of_which_nothing_can_have_arrived_begins_anew_and_another_is_sent
         ),
     ];
     for (name, replies, expected) in rows {
-        let mut rig = rig(false, Script { replies: replies.to_vec(), ..Script::default() }, 7);
-        rig.run(Tick::default().after(3_900 * MS));
-        let log = &rig.server.log;
+        let mut simulation = simulation(false, Script { replies: replies.to_vec(), ..Script::default() }, 7);
+        simulation.run(Tick::default().after(3_900 * MS));
+        let log = &simulation.server.log;
         assert_eq!(&log[..expected.len().min(log.len())], expected, "{name}");
-        rig.stop(SECOND);
-        rig.run(Tick::default().after(9 * SECOND));
-        let all = rig.items.sent() + rig.items.held();
-        assert_eq!(rig.items.recorded, all, "{name}: nothing is lost");
-        assert!(rig.items.held() <= 3, "the stop freezes a last interval: {}", rig.items.held());
+        simulation.stop(SECOND);
+        simulation.run(Tick::default().after(9 * SECOND));
+        let all = simulation.items.sent() + simulation.items.held();
+        assert_eq!(simulation.items.recorded, all, "{name}: nothing is lost");
+        assert!(simulation.items.held() <= 3, "the stop freezes a last interval: {}", simulation.items.held());
     }
 }
 
 #[test]
 fn of_an_interval_in_part_the_heaviest_points_count_as_refused() {
-    let mut rig =
-        rig(false, Script { replies: std::vec![Reply::Says(Said::Partial { dropped: 2 })], ..Script::default() }, 7);
-    rig.run(Tick::default().after(1_500 * MS));
-    let dropped = rig.items.dropped(Cause::Refused);
+    let mut simulation = simulation(
+        false,
+        Script { replies: std::vec![Reply::Says(Said::Partial { dropped: 2 })], ..Script::default() },
+        7,
+    );
+    simulation.run(Tick::default().after(1_500 * MS));
+    let dropped = simulation.items.dropped(Cause::Refused);
     // Of the first five series the last two have four and five of 36 requests each.
     assert!((200..=300).contains(&dropped), "{dropped}");
-    assert_eq!(rig.items.sent() + dropped + rig.items.held(), rig.items.recorded);
+    assert_eq!(simulation.items.sent() + dropped + simulation.items.held(), simulation.items.recorded);
 }
 
 #[test]
 fn values_that_nobody_adds_up_begin_anew_whatever_became_of_the_last_ones() {
-    let mut rig = rig(true, Script { replies: std::vec![Reply::Never; 4], ..Script::default() }, 7);
-    rig.run(Tick::default().after(5 * SECOND));
-    let first: Vec<_> = rig.server.log.iter().map(|request| request.0).collect();
+    let mut simulation = simulation(true, Script { replies: std::vec![Reply::Never; 4], ..Script::default() }, 7);
+    simulation.run(Tick::default().after(5 * SECOND));
+    let first: Vec<_> = simulation.server.log.iter().map(|request| request.0).collect();
     assert!(first.is_sorted() && first.iter().filter(|interval| **interval == 1).count() <= 2, "{first:?}");
 }
 
@@ -222,46 +225,46 @@ fn a_long_time_of_500_with_one_series_and_short_intervals_is_no_storm() {
         }
     }
     for series in [1, SERIES] {
-        let mut rig = Rig::new(&limits(false), Rows { series, ..Rows::default() }, Ill, 7);
-        rig.rate = 1;
-        rig.run(Tick::default().after(240 * SECOND));
-        assert!(rig.requests <= 100, "{} requests", rig.requests);
-        assert_eq!(rig.items.held(), rig.items.recorded, "nothing is lost");
+        let mut simulation = Simulation::new(&limits(false), Rows { series, ..Rows::default() }, Ill, 7);
+        simulation.rate = 1;
+        simulation.run(Tick::default().after(240 * SECOND));
+        assert!(simulation.requests <= 100, "{} requests", simulation.requests);
+        assert_eq!(simulation.items.held(), simulation.items.recorded, "nothing is lost");
     }
 }
 
 #[test]
 fn whatever_a_server_does_the_account_of_intervals_is_right() {
     for seed in 0..60 {
-        let mut rig = rig(false, Faulty::new(seed), seed);
-        let stops_at = Tick::default().after(rig.server.random.below(8_000) as u32 * MS);
-        rig.run(stops_at);
-        check(&rig, seed);
-        rig.rate = 0;
-        let within = rig.server.random.below(2_000) as u32 * MS;
-        rig.stop(within);
-        rig.run(stops_at.after(within + SECOND));
-        let (done, _) = rig.done.unwrap_or_else(|| panic!("not done: {:?}, seed {seed}", rig.posts));
+        let mut simulation = simulation(false, Faulty::new(seed), seed);
+        let stops_at = Tick::default().after(simulation.server.random.below(8_000) as u32 * MS);
+        simulation.run(stops_at);
+        check(&simulation, seed);
+        simulation.rate = 0;
+        let within = simulation.server.random.below(2_000) as u32 * MS;
+        simulation.stop(within);
+        simulation.run(stops_at.after(within + SECOND));
+        let (done, _) = simulation.done.unwrap_or_else(|| panic!("not done: {:?}, seed {seed}", simulation.posts));
         assert!(done <= stops_at.after(within), "{done:?} is after the deadline, seed {seed}");
-        check(&rig, seed);
+        check(&simulation, seed);
     }
 }
 
 #[test]
 fn a_server_that_heals_gets_all_intervals() {
     for seed in 2_000..2_030 {
-        let mut rig = rig(false, Faulty::new(seed), seed);
-        rig.run(rig.server.heals);
-        rig.rate = 0;
-        rig.run(rig.server.heals.after(100 * SECOND));
-        check(&rig, seed);
-        assert_eq!(rig.items.held(), 0, "seed {seed}: {:?}", rig.posts);
+        let mut simulation = simulation(false, Faulty::new(seed), seed);
+        simulation.run(simulation.server.heals);
+        simulation.rate = 0;
+        simulation.run(simulation.server.heals.after(100 * SECOND));
+        check(&simulation, seed);
+        assert_eq!(simulation.items.held(), 0, "seed {seed}: {:?}", simulation.posts);
     }
 }
 
 /// What was called sent is what was delivered, but for what is called unconfirmed; and no good point was called bad.
-fn check(rig: &Rig<Faulty, Rows>, seed: u64) {
-    let (items, server) = (&rig.items, &rig.server);
+fn check(simulation: &Simulation<Faulty, Rows>, seed: u64) {
+    let (items, server) = (&simulation.items, &simulation.server);
     let stored = items.told(|point| server.stored.get(point as usize) == Some(&true));
     let unknown = items.dropped(Cause::Unconfirmed) + items.held();
     assert!(items.sent() <= stored, "{} sent, {stored} stored, seed {seed}", items.sent());

@@ -11,12 +11,12 @@ const LARGEST: usize = 1 << 20;
 
 /// The most bytes of a datagram of several items. It keeps none from going alone.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit {
+pub(super) struct DatagramSize {
     bytes: usize,
     since: Tick,
 }
 
-impl Limit {
+impl DatagramSize {
     /// Nothing was learned.
     pub(super) const NONE: Self = Self { bytes: usize::MAX, since: Tick::from_nanos(0) };
 
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn it_doubles_every_minute_until_there_is_none() {
         let at = |seconds: u64| Tick::from_nanos(seconds * 1_000_000_000);
-        let mut limit = Limit::NONE;
+        let mut limit = DatagramSize::NONE;
         assert_eq!((limit.bytes(at(100)), limit.learned()), (usize::MAX, None));
         limit.exceeded(at(100), 700);
         limit.exceeded(at(101), 900);

@@ -7,7 +7,7 @@ const SINGLE: usize = 4;
 
 /// Watermarks over the items that wait. What is below one is never dropped as anything but `unconfirmed`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Marks {
+pub(super) struct Watermarks {
     /// So many may have arrived: no answer came, or one that leaves it open.
     silent: usize,
     /// So many may have arrived in part: the server failed over a body of several. An item that failed alone does not
@@ -17,7 +17,7 @@ pub(super) struct Marks {
     single: Vec<usize, SINGLE>,
 }
 
-impl Marks {
+impl Watermarks {
     /// There is no verdict on the first `items`.
     pub(super) fn silent(&mut self, items: usize) {
         self.silent = self.silent.max(items);
@@ -75,11 +75,11 @@ mod tests {
     use super::*;
 
     /// How ten items would be dropped: runs of how many, and whether they may have arrived.
-    fn runs(mut marks: Marks) -> std::vec::Vec<(usize, bool)> {
+    fn runs(mut watermarks: Watermarks) -> std::vec::Vec<(usize, bool)> {
         let (mut left, mut runs) = (10, std::vec::Vec::new());
         while left != 0 {
-            let (items, may) = marks.front(left, false);
-            marks.advance(items);
+            let (items, may) = watermarks.front(left, false);
+            watermarks.advance(items);
             runs.push((items, may));
             left -= items;
         }
@@ -88,34 +88,34 @@ mod tests {
 
     #[test]
     fn what_is_below_a_mark_may_have_arrived() {
-        let mut marks = Marks::default();
-        assert!(marks.are_clear());
-        assert_eq!(runs(marks.clone()), [(10, false)]);
-        marks.silent(3);
-        marks.failed(1);
-        assert_eq!(runs(marks.clone()), [(3, true), (7, false)]);
-        marks.failed(5);
-        marks.silent(2);
-        assert_eq!(runs(marks.clone()), [(5, true), (5, false)]);
-        assert_eq!((marks.front(1, true), marks.may_hold(1)), ((1, true), true));
-        marks.advance(3);
-        assert_eq!((marks.front(1, true), marks.front(1, false)), ((1, false), (1, true)), "it failed alone");
-        marks.advance(2);
-        assert!(marks.are_clear());
+        let mut watermarks = Watermarks::default();
+        assert!(watermarks.are_clear());
+        assert_eq!(runs(watermarks.clone()), [(10, false)]);
+        watermarks.silent(3);
+        watermarks.failed(1);
+        assert_eq!(runs(watermarks.clone()), [(3, true), (7, false)]);
+        watermarks.failed(5);
+        watermarks.silent(2);
+        assert_eq!(runs(watermarks.clone()), [(5, true), (5, false)]);
+        assert_eq!((watermarks.front(1, true), watermarks.may_hold(1)), ((1, true), true));
+        watermarks.advance(3);
+        assert_eq!((watermarks.front(1, true), watermarks.front(1, false)), ((1, false), (1, true)), "it failed alone");
+        watermarks.advance(2);
+        assert!(watermarks.are_clear());
     }
 
     #[test]
     fn single_items_are_remembered_and_where_there_are_too_many_all_before_them() {
-        let mut marks = Marks::default();
+        let mut watermarks = Watermarks::default();
         for position in [7, 2, 7] {
-            marks.single(position);
+            watermarks.single(position);
         }
-        assert!(!marks.may_hold(2) && marks.may_hold(3) && !marks.are_clear());
-        assert_eq!(runs(marks.clone()), [(2, false), (1, true), (4, false), (1, true), (2, false)]);
-        marks.single(0);
-        marks.single(9);
-        assert_eq!(runs(marks.clone())[0], (1, true));
-        marks.single(4);
-        assert_eq!(runs(marks), [(5, true), (2, false), (1, true), (1, false), (1, true)]);
+        assert!(!watermarks.may_hold(2) && watermarks.may_hold(3) && !watermarks.are_clear());
+        assert_eq!(runs(watermarks.clone()), [(2, false), (1, true), (4, false), (1, true), (2, false)]);
+        watermarks.single(0);
+        watermarks.single(9);
+        assert_eq!(runs(watermarks.clone())[0], (1, true));
+        watermarks.single(4);
+        assert_eq!(runs(watermarks), [(5, true), (2, false), (1, true), (1, false), (1, true)]);
     }
 }

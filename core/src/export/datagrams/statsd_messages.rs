@@ -1,7 +1,7 @@
 //! What DogStatsD is told at intervals beside requests: the engine's gauges, and telemetry.
 
 use super::super::Now;
-use super::super::posts::{Body, Items};
+use super::super::items::{Items, PackedItems};
 use crate::events::batch::Written;
 use crate::formats::dogstatsd::{GaugeEncoder, Telemetry, TelemetryEncoder};
 use crate::registry::ledger::Cause;
@@ -47,10 +47,10 @@ impl<F: FnMut() -> Telemetry> Items for StatsdMessages<'_, F> {
         (gauges + others).saturating_sub(self.left)
     }
 
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
         let most = most.min(self.len().saturating_sub(from));
         let written = self.write(self.left + from, most, out).unwrap_or_default();
-        Body { bytes: written.bytes, items: written.items.into() }
+        PackedItems { bytes: written.bytes, items: written.items.into() }
     }
 
     fn settle(&mut self, items: usize, lost: usize, _: Cause) {

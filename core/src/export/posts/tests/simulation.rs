@@ -37,7 +37,7 @@ pub(super) trait Server {
     fn posts(&mut self, now: Tick, points: &[u32], body: &[u8], kept: bool) -> (Duration, Reply);
 }
 
-/// Items that the rig looks into.
+/// Items that the simulation looks into.
 pub(super) trait Account: Items {
     /// So many more wait, if there is room.
     fn offer(&mut self, count: u32);
@@ -70,7 +70,7 @@ impl Numbers {
     }
 
     /// Lines of equal length, all at once: a build for tests is slow.
-    fn pack_equal(&self, from: u32, most: usize, out: &mut [u8]) -> Body {
+    fn pack_equal(&self, from: u32, most: usize, out: &mut [u8]) -> PackedItems {
         let stride = self.line + 1;
         let items = most.min((self.end - from) as usize).min((out.len() + 1) / stride);
         let bytes = (items * stride).saturating_sub(1);
@@ -82,11 +82,11 @@ impl Numbers {
             }
             out[start..start + 4].copy_from_slice(&number(from + item as u32));
         }
-        Body { bytes, items }
+        PackedItems { bytes, items }
     }
 
-    fn pack_each(&self, (at, longer): (u32, usize), from: u32, most: usize, out: &mut [u8]) -> Body {
-        let mut body = Body::default();
+    fn pack_each(&self, (at, longer): (u32, usize), from: u32, most: usize, out: &mut [u8]) -> PackedItems {
+        let mut body = PackedItems::default();
         for item in (from..self.end).take(most) {
             let start = body.bytes + usize::from(body.items != 0);
             let end = start + if item == at { longer } else { self.line };
@@ -96,7 +96,7 @@ impl Numbers {
             if start != 0 {
                 out[start - 1] = b'\n';
             }
-            body = Body { bytes: end, items: body.items + 1 };
+            body = PackedItems { bytes: end, items: body.items + 1 };
         }
         body
     }
@@ -129,7 +129,7 @@ impl Items for Numbers {
         (self.end - self.first) as usize
     }
 
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
         let from = self.first + from as u32;
         match self.longer {
             Some(longer) => self.pack_each(longer, from, most, out),
@@ -190,8 +190,8 @@ enum Ends {
 }
 
 /// What goes on at one time.
-pub(super) struct Rig<S, A> {
-    pub(super) posts: Posts,
+pub(super) struct Simulation<S, A> {
+    pub(super) posts: PostMachine,
     pub(super) items: A,
     pub(super) server: S,
     pub(super) now: Tick,
@@ -211,10 +211,10 @@ pub(super) struct Rig<S, A> {
     pub(super) done: Option<(Tick, Cause)>,
 }
 
-impl<S: Server, A: Account> Rig<S, A> {
+impl<S: Server, A: Account> Simulation<S, A> {
     pub(super) fn new(limits: &PostLimits, items: A, server: S, seed: u64) -> Self {
         Self {
-            posts: Posts::new(limits, seed),
+            posts: PostMachine::new(limits, seed),
             items,
             server,
             now: Tick::default(),
@@ -234,10 +234,10 @@ impl<S: Server, A: Account> Rig<S, A> {
 
     pub(super) fn stop(&mut self, within: Duration) {
         let deadline = self.now.after(within);
-        self.tell(Input::Stop { deadline });
+        self.tell(BodyInput::Stop { deadline });
     }
 
-    fn tell(&mut self, input: Input<'_>) {
+    fn tell(&mut self, input: BodyInput<'_>) {
         self.posts.handle(Now { tick: self.now, ..Now::default() }, input);
         self.wait = (self.now, 0);
     }
@@ -276,16 +276,16 @@ impl<S: Server, A: Account> Rig<S, A> {
         match started.ends {
             Ends::Resolved(count) => {
                 let addresses: Vec<_> = (0..count as u8).map(|last| ([192, 0, 2, last], 8086).into()).collect();
-                self.tell(Input::Resolved { id, addresses: &addresses });
+                self.tell(BodyInput::Resolved { id, addresses: &addresses });
             }
-            Ends::Connected => self.tell(Input::Connected { id }),
+            Ends::Connected => self.tell(BodyInput::Connected { id }),
             Ends::Answered(said) => {
                 self.served += 1;
-                self.tell(Input::Answer { id, said });
+                self.tell(BodyInput::Answer { id, said });
             }
             Ends::Failed { began } => {
                 let kept = self.served != 0;
-                self.tell(Input::Failed { id, began, kept });
+                self.tell(BodyInput::Failed { id, began, kept });
             }
         }
     }
@@ -304,13 +304,13 @@ impl<S: Server, A: Account> Rig<S, A> {
         }
     }
 
-    fn act(&mut self, action: Action) {
+    fn act(&mut self, action: PostAction) {
         match action {
-            Action::Resolve { id } => {
+            PostAction::Resolve { id } => {
                 let (latency, count) = self.server.resolves(self.now);
                 self.start(id, latency, Ends::Resolved(count));
             }
-            Action::Connect { id, .. } => {
+            PostAction::Connect { id, .. } => {
                 self.served = 0;
                 match self.server.connects(self.now) {
                     (latency, Some(true)) => self.start(id, latency, Ends::Connected),
@@ -318,7 +318,7 @@ impl<S: Server, A: Account> Rig<S, A> {
                     (_, None) => self.start(id, Duration::MAX, Ends::Failed { began: false }),
                 }
             }
-            Action::Send { id, range } => {
+            PostAction::Send { id, range } => {
                 let body = &self.out[range.clone()];
                 let points = self.items.points(body);
                 self.requests += 1;
@@ -329,20 +329,20 @@ impl<S: Server, A: Account> Rig<S, A> {
                     (_, Reply::Never) => self.start(id, Duration::MAX, Ends::Failed { began: true }),
                 }
             }
-            Action::Cancel { id } => {
+            PostAction::Cancel { id } => {
                 let started = self.started.take().expect("only what was started is cancelled");
                 assert_eq!(started.id, id);
                 let began = matches!(started.ends, Ends::Failed { began: true } | Ends::Answered(_));
                 let kept = self.served != 0;
-                self.tell(Input::Failed { id, began, kept });
+                self.tell(BodyInput::Failed { id, began, kept });
             }
-            Action::Wait { until, events } => {
+            PostAction::Wait { until, events } => {
                 assert!(until > self.now, "waits for {until:?} at {:?}", self.now);
                 self.wait = (until, events);
             }
-            Action::Done { rest } => {
+            PostAction::Done { cause } => {
                 assert!(self.items.is_empty());
-                self.done = Some((self.now, rest));
+                self.done = Some((self.now, cause));
             }
         }
     }
@@ -352,10 +352,10 @@ impl<S: Server, A: Account> Rig<S, A> {
         // What is told twice, or too late, is ignored.
         let late = core::mem::replace(&mut self.last, id);
         for input in [
-            Input::Answer { id: late, said: Said::Refused },
-            Input::Failed { id: late, began: true, kept: true },
-            Input::Connected { id: late },
-            Input::Resolved { id: late, addresses: &[] },
+            BodyInput::Answer { id: late, said: Said::Refused },
+            BodyInput::Failed { id: late, began: true, kept: true },
+            BodyInput::Connected { id: late },
+            BodyInput::Resolved { id: late, addresses: &[] },
         ] {
             self.posts.handle(Now { tick: self.now, ..Now::default() }, input);
         }

@@ -1,4 +1,4 @@
-//! What a machine that sends bodies, [`Posts`](super::posts::Posts) or [`Exports`](super::periodic::Exports), is told.
+//! What a machine that sends bodies, [`PostMachine`](super::posts::PostMachine) or [`ExportMachine`](super::periodic::ExportMachine), is told.
 
 use core::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use crate::export::verdict::Said;
 
 /// One piece of news. Each `id` is that of the action that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input<'a> {
+pub enum BodyInput<'a> {
     /// The answer to `Action::Resolve`.
     Resolved {
         /// Of the action.

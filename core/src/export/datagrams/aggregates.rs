@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::super::{Now, Tick};
 use super::burst::Burst;
-use super::source::{Ready, Room, Source, end_after};
+use super::source::{CallLimits, DatagramSource, Ready, end_after};
 use crate::events::event::Event;
 use crate::events::segments::Call;
 use crate::events::sink::Sink;
@@ -16,17 +16,17 @@ use crate::registry::ledger::Cause;
 
 /// How the requests of a sink become messages per interval.
 #[derive(Debug)]
-pub struct Aggregating<'a, B, C> {
+pub struct AggregatePacking<'a, B, C> {
     aggregator: Aggregator<'a, B, C>,
     packet_bytes: usize,
     interval: Duration,
     /// When the interval ends.
     due: Tick,
-    state: State,
+    stage: AggregateStage,
     /// What was packed last.
-    packed: Option<Leaving>,
+    packed: Option<AggregatePacket>,
     /// What was taken last, unless it is known that it has arrived.
-    taken: Option<Leaving>,
+    taken: Option<AggregatePacket>,
     /// Whether a packet was taken of those that leave.
     is_begun: bool,
     /// Whether what was packed last cannot be made smaller.
@@ -37,7 +37,7 @@ pub struct Aggregating<'a, B, C> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum AggregateStage {
     Waits,
     /// Requests are to be taken, of which so many have waited since the interval ended.
     Fills {
@@ -54,12 +54,12 @@ enum State {
 }
 
 #[derive(Debug)]
-enum Leaving {
+enum AggregatePacket {
     Values(Packet),
     Counters(CounterPacket),
 }
 
-impl<'a, B, C> Aggregating<'a, B, C>
+impl<'a, B, C> AggregatePacking<'a, B, C>
 where
     B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
     C: AsRef<[Count]> + AsMut<[Count]>,
@@ -71,7 +71,7 @@ where
             packet_bytes,
             interval,
             due: start.tick.after(interval),
-            state: State::Waits,
+            stage: AggregateStage::Waits,
             packed: None,
             taken: None,
             is_begun: false,
@@ -103,21 +103,21 @@ where
 
     /// Whether requests of this interval wait for those that leave.
     const fn waits_after(&self) -> bool {
-        matches!(self.state, State::Leaves { events: 1.. })
+        matches!(self.stage, AggregateStage::Leaves { events: 1.. })
     }
 
     fn has_more(&self) -> bool {
         self.packed.is_some()
-            || match self.state {
-                State::Counts => self.aggregator.has_counters(),
+            || match self.stage {
+                AggregateStage::Counts => self.aggregator.has_counters(),
                 _ => self.aggregator.has_packets(),
             }
     }
 
     fn put_back(&mut self) {
         match self.packed.take() {
-            Some(Leaving::Values(packet)) => self.aggregator.put_back(packet),
-            Some(Leaving::Counters(packet)) => self.aggregator.put_back_counters(&packet),
+            Some(AggregatePacket::Values(packet)) => self.aggregator.put_back(packet),
+            Some(AggregatePacket::Counters(packet)) => self.aggregator.put_back_counters(&packet),
             None => {}
         }
     }
@@ -125,27 +125,34 @@ where
 
 /// The requests of a sink, per interval.
 #[derive(Debug)]
-pub struct Aggregated<'s, 'a, B, C, S> {
-    /// Where they wait.
-    pub sink: &'s mut Sink<'a, S>,
-    /// What they become.
-    pub aggregating: &'s mut Aggregating<'a, B, C>,
+pub struct AggregateDatagrams<'s, 'a, B, C, S> {
+    sink: &'s mut Sink<'a, S>,
+    packing: &'s mut AggregatePacking<'a, B, C>,
 }
 
-impl<B, C, S> Source for Aggregated<'_, '_, B, C, S>
+impl<'s, 'a, B, C, S> AggregateDatagrams<'s, 'a, B, C, S> {
+    /// The requests that wait in `sink`, made up by `packing`.
+    pub const fn new(sink: &'s mut Sink<'a, S>, packing: &'s mut AggregatePacking<'a, B, C>) -> Self {
+        Self { sink, packing }
+    }
+}
+
+impl<B, C, S> DatagramSource for AggregateDatagrams<'_, '_, B, C, S>
 where
     B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
     C: AsRef<[Count]> + AsMut<[Count]>,
     S: AsRef<[Event]> + AsMut<[Event]>,
 {
     fn ready(&mut self, now: Now, is_last: bool) -> Ready {
-        // Bounded: each turn but the last ends a state, and events are fewer each time.
+        // Bounded: each turn but the last ends a stage, and events are fewer each time.
         loop {
-            let this = &mut *self.aggregating;
-            let state = this.state;
-            match state {
-                State::Leaves { .. } | State::Counts if this.has_more() => return Ready::Burst(Burst::OF_BYTES),
-                State::Leaves { .. } | State::Counts if this.taken.is_some() => {
+            let this = &mut *self.packing;
+            let stage = this.stage;
+            match stage {
+                AggregateStage::Leaves { .. } | AggregateStage::Counts if this.has_more() => {
+                    return Ready::Burst(Burst::OF_BYTES);
+                }
+                AggregateStage::Leaves { .. } | AggregateStage::Counts if this.taken.is_some() => {
                     // A look takes its time, where there is any.
                     let events = this.aggregator.requests() + this.aggregator.capacity();
                     let is_over = this.is_last || this.waits_after() || now.tick >= this.due;
@@ -154,111 +161,116 @@ where
                         false => Ready::Waits { until: this.due, events },
                     };
                 }
-                State::Leaves { events } => {
+                AggregateStage::Leaves { events } => {
                     this.aggregator.settle(self.sink, Cause::Deadline);
-                    (this.state, this.is_begun) = (State::Fills { events }, false);
+                    (this.stage, this.is_begun) = (AggregateStage::Fills { events }, false);
                 }
-                State::Fills { events: 0 } => {
+                AggregateStage::Fills { events: 0 } => {
                     this.aggregator.begin_counters(now.tick.as_nanos(), now.wall, this.is_last);
-                    this.state = State::Counts;
+                    this.stage = AggregateStage::Counts;
                 }
-                State::Fills { events } => {
+                AggregateStage::Fills { events } => {
                     this.aggregator.fill(self.sink);
-                    this.state = State::Leaves { events: events.saturating_sub(this.aggregator.capacity().max(1)) };
+                    this.stage =
+                        AggregateStage::Leaves { events: events.saturating_sub(this.aggregator.capacity().max(1)) };
                 }
-                State::Counts => {
-                    this.state = if this.is_last { State::IsOver } else { State::Waits };
+                AggregateStage::Counts => {
+                    this.stage = if this.is_last { AggregateStage::IsOver } else { AggregateStage::Waits };
                     this.is_begun = false;
                 }
-                State::Waits if this.begins(now, self.sink.len(), is_last) => {
-                    this.state = State::Fills { events: self.sink.len() };
+                AggregateStage::Waits if this.begins(now, self.sink.len(), is_last) => {
+                    this.stage = AggregateStage::Fills { events: self.sink.len() };
                 }
-                State::Waits => return Ready::Waits { until: this.due, events: this.aggregator.capacity().max(1) },
-                State::IsOver => return Ready::Waits { until: Tick::NEVER, events: usize::MAX },
+                AggregateStage::Waits => {
+                    return Ready::Waits { until: this.due, events: this.aggregator.capacity().max(1) };
+                }
+                AggregateStage::IsOver => return Ready::Waits { until: Tick::NEVER, events: usize::MAX },
             }
         }
     }
 
-    fn pack(&mut self, _: Now, room: Room, out: &mut [u8]) -> Option<Call> {
-        let this = &mut *self.aggregating;
+    fn pack(&mut self, _: Now, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
+        let this = &mut *self.packing;
         this.put_back();
         let most = this.packet_bytes.min(out.len());
         // Where the socket bears less than was configured, a message still has the bytes that one value needs.
-        let least = match this.state {
-            _ if room.largest >= most => 0,
-            State::Counts => this.aggregator.least_counters(),
+        let least = match this.stage {
+            _ if limits.largest >= most => 0,
+            AggregateStage::Counts => this.aggregator.least_counters(),
             _ => this.aggregator.least_packet(),
         };
-        this.is_least = room.largest <= least;
-        let out = &mut out[..room.largest.max(least).min(most)];
-        let packed = match this.state {
-            State::Leaves { .. } => Leaving::Values(this.aggregator.next_packet_within(out, most)?),
-            State::Counts => Leaving::Counters(this.aggregator.next_counters(out)?),
-            State::Waits | State::Fills { .. } | State::IsOver => return None,
+        this.is_least = limits.largest <= least;
+        let out = &mut out[..limits.largest.max(least).min(most)];
+        let packed = match this.stage {
+            AggregateStage::Leaves { .. } => AggregatePacket::Values(this.aggregator.next_packet_within(out, most)?),
+            AggregateStage::Counts => AggregatePacket::Counters(this.aggregator.next_counters(out)?),
+            AggregateStage::Waits | AggregateStage::Fills { .. } | AggregateStage::IsOver => return None,
         };
-        let (Leaving::Values(Packet { bytes, .. }) | Leaving::Counters(CounterPacket { bytes, .. })) = packed;
+        let (AggregatePacket::Values(Packet { bytes, .. }) | AggregatePacket::Counters(CounterPacket { bytes, .. })) =
+            packed;
         this.packed = Some(packed);
         Some(Call { bytes, segment: bytes, datagrams: 1 })
     }
 
     fn taken(&mut self, _: usize) -> u64 {
-        let this = &mut *self.aggregating;
+        let this = &mut *self.packing;
         (this.taken, this.is_begun) = (this.packed.take(), true);
         this.contexts += match &this.taken {
-            Some(Leaving::Values(Packet { contexts, .. }) | Leaving::Counters(CounterPacket { contexts, .. })) => {
-                *contexts as u64
-            }
+            Some(
+                AggregatePacket::Values(Packet { contexts, .. })
+                | AggregatePacket::Counters(CounterPacket { contexts, .. }),
+            ) => *contexts as u64,
             None => 0,
         };
         0
     }
 
     fn is_single(&self) -> bool {
-        self.aggregating.is_least
+        self.packing.is_least
     }
 
     fn is_too_large(&mut self) -> u64 {
-        let packed = self.aggregating.packed.take();
+        let packed = self.packing.packed.take();
         self.lose(packed, Cause::TooLarge);
         0
     }
 
     fn is_between(&self) -> bool {
-        !self.aggregating.is_begun
+        !self.packing.is_begun
     }
 
     fn arrived(&mut self, _: u64, _: bool) {
-        if let Some(Leaving::Counters(packet)) = self.aggregating.taken.take() {
-            self.aggregating.aggregator.settle_counters(self.sink, packet, None);
+        if let Some(AggregatePacket::Counters(packet)) = self.packing.taken.take() {
+            self.packing.aggregator.settle_counters(self.sink, packet, None);
         }
     }
 
     fn refused(&mut self, _: u64, _: bool) {
-        let taken = self.aggregating.taken.take();
+        let taken = self.packing.taken.take();
         self.lose(taken, Cause::Unconfirmed);
     }
 
     fn abandon(&mut self, cause: Cause) {
-        let taken = self.aggregating.taken.take();
+        let taken = self.packing.taken.take();
         self.lose(taken, cause);
-        self.aggregating.put_back();
-        self.aggregating.aggregator.settle(self.sink, cause);
-        self.aggregating.state = State::IsOver;
+        self.packing.put_back();
+        self.packing.aggregator.settle(self.sink, cause);
+        self.packing.stage = AggregateStage::IsOver;
         self.sink.abandon(cause);
     }
 }
 
-impl<B, C, S> Aggregated<'_, '_, B, C, S>
+impl<B, C, S> AggregateDatagrams<'_, '_, B, C, S>
 where
     B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
     C: AsRef<[Count]> + AsMut<[Count]>,
     S: AsRef<[Event]> + AsMut<[Event]>,
 {
-    fn lose(&mut self, packet: Option<Leaving>, cause: Cause) {
-        let aggregator = &mut self.aggregating.aggregator;
+    fn lose(&mut self, packet: Option<AggregatePacket>, cause: Cause) {
+        let aggregator = &mut self.packing.aggregator;
         match packet {
-            Some(Leaving::Values(packet)) => aggregator.lost(packet, cause),
-            Some(Leaving::Counters(packet)) => aggregator.settle_counters(self.sink, packet, Some(cause)),
+            Some(AggregatePacket::Values(packet)) => aggregator.lost(packet, cause),
+            Some(AggregatePacket::Counters(packet)) => aggregator.settle_counters(self.sink, packet, Some(cause)),
             None => {}
         }
     }

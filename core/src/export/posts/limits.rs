@@ -1,0 +1,33 @@
+//! What a machine that posts goes by.
+
+use core::time::Duration;
+
+use super::Schedule;
+
+/// What a machine goes by.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PostLimits {
+    /// How long one call may take, from asking the name to the answer's end.
+    pub timeout: Duration,
+    /// Most bytes of a body of several items. The buffer that is lent is at least as long.
+    pub bytes: usize,
+    /// Most items of a body.
+    pub points: usize,
+    /// When a body is sent.
+    pub schedule: Schedule,
+}
+
+impl PostLimits {
+    /// Calls of at most `timeout`, bodies of at most `bytes` and of as many items as fit, by this schedule.
+    #[must_use]
+    pub const fn new(timeout: Duration, bytes: usize, schedule: Schedule) -> Self {
+        Self { timeout, bytes, points: usize::MAX, schedule }
+    }
+
+    /// The same with at most so many items in a body.
+    #[must_use]
+    pub const fn points(self, points: usize) -> Self {
+        Self { points, ..self }
+    }
+}
