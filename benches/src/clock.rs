@@ -16,7 +16,7 @@ pub fn cpu() -> Duration {
 
 /// What a piece of work took.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
+pub struct ThreadCost {
     /// CPU time of this thread.
     pub cpu: Duration,
     /// Allocations of this thread.
@@ -24,28 +24,28 @@ pub struct Cost {
 }
 
 thread_local! {
-    static APART: Cell<Cost> = const { Cell::new(Cost { cpu: Duration::ZERO, allocations: 0 }) };
+    static APART: Cell<ThreadCost> = const { Cell::new(ThreadCost { cpu: Duration::ZERO, allocations: 0 }) };
 }
 
 /// Runs `work` and says what it took, without what it ran [`apart`].
-pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Cost) {
-    let outer = APART.replace(Cost::default());
+pub fn measure<T>(work: impl FnOnce() -> T) -> (T, ThreadCost) {
+    let outer = APART.replace(ThreadCost::default());
     let (result, gross) = gross(work);
     let apart = APART.replace(outer);
     let cpu = gross.cpu.saturating_sub(apart.cpu);
-    (result, Cost { cpu, allocations: gross.allocations - apart.allocations })
+    (result, ThreadCost { cpu, allocations: gross.allocations - apart.allocations })
 }
 
 /// Runs `work` inside a measured pass without counting it: emptying a ring that another thread would empty, say.
 pub fn apart<T>(work: impl FnOnce() -> T) -> T {
     let (result, cost) = gross(work);
     let so_far = APART.get();
-    APART.set(Cost { cpu: so_far.cpu + cost.cpu, allocations: so_far.allocations + cost.allocations });
+    APART.set(ThreadCost { cpu: so_far.cpu + cost.cpu, allocations: so_far.allocations + cost.allocations });
     result
 }
 
-fn gross<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+fn gross<T>(work: impl FnOnce() -> T) -> (T, ThreadCost) {
     let (allocations, start) = (allocations::count(), cpu());
     let result = work();
-    (result, Cost { cpu: cpu() - start, allocations: allocations::count() - allocations })
+    (result, ThreadCost { cpu: cpu() - start, allocations: allocations::count() - allocations })
 }

@@ -98,7 +98,7 @@ pub const fn completed_at(position: usize) -> Timestamp {
 
 /// A trace and the names of its series.
 #[derive(Debug)]
-pub struct Work {
+pub struct TraceWork {
     /// Method and name of each series.
     pub names: Vec<(&'static str, &'static str)>,
     /// The requests, in the order in which they are completed.
@@ -107,10 +107,11 @@ pub struct Work {
 
 /// The work with `series` series. Made at the first call and kept, so that all contenders read the same memory.
 #[must_use]
-pub fn work(series: usize) -> &'static Work {
-    static MADE: Mutex<BTreeMap<usize, &'static Work>> = Mutex::new(BTreeMap::new());
+pub fn work(series: usize) -> &'static TraceWork {
+    static MADE: Mutex<BTreeMap<usize, &'static TraceWork>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    made.entry(series).or_insert_with(|| Box::leak(Box::new(Work { names: names(series), events: events(series) })))
+    made.entry(series)
+        .or_insert_with(|| Box::leak(Box::new(TraceWork { names: names(series), events: events(series) })))
 }
 
 fn names(series: usize) -> Vec<(&'static str, &'static str)> {
@@ -122,7 +123,7 @@ fn names(series: usize) -> Vec<(&'static str, &'static str)> {
 /// Latency log-uniform over 1 ms to 20 s in steps of 0.1 ms, size log-uniform over 32 B to 2 MiB, 2 % failures, series
 /// in random order. The same at every call.
 fn events(series: usize) -> Vec<TraceEvent> {
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut random = XorShift(0x2545_f491_4f6c_dd1d);
     (0..EVENTS)
         .map(|_| {
             let tenths = (10.0 * 20_000_f64.powf(random.fraction())) as u32;
@@ -142,9 +143,9 @@ fn events(series: usize) -> Vec<TraceEvent> {
 }
 
 /// Marsaglia's xorshift: enough for a trace that no predictor learns.
-struct Random(u64);
+struct XorShift(u64);
 
-impl Random {
+impl XorShift {
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -159,7 +160,7 @@ impl Random {
 
 /// What every contender must have counted, computed from the trace by plain code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sums {
+pub struct TraceSums {
     /// Successes and failures.
     pub requests: [u64; 2],
     /// Requests per latency bucket, not cumulative.
@@ -172,7 +173,7 @@ pub struct Sums {
     pub bytes: u64,
 }
 
-impl Sums {
+impl TraceSums {
     /// Of `passes` times these events.
     #[must_use]
     pub fn of(events: &[TraceEvent], passes: u64) -> Self {
@@ -183,7 +184,7 @@ impl Sums {
 
     /// The same, one for each series.
     #[must_use]
-    pub fn by_series(work: &Work, passes: u64) -> Vec<Self> {
+    pub fn by_series(work: &TraceWork, passes: u64) -> Vec<Self> {
         let mut sums = vec![Self::default(); work.names.len()];
         work.events.iter().for_each(|event| sums[event.series as usize].add(event, passes));
         sums
@@ -219,9 +220,9 @@ mod tests {
     fn the_trace_is_what_it_says() {
         let work = work(100);
         assert_eq!((work.events.len(), work.names.len()), (EVENTS, 100));
-        let sums = Sums::of(&work.events, 1);
+        let sums = TraceSums::of(&work.events, 1);
         assert!((0.015..0.025).contains(&(sums.requests[1] as f64 / EVENTS as f64)));
-        let by_series = Sums::by_series(work, 1);
+        let by_series = TraceSums::by_series(work, 1);
         assert!(by_series.iter().all(|sums| sums.requests[0] > 500));
         assert_eq!(by_series.iter().map(|sums| sums.latency_ns).sum::<u64>(), sums.latency_ns);
         let range = |value: fn(&TraceEvent) -> u64| {

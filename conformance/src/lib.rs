@@ -245,14 +245,14 @@ pub struct Guard(Arc<AtomicBool>);
 
 /// What remains of a [`Guard`].
 #[derive(Debug)]
-pub struct Watch(Arc<AtomicBool>);
+pub struct DropWatch(Arc<AtomicBool>);
 
 impl Guard {
     /// A guard, and what tells of its end.
     #[must_use]
-    pub fn new() -> (Self, Watch) {
+    pub fn new() -> (Self, DropWatch) {
         let dropped = Arc::new(AtomicBool::new(false));
-        (Self(dropped.clone()), Watch(dropped))
+        (Self(dropped.clone()), DropWatch(dropped))
     }
 }
 
@@ -262,7 +262,7 @@ impl Drop for Guard {
     }
 }
 
-impl Watch {
+impl DropWatch {
     /// Whether the guard is gone.
     #[must_use]
     pub fn dropped(&self) -> bool {

@@ -18,8 +18,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks};
 use loaddensity_metrics_tokio::{Account, Cause, Exporters, OpenTelemetryConfig, Settings, Tokio};
-use loaddensity_metrics_vectors::nobody::Nobody;
-use loaddensity_metrics_vectors::otlp::{self, Point, Value};
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
+use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use support::{PATIENCE, assert_settled, exporters, record, registry, wait_until};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
@@ -43,7 +43,7 @@ enum Say {
 struct Call {
     path: String,
     headers: HeaderMap,
-    points: Vec<Point>,
+    points: Vec<DecodedPoint>,
     bytes: usize,
 }
 
@@ -51,7 +51,7 @@ impl Call {
     /// Sum of the request counters in it.
     fn requests(&self) -> i64 {
         let counters = self.points.iter().filter(|point| point.metric == "loaddensity.requests");
-        counters.map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum()
+        counters.map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum()
     }
 }
 
@@ -239,10 +239,10 @@ fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
 
 #[test]
 fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
-    let nobody = Nobody::new().expect("a port");
+    let closed = ClosedPort::new().expect("a port");
     let exporters = exporters();
     let config =
-        OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(nobody.address().expect("bound")) };
+        OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(closed.address().expect("bound")) };
     exporters.start_opentelemetry_exporter(config).expect("starts without a receiver");
     record(&mut exporters.recorder(), 5);
     wait_until("the trouble is shown", || {

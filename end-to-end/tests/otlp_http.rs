@@ -21,7 +21,7 @@ use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_tokio::{
     Account, Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Temporality, TraceContext,
 };
-use loaddensity_metrics_vectors::otlp::{self, Point, Value};
+use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
 use prost::Message as _;
 use support::{PATIENCE, assert_settled, exporters, record, wait_until};
@@ -34,7 +34,7 @@ type Say = (u16, (&'static str, &'static str), Vec<u8>);
 struct Got {
     method_and_target: String,
     headers: HeaderMap,
-    points: Vec<Point>,
+    points: Vec<DecodedPoint>,
 }
 
 /// Answers the first requests from `script` and all later ones with an empty 200.
@@ -134,7 +134,7 @@ fn an_export_is_a_proper_post_with_the_headers_and_the_resource_that_were_given(
     assert_eq!(attribute("telemetry.sdk.version"), Some(env!("CARGO_PKG_VERSION")));
     assert_eq!(attribute("service.instance.id").map(str::len), Some(36));
     let requests: i64 =
-        request.points.iter().map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum();
+        request.points.iter().map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum();
     assert_eq!(requests, 30);
 }
 
@@ -180,7 +180,7 @@ fn only_what_the_specification_lets_be_tried_again_is() {
 
 /// Requests in the counters of what a delta export sent.
 fn came(got: &Got) -> i64 {
-    got.points.iter().map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum()
+    got.points.iter().map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum()
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn exponential_histograms_with_extremes_arrive() {
         assert_eq!(point.extremes, Some((7.9, 7.9)));
         // 7.9 ms lies in (2^(23/8), 2^(24/8)].
         assert!(
-            matches!(&point.value, Value::Exponential { scale: 3, buckets, .. } if buckets[0].0 == 23),
+            matches!(&point.value, DecodedValue::Exponential { scale: 3, buckets, .. } if buckets[0].0 == 23),
             "{point:?}"
         );
     }
@@ -283,7 +283,8 @@ fn durations_in_seconds_arrive_under_conventional_names() {
         assert_eq!(attributes, [&request[..], &[&[("error.type", "_OTHER")], &request[..]].concat()]);
         for point in seen {
             assert!(
-                matches!(&point.value, Value::Histogram { count: 1, sum, .. } if *sum == 0.25) && point.unit == "s",
+                matches!(&point.value, DecodedValue::Histogram { count: 1, sum, .. } if *sum == 0.25)
+                    && point.unit == "s",
                 "{point:?}"
             );
         }

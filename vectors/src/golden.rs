@@ -17,7 +17,7 @@ use crate::contract::Spelling;
 mod options;
 pub mod read;
 
-pub use options::{Dogstatsd, Options};
+pub use options::{CaseOptions, Dogstatsd};
 
 /// Series of the storage in which a case is replayed, that of the overflow among them: what the reference encoders count
 /// with.
@@ -33,7 +33,7 @@ pub struct Case {
     /// The trace of each request; all zero where it has none.
     pub traces: Vec<TraceContext>,
     /// What is not as the contract has it.
-    pub options: Options,
+    pub options: CaseOptions,
     folder: PathBuf,
 }
 
@@ -124,7 +124,7 @@ impl Case {
         let case: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let list = case["requests"].as_array().expect("a list of requests");
         let (requests, traces) = list.iter().map(|value| (request(value), trace(value))).unzip();
-        let options = Options::read(case.get("options").cloned());
+        let options = CaseOptions::read(case.get("options").cloned());
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
         Self { name, requests, traces, options, folder }
     }

@@ -8,9 +8,9 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use loaddensity_metrics_benches::contests::batches::{self, BATCH, BatchWriter, Request};
-use loaddensity_metrics_benches::contests::ours::{Direct, Packed};
-use loaddensity_metrics_benches::trace::{self, TraceEvent, Work};
+use loaddensity_metrics_benches::contests::batches::{self, BATCH, BatchRequest, BatchWriter};
+use loaddensity_metrics_benches::contests::ours::{Direct, PackedBodies};
+use loaddensity_metrics_benches::trace::{self, TraceEvent, TraceWork};
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource, Sources};
@@ -121,7 +121,7 @@ fn registry<H: Histograms>(storage: &'static Memory<H>) -> Registry<'static> {
     storage.registry()
 }
 
-fn work() -> &'static Work {
+fn work() -> &'static TraceWork {
     trace::work(SERIES)
 }
 
@@ -213,11 +213,11 @@ fn message_encoder() -> MessageEncoder<'static> {
 }
 
 fn packed(encoder: impl EventEncoder + 'static, exporter: Exporter, bytes: usize) -> Operation {
-    encode(Packed::new(encoder, registry(&CLASSIC).ledger(exporter), bytes))
+    encode(PackedBodies::new(encoder, registry(&CLASSIC).ledger(exporter), bytes))
 }
 
 fn encode(mut writer: impl BatchWriter + 'static) -> Operation {
-    let requests: Rc<[Request]> = batches::requests(work(), registry(&CLASSIC));
+    let requests: Rc<[BatchRequest]> = batches::requests(work(), registry(&CLASSIC));
     Operation::new(BATCH, move || writer.write(black_box(&requests[..BATCH]), &mut see_bytes))
 }
 

@@ -3,7 +3,7 @@
 
 use loaddensity_metrics_core::{Event, EventEncoder, Ledger, Packer, Sink};
 
-use super::batches::{BATCH, BatchWriter, ROOM, Request};
+use super::batches::{BATCH, BatchRequest, BatchWriter, ROOM};
 
 /// All items of one event after the other, each followed by a newline, into one buffer.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl<E: EventEncoder> Direct<E> {
 }
 
 impl<E: EventEncoder> BatchWriter for Direct<E> {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         let mut end = 0;
         for request in batch {
             let written = self.encoder.encode_items(&request.event, 0..E::ITEMS, &mut self.out[end..]);
@@ -38,13 +38,13 @@ const SLICE: usize = 64;
 
 /// Events offered to a sink in slices, packed into bodies of a fixed size and confirmed.
 #[derive(Debug)]
-pub struct Packed<E> {
+pub struct PackedBodies<E> {
     sink: Sink<'static, Vec<Event>>,
     packer: Packer<E>,
     body: Vec<u8>,
 }
 
-impl<E: EventEncoder> Packed<E> {
+impl<E: EventEncoder> PackedBodies<E> {
     /// With this encoder, into bodies of `bytes` bytes.
     pub fn new(encoder: E, ledger: &'static Ledger, bytes: usize) -> Self {
         let sink = Sink::new(vec![Event::default(); BATCH], ledger);
@@ -52,8 +52,8 @@ impl<E: EventEncoder> Packed<E> {
     }
 }
 
-impl<E: EventEncoder> BatchWriter for Packed<E> {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl<E: EventEncoder> BatchWriter for PackedBodies<E> {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         let mut slice = [Event::default(); SLICE];
         for requests in batch.chunks(SLICE) {
             let events = &mut slice[..requests.len()];

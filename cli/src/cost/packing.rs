@@ -6,7 +6,7 @@ use loaddensity_metrics_core::{Event, EventEncoder, Exporter, Packer, Registry, 
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, Traced};
-use super::work::{Done, Row, Work, Wrong};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Events of one round: the next ones of the trace.
 const EVENTS: usize = 10_000;
@@ -14,8 +14,8 @@ const EVENTS: usize = 10_000;
 pub(super) const DATAGRAM_BYTES: usize = 1_400;
 
 /// Packs events into datagrams that are as full as can be, and confirms them.
-pub(super) struct Packing<'a, E> {
-    row: Row,
+pub(super) struct PackEvents<'a, E> {
+    row: CostRow,
     packer: Packer<E>,
     sink: Sink<'a, Box<[Event]>>,
     /// The whole trace.
@@ -25,9 +25,9 @@ pub(super) struct Packing<'a, E> {
     datagram: Vec<u8>,
 }
 
-impl<'a, E: EventEncoder> Packing<'a, E> {
-    pub(super) fn new(row: Row, registry: Registry<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
-        let exporter = if row == Row::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
+impl<'a, E: EventEncoder> PackEvents<'a, E> {
+    pub(super) fn new(row: CostRow, registry: Registry<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
+        let exporter = if row == CostRow::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
         let buffer = vec![Event::default(); EVENTS].into_boxed_slice();
         Self {
             row,
@@ -56,8 +56,8 @@ impl<'a, E: EventEncoder> Packing<'a, E> {
     }
 }
 
-impl<E: EventEncoder> Work for Packing<'_, E> {
-    fn row(&self) -> Row {
+impl<E: EventEncoder> CostMeasurement for PackEvents<'_, E> {
+    fn row(&self) -> CostRow {
         self.row
     }
 

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{Outcome, Registry, Series, Timestamp, TooSmall};
 
 use super::clock::Stopwatch;
-use super::work::{Done, Row, Work, Wrong};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Bytes that the server has the page written into at once.
 const FRAME: usize = 4_096;
@@ -17,8 +17,8 @@ const REQUEST: usize = 4 << 20;
 const LEAST: u64 = 20_000;
 
 /// Reads everything, once or several times.
-pub(super) struct Reading<'a> {
-    row: Row,
+pub(super) struct ReadRegistry<'a> {
+    row: CostRow,
     registry: Registry<'a>,
     buffer: Vec<u8>,
     /// Lines or data points of one page or export.
@@ -26,13 +26,13 @@ pub(super) struct Reading<'a> {
     times: u64,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ReadRegistry<'a> {
     /// The reading of pages. Nothing must be interned afterwards.
     pub(super) fn of_pages(registry: Registry<'a>, recorders: u64) -> Result<Self, TooSmall> {
         let mut lines = 0;
         let mut buffer = vec![0; FRAME];
         page(registry, &mut buffer, |part| lines += part.iter().filter(|byte| **byte == b'\n').count() as u64)?;
-        Ok(Self::new(Row::Prometheus { recorders }, registry, buffer, lines))
+        Ok(Self::new(CostRow::Prometheus { recorders }, registry, buffer, lines))
     }
 
     /// The reading of exports. Everything that will be must have been recorded once.
@@ -43,10 +43,10 @@ impl<'a> Reading<'a> {
             3 * Outcome::ALL.iter().zip(totals.latencies).filter(|(_, side)| side.count() != 0).count() as u64
         };
         let points = handles.iter().map(points).sum();
-        Self::new(Row::OpenTelemetry { recorders }, registry, vec![0; REQUEST], points)
+        Self::new(CostRow::OpenTelemetry { recorders }, registry, vec![0; REQUEST], points)
     }
 
-    fn new(row: Row, registry: Registry<'a>, buffer: Vec<u8>, operations: u64) -> Self {
+    fn new(row: CostRow, registry: Registry<'a>, buffer: Vec<u8>, operations: u64) -> Self {
         Self { row, registry, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
     }
 
@@ -55,15 +55,15 @@ impl<'a> Reading<'a> {
         let mut bytes = 0;
         let written = |part: &[u8]| bytes += black_box(part).len() as u64;
         let requests = match self.row {
-            Row::Prometheus { .. } => page(self.registry, &mut self.buffer, written)?,
+            CostRow::Prometheus { .. } => page(self.registry, &mut self.buffer, written)?,
             _ => export(self.registry, &mut self.buffer, written)?,
         };
         Ok([requests, bytes])
     }
 }
 
-impl Work for Reading<'_> {
-    fn row(&self) -> Row {
+impl CostMeasurement for ReadRegistry<'_> {
+    fn row(&self) -> CostRow {
         self.row
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Traced {
 impl Trace {
     /// The trace of `series` series, one or more, at `rate` requests per second. The same at every call.
     pub(super) fn new(series: u64, rate: u64) -> Self {
-        let mut random = Random(0);
+        let mut random = SplitMix64(0);
         let step = 1e9 / rate as f64;
         let request = |number| {
             let completed_at = Timestamp::from_unix_nanos(BEGAN + (number as f64 * step) as u64);
@@ -51,7 +51,7 @@ impl Trace {
     /// A success and a failure of each series, so that everything which is exported of a series is there: in a trace
     /// over many series, most have no failure.
     pub(super) fn every_outcome(&self) -> Vec<Traced> {
-        let mut random = Random(1);
+        let mut random = SplitMix64(1);
         let completed_at = Timestamp::from_unix_nanos(BEGAN);
         let mut of_status = |series, status| {
             let sample = random.sample(completed_at);
@@ -67,9 +67,9 @@ impl Trace {
 }
 
 /// `SplitMix64`: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-struct Random(u64);
+struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     fn sample(&mut self, completed_at: Timestamp) -> Sample {
         let latency = Duration::from_nanos(self.spread(LATENCY_NS));
         let response_bytes = self.spread(SIZE);

@@ -18,15 +18,15 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A thread that collects datagrams.
 #[derive(Debug)]
-pub struct Collector {
+pub struct DatagramCollector {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<io::Result<Datagrams>>,
+    thread: JoinHandle<io::Result<CollectedDatagrams>>,
 }
 
 /// Datagrams in the order of their arrival.
 #[derive(Clone, Debug, Default)]
-pub struct Datagrams {
+pub struct CollectedDatagrams {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     /// How many the kernel dropped because the socket's buffer was full; `None` where it does not say (other systems
@@ -34,7 +34,7 @@ pub struct Datagrams {
     pub kernel_drops: Option<u64>,
 }
 
-impl Collector {
+impl DatagramCollector {
     /// Listens on a free port of the IPv4 loopback interface.
     ///
     /// # Errors
@@ -62,14 +62,14 @@ impl Collector {
     ///
     /// # Errors
     /// What the operating system answered while receiving.
-    pub fn finish(self) -> io::Result<Datagrams> {
+    pub fn finish(self) -> io::Result<CollectedDatagrams> {
         self.stop.store(true, Ordering::Release);
         self.thread.join().map_err(|_| io::Error::other("the receiver panicked"))?
     }
 }
 
-fn collect(socket: &UdpSocket, address: SocketAddr, stop: &AtomicBool) -> io::Result<Datagrams> {
-    let mut datagrams = Datagrams::default();
+fn collect(socket: &UdpSocket, address: SocketAddr, stop: &AtomicBool) -> io::Result<CollectedDatagrams> {
+    let mut datagrams = CollectedDatagrams::default();
     let mut buffer = vec![0; 65_536];
     loop {
         // Looked at before receiving: what was sent before the flag was set is then still read.
@@ -104,7 +104,7 @@ fn drops_of(table: &str, address: SocketAddr) -> Option<u64> {
     line.split_whitespace().last()?.parse().ok()
 }
 
-impl Datagrams {
+impl CollectedDatagrams {
     /// How many.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn all_that_was_sent_arrives_or_is_counted_by_the_kernel() {
-        let collector = Collector::start().unwrap();
+        let collector = DatagramCollector::start().unwrap();
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         sender.connect(collector.address()).unwrap();
         // Far more than any socket's buffer, as fast as it goes.
