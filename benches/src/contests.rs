@@ -1,7 +1,6 @@
 //! Who competes with whom. Each function builds the contests that the options want and checks that all contenders of
 //! one give the same answers.
 
-pub mod batches;
 pub mod dogstatsd;
 #[cfg(test)]
 mod golden;

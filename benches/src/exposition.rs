@@ -3,8 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::peers::{LATENCY, REQUESTS, SIZE};
 use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceSums};
+
+/// Names of the contract's three metrics, in Prometheus.
+pub const REQUESTS: &str = "loaddensity_requests_total";
+/// See [`REQUESTS`].
+pub const LATENCY: &str = "loaddensity_request_latency_ms";
+/// See [`REQUESTS`].
+pub const SIZE: &str = "loaddensity_response_bytes";
 
 /// What a page shows of each series, by method and name.
 pub type SeriesSums = BTreeMap<(String, String), TraceSums>;

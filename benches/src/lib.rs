@@ -6,6 +6,7 @@
 
 pub mod allocations;
 pub mod backends;
+pub mod batches;
 pub mod choice;
 pub mod clock;
 pub mod contest;

@@ -154,7 +154,7 @@ fn otlp_requests() {
 #[test]
 fn every_case_is_a_good_fuzz_seed() {
     for case in Case::all() {
-        let program = case.program();
+        let program = check::seed::of_case(&case);
         for check in [check::prometheus, check::influxdb, check::dogstatsd, check::otlp] {
             check(&program);
         }

@@ -16,6 +16,7 @@ use loaddensity_metrics_core::{
 pub mod choice;
 mod dogstatsd;
 pub mod program;
+pub mod seed;
 
 pub use dogstatsd::dogstatsd;
 use program::{Lengths, Program};

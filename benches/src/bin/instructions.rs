@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use loaddensity_metrics_benches::contests::batches::{self, BATCH, BatchRequest, BatchWriter};
+use loaddensity_metrics_benches::batches::{self, BATCH, BatchRequest, BatchWriter};
 use loaddensity_metrics_benches::contests::ours::{Direct, PackedBodies};
 use loaddensity_metrics_benches::trace::{self, TraceEvent, TraceWork};
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;

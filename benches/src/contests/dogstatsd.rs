@@ -6,8 +6,8 @@ use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::{Exporter, Storage};
 use loaddensity_metrics_vectors::dogstatsd::{self, MessageType, ParsedMessage};
 
-use super::batches::{BATCH, BatchRequest, SeriesNames, contender, requests};
 use super::ours::{Direct, PackedBodies};
+use crate::batches::{BATCH, BatchRequest, SeriesNames, contender, requests};
 use crate::contest::Contest;
 use crate::contest::Role::{Floor, Ours, Peer};
 use crate::floor;

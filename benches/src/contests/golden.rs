@@ -6,8 +6,8 @@ use loaddensity_metrics_core::{Event, Exporter, Storage};
 use loaddensity_metrics_vectors::contract::without_hashes;
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
 
-use super::batches::{BatchRequest, BatchWriter, SeriesNames};
 use super::ours::{Direct, PackedBodies};
+use crate::batches::{BatchRequest, BatchWriter, SeriesNames};
 use crate::floor;
 use crate::floor::decimal::Nanos;
 use crate::peers::questdb::{self, Keys};

@@ -5,8 +5,8 @@ use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::{Exporter, Storage};
 use loaddensity_metrics_vectors::influx::{self, ParsedPoint, ParsedValue};
 
-use super::batches::{BATCH, BatchRequest, SeriesNames, contender, requests};
 use super::ours::{Direct, PackedBodies};
+use crate::batches::{BATCH, BatchRequest, SeriesNames, contender, requests};
 use crate::contest::Contest;
 use crate::contest::Role::{Floor, Ours, Peer};
 use crate::floor;

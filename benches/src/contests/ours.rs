@@ -3,7 +3,7 @@
 
 use loaddensity_metrics_core::{Event, EventEncoder, Ledger, Packer, Sink};
 
-use super::batches::{BATCH, BatchRequest, BatchWriter, ROOM};
+use crate::batches::{BATCH, BatchRequest, BatchWriter, ROOM};
 
 /// All items of one event after the other, each followed by a newline, into one buffer.
 #[derive(Debug)]

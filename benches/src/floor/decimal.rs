@@ -1,6 +1,6 @@
 //! Numbers as the floors write them: integers by `itoa`, milliseconds from integers.
 
-use crate::contests::batches::BatchRequest;
+use crate::batches::BatchRequest;
 
 /// How a floor writes a latency in milliseconds.
 pub trait MillisFormat {

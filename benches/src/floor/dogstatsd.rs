@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use loaddensity_metrics_core::Outcome;
 
 use super::decimal::{self, MillisFormat};
-use crate::contests::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Writes messages with latencies as `M` has them.
 #[derive(Debug)]

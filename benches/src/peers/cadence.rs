@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cadence::{Counted as _, Histogrammed as _, MetricError, MetricSink, StatsdClient, Timed as _};
 
-use crate::contests::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Messages through its client.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use influxdb_line_protocol::LineProtocolBuilder;
 
-use crate::contests::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Lines through its builder, into a `Vec` that is used again.
 #[derive(Debug)]

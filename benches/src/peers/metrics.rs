@@ -9,8 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use crate::clock;
 use crate::contest::{Contender, Role};
-use crate::exposition;
-use crate::peers::{LATENCY, REQUESTS, SIZE};
+use crate::exposition::{self, LATENCY, REQUESTS, SIZE};
 use crate::recording::{Pass, RecordingContender, pass};
 use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceWork};
 

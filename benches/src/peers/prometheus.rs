@@ -5,8 +5,7 @@ use prometheus::local::{LocalHistogram, LocalIntCounter};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::contest::{Contender, Role};
-use crate::exposition;
-use crate::peers::{LATENCY, REQUESTS, SIZE};
+use crate::exposition::{self, LATENCY, REQUESTS, SIZE};
 use crate::recording::{Pass, RecordingContender, pass};
 use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceWork};
 use loaddensity_metrics_core::Outcome;

@@ -9,8 +9,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::contest::{Contender, Role};
-use crate::exposition;
-use crate::peers::{LATENCY, REQUESTS, SIZE};
+use crate::exposition::{self, LATENCY, REQUESTS, SIZE};
 use crate::recording::{Pass, RecordingContender, pass};
 use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceWork};
 use labels::{PrometheusClientRequest, PrometheusClientSeries};

@@ -3,7 +3,7 @@
 
 use questdb::ingress::{Buffer, ColumnName, ProtocolVersion, TableName, TimestampNanos};
 
-use crate::contests::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Lines through its buffer.
 #[derive(Debug)]

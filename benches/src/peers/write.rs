@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::contests::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// InfluxDB lines.
 #[derive(Debug)]

@@ -25,14 +25,14 @@ use loaddensity_metrics_tokio::Tokio;
 use loaddensity_metrics_vectors::closed_port::ClosedPort;
 
 /// Answers `/ok` with 200, `/bad` with 503, and `/never` not at all.
-struct TargetUrl {
+struct TestTarget {
     server: ServerThread,
     answered: Arc<[AtomicU64; 2]>,
     /// One message for each request to `/never`.
     waiting: Receiver<()>,
 }
 
-impl TargetUrl {
+impl TestTarget {
     fn start() -> Self {
         let answered: Arc<[AtomicU64; 2]> = Arc::default();
         let (waits, waiting) = mpsc::channel();
@@ -151,7 +151,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 
 /// An Action-JSON file starts all four exporters, runs load, and stops them.
 fn four_exporters_see_every_request(runtime: &str) {
-    let (target, receivers) = (TargetUrl::start(), Receivers::start());
+    let (target, receivers) = (TestTarget::start(), Receivers::start());
     let tasks = [task("get", target.address(), "/ok"), task("post", target.address(), "/bad")].join(",");
     // A request that is never answered keeps the page up while nothing more is recorded.
     let waiting = load(0.1, &task("get", target.address(), "/never"));
@@ -188,7 +188,7 @@ fn four_exporters_see_every_request_on_smol() {
 
 /// A signal ends the test, flushes, and prints the table.
 fn a_signal_stops_cleanly(runtime: &str, signal: &str, code: i32) {
-    let (target, receivers) = (TargetUrl::start(), Receivers::start());
+    let (target, receivers) = (TestTarget::start(), Receivers::start());
     let tasks = [task("get", target.address(), "/ok"), task("get", target.address(), "/bad")].join(",");
     let never_reached = r#"["LD_unknown"]"#;
     let document = format!("[{}, {}, {never_reached}]", receivers.starts(), load(600.0, &tasks));
