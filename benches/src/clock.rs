@@ -3,15 +3,14 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use loaddensity_metrics_cli::cost;
 
 use crate::allocations;
 
 /// CPU time that this thread has used. A system call: read it around thousands of operations, not around one.
 #[must_use]
 pub fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    Duration::from_nanos(cost::clock::now())
 }
 
 /// What a piece of work took.

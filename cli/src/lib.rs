@@ -2,11 +2,11 @@
 //! `LD_start_test`, the demo, and the measuring of what it all costs.
 //!
 //! Nothing here is needed to embed the metrics; [`engine`] shows how it is done. The demo's receivers are public for
-//! the integration tests.
+//! the integration tests; what [`cost`] measures with, and [`interrupt`], are public for the benches.
 
 mod args;
 mod complaints;
-mod cost;
+pub mod cost;
 #[cfg(feature = "demo")]
 mod demo;
 pub mod engine;
@@ -14,7 +14,7 @@ mod exit;
 mod exporter_events;
 mod failure_warnings;
 mod identity;
-mod interrupt;
+pub mod interrupt;
 mod live;
 mod losses;
 mod numbers;

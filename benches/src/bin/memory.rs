@@ -17,10 +17,9 @@ use loaddensity_metrics_benches::ours::{self, HistogramKind};
 use loaddensity_metrics_benches::process::{CpuTimes, resident};
 use loaddensity_metrics_benches::scraper::{PageScraper, ScrapedPage, scrape};
 use loaddensity_metrics_benches::trace::{self, EVENTS};
+use loaddensity_metrics_cli::cost::memory;
 use loaddensity_metrics_core::otlp;
-use loaddensity_metrics_core::{
-    Classic, Exponential, HeapStorage, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
-};
+use loaddensity_metrics_core::{HeapStorage, Outcome, Recorder, Registry, Sample, Series};
 use loaddensity_metrics_shell::config::Points;
 use loaddensity_metrics_shell::{
     InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
@@ -121,8 +120,8 @@ impl IntervalExporter {
 /// Bytes per series and recorder.
 const fn counter_bytes(kind: HistogramKind) -> usize {
     match kind {
-        HistogramKind::Exponential => per_shard(series_bytes::<1, Exponential>(), series_bytes::<2, Exponential>()),
-        HistogramKind::Classic => per_shard(series_bytes::<1, Classic>(), series_bytes::<2, Classic>()),
+        HistogramKind::Exponential => memory::COUNTERS as usize,
+        HistogramKind::Classic => memory::CLASSIC_COUNTERS as usize,
     }
 }
 
@@ -136,7 +135,7 @@ fn storage(kind: HistogramKind, series: usize, shards: usize) -> Result<HeapStor
 
 const RING: usize = 8_192;
 /// Bytes per series that all recorders share: labels for all formats, and the index.
-const ENTRY: usize = series_bytes::<1, Classic>() - 2 * counter_bytes(HistogramKind::Classic);
+const ENTRY: usize = memory::LABELS as usize;
 /// Series of the second table.
 const SERIES: usize = 100;
 /// How often scrapes are looked at, and scrapes of the third table.
@@ -146,16 +145,6 @@ const SCRAPES: usize = 5;
 /// Intervals of the fourth table, and how long one lasts.
 const INTERVALS: usize = 6;
 const INTERVAL: Duration = Duration::from_millis(500);
-
-/// Bytes that one series more takes in storage with `SHARDS` shards and the spill shard.
-const fn series_bytes<const SHARDS: usize, H: Histograms>() -> usize {
-    // The difference of many, so that what storage is rounded up to does not matter.
-    (Storage::<1_026, SHARDS, 2, H>::SIZE - Storage::<2, SHARDS, 2, H>::SIZE) / 1_024
-}
-
-const fn per_shard(of_one: usize, of_two: usize) -> usize {
-    of_two - of_one
-}
 
 fn main() -> ExitCode {
     let args = MemoryArgs::parse();

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_benches::backends::{BenchError, ONE_LINE, PACKED};
-use loaddensity_metrics_benches::trace;
+use loaddensity_metrics_benches::{clock, trace};
 use loaddensity_metrics_core::{HeapStorage, Timestamp};
 use loaddensity_metrics_shell::runtime::{self, Runtime};
 use loaddensity_metrics_shell::{Account, Exporters, InfluxdbConfig, InfluxdbTarget, Settings, StatsdConfig};
@@ -129,7 +129,7 @@ fn run<R: Runtime>(mode: SendMode, offload: bool, load: UdpLoad) -> Result<UdpRu
     let exporters: Exporters<CountingRuntime<R>> = Exporters::start(Settings::on(storage.registry()))?;
     let (calls, datagrams) = (CALLS.load(Ordering::SeqCst), DATAGRAMS.load(Ordering::SeqCst));
     start(&exporters, mode, receiver.address, offload)?;
-    let before = (cpu(ClockId::ProcessCPUTime), cpu(ClockId::ThreadCPUTime));
+    let before = (process_cpu(), clock::cpu());
     record(&exporters, load);
     let account = match mode {
         SendMode::StatsdMessages | SendMode::StatsdPacked => exporters.stop_statsd_sink()?,
@@ -138,10 +138,10 @@ fn run<R: Runtime>(mode: SendMode, offload: bool, load: UdpLoad) -> Result<UdpRu
     let account = account.ok_or("the exporter did not run")?;
     exporters.shutdown(Duration::from_secs(1));
     let (arrived, receiver_cpu) = receiver.finish()?;
-    let engine = cpu(ClockId::ThreadCPUTime) - before.1;
+    let engine = clock::cpu() - before.1;
     Ok(UdpRun {
         account,
-        cpu: (cpu(ClockId::ProcessCPUTime) - before.0).saturating_sub(engine + receiver_cpu),
+        cpu: (process_cpu() - before.0).saturating_sub(engine + receiver_cpu),
         calls: CALLS.load(Ordering::SeqCst) - calls,
         datagrams: DATAGRAMS.load(Ordering::SeqCst) - datagrams,
         arrived,
@@ -209,7 +209,7 @@ impl DatagramCounter {
             while socket.recv(&mut datagram)? != 0 {
                 arrived += 1;
             }
-            Ok((arrived, cpu(ClockId::ThreadCPUTime)))
+            Ok((arrived, clock::cpu()))
         });
         Ok(Self { address, thread })
     }
@@ -226,8 +226,9 @@ impl DatagramCounter {
     }
 }
 
-fn cpu(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
+/// CPU time that this process has used.
+fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 

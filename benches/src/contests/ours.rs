@@ -1,6 +1,7 @@
 //! Our event encoders as the contests run them: event by event into one buffer, and the way that the exporters take,
 //! through a sink and a packer.
 
+use loaddensity_metrics_cli::cost::packing::pack_all;
 use loaddensity_metrics_core::{Event, EventEncoder, Ledger, Packer, Sink};
 
 use crate::batches::{BATCH, BatchRequest, BatchWriter, ROOM};
@@ -60,10 +61,6 @@ impl<E: EventEncoder> BatchWriter for PackedBodies<E> {
             events.iter_mut().zip(requests).for_each(|(event, request)| *event = request.event);
             assert_eq!(self.sink.offer_all(events), events.len(), "the sink holds a batch");
         }
-        while !self.sink.is_empty() {
-            let packed = self.packer.pack(&mut self.sink, usize::MAX, &mut self.body);
-            deliver(&self.body[..packed.bytes]);
-            self.packer.confirm(&mut self.sink, packed);
-        }
+        pack_all(&mut self.packer, &mut self.sink, &mut self.body, deliver);
     }
 }

@@ -3,18 +3,20 @@
 //! Everything runs on one thread, over two storages with the user's series: one as the default storage is, for one
 //! recorder, and one with as many recorders as the user has threads, for what a reader of all shards does. The latter
 //! has no exponential histograms, which no reader that is measured looks at.
+//!
+//! What is public here is for the project's benches, which do the same work beside other libraries.
 
-mod clock;
+pub mod clock;
 mod load;
-mod memory;
-mod packing;
+pub mod memory;
+pub mod packing;
 mod raw_events;
-mod reading;
+pub mod reading;
 mod recording;
 mod report;
 mod rounds;
 mod sending;
-mod trace;
+pub mod trace;
 mod work;
 
 use std::io;

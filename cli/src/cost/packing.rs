@@ -5,7 +5,7 @@ use std::hint::black_box;
 use loaddensity_metrics_core::{Event, EventEncoder, Exporter, Packer, Registry, Series, Sink};
 
 use super::clock::Stopwatch;
-use super::trace::{Trace, Traced};
+use super::trace::{Trace, event};
 use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Events of one round: the next ones of the trace.
@@ -33,25 +33,32 @@ impl<'a, E: EventEncoder> PackEvents<'a, E> {
             row,
             packer: Packer::new(encoder),
             sink: Sink::new(buffer, registry.ledger(exporter)),
-            events: trace.requests.iter().map(|request| event(handles[request.series], request)).collect(),
+            events: trace.requests.iter().map(|request| event(handles[request.series], &request.sample)).collect(),
             next: 0,
             datagram: vec![0; DATAGRAM_BYTES],
         }
     }
+}
 
-    /// Packs all that waits; returns the datagrams, and the events, items and bytes in them.
-    fn pack_all(&mut self) -> [u64; 4] {
-        let mut sums = [0; 4];
-        loop {
-            let packed = self.packer.pack(&mut self.sink, usize::MAX, &mut self.datagram);
-            if packed.items == 0 {
-                return sums;
-            }
-            black_box(&self.datagram[..packed.bytes]);
-            self.packer.confirm(&mut self.sink, packed);
-            for (sum, more) in sums.iter_mut().zip([1, packed.events, packed.items, packed.bytes]) {
-                *sum += more as u64;
-            }
+/// Packs all that waits in `sink` into bodies that are as full as `body` can be, hands each over and confirms it. Returns
+/// the bodies, and the events, items and bytes in them.
+#[inline]
+pub fn pack_all<E: EventEncoder, B: AsRef<[Event]> + AsMut<[Event]>>(
+    packer: &mut Packer<E>,
+    sink: &mut Sink<'_, B>,
+    body: &mut [u8],
+    mut deliver: impl FnMut(&[u8]),
+) -> [u64; 4] {
+    let mut sums = [0; 4];
+    loop {
+        let packed = packer.pack(sink, usize::MAX, body);
+        if packed.items == 0 {
+            return sums;
+        }
+        deliver(&body[..packed.bytes]);
+        packer.confirm(sink, packed);
+        for (sum, more) in sums.iter_mut().zip([1, packed.events, packed.items, packed.bytes]) {
+            *sum += more as u64;
         }
     }
 }
@@ -68,22 +75,12 @@ impl<E: EventEncoder> CostMeasurement for PackEvents<'_, E> {
         let taken = self.sink.offer_all(events);
         self.next = if end == self.events.len() { 0 } else { end };
         self.row.expect("events in the sink", operations, taken as u64)?;
-        let [times, packed, items, bytes] = watch.time(|| self.pack_all());
+        let [times, packed, items, bytes] = watch.time(|| {
+            pack_all(&mut self.packer, &mut self.sink, &mut self.datagram, |datagram| _ = black_box(datagram))
+        });
         self.row.expect("events packed", operations, packed)?;
         self.row.expect("lines or messages", operations * u64::from(E::ITEMS), items)?;
         self.row.expect("datagrams without a byte", 0, (bytes < items).into())?;
         Ok(Done { operations, bytes, times })
-    }
-}
-
-fn event(series: Series, request: &Traced) -> Event {
-    let sample = request.sample;
-    Event {
-        series,
-        status: sample.status,
-        outcome: sample.outcome,
-        latency_ns: sample.latency.as_nanos() as u64,
-        response_bytes: sample.response_bytes,
-        completed_at: sample.completed_at,
     }
 }

@@ -20,6 +20,8 @@ const LEAST: u64 = 20_000;
 pub(super) struct ReadRegistry<'a> {
     row: CostRow,
     registry: Registry<'a>,
+    /// Of the exports; an exporter makes it once.
+    resource: Resource,
     buffer: Vec<u8>,
     /// Lines or data points of one page or export.
     operations: u64,
@@ -47,7 +49,8 @@ impl<'a> ReadRegistry<'a> {
     }
 
     fn new(row: CostRow, registry: Registry<'a>, buffer: Vec<u8>, operations: u64) -> Self {
-        Self { row, registry, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
+        let resource = Resource::new("loaddensity");
+        Self { row, registry, resource, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
     }
 
     /// Reads everything; returns the requests and the bytes in it.
@@ -56,7 +59,7 @@ impl<'a> ReadRegistry<'a> {
         let written = |part: &[u8]| bytes += black_box(part).len() as u64;
         let requests = match self.row {
             CostRow::Prometheus { .. } => page(self.registry, &mut self.buffer, written)?,
-            _ => export(self.registry, &mut self.buffer, written)?,
+            _ => export(self.registry, &self.resource, &mut self.buffer, written)?,
         };
         Ok([requests, bytes])
     }
@@ -82,7 +85,11 @@ impl CostMeasurement for ReadRegistry<'_> {
     }
 }
 
-fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
+/// Writes the Prometheus page through `buffer`; returns the requests that it counts.
+///
+/// # Errors
+/// Where the buffer is too small for a line.
+pub fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
     let mut page = Page::new(registry);
     loop {
         let bytes = page.fill(buffer)?;
@@ -93,12 +100,20 @@ fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8]
     }
 }
 
-fn export(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
+/// Writes an OTLP export over gRPC through `buffer`; returns the requests that it counts.
+///
+/// # Errors
+/// Where the buffer is too small for a point.
+pub fn export(
+    registry: Registry<'_>,
+    resource: &Resource,
+    buffer: &mut [u8],
+    mut written: impl FnMut(&[u8]),
+) -> Result<u64, TooSmall> {
     let [start, now] =
         [1, 2].map(|day| Timestamp::from_unix_nanos(1_767_225_600_000_000_000 + day * 86_400_000_000_000));
-    let resource = Resource::new("loaddensity");
     let mut export = Export::new(registry, start, now);
-    while let Some(part) = export.next_request(Sources::new(registry, &resource), buffer)? {
+    while let Some(part) = export.next_request(Sources::new(registry, resource), buffer)? {
         written(part.of(buffer));
         export = part.next;
     }

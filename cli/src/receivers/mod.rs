@@ -4,7 +4,7 @@
 //! Bytes are kept as they come and parsed at the end, so that receiving costs as little as it can. What the kernel
 //! threw away before a UDP receiver could read it is read from the kernel's own count.
 
-mod datagrams;
+pub mod datagrams;
 mod dogstatsd;
 mod influxdb;
 mod otlp;
