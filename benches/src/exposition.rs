@@ -65,8 +65,8 @@ fn read_line(line: &str, series: &mut BTreeMap<(String, String), CumulativeSums>
     let (name, rest) = line.split_once('{')?;
     let (labels, value) = rest.rsplit_once("} ")?;
     let label = |key: &str| {
-        let (_, behind) = labels.split_once(&format!("{key}=\""))?;
-        Some(behind.split_once('"')?.0)
+        let (_, rest) = labels.split_once(&format!("{key}=\""))?;
+        Some(rest.split_once('"')?.0)
     };
     let value: f64 = value.trim().parse().ok()?;
     let lines = series.entry((label("method")?.to_string(), label("name")?.to_string())).or_default();

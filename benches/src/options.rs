@@ -17,7 +17,7 @@ pub struct RatioOptions {
 const ROUNDS: usize = 25;
 
 impl RatioOptions {
-    /// From the arguments behind the program's name. `--bench`, which cargo passes, says nothing.
+    /// From the arguments after the program's name. `--bench`, which cargo passes, says nothing.
     ///
     /// # Errors
     /// An argument that is not one of ours.

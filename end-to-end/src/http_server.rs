@@ -64,7 +64,7 @@ impl HttpServer {
         Self::start_with(None, answers)
     }
 
-    /// The same behind TLS, if `tls` is given.
+    /// The same over TLS, if `tls` is given.
     pub(super) fn start_with(
         tls: Option<Arc<ServerConfig>>,
         answers: impl Fn(&Posted, usize) -> HttpReply + Send + Sync + 'static,

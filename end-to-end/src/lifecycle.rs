@@ -180,13 +180,13 @@ pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
     // Only a stop makes the body leave.
     wait_until(|| !silent.posts().is_empty());
     let handle = exporters.as_async().clone();
-    let behind = thread::spawn(move || futures_lite::future::block_on(handle.stop_prometheus_exporter()));
+    let second = thread::spawn(move || futures_lite::future::block_on(handle.stop_prometheus_exporter()));
     let report = exporters.shutdown(Duration::from_millis(100));
     let account = stopping.join().expect("no panic").expect("carried out").expect("it was running");
     assert_eq!(account.dropped.get(Cause::Unconfirmed) + account.dropped.get(Cause::Deadline), 10, "{account:?}");
     // Carried out before the shutdown, or overtaken by it.
-    let behind = behind.join().expect("no panic");
-    assert!(matches!(behind, Ok(Some(_)) | Err(StopError::ShutDown)), "{behind:?}");
+    let second = second.join().expect("no panic");
+    assert!(matches!(second, Ok(Some(_)) | Err(StopError::ShutDown)), "{second:?}");
     let ran: Vec<_> = report.accounts.iter().map(|account| account.exporter).collect();
     assert_eq!(ran, [Exporter::Prometheus, Exporter::Influxdb]);
     report.accounts.iter().for_each(|account| assert_settled(account, 10));

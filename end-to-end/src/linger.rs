@@ -131,7 +131,7 @@ pub fn a_scrape_under_way_at_the_stop_leaves_the_rest<R: Runtime>() {
     engine.record(10);
     let mut slow = ScrapeClient::connect(address);
     slow.send("GET", "/metrics");
-    // All counters are behind it, so it shows ten requests, whatever comes.
+    // It comes after all counters, so it shows ten requests, whatever comes.
     let mut line = String::new();
     while !line.contains("# HELP loaddensity_request_latency_ms") {
         line.clear();

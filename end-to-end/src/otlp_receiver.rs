@@ -110,7 +110,7 @@ impl OtlpTestServer {
         Self::start_with::<R>(None, replies)
     }
 
-    /// The same behind TLS, if `tls` is given.
+    /// The same over TLS, if `tls` is given.
     pub(super) fn start_with<R: Runtime>(
         tls: Option<Arc<ServerConfig>>,
         replies: impl Fn(usize) -> OtlpReply + Send + Sync + 'static,

@@ -227,7 +227,7 @@ pub fn telemetry_comes_at_every_interval<R: Runtime>() {
     receiver.finish();
 }
 
-/// The sum of a metric of telemetry that went over `transport`, of one type where that is said behind the name.
+/// The sum of a metric of telemetry that went over `transport`, of one type where the name is followed by one.
 pub(super) fn told(datagrams: &[String], transport: &str, metric: &str) -> Option<u64> {
     let (name, kind) = metric.split_once(' ').unwrap_or((metric, ""));
     let start = format!("datadog.dogstatsd.client.{name}:");

@@ -1,4 +1,4 @@
-//! InfluxDB behind TLS, towards servers that rustls makes without this crate, and what is refused at the start.
+//! InfluxDB over TLS, towards servers that rustls makes without this crate, and what is refused at the start.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub fn a_server_that_asks_for_a_certificate_gets_it<R: Runtime>() {
     engine.record(100);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 100);
-    // With TLS 1.3 the refusal comes behind the handshake, and some attempts only see a connection that is closed.
+    // With TLS 1.3 the refusal comes after the handshake, and some attempts only see a connection that is closed.
     let without = to("localhost", server.address, authority.trusted());
     refusal::<R>(without, "the server asks for a certificate: give client_certificate and client_key");
     refusal::<R>(with(&other, false), "the server does not accept client_certificate");

@@ -1,4 +1,4 @@
-//! OTLP behind TLS, towards servers that rustls makes without this crate.
+//! OTLP over TLS, towards servers that rustls makes without this crate.
 
 use std::time::Duration;
 

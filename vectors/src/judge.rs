@@ -65,7 +65,7 @@ fn same<T: Ord + Debug>(mut expected: Vec<T>, mut seen: Vec<T>) {
     if let Some((expected, seen)) = expected.iter().zip(&seen).find(|(expected, seen)| expected != seen) {
         panic!("expected {expected:?}\n    seen {seen:?}");
     }
-    assert_eq!(expected.len(), seen.len(), "something is missing or too much behind the equal part");
+    assert_eq!(expected.len(), seen.len(), "something is missing or too much after the equal part");
 }
 
 #[cfg(test)]

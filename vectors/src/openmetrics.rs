@@ -44,7 +44,7 @@ pub struct OpenMetricsSample<'a> {
     pub labels: Vec<(&'a str, String)>,
     /// The value as it is written.
     pub text: &'a str,
-    /// What stands behind ` # `.
+    /// What follows ` # `.
     pub exemplar: Option<OpenMetricsExemplar<'a>>,
 }
 
@@ -111,7 +111,7 @@ fn read_line<'a>(page: &mut OpenMetricsPage<'a>, line: &'a str) -> Result<(), St
     }
     let (sample, rest) = sample(line)?;
     if !rest.is_empty() {
-        return Err(format!("{rest:?} behind the sample"));
+        return Err(format!("{rest:?} after the sample"));
     }
     let family = page.families.last_mut().ok_or("a sample before any family")?;
     let suffixes: &[&str] = match family.kind {
@@ -137,7 +137,7 @@ fn metadata<'a>(page: &mut OpenMetricsPage<'a>, word: &str, name: &'a str, text:
     }
     let family = page.families.last_mut().ok_or("no family")?;
     if !family.samples.is_empty() {
-        return Err("metadata behind samples".into());
+        return Err("metadata after samples".into());
     }
     let is_new = match word {
         "TYPE" if matches!(text, "counter" | "gauge" | "histogram" | "info") => {

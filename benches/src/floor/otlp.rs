@@ -89,7 +89,7 @@ pub struct FloorExport {
 const NUMBER: usize = 3 * 9;
 /// Start and time.
 const TIMES: usize = 2 * 9;
-/// Cumulative, as both kinds of metric say it behind their points.
+/// Cumulative, as both kinds of metric say it after their points.
 const CUMULATIVE: &[u8] = &[0x10, 2];
 /// And for sums: monotonic.
 const MONOTONIC: &[u8] = &[0x18, 1];
@@ -119,7 +119,7 @@ struct MetricHeader {
     about: &'static str,
     unit: &'static str,
     tag: u8,
-    /// Of the points and what stands behind them.
+    /// Bytes of the points and of what follows them.
     inner: usize,
 }
 
@@ -129,7 +129,7 @@ impl FloorExport {
     pub fn new(names: &[(&str, &str)], service_name: &str) -> Self {
         let attributes = |tag| -> Vec<Box<[u8]>> {
             let made: Vec<_> = names.iter().map(|name| attributes(name, tag)).collect();
-            // Copied once all are made, so that they lie one behind the other.
+            // Copied once all are made, so that they lie one after the other.
             made.iter().map(|bytes| bytes.as_slice().into()).collect()
         };
         let bounds = |bounds: &[f64]| {

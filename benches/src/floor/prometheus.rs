@@ -52,7 +52,7 @@ impl FloorPage {
         Self { cells, labels: work.names.iter().map(labels).collect() }
     }
 
-    /// Writes the page behind what `out` holds.
+    /// Appends the page to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"# HELP loaddensity_requests_total Completed requests\n# TYPE loaddensity_requests_total counter\n",

@@ -25,7 +25,7 @@ pub(super) struct SendDatagrams {
     receiver: UdpSocket,
     /// Of the rows with segmentation offload: a burst is one call then, where the system takes that.
     offload: Option<Offload>,
-    /// The datagrams of a burst, one behind another.
+    /// The datagrams of a burst, one after another.
     burst: Vec<u8>,
     datagram_bytes: usize,
     /// Where datagrams arrive: a byte longer than they are, so that none is cut to the right length.

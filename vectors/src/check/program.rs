@@ -74,7 +74,7 @@ impl<'d> Program<'d> {
         (Self { input, clock: 1_700_000_000_000_000_000, choice }, Lengths { lengths, turn: 0, least: 0 })
     }
 
-    /// Runs it on a new registry with one shard, calling `after` behind every instruction; returns what was recorded.
+    /// Runs it on a new registry with one shard, calling `after` after every instruction; returns what was recorded.
     pub fn run(mut self, registry: Registry<'_>, mut after: impl FnMut()) -> Model {
         let mut model = Model::new();
         self.choice.prepare(registry, &mut model);

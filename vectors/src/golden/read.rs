@@ -132,7 +132,7 @@ fn sorted<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, 
     labels
 }
 
-/// Sums and counts may stand before the buckets or behind them.
+/// Sums and counts may stand before the buckets or after them.
 fn in_order(mut rows: Vec<SampleRow>) -> Vec<SampleRow> {
     rows.sort_by(|a, b| (&a.family, &a.name, &a.labels).cmp(&(&b.family, &b.name, &b.labels)));
     rows

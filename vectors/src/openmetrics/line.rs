@@ -10,10 +10,10 @@ pub(super) fn sample(line: &str) -> Result<(OpenMetricsSample<'_>, &str), String
     }
     let (labels, rest) = if rest.starts_with('{') { labels(rest)? } else { (Vec::new(), rest) };
     let (text, rest) = number(rest.strip_prefix(' ').ok_or("no space before the value")?)?;
-    let Some(behind) = rest.strip_prefix(" # ") else {
+    let Some(after) = rest.strip_prefix(" # ") else {
         return Ok((OpenMetricsSample { name, labels, text, exemplar: None }, rest));
     };
-    let (exemplar, rest) = exemplar(behind)?;
+    let (exemplar, rest) = exemplar(after)?;
     Ok((OpenMetricsSample { name, labels, text, exemplar: Some(exemplar) }, rest))
 }
 
@@ -41,23 +41,23 @@ fn labels(text: &str) -> Result<(OpenMetricsLabels<'_>, &str), String> {
         return Ok((labels, rest));
     }
     loop {
-        let (name, behind) = rest.split_at(name_length(rest, false));
-        let value = behind.strip_prefix("=\"").ok_or("a label is not name=\"value\"")?;
+        let (name, after) = rest.split_at(name_length(rest, false));
+        let value = after.strip_prefix("=\"").ok_or("a label is not name=\"value\"")?;
         let mut escaped = false;
         let end = value.bytes().position(|byte| {
             let closes = byte == b'"' && !escaped;
             escaped = byte == b'\\' && !escaped;
             closes
         });
-        let (value, behind) = value.split_at(end.ok_or("a label's value has no end")?);
+        let (value, after) = value.split_at(end.ok_or("a label's value has no end")?);
         if name.is_empty() || labels.iter().any(|(other, _)| *other == name) {
             return Err(format!("label {name:?} is empty or there twice"));
         }
         labels.push((name, unescape(value)?));
-        let behind = &behind[1..];
-        match (behind.strip_prefix(','), behind.strip_prefix('}')) {
+        let after = &after[1..];
+        match (after.strip_prefix(','), after.strip_prefix('}')) {
             (Some(more), _) => rest = more,
-            (_, Some(behind)) => return Ok((labels, behind)),
+            (_, Some(after)) => return Ok((labels, after)),
             _ => return Err("labels are not closed".into()),
         }
     }
