@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use loaddensity_metrics_benches::options::Options;
+use loaddensity_metrics_benches::options::RatioOptions;
 use loaddensity_metrics_benches::{contests, runner};
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
+    let options = match RatioOptions::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {
             eprintln!("{error}");

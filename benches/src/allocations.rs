@@ -16,13 +16,13 @@ pub fn count() -> u64 {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-struct Counting;
+struct CountingAllocator;
 
 // SAFETY: every call goes on to the system's allocator with the arguments it came with; counting touches only a
 // thread-local number, which needs no allocation and no destructor.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add_one();
         // SAFETY: the caller keeps the contract of `alloc`.

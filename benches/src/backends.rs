@@ -15,13 +15,13 @@ use loaddensity_metrics_shell::{
 
 use crate::drain::{Drain, Drained};
 use crate::process::CpuTimes;
-use crate::scraper::Scraper;
+use crate::scraper::PageScraper;
 
 /// What a measurement failed of.
-pub type Failure = Box<dyn Error + Send + Sync>;
+pub type BenchError = Box<dyn Error + Send + Sync>;
 
 /// Names of the receivers' threads.
-pub const THREADS: [&str; 3] = [Drain::THREAD, Scraper::THREAD, "otlp-receiver"];
+pub const THREADS: [&str; 3] = [Drain::THREAD, PageScraper::THREAD, "otlp-receiver"];
 
 /// How often the page is scraped.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub const ONE_LINE: usize = 200;
 
 /// How the per-request exporters fill datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Packing {
+pub enum DatagramMode {
     /// A datagram for each line and each message, sent one by one.
     Contract,
     /// A datagram for each line and each message, several to a call (UDP_SEGMENT).
@@ -43,7 +43,7 @@ pub enum Packing {
     PackedOffload,
 }
 
-impl Packing {
+impl DatagramMode {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Contract, Self::ContractOffload, Self::Packed, Self::PackedOffload];
 
@@ -73,7 +73,7 @@ pub struct Backends {
     influxdb: Drain,
     statsd: Drain,
     otlp: OtlpReceiver,
-    scraper: Scraper,
+    scraper: PageScraper,
 }
 
 /// What became of everything.
@@ -94,7 +94,7 @@ impl Backends {
     ///
     /// # Errors
     /// What the operating system or an exporter says.
-    pub fn start<R: Runtime>(exporters: &Exporters<R>, packing: Packing, reads: bool) -> Result<Self, Failure> {
+    pub fn start<R: Runtime>(exporters: &Exporters<R>, packing: DatagramMode, reads: bool) -> Result<Self, BenchError> {
         let (influxdb, statsd, otlp) = (Drain::start(reads)?, Drain::start(reads)?, OtlpReceiver::start::<R>()?);
         let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
         let at = influxdb.address();
@@ -117,7 +117,7 @@ impl Backends {
             endpoint: format!("http://{}", otlp.address()),
             ..OpenTelemetryConfig::default()
         })?;
-        let scraper = Scraper::start(page, SCRAPE_INTERVAL)?;
+        let scraper = PageScraper::start(page, SCRAPE_INTERVAL)?;
         Ok(Self { influxdb, statsd, otlp, scraper })
     }
 
@@ -125,7 +125,7 @@ impl Backends {
     ///
     /// # Errors
     /// What the operating system or an exporter says, or an OTLP export that was not right.
-    pub fn stop<R: Runtime>(self, exporters: &Exporters<R>) -> Result<Ended, Failure> {
+    pub fn stop<R: Runtime>(self, exporters: &Exporters<R>) -> Result<Ended, BenchError> {
         self.scraper.last()?;
         let accounts = exporters.stop_all()?;
         let cpu = CpuTimes::now()?;

@@ -3,20 +3,19 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use loaddensity_metrics_cli::cost;
 
 use crate::allocations;
 
 /// CPU time that this thread has used. A system call: read it around thousands of operations, not around one.
 #[must_use]
 pub fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    Duration::from_nanos(cost::clock::now())
 }
 
 /// What a piece of work took.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
+pub struct ThreadCost {
     /// CPU time of this thread.
     pub cpu: Duration,
     /// Allocations of this thread.
@@ -24,28 +23,28 @@ pub struct Cost {
 }
 
 thread_local! {
-    static APART: Cell<Cost> = const { Cell::new(Cost { cpu: Duration::ZERO, allocations: 0 }) };
+    static APART: Cell<ThreadCost> = const { Cell::new(ThreadCost { cpu: Duration::ZERO, allocations: 0 }) };
 }
 
 /// Runs `work` and says what it took, without what it ran [`apart`].
-pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Cost) {
-    let outer = APART.replace(Cost::default());
+pub fn measure<T>(work: impl FnOnce() -> T) -> (T, ThreadCost) {
+    let outer = APART.replace(ThreadCost::default());
     let (result, gross) = gross(work);
     let apart = APART.replace(outer);
     let cpu = gross.cpu.saturating_sub(apart.cpu);
-    (result, Cost { cpu, allocations: gross.allocations - apart.allocations })
+    (result, ThreadCost { cpu, allocations: gross.allocations - apart.allocations })
 }
 
 /// Runs `work` inside a measured pass without counting it: emptying a ring that another thread would empty, say.
 pub fn apart<T>(work: impl FnOnce() -> T) -> T {
     let (result, cost) = gross(work);
     let so_far = APART.get();
-    APART.set(Cost { cpu: so_far.cpu + cost.cpu, allocations: so_far.allocations + cost.allocations });
+    APART.set(ThreadCost { cpu: so_far.cpu + cost.cpu, allocations: so_far.allocations + cost.allocations });
     result
 }
 
-fn gross<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+fn gross<T>(work: impl FnOnce() -> T) -> (T, ThreadCost) {
     let (allocations, start) = (allocations::count(), cpu());
     let result = work();
-    (result, Cost { cpu: cpu() - start, allocations: allocations::count() - allocations })
+    (result, ThreadCost { cpu: cpu() - start, allocations: allocations::count() - allocations })
 }

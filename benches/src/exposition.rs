@@ -3,17 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::peers::{LATENCY, REQUESTS, SIZE};
-use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, Sums};
+use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceSums};
+
+/// Names of the contract's three metrics, in Prometheus.
+pub const REQUESTS: &str = "loaddensity_requests_total";
+/// See [`REQUESTS`].
+pub const LATENCY: &str = "loaddensity_request_latency_ms";
+/// See [`REQUESTS`].
+pub const SIZE: &str = "loaddensity_response_bytes";
 
 /// What a page shows of each series, by method and name.
-pub type Shown = BTreeMap<(String, String), Sums>;
+pub type SeriesSums = BTreeMap<(String, String), TraceSums>;
 
 /// All series together.
 #[must_use]
-pub fn total(shown: &Shown) -> Sums {
+pub fn total(shown: &SeriesSums) -> TraceSums {
     let add = |to: &mut [u64], from: &[u64]| to.iter_mut().zip(from).for_each(|(sum, value)| *sum += value);
-    shown.values().fold(Sums::default(), |mut total, one| {
+    shown.values().fold(TraceSums::default(), |mut total, one| {
         add(&mut total.requests, &one.requests);
         add(&mut total.latency_buckets, &one.latency_buckets);
         add(&mut total.size_buckets, &one.size_buckets);
@@ -28,8 +34,8 @@ pub fn total(shown: &Shown) -> Sums {
 /// # Panics
 /// Where a line is malformed, a bucket's bound is not one of the contract's, or a count is not that of the last bucket.
 #[must_use]
-pub fn parse(page: &str) -> Shown {
-    let mut series = BTreeMap::<_, Lines>::new();
+pub fn parse(page: &str) -> SeriesSums {
+    let mut series = BTreeMap::<_, CumulativeSums>::new();
     let ours = |line: &&str| [REQUESTS, LATENCY, SIZE].iter().any(|metric| line.starts_with(metric));
     for line in page.lines().filter(ours) {
         read_line(line, &mut series).unwrap_or_else(|| panic!("malformed: {line}"));
@@ -39,13 +45,13 @@ pub fn parse(page: &str) -> Shown {
 
 /// The lines of one series; buckets are cumulative.
 #[derive(Default)]
-struct Lines {
-    sums: Sums,
+struct CumulativeSums {
+    sums: TraceSums,
     counts: [u64; 2],
 }
 
-impl Lines {
-    fn into_sums(mut self) -> Sums {
+impl CumulativeSums {
+    fn into_sums(mut self) -> TraceSums {
         let buckets = [&mut self.sums.latency_buckets[..], &mut self.sums.size_buckets[..]];
         for (buckets, count) in buckets.into_iter().zip(self.counts) {
             assert_eq!(buckets.last(), Some(&count), "the count is that of the last bucket");
@@ -55,12 +61,12 @@ impl Lines {
     }
 }
 
-fn read_line(line: &str, series: &mut BTreeMap<(String, String), Lines>) -> Option<()> {
+fn read_line(line: &str, series: &mut BTreeMap<(String, String), CumulativeSums>) -> Option<()> {
     let (name, rest) = line.split_once('{')?;
     let (labels, value) = rest.rsplit_once("} ")?;
     let label = |key: &str| {
-        let (_, behind) = labels.split_once(&format!("{key}=\""))?;
-        Some(behind.split_once('"')?.0)
+        let (_, rest) = labels.split_once(&format!("{key}=\""))?;
+        Some(rest.split_once('"')?.0)
     };
     let value: f64 = value.trim().parse().ok()?;
     let lines = series.entry((label("method")?.to_string(), label("name")?.to_string())).or_default();

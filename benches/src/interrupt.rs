@@ -1,29 +1,24 @@
-//! Ctrl-C: the first ends a run early, with the results so far; the second ends the process at once.
+//! Signals that ask for the end: the first ends a run early, with the results so far; the second ends the process at once.
 
-use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::OnceLock;
 
-/// Exit code of a process that ended on SIGINT: 128 + 2.
-const EXIT_CODE: i32 = 130;
+use loaddensity_metrics_cli::interrupt::Interrupt;
 
-static PRESSED: AtomicBool = AtomicBool::new(false);
+static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
 
-/// Takes over SIGINT for this process. Once.
+/// Takes over the signals for this process. Once.
 ///
 /// # Errors
-/// Where it has been taken over before, or the operating system refuses.
-pub fn install() -> Result<(), ctrlc::Error> {
-    ctrlc::set_handler(|| {
-        // Nothing else is published through the flag, so relaxed is enough.
-        if PRESSED.swap(true, Ordering::Relaxed) {
-            process::exit(EXIT_CODE);
-        }
-        eprintln!("\ninterrupted: showing what there is; press Ctrl-C again to exit at once");
-    })
+/// What the operating system answers.
+pub fn install() -> io::Result<()> {
+    let interrupt = Interrupt::install("showing what there is")?;
+    let _ = INTERRUPT.set(interrupt);
+    Ok(())
 }
 
-/// Whether Ctrl-C was pressed.
+/// Whether a signal came.
 #[must_use]
 pub fn pressed() -> bool {
-    PRESSED.load(Ordering::Relaxed)
+    INTERRUPT.get().is_some_and(Interrupt::pressed)
 }

@@ -2,17 +2,18 @@
 //!
 //! [`trace`] is the work; [`contests`] put contenders on it and check that all of them get the same answers; [`runner`]
 //! runs them in interleaved rounds and prints ratios beside the [`targets`]. [`floor`] is what the machine allows: small
-//! programs that do only this work. [`peers`] are other people's libraries, each behind what the work asks of it.
+//! programs that do only this work. [`peers`] are other people's libraries, each with what the work asks of it.
 
 pub mod allocations;
 pub mod backends;
+pub mod batches;
 pub mod choice;
 pub mod clock;
 pub mod contest;
 pub mod contests;
+pub mod criterion_groups;
 pub mod drain;
 pub mod exposition;
-pub mod face;
 pub mod floor;
 pub mod interrupt;
 pub mod options;

@@ -2,7 +2,7 @@
 
 /// Options of `ratios`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct RatioOptions {
     /// `--only TEXT`: contests whose title contains it.
     pub only: Option<String>,
     /// `--quick` or `--test`: the answer checks and one pass of each contender, nothing timed.
@@ -16,8 +16,8 @@ pub struct Options {
 /// Rounds where nobody asks for a number.
 const ROUNDS: usize = 25;
 
-impl Options {
-    /// From the arguments behind the program's name. `--bench`, which cargo passes, says nothing.
+impl RatioOptions {
+    /// From the arguments after the program's name. `--bench`, which cargo passes, says nothing.
     ///
     /// # Errors
     /// An argument that is not one of ours.
@@ -58,14 +58,17 @@ impl Options {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Options, String> {
-        Options::parse(line.split_whitespace().map(String::from))
+    fn parse(line: &str) -> Result<RatioOptions, String> {
+        RatioOptions::parse(line.split_whitespace().map(String::from))
     }
 
     #[test]
     fn options_are_read_and_wrong_ones_named() {
         let all = parse("--bench --only record --markdown --rounds 7").unwrap();
-        assert_eq!(all, Options { only: Some("record".into()), markdown: true, rounds: Some(7), ..Options::default() });
+        assert_eq!(
+            all,
+            RatioOptions { only: Some("record".into()), markdown: true, rounds: Some(7), ..RatioOptions::default() }
+        );
         assert!(parse("--test").unwrap().quick && parse("--quick").unwrap().quick);
         assert!(all.wants("record, 100 series") && !all.wants("otlp"));
         assert!(parse("--nly x").unwrap_err().contains("--nly"));

@@ -2,18 +2,30 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clap::ValueEnum;
 use loaddensity_metrics_core::{Classic, Exponential, HeapStorage, Histograms, Storage};
 use loaddensity_metrics_core::{Distribution, Recorder, Registry, Series};
 
-use crate::trace::{Sums, TraceEvent, Work};
+use crate::trace::{TraceEvent, TraceSums, TraceWork};
 
 /// Which histograms a registry keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HistogramKind {
     /// Classic buckets alone.
     Classic,
     /// Exponential histograms as well, as by default.
     Exponential,
+}
+
+impl HistogramKind {
+    /// Its name in tables and on command lines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Exponential => "exponential",
+        }
+    }
 }
 
 /// Series for which there is storage of fixed size; more go on the heap, as the documents advise.
@@ -25,15 +37,15 @@ const RING: usize = 8_192;
 
 /// The registry in new storage for `series` series with `shards` shards. It is never given back.
 #[must_use]
-pub fn registry(kept: Kept, series: usize, shards: usize) -> Registry<'static> {
+pub fn registry(kind: HistogramKind, series: usize, shards: usize) -> Registry<'static> {
     static CLASSIC: Pool<Classic, 16> = Pool::new();
     static EXPONENTIAL: Pool<Exponential, 16> = Pool::new();
     let small = series < SMALL && shards <= SHARDS;
-    let heap = match kept {
-        Kept::Classic if small => return CLASSIC.next(),
-        Kept::Exponential if small => return EXPONENTIAL.next(),
-        Kept::Classic => HeapStorage::classic(series + 1, shards, RING),
-        Kept::Exponential => HeapStorage::new(series + 1, shards, RING),
+    let heap = match kind {
+        HistogramKind::Classic if small => return CLASSIC.next(),
+        HistogramKind::Exponential if small => return EXPONENTIAL.next(),
+        HistogramKind::Classic => HeapStorage::classic(series + 1, shards, RING),
+        HistogramKind::Exponential => HeapStorage::new(series + 1, shards, RING),
     };
     Box::leak(Box::new(heap.expect("a size that storage can have"))).registry()
 }
@@ -56,14 +68,14 @@ impl<H: Histograms, const N: usize> Pool<H, N> {
 }
 
 /// Handles of all series of the work, in its order.
-pub fn handles(recorder: &mut Recorder<'_>, work: &Work) -> Vec<Series> {
+pub fn handles(recorder: &mut Recorder<'_>, work: &TraceWork) -> Vec<Series> {
     work.names.iter().map(|(method, name)| recorder.series(method, name)).collect()
 }
 
 /// What a registry has counted.
 #[must_use]
-pub fn sums(registry: Registry<'_>) -> Sums {
-    let (totals, mut sums) = (registry.totals(), Sums::default());
+pub fn sums(registry: Registry<'_>) -> TraceSums {
+    let (totals, mut sums) = (registry.totals(), TraceSums::default());
     let add = |to: &mut [u64], from: &[u64]| to.iter_mut().zip(from).for_each(|(sum, value)| *sum += value);
     for (outcome, (latencies, sizes)) in totals.latencies.iter().zip(&totals.sizes).enumerate() {
         sums.requests[outcome] = latencies.count();
@@ -76,7 +88,7 @@ pub fn sums(registry: Registry<'_>) -> Sums {
 }
 
 /// Panics where the quantiles of exponential histograms, if there are any, are further than 5 % from those of the work.
-pub fn check_quantiles(registry: Registry<'_>, work: &Work) {
+pub fn check_quantiles(registry: Registry<'_>, work: &TraceWork) {
     let Some(counted) = registry.distributions() else { return };
     let check = |counted: &Distribution, mut sorted: Vec<u64>| {
         sorted.sort_unstable();

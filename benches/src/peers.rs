@@ -11,10 +11,3 @@ pub mod prometheus;
 pub mod prometheus_client;
 pub mod questdb;
 pub mod write;
-
-/// Names of the contract's three metrics, in Prometheus.
-pub const REQUESTS: &str = "loaddensity_requests_total";
-/// See [`REQUESTS`].
-pub const LATENCY: &str = "loaddensity_request_latency_ms";
-/// See [`REQUESTS`].
-pub const SIZE: &str = "loaddensity_response_bytes";

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::contest::{Contender, Role};
-use crate::trace::{Sums, TraceEvent, Work};
+use crate::trace::{TraceEvent, TraceSums, TraceWork};
 
 /// Records the whole trace once per call; returns the number of requests.
 pub type Pass = Box<dyn FnMut() -> usize>;
 
 /// A way to record.
-pub struct Recording {
+pub struct RecordingContender {
     /// Unique within its contest.
     pub name: &'static str,
     /// What it stands for.
@@ -17,28 +17,28 @@ pub struct Recording {
     /// Makes a pass, on the thread that will record. Handles are looked up here, before anything is measured.
     pub make: Box<dyn Fn() -> Pass + Send + Sync>,
     /// What all passes together have counted. Asked for when they are gone, because some flush what they hold then.
-    pub sums: Box<dyn Fn() -> Sums>,
+    pub sums: Box<dyn Fn() -> TraceSums>,
 }
 
-impl Recording {
+impl RecordingContender {
     /// A way to record.
     pub fn new(
         name: &'static str,
         role: Role,
         make: impl Fn() -> Pass + Send + Sync + 'static,
-        sums: impl Fn() -> Sums + 'static,
+        sums: impl Fn() -> TraceSums + 'static,
     ) -> Self {
         Self { name, role, make: Box::new(make), sums: Box::new(sums) }
     }
 
     /// Panics unless `passes` passes over `work` so far were counted, all of them.
-    pub fn check(&self, work: &Work, passes: u64) {
-        assert_eq!((self.sums)(), Sums::of(&work.events, passes), "{} counts something else", self.name);
+    pub fn check(&self, work: &TraceWork, passes: u64) {
+        assert_eq!((self.sums)(), TraceSums::of(&work.events, passes), "{} counts something else", self.name);
     }
 
     /// Checks one pass and becomes a contender of one thread.
     #[must_use]
-    pub fn into_contender(self, work: &Work) -> Contender {
+    pub fn into_contender(self, work: &TraceWork) -> Contender {
         (self.make)()();
         self.check(work, 1);
         Contender { name: self.name, role: self.role, run: (self.make)() }
@@ -46,7 +46,7 @@ impl Recording {
 }
 
 /// A pass that does `one` for each request of the trace.
-pub fn pass(work: &'static Work, mut one: impl FnMut(usize, &TraceEvent) + 'static) -> Pass {
+pub fn pass(work: &'static TraceWork, mut one: impl FnMut(usize, &TraceEvent) + 'static) -> Pass {
     Box::new(move || {
         for (position, event) in work.events.iter().enumerate() {
             one(position, event);

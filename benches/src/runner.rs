@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::contest::{Contender, Contest, Role};
-use crate::options::Options;
-use crate::targets::{TARGETS, Target, Verdict};
+use crate::options::RatioOptions;
+use crate::targets::{RatioTarget, TARGETS, TargetVerdict};
 use table::Table;
 
 /// What a contender runs for in one round: long against reading the clock, short against what disturbs a machine.
 const SLICE: Duration = Duration::from_millis(8);
 
 /// Runs a contest and prints what each contender costs; with `--quick` runs each contender once.
-pub fn run(mut contest: Contest, options: &Options) {
+pub fn run(mut contest: Contest, options: &RatioOptions) {
     if options.quick {
         contest.contenders.iter_mut().for_each(|contender| {
             assert_ne!((contender.run)(), 0, "{}: {} did nothing", contest.title, contender.name);
@@ -26,16 +26,16 @@ pub fn run(mut contest: Contest, options: &Options) {
         return;
     }
     let mut runs: Vec<_> =
-        contest.contenders.iter_mut().map(|contender| Run::warm_up(contender, contest.units)).collect();
+        contest.contenders.iter_mut().map(|contender| ContenderRun::warm_up(contender, contest.units)).collect();
     for _ in 0..options.rounds() {
-        runs.iter_mut().for_each(Run::slice);
+        runs.iter_mut().for_each(ContenderRun::slice);
     }
-    let results: Vec<_> = runs.into_iter().map(Run::result).collect();
+    let results: Vec<_> = runs.into_iter().map(ContenderRun::result).collect();
     report(&contest, &results, options);
 }
 
 /// A contender at work.
-struct Run<'a> {
+struct ContenderRun<'a> {
     contender: &'a mut Contender,
     units: f64,
     /// Passes in one slice.
@@ -47,7 +47,7 @@ struct Run<'a> {
     amount: usize,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ContenderRun<'a> {
     /// Finds out how many passes fill a slice.
     fn warm_up(contender: &'a mut Contender, units: f64) -> Self {
         (contender.run)();
@@ -67,11 +67,11 @@ impl<'a> Run<'a> {
         self.nanos.push(cost.cpu.as_nanos() as f64 / f64::from(self.passes) / self.units);
     }
 
-    fn result(self) -> Cost {
-        Cost {
+    fn result(self) -> ContenderCost {
+        ContenderCost {
             name: self.contender.name,
             role: self.contender.role,
-            nanos: Cost::min_and_median(self.nanos),
+            nanos: ContenderCost::min_and_median(self.nanos),
             allocations: self.allocations as f64 / self.units,
             amount: self.amount as f64 / self.units,
         }
@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
 }
 
 /// What a contender costs per unit.
-struct Cost {
+struct ContenderCost {
     name: &'static str,
     role: Role,
     /// The minimum and the median over all rounds.
@@ -88,7 +88,7 @@ struct Cost {
     amount: f64,
 }
 
-impl Cost {
+impl ContenderCost {
     /// Not a number where nothing was measured.
     fn min_and_median(mut nanos: Vec<f64>) -> [f64; 2] {
         nanos.sort_by(f64::total_cmp);
@@ -96,7 +96,7 @@ impl Cost {
     }
 }
 
-fn report(contest: &Contest, results: &[Cost], options: &Options) {
+fn report(contest: &Contest, results: &[ContenderCost], options: &RatioOptions) {
     let unit = contest.unit;
     let writes = results.iter().any(|cost| cost.amount != 1.0);
     let first = |role: Role| results.iter().find(|cost| cost.role == role);
@@ -122,7 +122,7 @@ fn report(contest: &Contest, results: &[Cost], options: &Options) {
     verdicts(contest.title, &costs);
 }
 
-fn ratio(cost: &Cost, to: Option<&Cost>) -> String {
+fn ratio(cost: &ContenderCost, to: Option<&ContenderCost>) -> String {
     to.map_or_else(String::new, |to| format!("{:.2} {:.2}", cost.nanos[0] / to.nanos[0], cost.nanos[1] / to.nanos[1]))
 }
 
@@ -132,12 +132,12 @@ fn verdicts(title: &str, costs: &[(String, [f64; 2])]) {
         let found = costs.iter().find(|(contender, _)| contender == name);
         found.unwrap_or_else(|| panic!("{title}: a target names {name}, who does not compete")).1[which]
     };
-    let of_contest = |target: &&Target| target.contest == title;
+    let of_contest = |target: &&RatioTarget| target.contest == title;
     let mut targets = TARGETS.iter().filter(of_contest).peekable();
     let any = targets.peek().is_some();
     for target in targets {
         let [min, median] = [0, 1].map(|which| target.judge(|name| cost(name, which)));
-        let by = |verdict: &Verdict, what| match (verdict.reached.is_nan(), verdict.met) {
+        let by = |verdict: &TargetVerdict, what| match (verdict.reached.is_nan(), verdict.met) {
             (true, _) => format!("not measured by {what}"),
             (_, true) => format!("{:.2} by {what}, met", verdict.reached),
             (_, false) => format!("{:.2} by {what}, NOT MET", verdict.reached),

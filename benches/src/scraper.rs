@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a scrape brought.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Page {
+pub struct ScrapedPage {
     /// Bytes of the page, without the answer's head.
     pub bytes: usize,
     /// Lines of the page.
@@ -24,7 +24,7 @@ pub struct Page {
 ///
 /// # Errors
 /// What the sockets say, or an answer other than 200.
-pub fn scrape(address: SocketAddr) -> io::Result<Page> {
+pub fn scrape(address: SocketAddr) -> io::Result<ScrapedPage> {
     let began = Instant::now();
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -44,7 +44,7 @@ pub fn scrape(address: SocketAddr) -> io::Result<Page> {
     if buffer[..head].split(|byte| *byte == b' ').nth(1) != Some(b"200") {
         return Err(io::Error::other(String::from_utf8_lossy(&buffer[..head]).into_owned()));
     }
-    let mut page = Page::default();
+    let mut page = ScrapedPage::default();
     let mut add = |bytes: &[u8]| {
         page.bytes += bytes.len();
         page.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
@@ -62,14 +62,14 @@ pub fn scrape(address: SocketAddr) -> io::Result<Page> {
 
 /// A thread that scrapes at an interval, until it is asked for a last page.
 #[derive(Debug)]
-pub struct Scraper {
+pub struct PageScraper {
     /// Asks for the last page; dropped to end the thread.
     ask: SyncSender<()>,
-    last: Receiver<io::Result<Page>>,
+    last: Receiver<io::Result<ScrapedPage>>,
     thread: JoinHandle<()>,
 }
 
-impl Scraper {
+impl PageScraper {
     /// Name of the thread.
     pub const THREAD: &str = "scraper";
 
@@ -97,7 +97,7 @@ impl Scraper {
     ///
     /// # Errors
     /// What this scrape said, or an earlier one.
-    pub fn last(&self) -> io::Result<Page> {
+    pub fn last(&self) -> io::Result<ScrapedPage> {
         self.ask.send(()).map_err(io::Error::other)?;
         self.last.recv().map_err(io::Error::other)?
     }

@@ -2,7 +2,7 @@
 
 /// A ratio that a contender of ours must reach.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub struct RatioTarget {
     /// Title of the contest.
     pub contest: &'static str,
     /// Name of the contender of ours.
@@ -52,7 +52,7 @@ const SHARED_HANDLES: [&str; 7] = [
 const PAGE: &str = "prometheus page, 27,000 lines, 1 shard";
 
 /// All targets.
-pub const TARGETS: &[Target] = &[
+pub const TARGETS: &[RatioTarget] = &[
     at_most("record by handle, 100 series", "ours, classic histograms", 1.25, "floor, shard, 32-bit microseconds"),
     faster("record by handle, 100 series", "ours, classic histograms", 5.0, &["prometheus, local() handles"]),
     faster("record by handle, 100 series", "ours, classic histograms", 6.0, &SHARED_HANDLES),
@@ -64,7 +64,7 @@ pub const TARGETS: &[Target] = &[
     ),
     faster("record by handle, 100 series", "ours, exponential histograms too", 1.0, &["prometheus, local() handles"]),
     faster("record by handle, 100 series", "ours, exponential histograms too", 1.0, &SHARED_HANDLES),
-    Target {
+    RatioTarget {
         contest: "record by handle, 100 series",
         ours: "ours, raw events on",
         rule: Rule::ExtraAtMost {
@@ -104,17 +104,17 @@ pub const TARGETS: &[Target] = &[
     faster("otlp, 3,000 points", "ours", 28.0, &["prost, built and encoded"]),
 ];
 
-const fn at_most(contest: &'static str, ours: &'static str, ratio: f64, of: &'static str) -> Target {
-    Target { contest, ours, rule: Rule::AtMost { ratio, of } }
+const fn at_most(contest: &'static str, ours: &'static str, ratio: f64, of: &'static str) -> RatioTarget {
+    RatioTarget { contest, ours, rule: Rule::AtMost { ratio, of } }
 }
 
-const fn faster(contest: &'static str, ours: &'static str, times: f64, than: &'static [&'static str]) -> Target {
-    Target { contest, ours, rule: Rule::Faster { times, than } }
+const fn faster(contest: &'static str, ours: &'static str, times: f64, than: &'static [&'static str]) -> RatioTarget {
+    RatioTarget { contest, ours, rule: Rule::Faster { times, than } }
 }
 
 /// How a target was met.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct TargetVerdict {
     /// What was asked, in words.
     pub rule: String,
     /// What was reached.
@@ -123,9 +123,9 @@ pub struct Verdict {
     pub met: bool,
 }
 
-impl Target {
+impl RatioTarget {
     /// Judges by `cost`, which knows each contender's nanoseconds by its name.
-    pub fn judge(&self, cost: impl Fn(&str) -> f64) -> Verdict {
+    pub fn judge(&self, cost: impl Fn(&str) -> f64) -> TargetVerdict {
         let ours = cost(self.ours);
         match self.rule {
             Rule::Faster { times, than } => {
@@ -133,17 +133,17 @@ impl Target {
                 let reached = cost(fastest) / ours;
                 let whom = if than.len() == 1 { String::new() } else { format!("the fastest of {}: ", than.len()) };
                 let rule = format!("{}: {times} x faster than {whom}{fastest}", self.ours);
-                Verdict { rule, reached, met: reached >= times }
+                TargetVerdict { rule, reached, met: reached >= times }
             }
             Rule::AtMost { ratio, of } => {
                 let reached = ours / cost(of);
                 let rule = format!("{}: at most {ratio} x {of}", self.ours);
-                Verdict { rule, reached, met: reached <= ratio }
+                TargetVerdict { rule, reached, met: reached <= ratio }
             }
             Rule::ExtraAtMost { ratio, over, of } => {
                 let reached = (ours - cost(over)) / cost(of);
                 let rule = format!("{}: over \"{over}\" at most {ratio} x {of}", self.ours);
-                Verdict { rule, reached, met: reached <= ratio }
+                TargetVerdict { rule, reached, met: reached <= ratio }
             }
         }
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn ratios_are_judged() {
         let judge = |ours, rule| {
-            let verdict = Target { contest: "c", ours, rule }.judge(cost);
+            let verdict = RatioTarget { contest: "c", ours, rule }.judge(cost);
             (verdict.reached, verdict.met)
         };
         assert_eq!(judge("ours", Rule::Faster { times: 5.0, than: &["a", "b"] }), (5.0, true));

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use loaddensity_metrics_cli::cost::trace::{REQUESTS, Trace, Traced};
 use loaddensity_metrics_core::{Outcome, Request, Sample, Timestamp};
 
 /// Requests of every trace.
-pub const EVENTS: usize = 100_000;
+pub const EVENTS: usize = REQUESTS;
 /// Upper bounds of the contract's latency buckets in nanoseconds, inclusive.
 pub const LATENCY_BOUNDS_NS: [u64; 11] = [
     5_000_000,
@@ -31,6 +32,8 @@ pub const SIZE_BOUNDS_F64: [f64; 8] = [64., 256., 1024., 4096., 16384., 65536., 
 /// Nanoseconds between one request's completion and the next one's: about a thousand requests a second.
 pub const STEP_NANOS: u64 = 1_000_003;
 
+/// Requests a second of the trace that this one is made of; its times are not used.
+const RATE: u64 = 1_000;
 /// When the trace begins, in nanoseconds since the Unix epoch.
 const START_NANOS: u64 = 1_700_000_000_000_000_000;
 
@@ -47,7 +50,7 @@ pub struct TraceEvent {
     pub bytes: u32,
     /// Number of its series, below the work's number of series.
     pub series: u32,
-    /// 200 or 500.
+    /// 200 or 503.
     pub status: u16,
     /// Success or failure.
     pub outcome: Outcome,
@@ -98,7 +101,7 @@ pub const fn completed_at(position: usize) -> Timestamp {
 
 /// A trace and the names of its series.
 #[derive(Debug)]
-pub struct Work {
+pub struct TraceWork {
     /// Method and name of each series.
     pub names: Vec<(&'static str, &'static str)>,
     /// The requests, in the order in which they are completed.
@@ -107,59 +110,33 @@ pub struct Work {
 
 /// The work with `series` series. Made at the first call and kept, so that all contenders read the same memory.
 #[must_use]
-pub fn work(series: usize) -> &'static Work {
-    static MADE: Mutex<BTreeMap<usize, &'static Work>> = Mutex::new(BTreeMap::new());
+pub fn work(series: usize) -> &'static TraceWork {
+    static MADE: Mutex<BTreeMap<usize, &'static TraceWork>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    made.entry(series).or_insert_with(|| Box::leak(Box::new(Work { names: names(series), events: events(series) })))
+    made.entry(series).or_insert_with(|| {
+        let Trace { names, requests } = Trace::new(series as u64, RATE);
+        let names = names.into_iter().map(|(method, name)| (method, &*name.leak())).collect();
+        Box::leak(Box::new(TraceWork { names, events: requests.iter().map(event).collect() }))
+    })
 }
 
-fn names(series: usize) -> Vec<(&'static str, &'static str)> {
-    let method = |number: usize| ["GET", "POST", "PUT", "DELETE"][number % 4];
-    let name = |number: usize| &*Box::leak(format!("/api/v1/items/{number:04}").into_boxed_str());
-    (0..series).map(|number| (method(number), name(number))).collect()
-}
-
-/// Latency log-uniform over 1 ms to 20 s in steps of 0.1 ms, size log-uniform over 32 B to 2 MiB, 2 % failures, series
-/// in random order. The same at every call.
-fn events(series: usize) -> Vec<TraceEvent> {
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
-    (0..EVENTS)
-        .map(|_| {
-            let tenths = (10.0 * 20_000_f64.powf(random.fraction())) as u32;
-            let bytes = (32.0 * 65_536_f64.powf(random.fraction())) as u32;
-            let failed = random.next().is_multiple_of(50);
-            TraceEvent {
-                latency: Duration::from_micros(100 * u64::from(tenths)),
-                millis: f64::from(tenths) / 10.0,
-                micros: 100 * tenths,
-                bytes,
-                series: (random.next() as usize % series) as u32,
-                status: if failed { 500 } else { 200 },
-                outcome: if failed { Outcome::Failure } else { Outcome::Success },
-            }
-        })
-        .collect()
-}
-
-/// Marsaglia's xorshift: enough for a trace that no predictor learns.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+/// A request of the trace. The latency is cut to whole tenths of a millisecond, which every contender can write exactly.
+fn event(Traced { series, sample }: &Traced) -> TraceEvent {
+    let tenths = (sample.latency.as_nanos() / 100_000) as u32;
+    TraceEvent {
+        latency: Duration::from_micros(100 * u64::from(tenths)),
+        millis: f64::from(tenths) / 10.0,
+        micros: 100 * tenths,
+        bytes: sample.response_bytes as u32,
+        series: *series as u32,
+        status: sample.status,
+        outcome: sample.outcome,
     }
 }
 
 /// What every contender must have counted, computed from the trace by plain code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sums {
+pub struct TraceSums {
     /// Successes and failures.
     pub requests: [u64; 2],
     /// Requests per latency bucket, not cumulative.
@@ -172,7 +149,7 @@ pub struct Sums {
     pub bytes: u64,
 }
 
-impl Sums {
+impl TraceSums {
     /// Of `passes` times these events.
     #[must_use]
     pub fn of(events: &[TraceEvent], passes: u64) -> Self {
@@ -183,7 +160,7 @@ impl Sums {
 
     /// The same, one for each series.
     #[must_use]
-    pub fn by_series(work: &Work, passes: u64) -> Vec<Self> {
+    pub fn by_series(work: &TraceWork, passes: u64) -> Vec<Self> {
         let mut sums = vec![Self::default(); work.names.len()];
         work.events.iter().for_each(|event| sums[event.series as usize].add(event, passes));
         sums
@@ -219,9 +196,9 @@ mod tests {
     fn the_trace_is_what_it_says() {
         let work = work(100);
         assert_eq!((work.events.len(), work.names.len()), (EVENTS, 100));
-        let sums = Sums::of(&work.events, 1);
+        let sums = TraceSums::of(&work.events, 1);
         assert!((0.015..0.025).contains(&(sums.requests[1] as f64 / EVENTS as f64)));
-        let by_series = Sums::by_series(work, 1);
+        let by_series = TraceSums::by_series(work, 1);
         assert!(by_series.iter().all(|sums| sums.requests[0] > 500));
         assert_eq!(by_series.iter().map(|sums| sums.latency_ns).sum::<u64>(), sums.latency_ns);
         let range = |value: fn(&TraceEvent) -> u64| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use loaddensity_metrics_shell::StatusLabel;
 
-use crate::cost::Load;
+use crate::cost::LoadArgs;
 use crate::exit;
 use crate::identity::IdentityArgs;
 
@@ -35,7 +35,7 @@ use crate::identity::IdentityArgs;
 /// signal ends it at once; while a page lingers, it ends that.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, name = "loaddensity-metrics", after_long_help = exit::HELP)]
-pub(crate) struct Args {
+pub(crate) struct CliArgs {
     /// The async runtime that exporters and load engine run on.
     #[arg(long, value_enum, default_value_t = RuntimeName::Tokio, global = true)]
     pub(crate) runtime: RuntimeName,
@@ -63,7 +63,7 @@ pub(crate) struct Args {
     pub(crate) identity: IdentityArgs,
 
     #[command(subcommand)]
-    pub(crate) task: Task,
+    pub(crate) task: CliCommand,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -88,7 +88,7 @@ impl From<StatusLabelName> for StatusLabel {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Task {
+pub(crate) enum CliCommand {
     /// Run one document.
     Run {
         /// A file with an Action-JSON document; - reads it from stdin.
@@ -120,7 +120,7 @@ pub(crate) enum Task {
     ///
     /// Shows nanoseconds per request recorded, per line, message and data point, and bytes per series and recorder.
     /// Nothing leaves the machine. Keep the machine idle meanwhile. Exits with 1 where a measurement counted wrongly.
-    Cost(Load),
+    Cost(LoadArgs),
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

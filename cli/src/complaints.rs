@@ -5,7 +5,7 @@ use loaddensity_metrics_shell::actions::{Action, Answer, Command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus, InfluxdbTarget};
 
-use crate::heard::Heard;
+use crate::exporter_events::ExporterEvent;
 use crate::losses::losses;
 use crate::say;
 
@@ -43,12 +43,12 @@ impl Complaints {
     }
 
     /// Says what an exporter, or all of them together, said of themselves, if that is new.
-    pub(crate) fn hear(&mut self, heard: &Heard) {
-        let exporter = Exporter::ALL.into_iter().find(|known| heard.exporter.as_deref() == Some(known.as_str()));
+    pub(crate) fn take(&mut self, event: &ExporterEvent) {
+        let exporter = Exporter::ALL.into_iter().find(|known| event.exporter.as_deref() == Some(known.as_str()));
         match exporter {
-            None => say::warning(format_args!("{}", heard.text)),
-            Some(exporter) if heard.is_recovery => self.recovered(exporter, heard),
-            Some(exporter) => self.failed(exporter, heard.address.as_deref(), &heard.text),
+            None => say::warning(format_args!("{}", event.text)),
+            Some(exporter) if event.is_recovery => self.recovered(exporter, event),
+            Some(exporter) => self.failed(exporter, event.address.as_deref(), &event.text),
         }
     }
 
@@ -81,11 +81,11 @@ impl Complaints {
     }
 
     /// Only what was complained of works again.
-    fn recovered(&mut self, exporter: Exporter, heard: &Heard) {
+    fn recovered(&mut self, exporter: Exporter, event: &ExporterEvent) {
         if self.failing.contains(&exporter) {
             self.failing.retain(|failing| *failing != exporter);
-            let (start, address) = (self.start(exporter), heard.address.as_deref().unwrap_or_default());
-            say::over(format_args!("{start}: {address}: {}", heard.text));
+            let (start, address) = (self.start(exporter), event.address.as_deref().unwrap_or_default());
+            say::over(format_args!("{start}: {address}: {}", event.text));
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) const LOST: u8 = 3;
 
 /// What happened that the exit code tells.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ending {
+pub(crate) struct CommandEnding {
     /// The signal that asked for the end.
     pub(crate) signal: Option<Signal>,
     /// An action failed, or the program itself did.
@@ -33,7 +33,7 @@ pub(crate) struct Ending {
     pub(crate) lost: bool,
 }
 
-impl Ending {
+impl CommandEnding {
     pub(crate) const FAILED: Self = Self { signal: None, failed: true, lost: false };
 
     /// The exit code.
@@ -63,7 +63,7 @@ mod tests {
             (Some(SIGINT), false, false, 130),
             (Some(SIGHUP), false, true, 129),
         ] {
-            assert_eq!(Ending { signal: signal.map(Signal), failed, lost }.code(), code);
+            assert_eq!(CommandEnding { signal: signal.map(Signal), failed, lost }.code(), code);
         }
     }
 }

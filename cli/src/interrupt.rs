@@ -15,7 +15,7 @@ use crate::say;
 
 /// One of the signals that ask for the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Signal(pub(crate) i32);
+pub struct Signal(pub(crate) i32);
 
 impl Signal {
     /// Exit code of a process that ended on it, as shells have it: 128 and its number.
@@ -26,7 +26,7 @@ impl Signal {
 
 /// Which signals came.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupt(Arc<Came>);
+pub struct Interrupt(Arc<Came>);
 
 /// Nothing else is published through these, so relaxed is enough.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ struct Came {
 impl Interrupt {
     /// Takes over SIGHUP, SIGINT and SIGTERM for this process, but for those that are ignored already. Once. `doing` says
     /// what the first has it do.
-    pub(crate) fn install(doing: &'static str) -> io::Result<Self> {
+    pub fn install(doing: &'static str) -> io::Result<Self> {
         let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
         let wanted = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
         let mut signals = Signals::new(wanted)?;
@@ -54,12 +54,12 @@ impl Interrupt {
     }
 
     /// Whether a signal came.
-    pub(crate) fn pressed(&self) -> bool {
+    pub fn pressed(&self) -> bool {
         self.signal().is_some()
     }
 
     /// The first signal that came.
-    pub(crate) fn signal(&self) -> Option<Signal> {
+    pub fn signal(&self) -> Option<Signal> {
         Some(self.0.first.load(Ordering::Relaxed)).filter(|signal| *signal != 0).map(Signal)
     }
 

@@ -2,19 +2,19 @@
 //! `LD_start_test`, the demo, and the measuring of what it all costs.
 //!
 //! Nothing here is needed to embed the metrics; [`engine`] shows how it is done. The demo's receivers are public for
-//! the integration tests.
+//! the integration tests; what [`cost`] measures with, and [`interrupt`], are public for the benches.
 
 mod args;
 mod complaints;
-mod cost;
+pub mod cost;
 #[cfg(feature = "demo")]
 mod demo;
 pub mod engine;
 mod exit;
+mod exporter_events;
 mod failure_warnings;
-mod heard;
 mod identity;
-mod interrupt;
+pub mod interrupt;
 mod live;
 mod losses;
 mod numbers;
@@ -33,14 +33,17 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
 
-use self::args::{Args, RuntimeName, Task};
-use self::exit::Ending;
+use self::args::{CliArgs, CliCommand, RuntimeName};
+use self::exit::CommandEnding;
 use self::runner::RunOptions;
-use self::source::{Source, SourceError};
+use self::source::{DocumentSource, SourceError};
+
+/// Why a command failed; the text is for the user.
+type CommandError = Box<dyn std::error::Error>;
 
 /// What the binary does.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match CliArgs::try_parse() {
         Ok(args) => args,
         Err(instead) => return show(&instead),
     };
@@ -50,7 +53,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run<R: Runtime>(args: Args) -> ExitCode {
+fn run<R: Runtime>(args: CliArgs) -> ExitCode {
     let environment = if args.env { Environment::process() } else { Environment::default() };
     let options = RunOptions {
         environment,
@@ -60,13 +63,13 @@ fn run<R: Runtime>(args: Args) -> ExitCode {
         allow_loss: args.allow_loss,
     };
     let sources = match args.task {
-        Task::Run { file } if file.as_os_str() == "-" => Source::stdin().map(|source| vec![source]),
-        Task::Run { file } => Source::file(&file).map(|source| vec![source]),
-        Task::RunDir { dir } => Source::below(&dir),
-        Task::RunStr { json } => Ok(vec![Source::argument(json)]),
+        CliCommand::Run { file } if file.as_os_str() == "-" => DocumentSource::stdin().map(|source| vec![source]),
+        CliCommand::Run { file } => DocumentSource::file(&file).map(|source| vec![source]),
+        CliCommand::RunDir { dir } => DocumentSource::below(&dir),
+        CliCommand::RunStr { json } => Ok(vec![DocumentSource::argument(json)]),
         #[cfg(feature = "demo")]
-        Task::Demo { seconds, rate } => return demo::run::<R>(args.runtime, seconds.into(), rate.into()),
-        Task::Cost(load) => return cost::run(&load),
+        CliCommand::Demo { seconds, rate } => return demo::run::<R>(args.runtime, seconds.into(), rate.into()),
+        CliCommand::Cost(load) => return cost::run(&load),
     };
     match sources {
         Ok(sources) => runner::run::<R>(&sources, options),
@@ -90,7 +93,7 @@ fn wrong_usage(error: &SourceError) -> ExitCode {
 /// The program itself cannot do its work.
 fn failed(error: &dyn std::error::Error) -> ExitCode {
     say::err(format_args!("error: {error}"));
-    ExitCode::from(Ending::FAILED.code())
+    ExitCode::from(CommandEnding::FAILED.code())
 }
 
 /// The README's examples, compiled and run.

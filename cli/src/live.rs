@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::{Distribution, Distributions, ExporterStatus, Registry, Totals};
 
-use crate::engine::{EngineError, Failures, Finished, Running};
+use crate::engine::{EngineError, Failures, Finished, RunningTest};
 use crate::failure_warnings::FailureWarnings;
 use crate::interrupt::Interrupt;
 use crate::numbers::thousands;
@@ -51,7 +51,7 @@ impl Live {
     /// The engine's.
     pub(crate) fn watch(
         &mut self,
-        running: Running,
+        running: RunningTest,
         whose: &str,
         interrupt: &Interrupt,
         mut hear: impl FnMut(),

@@ -10,19 +10,18 @@ use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, PrometheusConfig, Report, Settings, StatusLabel};
 
+use crate::CommandError;
 use crate::complaints::Complaints;
 use crate::engine;
-use crate::exit::{self, Ending};
-use crate::heard::{self, Ears};
+use crate::exit::{self, CommandEnding};
+use crate::exporter_events::{self, ExporterEvents};
 use crate::identity::IdentityArgs;
 use crate::interrupt::Interrupt;
 use crate::live::{LOOK, Live, Summary};
 use crate::losses::is_lossy;
 use crate::say;
-use crate::source::Source;
+use crate::source::DocumentSource;
 use crate::start_test;
-
-type Failure = Box<dyn std::error::Error>;
 
 /// How documents are run.
 pub(crate) struct RunOptions {
@@ -38,18 +37,18 @@ pub(crate) struct RunOptions {
 }
 
 /// Runs `sources` in order and shows what came of them.
-pub(crate) fn run<R: Runtime>(sources: &[Source], options: RunOptions) -> ExitCode {
+pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions) -> ExitCode {
     let interrupt = match Interrupt::install("stopping and flushing") {
         Ok(interrupt) => interrupt,
         Err(error) => return crate::failed(&error),
     };
-    let ears = heard::listen();
+    let events = exporter_events::listen();
     let identity = options.identity.read(&options.environment);
     let exporters = match start::<R>(options.status_label, identity) {
         Ok(exporters) => exporters,
         Err(error) => return crate::failed(&*error),
     };
-    let mut runner = Runner { exporters, options, interrupt, ears, ending: Ending::default() };
+    let mut runner = Runner { exporters, options, interrupt, events, ending: CommandEnding::default() };
     for source in sources {
         runner.document(source);
         if runner.interrupt.pressed() {
@@ -59,7 +58,7 @@ pub(crate) fn run<R: Runtime>(sources: &[Source], options: RunOptions) -> ExitCo
     ExitCode::from(runner.end().code())
 }
 
-fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> Result<Exporters<R>, Failure> {
+fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> Result<Exporters<R>, CommandError> {
     let settings = Settings { identity, ..Settings::default() };
     if let Some(label) = status_label {
         settings.registry.set_status_label(label)?;
@@ -71,13 +70,13 @@ struct Runner<R: Runtime> {
     exporters: Exporters<R>,
     options: RunOptions,
     interrupt: Interrupt,
-    ears: Ears,
-    ending: Ending,
+    events: ExporterEvents,
+    ending: CommandEnding,
 }
 
 impl<R: Runtime> Runner<R> {
     /// One document. Ends with the table of every exporter that ran in it.
-    fn document(&mut self, source: &Source) {
+    fn document(&mut self, source: &DocumentSource) {
         let document = match Document::parse(&source.text) {
             Ok(document) => document,
             Err(error) => return self.fail(source, &error),
@@ -87,7 +86,7 @@ impl<R: Runtime> Runner<R> {
             if self.interrupt.pressed() {
                 break;
             }
-            if let Err(error) = action.map_err(Failure::from).and_then(|action| self.action(&action, &mut ran)) {
+            if let Err(error) = action.map_err(CommandError::from).and_then(|action| self.action(&action, &mut ran)) {
                 self.fail(source, &*error);
             }
         }
@@ -104,21 +103,21 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// How it ended, once all documents were run.
-    fn end(self) -> Ending {
+    fn end(self) -> CommandEnding {
         let Self { options, interrupt, ending, .. } = self;
-        let ending = Ending { signal: interrupt.signal(), lost: ending.lost && !options.allow_loss, ..ending };
+        let ending = CommandEnding { signal: interrupt.signal(), lost: ending.lost && !options.allow_loss, ..ending };
         if ending.code() == exit::LOST {
             say::err(format_args!("error: not all that was recorded was delivered; --allow-loss lets that pass"));
         }
         ending
     }
 
-    fn fail(&mut self, source: &Source, error: &dyn std::error::Error) {
+    fn fail(&mut self, source: &DocumentSource, error: &dyn std::error::Error) {
         say::err(format_args!("error: {}: {error}", source.name));
         self.ending.failed = true;
     }
 
-    fn action(&mut self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
+    fn action(&mut self, action: &Action, ran: &mut Ran) -> Result<(), CommandError> {
         if action.command == start_test::COMMAND {
             return self.load_test(action, ran);
         }
@@ -147,7 +146,7 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// Runs a load test to its end, or until a signal comes.
-    fn load_test(&mut self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
+    fn load_test(&mut self, action: &Action, ran: &mut Ran) -> Result<(), CommandError> {
         let test = start_test::load_test(action)?;
         let recorder = self.exporters.local_recorder();
         // First: what is recorded as soon as the engine runs is of this test, too.
@@ -155,8 +154,8 @@ impl<R: Runtime> Runner<R> {
         let started = engine::start::<R>(test, recorder).map_err(engine::EngineError::Runtime);
         let running = started.map_err(|error| start_test::engine_error(action, &error))?;
         let whose = format!("actions[{}] {}", action.index, action.command);
-        let hear = || hear(&mut self.ears, &mut ran.complaints);
-        let watched = live.watch(running, &whose, &self.interrupt, hear, || self.exporters.status());
+        let take_events = || take_events(&mut self.events, &mut ran.complaints);
+        let watched = live.watch(running, &whose, &self.interrupt, take_events, || self.exporters.status());
         let finished = watched.map_err(|error| start_test::engine_error(action, &error))?;
         say::out(format_args!("{}: {}", action.command, Summary { live: &live, finished }))?;
         Ok(())
@@ -187,7 +186,7 @@ impl<R: Runtime> Runner<R> {
 
     /// Says what was lost in the runs that have ended since, and keeps their accounts for the table.
     fn settle(&mut self, ran: &mut Ran) {
-        hear(&mut self.ears, &mut ran.complaints);
+        take_events(&mut self.events, &mut ran.complaints);
         for run in self.exporters.ended_runs().into_iter().skip(ran.before + ran.ended.len()) {
             ran.complaints.settle(&run);
             ran.ended.push(run);
@@ -196,8 +195,8 @@ impl<R: Runtime> Runner<R> {
 }
 
 /// Passes on what was said since the last time.
-fn hear(ears: &mut Ears, complaints: &mut Complaints) {
-    ears.take().for_each(|heard| complaints.hear(&heard));
+fn take_events(events: &mut ExporterEvents, complaints: &mut Complaints) {
+    events.take().for_each(|event| complaints.take(&event));
 }
 
 /// What is known of the exporters that one document runs.

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 /// A document, not yet read as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Source {
+pub(crate) struct DocumentSource {
     /// Shown before its errors: a path, `stdin`, or `run-str` for the command line.
     pub(crate) name: String,
     pub(crate) text: String,
 }
 
-impl Source {
+impl DocumentSource {
     pub(crate) fn argument(json: String) -> Self {
         Self { name: "run-str".into(), text: json }
     }

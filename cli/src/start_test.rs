@@ -96,7 +96,7 @@ fn check_user(reader: Reader<'_>) -> Result<(), ActionError> {
     let right = r#"{"user": "http_user"} or {"user": "fast_http_user"}"#;
     let missing = || reader.error(Problem::Missing { key: "user_detail_dict".into(), expected: right.into() });
     let details = reader.value("user_detail_dict").ok_or_else(missing)?;
-    let details = Fields::new(reader, "user_detail_dict", details, &["user"])?;
+    let details = ObjectFields::new(reader, "user_detail_dict", details, &["user"])?;
     let kinds = "http_user or fast_http_user; other kinds of user are not built in";
     let is_known = |value: &Value| matches!(value.as_str()?, "http_user" | "fast_http_user").then_some(());
     details.optional("user", kinds, is_known).map(|_| ())
@@ -115,13 +115,13 @@ fn warn_of_what_has_no_effect(reader: Reader<'_>) {
 }
 
 /// The fields of an object inside an argument; errors name them with their path.
-struct Fields<'a> {
+struct ObjectFields<'a> {
     reader: Reader<'a>,
     path: String,
     object: &'a Map<String, Value>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> ObjectFields<'a> {
     fn new(
         reader: Reader<'a>,
         path: impl Into<String>,
@@ -188,7 +188,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::Task;
+    use crate::engine::RequestTask;
 
     fn read(arguments: &Value) -> Result<LoadTest, ActionError> {
         let mut document = Document::parse(&json!([[COMMAND, arguments]]).to_string()).expect("a document");
@@ -238,7 +238,8 @@ mod tests {
         arguments["variables"] = json!({"base": "http://v:1", "id": 7});
         arguments["host"] = json!("http://r/");
         let test = read(&arguments).unwrap_or_else(|error| panic!("{error}"));
-        let shown = |task: &Task| format!("{} {}{} {}", task.method, task.target.host(), task.target.path(), task.name);
+        let shown =
+            |task: &RequestTask| format!("{} {}{} {}", task.method, task.target.host(), task.target.path(), task.name);
         test.tasks.iter().map(shown).collect()
     }
 

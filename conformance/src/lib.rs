@@ -130,6 +130,33 @@ macro_rules! conformance {
     };
 }
 
+/// The cases that a [`Bare`] runtime of `$runtime` meets otherwise, and a test that `$runtime` itself leaves none of them
+/// out.
+#[macro_export]
+macro_rules! bare_conformance {
+    ($runtime:ty) => {
+        $crate::conformance_group!($crate::Bare<$runtime>, udp:
+            segments_arrive_as_datagrams
+            refused_segments_are_reported_and_forgotten
+        );
+        $crate::conformance_group!($crate::Bare<$runtime>, unix:
+            unix_datagrams_arrive_whole
+            a_unix_datagram_waits_while_the_queue_is_full
+            waiting_for_room_takes_no_processor
+            a_unix_datagram_too_large_is_an_error
+            a_unix_stream_carries_every_byte
+            a_unix_socket_that_is_not_there_is_an_error
+            a_unix_socket_of_another_kind_is_an_error
+            a_peer_that_goes_away_is_an_error
+        );
+
+        #[test]
+        fn the_runtime_beneath_has_unix_sockets() {
+            assert!(!$crate::lacks::<$runtime>(&[$crate::Capability::Unix]));
+        }
+    };
+}
+
 /// A module of tests, one for each case of one group; [`conformance!`] is made of these.
 #[macro_export]
 macro_rules! conformance_group {
@@ -245,14 +272,14 @@ pub struct Guard(Arc<AtomicBool>);
 
 /// What remains of a [`Guard`].
 #[derive(Debug)]
-pub struct Watch(Arc<AtomicBool>);
+pub struct DropWatch(Arc<AtomicBool>);
 
 impl Guard {
     /// A guard, and what tells of its end.
     #[must_use]
-    pub fn new() -> (Self, Watch) {
+    pub fn new() -> (Self, DropWatch) {
         let dropped = Arc::new(AtomicBool::new(false));
-        (Self(dropped.clone()), Watch(dropped))
+        (Self(dropped.clone()), DropWatch(dropped))
     }
 }
 
@@ -262,7 +289,7 @@ impl Drop for Guard {
     }
 }
 
-impl Watch {
+impl DropWatch {
     /// Whether the guard is gone.
     #[must_use]
     pub fn dropped(&self) -> bool {

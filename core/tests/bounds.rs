@@ -7,7 +7,7 @@ use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource, Sources};
 use loaddensity_metrics_core::{
     Bounds, BoundsError, Classic, Label, MAX_BOUNDS, Outcome, Registry, Sample, Storage, Timestamp,
 };
-use loaddensity_metrics_vectors::otlp::{Value, canonical, decode, unframe};
+use loaddensity_metrics_vectors::otlp::{DecodedValue, canonical, decode, unframe};
 use loaddensity_metrics_vectors::prometheus::parse;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn exported(registry: Registry<'_>) -> [(Vec<u64>, Vec<f64>); 2] {
     ["loaddensity.request.latency", "loaddensity.response.size"].map(|metric| {
         let point = points.iter().find(|point| point.metric == metric).expect("the metric");
         match &point.value {
-            Value::Histogram { buckets, bounds, .. } => (buckets.clone(), bounds.clone()),
+            DecodedValue::Histogram { buckets, bounds, .. } => (buckets.clone(), bounds.clone()),
             other => panic!("{metric} is {other:?}"),
         }
     })

@@ -13,7 +13,7 @@ use loaddensity_metrics_core::otlp::{self, Export, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
 use loaddensity_metrics_core::{Cause, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp};
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
-use loaddensity_metrics_vectors::influx::{Point, Value};
+use loaddensity_metrics_vectors::influx::{ParsedPoint, ParsedValue};
 use loaddensity_metrics_vectors::{check, contract, otlp as strict};
 
 const MEASUREMENT: &str = "loaddensity_request";
@@ -154,7 +154,7 @@ fn otlp_requests() {
 #[test]
 fn every_case_is_a_good_fuzz_seed() {
     for case in Case::all() {
-        let program = case.program();
+        let program = check::seed::of_case(&case);
         for check in [check::prometheus, check::influxdb, check::dogstatsd, check::otlp] {
             check(&program);
         }
@@ -234,9 +234,9 @@ fn intervals(registry: Registry<'_>, case: &Case) -> Vec<u8> {
 }
 
 /// Removes the quantiles, which buckets tell to within 4.4 %, from an interval's fields.
-fn take_quantiles(point: &mut Point) -> [f64; 3] {
+fn take_quantiles(point: &mut ParsedPoint) -> [f64; 3] {
     let quantile = |name: &str| match point.field(name) {
-        Some(Value::Float(millis)) => *millis,
+        Some(ParsedValue::Float(millis)) => *millis,
         other => panic!("{name} is {other:?}"),
     };
     let names = ["response_time_ms_p50", "response_time_ms_p95", "response_time_ms_p99"];

@@ -6,7 +6,7 @@ use common::{body_of, page_of, whole};
 use loaddensity_metrics_core::otlp::{Export, Histograms, Interval, Options, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
 use loaddensity_metrics_core::{Recorder, Registry, Sample, Series, Storage, Timestamp, TraceContext};
-use loaddensity_metrics_vectors::otlp::{self, Value};
+use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
 use loaddensity_metrics_vectors::{families, openmetrics, prometheus, samples};
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
@@ -159,12 +159,12 @@ fn exports_agree_with_themselves_and_never_go_back() {
             // The decoder checks that buckets add up to the count.
             for point in otlp::decode(message).unwrap_or_else(|error| panic!("{error}")) {
                 let count = match point.value {
-                    Value::Sum(value) => {
+                    DecodedValue::Sum(value) => {
                         total += value as u64;
                         value as u64
                     }
-                    Value::Gauge(_) => panic!("a gauge that nobody set"),
-                    Value::Histogram { count, .. } | Value::Exponential { count, .. } => count,
+                    DecodedValue::Gauge(_) => panic!("a gauge that nobody set"),
+                    DecodedValue::Histogram { count, .. } | DecodedValue::Exponential { count, .. } => count,
                 };
                 let before = last.insert((point.metric, point.attributes), count).unwrap_or_default();
                 assert!(before <= count, "went back from {before} to {count}");
@@ -201,9 +201,9 @@ fn intervals_add_up_to_what_was_recorded() {
                 for point in otlp::decode_delta(message).unwrap_or_else(|error| panic!("{error}")) {
                     assert_eq!((point.start, point.time), (now - 1, now));
                     *sums.entry(point.metric).or_default() += match point.value {
-                        Value::Sum(value) => value as u64,
-                        Value::Gauge(_) => panic!("a gauge that nobody set"),
-                        Value::Histogram { count, .. } | Value::Exponential { count, .. } => count,
+                        DecodedValue::Sum(value) => value as u64,
+                        DecodedValue::Gauge(_) => panic!("a gauge that nobody set"),
+                        DecodedValue::Histogram { count, .. } | DecodedValue::Exponential { count, .. } => count,
                     };
                 }
             }

@@ -71,7 +71,7 @@ fn the_program_records_and_encodes_all_four_formats() {
             otlp::canonical(message).expect("canonical");
             otlp::decode(message).expect("a request")
         });
-        assert_eq!(points.filter(|point| point.value == otlp::Value::Sum(3)).count(), 1);
+        assert_eq!(points.filter(|point| point.value == otlp::DecodedValue::Sum(3)).count(), 1);
     }
 }
 

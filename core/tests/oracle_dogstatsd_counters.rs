@@ -2,7 +2,7 @@
 
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Aggregator, Cardinality, Count, MessageEncoder, Origin};
 use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Pump, Registry, Sample, Sink, Storage, Timestamp};
-use loaddensity_metrics_vectors::dogstatsd::{Kind, parse};
+use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
 
 /// The wall clock at the start: 200 ms after a second.
 const START: u64 = 1_700_000_000_200;
@@ -45,7 +45,7 @@ impl<'a> Bench<'a> {
         self.aggregator.fill(&self.sink);
         while let Some(packet) = self.aggregator.next_packet(&mut self.room) {
             let values = parse(&self.room[..packet.bytes]).expect("good messages");
-            assert!(values.iter().all(|message| (message.kind, message.timestamp) != (Kind::Count, None)));
+            assert!(values.iter().all(|message| (message.kind, message.timestamp) != (MessageType::Count, None)));
             messages += values.len();
             if are_lost {
                 self.aggregator.lost(packet, Cause::Unreachable);

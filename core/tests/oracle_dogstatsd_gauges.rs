@@ -4,7 +4,7 @@ use loaddensity_metrics_core::dogstatsd::{
     Cardinality, ClientTransport, ConstantTags, GaugeEncoder, MessageEncoder, Origin, Telemetry, TelemetryEncoder,
 };
 use loaddensity_metrics_core::{Full, Registry, SampleRate, Storage, Written};
-use loaddensity_metrics_vectors::dogstatsd::{Kind, parse};
+use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
 
 /// The longest message of [`dressed`]: the shortest decimal of the smallest number, its sign, and what stands around it.
 const LONGEST: usize = 420;
@@ -38,7 +38,7 @@ fn sent(encoder: &GaugeEncoder<'_>, length: usize, most: usize) -> Vec<(String, 
         assert_eq!(messages.len(), usize::from(written.items));
         assert!(messages.len() <= most, "{} messages", messages.len());
         for message in messages {
-            assert_eq!((message.kind, message.rate, message.timestamp), (Kind::Gauge, None, None));
+            assert_eq!((message.kind, message.rate, message.timestamp), (MessageType::Gauge, None, None));
             assert_eq!(message.tags, [("run", Some("7")), ("alone", None)]);
             assert_eq!(message.origin, ["c:ci-abc", "card:high"]);
             seen.push((message.name.to_owned(), message.numbers()[0]));
@@ -105,7 +105,7 @@ fn told(encoder: &TelemetryEncoder, news: &Telemetry, (length, most): (usize, us
         let messages = parse(&datagram[..written.bytes]).unwrap_or_else(|error| panic!("{error}"));
         assert!(messages.len() <= most && messages.len() == usize::from(written.items));
         for message in messages {
-            assert_eq!((message.kind, message.rate, message.timestamp), (Kind::Count, None, None));
+            assert_eq!((message.kind, message.rate, message.timestamp), (MessageType::Count, None, None));
             assert_eq!(message.origin, ["c:ci-abc"]);
             let version = Some(env!("CARGO_PKG_VERSION"));
             assert_eq!(message.tag("client_version"), version);

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Cardinality, Consta
 use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Registry, Sample, SampleRate, Sink, Storage};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::dogstatsd::parse;
-use loaddensity_metrics_vectors::judge::dogstatsd::{Dialect, packed};
+use loaddensity_metrics_vectors::judge::dogstatsd::{MessageDialect, packed};
 use loaddensity_metrics_vectors::model::Model;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -83,7 +83,7 @@ fn plain(registry: Registry<'_>) -> MessageEncoder<'_> {
 }
 
 /// Judges a run of which nothing was lost.
-fn judge(sent: &Sent, dialect: &Dialect) {
+fn judge(sent: &Sent, dialect: &MessageDialect) {
     assert_eq!(sent.account.sent, sent.model.requests(), "{:?}", sent.account);
     let counters = packed(&sent.model, dialect, sent.packets.iter().map(Vec::as_slice));
     assert_eq!(counters, sent.contexts, "not one counter per context and interval");
@@ -96,7 +96,7 @@ fn nasty_names_and_extremes_arrive_in_packets_of_every_size() {
     for recording in [nasty_recording(), edge_recording()] {
         for (slots, length) in [(4_096, 600), (4_096, 1_432), (7, 1_432), (1, 1_432), (100, 65_507)] {
             let sent = sent(registry, &plain(registry), (slots, length), &recording, all_arrive);
-            judge(&sent, &Dialect::contract("loaddensity"));
+            judge(&sent, &MessageDialect::contract("loaddensity"));
         }
     }
 }
@@ -128,12 +128,12 @@ fn every_option_is_in_packed_messages() {
         .with_origin(origin)
         .expect("a good origin");
     let constant = [("run", "7"), ("scenario", "all"), ("alone", "")];
-    let dialect = Dialect {
+    let dialect = MessageDialect {
         distributions: true,
         rate: Some(0.25),
         constant: constant.map(|(key, value)| (key.into(), value.into())).into(),
         origin: ["c:ci-abc", "e:it-false", "card:low"].map(Into::into).into(),
-        ..Dialect::contract("load.test")
+        ..MessageDialect::contract("load.test")
     };
     let sent = sent(registry, &encoder, (500, 1_432), &nasty_recording(), all_arrive);
     judge(&sent, &dialect);
@@ -201,7 +201,7 @@ proptest! {
         let storage = Box::new(Storage::<9, 1, 2>::new());
         let registry = storage.registry();
         let sent = sent(registry, &plain(registry), (slots, length), &recording, all_arrive);
-        judge(&sent, &Dialect::contract("loaddensity"));
+        judge(&sent, &MessageDialect::contract("loaddensity"));
     }
 
     /// The account is right whatever is lost, and wherever an interval ends.

@@ -6,7 +6,7 @@ use common::{any_recording, edge_recording, nasty_recording, pumped};
 use loaddensity_metrics_core::influxdb::{GaugeEncoder, LineEncoder, MeasurementError, Precision, StatusCode};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Sample, Storage, Timestamp, Written};
 use loaddensity_metrics_vectors::contract::Spelling;
-use loaddensity_metrics_vectors::judge::influxdb::Dialect;
+use loaddensity_metrics_vectors::judge::influxdb::LineDialect;
 use loaddensity_metrics_vectors::{check, influx, judge};
 use proptest::prelude::*;
 
@@ -60,7 +60,7 @@ fn nasty_names_and_constant_tags_stay_in_order_in_every_dialect() {
         let registry = storage.registry();
         let encoder = LineEncoder::new(registry, MEASUREMENT).expect("measurement").with_tags(&labels, status);
         let (model, bodies) = pumped(registry, Exporter::Influxdb, encoder, 4_096, &nasty_recording());
-        let dialect = Dialect { constant: constant.map(|(key, value)| (key.into(), value.into())).into(), status };
+        let dialect = LineDialect { constant: constant.map(|(key, value)| (key.into(), value.into())).into(), status };
         judge::influxdb::lines(&model, MEASUREMENT, &dialect, bodies.iter().map(Vec::as_slice));
     }
 }
@@ -75,11 +75,11 @@ fn gauges_are_fields_of_one_time() {
     let at = Timestamp::from_unix_nanos(1_700_000_000_123_456_789);
     assert_eq!(encoder.encode(0..9, at, &mut [0; 64]), Ok(Written::default()), "nothing is no line");
     let numbers = [0.0, -0.5, 250.0, 1e300, -5e-324, f64::MAX, 0.1, 123_456.789];
-    let expected: Vec<(String, influx::Value)> = (0..32)
-        .map(|number| (format!("gauge_{number}"), influx::Value::Float(numbers[number % numbers.len()])))
+    let expected: Vec<(String, influx::ParsedValue)> = (0..32)
+        .map(|number| (format!("gauge_{number}"), influx::ParsedValue::Float(numbers[number % numbers.len()])))
         .collect();
     for (name, value) in &expected {
-        let influx::Value::Float(value) = value else { panic!("{value:?}") };
+        let influx::ParsedValue::Float(value) = value else { panic!("{value:?}") };
         registry.gauge(name).expect("room for 32").set(*value);
     }
     for length in [450, 512, 1_400, 16 << 10] {

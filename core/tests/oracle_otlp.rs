@@ -6,7 +6,7 @@ use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::otlp::{Export, MIN_ANY_REQUEST, MIN_REQUEST, Resource, Sources};
 use loaddensity_metrics_core::{Registry, Storage, Timestamp};
 use loaddensity_metrics_vectors::contract::Spelling;
-use loaddensity_metrics_vectors::otlp::{Attributes, OVERFLOW, canonical, decode, unframe};
+use loaddensity_metrics_vectors::otlp::{DecodedAttributes, OVERFLOW, canonical, decode, unframe};
 use loaddensity_metrics_vectors::{check, judge, samples};
 use proptest::prelude::*;
 
@@ -98,7 +98,7 @@ fn shows_its_resource(registry: Registry<'_>, long: &str, least: usize) {
     let attributes = [("service.instance.id", "1"), ("é\"\n\0", ""), ("long", long)];
     attributes.iter().for_each(|(key, value)| resource.put(key, value).expect("room"));
     assert_eq!(resource.min_request(true, 0), least);
-    let expected: Attributes =
+    let expected: DecodedAttributes =
         [("service.name", "shop")].into_iter().chain(attributes).map(|(k, v)| (k.into(), v.into())).collect();
     let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
     for limit in [least, 64 << 10] {

@@ -9,9 +9,11 @@ use loaddensity_metrics_core::otlp::{
 };
 use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TooFewWords, TraceContext};
 use loaddensity_metrics_vectors::contract::Spelling;
-use loaddensity_metrics_vectors::judge::{Dialect, exports_as};
+use loaddensity_metrics_vectors::judge::{ExportDialect, exports_as};
 use loaddensity_metrics_vectors::model::Model;
-use loaddensity_metrics_vectors::otlp::{OVERFLOW, Point, Shown, Value, canonical, decode, decode_delta, unframe};
+use loaddensity_metrics_vectors::otlp::{
+    DecodedExemplar, DecodedPoint, DecodedValue, OVERFLOW, canonical, decode, decode_delta, unframe,
+};
 use loaddensity_metrics_vectors::samples;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -61,7 +63,7 @@ fn judge(registry: Registry<'_>, model: &Model, limit: usize) {
     for options in ALL {
         let (requests, total) = all_of(of_totals(registry, &resource, options), limit);
         assert_eq!(total, model.requests());
-        let dialect = Dialect { options, is_delta: false };
+        let dialect = ExportDialect { options, is_delta: false };
         exports_as(dialect, model, "shop", TIMES, requests.iter().map(Vec::as_slice));
     }
 }
@@ -83,7 +85,7 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Opti
         let (requests, total) = all_of(of_interval(registry, &resource, &interval), limit);
         assert_eq!(total, model.requests());
         let times = (number * 1_000_000_000, (number + 1) * 1_000_000_000);
-        let dialect = Dialect { options, is_delta: true };
+        let dialect = ExportDialect { options, is_delta: true };
         exports_as(dialect, &model, "shop", times, requests.iter().map(Vec::as_slice));
         // A cycle that failed is made anew, byte for byte, whatever was recorded meanwhile.
         let series = recorder.series("GET", "/meanwhile");
@@ -162,7 +164,7 @@ fn quantiles_of_an_exported_histogram_are_near_those_of_a_sorted_list() {
     let (requests, _) = all_of(of_totals(registry, &resource, EXPONENTIAL), 64 << 10);
     let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
     let latency = points.iter().find(|point| point.metric == "loaddensity.request.latency").expect("the metric");
-    let Value::Exponential { buckets, .. } = &latency.value else { panic!("{latency:?}") };
+    let DecodedValue::Exponential { buckets, .. } = &latency.value else { panic!("{latency:?}") };
     for percent in [1, 25, 50, 75, 90, 95, 99] {
         let rank = sorted.len() * percent / 100;
         let exact = sorted[rank - 1] as f64 / 1e6;
@@ -185,9 +187,9 @@ fn a_full_registry_is_told_in_the_conventional_metric_too() {
     let resource = Resource::new("shop");
     let options = Options { http_client_duration: true, ..EXPLICIT };
     let (requests, _) = all_of(of_totals(STORAGE.registry(), &resource, options), 64 << 10);
-    exports_as(Dialect { options, is_delta: false }, &model, "shop", TIMES, requests.iter().map(Vec::as_slice));
+    exports_as(ExportDialect { options, is_delta: false }, &model, "shop", TIMES, requests.iter().map(Vec::as_slice));
     let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
-    let of_overflow = |point: &&Point| point.attributes.contains_key(OVERFLOW);
+    let of_overflow = |point: &&DecodedPoint| point.attributes.contains_key(OVERFLOW);
     assert_eq!(points.iter().filter(of_overflow).count(), 4);
 }
 
@@ -236,7 +238,7 @@ fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
             recorder.record_traced(series, sample, TraceContext { trace_id: [trace; 16], span_id: [span; 8] });
         }
         let trace = 2 + number as u8;
-        expected.push(Shown {
+        expected.push(DecodedExemplar {
             trace_id: vec![trace; 16],
             span_id: if number == 1 { vec![] } else { vec![trace; 8] },
             value: millis as f64,
@@ -259,7 +261,7 @@ fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
                         continue;
                     }
                 };
-                let in_unit = |shown: &Shown| Shown { value: shown.value / unit, ..shown.clone() };
+                let in_unit = |shown: &DecodedExemplar| DecodedExemplar { value: shown.value / unit, ..shown.clone() };
                 assert_eq!(point.exemplars, expected.iter().map(in_unit).collect::<Vec<_>>(), "{}", point.metric);
             }
         }
@@ -293,7 +295,7 @@ fn gauges_are_shown_as_they_are_behind_all_points() {
                     canonical(message).expect("canonical");
                     for point in decode(message).expect("a message") {
                         assert!(point.time == TIMES.1 || round == 1);
-                        if let Value::Gauge(value) = point.value {
+                        if let DecodedValue::Gauge(value) = point.value {
                             assert!(point.unit.is_empty() && point.attributes.is_empty());
                             seen.push((point.metric, value));
                         }

@@ -7,8 +7,8 @@ use loaddensity_metrics_core::otlp::{
     Export, Histograms, Interval, MIN_OPTIONS_REQUEST, Options, Part, Resource, Sources,
 };
 use loaddensity_metrics_core::{Registry, Sample, Storage, Timestamp, TooSmall, Weights};
-use loaddensity_metrics_vectors::judge::{Dialect, exports_as};
-use loaddensity_metrics_vectors::otlp::{Point, Value, decode, decode_delta, unframe};
+use loaddensity_metrics_vectors::judge::{ExportDialect, exports_as};
+use loaddensity_metrics_vectors::otlp::{DecodedPoint, DecodedValue, decode, decode_delta, unframe};
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -29,14 +29,15 @@ fn interval(registry: Registry<'_>, options: Options) -> Interval<Vec<u64>> {
     Interval::new(registry, options, memory, at(1)).expect("as many words as it asks for").0
 }
 
-fn points_of(request: &[u8], is_delta: bool) -> Vec<Point> {
+fn points_of(request: &[u8], is_delta: bool) -> Vec<DecodedPoint> {
     let message = unframe(request).expect("a frame");
     if is_delta { decode_delta(message) } else { decode(message) }.expect("a message")
 }
 
 /// What each point of the counter says.
-fn counted(points: &[Point]) -> Vec<u64> {
-    let value = |point: &Point| if let Value::Sum(value) = point.value { Some(value as u64) } else { None };
+fn counted(points: &[DecodedPoint]) -> Vec<u64> {
+    let value =
+        |point: &DecodedPoint| if let DecodedValue::Sum(value) = point.value { Some(value as u64) } else { None };
     points.iter().filter_map(value).collect()
 }
 
@@ -86,7 +87,7 @@ fn cut(registry: Registry<'_>, recording: &Recording, options: Options, lengths:
         assert_eq!((export.requests(), interval.unsettled()), (settled, model.requests() - settled));
     }
     assert_eq!(settled, model.requests());
-    let dialect = Dialect { options, is_delta: true };
+    let dialect = ExportDialect { options, is_delta: true };
     exports_as(dialect, &model, "shop", (SECOND, 2 * SECOND), requests.iter().map(Vec::as_slice));
 }
 
@@ -139,7 +140,7 @@ fn a_limit_bounds_several_points_and_never_a_single_one() {
             assert_eq!(parts.last().map(|(part, _)| part.next.requests()), Some(model.requests()));
         }
         let single = parts(export.without_gauges(), sources, 0);
-        let dialect = Dialect { options, is_delta: false };
+        let dialect = ExportDialect { options, is_delta: false };
         exports_as(dialect, &model, "shop", (SECOND, 2 * SECOND), single.iter().map(|(_, request)| request.as_slice()));
     }
 }
@@ -184,7 +185,7 @@ fn gauges_come_with_the_points_without_them_or_alone() {
     let shown = |export| {
         let parts = parts(export, sources, usize::MAX);
         let points = parts.iter().flat_map(|(_, request)| points_of(request, false));
-        let is_gauge = |point: &Point| matches!(point.value, Value::Gauge(_));
+        let is_gauge = |point: &DecodedPoint| matches!(point.value, DecodedValue::Gauge(_));
         let (gauges, others): (Vec<_>, Vec<_>) = points.partition(is_gauge);
         (gauges.len(), others.len(), parts.iter().map(|(part, _)| part.requests).sum::<u64>())
     };

@@ -9,7 +9,7 @@ use loaddensity_metrics_core::export::{BodyInput, Now, Tick};
 use loaddensity_metrics_core::otlp::{Interval, Options, Resource};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Cause, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
-use loaddensity_metrics_vectors::otlp::{self, Value};
+use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
 use std::collections::BTreeMap;
 
 type Places = Storage<50, 1, 2>;
@@ -34,7 +34,7 @@ fn record(registry: Registry<'_>) {
 /// What a receiver was sent and took.
 #[derive(Default)]
 struct Taken {
-    bodies: Vec<Vec<otlp::Point>>,
+    bodies: Vec<Vec<otlp::DecodedPoint>>,
     asked: usize,
 }
 
@@ -57,7 +57,7 @@ impl Taken {
     fn requests(&self, is_delta: bool) -> BTreeMap<String, i64> {
         let mut sums = BTreeMap::new();
         for point in self.bodies.iter().flatten() {
-            if let Value::Sum(requests) = point.value {
+            if let DecodedValue::Sum(requests) = point.value {
                 let sum = sums.entry(format!("{:?}", point.attributes)).or_default();
                 *sum = if is_delta { *sum + requests } else { requests };
             }
@@ -117,14 +117,14 @@ fn check(taken: &Taken, is_delta: bool, registry: Registry<'_>) {
     assert_eq!((requests.len(), registry.requests()), (79, 3 * (1..=40).sum::<u64>()));
     let account = registry.account(Exporter::OpenTelemetry);
     assert_eq!((account.sent, account.held, account.dropped.total()), (registry.requests(), 0, 0));
-    let is_gauge = |point: &otlp::Point| matches!(point.value, Value::Gauge(_));
+    let is_gauge = |point: &otlp::DecodedPoint| matches!(point.value, DecodedValue::Gauge(_));
     assert!(taken.bodies.iter().all(|body| body.iter().all(is_gauge) || !body.iter().any(is_gauge)));
     assert!(taken.bodies.iter().filter(|body| body.iter().all(is_gauge)).count() >= 3, "one in each cycle");
     let all = |metric| taken.bodies.iter().flatten().filter(move |point| point.metric == metric);
     let counts = |metric| -> u64 {
         let mut last = BTreeMap::new();
         for point in all(metric) {
-            if let Value::Histogram { count, .. } = point.value {
+            if let DecodedValue::Histogram { count, .. } = point.value {
                 let sum: &mut u64 = last.entry(format!("{:?}", point.attributes)).or_default();
                 *sum = if is_delta { *sum + count } else { count };
             }
@@ -163,7 +163,7 @@ fn deltas_add_up_to_all_that_was_recorded() {
     check(&taken, true, registry);
     // Each series' intervals touch, if requests came in each.
     let mut ends = BTreeMap::new();
-    for point in taken.bodies.iter().flatten().filter(|point| matches!(point.value, Value::Sum(_))) {
+    for point in taken.bodies.iter().flatten().filter(|point| matches!(point.value, DecodedValue::Sum(_))) {
         let end = ends.insert(format!("{:?}", point.attributes), point.time);
         assert_eq!(point.start, end.unwrap_or(BIRTH), "{point:?}");
     }

@@ -81,7 +81,7 @@ fn same<V: Debug>(one: &BTreeMap<Key, V>, other: &BTreeMap<Key, V>, is_same: imp
 
 fn of_text(page: &[u8]) -> Numbers {
     let page = prometheus::parse(page).unwrap_or_else(|error| panic!("{error}"));
-    let labels = |sample: &prometheus::Sample<'_>| {
+    let labels = |sample: &prometheus::TextSample<'_>| {
         key(sample.name, sample.labels.iter().map(|(name, value)| (*name, value.as_ref())))
     };
     page.samples().map(|sample| (labels(sample), sample.value)).collect()

@@ -27,7 +27,7 @@ fn read(registry: Registry<'_>, info: &Option<RunInfo>, constant: &ConstantLabel
     let text = prometheus::parse(&text).unwrap_or_else(|error| panic!("{error}"));
     let text = text.family(NAME).map(|family| {
         let [sample] = &family.samples[..] else { panic!("one series: {family:?}") };
-        assert_eq!((family.kind, sample.text), (prometheus::Kind::Gauge, "1"));
+        assert_eq!((family.kind, sample.text), (prometheus::FamilyType::Gauge, "1"));
         sample.labels.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect()
     });
     let open = dressed(Page::open_metrics(registry, None));

@@ -9,10 +9,10 @@ use loaddensity_metrics_shell::{
     Temporality,
 };
 
-use super::load::{Engine, assert_all_sent, settings};
-use super::otlp_receiver::{Export, OtlpReceiver, Reply};
-use super::receiver::{Receiver, lines};
-use super::staged::{Stage, Staged};
+use super::load::{TestEngine, assert_all_sent, settings};
+use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
+use super::receiver::{DatagramReceiver, lines};
+use super::staged::{Staged, StagedSockets};
 use super::{run, until};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -20,13 +20,13 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// No point's time is before its start, cumulative or delta; sums have one start, and no time is in two intervals.
 pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
-        let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+        let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
         let config = OpenTelemetryConfig { temporality, ..often(&receiver) };
         let exports = run(|inner: R| async {
-            let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+            let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
             let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
             exporters.start_opentelemetry_exporter(config).await.expect("an exporter");
-            let mut engine = Engine::new(settings.registry);
+            let mut engine = TestEngine::new(settings.registry);
             for round in 1..=4 {
                 engine.record(10);
                 until(&runtime, || {
@@ -53,14 +53,14 @@ pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
 
 /// Exporters that are started anew on a registry after the clock was set back do not begin before its sums.
 pub fn exporters_started_anew_go_on_from_the_same_start<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let exports = run(|inner: R| async {
-        let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+        let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
         for set_back in [Duration::ZERO, HOUR] {
             runtime.stage().set_back = set_back;
             let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a storage that is free");
             exporters.start_opentelemetry_exporter(often(&receiver)).await.expect("an exporter");
-            Engine::new(settings.registry).record(10);
+            TestEngine::new(settings.registry).record(10);
             exporters.stop_opentelemetry_exporter().await.expect("a stop").expect("it was running");
             exporters.shutdown(Duration::from_secs(60)).await;
         }
@@ -73,11 +73,11 @@ pub fn exporters_started_anew_go_on_from_the_same_start<R: Runtime>() {
 /// Points of intervals, and of requests whose engine leaves their time to the exporters, in InfluxDB's nanoseconds.
 pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
     for points in [Points::PerRequest, Points::PerInterval] {
-        let receiver = Receiver::start();
+        let receiver = DatagramReceiver::start();
         let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
         let config = InfluxdbConfig { target, points, interval: Duration::from_millis(5), ..InfluxdbConfig::default() };
         run(|inner: R| async {
-            let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+            let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
             let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
             exporters.start_influxdb_sink(config).await.expect("a socket");
             record_while_set_back(&runtime, settings, loaddensity_metrics_shell::Exporter::Influxdb).await;
@@ -104,7 +104,7 @@ pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
         ..StatsdConfig::default()
     };
     let datagrams = run(|inner: R| async {
-        let (runtime, settings) = (Staged::new(inner, Stage::default()), settings(64));
+        let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
         let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
         exporters.start_statsd_sink(config).await.expect("a socket");
         record_while_set_back(&runtime, settings, loaddensity_metrics_shell::Exporter::Statsd).await;
@@ -133,7 +133,7 @@ async fn record_while_set_back<R: Runtime>(
 }
 
 /// Each export has a later time than the one before, by far less than an hour, and none a time before its start.
-fn follow_each_other(exports: &[Export]) {
+fn follow_each_other(exports: &[ReceivedExport]) {
     assert!(exports.len() >= 2, "{} exports", exports.len());
     assert!(exports.iter().all(|export| export.start <= export.time));
     let times: Vec<u64> = exports.iter().map(|export| export.time).collect();
@@ -148,7 +148,7 @@ fn never_go_back(times: &[u64], second: u64) {
     assert!(span < 1_800 * second, "{times:?}");
 }
 
-fn often(receiver: &OtlpReceiver) -> OpenTelemetryConfig {
+fn often(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
     OpenTelemetryConfig {
         endpoint: format!("http://{}", receiver.address),
         export_interval: Duration::from_millis(10),

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use super::agent::read_frame;
 
 /// Keeps every packet until it is told to finish.
-pub(super) struct Collector {
+pub(super) struct PacketCollector {
     path: PathBuf,
     end: fn(&Path),
     is_finishing: Arc<AtomicBool>,
@@ -18,7 +18,7 @@ pub(super) struct Collector {
     thread: JoinHandle<Vec<Vec<String>>>,
 }
 
-impl Collector {
+impl PacketCollector {
     pub(super) fn of_datagrams(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).expect("a path that is free");
         let mark = |path: &Path| {

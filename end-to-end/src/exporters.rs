@@ -10,22 +10,22 @@ use loaddensity_metrics_shell::{
     StartError, StatsdConfig, StopError,
 };
 
-use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings};
-use super::otlp_receiver::{self, OtlpReceiver};
-use super::receiver::Receiver;
-use super::scraper::{Client, any_port};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings};
+use super::otlp_receiver::{self, OtlpTestServer};
+use super::receiver::DatagramReceiver;
+use super::scraper::{ScrapeClient, any_port};
 use super::{Bare, influxdb_interval, largest_future, otlp_delta, run, statsd_interval, tls_otlp, tls_page};
 
 /// Four threads record while four exporters run: each accounts for every request, and every backend has its sums.
 pub fn all_four_account_for_every_request<R: Runtime>() {
     const THREADS: u64 = 4;
     const REQUESTS: u64 = 2_500;
-    let (statsd, influxdb) = (Receiver::start(), HttpServer::start(|_, _| Reply::Status(204)));
-    let otlp = OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Accept);
+    let (statsd, influxdb) = (DatagramReceiver::start(), HttpServer::start(|_, _| HttpReply::Status(204)));
+    let otlp = OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Accept);
     let (exporters, _) = exporters::<R>();
     let page = start_all(&exporters, &statsd, &influxdb, &otlp);
-    let engines: Vec<_> = (0..THREADS).map(|_| Engine::new(exporters.registry())).collect();
+    let engines: Vec<_> = (0..THREADS).map(|_| TestEngine::new(exporters.registry())).collect();
     let threads = engines.into_iter().map(|mut engine| {
         thread::spawn(move || {
             for _ in 0..REQUESTS / 100 {
@@ -38,7 +38,7 @@ pub fn all_four_account_for_every_request<R: Runtime>() {
     for thread in threads.collect::<Vec<_>>() {
         thread.join().expect("an engine thread");
     }
-    assert_eq!(Client::connect(page).ask("GET", "/metrics").sums().requests, THREADS * REQUESTS);
+    assert_eq!(ScrapeClient::connect(page).ask("GET", "/metrics").sums().requests, THREADS * REQUESTS);
     let running: Vec<_> = exporters.status().iter().map(|status| status.exporter).collect();
     assert_eq!(running, Exporter::ALL);
     let report = exporters.shutdown(Duration::from_secs(60));
@@ -54,19 +54,19 @@ pub fn all_four_account_for_every_request<R: Runtime>() {
 
 /// On the caller's own runtime, the same by async calls.
 pub fn exporters_live_on_the_callers_runtime<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let settings = settings(64);
     run(|runtime: R| async move {
         let exporters = AsyncExporters::start_on(runtime, settings).expect("a storage of their own");
         let address = exporters.start_prometheus_exporter(any_port()).await.expect("a free port");
         let config = StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() };
         exporters.start_statsd_sink(config).await.expect("a socket");
-        let mut engine = Engine::new(settings.registry);
+        let mut engine = TestEngine::new(settings.registry);
         engine.record(40);
         let sums = engine.sums;
         let (done, scraped) = async_channel::bounded(1);
         let client = thread::spawn(move || {
-            let answer = Client::connect(address).ask("GET", "/metrics");
+            let answer = ScrapeClient::connect(address).ask("GET", "/metrics");
             done.send_blocking(()).expect("main listens");
             answer.sums()
         });
@@ -94,7 +94,7 @@ pub fn one_storage_serves_one_set_of_exporters<R: Runtime>() {
 
 /// Exporters that are dropped stop, flush and free their ports.
 pub fn dropped_exporters_flush_and_stop<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     let config = StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() };
@@ -137,7 +137,7 @@ pub fn what_the_storage_has_no_room_for_is_reported<R: Runtime>() {
         let series = recorders[0].series("GET", &format!("/{name}/{}", "x".repeat(260)));
         recorders.iter_mut().for_each(|recorder| recorder.record(series, Sample::default()));
     }
-    Client::connect(page).ask("GET", "/metrics");
+    ScrapeClient::connect(page).ask("GET", "/metrics");
     let requests = (names * recorders.len()) as u64;
     let report = exporters.shutdown(Duration::from_secs(10));
     assert_all_sent(&report.accounts[0], requests);
@@ -180,9 +180,9 @@ pub fn futures_that_are_spawned_are_small<R: Runtime>() {
 
 fn start_all<R: Runtime>(
     exporters: &Exporters<R>,
-    statsd: &Receiver,
+    statsd: &DatagramReceiver,
     influxdb: &HttpServer,
-    otlp: &OtlpReceiver,
+    otlp: &OtlpTestServer,
 ) -> std::net::SocketAddr {
     let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     let config = StatsdConfig { port: statsd.address.port(), ..StatsdConfig::default() };

@@ -19,54 +19,54 @@ use loaddensity_metrics_shell::{
 
 use super::LOOPBACK;
 use super::certificates::Authority;
-use super::load::{Engine, assert_all_sent, assert_settled, settings, wait_until};
-use super::receiver::Receiver;
+use super::load::{TestEngine, assert_all_sent, assert_settled, settings, wait_until};
+use super::receiver::DatagramReceiver;
 use super::scraper::any_port;
 
 /// `100 Continue` for ever (RFC 9110, 15.2: a client takes any number of interim responses).
 pub fn endless_interim_responses_over_http1<R: Runtime>() {
     let flood = Flood { first: b"", endless: b"HTTP/1.1 100 Continue\r\n\r\n" };
-    survives::<R>(&flood, Protocol::Influxdb, None, TOO_MUCH);
-    survives::<R>(&flood, Protocol::OtlpHttp, None, TOO_MUCH);
+    survives::<R>(&flood, FloodProtocol::Influxdb, None, TOO_MUCH);
+    survives::<R>(&flood, FloodProtocol::OtlpHttp, None, TOO_MUCH);
 }
 
 /// `103 Early Hints` for ever on the stream of the request (RFC 9113, 8.1).
 pub fn endless_interim_responses_over_http2<R: Runtime>() {
     let flood = http2(b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103");
-    survives::<R>(&flood, Protocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&flood, FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
 /// Both in TLS, which reads in a loop of its own.
 pub fn endless_interim_responses_over_tls<R: Runtime>() {
     let flood = Flood { first: b"", endless: b"HTTP/1.1 100 Continue\r\n\r\n" };
-    survives::<R>(&flood, Protocol::Influxdb, Some(b"http/1.1"), TOO_MUCH);
+    survives::<R>(&flood, FloodProtocol::Influxdb, Some(b"http/1.1"), TOO_MUCH);
     let flood = http2(b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103");
-    survives::<R>(&flood, Protocol::Grpc, Some(b"h2"), TOO_MUCH);
+    survives::<R>(&flood, FloodProtocol::Grpc, Some(b"h2"), TOO_MUCH);
 }
 
 /// PING, each of which wants an answer (RFC 9113, 6.7).
 pub fn endless_pings<R: Runtime>() {
-    survives::<R>(&http2(b"\0\0\x08\x06\0\0\0\0\0tick-tac"), Protocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&http2(b"\0\0\x08\x06\0\0\0\0\0tick-tac"), FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
 /// SETTINGS, each of which wants to be acknowledged (RFC 9113, 6.5).
 pub fn endless_settings<R: Runtime>() {
-    survives::<R>(&http2(b"\0\0\0\x04\0\0\0\0\0"), Protocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&http2(b"\0\0\0\x04\0\0\0\0\0"), FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
 /// Frames of a type that nobody knows, which are to be ignored (RFC 9113, 4.1), and two that say nothing.
 pub fn endless_frames_without_a_meaning<R: Runtime>() {
     let (unknown, priority) = (b"\0\0\0\x42\0\0\0\0\0", b"\0\0\x05\x02\0\0\0\0\x03\0\0\0\0\x10");
-    survives::<R>(&http2(unknown), Protocol::Grpc, None, TOO_MUCH);
-    survives::<R>(&http2(priority), Protocol::Grpc, None, TOO_MUCH);
-    survives::<R>(&http2(b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01"), Protocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&http2(unknown), FloodProtocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&http2(priority), FloodProtocol::Grpc, None, TOO_MUCH);
+    survives::<R>(&http2(b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01"), FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
 /// An answer whose body has no end: data in small frames, or none in each of them.
 pub fn endless_bodies_over_http2<R: Runtime>() {
     for data in [&b"\0\0\0\0\0\0\0\0\x01"[..], b"\0\0\x01\0\0\0\0\0\x01x"] {
         let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88";
-        survives::<R>(&Flood { first, endless: data }, Protocol::Grpc, None, "");
+        survives::<R>(&Flood { first, endless: data }, FloodProtocol::Grpc, None, "");
     }
 }
 
@@ -75,14 +75,14 @@ pub fn endless_pings_between_two_exports<R: Runtime>() {
     // SETTINGS, then HEADERS that end the stream: `:status: 200`, `grpc-status: 0`.
     let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x10\x01\x05\0\0\0\x01\x88\0\x0bgrpc-status\x010";
     let flood = Flood { first, endless: b"\0\0\x08\x06\0\0\0\0\0tick-tac" };
-    let server = FloodServer::start(&flood, Protocol::Grpc, None);
+    let server = FloodServer::start(&flood, FloodProtocol::Grpc, None);
     let settings = settings(64);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let endpoint = format!("http://{}", server.address);
     let export_interval = Duration::from_secs(2);
     let config = OpenTelemetryConfig { endpoint, export_interval, ..OpenTelemetryConfig::default() };
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
-    Engine::new(settings.registry).record(50);
+    TestEngine::new(settings.registry).record(50);
     wait_until(|| exporters.status()[0].account.sent == 50);
     wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(TOO_MUCH)));
     wait_until(|| exporters.status()[0].reconnects > 0);
@@ -92,7 +92,7 @@ pub fn endless_pings_between_two_exports<R: Runtime>() {
 /// A head that goes on in CONTINUATION frames for ever (RFC 9113, 6.10).
 pub fn endless_heads_over_http2<R: Runtime>() {
     let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x88";
-    survives::<R>(&Flood { first, endless: b"\0\0\x05\x09\0\0\0\0\x01\0\x01a\x01b" }, Protocol::Grpc, None, "");
+    survives::<R>(&Flood { first, endless: b"\0\0\x05\x09\0\0\0\0\x01\0\x01a\x01b" }, FloodProtocol::Grpc, None, "");
 }
 
 /// Chunks, their extensions, trailers and heads without an end (RFC 9112, 7.1).
@@ -109,7 +109,7 @@ pub fn endless_answers_over_http1<R: Runtime>() {
         (b"HTTP/1.1 400 Bad Request\r\n", b"a: b\r\n"),
         (b"HTTP/1.1 400 ", b"Bad "),
     ] {
-        for protocol in [Protocol::Influxdb, Protocol::OtlpHttp] {
+        for protocol in [FloodProtocol::Influxdb, FloodProtocol::OtlpHttp] {
             survives::<R>(&Flood { first, endless }, protocol, None, "");
         }
     }
@@ -136,7 +136,7 @@ pub fn clients_that_never_stop_sending<R: Runtime>() {
             let (ending, piece) = (ending.clone(), endless.repeat(16_384 / endless.len()));
             thread::spawn(move || flood_page(page, first, &piece, &ending))
         });
-        let mut engine = Engine::new(settings.registry);
+        let mut engine = TestEngine::new(settings.registry);
         for _ in 0..20 {
             engine.record(50);
             assert_eq!(running(&exporters), 1);
@@ -165,7 +165,7 @@ struct Flood<'a> {
 
 /// What is spoken, by which exporter.
 #[derive(Clone, Copy, PartialEq)]
-enum Protocol {
+enum FloodProtocol {
     Influxdb,
     OtlpHttp,
     Grpc,
@@ -176,13 +176,13 @@ const fn http2(endless: &[u8]) -> Flood<'_> {
     Flood { first: b"\0\0\0\x04\0\0\0\0\0", endless }
 }
 
-fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8]>, says: &str) {
+fn survives<R: Runtime>(flood: &Flood<'_>, protocol: FloodProtocol, alpn: Option<&[u8]>, says: &str) {
     let authority = Authority::new();
     let tls = alpn.map(|alpn| authority.server(&authority.certify(&["localhost"], false), false, alpn));
     let trusted = if tls.is_some() { authority.trusted() } else { ClientTls::default() };
     let server = FloodServer::start(flood, protocol, tls);
     let (scheme, host) = if alpn.is_some() { ("https", "localhost") } else { ("http", "127.0.0.1") };
-    let agent = Receiver::start();
+    let agent = DatagramReceiver::start();
     let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let url = format!("{scheme}://{host}:{}", server.address.port());
@@ -191,7 +191,7 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8
         .start_statsd_sink(StatsdConfig { port: agent.address.port(), ..StatsdConfig::default() })
         .expect("a socket");
 
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     for _ in 0..20 {
         engine.record(50);
         assert_eq!(running(&exporters), 2);
@@ -205,8 +205,8 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8
     wait_until(|| server.connections.load(Ordering::SeqCst) >= 2);
     engine.record(50);
     let account = match protocol {
-        Protocol::Influxdb => exporters.stop_influxdb_sink(),
-        Protocol::OtlpHttp | Protocol::Grpc => exporters.stop_opentelemetry_exporter(),
+        FloodProtocol::Influxdb => exporters.stop_influxdb_sink(),
+        FloodProtocol::OtlpHttp | FloodProtocol::Grpc => exporters.stop_opentelemetry_exporter(),
     };
     let account = account.expect("a stop").expect("it was running");
     assert_settled(&account, 1_050);
@@ -216,20 +216,20 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: Protocol, alpn: Option<&[u8
     assert!(sent < MOST_SENT, "{sent} bytes went into one connection");
 }
 
-fn start<R: Runtime>(exporters: &Exporters<R>, protocol: Protocol, url: String, tls: ClientTls) {
+fn start<R: Runtime>(exporters: &Exporters<R>, protocol: FloodProtocol, url: String, tls: ClientTls) {
     let export_interval = Duration::from_millis(50);
     match protocol {
-        Protocol::Influxdb => {
+        FloodProtocol::Influxdb => {
             let target = InfluxdbTarget::Url { url: url + "/write", token: None };
             let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
             let config = InfluxdbConfig { target, batch, tls, ..InfluxdbConfig::default() };
             exporters.start_influxdb_sink(config).expect("a sink");
         }
-        Protocol::OtlpHttp => {
+        FloodProtocol::OtlpHttp => {
             let config = OpenTelemetryConfig { endpoint: url, export_interval, tls, ..OpenTelemetryConfig::http() };
             exporters.start_opentelemetry_exporter(config).expect("an exporter");
         }
-        Protocol::Grpc => {
+        FloodProtocol::Grpc => {
             let config = OpenTelemetryConfig { endpoint: url, export_interval, tls, ..OpenTelemetryConfig::default() };
             exporters.start_opentelemetry_exporter(config).expect("an exporter");
         }
@@ -256,7 +256,7 @@ struct FloodServer {
 }
 
 impl FloodServer {
-    fn start(flood: &Flood<'_>, protocol: Protocol, tls: Option<Arc<ServerConfig>>) -> Self {
+    fn start(flood: &Flood<'_>, protocol: FloodProtocol, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind(LOOPBACK).expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (connections, most_sent, ending) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicBool>)>::default();
@@ -324,9 +324,9 @@ fn flood_page(page: SocketAddr, first: &[u8], piece: &[u8], ending: &AtomicBool)
 }
 
 /// Reads the head of a request; of HTTP/2 the preface and all frames up to HEADERS.
-fn wait_for_request(stream: impl Read, protocol: Protocol) -> io::Result<()> {
+fn wait_for_request(stream: impl Read, protocol: FloodProtocol) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    if protocol != Protocol::Grpc {
+    if protocol != FloodProtocol::Grpc {
         let mut line = String::new();
         while stream.read_line(&mut line)? > 0 && !line.ends_with("\r\n\r\n") {}
         return Ok(());

@@ -10,16 +10,16 @@ use loaddensity_metrics_shell::{
     Settings, StartError, StatsdConfig, Timestamp,
 };
 
-use super::http_server::{HttpServer, Reply as HttpReply};
-use super::load::{EPOCH, Engine, assert_all_sent, settings};
-use super::otlp_receiver::{OtlpReceiver, Reply};
-use super::receiver::{Receiver, lines};
-use super::scraper::{Client, any_port};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{EPOCH, TestEngine, assert_all_sent, settings};
+use super::otlp_receiver::{OtlpReply, OtlpTestServer};
+use super::receiver::{DatagramReceiver, lines};
+use super::scraper::{ScrapeClient, any_port};
 
 /// One process: exporters, and an engine that records the same as that of the other.
 struct Generator<R: Runtime> {
     exporters: Exporters<R>,
-    engine: Engine,
+    engine: TestEngine,
     settings: Settings,
 }
 
@@ -27,7 +27,7 @@ impl<R: Runtime> Generator<R> {
     fn new(identity: Identity) -> Self {
         let settings = Settings { identity, ..settings(64) };
         let exporters = Exporters::start(settings).expect("a thread for the exporters");
-        Self { exporters, engine: Engine::new(settings.registry), settings }
+        Self { exporters, engine: TestEngine::new(settings.registry), settings }
     }
 
     /// Two that know their numbers.
@@ -77,14 +77,14 @@ impl Database {
     }
 }
 
-fn over_udp(receiver: &Receiver) -> InfluxdbConfig {
+fn over_udp(receiver: &DatagramReceiver) -> InfluxdbConfig {
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
     InfluxdbConfig { target, ..InfluxdbConfig::default() }
 }
 
 /// A point per request: both send the same series with the same timestamps, and every point is kept; gauges too.
 pub fn two_workers_lose_nothing_at_influxdb<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     for mut generator in Generator::<R>::two_workers() {
         generator.exporters.start_influxdb_sink(over_udp(&receiver)).expect("a socket");
         generator.engine.record(500);
@@ -129,7 +129,7 @@ pub fn two_workers_lose_no_interval_at_influxdb<R: Runtime>() {
 /// Nobody says who they are, and their clocks show milliseconds: each has its timestamps at a place of its own.
 pub fn two_generators_with_a_coarse_clock_are_put_apart<R: Runtime>() {
     let kept = || {
-        let receiver = Receiver::start();
+        let receiver = DatagramReceiver::start();
         for generator in [Generator::<R>::new(Identity::default()), Generator::new(Identity::default())] {
             generator.exporters.start_influxdb_sink(over_udp(&receiver)).expect("a socket");
             generator.record_coarsely(20);
@@ -153,7 +153,7 @@ pub fn two_generators_with_a_coarse_clock_are_put_apart<R: Runtime>() {
 /// asked for.
 pub fn two_workers_are_told_apart_at_dogstatsd<R: Runtime>() {
     for is_labelled in [false, true] {
-        let receiver = Receiver::start();
+        let receiver = DatagramReceiver::start();
         for worker in [0, 1] {
             let identity = worker_of_two(worker);
             let identity = if is_labelled { identity.with_worker_label().with_run_label() } else { identity };
@@ -180,7 +180,7 @@ pub fn two_workers_are_told_apart_at_dogstatsd<R: Runtime>() {
 
 /// Of the counts of a second the Agent keeps the last, where they say the second: those have the worker's tag.
 pub fn counts_of_two_workers_that_say_their_second_are_told_apart<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     for mut generator in Generator::<R>::two_workers() {
         let (aggregate, timestamps_of_counts) = (true, true);
         let port = receiver.address.port();
@@ -212,7 +212,7 @@ pub fn two_workers_are_told_apart_on_their_pages<R: Runtime>() {
             let mut generator = Generator::<R>::new(identity);
             let address = generator.exporters.start_prometheus_exporter(any_port()).expect("a free port");
             generator.engine.record(10);
-            let page = Client::connect(address).ask("GET", "/metrics");
+            let page = ScrapeClient::connect(address).ask("GET", "/metrics");
             let info = format!("loaddensity_run_info{{run=\"nightly-7\",worker=\"{worker}\",of=\"2\"}} 1");
             let samples: Vec<_> = page.text().lines().filter(|line| !line.starts_with('#')).collect();
             let (infos, others): (Vec<_>, Vec<_>) = samples.into_iter().partition(|line| line.contains("run_info"));
@@ -227,7 +227,7 @@ pub fn two_workers_are_told_apart_on_their_pages<R: Runtime>() {
 
 /// The resource has both beside the instance, which is the process's.
 pub fn two_workers_are_told_apart_in_their_resources<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     for mut generator in Generator::<R>::two_workers() {
         let endpoint = format!("http://{}", receiver.address);
         let config = OpenTelemetryConfig { endpoint, ..OpenTelemetryConfig::default() };
@@ -249,14 +249,14 @@ pub fn two_workers_are_told_apart_in_their_resources<R: Runtime>() {
 /// An exporter's own label of the same name takes the place of the identity's, and none is given twice.
 pub fn what_an_exporter_was_given_wins_over_the_identity<R: Runtime>() {
     let own = || vec![("worker".to_owned(), "mine".to_owned())];
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let mut generator = Generator::<R>::new(worker_of_two(1).with_worker_label());
     let exporters = &generator.exporters;
     exporters.start_influxdb_sink(InfluxdbConfig { constant_tags: own(), ..over_udp(&receiver) }).expect("a socket");
     let config = PrometheusConfig { constant_labels: own(), ..any_port() };
     let address = exporters.start_prometheus_exporter(config).expect("a free port");
     generator.engine.record(10);
-    let page = Client::connect(address).ask("GET", "/metrics");
+    let page = ScrapeClient::connect(address).ask("GET", "/metrics");
     exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     let datagrams = receiver.finish();
     let points: Vec<_> = datagrams.iter().flat_map(|datagram| lines(datagram)).collect();
@@ -267,7 +267,8 @@ pub fn what_an_exporter_was_given_wins_over_the_identity<R: Runtime>() {
     // Tags that leave no room for the worker are refused with its name.
     let long =
         vec![("a".repeat(200), "b".repeat(255)), ("c".repeat(200), "d".repeat(255)), ("e".repeat(50), "f".repeat(56))];
-    let error = exporters.start_influxdb_sink(InfluxdbConfig { constant_tags: long, ..over_udp(&Receiver::start()) });
+    let error =
+        exporters.start_influxdb_sink(InfluxdbConfig { constant_tags: long, ..over_udp(&DatagramReceiver::start()) });
     let error = error.expect_err("no room");
     assert!(matches!(&error, StartError::Setting { key: "constant_tags", .. }), "{error:?}");
     assert!(error.to_string().contains("\"worker\""), "{error}");

@@ -33,7 +33,7 @@ impl Posted {
 
 /// How a request is answered.
 #[derive(Clone, Copy)]
-pub(super) enum Reply {
+pub(super) enum HttpReply {
     /// With this status and no body.
     Status(u16),
     /// With this status and this body.
@@ -48,7 +48,7 @@ pub(super) enum Reply {
     Silence,
 }
 
-type Answers = dyn Fn(&Posted, usize) -> Reply + Send + Sync;
+type Answers = dyn Fn(&Posted, usize) -> HttpReply + Send + Sync;
 
 /// The server; dropping it closes its port.
 pub(super) struct HttpServer {
@@ -60,14 +60,14 @@ pub(super) struct HttpServer {
 
 impl HttpServer {
     /// `answers` is asked for every request, with its number from 0.
-    pub(super) fn start(answers: impl Fn(&Posted, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn start(answers: impl Fn(&Posted, usize) -> HttpReply + Send + Sync + 'static) -> Self {
         Self::start_with(None, answers)
     }
 
-    /// The same behind TLS, if `tls` is given.
+    /// The same over TLS, if `tls` is given.
     pub(super) fn start_with(
         tls: Option<Arc<ServerConfig>>,
-        answers: impl Fn(&Posted, usize) -> Reply + Send + Sync + 'static,
+        answers: impl Fn(&Posted, usize) -> HttpReply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(LOOPBACK).expect("a free port");
         let address = listener.local_addr().expect("a bound address");
@@ -120,25 +120,25 @@ where
             let mut posts = store.lock().expect("no connection's thread panicked");
             let reply = answers(&posted, posts.len());
             posted.status = match reply {
-                Reply::Status(status)
-                | Reply::Says(status, _)
-                | Reply::Headed(status, ..)
-                | Reply::Echo(status)
-                | Reply::StatusAndClose(status) => Some(status),
-                Reply::Silence => None,
+                HttpReply::Status(status)
+                | HttpReply::Says(status, _)
+                | HttpReply::Headed(status, ..)
+                | HttpReply::Echo(status)
+                | HttpReply::StatusAndClose(status) => Some(status),
+                HttpReply::Silence => None,
             };
             posts.push(posted);
             reply
         };
         match reply {
-            Reply::Status(status) => write_answer(stream.get_mut(), status, "", "")?,
-            Reply::Says(status, body) => write_answer(stream.get_mut(), status, "", body)?,
-            Reply::Headed(status, more, body) => write_answer(stream.get_mut(), status, more, body)?,
-            Reply::Echo(status) => write_answer(stream.get_mut(), status, "", &head)?,
-            Reply::StatusAndClose(status) => {
+            HttpReply::Status(status) => write_answer(stream.get_mut(), status, "", "")?,
+            HttpReply::Says(status, body) => write_answer(stream.get_mut(), status, "", body)?,
+            HttpReply::Headed(status, more, body) => write_answer(stream.get_mut(), status, more, body)?,
+            HttpReply::Echo(status) => write_answer(stream.get_mut(), status, "", &head)?,
+            HttpReply::StatusAndClose(status) => {
                 return write_answer(stream.get_mut(), status, "connection: close\r\n", "");
             }
-            Reply::Silence => {}
+            HttpReply::Silence => {}
         }
     }
     Ok(())

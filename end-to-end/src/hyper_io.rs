@@ -17,7 +17,7 @@ use hyper::{Request, Response, client, server};
 use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use loaddensity_metrics_shell::runtime::{Runtime, TcpListener as _};
 
-use super::{Guard, LOOPBACK, Watch, run, until};
+use super::{DropWatch, Guard, LOOPBACK, run, until};
 
 /// Bodies around the sizes at which buffers change, one after the other over one HTTP/1.1 connection.
 pub fn http1_echo_over_one_connection<R: Runtime>() {
@@ -114,9 +114,9 @@ pub fn tasks_end_with_their_owner<R: Runtime>() {
         }
         runtime.sleep(Duration::from_millis(1)).await;
         assert_eq!(tasks.len(), 10);
-        assert!(!watches.iter().any(Watch::dropped), "a task ended early");
+        assert!(!watches.iter().any(DropWatch::dropped), "a task ended early");
         drop(tasks);
-        until(&runtime, || watches.iter().all(Watch::dropped)).await;
+        until(&runtime, || watches.iter().all(DropWatch::dropped)).await;
         let (guard, watch) = Guard::new();
         executor.execute(async move {
             let _guard = guard;

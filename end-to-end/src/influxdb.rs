@@ -10,14 +10,14 @@ use loaddensity_metrics_shell::{
     Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError,
 };
 
-use super::http_server::{HttpServer, Posted, Reply};
-use super::load::{EPOCH, Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::receiver::{Receiver, lines};
+use super::http_server::{HttpReply, HttpServer, Posted};
+use super::load::{EPOCH, LoadSums, TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::receiver::{DatagramReceiver, lines};
 use super::unused_port;
 
 /// Whole lines arrive, packed up to the size of a datagram, each request once and under a timestamp of its own.
 pub fn lines_arrive_over_udp<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Udp { host: "localhost".into(), port: receiver.address.port() };
     let config = InfluxdbConfig { target, measurement: "my load".into(), ..InfluxdbConfig::default() };
@@ -36,7 +36,7 @@ pub fn lines_arrive_over_udp<R: Runtime>() {
 
 /// A stop sends all that was recorded before it, and the account begins at the start.
 pub fn a_stop_flushes_udp<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     engine.record(7);
     for _ in 0..3 {
@@ -52,7 +52,7 @@ pub fn a_stop_flushes_udp<R: Runtime>() {
 
 /// Batches of at most so many points, over one kept-alive connection, to `/write` of InfluxDB 1.
 pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Http {
         host: "127.0.0.1".into(),
@@ -80,7 +80,7 @@ pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
 
 /// A URL stays as it is; the token goes with it.
 pub fn a_url_is_used_as_it_stands<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Url {
         url: format!("http://{}/api/v2/write?org=my%20org&bucket=b&precision=ns", server.address),
@@ -99,7 +99,7 @@ pub fn a_url_is_used_as_it_stands<R: Runtime>() {
 
 /// The path, the query and the credentials that each version of InfluxDB wants.
 pub fn each_api_is_spoken_to_as_it_wants<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let own = || format!("http://{}", server.address);
     let token = || Some(Secret::new("t0k"));
     let v1 = |credentials| InfluxdbTarget::V1 {
@@ -168,7 +168,7 @@ pub fn a_partial_write_is_counted_as_the_answer_says<R: Runtime>() {
         (400, whole, 10),
         (400, "", 10),
     ] {
-        let server = HttpServer::start(move |_, _| Reply::Says(status, says));
+        let server = HttpServer::start(move |_, _| HttpReply::Says(status, says));
         let (exporters, mut engine) = exporters::<R>();
         exporters.start_influxdb_sink(to(&server)).expect("a sink");
         engine.record(10);
@@ -184,18 +184,18 @@ pub fn a_success_that_is_no_acceptance_is_unconfirmed<R: Runtime>() {
     let html = "content-type: text/html\r\n";
     let long = "x".repeat(100_000).leak();
     for (reply, sent, shown) in [
-        (Reply::Status(204), 10, ""),
-        (Reply::Status(200), 10, "answered 200 OK; counted as stored, though InfluxDB answers 204: check `url`"),
-        (Reply::Status(205), 10, "counted as stored"),
+        (HttpReply::Status(204), 10, ""),
+        (HttpReply::Status(200), 10, "answered 200 OK; counted as stored, though InfluxDB answers 204: check `url`"),
+        (HttpReply::Status(205), 10, "counted as stored"),
         (
-            Reply::Says(200, r#"{"links":{}}"#),
+            HttpReply::Says(200, r#"{"links":{}}"#),
             0,
             "nothing says that the points were stored: check `url` (a doubled path",
         ),
-        (Reply::Headed(200, html, "<html>Sign in</html>"), 0, "nothing says that the points were stored"),
-        (Reply::Says(206, "x"), 0, "nothing says that the points were stored"),
-        (Reply::Says(200, long), 0, "nothing says that the points were stored"),
-        (Reply::Headed(200, "content-encoding: br\r\n", "x"), 0, "nothing says that the points were stored"),
+        (HttpReply::Headed(200, html, "<html>Sign in</html>"), 0, "nothing says that the points were stored"),
+        (HttpReply::Says(206, "x"), 0, "nothing says that the points were stored"),
+        (HttpReply::Says(200, long), 0, "nothing says that the points were stored"),
+        (HttpReply::Headed(200, "content-encoding: br\r\n", "x"), 0, "nothing says that the points were stored"),
     ] {
         let server = HttpServer::start(move |_, _| reply);
         let (account, says) = recorded::<R>(to(&server), 10);
@@ -209,16 +209,16 @@ pub fn a_success_that_is_no_acceptance_is_unconfirmed<R: Runtime>() {
 pub fn refusals_say_what_to_do<R: Runtime>() {
     let missing = r#"{"error":"database not found: \"load\""}"#;
     for (reply, token, shown) in [
-        (Reply::Status(401), None, "no credentials were sent: set `token`"),
-        (Reply::Status(403), Some("t0k"), "check `token`, which was sent"),
-        (Reply::Says(404, "404 page not found"), None, "/write: check the path in `url`"),
-        (Reply::Says(404, missing), None, "create it"),
-        (Reply::Headed(301, "location: https://h/write?p=hunter2\r\n", ""), None, "go to https://h/write?…"),
-        (Reply::Headed(307, "location: /t0k/write\r\n", ""), Some("t0k"), "/…/write, unless that is a login page"),
-        (Reply::Status(407), None, "a proxy on the way wants credentials"),
-        (Reply::Status(411), None, "most likely a proxy answered"),
-        (Reply::Status(415), None, "leave `gzip` out"),
-        (Reply::Status(101), None, "answered 101"),
+        (HttpReply::Status(401), None, "no credentials were sent: set `token`"),
+        (HttpReply::Status(403), Some("t0k"), "check `token`, which was sent"),
+        (HttpReply::Says(404, "404 page not found"), None, "/write: check the path in `url`"),
+        (HttpReply::Says(404, missing), None, "create it"),
+        (HttpReply::Headed(301, "location: https://h/write?p=hunter2\r\n", ""), None, "go to https://h/write?…"),
+        (HttpReply::Headed(307, "location: /t0k/write\r\n", ""), Some("t0k"), "/…/write, unless that is a login page"),
+        (HttpReply::Status(407), None, "a proxy on the way wants credentials"),
+        (HttpReply::Status(411), None, "most likely a proxy answered"),
+        (HttpReply::Status(415), None, "leave `gzip` out"),
+        (HttpReply::Status(101), None, "answered 101"),
     ] {
         let server = HttpServer::start(move |_, _| reply);
         let target = InfluxdbTarget::Url { url: server.url(), token: token.map(Secret::new) };
@@ -232,18 +232,18 @@ pub fn refusals_say_what_to_do<R: Runtime>() {
 
 /// Where that is asked for, a database is created before the first points, and again when it has vanished: nothing is lost.
 pub fn a_database_is_created_on_request<R: Runtime>() {
-    const MISSING: Reply = Reply::Says(404, r#"{"error":"database not found: \"my db\""}"#);
+    const MISSING: HttpReply = HttpReply::Says(404, r#"{"error":"database not found: \"my db\""}"#);
     // It vanishes after the third write.
     let (exists, writes) = (AtomicBool::new(false), AtomicUsize::new(0));
     let server = HttpServer::start(move |post, _| {
         if post.line.starts_with("POST /query") {
             exists.store(true, Ordering::SeqCst);
-            return Reply::Says(200, r#"{"results":[{"statement_id":0}]}"#);
+            return HttpReply::Says(200, r#"{"results":[{"statement_id":0}]}"#);
         }
         if writes.fetch_add(1, Ordering::SeqCst) == 3 {
             exists.store(false, Ordering::SeqCst);
         }
-        if exists.load(Ordering::SeqCst) { Reply::Status(204) } else { MISSING }
+        if exists.load(Ordering::SeqCst) { HttpReply::Status(204) } else { MISSING }
     });
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(InfluxdbConfig { target: my_db(&server), ..creating() }).expect("a sink");
@@ -269,12 +269,12 @@ pub fn a_database_is_created_on_request<R: Runtime>() {
 /// A user who may not create the database is told so; points go on, for it may be there.
 pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
     for (write, sent, shown) in [
-        (Reply::Status(204), 10, ""),
-        (Reply::Says(404, r#"{"error":"database not found: \"my db\""}"#), 0, "the user may not create databases"),
+        (HttpReply::Status(204), 10, ""),
+        (HttpReply::Says(404, r#"{"error":"database not found: \"my db\""}"#), 0, "the user may not create databases"),
     ] {
         let server = HttpServer::start(move |post, _| {
             let is_query = post.line.starts_with("POST /query");
-            if is_query { Reply::Says(403, r#"{"error":"error authorizing query"}"#) } else { write }
+            if is_query { HttpReply::Says(403, r#"{"error":"error authorizing query"}"#) } else { write }
         });
         let (account, says) = recorded::<R>(InfluxdbConfig { target: my_db(&server), ..creating() }, 10);
         assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (sent, 10 - sent), "{account:?}");
@@ -294,7 +294,7 @@ pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
 
 /// What the server refuses for good is dropped as that, and what it says is shown, without the token.
 pub fn refused_points_are_dropped<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(401));
+    let server = HttpServer::start(|_, _| HttpReply::Status(401));
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Url { url: server.url(), token: Some(Secret::new("s3cret")) };
     exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("a sink");
@@ -309,7 +309,7 @@ pub fn refused_points_are_dropped<R: Runtime>() {
 
 /// A server that cannot now gets the same points again; none is lost and none is sent twice.
 pub fn an_unavailable_server_is_asked_again<R: Runtime>() {
-    let server = HttpServer::start(|_, number| Reply::Status(if number < 2 { 503 } else { 204 }));
+    let server = HttpServer::start(|_, number| HttpReply::Status(if number < 2 { 503 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
     engine.record(250);
@@ -321,7 +321,7 @@ pub fn an_unavailable_server_is_asked_again<R: Runtime>() {
 
 /// Bodies that the server finds too large are sent again in smaller parts, and the status says what it bears.
 pub fn bodies_too_large_are_split<R: Runtime>() {
-    let server = HttpServer::start(|post, _| Reply::Status(if post.body.len() > 5_000 { 413 } else { 204 }));
+    let server = HttpServer::start(|post, _| HttpReply::Status(if post.body.len() > 5_000 { 413 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
     engine.record(250);
@@ -336,7 +336,7 @@ pub fn bodies_too_large_are_split<R: Runtime>() {
 /// A server that finds even the smallest body too large refuses everything: it is asked again and again, but not in a
 /// storm.
 pub fn a_server_that_finds_everything_too_large_is_asked_with_pauses<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(413));
+    let server = HttpServer::start(|_, _| HttpReply::Status(413));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
     for _ in 0..20 {
@@ -352,7 +352,7 @@ pub fn a_server_that_finds_everything_too_large_is_asked_with_pauses<R: Runtime>
 
 /// A server that falls silent once gets the same points again: they overwrite themselves, and none is lost.
 pub fn what_was_not_answered_is_sent_again<R: Runtime>() {
-    let server = HttpServer::start(|_, number| if number == 0 { Reply::Silence } else { Reply::Status(204) });
+    let server = HttpServer::start(|_, number| if number == 0 { HttpReply::Silence } else { HttpReply::Status(204) });
     let (exporters, mut engine) = exporters::<R>();
     let config = InfluxdbConfig { timeout: Duration::from_millis(200), ..to(&server) };
     exporters.start_influxdb_sink(config).expect("a sink");
@@ -374,8 +374,8 @@ pub fn one_poisoned_point_costs_that_point<R: Runtime>() {
     for says in ["", r#"{"error":"engine: internal"}"#, words] {
         // It stores nothing of a body that it fails over, but where it says that it does.
         let server = HttpServer::start(move |post, _| match post.body.contains(POISON) {
-            true => Reply::Says(500, says),
-            false => Reply::Status(204),
+            true => HttpReply::Says(500, says),
+            false => HttpReply::Status(204),
         });
         let (exporters, mut engine) = exporters::<R>();
         exporters.start_influxdb_sink(to(&server)).expect("a sink");
@@ -393,7 +393,7 @@ pub fn one_poisoned_point_costs_that_point<R: Runtime>() {
 
 /// The last points meet a server that cannot once: they are tried again, as long as the stop's deadline allows.
 pub fn a_stop_tries_again<R: Runtime>() {
-    let server = HttpServer::start(|_, number| Reply::Status(if number == 1 { 503 } else { 204 }));
+    let server = HttpServer::start(|_, number| HttpReply::Status(if number == 1 { 503 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     let batch = BatchLimits { points: 100, age: Duration::from_secs(3_600), ..BatchLimits::default() };
     exporters.start_influxdb_sink(InfluxdbConfig { batch, ..to(&server) }).expect("a sink");
@@ -406,7 +406,7 @@ pub fn a_stop_tries_again<R: Runtime>() {
 
 /// A connection that the server closes is made anew; nothing is lost by it.
 pub fn a_closed_connection_is_made_anew<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::StatusAndClose(204));
+    let server = HttpServer::start(|_, _| HttpReply::StatusAndClose(204));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
     for round in 1..=5 {
@@ -423,7 +423,7 @@ pub fn a_closed_connection_is_made_anew<R: Runtime>() {
 pub fn a_missing_server_changes_no_sum<R: Runtime>() {
     let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     let url = format!("http://{}/write", unused_port());
     let target = InfluxdbTarget::Url { url, token: None };
     exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("nobody needs to listen yet");
@@ -435,10 +435,10 @@ pub fn a_missing_server_changes_no_sum<R: Runtime>() {
 
 /// A silent server does not hold up the stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_a_silent_server<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Silence);
+    let server = HttpServer::start(|_, _| HttpReply::Silence);
     let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     exporters
         .start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(3_600), ..to(&server) })
         .expect("a sink");
@@ -509,8 +509,8 @@ impl HttpServer {
 }
 
 /// Adds up the points, each of which must be one of the contract's.
-fn sums(bodies: &[String], measurement: &str) -> Sums {
-    let mut sums = Sums::default();
+fn sums(bodies: &[String], measurement: &str) -> LoadSums {
+    let mut sums = LoadSums::default();
     let mut timestamps = HashSet::new();
     for line in bodies.iter().flat_map(|body| lines(body)) {
         // From the end: tag values may hold escaped spaces, fields hold none.

@@ -9,13 +9,13 @@ use loaddensity_metrics_shell::{
     BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Settings, StartError,
 };
 
-use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::receiver::{Receiver, lines};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{LoadSums, TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::receiver::{DatagramReceiver, lines};
 
 /// The points of all intervals add up to what was recorded since the start, and the last one comes at the stop.
 pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     engine.record(70);
     let before = engine.sums;
@@ -33,7 +33,7 @@ pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
 
 /// The same over HTTP, in bodies of at most so many points, with constant tags and in another precision.
 pub fn points_per_interval_add_up_over_http<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
     let batch = BatchLimits { points: 2, ..BatchLimits::default() };
     let constant_tags = vec![("run".into(), "7".into()), ("name".to_owned() + "space", "a b".into())];
@@ -68,7 +68,7 @@ pub fn points_per_interval_add_up_over_http<R: Runtime>() {
 
 /// What a server could not take is in the next points, and nothing is counted twice.
 pub fn an_interval_that_fails_is_made_up_for<R: Runtime>() {
-    let server = HttpServer::start(|_, number| Reply::Status(if number < 3 { 503 } else { 204 }));
+    let server = HttpServer::start(|_, number| HttpReply::Status(if number < 3 { 503 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
     engine.record(100);
@@ -87,8 +87,8 @@ pub fn refused_intervals_are_dropped<R: Runtime>() {
     let partial = r#"{"error":"partial write: field type conflict dropped=1"}"#;
     for (says, refused) in [("", 100), (partial, 34)] {
         let server = HttpServer::start(move |_, number| match number {
-            0 => Reply::Says(400, says),
-            _ => Reply::Status(204),
+            0 => HttpReply::Says(400, says),
+            _ => HttpReply::Status(204),
         });
         let (exporters, mut engine) = exporters::<R>();
         // Long enough for all to be in the first interval.
@@ -106,7 +106,7 @@ pub fn refused_intervals_are_dropped<R: Runtime>() {
 /// Bodies that the server finds too large are sent again in smaller parts.
 pub fn large_intervals_are_split<R: Runtime>() {
     const SERIES: u64 = 40;
-    let server = HttpServer::start(|post, _| Reply::Status(if post.body.len() > 3_000 { 413 } else { 204 }));
+    let server = HttpServer::start(|post, _| HttpReply::Status(if post.body.len() > 3_000 { 413 } else { 204 }));
     let settings = settings(64);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
@@ -125,7 +125,7 @@ pub fn large_intervals_are_split<R: Runtime>() {
 
 /// One series that the server cannot bear costs its own requests.
 pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
-    let server = HttpServer::start(|post, _| Reply::Status(if post.body.contains("/orders") { 500 } else { 204 }));
+    let server = HttpServer::start(|post, _| HttpReply::Status(if post.body.contains("/orders") { 500 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     let interval = Duration::from_millis(500);
     exporters.start_influxdb_sink(InfluxdbConfig { interval, ..to(&server) }).expect("a sink");
@@ -141,10 +141,10 @@ pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
 
 /// A silent server does not hold up the stop beyond its deadline, and every request is accounted for.
 pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Silence);
+    let server = HttpServer::start(|_, _| HttpReply::Silence);
     let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     exporters.start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(60), ..to(&server) }).expect("a sink");
     engine.record(50);
     wait_until(|| server.posts().len() == 1);
@@ -156,8 +156,8 @@ pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
 /// The engine's gauges are points of their own in both modes, the last of them as they were at the stop.
 pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
     for points in [Points::PerRequest, Points::PerInterval] {
-        let receiver = Receiver::start();
-        let server = HttpServer::start(|_, _| Reply::Status(204));
+        let receiver = DatagramReceiver::start();
+        let server = HttpServer::start(|_, _| HttpReply::Status(204));
         for target in [
             InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() },
             InfluxdbTarget::Url { url: format!("http://{}/write", server.address), token: None },
@@ -186,7 +186,8 @@ pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
 /// Compressed bodies say so and hold the same, in both modes, and are split by their points when too large.
 pub fn bodies_are_compressed<R: Runtime>() {
     for points in [Points::PerRequest, Points::PerInterval] {
-        let server = HttpServer::start(|post, _| Reply::Status(if post.body.lines().count() > 20 { 413 } else { 204 }));
+        let server =
+            HttpServer::start(|post, _| HttpReply::Status(if post.body.lines().count() > 20 { 413 } else { 204 }));
         let (exporters, mut engine) = exporters::<R>();
         exporters.start_influxdb_sink(InfluxdbConfig { gzip: true, points, ..to(&server) }).expect("a sink");
         engine.record(100);
@@ -202,7 +203,7 @@ pub fn bodies_are_compressed<R: Runtime>() {
 
 /// Constant tags and the status code as a tag are on every line of a request, in order of their keys.
 pub fn tags_of_ones_own_are_on_every_line<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
     let constant_tags = vec![("run".into(), "a,b".into())];
@@ -254,8 +255,8 @@ fn to(server: &HttpServer) -> InfluxdbConfig {
 }
 
 /// Adds up the points, no two of which may be of one series and time.
-fn sums(bodies: &[String]) -> Sums {
-    let mut sums = Sums::default();
+fn sums(bodies: &[String]) -> LoadSums {
+    let mut sums = LoadSums::default();
     let mut seen = BTreeSet::new();
     for line in bodies.iter().flat_map(|body| lines(body)) {
         // From the end: tag values may hold escaped spaces, fields hold none.

@@ -7,7 +7,7 @@
 //! The backends here are small ones of our own, so that they can stall, refuse, lie and flood. Other files in `tests/`
 //! ask somebody else's: tonic, hyper, and the parsers of `vectors/`.
 
-use loaddensity_metrics_conformance::{Bare, Guard, LOOPBACK, Watch, largest_future, run, until, unused_port};
+use loaddensity_metrics_conformance::{Bare, DropWatch, Guard, LOOPBACK, largest_future, run, until, unused_port};
 #[cfg(unix)]
 use loaddensity_metrics_conformance::{Capability, Folder, lacks};
 

@@ -11,11 +11,11 @@ use loaddensity_metrics_shell::{
 };
 
 use super::LOOPBACK;
-use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::otlp_receiver::{self, OtlpReceiver};
-use super::receiver::Receiver;
-use super::scraper::{Client, any_port};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{self, OtlpTestServer};
+use super::receiver::DatagramReceiver;
+use super::scraper::{ScrapeClient, any_port};
 use super::unused_port;
 
 /// Longer than any case may take.
@@ -23,7 +23,7 @@ const FOREVER: Duration = Duration::from_secs(600);
 
 /// A start with settings that cannot work leaves the exporter running that is there.
 pub fn a_failed_restart_changes_nothing<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let taken = TcpListener::bind(LOOPBACK).expect("a free port");
     let (exporters, mut engine) = exporters::<R>();
     let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
@@ -49,7 +49,7 @@ pub fn a_failed_restart_changes_nothing<R: Runtime>() {
     assert!(exporters.ended_runs().is_empty());
     let running: Vec<_> = exporters.status().iter().map(|status| status.exporter).collect();
     assert_eq!(running, Exporter::ALL);
-    assert_eq!(Client::connect(page).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(page).ask("GET", "/metrics").sums(), engine.sums);
     let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 10);
     assert_eq!(receiver.finish().len(), 30);
@@ -63,11 +63,11 @@ pub fn a_page_moves<R: Runtime>() {
     let everywhere = PrometheusConfig { addr: "0.0.0.0".into(), port: first.port(), ..any_port() };
     let second = exporters.start_prometheus_exporter(everywhere).expect("only the exporter itself was in the way");
     assert_eq!((second.port(), second.ip().is_unspecified()), (first.port(), true));
-    assert_eq!(Client::connect(first).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(first).ask("GET", "/metrics").sums(), engine.sums);
     let free = unused_port();
     let config = PrometheusConfig { port: free.port(), ..PrometheusConfig::default() };
     assert_eq!(exporters.start_prometheus_exporter(config).expect("a free port"), free);
-    assert_eq!(Client::connect(free).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(free).ask("GET", "/metrics").sums(), engine.sums);
     let accounts = exporters.shutdown(FOREVER).accounts;
     let accounts: Vec<_> = accounts.iter().map(|account| (account.recorded, account.sent)).collect();
     assert_eq!(accounts, [(5, 0), (0, 0), (0, 0)]);
@@ -75,7 +75,7 @@ pub fn a_page_moves<R: Runtime>() {
 
 /// Every run of an exporter has its row in the report, whether a stop or a start with other settings ended it.
 pub fn the_report_has_every_run<R: Runtime>() {
-    let receivers = [Receiver::start(), Receiver::start(), Receiver::start()];
+    let receivers = [DatagramReceiver::start(), DatagramReceiver::start(), DatagramReceiver::start()];
     let (exporters, mut engine) = exporters::<R>();
     for (receiver, requests) in receivers.iter().zip([10, 20, 30]) {
         exporters.start_statsd_sink(statsd(receiver.address)).expect("a socket");
@@ -130,13 +130,13 @@ pub fn what_is_wrong_at_the_end_is_told<R: Runtime>() {
 
 /// Durations without an end are as good as any.
 pub fn an_endless_deadline_is_no_fault<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let settings = Settings { stop_deadline: Duration::MAX, ..settings(64) };
     for round in 1..=3 {
         let exporters = Exporters::<R>::start(settings).expect("the storage is free");
         exporters.start_prometheus_exporter(any_port()).expect("a free port");
         exporters.start_statsd_sink(statsd(receiver.address)).expect("a socket");
-        Engine::new(settings.registry).record(10);
+        TestEngine::new(settings.registry).record(10);
         match round {
             1 => assert_eq!(exporters.shutdown(Duration::MAX).accounts.len(), 2),
             2 => assert!(exporters.stop_statsd_sink().expect("a stop").is_some()),
@@ -148,13 +148,15 @@ pub fn an_endless_deadline_is_no_fault<R: Runtime>() {
 
 /// Several exporters whose servers hang are stopped within one deadline, and can be started again.
 pub fn stops_share_one_deadline<R: Runtime>() {
-    let silent =
-        (HttpServer::start(|_, _| Reply::Silence), OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Silence));
+    let silent = (
+        HttpServer::start(|_, _| HttpReply::Silence),
+        OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Silence),
+    );
     let settings = Settings { stop_deadline: Duration::from_secs(3), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(http(silent.0.address)).expect("a sink");
     exporters.start_opentelemetry_exporter(otlp(silent.1.address)).expect("an exporter");
-    Engine::new(settings.registry).record(10);
+    TestEngine::new(settings.registry).record(10);
     let began = Instant::now();
     let accounts = exporters.stop_all().expect("a stop");
     // One after the other they take six.
@@ -167,24 +169,24 @@ pub fn stops_share_one_deadline<R: Runtime>() {
 
 /// A shutdown does not wait for a stop that waits for a server that hangs; every call is answered.
 pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
-    let silent = HttpServer::start(|_, _| Reply::Silence);
+    let silent = HttpServer::start(|_, _| HttpReply::Silence);
     let settings = Settings { stop_deadline: FOREVER, ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(http(silent.address)).expect("a sink");
     exporters.start_prometheus_exporter(any_port()).expect("a free port");
-    Engine::new(settings.registry).record(10);
+    TestEngine::new(settings.registry).record(10);
     let handle = exporters.as_async().clone();
     let stopping = thread::spawn(move || futures_lite::future::block_on(handle.stop_influxdb_sink()));
     // Only a stop makes the body leave.
     wait_until(|| !silent.posts().is_empty());
     let handle = exporters.as_async().clone();
-    let behind = thread::spawn(move || futures_lite::future::block_on(handle.stop_prometheus_exporter()));
+    let second = thread::spawn(move || futures_lite::future::block_on(handle.stop_prometheus_exporter()));
     let report = exporters.shutdown(Duration::from_millis(100));
     let account = stopping.join().expect("no panic").expect("carried out").expect("it was running");
     assert_eq!(account.dropped.get(Cause::Unconfirmed) + account.dropped.get(Cause::Deadline), 10, "{account:?}");
     // Carried out before the shutdown, or overtaken by it.
-    let behind = behind.join().expect("no panic");
-    assert!(matches!(behind, Ok(Some(_)) | Err(StopError::ShutDown)), "{behind:?}");
+    let second = second.join().expect("no panic");
+    assert!(matches!(second, Ok(Some(_)) | Err(StopError::ShutDown)), "{second:?}");
     let ran: Vec<_> = report.accounts.iter().map(|account| account.exporter).collect();
     assert_eq!(ran, [Exporter::Prometheus, Exporter::Influxdb]);
     report.accounts.iter().for_each(|account| assert_settled(account, 10));

@@ -8,8 +8,8 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Account, Cause, Exporter, Exporters, PrometheusConfig, Settings};
 
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::scraper::{Client, any_port};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::scraper::{ScrapeClient, any_port};
 
 /// Longer than any case may take.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -19,14 +19,14 @@ fn lingering(linger: Duration) -> PrometheusConfig {
 }
 
 /// Exporters for `series` series whose stops take as long as they need, and a page that lingers.
-fn long_lingering<R: Runtime>(series: usize) -> (Exporters<R>, Engine, SocketAddr) {
+fn long_lingering<R: Runtime>(series: usize) -> (Exporters<R>, TestEngine, SocketAddr) {
     let settings = Settings { stop_deadline: LONG, ..settings(series) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut recorder = exporters.recorder();
     for number in 4..series {
         recorder.series("GET", &format!("/a/name/that/makes/the/page/larger/{number}"));
     }
-    let engine = Engine::new(settings.registry);
+    let engine = TestEngine::new(settings.registry);
     let address = exporters.start_prometheus_exporter(lingering(LONG)).expect("a free port");
     (exporters, engine, address)
 }
@@ -51,7 +51,7 @@ fn ended<R: Runtime>(exporters: &Exporters<R>) -> Account {
 pub fn a_page_lingers_until_a_scrape_has_seen_it_all<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
-    let mut client = Client::connect(address);
+    let mut client = ScrapeClient::connect(address);
     assert_eq!(client.ask("GET", "/metrics").sums(), engine.sums);
     engine.record(5);
     stop(&exporters, 15, 10);
@@ -63,7 +63,7 @@ pub fn a_page_lingers_until_a_scrape_has_seen_it_all<R: Runtime>() {
     let accounts = exporters.stop_all().expect("a stop");
     assert_eq!(accounts.iter().map(|account| account.held).collect::<Vec<_>>(), [5]);
     assert!(exporters.ended_runs().is_empty());
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums(), engine.sums);
     assert_all_sent(&ended(&exporters), 15);
     let refused = TcpStream::connect(address).expect_err("nobody listens any more");
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
@@ -77,7 +77,7 @@ pub fn what_comes_after_the_stop_counts_for_nobody<R: Runtime>() {
     stop(&exporters, 10, 0);
     engine.record(7);
     stop(&exporters, 10, 0);
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums().requests, 17);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums().requests, 17);
     assert_all_sent(&ended(&exporters), 10);
 }
 
@@ -92,7 +92,7 @@ pub fn pages_of_each_kind_end_it<R: Runtime>() {
         let (exporters, mut engine, address) = long_lingering::<R>(64);
         engine.record(10);
         stop(&exporters, 10, 0);
-        assert_eq!(Client::connect(address).ask_with("GET", "/metrics", head).sums(), engine.sums, "{head}");
+        assert_eq!(ScrapeClient::connect(address).ask_with("GET", "/metrics", head).sums(), engine.sums, "{head}");
         assert_all_sent(&ended(&exporters), 10);
     }
 }
@@ -102,7 +102,7 @@ pub fn pages_of_each_kind_end_it<R: Runtime>() {
 pub fn nothing_to_see_does_not_linger<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums(), engine.sums);
     assert_all_sent(&exporters.stop_prometheus_exporter().expect("a stop").expect("it was running"), 10);
     exporters.start_prometheus_exporter(lingering(LONG)).expect("a free port");
     assert_all_sent(&exporters.stop_prometheus_exporter().expect("a stop").expect("it was running"), 0);
@@ -129,9 +129,9 @@ pub fn a_scrape_under_way_at_the_stop_leaves_the_rest<R: Runtime>() {
     // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
     let (exporters, mut engine, address) = long_lingering::<R>(8_000);
     engine.record(10);
-    let mut slow = Client::connect(address);
+    let mut slow = ScrapeClient::connect(address);
     slow.send("GET", "/metrics");
-    // All counters are behind it, so it shows ten requests, whatever comes.
+    // It comes after all counters, so it shows ten requests, whatever comes.
     let mut line = String::new();
     while !line.contains("# HELP loaddensity_request_latency_ms") {
         line.clear();
@@ -146,7 +146,7 @@ pub fn a_scrape_under_way_at_the_stop_leaves_the_rest<R: Runtime>() {
     }
     wait_until(|| exporters.status()[0].account.sent == 10);
     stop(&exporters, 15, 10);
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums(), engine.sums);
     assert_all_sent(&ended(&exporters), 15);
 }
 
@@ -160,13 +160,13 @@ pub fn a_new_start_ends_it<R: Runtime>() {
     let [before] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
     assert_eq!((before.account.dropped.get(Cause::Unscraped), before.linger), (10, Some(LONG)), "{before:?}");
     engine.record(1);
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums().requests, 11);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums().requests, 11);
     // A start with other settings is no stop: the next page shows the same.
     engine.record(1);
     let elsewhere = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     let [_, moved] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
     assert_eq!((moved.account.sent, moved.account.dropped.get(Cause::Unscraped)), (1, 1), "{moved:?}");
-    assert_eq!(Client::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
 }
 
 /// Exporters beside it are stopped and started as ever.
@@ -179,7 +179,7 @@ pub fn a_page_that_lingers_holds_up_nothing<R: Runtime>() {
     let running: Vec<_> = exporters.status().iter().map(|status| (status.exporter, status.lingers)).collect();
     assert_eq!(running, [(Exporter::Prometheus, true), (Exporter::Statsd, false)]);
     exporters.stop_statsd_sink().expect("a stop").expect("it was running");
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums(), engine.sums);
     wait_until(|| exporters.status().is_empty());
 }
 
@@ -207,7 +207,7 @@ pub fn a_shutdown_waits_for_the_last_scrape<R: Runtime>() {
             stop(&exporters, 10, 0);
         }
         let shutdown = thread::spawn(move || exporters.shutdown(LONG));
-        assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+        assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums(), engine.sums);
         let report = shutdown.join().expect("a shutdown");
         assert_all_sent(&report.accounts[0], 10);
     }

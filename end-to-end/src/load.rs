@@ -9,14 +9,14 @@ use loaddensity_metrics_shell::{
 
 /// What the requests of a load amount to. Latencies are multiples of half a millisecond, so the sum is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Sums {
+pub(super) struct LoadSums {
     pub(super) requests: u64,
     pub(super) failures: u64,
     pub(super) latency_ms: f64,
     pub(super) bytes: u64,
 }
 
-impl Sums {
+impl LoadSums {
     /// What came since `before`.
     pub(super) fn since(self, before: Self) -> Self {
         Self {
@@ -29,23 +29,23 @@ impl Sums {
 }
 
 /// An engine of one thread that records the same requests in every run.
-pub(super) struct Engine {
+pub(super) struct TestEngine {
     recorder: Recorder<'static>,
     series: [Series; 3],
     next: u64,
     /// All that was recorded.
-    pub(super) sums: Sums,
+    pub(super) sums: LoadSums,
 }
 
 /// Completion of the first request; each further one comes a microsecond later.
 pub(super) const EPOCH: u64 = 1_700_000_000_000_000_000;
 
-impl Engine {
+impl TestEngine {
     pub(super) fn new(registry: Registry<'static>) -> Self {
         let mut recorder = registry.recorder();
         let series = [("GET", "/items"), ("POST", "/orders"), ("GET", "/q?a=1,b=\"c d\"|e:#f\\g/café")]
             .map(|(method, name)| recorder.series(method, name));
-        Self { recorder, series, next: 0, sums: Sums::default() }
+        Self { recorder, series, next: 0, sums: LoadSums::default() }
     }
 
     /// Sets a gauge.
@@ -77,10 +77,10 @@ impl Engine {
 }
 
 /// Exporters with a storage of their own and an engine that records there.
-pub(super) fn exporters<R: Runtime>() -> (Exporters<R>, Engine) {
+pub(super) fn exporters<R: Runtime>() -> (Exporters<R>, TestEngine) {
     let settings = settings(64);
     let exporters = Exporters::start(settings).expect("a thread for the exporters");
-    (exporters, Engine::new(settings.registry))
+    (exporters, TestEngine::new(settings.registry))
 }
 
 /// Settings with a fresh storage for `series` series, which is never freed: a suite's worth of them is small.

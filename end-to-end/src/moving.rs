@@ -8,10 +8,10 @@ use loaddensity_metrics_shell::{
     AsyncExporters, BatchLimits, Cause, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig,
 };
 
-use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, assert_all_sent, assert_settled, settings};
-use super::receiver::{Receiver, lines};
-use super::staged::{Stage, Staged};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{TestEngine, assert_all_sent, assert_settled, settings};
+use super::receiver::{DatagramReceiver, lines};
+use super::staged::{Staged, StagedSockets};
 use super::{run, until};
 
 /// Messages per request of DogStatsD.
@@ -20,7 +20,7 @@ const MESSAGES: usize = 3;
 /// A name that is resolved again leads to where it points now, and nothing is lost on the way.
 pub fn a_host_that_moves_is_followed<R: Runtime>() {
     run(|inner: R| async move {
-        let (old, new) = (Receiver::start(), Receiver::start());
+        let (old, new) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
         exporters.start_statsd_sink(statsd(Duration::from_millis(5))).await.expect("a socket");
         engine.record(10);
@@ -42,7 +42,7 @@ pub fn a_host_that_moves_is_followed<R: Runtime>() {
 /// The address in use stays while it is one of several, and while the name has none.
 pub fn a_host_that_stays_keeps_its_socket<R: Runtime>() {
     run(|inner: R| async move {
-        let (used, other) = (Receiver::start(), Receiver::start());
+        let (used, other) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[used.address, other.address]);
         exporters.start_statsd_sink(statsd(Duration::from_millis(5))).await.expect("a socket");
         for addresses in [vec![other.address, used.address], Vec::new()] {
@@ -64,7 +64,7 @@ pub fn a_host_that_stays_keeps_its_socket<R: Runtime>() {
 /// Where nobody listens any more, the name is looked at before its time.
 pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
     run(|inner: R| async move {
-        let (old, new) = (Receiver::start(), Receiver::start());
+        let (old, new) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
         exporters.start_statsd_sink(statsd(Duration::from_secs(86_400))).await.expect("a socket");
         engine.record(1);
@@ -86,7 +86,7 @@ pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
 /// The same for lines.
 pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
     run(|inner: R| async move {
-        let (old, new) = (Receiver::start(), Receiver::start());
+        let (old, new) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
         let target = InfluxdbTarget::Udp { host: "influxdb.staged".into(), port: 8_089 };
         let resolve_interval = Some(Duration::from_millis(5));
@@ -108,7 +108,7 @@ pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
 /// A name that means nothing at the start keeps no exporter from it: it is asked again, and what was recorded arrives.
 pub fn influxdb_waits_for_its_name<R: Runtime>() {
     run(|inner: R| async move {
-        let server = HttpServer::start(|_, _| Reply::Status(204));
+        let server = HttpServer::start(|_, _| HttpReply::Status(204));
         let (runtime, exporters, mut engine) = staged(inner, &[]);
         let target = InfluxdbTarget::Url { url: "http://influxdb.staged/write".into(), token: None };
         let batch = BatchLimits { age: Duration::from_millis(10), ..BatchLimits::default() };
@@ -138,9 +138,9 @@ fn statsd(resolve_interval: Duration) -> StatsdConfig {
 }
 
 /// A stage on which names have these addresses, exporters that play there, and an engine.
-fn staged<R: Runtime>(inner: R, addresses: &[SocketAddr]) -> (Staged<R>, AsyncExporters<Staged<R>>, Engine) {
-    let runtime = Staged::new(inner, Stage { addresses: addresses.to_vec(), ..Stage::default() });
+fn staged<R: Runtime>(inner: R, addresses: &[SocketAddr]) -> (Staged<R>, AsyncExporters<Staged<R>>, TestEngine) {
+    let runtime = Staged::new(inner, StagedSockets { addresses: addresses.to_vec(), ..StagedSockets::default() });
     let settings = settings(64);
     let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
-    (runtime, exporters, Engine::new(settings.registry))
+    (runtime, exporters, TestEngine::new(settings.registry))
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, Sample, Settings, StartError, Temporality};
 
-use super::http_server::{HttpServer, Reply as HttpReply};
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::otlp_receiver::{Export, OtlpReceiver, Reply};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 use super::unused_port;
 
 /// The export at the stop holds every request, in the contract's shape, once.
 pub fn the_last_export_holds_every_request<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
     let config = OpenTelemetryConfig { service_name: "checkout".into(), ..rarely(&receiver) };
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
@@ -30,12 +30,12 @@ pub fn the_last_export_holds_every_request<R: Runtime>() {
     let contract =
         [("loaddensity.requests", "1"), ("loaddensity.request.latency", "ms"), ("loaddensity.response.size", "By")];
     assert_eq!(metrics, contract);
-    assert_eq!(OtlpReceiver::sums(&exports), engine.sums);
+    assert_eq!(OtlpTestServer::sums(&exports), engine.sums);
 }
 
 /// Exports come at every interval, over one connection, and never go back.
 pub fn exports_come_at_every_interval<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
     let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..rarely(&receiver) };
     engine.record(10);
@@ -61,18 +61,18 @@ pub fn exports_come_at_every_interval<R: Runtime>() {
 
 /// An error that the status trailer brings is an error for good.
 pub fn an_export_refused_in_the_trailers_is_dropped<R: Runtime>() {
-    refused::<R>(Reply::Trailers(3));
+    refused::<R>(OtlpReply::Trailers(3));
 }
 
 /// The same where the status comes without a message, in the head of the answer (trailers-only).
 pub fn an_export_refused_by_trailers_only_is_dropped<R: Runtime>() {
-    refused::<R>(Reply::TrailersOnly(16));
+    refused::<R>(OtlpReply::TrailersOnly(16));
 }
 
 /// Success is what `grpc-status: 0` says, and nothing else: an answer without a status is none, nor is it a refusal.
 pub fn an_answer_without_a_status_is_no_success<R: Runtime>() {
-    for (reply, page) in [(Reply::NoStatus, ""), (Reply::Proxy(200, ""), ": <html>Sign in</html>")] {
-        let receiver = OtlpReceiver::start::<R>(move |_| reply);
+    for (reply, page) in [(OtlpReply::NoStatus, ""), (OtlpReply::Proxy(200, ""), ": <html>Sign in</html>")] {
+        let receiver = OtlpTestServer::start::<R>(move |_| reply);
         let (account, says) = one_export_says::<R>(&receiver, false);
         assert_settled(&account, 100);
         assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (0, 100), "{account:?}");
@@ -92,7 +92,7 @@ pub fn what_a_proxy_answers_says_what_to_do<R: Runtime>() {
         (415, "", "check `protocol` and the port in `endpoint`"),
         (413, "", "lower `max_request_bytes`"),
     ] {
-        let receiver = OtlpReceiver::start::<R>(move |_| Reply::Proxy(status, location));
+        let receiver = OtlpTestServer::start::<R>(move |_| OtlpReply::Proxy(status, location));
         let (account, says) = one_export_says::<R>(&receiver, false);
         assert_settled(&account, 100);
         assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 100), "{account:?}");
@@ -105,8 +105,8 @@ pub fn what_a_proxy_answers_says_what_to_do<R: Runtime>() {
 
 /// A receiver that answers in the request's encoding, as grpc-go does, is understood.
 pub fn answers_in_the_requests_encoding_are_read<R: Runtime>() {
-    for (reply, rejects) in [(Reply::Accept, false), (Reply::Partial { rejected: 2, message: "no" }, true)] {
-        let receiver = OtlpReceiver::start::<R>(move |_| reply);
+    for (reply, rejects) in [(OtlpReply::Accept, false), (OtlpReply::Partial { rejected: 2, message: "no" }, true)] {
+        let receiver = OtlpTestServer::start::<R>(move |_| reply);
         let (account, says) = one_export_says::<R>(&receiver, true);
         assert_settled(&account, 100);
         assert_eq!(receiver.exports()[0].header("grpc-encoding"), "gzip");
@@ -170,8 +170,8 @@ pub fn over_http_the_status_decides<R: Runtime>() {
     }
 }
 
-fn refused<R: Runtime>(reply: Reply) {
-    let receiver = OtlpReceiver::start::<R>(move |_| reply);
+fn refused<R: Runtime>(reply: OtlpReply) {
+    let receiver = OtlpTestServer::start::<R>(move |_| reply);
     let account = one_export::<R>(&receiver);
     assert_settled(&account, 100);
     assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 100), "{account:?}");
@@ -179,10 +179,10 @@ fn refused<R: Runtime>(reply: Reply) {
 
 /// A receiver that cannot now is asked again.
 pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|number| match number {
-        0 => Reply::TrailersOnly(14),
-        1 => Reply::Trailers(14),
-        _ => Reply::Accept,
+    let receiver = OtlpTestServer::start::<R>(|number| match number {
+        0 => OtlpReply::TrailersOnly(14),
+        1 => OtlpReply::Trailers(14),
+        _ => OtlpReply::Accept,
     });
     let (exporters, mut engine) = exporters::<R>();
     let config = OpenTelemetryConfig { export_interval: Duration::from_millis(50), ..rarely(&receiver) };
@@ -200,7 +200,9 @@ pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
 pub fn a_stop_tries_again<R: Runtime>() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
         let receiver =
-            OtlpReceiver::start::<R>(|number| if number == 0 { Reply::TrailersOnly(14) } else { Reply::Accept });
+            OtlpTestServer::start::<R>(
+                |number| if number == 0 { OtlpReply::TrailersOnly(14) } else { OtlpReply::Accept },
+            );
         let account = exported::<R>(OpenTelemetryConfig { temporality, ..rarely(&receiver) }).0;
         assert_all_sent(&account, 100);
         let http = |first| HttpServer::start(move |_, number| if number == 0 { first } else { HttpReply::Status(200) });
@@ -232,7 +234,7 @@ pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {
     const LIMIT: usize = 9_000;
     const SERIES: u64 = 200;
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
-        let receiver = OtlpReceiver::start::<R>(|_| Reply::TooLargeAbove(LIMIT));
+        let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::TooLargeAbove(LIMIT));
         let server = HttpServer::start(|post, _| {
             let length = post.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
             if length > LIMIT { HttpReply::Says(400, "http: request body too large") } else { HttpReply::Status(200) }
@@ -263,14 +265,14 @@ pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {
         }
         if temporality == Temporality::Delta {
             let taken: Vec<_> = receiver.exports().into_iter().filter(|export| export.message_bytes <= LIMIT).collect();
-            assert_eq!(OtlpReceiver::sums(&taken).requests, SERIES, "none is told twice");
+            assert_eq!(OtlpTestServer::sums(&taken).requests, SERIES, "none is told twice");
         }
     }
 }
 
 /// Data points that the receiver rejects are counted, and the export is not sent again.
 pub fn a_partial_success_is_counted<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Partial { rejected: 2, message: "too old" });
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Partial { rejected: 2, message: "too old" });
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_opentelemetry_exporter(rarely(&receiver)).expect("an exporter");
     engine.record(100);
@@ -282,19 +284,19 @@ pub fn a_partial_success_is_counted<R: Runtime>() {
 
 /// A partial success that rejects nothing is a warning.
 pub fn a_partial_success_without_rejections_is_success<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Partial { rejected: 0, message: "deprecated" });
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Partial { rejected: 0, message: "deprecated" });
     assert_all_sent(&one_export::<R>(&receiver), 100);
 }
 
 /// An export above the limit is sent in parts that all carry one time, and add up.
 pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     const LIMIT: usize = 16 << 10;
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let settings = settings(256);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let config = OpenTelemetryConfig { max_request_bytes: LIMIT, ..rarely(&receiver) };
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     engine.record(100);
     let mut recorder = exporters.recorder();
     for number in 0..200 {
@@ -306,13 +308,14 @@ pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     let exports = receiver.exports();
     assert!(exports.len() > 4, "{} parts", exports.len());
     assert!(exports.iter().all(|export| export.message_bytes <= LIMIT && export.time == exports[0].time));
-    let sums = OtlpReceiver::sums(&exports);
+    let sums = OtlpTestServer::sums(&exports);
     assert_eq!((sums.requests, sums.bytes), (300, engine.sums.bytes));
 }
 
 /// An export takes no longer than it may: one without an answer is given up, and the next makes up for it.
 pub fn an_export_without_an_answer_is_given_up<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|number| if number == 0 { Reply::Silence } else { Reply::Accept });
+    let receiver =
+        OtlpTestServer::start::<R>(|number| if number == 0 { OtlpReply::Silence } else { OtlpReply::Accept });
     let (exporters, mut engine) = exporters::<R>();
     let config = OpenTelemetryConfig {
         export_interval: Duration::from_millis(50),
@@ -331,11 +334,11 @@ pub fn an_export_without_an_answer_is_given_up<R: Runtime>() {
 
 /// A receiver that never answers does not hold up the stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_a_silent_receiver<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Silence);
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Silence);
     let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_opentelemetry_exporter(rarely(&receiver)).expect("an exporter");
-    Engine::new(settings.registry).record(100);
+    TestEngine::new(settings.registry).record(100);
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 100);
     assert_eq!(account.sent, 0, "{account:?}");
@@ -351,7 +354,7 @@ pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
         ..OpenTelemetryConfig::default()
     };
     exporters.start_opentelemetry_exporter(config).expect("nobody needs to listen yet");
-    Engine::new(settings.registry).record(100);
+    TestEngine::new(settings.registry).record(100);
     wait_until(|| exporters.status()[0].last_error.is_some());
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 100);
@@ -374,12 +377,12 @@ pub fn bad_endpoints_are_refused_at_the_start<R: Runtime>() {
 }
 
 /// Records a hundred requests, which the export at the stop tells of.
-fn one_export<R: Runtime>(receiver: &OtlpReceiver) -> loaddensity_metrics_shell::Account {
+fn one_export<R: Runtime>(receiver: &OtlpTestServer) -> loaddensity_metrics_shell::Account {
     one_export_says::<R>(receiver, false).0
 }
 
 /// The same, and what was wrong at the end.
-fn one_export_says<R: Runtime>(receiver: &OtlpReceiver, gzip: bool) -> (loaddensity_metrics_shell::Account, String) {
+fn one_export_says<R: Runtime>(receiver: &OtlpTestServer, gzip: bool) -> (loaddensity_metrics_shell::Account, String) {
     exported::<R>(OpenTelemetryConfig { gzip, ..rarely(receiver) })
 }
 
@@ -393,7 +396,7 @@ fn exported<R: Runtime>(config: OpenTelemetryConfig) -> (loaddensity_metrics_she
 }
 
 /// An exporter that exports only when it is stopped.
-fn rarely(receiver: &OtlpReceiver) -> OpenTelemetryConfig {
+fn rarely(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
     OpenTelemetryConfig {
         endpoint: format!("http://{}", receiver.address),
         export_interval: Duration::from_secs(3_600),
@@ -401,12 +404,12 @@ fn rarely(receiver: &OtlpReceiver) -> OpenTelemetryConfig {
     }
 }
 
-impl OtlpReceiver {
+impl OtlpTestServer {
     /// Sums over all parts of the last cycle.
-    fn last_cycle(&self) -> super::load::Sums {
+    fn last_cycle(&self) -> super::load::LoadSums {
         let exports = self.exports();
         let last = exports.last().map(|export| export.time);
-        let parts: Vec<Export> = exports.into_iter().filter(|export| Some(export.time) == last).collect();
+        let parts: Vec<ReceivedExport> = exports.into_iter().filter(|export| Some(export.time) == last).collect();
         Self::sums(&parts)
     }
 }

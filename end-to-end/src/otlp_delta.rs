@@ -5,8 +5,8 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Temporality};
 
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::otlp_receiver::{Export, OtlpReceiver, Reply};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 
 /// Intervals touch and add up; one that could not be taken is extended by what came meanwhile.
 pub fn deltas_add_up_over_grpc<R: Runtime>() {
@@ -20,7 +20,8 @@ pub fn exponential_deltas_add_up_over_grpc<R: Runtime>() {
 
 fn add_up<R: Runtime>(histograms: OtlpHistograms) {
     const FAILS: usize = 1;
-    let receiver = OtlpReceiver::start::<R>(|number| if number == FAILS { Reply::Trailers(14) } else { Reply::Accept });
+    let receiver =
+        OtlpTestServer::start::<R>(|number| if number == FAILS { OtlpReply::Trailers(14) } else { OtlpReply::Accept });
     let (exporters, mut engine) = exporters::<R>();
     // Counted before the exporter starts, hence no part of any interval.
     engine.record(10);
@@ -39,16 +40,16 @@ fn add_up<R: Runtime>(histograms: OtlpHistograms) {
     let extended = &exports[FAILS];
     assert!(extended.start == failed.start && extended.time > failed.time, "{failed:?} {extended:?}");
     assert!(extended.sums().requests >= failed.sums().requests);
-    assert!(exports.iter().all(Export::is_delta));
+    assert!(exports.iter().all(ReceivedExport::is_delta));
     assert!(exports.windows(2).all(|pair| pair[0].time <= pair[1].start), "no time is in two intervals");
-    assert_eq!(OtlpReceiver::sums(&exports), engine.sums.since(before));
+    assert_eq!(OtlpTestServer::sums(&exports), engine.sums.since(before));
 }
 
 /// An interval above the limit comes in parts. Those that were accepted do not come again when one is not; the parts
 /// carry one interval, and every request is in one of them.
 pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
     const LIMIT: usize = 16 << 10;
-    let receiver = OtlpReceiver::start::<R>(|_| Reply::Accept);
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let settings = settings(256);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let config = OpenTelemetryConfig { max_request_bytes: LIMIT, ..delta(&receiver) };
@@ -64,17 +65,18 @@ pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
     assert!(exports.len() > 4, "{} parts", exports.len());
     let interval = (exports[0].start, exports[0].time);
     assert!(exports.iter().all(|export| export.message_bytes <= LIMIT && (export.start, export.time) == interval));
-    assert_eq!(OtlpReceiver::sums(&exports).requests, 200);
+    assert_eq!(OtlpTestServer::sums(&exports).requests, 200);
 }
 
 /// What a receiver refuses for good is dropped under its cause and does not come again.
 pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|number| if number == 0 { Reply::Trailers(3) } else { Reply::Accept });
+    let receiver =
+        OtlpTestServer::start::<R>(|number| if number == 0 { OtlpReply::Trailers(3) } else { OtlpReply::Accept });
     let settings = settings(64);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let config = OpenTelemetryConfig { export_interval: Duration::from_millis(40), ..delta(&receiver) };
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     engine.record(100);
     wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) > 0);
     let dropped = exporters.status()[0].account.dropped.get(Cause::Refused);
@@ -82,11 +84,11 @@ pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 150);
     assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (150 - dropped, dropped), "{account:?}");
-    assert_eq!(OtlpReceiver::sums(&receiver.exports()[1..]).requests, 150 - dropped);
+    assert_eq!(OtlpTestServer::sums(&receiver.exports()[1..]).requests, 150 - dropped);
 }
 
 /// An exporter of intervals, which exports only when it is stopped.
-fn delta(receiver: &OtlpReceiver) -> OpenTelemetryConfig {
+fn delta(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
     OpenTelemetryConfig {
         endpoint: format!("http://{}", receiver.address),
         export_interval: Duration::from_secs(3_600),

@@ -27,13 +27,13 @@ use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use loaddensity_metrics_shell::runtime::{Runtime, TcpListener as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::load::Sums;
+use super::load::LoadSums;
 use super::protobuf::{messages, number, only, varint};
 use super::{LOOPBACK, run};
 
 /// How an export is answered.
 #[derive(Clone, Copy)]
-pub(super) enum Reply {
+pub(super) enum OtlpReply {
     /// An empty `ExportMetricsServiceResponse`, `grpc-status: 0` in the trailers.
     Accept,
     /// The same with a `partial_success`.
@@ -56,7 +56,7 @@ pub(super) enum Reply {
 
 /// One export, decoded.
 #[derive(Clone, Debug)]
-pub(super) struct Export {
+pub(super) struct ReceivedExport {
     /// Number of the connection, from 0.
     pub(super) connection: usize,
     pub(super) scheme: String,
@@ -69,7 +69,7 @@ pub(super) struct Export {
     /// The attributes `run`, `worker` and `service.instance.id` of the resource.
     pub(super) identity: [Option<String>; 3],
     pub(super) scope: String,
-    pub(super) metrics: Vec<Metric>,
+    pub(super) metrics: Vec<ReceivedMetric>,
     /// `start_time_unix_nano` of every data point.
     pub(super) start: u64,
     /// `time_unix_nano` of every data point.
@@ -78,7 +78,7 @@ pub(super) struct Export {
 
 /// One metric, summed over its data points.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Metric {
+pub(super) struct ReceivedMetric {
     pub(super) name: String,
     pub(super) unit: String,
     /// `AGGREGATION_TEMPORALITY_DELTA`.
@@ -90,32 +90,32 @@ pub(super) struct Metric {
     times: Vec<(u64, u64)>,
 }
 
-struct Shared {
-    exports: Mutex<Vec<Export>>,
+struct ReceiverState {
+    exports: Mutex<Vec<ReceivedExport>>,
     connections: AtomicUsize,
-    replies: Box<dyn Fn(usize) -> Reply + Send + Sync>,
+    replies: Box<dyn Fn(usize) -> OtlpReply + Send + Sync>,
 }
 
 /// The receiver, on a thread of its own until it is dropped.
-pub(super) struct OtlpReceiver {
+pub(super) struct OtlpTestServer {
     pub(super) address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ReceiverState>,
     end: Option<async_channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl OtlpReceiver {
+impl OtlpTestServer {
     /// `replies` is asked for every export, with its number from 0.
-    pub(super) fn start<R: Runtime>(replies: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) fn start<R: Runtime>(replies: impl Fn(usize) -> OtlpReply + Send + Sync + 'static) -> Self {
         Self::start_with::<R>(None, replies)
     }
 
-    /// The same behind TLS, if `tls` is given.
+    /// The same over TLS, if `tls` is given.
     pub(super) fn start_with<R: Runtime>(
         tls: Option<Arc<ServerConfig>>,
-        replies: impl Fn(usize) -> Reply + Send + Sync + 'static,
+        replies: impl Fn(usize) -> OtlpReply + Send + Sync + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ReceiverState {
             exports: Mutex::default(),
             connections: AtomicUsize::new(0),
             replies: Box::new(replies),
@@ -139,14 +139,14 @@ impl OtlpReceiver {
     }
 
     /// What has come so far.
-    pub(super) fn exports(&self) -> Vec<Export> {
+    pub(super) fn exports(&self) -> Vec<ReceivedExport> {
         self.shared.exports.lock().expect("no export panicked the receiver").clone()
     }
 
     /// Sums over exports that are parts of one cycle.
-    pub(super) fn sums(exports: &[Export]) -> Sums {
-        let mut all = Sums::default();
-        for sums in exports.iter().map(Export::sums) {
+    pub(super) fn sums(exports: &[ReceivedExport]) -> LoadSums {
+        let mut all = LoadSums::default();
+        for sums in exports.iter().map(ReceivedExport::sums) {
             all.requests += sums.requests;
             all.failures += sums.failures;
             all.latency_ms += sums.latency_ms;
@@ -156,7 +156,7 @@ impl OtlpReceiver {
     }
 }
 
-impl Drop for OtlpReceiver {
+impl Drop for OtlpTestServer {
     fn drop(&mut self) {
         self.end = None;
         if let Some(thread) = self.thread.take() {
@@ -165,7 +165,7 @@ impl Drop for OtlpReceiver {
     }
 }
 
-impl Export {
+impl ReceivedExport {
     pub(super) fn header(&self, name: &str) -> &str {
         self.head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -175,9 +175,9 @@ impl Export {
         self.metrics.iter().all(|metric| metric.is_delta)
     }
 
-    pub(super) fn sums(&self) -> Sums {
+    pub(super) fn sums(&self) -> LoadSums {
         let of = |name| self.metrics.iter().filter(move |metric| metric.name == name);
-        Sums {
+        LoadSums {
             requests: of("loaddensity.requests").map(|metric| metric.count).sum(),
             failures: of("loaddensity.requests").map(|metric| metric.failures).sum(),
             latency_ms: of("loaddensity.request.latency").map(|metric| metric.sum).sum(),
@@ -186,7 +186,12 @@ impl Export {
     }
 }
 
-async fn accept<R: Runtime>(runtime: &R, listener: R::Listener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<Shared>) {
+async fn accept<R: Runtime>(
+    runtime: &R,
+    listener: R::Listener,
+    tls: Option<&Arc<ServerConfig>>,
+    shared: &Arc<ReceiverState>,
+) {
     let connections = HyperTasks::new(runtime.clone());
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
@@ -213,9 +218,13 @@ async fn accept<R: Runtime>(runtime: &R, listener: R::Listener, tls: Option<&Arc
     }
 }
 
-type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+type OtlpResponse = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Shared>) -> Result<Answer, hyper::Error> {
+async fn answer(
+    request: Request<Incoming>,
+    connection: usize,
+    shared: Arc<ReceiverState>,
+) -> Result<OtlpResponse, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let encoding = head.headers.get("grpc-encoding").cloned();
@@ -228,7 +237,7 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
         (exports.len() - 1, message_bytes)
     };
     Ok(match (shared.replies)(number) {
-        Reply::TooLargeAbove(limit) if message_bytes > limit => {
+        OtlpReply::TooLargeAbove(limit) if message_bytes > limit => {
             let words = format!("grpc: received message larger than max ({message_bytes} vs. {limit})");
             let mut answer = Response::new(Full::default().boxed_unsync());
             answer.headers_mut().insert("grpc-status", HeaderValue::from_static("8"));
@@ -236,35 +245,35 @@ async fn answer(request: Request<Incoming>, connection: usize, shared: Arc<Share
             answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
             answer
         }
-        Reply::Accept | Reply::TooLargeAbove(_) => with_status(&[], Some(0), encoding),
-        Reply::Partial { rejected, message } => with_status(&partial_success(rejected, message), Some(0), encoding),
-        Reply::Trailers(status) => with_status(&[], Some(status), encoding),
-        Reply::NoStatus => with_status(&[], None, encoding),
-        Reply::Proxy(status, location) => {
+        OtlpReply::Accept | OtlpReply::TooLargeAbove(_) => with_status(&[], Some(0), encoding),
+        OtlpReply::Partial { rejected, message } => with_status(&partial_success(rejected, message), Some(0), encoding),
+        OtlpReply::Trailers(status) => with_status(&[], Some(status), encoding),
+        OtlpReply::NoStatus => with_status(&[], None, encoding),
+        OtlpReply::Proxy(status, location) => {
             let page = Full::new(Bytes::from_static(b"<html>Sign in</html>")).boxed_unsync();
             let answer = Response::builder().status(status).header("content-type", "text/html");
             answer.header("location", location).body(page).expect("an answer")
         }
-        Reply::TrailersOnly(status) => {
+        OtlpReply::TrailersOnly(status) => {
             let mut answer = Response::new(Full::default().boxed_unsync());
             answer.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
             answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
             answer
         }
-        Reply::Echo(status) => {
+        OtlpReply::Echo(status) => {
             let mut answer = with_status(&[], None, None).map(|_| Full::default().boxed_unsync());
             answer.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
             let words = utf8_percent_encode(&values, NON_ALPHANUMERIC).to_string();
             answer.headers_mut().insert("grpc-message", HeaderValue::try_from(words).expect("a header"));
             answer
         }
-        Reply::Silence => future::pending().await,
+        OtlpReply::Silence => future::pending().await,
     })
 }
 
 /// A gRPC answer: a frame with `message`, then the status in the trailers. It is in the request's `encoding`, as grpc-go
 /// answers, whatever `grpc-accept-encoding` says.
-fn with_status(message: &[u8], status: Option<u8>, encoding: Option<HeaderValue>) -> Answer {
+fn with_status(message: &[u8], status: Option<u8>, encoding: Option<HeaderValue>) -> OtlpResponse {
     let message = if encoding.is_some() { compressed(message) } else { message.to_vec() };
     let mut frame = vec![u8::from(encoding.is_some())];
     frame.extend(u32::try_from(message.len()).expect("a short message").to_be_bytes());
@@ -303,7 +312,7 @@ fn partial_success(rejected: u8, message: &str) -> Vec<u8> {
 }
 
 /// Reads `ExportMetricsServiceRequest`; panics where it is none, or not as the contract has it.
-fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export {
+fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> ReceivedExport {
     let (prefix, message) = body.split_at(5);
     let is_compressed = head.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip");
     assert_eq!(prefix[0], u8::from(is_compressed), "compressed as the head says");
@@ -313,11 +322,11 @@ fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export 
     let resource_metrics = only(&message, 1);
     let resource = only(resource_metrics, 1);
     let scope_metrics = only(resource_metrics, 2);
-    let metrics: Vec<Metric> = messages(scope_metrics, 2).map(metric).collect();
+    let metrics: Vec<ReceivedMetric> = messages(scope_metrics, 2).map(metric).collect();
     let mut times = metrics.iter().flat_map(|metric| &metric.times).copied();
     let (start, time) = times.next().expect("at least one data point");
     assert!(times.all(|other| other == (start, time)), "all data points of an export have the same times");
-    Export {
+    ReceivedExport {
         connection,
         scheme: uri.scheme_str().unwrap_or_default().to_owned(),
         authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
@@ -333,8 +342,9 @@ fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Export 
     }
 }
 
-fn metric(bytes: &[u8]) -> Metric {
-    let mut metric = Metric { name: text(only(bytes, 1)), unit: text(only(bytes, 3)), ..Metric::default() };
+fn metric(bytes: &[u8]) -> ReceivedMetric {
+    let mut metric =
+        ReceivedMetric { name: text(only(bytes, 1)), unit: text(only(bytes, 3)), ..ReceivedMetric::default() };
     let sum = messages(bytes, 7).next();
     let explicit = messages(bytes, 9).next();
     let data = sum.or(explicit).or_else(|| messages(bytes, 10).next()).expect("a sum or a histogram");

@@ -10,15 +10,15 @@ use loaddensity_metrics_shell::{
 };
 
 use super::LOOPBACK;
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::scraper::{Client, any_port};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::scraper::{ScrapeClient, any_port};
 
 /// Every request is on the page, exactly.
 pub fn a_scrape_shows_every_request<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     engine.record(1_000);
-    let answer = Client::connect(address).ask("GET", "/metrics");
+    let answer = ScrapeClient::connect(address).ask("GET", "/metrics");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert_eq!(answer.sums(), engine.sums);
@@ -30,7 +30,7 @@ pub fn a_scrape_shows_every_request<R: Runtime>() {
 /// One connection serves scrape after scrape, each with the numbers of its moment.
 pub fn scrapes_share_a_connection<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
-    let mut client = Client::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
+    let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
     for _ in 0..20 {
         engine.record(50);
         assert_eq!(client.ask("GET", "/metrics").sums(), engine.sums);
@@ -40,7 +40,7 @@ pub fn scrapes_share_a_connection<R: Runtime>() {
 /// `HEAD` answers as `GET` does, without the page, and so delivers nothing.
 pub fn head_delivers_no_page<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
-    let mut client = Client::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
+    let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
     engine.record(10);
     for _ in 0..2 {
         let answer = client.ask("HEAD", "/metrics");
@@ -55,7 +55,7 @@ pub fn head_delivers_no_page<R: Runtime>() {
 /// Other paths are 404, other methods 405 with the ones that are allowed; a query is no other path.
 pub fn other_paths_and_methods_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    let mut client = Client::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
+    let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
     for (method, path, status) in [
         ("GET", "/metrics/more", 404),
         ("GET", "/metrics//", 404),
@@ -80,7 +80,7 @@ pub fn the_root_links_to_the_page<R: Runtime>() {
     engine.record(5);
     for (path, link) in [("/metrics", "/metrics"), ("/load&more/", "/load&amp;more/")] {
         let config = PrometheusConfig { path: path.into(), ..any_port() };
-        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         let root = client.ask("GET", "/");
         assert_eq!((root.status, root.header("content-type")), (200, Some("text/html; charset=utf-8")));
         assert!(root.text().contains(&format!("<a href=\"{link}\">")), "{}", root.text());
@@ -91,7 +91,7 @@ pub fn the_root_links_to_the_page<R: Runtime>() {
         }
     }
     let at_the_root = PrometheusConfig { path: "/".into(), ..any_port() };
-    let mut client = Client::connect(exporters.start_prometheus_exporter(at_the_root).expect("a free port"));
+    let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(at_the_root).expect("a free port"));
     assert_eq!(client.ask("GET", "/").sums(), engine.sums);
 }
 
@@ -104,7 +104,7 @@ pub fn the_accept_header_chooses_the_dialect<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let constant_labels = vec![("run".into(), "7".into())];
     let config = PrometheusConfig { created_times: true, constant_labels, ..any_port() };
-    let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+    let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
     engine.record(100);
     for (accept, content_type) in [
         ("*/*", TEXT),
@@ -142,9 +142,9 @@ pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
         for number in 4..SERIES {
             recorder.series("GET", &format!("/a/name/{number}"));
         }
-        let mut engine = Engine::new(settings.registry);
+        let mut engine = TestEngine::new(settings.registry);
         let config = PrometheusConfig { compression, ..any_port() };
-        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         for (content_type, accepted, is_wanted) in [
             (TEXT, "Accept-Encoding: gzip\r\n", true),
             (OPEN, "Accept-Encoding: br\r\nAccept-Encoding: gzip;q=0.1\r\n", true),
@@ -179,7 +179,7 @@ pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
 pub fn the_page_is_at_its_path<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let config = PrometheusConfig { path: "/load/metrics".into(), ..any_port() };
-    let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+    let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
     for (method, path, status) in [
         ("GET", "/load/metrics", 200),
         ("HEAD", "/load/metrics?x=1", 200),
@@ -212,7 +212,7 @@ pub fn only_those_with_credentials_get_the_page<R: Runtime>() {
         [(basic, "Basic bWU6YTpi", "Basic realm="), (bearer, "Bearer t0ken", "Bearer realm=")]
     {
         let config = PrometheusConfig { access, ..any_port() };
-        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         let right = format!("Authorization: {right}\r\n");
         assert_eq!(client.ask_with("GET", "/metrics", &right).sums(), engine.sums);
         assert_eq!(client.ask_with("GET", "/elsewhere", &right).status, 404);
@@ -236,17 +236,17 @@ pub fn a_connection_without_requests_makes_room<R: Runtime>() {
     engine.record(10);
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     // Half a head is no request.
-    let mut first = Client::connect(address);
+    let mut first = ScrapeClient::connect(address);
     first.0.get_mut().write_all(b"GET /metrics HTTP/1.1\r\n").expect("sent");
-    let mut second = Client::connect(address);
-    let mut others: Vec<_> = (2..PLACES).map(|_| Client::connect(address)).collect();
+    let mut second = ScrapeClient::connect(address);
+    let mut others: Vec<_> = (2..PLACES).map(|_| ScrapeClient::connect(address)).collect();
     // That the last one was answered says that all before it have their places.
     assert_eq!(others[PLACES - 3].ask("GET", "/healthz").status, 200);
     assert_eq!(second.ask("GET", "/metrics").sums(), engine.sums);
-    let more: Vec<_> = (0..6).map(|_| Client::connect(address)).collect();
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums(), engine.sums);
+    let more: Vec<_> = (0..6).map(|_| ScrapeClient::connect(address)).collect();
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums(), engine.sums);
     first.expect_end();
-    others[..6].iter_mut().for_each(Client::expect_end);
+    others[..6].iter_mut().for_each(ScrapeClient::expect_end);
     assert_eq!(second.ask("GET", "/metrics").sums(), engine.sums);
     assert_eq!(others[6].ask("GET", "/metrics").sums(), engine.sums);
     let [status] = &exporters.status()[..] else { panic!("one exporter") };
@@ -267,11 +267,11 @@ pub fn connections_are_limited<R: Runtime>() {
     }
     let limits = PageLimits { connections: 1, ..PageLimits::default() };
     let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
-    let mut slow = Client::connect(address);
+    let mut slow = ScrapeClient::connect(address);
     slow.send("GET", "/metrics");
     assert!(slow.0.fill_buf().is_ok_and(|bytes| !bytes.is_empty()), "the page begins");
     for (method, path, status) in [("GET", "/metrics", 503), ("HEAD", "/", 503), ("GET", "/healthz", 200)] {
-        let mut client = Client::connect(address);
+        let mut client = ScrapeClient::connect(address);
         let answer = client.ask(method, path);
         assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{method} {path}");
         assert_eq!(answer.text().contains("at most 1 connections"), (method, status) == ("GET", 503));
@@ -281,7 +281,7 @@ pub fn connections_are_limited<R: Runtime>() {
     assert_eq!(status.turned_away, 2);
     assert!(status.last_error.as_ref().is_some_and(|error| error.contains("503")), "{status:?}");
     drop(slow);
-    wait_until(|| Client::connect(address).ask("GET", "/metrics").status == 200);
+    wait_until(|| ScrapeClient::connect(address).ask("GET", "/metrics").status == 200);
     assert_eq!(exporters.status()[0].last_error, None);
 }
 
@@ -290,10 +290,10 @@ pub fn idle_connections_are_closed<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let limits = PageLimits { idle_time: Duration::from_millis(50), ..PageLimits::default() };
     let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
-    Client::connect(address).expect_end();
+    ScrapeClient::connect(address).expect_end();
     let limits = PageLimits { head_time: Duration::from_millis(50), ..PageLimits::default() };
     let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
-    let mut slow = Client::connect(address);
+    let mut slow = ScrapeClient::connect(address);
     slow.0.get_mut().write_all(b"GET /metrics HTTP/1.1\r\nHost: ").expect("sent");
     slow.expect_end();
 }
@@ -305,7 +305,7 @@ pub fn long_heads_are_refused<R: Runtime>() {
     for (head_bytes, status) in [(8_192, 431), (40_000, 200)] {
         let limits = PageLimits { head_bytes, ..PageLimits::default() };
         let config = PrometheusConfig { limits, ..any_port() };
-        let mut client = Client::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
+        let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         assert_eq!(client.ask_with("GET", "/healthz", &long).status, status);
     }
 }
@@ -322,7 +322,7 @@ pub fn a_taken_port_is_reported<R: Runtime>() {
     assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
     assert!(exporters.status().is_empty());
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").status, 200);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").status, 200);
 }
 
 /// A host name that does not resolve, or an address of another machine, is an error at the start.
@@ -341,12 +341,12 @@ pub fn a_stop_frees_the_port<R: Runtime>() {
     // A stop that waited for its deadline would not return before the case is given up.
     let settings = Settings { stop_deadline: Duration::from_secs(3_600), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     let mut config = any_port();
     for round in 0..3 {
         let address = exporters.start_prometheus_exporter(config.clone()).expect("the port is free");
         config.port = address.port();
-        let mut client = Client::connect(address);
+        let mut client = ScrapeClient::connect(address);
         engine.record(10);
         assert_eq!(client.ask("GET", "/metrics").sums(), engine.sums, "round {round}");
         let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
@@ -362,14 +362,14 @@ pub fn a_stop_frees_the_port<R: Runtime>() {
 pub fn a_second_start_changes_only_what_is_different<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
-    let mut client = Client::connect(address);
+    let mut client = ScrapeClient::connect(address);
     engine.record(10);
     assert_eq!(exporters.start_prometheus_exporter(any_port()).expect("it runs"), address);
     assert_eq!(client.ask("GET", "/metrics").sums(), engine.sums);
     let moved = PrometheusConfig { addr: "localhost".into(), ..any_port() };
     let elsewhere = exporters.start_prometheus_exporter(moved).expect("a free port");
     client.expect_end();
-    assert_eq!(Client::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
+    assert_eq!(ScrapeClient::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
 }
 
 /// What was recorded after the last scrape is accounted for at the stop.
@@ -378,7 +378,7 @@ pub fn what_no_scrape_has_seen_is_unscraped<R: Runtime>() {
     engine.record(7);
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     engine.record(10);
-    assert_eq!(Client::connect(address).ask("GET", "/metrics").sums().requests, 17);
+    assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums().requests, 17);
     engine.record(5);
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 15);
@@ -395,10 +395,10 @@ pub fn a_client_that_does_not_read_is_cut_off<R: Runtime>() {
     for number in 1..SERIES {
         recorder.series("GET", &format!("/a/name/that/makes/the/page/larger/{number}"));
     }
-    let mut engine = Engine::new(settings.registry);
+    let mut engine = TestEngine::new(settings.registry);
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     engine.record(10);
-    let mut client = Client::connect(address);
+    let mut client = ScrapeClient::connect(address);
     client.send("GET", "/metrics");
     assert!(client.0.fill_buf().is_ok_and(|bytes| !bytes.is_empty()), "the page begins");
     let start = Instant::now();

@@ -11,7 +11,7 @@ pub(super) fn only(bytes: &[u8], field: u64) -> &[u8] {
 /// Every occurrence of a length-delimited field.
 pub(super) fn messages(bytes: &[u8], field: u64) -> impl Iterator<Item = &[u8]> {
     fields(bytes).filter_map(move |(number, value)| match value {
-        Value::Bytes(bytes) if number == field => Some(bytes),
+        WireValue::Bytes(bytes) if number == field => Some(bytes),
         _ => None,
     })
 }
@@ -19,31 +19,31 @@ pub(super) fn messages(bytes: &[u8], field: u64) -> impl Iterator<Item = &[u8]> 
 /// The first occurrence of a field with a number.
 pub(super) fn number(bytes: &[u8], field: u64) -> Option<u64> {
     fields(bytes).find_map(|(number, value)| match value {
-        Value::Number(value) if number == field => Some(value),
+        WireValue::Number(value) if number == field => Some(value),
         _ => None,
     })
 }
 
 /// What a field holds.
-pub(super) enum Value<'a> {
+pub(super) enum WireValue<'a> {
     /// A varint or a fixed64.
     Number(u64),
     Bytes(&'a [u8]),
 }
 
 /// The fields of a protobuf message, of the wire types that metrics are made of.
-pub(super) fn fields(mut bytes: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
+pub(super) fn fields(mut bytes: &[u8]) -> impl Iterator<Item = (u64, WireValue<'_>)> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
         }
         let tag = varint(&mut bytes);
         let value = match tag & 7 {
-            0 => Value::Number(varint(&mut bytes)),
-            1 => Value::Number(u64::from_le_bytes(take(&mut bytes, 8).try_into().expect("eight bytes"))),
+            0 => WireValue::Number(varint(&mut bytes)),
+            1 => WireValue::Number(u64::from_le_bytes(take(&mut bytes, 8).try_into().expect("eight bytes"))),
             2 => {
                 let length = varint(&mut bytes) as usize;
-                Value::Bytes(take(&mut bytes, length))
+                WireValue::Bytes(take(&mut bytes, length))
             }
             wire_type => panic!("wire type {wire_type} in field {}", tag >> 3),
         };

@@ -11,9 +11,9 @@ use loaddensity_metrics_shell::{
 
 use super::certificates::Authority;
 use super::http_server::{self, HttpServer};
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::otlp_receiver::{self, OtlpReceiver};
-use super::proxy_server::{ProxyServer, Reply};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{self, OtlpTestServer};
+use super::proxy_server::{ProxyReply, TestProxy};
 use super::unused_port;
 
 /// The user of the proxy, in a URL and as Basic authentication (RFC 7617, 2).
@@ -21,7 +21,7 @@ const USER: (&str, &str) = ("Aladdin:open%20sesame", "Basic QWxhZGRpbjpvcGVuIHNl
 
 /// `http` over HTTP/1.1: the proxy reads the requests, whose target is the whole URL (RFC 9112, 3.2.2).
 pub fn plain_requests_go_to_the_proxy_in_absolute_form<R: Runtime>() {
-    let proxy = HttpServer::start(|_, _| http_server::Reply::Status(204));
+    let proxy = HttpServer::start(|_, _| http_server::HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(points("http://influx.invalid:8086/base", &through(proxy.address))).expect("a sink");
     exporters
@@ -47,8 +47,8 @@ pub fn plain_requests_go_to_the_proxy_in_absolute_form<R: Runtime>() {
 
 /// gRPC without TLS goes through a tunnel: no proxy reads HTTP/2 without being told.
 pub fn calls_go_through_a_tunnel<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Accept);
-    let proxy = ProxyServer::start(Reply::Tunnel);
+    let receiver = OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Accept);
+    let proxy = TestProxy::start(ProxyReply::Tunnel);
     let (exporters, mut engine) = exporters::<R>();
     let authority = format!("collector.invalid:{}", receiver.address.port());
     let config = OpenTelemetryConfig {
@@ -60,7 +60,7 @@ pub fn calls_go_through_a_tunnel<R: Runtime>() {
     engine.record(100);
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_all_sent(&account, 100);
-    assert_eq!(OtlpReceiver::sums(&receiver.exports()), engine.sums);
+    assert_eq!(OtlpTestServer::sums(&receiver.exports()), engine.sums);
     asked_for(&proxy, &authority);
 }
 
@@ -69,10 +69,10 @@ pub fn tls_goes_through_a_tunnel<R: Runtime>() {
     let authority = Authority::new();
     let certificate = authority.certify(&["server.invalid"], false);
     let tls = |alpn| Some(authority.server(&certificate, false, alpn));
-    let receiver = OtlpReceiver::start_with::<R>(tls(b"h2"), |_| otlp_receiver::Reply::Accept);
-    let server = HttpServer::start_with(tls(b"http/1.1"), |_, _| http_server::Reply::Status(204));
+    let receiver = OtlpTestServer::start_with::<R>(tls(b"h2"), |_| otlp_receiver::OtlpReply::Accept);
+    let server = HttpServer::start_with(tls(b"http/1.1"), |_, _| http_server::HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
-    let (of_calls, of_posts) = (ProxyServer::start(Reply::Tunnel), ProxyServer::start(Reply::Tunnel));
+    let (of_calls, of_posts) = (TestProxy::start(ProxyReply::Tunnel), TestProxy::start(ProxyReply::Tunnel));
     let calls = OpenTelemetryConfig {
         endpoint: format!("https://server.invalid:{}", receiver.address.port()),
         proxy: Some(through(of_calls.address)),
@@ -111,12 +111,12 @@ pub fn what_the_proxy_refuses_is_said_of_the_proxy<R: Runtime>() {
         ("SSH-2.0-OpenSSH\r\n", "it does not speak HTTP/1.1: compare its port"),
         ("", "it closed the connection at CONNECT"),
     ] {
-        let proxy = ProxyServer::start(Reply::Says(reply));
+        let proxy = TestProxy::start(ProxyReply::Says(reply));
         is_lost::<R>("http://server.invalid:4317", proxy.address, says);
     }
     is_lost::<R>("http://server.invalid:4317", unused_port(), "refused");
     // In absolute form the proxy answers like a server.
-    let proxy = HttpServer::start(|_, _| http_server::Reply::Says(407, "no Aladdin with open sesame"));
+    let proxy = HttpServer::start(|_, _| http_server::HttpReply::Says(407, "no Aladdin with open sesame"));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(points("http://influx.invalid", &through(proxy.address))).expect("a sink");
     engine.record(100);
@@ -129,8 +129,8 @@ pub fn what_the_proxy_refuses_is_said_of_the_proxy<R: Runtime>() {
 /// means nothing keeps no exporter from its start, and is named in the status.
 pub fn the_environments_proxy_is_followed<R: Runtime>() {
     let (proxy, server) = (
-        HttpServer::start(|_, _| http_server::Reply::Status(204)),
-        HttpServer::start(|_, _| http_server::Reply::Status(204)),
+        HttpServer::start(|_, _| http_server::HttpReply::Status(204)),
+        HttpServer::start(|_, _| http_server::HttpReply::Status(204)),
     );
     let url = format!("http://{}", proxy.address);
     for (host, excepted, is_through) in [("influx.invalid", "localhost", true), ("localhost", "localhost", false)] {
@@ -175,7 +175,7 @@ fn exports(endpoint: &str, proxy: &HttpServer) -> OpenTelemetryConfig {
 
 /// The proxy was asked for a tunnel to `authority`, as RFC 9110, 9.3.6 has it, and for nothing else.
 #[track_caller]
-fn asked_for(proxy: &ProxyServer, authority: &str) {
+fn asked_for(proxy: &TestProxy, authority: &str) {
     let heads = proxy.heads();
     let expected = [
         format!("CONNECT {authority} HTTP/1.1"),
@@ -199,7 +199,7 @@ fn is_lost<R: Runtime>(endpoint: &str, address: SocketAddr, says: &str) {
         ..OpenTelemetryConfig::default()
     };
     exporters.start_opentelemetry_exporter(config).expect("nobody needs to answer yet");
-    Engine::new(settings.registry).record(100);
+    TestEngine::new(settings.registry).record(100);
     wait_until(|| {
         let status = exporters.status();
         let Some(said) = &status[0].last_error else { return false };

@@ -11,7 +11,7 @@ use super::LOOPBACK;
 
 /// How a `CONNECT` is answered.
 #[derive(Clone, Copy)]
-pub(super) enum Reply {
+pub(super) enum ProxyReply {
     /// With a tunnel.
     Tunnel,
     /// With these bytes; then the connection is closed.
@@ -19,15 +19,15 @@ pub(super) enum Reply {
 }
 
 /// The proxy; dropping it closes its port.
-pub(super) struct ProxyServer {
+pub(super) struct TestProxy {
     pub(super) address: SocketAddr,
     heads: Arc<Mutex<Vec<Vec<String>>>>,
     ending: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
 
-impl ProxyServer {
-    pub(super) fn start(reply: Reply) -> Self {
+impl TestProxy {
+    pub(super) fn start(reply: ProxyReply) -> Self {
         let listener = TcpListener::bind(LOOPBACK).expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (heads, ending) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -51,7 +51,7 @@ impl ProxyServer {
     }
 }
 
-impl Drop for ProxyServer {
+impl Drop for TestProxy {
     fn drop(&mut self) {
         self.ending.store(true, Ordering::SeqCst);
         // Wakes the thread that accepts.
@@ -62,7 +62,7 @@ impl Drop for ProxyServer {
     }
 }
 
-fn serve(mut client: TcpStream, reply: Reply, store: &Mutex<Vec<Vec<String>>>) -> io::Result<()> {
+fn serve(mut client: TcpStream, reply: ProxyReply, store: &Mutex<Vec<Vec<String>>>) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut head = Vec::new();
     loop {
@@ -76,7 +76,7 @@ fn serve(mut client: TcpStream, reply: Reply, store: &Mutex<Vec<Vec<String>>>) -
     let port = head.first().and_then(|line| line.split(' ').nth(1)?.rsplit_once(':')?.1.parse().ok());
     store.lock().expect("no connection's thread panicked").push(head);
     match (reply, port) {
-        (Reply::Tunnel, Some(port)) => {
+        (ProxyReply::Tunnel, Some(port)) => {
             let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
             client.write_all(b"HTTP/1.1 200 Connection established\r\nContent-Length: 9\r\n\r\n")?;
             // Nothing of the tunnel can be in the reader: the client waits for the answer first.
@@ -84,8 +84,8 @@ fn serve(mut client: TcpStream, reply: Reply, store: &Mutex<Vec<Vec<String>>>) -
             thread::spawn(move || carry(from_client, to_server));
             carry(server, client)
         }
-        (Reply::Tunnel, None) => client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        (Reply::Says(bytes), _) => client.write_all(bytes.as_bytes()),
+        (ProxyReply::Tunnel, None) => client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        (ProxyReply::Says(bytes), _) => client.write_all(bytes.as_bytes()),
     }
 }
 

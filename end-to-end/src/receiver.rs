@@ -9,14 +9,14 @@ use super::LOOPBACK;
 use super::load::wait_until;
 
 /// Keeps every datagram, in order, until it is told to finish.
-pub(super) struct Receiver {
+pub(super) struct DatagramReceiver {
     pub(super) address: SocketAddr,
     datagrams: Arc<Mutex<Vec<String>>>,
     /// Who has sent them, in the end.
     thread: JoinHandle<BTreeSet<SocketAddr>>,
 }
 
-impl Receiver {
+impl DatagramReceiver {
     pub(super) fn start() -> Self {
         let socket = UdpSocket::bind(LOOPBACK).expect("a free port");
         let address = socket.local_addr().expect("a bound address");

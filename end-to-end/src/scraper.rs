@@ -7,7 +7,7 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use loaddensity_metrics_shell::PrometheusConfig;
 
-use super::load::Sums;
+use super::load::LoadSums;
 use super::protobuf::{messages, number, only, take, varint};
 
 /// A page on a free port.
@@ -16,10 +16,10 @@ pub(super) fn any_port() -> PrometheusConfig {
 }
 
 /// A connection to the exporter.
-pub(super) struct Client(pub(super) BufReader<TcpStream>);
+pub(super) struct ScrapeClient(pub(super) BufReader<TcpStream>);
 
 /// What the exporter answers.
-pub(super) struct Answer {
+pub(super) struct ScrapeResponse {
     pub(super) status: u16,
     head: Vec<String>,
     /// What `Content-Encoding` says is undone.
@@ -28,19 +28,19 @@ pub(super) struct Answer {
     pub(super) body_bytes: usize,
 }
 
-impl Client {
+impl ScrapeClient {
     pub(super) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the exporter listens");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
         Self(BufReader::new(stream))
     }
 
-    pub(super) fn ask(&mut self, method: &str, path: &str) -> Answer {
+    pub(super) fn ask(&mut self, method: &str, path: &str) -> ScrapeResponse {
         self.ask_with(method, path, "")
     }
 
     /// Asks with further lines in the head, each with its line end.
-    pub(super) fn ask_with(&mut self, method: &str, path: &str, head: &str) -> Answer {
+    pub(super) fn ask_with(&mut self, method: &str, path: &str, head: &str) -> ScrapeResponse {
         self.send_with(method, path, head);
         let status_line = self.line();
         let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).expect("a status line");
@@ -53,7 +53,7 @@ impl Client {
             }
             head.push(line);
         }
-        let mut answer = Answer { status, head, body: Vec::new(), body_bytes: 0 };
+        let mut answer = ScrapeResponse { status, head, body: Vec::new(), body_bytes: 0 };
         if method != "HEAD" {
             let body = self.body(&answer);
             answer.body_bytes = body.len();
@@ -79,7 +79,7 @@ impl Client {
         self.0.get_mut().write_all(request.as_bytes()).expect("a request sent");
     }
 
-    fn body(&mut self, answer: &Answer) -> Vec<u8> {
+    fn body(&mut self, answer: &ScrapeResponse) -> Vec<u8> {
         let mut body = Vec::new();
         if answer.header("transfer-encoding") == Some("chunked") {
             loop {
@@ -118,7 +118,7 @@ impl Client {
     }
 }
 
-impl Answer {
+impl ScrapeResponse {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.iter().filter_map(|line| line.split_once(':'));
         lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
@@ -135,19 +135,19 @@ impl Answer {
     }
 
     /// Sums over all series of the page, whatever its dialect.
-    pub(super) fn sums(&self) -> Sums {
+    pub(super) fn sums(&self) -> LoadSums {
         let is_protobuf = self.header("content-type").is_some_and(|text| text.starts_with("application/vnd.google"));
         if is_protobuf { self.sums_of_families() } else { self.sums_of_lines() }
     }
 
-    fn sums_of_lines(&self) -> Sums {
+    fn sums_of_lines(&self) -> LoadSums {
         let requests = self.whole("loaddensity_requests_total", "");
         for family in ["loaddensity_request_latency_ms", "loaddensity_response_bytes"] {
             assert_eq!(self.whole(&format!("{family}_count"), ""), requests, "{family}");
             assert_eq!(self.whole(&format!("{family}_bucket"), "le=\"+Inf\""), requests, "{family}");
         }
         let latencies = self.samples("loaddensity_request_latency_ms_sum", "");
-        Sums {
+        LoadSums {
             requests,
             failures: self.whole("loaddensity_requests_total", "outcome=\"failure\""),
             latency_ms: latencies.map(|value| value.parse::<f64>().expect("a number")).sum(),
@@ -170,8 +170,8 @@ impl Answer {
     }
 
     /// Field numbers are those of client_model, `io/prometheus/client/metrics.proto`.
-    fn sums_of_families(&self) -> Sums {
-        let (mut body, mut sums, mut counted) = (&self.body[..], Sums::default(), [0; 2]);
+    fn sums_of_families(&self) -> LoadSums {
+        let (mut body, mut sums, mut counted) = (&self.body[..], LoadSums::default(), [0; 2]);
         while !body.is_empty() {
             let length = varint(&mut body) as usize;
             let family = take(&mut body, length);

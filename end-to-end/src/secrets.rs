@@ -10,13 +10,13 @@ use loaddensity_metrics_shell::{BatchLimits, Exporters, InfluxdbConfig, Influxdb
 
 use super::LOOPBACK;
 use super::floods::skip_frames_to_headers;
-use super::http_server::{HttpServer, Reply};
+use super::http_server::{HttpReply, HttpServer};
 use super::load::{exporters, wait_until};
-use super::otlp_receiver::{self, OtlpReceiver};
+use super::otlp_receiver::{self, OtlpTestServer};
 
 /// Each way to tell InfluxDB who one is.
 pub fn what_influxdb_repeats_is_masked<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Echo(403));
+    let server = HttpServer::start(|_, _| HttpReply::Echo(403));
     let own = format!("http://{}", server.address);
     let secret = || Some(Secret::new(SECRET));
     for target in [
@@ -49,7 +49,7 @@ pub fn what_influxdb_repeats_is_masked<R: Runtime>() {
 
 /// A query and headers, over HTTP/1.1.
 pub fn what_an_otlp_receiver_repeats_is_masked<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Echo(400));
+    let server = HttpServer::start(|_, _| HttpReply::Echo(400));
     let (exporters, mut engine) = exporters::<R>();
     let endpoint = format!("http://{}/otlp?api-key=hunter2%2Bx", server.address);
     exporters.start_opentelemetry_exporter(otlp(endpoint, OpenTelemetryConfig::http())).expect("an exporter");
@@ -59,7 +59,7 @@ pub fn what_an_otlp_receiver_repeats_is_masked<R: Runtime>() {
 
 /// Headers, as `grpc-message`.
 pub fn what_a_grpc_receiver_repeats_is_masked<R: Runtime>() {
-    let server = OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Echo(16));
+    let server = OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Echo(16));
     let (exporters, mut engine) = exporters::<R>();
     let endpoint = format!("http://{}", server.address);
     exporters.start_opentelemetry_exporter(otlp(endpoint, OpenTelemetryConfig::default())).expect("an exporter");

@@ -13,15 +13,15 @@ use futures_io::AsyncWrite;
 use loaddensity_metrics_shell::Timestamp;
 use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UnixDatagram, UnixStream};
 
-/// `R` with the sockets of a [`Stage`].
+/// `R` with the sockets of a [`StagedSockets`].
 pub(super) struct Staged<R> {
     inner: R,
-    stage: Arc<Mutex<Stage>>,
+    stage: Arc<Mutex<StagedSockets>>,
 }
 
 /// What the sockets do, and what was done with them.
 #[derive(Debug, Default)]
-pub(super) struct Stage {
+pub(super) struct StagedSockets {
     /// What names below `staged` mean.
     pub(super) addresses: Vec<SocketAddr>,
     /// How often such a name was resolved.
@@ -45,11 +45,11 @@ pub(super) struct Stage {
 }
 
 impl<R> Staged<R> {
-    pub(super) fn new(inner: R, stage: Stage) -> Self {
+    pub(super) fn new(inner: R, stage: StagedSockets) -> Self {
         Self { inner, stage: Arc::new(Mutex::new(stage)) }
     }
 
-    pub(super) fn stage(&self) -> MutexGuard<'_, Stage> {
+    pub(super) fn stage(&self) -> MutexGuard<'_, StagedSockets> {
         self.stage.lock().expect("no panic")
     }
 }
@@ -61,9 +61,9 @@ impl<R: Clone> Clone for Staged<R> {
 }
 
 /// One connection to a stage.
-struct Connection(Arc<Mutex<Stage>>, usize);
+struct StagedConnection(Arc<Mutex<StagedSockets>>, usize);
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for StagedConnection {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut stage = self.0.lock().expect("no panic");
         if stage.broken.contains(&self.1) {
@@ -91,7 +91,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-impl DatagramSocket for Connection {
+impl DatagramSocket for StagedConnection {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         let mut stage = self.0.lock().expect("no panic");
         if let Some(code) = stage.errors.pop_front() {
@@ -117,7 +117,7 @@ impl<R: Runtime> Runtime for Staged<R> {
     type Task = R::Task;
 
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
-        R::run(|inner| main(Self::new(inner, Stage::default())))
+        R::run(|inner| main(Self::new(inner, StagedSockets::default())))
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> R::Task {
@@ -160,13 +160,13 @@ impl<R: Runtime> Runtime for Staged<R> {
 
     async fn unix_datagram_connect(&self, _: &Path) -> io::Result<UnixDatagram> {
         self.stage().connections += 1;
-        Ok(Box::new(Connection(self.stage.clone(), 0)))
+        Ok(Box::new(StagedConnection(self.stage.clone(), 0)))
     }
 
     async fn unix_stream_connect(&self, _: &Path) -> io::Result<UnixStream> {
         let mut stage = self.stage();
         stage.connections += 1;
         stage.streams.push(Vec::new());
-        Ok(Box::new(Connection(self.stage.clone(), stage.streams.len() - 1)))
+        Ok(Box::new(StagedConnection(self.stage.clone(), stage.streams.len() - 1)))
     }
 }

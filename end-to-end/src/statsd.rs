@@ -5,13 +5,13 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Cardinality, Cause, SampleRate, StatsdConfig, StatsdOrigin};
 
-use super::load::{Sums, assert_all_sent, assert_settled, exporters};
-use super::receiver::{Receiver, lines};
+use super::load::{LoadSums, assert_all_sent, assert_settled, exporters};
+use super::receiver::{DatagramReceiver, lines};
 use super::unused_port;
 
 /// The contract's default: three datagrams a request, one message each.
 pub fn each_message_is_a_datagram<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_statsd_sink(to(&receiver)).expect("a socket");
     for round in 1..=20 {
@@ -29,7 +29,7 @@ pub fn each_message_is_a_datagram<R: Runtime>() {
 
 /// With `datagram_bytes`, messages share datagrams of at most that size.
 pub fn messages_are_packed<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let config = StatsdConfig { datagram_bytes: Some(512), prefix: "my.load.".into(), ..to(&receiver) };
     exporters.start_statsd_sink(config).expect("a socket");
@@ -47,7 +47,7 @@ pub fn messages_are_packed<R: Runtime>() {
 
 /// A stop sends all that was recorded before it, and the account begins at the start.
 pub fn a_stop_flushes<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     engine.record(7);
     for _ in 0..3 {
@@ -63,7 +63,7 @@ pub fn a_stop_flushes<R: Runtime>() {
 
 /// Options beyond the contract are in every message, and what is sampled away is accounted for.
 pub fn options_are_in_every_message<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let config = StatsdConfig {
         datagram_bytes: Some(1_432),
@@ -102,7 +102,7 @@ pub fn messages_end_with_a_newline<R: Runtime>() {
     let single = StatsdConfig { newline: true, ..StatsdConfig::default() };
     let filled = StatsdConfig { fill_datagrams: true, ..packed.clone() };
     for config in [packed, offloaded, single, filled] {
-        let receiver = Receiver::start();
+        let receiver = DatagramReceiver::start();
         let (exporters, mut engine) = exporters::<R>();
         engine.set_gauge("active_users", 1.0);
         let (is_single, is_filled) = (config.newline, config.fill_datagrams);
@@ -134,7 +134,7 @@ pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
     assert_settled(&account, 500);
 }
 
-fn to(receiver: &Receiver) -> StatsdConfig {
+fn to(receiver: &DatagramReceiver) -> StatsdConfig {
     StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() }
 }
 
@@ -143,8 +143,8 @@ fn messages(datagrams: &[String]) -> impl Iterator<Item = &str> {
 }
 
 /// Adds up the messages, each of which must be one of the contract's three.
-pub(super) fn sums(datagrams: &[String], prefix: &str) -> Sums {
-    let (mut sums, mut latencies, mut sizes) = (Sums::default(), 0, 0);
+pub(super) fn sums(datagrams: &[String], prefix: &str) -> LoadSums {
+    let (mut sums, mut latencies, mut sizes) = (LoadSums::default(), 0, 0);
     for message in messages(datagrams) {
         let parts = message.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));
         let (metric, rest) = parts.and_then(|rest| rest.split_once(':')).expect(message);

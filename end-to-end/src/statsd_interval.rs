@@ -6,13 +6,13 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Cause, Exporters, StatsdConfig};
 
-use super::load::{Sums, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::receiver::{Receiver, lines};
+use super::load::{LoadSums, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::receiver::{DatagramReceiver, lines};
 use super::unused_port;
 
 /// The engine's gauges come at every interval, as messages of their own that no account has.
 pub fn gauges_come_at_every_interval<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let settings = settings(8);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let interval = Duration::from_millis(5);
@@ -30,7 +30,7 @@ pub fn gauges_come_at_every_interval<R: Runtime>() {
 /// At the stop they come once more, as they are then, with the constant tags; packed, they share a datagram.
 pub fn gauges_come_at_the_stop<R: Runtime>() {
     for (datagram_bytes, datagrams) in [(None, 2), (Some(1_432), 1)] {
-        let receiver = Receiver::start();
+        let receiver = DatagramReceiver::start();
         let settings = settings(8);
         let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
         let constant_tags = vec![("run".into(), "7".into())];
@@ -53,7 +53,7 @@ pub fn gauges_come_at_the_stop<R: Runtime>() {
 
 /// A gauge that fits into no datagram is named in the status, and keeps no other from being sent.
 pub fn a_gauge_that_does_not_fit_is_left_out<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let settings = settings(8);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     for (name, value) in [("a", f64::MAX), ("b", 1.0)] {
@@ -70,7 +70,7 @@ pub fn a_gauge_that_does_not_fit_is_left_out<R: Runtime>() {
 /// The messages of all intervals add up to what was recorded since the start, and the last ones come at the stop.
 pub fn messages_per_interval_add_up<R: Runtime>() {
     for distributions in [false, true] {
-        let receiver = Receiver::start();
+        let receiver = DatagramReceiver::start();
         let (exporters, mut engine) = exporters::<R>();
         engine.record(70);
         let before = engine.sums;
@@ -94,7 +94,7 @@ pub fn messages_per_interval_add_up<R: Runtime>() {
 
 /// One interval has one counter for each series and outcome, however many datagrams its values take.
 pub fn an_interval_has_one_counter_of_each_kind<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_statsd_sink(StatsdConfig { datagram_bytes: Some(300), ..aggregated(&receiver) }).expect("a socket");
     engine.record(900);
@@ -110,7 +110,7 @@ pub fn an_interval_has_one_counter_of_each_kind<R: Runtime>() {
 
 /// An interval ends early when half of the buffer is in use, so that nothing is dropped.
 pub fn a_full_buffer_ends_an_interval<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_statsd_sink(StatsdConfig { buffer_events: 100, ..aggregated(&receiver) }).expect("a socket");
     for round in 1..=10 {
@@ -124,7 +124,7 @@ pub fn a_full_buffer_ends_an_interval<R: Runtime>() {
 
 /// Counters that say their second leave at most once in it, however often intervals end; the last ones leave at the stop.
 pub fn counts_have_timestamps<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let config = StatsdConfig {
         timestamps_of_counts: true,
@@ -170,7 +170,7 @@ fn values(datagrams: &[String]) -> usize {
 
 /// What fits into no datagram is `too_large`; nobody listens: either way every request is accounted for.
 pub fn intervals_that_do_not_arrive_change_no_sum<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     for (port, datagram_bytes) in [(receiver.address.port(), 20), (unused_port().port(), 1_432)] {
         let (exporters, mut engine) = exporters::<R>();
         let config = StatsdConfig { port, datagram_bytes: Some(datagram_bytes), ..aggregated(&receiver) };
@@ -187,7 +187,7 @@ pub fn intervals_that_do_not_arrive_change_no_sum<R: Runtime>() {
 /// next one.
 pub fn telemetry_tells_what_was_sent<R: Runtime>() {
     for (aggregate, contexts) in [(false, None), (true, Some(18))] {
-        let receiver = Receiver::start();
+        let receiver = DatagramReceiver::start();
         let (exporters, mut engine) = exporters::<R>();
         engine.set_gauge("active_users", 1.0);
         let config = StatsdConfig { telemetry: true, aggregate, datagram_bytes: Some(1_432), ..aggregated(&receiver) };
@@ -215,7 +215,7 @@ pub fn telemetry_tells_what_was_sent<R: Runtime>() {
 
 /// Telemetry comes at every interval, and has what came since the last.
 pub fn telemetry_comes_at_every_interval<R: Runtime>() {
-    let receiver = Receiver::start();
+    let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let config = StatsdConfig { telemetry: true, interval: Duration::from_millis(5), ..to(&receiver) };
     exporters.start_statsd_sink(config).expect("a socket");
@@ -227,7 +227,7 @@ pub fn telemetry_comes_at_every_interval<R: Runtime>() {
     receiver.finish();
 }
 
-/// The sum of a metric of telemetry that went over `transport`, of one type where that is said behind the name.
+/// The sum of a metric of telemetry that went over `transport`, of one type where the name is followed by one.
 pub(super) fn told(datagrams: &[String], transport: &str, metric: &str) -> Option<u64> {
     let (name, kind) = metric.split_once(' ').unwrap_or((metric, ""));
     let start = format!("datadog.dogstatsd.client.{name}:");
@@ -244,14 +244,14 @@ pub(super) fn told(datagrams: &[String], transport: &str, metric: &str) -> Optio
 }
 
 /// Only the stop ends an interval.
-fn aggregated(receiver: &Receiver) -> StatsdConfig {
+fn aggregated(receiver: &DatagramReceiver) -> StatsdConfig {
     StatsdConfig { aggregate: true, aggregation_interval: Duration::from_secs(3_600), ..to(receiver) }
 }
 
 /// Adds up messages with packed values, of which those of latencies and sizes are of these types; the other number is
 /// that of the counters.
-pub(super) fn sums(datagrams: &[String], types: [&str; 2]) -> (Sums, usize) {
-    let (mut sums, mut counters, mut latencies, mut sizes) = (Sums::default(), 0, 0, 0);
+pub(super) fn sums(datagrams: &[String], types: [&str; 2]) -> (LoadSums, usize) {
+    let (mut sums, mut counters, mut latencies, mut sizes) = (LoadSums::default(), 0, 0, 0);
     for message in datagrams.iter().flat_map(|datagram| lines(datagram)) {
         let parts = message.strip_prefix("loaddensity.").and_then(|rest| rest.split_once(':'));
         let (metric, rest) = parts.expect(message);
@@ -281,6 +281,6 @@ pub(super) fn sums(datagrams: &[String], types: [&str; 2]) -> (Sums, usize) {
     (sums, counters)
 }
 
-fn to(receiver: &Receiver) -> StatsdConfig {
+fn to(receiver: &DatagramReceiver) -> StatsdConfig {
     StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() }
 }

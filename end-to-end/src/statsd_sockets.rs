@@ -7,9 +7,9 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{StatsdConfig, StatsdSocket};
 
 use super::agent::Agent;
-use super::collector::Collector;
+use super::collector::PacketCollector;
 use super::load::{assert_all_sent, exporters, wait_until};
-use super::receiver::{Receiver, lines};
+use super::receiver::{DatagramReceiver, lines};
 use super::statsd_interval::sums;
 use super::{Capability, Folder, lacks};
 
@@ -25,7 +25,7 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
         StatsdConfig { aggregate: true, aggregation_interval, ..contract() },
     ] {
         for sockets in [1, 2, 5] {
-            let receiver = Receiver::start();
+            let receiver = DatagramReceiver::start();
             let (exporters, mut engine) = exporters::<R>();
             let port = receiver.address.port();
             exporters.start_statsd_sink(StatsdConfig { port, sockets, ..config.clone() }).expect("sockets");
@@ -54,7 +54,7 @@ pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
     }
     for aggregate in [false, true] {
         let folder = Folder::new();
-        let collector = Collector::of_streams(&folder.socket());
+        let collector = PacketCollector::of_streams(&folder.socket());
         let (exporters, mut engine) = exporters::<R>();
         // So that an interval takes a packet for each.
         let config =
@@ -77,7 +77,7 @@ pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
         return;
     }
     let folder = Folder::new();
-    let collector = Collector::of_datagrams(&folder.socket());
+    let collector = PacketCollector::of_datagrams(&folder.socket());
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_statsd_sink(StatsdConfig { sockets: 3, ..to(StatsdSocket::Unix, &folder) }).expect("connections");
     engine.record(200);

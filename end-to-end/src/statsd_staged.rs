@@ -3,9 +3,9 @@
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Account, AsyncExporters, Cause, StatsdConfig, StatsdSocket};
 
-use super::load::{Engine, Sums, assert_settled, settings};
+use super::load::{LoadSums, TestEngine, assert_settled, settings};
 use super::run;
-use super::staged::{Stage, Staged};
+use super::staged::{Staged, StagedSockets};
 use super::statsd::sums;
 
 /// A stream that breaks in the middle of a packet, of its length, or between two: what was cut is sent whole on the next
@@ -13,7 +13,7 @@ use super::statsd::sums;
 pub fn a_packet_that_breaks_off_is_sent_whole_again<R: Runtime>() {
     for packed in [false, true] {
         let budgets = [10, 150, 0, 3, 1_003, 90].into();
-        let stage = Stage { budgets, ..Stage::default() };
+        let stage = StagedSockets { budgets, ..StagedSockets::default() };
         let socket = StatsdSocket::UnixStream("/staged".into());
         let config = StatsdConfig {
             socket: Some(socket),
@@ -32,7 +32,7 @@ pub fn a_packet_that_breaks_off_is_sent_whole_again<R: Runtime>() {
 
 /// A system that has no buffers left is asked again, over the same socket; nothing is lost.
 pub fn a_system_without_buffers_is_asked_again<R: Runtime>() {
-    let stage = Stage { errors: [libc::ENOBUFS; 3].into(), ..Stage::default() };
+    let stage = StagedSockets { errors: [libc::ENOBUFS; 3].into(), ..StagedSockets::default() };
     let (account, expected, stage) = recorded::<R>(stage, datagrams(), 40);
     assert_settled(&account, 40);
     assert_eq!((account.sent, stage.connections), (40, 1), "{account:?}");
@@ -41,7 +41,7 @@ pub fn a_system_without_buffers_is_asked_again<R: Runtime>() {
 
 /// A socket that fails is made anew, and the same datagram is sent through that.
 pub fn a_socket_that_fails_is_made_anew<R: Runtime>() {
-    let stage = Stage { errors: [libc::ECONNREFUSED, libc::ENOTCONN].into(), ..Stage::default() };
+    let stage = StagedSockets { errors: [libc::ECONNREFUSED, libc::ENOTCONN].into(), ..StagedSockets::default() };
     let (account, expected, stage) = recorded::<R>(stage, datagrams(), 40);
     assert_settled(&account, 40);
     assert_eq!((account.sent, stage.connections), (40, 3), "{account:?}");
@@ -50,7 +50,7 @@ pub fn a_socket_that_fails_is_made_anew<R: Runtime>() {
 
 /// What the system refuses as too long is dropped, and that alone.
 pub fn a_packet_that_is_too_long_is_dropped<R: Runtime>() {
-    let stage = Stage { too_long: Some("name:/orders"), ..Stage::default() };
+    let stage = StagedSockets { too_long: Some("name:/orders"), ..StagedSockets::default() };
     let (account, _, stage) = recorded::<R>(stage, datagrams(), 30);
     assert_settled(&account, 30);
     assert_eq!((account.sent, account.dropped.get(Cause::TooLarge)), (20, 10), "{account:?}");
@@ -62,12 +62,16 @@ fn datagrams() -> StatsdConfig {
 }
 
 /// Records `requests`, one after another, and stops; the account, what was recorded, and what came of it on the stage.
-fn recorded<R: Runtime>(stage: Stage, config: StatsdConfig, requests: u64) -> (Account, Sums, Stage) {
+fn recorded<R: Runtime>(
+    stage: StagedSockets,
+    config: StatsdConfig,
+    requests: u64,
+) -> (Account, LoadSums, StagedSockets) {
     run(|inner: R| async move {
         let runtime = Staged::new(inner, stage);
         let settings = settings(64);
         let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
-        let mut engine = Engine::new(settings.registry);
+        let mut engine = TestEngine::new(settings.registry);
         exporters.start_statsd_sink(config).await.expect("a socket");
         engine.record(requests);
         super::until(&runtime, || settings.registry.account(loaddensity_metrics_shell::Exporter::Statsd).held == 0)

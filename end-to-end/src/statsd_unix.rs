@@ -8,7 +8,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Account, Cause, Exporters, StatsdConfig, StatsdSocket};
 
 use super::agent::Agent;
-use super::collector::Collector;
+use super::collector::PacketCollector;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
 use super::statsd::sums;
 use super::{Capability, Folder, lacks, statsd_interval};
@@ -49,10 +49,10 @@ pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
         return;
     }
     for (collector, socket, transport) in [
-        (Collector::of_datagrams as fn(&Path) -> _, StatsdSocket::UnixDatagram as fn(PathBuf) -> _, "uds"),
-        (Collector::of_streams, StatsdSocket::UnixStream, "uds-stream"),
-        (Collector::of_datagrams, StatsdSocket::Unix, "uds"),
-        (Collector::of_streams, StatsdSocket::Unix, "uds"),
+        (PacketCollector::of_datagrams as fn(&Path) -> _, StatsdSocket::UnixDatagram as fn(PathBuf) -> _, "uds"),
+        (PacketCollector::of_streams, StatsdSocket::UnixStream, "uds-stream"),
+        (PacketCollector::of_datagrams, StatsdSocket::Unix, "uds"),
+        (PacketCollector::of_streams, StatsdSocket::Unix, "uds"),
     ] {
         let folder = Folder::new();
         let collector = collector(&folder.socket());

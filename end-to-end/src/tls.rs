@@ -1,4 +1,4 @@
-//! InfluxDB behind TLS, towards servers that rustls makes without this crate, and what is refused at the start.
+//! InfluxDB over TLS, towards servers that rustls makes without this crate, and what is refused at the start.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use loaddensity_metrics_shell::{
 };
 
 use super::certificates::Authority;
-use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 
 /// Points arrive at a server whose certificate names the host or the address of the URL.
 pub fn points_are_posted_over_tls<R: Runtime>() {
@@ -19,7 +19,7 @@ pub fn points_are_posted_over_tls<R: Runtime>() {
     let certificate = authority.certify(&["localhost", "127.0.0.1"], false);
     for host in ["localhost", "127.0.0.1"] {
         let tls = authority.server(&certificate, false, b"http/1.1");
-        let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+        let server = HttpServer::start_with(Some(tls), |_, _| HttpReply::Status(204));
         let (exporters, mut engine) = exporters::<R>();
         exporters.start_influxdb_sink(to(host, server.address, authority.trusted())).expect("a sink");
         engine.record(1_000);
@@ -37,7 +37,7 @@ pub fn points_are_posted_over_tls<R: Runtime>() {
 pub fn a_server_that_asks_for_a_certificate_gets_it<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());
     let tls = authority.server(&authority.certify(&["localhost"], false), true, b"http/1.1");
-    let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+    let server = HttpServer::start_with(Some(tls), |_, _| HttpReply::Status(204));
     let with = |by: &Authority, has_expired| {
         let identity = Some(by.identity(&by.certify(&["worker"], has_expired)));
         to("localhost", server.address, ClientTls { identity, ..authority.trusted() })
@@ -47,7 +47,7 @@ pub fn a_server_that_asks_for_a_certificate_gets_it<R: Runtime>() {
     engine.record(100);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 100);
-    // With TLS 1.3 the refusal comes behind the handshake, and some attempts only see a connection that is closed.
+    // With TLS 1.3 the refusal comes after the handshake, and some attempts only see a connection that is closed.
     let without = to("localhost", server.address, authority.trusted());
     refusal::<R>(without, "the server asks for a certificate: give client_certificate and client_key");
     refusal::<R>(with(&other, false), "the server does not accept client_certificate");
@@ -70,7 +70,7 @@ pub fn servers_that_prove_nothing_get_nothing<R: Runtime>() {
         (server(&authority.certify(&["localhost"], true)), authority.trusted(), "has expired"),
         (None, authority.trusted(), "have no TLS there"),
     ] {
-        let server = HttpServer::start_with(tls, |_, _| Reply::Status(204));
+        let server = HttpServer::start_with(tls, |_, _| HttpReply::Status(204));
         refusal::<R>(to("localhost", server.address, trusted), says);
         assert!(server.posts().iter().all(|post| !post.line.starts_with("POST")), "{says}");
     }
@@ -83,7 +83,7 @@ pub fn a_certificate_that_stands_in_ca_file_is_trusted<R: Runtime>() {
     let (own, leaf) = (Authority::alone(&["localhost"], false), authority.certify(&["localhost"], false));
     for certificate in [&own, &leaf] {
         let tls = authority.server(certificate, false, b"http/1.1");
-        let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+        let server = HttpServer::start_with(Some(tls), |_, _| HttpReply::Status(204));
         let (exporters, mut engine) = exporters::<R>();
         let config = to("localhost", server.address, authority.trusting(certificate));
         exporters.start_influxdb_sink(config).expect("a sink");
@@ -98,7 +98,7 @@ pub fn a_certificate_that_stands_in_ca_file_is_trusted<R: Runtime>() {
         (&leaf, &own, "is not trusted: give its CA with ca_file"),
     ] {
         let tls = authority.server(shown, false, b"http/1.1");
-        let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+        let server = HttpServer::start_with(Some(tls), |_, _| HttpReply::Status(204));
         refusal::<R>(to("localhost", server.address, authority.trusting(trusted)), says);
         assert!(server.posts().is_empty(), "{says}");
     }
@@ -187,7 +187,7 @@ fn refusal<R: Runtime>(config: InfluxdbConfig, says: &str) {
     let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(config).expect("nobody needs to answer yet");
-    Engine::new(settings.registry).record(100);
+    TestEngine::new(settings.registry).record(100);
     wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(says)));
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 100);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::certificates::Authority;
 use super::http_server::{self, HttpServer};
 use super::load::{assert_all_sent, exporters};
-use super::otlp_receiver::{OtlpReceiver, Reply};
+use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 use super::tls_page::read_page;
 
 /// All three that speak HTTP, each with a certificate of its own for an other end that asks for one.
@@ -22,8 +22,9 @@ pub fn actions_start_exporters_with_tls<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
 
     let tls = authority.server(&certificate, true, b"http/1.1");
-    let influxdb = HttpServer::start_with(Some(tls), |_, _| http_server::Reply::Status(204));
-    let receiver = OtlpReceiver::start_with::<R>(Some(authority.server(&certificate, true, b"h2")), |_| Reply::Accept);
+    let influxdb = HttpServer::start_with(Some(tls), |_, _| http_server::HttpReply::Status(204));
+    let receiver =
+        OtlpTestServer::start_with::<R>(Some(authority.server(&certificate, true, b"h2")), |_| OtlpReply::Accept);
     let url = format!("https://localhost:{}", influxdb.address.port());
     let endpoint = format!("https://localhost:{}", receiver.address.port());
     let client = |mut arguments: Value| {
@@ -52,7 +53,7 @@ pub fn actions_start_exporters_with_tls<R: Runtime>() {
     }
     assert_eq!(influxdb.posts().iter().map(|post| post.body.lines().count()).sum::<usize>(), 100);
     assert!(influxdb.posts().iter().all(|post| post.line.starts_with("POST /api/v3/write_lp?db=d&")));
-    assert_eq!(OtlpReceiver::sums(&receiver.exports()).requests, 100);
+    assert_eq!(OtlpTestServer::sums(&receiver.exports()).requests, 100);
 }
 
 /// The command, the parameter and the file are named.

@@ -1,4 +1,4 @@
-//! OTLP behind TLS, towards servers that rustls makes without this crate.
+//! OTLP over TLS, towards servers that rustls makes without this crate.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use loaddensity_metrics_shell::{ClientTls, Exporters, OpenTelemetryConfig, Setti
 
 use super::certificates::Authority;
 use super::http_server::{self, HttpServer};
-use super::load::{Engine, assert_all_sent, assert_settled, exporters, settings, wait_until};
-use super::otlp_receiver::{OtlpReceiver, Reply};
+use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
+use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 
 /// OTLP over HTTP/1.1, with a certificate where the server asks for one.
 pub fn exports_go_over_tls<R: Runtime>() {
@@ -16,7 +16,7 @@ pub fn exports_go_over_tls<R: Runtime>() {
     let certificate = authority.certify(&["localhost"], false);
     for asks in [false, true] {
         let tls = authority.server(&certificate, asks, b"http/1.1");
-        let server = HttpServer::start_with(Some(tls), |_, _| http_server::Reply::Status(200));
+        let server = HttpServer::start_with(Some(tls), |_, _| http_server::HttpReply::Status(200));
         let config = OpenTelemetryConfig {
             endpoint: format!("https://localhost:{}", server.address.port()),
             tls: client(&authority, asks),
@@ -34,7 +34,7 @@ pub fn calls_go_over_tls<R: Runtime>() {
     let certificate = authority.certify(&["localhost", "127.0.0.1"], false);
     for (host, asks) in [("localhost", false), ("localhost", true), ("127.0.0.1", true)] {
         let tls = authority.server(&certificate, asks, b"h2");
-        let receiver = OtlpReceiver::start_with::<R>(Some(tls), |_| Reply::Accept);
+        let receiver = OtlpTestServer::start_with::<R>(Some(tls), |_| OtlpReply::Accept);
         let config = OpenTelemetryConfig {
             endpoint: format!("https://{host}:{}", receiver.address.port()),
             tls: client(&authority, asks),
@@ -64,7 +64,7 @@ pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
             [(OpenTelemetryConfig::default(), &b"h2"[..]), (OpenTelemetryConfig::http(), &b"http/1.1"[..])]
         {
             let server = authority.server(certificate, asks, alpn);
-            let server = HttpServer::start_with(Some(server), |_, _| http_server::Reply::Status(200));
+            let server = HttpServer::start_with(Some(server), |_, _| http_server::HttpReply::Status(200));
             let endpoint = format!("https://localhost:{}", server.address.port());
             all_is_lost::<R>(OpenTelemetryConfig { endpoint, tls: tls.clone(), ..base }, says);
             assert!(server.posts().is_empty(), "{says}");
@@ -72,7 +72,7 @@ pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
     }
     // A receiver of OTLP over HTTP, at which a call is aimed.
     let server = authority.server(&good, false, b"http/1.1");
-    let server = HttpServer::start_with(Some(server), |_, _| http_server::Reply::Status(200));
+    let server = HttpServer::start_with(Some(server), |_, _| http_server::HttpReply::Status(200));
     let endpoint = format!("https://localhost:{}", server.address.port());
     let config = OpenTelemetryConfig { endpoint, tls: plain(&authority), ..OpenTelemetryConfig::default() };
     all_is_lost::<R>(config, "the server speaks another protocol there");
@@ -99,7 +99,7 @@ fn all_is_lost<R: Runtime>(config: OpenTelemetryConfig, says: &str) {
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config };
     exporters.start_opentelemetry_exporter(config).expect("nobody needs to answer yet");
-    Engine::new(settings.registry).record(100);
+    TestEngine::new(settings.registry).record(100);
     wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(says)));
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 100);

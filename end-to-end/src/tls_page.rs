@@ -1,4 +1,4 @@
-//! The Prometheus page behind TLS, read by clients that rustls makes without this crate.
+//! The Prometheus page over TLS, read by clients that rustls makes without this crate.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -91,7 +91,7 @@ pub fn a_page_that_is_not_trusted_counts_as_unscraped<R: Runtime>() {
     assert_eq!((account.sent, account.dropped.get(Cause::Unscraped)), (0, 100), "{account:?}");
 }
 
-/// A client that speaks HTTP to a page behind TLS gets no page, and the condition says so. One that says nothing holds up
+/// A client that speaks HTTP to a page over TLS gets no page, and the condition says so. One that says nothing holds up
 /// neither others nor a stop.
 pub fn a_client_without_tls_is_closed<R: Runtime>() {
     let authority = Authority::new();

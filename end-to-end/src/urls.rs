@@ -6,13 +6,13 @@ use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{BatchLimits, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig};
 
-use super::http_server::{HttpServer, Reply};
+use super::http_server::{HttpReply, HttpServer};
 use super::load::{assert_all_sent, exporters};
-use super::otlp_receiver::{self, OtlpReceiver};
+use super::otlp_receiver::{self, OtlpTestServer};
 
 /// The endpoint of all signals keeps its query, and gets the path of metrics once.
 pub fn exports_arrive_where_the_environment_says<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(200));
+    let server = HttpServer::start(|_, _| HttpReply::Status(200));
     let host = server.address.to_string();
     for (endpoint, line) in [
         (format!("http://{host}/otlp?api-key=k"), "POST /otlp/v1/metrics?api-key=k HTTP/1.1"),
@@ -39,7 +39,7 @@ pub fn exports_arrive_where_the_environment_says<R: Runtime>() {
 
 /// A call goes to the host of the endpoint, under the name that was given (`:authority`; RFC 9113, 8.3.1).
 pub fn calls_name_the_host_of_the_endpoint<R: Runtime>() {
-    let receiver = OtlpReceiver::start::<R>(|_| otlp_receiver::Reply::Accept);
+    let receiver = OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
     let authority = format!("localhost:{}", receiver.address.port());
     let config = OpenTelemetryConfig { endpoint: format!("HTTP://{authority}/"), ..OpenTelemetryConfig::default() };
@@ -53,7 +53,7 @@ pub fn calls_name_the_host_of_the_endpoint<R: Runtime>() {
 
 /// The server's own URL is taken as people write it, and its query goes along.
 pub fn points_arrive_where_the_url_says<R: Runtime>() {
-    let server = HttpServer::start(|_, _| Reply::Status(204));
+    let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let host = server.address.to_string();
     let own = "org=o&bucket=b&precision=ns";
     for (url, target) in [

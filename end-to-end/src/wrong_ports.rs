@@ -10,21 +10,21 @@ use loaddensity_metrics_shell::{Exporters, InfluxdbConfig, InfluxdbTarget, OpenT
 
 use super::LOOPBACK;
 use super::certificates::Authority;
-use super::http_server::{HttpServer, Reply};
-use super::load::{Engine, assert_settled, settings, wait_until};
-use super::otlp_receiver::{OtlpReceiver, Reply as OtlpReply};
+use super::http_server::{HttpReply, HttpServer};
+use super::load::{TestEngine, assert_settled, settings, wait_until};
+use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 
 /// Plain text to a port for TLS, by each exporter that posts.
 pub fn tls_is_named_where_it_is_spoken<R: Runtime>() {
     let authority = Authority::new();
     let tls = authority.server(&authority.certify(&["127.0.0.1"], false), false, b"http/1.1");
-    let server = HttpServer::start_with(Some(tls), |_, _| Reply::Status(204));
+    let server = HttpServer::start_with(Some(tls), |_, _| HttpReply::Status(204));
     // The alert of a server that closes at once may come too late to be read; then this is a guess.
-    for exporter in [Exporter::Influxdb, Exporter::OverHttp, Exporter::OverGrpc] {
+    for exporter in [HttpExporter::Influxdb, HttpExporter::OverHttp, HttpExporter::OverGrpc] {
         exporter.shows::<R>(server.address, "TLS is spoken there");
     }
     let go = speaks(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
-    for exporter in [Exporter::Influxdb, Exporter::OverHttp] {
+    for exporter in [HttpExporter::Influxdb, HttpExporter::OverHttp] {
         exporter.shows::<R>(go, "Client sent an HTTP request to an HTTPS server.");
     }
 }
@@ -32,16 +32,16 @@ pub fn tls_is_named_where_it_is_spoken<R: Runtime>() {
 /// gRPC to a port for HTTP, and HTTP to one for gRPC.
 pub fn another_version_of_http_is_named<R: Runtime>() {
     let http1 = speaks(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
-    Exporter::OverGrpc.shows::<R>(http1, "HTTP/1 is spoken there, not HTTP/2 as gRPC needs it");
-    let receiver = OtlpReceiver::start::<R>(|_| OtlpReply::Accept);
-    Exporter::OverHttp.shows::<R>(receiver.address, "HTTP/2 is spoken there, most likely gRPC");
-    Exporter::Influxdb.shows::<R>(receiver.address, "HTTP/2 is spoken there, most likely gRPC");
+    HttpExporter::OverGrpc.shows::<R>(http1, "HTTP/1 is spoken there, not HTTP/2 as gRPC needs it");
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
+    HttpExporter::OverHttp.shows::<R>(receiver.address, "HTTP/2 is spoken there, most likely gRPC");
+    HttpExporter::Influxdb.shows::<R>(receiver.address, "HTTP/2 is spoken there, most likely gRPC");
 }
 
 /// What is no HTTP at all, and what says nothing.
 pub fn what_is_no_http_is_named<R: Runtime>() {
     let (ssh, silent) = (speaks(b"SSH-2.0-OpenSSH_9.2\r\n"), speaks(b""));
-    for exporter in [Exporter::Influxdb, Exporter::OverHttp, Exporter::OverGrpc] {
+    for exporter in [HttpExporter::Influxdb, HttpExporter::OverHttp, HttpExporter::OverGrpc] {
         exporter.shows::<R>(ssh, "no HTTP is spoken there: check the port in `");
         exporter.shows::<R>(silent, "it was closed without a word: if TLS is spoken there, use https:// in `");
     }
@@ -49,13 +49,13 @@ pub fn what_is_no_http_is_named<R: Runtime>() {
 
 /// The exporters that speak HTTP to a server.
 #[derive(Clone, Copy, Debug)]
-enum Exporter {
+enum HttpExporter {
     Influxdb,
     OverHttp,
     OverGrpc,
 }
 
-impl Exporter {
+impl HttpExporter {
     /// Asserts that `shown` is said of a server at `address`, and that every request is accounted for.
     fn shows<R: Runtime>(self, address: SocketAddr, shown: &str) {
         let settings = Settings { stop_deadline: Duration::from_millis(100), ..settings(64) };
@@ -73,7 +73,7 @@ impl Exporter {
                 exporters.start_opentelemetry_exporter(config).expect("an exporter");
             }
         }
-        Engine::new(settings.registry).record(10);
+        TestEngine::new(settings.registry).record(10);
         wait_until(|| exporters.status()[0].last_error.is_some());
         let says = exporters.status()[0].last_error.clone().unwrap_or_default();
         assert!(says.contains(shown), "{self:?}: {says:?} lacks {shown:?}");

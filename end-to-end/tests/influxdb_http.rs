@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_tokio::{
     Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Secret,
 };
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use loaddensity_metrics_vectors::influx;
-use loaddensity_metrics_vectors::nobody::Nobody;
 use support::{Got, PATIENCE, Say, assert_settled, exporters, record, scripted_server, wait_until};
 
 /// To `server`, in bodies of up to ten points that wait for up to a minute.
@@ -252,9 +252,9 @@ fn after_silence_a_body_is_sent_again_and_a_full_buffer_drops() {
 
 #[test]
 fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
-    let nobody = Nobody::new().expect("a port");
+    let closed = ClosedPort::new().expect("a port");
     let exporters = exporters();
-    exporters.start_influxdb_sink(config(nobody.address().expect("bound"))).expect("starts without a backend");
+    exporters.start_influxdb_sink(config(closed.address().expect("bound"))).expect("starts without a backend");
     record(&mut exporters.recorder(), 15);
     wait_until("the trouble is shown", || {
         exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("cannot connect"))

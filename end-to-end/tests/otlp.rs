@@ -17,10 +17,10 @@ use hyper::header::{HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks};
-use loaddensity_metrics_tokio::{Account, Cause, Exporters, OpenTelemetryConfig, Settings, Tokio};
-use loaddensity_metrics_vectors::nobody::Nobody;
-use loaddensity_metrics_vectors::otlp::{self, Point, Value};
-use support::{PATIENCE, assert_settled, exporters, record, registry, wait_until};
+use loaddensity_metrics_tokio::{Cause, Exporters, OpenTelemetryConfig, Settings, Tokio};
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
+use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
+use support::{PATIENCE, assert_settled, exporters, rarely_to, record, registry, stop_opentelemetry, wait_until};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 /// How the receiver answers one call.
@@ -28,7 +28,7 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 enum Say {
     /// Status 0 in the trailers, with an answer that tells of so many rejected points.
     Rejected(u8),
-    /// A status in the trailers, behind an empty body.
+    /// A status in the trailers, after an empty body.
     Status(&'static str),
     /// A status in the only headers.
     TrailersOnly(&'static str),
@@ -43,7 +43,7 @@ enum Say {
 struct Call {
     path: String,
     headers: HeaderMap,
-    points: Vec<Point>,
+    points: Vec<DecodedPoint>,
     bytes: usize,
 }
 
@@ -51,7 +51,7 @@ impl Call {
     /// Sum of the request counters in it.
     fn requests(&self) -> i64 {
         let counters = self.points.iter().filter(|point| point.metric == "loaddensity.requests");
-        counters.map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum()
+        counters.map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum()
     }
 }
 
@@ -121,17 +121,7 @@ fn trailed(body: Bytes, status: &'static str) -> Answer {
 
 /// To `receiver`, with a first export that is an hour away.
 fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
-    OpenTelemetryConfig {
-        endpoint: format!("http://{receiver}"),
-        export_interval: Duration::from_secs(3_600),
-        ..OpenTelemetryConfig::default()
-    }
-}
-
-fn stop(exporters: &Exporters) -> Account {
-    let account = exporters.stop_opentelemetry_exporter().expect("stops").expect("it ran");
-    assert_settled(&account);
-    account
+    rarely_to(receiver, OpenTelemetryConfig::default())
 }
 
 #[test]
@@ -140,7 +130,7 @@ fn the_last_export_is_made_once_and_is_a_proper_call() {
     let exporters = exporters();
     exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");
     record(&mut exporters.recorder(), 30);
-    let account = stop(&exporters);
+    let account = stop_opentelemetry(&exporters);
     assert_eq!((account.recorded, account.sent), (30, 30));
     let calls: Vec<_> = calls.try_iter().collect();
     let [call] = &calls[..] else { panic!("{} calls", calls.len()) };
@@ -164,7 +154,7 @@ fn totals_are_exported_at_every_interval_over_one_connection() {
         wait_until("the export is acknowledged", || exporters.status()[0].account.sent == total);
     }
     assert_eq!(exporters.status()[0].reconnects, 0);
-    assert_eq!(stop(&exporters).sent, 30);
+    assert_eq!(stop_opentelemetry(&exporters).sent, 30);
     let totals: Vec<_> = calls.try_iter().map(|call| call.requests()).collect();
     assert!(totals.is_sorted() && totals.last() == Some(&30), "{totals:?}");
 }
@@ -181,7 +171,7 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
         let series = recorder.series("GET", &format!("/items/{number}"));
         recorder.record(series, Default::default());
     }
-    assert_eq!(stop(&exporters).sent, 160);
+    assert_eq!(stop_opentelemetry(&exporters).sent, 160);
     let calls: Vec<_> = calls.try_iter().collect();
     assert!(calls.len() > 2 && calls.iter().all(|call| call.bytes <= 16_384), "{} calls", calls.len());
     assert_eq!(calls.iter().map(Call::requests).sum::<i64>(), 160);
@@ -239,16 +229,16 @@ fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
 
 #[test]
 fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
-    let nobody = Nobody::new().expect("a port");
+    let closed = ClosedPort::new().expect("a port");
     let exporters = exporters();
     let config =
-        OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(nobody.address().expect("bound")) };
+        OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(closed.address().expect("bound")) };
     exporters.start_opentelemetry_exporter(config).expect("starts without a receiver");
     record(&mut exporters.recorder(), 5);
     wait_until("the trouble is shown", || {
         exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("cannot connect"))
     });
-    assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
+    assert_eq!(stop_opentelemetry(&exporters).dropped.get(Cause::Unreachable), 5);
 }
 
 #[test]
@@ -265,7 +255,7 @@ fn a_host_without_an_address_is_shown_and_not_waited_for() {
         exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("no-such-host.invalid"))
     });
     assert_eq!(exporters.status()[0].account.held, 5);
-    assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
+    assert_eq!(stop_opentelemetry(&exporters).dropped.get(Cause::Unreachable), 5);
 }
 
 /// Exports every 20 ms and waits for answers for longer than any stop.

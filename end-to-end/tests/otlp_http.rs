@@ -19,12 +19,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_tokio::{
-    Account, Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Temporality, TraceContext,
+    Cause, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Temporality, TraceContext,
 };
-use loaddensity_metrics_vectors::otlp::{self, Point, Value};
+use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
 use prost::Message as _;
-use support::{PATIENCE, assert_settled, exporters, record, wait_until};
+use support::{PATIENCE, assert_settled, exporters, rarely_to, record, stop_opentelemetry, wait_until};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 /// An answer: status, one header, body.
@@ -34,7 +34,7 @@ type Say = (u16, (&'static str, &'static str), Vec<u8>);
 struct Got {
     method_and_target: String,
     headers: HeaderMap,
-    points: Vec<Point>,
+    points: Vec<DecodedPoint>,
 }
 
 /// Answers the first requests from `script` and all later ones with an empty 200.
@@ -91,17 +91,7 @@ const OK: Say = (200, NOTHING, Vec::new());
 
 /// To `receiver`, with a first export that is an hour away.
 fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
-    OpenTelemetryConfig {
-        endpoint: format!("http://{receiver}"),
-        export_interval: Duration::from_secs(3_600),
-        ..OpenTelemetryConfig::http()
-    }
-}
-
-fn stop(exporters: &Exporters) -> Account {
-    let account = exporters.stop_opentelemetry_exporter().expect("stops").expect("it ran");
-    assert_settled(&account);
-    account
+    rarely_to(receiver, OpenTelemetryConfig::http())
 }
 
 #[test]
@@ -116,7 +106,7 @@ fn an_export_is_a_proper_post_with_the_headers_and_the_resource_that_were_given(
     assert!(!format!("{config:?}").contains("hunter2"));
     exporters.start_opentelemetry_exporter(config).expect("starts");
     record(&mut exporters.recorder(), 30);
-    let account = stop(&exporters);
+    let account = stop_opentelemetry(&exporters);
     assert_eq!((account.recorded, account.sent), (30, 30));
     let got: Vec<_> = got.try_iter().collect();
     let [request] = &got[..] else { panic!("{} requests", got.len()) };
@@ -134,7 +124,7 @@ fn an_export_is_a_proper_post_with_the_headers_and_the_resource_that_were_given(
     assert_eq!(attribute("telemetry.sdk.version"), Some(env!("CARGO_PKG_VERSION")));
     assert_eq!(attribute("service.instance.id").map(str::len), Some(36));
     let requests: i64 =
-        request.points.iter().map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum();
+        request.points.iter().map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum();
     assert_eq!(requests, 30);
 }
 
@@ -174,13 +164,13 @@ fn only_what_the_specification_lets_be_tried_again_is() {
         });
         assert_eq!(got.try_iter().count(), 0, "{say:?} was tried again");
         // The last export answers for what could not be sent before it.
-        assert_eq!(stop(&exporters).sent, 5, "{cause:?}");
+        assert_eq!(stop_opentelemetry(&exporters).sent, 5, "{cause:?}");
     }
 }
 
 /// Requests in the counters of what a delta export sent.
 fn came(got: &Got) -> i64 {
-    got.points.iter().map(|point| if let Value::Sum(sum) = point.value { sum } else { 0 }).sum()
+    got.points.iter().map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum()
 }
 
 #[test]
@@ -221,7 +211,7 @@ fn intervals_touch_and_grow_until_one_may_have_arrived() {
     assert_eq!((came(&lost), lost.points[0].start), (4, again.points[0].time));
     wait_until("the refusal is accounted for", || exporters.status()[0].account.dropped.get(Cause::Refused) == 4);
     record(&mut recorder, 2);
-    let account = stop(&exporters);
+    let account = stop_opentelemetry(&exporters);
     assert_eq!((account.recorded, account.sent, account.dropped.total()), (28, 24, 4), "{account:?}");
 }
 
@@ -241,7 +231,7 @@ fn exponential_histograms_with_extremes_arrive() {
     let items = recorder.series("GET", "/items");
     let sample = Sample { latency: Duration::from_micros(7_900), outcome: Outcome::Failure, ..Sample::default() };
     recorder.record_traced(items, sample, TraceContext { trace_id: [7; 16], span_id: [8; 8] });
-    assert_eq!(stop(&exporters).sent, 10);
+    assert_eq!(stop_opentelemetry(&exporters).sent, 10);
     let got = got.try_recv().expect("the last export");
     let exemplars: Vec<_> = got.points.iter().flat_map(|point| &point.exemplars).collect();
     assert_eq!(exemplars.len(), 1);
@@ -252,7 +242,7 @@ fn exponential_histograms_with_extremes_arrive() {
         assert_eq!(point.extremes, Some((7.9, 7.9)));
         // 7.9 ms lies in (2^(23/8), 2^(24/8)].
         assert!(
-            matches!(&point.value, Value::Exponential { scale: 3, buckets, .. } if buckets[0].0 == 23),
+            matches!(&point.value, DecodedValue::Exponential { scale: 3, buckets, .. } if buckets[0].0 == 23),
             "{point:?}"
         );
     }
@@ -270,7 +260,7 @@ fn durations_in_seconds_arrive_under_conventional_names() {
         for outcome in Outcome::ALL {
             recorder.record(items, Sample { latency: Duration::from_millis(250), outcome, ..Sample::default() });
         }
-        assert_eq!(stop(&exporters).sent, 2);
+        assert_eq!(stop_opentelemetry(&exporters).sent, 2);
         let got = got.try_recv().expect("the last export");
         let mut seen: Vec<_> =
             got.points.iter().filter(|point| point.metric == "http.client.request.duration").collect();
@@ -283,7 +273,8 @@ fn durations_in_seconds_arrive_under_conventional_names() {
         assert_eq!(attributes, [&request[..], &[&[("error.type", "_OTHER")], &request[..]].concat()]);
         for point in seen {
             assert!(
-                matches!(&point.value, Value::Histogram { count: 1, sum, .. } if *sum == 0.25) && point.unit == "s",
+                matches!(&point.value, DecodedValue::Histogram { count: 1, sum, .. } if *sum == 0.25)
+                    && point.unit == "s",
                 "{point:?}"
             );
         }
@@ -298,7 +289,7 @@ fn compressed_requests_arrive() {
     let config = OpenTelemetryConfig { gzip: true, ..config(receiver) };
     exporters.start_opentelemetry_exporter(config).expect("starts");
     record(&mut exporters.recorder(), 30);
-    assert_eq!(stop(&exporters).sent, 30);
+    assert_eq!(stop_opentelemetry(&exporters).sent, 30);
     let got = got.try_recv().expect("the last export");
     assert_eq!((came(&got), got.headers.get("content-encoding").is_some()), (30, true));
 }

@@ -27,12 +27,12 @@ const RETRY: Duration = Duration::from_millis(1);
 #[derive(Clone, Debug)]
 pub struct Std {
     /// `None` for tasks that outlive every runtime. Weak, or handles in tasks would keep their own runtime alive.
-    run: Option<Run>,
+    run: Option<RunScope>,
 }
 
 /// One call of [`Runtime::run`]. Nothing is ever sent through its channels: that they close is the news.
 #[derive(Clone, Debug)]
-struct Run {
+struct RunScope {
     /// Closes when it ends, which ends the tasks.
     over: Receiver<Infallible>,
     /// Held by its tasks, so that it can wait for the last one.
@@ -73,7 +73,7 @@ impl Runtime for Std {
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
         let (running, over) = async_channel::bounded(1);
         let (alive, ended) = async_channel::bounded::<Infallible>(1);
-        let own = Self { run: Some(Run { over, alive: alive.downgrade() }) };
+        let own = Self { run: Some(RunScope { over, alive: alive.downgrade() }) };
         let output = future::block_on(async { main(own).await });
         drop((running, alive));
         let _ = ended.recv_blocking();

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::{env, fs, io};
 
+use loaddensity_metrics_vectors::check::seed;
 use loaddensity_metrics_vectors::golden::Case;
 
 fn main() -> io::Result<()> {
     let folder = env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.ok_or_else(|| io::Error::other("say which folder the seeds shall be written to"))?;
     for case in Case::all() {
-        fs::write(folder.join(format!("golden-{}", case.name)), case.program())?;
+        fs::write(folder.join(format!("golden-{}", case.name)), seed::of_case(&case))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! These are the bodies of the fuzz targets; the seeds and past crashes replay through them in the everyday test. Every
 //! byte sequence is a valid program (see [`program`]); none may make a check panic.
 
-use crate::judge::{self, influxdb::Dialect, pages::Besides};
+use crate::judge::{self, influxdb::LineDialect, pages::PageExtras};
 use crate::model::Model;
 use loaddensity_metrics_core::influxdb::{
     BodyLimits, GaugeEncoder, Interval, IntervalEncoder, IntervalRows, LineEncoder, RowPlace,
@@ -16,6 +16,7 @@ use loaddensity_metrics_core::{
 pub mod choice;
 mod dogstatsd;
 pub mod program;
+pub mod seed;
 
 pub use dogstatsd::dogstatsd;
 use program::{Lengths, Program};
@@ -39,7 +40,7 @@ fn pages((program, lengths): (Program<'_>, Lengths)) {
     let (constant, labels) = (program.choice().constant(), program.choice().constant_labels());
     let model = program.run(registry, || {});
     for created in [None, Some(1_700_000_000_012_345_678)] {
-        let besides = Besides { exporters: &[], constant: &constant, created };
+        let besides = PageExtras { exporters: &[], constant: &constant, created };
         let created = created.map(Timestamp::from_unix_nanos);
         let text = exposition::Page::new(registry).with_constant_labels(&labels);
         judge::pages::text(&model, &besides, &filled(text, &model, lengths));
@@ -95,7 +96,7 @@ pub fn otlp(data: &[u8]) {
 fn cycle((program, mut lengths): (Program<'_>, Lengths)) {
     let storage = Box::new(SmallStorage::new());
     let registry = storage.registry();
-    let dialect = judge::Dialect { options: program.choice().otlp(), is_delta: program.choice().is_delta() };
+    let dialect = judge::ExportDialect { options: program.choice().otlp(), is_delta: program.choice().is_delta() };
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
     let (start, now) = (Timestamp::from_unix_nanos(times.0), Timestamp::from_unix_nanos(times.1));
     let memory = vec![0; encoder::Interval::<Vec<u64>>::words(registry, dialect.options)];
@@ -142,7 +143,7 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     let registry = storage.registry();
     let (measurement, choice) = ("my load", program.choice());
     let (labels, precision) = (choice.constant_labels(), choice.precision());
-    let dialect = Dialect { constant: choice.constant(), status: choice.status_code() };
+    let dialect = LineDialect { constant: choice.constant(), status: choice.status_code() };
     let memory = vec![0xff; IntervalRows::<Vec<u64>>::words(registry)];
     let (mut rows, _) = IntervalRows::new(registry, memory).expect("as many words as it asks for");
     let encoder = LineEncoder::new(registry, measurement).expect("a plain measurement");

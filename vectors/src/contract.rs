@@ -23,7 +23,7 @@ pub struct Spelling {
 pub type SeriesKey = (String, String, Vec<(String, String)>);
 
 /// A series as a format shows it: label keys with values, sorted by key. See [`blur`] for names that were cut.
-pub type Shown = Vec<(String, String)>;
+pub type ShownLabels = Vec<(String, String)>;
 
 /// The four formats, as far as they differ in what they make of a label's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +80,9 @@ impl Spelling {
 
     /// What `format` shows of this series, `outcome` not among it.
     #[must_use]
-    pub fn shown(&self, format: Format) -> Shown {
+    pub fn shown(&self, format: Format) -> ShownLabels {
         let (method, name, labels) = self.identity();
-        let mut shown: Shown = labels.iter().map(|(key, value)| (key.clone(), format.safe(value))).collect();
+        let mut shown: ShownLabels = labels.iter().map(|(key, value)| (key.clone(), format.safe(value))).collect();
         if format == Format::Otlp && (method.as_str(), name.as_str()) == ("overflow", "overflow") {
             shown.push((OVERFLOW.to_owned(), "true".to_owned()));
             shown.sort();
@@ -98,9 +98,9 @@ impl Spelling {
 }
 
 /// What was on the wire, in the form of [`Spelling::shown`]: sorted, hashes blurred, without these keys.
-pub fn observed<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, without: &[&str]) -> Shown {
+pub fn observed<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, without: &[&str]) -> ShownLabels {
     let kept = labels.into_iter().filter(|(key, _)| !without.contains(key));
-    let mut shown: Shown = kept
+    let mut shown: ShownLabels = kept
         .map(|(key, value)| {
             let value = if key == "method" || key == "name" { blur(value) } else { value.to_owned() };
             (key.to_owned(), value)

@@ -11,13 +11,13 @@ use std::fmt;
 
 /// One metric message.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Message<'a> {
+pub struct ParsedMessage<'a> {
     /// Name of the metric.
     pub name: &'a str,
-    /// Its values: one, or more if packed. As written; [`Message::numbers`] converts.
+    /// Its values: one, or more if packed. As written; [`ParsedMessage::numbers`] converts.
     pub values: Vec<&'a str>,
     /// Type of the metric.
-    pub kind: Kind,
+    pub kind: MessageType,
     /// `@`: sample rate, greater than 0 and at most 1.
     pub rate: Option<f64>,
     /// `#`: key and value, split at the first colon; the value is `None` without a colon.
@@ -30,7 +30,7 @@ pub struct Message<'a> {
 
 /// Type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageType {
     /// `c`
     Count,
     /// `g`
@@ -47,16 +47,16 @@ pub enum Kind {
 
 /// Why a payload is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError {
+pub struct MessageError {
     /// Which message of the payload, from 1.
     pub message: usize,
     /// What is wrong with it.
-    pub reason: Reason,
+    pub reason: MessageFault,
 }
 
 /// What can be wrong with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum MessageFault {
     /// The payload is no UTF-8.
     NotUtf8,
     /// No message at all, or an empty line.
@@ -91,17 +91,17 @@ const NAME_LIMIT: usize = 200;
 ///
 /// # Errors
 /// The first fault, with the number of its message.
-pub fn parse(payload: &[u8]) -> Result<Vec<Message<'_>>, ParseError> {
+pub fn parse(payload: &[u8]) -> Result<Vec<ParsedMessage<'_>>, MessageError> {
     let text = str::from_utf8(payload).map_err(|e| {
         let message = 1 + payload[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-        ParseError { message, reason: Reason::NotUtf8 }
+        MessageError { message, reason: MessageFault::NotUtf8 }
     })?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let numbered = text.split('\n').enumerate();
-    numbered.map(|(index, line)| message(line).map_err(|reason| ParseError { message: index + 1, reason })).collect()
+    numbered.map(|(index, line)| message(line).map_err(|reason| MessageError { message: index + 1, reason })).collect()
 }
 
-impl<'a> Message<'a> {
+impl<'a> ParsedMessage<'a> {
     /// The value of the first tag of this key.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&'a str> {
@@ -111,58 +111,59 @@ impl<'a> Message<'a> {
     /// The values as numbers; empty for a set.
     #[must_use]
     pub fn numbers(&self) -> Vec<f64> {
-        self.values.iter().filter_map(|value| value.parse().ok()).filter(|_| self.kind != Kind::Set).collect()
+        self.values.iter().filter_map(|value| value.parse().ok()).filter(|_| self.kind != MessageType::Set).collect()
     }
 }
 
-fn message(line: &str) -> Result<Message<'_>, Reason> {
+fn message(line: &str) -> Result<ParsedMessage<'_>, MessageFault> {
     if line.is_empty() {
-        return Err(Reason::Empty);
+        return Err(MessageFault::Empty);
     }
     if line.contains(char::is_control) {
-        return Err(Reason::Control);
+        return Err(MessageFault::Control);
     }
-    let (name, rest) = line.split_once(':').ok_or(Reason::Shape)?;
-    let (values, rest) = rest.split_once('|').ok_or(Reason::Shape)?;
+    let (name, rest) = line.split_once(':').ok_or(MessageFault::Shape)?;
+    let (values, rest) = rest.split_once('|').ok_or(MessageFault::Shape)?;
     check_name(name)?;
     let mut fields = rest.split('|');
     let kind = kind(fields.next().unwrap_or_default())?;
-    let values = if kind == Kind::Set { vec![values] } else { values.split(':').collect() };
+    let values = if kind == MessageType::Set { vec![values] } else { values.split(':').collect() };
     if !values.iter().all(|value| is_valid_value(kind, value)) {
-        return Err(Reason::Value);
+        return Err(MessageFault::Value);
     }
-    let mut message = Message { name, values, kind, rate: None, tags: Vec::new(), timestamp: None, origin: Vec::new() };
+    let mut message =
+        ParsedMessage { name, values, kind, rate: None, tags: Vec::new(), timestamp: None, origin: Vec::new() };
     let mut seen = Vec::new();
     for field in fields {
         let key = read_field(&mut message, field)?;
         if seen.contains(&key) {
-            return Err(Reason::FieldTwice);
+            return Err(MessageFault::FieldTwice);
         }
         seen.push(key);
     }
     Ok(message)
 }
 
-fn check_name(name: &str) -> Result<(), Reason> {
+fn check_name(name: &str) -> Result<(), MessageFault> {
     let letter_first = name.starts_with(|c: char| c.is_ascii_alphabetic());
     let rest = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-    if letter_first && rest && name.len() <= NAME_LIMIT { Ok(()) } else { Err(Reason::Name) }
+    if letter_first && rest && name.len() <= NAME_LIMIT { Ok(()) } else { Err(MessageFault::Name) }
 }
 
-fn kind(text: &str) -> Result<Kind, Reason> {
+fn kind(text: &str) -> Result<MessageType, MessageFault> {
     match text {
-        "c" => Ok(Kind::Count),
-        "g" => Ok(Kind::Gauge),
-        "ms" => Ok(Kind::Timing),
-        "h" => Ok(Kind::Histogram),
-        "s" => Ok(Kind::Set),
-        "d" => Ok(Kind::Distribution),
-        _ => Err(Reason::Type),
+        "c" => Ok(MessageType::Count),
+        "g" => Ok(MessageType::Gauge),
+        "ms" => Ok(MessageType::Timing),
+        "h" => Ok(MessageType::Histogram),
+        "s" => Ok(MessageType::Set),
+        "d" => Ok(MessageType::Distribution),
+        _ => Err(MessageFault::Type),
     }
 }
 
-fn is_valid_value(kind: Kind, value: &str) -> bool {
-    if kind == Kind::Set {
+fn is_valid_value(kind: MessageType, value: &str) -> bool {
+    if kind == MessageType::Set {
         return !value.is_empty();
     }
     let digits = value.strip_prefix('-').unwrap_or(value);
@@ -175,7 +176,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// Reads one field into the message; the answer is which field it was.
-fn read_field<'a>(message: &mut Message<'a>, field: &'a str) -> Result<&'static str, Reason> {
+fn read_field<'a>(message: &mut ParsedMessage<'a>, field: &'a str) -> Result<&'static str, MessageFault> {
     if let Some(rate) = field.strip_prefix('@') {
         message.rate = Some(sample_rate(message.kind, rate)?);
         return Ok("@");
@@ -188,42 +189,42 @@ fn read_field<'a>(message: &mut Message<'a>, field: &'a str) -> Result<&'static 
         message.timestamp = Some(timestamp(message.kind, seconds)?);
         return Ok("T");
     }
-    let key = ["c:", "e:", "card:"].into_iter().find(|key| field.starts_with(key)).ok_or(Reason::Field)?;
+    let key = ["c:", "e:", "card:"].into_iter().find(|key| field.starts_with(key)).ok_or(MessageFault::Field)?;
     if field.len() == key.len() {
-        return Err(Reason::Field);
+        return Err(MessageFault::Field);
     }
     message.origin.push(field);
     Ok(key)
 }
 
-fn sample_rate(kind: Kind, text: &str) -> Result<f64, Reason> {
-    let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0).ok_or(Reason::Rate)?;
-    let plain = is_valid_value(Kind::Gauge, text);
-    if plain && !matches!(kind, Kind::Gauge | Kind::Set) { Ok(rate) } else { Err(Reason::Rate) }
+fn sample_rate(kind: MessageType, text: &str) -> Result<f64, MessageFault> {
+    let rate = text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0).ok_or(MessageFault::Rate)?;
+    let plain = is_valid_value(MessageType::Gauge, text);
+    if plain && !matches!(kind, MessageType::Gauge | MessageType::Set) { Ok(rate) } else { Err(MessageFault::Rate) }
 }
 
-fn tag(text: &str) -> Result<(&str, Option<&str>), Reason> {
+fn tag(text: &str) -> Result<(&str, Option<&str>), MessageFault> {
     let (key, value) = match text.split_once(':') {
         Some((key, value)) => (key, Some(value)),
         None => (text, None),
     };
-    if key.is_empty() || value.is_some_and(str::is_empty) { Err(Reason::Tag) } else { Ok((key, value)) }
+    if key.is_empty() || value.is_some_and(str::is_empty) { Err(MessageFault::Tag) } else { Ok((key, value)) }
 }
 
-fn timestamp(kind: Kind, text: &str) -> Result<u64, Reason> {
-    let seconds = text.parse().ok().filter(|seconds| *seconds > 0 && is_digits(text)).ok_or(Reason::Timestamp)?;
-    if matches!(kind, Kind::Count | Kind::Gauge) { Ok(seconds) } else { Err(Reason::Timestamp) }
+fn timestamp(kind: MessageType, text: &str) -> Result<u64, MessageFault> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0 && is_digits(text)).ok_or(MessageFault::Timestamp)?;
+    if matches!(kind, MessageType::Count | MessageType::Gauge) { Ok(seconds) } else { Err(MessageFault::Timestamp) }
 }
 
-impl fmt::Display for ParseError {
+impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "message {} of the payload: {}", self.message, self.reason)
     }
 }
 
-impl Error for ParseError {}
+impl Error for MessageError {}
 
-impl fmt::Display for Reason {
+impl fmt::Display for MessageFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotUtf8 => "not UTF-8",

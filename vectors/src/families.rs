@@ -1,4 +1,4 @@
-//! `io.prometheus.client.MetricFamily` as prost reads it, from the field tables of `metrics.proto`
+//! `io.prometheus.client.ProtoMetricFamily` as prost reads it, from the field tables of `metrics.proto`
 //! (prometheus/client_model), as the oracle for our delimited protobuf.
 //!
 //! Reading checks what the schema and the documentation of native histograms
@@ -8,10 +8,10 @@
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `MetricFamily`.
+/// `ProtoMetricFamily`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "the names are the schema's, here and below")]
-pub struct MetricFamily {
+pub struct ProtoMetricFamily {
     #[prost(string, optional, tag = "1")]
     pub name: Option<String>,
     #[prost(string, optional, tag = "2")]
@@ -20,65 +20,65 @@ pub struct MetricFamily {
     #[prost(int32, optional, tag = "3")]
     pub r#type: Option<i32>,
     #[prost(message, repeated, tag = "4")]
-    pub metric: Vec<Metric>,
+    pub metric: Vec<ProtoMetric>,
     #[prost(string, optional, tag = "5")]
     pub unit: Option<String>,
 }
 
-/// `Metric`.
+/// `ProtoMetric`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct Metric {
+pub struct ProtoMetric {
     #[prost(message, repeated, tag = "1")]
-    pub label: Vec<LabelPair>,
+    pub label: Vec<ProtoLabelPair>,
     #[prost(message, optional, tag = "2")]
-    pub gauge: Option<Gauge>,
+    pub gauge: Option<ProtoGauge>,
     #[prost(message, optional, tag = "3")]
-    pub counter: Option<Counter>,
+    pub counter: Option<ProtoCounter>,
     #[prost(int64, optional, tag = "6")]
     pub timestamp_ms: Option<i64>,
     #[prost(message, optional, tag = "7")]
-    pub histogram: Option<Histogram>,
+    pub histogram: Option<ProtoHistogram>,
 }
 
-/// `LabelPair`.
+/// `ProtoLabelPair`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct LabelPair {
+pub struct ProtoLabelPair {
     #[prost(string, optional, tag = "1")]
     pub name: Option<String>,
     #[prost(string, optional, tag = "2")]
     pub value: Option<String>,
 }
 
-/// `Gauge`.
+/// `ProtoGauge`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct Gauge {
+pub struct ProtoGauge {
     #[prost(double, optional, tag = "1")]
     pub value: Option<f64>,
 }
 
-/// `Counter`.
+/// `ProtoCounter`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct Counter {
+pub struct ProtoCounter {
     #[prost(double, optional, tag = "1")]
     pub value: Option<f64>,
     #[prost(message, optional, tag = "3")]
-    pub created_timestamp: Option<Timestamp>,
+    pub created_timestamp: Option<ProtoTimestamp>,
 }
 
-/// `Histogram`.
+/// `ProtoHistogram`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct Histogram {
+pub struct ProtoHistogram {
     #[prost(uint64, optional, tag = "1")]
     pub sample_count: Option<u64>,
     #[prost(double, optional, tag = "2")]
     pub sample_sum: Option<f64>,
     #[prost(message, repeated, tag = "3")]
-    pub bucket: Vec<Bucket>,
+    pub bucket: Vec<ProtoBucket>,
     #[prost(sint32, optional, tag = "5")]
     pub schema: Option<i32>,
     #[prost(double, optional, tag = "6")]
@@ -86,51 +86,51 @@ pub struct Histogram {
     #[prost(uint64, optional, tag = "7")]
     pub zero_count: Option<u64>,
     #[prost(message, repeated, tag = "12")]
-    pub positive_span: Vec<BucketSpan>,
+    pub positive_span: Vec<ProtoBucketSpan>,
     #[prost(sint64, repeated, tag = "13")]
     pub positive_delta: Vec<i64>,
     #[prost(message, optional, tag = "15")]
-    pub created_timestamp: Option<Timestamp>,
+    pub created_timestamp: Option<ProtoTimestamp>,
 }
 
-/// `Bucket`.
+/// `ProtoBucket`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct Bucket {
+pub struct ProtoBucket {
     #[prost(uint64, optional, tag = "1")]
     pub cumulative_count: Option<u64>,
     #[prost(double, optional, tag = "2")]
     pub upper_bound: Option<f64>,
     #[prost(message, optional, tag = "3")]
-    pub exemplar: Option<Exemplar>,
+    pub exemplar: Option<ProtoExemplar>,
 }
 
-/// `Exemplar`.
+/// `ProtoExemplar`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct Exemplar {
+pub struct ProtoExemplar {
     #[prost(message, repeated, tag = "1")]
-    pub label: Vec<LabelPair>,
+    pub label: Vec<ProtoLabelPair>,
     #[prost(double, optional, tag = "2")]
     pub value: Option<f64>,
     #[prost(message, optional, tag = "3")]
-    pub timestamp: Option<Timestamp>,
+    pub timestamp: Option<ProtoTimestamp>,
 }
 
-/// `BucketSpan`.
+/// `ProtoBucketSpan`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct BucketSpan {
+pub struct ProtoBucketSpan {
     #[prost(sint32, optional, tag = "1")]
     pub offset: Option<i32>,
     #[prost(uint32, optional, tag = "2")]
     pub length: Option<u32>,
 }
 
-/// `google.protobuf.Timestamp`.
+/// `google.protobuf.ProtoTimestamp`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
-pub struct Timestamp {
+pub struct ProtoTimestamp {
     #[prost(int64, tag = "1")]
     pub seconds: i64,
     #[prost(int32, tag = "2")]
@@ -141,11 +141,11 @@ pub struct Timestamp {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn decode(mut body: &[u8]) -> Result<Vec<MetricFamily>, String> {
+pub fn decode(mut body: &[u8]) -> Result<Vec<ProtoMetricFamily>, String> {
     let (mut families, mut names) = (Vec::new(), BTreeSet::new());
     while !body.is_empty() {
         let whole = body;
-        let family = MetricFamily::decode_length_delimited(&mut body).map_err(|error| error.to_string())?;
+        let family = ProtoMetricFamily::decode_length_delimited(&mut body).map_err(|error| error.to_string())?;
         check(&family).map_err(|fault| format!("{:?}: {fault}", family.name))?;
         if !names.insert(family.name.clone()) {
             return Err(format!("family {:?} twice", family.name));
@@ -160,7 +160,7 @@ pub fn decode(mut body: &[u8]) -> Result<Vec<MetricFamily>, String> {
     Ok(families)
 }
 
-impl Metric {
+impl ProtoMetric {
     /// Names and values of the labels.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
         self.label.iter().map(|pair| (pair.name(), pair.value()))
@@ -173,7 +173,7 @@ impl Metric {
     }
 }
 
-impl Histogram {
+impl ProtoHistogram {
     /// The native buckets: index and count.
     ///
     /// # Errors
@@ -196,7 +196,7 @@ impl Histogram {
     }
 }
 
-fn check(family: &MetricFamily) -> Result<(), String> {
+fn check(family: &ProtoMetricFamily) -> Result<(), String> {
     if family.name().is_empty() || family.help().is_empty() || family.metric.is_empty() || family.r#type.is_none() {
         return Err("no name, help, type or metric".into());
     }
@@ -219,10 +219,10 @@ fn check(family: &MetricFamily) -> Result<(), String> {
     Ok(())
 }
 
-fn check_histogram(histogram: &Histogram) -> Result<(), String> {
-    let bounds: Vec<f64> = histogram.bucket.iter().map(Bucket::upper_bound).collect();
+fn check_histogram(histogram: &ProtoHistogram) -> Result<(), String> {
+    let bounds: Vec<f64> = histogram.bucket.iter().map(ProtoBucket::upper_bound).collect();
     let counts: Vec<u64> =
-        histogram.bucket.iter().map(Bucket::cumulative_count).chain([histogram.sample_count()]).collect();
+        histogram.bucket.iter().map(ProtoBucket::cumulative_count).chain([histogram.sample_count()]).collect();
     if !bounds.windows(2).all(|pair| pair[0] < pair[1]) || !counts.is_sorted() {
         return Err(format!("classic buckets are not in order or not cumulative: {histogram:?}"));
     }

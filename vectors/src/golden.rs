@@ -1,7 +1,7 @@
 //! Golden cases: requests described in `vectors/golden/<case>/case.json`, with the options under which they are shown,
 //! and beside them what reference encoders (`ci/golden`) make of those requests in each format.
 //!
-//! Each case is a fuzz seed as well: [`Case::program`] says the same as a program of [`check`](crate::check).
+//! Each case is a fuzz seed as well: [`check::seed`](crate::check::seed) says the same as a program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,13 +11,12 @@ use std::time::Duration;
 use loaddensity_metrics_core::{Outcome, Registry, Sample, Timestamp, TraceContext};
 use serde_json::Value;
 
-use crate::check::choice::Choice;
 use crate::contract::Spelling;
 
 mod options;
 pub mod read;
 
-pub use options::{Dogstatsd, Options};
+pub use options::{CaseOptions, Dogstatsd};
 
 /// Series of the storage in which a case is replayed, that of the overflow among them: what the reference encoders count
 /// with.
@@ -33,7 +32,7 @@ pub struct Case {
     /// The trace of each request; all zero where it has none.
     pub traces: Vec<TraceContext>,
     /// What is not as the contract has it.
-    pub options: Options,
+    pub options: CaseOptions,
     folder: PathBuf,
 }
 
@@ -102,29 +101,13 @@ impl Case {
         series
     }
 
-    /// The case as a program of [`program`](crate::check::program): the same requests, but for their times.
-    #[must_use]
-    pub fn program(&self) -> Vec<u8> {
-        let series = self.series();
-        let lengths = Choice::write([4_095, 300, 100, 2_000], &self.options);
-        let mut program: Vec<u8> = lengths.into_iter().flat_map(u16::to_le_bytes).collect();
-        for spelling in &series {
-            program.extend(intern(spelling));
-        }
-        for ((spelling, sample), trace) in self.requests.iter().zip(&self.traces) {
-            let at = series.iter().position(|known| known.is_same(spelling));
-            program.extend(record(at.unwrap_or_default(), sample, trace.is_some()));
-        }
-        program
-    }
-
     fn read(folder: PathBuf) -> Self {
         let path = folder.join("case.json");
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let case: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let list = case["requests"].as_array().expect("a list of requests");
         let (requests, traces) = list.iter().map(|value| (request(value), trace(value))).unzip();
-        let options = Options::read(case.get("options").cloned());
+        let options = CaseOptions::read(case.get("options").cloned());
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
         Self { name, requests, traces, options, folder }
     }
@@ -151,58 +134,4 @@ fn request(value: &Value) -> (Spelling, Sample) {
 fn trace(value: &Value) -> TraceContext {
     let id = |key: &str| u128::from_str_radix(value[key].as_str().unwrap_or("0"), 16).expect("an id in hexadecimal");
     TraceContext { trace_id: id("trace_id").to_be_bytes(), span_id: (id("span_id") as u64).to_be_bytes() }
-}
-
-/// The instruction that interns a series, on the recorder with the shard.
-fn intern(spelling: &Spelling) -> Vec<u8> {
-    let text = |text: &str| [&(text.len() as u16).to_le_bytes(), text.as_bytes()].concat();
-    let with_labels = !spelling.labels.is_empty();
-    let mut bytes = vec![0, if with_labels { 2 } else { 1 }];
-    bytes.extend(text(&spelling.method));
-    bytes.extend(text(&spelling.name));
-    if with_labels {
-        bytes.push(spelling.labels.len() as u8);
-        bytes.extend(spelling.labels.iter().flat_map(|(key, value)| [text(key), text(value)].concat()));
-    }
-    bytes
-}
-
-/// The instruction that records a sample, with a trace or without, a millisecond later than the one before.
-fn record(series: usize, sample: &Sample, is_traced: bool) -> Vec<u8> {
-    let number = |number: u64| [&[255][..], &number.to_le_bytes()].concat();
-    let mut bytes = vec![if is_traced { 7 } else { 4 }, 0, series as u8];
-    bytes.extend(1_000_u16.to_le_bytes());
-    bytes.extend(number(u64::try_from(sample.latency.as_nanos()).unwrap_or(u64::MAX)));
-    bytes.extend(number(sample.response_bytes));
-    bytes.extend(sample.status.to_le_bytes());
-    bytes.push(sample.outcome as u8);
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use loaddensity_metrics_core::{Classic, Storage};
-
-    use super::*;
-    use crate::check::program::Program;
-
-    #[test]
-    fn a_program_records_what_its_case_describes() {
-        for case in Case::all() {
-            let storage = Box::new(Storage::<32, 1, 16, Classic>::new());
-            let program = case.program();
-            let model = Program::read(&program).0.run(storage.registry(), || {});
-            assert_eq!(model.requests(), case.requests.len() as u64, "{}", case.name);
-            for spelling in case.series() {
-                let expected = case.requests.iter().filter(|(other, _)| other.is_same(spelling));
-                let expected: Vec<_> = expected.map(|(_, sample)| facts(sample)).collect();
-                let known = model.shown().find(|known| known.spelling.is_same(spelling)).expect("the series is there");
-                assert_eq!(known.samples.iter().map(facts).collect::<Vec<_>>(), expected, "{}", case.name);
-            }
-        }
-    }
-
-    fn facts(sample: &Sample) -> (Duration, u64, u16, Outcome) {
-        (sample.latency, sample.response_bytes, sample.status, sample.outcome)
-    }
 }

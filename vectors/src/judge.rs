@@ -12,7 +12,7 @@ mod exports;
 pub mod influxdb;
 pub mod pages;
 
-pub use exports::{Dialect, exports, exports_as};
+pub use exports::{ExportDialect, exports, exports_as};
 pub use pages::{PAGE_LINES_PER_EXPORTER, PAGE_LINES_PER_SERIES};
 
 /// Judges a whole page of Prometheus' text format; `exporters` are those that were ever started on the registry.
@@ -20,7 +20,7 @@ pub use pages::{PAGE_LINES_PER_EXPORTER, PAGE_LINES_PER_SERIES};
 /// # Panics
 /// If the page breaks the format, or shows something else than the model.
 pub fn page(model: &Model, exporters: &[Exporter], page: &[u8]) {
-    pages::text(model, &pages::Besides { exporters, ..Default::default() }, page);
+    pages::text(model, &pages::PageExtras { exporters, ..Default::default() }, page);
 }
 
 /// Judges a whole page of OpenMetrics; `created` is the time that every counter and histogram of the contract shows.
@@ -29,7 +29,7 @@ pub fn page(model: &Model, exporters: &[Exporter], page: &[u8]) {
 /// If the page breaks the format, or shows something else than the model.
 pub fn open_page(model: &Model, exporters: &[Exporter], created: Option<&str>, page: &[u8]) {
     let created = created.map(pages::nanos_of);
-    pages::open(model, &pages::Besides { exporters, created, ..Default::default() }, page);
+    pages::open(model, &pages::PageExtras { exporters, created, ..Default::default() }, page);
 }
 
 /// Judges the families of a scrape in protobuf; `created` is the time that every counter and histogram of the contract
@@ -38,7 +38,7 @@ pub fn open_page(model: &Model, exporters: &[Exporter], created: Option<&str>, p
 /// # Panics
 /// If the body breaks the format, or shows something else than the model.
 pub fn families(model: &Model, exporters: &[Exporter], created: Option<u64>, body: &[u8]) {
-    pages::protobuf(model, &pages::Besides { exporters, created, ..Default::default() }, body);
+    pages::protobuf(model, &pages::PageExtras { exporters, created, ..Default::default() }, body);
 }
 
 /// Judges lines of InfluxDB, joined into bodies: each sample of the model is one point.
@@ -47,7 +47,7 @@ pub fn families(model: &Model, exporters: &[Exporter], created: Option<u64>, bod
 /// If a line breaks the format or is read differently by some version of InfluxDB, or the points are not the model's
 /// samples, or two points of one series have the same time.
 pub fn lines<'b>(model: &Model, measurement: &str, bodies: impl IntoIterator<Item = &'b [u8]>) {
-    influxdb::lines(model, measurement, &influxdb::Dialect::default(), bodies);
+    influxdb::lines(model, measurement, &influxdb::LineDialect::default(), bodies);
 }
 
 /// Judges DogStatsD payloads: each sample of the model is three messages.
@@ -55,7 +55,7 @@ pub fn lines<'b>(model: &Model, measurement: &str, bodies: impl IntoIterator<Ite
 /// # Panics
 /// If a payload breaks the grammar, or the messages are not the model's samples.
 pub fn messages<'b>(model: &Model, prefix: &str, payloads: impl IntoIterator<Item = &'b [u8]>) {
-    dogstatsd::messages(model, &dogstatsd::Dialect::contract(prefix), payloads);
+    dogstatsd::messages(model, &dogstatsd::MessageDialect::contract(prefix), payloads);
 }
 
 /// Both hold the same items, each as often, in any order.
@@ -65,7 +65,7 @@ fn same<T: Ord + Debug>(mut expected: Vec<T>, mut seen: Vec<T>) {
     if let Some((expected, seen)) = expected.iter().zip(&seen).find(|(expected, seen)| expected != seen) {
         panic!("expected {expected:?}\n    seen {seen:?}");
     }
-    assert_eq!(expected.len(), seen.len(), "something is missing or too much behind the equal part");
+    assert_eq!(expected.len(), seen.len(), "something is missing or too much after the equal part");
 }
 
 #[cfg(test)]

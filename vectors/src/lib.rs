@@ -7,6 +7,7 @@
 //! This crate uses `std` and is never published; nothing that an embedder links depends on it.
 
 pub mod check;
+pub mod closed_port;
 pub mod contract;
 pub mod dogstatsd;
 pub mod families;
@@ -15,7 +16,6 @@ pub mod influx;
 pub mod judge;
 pub mod model;
 pub mod names;
-pub mod nobody;
 pub mod openmetrics;
 pub mod otlp;
 pub mod prometheus;

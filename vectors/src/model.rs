@@ -8,14 +8,14 @@ use std::time::Duration;
 /// What was recorded, by series.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    series: BTreeMap<Series, Known>,
+    series: BTreeMap<Series, ModelSeries>,
     handles: BTreeMap<SeriesKey, Series>,
     gauges: BTreeMap<String, f64>,
 }
 
 /// One series and everything recorded for it.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct ModelSeries {
     /// How the engine spelled it first; the overflow series: `overflow`, twice.
     pub spelling: Spelling,
     /// Its samples in the order in which they were recorded.
@@ -58,7 +58,7 @@ impl Model {
             return;
         }
         let known = self.series.entry(series);
-        let known = known.or_insert_with(|| Known::new(spelling.clone()));
+        let known = known.or_insert_with(|| ModelSeries::new(spelling.clone()));
         assert!(known.spelling.is_same(spelling), "{spelling:?} got the handle of {:?}", known.spelling);
         let handle = *self.handles.entry(spelling.identity()).or_insert(series);
         assert_eq!(handle, series, "{spelling:?} has two handles");
@@ -94,8 +94,9 @@ impl Model {
     }
 
     /// Every series that was interned, and the overflow series if something was recorded for it.
-    pub fn shown(&self) -> impl Iterator<Item = &Known> {
-        let is_shown = |(series, known): &(&Series, &Known)| **series != Series::OVERFLOW || !known.samples.is_empty();
+    pub fn shown(&self) -> impl Iterator<Item = &ModelSeries> {
+        let is_shown =
+            |(series, known): &(&Series, &ModelSeries)| **series != Series::OVERFLOW || !known.samples.is_empty();
         self.series.iter().filter(is_shown).map(|(_, known)| known)
     }
 
@@ -111,10 +112,10 @@ impl Model {
         self.series.values().map(|known| known.samples.len() as u64).sum()
     }
 
-    fn count(&mut self, recorder: &Recorder<'_>, series: Series, sample: Sample) -> &mut Known {
+    fn count(&mut self, recorder: &Recorder<'_>, series: Series, sample: Sample) -> &mut ModelSeries {
         let series = self.by_status(recorder, series, sample.status);
         let series = if self.series.contains_key(&series) { series } else { Series::OVERFLOW };
-        let known = self.series.entry(series).or_insert_with(Known::overflow);
+        let known = self.series.entry(series).or_insert_with(ModelSeries::overflow);
         known.samples.push(sample);
         known
     }
@@ -133,12 +134,12 @@ impl Model {
         child
     }
 
-    fn overflow(&mut self) -> &mut Known {
-        self.series.entry(Series::OVERFLOW).or_insert_with(Known::overflow)
+    fn overflow(&mut self) -> &mut ModelSeries {
+        self.series.entry(Series::OVERFLOW).or_insert_with(ModelSeries::overflow)
     }
 }
 
-impl Known {
+impl ModelSeries {
     fn new(spelling: Spelling) -> Self {
         Self { spelling, samples: Vec::new(), traced: Vec::new() }
     }
@@ -167,17 +168,17 @@ impl Known {
 
     /// Samples of one outcome, or of both.
     #[must_use]
-    pub fn of(&self, outcome: Option<Outcome>) -> Side<'_> {
+    pub fn of(&self, outcome: Option<Outcome>) -> SampleSubset<'_> {
         let wanted = |sample: &&Sample| outcome.is_none_or(|outcome| sample.outcome == outcome);
-        Side(self.samples.iter().filter(wanted).collect())
+        SampleSubset(self.samples.iter().filter(wanted).collect())
     }
 }
 
 /// Some samples of one series.
 #[derive(Clone, Debug)]
-pub struct Side<'a>(Vec<&'a Sample>);
+pub struct SampleSubset<'a>(Vec<&'a Sample>);
 
-impl Side<'_> {
+impl SampleSubset<'_> {
     /// Each of them.
     pub fn samples(&self) -> impl Iterator<Item = &Sample> {
         self.0.iter().copied()

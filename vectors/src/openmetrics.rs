@@ -15,14 +15,14 @@ use line::{name_length, sample, unescape};
 
 /// A whole page, families in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page<'a> {
+pub struct OpenMetricsPage<'a> {
     /// The families, each once.
-    pub families: Vec<Family<'a>>,
+    pub families: Vec<OpenMetricsFamily<'a>>,
 }
 
 /// A family with what its metadata says.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Family<'a> {
+pub struct OpenMetricsFamily<'a> {
     /// Its name, without the suffixes of its samples.
     pub name: &'a str,
     /// `counter`, `gauge` or `histogram`.
@@ -32,25 +32,25 @@ pub struct Family<'a> {
     /// Its help, unescaped.
     pub help: Option<String>,
     /// Its samples in their order.
-    pub samples: Vec<Sample<'a>>,
+    pub samples: Vec<OpenMetricsSample<'a>>,
 }
 
 /// One line with a value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample<'a> {
+pub struct OpenMetricsSample<'a> {
     /// Name with its suffix.
     pub name: &'a str,
     /// Labels in their order, values unescaped.
     pub labels: Vec<(&'a str, String)>,
     /// The value as it is written.
     pub text: &'a str,
-    /// What stands behind ` # `.
-    pub exemplar: Option<Exemplar<'a>>,
+    /// What follows ` # `.
+    pub exemplar: Option<OpenMetricsExemplar<'a>>,
 }
 
 /// A request that stands for the others of its bucket.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Exemplar<'a> {
+pub struct OpenMetricsExemplar<'a> {
     /// Its labels.
     pub labels: Vec<(&'a str, String)>,
     /// Its value as it is written.
@@ -63,13 +63,13 @@ pub struct Exemplar<'a> {
 ///
 /// # Errors
 /// The first fault, with its line.
-pub fn parse(page: &[u8]) -> Result<Page<'_>, String> {
+pub fn parse(page: &[u8]) -> Result<OpenMetricsPage<'_>, String> {
     let text = str::from_utf8(page).map_err(|error| format!("not UTF-8: {error}"))?;
     let body = text.strip_suffix("# EOF\n").ok_or("the page does not end with `# EOF` and a line feed")?;
     if !body.is_empty() && !body.ends_with('\n') {
         return Err("`# EOF` is not on a line of its own".into());
     }
-    let mut page = Page::default();
+    let mut page = OpenMetricsPage::default();
     for (index, line) in body.split_terminator('\n').enumerate() {
         read_line(&mut page, line).map_err(|fault| format!("line {}: {fault}: {line:?}", index + 1))?;
     }
@@ -80,14 +80,14 @@ pub fn parse(page: &[u8]) -> Result<Page<'_>, String> {
     Ok(page)
 }
 
-impl<'a> Page<'a> {
+impl<'a> OpenMetricsPage<'a> {
     /// All samples, in their order.
-    pub fn samples(&self) -> impl Iterator<Item = &Sample<'a>> {
+    pub fn samples(&self) -> impl Iterator<Item = &OpenMetricsSample<'a>> {
         self.families.iter().flat_map(|family| &family.samples)
     }
 }
 
-impl Sample<'_> {
+impl OpenMetricsSample<'_> {
     /// The value of a label.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
@@ -103,7 +103,7 @@ impl Sample<'_> {
     }
 }
 
-fn read_line<'a>(page: &mut Page<'a>, line: &'a str) -> Result<(), String> {
+fn read_line<'a>(page: &mut OpenMetricsPage<'a>, line: &'a str) -> Result<(), String> {
     if let Some(rest) = line.strip_prefix("# ") {
         let (word, rest) = rest.split_once(' ').ok_or("metadata without a name")?;
         let (name, text) = rest.split_once(' ').ok_or("metadata without a text")?;
@@ -111,7 +111,7 @@ fn read_line<'a>(page: &mut Page<'a>, line: &'a str) -> Result<(), String> {
     }
     let (sample, rest) = sample(line)?;
     if !rest.is_empty() {
-        return Err(format!("{rest:?} behind the sample"));
+        return Err(format!("{rest:?} after the sample"));
     }
     let family = page.families.last_mut().ok_or("a sample before any family")?;
     let suffixes: &[&str] = match family.kind {
@@ -128,16 +128,16 @@ fn read_line<'a>(page: &mut Page<'a>, line: &'a str) -> Result<(), String> {
     Ok(())
 }
 
-fn metadata<'a>(page: &mut Page<'a>, word: &str, name: &'a str, text: &'a str) -> Result<(), String> {
+fn metadata<'a>(page: &mut OpenMetricsPage<'a>, word: &str, name: &'a str, text: &'a str) -> Result<(), String> {
     if name.is_empty() || name_length(name, true) != name.len() {
         return Err("no metric name".into());
     }
     if page.families.last().is_none_or(|family| family.name != name) {
-        page.families.push(Family { name, ..Family::default() });
+        page.families.push(OpenMetricsFamily { name, ..OpenMetricsFamily::default() });
     }
     let family = page.families.last_mut().ok_or("no family")?;
     if !family.samples.is_empty() {
-        return Err("metadata behind samples".into());
+        return Err("metadata after samples".into());
     }
     let is_new = match word {
         "TYPE" if matches!(text, "counter" | "gauge" | "histogram" | "info") => {

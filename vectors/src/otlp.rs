@@ -19,13 +19,13 @@ use std::fmt;
 pub const OVERFLOW: &str = "otel.metric.overflow";
 
 /// Attribute keys with their string values, and [`OVERFLOW`] with `true`.
-pub type Attributes = BTreeMap<String, String>;
+pub type DecodedAttributes = BTreeMap<String, String>;
 
 /// One data point with everything that stands around it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Point {
+pub struct DecodedPoint {
     /// Attributes of the resource.
-    pub resource: Attributes,
+    pub resource: DecodedAttributes,
     /// Name of the instrumentation scope.
     pub scope: String,
     /// Name of the metric.
@@ -35,7 +35,7 @@ pub struct Point {
     /// Unit of the metric.
     pub unit: String,
     /// Attributes of the point.
-    pub attributes: Attributes,
+    pub attributes: DecodedAttributes,
     /// Nanoseconds since the Unix epoch.
     pub start: u64,
     /// Nanoseconds since the Unix epoch.
@@ -43,14 +43,14 @@ pub struct Point {
     /// The smallest and the largest value of a histogram that shows them.
     pub extremes: Option<(f64, f64)>,
     /// Requests that traces tell more of.
-    pub exemplars: Vec<Shown>,
+    pub exemplars: Vec<DecodedExemplar>,
     /// What was measured.
-    pub value: Value,
+    pub value: DecodedValue,
 }
 
 /// An exemplar.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
+pub struct DecodedExemplar {
     /// Sixteen bytes.
     pub trace_id: Vec<u8>,
     /// Eight bytes, or none.
@@ -63,7 +63,7 @@ pub struct Shown {
 
 /// The value of a point.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum DecodedValue {
     /// A monotonic sum of integers.
     Sum(i64),
     /// A number as it is at the moment.
@@ -144,7 +144,7 @@ pub fn unframe(frame: &[u8]) -> Result<&[u8], DecodeError> {
 ///
 /// # Errors
 /// The first rule that the message breaks.
-pub fn decode(message: &[u8]) -> Result<Vec<Point>, DecodeError> {
+pub fn decode(message: &[u8]) -> Result<Vec<DecodedPoint>, DecodeError> {
     decode_of(AggregationTemporality::Cumulative, message)
 }
 
@@ -152,11 +152,11 @@ pub fn decode(message: &[u8]) -> Result<Vec<Point>, DecodeError> {
 ///
 /// # Errors
 /// The first rule that the message breaks.
-pub fn decode_delta(message: &[u8]) -> Result<Vec<Point>, DecodeError> {
+pub fn decode_delta(message: &[u8]) -> Result<Vec<DecodedPoint>, DecodeError> {
     decode_of(AggregationTemporality::Delta, message)
 }
 
-fn decode_of(temporality: AggregationTemporality, message: &[u8]) -> Result<Vec<Point>, DecodeError> {
+fn decode_of(temporality: AggregationTemporality, message: &[u8]) -> Result<Vec<DecodedPoint>, DecodeError> {
     let request = request(message)?;
     not_empty(&request.resource_metrics, "resource_metrics")?;
     let mut points = Vec::new();
@@ -183,7 +183,7 @@ fn request(message: &[u8]) -> Result<ExportMetricsServiceRequest, DecodeError> {
     ExportMetricsServiceRequest::decode(message).map_err(|error| DecodeError::Protobuf(error.to_string()))
 }
 
-fn flatten(temporality: i32, resource: &ResourceMetrics, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+fn flatten(temporality: i32, resource: &ResourceMetrics, points: &mut Vec<DecodedPoint>) -> Result<(), DecodeError> {
     not_empty(&resource.scope_metrics, "scope_metrics")?;
     let resource_attributes = match &resource.resource {
         Some(resource) => attributes(&resource.attributes)?,
@@ -198,7 +198,7 @@ fn flatten(temporality: i32, resource: &ResourceMetrics, points: &mut Vec<Point>
                 return Err(DecodeError::Twice(metric.name.clone()));
             }
             seen.push(&metric.name);
-            let context = Context { temporality, resource: &resource_attributes, scope: &name, metric };
+            let context = PointContext { temporality, resource: &resource_attributes, scope: &name, metric };
             context.flatten(points)?;
         }
     }
@@ -206,15 +206,15 @@ fn flatten(temporality: i32, resource: &ResourceMetrics, points: &mut Vec<Point>
 }
 
 /// What stands around the points of one metric.
-struct Context<'a> {
+struct PointContext<'a> {
     temporality: i32,
-    resource: &'a Attributes,
+    resource: &'a DecodedAttributes,
     scope: &'a str,
     metric: &'a Metric,
 }
 
-impl Context<'_> {
-    fn flatten(&self, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+impl PointContext<'_> {
+    fn flatten(&self, points: &mut Vec<DecodedPoint>) -> Result<(), DecodeError> {
         let first = points.len();
         match &self.metric.data {
             Some(metric::Data::Sum(sum)) => self.sum(sum, points)?,
@@ -231,7 +231,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    fn sum(&self, sum: &Sum, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+    fn sum(&self, sum: &Sum, points: &mut Vec<DecodedPoint>) -> Result<(), DecodeError> {
         not_empty(&sum.data_points, "data_points")?;
         if sum.aggregation_temporality != self.temporality || !sum.is_monotonic {
             return Err(DecodeError::Temporality(self.name()));
@@ -239,12 +239,12 @@ impl Context<'_> {
         for point in &sum.data_points {
             let value = integer(point).ok_or_else(|| DecodeError::NoData(self.name()))?;
             let times = (point.start_time_unix_nano, point.time_unix_nano);
-            points.push(self.point(&point.attributes, times, (None, Value::Sum(value)))?);
+            points.push(self.point(&point.attributes, times, (None, DecodedValue::Sum(value)))?);
         }
         Ok(())
     }
 
-    fn gauge(&self, gauge: &Gauge, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+    fn gauge(&self, gauge: &Gauge, points: &mut Vec<DecodedPoint>) -> Result<(), DecodeError> {
         not_empty(&gauge.data_points, "data_points")?;
         for point in &gauge.data_points {
             let Some(number_data_point::Value::AsDouble(value)) =
@@ -252,12 +252,16 @@ impl Context<'_> {
             else {
                 return Err(DecodeError::NoData(self.name()));
             };
-            points.push(self.point(&point.attributes, (0, point.time_unix_nano), (None, Value::Gauge(value)))?);
+            points.push(self.point(
+                &point.attributes,
+                (0, point.time_unix_nano),
+                (None, DecodedValue::Gauge(value)),
+            )?);
         }
         Ok(())
     }
 
-    fn histogram(&self, histogram: &Histogram, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+    fn histogram(&self, histogram: &Histogram, points: &mut Vec<DecodedPoint>) -> Result<(), DecodeError> {
         not_empty(&histogram.data_points, "data_points")?;
         if histogram.aggregation_temporality != self.temporality {
             return Err(DecodeError::Temporality(self.name()));
@@ -267,12 +271,12 @@ impl Context<'_> {
             let value = distribution(point).ok_or_else(|| DecodeError::Histogram(self.name()))?;
             let extremes = self.extremes(point.min, point.max)?;
             let exemplars = self.exemplars(&point.exemplars)?;
-            points.push(Point { exemplars, ..self.point(&point.attributes, times, (extremes, value))? });
+            points.push(DecodedPoint { exemplars, ..self.point(&point.attributes, times, (extremes, value))? });
         }
         Ok(())
     }
 
-    fn exponential(&self, histogram: &ExponentialHistogram, points: &mut Vec<Point>) -> Result<(), DecodeError> {
+    fn exponential(&self, histogram: &ExponentialHistogram, points: &mut Vec<DecodedPoint>) -> Result<(), DecodeError> {
         not_empty(&histogram.data_points, "data_points")?;
         if histogram.aggregation_temporality != self.temporality {
             return Err(DecodeError::Temporality(self.name()));
@@ -282,19 +286,19 @@ impl Context<'_> {
             let value = exponential(point).ok_or_else(|| DecodeError::Histogram(self.name()))?;
             let extremes = self.extremes(point.min, point.max)?;
             let exemplars = self.exemplars(&point.exemplars)?;
-            points.push(Point { exemplars, ..self.point(&point.attributes, times, (extremes, value))? });
+            points.push(DecodedPoint { exemplars, ..self.point(&point.attributes, times, (extremes, value))? });
         }
         Ok(())
     }
 
     /// Each with a trace, and with a span or none.
-    fn exemplars(&self, list: &[Exemplar]) -> Result<Vec<Shown>, DecodeError> {
+    fn exemplars(&self, list: &[Exemplar]) -> Result<Vec<DecodedExemplar>, DecodeError> {
         let one = |exemplar: &Exemplar| match exemplar.value {
             Some(exemplar::Value::AsDouble(value))
                 if exemplar.trace_id.len() == 16 && matches!(exemplar.span_id.len(), 0 | 8) =>
             {
                 let (trace_id, span_id) = (exemplar.trace_id.clone(), exemplar.span_id.clone());
-                Ok(Shown { trace_id, span_id, value, time: exemplar.time_unix_nano })
+                Ok(DecodedExemplar { trace_id, span_id, value, time: exemplar.time_unix_nano })
             }
             _ => Err(DecodeError::NoData(self.name())),
         };
@@ -314,12 +318,12 @@ impl Context<'_> {
         &self,
         list: &[KeyValue],
         (start, time): (u64, u64),
-        (extremes, value): (Option<(f64, f64)>, Value),
-    ) -> Result<Point, DecodeError> {
+        (extremes, value): (Option<(f64, f64)>, DecodedValue),
+    ) -> Result<DecodedPoint, DecodeError> {
         if time == 0 || time < start {
             return Err(DecodeError::Time(self.name()));
         }
-        Ok(Point {
+        Ok(DecodedPoint {
             resource: self.resource.clone(),
             scope: self.scope.to_owned(),
             metric: self.name(),
@@ -347,7 +351,7 @@ fn integer(point: &NumberDataPoint) -> Option<i64> {
 }
 
 /// The point as a value, if it keeps all rules that `metrics.proto` states for histograms.
-fn distribution(point: &HistogramDataPoint) -> Option<Value> {
+fn distribution(point: &HistogramDataPoint) -> Option<DecodedValue> {
     let sum = point.sum?;
     let total = point.bucket_counts.iter().try_fold(0u64, |total, count| total.checked_add(*count))?;
     let increasing = point.explicit_bounds.windows(2).all(|pair| pair[0] < pair[1]);
@@ -357,7 +361,7 @@ fn distribution(point: &HistogramDataPoint) -> Option<Value> {
         && increasing
         && finite
         && (point.count > 0 || sum == 0.0);
-    fits.then(|| Value::Histogram {
+    fits.then(|| DecodedValue::Histogram {
         count: point.count,
         sum,
         buckets: point.bucket_counts.clone(),
@@ -366,7 +370,7 @@ fn distribution(point: &HistogramDataPoint) -> Option<Value> {
 }
 
 /// The same for an exponential histogram, whose outermost buckets must not be empty.
-fn exponential(point: &ExponentialHistogramDataPoint) -> Option<Value> {
+fn exponential(point: &ExponentialHistogramDataPoint) -> Option<DecodedValue> {
     let sum = point.sum.filter(|sum| sum.is_finite())?;
     let no_negative = point.negative.as_ref().is_none_or(|negative| negative.bucket_counts.is_empty());
     let (offset, counts) = match &point.positive {
@@ -377,7 +381,7 @@ fn exponential(point: &ExponentialHistogramDataPoint) -> Option<Value> {
     let total = counts.iter().try_fold(point.zero_count, |total, count| total.checked_add(*count))?;
     let fits = no_negative && trimmed && total == point.count && total > 0 && point.zero_threshold >= 0.0;
     let used = counts.iter().zip(offset..).filter(|(count, _)| **count != 0);
-    fits.then(|| Value::Exponential {
+    fits.then(|| DecodedValue::Exponential {
         count: point.count,
         sum,
         scale: point.scale,
@@ -387,8 +391,8 @@ fn exponential(point: &ExponentialHistogramDataPoint) -> Option<Value> {
     })
 }
 
-fn attributes(list: &[KeyValue]) -> Result<Attributes, DecodeError> {
-    let mut attributes = Attributes::new();
+fn attributes(list: &[KeyValue]) -> Result<DecodedAttributes, DecodeError> {
+    let mut attributes = DecodedAttributes::new();
     for attribute in list {
         let fault = || DecodeError::Attribute(attribute.key.clone());
         let value = match attribute.value.as_ref().and_then(|any| any.value.as_ref()) {

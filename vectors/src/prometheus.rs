@@ -12,7 +12,7 @@ mod complete;
 mod fault;
 mod line;
 
-pub use fault::{ParseError, Reason};
+pub use fault::{PageError, PageFault};
 
 use complete::{check_family, no_series_twice};
 use line::{BLANKS, name_length, sample, unescape};
@@ -20,27 +20,27 @@ use std::borrow::Cow;
 
 /// A whole page, families in the order in which they appeared.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page<'a> {
+pub struct TextPage<'a> {
     /// The families, each once.
-    pub families: Vec<Family<'a>>,
+    pub families: Vec<TextFamily<'a>>,
 }
 
 /// All samples of one metric name, a histogram's or summary's suffixes included.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Family<'a> {
+pub struct TextFamily<'a> {
     /// Name as in HELP and TYPE, without `_bucket`, `_sum`, `_count`.
     pub name: &'a str,
     /// Text of the HELP line, unescaped.
     pub help: Option<String>,
-    /// What the TYPE line said, or [`Kind::Untyped`] without one.
-    pub kind: Kind,
+    /// What the TYPE line said, or [`FamilyType::Untyped`] without one.
+    pub kind: FamilyType,
     /// The samples, in the order of the page.
-    pub samples: Vec<Sample<'a>>,
+    pub samples: Vec<TextSample<'a>>,
 }
 
 /// One line with a value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample<'a> {
+pub struct TextSample<'a> {
     /// Name with its suffix.
     pub name: &'a str,
     /// Labels in the order of the page, values unescaped.
@@ -58,7 +58,7 @@ pub struct Sample<'a> {
 /// What a TYPE line can say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the format's own")]
-pub enum Kind {
+pub enum FamilyType {
     Counter,
     Gauge,
     Histogram,
@@ -71,25 +71,25 @@ pub enum Kind {
 ///
 /// # Errors
 /// The first fault, with its line. Faults of a whole family are reported at one of its lines.
-pub fn parse(page: &[u8]) -> Result<Page<'_>, ParseError> {
+pub fn parse(page: &[u8]) -> Result<TextPage<'_>, PageError> {
     let text = str::from_utf8(page).map_err(|e| {
         let line = 1 + page[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-        ParseError { line, reason: Reason::NotUtf8 }
+        PageError { line, reason: PageFault::NotUtf8 }
     })?;
     if !text.is_empty() && !text.ends_with('\n') {
-        return Err(ParseError { line: text.split('\n').count(), reason: Reason::NoFinalNewline });
+        return Err(PageError { line: text.split('\n').count(), reason: PageFault::NoFinalNewline });
     }
     let mut builder = Builder::default();
     for (index, line) in text.split_terminator('\n').enumerate() {
-        builder.line(index + 1, line).map_err(|reason| ParseError { line: index + 1, reason })?;
+        builder.line(index + 1, line).map_err(|reason| PageError { line: index + 1, reason })?;
     }
-    let page = Page { families: builder.families };
+    let page = TextPage { families: builder.families };
     no_series_twice(&page)?;
     page.families.iter().try_for_each(check_family)?;
     Ok(page)
 }
 
-impl<'a> Page<'a> {
+impl<'a> TextPage<'a> {
     /// Number of samples of all families.
     #[must_use]
     pub fn sample_count(&self) -> usize {
@@ -98,23 +98,23 @@ impl<'a> Page<'a> {
 
     /// The family of this name.
     #[must_use]
-    pub fn family(&self, name: &str) -> Option<&Family<'a>> {
+    pub fn family(&self, name: &str) -> Option<&TextFamily<'a>> {
         self.families.iter().find(|family| family.name == name)
     }
 
     /// All samples, in the order of the page.
-    pub fn samples(&self) -> impl Iterator<Item = &Sample<'a>> {
+    pub fn samples(&self) -> impl Iterator<Item = &TextSample<'a>> {
         self.families.iter().flat_map(|family| &family.samples)
     }
 
     /// The sample of this name with exactly these labels, in any order.
     #[must_use]
-    pub fn sample(&self, name: &str, labels: &[(&str, &str)]) -> Option<&Sample<'a>> {
+    pub fn sample(&self, name: &str, labels: &[(&str, &str)]) -> Option<&TextSample<'a>> {
         self.samples().find(|sample| sample.name == name && sample.has_exactly(labels))
     }
 }
 
-impl Sample<'_> {
+impl TextSample<'_> {
     /// The value of a label.
     #[must_use]
     pub fn label(&self, name: &str) -> Option<&str> {
@@ -141,12 +141,12 @@ impl Sample<'_> {
 /// What has been read so far; the last family is the open one.
 #[derive(Default)]
 struct Builder<'a> {
-    families: Vec<Family<'a>>,
+    families: Vec<TextFamily<'a>>,
     typed: bool,
 }
 
 impl<'a> Builder<'a> {
-    fn line(&mut self, number: usize, line: &'a str) -> Result<(), Reason> {
+    fn line(&mut self, number: usize, line: &'a str) -> Result<(), PageFault> {
         let line = line.trim_matches(BLANKS);
         if let Some(comment) = line.strip_prefix('#') {
             return self.comment(comment.trim_start_matches(BLANKS));
@@ -159,7 +159,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn comment(&mut self, comment: &'a str) -> Result<(), Reason> {
+    fn comment(&mut self, comment: &'a str) -> Result<(), PageFault> {
         let (word, rest) = comment.split_once(BLANKS).unwrap_or((comment, ""));
         if word != "HELP" && word != "TYPE" {
             return Ok(());
@@ -167,21 +167,21 @@ impl<'a> Builder<'a> {
         let rest = rest.trim_start_matches(BLANKS);
         let (name, rest) = rest.split_at(name_length(rest, true));
         if name.is_empty() || !(rest.is_empty() || rest.starts_with(BLANKS)) {
-            return Err(Reason::Metadata);
+            return Err(PageFault::Metadata);
         }
         let rest = rest.trim_start_matches(BLANKS);
         let typed = self.typed;
         let same = self.families.last().is_some_and(|family| family.name == name);
         let family = self.open(name)?;
         if !family.samples.is_empty() {
-            return Err(Reason::MetadataLate);
+            return Err(PageFault::MetadataLate);
         }
         if word == "HELP" {
             let text = unescape(rest, false)?.into_owned();
-            return family.help.replace(text).map_or(Ok(()), |_| Err(Reason::MetadataTwice));
+            return family.help.replace(text).map_or(Ok(()), |_| Err(PageFault::MetadataTwice));
         }
         if typed && same {
-            return Err(Reason::MetadataTwice);
+            return Err(PageFault::MetadataTwice);
         }
         family.kind = kind(rest)?;
         self.typed = true;
@@ -189,43 +189,43 @@ impl<'a> Builder<'a> {
     }
 
     /// The family to which a sample of this name belongs, opened if need be.
-    fn open_for(&mut self, name: &'a str) -> Result<&mut Family<'a>, Reason> {
+    fn open_for(&mut self, name: &'a str) -> Result<&mut TextFamily<'a>, PageFault> {
         let base = self.families.iter().rev().find_map(|family| part_of(family, name));
         self.open(base.unwrap_or(name))
     }
 
-    fn open(&mut self, name: &'a str) -> Result<&mut Family<'a>, Reason> {
+    fn open(&mut self, name: &'a str) -> Result<&mut TextFamily<'a>, PageFault> {
         let place = self.families.iter().position(|family| family.name == name);
         if place.is_some_and(|place| place + 1 < self.families.len()) {
-            return Err(Reason::Interleaved(name.to_owned()));
+            return Err(PageFault::Interleaved(name.to_owned()));
         }
         if place.is_none() {
             self.typed = false;
-            self.families.push(Family { name, help: None, kind: Kind::Untyped, samples: Vec::new() });
+            self.families.push(TextFamily { name, help: None, kind: FamilyType::Untyped, samples: Vec::new() });
         }
-        self.families.last_mut().ok_or(Reason::MetricName)
+        self.families.last_mut().ok_or(PageFault::MetricName)
     }
 }
 
 /// The family's name, if a sample of this name is one of its parts.
-fn part_of<'a>(family: &Family<'a>, name: &str) -> Option<&'a str> {
+fn part_of<'a>(family: &TextFamily<'a>, name: &str) -> Option<&'a str> {
     let suffixes: &[&str] = match family.kind {
-        Kind::Histogram => &["_bucket", "_sum", "_count"],
-        Kind::Summary => &["_sum", "_count"],
-        Kind::Counter | Kind::Gauge | Kind::Untyped => &[],
+        FamilyType::Histogram => &["_bucket", "_sum", "_count"],
+        FamilyType::Summary => &["_sum", "_count"],
+        FamilyType::Counter | FamilyType::Gauge | FamilyType::Untyped => &[],
     };
     let suffix = name.strip_prefix(family.name)?;
     suffixes.contains(&suffix).then_some(family.name)
 }
 
-fn kind(word: &str) -> Result<Kind, Reason> {
+fn kind(word: &str) -> Result<FamilyType, PageFault> {
     match word {
-        "counter" => Ok(Kind::Counter),
-        "gauge" => Ok(Kind::Gauge),
-        "histogram" => Ok(Kind::Histogram),
-        "summary" => Ok(Kind::Summary),
-        "untyped" => Ok(Kind::Untyped),
-        _ => Err(Reason::UnknownType),
+        "counter" => Ok(FamilyType::Counter),
+        "gauge" => Ok(FamilyType::Gauge),
+        "histogram" => Ok(FamilyType::Histogram),
+        "summary" => Ok(FamilyType::Summary),
+        "untyped" => Ok(FamilyType::Untyped),
+        _ => Err(PageFault::UnknownType),
     }
 }
 

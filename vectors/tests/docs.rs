@@ -1,4 +1,4 @@
-//! What the documents name exists: tests in their tables, files behind their links, and paths of the tree.
+//! What the documents name exists: tests in their tables, files that links lead to, and paths of the tree.
 
 use std::collections::BTreeSet;
 use std::fs;

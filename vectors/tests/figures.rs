@@ -142,7 +142,7 @@ fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
 
 #[test]
 fn the_table_of_costs_is_the_one_that_was_measured() {
-    let measured = text("benches/ways.tsv");
+    let measured = text("benches/recording-costs.tsv");
     let mut rows = measured.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t'));
     let processors: Vec<_> = rows.next().expect("a head").collect();
     let head = format!("| {} |\n|---|{}\n", processors.join(" | "), "--:|".repeat(processors.len() - 1));

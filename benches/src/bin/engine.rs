@@ -18,13 +18,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
-use loaddensity_metrics_benches::backends::{Backends, Failure, Packing, THREADS};
+use loaddensity_metrics_benches::backends::{Backends, BenchError, DatagramMode, THREADS};
 use loaddensity_metrics_benches::choice::RuntimeChoice;
 use loaddensity_metrics_benches::interrupt;
 use loaddensity_metrics_benches::process::CpuTimes;
 use loaddensity_metrics_benches::spread::{Spread, quantile};
-use loaddensity_metrics_cli::engine::{self, LoadTest, Target, Task};
-use loaddensity_metrics_cli::receivers::Server;
+use loaddensity_metrics_cli::engine::{self, LoadTest, RequestTask, TargetUrl};
+use loaddensity_metrics_cli::receivers::ServerThread;
 use loaddensity_metrics_core::{Distributions, HeapStorage};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
@@ -36,7 +36,7 @@ use loaddensity_metrics_tokio::Tokio;
 /// latencies and CPU at half of saturation, then saturated throughput. Prints Markdown tables.
 #[derive(Debug, Parser)]
 #[command(name = "engine")]
-struct Args {
+struct EngineArgs {
     /// The runtime of engine, server and exporters.
     #[arg(long, value_enum, default_value_t = RuntimeChoice::Tokio)]
     runtime: RuntimeChoice,
@@ -56,8 +56,8 @@ struct Args {
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     users: u32,
     /// How the pairs fill datagrams.
-    #[arg(long, value_enum, default_value_t = Packing::PackedOffload)]
-    packing: Packing,
+    #[arg(long, value_enum, default_value_t = DatagramMode::PackedOffload)]
+    packing: DatagramMode,
     /// Don't read what arrives over UDP.
     #[arg(long)]
     no_drain: bool,
@@ -76,8 +76,8 @@ const SATURATIONS: usize = 5;
 const RATE_TOLERANCE: f64 = 0.05;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let run = || -> Result<(), Failure> {
+    let args = EngineArgs::parse();
+    let run = || -> Result<(), BenchError> {
         interrupt::install()?;
         if args.runtime.has_smol() {
             Bench::<Smol>::new("smol", &args)?.run()?;
@@ -98,14 +98,14 @@ fn main() -> ExitCode {
 
 struct Bench<'a, R> {
     name: &'a str,
-    args: &'a Args,
-    server: Server,
+    args: &'a EngineArgs,
+    server: ServerThread,
     runtime: std::marker::PhantomData<R>,
 }
 
 /// What one run came to.
 #[derive(Clone, Copy)]
-struct Reading {
+struct RunFigures {
     requests_per_second: f64,
     /// Milliseconds.
     p50: f64,
@@ -117,11 +117,11 @@ struct Reading {
 }
 
 impl<'a, R: Runtime> Bench<'a, R> {
-    fn new(name: &'a str, args: &'a Args) -> io::Result<Self> {
+    fn new(name: &'a str, args: &'a EngineArgs) -> io::Result<Self> {
         Ok(Self { name, args, server: serve::<R>()?, runtime: std::marker::PhantomData })
     }
 
-    fn run(&self) -> Result<(), Failure> {
+    fn run(&self) -> Result<(), BenchError> {
         let saturations: Vec<_> = self.several("saturation", SATURATIONS, |_| self.measure(None, None))?;
         let Some(saturation) = Spread::of(saturations.iter().map(|reading| reading.requests_per_second)) else {
             return Ok(());
@@ -131,8 +131,8 @@ impl<'a, R: Runtime> Bench<'a, R> {
         let rate = self.args.rate.map_or(saturation.least / 2.0, f64::from).round();
         let pairs = self.several("pair", self.args.pairs as usize, |number| self.pair(number, rate))?;
         print_pairs(self.name, rate, self.args.packing, &pairs_at(rate, &pairs));
-        let round = |_| -> Result<Vec<f64>, Failure> {
-            let ways = [None].into_iter().chain(Packing::ALL.map(Some));
+        let round = |_| -> Result<Vec<f64>, BenchError> {
+            let ways = [None].into_iter().chain(DatagramMode::ALL.map(Some));
             ways.map(|way| self.measure(way, None).map(|reading| reading.requests_per_second)).collect()
         };
         print_saturated(self.name, &self.several("saturated round", self.args.rounds as usize, round)?);
@@ -140,7 +140,7 @@ impl<'a, R: Runtime> Bench<'a, R> {
     }
 
     /// A run off and one on; which is first alternates with `number`.
-    fn pair(&self, number: usize, rate: f64) -> Result<[Reading; 2], Failure> {
+    fn pair(&self, number: usize, rate: f64) -> Result<[RunFigures; 2], BenchError> {
         let off = || self.measure(None, Some(rate));
         let on = || self.measure(Some(self.args.packing), Some(rate));
         if number.is_multiple_of(2) {
@@ -155,8 +155,8 @@ impl<'a, R: Runtime> Bench<'a, R> {
         &self,
         what: &str,
         times: usize,
-        run: impl Fn(usize) -> Result<T, Failure>,
-    ) -> Result<Vec<T>, Failure> {
+        run: impl Fn(usize) -> Result<T, BenchError>,
+    ) -> Result<Vec<T>, BenchError> {
         let mut all = Vec::with_capacity(times);
         for number in 1..=times {
             eprintln!("{}: {what} {number} of {times}", self.name);
@@ -170,7 +170,7 @@ impl<'a, R: Runtime> Bench<'a, R> {
     }
 
     /// One run; `None` for the packing: exporters off, `None` for the rate: as fast as it goes.
-    fn measure(&self, packing: Option<Packing>, rate: Option<f64>) -> Result<Reading, Failure> {
+    fn measure(&self, packing: Option<DatagramMode>, rate: Option<f64>) -> Result<RunFigures, BenchError> {
         let storage = Box::leak(Box::new(HeapStorage::new(8, 4, 8_192)?));
         let exporters = Exporters::<R>::start(Settings::on(storage.registry()))?;
         let backends = packing.map(|packing| Backends::start(&exporters, packing, !self.args.no_drain)).transpose()?;
@@ -191,22 +191,22 @@ impl<'a, R: Runtime> Bench<'a, R> {
         after.since(&before)
     }
 
-    fn load(&self, rate: Option<f64>) -> Result<LoadTest, Failure> {
-        let target = Target::parse(&format!("http://{}/items", self.server.address()))?;
+    fn load(&self, rate: Option<f64>) -> Result<LoadTest, BenchError> {
+        let target = TargetUrl::parse(&format!("http://{}/items", self.server.address()))?;
         Ok(LoadTest {
             users: self.args.users,
             spawn_rate: 10_000.0,
             duration: WARM_UP + Duration::from_secs(self.args.seconds + 60),
             max_rate: rate,
             traces: false,
-            tasks: vec![Task::new(Method::GET, target, "/items")],
+            tasks: vec![RequestTask::new(Method::GET, target, "/items")],
         })
     }
 }
 
 /// An HTTP server that answers everything with 200 and a kilobyte.
-fn serve<R: Runtime>() -> io::Result<Server> {
-    Server::start::<R, _>(SERVER, |_: R, stream: R::Tcp, _| async {
+fn serve<R: Runtime>() -> io::Result<ServerThread> {
+    ServerThread::start::<R, _>(SERVER, |_: R, stream: R::Tcp, _| async {
         let service = service_fn(|_: Request<Incoming>| async {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(&BODY))))
         });
@@ -231,18 +231,18 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    fn take(registry: Registry<'static>) -> Result<Self, Failure> {
+    fn take(registry: Registry<'static>) -> Result<Self, BenchError> {
         let distributions = registry.distributions().ok_or("the storage keeps exponential histograms")?;
         Ok(Self { at: Instant::now(), cpu: CpuTimes::now()?, distributions })
     }
 
-    fn since(&self, before: &Self) -> Result<Reading, Failure> {
+    fn since(&self, before: &Self) -> Result<RunFigures, BenchError> {
         let latencies = self.distributions.since(&before.distributions).latency();
         let requests = latencies.count() as f64;
         let at = |share| quantile(&latencies, share).ok_or("no request was answered");
         let micros =
             |time: fn(&CpuTimes) -> Duration| (time(&self.cpu) - time(&before.cpu)).as_secs_f64() * 1e6 / requests;
-        Ok(Reading {
+        Ok(RunFigures {
             requests_per_second: requests / (self.at - before.at).as_secs_f64(),
             p50: at(0.5)?,
             p99: at(0.99)?,
@@ -254,9 +254,9 @@ impl Snapshot {
 }
 
 /// A row of the table of pairs: what it is, how many decimals are shown, and where it is read.
-type Row = (&'static str, usize, fn(&Reading) -> f64);
+type PairsRow = (&'static str, usize, fn(&RunFigures) -> f64);
 
-const ROWS: [Row; 7] = [
+const ROWS: [PairsRow; 7] = [
     ("requests/s", 0, |reading| reading.requests_per_second),
     ("p50 ms", 3, |reading| reading.p50),
     ("p99 ms", 3, |reading| reading.p99),
@@ -267,7 +267,7 @@ const ROWS: [Row; 7] = [
 ];
 
 /// The pairs whose run without exporters was at the offered `rate`; prints a line for each of the others.
-fn pairs_at(rate: f64, pairs: &[[Reading; 2]]) -> Vec<[Reading; 2]> {
+fn pairs_at(rate: f64, pairs: &[[RunFigures; 2]]) -> Vec<[RunFigures; 2]> {
     let mut kept = Vec::with_capacity(pairs.len());
     for (number, pair) in (1..).zip(pairs) {
         let reached = pair[0].requests_per_second;
@@ -280,7 +280,7 @@ fn pairs_at(rate: f64, pairs: &[[Reading; 2]]) -> Vec<[Reading; 2]> {
     kept
 }
 
-fn print_pairs(runtime: &str, rate: f64, packing: Packing, pairs: &[[Reading; 2]]) {
+fn print_pairs(runtime: &str, rate: f64, packing: DatagramMode, pairs: &[[RunFigures; 2]]) {
     println!(
         "{runtime}: {} pairs at {rate:.0} requests/s offered, {}; medians (least to most).\n",
         pairs.len(),
@@ -292,7 +292,7 @@ fn print_pairs(runtime: &str, rate: f64, packing: Packing, pairs: &[[Reading; 2]
         let side = |side: usize| Spread::of(pairs.iter().map(|pair| of(&pair[side])));
         let (Some(off), Some(on)) = (side(0), side(1)) else { return };
         let higher = pairs.iter().filter(|[off, on]| of(on) > of(off)).count();
-        let change = |from: &Reading, to: &Reading| 100.0 * (of(to) / of(from) - 1.0);
+        let change = |from: &RunFigures, to: &RunFigures| 100.0 * (of(to) / of(from) - 1.0);
         // Nothing to compare with where one side is zero.
         let changes = Spread::of(pairs.iter().map(|[off, on]| change(off, on)).filter(|change| change.is_finite()));
         let noise = pairs.windows(2).map(|two| change(&two[0][0], &two[1][0])).filter(|change| change.is_finite());
@@ -312,7 +312,7 @@ fn print_saturated(runtime: &str, rounds: &[Vec<f64>]) {
     println!("{runtime}: saturated, {} rounds; medians (least to most).\n", rounds.len());
     println!("| exporters | requests/s | beside off in the same round |");
     println!("|---|--:|--:|");
-    for (at, name) in ["off"].into_iter().chain(Packing::ALL.map(Packing::name)).enumerate() {
+    for (at, name) in ["off"].into_iter().chain(DatagramMode::ALL.map(DatagramMode::name)).enumerate() {
         let Some(rate) = Spread::of(rounds.iter().map(|round| round[at])) else { return };
         let Some(change) = Spread::of(rounds.iter().map(|round| 100.0 * (round[at] / round[0] - 1.0))) else { return };
         println!("| {name} | {rate:.0} | {change:+.1} % |");

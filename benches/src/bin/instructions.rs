@@ -8,16 +8,15 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use loaddensity_metrics_benches::contests::batches::{self, BATCH, BatchWriter, Request};
-use loaddensity_metrics_benches::contests::ours::{Direct, Packed};
-use loaddensity_metrics_benches::trace::{self, TraceEvent, Work};
+use loaddensity_metrics_benches::batches::{self, BATCH, BatchRequest, BatchWriter};
+use loaddensity_metrics_benches::contests::ours::{Direct, PackedBodies};
+use loaddensity_metrics_benches::trace::{self, TraceEvent, TraceWork};
+use loaddensity_metrics_cli::cost::reading;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource, Sources};
-use loaddensity_metrics_core::prometheus::Page;
+use loaddensity_metrics_core::otlp::{GRPC_PREFIX, Resource};
 use loaddensity_metrics_core::{
     Classic, Event, EventEncoder, Exponential, Exporter, Histograms, Pump, Recorder, Registry, Series, Storage,
-    Timestamp,
 };
 use loaddensity_metrics_vectors::otlp;
 
@@ -121,7 +120,7 @@ fn registry<H: Histograms>(storage: &'static Memory<H>) -> Registry<'static> {
     storage.registry()
 }
 
-fn work() -> &'static Work {
+fn work() -> &'static TraceWork {
     trace::work(SERIES)
 }
 
@@ -194,14 +193,8 @@ fn page(shards: usize) -> Operation {
     Operation::new(lines, move || fill(registry, &mut buffer, see_bytes))
 }
 
-fn fill(registry: Registry<'_>, buffer: &mut [u8], mut part: impl FnMut(&[u8])) {
-    let mut page = Page::new(registry);
-    loop {
-        match page.fill(buffer).expect("room for a line") {
-            0 => break,
-            length => part(&buffer[..length]),
-        }
-    }
+fn fill(registry: Registry<'_>, buffer: &mut [u8], part: impl FnMut(&[u8])) {
+    reading::page(registry, buffer, part).expect("room for a line");
 }
 
 fn line_encoder() -> LineEncoder<'static> {
@@ -213,11 +206,11 @@ fn message_encoder() -> MessageEncoder<'static> {
 }
 
 fn packed(encoder: impl EventEncoder + 'static, bytes: usize) -> Operation {
-    encode(Packed::new(encoder, bytes))
+    encode(PackedBodies::new(encoder, bytes))
 }
 
 fn encode(mut writer: impl BatchWriter + 'static) -> Operation {
-    let requests: Rc<[Request]> = batches::requests(work(), registry(&CLASSIC));
+    let requests: Rc<[BatchRequest]> = batches::requests(work(), registry(&CLASSIC));
     Operation::new(BATCH, move || writer.write(black_box(&requests[..BATCH]), &mut see_bytes))
 }
 
@@ -232,14 +225,9 @@ fn points() -> Operation {
     let mut count = 0;
     let mut points = |message: &[u8]| count += otlp::decode(&message[GRPC_PREFIX..]).expect("points").len();
     export(registry, &resource, &mut buffer, &mut points);
-    Operation::new(count, move || export(registry, &resource, &mut buffer, &mut see_bytes))
+    Operation::new(count, move || export(registry, &resource, &mut buffer, see_bytes))
 }
 
-fn export(registry: Registry<'_>, resource: &Resource, buffer: &mut [u8], deliver: &mut dyn FnMut(&[u8])) {
-    let [start, now] = [1, 2].map(|second| Timestamp::from_unix_nanos(second * 1_000_000_000));
-    let mut export = Export::new(registry, start, now);
-    while let Some(part) = export.next_request(Sources::new(registry, resource), buffer).expect("room for a point") {
-        deliver(part.of(buffer));
-        export = part.next;
-    }
+fn export(registry: Registry<'_>, resource: &Resource, buffer: &mut [u8], deliver: impl FnMut(&[u8])) {
+    reading::export(registry, resource, buffer, deliver).expect("room for a point");
 }

@@ -11,15 +11,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use loaddensity_metrics_benches::backends::Failure;
+use loaddensity_metrics_benches::backends::BenchError;
+use loaddensity_metrics_benches::interrupt;
+use loaddensity_metrics_benches::ours::{self, HistogramKind};
 use loaddensity_metrics_benches::process::{CpuTimes, resident};
-use loaddensity_metrics_benches::scraper::{Page, Scraper, scrape};
+use loaddensity_metrics_benches::scraper::{PageScraper, ScrapedPage, scrape};
 use loaddensity_metrics_benches::trace::{self, EVENTS};
-use loaddensity_metrics_benches::{interrupt, ours};
+use loaddensity_metrics_cli::cost::memory;
 use loaddensity_metrics_core::otlp;
-use loaddensity_metrics_core::{
-    Classic, Exponential, HeapStorage, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
-};
+use loaddensity_metrics_core::{HeapStorage, Outcome, Recorder, Registry, Sample, Series};
 use loaddensity_metrics_shell::config::Points;
 use loaddensity_metrics_shell::{
     InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
@@ -30,7 +30,7 @@ use loaddensity_metrics_tokio::Exporters;
 /// Prints Markdown tables; some minutes, and up to 5 GB.
 #[derive(Debug, Parser)]
 #[command(name = "memory")]
-struct Args {
+struct MemoryArgs {
     /// Series of the first table.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000], value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     series: Vec<u32>,
@@ -51,14 +51,14 @@ struct Args {
     intervals: u32,
     /// Measures one thing and prints it: how this binary starts itself.
     #[command(subcommand)]
-    one: Option<One>,
+    one: Option<MemoryCommand>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 #[command(hide = true)]
-enum One {
+enum MemoryCommand {
     /// Resident bytes of a storage into every series of which every recorder has recorded.
-    Series { kind: Kind, series: usize, shards: usize },
+    Series { kind: HistogramKind, series: usize, shards: usize },
     /// Resident bytes after each of these millions of requests.
     Requests {
         #[arg(long)]
@@ -68,17 +68,17 @@ enum One {
     /// A scrape of so many series.
     Scrape { series: usize },
     /// Resident bytes that an exporter of intervals takes for so many series.
-    Intervals { which: Which, kind: Kind, series: usize },
+    Intervals { which: IntervalExporter, kind: HistogramKind, series: usize },
 }
 
 /// An exporter that sends what came in each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Which {
+enum IntervalExporter {
     Influxdb,
     Otlp,
 }
 
-impl Which {
+impl IntervalExporter {
     const fn name(self) -> &'static str {
         match self {
             Self::Influxdb => "InfluxDB, points per interval",
@@ -93,7 +93,7 @@ impl Which {
         }
     }
 
-    fn start(self, exporters: &Exporters, kind: Kind, server: SocketAddr) -> Result<(), Failure> {
+    fn start(self, exporters: &Exporters, kind: HistogramKind, server: SocketAddr) -> Result<(), BenchError> {
         match self {
             Self::Influxdb => exporters.start_influxdb_sink(InfluxdbConfig {
                 target: InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None },
@@ -104,7 +104,7 @@ impl Which {
             Self::Otlp => exporters.start_opentelemetry_exporter(OpenTelemetryConfig {
                 export_interval: INTERVAL,
                 temporality: Temporality::Delta,
-                histograms: if kind == Kind::Exponential {
+                histograms: if kind == HistogramKind::Exponential {
                     otlp::Histograms::Exponential
                 } else {
                     otlp::Histograms::Explicit
@@ -117,40 +117,25 @@ impl Which {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    Exponential,
-    Classic,
+/// Bytes per series and recorder.
+const fn counter_bytes(kind: HistogramKind) -> usize {
+    match kind {
+        HistogramKind::Exponential => memory::COUNTERS as usize,
+        HistogramKind::Classic => memory::CLASSIC_COUNTERS as usize,
+    }
 }
 
-impl Kind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Exponential => "exponential",
-            Self::Classic => "classic",
-        }
-    }
-
-    /// Bytes per series and recorder.
-    const fn bytes(self) -> usize {
-        match self {
-            Self::Exponential => per_shard(series_bytes::<1, Exponential>(), series_bytes::<2, Exponential>()),
-            Self::Classic => per_shard(series_bytes::<1, Classic>(), series_bytes::<2, Classic>()),
-        }
-    }
-
-    fn storage(self, series: usize, shards: usize) -> Result<HeapStorage, Failure> {
-        // One series more, for the overflow series.
-        Ok(match self {
-            Self::Exponential => HeapStorage::new(series + 1, shards, RING)?,
-            Self::Classic => HeapStorage::classic(series + 1, shards, RING)?,
-        })
-    }
+fn storage(kind: HistogramKind, series: usize, shards: usize) -> Result<HeapStorage, BenchError> {
+    // One series more, for the overflow series.
+    Ok(match kind {
+        HistogramKind::Exponential => HeapStorage::new(series + 1, shards, RING)?,
+        HistogramKind::Classic => HeapStorage::classic(series + 1, shards, RING)?,
+    })
 }
 
 const RING: usize = 8_192;
 /// Bytes per series that all recorders share: labels for all formats, and the index.
-const ENTRY: usize = series_bytes::<1, Classic>() - 2 * Kind::Classic.bytes();
+const ENTRY: usize = memory::LABELS as usize;
 /// Series of the second table.
 const SERIES: usize = 100;
 /// How often scrapes are looked at, and scrapes of the third table.
@@ -161,24 +146,14 @@ const SCRAPES: usize = 5;
 const INTERVALS: usize = 6;
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Bytes that one series more takes in storage with `SHARDS` shards and the spill shard.
-const fn series_bytes<const SHARDS: usize, H: Histograms>() -> usize {
-    // The difference of many, so that what storage is rounded up to does not matter.
-    (Storage::<1_026, SHARDS, 2, H>::SIZE - Storage::<2, SHARDS, 2, H>::SIZE) / 1_024
-}
-
-const fn per_shard(of_one: usize, of_two: usize) -> usize {
-    of_two - of_one
-}
-
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = MemoryArgs::parse();
     let run = || match &args.one {
-        None => interrupt::install().map_err(Failure::from).and_then(|()| all(&args)),
-        Some(One::Series { kind, series, shards }) => of_series(*kind, *series, *shards),
-        Some(One::Requests { scraped, millions }) => of_requests(*scraped, millions),
-        Some(One::Scrape { series }) => of_scrape(*series),
-        Some(One::Intervals { which, kind, series }) => of_intervals(*which, *kind, *series),
+        None => interrupt::install().map_err(BenchError::from).and_then(|()| all(&args)),
+        Some(MemoryCommand::Series { kind, series, shards }) => of_series(*kind, *series, *shards),
+        Some(MemoryCommand::Requests { scraped, millions }) => of_requests(*scraped, millions),
+        Some(MemoryCommand::Scrape { series }) => of_scrape(*series),
+        Some(MemoryCommand::Intervals { which, kind, series }) => of_intervals(*which, *kind, *series),
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -189,7 +164,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn all(args: &Args) -> Result<(), Failure> {
+fn all(args: &MemoryArgs) -> Result<(), BenchError> {
     println!(
         "Resident MiB after every recorder has recorded into every series, both outcomes, over all latencies and sizes.\n"
     );
@@ -197,12 +172,12 @@ fn all(args: &Args) -> Result<(), Failure> {
         "| histograms | series | shards | MiB of the storage's size | resident MiB | resident bytes per series and shard |"
     );
     println!("|---|--:|--:|--:|--:|--:|");
-    for kind in [Kind::Exponential, Kind::Classic] {
+    for kind in [HistogramKind::Exponential, HistogramKind::Classic] {
         for (series, shards) in
             args.series.iter().flat_map(|series| args.shards.iter().map(move |shards| (series, shards)))
         {
             // The spill shard's pages stay untouched.
-            let size = *series as usize * (ENTRY + kind.bytes() * *shards as usize);
+            let size = *series as usize * (ENTRY + counter_bytes(kind) * *shards as usize);
             if size > args.at_most << 30 {
                 println!("| {} | {series} | {shards} | {:.1} | left out | |", kind.name(), mib(size));
             } else if !interrupt::pressed() {
@@ -229,16 +204,18 @@ fn all(args: &Args) -> Result<(), Failure> {
         "| exporter | histograms of the storage | series | resident MiB after its start | most after {INTERVALS} intervals |"
     );
     println!("|---|---|--:|--:|--:|");
-    for (which, kind) in
-        [(Which::Influxdb, Kind::Exponential), (Which::Otlp, Kind::Classic), (Which::Otlp, Kind::Exponential)]
-    {
+    for (which, kind) in [
+        (IntervalExporter::Influxdb, HistogramKind::Exponential),
+        (IntervalExporter::Otlp, HistogramKind::Classic),
+        (IntervalExporter::Otlp, HistogramKind::Exponential),
+    ] {
         again(&["intervals", which.argument(), kind.name(), &args.intervals.to_string()])?;
     }
     Ok(())
 }
 
 /// Runs this binary for one measurement, which prints its own row.
-fn again(arguments: &[&str]) -> Result<(), Failure> {
+fn again(arguments: &[&str]) -> Result<(), BenchError> {
     if interrupt::pressed() {
         return Ok(());
     }
@@ -247,9 +224,9 @@ fn again(arguments: &[&str]) -> Result<(), Failure> {
     if status.success() { Ok(()) } else { Err(format!("measuring {}: {status}", arguments.join(" ")).into()) }
 }
 
-fn of_series(kind: Kind, series: usize, shards: usize) -> Result<(), Failure> {
+fn of_series(kind: HistogramKind, series: usize, shards: usize) -> Result<(), BenchError> {
     let before = resident()?;
-    let storage = kind.storage(series, shards)?;
+    let storage = storage(kind, series, shards)?;
     let registry = storage.registry();
     let mut recorders: Vec<_> = (0..shards).map(|_| registry.recorder()).collect();
     for number in 0..series {
@@ -260,7 +237,7 @@ fn of_series(kind: Kind, series: usize, shards: usize) -> Result<(), Failure> {
     if registry.facts().series != series {
         return Err("a series was folded".into());
     }
-    let size = series * (ENTRY + kind.bytes() * shards);
+    let size = series * (ENTRY + counter_bytes(kind) * shards);
     println!(
         "| {} | {series} | {shards} | {:.1} | {:.1} | {:.0} |",
         kind.name(),
@@ -282,11 +259,11 @@ fn record_everywhere(recorder: &mut Recorder<'_>, series: Series) {
     }
 }
 
-fn of_requests(scraped: bool, millions: &[u64]) -> Result<(), Failure> {
+fn of_requests(scraped: bool, millions: &[u64]) -> Result<(), BenchError> {
     let storage = Box::leak(Box::new(HeapStorage::new(SERIES + 1, 2, RING)?));
     let exporters = Exporters::start(Settings::on(storage.registry()))?;
     let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
-    let scraper = scraped.then(|| Scraper::start(page, Duration::from_secs(1))).transpose()?;
+    let scraper = scraped.then(|| PageScraper::start(page, Duration::from_secs(1))).transpose()?;
     let work = trace::work(SERIES);
     let mut recorder = exporters.recorder();
     let series = ours::handles(&mut recorder, work);
@@ -309,8 +286,8 @@ fn of_requests(scraped: bool, millions: &[u64]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn of_scrape(series: usize) -> Result<(), Failure> {
-    let storage = Box::leak(Box::new(Kind::Classic.storage(series, 1)?));
+fn of_scrape(series: usize) -> Result<(), BenchError> {
+    let storage = Box::leak(Box::new(storage(HistogramKind::Classic, series, 1)?));
     let registry: Registry<'static> = storage.registry();
     let mut recorder = registry.recorder();
     for number in 0..series {
@@ -319,12 +296,12 @@ fn of_scrape(series: usize) -> Result<(), Failure> {
     }
     let exporters = Exporters::start(Settings::on(registry))?;
     let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
-    let (before, watch) = (resident()?, Watch::start()?);
-    let mut best: Option<(Page, Duration)> = None;
+    let (before, watch) = (resident()?, PeakWatcher::start()?);
+    let mut best: Option<(ScrapedPage, Duration)> = None;
     for _ in 0..SCRAPES {
-        let cpu = CpuTimes::now()?.without(&[Watch::THREAD]);
+        let cpu = CpuTimes::now()?.without(&[PeakWatcher::THREAD]);
         let page = scrape(page)?;
-        let cpu = CpuTimes::now()?.without(&[Watch::THREAD]) - cpu;
+        let cpu = CpuTimes::now()?.without(&[PeakWatcher::THREAD]) - cpu;
         if best.is_none_or(|(_, least)| cpu < least) {
             best = Some((page, cpu));
         }
@@ -344,8 +321,8 @@ fn of_scrape(series: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-fn of_intervals(which: Which, kind: Kind, series: usize) -> Result<(), Failure> {
-    let storage = Box::leak(Box::new(kind.storage(series, 1)?));
+fn of_intervals(which: IntervalExporter, kind: HistogramKind, series: usize) -> Result<(), BenchError> {
+    let storage = Box::leak(Box::new(storage(kind, series, 1)?));
     let registry: Registry<'static> = storage.registry();
     let mut recorder = registry.recorder();
     let series: Vec<_> =
@@ -355,7 +332,7 @@ fn of_intervals(which: Which, kind: Kind, series: usize) -> Result<(), Failure> 
     let exporters = Exporters::start(Settings::on(registry))?;
     let before = resident()?;
     which.start(&exporters, kind, server)?;
-    let (after, watch) = (resident()?, Watch::start()?);
+    let (after, watch) = (resident()?, PeakWatcher::start()?);
     for _ in 0..INTERVALS {
         series.iter().for_each(|series| record_everywhere(&mut recorder, *series));
         thread::sleep(INTERVAL);
@@ -409,13 +386,13 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// A thread that watches the most resident memory.
-struct Watch {
+struct PeakWatcher {
     /// Dropped to end the thread.
     stop: Sender<()>,
     thread: JoinHandle<io::Result<usize>>,
 }
 
-impl Watch {
+impl PeakWatcher {
     const THREAD: &'static str = "memory-watch";
 
     fn start() -> io::Result<Self> {

@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
-use loaddensity_metrics_benches::backends::{Backends, Ended, Failure, Packing, THREADS};
+use loaddensity_metrics_benches::backends::{Backends, BenchError, DatagramMode, Ended, THREADS};
 use loaddensity_metrics_benches::choice::RuntimeChoice;
 use loaddensity_metrics_benches::process::CpuTimes;
-use loaddensity_metrics_benches::trace::{self, Work};
+use loaddensity_metrics_benches::trace::{self, TraceWork};
 use loaddensity_metrics_benches::{clock, drain::Drained, interrupt, ours};
 use loaddensity_metrics_core::{Cause, HeapStorage, Recorder, Series, Timestamp};
 use loaddensity_metrics_shell::runtime::Runtime;
@@ -28,7 +28,7 @@ use loaddensity_metrics_tokio::Tokio;
 /// includes waking up for each slice.
 #[derive(Debug, Parser)]
 #[command(name = "sustained", verbatim_doc_comment)]
-struct Args {
+struct SustainedArgs {
     /// Requests a second of each step.
     #[arg(long, value_delimiter = ',', value_name = "RATES", value_parser = clap::value_parser!(u64).range(1..=100_000_000),
         default_values_t = [100_000, 250_000, 500_000, 750_000, 1_000_000, 1_250_000, 1_500_000, 2_000_000])]
@@ -40,8 +40,8 @@ struct Args {
     #[arg(long, value_enum, default_value_t = RuntimeChoice::Both)]
     runtime: RuntimeChoice,
     /// How datagrams are filled.
-    #[arg(long, value_enum, default_value_t = Packing::PackedOffload)]
-    packing: Packing,
+    #[arg(long, value_enum, default_value_t = DatagramMode::PackedOffload)]
+    packing: DatagramMode,
     /// Events in the recorder's ring, a power of two.
     #[arg(long, default_value_t = 8_192)]
     ring: usize,
@@ -57,7 +57,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    match run(&SustainedArgs::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(), Failure> {
+fn run(args: &SustainedArgs) -> Result<(), BenchError> {
     interrupt::install()?;
     println!(
         "{}, {} series, ring of {} events, {} s a step.\n",
@@ -92,7 +92,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// Runs all steps; a sentence about where dropping begins.
-fn steps<R: Runtime>(runtime: &str, args: &Args) -> Result<String, Failure> {
+fn steps<R: Runtime>(runtime: &str, args: &SustainedArgs) -> Result<String, BenchError> {
     let (mut clean, mut dropping) = (Vec::new(), Vec::new());
     for rate in &args.steps {
         if interrupt::pressed() {
@@ -118,7 +118,7 @@ fn steps<R: Runtime>(runtime: &str, args: &Args) -> Result<String, Failure> {
 }
 
 /// What one step came to.
-struct Step {
+struct RateStep {
     recorded: u64,
     elapsed: Duration,
     engine: Duration,
@@ -130,12 +130,12 @@ struct Step {
     ended: Ended,
 }
 
-fn step<R: Runtime>(rate: u64, args: &Args) -> Result<Step, Failure> {
+fn step<R: Runtime>(rate: u64, args: &SustainedArgs) -> Result<RateStep, BenchError> {
     let work = trace::work(args.series as usize);
     // Leaked: recorders and exporters want it for ever, and a step's worth is small.
     let storage = Box::leak(Box::new(HeapStorage::new(work.names.len() + 1, 2, args.ring)?));
     let exporters = Exporters::<R>::start(Settings::on(storage.registry()))?;
-    let mut engine = Engine::new(exporters.recorder(), work);
+    let mut engine = EngineThread::new(exporters.recorder(), work);
     let backends = Backends::start(&exporters, args.packing, !args.no_drain)?;
     let before = CpuTimes::now()?.without(&THREADS);
     let cpu = clock::cpu();
@@ -147,19 +147,19 @@ fn step<R: Runtime>(rate: u64, args: &Args) -> Result<Step, Failure> {
     let until_flushed = began.elapsed();
     let exporters = ended.cpu.without(&THREADS).saturating_sub(before);
     let ring = storage.registry().full_rings().map(|ring| ring.would_have_held).max();
-    Ok(Step { recorded, elapsed, engine, exporters, until_flushed, ring, ended })
+    Ok(RateStep { recorded, elapsed, engine, exporters, until_flushed, ring, ended })
 }
 
 /// The load of one thread.
-struct Engine {
+struct EngineThread {
     recorder: Recorder<'static>,
     series: Vec<Series>,
-    work: &'static Work,
+    work: &'static TraceWork,
     position: usize,
 }
 
-impl Engine {
-    fn new(mut recorder: Recorder<'static>, work: &'static Work) -> Self {
+impl EngineThread {
+    fn new(mut recorder: Recorder<'static>, work: &'static TraceWork) -> Self {
         let series = ours::handles(&mut recorder, work);
         Self { recorder, series, work, position: 0 }
     }
@@ -197,7 +197,7 @@ impl Engine {
     }
 }
 
-impl Step {
+impl RateStep {
     fn dropped(&self) -> u64 {
         self.ended.accounts.iter().map(|account| account.dropped.total()).sum()
     }

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loaddensity_metrics_benches::backends::{Failure, ONE_LINE, PACKED};
-use loaddensity_metrics_benches::trace;
+use loaddensity_metrics_benches::backends::{BenchError, ONE_LINE, PACKED};
+use loaddensity_metrics_benches::{clock, trace};
 use loaddensity_metrics_core::{HeapStorage, Timestamp};
 use loaddensity_metrics_shell::runtime::{self, Runtime};
 use loaddensity_metrics_shell::{Account, Exporters, InfluxdbConfig, InfluxdbTarget, Settings, StatsdConfig};
@@ -26,10 +26,10 @@ use rustix::time::{ClockId, clock_gettime};
 /// Series of the load.
 const SERIES: usize = 100;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BenchError> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: u64| arguments.next().map_or(Ok(default), |text| text.parse());
-    let load = Load { rate: number(50_000)?, seconds: number(2)?, rounds: number(3)? };
+    let load = UdpLoad { rate: number(50_000)?, seconds: number(2)?, rounds: number(3)? };
     // Made here, so that no run pays for it.
     let _ = trace::work(SERIES);
     println!("{} requests a second for {} s, the best of {} rounds.\n", load.rate, load.seconds, load.rounds);
@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 #[derive(Clone, Copy)]
-struct Load {
+struct UdpLoad {
     /// Requests a second.
     rate: u64,
     seconds: u64,
@@ -50,14 +50,14 @@ struct Load {
 }
 
 #[derive(Clone, Copy)]
-enum Mode {
+enum SendMode {
     StatsdMessages,
     StatsdPacked,
     InfluxdbLines,
     InfluxdbPacked,
 }
 
-impl Mode {
+impl SendMode {
     const ALL: [Self; 4] = [Self::StatsdMessages, Self::StatsdPacked, Self::InfluxdbLines, Self::InfluxdbPacked];
 
     const fn name(self) -> &'static str {
@@ -70,9 +70,9 @@ impl Mode {
     }
 }
 
-fn table<R: Runtime>(runtime: &str, load: Load) -> Result<(), Failure> {
-    for mode in Mode::ALL {
-        let mut best: [Option<Run>; 2] = [None, None];
+fn table<R: Runtime>(runtime: &str, load: UdpLoad) -> Result<(), BenchError> {
+    for mode in SendMode::ALL {
+        let mut best: [Option<UdpRun>; 2] = [None, None];
         for _ in 0..load.rounds {
             for (offload, best) in [false, true].into_iter().zip(&mut best) {
                 let run = run::<R>(mode, offload, load)?;
@@ -90,7 +90,7 @@ fn table<R: Runtime>(runtime: &str, load: Load) -> Result<(), Failure> {
 }
 
 /// What one run took.
-struct Run {
+struct UdpRun {
     account: Account,
     cpu: Duration,
     calls: u64,
@@ -98,7 +98,7 @@ struct Run {
     arrived: u64,
 }
 
-impl Run {
+impl UdpRun {
     fn millions(&self) -> f64 {
         self.account.sent as f64 / 1e6
     }
@@ -107,7 +107,7 @@ impl Run {
         self.cpu.as_secs_f64() / self.millions()
     }
 
-    fn print(&self, runtime: &str, mode: Mode, sending: &str, plain: f64) {
+    fn print(&self, runtime: &str, mode: SendMode, sending: &str, plain: f64) {
         let Self { account, calls, datagrams, arrived, .. } = self;
         let cpu = self.cpu_per_million();
         println!(
@@ -123,53 +123,60 @@ impl Run {
     }
 }
 
-fn run<R: Runtime>(mode: Mode, offload: bool, load: Load) -> Result<Run, Failure> {
+fn run<R: Runtime>(mode: SendMode, offload: bool, load: UdpLoad) -> Result<UdpRun, BenchError> {
     let storage: &'static HeapStorage = Box::leak(Box::new(HeapStorage::new(SERIES + 1, 1, 32_768)?));
-    let receiver = Receiver::start()?;
-    let exporters: Exporters<Counting<R>> = Exporters::start(Settings::on(storage.registry()))?;
+    let receiver = DatagramCounter::start()?;
+    let exporters: Exporters<CountingRuntime<R>> = Exporters::start(Settings::on(storage.registry()))?;
     let (calls, datagrams) = (CALLS.load(Ordering::SeqCst), DATAGRAMS.load(Ordering::SeqCst));
     start(&exporters, mode, receiver.address, offload)?;
-    let before = (cpu(ClockId::ProcessCPUTime), cpu(ClockId::ThreadCPUTime));
+    let before = (process_cpu(), clock::cpu());
     record(&exporters, load);
     let account = match mode {
-        Mode::StatsdMessages | Mode::StatsdPacked => exporters.stop_statsd_sink()?,
-        Mode::InfluxdbLines | Mode::InfluxdbPacked => exporters.stop_influxdb_sink()?,
+        SendMode::StatsdMessages | SendMode::StatsdPacked => exporters.stop_statsd_sink()?,
+        SendMode::InfluxdbLines | SendMode::InfluxdbPacked => exporters.stop_influxdb_sink()?,
     };
     let account = account.ok_or("the exporter did not run")?;
     exporters.shutdown(Duration::from_secs(1));
     let (arrived, receiver_cpu) = receiver.finish()?;
-    let engine = cpu(ClockId::ThreadCPUTime) - before.1;
-    Ok(Run {
+    let engine = clock::cpu() - before.1;
+    Ok(UdpRun {
         account,
-        cpu: (cpu(ClockId::ProcessCPUTime) - before.0).saturating_sub(engine + receiver_cpu),
+        cpu: (process_cpu() - before.0).saturating_sub(engine + receiver_cpu),
         calls: CALLS.load(Ordering::SeqCst) - calls,
         datagrams: DATAGRAMS.load(Ordering::SeqCst) - datagrams,
         arrived,
     })
 }
 
-fn start<R: Runtime>(exporters: &Exporters<R>, mode: Mode, to: SocketAddr, offload: bool) -> Result<(), Failure> {
+fn start<R: Runtime>(
+    exporters: &Exporters<R>,
+    mode: SendMode,
+    to: SocketAddr,
+    offload: bool,
+) -> Result<(), BenchError> {
     let port = to.port();
     let statsd = StatsdConfig { port, segmentation_offload: offload, ..StatsdConfig::default() };
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
     let influxdb = InfluxdbConfig { target, segmentation_offload: offload, ..InfluxdbConfig::default() };
     match mode {
-        Mode::StatsdMessages => exporters.start_statsd_sink(statsd)?,
-        Mode::StatsdPacked => exporters.start_statsd_sink(StatsdConfig {
+        SendMode::StatsdMessages => exporters.start_statsd_sink(statsd)?,
+        SendMode::StatsdPacked => exporters.start_statsd_sink(StatsdConfig {
             datagram_bytes: Some(PACKED),
             fill_datagrams: true,
             ..statsd
         })?,
-        Mode::InfluxdbLines => {
+        SendMode::InfluxdbLines => {
             exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: ONE_LINE, ..influxdb })?;
         }
-        Mode::InfluxdbPacked => exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: PACKED, ..influxdb })?,
+        SendMode::InfluxdbPacked => {
+            exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: PACKED, ..influxdb })?
+        }
     }
     Ok(())
 }
 
 /// Records the trace over and over at the rate of `load`, a little every half millisecond.
-fn record<R: Runtime>(exporters: &Exporters<R>, load: Load) {
+fn record<R: Runtime>(exporters: &Exporters<R>, load: UdpLoad) {
     let (mut recorder, work) = (exporters.recorder(), trace::work(SERIES));
     let names = work.names.iter();
     let series: Vec<_> = names.map(|(method, name)| recorder.series(method, name)).collect();
@@ -188,12 +195,12 @@ fn record<R: Runtime>(exporters: &Exporters<R>, load: Load) {
 }
 
 /// Reads and counts datagrams until an empty one comes.
-struct Receiver {
+struct DatagramCounter {
     address: SocketAddr,
     thread: thread::JoinHandle<io::Result<(u64, Duration)>>,
 }
 
-impl Receiver {
+impl DatagramCounter {
     fn start() -> io::Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let address = socket.local_addr()?;
@@ -202,13 +209,13 @@ impl Receiver {
             while socket.recv(&mut datagram)? != 0 {
                 arrived += 1;
             }
-            Ok((arrived, cpu(ClockId::ThreadCPUTime)))
+            Ok((arrived, clock::cpu()))
         });
         Ok(Self { address, thread })
     }
 
     /// Datagrams that arrived, and the CPU that reading them took.
-    fn finish(self) -> Result<(u64, Duration), Failure> {
+    fn finish(self) -> Result<(u64, Duration), BenchError> {
         let end = UdpSocket::bind("127.0.0.1:0")?;
         while !self.thread.is_finished() {
             // A full buffer has no room for the end either.
@@ -219,8 +226,9 @@ impl Receiver {
     }
 }
 
-fn cpu(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
+/// CPU time that this process has used.
+fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
@@ -229,7 +237,7 @@ static DATAGRAMS: AtomicU64 = AtomicU64::new(0);
 
 /// A runtime that counts what its UDP sockets are asked to send.
 #[derive(Clone)]
-struct Counting<R>(R);
+struct CountingRuntime<R>(R);
 
 struct CountingUdp<U>(U);
 
@@ -257,7 +265,7 @@ impl<U: runtime::UdpSocket> runtime::UdpSocket for CountingUdp<U> {
     }
 }
 
-impl<R: Runtime> Runtime for Counting<R> {
+impl<R: Runtime> Runtime for CountingRuntime<R> {
     type Udp = CountingUdp<R::Udp>;
     type Tcp = R::Tcp;
     type Listener = R::Listener;

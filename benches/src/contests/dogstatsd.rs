@@ -4,15 +4,15 @@
 
 use loaddensity_metrics_core::Storage;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-use loaddensity_metrics_vectors::dogstatsd::{self, Kind, Message};
+use loaddensity_metrics_vectors::dogstatsd::{self, MessageType, ParsedMessage};
 
-use super::batches::{BATCH, Names, Request, contender, requests};
-use super::ours::{Direct, Packed};
+use super::ours::{Direct, PackedBodies};
+use crate::batches::{BATCH, BatchRequest, SeriesNames, contender, requests};
 use crate::contest::Contest;
 use crate::contest::Role::{Floor, Ours, Peer};
 use crate::floor;
 use crate::floor::decimal::{Nanos, Whole};
-use crate::options::Options;
+use crate::options::RatioOptions;
 use crate::peers::{cadence, write};
 use crate::trace::work;
 
@@ -23,7 +23,7 @@ const DATAGRAM_BYTES: usize = 1_432;
 
 /// The contests that `options` want.
 #[must_use]
-pub fn contests(options: &Options) -> Vec<Contest> {
+pub fn contests(options: &RatioOptions) -> Vec<Contest> {
     const TITLE: &str = "dogstatsd, 1,000 requests";
     if options.wants(TITLE) { vec![messages(TITLE)] } else { Vec::new() }
 }
@@ -34,38 +34,38 @@ fn messages(title: &'static str) -> Contest {
     let names = work.names.as_slice();
     let requests = requests(work, registry);
     let encoder = || MessageEncoder::new(registry, "loaddensity").expect("a prefix that is allowed");
-    let exact = |who: &str, batch: &[Request], pieces: &[Vec<u8>]| check(who, names, batch, pieces, |r| r.millis);
-    let whole = |who: &str, batch: &[Request], pieces: &[Vec<u8>]| {
+    let exact = |who: &str, batch: &[BatchRequest], pieces: &[Vec<u8>]| check(who, names, batch, pieces, |r| r.millis);
+    let whole = |who: &str, batch: &[BatchRequest], pieces: &[Vec<u8>]| {
         check(who, names, batch, pieces, |request| request.millis.trunc());
     };
-    let packed = Packed::new(encoder(), DATAGRAM_BYTES);
+    let packed = PackedBodies::new(encoder(), DATAGRAM_BYTES);
     let contenders = vec![
         contender("ours", Ours, Direct::new(encoder()), &requests, exact),
         contender("ours, sink and packer", Ours, packed, &requests, exact),
-        contender("floor, safe", Floor, floor::dogstatsd::Messages::<Whole>::new(names), &requests, whole),
+        contender("floor, safe", Floor, floor::dogstatsd::FloorMessages::<Whole>::new(names), &requests, whole),
         contender(
             "floor, safe, exact decimals",
             Floor,
-            floor::dogstatsd::Messages::<Nanos>::new(names),
+            floor::dogstatsd::FloorMessages::<Nanos>::new(names),
             &requests,
             exact,
         ),
-        contender("write!", Peer, write::Messages::new(names), &requests, exact),
-        contender("cadence", Peer, cadence::Messages::new(names), &requests, whole),
+        contender("write!", Peer, write::WriteMessages::new(names), &requests, exact),
+        contender("cadence", Peer, cadence::CadenceMessages::new(names), &requests, whole),
     ];
     Contest { title, unit: "request", units: BATCH as f64, contenders }
 }
 
-fn check(who: &str, names: Names, batch: &[Request], pieces: &[Vec<u8>], millis: fn(&Request) -> f64) {
+fn check(who: &str, names: SeriesNames, batch: &[BatchRequest], pieces: &[Vec<u8>], millis: fn(&BatchRequest) -> f64) {
     let refused = |error| panic!("{who}: {error}");
-    let messages: Vec<Message<'_>> =
+    let messages: Vec<ParsedMessage<'_>> =
         pieces.iter().flat_map(|piece| dogstatsd::parse(piece).unwrap_or_else(refused)).collect();
     assert_eq!(messages.len(), 3 * batch.len(), "{who}: messages");
     for (triple, request) in messages.chunks_exact(3).zip(batch) {
         let expected = [
-            ("loaddensity.requests", 1.0, Kind::Count),
-            ("loaddensity.request.latency", millis(request), Kind::Timing),
-            ("loaddensity.response.size", request.event.response_bytes as f64, Kind::Histogram),
+            ("loaddensity.requests", 1.0, MessageType::Count),
+            ("loaddensity.request.latency", millis(request), MessageType::Timing),
+            ("loaddensity.response.size", request.event.response_bytes as f64, MessageType::Histogram),
         ];
         for (message, (name, value, kind)) in triple.iter().zip(expected) {
             let tags = tags(names, request);
@@ -76,7 +76,7 @@ fn check(who: &str, names: Names, batch: &[Request], pieces: &[Vec<u8>], millis:
     }
 }
 
-fn tags(names: Names, request: &Request) -> [(&'static str, Option<&'static str>); 3] {
+fn tags(names: SeriesNames, request: &BatchRequest) -> [(&'static str, Option<&'static str>); 3] {
     let (method, name) = names[request.number as usize];
     let outcome = request.event.outcome.as_str();
     [("method", Some(method)), ("name", Some(name)), ("outcome", Some(outcome))]

@@ -6,8 +6,8 @@ use loaddensity_metrics_core::{Event, Storage};
 use loaddensity_metrics_vectors::contract::without_hashes;
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
 
-use super::batches::{BatchWriter, Names, Request};
-use super::ours::{Direct, Packed};
+use super::ours::{Direct, PackedBodies};
+use crate::batches::{BatchRequest, BatchWriter, SeriesNames};
 use crate::floor;
 use crate::floor::decimal::Nanos;
 use crate::peers::questdb::{self, Keys};
@@ -16,20 +16,20 @@ use crate::peers::{influx_line_protocol, write};
 type CaseStorage = Storage<CAPACITY, 1, 2>;
 
 /// A case whose requests are the contract's and have no labels of their own.
-struct Input {
+struct GoldenInput {
     case: Case,
-    names: Names,
-    requests: Vec<Request>,
+    names: SeriesNames,
+    requests: Vec<BatchRequest>,
     storage: &'static CaseStorage,
 }
 
-fn inputs() -> Vec<Input> {
+fn inputs() -> Vec<GoldenInput> {
     let is_contract =
         |case: &Case| case.options.is_contract && case.requests.iter().all(|(spelling, _)| spelling.labels.is_empty());
-    Case::all().into_iter().filter(is_contract).map(Input::new).collect()
+    Case::all().into_iter().filter(is_contract).map(GoldenInput::new).collect()
 }
 
-impl Input {
+impl GoldenInput {
     fn new(case: Case) -> Self {
         let storage: &'static CaseStorage = Box::leak(Box::new(CaseStorage::new()));
         let leaked = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
@@ -38,7 +38,7 @@ impl Input {
         let position = |wanted| series.iter().position(|spelling| spelling.is_same(wanted)).expect("one of them");
         let requests = case.requests.iter().map(|(spelling, sample)| {
             let nanos = u64::try_from(sample.latency.as_nanos()).expect("at most a day");
-            Request {
+            BatchRequest {
                 event: Event {
                     series: storage.registry().series(&spelling.method, &spelling.name),
                     status: sample.status,
@@ -87,10 +87,10 @@ fn dogstatsd() {
         let registry = input.storage.registry();
         let encoder = || MessageEncoder::new(registry, "loaddensity").expect("a prefix that is allowed");
         check("ours", input.written(Direct::new(encoder())));
-        check("ours, packed", input.written(Packed::new(encoder(), 1_432)));
+        check("ours, packed", input.written(PackedBodies::new(encoder(), 1_432)));
         if input.is_for_everybody() {
-            check("floor", input.written(floor::dogstatsd::Messages::<Nanos>::new(input.names)));
-            check("write!", input.written(write::Messages::new(input.names)));
+            check("floor", input.written(floor::dogstatsd::FloorMessages::<Nanos>::new(input.names)));
+            check("write!", input.written(write::WriteMessages::new(input.names)));
             for_everybody += 1;
         }
     }
@@ -105,12 +105,12 @@ fn influxdb() {
         let registry = input.storage.registry();
         let encoder = || LineEncoder::new(registry, "loaddensity_request").expect("a measurement that is allowed");
         check("ours", input.written(Direct::new(encoder())));
-        check("ours, packed", input.written(Packed::new(encoder(), 1_432)));
+        check("ours, packed", input.written(PackedBodies::new(encoder(), 1_432)));
         if input.is_for_everybody() {
-            check("floor", input.written(floor::influxdb::Lines::<Nanos>::new(input.names)));
-            check("write!", input.written(write::Lines::new(input.names)));
-            check("questdb-rs", input.written(questdb::Lines::new(input.names, Keys::Checked)));
-            check("influxdb-line-protocol", input.written(influx_line_protocol::Lines::new(input.names)));
+            check("floor", input.written(floor::influxdb::FloorLines::<Nanos>::new(input.names)));
+            check("write!", input.written(write::WriteLines::new(input.names)));
+            check("questdb-rs", input.written(questdb::QuestdbLines::new(input.names, Keys::Checked)));
+            check("influxdb-line-protocol", input.written(influx_line_protocol::BuilderLines::new(input.names)));
         }
     }
 }

@@ -9,16 +9,16 @@ use std::rc::Rc;
 use ::opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource, Sources};
 use loaddensity_metrics_core::{Outcome, Registry, Sample, Storage, Timestamp};
-use loaddensity_metrics_vectors::otlp::{self, Attributes, Value};
+use loaddensity_metrics_vectors::otlp::{self, DecodedAttributes, DecodedValue};
 use prost::Message as _;
 
 use crate::contest::Role::{self, Bound, Floor, Ours, Peer};
 use crate::contest::{Contender, Contest};
 use crate::floor;
-use crate::floor::otlp::{Cell, Times};
-use crate::options::Options;
+use crate::floor::otlp::{OtlpCell, Times};
+use crate::options::RatioOptions;
 use crate::peers::{opentelemetry_export, opentelemetry_proto};
-use crate::trace::{self, Work};
+use crate::trace::{self, TraceWork};
 
 /// Series of the trace.
 const SERIES: usize = 1_000;
@@ -31,21 +31,21 @@ const TIMES: Times = Times { start: 1_700_000_000_000_000_000, now: 1_700_000_01
 
 /// The contests that `options` want.
 #[must_use]
-pub fn contests(options: &Options) -> Vec<Contest> {
+pub fn contests(options: &RatioOptions) -> Vec<Contest> {
     const TITLE: &str = "otlp, 3,000 points";
     if options.wants(TITLE) { vec![points(TITLE)] } else { Vec::new() }
 }
 
 fn points(title: &'static str) -> Contest {
     let work = trace::work(SERIES);
-    let cells: Rc<[Cell]> = cells(work);
+    let cells: Rc<[OtlpCell]> = cells(work);
     let prebuilt = opentelemetry_proto::build(&work.names, &cells, SERVICE_NAME, TIMES);
     let canonical = prebuilt.encode_to_vec();
     let expected = decoded("prost", &canonical);
     assert_eq!(expected.len(), POINTS);
-    let mut floor = floor::otlp::Export::new(&work.names, SERVICE_NAME);
+    let mut floor = floor::otlp::FloorExport::new(&work.names, SERVICE_NAME);
     assert!(floor.encode(&cells, TIMES) == canonical, "the floor's bytes are not prost's");
-    let contender = |name, role, message: Box<dyn Message>| contender(name, role, message, &expected);
+    let contender = |name, role, message: Box<dyn EncodeMessage>| contender(name, role, message, &expected);
     let structs = prebuilt_structs(prebuilt);
     let contenders = vec![
         contender("ours", Ours, ours(work)),
@@ -59,10 +59,10 @@ fn points(title: &'static str) -> Contest {
 }
 
 /// Makes one message, without gRPC's prefix, and hands it over.
-trait Message: FnMut(&mut dyn FnMut(&[u8])) {}
-impl<F: FnMut(&mut dyn FnMut(&[u8]))> Message for F {}
+trait EncodeMessage: FnMut(&mut dyn FnMut(&[u8])) {}
+impl<F: FnMut(&mut dyn FnMut(&[u8]))> EncodeMessage for F {}
 
-fn contender(name: &'static str, role: Role, mut message: Box<dyn Message>, expected: &Points) -> Contender {
+fn contender(name: &'static str, role: Role, mut message: Box<dyn EncodeMessage>, expected: &PointMap) -> Contender {
     message(&mut |bytes| assert_same(name, &decoded(name, bytes), expected));
     Contender::new(name, role, move || {
         let mut length = 0;
@@ -71,7 +71,7 @@ fn contender(name: &'static str, role: Role, mut message: Box<dyn Message>, expe
     })
 }
 
-fn ours(work: &Work) -> Box<dyn Message> {
+fn ours(work: &TraceWork) -> Box<dyn EncodeMessage> {
     static STORAGE: Storage<{ SERIES + 1 }, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     record(registry, work);
@@ -88,7 +88,7 @@ fn ours(work: &Work) -> Box<dyn Message> {
 }
 
 /// Records the whole trace as successes.
-fn record(registry: Registry<'_>, work: &Work) {
+fn record(registry: Registry<'_>, work: &TraceWork) {
     let mut recorder = registry.recorder();
     let series: Vec<_> = work.names.iter().map(|(method, name)| recorder.series(method, name)).collect();
     for (position, event) in work.events.iter().enumerate() {
@@ -97,17 +97,17 @@ fn record(registry: Registry<'_>, work: &Work) {
     }
 }
 
-fn cells(work: &Work) -> Rc<[Cell]> {
-    let cells: Rc<[Cell]> = work.names.iter().map(|_| Cell::default()).collect();
+fn cells(work: &TraceWork) -> Rc<[OtlpCell]> {
+    let cells: Rc<[OtlpCell]> = work.names.iter().map(|_| OtlpCell::default()).collect();
     work.events.iter().for_each(|event| cells[event.series as usize].add(event));
     cells
 }
 
-fn hand_written(mut floor: floor::otlp::Export, cells: Rc<[Cell]>) -> Box<dyn Message> {
+fn hand_written(mut floor: floor::otlp::FloorExport, cells: Rc<[OtlpCell]>) -> Box<dyn EncodeMessage> {
     Box::new(move |deliver| deliver(floor.encode(black_box(&cells), TIMES)))
 }
 
-fn copied(message: Vec<u8>) -> Box<dyn Message> {
+fn copied(message: Vec<u8>) -> Box<dyn EncodeMessage> {
     let mut copy = Vec::with_capacity(message.len());
     Box::new(move |deliver| {
         copy.clear();
@@ -116,7 +116,7 @@ fn copied(message: Vec<u8>) -> Box<dyn Message> {
     })
 }
 
-fn prebuilt_structs(request: ExportMetricsServiceRequest) -> Box<dyn Message> {
+fn prebuilt_structs(request: ExportMetricsServiceRequest) -> Box<dyn EncodeMessage> {
     let mut out = Vec::new();
     Box::new(move |deliver| {
         out.clear();
@@ -125,7 +125,7 @@ fn prebuilt_structs(request: ExportMetricsServiceRequest) -> Box<dyn Message> {
     })
 }
 
-fn built_and_encoded(work: &'static Work, cells: Rc<[Cell]>) -> Box<dyn Message> {
+fn built_and_encoded(work: &'static TraceWork, cells: Rc<[OtlpCell]>) -> Box<dyn EncodeMessage> {
     let mut out = Vec::new();
     Box::new(move |deliver| {
         let request = opentelemetry_proto::build(&work.names, black_box(&cells), SERVICE_NAME, TIMES);
@@ -135,26 +135,26 @@ fn built_and_encoded(work: &'static Work, cells: Rc<[Cell]>) -> Box<dyn Message>
     })
 }
 
-fn sdk(work: &Work) -> Box<dyn Message> {
-    let mut export = opentelemetry_export::Export::new(SERVICE_NAME, SERIES);
+fn sdk(work: &TraceWork) -> Box<dyn EncodeMessage> {
+    let mut export = opentelemetry_export::OpenTelemetryExport::new(SERVICE_NAME, SERIES);
     export.record(work);
     Box::new(move |deliver| deliver(export.encode()))
 }
 
 /// By metric and attributes: unit and value. Times are not compared, because the SDK takes its own.
-type Points = BTreeMap<(String, Attributes), (String, Value)>;
+type PointMap = BTreeMap<(String, DecodedAttributes), (String, DecodedValue)>;
 
-fn decoded(who: &str, message: &[u8]) -> Points {
+fn decoded(who: &str, message: &[u8]) -> PointMap {
     let points = otlp::decode(message).unwrap_or_else(|error| panic!("{who}: {error}"));
-    let service = Attributes::from([("service.name".to_owned(), SERVICE_NAME.to_owned())]);
-    let one = |point: otlp::Point| {
+    let service = DecodedAttributes::from([("service.name".to_owned(), SERVICE_NAME.to_owned())]);
+    let one = |point: otlp::DecodedPoint| {
         assert_eq!((point.scope.as_str(), &point.resource), ("loaddensity", &service), "{who}");
         ((point.metric, point.attributes), (point.unit, point.value))
     };
     points.into_iter().map(one).collect()
 }
 
-fn assert_same(who: &str, points: &Points, expected: &Points) {
+fn assert_same(who: &str, points: &PointMap, expected: &PointMap) {
     assert_eq!(points.len(), expected.len(), "{who}: points");
     for ((key, (unit, value)), (expected_key, (expected_unit, expected_value))) in points.iter().zip(expected) {
         assert_eq!((key, unit), (expected_key, expected_unit), "{who}");
@@ -163,11 +163,11 @@ fn assert_same(who: &str, points: &Points, expected: &Points) {
 }
 
 /// Sums that were added up as floats may differ in the last digits.
-fn is_same(value: &Value, expected: &Value) -> bool {
+fn is_same(value: &DecodedValue, expected: &DecodedValue) -> bool {
     match (value, expected) {
         (
-            Value::Histogram { count, sum, buckets, bounds },
-            Value::Histogram { count: count_2, sum: sum_2, buckets: buckets_2, bounds: bounds_2 },
+            DecodedValue::Histogram { count, sum, buckets, bounds },
+            DecodedValue::Histogram { count: count_2, sum: sum_2, buckets: buckets_2, bounds: bounds_2 },
         ) => (count, buckets, bounds) == (count_2, buckets_2, bounds_2) && (sum - sum_2).abs() <= 1e-9 * sum_2.abs(),
         (value, expected) => value == expected,
     }

@@ -1,9 +1,10 @@
 //! Our event encoders as the contests run them: event by event into one buffer, and the way that the exporters take,
 //! through a sink and a packer.
 
+use loaddensity_metrics_cli::cost::packing::pack_all;
 use loaddensity_metrics_core::{Event, EventEncoder, Exporter, HeapStorage, Ledger, Packer, Sink};
 
-use super::batches::{BATCH, BatchWriter, ROOM, Request};
+use crate::batches::{BATCH, BatchRequest, BatchWriter, ROOM};
 
 /// All items of one event after the other, each followed by a newline, into one buffer.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl<E: EventEncoder> Direct<E> {
 }
 
 impl<E: EventEncoder> BatchWriter for Direct<E> {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         let mut end = 0;
         for request in batch {
             let written = self.encoder.encode_items(&request.event, 0..E::ITEMS, &mut self.out[end..]);
@@ -38,13 +39,13 @@ const SLICE: usize = 64;
 
 /// Events offered to a sink in slices, packed into bodies of a fixed size and confirmed.
 #[derive(Debug)]
-pub struct Packed<E> {
+pub struct PackedBodies<E> {
     sink: Sink<'static, Vec<Event>>,
     packer: Packer<E>,
     body: Vec<u8>,
 }
 
-impl<E: EventEncoder> Packed<E> {
+impl<E: EventEncoder> PackedBodies<E> {
     /// With this encoder, into bodies of `bytes` bytes.
     pub fn new(encoder: E, bytes: usize) -> Self {
         let sink = Sink::new(vec![Event::default(); BATCH], ledger());
@@ -52,19 +53,15 @@ impl<E: EventEncoder> Packed<E> {
     }
 }
 
-impl<E: EventEncoder> BatchWriter for Packed<E> {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl<E: EventEncoder> BatchWriter for PackedBodies<E> {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         let mut slice = [Event::default(); SLICE];
         for requests in batch.chunks(SLICE) {
             let events = &mut slice[..requests.len()];
             events.iter_mut().zip(requests).for_each(|(event, request)| *event = request.event);
             assert_eq!(self.sink.offer_all(events), events.len(), "the sink holds a batch");
         }
-        while !self.sink.is_empty() {
-            let packed = self.packer.pack(&mut self.sink, usize::MAX, &mut self.body);
-            deliver(&self.body[..packed.bytes]);
-            self.packer.confirm(&mut self.sink, packed);
-        }
+        pack_all(&mut self.packer, &mut self.sink, &mut self.body, deliver);
     }
 }
 

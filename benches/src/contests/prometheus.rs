@@ -8,11 +8,11 @@ use loaddensity_metrics_core::Registry;
 use loaddensity_metrics_core::prometheus::Page;
 
 use crate::contest::{Contender, Contest, Role};
-use crate::exposition::{self, Shown};
-use crate::options::Options;
-use crate::ours::Kept;
+use crate::exposition::{self, SeriesSums};
+use crate::options::RatioOptions;
+use crate::ours::HistogramKind;
 use crate::peers::{measured, metrics, prometheus, prometheus_client};
-use crate::trace::{Sums, Work, work};
+use crate::trace::{TraceSums, TraceWork, work};
 use crate::{floor, ours};
 
 const PAGE: &str = "prometheus page, 27,000 lines, 1 shard";
@@ -28,7 +28,7 @@ const WHOLE: usize = 8 << 20;
 
 /// The contests that `options` want.
 #[must_use]
-pub fn contests(options: &Options) -> Vec<Contest> {
+pub fn contests(options: &RatioOptions) -> Vec<Contest> {
     let (work, mut contests) = (work(SERIES), Vec::new());
     if options.wants(PAGE) {
         let mut contenders =
@@ -46,8 +46,8 @@ pub fn contests(options: &Options) -> Vec<Contest> {
 }
 
 /// The page of a registry into whose `shards` shards the passes went in equal parts.
-fn ours(name: &'static str, work: &'static Work, shards: u64, buffer: usize) -> Contender {
-    let registry = ours::registry(Kept::Classic, work.names.len(), shards as usize);
+fn ours(name: &'static str, work: &'static TraceWork, shards: u64, buffer: usize) -> Contender {
+    let registry = ours::registry(HistogramKind::Classic, work.names.len(), shards as usize);
     let mut recorders: Vec<_> = (0..shards).map(|_| registry.recorder()).collect();
     for recorder in &mut recorders {
         let series = ours::handles(recorder, work);
@@ -76,8 +76,8 @@ fn fill(registry: Registry<'_>, buffer: &mut [u8], mut send: impl FnMut(&[u8])) 
 }
 
 /// The floor, and what no encoder can be faster than.
-fn floors(work: &'static Work) -> [Contender; 2] {
-    let (page, mut out) = (floor::prometheus::Page::new(work, PASSES), Vec::with_capacity(WHOLE));
+fn floors(work: &'static TraceWork) -> [Contender; 2] {
+    let (page, mut out) = (floor::prometheus::FloorPage::new(work, PASSES), Vec::with_capacity(WHOLE));
     page.encode(&mut out);
     check("floor, safe", &String::from_utf8_lossy(&out), work);
     let (finished, mut copy) = (out.clone(), Vec::with_capacity(WHOLE));
@@ -94,7 +94,7 @@ fn floors(work: &'static Work) -> [Contender; 2] {
     [Contender::new("floor, safe", Role::Floor, encode), Contender::new("memcpy of the page", Role::Bound, memcpy)]
 }
 
-fn peers(work: &'static Work) -> impl Iterator<Item = Contender> {
+fn peers(work: &'static TraceWork) -> impl Iterator<Item = Contender> {
     let [sparse, dense] = measured::pages(work, PASSES);
     let pages = [
         sparse,
@@ -110,8 +110,8 @@ fn peers(work: &'static Work) -> impl Iterator<Item = Contender> {
 }
 
 /// Panics unless the page shows what plain code counts in the trace.
-fn check(name: &str, page: &str, work: &Work) {
+fn check(name: &str, page: &str, work: &TraceWork) {
     let text = |(method, name): &(&str, &str)| (method.to_string(), name.to_string());
-    let expected: Shown = work.names.iter().map(text).zip(Sums::by_series(work, PASSES)).collect();
+    let expected: SeriesSums = work.names.iter().map(text).zip(TraceSums::by_series(work, PASSES)).collect();
     assert_eq!(exposition::parse(page), expected, "{name} shows something else");
 }

@@ -1,17 +1,17 @@
 //! Recording: one request is a counter and two histograms. Ten series fit into the first cache whoever records, 10,000
 //! do not fit into the second, and the trace itself is read from memory by all.
 
+mod entry_points;
 mod ours;
-mod ways;
 
 use crate::contest::{Contender, Contest};
 use crate::floor::record as floor;
-use crate::options::Options;
+use crate::options::RatioOptions;
 use crate::peers::{measured, metrics, opentelemetry, prometheus, prometheus_client};
-use crate::recording::Recording;
+use crate::recording::RecordingContender;
 use crate::runner::threads::ThreadContest;
-use crate::trace::{EVENTS, Work, work};
-use ours::Side;
+use crate::trace::{EVENTS, TraceWork, work};
+use ours::TimedSide;
 
 /// Titles of the contests by handle and by strings, and the number of series.
 const SIZES: [(&str, &str, usize); 3] = [
@@ -20,48 +20,48 @@ const SIZES: [(&str, &str, usize); 3] = [
     ("record by handle, 10,000 series", "record by strings, 10,000 series", 10_000),
 ];
 /// Titles of the contests of several threads.
-const THREADS: [(&str, Everybody); 2] =
+const THREADS: [(&str, MakeRecordings); 2] =
     [("record by handle, 2 threads, 100 series", by_handle), ("record by strings, 2 threads, 100 series", by_strings)];
-type Everybody = fn(&'static Work) -> Vec<Recording>;
+type MakeRecordings = fn(&'static TraceWork) -> Vec<RecordingContender>;
 const DRAIN: &str = "drain of raw events, 100 series";
-const WAYS: &str = "ways to record, 100 series";
+const ENTRY_POINTS: &str = "ways to record, 100 series";
 const CLAIM: &str = "claiming a recorder";
 
 /// The contests that `options` want.
 #[must_use]
-pub fn contests(options: &Options) -> Vec<Contest> {
+pub fn contests(options: &RatioOptions) -> Vec<Contest> {
     let mut contests = Vec::new();
     for (handle, strings, series) in SIZES {
         if options.wants(handle) {
             let mut recordings = by_handle(work(series));
-            recordings.insert(2, ours::with_events("ours, raw events on", work(series), Side::Engine));
+            recordings.insert(2, ours::with_events("ours, raw events on", work(series), TimedSide::Engine));
             contests.push(contest(handle, recordings, work(series)));
         }
         if options.wants(strings) {
             contests.push(contest(strings, by_strings(work(series)), work(series)));
         }
     }
-    if options.wants(WAYS) {
-        contests.push(contest(WAYS, ways::recordings(work(100)), work(100)));
+    if options.wants(ENTRY_POINTS) {
+        contests.push(contest(ENTRY_POINTS, entry_points::recordings(work(100)), work(100)));
     }
     if options.wants(CLAIM) {
-        contests.push(ways::claim(CLAIM));
+        contests.push(entry_points::claim(CLAIM));
     }
     if options.wants(DRAIN) {
-        contests.push(contest(DRAIN, vec![ours::with_events("ours, pump", work(100), Side::Pump)], work(100)));
+        contests.push(contest(DRAIN, vec![ours::with_events("ours, pump", work(100), TimedSide::Pump)], work(100)));
     }
     contests
 }
 
 /// The contests of several threads that `options` want.
 #[must_use]
-pub fn thread_contests(options: &Options) -> Vec<ThreadContest> {
+pub fn thread_contests(options: &RatioOptions) -> Vec<ThreadContest> {
     let wanted = THREADS.iter().filter(|(title, _)| options.wants(title));
     wanted.map(|&(title, all)| ThreadContest { title, recordings: all(work(100)), work: work(100) }).collect()
 }
 
 /// Everybody by handle, with one recording program each.
-fn by_handle(work: &'static Work) -> Vec<Recording> {
+fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
     let all = [
         ours::by_handle(work).into(),
         floor::by_handle(work),
@@ -75,7 +75,7 @@ fn by_handle(work: &'static Work) -> Vec<Recording> {
 }
 
 /// Everybody by strings.
-fn by_strings(work: &'static Work) -> Vec<Recording> {
+fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     let all = [
         ours::by_strings(work).into(),
         floor::by_strings(work),
@@ -88,7 +88,7 @@ fn by_strings(work: &'static Work) -> Vec<Recording> {
     all.into_iter().flatten().collect()
 }
 
-fn contest(title: &'static str, recordings: Vec<Recording>, work: &'static Work) -> Contest {
+fn contest(title: &'static str, recordings: Vec<RecordingContender>, work: &'static TraceWork) -> Contest {
     let contenders: Vec<Contender> = recordings.into_iter().map(|recording| recording.into_contender(work)).collect();
     Contest { title, unit: "request", units: EVENTS as f64, contenders }
 }

@@ -1,11 +1,11 @@
 //! Numbers as the floors write them: integers by `itoa`, milliseconds from integers.
 
-use crate::contests::batches::Request;
+use crate::batches::BatchRequest;
 
 /// How a floor writes a latency in milliseconds.
-pub trait Millis {
+pub trait MillisFormat {
     /// Appends it to `out`.
-    fn put(out: &mut Vec<u8>, request: &Request);
+    fn put(out: &mut Vec<u8>, request: &BatchRequest);
 }
 
 /// The exact decimal of a number of nanoseconds, as ours writes it.
@@ -20,9 +20,9 @@ pub struct Micros;
 #[derive(Clone, Copy, Debug)]
 pub struct Whole;
 
-impl Millis for Nanos {
+impl MillisFormat for Nanos {
     #[inline]
-    fn put(out: &mut Vec<u8>, request: &Request) {
+    fn put(out: &mut Vec<u8>, request: &BatchRequest) {
         let nanos = request.event.latency_ns;
         put(out, nanos / 1_000_000);
         let rest = (nanos % 1_000_000) as u32;
@@ -33,9 +33,9 @@ impl Millis for Nanos {
     }
 }
 
-impl Millis for Micros {
+impl MillisFormat for Micros {
     #[inline]
-    fn put(out: &mut Vec<u8>, request: &Request) {
+    fn put(out: &mut Vec<u8>, request: &BatchRequest) {
         put(out, request.micros / 1_000);
         let rest = request.micros % 1_000;
         if rest != 0 {
@@ -45,9 +45,9 @@ impl Millis for Micros {
     }
 }
 
-impl Millis for Whole {
+impl MillisFormat for Whole {
     #[inline]
-    fn put(out: &mut Vec<u8>, request: &Request) {
+    fn put(out: &mut Vec<u8>, request: &BatchRequest) {
         put(out, request.micros / 1_000);
     }
 }

@@ -4,21 +4,21 @@ use std::marker::PhantomData;
 
 use loaddensity_metrics_core::Outcome;
 
-use super::decimal::{self, Millis};
-use crate::contests::batches::{BatchWriter, Names, ROOM, Request};
+use super::decimal::{self, MillisFormat};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Writes messages with latencies as `M` has them.
 #[derive(Debug)]
-pub struct Messages<M> {
+pub struct FloorMessages<M> {
     tags: Vec<[Vec<u8>; 2]>,
     out: Vec<u8>,
     millis: PhantomData<M>,
 }
 
-impl<M: Millis> Messages<M> {
+impl<M: MillisFormat> FloorMessages<M> {
     /// For these series.
     #[must_use]
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: SeriesNames) -> Self {
         let tags = |&(method, name): &(&str, &str)| {
             Outcome::ALL
                 .map(|outcome| format!("|#method:{method},name:{name},outcome:{}\n", outcome.as_str()).into_bytes())
@@ -27,8 +27,8 @@ impl<M: Millis> Messages<M> {
     }
 }
 
-impl<M: Millis> BatchWriter for Messages<M> {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl<M: MillisFormat> BatchWriter for FloorMessages<M> {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         let out = &mut self.out;
         out.clear();
         for request in batch {

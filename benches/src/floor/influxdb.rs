@@ -4,21 +4,21 @@ use std::marker::PhantomData;
 
 use loaddensity_metrics_core::Outcome;
 
-use super::decimal::{self, Millis};
-use crate::contests::batches::{BatchWriter, Names, ROOM, Request};
+use super::decimal::{self, MillisFormat};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Writes lines with latencies as `M` has them.
 #[derive(Debug)]
-pub struct Lines<M> {
+pub struct FloorLines<M> {
     heads: Vec<[Vec<u8>; 2]>,
     out: Vec<u8>,
     millis: PhantomData<M>,
 }
 
-impl<M: Millis> Lines<M> {
+impl<M: MillisFormat> FloorLines<M> {
     /// For these series.
     #[must_use]
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: SeriesNames) -> Self {
         let head = |&(method, name): &(&str, &str)| {
             Outcome::ALL.map(|outcome| {
                 let outcome = outcome.as_str();
@@ -29,8 +29,8 @@ impl<M: Millis> Lines<M> {
     }
 }
 
-impl<M: Millis> BatchWriter for Lines<M> {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl<M: MillisFormat> BatchWriter for FloorLines<M> {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         let out = &mut self.out;
         out.clear();
         for request in batch {

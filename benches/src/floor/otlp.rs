@@ -16,7 +16,7 @@ pub const SIZES: usize = SIZE_BOUNDS_F64.len() + 1;
 /// What one series has counted.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub struct Cell {
+pub struct OtlpCell {
     /// Requests.
     pub requests: AtomicU64,
     /// Requests per latency bucket.
@@ -29,7 +29,7 @@ pub struct Cell {
     pub bytes: AtomicU64,
 }
 
-impl Cell {
+impl OtlpCell {
     /// Counts one request.
     pub fn add(&self, event: &TraceEvent) {
         let bytes = f64::from(event.bytes);
@@ -73,7 +73,7 @@ pub fn attribute(key: &str, value: &str) -> KeyValue {
 
 /// Writes requests of a sum and two histograms for each series.
 #[derive(Debug)]
-pub struct Export {
+pub struct FloorExport {
     /// Attributes of each series, as fields of a number point.
     number_attributes: Vec<Box<[u8]>>,
     /// The same as fields of a histogram point.
@@ -89,7 +89,7 @@ pub struct Export {
 const NUMBER: usize = 3 * 9;
 /// Start and time.
 const TIMES: usize = 2 * 9;
-/// Cumulative, as both kinds of metric say it behind their points.
+/// Cumulative, as both kinds of metric say it after their points.
 const CUMULATIVE: &[u8] = &[0x10, 2];
 /// And for sums: monotonic.
 const MONOTONIC: &[u8] = &[0x18, 1];
@@ -114,22 +114,22 @@ mod tag {
 }
 
 /// A metric whose lengths are known.
-struct Head {
+struct MetricHeader {
     name: &'static str,
     about: &'static str,
     unit: &'static str,
     tag: u8,
-    /// Of the points and what stands behind them.
+    /// Bytes of the points and of what follows them.
     inner: usize,
 }
 
-impl Export {
+impl FloorExport {
     /// For these series, all of whose requests succeed.
     #[must_use]
     pub fn new(names: &[(&str, &str)], service_name: &str) -> Self {
         let attributes = |tag| -> Vec<Box<[u8]>> {
             let made: Vec<_> = names.iter().map(|name| attributes(name, tag)).collect();
-            // Copied once all are made, so that they lie one behind the other.
+            // Copied once all are made, so that they lie one after the other.
             made.iter().map(|bytes| bytes.as_slice().into()).collect()
         };
         let bounds = |bounds: &[f64]| {
@@ -156,7 +156,7 @@ impl Export {
     }
 
     /// Encodes one request.
-    pub fn encode(&mut self, cells: &[Cell], times: Times) -> &[u8] {
+    pub fn encode(&mut self, cells: &[OtlpCell], times: Times) -> &[u8] {
         let heads = self.heads();
         let metrics: usize = heads.iter().map(|head| field(head.length())).sum();
         let scope_metrics = field(self.scope.len()) + metrics;
@@ -174,7 +174,7 @@ impl Export {
     }
 
     /// The first pass: lengths only.
-    fn heads(&self) -> [Head; 3] {
+    fn heads(&self) -> [MetricHeader; 3] {
         let points = |fixed: usize, attributes: &[Box<[u8]>]| -> usize {
             attributes.iter().map(|attributes| field(fixed + attributes.len())).sum()
         };
@@ -183,21 +183,21 @@ impl Export {
         let size = histogram(fixed_bytes(SIZES) + self.size_bounds.len());
         let requests = points(NUMBER, &self.number_attributes) + CUMULATIVE.len() + MONOTONIC.len();
         [
-            Head {
+            MetricHeader {
                 name: "loaddensity.requests",
                 about: "Completed requests",
                 unit: "1",
                 tag: tag::SUM,
                 inner: requests,
             },
-            Head {
+            MetricHeader {
                 name: "loaddensity.request.latency",
                 about: "Request latency in milliseconds",
                 unit: "ms",
                 tag: tag::HISTOGRAM,
                 inner: latency,
             },
-            Head {
+            MetricHeader {
                 name: "loaddensity.response.size",
                 about: "Response size in bytes",
                 unit: "By",
@@ -208,7 +208,13 @@ impl Export {
     }
 
     /// The second pass: the metrics with their points.
-    fn points(&self, [requests, latency, size]: &[Head; 3], cells: &[Cell], times: Times, out: &mut Vec<u8>) {
+    fn points(
+        &self,
+        [requests, latency, size]: &[MetricHeader; 3],
+        cells: &[OtlpCell],
+        times: Times,
+        out: &mut Vec<u8>,
+    ) {
         let times = stamp(times);
         requests.put(out);
         for (cell, attributes) in cells.iter().zip(&self.number_attributes) {
@@ -242,7 +248,7 @@ impl Export {
     }
 }
 
-impl Head {
+impl MetricHeader {
     const fn length(&self) -> usize {
         field(self.name.len()) + field(self.about.len()) + field(self.unit.len()) + field(self.inner)
     }

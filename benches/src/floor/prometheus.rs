@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use loaddensity_metrics_core::Outcome;
 
-use crate::floor::record::{Cell, shard};
-use crate::trace::Work;
+use crate::floor::record::{FloorCell, shard};
+use crate::trace::TraceWork;
 
 /// Cells of all series and what the page shows beside their numbers.
-pub struct Page {
-    cells: Vec<Cell>,
-    labels: Vec<Labels>,
+pub struct FloorPage {
+    cells: Vec<FloorCell>,
+    labels: Vec<FloorLabels>,
 }
 
 /// Text of one series.
-struct Labels {
+struct FloorLabels {
     /// Whole lines up to the number, by outcome.
     requests: [Vec<u8>; 2],
     /// Between the braces.
@@ -26,18 +26,18 @@ const LATENCY_LE: [&str; 12] =
 const SIZE_LE: [&str; 9] =
     ["64.0", "256.0", "1024.0", "4096.0", "16384.0", "65536.0", "262144.0", "1.048576e+06", "+Inf"];
 
-const LATENCY: Names<38, 35, 37> = (
+const LATENCY: HistogramPrefixes<38, 35, 37> = (
     b"loaddensity_request_latency_ms_bucket{",
     b"loaddensity_request_latency_ms_sum{",
     b"loaddensity_request_latency_ms_count{",
 );
-const SIZE: Names<34, 31, 33> =
+const SIZE: HistogramPrefixes<34, 31, 33> =
     (b"loaddensity_response_bytes_bucket{", b"loaddensity_response_bytes_sum{", b"loaddensity_response_bytes_count{");
 
-impl Page {
+impl FloorPage {
     /// A page of `passes` passes over the work.
     #[must_use]
-    pub fn new(work: &Work, passes: u64) -> Self {
+    pub fn new(work: &TraceWork, passes: u64) -> Self {
         let cells = shard(work.names.len());
         for _ in 0..passes {
             work.events.iter().for_each(|event| cells[event.series as usize].add_micros(event));
@@ -47,12 +47,12 @@ impl Page {
             let line = |outcome: Outcome| {
                 format!("loaddensity_requests_total{{{series},outcome=\"{}\"}} ", outcome.as_str()).into_bytes()
             };
-            Labels { requests: Outcome::ALL.map(line), series: series.into_bytes() }
+            FloorLabels { requests: Outcome::ALL.map(line), series: series.into_bytes() }
         };
         Self { cells, labels: work.names.iter().map(labels).collect() }
     }
 
-    /// Writes the page behind what `out` holds.
+    /// Appends the page to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"# HELP loaddensity_requests_total Completed requests\n# TYPE loaddensity_requests_total counter\n",
@@ -84,11 +84,12 @@ fn escaped(value: &str) -> String {
 }
 
 /// What the lines of a histogram begin with: its buckets, its sum, its count.
-type Names<const B: usize, const S: usize, const C: usize> = (&'static [u8; B], &'static [u8; S], &'static [u8; C]);
+type HistogramPrefixes<const B: usize, const S: usize, const C: usize> =
+    (&'static [u8; B], &'static [u8; S], &'static [u8; C]);
 
 #[inline(always)]
 fn histogram<const B: usize, const S: usize, const C: usize, const BUCKETS: usize>(
-    names: &Names<B, S, C>,
+    names: &HistogramPrefixes<B, S, C>,
     series: &[u8],
     bounds: &[&str; BUCKETS],
     buckets: &[AtomicU64; BUCKETS],

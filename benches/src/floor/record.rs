@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rustc_hash::FxBuildHasher;
 
 use crate::contest::Role;
-use crate::recording::{Pass, Recording, Shards, pass};
-use crate::trace::{LATENCY_BOUNDS_NS, SIZE_BOUNDS, Sums, TraceEvent, Work};
+use crate::recording::{Pass, RecordingContender, Shards, pass};
+use crate::trace::{LATENCY_BOUNDS_NS, SIZE_BOUNDS, TraceEvent, TraceSums, TraceWork};
 
 /// One counter by outcome and two histograms of one series. Histograms are not kept per outcome.
 #[repr(align(64))]
-pub struct Cell {
+pub struct FloorCell {
     /// Successes and failures.
     pub requests: [AtomicU64; 2],
     /// Requests per latency bucket, not cumulative.
@@ -28,11 +28,11 @@ pub struct Cell {
 
 /// Cells of all series.
 #[must_use]
-pub fn shard(series: usize) -> Vec<Cell> {
+pub fn shard(series: usize) -> Vec<FloorCell> {
     fn zeros<const N: usize>() -> [AtomicU64; N] {
         array::from_fn(|_| AtomicU64::new(0))
     }
-    let cell = || Cell {
+    let cell = || FloorCell {
         requests: zeros(),
         latency: zeros(),
         latency_sum: AtomicU64::new(0),
@@ -42,7 +42,7 @@ pub fn shard(series: usize) -> Vec<Cell> {
     (0..series).map(|_| cell()).collect()
 }
 
-impl Cell {
+impl FloorCell {
     /// Counts a request by its latency in microseconds, 32 bits wide.
     #[inline]
     pub fn add_micros(&self, event: &TraceEvent) {
@@ -66,7 +66,7 @@ impl Cell {
     }
 
     /// Adds what was counted to `sums`, where a latency of 1 is `unit_ns` nanoseconds.
-    pub fn add_to(&self, sums: &mut Sums, unit_ns: u64) {
+    pub fn add_to(&self, sums: &mut TraceSums, unit_ns: u64) {
         let add = |sums: &mut [u64], words: &[AtomicU64]| {
             sums.iter_mut().zip(words).for_each(|(sum, word)| *sum += word.load(Relaxed));
         };
@@ -108,8 +108,9 @@ const fn narrow<const N: usize>(bounds: [u64; N]) -> [u32; N] {
 
 /// By handle: the number of the series is known.
 #[must_use]
-pub fn by_handle(work: &'static Work) -> Vec<Recording> {
-    let one = |name, unit_ns, add: fn(Arc<Vec<Cell>>, &'static Work) -> Pass| recording(name, unit_ns, work, add);
+pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
+    let one =
+        |name, unit_ns, add: fn(Arc<Vec<FloorCell>>, &'static TraceWork) -> Pass| recording(name, unit_ns, work, add);
     vec![
         one("floor, shard, 32-bit microseconds", 1_000, |shard, work| {
             pass(work, move |_, event| shard[event.series as usize].add_micros(event))
@@ -122,7 +123,7 @@ pub fn by_handle(work: &'static Work) -> Vec<Recording> {
 
 /// By strings: the series is looked up in a hash map of the thread's own.
 #[must_use]
-pub fn by_strings(work: &'static Work) -> Vec<Recording> {
+pub fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     vec![recording("floor, hash map + shard, 32-bit microseconds", 1_000, work, |shard, work| {
         let numbers: HashMap<_, _, FxBuildHasher> = work.names.iter().copied().zip(0_u32..).collect();
         pass(work, move |_, event| shard[numbers[&work.names[event.series as usize]] as usize].add_micros(event))
@@ -132,15 +133,15 @@ pub fn by_strings(work: &'static Work) -> Vec<Recording> {
 fn recording(
     name: &'static str,
     unit_ns: u64,
-    work: &'static Work,
-    make: fn(Arc<Vec<Cell>>, &'static Work) -> Pass,
-) -> Recording {
+    work: &'static TraceWork,
+    make: fn(Arc<Vec<FloorCell>>, &'static TraceWork) -> Pass,
+) -> RecordingContender {
     let shards = Shards::new(work.names.len(), shard);
     let counted = Arc::clone(&shards);
     let sums = move || {
-        let mut sums = Sums::default();
+        let mut sums = TraceSums::default();
         counted.for_each(|shard| shard.iter().for_each(|cell| cell.add_to(&mut sums, unit_ns)));
         sums
     };
-    Recording::new(name, Role::Floor, move || make(shards.claim(), work), sums)
+    RecordingContender::new(name, Role::Floor, move || make(shards.claim(), work), sums)
 }

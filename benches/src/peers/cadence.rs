@@ -6,25 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cadence::{Counted as _, Histogrammed as _, MetricError, MetricSink, StatsdClient, Timed as _};
 
-use crate::contests::batches::{BatchWriter, Names, ROOM, Request};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Messages through its client.
 #[derive(Debug)]
-pub struct Messages {
-    names: Names,
+pub struct CadenceMessages {
+    names: SeriesNames,
     client: StatsdClient,
     kept: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Messages {
+impl CadenceMessages {
     /// For these series.
     #[must_use]
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: SeriesNames) -> Self {
         let kept = Arc::new(Mutex::new(Vec::with_capacity(ROOM)));
-        Self { names, client: StatsdClient::from_sink("loaddensity", Kept(Arc::clone(&kept))), kept }
+        Self { names, client: StatsdClient::from_sink("loaddensity", CapturingSink(Arc::clone(&kept))), kept }
     }
 
-    fn one(&self, request: &Request) -> Result<(), MetricError> {
+    fn one(&self, request: &BatchRequest) -> Result<(), MetricError> {
         let (method, name) = self.names[request.number as usize];
         let outcome = request.event.outcome.as_str();
         self.client
@@ -49,8 +49,8 @@ impl Messages {
     }
 }
 
-impl BatchWriter for Messages {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl BatchWriter for CadenceMessages {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
         for request in batch {
             self.one(request).expect("a sink that takes anything");
@@ -60,9 +60,9 @@ impl BatchWriter for Messages {
 }
 
 #[derive(Debug)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct CapturingSink(Arc<Mutex<Vec<u8>>>);
 
-impl MetricSink for Kept {
+impl MetricSink for CapturingSink {
     fn emit(&self, message: &str) -> io::Result<usize> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend_from_slice(message.as_bytes());

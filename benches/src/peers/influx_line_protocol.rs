@@ -2,25 +2,25 @@
 
 use influxdb_line_protocol::LineProtocolBuilder;
 
-use crate::contests::batches::{BatchWriter, Names, ROOM, Request};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Lines through its builder, into a `Vec` that is used again.
 #[derive(Debug)]
-pub struct Lines {
-    names: Names,
+pub struct BuilderLines {
+    names: SeriesNames,
     out: Vec<u8>,
 }
 
-impl Lines {
+impl BuilderLines {
     /// For these series.
     #[must_use]
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: SeriesNames) -> Self {
         Self { names, out: Vec::with_capacity(ROOM) }
     }
 }
 
-impl BatchWriter for Lines {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl BatchWriter for BuilderLines {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         self.out.clear();
         for request in batch {
             let (method, name) = self.names[request.number as usize];

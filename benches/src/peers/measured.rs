@@ -7,12 +7,12 @@ use measured::FixedCardinalityLabel;
 
 use crate::contest::{Contender, Role};
 use crate::exposition;
-use crate::recording::{Pass, Recording};
-use crate::trace::Work;
+use crate::recording::{Pass, RecordingContender};
+use crate::trace::TraceWork;
 
 /// By handle.
 #[must_use]
-pub fn by_handle(work: &'static Work) -> Vec<Recording> {
+pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
     vec![
         dense::recording("measured, label ids, dense", work, dense::by_id),
         sparse::recording("measured, label ids, sparse", work, sparse::by_id),
@@ -21,7 +21,7 @@ pub fn by_handle(work: &'static Work) -> Vec<Recording> {
 
 /// By strings.
 #[must_use]
-pub fn by_strings(work: &'static Work) -> Vec<Recording> {
+pub fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     vec![
         dense::recording("measured, names known beforehand", work, dense::by_labels),
         sparse::recording("measured, names as they come", work, sparse::by_labels),
@@ -30,7 +30,7 @@ pub fn by_strings(work: &'static Work) -> Vec<Recording> {
 
 /// Pages of `passes` passes in a buffered encoder that is used again, sparse and dense; and what they show.
 #[must_use]
-pub fn pages(work: &'static Work, passes: u64) -> [(Contender, String); 2] {
+pub fn pages(work: &'static TraceWork, passes: u64) -> [(Contender, String); 2] {
     [
         sparse::page("measured, BufferedTextEncoder, sparse", work, passes),
         dense::page("measured, BufferedTextEncoder, dense", work, passes),
@@ -56,11 +56,11 @@ fn rodeo(strings: impl Iterator<Item = &'static str>) -> RodeoReader {
     rodeo.into_reader()
 }
 
-fn methods(work: &Work) -> RodeoReader {
+fn methods(work: &TraceWork) -> RodeoReader {
     rodeo(work.names.iter().map(|(method, _)| *method))
 }
 
-fn names(work: &Work) -> RodeoReader {
+fn names(work: &TraceWork) -> RodeoReader {
     rodeo(work.names.iter().map(|(_, name)| *name))
 }
 
@@ -80,7 +80,7 @@ macro_rules! over {
 
             #[derive(Clone, Copy, LabelGroup)]
             #[label(set = RequestSet)]
-            struct Request<'a> {
+            struct MeasuredRequest<'a> {
                 #[label($($label)*)]
                 method: &'a str,
                 #[label($($label)*)]
@@ -90,7 +90,7 @@ macro_rules! over {
 
             #[derive(Clone, Copy, LabelGroup)]
             #[label(set = SeriesSet)]
-            struct Series<'a> {
+            struct MeasuredSeries<'a> {
                 #[label($($label)*)]
                 method: &'a str,
                 #[label($($label)*)]
@@ -98,7 +98,7 @@ macro_rules! over {
             }
 
             #[derive(MetricGroup)]
-            pub(super) struct Metrics {
+            pub(super) struct MeasuredMetrics {
                 /// help
                 loaddensity_requests_total: CounterVec<RequestSet>,
                 /// help
@@ -107,23 +107,23 @@ macro_rules! over {
                 loaddensity_response_bytes: HistogramVec<SeriesSet, 8>,
             }
 
-            fn metrics(work: &Work) -> Arc<Metrics> {
-                let (requests, series): (fn(&Work) -> RequestSet, fn(&Work) -> SeriesSet) = ($requests, $series);
+            fn metrics(work: &TraceWork) -> Arc<MeasuredMetrics> {
+                let (requests, series): (fn(&TraceWork) -> RequestSet, fn(&TraceWork) -> SeriesSet) = ($requests, $series);
                 let latency = Thresholds::with_buckets(LATENCY_BOUNDS_MS);
                 let size = Thresholds::with_buckets(SIZE_BOUNDS_F64);
-                Arc::new(Metrics {
+                Arc::new(MeasuredMetrics {
                     loaddensity_requests_total: CounterVec::with_label_set(requests(work)),
                     loaddensity_request_latency_ms: HistogramVec::with_label_set_and_metadata(series(work), latency),
                     loaddensity_response_bytes: HistogramVec::with_label_set_and_metadata(series(work), size),
                 })
             }
 
-            pub(super) fn by_id(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
+            pub(super) fn by_id(metrics: &Arc<MeasuredMetrics>, work: &'static TraceWork) -> Pass {
                 let metrics = Arc::clone(metrics);
                 let ids = |&(method, name): &(&'static str, &'static str)| {
-                    let request = |outcome| Request { method, name, outcome: label(outcome) };
+                    let request = |outcome| MeasuredRequest { method, name, outcome: label(outcome) };
                     let requests = |outcome| metrics.loaddensity_requests_total.with_labels(request(outcome));
-                    let series = Series { method, name };
+                    let series = MeasuredSeries { method, name };
                     (
                         Outcome::ALL.map(requests),
                         metrics.loaddensity_request_latency_ms.with_labels(series),
@@ -139,32 +139,32 @@ macro_rules! over {
                 })
             }
 
-            pub(super) fn by_labels(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
+            pub(super) fn by_labels(metrics: &Arc<MeasuredMetrics>, work: &'static TraceWork) -> Pass {
                 let metrics = Arc::clone(metrics);
                 pass(work, move |_, event| {
                     let (method, name) = work.names[event.series as usize];
                     let outcome = label(event.outcome);
-                    metrics.loaddensity_requests_total.inc(Request { method, name, outcome });
-                    metrics.loaddensity_request_latency_ms.observe(Series { method, name }, event.millis);
-                    metrics.loaddensity_response_bytes.observe(Series { method, name }, event.bytes.into());
+                    metrics.loaddensity_requests_total.inc(MeasuredRequest { method, name, outcome });
+                    metrics.loaddensity_request_latency_ms.observe(MeasuredSeries { method, name }, event.millis);
+                    metrics.loaddensity_response_bytes.observe(MeasuredSeries { method, name }, event.bytes.into());
                 })
             }
 
             pub(super) fn recording(
                 name: &'static str,
-                work: &'static Work,
-                make: fn(&Arc<Metrics>, &'static Work) -> Pass,
-            ) -> Recording {
+                work: &'static TraceWork,
+                make: fn(&Arc<MeasuredMetrics>, &'static TraceWork) -> Pass,
+            ) -> RecordingContender {
                 let metrics = metrics(work);
                 let counted = Arc::clone(&metrics);
                 let sums = move || {
                     let page = render(&counted, &mut BufferedTextEncoder::new());
                     exposition::total(&exposition::parse(&String::from_utf8_lossy(&page)))
                 };
-                Recording::new(name, Role::Peer, move || make(&metrics, work), sums)
+                RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
             }
 
-            pub(super) fn page(name: &'static str, work: &'static Work, passes: u64) -> (Contender, String) {
+            pub(super) fn page(name: &'static str, work: &'static TraceWork, passes: u64) -> (Contender, String) {
                 let metrics = metrics(work);
                 let mut record = by_id(&metrics, work);
                 (0..passes).for_each(|_| _ = record());
@@ -173,7 +173,7 @@ macro_rules! over {
                 (Contender::new(name, Role::Peer, move || render(&metrics, &mut encoder).len()), shown)
             }
 
-            fn render(metrics: &Metrics, encoder: &mut BufferedTextEncoder) -> impl AsRef<[u8]> + std::ops::Deref<Target = [u8]> + use<> {
+            fn render(metrics: &MeasuredMetrics, encoder: &mut BufferedTextEncoder) -> impl AsRef<[u8]> + std::ops::Deref<Target = [u8]> + use<> {
                 let Ok(()) = metrics.collect_group_into(encoder);
                 encoder.finish()
             }

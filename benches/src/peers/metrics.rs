@@ -9,20 +9,19 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use crate::clock;
 use crate::contest::{Contender, Role};
-use crate::exposition;
-use crate::peers::{LATENCY, REQUESTS, SIZE};
-use crate::recording::{Pass, Recording, pass};
-use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, Work};
+use crate::exposition::{self, LATENCY, REQUESTS, SIZE};
+use crate::recording::{Pass, RecordingContender, pass};
+use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceWork};
 
 /// Upkeep and recording keep out of each other's way: two threads that recorded and called `run_upkeep` at the same time
 /// lost 0.4 % of the latencies.
-struct Metrics {
+struct MetricsRecorder {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     recording: RwLock<()>,
 }
 
-impl Metrics {
+impl MetricsRecorder {
     fn new() -> Arc<Self> {
         let bounds = |builder: PrometheusBuilder, name: &str, bounds: &[f64]| {
             builder.set_buckets_for_metric(Matcher::Full(name.into()), bounds).expect("bounds")
@@ -59,7 +58,7 @@ impl Metrics {
         }
     }
 
-    fn handles(&self, work: &'static Work) -> Pass {
+    fn handles(&self, work: &'static TraceWork) -> Pass {
         let handles: Vec<_> = work.names.iter().map(|names| self.series(*names)).collect();
         pass(work, move |_, event| {
             let (requests, latency, size) = &handles[event.series as usize];
@@ -71,7 +70,7 @@ impl Metrics {
 }
 
 /// The macros look for a recorder of the thread before they look for one of the process: the former is no slower.
-fn macros(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
+fn macros(metrics: &Arc<MetricsRecorder>, work: &'static TraceWork) -> Pass {
     let metrics = Arc::clone(metrics);
     let mut record = pass(work, move |_, event| {
         let (method, name) = work.names[event.series as usize];
@@ -87,7 +86,7 @@ fn macros(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
     })
 }
 
-fn handles_apart(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
+fn handles_apart(metrics: &Arc<MetricsRecorder>, work: &'static TraceWork) -> Pass {
     let (metrics, mut record) = (Arc::clone(metrics), metrics.handles(work));
     Box::new(move || {
         let requests = metrics.record(&mut record);
@@ -96,7 +95,7 @@ fn handles_apart(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
     })
 }
 
-fn handles_whole(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
+fn handles_whole(metrics: &Arc<MetricsRecorder>, work: &'static TraceWork) -> Pass {
     let (metrics, mut record) = (Arc::clone(metrics), metrics.handles(work));
     Box::new(move || {
         let requests = metrics.record(&mut record);
@@ -107,7 +106,7 @@ fn handles_whole(metrics: &Arc<Metrics>, work: &'static Work) -> Pass {
 
 /// By handle.
 #[must_use]
-pub fn by_handle(work: &'static Work) -> Vec<Recording> {
+pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
     vec![
         recording("metrics + exporter, handles, upkeep not counted", work, handles_apart),
         recording("metrics + exporter, handles, with upkeep", work, handles_whole),
@@ -116,21 +115,25 @@ pub fn by_handle(work: &'static Work) -> Vec<Recording> {
 
 /// By strings.
 #[must_use]
-pub fn by_strings(work: &'static Work) -> Vec<Recording> {
+pub fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     vec![recording("metrics + exporter, macros, upkeep not counted", work, macros)]
 }
 
-fn recording(name: &'static str, work: &'static Work, make: fn(&Arc<Metrics>, &'static Work) -> Pass) -> Recording {
-    let metrics = Metrics::new();
+fn recording(
+    name: &'static str,
+    work: &'static TraceWork,
+    make: fn(&Arc<MetricsRecorder>, &'static TraceWork) -> Pass,
+) -> RecordingContender {
+    let metrics = MetricsRecorder::new();
     let handle = metrics.handle.clone();
     let sums = move || exposition::total(&exposition::parse(&handle.render()));
-    Recording::new(name, Role::Peer, move || make(&metrics, work), sums)
+    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
 }
 
 /// A page of `passes` passes, rendered into a buffer that is used again, all samples taken in before; and that page.
 #[must_use]
-pub fn page(work: &'static Work, passes: u64) -> (Contender, String) {
-    let metrics = Metrics::new();
+pub fn page(work: &'static TraceWork, passes: u64) -> (Contender, String) {
+    let metrics = MetricsRecorder::new();
     let mut record = handles_whole(&metrics, work);
     (0..passes).for_each(|_| _ = record());
     let shown = metrics.handle.render();

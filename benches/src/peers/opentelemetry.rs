@@ -16,13 +16,13 @@ use opentelemetry_sdk::metrics::{
 
 use crate::contest::Role;
 use crate::exposition;
-use crate::recording::{Pass, Recording, pass};
-use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, Sums, Work};
+use crate::recording::{Pass, RecordingContender, pass};
+use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceSums, TraceWork};
 
 /// The metrics of the contract. Clones count into the same place.
 #[derive(Clone)]
-struct Metrics {
-    reader: Reader,
+struct OpenTelemetryMetrics {
+    reader: SharedReader,
     /// Kept, because instruments count for nobody when it is gone.
     _provider: SdkMeterProvider,
     requests: Counter<u64>,
@@ -32,15 +32,15 @@ struct Metrics {
 
 /// The SDK takes a reader away from whoever wants to read; this one both can hold.
 #[derive(Clone, Debug)]
-pub(super) struct Reader(Arc<ManualReader>);
+pub(super) struct SharedReader(Arc<ManualReader>);
 
-impl Reader {
+impl SharedReader {
     pub(super) fn new() -> Self {
         Self(Arc::new(ManualReader::builder().build()))
     }
 }
 
-impl MetricReader for Reader {
+impl MetricReader for SharedReader {
     fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
         self.0.register_pipeline(pipeline);
     }
@@ -62,12 +62,12 @@ impl MetricReader for Reader {
     }
 }
 
-impl Metrics {
-    fn new(work: &Work) -> Self {
+impl OpenTelemetryMetrics {
+    fn new(work: &TraceWork) -> Self {
         // The SDK folds what goes beyond 2,000 attribute sets unless it is told otherwise.
         let limit = 2 * work.names.len() + 1;
         let unfolded = move |_: &Instrument| Stream::builder().with_cardinality_limit(limit).build().ok();
-        let reader = Reader::new();
+        let reader = SharedReader::new();
         let provider = SdkMeterProvider::builder().with_reader(reader.clone()).with_view(unfolded).build();
         let meter = provider.meter("loaddensity");
         let histogram = |name, bounds: &[f64]| meter.f64_histogram(name).with_boundaries(bounds.to_vec()).build();
@@ -80,7 +80,7 @@ impl Metrics {
         }
     }
 
-    fn bound(&self, work: &'static Work) -> Pass {
+    fn bound(&self, work: &'static TraceWork) -> Pass {
         let bind = |names: &(&'static str, &'static str)| {
             let series = attributes(*names);
             let requests = Outcome::ALL.map(|outcome| self.requests.bind(&with_outcome(&series, outcome)));
@@ -97,7 +97,7 @@ impl Metrics {
         })
     }
 
-    fn prebuilt(&self, work: &'static Work) -> Pass {
+    fn prebuilt(&self, work: &'static TraceWork) -> Pass {
         let build = |names: &(&'static str, &'static str)| {
             let series = attributes(*names);
             (Outcome::ALL.map(|outcome| with_outcome(&series, outcome)), series)
@@ -112,7 +112,7 @@ impl Metrics {
         })
     }
 
-    fn built(&self, work: &'static Work) -> Pass {
+    fn built(&self, work: &'static TraceWork) -> Pass {
         let metrics = self.clone();
         pass(work, move |_, event| {
             let request = with_outcome(&attributes(work.names[event.series as usize]), event.outcome);
@@ -122,8 +122,8 @@ impl Metrics {
         })
     }
 
-    fn sums(&self) -> Sums {
-        let (mut metrics, mut sums) = (ResourceMetrics::default(), Sums::default());
+    fn sums(&self) -> TraceSums {
+        let (mut metrics, mut sums) = (ResourceMetrics::default(), TraceSums::default());
         self.reader.collect(&mut metrics).expect("a pipeline");
         for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
             match metric.data() {
@@ -144,7 +144,7 @@ fn with_outcome([method, name]: &[KeyValue; 2], outcome: Outcome) -> [KeyValue; 
     [method.clone(), name.clone(), KeyValue::new("outcome", outcome.as_str())]
 }
 
-fn add_requests(sums: &mut Sums, data: &MetricData<u64>) {
+fn add_requests(sums: &mut TraceSums, data: &MetricData<u64>) {
     let MetricData::Sum(sum) = data else { panic!("a counter is shown as a sum") };
     for point in sum.data_points() {
         let failed = point.attributes().any(|attribute| attribute.value.as_str() == Outcome::Failure.as_str());
@@ -152,7 +152,7 @@ fn add_requests(sums: &mut Sums, data: &MetricData<u64>) {
     }
 }
 
-fn add_histogram(sums: &mut Sums, name: &str, data: &MetricData<f64>) {
+fn add_histogram(sums: &mut TraceSums, name: &str, data: &MetricData<f64>) {
     let MetricData::Histogram(histogram) = data else { panic!("{name}: a histogram with explicit bounds") };
     for point in histogram.data_points() {
         let buckets = if name.ends_with("latency") {
@@ -168,21 +168,25 @@ fn add_histogram(sums: &mut Sums, name: &str, data: &MetricData<f64>) {
 
 /// By handle.
 #[must_use]
-pub fn by_handle(work: &'static Work) -> Vec<Recording> {
-    vec![recording("opentelemetry_sdk, bound instruments", work, Metrics::bound)]
+pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
+    vec![recording("opentelemetry_sdk, bound instruments", work, OpenTelemetryMetrics::bound)]
 }
 
 /// By strings.
 #[must_use]
-pub fn by_strings(work: &'static Work) -> Vec<Recording> {
+pub fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     vec![
-        recording("opentelemetry_sdk, prebuilt attributes", work, Metrics::prebuilt),
-        recording("opentelemetry_sdk, attributes built per request", work, Metrics::built),
+        recording("opentelemetry_sdk, prebuilt attributes", work, OpenTelemetryMetrics::prebuilt),
+        recording("opentelemetry_sdk, attributes built per request", work, OpenTelemetryMetrics::built),
     ]
 }
 
-fn recording(name: &'static str, work: &'static Work, make: fn(&Metrics, &'static Work) -> Pass) -> Recording {
-    let metrics = Metrics::new(work);
+fn recording(
+    name: &'static str,
+    work: &'static TraceWork,
+    make: fn(&OpenTelemetryMetrics, &'static TraceWork) -> Pass,
+) -> RecordingContender {
+    let metrics = OpenTelemetryMetrics::new(work);
     let counted = metrics.clone();
-    Recording::new(name, Role::Peer, move || make(&metrics, work), move || counted.sums())
+    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), move || counted.sums())
 }

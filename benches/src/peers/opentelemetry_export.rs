@@ -11,13 +11,13 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prost::Message as _;
 
-use super::opentelemetry::Reader;
-use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, Work};
+use super::opentelemetry::SharedReader;
+use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceWork};
 
 /// The contract's metrics, made with the SDK, and its pipeline to bytes.
 #[derive(Debug)]
-pub struct Export {
-    reader: Reader,
+pub struct OpenTelemetryExport {
+    reader: SharedReader,
     /// Keeps the instruments' pipeline.
     _provider: SdkMeterProvider,
     requests: Counter<u64>,
@@ -27,11 +27,11 @@ pub struct Export {
     out: Vec<u8>,
 }
 
-impl Export {
+impl OpenTelemetryExport {
     /// With a limit of `series` sets of attributes, so that none overflows.
     #[must_use]
     pub fn new(service_name: &'static str, series: usize) -> Self {
-        let reader = Reader::new();
+        let reader = SharedReader::new();
         let resource = Resource::builder_empty().with_service_name(service_name).build();
         let limit = move |_: &Instrument| Stream::builder().with_cardinality_limit(series + 1).build().ok();
         let provider =
@@ -59,7 +59,7 @@ impl Export {
     }
 
     /// Records all requests of `work` as successes.
-    pub fn record(&self, work: &Work) {
+    pub fn record(&self, work: &TraceWork) {
         for event in &work.events {
             let (method, name) = work.names[event.series as usize];
             let attributes =

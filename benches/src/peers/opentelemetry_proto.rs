@@ -10,15 +10,20 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::floor::otlp::{Cell, Times, attribute};
+use crate::floor::otlp::{OtlpCell, Times, attribute};
 use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64};
 
 /// Builds the request: a sum and two histograms for each series, all of whose requests succeed.
 #[must_use]
-pub fn build(names: &[(&str, &str)], cells: &[Cell], service_name: &str, times: Times) -> ExportMetricsServiceRequest {
+pub fn build(
+    names: &[(&str, &str)],
+    cells: &[OtlpCell],
+    service_name: &str,
+    times: Times,
+) -> ExportMetricsServiceRequest {
     let all = || names.iter().zip(cells);
-    let latency = |cell: &Cell| (counts(&cell.latencies), cell.latency_ms());
-    let size = |cell: &Cell| (counts(&cell.sizes), cell.bytes_f64());
+    let latency = |cell: &OtlpCell| (counts(&cell.latencies), cell.latency_ms());
+    let size = |cell: &OtlpCell| (counts(&cell.sizes), cell.bytes_f64());
     let latencies = all().map(|(name, cell)| histogram(name, latency(cell), &LATENCY_BOUNDS_MS, times)).collect();
     let sizes = all().map(|(name, cell)| histogram(name, size(cell), &SIZE_BOUNDS_F64, times)).collect();
     let requests = all().map(|(name, cell)| number(name, cell.requests.load(Relaxed), times)).collect();

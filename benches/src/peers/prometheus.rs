@@ -5,15 +5,14 @@ use prometheus::local::{LocalHistogram, LocalIntCounter};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::contest::{Contender, Role};
-use crate::exposition;
-use crate::peers::{LATENCY, REQUESTS, SIZE};
-use crate::recording::{Pass, Recording, pass};
-use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, Work};
+use crate::exposition::{self, LATENCY, REQUESTS, SIZE};
+use crate::recording::{Pass, RecordingContender, pass};
+use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceWork};
 use loaddensity_metrics_core::Outcome;
 
 /// The metrics of the contract.
 #[derive(Clone)]
-struct Metrics {
+struct PrometheusMetrics {
     registry: Registry,
     requests: IntCounterVec,
     latency: HistogramVec,
@@ -33,7 +32,7 @@ struct LocalHandles {
     size: LocalHistogram,
 }
 
-impl Metrics {
+impl PrometheusMetrics {
     fn new() -> Self {
         let labels = ["method", "name", "outcome"];
         let histogram = |name: &str, bounds: &[f64]| {
@@ -52,7 +51,7 @@ impl Metrics {
         metrics
     }
 
-    fn handles(&self, work: &Work) -> Vec<Handles> {
+    fn handles(&self, work: &TraceWork) -> Vec<Handles> {
         let handles = |&(method, name): &(&str, &str)| Handles {
             requests: Outcome::ALL.map(|outcome| self.requests.with_label_values(&[method, name, outcome.as_str()])),
             latency: self.latency.with_label_values(&[method, name]),
@@ -61,7 +60,7 @@ impl Metrics {
         work.names.iter().map(handles).collect()
     }
 
-    fn shared(&self, work: &'static Work) -> Pass {
+    fn shared(&self, work: &'static TraceWork) -> Pass {
         let handles = self.handles(work);
         pass(work, move |_, event| {
             let series = &handles[event.series as usize];
@@ -71,7 +70,7 @@ impl Metrics {
         })
     }
 
-    fn local(&self, work: &'static Work) -> Pass {
+    fn local(&self, work: &'static TraceWork) -> Pass {
         let handles: Vec<_> = self.handles(work).iter().map(Handles::local).collect();
         pass(work, move |_, event| {
             let series = &handles[event.series as usize];
@@ -81,7 +80,7 @@ impl Metrics {
         })
     }
 
-    fn with_label_values(&self, work: &'static Work) -> Pass {
+    fn with_label_values(&self, work: &'static TraceWork) -> Pass {
         let metrics = self.clone();
         pass(work, move |_, event| {
             let (method, name) = work.names[event.series as usize];
@@ -114,34 +113,38 @@ impl Drop for LocalHandles {
 
 /// By handle.
 #[must_use]
-pub fn by_handle(work: &'static Work) -> Vec<Recording> {
+pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
     vec![
-        recording("prometheus, local() handles", work, Metrics::local),
-        recording("prometheus, shared handles", work, Metrics::shared),
+        recording("prometheus, local() handles", work, PrometheusMetrics::local),
+        recording("prometheus, shared handles", work, PrometheusMetrics::shared),
     ]
 }
 
 /// By strings.
 #[must_use]
-pub fn by_strings(work: &'static Work) -> Vec<Recording> {
-    vec![recording("prometheus, with_label_values", work, Metrics::with_label_values)]
+pub fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
+    vec![recording("prometheus, with_label_values", work, PrometheusMetrics::with_label_values)]
 }
 
-fn recording(name: &'static str, work: &'static Work, make: fn(&Metrics, &'static Work) -> Pass) -> Recording {
-    let metrics = Metrics::new();
+fn recording(
+    name: &'static str,
+    work: &'static TraceWork,
+    make: fn(&PrometheusMetrics, &'static TraceWork) -> Pass,
+) -> RecordingContender {
+    let metrics = PrometheusMetrics::new();
     let counted = metrics.clone();
     let sums = move || {
         let mut page = String::new();
         counted.render(&mut page);
         exposition::total(&exposition::parse(&page))
     };
-    Recording::new(name, Role::Peer, move || make(&metrics, work), sums)
+    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
 }
 
 /// A page of `passes` passes, gathered and encoded into a string that is used again; and that string.
 #[must_use]
-pub fn page(work: &'static Work, passes: u64) -> (Contender, String) {
-    let metrics = Metrics::new();
+pub fn page(work: &'static TraceWork, passes: u64) -> (Contender, String) {
+    let metrics = PrometheusMetrics::new();
     let mut record = metrics.shared(work);
     (0..passes).for_each(|_| _ = record());
     let mut page = String::new();

@@ -9,45 +9,44 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::contest::{Contender, Role};
-use crate::exposition;
-use crate::peers::{LATENCY, REQUESTS, SIZE};
-use crate::recording::{Pass, Recording, pass};
-use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, Work};
-use labels::{Request, Series};
+use crate::exposition::{self, LATENCY, REQUESTS, SIZE};
+use crate::recording::{Pass, RecordingContender, pass};
+use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceWork};
+use labels::{PrometheusClientRequest, PrometheusClientSeries};
 
 mod labels {
     use prometheus_client::encoding::EncodeLabelSet;
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-    pub(super) struct Request {
+    pub(super) struct PrometheusClientRequest {
         pub(super) method: &'static str,
         pub(super) name: &'static str,
         pub(super) outcome: &'static str,
     }
 
     #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-    pub(super) struct Series {
+    pub(super) struct PrometheusClientSeries {
         pub(super) method: &'static str,
         pub(super) name: &'static str,
     }
 }
 
-type Histograms = Family<Series, Histogram, fn() -> Histogram>;
+type PrometheusClientHistograms = Family<PrometheusClientSeries, Histogram, fn() -> Histogram>;
 
 /// The metrics of the contract. Clones count into the same place.
 #[derive(Clone)]
-struct Metrics {
-    requests: Family<Request, Counter>,
-    latency: Histograms,
-    size: Histograms,
+struct PrometheusClientMetrics {
+    requests: Family<PrometheusClientRequest, Counter>,
+    latency: PrometheusClientHistograms,
+    size: PrometheusClientHistograms,
 }
 
-impl Metrics {
+impl PrometheusClientMetrics {
     fn new() -> Self {
         Self {
             requests: Family::default(),
-            latency: Histograms::new_with_constructor(|| Histogram::new(LATENCY_BOUNDS_MS)),
-            size: Histograms::new_with_constructor(|| Histogram::new(SIZE_BOUNDS_F64)),
+            latency: PrometheusClientHistograms::new_with_constructor(|| Histogram::new(LATENCY_BOUNDS_MS)),
+            size: PrometheusClientHistograms::new_with_constructor(|| Histogram::new(SIZE_BOUNDS_F64)),
         }
     }
 
@@ -60,11 +59,12 @@ impl Metrics {
         registry
     }
 
-    fn handles(&self, work: &'static Work) -> Pass {
+    fn handles(&self, work: &'static TraceWork) -> Pass {
         let handle = |&(method, name): &(&'static str, &'static str)| {
-            let series = Series { method, name };
-            let requests = Outcome::ALL
-                .map(|outcome| self.requests.get_or_create_owned(&Request { method, name, outcome: outcome.as_str() }));
+            let series = PrometheusClientSeries { method, name };
+            let requests = Outcome::ALL.map(|outcome| {
+                self.requests.get_or_create_owned(&PrometheusClientRequest { method, name, outcome: outcome.as_str() })
+            });
             (requests, self.latency.get_or_create_owned(&series), self.size.get_or_create_owned(&series))
         };
         let handles: Vec<_> = work.names.iter().map(handle).collect();
@@ -76,12 +76,15 @@ impl Metrics {
         })
     }
 
-    fn families(&self, work: &'static Work) -> Pass {
+    fn families(&self, work: &'static TraceWork) -> Pass {
         let metrics = self.clone();
         pass(work, move |_, event| {
             let (method, name) = work.names[event.series as usize];
-            metrics.requests.get_or_create(&Request { method, name, outcome: event.outcome.as_str() }).inc();
-            let series = Series { method, name };
+            metrics
+                .requests
+                .get_or_create(&PrometheusClientRequest { method, name, outcome: event.outcome.as_str() })
+                .inc();
+            let series = PrometheusClientSeries { method, name };
             metrics.latency.get_or_create(&series).observe(event.millis);
             metrics.size.get_or_create(&series).observe(event.bytes.into());
         })
@@ -90,31 +93,35 @@ impl Metrics {
 
 /// By handle.
 #[must_use]
-pub fn by_handle(work: &'static Work) -> Vec<Recording> {
-    vec![recording("prometheus-client, handles", work, Metrics::handles)]
+pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
+    vec![recording("prometheus-client, handles", work, PrometheusClientMetrics::handles)]
 }
 
 /// By strings.
 #[must_use]
-pub fn by_strings(work: &'static Work) -> Vec<Recording> {
-    vec![recording("prometheus-client, families", work, Metrics::families)]
+pub fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
+    vec![recording("prometheus-client, families", work, PrometheusClientMetrics::families)]
 }
 
-fn recording(name: &'static str, work: &'static Work, make: fn(&Metrics, &'static Work) -> Pass) -> Recording {
-    let metrics = Metrics::new();
+fn recording(
+    name: &'static str,
+    work: &'static TraceWork,
+    make: fn(&PrometheusClientMetrics, &'static TraceWork) -> Pass,
+) -> RecordingContender {
+    let metrics = PrometheusClientMetrics::new();
     let counted = metrics.clone();
     let sums = move || {
         let mut page = String::new();
         encode(&mut page, &counted.registry()).expect("a string takes everything");
         exposition::total(&exposition::parse(&page))
     };
-    Recording::new(name, Role::Peer, move || make(&metrics, work), sums)
+    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
 }
 
 /// A page of `passes` passes, encoded into a string that is used again; and that string.
 #[must_use]
-pub fn page(work: &'static Work, passes: u64) -> (Contender, String) {
-    let metrics = Metrics::new();
+pub fn page(work: &'static TraceWork, passes: u64) -> (Contender, String) {
+    let metrics = PrometheusClientMetrics::new();
     let mut record = metrics.handles(work);
     (0..passes).for_each(|_| _ = record());
     let (registry, mut page) = (metrics.registry(), String::new());

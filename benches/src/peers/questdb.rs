@@ -3,12 +3,12 @@
 
 use questdb::ingress::{Buffer, ColumnName, ProtocolVersion, TableName, TimestampNanos};
 
-use crate::contests::batches::{BatchWriter, Names, ROOM, Request};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// Lines through its buffer.
 #[derive(Debug)]
-pub struct Lines {
-    names: Names,
+pub struct QuestdbLines {
+    names: SeriesNames,
     buffer: Buffer,
     keys: Keys,
 }
@@ -22,16 +22,16 @@ pub enum Keys {
     Unchecked,
 }
 
-impl Lines {
+impl QuestdbLines {
     /// For these series.
     #[must_use]
-    pub fn new(names: Names, keys: Keys) -> Self {
+    pub fn new(names: SeriesNames, keys: Keys) -> Self {
         let mut buffer = Buffer::new(ProtocolVersion::V1);
         buffer.reserve(ROOM);
         Self { names, buffer, keys }
     }
 
-    fn checked(&mut self, request: &Request) -> questdb::Result<()> {
+    fn checked(&mut self, request: &BatchRequest) -> questdb::Result<()> {
         let (method, name) = self.names[request.number as usize];
         self.buffer
             .table("loaddensity_request")?
@@ -44,7 +44,7 @@ impl Lines {
             .at(TimestampNanos::new(request.unix_nanos()))
     }
 
-    fn unchecked(&mut self, request: &Request) -> questdb::Result<()> {
+    fn unchecked(&mut self, request: &BatchRequest) -> questdb::Result<()> {
         let (method, name) = self.names[request.number as usize];
         self.buffer
             .table(TableName::new_unchecked("loaddensity_request"))?
@@ -58,8 +58,8 @@ impl Lines {
     }
 }
 
-impl BatchWriter for Lines {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl BatchWriter for QuestdbLines {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         self.buffer.clear();
         for request in batch {
             let fits = match self.keys {

@@ -3,40 +3,40 @@
 
 use std::fmt::Write as _;
 
-use crate::contests::batches::{BatchWriter, Names, ROOM, Request};
+use crate::batches::{BatchRequest, BatchWriter, ROOM, SeriesNames};
 
 /// InfluxDB lines.
 #[derive(Debug)]
-pub struct Lines {
-    names: Names,
+pub struct WriteLines {
+    names: SeriesNames,
     out: String,
 }
 
 /// DogStatsD messages, latencies in exact decimals.
 #[derive(Debug)]
-pub struct Messages {
-    names: Names,
+pub struct WriteMessages {
+    names: SeriesNames,
     out: String,
 }
 
-impl Lines {
+impl WriteLines {
     /// For these series.
     #[must_use]
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: SeriesNames) -> Self {
         Self { names, out: String::with_capacity(ROOM) }
     }
 }
 
-impl Messages {
+impl WriteMessages {
     /// For these series.
     #[must_use]
-    pub fn new(names: Names) -> Self {
+    pub fn new(names: SeriesNames) -> Self {
         Self { names, out: String::with_capacity(ROOM) }
     }
 }
 
-impl BatchWriter for Lines {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl BatchWriter for WriteLines {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         self.out.clear();
         for request in batch {
             let (method, name) = self.names[request.number as usize];
@@ -55,8 +55,8 @@ impl BatchWriter for Lines {
     }
 }
 
-impl BatchWriter for Messages {
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8])) {
+impl BatchWriter for WriteMessages {
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8])) {
         self.out.clear();
         for request in batch {
             self.one(request).expect("a String takes anything");
@@ -65,8 +65,8 @@ impl BatchWriter for Messages {
     }
 }
 
-impl Messages {
-    fn one(&mut self, request: &Request) -> std::fmt::Result {
+impl WriteMessages {
+    fn one(&mut self, request: &BatchRequest) -> std::fmt::Result {
         let (method, name) = self.names[request.number as usize];
         let outcome = request.event.outcome.as_str();
         let (millis, bytes) = (request.millis, request.event.response_bytes);

@@ -8,20 +8,20 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::options::Options;
-use crate::recording::Recording;
+use crate::options::RatioOptions;
+use crate::recording::RecordingContender;
 use crate::runner::table::Table;
-use crate::runner::{Cost, verdicts};
-use crate::trace::Work;
+use crate::runner::{ContenderCost, verdicts};
+use crate::trace::TraceWork;
 
 /// What several recordings cost on one thread and on [`THREADS`].
 pub struct ThreadContest {
     /// Unique; targets and `--only` refer to it.
     pub title: &'static str,
     /// Nobody of whom has recorded yet.
-    pub recordings: Vec<Recording>,
+    pub recordings: Vec<RecordingContender>,
     /// What is recorded.
-    pub work: &'static Work,
+    pub work: &'static TraceWork,
 }
 
 /// Threads that record at once.
@@ -34,7 +34,7 @@ const SLICE: Duration = Duration::from_millis(3);
 const TRIES: usize = 10;
 
 /// Checks that nothing is lost between threads, then runs the contest.
-pub fn run(contest: &ThreadContest, options: &Options) {
+pub fn run(contest: &ThreadContest, options: &RatioOptions) {
     for recording in &contest.recordings {
         once(recording, THREADS, 1);
         recording.check(contest.work, 2 * THREADS as u64);
@@ -44,23 +44,23 @@ pub fn run(contest: &ThreadContest, options: &Options) {
         return;
     }
     let units = contest.work.events.len() as f64;
-    let mut runs: Vec<_> = contest.recordings.iter().map(|recording| Run::new(recording, units)).collect();
+    let mut runs: Vec<_> = contest.recordings.iter().map(|recording| RecordingRun::new(recording, units)).collect();
     for _ in 0..options.rounds() {
-        runs.iter_mut().for_each(Run::slice);
+        runs.iter_mut().for_each(RecordingRun::slice);
     }
     report(contest, runs, options);
 }
 
-struct Run<'a> {
-    recording: &'a Recording,
+struct RecordingRun<'a> {
+    recording: &'a RecordingContender,
     units: f64,
     passes: u32,
     /// Nanoseconds per request, on one thread and on all.
     nanos: [Vec<f64>; 2],
 }
 
-impl<'a> Run<'a> {
-    fn new(recording: &'a Recording, units: f64) -> Self {
+impl<'a> RecordingRun<'a> {
+    fn new(recording: &'a RecordingContender, units: f64) -> Self {
         let (_, cpu) = once(recording, 1, 1);
         let passes = (SLICE.as_nanos() / cpu.as_nanos().max(1)).clamp(1, 1_000) as u32;
         Self { recording, units, passes, nanos: [Vec::new(), Vec::new()] }
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
 }
 
 /// Runs one warming pass and then `passes` on each thread: whether each had a core for itself, and the mean CPU time.
-fn once(recording: &Recording, threads: usize, passes: u32) -> (bool, Duration) {
+fn once(recording: &RecordingContender, threads: usize, passes: u32) -> (bool, Duration) {
     let (make, barrier) = (&recording.make, Barrier::new(threads));
     let one = || {
         let mut pass = make();
@@ -95,14 +95,14 @@ fn once(recording: &Recording, threads: usize, passes: u32) -> (bool, Duration) 
     (costs.iter().all(|(on_core, _)| *on_core), total / threads as u32)
 }
 
-fn report(contest: &ThreadContest, runs: Vec<Run<'_>>, options: &Options) {
+fn report(contest: &ThreadContest, runs: Vec<RecordingRun<'_>>, options: &RatioOptions) {
     let mut table = Table::new(["contender".into(), "1 thread, min".into(), "median".into()]);
     for column in [format!("{THREADS} threads, min"), "median".into(), "/ 1 thread (min, median)".into()] {
         table.column(column);
     }
     let mut costs = Vec::new();
     for run in runs {
-        let [one, all] = run.nanos.map(Cost::min_and_median);
+        let [one, all] = run.nanos.map(ContenderCost::min_and_median);
         // Nothing where other programs never left the threads a core each.
         let cell = |value: f64, digits| if value.is_nan() { "-".to_string() } else { format!("{value:.digits$}") };
         let cells = one.iter().chain(&all).map(|nanos| cell(*nanos, 1));

@@ -7,7 +7,7 @@ const MOST_COUNTERS: u64 = 1_000_000;
 
 /// A load, and how long the measuring may take.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Load {
+pub(crate) struct LoadArgs {
     /// Requests per second over all threads.
     #[arg(long, value_name = "REQUESTS", default_value_t = 250_000,
         value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
@@ -23,7 +23,7 @@ pub(crate) struct Load {
     pub(super) seconds: Duration,
 }
 
-impl Load {
+impl LoadArgs {
     /// Says what is wrong with the load as a whole, if anything.
     pub(super) fn check(&self) -> Result<(), String> {
         let counters = self.series * self.threads;
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn series_times_threads_are_bounded() {
-        let load = |series, threads| Load { rate: 1, series, threads, seconds: Duration::from_secs(1) };
+        let load = |series, threads| LoadArgs { rate: 1, series, threads, seconds: Duration::from_secs(1) };
         assert_eq!(load(100_000, 10).check(), Ok(()));
         let error = load(100_000, 11).check().expect_err("too many");
         assert!(error.contains("--series 100000 with --threads 11") && error.contains("1000000"), "{error}");

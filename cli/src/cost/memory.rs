@@ -17,17 +17,17 @@ const EVENT_1: usize = (Storage::<2, 1, { 2 * SPAN }>::SIZE - Storage::<2, 1, SP
 const EVENT_2: usize = (Storage::<2, 2, { 2 * SPAN }>::SIZE - Storage::<2, 2, SPAN>::SIZE) / SPAN;
 
 /// Bytes of a series in each recorder.
-pub(super) const COUNTERS: u64 = (SERIES_2 - SERIES_1) as u64;
+pub const COUNTERS: u64 = (SERIES_2 - SERIES_1) as u64;
 /// Of those, in storage without exponential histograms.
-pub(super) const CLASSIC_COUNTERS: u64 = {
-    type Classic<const SERIES: usize, const SHARDS: usize> =
+pub const CLASSIC_COUNTERS: u64 = {
+    type ClassicStorage<const SERIES: usize, const SHARDS: usize> =
         Storage<SERIES, SHARDS, 2, loaddensity_metrics_core::Classic>;
-    let two = Classic::<{ SPAN + 2 }, 2>::SIZE - Classic::<2, 2>::SIZE;
-    let one = Classic::<{ SPAN + 2 }, 1>::SIZE - Classic::<2, 1>::SIZE;
+    let two = ClassicStorage::<{ SPAN + 2 }, 2>::SIZE - ClassicStorage::<2, 2>::SIZE;
+    let one = ClassicStorage::<{ SPAN + 2 }, 1>::SIZE - ClassicStorage::<2, 1>::SIZE;
     ((two - one) / SPAN) as u64
 };
 /// Bytes of a series' labels, for all formats, of its exemplars, and of its place in the index.
-pub(super) const LABELS: u64 = SERIES_1 as u64 - 2 * COUNTERS;
+pub const LABELS: u64 = SERIES_1 as u64 - 2 * COUNTERS;
 /// Bytes of an event in a recorder's ring.
 pub(super) const EVENT: u64 = (EVENT_2 - EVENT_1) as u64;
 /// Bytes of an event in the ring of those recorders that found no shard.

@@ -3,18 +3,20 @@
 //! Everything runs on one thread, over two storages with the user's series: one as the default storage is, for one
 //! recorder, and one with as many recorders as the user has threads, for what a reader of all shards does. The latter
 //! has no exponential histograms, which no reader that is measured looks at.
+//!
+//! What is public here is for the project's benches, which do the same work beside other libraries.
 
-mod clock;
+pub mod clock;
 mod load;
-mod memory;
-mod packing;
+pub mod memory;
+pub mod packing;
 mod raw_events;
-mod reading;
+pub mod reading;
 mod recording;
 mod report;
 mod rounds;
 mod sending;
-mod trace;
+pub mod trace;
 mod work;
 
 use std::io;
@@ -24,23 +26,22 @@ use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::{HeapStorage, Recorder, Registry, Series};
 
-pub(crate) use self::load::Load;
+pub(crate) use self::load::LoadArgs;
 
 use self::clock::Stopwatch;
-use self::packing::{DATAGRAM_BYTES, Packing};
+use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
-use self::reading::Reading;
-use self::recording::{Recording, by_handle};
-use self::report::Report;
-use self::sending::Sending;
+use self::reading::ReadRegistry;
+use self::recording::{RecordTrace, by_handle};
+use self::report::CostReport;
+use self::sending::SendDatagrams;
 use self::trace::Trace;
-use self::work::{Done, Row, Work};
-use crate::exit::{self, Ending};
+use self::work::{CostMeasurement, CostRow, Done};
+use crate::CommandError;
+use crate::exit::{self, CommandEnding};
 use crate::interrupt::Interrupt;
 use crate::numbers::thousands;
 use crate::say;
-
-type Failure = Box<dyn std::error::Error>;
 
 /// `DogStatsD` messages of a request.
 const MESSAGES: u64 = 3;
@@ -48,7 +49,7 @@ const MESSAGES: u64 = 3;
 const NO_RING: usize = 2;
 
 /// Measures, and prints what `load` costs.
-pub(crate) fn run(load: &Load) -> ExitCode {
+pub(crate) fn run(load: &LoadArgs) -> ExitCode {
     if let Err(error) = load.check() {
         say::err(format_args!("error: {error}"));
         return ExitCode::from(exit::USAGE);
@@ -59,7 +60,7 @@ pub(crate) fn run(load: &Load) -> ExitCode {
     }
 }
 
-fn measure(load: &Load) -> Result<Ending, Failure> {
+fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
     let interrupt = Interrupt::install("stopping")?;
     if cfg!(debug_assertions) {
         say::err(format_args!("warning: {}", report::DEBUG_BUILD));
@@ -81,7 +82,7 @@ fn measure(load: &Load) -> Result<Ending, Failure> {
     let mut recorders: Vec<_> = (0..load.threads).map(|_| all.recorder()).collect();
     for recorder in &mut recorders {
         if interrupt.pressed() {
-            return Ok(Ending { signal: interrupt.signal(), ..Ending::default() });
+            return Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() });
         }
         fill(recorder, &handles.1);
     }
@@ -90,9 +91,9 @@ fn measure(load: &Load) -> Result<Ending, Failure> {
     let mut works = works((one, &handles.0), (all, &handles.1), &trace, load)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
-        say::out(format_args!("{}", Report { load, figures: &figures }))?;
+        say::out(format_args!("{}", CostReport { load, figures: &figures }))?;
     }
-    Ok(Ending { signal: interrupt.signal(), ..Ending::default() })
+    Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() })
 }
 
 /// Where requests are recorded.
@@ -104,7 +105,7 @@ struct Storages {
 }
 
 impl Storages {
-    fn new(load: &Load) -> Result<Self, Failure> {
+    fn new(load: &LoadArgs) -> Result<Self, CommandError> {
         // The overflow series has a place, too.
         let series = load.series as usize + 1;
         let one = HeapStorage::new(series, 1, RING)?;
@@ -112,7 +113,7 @@ impl Storages {
     }
 
     /// What becomes resident for the measuring, at the most.
-    const fn most_mebibytes(load: &Load) -> u64 {
+    const fn most_mebibytes(load: &LoadArgs) -> u64 {
         let series = memory::COUNTERS + 2 * memory::LABELS + load.threads * memory::CLASSIC_COUNTERS;
         // The trace as it is recorded and as events, and the buffers.
         const REST: u64 = 32 << 20;
@@ -125,46 +126,46 @@ fn works<'a>(
     (one, in_one): (Registry<'a>, &'a [Series]),
     (all, in_all): (Registry<'a>, &'a [Series]),
     trace: &'a Trace,
-    load: &Load,
-) -> Result<Vec<Box<dyn Work + 'a>>, Failure> {
-    let recording = |row, registry, handles| Box::new(Recording { row, registry, handles, trace });
+    load: &LoadArgs,
+) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
+    let recording = |row, registry, handles| Box::new(RecordTrace { row, registry, handles, trace });
     let lines = LineEncoder::new(one, "loaddensity_request")?;
     let messages = MessageEncoder::new(one, "loaddensity")?;
     let accounts = one.pump().ok_or("another pump reads this storage")?.accounts();
     // A first round tells how long its messages are, newlines included.
-    let mut packed_messages = Packing::new(Row::Statsd, accounts, messages, in_one, trace);
+    let mut packed_messages = PackEvents::new(CostRow::Statsd, accounts, messages, in_one, trace);
     let Done { operations, bytes, .. } = packed_messages.round(&mut Stopwatch::new())?;
     let message_bytes = (bytes / (MESSAGES * operations)) as usize;
-    let mut works: Vec<Box<dyn Work + 'a>> = vec![
-        recording(Row::ByHandle, one, in_one),
-        Box::new(RawEvents::new(Row::WithEvents, one, in_one, trace)),
-        recording(Row::Classic, all, in_all),
-        recording(Row::ByStrings, one, in_one),
-        Box::new(RawEvents::new(Row::Pump, one, in_one, trace)),
-        Box::new(Packing::new(Row::Influxdb, accounts, lines, in_one, trace)),
+    let mut works: Vec<Box<dyn CostMeasurement + 'a>> = vec![
+        recording(CostRow::ByHandle, one, in_one),
+        Box::new(RawEvents::new(CostRow::WithEvents, one, in_one, trace)),
+        recording(CostRow::Classic, all, in_all),
+        recording(CostRow::ByStrings, one, in_one),
+        Box::new(RawEvents::new(CostRow::Pump, one, in_one, trace)),
+        Box::new(PackEvents::new(CostRow::Influxdb, accounts, lines, in_one, trace)),
         Box::new(packed_messages),
     ];
     for sending in sendings(message_bytes).map_err(|error| format!("cannot send to itself over loopback: {error}"))? {
         works.push(Box::new(sending));
     }
-    works.push(Box::new(Reading::of_pages(one, 1)?));
+    works.push(Box::new(ReadRegistry::of_pages(one, 1)?));
     let several = load.threads > 1;
     if several {
-        works.push(Box::new(Reading::of_pages(all, load.threads)?));
+        works.push(Box::new(ReadRegistry::of_pages(all, load.threads)?));
     }
-    works.push(Box::new(Reading::of_exports(one, 1, in_one)));
+    works.push(Box::new(ReadRegistry::of_exports(one, 1, in_one)));
     if several {
-        works.push(Box::new(Reading::of_exports(all, load.threads, in_all)));
+        works.push(Box::new(ReadRegistry::of_exports(all, load.threads, in_all)));
     }
     Ok(works)
 }
 
 /// Packed datagrams and `DogStatsD` messages, with and without segmentation offload.
-fn sendings(message_bytes: usize) -> io::Result<[Sending; 4]> {
+fn sendings(message_bytes: usize) -> io::Result<[SendDatagrams; 4]> {
     Ok([
-        Sending::new(Row::Datagram, DATAGRAM_BYTES)?,
-        Sending::new(Row::OffloadedDatagram, DATAGRAM_BYTES)?,
-        Sending::new(Row::Message, message_bytes)?,
-        Sending::new(Row::OffloadedMessage, message_bytes)?,
+        SendDatagrams::new(CostRow::Datagram, DATAGRAM_BYTES)?,
+        SendDatagrams::new(CostRow::OffloadedDatagram, DATAGRAM_BYTES)?,
+        SendDatagrams::new(CostRow::Message, message_bytes)?,
+        SendDatagrams::new(CostRow::OffloadedMessage, message_bytes)?,
     ])
 }

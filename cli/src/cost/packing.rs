@@ -5,8 +5,8 @@ use std::hint::black_box;
 use loaddensity_metrics_core::{Accounts, Event, EventEncoder, Exporter, Packer, Series, Sink};
 
 use super::clock::Stopwatch;
-use super::trace::{Trace, Traced};
-use super::work::{Done, Row, Work, Wrong};
+use super::trace::{Trace, event};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Events of one round: the next ones of the trace.
 const EVENTS: usize = 10_000;
@@ -14,8 +14,8 @@ const EVENTS: usize = 10_000;
 pub(super) const DATAGRAM_BYTES: usize = 1_400;
 
 /// Packs events into datagrams that are as full as can be, and confirms them.
-pub(super) struct Packing<'a, E> {
-    row: Row,
+pub(super) struct PackEvents<'a, E> {
+    row: CostRow,
     packer: Packer<E>,
     sink: Sink<'a, Box<[Event]>>,
     /// The whole trace.
@@ -25,39 +25,46 @@ pub(super) struct Packing<'a, E> {
     datagram: Vec<u8>,
 }
 
-impl<'a, E: EventEncoder> Packing<'a, E> {
-    pub(super) fn new(row: Row, accounts: Accounts<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
-        let exporter = if row == Row::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
+impl<'a, E: EventEncoder> PackEvents<'a, E> {
+    pub(super) fn new(row: CostRow, accounts: Accounts<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
+        let exporter = if row == CostRow::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
         let buffer = vec![Event::default(); EVENTS].into_boxed_slice();
         Self {
             row,
             packer: Packer::new(encoder),
             sink: Sink::new(buffer, accounts.ledger(exporter)),
-            events: trace.requests.iter().map(|request| event(handles[request.series], request)).collect(),
+            events: trace.requests.iter().map(|request| event(handles[request.series], &request.sample)).collect(),
             next: 0,
             datagram: vec![0; DATAGRAM_BYTES],
         }
     }
+}
 
-    /// Packs all that waits; returns the datagrams, and the events, items and bytes in them.
-    fn pack_all(&mut self) -> [u64; 4] {
-        let mut sums = [0; 4];
-        loop {
-            let packed = self.packer.pack(&mut self.sink, usize::MAX, &mut self.datagram);
-            if packed.items == 0 {
-                return sums;
-            }
-            black_box(&self.datagram[..packed.bytes]);
-            self.packer.confirm(&mut self.sink, packed);
-            for (sum, more) in sums.iter_mut().zip([1, packed.events, packed.items, packed.bytes]) {
-                *sum += more as u64;
-            }
+/// Packs all that waits in `sink` into bodies that are as full as `body` can be, hands each over and confirms it. Returns
+/// the bodies, and the events, items and bytes in them.
+#[inline]
+pub fn pack_all<E: EventEncoder, B: AsRef<[Event]> + AsMut<[Event]>>(
+    packer: &mut Packer<E>,
+    sink: &mut Sink<'_, B>,
+    body: &mut [u8],
+    mut deliver: impl FnMut(&[u8]),
+) -> [u64; 4] {
+    let mut sums = [0; 4];
+    loop {
+        let packed = packer.pack(sink, usize::MAX, body);
+        if packed.items == 0 {
+            return sums;
+        }
+        deliver(&body[..packed.bytes]);
+        packer.confirm(sink, packed);
+        for (sum, more) in sums.iter_mut().zip([1, packed.events, packed.items, packed.bytes]) {
+            *sum += more as u64;
         }
     }
 }
 
-impl<E: EventEncoder> Work for Packing<'_, E> {
-    fn row(&self) -> Row {
+impl<E: EventEncoder> CostMeasurement for PackEvents<'_, E> {
+    fn row(&self) -> CostRow {
         self.row
     }
 
@@ -68,22 +75,12 @@ impl<E: EventEncoder> Work for Packing<'_, E> {
         let taken = self.sink.offer_all(events);
         self.next = if end == self.events.len() { 0 } else { end };
         self.row.expect("events in the sink", operations, taken as u64)?;
-        let [times, packed, items, bytes] = watch.time(|| self.pack_all());
+        let [times, packed, items, bytes] = watch.time(|| {
+            pack_all(&mut self.packer, &mut self.sink, &mut self.datagram, |datagram| _ = black_box(datagram))
+        });
         self.row.expect("events packed", operations, packed)?;
         self.row.expect("lines or messages", operations * u64::from(E::ITEMS), items)?;
         self.row.expect("datagrams without a byte", 0, (bytes < items).into())?;
         Ok(Done { operations, bytes, times })
-    }
-}
-
-fn event(series: Series, request: &Traced) -> Event {
-    let sample = request.sample;
-    Event {
-        series,
-        status: sample.status,
-        outcome: sample.outcome,
-        latency_ns: sample.latency.as_nanos() as u64,
-        response_bytes: sample.response_bytes,
-        completed_at: sample.completed_at,
     }
 }

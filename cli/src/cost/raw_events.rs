@@ -5,7 +5,7 @@ use loaddensity_metrics_core::{Event, Exporter, Pump, Registry, Series, Sink};
 use super::clock::Stopwatch;
 use super::recording::by_handle;
 use super::trace::Trace;
-use super::work::{Done, Row, Work, Wrong};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Events that a recorder's ring holds, as in the default storage.
 pub(super) const RING: usize = 8_192;
@@ -15,7 +15,7 @@ const EXPORTERS: [Exporter; 2] = [Exporter::Influxdb, Exporter::Statsd];
 /// Records the whole trace while two per-request exporters are attached, and empties the ring whenever it is full. What
 /// counts is either the recording or the emptying.
 pub(super) struct RawEvents<'a> {
-    pub(super) row: Row,
+    pub(super) row: CostRow,
     pub(super) registry: Registry<'a>,
     pub(super) handles: &'a [Series],
     pub(super) trace: &'a Trace,
@@ -24,7 +24,7 @@ pub(super) struct RawEvents<'a> {
 }
 
 impl<'a> RawEvents<'a> {
-    pub(super) fn new(row: Row, registry: Registry<'a>, handles: &'a [Series], trace: &'a Trace) -> Self {
+    pub(super) fn new(row: CostRow, registry: Registry<'a>, handles: &'a [Series], trace: &'a Trace) -> Self {
         let buffers = EXPORTERS.map(|_| vec![Event::default(); RING].into_boxed_slice());
         Self { row, registry, handles, trace, buffers }
     }
@@ -44,7 +44,7 @@ impl<'a> RawEvents<'a> {
                     sinks.1.offer_all(events);
                 })
             };
-            taken += if self.row == Row::Pump {
+            taken += if self.row == CostRow::Pump {
                 record();
                 watch.time(drain)
             } else {
@@ -58,8 +58,8 @@ impl<'a> RawEvents<'a> {
     }
 }
 
-impl Work for RawEvents<'_> {
-    fn row(&self) -> Row {
+impl CostMeasurement for RawEvents<'_> {
+    fn row(&self) -> CostRow {
         self.row
     }
 

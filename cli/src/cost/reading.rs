@@ -7,7 +7,7 @@ use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{Outcome, Registry, Series, Timestamp, TooSmall};
 
 use super::clock::Stopwatch;
-use super::work::{Done, Row, Work, Wrong};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Bytes that the server has the page written into at once.
 const FRAME: usize = 4_096;
@@ -17,22 +17,24 @@ const REQUEST: usize = 4 << 20;
 const LEAST: u64 = 20_000;
 
 /// Reads everything, once or several times.
-pub(super) struct Reading<'a> {
-    row: Row,
+pub(super) struct ReadRegistry<'a> {
+    row: CostRow,
     registry: Registry<'a>,
+    /// Of the exports; an exporter makes it once.
+    resource: Resource,
     buffer: Vec<u8>,
     /// Lines or data points of one page or export.
     operations: u64,
     times: u64,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ReadRegistry<'a> {
     /// The reading of pages. Nothing must be interned afterwards.
     pub(super) fn of_pages(registry: Registry<'a>, recorders: u64) -> Result<Self, TooSmall> {
         let mut lines = 0;
         let mut buffer = vec![0; FRAME];
         page(registry, &mut buffer, |part| lines += part.iter().filter(|byte| **byte == b'\n').count() as u64)?;
-        Ok(Self::new(Row::Prometheus { recorders }, registry, buffer, lines))
+        Ok(Self::new(CostRow::Prometheus { recorders }, registry, buffer, lines))
     }
 
     /// The reading of exports. Everything that will be must have been recorded once.
@@ -43,11 +45,12 @@ impl<'a> Reading<'a> {
             3 * Outcome::ALL.iter().zip(totals.latencies).filter(|(_, side)| side.count() != 0).count() as u64
         };
         let points = handles.iter().map(points).sum();
-        Self::new(Row::OpenTelemetry { recorders }, registry, vec![0; REQUEST], points)
+        Self::new(CostRow::OpenTelemetry { recorders }, registry, vec![0; REQUEST], points)
     }
 
-    fn new(row: Row, registry: Registry<'a>, buffer: Vec<u8>, operations: u64) -> Self {
-        Self { row, registry, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
+    fn new(row: CostRow, registry: Registry<'a>, buffer: Vec<u8>, operations: u64) -> Self {
+        let resource = Resource::new("loaddensity");
+        Self { row, registry, resource, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
     }
 
     /// Reads everything; returns the requests and the bytes in it.
@@ -55,15 +58,15 @@ impl<'a> Reading<'a> {
         let mut bytes = 0;
         let written = |part: &[u8]| bytes += black_box(part).len() as u64;
         let requests = match self.row {
-            Row::Prometheus { .. } => page(self.registry, &mut self.buffer, written)?,
-            _ => export(self.registry, &mut self.buffer, written)?,
+            CostRow::Prometheus { .. } => page(self.registry, &mut self.buffer, written)?,
+            _ => export(self.registry, &self.resource, &mut self.buffer, written)?,
         };
         Ok([requests, bytes])
     }
 }
 
-impl Work for Reading<'_> {
-    fn row(&self) -> Row {
+impl CostMeasurement for ReadRegistry<'_> {
+    fn row(&self) -> CostRow {
         self.row
     }
 
@@ -82,7 +85,11 @@ impl Work for Reading<'_> {
     }
 }
 
-fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
+/// Writes the Prometheus page through `buffer`; returns the requests that it counts.
+///
+/// # Errors
+/// Where the buffer is too small for a line.
+pub fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
     let mut page = Page::new(registry);
     loop {
         let bytes = page.fill(buffer)?;
@@ -93,12 +100,20 @@ fn page(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8]
     }
 }
 
-fn export(registry: Registry<'_>, buffer: &mut [u8], mut written: impl FnMut(&[u8])) -> Result<u64, TooSmall> {
+/// Writes an OTLP export over gRPC through `buffer`; returns the requests that it counts.
+///
+/// # Errors
+/// Where the buffer is too small for a point.
+pub fn export(
+    registry: Registry<'_>,
+    resource: &Resource,
+    buffer: &mut [u8],
+    mut written: impl FnMut(&[u8]),
+) -> Result<u64, TooSmall> {
     let [start, now] =
         [1, 2].map(|day| Timestamp::from_unix_nanos(1_767_225_600_000_000_000 + day * 86_400_000_000_000));
-    let resource = Resource::new("loaddensity");
     let mut export = Export::new(registry, start, now);
-    while let Some(part) = export.next_request(Sources::new(registry, &resource), buffer)? {
+    while let Some(part) = export.next_request(Sources::new(registry, resource), buffer)? {
         written(part.of(buffer));
         export = part.next;
     }

@@ -6,18 +6,18 @@ use loaddensity_metrics_core::{Recorder, Registry, Request, Series};
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, Traced};
-use super::work::{Done, Row, Work, Wrong};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Records the whole trace into a recorder's own shard, by handle or by strings.
-pub(super) struct Recording<'a> {
-    pub(super) row: Row,
+pub(super) struct RecordTrace<'a> {
+    pub(super) row: CostRow,
     pub(super) registry: Registry<'a>,
     pub(super) handles: &'a [Series],
     pub(super) trace: &'a Trace,
 }
 
-impl Work for Recording<'_> {
-    fn row(&self) -> Row {
+impl CostMeasurement for RecordTrace<'_> {
+    fn row(&self) -> CostRow {
         self.row
     }
 
@@ -27,7 +27,7 @@ impl Work for Recording<'_> {
         let mut recorder = registry.recorder();
         row.expect("recorders without a shard", 0, recorder.is_sharing().into())?;
         match row {
-            Row::ByStrings => watch.time(|| by_strings(&mut recorder, trace)),
+            CostRow::ByStrings => watch.time(|| by_strings(&mut recorder, trace)),
             _ => watch.time(|| by_handle(&mut recorder, handles, &trace.requests)),
         }
         let operations = trace.requests.len() as u64;

@@ -4,11 +4,11 @@ use std::fmt;
 
 use super::MESSAGES;
 use super::clock;
-use super::load::Load;
+use super::load::LoadArgs;
 use super::memory;
 use super::raw_events::RING;
 use super::rounds::Figure;
-use super::work::Row;
+use super::work::CostRow;
 use crate::numbers::thousands;
 
 /// Said on stderr before, and at the end of the report.
@@ -23,15 +23,15 @@ const EXPORT_SECONDS: f64 = 5.0;
 const NAME: usize = 58;
 
 /// What one operation costs, and what that means for `load`.
-pub(super) struct Report<'a> {
-    pub(super) load: &'a Load,
+pub(super) struct CostReport<'a> {
+    pub(super) load: &'a LoadArgs,
     /// Of every work.
     pub(super) figures: &'a [Figure],
 }
 
-impl fmt::Display for Report<'_> {
+impl fmt::Display for CostReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Load { rate, series, threads, .. } = self.load;
+        let LoadArgs { rate, series, threads, .. } = self.load;
         let load = format!("{} requests/s, {} series, {threads} threads", thousands(*rate), thousands(*series));
         writeln!(f, "loaddensity-metrics cost: {load} (--rate, --series, --threads)\n")?;
         self.table(f)?;
@@ -44,7 +44,7 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-impl Report<'_> {
+impl CostReport<'_> {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!("one of each, in ns of {}", clock::MEASURED);
         writeln!(f, "{title:<NAME$}{:>10}{:>10}{:>8}", "minimum", "median", "bytes")?;
@@ -89,31 +89,31 @@ impl Report<'_> {
     fn recording(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads = self.load.threads;
         let spread = if threads == 1 { "on its one thread".into() } else { format!("spread over {threads} threads") };
-        writeln!(f, "{:<17}{}, {spread}", "recording", self.product(Row::ByHandle))?;
-        for (name, row) in [("  raw events on", Row::WithEvents), ("  by strings", Row::ByStrings)] {
+        writeln!(f, "{:<17}{}, {spread}", "recording", self.product(CostRow::ByHandle))?;
+        for (name, row) in [("  raw events on", CostRow::WithEvents), ("  by strings", CostRow::ByStrings)] {
             writeln!(f, "{name:<17}{}", self.product(row))?;
         }
         Ok(())
     }
 
     fn exporting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<17}{}", "pump", self.product(Row::Pump))?;
-        writeln!(f, "{:<17}{}", "InfluxDB", self.product(Row::Influxdb))?;
-        let packed = self.datagrams(Row::Influxdb);
-        self.sending(f, "packed (default)", packed, Row::OffloadedDatagram)?;
-        self.sending(f, "packed, without offload", packed, Row::Datagram)?;
-        writeln!(f, "{:<17}{}", "DogStatsD", self.product(Row::Statsd))?;
+        writeln!(f, "{:<17}{}", "pump", self.product(CostRow::Pump))?;
+        writeln!(f, "{:<17}{}", "InfluxDB", self.product(CostRow::Influxdb))?;
+        let packed = self.datagrams(CostRow::Influxdb);
+        self.sending(f, "packed (default)", packed, CostRow::OffloadedDatagram)?;
+        self.sending(f, "packed, without offload", packed, CostRow::Datagram)?;
+        writeln!(f, "{:<17}{}", "DogStatsD", self.product(CostRow::Statsd))?;
         let messages = (MESSAGES * self.load.rate) as f64;
-        self.sending(f, "one by one (default)", messages, Row::OffloadedMessage)?;
-        self.sending(f, "one by one, without offload", messages, Row::Message)?;
-        let packed = self.datagrams(Row::Statsd);
-        self.sending(f, "packed, at most (two or more leave in a call)", packed, Row::Datagram)?;
-        self.sending(f, "packed, with fill_datagrams", packed, Row::OffloadedDatagram)?;
+        self.sending(f, "one by one (default)", messages, CostRow::OffloadedMessage)?;
+        self.sending(f, "one by one, without offload", messages, CostRow::Message)?;
+        let packed = self.datagrams(CostRow::Statsd);
+        self.sending(f, "packed, at most (two or more leave in a call)", packed, CostRow::Datagram)?;
+        self.sending(f, "packed, with fill_datagrams", packed, CostRow::OffloadedDatagram)?;
         let mut reading = 0.0;
         let recorders = self.load.threads;
         for (name, row, what, things, every) in [
-            ("Prometheus", Row::Prometheus { recorders }, "a scrape", "lines", SCRAPE_SECONDS),
-            ("OpenTelemetry", Row::OpenTelemetry { recorders }, "an export", "data points", EXPORT_SECONDS),
+            ("Prometheus", CostRow::Prometheus { recorders }, "a scrape", "lines", SCRAPE_SECONDS),
+            ("OpenTelemetry", CostRow::OpenTelemetry { recorders }, "an export", "data points", EXPORT_SECONDS),
         ] {
             let Some(Figure { median, bytes, operations, .. }) = self.figure(row) else { continue };
             let (seconds, kilobytes) = (operations * median / 1e9, thousands((operations * bytes / 1e3).ceil() as u64));
@@ -121,7 +121,7 @@ impl Report<'_> {
             writeln!(f, "{name:<17}{what} of {operations} {things}, {kilobytes} KB: {:.2} ms", seconds * 1e3)?;
             reading += seconds / every;
         }
-        let per_request = [Row::Pump, Row::Influxdb, Row::Statsd].map(|row| self.seconds_per_second(row));
+        let per_request = [CostRow::Pump, CostRow::Influxdb, CostRow::Statsd].map(|row| self.seconds_per_second(row));
         let all = cores(reading + per_request.iter().sum::<f64>());
         writeln!(
             f,
@@ -137,7 +137,7 @@ impl Report<'_> {
     }
 
     /// A line on what the kernel takes for `datagrams` a second, each at the cost of `row`.
-    fn sending(&self, f: &mut fmt::Formatter<'_>, how: &str, datagrams: f64, row: Row) -> fmt::Result {
+    fn sending(&self, f: &mut fmt::Formatter<'_>, how: &str, datagrams: f64, row: CostRow) -> fmt::Result {
         let nanos = self.figure(row).map_or(0.0, |figure| figure.median);
         let (count, share) = (thousands(datagrams.ceil() as u64), cores(datagrams * nanos / 1e9));
         let nanos = thousands(nanos.round() as u64);
@@ -145,12 +145,12 @@ impl Report<'_> {
     }
 
     /// Packed datagrams a second.
-    fn datagrams(&self, row: Row) -> f64 {
+    fn datagrams(&self, row: CostRow) -> f64 {
         self.figure(row).map_or(0.0, |figure| self.load.rate as f64 / figure.operations)
     }
 
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Load { series, threads, .. } = *self.load;
+        let LoadArgs { series, threads, .. } = *self.load;
         let touched = format!("{} MiB", thousands(memory::touched(series, threads).div_ceil(1 << 20)));
         let fits = threads <= memory::DEFAULT_RECORDERS && series <= memory::DEFAULT_SERIES;
         if fits {
@@ -176,7 +176,7 @@ impl Report<'_> {
     }
 
     fn warnings(&self, f: &mut fmt::Formatter<'_>, arguments: &str) -> fmt::Result {
-        let Load { series, threads, .. } = *self.load;
+        let LoadArgs { series, threads, .. } = *self.load;
         let (recorders, most) = (memory::DEFAULT_RECORDERS, memory::DEFAULT_SERIES);
         writeln!(f)?;
         if threads > recorders {
@@ -197,18 +197,18 @@ impl Report<'_> {
         write!(f, "start with Settings::on(Box::leak(Box::new(HeapStorage::new({arguments})?)).registry())")
     }
 
-    fn figure(&self, row: Row) -> Option<&Figure> {
+    fn figure(&self, row: CostRow) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.row == row)
     }
 
     /// `250,000/s x 5.6 ns = 0.14 % of one core`
-    fn product(&self, row: Row) -> String {
+    fn product(&self, row: CostRow) -> String {
         let nanos = self.figure(row).map_or(0.0, |figure| figure.median);
         format!("{}/s x {nanos:.1} ns = {}", thousands(self.load.rate), cores(self.seconds_per_second(row)))
     }
 
     /// Of one core, for what is done once per request.
-    fn seconds_per_second(&self, row: Row) -> f64 {
+    fn seconds_per_second(&self, row: CostRow) -> f64 {
         self.figure(row).map_or(0.0, |figure| self.load.rate as f64 * figure.median / 1e9)
     }
 }
@@ -235,34 +235,34 @@ mod tests {
 
     use super::*;
 
-    const ROWS: [(Row, f64); 13] = [
-        (Row::ByHandle, 5.6),
-        (Row::WithEvents, 8.0),
-        (Row::Classic, 5.0),
-        (Row::ByStrings, 20.0),
-        (Row::Pump, 4.0),
-        (Row::Influxdb, 40.0),
-        (Row::Statsd, 36.0),
-        (Row::Datagram, 3_000.0),
-        (Row::OffloadedDatagram, 600.0),
-        (Row::Message, 2_000.0),
-        (Row::OffloadedMessage, 400.0),
-        (Row::Prometheus { recorders: 8 }, 10.0),
-        (Row::OpenTelemetry { recorders: 8 }, 20.0),
+    const ROWS: [(CostRow, f64); 13] = [
+        (CostRow::ByHandle, 5.6),
+        (CostRow::WithEvents, 8.0),
+        (CostRow::Classic, 5.0),
+        (CostRow::ByStrings, 20.0),
+        (CostRow::Pump, 4.0),
+        (CostRow::Influxdb, 40.0),
+        (CostRow::Statsd, 36.0),
+        (CostRow::Datagram, 3_000.0),
+        (CostRow::OffloadedDatagram, 600.0),
+        (CostRow::Message, 2_000.0),
+        (CostRow::OffloadedMessage, 400.0),
+        (CostRow::Prometheus { recorders: 8 }, 10.0),
+        (CostRow::OpenTelemetry { recorders: 8 }, 20.0),
     ];
 
     fn report(series: u64, threads: u64) -> String {
         let figure = |(row, median)| {
             let row = match row {
-                Row::Prometheus { .. } => Row::Prometheus { recorders: threads },
-                Row::OpenTelemetry { .. } => Row::OpenTelemetry { recorders: threads },
+                CostRow::Prometheus { .. } => CostRow::Prometheus { recorders: threads },
+                CostRow::OpenTelemetry { .. } => CostRow::OpenTelemetry { recorders: threads },
                 row => row,
             };
-            let operations = if row == Row::Influxdb { 10.0 } else { 13_500.0 };
+            let operations = if row == CostRow::Influxdb { 10.0 } else { 13_500.0 };
             Figure { row, minimum: median - 0.5, median, rounds: 99, bytes: 100.0, operations }
         };
-        let load = Load { rate: 250_000, series, threads, seconds: Duration::from_secs(10) };
-        Report { load: &load, figures: &ROWS.map(figure) }.to_string()
+        let load = LoadArgs { rate: 250_000, series, threads, seconds: Duration::from_secs(10) };
+        CostReport { load: &load, figures: &ROWS.map(figure) }.to_string()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::clock::Stopwatch;
-use super::work::{Done, Row, Work, Wrong};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Whether a round counts, for those of one turn. The first finds what the other works left in the caches, and in the
 /// first turn its memory untouched.
@@ -12,7 +12,7 @@ const TURN: [bool; 4] = [false, true, true, true];
 /// What a work costs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Figure {
-    pub(super) row: Row,
+    pub(super) row: CostRow,
     /// Nanoseconds per operation in the cheapest round.
     pub(super) minimum: f64,
     /// Nanoseconds per operation in the round that half of them undercut.
@@ -30,7 +30,7 @@ pub(super) struct Figure {
 /// # Errors
 /// The first answer that is wrong.
 pub(super) fn measure(
-    works: &mut [Box<dyn Work + '_>],
+    works: &mut [Box<dyn CostMeasurement + '_>],
     time: Duration,
     is_over: impl Fn() -> bool,
 ) -> Result<Vec<Figure>, Wrong> {
@@ -59,7 +59,7 @@ pub(super) fn measure(
 
 /// The rounds of one work.
 struct Log {
-    row: Row,
+    row: CostRow,
     /// Per operation, for each round that counts.
     nanos: Vec<f64>,
     /// The last of those.
@@ -99,21 +99,21 @@ mod tests {
         fails: bool,
     }
 
-    impl Work for Sums<'_> {
-        fn row(&self) -> Row {
-            Row::ByHandle
+    impl CostMeasurement for Sums<'_> {
+        fn row(&self) -> CostRow {
+            CostRow::ByHandle
         }
 
         fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
             self.rounds.set(self.rounds.get() + 1);
             watch.time(|| (0..100_000_u64).fold(0, |sum, next| black_box(sum ^ next)));
-            Row::ByHandle.expect("sums", 0, (self.fails && self.rounds.get() == 3).into())?;
+            CostRow::ByHandle.expect("sums", 0, (self.fails && self.rounds.get() == 3).into())?;
             Ok(Done { operations: 100_000, bytes: 200_000, times: 4 })
         }
     }
 
     fn figures_of(rounds: &Cell<u32>, fails: bool, is_over: impl Fn() -> bool) -> Result<Vec<Figure>, Wrong> {
-        let mut works: [Box<dyn Work + '_>; 2] =
+        let mut works: [Box<dyn CostMeasurement + '_>; 2] =
             [Box::new(Sums { rounds, fails }), Box::new(Sums { rounds, fails: false })];
         measure(&mut works, Duration::ZERO, is_over)
     }

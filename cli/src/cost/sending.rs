@@ -7,7 +7,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::Offload;
 
 use super::clock::Stopwatch;
-use super::work::{Done, Row, Work, Wrong};
+use super::work::{CostMeasurement, CostRow, Done, Wrong};
 
 /// Datagrams that wait at most: the usual buffer of 208 KiB holds 90 full ones.
 const BURST: usize = 64;
@@ -19,28 +19,28 @@ const LEAST: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends bursts, and takes them in between, which does not count.
-pub(super) struct Sending {
-    row: Row,
+pub(super) struct SendDatagrams {
+    row: CostRow,
     sender: UdpSocket,
     receiver: UdpSocket,
     /// Of the rows with segmentation offload: a burst is one call then, where the system takes that.
     offload: Option<Offload>,
-    /// The datagrams of a burst, one behind another.
+    /// The datagrams of a burst, one after another.
     burst: Vec<u8>,
     datagram_bytes: usize,
     /// Where datagrams arrive: a byte longer than they are, so that none is cut to the right length.
     memory: Vec<u8>,
 }
 
-impl Sending {
+impl SendDatagrams {
     /// Datagrams of `datagram_bytes` each, 1 to 65,507.
-    pub(super) fn new(row: Row, datagram_bytes: usize) -> io::Result<Self> {
+    pub(super) fn new(row: CostRow, datagram_bytes: usize) -> io::Result<Self> {
         let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         receiver.set_read_timeout(Some(PATIENCE))?;
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         sender.connect(receiver.local_addr()?)?;
         let datagrams = BURST.min(BURST_BYTES / datagram_bytes);
-        let offload = matches!(row, Row::OffloadedDatagram | Row::OffloadedMessage).then(Offload::new);
+        let offload = matches!(row, CostRow::OffloadedDatagram | CostRow::OffloadedMessage).then(Offload::new);
         let burst = vec![b'\n'; datagrams * datagram_bytes];
         Ok(Self { row, sender, receiver, offload, burst, datagram_bytes, memory: vec![0; datagram_bytes + 1] })
     }
@@ -73,8 +73,8 @@ impl Sending {
     }
 }
 
-impl Work for Sending {
-    fn row(&self) -> Row {
+impl CostMeasurement for SendDatagrams {
+    fn row(&self) -> CostRow {
         self.row
     }
 

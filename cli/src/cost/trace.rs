@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::{Outcome, Registry, Sample, Series, Timestamp};
+use loaddensity_metrics_core::{Event, Outcome, Registry, Sample, Series, Timestamp};
 
 /// Requests of a trace.
-pub(super) const REQUESTS: usize = 100_000;
+pub const REQUESTS: usize = 100_000;
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 /// Of a success and of a failure.
@@ -14,44 +14,51 @@ const STATUSES: [u16; 2] = [200, 503];
 const FAILING: u64 = 50;
 /// Latencies are spread evenly over their logarithms, from the first upwards by the second: 1 ms to 20 s.
 const LATENCY_NS: (f64, f64) = (1e6, 20_000.0);
-/// Sizes likewise: 32 bytes to 2 MB.
+/// Sizes likewise: 32 bytes to 2 MiB.
 const SIZE: (f64, f64) = (32.0, 65_536.0);
 /// 2026-01-01 00:00:00 UTC, in nanoseconds.
 const BEGAN: u64 = 1_767_225_600_000_000_000;
+/// What the random numbers begin with.
+const SEED: u64 = 0x2545_f491_4f6c_dd1d;
 
 /// The requests of a load, in the order in which they complete.
-pub(super) struct Trace {
+#[derive(Clone, Debug)]
+pub struct Trace {
     /// Method and name of each series.
-    pub(super) names: Vec<(&'static str, String)>,
-    pub(super) requests: Vec<Traced>,
+    pub names: Vec<(&'static str, String)>,
+    /// The requests.
+    pub requests: Vec<Traced>,
 }
 
 /// One completed request.
-#[derive(Clone, Copy)]
-pub(super) struct Traced {
+#[derive(Clone, Copy, Debug)]
+pub struct Traced {
     /// Position of its series in the trace's names.
-    pub(super) series: usize,
-    pub(super) sample: Sample,
+    pub series: usize,
+    /// What is recorded.
+    pub sample: Sample,
 }
 
 impl Trace {
     /// The trace of `series` series, one or more, at `rate` requests per second. The same at every call.
-    pub(super) fn new(series: u64, rate: u64) -> Self {
-        let mut random = Random(0);
+    #[must_use]
+    pub fn new(series: u64, rate: u64) -> Self {
+        let mut random = XorShift(SEED);
         let step = 1e9 / rate as f64;
         let request = |number| {
             let completed_at = Timestamp::from_unix_nanos(BEGAN + (number as f64 * step) as u64);
-            Traced { series: random.below(series) as usize, sample: random.sample(completed_at) }
+            let sample = random.sample(completed_at);
+            Traced { series: (random.next() % series) as usize, sample }
         };
         let requests = (0..REQUESTS).map(request).collect();
-        let name = |number| (METHODS[number as usize % METHODS.len()], format!("/api/v1/items/{number:05}"));
+        let name = |number| (METHODS[number as usize % METHODS.len()], format!("/api/v1/items/{number:04}"));
         Self { names: (0..series).map(name).collect(), requests }
     }
 
     /// A success and a failure of each series, so that everything which is exported of a series is there: in a trace
     /// over many series, most have no failure.
     pub(super) fn every_outcome(&self) -> Vec<Traced> {
-        let mut random = Random(1);
+        let mut random = XorShift(SEED);
         let completed_at = Timestamp::from_unix_nanos(BEGAN);
         let mut of_status = |series, status| {
             let sample = random.sample(completed_at);
@@ -66,14 +73,27 @@ impl Trace {
     }
 }
 
-/// `SplitMix64`: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-struct Random(u64);
+/// What per-request exporters get to see of a sample of `series`.
+#[must_use]
+pub const fn event(series: Series, sample: &Sample) -> Event {
+    Event {
+        series,
+        status: sample.status,
+        outcome: sample.outcome,
+        latency_ns: sample.latency.as_nanos() as u64,
+        response_bytes: sample.response_bytes,
+        completed_at: sample.completed_at,
+    }
+}
 
-impl Random {
+/// Marsaglia, "Xorshift RNGs", 2003: enough for a trace that no predictor learns.
+struct XorShift(u64);
+
+impl XorShift {
     fn sample(&mut self, completed_at: Timestamp) -> Sample {
         let latency = Duration::from_nanos(self.spread(LATENCY_NS));
         let response_bytes = self.spread(SIZE);
-        let status = STATUSES[usize::from(self.below(FAILING) == 0)];
+        let status = STATUSES[usize::from(self.next().is_multiple_of(FAILING))];
         Sample { latency, response_bytes, status, outcome: Outcome::of_status(status), completed_at }
     }
 
@@ -83,16 +103,11 @@ impl Random {
         (start * factor.powf(share)) as u64
     }
 
-    /// Below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
-    }
-
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
     }
 }
 

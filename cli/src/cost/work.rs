@@ -5,9 +5,9 @@ use std::fmt;
 use super::clock::Stopwatch;
 
 /// One measurement.
-pub(super) trait Work {
+pub(super) trait CostMeasurement {
     /// Which one it is.
-    fn row(&self) -> Row;
+    fn row(&self) -> CostRow;
 
     /// Does one round; what counts is done in `watch`.
     ///
@@ -18,7 +18,7 @@ pub(super) trait Work {
 
 /// A row of the table. Those that read shards name how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Row {
+pub(super) enum CostRow {
     ByHandle,
     WithEvents,
     Classic,
@@ -34,7 +34,7 @@ pub(super) enum Row {
     OpenTelemetry { recorders: u64 },
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for CostRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let recorders = |n: &u64| if *n == 1 { "1 recorder".to_owned() } else { format!("{n} recorders") };
         f.pad(&match self {
@@ -69,14 +69,14 @@ pub(super) struct Done {
 /// An answer that is not what it must be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wrong {
-    row: Row,
+    row: CostRow,
     /// What was counted.
     what: &'static str,
     expected: u64,
     got: u64,
 }
 
-impl Row {
+impl CostRow {
     /// Both counts of `what` must be the same.
     pub(super) fn expect(self, what: &'static str, expected: u64, got: u64) -> Result<(), Wrong> {
         if expected == got { Ok(()) } else { Err(Wrong { row: self, what, expected, got }) }

@@ -17,17 +17,18 @@ use loaddensity_metrics_shell::{
     Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
 };
 
-use self::report::{Backend, Demonstration};
-use self::scraper::{Scraped, Scraper};
-use self::target::{ROUTES, Route, Target};
+use self::report::{DemoBackend, Demonstration};
+use self::scraper::{DemoScraper, Scraped};
+use self::target::{DemoTarget, ROUTES, TargetRoute};
+use crate::CommandError;
 use crate::args::RuntimeName;
-use crate::engine::{self, Finished, LoadTest, Target as Url, Task};
-use crate::exit::Ending;
-use crate::heard;
+use crate::engine::{self, Finished, LoadTest, RequestTask, TargetUrl};
+use crate::exit::CommandEnding;
+use crate::exporter_events;
 use crate::interrupt::Interrupt;
 use crate::live::{Live, Summary};
 use crate::numbers::thousands;
-use crate::receivers::{Collector, OtlpReceiver, dogstatsd, influxdb, prometheus};
+use crate::receivers::{DatagramCollector, OtlpReceiver, dogstatsd, influxdb, prometheus};
 use crate::say;
 
 /// Load of the demo. Its users could do about twice the cap, which they reach even on a busy machine.
@@ -41,8 +42,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// the kernel's count explains a difference exactly. (By default, lines are packed up to 1,400 bytes.)
 const ONE_LINE: usize = 200;
 
-type Failure = Box<dyn std::error::Error>;
-
 /// Runs the demo for `seconds` at `rate` requests per second and prints what came of it.
 pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> ExitCode {
     let interrupt = match Interrupt::install("stopping and flushing") {
@@ -51,7 +50,7 @@ pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> 
     };
     match show::<R>(runtime, seconds, rate, &interrupt) {
         Ok(reconciles) => {
-            let ending = Ending { signal: interrupt.signal(), failed: !reconciles, ..Ending::default() };
+            let ending = CommandEnding { signal: interrupt.signal(), failed: !reconciles, ..CommandEnding::default() };
             ExitCode::from(ending.code())
         }
         Err(error) => crate::failed(&*error),
@@ -59,7 +58,12 @@ pub(crate) fn run<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64) -> 
 }
 
 /// Runs it and prints what came of it; whether all reconciles.
-fn show<R: Runtime>(runtime: RuntimeName, seconds: f64, rate: f64, interrupt: &Interrupt) -> Result<bool, Failure> {
+fn show<R: Runtime>(
+    runtime: RuntimeName,
+    seconds: f64,
+    rate: f64,
+    interrupt: &Interrupt,
+) -> Result<bool, CommandError> {
     let demonstration = demonstrate::<R>(runtime, seconds, rate, interrupt)?;
     say::out(format_args!("{demonstration}"))?;
     Ok(demonstration.reconciles())
@@ -70,15 +74,18 @@ fn demonstrate<R: Runtime>(
     seconds: f64,
     rate: f64,
     interrupt: &Interrupt,
-) -> Result<Demonstration, Failure> {
-    let target = Target::start::<R>()?;
-    let receivers =
-        Receivers { points: Collector::start()?, messages: Collector::start()?, otlp: OtlpReceiver::start::<R>()? };
+) -> Result<Demonstration, CommandError> {
+    let target = DemoTarget::start::<R>()?;
+    let receivers = Receivers {
+        points: DatagramCollector::start()?,
+        messages: DatagramCollector::start()?,
+        otlp: OtlpReceiver::start::<R>()?,
+    };
     let exporters = Exporters::<R>::start(Settings::default())?;
     let page = start_all(&exporters, &receivers)?;
     say::out(format_args!("{}", report::opening(runtime, target.address(), page, seconds, rate)))?;
 
-    let scraper = Scraper::start::<R>(page, INTERVAL)?;
+    let scraper = DemoScraper::start::<R>(page, INTERVAL)?;
     let (finished, summary) = load(&exporters, load_test(&target, seconds, rate)?, interrupt)?;
     let scraped = scraper.finish()?;
     let totals = exporters.registry().totals();
@@ -95,13 +102,13 @@ fn demonstrate<R: Runtime>(
 
 /// Who listens, beside the scraper.
 struct Receivers {
-    points: Collector,
-    messages: Collector,
+    points: DatagramCollector,
+    messages: DatagramCollector,
     otlp: OtlpReceiver,
 }
 
 /// Starts the four exporters; where the metrics page is.
-fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Result<SocketAddr, Failure> {
+fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Result<SocketAddr, CommandError> {
     let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
     let (points, messages) = (receivers.points.address(), receivers.messages.address());
     exporters.start_influxdb_sink(InfluxdbConfig {
@@ -122,10 +129,10 @@ fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Res
     Ok(page)
 }
 
-fn load_test(target: &Target, seconds: f64, rate: f64) -> Result<LoadTest, Failure> {
-    let task = |route: &Route| -> Result<Task, Failure> {
+fn load_test(target: &DemoTarget, seconds: f64, rate: f64) -> Result<LoadTest, CommandError> {
+    let task = |route: &TargetRoute| -> Result<RequestTask, CommandError> {
         let url = format!("http://{}{}", target.address(), route.path);
-        Ok(Task::new(route.method.clone(), Url::parse(&url)?, route.name))
+        Ok(RequestTask::new(route.method.clone(), TargetUrl::parse(&url)?, route.name))
     };
     Ok(LoadTest {
         users: USERS,
@@ -142,11 +149,11 @@ fn load<R: Runtime>(
     exporters: &Exporters<R>,
     test: LoadTest,
     interrupt: &Interrupt,
-) -> Result<(Finished, String), Failure> {
-    let (mut live, mut ears) = (Live::start(exporters.registry()), heard::listen());
-    let hear = || ears.take().for_each(|heard| say::warning(format_args!("{}", heard.text)));
+) -> Result<(Finished, String), CommandError> {
+    let (mut live, mut events) = (Live::start(exporters.registry()), exporter_events::listen());
+    let warn = || events.take().for_each(|event| say::warning(format_args!("{}", event.text)));
     let running = engine::start::<R>(test, exporters.local_recorder())?;
-    let finished = live.watch(running, "demo", interrupt, hear, || exporters.status())?;
+    let finished = live.watch(running, "demo", interrupt, warn, || exporters.status())?;
     let summary = Summary { live: &live, finished }.to_string();
     Ok((finished, summary))
 }
@@ -156,7 +163,7 @@ fn stop_all<R: Runtime>(
     exporters: &Exporters<R>,
     receivers: Receivers,
     scraped: &Scraped,
-) -> Result<[Backend; 4], Failure> {
+) -> Result<[DemoBackend; 4], CommandError> {
     let accounts = [
         exporters.stop_prometheus_exporter()?,
         exporters.stop_influxdb_sink()?,
@@ -172,9 +179,9 @@ fn stop_all<R: Runtime>(
         format!("{} scrapes of text 0.0.4, the last of {} bytes", scraped.count, thousands(scraped.last.len() as u64));
     let of_otlp = format!("{exports} exports over gRPC, {} bytes, decoded", thousands(export_bytes as u64));
     Ok([
-        Backend { account: page, arrived: prometheus(&scraped.last), carried: of_page, datagrams: None },
-        Backend::over_udp(influx, influxdb(&points, "loaddensity_request"), &points, 1),
-        Backend::over_udp(statsd, dogstatsd(&messages, "loaddensity"), &messages, 3),
-        Backend { account: otlp, arrived: receivers.otlp.finish(), carried: of_otlp, datagrams: None },
+        DemoBackend { account: page, arrived: prometheus(&scraped.last), carried: of_page, datagrams: None },
+        DemoBackend::over_udp(influx, influxdb(&points, "loaddensity_request"), &points, 1),
+        DemoBackend::over_udp(statsd, dogstatsd(&messages, "loaddensity"), &messages, 3),
+        DemoBackend { account: otlp, arrived: receivers.otlp.finish(), carried: of_otlp, datagrams: None },
     ])
 }

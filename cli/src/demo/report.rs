@@ -10,7 +10,7 @@ use super::USERS;
 use super::target::ROUTES;
 use crate::args::RuntimeName;
 use crate::numbers::thousands;
-use crate::receivers::{Arrived, Datagrams, Refused};
+use crate::receivers::{Arrived, CollectedDatagrams, Refused};
 
 /// Lines of a sample are cut to this many characters.
 const WIDTH: usize = 150;
@@ -26,33 +26,33 @@ pub(super) struct Demonstration {
     pub(super) answered: u64,
     /// Given up by users at the end: answered perhaps, but not recorded.
     pub(super) abandoned: usize,
-    pub(super) backends: [Backend; 4],
+    pub(super) backends: [DemoBackend; 4],
 }
 
 /// One exporter and its receiver.
-pub(super) struct Backend {
+pub(super) struct DemoBackend {
     pub(super) account: Account,
     pub(super) arrived: Result<Arrived, Refused>,
     /// What carried it, in words.
     pub(super) carried: String,
     /// UDP only.
-    pub(super) datagrams: Option<Count>,
+    pub(super) datagrams: Option<DatagramCount>,
 }
 
 /// Datagrams of one UDP receiver.
 #[derive(Clone, Copy)]
-pub(super) struct Count {
+pub(super) struct DatagramCount {
     per_request: u64,
     arrived: u64,
     kernel_drops: Option<u64>,
 }
 
-impl Backend {
+impl DemoBackend {
     /// `per_request`: how many datagrams carry one request.
     pub(super) fn over_udp(
         account: Account,
         arrived: Result<Arrived, Refused>,
-        datagrams: &Datagrams,
+        datagrams: &CollectedDatagrams,
         per_request: u64,
     ) -> Self {
         let count = datagrams.len() as u64;
@@ -61,7 +61,7 @@ impl Backend {
             account,
             arrived,
             carried: format!("{shown} datagrams ({per_request} per request), {bytes} bytes"),
-            datagrams: Some(Count { per_request, arrived: count, kernel_drops: datagrams.kernel_drops }),
+            datagrams: Some(DatagramCount { per_request, arrived: count, kernel_drops: datagrams.kernel_drops }),
         }
     }
 
@@ -84,7 +84,7 @@ impl Backend {
             return Some(format!("{} datagrams of {}", count.arrived, sent * count.per_request + arrived.gauges));
         }
         // A dropped datagram says neither of which outcome it was nor, for DogStatsD, which of the three messages.
-        let dropped = self.datagrams.map_or(0, Count::drops);
+        let dropped = self.datagrams.map_or(0, DatagramCount::drops);
         let expected = (demonstration.requests - demonstration.failures, demonstration.failures);
         let missing = (expected.0.wrapping_sub(arrived.success), expected.1.wrapping_sub(arrived.failure));
         if missing.0 > dropped || missing.1 > dropped {
@@ -94,7 +94,7 @@ impl Backend {
     }
 }
 
-impl Count {
+impl DatagramCount {
     fn drops(self) -> u64 {
         self.kernel_drops.unwrap_or(0)
     }
@@ -160,7 +160,7 @@ impl fmt::Display for Demonstration {
 }
 
 impl Demonstration {
-    fn row(&self, f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
+    fn row(&self, f: &mut fmt::Formatter<'_>, backend: &DemoBackend) -> fmt::Result {
         let (name, account) = (backend.account.exporter.as_str(), backend.account);
         write!(f, "{name:<14}{:>10}{:>10}", thousands(account.recorded), thousands(account.sent))?;
         let arrived = backend.arrived.clone().unwrap_or_default();
@@ -168,8 +168,8 @@ impl Demonstration {
         write!(f, "{:>10}{:>10}{:>9}", counts[0], counts[1], counts[2])?;
         let drops = match backend.datagrams {
             None => "-".to_owned(),
-            Some(Count { kernel_drops: None, .. }) => "unknown".to_owned(),
-            Some(Count { kernel_drops: Some(drops), .. }) => thousands(drops),
+            Some(DatagramCount { kernel_drops: None, .. }) => "unknown".to_owned(),
+            Some(DatagramCount { kernel_drops: Some(drops), .. }) => thousands(drops),
         };
         let verdict =
             backend.fault(self).map_or_else(|| "reconciled".into(), |fault| format!("NOT RECONCILED: {fault}"));
@@ -177,7 +177,7 @@ impl Demonstration {
     }
 }
 
-fn sample(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
+fn sample(f: &mut fmt::Formatter<'_>, backend: &DemoBackend) -> fmt::Result {
     writeln!(f, "{:<14}{}", backend.account.exporter.as_str(), backend.carried)?;
     let arrived = backend.arrived.as_ref().map(|arrived| &arrived.sample[..]).unwrap_or_default();
     arrived.iter().try_for_each(|line| writeln!(f, "  {}", cut(line)))
@@ -197,11 +197,11 @@ mod tests {
     use super::*;
 
     /// A demonstration of ten requests, one of which failed, with `change` made to one backend.
-    fn demonstration(change: impl Fn(&mut Backend)) -> Demonstration {
+    fn demonstration(change: impl Fn(&mut DemoBackend)) -> Demonstration {
         let backend = |exporter, datagrams: Option<u64>| {
             let account = Account { exporter, recorded: 10, sent: 10, held: 0, dropped: Dropped::default() };
-            let count = |per_request| Count { per_request, arrived: 10 * per_request, kernel_drops: Some(0) };
-            Backend {
+            let count = |per_request| DatagramCount { per_request, arrived: 10 * per_request, kernel_drops: Some(0) };
+            DemoBackend {
                 account,
                 arrived: Ok(Arrived { success: 9, failure: 1, sample: vec!["a line".into()], ..Arrived::default() }),
                 carried: "something".into(),
@@ -225,10 +225,10 @@ mod tests {
         }
     }
 
-    type Change = fn(&mut Backend);
+    type Change = fn(&mut DemoBackend);
 
-    fn count(arrived: u64, kernel_drops: Option<u64>) -> Option<Count> {
-        Some(Count { per_request: 3, arrived, kernel_drops })
+    fn count(arrived: u64, kernel_drops: Option<u64>) -> Option<DatagramCount> {
+        Some(DatagramCount { per_request: 3, arrived, kernel_drops })
     }
 
     #[test]

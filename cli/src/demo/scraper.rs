@@ -11,7 +11,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use crate::receivers::{scrape, well_formed};
 
 /// A thread that scrapes.
-pub(super) struct Scraper {
+pub(super) struct DemoScraper {
     /// Dropped to end the thread.
     stop: Sender<()>,
     thread: JoinHandle<io::Result<Scraped>>,
@@ -23,7 +23,7 @@ pub(super) struct Scraped {
     pub(super) last: Vec<u8>,
 }
 
-impl Scraper {
+impl DemoScraper {
     pub(super) fn start<R: Runtime>(page: SocketAddr, interval: Duration) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let body = move || {

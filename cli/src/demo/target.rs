@@ -16,10 +16,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
 
-use crate::receivers::Server;
+use crate::receivers::ServerThread;
 
 /// One route.
-pub(super) struct Route {
+pub(super) struct TargetRoute {
     pub(super) method: Method,
     pub(super) path: &'static str,
     /// Name under which requests to it are recorded.
@@ -32,7 +32,7 @@ pub(super) struct Route {
     pub(super) fails: bool,
 }
 
-impl Route {
+impl TargetRoute {
     const fn new(method: Method, path: &'static str, name: &'static str, bytes: usize, millis: u64) -> Self {
         Self { method, path, name, bytes, delay: Duration::from_millis(millis), fails: false }
     }
@@ -44,31 +44,31 @@ impl Route {
 }
 
 /// All of them.
-pub(super) static ROUTES: [Route; 4] = [
-    Route::new(Method::GET, "/items", "/items", 1_500, 0),
-    Route::new(Method::GET, "/items/7", "/items/{id}", 120, 0),
-    Route::new(Method::POST, "/orders", "/orders", 300, 6).failing(),
-    Route::new(Method::GET, "/report", "/report", 40_000, 12),
+pub(super) static ROUTES: [TargetRoute; 4] = [
+    TargetRoute::new(Method::GET, "/items", "/items", 1_500, 0),
+    TargetRoute::new(Method::GET, "/items/7", "/items/{id}", 120, 0),
+    TargetRoute::new(Method::POST, "/orders", "/orders", 300, 6).failing(),
+    TargetRoute::new(Method::GET, "/report", "/report", 40_000, 12),
 ];
 
 /// Every so many orders one is answered with 500.
 const FAILING: u64 = 8;
 
 /// A running target.
-pub(super) struct Target {
-    server: Server,
-    answered: Arc<Answered>,
+pub(super) struct DemoTarget {
+    server: ServerThread,
+    answered: Arc<AnsweredCounts>,
 }
 
 #[derive(Default)]
-struct Answered {
+struct AnsweredCounts {
     all: AtomicU64,
     orders: AtomicU64,
 }
 
-impl Target {
+impl DemoTarget {
     pub(super) fn start<R: Runtime>() -> io::Result<Self> {
-        let answered = Arc::<Answered>::default();
+        let answered = Arc::<AnsweredCounts>::default();
         let shared = answered.clone();
         let serve = move |runtime: R, stream: R::Tcp, _| {
             let shared = shared.clone();
@@ -78,7 +78,7 @@ impl Target {
                 let _ = http1::Builder::new().serve_connection(HyperIo::new(stream), service).await;
             }
         };
-        Ok(Self { server: Server::start::<R, _>("demo-target", serve)?, answered })
+        Ok(Self { server: ServerThread::start::<R, _>("demo-target", serve)?, answered })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -93,7 +93,7 @@ impl Target {
 
 async fn answer<R: Runtime>(
     runtime: R,
-    answered: Arc<Answered>,
+    answered: Arc<AnsweredCounts>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     // Counters of one thread, read when it is idle: relaxed is enough.

@@ -2,50 +2,25 @@
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures_lite::{AsyncRead, AsyncWrite};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::HeaderValue;
 use loaddensity_metrics_shell::TraceContext;
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
 
 use super::failures::FailureKind;
-use super::measure::Answer;
-use super::task::Task;
-use super::tls::{self, Connector, Verify};
+use super::measure::CompleteAnswer;
+use super::origin::ResolvedOrigin;
+use super::script::ScriptStep;
+use super::tls;
 use super::trace;
-use super::user::Step;
-
-/// A server, its addresses known.
-pub(super) struct Origin {
-    pub(super) host: String,
-    pub(super) authority: HeaderValue,
-    pub(super) addresses: Vec<SocketAddr>,
-    /// What `https` is spoken with, and how the server proves itself.
-    pub(super) tls: Option<(Connector, Verify)>,
-}
-
-impl Origin {
-    /// Whether `task` goes there, and proves it in the same way.
-    pub(super) fn is_of(&self, task: &Task) -> bool {
-        let verify = self.tls.as_ref().map(|(_, verify)| verify);
-        self.authority == *task.target.authority() && verify == task.target.is_https().then_some(&task.verify)
-    }
-
-    /// Scheme, host and port, as a URL has them.
-    pub(super) fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.authority.to_str().unwrap_or_default())
-    }
-}
 
 /// An open connection. Dropping it closes it.
-pub(super) struct Connection<R: Runtime> {
+pub(super) struct EngineConnection<R: Runtime> {
     sender: SendRequest<Full<Bytes>>,
     /// Whether it has answered before: the server may have closed it since, which is no failure.
     used: bool,
@@ -53,7 +28,7 @@ pub(super) struct Connection<R: Runtime> {
 }
 
 /// Why no answer came.
-pub(super) enum Failure {
+pub(super) enum RequestFailure {
     /// The connection had been closed by the server before the request left. Another connection may do.
     Stale,
     /// Anything else.
@@ -73,7 +48,7 @@ impl Lost {
     }
 
     /// All that is known of it, in one line: what the operating system said is often the last cause.
-    pub(super) fn text(&self, origin: &Origin) -> String {
+    pub(super) fn text(&self, origin: &ResolvedOrigin) -> String {
         let mut text = format!("{}: {}", origin.url(), self.cause);
         let mut cause = self.cause.source();
         while let Some(error) = cause {
@@ -96,9 +71,9 @@ impl From<hyper::Error> for Lost {
     }
 }
 
-impl<R: Runtime> Connection<R> {
+impl<R: Runtime> EngineConnection<R> {
     /// Connects to the first address that answers.
-    pub(super) async fn open(runtime: &R, origin: &Origin) -> Result<Self, Lost> {
+    pub(super) async fn open(runtime: &R, origin: &ResolvedOrigin) -> Result<Self, Lost> {
         let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in &origin.addresses {
             match runtime.tcp_connect(*address).await {
@@ -109,7 +84,7 @@ impl<R: Runtime> Connection<R> {
         Err(refused.into())
     }
 
-    async fn secure(runtime: &R, origin: &Origin, stream: R::Tcp) -> Result<Self, Lost> {
+    async fn secure(runtime: &R, origin: &ResolvedOrigin, stream: R::Tcp) -> Result<Self, Lost> {
         let Some((tls, _)) = &origin.tls else {
             return Self::over(runtime, stream).await;
         };
@@ -134,9 +109,14 @@ impl<R: Runtime> Connection<R> {
     }
 
     /// Sends the request of `step`, with a header that names its trace if it has one, and reads its answer to the end.
-    pub(super) async fn request(&mut self, step: &Step, trace: TraceContext) -> Result<Answer, Failure> {
+    pub(super) async fn request(
+        &mut self,
+        step: &ScriptStep,
+        trace: TraceContext,
+    ) -> Result<CompleteAnswer, RequestFailure> {
         let used = self.used;
-        let failed = |stale, error: hyper::Error| if stale { Failure::Stale } else { Failure::Lost(error.into()) };
+        let failed =
+            |stale, error: hyper::Error| if stale { RequestFailure::Stale } else { RequestFailure::Lost(error.into()) };
         self.sender.ready().await.map_err(|error| failed(used, error))?;
         let mut request = Request::new(Full::new(step.body.clone()));
         *request.method_mut() = step.method.clone();
@@ -158,7 +138,7 @@ impl<R: Runtime> Connection<R> {
             body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         self.used = true;
-        Ok(Answer { status, body_bytes })
+        Ok(CompleteAnswer { status, body_bytes })
     }
 }
 

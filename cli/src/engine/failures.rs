@@ -43,7 +43,7 @@ impl FailureKind {
         Self::Other,
     ];
 
-    /// Its name, as it stands behind a number.
+    /// Its name, as it follows a number.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use loaddensity_metrics_shell::{Gauge, GaugeError, LocalRecorder, Outcome, Sampl
 
 /// A request that was answered in full.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer {
+pub(super) struct CompleteAnswer {
     pub(super) status: u16,
     pub(super) body_bytes: u64,
 }
@@ -20,7 +20,7 @@ pub(super) fn record(
     recorder: LocalRecorder,
     series: Series,
     latency: Duration,
-    answer: Option<Answer>,
+    answer: Option<CompleteAnswer>,
     outcome: Outcome,
     completed_at: Timestamp,
     trace: TraceContext,
@@ -32,12 +32,12 @@ pub(super) fn record(
 
 /// What the engine shows of itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Gauges {
+pub(super) struct EngineGauges {
     active_users: Gauge<'static>,
     target_rate: Gauge<'static>,
 }
 
-impl Gauges {
+impl EngineGauges {
     pub(super) fn new(recorder: LocalRecorder) -> Result<Self, GaugeError> {
         Ok(Self { active_users: recorder.gauge("active_users")?, target_rate: recorder.gauge("target_rate")? })
     }

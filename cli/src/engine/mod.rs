@@ -12,8 +12,10 @@
 mod connection;
 mod failures;
 mod measure;
+mod origin;
 mod pace;
-mod target;
+mod script;
+mod target_url;
 mod task;
 mod tls;
 mod trace;
@@ -31,15 +33,16 @@ use hyper::header::{CONTENT_LENGTH, HOST};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{GaugeError, LocalRecorder};
 
-use self::connection::Origin;
 pub use self::failures::{FailureKind, Failures};
-use self::measure::Gauges;
+use self::measure::EngineGauges;
+use self::origin::ResolvedOrigin;
 use self::pace::Pace;
-pub use self::target::{Target, TargetError};
-pub use self::task::Task;
-use self::tls::Connector;
+use self::script::{Script, ScriptStep};
+pub use self::target_url::{TargetUrl, TargetUrlError};
+pub use self::task::RequestTask;
+use self::tls::HttpsConnector;
 pub use self::tls::Verify;
-use self::user::{Script, Step, User};
+use self::user::User;
 
 /// How long users may finish the request they are in when a test ends.
 const GRACE: Duration = Duration::from_secs(2);
@@ -58,12 +61,12 @@ pub struct LoadTest {
     /// Whether every request carries a `traceparent` header of a random trace, which is recorded too.
     pub traces: bool,
     /// What each user does, in this order, over and over. At least one.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<RequestTask>,
 }
 
 /// A load test that runs.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningTest {
     thread: JoinHandle<io::Result<Result<Finished, EngineError>>>,
     stop: Sender<()>,
     failures: Arc<Failures>,
@@ -83,16 +86,16 @@ pub struct Finished {
 ///
 /// # Errors
 /// Where the operating system gives no thread.
-pub fn start<R: Runtime>(test: LoadTest, recorder: LocalRecorder) -> io::Result<Running> {
+pub fn start<R: Runtime>(test: LoadTest, recorder: LocalRecorder) -> io::Result<RunningTest> {
     let (stop, stopped) = async_channel::bounded(1);
     let failures = Arc::<Failures>::default();
     let noted = failures.clone();
     let body = move || R::run(|runtime| drive(runtime, test, recorder, noted, stopped));
     let thread = thread::Builder::new().name("load-engine".into()).spawn(body)?;
-    Ok(Running { thread, stop, failures })
+    Ok(RunningTest { thread, stop, failures })
 }
 
-impl Running {
+impl RunningTest {
     /// Ends the test before its time: users finish the request they are in.
     pub fn stop(&self) {
         self.stop.close();
@@ -129,7 +132,7 @@ async fn drive<R: Runtime>(
     failures: Arc<Failures>,
     stopped: Receiver<()>,
 ) -> Result<Finished, EngineError> {
-    let gauges = Gauges::new(recorder).map_err(EngineError::Gauge)?;
+    let gauges = EngineGauges::new(recorder).map_err(EngineError::Gauge)?;
     let script = Arc::new(prepare(&runtime, &test, recorder, failures).await?);
     let began = runtime.now();
     let pace = Arc::new(Pace::new(test.max_rate, began));
@@ -179,22 +182,22 @@ async fn prepare<R: Runtime>(
     Ok(script)
 }
 
-async fn origin<R: Runtime>(runtime: &R, index: usize, task: &Task) -> Result<Origin, EngineError> {
+async fn origin<R: Runtime>(runtime: &R, index: usize, task: &RequestTask) -> Result<ResolvedOrigin, EngineError> {
     let target = &task.target;
-    let tls = target.is_https().then(|| Connector::new(&task.verify).map(|tls| (tls, task.verify.clone())));
+    let tls = target.is_https().then(|| HttpsConnector::new(&task.verify).map(|tls| (tls, task.verify.clone())));
     let tls = tls.transpose().map_err(|reason| EngineError::Verify { task: index, reason })?;
     let found = runtime.resolve(target.host(), target.port()).await;
     let resolve = |source| EngineError::Resolve { task: index, host: target.host().into(), source };
     let addresses = found.map_err(resolve)?;
-    Ok(Origin { host: target.host().into(), authority: target.authority().clone(), addresses, tls })
+    Ok(ResolvedOrigin { host: target.host().into(), authority: target.authority().clone(), addresses, tls })
 }
 
-fn step(task: &Task, recorder: LocalRecorder, origin: usize) -> Step {
+fn step(task: &RequestTask, recorder: LocalRecorder, origin: usize) -> ScriptStep {
     let mut headers = task.headers.clone();
     headers.entry(HOST).or_insert_with(|| task.target.authority().clone());
     // The body's own length is the right one.
     headers.remove(CONTENT_LENGTH);
-    Step {
+    ScriptStep {
         // Interned here, once: what is recorded later is a number.
         series: recorder.series(task.method.as_str(), &task.name),
         method: task.method.clone(),

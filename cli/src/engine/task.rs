@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
 
-use super::target::Target;
+use super::target_url::TargetUrl;
 use super::tls::Verify;
 
 /// How long a request may take where a task does not say.
@@ -16,11 +16,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// One request of a [`LoadTest`](super::LoadTest).
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Task {
+pub struct RequestTask {
     /// HTTP method.
     pub method: Method,
     /// Where to.
-    pub target: Target,
+    pub target: TargetUrl,
     /// Name under which it is recorded.
     pub name: String,
     /// Headers. `Host` is the target's unless it is here; `Content-Length` is the body's.
@@ -35,10 +35,10 @@ pub struct Task {
     pub expected: Option<StatusCode>,
 }
 
-impl Task {
+impl RequestTask {
     /// A request without headers and body.
     #[must_use]
-    pub fn new(method: Method, target: Target, name: impl Into<String>) -> Self {
+    pub fn new(method: Method, target: TargetUrl, name: impl Into<String>) -> Self {
         Self {
             method,
             target,
@@ -52,10 +52,10 @@ impl Task {
     }
 }
 
-impl fmt::Debug for Task {
+impl fmt::Debug for RequestTask {
     /// Without the values of headers and the body, which may hold passwords and tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task")
+        f.debug_struct("RequestTask")
             .field("method", &self.method)
             .field("target", &self.target)
             .field("name", &self.name)

@@ -33,9 +33,9 @@ impl Default for Verify {
 
 /// Makes connections secure.
 #[derive(Clone)]
-pub(super) struct Connector(TlsConnector);
+pub(super) struct HttpsConnector(TlsConnector);
 
-impl Connector {
+impl HttpsConnector {
     /// Reads the certificates that `verify` names. An error says what is wrong with them, and what to do.
     pub(super) fn new(verify: &Verify) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());

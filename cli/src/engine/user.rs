@@ -4,59 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
-use bytes::Bytes;
 use futures_lite::future;
-use hyper::header::HeaderMap;
-use hyper::{Method, StatusCode, Uri};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{LocalRecorder, Outcome, Series, SteadyClock, TraceContext};
+use loaddensity_metrics_shell::{Outcome, SteadyClock, TraceContext};
 
 use super::closed;
-use super::connection::{Connection, Failure, Lost, Origin};
-use super::failures::{FailureKind, Failures};
-use super::measure::{Answer, record};
+use super::connection::{EngineConnection, Lost, RequestFailure};
+use super::failures::FailureKind;
+use super::measure::{CompleteAnswer, record};
 use super::pace::Pace;
+use super::script::{Script, ScriptStep};
 use super::trace::Traces;
 
 /// How long a user waits after a request that got no answer: an absent server shall not cost a whole core.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
-
-/// What every user does.
-pub(super) struct Script {
-    pub(super) recorder: LocalRecorder,
-    /// Whether every request carries a trace.
-    pub(super) traces: bool,
-    pub(super) origins: Vec<Origin>,
-    pub(super) steps: Vec<Step>,
-    /// What became of those that failed.
-    pub(super) failures: Arc<Failures>,
-}
-
-/// One request of a script.
-pub(super) struct Step {
-    pub(super) series: Series,
-    pub(super) method: Method,
-    pub(super) path: Uri,
-    /// `Host` among them.
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) timeout: Duration,
-    pub(super) expected: Option<StatusCode>,
-    /// Index into the script's origins.
-    pub(super) origin: usize,
-}
-
-impl Step {
-    /// What an answer amounts to; none is a failure.
-    fn outcome(&self, answer: Option<Answer>) -> Outcome {
-        match (answer, self.expected) {
-            (None, _) => Outcome::Failure,
-            (Some(answer), None) => Outcome::of_status(answer.status),
-            (Some(answer), Some(expected)) if answer.status == expected => Outcome::Success,
-            (Some(_), Some(_)) => Outcome::Failure,
-        }
-    }
-}
 
 /// One user.
 pub(super) struct User<R: Runtime> {
@@ -66,7 +27,7 @@ pub(super) struct User<R: Runtime> {
     halted: Receiver<()>,
     /// Dropped with the user; the engine counts these.
     _alive: Sender<()>,
-    connections: Vec<Option<Connection<R>>>,
+    connections: Vec<Option<EngineConnection<R>>>,
 }
 
 impl<R: Runtime> User<R> {
@@ -115,7 +76,12 @@ impl<R: Runtime> User<R> {
 
     /// The answer to one request, if a whole one comes in time. `began` becomes the request's start once there is a
     /// connection: opening it is not part of the latency.
-    async fn answer(&mut self, step: &Step, trace: TraceContext, began: &mut Option<Instant>) -> Result<Answer, Lost> {
+    async fn answer(
+        &mut self,
+        step: &ScriptStep,
+        trace: TraceContext,
+        began: &mut Option<Instant>,
+    ) -> Result<CompleteAnswer, Lost> {
         let timeout = self.runtime.sleep(step.timeout);
         let exchange = async { Some(self.exchange(step, trace, began).await) };
         let late = async {
@@ -131,14 +97,14 @@ impl<R: Runtime> User<R> {
     /// Takes the connection out while it is in use: one on which a request failed or was given up is never put back.
     async fn exchange(
         &mut self,
-        step: &Step,
+        step: &ScriptStep,
         trace: TraceContext,
         began: &mut Option<Instant>,
-    ) -> Result<Answer, Lost> {
+    ) -> Result<CompleteAnswer, Lost> {
         loop {
             let mut connection = match self.connections[step.origin].take() {
                 Some(open) => open,
-                None => Connection::open(&self.runtime, &self.script.origins[step.origin]).await?,
+                None => EngineConnection::open(&self.runtime, &self.script.origins[step.origin]).await?,
             };
             *began = Some(self.runtime.now());
             match connection.request(step, trace).await {
@@ -147,8 +113,8 @@ impl<R: Runtime> User<R> {
                     return Ok(answer);
                 }
                 // A server may close an idle connection at any time; a new one is never stale, so this ends.
-                Err(Failure::Stale) => {}
-                Err(Failure::Lost(lost)) => return Err(lost),
+                Err(RequestFailure::Stale) => {}
+                Err(RequestFailure::Lost(lost)) => return Err(lost),
             }
         }
     }

@@ -18,15 +18,15 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A thread that collects datagrams.
 #[derive(Debug)]
-pub struct Collector {
+pub struct DatagramCollector {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<io::Result<Datagrams>>,
+    thread: JoinHandle<io::Result<CollectedDatagrams>>,
 }
 
 /// Datagrams in the order of their arrival.
 #[derive(Clone, Debug, Default)]
-pub struct Datagrams {
+pub struct CollectedDatagrams {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     /// How many the kernel dropped because the socket's buffer was full; `None` where it does not say (other systems
@@ -34,15 +34,13 @@ pub struct Datagrams {
     pub kernel_drops: Option<u64>,
 }
 
-impl Collector {
+impl DatagramCollector {
     /// Listens on a free port of the IPv4 loopback interface.
     ///
     /// # Errors
     /// What the operating system answers.
     pub fn start() -> io::Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
-        socket.set_read_timeout(Some(LOOK))?;
+        let socket = listen()?;
         let address = socket.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -62,33 +60,59 @@ impl Collector {
     ///
     /// # Errors
     /// What the operating system answered while receiving.
-    pub fn finish(self) -> io::Result<Datagrams> {
+    pub fn finish(self) -> io::Result<CollectedDatagrams> {
         self.stop.store(true, Ordering::Release);
         self.thread.join().map_err(|_| io::Error::other("the receiver panicked"))?
     }
 }
 
-fn collect(socket: &UdpSocket, address: SocketAddr, stop: &AtomicBool) -> io::Result<Datagrams> {
-    let mut datagrams = Datagrams::default();
+/// A socket on a free port of the IPv4 loopback interface, for [`receive`].
+///
+/// # Errors
+/// What the operating system answers.
+pub fn listen() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_read_timeout(Some(LOOK))?;
+    Ok(socket)
+}
+
+/// Hands over each datagram that was sent to a socket of [`listen`] before `stop` was set.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn receive(socket: &UdpSocket, stop: &AtomicBool, mut each: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 65_536];
     loop {
         // Looked at before receiving: what was sent before the flag was set is then still read.
         let stopped = stop.load(Ordering::Acquire);
         match socket.recv(&mut buffer) {
-            Ok(length) => {
-                datagrams.bytes.extend_from_slice(&buffer[..length]);
-                datagrams.ends.push(datagrams.bytes.len());
-            }
+            Ok(length) => each(&buffer[..length]),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 if stopped {
-                    break;
+                    return Ok(());
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    datagrams.kernel_drops = fs::read_to_string("/proc/net/udp").ok().and_then(|table| drops_of(&table, address));
+}
+
+/// How many datagrams to a socket the kernel dropped because its buffer was full; `None` where it does not say (other
+/// systems than Linux). The socket must still be open.
+#[must_use]
+pub fn kernel_drops(address: SocketAddr) -> Option<u64> {
+    drops_of(&fs::read_to_string("/proc/net/udp").ok()?, address)
+}
+
+fn collect(socket: &UdpSocket, address: SocketAddr, stop: &AtomicBool) -> io::Result<CollectedDatagrams> {
+    let mut datagrams = CollectedDatagrams::default();
+    receive(socket, stop, |datagram| {
+        datagrams.bytes.extend_from_slice(datagram);
+        datagrams.ends.push(datagrams.bytes.len());
+    })?;
+    datagrams.kernel_drops = kernel_drops(address);
     Ok(datagrams)
 }
 
@@ -104,7 +128,7 @@ fn drops_of(table: &str, address: SocketAddr) -> Option<u64> {
     line.split_whitespace().last()?.parse().ok()
 }
 
-impl Datagrams {
+impl CollectedDatagrams {
     /// How many.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -136,7 +160,7 @@ mod tests {
 
     #[test]
     fn all_that_was_sent_arrives_or_is_counted_by_the_kernel() {
-        let collector = Collector::start().unwrap();
+        let collector = DatagramCollector::start().unwrap();
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         sender.connect(collector.address()).unwrap();
         // Far more than any socket's buffer, as fast as it goes.

@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use loaddensity_metrics_vectors::influx::{Point, Value, parse};
+use loaddensity_metrics_vectors::influx::{ParsedPoint, ParsedValue, parse};
 
-use super::{Arrived, Datagrams, Refused, refused};
+use super::{Arrived, CollectedDatagrams, Refused, refused};
 
 /// Counts the points; those of `<measurement>_gauges` apart.
 ///
 /// # Errors
 /// A datagram that InfluxData's parser does not take as a whole, a point without the contract's tags and fields, a gauge
 /// that is no number, or two points that InfluxDB would store as one, because series and time are equal.
-pub fn influxdb(datagrams: &Datagrams, measurement: &str) -> Result<Arrived, Refused> {
+pub fn influxdb(datagrams: &CollectedDatagrams, measurement: &str) -> Result<Arrived, Refused> {
     let mut arrived = Arrived::default();
     let mut stored = HashSet::new();
     for datagram in datagrams.iter() {
@@ -35,11 +35,11 @@ pub fn influxdb(datagrams: &Datagrams, measurement: &str) -> Result<Arrived, Ref
     Ok(arrived)
 }
 
-fn check(point: &Point, measurement: &str) -> Result<(), Refused> {
+fn check(point: &ParsedPoint, measurement: &str) -> Result<(), Refused> {
     let has_tags = ["method", "name", "outcome"].iter().all(|key| point.tag(key).is_some());
-    let has_fields = matches!(point.field("status_code"), Some(Value::Integer(0..=999)))
-        && matches!(point.field("response_time_ms"), Some(Value::Float(0.0..)))
-        && matches!(point.field("response_length"), Some(Value::Integer(0..)));
+    let has_fields = matches!(point.field("status_code"), Some(ParsedValue::Integer(0..=999)))
+        && matches!(point.field("response_time_ms"), Some(ParsedValue::Float(0.0..)))
+        && matches!(point.field("response_length"), Some(ParsedValue::Integer(0..)));
     if point.measurement == measurement && has_tags && has_fields && point.timestamp.is_some() {
         Ok(())
     } else {
@@ -47,8 +47,8 @@ fn check(point: &Point, measurement: &str) -> Result<(), Refused> {
     }
 }
 
-fn check_gauges(point: &Point) -> Result<(), Refused> {
-    let are_numbers = point.fields.iter().all(|(_, value)| matches!(value, Value::Float(_)));
+fn check_gauges(point: &ParsedPoint) -> Result<(), Refused> {
+    let are_numbers = point.fields.iter().all(|(_, value)| matches!(value, ParsedValue::Float(_)));
     if are_numbers && point.tags.is_empty() && point.timestamp.is_some() {
         Ok(())
     } else {

@@ -4,7 +4,7 @@
 //! Bytes are kept as they come and parsed at the end, so that receiving costs as little as it can. What the kernel
 //! threw away before a UDP receiver could read it is read from the kernel's own count.
 
-mod datagrams;
+pub mod datagrams;
 mod dogstatsd;
 mod influxdb;
 mod otlp;
@@ -15,12 +15,12 @@ use std::fmt;
 
 use loaddensity_metrics_shell::Outcome;
 
-pub use self::datagrams::{Collector, Datagrams};
+pub use self::datagrams::{CollectedDatagrams, DatagramCollector};
 pub use self::dogstatsd::dogstatsd;
 pub use self::influxdb::influxdb;
 pub use self::otlp::OtlpReceiver;
 pub use self::prometheus::{prometheus, scrape, well_formed};
-pub use self::serve::Server;
+pub use self::serve::ServerThread;
 
 /// Requests that arrived at a backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use hyper::{Method, Request, Response};
 use loaddensity_metrics_shell::Outcome;
 use loaddensity_metrics_shell::hyper_io::{HyperExecutor, HyperIo};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_vectors::otlp::{Attributes, Point, Value, canonical, decode, unframe};
+use loaddensity_metrics_vectors::otlp::{DecodedAttributes, DecodedPoint, DecodedValue, canonical, decode, unframe};
 
-use super::{Arrived, Refused, Server, refused, same_count};
+use super::{Arrived, Refused, ServerThread, refused, same_count};
 
 /// The method that exports metrics (opentelemetry-proto, `metrics_service.proto`).
 const PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -32,14 +32,14 @@ const ACCEPTED: &[u8] = &[0; 5];
 /// A receiver that keeps the newest value of every point.
 #[derive(Debug)]
 pub struct OtlpReceiver {
-    server: Server,
+    server: ServerThread,
     received: Arc<Mutex<Received>>,
 }
 
 #[derive(Debug, Default)]
 struct Received {
     /// By metric and attributes.
-    newest: BTreeMap<(String, Attributes), Value>,
+    newest: BTreeMap<(String, DecodedAttributes), DecodedValue>,
     /// The times of the exports; all requests of one export carry one.
     exports: BTreeSet<u64>,
     bytes: usize,
@@ -62,7 +62,7 @@ impl OtlpReceiver {
                 let _ = http2::Builder::new(executor).serve_connection(HyperIo::new(stream), service).await;
             }
         };
-        Ok(Self { server: Server::start::<R, _>("otlp-receiver", serve)?, received })
+        Ok(Self { server: ServerThread::start::<R, _>("otlp-receiver", serve)?, received })
     }
 
     /// Where to send.
@@ -92,9 +92,9 @@ impl OtlpReceiver {
         for ((metric, attributes), value) in &received.newest {
             let outcome = attributes.get("outcome").map(String::as_str);
             match value {
-                Value::Sum(sum) => arrived.add(outcome, u64::try_from(*sum).map_err(refused)?)?,
-                Value::Gauge(_) => {}
-                Value::Histogram { count, .. } | Value::Exponential { count, .. } => {
+                DecodedValue::Sum(sum) => arrived.add(outcome, u64::try_from(*sum).map_err(refused)?)?,
+                DecodedValue::Gauge(_) => {}
+                DecodedValue::Histogram { count, .. } | DecodedValue::Exponential { count, .. } => {
                     *counts.entry(metric.as_str()).or_default() += count;
                 }
             }
@@ -105,7 +105,7 @@ impl OtlpReceiver {
         let of = |outcome: Outcome| {
             received.newest.iter().find(|((_, attributes), value)| {
                 let is_of = attributes.get("outcome").is_some_and(|text| text == outcome.as_str());
-                is_of && matches!(value, Value::Sum(_))
+                is_of && matches!(value, DecodedValue::Sum(_))
             })
         };
         let sums = Outcome::ALL.into_iter().filter_map(of);
@@ -146,7 +146,7 @@ async fn take(received: &Mutex<Received>, request: Request<Incoming>) -> Result<
     points.into_iter().try_for_each(|point| keep(&mut received, point))
 }
 
-fn keep(received: &mut Received, point: Point) -> Result<(), Refused> {
+fn keep(received: &mut Received, point: DecodedPoint) -> Result<(), Refused> {
     if point.scope != "loaddensity" || !point.metric.starts_with("loaddensity.") {
         return Err(Refused(format!("not a point of the contract: {point:?}")));
     }
@@ -161,16 +161,16 @@ fn keep(received: &mut Received, point: Point) -> Result<(), Refused> {
     Ok(())
 }
 
-fn count(value: &Value) -> u64 {
+fn count(value: &DecodedValue) -> u64 {
     match value {
-        Value::Sum(sum) => sum.unsigned_abs(),
+        DecodedValue::Sum(sum) => sum.unsigned_abs(),
         // It may go back.
-        Value::Gauge(_) => 0,
-        Value::Histogram { count, .. } | Value::Exponential { count, .. } => *count,
+        DecodedValue::Gauge(_) => 0,
+        DecodedValue::Histogram { count, .. } | DecodedValue::Exponential { count, .. } => *count,
     }
 }
 
-fn shown(metric: &str, attributes: &Attributes, value: &Value) -> String {
+fn shown(metric: &str, attributes: &DecodedAttributes, value: &DecodedValue) -> String {
     let attributes = attributes.iter().map(|(key, value)| format!("{key}={value:?}")).collect::<Vec<_>>().join(", ");
     format!("{metric} {{{attributes}}} sum, cumulative, monotonic: {}", count(value))
 }

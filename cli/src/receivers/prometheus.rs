@@ -11,7 +11,7 @@ use hyper::{Request, StatusCode};
 use loaddensity_metrics_shell::Outcome;
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_vectors::prometheus::{Page, parse};
+use loaddensity_metrics_vectors::prometheus::{TextPage, parse};
 
 use super::{Arrived, Refused, refused, same_count};
 
@@ -84,8 +84,8 @@ pub fn prometheus(page: &[u8]) -> Result<Arrived, Refused> {
 }
 
 fn family<'p, 'a>(
-    page: &'p Page<'a>,
+    page: &'p TextPage<'a>,
     name: &str,
-) -> impl Iterator<Item = &'p loaddensity_metrics_vectors::prometheus::Sample<'a>> {
+) -> impl Iterator<Item = &'p loaddensity_metrics_vectors::prometheus::TextSample<'a>> {
     page.family(name).into_iter().flat_map(|family| &family.samples)
 }

@@ -12,13 +12,13 @@ use loaddensity_metrics_shell::runtime::{Runtime, TcpListener};
 
 /// A running server. Dropping it ends it, with its connections.
 #[derive(Debug)]
-pub struct Server {
+pub struct ServerThread {
     address: SocketAddr,
     stop: Sender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Server {
+impl ServerThread {
     /// Listens on a free port of the IPv4 loopback interface; `serve` drives one connection to its end,
     /// with a handle of the runtime and an executor whose tasks end with the server.
     ///
@@ -54,7 +54,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerThread {
     fn drop(&mut self) {
         self.stop.close();
         if let Some(thread) = self.thread.take() {

@@ -14,8 +14,8 @@ use loaddensity_metrics_shell::actions::{ActionError, Problem, Reader, flag, num
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use super::Fields;
-use crate::engine::{Target, Task, Verify};
+use super::ObjectFields;
+use crate::engine::{RequestTask, TargetUrl, Verify};
 
 /// The keys of a task.
 const KEYS: &[&str] = &[
@@ -52,7 +52,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const SECONDS: std::ops::RangeInclusive<f64> = 0.001..=86_400.0;
 
 /// Reads the task at `path`.
-pub(super) fn task(reader: Reader<'_>, path: String, value: &Value) -> Result<Task, ActionError> {
+pub(super) fn task(reader: Reader<'_>, path: String, value: &Value) -> Result<RequestTask, ActionError> {
     for (key, reason) in NOT_DONE {
         if value.get(key).is_some_and(|value| !is_nothing(value)) {
             let key = format!("{path}.{key}");
@@ -60,7 +60,7 @@ pub(super) fn task(reader: Reader<'_>, path: String, value: &Value) -> Result<Ta
         }
     }
     let known: Vec<_> = KEYS.iter().copied().chain(NOT_DONE.map(|(key, _)| key)).collect();
-    let fields = Fields::new(reader, path, value, &known)?;
+    let fields = ObjectFields::new(reader, path, value, &known)?;
     let method = fields.required("method", &format!("one of {}", METHODS.join(", ")), |value| {
         let method = value.as_str()?.to_ascii_uppercase();
         METHODS.contains(&method.as_str()).then_some(())?;
@@ -68,9 +68,9 @@ pub(super) fn task(reader: Reader<'_>, path: String, value: &Value) -> Result<Ta
     })?;
     let key = if fields.object.get("url").is_some_and(|url| !url.is_null()) { "url" } else { "request_url" };
     let url = fields.required(key, "a complete URL, http://host:port/path or https://…", Value::as_str)?;
-    let target = Target::parse(url).map_err(|error| fields.wrong(key, &error.to_string()))?;
+    let target = TargetUrl::parse(url).map_err(|error| fields.wrong(key, &error.to_string()))?;
     let name = fields.optional("name", "a string", Value::as_str)?.unwrap_or(url);
-    let mut task = Task::new(method, with_params(&fields, target)?, name);
+    let mut task = RequestTask::new(method, with_params(&fields, target)?, name);
     read_headers(&fields, &mut task.headers)?;
     read_body(&fields, &mut task)?;
     read_cookies(&fields, &mut task.headers)?;
@@ -102,7 +102,7 @@ fn verify(value: &Value) -> Option<Verify> {
     }
 }
 
-fn with_params(fields: &Fields<'_>, target: Target) -> Result<Target, ActionError> {
+fn with_params(fields: &ObjectFields<'_>, target: TargetUrl) -> Result<TargetUrl, ActionError> {
     let Some(params) = fields.object.get("params").filter(|value| !value.is_null()) else {
         return Ok(target);
     };
@@ -111,7 +111,7 @@ fn with_params(fields: &Fields<'_>, target: Target) -> Result<Target, ActionErro
     target.ok_or_else(|| fields.hidden("params", r#"{"key": value}, [["key", value]], or a query in one string"#))
 }
 
-fn read_headers(fields: &Fields<'_>, headers: &mut HeaderMap) -> Result<(), ActionError> {
+fn read_headers(fields: &ObjectFields<'_>, headers: &mut HeaderMap) -> Result<(), ActionError> {
     let given = fields.optional("headers", r#"an object, {"Header": "value"}"#, Value::as_object)?;
     for (name, value) in given.into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         let wrong = |expected| fields.hidden(&format!("headers.{}", name.escape_debug()), expected);
@@ -129,7 +129,7 @@ fn secret(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn read_body(fields: &Fields<'_>, task: &mut Task) -> Result<(), ActionError> {
+fn read_body(fields: &ObjectFields<'_>, task: &mut RequestTask) -> Result<(), ActionError> {
     let given = |key| fields.object.get(key).filter(|value| !value.is_null());
     let (body, content_type) = match (given("json"), given("data")) {
         (None, None) => return Ok(()),
@@ -149,7 +149,7 @@ fn read_body(fields: &Fields<'_>, task: &mut Task) -> Result<(), ActionError> {
     Ok(())
 }
 
-fn read_cookies(fields: &Fields<'_>, headers: &mut HeaderMap) -> Result<(), ActionError> {
+fn read_cookies(fields: &ObjectFields<'_>, headers: &mut HeaderMap) -> Result<(), ActionError> {
     let Some(cookies) = fields.object.get("cookies").filter(|value| !value.is_null()) else {
         return Ok(());
     };
@@ -166,7 +166,7 @@ fn read_cookies(fields: &Fields<'_>, headers: &mut HeaderMap) -> Result<(), Acti
     Ok(())
 }
 
-fn read_auth(fields: &Fields<'_>, headers: &mut HeaderMap) -> Result<(), ActionError> {
+fn read_auth(fields: &ObjectFields<'_>, headers: &mut HeaderMap) -> Result<(), ActionError> {
     let Some(auth) = fields.object.get("auth").filter(|value| !value.is_null()) else {
         return Ok(());
     };
@@ -190,7 +190,7 @@ fn read_auth(fields: &Fields<'_>, headers: &mut HeaderMap) -> Result<(), ActionE
 }
 
 /// The status that assertions ask for. Nothing else of an answer is looked at.
-fn expected_status(fields: &Fields<'_>) -> Result<Option<StatusCode>, ActionError> {
+fn expected_status(fields: &ObjectFields<'_>) -> Result<Option<StatusCode>, ActionError> {
     let right =
         r#"a list of one {"type": "status_code", "value": 200}; this engine looks at nothing else of an answer"#;
     let status = |assertion: &Value| {
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     /// A task that asks for `http://h/x?own` besides what `keys` says.
-    fn read(keys: &Value) -> Result<Task, ActionError> {
+    fn read(keys: &Value) -> Result<RequestTask, ActionError> {
         let mut value = json!({"method": "post", "request_url": "http://h/x?own"});
         for (key, given) in keys.as_object().expect("an object") {
             value[key] = given.clone();

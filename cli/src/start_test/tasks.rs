@@ -7,7 +7,7 @@ use loaddensity_metrics_shell::actions::{ActionError, Problem, Reader};
 use serde_json::{Map, Value};
 
 use super::task::task;
-use crate::engine::Task;
+use crate::engine::RequestTask;
 
 /// Most turns of a cycle in which every task comes as often as its weight says.
 const TURNS: usize = 10_000;
@@ -18,7 +18,7 @@ const EXPECTED: &str = r#"a list with at least one {"method": "get", "request_ur
 #[derive(Clone, Debug)]
 pub(super) struct Placed {
     pub(super) path: String,
-    pub(super) task: Task,
+    pub(super) task: RequestTask,
 }
 
 /// The tasks in the order of their turns.
@@ -28,20 +28,20 @@ pub(super) fn read(reader: Reader<'_>) -> Result<Vec<Placed>, ActionError> {
     let scenario = given.as_object().and_then(|object| Some((object, object.get("tasks")?)));
     let (mode, path, listed) = match scenario {
         Some((object, inner)) => (mode(reader, object)?, "tasks.tasks", inner),
-        None => (Mode::Sequence, "tasks", given),
+        None => (TaskOrder::Sequence, "tasks", given),
     };
     let mut found = Vec::new();
     for (path, task) in entries(reader, path, listed)? {
-        found.push(Entry::read(reader, path, task)?);
+        found.push(WeightedTask::read(reader, path, task)?);
     }
     match mode {
-        Mode::Sequence => Ok(found.into_iter().map(|entry| entry.placed).collect()),
-        Mode::Weighted => in_turns(reader, path, &found),
+        TaskOrder::Sequence => Ok(found.into_iter().map(|entry| entry.placed).collect()),
+        TaskOrder::Weighted => in_turns(reader, path, &found),
     }
 }
 
 #[derive(Clone, Copy)]
-enum Mode {
+enum TaskOrder {
     /// All in their order, again and again.
     Sequence,
     /// Each as often as its weight says.
@@ -49,15 +49,15 @@ enum Mode {
 }
 
 /// `conditional` is a sequence whose tasks have conditions, and those are for the task to judge.
-fn mode(reader: Reader<'_>, scenario: &Map<String, Value>) -> Result<Mode, ActionError> {
+fn mode(reader: Reader<'_>, scenario: &Map<String, Value>) -> Result<TaskOrder, ActionError> {
     if let Some(unknown) = scenario.keys().find(|key| !matches!(key.as_str(), "mode" | "tasks")) {
         let key = format!("tasks.{unknown}");
         return Err(reader.error(Problem::UnknownParameter { key, known: vec!["mode", "tasks"], near: None }));
     }
-    let Some(value) = scenario.get("mode").filter(|mode| !mode.is_null()) else { return Ok(Mode::Sequence) };
+    let Some(value) = scenario.get("mode").filter(|mode| !mode.is_null()) else { return Ok(TaskOrder::Sequence) };
     match value.as_str().map(str::to_ascii_lowercase).as_deref() {
-        Some("sequence" | "conditional") => Ok(Mode::Sequence),
-        Some("weighted") => Ok(Mode::Weighted),
+        Some("sequence" | "conditional") => Ok(TaskOrder::Sequence),
+        Some("weighted") => Ok(TaskOrder::Weighted),
         _ => {
             let expected = "\"sequence\", \"weighted\" or \"conditional\"";
             Err(reader.error(Problem::wrong_value("tasks.mode", value, expected)))
@@ -91,12 +91,12 @@ fn with_method(method: &str, task: &Value) -> Value {
     task
 }
 
-struct Entry {
+struct WeightedTask {
     placed: Placed,
     weight: usize,
 }
 
-impl Entry {
+impl WeightedTask {
     fn read(reader: Reader<'_>, path: String, mut value: Value) -> Result<Self, ActionError> {
         let weight = value.as_object_mut().and_then(|fields| fields.remove("weight"));
         let weight = match weight.filter(|weight| !weight.is_null()) {
@@ -182,7 +182,7 @@ fn no_placeholder(reader: Reader<'_>, path: &str, placeholder: &str) -> ActionEr
 
 /// Each task as often as its weight says, spread evenly: in turns instead of at random, so that the shares are exact. Each
 /// turn goes to the task that is owed most.
-fn in_turns(reader: Reader<'_>, path: &str, entries: &[Entry]) -> Result<Vec<Placed>, ActionError> {
+fn in_turns(reader: Reader<'_>, path: &str, entries: &[WeightedTask]) -> Result<Vec<Placed>, ActionError> {
     let common = entries.iter().fold(0, |common, entry| greatest_common_divisor(common, entry.weight)).max(1);
     let weights: Vec<_> = entries.iter().map(|entry| entry.weight / common).collect();
     let turns: usize = weights.iter().sum();

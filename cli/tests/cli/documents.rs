@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use loaddensity_metrics_vectors::nobody::Nobody;
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
 
 use crate::process::{Ended, run, run_unread, run_with};
 
@@ -109,8 +109,8 @@ fn what_is_no_document_says_where() {
 #[test]
 fn secrets_are_nowhere_in_the_output() {
     // Nobody listens there, so that errors about the backend are said as well.
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let port = closed.port();
     let load = format!(
         r#"["LD_start_test", {{"user_detail_dict": {{"user": "http_user"}}, "user_count": 1, "test_time": 0.2,
@@ -136,8 +136,8 @@ fn secrets_are_nowhere_in_the_output() {
 
 #[test]
 fn a_backend_that_is_not_there_is_said_and_its_losses_are_in_the_table() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let port = closed.port();
     let document = format!(
         r#"[["LD_start_influxdb_sink", {{"transport": "http", "port": {port}, "batch_seconds": 0.05}}],
@@ -164,8 +164,8 @@ fn a_backend_that_is_not_there_is_said_and_its_losses_are_in_the_table() {
 
 #[test]
 fn a_backend_that_is_missed_only_at_the_end_is_named_with_its_settings() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let port = closed.port();
     let load = format!(
         r#"["LD_start_test", {{"user_detail_dict": {{"user": "http_user"}}, "user_count": 1, "test_time": 0.2,

@@ -17,22 +17,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use loaddensity_metrics_cli::receivers::{
-    Arrived, Collector, Datagrams, OtlpReceiver, Server, dogstatsd, influxdb, prometheus, scrape,
+    Arrived, CollectedDatagrams, DatagramCollector, OtlpReceiver, ServerThread, dogstatsd, influxdb, prometheus, scrape,
 };
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_tokio::Tokio;
-use loaddensity_metrics_vectors::nobody::Nobody;
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
 
 /// Answers `/ok` with 200, `/bad` with 503, and `/never` not at all.
-struct Target {
-    server: Server,
+struct TestTarget {
+    server: ServerThread,
     answered: Arc<[AtomicU64; 2]>,
     /// One message for each request to `/never`.
     waiting: Receiver<()>,
 }
 
-impl Target {
+impl TestTarget {
     fn start() -> Self {
         let answered: Arc<[AtomicU64; 2]> = Arc::default();
         let (waits, waiting) = mpsc::channel();
@@ -44,7 +44,7 @@ impl Target {
                 let _ = http1::Builder::new().serve_connection(HyperIo::new(stream), service).await;
             }
         };
-        Self { server: Server::start::<Tokio, _>("target", serve).expect("a server"), answered, waiting }
+        Self { server: ServerThread::start::<Tokio, _>("target", serve).expect("a server"), answered, waiting }
     }
 
     fn address(&self) -> SocketAddr {
@@ -77,14 +77,14 @@ async fn answer(
 }
 
 struct Receivers {
-    points: Collector,
-    messages: Collector,
+    points: DatagramCollector,
+    messages: DatagramCollector,
     otlp: OtlpReceiver,
 }
 
 impl Receivers {
     fn start() -> Self {
-        let collector = || Collector::start().expect("a socket");
+        let collector = || DatagramCollector::start().expect("a socket");
         let otlp = OtlpReceiver::start::<Tokio>().expect("a server");
         Self { points: collector(), messages: collector(), otlp }
     }
@@ -115,7 +115,7 @@ impl Receivers {
     }
 }
 
-fn over_udp(arrived: &Arrived, datagrams: &Datagrams, answered: [u64; 2], per_request: u64) {
+fn over_udp(arrived: &Arrived, datagrams: &CollectedDatagrams, answered: [u64; 2], per_request: u64) {
     let drops = datagrams.kernel_drops.unwrap_or(0);
     let expected = (answered[0] + answered[1]) * per_request + arrived.gauges;
     if drops == 0 {
@@ -151,7 +151,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 
 /// An Action-JSON file starts all four exporters, runs load, and stops them.
 fn four_exporters_see_every_request(runtime: &str) {
-    let (target, receivers) = (Target::start(), Receivers::start());
+    let (target, receivers) = (TestTarget::start(), Receivers::start());
     let tasks = [task("get", target.address(), "/ok"), task("post", target.address(), "/bad")].join(",");
     // A request that is never answered keeps the page up while nothing more is recorded.
     let waiting = load(0.1, &task("get", target.address(), "/never"));
@@ -188,7 +188,7 @@ fn four_exporters_see_every_request_on_smol() {
 
 /// A signal ends the test, flushes, and prints the table.
 fn a_signal_stops_cleanly(runtime: &str, signal: &str, code: i32) {
-    let (target, receivers) = (Target::start(), Receivers::start());
+    let (target, receivers) = (TestTarget::start(), Receivers::start());
     let tasks = [task("get", target.address(), "/ok"), task("get", target.address(), "/bad")].join(",");
     let never_reached = r#"["LD_unknown"]"#;
     let document = format!("[{}, {}, {never_reached}]", receivers.starts(), load(600.0, &tasks));
@@ -225,8 +225,8 @@ fn signals_stop_cleanly_on_smol() {
 
 #[test]
 fn an_absent_server_is_recorded_as_failures_without_status() {
-    let nobody = Nobody::new().expect("a port");
-    let absent = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let absent = closed.address().expect("bound");
     let receivers = Receivers::start();
     let document = format!("[{}, {}]", receivers.starts(), load(0.5, &task("delete", absent, "/x")));
     // Nobody scrapes the page.

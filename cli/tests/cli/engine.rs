@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use hyper::Method;
-use loaddensity_metrics_cli::engine::{self, Finished, LoadTest, Target, Task};
+use loaddensity_metrics_cli::engine::{self, Finished, LoadTest, RequestTask, TargetUrl};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporters, HeapStorage, Outcome, Registry, Settings};
 use loaddensity_metrics_smol::Smol;
@@ -24,7 +24,7 @@ struct Behaviour {
 const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
 
 /// A server on plain sockets.
-struct Server {
+struct ServerThread {
     address: SocketAddr,
     counts: Arc<Counts>,
 }
@@ -39,7 +39,7 @@ struct Counts {
     traces: Mutex<Vec<String>>,
 }
 
-impl Server {
+impl ServerThread {
     fn start(behaviour: Behaviour) -> Self {
         Self::start_with(behaviour, |_| {})
     }
@@ -67,9 +67,9 @@ impl Server {
         (self.counts.connections.load(Ordering::SeqCst), self.counts.requests.load(Ordering::SeqCst))
     }
 
-    fn task(&self) -> Task {
+    fn task(&self) -> RequestTask {
         let url = format!("http://{}/x?y", self.address);
-        Task::new(Method::GET, Target::parse(&url).expect("a URL"), "x")
+        RequestTask::new(Method::GET, TargetUrl::parse(&url).expect("a URL"), "x")
     }
 }
 
@@ -96,7 +96,7 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour, counts: &Counts, before: i
 }
 
 /// A load test of half a second at 200 requests per second, against one server.
-fn half_a_second(server: &Server, users: u32) -> LoadTest {
+fn half_a_second(server: &ServerThread, users: u32) -> LoadTest {
     LoadTest {
         users,
         spawn_rate: 1_000.0,
@@ -128,7 +128,7 @@ fn on_both(case: impl Fn(fn(LoadTest) -> (Registry<'static>, Finished))) {
 #[test]
 fn each_user_keeps_one_connection() {
     on_both(|run| {
-        let server = Server::start(Behaviour { answer: GOOD, closes: false });
+        let server = ServerThread::start(Behaviour { answer: GOOD, closes: false });
         let (registry, finished) = run(half_a_second(&server, 3));
         let totals = registry.totals();
         assert_eq!(server.counts(), (3, totals.requests()));
@@ -143,10 +143,10 @@ fn each_user_keeps_one_connection() {
 #[test]
 fn a_connection_that_was_closed_while_idle_is_no_failure() {
     on_both(|run| {
-        let closing = Server::start(Behaviour { answer: GOOD, closes: true });
+        let closing = ServerThread::start(Behaviour { answer: GOOD, closes: true });
         let counts = closing.counts.clone();
         // The user goes from one server to the other. This one answers when the other has closed its connection.
-        let patient = Server::start_with(Behaviour { answer: GOOD, closes: false }, move |number| {
+        let patient = ServerThread::start_with(Behaviour { answer: GOOD, closes: false }, move |number| {
             while counts.closed.load(Ordering::SeqCst) < number {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -170,7 +170,7 @@ fn what_is_no_whole_answer_is_a_failure_of_no_bytes() {
             "SSH-2.0-OpenSSH_9.9\r\n",
             "",
         ] {
-            let server = Server::start(Behaviour { answer, closes: true });
+            let server = ServerThread::start(Behaviour { answer, closes: true });
             let (registry, _) = run(half_a_second(&server, 2));
             let totals = registry.totals();
             assert!(totals.requests() > 1, "{answer:?}");
@@ -184,7 +184,7 @@ fn what_is_no_whole_answer_is_a_failure_of_no_bytes() {
 fn every_request_of_a_traced_test_names_a_trace_of_its_own_and_exemplars_are_among_them() {
     on_both(|run| {
         for traces in [true, false] {
-            let server = Server::start(Behaviour { answer: GOOD, closes: false });
+            let server = ServerThread::start(Behaviour { answer: GOOD, closes: false });
             let (registry, _) = run(LoadTest { traces, ..half_a_second(&server, 2) });
             let mut named = server.counts.traces.lock().expect("no panic").clone();
             assert_eq!(named.len() as u64, if traces { registry.requests() } else { 0 });
@@ -207,7 +207,7 @@ fn every_request_of_a_traced_test_names_a_trace_of_its_own_and_exemplars_are_amo
 
 #[test]
 fn a_test_can_be_stopped_before_its_time() {
-    let server = Server::start(Behaviour { answer: GOOD, closes: false });
+    let server = ServerThread::start(Behaviour { answer: GOOD, closes: false });
     let storage = storage();
     let exporters = Exporters::<Tokio>::start(Settings::on(storage.registry())).expect("exporters");
     let test = LoadTest { duration: Duration::from_secs(3_600), ..half_a_second(&server, 2) };

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use loaddensity_metrics_vectors::nobody::Nobody;
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
 
 use crate::process::{Ended, Running, run, run_ignoring, run_into_a_full_disk, run_with_stdin, start, start_ignoring};
 
@@ -53,8 +53,8 @@ fn all_went_well_is_0_and_a_failed_action_is_1() {
 /// What an exporter could not deliver, in each kind: the exit code is 3, unless that is allowed; the reason is said.
 #[test]
 fn what_was_not_delivered_is_3() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let load = load(0.5, &format!("http://{closed}/"));
     let port = closed.port();
     for (exporter, start) in [
@@ -80,8 +80,8 @@ fn what_was_not_delivered_is_3() {
 /// Datagrams that were refused count as sent; that some were lost is known all the same.
 #[test]
 fn datagrams_to_a_closed_port_are_3() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     // A socket takes only what comes from the peer that it is connected to, so all else is refused.
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     socket.connect("127.0.0.1:9").expect("a peer");
@@ -104,8 +104,8 @@ fn datagrams_to_a_closed_port_are_3() {
 /// A test that ends between two scrapes is nothing unusual.
 #[test]
 fn a_page_that_was_scraped_is_no_loss_and_no_warning() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let document =
         format!(r#"[["LD_start_prometheus_exporter", {{"port": 0}}], {}]"#, load(2.0, &format!("http://{closed}/")));
     for runtime in RUNTIMES {
@@ -126,8 +126,8 @@ fn a_page_that_was_scraped_is_no_loss_and_no_warning() {
 /// The program ends after the last scrape, or with the time; whether it came decides.
 #[test]
 fn a_page_that_lingers_gets_its_last_scrape() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let load = load(0.3, &format!("http://{closed}/"));
     for runtime in RUNTIMES {
         let document = format!(r#"[["LD_start_prometheus_exporter", {{"port": 0}}], {load}]"#);
@@ -150,8 +150,8 @@ fn a_page_that_lingers_gets_its_last_scrape() {
 /// A stop in the document lets the page linger, too; its answer says so.
 #[test]
 fn a_page_that_is_stopped_by_its_document_lingers() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let load = load(0.3, &format!("http://{closed}/"));
     let document = format!(
         r#"[["LD_start_prometheus_exporter", {{"port": 0, "linger_seconds": 600}}], {load},
@@ -167,8 +167,8 @@ fn a_page_that_is_stopped_by_its_document_lingers() {
 /// The first signal ends the test, and the second the lingering; what was not seen is in the table.
 #[test]
 fn a_second_signal_ends_the_lingering() {
-    let nobody = Nobody::new().expect("a port");
-    let closed = nobody.address().expect("bound");
+    let closed = ClosedPort::new().expect("a port");
+    let closed = closed.address().expect("bound");
     let load = load(600.0, &format!("http://{closed}/"));
     let document = format!(r#"[["LD_start_prometheus_exporter", {{"port": 0}}], {load}, ["LD_unknown"]]"#);
     for runtime in RUNTIMES {

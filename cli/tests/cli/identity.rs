@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use loaddensity_metrics_vectors::nobody::Nobody;
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
 
 use crate::process::{run, run_with};
 
@@ -30,12 +30,12 @@ fn first_point(flags: &[&str], variables: &[(&str, &str)]) -> (String, String) {
     let receiver = UdpSocket::bind("127.0.0.1:0").expect("a port");
     receiver.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
     let port = receiver.local_addr().expect("bound").port();
-    let nobody = Nobody::new().expect("a port");
+    let closed = ClosedPort::new().expect("a port");
     let document = format!(
         r#"[["LD_start_influxdb_sink", {{"port": {port}}}],
             ["LD_start_test", {{"user_detail_dict": {{"user": "fast_http_user"}}, "user_count": 1, "test_time": 1,
               "max_rate": 5, "tasks": [{{"method": "get", "request_url": "http://{}/"}}]}}]]"#,
-        nobody.address().expect("an address")
+        closed.address().expect("an address")
     );
     let ended = run_with(&[flags, &["run-str", &document]].concat(), variables);
     let mut datagram = [0; 2_048];

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_rustls::pki_types::PrivateKeyDer;
 use futures_rustls::rustls::crypto::ring::default_provider;
 use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
-use loaddensity_metrics_vectors::nobody::Nobody;
+use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
 use socket2::SockRef;
@@ -36,13 +36,13 @@ enum Manner {
 const OK: Manner = Manner::Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
 
 /// A server on plain sockets, with TLS if it has a certificate.
-struct Server {
+struct ServerThread {
     address: SocketAddr,
     /// The requests that it has read: heads and bodies as they came.
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Server {
+impl ServerThread {
     fn start(manner: Manner, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -162,7 +162,7 @@ fn warnings(ended: &Ended) -> Vec<&str> {
 #[test]
 fn headers_bodies_and_queries_arrive() {
     for runtime in RUNTIMES {
-        let server = Server::start(OK, None);
+        let server = ServerThread::start(OK, None);
         let address = server.address;
         let task = |method: &str, path: &str, rest: Value| {
             let mut task = json!({"method": method, "request_url": format!("http://{address}{path}"), "name": path});
@@ -220,7 +220,7 @@ fn https_is_spoken_and_the_server_must_prove_itself_unless_verify_says_otherwise
     let (config, file) = certified("https");
     let (_, others) = certified("https_of_others");
     for runtime in RUNTIMES {
-        let server = Server::start(OK, Some(config.clone()));
+        let server = ServerThread::start(OK, Some(config.clone()));
         let task = |verify: Value| {
             json!({"method": "post", "request_url": format!("https://{}/x", server.address), "name": "x", "json": [1],
                 "verify": verify})
@@ -244,15 +244,15 @@ fn https_is_spoken_and_the_server_must_prove_itself_unless_verify_says_otherwise
 #[test]
 fn failures_are_told_apart_and_each_kind_is_warned_of_once() {
     for runtime in RUNTIMES {
-        let nobody = Nobody::new().expect("a port");
-        let server = |manner| Server::start(manner, None).address;
+        let closed = ClosedPort::new().expect("a port");
+        let server = |manner| ServerThread::start(manner, None).address;
         let answer = |answer| server(Manner::Answer(answer));
         let status = |status: &str| {
             let text = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
             answer(text.leak())
         };
         let cases = [
-            ("http", nobody.address().expect("bound"), "connection refused", Some("check that a server listens there")),
+            ("http", closed.address().expect("bound"), "connection refused", Some("check that a server listens there")),
             ("http", server(Manner::Silence), "timed out", Some("no whole answer within 100ms; ")),
             ("http", server(Manner::Reset), "connection reset", Some("breaks connections off")),
             ("http", server(Manner::Close), "connection closed early", Some("gives up on requests")),
@@ -300,7 +300,7 @@ fn failures_are_told_apart_and_each_kind_is_warned_of_once() {
 #[test]
 #[cfg(unix)]
 fn users_without_a_file_descriptor_left_are_told_of_the_limit() {
-    let server = Server::start(OK, None);
+    let server = ServerThread::start(OK, None);
     let test = json!([["LD_start_test", {
         "user_detail_dict": {"user": "http_user"}, "user_count": 200, "spawn_rate": 10_000, "test_time": 0.5,
         "tasks": [{"method": "get", "request_url": format!("http://{}/x", server.address)}]
@@ -320,7 +320,7 @@ fn users_without_a_file_descriptor_left_are_told_of_the_limit() {
 
 #[test]
 fn an_expected_status_is_a_success() {
-    let server = Server::start(Manner::Answer("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), None);
+    let server = ServerThread::start(Manner::Answer("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), None);
     let task = json!({"method": "get", "request_url": format!("http://{}/x", server.address),
         "assertions": [{"type": "status_code", "value": 404}]});
     let ended = run_on("tokio", &[load(0.2, &[task])]).with_code(0);
@@ -329,8 +329,8 @@ fn an_expected_status_is_a_success() {
 
 #[test]
 fn secrets_of_tasks_are_nowhere_in_the_output() {
-    let nobody = Nobody::new().expect("a port");
-    let url = format!("http://{}/x", nobody.address().expect("bound"));
+    let closed = ClosedPort::new().expect("a port");
+    let url = format!("http://{}/x", closed.address().expect("bound"));
     let task = |key: &str, value: Value| {
         let mut task = json!({"method": "post", "request_url": url, "name": "x"});
         task[key] = value;
@@ -363,7 +363,7 @@ fn secrets_of_tasks_are_nowhere_in_the_output() {
 #[test]
 fn series_that_are_folded_are_said_while_the_load_runs_and_in_the_report() {
     for runtime in RUNTIMES {
-        let server = Server::start(OK, None);
+        let server = ServerThread::start(OK, None);
         let url = format!("http://{}/items", server.address);
         let task = |number: usize| json!({"method": "get", "request_url": url, "name": format!("/items/{number}")});
         let test = load(2.5, &(0..700).map(task).collect::<Vec<_>>());
@@ -386,7 +386,7 @@ fn series_that_are_folded_are_said_while_the_load_runs_and_in_the_report() {
 #[test]
 fn an_exporter_that_works_again_says_so_and_a_variable_that_is_not_followed_is_said_once() {
     for runtime in RUNTIMES {
-        let target = Server::start(OK, None);
+        let target = ServerThread::start(OK, None);
         // The first connection is answered with 503, the others with 204.
         let backend = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = backend.local_addr().expect("bound").port();
@@ -406,8 +406,8 @@ fn an_exporter_that_works_again_says_so_and_a_variable_that_is_not_followed_is_s
             }
         });
         let start = json!(["LD_start_influxdb_sink", {"transport": "http", "port": port, "batch_seconds": 0.05}]);
-        let nobody = Nobody::new().expect("a port");
-        let endpoint = format!("http://{}", nobody.address().expect("bound"));
+        let closed = ClosedPort::new().expect("a port");
+        let endpoint = format!("http://{}", closed.address().expect("bound"));
         let otlp = json!(["LD_start_opentelemetry_exporter", {"endpoint": endpoint}]);
         let task = json!({"method": "get", "request_url": format!("http://{}/x", target.address), "name": "x"});
         let document = json!([otlp, ["LD_stop_opentelemetry_exporter"], start, load(2.0, &[task])]).to_string();

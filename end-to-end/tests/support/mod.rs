@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_tokio::{
-    Account, Exporters, HeapStorage, Outcome, Recorder, Registry, Sample, Settings, Timestamp,
+    Account, Exporters, HeapStorage, OpenTelemetryConfig, Outcome, Recorder, Registry, Sample, Settings, Timestamp,
 };
 
 /// Upper bound for everything that is waited for.
@@ -47,6 +47,19 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// Asserts the law of accounting, with nothing held.
 pub fn assert_settled(account: &Account) {
     assert!(account.balanced() && account.held == 0, "{account:?}");
+}
+
+/// `config` to `receiver`, with a first export that is an hour away.
+pub fn rarely_to(receiver: SocketAddr, config: OpenTelemetryConfig) -> OpenTelemetryConfig {
+    let export_interval = Duration::from_secs(3_600);
+    OpenTelemetryConfig { endpoint: format!("http://{receiver}"), export_interval, ..config }
+}
+
+/// Stops the OTLP exporter, which has settled its account.
+pub fn stop_opentelemetry(exporters: &Exporters) -> Account {
+    let account = exporters.stop_opentelemetry_exporter().expect("stops").expect("it ran");
+    assert_settled(&account);
+    account
 }
 
 /// An HTTP exchange over one connection, as raw as it gets.

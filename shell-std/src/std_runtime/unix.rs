@@ -20,7 +20,7 @@ use super::timer::{self, Sleep};
 /// A connected Unix datagram socket.
 struct Datagram {
     socket: UnixDatagram,
-    pause: Mutex<Pause>,
+    pause: Mutex<RetryPause>,
 }
 
 pub(super) fn datagram(path: &Path) -> io::Result<runtime::UnixDatagram> {
@@ -43,7 +43,7 @@ impl runtime::DatagramSocket for Datagram {
 /// A connection to a Unix stream socket.
 struct Stream {
     socket: UnixStream,
-    pause: Pause,
+    pause: RetryPause,
 }
 
 /// Like the other shells', an error where the listener has no place for one more: the standard library's `connect` waits.
@@ -51,7 +51,7 @@ pub(super) fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)?;
-    Ok(Box::new(Stream { socket: OwnedFd::from(socket).into(), pause: Pause::default() }))
+    Ok(Box::new(Stream { socket: OwnedFd::from(socket).into(), pause: RetryPause::default() }))
 }
 
 impl AsyncWrite for Stream {
@@ -76,9 +76,9 @@ impl AsyncWrite for Stream {
 
 /// The time between two attempts.
 #[derive(Default)]
-struct Pause(Option<Sleep>);
+struct RetryPause(Option<Sleep>);
 
-impl Pause {
+impl RetryPause {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| timer::sleep(RETRY));
         ready!(Pin::new(sleep).poll(context));

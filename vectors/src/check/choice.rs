@@ -43,7 +43,7 @@ impl Choice {
 
     /// The lengths with these options in their highest bits.
     #[must_use]
-    pub fn write(mut lengths: [u16; 4], options: &crate::golden::Options) -> [u16; 4] {
+    pub fn write(mut lengths: [u16; 4], options: &crate::golden::CaseOptions) -> [u16; 4] {
         let flag = |is_on: bool, at: u32| u16::from(is_on) << at;
         let status_label = match options.status_label {
             None => 0,

@@ -2,7 +2,7 @@
 
 use super::program::{Lengths, Program};
 use super::{SmallStorage, events};
-use crate::judge::{self, dogstatsd::Dialect};
+use crate::judge::{self, dogstatsd::MessageDialect};
 use loaddensity_metrics_core::dogstatsd::{
     AggregatedRequest, Aggregator, Cardinality, ConstantTags, Count, MessageEncoder, Origin,
 };
@@ -15,10 +15,10 @@ use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sin
 /// # Panics
 /// If the messages or the account are not right.
 pub fn dogstatsd(data: &[u8]) {
-    per_request(Program::read(data), &Dialect::contract("loaddensity"), |encoder| encoder);
+    per_request(Program::read(data), &MessageDialect::contract("loaddensity"), |encoder| encoder);
     let (dialect, value) = dialect(data);
     per_request(chosen(data), &dialect, |encoder| dressed(encoder, &dialect, &value));
-    let seconds = Dialect { timestamps: true, ..dialect.clone() };
+    let seconds = MessageDialect { timestamps: true, ..dialect.clone() };
     for dialect in [dialect, seconds] {
         per_interval(chosen(data), &dialect, &value, |_| false);
         let mut bytes = data.iter().cycle();
@@ -34,7 +34,7 @@ fn chosen(data: &[u8]) -> (Program<'_>, Lengths) {
 
 fn per_request(
     program: (Program<'_>, Lengths),
-    dialect: &Dialect,
+    dialect: &MessageDialect,
     dress: impl for<'a> Fn(MessageEncoder<'a>) -> MessageEncoder<'a>,
 ) {
     let storage = Box::new(SmallStorage::new());
@@ -47,7 +47,7 @@ fn per_request(
 /// packet by its number whether it is; where one was, only the account is judged.
 fn per_interval(
     (program, mut lengths): (Program<'_>, Lengths),
-    dialect: &Dialect,
+    dialect: &MessageDialect,
     value: &str,
     mut is_lost: impl FnMut(usize) -> bool,
 ) {
@@ -143,19 +143,19 @@ fn counters(
 const LONGEST: usize = 900;
 
 /// The dialect of a program, with the text in its constant tag and in its external data before either is made safe.
-fn dialect(data: &[u8]) -> (Dialect, String) {
+fn dialect(data: &[u8]) -> (MessageDialect, String) {
     let value = String::from_utf8_lossy(data.get(..data.len().min(40)).unwrap_or_default()).into_owned();
     let safe = |c: char| if matches!(c, '|' | ',' | '#') || c.is_control() { '_' } else { c };
     let external: String = value.chars().filter(|c| *c != '|' && !c.is_control()).collect();
     let mut origin = vec!["c:in-1".to_owned()];
     origin.extend((!external.is_empty()).then(|| format!("e:{external}")));
     origin.push("card:orchestrator".to_owned());
-    let dialect = Dialect {
+    let dialect = MessageDialect {
         distributions: data.len().is_multiple_of(2),
         rate: (!data.len().is_multiple_of(3)).then_some(0.125),
         constant: vec![("run".into(), value.chars().map(safe).collect()), ("alone".into(), String::new())],
         origin,
-        ..Dialect::contract("loaddensity")
+        ..MessageDialect::contract("loaddensity")
     };
     (dialect, value)
 }
@@ -165,7 +165,7 @@ fn plain(registry: Registry<'_>) -> MessageEncoder<'_> {
 }
 
 /// With everything that `dialect` says.
-fn dressed<'a>(encoder: MessageEncoder<'a>, dialect: &Dialect, value: &str) -> MessageEncoder<'a> {
+fn dressed<'a>(encoder: MessageEncoder<'a>, dialect: &MessageDialect, value: &str) -> MessageEncoder<'a> {
     let tags = ConstantTags::new([("run", value), ("alone", "")]).expect("tags that are short enough");
     let origin =
         Origin { container: Some("in-1"), external: Some(value), cardinality: Some(Cardinality::Orchestrator) };

@@ -20,7 +20,7 @@ const MOST_INSTRUCTIONS: usize = 400;
 
 /// A program to be run once.
 pub struct Program<'d> {
-    input: Input<'d>,
+    input: ProgramBytes<'d>,
     clock: u64,
     choice: Choice,
 }
@@ -67,14 +67,14 @@ impl<'d> Program<'d> {
     }
 
     fn read_all(data: &'d [u8]) -> (Self, Lengths) {
-        let mut input = Input(data);
+        let mut input = ProgramBytes(data);
         let lengths = [(); 4].map(|()| input.short());
         let choice = Choice::read(lengths, input.0);
         let lengths = lengths.map(|length| usize::from(length) % 4_096);
         (Self { input, clock: 1_700_000_000_000_000_000, choice }, Lengths { lengths, turn: 0, least: 0 })
     }
 
-    /// Runs it on a new registry with one shard, calling `after` behind every instruction; returns what was recorded.
+    /// Runs it on a new registry with one shard, calling `after` after every instruction; returns what was recorded.
     pub fn run(mut self, registry: Registry<'_>, mut after: impl FnMut()) -> Model {
         let mut model = Model::new();
         self.choice.prepare(registry, &mut model);
@@ -157,9 +157,9 @@ fn claim(registry: Registry<'_>) -> [Recorder<'_>; 2] {
     recorders
 }
 
-struct Input<'d>(&'d [u8]);
+struct ProgramBytes<'d>(&'d [u8]);
 
-impl Input<'_> {
+impl ProgramBytes<'_> {
     fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;

@@ -2,10 +2,10 @@
 
 use super::*;
 
-fn good() -> MetricFamily {
-    let bucket = |up_to, bound| Bucket { cumulative_count: Some(up_to), upper_bound: Some(bound), exemplar: None };
-    let span = |offset, length| BucketSpan { offset: Some(offset), length: Some(length) };
-    let histogram = Histogram {
+fn good() -> ProtoMetricFamily {
+    let bucket = |up_to, bound| ProtoBucket { cumulative_count: Some(up_to), upper_bound: Some(bound), exemplar: None };
+    let span = |offset, length| ProtoBucketSpan { offset: Some(offset), length: Some(length) };
+    let histogram = ProtoHistogram {
         sample_count: Some(6),
         sample_sum: Some(1.5),
         bucket: vec![bucket(1, 1.0), bucket(6, 2.0)],
@@ -16,9 +16,9 @@ fn good() -> MetricFamily {
         positive_delta: vec![4, -3, 0],
         created_timestamp: None,
     };
-    let label = vec![LabelPair { name: Some("a".into()), value: Some("b".into()) }];
-    let metric = Metric { label, histogram: Some(histogram), ..Metric::default() };
-    MetricFamily {
+    let label = vec![ProtoLabelPair { name: Some("a".into()), value: Some("b".into()) }];
+    let metric = ProtoMetric { label, histogram: Some(histogram), ..ProtoMetric::default() };
+    ProtoMetricFamily {
         name: Some("x_ms".into()),
         help: Some("help".into()),
         r#type: Some(4),
@@ -39,9 +39,9 @@ fn a_family_is_read_whole() {
 
 #[test]
 fn every_fault_is_found() {
-    let faults: [fn(&mut MetricFamily); 15] = [
+    let faults: [fn(&mut ProtoMetricFamily); 15] = [
         |family| {
-            let exemplar = Exemplar { value: Some(1.5), ..Exemplar::default() };
+            let exemplar = ProtoExemplar { value: Some(1.5), ..ProtoExemplar::default() };
             histogram(family).bucket[0].exemplar = Some(exemplar);
         },
         |family| family.name = None,
@@ -50,7 +50,7 @@ fn every_fault_is_found() {
         |family| family.metric.clear(),
         |family| family.metric.push(family.metric[0].clone()),
         |family| family.unit = Some("seconds".into()),
-        |family| family.metric[0].gauge = Some(Gauge::default()),
+        |family| family.metric[0].gauge = Some(ProtoGauge::default()),
         |family| family.metric[0].label.extend_from_within(..),
         |family| histogram(family).bucket.swap(0, 1),
         |family| histogram(family).bucket[1].cumulative_count = Some(7),
@@ -76,6 +76,6 @@ fn every_fault_is_found() {
     assert!(decode(&longer).is_err(), "an unknown field");
 }
 
-fn histogram(family: &mut MetricFamily) -> &mut Histogram {
+fn histogram(family: &mut ProtoMetricFamily) -> &mut ProtoHistogram {
     family.metric[0].histogram.as_mut().expect("a histogram")
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// The member `options` of `case.json`. Without it, all is as the contract has it.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct CaseOptions {
     /// Whether nothing is asked for.
     pub is_contract: bool,
     /// What the label `status` tells.
@@ -53,7 +53,7 @@ pub struct Dogstatsd {
     pub cardinality: Option<Cardinality>,
 }
 
-impl Options {
+impl CaseOptions {
     /// The constant labels.
     ///
     /// # Panics

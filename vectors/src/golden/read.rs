@@ -6,12 +6,12 @@
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message as _;
 
-use crate::families::MetricFamily;
+use crate::families::ProtoMetricFamily;
 use crate::{dogstatsd, families, influx, openmetrics, prometheus};
 
 /// One sample of a page.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct SampleRow {
     /// Name, type, unit and help of its family.
     pub family: String,
     /// Its name.
@@ -32,11 +32,11 @@ pub type RowExemplar = (Vec<(String, String)>, f64, Option<f64>);
 /// # Panics
 /// If it is not what the format's grammar allows; this and all that follow.
 #[must_use]
-pub fn page(page: &[u8]) -> Vec<Row> {
+pub fn page(page: &[u8]) -> Vec<SampleRow> {
     let parsed = prometheus::parse(page).unwrap_or_else(|error| panic!("{error}"));
     let mut rows = Vec::new();
     for family in parsed.families.iter().filter(|family| is_of_requests(family.name)) {
-        rows.extend(family.samples.iter().map(|sample| Row {
+        rows.extend(family.samples.iter().map(|sample| SampleRow {
             family: format!("{} {:?} {:?}", family.name, family.kind, family.help),
             name: sample.name.to_owned(),
             labels: sorted(sample.labels.iter().map(|(key, value)| (*key, value.as_ref()))),
@@ -49,12 +49,12 @@ pub fn page(page: &[u8]) -> Vec<Row> {
 
 /// The samples of an OpenMetrics page, those about the registry and the exporters left out.
 #[must_use]
-pub fn open_page(page: &[u8]) -> Vec<Row> {
+pub fn open_page(page: &[u8]) -> Vec<SampleRow> {
     let parsed = openmetrics::parse(page).unwrap_or_else(|error| panic!("{error}"));
     let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
     let mut rows = Vec::new();
     for family in parsed.families.iter().filter(|family| is_of_requests(family.name)) {
-        rows.extend(family.samples.iter().map(|sample| Row {
+        rows.extend(family.samples.iter().map(|sample| SampleRow {
             family: format!("{} {} {:?} {:?}", family.name, family.kind, family.unit, family.help),
             name: sample.name.to_owned(),
             labels: sorted(sample.labels.iter().map(|(key, value)| (*key, value.as_str()))),
@@ -83,7 +83,7 @@ pub fn whole_numbers(page: &[u8]) -> Vec<u8> {
 
 /// The families of a scrape in protobuf, those about the registry and the exporters left out, labels sorted.
 #[must_use]
-pub fn metric_families(body: &[u8]) -> Vec<MetricFamily> {
+pub fn metric_families(body: &[u8]) -> Vec<ProtoMetricFamily> {
     let mut families = families::decode(body).unwrap_or_else(|error| panic!("{error}"));
     families.retain(|family| is_of_requests(family.name()));
     families.sort_by(|a, b| a.name.cmp(&b.name));
@@ -95,7 +95,7 @@ pub fn metric_families(body: &[u8]) -> Vec<MetricFamily> {
 
 /// The points of a body of InfluxDB, tags and fields sorted.
 #[must_use]
-pub fn points(body: &[u8]) -> Vec<influx::Point> {
+pub fn points(body: &[u8]) -> Vec<influx::ParsedPoint> {
     let mut points = influx::parse(body).unwrap_or_else(|error| panic!("{error:?}"));
     for point in &mut points {
         point.tags.sort();
@@ -106,7 +106,7 @@ pub fn points(body: &[u8]) -> Vec<influx::Point> {
 
 /// The messages of a payload of DogStatsD, fields in one order.
 #[must_use]
-pub fn messages(payload: &[u8]) -> Vec<dogstatsd::Message<'_>> {
+pub fn messages(payload: &[u8]) -> Vec<dogstatsd::ParsedMessage<'_>> {
     let mut messages = dogstatsd::parse(payload).unwrap_or_else(|error| panic!("{error}"));
     messages.iter_mut().for_each(|message| message.origin.sort_unstable());
     messages
@@ -132,8 +132,8 @@ fn sorted<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, 
     labels
 }
 
-/// Sums and counts may stand before the buckets or behind them.
-fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+/// Sums and counts may stand before the buckets or after them.
+fn in_order(mut rows: Vec<SampleRow>) -> Vec<SampleRow> {
     rows.sort_by(|a, b| (&a.family, &a.name, &a.labels).cmp(&(&b.family, &b.name, &b.labels)));
     rows
 }

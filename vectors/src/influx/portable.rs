@@ -1,6 +1,6 @@
 //! The subset of line protocol that InfluxDB 1, 2 and 3 read alike.
 
-use super::{Point, Value};
+use super::{ParsedPoint, ParsedValue};
 use std::error::Error;
 use std::fmt;
 
@@ -8,7 +8,7 @@ use std::fmt;
 ///
 /// # Errors
 /// Which rule the line breaks.
-pub fn portable(line: &str) -> Result<Point, Unportable> {
+pub fn portable(line: &str) -> Result<ParsedPoint, Unportable> {
     if line.contains(|c: char| c.is_ascii_control()) {
         return Err(Unportable::Control);
     }
@@ -16,7 +16,7 @@ pub fn portable(line: &str) -> Result<Point, Unportable> {
         return Err(Unportable::Start);
     }
     let mut rest = line;
-    let measurement = element(&mut rest, Part::Measurement)?;
+    let measurement = element(&mut rest, LinePart::Measurement)?;
     let mut tags = Vec::new();
     while let Some(after) = rest.strip_prefix(',') {
         rest = after;
@@ -39,7 +39,7 @@ pub fn portable(line: &str) -> Result<Point, Unportable> {
         None if rest.is_empty() => None,
         None => return Err(Unportable::Shape),
     };
-    Ok(Point { measurement, tags, fields, timestamp })
+    Ok(ParsedPoint { measurement, tags, fields, timestamp })
 }
 
 /// Which rule a line breaks.
@@ -81,14 +81,14 @@ const SERIES_KEY_EXTRA: usize = 4;
 const TIMESTAMPS: std::ops::RangeInclusive<i64> = i64::MIN + 2..=i64::MAX - 1;
 
 #[derive(Clone, Copy, PartialEq)]
-enum Part {
+enum LinePart {
     Measurement,
     Key,
     TagValue,
 }
 
 /// Reads up to the character that ends this part, which stays in `rest`, and unescapes.
-fn element(rest: &mut &str, part: Part) -> Result<String, Unportable> {
+fn element(rest: &mut &str, part: LinePart) -> Result<String, Unportable> {
     let mut plain = String::new();
     let mut chars = rest.char_indices().peekable();
     let end = loop {
@@ -96,10 +96,10 @@ fn element(rest: &mut &str, part: Part) -> Result<String, Unportable> {
             break rest.len();
         };
         match (c, part) {
-            (' ' | ',', _) | ('=', Part::Key) => break at,
-            ('=', Part::TagValue) => return Err(Unportable::Equals),
+            (' ' | ',', _) | ('=', LinePart::Key) => break at,
+            ('=', LinePart::TagValue) => return Err(Unportable::Equals),
             ('\\', _) => match chars.next_if(|(_, next)| matches!(next, ',' | '=' | ' ')) {
-                Some((_, '=')) if part == Part::Measurement => return Err(Unportable::Backslash),
+                Some((_, '=')) if part == LinePart::Measurement => return Err(Unportable::Backslash),
                 Some((_, next)) => plain.push(next),
                 None => match chars.peek() {
                     Some((_, '\\')) => return Err(Unportable::DoubleBackslash),
@@ -115,26 +115,26 @@ fn element(rest: &mut &str, part: Part) -> Result<String, Unportable> {
 }
 
 fn key(rest: &mut &str) -> Result<String, Unportable> {
-    let key = element(rest, Part::Key)?;
+    let key = element(rest, LinePart::Key)?;
     *rest = rest.strip_prefix('=').ok_or(Unportable::Shape)?;
     if matches!(key.as_str(), "time" | "_field" | "_measurement") { Err(Unportable::ReservedKey) } else { Ok(key) }
 }
 
 fn pair(rest: &mut &str) -> Result<(String, String), Unportable> {
-    Ok((key(rest)?, element(rest, Part::TagValue)?))
+    Ok((key(rest)?, element(rest, LinePart::TagValue)?))
 }
 
-fn field(rest: &mut &str) -> Result<(String, Value), Unportable> {
+fn field(rest: &mut &str) -> Result<(String, ParsedValue), Unportable> {
     let key = key(rest)?;
     if let Some(after) = rest.strip_prefix('"') {
         *rest = after;
-        return Ok((key, Value::Text(text(rest)?)));
+        return Ok((key, ParsedValue::Text(text(rest)?)));
     }
     let (word, after) = rest.split_at(rest.find([',', ' ']).unwrap_or(rest.len()));
     *rest = after;
     let value = match word {
-        "t" | "T" | "true" | "True" | "TRUE" => Value::Boolean(true),
-        "f" | "F" | "false" | "False" | "FALSE" => Value::Boolean(false),
+        "t" | "T" | "true" | "True" | "TRUE" => ParsedValue::Boolean(true),
+        "f" | "F" | "false" | "False" | "FALSE" => ParsedValue::Boolean(false),
         _ => number(word)?,
     };
     Ok((key, value))
@@ -159,10 +159,10 @@ fn text(rest: &mut &str) -> Result<String, Unportable> {
     Err(Unportable::Text)
 }
 
-fn number(word: &str) -> Result<Value, Unportable> {
+fn number(word: &str) -> Result<ParsedValue, Unportable> {
     if let Some(integer) = word.strip_suffix('i') {
         return if is_integer(integer) {
-            integer.parse().map(Value::Integer).map_err(|_| Unportable::Number)
+            integer.parse().map(ParsedValue::Integer).map_err(|_| Unportable::Number)
         } else {
             Err(Unportable::Number)
         };
@@ -174,7 +174,7 @@ fn number(word: &str) -> Result<Value, Unportable> {
         return Err(Unportable::Number);
     }
     let value: f64 = word.parse().map_err(|_| Unportable::Number)?;
-    if value.is_finite() { Ok(Value::Float(value)) } else { Err(Unportable::Number) }
+    if value.is_finite() { Ok(ParsedValue::Float(value)) } else { Err(Unportable::Number) }
 }
 
 fn timestamp(text: &str) -> Result<i64, Unportable> {

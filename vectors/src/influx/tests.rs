@@ -1,17 +1,17 @@
-use super::{ParseError, Point, Unportable, Value, parse, portable};
+use super::{LineError, ParsedPoint, ParsedValue, Unportable, parse, portable};
 
 const REQUEST: &str = "loaddensity_request,method=GET,name=/x,outcome=success \
     status_code=200i,response_time_ms=7.9,response_length=1024i 1700000000000000000";
 
-fn request() -> Point {
+fn request() -> ParsedPoint {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    Point {
+    ParsedPoint {
         measurement: "loaddensity_request".into(),
         tags: vec![pair("method", "GET"), pair("name", "/x"), pair("outcome", "success")],
         fields: vec![
-            ("status_code".into(), Value::Integer(200)),
-            ("response_time_ms".into(), Value::Float(7.9)),
-            ("response_length".into(), Value::Integer(1024)),
+            ("status_code".into(), ParsedValue::Integer(200)),
+            ("response_time_ms".into(), ParsedValue::Float(7.9)),
+            ("response_length".into(), ParsedValue::Integer(1024)),
         ],
         timestamp: Some(1_700_000_000_000_000_000),
     }
@@ -22,7 +22,7 @@ fn both_read_a_request() {
     assert_eq!(parse(REQUEST.as_bytes()), Ok(vec![request()]));
     assert_eq!(portable(REQUEST), Ok(request()));
     assert_eq!(request().tag("name"), Some("/x"));
-    assert_eq!(request().field("status_code"), Some(&Value::Integer(200)));
+    assert_eq!(request().field("status_code"), Some(&ParsedValue::Integer(200)));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn notices_what_the_parser_skips_or_joins() {
         ("a,b=c\\\nd e=1", 2, 1),
     ];
     for (body, lines, points) in cases {
-        let expected = ParseError::Skipped { lines: *lines, points: *points };
+        let expected = LineError::Skipped { lines: *lines, points: *points };
         assert_eq!(parse(body.as_bytes()), Err(expected), "{body:?}");
     }
 }
@@ -86,11 +86,11 @@ fn refuses_what_influxdata_refuses() {
         "a,b=c\nd e=1",
     ];
     for body in refused {
-        assert!(matches!(parse(body.as_bytes()), Err(ParseError::Refused { .. })), "{body:?}");
+        assert!(matches!(parse(body.as_bytes()), Err(LineError::Refused { .. })), "{body:?}");
     }
-    assert_eq!(parse(b"a b=\"\xff\""), Err(ParseError::NotUtf8));
+    assert_eq!(parse(b"a b=\"\xff\""), Err(LineError::NotUtf8));
     let second = parse(b"a b=1\na b=x\n");
-    assert!(matches!(second, Err(ParseError::Refused { line: 2, .. })), "{second:?}");
+    assert!(matches!(second, Err(LineError::Refused { line: 2, .. })), "{second:?}");
 }
 
 #[test]

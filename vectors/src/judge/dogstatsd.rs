@@ -1,14 +1,14 @@
 //! The verdicts on DogStatsD messages in their dialects.
 
 use super::same;
-use crate::contract::{Format, Shown, millis, observed};
-use crate::dogstatsd::{self, Kind, Message};
-use crate::model::{Known, Model, bytes, nanos};
+use crate::contract::{Format, ShownLabels, millis, observed};
+use crate::dogstatsd::{self, MessageType, ParsedMessage};
+use crate::model::{Model, ModelSeries, bytes, nanos};
 use std::collections::BTreeMap;
 
 /// What messages have beside, or in place of, what the contract says.
 #[derive(Clone, Debug, Default)]
-pub struct Dialect {
+pub struct MessageDialect {
     /// The prefix, with its dot.
     pub prefix: String,
     /// Whether latencies and sizes are distributions.
@@ -27,7 +27,7 @@ pub struct Dialect {
 ///
 /// # Panics
 /// If a payload breaks the grammar, or the messages are not the model's samples.
-pub fn messages<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
+pub fn messages<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIterator<Item = &'b [u8]>) {
     let mut values = Vec::new();
     for message in payloads.into_iter().flat_map(read) {
         dialect.check(&message);
@@ -42,16 +42,16 @@ pub fn messages<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterato
 ///
 /// # Panics
 /// If a payload breaks the grammar, or the values are not those of the model's samples.
-pub fn packed<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<Item = &'b [u8]>) -> usize {
+pub fn packed<'b>(model: &Model, dialect: &MessageDialect, payloads: impl IntoIterator<Item = &'b [u8]>) -> usize {
     let (mut values, mut counters, mut seconds) = (Vec::new(), 0, BTreeMap::new());
     for message in payloads.into_iter().flat_map(read) {
         dialect.check(&message);
-        if message.kind != Kind::Count {
+        if message.kind != MessageType::Count {
             values.extend(dialect.values(&message));
             continue;
         }
         let [count] = message.values[..] else { panic!("a counter is one sum: {message:?}") };
-        let one = Message { values: vec!["1"], ..message.clone() };
+        let one = ParsedMessage { values: vec!["1"], ..message.clone() };
         let count: usize = count.parse().unwrap_or_else(|error| panic!("{error}: {message:?}"));
         values.extend((0..count).flat_map(|_| dialect.values(&one)));
         counters += 1;
@@ -63,13 +63,13 @@ pub fn packed<'b>(model: &Model, dialect: &Dialect, payloads: impl IntoIterator<
 }
 
 /// A value of a metric with its tags.
-type Value = (Shown, String);
+type TaggedValue = (ShownLabels, String);
 
-fn read(payload: &[u8]) -> Vec<Message<'_>> {
+fn read(payload: &[u8]) -> Vec<ParsedMessage<'_>> {
     dogstatsd::parse(payload).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(payload)))
 }
 
-impl Dialect {
+impl MessageDialect {
     /// What the contract says.
     #[must_use]
     pub fn contract(prefix: &str) -> Self {
@@ -77,23 +77,23 @@ impl Dialect {
     }
 
     /// The fields that do not depend on the series.
-    fn check(&self, message: &Message<'_>) {
+    fn check(&self, message: &ParsedMessage<'_>) {
         assert_eq!(message.rate, self.rate, "{message:?}");
         assert_eq!(message.origin, self.origin, "{message:?}");
-        assert_eq!(message.timestamp.is_some(), self.timestamps && message.kind == Kind::Count, "{message:?}");
+        assert_eq!(message.timestamp.is_some(), self.timestamps && message.kind == MessageType::Count, "{message:?}");
     }
 
-    fn values(&self, message: &Message<'_>) -> Vec<Value> {
+    fn values(&self, message: &ParsedMessage<'_>) -> Vec<TaggedValue> {
         let name = message.name.strip_prefix(&self.prefix).unwrap_or_else(|| panic!("prefix of {}", message.name));
         let tags = message.tags.iter().map(|(key, value)| (*key, value.unwrap_or_default()));
         let tags = observed(tags, &[]);
         message.values.iter().map(|value| (tags.clone(), text(name, message.kind, value))).collect()
     }
 
-    fn expected(&self, model: &Model) -> Vec<Value> {
+    fn expected(&self, model: &Model) -> Vec<TaggedValue> {
         let (latency, size) = match self.distributions {
-            true => (Kind::Distribution, Kind::Distribution),
-            false => (Kind::Timing, Kind::Histogram),
+            true => (MessageType::Distribution, MessageType::Distribution),
+            false => (MessageType::Timing, MessageType::Histogram),
         };
         let mut values = Vec::new();
         for known in model.shown() {
@@ -103,7 +103,7 @@ impl Dialect {
                 tags.push(("outcome".into(), sample.outcome.as_str().into()));
                 tags.sort();
                 let texts = [
-                    text("requests", Kind::Count, "1"),
+                    text("requests", MessageType::Count, "1"),
                     text("request.latency", latency, &millis(nanos(sample))),
                     text("response.size", size, &bytes(sample).to_string()),
                 ];
@@ -114,13 +114,13 @@ impl Dialect {
     }
 
     /// The tags of a series; of two with the same key the series' own.
-    fn tags(&self, known: &Known) -> Shown {
+    fn tags(&self, known: &ModelSeries) -> ShownLabels {
         let own = known.spelling.shown(Format::Dogstatsd);
         let is_new = |(key, _): &&(String, String)| own.iter().all(|(own, _)| own != key);
         own.iter().chain(self.constant.iter().filter(is_new)).cloned().collect()
     }
 }
 
-fn text(name: &str, kind: Kind, value: &str) -> String {
+fn text(name: &str, kind: MessageType, value: &str) -> String {
     format!("{name} {kind:?} {value}")
 }

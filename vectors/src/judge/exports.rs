@@ -2,8 +2,8 @@
 
 use super::same;
 use crate::contract::{Format, LATENCY_BOUNDS_MS, SIZE_BOUNDS, observed};
-use crate::model::{Known, Model, Side, bytes, nanos, separate};
-use crate::otlp::{self, Attributes, Point, Value};
+use crate::model::{Model, ModelSeries, SampleSubset, bytes, nanos, separate};
+use crate::otlp::{self, DecodedAttributes, DecodedPoint, DecodedValue};
 use loaddensity_metrics_core::Outcome;
 use loaddensity_metrics_core::otlp::{Histograms, Options};
 
@@ -16,7 +16,7 @@ const DURATION: &str = "http.client.request.duration";
 
 /// What decides about how a model is shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Dialect {
+pub struct ExportDialect {
     /// What was asked for. Extremes are expected where the points are cumulative.
     pub options: Options,
     /// Whether the points are those of an interval.
@@ -28,7 +28,7 @@ pub struct Dialect {
 /// # Panics
 /// If a request is not canonical or breaks a rule, or the points are not the model's.
 pub fn exports<'b>(model: &Model, service: &str, times: (u64, u64), frames: impl IntoIterator<Item = &'b [u8]>) {
-    exports_as(Dialect::default(), model, service, times, frames);
+    exports_as(ExportDialect::default(), model, service, times, frames);
 }
 
 /// The same in another dialect.
@@ -36,7 +36,7 @@ pub fn exports<'b>(model: &Model, service: &str, times: (u64, u64), frames: impl
 /// # Panics
 /// If a request is not canonical or breaks a rule, or the points are not the model's.
 pub fn exports_as<'b>(
-    dialect: Dialect,
+    dialect: ExportDialect,
     model: &Model,
     service: &str,
     times: (u64, u64),
@@ -51,7 +51,7 @@ pub fn exports_as<'b>(
     }
     points.iter().for_each(|point| judge_origin(point, service, times));
     let (gauges, points): (Vec<_>, Vec<_>) =
-        points.into_iter().partition(|point| matches!(point.value, Value::Gauge(_)));
+        points.into_iter().partition(|point| matches!(point.value, DecodedValue::Gauge(_)));
     judge_gauges(model, &gauges);
     let seen = points.into_iter().map(|mut point| {
         if point.metric == DURATION {
@@ -59,7 +59,7 @@ pub fn exports_as<'b>(
         }
         let labels = point.attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let outcome = point.attributes.get("outcome").cloned().unwrap_or_default();
-        let Point { metric, description, unit, extremes, value, exemplars, .. } = &point;
+        let DecodedPoint { metric, description, unit, extremes, value, exemplars, .. } = &point;
         let shown = format!("{metric} ({description}) {unit} {extremes:?} {value:?} {exemplars:?}");
         (observed(labels, &["outcome"]), outcome, shown)
     });
@@ -77,7 +77,7 @@ pub fn exports_as<'b>(
 }
 
 /// The attributes of the conventional metric under the contract's keys, of which it has none itself.
-fn contract_attributes(mut attributes: Attributes) -> Attributes {
+fn contract_attributes(mut attributes: DecodedAttributes) -> DecodedAttributes {
     let own = ["method", "name", "outcome"];
     assert!(own.iter().all(|key| !attributes.contains_key(*key)), "{attributes:?}");
     let outcome = match attributes.remove("error.type").as_deref() {
@@ -95,8 +95,8 @@ fn contract_attributes(mut attributes: Attributes) -> Attributes {
 }
 
 /// What stands around a point, and when it was made.
-fn judge_origin(point: &Point, service: &str, (start, now): (u64, u64)) {
-    let start = if matches!(point.value, Value::Gauge(_)) { 0 } else { start };
+fn judge_origin(point: &DecodedPoint, service: &str, (start, now): (u64, u64)) {
+    let start = if matches!(point.value, DecodedValue::Gauge(_)) { 0 } else { start };
     assert_eq!((point.start, point.time), (start, now));
     assert_eq!(point.resource.get("service.name").map(String::as_str), Some(service));
     let is_ours = |key: &String| RESOURCE.contains(&key.as_str());
@@ -104,20 +104,21 @@ fn judge_origin(point: &Point, service: &str, (start, now): (u64, u64)) {
     assert_eq!(point.scope, "loaddensity");
 }
 
-fn judge_gauges(model: &Model, gauges: &[Point]) {
+fn judge_gauges(model: &Model, gauges: &[DecodedPoint]) {
     assert!(gauges.iter().all(|point| point.attributes.is_empty() && point.unit.is_empty()), "{gauges:?}");
     assert!(gauges.iter().all(|point| point.description == "Set by the load engine"), "{gauges:?}");
     let seen = gauges.iter().map(|point| format!("{} {:?}", point.metric, point.value));
-    let expected = model.gauges().iter().map(|(name, value)| format!("loaddensity.{name} {:?}", Value::Gauge(*value)));
+    let expected =
+        model.gauges().iter().map(|(name, value)| format!("loaddensity.{name} {:?}", DecodedValue::Gauge(*value)));
     same(expected.collect(), seen.collect());
 }
 
 /// In the order of their buckets. Of an interval they are not known.
-fn exemplars_of(dialect: Dialect, known: &Known, outcome: Outcome, now: u64) -> Vec<otlp::Shown> {
+fn exemplars_of(dialect: ExportDialect, known: &ModelSeries, outcome: Outcome, now: u64) -> Vec<otlp::DecodedExemplar> {
     if !dialect.options.exemplars || dialect.is_delta {
         return Vec::new();
     }
-    let shown = known.exemplars(Some(outcome)).into_values().map(|(sample, trace)| otlp::Shown {
+    let shown = known.exemplars(Some(outcome)).into_values().map(|(sample, trace)| otlp::DecodedExemplar {
         trace_id: trace.trace_id.to_vec(),
         span_id: if trace.span_id == [0; 8] { Vec::new() } else { trace.span_id.to_vec() },
         value: nanos(&sample) as f64 / 1e6,
@@ -126,10 +127,10 @@ fn exemplars_of(dialect: Dialect, known: &Known, outcome: Outcome, now: u64) -> 
     shown.collect()
 }
 
-fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Vec<String> {
+fn points_of(dialect: ExportDialect, side: &SampleSubset<'_>, exemplars: &[otlp::DecodedExemplar]) -> Vec<String> {
     let latencies: Vec<u64> = side.samples().map(nanos).collect();
     let sizes: Vec<u64> = side.samples().map(bytes).collect();
-    let requests = Value::Sum(side.count().try_into().unwrap_or(i64::MAX));
+    let requests = DecodedValue::Sum(side.count().try_into().unwrap_or(i64::MAX));
     let (latency, size) = match dialect.options.histograms {
         Histograms::Explicit => explicit(side),
         Histograms::Exponential => {
@@ -161,8 +162,8 @@ fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Ve
 }
 
 /// The latencies in seconds, with the contract's bounds.
-fn durations(side: &Side<'_>) -> Value {
-    Value::Histogram {
+fn durations(side: &SampleSubset<'_>) -> DecodedValue {
+    DecodedValue::Histogram {
         count: side.count(),
         sum: side.latency_sum() as f64 / 1e9,
         buckets: separate(&side.latencies_up_to()),
@@ -171,19 +172,19 @@ fn durations(side: &Side<'_>) -> Value {
 }
 
 /// An exemplar of a latency in milliseconds, in seconds: from whole nanoseconds, which a float holds.
-fn in_seconds(exemplar: otlp::Shown) -> otlp::Shown {
-    otlp::Shown { value: (exemplar.value * 1e6).round() / 1e9, ..exemplar }
+fn in_seconds(exemplar: otlp::DecodedExemplar) -> otlp::DecodedExemplar {
+    otlp::DecodedExemplar { value: (exemplar.value * 1e6).round() / 1e9, ..exemplar }
 }
 
-fn explicit(side: &Side<'_>) -> (Value, Value) {
+fn explicit(side: &SampleSubset<'_>) -> (DecodedValue, DecodedValue) {
     let floats = |bounds: &[u64]| bounds.iter().map(|bound| *bound as f64).collect();
-    let latency = Value::Histogram {
+    let latency = DecodedValue::Histogram {
         count: side.count(),
         sum: side.latency_sum() as f64 / 1e6,
         buckets: separate(&side.latencies_up_to()),
         bounds: floats(&LATENCY_BOUNDS_MS),
     };
-    let size = Value::Histogram {
+    let size = DecodedValue::Histogram {
         count: side.count(),
         sum: side.size_sum() as f64,
         buckets: separate(&side.sizes_up_to()),
@@ -194,7 +195,7 @@ fn explicit(side: &Side<'_>) -> (Value, Value) {
 
 /// The histogram at scale 3, by the formula of OTLP's data model ("All Scales"); what lies above the scale, from index
 /// `above` on, is in that one bucket.
-fn exponential(values: &[u64], unit: f64, zero_threshold: f64, above: i32) -> Value {
+fn exponential(values: &[u64], unit: f64, zero_threshold: f64, above: i32) -> DecodedValue {
     let sum = values.iter().fold(0_u64, |sum, value| sum.wrapping_add(*value));
     let mut buckets = std::collections::BTreeMap::new();
     let mut zero_count = 0;
@@ -206,7 +207,7 @@ fn exponential(values: &[u64], unit: f64, zero_threshold: f64, above: i32) -> Va
             *buckets.entry(index.min(above)).or_insert(0) += 1;
         }
     }
-    Value::Exponential {
+    DecodedValue::Exponential {
         count: values.len() as u64,
         sum: sum as f64 / unit,
         scale: 3,

@@ -1,16 +1,16 @@
 //! The verdicts on InfluxDB lines in their dialects.
 
 use super::same;
-use crate::contract::{Format, Shown, millis, observed};
-use crate::influx::{self, Point, Value};
-use crate::model::{Known, Model, bytes, nanos};
+use crate::contract::{Format, ShownLabels, millis, observed};
+use crate::influx::{self, ParsedPoint, ParsedValue};
+use crate::model::{Model, ModelSeries, bytes, nanos};
 use loaddensity_metrics_core::influxdb::{IntervalEncoder, StatusCode};
 use loaddensity_metrics_core::{Outcome, Sample};
 use std::collections::BTreeSet;
 
 /// What lines have beside the contract's tags, and where they have the status code.
 #[derive(Clone, Debug, Default)]
-pub struct Dialect {
+pub struct LineDialect {
     /// Constant tags: keys as every format takes them, values as they were given.
     pub constant: Vec<(String, String)>,
     /// Where the status code is.
@@ -21,7 +21,7 @@ pub struct Dialect {
 ///
 /// # Panics
 /// If a body breaks the format, or the lines are not the model's samples.
-pub fn lines<'b>(model: &Model, measurement: &str, dialect: &Dialect, bodies: impl IntoIterator<Item = &'b [u8]>) {
+pub fn lines<'b>(model: &Model, measurement: &str, dialect: &LineDialect, bodies: impl IntoIterator<Item = &'b [u8]>) {
     let mut times = BTreeSet::new();
     let mut points = Vec::new();
     for point in bodies.into_iter().flat_map(|body| read(body, measurement)) {
@@ -43,7 +43,12 @@ pub fn lines<'b>(model: &Model, measurement: &str, dialect: &Dialect, bodies: im
 ///
 /// # Panics
 /// If a body breaks the format, or the lines are not what the model's samples amount to.
-pub fn intervals<'b>(model: &Model, measurement: &str, dialect: &Dialect, bodies: impl IntoIterator<Item = &'b [u8]>) {
+pub fn intervals<'b>(
+    model: &Model,
+    measurement: &str,
+    dialect: &LineDialect,
+    bodies: impl IntoIterator<Item = &'b [u8]>,
+) {
     let points: Vec<_> = bodies.into_iter().flat_map(|body| read(body, measurement)).collect();
     let known: Vec<_> = model.shown().filter(|known| !known.samples.is_empty()).collect();
     same(known.iter().map(|known| dialect.tags(known)).collect(), points.iter().map(tags).collect());
@@ -58,24 +63,24 @@ pub fn intervals<'b>(model: &Model, measurement: &str, dialect: &Dialect, bodies
 ///
 /// # Panics
 /// If it breaks the format, or shows other gauges than the model's.
-pub fn gauges(model: &Model, measurement: &str, dialect: &Dialect, line: &[u8]) {
+pub fn gauges(model: &Model, measurement: &str, dialect: &LineDialect, line: &[u8]) {
     let points = if line.is_empty() { Vec::new() } else { read(line, measurement) };
     assert_eq!(points.len(), usize::from(!model.gauges().is_empty()), "{points:?}");
     for point in points {
         assert_eq!(tags(&point), dialect.beside(Vec::new()));
-        let expected = model.gauges().iter().map(|(name, value)| format!("{name} {:?}", Value::Float(*value)));
+        let expected = model.gauges().iter().map(|(name, value)| format!("{name} {:?}", ParsedValue::Float(*value)));
         same(expected.collect(), point.fields.iter().map(|(name, value)| format!("{name} {value:?}")).collect());
     }
 }
 
-impl Dialect {
+impl LineDialect {
     /// The tags of a series, sorted; of two with the same key the series' own.
-    fn tags(&self, known: &Known) -> Shown {
+    fn tags(&self, known: &ModelSeries) -> ShownLabels {
         self.beside(known.spelling.shown(Format::Influxdb))
     }
 
     /// These tags and the constant ones, sorted; of two with the same key the former.
-    fn beside(&self, mut tags: Shown) -> Shown {
+    fn beside(&self, mut tags: ShownLabels) -> ShownLabels {
         for (key, value) in self.constant.iter().filter(|(_, value)| !value.is_empty()) {
             if tags.iter().all(|(own, _)| own != key) {
                 tags.push((key.clone(), Format::Influxdb.safe(value)));
@@ -85,7 +90,7 @@ impl Dialect {
         tags
     }
 
-    fn add_request(&self, tags: &mut Shown, sample: &Sample) {
+    fn add_request(&self, tags: &mut ShownLabels, sample: &Sample) {
         tags.push(("outcome".into(), sample.outcome.as_str().into()));
         let key = match self.status {
             StatusCode::Field => None,
@@ -99,11 +104,11 @@ impl Dialect {
         tags.sort();
     }
 
-    fn fields(&self, sample: &Sample) -> Vec<(String, Value)> {
+    fn fields(&self, sample: &Sample) -> Vec<(String, ParsedValue)> {
         let latency: f64 = millis(nanos(sample)).parse().unwrap_or(f64::NAN);
         let mut fields = vec![
-            ("status_code".to_owned(), Value::Integer(sample.status.into())),
-            ("response_time_ms".to_owned(), Value::Float(latency)),
+            ("status_code".to_owned(), ParsedValue::Integer(sample.status.into())),
+            ("response_time_ms".to_owned(), ParsedValue::Float(latency)),
             ("response_length".to_owned(), integer(bytes(sample))),
         ];
         if self.status == StatusCode::Tag {
@@ -114,7 +119,7 @@ impl Dialect {
 }
 
 /// The points of a body, in which both parsers see the same and keys are in order.
-fn read(body: &[u8], measurement: &str) -> Vec<Point> {
+fn read(body: &[u8], measurement: &str) -> Vec<ParsedPoint> {
     let parsed = influx::parse(body).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(body)));
     for (line, point) in String::from_utf8_lossy(body).lines().zip(&parsed) {
         let portable = influx::portable(line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
@@ -126,23 +131,23 @@ fn read(body: &[u8], measurement: &str) -> Vec<Point> {
     parsed
 }
 
-fn tags(point: &Point) -> Shown {
+fn tags(point: &ParsedPoint) -> ShownLabels {
     observed(point.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())), &[])
 }
 
-fn is_interval_of(point: &Point, known: &Known) -> bool {
+fn is_interval_of(point: &ParsedPoint, known: &ModelSeries) -> bool {
     let names: Vec<_> = point.fields.iter().map(|(name, _)| name.as_str()).collect();
     let latencies: Vec<u64> = known.samples.iter().map(nanos).collect();
     let failures = known.samples.iter().filter(|sample| sample.outcome == Outcome::Failure).count();
     let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0, u64::wrapping_add);
     let float = |name: &str| match point.field(name) {
-        Some(Value::Float(value)) => *value,
+        Some(ParsedValue::Float(value)) => *value,
         other => panic!("{name} is {other:?}"),
     };
     let as_millis = |nanos: u64| millis(nanos).parse::<f64>().unwrap_or(f64::NAN);
     names == IntervalEncoder::FIELDS
-        && point.field("requests") == Some(&Value::Integer(known.samples.len() as i64))
-        && point.field("failures") == Some(&Value::Integer(failures as i64))
+        && point.field("requests") == Some(&ParsedValue::Integer(known.samples.len() as i64))
+        && point.field("failures") == Some(&ParsedValue::Integer(failures as i64))
         && float("response_time_ms_sum") == as_millis(sum(&mut latencies.iter().copied()))
         && Some(float("response_time_ms_min")) == latencies.iter().min().map(|nanos| as_millis(*nanos))
         && Some(float("response_time_ms_max")) == latencies.iter().max().map(|nanos| as_millis(*nanos))
@@ -163,6 +168,6 @@ fn is_quantile(millis: f64, percent: usize, latencies: &[u64]) -> bool {
     is_off_scale || (millis - exact).abs() <= exact * 0.0445 + 2e-6
 }
 
-fn integer(value: u64) -> Value {
-    Value::Integer(value.try_into().unwrap_or(i64::MAX))
+fn integer(value: u64) -> ParsedValue {
+    ParsedValue::Integer(value.try_into().unwrap_or(i64::MAX))
 }

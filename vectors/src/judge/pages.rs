@@ -1,8 +1,8 @@
 //! The verdicts on Prometheus' pages, in all three dialects.
 
 use super::same;
-use crate::contract::{Format, LATENCY_LE, SIZE_LE, Shown, millis, observed};
-use crate::model::{Known, Model, nanos};
+use crate::contract::{Format, LATENCY_LE, SIZE_LE, ShownLabels, millis, observed};
+use crate::model::{Model, ModelSeries, nanos};
 use crate::{openmetrics, prometheus};
 use loaddensity_metrics_core::{Cause, Exporter, Outcome, Sample, TraceContext};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub const PAGE_LINES_PER_EXPORTER: usize = 3 + Cause::ALL.len();
 
 /// What a page shows besides the model.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Besides<'a> {
+pub struct PageExtras<'a> {
     /// The exporters that were ever started on the registry.
     pub exporters: &'a [Exporter],
     /// Constant labels: keys as every format takes them, values as they were given.
@@ -28,10 +28,10 @@ pub struct Besides<'a> {
     pub created: Option<u64>,
 }
 
-const FAMILIES: [(&str, prometheus::Kind); 3] = [
-    ("loaddensity_requests_total", prometheus::Kind::Counter),
-    ("loaddensity_request_latency_ms", prometheus::Kind::Histogram),
-    ("loaddensity_response_bytes", prometheus::Kind::Histogram),
+const FAMILIES: [(&str, prometheus::FamilyType); 3] = [
+    ("loaddensity_requests_total", prometheus::FamilyType::Counter),
+    ("loaddensity_request_latency_ms", prometheus::FamilyType::Histogram),
+    ("loaddensity_response_bytes", prometheus::FamilyType::Histogram),
 ];
 
 const OPEN_FAMILIES: [(&str, &str, Option<&str>); 3] = [
@@ -44,7 +44,7 @@ const OPEN_FAMILIES: [(&str, &str, Option<&str>); 3] = [
 ///
 /// # Panics
 /// If the page breaks the format, or shows something else than the model; here and in the next two.
-pub fn text(model: &Model, besides: &Besides<'_>, page: &[u8]) {
+pub fn text(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
     let parsed = match prometheus::parse(page) {
         Ok(parsed) => parsed,
         Err(error) => panic!("{error}: {:?}", line_of(page, error.line)),
@@ -54,9 +54,9 @@ pub fn text(model: &Model, besides: &Besides<'_>, page: &[u8]) {
     assert!(parsed.families.iter().all(|family| family.help.is_some()), "a family without HELP");
     let mut lines = Vec::new();
     for (number, family) in parsed.families.iter().enumerate() {
-        let is_gauge = family.kind == prometheus::Kind::Gauge;
+        let is_gauge = family.kind == prometheus::FamilyType::Gauge;
         lines.extend(family.samples.iter().map(|sample| Line {
-            place: Place::of(number, is_gauge, sample.name),
+            place: PagePart::of(number, is_gauge, sample.name),
             name: sample.name,
             labels: sample.labels.iter().map(|(key, value)| (*key, value.as_ref())).collect(),
             text: sample.text,
@@ -70,7 +70,7 @@ pub fn text(model: &Model, besides: &Besides<'_>, page: &[u8]) {
 ///
 /// # Panics
 /// As [`text`].
-pub fn open(model: &Model, besides: &Besides<'_>, page: &[u8]) {
+pub fn open(model: &Model, besides: &PageExtras<'_>, page: &[u8]) {
     let parsed = match openmetrics::parse(page) {
         Ok(parsed) => parsed,
         Err(error) => panic!("{error}"),
@@ -82,7 +82,7 @@ pub fn open(model: &Model, besides: &Besides<'_>, page: &[u8]) {
     for (number, family) in parsed.families.iter().enumerate() {
         let is_gauge = family.kind == "gauge";
         lines.extend(family.samples.iter().map(|sample| Line {
-            place: Place::of(number, is_gauge, sample.name),
+            place: PagePart::of(number, is_gauge, sample.name),
             name: sample.name,
             labels: sample.labels.iter().map(|(key, value)| (*key, value.as_str())).collect(),
             text: sample.text,
@@ -109,7 +109,7 @@ pub fn nanos_of(seconds: &str) -> u64 {
 
 /// A sample, as both text formats have it.
 struct Line<'p> {
-    place: Place,
+    place: PagePart,
     name: &'p str,
     labels: Vec<(&'p str, &'p str)>,
     text: &'p str,
@@ -118,14 +118,14 @@ struct Line<'p> {
 
 /// In which part of the page a sample is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum PagePart {
     Series,
     Gauge,
     /// About the registry and the exporters.
     Status,
 }
 
-impl Place {
+impl PagePart {
     fn of(family: usize, is_gauge: bool, name: &str) -> Self {
         let is_status = ["loaddensity_registry_", "loaddensity_exporter_"].iter().any(|head| name.starts_with(head));
         match family {
@@ -142,17 +142,17 @@ impl Line<'_> {
     }
 }
 
-fn judge(model: &Model, besides: &Besides<'_>, lines: &[Line<'_>], is_open: bool) {
+fn judge(model: &Model, besides: &PageExtras<'_>, lines: &[Line<'_>], is_open: bool) {
     // Method and name as they are keep series apart whose hashes are blurred.
-    let mut series: BTreeMap<(Shown, (&str, &str)), Lines> = BTreeMap::new();
+    let mut series: BTreeMap<(ShownLabels, (&str, &str)), SeriesSamples> = BTreeMap::new();
     let (mut times, mut gauges, mut status) = (0, Vec::new(), 0);
     for line in lines {
         match line.place {
-            Place::Series if is_open && line.name.ends_with("_created") => {
+            PagePart::Series if is_open && line.name.ends_with("_created") => {
                 assert_eq!(Some(nanos_of(line.text)), besides.created, "{}", line.name);
                 times += 1;
             }
-            Place::Series => {
+            PagePart::Series => {
                 let exact = (line.label("method").unwrap_or_default(), line.label("name").unwrap_or_default());
                 assert!(exact.0.len() <= 32 && exact.1.len() <= 255, "{exact:?} is too long");
                 let part = line.label("outcome").or_else(|| line.label("le")).unwrap_or_default();
@@ -160,8 +160,8 @@ fn judge(model: &Model, besides: &Besides<'_>, lines: &[Line<'_>], is_open: bool
                 let key = (observed(line.labels.iter().copied(), &["outcome", "le"]), exact);
                 series.entry(key).or_default().push((format!("{} {part}", line.name), value));
             }
-            Place::Gauge => gauges.push((observed(line.labels.iter().copied(), &[]), line.name, number(line.text))),
-            Place::Status => {
+            PagePart::Gauge => gauges.push((observed(line.labels.iter().copied(), &[]), line.name, number(line.text))),
+            PagePart::Status => {
                 besides.assert_on(&line.labels);
                 status += 1;
             }
@@ -183,7 +183,7 @@ fn judge(model: &Model, besides: &Besides<'_>, lines: &[Line<'_>], is_open: bool
     assert_eq!(opened, expected, "accounts");
 }
 
-fn judge_gauges(model: &Model, besides: &Besides<'_>, gauges: &[(Shown, &str, f64)]) {
+fn judge_gauges(model: &Model, besides: &PageExtras<'_>, gauges: &[(ShownLabels, &str, f64)]) {
     let seen: BTreeMap<_, _> = gauges.iter().map(|(_, name, value)| ((*name).to_owned(), value.to_bits())).collect();
     let of_model = model.gauges().iter();
     let expected: BTreeMap<_, _> =
@@ -193,14 +193,14 @@ fn judge_gauges(model: &Model, besides: &Besides<'_>, gauges: &[(Shown, &str, f6
     assert!(gauges.iter().all(|(labels, ..)| *labels == constant), "{gauges:?} have not {constant:?}");
 }
 
-impl Besides<'_> {
+impl PageExtras<'_> {
     /// The labels of a series.
-    fn labels(&self, known: &Known) -> Shown {
+    fn labels(&self, known: &ModelSeries) -> ShownLabels {
         self.beside(known.spelling.shown(Format::Prometheus))
     }
 
     /// These labels and the constant ones, but for those that are there already.
-    fn beside(&self, mut labels: Shown) -> Shown {
+    fn beside(&self, mut labels: ShownLabels) -> ShownLabels {
         for (key, value) in self.constant.iter().filter(|(_, value)| !value.is_empty()) {
             if labels.iter().all(|(own, _)| own != key) {
                 labels.push((key.clone(), value.clone()));
@@ -221,9 +221,9 @@ impl Besides<'_> {
 }
 
 /// The samples of one series on a page, in their order: name with outcome or `le`, and the value's text.
-type Lines = Vec<(String, String)>;
+type SeriesSamples = Vec<(String, String)>;
 
-fn page_lines(known: &Known, is_open: bool) -> Lines {
+fn page_lines(known: &ModelSeries, is_open: bool) -> SeriesSamples {
     let mut lines = Vec::new();
     let mut push = |name: String, value: String| lines.push((name, value));
     for outcome in Outcome::ALL {

@@ -1,11 +1,11 @@
 //! What a whole page must be: families once, metrics in one piece, and complete histograms.
 
 use super::line::number;
-use super::{Family, Page, Sample};
+use super::{OpenMetricsFamily, OpenMetricsPage, OpenMetricsSample};
 use std::collections::BTreeSet;
 
 /// No family is there twice, and no sample's name could be that of another family's.
-pub(super) fn no_family_twice(page: &Page<'_>) -> Result<(), String> {
+pub(super) fn no_family_twice(page: &OpenMetricsPage<'_>) -> Result<(), String> {
     let mut names = BTreeSet::new();
     for family in &page.families {
         let suffixes: &[&str] = match family.kind {
@@ -25,7 +25,7 @@ pub(super) fn no_family_twice(page: &Page<'_>) -> Result<(), String> {
 }
 
 /// A family's samples fit its kind, and each other.
-pub(super) fn check(family: &Family<'_>) -> Result<(), String> {
+pub(super) fn check(family: &OpenMetricsFamily<'_>) -> Result<(), String> {
     let (mut done, mut samples) = (BTreeSet::new(), family.samples.iter().peekable());
     while let Some(first) = samples.peek().copied() {
         let metric = first.metric();
@@ -41,7 +41,7 @@ pub(super) fn check(family: &Family<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn check_metric(family: &Family<'_>, points: &[&Sample<'_>]) -> Result<(), String> {
+fn check_metric(family: &OpenMetricsFamily<'_>, points: &[&OpenMetricsSample<'_>]) -> Result<(), String> {
     let named = |suffix: &str| {
         let name = format!("{}{suffix}", family.name);
         points.iter().filter(move |sample| sample.name == name)
@@ -76,7 +76,11 @@ fn check_metric(family: &Family<'_>, points: &[&Sample<'_>]) -> Result<(), Strin
     if family.kind == "histogram" { check_buckets(&bucket, points, named("_count").next()) } else { Ok(()) }
 }
 
-fn check_buckets(bucket: &str, points: &[&Sample<'_>], count: Option<&&Sample<'_>>) -> Result<(), String> {
+fn check_buckets(
+    bucket: &str,
+    points: &[&OpenMetricsSample<'_>],
+    count: Option<&&OpenMetricsSample<'_>>,
+) -> Result<(), String> {
     let (mut bound, mut up_to) = (f64::NEG_INFINITY, 0);
     for sample in points.iter().filter(|sample| sample.name == bucket) {
         let le = sample.label("le").unwrap_or_default();

@@ -1,23 +1,23 @@
 //! One line with a value.
 
-use super::{Exemplar, Sample};
+use super::{OpenMetricsExemplar, OpenMetricsSample};
 
 /// A sample at the start of `line`, and what follows it.
-pub(super) fn sample(line: &str) -> Result<(Sample<'_>, &str), String> {
+pub(super) fn sample(line: &str) -> Result<(OpenMetricsSample<'_>, &str), String> {
     let (name, rest) = line.split_at(name_length(line, true));
     if name.is_empty() {
         return Err("no metric name".into());
     }
     let (labels, rest) = if rest.starts_with('{') { labels(rest)? } else { (Vec::new(), rest) };
     let (text, rest) = number(rest.strip_prefix(' ').ok_or("no space before the value")?)?;
-    let Some(behind) = rest.strip_prefix(" # ") else {
-        return Ok((Sample { name, labels, text, exemplar: None }, rest));
+    let Some(after) = rest.strip_prefix(" # ") else {
+        return Ok((OpenMetricsSample { name, labels, text, exemplar: None }, rest));
     };
-    let (exemplar, rest) = exemplar(behind)?;
-    Ok((Sample { name, labels, text, exemplar: Some(exemplar) }, rest))
+    let (exemplar, rest) = exemplar(after)?;
+    Ok((OpenMetricsSample { name, labels, text, exemplar: Some(exemplar) }, rest))
 }
 
-fn exemplar(text: &str) -> Result<(Exemplar<'_>, &str), String> {
+fn exemplar(text: &str) -> Result<(OpenMetricsExemplar<'_>, &str), String> {
     let (labels, rest) = labels(text)?;
     let runes: usize = labels.iter().map(|(key, value)| key.chars().count() + value.chars().count()).sum();
     if runes > 128 {
@@ -28,36 +28,36 @@ fn exemplar(text: &str) -> Result<(Exemplar<'_>, &str), String> {
         Some(rest) => number(rest).map(|(text, rest)| (Some(text), rest))?,
         None => (None, rest),
     };
-    Ok((Exemplar { labels, text, timestamp }, rest))
+    Ok((OpenMetricsExemplar { labels, text, timestamp }, rest))
 }
 
-type Labels<'a> = Vec<(&'a str, String)>;
+type OpenMetricsLabels<'a> = Vec<(&'a str, String)>;
 
 /// `{a="x",b="y"}` or `{}` at the start of `text`, and what follows it.
-fn labels(text: &str) -> Result<(Labels<'_>, &str), String> {
+fn labels(text: &str) -> Result<(OpenMetricsLabels<'_>, &str), String> {
     let mut rest = text.strip_prefix('{').ok_or("no brace before labels")?;
-    let mut labels: Labels<'_> = Vec::new();
+    let mut labels: OpenMetricsLabels<'_> = Vec::new();
     if let Some(rest) = rest.strip_prefix('}') {
         return Ok((labels, rest));
     }
     loop {
-        let (name, behind) = rest.split_at(name_length(rest, false));
-        let value = behind.strip_prefix("=\"").ok_or("a label is not name=\"value\"")?;
+        let (name, after) = rest.split_at(name_length(rest, false));
+        let value = after.strip_prefix("=\"").ok_or("a label is not name=\"value\"")?;
         let mut escaped = false;
         let end = value.bytes().position(|byte| {
             let closes = byte == b'"' && !escaped;
             escaped = byte == b'\\' && !escaped;
             closes
         });
-        let (value, behind) = value.split_at(end.ok_or("a label's value has no end")?);
+        let (value, after) = value.split_at(end.ok_or("a label's value has no end")?);
         if name.is_empty() || labels.iter().any(|(other, _)| *other == name) {
             return Err(format!("label {name:?} is empty or there twice"));
         }
         labels.push((name, unescape(value)?));
-        let behind = &behind[1..];
-        match (behind.strip_prefix(','), behind.strip_prefix('}')) {
+        let after = &after[1..];
+        match (after.strip_prefix(','), after.strip_prefix('}')) {
             (Some(more), _) => rest = more,
-            (_, Some(behind)) => return Ok((labels, behind)),
+            (_, Some(after)) => return Ok((labels, after)),
             _ => return Err("labels are not closed".into()),
         }
     }

@@ -1,4 +1,4 @@
-use super::{DecodeError, ExportMetricsServiceRequest, Value, canonical, decode, unframe};
+use super::{DecodeError, DecodedValue, ExportMetricsServiceRequest, canonical, decode, unframe};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
     Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric,
@@ -98,7 +98,7 @@ fn reads_a_request_made_by_hand() {
     assert_eq!(point.resource["service.name"], "x");
     assert_eq!(point.attributes["m"], "GET");
     assert_eq!((point.start, point.time), (1_000_000_000, 2_000_000_000));
-    assert_eq!(point.value, Value::Sum(7));
+    assert_eq!(point.value, DecodedValue::Sum(7));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn reads_a_histogram() {
     let message = request(vec![histogram(vec![histogram_point()]), sum(vec![number_point()])]).encode_to_vec();
     let points = decode(&message).expect("points");
     assert_eq!(points.len(), 2);
-    let expected = Value::Histogram { count: 3, sum: 12.5, buckets: vec![1, 2, 0], bounds: vec![5.0, 10.0] };
+    let expected = DecodedValue::Histogram { count: 3, sum: 12.5, buckets: vec![1, 2, 0], bounds: vec![5.0, 10.0] };
     assert_eq!(points[0].value, expected);
 }
 

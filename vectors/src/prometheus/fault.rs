@@ -5,16 +5,16 @@ use std::fmt;
 
 /// Why a page is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError {
+pub struct PageError {
     /// Line in the page, from 1.
     pub line: usize,
     /// What is wrong there.
-    pub reason: Reason,
+    pub reason: PageFault,
 }
 
 /// What can be wrong with a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum PageFault {
     /// A byte sequence is no UTF-8.
     NotUtf8,
     /// The page does not end with a line feed.
@@ -63,15 +63,15 @@ pub enum Reason {
     CountDiffers,
 }
 
-impl fmt::Display for ParseError {
+impl fmt::Display for PageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {} of the page: {}", self.line, self.reason)
     }
 }
 
-impl Error for ParseError {}
+impl Error for PageError {}
 
-impl fmt::Display for Reason {
+impl fmt::Display for PageFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotUtf8 => "not UTF-8",

@@ -1,59 +1,59 @@
 //! One line with a value.
 
-use super::{Reason, Sample};
+use super::{PageFault, TextSample};
 use std::borrow::Cow;
 
 /// What separates tokens.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Name, labels, value and timestamp.
-pub(super) fn sample(line: usize, text: &str) -> Result<Sample<'_>, Reason> {
+pub(super) fn sample(line: usize, text: &str) -> Result<TextSample<'_>, PageFault> {
     let (name, rest) = text.split_at(name_length(text, true));
     if name.is_empty() {
-        return Err(Reason::MetricName);
+        return Err(PageFault::MetricName);
     }
     let after_name = rest.trim_start_matches(BLANKS);
     let (labels, rest) = match after_name.strip_prefix('{') {
         Some(inside) => labels(inside)?,
-        None if after_name.len() == rest.len() => return Err(Reason::MetricName),
+        None if after_name.len() == rest.len() => return Err(PageFault::MetricName),
         None => (Vec::new(), after_name),
     };
     let mut words = rest.split(BLANKS).filter(|word| !word.is_empty());
-    let text = words.next().ok_or(Reason::Value)?;
+    let text = words.next().ok_or(PageFault::Value)?;
     let value = number(text)?;
     let timestamp = words.next().map(timestamp).transpose()?;
     match words.next() {
-        Some(_) => Err(Reason::Trailing),
-        None => Ok(Sample { name, labels, value, text, timestamp, line }),
+        Some(_) => Err(PageFault::Trailing),
+        None => Ok(TextSample { name, labels, value, text, timestamp, line }),
     }
 }
 
-type Labels<'a> = Vec<(&'a str, Cow<'a, str>)>;
+type TextLabels<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
 /// Labels up to the closing brace, and what follows it.
-fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), Reason> {
-    let mut labels: Labels<'_> = Vec::new();
+fn labels(mut rest: &str) -> Result<(TextLabels<'_>, &str), PageFault> {
+    let mut labels: TextLabels<'_> = Vec::new();
     loop {
         rest = rest.trim_start_matches(BLANKS);
         if let Some(after) = rest.strip_prefix('}') {
             return Ok((labels, after));
         }
         let (name, after) = rest.split_at(name_length(rest, false));
-        let after = after.trim_start_matches(BLANKS).strip_prefix('=').ok_or(Reason::Label)?;
-        let after = after.trim_start_matches(BLANKS).strip_prefix('"').ok_or(Reason::Label)?;
-        let end = closing_quote(after).ok_or(Reason::Label)?;
+        let after = after.trim_start_matches(BLANKS).strip_prefix('=').ok_or(PageFault::Label)?;
+        let after = after.trim_start_matches(BLANKS).strip_prefix('"').ok_or(PageFault::Label)?;
+        let end = closing_quote(after).ok_or(PageFault::Label)?;
         if name.is_empty() {
-            return Err(Reason::Label);
+            return Err(PageFault::Label);
         }
         if labels.iter().any(|(key, _)| *key == name) {
-            return Err(Reason::LabelTwice(name.to_owned()));
+            return Err(PageFault::LabelTwice(name.to_owned()));
         }
         labels.push((name, unescape(&after[..end], true)?));
         rest = after[end + 1..].trim_start_matches(BLANKS);
         match rest.strip_prefix(',') {
             Some(after) => rest = after,
             None if rest.starts_with('}') => {}
-            None => return Err(Reason::Label),
+            None => return Err(PageFault::Label),
         }
     }
 }
@@ -68,7 +68,7 @@ fn closing_quote(text: &str) -> Option<usize> {
 }
 
 /// `\\` and `\n`, and `\"` where the text stands in quotes.
-pub(super) fn unescape(text: &str, quoted: bool) -> Result<Cow<'_, str>, Reason> {
+pub(super) fn unescape(text: &str, quoted: bool) -> Result<Cow<'_, str>, PageFault> {
     if !text.contains('\\') {
         return Ok(Cow::Borrowed(text));
     }
@@ -80,7 +80,7 @@ pub(super) fn unescape(text: &str, quoted: bool) -> Result<Cow<'_, str>, Reason>
                 Some('\\') => '\\',
                 Some('n') => '\n',
                 Some('"') if quoted => '"',
-                _ => return Err(Reason::Escape),
+                _ => return Err(PageFault::Escape),
             },
             c => c,
         });
@@ -98,7 +98,7 @@ pub(super) fn name_length(text: &str, colons: bool) -> usize {
 }
 
 /// A value or a bound.
-pub(super) fn number(text: &str) -> Result<f64, Reason> {
+pub(super) fn number(text: &str) -> Result<f64, PageFault> {
     match text {
         "NaN" => return Ok(f64::NAN),
         "+Inf" => return Ok(f64::INFINITY),
@@ -106,10 +106,10 @@ pub(super) fn number(text: &str) -> Result<f64, Reason> {
         _ => {}
     }
     let decimal = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
-    if decimal { text.parse().map_err(|_| Reason::Value) } else { Err(Reason::Value) }
+    if decimal { text.parse().map_err(|_| PageFault::Value) } else { Err(PageFault::Value) }
 }
 
-fn timestamp(text: &str) -> Result<i64, Reason> {
+fn timestamp(text: &str) -> Result<i64, PageFault> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().map_err(|_| Reason::Timestamp) } else { Err(Reason::Timestamp) }
+    if digits { text.parse().map_err(|_| PageFault::Timestamp) } else { Err(PageFault::Timestamp) }
 }

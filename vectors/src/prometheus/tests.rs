@@ -1,4 +1,4 @@
-use super::{Kind, Page, ParseError, Reason, parse};
+use super::{FamilyType, PageError, PageFault, TextPage, parse};
 
 /// The shape of a page of LoadDensity: counter and histogram, `le` first, floats.
 const LOADDENSITY: &str = r#"# HELP loaddensity_requests_total Total requests
@@ -18,7 +18,7 @@ loaddensity_request_latency_ms_count{name="/login",request_type="POST"} 1.0
 loaddensity_request_latency_ms_sum{name="/login",request_type="POST"} 1234.5
 "#;
 
-fn page(text: &str) -> Page<'_> {
+fn page(text: &str) -> TextPage<'_> {
     parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error} in {text:?}"))
 }
 
@@ -28,7 +28,7 @@ fn reads_a_page_of_loaddensity() {
     assert_eq!(page.sample_count(), 11);
     assert_eq!(page.families.len(), 2);
     let family = page.family("loaddensity_request_latency_ms").expect("family");
-    assert_eq!((family.kind, family.samples.len()), (Kind::Histogram, 9));
+    assert_eq!((family.kind, family.samples.len()), (FamilyType::Histogram, 9));
     assert_eq!(family.help.as_deref(), Some("Request latency in milliseconds"));
     let labels = [("request_type", "POST"), ("outcome", "failure"), ("name", "/login")];
     let sample = page.sample("loaddensity_requests_total", &labels).expect("sample");
@@ -68,95 +68,95 @@ fn unescapes_label_values() {
 
 #[test]
 fn refuses_with_line_and_reason() {
-    let refused: &[(&str, usize, Reason)] = &[
-        ("a 1", 1, Reason::NoFinalNewline),
-        ("a 1\nb 2", 2, Reason::NoFinalNewline),
-        ("# TYPE\n", 1, Reason::Metadata),
-        ("# HELP 9a b\n", 1, Reason::Metadata),
-        ("# TYPE a-b counter\n", 1, Reason::Metadata),
-        ("# TYPE a\n", 1, Reason::UnknownType),
-        ("# TYPE a Counter\n", 1, Reason::UnknownType),
-        ("# TYPE a counter x\n", 1, Reason::UnknownType),
-        ("# TYPE a counter\n# TYPE a counter\n", 2, Reason::MetadataTwice),
-        ("# TYPE a untyped\n# TYPE a counter\n", 2, Reason::MetadataTwice),
-        ("# HELP a b\n# TYPE a counter\n# HELP a b\n", 3, Reason::MetadataTwice),
-        ("# HELP a\n# HELP a b\n", 2, Reason::MetadataTwice),
-        ("a 1\n# TYPE a counter\n", 2, Reason::MetadataLate),
-        ("a 1\n# HELP a counter\n", 2, Reason::MetadataLate),
-        ("# HELP a \\\"\na 1\n", 1, Reason::Escape),
-        ("a 1\nb 1\na{c=\"d\"} 1\n", 3, Reason::Interleaved("a".into())),
-        ("# TYPE a counter\nb 1\na 1\n", 3, Reason::Interleaved("a".into())),
-        ("a 1\nb 1\n# TYPE a counter\n", 3, Reason::Interleaved("a".into())),
-        ("9a 1\n", 1, Reason::MetricName),
-        ("{a=\"b\"} 1\n", 1, Reason::MetricName),
-        ("é 1\n", 1, Reason::MetricName),
-        ("a-b 1\n", 1, Reason::MetricName),
-        ("a{b:c=\"d\"} 1\n", 1, Reason::Label),
-        ("a{\"b\"=\"d\"} 1\n", 1, Reason::Label),
-        ("a{,} 1\n", 1, Reason::Label),
-        ("a{=\"d\"} 1\n", 1, Reason::Label),
-        ("a{b=\"c\" d=\"e\"} 1\n", 1, Reason::Label),
-        ("a{b=\"c\"\n} 1\n", 1, Reason::Label),
-        ("a{b=\"c\nd\"} 1\n", 1, Reason::Label),
-        ("a{b=\"c\\\"} 1\n", 1, Reason::Label),
-        ("a{b='c'} 1\n", 1, Reason::Label),
-        ("a{b=\"c\",b=\"d\"} 1\n", 1, Reason::LabelTwice("b".into())),
-        ("a{b=\"\\t\"} 1\n", 1, Reason::Escape),
-        ("a\n", 1, Reason::MetricName),
-        ("a \n", 1, Reason::MetricName),
-        ("a{}\n", 1, Reason::Value),
-        ("a one\n", 1, Reason::Value),
-        ("a nan\n", 1, Reason::Value),
-        ("a inf\n", 1, Reason::Value),
-        ("a 1_000\n", 1, Reason::Value),
-        ("a 1,5\n", 1, Reason::Value),
-        ("a 1\r\n", 1, Reason::Value),
-        ("a 1 -5\n", 1, Reason::Timestamp),
-        ("a 1 1.5\n", 1, Reason::Timestamp),
-        ("a 1 5 6\n", 1, Reason::Trailing),
-        ("a 1\na 1\n", 2, Reason::SeriesTwice),
-        ("a{b=\"c\",d=\"e\"} 1\na{d=\"e\",b=\"c\"} 1\n", 2, Reason::SeriesTwice),
-        ("a{b=\"\"} 1\na 1\n", 2, Reason::SeriesTwice),
-        ("# TYPE a counter\na -1\n", 2, Reason::NegativeCount),
-        ("# TYPE a counter\na NaN\n", 2, Reason::NegativeCount),
-        ("# TYPE a summary\na{quantile=\"2\"} 1\n", 2, Reason::Part),
-        ("# TYPE a summary\na 1\n", 2, Reason::Part),
+    let refused: &[(&str, usize, PageFault)] = &[
+        ("a 1", 1, PageFault::NoFinalNewline),
+        ("a 1\nb 2", 2, PageFault::NoFinalNewline),
+        ("# TYPE\n", 1, PageFault::Metadata),
+        ("# HELP 9a b\n", 1, PageFault::Metadata),
+        ("# TYPE a-b counter\n", 1, PageFault::Metadata),
+        ("# TYPE a\n", 1, PageFault::UnknownType),
+        ("# TYPE a Counter\n", 1, PageFault::UnknownType),
+        ("# TYPE a counter x\n", 1, PageFault::UnknownType),
+        ("# TYPE a counter\n# TYPE a counter\n", 2, PageFault::MetadataTwice),
+        ("# TYPE a untyped\n# TYPE a counter\n", 2, PageFault::MetadataTwice),
+        ("# HELP a b\n# TYPE a counter\n# HELP a b\n", 3, PageFault::MetadataTwice),
+        ("# HELP a\n# HELP a b\n", 2, PageFault::MetadataTwice),
+        ("a 1\n# TYPE a counter\n", 2, PageFault::MetadataLate),
+        ("a 1\n# HELP a counter\n", 2, PageFault::MetadataLate),
+        ("# HELP a \\\"\na 1\n", 1, PageFault::Escape),
+        ("a 1\nb 1\na{c=\"d\"} 1\n", 3, PageFault::Interleaved("a".into())),
+        ("# TYPE a counter\nb 1\na 1\n", 3, PageFault::Interleaved("a".into())),
+        ("a 1\nb 1\n# TYPE a counter\n", 3, PageFault::Interleaved("a".into())),
+        ("9a 1\n", 1, PageFault::MetricName),
+        ("{a=\"b\"} 1\n", 1, PageFault::MetricName),
+        ("é 1\n", 1, PageFault::MetricName),
+        ("a-b 1\n", 1, PageFault::MetricName),
+        ("a{b:c=\"d\"} 1\n", 1, PageFault::Label),
+        ("a{\"b\"=\"d\"} 1\n", 1, PageFault::Label),
+        ("a{,} 1\n", 1, PageFault::Label),
+        ("a{=\"d\"} 1\n", 1, PageFault::Label),
+        ("a{b=\"c\" d=\"e\"} 1\n", 1, PageFault::Label),
+        ("a{b=\"c\"\n} 1\n", 1, PageFault::Label),
+        ("a{b=\"c\nd\"} 1\n", 1, PageFault::Label),
+        ("a{b=\"c\\\"} 1\n", 1, PageFault::Label),
+        ("a{b='c'} 1\n", 1, PageFault::Label),
+        ("a{b=\"c\",b=\"d\"} 1\n", 1, PageFault::LabelTwice("b".into())),
+        ("a{b=\"\\t\"} 1\n", 1, PageFault::Escape),
+        ("a\n", 1, PageFault::MetricName),
+        ("a \n", 1, PageFault::MetricName),
+        ("a{}\n", 1, PageFault::Value),
+        ("a one\n", 1, PageFault::Value),
+        ("a nan\n", 1, PageFault::Value),
+        ("a inf\n", 1, PageFault::Value),
+        ("a 1_000\n", 1, PageFault::Value),
+        ("a 1,5\n", 1, PageFault::Value),
+        ("a 1\r\n", 1, PageFault::Value),
+        ("a 1 -5\n", 1, PageFault::Timestamp),
+        ("a 1 1.5\n", 1, PageFault::Timestamp),
+        ("a 1 5 6\n", 1, PageFault::Trailing),
+        ("a 1\na 1\n", 2, PageFault::SeriesTwice),
+        ("a{b=\"c\",d=\"e\"} 1\na{d=\"e\",b=\"c\"} 1\n", 2, PageFault::SeriesTwice),
+        ("a{b=\"\"} 1\na 1\n", 2, PageFault::SeriesTwice),
+        ("# TYPE a counter\na -1\n", 2, PageFault::NegativeCount),
+        ("# TYPE a counter\na NaN\n", 2, PageFault::NegativeCount),
+        ("# TYPE a summary\na{quantile=\"2\"} 1\n", 2, PageFault::Part),
+        ("# TYPE a summary\na 1\n", 2, PageFault::Part),
     ];
     for (text, line, reason) in refused {
-        let expected = ParseError { line: *line, reason: reason.clone() };
+        let expected = PageError { line: *line, reason: reason.clone() };
         assert_eq!(parse(text.as_bytes()), Err(expected), "{text:?}");
     }
 }
 
 #[test]
 fn refuses_bytes_that_are_no_utf8() {
-    assert_eq!(parse(b"a 1\nb{c=\"\xff\"} 1\n"), Err(ParseError { line: 2, reason: Reason::NotUtf8 }));
+    assert_eq!(parse(b"a 1\nb{c=\"\xff\"} 1\n"), Err(PageError { line: 2, reason: PageFault::NotUtf8 }));
 }
 
 #[test]
 fn refuses_broken_histograms() {
-    let broken: &[(&str, usize, Reason)] = &[
-        ("h_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n", 4, Reason::NoInfinity),
-        ("h_sum 1\nh_count 1\n", 3, Reason::NoInfinity),
-        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\n", 3, Reason::NoCount),
-        ("h_bucket{le=\"+Inf\"} 1\nh_count 1\n", 3, Reason::NoSum),
-        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 2\n", 4, Reason::CountDiffers),
-        ("h_bucket{le=\"2\"} 0\nh_bucket{le=\"1\"} 0\n", 3, Reason::BucketOrder),
-        ("h_bucket{le=\"+Inf\"} 0\nh_bucket{le=\"1\"} 0\n", 3, Reason::BucketOrder),
-        ("h_bucket{le=\"1\"} 0\nh_bucket{le=\"1.0\"} 0\n", 3, Reason::BucketOrder),
-        ("h_bucket{le=\"1\"} 2\nh_bucket{le=\"2\"} 1\n", 3, Reason::NotCumulative),
-        ("h_bucket{le=\"1\"} -1\n", 2, Reason::NegativeCount),
-        ("h_bucket{le=\"x\"} 1\n", 2, Reason::Part),
-        ("h_bucket{le=\"NaN\"} 1\n", 2, Reason::Part),
-        ("h_bucket 1\n", 2, Reason::Part),
-        ("h_count{le=\"1\"} 1\n", 2, Reason::Part),
-        ("h 1\n", 2, Reason::Part),
-        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\nh_bucket{le=\"+Inf\",a=\"b\"} 1\n", 5, Reason::NoCount),
-        ("x 1\nh_sum 1\n", 3, Reason::Interleaved("h".into())),
+    let broken: &[(&str, usize, PageFault)] = &[
+        ("h_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n", 4, PageFault::NoInfinity),
+        ("h_sum 1\nh_count 1\n", 3, PageFault::NoInfinity),
+        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\n", 3, PageFault::NoCount),
+        ("h_bucket{le=\"+Inf\"} 1\nh_count 1\n", 3, PageFault::NoSum),
+        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 2\n", 4, PageFault::CountDiffers),
+        ("h_bucket{le=\"2\"} 0\nh_bucket{le=\"1\"} 0\n", 3, PageFault::BucketOrder),
+        ("h_bucket{le=\"+Inf\"} 0\nh_bucket{le=\"1\"} 0\n", 3, PageFault::BucketOrder),
+        ("h_bucket{le=\"1\"} 0\nh_bucket{le=\"1.0\"} 0\n", 3, PageFault::BucketOrder),
+        ("h_bucket{le=\"1\"} 2\nh_bucket{le=\"2\"} 1\n", 3, PageFault::NotCumulative),
+        ("h_bucket{le=\"1\"} -1\n", 2, PageFault::NegativeCount),
+        ("h_bucket{le=\"x\"} 1\n", 2, PageFault::Part),
+        ("h_bucket{le=\"NaN\"} 1\n", 2, PageFault::Part),
+        ("h_bucket 1\n", 2, PageFault::Part),
+        ("h_count{le=\"1\"} 1\n", 2, PageFault::Part),
+        ("h 1\n", 2, PageFault::Part),
+        ("h_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\nh_bucket{le=\"+Inf\",a=\"b\"} 1\n", 5, PageFault::NoCount),
+        ("x 1\nh_sum 1\n", 3, PageFault::Interleaved("h".into())),
     ];
     for (text, line, reason) in broken {
         let text = format!("# TYPE h histogram\n{text}");
-        let expected = ParseError { line: *line, reason: reason.clone() };
+        let expected = PageError { line: *line, reason: reason.clone() };
         assert_eq!(parse(text.as_bytes()), Err(expected), "{text:?}");
     }
 }

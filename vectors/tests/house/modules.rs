@@ -57,7 +57,7 @@ impl Source {
         self.modules.iter().flat_map(|(path, module)| module.types.iter().map(move |name| (name.as_str(), path)))
     }
 
-    /// The module where what a path names is defined: behind the re-exports that it passes through.
+    /// The module where what a path names is defined, past the re-exports that it goes through.
     fn home_of(&self, path: &[String], passed: usize) -> Option<ModulePath> {
         let known = (0..=path.len()).rev().find(|length| self.modules.contains_key(&path[..*length]))?;
         let module = &path[..known];

@@ -7,16 +7,16 @@ use loaddensity_metrics_core::{Event, Exporter, Pump, Registry};
 
 use crate::clock;
 use crate::contest::Role;
-use crate::ours::{self, Kept};
-use crate::recording::{Pass, Recording, pass};
+use crate::ours::{self, HistogramKind};
+use crate::recording::{Pass, RecordingContender, pass};
 use crate::runner::threads::THREADS;
-use crate::trace::{TraceEvent, Work, completed_at};
+use crate::trace::{TraceEvent, TraceWork, completed_at};
 
 /// Requests between two looks of the pump: half a ring.
 const DRAINED_EVERY: usize = 4_096;
 
 /// By handle.
-pub(super) fn by_handle(work: &'static Work) -> [Recording; 2] {
+pub(super) fn by_handle(work: &'static TraceWork) -> [RecordingContender; 2] {
     both(work, |registry, work| {
         let mut recorder = registry.recorder();
         let series = ours::handles(&mut recorder, work);
@@ -27,7 +27,7 @@ pub(super) fn by_handle(work: &'static Work) -> [Recording; 2] {
 }
 
 /// By strings.
-pub(super) fn by_strings(work: &'static Work) -> [Recording; 2] {
+pub(super) fn by_strings(work: &'static TraceWork) -> [RecordingContender; 2] {
     both(work, |registry, work| {
         let mut recorder = registry.recorder();
         pass(work, move |position, event| {
@@ -37,42 +37,45 @@ pub(super) fn by_strings(work: &'static Work) -> [Recording; 2] {
 }
 
 /// Without exponential histograms and with them.
-fn both(work: &'static Work, make: fn(Registry<'static>, &'static Work) -> Pass) -> [Recording; 2] {
-    let kinds = [("ours, classic histograms", Kept::Classic), ("ours, exponential histograms too", Kept::Exponential)];
-    kinds.map(|(name, kept)| {
-        let registry = ours::registry(kept, work.names.len(), THREADS);
+fn both(work: &'static TraceWork, make: fn(Registry<'static>, &'static TraceWork) -> Pass) -> [RecordingContender; 2] {
+    let kinds = [
+        ("ours, classic histograms", HistogramKind::Classic),
+        ("ours, exponential histograms too", HistogramKind::Exponential),
+    ];
+    kinds.map(|(name, kind)| {
+        let registry = ours::registry(kind, work.names.len(), THREADS);
         let sums = move || {
             ours::check_quantiles(registry, work);
             ours::sums(registry)
         };
-        Recording::new(name, Role::Ours, move || make(registry, work), sums)
+        RecordingContender::new(name, Role::Ours, move || make(registry, work), sums)
     })
 }
 
 /// Whose time counts while raw events go from an engine through a ring to the pump.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum TimedSide {
     Engine,
     Pump,
 }
 
 /// By handle while both per-request exporters run. Engine and pump take turns in one thread, and only one side counts.
-pub(super) fn with_events(name: &'static str, work: &'static Work, counted: Side) -> Recording {
-    let registry = ours::registry(Kept::Classic, work.names.len(), THREADS);
+pub(super) fn with_events(name: &'static str, work: &'static TraceWork, counted: TimedSide) -> RecordingContender {
+    let registry = ours::registry(HistogramKind::Classic, work.names.len(), THREADS);
     let mut pump = registry.pump().expect("nobody else has it");
     for exporter in [Exporter::Influxdb, Exporter::Statsd] {
         pump.attach(exporter);
     }
     let pump = Arc::new(Mutex::new(pump));
     let make = move || events_pass(registry, work, Arc::clone(&pump), counted);
-    Recording::new(name, Role::Ours, make, move || ours::sums(registry))
+    RecordingContender::new(name, Role::Ours, make, move || ours::sums(registry))
 }
 
 fn events_pass(
     registry: Registry<'static>,
-    work: &'static Work,
+    work: &'static TraceWork,
     pump: Arc<Mutex<Pump<'static>>>,
-    counted: Side,
+    counted: TimedSide,
 ) -> Pass {
     let mut recorder = registry.recorder();
     let series = ours::handles(&mut recorder, work);
@@ -90,11 +93,11 @@ fn events_pass(
         let mut drained = 0;
         for (part, events) in work.events.chunks(DRAINED_EVERY).enumerate() {
             drained += match counted {
-                Side::Engine => {
+                TimedSide::Engine => {
                     record(part, events);
                     clock::apart(&drain)
                 }
-                Side::Pump => {
+                TimedSide::Pump => {
                     clock::apart(|| record(part, events));
                     drain()
                 }

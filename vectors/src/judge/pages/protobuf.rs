@@ -1,12 +1,12 @@
 //! The verdict on the families of a scrape in protobuf.
 
 use super::{
-    Besides, FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, exemplar_text, judge_gauges, of_sample,
+    FAMILIES, PAGE_LINES_OF_REGISTRY, PAGE_LINES_PER_EXPORTER, PageExtras, exemplar_text, judge_gauges, of_sample,
 };
 use crate::contract::{LATENCY_BOUNDS_MS, SIZE_BOUNDS, millis, observed};
-use crate::families::{self, Bucket, Histogram, Timestamp};
+use crate::families::{self, ProtoBucket, ProtoHistogram, ProtoTimestamp};
 use crate::judge::same;
-use crate::model::{Known, Model, bytes, nanos};
+use crate::model::{Model, ModelSeries, bytes, nanos};
 use loaddensity_metrics_core::Outcome;
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 ///
 /// # Panics
 /// As [`text`](super::text).
-pub fn protobuf(model: &Model, besides: &Besides<'_>, body: &[u8]) {
+pub fn protobuf(model: &Model, besides: &PageExtras<'_>, body: &[u8]) {
     let families = families::decode(body).unwrap_or_else(|error| panic!("{error}"));
     let (mut seen, mut gauges, mut others) = (Vec::new(), Vec::new(), 0);
     for family in &families {
@@ -52,11 +52,11 @@ pub fn protobuf(model: &Model, besides: &Besides<'_>, body: &[u8]) {
     assert_eq!(others, exporters + PAGE_LINES_OF_REGISTRY, "metrics about the registry and the exporters");
 }
 
-fn unix_nanos(time: &Timestamp) -> u64 {
+fn unix_nanos(time: &ProtoTimestamp) -> u64 {
     time.seconds as u64 * 1_000_000_000 + time.nanos as u64
 }
 
-fn family_values(known: &Known) -> Vec<(&'static str, String)> {
+fn family_values(known: &ModelSeries) -> Vec<(&'static str, String)> {
     let [(requests, _), (latency, _), (size, _)] = FAMILIES;
     let count = |outcome| known.of(Some(outcome)).count() as f64;
     let mut values: Vec<_> = Outcome::ALL
@@ -88,7 +88,7 @@ fn family_values(known: &Known) -> Vec<(&'static str, String)> {
 }
 
 /// The index of the native bucket of schema 3 in which a value lies, by the specification's definition: the bucket
-/// reaches to 2^(index/8), inclusive. `None` up to 2^-`zero`; what is above 2^`top` lies in the bucket behind that.
+/// reaches to 2^(index/8), inclusive. `None` up to 2^-`zero`; what is above 2^`top` lies in the bucket after that.
 fn native_bucket(value: f64, zero: i32, top: i32) -> Option<i32> {
     let bound = |index: i32| (f64::from(index) / 8.0).exp2();
     if value <= bound(-8 * zero) {
@@ -98,13 +98,13 @@ fn native_bucket(value: f64, zero: i32, top: i32) -> Option<i32> {
 }
 
 /// By the position of its bucket.
-type Exemplars = BTreeMap<usize, String>;
+type BucketExemplars = BTreeMap<usize, String>;
 
 fn histogram_text(
     (count, sum): (u64, f64),
     classic: &[(f64, u64)],
     natives: impl Iterator<Item = Option<i32>>,
-    exemplars: &Exemplars,
+    exemplars: &BucketExemplars,
 ) -> String {
     let mut native: BTreeMap<Option<i32>, u64> = BTreeMap::new();
     natives.for_each(|bucket| *native.entry(bucket).or_default() += 1);
@@ -113,9 +113,9 @@ fn histogram_text(
     format!("{count} {sum} {classic:?} {zeros} {native:?} {exemplars:?}")
 }
 
-fn shown_histogram(histogram: &Histogram) -> String {
+fn shown_histogram(histogram: &ProtoHistogram) -> String {
     assert_eq!(histogram.schema, Some(3), "storage with exponential histograms shows native ones");
-    let is_bounded = |bucket: &&Bucket| bucket.upper_bound().is_finite();
+    let is_bounded = |bucket: &&ProtoBucket| bucket.upper_bound().is_finite();
     let classic: Vec<_> = histogram
         .bucket
         .iter()
@@ -131,7 +131,7 @@ fn shown_histogram(histogram: &Histogram) -> String {
     format!("{count} {sum} {classic:?} {zeros} {native:?} {:?}", shown_exemplars(histogram))
 }
 
-fn shown_exemplars(histogram: &Histogram) -> Exemplars {
+fn shown_exemplars(histogram: &ProtoHistogram) -> BucketExemplars {
     let buckets = histogram.bucket.iter().enumerate();
     let shown = buckets.filter_map(|(at, bucket)| {
         let exemplar = bucket.exemplar.as_ref()?;

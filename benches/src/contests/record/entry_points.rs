@@ -8,28 +8,28 @@ use loaddensity_metrics_tokio::{Exporters, Settings};
 
 use crate::contest::{Contender, Contest, Role};
 use crate::floor::record as floor;
-use crate::ours::{self, Kept};
-use crate::recording::{Pass, Recording, pass};
-use crate::trace::{Work, completed_at};
+use crate::ours::{self, HistogramKind};
+use crate::recording::{Pass, RecordingContender, pass};
+use crate::trace::{TraceWork, completed_at};
 
 /// Recorders of a registry that is claimed from, as the default storage has them, and claims in a pass.
 const RECORDERS: usize = 12;
 const CLAIMS: usize = 1_000;
 
 /// All ways to record, and the floor for comparison.
-pub(super) fn recordings(work: &'static Work) -> Vec<Recording> {
+pub(super) fn recordings(work: &'static TraceWork) -> Vec<RecordingContender> {
     let ours = [
-        way("by handle", work, by_handle),
-        way("LocalRecorder, by handle", work, by_local_recorder),
-        way("by strings", work, by_strings),
-        way("by handle, with a reading of the clock", work, by_handle_and_clock),
+        recording("by handle", work, by_handle),
+        recording("LocalRecorder, by handle", work, by_local_recorder),
+        recording("by strings", work, by_strings),
+        recording("by handle, with a reading of the clock", work, by_handle_and_clock),
     ];
     ours.into_iter().chain(floor::by_handle(work)).collect()
 }
 
 /// Claiming a recorder and giving it back, in storage of the default's size.
 pub(super) fn claim(title: &'static str) -> Contest {
-    let registry = ours::registry(Kept::Exponential, 511, RECORDERS);
+    let registry = ours::registry(HistogramKind::Exponential, 511, RECORDERS);
     let claims = move || {
         (0..CLAIMS).for_each(|_| drop(black_box(registry.recorder())));
         CLAIMS
@@ -38,12 +38,16 @@ pub(super) fn claim(title: &'static str) -> Contest {
     Contest { title, unit: "recorder", units: CLAIMS as f64, contenders }
 }
 
-fn way(name: &'static str, work: &'static Work, make: fn(Registry<'static>, &'static Work) -> Pass) -> Recording {
-    let registry = ours::registry(Kept::Exponential, work.names.len(), crate::runner::threads::THREADS);
-    Recording::new(name, Role::Ours, move || make(registry, work), move || ours::sums(registry))
+fn recording(
+    name: &'static str,
+    work: &'static TraceWork,
+    make: fn(Registry<'static>, &'static TraceWork) -> Pass,
+) -> RecordingContender {
+    let registry = ours::registry(HistogramKind::Exponential, work.names.len(), crate::runner::threads::THREADS);
+    RecordingContender::new(name, Role::Ours, move || make(registry, work), move || ours::sums(registry))
 }
 
-fn by_handle(registry: Registry<'static>, work: &'static Work) -> Pass {
+fn by_handle(registry: Registry<'static>, work: &'static TraceWork) -> Pass {
     let mut recorder = registry.recorder();
     let series = ours::handles(&mut recorder, work);
     pass(work, move |position, event| {
@@ -51,7 +55,7 @@ fn by_handle(registry: Registry<'static>, work: &'static Work) -> Pass {
     })
 }
 
-fn by_local_recorder(registry: Registry<'static>, work: &'static Work) -> Pass {
+fn by_local_recorder(registry: Registry<'static>, work: &'static TraceWork) -> Pass {
     // Nothing is exported; the handle comes from exporters alone.
     let exporters = Exporters::start(Settings::on(registry)).expect("exporters");
     let recorder = exporters.local_recorder();
@@ -61,14 +65,14 @@ fn by_local_recorder(registry: Registry<'static>, work: &'static Work) -> Pass {
     })
 }
 
-fn by_strings(registry: Registry<'static>, work: &'static Work) -> Pass {
+fn by_strings(registry: Registry<'static>, work: &'static TraceWork) -> Pass {
     let mut recorder = registry.recorder();
     pass(work, move |position, event| {
         recorder.record_request(&event.request(work.names[event.series as usize], completed_at(position)));
     })
 }
 
-fn by_handle_and_clock(registry: Registry<'static>, work: &'static Work) -> Pass {
+fn by_handle_and_clock(registry: Registry<'static>, work: &'static TraceWork) -> Pass {
     let mut recorder = registry.recorder();
     let series = ours::handles(&mut recorder, work);
     let began = Instant::now();

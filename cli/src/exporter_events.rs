@@ -13,9 +13,9 @@ use tracing::{Event, Level, Metadata, Subscriber};
 /// Only our own crates are listened to.
 const CRATES: &str = "loaddensity_metrics";
 
-/// Something that was said.
+/// One event that exporters or the runtime reported.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct ExporterEvent {
     /// The exporter that it is about, by its name.
     pub(crate) exporter: Option<String>,
     /// Where that one sends to or listens.
@@ -27,42 +27,42 @@ pub(crate) struct Heard {
 }
 
 /// Everything that was said and not yet taken. Listens from now on, for the rest of the process.
-pub(crate) fn listen() -> Ears {
+pub(crate) fn listen() -> ExporterEvents {
     let (say, said) = mpsc::channel();
-    // Where somebody else listens already, nothing is heard here.
-    let _ = tracing::subscriber::set_global_default(Listener(say));
-    Ears { said, known: HashSet::new() }
+    // Where somebody else listens already, nothing arrives here.
+    let _ = tracing::subscriber::set_global_default(EventSubscriber(say));
+    ExporterEvents { said, known: HashSet::new() }
 }
 
 /// The receiving end.
 #[derive(Debug)]
-pub(crate) struct Ears {
-    said: Receiver<Heard>,
+pub(crate) struct ExporterEvents {
+    said: Receiver<ExporterEvent>,
     /// What was said of no exporter: that is handed on once.
     known: HashSet<String>,
 }
 
-impl Ears {
+impl ExporterEvents {
     /// What was said since the last call.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Heard> {
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = ExporterEvent> {
         let Self { said, known } = self;
-        said.try_iter().filter(|heard| heard.exporter.is_some() || known.insert(heard.text.clone()))
+        said.try_iter().filter(|event| event.exporter.is_some() || known.insert(event.text.clone()))
     }
 }
 
-struct Listener(Sender<Heard>);
+struct EventSubscriber(Sender<ExporterEvent>);
 
-impl Subscriber for Listener {
+impl Subscriber for EventSubscriber {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_event() && metadata.target().starts_with(CRATES) && *metadata.level() <= Level::INFO
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut heard = Heard::default();
-        event.record(&mut heard);
-        if *event.metadata().level() <= Level::WARN || heard.is_recovery {
+        let mut told = ExporterEvent::default();
+        event.record(&mut told);
+        if *event.metadata().level() <= Level::WARN || told.is_recovery {
             // Fails only where nobody takes it any more.
-            let _ = self.0.send(heard);
+            let _ = self.0.send(told);
         }
     }
 
@@ -80,7 +80,7 @@ impl Subscriber for Listener {
     fn exit(&self, _: &span::Id) {}
 }
 
-impl Visit for Heard {
+impl Visit for ExporterEvent {
     fn record_bool(&mut self, field: &Field, value: bool) {
         match field.name() {
             "recovered" => self.is_recovery = value,
@@ -109,15 +109,15 @@ impl Visit for Heard {
 mod tests {
     use super::*;
 
-    fn heard(say: impl FnOnce()) -> Vec<Heard> {
+    fn events_of(say: impl FnOnce()) -> Vec<ExporterEvent> {
         let (sender, said) = mpsc::channel();
-        tracing::subscriber::with_default(Listener(sender), say);
+        tracing::subscriber::with_default(EventSubscriber(sender), say);
         said.try_iter().collect()
     }
 
     #[test]
-    fn warnings_of_ours_and_recoveries_are_heard_with_what_belongs_to_them() {
-        let said = heard(|| {
+    fn warnings_of_ours_and_recoveries_arrive_with_what_belongs_to_them() {
+        let said = events_of(|| {
             tracing::info!(exporter = "statsd", "started");
             tracing::warn!(target: "hyper", "not ours");
             tracing::warn!(exporter = "statsd", address = %"udp://h:1", "{}", "gone");
@@ -125,13 +125,13 @@ mod tests {
             tracing::warn!(variable = "DD_X", "environment variable DD_X is \"y\"");
             tracing::warn!(variable = "DD_Z", "not followed");
         });
-        let of = |is_recovery, text: &str| Heard {
+        let of = |is_recovery, text: &str| ExporterEvent {
             exporter: Some("statsd".into()),
             address: Some("udp://h:1".into()),
             is_recovery,
             text: text.into(),
         };
-        let plain = |text: &str| Heard { text: text.into(), ..Heard::default() };
+        let plain = |text: &str| ExporterEvent { text: text.into(), ..ExporterEvent::default() };
         assert_eq!(
             said,
             [

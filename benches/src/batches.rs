@@ -3,10 +3,11 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
+use loaddensity_metrics_cli::cost;
 use loaddensity_metrics_core::{Event, Registry};
 
 use crate::contest::{Contender, Role};
-use crate::trace::{self, Work};
+use crate::trace::{self, TraceWork};
 
 /// Requests of one batch: what one pass of a contender writes.
 pub const BATCH: usize = 1_000;
@@ -17,18 +18,18 @@ const CHECKED: usize = 10;
 
 /// One request in every form in which a contender takes it, so that none pays for a conversion.
 #[derive(Clone, Copy, Debug)]
-pub struct Request {
+pub struct BatchRequest {
     /// What our encoders take.
     pub event: Event,
     /// The latency in milliseconds.
     pub millis: f64,
     /// The latency in microseconds.
     pub micros: u32,
-    /// Number of its series in [`Work::names`].
+    /// Number of its series in [`TraceWork::names`].
     pub number: u32,
 }
 
-impl Request {
+impl BatchRequest {
     /// Time of completion in nanoseconds since the Unix epoch.
     #[inline]
     #[must_use]
@@ -38,27 +39,20 @@ impl Request {
 }
 
 /// Method and name of each series.
-pub type Names = &'static [(&'static str, &'static str)];
+pub type SeriesNames = &'static [(&'static str, &'static str)];
 
 /// Whatever turns a batch of requests into the bytes that a backend reads.
 pub trait BatchWriter {
     /// Writes `batch` and hands over the bytes: in one piece, or in one for each body or datagram.
-    fn write(&mut self, batch: &[Request], deliver: &mut dyn FnMut(&[u8]));
+    fn write(&mut self, batch: &[BatchRequest], deliver: &mut dyn FnMut(&[u8]));
 }
 
 /// The whole trace as requests of series that `registry` knows.
 #[must_use]
-pub fn requests(work: &Work, registry: Registry<'_>) -> Rc<[Request]> {
+pub fn requests(work: &TraceWork, registry: Registry<'_>) -> Rc<[BatchRequest]> {
     let series: Vec<_> = work.names.iter().map(|(method, name)| registry.series(method, name)).collect();
-    let request = |(position, event): (usize, &trace::TraceEvent)| Request {
-        event: Event {
-            series: series[event.series as usize],
-            status: event.status,
-            outcome: event.outcome,
-            latency_ns: event.nanos(),
-            response_bytes: event.bytes.into(),
-            completed_at: trace::completed_at(position),
-        },
+    let request = |(position, event): (usize, &trace::TraceEvent)| BatchRequest {
+        event: cost::trace::event(series[event.series as usize], &event.sample(trace::completed_at(position))),
         millis: event.millis,
         micros: event.micros,
         number: event.series,
@@ -72,8 +66,8 @@ pub fn contender(
     name: &'static str,
     role: Role,
     mut writer: impl BatchWriter + 'static,
-    requests: &Rc<[Request]>,
-    check: impl Fn(&str, &[Request], &[Vec<u8>]),
+    requests: &Rc<[BatchRequest]>,
+    check: impl Fn(&str, &[BatchRequest], &[Vec<u8>]),
 ) -> Contender {
     for batch in requests.chunks_exact(BATCH).take(CHECKED) {
         let mut pieces = Vec::new();

@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 
 /// An `http` or `https` URL that can be requested.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct TargetUrl {
     is_https: bool,
     host: String,
     port: u16,
@@ -15,30 +15,30 @@ pub struct Target {
     path: Uri,
 }
 
-impl Target {
+impl TargetUrl {
     /// Reads `url`. A fragment is dropped.
     ///
     /// # Errors
-    /// [`TargetError`]: why it cannot be requested.
-    pub fn parse(url: &str) -> Result<Self, TargetError> {
+    /// [`TargetUrlError`]: why it cannot be requested.
+    pub fn parse(url: &str) -> Result<Self, TargetUrlError> {
         if url.contains("${") {
-            return Err(TargetError::Placeholder);
+            return Err(TargetUrlError::Placeholder);
         }
-        let uri: Uri = url.parse().map_err(|_| TargetError::NoUrl)?;
+        let uri: Uri = url.parse().map_err(|_| TargetUrlError::NoUrl)?;
         let is_https = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,
-            _ => return Err(TargetError::NoUrl),
+            _ => return Err(TargetUrlError::NoUrl),
         };
         let default_port = if is_https { 443 } else { 80 };
-        let authority = uri.authority().ok_or(TargetError::NoUrl)?;
+        let authority = uri.authority().ok_or(TargetUrlError::NoUrl)?;
         if authority.as_str().contains('@') {
-            return Err(TargetError::Credentials);
+            return Err(TargetUrlError::Credentials);
         }
         let host = authority.host();
         // A password with a slash in it ends the host; its first part then passes for a port. A path may hold an `@`.
         let is_user = url.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
-        let no_port = if is_user { TargetError::Credentials } else { TargetError::NoUrl };
+        let no_port = if is_user { TargetUrlError::Credentials } else { TargetUrlError::NoUrl };
         // http's own port() says nothing of a port that is no number.
         let port = match authority.as_str()[host.len()..].strip_prefix(':') {
             Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or(no_port)?,
@@ -46,17 +46,17 @@ impl Target {
         };
         // Without the port that the scheme implies (RFC 9110, 4.2.3), as browsers write it.
         let authority = if port == default_port { host } else { authority.as_str() };
-        let authority = HeaderValue::from_str(authority).map_err(|_| TargetError::NoUrl)?;
+        let authority = HeaderValue::from_str(authority).map_err(|_| TargetUrlError::NoUrl)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
-            return Err(TargetError::NoUrl);
+            return Err(TargetUrlError::NoUrl);
         }
         // A request line begins with a slash, even where the URL has a query alone (RFC 9112, 3.2.1).
         let path = match uri.query() {
             Some(query) => format!("{}?{query}", uri.path()),
             None => uri.path().to_owned(),
         };
-        let path = path.parse().map_err(|_| TargetError::NoUrl)?;
+        let path = path.parse().map_err(|_| TargetUrlError::NoUrl)?;
         Ok(Self { is_https, host, port, authority, path })
     }
 
@@ -64,7 +64,7 @@ impl Target {
     ///
     /// # Errors
     /// Where it then is too long.
-    pub fn with_query(self, query: &str) -> Result<Self, TargetError> {
+    pub fn with_query(self, query: &str) -> Result<Self, TargetUrlError> {
         if query.is_empty() {
             return Ok(self);
         }
@@ -72,7 +72,7 @@ impl Target {
             None => format!("{}?{query}", self.path.path()),
             Some(own) => format!("{}?{own}&{query}", self.path.path()),
         };
-        Ok(Self { path: path.parse().map_err(|_| TargetError::NoUrl)?, ..self })
+        Ok(Self { path: path.parse().map_err(|_| TargetUrlError::NoUrl)?, ..self })
     }
 
     /// Whether it is reached over TLS.
@@ -106,17 +106,17 @@ impl Target {
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for TargetUrl {
     /// Without the query, which may hold a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (authority, path) = (&self.authority, self.path.path());
-        f.debug_struct("Target").field("authority", authority).field("path", &path).finish_non_exhaustive()
+        f.debug_struct("TargetUrl").field("authority", authority).field("path", &path).finish_non_exhaustive()
     }
 }
 
 /// Why a URL cannot be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetError {
+pub enum TargetUrlError {
     /// It is no absolute `http` or `https` URL.
     NoUrl,
     /// It has one of LoadDensity's placeholders in it, `${…}`.
@@ -125,7 +125,7 @@ pub enum TargetError {
     Credentials,
 }
 
-impl fmt::Display for TargetError {
+impl fmt::Display for TargetUrlError {
     /// What would be right.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -136,7 +136,7 @@ impl fmt::Display for TargetError {
     }
 }
 
-impl std::error::Error for TargetError {}
+impl std::error::Error for TargetUrlError {}
 
 #[cfg(test)]
 mod tests {
@@ -156,7 +156,7 @@ mod tests {
             ("http://[::1]:65535/x", "::1", 65535, "[::1]:65535", "/x"),
             ("http://h/@scope/pkg", "h", 80, "h", "/@scope/pkg"),
         ] {
-            let target = Target::parse(url).expect(url);
+            let target = TargetUrl::parse(url).expect(url);
             assert_eq!((target.host(), target.port()), (host, port), "{url}");
             assert_eq!(target.authority(), authority, "{url}");
             assert_eq!(target.path().to_string(), path, "{url}");
@@ -169,7 +169,7 @@ mod tests {
         for (url, query, path) in
             [("http://h/a", "", "/a"), ("http://h/a", "b=c", "/a?b=c"), ("http://h?d", "b=c", "/?d&b=c")]
         {
-            let target = Target::parse(url).and_then(|target| target.with_query(query)).expect(url);
+            let target = TargetUrl::parse(url).and_then(|target| target.with_query(query)).expect(url);
             assert_eq!(target.path().to_string(), path, "{url}");
         }
     }
@@ -177,27 +177,27 @@ mod tests {
     #[test]
     fn what_cannot_be_requested_is_refused() {
         for (url, expected) in [
-            ("", TargetError::NoUrl),
-            ("/path", TargetError::NoUrl),
-            ("h:80", TargetError::NoUrl),
-            ("h:80/x", TargetError::NoUrl),
-            ("ftp://h/", TargetError::NoUrl),
-            ("http://", TargetError::NoUrl),
-            ("http://:80/", TargetError::NoUrl),
-            ("http://h:/", TargetError::NoUrl),
-            ("http://h:0/", TargetError::NoUrl),
-            ("http://h:65536/", TargetError::NoUrl),
-            ("http://h:x/", TargetError::NoUrl),
-            ("http://h/a b", TargetError::NoUrl),
-            ("http://h/\r\nX: y", TargetError::NoUrl),
-            ("https://", TargetError::NoUrl),
-            ("${var.base}/get", TargetError::Placeholder),
-            ("https://me:hunter2@h/", TargetError::Credentials),
-            ("http://me:hunter2@h/", TargetError::Credentials),
-            ("http://me:hun/ter2@h/", TargetError::Credentials),
-            ("http://me:hun?ter2@h/", TargetError::Credentials),
+            ("", TargetUrlError::NoUrl),
+            ("/path", TargetUrlError::NoUrl),
+            ("h:80", TargetUrlError::NoUrl),
+            ("h:80/x", TargetUrlError::NoUrl),
+            ("ftp://h/", TargetUrlError::NoUrl),
+            ("http://", TargetUrlError::NoUrl),
+            ("http://:80/", TargetUrlError::NoUrl),
+            ("http://h:/", TargetUrlError::NoUrl),
+            ("http://h:0/", TargetUrlError::NoUrl),
+            ("http://h:65536/", TargetUrlError::NoUrl),
+            ("http://h:x/", TargetUrlError::NoUrl),
+            ("http://h/a b", TargetUrlError::NoUrl),
+            ("http://h/\r\nX: y", TargetUrlError::NoUrl),
+            ("https://", TargetUrlError::NoUrl),
+            ("${var.base}/get", TargetUrlError::Placeholder),
+            ("https://me:hunter2@h/", TargetUrlError::Credentials),
+            ("http://me:hunter2@h/", TargetUrlError::Credentials),
+            ("http://me:hun/ter2@h/", TargetUrlError::Credentials),
+            ("http://me:hun?ter2@h/", TargetUrlError::Credentials),
         ] {
-            assert_eq!(Target::parse(url), Err(expected), "{url}");
+            assert_eq!(TargetUrl::parse(url), Err(expected), "{url}");
         }
     }
 }

@@ -8,13 +8,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 /// A port that was bound and given back may be given to somebody else. This one stays taken, as the client's end of a
 /// connection, to which nobody can connect.
 #[derive(Debug)]
-pub struct Nobody {
+pub struct ClosedPort {
     client: TcpStream,
     /// The other end.
     _server: TcpListener,
 }
 
-impl Nobody {
+impl ClosedPort {
     /// Takes a port of 127.0.0.1.
     ///
     /// # Errors
@@ -39,8 +39,8 @@ mod tests {
 
     #[test]
     fn connections_are_refused() {
-        let nobody = Nobody::new().expect("a port");
-        let answer = TcpStream::connect(nobody.address().expect("bound"));
+        let closed = ClosedPort::new().expect("a port");
+        let answer = TcpStream::connect(closed.address().expect("bound"));
         assert_eq!(answer.expect_err("nobody listens").kind(), io::ErrorKind::ConnectionRefused);
     }
 }

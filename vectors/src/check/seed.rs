@@ -1,0 +1,79 @@
+//! Golden cases as fuzz seeds: what [`program`](super::program) reads, written.
+
+use loaddensity_metrics_core::Sample;
+
+use super::choice::Choice;
+use crate::contract::Spelling;
+use crate::golden::Case;
+
+/// The program of a case: the same requests, but for their times.
+#[must_use]
+pub fn of_case(case: &Case) -> Vec<u8> {
+    let series = case.series();
+    let lengths = Choice::write([4_095, 300, 100, 2_000], &case.options);
+    let mut program: Vec<u8> = lengths.into_iter().flat_map(u16::to_le_bytes).collect();
+    for spelling in &series {
+        program.extend(intern(spelling));
+    }
+    for ((spelling, sample), trace) in case.requests.iter().zip(&case.traces) {
+        let at = series.iter().position(|known| known.is_same(spelling));
+        program.extend(record(at.unwrap_or_default(), sample, trace.is_some()));
+    }
+    program
+}
+
+/// The instruction that interns a series, on the recorder with the shard.
+fn intern(spelling: &Spelling) -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u16).to_le_bytes(), text.as_bytes()].concat();
+    let with_labels = !spelling.labels.is_empty();
+    let mut bytes = vec![0, if with_labels { 2 } else { 1 }];
+    bytes.extend(text(&spelling.method));
+    bytes.extend(text(&spelling.name));
+    if with_labels {
+        bytes.push(spelling.labels.len() as u8);
+        bytes.extend(spelling.labels.iter().flat_map(|(key, value)| [text(key), text(value)].concat()));
+    }
+    bytes
+}
+
+/// The instruction that records a sample, with a trace or without, a millisecond later than the one before.
+fn record(series: usize, sample: &Sample, is_traced: bool) -> Vec<u8> {
+    let number = |number: u64| [&[255][..], &number.to_le_bytes()].concat();
+    let mut bytes = vec![if is_traced { 7 } else { 4 }, 0, series as u8];
+    bytes.extend(1_000_u16.to_le_bytes());
+    bytes.extend(number(u64::try_from(sample.latency.as_nanos()).unwrap_or(u64::MAX)));
+    bytes.extend(number(sample.response_bytes));
+    bytes.extend(sample.status.to_le_bytes());
+    bytes.push(sample.outcome as u8);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use loaddensity_metrics_core::{Classic, Outcome, Storage};
+
+    use super::super::program::Program;
+    use super::*;
+
+    #[test]
+    fn a_program_records_what_its_case_describes() {
+        for case in Case::all() {
+            let storage = Box::new(Storage::<32, 1, 16, Classic>::new());
+            let program = of_case(&case);
+            let model = Program::read(&program).0.run(storage.registry(), || {});
+            assert_eq!(model.requests(), case.requests.len() as u64, "{}", case.name);
+            for spelling in case.series() {
+                let expected = case.requests.iter().filter(|(other, _)| other.is_same(spelling));
+                let expected: Vec<_> = expected.map(|(_, sample)| facts(sample)).collect();
+                let known = model.shown().find(|known| known.spelling.is_same(spelling)).expect("the series is there");
+                assert_eq!(known.samples.iter().map(facts).collect::<Vec<_>>(), expected, "{}", case.name);
+            }
+        }
+    }
+
+    fn facts(sample: &Sample) -> (Duration, u64, u16, Outcome) {
+        (sample.latency, sample.response_bytes, sample.status, sample.outcome)
+    }
+}
