@@ -111,7 +111,7 @@ impl Complaints {
 fn place(command: &Command) -> String {
     let host_port = |host: &str, port: u16| format!("host {host:?}, port {port}: ");
     match command {
-        Command::StartPrometheus(config) => format!("port {}, addr {:?}: ", config.port, config.addr),
+        Command::StartPrometheus(config) => format!("port {}, host {:?}: ", config.port, config.host),
         Command::StartInfluxdb(config) => match &config.target {
             InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => host_port(host, *port),
             InfluxdbTarget::Url { .. }

@@ -8,7 +8,7 @@ use futures_lite::future::block_on;
 use loaddensity_metrics_shell::actions::{Action, ActionError, Command, Document, execute_command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, PrometheusConfig, Report, Settings, StatusLabel};
+use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, Report, Settings, StatusLabel};
 
 use crate::complaints::Complaints;
 use crate::engine;
@@ -60,7 +60,7 @@ pub(crate) fn run<R: Runtime>(sources: &[Source], options: RunOptions) -> ExitCo
 }
 
 fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> Result<Exporters<R>, Failure> {
-    let settings = Settings { identity, ..Settings::default() };
+    let settings = Settings::default().identity(identity);
     if let Some(label) = status_label {
         settings.registry.set_status_label(label)?;
     }
@@ -140,7 +140,8 @@ impl<R: Runtime> Runner<R> {
         })?;
         Ok(match command {
             Command::StartPrometheus(config) => {
-                Command::StartPrometheus(PrometheusConfig { linger: config.linger.or(self.options.linger), ..config })
+                let linger = config.linger.or(self.options.linger);
+                Command::StartPrometheus(config.linger(linger))
             }
             other => other,
         })

@@ -15,9 +15,8 @@ use crate::say;
 /// The command's name.
 pub(crate) const COMMAND: &str = "LD_start_test";
 
-static SIGNATURE: Signature = Signature {
-    positional: &["user_detail_dict", "user_count", "spawn_rate", "test_time", "tasks"],
-    named: &[
+static SIGNATURE: Signature = Signature::new(&["user_detail_dict", "user_count", "spawn_rate", "test_time", "tasks"])
+    .named(&[
         "max_rate",
         "traces",
         "variables",
@@ -30,9 +29,8 @@ static SIGNATURE: Signature = Signature {
         "master_host",
         "master_port",
         "expected_workers",
-    ],
-    secret: &["variables"],
-};
+    ])
+    .secret(&["variables"]);
 
 /// Parameters of LoadDensity's that change nothing of the load here.
 const WITHOUT_EFFECT: [(&str, &str); 7] = [
@@ -82,7 +80,7 @@ pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError 
         EngineError::Runtime(_) | EngineError::Gauge(_) => ("load engine".to_owned(), error.to_string()),
     };
     let problem = Problem::Misplaced { key, reason };
-    ActionError { index: action.index, command: action.command.clone(), problem }
+    ActionError::new(action, problem)
 }
 
 /// Where the task in this place of the order stands in the document.

@@ -192,7 +192,7 @@ fn everything_is_sent<S: UdpSocket + From<Udp>>() {
 #[test]
 fn a_runtime_without_unix_sockets_says_so_at_the_start() {
     for socket in [StatsdSocket::Unix as fn(PathBuf) -> _, StatsdSocket::UnixDatagram, StatsdSocket::UnixStream] {
-        let config = StatsdConfig { socket: Some(socket("/run/dsd".into())), ..StatsdConfig::default() };
+        let config = StatsdConfig::default().socket(socket("/run/dsd".into()));
         let error = exporters::<Udp>().start_statsd_sink(config).expect_err("it has none").to_string();
         assert!(error.contains("no Unix sockets") && error.ends_with("give host and port"), "{error}");
     }
@@ -216,8 +216,8 @@ fn one_socket_of_several_that_fails_loses_nothing() {
     for segmentation_offload in [false, true] {
         let (socket, port) = receiver();
         let exporters = exporters::<FailsAtAll>();
-        let config = StatsdConfig { port, sockets: 2, prefix: "load".into(), ..StatsdConfig::default() };
-        exporters.start_statsd_sink(StatsdConfig { segmentation_offload, ..config }).expect("starts");
+        let config = StatsdConfig::default().port(port).sockets(2).prefix("load");
+        exporters.start_statsd_sink(config.segmentation_offload(segmentation_offload)).expect("starts");
         record(&mut exporters.recorder(), REQUESTS);
         let until = Instant::now() + PATIENCE;
         while exporters.status()[0].account.sent < REQUESTS && Instant::now() < until {
@@ -233,7 +233,7 @@ fn one_socket_of_several_that_fails_loses_nothing() {
 fn statsd_run<S: UdpSocket + From<Udp>>(datagram_bytes: Option<usize>) -> (Account, Vec<String>, u64) {
     let (socket, port) = receiver();
     let exporters = exporters::<S>();
-    let config = StatsdConfig { port, prefix: "load".into(), datagram_bytes, ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(port).prefix("load").datagram_bytes(datagram_bytes);
     exporters.start_statsd_sink(config).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let account = exporters.stop_statsd_sink().expect("stops").expect("it ran");
@@ -248,7 +248,7 @@ fn influxdb_run<S: UdpSocket + From<Udp>>() -> (Account, Vec<String>) {
     let (socket, port) = receiver();
     let exporters = exporters::<S>();
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
-    let config = InfluxdbConfig { target, datagram_bytes: 400, ..InfluxdbConfig::default() };
+    let config = InfluxdbConfig::default().target(target).datagram_bytes(400);
     exporters.start_influxdb_sink(config).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let account = exporters.stop_influxdb_sink().expect("stops").expect("it ran");

@@ -7,7 +7,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
-//!     let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+//!     let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
 //!     println!("http://{page}/metrics");
 //!
 //!     let mut recorder = exporters.recorder(); // one per thread

@@ -70,10 +70,10 @@ impl Server {
         match tls.first_file() {
             None => Ok(Self { host: without_brackets(host).into(), port, tls: None, via: None }),
             Some(_) if !cfg!(feature = "tls") => Err(StartError::BuiltWithout { feature: "tls" }),
-            Some((key, path)) => {
+            Some((field, path)) => {
                 let value = path.display().to_string();
                 let expected = "it needs TLS; give an https:// URL with it, or leave it out".into();
-                Err(StartError::Setting { exporter, key, value, expected })
+                Err(StartError::Setting { exporter, field, value, expected })
             }
         }
     }

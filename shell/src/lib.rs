@@ -69,9 +69,9 @@ mod tls;
 
 pub use condition::ExporterStatus;
 pub use config::{
-    BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, OtlpProtocol,
-    PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin,
-    StatsdSocket, Temporality,
+    BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, Labels, OpenTelemetryConfig,
+    OtlpProtocol, PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig,
+    StatsdOrigin, StatsdSocket, Temporality,
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};

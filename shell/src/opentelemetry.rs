@@ -40,7 +40,7 @@ pub(crate) fn prepare<R: Runtime>(
     let target = Target::read(config)?;
     let resource = identity::resource(config, identity).map(Arc::new).map_err(|error| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
-        key: "resource_attributes",
+        field: "resource_attributes",
         value: config.resource_attributes.len().to_string(),
         expected: error.to_string(),
     })?;
@@ -50,9 +50,9 @@ pub(crate) fn prepare<R: Runtime>(
 
 /// Refuses what the storage has no numbers for.
 fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> Result<(), StartError> {
-    let refuse = |key, value: &str| StartError::Setting {
+    let refuse = |field, value: &str| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
-        key,
+        field,
         value: value.into(),
         expected:
             "the storage keeps no exponential histograms; leave it out, or use a storage of Exponential histograms"
@@ -80,7 +80,7 @@ fn launch<R: Runtime>(
     let wire = Wire::new(place, (target, config.timeout), told, stop.clone(), room);
     let is_framed = wire.wants_prefix();
     let limits = ExportLimits {
-        interval: config.export_interval,
+        interval: config.interval,
         timeout: config.timeout,
         export_timeout: config.export_timeout,
         max_request_bytes: config.max_request_bytes,

@@ -56,12 +56,12 @@ pub(crate) async fn prepare<R: Runtime>(
     identity: &Identity,
     config: &PrometheusConfig,
 ) -> Result<Prepared<R>, StartError> {
-    if config.compression && cfg!(not(feature = "gzip")) {
+    if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
     let failed = |source| StartError::Socket {
         exporter: Exporter::Prometheus,
-        address: host_port(&config.addr, config.port),
+        address: host_port(&config.host, config.port),
         source,
     };
     let tls = config.tls.as_ref().map(|tls| Acceptor::new(Exporter::Prometheus, tls)).transpose()?;
@@ -94,7 +94,7 @@ pub(crate) async fn prepare<R: Runtime>(
 /// A listener on the first address of the host that takes one.
 async fn listen<R: Runtime>(runtime: &R, config: &PrometheusConfig) -> Result<io::Result<R::Listener>, StartError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in resolve(runtime, Exporter::Prometheus, "addr", &config.addr, config.port).await? {
+    for address in resolve(runtime, Exporter::Prometheus, "host", &config.host, config.port).await? {
         match runtime.tcp_listen(address).await {
             Ok(listener) => return Ok(Ok(listener)),
             Err(error) => last = error,
@@ -191,7 +191,7 @@ impl<R: Runtime> Server<R> {
             let mut connection = pin!(
                 http1::Builder::new()
                     .timer(HyperTimer::new(runtime.clone()))
-                    .header_read_timeout(limits.head_time)
+                    .header_read_timeout(limits.head_timeout)
                     .max_buf_size(limits.head_bytes)
                     .serve_connection(io, service)
             );
@@ -210,7 +210,7 @@ impl<R: Runtime> Server<R> {
                     let _ = connection.await;
                 }
             };
-            served.or(delivered.idle(&runtime, limits.idle_time)).await;
+            served.or(delivered.idle(&runtime, limits.idle_timeout)).await;
         });
         work.or(makes_room)
     }

@@ -197,11 +197,11 @@ impl<R: Runtime> Running<R> {
 pub(crate) async fn resolve<R: Runtime>(
     runtime: &R,
     exporter: Exporter,
-    key: &'static str,
+    field: &'static str,
     host: &str,
     port: u16,
 ) -> Result<Vec<SocketAddr>, StartError> {
-    let refused = |source| StartError::Resolve { exporter, key, host: host.into(), source };
+    let refused = |source| StartError::Resolve { exporter, field, host: host.into(), source };
     let limit = runtime.now() + RESOLVER_PATIENCE;
     let answer = before(runtime, limit, runtime.resolve(host, port)).await;
     answer.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(refused)

@@ -330,7 +330,7 @@ fn note_shutdown<R: Runtime>(runtime: &R, shutdown_by: &mut Option<Instant>, dea
 
 /// Whether `bound` keeps a page with the settings `config` from being listened for.
 fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
-    let host = config.addr.parse::<std::net::IpAddr>();
+    let host = config.host.parse::<std::net::IpAddr>();
     // What a name stands for is not known here; it may be the address.
     let same_host =
         host.map_or(true, |host| host == bound.ip() || host.is_unspecified() || bound.ip().is_unspecified());

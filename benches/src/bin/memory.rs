@@ -20,7 +20,6 @@ use loaddensity_metrics_core::otlp;
 use loaddensity_metrics_core::{
     Classic, Exponential, HeapStorage, Histograms, Outcome, Recorder, Registry, Sample, Series, Storage,
 };
-use loaddensity_metrics_shell::config::Points;
 use loaddensity_metrics_shell::{
     InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
 };
@@ -95,23 +94,23 @@ impl Which {
 
     fn start(self, exporters: &Exporters, kind: Kind, server: SocketAddr) -> Result<(), Failure> {
         match self {
-            Self::Influxdb => exporters.start_influxdb_sink(InfluxdbConfig {
-                target: InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None },
-                points: Points::PerInterval,
-                interval: INTERVAL,
-                ..InfluxdbConfig::default()
-            })?,
-            Self::Otlp => exporters.start_opentelemetry_exporter(OpenTelemetryConfig {
-                export_interval: INTERVAL,
-                temporality: Temporality::Delta,
-                histograms: if kind == Kind::Exponential {
-                    otlp::Histograms::Exponential
-                } else {
-                    otlp::Histograms::Explicit
-                },
-                endpoint: format!("http://{server}"),
-                ..OpenTelemetryConfig::http()
-            })?,
+            Self::Influxdb => exporters.start_influxdb_sink(
+                InfluxdbConfig::default()
+                    .target(InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None })
+                    .aggregate(true)
+                    .interval(INTERVAL),
+            )?,
+            Self::Otlp => exporters.start_opentelemetry_exporter(
+                OpenTelemetryConfig::http()
+                    .interval(INTERVAL)
+                    .temporality(Temporality::Delta)
+                    .histograms(if kind == Kind::Exponential {
+                        otlp::Histograms::Exponential
+                    } else {
+                        otlp::Histograms::Explicit
+                    })
+                    .endpoint(format!("http://{server}")),
+            )?,
         };
         Ok(())
     }
@@ -285,7 +284,7 @@ fn record_everywhere(recorder: &mut Recorder<'_>, series: Series) {
 fn of_requests(scraped: bool, millions: &[u64]) -> Result<(), Failure> {
     let storage = Box::leak(Box::new(HeapStorage::new(SERIES + 1, 2, RING)?));
     let exporters = Exporters::start(Settings::on(storage.registry()))?;
-    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
     let scraper = scraped.then(|| Scraper::start(page, Duration::from_secs(1))).transpose()?;
     let work = trace::work(SERIES);
     let mut recorder = exporters.recorder();
@@ -318,7 +317,7 @@ fn of_scrape(series: usize) -> Result<(), Failure> {
         record_everywhere(&mut recorder, series);
     }
     let exporters = Exporters::start(Settings::on(registry))?;
-    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
     let (before, watch) = (resident()?, Watch::start()?);
     let mut best: Option<(Page, Duration)> = None;
     for _ in 0..SCRAPES {

@@ -150,20 +150,16 @@ fn run<R: Runtime>(mode: Mode, offload: bool, load: Load) -> Result<Run, Failure
 
 fn start<R: Runtime>(exporters: &Exporters<R>, mode: Mode, to: SocketAddr, offload: bool) -> Result<(), Failure> {
     let port = to.port();
-    let statsd = StatsdConfig { port, segmentation_offload: offload, ..StatsdConfig::default() };
+    let statsd = StatsdConfig::default().port(port).segmentation_offload(offload);
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
-    let influxdb = InfluxdbConfig { target, segmentation_offload: offload, ..InfluxdbConfig::default() };
+    let influxdb = InfluxdbConfig::default().target(target).segmentation_offload(offload);
     match mode {
         Mode::StatsdMessages => exporters.start_statsd_sink(statsd)?,
-        Mode::StatsdPacked => exporters.start_statsd_sink(StatsdConfig {
-            datagram_bytes: Some(PACKED),
-            fill_datagrams: true,
-            ..statsd
-        })?,
+        Mode::StatsdPacked => exporters.start_statsd_sink(statsd.datagram_bytes(PACKED).fill_datagrams(true))?,
         Mode::InfluxdbLines => {
-            exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: ONE_LINE, ..influxdb })?;
+            exporters.start_influxdb_sink(influxdb.datagram_bytes(ONE_LINE))?;
         }
-        Mode::InfluxdbPacked => exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: PACKED, ..influxdb })?,
+        Mode::InfluxdbPacked => exporters.start_influxdb_sink(influxdb.datagram_bytes(PACKED))?,
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ pub const COMMANDS: [&str; 8] = [
 
 /// What an action asks for. What it leaves out has LoadDensity's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Command {
     /// `LD_start_prometheus_exporter`
     StartPrometheus(PrometheusConfig),
@@ -113,12 +114,18 @@ impl Command {
 }
 
 impl ActionError {
+    /// That `action` was not carried out for this.
+    #[must_use]
+    pub fn new(action: &Action, problem: Problem) -> Self {
+        Self { index: action.index, command: action.command.clone(), problem }
+    }
+
     /// Says that `action` is none of [`COMMANDS`], nor of `others`, which the program knows besides.
     #[must_use]
     pub fn unknown_command(action: &Action, others: &[&'static str]) -> Self {
         let known: Vec<&'static str> = COMMANDS.iter().chain(others).copied().collect();
         let near = nearest(&action.command, known.iter().copied());
-        Self { index: action.index, command: action.command.clone(), problem: Problem::UnknownCommand { known, near } }
+        Self::new(action, Problem::UnknownCommand { known, near })
     }
 
     /// Whether the action's command is not known here; it may be known to the program.
@@ -135,7 +142,20 @@ fn unsaid(reader: Reader<'_>, variables: &[(&str, &[&str])], environment: &Envir
     environment.without(&said.flat_map(|(_, names)| names.iter().copied()).collect::<Vec<_>>())
 }
 
-static STOP: Signature = Signature { positional: &[], named: &[], secret: &[] };
+/// The parameter of `action` that gives `field` of the exporter's configuration, by the name that it is given by.
+pub(super) fn key_of(action: &Action, exporter: Exporter, field: &'static str) -> &'static str {
+    let (signature, fields): (_, &[_]) = match exporter {
+        Exporter::Prometheus => (&prometheus::SIGNATURE, &prometheus::FIELDS),
+        Exporter::Influxdb => (&influxdb::SIGNATURE, &influxdb::FIELDS),
+        Exporter::Statsd => (&statsd::SIGNATURE, &statsd::FIELDS),
+        Exporter::OpenTelemetry => (&opentelemetry::SIGNATURE, &opentelemetry::FIELDS),
+    };
+    let key = fields.iter().find(|(named, _)| *named == field).map_or(field, |(_, key)| *key);
+    debug_assert!(signature.parameters().any(|known| known == key), "{field} has no parameter");
+    Reader::new(action, signature).map_or(key, |reader| reader.name(key))
+}
+
+static STOP: Signature = Signature::new(&[]);
 
 fn stop(action: &Action, command: Command) -> Result<Command, ActionError> {
     Reader::new(action, &STOP).map(|_| command)

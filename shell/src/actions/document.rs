@@ -9,6 +9,7 @@ use super::error::{ActionError, Problem, kind_of};
 
 /// A parsed document.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Document {
     /// Its actions in order. One that has not the shape of an action is an error in its place, so that the others
     /// can still run.
@@ -119,6 +120,7 @@ fn without_position(text: &str) -> String {
 
 /// Why a text is no document.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DocumentError {
     /// It is not JSON.
     Syntax {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use loaddensity_metrics_core::{Account, Exporter};
 
-use super::command::Command;
+use super::command::{Command, key_of};
 use super::document::Action;
 use super::error::{ActionError, Problem};
 use crate::environment::Environment;
@@ -15,6 +15,7 @@ use crate::runtime::Runtime;
 
 /// What came of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// The exporter runs.
     Started {
@@ -68,27 +69,36 @@ pub async fn execute_command<R: Runtime>(
     let done = match command {
         Command::StartPrometheus(config) => {
             let (scheme, path) = (if config.tls.is_some() { "https" } else { "http" }, config.path.clone());
-            exporters.start_prometheus_exporter(config).await.map_err(Problem::Start).map(|address| Answer::Started {
+            let address = exporters.start_prometheus_exporter(config).await;
+            address.map_err(|error| refused(action, Exporter::Prometheus, error)).map(|address| Answer::Started {
                 exporter: Exporter::Prometheus,
                 address: Some(address),
                 page: Some(format!("{scheme}://{address}{path}")),
             })
         }
-        Command::StartInfluxdb(config) => started(Exporter::Influxdb, exporters.start_influxdb_sink(config).await),
-        Command::StartStatsd(config) => started(Exporter::Statsd, exporters.start_statsd_sink(config).await),
+        Command::StartInfluxdb(config) => {
+            started(action, Exporter::Influxdb, exporters.start_influxdb_sink(config).await)
+        }
+        Command::StartStatsd(config) => started(action, Exporter::Statsd, exporters.start_statsd_sink(config).await),
         Command::StartOpenTelemetry(config) => {
-            started(Exporter::OpenTelemetry, exporters.start_opentelemetry_exporter(config).await)
+            started(action, Exporter::OpenTelemetry, exporters.start_opentelemetry_exporter(config).await)
         }
         Command::StopPrometheus => stopped(Exporter::Prometheus, exporters.stop_prometheus_exporter().await),
         Command::StopInfluxdb => stopped(Exporter::Influxdb, exporters.stop_influxdb_sink().await),
         Command::StopStatsd => stopped(Exporter::Statsd, exporters.stop_statsd_sink().await),
         Command::StopOpenTelemetry => stopped(Exporter::OpenTelemetry, exporters.stop_opentelemetry_exporter().await),
     };
-    done.map_err(|problem| ActionError { index: action.index, command: action.command.clone(), problem })
+    done.map_err(|problem| ActionError::new(action, problem))
 }
 
-fn started(exporter: Exporter, done: Result<(), StartError>) -> Result<Answer, Problem> {
-    done.map(|()| Answer::Started { exporter, address: None, page: None }).map_err(Problem::Start)
+fn started(action: &Action, exporter: Exporter, done: Result<(), StartError>) -> Result<Answer, Problem> {
+    let done = done.map(|()| Answer::Started { exporter, address: None, page: None });
+    done.map_err(|error| refused(action, exporter, error))
+}
+
+fn refused(action: &Action, exporter: Exporter, error: StartError) -> Problem {
+    let key = error.field().map(|field| key_of(action, exporter, field));
+    Problem::Start { error, key }
 }
 
 fn stopped(exporter: Exporter, done: Result<Option<Account>, StopError>) -> Result<Answer, Problem> {

@@ -18,12 +18,13 @@ use crate::tls::{Connector, Protocol};
 /// in path and query become it (RFC 3986, 2.5). A fragment is never sent (RFC 9110, 4.2.5), and warned of.
 pub(crate) fn read_url(
     exporter: Exporter,
-    key: &'static str,
+    field: &'static str,
     url: &str,
     tls: &ClientTls,
     protocol: Protocol,
 ) -> Result<(Server, String), StartError> {
-    let bad = |expected: &str| StartError::Setting { exporter, key, value: public_url(url), expected: expected.into() };
+    let bad =
+        |expected: &str| StartError::Setting { exporter, field, value: public_url(url), expected: expected.into() };
     let user = || match exporter {
         Exporter::Influxdb => bad("it must not hold a user or a password; there are settings of their own for those"),
         _ => bad("it must not hold a user or a password; none is sent"),
@@ -53,7 +54,7 @@ pub(crate) fn read_url(
     if fragment.is_some() {
         tracing::warn!(
             exporter = exporter.as_str(),
-            "`{key}`: what follows # in the URL is never sent; leave it out, or write %23 for a # that belongs to a value"
+            "what follows # in the URL is never sent; leave it out, or write %23 for a # that belongs to a value"
         );
     }
     Ok((server, path))
@@ -136,8 +137,8 @@ mod tests {
         let roots = Roots::Pem("ca.pem".into());
         let identity = ClientCertificate { certificate: "mine.pem".into(), key: "mine.key".into() };
         for (tls, key) in [
-            (ClientTls { roots, ..ClientTls::default() }, "`ca_file`"),
-            (ClientTls { identity: Some(identity), ..ClientTls::default() }, "`client_certificate`"),
+            (ClientTls { roots, ..ClientTls::default() }, "`tls.roots`"),
+            (ClientTls { identity: Some(identity), ..ClientTls::default() }, "`tls.identity.certificate`"),
         ] {
             let refused = read_url(Exporter::Influxdb, "url", "http://h/write", &tls, Protocol::Http1);
             let text = refused.err().expect(key).to_string();

@@ -153,8 +153,8 @@ fn headers(given: &[(String, Secret)]) -> Result<(HeaderMap, Secrets), StartErro
     Ok((headers, secrets))
 }
 
-fn bad(key: &'static str, value: &str, expected: &str) -> StartError {
-    StartError::Setting { exporter: Exporter::OpenTelemetry, key, value: value.into(), expected: expected.into() }
+fn bad(field: &'static str, value: &str, expected: &str) -> StartError {
+    StartError::Setting { exporter: Exporter::OpenTelemetry, field, value: value.into(), expected: expected.into() }
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Desk {
     ) -> Self {
         let created = config.created_times.then_some(born);
         for label in TARGET_LABELS {
-            if config.constant_labels.iter().any(|(name, _)| name == label) {
+            if config.constant_labels.has(label) {
                 warn_of_label("a constant label", label);
             }
         }
@@ -61,7 +61,7 @@ impl Desk {
             renamed: Mutex::default(),
             info,
             seats: Seats::new(HELD_BODIES),
-            compressors: Compressors::new(config.compression),
+            compressors: Compressors::new(config.gzip),
             created,
         }
     }
@@ -266,8 +266,8 @@ mod tests {
         let log = Overheard::default();
         let said = || std::mem::take(&mut *log.0.lock().expect("no panic"));
         tracing::subscriber::with_default(log.clone(), || {
-            let labels = [("job", "a"), ("jobs", "b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let config = PrometheusConfig { constant_labels: labels.to_vec(), ..PrometheusConfig::default() };
+            let constant_labels = [("job", "a"), ("jobs", "b")].into();
+            let config = PrometheusConfig { constant_labels, ..PrometheusConfig::default() };
             let constant = config.constant().expect("good labels");
             let desk = Desk::new(&config, (constant, None), registry, Timestamp::from_unix_nanos(0));
             let text = said();

@@ -6,56 +6,82 @@ use super::values::{
 use crate::actions::arguments::{Reader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
-    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Points, Precision, Proxy, StatusCode,
+    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Precision, Proxy, StatusCode,
 };
 use crate::environment::Environment;
 
 mod target;
 
+/// Another name of `aggregate`, with other values.
+const POINTS: &str = "points";
+
 /// Positional: LoadDensity's parameters in its order. Named: ours.
-pub(super) static SIGNATURE: Signature = Signature {
-    positional: &[
-        "transport",
-        "host",
-        "port",
-        "url",
-        "token",
-        "measurement",
-        "timeout",
-        "database",
-        "username",
-        "password",
-    ],
-    named: &[
-        "api",
-        "org",
-        "bucket",
-        "retention_policy",
-        "credentials",
-        "no_sync",
-        "accept_partial",
-        "create_database",
-        "precision",
-        "gzip",
-        "points",
-        "interval_seconds",
-        "constant_tags",
-        "status_code",
-        "ca_file",
-        "client_certificate",
-        "client_key",
-        "proxy",
-        "no_proxy",
-        "resolve_seconds",
-        "datagram_bytes",
-        "segmentation_offload",
-        "buffer_events",
-        "batch_points",
-        "batch_bytes",
-        "batch_seconds",
-    ],
-    secret: &["token", "password", "proxy"],
-};
+pub(super) static SIGNATURE: Signature = Signature::new(&[
+    "transport",
+    "host",
+    "port",
+    "url",
+    "token",
+    "measurement",
+    "timeout",
+    "database",
+    "username",
+    "password",
+])
+.named(&[
+    "api",
+    "org",
+    "bucket",
+    "retention_policy",
+    "credentials",
+    "no_sync",
+    "accept_partial",
+    "create_database",
+    "precision",
+    "gzip",
+    "aggregate",
+    "interval_seconds",
+    "constant_labels",
+    "status_code",
+    "ca_file",
+    "client_certificate",
+    "client_key",
+    "proxy",
+    "no_proxy",
+    "resolve_seconds",
+    "datagram_bytes",
+    "segmentation_offload",
+    "buffer_events",
+    "batch_points",
+    "batch_bytes",
+    "batch_seconds",
+])
+.secret(&["token", "password", "proxy"])
+.aliases(&[("constant_tags", "constant_labels"), (POINTS, "aggregate")]);
+
+/// Which parameter gives a field that has another name.
+pub(super) static FIELDS: [(&str, &str); 20] = [
+    ("target", "transport"),
+    ("target.host", "host"),
+    ("target.port", "port"),
+    ("target.url", "url"),
+    ("target.server", "url"),
+    ("target.database", "database"),
+    ("target.retention_policy", "retention_policy"),
+    ("target.username", "username"),
+    ("target.password", "password"),
+    ("target.org", "org"),
+    ("target.bucket", "bucket"),
+    ("target.token", "token"),
+    ("interval", "interval_seconds"),
+    ("tls.roots", "ca_file"),
+    ("tls.identity.certificate", "client_certificate"),
+    ("tls.identity.key", "client_key"),
+    ("resolve_interval", "resolve_seconds"),
+    ("batch.points", "batch_points"),
+    ("batch.bytes", "batch_bytes"),
+    ("batch.age", "batch_seconds"),
+];
 
 /// The configuration that an action gives; what it leaves out of the target, and the proxy, is as `environment` says.
 pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
@@ -63,14 +89,14 @@ pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<In
     let target = target::read(reader, environment)?;
     fits(reader, &target)?;
     let create_database = create_database(reader, &target)?.unwrap_or(base.create_database);
-    let points = points(reader)?.unwrap_or(base.points);
-    suits(reader, points)?;
+    let aggregate = aggregate(reader)?.unwrap_or(base.aggregate);
+    suits(reader, aggregate)?;
     Ok(InfluxdbConfig {
         target,
         create_database,
-        points,
+        aggregate,
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
-        constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
+        constant_labels: reader.labels("constant_labels")?.unwrap_or(base.constant_labels),
         status_code: status_code(reader)?.unwrap_or(base.status_code),
         gzip: reader.flag("gzip")?.unwrap_or(base.gzip),
         precision: precision(reader)?.unwrap_or(base.precision),
@@ -101,14 +127,12 @@ fn fits(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> 
 }
 
 /// What only one kind of points has.
-fn suits(reader: Reader<'_>, points: Points) -> Result<(), ActionError> {
-    match points {
-        Points::PerRequest => Ok(()),
-        Points::PerInterval => {
-            let per_request = ["status_code", "segmentation_offload", "buffer_events", "batch_seconds"];
-            misplaced(reader, &per_request, "is for points per request; leave it out, or say \"points\": \"request\"")
-        }
+fn suits(reader: Reader<'_>, aggregate: bool) -> Result<(), ActionError> {
+    if !aggregate {
+        return Ok(());
     }
+    let per_request = ["status_code", "segmentation_offload", "buffer_events", "batch_seconds"];
+    misplaced(reader, &per_request, "is for points per request; leave it out, or aggregate")
 }
 
 fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {
@@ -123,10 +147,14 @@ fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option
     Ok(create)
 }
 
-fn points(reader: Reader<'_>) -> Result<Option<Points>, ActionError> {
-    reader.read("points", "\"request\" or \"interval\"", |value| match value.as_str()? {
-        "request" => Some(Points::PerRequest),
-        "interval" => Some(Points::PerInterval),
+/// `aggregate`, or what stood for it before: `points`, in words.
+fn aggregate(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
+    if reader.name("aggregate") != POINTS {
+        return reader.flag("aggregate");
+    }
+    reader.read(POINTS, "\"request\" or \"interval\"", |value| match value.as_str()? {
+        "request" => Some(false),
+        "interval" => Some(true),
         _ => None,
     })
 }

@@ -10,10 +10,12 @@ use crate::actions::arguments::{Reader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{Address, EXPECTED_URL, SOCKETS, StatsdConfig, StatsdOrigin, StatsdSocket};
 
+/// Another name of `timestamps_of_counts`, with other values.
+const TIMESTAMPS: &str = "timestamps";
+
 /// Positional: LoadDensity's parameters in its order. Named: ours.
-pub(super) static SIGNATURE: Signature = Signature {
-    positional: &["host", "port", "prefix"],
-    named: &[
+pub(super) static SIGNATURE: Signature = Signature::new(&["host", "port", "prefix"])
+    .named(&[
         "url",
         "resolve_seconds",
         "sockets",
@@ -25,8 +27,8 @@ pub(super) static SIGNATURE: Signature = Signature {
         "buffer_events",
         "distributions",
         "sample_rate",
-        "constant_tags",
-        "timestamps",
+        "constant_labels",
+        "timestamps_of_counts",
         "aggregate",
         "aggregation_seconds",
         "interval_seconds",
@@ -34,9 +36,18 @@ pub(super) static SIGNATURE: Signature = Signature {
         "container",
         "external",
         "cardinality",
-    ],
-    secret: &[],
-};
+    ])
+    .aliases(&[("constant_tags", "constant_labels"), (TIMESTAMPS, "timestamps_of_counts")]);
+
+/// Which parameter gives a field that has another name.
+pub(super) static FIELDS: [(&str, &str); 6] = [
+    ("socket", "url"),
+    ("resolve_interval", "resolve_seconds"),
+    ("aggregation_interval", "aggregation_seconds"),
+    ("interval", "interval_seconds"),
+    ("origin.container", "container"),
+    ("origin.external", "external"),
+];
 
 /// The variables that are not asked where the action gives these. A host or a port of the action's is one of UDP's.
 pub(super) static VARIABLES: [(&str, &[&str]); 3] = [
@@ -71,8 +82,8 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
         buffer_events: buffer_events(reader)?.unwrap_or(base.buffer_events),
         distributions: reader.flag("distributions")?.unwrap_or(base.distributions),
         sample_rate: sample_rate(reader)?.unwrap_or(base.sample_rate),
-        constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
-        timestamps_of_counts: timestamps(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
+        constant_labels: reader.labels("constant_labels")?.unwrap_or(base.constant_labels),
+        timestamps_of_counts: timestamps_of_counts(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
         aggregate,
         aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
@@ -154,18 +165,23 @@ fn newline(reader: Reader<'_>, shares_packets: bool) -> Result<Option<bool>, Act
     Ok(newline)
 }
 
-fn timestamps(reader: Reader<'_>, aggregate: bool) -> Result<Option<bool>, ActionError> {
+/// `timestamps_of_counts`, or what stood for it before: `timestamps`, in words.
+fn timestamps_of_counts(reader: Reader<'_>, aggregate: bool) -> Result<Option<bool>, ActionError> {
     let expected = "\"counts\" or \"none\": the Agent reads timestamps of counts and gauges only, not of timings, \
                     histograms and distributions";
-    let timestamps = reader.read("timestamps", expected, |value| match value.as_str()? {
-        "counts" => Some(true),
-        "none" => Some(false),
-        _ => None,
-    })?;
+    let timestamps = if reader.name("timestamps_of_counts") == TIMESTAMPS {
+        reader.read(TIMESTAMPS, expected, |value| match value.as_str()? {
+            "counts" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        })?
+    } else {
+        reader.flag("timestamps_of_counts")?
+    };
     if timestamps == Some(true) && !aggregate {
         let reason = "are for messages per interval: of several counts that a series has in one second Datadog keeps the \
                       last; say \"aggregate\": true with it";
-        misplaced(reader, &["timestamps"], reason)?;
+        misplaced(reader, &["timestamps_of_counts"], reason)?;
     }
     Ok(timestamps)
 }

@@ -73,7 +73,9 @@ pub(super) fn size(
 
 pub(super) fn misplaced(reader: Reader<'_>, keys: &[&str], reason: &str) -> Result<(), ActionError> {
     match keys.iter().find(|key| reader.value(key).is_some()) {
-        Some(key) => Err(reader.error(Problem::Misplaced { key: (*key).to_owned(), reason: reason.to_owned() })),
+        Some(key) => {
+            Err(reader.error(Problem::Misplaced { key: reader.name(key).to_owned(), reason: reason.to_owned() }))
+        }
         None => Ok(()),
     }
 }

@@ -43,7 +43,7 @@ const CERTIFICATE: Names = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OT
 const SETTINGS: [(&str, &[&str]); 13] = [
     ("endpoint", &[ENDPOINT.0, ENDPOINT.1]),
     ("service_name", &[SERVICE_NAME]),
-    ("export_interval_ms", &[INTERVAL]),
+    ("interval_seconds", &[INTERVAL]),
     ("timeout", &[TIMEOUT.0, TIMEOUT.1]),
     ("export_timeout", &[EXPORT_TIMEOUT]),
     ("headers", &[HEADERS.0, HEADERS.1]),
@@ -118,7 +118,7 @@ impl OpenTelemetryConfig {
         config.gzip = either_of(environment, COMPRESSION, compression).unwrap_or(config.gzip);
         config.timeout = either_of(environment, TIMEOUT, limit).unwrap_or(config.timeout);
         config.export_timeout = one_of(environment, EXPORT_TIMEOUT, limit).filter(|limit| limit != WAIT.end());
-        config.export_interval = one_of(environment, INTERVAL, interval).unwrap_or(config.export_interval);
+        config.interval = one_of(environment, INTERVAL, interval).unwrap_or(config.interval);
         config.temporality = one_of(environment, TEMPORALITY, temporality).unwrap_or(config.temporality);
         config.histograms = one_of(environment, HISTOGRAMS, histograms).unwrap_or(config.histograms);
         let exemplars = |text: &str| exemplars(text, config.temporality);
@@ -148,7 +148,7 @@ impl OpenTelemetryConfig {
                 // What exports says so itself.
                 key if key.starts_with("telemetry.sdk.") => {}
                 _ if !has_room(&mut room, &key, &value) => beyond.push(key),
-                _ => self.resource_attributes.push((key, value)),
+                _ => self.resource_attributes.extend([(key, value)]),
             }
         }
         if let Some(first) = beyond.first() {
@@ -427,18 +427,17 @@ mod tests {
             (KEY.0, "/etc/key.pem"),
             (CERTIFICATE.1, "/etc/client.pem"),
         ]);
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let expected = OpenTelemetryConfig {
             endpoint: "https://c:4317".into(),
             headers: vec![("api-key".into(), Secret::new("a b,c")), ("x".into(), Secret::new("y=z"))],
             timeout: Duration::from_millis(2_500),
-            export_interval: Duration::from_secs(60),
+            interval: Duration::from_secs(60),
             export_timeout: Some(Duration::from_secs(30)),
             temporality: Temporality::Delta,
             histograms: Histograms::Exponential,
             service_name: "shop".into(),
             gzip: cfg!(feature = "gzip"),
-            resource_attributes: vec![pair("run", "7"), pair("team", "a=b")],
+            resource_attributes: [("run", "7"), ("team", "a=b")].into(),
             tls: ClientTls {
                 roots: Roots::Pem("/etc/ca.pem".into()),
                 identity: Some(ClientCertificate { certificate: "/etc/client.pem".into(), key: "/etc/key.pem".into() }),
@@ -499,10 +498,7 @@ mod tests {
             (vec![(COMPRESSION.1, "None")], default()),
             (vec![(PROTOCOL.1, "HTTP/Protobuf")], OpenTelemetryConfig::http()),
             (vec![(PROTOCOL.0, "gRPC")], default()),
-            (
-                vec![(INTERVAL, " 60000 ")],
-                OpenTelemetryConfig { export_interval: Duration::from_secs(60), ..default() },
-            ),
+            (vec![(INTERVAL, " 60000 ")], OpenTelemetryConfig { interval: Duration::from_secs(60), ..default() }),
             (vec![(TIMEOUT.1, "0")], OpenTelemetryConfig { timeout: *WAIT.end(), ..default() }),
             (vec![(TIMEOUT.1, "9223372036854775807")], OpenTelemetryConfig { timeout: *WAIT.end(), ..default() }),
             (vec![(EXPORT_TIMEOUT, "0")], default()),
@@ -548,7 +544,7 @@ mod tests {
         let list = "service.name=a,k8s.pod.name=p,k8s.pod.name=q";
         let (config, warnings) = heard_of(&[(RESOURCE, list), (HEADERS.1, "Api-Key=1,api-key=2")]);
         assert_eq!(config.service_name, "a");
-        assert_eq!(config.resource_attributes, [("k8s.pod.name".to_owned(), "q".to_owned())]);
+        assert_eq!(config.resource_attributes, [("k8s.pod.name", "q")].into());
         assert_eq!(config.headers, [("api-key".to_owned(), Secret::new("2"))]);
         assert_eq!(warnings, Vec::<String>::new());
     }
@@ -558,7 +554,7 @@ mod tests {
         let long = |key: &str, bytes: usize| format!("{key}={}", "x".repeat(bytes));
         let list = [long("a", 3_000), long("b", 6_000), long("c", 3_000), "d".into(), long("e", 9_000)].join(",");
         let (config, warnings) = heard_of(&[(RESOURCE, &list)]);
-        let keys: Vec<_> = config.resource_attributes.iter().map(|(key, _)| key.as_str()).collect();
+        let keys: Vec<_> = config.resource_attributes.iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["a", "c"]);
         assert_eq!(config.check().map_err(|error| error.to_string()), Ok(()));
         assert_eq!(

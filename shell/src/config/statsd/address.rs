@@ -30,9 +30,9 @@ impl StatsdSocket {
 
     pub(super) fn check(&self, check: Check) -> Result<(), StartError> {
         if self.path().as_os_str().is_empty() {
-            return Err(check.bad("url", self, "it must name a file, as in unix:///var/run/datadog/dsd.socket"));
+            return Err(check.bad("socket", self, "it must name a file, as in unix:///var/run/datadog/dsd.socket"));
         }
-        possible(self.path()).map_err(|reason| check.bad("url", self, &reason))
+        possible(self.path()).map_err(|reason| check.bad("socket", self, &reason))
     }
 }
 
