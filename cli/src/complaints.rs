@@ -114,10 +114,7 @@ fn place(command: &Command) -> String {
         Command::StartPrometheus(config) => format!("port {}, host {:?}: ", config.port, config.host),
         Command::StartInfluxdb(config) => match &config.target {
             InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => host_port(host, *port),
-            InfluxdbTarget::Url { .. }
-            | InfluxdbTarget::V1 { .. }
-            | InfluxdbTarget::V2 { .. }
-            | InfluxdbTarget::V3 { .. } => "url ".into(),
+            _ => "url ".into(),
         },
         Command::StartStatsd(config) if config.socket.is_some() => "url ".into(),
         Command::StartStatsd(config) => host_port(&config.host, config.port),

@@ -180,7 +180,8 @@ impl<R: Runtime> Runner<R> {
             // Its run is not among those that have ended when everything has.
             block_on(self.exporters.as_async().shutdown(Duration::ZERO));
             let account = self.exporters.registry().account(status.exporter);
-            let run = ExporterStatus { account, lingers: false, ..status };
+            let mut run = status;
+            (run.account, run.lingers) = (account, false);
             ran.complaints.settle(&run);
             ran.ended.push(run);
         }

@@ -12,6 +12,7 @@ use loaddensity_metrics_core::{Account, Exporter};
 
 /// A run of an exporter: as [`status`](crate::Exporters::status) shows it while it lasts, and as it ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ExporterStatus {
     /// Which one.
     pub exporter: Exporter,

@@ -38,7 +38,6 @@ pub use prometheus::{PageAccess, PageLimits, PrometheusConfig};
 pub(crate) use proxy::ProxyServer;
 pub use proxy::{Proxy, ProxyError};
 pub use secret::Secret;
-pub(crate) use secret::public_url;
 pub(crate) use setters::configuration;
 #[cfg(feature = "action-json")]
 pub(crate) use statsd::{Address, EXPECTED_URL};

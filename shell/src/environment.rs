@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::config::public_url;
+use crate::public_url::public_url;
 
 /// Most characters of a value that an error shows.
 const SHOWN: usize = 80;
@@ -102,6 +102,7 @@ impl fmt::Debug for Environment {
 
 /// A variable whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EnvironmentError {
     /// Its name.
     pub variable: &'static str,

@@ -11,6 +11,7 @@ use loaddensity_metrics_core::{Account, Exporter};
 /// Why an exporter, or the exporters as a whole, could not be started. Nothing was changed, and an exporter of the same
 /// kind that ran with other settings runs on; [`StartError::Stopped`] is the one exception.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum StartError {
     /// Another [`Exporters`](crate::Exporters) works on the same storage.
     StorageInUse,
@@ -146,6 +147,7 @@ impl Error for StartError {
 
 /// Why a stop call could not be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopError {
     /// These exporters have been shut down, and with them every exporter.
     ShutDown,

@@ -35,6 +35,7 @@ mod linger;
 mod local;
 mod notices;
 pub mod process_wide;
+mod public_url;
 mod random;
 mod remedy;
 mod report;

@@ -43,6 +43,8 @@ use answer::Desk;
 use connections::{Admitted, Connections};
 use delivery::{Delivered, Delivery};
 
+/// Bytes of a page that are made at a time. hyper takes the next frame when it has less than its own buffer.
+const FRAME: usize = 4_096;
 /// Pause after an accept that failed, for instance because the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Clients at a time that are told that there is no place for them; more are closed without a word.

@@ -18,6 +18,7 @@ pub struct Document {
 
 /// One action of a document.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Action {
     /// Position in the document, from 0.
     pub index: usize,
@@ -27,7 +28,7 @@ pub struct Action {
     pub arguments: Arguments,
 }
 
-/// What was given to a command.
+/// What was given to a command. An action of Action-JSON has these two forms, so that there will be no third.
 #[derive(Clone, PartialEq)]
 pub enum Arguments {
     /// By name. Empty where the action is its command alone.

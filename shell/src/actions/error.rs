@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::config::public_url;
 use crate::environment::EnvironmentError;
 use crate::error::{StartError, StopError};
+use crate::public_url::public_url;
 
 /// An action that was not carried out.
 #[derive(Debug)]

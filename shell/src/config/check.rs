@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
 
-use super::secret::public_url;
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 /// Most bytes in one UDP datagram over IPv4 (RFC 768: 65,535 less the headers of UDP and IP).
 pub(crate) const DATAGRAM_BYTES: RangeInclusive<usize> = 1..=65_507;

@@ -18,10 +18,11 @@ pub(crate) use environment::Given;
 use super::check::Check;
 use super::labels::Labels;
 use super::proxy::Proxy;
-use super::secret::{Secret, public_url};
+use super::secret::Secret;
 use super::setters::configuration;
 use super::tls::ClientTls;
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 /// Bytes of an OTLP request: any point fits into the lower end, with the longest resource; the upper is what the
 /// specification recommends that servers take.
@@ -115,6 +116,7 @@ configuration! {
 
 /// What the points count from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Temporality {
     /// `cumulative`: from the start of the first exporter of the process.
     #[default]
@@ -154,6 +156,7 @@ impl Temporality {
 
 /// What carries OTLP exports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OtlpProtocol {
     /// `grpc`: gRPC over HTTP/2. Needs the feature `opentelemetry`.
     #[default]

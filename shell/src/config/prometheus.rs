@@ -59,6 +59,7 @@ configuration! {
 
 /// Who may read the page. `/healthz` anyone may.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PageAccess {
     /// Anyone who reaches it.
     #[default]

@@ -7,9 +7,9 @@ use loaddensity_metrics_core::{Exporter, SampleRate};
 
 use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL, SOCKETS};
 use super::labels::Labels;
-use super::secret::public_url;
 use super::setters::configuration;
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 mod address;
 mod environment;

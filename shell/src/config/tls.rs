@@ -45,6 +45,7 @@ impl ClientTls {
 
 /// Whose certificates are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Roots {
     /// Those that the operating system trusts.
     #[default]

@@ -137,7 +137,7 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         self.connection = None;
         let (runtime, backend, condition) = (self.runtime.clone(), self.backend.clone(), self.condition.clone());
         let work = async move {
-            match Connection::open(&runtime, &*backend, address, condition).await {
+            match Connection::open(&runtime, (backend.server(), backend.protocol()), address, condition).await {
                 Ok(connection) => Ending::Connected(connection),
                 Err(words) => Ending::Failed(words),
             }

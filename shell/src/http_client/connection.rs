@@ -12,7 +12,7 @@ use hyper::{Request, Response};
 use loaddensity_metrics_core::verdict::Language;
 
 use super::first_bytes::Noting;
-use super::{Advice, Backend, FirstBytes, Outgoing, in_full};
+use super::{Advice, FirstBytes, Outgoing, Server, in_full};
 use crate::condition::Condition;
 #[cfg(feature = "opentelemetry")]
 use crate::hyper_io::HyperTimer;
@@ -44,22 +44,22 @@ enum Requests {
 }
 
 impl<R: Runtime> Connection<R> {
-    /// Connects to the first hop on the way to `backend`, which has this `address`, and from there on.
+    /// Connects to the first hop on the way to `server`, which has this `address`, and from there on.
     ///
     /// # Errors
     /// What kept it from that, in words.
     pub(super) async fn open(
         runtime: &R,
-        backend: &impl Backend,
+        (server, protocol): (&Server, Protocol),
         address: SocketAddr,
         condition: Arc<Condition>,
     ) -> Result<Self, String> {
         let meter = Meter::of_server();
         let (first, tasks) = (FirstBytes::default(), HyperTasks::metered(runtime.clone(), &meter));
         let requests = meter.turns(async {
-            let stream = backend.server().connect(runtime, address, &meter).await;
+            let stream = server.connect(runtime, address, &meter).await;
             let stream = HyperIo::new(first.of(stream.map_err(|error| remedy::cannot_connect(&error))?));
-            match backend.protocol() {
+            match protocol {
                 Protocol::Http1 => shake_hands(stream, &tasks).await,
                 Protocol::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &meter, condition).await,
             }

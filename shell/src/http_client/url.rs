@@ -7,8 +7,9 @@ use loaddensity_metrics_core::Exporter;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::{HTTP_PORT, HTTPS_PORT, Server};
-use crate::config::{ClientTls, public_url};
+use crate::config::ClientTls;
 use crate::error::StartError;
+use crate::public_url::public_url;
 use crate::tls::{Connector, Protocol};
 
 /// Reads `http://host[:port][/path][?query]`, or `https`, into the server and the rest, which begins with `/`. `tls` and

@@ -9,9 +9,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::database::Creation;
 use super::{bad, secrets};
-use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret, public_url};
+use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret};
 use crate::error::StartError;
 use crate::http_client::{Advice, Secrets, Server, read_url};
+use crate::public_url::public_url;
 use crate::tls::Protocol;
 
 /// Where points are posted.

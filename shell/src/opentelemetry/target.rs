@@ -5,9 +5,10 @@ use std::time::Duration;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use loaddensity_metrics_core::Exporter;
 
-use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, is_reserved, public_url};
+use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, is_reserved};
 use crate::error::StartError;
 use crate::http_client::{Advice, Secrets, Server, read_url};
+use crate::public_url::public_url;
 use crate::tls::Protocol;
 
 /// Where receivers take metrics over HTTP (OTLP specification, "OTLP/HTTP Request").

@@ -5,10 +5,9 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
 
+use super::FRAME;
 use super::held::Held;
 
-/// Bytes of the page that are made at a time. hyper takes the next frame when it has less than its own buffer.
-pub(super) const FRAME: usize = 4_096;
 const _: () = assert!(FRAME >= MAX_LINE);
 
 /// A page that is being read.

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 
-use super::frames::FRAME;
+use super::FRAME;
 use super::seats::Seat;
 
 /// Bodies that may be held at a time.

@@ -6,11 +6,13 @@ use std::fmt;
 use loaddensity_metrics_core::Exporter;
 
 use crate::config::check::Check;
-use crate::config::secret::{Secret, public_url};
+use crate::config::secret::Secret;
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 /// Transport and address of an InfluxDB sink.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InfluxdbTarget {
     /// Line protocol over UDP (InfluxDB 1).
     Udp {
@@ -85,6 +87,7 @@ pub enum InfluxdbTarget {
 
 /// How InfluxDB 1 is told who writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Credentials {
     /// Basic authentication (RFC 7617).
     #[default]

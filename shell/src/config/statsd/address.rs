@@ -11,6 +11,7 @@ pub(crate) const EXPECTED: &str = "udp://host:port, unix:///path, unixgram:///pa
 
 /// The Unix socket of an Agent on the same machine. It need not exist yet, and may be made anew at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StatsdSocket {
     /// Datagrams, or a stream where the socket turns out to be one: `unix:///path`.
     Unix(PathBuf),

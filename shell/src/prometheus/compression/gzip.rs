@@ -8,7 +8,8 @@ use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use loaddensity_metrics_core::prometheus::ContentCoding;
 
 use crate::gzip::Pieces;
-use crate::prometheus::frames::{FRAME, Frames};
+use crate::prometheus::FRAME;
+use crate::prometheus::frames::Frames;
 use crate::prometheus::seats::{Seat, Seats};
 
 /// Pages that may be compressed at a time: one takes half a megabyte, however long the page is.
