@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use loaddensity_metrics_shell::actions::{Action, ActionError, Command, Document, execute_command};
+use loaddensity_metrics_shell::actions::{ActionError, Command, Document, JsonAction, execute_command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, Report, Settings, StatusLabel};
@@ -118,7 +118,7 @@ impl<R: Runtime> Runner<R> {
         self.ending.failed = true;
     }
 
-    fn action(&mut self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
+    fn action(&mut self, action: &JsonAction, ran: &mut Ran) -> Result<(), Failure> {
         if action.command == start_test::COMMAND {
             return self.load_test(action, ran);
         }
@@ -133,7 +133,7 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// What `action` says, and the program's options where it says nothing.
-    fn command(&self, action: &Action) -> Result<Command, ActionError> {
+    fn command(&self, action: &JsonAction) -> Result<Command, ActionError> {
         let command = Command::from_action_in(action, &self.options.environment).map_err(|error| {
             let unknown = error.is_unknown_command();
             if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
@@ -148,7 +148,7 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// Runs a load test to its end, or until a signal comes.
-    fn load_test(&mut self, action: &Action, ran: &mut Ran) -> Result<(), Failure> {
+    fn load_test(&mut self, action: &JsonAction, ran: &mut Ran) -> Result<(), Failure> {
         let test = start_test::load_test(action)?;
         let recorder = self.exporters.local_recorder();
         // First: what is recorded as soon as the engine runs is of this test, too.

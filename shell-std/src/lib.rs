@@ -46,7 +46,7 @@ mod std_runtime;
 
 // Everything of the shell, so that the sisters offer the same; `Exporters` and `AsyncExporters` are those below.
 pub use loaddensity_metrics_shell::*;
-pub use std_runtime::{Std, Task, Udp};
+pub use std_runtime::{Std, StdTask, StdUdp};
 
 /// The exporters on threads of their own. Every call blocks until it is carried out.
 pub type Exporters = loaddensity_metrics_shell::Exporters<Std>;

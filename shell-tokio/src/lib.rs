@@ -38,7 +38,7 @@ mod tokio_runtime;
 
 // Everything of the shell, so that the two sisters offer the same; `Exporters` and `AsyncExporters` are those below.
 pub use loaddensity_metrics_shell::*;
-pub use tokio_runtime::{Listener, Stream, Task, Tokio, Udp};
+pub use tokio_runtime::{Tokio, TokioListener, TokioStream, TokioTask, TokioUdp};
 
 /// The exporters on a thread of their own, run by tokio. Every call blocks until it is carried out.
 pub type Exporters = loaddensity_metrics_shell::Exporters<Tokio>;

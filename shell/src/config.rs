@@ -35,7 +35,7 @@ pub(crate) use prometheus::HEALTH_PATH;
 pub(crate) use prometheus::{CONNECTIONS, HEAD_BYTES};
 pub use prometheus::{PageAccess, PageLimits, PrometheusConfig};
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
-pub(crate) use proxy::ProxyServer;
+pub(crate) use proxy::HttpProxy;
 pub use proxy::{Proxy, ProxyError};
 pub use secret::Secret;
 pub(crate) use setters::configuration;

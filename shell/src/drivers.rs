@@ -24,7 +24,7 @@ pub(crate) use periodic::{ExportDriver, PointSource};
 #[cfg(feature = "influxdb")]
 pub(crate) use posts::{ItemSource, PostDriver};
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use sockets::{Destination, Way};
+pub(crate) use sockets::{Destination, SocketSettings};
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 pub(crate) use wire::Wire;
 // DogStatsD alone speaks to Unix sockets, and sums requests up.

@@ -22,7 +22,7 @@ use crate::public_url::public_url;
 const SHOWN: usize = 80;
 
 #[cfg(all(test, any(feature = "opentelemetry-http", feature = "action-json")))]
-pub(crate) mod heard;
+pub(crate) mod logged;
 
 /// A snapshot of environment variables. A variable that is set to nothing counts as not set, as OpenTelemetry's
 /// specification ("Environment Variable Specification", "Empty value") and Datadog's clients have it.

@@ -17,7 +17,7 @@ mod exchange;
 mod posting;
 mod secrets;
 
-use endpoint::{Endpoint, Way};
+use endpoint::{Endpoint, Transport};
 use exchange::Influxdb;
 
 /// What the measurement of points per interval ends with: their tags and fields are not those of points per request.
@@ -54,12 +54,12 @@ fn per_request<R: Runtime>(
     let encoder = LineEncoder::new(registry, &config.measurement).map_err(|error| bad_measurement(config, error))?;
     let encoder = encoder.with_tags(constant, config.status_code);
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
-    Ok(match Way::of(config)? {
-        Way::Udp { host, port } => {
+    Ok(match Transport::of(config)? {
+        Transport::Udp { host, port } => {
             let host = host.to_owned();
             Prepared::new(move |place| datagrams::per_request(place, (&host, port), (encoder, gauges), &own))
         }
-        Way::Http { endpoint } => {
+        Transport::Http { endpoint } => {
             Prepared::new(move |place| posting::per_request(place, endpoint, (encoder, gauges), &own))
         }
     })
@@ -78,12 +78,12 @@ fn per_interval<R: Runtime>(
     let encoder = IntervalEncoder::new(registry, &measurement, constant, config.precision)
         .map_err(|error| bad_measurement(config, error))?;
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
-    Ok(match Way::of(config)? {
-        Way::Udp { host, port } => {
+    Ok(match Transport::of(config)? {
+        Transport::Udp { host, port } => {
             let host = host.to_owned();
             Prepared::new(move |place| datagrams::per_interval(place, (&host, port), (encoder, gauges), &own))
         }
-        Way::Http { endpoint } => {
+        Transport::Http { endpoint } => {
             Prepared::new(move |place| posting::per_interval(place, endpoint, (encoder, gauges), &own))
         }
     })

@@ -22,7 +22,6 @@ mod sister {
 }
 
 mod clock;
-mod condition;
 pub mod config;
 pub mod environment;
 mod error;
@@ -42,6 +41,7 @@ mod report;
 mod running;
 pub mod runtime;
 mod settings;
+mod status;
 mod stop;
 mod supervisor;
 
@@ -68,7 +68,6 @@ mod statsd;
 #[cfg(feature = "http")]
 mod tls;
 
-pub use condition::ExporterStatus;
 pub use config::{
     BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, Labels, OpenTelemetryConfig,
     OtlpProtocol, PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig,
@@ -89,3 +88,4 @@ pub use loaddensity_metrics_core::{
 pub use local::LocalRecorder;
 pub use report::Report;
 pub use settings::Settings;
+pub use status::ExporterStatus;

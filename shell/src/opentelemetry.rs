@@ -9,21 +9,21 @@ use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits
 use loaddensity_metrics_core::otlp::{Histograms, Interval, Options, Resource};
 use loaddensity_metrics_core::{Exporter, Registry, Timestamp};
 
-use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
 use crate::drivers::{ExportDriver, PointSource, Wire};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::random;
-use crate::running::{Place, Prepared, Running};
+use crate::running::{LaunchContext, Prepared, RunningExporter};
 use crate::runtime::Runtime;
+use crate::status::StatusCell;
 use crate::stop::StopSignal;
 
 mod exchange;
 mod identity;
 mod target;
 
-use target::Target;
+use target::OtlpTarget;
 
 /// Memory for a request at first. It grows, up to the largest request, when a cycle does not fit.
 const FIRST_BUFFER: usize = 256 << 10;
@@ -37,7 +37,7 @@ pub(crate) fn prepare<R: Runtime>(
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
     keeps_what_is_shown(registry, config)?;
-    let target = Target::read(config)?;
+    let target = OtlpTarget::read(config)?;
     let resource = identity::resource(config, identity).map(Arc::new).map_err(|error| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
         field: "resource_attributes",
@@ -67,15 +67,15 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
 }
 
 fn launch<R: Runtime>(
-    place: &mut Place<R>,
-    target: Target,
+    place: &mut LaunchContext<R>,
+    target: OtlpTarget,
     resource: Arc<Resource>,
     config: &OpenTelemetryConfig,
-) -> Running<R> {
-    let condition = Arc::new(Condition::new(Exporter::OpenTelemetry, target.public_address()));
+) -> RunningExporter<R> {
+    let status_cell = Arc::new(StatusCell::new(Exporter::OpenTelemetry, target.public_address()));
     let stop = StopSignal::default();
     let (registry, options) = (place.registry, config.options());
-    let told: (_, crate::condition::Voice) = (condition.clone(), Condition::tell);
+    let told: (_, crate::status::HealthNote) = (status_cell.clone(), StatusCell::tell);
     let room = FIRST_BUFFER.min(config.max_request_bytes);
     let wire = Wire::new(place, (target, config.timeout), told, stop.clone(), room);
     let is_framed = wire.wants_prefix();
@@ -90,16 +90,21 @@ fn launch<R: Runtime>(
     if limits.is_delta {
         let (interval, before) = Interval::on_heap(registry, options, place.clock.now());
         registry.open_account_after(Exporter::OpenTelemetry, before);
-        let source = Deltas { registry, resource, interval, is_framed };
-        return Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run());
+        let source = DeltaSource { registry, resource, interval, is_framed };
+        return RunningExporter::launch(
+            &place.runtime,
+            stop,
+            status_cell,
+            ExportDriver::new(wire, exports, source).run(),
+        );
     }
     registry.open_account(Exporter::OpenTelemetry);
-    let source = Totals { registry, resource, options, birth: place.clock.birth(), is_framed };
-    Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run())
+    let source = CumulativeSource { registry, resource, options, birth: place.clock.birth(), is_framed };
+    RunningExporter::launch(&place.runtime, stop, status_cell, ExportDriver::new(wire, exports, source).run())
 }
 
 /// All that was counted.
-struct Totals {
+struct CumulativeSource {
     registry: Registry<'static>,
     resource: Arc<Resource>,
     options: Options,
@@ -107,7 +112,7 @@ struct Totals {
     is_framed: bool,
 }
 
-impl PointSource for Totals {
+impl PointSource for CumulativeSource {
     type Points<'a> = Cumulative<'a>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Cumulative<'_>) -> T) -> T {
@@ -117,14 +122,14 @@ impl PointSource for Totals {
 }
 
 /// What came in each interval.
-struct Deltas {
+struct DeltaSource {
     registry: Registry<'static>,
     resource: Arc<Resource>,
     interval: Interval<Vec<u64>>,
     is_framed: bool,
 }
 
-impl PointSource for Deltas {
+impl PointSource for DeltaSource {
     type Points<'a> = Delta<'a, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Delta<'_, Vec<u64>>) -> T) -> T {

@@ -10,7 +10,7 @@ use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
 use crate::drivers::{Destination, Open, connect};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{Place, Prepared};
+use crate::running::{LaunchContext, Prepared};
 use crate::runtime::Runtime;
 
 mod datagrams;
@@ -54,7 +54,9 @@ pub(crate) async fn prepare<R: Runtime>(
     };
     let telemetry = config.telemetry.then(|| transport(config.socket.as_ref()));
     let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
-    Ok(Prepared::new(move |place: &mut Place<R>| datagrams::start(place, &encoder, (to, first, packets), &config)))
+    Ok(Prepared::new(move |place: &mut LaunchContext<R>| {
+        datagrams::start(place, &encoder, (to, first, packets), &config)
+    }))
 }
 
 /// The first socket of a Unix destination, if somebody is there: an Agent need not have made its socket yet. Refuses what the

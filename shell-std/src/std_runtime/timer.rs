@@ -29,10 +29,10 @@ pub(super) fn sleep(duration: Duration) -> Sleep {
 #[derive(Debug)]
 pub(super) struct Sleep {
     /// When it ends, with a number that no other has.
-    key: Option<Key>,
+    key: Option<TimerKey>,
 }
 
-type Key = (Instant, u64);
+type TimerKey = (Instant, u64);
 
 impl Future for Sleep {
     type Output = ();
@@ -58,13 +58,13 @@ impl Drop for Sleep {
 /// Those who sleep. No waker is called or dropped under the lock: it may drop a task, and with it a [`Sleep`].
 #[derive(Debug, Default)]
 struct Timer {
-    sleepers: Mutex<BTreeMap<Key, Waker>>,
+    sleepers: Mutex<BTreeMap<TimerKey, Waker>>,
     /// Somebody is to be woken sooner than anybody before.
     sooner: Condvar,
 }
 
 impl Timer {
-    fn wake_at(&self, key: Key, waker: Waker) {
+    fn wake_at(&self, key: TimerKey, waker: Waker) {
         let mut sleepers = self.sleepers();
         let is_first = sleepers.first_key_value().is_none_or(|(first, _)| key < *first);
         let replaced = sleepers.insert(key, waker);
@@ -75,7 +75,7 @@ impl Timer {
         }
     }
 
-    fn forget(&self, key: &Key) {
+    fn forget(&self, key: &TimerKey) {
         let forgotten = self.sleepers().remove(key);
         drop(forgotten);
     }
@@ -98,7 +98,7 @@ impl Timer {
         }
     }
 
-    fn sleepers(&self) -> MutexGuard<'_, BTreeMap<Key, Waker>> {
+    fn sleepers(&self) -> MutexGuard<'_, BTreeMap<TimerKey, Waker>> {
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::document::{Action, Arguments};
+use super::document::{Arguments, JsonAction};
 use super::error::{ActionError, Problem, kind_of, shown};
 use super::near::nearest;
 use crate::config::{Labels, WAIT};
@@ -81,18 +81,18 @@ impl Signature {
 /// error that names the value and what would be right for one of the wrong type. Asking for a parameter that the
 /// signature does not have gives `None`.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a> {
-    action: &'a Action,
+pub struct ArgumentReader<'a> {
+    action: &'a JsonAction,
     signature: &'static Signature,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ArgumentReader<'a> {
     /// Looks at what was given, not yet at the values.
     ///
     /// # Errors
     /// [`Problem::UnknownParameter`], [`Problem::TooManyValues`], or [`Problem::Misplaced`] where a parameter is given by
     /// two of its names.
-    pub fn new(action: &'a Action, signature: &'static Signature) -> Result<Self, ActionError> {
+    pub fn new(action: &'a JsonAction, signature: &'static Signature) -> Result<Self, ActionError> {
         let reader = Self { action, signature };
         match &action.arguments {
             Arguments::Named(named) => {
@@ -305,25 +305,28 @@ mod tests {
         .secret(&["token"])
         .aliases(&[("addr", "host"), ("bytes", "size")]);
 
-    fn action(arguments: Value) -> Action {
+    fn action(arguments: Value) -> JsonAction {
         let arguments = match arguments {
             Value::Object(named) => Arguments::Named(named),
             Value::Array(values) => Arguments::Positional(values),
             other => panic!("{other} is not an argument list"),
         };
-        Action { index: 4, command: "LD_x".into(), arguments }
+        JsonAction { index: 4, command: "LD_x".into(), arguments }
     }
 
-    fn said<T: std::fmt::Debug>(arguments: Value, read: impl Fn(Reader<'_>) -> Result<T, ActionError>) -> String {
+    fn said<T: std::fmt::Debug>(
+        arguments: Value,
+        read: impl Fn(ArgumentReader<'_>) -> Result<T, ActionError>,
+    ) -> String {
         let action = action(arguments);
-        Reader::new(&action, &SIGNATURE).and_then(read).expect_err("an error").to_string()
+        ArgumentReader::new(&action, &SIGNATURE).and_then(read).expect_err("an error").to_string()
     }
 
     #[test]
     fn values_are_found_by_name_and_by_position_and_null_is_not_given() {
         for arguments in [json!({"host": "h", "token": "t", "port": null}), json!(["h", null, "t"])] {
             let action = action(arguments);
-            let reader = Reader::new(&action, &SIGNATURE).unwrap();
+            let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
             assert_eq!(reader.text("host").unwrap(), Some("h"));
             assert_eq!(reader.whole("port", 1..=9, "a port").unwrap(), None);
             assert_eq!(reader.text("token").unwrap(), Some("t"));
@@ -331,7 +334,7 @@ mod tests {
             assert_eq!(reader.value("no such parameter"), None);
         }
         let action = action(json!({"size": 7, "port": 0.25}));
-        let reader = Reader::new(&action, &SIGNATURE).unwrap();
+        let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
         assert_eq!(reader.whole("size", 7..=7, "a size").unwrap(), Some(7));
         assert_eq!(reader.seconds("port").unwrap(), Some(Duration::from_millis(250)));
     }
@@ -340,7 +343,9 @@ mod tests {
     fn numbers_and_flags_are_taken_in_other_forms_where_nothing_is_lost() {
         let port = |value: Value| {
             let action = action(json!({ "port": value }));
-            Reader::new(&action, &SIGNATURE).and_then(|reader| reader.whole("port", 0..=u64::MAX, "a number")).ok()
+            ArgumentReader::new(&action, &SIGNATURE)
+                .and_then(|reader| reader.whole("port", 0..=u64::MAX, "a number"))
+                .ok()
         };
         for (value, expected) in [
             (json!("8125"), Some(Some(8_125))),
@@ -360,7 +365,7 @@ mod tests {
             assert_eq!(port(value.clone()), expected, "{value}");
         }
         let action = action(json!({"size": "0.25", "port": "TRUE", "host": false}));
-        let reader = Reader::new(&action, &SIGNATURE).unwrap();
+        let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
         assert_eq!(reader.seconds("size").unwrap(), Some(Duration::from_millis(250)));
         assert_eq!(reader.number("size", 0.0..=1.0, "a share").unwrap(), Some(0.25));
         assert_eq!((reader.flag("port").unwrap(), reader.flag("host").unwrap()), (Some(true), Some(false)));
@@ -373,7 +378,7 @@ mod tests {
     #[test]
     fn labels_are_an_object_of_strings() {
         let found = action(json!({"size": {"run": "7", "a": ""}}));
-        let labels = Reader::new(&found, &SIGNATURE).and_then(|reader| reader.labels("size")).unwrap();
+        let labels = ArgumentReader::new(&found, &SIGNATURE).and_then(|reader| reader.labels("size")).unwrap();
         assert_eq!(labels, Some(Labels::from([("a", ""), ("run", "7")])));
         for value in [json!({"run": 7}), json!(["run", "7"]), json!("run=7")] {
             let text = said(json!({ "size": value }), |reader| reader.labels("size"));
@@ -386,7 +391,7 @@ mod tests {
         for arguments in [json!({"host": "h"}), json!({"addr": "h"}), json!({"addr": "h", "host": null}), json!(["h"])]
         {
             let action = action(arguments);
-            let reader = Reader::new(&action, &SIGNATURE).unwrap();
+            let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
             assert_eq!((reader.text("host").unwrap(), reader.given()), (Some("h"), vec!["host"]));
         }
         for (arguments, name) in [(json!({"host": 7}), "host"), (json!({"addr": 7}), "addr"), (json!([7]), "addr")] {
@@ -405,7 +410,7 @@ mod tests {
 
     #[test]
     fn unknown_and_surplus_arguments_are_refused() {
-        let ok = |_: Reader<'_>| Ok(());
+        let ok = |_: ArgumentReader<'_>| Ok(());
         assert_eq!(
             said(json!({"prot": "hunter2"}), ok),
             "actions[4] LD_x: unknown parameter prot; did you mean port? the parameters are host, port, token, size"
@@ -422,7 +427,7 @@ mod tests {
 
     #[test]
     fn wrong_values_are_shown_with_what_would_be_right_but_secrets_never() {
-        let port = |reader: Reader<'_>| reader.whole("port", 1..=65_535, "a port number");
+        let port = |reader: ArgumentReader<'_>| reader.whole("port", 1..=65_535, "a port number");
         let right = "expected a port number from 1 to 65535";
         for (value, shown) in [
             (json!(65_536), "65536"),

@@ -77,6 +77,7 @@ macro_rules! configuration {
 pub(crate) use configuration;
 
 #[cfg(test)]
+#[allow(unreachable_pub, reason = "the macro writes what other crates are to see")]
 mod tests {
     use std::path::PathBuf;
 

@@ -8,31 +8,37 @@ use loaddensity_metrics_core::export::Now;
 use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Route, To, Wait};
 
 use super::lent::DatagramSource;
-use super::sockets::{Destination, First, Made, Sockets, Way};
-use crate::clock::Clock;
-use crate::condition::Teller;
+use super::sockets::{Destination, First, Made, SocketSettings, Sockets};
+use crate::clock::ExporterClock;
 use crate::random;
-use crate::running::Place;
+use crate::running::LaunchContext;
 use crate::runtime::Runtime;
+use crate::status::HealthReporter;
 use crate::stop::StopSignal;
 
 /// The driver.
 pub(crate) struct DatagramDriver<R: Runtime, S> {
-    clock: Clock<R>,
+    clock: ExporterClock<R>,
     sockets: Sockets<R>,
     machine: Datagrams,
     source: S,
     /// Where datagrams are written.
     memory: Box<[u8]>,
-    teller: Teller,
+    reporter: HealthReporter,
     stop: StopSignal,
     /// The deadline that the machine knows of.
     deadline: Option<Instant>,
 }
 
 impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
-    pub(crate) fn new(place: &Place<R>, way: Way<R>, source: S, teller: Teller, stop: StopSignal) -> Self {
-        let Way { to, first, sockets, resolve_interval, at_once, call_bytes } = way;
+    pub(crate) fn new(
+        place: &LaunchContext<R>,
+        way: SocketSettings<R>,
+        source: S,
+        reporter: HealthReporter,
+        stop: StopSignal,
+    ) -> Self {
+        let SocketSettings { to, first, sockets, resolve_interval, at_once, call_bytes } = way;
         let machines = if matches!(to, Destination::Unix(_)) { To::Path } else { To::Name { every: resolve_interval } };
         Self {
             clock: place.clock.clone(),
@@ -40,7 +46,7 @@ impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
             machine: Datagrams::new(Route { sockets, to: machines, at_once }, random::number()),
             source,
             memory: vec![0; call_bytes].into_boxed_slice(),
-            teller,
+            reporter,
             stop,
             deadline: None,
         }
@@ -74,12 +80,12 @@ impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
                     Err(fault) => Input::Failed { id, fault },
                 },
                 Action::Wait(wait) => {
-                    self.teller.count(self.machine.traffic(), self.machine.learned_bytes());
+                    self.reporter.count(self.machine.traffic(), self.machine.learned_bytes());
                     self.wait(wait).await;
                     continue;
                 }
                 Action::Done { rest } => {
-                    self.teller.count(self.machine.traffic(), self.machine.learned_bytes());
+                    self.reporter.count(self.machine.traffic(), self.machine.learned_bytes());
                     return rest;
                 }
             };
@@ -88,38 +94,38 @@ impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
     }
 
     fn ask(&mut self, now: Now) -> Action {
-        let Self { machine, source, memory, sockets, teller, .. } = self;
+        let Self { machine, source, memory, sockets, reporter, .. } = self;
         let action = source.lend(|source| machine.poll(now, source, memory));
-        teller.tell(machine.health(), || sockets.words());
+        reporter.tell(machine.health(), || sockets.words());
         action
     }
 
     /// Waits for what comes first: a stop, what was made, a socket that takes more, so many events, the moment.
     async fn wait(&mut self, Wait { until, events, writable }: Wait) {
         let Self { clock, sockets, source, stop, deadline, .. } = self;
-        let stops = async { Heard::Stop(stop.nearer_than(*deadline).await) };
-        let news = async { Heard::First(sockets.first_of(writable).await) };
+        let stops = async { SocketsEvent::Stop(stop.nearer_than(*deadline).await) };
+        let news = async { SocketsEvent::First(sockets.first_of(writable).await) };
         let due = async {
             clock.sleep_until(until).or(source.holds(events)).await;
-            Heard::Nothing
+            SocketsEvent::Nothing
         };
         match stops.or(news).or(due).await {
-            Heard::Stop(asked) => {
+            SocketsEvent::Stop(asked) => {
                 self.deadline = Some(asked);
                 self.hear(Input::Stop { deadline: self.clock.tick_of(asked) });
             }
-            Heard::First(First::Made(Made::Resolved { id, addresses })) => {
+            SocketsEvent::First(First::Made(Made::Resolved { id, addresses })) => {
                 let addresses = self.sockets.resolved(addresses);
                 self.hear(Input::Resolved { id, addresses: &addresses });
             }
-            Heard::First(First::Made(Made::Connected { id, socket, open })) => {
+            SocketsEvent::First(First::Made(Made::Connected { id, socket, open })) => {
                 match self.sockets.opened(socket, open) {
                     Ok(()) => self.hear(Input::Connected { id }),
                     Err(fault) => self.hear(Input::Failed { id, fault }),
                 }
             }
-            Heard::First(First::Writable(socket)) => self.hear(Input::Writable { socket }),
-            Heard::Nothing => {}
+            SocketsEvent::First(First::Writable(socket)) => self.hear(Input::Writable { socket }),
+            SocketsEvent::Nothing => {}
         }
     }
 
@@ -129,7 +135,7 @@ impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
 }
 
 /// What was waited for and came first.
-enum Heard<R: Runtime> {
+enum SocketsEvent<R: Runtime> {
     Stop(Instant),
     First(First<R>),
     Nothing,

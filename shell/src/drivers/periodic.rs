@@ -6,8 +6,8 @@ use loaddensity_metrics_core::Cause;
 use loaddensity_metrics_core::export::Tick;
 use loaddensity_metrics_core::export::periodic::{Action, Exports, Input, Place, Source};
 
-use super::wire::{Heard, Wire};
-use crate::http_client::{Backend, News};
+use super::wire::{Wire, WireEvent};
+use crate::http_client::{ClientEvent, HttpBackend};
 use crate::runtime::Runtime;
 
 /// What points are lent from, for one call at a time.
@@ -20,13 +20,13 @@ pub(crate) trait PointSource: Send + 'static {
 }
 
 /// The driver.
-pub(crate) struct ExportDriver<R: Runtime, B: Backend, S> {
+pub(crate) struct ExportDriver<R: Runtime, B: HttpBackend, S> {
     wire: Wire<R, B>,
     machine: Exports<Place>,
     source: S,
 }
 
-impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
+impl<R: Runtime, B: HttpBackend, S: PointSource> ExportDriver<R, B, S> {
     pub(crate) const fn new(wire: Wire<R, B>, machine: Exports<Place>, source: S) -> Self {
         Self { wire, machine, source }
     }
@@ -63,22 +63,22 @@ impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
 
     async fn wait(&mut self, until: Tick) {
         match self.wire.wait(until, pending()).await {
-            Heard::Stop { deadline } => self.machine.handle(self.wire.now(), Input::Stop { deadline }),
-            Heard::News(news) => self.hear(news),
-            Heard::Nothing => {}
+            WireEvent::Stop { deadline } => self.machine.handle(self.wire.now(), Input::Stop { deadline }),
+            WireEvent::Client(news) => self.hear(news),
+            WireEvent::Nothing => {}
         }
     }
 
-    fn hear(&mut self, news: News) {
+    fn hear(&mut self, news: ClientEvent) {
         let now = self.wire.now();
         let input = match news {
-            News::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
-            News::Connected { id } => Input::Connected { id },
-            News::Answer { id, said } => {
+            ClientEvent::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
+            ClientEvent::Connected { id } => Input::Connected { id },
+            ClientEvent::Answer { id, said } => {
                 self.wire.reclaim();
                 Input::Answer { id, said }
             }
-            News::Failed { id, began, kept } => {
+            ClientEvent::Failed { id, began, kept } => {
                 self.wire.keep();
                 Input::Failed { id, began, kept }
             }

@@ -6,8 +6,8 @@ use loaddensity_metrics_core::Cause;
 use loaddensity_metrics_core::export::Tick;
 use loaddensity_metrics_core::export::posts::{Action, Input, Items, Posts};
 
-use super::wire::{Heard, Wire};
-use crate::http_client::{Backend, News};
+use super::wire::{Wire, WireEvent};
+use crate::http_client::{ClientEvent, HttpBackend};
 use crate::runtime::Runtime;
 
 /// What items are lent from, for one call at a time.
@@ -26,13 +26,13 @@ pub(crate) trait ItemSource: Send + 'static {
 }
 
 /// The driver.
-pub(crate) struct PostDriver<R: Runtime, B: Backend, S> {
+pub(crate) struct PostDriver<R: Runtime, B: HttpBackend, S> {
     wire: Wire<R, B>,
     machine: Posts,
     source: S,
 }
 
-impl<R: Runtime, B: Backend, S: ItemSource> PostDriver<R, B, S> {
+impl<R: Runtime, B: HttpBackend, S: ItemSource> PostDriver<R, B, S> {
     pub(crate) const fn new(wire: Wire<R, B>, machine: Posts, source: S) -> Self {
         Self { wire, machine, source }
     }
@@ -67,19 +67,19 @@ impl<R: Runtime, B: Backend, S: ItemSource> PostDriver<R, B, S> {
 
     async fn wait(&mut self, until: Tick, items: usize) {
         match self.wire.wait(until, self.source.holds(items)).await {
-            Heard::Stop { deadline } => self.machine.handle(self.wire.now(), Input::Stop { deadline }),
-            Heard::News(news) => self.hear(news),
-            Heard::Nothing => {}
+            WireEvent::Stop { deadline } => self.machine.handle(self.wire.now(), Input::Stop { deadline }),
+            WireEvent::Client(news) => self.hear(news),
+            WireEvent::Nothing => {}
         }
     }
 
-    fn hear(&mut self, news: News) {
+    fn hear(&mut self, news: ClientEvent) {
         let now = self.wire.now();
         let input = match news {
-            News::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
-            News::Connected { id } => Input::Connected { id },
-            News::Answer { id, said } => Input::Answer { id, said },
-            News::Failed { id, began, kept } => Input::Failed { id, began, kept },
+            ClientEvent::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
+            ClientEvent::Connected { id } => Input::Connected { id },
+            ClientEvent::Answer { id, said } => Input::Answer { id, said },
+            ClientEvent::Failed { id, began, kept } => Input::Failed { id, began, kept },
         };
         self.machine.handle(now, input);
         self.wire.reclaim();

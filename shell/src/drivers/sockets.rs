@@ -36,7 +36,7 @@ impl fmt::Display for Destination {
 }
 
 /// Where datagrams go.
-pub(crate) struct Way<R: Runtime> {
+pub(crate) struct SocketSettings<R: Runtime> {
     pub(crate) to: Destination,
     /// A socket that is open already.
     pub(crate) first: Option<Open<R>>,
@@ -73,7 +73,7 @@ pub(super) enum First<R: Runtime> {
 pub(super) struct Sockets<R: Runtime> {
     runtime: R,
     to: Destination,
-    slots: Vec<Slot<R>>,
+    slots: Vec<SocketSlot<R>>,
     /// One that was opened before there were any.
     first: Option<Open<R>>,
     started: Vec<Making<R>>,
@@ -84,7 +84,7 @@ pub(super) struct Sockets<R: Runtime> {
 type Making<R> = Pin<Box<dyn Future<Output = Made<R>> + Send>>;
 
 /// The place of one socket.
-struct Slot<R: Runtime> {
+struct SocketSlot<R: Runtime> {
     open: Option<Open<R>>,
     /// Of a stream, the packet that was begun, with its length before it, and how much of it has left. It goes out whole on
     /// the next connection.
@@ -95,7 +95,7 @@ struct Slot<R: Runtime> {
 impl<R: Runtime> Sockets<R> {
     /// `first` is open already.
     pub(super) fn new(runtime: R, to: Destination, sockets: usize, first: Option<Open<R>>) -> Self {
-        let slots = (0..sockets).map(|_| Slot { open: None, frame: Vec::new(), written: 0 }).collect();
+        let slots = (0..sockets).map(|_| SocketSlot { open: None, frame: Vec::new(), written: 0 }).collect();
         Self { runtime, to, slots, first, started: Vec::new(), error: None }
     }
 
@@ -171,7 +171,7 @@ impl<R: Runtime> Sockets<R> {
         count: usize,
     ) -> Result<usize, Fault> {
         let handed = self.handed(count);
-        let Slot { open, frame, written } = &mut self.slots[socket];
+        let SocketSlot { open, frame, written } = &mut self.slots[socket];
         let sent = match open {
             Some(Open::Udp(socket)) if count > 1 => socket.try_send_segments(datagrams, segment),
             Some(Open::Udp(socket)) => socket.try_send(datagrams).map(|_| 1),
@@ -188,7 +188,7 @@ impl<R: Runtime> Sockets<R> {
     /// Looks what a socket has to tell of earlier calls: whether they were refused.
     pub(super) fn look(&mut self, socket: usize) -> Result<bool, Fault> {
         let handed = self.handed(1);
-        let Slot { open, frame, written } = &mut self.slots[socket];
+        let SocketSlot { open, frame, written } = &mut self.slots[socket];
         match open {
             Some(Open::Udp(socket)) => {
                 let error = socket.take_error().unwrap_or_else(Some);
@@ -223,7 +223,7 @@ impl<R: Runtime> Sockets<R> {
     }
 }
 
-impl<R: Runtime> Slot<R> {
+impl<R: Runtime> SocketSlot<R> {
     /// Waits until the socket may take more. What is wrong with it, the next attempt tells.
     async fn writable(&mut self) {
         let Self { open, frame, written } = self;
@@ -251,8 +251,8 @@ async fn made<R: Runtime>(started: &mut Vec<Making<R>>) -> Made<R> {
 }
 
 /// The number of one that may take more, among those `sockets`.
-async fn any_writable<R: Runtime>(slots: &mut [Slot<R>], sockets: u16) -> usize {
-    let waits = |(number, _): &(usize, &mut Slot<R>)| sockets >> number & 1 != 0;
+async fn any_writable<R: Runtime>(slots: &mut [SocketSlot<R>], sockets: u16) -> usize {
+    let waits = |(number, _): &(usize, &mut SocketSlot<R>)| sockets >> number & 1 != 0;
     let mut waited: Vec<_> = slots
         .iter_mut()
         .enumerate()

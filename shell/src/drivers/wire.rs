@@ -9,20 +9,20 @@ use bytes::{Bytes, BytesMut};
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::export::{Health, Id, Now, Tick};
 
-use crate::clock::Clock;
-use crate::condition::{Condition, Voice};
-use crate::http_client::{Backend, Client, News};
-use crate::running::Place;
+use crate::clock::ExporterClock;
+use crate::http_client::{ClientEvent, HttpBackend, HttpClient};
+use crate::running::LaunchContext;
 use crate::runtime::Runtime;
+use crate::status::{HealthNote, StatusCell};
 use crate::stop::StopSignal;
 
 /// A driver's side of the way to a backend.
-pub(crate) struct Wire<R: Runtime, B: Backend> {
-    clock: Clock<R>,
-    client: Client<R, B>,
-    condition: Arc<Condition>,
-    /// How the condition is told.
-    voice: Voice,
+pub(crate) struct Wire<R: Runtime, B: HttpBackend> {
+    clock: ExporterClock<R>,
+    client: HttpClient<R, B>,
+    status_cell: Arc<StatusCell>,
+    /// How the status is told.
+    note: HealthNote,
     /// The attempts that were told of.
     told: u64,
     stop: StopSignal,
@@ -39,25 +39,25 @@ pub(crate) struct Wire<R: Runtime, B: Backend> {
 }
 
 /// What a driver waited for and came first.
-pub(super) enum Heard {
+pub(super) enum WireEvent {
     Stop { deadline: Tick },
-    News(News),
+    Client(ClientEvent),
     Nothing,
 }
 
-impl<R: Runtime, B: Backend> Wire<R, B> {
+impl<R: Runtime, B: HttpBackend> Wire<R, B> {
     /// The way to `backend`, whose calls take `timeout` at most. `room`: bytes of the first body, or more.
     pub(crate) fn new(
-        place: &Place<R>,
+        place: &LaunchContext<R>,
         (backend, timeout): (B, Duration),
-        (condition, voice): (Arc<Condition>, Voice),
+        (status_cell, note): (Arc<StatusCell>, HealthNote),
         stop: StopSignal,
         room: usize,
     ) -> Self {
-        let client = Client::new(place.runtime.clone(), backend, timeout, condition.clone());
+        let client = HttpClient::new(place.runtime.clone(), backend, timeout, status_cell.clone());
         let (clock, memory) = (place.clock.clone(), BytesMut::zeroed(room));
         let (lent, body) = (Bytes::new(), Bytes::new());
-        Self { clock, client, condition, voice, told: 0, stop, deadline: None, room, memory, lent, body }
+        Self { clock, client, status_cell, note, told: 0, stop, deadline: None, room, memory, lent, body }
     }
 
     /// Whether a body must come with gRPC's prefix.
@@ -74,15 +74,15 @@ impl<R: Runtime, B: Backend> Wire<R, B> {
         &mut self.memory
     }
 
-    pub(super) const fn client(&mut self) -> &mut Client<R, B> {
+    pub(super) const fn client(&mut self) -> &mut HttpClient<R, B> {
         &mut self.client
     }
 
     /// Tells people how it goes after so many attempts, in the words of the other side, once for each attempt.
     pub(super) fn tell(&mut self, (health, attempts): (Health, u64), learned_bytes: Option<usize>) {
         if std::mem::replace(&mut self.told, attempts) != attempts {
-            (self.voice)(&self.condition, health, self.client.words());
-            self.condition.learned(learned_bytes);
+            (self.note)(&self.status_cell, health, self.client.words());
+            self.status_cell.learned(learned_bytes);
         }
     }
 
@@ -106,23 +106,23 @@ impl<R: Runtime, B: Backend> Wire<R, B> {
     }
 
     /// Gives up what is under way; what came of it.
-    pub(super) async fn cancel(&mut self) -> News {
+    pub(super) async fn cancel(&mut self) -> ClientEvent {
         self.client.cancel();
         self.client.next().await
     }
 
     /// Waits for what comes first: a stop, news, what is `filled`, the moment.
-    pub(super) async fn wait(&mut self, until: Tick, filled: impl Future<Output = ()> + Send) -> Heard {
+    pub(super) async fn wait(&mut self, until: Tick, filled: impl Future<Output = ()> + Send) -> WireEvent {
         let Self { clock, client, stop, deadline, .. } = self;
         let stops = async {
             let asked = stop.nearer_than(*deadline).await;
             *deadline = Some(asked);
-            Heard::Stop { deadline: clock.tick_of(asked) }
+            WireEvent::Stop { deadline: clock.tick_of(asked) }
         };
-        let news = async { Heard::News(client.next().await) };
+        let news = async { WireEvent::Client(client.next().await) };
         let due = async {
             clock.sleep_until(until).or(filled).await;
-            Heard::Nothing
+            WireEvent::Nothing
         };
         stops.or(news).or(due).await
     }

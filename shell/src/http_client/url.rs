@@ -6,11 +6,11 @@ use hyper::http::uri::{Authority, PathAndQuery};
 use loaddensity_metrics_core::Exporter;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::{HTTP_PORT, HTTPS_PORT, Server};
+use super::{HTTP_PORT, HTTPS_PORT, RemoteServer};
 use crate::config::ClientTls;
 use crate::error::StartError;
 use crate::public_url::public_url;
-use crate::tls::{Connector, Protocol};
+use crate::tls::{Connector, HttpVersion};
 
 /// Reads `http://host[:port][/path][?query]`, or `https`, into the server and the rest, which begins with `/`. `tls` and
 /// `protocol` are how an `https` server is spoken to.
@@ -22,8 +22,8 @@ pub(crate) fn read_url(
     field: &'static str,
     url: &str,
     tls: &ClientTls,
-    protocol: Protocol,
-) -> Result<(Server, String), StartError> {
+    protocol: HttpVersion,
+) -> Result<(RemoteServer, String), StartError> {
     let bad =
         |expected: &str| StartError::Setting { exporter, field, value: public_url(url), expected: expected.into() };
     let user = || match exporter {
@@ -48,9 +48,9 @@ pub(crate) fn read_url(
     let port = port.ok_or_else(|| if rest.contains('@') { user() } else { bad("its port must be 1 to 65535") })?;
     let path = path_and_query(path).map_err(bad)?;
     let server = if is_https {
-        Server { host, port, tls: Some(Connector::new(exporter, tls, protocol)?), via: None }
+        RemoteServer { host, port, tls: Some(Connector::new(exporter, tls, protocol)?), via: None }
     } else {
-        Server::plain(exporter, &host, port, tls)?
+        RemoteServer::plain(exporter, &host, port, tls)?
     };
     if fragment.is_some() {
         tracing::warn!(
@@ -122,8 +122,8 @@ mod tests {
     use super::*;
     use crate::config::{ClientCertificate, Roots};
 
-    fn read(url: &str) -> Result<(Server, String), StartError> {
-        read_url(Exporter::Influxdb, "url", url, &ClientTls::default(), Protocol::Http1)
+    fn read(url: &str) -> Result<(RemoteServer, String), StartError> {
+        read_url(Exporter::Influxdb, "url", url, &ClientTls::default(), HttpVersion::Http1)
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
             (ClientTls { roots, ..ClientTls::default() }, "`tls.roots`"),
             (ClientTls { identity: Some(identity), ..ClientTls::default() }, "`tls.identity.certificate`"),
         ] {
-            let refused = read_url(Exporter::Influxdb, "url", "http://h/write", &tls, Protocol::Http1);
+            let refused = read_url(Exporter::Influxdb, "url", "http://h/write", &tls, HttpVersion::Http1);
             let text = refused.err().expect(key).to_string();
             if cfg!(feature = "tls") {
                 assert!(text.contains(key) && text.contains("https://"), "{text}");
@@ -196,7 +196,7 @@ mod tests {
         for (url, port, authority) in
             [("https://h", 443, "h"), ("https://h:443/w", 443, "h"), ("HTTPS://h:80", 80, "h:80")]
         {
-            let (server, _) = read_url(Exporter::Influxdb, "url", url, &tls, Protocol::Http1).expect("a good URL");
+            let (server, _) = read_url(Exporter::Influxdb, "url", url, &tls, HttpVersion::Http1).expect("a good URL");
             assert_eq!((server.port, server.authority()), (port, authority.into()), "{url}");
             assert_eq!(server.origin(), format!("https://{authority}"));
         }

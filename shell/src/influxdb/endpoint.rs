@@ -11,14 +11,14 @@ use super::database::Creation;
 use super::{bad, secrets};
 use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret};
 use crate::error::StartError;
-use crate::http_client::{Advice, Secrets, Server, read_url};
+use crate::http_client::{Advice, RemoteServer, Secrets, read_url};
 use crate::public_url::public_url;
-use crate::tls::Protocol;
+use crate::tls::HttpVersion;
 
 /// Where points are posted.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    pub(super) server: Server,
+    pub(super) server: RemoteServer,
     /// Path and query.
     pub(super) path: String,
     pub(super) authorization: Option<HeaderValue>,
@@ -33,30 +33,30 @@ pub(super) struct Endpoint {
 }
 
 /// How points are sent.
-pub(super) enum Way<'a> {
+pub(super) enum Transport<'a> {
     Udp { host: &'a str, port: u16 },
     Http { endpoint: Box<Endpoint> },
 }
 
-impl<'a> Way<'a> {
+impl<'a> Transport<'a> {
     /// The way that `config` names.
     pub(super) fn of(config: &'a InfluxdbConfig) -> Result<Self, StartError> {
         let (precision, tls) = (config.precision, &config.tls);
         let (key, (server, path), authorization) = match &config.target {
             InfluxdbTarget::Udp { host, port } => {
                 // Refuses what only TLS can carry.
-                Server::plain(Exporter::Influxdb, host, *port, tls)?;
+                RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 return Ok(Self::Udp { host, port: *port });
             }
             InfluxdbTarget::Http { host, port, database, username, password } => {
                 let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
-                let server = Server::plain(Exporter::Influxdb, host, *port, tls)?;
+                let server = RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 let authorization = basic(username.as_deref(), password.as_ref())?;
                 ("host", (server, query.behind("/write")), authorization)
             }
             InfluxdbTarget::Url { url, token } => {
                 let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
-                ("url", read_url(Exporter::Influxdb, "target.url", url, tls, Protocol::Http1)?, authorization)
+                ("url", read_url(Exporter::Influxdb, "target.url", url, tls, HttpVersion::Http1)?, authorization)
             }
             InfluxdbTarget::V1 { server, username, password, credentials, .. } => {
                 let authorization = basic(username.as_deref(), password.as_ref())?;
@@ -78,7 +78,7 @@ impl<'a> Way<'a> {
                 ("url", at(server, tls, "/api/v3/write_lp", &query)?, authorization)
             }
         };
-        let server = server.by_way_of(config.proxy.as_ref(), Protocol::Http1);
+        let server = server.by_way_of(config.proxy.as_ref(), HttpVersion::Http1);
         let mut secrets = secrets::of(&config.target, authorization.as_ref());
         server.hide(&mut secrets);
         let creation = config.create_database.then(|| creation(config, &path)).flatten();
@@ -153,8 +153,8 @@ const OWN: [&str; 11] =
 
 /// A server's own URL, with `path` and `query` behind the path in it. What the URL's own query says goes along: a gateway
 /// may want a key there.
-fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(Server, String), StartError> {
-    let (address, base) = read_url(Exporter::Influxdb, "target.server", server, tls, Protocol::Http1)?;
+fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(RemoteServer, String), StartError> {
+    let (address, base) = read_url(Exporter::Influxdb, "target.server", server, tls, HttpVersion::Http1)?;
     let (base, given) = base.split_once('?').unwrap_or((&base, ""));
     if let Some(name) = given.split('&').filter_map(|pair| pair.split('=').next()).find(|name| OWN.contains(name)) {
         let expected =
@@ -244,9 +244,9 @@ mod tests {
     use super::*;
 
     fn endpoint(config: &InfluxdbConfig) -> Result<Endpoint, StartError> {
-        match Way::of(config)? {
-            Way::Http { endpoint, .. } => Ok(*endpoint),
-            Way::Udp { host, .. } => panic!("{host} is no HTTP server"),
+        match Transport::of(config)? {
+            Transport::Http { endpoint, .. } => Ok(*endpoint),
+            Transport::Udp { host, .. } => panic!("{host} is no HTTP server"),
         }
     }
 

@@ -14,7 +14,7 @@ use loaddensity_metrics_core::Exporter;
 use super::pem::{Files, provider};
 use super::trust::ClientTrust;
 use super::words::handshake_of_a_client;
-use super::{Protocol, Stream};
+use super::{HttpVersion, MaybeTlsStream};
 use crate::config::ServerTls;
 use crate::error::StartError;
 
@@ -37,17 +37,17 @@ impl Acceptor {
             .with_client_cert_verifier(verifier(files, tls.client_ca_file.as_deref())?)
             .with_single_cert(chain, secret)
             .map_err(|error| files.no_pair("tls.key", &tls.key, &error))?;
-        config.alpn_protocols = Protocol::Http1.alpn();
+        config.alpn_protocols = HttpVersion::Http1.alpn();
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
     /// Shakes hands with a client.
-    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<Stream<S>>
+    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<MaybeTlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = self.0.accept(stream).await.map_err(handshake_of_a_client)?;
-        Ok(Stream::Tls(Box::new(TlsStream::Server(stream))))
+        Ok(MaybeTlsStream::Tls(Box::new(TlsStream::Server(stream))))
     }
 }
 

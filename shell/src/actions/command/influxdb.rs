@@ -3,7 +3,7 @@
 use super::values::{
     buffer_events, client_tls, datagram_bytes, misplaced, proxy, resolve_interval, segmentation_offload, size,
 };
-use crate::actions::arguments::{Reader, Signature};
+use crate::actions::arguments::{ArgumentReader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
     BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Precision, Proxy, StatusCode,
@@ -84,7 +84,7 @@ pub(super) static FIELDS: [(&str, &str); 20] = [
 ];
 
 /// The configuration that an action gives; what it leaves out of the target, and the proxy, is as `environment` says.
-pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
+pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
     let base = InfluxdbConfig { proxy: Proxy::from_env(environment), ..InfluxdbConfig::default() };
     let target = target::read(reader, environment)?;
     fits(reader, &target)?;
@@ -115,7 +115,7 @@ pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<In
 const TLS_OVER_UDP: &str = "has no meaning over UDP; say \"transport\": \"http\" and give an https:// url with it";
 
 /// What only one of the transports can carry.
-fn fits(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> {
+fn fits(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> {
     if target.is_http() {
         let udp_only = ["resolve_seconds", "datagram_bytes", "segmentation_offload"];
         return misplaced(reader, &udp_only, "has no meaning over HTTP; leave it out, or use transport \"udp\"");
@@ -127,7 +127,7 @@ fn fits(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> 
 }
 
 /// What only one kind of points has.
-fn suits(reader: Reader<'_>, aggregate: bool) -> Result<(), ActionError> {
+fn suits(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
     if !aggregate {
         return Ok(());
     }
@@ -135,7 +135,7 @@ fn suits(reader: Reader<'_>, aggregate: bool) -> Result<(), ActionError> {
     misplaced(reader, &per_request, "is for points per request; leave it out, or aggregate")
 }
 
-fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {
+fn create_database(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {
     let create = reader.flag("create_database")?;
     if create == Some(true) && !target.can_create_database() {
         misplaced(
@@ -148,7 +148,7 @@ fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option
 }
 
 /// `aggregate`, or what stood for it before: `points`, in words.
-fn aggregate(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
+fn aggregate(reader: ArgumentReader<'_>) -> Result<Option<bool>, ActionError> {
     if reader.name("aggregate") != POINTS {
         return reader.flag("aggregate");
     }
@@ -159,7 +159,7 @@ fn aggregate(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
     })
 }
 
-fn status_code(reader: Reader<'_>) -> Result<Option<StatusCode>, ActionError> {
+fn status_code(reader: ArgumentReader<'_>) -> Result<Option<StatusCode>, ActionError> {
     reader.read("status_code", "\"field\", \"tag\" or \"both\"", |value| match value.as_str()? {
         "field" => Some(StatusCode::Field),
         "tag" => Some(StatusCode::Tag),
@@ -168,14 +168,14 @@ fn status_code(reader: Reader<'_>) -> Result<Option<StatusCode>, ActionError> {
     })
 }
 
-fn precision(reader: Reader<'_>) -> Result<Option<Precision>, ActionError> {
+fn precision(reader: ArgumentReader<'_>) -> Result<Option<Precision>, ActionError> {
     reader.read("precision", "\"ns\", \"us\", \"ms\" or \"s\"", |value| {
         let name = value.as_str()?;
         Precision::ALL.into_iter().find(|precision| precision.v2() == name)
     })
 }
 
-fn batch(reader: Reader<'_>, base: BatchLimits) -> Result<BatchLimits, ActionError> {
+fn batch(reader: ArgumentReader<'_>, base: BatchLimits) -> Result<BatchLimits, ActionError> {
     Ok(BatchLimits {
         points: size(reader, "batch_points", &BATCH_POINTS, "points")?.unwrap_or(base.points),
         bytes: size(reader, "batch_bytes", &BATCH_BYTES, "bytes")?.unwrap_or(base.bytes),

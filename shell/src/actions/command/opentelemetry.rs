@@ -5,7 +5,7 @@ use std::time::Duration;
 use loaddensity_metrics_core::otlp::Histograms;
 
 use super::values::{client_tls, proxy, size, url};
-use crate::actions::arguments::{Reader, Signature};
+use crate::actions::arguments::{ArgumentReader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
     ExporterConfig, Given, Labels, OpenTelemetryConfig, OtlpProtocol, REQUEST_BYTES, Secret, Temporality, WAIT,
@@ -49,7 +49,10 @@ pub(super) static FIELDS: [(&str, &str); 4] = [
 ];
 
 /// The configuration that an action gives; what it leaves out is as `environment` says.
-pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<OpenTelemetryConfig, ActionError> {
+pub(super) fn config(
+    reader: ArgumentReader<'_>,
+    environment: &Environment,
+) -> Result<OpenTelemetryConfig, ActionError> {
     let given = Given { protocol: protocol(reader)?, endpoint: url(reader, "endpoint")?, names: reader.given() };
     let base = reader.environment(OpenTelemetryConfig::beneath(&given, environment))?;
     let config = over(reader, &given, base.clone())?;
@@ -67,7 +70,7 @@ fn check(config: &OpenTelemetryConfig) -> Result<(), StartError> {
 /// long: an environment that was made for a whole fleet is not at odds with what one action says. `None` where that is
 /// of no use.
 fn without_kinds(
-    reader: Reader<'_>,
+    reader: ArgumentReader<'_>,
     given: &Given,
     mut base: OpenTelemetryConfig,
     error: &StartError,
@@ -88,7 +91,11 @@ fn without_kinds(
 }
 
 /// What the action gives, over `base`.
-fn over(reader: Reader<'_>, given: &Given, base: OpenTelemetryConfig) -> Result<OpenTelemetryConfig, ActionError> {
+fn over(
+    reader: ArgumentReader<'_>,
+    given: &Given,
+    base: OpenTelemetryConfig,
+) -> Result<OpenTelemetryConfig, ActionError> {
     Ok(OpenTelemetryConfig {
         endpoint: given.endpoint.clone().unwrap_or(base.endpoint),
         service_name: reader.text("service_name")?.map_or(base.service_name, str::to_owned),
@@ -116,7 +123,7 @@ fn over(reader: Reader<'_>, given: &Given, base: OpenTelemetryConfig) -> Result<
     })
 }
 
-fn interval(reader: Reader<'_>) -> Result<Option<Duration>, ActionError> {
+fn interval(reader: ArgumentReader<'_>) -> Result<Option<Duration>, ActionError> {
     if reader.name("interval_seconds") != MILLISECONDS {
         return reader.seconds("interval_seconds");
     }
@@ -126,14 +133,14 @@ fn interval(reader: Reader<'_>) -> Result<Option<Duration>, ActionError> {
     Ok(interval.map(Duration::from_millis))
 }
 
-fn protocol(reader: Reader<'_>) -> Result<Option<OtlpProtocol>, ActionError> {
+fn protocol(reader: ArgumentReader<'_>) -> Result<Option<OtlpProtocol>, ActionError> {
     let Some(name) = reader.text("protocol")? else { return Ok(None) };
     let parsed = OtlpProtocol::parse(name);
     let expected = parsed.err().unwrap_or_default();
     reader.read("protocol", expected, |_| parsed.ok())
 }
 
-fn histograms(reader: Reader<'_>) -> Result<Option<Histograms>, ActionError> {
+fn histograms(reader: ArgumentReader<'_>) -> Result<Option<Histograms>, ActionError> {
     reader.read("histograms", "\"explicit\" or \"exponential\"", |value| match value.as_str()? {
         "explicit" => Some(Histograms::Explicit),
         "exponential" => Some(Histograms::Exponential),
@@ -141,7 +148,7 @@ fn histograms(reader: Reader<'_>) -> Result<Option<Histograms>, ActionError> {
     })
 }
 
-fn headers(reader: Reader<'_>) -> Result<Option<Vec<(String, Secret)>>, ActionError> {
+fn headers(reader: ArgumentReader<'_>) -> Result<Option<Vec<(String, Secret)>>, ActionError> {
     let headers = reader.labels("headers")?;
     Ok(headers.map(|headers| headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::values::{host, misplaced, port, size};
-use crate::actions::arguments::{Reader, Signature, number};
+use crate::actions::arguments::{ArgumentReader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{CONNECTIONS, HEAD_BYTES, PageAccess, PageLimits, PrometheusConfig, Secret, ServerTls, WAIT};
 
@@ -50,7 +50,7 @@ pub(super) static VARIABLES: [(&str, &[&str]); 2] =
     [("port", &["OTEL_EXPORTER_PROMETHEUS_PORT"]), ("host", &["OTEL_EXPORTER_PROMETHEUS_HOST"])];
 
 /// The configuration that an action gives; what it leaves out is as in `base`.
-pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<PrometheusConfig, ActionError> {
+pub(super) fn config(reader: ArgumentReader<'_>, base: PrometheusConfig) -> Result<PrometheusConfig, ActionError> {
     Ok(PrometheusConfig {
         port: port(reader, 0)?.unwrap_or(base.port),
         host: host(reader, "host")?.unwrap_or(base.host),
@@ -65,7 +65,7 @@ pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<Prome
     })
 }
 
-fn access(reader: Reader<'_>) -> Result<Option<PageAccess>, ActionError> {
+fn access(reader: ArgumentReader<'_>) -> Result<Option<PageAccess>, ActionError> {
     let secret = |key| reader.text(key).map(|text| text.map(Secret::new));
     if let Some(token) = secret("bearer_token")? {
         misplaced(reader, &["username", "password"], "has no meaning beside bearer_token; leave one of them out")?;
@@ -80,7 +80,7 @@ fn access(reader: Reader<'_>) -> Result<Option<PageAccess>, ActionError> {
     }
 }
 
-fn tls(reader: Reader<'_>) -> Result<Option<ServerTls>, ActionError> {
+fn tls(reader: ArgumentReader<'_>) -> Result<Option<ServerTls>, ActionError> {
     let client_ca_file = reader.text("client_ca_file")?.map(PathBuf::from);
     match (reader.text("certificate")?, reader.text("key")?) {
         (Some(certificate), Some(key)) => {
@@ -95,14 +95,14 @@ fn tls(reader: Reader<'_>) -> Result<Option<ServerTls>, ActionError> {
 }
 
 /// Zero says that it does not linger.
-fn linger(reader: Reader<'_>) -> Result<Option<Duration>, ActionError> {
+fn linger(reader: ArgumentReader<'_>) -> Result<Option<Duration>, ActionError> {
     let expected = format!("a number of seconds from 0 to {}", WAIT.end().as_secs());
     reader.read("linger_seconds", &expected, |value| {
         Duration::try_from_secs_f64(number(value)?).ok().filter(|limit| limit <= WAIT.end())
     })
 }
 
-fn limits(reader: Reader<'_>, base: PageLimits) -> Result<PageLimits, ActionError> {
+fn limits(reader: ArgumentReader<'_>, base: PageLimits) -> Result<PageLimits, ActionError> {
     Ok(PageLimits {
         connections: size(reader, "connections", &CONNECTIONS, "connections")?.unwrap_or(base.connections),
         head_bytes: size(reader, "head_bytes", &HEAD_BYTES, "bytes")?.unwrap_or(base.head_bytes),

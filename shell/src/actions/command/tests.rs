@@ -10,7 +10,7 @@ use crate::config::{
     BatchLimits, Credentials, ExporterConfig, InfluxdbTarget, PageAccess, PageLimits, Precision, Secret, StatusCode,
     Temporality,
 };
-use crate::environment::heard::heard;
+use crate::environment::logged::logged;
 use crate::{Cardinality, SampleRate, StatsdOrigin};
 
 mod fields;
@@ -403,7 +403,7 @@ fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
 
 #[test]
 fn a_url_by_position_wins_over_host_and_port_in_front_of_it() {
-    let target = |arguments: &Value| heard(|| influxdb_target(&[], arguments));
+    let target = |arguments: &Value| logged(|| influxdb_target(&[], arguments));
     let url = "http://h:1/write?db=d";
     let expected = InfluxdbTarget::Url { url: url.into(), token: None };
     for (arguments, warnings) in [
@@ -481,7 +481,7 @@ fn kinds_of_points_of_the_environment_are_not_at_odds_with_an_action() {
         (exponential, json!({"http_client_duration": true})),
         (exemplars, json!({"temporality": "delta"})),
     ] {
-        let (config, warnings) = heard(|| opentelemetry_config(&[variable], &arguments));
+        let (config, warnings) = logged(|| opentelemetry_config(&[variable], &arguments));
         assert_eq!(config, opentelemetry_config(&[], &arguments), "{variable:?} {arguments}");
         assert!(matches!(&warnings[..], [warning] if warning.contains("count as not set")), "{warnings:?}");
         checked(Command::StartOpenTelemetry(config.expect("a configuration"))).expect("fit to start");
@@ -841,7 +841,8 @@ fn what_is_within_the_named_ranges_is_fit_to_start() {
 
 #[test]
 fn unknown_commands_name_what_there_is() {
-    let action = Action { index: 7, command: "LD_start_statd_sink".into(), arguments: Arguments::Positional(vec![]) };
+    let action =
+        JsonAction { index: 7, command: "LD_start_statd_sink".into(), arguments: Arguments::Positional(vec![]) };
     let text = Command::from_action(&action).expect_err("unknown").to_string();
     let known = COMMANDS.join(", ");
     assert_eq!(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::StartError;
 use crate::actions::command::{self, key_of};
-use crate::actions::document::{Action, Arguments};
+use crate::actions::document::{Arguments, JsonAction};
 use crate::actions::error::{ActionError, Problem};
 use crate::config::{
     ClientCertificate, ClientTls, ExporterConfig, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PageAccess,
@@ -22,7 +22,7 @@ fn said(exporter: Exporter, arguments: &Value, error: StartError) -> String {
         Value::Object(named) => Arguments::Named(named.clone()),
         other => panic!("{other} is no list of arguments"),
     };
-    let action = Action { index: 0, command: "LD_x".into(), arguments };
+    let action = JsonAction { index: 0, command: "LD_x".into(), arguments };
     let key = error.field().map(|field| key_of(&action, exporter, field));
     ActionError { index: 0, command: "LD_x".into(), problem: Problem::Start { error, key } }.to_string()
 }
