@@ -68,7 +68,7 @@ configuration! {
         pub gzip: bool = false,
         /// How long one HTTP request may take, from connecting to the answer's end. Default 2 s.
         pub timeout: Duration = Duration::from_secs(2),
-        /// When a batch is sent (HTTP; over UDP lines leave within two milliseconds).
+        /// When a batch is sent (HTTP; over UDP lines leave within two milliseconds). Its `bytes` are the largest body.
         pub batch: BatchLimits = BatchLimits::default(),
         /// How often a host name is resolved again (over UDP), 1 ms to 1 day; also soon after an error of the socket.
         /// The sink goes over to another address where the one in use is no longer among the answers. `None`: never.

@@ -78,7 +78,8 @@ configuration! {
         /// by then comes with the next. Default `None`: a receiver that is away is tried again for as long as it takes,
         /// each request for its own `timeout`.
         pub export_timeout: Option<Duration> = None,
-        /// Largest request in bytes before compression; a larger export is split. 16 KiB to 64 MiB, default 4 MiB, what
+        /// Largest request in bytes before compression; a larger export is split. It is no batch's limit: nothing is
+        /// sent any sooner for it. 16 KiB to 64 MiB, default 4 MiB, what
         /// servers accept by default.
         pub max_request_bytes: usize = 4 << 20,
         /// What carries the exports. Default [`OtlpProtocol::Grpc`].
