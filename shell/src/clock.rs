@@ -15,9 +15,9 @@ use loaddensity_metrics_core::{Registry, SteadyClock, Timestamp};
 use crate::runtime::Runtime;
 
 /// The registries that exporters were started on.
-static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+static KNOWN: Mutex<Vec<StartedRegistry>> = Mutex::new(Vec::new());
 
-struct Known {
+struct StartedRegistry {
     registry: Registry<'static>,
     birth: Timestamp,
     clock: Arc<Mutex<SteadyClock>>,
@@ -27,20 +27,20 @@ struct Known {
 
 /// Times that never go back, and none of which is before the registry's birth.
 #[derive(Clone)]
-pub(crate) struct Clock<R> {
+pub(crate) struct ExporterClock<R> {
     runtime: R,
     birth: Timestamp,
     steady: Arc<Mutex<SteadyClock>>,
     started: Instant,
 }
 
-impl<R: Runtime> Clock<R> {
+impl<R: Runtime> ExporterClock<R> {
     /// The clock of `registry`. Exporters that are shut down and started anew go on with the same sums, hence with the same
     /// clock: a later start time would tell a receiver that the sums had begun at zero again (OpenTelemetry,
     /// data-model.md, "Resets and Gaps"), and an earlier one would be another stream's.
     pub(crate) fn of(registry: Registry<'static>, runtime: R) -> Self {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let clock_of = |known: &Known, runtime| Self {
+        let clock_of = |known: &StartedRegistry, runtime| Self {
             runtime,
             birth: known.birth,
             steady: known.clock.clone(),
@@ -51,7 +51,7 @@ impl<R: Runtime> Clock<R> {
         }
         let birth = runtime.wall_clock();
         let clock = Arc::new(Mutex::new(SteadyClock::new(birth)));
-        let new = Known { registry, birth, clock, started: runtime.now() };
+        let new = StartedRegistry { registry, birth, clock, started: runtime.now() };
         let clock = clock_of(&new, runtime);
         known.push(new);
         clock

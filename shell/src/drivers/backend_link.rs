@@ -9,19 +9,19 @@ use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::export::{Attempts, BodyInput, Id, Now, Tick};
 
 use super::wakeup::{Waiter, Wakeup};
-use crate::condition::{Condition, Voice};
-use crate::http_client::{Backend, Client, News};
-use crate::running::Place;
+use crate::http_client::{ClientEvent, HttpBackend, HttpClient};
+use crate::running::LaunchContext;
 use crate::runtime::Runtime;
+use crate::status::{HealthNote, StatusCell};
 use crate::stop::StopSignal;
 
 /// A driver's side of the way to a backend.
-pub(crate) struct BackendLink<R: Runtime, B: Backend> {
+pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
     waiter: Waiter<R>,
-    client: Client<R, B>,
-    condition: Arc<Condition>,
+    client: HttpClient<R, B>,
+    condition: Arc<StatusCell>,
     /// How the condition is told.
-    voice: Voice,
+    voice: HealthNote,
     /// The attempts that were told of.
     told: u64,
     /// Whether a body that has failed may go out again.
@@ -36,16 +36,16 @@ pub(crate) struct BackendLink<R: Runtime, B: Backend> {
     body: Bytes,
 }
 
-impl<R: Runtime, B: Backend> BackendLink<R, B> {
+impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     /// The way to `backend`, whose calls take `timeout` at most. `room`: bytes of the first body, or more.
     pub(crate) fn new(
-        place: &Place<R>,
+        place: &LaunchContext<R>,
         (backend, timeout): (B, Duration),
-        (condition, voice): (Arc<Condition>, Voice),
+        (condition, voice): (Arc<StatusCell>, HealthNote),
         stop: StopSignal,
         room: usize,
     ) -> Self {
-        let client = Client::new(place.runtime.clone(), backend, timeout, condition.clone());
+        let client = HttpClient::new(place.runtime.clone(), backend, timeout, condition.clone());
         let (waiter, memory) = (Waiter::new(place.clock.clone(), stop), BytesMut::zeroed(room));
         let (lent, body) = (Bytes::new(), Bytes::new());
         Self { waiter, client, condition, voice, told: 0, keeps_failed: false, room, memory, lent, body }
@@ -71,7 +71,7 @@ impl<R: Runtime, B: Backend> BackendLink<R, B> {
         &mut self.memory
     }
 
-    pub(super) const fn client(&mut self) -> &mut Client<R, B> {
+    pub(super) const fn client(&mut self) -> &mut HttpClient<R, B> {
         &mut self.client
     }
 
@@ -127,15 +127,15 @@ impl<R: Runtime, B: Backend> BackendLink<R, B> {
     }
 
     /// What the machine is told of the client's news.
-    fn input(&mut self, news: News) -> BodyInput<'_> {
+    fn input(&mut self, news: ClientEvent) -> BodyInput<'_> {
         match news {
-            News::Resolved { id } => BodyInput::Resolved { id, addresses: self.client.addresses() },
-            News::Connected { id } => BodyInput::Connected { id },
-            News::Answer { id, said } => {
+            ClientEvent::Resolved { id } => BodyInput::Resolved { id, addresses: self.client.addresses() },
+            ClientEvent::Connected { id } => BodyInput::Connected { id },
+            ClientEvent::Answer { id, said } => {
                 self.reclaim();
                 BodyInput::Answer { id, said }
             }
-            News::Failed { id, began, kept } => {
+            ClientEvent::Failed { id, began, kept } => {
                 self.keep_or_reclaim();
                 BodyInput::Failed { id, began, kept }
             }

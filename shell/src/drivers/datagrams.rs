@@ -11,10 +11,10 @@ use loaddensity_metrics_core::export::datagrams::{
 use super::lender::Lender;
 use super::sockets::{Destination, SocketEvent, SocketOptions, Sockets};
 use super::wakeup::{Waiter, Wakeup};
-use crate::condition::Teller;
 use crate::random;
-use crate::running::Place;
+use crate::running::LaunchContext;
 use crate::runtime::Runtime;
+use crate::status::HealthReporter;
 use crate::stop::StopSignal;
 
 /// The driver.
@@ -25,7 +25,7 @@ pub(crate) struct DatagramDriver<R: Runtime, L> {
     source: L,
     /// Where datagrams are written.
     memory: Box<[u8]>,
-    teller: Teller,
+    reporter: HealthReporter,
 }
 
 impl<R: Runtime, L: Lender> DatagramDriver<R, L>
@@ -33,10 +33,10 @@ where
     for<'a> L::Lent<'a>: DatagramSource,
 {
     pub(crate) fn new(
-        place: &Place<R>,
+        place: &LaunchContext<R>,
         options: SocketOptions<R>,
         source: L,
-        teller: Teller,
+        reporter: HealthReporter,
         stop: StopSignal,
     ) -> Self {
         let SocketOptions { to, first, sockets, resolve_interval, at_once, call_bytes } = options;
@@ -51,7 +51,7 @@ where
             machine: DatagramMachine::new(route, random::number()),
             source,
             memory: vec![0; call_bytes].into_boxed_slice(),
-            teller,
+            reporter,
         }
     }
 
@@ -94,14 +94,14 @@ where
     }
 
     fn ask(&mut self, now: Now) -> DatagramAction {
-        let Self { machine, source, memory, sockets, teller, .. } = self;
+        let Self { machine, source, memory, sockets, reporter, .. } = self;
         let action = source.lend(|source| machine.poll(now, source, memory));
-        teller.tell(machine.attempts().health, || sockets.words());
+        reporter.tell(machine.attempts().health, || sockets.words());
         action
     }
 
     fn count(&self) {
-        self.teller.count(self.machine.traffic(), self.machine.learned_bytes());
+        self.reporter.count(self.machine.traffic(), self.machine.learned_bytes());
     }
 
     /// Waits for what comes first: a stop, what was made, a socket that takes more, so many events, the moment.

@@ -7,17 +7,17 @@ use loaddensity_metrics_core::export::periodic::{ExportAction, ExportCursor, Exp
 
 use super::backend_link::BackendLink;
 use super::lender::Lender;
-use crate::http_client::Backend;
+use crate::http_client::HttpBackend;
 use crate::runtime::Runtime;
 
 /// The driver.
-pub(crate) struct ExportDriver<R: Runtime, B: Backend, L> {
+pub(crate) struct ExportDriver<R: Runtime, B: HttpBackend, L> {
     link: BackendLink<R, B>,
     machine: ExportMachine<ExportCursor>,
     points: L,
 }
 
-impl<R: Runtime, B: Backend, L: Lender> ExportDriver<R, B, L>
+impl<R: Runtime, B: HttpBackend, L: Lender> ExportDriver<R, B, L>
 where
     for<'a> L::Lent<'a>: ExportSource<Cursor = ExportCursor>,
 {

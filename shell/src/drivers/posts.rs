@@ -8,17 +8,17 @@ use loaddensity_metrics_core::export::posts::{PostAction, PostMachine};
 
 use super::backend_link::BackendLink;
 use super::lender::Lender;
-use crate::http_client::Backend;
+use crate::http_client::HttpBackend;
 use crate::runtime::Runtime;
 
 /// The driver.
-pub(crate) struct PostDriver<R: Runtime, B: Backend, L> {
+pub(crate) struct PostDriver<R: Runtime, B: HttpBackend, L> {
     link: BackendLink<R, B>,
     machine: PostMachine,
     items: L,
 }
 
-impl<R: Runtime, B: Backend, L: Lender> PostDriver<R, B, L>
+impl<R: Runtime, B: HttpBackend, L: Lender> PostDriver<R, B, L>
 where
     for<'a> L::Lent<'a>: Items,
 {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::export::{Now, Tick};
 
-use crate::clock::Clock;
+use crate::clock::ExporterClock;
 use crate::runtime::Runtime;
 use crate::stop::StopSignal;
 
@@ -22,14 +22,14 @@ pub(super) enum Wakeup<T> {
 
 /// The time, and the stop that a driver waits for.
 pub(super) struct Waiter<R: Runtime> {
-    clock: Clock<R>,
+    clock: ExporterClock<R>,
     stop: StopSignal,
     /// The deadline that the machine knows of.
     deadline: Option<Instant>,
 }
 
 impl<R: Runtime> Waiter<R> {
-    pub(super) const fn new(clock: Clock<R>, stop: StopSignal) -> Self {
+    pub(super) const fn new(clock: ExporterClock<R>, stop: StopSignal) -> Self {
         Self { clock, stop, deadline: None }
     }
 

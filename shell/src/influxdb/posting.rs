@@ -11,13 +11,13 @@ use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, Interval
 use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
 
 use super::{Endpoint, Influxdb};
-use crate::condition::{Condition, Voice};
 use crate::config::{BatchLimits, InfluxdbConfig};
 use crate::drivers::{BackendLink, Lender, PostDriver};
 use crate::hub::Feed;
 use crate::random;
-use crate::running::{Place, Running};
+use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
+use crate::status::{HealthNote, StatusCell};
 use crate::stop::StopSignal;
 
 /// Most bytes of a body with gauges: all that a registry can have fit, however long.
@@ -25,66 +25,66 @@ const GAUGE_BYTES: usize = 16 << 10;
 
 /// Starts to send a point for each request, and the gauges over a connection of their own. The backend need not be there.
 pub(super) fn per_request<R: Runtime>(
-    place: &mut Place<R>,
+    place: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
     (encoder, gauges): (LineEncoder<'static>, GaugeEncoder<'static>),
     config: &InfluxdbConfig,
-) -> Running<R> {
+) -> RunningExporter<R> {
     let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events, None);
-    let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
+    let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
     let schedule = Schedule::Batches { age: config.batch.age, capacity: config.buffer_events };
-    let source = Requests { feed: feed.clone(), packer: Packer::new(encoder) };
+    let source = RequestSource { feed: feed.clone(), packer: Packer::new(encoder) };
     let to = (endpoint.clone(), config);
     let driver =
-        driver(place, to, (condition.clone(), Condition::tell), stop.clone(), (source, config.batch, schedule));
+        driver(place, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
     let work = driver.run();
-    Running::launch(&place.runtime, stop, condition, work)
+    RunningExporter::launch(&place.runtime, stop, status_cell, work)
         .fed_by(feed)
-        .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
+        .beside(&place.runtime, |stop, status_cell| run_gauges(place, endpoint, (gauges, stop, status_cell), config))
 }
 
 /// Starts to send a point for each series and interval, and the gauges over a connection of their own.
 pub(super) fn per_interval<R: Runtime>(
-    place: &mut Place<R>,
+    place: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
     (encoder, gauges): (IntervalEncoder<'static>, GaugeEncoder<'static>),
     config: &InfluxdbConfig,
-) -> Running<R> {
-    let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
+) -> RunningExporter<R> {
+    let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
     let (rows, before) = IntervalRows::on_heap(place.registry);
     let ledger = place.accounts.open_after(Exporter::Influxdb, before);
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
-    let source = Intervals(IntervalPoints::new(place.registry, (rows, ledger), (encoder, times)));
+    let source = IntervalSource(IntervalPoints::new(place.registry, (rows, ledger), (encoder, times)));
     let schedule = Schedule::Intervals { every: config.interval, always_anew: false };
     let to = (endpoint.clone(), config);
     let driver =
-        driver(place, to, (condition.clone(), Condition::tell), stop.clone(), (source, config.batch, schedule));
+        driver(place, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
     let work = driver.run();
-    Running::launch(&place.runtime, stop, condition, work)
-        .beside(&place.runtime, |stop, condition| run_gauges(place, endpoint, (gauges, stop, condition), config))
+    RunningExporter::launch(&place.runtime, stop, status_cell, work)
+        .beside(&place.runtime, |stop, status_cell| run_gauges(place, endpoint, (gauges, stop, status_cell), config))
 }
 
 /// Sends the gauges until a stop has been carried out.
 fn run_gauges<R: Runtime>(
-    place: &Place<R>,
+    place: &LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    (gauges, stop, condition): (GaugeEncoder<'static>, StopSignal, Arc<Condition>),
+    (gauges, stop, status_cell): (GaugeEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };
     let limits = BatchLimits { bytes: config.batch.bytes.min(GAUGE_BYTES), points: usize::MAX, ..config.batch };
     let times = IntervalTimes::new(config.precision, config.interval, place.phase);
-    let source = Gauges(GaugePoints::new(gauges, times));
-    let told: (Arc<Condition>, Voice) = (condition, Condition::tell_of_gauges);
+    let source = GaugeSource(GaugePoints::new(gauges, times));
+    let told: (Arc<StatusCell>, HealthNote) = (status_cell, StatusCell::tell_of_gauges);
     driver(place, (endpoint, config), told, stop, (source, limits, schedule)).run()
 }
 
 fn driver<R: Runtime, L: Lender>(
-    place: &Place<R>,
+    place: &LaunchContext<R>,
     (endpoint, config): (Box<Endpoint>, &InfluxdbConfig),
-    told: (Arc<Condition>, Voice),
+    told: (Arc<StatusCell>, HealthNote),
     stop: StopSignal,
     (source, BatchLimits { points, bytes, .. }, schedule): (L, BatchLimits, Schedule),
 ) -> PostDriver<R, Influxdb, L>
@@ -97,12 +97,12 @@ where
 }
 
 /// The requests that the pump has handed over.
-struct Requests {
+struct RequestSource {
     feed: Arc<Feed>,
     packer: Packer<LineEncoder<'static>>,
 }
 
-impl Lender for Requests {
+impl Lender for RequestSource {
     type Lent<'a> = RequestPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
@@ -115,9 +115,9 @@ impl Lender for Requests {
 }
 
 /// What came in each interval.
-struct Intervals(IntervalPoints<'static, Vec<u64>>);
+struct IntervalSource(IntervalPoints<'static, Vec<u64>>);
 
-impl Lender for Intervals {
+impl Lender for IntervalSource {
     type Lent<'a> = IntervalPoints<'static, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut IntervalPoints<'static, Vec<u64>>) -> T) -> T {
@@ -126,9 +126,9 @@ impl Lender for Intervals {
 }
 
 /// The gauges as they are.
-struct Gauges(GaugePoints<'static>);
+struct GaugeSource(GaugePoints<'static>);
 
-impl Lender for Gauges {
+impl Lender for GaugeSource {
     type Lent<'a> = GaugePoints<'static>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut GaugePoints<'static>) -> T) -> T {

@@ -13,81 +13,79 @@ use loaddensity_metrics_core::export::datagrams::{
 use loaddensity_metrics_core::{CALL_BYTES, Cause, Event, Exporter, Registry, SampleRate, Sampler};
 
 use super::Packets;
-use crate::condition::{Condition, Teller};
 use crate::config::StatsdConfig;
 use crate::drivers::{
     DatagramDriver, Destination, IntervalItemLender, Lender, OpenSocket, RequestLender, SocketOptions,
 };
 use crate::hub::Feed;
 use crate::random;
-use crate::running::{Place, Running};
+use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
+use crate::status::{HealthReporter, StatusCell};
 use crate::stop::StopSignal;
 
 /// Starts to send, requests and what goes beside them through sockets of their own.
 pub(super) fn start<R: Runtime>(
-    place: &mut Place<R>,
+    place: &mut LaunchContext<R>,
     encoder: &MessageEncoder<'static>,
     (to, first, packets): (Destination, Option<OpenSocket<R>>, Packets),
     config: &StatsdConfig,
-) -> Running<R> {
-    let condition = Arc::new(Condition::new(Exporter::Statsd, to.to_string()));
+) -> RunningExporter<R> {
+    let status_cell = Arc::new(StatusCell::new(Exporter::Statsd, to.to_string()));
     let contexts = config.aggregate.then(Arc::<AtomicU64>::default);
     let running = match &contexts {
         None => per_request(
             place,
             encoder.clone(),
             (options(to.clone(), first, packets, config), packets),
-            (config, condition),
+            (config, status_cell),
         ),
         Some(contexts) => {
-            let told = (condition, contexts.clone());
+            let told = (status_cell, contexts.clone());
             per_interval(place, encoder, (options(to.clone(), first, packets, config), packets), (config, told))
         }
     };
     let over = running.over();
-    running.beside(&place.runtime, |stop, condition| {
-        let teller = Teller::beside(condition.clone());
+    running.beside(&place.runtime, |stop, status_cell| {
+        let reporter = HealthReporter::beside(status_cell.clone());
         let telemetry = packets.telemetry.map(|transport| {
-            let (registry, condition) = (place.registry, condition.clone());
-            (encoder.telemetry(transport), move || done(registry, &condition, contexts.as_deref()))
+            let (registry, status_cell) = (place.registry, status_cell.clone());
+            (encoder.telemetry(transport), move || done(registry, &status_cell, contexts.as_deref()))
         });
         let tells = move || {
-            condition.gauges_failed(format!(
+            status_cell.gauges_failed(format!(
                 "a gauge is left out: with the prefix its name is longer than {METRIC_BYTES} bytes, or its message than \
                  {}",
                 packets.bytes
             ));
         };
-        let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, place.clock.read());
-        let source = IntervalItemLender::new(packing, StatsdMessages::new(encoder.gauges(), telemetry), tells);
-        let options = SocketOptions { sockets: 1, at_once: false, ..options(to, None, packets, config) };
+let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, place.clock.read()); let source = IntervalItemLender::new(packing, StatsdMessages::new(encoder.gauges(), telemetry), tells); let options = SocketOptions { sockets:1, at_once:false, ..options(to, None, packets, config) };
         let after = StopSignal::default();
-        let driver = DatagramDriver::new(place, options, source, teller, after.clone());
+let driver = DatagramDriver::new(place, options, source, reporter, after.clone());
         driver.run().or(stops_after(over, stop, after))
     })
 }
 
 fn per_request<R: Runtime>(
-    place: &mut Place<R>,
+    place: &mut LaunchContext<R>,
     encoder: MessageEncoder<'static>,
     (options, packets): (SocketOptions<R>, Packets),
-    (config, condition): (&StatsdConfig, Arc<Condition>),
-) -> Running<R> {
+    (config, status_cell): (&StatsdConfig, Arc<StatusCell>),
+) -> RunningExporter<R> {
     let sampler = sampler(config.sample_rate);
     let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, sampler);
     let is_offloaded = config.segmentation_offload && matches!(options.to, Destination::Udp { .. });
     let call_bytes = if is_offloaded { packets.bytes.max(CALL_BYTES) } else { packets.bytes };
     let source = RequestLender::new(feed.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
-    launch(place, SocketOptions { call_bytes, ..options }, source, (condition, feed))
+    launch(place, SocketOptions { call_bytes, ..options }, source, (status_cell, feed))
 }
 
 fn per_interval<R: Runtime>(
-    place: &mut Place<R>,
+    place: &mut LaunchContext<R>,
     encoder: &MessageEncoder<'static>,
     (options, packets): (SocketOptions<R>, Packets),
-    (config, (condition, contexts)): (&StatsdConfig, (Arc<Condition>, Arc<AtomicU64>)),
-) -> Running<R> {
+    (config, (status_cell, contexts)): (&StatsdConfig, (Arc<StatusCell>, Arc<AtomicU64>)),
+) -> RunningExporter<R> {
     let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, None);
     // What comes while these leave has the other half of the buffer.
     let aggregator =
@@ -98,22 +96,23 @@ fn per_interval<R: Runtime>(
     let aggregator = aggregator.with_counters(counts, counted_second.load(Ordering::Relaxed));
     let start = place.clock.read();
     let packing = AggregatePacking::new(aggregator, packets.bytes, config.aggregation_interval, start);
-    let source = Sums { feed: feed.clone(), packing, counted_second, contexts };
-    launch(place, options, source, (condition, feed))
+    let source = SumSource { feed: feed.clone(), packing, counted_second, contexts };
+    launch(place, options, source, (status_cell, feed))
 }
 
 fn launch<R: Runtime, L: Lender>(
-    place: &Place<R>,
+    place: &LaunchContext<R>,
     options: SocketOptions<R>,
     source: L,
-    (condition, feed): (Arc<Condition>, Arc<Feed>),
-) -> Running<R>
+    (status_cell, feed): (Arc<StatusCell>, Arc<Feed>),
+) -> RunningExporter<R>
 where
     for<'a> L::Lent<'a>: DatagramSource,
 {
     let stop = StopSignal::default();
-    let driver = DatagramDriver::new(place, options, source, Teller::of_requests(condition.clone()), stop.clone());
-    Running::launch(&place.runtime, stop, condition, driver.run()).fed_by(feed)
+    let driver =
+        DatagramDriver::new(place, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
+    RunningExporter::launch(&place.runtime, stop, status_cell, driver.run()).fed_by(feed)
 }
 
 fn options<R: Runtime>(
@@ -131,8 +130,8 @@ fn sampler(rate: SampleRate) -> Option<Sampler> {
 }
 
 /// What the sink has done until now.
-fn done(registry: Registry<'static>, condition: &Condition, contexts: Option<&AtomicU64>) -> Telemetry {
-    let (account, traffic) = (registry.account(Exporter::Statsd), condition.traffic());
+fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<&AtomicU64>) -> Telemetry {
+    let (account, traffic) = (registry.account(Exporter::Statsd), status_cell.traffic());
     Telemetry {
         requests: account.recorded,
         dropped_on_receive: account.dropped.get(Cause::RingFull) + account.dropped.get(Cause::BufferFull),
@@ -156,7 +155,7 @@ async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) ->
 }
 
 /// Requests per interval.
-struct Sums {
+struct SumSource {
     feed: Arc<Feed>,
     packing: AggregatePacking<'static, Box<[AggregatedRequest]>, Box<[Count]>>,
     /// The last second that counters said, in this run or in an earlier one.
@@ -164,7 +163,7 @@ struct Sums {
     contexts: Arc<AtomicU64>,
 }
 
-impl Lender for Sums {
+impl Lender for SumSource {
     type Lent<'a> = AggregateDatagrams<'a, 'static, Box<[AggregatedRequest]>, Box<[Count]>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {

@@ -119,6 +119,10 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             syn::Item::Union(it) => Some((&it.ident, &it.attrs)),
             syn::Item::Trait(it) => Some((&it.ident, &it.attrs)),
             syn::Item::Type(it) => Some((&it.ident, &it.attrs)),
+            syn::Item::Macro(it) if it.ident.is_none() && !is_test(&it.attrs) => {
+                self.module.types.extend(struct_in(&it.mac));
+                None
+            }
             _ => None,
         };
         if is_test(attributes(item)) {
@@ -216,6 +220,13 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
         syn::Item::Use(it) => &it.attrs,
         _ => &[],
     }
+}
+
+/// The struct that a macro is given to define, as the configurations of the shell are.
+fn struct_in(call: &syn::Macro) -> Option<String> {
+    let tokens = call.tokens.to_string();
+    let name = tokens.split_whitespace().skip_while(|word| *word != "struct").nth(1)?;
+    name.chars().all(char::is_alphanumeric).then(|| name.to_owned())
 }
 
 /// Whether something is compiled for tests only.

@@ -12,35 +12,35 @@ use hyper::{Method, Request, Response, StatusCode};
 use loaddensity_metrics_core::prometheus::{Dialect, Families, Negotiated, Page, RunInfo, TARGET_LABELS, TargetLabels};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Timestamp};
 
-use super::access::Door;
-use super::body::Answer;
+use super::access::Authenticator;
+use super::body::PageBody;
 use super::compression::Compressors;
 use super::delivery::Delivered;
-use super::frames::Source;
-use super::held::{HELD_BODIES, Held};
-use super::seats::Seats;
+use super::frames::PageSource;
+use super::permits::Permits;
+use super::protobuf::{PROTOBUF_PAGES, ProtobufPage};
 use crate::config::{HEALTH_PATH, PrometheusConfig};
 
 /// Where the page is linked from.
 const ROOT: &str = "/";
 
 /// What all connections of a server answer from.
-pub(super) struct Desk {
+pub(super) struct PageResponder {
     registry: Registry<'static>,
     path: String,
-    door: Option<Door>,
+    authenticator: Option<Authenticator>,
     constant: ConstantLabels,
     /// The labels that are warned of.
     renamed: Mutex<TargetLabels>,
     info: Option<RunInfo>,
     /// For bodies in protobuf.
-    seats: Seats,
+    permits: Permits,
     compressors: Compressors,
     /// Since when the registry counts, where that is shown.
     created: Option<Timestamp>,
 }
 
-impl Desk {
+impl PageResponder {
     pub(super) fn new(
         config: &PrometheusConfig,
         (constant, info): (ConstantLabels, Option<RunInfo>),
@@ -49,25 +49,25 @@ impl Desk {
     ) -> Self {
         let created = config.created_times.then_some(born);
         for label in TARGET_LABELS {
-            if config.constant_labels.iter().any(|(name, _)| name == label) {
+            if config.constant_labels.has(label) {
                 warn_of_label("a constant label", label);
             }
         }
         Self {
             registry,
             path: config.path.clone(),
-            door: Door::new(&config.access),
+            authenticator: Authenticator::new(&config.access),
             constant,
             renamed: Mutex::default(),
             info,
-            seats: Seats::new(HELD_BODIES),
-            compressors: Compressors::new(config.compression),
+            permits: Permits::new(PROTOBUF_PAGES),
+            compressors: Compressors::new(config.gzip),
             created,
         }
     }
 
     /// Answers a request that has come whole.
-    pub(super) fn answer(&self, request: &Request<Incoming>, delivered: &Arc<Delivered>) -> Response<Answer> {
+    pub(super) fn answer(&self, request: &Request<Incoming>, delivered: &Arc<Delivered>) -> Response<PageBody> {
         delivered.asked();
         match self.words(request) {
             Some(words) => words.response(delivered.clone()),
@@ -81,7 +81,7 @@ impl Desk {
         request: &Request<Incoming>,
         delivered: &Arc<Delivered>,
         most: usize,
-    ) -> Response<Answer> {
+    ) -> Response<PageBody> {
         delivered.asked();
         let words = if request.uri().path() == HEALTH_PATH {
             SmallAnswer::text(StatusCode::OK, "ok\n")
@@ -100,11 +100,11 @@ impl Desk {
         if path == HEALTH_PATH && is_read {
             return Some(SmallAnswer::text(StatusCode::OK, "ok\n"));
         }
-        if let Some(door) = &self.door
-            && !door.opens(request.headers().get(AUTHORIZATION))
+        if let Some(authenticator) = &self.authenticator
+            && !authenticator.opens(request.headers().get(AUTHORIZATION))
         {
             let words = SmallAnswer::text(StatusCode::UNAUTHORIZED, "these metrics need other credentials\n");
-            return Some(words.with(WWW_AUTHENTICATE, door.challenge()));
+            return Some(words.with(WWW_AUTHENTICATE, authenticator.challenge()));
         }
         let is_page = without_slash(path) == without_slash(&self.path);
         if !is_page && path != ROOT && path != HEALTH_PATH {
@@ -137,30 +137,30 @@ impl Desk {
         )
     }
 
-    fn page(&self, request: &Request<Incoming>, delivered: &Arc<Delivered>) -> Response<Answer> {
+    fn page(&self, request: &Request<Incoming>, delivered: &Arc<Delivered>) -> Response<PageBody> {
         self.warn_of_labels();
         // First: what it shows is read after this.
         let begun = delivered.begun();
         let accept: Vec<_> = request.headers().get_all(ACCEPT).iter().map(HeaderValue::as_bytes).collect();
-        // Who finds no seat gets a dialect that needs none.
-        let seat = self.seats.take();
-        let negotiated = Negotiated::from_accept(&accept, seat.is_some());
-        let source = match (negotiated.dialect, seat) {
-            (Dialect::Protobuf, Some(seat)) => {
+        // Who finds no permit gets a dialect that needs none.
+        let permit = self.permits.take();
+        let negotiated = Negotiated::from_accept(&accept, permit.is_some());
+        let source = match (negotiated.dialect, permit) {
+            (Dialect::Protobuf, Some(permit)) => {
                 let families = Families::new(self.registry, self.created).with_constant_labels(&self.constant);
-                Source::Families(Box::new(Held::new(families.with_run_info(self.info.clone()), seat)))
+                PageSource::Families(Box::new(ProtobufPage::new(families.with_run_info(self.info.clone()), permit)))
             }
             (Dialect::OpenMetricsDraft | Dialect::OpenMetrics, _) => {
-                Source::Page(Box::new(self.with_labels(Page::open_metrics(self.registry, self.created))))
+                PageSource::Page(Box::new(self.with_labels(Page::open_metrics(self.registry, self.created))))
             }
             (Dialect::Text | Dialect::Protobuf, _) => {
-                Source::Page(Box::new(self.with_labels(Page::new(self.registry))))
+                PageSource::Page(Box::new(self.with_labels(Page::new(self.registry))))
             }
         };
         let compressor = self.compressors.take(request.headers());
         let coding = compressor.as_ref().map(|_| (CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         let vary = if self.compressors.is_on() { "accept, accept-encoding" } else { "accept" };
-        let mut response = Response::new(Answer::page(source, begun, compressor, delivered.clone()));
+        let mut response = Response::new(PageBody::page(source, begun, compressor, delivered.clone()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(negotiated.content_type()));
         headers.insert(VARY, HeaderValue::from_static(vary));
@@ -202,8 +202,8 @@ impl SmallAnswer {
         Self { header: Some((name, value)), ..self }
     }
 
-    fn response(self, delivered: Arc<Delivered>) -> Response<Answer> {
-        let mut response = Response::new(Answer::text(self.body, delivered));
+    fn response(self, delivered: Arc<Delivered>) -> Response<PageBody> {
+        let mut response = Response::new(PageBody::text(self.body, delivered));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
@@ -266,22 +266,22 @@ mod tests {
         let log = Overheard::default();
         let said = || std::mem::take(&mut *log.0.lock().expect("no panic"));
         tracing::subscriber::with_default(log.clone(), || {
-            let labels = [("job", "a"), ("jobs", "b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let config = PrometheusConfig { constant_labels: labels.to_vec(), ..PrometheusConfig::default() };
+            let constant_labels = [("job", "a"), ("jobs", "b")].into();
+            let config = PrometheusConfig { constant_labels, ..PrometheusConfig::default() };
             let constant = config.constant().expect("good labels");
-            let desk = Desk::new(&config, (constant, None), registry, Timestamp::from_unix_nanos(0));
+            let responder = PageResponder::new(&config, (constant, None), registry, Timestamp::from_unix_nanos(0));
             let text = said();
             assert_eq!(text.matches("a constant label is called").count(), 1, "{text}");
             assert!(text.contains("exported_job"), "{text}");
-            desk.warn_of_labels();
+            responder.warn_of_labels();
             assert_eq!(said(), "");
             let label = Label { key: "instance", value: "x" };
             registry.series_with_labels("GET", "/", &[label]).expect("a good label");
-            desk.warn_of_labels();
+            responder.warn_of_labels();
             let text = said();
             assert!(text.contains("a label of a series is called instance"), "{text}");
             assert!(text.contains("exported_instance"), "{text}");
-            desk.warn_of_labels();
+            responder.warn_of_labels();
             assert_eq!(said(), "");
         });
     }

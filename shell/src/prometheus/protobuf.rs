@@ -3,27 +3,27 @@
 use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 
-use super::frames::FRAME;
-use super::seats::Seat;
+use super::FRAME;
+use super::permits::Permit;
 
 /// Bodies that may be held at a time.
-pub(super) const HELD_BODIES: usize = 4;
+pub(super) const PROTOBUF_PAGES: usize = 4;
 /// Metrics of a family that is held after which other tasks get their turn.
 const METRICS_IN_A_TURN: u32 = 64;
 
 /// Families of which one is held.
-pub(super) struct Held {
+pub(super) struct ProtobufPage {
     families: Families<'static>,
     /// The metrics of the family under way.
     metrics: BytesMut,
     /// What has been finished and not yet been sent.
     finished: Bytes,
-    _seat: Seat,
+    _permit: Permit,
 }
 
-impl Held {
-    pub(super) fn new(families: Families<'static>, seat: Seat) -> Self {
-        Self { families, metrics: BytesMut::new(), finished: Bytes::new(), _seat: seat }
+impl ProtobufPage {
+    pub(super) fn new(families: Families<'static>, permit: Permit) -> Self {
+        Self { families, metrics: BytesMut::new(), finished: Bytes::new(), _permit: permit }
     }
 
     /// The next frame, `Some(None)` behind the last; `None` where it is another task's turn.

@@ -12,6 +12,7 @@ use loaddensity_metrics_core::{Account, Exporter};
 
 /// A run of an exporter: as [`status`](crate::Exporters::status) shows it while it lasts, and as it ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ExporterStatus {
     /// Which one.
     pub exporter: Exporter,
@@ -53,60 +54,60 @@ impl ExporterStatus {
     }
 }
 
-/// How a condition is told of health: of requests, or of what is sent beside them.
+/// How a status is told of health: of requests, or of what is sent beside them.
 #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
-pub(crate) type Voice = fn(&Condition, Health, &str);
+pub(crate) type HealthNote = fn(&StatusCell, Health, &str);
 
-/// Tells a condition how datagrams leave.
+/// Tells a status how datagrams leave.
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) struct Teller {
-    condition: Arc<Condition>,
-    voice: Voice,
+pub(crate) struct HealthReporter {
+    status_cell: Arc<StatusCell>,
+    note: HealthNote,
     /// Of requests, or of what is sent beside them.
     part: usize,
     told: Health,
 }
 
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-impl Teller {
+impl HealthReporter {
     /// Of requests.
-    pub(crate) const fn of_requests(condition: Arc<Condition>) -> Self {
-        Self { condition, voice: Condition::tell, part: 0, told: Health::Untried }
+    pub(crate) const fn of_requests(status_cell: Arc<StatusCell>) -> Self {
+        Self { status_cell, note: StatusCell::tell, part: 0, told: Health::Untried }
     }
 
     /// Of what is sent beside them.
-    pub(crate) const fn beside(condition: Arc<Condition>) -> Self {
-        Self { condition, voice: Condition::tell_of_gauges, part: 1, told: Health::Untried }
+    pub(crate) const fn beside(status_cell: Arc<StatusCell>) -> Self {
+        Self { status_cell, note: StatusCell::tell_of_gauges, part: 1, told: Health::Untried }
     }
 
     /// Notes how it goes; `words` for what goes wrong are asked for only then.
     pub(crate) fn tell(&mut self, health: Health, words: impl FnOnce() -> String) {
         let has_changed = std::mem::replace(&mut self.told, health) != health;
         match health {
-            Health::Failing { .. } => (self.voice)(&self.condition, health, &words()),
-            _ if has_changed => (self.voice)(&self.condition, health, ""),
+            Health::Failing { .. } => (self.note)(&self.status_cell, health, &words()),
+            _ if has_changed => (self.note)(&self.status_cell, health, ""),
             _ => {}
         }
     }
 
     /// Notes what has left, and how large a datagram is borne.
     pub(crate) fn count(&self, traffic: Traffic, learned_bytes: Option<usize>) {
-        let mut state = self.condition.lock();
+        let mut state = self.status_cell.lock();
         state.traffic[self.part] = traffic;
         state.learned_bytes = learned_bytes;
     }
 }
 
 /// The cell in which a running exporter notes its last error. A change is logged, a repetition is not.
-pub(crate) struct Condition {
+pub(crate) struct StatusCell {
     exporter: Exporter,
     address: String,
     linger: Option<Duration>,
-    state: Mutex<State>,
+    state: Mutex<CellState>,
 }
 
 #[derive(Default)]
-struct State {
+struct CellState {
     last_error: Option<String>,
     /// Of what is sent beside requests.
     last_error_of_gauges: Option<String>,
@@ -117,7 +118,7 @@ struct State {
     traffic: [Traffic; 2],
 }
 
-impl Condition {
+impl StatusCell {
     pub(crate) fn new(exporter: Exporter, address: String) -> Self {
         Self { exporter, address, linger: None, state: Mutex::default() }
     }
@@ -258,7 +259,7 @@ impl Condition {
         tracing::info!(exporter = self.exporter.as_str(), address = %self.address, recovered = true, "works again");
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, CellState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -279,16 +280,16 @@ mod tests {
     #[test]
     fn an_error_of_gauges_hides_none_of_requests() {
         static STORAGE: Storage<2, 1, 2> = Storage::new();
-        let condition = Condition::new(Exporter::Influxdb, "http://x".into());
-        let shown = || condition.status(STORAGE.registry().account(Exporter::Influxdb)).last_error;
-        condition.gauges_failed("gauges: refused");
+        let status_cell = StatusCell::new(Exporter::Influxdb, "http://x".into());
+        let shown = || status_cell.status(STORAGE.registry().account(Exporter::Influxdb)).last_error;
+        status_cell.gauges_failed("gauges: refused");
         assert_eq!(shown().as_deref(), Some("gauges: refused"));
-        condition.failed("refused");
-        condition.gauges_failed("gauges: gone");
+        status_cell.failed("refused");
+        status_cell.gauges_failed("gauges: gone");
         assert_eq!(shown().as_deref(), Some("refused"));
-        condition.went_well();
+        status_cell.went_well();
         assert_eq!(shown().as_deref(), Some("gauges: gone"));
-        condition.gauges_went_well();
+        status_cell.gauges_went_well();
         assert_eq!(shown(), None);
     }
 

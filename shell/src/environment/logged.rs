@@ -9,17 +9,17 @@ use tracing::subscriber::{Subscriber, with_default};
 use tracing::{Event, Metadata};
 
 /// What `run` gives, and the messages that it logged.
-pub(crate) fn heard<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let ears = Ears::default();
-    let given = with_default(ears.clone(), run);
-    let messages = ears.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let collector = LogCollector::default();
+    let given = with_default(collector.clone(), run);
+    let messages = collector.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     (given, messages)
 }
 
 #[derive(Clone, Default)]
-struct Ears(Arc<Mutex<Vec<String>>>);
+struct LogCollector(Arc<Mutex<Vec<String>>>);
 
-impl Subscriber for Ears {
+impl Subscriber for LogCollector {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
