@@ -20,7 +20,7 @@ use super::timer::{self, Sleep};
 /// A connected Unix datagram socket.
 struct StdUnixDatagram {
     socket: UnixDatagram,
-    pause: Mutex<RetryPause>,
+    pause: Mutex<WouldBlockPause>,
 }
 
 pub(super) fn datagram(path: &Path) -> io::Result<runtime::UnixDatagram> {
@@ -43,7 +43,7 @@ impl runtime::DatagramSocket for StdUnixDatagram {
 /// A connection to a Unix stream socket.
 struct StdStream {
     socket: UnixStream,
-    pause: RetryPause,
+    pause: WouldBlockPause,
 }
 
 /// Like the other shells', an error where the listener has no place for one more: the standard library's `connect` waits.
@@ -51,7 +51,7 @@ pub(super) fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)?;
-    Ok(Box::new(StdStream { socket: OwnedFd::from(socket).into(), pause: RetryPause::default() }))
+    Ok(Box::new(StdStream { socket: OwnedFd::from(socket).into(), pause: WouldBlockPause::default() }))
 }
 
 impl AsyncWrite for StdStream {
@@ -76,9 +76,9 @@ impl AsyncWrite for StdStream {
 
 /// The time between two attempts.
 #[derive(Default)]
-struct RetryPause(Option<Sleep>);
+struct WouldBlockPause(Option<Sleep>);
 
-impl RetryPause {
+impl WouldBlockPause {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| timer::sleep(RETRY));
         ready!(Pin::new(sleep).poll(context));

@@ -234,7 +234,8 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let syn::Meta::List(list) = &attribute.meta else { return false };
         let said = list.tokens.to_string();
-        list.path.is_ident("cfg") && (said == "test" || said.starts_with("all (test") || said.starts_with("all(test"))
+        list.path.is_ident("cfg")
+            && (said == "test" || said == "doctest" || said.starts_with("all (test") || said.starts_with("all(test"))
     })
 }
 
