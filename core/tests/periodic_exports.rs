@@ -4,7 +4,7 @@
 use core::time::Duration;
 use loaddensity_metrics_core::export::periodic::{Action, Cumulative, Delta, ExportLimits, Exports, Input, Source};
 use loaddensity_metrics_core::export::{Now, Tick};
-use loaddensity_metrics_core::otlp::{Interval, Options, Resource};
+use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Cause, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
 use loaddensity_metrics_vectors::otlp::{self, Value};
@@ -140,7 +140,8 @@ fn cumulative_exports_show_at_last_all_that_was_recorded() {
     registry.gauge("users").expect("room for a gauge").set(7.0);
     registry.open_account(Exporter::OpenTelemetry);
     let birth = Timestamp::from_unix_nanos(BIRTH);
-    let source = Cumulative { registry, resource: &resource, options: Options::default(), birth, is_framed: false };
+    let source =
+        Cumulative { registry, resource: &resource, options: ExportOptions::default(), birth, is_framed: false };
     let (taken, rest) = drive(source, false, registry);
     assert_eq!(rest, Cause::Deadline);
     check(&taken, false, registry);
@@ -151,9 +152,10 @@ fn deltas_add_up_to_all_that_was_recorded() {
     static STORAGE: Places = Storage::new();
     let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
-    let memory = vec![0; Interval::<Vec<u64>>::words(registry, Options::default())];
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, ExportOptions::default())];
     let birth = Timestamp::from_unix_nanos(BIRTH);
-    let (mut interval, before) = Interval::new(registry, Options::default(), memory, birth).expect("enough memory");
+    let (mut interval, before) =
+        DeltaInterval::new(registry, ExportOptions::default(), memory, birth).expect("enough memory");
     registry.open_account_after(Exporter::OpenTelemetry, before);
     let source = Delta { registry, resource: &resource, interval: &mut interval, is_framed: false };
     let (taken, rest) = drive(source, true, registry);

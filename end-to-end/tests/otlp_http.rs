@@ -19,7 +19,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_tokio::{
-    Account, Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Temporality, TraceContext,
+    Account, Cause, Exporters, HistogramAggregation, OpenTelemetryConfig, Outcome, Sample, Secret, Temporality,
+    TraceContext,
 };
 use loaddensity_metrics_vectors::otlp::{self, Point, Value};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
@@ -230,7 +231,7 @@ fn exponential_histograms_with_extremes_arrive() {
     let (receiver, got) = receiver(vec![]);
     let exporters = exporters();
     let config = OpenTelemetryConfig {
-        histograms: OtlpHistograms::Exponential,
+        histograms: HistogramAggregation::Exponential,
         min_max: true,
         exemplars: true,
         ..config(receiver)

@@ -3,7 +3,7 @@
 mod support;
 
 use loaddensity_metrics_tokio::{
-    Classic, Exporters, OpenTelemetryConfig, OtlpHistograms, Secret, Settings, Storage, Temporality,
+    Classic, Exporters, HistogramAggregation, OpenTelemetryConfig, Secret, Settings, Storage, Temporality,
 };
 use support::exporters;
 
@@ -34,7 +34,7 @@ fn settings_that_cannot_work_are_refused() {
         (delta(|config| config.exemplars = true), "exemplars", "leave exemplars out"),
         (
             OpenTelemetryConfig {
-                histograms: OtlpHistograms::Exponential,
+                histograms: HistogramAggregation::Exponential,
                 http_client_duration: true,
                 ..OpenTelemetryConfig::http()
             },
@@ -55,7 +55,10 @@ fn storage_without_exponential_histograms_shows_none() {
     static STORAGE: Storage<8, 1, 16, Classic> = Storage::new();
     let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("free");
     for (config, key) in [
-        (OpenTelemetryConfig { histograms: OtlpHistograms::Exponential, ..OpenTelemetryConfig::http() }, "histograms"),
+        (
+            OpenTelemetryConfig { histograms: HistogramAggregation::Exponential, ..OpenTelemetryConfig::http() },
+            "histograms",
+        ),
         (OpenTelemetryConfig { min_max: true, ..OpenTelemetryConfig::http() }, "min_max"),
     ] {
         let text = exporters.start_opentelemetry_exporter(config).expect_err(key).to_string();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits, Exports};
-use loaddensity_metrics_core::otlp::{Histograms, Interval, Options, Resource};
+use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, HistogramAggregation, Resource};
 use loaddensity_metrics_core::{Exporter, Registry, Timestamp};
 
 use crate::condition::Condition;
@@ -60,9 +60,9 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
     };
     match (registry.has_exponentials(), config.histograms) {
         (true, _) => Ok(()),
-        (false, Histograms::Exponential) => Err(refuse("histograms", "exponential")),
-        (false, Histograms::Explicit) if config.min_max => Err(refuse("min_max", "true")),
-        (false, Histograms::Explicit) => Ok(()),
+        (false, HistogramAggregation::Exponential) => Err(refuse("histograms", "exponential")),
+        (false, HistogramAggregation::Explicit) if config.min_max => Err(refuse("min_max", "true")),
+        (false, HistogramAggregation::Explicit) => Ok(()),
     }
 }
 
@@ -88,7 +88,7 @@ fn launch<R: Runtime>(
     };
     let exports = Exports::new(limits, random::number(), place.clock.read());
     if limits.is_delta {
-        let (interval, before) = Interval::on_heap(registry, options, place.clock.now());
+        let (interval, before) = DeltaInterval::on_heap(registry, options, place.clock.now());
         registry.open_account_after(Exporter::OpenTelemetry, before);
         let source = Deltas { registry, resource, interval, is_framed };
         return Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run());
@@ -102,7 +102,7 @@ fn launch<R: Runtime>(
 struct Totals {
     registry: Registry<'static>,
     resource: Arc<Resource>,
-    options: Options,
+    options: ExportOptions,
     birth: Timestamp,
     is_framed: bool,
 }
@@ -120,7 +120,7 @@ impl PointSource for Totals {
 struct Deltas {
     registry: Registry<'static>,
     resource: Arc<Resource>,
-    interval: Interval<Vec<u64>>,
+    interval: DeltaInterval<Vec<u64>>,
     is_framed: bool,
 }
 

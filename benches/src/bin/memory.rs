@@ -105,9 +105,9 @@ impl Which {
                 export_interval: INTERVAL,
                 temporality: Temporality::Delta,
                 histograms: if kind == Kind::Exponential {
-                    otlp::Histograms::Exponential
+                    otlp::HistogramAggregation::Exponential
                 } else {
-                    otlp::Histograms::Explicit
+                    otlp::HistogramAggregation::Explicit
                 },
                 endpoint: format!("http://{server}"),
                 ..OpenTelemetryConfig::http()

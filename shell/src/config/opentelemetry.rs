@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::otlp::{
-    Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError,
+    ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, RESOURCE_BYTES, Resource, ResourceError,
 };
 
 #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
@@ -89,8 +89,8 @@ pub struct OpenTelemetryConfig {
     pub temporality: Temporality,
     /// The kind of histograms. Exponential ones need storage that keeps them
     /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default).
-    /// Default [`Histograms::Explicit`].
-    pub histograms: Histograms,
+    /// Default [`HistogramAggregation::Explicit`].
+    pub histograms: HistogramAggregation,
     /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the same
     /// as exponential histograms, and cumulative temporality. Default no.
     pub min_max: bool,
@@ -197,8 +197,8 @@ impl OpenTelemetryConfig {
     }
 
     /// What the encoder is told.
-    pub(crate) const fn options(&self) -> Options {
-        Options {
+    pub(crate) const fn options(&self) -> ExportOptions {
+        ExportOptions {
             histograms: self.histograms,
             min_max: self.min_max,
             exemplars: self.exemplars,
@@ -222,7 +222,7 @@ impl OpenTelemetryConfig {
                             use temporality \"cumulative\", or leave exemplars out";
             return Err(check.bad("exemplars", true, expected));
         }
-        if self.http_client_duration && self.histograms == Histograms::Exponential {
+        if self.http_client_duration && self.histograms == HistogramAggregation::Exponential {
             let expected = "buckets that double in milliseconds have no equals in seconds; use histograms \"explicit\", \
                             or leave http_client_duration out";
             return Err(check.bad("http_client_duration", true, expected));
@@ -280,7 +280,7 @@ impl Default for OpenTelemetryConfig {
             headers: Vec::new(),
             resource_attributes: Vec::new(),
             temporality: Temporality::Cumulative,
-            histograms: Histograms::Explicit,
+            histograms: HistogramAggregation::Explicit,
             min_max: false,
             exemplars: false,
             http_client_duration: false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loaddensity_metrics_core::export::datagrams::Rounds;
 use loaddensity_metrics_core::export::posts::{GaugePoints, IntervalPoints};
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{CALL_BYTES, Cause, Exporter};
 
 use crate::condition::{Condition, Teller};
@@ -19,7 +19,7 @@ use crate::stop::StopSignal;
 pub(super) fn per_request<R: Runtime>(
     place: &mut Place<R>,
     (host, port): (&str, u16),
-    (encoder, gauges): (LineEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> Running<R> {
     let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
@@ -38,7 +38,7 @@ pub(super) fn per_request<R: Runtime>(
 pub(super) fn per_interval<R: Runtime>(
     place: &mut Place<R>,
     (host, port): (&str, u16),
-    (encoder, gauges): (IntervalEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> Running<R> {
     let (condition, stop) = (condition(host, port), StopSignal::default());
@@ -57,7 +57,7 @@ pub(super) fn per_interval<R: Runtime>(
 fn run_gauges<R: Runtime>(
     place: &Place<R>,
     (host, port): (&str, u16),
-    (gauges, stop, condition): (GaugeEncoder<'static>, StopSignal, Arc<Condition>),
+    (gauges, stop, condition): (GaugeLineEncoder<'static>, StopSignal, Arc<Condition>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
     let (told, datagram_bytes) = (condition.clone(), config.datagram_bytes);

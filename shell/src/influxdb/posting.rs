@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loaddensity_metrics_core::export::posts::{
     GaugePoints, IntervalPoints, PostLimits, Posts, RequestPoints, Schedule,
 };
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
 
 use super::{Endpoint, Influxdb};
@@ -26,7 +26,7 @@ const GAUGE_BYTES: usize = 16 << 10;
 pub(super) fn per_request<R: Runtime>(
     place: &mut Place<R>,
     endpoint: Box<Endpoint>,
-    (encoder, gauges): (LineEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> Running<R> {
     let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events, None);
@@ -47,7 +47,7 @@ pub(super) fn per_request<R: Runtime>(
 pub(super) fn per_interval<R: Runtime>(
     place: &mut Place<R>,
     endpoint: Box<Endpoint>,
-    (encoder, gauges): (IntervalEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> Running<R> {
     let condition = Arc::new(Condition::new(Exporter::Influxdb, endpoint.public_address()));
@@ -69,7 +69,7 @@ pub(super) fn per_interval<R: Runtime>(
 fn run_gauges<R: Runtime>(
     place: &Place<R>,
     endpoint: Box<Endpoint>,
-    (gauges, stop, condition): (GaugeEncoder<'static>, StopSignal, Arc<Condition>),
+    (gauges, stop, condition): (GaugeLineEncoder<'static>, StopSignal, Arc<Condition>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };

@@ -9,7 +9,9 @@ use hyper::header::{
     WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use loaddensity_metrics_core::prometheus::{Dialect, Families, Negotiated, Page, RunInfo, TARGET_LABELS, TargetLabels};
+use loaddensity_metrics_core::prometheus::{
+    ExpositionFormat, Families, Negotiated, Page, RunInfo, TARGET_LABELS, TargetLabels,
+};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Timestamp};
 
 use super::access::Door;
@@ -145,15 +147,15 @@ impl Desk {
         // Who finds no seat gets a dialect that needs none.
         let seat = self.seats.take();
         let negotiated = Negotiated::from_accept(&accept, seat.is_some());
-        let source = match (negotiated.dialect, seat) {
-            (Dialect::Protobuf, Some(seat)) => {
+        let source = match (negotiated.format, seat) {
+            (ExpositionFormat::Protobuf, Some(seat)) => {
                 let families = Families::new(self.registry, self.created).with_constant_labels(&self.constant);
                 Source::Families(Box::new(Held::new(families.with_run_info(self.info.clone()), seat)))
             }
-            (Dialect::OpenMetricsDraft | Dialect::OpenMetrics, _) => {
+            (ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics, _) => {
                 Source::Page(Box::new(self.with_labels(Page::open_metrics(self.registry, self.created))))
             }
-            (Dialect::Text | Dialect::Protobuf, _) => {
+            (ExpositionFormat::Text | ExpositionFormat::Protobuf, _) => {
                 Source::Page(Box::new(self.with_labels(Page::new(self.registry))))
             }
         };

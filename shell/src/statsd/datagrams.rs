@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Count, METRIC_BYTES, MessageEncoder, Telemetry};
+use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, METRIC_BYTES, MessageEncoder, Telemetry};
 use loaddensity_metrics_core::export::datagrams::{Aggregated, Aggregating, Rounds, StatsdMessages};
 use loaddensity_metrics_core::{CALL_BYTES, Cause, Event, Exporter, Registry, SampleRate, Sampler};
 
@@ -85,7 +85,7 @@ fn per_interval<R: Runtime>(
     // What comes while these leave has the other half of the buffer.
     let aggregator =
         encoder.aggregator(vec![AggregatedRequest::default(); config.buffer_events.div_ceil(2)].into_boxed_slice());
-    let counts = vec![Count::default(); if config.timestamps_of_counts { aggregator.contexts() } else { 0 }];
+    let counts = vec![ContextCount::default(); if config.timestamps_of_counts { aggregator.contexts() } else { 0 }];
     let counts = config.timestamps_of_counts.then(|| counts.into_boxed_slice());
     let counted_second = place.hub.counted_second.clone();
     let aggregator = aggregator.with_counters(counts, counted_second.load(Ordering::Relaxed));
@@ -143,14 +143,14 @@ async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) ->
 /// Requests per interval.
 struct Sums {
     feed: Arc<Feed>,
-    aggregating: Aggregating<'static, Box<[AggregatedRequest]>, Box<[Count]>>,
+    aggregating: Aggregating<'static, Box<[AggregatedRequest]>, Box<[ContextCount]>>,
     /// The last second that counters said, in this run or in an earlier one.
     counted_second: Arc<AtomicU64>,
     contexts: Arc<AtomicU64>,
 }
 
 impl DatagramSource for Sums {
-    type Source<'a> = Aggregated<'a, 'static, Box<[AggregatedRequest]>, Box<[Count]>, Box<[Event]>>;
+    type Source<'a> = Aggregated<'a, 'static, Box<[AggregatedRequest]>, Box<[ContextCount]>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Source<'_>) -> T) -> T {
         let Self { feed, aggregating, counted_second, contexts } = self;

@@ -5,7 +5,7 @@ use crate::contract::{Format, LATENCY_BOUNDS_MS, SIZE_BOUNDS, observed};
 use crate::model::{Known, Model, Side, bytes, nanos, separate};
 use crate::otlp::{self, Attributes, Point, Value};
 use loaddensity_metrics_core::Outcome;
-use loaddensity_metrics_core::otlp::{Histograms, Options};
+use loaddensity_metrics_core::otlp::{ExportOptions, HistogramAggregation};
 
 /// What a resource holds unless more is configured: all of it from an exporter, the name alone from the core.
 const RESOURCE: [&str; 5] =
@@ -18,7 +18,7 @@ const DURATION: &str = "http.client.request.duration";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dialect {
     /// What was asked for. Extremes are expected where the points are cumulative.
-    pub options: Options,
+    pub options: ExportOptions,
     /// Whether the points are those of an interval.
     pub is_delta: bool,
 }
@@ -131,8 +131,8 @@ fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Ve
     let sizes: Vec<u64> = side.samples().map(bytes).collect();
     let requests = Value::Sum(side.count().try_into().unwrap_or(i64::MAX));
     let (latency, size) = match dialect.options.histograms {
-        Histograms::Explicit => explicit(side),
-        Histograms::Exponential => {
+        HistogramAggregation::Explicit => explicit(side),
+        HistogramAggregation::Exponential => {
             (exponential(&latencies, 1e6, 1.0 / 1_024.0, 160), exponential(&sizes, 1.0, 0.0, 34 * 8))
         }
     };
@@ -149,7 +149,7 @@ fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Ve
         ),
         format!("loaddensity.response.size (Response size in bytes) By {:?} {size:?} []", extremes(&sizes, 1.0)),
     ];
-    if dialect.options.http_client_duration && dialect.options.histograms == Histograms::Explicit {
+    if dialect.options.http_client_duration && dialect.options.histograms == HistogramAggregation::Explicit {
         let exemplars: Vec<_> = exemplars.iter().cloned().map(in_seconds).collect();
         let duration = durations(side);
         points.push(format!(

@@ -1,7 +1,7 @@
 //! All that a registry has counted, in each cycle.
 
 use super::{Place, Source, Wrote};
-use crate::formats::otlp::{Export, Options, Resource, Sources};
+use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::Registry;
 use crate::registry::ledger::{Exporter, Ledger};
@@ -15,7 +15,7 @@ pub struct Cumulative<'a> {
     /// Who exports it.
     pub resource: &'a Resource,
     /// How its points look.
-    pub options: Options,
+    pub options: ExportOptions,
     /// From when on all is counted.
     pub birth: Timestamp,
     /// Whether bodies have gRPC's prefix.

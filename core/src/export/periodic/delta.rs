@@ -1,7 +1,7 @@
 //! What came in one interval after another.
 
 use super::{Place, Source, Wrote};
-use crate::formats::otlp::{Interval, Resource, Sources};
+use crate::formats::otlp::{DeltaInterval, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::Registry;
 use crate::registry::ledger::{Exporter, Ledger};
@@ -15,7 +15,7 @@ pub struct Delta<'a, M> {
     /// Who exports it.
     pub resource: &'a Resource,
     /// The interval that ended last.
-    pub interval: &'a mut Interval<M>,
+    pub interval: &'a mut DeltaInterval<M>,
     /// Whether bodies have gRPC's prefix.
     pub is_framed: bool,
 }

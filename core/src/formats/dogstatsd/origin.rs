@@ -84,12 +84,12 @@ impl core::error::Error for OriginError {}
 
 /// The fields as they are written: a timestamp comes between them, in the order of Datadog's Go client.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fields {
+pub(super) struct OriginFields {
     pub(super) before_time: Vec<u8, { 2 * (ORIGIN_BYTES + 3) }>,
     pub(super) behind_time: Vec<u8, 24>,
 }
 
-impl Fields {
+impl OriginFields {
     pub(super) fn new(origin: Origin<'_>) -> Result<Self, OriginError> {
         let mut fields = Self::default();
         if let Some(container) = origin.container {
