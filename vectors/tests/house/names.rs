@@ -39,16 +39,16 @@ const REASONED: &[(&str, &str)] = &[];
 const STILL_TWICE: &str = "
     Acceptor Action Answer Answered Args AsyncExporters Attributes Backend Broken Cell
     Classic Client Clock Collector Command Compressor Compressors Connection Connector Context
-    Cost Count Counting Counts Datagram Datagrams Dialect Ending Engine Entry
-    Exemplar Exemplars Export Exporter Exporters Failure Family Fields Flight Gauge
-    GaugeEncoder Gauges Head Heard Histogram Histograms Input Integer Interval Intervals
-    Item Kept Key Kind Known Labels Latency Lines Listener Load
-    Message Messages Metric Metrics Millis Mode Names News Offload Options
-    Origin OtlpReceiver Packed Packing Page ParseError Part Pause Phase Piece
+    Cost Counting Counts Datagram Datagrams Dialect Ending Engine Entry
+    Exemplar Exemplars Export Exporter Exporters Failure Family Flight Gauge
+    Gauges Heard Histogram Histograms Input Interval Intervals
+    Kept Key Kind Known Labels Lines Listener Load
+    Message Messages Metric Metrics Mode Names News Offload Options
+    Origin OtlpReceiver Packed Packing Page ParseError Part Pause Phase
     Place Point Points Protocol ProxyServer Random Reader Reading Reason Receiver
     Recording Reply Report Request Requests Room Route Row Rows Run
-    Running Sample Scraper Section Series Server Shared Shown Side Size
-    Slot Source Stage State Step Stream Sums Tag Tags Target
-    Task Text Timestamp Totals Udp Value Verdict Watch Way Weights
+    Running Sample Scraper Series Server Shared Shown Side
+    Slot Source Stage State Step Stream Sums Target
+    Task Timestamp Totals Udp Value Verdict Watch Way
     Work
 ";
