@@ -61,8 +61,8 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
     match (registry.has_exponentials(), config.histograms) {
         (true, _) => Ok(()),
         (false, HistogramAggregation::Exponential) => Err(refuse("histograms", "exponential")),
-        (false, HistogramAggregation::Explicit) if config.min_max => Err(refuse("min_max", "true")),
-        (false, HistogramAggregation::Explicit) => Ok(()),
+        (false, _) if config.min_max => Err(refuse("min_max", "true")),
+        (false, _) => Ok(()),
     }
 }
 

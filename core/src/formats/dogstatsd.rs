@@ -239,6 +239,7 @@ fn put_messages(
 
 /// Why a prefix cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PrefixError {
     /// It does not begin with a letter.
     Start,

@@ -138,6 +138,7 @@ impl EventEncoder for LineEncoder<'_> {
 
 /// Why a measurement cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MeasurementError {
     /// It is empty.
     Empty,

@@ -93,6 +93,7 @@ impl fmt::Debug for ConstantLabels {
 
 /// Why an exporter cannot have these constant labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConstantLabelError<'a> {
     /// A series could not have a label of this name either.
     Label {

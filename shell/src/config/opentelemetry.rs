@@ -244,6 +244,7 @@ impl OpenTelemetryConfig {
                 ResourceError::Empty => bad("a key must not be empty"),
                 ResourceError::Duplicate => bad("the key is given twice; leave one of them out"),
                 ResourceError::TooLong => bad("all attributes together are too long; shorten them or leave some out"),
+                other => bad(&other.to_string()),
             })?;
         }
         let fits = resource.has_room_for(OWN_RESOURCE_BYTES);

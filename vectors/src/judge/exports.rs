@@ -135,6 +135,7 @@ fn points_of(dialect: Dialect, side: &Side<'_>, exemplars: &[otlp::Shown]) -> Ve
         HistogramAggregation::Exponential => {
             (exponential(&latencies, 1e6, 1.0 / 1_024.0, 160), exponential(&sizes, 1.0, 0.0, 34 * 8))
         }
+        other => panic!("no oracle for {other:?}"),
     };
     let show = dialect.options.min_max && !dialect.is_delta;
     let extremes = |values: &[u64], unit: f64| {

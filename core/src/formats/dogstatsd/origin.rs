@@ -26,6 +26,7 @@ pub struct Origin<'t> {
 
 /// How many tags of the origin the Agent adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Cardinality {
     /// None.
     None,
@@ -61,6 +62,7 @@ impl Cardinality {
 
 /// Why an origin cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OriginError {
     /// The container id is empty, longer than [`ORIGIN_BYTES`], or holds others than printable ASCII characters.
     Container,

@@ -53,6 +53,7 @@ impl Telemetry {
 
 /// The way to the Agent, as the tag `client_transport` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientTransport {
     /// `udp`
     #[default]

@@ -11,6 +11,7 @@ use crate::wire::text::out::Full;
 
 /// Where the status code of a request is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum StatusCode {
     /// As the field `status_code`, as the contract has it.
     #[default]

@@ -20,6 +20,7 @@ pub struct ExportOptions {
 
 /// The kind of histograms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HistogramAggregation {
     /// With the registry's bounds.
     #[default]

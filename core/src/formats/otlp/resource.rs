@@ -117,6 +117,7 @@ impl Resource {
 
 /// Why a resource does not take an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResourceError {
     /// The key is empty.
     Empty,

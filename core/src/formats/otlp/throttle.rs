@@ -24,7 +24,7 @@ mod field {
     pub(super) const NANOS: u8 = 2;
 }
 
-/// What `grpc-retry-pushback-ms` asks for.
+/// What `grpc-retry-pushback-ms` asks for. Exhaustive: gRPC has no third answer, and whoever retries must heed both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushback {
     /// To wait for so long before the next attempt.

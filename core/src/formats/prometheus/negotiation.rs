@@ -16,7 +16,7 @@ use list::split;
 
 pub use coding::ContentCoding;
 
-/// What a page is written in.
+/// What a page is written in. Exhaustive: whoever serves pages must have a writer for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExpositionFormat {
     /// The text exposition format 0.0.4.
@@ -33,6 +33,7 @@ pub enum ExpositionFormat {
 
 /// How names are escaped that are not legal everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Escaping {
     /// `allow-utf-8`
     AllowUtf8,

@@ -8,7 +8,7 @@
 
 use super::list::{ONE, sides, split, weight};
 
-/// How the bytes of a page are coded on their way.
+/// How the bytes of a page are coded on their way. Exhaustive: whoever serves pages must be able to code them so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContentCoding {
     /// `identity`: as they are.

@@ -74,6 +74,7 @@ impl Tags {
                 self.warnings.push(format!("{variable}: {error}; it is shown as {renamed:?}"));
                 self.add(variable, &renamed, value);
             }
+            Err(error) => self.warn(variable, key, &error.to_string()),
         }
     }
 
