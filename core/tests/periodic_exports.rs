@@ -6,7 +6,7 @@ use loaddensity_metrics_core::export::periodic::{
     Cumulative, Delta, ExportAction, ExportLimits, ExportMachine, ExportSource,
 };
 use loaddensity_metrics_core::export::{BodyInput, Now, Tick};
-use loaddensity_metrics_core::otlp::{Interval, Options, Resource};
+use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Cause, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
@@ -153,9 +153,10 @@ fn deltas_add_up_to_all_that_was_recorded() {
     static STORAGE: Places = Storage::new();
     let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
-    let memory = vec![0; Interval::<Vec<u64>>::words(registry, Options::default())];
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, ExportOptions::default())];
     let birth = Timestamp::from_unix_nanos(BIRTH);
-    let (mut interval, before) = Interval::new(registry, Options::default(), memory, birth).expect("enough memory");
+    let (mut interval, before) =
+        DeltaInterval::new(registry, ExportOptions::default(), memory, birth).expect("enough memory");
     registry.pump().expect("the only pump").accounts().open_after(Exporter::OpenTelemetry, before);
     let source = Delta::new(registry, &resource, &mut interval);
     let (taken, cause) = drive(source, true, registry);

@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Temporality};
+use loaddensity_metrics_shell::{Cause, Exporters, HistogramAggregation, OpenTelemetryConfig, Temporality};
 
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 
 /// Intervals touch and add up; one that could not be taken is extended by what came meanwhile.
 pub fn deltas_add_up_over_grpc<R: Runtime>() {
-    add_up::<R>(OtlpHistograms::Explicit);
+    add_up::<R>(HistogramAggregation::Explicit);
 }
 
 /// The same with exponential histograms.
 pub fn exponential_deltas_add_up_over_grpc<R: Runtime>() {
-    add_up::<R>(OtlpHistograms::Exponential);
+    add_up::<R>(HistogramAggregation::Exponential);
 }
 
-fn add_up<R: Runtime>(histograms: OtlpHistograms) {
+fn add_up<R: Runtime>(histograms: HistogramAggregation) {
     const FAILS: usize = 1;
     let receiver =
         OtlpTestServer::start::<R>(|number| if number == FAILS { OtlpReply::Trailers(14) } else { OtlpReply::Accept });

@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_tokio::{
-    Cause, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Temporality, TraceContext,
+    Cause, HistogramAggregation, OpenTelemetryConfig, Outcome, Sample, Secret, Temporality, TraceContext,
 };
 use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
@@ -211,7 +211,7 @@ fn intervals_touch_and_grow_until_one_may_have_arrived() {
 fn exponential_histograms_with_extremes_arrive() {
     let (receiver, got) = receiver(vec![]);
     let exporters = exporters();
-    let config = config(receiver).histograms(OtlpHistograms::Exponential).min_max(true).exemplars(true);
+    let config = config(receiver).histograms(HistogramAggregation::Exponential).min_max(true).exemplars(true);
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 9);

@@ -3,7 +3,7 @@
 mod support;
 
 use loaddensity_metrics_tokio::{
-    Classic, Exporters, Labels, OpenTelemetryConfig, OtlpHistograms, Secret, Settings, Storage, Temporality,
+    Classic, Exporters, HistogramAggregation, Labels, OpenTelemetryConfig, Secret, Settings, Storage, Temporality,
 };
 use support::exporters;
 
@@ -29,7 +29,7 @@ fn settings_that_cannot_work_are_refused() {
         (delta(|config| config.min_max = true), "min_max", "leave min_max out"),
         (delta(|config| config.exemplars = true), "exemplars", "leave exemplars out"),
         (
-            OpenTelemetryConfig::http().histograms(OtlpHistograms::Exponential).http_client_duration(true),
+            OpenTelemetryConfig::http().histograms(HistogramAggregation::Exponential).http_client_duration(true),
             "http_client_duration",
             "leave http_client_duration out",
         ),
@@ -47,7 +47,7 @@ fn storage_without_exponential_histograms_shows_none() {
     static STORAGE: Storage<8, 1, 16, Classic> = Storage::new();
     let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("free");
     for (config, key) in [
-        (OpenTelemetryConfig::http().histograms(OtlpHistograms::Exponential), "histograms"),
+        (OpenTelemetryConfig::http().histograms(HistogramAggregation::Exponential), "histograms"),
         (OpenTelemetryConfig::http().min_max(true), "min_max"),
     ] {
         let text = exporters.start_opentelemetry_exporter(config).expect_err(key).to_string();

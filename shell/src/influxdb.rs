@@ -1,7 +1,7 @@
 //! The InfluxDB sink: one point per request, or one per series and interval, as lines over UDP or in bodies that are
 //! posted.
 
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, LineEncoder, MeasurementError, Precision};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, LineEncoder, MeasurementError, Precision};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 
 use crate::config::InfluxdbConfig;
@@ -99,9 +99,9 @@ fn gauges(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
-) -> Result<GaugeEncoder<'static>, StartError> {
+) -> Result<GaugeLineEncoder<'static>, StartError> {
     let measurement = format!("{}{GAUGES_SUFFIX}", config.measurement);
-    GaugeEncoder::new(registry, &measurement, constant, config.precision)
+    GaugeLineEncoder::new(registry, &measurement, constant, config.precision)
         .map_err(|error| bad_measurement(config, error))
 }
 

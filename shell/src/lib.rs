@@ -77,7 +77,7 @@ pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};
 pub use identity::{Identity, IdentityError, RUN_BYTES};
 pub use loaddensity_metrics_core::dogstatsd::Cardinality;
-pub use loaddensity_metrics_core::otlp::Histograms as OtlpHistograms;
+pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Cause, Classic, CutNames, DefaultStorage, Distribution, Distributions, Dropped,
     Exceeded, Exemplar, Exponential, Exporter, Facts, FoldedSeries, FullRing, Gauge, GaugeError, HeapStorage,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits, ExportMachine};
-use loaddensity_metrics_core::otlp::{Histograms, Interval, Options, Resource};
+use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, HistogramAggregation, Resource};
 use loaddensity_metrics_core::{Exporter, Registry, Timestamp};
 
 use crate::config::OpenTelemetryConfig;
@@ -60,9 +60,9 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
     };
     match (registry.has_exponentials(), config.histograms) {
         (true, _) => Ok(()),
-        (false, Histograms::Exponential) => Err(refuse("histograms", "exponential")),
-        (false, Histograms::Explicit) if config.min_max => Err(refuse("min_max", "true")),
-        (false, Histograms::Explicit) => Ok(()),
+        (false, HistogramAggregation::Exponential) => Err(refuse("histograms", "exponential")),
+        (false, _) if config.min_max => Err(refuse("min_max", "true")),
+        (false, _) => Ok(()),
     }
 }
 
@@ -84,7 +84,7 @@ fn launch<R: Runtime>(
         .delta(config.temporality.is_delta());
     let exports = ExportMachine::new(limits, random::number(), place.clock.read());
     if limits.is_delta {
-        let (interval, before) = Interval::on_heap(registry, options, place.clock.now());
+        let (interval, before) = DeltaInterval::on_heap(registry, options, place.clock.now());
         place.accounts.open_after(Exporter::OpenTelemetry, before);
         let source = DeltaSource { registry, resource, interval, is_framed };
         return RunningExporter::launch(
@@ -103,7 +103,7 @@ fn launch<R: Runtime>(
 struct CumulativeSource {
     registry: Registry<'static>,
     resource: Arc<Resource>,
-    options: Options,
+    options: ExportOptions,
     birth: Timestamp,
     is_framed: bool,
 }
@@ -121,7 +121,7 @@ impl Lender for CumulativeSource {
 struct DeltaSource {
     registry: Registry<'static>,
     resource: Arc<Resource>,
-    interval: Interval<Vec<u64>>,
+    interval: DeltaInterval<Vec<u64>>,
     is_framed: bool,
 }
 

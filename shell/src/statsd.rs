@@ -121,5 +121,6 @@ fn encoder(
     encoder.with_origin(origin).map_err(|error| match error {
         OriginError::Container => bad("origin.container", container.as_deref().unwrap_or_default(), &error),
         OriginError::External => bad("origin.external", external.as_deref().unwrap_or_default(), &error),
+        _ => bad("origin", "", &error),
     })
 }

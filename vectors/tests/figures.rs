@@ -103,10 +103,11 @@ fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
     let [all, classic] = [ALL.registry(), CLASSIC.registry()];
     let bytes = |words: usize| thousands(words * 8 / SPAN);
     let of_otlp = |histograms| {
-        let options = otlp::Options { histograms, ..otlp::Options::default() };
-        bytes(otlp::Interval::<Vec<u64>>::words(all, options))
+        let options = otlp::ExportOptions { histograms, ..otlp::ExportOptions::default() };
+        bytes(otlp::DeltaInterval::<Vec<u64>>::words(all, options))
     };
-    let [explicit, exponential] = [otlp::Histograms::Explicit, otlp::Histograms::Exponential].map(of_otlp);
+    let [explicit, exponential] =
+        [otlp::HistogramAggregation::Explicit, otlp::HistogramAggregation::Exponential].map(of_otlp);
     let said = format!("{exponential} with exponential histograms, as far as they are used");
     for document in ["docs/opentelemetry.md", "shell/src/config/opentelemetry.rs"] {
         let said = format!("{explicit} bytes of memory for each series that the storage has room for, {said}");

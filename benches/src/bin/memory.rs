@@ -105,9 +105,9 @@ impl IntervalExporter {
                     .interval(INTERVAL)
                     .temporality(Temporality::Delta)
                     .histograms(if kind == HistogramKind::Exponential {
-                        otlp::Histograms::Exponential
+                        otlp::HistogramAggregation::Exponential
                     } else {
-                        otlp::Histograms::Explicit
+                        otlp::HistogramAggregation::Explicit
                     })
                     .endpoint(format!("http://{server}")),
             )?,

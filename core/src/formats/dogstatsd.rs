@@ -7,10 +7,10 @@
 mod aggregated_request;
 mod aggregator;
 mod counters;
-mod dialect;
 mod gauges;
+mod join;
+mod message_format;
 mod origin;
-mod own;
 mod packed;
 mod tags;
 mod telemetry;
@@ -24,16 +24,16 @@ use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd::DogstatsdTags;
 use crate::registry::Registry;
-use crate::wire::text::head::Head;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
+use crate::wire::text::item_start::ItemStart;
 use crate::wire::text::out::Full;
-use dialect::{Dialect, ITEMS, LATENCY, REQUESTS};
-use origin::Fields;
+use message_format::{ITEMS, LATENCY, MessageFormat, REQUESTS};
+use origin::OriginFields;
 
 pub use aggregated_request::AggregatedRequest;
 pub use aggregator::{Aggregator, Packet};
-pub use counters::{Count, CounterPacket};
-pub use gauges::{GaugeEncoder, METRIC_BYTES};
+pub use counters::{ContextCount, CounterPacket};
+pub use gauges::{GaugeMessageEncoder, METRIC_BYTES};
 pub use origin::{Cardinality, ORIGIN_BYTES, Origin, OriginError};
 pub use tags::{ConstantTags, TAG_BYTES, TagError};
 pub use telemetry::{ClientTransport, Telemetry, TelemetryEncoder};
@@ -51,10 +51,10 @@ const OUTCOMES: [&[u8; 16]; 2] = [b",outcome:success", b",outcome:failure"];
 #[derive(Clone, Debug)]
 pub struct MessageEncoder<'a> {
     registry: Registry<'a>,
-    dialect: Dialect,
+    format: MessageFormat,
     /// What begins the three messages, as long as they are the contract's and can be written without a look at the
-    /// dialect.
-    contract: Option<[Head<HEAD_BYTES>; ITEMS as usize]>,
+    /// format.
+    contract: Option<[ItemStart<HEAD_BYTES>; ITEMS as usize]>,
     fills_with_newlines: bool,
 }
 
@@ -76,31 +76,31 @@ impl<'a> MessageEncoder<'a> {
         if given.len() > PREFIX_BYTES {
             return Err(PrefixError::TooLong);
         }
-        let dialect = Dialect::new(given);
+        let format = MessageFormat::new(given);
         let heads = [b"requests:1|c|#".as_slice(), b"request.latency:", b"response.size:"];
-        let contract = Some(heads.map(|name| Head::new(&[&dialect.prefix, name])));
-        Ok(Self { registry, dialect, contract, fills_with_newlines: false })
+        let contract = Some(heads.map(|name| ItemStart::new(&[&format.prefix, name])));
+        Ok(Self { registry, format, contract, fills_with_newlines: false })
     }
 
     /// Latency and size as distributions (`d`), of which Datadog's servers make percentiles over all hosts, instead of
     /// as a timing and a histogram of the Agent.
     #[must_use]
     pub fn with_distributions(self) -> Self {
-        self.with(|dialect| dialect.distributions = true)
+        self.with(|format| format.distributions = true)
     }
 
     /// Every message says that it stands for `1 / rate` requests. That only so many of them reach the encoder is the
     /// task of a [`Sink::with_sampler`](crate::Sink::set_sampler).
     #[must_use]
     pub fn with_sample_rate(self, rate: SampleRate) -> Self {
-        self.with(|dialect| dialect.set_rate(rate))
+        self.with(|format| format.set_rate(rate))
     }
 
     /// Every message ends with a newline, as those of Datadog's clients do, the last of a packet included: an Agent with
     /// `dogstatsd_eol_required` drops one that does not.
     #[must_use]
     pub const fn with_newlines(mut self) -> Self {
-        self.dialect.ends_with_newline = true;
+        self.format.ends_with_newline = true;
         self
     }
 
@@ -115,7 +115,7 @@ impl<'a> MessageEncoder<'a> {
     /// Every message has these tags besides.
     #[must_use]
     pub fn with_constant_tags(self, tags: &ConstantTags) -> Self {
-        self.with(|dialect| dialect.constant = tags.clone())
+        self.with(|format| format.constant = tags.clone())
     }
 
     /// Gauges, and messages that have a timestamp, have these tags in place of the constant ones: of those the Agent keeps
@@ -123,7 +123,7 @@ impl<'a> MessageEncoder<'a> {
     #[must_use]
     pub fn with_tags_of_timed(mut self, tags: &ConstantTags) -> Self {
         // Messages of single requests are none of those, and stay as fast.
-        self.dialect.timed = Some(tags.clone());
+        self.format.timed = Some(tags.clone());
         self
     }
 
@@ -132,21 +132,21 @@ impl<'a> MessageEncoder<'a> {
     /// # Errors
     /// What the protocol cannot carry; see [`OriginError`].
     pub fn with_origin(self, origin: Origin<'_>) -> Result<Self, OriginError> {
-        let fields = Fields::new(origin)?;
-        Ok(self.with(|dialect| dialect.fields = fields))
+        let fields = OriginFields::new(origin)?;
+        Ok(self.with(|format| format.fields = fields))
     }
 
     /// An encoder for the gauges of the registry, which have the prefix, the constant tags and the origin of these
     /// messages.
     #[must_use]
-    pub fn gauges(&self) -> GaugeEncoder<'a> {
-        GaugeEncoder::new(self.registry, self.dialect.clone())
+    pub fn gauges(&self) -> GaugeMessageEncoder<'a> {
+        GaugeMessageEncoder::new(self.registry, self.format.clone())
     }
 
     /// An encoder for what is said of the sink itself, which has the constant tags and the origin of these messages.
     #[must_use]
     pub fn telemetry(&self, transport: ClientTransport) -> TelemetryEncoder {
-        TelemetryEncoder::new(self.dialect.clone(), transport)
+        TelemetryEncoder::new(self.format.clone(), transport)
     }
 
     /// Messages per interval in place of messages per request: counters are sums, and messages hold the values of as many
@@ -157,12 +157,12 @@ impl<'a> MessageEncoder<'a> {
         &self,
         slots: B,
     ) -> Aggregator<'a, B> {
-        Aggregator::new(self.registry, self.dialect.clone(), slots)
+        Aggregator::new(self.registry, self.format.clone(), slots)
     }
 
     /// The same with messages that are not the contract's.
-    fn with(mut self, change: impl FnOnce(&mut Dialect)) -> Self {
-        change(&mut self.dialect);
+    fn with(mut self, change: impl FnOnce(&mut MessageFormat)) -> Self {
+        change(&mut self.format);
         self.contract = None;
         self
     }
@@ -176,7 +176,7 @@ impl EventEncoder for MessageEncoder<'_> {
     const ITEMS: u8 = ITEMS;
 
     fn ends_with_newline(&self) -> bool {
-        self.dialect.ends_with_newline
+        self.format.ends_with_newline
     }
 
     fn fills_with_newlines(&self) -> bool {
@@ -185,9 +185,9 @@ impl EventEncoder for MessageEncoder<'_> {
 
     #[inline]
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full> {
-        let Some(heads) = &self.contract else { return self.dialect.encode(event, item, self.tags(event), out) };
+        let Some(heads) = &self.contract else { return self.format.encode(event, item, self.tags(event), out) };
         let room = out.len();
-        let mut message = Item::new(out);
+        let mut message = ItemWriter::new(out);
         put_messages(heads, event, item..item + 1, self.tags(event), &mut message, |_| ())?;
         Ok(room - message.room())
     }
@@ -200,7 +200,7 @@ impl EventEncoder for MessageEncoder<'_> {
         let room = out.len();
         let mut written = Written::default();
         // Where one does not fit, those before it stand.
-        let _ = put_messages(heads, event, 0..ITEMS, self.tags(event), &mut Item::new(out), |left| {
+        let _ = put_messages(heads, event, 0..ITEMS, self.tags(event), &mut ItemWriter::new(out), |left| {
             written.items += 1;
             written.bytes = room - left.room();
         });
@@ -211,12 +211,12 @@ impl EventEncoder for MessageEncoder<'_> {
 /// The contract's messages `items`, joined by newlines; `ended` hears how much room each leaves.
 #[inline(always)]
 fn put_messages(
-    heads: &[Head<HEAD_BYTES>; ITEMS as usize],
+    heads: &[ItemStart<HEAD_BYTES>; ITEMS as usize],
     event: &Event,
     items: Range<u8>,
     tags: StoredText<'_>,
-    out: &mut Item<'_>,
-    mut ended: impl FnMut(&Item<'_>),
+    out: &mut ItemWriter<'_>,
+    mut ended: impl FnMut(&ItemWriter<'_>),
 ) -> Result<(), Full> {
     let outcome = OUTCOMES[event.outcome.index()];
     for (item, head) in (0..ITEMS).zip(heads).filter(|(item, _)| items.contains(item)) {
@@ -239,6 +239,7 @@ fn put_messages(
 
 /// Why a prefix cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PrefixError {
     /// It does not begin with a letter.
     Start,

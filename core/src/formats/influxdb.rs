@@ -16,10 +16,10 @@ use crate::labels::influxdb as labels;
 use crate::labels::influxdb::InfluxdbTags;
 use crate::registry::Registry;
 use crate::wire::text::digits::{self, EIGHT_DIGITS};
-use crate::wire::text::head::Head;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
+use crate::wire::text::item_start::ItemStart;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::Piece;
+use crate::wire::text::short_text::ShortText;
 
 mod answer;
 mod gauges;
@@ -30,12 +30,12 @@ mod tags;
 mod times;
 
 pub use answer::{error_words, refused_lines};
-pub use gauges::GaugeEncoder;
-pub use interval::{Interval, IntervalEncoder};
+pub use gauges::GaugeLineEncoder;
+pub use interval::{IntervalEncoder, IntervalPoint};
 pub use precision::Precision;
 pub use rows::{BodyLimits, IntervalBody, IntervalRows, PointTooLarge, RowPlace};
 pub use tags::StatusCode;
-use tags::{OwnTags, Place};
+use tags::{AddedTags, OutcomeTag};
 pub use times::IntervalTimes;
 
 /// Longest measurement in bytes.
@@ -53,13 +53,13 @@ pub struct LineEncoder<'a> {
     registry: Registry<'a>,
     /// Escaped.
     measurement: Measurement,
-    time: TimeFront,
+    time: TimestampDigits,
     /// What a line has besides the contract's tags, if anything.
-    tags: Option<OwnTags>,
+    tags: Option<AddedTags>,
 }
 
 /// The measurement, escaped.
-type Measurement = Head<{ 1 + 2 * MEASUREMENT_BYTES }>;
+type Measurement = ItemStart<{ 1 + 2 * MEASUREMENT_BYTES }>;
 
 impl<'a> LineEncoder<'a> {
     /// An encoder for events of `registry` that writes points of `measurement`.
@@ -67,7 +67,7 @@ impl<'a> LineEncoder<'a> {
     /// # Errors
     /// A measurement that some version of InfluxDB could not store; see [`MeasurementError`].
     pub fn new(registry: Registry<'a>, measurement: &str) -> Result<Self, MeasurementError> {
-        Ok(Self { registry, measurement: escaped(measurement)?, time: TimeFront::default(), tags: None })
+        Ok(Self { registry, measurement: escaped(measurement)?, time: TimestampDigits::default(), tags: None })
     }
 
     /// The same with `constant` tags on every line and the status code where `status` says. Tags stay in order of their
@@ -75,11 +75,11 @@ impl<'a> LineEncoder<'a> {
     #[must_use]
     pub fn with_tags(self, constant: &ConstantLabels, status: StatusCode) -> Self {
         let is_contract = constant.is_empty() && status == StatusCode::Field;
-        Self { tags: (!is_contract).then(|| OwnTags::new(constant, status)), ..self }
+        Self { tags: (!is_contract).then(|| AddedTags::new(constant, status)), ..self }
     }
 
     #[inline(always)]
-    fn line(&self, event: &Event, line: &mut Item<'_>) -> Result<(), Full> {
+    fn line(&self, event: &Event, line: &mut ItemWriter<'_>) -> Result<(), Full> {
         let (tags, outcome_at) = self.registry.shown_entry(event.series).labels::<InfluxdbTags>();
         let outcome = labels::OUTCOMES[event.outcome.index()];
         self.measurement.begin(line)?;
@@ -89,7 +89,7 @@ impl<'a> LineEncoder<'a> {
                 true
             }
             Some(own) => {
-                own.put(tags, Place::Says(outcome_at, outcome), event.status, line)?;
+                own.put(tags, OutcomeTag::Says(outcome_at, outcome), event.status, line)?;
                 own.leaves_field()
             }
         };
@@ -98,7 +98,7 @@ impl<'a> LineEncoder<'a> {
 
     /// What follows the tags: the fields, of which the status code may be a tag instead, and the timestamp.
     #[inline(always)]
-    fn put_fields(&self, event: &Event, has_status: bool, piece: &mut Piece<'_, FIELDS_BYTES>) {
+    fn put_fields(&self, event: &Event, has_status: bool, piece: &mut ShortText<'_, FIELDS_BYTES>) {
         let Event { status, latency_ns, response_bytes, completed_at, .. } = *event;
         if !has_status {
             piece.put(b" response_time_ms=", 18);
@@ -130,7 +130,7 @@ impl EventEncoder for LineEncoder<'_> {
     #[inline]
     fn encode(&self, event: &Event, _: u8, out: &mut [u8]) -> Result<usize, Full> {
         let room = out.len();
-        let mut line = Item::new(out);
+        let mut line = ItemWriter::new(out);
         self.line(event, &mut line)?;
         Ok(room - line.room())
     }
@@ -138,6 +138,7 @@ impl EventEncoder for LineEncoder<'_> {
 
 /// Why a measurement cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MeasurementError {
     /// It is empty.
     Empty,
@@ -177,7 +178,7 @@ fn escaped(measurement: &str) -> Result<Measurement, MeasurementError> {
         let fits = escape_one(&mut escaped, byte, b", ");
         debug_assert_eq!(fits, Ok(()));
     }
-    Ok(Head::new(&[&escaped]))
+    Ok(ItemStart::new(&[&escaped]))
 }
 
 fn escape_one<const N: usize>(text: &mut Vec<u8, N>, byte: u8, special: &[u8]) -> Result<(), Full> {
@@ -192,26 +193,26 @@ const FIELDS_BYTES: usize = 128;
 
 /// The digits that timestamps begin with, all but the last eight: for a tenth of a second they are the same.
 #[derive(Clone, Debug)]
-struct TimeFront {
+struct TimestampDigits {
     /// What the digits show.
     value: Cell<u64>,
     /// Padded for one move.
     digits: Cell<[u8; 16]>,
 }
 
-impl Default for TimeFront {
+impl Default for TimestampDigits {
     fn default() -> Self {
         // No timestamp begins with this value.
         Self { value: Cell::new(u64::MAX), digits: Cell::default() }
     }
 }
 
-impl TimeFront {
+impl TimestampDigits {
     /// Digits of timestamps since 2001 before the last eight.
     const DIGITS: usize = 11;
 
     #[inline(always)]
-    fn put<const N: usize>(&self, nanos: u64, piece: &mut Piece<'_, N>) {
+    fn put<const N: usize>(&self, nanos: u64, piece: &mut ShortText<'_, N>) {
         let (front, last) = (nanos / EIGHT_DIGITS, nanos % EIGHT_DIGITS);
         if self.value.get() == front || self.renew(front) {
             piece.put(&self.digits.get(), Self::DIGITS);

@@ -9,12 +9,12 @@
 //! `collector/metrics/v1/metrics_service.proto`; grpc/grpc, PROTOCOL-HTTP2.md, "Length-Prefixed-Message".
 
 mod answer;
+mod cell_point;
 mod export;
 mod field;
 mod interval;
 mod layout;
 mod options;
-mod point;
 mod resource;
 mod row_point;
 mod throttle;
@@ -28,17 +28,17 @@ use crate::metrics::description;
 use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
-use crate::wire::protobuf::BackOut;
+use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::Full;
+use cell_point::{CellPoint, CellPointWriter, MAX_POINT, SPILL};
 use layout::Layout;
-use point::{MAX_POINT, Point, Points, SPILL};
 use resource::{NAMED_BYTES, USUAL_BYTES};
-use row_point::{Frame, MAX_ROW_POINT, Whose};
+use row_point::{MAX_ROW_POINT, RowPoint, RowPointWriter};
 
 pub use answer::{Framed, Malformed, PartialSuccess, Response, grpc_message};
 pub use export::{Export, Part, Sources};
-pub use interval::Interval;
-pub use options::{Histograms, Options};
+pub use interval::DeltaInterval;
+pub use options::{ExportOptions, HistogramAggregation};
 pub use resource::{RESOURCE_BYTES, Resource, ResourceError, SERVICE_NAME_BYTES};
 pub use throttle::{Pushback, retry_delay, status_message};
 
@@ -47,10 +47,10 @@ pub const SCOPE: &str = "loaddensity";
 /// A buffer of this many bytes holds any single data point with all that must surround it, where the resource has
 /// nothing but its name.
 pub const MIN_REQUEST: usize = 2_048;
-/// The same for a resource of up to 1,536 bytes, of a cycle with [`Options::default`]. Each byte of a resource beyond them
+/// The same for a resource of up to 1,536 bytes, of a cycle with [`ExportOptions::default`]. Each byte of a resource beyond them
 /// takes one more: [`Resource::min_request`].
 pub const MIN_ANY_REQUEST: usize = 4_096;
-/// The same for any [`Options`], and for intervals.
+/// The same for any [`ExportOptions`], and for intervals.
 pub const MIN_OPTIONS_REQUEST: usize = 8_192;
 /// Length of the gRPC frame's prefix: one byte of flags and a length of four.
 pub const GRPC_PREFIX: usize = 5;
@@ -62,16 +62,16 @@ const DELTA: u64 = 1;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: u64 = 2;
 
-/// An upper bound of what surrounds the points, the resource's attributes and [`Metric::Duration`] not among it.
+/// An upper bound of what surrounds the points, the resource's attributes and [`OtlpMetric::Duration`] not among it.
 const SURROUNDINGS: usize = {
-    const METRICS: usize = Metric::Requests.frame() + Metric::Latency.frame() + Metric::Size.frame();
+    const METRICS: usize = OtlpMetric::Requests.frame() + OtlpMetric::Latency.frame() + OtlpMetric::Size.frame();
     const LEVELS: usize = GRPC_PREFIX + 4 * 6 + 2 + 2 + SCOPE.len();
     SPILL + METRICS + LEVELS
 };
 const _: () = assert!(MIN_REQUEST >= SURROUNDINGS + NAMED_BYTES + 2 * VARINT_FIELD + MAX_POINT);
 const _: () = assert!(MIN_ANY_REQUEST >= SURROUNDINGS + USUAL_BYTES + 2 * VARINT_FIELD + MAX_POINT);
 const _: () = assert!(
-    MIN_OPTIONS_REQUEST >= SURROUNDINGS + Metric::Duration.frame() + USUAL_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT
+    MIN_OPTIONS_REQUEST >= SURROUNDINGS + OtlpMetric::Duration.frame() + USUAL_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT
 );
 /// Bytes of a field whose value is below 128; behind the points are up to two.
 const VARINT_FIELD: usize = 2;
@@ -80,9 +80,9 @@ const VARINT_FIELD: usize = 2;
 struct Writer<'a> {
     registry: Registry<'a>,
     resource: &'a Resource,
-    points: Points,
+    points: CellPointWriter,
     /// Where the points are made of rows instead of straight from the counters.
-    rows: Option<Rows<'a>>,
+    rows: Option<RowSource<'a>>,
     /// What is written next.
     at: Export,
     /// Whether the part is to have a single point.
@@ -99,8 +99,8 @@ impl<'a> Writer<'a> {
         Self {
             registry,
             resource,
-            points: Points::new(&registry.bounds(), at.start, at.now),
-            rows: needs_rows.then(|| Rows::new(registry, options, at.start, at.now, interval)),
+            points: CellPointWriter::new(&registry.bounds(), at.start, at.now),
+            rows: needs_rows.then(|| RowSource::new(registry, options, at.start, at.now, interval)),
             at,
             is_single,
             written: 0,
@@ -108,13 +108,17 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes as many points as fit into the end of `out`; `None` where none is left, [`Full`] where not even one fits.
-    fn write(mut self, out: &mut [u8], frame: fn(&mut BackOut<'_>) -> Result<(), Full>) -> Result<Option<Part>, Full> {
+    fn write(
+        mut self,
+        out: &mut [u8],
+        frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>,
+    ) -> Result<Option<Part>, Full> {
         // The buffer's front is kept free for what surrounds the points, so that it always fits.
         let (reserve, before) = (self.surroundings(), self.at.requests);
         if out.len() < reserve {
             return if self.at.is_complete() { Ok(None) } else { Err(Full) };
         }
-        let mut back = BackOut::new(out, reserve);
+        let mut back = ReverseWriter::new(out, reserve);
         while let Some(metric) = self.at.metric {
             if !self.put_metric(metric, &mut back) {
                 break;
@@ -133,8 +137,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a metric with those of its points that fit, if any; says whether those are all.
-    fn put_metric(&mut self, metric: Metric, back: &mut BackOut<'_>) -> bool {
-        if metric == Metric::Duration && !self.has_duration() {
+    fn put_metric(&mut self, metric: OtlpMetric, back: &mut ReverseWriter<'_>) -> bool {
+        if metric == OtlpMetric::Duration && !self.has_duration() {
             return true;
         }
         let close = back.mark();
@@ -155,12 +159,12 @@ impl<'a> Writer<'a> {
     }
 
     fn has_duration(&self) -> bool {
-        self.rows.as_ref().is_some_and(|rows| rows.shows(Metric::Duration))
+        self.rows.as_ref().is_some_and(|rows| rows.shows(OtlpMetric::Duration))
     }
 
     /// Writes the gauges that fit, as they are now.
     #[inline(never)]
-    fn put_gauges(&mut self, back: &mut BackOut<'_>) {
+    fn put_gauges(&mut self, back: &mut ReverseWriter<'_>) {
         while let Some(at) = self.at.gauge.filter(|_| !self.is_full()) {
             let Some((name, value)) = self.registry.gauges().nth(at) else {
                 self.at.gauge = None;
@@ -176,7 +180,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn put_gauge(&self, name: &str, value: f64, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn put_gauge(&self, name: &str, value: f64, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let end = back.mark();
         back.put_forced_fixed64(field::NUMBER_AS_DOUBLE, value.to_bits())?;
         back.fixed64(field::TIME_UNIX_NANO, self.at.now.as_unix_nanos())?;
@@ -192,29 +196,29 @@ impl<'a> Writer<'a> {
 
     /// Writes the points of `metric` that fit; says whether those are all.
     #[inline(never)]
-    fn points(&mut self, metric: Metric, back: &mut BackOut<'_>) -> bool {
+    fn points(&mut self, metric: OtlpMetric, back: &mut ReverseWriter<'_>) -> bool {
         let layout = self.points.layout();
         // A loop for each, so that none asks again and again which it is.
         let all = match metric {
             _ if self.rows.is_some() => self.each_row(metric, back),
             _ if layout != Layout::USUAL => self.each_point(metric, layout, back),
-            Metric::Requests => self.each_point(Metric::Requests, Layout::USUAL, back),
-            Metric::Latency => self.each_point(Metric::Latency, Layout::USUAL, back),
-            Metric::Size => self.each_point(Metric::Size, Layout::USUAL, back),
+            OtlpMetric::Requests => self.each_point(OtlpMetric::Requests, Layout::USUAL, back),
+            OtlpMetric::Latency => self.each_point(OtlpMetric::Latency, Layout::USUAL, back),
+            OtlpMetric::Size => self.each_point(OtlpMetric::Size, Layout::USUAL, back),
             // Made of rows alone.
-            Metric::Duration => Ok(()),
+            OtlpMetric::Duration => Ok(()),
         };
         all.is_ok()
     }
 
     #[inline(always)]
-    fn each_point(&mut self, metric: Metric, layout: Layout, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn each_point(&mut self, metric: OtlpMetric, layout: Layout, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let (registry, columns) = (self.registry, self.registry.columns());
         while let Some(number) = self.at.above.checked_sub(1) {
             let series = Series::from_number(number);
             let entry = registry.entry(series);
             if let Some(cell) = columns.first(series).filter(|_| entry.is_published()) {
-                let point = |outcome| Point::new(&columns, series, outcome, cell, entry);
+                let point = |outcome| CellPoint::new(&columns, series, outcome, cell, entry);
                 if self.at.outcome == Outcome::Failure {
                     if let Some(point) = point(Outcome::Failure) {
                         self.put_point(metric, layout, point, back)?;
@@ -234,10 +238,10 @@ impl<'a> Writer<'a> {
     #[inline(always)]
     fn put_point(
         &mut self,
-        metric: Metric,
+        metric: OtlpMetric,
         layout: Layout,
-        point: Point<'_>,
-        back: &mut BackOut<'_>,
+        point: CellPoint<'_>,
+        back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         if let Some(requests) = self.points.put(metric, layout, point, back)? {
             self.written += 1;
@@ -247,7 +251,7 @@ impl<'a> Writer<'a> {
     }
 
     #[inline(never)]
-    fn each_row(&mut self, metric: Metric, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn each_row(&mut self, metric: OtlpMetric, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let Some(rows) = self.rows else { return Ok(()) };
         let mut room = [0; MAX_WORDS];
         while let Some((series, outcome)) = self.at.row() {
@@ -259,12 +263,12 @@ impl<'a> Writer<'a> {
                     if self.is_full() {
                         return Err(Full);
                     }
-                    let exemplars = rows.exemplars && matches!(metric, Metric::Latency | Metric::Duration);
+                    let exemplars = rows.exemplars && matches!(metric, OtlpMetric::Latency | OtlpMetric::Duration);
                     let exemplars = exemplars.then_some((self.registry, series));
-                    let whose = Whose { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
+                    let whose = RowPoint { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
                     rows.frame.put(metric, &rows.bounds, half, whose, back)?;
                     self.written += 1;
-                    self.at.requests += if metric == Metric::Requests { count } else { 0 };
+                    self.at.requests += if metric == OtlpMetric::Requests { count } else { 0 };
                 }
             }
             self.at.pass_row();
@@ -274,33 +278,35 @@ impl<'a> Writer<'a> {
 
     const fn temporality(&self) -> u64 {
         match &self.rows {
-            Some(Rows { interval: Some(_), .. }) => DELTA,
+            Some(RowSource { interval: Some(_), .. }) => DELTA,
             _ => CUMULATIVE,
         }
     }
 
-    const fn data_field(&self, metric: Metric) -> u8 {
+    const fn data_field(&self, metric: OtlpMetric) -> u8 {
         match (metric, &self.rows) {
-            (Metric::Requests, _) => field::METRIC_SUM,
-            (_, Some(Rows { frame: Frame { is_exponential: true, .. }, .. })) => field::METRIC_EXPONENTIAL_HISTOGRAM,
+            (OtlpMetric::Requests, _) => field::METRIC_SUM,
+            (_, Some(RowSource { frame: RowPointWriter { is_exponential: true, .. }, .. })) => {
+                field::METRIC_EXPONENTIAL_HISTOGRAM
+            }
             _ => field::METRIC_HISTOGRAM,
         }
     }
 
     /// An upper bound of what [`Self::surround`] and the metrics' own frames write.
     fn surroundings(&self) -> usize {
-        let further = if self.has_duration() { const { Metric::Duration.frame() } } else { 0 };
+        let further = if self.has_duration() { const { OtlpMetric::Duration.frame() } } else { 0 };
         SURROUNDINGS + further + self.resource.as_bytes().len()
     }
 
     /// Puts scope, resource and frame in front of the metrics. Never fails: the room was kept.
-    fn surround(&self, back: &mut BackOut<'_>, frame: fn(&mut BackOut<'_>) -> Result<(), Full>) {
+    fn surround(&self, back: &mut ReverseWriter<'_>, frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>) {
         back.release_reserve();
         let fits = self.try_surround(back).and_then(|()| frame(back));
         debug_assert_eq!(fits, Ok(()));
     }
 
-    fn try_surround(&self, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn try_surround(&self, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let whole = back.end_mark();
         let scope = back.mark();
         labels::put_string(back, field::SCOPE_NAME, SCOPE)?;
@@ -313,7 +319,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Puts gRPC's prefix in front of the message.
-    fn frame(back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn frame(back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let length = back.since(back.end_mark()) as u32;
         back.put(&length.to_be_bytes())?;
         // Not compressed.
@@ -323,10 +329,10 @@ impl<'a> Writer<'a> {
 
 /// How points are made of rows.
 #[derive(Clone, Copy, Debug)]
-struct Rows<'a> {
+struct RowSource<'a> {
     shape: RowShape,
     bounds: Bounds,
-    frame: Frame,
+    frame: RowPointWriter,
     exemplars: bool,
     /// Whether latencies are shown in seconds too.
     has_duration: bool,
@@ -334,36 +340,36 @@ struct Rows<'a> {
     interval: Option<FrozenRows<'a>>,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowSource<'a> {
     fn new(
         registry: Registry<'_>,
-        options: Options,
+        options: ExportOptions,
         start: Timestamp,
         now: Timestamp,
         interval: Option<FrozenRows<'a>>,
     ) -> Self {
         let bounds = registry.bounds();
-        let is_exponential = options.histograms == Histograms::Exponential && registry.has_exponentials();
+        let is_exponential = options.histograms == HistogramAggregation::Exponential && registry.has_exponentials();
         let shape = if is_exponential { RowShape::exponential() } else { RowShape::explicit(&bounds) };
         Self {
             // The extremes of an interval are not known.
             shape: interval.map_or_else(|| shape.with_extremes(), |rows| rows.shape()),
             bounds,
-            frame: Frame { is_exponential, min_max: options.min_max, start, now },
+            frame: RowPointWriter { is_exponential, min_max: options.min_max, start, now },
             exemplars: options.exemplars && interval.is_none(),
             has_duration: options.http_client_duration && !is_exponential,
             interval,
         }
     }
 
-    const fn shows(&self, metric: Metric) -> bool {
-        self.has_duration || !matches!(metric, Metric::Duration)
+    const fn shows(&self, metric: OtlpMetric) -> bool {
+        self.has_duration || !matches!(metric, OtlpMetric::Duration)
     }
 
     /// The histogram that `metric` shows of what was counted, in `room` or in the interval's memory.
     fn half<'r>(
         &self,
-        metric: Metric,
+        metric: OtlpMetric,
         registry: Registry<'_>,
         series: Series,
         outcome: Outcome,
@@ -376,12 +382,12 @@ impl<'a> Rows<'a> {
             Some(interval) => interval.row(series, outcome),
             None => self.shape.read_into(registry, series, outcome, room),
         };
-        if metric == Metric::Size { self.shape.sizes(row) } else { self.shape.latencies(row) }
+        if metric == OtlpMetric::Size { self.shape.sizes(row) } else { self.shape.latencies(row) }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Metric {
+enum OtlpMetric {
     Requests,
     Latency,
     Size,
@@ -389,7 +395,7 @@ enum Metric {
     Duration,
 }
 
-impl Metric {
+impl OtlpMetric {
     /// The one that is written first.
     const LAST: Self = Self::Duration;
 
@@ -419,7 +425,7 @@ impl Metric {
     }
 
     /// Writes what comes behind the points. Where it does not fit, no point will either.
-    fn open(self, temporality: u64, back: &mut BackOut<'_>) {
+    fn open(self, temporality: u64, back: &mut ReverseWriter<'_>) {
         let mark = back.mark();
         let monotonic = if self == Self::Requests { back.varint_field(field::IS_MONOTONIC, 1) } else { Ok(()) };
         let fits = monotonic.and_then(|()| back.varint_field(field::AGGREGATION_TEMPORALITY, temporality));
@@ -429,14 +435,14 @@ impl Metric {
     }
 
     /// Writes what comes before the points, into the room that was kept.
-    fn close(self, data: u8, back: &mut BackOut<'_>, end: usize) {
+    fn close(self, data: u8, back: &mut ReverseWriter<'_>, end: usize) {
         let kept = back.release_reserve();
         let fits = self.try_close(data, back, end);
         debug_assert_eq!(fits, Ok(()));
         back.restore_reserve(kept);
     }
 
-    fn try_close(self, data: u8, back: &mut BackOut<'_>, end: usize) -> Result<(), Full> {
+    fn try_close(self, data: u8, back: &mut ReverseWriter<'_>, end: usize) -> Result<(), Full> {
         back.length_since(end, data)?;
         let (name, description, unit) = self.about();
         labels::put_string(back, field::METRIC_UNIT, unit)?;

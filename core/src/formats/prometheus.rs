@@ -15,7 +15,7 @@ mod family;
 mod gauge;
 mod info;
 mod le;
-mod metric;
+mod messages;
 mod negotiation;
 mod scrape;
 mod series;
@@ -28,18 +28,18 @@ use crate::labels::prometheus as labels;
 use crate::registry::Registry;
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
-use crate::wire::text::out::{Full, Out, TooSmall};
+use crate::wire::text::out::{Full, TextWriter, TooSmall};
 use constant::{ConstantText, TEXT_BYTES};
 use exemplar::Exemplars;
 use family::Family;
-use gauge::GaugeNow;
+use gauge::GaugeReading;
 use le::Fragments;
-use scrape::{Scrape, Section};
+use scrape::{PageSection, Scrape};
 use status::{STATUS, StatusMetric};
 
 pub use families::{Families, MAX_METRIC};
 pub use info::RunInfo;
-pub use negotiation::{ContentCoding, Dialect, Escaping, Negotiated};
+pub use negotiation::{ContentCoding, Escaping, ExpositionFormat, Negotiated};
 pub use target_labels::{TARGET_LABELS, TargetLabels};
 
 /// What the page is served as.
@@ -114,7 +114,7 @@ impl<'a> Page<'a> {
     /// [`TooSmall`] where not even one line fits into `out`; nothing is lost by it. [`MAX_LINE`] bytes always suffice.
     pub fn fill(&mut self, out: &mut [u8]) -> Result<usize, TooSmall> {
         let mut written = 0;
-        while self.scrape.section != Section::End || self.line == HEADER {
+        while self.scrape.section != PageSection::End || self.line == HEADER {
             match self.write_some(&mut out[written..]) {
                 Ok(bytes) => written += bytes,
                 Err(Full) if written == 0 => return Err(TooSmall { needed: MAX_LINE }),
@@ -139,10 +139,10 @@ impl<'a> Page<'a> {
     /// where there was nothing to write.
     fn write_some(&mut self, out: &mut [u8]) -> Result<usize, Full> {
         match self.scrape.section {
-            Section::Family(family) if self.line != HEADER => return self.write_series(family, out),
+            PageSection::Family(family) if self.line != HEADER => return self.write_series(family, out),
             _ => {}
         }
-        let mut out = Out::new(out);
+        let mut out = TextWriter::new(out);
         self.write_metric(&mut out)?;
         Ok(out.len())
     }
@@ -169,26 +169,26 @@ impl<'a> Page<'a> {
     /// Writes what is next and not of a series: a family's header, a gauge, a line of the status. Out of line, so that it
     /// costs the lines of series nothing.
     #[inline(never)]
-    fn write_metric(&mut self, out: &mut Out<'_>) -> Result<(), Full> {
+    fn write_metric(&mut self, out: &mut TextWriter<'_>) -> Result<(), Full> {
         let Self { scrape, is_open_metrics, .. } = self;
         match scrape.section {
-            Section::Family(family) => {
+            PageSection::Family(family) => {
                 out.put(family.header(*is_open_metrics))?;
                 self.line = 0;
                 return Ok(());
             }
-            Section::Gauge(number) => {
-                if let Some(gauge) = GaugeNow::read(scrape.registry, number) {
+            PageSection::Gauge(number) => {
+                if let Some(gauge) = GaugeReading::read(scrape.registry, number) {
                     gauge.write(&scrape.constant, out)?;
                 }
             }
-            Section::Info => {
+            PageSection::Info => {
                 if let Some(info) = &scrape.info {
                     info.write(*is_open_metrics, &scrape.constant, out)?;
                 }
             }
-            Section::Status(number) => return self.write_status(&STATUS[number], out),
-            Section::End => {
+            PageSection::Status(number) => return self.write_status(&STATUS[number], out),
+            PageSection::End => {
                 if *is_open_metrics {
                     out.put(b"# EOF\n")?;
                 }
@@ -201,7 +201,7 @@ impl<'a> Page<'a> {
     }
 
     /// Writes the next line about the registry and the exporters themselves.
-    fn write_status(&mut self, metric: &StatusMetric, out: &mut Out<'_>) -> Result<(), Full> {
+    fn write_status(&mut self, metric: &StatusMetric, out: &mut TextWriter<'_>) -> Result<(), Full> {
         if self.line == HEADER {
             metric.header(self.is_open_metrics, out)?;
             self.line = 0;

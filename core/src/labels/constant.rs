@@ -93,6 +93,7 @@ impl fmt::Debug for ConstantLabels {
 
 /// Why an exporter cannot have these constant labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConstantLabelError<'a> {
     /// A series could not have a label of this name either.
     Label {
@@ -111,6 +112,16 @@ pub enum ConstantLabelError<'a> {
         /// The name as it was given.
         name: &'a str,
     },
+}
+
+impl<'a> ConstantLabelError<'a> {
+    /// The name of the label that is wrong, as it was given.
+    #[must_use]
+    pub const fn name(&self) -> &'a str {
+        match *self {
+            Self::Label { name, .. } | Self::TooLong { name } | Self::NoRoom { name } => name,
+        }
+    }
 }
 
 impl fmt::Display for ConstantLabelError<'_> {

@@ -1,25 +1,25 @@
 //! The strings of a JSON text (RFC 8259), as much of JSON as answers need: no tree is built, nothing is unescaped.
 
 /// The strings of a JSON text, one after the other. What is no JSON gives some strings or none.
-pub(crate) struct Strings<'a>(&'a [u8]);
+pub(crate) struct JsonStrings<'a>(&'a [u8]);
 
 /// What stands between two quotes, escapes included.
-pub(crate) struct Text<'a> {
+pub(crate) struct JsonString<'a> {
     pub(crate) raw: &'a [u8],
     /// What follows the colon after it, where it is a key.
     pub(crate) value: Option<&'a [u8]>,
 }
 
-impl<'a> Strings<'a> {
+impl<'a> JsonStrings<'a> {
     pub(crate) const fn of(text: &'a [u8]) -> Self {
         Self(text)
     }
 }
 
-impl<'a> Iterator for Strings<'a> {
-    type Item = Text<'a>;
+impl<'a> Iterator for JsonStrings<'a> {
+    type Item = JsonString<'a>;
 
-    fn next(&mut self) -> Option<Text<'a>> {
+    fn next(&mut self) -> Option<JsonString<'a>> {
         let start = self.0.iter().position(|byte| *byte == b'"')? + 1;
         let rest = &self.0[start..];
         let mut is_escaped = false;
@@ -30,7 +30,7 @@ impl<'a> Iterator for Strings<'a> {
         })?;
         self.0 = &rest[length + 1..];
         let value = self.0.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
-        Some(Text { raw: &rest[..length], value })
+        Some(JsonString { raw: &rest[..length], value })
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn integer(value: &[u8]) -> Option<i64> {
 
 /// The string that a value is, escapes included.
 pub(crate) fn string(value: &[u8]) -> Option<&[u8]> {
-    value.starts_with(b"\"").then(|| Strings::of(value).next())?.map(|text| text.raw)
+    value.starts_with(b"\"").then(|| JsonStrings::of(value).next())?.map(|text| text.raw)
 }
 
 #[cfg(test)]

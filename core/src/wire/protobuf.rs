@@ -25,14 +25,14 @@ pub(crate) const fn bytes_tag(field: u8) -> u8 {
 }
 
 /// Fills a buffer from its end to its front. Of the front, a reserve can be kept free.
-pub(crate) struct BackOut<'b> {
+pub(crate) struct ReverseWriter<'b> {
     buffer: &'b mut [u8],
     /// Where the bytes written so far begin.
     start: usize,
     reserve: usize,
 }
 
-impl<'b> BackOut<'b> {
+impl<'b> ReverseWriter<'b> {
     pub(crate) const fn new(buffer: &'b mut [u8], reserve: usize) -> Self {
         let start = buffer.len();
         Self { buffer, start, reserve }
@@ -70,11 +70,11 @@ impl<'b> BackOut<'b> {
 
     /// The room in front of what is written, where `length` bytes may be put there; [`Self::commit`] keeps them.
     #[inline]
-    pub(crate) fn front(&mut self, length: usize) -> Result<Front<'_>, Full> {
+    pub(crate) fn front(&mut self, length: usize) -> Result<FrontRoom<'_>, Full> {
         if self.start < self.reserve + length {
             return Err(Full);
         }
-        self.buffer.get_mut(..self.start).map(Front).ok_or(Full)
+        self.buffer.get_mut(..self.start).map(FrontRoom).ok_or(Full)
     }
 
     /// Counts the last `length` bytes of [`Self::front`] as written.
@@ -160,9 +160,9 @@ pub(crate) const fn prefix(field: u8, length: usize) -> ([u8; 4], usize) {
 
 /// Room that is filled from its end in blocks of known length. A block may spill: it may begin with bytes that the next
 /// one overwrites. So copies need no loop and no call.
-pub(crate) struct Front<'b>(&'b mut [u8]);
+pub(crate) struct FrontRoom<'b>(&'b mut [u8]);
 
-impl<'b> Front<'b> {
+impl<'b> FrontRoom<'b> {
     /// Puts `block` at the end.
     #[inline(always)]
     pub(crate) fn put<const N: usize>(&mut self, block: &[u8; N]) -> Result<(), Full> {
@@ -199,12 +199,12 @@ impl<'b> Front<'b> {
 }
 
 /// Reads a message field by field.
-pub(crate) struct Reader<'m> {
+pub(crate) struct ProtobufReader<'m> {
     message: &'m [u8],
     position: usize,
 }
 
-impl<'m> Reader<'m> {
+impl<'m> ProtobufReader<'m> {
     pub(crate) const fn new(message: &'m [u8]) -> Self {
         Self { message, position: 0 }
     }

@@ -2,7 +2,7 @@
 //! longest is known, and the digits of numbers.
 
 pub(crate) mod digits;
-pub(crate) mod head;
 pub(crate) mod item;
+pub(crate) mod item_start;
 pub(crate) mod out;
-pub(crate) mod piece;
+pub(crate) mod short_text;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::otlp::{
-    Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError,
+    ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, RESOURCE_BYTES, Resource, ResourceError,
 };
 
 #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
@@ -95,8 +95,8 @@ configuration! {
         pub temporality: Temporality = Temporality::Cumulative,
         /// The kind of histograms. Exponential ones need storage that keeps them
         /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default).
-        /// Default [`Histograms::Explicit`].
-        pub histograms: Histograms = Histograms::Explicit,
+        /// Default [`HistogramAggregation::Explicit`].
+        pub histograms: HistogramAggregation = HistogramAggregation::Explicit,
         /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the
         /// same as exponential histograms, and cumulative temporality. Default no.
         pub min_max: bool = false,
@@ -207,8 +207,8 @@ impl OpenTelemetryConfig {
     }
 
     /// What the encoder is told.
-    pub(crate) const fn options(&self) -> Options {
-        Options {
+    pub(crate) const fn options(&self) -> ExportOptions {
+        ExportOptions {
             histograms: self.histograms,
             min_max: self.min_max,
             exemplars: self.exemplars,
@@ -232,7 +232,7 @@ impl OpenTelemetryConfig {
                             use temporality \"cumulative\", or leave exemplars out";
             return Err(check.bad("exemplars", true, expected));
         }
-        if self.http_client_duration && self.histograms == Histograms::Exponential {
+        if self.http_client_duration && self.histograms == HistogramAggregation::Exponential {
             let expected = "buckets that double in milliseconds have no equals in seconds; use histograms \"explicit\", \
                             or leave http_client_duration out";
             return Err(check.bad("http_client_duration", true, expected));
@@ -254,6 +254,7 @@ impl OpenTelemetryConfig {
                 ResourceError::Empty => bad("a key must not be empty"),
                 ResourceError::Duplicate => bad("the key is given twice; leave one of them out"),
                 ResourceError::TooLong => bad("all attributes together are too long; shorten them or leave some out"),
+                other => bad(&other.to_string()),
             })?;
         }
         let fits = resource.has_room_for(OWN_RESOURCE_BYTES);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use loaddensity_metrics_core::{ConstantLabelError, ConstantLabels, Exporter};
+use loaddensity_metrics_core::{ConstantLabels, Exporter};
 
 use super::check::Check;
 use super::labels::Labels;
@@ -141,10 +141,7 @@ impl PrometheusConfig {
     /// These labels, the constant ones and others, checked.
     pub(crate) fn constant_of(all: &Labels) -> Result<ConstantLabels, StartError> {
         ConstantLabels::new(all).map_err(|error| {
-            let (ConstantLabelError::Label { name, .. }
-            | ConstantLabelError::TooLong { name }
-            | ConstantLabelError::NoRoom { name }) = error;
-            Check(Exporter::Prometheus).bad("constant_labels", name, &error.to_string())
+            Check(Exporter::Prometheus).bad("constant_labels", error.name(), &error.to_string())
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loaddensity_metrics_core::export::datagrams::IntervalPacking;
 use loaddensity_metrics_core::export::posts::{GaugePoints, IntervalPoints};
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{CALL_BYTES, Cause, Exporter};
 
 use crate::config::InfluxdbConfig;
@@ -19,7 +19,7 @@ use crate::stop::StopSignal;
 pub(super) fn per_request<R: Runtime>(
     place: &mut LaunchContext<R>,
     (host, port): (&str, u16),
-    (encoder, gauges): (LineEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
@@ -41,7 +41,7 @@ pub(super) fn per_request<R: Runtime>(
 pub(super) fn per_interval<R: Runtime>(
     place: &mut LaunchContext<R>,
     (host, port): (&str, u16),
-    (encoder, gauges): (IntervalEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let (status_cell, stop) = (status_cell(host, port), StopSignal::default());
@@ -63,7 +63,7 @@ pub(super) fn per_interval<R: Runtime>(
 fn run_gauges<R: Runtime>(
     place: &LaunchContext<R>,
     (host, port): (&str, u16),
-    (gauges, stop, status_cell): (GaugeEncoder<'static>, StopSignal, Arc<StatusCell>),
+    (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
     let (told, datagram_bytes) = (status_cell.clone(), config.datagram_bytes);

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::export::items::Items;
 use loaddensity_metrics_core::export::posts::{
     GaugePoints, IntervalPoints, PostLimits, PostMachine, RequestPoints, Schedule,
 };
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
 
 use super::{Endpoint, Influxdb};
@@ -27,7 +27,7 @@ const GAUGE_BYTES: usize = 16 << 10;
 pub(super) fn per_request<R: Runtime>(
     place: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    (encoder, gauges): (LineEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events, None);
@@ -48,7 +48,7 @@ pub(super) fn per_request<R: Runtime>(
 pub(super) fn per_interval<R: Runtime>(
     place: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    (encoder, gauges): (IntervalEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
@@ -70,7 +70,7 @@ pub(super) fn per_interval<R: Runtime>(
 fn run_gauges<R: Runtime>(
     place: &LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    (gauges, stop, status_cell): (GaugeEncoder<'static>, StopSignal, Arc<StatusCell>),
+    (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };

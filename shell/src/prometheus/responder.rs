@@ -9,7 +9,9 @@ use hyper::header::{
     WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use loaddensity_metrics_core::prometheus::{Dialect, Families, Negotiated, Page, RunInfo, TARGET_LABELS, TargetLabels};
+use loaddensity_metrics_core::prometheus::{
+    ExpositionFormat, Families, Negotiated, Page, RunInfo, TARGET_LABELS, TargetLabels,
+};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Timestamp};
 
 use super::access::Authenticator;
@@ -145,15 +147,15 @@ impl PageResponder {
         // Who finds no permit gets a dialect that needs none.
         let permit = self.permits.take();
         let negotiated = Negotiated::from_accept(&accept, permit.is_some());
-        let source = match (negotiated.dialect, permit) {
-            (Dialect::Protobuf, Some(permit)) => {
+        let source = match (negotiated.format, permit) {
+            (ExpositionFormat::Protobuf, Some(permit)) => {
                 let families = Families::new(self.registry, self.created).with_constant_labels(&self.constant);
                 PageSource::Families(Box::new(ProtobufPage::new(families.with_run_info(self.info.clone()), permit)))
             }
-            (Dialect::OpenMetricsDraft | Dialect::OpenMetrics, _) => {
+            (ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics, _) => {
                 PageSource::Page(Box::new(self.with_labels(Page::open_metrics(self.registry, self.created))))
             }
-            (Dialect::Text | Dialect::Protobuf, _) => {
+            (ExpositionFormat::Text | ExpositionFormat::Protobuf, _) => {
                 PageSource::Page(Box::new(self.with_labels(Page::new(self.registry))))
             }
         };

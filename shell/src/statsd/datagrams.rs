@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Count, METRIC_BYTES, MessageEncoder, Telemetry};
+use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, METRIC_BYTES, MessageEncoder, Telemetry};
 use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramSource, IntervalPacking, StatsdMessages,
 };
@@ -90,7 +90,7 @@ fn per_interval<R: Runtime>(
     // What comes while these leave has the other half of the buffer.
     let aggregator =
         encoder.aggregator(vec![AggregatedRequest::default(); config.buffer_events.div_ceil(2)].into_boxed_slice());
-    let counts = vec![Count::default(); if config.timestamps_of_counts { aggregator.contexts() } else { 0 }];
+    let counts = vec![ContextCount::default(); if config.timestamps_of_counts { aggregator.contexts() } else { 0 }];
     let counts = config.timestamps_of_counts.then(|| counts.into_boxed_slice());
     let counted_second = place.hub.counted_second.clone();
     let aggregator = aggregator.with_counters(counts, counted_second.load(Ordering::Relaxed));
@@ -157,14 +157,14 @@ async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) ->
 /// Requests per interval.
 struct SumSource {
     feed: Arc<Feed>,
-    packing: AggregatePacking<'static, Box<[AggregatedRequest]>, Box<[Count]>>,
+    packing: AggregatePacking<'static, Box<[AggregatedRequest]>, Box<[ContextCount]>>,
     /// The last second that counters said, in this run or in an earlier one.
     counted_second: Arc<AtomicU64>,
     contexts: Arc<AtomicU64>,
 }
 
 impl Lender for SumSource {
-    type Lent<'a> = AggregateDatagrams<'a, 'static, Box<[AggregatedRequest]>, Box<[Count]>, Box<[Event]>>;
+    type Lent<'a> = AggregateDatagrams<'a, 'static, Box<[AggregatedRequest]>, Box<[ContextCount]>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
         let Self { feed, packing, counted_second, contexts } = self;

@@ -4,7 +4,7 @@ use super::program::{Lengths, Program};
 use super::{SmallStorage, events};
 use crate::judge::{self, dogstatsd::MessageDialect};
 use loaddensity_metrics_core::dogstatsd::{
-    AggregatedRequest, Aggregator, Cardinality, ConstantTags, Count, MessageEncoder, Origin,
+    AggregatedRequest, Aggregator, Cardinality, ConstantTags, ContextCount, MessageEncoder, Origin,
 };
 use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
 
@@ -57,7 +57,7 @@ fn per_interval(
     let mut pump = registry.pump().expect("the pump of a new registry is free");
     let mut sink = Sink::new(vec![Event::default(); 64], pump.attach(Exporter::Statsd));
     let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 1 + lengths.take() % 24]);
-    let counts = dialect.timestamps.then(|| vec![Count::default(); aggregator.contexts()]);
+    let counts = dialect.timestamps.then(|| vec![ContextCount::default(); aggregator.contexts()]);
     let mut aggregator = aggregator.with_counters(counts, 0);
     let (mut packets, mut number, mut lost, mut tick) = (Vec::new(), 0, false, 0);
     let mut send = |sink: &mut Sink<'_, Vec<Event>>, is_last| {
@@ -100,7 +100,7 @@ fn per_interval(
 
 /// Sends one interval; each packet is taken twice, as after a failed attempt.
 fn interval(
-    aggregator: &mut Aggregator<'_, Vec<AggregatedRequest>, Vec<Count>>,
+    aggregator: &mut Aggregator<'_, Vec<AggregatedRequest>, Vec<ContextCount>>,
     sink: &mut Sink<'_, Vec<Event>>,
     length: usize,
     mut is_lost: impl FnMut(Vec<u8>) -> bool,
@@ -120,7 +120,7 @@ fn interval(
 
 /// Sends the counters that say their second, if it has come; each packet is taken twice, too.
 fn counters(
-    aggregator: &mut Aggregator<'_, Vec<AggregatedRequest>, Vec<Count>>,
+    aggregator: &mut Aggregator<'_, Vec<AggregatedRequest>, Vec<ContextCount>>,
     sink: &mut Sink<'_, Vec<Event>>,
     (tick, length): (u64, usize),
     are_last: bool,

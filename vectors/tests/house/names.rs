@@ -72,8 +72,7 @@ const REASONED: &[(&str, &[&str], &str)] = &[
 
 /// Names that are still to be changed.
 const STILL_TWICE: &str = "
-    Action Answer Connection Count Dialect Fields Flight GaugeEncoder Head Histograms
-    Input Integer Interval Item Kind Latency Metric Millis News Origin
-    Phase Piece Place Points Reader Room Rows Section Side Size
-    Slot Source Text Weights
+    Action Answer Connection Dialect Flight Histograms Input Interval Kind Metric
+    News Origin Phase Place Points Reader Room Rows Side Slot
+    Source
 ";

@@ -11,7 +11,7 @@ use super::source::{CallLimits, DatagramSource, Ready, end_after};
 use crate::events::event::Event;
 use crate::events::segments::Call;
 use crate::events::sink::Sink;
-use crate::formats::dogstatsd::{AggregatedRequest, Aggregator, Count, CounterPacket, Packet};
+use crate::formats::dogstatsd::{AggregatedRequest, Aggregator, ContextCount, CounterPacket, Packet};
 use crate::registry::ledger::Cause;
 
 /// How the requests of a sink become messages per interval.
@@ -62,7 +62,7 @@ enum AggregatePacket {
 impl<'a, B, C> AggregatePacking<'a, B, C>
 where
     B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
-    C: AsRef<[Count]> + AsMut<[Count]>,
+    C: AsRef<[ContextCount]> + AsMut<[ContextCount]>,
 {
     /// Packets of at most `packet_bytes`. The first interval begins at `start`.
     pub fn new(aggregator: Aggregator<'a, B, C>, packet_bytes: usize, interval: Duration, start: Now) -> Self {
@@ -140,7 +140,7 @@ impl<'s, 'a, B, C, S> AggregateDatagrams<'s, 'a, B, C, S> {
 impl<B, C, S> DatagramSource for AggregateDatagrams<'_, '_, B, C, S>
 where
     B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
-    C: AsRef<[Count]> + AsMut<[Count]>,
+    C: AsRef<[ContextCount]> + AsMut<[ContextCount]>,
     S: AsRef<[Event]> + AsMut<[Event]>,
 {
     fn ready(&mut self, now: Now, is_last: bool) -> Ready {
@@ -263,7 +263,7 @@ where
 impl<B, C, S> AggregateDatagrams<'_, '_, B, C, S>
 where
     B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>,
-    C: AsRef<[Count]> + AsMut<[Count]>,
+    C: AsRef<[ContextCount]> + AsMut<[ContextCount]>,
     S: AsRef<[Event]> + AsMut<[Event]>,
 {
     fn lose(&mut self, packet: Option<AggregatePacket>, cause: Cause) {

@@ -3,7 +3,7 @@
 use super::super::Now;
 use super::super::items::{Items, PackedItems};
 use crate::events::batch::Written;
-use crate::formats::dogstatsd::{GaugeEncoder, Telemetry, TelemetryEncoder};
+use crate::formats::dogstatsd::{GaugeMessageEncoder, Telemetry, TelemetryEncoder};
 use crate::registry::ledger::Cause;
 
 /// The gauges of a registry and, if wanted, telemetry, each message an item. They are no requests, so that no account has
@@ -12,7 +12,7 @@ use crate::registry::ledger::Cause;
 /// Gauges are shown as they are when they leave. Telemetry is what came since that which has left last, so that nothing is
 /// lost of it where it cannot leave.
 pub struct StatsdMessages<'a, F> {
-    gauges: GaugeEncoder<'a>,
+    gauges: GaugeMessageEncoder<'a>,
     telemetry: Option<(TelemetryEncoder, F)>,
     /// Messages of this interval, of which the first so many have left.
     waiting: (usize, usize),
@@ -26,7 +26,7 @@ pub struct StatsdMessages<'a, F> {
 
 impl<'a, F: FnMut() -> Telemetry> StatsdMessages<'a, F> {
     /// Gauges, and telemetry that is what the function says, but for the number of gauges.
-    pub fn new(gauges: GaugeEncoder<'a>, telemetry: Option<(TelemetryEncoder, F)>) -> Self {
+    pub fn new(gauges: GaugeMessageEncoder<'a>, telemetry: Option<(TelemetryEncoder, F)>) -> Self {
         let (told, done) = (Telemetry::default(), Telemetry::default());
         Self { gauges, telemetry, waiting: (0, 0), left: 0, sent: 0, told, done }
     }

@@ -760,11 +760,11 @@ fn several_sockets_send_whole_windows_in_turns() {
 
 mod intervals {
     use super::*;
-    use crate::formats::dogstatsd::{AggregatedRequest, Count, MessageEncoder};
+    use crate::formats::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 
     struct Interval<'a> {
         sink: Sink<'a, Vec<Event>>,
-        packing: AggregatePacking<'a, Vec<AggregatedRequest>, Vec<Count>>,
+        packing: AggregatePacking<'a, Vec<AggregatedRequest>, Vec<ContextCount>>,
         registry: Registry<'a>,
         offered: u64,
     }
@@ -774,7 +774,7 @@ mod intervals {
             let sink = Sink::new(vec![Event::default(); 100], ledger(registry, Exporter::Statsd));
             let encoder = MessageEncoder::new(registry, "x").expect("a prefix");
             let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 50]);
-            let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()]);
+            let counts = has_seconds.then(|| vec![ContextCount::default(); aggregator.contexts()]);
             let aggregator = aggregator.with_counters(counts, 0);
             let packing = AggregatePacking::new(aggregator, 200, Duration::from_secs(10), Now::default());
             Self { sink, packing, registry, offered: 0 }
@@ -786,7 +786,7 @@ mod intervals {
             self.sink.offer_all(&vec![Event { series, latency_ns: 7_000_000, ..Event::default() }; count]);
         }
 
-        fn source(&mut self) -> AggregateDatagrams<'_, 'a, Vec<AggregatedRequest>, Vec<Count>, Vec<Event>> {
+        fn source(&mut self) -> AggregateDatagrams<'_, 'a, Vec<AggregatedRequest>, Vec<ContextCount>, Vec<Event>> {
             AggregateDatagrams::new(&mut self.sink, &mut self.packing)
         }
 

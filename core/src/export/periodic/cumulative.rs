@@ -1,7 +1,7 @@
 //! All that a registry has counted, in each cycle.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
-use crate::formats::otlp::{Export, Options, Resource, Sources};
+use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::Registry;
 use crate::registry::ledger::{Exporter, Ledger};
@@ -12,7 +12,7 @@ use crate::request::sample::Timestamp;
 pub struct Cumulative<'a> {
     registry: Registry<'a>,
     resource: &'a Resource,
-    options: Options,
+    options: ExportOptions,
     /// From when on all is counted.
     start: Timestamp,
     is_framed: bool,
@@ -22,12 +22,12 @@ impl<'a> Cumulative<'a> {
     /// What `registry` has counted since `start`, exported by `resource`.
     #[must_use]
     pub fn new(registry: Registry<'a>, resource: &'a Resource, start: Timestamp) -> Self {
-        Self { registry, resource, options: Options::default(), start, is_framed: false }
+        Self { registry, resource, options: ExportOptions::default(), start, is_framed: false }
     }
 
     /// The same with points that look like this.
     #[must_use]
-    pub const fn with_options(self, options: Options) -> Self {
+    pub const fn with_options(self, options: ExportOptions) -> Self {
         Self { options, ..self }
     }
 

@@ -1,7 +1,7 @@
 //! What came in one interval after another.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
-use crate::formats::otlp::{Interval, Resource, Sources};
+use crate::formats::otlp::{DeltaInterval, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::Registry;
 use crate::registry::ledger::{Exporter, Ledger};
@@ -13,14 +13,14 @@ pub struct Delta<'a, M> {
     registry: Registry<'a>,
     resource: &'a Resource,
     /// The interval that ended last.
-    interval: &'a mut Interval<M>,
+    interval: &'a mut DeltaInterval<M>,
     is_framed: bool,
 }
 
 impl<'a, M> Delta<'a, M> {
     /// What `registry` counts in one `interval` after another, exported by `resource`.
     #[must_use]
-    pub const fn new(registry: Registry<'a>, resource: &'a Resource, interval: &'a mut Interval<M>) -> Self {
+    pub const fn new(registry: Registry<'a>, resource: &'a Resource, interval: &'a mut DeltaInterval<M>) -> Self {
         Self { registry, resource, interval, is_framed: false }
     }
 

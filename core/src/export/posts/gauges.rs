@@ -1,6 +1,6 @@
 //! The engine's gauges as items: one point per interval, of which each gauge is a field.
 
-use crate::formats::influxdb::{GaugeEncoder, IntervalTimes};
+use crate::formats::influxdb::{GaugeLineEncoder, IntervalTimes};
 use crate::registry::ledger::Cause;
 use crate::request::sample::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::export::items::{Items, PackedItems};
 /// use once an interval has ended: an interval that ends begins all anew.
 #[derive(Clone, Debug)]
 pub struct GaugePoints<'a> {
-    encoder: GaugeEncoder<'a>,
+    encoder: GaugeLineEncoder<'a>,
     times: IntervalTimes,
     at: Timestamp,
     settled: usize,
@@ -21,7 +21,7 @@ pub struct GaugePoints<'a> {
 impl<'a> GaugePoints<'a> {
     /// Those that `encoder` writes, at these times.
     #[must_use]
-    pub fn new(encoder: GaugeEncoder<'a>, times: IntervalTimes) -> Self {
+    pub fn new(encoder: GaugeLineEncoder<'a>, times: IntervalTimes) -> Self {
         Self { encoder, times, at: Timestamp::default(), settled: 0, waiting: 0 }
     }
 }

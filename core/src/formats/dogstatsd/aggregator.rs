@@ -8,9 +8,9 @@ use core::fmt;
 use core::ops::Range;
 
 use super::aggregated_request::AggregatedRequest;
-use super::counters::{Count, CounterPacket, Counters};
-use super::dialect::{Dialect, ITEMS, LATENCY, REQUESTS, SIZE};
-use super::own::{append, end};
+use super::counters::{ContextCount, CounterPacket, Counters};
+use super::join::{append, end};
+use super::message_format::{ITEMS, LATENCY, MessageFormat, REQUESTS, SIZE};
 use super::packed::Context;
 use crate::events::event::Event;
 use crate::events::sink::Sink;
@@ -27,20 +27,20 @@ use crate::wire::text::out::Full;
 ///
 /// [With counters](Self::with_counters) that say their second these packets hold the values alone, and the sink goes on
 /// counting the requests as held: begin the counters now and then, take packet by packet, settle each.
-pub struct Aggregator<'a, B, C = [Count; 0]> {
+pub struct Aggregator<'a, B, C = [ContextCount; 0]> {
     registry: Registry<'a>,
-    dialect: Dialect,
+    format: MessageFormat,
     slots: B,
     /// Slots that are in use.
     count: usize,
-    place: Place,
+    place: PacketPosition,
     /// Those that say their second.
     counters: Option<Counters<C>>,
 }
 
 /// How far the messages of the slots have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
+struct PacketPosition {
     /// The slots of the context.
     start: usize,
     end: usize,
@@ -57,14 +57,14 @@ pub struct Packet {
     pub bytes: usize,
     /// Counters in it, one for each context.
     pub contexts: usize,
-    from: Place,
-    to: Place,
+    from: PacketPosition,
+    to: PacketPosition,
 }
 
 impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>> Aggregator<'a, B> {
-    pub(super) const fn new(registry: Registry<'a>, dialect: Dialect, slots: B) -> Self {
-        let place = Place { start: 0, end: 0, item: REQUESTS, next: 0 };
-        Self { registry, dialect, slots, count: 0, place, counters: None }
+    pub(super) const fn new(registry: Registry<'a>, format: MessageFormat, slots: B) -> Self {
+        let place = PacketPosition { start: 0, end: 0, item: REQUESTS, next: 0 };
+        Self { registry, format, slots, count: 0, place, counters: None }
     }
 
     /// Counters say the second in which they leave (`|T`, protocol 1.3), and those of a context leave once a second at
@@ -74,15 +74,15 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>> Aggregator<
     #[must_use]
     pub fn with_counters<C>(self, counts: Option<C>, after: u64) -> Aggregator<'a, B, C>
     where
-        C: AsRef<[Count]> + AsMut<[Count]>,
+        C: AsRef<[ContextCount]> + AsMut<[ContextCount]>,
     {
-        let Self { registry, dialect, slots, count, place, counters: _ } = self;
+        let Self { registry, format, slots, count, place, counters: _ } = self;
         let counters = counts.map(|counts| Counters::new(counts, after));
-        Aggregator { registry, dialect, slots, count, place, counters }
+        Aggregator { registry, format, slots, count, place, counters }
     }
 }
 
-impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[Count]> + AsMut<[Count]>>
+impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[ContextCount]> + AsMut<[ContextCount]>>
     Aggregator<'a, B, C>
 {
     /// Most requests that it takes at once.
@@ -126,13 +126,13 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
                 continue;
             }
             let counters = usize::from(self.place.item == REQUESTS);
-            let newline = self.dialect.ends_with_newline;
+            let newline = self.format.ends_with_newline;
             let Ok(bytes) = append(out, packet.bytes, newline, |room| self.encode(room)) else { break };
             packet.bytes = bytes;
             packet.contexts += counters;
         }
         packet.to = self.place;
-        end(out, &mut packet.bytes, self.dialect.ends_with_newline);
+        end(out, &mut packet.bytes, self.format.ends_with_newline);
         (packet.bytes != 0).then_some(packet)
     }
 
@@ -158,7 +158,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
-        let Place { start, item, next, .. } = self.place;
+        let PacketPosition { start, item, next, .. } = self.place;
         let whole = if item == SIZE { next } else { start };
         let slots = &self.slots.as_ref()[..self.count];
         let (taken, not_taken) = slots.split_at(whole);
@@ -182,7 +182,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
             }
         }
         self.count = 0;
-        self.place = Place::default();
+        self.place = PacketPosition::default();
     }
 
     /// Lets the counters leave: where a second has passed since the last, or these are the last, which then say the
@@ -202,18 +202,18 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     /// Writes as many of the counters that follow as fit, joined by newlines, to the front of `out`, whose length must be
     /// that for packets of values. `None` where none is left.
     pub fn next_counters(&mut self, out: &mut [u8]) -> Option<CounterPacket> {
-        let Self { registry, dialect, counters, .. } = self;
+        let Self { registry, format, counters, .. } = self;
         let counters = counters.as_mut()?;
         let mut packet = CounterPacket { bytes: 0, contexts: 0, places: counters.next()..counters.next() };
         while let Some((series, outcome, requests)) = counters.peek() {
             let context = Context { tags: registry.shown_entry(series).labels::<DogstatsdTags>(), outcome };
-            let write = |room: &mut [u8]| dialect.encode_counter(requests, counters.second(), context, room);
-            let Ok(bytes) = append(out, packet.bytes, dialect.ends_with_newline, write) else { break };
+            let write = |room: &mut [u8]| format.encode_counter(requests, counters.second(), context, room);
+            let Ok(bytes) = append(out, packet.bytes, format.ends_with_newline, write) else { break };
             packet.bytes = bytes;
             packet.contexts += 1;
             packet.places.end = counters.advance(series, outcome);
         }
-        end(out, &mut packet.bytes, dialect.ends_with_newline);
+        end(out, &mut packet.bytes, format.ends_with_newline);
         (packet.bytes != 0).then_some(packet)
     }
 
@@ -236,30 +236,30 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
 
     /// Writes the next message, or as much of it as fits, and goes on behind it.
     fn encode(&mut self, out: &mut [u8]) -> Result<usize, Full> {
-        let Place { end, item, next, .. } = self.place;
+        let PacketPosition { end, item, next, .. } = self.place;
         let requests = &self.slots.as_ref()[next..end];
-        let message = self.dialect.encode_packed(requests, item, self.context(), out)?;
+        let message = self.format.encode_packed(requests, item, self.context(), out)?;
         self.place = self.behind(self.place, next + message.requests);
         Ok(message.bytes)
     }
 
     /// The place behind the message whose values come before `upto`.
-    fn behind(&self, place: Place, upto: usize) -> Place {
+    fn behind(&self, place: PacketPosition, upto: usize) -> PacketPosition {
         if upto < place.end {
-            Place { next: upto, ..place }
+            PacketPosition { next: upto, ..place }
         } else if place.item + 1 < ITEMS {
-            Place { item: place.item + 1, next: place.start, ..place }
+            PacketPosition { item: place.item + 1, next: place.start, ..place }
         } else {
             self.first_of(place.end)
         }
     }
 
     /// The first place of the context that begins at `start`.
-    fn first_of(&self, start: usize) -> Place {
+    fn first_of(&self, start: usize) -> PacketPosition {
         let slots = &self.slots.as_ref()[start..self.count];
         let is_same = |slot: &&AggregatedRequest| slots.first().is_some_and(|first| first.context() == slot.context());
         let end = start + slots.iter().take_while(is_same).count();
-        Place { start, end, item: self.first_item(), next: start }
+        PacketPosition { start, end, item: self.first_item(), next: start }
     }
 
     /// The first message of a context.
@@ -304,8 +304,8 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     }
 
     fn longest(&self, context: Context<'_>) -> usize {
-        let newline = usize::from(self.dialect.ends_with_newline);
-        self.dialect.longest(context, self.counters.is_some()) + newline
+        let newline = usize::from(self.format.ends_with_newline);
+        self.format.longest(context, self.counters.is_some()) + newline
     }
 
     /// The context of the place.

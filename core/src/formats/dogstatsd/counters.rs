@@ -20,7 +20,7 @@ use crate::request::series::Series;
 
 /// What is counted of one series and outcome: 32 bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Count {
+pub struct ContextCount {
     /// Requests that the next counter stands for.
     requests: u64,
     /// Those of them whose values have left, and which count as held until the counter has.
@@ -31,7 +31,7 @@ pub struct Count {
     counted_at: usize,
 }
 
-const _: () = assert!(size_of::<Count>() <= 32, "the documentation says so");
+const _: () = assert!(size_of::<ContextCount>() <= 32, "the documentation says so");
 
 /// A packet of counters, to be told of by [`Aggregator::settle_counters`](super::Aggregator::settle_counters).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(super) struct Counters<C> {
     next: usize,
 }
 
-impl<C: AsRef<[Count]> + AsMut<[Count]>> Counters<C> {
+impl<C: AsRef<[ContextCount]> + AsMut<[ContextCount]>> Counters<C> {
     /// None that may leave before `after` seconds have passed since the Unix epoch.
     pub(super) fn new(counts: C, after: u64) -> Self {
         let next = counts.as_ref().len();
@@ -73,7 +73,7 @@ impl<C: AsRef<[Count]> + AsMut<[Count]>> Counters<C> {
         if counts.get(at).is_some_and(|count| count.hash == 0) {
             let hash = hash_of(tags, outcome);
             let same = counts.iter().find(|count| count.hash == hash).map_or(at, |count| count.counted_at);
-            counts[at] = Count { hash, counted_at: same, ..Count::default() };
+            counts[at] = ContextCount { hash, counted_at: same, ..ContextCount::default() };
         }
         let Some(count) = counts.get(at).map(|count| count.counted_at).and_then(|at| counts.get_mut(at)) else {
             return false;
@@ -123,7 +123,7 @@ impl<C: AsRef<[Count]> + AsMut<[Count]>> Counters<C> {
     /// Empties those at `places`; returns how many of their requests were held.
     pub(super) fn clear(&mut self, places: Range<usize>) -> u64 {
         let counts = self.counts.as_mut().get_mut(places).unwrap_or_default();
-        let take = |count: &mut Count| {
+        let take = |count: &mut ContextCount| {
             count.requests = 0;
             core::mem::take(&mut count.held)
         };

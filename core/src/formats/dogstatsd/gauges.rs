@@ -4,12 +4,12 @@ use core::fmt::Write as _;
 
 use heapless::String;
 
-use super::dialect::Dialect;
-use super::own::join;
+use super::join::join;
+use super::message_format::MessageFormat;
 use crate::events::batch::Written;
 use crate::registry::Registry;
 use crate::registry::gauges::NUMBER_BYTES;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
 /// Longest name of a metric in bytes. Source: DataDog/documentation, metrics/custom_metrics, "Naming custom metrics".
@@ -17,14 +17,14 @@ pub const METRIC_BYTES: usize = 200;
 
 /// Writes the gauges of a registry as messages: `loaddensity.active_users:250|g`.
 #[derive(Clone, Debug)]
-pub struct GaugeEncoder<'a> {
+pub struct GaugeMessageEncoder<'a> {
     registry: Registry<'a>,
-    dialect: Dialect,
+    format: MessageFormat,
 }
 
-impl<'a> GaugeEncoder<'a> {
-    pub(super) const fn new(registry: Registry<'a>, dialect: Dialect) -> Self {
-        Self { registry, dialect }
+impl<'a> GaugeMessageEncoder<'a> {
+    pub(super) const fn new(registry: Registry<'a>, format: MessageFormat) -> Self {
+        Self { registry, format }
     }
 
     /// How many gauges there are.
@@ -40,21 +40,21 @@ impl<'a> GaugeEncoder<'a> {
     /// then holds nothing of use.
     pub fn encode(&self, skip: usize, most: usize, out: &mut [u8]) -> Result<Written, Full> {
         let gauges = self.registry.gauges().skip(skip).take(most);
-        join(gauges, self.dialect.ends_with_newline, out, |(name, value), room| self.message(&name, value, room))
+        join(gauges, self.format.ends_with_newline, out, |(name, value), room| self.message(&name, value, room))
     }
 
     fn message(&self, name: &str, value: f64, out: &mut [u8]) -> Result<usize, Full> {
-        if self.dialect.prefix.len() + name.len() > METRIC_BYTES {
+        if self.format.prefix.len() + name.len() > METRIC_BYTES {
             return Err(Full);
         }
         let mut number: String<NUMBER_BYTES> = String::new();
         write!(number, "{value}").map_err(|_| Full)?;
         let room = out.len();
-        let mut out = Item::new(out);
-        for part in [&self.dialect.prefix, name.as_bytes(), b":", number.as_bytes(), b"|g"] {
+        let mut out = ItemWriter::new(out);
+        for part in [&self.format.prefix, name.as_bytes(), b":", number.as_bytes(), b"|g"] {
             out.put_exact(part)?;
         }
-        self.dialect.put_own_fields(&mut out)?;
+        self.format.put_own_fields(&mut out)?;
         Ok(room - out.room())
     }
 }

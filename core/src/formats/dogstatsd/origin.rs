@@ -26,6 +26,7 @@ pub struct Origin<'t> {
 
 /// How many tags of the origin the Agent adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Cardinality {
     /// None.
     None,
@@ -61,6 +62,7 @@ impl Cardinality {
 
 /// Why an origin cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OriginError {
     /// The container id is empty, longer than [`ORIGIN_BYTES`], or holds others than printable ASCII characters.
     Container,
@@ -84,12 +86,12 @@ impl core::error::Error for OriginError {}
 
 /// The fields as they are written: a timestamp comes between them, in the order of Datadog's Go client.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fields {
+pub(super) struct OriginFields {
     pub(super) before_time: Vec<u8, { 2 * (ORIGIN_BYTES + 3) }>,
     pub(super) behind_time: Vec<u8, 24>,
 }
 
-impl Fields {
+impl OriginFields {
     pub(super) fn new(origin: Origin<'_>) -> Result<Self, OriginError> {
         let mut fields = Self::default();
         if let Some(container) = origin.container {

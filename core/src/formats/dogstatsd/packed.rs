@@ -7,15 +7,15 @@ use heapless::Vec;
 
 use super::OUTCOMES;
 use super::aggregated_request::AggregatedRequest;
-use super::dialect::{Dialect, LATENCY, REQUESTS};
+use super::message_format::{LATENCY, MessageFormat, REQUESTS};
 use super::origin::ORIGIN_BYTES;
 use super::tags::TAG_BYTES;
 use crate::atomics::stored_text::StoredText;
 use crate::labels::dogstatsd as labels;
 use crate::request::sample::Outcome;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::Piece;
+use crate::wire::text::short_text::ShortText;
 
 /// Room for what is behind the values: type, rate, tags and origin.
 const TAIL_BYTES: usize =
@@ -27,7 +27,7 @@ const LONGEST_COUNTER: usize = "requests:18446744073709551615".len() + "|T184467
 
 /// What one message holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message {
+pub(super) struct PackedMessage {
     pub(super) bytes: usize,
     /// Requests that it has the value of.
     pub(super) requests: usize,
@@ -40,7 +40,7 @@ pub(super) struct Context<'a> {
     pub(super) outcome: Outcome,
 }
 
-impl Dialect {
+impl MessageFormat {
     /// Writes message `item` of `requests`, which are of one context, to the front of `out`: the counter of all of them,
     /// or the values of the first, as many as fit.
     ///
@@ -52,10 +52,10 @@ impl Dialect {
         item: u8,
         context: Context<'_>,
         out: &mut [u8],
-    ) -> Result<Message, Full> {
+    ) -> Result<PackedMessage, Full> {
         let tail = self.tail(item, context)?;
         let room = out.len();
-        let mut out = Item::new(out);
+        let mut out = ItemWriter::new(out);
         self.put_name(item, &mut out)?;
         let count = match item {
             REQUESTS => {
@@ -70,7 +70,7 @@ impl Dialect {
             }
         };
         out.put_exact(&tail)?;
-        Ok(Message { bytes: room - out.room(), requests: count })
+        Ok(PackedMessage { bytes: room - out.room(), requests: count })
     }
 
     /// Writes the counter of so many requests of one context, which says its second.
@@ -82,7 +82,7 @@ impl Dialect {
         out: &mut [u8],
     ) -> Result<usize, Full> {
         let room = out.len();
-        let mut out = Item::new(out);
+        let mut out = ItemWriter::new(out);
         self.put_name(REQUESTS, &mut out)?;
         out.put_exact(itoa::Buffer::new().format(requests).as_bytes())?;
         self.put_kind(REQUESTS, &mut out)?;
@@ -104,7 +104,7 @@ impl Dialect {
     fn tail(&self, item: u8, context: Context<'_>) -> Result<Vec<u8, TAIL_BYTES>, Full> {
         let mut tail = Vec::new();
         tail.resize_default(TAIL_BYTES).map_err(|_| Full)?;
-        let mut out = Item::new(&mut tail);
+        let mut out = ItemWriter::new(&mut tail);
         self.put_tail(item, context, &mut out)?;
         let length = TAIL_BYTES - out.room();
         tail.truncate(length);
@@ -117,13 +117,13 @@ impl Dialect {
 fn put_values(
     requests: &[AggregatedRequest],
     tail: usize,
-    out: &mut Item<'_>,
-    write: impl Fn(&AggregatedRequest, &mut Piece<'_, VALUE_BYTES>),
+    out: &mut ItemWriter<'_>,
+    write: impl Fn(&AggregatedRequest, &mut ShortText<'_, VALUE_BYTES>),
 ) -> Result<usize, Full> {
     let mut count = 0;
     for request in requests {
         let mut value = [0; VALUE_BYTES];
-        let mut piece = Piece::new(&mut value);
+        let mut piece = ShortText::new(&mut value);
         piece.put(b":", usize::from(count != 0));
         write(request, &mut piece);
         let length = piece.len();

@@ -76,6 +76,7 @@ impl ConstantTags {
 
 /// Why a sink cannot have these constant tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TagError<'t> {
     /// The key does not begin with a letter.
     Start {

@@ -4,10 +4,10 @@
 //! ones, and have no prefix. Left out is what this sink cannot have: sets, events, service checks, and a queue of
 //! packets.
 
-use super::dialect::Dialect;
-use super::own::join;
+use super::join::join;
+use super::message_format::MessageFormat;
 use crate::events::batch::Written;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
 /// Who sends them.
@@ -53,6 +53,7 @@ impl Telemetry {
 
 /// The way to the Agent, as the tag `client_transport` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientTransport {
     /// `udp`
     #[default]
@@ -79,21 +80,21 @@ impl ClientTransport {
 /// `datadog.dogstatsd.client.metrics:30|c|#client:loaddensity-metrics,client_version:0.1.0,client_transport:udp`.
 #[derive(Clone, Debug)]
 pub struct TelemetryEncoder {
-    dialect: Dialect,
+    format: MessageFormat,
     transport: ClientTransport,
 }
 
 /// One message.
 #[derive(Clone, Copy)]
-struct Metric {
+struct TelemetryMetric {
     name: &'static str,
     value: u64,
     metrics_type: Option<&'static str>,
 }
 
 impl TelemetryEncoder {
-    pub(super) const fn new(dialect: Dialect, transport: ClientTransport) -> Self {
-        Self { dialect, transport }
+    pub(super) const fn new(format: MessageFormat, transport: ClientTransport) -> Self {
+        Self { format, transport }
     }
 
     /// Writes the messages behind the first `skip`, at most `most` of them and as many as fit, joined by newlines, to the
@@ -103,7 +104,7 @@ impl TelemetryEncoder {
     /// [`Full`] where the first of them does not fit; `out` then holds nothing of use.
     pub fn encode(&self, news: &Telemetry, skip: usize, most: usize, out: &mut [u8]) -> Result<Written, Full> {
         let metrics = self.metrics(news).skip(skip).take(most);
-        join(metrics, self.dialect.ends_with_newline, out, |metric, room| self.message(metric, room))
+        join(metrics, self.format.ends_with_newline, out, |metric, room| self.message(metric, room))
     }
 
     /// How many messages that makes.
@@ -111,10 +112,10 @@ impl TelemetryEncoder {
         self.metrics(news).count()
     }
 
-    fn message(&self, metric: Metric, out: &mut [u8]) -> Result<usize, Full> {
-        let Metric { name, value, metrics_type } = metric;
+    fn message(&self, metric: TelemetryMetric, out: &mut [u8]) -> Result<usize, Full> {
+        let TelemetryMetric { name, value, metrics_type } = metric;
         let room = out.len();
-        let mut out = Item::new(out);
+        let mut out = ItemWriter::new(out);
         out.put_exact(b"datadog.dogstatsd.client.")?;
         out.put_exact(name.as_bytes())?;
         out.put_exact(b":")?;
@@ -127,24 +128,24 @@ impl TelemetryEncoder {
             out.put_exact(b",metrics_type:")?;
             out.put_exact(metrics_type.as_bytes())?;
         }
-        out.put_exact(self.dialect.constant.text())?;
-        self.dialect.put_origin(&mut out)?;
+        out.put_exact(self.format.constant.text())?;
+        self.format.put_origin(&mut out)?;
         Ok(room - out.room())
     }
 
     /// All of them, in the order of Datadog's client.
-    fn metrics(&self, news: &Telemetry) -> impl Iterator<Item = Metric> + use<> {
-        let types: &[(&str, u64)] = match self.dialect.distributions {
+    fn metrics(&self, news: &Telemetry) -> impl Iterator<Item = TelemetryMetric> + use<> {
+        let types: &[(&str, u64)] = match self.format.distributions {
             true => &[("count", 1), ("distribution", 2)],
             false => &[("count", 1), ("timing", 1), ("histogram", 1)],
         };
-        let all = |name, value| Metric { name, value, metrics_type: None };
+        let all = |name, value| TelemetryMetric { name, value, metrics_type: None };
         let by_type = |name, each: u64| {
-            types.iter().map(move |(kind, of)| Metric { name, value: of * each, metrics_type: Some(kind) })
+            types.iter().map(move |(kind, of)| TelemetryMetric { name, value: of * each, metrics_type: Some(kind) })
         };
         let received = [
             all("metrics", 3 * news.requests + news.gauges),
-            Metric { name: "metrics_by_type", value: news.gauges, metrics_type: Some("gauge") },
+            TelemetryMetric { name: "metrics_by_type", value: news.gauges, metrics_type: Some("gauge") },
         ];
         let left = [
             all("metric_dropped_on_receive", 3 * news.dropped_on_receive),

@@ -1,6 +1,6 @@
 //! What an InfluxDB server says of a write.
 
-use crate::wire::json::{Strings, string};
+use crate::wire::json::{JsonStrings, string};
 
 /// Most bad lines that InfluxDB 3 lists; a longer list may have been cut (InfluxDB 3, "Write line protocol").
 const MOST_LISTED: usize = 100;
@@ -13,7 +13,7 @@ const MOST_LISTED: usize = 100;
 #[must_use]
 pub fn refused_lines(answer: &[u8]) -> Option<usize> {
     let (mut listed, mut is_list, mut refused) = (0, false, None);
-    for key in Strings::of(answer) {
+    for key in JsonStrings::of(answer) {
         let Some(value) = key.value else { continue };
         listed += usize::from(key.raw == b"line_number");
         if let Some(words) = string(value).filter(|_| names_words(key.raw)) {
@@ -29,7 +29,7 @@ pub fn refused_lines(answer: &[u8]) -> Option<usize> {
 /// Empty where it says nothing of the kind.
 #[must_use]
 pub fn error_words(answer: &[u8]) -> &[u8] {
-    let words = Strings::of(answer).filter(|key| names_words(key.raw)).find_map(|key| string(key.value?));
+    let words = JsonStrings::of(answer).filter(|key| names_words(key.raw)).find_map(|key| string(key.value?));
     words.unwrap_or_default()
 }
 

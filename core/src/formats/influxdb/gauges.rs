@@ -5,14 +5,14 @@ use core::ops::Range;
 
 use heapless::String;
 
-use super::tags::OwnTags;
+use super::tags::AddedTags;
 use super::{MAX_INTEGER, Measurement, MeasurementError, Precision, StatusCode, escaped};
 use crate::events::batch::Written;
 use crate::labels::constant::ConstantLabels;
 use crate::registry::Registry;
 use crate::registry::gauges::NUMBER_BYTES;
 use crate::request::sample::Timestamp;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
 /// Room for a space and the timestamp.
@@ -20,14 +20,14 @@ const TIME_BYTES: usize = 21;
 
 /// Writes the gauges of a registry as one line: `loaddensity_request_gauges active_users=250,rate=12.5 1700000000000000000`.
 #[derive(Clone, Debug)]
-pub struct GaugeEncoder<'a> {
+pub struct GaugeLineEncoder<'a> {
     registry: Registry<'a>,
     measurement: Measurement,
-    tags: OwnTags,
+    tags: AddedTags,
     precision: Precision,
 }
 
-impl<'a> GaugeEncoder<'a> {
+impl<'a> GaugeLineEncoder<'a> {
     /// An encoder for the gauges of `registry` that writes points of `measurement` with `constant` tags, and timestamps in
     /// `precision`.
     ///
@@ -39,7 +39,7 @@ impl<'a> GaugeEncoder<'a> {
         constant: &ConstantLabels,
         precision: Precision,
     ) -> Result<Self, MeasurementError> {
-        let tags = OwnTags::new(constant, StatusCode::Field);
+        let tags = AddedTags::new(constant, StatusCode::Field);
         Ok(Self { registry, measurement: escaped(measurement)?, tags, precision })
     }
 
@@ -57,7 +57,7 @@ impl<'a> GaugeEncoder<'a> {
     /// [`Full`] where not a single one fits; `out` then holds nothing of use.
     pub fn encode(&self, gauges: Range<usize>, at: Timestamp, out: &mut [u8]) -> Result<Written, Full> {
         let room = out.len();
-        let mut line = Item::new(out);
+        let mut line = ItemWriter::new(out);
         let mut written = Written::default();
         for (name, value) in self.registry.gauges().skip(gauges.start).take(gauges.len()) {
             let mut number: String<NUMBER_BYTES> = String::new();

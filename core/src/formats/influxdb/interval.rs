@@ -1,6 +1,6 @@
 //! One point per series and interval, in place of one per request.
 
-use super::tags::{OwnTags, Place};
+use super::tags::{AddedTags, OutcomeTag};
 use super::{MAX_INTEGER, Measurement, MeasurementError, Precision, StatusCode, escaped};
 use crate::aggregates::distribution::Distribution;
 use crate::aggregates::row::RowShape;
@@ -11,13 +11,13 @@ use crate::labels::influxdb::InfluxdbTags;
 use crate::registry::Registry;
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::Piece;
+use crate::wire::text::short_text::ShortText;
 
 /// What one series did in one interval, both outcomes together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Interval {
+pub struct IntervalPoint {
     /// Requests.
     pub requests: u64,
     /// Of those, the failures.
@@ -31,7 +31,7 @@ pub struct Interval {
     pub bytes: u64,
 }
 
-impl Interval {
+impl IntervalPoint {
     /// Of the sums and, where they are kept, the latencies of one interval.
     #[must_use]
     pub fn new(totals: &Totals, latencies: Option<&Distribution>) -> Self {
@@ -71,7 +71,7 @@ fn latency_ns(latencies: &Distribution) -> Option<[u64; 5]> {
 pub struct IntervalEncoder<'a> {
     registry: Registry<'a>,
     measurement: Measurement,
-    tags: OwnTags,
+    tags: AddedTags,
     precision: Precision,
 }
 
@@ -100,7 +100,7 @@ impl<'a> IntervalEncoder<'a> {
         constant: &ConstantLabels,
         precision: Precision,
     ) -> Result<Self, MeasurementError> {
-        let tags = OwnTags::new(constant, StatusCode::Field);
+        let tags = AddedTags::new(constant, StatusCode::Field);
         Ok(Self { registry, measurement: escaped(measurement)?, tags, precision })
     }
 
@@ -109,12 +109,18 @@ impl<'a> IntervalEncoder<'a> {
     ///
     /// # Errors
     /// [`Full`] where it does not fit; `out` then holds nothing of use.
-    pub fn encode(&self, series: Series, interval: &Interval, at: Timestamp, out: &mut [u8]) -> Result<usize, Full> {
+    pub fn encode(
+        &self,
+        series: Series,
+        interval: &IntervalPoint,
+        at: Timestamp,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
         let room = out.len();
-        let mut line = Item::new(out);
+        let mut line = ItemWriter::new(out);
         let (tags, outcome_at) = self.registry.shown_entry(series).labels::<InfluxdbTags>();
         self.measurement.begin(&mut line)?;
-        self.tags.put(tags, Place::LeftOut(outcome_at), 0, &mut line)?;
+        self.tags.put(tags, OutcomeTag::LeftOut(outcome_at), 0, &mut line)?;
         let at = at.as_unix_nanos().min(MAX_INTEGER - 1) / self.precision.nanos();
         line.put_piece(|piece| interval.put_fields(at, piece))?;
         Ok(room - line.room())
@@ -124,9 +130,9 @@ impl<'a> IntervalEncoder<'a> {
 /// Room for the longest fields, 379 bytes, and what is copied with them.
 const FIELDS_BYTES: usize = 400;
 
-impl Interval {
+impl IntervalPoint {
     /// Writes what follows the tags.
-    fn put_fields(&self, at: u64, piece: &mut Piece<'_, FIELDS_BYTES>) {
+    fn put_fields(&self, at: u64, piece: &mut ShortText<'_, FIELDS_BYTES>) {
         let Self { requests, failures, latency_sum_ns, latency_ns, bytes } = *self;
         piece.put(b" requests=", 10);
         piece.put_integer(requests.min(MAX_INTEGER));

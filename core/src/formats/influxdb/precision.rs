@@ -2,6 +2,7 @@
 
 /// The unit of timestamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Precision {
     /// Nanoseconds, the only one in which every request has a timestamp of its own.
     #[default]

@@ -7,7 +7,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Interval, IntervalEncoder};
+use super::{IntervalEncoder, IntervalPoint};
 use crate::aggregates::row::RowShape;
 use crate::aggregates::rows::{Rows, TooFewWords};
 use crate::formats::weights::Weights;
@@ -211,9 +211,9 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> IntervalRows<M> {
             .filter(|(_, requests)| *requests != 0)
     }
 
-    fn first_unsettled(&self, from: RowPlace) -> Option<(RowPlace, Interval)> {
+    fn first_unsettled(&self, from: RowPlace) -> Option<(RowPlace, IntervalPoint)> {
         let (place, row) = self.first_with_requests(from)?;
-        Some((place, Interval::of_row(self.rows.shape(), row)))
+        Some((place, IntervalPoint::of_row(self.rows.shape(), row)))
     }
 
     fn first_with_requests(&self, from: RowPlace) -> Option<(RowPlace, &[u64])> {

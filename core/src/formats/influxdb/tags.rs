@@ -6,11 +6,12 @@ use crate::atomics::stored_text::StoredText;
 use crate::labels::constant::{CONSTANT_BYTES, ConstantLabels};
 use crate::labels::influxdb as labels;
 use crate::wire::text::digits;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
 /// Where the status code of a request is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum StatusCode {
     /// As the field `status_code`, as the contract has it.
     #[default]
@@ -40,7 +41,7 @@ const STATUS_BYTES: usize = ",status_code=".len() + 5;
 
 /// Tags that are merged into those of a series, in order of their keys. A series' own tag of the same key wins.
 #[derive(Clone, Debug)]
-pub(super) struct OwnTags {
+pub(super) struct AddedTags {
     /// The constant ones.
     constant: Vec<u8, CONSTANT_TEXT>,
     /// Where in it those begin whose keys come behind that of the status.
@@ -48,7 +49,7 @@ pub(super) struct OwnTags {
     status: StatusCode,
 }
 
-impl OwnTags {
+impl AddedTags {
     pub(super) fn new(constant: &ConstantLabels, status: StatusCode) -> Self {
         let (mut text, mut behind) = (Vec::new(), 0);
         for (key, value) in constant.iter() {
@@ -73,16 +74,16 @@ impl OwnTags {
     pub(super) fn put(
         &self,
         series: StoredText<'_>,
-        outcome: Place<'_>,
+        outcome: OutcomeTag<'_>,
         status: u16,
-        line: &mut Item<'_>,
+        line: &mut ItemWriter<'_>,
     ) -> Result<(), Full> {
         let mut room = [0; labels::BYTES];
         let length = series.copy_to(&mut room).ok_or(Full)?;
-        let mut theirs = Tags(outcome.apply(&mut room, length)).peekable();
+        let mut theirs = EncodedTags(outcome.apply(&mut room, length)).peekable();
         let status = self.status_tag(status);
         let (before, behind) = self.constant.split_at(self.behind);
-        let mut ours = Tags(before).chain(Tags(&status)).chain(Tags(behind)).peekable();
+        let mut ours = EncodedTags(before).chain(EncodedTags(&status)).chain(EncodedTags(behind)).peekable();
         loop {
             let tag = match (theirs.peek(), ours.peek()) {
                 (Some(their), Some(our)) if our.key() < their.key() => ours.next(),
@@ -99,7 +100,7 @@ impl OwnTags {
     }
 
     /// Appends these tags alone, of a line that is of no series.
-    pub(super) fn put_alone(&self, line: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_alone(&self, line: &mut ItemWriter<'_>) -> Result<(), Full> {
         line.put_exact(&self.constant)
     }
 
@@ -119,14 +120,14 @@ impl OwnTags {
 
 /// What becomes of the tag `outcome`, which lies at a place in the text of a series.
 #[derive(Clone, Copy)]
-pub(super) enum Place<'o> {
+pub(super) enum OutcomeTag<'o> {
     /// It says this.
     Says(usize, &'o [u8; 16]),
     /// It is left out: the line is of both outcomes.
     LeftOut(usize),
 }
 
-impl Place<'_> {
+impl OutcomeTag<'_> {
     /// The tags in the first `length` bytes of `room`.
     fn apply(self, room: &mut [u8; labels::BYTES], length: usize) -> &[u8] {
         let outcome = |at: usize| at..at + labels::OUTCOMES[0].len();
@@ -152,9 +153,9 @@ impl Place<'_> {
 }
 
 /// One tag with the comma in front.
-struct Tag<'a>(&'a [u8]);
+struct EncodedTag<'a>(&'a [u8]);
 
-impl<'a> Tag<'a> {
+impl<'a> EncodedTag<'a> {
     /// Keys are not escaped: they hold letters, digits and `_`.
     fn key(&self) -> &'a [u8] {
         let end = self.0.iter().position(|byte| *byte == b'=').unwrap_or(self.0.len());
@@ -164,15 +165,15 @@ impl<'a> Tag<'a> {
 
 /// The tags of a text. A comma begins one unless a backslash is in front of it: a backslash that stands for itself never
 /// is.
-struct Tags<'a>(&'a [u8]);
+struct EncodedTags<'a>(&'a [u8]);
 
-impl<'a> Iterator for Tags<'a> {
-    type Item = Tag<'a>;
+impl<'a> Iterator for EncodedTags<'a> {
+    type Item = EncodedTag<'a>;
 
-    fn next(&mut self) -> Option<Tag<'a>> {
+    fn next(&mut self) -> Option<EncodedTag<'a>> {
         let end = self.0.windows(2).position(|pair| pair[1] == b',' && pair[0] != b'\\');
         let (tag, rest) = self.0.split_at(end.map_or(self.0.len(), |end| end + 1));
         self.0 = rest;
-        (!tag.is_empty()).then_some(Tag(tag))
+        (!tag.is_empty()).then_some(EncodedTag(tag))
     }
 }

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::{GRPC_PREFIX, field};
-use crate::wire::json::{self, Strings};
-use crate::wire::protobuf::{Reader, bytes_tag, varint_tag};
+use crate::wire::json::{self, JsonStrings};
+use crate::wire::protobuf::{ProtobufReader, bytes_tag, varint_tag};
 
 /// What a receiver says about an export that it accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub fn grpc_message(body: &[u8]) -> Result<Framed<'_>, Malformed> {
 /// Reads an `ExportMetricsServiceResponse`; an empty one means that all was accepted.
 fn partial_success(message: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
     let mut found = PartialSuccess::default();
-    let mut reader = Reader::new(message);
+    let mut reader = ProtobufReader::new(message);
     while !reader.is_at_end() {
         let tag = reader.varint().ok_or(Malformed)?;
         if tag == u64::from(bytes_tag(field::PARTIAL_SUCCESS)) {
@@ -108,7 +108,7 @@ fn partial_success(message: &[u8]) -> Result<PartialSuccess<'_>, Malformed> {
 }
 
 fn read_partial_success<'m>(message: &'m [u8], found: &mut PartialSuccess<'m>) -> Result<(), Malformed> {
-    let mut reader = Reader::new(message);
+    let mut reader = ProtobufReader::new(message);
     while !reader.is_at_end() {
         let tag = reader.varint().ok_or(Malformed)?;
         if tag == u64::from(varint_tag(field::REJECTED_DATA_POINTS)) {
@@ -129,7 +129,7 @@ fn partial_success_in_json(text: &[u8]) -> Result<PartialSuccess<'_>, Malformed>
         return Err(Malformed);
     }
     let mut found = PartialSuccess::default();
-    for key in Strings::of(text) {
+    for key in JsonStrings::of(text) {
         // `null` is the default (protobuf, "JSON Mapping").
         match (key.raw, key.value.filter(|value| !value.starts_with(b"null"))) {
             (b"rejectedDataPoints" | b"rejected_data_points", Some(value)) => {

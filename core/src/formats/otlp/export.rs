@@ -1,14 +1,14 @@
 //! Where an export cycle stands: a small value that is taken and given back, while all that it is made of is lent for one
 //! call at a time.
 
-use super::{Metric, Options, Resource, Writer};
+use super::{ExportOptions, OtlpMetric, Resource, Writer};
 use crate::aggregates::row::MAX_WORDS;
 use crate::aggregates::rows::FrozenRows;
 use crate::formats::weights::Weights;
 use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
-use crate::wire::protobuf::BackOut;
+use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::{Full, TooSmall};
 
 /// One export cycle, where it stands.
@@ -34,7 +34,7 @@ use crate::wire::text::out::{Full, TooSmall};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Export {
     /// What is written next: from the last metric to the first, in each from the last series to the first.
-    pub(super) metric: Option<Metric>,
+    pub(super) metric: Option<OtlpMetric>,
     /// One more than the series that is written next.
     pub(super) above: u32,
     end: u32,
@@ -52,7 +52,7 @@ pub struct Export {
 pub struct Sources<'a> {
     pub(super) registry: Registry<'a>,
     pub(super) resource: &'a Resource,
-    pub(super) options: Options,
+    pub(super) options: ExportOptions,
     pub(super) interval: Option<FrozenRows<'a>>,
     most: usize,
 }
@@ -83,18 +83,18 @@ impl<'a> Sources<'a> {
     /// The totals of `registry`, as LoadDensity's contract has them.
     #[must_use]
     pub fn new(registry: Registry<'a>, resource: &'a Resource) -> Self {
-        Self { registry, resource, options: Options::default(), interval: None, most: usize::MAX }
+        Self { registry, resource, options: ExportOptions::default(), interval: None, most: usize::MAX }
     }
 
     /// The same of an interval, with options of its own.
-    pub(super) const fn of_rows(self, options: Options, rows: FrozenRows<'a>) -> Self {
+    pub(super) const fn of_rows(self, options: ExportOptions, rows: FrozenRows<'a>) -> Self {
         Self { options, interval: Some(rows), ..self }
     }
 
     /// Totals with other histograms than the explicit ones without extremes. Exponential ones become explicit in storage
     /// that keeps none ([`Classic`](crate::Classic)). An interval keeps its own options.
     #[must_use]
-    pub fn with_options(self, options: Options) -> Self {
+    pub fn with_options(self, options: ExportOptions) -> Self {
         let options = if self.interval.is_some() { self.options } else { options };
         Self { options, ..self }
     }
@@ -107,7 +107,7 @@ impl<'a> Sources<'a> {
 
     /// Whether the points are made straight from the counters.
     pub(super) fn is_plain(&self) -> bool {
-        self.interval.is_none() && self.options == Options::default()
+        self.interval.is_none() && self.options == ExportOptions::default()
     }
 }
 
@@ -117,7 +117,7 @@ impl Export {
     pub fn new(registry: Registry<'_>, start: Timestamp, now: Timestamp) -> Self {
         let end = registry.series_end();
         Self {
-            metric: Some(Metric::LAST),
+            metric: Some(OtlpMetric::LAST),
             above: end,
             end,
             outcome: Outcome::Failure,
@@ -182,7 +182,7 @@ impl Export {
         self,
         sources: Sources<'_>,
         out: &mut [u8],
-        frame: fn(&mut BackOut<'_>) -> Result<(), Full>,
+        frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>,
     ) -> Result<Option<Part>, TooSmall> {
         if self.is_complete() {
             return Ok(None);
@@ -201,14 +201,14 @@ impl Export {
     #[must_use]
     pub fn skip(self, sources: Sources<'_>) -> Option<Part> {
         let Sources { registry, options, interval, .. } = sources;
-        let rows = super::Rows::new(registry, options, self.start, self.now, interval);
+        let rows = super::RowSource::new(registry, options, self.start, self.now, interval);
         let (mut next, mut room) = (self, [0; MAX_WORDS]);
         while let Some(metric) = next.metric {
             while let Some((series, outcome)) = next.row().filter(|_| rows.shows(metric)) {
                 next.pass_row();
                 let count = rows.half(metric, registry, series, outcome, &mut room).count;
                 if count != 0 && registry.entry(series).is_published() {
-                    return Some(next.passed_over(if metric == Metric::Requests { count } else { 0 }));
+                    return Some(next.passed_over(if metric == OtlpMetric::Requests { count } else { 0 }));
                 }
             }
             next.next_metric();
@@ -230,10 +230,10 @@ impl Export {
     #[must_use]
     pub fn weights_until(self, to: Self, sources: Sources<'_>) -> Weights {
         let Sources { registry, options, interval, .. } = sources;
-        let rows = super::Rows::new(registry, options, self.start, self.now, interval);
+        let rows = super::RowSource::new(registry, options, self.start, self.now, interval);
         let (mut weights, mut room) = (Weights::default(), [0; MAX_WORDS]);
         for (series, outcome) in self.counted_until(to).filter(|(series, _)| registry.entry(*series).is_published()) {
-            weights.add(rows.half(Metric::Requests, registry, series, outcome, &mut room).count);
+            weights.add(rows.half(OtlpMetric::Requests, registry, series, outcome, &mut room).count);
         }
         weights
     }
@@ -254,7 +254,7 @@ impl Export {
     }
 
     pub(super) fn next_metric(&mut self) {
-        self.metric = self.metric.and_then(Metric::previous);
+        self.metric = self.metric.and_then(OtlpMetric::previous);
         self.above = self.end;
         self.outcome = Outcome::Failure;
     }
@@ -270,7 +270,7 @@ impl Export {
     /// Rows before this whose points of the counter have been written.
     const fn counted(self) -> u64 {
         match self.metric {
-            Some(Metric::Requests) => 2 * (self.end as u64 - self.above as u64) + (1 - self.outcome.index() as u64),
+            Some(OtlpMetric::Requests) => 2 * (self.end as u64 - self.above as u64) + (1 - self.outcome.index() as u64),
             Some(_) => 0,
             None => 2 * self.end as u64,
         }

@@ -8,7 +8,7 @@ extern crate alloc;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
-use super::{Export, Histograms, Options, Resource, Sources};
+use super::{Export, ExportOptions, HistogramAggregation, Resource, Sources};
 use crate::aggregates::row::RowShape;
 use crate::aggregates::rows::{Rows, TooFewWords};
 use crate::registry::Registry;
@@ -20,14 +20,14 @@ use crate::request::sample::Timestamp;
 /// [`new`](Self::new).
 ///
 /// ```
-/// use loaddensity_metrics_core::otlp::{Interval, Options, Resource, Sources};
+/// use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource, Sources};
 /// use loaddensity_metrics_core::{Storage, Timestamp};
 ///
 /// static STORAGE: Storage<10, 1, 16> = Storage::new();
 /// let (registry, at) = (STORAGE.registry(), Timestamp::from_unix_nanos);
-/// let options = Options::default();
-/// let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
-/// let (mut interval, _counted_before) = Interval::new(registry, options, memory, at(1))?;
+/// let options = ExportOptions::default();
+/// let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, options)];
+/// let (mut interval, _counted_before) = DeltaInterval::new(registry, options, memory, at(1))?;
 /// registry.recorder().record(registry.series("GET", "/x"), Default::default());
 /// assert_eq!(interval.end(registry, at(2)), 1);
 /// let (resource, mut export, mut buffer) = (Resource::new("checkout"), interval.export(registry), [0; 4096]);
@@ -40,20 +40,20 @@ use crate::request::sample::Timestamp;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Interval<M> {
+pub struct DeltaInterval<M> {
     rows: Rows<M>,
-    options: Options,
+    options: ExportOptions,
     start: Timestamp,
     end: Timestamp,
     /// Whether any of it was settled since it ended.
     is_begun: bool,
 }
 
-impl<M: AsRef<[u64]> + AsMut<[u64]>> Interval<M> {
+impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
     /// Words of memory that a registry needs: with the contract's bounds 736 bytes for each series of its capacity, 16,608
     /// with exponential histograms. Those of series and outcomes that count nothing are never written.
     #[must_use]
-    pub fn words(registry: Registry<'_>, options: Options) -> usize {
+    pub fn words(registry: Registry<'_>, options: ExportOptions) -> usize {
         Rows::<M>::words(registry, shape(registry, options))
     }
 
@@ -64,7 +64,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Interval<M> {
     /// [`TooFewWords`] where the memory is smaller.
     pub fn new(
         registry: Registry<'_>,
-        options: Options,
+        options: ExportOptions,
         memory: M,
         now: Timestamp,
     ) -> Result<(Self, u64), TooFewWords> {
@@ -72,7 +72,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Interval<M> {
         Ok((Self::over(rows, options, now), before))
     }
 
-    const fn over(rows: Rows<M>, options: Options, now: Timestamp) -> Self {
+    const fn over(rows: Rows<M>, options: ExportOptions, now: Timestamp) -> Self {
         Self { rows, options, start: now, end: now, is_begun: false }
     }
 
@@ -126,25 +126,25 @@ impl<'a> Sources<'a> {
     pub fn of_interval<M: AsRef<[u64]> + AsMut<[u64]>>(
         registry: Registry<'a>,
         resource: &'a Resource,
-        interval: &'a Interval<M>,
+        interval: &'a DeltaInterval<M>,
     ) -> Self {
         Self::new(registry, resource).of_rows(interval.options, interval.rows.frozen())
     }
 }
 
 #[cfg(feature = "alloc")]
-impl Interval<Vec<u64>> {
+impl DeltaInterval<Vec<u64>> {
     /// As [`new`](Self::new), in memory of the allocator's.
     #[must_use]
-    pub fn on_heap(registry: Registry<'_>, options: Options, now: Timestamp) -> (Self, u64) {
+    pub fn on_heap(registry: Registry<'_>, options: ExportOptions, now: Timestamp) -> (Self, u64) {
         let (rows, before) = Rows::on_heap(registry, shape(registry, options));
         (Self::over(rows, options, now), before)
     }
 }
 
-fn shape(registry: Registry<'_>, options: Options) -> RowShape {
+fn shape(registry: Registry<'_>, options: ExportOptions) -> RowShape {
     match options.histograms {
-        Histograms::Exponential if registry.has_exponentials() => RowShape::exponential(),
+        HistogramAggregation::Exponential if registry.has_exponentials() => RowShape::exponential(),
         _ => RowShape::explicit(&registry.bounds()),
     }
 }

@@ -2,9 +2,9 @@
 
 /// What an export shows. The default is LoadDensity's contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The kind of both histograms. Default [`Histograms::Explicit`].
-    pub histograms: Histograms,
+pub struct ExportOptions {
+    /// The kind of both histograms. Default [`HistogramAggregation::Explicit`].
+    pub histograms: HistogramAggregation,
     /// Whether cumulative histograms show the smallest and the largest value since the storage's birth, where the
     /// storage keeps them: beside [`Exponential`](crate::Exponential) histograms. Default no.
     pub min_max: bool,
@@ -20,7 +20,8 @@ pub struct Options {
 
 /// The kind of histograms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Histograms {
+#[non_exhaustive]
+pub enum HistogramAggregation {
     /// With the registry's bounds.
     #[default]
     Explicit,

@@ -9,7 +9,7 @@ use heapless::Vec;
 
 use super::{MIN_ANY_REQUEST, MIN_OPTIONS_REQUEST, MIN_REQUEST, field};
 use crate::labels::otlp as labels;
-use crate::wire::protobuf::{BackOut, Reader};
+use crate::wire::protobuf::{ProtobufReader, ReverseWriter};
 
 /// Longest `service.name` in bytes that is shown; a longer one is cut on a character boundary.
 pub const SERVICE_NAME_BYTES: usize = 255;
@@ -67,7 +67,7 @@ impl Resource {
     /// Whether there is an attribute with this key.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
-        let mut reader = Reader::new(&self.attributes);
+        let mut reader = ProtobufReader::new(&self.attributes);
         while reader.varint().is_some() {
             let Some(attribute) = reader.bytes() else { break };
             if labels::key_of(attribute) == Some(key.as_bytes()) {
@@ -84,7 +84,7 @@ impl Resource {
     }
 
     /// The length of a buffer that holds any single data point with all that must surround it, in bytes: of a cycle with
-    /// [`Options::default`](super::Options) where `is_plain`, else with any options and of intervals. Of the attributes,
+    /// [`ExportOptions::default`](super::ExportOptions) where `is_plain`, else with any options and of intervals. Of the attributes,
     /// `to_come` bytes are not there yet.
     #[must_use]
     pub fn min_request(&self, is_plain: bool, to_come: usize) -> usize {
@@ -106,7 +106,7 @@ impl Resource {
     fn append(&mut self, key: &str, value: &str) -> Result<(), ResourceError> {
         let first = self.attributes.len();
         self.attributes.resize_default(RESOURCE_BYTES).map_err(|_| ResourceError::TooLong)?;
-        let mut back = BackOut::new(&mut self.attributes[first..], 0);
+        let mut back = ReverseWriter::new(&mut self.attributes[first..], 0);
         let fits = labels::put_attribute(&mut back, field::RESOURCE_ATTRIBUTES, key, value);
         let written = if fits.is_ok() { back.since(back.end_mark()) } else { 0 };
         self.attributes.copy_within(RESOURCE_BYTES - written.., first);
@@ -117,6 +117,7 @@ impl Resource {
 
 /// Why a resource does not take an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ResourceError {
     /// The key is empty.
     Empty,

@@ -2,7 +2,7 @@
 //!
 //! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
 
-use super::{Metric, field};
+use super::{OtlpMetric, field};
 use crate::aggregates::row::Half;
 use crate::counts::bounds::{Bounds, MAX_BOUNDS};
 use crate::counts::exponential::{SCALE, SIZES, latency_index, size_index};
@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use crate::registry::exemplars::Exemplar;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
-use crate::wire::protobuf::{BackOut, zigzag};
+use crate::wire::protobuf::{ReverseWriter, zigzag};
 use crate::wire::text::out::Full;
 
 /// Most bytes of a point that is made of a row.
@@ -29,7 +29,7 @@ const LATENCY_ZERO_THRESHOLD: f64 = 1.0 / 1_024.0;
 
 /// What all points of a cycle share.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
+pub(super) struct RowPointWriter {
     pub(super) is_exponential: bool,
     /// Whether extremes are shown, where they are known.
     pub(super) min_max: bool,
@@ -39,14 +39,14 @@ pub(super) struct Frame {
 
 /// Whose point it is.
 #[derive(Clone, Copy)]
-pub(super) struct Whose<'a> {
+pub(super) struct RowPoint<'a> {
     pub(super) outcome: Outcome,
     pub(super) attributes: Attributes<'a>,
     /// Where exemplars are found, if they are to be shown.
     pub(super) exemplars: Option<(Registry<'a>, Series)>,
 }
 
-impl Whose<'_> {
+impl RowPoint<'_> {
     /// The exemplar of a latency bucket with one of the registry's bounds.
     fn exemplar(self, bucket: usize) -> Option<Exemplar> {
         let (registry, series) = self.exemplars?;
@@ -54,19 +54,19 @@ impl Whose<'_> {
     }
 }
 
-impl Frame {
+impl RowPointWriter {
     /// Writes the point of `metric` over `half`.
     pub(super) fn put(
         self,
-        metric: Metric,
+        metric: OtlpMetric,
         bounds: &Bounds,
         half: Half<'_>,
-        whose: Whose<'_>,
-        back: &mut BackOut<'_>,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         let end = back.mark();
         let written = match metric {
-            Metric::Requests => self.put_number(half.count, whose, back),
+            OtlpMetric::Requests => self.put_number(half.count, whose, back),
             _ if self.is_exponential => self.put_exponential(metric, half, whose, back),
             _ => self.put_explicit(metric, bounds, half, whose, back),
         };
@@ -77,7 +77,7 @@ impl Frame {
         whole
     }
 
-    fn put_number(self, count: u64, whose: Whose<'_>, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn put_number(self, count: u64, whose: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         put_attributes::<{ crate::labels::otlp::NUMBER_ATTRIBUTES }>(whose, back)?;
         back.put_forced_fixed64(field::NUMBER_AS_INT, count)?;
         self.put_times(back)
@@ -85,20 +85,20 @@ impl Frame {
 
     fn put_explicit(
         self,
-        metric: Metric,
+        metric: OtlpMetric,
         bounds: &Bounds,
         half: Half<'_>,
-        whose: Whose<'_>,
-        back: &mut BackOut<'_>,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         let (unit, bounds) = match metric {
-            Metric::Latency => (NANOS_PER_MILLI, bounds.latency_ns()),
-            Metric::Duration => (NANOS_PER_SECOND, bounds.latency_ns()),
+            OtlpMetric::Latency => (NANOS_PER_MILLI, bounds.latency_ns()),
+            OtlpMetric::Duration => (NANOS_PER_SECOND, bounds.latency_ns()),
             _ => (1.0, bounds.size()),
         };
         self.put_extremes((field::HISTOGRAM_MIN, field::HISTOGRAM_MAX), half, unit, back)?;
         match metric {
-            Metric::Duration => whose.attributes.put_conventional(whose.outcome, back)?,
+            OtlpMetric::Duration => whose.attributes.put_conventional(whose.outcome, back)?,
             _ => put_attributes::<{ crate::labels::otlp::HISTOGRAM_ATTRIBUTES }>(whose, back)?,
         }
         self.put_exemplars(field::HISTOGRAM_EXEMPLARS, unit, whose, back)?;
@@ -115,13 +115,13 @@ impl Frame {
 
     fn put_exponential(
         self,
-        metric: Metric,
+        metric: OtlpMetric,
         half: Half<'_>,
-        whose: Whose<'_>,
-        back: &mut BackOut<'_>,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         let (unit, zero_threshold, index): (_, _, fn(usize) -> i32) = match metric {
-            Metric::Latency => (NANOS_PER_MILLI, LATENCY_ZERO_THRESHOLD, latency_index),
+            OtlpMetric::Latency => (NANOS_PER_MILLI, LATENCY_ZERO_THRESHOLD, latency_index),
             _ => (1.0, 0.0, size_index),
         };
         back.fixed64(field::EXPONENTIAL_ZERO_THRESHOLD, zero_threshold.to_bits())?;
@@ -134,7 +134,13 @@ impl Frame {
         put_attributes::<{ crate::labels::otlp::EXPONENTIAL_ATTRIBUTES }>(whose, back)
     }
 
-    fn put_exemplars(self, number: u8, unit: f64, whose: Whose<'_>, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn put_exemplars(
+        self,
+        number: u8,
+        unit: f64,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<(), Full> {
         for exemplar in (0..=MAX_BOUNDS).rev().filter_map(|bucket| whose.exemplar(bucket)) {
             let end = back.mark();
             back.put(&exemplar.trace.trace_id)?;
@@ -154,27 +160,33 @@ impl Frame {
         Ok(())
     }
 
-    fn put_extremes(self, (min, max): (u8, u8), half: Half<'_>, unit: f64, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn put_extremes(
+        self,
+        (min, max): (u8, u8),
+        half: Half<'_>,
+        unit: f64,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<(), Full> {
         let Some(extremes) = half.extremes.filter(|_| self.min_max) else { return Ok(()) };
         back.put_forced_fixed64(max, (extremes.1 as f64 / unit).to_bits())?;
         back.put_forced_fixed64(min, (extremes.0 as f64 / unit).to_bits())
     }
 
     /// The sum, the count, and in front of them the times: the same fields in both kinds of histograms.
-    fn put_sum_and_count(self, half: Half<'_>, unit: f64, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn put_sum_and_count(self, half: Half<'_>, unit: f64, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         back.put_forced_fixed64(field::HISTOGRAM_SUM, (half.sum as f64 / unit).to_bits())?;
         back.fixed64(field::HISTOGRAM_COUNT, half.count)?;
         self.put_times(back)
     }
 
-    fn put_times(self, back: &mut BackOut<'_>) -> Result<(), Full> {
+    fn put_times(self, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         back.fixed64(field::TIME_UNIX_NANO, self.now.as_unix_nanos())?;
         back.fixed64(field::START_TIME_UNIX_NANO, self.start.as_unix_nanos())
     }
 }
 
 /// The buckets above that of zero: those from the first that counts something to the last.
-fn put_positive(buckets: &[u64], index: fn(usize) -> i32, back: &mut BackOut<'_>) -> Result<(), Full> {
+fn put_positive(buckets: &[u64], index: fn(usize) -> i32, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let is_used = |bucket: &usize| buckets[*bucket] != 0;
     let (Some(first), Some(last)) = ((1..buckets.len()).find(is_used), (1..buckets.len()).rev().find(is_used)) else {
         return Ok(());
@@ -189,7 +201,7 @@ fn put_positive(buckets: &[u64], index: fn(usize) -> i32, back: &mut BackOut<'_>
     back.length_since(end, field::EXPONENTIAL_POSITIVE)
 }
 
-fn put_attributes<const NUMBER: u8>(whose: Whose<'_>, back: &mut BackOut<'_>) -> Result<(), Full> {
+fn put_attributes<const NUMBER: u8>(whose: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let length = whose.attributes.len();
     let mut front = back.front(length)?;
     whose.attributes.put_as::<NUMBER>(whose.outcome, &mut front)?;

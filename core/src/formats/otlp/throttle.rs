@@ -6,7 +6,7 @@
 
 use core::time::Duration;
 
-use crate::wire::protobuf::{Reader, bytes_tag, varint_tag};
+use crate::wire::protobuf::{ProtobufReader, bytes_tag, varint_tag};
 
 /// Most bytes of decoded status details that are looked at; gRPC allows peers to limit all headers to 8 KiB.
 const DETAILS_BYTES: usize = 4_096;
@@ -24,7 +24,7 @@ mod field {
     pub(super) const NANOS: u8 = 2;
 }
 
-/// What `grpc-retry-pushback-ms` asks for.
+/// What `grpc-retry-pushback-ms` asks for. Exhaustive: gRPC has no third answer, and whoever retries must heed both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushback {
     /// To wait for so long before the next attempt.
@@ -83,7 +83,7 @@ fn retry_info(any: &[u8]) -> Option<Duration> {
 /// A `google.protobuf.Duration` that is not negative.
 fn duration(message: &[u8]) -> Option<Duration> {
     let (mut seconds, mut nanos) = (0, 0);
-    let mut reader = Reader::new(message);
+    let mut reader = ProtobufReader::new(message);
     while !reader.is_at_end() {
         let tag = reader.varint()?;
         if tag == u64::from(varint_tag(field::SECONDS)) {
@@ -101,7 +101,7 @@ fn duration(message: &[u8]) -> Option<Duration> {
 
 /// Hands each field `number` of `message` that has a length to `then`; `None` where it is no message.
 fn each_bytes<'m>(message: &'m [u8], number: u8, mut then: impl FnMut(&'m [u8])) -> Option<()> {
-    let mut reader = Reader::new(message);
+    let mut reader = ProtobufReader::new(message);
     while !reader.is_at_end() {
         let tag = reader.varint()?;
         if tag == u64::from(bytes_tag(number)) {

@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use crate::labels::constant::{CONSTANT_BYTES, ConstantLabels};
 use crate::labels::prometheus as labels;
-use crate::wire::text::out::{Full, Out};
+use crate::wire::text::out::{Full, TextWriter};
 
 /// Room for the text: every byte of a value may be escaped, and four bytes surround a label where its block has two.
 pub(super) const TEXT_BYTES: usize = 2 * CONSTANT_BYTES;
@@ -32,7 +32,7 @@ impl ConstantText {
     }
 
     /// Writes those labels, each with a comma in front, whose names are not among `own`'s, which is a text of labels too.
-    pub(super) fn put(&self, own: &[u8], out: &mut Out<'_>) -> Result<(), Full> {
+    pub(super) fn put(&self, own: &[u8], out: &mut TextWriter<'_>) -> Result<(), Full> {
         self.put_where(|name| labels::pairs(own).all(|(other, _)| other != name), out)
     }
 
@@ -40,12 +40,12 @@ impl ConstantText {
     pub(super) fn put_beside(
         &self,
         own: &(impl Iterator<Item = &'static str> + Clone),
-        out: &mut Out<'_>,
+        out: &mut TextWriter<'_>,
     ) -> Result<(), Full> {
         self.put_where(|name| own.clone().all(|other| other.as_bytes() != name), out)
     }
 
-    fn put_where(&self, is_free: impl Fn(&[u8]) -> bool, out: &mut Out<'_>) -> Result<(), Full> {
+    fn put_where(&self, is_free: impl Fn(&[u8]) -> bool, out: &mut TextWriter<'_>) -> Result<(), Full> {
         for (name, value) in self.pairs().filter(|(name, _)| is_free(name)) {
             for part in [b",", name, b"=\"", value, b"\""] {
                 out.put(part)?;

@@ -1,4 +1,4 @@
-//! Exemplars of latency buckets, as both dialects that have any show them.
+//! Exemplars of latency buckets, as both formats that have any show them.
 
 use super::family::Family;
 use super::time::put_seconds;
@@ -6,7 +6,7 @@ use crate::registry::Registry;
 use crate::registry::exemplars::Exemplar;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
 /// Where the exemplars of one series are found.
@@ -37,7 +37,7 @@ pub(super) fn labels(exemplar: &Exemplar) -> [(&'static str, [u8; 32], usize); 2
 }
 
 /// ` # {trace_id="…",span_id="…"} 12.5 1700000000.5`, and the end of the line.
-pub(super) fn write(exemplar: &Exemplar, item: &mut Item<'_>) -> Result<(), Full> {
+pub(super) fn write(exemplar: &Exemplar, item: &mut ItemWriter<'_>) -> Result<(), Full> {
     for (number, (name, digits, length)) in labels(exemplar).iter().filter(|(.., length)| *length > 0).enumerate() {
         item.put_exact(if number == 0 { b" # {" } else { b"," })?;
         for part in [name.as_bytes(), b"=\"", &digits[..*length], b"\""] {

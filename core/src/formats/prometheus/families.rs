@@ -10,10 +10,10 @@
 use super::constant::{ConstantText, TEXT_BYTES};
 use super::exemplar::Exemplars;
 use super::family::Family;
-use super::gauge::{GaugeNow, HELP};
+use super::gauge::{GaugeReading, HELP};
 use super::info::{self, RunInfo};
-use super::metric::{self, Histogram, NATIVE_BYTES};
-use super::scrape::{Scrape, Section};
+use super::messages::{self, HistogramMessage, NATIVE_BYTES};
+use super::scrape::{PageSection, Scrape};
 use super::status::{STATUS, StatusMetric};
 use crate::counts::bounds::BUCKETS;
 use crate::labels::constant::ConstantLabels;
@@ -21,7 +21,7 @@ use crate::labels::prometheus as labels;
 use crate::registry::Registry;
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
-use crate::wire::protobuf::BackOut;
+use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::{Full, TooSmall};
 
 /// A buffer of this many bytes holds any metric, and any family's head.
@@ -82,7 +82,7 @@ impl<'a> Families<'a> {
     /// Whether all families have been written.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.scrape.section == Section::End
+        self.scrape.section == PageSection::End
     }
 
     /// Requests in the counters written so far: when the families are complete, the total that they show.
@@ -96,13 +96,13 @@ impl<'a> Families<'a> {
     /// # Errors
     /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
     pub fn next_metric<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
-        let mut out = BackOut::new(out, 0);
+        let mut out = ReverseWriter::new(out, 0);
         let written = match self.scrape.section {
-            Section::Family(family) => self.series_metric(family, &mut out),
-            Section::Gauge(number) => self.gauge_metric(number, &mut out),
-            Section::Info => self.info_metric(&mut out),
-            Section::Status(number) => self.status_metric(&STATUS[number], &mut out),
-            Section::End => Ok(false),
+            PageSection::Family(family) => self.series_metric(family, &mut out),
+            PageSection::Gauge(number) => self.gauge_metric(number, &mut out),
+            PageSection::Info => self.info_metric(&mut out),
+            PageSection::Status(number) => self.status_metric(&STATUS[number], &mut out),
+            PageSection::End => Ok(false),
         };
         match written {
             Ok(true) => Ok(Some(out.into_written())),
@@ -117,7 +117,7 @@ impl<'a> Families<'a> {
     /// # Errors
     /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
     pub fn finish_family<'b>(&mut self, metrics: usize, out: &'b mut [u8]) -> Result<&'b [u8], TooSmall> {
-        let mut out = BackOut::new(out, 0);
+        let mut out = ReverseWriter::new(out, 0);
         if metrics != 0 {
             self.head(metrics, &mut out).map_err(|Full| TooSmall { needed: MAX_METRIC })?;
         }
@@ -126,29 +126,29 @@ impl<'a> Families<'a> {
         Ok(out.into_written())
     }
 
-    fn head(&self, metrics: usize, out: &mut BackOut<'_>) -> Result<(), Full> {
+    fn head(&self, metrics: usize, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let (name, help, unit, kind) = match self.scrape.section {
-            Section::Family(family) => {
+            PageSection::Family(family) => {
                 let (name, help, unit) = family.about();
-                (name, help, unit, if family == Family::Requests { metric::COUNTER } else { metric::HISTOGRAM })
+                (name, help, unit, if family == Family::Requests { messages::COUNTER } else { messages::HISTOGRAM })
             }
-            Section::Gauge(number) => {
-                let Some(gauge) = GaugeNow::read(self.scrape.registry, number) else { return Ok(()) };
-                return metric::head(&gauge.name, HELP, None, metric::GAUGE, metrics, out);
+            PageSection::Gauge(number) => {
+                let Some(gauge) = GaugeReading::read(self.scrape.registry, number) else { return Ok(()) };
+                return messages::head(&gauge.name, HELP, None, messages::GAUGE, metrics, out);
             }
-            Section::Info => (info::NAME, info::HELP, None, metric::GAUGE),
-            Section::Status(number) => {
+            PageSection::Info => (info::NAME, info::HELP, None, messages::GAUGE),
+            PageSection::Status(number) => {
                 let metric = &STATUS[number];
                 let (name, help) = metric.about();
-                (name, help, None, if metric.is_counter() { metric::COUNTER } else { metric::GAUGE })
+                (name, help, None, if metric.is_counter() { messages::COUNTER } else { messages::GAUGE })
             }
-            Section::End => return Ok(()),
+            PageSection::End => return Ok(()),
         };
-        metric::head(name, help, unit, kind, metrics, out)
+        messages::head(name, help, unit, kind, metrics, out)
     }
 
     /// Says whether there was one left.
-    fn series_metric(&mut self, family: Family, out: &mut BackOut<'_>) -> Result<bool, Full> {
+    fn series_metric(&mut self, family: Family, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         // The second outcome is of what was frozen for the first.
         let series = match self.outcome {
             0 => self.scrape.freeze(family),
@@ -165,19 +165,19 @@ impl<'a> Families<'a> {
         Ok(true)
     }
 
-    fn write(&self, family: Family, series: Series, out: &mut BackOut<'_>) -> Result<(), Full> {
+    fn write(&self, family: Family, series: Series, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let Scrape { registry, bounds, lines, .. } = &self.scrape;
         let created = lines.created();
         let labels = labels::pairs(lines.labels());
         if family == Family::Requests {
             let outcome = [(&b"outcome"[..], if self.outcome == 0 { &b"success"[..] } else { b"failure" })];
             let count = lines.counts().get(self.outcome).copied().unwrap_or_default();
-            let value = |out: &mut BackOut<'_>| metric::counter(count as f64, created, out);
-            return metric::metric(labels.chain(outcome), value, out);
+            let value = |out: &mut ReverseWriter<'_>| messages::counter(count as f64, created, out);
+            return messages::metric(labels.chain(outcome), value, out);
         }
         // Read after the classic buckets, so that it lacks nothing that they have.
         let distributions = registry.series_distributions(series);
-        let histogram = Histogram {
+        let histogram = HistogramMessage {
             bounds,
             family,
             up_to: lines.counts(),
@@ -186,31 +186,31 @@ impl<'a> Families<'a> {
             created,
             exemplars: Exemplars { registry: *registry, series, family },
         };
-        metric::metric(labels, |out| histogram.write(out), out)
+        messages::metric(labels, |out| histogram.write(out), out)
     }
 
     /// Says whether there was one: not where none has been set, nor a second time.
-    fn gauge_metric(&mut self, number: usize, out: &mut BackOut<'_>) -> Result<bool, Full> {
-        let Some(gauge) = GaugeNow::read(self.scrape.registry, number).filter(|_| self.scrape.row == 0) else {
+    fn gauge_metric(&mut self, number: usize, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
+        let Some(gauge) = GaugeReading::read(self.scrape.registry, number).filter(|_| self.scrape.row == 0) else {
             return Ok(false);
         };
-        metric::metric(self.scrape.constant.pairs(), |out| metric::gauge(gauge.value, out), out)?;
+        messages::metric(self.scrape.constant.pairs(), |out| messages::gauge(gauge.value, out), out)?;
         self.scrape.row = 1;
         Ok(true)
     }
 
     /// Says whether there was one: not where nothing is known, nor a second time.
-    fn info_metric(&mut self, out: &mut BackOut<'_>) -> Result<bool, Full> {
+    fn info_metric(&mut self, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let Some(info) = self.scrape.info.as_ref().filter(|_| self.scrape.row == 0) else {
             return Ok(false);
         };
-        metric::metric(info.pairs(&self.scrape.constant), |out| metric::gauge(1.0, out), out)?;
+        messages::metric(info.pairs(&self.scrape.constant), |out| messages::gauge(1.0, out), out)?;
         self.scrape.row = 1;
         Ok(true)
     }
 
     /// Says whether there was one left.
-    fn status_metric(&mut self, metric: &StatusMetric, out: &mut BackOut<'_>) -> Result<bool, Full> {
+    fn status_metric(&mut self, metric: &StatusMetric, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let rows = self.scrape.row as usize..metric.points();
         let (status, constant) = self.scrape.status();
         let Some((row, point)) = rows.filter_map(|row| Some((row, metric.point(status, row)?))).next() else {
@@ -219,11 +219,11 @@ impl<'a> Families<'a> {
         let own = point.labels().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let is_free = |name: &[u8]| point.labels().all(|(other, _)| other.as_bytes() != name);
         let constant = constant.pairs().filter(|(name, _)| is_free(name));
-        let value = |out: &mut BackOut<'_>| match metric.is_counter() {
-            true => metric::counter(point.value as f64, None, out),
-            false => metric::gauge(point.value as f64, out),
+        let value = |out: &mut ReverseWriter<'_>| match metric.is_counter() {
+            true => messages::counter(point.value as f64, None, out),
+            false => messages::gauge(point.value as f64, out),
         };
-        metric::metric(own.chain(constant), value, out)?;
+        messages::metric(own.chain(constant), value, out)?;
         self.scrape.row = row as u32 + 1;
         Ok(true)
     }

@@ -13,7 +13,7 @@ pub(super) enum Family {
 impl Family {
     /// What the lines of a series begin with, before its labels: those of outcomes or buckets, that of the sum, and that
     /// of the count. The last two are a histogram's.
-    pub(super) const fn heads(self) -> &'static [Head; 3] {
+    pub(super) const fn heads(self) -> &'static [LineStart; 3] {
         match self {
             Self::Requests => const { &[head(b"loaddensity_requests_total{"), head(b""), head(b"")] },
             Self::Latency => {
@@ -107,19 +107,19 @@ impl Family {
 
 /// The first bytes of a line.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) bytes: [u8; HEAD_BYTES],
+pub(super) struct LineStart {
+    pub(super) bytes: [u8; START_BYTES],
     pub(super) length: usize,
 }
 
 /// Longer than the longest, so that a copy of known length will do.
-pub(super) const HEAD_BYTES: usize = 48;
+pub(super) const START_BYTES: usize = 48;
 
-const fn head(text: &[u8]) -> Head {
-    let (mut bytes, mut length) = ([0; HEAD_BYTES], 0);
+const fn head(text: &[u8]) -> LineStart {
+    let (mut bytes, mut length) = ([0; START_BYTES], 0);
     while length < text.len() {
         bytes[length] = text[length];
         length += 1;
     }
-    Head { bytes, length }
+    LineStart { bytes, length }
 }

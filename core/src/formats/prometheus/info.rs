@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use super::constant::ConstantText;
 use crate::labels::prometheus as labels;
-use crate::wire::text::out::{Full, Out};
+use crate::wire::text::out::{Full, TextWriter};
 
 /// As the text format and protobuf, which has no type `info` of its own, name it.
 pub(super) const NAME: &str = "loaddensity_run_info";
@@ -49,7 +49,12 @@ impl RunInfo {
     }
 
     /// All its lines, in the text format or in OpenMetrics, where a family of this type goes without `_info`.
-    pub(super) fn write(&self, is_open_metrics: bool, constant: &ConstantText, out: &mut Out<'_>) -> Result<(), Full> {
+    pub(super) fn write(
+        &self,
+        is_open_metrics: bool,
+        constant: &ConstantText,
+        out: &mut TextWriter<'_>,
+    ) -> Result<(), Full> {
         let (family, kind) = if is_open_metrics { ("loaddensity_run", "info") } else { (NAME, "gauge") };
         for part in ["# HELP ", family, " ", HELP, "\n# TYPE ", family, " ", kind, "\n", NAME, "{"] {
             out.put(part.as_bytes())?;

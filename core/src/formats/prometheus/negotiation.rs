@@ -1,4 +1,4 @@
-//! Which dialect a scraper gets: its `Accept` header, weighed as the reference implementation weighs it.
+//! Which format a scraper gets: its `Accept` header, weighed as the reference implementation weighs it.
 //!
 //! Clauses are taken by their weight, and of equal ones the first. A wildcard chooses nothing: it only says that the
 //! default, text, will do, and Prometheus 2.49.0 gave one the impossible weight of 2. All names of ours are legal
@@ -16,9 +16,9 @@ use list::split;
 
 pub use coding::ContentCoding;
 
-/// What a page is written in.
+/// What a page is written in. Exhaustive: whoever serves pages must have a writer for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dialect {
+pub enum ExpositionFormat {
     /// The text exposition format 0.0.4.
     #[default]
     Text,
@@ -33,6 +33,7 @@ pub enum Dialect {
 
 /// How names are escaped that are not legal everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Escaping {
     /// `allow-utf-8`
     AllowUtf8,
@@ -47,8 +48,8 @@ pub enum Escaping {
 /// What a scraper and a page have agreed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Negotiated {
-    /// The dialect.
-    pub dialect: Dialect,
+    /// The format.
+    pub format: ExpositionFormat,
     /// The escaping scheme that was asked for; `None` where none was.
     pub escaping: Option<Escaping>,
 }
@@ -63,8 +64,8 @@ impl Negotiated {
             Some((_, so_far)) if so_far.weight >= clause.weight => best,
             _ => Some((at, clause)),
         };
-        let is_offered = |dialect| has_protobuf || dialect != Dialect::Protobuf;
-        let is_choice = |(_, clause): &(usize, Clause)| clause.dialect.is_some_and(is_offered) && clause.weight != 0;
+        let is_offered = |format| has_protobuf || format != ExpositionFormat::Protobuf;
+        let is_choice = |(_, clause): &(usize, Clause)| clause.format.is_some_and(is_offered) && clause.weight != 0;
         let chosen = clauses().filter(is_choice).fold(None, better);
         // Of the clauses up to the one that was chosen, in the order of their weights, the last with a scheme.
         let is_in_front = |at: usize, clause: &Clause| {
@@ -77,7 +78,7 @@ impl Negotiated {
         let has_scheme = |(at, clause): &(usize, Clause)| clause.escaping.is_some() && is_in_front(*at, clause);
         let last = clauses().filter(has_scheme).fold(None, later);
         Self {
-            dialect: chosen.and_then(|(_, clause)| clause.dialect).unwrap_or_default(),
+            format: chosen.and_then(|(_, clause)| clause.format).unwrap_or_default(),
             escaping: last.and_then(|clause| clause.escaping),
         }
     }
@@ -96,13 +97,15 @@ impl Negotiated {
                 }
             };
         }
-        match self.dialect {
-            Dialect::Text => with_escaping!("text/plain; version=0.0.4; charset=utf-8"),
-            Dialect::OpenMetricsDraft => {
+        match self.format {
+            ExpositionFormat::Text => with_escaping!("text/plain; version=0.0.4; charset=utf-8"),
+            ExpositionFormat::OpenMetricsDraft => {
                 with_escaping!("application/openmetrics-text; version=0.0.1; charset=utf-8")
             }
-            Dialect::OpenMetrics => with_escaping!("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-            Dialect::Protobuf => with_escaping!(
+            ExpositionFormat::OpenMetrics => {
+                with_escaping!("application/openmetrics-text; version=1.0.0; charset=utf-8")
+            }
+            ExpositionFormat::Protobuf => with_escaping!(
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
             ),
         }

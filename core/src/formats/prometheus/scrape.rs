@@ -19,7 +19,7 @@ pub(super) struct Scrape<'a> {
     pub(super) bounds: Bounds,
     pub(super) constant: ConstantText,
     pub(super) info: Option<RunInfo>,
-    pub(super) section: Section,
+    pub(super) section: PageSection,
     /// The series of a family, or the point of another metric, that is written next.
     pub(super) row: u32,
     /// What that series shows, frozen.
@@ -33,7 +33,7 @@ pub(super) struct Scrape<'a> {
 
 /// A part of a page, in the order in which they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Section {
+pub(super) enum PageSection {
     Family(Family),
     /// The gauge in this place.
     Gauge(usize),
@@ -51,7 +51,7 @@ impl<'a> Scrape<'a> {
             bounds: registry.bounds(),
             constant: ConstantText::NONE,
             info: None,
-            section: Section::Family(Family::Requests),
+            section: PageSection::Family(Family::Requests),
             row: 0,
             lines: SeriesLines::none(created),
             requests: 0,
@@ -91,7 +91,7 @@ impl<'a> Scrape<'a> {
     }
 }
 
-impl Section {
+impl PageSection {
     fn next(self) -> Self {
         match self {
             Self::Family(family) => family.next().map_or(Self::Gauge(0), Self::Family),

@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::constant::{ConstantText, TEXT_BYTES};
 use super::exemplar::{self, Exemplars};
-use super::family::{Family, HEAD_BYTES, Head};
+use super::family::{Family, LineStart, START_BYTES};
 use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
 use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
@@ -17,8 +17,8 @@ use crate::counts::layout::{self, CellWords};
 use crate::labels::prometheus as labels;
 use crate::request::sample::Timestamp;
 use crate::wire::text::digits;
-use crate::wire::text::item::Item;
-use crate::wire::text::out::{Full, Out};
+use crate::wire::text::item::ItemWriter;
+use crate::wire::text::out::{Full, TextWriter};
 
 /// What the lines show, frozen.
 pub(super) struct SeriesLines {
@@ -38,7 +38,7 @@ pub(super) struct SeriesLines {
 }
 
 /// Room for the longest prefix, and for a copy of known length from the labels on.
-const PREFIX_BYTES: usize = HEAD_BYTES + labels::BYTES + TEXT_BYTES + USUAL;
+const PREFIX_BYTES: usize = START_BYTES + labels::BYTES + TEXT_BYTES + USUAL;
 /// A prefix of this length is copied without a look at how long it is.
 const USUAL: usize = 128;
 
@@ -67,7 +67,7 @@ impl SeriesLines {
     ) {
         let [head, ..] = family.heads();
         self.family = family;
-        self.prefix[..HEAD_BYTES].copy_from_slice(&head.bytes);
+        self.prefix[..START_BYTES].copy_from_slice(&head.bytes);
         let end = labels.copy_wide(&mut self.prefix[head.length..]).unwrap_or_default();
         self.labels = (head.length, head.length + end);
         if !constant.is_empty() {
@@ -86,7 +86,7 @@ impl SeriesLines {
 
     fn add(&mut self, constant: &ConstantText) {
         let (own, room) = self.prefix.split_at_mut(self.labels.1);
-        let mut out = Out::new(room);
+        let mut out = TextWriter::new(room);
         // The room was sized for the longest labels.
         let fits = constant.put(&own[self.labels.0..], &mut out);
         debug_assert_eq!(fits, Ok(()));
@@ -198,7 +198,7 @@ impl SeriesLines {
         out: &mut [u8],
     ) -> Result<usize, Full> {
         let room = out.len();
-        let mut item = Item::new(out);
+        let mut item = ItemWriter::new(out);
         let (line, is_created) = self.kind_of(line);
         match (self.counts[..self.used].get(line), fragments.get(line)) {
             (_, fragment) if is_created => self.write_created(fragment, &mut item)?,
@@ -228,7 +228,7 @@ impl SeriesLines {
         }
     }
 
-    fn write_created(&self, fragment: Option<&Fragment>, item: &mut Item<'_>) -> Result<(), Full> {
+    fn write_created(&self, fragment: Option<&Fragment>, item: &mut ItemWriter<'_>) -> Result<(), Full> {
         item.put_exact(self.family.created())?;
         item.put_exact(&self.prefix[self.labels.0..self.labels.1])?;
         match (self.family, fragment) {
@@ -238,10 +238,10 @@ impl SeriesLines {
         put_seconds(self.created.unwrap_or_default(), item)
     }
 
-    fn write_sum_or_count(&self, line: usize, item: &mut Item<'_>) -> Result<(), Full> {
+    fn write_sum_or_count(&self, line: usize, item: &mut ItemWriter<'_>) -> Result<(), Full> {
         let is_sum = line == self.used;
         let [_, sum, count] = self.family.heads();
-        let Head { bytes, length } = if is_sum { sum } else { count };
+        let LineStart { bytes, length } = if is_sum { sum } else { count };
         item.put(bytes, *length)?;
         let labels = &self.prefix[self.labels.0..];
         let length = self.labels.1 - self.labels.0;

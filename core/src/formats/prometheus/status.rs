@@ -4,7 +4,7 @@ use super::constant::ConstantText;
 use crate::registry::Registry;
 use crate::registry::facts::Facts;
 use crate::registry::ledger::{Account, Cause, Exporter};
-use crate::wire::text::out::{Full, Out};
+use crate::wire::text::out::{Full, TextWriter};
 
 /// What the lines about the exporters and the registry show.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +97,7 @@ pub(super) const STATUS: [StatusMetric; 9] = [
 
 impl StatusMetric {
     /// The lines in front of the samples.
-    pub(super) fn header(&self, is_open_metrics: bool, out: &mut Out<'_>) -> Result<(), Full> {
+    pub(super) fn header(&self, is_open_metrics: bool, out: &mut TextWriter<'_>) -> Result<(), Full> {
         let name = if is_open_metrics { self.name.strip_suffix("_total").unwrap_or(self.name) } else { self.name };
         for part in ["# HELP ", name, " ", self.help, "\n# TYPE ", name, " ", self.kind, "\n"] {
             out.put(part.as_bytes())?;
@@ -111,7 +111,7 @@ impl StatusMetric {
         status: &Status,
         line: usize,
         constant: &ConstantText,
-        out: &mut Out<'_>,
+        out: &mut TextWriter<'_>,
     ) -> Result<bool, Full> {
         if let Some(point) = self.point(status, line) {
             self.write(&point, constant, out)?;
@@ -155,7 +155,7 @@ impl StatusMetric {
         }
     }
 
-    fn write(&self, point: &StatusPoint, constant: &ConstantText, out: &mut Out<'_>) -> Result<(), Full> {
+    fn write(&self, point: &StatusPoint, constant: &ConstantText, out: &mut TextWriter<'_>) -> Result<(), Full> {
         out.put(self.name.as_bytes())?;
         let begin = out.len();
         for (name, value) in point.labels() {

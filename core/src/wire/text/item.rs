@@ -2,21 +2,21 @@
 //!
 //! A copy of known length is a move or two, so a part is copied as the whole array that it lies in, and the cursor
 //! advances by its length; the next part overwrites the rest. Where less room is left than the array takes, exactly
-//! the part is copied. What [`Out`](crate::wire::text::out::Out) does for any text, this does for parts whose longest is known.
+//! the part is copied. What [`TextWriter`](crate::wire::text::out::TextWriter) does for any text, this does for parts whose longest is known.
 
 use crate::atomics::stored_text::StoredText;
 use crate::wire::text::out::Full;
-use crate::wire::text::piece::Piece;
+use crate::wire::text::short_text::ShortText;
 
 /// Room for the longest number, a suffix of up to eight bytes, and what is copied with them.
 const NUMBER_BYTES: usize = 48;
 
 /// What is left of the caller's buffer.
-pub(crate) struct Item<'b> {
+pub(crate) struct ItemWriter<'b> {
     rest: &'b mut [u8],
 }
 
-impl<'b> Item<'b> {
+impl<'b> ItemWriter<'b> {
     #[inline(always)]
     pub(crate) const fn new(buffer: &'b mut [u8]) -> Self {
         Self { rest: buffer }
@@ -66,7 +66,7 @@ impl<'b> Item<'b> {
     /// Appends a text that `write` writes into an empty piece: at most `N` bytes, less what its last part lies in beyond
     /// its length.
     #[inline(always)]
-    pub(crate) fn put_piece<const N: usize>(&mut self, write: impl FnOnce(&mut Piece<'_, N>)) -> Result<(), Full> {
+    pub(crate) fn put_piece<const N: usize>(&mut self, write: impl FnOnce(&mut ShortText<'_, N>)) -> Result<(), Full> {
         let mut own;
         let (room, is_own) = match self.rest.first_chunk_mut() {
             Some(room) => (room, false),
@@ -75,7 +75,7 @@ impl<'b> Item<'b> {
                 (&mut own, true)
             }
         };
-        let mut piece = Piece::new(room);
+        let mut piece = ShortText::new(room);
         write(&mut piece);
         let length = piece.len();
         if is_own {

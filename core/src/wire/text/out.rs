@@ -30,12 +30,12 @@ impl fmt::Display for TooSmall {
 impl core::error::Error for TooSmall {}
 
 /// Appends to a buffer from the front.
-pub(crate) struct Out<'b> {
+pub(crate) struct TextWriter<'b> {
     buffer: &'b mut [u8],
     length: usize,
 }
 
-impl<'b> Out<'b> {
+impl<'b> TextWriter<'b> {
     pub(crate) const fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, length: 0 }
     }
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_leaves_the_cursor_where_it_was() {
         let mut buffer = [0; 4];
-        let mut out = Out::new(&mut buffer);
+        let mut out = TextWriter::new(&mut buffer);
         out.put(b"abc").unwrap();
         assert_eq!((out.put(b"de"), out.len()), (Err(Full), 3));
         assert_eq!((out.put(b"d"), out.len()), (Ok(()), 4));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::otlp::Histograms;
+use loaddensity_metrics_core::otlp::HistogramAggregation;
 
 use super::values::{client_tls, proxy, size, url};
 use crate::actions::arguments::{ArgumentReader, Signature};
@@ -140,10 +140,10 @@ fn protocol(reader: ArgumentReader<'_>) -> Result<Option<OtlpProtocol>, ActionEr
     reader.read("protocol", expected, |_| parsed.ok())
 }
 
-fn histograms(reader: ArgumentReader<'_>) -> Result<Option<Histograms>, ActionError> {
+fn histograms(reader: ArgumentReader<'_>) -> Result<Option<HistogramAggregation>, ActionError> {
     reader.read("histograms", "\"explicit\" or \"exponential\"", |value| match value.as_str()? {
-        "explicit" => Some(Histograms::Explicit),
-        "exponential" => Some(Histograms::Exponential),
+        "explicit" => Some(HistogramAggregation::Explicit),
+        "exponential" => Some(HistogramAggregation::Exponential),
         _ => None,
     })
 }

@@ -740,7 +740,7 @@ fn opentelemetry() {
     let read = parsed("LD_start_opentelemetry_exporter", &arguments).unwrap();
     let dialect = OpenTelemetryConfig {
         temporality: Temporality::LowMemory,
-        histograms: crate::OtlpHistograms::Exponential,
+        histograms: crate::HistogramAggregation::Exponential,
         ..OpenTelemetryConfig::default()
     };
     assert_eq!(read, Command::StartOpenTelemetry(dialect));

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::otlp::{Histograms, Resource, SERVICE_NAME_BYTES};
+use loaddensity_metrics_core::otlp::{HistogramAggregation, Resource, SERVICE_NAME_BYTES};
 
 use self::list::List;
 use super::{OWN_RESOURCE_BYTES, OpenTelemetryConfig, OtlpProtocol, Temporality, is_reserved};
@@ -215,10 +215,10 @@ fn temporality(text: &str) -> Result<Temporality, String> {
     Temporality::parse(text).ok_or_else(|| "it must be \"cumulative\", \"delta\" or \"lowmemory\"".into())
 }
 
-fn histograms(text: &str) -> Result<Histograms, String> {
+fn histograms(text: &str) -> Result<HistogramAggregation, String> {
     match text.to_ascii_lowercase().as_str() {
-        "explicit_bucket_histogram" => Ok(Histograms::Explicit),
-        "base2_exponential_bucket_histogram" => Ok(Histograms::Exponential),
+        "explicit_bucket_histogram" => Ok(HistogramAggregation::Explicit),
+        "base2_exponential_bucket_histogram" => Ok(HistogramAggregation::Exponential),
         _ => Err("it must be \"explicit_bucket_histogram\" or \"base2_exponential_bucket_histogram\"".into()),
     }
 }
@@ -442,7 +442,7 @@ mod tests {
             interval: Duration::from_secs(60),
             export_timeout: Some(Duration::from_secs(30)),
             temporality: Temporality::Delta,
-            histograms: Histograms::Exponential,
+            histograms: HistogramAggregation::Exponential,
             service_name: "shop".into(),
             gzip: cfg!(feature = "gzip"),
             resource_attributes: [("run", "7"), ("team", "a=b")].into(),

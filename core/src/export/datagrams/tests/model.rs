@@ -12,7 +12,7 @@ use std::{format, vec};
 use super::*;
 use crate::events::event::Event;
 use crate::events::sink::Sink;
-use crate::formats::dogstatsd::{AggregatedRequest, Count, MessageEncoder};
+use crate::formats::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 use crate::registry::Registry;
 use crate::registry::ledger::{Exporter, Ledger};
 use crate::request::sample::Timestamp;
@@ -412,7 +412,7 @@ impl<const N: u8> Load for Single<'_, N> {
 /// Requests that are sent per interval.
 struct Summed<'a> {
     sink: Sink<'a, Vec<Event>>,
-    packing: AggregatePacking<'a, Vec<AggregatedRequest>, Vec<Count>>,
+    packing: AggregatePacking<'a, Vec<AggregatedRequest>, Vec<ContextCount>>,
 }
 
 impl<'a> Summed<'a> {
@@ -420,7 +420,7 @@ impl<'a> Summed<'a> {
         let sink = Sink::new(vec![Event::default(); 200], ledger(registry, Exporter::Statsd));
         let aggregator =
             MessageEncoder::new(registry, "x").expect("a prefix").aggregator(vec![AggregatedRequest::default(); 100]);
-        let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()]);
+        let counts = has_seconds.then(|| vec![ContextCount::default(); aggregator.contexts()]);
         let aggregator = aggregator.with_counters(counts, 0);
         let interval = Duration::from_millis(90);
         Self { sink, packing: AggregatePacking::new(aggregator, nature.datagram_bytes, interval, Now::default()) }

@@ -7,7 +7,9 @@ use std::vec::Vec;
 
 use super::*;
 use crate::events::phase::Phase;
-use crate::formats::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision};
+use crate::formats::influxdb::{
+    GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision,
+};
 use crate::labels::constant::ConstantLabels;
 use crate::registry::Registry;
 use crate::registry::accounts::Accounts;
@@ -133,7 +135,7 @@ fn points_per_interval_are_frozen_sent_and_settled_in_the_ledger() {
 fn gauges_are_sent_at_the_end_of_each_interval_as_they_are_then() {
     let storage = Storage::<4, 1, 2>::new();
     let registry = storage.registry();
-    let encoder = GaugeEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Second);
+    let encoder = GaugeLineEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Second);
     let mut gauges = GaugePoints::new(
         encoder.expect("a plain measurement"),
         IntervalTimes::new(Precision::Second, 10 * SECOND, Phase::NONE),

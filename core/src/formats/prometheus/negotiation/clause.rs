@@ -1,13 +1,13 @@
 //! One clause of an `Accept` header.
 
 use super::list::{ONE, sides, split, weight};
-use super::{Dialect, Escaping};
+use super::{Escaping, ExpositionFormat};
 
 /// What a clause says.
 #[derive(Clone, Copy)]
 pub(super) struct Clause {
     /// What it asks for, if that is something that can be had.
-    pub(super) dialect: Option<Dialect>,
+    pub(super) format: Option<ExpositionFormat>,
     /// In thousandths; 0 refuses.
     pub(super) weight: u32,
     pub(super) escaping: Option<Escaping>,
@@ -23,7 +23,7 @@ impl Clause {
             parameters.set(name, value);
         }
         let Parameters { weight, escaping, .. } = parameters;
-        Self { dialect: parameters.dialect(kind), weight, escaping }
+        Self { format: parameters.format(kind), weight, escaping }
     }
 }
 
@@ -58,20 +58,20 @@ impl<'h> Parameters<'h> {
         }
     }
 
-    fn dialect(&self, kind: &[u8]) -> Option<Dialect> {
+    fn format(&self, kind: &[u8]) -> Option<ExpositionFormat> {
         let is = |known: &str| kind.eq_ignore_ascii_case(known.as_bytes());
         if is("text/plain") {
-            return matches!(self.version, b"" | b"0.0.4").then_some(Dialect::Text);
+            return matches!(self.version, b"" | b"0.0.4").then_some(ExpositionFormat::Text);
         }
         if is("application/openmetrics-text") {
             return match self.version {
-                b"1.0.0" => Some(Dialect::OpenMetrics),
-                b"0.0.1" | b"" => Some(Dialect::OpenMetricsDraft),
+                b"1.0.0" => Some(ExpositionFormat::OpenMetrics),
+                b"0.0.1" | b"" => Some(ExpositionFormat::OpenMetricsDraft),
                 _ => None,
             };
         }
         let is_family = self.proto == b"io.prometheus.client.MetricFamily" && self.encoding == b"delimited";
-        (is("application/vnd.google.protobuf") && is_family).then_some(Dialect::Protobuf)
+        (is("application/vnd.google.protobuf") && is_family).then_some(ExpositionFormat::Protobuf)
     }
 }
 

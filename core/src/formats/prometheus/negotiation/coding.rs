@@ -8,7 +8,7 @@
 
 use super::list::{ONE, sides, split, weight};
 
-/// How the bytes of a page are coded on their way.
+/// How the bytes of a page are coded on their way. Exhaustive: whoever serves pages must be able to code them so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContentCoding {
     /// `identity`: as they are.
@@ -22,7 +22,7 @@ impl ContentCoding {
     /// Chooses by the values of a request's `Accept-Encoding` headers, none or several.
     #[must_use]
     pub fn from_accept_encoding(headers: &[&[u8]]) -> Self {
-        let mut weights = Weights::default();
+        let mut weights = CodingWeights::default();
         for clause in headers.iter().flat_map(|header| split(header, b',')) {
             weights.read(clause);
         }
@@ -35,13 +35,13 @@ impl ContentCoding {
 
 /// What the header says of each, in thousandths; of two clauses, the last.
 #[derive(Default)]
-struct Weights {
+struct CodingWeights {
     gzip: Option<u32>,
     identity: Option<u32>,
     any: Option<u32>,
 }
 
-impl Weights {
+impl CodingWeights {
     fn read(&mut self, clause: &[u8]) {
         let mut parts = split(clause, b';');
         let name = parts.next().unwrap_or_default();

@@ -1,10 +1,10 @@
-use super::{Dialect, Escaping, Negotiated};
-use Dialect::{OpenMetrics, OpenMetricsDraft, Protobuf, Text};
+use super::{Escaping, ExpositionFormat, Negotiated};
 use Escaping::{AllowUtf8, Dots, Underscores, Values};
+use ExpositionFormat::{OpenMetrics, OpenMetricsDraft, Protobuf, Text};
 
-fn negotiated(accept: &str) -> (Dialect, Option<Escaping>) {
-    let Negotiated { dialect, escaping } = Negotiated::from_accept(&[accept.as_bytes()], true);
-    (dialect, escaping)
+fn negotiated(accept: &str) -> (ExpositionFormat, Option<Escaping>) {
+    let Negotiated { format, escaping } = Negotiated::from_accept(&[accept.as_bytes()], true);
+    (format, escaping)
 }
 
 /// What each version of Prometheus sends.
@@ -14,7 +14,7 @@ fn every_prometheus_gets_what_it_likes_best() {
     const AFTER_PROTO: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
          application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
          text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
-    let table: &[(&str, Dialect, Option<Escaping>)] = &[
+    let table: &[(&str, ExpositionFormat, Option<Escaping>)] = &[
         // 2.26
         (
             "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
@@ -62,22 +62,22 @@ fn every_prometheus_gets_what_it_likes_best() {
         // The documentation's example.
         ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,/;q=0.1", OpenMetrics, None),
     ];
-    for (accept, dialect, escaping) in table {
-        assert_eq!(negotiated(accept), (*dialect, *escaping), "{accept}");
+    for (accept, format, escaping) in table {
+        assert_eq!(negotiated(accept), (*format, *escaping), "{accept}");
     }
     // 3.x with native histograms: protobuf first.
     let headers = [PROTO.as_bytes(), AFTER_PROTO.as_bytes()];
     assert_eq!(
         Negotiated::from_accept(&headers, true),
-        Negotiated { dialect: Protobuf, escaping: None },
+        Negotiated { format: Protobuf, escaping: None },
         "several headers are one list"
     );
-    assert_eq!(Negotiated::from_accept(&headers, false).dialect, OpenMetrics);
+    assert_eq!(Negotiated::from_accept(&headers, false).format, OpenMetrics);
 }
 
 #[test]
 fn weights_parameters_and_oddities_are_read_as_the_reference_reads_them() {
-    let table: &[(&str, Dialect, Option<Escaping>)] = &[
+    let table: &[(&str, ExpositionFormat, Option<Escaping>)] = &[
         ("", Text, None),
         ("*/*", Text, None),
         ("text/html,application/xhtml+xml,*/*;q=0.8", Text, None),
@@ -120,16 +120,16 @@ fn weights_parameters_and_oddities_are_read_as_the_reference_reads_them() {
         ("image/png;escaping=dots;q=0.8,image/gif;escaping=values;q=0.9,text/plain;q=0.5", Text, Some(Dots)),
         ("*/*;escaping=underscores", Text, Some(Underscores)),
     ];
-    for (accept, dialect, escaping) in table {
-        assert_eq!(negotiated(accept), (*dialect, *escaping), "{accept}");
+    for (accept, format, escaping) in table {
+        assert_eq!(negotiated(accept), (*format, *escaping), "{accept}");
     }
     assert_eq!(Negotiated::from_accept(&[], true), Negotiated::default());
     assert_eq!(Negotiated::from_accept(&[b"\xff\xfe,\x00;=\""], true), Negotiated::default());
 }
 
 #[test]
-fn the_answer_names_dialect_and_escaping() {
-    let answer = |dialect, escaping| Negotiated { dialect, escaping }.content_type();
+fn the_answer_names_format_and_escaping() {
+    let answer = |format, escaping| Negotiated { format, escaping }.content_type();
     assert_eq!(answer(Text, None), super::super::CONTENT_TYPE);
     assert_eq!(answer(Text, Some(Dots)), "text/plain; version=0.0.4; charset=utf-8; escaping=dots");
     assert_eq!(

@@ -71,6 +71,7 @@ impl FittingTags {
                 self.warnings.push(format!("{variable}: {error}; it is shown as {renamed:?}"));
                 self.add(variable, &renamed, value);
             }
+            Err(error) => self.warn(variable, key, &error.to_string()),
         }
     }
 

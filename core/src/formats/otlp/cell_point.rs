@@ -6,7 +6,7 @@
 //! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
 
 use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
-use super::{Metric, field};
+use super::{OtlpMetric, field};
 use crate::atomics::Ordering::Relaxed;
 use crate::counts::bounds::Bounds;
 use crate::counts::cell::is_used;
@@ -16,7 +16,7 @@ use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
 use crate::registry::entry::Entry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
-use crate::wire::protobuf::{BackOut, Front, fixed64_tag, prefix};
+use crate::wire::protobuf::{FrontRoom, ReverseWriter, fixed64_tag, prefix};
 use crate::wire::text::out::Full;
 
 /// Most bytes of a point.
@@ -32,7 +32,7 @@ const CHUNK: usize = 96;
 
 /// What a point shows.
 #[derive(Clone, Copy)]
-pub(super) struct Point<'a> {
+pub(super) struct CellPoint<'a> {
     columns: &'a Columns<'a>,
     series: Series,
     outcome: Outcome,
@@ -41,7 +41,7 @@ pub(super) struct Point<'a> {
     attributes: Attributes<'a>,
 }
 
-impl<'a> Point<'a> {
+impl<'a> CellPoint<'a> {
     /// The point of a series' outcome, whose first cell is `cell`, unless nothing was counted.
     #[inline(always)]
     pub(super) fn new(
@@ -59,7 +59,7 @@ impl<'a> Point<'a> {
 
 /// What all points of an export share.
 #[derive(Debug)]
-pub(super) struct Points {
+pub(super) struct CellPointWriter {
     layout: Layout,
     /// Fields `start_time_unix_nano` and `time_unix_nano`; where one is zero and left out, the other is at the end.
     times: [u8; TIMES],
@@ -71,10 +71,10 @@ pub(super) struct Points {
 /// The bytes of `explicit_bounds`.
 type Chunks = [[u8; CHUNK]; MAX_BOUNDS_FIELD.div_ceil(CHUNK)];
 
-impl Points {
+impl CellPointWriter {
     pub(super) fn new(bounds: &Bounds, start: Timestamp, now: Timestamp) -> Self {
         let mut times = [0; TIMES];
-        let mut back = BackOut::new(&mut times, 0);
+        let mut back = ReverseWriter::new(&mut times, 0);
         let fits = back
             .fixed64(field::TIME_UNIX_NANO, now.as_unix_nanos())
             .and_then(|()| back.fixed64(field::START_TIME_UNIX_NANO, start.as_unix_nanos()));
@@ -102,22 +102,27 @@ impl Points {
     #[inline(always)]
     pub(super) fn put(
         &self,
-        metric: Metric,
+        metric: OtlpMetric,
         layout: Layout,
-        point: Point<'_>,
-        back: &mut BackOut<'_>,
+        point: CellPoint<'_>,
+        back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
         match metric {
-            Metric::Requests => self.put_number(layout, point, back),
-            Metric::Latency => self.put_histogram(layout.latency(), &self.latency_bounds, layout, point, back),
-            Metric::Size => self.put_histogram(layout.size(), &self.size_bounds, layout, point, back),
+            OtlpMetric::Requests => self.put_number(layout, point, back),
+            OtlpMetric::Latency => self.put_histogram(layout.latency(), &self.latency_bounds, layout, point, back),
+            OtlpMetric::Size => self.put_histogram(layout.size(), &self.size_bounds, layout, point, back),
             // Made of rows alone.
-            Metric::Duration => Ok(None),
+            OtlpMetric::Duration => Ok(None),
         }
     }
 
     #[inline(always)]
-    fn put_number(&self, layout: Layout, point: Point<'_>, back: &mut BackOut<'_>) -> Result<Option<u64>, Full> {
+    fn put_number(
+        &self,
+        layout: Layout,
+        point: CellPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<Option<u64>, Full> {
         let mut count = count(layout.latency(), point.side);
         if point.columns.has_more() {
             count += count_more(layout.latency_buckets, point.columns, point.series, point.outcome);
@@ -140,8 +145,8 @@ impl Points {
         shape: Shape,
         bounds: &Chunks,
         layout: Layout,
-        point: Point<'_>,
-        back: &mut BackOut<'_>,
+        point: CellPoint<'_>,
+        back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
         let length = point.attributes.len() + shape.length() + layout.times;
         let mut front = back.front(PREFIX + length)?;
@@ -164,7 +169,7 @@ impl Points {
 
     /// Writes the times, and tag and length of a point of `length` bytes; returns the length with those.
     #[inline(always)]
-    fn put_start(&self, layout: Layout, length: usize, front: &mut Front<'_>) -> Result<usize, Full> {
+    fn put_start(&self, layout: Layout, length: usize, front: &mut FrontRoom<'_>) -> Result<usize, Full> {
         front.put_last(&self.times, layout.times)?;
         let (block, used) = prefix(field::DATA_POINTS, length);
         front.put_last(&block, used)?;
@@ -175,7 +180,7 @@ impl Points {
 /// The field `explicit_bounds` at the end of the chunks.
 fn explicit_bounds(bounds: &[u64], shape: Shape) -> Chunks {
     let mut chunks = [[0; CHUNK]; _];
-    let mut back = BackOut::new(chunks.as_flattened_mut(), 0);
+    let mut back = ReverseWriter::new(chunks.as_flattened_mut(), 0);
     let end = back.mark();
     let mut fits = bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / shape.unit).to_le_bytes()));
     if !bounds.is_empty() {
@@ -187,7 +192,7 @@ fn explicit_bounds(bounds: &[u64], shape: Shape) -> Chunks {
 
 /// Writes the last `length` bytes of `chunks`.
 #[inline(always)]
-fn put_chunks(chunks: &Chunks, mut length: usize, front: &mut Front<'_>) -> Result<(), Full> {
+fn put_chunks(chunks: &Chunks, mut length: usize, front: &mut FrontRoom<'_>) -> Result<(), Full> {
     for chunk in chunks.iter().rev() {
         if length <= CHUNK {
             return front.put_last(chunk, length);
@@ -200,7 +205,7 @@ fn put_chunks(chunks: &Chunks, mut length: usize, front: &mut Front<'_>) -> Resu
 
 /// Writes the buckets; returns the count of what was written, and the sum.
 #[inline(always)]
-fn put_buckets(shape: Shape, point: Point<'_>, front: &mut Front<'_>) -> Result<(u64, u64), Full> {
+fn put_buckets(shape: Shape, point: CellPoint<'_>, front: &mut FrontRoom<'_>) -> Result<(u64, u64), Full> {
     let room = front.take(8 * shape.buckets)?.as_chunks_mut::<8>().0;
     // Relaxed, here and below: each number whole, not the numbers in step.
     let (mut count, sum) = (0, point.side[shape.sum].load(Relaxed));

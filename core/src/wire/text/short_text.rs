@@ -6,12 +6,12 @@
 use crate::wire::text::digits::{self, EIGHT_DIGITS, MAX_DIGITS, Word};
 
 /// The text.
-pub(crate) struct Piece<'b, const N: usize> {
+pub(crate) struct ShortText<'b, const N: usize> {
     bytes: &'b mut [u8; N],
     length: usize,
 }
 
-impl<'b, const N: usize> Piece<'b, N> {
+impl<'b, const N: usize> ShortText<'b, N> {
     #[inline(always)]
     pub(crate) const fn new(bytes: &'b mut [u8; N]) -> Self {
         Self { bytes, length: 0 }
@@ -80,7 +80,7 @@ mod tests {
             (u64::MAX, "18446744073709.551615"),
         ] {
             let mut bytes = [0; 40];
-            let mut piece = Piece::new(&mut bytes);
+            let mut piece = ShortText::new(&mut bytes);
             piece.put_millis(nanos);
             let length = piece.len();
             assert_eq!(core::str::from_utf8(&bytes[..length]), Ok(text));

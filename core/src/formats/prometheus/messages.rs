@@ -13,7 +13,7 @@ use crate::labels::prometheus::unescaped;
 use crate::registry::exemplars::Exemplar;
 use crate::request::label::LABELS;
 use crate::request::sample::Timestamp;
-use crate::wire::protobuf::BackOut;
+use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::Full;
 
 /// `MetricType`.
@@ -41,7 +41,7 @@ pub(super) fn head(
     unit: Option<&str>,
     kind: u64,
     metrics: usize,
-    out: &mut BackOut<'_>,
+    out: &mut ReverseWriter<'_>,
 ) -> Result<(), Full> {
     let end = out.mark();
     if let Some(unit) = unit {
@@ -56,8 +56,8 @@ pub(super) fn head(
 /// `Metric` as field 4 of its family, with escaped `labels`: label = 1.
 pub(super) fn metric<'l>(
     labels: impl Iterator<Item = (&'l [u8], &'l [u8])>,
-    value: impl FnOnce(&mut BackOut<'_>) -> Result<(), Full>,
-    out: &mut BackOut<'_>,
+    value: impl FnOnce(&mut ReverseWriter<'_>) -> Result<(), Full>,
+    out: &mut ReverseWriter<'_>,
 ) -> Result<(), Full> {
     let end = out.mark();
     value(out)?;
@@ -74,7 +74,7 @@ pub(super) fn metric<'l>(
 }
 
 /// `Counter` as field 3 of its metric: value = 1, created_timestamp = 3.
-pub(super) fn counter(value: f64, created: Option<Timestamp>, out: &mut BackOut<'_>) -> Result<(), Full> {
+pub(super) fn counter(value: f64, created: Option<Timestamp>, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let end = out.mark();
     timestamp(3, created, out)?;
     out.put_forced_fixed64(1, value.to_bits())?;
@@ -82,14 +82,14 @@ pub(super) fn counter(value: f64, created: Option<Timestamp>, out: &mut BackOut<
 }
 
 /// `Gauge` as field 2 of its metric: value = 1.
-pub(super) fn gauge(value: f64, out: &mut BackOut<'_>) -> Result<(), Full> {
+pub(super) fn gauge(value: f64, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let end = out.mark();
     out.put_forced_fixed64(1, value.to_bits())?;
     out.length_since(end, 2)
 }
 
 /// A histogram, classic and native in one.
-pub(super) struct Histogram<'h> {
+pub(super) struct HistogramMessage<'h> {
     pub(super) bounds: &'h Bounds,
     pub(super) family: Family,
     /// Cumulative, the last of all.
@@ -100,9 +100,9 @@ pub(super) struct Histogram<'h> {
     pub(super) exemplars: Exemplars<'h>,
 }
 
-impl Histogram<'_> {
+impl HistogramMessage<'_> {
     /// As field 7 of its metric: sample_count = 1, sample_sum = 2, bucket = 3, native fields, created_timestamp = 15.
-    pub(super) fn write(&self, out: &mut BackOut<'_>) -> Result<(), Full> {
+    pub(super) fn write(&self, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let end = out.mark();
         timestamp(15, self.created, out)?;
         let classic = self.up_to.last().copied().unwrap_or_default();
@@ -142,7 +142,7 @@ impl Histogram<'_> {
     }
 
     /// schema = 5, zero_threshold = 6, zero_count = 7, positive_span = 12, positive_delta = 13.
-    fn native(&self, native: &Distribution, out: &mut BackOut<'_>) -> Result<(), Full> {
+    fn native(&self, native: &Distribution, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
         // Counted by their upper bounds here, and by their lower ones in OTLP.
         let buckets: Vec<(i32, u64), SIZES> = native.buckets().map(|(index, count)| (index + 1, count)).collect();
         let end = out.mark();
@@ -161,7 +161,7 @@ impl Histogram<'_> {
     }
 
     /// `BucketSpan` for each run of neighbours: offset = 1, length = 2.
-    fn spans(&self, buckets: &[(i32, u64)], out: &mut BackOut<'_>) -> Result<(), Full> {
+    fn spans(&self, buckets: &[(i32, u64)], out: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let mut rest = buckets;
         while let Some((last, _)) = rest.last() {
             // In a run, indexes grow as positions do.
@@ -181,7 +181,7 @@ impl Histogram<'_> {
 }
 
 /// `Exemplar` as field 3 of its bucket: label = 1, value = 2, timestamp = 3.
-fn exemplar(exemplar: &Exemplar, out: &mut BackOut<'_>) -> Result<(), Full> {
+fn exemplar(exemplar: &Exemplar, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let end = out.mark();
     timestamp(3, Some(exemplar.at).filter(|at| *at != Timestamp::default()), out)?;
     out.put_forced_fixed64(2, (exemplar.latency_ns as f64 / 1e6).to_bits())?;
@@ -195,7 +195,7 @@ fn exemplar(exemplar: &Exemplar, out: &mut BackOut<'_>) -> Result<(), Full> {
 }
 
 /// `google.protobuf.Timestamp`, if there is one: seconds = 1, nanos = 2. It is proto3, where a zero goes without saying.
-fn timestamp(field: u8, time: Option<Timestamp>, out: &mut BackOut<'_>) -> Result<(), Full> {
+fn timestamp(field: u8, time: Option<Timestamp>, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let Some(time) = time else { return Ok(()) };
     let (end, nanos) = (out.mark(), time.as_unix_nanos());
     if !nanos.is_multiple_of(1_000_000_000) {
@@ -205,7 +205,7 @@ fn timestamp(field: u8, time: Option<Timestamp>, out: &mut BackOut<'_>) -> Resul
     out.length_since(end, field)
 }
 
-fn bytes(field: u8, bytes: &[u8], out: &mut BackOut<'_>) -> Result<(), Full> {
+fn bytes(field: u8, bytes: &[u8], out: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let end = out.mark();
     out.put(bytes)?;
     out.length_since(end, field)

@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use heapless::{String, Vec};
 
-use super::origin::Fields;
+use super::origin::OriginFields;
 use super::packed::Context;
 use super::tags::ConstantTags;
 use super::{OUTCOMES, PREFIX_BYTES};
@@ -12,7 +12,7 @@ use crate::atomics::stored_text::StoredText;
 use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd as labels;
-use crate::wire::text::item::Item;
+use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 
 /// The messages of a request.
@@ -24,7 +24,7 @@ pub(super) const ITEMS: u8 = 3;
 
 /// The types and fields of messages.
 #[derive(Clone, Debug)]
-pub(super) struct Dialect {
+pub(super) struct MessageFormat {
     /// The prefix with its dot.
     pub(super) prefix: Vec<u8, { PREFIX_BYTES + 1 }>,
     /// `d` instead of `ms` and `h`.
@@ -34,12 +34,12 @@ pub(super) struct Dialect {
     pub(super) constant: ConstantTags,
     /// Those of messages that have a time, and of gauges, where they are others.
     pub(super) timed: Option<ConstantTags>,
-    pub(super) fields: Fields,
+    pub(super) fields: OriginFields,
     /// Whether the last message of a packet ends with a newline, as the others do.
     pub(super) ends_with_newline: bool,
 }
 
-impl Dialect {
+impl MessageFormat {
     /// The contract's messages, still, of at most [`PREFIX_BYTES`] of a prefix.
     pub(super) fn new(prefix: &str) -> Self {
         let dot = if prefix.is_empty() { "" } else { "." };
@@ -49,7 +49,7 @@ impl Dialect {
             rate: String::new(),
             constant: ConstantTags::default(),
             timed: None,
-            fields: Fields::default(),
+            fields: OriginFields::default(),
             ends_with_newline: false,
         }
     }
@@ -66,7 +66,7 @@ impl Dialect {
     /// Writes message `item` of `event`, whose series has these tags; returns its length in bytes.
     pub(super) fn encode(&self, event: &Event, item: u8, tags: StoredText<'_>, out: &mut [u8]) -> Result<usize, Full> {
         let room = out.len();
-        let mut out = Item::new(out);
+        let mut out = ItemWriter::new(out);
         self.put_name(item, &mut out)?;
         match item {
             REQUESTS => out.put_exact(b"1")?,
@@ -78,7 +78,7 @@ impl Dialect {
     }
 
     /// Appends the prefix and the name of message `item`, with its colon.
-    pub(super) fn put_name(&self, item: u8, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_name(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.prefix)?;
         out.put_exact(match item {
             REQUESTS => b"requests:",
@@ -88,14 +88,14 @@ impl Dialect {
     }
 
     /// Appends what follows the values of message `item`, which has no time: type, rate, tags and origin.
-    pub(super) fn put_tail(&self, item: u8, context: Context<'_>, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_tail(&self, item: u8, context: Context<'_>, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         self.put_kind(item, out)?;
         self.put_tags(context, false, out)?;
         self.put_origin(out)
     }
 
     /// Appends type and rate of message `item`, and what begins its tags.
-    pub(super) fn put_kind(&self, item: u8, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_kind(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         [self.kind(item), self.rate.as_bytes(), b"|#"].into_iter().try_for_each(|part| out.put_exact(part))
     }
 
@@ -108,7 +108,7 @@ impl Dialect {
     }
 
     /// Appends the fields of a gauge, which has no series: the constant tags and the origin.
-    pub(super) fn put_own_fields(&self, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_own_fields(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         if let Some((_, tags)) = self.constant(true).text().split_first() {
             out.put_exact(b"|#")?;
             out.put_exact(tags)?;
@@ -117,13 +117,13 @@ impl Dialect {
     }
 
     /// Appends the origin to a message that has no timestamp.
-    pub(super) fn put_origin(&self, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_origin(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.fields.before_time)?;
         out.put_exact(&self.fields.behind_time)
     }
 
     /// Appends the origin to a message of this second, in the order of Datadog's Go client.
-    pub(super) fn put_origin_and_second(&self, second: u64, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_origin_and_second(&self, second: u64, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.fields.before_time)?;
         out.put_exact(b"|T")?;
         out.put_integer(second, b"")?;
@@ -141,7 +141,7 @@ impl Dialect {
     }
 
     /// Appends the tags of a series and an outcome, and the constant ones.
-    pub(super) fn put_tags(&self, context: Context<'_>, has_time: bool, out: &mut Item<'_>) -> Result<(), Full> {
+    pub(super) fn put_tags(&self, context: Context<'_>, has_time: bool, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         let constant = self.constant(has_time);
         let mut room = [0; labels::BYTES];
         let length = context.tags.copy_to(&mut room).ok_or(Full)?;
