@@ -107,7 +107,7 @@ impl BareLoop {
     }
 
     /// Does one thing, and tells what came of it.
-    fn perform(&mut self, action: Action) {
+    fn perform(&mut self, action: DatagramAction) {
         let addresses = [self.address];
         let input = match action {
             DatagramAction::Resolve { id } => DatagramInput::Resolved { id, addresses: &addresses },

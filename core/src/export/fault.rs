@@ -1,17 +1,18 @@
 //! What an error of a socket means for the datagrams that were handed to it: one table of data, which the documents show
-//! too. A driver looks errors up by their number; what follows from a fault is said by the machine
-//! ([`Datagrams`](super::Datagrams)).
+//! too. A driver looks an error up by its name; what follows from a fault is decided by the machine
+//! ([`DatagramMachine`](super::datagrams::DatagramMachine)).
 
 use core::fmt;
 
 /// Why a socket did not take datagrams. Of several in one call it is always the first that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Fault {
     /// Its buffer, or the receiver's queue, is full; it says when that is over.
     WouldBlock,
     /// The system has no memory for more, and does not say when it has.
     NoBuffers,
-    /// Longer than the socket or the way to the receiver bears.
+    /// It is longer than the socket, or the network on the way to the receiver, can carry.
     TooLarge,
     /// The receiver cannot be reached through this socket.
     Away,
@@ -22,8 +23,9 @@ pub enum Fault {
     RefusedBefore,
 }
 
-/// What was handed to a socket when it answered with an error.
+/// What was sent when a socket answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SendKind {
     /// One datagram, over UDP.
     Udp,
@@ -35,10 +37,11 @@ pub enum SendKind {
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct FaultRow {
     /// The names of the errors in POSIX; none: any other.
     pub errors: &'static [&'static str],
-    /// What must have been handed over; none: whatever it was.
+    /// What must have been sent; none: whatever it was.
     pub handed: &'static [SendKind],
     /// What it means.
     pub fault: Fault,

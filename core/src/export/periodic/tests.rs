@@ -11,8 +11,8 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::export::verdict::Said;
 use crate::export::Health;
+use crate::export::verdict::Said;
 use points::HEADER;
 use world::{Arrival, Receiver, Reply, World};
 

@@ -1,11 +1,11 @@
-//! When exports are due, how long pauses and calls last, and what a stop changes about it.
+//! When exports are due, how long pauses and calls last, and what a stop changes about that.
 
 use core::time::Duration;
 
 use super::ExportLimits;
 use crate::export::{Backoff, LONGEST_EXPORT_PAUSE, Now, Random, Stopping, Tick};
 
-/// When what is done.
+/// The moments that the machine waits for.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
     interval: Duration,
@@ -24,11 +24,11 @@ pub(super) struct Timing {
     asked_until: Tick,
     /// When the call under way is given up.
     call_until: Tick,
-    /// Whether a stop leaves it less than its time.
+    /// Whether a stop leaves that call less than its timeout.
     is_cut_short: bool,
     /// Whether the last attempt failed.
     has_failed: bool,
-    /// Whether attempts are over until the next export is due.
+    /// Whether no attempt is made until the next export is due.
     is_between_exports: bool,
 }
 
