@@ -42,7 +42,7 @@ pub struct FaultRow {
     /// The names of the errors in POSIX; none: any other.
     pub errors: &'static [&'static str],
     /// What must have been sent; none: whatever it was.
-    pub handed: &'static [SendKind],
+    pub kinds: &'static [SendKind],
     /// What it means.
     pub fault: Fault,
     /// What follows.
@@ -55,42 +55,42 @@ pub struct FaultRow {
 pub const FAULTS: &[FaultRow] = &[
     FaultRow {
         errors: &["EAGAIN", "EWOULDBLOCK"],
-        handed: &[],
+        kinds: &[],
         fault: Fault::WouldBlock,
         then: "that socket waits until it is writable, others go on",
         source: "send(2)",
     },
     FaultRow {
         errors: &["ENOBUFS"],
-        handed: &[],
+        kinds: &[],
         fault: Fault::NoBuffers,
         then: "held, a pause of 10 ms that grows to 1 s",
         source: "send(2); FreeBSD and macOS answer it in place of EAGAIN",
     },
     FaultRow {
         errors: &["EMSGSIZE"],
-        handed: &[],
+        kinds: &[],
         fault: Fault::TooLarge,
         then: "smaller; a single item is `too_large`",
         source: "send(2); Linux, `net/ipv4/udp.c`",
     },
     FaultRow {
         errors: &["ECONNREFUSED"],
-        handed: &[SendKind::Udp, SendKind::SeveralUdp],
+        kinds: &[SendKind::Udp, SendKind::SeveralUdp],
         fault: Fault::RefusedBefore,
         then: "the call before is `unconfirmed`, then one datagram at a time",
         source: "udp(7), \"Error handling\"",
     },
     FaultRow {
         errors: &["EIO", "EINVAL", "ENOPROTOOPT", "EOPNOTSUPP"],
-        handed: &[SendKind::SeveralUdp],
+        kinds: &[SendKind::SeveralUdp],
         fault: Fault::NoOffload,
         then: "one datagram in a call from now on",
         source: "udp(7), `UDP_SEGMENT`; Linux, `net/ipv4/udp.c`",
     },
     FaultRow {
         errors: &[],
-        handed: &[],
+        kinds: &[],
         fault: Fault::Away,
         then: "held, back-off, the name is asked, the socket made anew",
         source: "send(2), unix(7)",
@@ -99,14 +99,14 @@ pub const FAULTS: &[FaultRow] = &[
 
 /// What the error of this name means, by [`FAULTS`].
 #[must_use]
-pub fn fault(error: &str, handed: SendKind) -> Fault {
-    FAULTS.iter().find(|row| row.fits(error, handed)).map_or(Fault::Away, |row| row.fault)
+pub fn fault(error: &str, kind: SendKind) -> Fault {
+    FAULTS.iter().find(|row| row.fits(error, kind)).map_or(Fault::Away, |row| row.fault)
 }
 
 impl FaultRow {
-    fn fits(&self, error: &str, handed: SendKind) -> bool {
+    fn fits(&self, error: &str, kind: SendKind) -> bool {
         (self.errors.is_empty() || self.errors.contains(&error))
-            && (self.handed.is_empty() || self.handed.contains(&handed))
+            && (self.kinds.is_empty() || self.kinds.contains(&kind))
     }
 }
 
@@ -120,7 +120,7 @@ impl fmt::Display for FaultRow {
         for (number, error) in self.errors.iter().enumerate() {
             write!(f, "{}`{error}`", if number == 0 { "" } else { ", " })?;
         }
-        f.write_str(match self.handed {
+        f.write_str(match self.kinds {
             [] => "",
             [SendKind::SeveralUdp] => ", several datagrams in a call",
             _ => ", UDP",
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_last_row_fits_everything_and_each_row_has_a_source() {
         let last = FAULTS.last().expect("rows");
-        assert!(last.errors.is_empty() && last.handed.is_empty());
+        assert!(last.errors.is_empty() && last.kinds.is_empty());
         assert!(FAULTS.iter().all(|row| !row.source.is_empty() && !row.then.is_empty()));
     }
 
@@ -165,7 +165,7 @@ mod tests {
             ("ENETUNREACH", Fault::Away, Fault::Away, Fault::Away),
             ("", Fault::Away, Fault::Away, Fault::Away),
         ] {
-            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|handed| fault(error, handed));
+            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|kind| fault(error, kind));
             assert_eq!(found, [udp, several, unix], "{error}");
         }
     }

@@ -125,7 +125,7 @@ impl<C: Copy> ExportMachine<C> {
                 self.answered(now, outcome, source);
             }
             let action =
-                if self.connection.is_busy() { self.call(now, source, out) } else { self.idle(now, source, out) };
+                if self.connection.is_busy() { self.go_on(now, source, out) } else { self.begin(now, source, out) };
             if let Some(action) = action {
                 return action;
             }
@@ -147,12 +147,12 @@ impl<C: Copy> ExportMachine<C> {
     fn stop(&mut self, now: Now, deadline: Tick) {
         self.timing.stop(now, deadline);
         if self.connection.is_busy() {
-            self.connection.shorten(self.timing.shorten(now, !self.is_final));
+            self.connection.shorten(self.timing.shortened_deadline(now, !self.is_final));
         }
     }
 
     /// What comes next where no call is under way.
-    fn idle<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
+    fn begin<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
         if !self.is_done && self.timing.is_over(now, self.connection.has_connected()) {
             self.finish(source);
         }
@@ -172,7 +172,7 @@ impl<C: Copy> ExportMachine<C> {
                 NextBody::NeedsBuffer(bytes) => return Some(ExportAction::GrowBuffer(bytes)),
             },
         };
-        self.connection.begin(self.timing.call(now, !(self.is_final && is_last)));
+        self.connection.begin(self.timing.call_deadline(now, !(self.is_final && is_last)));
         match self.connection.step(now) {
             ConnectionStep::Ready => self.send(),
             step => self.action_of(now, step),
@@ -180,7 +180,7 @@ impl<C: Copy> ExportMachine<C> {
     }
 
     /// What comes next in a call.
-    fn call<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
+    fn go_on<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
         match self.connection.step(now) {
             ConnectionStep::Ready if self.timing.call_is_over(now) => {
                 self.connection.withdraw();

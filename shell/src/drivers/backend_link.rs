@@ -15,7 +15,7 @@ use crate::running::Place;
 use crate::runtime::Runtime;
 use crate::stop::StopSignal;
 
-/// A driver's side of the way to a backend.
+/// The client of a backend, and what its driver needs besides the machine.
 pub(crate) struct BackendLink<R: Runtime, B: Backend> {
     waiter: Waiter<R>,
     client: Client<R, B>,
@@ -37,7 +37,7 @@ pub(crate) struct BackendLink<R: Runtime, B: Backend> {
 }
 
 impl<R: Runtime, B: Backend> BackendLink<R, B> {
-    /// The way to `backend`, whose calls take `timeout` at most. `room`: bytes of the first body, or more.
+    /// A link to `backend`, whose calls take `timeout` at most. `room`: as many bytes as the first body has, or more.
     pub(crate) fn new(
         place: &Place<R>,
         (backend, timeout): (B, Duration),

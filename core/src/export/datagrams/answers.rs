@@ -20,12 +20,12 @@ impl DatagramMachine {
                 self.taken(now, source, socket, call, datagrams);
             }
             (SocketOperation::Send { socket, call }, SocketOutcome::Failed(fault)) => {
-                self.not_taken(now, source, socket, call, fault)
+                self.not_taken(now, source, socket, call, fault);
             }
             (SocketOperation::Send { .. }, SocketOutcome::Looked { .. })
             | (SocketOperation::Look { .. }, SocketOutcome::Sent { .. }) => {}
             (SocketOperation::Look { socket }, SocketOutcome::Looked { refused: true }) => {
-                self.refused(now, source, socket)
+                self.refused(now, source, socket);
             }
             (SocketOperation::Look { socket }, SocketOutcome::Looked { refused: false }) => {
                 self.sockets[socket].is_refused = false;

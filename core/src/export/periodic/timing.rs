@@ -95,7 +95,7 @@ impl Timing {
     }
 
     /// When a call is given up that begins now. `is_followed`: more is to come after it.
-    pub(super) fn call(&mut self, now: Now, is_followed: bool) -> Tick {
+    pub(super) fn call_deadline(&mut self, now: Now, is_followed: bool) -> Tick {
         let until = self.stopping.call(now, self.timeout, is_followed || self.has_failed);
         self.is_cut_short = until < now.tick.after(self.timeout);
         self.call_until = until.min(self.expires);
@@ -103,9 +103,9 @@ impl Timing {
     }
 
     /// When the call under way is given up, now that a stop was asked for.
-    pub(super) fn shorten(&mut self, now: Now, is_followed: bool) -> Tick {
+    pub(super) fn shortened_deadline(&mut self, now: Now, is_followed: bool) -> Tick {
         let before = (self.call_until, self.is_cut_short);
-        if self.call(now, is_followed) >= before.0 {
+        if self.call_deadline(now, is_followed) >= before.0 {
             (self.call_until, self.is_cut_short) = before;
         }
         self.call_until
