@@ -4,9 +4,9 @@ use std::io;
 
 use loaddensity_metrics_core::export::{Fault, SendKind, fault};
 
-/// What `error` means for what was handed to a socket, by the core's `FAULTS`.
-pub(crate) fn fault_of(error: &io::Error, handed: SendKind) -> Fault {
-    fault(name(error), handed)
+/// What `error` means for what was sent, by the core's `FAULTS`.
+pub(crate) fn fault_of(error: &io::Error, kind: SendKind) -> Fault {
+    fault(name(error), kind)
 }
 
 /// Its name in POSIX. Runtimes make some errors themselves, which have no number.
@@ -64,7 +64,7 @@ mod tests {
             (libc::EPIPE, Away, Away, Away),
         ] {
             let error = io::Error::from_raw_os_error(number);
-            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|handed| fault_of(&error, handed));
+            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|kind| fault_of(&error, kind));
             assert_eq!(found, [udp, several, unix], "{error}");
         }
     }

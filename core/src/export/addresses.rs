@@ -1,7 +1,7 @@
 //! The addresses of a name: which one is tried next and for how long, and when the name is asked.
 //!
-//! Each attempt to connect asks the name first, since what it means may have changed. Of several addresses each gets an
-//! equal share of what is left of the time; the one that took a connection last is tried first.
+//! Each attempt to connect asks the name first, since its addresses may have changed. Of several addresses each gets an
+//! equal share of the time that is left. The one that took a connection last is tried first.
 
 use core::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use heapless::Vec;
 
 use super::{Now, Tick};
 
-/// Most addresses of a name that are tried; further ones are left out.
+/// The most addresses of a name that are tried; others are left out.
 pub const MOST_ADDRESSES: usize = 16;
 
 /// What an attempt to connect does next.

@@ -1,8 +1,8 @@
-//! How large a body may be: what was configured, and what the server has shown that it bears.
+//! How large a body may be: no larger than was configured, and no larger than the server has shown that it takes.
 //!
-//! There is one size. It bounds bodies of several items, never a single one: a learned limit keeps none from going alone.
-//! What fails halves it, what is accepted doubles it, up to a ceiling. A server that says "too large", and one that falls
-//! silent over a body right after it has accepted another, sets the ceiling to half of that body; each minute doubles it.
+//! There is one size. It limits bodies of several items, never a single item: that one is sent alone, whatever its size. A
+//! failure halves the size, an acceptance doubles it, up to a ceiling. The ceiling becomes half of a body that the server
+//! finds too large, or about which it says nothing right after it has accepted another; each minute doubles the ceiling.
 //! Without a ceiling, every second body would fail on a slow line.
 
 use core::time::Duration;
@@ -11,7 +11,7 @@ use super::{Now, Tick};
 
 /// Least size while a server is away or silent.
 const FLOOR: usize = 4 << 10;
-/// A server that finds even fewer bytes too large refuses everything.
+/// A server that finds even fewer bytes than these too large refuses everything.
 const EVERYTHING: usize = 2_000;
 /// The size of bodies to such a server until it accepts one.
 const LEAST: usize = 1_000;
@@ -23,15 +23,17 @@ const CEILING_DOUBLES: Duration = Duration::from_secs(60);
 pub struct BodySize {
     largest: usize,
     bytes: usize,
-    /// At most `largest`, which is none.
+    /// At most `largest`, which means that there is none.
     ceiling: usize,
     /// When the ceiling was set or doubled last.
     ceiling_at: Tick,
-    /// Whether the last that is known of bodies is that one was accepted.
+    /// Whether the last answer to a body accepted it.
     has_accepted: bool,
 }
 
 /// What is to be done about a body that was too large.
+///
+/// It is exhaustive on purpose: a machine must handle each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooLarge {
     /// It is sent again in smaller parts.
@@ -55,7 +57,7 @@ impl BodySize {
         self.bytes
     }
 
-    /// What the server has shown to be too much, where that is below what was configured: bodies stay within it.
+    /// The ceiling in bytes, where the server has shown one below what was configured.
     #[must_use]
     pub fn learned(&self) -> Option<usize> {
         (self.ceiling < self.largest).then_some(self.ceiling)
@@ -73,7 +75,7 @@ impl BodySize {
         self.bytes = self.halved();
     }
 
-    /// There is no verdict on a body of this many bytes. Whether bodies become smaller now: the next one may go well.
+    /// No answer came to a body of this many bytes. Whether bodies become smaller now, so that the next one may go well.
     pub fn silent(&mut self, body: usize, now: Now) -> bool {
         let before = self.bytes;
         if core::mem::take(&mut self.has_accepted) && body / 2 >= FLOOR {

@@ -1,8 +1,8 @@
-//! One connection and one call at a time over it: what is asked of the name, which address is tried, when it is given up.
+//! One connection, and one call at a time over it: when the name is asked, which address is tried, when a call is given up.
 //!
-//! A call begins, and has until then to get an answer. It goes over the connection that is there; without one the name is
-//! asked and its addresses are tried. A connection that served before may be dead without anybody knowing: only the next
-//! call finds out. That says nothing of the server, so such a call is begun anew, with a time of its own.
+//! A call has a deadline. It goes over the connection that is there. Where there is none, the name is asked and its addresses
+//! are tried. A connection that served an earlier call may be dead without anybody knowing: only the next call finds out.
+//! That says nothing about the server, so such a call is begun anew, with a deadline of its own.
 
 use core::net::SocketAddr;
 
@@ -16,22 +16,22 @@ use super::{AddressStep, Addresses, BodyInput, Id, Ids, Now, Tick};
 pub enum ConnectionStep {
     /// Ask the name.
     Resolve {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
     },
     /// Connect to an address.
     Connect {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
         /// The address.
         address: SocketAddr,
     },
     /// Give up what was started, and the connection with it. The answer is [`BodyInput::Failed`].
     Cancel {
-        /// Of what is given up.
+        /// The number of what is given up.
         id: Id,
     },
-    /// The answer to what was started; but come back then.
+    /// Wait for the answer to what was started, until this moment.
     Wait {
         /// When it is given up.
         until: Tick,
@@ -56,7 +56,7 @@ pub enum CallOutcome {
 pub struct BrokenCall {
     /// What was sent may have arrived.
     pub began: bool,
-    /// The connection had served an earlier call and was dead: it is worth to begin again at once.
+    /// The connection had served an earlier call and was dead: the call is worth another attempt at once.
     pub kept: bool,
 }
 
@@ -148,18 +148,18 @@ impl Connection {
         }
     }
 
-    /// What the call is about goes out; the number of that attempt.
+    /// The call is sent; the number of that attempt.
     pub fn send(&mut self) -> Id {
         self.start(CallStage::Sending)
     }
 
-    /// There is nothing to be sent: the call is over, the connection stays.
+    /// There is nothing to send: the call is over, the connection stays.
     pub fn withdraw(&mut self) {
         self.stage = CallStage::Idle;
     }
 
-    /// Notes one piece of news; a stop is not for the connection. Something where the call has ended that sent something.
-    /// What is about an earlier call is ignored.
+    /// Notes what has happened to the call, and says how it has ended if it has. A stop is the machine's; an answer to an
+    /// earlier call is ignored.
     pub fn handle(&mut self, input: BodyInput<'_>) -> Option<CallOutcome> {
         match input {
             BodyInput::Resolved { id, addresses } => self.resolved(id, addresses),
@@ -208,7 +208,7 @@ impl Connection {
             CallStage::Connecting { .. } => {}
             CallStage::Sending => {
                 (self.stage, self.is_open) = (CallStage::Idle, false);
-                // Who kept silent over a kept connection was asked all the same.
+                // A server that was silent until the call was cancelled was asked all the same.
                 return Some(BrokenCall { began, kept: kept && !self.is_cancelled });
             }
             CallStage::Idle | CallStage::Connect | CallStage::Ready => return None,

@@ -1,28 +1,29 @@
 //! The machine of the exporters that send datagrams: InfluxDB over UDP, and DogStatsD over UDP and Unix sockets.
 //!
 //! A driver has the sockets and the time. It asks [`DatagramMachine::poll`] what to do, does that one thing, tells
-//! [`DatagramMachine::handle`] what came of it, and asks again; when it is told to wait, it waits for whichever comes first of
-//! what [`Wait`] names and the answers to what it has started.
+//! [`DatagramMachine::handle`] what came of it, and asks again. When it is told to wait, it waits for what [`Wait`] names and
+//! for the answers to what it has started, whichever comes first.
 //!
-//! | it is told | it does | and says |
+//! | the machine says | the driver | and tells |
 //! |---|---|---|
 //! | `Resolve` | starts to ask the name | `Resolved`, without an address where there is none |
-//! | `Connect` | starts to make that socket | `Connected` or `Failed`; it replaces the former socket of that number |
+//! | `Connect` | starts to make that socket, in place of the earlier one of that number | `Connected` or `Failed` |
 //! | `Send` | tries once, without waiting | `Sent` or `Failed` |
 //! | `Look` | reads the socket's error (SO_ERROR) | `Looked`, refused where there was one; `Failed` where it has a part of a packet |
 //! | `Close` | drops the socket | nothing |
 //! | `Wait` | waits | `Writable` for a socket that is, a stop that was asked for, or nothing |
 //! | `Done` | ends | nothing |
 //!
-//! A Unix socket has no error to tell: what it took lies with the receiver, and a look finds no refusal. Of a stream the
-//! driver keeps a packet that was begun, with its length before it. Once the first byte was written, the packet
-//! is `Sent`. The next `Send`, and a `Look`, write the rest first; where that is not possible now they are `Failed` with
-//! the fault, and nothing of the new packet was taken. `Close` keeps the packet, which goes out whole on the next
-//! connection: a receiver takes none that is not whole.
+//! A Unix socket tells of no refusal: what it took is in the receiver's buffer. Over a stream, a packet goes out with its
+//! length before it, and may be written in several steps, of which the driver keeps track. Once the first byte of a packet
+//! was written, the packet is `Sent`. The next `Send`, and a `Look`, first write its remaining bytes. Where that is not
+//! possible now, they are `Failed` with the fault, and nothing of the new packet was taken. `Close` keeps the packet, which
+//! goes out whole over the next connection: a receiver takes whole packets only.
 //!
-//! "Sent" means handed to the kernel, and not refused by the receiver's host as far as that tells: a socket tells of a
-//! refusal on the next call, or when it is looked at. Until then, what was in the last call is held. That is exact over
-//! the loopback interface; elsewhere it claims too much, since systems limit such answers to about one a second.
+//! "Sent" means that the kernel took a datagram, and that the receiver's host did not refuse it as far as is known. A socket
+//! tells of a refusal on the next call, or when it is looked at. Until then, the requests of the last call are held. Over the
+//! loopback interface this is exact. Elsewhere too much counts as sent, since systems limit such refusals to about one a
+//! second.
 
 use heapless::Vec;
 
@@ -71,20 +72,20 @@ pub struct DatagramMachine {
     at_once: bool,
     ids: Ids,
     random: Random,
-    /// The socket that is used next, or still, where something is begun.
+    /// The socket that is used next; where a message was begun, the one that goes on with it.
     turn: usize,
-    /// Whether something was sent through it since it has its turn.
+    /// Whether something was sent through it since its turn began.
     is_begun: bool,
-    /// What is done at once, and not yet answered.
+    /// The operation that is not answered yet.
     operation: Option<(Id, SocketOperation)>,
     outcome: Option<(SocketOperation, SocketOutcome)>,
     burst: Burst,
     /// When the next burst may begin.
     next_burst: Tick,
-    /// Datagrams since others had their turn.
+    /// Datagrams since other tasks had their turn.
     since_turn: usize,
-    /// Whether something is to be sent.
-    wants: bool,
+    /// Whether the source has something to send.
+    has_something: bool,
     /// When there is something to do besides sending.
     due: Tick,
     stop: Stopping,
@@ -95,14 +96,14 @@ pub struct DatagramMachine {
     done: Option<Cause>,
 }
 
-/// What is done at once.
+/// An operation that a driver answers at once.
 #[derive(Clone, Copy, Debug)]
 enum SocketOperation {
     Send { socket: usize, call: Call },
     Look { socket: usize },
 }
 
-/// What came of it.
+/// What came of an operation.
 #[derive(Clone, Copy, Debug)]
 enum SocketOutcome {
     Sent { datagrams: usize, offload: bool },
@@ -132,7 +133,7 @@ impl DatagramMachine {
             burst: Burst::default(),
             next_burst: NOW,
             since_turn: 0,
-            wants: false,
+            has_something: false,
             due: NOW,
             stop: Stopping::NOT_ASKED,
             has_reached: false,
@@ -154,13 +155,14 @@ impl DatagramMachine {
         self.traffic
     }
 
-    /// Most bytes of a datagram of several items, where a socket has shown that less is borne than was configured.
+    /// The most bytes of a datagram of several items that the sockets have shown to take, where that is below what was
+    /// configured.
     #[must_use]
     pub fn learned_bytes(&self) -> Option<usize> {
         self.sockets.iter().filter_map(|socket| socket.limit.learned()).min()
     }
 
-    /// Notes what has happened. What answers nothing that was asked is ignored.
+    /// Notes what has happened. An answer to something that was not asked is ignored.
     pub fn handle(&mut self, now: Now, input: DatagramInput<'_>) {
         match input {
             DatagramInput::Resolved { id, addresses } => self.resolved(now, id, addresses),
@@ -178,8 +180,8 @@ impl DatagramMachine {
         }
     }
 
-    /// Settles what has happened and says what to do next. What is to be sent stands in `buffer` then, whose length must
-    /// be that of the largest datagram at least, and of a call where several leave in one.
+    /// Settles what has happened and says what to do next. What is to be sent is in `buffer` then. Its length must be that of
+    /// the largest datagram at least, and where several leave in one call, that of the largest call.
     pub fn poll<S: DatagramSource>(&mut self, now: Now, source: &mut S, buffer: &mut [u8]) -> DatagramAction {
         if let Some((operation, outcome)) = self.outcome.take() {
             self.answered(now, source, operation, outcome);
@@ -212,7 +214,7 @@ impl DatagramMachine {
         }
         self.name_backoff.reset();
         for socket in &mut self.sockets {
-            socket.hurry(now, &self.stop);
+            socket.end_pauses(now, &self.stop);
         }
         if let Some(name) = &mut self.name {
             name.ask_again(now.tick);

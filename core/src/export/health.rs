@@ -1,4 +1,4 @@
-//! How an exporter is doing, for people; the driver adds the words of the other side.
+//! How an exporter is doing, as people are told; the driver adds the words of the server or the system.
 
 use super::Tick;
 

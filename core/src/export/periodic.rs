@@ -1,7 +1,7 @@
 //! Periodic exports: OTLP, cumulative and delta, over gRPC and HTTP.
 //!
-//! At each interval a cycle of one or several bodies goes out, one after the other: all that was counted so far
-//! (cumulative), or what came in an interval (delta). What an answer means for the body that it answers:
+//! In each interval one cycle goes out, in one or several bodies, one after the other: all that was counted so far
+//! (cumulative), or what came in the interval (delta). What an answer means for the body that it answers:
 //!
 //! | answer | cumulative | delta |
 //! |---|---|---|
@@ -9,19 +9,19 @@
 //! | stored, but for some points | the requests of as many, the heaviest, do not count | those are `rejected` |
 //! | refused, ill | the next body goes on; the next export holds it again | `refused`, the next body goes on |
 //! | unclear | the same | `unconfirmed`, the next body goes on |
-//! | too large | cut smaller, at once; a single point is left out | cut smaller, at once; a single point is `too_large` |
+//! | too large | smaller bodies, at once; a single point is left out | smaller bodies, at once; a single point is `too_large` |
 //! | too large, of less than 2,000 bytes | refused, and a pause | `refused`, and a pause |
-//! | away | cut again after a pause, for as long as it takes | the same |
-//! | none | the same bytes after a pause, three times; then cut again with a new time | the same bytes, three times; then `unconfirmed` |
+//! | away | another body of the same points after a pause, for as long as it takes | the same |
+//! | none | the same bytes after a pause, three times; then a new body of the same points, with a new time | the same bytes, three times; then `unconfirmed` |
 //!
-//! After a pause a cycle goes on where it stands. One of which nothing can have arrived is begun anew, so that it shows
-//! what came meanwhile; a delta's interval is extended by it. Where an export timeout is set, the attempts end with it
-//! until the next export is due.
+//! After a pause a cycle goes on where it was. If nothing of it can have arrived, it is begun anew, so that it also shows
+//! what came during the pause; of a delta, the interval becomes longer by that. Where an export timeout is set, no more
+//! attempts are made after it until the next export is due.
 //!
-//! At a stop, cumulative sends all that was counted once more; delta sends what is left of its cycle and then the last
-//! interval, in one where nothing of the former can have arrived. Both try until the deadline. Sources: OTLP
-//! specification, "Failures", "Throttling" and "Partial Success"; it forbids to send again, even in halves, what was
-//! refused.
+//! At a stop, a cumulative exporter sends all that was counted once more. A delta exporter sends what is left of its cycle
+//! and then the last interval; both in one cycle, if nothing of the earlier one can have arrived. Attempts are made until
+//! the deadline. Sources: OTLP specification, "Failures", "Throttling" and "Partial Success". It forbids sending again, even in
+//! halves, what was refused.
 
 mod account;
 mod action;
@@ -56,7 +56,7 @@ pub use delta::Delta;
 pub use limits::ExportLimits;
 pub use source::{CyclePart, ExportSource, WriteOutcome};
 
-/// The machine, for a [`ExportSource`] with cursors of type `C`. About 1.5 KB.
+/// The machine, for an [`ExportSource`] with cursors of type `C`. About 1.5 KB.
 #[derive(Clone, Debug)]
 pub struct ExportMachine<C> {
     limits: ExportLimits,
@@ -70,17 +70,17 @@ pub struct ExportMachine<C> {
     outcome: Option<CallOutcome>,
     /// The cycle that is not complete.
     cycle: Option<Cycle<C>>,
-    /// Whether the last cycle was begun after the stop was asked for: nothing comes after it.
+    /// Whether the cycle was begun after a stop was asked for: no other cycle comes after it.
     is_final: bool,
-    /// Whether a pause is over, and the cycle is to be begun anew where nothing of it can have arrived.
+    /// Whether there was a pause, after which the cycle is begun anew if nothing of it can have arrived.
     resumes: bool,
     /// The time of the points that were made last.
     last_time: Timestamp,
     /// The body that was sent last, until it is settled.
     in_flight: Option<ExportInFlight<C>>,
-    /// Whether that goes out again as it is.
+    /// Whether the same bytes are sent again.
     is_again: bool,
-    /// Why what is held at the end is dropped.
+    /// Why what is still held at the end is dropped.
     drop_cause: Cause,
     is_done: bool,
 }
@@ -110,7 +110,7 @@ impl<C: Copy> ExportMachine<C> {
         }
     }
 
-    /// Notes what has happened. [`poll`](Self::poll) comes before the next news, a stop aside.
+    /// Notes what has happened. [`poll`](Self::poll) must come before the next call, unless that tells of a stop.
     pub fn handle(&mut self, now: Now, input: BodyInput<'_>) {
         if let BodyInput::Stop { deadline } = input {
             self.stop(now, deadline);
@@ -118,14 +118,14 @@ impl<C: Copy> ExportMachine<C> {
         self.outcome = self.connection.handle(input).or(self.outcome);
     }
 
-    /// Settles what has happened and says what to do. To be asked again until it says [`ExportAction::Wait`].
+    /// Settles what has happened and says what to do next. Poll again until it says [`ExportAction::Wait`].
     pub fn poll<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> ExportAction {
         loop {
             if let Some(outcome) = self.outcome.take() {
                 self.answered(now, outcome, source);
             }
             let action =
-                if self.connection.is_busy() { self.call(now, source, out) } else { self.idle(now, source, out) };
+                if self.connection.is_busy() { self.go_on(now, source, out) } else { self.begin(now, source, out) };
             if let Some(action) = action {
                 return action;
             }
@@ -138,7 +138,7 @@ impl<C: Copy> ExportMachine<C> {
         self.attempts
     }
 
-    /// Most bytes of a body that the receiver has shown to bear, where that is below what was configured.
+    /// The most bytes of a body that the receiver has shown to take, where that is below what was configured.
     #[must_use]
     pub fn learned_bytes(&self) -> Option<usize> {
         self.size.learned()
@@ -147,12 +147,12 @@ impl<C: Copy> ExportMachine<C> {
     fn stop(&mut self, now: Now, deadline: Tick) {
         self.timing.stop(now, deadline);
         if self.connection.is_busy() {
-            self.connection.shorten(self.timing.shorten(now, !self.is_final));
+            self.connection.shorten(self.timing.shortened_deadline(now, !self.is_final));
         }
     }
 
-    /// What comes next where nothing is under way.
-    fn idle<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
+    /// What comes next where no call is under way.
+    fn begin<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
         if !self.is_done && self.timing.is_over(now, self.connection.has_connected()) {
             self.finish(source);
         }
@@ -172,7 +172,7 @@ impl<C: Copy> ExportMachine<C> {
                 NextBody::NeedsBuffer(bytes) => return Some(ExportAction::GrowBuffer(bytes)),
             },
         };
-        self.connection.begin(self.timing.call(now, !(self.is_final && is_last)));
+        self.connection.begin(self.timing.call_deadline(now, !(self.is_final && is_last)));
         match self.connection.step(now) {
             ConnectionStep::Ready => self.send(),
             step => self.action_of(now, step),
@@ -180,7 +180,7 @@ impl<C: Copy> ExportMachine<C> {
     }
 
     /// What comes next in a call.
-    fn call<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
+    fn go_on<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S, out: &mut [u8]) -> Option<ExportAction> {
         match self.connection.step(now) {
             ConnectionStep::Ready if self.timing.call_is_over(now) => {
                 self.connection.withdraw();
@@ -217,7 +217,7 @@ impl<C: Copy> ExportMachine<C> {
         })
     }
 
-    /// The body that was cut, or the same again.
+    /// Sends the body that was written, or the same bytes again.
     fn send(&mut self) -> Option<ExportAction> {
         let flight = self.in_flight.as_mut()?;
         let id = self.connection.send();

@@ -1,23 +1,24 @@
-//! Bodies of points posted to InfluxDB over HTTP: when one is sent, how much is in it, and what an answer means for it.
+//! Bodies of points that are posted to InfluxDB over HTTP: when one is sent, how much is in it, and what an answer means.
 //!
-//! One body is in flight. The items stay where they are until the server has answered for them, so nothing is kept here:
-//! what must go out again is packed again. An InfluxDB point carries its own timestamp, so one that arrives twice
-//! overwrites itself; what may have arrived is sent again as it is.
+//! One body is in flight at a time. Its items stay where they wait until the server has answered, so the machine keeps none
+//! of them: what must be sent again is packed again. An InfluxDB point carries its own timestamp, so that one that arrives
+//! twice overwrites itself. What may have arrived is therefore sent again as it is.
 //!
-//! | what came back | what follows |
+//! | answer | what follows |
 //! |---|---|
 //! | stored | the items have arrived; the size of bodies doubles up to its ceiling |
-//! | in part | so many are `refused`, the others have arrived |
-//! | a 2xx that is no acceptance | they are `unconfirmed` |
-//! | refused | they are `refused`; no pause |
-//! | away, or no connection | a pause that grows from 250 ms to 5 s, or that the server asks for, up to a minute; half the size |
-//! | no answer in time, or a break | the same, and they may have arrived. A connection that was dead before is none: at once again |
-//! | too large | half the size; a single item is `too_large`; a server that finds less than 2,000 bytes too large refuses all |
-//! | failed (500) | tried again at once; the second time a point that is known to be good is sent as a probe |
-//! | the probe fails too | the server is ill: pauses, and probes alone, until one is accepted |
-//! | the probe is accepted | the body is poisoned: it is bisected, and the item that fails alone again and again is `refused` |
+//! | stored in part | so many items are `refused`, the others have arrived |
+//! | unclear: a 2xx that is no acceptance | the items are `unconfirmed` |
+//! | refused | the items are `refused`; no pause |
+//! | away, or no connection | a pause that grows from 250 ms to 5 s, or the one that the server asks for, up to a minute; half the size |
+//! | no answer in time, or the connection breaks | the same, and the items may have arrived |
+//! | the connection was dead before the body was sent | the same body at once, over a new connection |
+//! | too large | half the size; a single item is `too_large`; a server that finds less than 2,000 bytes too large refuses everything |
+//! | ill (500) | sent again at once; after the second time a probe goes out: a point that is known to be good |
+//! | ill, to the probe | the server is ill: pauses, and nothing but probes, until one is accepted |
+//! | stored, to the probe | the body is poisoned: it is bisected, and the item that fails alone again and again is `refused` |
 //!
-//! What may have arrived is never dropped as anything but `unconfirmed`.
+//! Whatever may have arrived is dropped as `unconfirmed`, whatever the cause.
 
 use core::time::Duration;
 
@@ -64,7 +65,7 @@ pub struct PostMachine {
     watermarks: Watermarks,
     probe: Probe,
     in_flight: PostInFlight,
-    /// When the call under way is given up where no stop shortens it.
+    /// When the call under way is given up, unless a stop shortens it.
     expires: Tick,
     outcome: Option<CallOutcome>,
     pause: Option<RetryPause>,
@@ -73,7 +74,7 @@ pub struct PostMachine {
     backoff: Backoff,
     random: Random,
     attempts: Attempts,
-    /// Why what waits at the end is dropped.
+    /// Why what still waits at the end is dropped.
     drop_cause: Cause,
     stopping: Stopping,
     /// A stop was asked for since the last poll.
@@ -87,7 +88,7 @@ pub struct PostMachine {
 enum PostInFlight {
     /// The first items.
     Body(PackedItems),
-    /// One item that shows whether the server is well.
+    /// One item that shows whether the server is ill.
     Probe(PackedItems, ProbeOrigin),
 }
 
@@ -95,7 +96,7 @@ enum PostInFlight {
 #[derive(Clone, Copy, Debug)]
 struct RetryPause {
     until: Tick,
-    /// The server asks for it: a stop does not end it.
+    /// Whether the server asks for it: then a stop does not end it.
     is_asked_for: bool,
 }
 
@@ -126,7 +127,7 @@ impl PostMachine {
         }
     }
 
-    /// Notes one piece of news. What is about something that is over is ignored.
+    /// Notes what has happened. An answer to something that is over is ignored.
     pub fn handle(&mut self, _now: Now, input: BodyInput<'_>) {
         if let BodyInput::Stop { deadline } = input {
             self.is_stop_new |= self.stopping.ask(deadline);
@@ -135,7 +136,7 @@ impl PostMachine {
         self.outcome = self.connection.handle(input).or(self.outcome);
     }
 
-    /// Settles what was noted and says what to do. `out` is as long as [`PostLimits::bytes`] or longer.
+    /// Settles what was noted and says what to do next. `out` is as long as [`PostLimits::bytes`] or longer.
     pub fn poll<S: Items>(&mut self, now: Now, items: &mut S, out: &mut [u8]) -> PostAction {
         match self.outcome.take() {
             Some(CallOutcome::Answered(said)) => self.answered(now, said, items),
@@ -160,13 +161,13 @@ impl PostMachine {
         self.attempts
     }
 
-    /// The size that bodies are kept to because the server has shown that it bears no larger ones, in bytes.
+    /// The most bytes of a body that the server has shown to take, where that is below what was configured.
     #[must_use]
     pub fn learned_bytes(&self) -> Option<usize> {
         self.size.learned()
     }
 
-    /// The call under way goes on; nothing where it is over.
+    /// What is next in the call under way; nothing where it is over.
     fn go_on<S: Items>(&mut self, now: Now, items: &mut S, out: &mut [u8]) -> Option<PostAction> {
         match self.connection.step(now) {
             ConnectionStep::Resolve { id } => Some(PostAction::Resolve { id }),
@@ -181,7 +182,7 @@ impl PostMachine {
         }
     }
 
-    /// A call begins, unless all is done or none is due.
+    /// Begins a call, unless everything is done or no call is due.
     fn begin<S: Items>(&mut self, now: Now, items: &mut S) -> Option<PostAction> {
         self.freeze(now, items);
         if self.is_done(now, items) {
@@ -217,7 +218,7 @@ impl PostMachine {
         self.stopping.call(now, self.timeout, shares)
     }
 
-    /// Freezes an interval that has ended, as soon as nothing of an earlier one can have arrived.
+    /// Freezes an interval that has ended, once nothing that still waits of an earlier one can have arrived.
     fn freeze<S: Items>(&mut self, now: Now, items: &mut S) {
         self.must_freeze |= now.tick >= self.next_interval();
         if self.must_freeze && self.schedule.may_freeze(!self.watermarks.are_clear()) {
@@ -230,7 +231,7 @@ impl PostMachine {
         }
     }
 
-    /// When the next interval ends that is to be frozen; the last one ends with the stop.
+    /// When the next interval ends; the last one ends with the stop.
     fn next_interval(&self) -> Tick {
         if self.must_freeze || self.stopping.is_asked() { Tick::NEVER } else { self.schedule.interval_end() }
     }

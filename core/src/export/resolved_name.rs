@@ -1,9 +1,9 @@
-//! The host name that datagrams go to, which may come to mean another address.
+//! The host name that datagrams go to, and the address in use. A name may get another address while it is used.
 //!
-//! It is asked until it has an address. Then it is asked at every interval, and soon after something failed, but at most
-//! once a second: a socket can report a failure with every datagram. As long as the address in use is among the answers,
-//! and while there are none, it stays. IPv4 goes first: nothing tells whether anybody listens, and LoadDensity's sinks
-//! speak IPv4 where a name (`localhost`) has both.
+//! The name is asked until it has an address. Then it is asked at every interval, and soon after something has failed, but at
+//! most once a second: a socket can report a failure with every datagram. The address in use stays as long as it is among
+//! the answers, and while there are no answers. IPv4 goes first: nothing tells whether anybody listens, and LoadDensity's
+//! sinks speak IPv4 where a name (`localhost`) has both.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -12,7 +12,7 @@ use heapless::Vec;
 
 use super::{Id, MOST_ADDRESSES, Tick};
 
-/// Least time between an answer and a question for which there was a reason.
+/// The least time from an answer to the next question where something has failed.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A name, and the address in use.
@@ -20,10 +20,10 @@ const LEAST_PAUSE: Duration = Duration::from_secs(1);
 pub struct ResolvedName {
     every: Option<Duration>,
     address: Option<SocketAddr>,
-    /// What the name meant last, IPv4 first.
+    /// The addresses of the last answer, IPv4 first.
     addresses: Vec<SocketAddr, MOST_ADDRESSES>,
-    /// Addresses to which no socket could be connected, one after another.
-    passed_over: usize,
+    /// How many addresses in a row no socket could be connected to.
+    tried: usize,
     asked: Option<Id>,
     answered_at: Tick,
     /// When it is asked next.
@@ -35,7 +35,7 @@ impl ResolvedName {
     #[must_use]
     pub const fn new(every: Option<Duration>) -> Self {
         let zero = Tick::from_nanos(0);
-        Self { every, address: None, addresses: Vec::new(), passed_over: 0, asked: None, answered_at: zero, due: zero }
+        Self { every, address: None, addresses: Vec::new(), tried: 0, asked: None, answered_at: zero, due: zero }
     }
 
     /// The address in use; `None` until the name has one.
@@ -61,7 +61,7 @@ impl ResolvedName {
         self.asked == Some(id)
     }
 
-    /// The name means these addresses; none where it has none, or nobody could be asked. Says whether another address is
+    /// The name has these addresses; none where it has none, or nobody could be asked. Says whether another address is
     /// in use now.
     pub fn answered(&mut self, now: Tick, addresses: &[SocketAddr]) -> bool {
         (self.asked, self.answered_at) = (None, now);
@@ -71,7 +71,7 @@ impl ResolvedName {
         }
         let (v4, v6) = (addresses.iter().filter(|a| a.is_ipv4()), addresses.iter().filter(|a| a.is_ipv6()));
         self.addresses = v4.chain(v6).copied().take(MOST_ADDRESSES).collect();
-        self.passed_over = 0;
+        self.tried = 0;
         let stays = self.address.is_some_and(|address| addresses.contains(&address));
         if !stays {
             self.address = self.addresses.first().copied();
@@ -87,7 +87,7 @@ impl ResolvedName {
     }
 
     /// Something failed: it is asked soon.
-    pub fn doubt(&mut self) {
+    pub fn ask_soon(&mut self) {
         if self.every.is_some() && self.address.is_some() {
             self.due = self.due.min(self.answered_at.after(LEAST_PAUSE));
         }
@@ -95,21 +95,21 @@ impl ResolvedName {
 
     /// No socket could be connected to the address in use: the next one is. `false`: all have been tried, and they begin
     /// anew.
-    pub fn pass_over(&mut self) -> bool {
+    pub fn try_next(&mut self) -> bool {
         let at = self.addresses.iter().position(|address| Some(*address) == self.address);
         let next = at.map_or(0, |at| at + 1);
         self.address = self.addresses.get(next).or_else(|| self.addresses.first()).copied();
-        self.passed_over += 1;
-        let goes_on = self.passed_over < self.addresses.len();
+        self.tried += 1;
+        let goes_on = self.tried < self.addresses.len();
         if !goes_on {
-            self.passed_over = 0;
+            self.tried = 0;
         }
         goes_on
     }
 
     /// A socket was connected to the address in use.
     pub const fn connected(&mut self) {
-        self.passed_over = 0;
+        self.tried = 0;
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!((name.due(), name.address()), (at(63), Some(v4(1))));
         let mut never_again = ResolvedName::new(None);
         never_again.answered(at(3), &[v4(1)]);
-        never_again.doubt();
+        never_again.ask_soon();
         assert_eq!(never_again.due(), Tick::NEVER);
     }
 
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn a_doubt_is_looked_into_a_second_after_the_last_answer() {
         let mut name = name(60, 10, &[v4(1)]);
-        name.doubt();
+        name.ask_soon();
         assert_eq!(name.due(), at(11));
         name.answered(at(11), &[v4(1)]);
         assert_eq!(name.due(), at(71));
@@ -178,7 +178,7 @@ mod tests {
         assert!(!name.answered(at(1), &[]));
         name.ask_again(at(2));
         assert_eq!(name.due(), at(2));
-        name.doubt();
+        name.ask_soon();
         assert_eq!(name.due(), at(2));
         name.answered(at(2), &[v4(1)]);
         name.ask_again(at(3));
@@ -190,10 +190,10 @@ mod tests {
         let mut name = name(60, 0, &[v6(1), v4(1), v6(2)]);
         assert_eq!(name.address(), Some(v4(1)));
         for (goes_on, address) in [(true, v6(1)), (true, v6(2)), (false, v4(1)), (true, v6(1))] {
-            assert_eq!((name.pass_over(), name.address()), (goes_on, Some(address)));
+            assert_eq!((name.try_next(), name.address()), (goes_on, Some(address)));
         }
         name.connected();
-        assert!(name.pass_over() && name.pass_over() && !name.pass_over());
-        assert!(!ResolvedName::new(None).pass_over());
+        assert!(name.try_next() && name.try_next() && !name.try_next());
+        assert!(!ResolvedName::new(None).try_next());
     }
 }

@@ -31,31 +31,33 @@ pub use otlp_http::{OTLP_HTTP, OtlpHttpAnswer, otlp_http};
 pub use retry_after::{retry_after, retry_after_at};
 pub use table::{Codes, Needs, VerdictRow};
 
-/// What becomes of a body after its answer.
+/// What an answer says of the body that it answers.
+///
+/// It is exhaustive on purpose: a machine must settle each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
     /// The backend has all of it.
     Stored,
-    /// The backend has it, but for some of its items.
+    /// The backend has it, except some of its items.
     Partial {
-        /// How many items it does not have and never will: lines of InfluxDB, data points of OTLP. No more than it says
-        /// itself; 1 or more.
+        /// How many items it does not have and never will: lines of InfluxDB, data points of OTLP. 1 or more, as the answer
+        /// says.
         dropped: u64,
     },
     /// An answer came that neither accepts nor refuses: the backend may have it.
     Unclear,
-    /// The backend will never take it; sending it again is pointless or harmful.
+    /// The backend will never take it: sending it again is useless or harmful.
     Refused,
     /// Too large as a whole; smaller parts may be taken.
     TooLarge,
-    /// The backend, or what stands before it, cannot now.
+    /// The backend, or a proxy before it, cannot take it now.
     Away {
         /// The pause that it asks for; zero where it asks for none.
         at_least: Duration,
         /// Whether it may have what was sent all the same.
         may_have_arrived: bool,
     },
-    /// The backend failed over it: it is ill, or something in the body is more than it can bear.
+    /// The backend failed over it: either the backend is ill, or something in the body makes it fail.
     Ill,
 }
 

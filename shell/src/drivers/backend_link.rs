@@ -15,7 +15,7 @@ use crate::runtime::Runtime;
 use crate::status::{HealthNote, StatusCell};
 use crate::stop::StopSignal;
 
-/// A driver's side of the way to a backend.
+/// The client of a backend, and what its driver needs besides the machine.
 pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
     waiter: Waiter<R>,
     client: HttpClient<R, B>,
@@ -37,7 +37,7 @@ pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
 }
 
 impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
-    /// The way to `backend`, whose calls take `timeout` at most. `room`: bytes of the first body, or more.
+    /// A link to `backend`, whose calls take `timeout` at most. `room`: as many bytes as the first body has, or more.
     pub(crate) fn new(
         place: &LaunchContext<R>,
         (backend, timeout): (B, Duration),

@@ -46,7 +46,7 @@ impl<E: EventEncoder + Send + 'static> Lender for RequestLender<E> {
     }
 }
 
-/// Items that leave at intervals. What no datagram holds is told of by `tells`.
+/// Items that leave at intervals. `tells` is called where one fits into no datagram.
 pub(crate) struct IntervalItemLender<I, F> {
     packing: IntervalPacking,
     items: I,

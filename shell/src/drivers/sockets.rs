@@ -69,10 +69,10 @@ pub(super) struct Sockets<R: Runtime> {
     runtime: R,
     to: Destination,
     slots: Vec<SocketSlot<R>>,
-    /// One that was opened before there were any.
+    /// A socket that was opened before the driver ran.
     first: Option<OpenSocket<R>>,
     started: Vec<PendingSocket<R>>,
-    /// What went wrong last and was not told yet.
+    /// What went wrong last and was not yet told of.
     error: Option<io::Error>,
 }
 
@@ -81,8 +81,8 @@ type PendingSocket<R> = Pin<Box<dyn Future<Output = SocketEvent<R>> + Send>>;
 /// One socket, if it is open, and what is kept from one to the next.
 struct SocketSlot<R: Runtime> {
     open: Option<OpenSocket<R>>,
-    /// Of a stream, the packet that was begun, with its length before it, and how much of it has left. It goes out whole on
-    /// the next connection.
+    /// Of a stream: the packet that was begun, with its length before it, and how much of it was written. It goes out whole
+    /// over the next connection.
     frame: Vec<u8>,
     written: usize,
 }
@@ -143,14 +143,14 @@ impl<R: Runtime> Sockets<R> {
 
     /// Takes a socket that was made.
     pub(super) fn opened(&mut self, socket: usize, open: io::Result<OpenSocket<R>>) -> Result<(), Fault> {
-        let handed = self.handed(1);
+        let kind = self.send_kind(1);
         match open {
             Ok(open) => {
                 let slot = &mut self.slots[socket];
                 (slot.open, slot.written) = (Some(open), 0);
                 Ok(())
             }
-            Err(error) => Err(self.fails(error, handed)),
+            Err(error) => Err(self.fails(error, kind)),
         }
     }
 
@@ -165,7 +165,7 @@ impl<R: Runtime> Sockets<R> {
         (datagrams, segment): (&[u8], usize),
         count: usize,
     ) -> Result<usize, Fault> {
-        let handed = self.handed(count);
+        let kind = self.send_kind(count);
         let SocketSlot { open, frame, written } = &mut self.slots[socket];
         let sent = match open {
             Some(OpenSocket::Udp(socket)) if count > 1 => socket.try_send_segments(datagrams, segment),
@@ -177,12 +177,12 @@ impl<R: Runtime> Sockets<R> {
                 .map(|()| 1),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        sent.map_err(|error| self.fails(error, handed))
+        sent.map_err(|error| self.fails(error, kind))
     }
 
-    /// Looks what a socket has to tell of earlier calls: whether they were refused.
+    /// Looks at a socket: whether it tells that an earlier call was refused.
     pub(super) fn look(&mut self, socket: usize) -> Result<bool, Fault> {
-        let handed = self.handed(1);
+        let kind = self.send_kind(1);
         let SocketSlot { open, frame, written } = &mut self.slots[socket];
         match open {
             Some(OpenSocket::Udp(socket)) => {
@@ -193,14 +193,14 @@ impl<R: Runtime> Sockets<R> {
             }
             Some(OpenSocket::Stream(stream)) => match write(stream, frame, written) {
                 Ok(()) => Ok(false),
-                Err(error) => Err(self.fails(error, handed)),
+                Err(error) => Err(self.fails(error, kind)),
             },
             Some(OpenSocket::Datagrams(_)) | None => Ok(false),
         }
     }
 
-    fn fails(&mut self, error: io::Error, handed: SendKind) -> Fault {
-        let fault = fault_of(&error, handed);
+    fn fails(&mut self, error: io::Error, kind: SendKind) -> Fault {
+        let fault = fault_of(&error, kind);
         self.error = Some(error);
         fault
     }
@@ -209,7 +209,7 @@ impl<R: Runtime> Sockets<R> {
         matches!(self.to, Destination::Udp { .. })
     }
 
-    const fn handed(&self, count: usize) -> SendKind {
+    const fn send_kind(&self, count: usize) -> SendKind {
         match self.to {
             Destination::Unix(_) => SendKind::Unix,
             Destination::Udp { .. } if count > 1 => SendKind::SeveralUdp,
@@ -219,7 +219,7 @@ impl<R: Runtime> Sockets<R> {
 }
 
 impl<R: Runtime> SocketSlot<R> {
-    /// Waits until the socket may take more. What is wrong with it, the next attempt tells.
+    /// Waits until the socket may take more. If something is wrong with it, the next attempt tells.
     async fn writable(&mut self) {
         let Self { open, frame, written } = self;
         match open {
@@ -233,7 +233,7 @@ impl<R: Runtime> SocketSlot<R> {
     }
 }
 
-/// One of those that were started and are done; pending while there is none.
+/// Waits for one that was started and is done.
 async fn finished<R: Runtime>(started: &mut Vec<PendingSocket<R>>) -> SocketEvent<R> {
     poll_fn(|context| {
         for place in 0..started.len() {
@@ -247,7 +247,7 @@ async fn finished<R: Runtime>(started: &mut Vec<PendingSocket<R>>) -> SocketEven
     .await
 }
 
-/// The number of one that may take more, among those `sockets`.
+/// Waits for one of those `sockets`, a bit for each, that may take more: its number.
 async fn any_writable<R: Runtime>(slots: &mut [SocketSlot<R>], sockets: u16) -> usize {
     let waits = |(number, _): &(usize, &mut SocketSlot<R>)| sockets >> number & 1 != 0;
     let mut waited: Vec<_> = slots
@@ -303,7 +303,7 @@ fn begin(packet: &[u8], frame: &mut Vec<u8>, written: &mut usize) -> io::Result<
     Ok(())
 }
 
-/// A packet that was begun is the stream's: it goes on with the next call, or on the next connection.
+/// A packet that was begun counts as taken: the next call, or the next connection, goes on with it.
 fn ignore_full(written: io::Result<()>) {
     drop(written);
 }

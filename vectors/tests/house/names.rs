@@ -72,7 +72,6 @@ const REASONED: &[(&str, &[&str], &str)] = &[
 
 /// Names that are still to be changed.
 const STILL_TWICE: &str = "
-    Action Answer Connection Dialect Flight Histograms Input Interval Kind Metric
-    News Origin Phase Place Points Reader Room Rows Side Slot
-    Source
+    Answer Connection Dialect Histograms Interval Kind Metric Origin Place Points
+    Reader Rows Side Slot Source
 ";

@@ -13,12 +13,12 @@ use crate::registry::ledger::Cause;
 pub enum DatagramAction {
     /// Start to ask the name.
     Resolve {
-        /// The question.
+        /// The number that the answer carries.
         id: Id,
     },
     /// Start to make a socket.
     Connect {
-        /// The attempt.
+        /// The number that the answer carries.
         id: Id,
         /// Its number, below the number of sockets.
         socket: usize,
@@ -27,20 +27,20 @@ pub enum DatagramAction {
     },
     /// Hand datagrams to a socket.
     Send {
-        /// The call.
+        /// The number that the answer carries.
         id: Id,
         /// The socket's number.
         socket: usize,
-        /// Where they stand in the buffer, one after another.
+        /// Where they are in the buffer, one after another.
         range: Range<usize>,
         /// Bytes of each but the last, which may be shorter.
         segment: usize,
         /// How many they are, at most [`SEGMENTS`](crate::SEGMENTS).
         count: usize,
     },
-    /// Look what a socket has to tell of earlier calls.
+    /// Look whether a socket has an error to tell of.
     Look {
-        /// The look.
+        /// The number that the answer carries.
         id: Id,
         /// The socket's number.
         socket: usize,
@@ -52,9 +52,9 @@ pub enum DatagramAction {
     },
     /// Wait.
     Wait(Wait),
-    /// Everything that was lent is settled; nothing follows.
+    /// It is over: everything that was lent is settled.
     Done {
-        /// Why whatever else there is was not sent.
+        /// Why whatever comes later is dropped.
         cause: Cause,
     },
 }
@@ -62,9 +62,9 @@ pub enum DatagramAction {
 /// What to wait for: whichever comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// A moment. One that has passed: let others have their turn, then ask again.
+    /// A moment. If it has passed, let other tasks have their turn, then poll again.
     pub until: Tick,
-    /// So many requests in the sink; [`usize::MAX`]: however many come, they are no reason.
+    /// So many requests in the sink; [`usize::MAX`] where their number does not matter.
     pub events: usize,
     /// Sockets that become writable, a bit for each, that of socket 0 the lowest.
     pub writable: u16,

@@ -1,7 +1,7 @@
-//! DogStatsD's messages per interval: requests wait in the sink until an interval ends, or half of the buffer is in use,
-//! and leave together.
+//! Datagrams of messages per interval, for DogStatsD: requests wait in the sink until an interval ends, or half of the buffer
+//! is in use, and then leave together.
 //!
-//! The sink counts them as held until what they have become was handed over, so that nothing else needs an account.
+//! The sink counts them as held until their messages were taken, so that nothing else needs an account.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::events::sink::Sink;
 use crate::formats::dogstatsd::{AggregatedRequest, Aggregator, ContextCount, CounterPacket, Packet};
 use crate::registry::ledger::Cause;
 
-/// How the requests of a sink become messages per interval.
+/// How the requests of a sink are packed into messages per interval.
 #[derive(Debug)]
 pub struct AggregatePacking<'a, B, C> {
     aggregator: Aggregator<'a, B, C>,
@@ -225,17 +225,17 @@ where
         0
     }
 
-    fn is_single(&self) -> bool {
+    fn is_smallest(&self) -> bool {
         self.packing.is_least
     }
 
-    fn is_too_large(&mut self) -> u64 {
+    fn drop_too_large(&mut self) -> u64 {
         let packed = self.packing.packed.take();
         self.lose(packed, Cause::TooLarge);
         0
     }
 
-    fn is_between(&self) -> bool {
+    fn may_change_socket(&self) -> bool {
         !self.packing.is_begun
     }
 

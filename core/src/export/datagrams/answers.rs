@@ -20,12 +20,12 @@ impl DatagramMachine {
                 self.taken(now, source, socket, call, datagrams);
             }
             (SocketOperation::Send { socket, call }, SocketOutcome::Failed(fault)) => {
-                self.not_taken(now, source, socket, call, fault)
+                self.not_taken(now, source, socket, call, fault);
             }
             (SocketOperation::Send { .. }, SocketOutcome::Looked { .. })
             | (SocketOperation::Look { .. }, SocketOutcome::Sent { .. }) => {}
             (SocketOperation::Look { socket }, SocketOutcome::Looked { refused: true }) => {
-                self.refused(now, source, socket)
+                self.refused(now, source, socket);
             }
             (SocketOperation::Look { socket }, SocketOutcome::Looked { refused: false }) => {
                 self.sockets[socket].is_refused = false;
@@ -51,7 +51,7 @@ impl DatagramMachine {
         self.leave(now, source, datagrams, bytes);
     }
 
-    /// So much has left, or is lost.
+    /// So much has left, or was dropped.
     fn leave<S: DatagramSource>(&mut self, now: Now, source: &S, datagrams: usize, bytes: usize) {
         self.burst.take(datagrams, bytes);
         self.since_turn += datagrams;
@@ -62,9 +62,9 @@ impl DatagramMachine {
         self.pass_turn(source);
     }
 
-    /// Where what was begun is at its end, another socket is next.
+    /// Another socket is next, once nothing is half sent.
     pub(super) fn pass_turn<S: DatagramSource>(&mut self, source: &S) {
-        if self.is_begun && source.is_between() {
+        if self.is_begun && source.may_change_socket() {
             self.is_begun = false;
             self.turn = (self.turn + 1) % self.sockets.len();
         }
@@ -75,7 +75,7 @@ impl DatagramMachine {
         let Some(call) = self.sockets[socket].call.take() else { return };
         source.arrived(call.held, socket == self.turn);
         self.has_reached = true;
-        // One that is to be closed has failed since.
+        // A socket that is to be closed has failed since.
         if self.sockets[socket].link == Link::Open {
             self.sockets[socket].went_well();
             self.attempts.went_well();
@@ -97,13 +97,13 @@ impl DatagramMachine {
         }
     }
 
-    /// Smaller ones from now on; but what cannot be made smaller was tried once.
+    /// Datagrams are smaller from now on. One that cannot be made smaller is dropped.
     fn too_large<S: DatagramSource>(&mut self, now: Now, source: &mut S, socket: usize, call: Call) {
-        let is_alone = call.datagrams == 1 && source.is_single();
+        let is_alone = call.datagrams == 1 && source.is_smallest();
         let most = if is_alone { call.segment - 1 } else { call.segment / 2 };
         self.sockets[socket].limit.exceeded(now.tick, most);
         if is_alone {
-            let held = source.is_too_large();
+            let held = source.drop_too_large();
             if let Some(call) = &mut self.sockets[socket].call {
                 call.held += held;
             }
@@ -123,7 +123,7 @@ impl DatagramMachine {
         self.back_off(now, socket);
     }
 
-    /// The socket leads nowhere.
+    /// The receiver cannot be reached through this socket.
     pub(super) fn away(&mut self, now: Now, socket: usize) {
         self.sockets[socket].close();
         self.back_off(now, socket);
@@ -134,7 +134,7 @@ impl DatagramMachine {
         self.has_failed(now);
         self.sockets[socket].back_off(now, &self.stop, self.random.next());
         if let Some(name) = &mut self.name {
-            name.doubt();
+            name.ask_soon();
         }
     }
 

@@ -36,7 +36,7 @@ impl DatagramMachine {
         self.traffic.reconnects += u64::from(socket.has_been_open);
         socket.open();
         if to != address {
-            // The name has moved meanwhile.
+            // The name has got another address meanwhile.
             socket.close();
         }
         if let Some(name) = &mut self.name {
@@ -61,7 +61,7 @@ impl DatagramMachine {
         self.sockets[socket].link = Link::Closed;
         self.due = NOW;
         let goes_on = match &mut self.name {
-            Some(name) if !is_used => name.address() != address || name.pass_over(),
+            Some(name) if !is_used => name.address() != address || name.try_next(),
             _ => false,
         };
         if !goes_on {
@@ -69,7 +69,7 @@ impl DatagramMachine {
         }
     }
 
-    /// What there is to do besides sending.
+    /// What is to be done besides sending, if anything is.
     pub(super) fn maintain(&mut self, now: Now) -> Option<DatagramAction> {
         if now.tick < self.due {
             return None;
@@ -109,7 +109,7 @@ impl DatagramMachine {
     /// Whether this socket is to be made, and has somewhere to go.
     fn is_to_open(&self, socket: usize) -> bool {
         let Socket { call, has_been_open, .. } = &self.sockets[socket];
-        let is_wanted = self.wants || call.is_some() || (self.at_once && socket == 0 && !has_been_open);
+        let is_wanted = self.has_something || call.is_some() || (self.at_once && socket == 0 && !has_been_open);
         is_wanted && self.name.as_ref().is_none_or(|name| name.address().is_some())
     }
 

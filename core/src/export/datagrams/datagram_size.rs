@@ -1,4 +1,4 @@
-//! How large datagrams may be, as one socket has shown.
+//! How large a datagram may be, as one socket has shown.
 
 use core::time::Duration;
 
@@ -6,10 +6,10 @@ use super::super::Tick;
 
 /// Time after which what was learned doubles.
 const DOUBLES: Duration = Duration::from_secs(60);
-/// More than any datagram over UDP or a Unix socket has: no limit.
+/// More bytes than any datagram over UDP or a Unix socket has: as good as no limit.
 const LARGEST: usize = 1 << 20;
 
-/// The most bytes of a datagram of several items. It keeps none from going alone.
+/// The most bytes of a datagram of several items. A single item is sent alone, whatever its size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DatagramSize {
     bytes: usize,
@@ -20,7 +20,7 @@ impl DatagramSize {
     /// Nothing was learned.
     pub(super) const NONE: Self = Self { bytes: usize::MAX, since: Tick::from_nanos(0) };
 
-    /// What it is now; `usize::MAX` where there is none.
+    /// The limit now; `usize::MAX` where there is none.
     pub(super) fn bytes(&mut self, now: Tick) -> usize {
         while self.bytes != usize::MAX && now.since(self.since) >= DOUBLES {
             self.since = self.since.after(DOUBLES);

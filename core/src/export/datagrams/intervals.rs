@@ -1,7 +1,7 @@
-//! What leaves at every interval: points of InfluxDB per interval, gauges, telemetry.
+//! Items that leave in datagrams at every interval: points of InfluxDB per interval, gauges, telemetry.
 //!
-//! An interval that ends begins all anew that has not left, so that nothing is sent later than it was true; a last one
-//! ends at the stop.
+//! When an interval ends, all items that have not left are made anew, so that no value is sent that is no longer true. The
+//! last interval ends at the stop.
 
 use core::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::registry::ledger::Cause;
 #[derive(Clone, Copy, Debug)]
 pub struct IntervalPacking {
     datagram_bytes: usize,
-    /// Most items in one datagram.
+    /// The most items in one datagram.
     items: usize,
     interval: Duration,
     /// When the interval ends.
@@ -25,9 +25,9 @@ pub struct IntervalPacking {
     has_ended: bool,
     /// Items of what was packed last.
     packed: usize,
-    /// Items of the last call, unless it is known what became of it: the first ones that wait.
+    /// Items of the last call, as long as it is not known what became of it: the first ones that wait.
     taken: usize,
-    /// Whether no datagram holds the next item.
+    /// Whether the next item fits into no datagram.
     leaves_out: bool,
     left_out: u64,
 }
@@ -50,7 +50,7 @@ impl IntervalPacking {
         }
     }
 
-    /// Items that were left out since no datagram holds them, in each interval anew.
+    /// Items that were left out because they fit into no datagram. They count once for each interval.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         self.left_out
@@ -99,7 +99,7 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
 
     fn pack(&mut self, now: Now, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
         if self.packing.ends(now, false) {
-            // It waited for a socket.
+            // The items waited for a socket until the interval ended.
             self.items.freeze(now);
         }
         let PackedItems { bytes, items } = self.pack_next(limits, out)?;
@@ -112,16 +112,16 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
         0
     }
 
-    fn is_single(&self) -> bool {
+    fn is_smallest(&self) -> bool {
         self.packing.packed <= 1
     }
 
-    fn is_too_large(&mut self) -> u64 {
+    fn drop_too_large(&mut self) -> u64 {
         self.packing.leaves_out = true;
         0
     }
 
-    fn is_between(&self) -> bool {
+    fn may_change_socket(&self) -> bool {
         self.packing.taken == 0
     }
 
@@ -151,7 +151,7 @@ impl<I: Items> IntervalDatagrams<'_, I> {
             }
             let mut body = self.items.pack(taken, items, &mut out[..within]);
             if body.items == 0 {
-                // What does not even fit into less goes alone.
+                // An item that does not fit into the smaller size is sent alone.
                 body = self.items.pack(taken, 1, &mut out[..most]);
             }
             if body.items != 0 {
@@ -161,7 +161,8 @@ impl<I: Items> IntervalDatagrams<'_, I> {
         }
     }
 
-    /// Drops the next item where no datagram holds it. Only the first can leave: what was taken before it comes first.
+    /// Drops the next item where it fits into no datagram. Only the first one can be dropped: those that were taken before it
+    /// must be settled first.
     fn leave_out(&mut self) {
         if self.packing.leaves_out && self.packing.taken == 0 {
             self.items.settle(1, 1, Cause::TooLarge);

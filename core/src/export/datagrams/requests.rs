@@ -1,4 +1,4 @@
-//! Messages per request.
+//! Datagrams of messages per request.
 
 use super::super::{Now, Tick};
 use super::burst::{BURSTS_OF_A_BACKLOG, Burst};
@@ -9,15 +9,15 @@ use crate::events::segments::{Call, Run, Window};
 use crate::events::sink::Sink;
 use crate::registry::ledger::Cause;
 
-/// Most items that are sorted at a time. The more, the more are of one length: of some thirty lengths, 1,024 items make
-/// calls of thirty datagrams.
+/// The most items that are sorted at a time. The more there are, the more have one length: with some thirty lengths, 1,024
+/// items make calls of thirty datagrams.
 const WINDOW_ITEMS: usize = 1_024;
-/// Room that is enough for their texts, of some 100 bytes each.
+/// Bytes that are enough for their texts, of some 100 bytes each.
 pub const WINDOW_BYTES: usize = 128 << 10;
 
-/// How the requests of a sink are made up into datagrams: some 12 KiB, the encoder and the texts.
+/// How the requests of a sink are packed into datagrams. It has some 12 KiB, besides the encoder and the texts.
 ///
-/// `T` holds the texts of items that are sorted; nothing is written to it where none are.
+/// `T` holds the texts of items that are sorted. Where none are, nothing is written to it.
 #[derive(Debug)]
 pub struct RequestPacking<E, T> {
     packer: Packer<E>,
@@ -34,10 +34,10 @@ pub struct RequestPacking<E, T> {
     is_offloaded: bool,
 }
 
-/// How several datagrams of one length come about.
+/// How datagrams of one length are brought together for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OffloadMode {
-    /// They do not.
+    /// They are not: one datagram in a call.
     None,
     /// Items share datagrams, of which those of one length leave together.
     Runs,
@@ -68,8 +68,8 @@ impl<E: EventEncoder, T: AsRef<[u8]> + AsMut<[u8]>> RequestPacking<E, T> {
         }
     }
 
-    /// As many in a call as the socket takes: where each item is a datagram of its own, items are sorted by length, for
-    /// which `texts` must have room, best [`WINDOW_BYTES`].
+    /// The same with as many datagrams in a call as the socket takes. Where each item is a datagram of its own, items are sorted
+    /// by length; for that, `texts` must have room, best [`WINDOW_BYTES`].
     #[must_use]
     pub fn with_offload(self) -> Self {
         let offload = if self.items == 1 { OffloadMode::Sorted } else { OffloadMode::Runs };
@@ -132,7 +132,7 @@ where
         packing.packer.hold(sink, packed)
     }
 
-    fn is_single(&self) -> bool {
+    fn is_smallest(&self) -> bool {
         match self.packing.packed {
             LastPacked::One(packed) => packed.items <= 1,
             LastPacked::Run => self.packing.run.batch(0..1).items <= 1,
@@ -140,7 +140,7 @@ where
         }
     }
 
-    fn is_too_large(&mut self) -> u64 {
+    fn drop_too_large(&mut self) -> u64 {
         let Self { sink, packing } = self;
         let packed = match packing.packed {
             LastPacked::One(packed) => packed,
@@ -154,7 +154,7 @@ where
         0
     }
 
-    fn is_between(&self) -> bool {
+    fn may_change_socket(&self) -> bool {
         self.sink.begun() == 0 && self.packing.window.waiting() == 0
     }
 
@@ -198,7 +198,7 @@ where
             packed = packing.packer.pack_from(sink, (0, sink.begun()), packing.items, &mut out[..within]);
         }
         if packed.items == 0 {
-            // What does not even fit into less goes alone.
+            // An item that does not fit into the smaller size is sent alone.
             let items = if within < most { 1 } else { packing.items };
             packed = packing.packer.pack(sink, items, &mut out[..most]);
         }

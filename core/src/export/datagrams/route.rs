@@ -2,16 +2,16 @@
 
 use core::time::Duration;
 
-/// Most sockets of an exporter.
+/// The most sockets of an exporter.
 pub const MOST_SOCKETS: usize = 16;
 
 /// Where datagrams go, and how.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct DatagramRoute {
-    /// Over how many sockets, in turns, 1 to [`MOST_SOCKETS`].
+    /// Over how many sockets, which take turns; 1 to [`MOST_SOCKETS`].
     pub sockets: usize,
-    /// To what.
+    /// What they go to.
     pub to: DatagramTarget,
     /// Whether the first socket is made at once, so that what is wrong is seen before anything is to be sent.
     pub at_once: bool,

@@ -21,8 +21,8 @@ impl DatagramMachine {
                 Ready::Burst(burst) => self.burst = burst,
             }
         }
-        if !self.wants {
-            (self.wants, self.due) = (true, NOW);
+        if !self.has_something {
+            (self.has_something, self.due) = (true, NOW);
             if let Some(action) = self.maintain(now) {
                 return action;
             }
@@ -53,17 +53,17 @@ impl DatagramMachine {
         CallLimits { datagrams, bytes, largest: socket.limit.bytes(now.tick), is_offloaded }
     }
 
-    /// The socket that takes the next call: what is begun goes on where it began, unless nothing more will be known of
-    /// that.
+    /// The socket that takes the next call. What is half sent goes on where it began, unless nothing more can be known of that
+    /// call.
     fn usable<S: DatagramSource>(&self, now: Now, source: &S) -> Option<usize> {
-        let is_bound = !source.is_between() && self.sockets[self.turn].call.is_some();
+        let is_bound = !source.may_change_socket() && self.sockets[self.turn].call.is_some();
         let candidates = if is_bound { 1 } else { self.sockets.len() };
         let in_turn = (0..candidates).map(|step| (self.turn + step) % self.sockets.len());
         in_turn.into_iter().find(|socket| self.sockets[*socket].is_usable(now))
     }
 
-    /// No socket takes the next call. Where only the one is full on which something is begun, it is looked at, so that
-    /// others can go on.
+    /// No socket takes the next call. Where only the one is full that has something half sent, it is looked at, so that others
+    /// can go on.
     fn wait_for_a_socket(&mut self, now: Now) -> DatagramAction {
         let bound = &self.sockets[self.turn];
         let others_go_on = self.sockets.iter().any(|socket| socket.is_usable(now));
@@ -73,7 +73,7 @@ impl DatagramMachine {
         self.wait(now, Tick::NEVER, usize::MAX)
     }
 
-    /// Nothing is to be sent now; after a stop, nothing ever.
+    /// The source has nothing to send now; after a stop it never has.
     fn nothing_to_send<S: DatagramSource>(
         &mut self,
         now: Now,
@@ -81,7 +81,7 @@ impl DatagramMachine {
         until: Tick,
         events: usize,
     ) -> DatagramAction {
-        (self.next_burst, self.wants) = (NOW, false);
+        (self.next_burst, self.has_something) = (NOW, false);
         if !self.stop.is_asked() {
             return self.wait(now, until, events);
         }
@@ -91,7 +91,7 @@ impl DatagramMachine {
         self.finish(source, Cause::Deadline)
     }
 
-    /// Looks at once what became of the last calls; where that told nothing, later again.
+    /// Looks at once what became of the last calls, and later again where that told nothing.
     fn look_at_calls(&mut self, now: Now) -> DatagramAction {
         match self.not_looked_at() {
             Some(socket) => self.look(socket),

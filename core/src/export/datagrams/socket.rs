@@ -13,17 +13,17 @@ const LOOK_AFTER: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Socket {
     pub(super) link: Link,
-    /// Before that nothing is sent, and no connection made.
+    /// Until then nothing is sent, and no connection is made.
     pub(super) pause: Tick,
     /// Its buffer is full.
     pub(super) is_blocked: bool,
-    /// It has told of a refusal: one datagram at a time, until a look finds none.
+    /// It has told of a refusal: one datagram at a time, until a look finds no other.
     pub(super) is_refused: bool,
     /// The last call, unless it is known what became of it.
     pub(super) call: Option<UnsettledCall>,
     pub(super) limit: DatagramSize,
     pub(super) is_offloaded: bool,
-    /// It led nowhere with several datagrams in a call: the one that replaces it takes one at a time.
+    /// It failed over several datagrams in a call: the one that replaces it gets one at a time.
     pub(super) fails_with_several: bool,
     pub(super) has_been_open: bool,
     backoff: Backoff,
@@ -39,7 +39,7 @@ pub(super) enum Link {
         address: Option<SocketAddr>,
     },
     Open,
-    /// It is to be closed, once its last call was looked at.
+    /// It is closed once it was looked at for the last call.
     Closing,
 }
 
@@ -77,19 +77,19 @@ impl Socket {
             && !(self.is_refused && self.call.is_some())
     }
 
-    /// A new socket: what the former one has shown is forgotten.
+    /// A new socket: what the earlier one has shown is forgotten.
     pub(super) fn open(&mut self) {
         self.link = Link::Open;
         (self.is_blocked, self.is_refused) = (false, false);
         (self.limit, self.is_offloaded) = (DatagramSize::NONE, !core::mem::take(&mut self.fails_with_several));
         self.has_been_open = true;
         if let Some(call) = &mut self.call {
-            // Of a stream: what was begun on the former one can go on.
+            // Of a stream: a packet that was begun over the earlier one can go on.
             (call.look_at, call.was_looked_at) = (Tick::from_nanos(0), false);
         }
     }
 
-    /// It is to be made anew, whatever it waits for.
+    /// It is to be replaced, whatever it waits for.
     pub(super) fn close(&mut self) {
         if self.link == Link::Open {
             self.link = Link::Closing;
@@ -133,7 +133,7 @@ impl Socket {
     }
 
     /// A stop was asked for: pauses end, and begin anew.
-    pub(super) fn hurry(&mut self, now: Now, stop: &Stopping) {
+    pub(super) fn end_pauses(&mut self, now: Now, stop: &Stopping) {
         self.pause = now.tick;
         self.backoff.reset();
         self.buffer_pauses = BufferPauses::NEW;

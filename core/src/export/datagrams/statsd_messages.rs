@@ -1,4 +1,4 @@
-//! What DogStatsD is told at intervals beside requests: the engine's gauges, and telemetry.
+//! What DogStatsD is told at intervals besides requests: the engine's gauges, and telemetry.
 
 use super::super::Now;
 use super::super::items::{Items, PackedItems};
@@ -6,11 +6,11 @@ use crate::events::batch::Written;
 use crate::formats::dogstatsd::{GaugeMessageEncoder, Telemetry, TelemetryEncoder};
 use crate::registry::ledger::Cause;
 
-/// The gauges of a registry and, if wanted, telemetry, each message an item. They are no requests, so that no account has
+/// The gauges of a registry and, if wanted, telemetry, each message an item. They are no requests, so no account counts
 /// them.
 ///
-/// Gauges are shown as they are when they leave. Telemetry is what came since that which has left last, so that nothing is
-/// lost of it where it cannot leave.
+/// Gauges have the values that they have when they leave. Telemetry is what came since the last telemetry that has left, so
+/// that none of it is lost when some cannot leave.
 pub struct StatsdMessages<'a, F> {
     gauges: GaugeMessageEncoder<'a>,
     telemetry: Option<(TelemetryEncoder, F)>,
@@ -65,7 +65,7 @@ impl<F: FnMut() -> Telemetry> Items for StatsdMessages<'_, F> {
     fn freeze(&mut self, _: Now) {
         (self.waiting, self.left) = ((self.gauges.gauges(), 0), 0);
         if let Some((encoder, done)) = &mut self.telemetry {
-            // Those of this interval leave before it.
+            // The gauges of this interval leave before the telemetry.
             self.done = Telemetry { gauges: self.sent + self.waiting.0 as u64, ..done() };
             self.waiting.1 = encoder.messages(&self.done);
         }

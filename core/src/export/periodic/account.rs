@@ -1,4 +1,4 @@
-//! What an answer means for the account.
+//! What becomes of the requests of a body: the account of a periodic exporter.
 
 use super::CyclePart;
 use crate::registry::ledger::{Cause, Dropped, Ledger};
@@ -58,7 +58,7 @@ impl ExportAccount {
         }
     }
 
-    /// A part may have arrived; it is not settled by that.
+    /// A part may have arrived. It is not settled yet.
     pub(super) fn may_have_arrived<C>(&mut self, part: &CyclePart<C>) {
         if self.is_delta {
             self.doubtful = self.doubtful.max(part.requests);
@@ -67,7 +67,7 @@ impl ExportAccount {
         }
     }
 
-    /// Nothing will be sent any more: drops what has a cause of its own out of what is `held`.
+    /// Nothing is sent any more: of the requests that are `held`, drops those that have a cause of their own.
     pub(super) fn finish(&self, mut held: u64, ledger: &Ledger) {
         let unconfirmed = if self.is_delta { self.doubtful } else { self.possible.saturating_sub(self.most) };
         let own = [Cause::Rejected, Cause::Refused, Cause::TooLarge].map(|cause| (cause, self.left_out.get(cause)));

@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+#[cfg(doc)]
+use crate::export::BodyInput;
 use crate::export::{Id, Tick};
 use crate::registry::ledger::Cause;
 
@@ -13,12 +15,12 @@ use crate::registry::ledger::Cause;
 pub enum ExportAction {
     /// Ask the name for its addresses.
     Resolve {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
     },
     /// Connect to this address.
     Connect {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
         /// The address.
         address: SocketAddr,
@@ -26,32 +28,32 @@ pub enum ExportAction {
     /// Send these bytes of the buffer over the connection, and keep them until the next `Send`. Until the answer the
     /// buffer that is lent is empty.
     Send {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
         /// Where in the buffer they are.
         range: Range<usize>,
     },
-    /// Send the bytes of an earlier `Send` again, the last one.
+    /// Send the bytes of the last `Send` again.
     Again {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
-        /// Of that `Send`.
+        /// The number of that `Send`.
         of: Id,
     },
-    /// Give up what was started, and its connection: answered by [`BodyInput::Failed`](crate::export::BodyInput::Failed) before the next poll.
+    /// Give up what was started, and its connection. The answer is [`BodyInput::Failed`], before the next poll.
     Cancel {
-        /// Of what is given up.
+        /// The number of what is given up.
         id: Id,
     },
-    /// Lend a buffer of so many bytes from now on, if possible. What is lent is used; a point that does not fit into it is
-    /// left out.
+    /// Lend a buffer of so many bytes from now on, if possible. If it stays smaller, it is used as it is, and a point that does
+    /// not fit into it is left out.
     GrowBuffer(usize),
-    /// Nothing, until then or until something has happened.
+    /// Do nothing until this moment, or until something has happened.
     Wait {
         /// When to poll again.
         until: Tick,
     },
-    /// It is over: all is settled but what is still held.
+    /// It is over: everything is settled but what is still held.
     Done {
         /// Why that is dropped: the reason of the last attempt, or the deadline.
         cause: Cause,

@@ -24,7 +24,7 @@ impl<C: Copy> ExportMachine<C> {
                 self.note_arrival(&flight, may_have_arrived);
                 self.failed(now, at_least);
             }
-            // Only the connection was dead.
+            // The connection was dead before; that says nothing about the receiver.
             CallOutcome::Broken(BrokenCall { began, kept: true }) => {
                 self.note_arrival(&flight, began);
                 self.is_again = true;
@@ -34,11 +34,11 @@ impl<C: Copy> ExportMachine<C> {
         }
     }
 
-    /// The receiver is away: what comes next is cut anew, smaller, after a pause.
+    /// The receiver is away: after a pause comes a new and smaller body.
     pub(super) fn failed(&mut self, now: Now, asked: Duration) {
         self.is_again = false;
         self.size.away();
-        // Of bodies that are larger than most buffers, halving alone would send too many bytes to nobody.
+        // Where bodies are larger than most buffers, halving alone would still send too many bytes to nobody.
         while self.size.bytes() > buffer_growth::FIRST {
             self.size.away();
         }
@@ -46,7 +46,7 @@ impl<C: Copy> ExportMachine<C> {
         self.pause(now, asked);
     }
 
-    /// The end: what has a cause of its own is dropped for it.
+    /// The end: requests that have a cause of their own are dropped for it.
     pub(super) fn finish<S: ExportSource<Cursor = C>>(&mut self, source: &S) {
         self.account.finish(source.held(), source.ledger());
         self.is_done = true;
@@ -59,11 +59,11 @@ impl<C: Copy> ExportMachine<C> {
         rejected: u64,
         source: &mut S,
     ) {
-        // Which points were rejected is not said: the heaviest, so that what counts as sent never claims too much.
+        // The receiver does not say which points it rejects. The heaviest are taken, so that no more counts as sent than was.
         let from = self.cycle.filter(|_| rejected != 0).map(|cycle| cycle.place);
         let requests = from.map_or(0, |from| source.weights(from, flight.part.next).heaviest(rejected));
         self.account.accepted(&flight.part, requests, source.ledger());
-        self.pass(&flight.part, source);
+        self.advance(&flight.part, source);
         self.size.accepted(now);
         self.timing.went_well();
         self.drop_cause = Cause::Deadline;
@@ -73,7 +73,7 @@ impl<C: Copy> ExportMachine<C> {
         }
     }
 
-    /// The receiver will not take it, or does not say so: the next part goes on at once.
+    /// The receiver will not take the body, or does not say that it has: the next part is sent at once.
     fn refused<S: ExportSource<Cursor = C>>(
         &mut self,
         now: Now,
@@ -84,7 +84,7 @@ impl<C: Copy> ExportMachine<C> {
         self.attempt_failed(now);
         self.drop_cause = cause;
         self.account.lost(cause, &flight.part, source.ledger());
-        self.pass(&flight.part, source);
+        self.advance(&flight.part, source);
     }
 
     fn too_large<S: ExportSource<Cursor = C>>(&mut self, now: Now, flight: &ExportInFlight<C>, source: &mut S) {
@@ -98,7 +98,7 @@ impl<C: Copy> ExportMachine<C> {
         }
     }
 
-    /// It went out, and no answer came.
+    /// The body was sent, and no answer came.
     fn silent<S: ExportSource<Cursor = C>>(&mut self, now: Now, flight: &ExportInFlight<C>, source: &mut S) {
         self.note_arrival(flight, true);
         self.failed_to_reach(now);
@@ -114,21 +114,21 @@ impl<C: Copy> ExportMachine<C> {
         self.pause(now, Duration::ZERO);
     }
 
-    /// The same bytes are not sent again. Values that move are cut anew; those that are frozen may have arrived.
+    /// The same bytes are not sent again. Of values that move a new body is made; frozen ones may have arrived.
     fn give_up<S: ExportSource<Cursor = C>>(&mut self, flight: &ExportInFlight<C>, source: &mut S) {
         if self.limits.is_delta {
             self.account.lost(Cause::Unconfirmed, &flight.part, source.ledger());
-            self.pass(&flight.part, source);
+            self.advance(&flight.part, source);
         } else if let Some(cycle) = &mut self.cycle {
             cycle.silences = 0;
         }
     }
 
     /// A part is settled: the one after it comes next.
-    pub(super) fn pass<S: ExportSource<Cursor = C>>(&mut self, part: &CyclePart<C>, source: &mut S) {
+    pub(super) fn advance<S: ExportSource<Cursor = C>>(&mut self, part: &CyclePart<C>, source: &mut S) {
         if let Some(cycle) = &mut self.cycle {
             source.settle(cycle.place, part.next);
-            cycle.pass(part);
+            cycle.advance(part);
         }
     }
 
@@ -151,8 +151,8 @@ impl<C: Copy> ExportMachine<C> {
         self.timing.failed();
     }
 
-    /// Nothing goes out for a while. Where that is longer than the export may take, its attempts are over: the next one
-    /// holds it all, but for a delta.
+    /// Begins a pause. If it lasts longer than the export may take, no more attempts are made at it: the next export holds all
+    /// of it. A delta goes on.
     fn pause(&mut self, now: Now, asked: Duration) {
         self.resumes = true;
         if self.timing.pause(now, asked) && !self.limits.is_delta {

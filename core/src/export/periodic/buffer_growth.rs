@@ -1,9 +1,9 @@
-//! How large a buffer is asked for.
+//! How large a buffer the machine asks for.
 
-/// The buffer at first.
+/// The first buffer in bytes.
 pub(super) const FIRST: usize = 256 << 10;
 
-/// Which buffers were asked for: each size once. What is lent then is used.
+/// Which buffers were asked for. Each size is asked for once; then whatever is lent is used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BufferGrowth {
     asked: usize,

@@ -1,4 +1,4 @@
-//! All that a registry has counted, in each cycle.
+//! The source of a cumulative exporter: in each cycle all that a registry has counted.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
 use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
@@ -49,7 +49,7 @@ impl ExportSource for Cumulative<'_> {
         ExportCursor::new(Export::new(self.registry, self.start, now), self.registry, now)
     }
 
-    fn at(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
+    fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
         ExportCursor { points: place.points.at(now), gauges: place.gauges.at(now) }
     }
 
@@ -61,7 +61,7 @@ impl ExportSource for Cumulative<'_> {
         from.points.weights_until(to.points, self.sources())
     }
 
-    // The next cycle has it all again.
+    // The next cycle sends everything again.
     fn settle(&mut self, _: ExportCursor, _: ExportCursor) {}
 
     fn ledger(&self) -> &Ledger {

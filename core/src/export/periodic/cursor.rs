@@ -1,4 +1,4 @@
-//! Where an OTLP cycle stands: its points first, then the gauges in bodies of their own, which carry no requests.
+//! How far an OTLP cycle has come: its points come first, then the gauges in bodies of their own, which carry no requests.
 
 use super::{CyclePart, WriteOutcome};
 use crate::formats::otlp::{Export, Sources};

@@ -1,4 +1,4 @@
-//! What came in one interval after another.
+//! The source of a delta exporter: in each cycle what came in one interval.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
 use crate::formats::otlp::{DeltaInterval, Resource, Sources};
@@ -39,7 +39,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
         ExportCursor::new(self.interval.export(self.registry), self.registry, now)
     }
 
-    fn at(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
+    fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
         ExportCursor { gauges: place.gauges.at(now), ..place }
     }
 

@@ -1,20 +1,20 @@
-//! What a machine of periodic exports goes by.
+//! What can be set of a machine of periodic exports.
 
 use core::time::Duration;
 
-/// What a machine goes by.
+/// What can be set of an [`ExportMachine`](super::ExportMachine).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ExportLimits {
     /// Time from the start of one export to the start of the next.
     pub interval: Duration,
-    /// Most time of one body, from connecting to the answer's end.
+    /// The most time of one body, from connecting to the end of the answer.
     pub timeout: Duration,
-    /// Most time of one export, with all its bodies and attempts. At a stop the deadline counts instead.
+    /// The most time of one export, with all its bodies and attempts. At a stop the deadline counts instead.
     pub export_timeout: Option<Duration>,
-    /// Most bytes of one body, before compression.
+    /// The most bytes of one body, before compression.
     pub max_request_bytes: usize,
-    /// Whether what came in intervals is sent, rather than all that was counted.
+    /// Whether each export sends what came in one interval, rather than all that was counted.
     pub is_delta: bool,
 }
 

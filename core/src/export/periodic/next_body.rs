@@ -1,4 +1,4 @@
-//! Cutting a cycle into bodies: where it is begun, and when it is complete.
+//! Writing the next body of a cycle: when a cycle begins, and when it is complete.
 
 use super::cycle::{Cycle, ExportInFlight};
 use super::{ExportMachine, ExportSource, WriteOutcome};
@@ -6,7 +6,7 @@ use crate::export::{Id, Now};
 use crate::registry::ledger::Cause;
 use crate::request::sample::Timestamp;
 
-/// What came of cutting.
+/// What came of writing the next body.
 pub(super) enum NextBody {
     /// A body, in the buffer.
     Written,
@@ -17,14 +17,14 @@ pub(super) enum NextBody {
 }
 
 impl<C: Copy> ExportMachine<C> {
-    /// At a stop, all that was counted is sent once more: what is left of the cycle before is in it.
+    /// At a stop, all that was counted is sent once more. What is left of the cycle under way is part of that.
     pub(super) fn begin_the_last_cycle(&mut self) {
         if self.timing.is_stopping() && !self.limits.is_delta && !self.is_final {
             (self.cycle, self.is_again, self.resumes) = (None, false, true);
         }
     }
 
-    /// Cuts the next body.
+    /// Writes the next body.
     pub(super) fn write_next<S: ExportSource<Cursor = C>>(
         &mut self,
         now: Now,
@@ -54,13 +54,13 @@ impl<C: Copy> ExportMachine<C> {
                         return NextBody::NeedsBuffer(bytes);
                     }
                     self.account.lost(Cause::TooLarge, &point, source.ledger());
-                    self.pass(&point, source);
+                    self.advance(&point, source);
                 }
             }
         }
     }
 
-    /// After a pause: a cycle of which nothing can have arrived is begun anew.
+    /// After a pause, a cycle of which nothing can have arrived is begun anew.
     pub(super) fn resume<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S) {
         if !core::mem::take(&mut self.resumes) {
             return;
@@ -81,7 +81,7 @@ impl<C: Copy> ExportMachine<C> {
     fn cycle_at<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &S) -> Option<Cycle<C>> {
         let mut cycle = self.cycle?;
         if core::mem::take(&mut cycle.is_stale) {
-            cycle.place = source.at(cycle.place, self.time(now));
+            cycle.place = source.with_time(cycle.place, self.time(now));
         }
         self.cycle = Some(cycle);
         self.cycle

@@ -1,13 +1,13 @@
-//! What a periodic exporter sends: points in an order of the source's, cut into bodies.
+//! Where the points of a periodic exporter come from.
 
 use crate::formats::weights::Weights;
 use crate::registry::ledger::Ledger;
 use crate::request::sample::Timestamp;
 
-/// What there is to be sent. It is lent for one call.
+/// What there is to send, in an order of its own. It is lent to the machine for one call.
 ///
-/// Cumulative: points are read when they are written. Delta: they are frozen when a cycle begins, and the same from then
-/// on; a cursor gives them again as often as is wanted.
+/// Cumulative: points are read when they are written. Delta: they are frozen when a cycle begins, so that a cursor gives the
+/// same points again and again.
 pub trait ExportSource {
     /// A place in a cycle: which point comes next, and which times the points carry.
     type Cursor: Copy;
@@ -16,28 +16,28 @@ pub trait ExportSource {
     /// which nothing was [settled](Self::settle) is extended to now.
     fn begin(&mut self, now: Timestamp) -> Self::Cursor;
 
-    /// The same place, where points carry the time `now`: for values that may have moved since a body that may have
-    /// arrived. What is frozen keeps its time.
-    fn at(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
+    /// The same place, from which on points carry the time `now`: for values that may have changed since an earlier body that
+    /// may have arrived. What is frozen keeps its time.
+    fn with_time(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
 
     /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
     fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> WriteOutcome<Self::Cursor>;
 
-    /// What each point of the counter between two places stands for, before that part is settled. Values that move are those
-    /// of now.
+    /// How many requests each point of the counter between two places stands for, before that part is settled. Values that
+    /// change are those of now.
     fn weights(&self, from: Self::Cursor, to: Self::Cursor) -> Weights;
 
     /// The part of a cycle from one place to another is settled: it is not sent again. All parts are, one after another.
     fn settle(&mut self, from: Self::Cursor, to: Self::Cursor);
 
-    /// Whose account it is.
+    /// The ledger that the requests are accounted in.
     fn ledger(&self) -> &Ledger;
 
-    /// Requests that were recorded, and neither sent nor dropped.
+    /// Requests that were recorded, and are neither sent nor dropped.
     fn held(&self) -> u64;
 }
 
-/// What came of writing.
+/// What came of writing a body.
 #[derive(Clone, Copy, Debug)]
 pub enum WriteOutcome<C> {
     /// A body.
@@ -46,14 +46,14 @@ pub enum WriteOutcome<C> {
     TooSmall {
         /// Bytes of a buffer that is large enough.
         needs: usize,
-        /// That point, for the case that it is left out.
+        /// That point, in case it is left out.
         point: CyclePart<C>,
     },
     /// No point is left.
     Nothing,
 }
 
-/// A part of a cycle: a body, and what it stands for.
+/// A part of a cycle: a body, and the requests that it stands for.
 #[derive(Clone, Copy, Debug)]
 pub struct CyclePart<C> {
     /// Where in the buffer the body begins.

@@ -375,8 +375,8 @@ fn at_a_stop_a_cumulative_export_sends_all_that_was_counted_once_more() {
 fn a_stop_ends_by_its_deadline() {
     let asked = Reply::Says(Said::Away { at_least: SECS(60), may_have_arrived: false });
     for is_delta in [false, true] {
-        // What the receiver does; why the rest is dropped.
-        for (reply, rest, cause) in [
+        // What the receiver does; what the last points are dropped as; the cause that the machine gives at the end.
+        for (reply, dropped_as, cause) in [
             (Reply::Silent, Cause::Unconfirmed, Cause::Deadline),
             (AWAY, Cause::Unreachable, Cause::Unreachable),
             (MAYBE, Cause::Unconfirmed, Cause::Unreachable),
@@ -387,7 +387,7 @@ fn a_stop_ends_by_its_deadline() {
             record(&mut world, 1);
             world.stop(SECS(4));
             assert_eq!((world.finish(), world.tick), (cause, at(74)), "{is_delta} {reply:?}");
-            assert_eq!((world.source.sent(), world.source.dropped(rest)), (100, 10), "{is_delta} {reply:?}");
+            assert_eq!((world.source.sent(), world.source.dropped(dropped_as)), (100, 10), "{is_delta} {reply:?}");
             assert!((2..60).contains(&world.sent.len()), "{} {reply:?}", world.sent.len());
         }
         // A stop without any time.

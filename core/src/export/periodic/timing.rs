@@ -1,11 +1,11 @@
-//! When exports are due, how long pauses and calls last, and what a stop changes about it.
+//! When exports are due, how long pauses and calls last, and what a stop changes about that.
 
 use core::time::Duration;
 
 use super::ExportLimits;
 use crate::export::{Backoff, LONGEST_EXPORT_PAUSE, Now, Random, Stopping, Tick};
 
-/// When what is done.
+/// The moments that the machine waits for.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
     interval: Duration,
@@ -24,11 +24,11 @@ pub(super) struct Timing {
     asked_until: Tick,
     /// When the call under way is given up.
     call_until: Tick,
-    /// Whether a stop leaves it less than its time.
+    /// Whether a stop leaves that call less than its timeout.
     is_cut_short: bool,
     /// Whether the last attempt failed.
     has_failed: bool,
-    /// Whether attempts are over until the next export is due.
+    /// Whether no attempt is made until the next export is due.
     is_between_exports: bool,
 }
 
@@ -95,7 +95,7 @@ impl Timing {
     }
 
     /// When a call is given up that begins now. `is_followed`: more is to come after it.
-    pub(super) fn call(&mut self, now: Now, is_followed: bool) -> Tick {
+    pub(super) fn call_deadline(&mut self, now: Now, is_followed: bool) -> Tick {
         let until = self.stopping.call(now, self.timeout, is_followed || self.has_failed);
         self.is_cut_short = until < now.tick.after(self.timeout);
         self.call_until = until.min(self.expires);
@@ -103,9 +103,9 @@ impl Timing {
     }
 
     /// When the call under way is given up, now that a stop was asked for.
-    pub(super) fn shorten(&mut self, now: Now, is_followed: bool) -> Tick {
+    pub(super) fn shortened_deadline(&mut self, now: Now, is_followed: bool) -> Tick {
         let before = (self.call_until, self.is_cut_short);
-        if self.call(now, is_followed) >= before.0 {
+        if self.call_deadline(now, is_followed) >= before.0 {
             (self.call_until, self.is_cut_short) = before;
         }
         self.call_until

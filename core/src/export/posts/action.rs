@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use core::ops::Range;
 
+#[cfg(doc)]
+use crate::export::BodyInput;
 use crate::export::{Id, Tick};
 use crate::registry::ledger::Cause;
 
@@ -11,41 +13,41 @@ use crate::registry::ledger::Cause;
 /// It is exhaustive on purpose: a driver must do each of them, so that a new one has to break its build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostAction {
-    /// Ask what addresses the name has.
+    /// Ask for the addresses of the name.
     Resolve {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
     },
-    /// Connect; an earlier connection is of no use any more.
+    /// Connect, and drop an earlier connection.
     Connect {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
         /// The address.
         address: SocketAddr,
     },
-    /// Post the bytes in this range of the buffer over the connection. Until the answer is handed in `poll` gets an empty
+    /// Post the bytes in this range of the buffer over the connection. Until the answer has come, `poll` gets an empty
     /// buffer.
     Send {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
         /// Where the body is.
         range: Range<usize>,
     },
-    /// Give up what was started, and the connection; the answer is [`BodyInput::Failed`](crate::export::BodyInput::Failed), before the next poll.
+    /// Give up what was started, and its connection. The answer is [`BodyInput::Failed`], before the next poll.
     Cancel {
-        /// Of what is given up.
+        /// The number of what is given up.
         id: Id,
     },
-    /// Come back at `until`, or when there is news, or as soon as so many items wait.
+    /// Poll again at `until`, or when something has happened, or as soon as so many items wait.
     Wait {
-        /// The moment, [`Tick::NEVER`] where none is waited for.
+        /// The moment; [`Tick::NEVER`] where there is none.
         until: Tick,
-        /// Items that wait, `usize::MAX` where their number is not waited for.
+        /// The number of items; `usize::MAX` where it does not matter.
         events: usize,
     },
-    /// It is over: nothing of what was lent waits any more.
+    /// It is over: no item waits any more.
     Done {
-        /// Why whatever comes after this, or was never lent, is dropped.
+        /// Why whatever comes later is dropped.
         cause: Cause,
     },
 }

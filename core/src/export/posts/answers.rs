@@ -53,7 +53,7 @@ impl PostMachine {
                 self.probe.failed();
                 self.bisection.note_ill();
                 self.failed(now, Cause::Unreachable);
-                return self.wait(now, Duration::ZERO);
+                return self.begin_pause(now, Duration::ZERO);
             }
             Said::Away { at_least, may_have_arrived } => {
                 if may_have_arrived {
@@ -66,19 +66,19 @@ impl PostMachine {
                 self.probe.accepted();
             }
             Said::Unclear => self.probe_may_have_arrived(origin),
-            // The server is well.
+            // The server is not ill.
             Said::Partial { .. } | Said::Refused | Said::TooLarge => {}
         }
         self.backoff.reset();
         if self.bisection.note_well() {
             self.drop_front(items, 1, Cause::Refused, true);
             if self.bisection.given_up() {
-                self.wait(now, Duration::ZERO);
+                self.begin_pause(now, Duration::ZERO);
             }
         }
     }
 
-    /// What was sent is lost with its connection.
+    /// The connection is gone, without an answer to what was sent.
     pub(super) fn broken(&mut self, now: Now, broken: BrokenCall) {
         let bytes = match self.in_flight {
             PostInFlight::Body(body) => {
@@ -97,7 +97,7 @@ impl PostMachine {
         if broken.kept {
             self.pause = Some(RetryPause { until: now.tick, is_asked_for: false });
         } else if broken.began {
-            // Pauses do not grow while the next attempt is another one.
+            // Pauses do not grow while the next body is a smaller one.
             if self.size.silent(bytes, now) {
                 self.backoff.reset();
             }
@@ -129,7 +129,7 @@ impl PostMachine {
         }
     }
 
-    /// The server has answered for the items, and does not have them or does not say so.
+    /// The server has answered, and does not have the items, or does not say so.
     fn not_stored<S: Items>(&mut self, now: Now, body: PackedItems, cause: Cause, items: &mut S) {
         self.bisection.forget();
         self.backoff.reset();
@@ -144,20 +144,20 @@ impl PostMachine {
             TooLarge::Halved => self.pause = Some(RetryPause { until: now.tick, is_asked_for: false }),
             TooLarge::Item => {
                 self.drop_front(items, body.items, Cause::TooLarge, false);
-                // One after the other: the server may bear nothing at all.
+                // Two in a row: the server may take nothing at all.
                 if core::mem::replace(&mut self.was_too_large, true) {
-                    self.wait(now, Duration::ZERO);
+                    self.begin_pause(now, Duration::ZERO);
                 }
             }
             TooLarge::Everything => {
                 self.drop_cause = Cause::Refused;
                 self.drop_front(items, body.items, Cause::Refused, false);
-                self.wait(now, Duration::ZERO);
+                self.begin_pause(now, Duration::ZERO);
             }
         }
     }
 
-    /// The server is not there, or cannot now.
+    /// The server cannot be reached, or cannot take anything now.
     pub(super) fn away(&mut self, now: Now, at_least: Duration) {
         self.size.away();
         self.fail_and_wait(now, at_least);
@@ -167,10 +167,10 @@ impl PostMachine {
         self.bisection.forget();
         let cause = if self.was_cut_short(now) { self.drop_cause } else { Cause::Unreachable };
         self.failed(now, cause);
-        self.wait(now, at_least);
+        self.begin_pause(now, at_least);
     }
 
-    /// Whether only the stop ended the call, by its deadline or by the share of it: that says nothing of the server.
+    /// Whether only the stop ended the call, by its deadline or by a share of it: that says nothing about the server.
     fn was_cut_short(&self, now: Now) -> bool {
         let is_shortened = self.stopping.is_asked() && now.tick < self.expires;
         self.stopping.is_overdue(now) || (is_shortened && self.connection.is_late(now))
@@ -182,12 +182,12 @@ impl PostMachine {
         self.drop_cause = cause;
     }
 
-    fn wait(&mut self, now: Now, at_least: Duration) {
+    fn begin_pause(&mut self, now: Now, at_least: Duration) {
         let pause = self.backoff.pause_of_at_least(at_least.min(LONGEST_POST_PAUSE), self.random.next());
         self.pause = Some(RetryPause { until: self.stopping.pause(now, pause), is_asked_for: !at_least.is_zero() });
     }
 
-    /// The first `count` items are lost for `cause`, or `unconfirmed` where they may have arrived. `alone`: the first was
+    /// Drops the first `count` items for `cause`, or as `unconfirmed` where they may have arrived. `alone`: the first item was
     /// sent alone and failed.
     pub(super) fn drop_front<S: Items>(&mut self, items: &mut S, mut count: usize, cause: Cause, alone: bool) {
         while count != 0 {

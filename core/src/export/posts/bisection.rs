@@ -1,23 +1,23 @@
-//! Is the server ill, or is something in the body more than it can bear?
+//! The bisection of a poisoned body: is the server ill, or does it fail over one of the items?
 //!
-//! A body is suspected at its second failure. Then a probe goes out, one point that is known or believed to be good. Where
-//! that fails too the server is ill, and only probes go out until one is accepted. Where it is accepted the body is
-//! poisoned, and is bisected from the front: only the front is ever settled. What remains at last is one item. It is given
-//! up when it has failed alone and the probe right after it was accepted, again and again: twice, or up to 16 times where
-//! the server stumbles at random. With two looks only, a server that fails every second time costs one good point in a
-//! hundred hunts.
+//! A body is suspected when it has failed twice. Then a probe goes out: one point that is known or believed to be good. If
+//! the probe fails too, the server is ill, and nothing but probes goes out until one is accepted. If it is accepted, the body
+//! is poisoned. It is bisected from the front, since only the first items are ever settled, until one item remains. That item
+//! is given up when it has failed alone and the probe right after it was accepted, again and again: twice, or up to 16 times
+//! where the server fails at random. With two proofs alone, a server that fails every second time would cost one good point
+//! in a hundred bisections.
 
-/// Proofs that an item is poison: how many are needed at least, at first and at most.
+/// How many proofs are needed that an item is poison: at least, at first, and at most.
 const PROOFS: (u8, u8, u8) = (2, 8, 16);
-/// So many bodies that are accepted at the first attempt, one after another, halve the proofs that are needed.
+/// So many bodies in a row that are accepted at the first attempt halve the proofs that are needed.
 const CALM: u8 = 64;
-/// Least items of a body right after poison was found; more poison may be near.
+/// The least items of a body right after poison was found: more of it may be near.
 const LEAST_WINDOW: usize = 64;
-/// Poison is near as long as bodies are kept to so many items.
+/// Poison counts as near while bodies have no more items than this.
 const NEAR: usize = 1_000;
-/// An accepted body lets the next one be so many times as long.
+/// After a body that is accepted, the next one may have so many times as many items.
 const WINDOW_GROWS: usize = 4;
-/// So many poisoned items with no good one between them look like a server that can bear nothing.
+/// So many poisoned items in a row look like a server that fails over everything.
 const IN_A_ROW: u8 = 4;
 
 /// What goes out next.
@@ -46,15 +46,15 @@ enum Suspicion {
     Proof(u8),
 }
 
-/// What is known of poison.
+/// What is known of poisoned items, and of the server.
 #[derive(Clone, Debug)]
 pub(super) struct Bisection {
     phase: Suspicion,
-    /// Only probes go out.
+    /// Whether the server is ill: only probes go out.
     is_ill: bool,
     /// Proofs that are needed.
     needed: u8,
-    /// It failed over what is good since an item was given up last.
+    /// Whether the server failed over good items since an item was given up last.
     has_stumbled: bool,
     calm: u8,
     /// Most items of the next body.
@@ -79,7 +79,7 @@ impl Bisection {
     }
 
     /// What goes out next.
-    pub(super) const fn aim(&self) -> NextPost {
+    pub(super) const fn next_post(&self) -> NextPost {
         match self.phase {
             _ if self.is_ill => NextPost::Probe,
             Suspicion::Clear => NextPost::Body(self.window),
@@ -95,7 +95,7 @@ impl Bisection {
         self.window
     }
 
-    /// Whether the next step waits for nothing.
+    /// Whether a bisection, or what may become one, is under way: then the next call is due at once.
     pub(super) fn is_under_way(&self) -> bool {
         self.is_ill || self.phase != Suspicion::Clear
     }
@@ -130,7 +130,7 @@ impl Bisection {
         }
     }
 
-    /// A probe was accepted, or got another answer that shows the server to be well. Whether that gives up the first item.
+    /// A probe was accepted, or got another answer that shows that the server is not ill. Whether the first item is given up.
     pub(super) fn note_well(&mut self) -> bool {
         if core::mem::take(&mut self.is_ill) {
             return false;
@@ -159,7 +159,7 @@ impl Bisection {
         };
     }
 
-    /// The first item is given up. Whether many are, with no good one between them.
+    /// The first item is given up. Whether it is one of many in a row.
     pub(super) fn given_up(&mut self) -> bool {
         self.phase = Suspicion::Clear;
         if !core::mem::take(&mut self.has_stumbled) {
@@ -170,7 +170,7 @@ impl Bisection {
         self.in_a_row >= IN_A_ROW
     }
 
-    /// Something else came between: nothing is known any more.
+    /// Something else has happened: nothing is known any more.
     pub(super) const fn forget(&mut self) {
         (self.phase, self.is_ill) = (Suspicion::Clear, false);
     }
@@ -180,8 +180,8 @@ impl Bisection {
         self.phase = Suspicion::Clear;
     }
 
-    /// Whether poison was found shortly before, of a server that does not stumble: then one failure is suspicion enough. The
-    /// proofs against the item that remains are the same.
+    /// Whether poison was found shortly before, and the server does not fail at random: then one failure is suspicion enough.
+    /// The item that remains needs as many proofs as ever.
     fn is_poison_near(&self) -> bool {
         self.window <= NEAR && self.needed == PROOFS.0
     }
@@ -194,7 +194,7 @@ impl Bisection {
         }
     }
 
-    /// It failed over what is good.
+    /// The server failed over good items.
     fn stumbled(&mut self) {
         self.has_stumbled = true;
         self.needed = (self.needed * 2).min(PROOFS.2);
@@ -212,7 +212,7 @@ mod tests {
         let (mut front, mut requests) = (0, 0);
         loop {
             requests += 1;
-            match bisection.aim() {
+            match bisection.next_post() {
                 NextPost::Probe => {
                     if bisection.note_well() {
                         bisection.given_up();
@@ -250,16 +250,16 @@ mod tests {
     #[test]
     fn one_failure_is_no_suspicion() {
         let mut bisection = Bisection::new();
-        assert_eq!((bisection.aim(), bisection.is_under_way()), (NextPost::Body(usize::MAX), false));
+        assert_eq!((bisection.next_post(), bisection.is_under_way()), (NextPost::Body(usize::MAX), false));
         bisection.failed(40);
-        assert_eq!((bisection.aim(), bisection.is_under_way()), (NextPost::Body(40), true));
+        assert_eq!((bisection.next_post(), bisection.is_under_way()), (NextPost::Body(40), true));
         bisection.accepted(40);
-        assert_eq!(bisection.aim(), NextPost::Body(usize::MAX));
+        assert_eq!(bisection.next_post(), NextPost::Body(usize::MAX));
         bisection.failed(40);
         bisection.failed(40);
-        assert_eq!(bisection.aim(), NextPost::Probe);
+        assert_eq!(bisection.next_post(), NextPost::Probe);
         bisection.forget();
-        assert_eq!(bisection.aim(), NextPost::Body(usize::MAX), "something else came between");
+        assert_eq!(bisection.next_post(), NextPost::Body(usize::MAX), "something else came between");
     }
 
     #[test]
@@ -269,9 +269,9 @@ mod tests {
         bisection.failed(40);
         bisection.note_ill();
         bisection.note_ill();
-        assert_eq!((bisection.aim(), bisection.needed), (NextPost::Probe, 16), "it stumbled once");
+        assert_eq!((bisection.next_post(), bisection.needed), (NextPost::Probe, 16), "it stumbled once");
         assert!(!bisection.note_well());
-        assert_eq!(bisection.aim(), NextPost::Body(usize::MAX));
+        assert_eq!(bisection.next_post(), NextPost::Body(usize::MAX));
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
         bisection.note_well();
         bisection.failed(1);
         bisection.note_ill();
-        assert_eq!((bisection.aim(), bisection.needed), (NextPost::Probe, 4));
+        assert_eq!((bisection.next_post(), bisection.needed), (NextPost::Probe, 4));
         assert!(!bisection.note_well(), "the server was ill when the item failed: that is no proof");
         assert_eq!(bisection.phase, Suspicion::Alone(1));
         for proofs in 2..=4 {

@@ -7,8 +7,8 @@ use crate::request::sample::Timestamp;
 use crate::export::Now;
 use crate::export::items::{Items, PackedItems};
 
-/// The gauges of a registry, each an item. They are no requests, so that no account has them, and what they were is of no
-/// use once an interval has ended: an interval that ends begins all anew.
+/// The gauges of a registry, each an item. They are no requests, so no account counts them. Once an interval has ended, their
+/// earlier values are of no use: all of them are made anew.
 #[derive(Clone, Debug)]
 pub struct GaugePoints<'a> {
     encoder: GaugeLineEncoder<'a>,

@@ -9,8 +9,8 @@ use crate::request::sample::Timestamp;
 use crate::export::Now;
 use crate::export::items::{Items, PackedItems};
 
-/// Points of what came in each interval, in memory of the caller's. Where not all of a body is lost and it is not said
-/// which, those of the most requests count as lost.
+/// Points of what came in each interval, in memory of the caller's. Where part of a body is lost and the server does not say
+/// which part, the points with the most requests count as lost.
 #[derive(Debug)]
 pub struct IntervalPoints<'a, M> {
     registry: Registry<'a>,

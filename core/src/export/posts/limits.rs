@@ -1,18 +1,18 @@
-//! What a machine that posts goes by.
+//! What can be set of a machine that posts.
 
 use core::time::Duration;
 
 use super::Schedule;
 
-/// What a machine goes by.
+/// What can be set of a [`PostMachine`](super::PostMachine).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PostLimits {
-    /// How long one call may take, from asking the name to the answer's end.
+    /// How long one call may take, from asking the name to the end of the answer.
     pub timeout: Duration,
-    /// Most bytes of a body of several items. The buffer that is lent is at least as long.
+    /// The most bytes of a body of several items. The buffer that is lent is at least as long.
     pub bytes: usize,
-    /// Most items of a body.
+    /// The most items of a body.
     pub points: usize,
     /// When a body is sent.
     pub schedule: Schedule,

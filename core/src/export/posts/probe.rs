@@ -1,19 +1,19 @@
-//! A point that shows whether the server is well.
+//! The probe: a point that shows whether the server is ill.
 
 use heapless::Vec;
 
 use crate::export::Random;
 use crate::export::items::{Items, PackedItems};
 
-/// Longest line that is kept; of longer ones none is, and points that wait are used instead.
+/// The longest line that is kept. Where lines are longer, points that wait are used instead.
 const LONGEST: usize = 2_048;
 
-/// Whether the line that is kept may be used.
+/// The state of the line that is kept for a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ProbeLine {
     /// There is none.
     Nothing,
-    /// It is in what is under way.
+    /// It is part of the body that is under way.
     Candidate,
     /// The server has accepted it, or has not answered. It overwrites itself, so it needs no account.
     Usable,
@@ -28,23 +28,24 @@ pub(super) enum ProbeOrigin {
     Waiting(usize),
 }
 
-/// What is sent as a probe: a copy of a point that was accepted; where there is none, the newest that waits, and after that
-/// one drawn at random. The newest again and again would wait for ever once the buffer is full and the newest is bad.
+/// What is sent as a probe: a copy of a point that was accepted. Where there is none, it is the newest point that waits; if
+/// that has failed, one that is drawn at random. With the newest alone a machine would wait for ever once the buffer is full
+/// and the newest point is poison.
 #[derive(Clone, Debug)]
 pub(super) struct Probe {
     line: Vec<u8, LONGEST>,
-    kept: ProbeLine,
+    state: ProbeLine,
     has_failed: bool,
 }
 
 impl Probe {
     pub(super) const fn new() -> Self {
-        Self { line: Vec::new(), kept: ProbeLine::Nothing, has_failed: false }
+        Self { line: Vec::new(), state: ProbeLine::Nothing, has_failed: false }
     }
 
     /// A body goes out, whose first line may become the probe.
     pub(super) fn consider(&mut self, body: &[u8]) {
-        if self.kept != ProbeLine::Usable {
+        if self.state != ProbeLine::Usable {
             self.keep(body.split(|&byte| byte == b'\n').next().unwrap_or_default());
         }
     }
@@ -55,24 +56,24 @@ impl Probe {
         self.has_failed = false;
     }
 
-    /// Nobody knows whether it was.
+    /// Nobody knows whether it was accepted.
     pub(super) fn unanswered(&mut self) {
         self.is_usable();
     }
 
-    /// The server has failed over the probe, or refused it.
+    /// The server has failed over the probe.
     pub(super) fn failed(&mut self) {
-        (self.kept, self.has_failed) = (ProbeLine::Nothing, true);
+        (self.state, self.has_failed) = (ProbeLine::Nothing, true);
     }
 
-    /// Writes a probe to the front of `out`; nothing where none fits.
+    /// Writes a probe to the front of `out`; `None` where none fits.
     pub(super) fn pack<S: Items>(
         &mut self,
         items: &S,
         random: &mut Random,
         out: &mut [u8],
     ) -> Option<(PackedItems, ProbeOrigin)> {
-        if let (ProbeLine::Usable, Some(room)) = (self.kept, out.get_mut(..self.line.len())) {
+        if let (ProbeLine::Usable, Some(room)) = (self.state, out.get_mut(..self.line.len())) {
             room.copy_from_slice(&self.line);
             return Some((PackedItems { bytes: room.len(), items: 1 }, ProbeOrigin::Copy));
         }
@@ -86,12 +87,12 @@ impl Probe {
     fn keep(&mut self, line: &[u8]) {
         self.line.clear();
         let fits = self.line.extend_from_slice(line).is_ok();
-        self.kept = if fits && !line.is_empty() { ProbeLine::Candidate } else { ProbeLine::Nothing };
+        self.state = if fits && !line.is_empty() { ProbeLine::Candidate } else { ProbeLine::Nothing };
     }
 
     fn is_usable(&mut self) {
-        if self.kept == ProbeLine::Candidate {
-            self.kept = ProbeLine::Usable;
+        if self.state == ProbeLine::Candidate {
+            self.state = ProbeLine::Usable;
         }
     }
 }

@@ -5,24 +5,26 @@ use core::time::Duration;
 use crate::export::items::PackedItems;
 use crate::export::{Now, Tick};
 
-/// Length of a line before any was seen.
+/// The length of a line before any was seen.
 const USUAL_LINE: usize = 160;
 
-/// When items are sent, if nothing is wrong.
+/// When items are sent, as long as nothing fails.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Schedule {
-    /// As soon as they fill a body, or the oldest has waited for long.
+    /// As soon as they fill a body, or the oldest has waited long enough.
     Batches {
         /// How long the oldest may wait.
         age: Duration,
-        /// Most items that can wait: a body never needs more than half of them.
+        /// The most items that can wait: half of them are always enough for a body.
         capacity: usize,
     },
     /// At the end of each interval, and once more at a stop.
     Intervals {
         /// Its length.
         every: Duration,
-        /// Whether an interval that ends begins all anew, even what may have arrived: for values that nobody adds up.
+        /// Whether all that waits is made anew when an interval ends, even what may have arrived: for values that nobody
+        /// adds up.
         always_anew: bool,
     },
 }
@@ -59,13 +61,13 @@ impl ScheduleState {
         }
     }
 
-    /// A body was packed. Whatever it leaves behind came later, or makes the next one due by its number.
+    /// A body was packed. Items that it leaves came later, or are so many that the next body is due at once.
     pub(super) fn packed(&mut self, now: Now, body: PackedItems) {
         self.line = body.bytes.div_ceil(body.items.max(1)).max(1);
         self.oldest = Some(now.tick);
     }
 
-    /// When `waiting` items are due, of which so many bytes make a body; and how many would be due at once.
+    /// When `waiting` items are due, where a body has so many bytes and `most` items; and how many items are due at once.
     pub(super) fn next_body(&self, waiting: usize, bytes: usize, most: usize) -> (Tick, usize) {
         match (self.schedule, self.oldest) {
             (Schedule::Intervals { .. }, oldest) => (oldest.unwrap_or(Tick::NEVER), usize::MAX),
@@ -87,7 +89,7 @@ impl ScheduleState {
         matches!(self.schedule, Schedule::Intervals { .. })
     }
 
-    /// Whether there are intervals, and one that ends begins anew although something `may_have_arrived`.
+    /// Whether there are intervals, and one may end although something `may_have_arrived`.
     pub(super) const fn may_freeze(&self, may_have_arrived: bool) -> bool {
         match self.schedule {
             Schedule::Batches { .. } => false,
@@ -95,7 +97,7 @@ impl ScheduleState {
         }
     }
 
-    /// The interval has ended. One that was held up leaves out the ends that have passed.
+    /// The interval has ended. After one that took too long, the ends that have passed are left out.
     pub(super) fn frozen(&mut self, now: Now) {
         if let (Schedule::Intervals { every, .. }, Some(due)) = (self.schedule, self.interval) {
             let passed = now.tick.since(due).as_nanos().checked_div(every.as_nanos()).unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::registry::ledger::Cause;
 
 impl PostMachine {
     pub(super) fn send<S: Items>(&mut self, now: Now, items: &mut S, out: &mut [u8]) -> Option<PostAction> {
-        let packed = match self.bisection.aim() {
+        let packed = match self.bisection.next_post() {
             NextPost::Probe => self.pack_probe(items, out),
             NextPost::Body(most) => self.pack_body(now, most, items, out),
         };

@@ -313,8 +313,8 @@ fn at_a_stop_two_attempts_are_made_where_nobody_was_ever_there() {
     let mut away = simulation(10, Script { nameless: 99, ..Script::default() });
     away.stop(5 * SECOND);
     away.run(seconds(9));
-    let (done, rest) = away.done.expect("a stop ends");
-    assert_eq!((away.server.resolved, rest), (2, Cause::Unreachable));
+    let (done, cause) = away.done.expect("a stop ends");
+    assert_eq!((away.server.resolved, cause), (2, Cause::Unreachable));
     assert!(done <= Tick::default().after(260 * MS));
     assert_eq!(dropped(&away.items), [(Cause::Unreachable, 10)]);
     let mut silent = Simulation::new(&limits(1 << 20), Numbers::new(99, 99), Hole, 7);
@@ -322,8 +322,8 @@ fn at_a_stop_two_attempts_are_made_where_nobody_was_ever_there() {
     silent.run(seconds(20));
     silent.stop(SECOND);
     silent.run(seconds(29));
-    let (done, rest) = silent.done.expect("a stop ends");
-    assert!(rest == Cause::Unreachable && done <= seconds(21));
+    let (done, cause) = silent.done.expect("a stop ends");
+    assert!(cause == Cause::Unreachable && done <= seconds(21));
 }
 
 #[test]

@@ -1,24 +1,24 @@
-//! What may have arrived although nobody said so: how far from the front.
+//! Watermarks: which of the items that wait may have arrived, although no answer said so.
 
 use heapless::Vec;
 
-/// Most single items that are remembered; where one is too many, all before it count as items that may have arrived.
+/// The most single items that are remembered. Where there is one more, all before it count as items that may have arrived.
 const SINGLE: usize = 4;
 
-/// Watermarks over the items that wait. What is below one is never dropped as anything but `unconfirmed`.
+/// The watermarks, counted from the first item. What is below one is dropped as `unconfirmed`, whatever the cause.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watermarks {
     /// So many may have arrived: no answer came, or one that leaves it open.
     silent: usize,
-    /// So many may have arrived in part: the server failed over a body of several. An item that failed alone does not
-    /// mind: whoever failed over it has not stored it.
+    /// So many may have arrived in part: the server failed over a body of several. An item that failed alone has not
+    /// arrived: a server that fails over it has not stored it.
     failed: usize,
     /// Items that went out as a probe; none of them twice.
     single: Vec<usize, SINGLE>,
 }
 
 impl Watermarks {
-    /// There is no verdict on the first `items`.
+    /// There is no answer for the first `items`.
     pub(super) fn silent(&mut self, items: usize) {
         self.silent = self.silent.max(items);
     }

@@ -7,6 +7,7 @@ use super::{GrpcStatus, Hint, Said, Verdict};
 
 /// A row of a table: what an answer must be like, and what it means then.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct VerdictRow {
     /// The status that it has.
     pub codes: Codes,
@@ -22,6 +23,7 @@ pub struct VerdictRow {
 
 /// The status of an answer.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Codes {
     /// Any.
     Any,
@@ -35,6 +37,7 @@ pub enum Codes {
 
 /// What an answer must have besides its status.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Needs {
     /// Nothing.
     Nothing,

@@ -111,7 +111,7 @@ impl ExportSource for Points {
         Place { next: 0, start, end: now }
     }
 
-    fn at(&self, place: Place, now: Timestamp) -> Place {
+    fn with_time(&self, place: Place, now: Timestamp) -> Place {
         if self.is_delta { place } else { Place { end: now, ..place } }
     }
 

@@ -125,7 +125,7 @@ impl<R: Receiver> World<R> {
                     assert!(until > self.tick, "waits for a moment that is over");
                     let answer = self.pending.map_or(Tick::NEVER, |(_, _, at, _)| at);
                     let next = until.min(answer);
-                    self.pass(next.after(self.late).min(end));
+                    self.advance(next.after(self.late).min(end));
                     if next > end {
                         return None;
                     }
@@ -146,11 +146,11 @@ impl<R: Receiver> World<R> {
 
     /// After a stop: the cause of the rest, which is dropped as a shell does it.
     pub(super) fn finish(&mut self) -> Cause {
-        let rest = self.run_until(Tick::from_nanos(u64::MAX - 1)).expect("a stop was asked for");
+        let cause = self.run_until(Tick::from_nanos(u64::MAX - 1)).expect("a stop was asked for");
         let held = self.source.recorded() - self.source.settled();
-        crate::export::periodic::ExportSource::ledger(&self.source).add_dropped(rest, held);
+        crate::export::periodic::ExportSource::ledger(&self.source).add_dropped(cause, held);
         self.check();
-        rest
+        cause
     }
 
     fn poll(&mut self) -> ExportAction {
@@ -174,7 +174,7 @@ impl<R: Receiver> World<R> {
         self.last_sent = sent;
     }
 
-    fn pass(&mut self, until: Tick) {
+    fn advance(&mut self, until: Tick) {
         if until > self.tick {
             self.polls = 0;
             self.receiver.record(until.since(self.tick), &mut self.source);

@@ -6,7 +6,7 @@ use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
-use super::model::Faulty;
+use super::model::{Faulty, run_to_a_stop};
 use super::simulation::{Account, MS, Reply, Server, Simulation, line_of, number_at};
 use super::*;
 
@@ -237,16 +237,7 @@ fn a_long_time_of_500_with_one_series_and_short_intervals_is_no_storm() {
 fn whatever_a_server_does_the_account_of_intervals_is_right() {
     for seed in 0..60 {
         let mut simulation = simulation(false, Faulty::new(seed), seed);
-        let stops_at = Tick::default().after(simulation.server.random.below(8_000) as u32 * MS);
-        simulation.run(stops_at);
-        check(&simulation, seed);
-        simulation.rate = 0;
-        let within = simulation.server.random.below(2_000) as u32 * MS;
-        simulation.stop(within);
-        simulation.run(stops_at.after(within + SECOND));
-        let (done, _) = simulation.done.unwrap_or_else(|| panic!("not done: {:?}, seed {seed}", simulation.posts));
-        assert!(done <= stops_at.after(within), "{done:?} is after the deadline, seed {seed}");
-        check(&simulation, seed);
+        run_to_a_stop(&mut simulation, 8_000, |simulation| check(simulation, seed));
     }
 }
 

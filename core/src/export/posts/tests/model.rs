@@ -173,16 +173,7 @@ fn whatever_a_server_does_the_account_is_right() {
     for seed in 0..SEEDS {
         let mut simulation = Simulation::new(&limits(), Numbers::new(4_000, 29), Faulty::new(seed), seed);
         simulation.rate = 1 + simulation.server.random.below(2) as u32;
-        let stops_at = Tick::default().after(simulation.server.random.below(5_000) as u32 * MS);
-        simulation.run(stops_at);
-        check(&simulation, seed);
-        simulation.rate = 0;
-        let within = simulation.server.random.below(2_000) as u32 * MS;
-        simulation.stop(within);
-        simulation.run(stops_at.after(within + SECOND));
-        let (done, _) = simulation.done.unwrap_or_else(|| panic!("not done: {:?}, seed {seed}", simulation.posts));
-        assert!(done <= stops_at.after(within), "{done:?} is after the deadline, seed {seed}");
-        check(&simulation, seed);
+        run_to_a_stop(&mut simulation, 5_000, |simulation| check(simulation, seed));
     }
 }
 
@@ -200,6 +191,25 @@ fn a_server_that_heals_gets_everything() {
         let lost = simulation.items.dropped(Cause::Refused) + simulation.items.dropped(Cause::Unconfirmed);
         assert_eq!((lost, simulation.items.sent()), (bad, simulation.server.has()), "seed {seed}");
     }
+}
+
+/// Runs until a moment within the first `millis`, asks for a stop, and runs until that is over. The account is checked at both
+/// moments.
+pub(super) fn run_to_a_stop<A: Account>(
+    simulation: &mut Simulation<Faulty, A>,
+    millis: usize,
+    check: impl Fn(&Simulation<Faulty, A>),
+) {
+    let stops_at = Tick::default().after(simulation.server.random.below(millis) as u32 * MS);
+    simulation.run(stops_at);
+    check(simulation);
+    simulation.rate = 0;
+    let within = simulation.server.random.below(2_000) as u32 * MS;
+    simulation.stop(within);
+    simulation.run(stops_at.after(within + SECOND));
+    let (done, _) = simulation.done.unwrap_or_else(|| panic!("not done: {:?}", simulation.posts));
+    assert!(done <= stops_at.after(within), "{done:?} is after the deadline");
+    check(simulation);
 }
 
 const SEEDS: u64 = 60;
