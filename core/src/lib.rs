@@ -153,3 +153,8 @@ pub use storage::{Classic, DefaultStorage, Exponential, Histograms, Storage};
 pub use storage::{HeapStorage, SizeError};
 pub use text::out::{Full, TooSmall};
 pub use weights::Weights;
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

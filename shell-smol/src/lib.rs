@@ -47,3 +47,8 @@ pub type Exporters = loaddensity_metrics_shell::Exporters<Smol>;
 pub type AsyncExporters = loaddensity_metrics_shell::AsyncExporters<Smol>;
 
 loaddensity_metrics_shell::process_wide!(Smol);
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

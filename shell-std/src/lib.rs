@@ -55,3 +55,8 @@ pub type Exporters = loaddensity_metrics_shell::Exporters<Std>;
 pub type AsyncExporters = loaddensity_metrics_shell::AsyncExporters<Std>;
 
 loaddensity_metrics_shell::process_wide!(Std);
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

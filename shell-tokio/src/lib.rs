@@ -47,3 +47,8 @@ pub type Exporters = loaddensity_metrics_shell::Exporters<Tokio>;
 pub type AsyncExporters = loaddensity_metrics_shell::AsyncExporters<Tokio>;
 
 loaddensity_metrics_shell::process_wide!(Tokio);
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

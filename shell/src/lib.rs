@@ -88,3 +88,8 @@ pub use loaddensity_metrics_core::{
 pub use local::LocalRecorder;
 pub use report::Report;
 pub use settings::Settings;
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
