@@ -75,6 +75,7 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 mod batch;
+mod cold;
 mod constant;
 mod counts;
 pub mod dogstatsd;

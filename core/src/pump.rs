@@ -5,8 +5,8 @@
 //! the process's own place within its step, since another process may see the same clock.
 
 use core::fmt;
-use core::hint::cold_path;
 
+use crate::cold::cold_path;
 use crate::event::Event;
 use crate::ledger::{self, Account, Exporter, Ledger};
 use crate::parts::{ShardWords, shard_word};

@@ -8,8 +8,7 @@
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
 
-use core::hint::cold_path;
-
+use crate::cold::cold_path;
 use crate::counts::cell::Observation;
 use crate::sample::Outcome;
 use crate::sync::{AtomicU64, Ordering::Relaxed};

@@ -28,6 +28,7 @@ const _: () = assert!(SPILL >= CHUNK && SPILL >= PREFIX + TIMES + Layout::USUAL.
 const PREFIX: usize = 3;
 /// Bytes that are copied at once of a histogram's bounds.
 const CHUNK: usize = 96;
+const CHUNKS: usize = MAX_BOUNDS_FIELD.div_ceil(CHUNK);
 
 /// What a point shows.
 #[derive(Clone, Copy)]
@@ -68,7 +69,7 @@ pub(super) struct Points {
 }
 
 /// The bytes of `explicit_bounds`.
-type Chunks = [[u8; CHUNK]; MAX_BOUNDS_FIELD.div_ceil(CHUNK)];
+type Chunks = [[u8; CHUNK]; CHUNKS];
 
 impl Points {
     pub(super) fn new(bounds: &Bounds, start: Timestamp, now: Timestamp) -> Self {
@@ -173,7 +174,7 @@ impl Points {
 
 /// The field `explicit_bounds` at the end of the chunks.
 fn explicit_bounds(bounds: &[u64], shape: Shape) -> Chunks {
-    let mut chunks = [[0; CHUNK]; _];
+    let mut chunks = [[0; CHUNK]; CHUNKS];
     let mut back = BackOut::new(chunks.as_flattened_mut(), 0);
     let end = back.mark();
     let mut fits = bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / shape.unit).to_le_bytes()));
