@@ -78,6 +78,7 @@
 
 mod aggregates;
 mod atomics;
+mod cold;
 mod counts;
 mod events;
 pub mod export;

@@ -11,10 +11,13 @@ pub(crate) fn fault_of(error: &io::Error, kind: SendKind) -> Fault {
 
 /// Its name in POSIX. Runtimes make some errors themselves, which have no number.
 fn name(error: &io::Error) -> &'static str {
-    match (error.raw_os_error(), error.kind()) {
-        (Some(number), _) if let Some((_, name)) = NUMBERS.iter().find(|(known, _)| *known == number) => name,
-        (_, io::ErrorKind::WouldBlock) => "EAGAIN",
-        (_, io::ErrorKind::ConnectionRefused) => "ECONNREFUSED",
+    let number = error.raw_os_error();
+    if let Some((_, name)) = NUMBERS.iter().find(|(known, _)| Some(*known) == number) {
+        return name;
+    }
+    match error.kind() {
+        io::ErrorKind::WouldBlock => "EAGAIN",
+        io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
         _ => "",
     }
 }

@@ -26,10 +26,10 @@ fn published_packages_say_what_they_are() {
         assert_eq!(package["metadata"]["docs"]["rs"]["all-features"], true, "{name}: docs.rs must show all features");
         let folder = folder(package);
         assert_eq!(text(package, "readme"), "README.md", "{name}");
-        let readme = read(folder.join("README.md"));
+        let readme = read(&folder.join("README.md"));
         assert!(readme.starts_with(&format!("# {name}\n")), "the README of {name} must begin with its name");
         for license in ["LICENSE-APACHE", "LICENSE-MIT"] {
-            assert_eq!(read(folder.join(license)), read(root().join(license)), "{name}: {license}");
+            assert_eq!(read(&folder.join(license)), read(&root().join(license)), "{name}: {license}");
         }
     }
 }
@@ -67,7 +67,7 @@ fn one_version_of_rust_is_stated() {
             assert_eq!(text(package, "rust_version"), stated, "{}", text(package, "name"));
         }
     }
-    assert!(read(root().join("README.md")).contains(&format!("It needs Rust {stated} and nothing else")));
+    assert!(read(&root().join("README.md")).contains(&format!("It needs Rust {stated} and nothing else")));
 }
 
 /// The only example that cannot be compiled where it stands: the macro makes tests of a crate that has a runtime.
@@ -75,7 +75,7 @@ fn one_version_of_rust_is_stated() {
 fn the_line_that_runs_the_conformance_suite_is_a_shells() {
     let line = "\nloaddensity_metrics_conformance::conformance!(loaddensity_metrics_tokio::Tokio);\n";
     for file in ["conformance/README.md", "shell-tokio/tests/conformance.rs"] {
-        assert!(read(root().join(file)).contains(line), "{file} must have {line:?}");
+        assert!(read(&root().join(file)).contains(line), "{file} must have {line:?}");
     }
 }
 
@@ -107,8 +107,8 @@ fn text<'a>(package: &'a Value, what: &str) -> &'a str {
     package[what].as_str().unwrap_or_default()
 }
 
-fn read(file: PathBuf) -> String {
-    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 fn root() -> PathBuf {

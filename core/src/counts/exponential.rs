@@ -8,9 +8,8 @@
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
 
-use core::hint::cold_path;
-
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::cold::cold_path;
 use crate::counts::layout::Observation;
 use crate::request::sample::Outcome;
 

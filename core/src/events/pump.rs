@@ -5,9 +5,9 @@
 //! the process's own place within its step, since another process may see the same clock.
 
 use core::fmt;
-use core::hint::cold_path;
 
 use crate::atomics::Ordering;
+use crate::cold::cold_path;
 use crate::events::event::Event;
 use crate::events::phase::Phase;
 use crate::registry::Registry;

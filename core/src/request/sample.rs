@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::cold::cold_path;
+
 /// A moment of the wall clock: nanoseconds since 1970-01-01 00:00:00 UTC, up to the year 2554.
 ///
 /// The core never reads a clock; the engine, or the shell on its behalf, says what time it is.
@@ -112,7 +114,7 @@ impl Sample {
         if seconds < MAX_LATENCY_SECONDS {
             seconds * 1_000_000_000 + self.latency.subsec_nanos() as u64
         } else {
-            core::hint::cold_path();
+            cold_path();
             MAX_LATENCY_NS
         }
     }

@@ -140,9 +140,8 @@ impl PrometheusConfig {
 
     /// These labels, the constant ones and others, checked.
     pub(crate) fn constant_of(all: &Labels) -> Result<ConstantLabels, StartError> {
-        ConstantLabels::new(all).map_err(|error| {
-            Check(Exporter::Prometheus).bad("constant_labels", error.name(), &error.to_string())
-        })
+        ConstantLabels::new(all)
+            .map_err(|error| Check(Exporter::Prometheus).bad("constant_labels", error.name(), &error.to_string()))
     }
 }
 

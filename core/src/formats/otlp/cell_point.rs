@@ -29,6 +29,7 @@ const _: () = assert!(SPILL >= CHUNK && SPILL >= PREFIX + TIMES + Layout::USUAL.
 const PREFIX: usize = 3;
 /// Bytes that are copied at once of a histogram's bounds.
 const CHUNK: usize = 96;
+const CHUNKS: usize = MAX_BOUNDS_FIELD.div_ceil(CHUNK);
 
 /// What a point shows.
 #[derive(Clone, Copy)]
@@ -69,7 +70,7 @@ pub(super) struct CellPointWriter {
 }
 
 /// The bytes of `explicit_bounds`.
-type Chunks = [[u8; CHUNK]; MAX_BOUNDS_FIELD.div_ceil(CHUNK)];
+type Chunks = [[u8; CHUNK]; CHUNKS];
 
 impl CellPointWriter {
     pub(super) fn new(bounds: &Bounds, start: Timestamp, now: Timestamp) -> Self {
@@ -179,7 +180,7 @@ impl CellPointWriter {
 
 /// The field `explicit_bounds` at the end of the chunks.
 fn explicit_bounds(bounds: &[u64], shape: Shape) -> Chunks {
-    let mut chunks = [[0; CHUNK]; _];
+    let mut chunks = [[0; CHUNK]; CHUNKS];
     let mut back = ReverseWriter::new(chunks.as_flattened_mut(), 0);
     let end = back.mark();
     let mut fits = bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / shape.unit).to_le_bytes()));
