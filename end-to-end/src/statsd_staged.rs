@@ -61,7 +61,7 @@ fn datagrams() -> StatsdConfig {
     StatsdConfig { socket: Some(StatsdSocket::UnixDatagram("/staged".into())), ..StatsdConfig::default() }
 }
 
-/// Records `requests`, one after another, and stops; the account, what was recorded, and what came of it on the stage.
+/// Records `requests`, one after another, and stops; the account, what was recorded, and what the sockets took.
 fn recorded<R: Runtime>(
     stage: StagedSockets,
     config: StatsdConfig,
