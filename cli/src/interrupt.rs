@@ -26,11 +26,11 @@ impl Signal {
 
 /// Which signals came.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<Came>);
+pub struct Interrupt(Arc<SignalState>);
 
 /// Nothing else is published through these, so relaxed is enough.
 #[derive(Debug, Default)]
-struct Came {
+struct SignalState {
     /// The first that came, 0 before.
     first: AtomicI32,
     /// Whether all that is left to do is to wait, which the second ends.

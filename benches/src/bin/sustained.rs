@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
-use loaddensity_metrics_benches::backends::{Backends, BenchError, DatagramMode, Ended, THREADS};
+use loaddensity_metrics_benches::backends::{Backends, BenchError, DatagramMode, RunOutcome, THREADS};
 use loaddensity_metrics_benches::choice::RuntimeChoice;
 use loaddensity_metrics_benches::process::CpuTimes;
 use loaddensity_metrics_benches::trace::{self, TraceWork};
-use loaddensity_metrics_benches::{clock, drain::Drained, interrupt, ours};
+use loaddensity_metrics_benches::{clock, drain::DrainCounts, interrupt, ours};
 use loaddensity_metrics_core::{Cause, HeapStorage, Recorder, Series, Timestamp};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporters, Settings};
@@ -127,7 +127,7 @@ struct RateStep {
     until_flushed: Duration,
     /// The ring size in events that would have refused none; `None` where none was refused.
     ring: Option<u64>,
-    ended: Ended,
+    ended: RunOutcome,
 }
 
 fn step<R: Runtime>(rate: u64, args: &SustainedArgs) -> Result<RateStep, BenchError> {
@@ -229,8 +229,8 @@ impl RateStep {
 }
 
 /// Datagrams that the kernel dropped, and their share.
-fn lost(drained: Drained) -> String {
-    let Drained { read, lost } = drained;
+fn lost(drained: DrainCounts) -> String {
+    let DrainCounts { read, lost } = drained;
     match read {
         0 => lost.to_string(),
         _ => format!("{lost} ({:.1} %)", 100.0 * lost as f64 / (lost + read) as f64),
