@@ -13,7 +13,7 @@ use loaddensity_metrics_shell::{
     Account, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, StatsdConfig,
 };
 
-use crate::drain::{Drain, Drained};
+use crate::drain::{Drain, DrainCounts};
 use crate::process::CpuTimes;
 use crate::scraper::PageScraper;
 
@@ -78,15 +78,15 @@ pub struct Backends {
 
 /// What became of everything.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub struct RunOutcome {
     /// In the order of `Exporter::ALL`.
     pub accounts: Vec<Account>,
     /// CPU times when the exporters had stopped and the receivers had not.
     pub cpu: CpuTimes,
     /// Datagrams with InfluxDB points.
-    pub influxdb: Drained,
+    pub influxdb: DrainCounts,
     /// Datagrams with DogStatsD messages.
-    pub statsd: Drained,
+    pub statsd: DrainCounts,
 }
 
 impl Backends {
@@ -124,12 +124,12 @@ impl Backends {
     ///
     /// # Errors
     /// What the operating system or an exporter says, or an OTLP export that was not right.
-    pub fn stop<R: Runtime>(self, exporters: &Exporters<R>) -> Result<Ended, BenchError> {
+    pub fn stop<R: Runtime>(self, exporters: &Exporters<R>) -> Result<RunOutcome, BenchError> {
         self.scraper.last()?;
         let accounts = exporters.stop_all()?;
         let cpu = CpuTimes::now()?;
         self.scraper.finish()?;
         self.otlp.finish()?;
-        Ok(Ended { accounts, cpu, influxdb: self.influxdb.finish()?, statsd: self.statsd.finish()? })
+        Ok(RunOutcome { accounts, cpu, influxdb: self.influxdb.finish()?, statsd: self.statsd.finish()? })
     }
 }

@@ -19,7 +19,7 @@ pub struct Drain {
 
 /// What became of the datagrams that were sent to a [`Drain`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainCounts {
     /// Read by the receiver.
     pub read: u64,
     /// Dropped by the kernel, because the socket's buffer was full.
@@ -59,7 +59,7 @@ impl Drain {
     ///
     /// # Errors
     /// What the operating system answered while receiving, or where `/proc/net/udp` lacks the socket.
-    pub fn finish(mut self) -> io::Result<Drained> {
+    pub fn finish(mut self) -> io::Result<DrainCounts> {
         self.stop.store(true, Ordering::Release);
         let read = match self.thread.take() {
             Some(thread) => thread.join().map_err(|_| io::Error::other("the receiver panicked"))??,
@@ -68,7 +68,7 @@ impl Drain {
         let lost = datagrams::kernel_drops(self.address);
         let lost = lost.ok_or_else(|| io::Error::other("/proc/net/udp lacks the socket"))?;
         drop(self.socket);
-        Ok(Drained { read, lost })
+        Ok(DrainCounts { read, lost })
     }
 }
 

@@ -13,7 +13,7 @@ pub struct RatioOptions {
     pub rounds: Option<usize>,
 }
 
-/// Rounds where nobody asks for a number.
+/// Rounds by default.
 const ROUNDS: usize = 25;
 
 impl RatioOptions {

@@ -15,7 +15,7 @@ pub struct CpuTimes {
 const NAME_BYTES: usize = 15;
 
 impl CpuTimes {
-    /// Until now. What threads used that have ended is not in it.
+    /// Until now. Threads that have ended are not in it.
     ///
     /// # Errors
     /// Where there is no `/proc`, or a kernel without scheduler statistics.

@@ -55,8 +55,8 @@ pub fn pass(work: &'static TraceWork, mut one: impl FnMut(usize, &TraceEvent) + 
     })
 }
 
-/// Memory of which each thread claims a piece of its own and gives it back, so that thousands of passes need no more
-/// pieces than there were threads at once.
+/// Pieces of memory, one for each thread. A thread gives its piece back, so that thousands of passes need no more
+/// pieces than threads ran at once.
 pub struct Shards<T> {
     all: Mutex<Vec<Arc<T>>>,
     make: fn(usize) -> T,

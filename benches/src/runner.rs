@@ -13,7 +13,8 @@ use crate::options::RatioOptions;
 use crate::targets::{RatioTarget, TARGETS, TargetVerdict};
 use table::Table;
 
-/// What a contender runs for in one round: long against reading the clock, short against what disturbs a machine.
+/// How long a contender runs in one round: much longer than reading the clock takes, much shorter than disturbances of
+/// the machine last.
 const SLICE: Duration = Duration::from_millis(8);
 
 /// Runs a contest and prints what each contender costs; with `--quick` runs each contender once.

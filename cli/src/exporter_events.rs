@@ -1,4 +1,4 @@
-//! What the exporters say of themselves through `tracing`, brought to whoever writes on stderr.
+//! What the exporters say of themselves through `tracing`, in a queue for the code that writes to stderr.
 //!
 //! Whatever is said, the thread that says it only puts it into a queue: an exporter must not wait for a terminal.
 
@@ -34,7 +34,7 @@ pub(crate) fn listen() -> ExporterEvents {
     ExporterEvents { said, known: HashSet::new() }
 }
 
-/// The receiving end.
+/// The receiving end of the queue.
 #[derive(Debug)]
 pub(crate) struct ExporterEvents {
     said: Receiver<ExporterEvent>,

@@ -26,11 +26,11 @@ impl Signal {
 
 /// Which signals came.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<Came>);
+pub struct Interrupt(Arc<SignalState>);
 
 /// Nothing else is published through these, so relaxed is enough.
 #[derive(Debug, Default)]
-struct Came {
+struct SignalState {
     /// The first that came, 0 before.
     first: AtomicI32,
     /// Whether all that is left to do is to wait, which the second ends.
@@ -63,7 +63,7 @@ impl Interrupt {
         Some(self.0.first.load(Ordering::Relaxed)).filter(|signal| *signal != 0).map(Signal)
     }
 
-    /// Says that all that is left to do is to wait, which a second signal only ends; or that it is not so any more.
+    /// Says whether only waiting is left to do. A second signal then ends the waiting and nothing else.
     pub(crate) fn waits(&self, is_waiting: bool) {
         self.0.is_waiting.store(is_waiting, Ordering::Relaxed);
     }

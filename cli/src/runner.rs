@@ -81,7 +81,7 @@ impl<R: Runtime> Runner<R> {
             Ok(document) => document,
             Err(error) => return self.fail(source, &error),
         };
-        let mut ran = Ran { before: self.exporters.ended_runs().len(), ..Ran::default() };
+        let mut ran = DocumentRuns { before: self.exporters.ended_runs().len(), ..DocumentRuns::default() };
         for action in document.actions {
             if self.interrupt.pressed() {
                 break;
@@ -117,7 +117,7 @@ impl<R: Runtime> Runner<R> {
         self.ending.failed = true;
     }
 
-    fn action(&mut self, action: &JsonAction, ran: &mut Ran) -> Result<(), CommandError> {
+    fn action(&mut self, action: &JsonAction, ran: &mut DocumentRuns) -> Result<(), CommandError> {
         if action.command == start_test::COMMAND {
             return self.load_test(action, ran);
         }
@@ -147,7 +147,7 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// Runs a load test to its end, or until a signal comes.
-    fn load_test(&mut self, action: &JsonAction, ran: &mut Ran) -> Result<(), CommandError> {
+    fn load_test(&mut self, action: &JsonAction, ran: &mut DocumentRuns) -> Result<(), CommandError> {
         let test = start_test::load_test(action)?;
         let recorder = self.exporters.local_recorder();
         // First: what is recorded as soon as the engine runs is of this test, too.
@@ -163,7 +163,7 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// Waits while a page lingers. A second signal ends that.
-    fn linger(&self, ran: &mut Ran) {
+    fn linger(&self, ran: &mut DocumentRuns) {
         let page = || self.exporters.status().into_iter().find(|status| status.lingers);
         let Some(status) = page() else {
             return;
@@ -187,7 +187,7 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// Says what was lost in the runs that have ended since, and keeps their accounts for the table.
-    fn settle(&mut self, ran: &mut Ran) {
+    fn settle(&mut self, ran: &mut DocumentRuns) {
         take_events(&mut self.events, &mut ran.complaints);
         for run in self.exporters.ended_runs().into_iter().skip(ran.before + ran.ended.len()) {
             ran.complaints.settle(&run);
@@ -203,7 +203,7 @@ fn take_events(events: &mut ExporterEvents, complaints: &mut Complaints) {
 
 /// What is known of the exporters that one document runs.
 #[derive(Default)]
-struct Ran {
+struct DocumentRuns {
     complaints: Complaints,
     /// How many runs had ended in earlier documents.
     before: usize,

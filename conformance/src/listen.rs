@@ -46,7 +46,7 @@ pub fn accepts_a_foreign_client<R: Runtime>() {
     });
 }
 
-/// A port that somebody listens on, of this runtime or not, is reported as such; he is not disturbed.
+/// A port that somebody listens on, of this runtime or not, is reported as such; the listener is not disturbed.
 pub fn a_port_in_use_is_an_error<R: Runtime>() {
     run(|runtime: R| async move {
         let foreign = StdTcpListener::bind(LOOPBACK).expect("a free port");

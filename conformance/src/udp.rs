@@ -67,7 +67,7 @@ pub fn many_datagrams_arrive_in_order<R: Runtime>() {
     });
 }
 
-/// Nobody listens: the kernel says so on a later send. When somebody does, the same socket reaches him.
+/// Nobody listens: the kernel says so on a later send. When somebody does, the same socket reaches them.
 pub fn a_refused_datagram_is_reported_and_forgotten<R: Runtime>() {
     let (nobody, peer) = receiver(LOOPBACK);
     drop(nobody);

@@ -1,4 +1,4 @@
-//! Exporters whose host name comes to mean something, or something else.
+//! Exporters whose host name gets an address, or another one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -105,7 +105,7 @@ pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
     });
 }
 
-/// A name that means nothing at the start keeps no exporter from it: it is asked again, and what was recorded arrives.
+/// A name without an address does not fail the start: it is resolved again, and what was recorded arrives.
 pub fn influxdb_waits_for_its_name<R: Runtime>() {
     run(|inner: R| async move {
         let server = HttpServer::start(|_, _| HttpReply::Status(204));
@@ -137,7 +137,7 @@ fn statsd(resolve_interval: Duration) -> StatsdConfig {
     StatsdConfig::default().host("agent.staged").resolve_interval(resolve_interval)
 }
 
-/// A stage on which names have these addresses, exporters that play there, and an engine.
+/// A runtime on which names have these addresses, exporters on it, and an engine.
 fn staged<R: Runtime>(inner: R, addresses: &[SocketAddr]) -> (Staged<R>, AsyncExporters<Staged<R>>, TestEngine) {
     let runtime = Staged::new(inner, StagedSockets { addresses: addresses.to_vec(), ..StagedSockets::default() });
     let settings = settings(64);

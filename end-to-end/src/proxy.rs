@@ -119,8 +119,8 @@ pub fn what_the_proxy_refuses_is_said_of_the_proxy<R: Runtime>() {
     assert!(said.contains(&format!("the proxy http://{}", proxy.address)) && !said.contains("sesame"), "{said}");
 }
 
-/// The environment's proxy is followed where it was asked for, and not for the hosts that it excepts; a proxy whose name
-/// means nothing keeps no exporter from its start, and is named in the status.
+/// The environment's proxy is followed where it was asked for, and not for the hosts that it excepts; a proxy whose
+/// name has no address fails no start, and is named in the status.
 pub fn the_environments_proxy_is_followed<R: Runtime>() {
     let (proxy, server) = (
         HttpServer::start(|_, _| http_server::HttpReply::Status(204)),

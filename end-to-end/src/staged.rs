@@ -13,7 +13,7 @@ use futures_io::AsyncWrite;
 use loaddensity_metrics_shell::Timestamp;
 use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UnixDatagram, UnixStream};
 
-/// `R` with the sockets of a [`StagedSockets`].
+/// `R` with [`StagedSockets`].
 pub(super) struct Staged<R> {
     inner: R,
     stage: Arc<Mutex<StagedSockets>>,
@@ -60,7 +60,7 @@ impl<R: Clone> Clone for Staged<R> {
     }
 }
 
-/// One connection to a stage.
+/// One connection of the staged sockets.
 struct StagedConnection(Arc<Mutex<StagedSockets>>, usize);
 
 impl AsyncWrite for StagedConnection {

@@ -56,7 +56,7 @@ fn datagrams() -> StatsdConfig {
     StatsdConfig::default().socket(StatsdSocket::UnixDatagram("/staged".into()))
 }
 
-/// Records `requests`, one after another, and stops; the account, what was recorded, and what came of it on the stage.
+/// Records `requests`, one after another, and stops; the account, what was recorded, and what the sockets took.
 fn recorded<R: Runtime>(
     stage: StagedSockets,
     config: StatsdConfig,

@@ -12,7 +12,7 @@ use super::load::{assert_all_sent, exporters};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 use super::tls_page::read_page;
 
-/// All three that speak HTTP, each with a certificate of its own for an other end that asks for one.
+/// All three that speak HTTP, each with a certificate of its own for a peer that asks for one.
 pub fn actions_start_exporters_with_tls<R: Runtime>() {
     let authority = Authority::new();
     let certificate = authority.certify(&["localhost", "127.0.0.1"], false);

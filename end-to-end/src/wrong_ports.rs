@@ -1,4 +1,4 @@
-//! Ports at which something else listens than was expected: what is shown names it, and what to do.
+//! Ports where something other than expected listens: what is shown names it, and what to do.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -13,7 +13,9 @@ use loaddensity_metrics_tokio::{
 };
 use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use loaddensity_metrics_vectors::influx;
-use support::{Got, PATIENCE, Say, assert_settled, exporters, record, scripted_server, wait_until};
+use support::{
+    PATIENCE, ReceivedRequest, ScriptedAnswer, assert_settled, exporters, record, scripted_server, wait_until,
+};
 
 /// To `server`, in bodies of up to ten points that wait for up to a minute.
 fn config(server: SocketAddr) -> InfluxdbConfig {
@@ -22,11 +24,11 @@ fn config(server: SocketAddr) -> InfluxdbConfig {
         .batch(BatchLimits::default().points(10).age(Duration::from_secs(60)))
 }
 
-fn points(got: &Got) -> usize {
+fn points(got: &ReceivedRequest) -> usize {
     influx::parse(got.body.as_bytes()).expect("line protocol").len()
 }
 
-fn next(got: &Receiver<Got>) -> Got {
+fn next(got: &Receiver<ReceivedRequest>) -> ReceivedRequest {
     got.recv_timeout(PATIENCE).expect("a request")
 }
 
@@ -68,9 +70,9 @@ fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
 }
 
 /// Answers whatever comes with all that it was sent, in three ways to write it.
-fn echo(words: &str) -> Say {
+fn echo(words: &str) -> ScriptedAnswer {
     let escaped = words.replace('&', "\\u0026").replace('/', "%2F");
-    Say::status("503 Service Unavailable", &format!("{{\"error\":\"{words} {escaped}\"}}"))
+    ScriptedAnswer::status("503 Service Unavailable", &format!("{{\"error\":\"{words} {escaped}\"}}"))
 }
 
 #[test]
@@ -156,9 +158,9 @@ fn a_body_leaves_when_its_first_point_is_old_enough() {
 #[test]
 fn a_busy_server_gets_the_same_body_again() {
     let (server, got) = scripted_server(vec![
-        Say::status("503 Service Unavailable", "{\"error\":\"busy\"}"),
-        Say::Close,
-        Say::status("429 Too Many Requests", ""),
+        ScriptedAnswer::status("503 Service Unavailable", "{\"error\":\"busy\"}"),
+        ScriptedAnswer::Close,
+        ScriptedAnswer::status("429 Too Many Requests", ""),
     ]);
     let exporters = exporters();
     exporters.start_influxdb_sink(config(server)).expect("starts");
@@ -178,8 +180,10 @@ fn a_busy_server_gets_the_same_body_again() {
 
 #[test]
 fn a_refusal_is_final() {
-    let (server, got) =
-        scripted_server(vec![Say::status("400 Bad Request", "{\"error\":\"unable to parse 'a': no fields\"}")]);
+    let (server, got) = scripted_server(vec![ScriptedAnswer::status(
+        "400 Bad Request",
+        "{\"error\":\"unable to parse 'a': no fields\"}",
+    )]);
     let exporters = exporters();
     exporters.start_influxdb_sink(config(server)).expect("starts");
     let mut recorder = exporters.recorder();
@@ -194,7 +198,7 @@ fn a_refusal_is_final() {
 
 #[test]
 fn a_body_that_is_too_large_is_halved_down_to_one_point() {
-    let too_large = || Say::status("413 Request Entity Too Large", "");
+    let too_large = || ScriptedAnswer::status("413 Request Entity Too Large", "");
     let (server, got) = scripted_server((0..4).map(|_| too_large()).collect());
     let exporters = exporters();
     // A comma takes two bytes in a line: one of more than 2,000, which a server may well find too large.
@@ -214,7 +218,7 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
 
 #[test]
 fn what_is_too_large_although_it_is_small_is_refused() {
-    let (server, got) = scripted_server(vec![Say::status("413 Request Entity Too Large", "")]);
+    let (server, got) = scripted_server(vec![ScriptedAnswer::status("413 Request Entity Too Large", "")]);
     let exporters = exporters();
     exporters.start_influxdb_sink(config(server)).expect("starts");
     let mut recorder = exporters.recorder();
@@ -228,7 +232,7 @@ fn what_is_too_large_although_it_is_small_is_refused() {
 
 #[test]
 fn after_silence_a_body_is_sent_again_and_a_full_buffer_drops() {
-    let (server, got) = scripted_server(vec![Say::Nothing]);
+    let (server, got) = scripted_server(vec![ScriptedAnswer::Nothing]);
     let exporters = exporters();
     let config = config(server).timeout(Duration::from_millis(500)).buffer_events(20);
     exporters.start_influxdb_sink(config).expect("starts");
@@ -347,7 +351,7 @@ fn read_request(stream: &mut BufReader<TcpStream>) -> String {
 #[test]
 fn a_long_pause_that_is_asked_for_is_shown() {
     let answer = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
-    let (server, _got) = scripted_server(vec![Say::Bytes(answer.into())]);
+    let (server, _got) = scripted_server(vec![ScriptedAnswer::Bytes(answer.into())]);
     let exporters = exporters();
     exporters.start_influxdb_sink(config(server)).expect("starts");
     record(&mut exporters.recorder(), 10);
@@ -361,7 +365,7 @@ fn a_long_pause_that_is_asked_for_is_shown() {
 fn a_stop_in_the_middle_of_a_request_keeps_its_deadline() {
     // Silent until the first request is given up, or for ever.
     for (silences, sent, dropped) in [(1, 13, [0, 0]), (1_000, 0, [10, 3])] {
-        let (server, got) = scripted_server(vec![Say::Nothing; silences]);
+        let (server, got) = scripted_server(vec![ScriptedAnswer::Nothing; silences]);
         let exporters = exporters();
         exporters.start_influxdb_sink(config(server).timeout(10 * PATIENCE)).expect("starts");
         record(&mut exporters.recorder(), 13);

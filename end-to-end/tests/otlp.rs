@@ -25,7 +25,7 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 /// How the receiver answers one call.
 #[derive(Clone, Copy, Debug)]
-enum Say {
+enum ScriptedAnswer {
     /// Status 0 in the trailers, with an answer that tells of so many rejected points.
     Rejected(u8),
     /// A status in the trailers, after an empty body.
@@ -56,7 +56,7 @@ impl Call {
 }
 
 /// Answers the first calls from `script` and all later ones with success.
-fn receiver(script: Vec<Say>) -> (SocketAddr, mpsc::Receiver<Call>) {
+fn receiver(script: Vec<ScriptedAnswer>) -> (SocketAddr, mpsc::Receiver<Call>) {
     let (address_to, address) = mpsc::channel();
     let (calls_to, calls) = mpsc::channel();
     let script = Arc::new(Mutex::new(VecDeque::from(script)));
@@ -84,7 +84,7 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 async fn serve(
     request: Request<Incoming>,
-    script: Arc<Mutex<VecDeque<Say>>>,
+    script: Arc<Mutex<VecDeque<ScriptedAnswer>>>,
     calls: mpsc::Sender<Call>,
 ) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
@@ -92,16 +92,18 @@ async fn serve(
     let points = otlp::decode(otlp::unframe(&frame).expect("one gRPC frame")).expect("OTLP");
     let call = Call { path: head.uri.path().into(), headers: head.headers, points, bytes: frame.len() };
     let _ = calls.send(call);
-    let say = script.lock().expect("no panic").pop_front().unwrap_or(Say::Rejected(0));
+    let say = script.lock().expect("no panic").pop_front().unwrap_or(ScriptedAnswer::Rejected(0));
     Ok(match say {
-        Say::Rejected(points) => trailed(answer_of(points), "0"),
-        Say::Status(status) => trailed(Bytes::new(), status),
-        Say::TrailersOnly(status) => {
+        ScriptedAnswer::Rejected(points) => trailed(answer_of(points), "0"),
+        ScriptedAnswer::Status(status) => trailed(Bytes::new(), status),
+        ScriptedAnswer::TrailersOnly(status) => {
             let answer = Response::builder().header("content-type", "application/grpc").header("grpc-status", status);
             answer.header("grpc-message", "not%20now").body(Empty::new().boxed()).expect("an answer")
         }
-        Say::Http(status) => Response::builder().status(status).body(Empty::new().boxed()).expect("an answer"),
-        Say::Nothing => std::future::pending().await,
+        ScriptedAnswer::Http(status) => {
+            Response::builder().status(status).body(Empty::new().boxed()).expect("an answer")
+        }
+        ScriptedAnswer::Nothing => std::future::pending().await,
     })
 }
 
@@ -183,14 +185,14 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
 #[test]
 fn whatever_is_not_accepted_whole_is_not_sent() {
     for (say, cause, shown) in [
-        (Say::Rejected(2), Cause::Rejected, "2 data points were rejected"),
-        (Say::Status("3"), Cause::Refused, "INVALID_ARGUMENT (3)"),
-        (Say::Status("13"), Cause::Refused, "INTERNAL (13)"),
-        (Say::TrailersOnly("16"), Cause::Refused, "UNAUTHENTICATED (16): not now"),
-        (Say::TrailersOnly("14"), Cause::Unreachable, "UNAVAILABLE (14): not now"),
-        (Say::Http(404), Cause::Refused, "HTTP 404"),
-        (Say::Http(503), Cause::Unreachable, "HTTP 503"),
-        (Say::Nothing, Cause::Unconfirmed, "no answer within"),
+        (ScriptedAnswer::Rejected(2), Cause::Rejected, "2 data points were rejected"),
+        (ScriptedAnswer::Status("3"), Cause::Refused, "INVALID_ARGUMENT (3)"),
+        (ScriptedAnswer::Status("13"), Cause::Refused, "INTERNAL (13)"),
+        (ScriptedAnswer::TrailersOnly("16"), Cause::Refused, "UNAUTHENTICATED (16): not now"),
+        (ScriptedAnswer::TrailersOnly("14"), Cause::Unreachable, "UNAVAILABLE (14): not now"),
+        (ScriptedAnswer::Http(404), Cause::Refused, "HTTP 404"),
+        (ScriptedAnswer::Http(503), Cause::Unreachable, "HTTP 503"),
+        (ScriptedAnswer::Nothing, Cause::Unconfirmed, "no answer within"),
     ] {
         let (receiver, calls) = receiver(vec![say; 1_000]);
         let exporters = exporters();
@@ -210,7 +212,7 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
 
 #[test]
 fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
-    let (receiver, calls) = receiver(vec![Say::TrailersOnly("14")]);
+    let (receiver, calls) = receiver(vec![ScriptedAnswer::TrailersOnly("14")]);
     let exporters = exporters();
     let config = config(receiver).interval(Duration::from_secs(2));
     exporters.start_opentelemetry_exporter(config).expect("starts");
@@ -257,7 +259,7 @@ fn patient(receiver: SocketAddr) -> OpenTelemetryConfig {
 
 #[test]
 fn an_export_under_way_leaves_time_for_the_last_one() {
-    let (receiver, calls) = receiver(vec![Say::Nothing]);
+    let (receiver, calls) = receiver(vec![ScriptedAnswer::Nothing]);
     let exporters = exporters();
     let mut recorder = exporters.recorder();
     exporters.start_opentelemetry_exporter(patient(receiver)).expect("starts");
@@ -273,7 +275,7 @@ fn an_export_under_way_leaves_time_for_the_last_one() {
 fn a_receiver_that_takes_exports_and_is_silent_is_not_called_unreachable() {
     // What was recorded after the export under way goes out with the last one, or not at all.
     for (deadline, unconfirmed, never_sent) in [(Duration::ZERO, 5, 2), (Duration::from_secs(2), 7, 0)] {
-        let (receiver, calls) = receiver(vec![Say::Nothing; 1_000]);
+        let (receiver, calls) = receiver(vec![ScriptedAnswer::Nothing; 1_000]);
         let exporters = exporters();
         exporters.start_opentelemetry_exporter(patient(receiver)).expect("starts");
         let mut recorder = exporters.recorder();

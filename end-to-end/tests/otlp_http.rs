@@ -28,17 +28,17 @@ use support::{PATIENCE, assert_settled, exporters, rarely_to, record, stop_opent
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 /// An answer: status, one header, body.
-type Say = (u16, (&'static str, &'static str), Vec<u8>);
+type ScriptedAnswer = (u16, (&'static str, &'static str), Vec<u8>);
 
 /// A request that the server got.
-struct Got {
+struct ReceivedRequest {
     method_and_target: String,
     headers: HeaderMap,
     points: Vec<DecodedPoint>,
 }
 
 /// Answers the first requests from `script` and all later ones with an empty 200.
-fn receiver(script: Vec<Say>) -> (SocketAddr, mpsc::Receiver<Got>) {
+fn receiver(script: Vec<ScriptedAnswer>) -> (SocketAddr, mpsc::Receiver<ReceivedRequest>) {
     let (address_to, address) = mpsc::channel();
     let (got_to, got) = mpsc::channel();
     let script = Arc::new(Mutex::new(VecDeque::from(script)));
@@ -63,8 +63,8 @@ fn receiver(script: Vec<Say>) -> (SocketAddr, mpsc::Receiver<Got>) {
 
 async fn serve(
     request: Request<Incoming>,
-    script: Arc<Mutex<VecDeque<Say>>>,
-    got: mpsc::Sender<Got>,
+    script: Arc<Mutex<VecDeque<ScriptedAnswer>>>,
+    got: mpsc::Sender<ReceivedRequest>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.expect("a whole request").to_bytes();
@@ -80,14 +80,14 @@ async fn serve(
     otlp::canonical(&message).expect("what prost would write, without a frame");
     let points = otlp::decode(&message).or_else(|_| otlp::decode_delta(&message)).expect("OTLP");
     let method_and_target = format!("{} {}", head.method, head.uri);
-    let _ = got.send(Got { method_and_target, headers: head.headers, points });
+    let _ = got.send(ReceivedRequest { method_and_target, headers: head.headers, points });
     let (status, (name, value), body) = script.lock().expect("no panic").pop_front().unwrap_or(OK);
     let answer = Response::builder().status(status).header("content-type", "application/x-protobuf");
     Ok(answer.header(name, value).body(Full::new(body.into())).expect("an answer"))
 }
 
 const NOTHING: (&str, &str) = ("x-nothing", "");
-const OK: Say = (200, NOTHING, Vec::new());
+const OK: ScriptedAnswer = (200, NOTHING, Vec::new());
 
 /// To `receiver`, with a first export that is an hour away.
 fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
@@ -165,7 +165,7 @@ fn only_what_the_specification_lets_be_tried_again_is() {
 }
 
 /// Requests in the counters of what a delta export sent.
-fn came(got: &Got) -> i64 {
+fn came(got: &ReceivedRequest) -> i64 {
     got.points.iter().map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum()
 }
 

@@ -256,7 +256,7 @@ fn influxdb_run<S: UdpSocket + From<TokioUdp>>() -> (Account, Vec<String>) {
     (account, items(&received(&socket)))
 }
 
-fn exporters<S: UdpSocket + From<TokioUdp>>() -> Exporters<With<S>> {
+fn exporters<S: UdpSocket + From<TokioUdp>>() -> Exporters<TokioWith<S>> {
     Exporters::start(Settings::on(registry(64, 4, 4_096))).expect("a fresh storage is free")
 }
 
@@ -289,15 +289,15 @@ fn items(datagrams: &[Vec<u8>]) -> Vec<String> {
 }
 
 /// tokio, with sockets of another kind.
-struct With<S>(Tokio, PhantomData<fn() -> S>);
+struct TokioWith<S>(Tokio, PhantomData<fn() -> S>);
 
-impl<S> Clone for With<S> {
+impl<S> Clone for TokioWith<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone(), PhantomData)
     }
 }
 
-impl<S: UdpSocket + From<TokioUdp>> Runtime for With<S> {
+impl<S: UdpSocket + From<TokioUdp>> Runtime for TokioWith<S> {
     type Udp = S;
     type Tcp = TokioStream;
     type Listener = TokioListener;

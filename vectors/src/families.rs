@@ -1,4 +1,4 @@
-//! `io.prometheus.client.ProtoMetricFamily` as prost reads it, from the field tables of `metrics.proto`
+//! `io.prometheus.client.MetricFamily` as prost reads it, from the field tables of `metrics.proto`
 //! (prometheus/client_model), as the oracle for our delimited protobuf.
 //!
 //! Reading checks what the schema and the documentation of native histograms
@@ -8,7 +8,7 @@
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `ProtoMetricFamily`.
+/// `MetricFamily`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "the names are the schema's, here and below")]
 pub struct ProtoMetricFamily {
@@ -25,7 +25,7 @@ pub struct ProtoMetricFamily {
     pub unit: Option<String>,
 }
 
-/// `ProtoMetric`.
+/// `Metric`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoMetric {
@@ -41,7 +41,7 @@ pub struct ProtoMetric {
     pub histogram: Option<ProtoHistogram>,
 }
 
-/// `ProtoLabelPair`.
+/// `LabelPair`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoLabelPair {
@@ -51,7 +51,7 @@ pub struct ProtoLabelPair {
     pub value: Option<String>,
 }
 
-/// `ProtoGauge`.
+/// `Gauge`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoGauge {
@@ -59,7 +59,7 @@ pub struct ProtoGauge {
     pub value: Option<f64>,
 }
 
-/// `ProtoCounter`.
+/// `Counter`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoCounter {
@@ -69,7 +69,7 @@ pub struct ProtoCounter {
     pub created_timestamp: Option<ProtoTimestamp>,
 }
 
-/// `ProtoHistogram`.
+/// `Histogram`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoHistogram {
@@ -93,7 +93,7 @@ pub struct ProtoHistogram {
     pub created_timestamp: Option<ProtoTimestamp>,
 }
 
-/// `ProtoBucket`.
+/// `Bucket`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoBucket {
@@ -105,7 +105,7 @@ pub struct ProtoBucket {
     pub exemplar: Option<ProtoExemplar>,
 }
 
-/// `ProtoExemplar`.
+/// `Exemplar`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoExemplar {
@@ -117,7 +117,7 @@ pub struct ProtoExemplar {
     pub timestamp: Option<ProtoTimestamp>,
 }
 
-/// `ProtoBucketSpan`.
+/// `BucketSpan`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoBucketSpan {
@@ -127,7 +127,7 @@ pub struct ProtoBucketSpan {
     pub length: Option<u32>,
 }
 
-/// `google.protobuf.ProtoTimestamp`.
+/// `google.protobuf.Timestamp`.
 #[derive(Clone, PartialEq, Message)]
 #[expect(missing_docs, reason = "as above")]
 pub struct ProtoTimestamp {

@@ -2,8 +2,8 @@
 //!
 //! Off means that no exporter runs; requests are recorded all the same. Runs with and without alternate, at a fixed
 //! offered load of half of what the engine does without exporters, then as fast as it goes, for each way to fill
-//! datagrams. Which of a pair runs first alternates too, and a pair does not count whose run without exporters missed
-//! the offered load. Only the time after a warm-up counts. Latencies are those that the engine recorded.
+//! datagrams. The order within a pair alternates too. A pair counts only if its run without exporters reached the
+//! offered load. Only the time after a warm-up counts. Latencies are those that the engine recorded.
 
 use std::convert::Infallible;
 use std::io;
@@ -127,7 +127,7 @@ impl<'a, R: Runtime> Bench<'a, R> {
             return Ok(());
         };
         println!("{}: saturated without exporters at {saturation:.0} requests/s.\n", self.name);
-        // The least: the pairs shall find a machine that keeps up also while it is busier.
+        // The smallest: the machine must keep up even while it is busier.
         let rate = self.args.rate.map_or(saturation.least / 2.0, f64::from).round();
         let pairs = self.several("pair", self.args.pairs as usize, |number| self.pair(number, rate))?;
         print_pairs(self.name, rate, self.args.packing, &pairs_at(rate, &pairs));
@@ -150,7 +150,7 @@ impl<'a, R: Runtime> Bench<'a, R> {
         Ok([off()?, on()?])
     }
 
-    /// Up to `times` runs, each with its number from 1 on, fewer if Ctrl-C is pressed.
+    /// Up to `times` runs, each with its number from 1 on, fewer if a signal comes.
     fn several<T>(
         &self,
         what: &str,
@@ -215,7 +215,7 @@ fn serve<R: Runtime>() -> io::Result<ServerThread> {
     })
 }
 
-/// Sleeps, but not beyond a Ctrl-C.
+/// Sleeps, but not beyond a signal.
 fn pause(time: Duration) {
     let began = Instant::now();
     while !interrupt::pressed() && began.elapsed() < time {

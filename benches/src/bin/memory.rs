@@ -56,7 +56,7 @@ struct MemoryArgs {
 #[derive(Clone, Debug, Subcommand)]
 #[command(hide = true)]
 enum MemoryCommand {
-    /// Resident bytes of a storage into every series of which every recorder has recorded.
+    /// Resident bytes of a storage after every recorder has recorded into every series.
     Series { kind: HistogramKind, series: usize, shards: usize },
     /// Resident bytes after each of these millions of requests.
     Requests {
@@ -356,7 +356,7 @@ fn of_intervals(which: IntervalExporter, kind: HistogramKind, series: usize) -> 
     Ok(())
 }
 
-/// A server that reads requests of HTTP/1.1 and has all of them.
+/// A server that accepts every HTTP/1.1 request.
 fn accept_everything() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -384,7 +384,7 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A thread that watches the most resident memory.
+/// A thread that notes the peak of resident memory.
 struct PeakWatcher {
     /// Dropped to end the thread.
     stop: Sender<()>,
@@ -406,7 +406,7 @@ impl PeakWatcher {
         Ok(Self { stop, thread: thread::Builder::new().name(Self::THREAD.into()).spawn(body)? })
     }
 
-    /// Ends it; the most bytes that it saw.
+    /// Ends it; returns the peak in bytes.
     fn finish(self) -> io::Result<usize> {
         drop(self.stop);
         self.thread.join().map_err(|_| io::Error::other("the watch panicked"))?

@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
-use loaddensity_metrics_benches::backends::{Backends, BenchError, DatagramMode, Ended, THREADS};
+use loaddensity_metrics_benches::backends::{Backends, BenchError, DatagramMode, RunOutcome, THREADS};
 use loaddensity_metrics_benches::choice::RuntimeChoice;
 use loaddensity_metrics_benches::process::CpuTimes;
 use loaddensity_metrics_benches::trace::{self, TraceWork};
-use loaddensity_metrics_benches::{clock, drain::Drained, interrupt, ours};
+use loaddensity_metrics_benches::{clock, drain::DrainCounts, interrupt, ours};
 use loaddensity_metrics_core::{Cause, HeapStorage, Recorder, Series, Timestamp};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporters, Settings};
@@ -104,7 +104,7 @@ fn steps<R: Runtime>(runtime: &str, args: &SustainedArgs) -> Result<String, Benc
         if step.dropped() == 0 { clean.push((*rate, step.recorded_per_second())) } else { dropping.push(*rate) }
     }
     let begins = dropping.into_iter().min();
-    // A step above one that drops sustains nothing, even if it was lucky.
+    // A step above one that drops does not count, even if it dropped nothing itself.
     let below = clean.into_iter().filter(|(rate, _)| begins.is_none_or(|begins| *rate < begins));
     let sustained = match below.map(|(_, recorded)| recorded).max_by(f64::total_cmp) {
         None => "no step".to_owned(),
@@ -125,9 +125,9 @@ struct RateStep {
     exporters: Duration,
     /// From the first request until all was flushed.
     until_flushed: Duration,
-    /// Events of a ring that would have refused none; `None` where none was refused.
+    /// The ring size in events that would have refused none; `None` where none was refused.
     ring: Option<u64>,
-    ended: Ended,
+    ended: RunOutcome,
 }
 
 fn step<R: Runtime>(rate: u64, args: &SustainedArgs) -> Result<RateStep, BenchError> {
@@ -164,9 +164,9 @@ impl EngineThread {
         Self { recorder, series, work, position: 0 }
     }
 
-    /// Records `rate` requests a second for `duration`, or until Ctrl-C; how many it recorded. After a sleep that was
-    /// too long it makes up for it at twice the rate, as requests that come back to an engine in time do not come in
-    /// one bunch.
+    /// Records `rate` requests a second for `duration`, or until a signal comes; how many it recorded. After a sleep
+    /// that was too long it catches up at twice the rate, because requests of an engine do not complete in one burst
+    /// either.
     fn record(&mut self, rate: u64, duration: Duration, slice: Duration) -> u64 {
         let began = Instant::now();
         let at_most = 2 * (rate as f64 * slice.as_secs_f64()).ceil() as u64;
@@ -229,8 +229,8 @@ impl RateStep {
 }
 
 /// Datagrams that the kernel dropped, and their share.
-fn lost(drained: Drained) -> String {
-    let Drained { read, lost } = drained;
+fn lost(drained: DrainCounts) -> String {
+    let DrainCounts { read, lost } = drained;
     match read {
         0 => lost.to_string(),
         _ => format!("{lost} ({:.1} %)", 100.0 * lost as f64 / (lost + read) as f64),

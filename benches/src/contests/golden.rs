@@ -58,7 +58,7 @@ impl GoldenInput {
 
     /// Whether names need no escapes and none is replaced: what contenders without escapes can write.
     fn is_for_everybody(&self) -> bool {
-        // The others cut no names, which DogStatsD's are from 196 characters on.
+        // The other contenders do not cut names; DogStatsD's are cut from 196 characters on.
         let is_plain = |text: &str| {
             (1..=195).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/')
         };

@@ -310,8 +310,8 @@ fn stamp(times: Times) -> [u8; TIMES] {
     bytes
 }
 
-/// Bytes at the end of `out` that are then written in place: a copy of what was just written in small pieces would wait
-/// for it.
+/// Makes room at the end of `out`, to be written in place: small pieces that are written and then copied would stall,
+/// because the copy waits for the writes.
 #[inline]
 fn room<const N: usize>(out: &mut Vec<u8>) -> &mut [u8; N] {
     out.extend_from_slice(&[0; N]);

@@ -23,14 +23,14 @@ use crate::trace::{LATENCY_BOUNDS_MS, SIZE_BOUNDS_F64, TraceSums, TraceWork};
 #[derive(Clone)]
 struct OpenTelemetryMetrics {
     reader: SharedReader,
-    /// Kept, because instruments count for nobody when it is gone.
+    /// Kept: without it the instruments count nothing.
     _provider: SdkMeterProvider,
     requests: Counter<u64>,
     latency: Histogram<f64>,
     size: Histogram<f64>,
 }
 
-/// The SDK takes a reader away from whoever wants to read; this one both can hold.
+/// The SDK takes ownership of its reader; this one can be held by both.
 #[derive(Clone, Debug)]
 pub(super) struct SharedReader(Arc<ManualReader>);
 

@@ -1,8 +1,8 @@
 //! The paired runner for several threads: the same work on one thread and on all, each thread with handles of its own
 //! on the same series.
 //!
-//! What counts is CPU time, and of several threads at once only where each had a core for itself nearly all the time:
-//! a thread that waits for a core disturbs nobody, and the figure would be too good.
+//! What counts is CPU time. A slice of several threads counts only if each had a core for itself nearly all the time: a
+//! thread that waits for a core disturbs no other, and the figure would be too good.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::trace::TraceWork;
 pub struct ThreadContest {
     /// Unique; targets and `--only` refer to it.
     pub title: &'static str,
-    /// Nobody of whom has recorded yet.
+    /// None of them has recorded yet.
     pub recordings: Vec<RecordingContender>,
     /// What is recorded.
     pub work: &'static TraceWork,
@@ -28,7 +28,7 @@ pub struct ThreadContest {
 pub const THREADS: usize = 2;
 /// Share of the time for which a thread must have had a core.
 const ON_CORE: f64 = 0.97;
-/// What a thread runs for at once: short, so that on a busy machine now and then nobody else wants a core.
+/// How long a thread runs in one slice: so short that even on a busy machine some slices have a core for each thread.
 const SLICE: Duration = Duration::from_millis(3);
 /// Slices that are tried in one round before the round is given up.
 const TRIES: usize = 10;
@@ -103,7 +103,7 @@ fn report(contest: &ThreadContest, runs: Vec<RecordingRun<'_>>, options: &RatioO
     let mut costs = Vec::new();
     for run in runs {
         let [one, all] = run.nanos.map(ContenderCost::min_and_median);
-        // Nothing where other programs never left the threads a core each.
+        // Empty where the threads never had a core each.
         let cell = |value: f64, digits| if value.is_nan() { "-".to_string() } else { format!("{value:.digits$}") };
         let cells = one.iter().chain(&all).map(|nanos| cell(*nanos, 1));
         let ratio = format!("{} {}", cell(all[0] / one[0], 2), cell(all[1] / one[1], 2));

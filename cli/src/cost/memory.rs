@@ -9,10 +9,11 @@ const SPAN: usize = 1_024;
 
 type Smallest = Storage<2, 1, 2>;
 
-/// A series in one shard, and the rest of it, where there is one shard besides the spill shard.
+/// Bytes of one more series in storage with one recorder's shard, and with two. Each storage has the spill shard as
+/// well.
 const SERIES_1: usize = (Storage::<{ SPAN + 2 }, 1, 2>::SIZE - Smallest::SIZE) / SPAN;
 const SERIES_2: usize = (Storage::<{ SPAN + 2 }, 2, 2>::SIZE - Storage::<2, 2, 2>::SIZE) / SPAN;
-/// An event's place in all rings, likewise.
+/// Bytes of one more event in every ring, likewise.
 const EVENT_1: usize = (Storage::<2, 1, { 2 * SPAN }>::SIZE - Storage::<2, 1, SPAN>::SIZE) / SPAN;
 const EVENT_2: usize = (Storage::<2, 2, { 2 * SPAN }>::SIZE - Storage::<2, 2, SPAN>::SIZE) / SPAN;
 

@@ -36,7 +36,7 @@ use self::recording::{RecordTrace, by_handle};
 use self::report::CostReport;
 use self::sending::SendDatagrams;
 use self::trace::Trace;
-use self::work::{CostMeasurement, CostRow, Done};
+use self::work::{CostMeasurement, CostRow, RoundResult};
 use crate::CommandError;
 use crate::exit::{self, CommandEnding};
 use crate::interrupt::Interrupt;
@@ -134,7 +134,7 @@ fn works<'a>(
     let accounts = one.pump().ok_or("another pump reads this storage")?.accounts();
     // A first round tells how long its messages are, newlines included.
     let mut packed_messages = PackEvents::new(CostRow::Statsd, accounts, messages, in_one, trace);
-    let Done { operations, bytes, .. } = packed_messages.round(&mut Stopwatch::new())?;
+    let RoundResult { operations, bytes, .. } = packed_messages.round(&mut Stopwatch::new())?;
     let message_bytes = (bytes / (MESSAGES * operations)) as usize;
     let mut works: Vec<Box<dyn CostMeasurement + 'a>> = vec![
         recording(CostRow::ByHandle, one, in_one),

@@ -6,7 +6,7 @@ use loaddensity_metrics_core::{Accounts, Event, EventEncoder, Exporter, Packer, 
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, event};
-use super::work::{CostMeasurement, CostRow, Done, Wrong};
+use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Events of one round: the next ones of the trace.
 const EVENTS: usize = 10_000;
@@ -68,7 +68,7 @@ impl<E: EventEncoder> CostMeasurement for PackEvents<'_, E> {
         self.row
     }
 
-    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
         let end = self.events.len().min(self.next + EVENTS);
         let events = &self.events[self.next..end];
         let operations = events.len() as u64;
@@ -81,6 +81,6 @@ impl<E: EventEncoder> CostMeasurement for PackEvents<'_, E> {
         self.row.expect("events packed", operations, packed)?;
         self.row.expect("lines or messages", operations * u64::from(E::ITEMS), items)?;
         self.row.expect("datagrams without a byte", 0, (bytes < items).into())?;
-        Ok(Done { operations, bytes, times })
+        Ok(RoundResult { operations, bytes, times })
     }
 }

@@ -5,7 +5,7 @@ use loaddensity_metrics_core::{Event, Exporter, Pump, Registry, Series, Sink};
 use super::clock::Stopwatch;
 use super::recording::by_handle;
 use super::trace::Trace;
-use super::work::{CostMeasurement, CostRow, Done, Wrong};
+use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Events that a recorder's ring holds, as in the default storage.
 pub(super) const RING: usize = 8_192;
@@ -63,10 +63,10 @@ impl CostMeasurement for RawEvents<'_> {
         self.row
     }
 
-    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
         let (row, operations) = (self.row, self.trace.requests.len() as u64);
         let Some(mut pump) = self.registry.pump() else {
-            return row.expect("pumps", 1, 0).map(|()| Done { operations: 0, bytes: 0, times: 0 });
+            return row.expect("pumps", 1, 0).map(|()| RoundResult { operations: 0, bytes: 0, times: 0 });
         };
         let taken = self.go(&mut pump, watch);
         let accounts = EXPORTERS.map(|exporter| pump.detach(exporter));
@@ -75,6 +75,6 @@ impl CostMeasurement for RawEvents<'_> {
             row.expect("requests in an exporter's account", operations, account.recorded)?;
             row.expect("requests in an exporter's sink", operations, account.sent)?;
         }
-        Ok(Done { operations, bytes: 0, times: 1 })
+        Ok(RoundResult { operations, bytes: 0, times: 1 })
     }
 }

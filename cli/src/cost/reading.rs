@@ -7,7 +7,7 @@ use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{Outcome, Registry, Series, Timestamp, TooSmall};
 
 use super::clock::Stopwatch;
-use super::work::{CostMeasurement, CostRow, Done, Wrong};
+use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Bytes that the server has the page written into at once.
 const FRAME: usize = 4_096;
@@ -70,18 +70,18 @@ impl CostMeasurement for ReadRegistry<'_> {
         self.row
     }
 
-    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
         let (row, recorded, operations) = (self.row, self.registry.requests(), self.operations * self.times);
         let mut bytes = 0;
         for _ in 0..self.times {
             let Ok([requests, more]) = watch.time(|| self.once()) else {
-                return row.expect("readings that fit", 1, 0).map(|()| Done { operations, bytes, times: 0 });
+                return row.expect("readings that fit", 1, 0).map(|()| RoundResult { operations, bytes, times: 0 });
             };
             row.expect("requests read", recorded, requests)?;
             bytes += more;
         }
         row.expect("readings without a byte", 0, (bytes < operations).into())?;
-        Ok(Done { operations, bytes, times: self.times })
+        Ok(RoundResult { operations, bytes, times: self.times })
     }
 }
 

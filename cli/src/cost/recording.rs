@@ -6,7 +6,7 @@ use loaddensity_metrics_core::{Recorder, Registry, Request, Series};
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, Traced};
-use super::work::{CostMeasurement, CostRow, Done, Wrong};
+use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Records the whole trace into a recorder's own shard, by handle or by strings.
 pub(super) struct RecordTrace<'a> {
@@ -21,7 +21,7 @@ impl CostMeasurement for RecordTrace<'_> {
         self.row
     }
 
-    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
         let Self { row, registry, handles, trace } = *self;
         let before = registry.requests();
         let mut recorder = registry.recorder();
@@ -32,7 +32,7 @@ impl CostMeasurement for RecordTrace<'_> {
         }
         let operations = trace.requests.len() as u64;
         row.expect("requests counted", operations, registry.requests() - before)?;
-        Ok(Done { operations, bytes: 0, times: 1 })
+        Ok(RoundResult { operations, bytes: 0, times: 1 })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::clock::Stopwatch;
-use super::work::{CostMeasurement, CostRow, Done, Wrong};
+use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Whether a round counts, for those of one turn. The first finds what the other works left in the caches, and in the
 /// first turn its memory untouched.
@@ -33,7 +33,7 @@ pub(super) fn measure(
     works: &mut [Box<dyn CostMeasurement + '_>],
     time: Duration,
     is_over: impl Fn() -> bool,
-) -> Result<Vec<Figure>, Wrong> {
+) -> Result<Vec<Figure>, WrongResult> {
     let mut watch = Stopwatch::new();
     let mut logs: Vec<_> = works.iter().map(|work| Log { row: work.row(), nanos: Vec::new(), done: None }).collect();
     let began = Instant::now();
@@ -63,7 +63,7 @@ struct Log {
     /// Per operation, for each round that counts.
     nanos: Vec<f64>,
     /// The last of those.
-    done: Option<Done>,
+    done: Option<RoundResult>,
 }
 
 fn figures(logs: Vec<Log>) -> Vec<Figure> {
@@ -74,7 +74,7 @@ fn figures(logs: Vec<Log>) -> Vec<Figure> {
 impl Log {
     fn figure(mut self) -> Option<Figure> {
         self.nanos.sort_by(f64::total_cmp);
-        let Done { operations, bytes, times } = self.done?;
+        let RoundResult { operations, bytes, times } = self.done?;
         Some(Figure {
             row: self.row,
             minimum: *self.nanos.first()?,
@@ -104,15 +104,15 @@ mod tests {
             CostRow::ByHandle
         }
 
-        fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+        fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
             self.rounds.set(self.rounds.get() + 1);
             watch.time(|| (0..100_000_u64).fold(0, |sum, next| black_box(sum ^ next)));
             CostRow::ByHandle.expect("sums", 0, (self.fails && self.rounds.get() == 3).into())?;
-            Ok(Done { operations: 100_000, bytes: 200_000, times: 4 })
+            Ok(RoundResult { operations: 100_000, bytes: 200_000, times: 4 })
         }
     }
 
-    fn figures_of(rounds: &Cell<u32>, fails: bool, is_over: impl Fn() -> bool) -> Result<Vec<Figure>, Wrong> {
+    fn figures_of(rounds: &Cell<u32>, fails: bool, is_over: impl Fn() -> bool) -> Result<Vec<Figure>, WrongResult> {
         let mut works: [Box<dyn CostMeasurement + '_>; 2] =
             [Box::new(Sums { rounds, fails }), Box::new(Sums { rounds, fails: false })];
         measure(&mut works, Duration::ZERO, is_over)

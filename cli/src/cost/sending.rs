@@ -7,7 +7,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::SegmentationOffload;
 
 use super::clock::Stopwatch;
-use super::work::{CostMeasurement, CostRow, Done, Wrong};
+use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Datagrams that wait at most: the usual buffer of 208 KiB holds 90 full ones.
 const BURST: usize = 64;
@@ -79,7 +79,7 @@ impl CostMeasurement for SendDatagrams {
         self.row
     }
 
-    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong> {
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
         let datagrams = self.datagrams() as u64;
         let bursts = (LEAST as u64).div_ceil(datagrams);
         for _ in 0..bursts {
@@ -88,6 +88,6 @@ impl CostMeasurement for SendDatagrams {
             self.row.expect("datagrams received", datagrams, self.receive() as u64)?;
         }
         let operations = bursts * datagrams;
-        Ok(Done { operations, bytes: operations * self.datagram_bytes as u64, times: operations })
+        Ok(RoundResult { operations, bytes: operations * self.datagram_bytes as u64, times: operations })
     }
 }

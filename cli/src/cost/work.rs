@@ -12,8 +12,8 @@ pub(super) trait CostMeasurement {
     /// Does one round; what counts is done in `watch`.
     ///
     /// # Errors
-    /// [`Wrong`] where the answer is not what it must be.
-    fn round(&mut self, watch: &mut Stopwatch) -> Result<Done, Wrong>;
+    /// [`WrongResult`] where the answer is not what it must be.
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult>;
 }
 
 /// A row of the table. Those that read shards name how many.
@@ -57,7 +57,7 @@ impl fmt::Display for CostRow {
 
 /// What a round did.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Done {
+pub(super) struct RoundResult {
     /// Requests, lines or data points.
     pub(super) operations: u64,
     /// Bytes written, of those that write.
@@ -68,7 +68,7 @@ pub(super) struct Done {
 
 /// An answer that is not what it must be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wrong {
+pub(super) struct WrongResult {
     row: CostRow,
     /// What was counted.
     what: &'static str,
@@ -78,12 +78,12 @@ pub(super) struct Wrong {
 
 impl CostRow {
     /// Both counts of `what` must be the same.
-    pub(super) fn expect(self, what: &'static str, expected: u64, got: u64) -> Result<(), Wrong> {
-        if expected == got { Ok(()) } else { Err(Wrong { row: self, what, expected, got }) }
+    pub(super) fn expect(self, what: &'static str, expected: u64, got: u64) -> Result<(), WrongResult> {
+        if expected == got { Ok(()) } else { Err(WrongResult { row: self, what, expected, got }) }
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for WrongResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { row, what, expected, got } = self;
         write!(
@@ -93,4 +93,4 @@ impl fmt::Display for Wrong {
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for WrongResult {}

@@ -32,17 +32,17 @@ pub(super) enum RequestFailure {
     /// The connection had been closed by the server before the request left. Another connection may do.
     Stale,
     /// Anything else.
-    Lost(Lost),
+    Lost(LostRequest),
 }
 
 /// A request without a whole answer.
-pub(super) struct Lost {
+pub(super) struct LostRequest {
     pub(super) kind: FailureKind,
     pub(super) cause: Box<dyn Error + Send + Sync>,
     pub(super) advice: &'static str,
 }
 
-impl Lost {
+impl LostRequest {
     pub(super) fn new(kind: FailureKind, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, cause: cause.into(), advice: kind.advice() }
     }
@@ -59,13 +59,13 @@ impl Lost {
     }
 }
 
-impl From<io::Error> for Lost {
+impl From<io::Error> for LostRequest {
     fn from(error: io::Error) -> Self {
         Self::new(FailureKind::of(&error), error)
     }
 }
 
-impl From<hyper::Error> for Lost {
+impl From<hyper::Error> for LostRequest {
     fn from(error: hyper::Error) -> Self {
         Self::new(kind_of(&error), error)
     }
@@ -73,7 +73,7 @@ impl From<hyper::Error> for Lost {
 
 impl<R: Runtime> EngineConnection<R> {
     /// Connects to the first address that answers.
-    pub(super) async fn open(runtime: &R, origin: &ResolvedOrigin) -> Result<Self, Lost> {
+    pub(super) async fn open(runtime: &R, origin: &ResolvedOrigin) -> Result<Self, LostRequest> {
         let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in &origin.addresses {
             match runtime.tcp_connect(*address).await {
@@ -84,19 +84,19 @@ impl<R: Runtime> EngineConnection<R> {
         Err(refused.into())
     }
 
-    async fn secure(runtime: &R, origin: &ResolvedOrigin, stream: R::Tcp) -> Result<Self, Lost> {
+    async fn secure(runtime: &R, origin: &ResolvedOrigin, stream: R::Tcp) -> Result<Self, LostRequest> {
         let Some((tls, _)) = &origin.tls else {
             return Self::over(runtime, stream).await;
         };
         // Whatever ends a handshake, it is the handshake that failed.
         let stream = tls.connect(&origin.host, stream).await.map_err(|error| {
             let advice = tls::advice(&error).unwrap_or(FailureKind::Tls.advice());
-            Lost { advice, ..Lost::new(FailureKind::Tls, error) }
+            LostRequest { advice, ..LostRequest::new(FailureKind::Tls, error) }
         })?;
         Self::over(runtime, stream).await
     }
 
-    async fn over<S>(runtime: &R, stream: S) -> Result<Self, Lost>
+    async fn over<S>(runtime: &R, stream: S) -> Result<Self, LostRequest>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum FailureKind {
     /// Nobody listens there.
     Refused,
-    /// No way leads there.
+    /// No route leads there.
     Unreachable,
     /// It took longer than the task's timeout.
     TimedOut,
@@ -110,8 +110,8 @@ fn is_out_of_files(_: &io::Error) -> bool {
 const FIRST_STATUS: u16 = 100;
 const STATUSES: usize = 900;
 
-/// What the requests of a test failed with. All of its users share it: only a failure touches it, and that is one more
-/// on a counter of its own.
+/// What the requests of a test failed with. All of its users share it: only a failure touches it, and adds one to the
+/// counter of its kind.
 #[derive(Debug)]
 pub struct Failures {
     kinds: [AtomicU64; FailureKind::ALL.len()],

@@ -22,7 +22,7 @@ pub enum Verify {
     /// By a certificate that these have signed.
     Roots(Roots),
     /// Not at all: whoever answers is trusted.
-    Nobody,
+    Off,
 }
 
 impl Default for Verify {
@@ -44,7 +44,9 @@ impl HttpsConnector {
             .map_err(|error| format!("TLS cannot be used: {error}"))?;
         let builder = match verify {
             Verify::Roots(roots) => builder.with_root_certificates(trusted(roots)?),
-            Verify::Nobody => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone::new(&provider))),
+            Verify::Off => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate::new(&provider)))
+            }
         };
         let mut config = builder.with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -113,15 +115,15 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 
 /// Trusts whoever answers. The signatures of the handshake are still checked: that is the protocol.
 #[derive(Debug)]
-struct Anyone(WebPkiSupportedAlgorithms);
+struct AcceptAnyCertificate(WebPkiSupportedAlgorithms);
 
-impl Anyone {
+impl AcceptAnyCertificate {
     fn new(provider: &CryptoProvider) -> Self {
         Self(provider.signature_verification_algorithms)
     }
 }
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -10,7 +10,7 @@ pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 
 /// One user's traces.
 pub(super) struct Traces {
-    /// Its keys are random; a number that is hashed with them once only is as random.
+    /// Random keys. A number that is hashed with them, each only once, is as random.
     keys: RandomState,
     given: u64,
 }

@@ -9,7 +9,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Outcome, SteadyClock, TraceContext};
 
 use super::closed;
-use super::connection::{EngineConnection, Lost, RequestFailure};
+use super::connection::{EngineConnection, LostRequest, RequestFailure};
 use super::failures::FailureKind;
 use super::measure::{CompleteAnswer, record};
 use super::pace::Pace;
@@ -81,7 +81,7 @@ impl<R: Runtime> User<R> {
         step: &ScriptStep,
         trace: TraceContext,
         began: &mut Option<Instant>,
-    ) -> Result<CompleteAnswer, Lost> {
+    ) -> Result<CompleteAnswer, LostRequest> {
         let timeout = self.runtime.sleep(step.timeout);
         let exchange = async { Some(self.exchange(step, trace, began).await) };
         let late = async {
@@ -90,7 +90,7 @@ impl<R: Runtime> User<R> {
         };
         future::or(exchange, late).await.unwrap_or_else(|| {
             let missing = if began.is_some() { "whole answer" } else { "connection" };
-            Err(Lost::new(FailureKind::TimedOut, format!("no {missing} within {:?}", step.timeout)))
+            Err(LostRequest::new(FailureKind::TimedOut, format!("no {missing} within {:?}", step.timeout)))
         })
     }
 
@@ -100,7 +100,7 @@ impl<R: Runtime> User<R> {
         step: &ScriptStep,
         trace: TraceContext,
         began: &mut Option<Instant>,
-    ) -> Result<CompleteAnswer, Lost> {
+    ) -> Result<CompleteAnswer, LostRequest> {
         loop {
             let mut connection = match self.connections[step.origin].take() {
                 Some(open) => open,

@@ -96,7 +96,7 @@ fn seconds(value: &Value) -> Option<Duration> {
 fn verify(value: &Value) -> Option<Verify> {
     match (flag(value), value) {
         (Some(true), _) => Some(Verify::default()),
-        (Some(false), _) => Some(Verify::Nobody),
+        (Some(false), _) => Some(Verify::Off),
         (None, Value::String(path)) if !path.is_empty() => Some(Verify::Roots(Roots::Pem(path.into()))),
         _ => None,
     }
@@ -330,8 +330,8 @@ mod tests {
         let pem = Verify::Roots(Roots::Pem("ca.pem".into()));
         for (verify, expected) in [
             (json!("True"), Verify::default()),
-            (json!(false), Verify::Nobody),
-            (json!("false"), Verify::Nobody),
+            (json!(false), Verify::Off),
+            (json!("false"), Verify::Off),
             (json!("ca.pem"), pem),
         ] {
             assert_eq!(read(&json!({"verify": verify})).expect("a task").verify, expected);

@@ -16,13 +16,13 @@ const EXPECTED: &str = r#"a list with at least one {"method": "get", "request_ur
 
 /// A task, and where it stands in the document.
 #[derive(Clone, Debug)]
-pub(super) struct Placed {
+pub(super) struct PlacedTask {
     pub(super) path: String,
     pub(super) task: RequestTask,
 }
 
 /// The tasks in the order of their turns.
-pub(super) fn read(reader: ArgumentReader<'_>) -> Result<Vec<Placed>, ActionError> {
+pub(super) fn read(reader: ArgumentReader<'_>) -> Result<Vec<PlacedTask>, ActionError> {
     let missing = || reader.error(Problem::Missing { key: "tasks".into(), expected: EXPECTED.into() });
     let given = reader.value("tasks").ok_or_else(missing)?;
     let scenario = given.as_object().and_then(|object| Some((object, object.get("tasks")?)));
@@ -92,7 +92,7 @@ fn with_method(method: &str, task: &Value) -> Value {
 }
 
 struct WeightedTask {
-    placed: Placed,
+    placed: PlacedTask,
     weight: usize,
 }
 
@@ -106,7 +106,7 @@ impl WeightedTask {
         resolve(reader, &path, &mut value)?;
         relative_to_host(reader, &mut value)?;
         let task = task(reader, path.clone(), &value)?;
-        Ok(Self { placed: Placed { path, task }, weight })
+        Ok(Self { placed: PlacedTask { path, task }, weight })
     }
 }
 
@@ -182,7 +182,7 @@ fn no_placeholder(reader: ArgumentReader<'_>, path: &str, placeholder: &str) -> 
 
 /// Each task as often as its weight says, spread evenly: in turns instead of at random, so that the shares are exact. Each
 /// turn goes to the task that is owed most.
-fn in_turns(reader: ArgumentReader<'_>, path: &str, entries: &[WeightedTask]) -> Result<Vec<Placed>, ActionError> {
+fn in_turns(reader: ArgumentReader<'_>, path: &str, entries: &[WeightedTask]) -> Result<Vec<PlacedTask>, ActionError> {
     let common = entries.iter().fold(0, |common, entry| greatest_common_divisor(common, entry.weight)).max(1);
     let weights: Vec<_> = entries.iter().map(|entry| entry.weight / common).collect();
     let turns: usize = weights.iter().sum();

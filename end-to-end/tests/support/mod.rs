@@ -129,7 +129,7 @@ impl Http {
 
 /// A request that a scripted server got.
 #[derive(Debug)]
-pub struct Got {
+pub struct ReceivedRequest {
     /// Number of the connection, from 0.
     pub connection: usize,
     pub head: String,
@@ -138,7 +138,7 @@ pub struct Got {
 
 /// How a scripted server answers one request.
 #[derive(Clone, Debug)]
-pub enum Say {
+pub enum ScriptedAnswer {
     /// These bytes.
     Bytes(String),
     /// Nothing, ever.
@@ -147,14 +147,14 @@ pub enum Say {
     Close,
 }
 
-impl Say {
+impl ScriptedAnswer {
     pub fn status(status: &str, body: &str) -> Self {
         Self::Bytes(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 }
 
 /// An HTTP/1.1 server that answers the first requests from `script` and all later ones with 204.
-pub fn scripted_server(script: Vec<Say>) -> (SocketAddr, mpsc::Receiver<Got>) {
+pub fn scripted_server(script: Vec<ScriptedAnswer>) -> (SocketAddr, mpsc::Receiver<ReceivedRequest>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (sender, got) = mpsc::channel();
@@ -171,8 +171,8 @@ pub fn scripted_server(script: Vec<Say>) -> (SocketAddr, mpsc::Receiver<Got>) {
 fn serve_script(
     connection: usize,
     mut stream: BufReader<TcpStream>,
-    script: &mut impl Iterator<Item = Say>,
-    got: &mpsc::Sender<Got>,
+    script: &mut impl Iterator<Item = ScriptedAnswer>,
+    got: &mpsc::Sender<ReceivedRequest>,
 ) {
     loop {
         let mut head = String::new();
@@ -191,13 +191,14 @@ fn serve_script(
             return;
         }
         let body = String::from_utf8(body).expect("lines are UTF-8");
-        let _ = got.send(Got { connection, head, body });
-        let answered = match script.next().unwrap_or_else(|| Say::Bytes("HTTP/1.1 204 No Content\r\n\r\n".into())) {
-            Say::Bytes(bytes) => stream.get_mut().write_all(bytes.as_bytes()).is_ok(),
-            // Until the client gives up.
-            Say::Nothing => stream.read(&mut [0; 1]).is_ok_and(|read| read != 0),
-            Say::Close => false,
-        };
+        let _ = got.send(ReceivedRequest { connection, head, body });
+        let answered =
+            match script.next().unwrap_or_else(|| ScriptedAnswer::Bytes("HTTP/1.1 204 No Content\r\n\r\n".into())) {
+                ScriptedAnswer::Bytes(bytes) => stream.get_mut().write_all(bytes.as_bytes()).is_ok(),
+                // Until the client gives up.
+                ScriptedAnswer::Nothing => stream.read(&mut [0; 1]).is_ok_and(|read| read != 0),
+                ScriptedAnswer::Close => false,
+            };
         if !answered {
             return;
         }

@@ -1,4 +1,4 @@
-//! A judge that cannot convict is worth nothing: right output is acquitted, and every change to it is noticed.
+//! The judges accept right output, and notice every change to it.
 
 use super::{exports, lines, messages, page};
 use crate::contract::Spelling;

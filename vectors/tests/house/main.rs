@@ -1,5 +1,7 @@
-//! The house shows its plan: arrows between files point down, and no type name means two things.
+//! The house shows its plan: arrows between files point down, no type name means two things, and words that went stay
+//! away.
 
 mod arrows;
 mod modules;
 mod names;
+mod words;

@@ -1,4 +1,5 @@
-//! The ways in: what a request costs through each of them with the default's histograms, and what a recorder costs.
+//! What a request costs through each entry point (by handle, by strings, `LocalRecorder`) with the default's
+//! histograms, and what a recorder costs.
 
 use std::hint::black_box;
 use std::time::Instant;
