@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use loaddensity_metrics_cli::receivers::OtlpReceiver;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Account, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, StatsdConfig,
+    Account, Exporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, StatsdConfig,
 };
 
 use crate::drain::{Drain, DrainCounts};
@@ -100,7 +100,7 @@ impl Backends {
         let at = influxdb.address();
         exporters.start_influxdb_sink(
             InfluxdbConfig::default()
-                .target(InfluxdbTarget::Udp { host: at.ip().to_string(), port: at.port() })
+                .target(InfluxdbUdp::new(at.ip().to_string(), at.port()))
                 .datagram_bytes(if packing.is_packed() { PACKED } else { ONE_LINE })
                 .segmentation_offload(packing.offloads()),
         )?;

@@ -3,7 +3,7 @@
 
 use loaddensity_metrics_shell::actions::{ActionOutcome, Command, JsonAction};
 use loaddensity_metrics_shell::environment::Environment;
-use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus, InfluxdbTarget};
+use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp};
 
 use crate::exporter_events::ExporterEvent;
 use crate::losses::losses;
@@ -113,7 +113,8 @@ fn place(command: &Command) -> String {
     match command {
         Command::StartPrometheus(config) => format!("port {}, host {:?}: ", config.port, config.host),
         Command::StartInfluxdb(config) => match &config.target {
-            InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => host_port(host, *port),
+            InfluxdbTarget::Udp(InfluxdbUdp { host, port, .. })
+            | InfluxdbTarget::Http(InfluxdbHttp { host, port, .. }) => host_port(host, *port),
             _ => "url ".into(),
         },
         Command::StartStatsd(config) if config.socket.is_some() => "url ".into(),

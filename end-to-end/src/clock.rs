@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    AsyncExporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample, Settings, StatsdConfig, StatsdSocket,
+    AsyncExporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, Sample, Settings, StatsdConfig, StatsdSocket,
     Temporality,
 };
 
@@ -73,7 +73,7 @@ pub fn exporters_started_anew_go_on_from_the_same_start<R: Runtime>() {
 pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
     for aggregate in [false, true] {
         let receiver = DatagramReceiver::start();
-        let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+        let target = InfluxdbUdp::new("127.0.0.1", receiver.address.port());
         let config = InfluxdbConfig::default().target(target).aggregate(aggregate).interval(Duration::from_millis(5));
         run(|inner: R| async {
             let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));

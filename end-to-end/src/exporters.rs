@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample,
-    StartError, StatsdConfig, StopError,
+    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbHttp, OpenTelemetryConfig, Sample, StartError,
+    StatsdConfig, StopError,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -187,13 +187,7 @@ fn start_all<R: Runtime>(
     let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     let config = StatsdConfig::default().port(statsd.address.port());
     exporters.start_statsd_sink(config).expect("a socket");
-    let target = InfluxdbTarget::Http {
-        host: "127.0.0.1".into(),
-        port: influxdb.address.port(),
-        database: None,
-        username: None,
-        password: None,
-    };
+    let target = InfluxdbHttp::new("127.0.0.1", influxdb.address.port());
     exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a sink");
     let endpoint = format!("http://{}", otlp.address);
     let interval = Duration::from_millis(50);

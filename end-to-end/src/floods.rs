@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, StatsdConfig,
+    BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, StatsdConfig,
 };
 
 use super::LOOPBACK;
@@ -217,7 +217,7 @@ fn start<R: Runtime>(exporters: &Exporters<R>, protocol: FloodProtocol, url: Str
     let interval = Duration::from_millis(50);
     match protocol {
         FloodProtocol::Influxdb => {
-            let target = InfluxdbTarget::Url { url: url + "/write", token: None };
+            let target = InfluxdbUrl::new(url + "/write");
             let batch = BatchLimits::default().points(100).age(Duration::from_millis(20));
             let config = InfluxdbConfig::default().target(target).batch(batch).tls(tls);
             exporters.start_influxdb_sink(config).expect("a sink");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use loaddensity_metrics_shell::config::Precision;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Exporters, Identity, InfluxdbConfig, InfluxdbTarget, Labels, OpenTelemetryConfig, Outcome, Sample, Settings,
-    StartError, StatsdConfig, Timestamp,
+    Exporters, Identity, InfluxdbConfig, InfluxdbUdp, InfluxdbUrl, Labels, OpenTelemetryConfig, Outcome, Sample,
+    Settings, StartError, StatsdConfig, Timestamp,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -78,7 +78,7 @@ impl Database {
 }
 
 fn over_udp(receiver: &DatagramReceiver) -> InfluxdbConfig {
-    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+    let target = InfluxdbUdp::new("127.0.0.1", receiver.address.port());
     InfluxdbConfig::default().target(target)
 }
 
@@ -107,7 +107,7 @@ pub fn two_workers_lose_no_interval_at_influxdb<R: Runtime>() {
     let mut generators = Generator::<R>::two_workers();
     let url = format!("http://{}/write", server.address);
     for generator in &generators {
-        let target = InfluxdbTarget::Url { url: url.clone(), token: None };
+        let target = InfluxdbUrl::new(url.clone());
         let precision = Precision::Second;
         let config = InfluxdbConfig::default().target(target).aggregate(true).precision(precision);
         generator.exporters.start_influxdb_sink(config).expect("a sink");

@@ -7,7 +7,8 @@ use std::time::Duration;
 use loaddensity_metrics_shell::config::Credentials;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, StartError,
+    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl,
+    InfluxdbV1, InfluxdbV2, InfluxdbV3, Secret, StartError,
 };
 
 use super::http_server::{HttpReply, HttpServer, Posted};
@@ -19,7 +20,7 @@ use super::unused_port;
 pub fn lines_arrive_over_udp<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    let target = InfluxdbTarget::Udp { host: "localhost".into(), port: receiver.address.port() };
+    let target = InfluxdbUdp::new("localhost", receiver.address.port());
     let config = InfluxdbConfig::default().target(target).measurement("my load");
     exporters.start_influxdb_sink(config).expect("a socket");
     for round in 1..=10 {
@@ -40,7 +41,7 @@ pub fn a_stop_flushes_udp<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     engine.record(7);
     for _ in 0..3 {
-        let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+        let target = InfluxdbUdp::new("127.0.0.1", receiver.address.port());
         exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a socket");
         engine.record(30);
         let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -54,13 +55,10 @@ pub fn a_stop_flushes_udp<R: Runtime>() {
 pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
-    let target = InfluxdbTarget::Http {
-        host: "127.0.0.1".into(),
-        port: server.address.port(),
-        database: Some("my db".into()),
-        username: Some("Aladdin".into()),
-        password: Some(Secret::new("open sesame")),
-    };
+    let target = InfluxdbHttp::new("127.0.0.1", server.address.port())
+        .database("my db")
+        .username("Aladdin")
+        .password(Secret::new("open sesame"));
     exporters.start_influxdb_sink(small_batches().target(target)).expect("a sink");
     engine.record(1_000);
     wait_until(|| sums(&server.stored(), MEASUREMENT).requests >= 500);
@@ -82,10 +80,8 @@ pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
 pub fn a_url_is_used_as_it_stands<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
-    let target = InfluxdbTarget::Url {
-        url: format!("http://{}/api/v2/write?org=my%20org&bucket=b&precision=ns", server.address),
-        token: Some(Secret::new("s3cret==")),
-    };
+    let target = InfluxdbUrl::new(format!("http://{}/api/v2/write?org=my%20org&bucket=b&precision=ns", server.address))
+        .token(Secret::new("s3cret=="));
     exporters.start_influxdb_sink(small_batches().target(target)).expect("a sink");
     engine.record(10);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -102,33 +98,26 @@ pub fn each_api_is_spoken_to_as_it_wants<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let own = || format!("http://{}", server.address);
     let token = || Some(Secret::new("t0k"));
-    let v1 = |credentials| InfluxdbTarget::V1 {
-        server: own() + "/",
-        database: "my db".into(),
-        retention_policy: Some("one week".into()),
-        username: Some("Aladdin".into()),
-        password: Some(Secret::new("open sesame")),
-        credentials,
+    let v1 = |credentials| {
+        InfluxdbV1::new(own() + "/", "my db")
+            .retention_policy("one week")
+            .username("Aladdin")
+            .password(Secret::new("open sesame"))
+            .credentials(credentials)
     };
-    let v2 = InfluxdbTarget::V2 { server: own(), org: "my org".into(), bucket: "b".into(), token: token() };
-    let v3 = InfluxdbTarget::V3 {
-        server: own() + "/behind/a/proxy",
-        database: "d".into(),
-        token: token(),
-        no_sync: true,
-        accept_partial: true,
-    };
+    let v2 = InfluxdbV2::new(own(), "my org", "b").token(token());
+    let v3 = InfluxdbV3::new(own() + "/behind/a/proxy", "d").token(token()).no_sync(true);
     for (target, path, authorization) in [
         (
-            v1(Credentials::Header),
+            InfluxdbTarget::from(v1(Credentials::Header)),
             "/write?db=my%20db&rp=one%20week&precision=ns",
             // The example of RFC 7617, section 2.
             Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
         ),
-        (v1(Credentials::Query), "/write?db=my%20db&rp=one%20week&precision=ns&u=Aladdin&p=open%20sesame", None),
-        (v2, "/api/v2/write?org=my%20org&bucket=b&precision=ns", Some("Token t0k")),
+        (v1(Credentials::Query).into(), "/write?db=my%20db&rp=one%20week&precision=ns&u=Aladdin&p=open%20sesame", None),
+        (v2.into(), "/api/v2/write?org=my%20org&bucket=b&precision=ns", Some("Token t0k")),
         (
-            v3,
+            v3.into(),
             "/behind/a/proxy/api/v3/write_lp?db=d&precision=nanosecond&no_sync=true&accept_partial=true",
             Some("Bearer t0k"),
         ),
@@ -221,7 +210,7 @@ pub fn refusals_say_what_to_do<R: Runtime>() {
         (HttpReply::Status(101), None, "answered 101"),
     ] {
         let server = HttpServer::start(move |_, _| reply);
-        let target = InfluxdbTarget::Url { url: server.url(), token: token.map(Secret::new) };
+        let target = InfluxdbUrl::new(server.url()).token(token.map(Secret::new));
         let (account, says) = recorded::<R>(small_batches().target(target), 10);
         assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 10), "{account:?}");
         assert!(says.contains(shown), "{says:?} lacks {shown:?}");
@@ -284,8 +273,8 @@ pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     for target in [
         InfluxdbTarget::default(),
-        InfluxdbTarget::Url { url: "http://localhost/write?db=d".into(), token: None },
-        InfluxdbTarget::V2 { server: "http://localhost".into(), org: "o".into(), bucket: "b".into(), token: None },
+        InfluxdbUrl::new("http://localhost/write?db=d").into(),
+        InfluxdbV2::new("http://localhost", "o", "b").into(),
     ] {
         let error = exporters.start_influxdb_sink(creating().target(target)).expect_err("refused");
         assert!(matches!(error, StartError::Setting { field: "create_database", .. }), "{error:?}");
@@ -296,7 +285,7 @@ pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
 pub fn refused_points_are_dropped<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(401));
     let (exporters, mut engine) = exporters::<R>();
-    let target = InfluxdbTarget::Url { url: server.url(), token: Some(Secret::new("s3cret")) };
+    let target = InfluxdbUrl::new(server.url()).token(Secret::new("s3cret"));
     exporters.start_influxdb_sink(small_batches().target(target)).expect("a sink");
     engine.record(250);
     wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == 250);
@@ -425,7 +414,7 @@ pub fn a_missing_server_changes_no_sum<R: Runtime>() {
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut engine = TestEngine::new(settings.registry);
     let url = format!("http://{}/write", unused_port());
-    let target = InfluxdbTarget::Url { url, token: None };
+    let target = InfluxdbUrl::new(url);
     exporters.start_influxdb_sink(small_batches().target(target)).expect("nobody needs to listen yet");
     engine.record(500);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -450,7 +439,7 @@ pub fn a_stop_does_not_wait_for_a_silent_server<R: Runtime>() {
 pub fn bad_urls_are_refused_at_the_start<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     for url in ["localhost:8086", "http://", "ftp://localhost/", "http://local host/"] {
-        let target = InfluxdbTarget::Url { url: url.into(), token: Some(Secret::new("s3cret")) };
+        let target = InfluxdbUrl::new(url).token(Secret::new("s3cret"));
         let config = InfluxdbConfig::default().target(target);
         let error = exporters.start_influxdb_sink(config).expect_err(url);
         assert!(matches!(error, StartError::Setting { field: "target.url", .. }), "{url}: {error:?}");
@@ -470,15 +459,10 @@ fn creating() -> InfluxdbConfig {
     small_batches().create_database(true)
 }
 
-fn my_db(server: &HttpServer) -> InfluxdbTarget {
-    InfluxdbTarget::V1 {
-        server: format!("http://{}", server.address),
-        database: "my db".into(),
-        retention_policy: None,
-        username: Some("Aladdin".into()),
-        password: Some(Secret::new("open sesame")),
-        credentials: Credentials::Header,
-    }
+fn my_db(server: &HttpServer) -> InfluxdbV1 {
+    InfluxdbV1::new(format!("http://{}", server.address), "my db")
+        .username("Aladdin")
+        .password(Secret::new("open sesame"))
 }
 
 /// Records `requests` and stops; the account, and what was wrong at the end.
@@ -492,7 +476,7 @@ fn recorded<R: Runtime>(config: InfluxdbConfig, requests: u64) -> (Account, Stri
 }
 
 fn to(server: &HttpServer) -> InfluxdbConfig {
-    small_batches().target(InfluxdbTarget::Url { url: server.url(), token: None })
+    small_batches().target(InfluxdbUrl::new(server.url()))
 }
 
 impl HttpServer {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use loaddensity_metrics_shell::config::{Precision, StatusCode};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Labels, Sample, StartError,
+    BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV2, Labels,
+    Sample, StartError,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -19,7 +20,7 @@ pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     engine.record(70);
     let before = engine.sums;
-    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+    let target = InfluxdbUdp::new("127.0.0.1", receiver.address.port());
     exporters.start_influxdb_sink(per_interval().target(target)).expect("a socket");
     for round in 1..=3 {
         engine.record(100);
@@ -37,12 +38,7 @@ pub fn points_per_interval_add_up_over_http<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let batch = BatchLimits::default().points(2);
     let constant_labels = [("run", "7"), ("namespace", "a b")];
-    let target = InfluxdbTarget::V2 {
-        server: format!("http://{}", server.address),
-        org: "o".into(),
-        bucket: "b".into(),
-        token: None,
-    };
+    let target = InfluxdbV2::new(format!("http://{}", server.address), "o", "b");
     let precision = Precision::Millisecond;
     exporters
         .start_influxdb_sink(
@@ -161,8 +157,8 @@ pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
         let receiver = DatagramReceiver::start();
         let server = HttpServer::start(|_, _| HttpReply::Status(204));
         for target in [
-            InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() },
-            InfluxdbTarget::Url { url: format!("http://{}/write", server.address), token: None },
+            InfluxdbTarget::from(InfluxdbUdp::new("127.0.0.1", receiver.address.port())),
+            InfluxdbUrl::new(format!("http://{}/write", server.address)).into(),
         ] {
             let settings = settings(8);
             let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
@@ -211,7 +207,7 @@ pub fn bodies_are_compressed<R: Runtime>() {
 pub fn tags_of_ones_own_are_on_every_line<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
+    let target = InfluxdbUdp::new("127.0.0.1", receiver.address.port());
     let constant_labels = [("run", "a,b")];
     let config = InfluxdbConfig::default().target(target).constant_labels(constant_labels).status_code(StatusCode::Tag);
     exporters.start_influxdb_sink(config).expect("a socket");
@@ -253,7 +249,7 @@ fn per_interval() -> InfluxdbConfig {
 
 fn to(server: &HttpServer) -> InfluxdbConfig {
     let url = format!("http://{}/write", server.address);
-    per_interval().target(InfluxdbTarget::Url { url, token: None })
+    per_interval().target(InfluxdbUrl::new(url))
 }
 
 /// Adds up the points, no two of which may be of one series and time.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig,
-    StartError, StatsdConfig, StopError,
+    BatchLimits, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbUrl, OpenTelemetryConfig,
+    PrometheusConfig, StartError, StatsdConfig, StopError,
 };
 
 use super::LOOPBACK;
@@ -38,7 +38,7 @@ pub fn a_failed_restart_changes_nothing<R: Runtime>() {
     assert!(matches!(error, StartError::Socket { .. }), "{error:?}");
     let config = StatsdConfig::default().prefix("a:b");
     exporters.start_statsd_sink(config).expect_err("a colon ends a metric's name");
-    let url = InfluxdbTarget::Url { url: "ftp://localhost/write".into(), token: None };
+    let url = InfluxdbUrl::new("ftp://localhost/write");
     let config = InfluxdbConfig::default().target(url);
     exporters.start_influxdb_sink(config).expect_err("ftp cannot work");
     let config = InfluxdbConfig::default().measurement(String::new());
@@ -198,13 +198,7 @@ fn statsd(receiver: SocketAddr) -> StatsdConfig {
 
 /// A sink whose bodies leave at its stop.
 fn http(server: SocketAddr) -> InfluxdbConfig {
-    let target = InfluxdbTarget::Http {
-        host: server.ip().to_string(),
-        port: server.port(),
-        database: None,
-        username: None,
-        password: None,
-    };
+    let target = InfluxdbHttp::new(server.ip().to_string(), server.port());
     let batch = BatchLimits::default().age(FOREVER);
     InfluxdbConfig::default().target(target).batch(batch).timeout(FOREVER)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    AsyncExporters, BatchLimits, Cause, Exporter, InfluxdbConfig, InfluxdbTarget, StatsdConfig,
+    AsyncExporters, BatchLimits, Cause, Exporter, InfluxdbConfig, InfluxdbUdp, InfluxdbUrl, StatsdConfig,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -88,7 +88,7 @@ pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
     run(|inner: R| async move {
         let (old, new) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
-        let target = InfluxdbTarget::Udp { host: "influxdb.staged".into(), port: 8_089 };
+        let target = InfluxdbUdp::new("influxdb.staged", 8_089);
         let resolve_interval = Some(Duration::from_millis(5));
         let config = InfluxdbConfig::default().target(target).resolve_interval(resolve_interval);
         exporters.start_influxdb_sink(config).await.expect("a socket");
@@ -110,7 +110,7 @@ pub fn influxdb_waits_for_its_name<R: Runtime>() {
     run(|inner: R| async move {
         let server = HttpServer::start(|_, _| HttpReply::Status(204));
         let (runtime, exporters, mut engine) = staged(inner, &[]);
-        let target = InfluxdbTarget::Url { url: "http://influxdb.staged/write".into(), token: None };
+        let target = InfluxdbUrl::new("http://influxdb.staged/write");
         let batch = BatchLimits::default().age(Duration::from_millis(10));
         let config = InfluxdbConfig::default().target(target).batch(batch);
         exporters.start_influxdb_sink(config).await.expect("the name need not be there yet");

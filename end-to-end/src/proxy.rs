@@ -6,7 +6,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Proxy, Secret,
+    BatchLimits, Exporters, InfluxdbConfig, InfluxdbV2, OpenTelemetryConfig, Proxy, Secret,
 };
 
 use super::certificates::Authority;
@@ -157,7 +157,7 @@ fn through(address: SocketAddr) -> Proxy {
 
 fn points(server: &str, proxy: &Proxy) -> InfluxdbConfig {
     let token = Some(Secret::new("t"));
-    let target = InfluxdbTarget::V2 { server: server.into(), org: "o".into(), bucket: "b".into(), token };
+    let target = InfluxdbV2::new(server, "o", "b").token(token);
     let batch = BatchLimits::default().points(100).age(Duration::from_millis(20));
     InfluxdbConfig::default().target(target).batch(batch).proxy(proxy.clone())
 }

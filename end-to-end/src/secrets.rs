@@ -6,7 +6,10 @@ use std::thread;
 
 use loaddensity_metrics_shell::config::Credentials;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Secret};
+use loaddensity_metrics_shell::{
+    BatchLimits, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUrl, InfluxdbV1, InfluxdbV2,
+    OpenTelemetryConfig, Secret,
+};
 
 use super::LOOPBACK;
 use super::floods::skip_frames_to_headers;
@@ -20,24 +23,13 @@ pub fn what_influxdb_repeats_is_masked<R: Runtime>() {
     let own = format!("http://{}", server.address);
     let secret = || Some(Secret::new(SECRET));
     for target in [
-        InfluxdbTarget::Http {
-            host: "127.0.0.1".into(),
-            port: server.address.port(),
-            database: Some("load".into()),
-            username: Some("me".into()),
-            password: secret(),
-        },
-        InfluxdbTarget::Url { url: format!("{own}/write?db=load&p=hunter2%2Bx&precision=ns"), token: None },
-        InfluxdbTarget::Url { url: format!("{own}/write"), token: secret() },
-        InfluxdbTarget::V1 {
-            server: own.clone(),
-            database: "load".into(),
-            retention_policy: None,
-            username: Some("me".into()),
-            password: secret(),
-            credentials: Credentials::Query,
-        },
-        InfluxdbTarget::V2 { server: own, org: "o".into(), bucket: "load".into(), token: secret() },
+        InfluxdbTarget::from(
+            InfluxdbHttp::new("127.0.0.1", server.address.port()).database("load").username("me").password(secret()),
+        ),
+        InfluxdbUrl::new(format!("{own}/write?db=load&p=hunter2%2Bx&precision=ns")).into(),
+        InfluxdbUrl::new(format!("{own}/write")).token(secret()).into(),
+        InfluxdbV1::new(own.clone(), "load").username("me").password(secret()).credentials(Credentials::Query).into(),
+        InfluxdbV2::new(own, "o", "load").token(secret()).into(),
     ] {
         let (exporters, mut engine) = exporters::<R>();
         let batch = BatchLimits::default().points(1);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, ClientCertificate, ClientTls, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig,
-    PrometheusConfig, Roots, ServerTls, StartError,
+    BatchLimits, ClientCertificate, ClientTls, Exporters, InfluxdbConfig, InfluxdbTarget, InfluxdbUrl,
+    OpenTelemetryConfig, PrometheusConfig, Roots, ServerTls, StartError,
 };
 
 use super::certificates::Authority;
@@ -159,7 +159,7 @@ pub fn certificates_without_https_are_refused<R: Runtime>() {
         (ClientTls::default().roots(Roots::Pem("none.pem".into())), "`tls.roots`"),
         (ClientTls::default().identity(identity), "`tls.identity.certificate`"),
     ] {
-        let http = InfluxdbTarget::Url { url: "http://localhost:1/write".into(), token: None };
+        let http = InfluxdbTarget::from(InfluxdbUrl::new("http://localhost:1/write"));
         for (target, says) in [(InfluxdbTarget::default(), "no TLS over UDP"), (http, "give an https:// URL")] {
             let config = InfluxdbConfig::default().target(target).tls(tls.clone());
             let text = exporters.start_influxdb_sink(config).expect_err(says).to_string();
@@ -177,7 +177,7 @@ pub fn certificates_without_https_are_refused<R: Runtime>() {
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
 fn to(host: &str, address: SocketAddr, tls: ClientTls) -> InfluxdbConfig {
-    let target = InfluxdbTarget::Url { url: format!("https://{host}:{}/write", address.port()), token: None };
+    let target = InfluxdbUrl::new(format!("https://{host}:{}/write", address.port()));
     let batch = BatchLimits::default().points(100).age(Duration::from_millis(20));
     InfluxdbConfig::default().target(target).batch(batch).tls(tls)
 }

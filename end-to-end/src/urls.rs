@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{BatchLimits, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig};
+use loaddensity_metrics_shell::{BatchLimits, InfluxdbConfig, InfluxdbV2, OpenTelemetryConfig};
 
 use super::http_server::{HttpReply, HttpServer};
 use super::load::{assert_all_sent, exporters};
@@ -63,7 +63,7 @@ pub fn points_arrive_where_the_url_says<R: Runtime>() {
     ] {
         let before = server.posts().len();
         let (exporters, mut engine) = exporters::<R>();
-        let target_of = InfluxdbTarget::V2 { server: url, org: "o".into(), bucket: "b".into(), token: None };
+        let target_of = InfluxdbV2::new(url, "o", "b");
         let batch = BatchLimits::default().points(10).age(Duration::from_millis(20));
         let config = InfluxdbConfig::default().target(target_of).batch(batch);
         exporters.start_influxdb_sink(config).expect("a sink");

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig};
+use loaddensity_metrics_shell::{Exporters, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig};
 
 use super::LOOPBACK;
 use super::certificates::Authority;
@@ -62,7 +62,7 @@ impl HttpExporter {
         let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
         match self {
             Self::Influxdb => {
-                let target = InfluxdbTarget::Url { url: format!("http://{address}/write"), token: None };
+                let target = InfluxdbUrl::new(format!("http://{address}/write"));
                 exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a sink");
             }
             Self::OverHttp | Self::OverGrpc => {

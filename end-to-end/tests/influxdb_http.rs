@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_tokio::{
-    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Labels, Sample, Secret,
+    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl,
+    Labels, Sample, Secret,
 };
 use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use loaddensity_metrics_vectors::influx;
@@ -20,7 +21,7 @@ use support::{
 /// To `server`, in bodies of up to ten points that wait for up to a minute.
 fn config(server: SocketAddr) -> InfluxdbConfig {
     InfluxdbConfig::default()
-        .target(InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None })
+        .target(InfluxdbUrl::new(format!("http://{server}/write?db=load")))
         .batch(BatchLimits::default().points(10).age(Duration::from_secs(60)))
 }
 
@@ -42,13 +43,10 @@ fn stop(exporters: &Exporters) -> Account {
 fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
     let (server, got) = scripted_server(vec![]);
     let exporters = exporters();
-    let target = InfluxdbTarget::Http {
-        host: "127.0.0.1".into(),
-        port: server.port(),
-        database: Some("load test".into()),
-        username: Some("Aladdin".into()),
-        password: Some(Secret::new("open sesame")),
-    };
+    let target = InfluxdbHttp::new("127.0.0.1", server.port())
+        .database("load test")
+        .username("Aladdin")
+        .password(Secret::new("open sesame"));
     let config = config(server).target(target);
     assert!(!format!("{config:?}").contains("sesame"));
     exporters.start_influxdb_sink(config).expect("starts");
@@ -78,14 +76,13 @@ fn echo(words: &str) -> ScriptedAnswer {
 #[test]
 fn a_server_that_echoes_is_shown_without_what_it_was_told() {
     let url = |server| format!("http://{server}/write?db=load&u=root&p=hun/ter2");
-    let http = |server: SocketAddr| InfluxdbTarget::Http {
-        host: server.ip().to_string(),
-        port: server.port(),
-        database: None,
-        username: Some("Aladdin".into()),
-        password: Some(Secret::new("open sesame")),
+    let http = |server: SocketAddr| {
+        InfluxdbHttp::new(server.ip().to_string(), server.port())
+            .username("Aladdin")
+            .password(Secret::new("open sesame"))
+            .into()
     };
-    let with_url = |server: SocketAddr| InfluxdbTarget::Url { url: url(server), token: Some(Secret::new("t0k/en")) };
+    let with_url = |server: SocketAddr| InfluxdbUrl::new(url(server)).token(Secret::new("t0k/en")).into();
     type Case<'a> = (&'a str, &'a dyn Fn(SocketAddr) -> InfluxdbTarget, &'a [&'a str]);
     let cases: [Case<'_>; 3] = [
         ("/write?db=load&u=root&p=hun/ter2", &with_url, &["ter2", "u=root"]),
@@ -109,20 +106,14 @@ fn a_server_that_echoes_is_shown_without_what_it_was_told() {
 
 #[test]
 fn bad_settings_are_refused_without_what_is_secret_in_them() {
-    let http = |username: &str| InfluxdbTarget::Http {
-        host: "localhost".into(),
-        port: 1,
-        database: None,
-        username: Some(username.into()),
-        password: None,
-    };
-    let url = |url: &str| InfluxdbTarget::Url { url: url.into(), token: None };
+    let http = |username: &str| InfluxdbTarget::from(InfluxdbHttp::new("localhost", 1).username(username));
+    let url = |url: &str| InfluxdbTarget::from(InfluxdbUrl::new(url));
     let exporters = exporters();
     for (target, says) in [
         (http("root:hunter2"), "`target.username`"),
         (url("http://root:hunter2@localhost/write"), "must not hold a user"),
         (url("http://root:x/hunter2@localhost/write"), "must not hold a user"),
-        (InfluxdbTarget::Udp { host: "root:hunter2@localhost".into(), port: 1 }, "without a user"),
+        (InfluxdbUdp::new("root:hunter2@localhost", 1).into(), "without a user"),
     ] {
         let config = InfluxdbConfig::default().target(target);
         let text = exporters.start_influxdb_sink(config).expect_err(says).to_string();
@@ -135,7 +126,7 @@ fn a_url_is_used_as_it_stands_with_its_token() {
     let (server, got) = scripted_server(vec![]);
     let exporters = exporters();
     let url = format!("http://{server}/api/v2/write?org=o&bucket=b%2Fc&precision=ns");
-    let target = InfluxdbTarget::Url { url, token: Some(Secret::new("t0k")) };
+    let target = InfluxdbUrl::new(url).token(Secret::new("t0k"));
     exporters.start_influxdb_sink(config(server).target(target)).expect("starts");
     record(&mut exporters.recorder(), 10);
     let got = next(&got);

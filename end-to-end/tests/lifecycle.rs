@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use loaddensity_metrics_tokio::{
-    AsyncExporters, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, PrometheusConfig, Settings, StartError,
+    AsyncExporters, Exporter, Exporters, InfluxdbConfig, InfluxdbUrl, PrometheusConfig, Settings, StartError,
     StatsdConfig, StopError, Tokio,
 };
 use support::{assert_settled, exporters, record, registry};
@@ -152,7 +152,7 @@ fn bad_settings_are_refused_and_leave_what_runs_alone() {
         let config = InfluxdbConfig::default().target(target);
         exporters.start_influxdb_sink(config).expect_err("must be refused").to_string()
     };
-    let text = influxdb(InfluxdbTarget::Url { url: "ftp://localhost/write?p=secret".into(), token: None });
+    let text = influxdb(InfluxdbUrl::new("ftp://localhost/write?p=secret"));
     assert!(text.contains("ftp://localhost") && text.contains("http") && !text.contains("secret"), "{text}");
     assert_eq!(exporters.status().len(), 1);
 }

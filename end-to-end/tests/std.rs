@@ -2,8 +2,8 @@
 
 use loaddensity_metrics_end_to_end::end_to_end_group;
 use loaddensity_metrics_std::{
-    Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, StartError, Std,
-    Storage,
+    Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig,
+    Settings, StartError, Std, Storage,
 };
 
 end_to_end_group!(Std, statsd:
@@ -75,10 +75,9 @@ fn what_needs_tcp_is_refused_at_its_start() {
     static STORAGE: Storage<8, 2, 64> = Storage::new();
     let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("threads");
     let page = exporters.start_prometheus_exporter(PrometheusConfig::default()).expect_err("it listens");
-    let http =
-        InfluxdbTarget::Http { host: "127.0.0.1".into(), port: 8086, database: None, username: None, password: None };
-    let url = InfluxdbTarget::Url { url: "http://127.0.0.1:8086/write?db=load".into(), token: None };
-    let posts = [http, url].map(|target| {
+    let http = InfluxdbHttp::new("127.0.0.1", 8086);
+    let url = InfluxdbUrl::new("http://127.0.0.1:8086/write?db=load");
+    let posts = [InfluxdbTarget::from(http), url.into()].map(|target| {
         let config = InfluxdbConfig::default().target(target);
         exporters.start_influxdb_sink(config).expect_err("it posts")
     });

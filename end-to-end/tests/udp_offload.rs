@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_shell::Exporters;
 use loaddensity_metrics_tokio::runtime::{Runtime, UdpSocket};
 use loaddensity_metrics_tokio::{
-    Account, Cause, InfluxdbConfig, InfluxdbTarget, Settings, StatsdConfig, StatsdSocket, Timestamp, Tokio,
-    TokioListener, TokioStream, TokioTask, TokioUdp,
+    Account, Cause, InfluxdbConfig, InfluxdbUdp, Settings, StatsdConfig, StatsdSocket, Timestamp, Tokio, TokioListener,
+    TokioStream, TokioTask, TokioUdp,
 };
 use support::{PATIENCE, assert_settled, record, registry};
 
@@ -247,7 +247,7 @@ fn statsd_run<S: UdpSocket + From<TokioUdp>>(datagram_bytes: Option<usize>) -> (
 fn influxdb_run<S: UdpSocket + From<TokioUdp>>() -> (Account, Vec<String>) {
     let (socket, port) = receiver();
     let exporters = exporters::<S>();
-    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
+    let target = InfluxdbUdp::new("127.0.0.1", port);
     let config = InfluxdbConfig::default().target(target).datagram_bytes(400);
     exporters.start_influxdb_sink(config).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);

@@ -5,7 +5,7 @@ mod support;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use loaddensity_metrics_tokio::{Account, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, StatsdConfig};
+use loaddensity_metrics_tokio::{Account, Cause, Exporters, InfluxdbConfig, InfluxdbUdp, StatsdConfig};
 use loaddensity_metrics_vectors::{dogstatsd, influx};
 use support::{PATIENCE, assert_settled, exporters, record, wait_until};
 
@@ -120,7 +120,7 @@ fn nobody_listening_is_shown_and_what_was_refused_is_unconfirmed() {
 fn influxdb_lines_are_packed_into_datagrams() {
     let (socket, port) = receiver();
     let exporters = exporters();
-    let target = InfluxdbTarget::Udp { host: "localhost".into(), port };
+    let target = InfluxdbUdp::new("localhost", port);
     exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let lines = |datagram: &[u8]| influx::parse(datagram).expect("line protocol").len();
@@ -145,7 +145,7 @@ fn both_sinks_see_every_request_and_account_for_it_separately() {
     exporters.start_statsd_sink(StatsdConfig::default().port(statsd_port)).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
-    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: influxdb_port };
+    let target = InfluxdbUdp::new("127.0.0.1", influxdb_port);
     exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("starts");
     record(&mut recorder, 20);
     let report = exporters.shutdown(Duration::from_secs(5));

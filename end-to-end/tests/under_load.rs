@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_tokio::{
-    AsyncExporters, Cause, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Report, Request,
+    AsyncExporters, Cause, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, Report, Request,
     Settings, StatsdConfig, Tokio,
 };
 use support::{Http, assert_settled, exporters, record, registry, scripted_server};
@@ -37,7 +37,7 @@ fn starting_and_stopping_amid_the_load_accounts_for_every_request() {
     let port = silent.local_addr().expect("bound").port();
     for round in 0..20 {
         exporters.start_statsd_sink(StatsdConfig::default().port(port)).expect("starts");
-        let target = InfluxdbTarget::Url { url: format!("http://{server}/write"), token: None };
+        let target = InfluxdbUrl::new(format!("http://{server}/write"));
         exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("starts");
         thread::sleep(Duration::from_millis(5));
         for status in exporters.status() {
@@ -75,7 +75,7 @@ fn on_a_runtime_of_several_threads_all_four_agree_in_the_end() {
         let config = PrometheusConfig::default().port(0);
         let page = exporters.start_prometheus_exporter(config).await.expect("starts");
         exporters.start_statsd_sink(StatsdConfig::default().port(port)).await.expect("starts");
-        let target = InfluxdbTarget::Url { url: format!("http://{server}/write"), token: None };
+        let target = InfluxdbUrl::new(format!("http://{server}/write"));
         exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).await.expect("starts");
         let telemetry = OpenTelemetryConfig::default().endpoint("http://127.0.0.1:9");
         exporters.start_opentelemetry_exporter(telemetry).await.expect("starts");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_tokio as metrics;
 use metrics::{
-    Exporter, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Request, Settings,
+    Exporter, Identity, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Request, Settings,
     StartError, StatsdConfig,
 };
 
@@ -44,7 +44,7 @@ fn start_record_and_shut_down() {
 
     let page = PrometheusConfig::default().port(0);
     let address = metrics::start_prometheus_exporter(page).expect("a free port");
-    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
+    let target = InfluxdbUdp::new("127.0.0.1", port);
     metrics::start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a socket");
     metrics::start_statsd_sink(StatsdConfig::default().port(port)).expect("a socket");
     let otlp = OpenTelemetryConfig::default().endpoint(endpoint);

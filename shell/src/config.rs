@@ -22,7 +22,10 @@ pub(crate) use check::WAIT;
 pub(crate) use check::{BUFFER_EVENTS, DATAGRAM_BYTES, SOCKETS};
 #[cfg(feature = "action-json")]
 pub(crate) use influxdb::{BATCH_BYTES, BATCH_POINTS};
-pub use influxdb::{BatchLimits, Credentials, InfluxdbConfig, InfluxdbTarget};
+pub use influxdb::{
+    BatchLimits, Credentials, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
+    InfluxdbV2, InfluxdbV3,
+};
 pub use labels::{Labels, LabelsIter};
 #[cfg(feature = "opentelemetry-http")]
 pub(crate) use opentelemetry::is_reserved;
@@ -72,7 +75,7 @@ impl ExporterConfig {
     pub(crate) fn needs_no_tcp(&self) -> Result<(), StartError> {
         let (field, value, or) = match self {
             Self::Statsd(_) => return Ok(()),
-            Self::Influxdb(InfluxdbConfig { target: InfluxdbTarget::Udp { .. }, .. }) => return Ok(()),
+            Self::Influxdb(InfluxdbConfig { target: InfluxdbTarget::Udp(_), .. }) => return Ok(()),
             Self::Influxdb(_) => ("target", "http".into(), "send points over `udp`, or "),
             Self::Prometheus(config) => ("port", config.port.to_string(), ""),
             Self::OpenTelemetry(config) => ("protocol", config.protocol.as_str().into(), ""),
@@ -195,31 +198,31 @@ mod tests {
         let (username, database) = (|| Some(String::from("me:hunter2")), || String::from("load"));
         let credentials = Credentials::Query;
         let targets = [
-            InfluxdbTarget::Udp { host: "me:hunter2@h".into(), port: 1 },
-            InfluxdbTarget::Http {
+            InfluxdbTarget::Udp(InfluxdbUdp { host: "me:hunter2@h".into(), port: 1 }),
+            InfluxdbTarget::Http(InfluxdbHttp {
                 host: "me:hunter2@h".into(),
                 port: 1,
                 database: None,
                 username: username(),
                 password: secret(),
-            },
-            InfluxdbTarget::Url { url: url(), token: secret() },
-            InfluxdbTarget::V1 {
+            }),
+            InfluxdbTarget::Url(InfluxdbUrl { url: url(), token: secret() }),
+            InfluxdbTarget::V1(InfluxdbV1 {
                 server: url(),
                 database: database(),
                 retention_policy: None,
                 username: username(),
                 password: secret(),
                 credentials,
-            },
-            InfluxdbTarget::V2 { server: url(), org: "o".into(), bucket: "b".into(), token: secret() },
-            InfluxdbTarget::V3 {
+            }),
+            InfluxdbTarget::V2(InfluxdbV2 { server: url(), org: "o".into(), bucket: "b".into(), token: secret() }),
+            InfluxdbTarget::V3(InfluxdbV3 {
                 server: url(),
                 database: database(),
                 token: secret(),
                 no_sync: false,
                 accept_partial: true,
-            },
+            }),
         ];
         let influxdb = targets.map(|target| InfluxdbConfig { target, ..InfluxdbConfig::default() });
         let headers = vec![("authorization".into(), Secret::new("Bearer hunter2\n"))];

@@ -69,9 +69,10 @@ mod statsd;
 mod tls;
 
 pub use config::{
-    BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, Labels, OpenTelemetryConfig,
-    OtlpProtocol, PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig,
-    StatsdOrigin, StatsdSocket, Temporality,
+    BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl,
+    InfluxdbV1, InfluxdbV2, InfluxdbV3, Labels, OpenTelemetryConfig, OtlpProtocol, PageAccess, PageLimits,
+    PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin, StatsdSocket,
+    Temporality,
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};

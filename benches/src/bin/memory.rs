@@ -21,7 +21,7 @@ use loaddensity_metrics_cli::cost::memory;
 use loaddensity_metrics_core::otlp;
 use loaddensity_metrics_core::{HeapStorage, Outcome, Recorder, Registry, Sample, Series};
 use loaddensity_metrics_shell::{
-    InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
+    InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
 };
 use loaddensity_metrics_tokio::Exporters;
 
@@ -96,7 +96,7 @@ impl IntervalExporter {
         match self {
             Self::Influxdb => exporters.start_influxdb_sink(
                 InfluxdbConfig::default()
-                    .target(InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None })
+                    .target(InfluxdbUrl::new(format!("http://{server}/write?db=load")))
                     .aggregate(true)
                     .interval(INTERVAL),
             )?,

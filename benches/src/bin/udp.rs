@@ -18,7 +18,7 @@ use loaddensity_metrics_benches::backends::{BenchError, ONE_LINE, PACKED};
 use loaddensity_metrics_benches::{clock, trace};
 use loaddensity_metrics_core::{HeapStorage, Timestamp};
 use loaddensity_metrics_shell::runtime::{self, Runtime};
-use loaddensity_metrics_shell::{Account, Exporters, InfluxdbConfig, InfluxdbTarget, Settings, StatsdConfig};
+use loaddensity_metrics_shell::{Account, Exporters, InfluxdbConfig, InfluxdbUdp, Settings, StatsdConfig};
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
 use rustix::time::{ClockId, clock_gettime};
@@ -156,7 +156,7 @@ fn start<R: Runtime>(
 ) -> Result<(), BenchError> {
     let port = to.port();
     let statsd = StatsdConfig::default().port(port).segmentation_offload(offload);
-    let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
+    let target = InfluxdbUdp::new("127.0.0.1", port);
     let influxdb = InfluxdbConfig::default().target(target).segmentation_offload(offload);
     match mode {
         SendMode::StatsdMessages => exporters.start_statsd_sink(statsd)?,

@@ -59,9 +59,7 @@ mod with_a_shell {
         #[cfg(feature = "prometheus")]
         exporters.start_prometheus_exporter(shell::PrometheusConfig::default())?;
         #[cfg(feature = "influxdb")]
-        exporters.start_influxdb_sink(
-            shell::InfluxdbConfig::default().target(shell::InfluxdbTarget::Url { url: argument.into(), token: None }),
-        )?;
+        exporters.start_influxdb_sink(shell::InfluxdbConfig::default().target(shell::InfluxdbUrl::new(argument)))?;
         #[cfg(feature = "statsd")]
         exporters.start_statsd_sink(shell::StatsdConfig::default())?;
         #[cfg(feature = "opentelemetry-http")]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
+    Exporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
 };
 
 use self::report::{DemoBackend, Demonstration};
@@ -113,7 +113,7 @@ fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Res
     let (points, messages) = (receivers.points.address(), receivers.messages.address());
     exporters.start_influxdb_sink(
         InfluxdbConfig::default()
-            .target(InfluxdbTarget::Udp { host: points.ip().to_string(), port: points.port() })
+            .target(InfluxdbUdp::new(points.ip().to_string(), points.port()))
             .datagram_bytes(ONE_LINE),
     )?;
     exporters.start_statsd_sink(StatsdConfig::default().host(messages.ip().to_string()).port(messages.port()))?;

@@ -16,7 +16,9 @@ use crate::error::StartError;
 mod environment;
 mod target;
 
-pub use target::{Credentials, InfluxdbTarget};
+pub use target::{
+    Credentials, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1, InfluxdbV2, InfluxdbV3,
+};
 
 /// Points of an HTTP body; the buffer limits them anyway.
 pub(crate) const BATCH_POINTS: RangeInclusive<usize> = 1..=usize::MAX;

@@ -42,6 +42,10 @@ macro_rules! configuration {
         configuration!(@setter [$(#[$doc])*] $field: impl Into<Labels>, $field.into());
         configuration!(@setters $($rest)*);
     };
+    (@setters $(#[$doc:meta])* pub $field:ident: InfluxdbTarget $(= $default:expr)?, $($rest:tt)*) => {
+        configuration!(@setter [$(#[$doc])*] $field: impl Into<InfluxdbTarget>, $field.into());
+        configuration!(@setters $($rest)*);
+    };
     (@setters $(#[$doc:meta])* pub $field:ident: Vec<(String, Secret)> $(= $default:expr)?, $($rest:tt)*) => {
         configuration!(@setter [$(#[$doc])*] $field: impl IntoIterator<Item = (impl Into<String>, Secret)>,
             $field.into_iter().map(|(name, value)| (name.into(), value)).collect());

@@ -9,7 +9,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::database::Creation;
 use super::{bad, secrets};
-use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret};
+use crate::config::{
+    ClientTls, Credentials, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
+    InfluxdbV2, InfluxdbV3, Secret,
+};
 use crate::error::StartError;
 use crate::http_client::{Advice, RemoteServer, Secrets, read_url};
 use crate::public_url::public_url;
@@ -43,32 +46,32 @@ impl<'a> Transport<'a> {
     pub(super) fn of(config: &'a InfluxdbConfig) -> Result<Self, StartError> {
         let (precision, tls) = (config.precision, &config.tls);
         let (key, (server, path), authorization) = match &config.target {
-            InfluxdbTarget::Udp { host, port } => {
+            InfluxdbTarget::Udp(InfluxdbUdp { host, port }) => {
                 // Refuses what only TLS can carry.
                 RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 return Ok(Self::Udp { host, port: *port });
             }
-            InfluxdbTarget::Http { host, port, database, username, password } => {
+            InfluxdbTarget::Http(InfluxdbHttp { host, port, database, username, password }) => {
                 let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
                 let server = RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 let authorization = basic(username.as_deref(), password.as_ref())?;
                 ("host", (server, query.behind("/write")), authorization)
             }
-            InfluxdbTarget::Url { url, token } => {
+            InfluxdbTarget::Url(InfluxdbUrl { url, token }) => {
                 let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
                 ("url", read_url(Exporter::Influxdb, "target.url", url, tls, HttpVersion::Http1)?, authorization)
             }
-            InfluxdbTarget::V1 { server, username, password, credentials, .. } => {
+            InfluxdbTarget::V1(InfluxdbV1 { server, username, password, credentials, .. }) => {
                 let authorization = basic(username.as_deref(), password.as_ref())?;
                 let authorization = authorization.filter(|_| *credentials == Credentials::Header);
                 ("url", at(server, tls, "/write", &v1_query(&config.target, precision))?, authorization)
             }
-            InfluxdbTarget::V2 { server, org, bucket, token } => {
+            InfluxdbTarget::V2(InfluxdbV2 { server, org, bucket, token }) => {
                 let query = Query::new().with("org", org).with("bucket", bucket).with("precision", precision.v2());
                 let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
                 ("url", at(server, tls, "/api/v2/write", &query)?, authorization)
             }
-            InfluxdbTarget::V3 { server, database, token, no_sync, accept_partial } => {
+            InfluxdbTarget::V3(InfluxdbV3 { server, database, token, no_sync, accept_partial }) => {
                 let query = Query::new()
                     .with("db", database)
                     .with("precision", precision.v3())
@@ -94,8 +97,10 @@ impl<'a> Transport<'a> {
 fn creation(config: &InfluxdbConfig, write: &str) -> Option<Creation> {
     let (path, _) = write.split_once("/write?")?;
     match &config.target {
-        InfluxdbTarget::Http { database: Some(database), .. } => Some(Creation::new(format!("{path}/query"), database)),
-        InfluxdbTarget::V1 { database, username, password, credentials, .. } => {
+        InfluxdbTarget::Http(InfluxdbHttp { database: Some(database), .. }) => {
+            Some(Creation::new(format!("{path}/query"), database))
+        }
+        InfluxdbTarget::V1(InfluxdbV1 { database, username, password, credentials, .. }) => {
             let query = Query::new().with_credentials(*credentials, username.as_deref(), password.as_ref());
             let own = v1_query(&config.target, config.precision).behind(&format!("{path}/write"));
             let given = write.strip_prefix(&own).unwrap_or_default();
@@ -108,12 +113,12 @@ fn creation(config: &InfluxdbConfig, write: &str) -> Option<Creation> {
 
 fn advice(target: &InfluxdbTarget, key: &'static str, asked: &str, has_credentials: bool) -> Advice {
     let (credentials, database) = match target {
-        InfluxdbTarget::Http { .. } | InfluxdbTarget::V1 { .. } => {
+        InfluxdbTarget::Http(_) | InfluxdbTarget::V1(_) => {
             ("`username` and `password`", "create it (CREATE DATABASE), or set `create_database`")
         }
-        InfluxdbTarget::V2 { .. } => ("`token`", "create it (influx bucket create), or check `org` and `bucket`"),
-        InfluxdbTarget::V3 { .. } => ("`token`", "create it (influxdb3 create database), or check `database`"),
-        InfluxdbTarget::Url { .. } | InfluxdbTarget::Udp { .. } => {
+        InfluxdbTarget::V2(_) => ("`token`", "create it (influx bucket create), or check `org` and `bucket`"),
+        InfluxdbTarget::V3(_) => ("`token`", "create it (influxdb3 create database), or check `database`"),
+        InfluxdbTarget::Url(_) | InfluxdbTarget::Udp(_) => {
             ("`token`", "create it, or check the query in `url`; with \"api\": \"v1\" `create_database` does it")
         }
     };
@@ -137,7 +142,8 @@ fn advice(target: &InfluxdbTarget, key: &'static str, asked: &str, has_credentia
 }
 
 fn v1_query(target: &InfluxdbTarget, precision: Precision) -> Query {
-    let InfluxdbTarget::V1 { database, retention_policy, username, password, credentials, .. } = target else {
+    let InfluxdbTarget::V1(InfluxdbV1 { database, retention_policy, username, password, credentials, .. }) = target
+    else {
         return Query::new();
     };
     let query = Query::new()
@@ -256,29 +262,38 @@ mod tests {
 
     fn http(database: Option<&str>) -> InfluxdbTarget {
         let database = database.map(Into::into);
-        InfluxdbTarget::Http { host: "h".into(), port: 1, database, username: None, password: None }
+        InfluxdbTarget::Http(InfluxdbHttp { host: "h".into(), port: 1, database, username: None, password: None })
     }
 
     fn v1(credentials: Credentials) -> InfluxdbTarget {
-        InfluxdbTarget::V1 {
+        InfluxdbTarget::V1(InfluxdbV1 {
             server: "http://h:1/base/".into(),
             database: "my db".into(),
             retention_policy: Some("a&b".into()),
             username: Some("root".into()),
             password: Some(Secret::new("a b&c")),
             credentials,
-        }
+        })
     }
 
     #[test]
     fn each_precision_has_the_name_that_its_api_knows() {
-        let v2 = || InfluxdbTarget::V2 { server: "http://h".into(), org: "o".into(), bucket: "b".into(), token: None };
-        let v3 = || InfluxdbTarget::V3 {
-            server: "http://h".into(),
-            database: "d".into(),
-            token: None,
-            no_sync: true,
-            accept_partial: false,
+        let v2 = || {
+            InfluxdbTarget::V2(InfluxdbV2 {
+                server: "http://h".into(),
+                org: "o".into(),
+                bucket: "b".into(),
+                token: None,
+            })
+        };
+        let v3 = || {
+            InfluxdbTarget::V3(InfluxdbV3 {
+                server: "http://h".into(),
+                database: "d".into(),
+                token: None,
+                no_sync: true,
+                accept_partial: false,
+            })
         };
         for (precision, one, two, three) in [
             (Precision::Nanosecond, "ns", "ns", "nanosecond"),
@@ -316,22 +331,21 @@ mod tests {
     /// The server as it is given, and where points go, but for the sink's own query.
     #[test]
     fn a_servers_own_url_is_taken_as_people_write_it() {
-        let two = |server: &str| InfluxdbTarget::V2 {
-            server: server.into(),
-            org: "o".into(),
-            bucket: "b".into(),
-            token: None,
+        let two = |server: &str| {
+            InfluxdbTarget::V2(InfluxdbV2 { server: server.into(), org: "o".into(), bucket: "b".into(), token: None })
         };
-        let three = |server: &str| InfluxdbTarget::V3 {
-            server: server.into(),
-            database: "d".into(),
-            token: None,
-            no_sync: false,
-            accept_partial: true,
+        let three = |server: &str| {
+            InfluxdbTarget::V3(InfluxdbV3 {
+                server: server.into(),
+                database: "d".into(),
+                token: None,
+                no_sync: false,
+                accept_partial: true,
+            })
         };
         let one = |server: &str| {
             let mut target = v1(Credentials::Header);
-            if let InfluxdbTarget::V1 { server: own, .. } = &mut target {
+            if let InfluxdbTarget::V1(InfluxdbV1 { server: own, .. }) = &mut target {
                 *own = server.into();
             }
             target
@@ -376,7 +390,7 @@ mod tests {
             (Credentials::Query, "/base/query?u=root&p=a%20b%26c&key=k%3D1&x"),
         ] {
             let mut target = v1(credentials);
-            if let InfluxdbTarget::V1 { server, .. } = &mut target {
+            if let InfluxdbTarget::V1(InfluxdbV1 { server, .. }) = &mut target {
                 *server += "?key=k%3D1&x";
             }
             assert_eq!(created(target, true).as_deref(), Some(path));
@@ -386,7 +400,7 @@ mod tests {
     #[test]
     fn a_query_does_not_say_what_settings_say() {
         let mut config = InfluxdbConfig { target: v1(Credentials::Header), ..InfluxdbConfig::default() };
-        if let InfluxdbTarget::V1 { server, .. } = &mut config.target {
+        if let InfluxdbTarget::V1(InfluxdbV1 { server, .. }) = &mut config.target {
             *server = "http://h:1/write?key=1&p=secret".into();
         }
         let error = endpoint(&config).err().expect("a query").to_string();

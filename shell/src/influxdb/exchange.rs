@@ -154,7 +154,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{InfluxdbConfig, InfluxdbTarget, Secret};
+    use crate::config::{InfluxdbConfig, InfluxdbTarget, InfluxdbUrl, Secret};
     use crate::influxdb::endpoint::Transport;
 
     fn answer_to(
@@ -163,8 +163,10 @@ mod tests {
         body: &[u8],
         token: Option<&str>,
     ) -> ServerAnswer {
-        let target =
-            InfluxdbTarget::Url { url: "http://h/api/v2/api/v2/write?bucket=b".into(), token: token.map(Secret::new) };
+        let target = InfluxdbTarget::Url(InfluxdbUrl {
+            url: "http://h/api/v2/api/v2/write?bucket=b".into(),
+            token: token.map(Secret::new),
+        });
         let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
         let Ok(Transport::Http { endpoint, .. }) = Transport::of(&config) else { panic!("good settings") };
         let status = StatusCode::from_u16(status).expect("a status");

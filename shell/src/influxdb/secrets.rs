@@ -2,7 +2,7 @@
 
 use hyper::header::HeaderValue;
 
-use crate::config::{InfluxdbTarget, Secret};
+use crate::config::{InfluxdbHttp, InfluxdbTarget, InfluxdbUrl, InfluxdbV1, InfluxdbV2, InfluxdbV3, Secret};
 use crate::http_client::Secrets;
 
 /// The secrets of `target`, which is spoken to with `authorization`.
@@ -10,17 +10,17 @@ pub(super) fn of(target: &InfluxdbTarget, authorization: Option<&HeaderValue>) -
     let mut secrets = Secrets::default();
     let mut add = |secret: &Option<Secret>| secret.iter().for_each(|secret| secrets.add(secret.reveal()));
     match target {
-        InfluxdbTarget::Udp { .. } => {}
-        InfluxdbTarget::Http { password, .. } => add(password),
-        InfluxdbTarget::V1 { password, server, .. } => {
+        InfluxdbTarget::Udp(_) => {}
+        InfluxdbTarget::Http(InfluxdbHttp { password, .. }) => add(password),
+        InfluxdbTarget::V1(InfluxdbV1 { password, server, .. }) => {
             add(password);
             secrets.add_query(server);
         }
-        InfluxdbTarget::V2 { token, server, .. } | InfluxdbTarget::V3 { token, server, .. } => {
+        InfluxdbTarget::V2(InfluxdbV2 { token, server, .. }) | InfluxdbTarget::V3(InfluxdbV3 { token, server, .. }) => {
             add(token);
             secrets.add_query(server);
         }
-        InfluxdbTarget::Url { url, token } => {
+        InfluxdbTarget::Url(InfluxdbUrl { url, token }) => {
             add(token);
             secrets.add_query(url);
         }
@@ -37,21 +37,22 @@ mod tests {
 
     #[test]
     fn everything_that_proves_who_one_is_is_secret() {
-        let url =
-            |url: &str, token: Option<&str>| InfluxdbTarget::Url { url: url.into(), token: token.map(Secret::new) };
-        let http = InfluxdbTarget::Http {
+        let url = |url: &str, token: Option<&str>| {
+            InfluxdbTarget::Url(InfluxdbUrl { url: url.into(), token: token.map(Secret::new) })
+        };
+        let http = InfluxdbTarget::Http(InfluxdbHttp {
             host: "h".into(),
             port: 1,
             database: Some("load".into()),
             username: Some("Aladdin".into()),
             password: Some(Secret::new("open sesame")),
-        };
-        let v2 = InfluxdbTarget::V2 {
+        });
+        let v2 = InfluxdbTarget::V2(InfluxdbV2 {
             server: "http://h/gate?key=hun%2Fter".into(),
             org: "o".into(),
             bucket: "b".into(),
             token: None,
-        };
+        });
         let basic = HeaderValue::from_static("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         let query = "http://h/write?db=load&u=root&p=hun%2Fter+2#f";
         for (target, authorization, says, shown) in [

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::actions::{Arguments, Document};
 use crate::config::{
-    BatchLimits, Credentials, ExporterConfig, InfluxdbTarget, PageAccess, PageLimits, Precision, Secret, StatusCode,
-    Temporality,
+    BatchLimits, Credentials, ExporterConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
+    InfluxdbV2, InfluxdbV3, PageAccess, PageLimits, Precision, Secret, StatusCode, Temporality,
 };
 use crate::environment::logged::logged;
 use crate::{Cardinality, SampleRate, StatsdOrigin};
@@ -184,7 +184,7 @@ fn prometheus_by_name() {
 #[test]
 fn influxdb_over_udp() {
     let expected = Command::StartInfluxdb(InfluxdbConfig {
-        target: InfluxdbTarget::Udp { host: "db".into(), port: 9 },
+        target: InfluxdbTarget::Udp(InfluxdbUdp { host: "db".into(), port: 9 }),
         measurement: "m".into(),
         timeout: Duration::from_millis(2_500),
         ..InfluxdbConfig::default()
@@ -206,13 +206,13 @@ fn influxdb_over_udp() {
 
 #[test]
 fn influxdb_over_http() {
-    let target = InfluxdbTarget::Http {
+    let target = InfluxdbTarget::Http(InfluxdbHttp {
         host: "127.0.0.1".into(),
         port: 8_086,
         database: Some("d".into()),
         username: Some("u".into()),
         password: Some(Secret::new("p")),
-    };
+    });
     let expected = Command::StartInfluxdb(InfluxdbConfig { target, ..InfluxdbConfig::default() });
     let forms = [
         json!({"transport": "http", "database": "d", "username": "u", "password": "p"}),
@@ -221,7 +221,7 @@ fn influxdb_over_http() {
     same("LD_start_influxdb_sink", forms, &expected);
 
     let url = "http://h:1/api/v2/write?org=o&bucket=b";
-    let target = InfluxdbTarget::Url { url: url.into(), token: Some(Secret::new("t")) };
+    let target = InfluxdbTarget::Url(InfluxdbUrl { url: url.into(), token: Some(Secret::new("t")) });
     let expected = Command::StartInfluxdb(InfluxdbConfig { target, ..InfluxdbConfig::default() });
     let forms =
         [json!({"transport": "http", "url": url, "token": "t", "host": null}), json!(["http", null, null, url, "t"])];
@@ -243,33 +243,33 @@ fn each_api_of_influxdb() {
         (
             json!({"transport": "http", "api": "V1", "url": server(), "database": "d", "retention_policy": "r",
                 "username": "u", "password": "p", "credentials": "query"}),
-            InfluxdbTarget::V1 {
+            InfluxdbTarget::V1(InfluxdbV1 {
                 server: server(),
                 database: "d".into(),
                 retention_policy: Some("r".into()),
                 username: Some("u".into()),
                 password: Some(Secret::new("p")),
                 credentials: Credentials::Query,
-            },
+            }),
         ),
         (
             json!({"api": "v2", "host": "::1", "org": "o", "bucket": "b", "token": "t", "precision": "ns"}),
-            InfluxdbTarget::V2 {
+            InfluxdbTarget::V2(InfluxdbV2 {
                 server: "http://[::1]:8086".into(),
                 org: "o".into(),
                 bucket: "b".into(),
                 token: token(),
-            },
+            }),
         ),
         (
             json!({"api": "v3", "database": "d", "token": "t", "no_sync": true, "accept_partial": false}),
-            InfluxdbTarget::V3 {
+            InfluxdbTarget::V3(InfluxdbV3 {
                 server: "http://127.0.0.1:8181".into(),
                 database: "d".into(),
                 token: token(),
                 no_sync: true,
                 accept_partial: false,
-            },
+            }),
         ),
     ] {
         let expected = Command::StartInfluxdb(InfluxdbConfig { target, ..InfluxdbConfig::default() });
@@ -340,11 +340,13 @@ fn influxdb_target(variables: &[(&str, &str)], arguments: &Value) -> Result<Infl
 
 #[test]
 fn an_influxdb_target_is_laid_over_the_one_beneath() {
-    let v2 = |server: &str, bucket: &str| InfluxdbTarget::V2 {
-        server: server.into(),
-        org: "o".into(),
-        bucket: bucket.into(),
-        token: Some(Secret::new("t")),
+    let v2 = |server: &str, bucket: &str| {
+        InfluxdbTarget::V2(InfluxdbV2 {
+            server: server.into(),
+            org: "o".into(),
+            bucket: bucket.into(),
+            token: Some(Secret::new("t")),
+        })
     };
     let variables =
         [("INFLUX_HOST", "http://env"), ("INFLUX_ORG", "o"), ("INFLUX_BUCKET", "env"), ("INFLUX_TOKEN", "t")];
@@ -355,7 +357,7 @@ fn an_influxdb_target_is_laid_over_the_one_beneath() {
         (json!({"transport": "udp"}), InfluxdbTarget::default()),
         (
             json!({"transport": "http", "url": "http://h/write"}),
-            InfluxdbTarget::Url { url: "http://h/write".into(), token: None },
+            InfluxdbTarget::Url(InfluxdbUrl { url: "http://h/write".into(), token: None }),
         ),
     ] {
         assert_eq!(influxdb_target(&variables, &arguments), Ok(expected), "{arguments}");
@@ -364,13 +366,13 @@ fn an_influxdb_target_is_laid_over_the_one_beneath() {
 
 #[test]
 fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
-    let udp = |host: &str, port| InfluxdbTarget::Udp { host: host.into(), port };
-    let v2 = InfluxdbTarget::V2 {
+    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp { host: host.into(), port });
+    let v2 = InfluxdbTarget::V2(InfluxdbV2 {
         server: "http://env".into(),
         org: "o".into(),
         bucket: "b".into(),
         token: Some(Secret::new("t")),
-    };
+    });
     let (host, token, v3) = (("INFLUX_HOST", "http://env"), ("INFLUX_TOKEN", "t"), ("INFLUXDB3_AUTH_TOKEN", "t"));
     for (variables, arguments, expected) in [
         (&[host][..], json!({"host": "h"}), udp("h", 8_089)),
@@ -380,18 +382,24 @@ fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
         (
             &[v3],
             json!({"database": "d"}),
-            InfluxdbTarget::V3 {
+            InfluxdbTarget::V3(InfluxdbV3 {
                 server: "http://127.0.0.1:8181".into(),
                 database: "d".into(),
                 token: Some(Secret::new("t")),
                 no_sync: false,
                 accept_partial: true,
-            },
+            }),
         ),
         (
             &[("INFLUX_BUCKET", "b")],
             json!({"transport": "http", "host": "h"}),
-            InfluxdbTarget::Http { host: "h".into(), port: 8_086, database: None, username: None, password: None },
+            InfluxdbTarget::Http(InfluxdbHttp {
+                host: "h".into(),
+                port: 8_086,
+                database: None,
+                username: None,
+                password: None,
+            }),
         ),
     ] {
         assert_eq!(influxdb_target(variables, &arguments), Ok(expected), "{variables:?} {arguments}");
@@ -405,7 +413,7 @@ fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
 fn a_url_by_position_wins_over_host_and_port_in_front_of_it() {
     let target = |arguments: &Value| logged(|| influxdb_target(&[], arguments));
     let url = "http://h:1/write?db=d";
-    let expected = InfluxdbTarget::Url { url: url.into(), token: None };
+    let expected = InfluxdbTarget::Url(InfluxdbUrl { url: url.into(), token: None });
     for (arguments, warnings) in [
         (json!(["http", "127.0.0.1", 8089, url]), 0),
         (json!(["HTTP", "localhost", 8086, url]), 0),

@@ -3,7 +3,7 @@
 //! `influxdb3` (InfluxDB 3, "influxdb3 write", "Option environment variables"), `influx` (InfluxDB 2, "influx write",
 //! flags and their variables), and `influx` of InfluxDB 1 ("influx - command line interface", environment variables).
 
-use super::{Credentials, InfluxdbConfig, InfluxdbTarget};
+use super::{Credentials, InfluxdbConfig, InfluxdbTarget, InfluxdbV1, InfluxdbV2, InfluxdbV3};
 use crate::config::{Proxy, Secret};
 use crate::environment::{Environment, EnvironmentError};
 
@@ -31,13 +31,13 @@ impl InfluxdbConfig {
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
         let target = InfluxdbTarget::of_environment(environment)?;
         match &target {
-            InfluxdbTarget::V3 { .. } => {
+            InfluxdbTarget::V3(_) => {
                 needed(environment, [V3[1]], "set INFLUXDB3_DATABASE_NAME, the database that points are written to")?;
             }
-            InfluxdbTarget::V2 { .. } => {
+            InfluxdbTarget::V2(_) => {
                 needed(environment, ORGS, "set INFLUX_ORG, the organization that the bucket belongs to")?;
             }
-            InfluxdbTarget::Udp { .. } if any(environment, [HOST])? => {
+            InfluxdbTarget::Udp(_) if any(environment, [HOST])? => {
                 let needs = "set INFLUX_BUCKET_NAME (InfluxDB 2) or INFLUX_DATABASE (InfluxDB 1) beside it";
                 return Err(EnvironmentError::hidden(HOST, needs));
             }
@@ -63,36 +63,36 @@ impl InfluxdbTarget {
 
     /// What the variables say of InfluxDB 1; what they don't is empty.
     pub(crate) fn v1_of(environment: &Environment) -> Result<Self, EnvironmentError> {
-        Ok(Self::V1 {
+        Ok(Self::V1(InfluxdbV1 {
             server: server(environment)?,
             database: first(environment, [DATABASE])?.unwrap_or_default(),
             retention_policy: None,
             username: first(environment, ["INFLUX_USERNAME"])?,
             password: first(environment, ["INFLUX_PASSWORD"])?.map(Secret::new),
             credentials: Credentials::default(),
-        })
+        }))
     }
 
     /// The same of InfluxDB 2.
     pub(crate) fn v2_of(environment: &Environment) -> Result<Self, EnvironmentError> {
-        Ok(Self::V2 {
+        Ok(Self::V2(InfluxdbV2 {
             server: server(environment)?,
             org: first(environment, ORGS)?.unwrap_or_default(),
             bucket: first(environment, BUCKETS)?.unwrap_or_default(),
             token: first(environment, ["INFLUX_TOKEN"])?.map(Secret::new),
-        })
+        }))
     }
 
     /// The same of InfluxDB 3.
     pub(crate) fn v3_of(environment: &Environment) -> Result<Self, EnvironmentError> {
         let [host, database, token] = V3;
-        Ok(Self::V3 {
+        Ok(Self::V3(InfluxdbV3 {
             server: first(environment, [host])?.unwrap_or_else(|| "http://127.0.0.1:8181".into()),
             database: first(environment, [database])?.unwrap_or_default(),
             token: first(environment, [token])?.map(Secret::new),
             no_sync: false,
             accept_partial: true,
-        })
+        }))
     }
 }
 
@@ -145,27 +145,29 @@ mod tests {
         let two =
             [("INFLUX_HOST", "http://two:1"), ("INFLUX_ORG", "o"), ("INFLUX_TOKEN", "t2"), ("INFLUX_BUCKET", "b")];
         let one = [("INFLUX_DATABASE", "d1"), ("INFLUX_USERNAME", "u"), ("INFLUX_PASSWORD", "p")];
-        let v3 = InfluxdbTarget::V3 {
+        let v3 = InfluxdbTarget::V3(InfluxdbV3 {
             server: "http://three:1".into(),
             database: "d3".into(),
             token: Some(Secret::new("t3")),
             no_sync: false,
             accept_partial: true,
+        });
+        let v2 = |bucket: &str| {
+            InfluxdbTarget::V2(InfluxdbV2 {
+                server: "http://two:1".into(),
+                org: "o".into(),
+                bucket: bucket.into(),
+                token: Some(Secret::new("t2")),
+            })
         };
-        let v2 = |bucket: &str| InfluxdbTarget::V2 {
-            server: "http://two:1".into(),
-            org: "o".into(),
-            bucket: bucket.into(),
-            token: Some(Secret::new("t2")),
-        };
-        let v1 = InfluxdbTarget::V1 {
+        let v1 = InfluxdbTarget::V1(InfluxdbV1 {
             server: "http://localhost:8086".into(),
             database: "d1".into(),
             retention_policy: None,
             username: Some("u".into()),
             password: Some(Secret::new("p")),
             credentials: Credentials::Header,
-        };
+        });
         assert_eq!(target(&[&three[..], &two, &one].concat()), Ok(v3));
         assert_eq!(target(&[&two[..], &one].concat()), Ok(v2("b")));
         assert_eq!(target(&[&two[..], &[("INFLUX_BUCKET_NAME", "longer")]].concat()), Ok(v2("longer")));

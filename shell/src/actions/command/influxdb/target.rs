@@ -5,7 +5,10 @@ use serde_json::Value;
 use crate::actions::arguments::ArgumentReader;
 use crate::actions::command::values::{host, misplaced, port, url};
 use crate::actions::error::ActionError;
-use crate::config::{Credentials, InfluxdbConfig, InfluxdbTarget, Secret};
+use crate::config::{
+    Credentials, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1, InfluxdbV2,
+    InfluxdbV3, Secret,
+};
 use crate::environment::{Environment, EnvironmentError};
 use crate::running::host_port;
 
@@ -65,18 +68,22 @@ impl Api {
         let server = format!("http://127.0.0.1:{}", self.port());
         let none = String::new();
         match self {
-            Self::V1 => InfluxdbTarget::V1 {
+            Self::V1 => InfluxdbTarget::V1(InfluxdbV1 {
                 server,
                 database: none,
                 retention_policy: None,
                 username: None,
                 password: None,
                 credentials: Credentials::default(),
-            },
-            Self::V2 => InfluxdbTarget::V2 { server, org: none.clone(), bucket: none, token: None },
-            Self::V3 => {
-                InfluxdbTarget::V3 { server, database: none, token: None, no_sync: false, accept_partial: true }
-            }
+            }),
+            Self::V2 => InfluxdbTarget::V2(InfluxdbV2 { server, org: none.clone(), bucket: none, token: None }),
+            Self::V3 => InfluxdbTarget::V3(InfluxdbV3 {
+                server,
+                database: none,
+                token: None,
+                no_sync: false,
+                accept_partial: true,
+            }),
         }
     }
 }
@@ -131,10 +138,10 @@ fn udp(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
     let reason = "has no meaning over UDP; say \"transport\": \"http\" with it";
     misplaced(reader, &["api", "url", "token", "database"], reason)?;
     misplaced(reader, &[&V1[..], &V2, &V3].concat(), reason)?;
-    Ok(InfluxdbTarget::Udp {
+    Ok(InfluxdbTarget::Udp(InfluxdbUdp {
         host: host(reader, "host")?.unwrap_or_else(|| "127.0.0.1".into()),
         port: port(reader, 1)?.unwrap_or(8_089),
-    })
+    }))
 }
 
 /// LoadDensity's own parameters: `/write` of InfluxDB 1 at a host and a port, or a complete URL.
@@ -148,14 +155,14 @@ fn contract(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
         let reason = "cannot be given beside url, which is complete in itself; leave one of them out";
         misplaced(reader, &["database", "username", "password"], reason)?;
         beside_url(reader, host.as_deref(), port, reason)?;
-        return Ok(InfluxdbTarget::Url { url, token });
+        return Ok(InfluxdbTarget::Url(InfluxdbUrl { url, token }));
     }
     misplaced(reader, &["token"], "goes with url only; database, username and password go with host and port")?;
     if username.is_none() {
         misplaced(reader, &["password"], "needs username beside it")?;
     }
     let host = host.unwrap_or_else(|| "127.0.0.1".into());
-    Ok(InfluxdbTarget::Http { host, port: port.unwrap_or(8_086), database, username, password })
+    Ok(InfluxdbTarget::Http(InfluxdbHttp { host, port: port.unwrap_or(8_086), database, username, password }))
 }
 
 /// LoadDensity does not look at host and port where there is a URL, which stands behind them by position: they are filled in
@@ -178,7 +185,7 @@ fn beside_url(
 
 fn of_api(reader: ArgumentReader<'_>, api: Api, mut target: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
     match &mut target {
-        InfluxdbTarget::V1 { server, database, retention_policy, username, password, credentials } => {
+        InfluxdbTarget::V1(InfluxdbV1 { server, database, retention_policy, username, password, credentials }) => {
             misplaced(reader, &["token"], "is for api v2 and v3; api v1 takes username and password")?;
             misplaced(reader, &V2, "is for api v2; api v1 takes database and retention_policy")?;
             misplaced(reader, &V3, "is for api v3; leave it out")?;
@@ -192,7 +199,7 @@ fn of_api(reader: ArgumentReader<'_>, api: Api, mut target: InfluxdbTarget) -> R
                 misplaced(reader, &["password"], "needs username beside it")?;
             }
         }
-        InfluxdbTarget::V2 { server, org, bucket, token } => {
+        InfluxdbTarget::V2(InfluxdbV2 { server, org, bucket, token }) => {
             misplaced(reader, &V1, "is for api v1; api v2 takes org, bucket and token")?;
             misplaced(reader, &["database"], "is for api v1 and v3; api v2 takes org and bucket")?;
             misplaced(reader, &V3, "is for api v3; leave it out")?;
@@ -201,7 +208,7 @@ fn of_api(reader: ArgumentReader<'_>, api: Api, mut target: InfluxdbTarget) -> R
             put(bucket, text(reader, "bucket")?);
             *token = secret(reader, "token")?.or_else(|| token.take());
         }
-        InfluxdbTarget::V3 { server, database, token, no_sync, accept_partial } => {
+        InfluxdbTarget::V3(InfluxdbV3 { server, database, token, no_sync, accept_partial }) => {
             misplaced(reader, &V1, "is for api v1; api v3 takes database and token")?;
             misplaced(reader, &V2, "is for api v2; api v3 takes database")?;
             put(server, server_url(reader, api)?);
@@ -211,7 +218,7 @@ fn of_api(reader: ArgumentReader<'_>, api: Api, mut target: InfluxdbTarget) -> R
             *token = secret(reader, "token")?.or_else(|| token.take());
         }
         // These are of no API that has a name.
-        InfluxdbTarget::Udp { .. } | InfluxdbTarget::Http { .. } | InfluxdbTarget::Url { .. } => {}
+        InfluxdbTarget::Udp(_) | InfluxdbTarget::Http(_) | InfluxdbTarget::Url(_) => {}
     }
     Ok(target)
 }
@@ -247,10 +254,10 @@ fn put<T>(place: &mut T, given: Option<T>) {
 
 const fn api_of(target: &InfluxdbTarget) -> Option<Api> {
     match target {
-        InfluxdbTarget::V1 { .. } => Some(Api::V1),
-        InfluxdbTarget::V2 { .. } => Some(Api::V2),
-        InfluxdbTarget::V3 { .. } => Some(Api::V3),
-        InfluxdbTarget::Udp { .. } | InfluxdbTarget::Http { .. } | InfluxdbTarget::Url { .. } => None,
+        InfluxdbTarget::V1(_) => Some(Api::V1),
+        InfluxdbTarget::V2(_) => Some(Api::V2),
+        InfluxdbTarget::V3(_) => Some(Api::V3),
+        InfluxdbTarget::Udp(_) | InfluxdbTarget::Http(_) | InfluxdbTarget::Url(_) => None,
     }
 }
 

@@ -11,8 +11,9 @@ use crate::actions::command::{self, key_of};
 use crate::actions::document::{Arguments, JsonAction};
 use crate::actions::error::{ActionError, Problem};
 use crate::config::{
-    ClientCertificate, ClientTls, ExporterConfig, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PageAccess,
-    PrometheusConfig, Roots, Secret, StatsdConfig, StatsdSocket, StatusCode, Temporality,
+    ClientCertificate, ClientTls, ExporterConfig, InfluxdbConfig, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
+    InfluxdbV2, OpenTelemetryConfig, PageAccess, PrometheusConfig, Roots, Secret, StatsdConfig, StatsdSocket,
+    StatusCode, Temporality,
 };
 
 /// What an action that says `arguments` would say of `error`.
@@ -90,17 +91,20 @@ fn of_prometheus() {
 #[test]
 fn of_influxdb() {
     let empty = String::new;
-    let udp = |host: &str, port| InfluxdbTarget::Udp { host: host.into(), port };
-    let v1 = |server: &str, database: &str, policy: Option<&str>| InfluxdbTarget::V1 {
-        server: server.into(),
-        database: database.into(),
-        retention_policy: policy.map(Into::into),
-        username: None,
-        password: None,
-        credentials: Default::default(),
+    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp { host: host.into(), port });
+    let v1 = |server: &str, database: &str, policy: Option<&str>| {
+        InfluxdbTarget::V1(InfluxdbV1 {
+            server: server.into(),
+            database: database.into(),
+            retention_policy: policy.map(Into::into),
+            username: None,
+            password: None,
+            credentials: Default::default(),
+        })
     };
-    let v2 =
-        |org: &str| InfluxdbTarget::V2 { server: "http://h".into(), org: org.into(), bucket: empty(), token: None };
+    let v2 = |org: &str| {
+        InfluxdbTarget::V2(InfluxdbV2 { server: "http://h".into(), org: org.into(), bucket: empty(), token: None })
+    };
     let identity = || ClientCertificate { certificate: "c".into(), key: "k".into() };
     let roots = |c: &mut InfluxdbConfig| c.tls = ClientTls { roots: Roots::Pem("ca".into()), identity: None };
     let own = |c: &mut InfluxdbConfig| c.tls = ClientTls { roots: Roots::System, identity: Some(identity()) };
@@ -108,7 +112,12 @@ fn of_influxdb() {
     for (config, field, arguments, key) in [
         (influxdb(|c| c.target = udp("", 1)), "target.host", json!({}), "host"),
         (influxdb(|c| c.target = udp("h", 0)), "target.port", json!({}), "port"),
-        (influxdb(|c| c.target = InfluxdbTarget::Url { url: empty(), token: None }), "target.url", json!({}), "url"),
+        (
+            influxdb(|c| c.target = InfluxdbTarget::Url(InfluxdbUrl { url: empty(), token: None })),
+            "target.url",
+            json!({}),
+            "url",
+        ),
         (influxdb(|c| c.target = v1("", "", None)), "target.server", json!({}), "url"),
         (influxdb(|c| c.target = v1("http://h", "", None)), "target.database", json!({}), "database"),
         (
