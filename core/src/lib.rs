@@ -112,6 +112,7 @@ pub use export::{Backoff, verdict};
 pub use formats::weights::Weights;
 pub use formats::{dogstatsd, influxdb, otlp, prometheus};
 pub use labels::constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
+pub use metrics::{INSTRUMENTS, Instrument, InstrumentKind};
 pub use recorder::Recorder;
 pub use registry::Registry;
 pub use registry::accounts::Accounts;

@@ -2,6 +2,7 @@
 
 use super::bounds::BUCKETS;
 use crate::atomics::AtomicU64;
+use crate::metrics::{Instrument, InstrumentWords, LATENCY, SIZE};
 
 /// The words of one cell, all zero at birth: 896 bytes, of which the contract's bounds use eight cache lines.
 pub(crate) type CellWords = [Side; 2];
@@ -11,15 +12,24 @@ pub(crate) type Side = [AtomicU64; POINT];
 
 /// Words of one outcome: whole cache lines. Size's buckets come right behind those of latency.
 pub(crate) const POINT: usize = (AT_BUCKETS + BUCKETS).next_multiple_of(8);
-pub(crate) const LATENCY_SUM: usize = 0;
-pub(crate) const SIZE_SUM: usize = 1;
-pub(crate) const LONGEST: usize = 2;
-/// The complement of the shortest latency, because words are zero at birth.
-pub(crate) const SHORTEST: usize = 3;
-pub(crate) const LARGEST: usize = 4;
+pub(crate) const LATENCY_SUM: usize = words_of(&LATENCY).0;
+pub(crate) const SIZE_SUM: usize = words_of(&SIZE).0;
+pub(crate) const LONGEST: usize = words_of(&LATENCY).1;
+/// The complement of the shortest latency.
+pub(crate) const SHORTEST: usize = words_of(&LATENCY).2;
+pub(crate) const LARGEST: usize = words_of(&SIZE).1;
 /// The complement of the smallest size.
-pub(crate) const SMALLEST: usize = 5;
+pub(crate) const SMALLEST: usize = words_of(&SIZE).2;
+/// Where the buckets begin: latency's, then size's.
 pub(crate) const AT_BUCKETS: usize = 6;
+
+/// Sum, largest and complement of the smallest of a histogram.
+const fn words_of(instrument: &Instrument) -> (usize, usize, usize) {
+    match instrument.words {
+        InstrumentWords::Histogram { sum, largest, smallest } => (sum, largest, smallest),
+        InstrumentWords::OfLatency => panic!("no histogram"),
+    }
+}
 
 /// What is counted of one request.
 #[derive(Clone, Copy)]

@@ -23,9 +23,11 @@ use crate::events::batch::{EventEncoder, Written, encode_each};
 use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd::DogstatsdTags;
+use crate::metrics;
 use crate::registry::Registry;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::item_start::ItemStart;
+use crate::wire::text::joined::joined;
 use crate::wire::text::out::Full;
 use message_format::{ITEMS, LATENCY, MessageFormat, REQUESTS};
 use origin::OriginFields;
@@ -42,7 +44,7 @@ pub use telemetry::{ClientTransport, Telemetry, TelemetryEncoder};
 pub const PREFIX_BYTES: usize = 160;
 
 /// Room for what begins a message.
-const HEAD_BYTES: usize = 1 + PREFIX_BYTES + ".request.latency:".len();
+const HEAD_BYTES: usize = 1 + PREFIX_BYTES + ".:".len() + metrics::LATENCY.dogstatsd.len();
 
 const OUTCOMES: [&[u8; 16]; 2] = [b",outcome:success", b",outcome:failure"];
 
@@ -77,7 +79,8 @@ impl<'a> MessageEncoder<'a> {
             return Err(PrefixError::TooLong);
         }
         let format = MessageFormat::new(given);
-        let heads = [b"requests:1|c|#".as_slice(), b"request.latency:", b"response.size:"];
+        let requests = joined!(metrics::REQUESTS.dogstatsd, ":1|", metrics::REQUESTS.dogstatsd_type, "|#").as_slice();
+        let heads = [requests, joined!(metrics::LATENCY.dogstatsd, ":"), joined!(metrics::SIZE.dogstatsd, ":")];
         let contract = Some(heads.map(|name| ItemStart::new(&[&format.prefix, name])));
         Ok(Self { registry, format, contract, fills_with_newlines: false })
     }

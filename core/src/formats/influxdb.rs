@@ -14,10 +14,12 @@ use crate::events::event::Event;
 use crate::labels::constant::ConstantLabels;
 use crate::labels::influxdb as labels;
 use crate::labels::influxdb::InfluxdbTags;
+use crate::metrics::{LATENCY, SIZE};
 use crate::registry::Registry;
 use crate::wire::text::digits::{self, EIGHT_DIGITS};
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::item_start::ItemStart;
+use crate::wire::text::joined::joined;
 use crate::wire::text::out::Full;
 use crate::wire::text::short_text::ShortText;
 
@@ -101,18 +103,20 @@ impl<'a> LineEncoder<'a> {
     fn put_fields(&self, event: &Event, has_status: bool, piece: &mut ShortText<'_, FIELDS_BYTES>) {
         let Event { status, latency_ns, response_bytes, completed_at, .. } = *event;
         if !has_status {
-            piece.put(b" response_time_ms=", 18);
+            piece.put_all(joined!(" ", LATENCY.influxdb, "="));
         } else if (100..1_000).contains(&status) {
             // One copy for all that does not change.
-            piece.put(b" status_code=000i,response_time_ms=     ", 35);
+            const STATUS_AND_TIME: &[u8; 40] = joined!(" status_code=000i,", LATENCY.influxdb, "=     ");
+            piece.put(STATUS_AND_TIME, STATUS_AND_TIME.len() - 5);
             piece.put_over(13, &digits::three(status.into(), b'i'));
         } else {
             piece.put(b" status_code=", 13);
             piece.put_integer(status.into());
-            piece.put(b"i,response_time_ms=", 19);
+            piece.put_all(joined!("i,", LATENCY.influxdb, "="));
         }
         piece.put_millis(latency_ns);
-        piece.put(b",response_length=       ", 17);
+        const LENGTH: &[u8; 24] = joined!(",", SIZE.influxdb, "=       ");
+        piece.put(LENGTH, LENGTH.len() - 7);
         piece.put_integer(response_bytes.min(MAX_INTEGER));
         piece.put(b"i ", 2);
         self.time.put(completed_at.as_unix_nanos().min(MAX_INTEGER - 1), piece);

@@ -24,7 +24,7 @@ use crate::aggregates::rows::FrozenRows;
 use crate::counts::bounds::Bounds;
 use crate::labels::otlp as labels;
 use crate::labels::otlp::OtlpAttributes;
-use crate::metrics::description;
+use crate::metrics::{DURATION, GAUGE_DESCRIPTION, Instrument, LATENCY, REQUESTS, SIZE};
 use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
         back.fixed64(field::TIME_UNIX_NANO, self.at.now.as_unix_nanos())?;
         back.length_since(end, field::DATA_POINTS)?;
         back.length_since(end, field::METRIC_GAUGE)?;
-        labels::put_string(back, field::METRIC_DESCRIPTION, description!(gauge))?;
+        labels::put_string(back, field::METRIC_DESCRIPTION, GAUGE_DESCRIPTION)?;
         let name_end = back.mark();
         back.put(name.as_bytes())?;
         back.put(GAUGE_PREFIX.as_bytes())?;
@@ -408,20 +408,19 @@ impl OtlpMetric {
         }
     }
 
-    /// Name, description and unit.
-    const fn about(self) -> (&'static str, &'static str, &'static str) {
+    const fn instrument(self) -> &'static Instrument {
         match self {
-            Self::Requests => ("loaddensity.requests", description!(requests), "1"),
-            Self::Latency => ("loaddensity.request.latency", description!(latency), "ms"),
-            Self::Size => ("loaddensity.response.size", description!(size), "By"),
-            Self::Duration => ("http.client.request.duration", description!(duration), "s"),
+            Self::Requests => &REQUESTS,
+            Self::Latency => &LATENCY,
+            Self::Size => &SIZE,
+            Self::Duration => &DURATION,
         }
     }
 
     /// Most bytes that [`Self::close`] writes: tag and length of each text, of up to five bytes of the points and the whole.
     const fn frame(self) -> usize {
-        let (name, description, unit) = self.about();
-        name.len() + description.len() + unit.len() + 3 * 2 + 2 * 6
+        let Instrument { otlp, description, otlp_unit, .. } = self.instrument();
+        otlp.len() + description.len() + otlp_unit.len() + 3 * 2 + 2 * 6
     }
 
     /// Writes what comes behind the points. Where it does not fit, no point will either.
@@ -444,10 +443,10 @@ impl OtlpMetric {
 
     fn try_close(self, data: u8, back: &mut ReverseWriter<'_>, end: usize) -> Result<(), Full> {
         back.length_since(end, data)?;
-        let (name, description, unit) = self.about();
-        labels::put_string(back, field::METRIC_UNIT, unit)?;
+        let Instrument { otlp, description, otlp_unit, .. } = self.instrument();
+        labels::put_string(back, field::METRIC_UNIT, otlp_unit)?;
         labels::put_string(back, field::METRIC_DESCRIPTION, description)?;
-        labels::put_string(back, field::METRIC_NAME, name)?;
+        labels::put_string(back, field::METRIC_NAME, otlp)?;
         back.length_since(end, field::METRICS)
     }
 }

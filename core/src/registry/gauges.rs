@@ -9,6 +9,7 @@ use heapless::String;
 
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering, const_unless_loom, zeros};
+use crate::metrics::{INSTRUMENTS, PROMETHEUS_NAMESPACE};
 use crate::registry::Registry;
 
 /// Most gauges of a registry.
@@ -91,11 +92,14 @@ impl fmt::Display for GaugeError {
             Self::Name => f.write_str(
                 "a gauge's name is 1 to 64 of a-z, 0-9 and _, and begins with a letter, such as active_users",
             ),
-            Self::Reserved => f.write_str(
-                "the name belongs to another metric or to time: choose one that is not time, begins with neither \
-                 exporter_ nor registry_, and is neither requests, request_latency_ms nor response_bytes, with or \
-                 without _total, _bucket, _sum, _count or _created behind it",
-            ),
+            Self::Reserved => {
+                f.write_str(
+                    "the name belongs to another metric or to time: choose one that is not time, begins with \
+                             neither exporter_ nor registry_, and is none of ",
+                )?;
+                own_names().try_for_each(|name| write!(f, "{name}, "))?;
+                f.write_str("with or without _total, _bucket, _sum, _count or _created after it")
+            }
             Self::Full => write!(f, "the registry has {GAUGES} gauges, and has room for no more; use fewer names"),
         }
     }
@@ -165,6 +169,11 @@ pub(crate) fn find_or_write<'a>(gauges: &'a [GaugeWords], name: &str) -> Option<
     gauges.iter().find(|gauge| gauge.take_name(&wanted))
 }
 
+/// The names of the instruments that every request is counted in, as gauges have theirs.
+fn own_names() -> impl Iterator<Item = &'static str> {
+    INSTRUMENTS.into_iter().filter_map(|instrument| instrument.prometheus.strip_prefix(PROMETHEUS_NAMESPACE))
+}
+
 fn check(name: &str) -> Result<(), GaugeError> {
     let is_usual = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
     let begins = name.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
@@ -174,7 +183,7 @@ fn check(name: &str) -> Result<(), GaugeError> {
     // InfluxDB takes a field of this name for the point's time.
     let is_time = name == "time";
     let of_another = ["exporter_", "registry_"].iter().any(|start| name.starts_with(start));
-    let is_another = ["requests", "request_latency_ms", "response_bytes"].iter().any(|other| {
+    let is_another = own_names().any(|other| {
         name.strip_prefix(other)
             .is_some_and(|rest| ["", "_total", "_bucket", "_sum", "_count", "_created"].contains(&rest))
     });

@@ -4,6 +4,8 @@ use core::fmt;
 
 use heapless::{String, Vec};
 
+use crate::metrics;
+
 /// Most further labels of one series.
 pub const LABELS: usize = 4;
 /// Keys and values of all further labels of one series together, in bytes.
@@ -29,13 +31,13 @@ const RESERVED: [&str; 12] = [
     "outcome",
     "le",
     "quantile",
-    "status",
+    STATUS,
     "time",
     "host",
     "jmx_check_name",
     "status_code",
-    "response_time_ms",
-    "response_length",
+    metrics::LATENCY.influxdb,
+    metrics::SIZE.influxdb,
 ];
 /// A further label of a series, set by the engine: `scenario`, `region`, …
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,5 +4,6 @@
 pub(crate) mod digits;
 pub(crate) mod item;
 pub(crate) mod item_start;
+pub(crate) mod joined;
 pub(crate) mod out;
 pub(crate) mod short_text;

@@ -12,7 +12,9 @@ use crate::atomics::stored_text::StoredText;
 use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd as labels;
+use crate::metrics;
 use crate::wire::text::item::ItemWriter;
+use crate::wire::text::joined::joined;
 use crate::wire::text::out::Full;
 
 /// The messages of a request.
@@ -81,9 +83,9 @@ impl MessageFormat {
     pub(super) fn put_name(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.prefix)?;
         out.put_exact(match item {
-            REQUESTS => b"requests:",
-            LATENCY => b"request.latency:",
-            _ => b"response.size:",
+            REQUESTS => joined!(metrics::REQUESTS.dogstatsd, ":").as_slice(),
+            LATENCY => joined!(metrics::LATENCY.dogstatsd, ":"),
+            _ => joined!(metrics::SIZE.dogstatsd, ":"),
         })
     }
 
@@ -133,9 +135,9 @@ impl MessageFormat {
     /// The type of message `item`.
     const fn kind(&self, item: u8) -> &'static [u8] {
         match (item, self.distributions) {
-            (REQUESTS, _) => b"|c",
-            (LATENCY, false) => b"|ms",
-            (_, false) => b"|h",
+            (REQUESTS, _) => joined!("|", metrics::REQUESTS.dogstatsd_type),
+            (LATENCY, false) => joined!("|", metrics::LATENCY.dogstatsd_type),
+            (_, false) => joined!("|", metrics::SIZE.dogstatsd_type),
             (_, true) => b"|d",
         }
     }

@@ -12,6 +12,7 @@ use super::origin::ORIGIN_BYTES;
 use super::tags::TAG_BYTES;
 use crate::atomics::stored_text::StoredText;
 use crate::labels::dogstatsd as labels;
+use crate::metrics;
 use crate::request::sample::Outcome;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
@@ -21,7 +22,7 @@ use crate::wire::text::short_text::ShortText;
 const TAIL_BYTES: usize =
     "|ms|@|#".len() + 24 + labels::BYTES + OUTCOMES[0].len() + TAG_BYTES + 2 * (ORIGIN_BYTES + 3) + 24;
 /// Longest name behind the prefix, with its colon, and longest value: 2^64 ns in milliseconds.
-const LONGEST: usize = "request.latency:".len() + "18446744073709.551615".len();
+const LONGEST: usize = metrics::LATENCY.dogstatsd.len() + ":".len() + "18446744073709.551615".len();
 /// The same of a counter that says its second.
 const LONGEST_COUNTER: usize = "requests:18446744073709551615".len() + "|T18446744074".len();
 

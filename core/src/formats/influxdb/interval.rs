@@ -8,10 +8,12 @@ use crate::aggregates::totals::Totals;
 use crate::counts::bounds::Quantity;
 use crate::labels::constant::ConstantLabels;
 use crate::labels::influxdb::InfluxdbTags;
+use crate::metrics::{LATENCY, REQUESTS, SIZE};
 use crate::registry::Registry;
 use crate::request::sample::Timestamp;
 use crate::request::series::Series;
 use crate::wire::text::item::ItemWriter;
+use crate::wire::text::joined::{joined, joined_str};
 use crate::wire::text::out::Full;
 use crate::wire::text::short_text::ShortText;
 
@@ -78,15 +80,15 @@ pub struct IntervalEncoder<'a> {
 impl<'a> IntervalEncoder<'a> {
     /// The names of the fields. No tag may have one of them: InfluxDB 3 refuses such points.
     pub const FIELDS: [&'static str; 9] = [
-        "requests",
+        REQUESTS.influxdb,
         "failures",
-        "response_time_ms_sum",
-        "response_time_ms_min",
-        "response_time_ms_max",
-        "response_time_ms_p50",
-        "response_time_ms_p95",
-        "response_time_ms_p99",
-        "response_length_sum",
+        joined_str!(LATENCY.influxdb, "_sum"),
+        joined_str!(LATENCY.influxdb, "_min"),
+        joined_str!(LATENCY.influxdb, "_max"),
+        joined_str!(LATENCY.influxdb, "_p50"),
+        joined_str!(LATENCY.influxdb, "_p95"),
+        joined_str!(LATENCY.influxdb, "_p99"),
+        joined_str!(SIZE.influxdb, "_sum"),
     ];
 
     /// An encoder for intervals of `registry` that writes points of `measurement` with `constant` tags, and timestamps in
@@ -134,22 +136,22 @@ impl IntervalPoint {
     /// Writes what follows the tags.
     fn put_fields(&self, at: u64, piece: &mut ShortText<'_, FIELDS_BYTES>) {
         let Self { requests, failures, latency_sum_ns, latency_ns, bytes } = *self;
-        piece.put(b" requests=", 10);
+        piece.put_all(joined!(" ", REQUESTS.influxdb, "="));
         piece.put_integer(requests.min(MAX_INTEGER));
-        piece.put(b"i,failures=", 11);
+        piece.put_all(b"i,failures=");
         piece.put_integer(failures.min(MAX_INTEGER));
-        piece.put(b"i,response_time_ms_sum=", 23);
+        piece.put_all(joined!("i,", LATENCY.influxdb, "_sum="));
         piece.put_millis(latency_sum_ns);
         for (name, nanos) in [b"min", b"max", b"p50", b"p95", b"p99"].into_iter().zip(latency_ns.into_iter().flatten())
         {
-            piece.put(b",response_time_ms_", 18);
-            piece.put(name, 3);
-            piece.put(b"=", 1);
+            piece.put_all(joined!(",", LATENCY.influxdb, "_"));
+            piece.put_all(name);
+            piece.put_all(b"=");
             piece.put_millis(nanos);
         }
-        piece.put(b",response_length_sum=", 21);
+        piece.put_all(joined!(",", SIZE.influxdb, "_sum="));
         piece.put_integer(bytes.min(MAX_INTEGER));
-        piece.put(b"i ", 2);
+        piece.put_all(b"i ");
         piece.put_integer(at);
     }
 }

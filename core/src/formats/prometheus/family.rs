@@ -1,6 +1,7 @@
 //! The metrics of the contract, each a family of its own.
 
-use crate::metrics::description;
+use crate::metrics::{Instrument, InstrumentKind, LATENCY, REQUESTS, SIZE};
+use crate::wire::text::joined::{join, joined, joined_str, length};
 
 /// Name, kind and help as LoadDensity has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,88 +11,96 @@ pub(super) enum Family {
     Size,
 }
 
+/// The header of an instrument's family in the text format 0.0.4.
+macro_rules! text_header {
+    ($instrument:ident) => {
+        joined!(
+            "# HELP ",
+            $instrument.prometheus,
+            $instrument.prometheus_suffix(),
+            " ",
+            $instrument.description,
+            "\n# TYPE ",
+            $instrument.prometheus,
+            $instrument.prometheus_suffix(),
+            " ",
+            type_of(&$instrument),
+            "\n",
+        )
+    };
+}
+
+/// The same in OpenMetrics, which names a counter without `_total`, and a unit where the name ends in one.
+macro_rules! open_metrics_header {
+    ($instrument:ident) => {{
+        const UNIT: &str = $instrument.prometheus_unit;
+        joined!(
+            "# TYPE ",
+            $instrument.prometheus,
+            " ",
+            type_of(&$instrument),
+            "\n",
+            where_any(UNIT, "# UNIT "),
+            where_any(UNIT, $instrument.prometheus),
+            where_any(UNIT, " "),
+            UNIT,
+            where_any(UNIT, "\n"),
+            "# HELP ",
+            $instrument.prometheus,
+            " ",
+            $instrument.description,
+            "\n",
+        )
+    }};
+}
+
 impl Family {
+    /// What is counted in it.
+    pub(super) const fn instrument(self) -> &'static Instrument {
+        match self {
+            Self::Requests => &REQUESTS,
+            Self::Latency => &LATENCY,
+            Self::Size => &SIZE,
+        }
+    }
+
     /// What the lines of a series begin with, before its labels: those of outcomes or buckets, that of the sum, and that
     /// of the count. The last two are a histogram's.
     pub(super) const fn heads(self) -> &'static [LineStart; 3] {
         match self {
-            Self::Requests => const { &[head(b"loaddensity_requests_total{"), head(b""), head(b"")] },
-            Self::Latency => {
-                const {
-                    &[
-                        head(b"loaddensity_request_latency_ms_bucket{"),
-                        head(b"loaddensity_request_latency_ms_sum{"),
-                        head(b"loaddensity_request_latency_ms_count{"),
-                    ]
-                }
-            }
-            Self::Size => {
-                const {
-                    &[
-                        head(b"loaddensity_response_bytes_bucket{"),
-                        head(b"loaddensity_response_bytes_sum{"),
-                        head(b"loaddensity_response_bytes_count{"),
-                    ]
-                }
-            }
+            Self::Requests => const { &[head(&[REQUESTS.prometheus, "_total{"]), head(&[]), head(&[])] },
+            Self::Latency => const { &heads_of_histogram(&LATENCY) },
+            Self::Size => const { &heads_of_histogram(&SIZE) },
         }
     }
 
-    /// The lines in front of the samples. OpenMetrics names a counter without `_total`, and a unit where the name ends in
-    /// one.
+    /// The lines in front of the samples.
     pub(super) const fn header(self, is_open_metrics: bool) -> &'static [u8] {
-        let header = match self {
-            Self::Requests if is_open_metrics => concat!(
-                "# TYPE loaddensity_requests counter\n# HELP loaddensity_requests ",
-                description!(requests),
-                "\n"
-            ),
-            Self::Latency if is_open_metrics => concat!(
-                "# TYPE loaddensity_request_latency_ms histogram\n# UNIT loaddensity_request_latency_ms ms\n\
-                 # HELP loaddensity_request_latency_ms ",
-                description!(latency),
-                "\n"
-            ),
-            Self::Size if is_open_metrics => concat!(
-                "# TYPE loaddensity_response_bytes histogram\n# UNIT loaddensity_response_bytes bytes\n\
-                 # HELP loaddensity_response_bytes ",
-                description!(size),
-                "\n"
-            ),
-            Self::Requests => concat!(
-                "# HELP loaddensity_requests_total ",
-                description!(requests),
-                "\n# TYPE loaddensity_requests_total counter\n"
-            ),
-            Self::Latency => concat!(
-                "# HELP loaddensity_request_latency_ms ",
-                description!(latency),
-                "\n# TYPE loaddensity_request_latency_ms histogram\n"
-            ),
-            Self::Size => concat!(
-                "# HELP loaddensity_response_bytes ",
-                description!(size),
-                "\n# TYPE loaddensity_response_bytes histogram\n"
-            ),
-        };
-        header.as_bytes()
+        match self {
+            Self::Requests if is_open_metrics => open_metrics_header!(REQUESTS),
+            Self::Latency if is_open_metrics => open_metrics_header!(LATENCY),
+            Self::Size if is_open_metrics => open_metrics_header!(SIZE),
+            Self::Requests => text_header!(REQUESTS),
+            Self::Latency => text_header!(LATENCY),
+            Self::Size => text_header!(SIZE),
+        }
     }
 
     /// Name, help and unit as protobuf has them.
     pub(super) const fn about(self) -> (&'static str, &'static str, Option<&'static str>) {
+        let Instrument { description, prometheus, prometheus_unit, .. } = *self.instrument();
         match self {
-            Self::Requests => ("loaddensity_requests_total", description!(requests), None),
-            Self::Latency => ("loaddensity_request_latency_ms", description!(latency), Some("ms")),
-            Self::Size => ("loaddensity_response_bytes", description!(size), Some("bytes")),
+            Self::Requests => (joined_str!(REQUESTS.prometheus, "_total"), description, None),
+            Self::Latency | Self::Size => (prometheus, description, Some(prometheus_unit)),
         }
     }
 
     /// What the line with the creation time of a series begins with, before its labels.
     pub(super) const fn created(self) -> &'static [u8] {
         match self {
-            Self::Requests => b"loaddensity_requests_created{",
-            Self::Latency => b"loaddensity_request_latency_ms_created{",
-            Self::Size => b"loaddensity_response_bytes_created{",
+            Self::Requests => joined!(REQUESTS.prometheus, "_created{"),
+            Self::Latency => joined!(LATENCY.prometheus, "_created{"),
+            Self::Size => joined!(SIZE.prometheus, "_created{"),
         }
     }
 
@@ -115,11 +124,23 @@ pub(super) struct LineStart {
 /// Longer than the longest, so that a copy of known length will do.
 pub(super) const START_BYTES: usize = 48;
 
-const fn head(text: &[u8]) -> LineStart {
-    let (mut bytes, mut length) = ([0; START_BYTES], 0);
-    while length < text.len() {
-        bytes[length] = text[length];
-        length += 1;
+const fn heads_of_histogram(instrument: &Instrument) -> [LineStart; 3] {
+    let name = instrument.prometheus;
+    [head(&[name, "_bucket{"]), head(&[name, "_sum{"]), head(&[name, "_count{"])]
+}
+
+const fn head(parts: &[&str]) -> LineStart {
+    LineStart { bytes: join(parts), length: length(parts) }
+}
+
+const fn type_of(instrument: &Instrument) -> &'static str {
+    match instrument.kind {
+        InstrumentKind::Counter => "counter",
+        InstrumentKind::Histogram => "histogram",
     }
-    LineStart { bytes, length }
+}
+
+/// `text`, where there is a unit.
+const fn where_any(unit: &str, text: &'static str) -> &'static str {
+    if unit.is_empty() { "" } else { text }
 }

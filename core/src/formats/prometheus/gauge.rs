@@ -5,19 +5,18 @@ use core::fmt::{self, Write as _};
 use heapless::String;
 
 use super::constant::ConstantText;
-use crate::metrics::description;
+use crate::metrics::{GAUGE_DESCRIPTION, PROMETHEUS_NAMESPACE};
 use crate::registry::Registry;
 use crate::registry::gauges::GAUGE_NAME_BYTES;
 use crate::wire::text::out::{Full, TextWriter};
 
 /// What all of them say of themselves.
-pub(super) const HELP: &str = description!(gauge);
-const PREFIX: &str = "loaddensity_";
+pub(super) const HELP: &str = GAUGE_DESCRIPTION;
 
 /// A gauge that has been set.
 #[derive(Debug)]
 pub(super) struct GaugeReading {
-    pub(super) name: String<{ PREFIX.len() + GAUGE_NAME_BYTES }>,
+    pub(super) name: String<{ PROMETHEUS_NAMESPACE.len() + GAUGE_NAME_BYTES }>,
     pub(super) value: f64,
 }
 
@@ -28,7 +27,7 @@ impl GaugeReading {
         let words = registry.parts.control.gauges.get(number)?;
         let (own, value) = (words.name()?, words.value()?);
         let mut name = String::new();
-        name.push_str(PREFIX).and_then(|()| name.push_str(&own)).ok()?;
+        name.push_str(PROMETHEUS_NAMESPACE).and_then(|()| name.push_str(&own)).ok()?;
         Some(Self { name, value })
     }
 

@@ -29,6 +29,12 @@ impl<'b, const N: usize> ShortText<'b, N> {
         self.length += length;
     }
 
+    /// Appends `bytes`.
+    #[inline(always)]
+    pub(crate) fn put_all<const M: usize>(&mut self, bytes: &[u8; M]) {
+        self.put(bytes, M);
+    }
+
     /// Writes `bytes` over what is at `at`.
     #[inline(always)]
     pub(crate) fn put_over<const M: usize>(&mut self, at: usize, bytes: &[u8; M]) {
