@@ -15,21 +15,24 @@ pub struct Backoff {
     next: Duration,
 }
 
-/// Longest pause that an InfluxDB server is granted that asks for one: what waits longer than this is lost to the buffer's
-/// end.
+/// The longest pause that an InfluxDB server gets when it asks for one. What waits longer than this is lost once the buffer
+/// is full.
 pub const LONGEST_POST_PAUSE: Duration = Duration::from_secs(60);
-/// Longest pause that an OTLP receiver is granted that asks for one.
+/// The longest pause that an OTLP receiver gets when it asks for one.
 pub const LONGEST_EXPORT_PAUSE: Duration = Duration::from_secs(600);
+
+/// The back-off cap: the longest pause between two calls to a server, unless the server asks for a longer one.
+const CAP: Duration = Duration::from_secs(5);
 
 impl Backoff {
     /// After a body that InfluxDB did not take.
-    pub(super) const POST: Self = Self::new(Duration::from_millis(250), Duration::from_secs(5));
+    pub(super) const POST: Self = Self::new(Duration::from_millis(250), CAP);
     /// After a body that an OTLP receiver did not take.
-    pub(super) const EXPORT: Self = Self::new(Duration::from_millis(500), Duration::from_secs(5));
+    pub(super) const EXPORT: Self = Self::new(Duration::from_millis(500), CAP);
     /// The same once a stop was asked for.
-    pub(super) const EXPORT_AT_A_STOP: Self = Self::new(Duration::from_millis(250), Duration::from_secs(5));
+    pub(super) const EXPORT_AT_A_STOP: Self = Self::new(Duration::from_millis(250), CAP);
     /// While the name that datagrams go to has no address.
-    pub(super) const NAME: Self = Self::new(Duration::from_millis(250), Duration::from_secs(5));
+    pub(super) const NAME: Self = Self::new(Duration::from_millis(250), CAP);
     /// After a failure of a socket for datagrams: the pauses of Datadog's Python client between attempts to connect
     /// (datadog/dogstatsd/base.py).
     pub(super) const SOCKET: Self = Self::new(Duration::from_millis(25), Duration::from_secs(1));

@@ -162,7 +162,7 @@ impl<C: Copy> ExportMachine<C> {
         if let Some(until) = self.timing.waits(now) {
             return Some(ExportAction::Wait { until });
         }
-        self.begin_the_last_cycle();
+        self.begin_anew_at_a_stop();
         self.resume(now, source);
         let is_last = match self.in_flight.filter(|_| self.is_again) {
             Some(flight) => flight.part.is_last,
@@ -188,7 +188,7 @@ impl<C: Copy> ExportMachine<C> {
                 None
             }
             ConnectionStep::Ready => {
-                self.begin_the_last_cycle();
+                self.begin_anew_at_a_stop();
                 self.resume(now, source);
                 match if self.is_again { NextBody::Written } else { self.write_next(now, source, out) } {
                     NextBody::Written => self.send(),

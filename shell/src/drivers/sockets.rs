@@ -226,7 +226,7 @@ impl<R: Runtime> SocketSlot<R> {
             Some(OpenSocket::Udp(socket)) => drop(socket.writable().await),
             Some(OpenSocket::Datagrams(socket)) => drop(poll_fn(|context| socket.poll_writable(context)).await),
             Some(OpenSocket::Stream(stream)) => {
-                drop(poll_fn(|context| poll_write(stream, frame, written, context)).await)
+                drop(poll_fn(|context| poll_write(stream, frame, written, context)).await);
             }
             None => {}
         }

@@ -60,7 +60,7 @@ impl<C: Copy> ExportMachine<C> {
         source: &mut S,
     ) {
         // The receiver does not say which points it rejects. The heaviest are taken, so that no more counts as sent than was.
-        let from = self.cycle.filter(|_| rejected != 0).map(|cycle| cycle.place);
+        let from = self.cycle.filter(|_| rejected != 0).map(|cycle| cycle.cursor);
         let requests = from.map_or(0, |from| source.weights(from, flight.part.next).heaviest(rejected));
         self.account.accepted(&flight.part, requests, source.ledger());
         self.advance(&flight.part, source);
@@ -127,7 +127,7 @@ impl<C: Copy> ExportMachine<C> {
     /// A part is settled: the one after it comes next.
     pub(super) fn advance<S: ExportSource<Cursor = C>>(&mut self, part: &CyclePart<C>, source: &mut S) {
         if let Some(cycle) = &mut self.cycle {
-            source.settle(cycle.place, part.next);
+            source.settle(cycle.cursor, part.next);
             cycle.advance(part);
         }
     }

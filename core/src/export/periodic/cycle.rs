@@ -6,7 +6,7 @@ use super::CyclePart;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cycle<C> {
     /// Which point comes next.
-    pub(super) place: C,
+    pub(super) cursor: C,
     /// Whether some of it was settled or may have arrived: then it is not begun anew.
     pub(super) is_touched: bool,
     /// Whether the next body carries a new time: an earlier body of the same points may have arrived.
@@ -16,13 +16,13 @@ pub(super) struct Cycle<C> {
 }
 
 impl<C: Copy> Cycle<C> {
-    pub(super) const fn new(place: C) -> Self {
-        Self { place, is_touched: false, is_stale: false, silences: 0 }
+    pub(super) const fn new(cursor: C) -> Self {
+        Self { cursor, is_touched: false, is_stale: false, silences: 0 }
     }
 
     /// A part is settled: the one after it comes next.
     pub(super) fn advance(&mut self, part: &CyclePart<C>) {
-        self.place = part.next;
+        self.cursor = part.next;
         self.is_touched = true;
         (self.is_stale, self.silences) = (false, 0);
     }

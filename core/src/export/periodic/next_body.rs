@@ -18,7 +18,7 @@ pub(super) enum NextBody {
 
 impl<C: Copy> ExportMachine<C> {
     /// At a stop, all that was counted is sent once more. What is left of the cycle under way is part of that.
-    pub(super) fn begin_the_last_cycle(&mut self) {
+    pub(super) fn begin_anew_at_a_stop(&mut self) {
         if self.timing.is_stopping() && !self.limits.is_delta && !self.is_final {
             (self.cycle, self.is_again, self.resumes) = (None, false, true);
         }
@@ -34,7 +34,7 @@ impl<C: Copy> ExportMachine<C> {
         loop {
             let Some(cycle) = self.cycle_at(now, source) else { return NextBody::Nothing };
             let limit = self.size.bytes();
-            match source.write(cycle.place, limit, out) {
+            match source.write(cycle.cursor, limit, out) {
                 WriteOutcome::Nothing => {
                     self.complete(now, source);
                     return NextBody::Nothing;
@@ -81,7 +81,7 @@ impl<C: Copy> ExportMachine<C> {
     fn cycle_at<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &S) -> Option<Cycle<C>> {
         let mut cycle = self.cycle?;
         if core::mem::take(&mut cycle.is_stale) {
-            cycle.place = source.with_time(cycle.place, self.time(now));
+            cycle.cursor = source.with_time(cycle.cursor, self.time(now));
         }
         self.cycle = Some(cycle);
         self.cycle

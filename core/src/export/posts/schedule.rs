@@ -29,13 +29,13 @@ pub enum Schedule {
     },
 }
 
-/// When the next body is schedule.
+/// When the next body is due, by a schedule.
 #[derive(Clone, Debug)]
 pub(super) struct ScheduleState {
     schedule: Schedule,
-    /// Most items of a body.
+    /// The most items of a body.
     points: usize,
-    /// Length of a line, as they were long in the last body.
+    /// The average length of a line in the last body.
     line: usize,
     /// Since when the oldest waits; none where nothing waits.
     oldest: Option<Tick>,
@@ -48,7 +48,7 @@ impl ScheduleState {
         Self { schedule, points, line: USUAL_LINE, oldest: None, interval: None }
     }
 
-    /// Most items of a body.
+    /// The most items of a body.
     pub(super) const fn points(&self) -> usize {
         self.points
     }
