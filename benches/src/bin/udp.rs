@@ -169,7 +169,7 @@ fn start<R: Runtime>(
             exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: ONE_LINE, ..influxdb })?;
         }
         SendMode::InfluxdbPacked => {
-            exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: PACKED, ..influxdb })?
+            exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: PACKED, ..influxdb })?;
         }
     }
     Ok(())
