@@ -96,27 +96,26 @@ impl Backends {
     /// What the operating system or an exporter says.
     pub fn start<R: Runtime>(exporters: &Exporters<R>, packing: DatagramMode, reads: bool) -> Result<Self, BenchError> {
         let (influxdb, statsd, otlp) = (Drain::start(reads)?, Drain::start(reads)?, OtlpReceiver::start::<R>()?);
-        let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+        let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
         let at = influxdb.address();
-        exporters.start_influxdb_sink(InfluxdbConfig {
-            target: InfluxdbTarget::Udp { host: at.ip().to_string(), port: at.port() },
-            datagram_bytes: if packing.is_packed() { PACKED } else { ONE_LINE },
-            segmentation_offload: packing.offloads(),
-            ..InfluxdbConfig::default()
-        })?;
+        exporters.start_influxdb_sink(
+            InfluxdbConfig::default()
+                .target(InfluxdbTarget::Udp { host: at.ip().to_string(), port: at.port() })
+                .datagram_bytes(if packing.is_packed() { PACKED } else { ONE_LINE })
+                .segmentation_offload(packing.offloads()),
+        )?;
         let at = statsd.address();
-        exporters.start_statsd_sink(StatsdConfig {
-            host: at.ip().to_string(),
-            port: at.port(),
-            datagram_bytes: packing.is_packed().then_some(PACKED),
-            segmentation_offload: packing.offloads(),
-            fill_datagrams: packing.is_packed() && packing.offloads(),
-            ..StatsdConfig::default()
-        })?;
-        exporters.start_opentelemetry_exporter(OpenTelemetryConfig {
-            endpoint: format!("http://{}", otlp.address()),
-            ..OpenTelemetryConfig::default()
-        })?;
+        exporters.start_statsd_sink(
+            StatsdConfig::default()
+                .host(at.ip().to_string())
+                .port(at.port())
+                .datagram_bytes(packing.is_packed().then_some(PACKED))
+                .segmentation_offload(packing.offloads())
+                .fill_datagrams(packing.is_packed() && packing.offloads()),
+        )?;
+        exporters.start_opentelemetry_exporter(
+            OpenTelemetryConfig::default().endpoint(format!("http://{}", otlp.address())),
+        )?;
         let scraper = PageScraper::start(page, SCRAPE_INTERVAL)?;
         Ok(Self { influxdb, statsd, otlp, scraper })
     }

@@ -1,7 +1,7 @@
 //! What running exporters complain of, said once each: a backend that is not there does not fail a start, but nobody
 //! should have to wait for the table to learn of it.
 
-use loaddensity_metrics_shell::actions::{Action, Answer, Command};
+use loaddensity_metrics_shell::actions::{ActionOutcome, Command, JsonAction};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus, InfluxdbTarget};
 
@@ -30,8 +30,8 @@ struct Start {
 
 impl Complaints {
     /// Remembers which action started an exporter.
-    pub(crate) fn note(&mut self, action: &Action, answer: &Answer, environment: &Environment) {
-        if let Answer::Started { exporter, .. } = *answer {
+    pub(crate) fn note(&mut self, action: &JsonAction, answer: &ActionOutcome, environment: &Environment) {
+        if let ActionOutcome::Started { exporter, .. } = *answer {
             self.starts.retain(|start| start.exporter != exporter);
             // It was carried out, so it can be read.
             let place = Command::from_action_in(action, environment).map(|command| place(&command)).unwrap_or_default();
@@ -111,13 +111,10 @@ impl Complaints {
 fn place(command: &Command) -> String {
     let host_port = |host: &str, port: u16| format!("host {host:?}, port {port}: ");
     match command {
-        Command::StartPrometheus(config) => format!("port {}, addr {:?}: ", config.port, config.addr),
+        Command::StartPrometheus(config) => format!("port {}, host {:?}: ", config.port, config.host),
         Command::StartInfluxdb(config) => match &config.target {
             InfluxdbTarget::Udp { host, port } | InfluxdbTarget::Http { host, port, .. } => host_port(host, *port),
-            InfluxdbTarget::Url { .. }
-            | InfluxdbTarget::V1 { .. }
-            | InfluxdbTarget::V2 { .. }
-            | InfluxdbTarget::V3 { .. } => "url ".into(),
+            _ => "url ".into(),
         },
         Command::StartStatsd(config) if config.socket.is_some() => "url ".into(),
         Command::StartStatsd(config) => host_port(&config.host, config.port),

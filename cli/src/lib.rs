@@ -110,3 +110,12 @@ struct Migrating;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/generators.md")]
 struct Generators;
+
+/// The examples of configurations, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/dogstatsd.md")]
+#[doc = include_str!("../../docs/influxdb.md")]
+#[doc = include_str!("../../docs/opentelemetry.md")]
+#[doc = include_str!("../../docs/prometheus.md")]
+#[doc = include_str!("../../docs/tls.md")]
+struct Configurations;

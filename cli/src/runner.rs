@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use loaddensity_metrics_shell::actions::{Action, ActionError, Command, Document, execute_command};
+use loaddensity_metrics_shell::actions::{ActionError, Command, Document, JsonAction, execute_command};
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, PrometheusConfig, Report, Settings, StatusLabel};
+use loaddensity_metrics_shell::{ExporterStatus, Exporters, Identity, Report, Settings, StatusLabel};
 
 use crate::CommandError;
 use crate::complaints::Complaints;
@@ -59,7 +59,7 @@ pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions) -
 }
 
 fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> Result<Exporters<R>, CommandError> {
-    let settings = Settings { identity, ..Settings::default() };
+    let settings = Settings::default().identity(identity);
     if let Some(label) = status_label {
         settings.registry.set_status_label(label)?;
     }
@@ -117,7 +117,7 @@ impl<R: Runtime> Runner<R> {
         self.ending.failed = true;
     }
 
-    fn action(&mut self, action: &Action, ran: &mut DocumentRuns) -> Result<(), CommandError> {
+    fn action(&mut self, action: &JsonAction, ran: &mut DocumentRuns) -> Result<(), CommandError> {
         if action.command == start_test::COMMAND {
             return self.load_test(action, ran);
         }
@@ -132,21 +132,22 @@ impl<R: Runtime> Runner<R> {
     }
 
     /// What `action` says, and the program's options where it says nothing.
-    fn command(&self, action: &Action) -> Result<Command, ActionError> {
+    fn command(&self, action: &JsonAction) -> Result<Command, ActionError> {
         let command = Command::from_action_in(action, &self.options.environment).map_err(|error| {
             let unknown = error.is_unknown_command();
             if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
         })?;
         Ok(match command {
             Command::StartPrometheus(config) => {
-                Command::StartPrometheus(PrometheusConfig { linger: config.linger.or(self.options.linger), ..config })
+                let linger = config.linger.or(self.options.linger);
+                Command::StartPrometheus(config.linger(linger))
             }
             other => other,
         })
     }
 
     /// Runs a load test to its end, or until a signal comes.
-    fn load_test(&mut self, action: &Action, ran: &mut DocumentRuns) -> Result<(), CommandError> {
+    fn load_test(&mut self, action: &JsonAction, ran: &mut DocumentRuns) -> Result<(), CommandError> {
         let test = start_test::load_test(action)?;
         let recorder = self.exporters.local_recorder();
         // First: what is recorded as soon as the engine runs is of this test, too.
@@ -178,7 +179,8 @@ impl<R: Runtime> Runner<R> {
             // Its run is not among those that have ended when everything has.
             block_on(self.exporters.as_async().shutdown(Duration::ZERO));
             let account = self.exporters.registry().account(status.exporter);
-            let run = ExporterStatus { account, lingers: false, ..status };
+            let mut run = status;
+            (run.account, run.lingers) = (account, false);
             ran.complaints.settle(&run);
             ran.ended.push(run);
         }

@@ -6,7 +6,7 @@ mod tasks;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use loaddensity_metrics_shell::actions::{Action, ActionError, Problem, Reader, Signature};
+use loaddensity_metrics_shell::actions::{ActionError, ArgumentReader, JsonAction, Problem, Signature};
 use serde_json::{Map, Value};
 
 use crate::engine::{EngineError, LoadTest};
@@ -15,9 +15,8 @@ use crate::say;
 /// The command's name.
 pub(crate) const COMMAND: &str = "LD_start_test";
 
-static SIGNATURE: Signature = Signature {
-    positional: &["user_detail_dict", "user_count", "spawn_rate", "test_time", "tasks"],
-    named: &[
+static SIGNATURE: Signature = Signature::new(&["user_detail_dict", "user_count", "spawn_rate", "test_time", "tasks"])
+    .named(&[
         "max_rate",
         "traces",
         "variables",
@@ -30,9 +29,8 @@ static SIGNATURE: Signature = Signature {
         "master_host",
         "master_port",
         "expected_workers",
-    ],
-    secret: &["variables"],
-};
+    ])
+    .secret(&["variables"]);
 
 /// Parameters of LoadDensity's that change nothing of the load here.
 const WITHOUT_EFFECT: [(&str, &str); 7] = [
@@ -50,8 +48,8 @@ const ONE_PROCESS: &str = "a run is one process; start one on each machine";
 const RATES: RangeInclusive<f64> = 0.001..=10_000_000.0;
 
 /// Reads `action`. Defaults are LoadDensity's: 50 users, 10 more per second, 60 seconds.
-pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
-    let reader = Reader::new(action, &SIGNATURE)?;
+pub(crate) fn load_test(action: &JsonAction) -> Result<LoadTest, ActionError> {
+    let reader = ArgumentReader::new(action, &SIGNATURE)?;
     check_user(reader)?;
     check_mode(reader)?;
     reader.read("variables", "an object, {\"name\": \"value\"}", Value::as_object)?;
@@ -72,7 +70,7 @@ pub(crate) fn load_test(action: &Action) -> Result<LoadTest, ActionError> {
 }
 
 /// What the engine says, as an error of `action`.
-pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError {
+pub(crate) fn engine_error(action: &JsonAction, error: &EngineError) -> ActionError {
     let (key, reason) = match error {
         EngineError::Resolve { task, host, source } => (
             format!("{}.request_url", path_of(action, *task)),
@@ -82,17 +80,17 @@ pub(crate) fn engine_error(action: &Action, error: &EngineError) -> ActionError 
         EngineError::Runtime(_) | EngineError::Gauge(_) => ("load engine".to_owned(), error.to_string()),
     };
     let problem = Problem::Misplaced { key, reason };
-    ActionError { index: action.index, command: action.command.clone(), problem }
+    ActionError::new(action, problem)
 }
 
 /// Where the task in this place of the order stands in the document.
-fn path_of(action: &Action, place: usize) -> String {
-    let tasks = Reader::new(action, &SIGNATURE).and_then(tasks::read).unwrap_or_default();
+fn path_of(action: &JsonAction, place: usize) -> String {
+    let tasks = ArgumentReader::new(action, &SIGNATURE).and_then(tasks::read).unwrap_or_default();
     tasks.into_iter().nth(place).map_or_else(|| "tasks".to_owned(), |placed| placed.path)
 }
 
 /// A user that is not said is LoadDensity's `fast_http_user`.
-fn check_user(reader: Reader<'_>) -> Result<(), ActionError> {
+fn check_user(reader: ArgumentReader<'_>) -> Result<(), ActionError> {
     let right = r#"{"user": "http_user"} or {"user": "fast_http_user"}"#;
     let missing = || reader.error(Problem::Missing { key: "user_detail_dict".into(), expected: right.into() });
     let details = reader.value("user_detail_dict").ok_or_else(missing)?;
@@ -103,12 +101,12 @@ fn check_user(reader: Reader<'_>) -> Result<(), ActionError> {
 }
 
 /// A master or a worker alone would be another load than the document describes.
-fn check_mode(reader: Reader<'_>) -> Result<(), ActionError> {
+fn check_mode(reader: ArgumentReader<'_>) -> Result<(), ActionError> {
     let expected = "\"local\": a run is one process; start one on each machine, with its share of the users";
     reader.read("runner_mode", expected, |mode| (mode.as_str()? == "local").then_some(())).map(|_| ())
 }
 
-fn warn_of_what_has_no_effect(reader: Reader<'_>) {
+fn warn_of_what_has_no_effect(reader: ArgumentReader<'_>) {
     for (key, reason) in WITHOUT_EFFECT.iter().filter(|(key, _)| reader.value(key).is_some()) {
         say::err(format_args!("warning: {COMMAND}: {key} is LoadDensity's and has no effect here: {reason}"));
     }
@@ -116,14 +114,14 @@ fn warn_of_what_has_no_effect(reader: Reader<'_>) {
 
 /// The fields of an object inside an argument; errors name them with their path.
 struct ObjectFields<'a> {
-    reader: Reader<'a>,
+    reader: ArgumentReader<'a>,
     path: String,
     object: &'a Map<String, Value>,
 }
 
 impl<'a> ObjectFields<'a> {
     fn new(
-        reader: Reader<'a>,
+        reader: ArgumentReader<'a>,
         path: impl Into<String>,
         value: &'a Value,
         known: &[&'static str],

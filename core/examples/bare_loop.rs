@@ -10,8 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 use std::{env, io};
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Packing, Requests, Route, To};
-use loaddensity_metrics_core::export::{Handed, Now, Tick, fault, pace};
+use loaddensity_metrics_core::export::datagrams::{
+    DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramTarget, RequestDatagrams, RequestPacking,
+};
+use loaddensity_metrics_core::export::{Now, SendKind, Tick, fault, pace};
 use loaddensity_metrics_core::{Event, Exporter, Pump, Sample, Sink, Storage, Timestamp};
 
 const REQUESTS: u64 = 10_000;
@@ -30,11 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut pump = registry.pump().ok_or("another pump reads this storage")?;
     let sink = Sink::new(vec![Event::default(); 16_384], pump.attach(Exporter::Statsd));
     let encoder = MessageEncoder::new(registry, "bare")?.with_newlines();
-    let route = Route { sockets: 1, to: To::Name { every: None }, at_once: true };
+    let route = DatagramRoute::new(DatagramTarget::Name { every: None }).at_once(true);
     let mut bare = BareLoop {
-        machine: Datagrams::new(route, 42),
+        machine: DatagramMachine::new(route, 42),
         sink,
-        packing: Packing::new(encoder, usize::MAX, 1_432, [0; 0]),
+        packing: RequestPacking::new(encoder, usize::MAX, 1_432, [0; 0]),
         buffer: vec![0; 1_432],
         address,
         socket: None,
@@ -55,11 +57,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // 4. The last events leave the ring; then a stop, which sends what waits within its deadline.
     bare.turn(&mut pump);
     let deadline = bare.now().tick.after(Duration::from_secs(2));
-    bare.machine.handle(bare.now(), Input::Stop { deadline });
+    bare.machine.handle(bare.now(), DatagramInput::Stop { deadline });
     while !bare.turn(&mut pump) {}
     let account = pump.detach(Exporter::Statsd);
     println!("{} recorded, {} sent, {} dropped", account.recorded, account.sent, account.dropped.total());
-    println!("{:?}, {:?}", bare.machine.traffic(), bare.machine.health());
+    println!("{:?}, {:?}", bare.machine.traffic(), bare.machine.attempts());
     println!("{}", receiver.join().map_err(|_| "the receiver panicked")?);
     Ok(())
 }
@@ -67,9 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 type Encoder = MessageEncoder<'static>;
 
 struct BareLoop {
-    machine: Datagrams,
+    machine: DatagramMachine,
     sink: Sink<'static, Vec<Event>>,
-    packing: Packing<Encoder, [u8; 0]>,
+    packing: RequestPacking<Encoder, [u8; 0]>,
     buffer: Vec<u8>,
     address: SocketAddr,
     socket: Option<UdpSocket>,
@@ -86,14 +88,14 @@ impl BareLoop {
         let next_look = self.now().tick.after(pace::pause_after(events));
         loop {
             let now = self.now();
-            let mut source = Requests { sink: &mut self.sink, packing: &mut self.packing };
+            let mut source = RequestDatagrams::new(&mut self.sink, &mut self.packing);
             match self.machine.poll(now, &mut source, &mut self.buffer) {
-                Action::Done { .. } => return true,
+                DatagramAction::Done { .. } => return true,
                 // A socket that is full is tried again after the pause: nobody tells this loop when it is not.
-                Action::Wait(wait) => {
+                DatagramAction::Wait(wait) => {
                     sleep(wait.until.min(next_look).since(now.tick));
                     if wait.writable != 0 {
-                        self.machine.handle(self.now(), Input::Writable { socket: 0 });
+                        self.machine.handle(self.now(), DatagramInput::Writable { socket: 0 });
                     }
                     if self.now().tick >= next_look {
                         return false;
@@ -105,32 +107,35 @@ impl BareLoop {
     }
 
     /// Does one thing, and tells what came of it.
-    fn perform(&mut self, action: Action) {
+    fn perform(&mut self, action: DatagramAction) {
         let addresses = [self.address];
         let input = match action {
-            Action::Resolve { id } => Input::Resolved { id, addresses: &addresses },
-            Action::Connect { id, address, .. } => match address.map_or(Err(io::ErrorKind::NotFound.into()), connect) {
-                Ok(socket) => {
-                    self.socket = Some(socket);
-                    Input::Connected { id }
+            DatagramAction::Resolve { id } => DatagramInput::Resolved { id, addresses: &addresses },
+            DatagramAction::Connect { id, address, .. } => {
+                match address.map_or(Err(io::ErrorKind::NotFound.into()), connect) {
+                    Ok(socket) => {
+                        self.socket = Some(socket);
+                        DatagramInput::Connected { id }
+                    }
+                    Err(error) => DatagramInput::Failed { id, fault: fault(name(&error), SendKind::Udp) },
                 }
-                Err(error) => Input::Failed { id, fault: fault(name(&error), Handed::Udp) },
-            },
-            Action::Send { id, range, .. } => match self.socket.as_ref().map(|socket| socket.send(&self.buffer[range]))
-            {
-                Some(Ok(_)) => Input::Sent { id, datagrams: 1, offload: false },
-                Some(Err(error)) => Input::Failed { id, fault: fault(name(&error), Handed::Udp) },
-                None => Input::Failed { id, fault: fault("", Handed::Udp) },
-            },
-            Action::Look { id, .. } => {
-                let error = self.socket.as_ref().and_then(|socket| socket.take_error().ok().flatten());
-                Input::Looked { id, refused: error.is_some() }
             }
-            Action::Close { .. } => {
+            DatagramAction::Send { id, range, .. } => {
+                match self.socket.as_ref().map(|socket| socket.send(&self.buffer[range])) {
+                    Some(Ok(_)) => DatagramInput::Sent { id, datagrams: 1, offload: false },
+                    Some(Err(error)) => DatagramInput::Failed { id, fault: fault(name(&error), SendKind::Udp) },
+                    None => DatagramInput::Failed { id, fault: fault("", SendKind::Udp) },
+                }
+            }
+            DatagramAction::Look { id, .. } => {
+                let error = self.socket.as_ref().and_then(|socket| socket.take_error().ok().flatten());
+                DatagramInput::Looked { id, refused: error.is_some() }
+            }
+            DatagramAction::Close { .. } => {
                 self.socket = None;
                 return;
             }
-            Action::Wait(_) | Action::Done { .. } => return,
+            DatagramAction::Wait(_) | DatagramAction::Done { .. } => return,
         };
         self.machine.handle(self.now(), input);
     }

@@ -4,7 +4,9 @@
 use std::error::Error;
 use std::io::{Write as _, stdout};
 
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, Interval, IntervalEncoder, LineEncoder, Precision, StatusCode};
+use loaddensity_metrics_core::influxdb::{
+    GaugeLineEncoder, IntervalEncoder, IntervalPoint, LineEncoder, Precision, StatusCode,
+};
 use loaddensity_metrics_core::{
     ConstantLabels, Event, Exporter, Label, Packer, Registry, Sample, Sink, Storage, Timestamp,
 };
@@ -66,7 +68,7 @@ fn sums(registry: Registry<'_>, status: StatusCode) -> Result<(), Box<dyn Error>
     let mut body = vec![0; 16 << 10];
     for series in registry.each_series() {
         let latencies = registry.series_distributions(series).map(|both| both.latency());
-        let interval = Interval::new(&registry.series_totals(series), latencies.as_ref());
+        let interval = IntervalPoint::new(&registry.series_totals(series), latencies.as_ref());
         if interval.requests == 0 {
             continue;
         }
@@ -76,7 +78,7 @@ fn sums(registry: Registry<'_>, status: StatusCode) -> Result<(), Box<dyn Error>
     registry.gauge("active_users")?.set(250.0);
     registry.gauge("rate")?.set(-1e-300);
     let written =
-        GaugeEncoder::new(registry, "my load_gauges", &tags, precision)?.encode(0..usize::MAX, NOW, &mut body)?;
+        GaugeLineEncoder::new(registry, "my load_gauges", &tags, precision)?.encode(0..usize::MAX, NOW, &mut body)?;
     line(&body[..written.bytes])
 }
 

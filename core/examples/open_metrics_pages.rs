@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         registry.gauge(&format!("gauge_{number}"))?.set(value);
     }
     for exporter in Exporter::ALL {
-        registry.open_account(exporter);
+        registry.pump().expect("the only pump").accounts().open(exporter);
     }
     let constant = ConstantLabels::new([("run", r#"\ "7" = , \"#), ("zone", "a\nb")])?;
     for created in [None, Some(Timestamp::from_unix_nanos(NOW))] {

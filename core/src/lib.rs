@@ -19,7 +19,9 @@
 //! use std::time::{Duration, Instant};
 //!
 //! use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-//! use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Packing, Requests, Route, To};
+//! use loaddensity_metrics_core::export::datagrams::{
+//!     DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramTarget, RequestDatagrams, RequestPacking,
+//! };
 //! use loaddensity_metrics_core::export::{Fault, Now, Tick};
 //! use loaddensity_metrics_core::{Event, Exporter, Sample, Sink, Storage};
 //!
@@ -29,8 +31,8 @@
 //! // 2. The pump, the sink that it fills, how its events are made up, and the machine.
 //! let mut pump = registry.pump().expect("no other reads this storage");
 //! let mut sink = Sink::new([Event::default(); 1_024], pump.attach(Exporter::Statsd));
-//! let mut packing = Packing::new(MessageEncoder::new(registry, "load")?, usize::MAX, 1_432, [0; 0]);
-//! let mut machine = Datagrams::new(Route { sockets: 1, to: To::Name { every: None }, at_once: true }, 42);
+//! let mut packing = RequestPacking::new(MessageEncoder::new(registry, "load")?, usize::MAX, 1_432, [0; 0]);
+//! let mut machine = DatagramMachine::new(DatagramRoute::new(DatagramTarget::Name { every: None }).at_once(true), 42);
 //! // 3. An engine records.
 //! registry.recorder().record(registry.series("GET", "/orders"), Sample::default());
 //! pump.drain_slices(|events| {
@@ -40,27 +42,27 @@
 //! let receiver = UdpSocket::bind("127.0.0.1:0")?;
 //! let (mut socket, mut buffer, started) = (UdpSocket::bind("127.0.0.1:0")?, [0; 1_432], Instant::now());
 //! let now = || Now { tick: Tick::from_nanos(started.elapsed().as_nanos() as u64), ..Now::default() };
-//! machine.handle(now(), Input::Stop { deadline: now().tick.after(Duration::from_secs(5)) });
+//! machine.handle(now(), DatagramInput::Stop { deadline: now().tick.after(Duration::from_secs(5)) });
 //! loop {
-//!     let mut source = Requests { sink: &mut sink, packing: &mut packing };
+//!     let mut source = RequestDatagrams::new(&mut sink, &mut packing);
 //!     match machine.poll(now(), &mut source, &mut buffer) {
-//!         Action::Resolve { id } => {
-//!             machine.handle(now(), Input::Resolved { id, addresses: &[receiver.local_addr()?] });
+//!         DatagramAction::Resolve { id } => {
+//!             machine.handle(now(), DatagramInput::Resolved { id, addresses: &[receiver.local_addr()?] });
 //!         }
-//!         Action::Connect { id, address, .. } => {
+//!         DatagramAction::Connect { id, address, .. } => {
 //!             socket.connect(address.expect("UDP has addresses"))?;
-//!             machine.handle(now(), Input::Connected { id });
+//!             machine.handle(now(), DatagramInput::Connected { id });
 //!         }
-//!         Action::Send { id, range, .. } => machine.handle(now(), match socket.send(&buffer[range]) {
-//!             Ok(_) => Input::Sent { id, datagrams: 1, offload: false },
-//!             Err(_) => Input::Failed { id, fault: Fault::Away },
+//!         DatagramAction::Send { id, range, .. } => machine.handle(now(), match socket.send(&buffer[range]) {
+//!             Ok(_) => DatagramInput::Sent { id, datagrams: 1, offload: false },
+//!             Err(_) => DatagramInput::Failed { id, fault: Fault::Away },
 //!         }),
-//!         Action::Look { id, .. } => {
-//!             machine.handle(now(), Input::Looked { id, refused: socket.take_error()?.is_some() });
+//!         DatagramAction::Look { id, .. } => {
+//!             machine.handle(now(), DatagramInput::Looked { id, refused: socket.take_error()?.is_some() });
 //!         }
-//!         Action::Close { .. } => socket = UdpSocket::bind("127.0.0.1:0")?,
-//!         Action::Wait(wait) => std::thread::sleep(wait.until.since(now().tick)),
-//!         Action::Done { .. } => break,
+//!         DatagramAction::Close { .. } => socket = UdpSocket::bind("127.0.0.1:0")?,
+//!         DatagramAction::Wait(wait) => std::thread::sleep(wait.until.since(now().tick)),
+//!         DatagramAction::Done { .. } => break,
 //!     }
 //! }
 //! // 5. Every request is accounted for.
@@ -74,82 +76,63 @@
 // Under loom only the models use this crate, and they use parts of it.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
-mod batch;
-mod constant;
+mod aggregates;
+mod atomics;
+mod cold;
 mod counts;
-pub mod dogstatsd;
-mod entry;
-mod event;
-mod exceeded;
-mod exemplars;
+mod events;
 pub mod export;
-mod facts;
-mod gauges;
+mod formats;
 mod hash;
-mod http_date;
-pub mod influxdb;
-mod intern;
-mod json;
-mod key_words;
 mod labels;
-mod ledger;
-mod linger;
 mod metrics;
 #[cfg(all(test, loom))]
 mod models;
-pub mod otlp;
-mod parts;
-mod phase;
-pub mod prometheus;
-mod protobuf;
-mod pump;
+mod random;
 mod recorder;
 mod registry;
-mod ring;
-mod sample;
-mod sampling;
-mod segments;
-mod series;
-mod sink;
-mod status;
-mod steady_clock;
-mod storage;
-mod sync;
-mod text;
-pub mod verdict;
-mod weights;
-mod words;
+mod request;
+mod wire;
 
-pub use batch::{EventEncoder, Packed, Packer, Written};
-pub use constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
+pub use aggregates::distribution::{Distribution, Distributions};
+pub use aggregates::interval::{Interval, Intervals};
+pub use aggregates::rows::TooFewWords;
+pub use aggregates::totals::Totals;
 pub use counts::bounds::{Bounds, BoundsError, MAX_BOUNDS, Quantity};
 pub use counts::cell::{Latencies, Sizes};
-pub use counts::distribution::{Distribution, Distributions};
-pub use counts::interval::{Interval, Intervals};
-pub use counts::rows::TooFewWords;
-pub use counts::totals::Totals;
-pub use event::Event;
-pub use exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
-pub use exemplars::{Exemplar, TraceContext};
-pub use export::Backoff;
-pub use facts::{Facts, FullRing};
-pub use gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
-pub use ledger::{Account, Cause, Dropped, Exporter, Ledger};
-pub use linger::{Begun, Linger, Lingering};
-pub use phase::Phase;
-pub use pump::Pump;
+pub use events::batch::{EventEncoder, Packed, Packer, Written};
+pub use events::event::Event;
+pub use events::phase::Phase;
+pub use events::pump::Pump;
+pub use events::sampling::{SampleRate, Sampler};
+pub use events::segments::{CALL_BYTES, Call, Run, SEGMENTS, Window};
+pub use events::sink::Sink;
+pub use export::steady_clock::SteadyClock;
+pub use export::{Backoff, verdict};
+pub use formats::weights::Weights;
+pub use formats::{dogstatsd, influxdb, otlp, prometheus};
+pub use labels::constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
 pub use recorder::Recorder;
 pub use registry::Registry;
-pub use sample::{Outcome, Request, Sample, Timestamp};
-pub use sampling::{SampleRate, Sampler};
-pub use segments::{CALL_BYTES, Call, Run, SEGMENTS, Window};
-pub use series::{LABEL_BYTES, LABELS, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series};
-pub use sink::Sink;
-pub use status::{StatusLabel, StatusLabelInUse};
-pub use steady_clock::SteadyClock;
+pub use registry::accounts::Accounts;
+pub use registry::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
+pub use registry::exemplars::{Exemplar, TraceContext};
+pub use registry::facts::{Facts, FullRing};
+pub use registry::gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
+pub use registry::ledger::{Account, Cause, Dropped, Exporter, Ledger};
+pub use registry::linger::{Begun, Linger, Lingering};
+pub use registry::status::{StatusLabel, StatusLabelInUse};
 #[cfg(not(loom))]
-pub use storage::{Classic, DefaultStorage, Exponential, Histograms, Storage};
+pub use registry::storage::{Classic, DefaultStorage, Exponential, Histograms, Storage};
 #[cfg(feature = "alloc")]
-pub use storage::{HeapStorage, SizeError};
-pub use text::out::{Full, TooSmall};
-pub use weights::Weights;
+pub use registry::storage::{HeapStorage, SizeError};
+pub use request::key::{METHOD_BYTES, NAME_BYTES};
+pub use request::label::{LABEL_BYTES, LABELS, Label, LabelError};
+pub use request::sample::{Outcome, Request, Sample, Timestamp};
+pub use request::series::Series;
+pub use wire::text::out::{Full, TooSmall};
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

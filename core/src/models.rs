@@ -12,12 +12,12 @@ use std::vec::Vec;
 use loom::sync::Arc;
 use loom::thread;
 
+use crate::atomics::{AtomicU64, Ordering, zeros};
 use crate::counts::bounds::{Bounds, BoundsError, BoundsWords};
-use crate::exemplars;
-use crate::gauges::{self, GaugeWords};
-use crate::intern::{self, Entries, FreeEntries};
-use crate::ring::{self, SharedSlot, Slot};
-use crate::sync::{AtomicU64, Ordering, zeros};
+use crate::registry::exemplars;
+use crate::registry::gauges::{self, GaugeWords};
+use crate::registry::intern::{self, Entries, FreeEntries};
+use crate::registry::ring::{self, SharedSlot, Slot};
 
 struct OwnRing {
     slots: [Slot; 2],

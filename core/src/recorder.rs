@@ -1,17 +1,19 @@
 //! The recorder: what an engine's thread calls once per completed request.
 
+use crate::atomics::Ordering;
 use crate::counts::buckets::BucketMap;
-use crate::counts::cell::{self, CellWords, Observation};
+use crate::counts::cell;
 use crate::counts::exponential::{self, ExponentialWords};
-use crate::event::Event;
-use crate::exemplars::{Exemplar, TraceContext};
-use crate::parts::{ShardWords, shard_word};
+use crate::counts::layout::{self, CellWords, Observation};
+use crate::events::event::Event;
 use crate::registry::Registry;
-use crate::ring::{self, Slot};
-use crate::sample::{Request, Sample};
-use crate::series::{Label, LabelError, Series};
-use crate::status::{Children, StatusLabel};
-use crate::sync::Ordering;
+use crate::registry::exemplars::{Exemplar, TraceContext};
+use crate::registry::parts::{ShardWords, shard_word};
+use crate::registry::ring::{self, Slot};
+use crate::registry::status::{Children, StatusLabel};
+use crate::request::label::{Label, LabelError};
+use crate::request::sample::{Request, Sample};
+use crate::request::series::Series;
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
@@ -182,7 +184,7 @@ impl<'a> Recorder<'a> {
         let (at, _) = self.buckets.classic(Observation { latency_ns: exemplar.latency_ns, bytes: sample.size() });
         // Where its request counts.
         let series = self.registry.series_of_status(series, sample.status);
-        self.registry.keep_exemplar(series, sample.outcome, at - cell::AT_BUCKETS, exemplar);
+        self.registry.keep_exemplar(series, sample.outcome, at - layout::AT_BUCKETS, exemplar);
     }
 
     #[inline(always)]

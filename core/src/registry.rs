@@ -1,28 +1,43 @@
 //! The registry: the one thing that recorders, pump and encoders share, as a handle of a few borrowed slices.
 
+pub(crate) mod accounts;
+pub(crate) mod entry;
+pub(crate) mod exceeded;
+pub(crate) mod exemplars;
+pub(crate) mod facts;
+pub(crate) mod gauges;
+pub(crate) mod intern;
+mod key_hash;
+mod key_words;
+pub(crate) mod ledger;
+pub(crate) mod linger;
+pub(crate) mod parts;
+pub(crate) mod ring;
+pub(crate) mod status;
+pub(crate) mod storage;
+
 use core::fmt;
-use core::time::Duration;
 
 use heapless::String;
 
+use self::entry::Entry;
+use self::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
+use self::facts::{Facts, FullRing};
+use self::intern::{Entries, FreeEntries};
+use self::key_words::KeyHead;
+use self::ledger::{Account, Cause, Exporter, Ledger};
+use self::parts::{Parts, ShardWords, shard_word};
+use crate::atomics::words;
+use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::bounds::{Bounds, BoundsError};
-use crate::counts::cell::{self, CellWords};
+use crate::counts::cell;
 use crate::counts::columns::Columns;
 use crate::counts::exponential::ExponentialWords;
-use crate::entry::{self, Entry};
-use crate::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
-use crate::facts::{Facts, FullRing};
-use crate::hash;
-use crate::intern::{self, Entries, FreeEntries};
-use crate::key_words::{self, KeyHead};
-use crate::ledger::{self, Account, Cause, Exporter, Ledger};
-use crate::linger::Linger;
-use crate::parts::{Parts, ShardWords, shard_word};
-use crate::sample::Outcome;
-use crate::series::{Key, Label, LabelError, METHOD_BYTES, NAME_BYTES, Series, canonical_labels};
-use crate::status;
-use crate::sync::{AtomicU64, Ordering};
-use crate::words;
+use crate::counts::layout::CellWords;
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{Label, LabelError, canonical_labels};
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
 
 /// A handle of a registry: `Copy`, a few slices of its storage.
 #[derive(Clone, Copy)]
@@ -38,7 +53,7 @@ impl<'a> Registry<'a> {
         // the same time write the same words, and one of them enters the key in the index.
         if ready.load(Ordering::Acquire) == 0 {
             let key = Key::OVERFLOW;
-            let hash = hash::of_key(&key, &KeyHead::of(&key));
+            let hash = key_hash::of_key(&key, &KeyHead::of(&key));
             registry.entry(Series::OVERFLOW).write(&key);
             intern::enter(parts.index, hash, Series::OVERFLOW.number());
             registry.entry(Series::OVERFLOW).publish();
@@ -170,9 +185,9 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// The ledger of `exporter`: what its sink writes to.
+    /// The ledger of `exporter`, which [`Accounts`](crate::Accounts) lets exporters write to.
     #[must_use]
-    pub fn ledger(self, exporter: Exporter) -> &'a Ledger {
+    pub(crate) fn ledger(self, exporter: Exporter) -> &'a Ledger {
         &self.parts.control.ledgers[exporter as usize]
     }
 
@@ -225,45 +240,6 @@ impl<'a> Registry<'a> {
         self.ledger(exporter).is_known()
     }
 
-    /// Opens the account of an exporter of sums (Prometheus, OpenTelemetry, the others in their aggregated modes): it
-    /// starts now.
-    pub fn open_account(self, exporter: Exporter) -> &'a Ledger {
-        self.open_account_after(exporter, self.requests())
-    }
-
-    /// The same for one that starts behind the first `requests` that the registry counted: those that its own first
-    /// reading has.
-    pub fn open_account_after(self, exporter: Exporter, requests: u64) -> &'a Ledger {
-        let ledger = self.ledger(exporter);
-        ledger.open(ledger::SUMS, requests, 0);
-        ledger
-    }
-
-    /// Freezes the account of a page that goes on serving after its stop, for `limit` at most: what was recorded so far may
-    /// still be sent, nothing else counts. `None`, and no change, where all of it was sent before. No page may be noted as
-    /// sent meanwhile.
-    pub fn linger(self, exporter: Exporter, limit: Duration) -> Option<Linger> {
-        let (ledger, total) = (self.ledger(exporter), self.requests());
-        let (sent, dropped) = ledger.outcome();
-        let (recorded, _) = ledger.since_start(total, 0);
-        if sent + dropped.total() >= recorded {
-            return None;
-        }
-        ledger.freeze(total);
-        Some(Linger::new(total, limit))
-    }
-
-    /// Closes the account of an exporter of sums: what has not been sent is dropped for `cause`.
-    pub fn close_account(self, exporter: Exporter, cause: Cause) -> Account {
-        let ledger = self.ledger(exporter);
-        let recorded = self.requests();
-        let (sent, dropped) = ledger.outcome();
-        let (since_start, _) = ledger.since_start(recorded, 0);
-        ledger.add_dropped(cause, since_start.saturating_sub(sent + dropped.total()));
-        ledger.close(recorded, 0);
-        self.account(exporter)
-    }
-
     /// The series of `method` and `name`, interned now if it is new: in registers, without a loop and nearly without a
     /// branch that could be mispredicted, for a key of usual length that lies near where its hash says.
     #[inline(never)]
@@ -274,14 +250,14 @@ impl<'a> Registry<'a> {
         let Some(head) = KeyHead::usual(method, name) else {
             return self.intern_parts(method, name, &[]);
         };
-        let hash = hash::of_head(hash::NO_REST, &head);
+        let hash = key_hash::of_head(key_hash::NO_REST, &head);
         self.near(hash, &head).unwrap_or_else(|| self.seek_far(hash, method, name))
     }
 
     #[inline(never)]
     fn seek_long(&self, method: &str, name: &str) -> Series {
         let known = KeyHead::usual(method, name).and_then(|head| {
-            let hash = hash::of_head(hash::of_name_rest(name), &head);
+            let hash = key_hash::of_head(key_hash::of_name_rest(name), &head);
             self.near(hash, &head).filter(|series| self.entry(*series).has_name_rest(name))
         });
         known.unwrap_or_else(|| self.intern_parts(method, name, &[]))
@@ -317,7 +293,7 @@ impl<'a> Registry<'a> {
             return series;
         }
         let seek = Seek { registry: self, key, head: KeyHead::of(key) };
-        let hash = hash::of_key(key, &seek.head);
+        let hash = key_hash::of_key(key, &seek.head);
         let control = self.parts.control;
         let free = FreeEntries {
             next: &control.next_entry.0,
@@ -343,7 +319,7 @@ impl<'a> Registry<'a> {
     /// up between entering it and publishing it hides nothing.
     fn find(&self, key: &Key<'_>) -> Option<Series> {
         let head = KeyHead::of(key);
-        self.find_where(hash::of_key(key, &head), |entry| entry.is(key, &head))
+        self.find_where(key_hash::of_key(key, &head), |entry| entry.is(key, &head))
     }
 
     fn find_where(&self, hash: u64, is: impl Fn(Entry<'a>) -> bool) -> Option<Series> {
@@ -450,6 +426,15 @@ impl<'a> Registry<'a> {
     }
 }
 
+/// Two handles are equal where they are of one storage.
+impl PartialEq for Registry<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self.parts.control, other.parts.control)
+    }
+}
+
+impl Eq for Registry<'_> {}
+
 impl fmt::Debug for Registry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("facts", &self.facts()).finish_non_exhaustive()
@@ -509,7 +494,7 @@ fn text<const N: usize>(words: &[AtomicU64], length: usize) -> Option<String<N>>
 mod tests {
     extern crate std;
     use super::*;
-    use crate::storage::{Classic, Storage};
+    use crate::registry::storage::{Classic, Storage};
     use std::collections::HashMap;
     use std::format;
     use std::string::String;
@@ -517,7 +502,7 @@ mod tests {
 
     fn hash_of(method: &str, name: &str) -> u64 {
         let key = Key { method, name, labels: &[], cut: false };
-        hash::of_key(&key, &KeyHead::of(&key))
+        key_hash::of_key(&key, &KeyHead::of(&key))
     }
 
     /// Interns both, in this order, and finds both again; they must be two.
@@ -562,7 +547,7 @@ mod tests {
         };
         for i in 1.. {
             let [one, other] = [method(0), method(i)];
-            let mixed = hash::mixed_method(word(one.as_bytes())) ^ hash::mixed_method(word(other.as_bytes()));
+            let mixed = key_hash::mixed_method(word(one.as_bytes())) ^ key_hash::mixed_method(word(other.as_bytes()));
             // Only where the bits keep a text a text.
             if mixed & 0x8080_8080_8080_8080 == 0 {
                 let middle = word(b"original");

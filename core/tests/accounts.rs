@@ -15,6 +15,7 @@ fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
     const EACH: u64 = 3;
     static STORAGE: Storage<4, 2, 64> = Storage::new();
     let registry = STORAGE.registry();
+    let accounts = registry.pump().expect("the only pump").accounts();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -29,10 +30,10 @@ fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
         let mut recorder = registry.recorder();
         let series = recorder.series("GET", "/");
         for round in 1..=ROUNDS {
-            let ledger = registry.open_account(Exporter::OpenTelemetry);
+            let ledger = accounts.open(Exporter::OpenTelemetry);
             (0..EACH).for_each(|_| recorder.record(series, Sample::default()));
             ledger.set_sent_total(round * EACH - 1);
-            let account = registry.close_account(Exporter::OpenTelemetry, Cause::Unreachable);
+            let account = accounts.close(Exporter::OpenTelemetry, Cause::Unreachable);
             assert_eq!((account.recorded, account.sent, account.dropped.total()), (EACH, EACH - 1, 1));
         }
         is_over.store(true, Ordering::Relaxed);
@@ -41,14 +42,28 @@ fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
 }
 
 #[test]
+fn accounts_are_given_to_exporters_alone_and_an_engine_only_reads_them() {
+    static STORAGE: Storage<4, 2, 64> = Storage::new();
+    let registry = STORAGE.registry();
+    let pump = registry.pump().expect("no exporters run");
+    pump.accounts().open(Exporter::Prometheus);
+    registry.recorder().record(registry.series("GET", "/"), Sample::default());
+    assert!(registry.pump().is_none(), "exporters run, and have the one pump");
+    assert_eq!(registry.account(Exporter::Prometheus).held, 1);
+    drop(pump);
+    assert!(registry.pump().is_some(), "they were shut down");
+}
+
+#[test]
 fn a_page_that_is_delivered_after_the_stop_changes_nothing() {
     static STORAGE: Storage<4, 2, 64> = Storage::new();
     let registry = STORAGE.registry();
-    let ledger = registry.open_account(Exporter::Prometheus);
+    let accounts = registry.pump().expect("the only pump").accounts();
+    let ledger = accounts.open(Exporter::Prometheus);
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/");
     (0..10).for_each(|_| recorder.record(series, Sample::default()));
-    let closed = registry.close_account(Exporter::Prometheus, Cause::Unscraped);
+    let closed = accounts.close(Exporter::Prometheus, Cause::Unscraped);
     ledger.set_sent_total(10);
     assert_eq!(registry.account(Exporter::Prometheus), closed);
     assert_eq!((closed.sent, closed.dropped.get(Cause::Unscraped), closed.balanced()), (0, 10, true));
@@ -58,17 +73,18 @@ fn a_page_that_is_delivered_after_the_stop_changes_nothing() {
 fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
     static STORAGE: Storage<4, 2, 64> = Storage::new();
     let registry = STORAGE.registry();
+    let accounts = registry.pump().expect("the only pump").accounts();
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/");
     let mut record = |requests: u64| (0..requests).for_each(|_| recorder.record(series, Sample::default()));
     record(3);
-    let ledger = registry.open_account(Exporter::Prometheus);
+    let ledger = accounts.open(Exporter::Prometheus);
     record(10);
     ledger.set_sent_total(13);
-    assert_eq!(registry.linger(Exporter::Prometheus, Duration::MAX), None, "everything was seen");
+    assert_eq!(accounts.linger(Exporter::Prometheus, Duration::MAX), None, "everything was seen");
     record(5);
     ledger.set_sent_total(14);
-    assert_eq!(registry.linger(Exporter::Prometheus, Duration::MAX), Some(Linger::new(18, Duration::MAX)));
+    assert_eq!(accounts.linger(Exporter::Prometheus, Duration::MAX), Some(Linger::new(18, Duration::MAX)));
     // Recorded, sent and held: as the stop left it, while others go on, after a page of before, and after a later one.
     for (more, page, expected) in [(0, 0, (15, 11, 4)), (7, 0, (15, 11, 4)), (0, 16, (15, 13, 2)), (0, 25, (15, 15, 0))]
     {
@@ -78,14 +94,14 @@ fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
         assert_eq!((account.recorded, account.sent, account.held), expected, "{account:?}");
         assert!(account.balanced(), "{account:?}");
     }
-    let closed = registry.close_account(Exporter::Prometheus, Cause::Unscraped);
+    let closed = accounts.close(Exporter::Prometheus, Cause::Unscraped);
     assert_eq!((closed.recorded, closed.sent, closed.dropped.total(), closed.held), (15, 15, 0, 0));
 
-    registry.open_account(Exporter::Prometheus);
+    accounts.open(Exporter::Prometheus);
     record(2);
-    assert!(registry.linger(Exporter::Prometheus, Duration::MAX).is_some());
+    assert!(accounts.linger(Exporter::Prometheus, Duration::MAX).is_some());
     record(2);
-    let closed = registry.close_account(Exporter::Prometheus, Cause::Unscraped);
+    let closed = accounts.close(Exporter::Prometheus, Cause::Unscraped);
     assert_eq!((closed.recorded, closed.dropped.get(Cause::Unscraped), closed.held), (2, 2, 0));
 }
 

@@ -6,7 +6,7 @@ use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
-    Event, EventEncoder, Exporter, Label, Outcome, Packer, Registry, Sample, Sink, Storage, Timestamp,
+    Classic, Event, EventEncoder, Exporter, Label, Outcome, Packer, Registry, Sample, Sink, Storage, Timestamp,
 };
 
 const T: Timestamp = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
@@ -77,7 +77,7 @@ fn lines_and_messages_are_the_contracts() {
     record_reference(registry);
     assert_eq!(pump.drain(|event| events.push(event)), 3);
 
-    let lines = packed(LineEncoder::new(registry, "loaddensity_request").unwrap(), registry, &events);
+    let lines = packed(LineEncoder::new(registry, "loaddensity_request").unwrap(), &events);
     assert_eq!(
         lines,
         "loaddensity_request,method=GET,name=/x,outcome=success status_code=200i,response_time_ms=42,response_length=1024i 1700000000000000000\n\
@@ -85,7 +85,7 @@ fn lines_and_messages_are_the_contracts() {
          loaddensity_request,method=POST,name=/login,outcome=failure status_code=500i,response_time_ms=1234.5,response_length=0i 1700000000000000008"
     );
 
-    let messages = packed(MessageEncoder::new(registry, "loaddensity..").unwrap(), registry, &events[..2]);
+    let messages = packed(MessageEncoder::new(registry, "loaddensity..").unwrap(), &events[..2]);
     assert_eq!(
         messages,
         "loaddensity.requests:1|c|#method:GET,name:/x,outcome:success\n\
@@ -112,9 +112,9 @@ fn further_labels_are_in_every_format() {
             r#"loaddensity_requests_total{method="GET",name="/x",app="a b",region="eu",outcome="success"} 1"#
         )
     );
-    let line = packed(LineEncoder::new(registry, "m").unwrap(), registry, &[event]);
+    let line = packed(LineEncoder::new(registry, "m").unwrap(), &[event]);
     assert!(line.starts_with(r"m,app=a\ b,method=GET,name=/x,outcome=success,region=eu status_code=0i,"), "{line}");
-    let message = packed(MessageEncoder::new(registry, "").unwrap(), registry, &[event]);
+    let message = packed(MessageEncoder::new(registry, "").unwrap(), &[event]);
     assert!(message.starts_with("requests:1|c|#method:GET,name:/x,app:a b,region:eu,outcome:success\n"), "{message}");
 }
 
@@ -133,12 +133,15 @@ fn the_handle_of_another_registry_counts_as_the_overflow_series() {
     assert_eq!(registry.totals().requests(), 3);
     assert_eq!(registry.series_totals(own).requests(), 1);
     let event = Event { series: strangers[1], completed_at: T, ..Event::default() };
-    let line = packed(LineEncoder::new(registry, "m").unwrap(), registry, &[event]);
+    let line = packed(LineEncoder::new(registry, "m").unwrap(), &[event]);
     assert!(line.starts_with("m,method=overflow,name=overflow,outcome=success "), "{line}");
 }
 
-fn packed(encoder: impl EventEncoder, registry: Registry<'_>, events: &[Event]) -> String {
-    let mut sink = Sink::new([Event::default(); 16], registry.ledger(Exporter::Influxdb));
+fn packed(encoder: impl EventEncoder, events: &[Event]) -> String {
+    // Any ledger will do, and tests that run beside this one have the pump of the registry.
+    let storage = Storage::<2, 1, 2, Classic>::new();
+    let ledger = storage.registry().pump().expect("the only pump").accounts().ledger(Exporter::Influxdb);
+    let mut sink = Sink::new([Event::default(); 16], ledger);
     events.iter().for_each(|event| assert!(sink.offer(*event)));
     let (mut packer, mut buffer) = (Packer::new(encoder), [0; 4096]);
     let packed = packer.pack(&mut sink, usize::MAX, &mut buffer);

@@ -7,8 +7,8 @@
 mod common;
 
 use common::{body_of, pumped, whole};
-use loaddensity_metrics_core::dogstatsd::{Count, MessageEncoder, Slot};
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, Interval, IntervalEncoder, LineEncoder};
+use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalPoint, LineEncoder};
 use loaddensity_metrics_core::otlp::{self, Export, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
 use loaddensity_metrics_core::{Cause, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp};
@@ -85,7 +85,7 @@ fn influxdb_gauges() {
     let mut cases = 0;
     each_prepared(|case, registry| {
         let constant = case.options.constant_labels();
-        let encoder = GaugeEncoder::new(registry, "loaddensity_request_gauges", &constant, case.options.precision);
+        let encoder = GaugeLineEncoder::new(registry, "loaddensity_request_gauges", &constant, case.options.precision);
         let mut line = [0; 2_048];
         let written =
             encoder.expect("a plain measurement").encode(0..usize::MAX, NOW, &mut line).expect("it holds the line");
@@ -129,9 +129,9 @@ fn dogstatsd_messages() {
 fn otlp_requests() {
     each_prepared(|case, registry| {
         let options = case.options.otlp;
-        let memory = vec![0; otlp::Interval::<Vec<u64>>::words(registry, options)];
+        let memory = vec![0; otlp::DeltaInterval::<Vec<u64>>::words(registry, options)];
         let (mut interval, _) =
-            otlp::Interval::new(registry, options, memory, OTLP_START).expect("as many words as it asks for");
+            otlp::DeltaInterval::new(registry, options, memory, OTLP_START).expect("as many words as it asks for");
         case.record(registry);
         interval.end(registry, NOW);
         let resource = case.options.resource("golden");
@@ -194,8 +194,8 @@ fn events<E: EventEncoder>(
 fn counted(registry: Registry<'_>, encoder: &MessageEncoder<'_>, case: &Case) -> Vec<u8> {
     let mut pump = registry.pump().expect("the only pump");
     let mut sink = Sink::new(vec![Event::default(); 4], pump.attach(Exporter::Statsd));
-    let aggregator = encoder.aggregator(vec![Slot::default(); 4]);
-    let counts = vec![Count::default(); aggregator.contexts()];
+    let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 4]);
+    let counts = vec![ContextCount::default(); aggregator.contexts()];
     let mut aggregator = aggregator.with_counters(Some(counts), 0);
     let (mut recorder, mut packets, mut room) = (registry.recorder(), Vec::new(), [0; 1_432]);
     for (spelling, sample) in &case.requests {
@@ -223,7 +223,7 @@ fn intervals(registry: Registry<'_>, case: &Case) -> Vec<u8> {
     let mut lines = Vec::new();
     for series in registry.each_series() {
         let distributions = registry.series_distributions(series).expect("exponential histograms");
-        let interval = Interval::new(&registry.series_totals(series), Some(&distributions.latency()));
+        let interval = IntervalPoint::new(&registry.series_totals(series), Some(&distributions.latency()));
         let mut line = [0; 2_048];
         let length = encoder.encode(series, &interval, NOW, &mut line).expect("it holds any line");
         if interval.requests != 0 {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{body_of, page_of, whole};
-use loaddensity_metrics_core::otlp::{Export, Histograms, Interval, Options, Resource, Sources};
+use loaddensity_metrics_core::otlp::{DeltaInterval, Export, ExportOptions, HistogramAggregation, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
 use loaddensity_metrics_core::{Recorder, Registry, Sample, Series, Storage, Timestamp, TraceContext};
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
@@ -179,11 +179,14 @@ fn exports_agree_with_themselves_and_never_go_back() {
 #[test]
 fn intervals_add_up_to_what_was_recorded() {
     static STORAGES: [Storage<8, 2, 2>; 2] = [const { Storage::new() }; 2];
-    for (storage, histograms) in STORAGES.iter().zip([Histograms::Explicit, Histograms::Exponential]) {
+    for (storage, histograms) in
+        STORAGES.iter().zip([HistogramAggregation::Explicit, HistogramAggregation::Exponential])
+    {
         let (registry, at) = (storage.registry(), Timestamp::from_unix_nanos);
-        let options = Options { histograms, ..Options::default() };
-        let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
-        let (mut interval, _) = Interval::new(registry, options, memory, at(1)).expect("as many words as it asks for");
+        let options = ExportOptions { histograms, ..ExportOptions::default() };
+        let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, options)];
+        let (mut interval, _) =
+            DeltaInterval::new(registry, options, memory, at(1)).expect("as many words as it asks for");
         let mut sums: BTreeMap<String, u64> = BTreeMap::new();
         let (mut now, mut ended, mut shown, mut buffer) = (1, 0, 0, vec![0; 64 * 1024]);
         let resource = Resource::new("shop");

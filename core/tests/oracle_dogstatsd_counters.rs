@@ -1,6 +1,8 @@
 //! Counters that say their second, on a clock of the test's, judged by a strict parser of the grammar.
 
-use loaddensity_metrics_core::dogstatsd::{Aggregator, Cardinality, Count, MessageEncoder, Origin, Slot};
+use loaddensity_metrics_core::dogstatsd::{
+    AggregatedRequest, Aggregator, Cardinality, ContextCount, MessageEncoder, Origin,
+};
 use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Pump, Registry, Sample, Sink, Storage, Timestamp};
 use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
 
@@ -14,7 +16,7 @@ struct Bench<'a> {
     registry: Registry<'a>,
     pump: Pump<'a>,
     sink: Sink<'a, Vec<Event>>,
-    aggregator: Aggregator<'a, Vec<Slot>, Vec<Count>>,
+    aggregator: Aggregator<'a, Vec<AggregatedRequest>, Vec<ContextCount>>,
     room: Vec<u8>,
 }
 
@@ -25,8 +27,8 @@ impl<'a> Bench<'a> {
     fn new(registry: Registry<'a>, encoder: &MessageEncoder<'a>, room: usize, after: u64) -> Self {
         let mut pump = registry.pump().expect("the only pump");
         let sink = Sink::new(vec![Event::default(); 64], pump.attach(Exporter::Statsd));
-        let aggregator = encoder.aggregator(vec![Slot::default(); 64]);
-        let counts = vec![Count::default(); aggregator.contexts()];
+        let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 64]);
+        let counts = vec![ContextCount::default(); aggregator.contexts()];
         let aggregator = aggregator.with_counters(Some(counts), after);
         Self { registry, pump, sink, aggregator, room: vec![0xff; room] }
     }

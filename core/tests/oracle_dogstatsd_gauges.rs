@@ -1,7 +1,8 @@
 //! Gauges and telemetry as DogStatsD messages, judged by a strict parser of the grammar.
 
 use loaddensity_metrics_core::dogstatsd::{
-    Cardinality, ClientTransport, ConstantTags, GaugeEncoder, MessageEncoder, Origin, Telemetry, TelemetryEncoder,
+    Cardinality, ClientTransport, ConstantTags, GaugeMessageEncoder, MessageEncoder, Origin, Telemetry,
+    TelemetryEncoder,
 };
 use loaddensity_metrics_core::{Full, Registry, SampleRate, Storage, Written};
 use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
@@ -14,7 +15,7 @@ fn encoder<'a>(registry: Registry<'a>, prefix: &str) -> MessageEncoder<'a> {
 }
 
 /// With every option, of which only tags and origin concern a gauge.
-fn dressed(registry: Registry<'_>) -> GaugeEncoder<'_> {
+fn dressed(registry: Registry<'_>) -> GaugeMessageEncoder<'_> {
     let origin = Origin { container: Some("ci-abc"), external: None, cardinality: Some(Cardinality::High) };
     encoder(registry, "load.test")
         .with_distributions()
@@ -26,7 +27,7 @@ fn dressed(registry: Registry<'_>) -> GaugeEncoder<'_> {
 }
 
 /// What comes of encoding to the end in datagrams of `length` bytes and at most `most` messages: names and numbers.
-fn sent(encoder: &GaugeEncoder<'_>, length: usize, most: usize) -> Vec<(String, f64)> {
+fn sent(encoder: &GaugeMessageEncoder<'_>, length: usize, most: usize) -> Vec<(String, f64)> {
     let mut seen = Vec::new();
     loop {
         let mut datagram = vec![0xff; length];

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Recording, any_recording, edge_recording, nasty_recording, record};
-use loaddensity_metrics_core::dogstatsd::{Cardinality, ConstantTags, MessageEncoder, Origin, Slot};
+use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Cardinality, ConstantTags, MessageEncoder, Origin};
 use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Registry, Sample, SampleRate, Sink, Storage};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::dogstatsd::parse;
@@ -38,7 +38,7 @@ fn sent(
     let model = record(&mut registry.recorder(), recording, || {
         pump.drain(|event| assert!(sink.offer(event)));
     });
-    let mut aggregator = encoder.aggregator(vec![Slot::default(); slots]);
+    let mut aggregator = encoder.aggregator(vec![AggregatedRequest::default(); slots]);
     let (mut packets, mut contexts, mut number) = (Vec::new(), 0, 0);
     while !sink.is_empty() {
         aggregator.fill(&sink);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{any_recording, edge_recording, nasty_recording, pumped};
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, LineEncoder, MeasurementError, Precision, StatusCode};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, LineEncoder, MeasurementError, Precision, StatusCode};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Sample, Storage, Timestamp, Written};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::judge::influxdb::LineDialect;
@@ -71,7 +71,7 @@ fn gauges_are_fields_of_one_time() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
     let registry = storage.registry();
     let labels = ConstantLabels::new([("run", "a b"), ("zone", "x")]).expect("tags that every format takes");
-    let encoder = GaugeEncoder::new(registry, "my gauges", &labels, Precision::Second).expect("measurement");
+    let encoder = GaugeLineEncoder::new(registry, "my gauges", &labels, Precision::Second).expect("measurement");
     let at = Timestamp::from_unix_nanos(1_700_000_000_123_456_789);
     assert_eq!(encoder.encode(0..9, at, &mut [0; 64]), Ok(Written::default()), "nothing is no line");
     let numbers = [0.0, -0.5, 250.0, 1e300, -5e-324, f64::MAX, 0.1, 123_456.789];

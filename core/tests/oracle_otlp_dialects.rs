@@ -5,7 +5,7 @@ mod common;
 
 use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::otlp::{
-    Export, Histograms, Interval, MIN_OPTIONS_REQUEST, MIN_REQUEST, Options, Resource, Sources,
+    DeltaInterval, Export, ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, MIN_REQUEST, Resource, Sources,
 };
 use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TooFewWords, TraceContext};
 use loaddensity_metrics_vectors::contract::Spelling;
@@ -19,16 +19,21 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000);
-const EXPLICIT: Options =
-    Options { histograms: Histograms::Explicit, min_max: false, exemplars: false, http_client_duration: false };
-const EXPONENTIAL: Options = Options { histograms: Histograms::Exponential, min_max: true, ..EXPLICIT };
-const ALL: [Options; 6] = [
+const EXPLICIT: ExportOptions = ExportOptions {
+    histograms: HistogramAggregation::Explicit,
+    min_max: false,
+    exemplars: false,
+    http_client_duration: false,
+};
+const EXPONENTIAL: ExportOptions =
+    ExportOptions { histograms: HistogramAggregation::Exponential, min_max: true, ..EXPLICIT };
+const ALL: [ExportOptions; 6] = [
     EXPLICIT,
-    Options { min_max: true, ..EXPLICIT },
-    Options { histograms: Histograms::Exponential, ..EXPLICIT },
+    ExportOptions { min_max: true, ..EXPLICIT },
+    ExportOptions { histograms: HistogramAggregation::Exponential, ..EXPLICIT },
     EXPONENTIAL,
-    Options { http_client_duration: true, ..EXPLICIT },
-    Options { http_client_duration: true, min_max: true, ..EXPLICIT },
+    ExportOptions { http_client_duration: true, ..EXPLICIT },
+    ExportOptions { http_client_duration: true, min_max: true, ..EXPLICIT },
 ];
 
 fn times() -> (Timestamp, Timestamp) {
@@ -45,7 +50,7 @@ fn all_of((mut export, sources): (Export, Sources<'_>), limit: usize) -> (Vec<Ve
     (requests, export.requests())
 }
 
-fn of_totals<'a>(registry: Registry<'a>, resource: &'a Resource, options: Options) -> (Export, Sources<'a>) {
+fn of_totals<'a>(registry: Registry<'a>, resource: &'a Resource, options: ExportOptions) -> (Export, Sources<'a>) {
     let (start, now) = times();
     (Export::new(registry, start, now), Sources::new(registry, resource).with_options(options))
 }
@@ -53,7 +58,7 @@ fn of_totals<'a>(registry: Registry<'a>, resource: &'a Resource, options: Option
 fn of_interval<'a>(
     registry: Registry<'a>,
     resource: &'a Resource,
-    interval: &'a Interval<Vec<u64>>,
+    interval: &'a DeltaInterval<Vec<u64>>,
 ) -> (Export, Sources<'a>) {
     (interval.export(registry), Sources::of_interval(registry, resource, interval))
 }
@@ -69,14 +74,14 @@ fn judge(registry: Registry<'_>, model: &Model, limit: usize) {
 }
 
 /// Records in two parts with an interval that ends behind each; each interval must show its part and nothing else.
-fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Options, limit: usize) {
+fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: ExportOptions, limit: usize) {
     let resource = Resource::new("shop");
     let at = |seconds: u64| Timestamp::from_unix_nanos(seconds * 1_000_000_000);
     let mut recorder = registry.recorder();
     let before = record(&mut recorder, parts[0], || {});
-    let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, options)];
     let (mut interval, counted_before) =
-        Interval::new(registry, options, memory, at(1)).expect("as many words as it asks for");
+        DeltaInterval::new(registry, options, memory, at(1)).expect("as many words as it asks for");
     assert_eq!(counted_before, before.requests());
     assert_eq!(all_of(of_interval(registry, &resource, &interval), limit), (vec![], 0));
     for (part, number) in parts[1..].iter().zip(1..) {
@@ -107,7 +112,7 @@ fn nasty_names_survive_in_every_dialect() {
 }
 
 /// Settles the interval from the first point to the last; returns its requests.
-fn settle_all(interval: &mut Interval<Vec<u64>>, registry: Registry<'_>) -> u64 {
+fn settle_all(interval: &mut DeltaInterval<Vec<u64>>, registry: Registry<'_>) -> u64 {
     let (first, resource) = (interval.export(registry), Resource::new("shop"));
     let (mut last, mut buffer) = (first, vec![0; 1 << 20]);
     loop {
@@ -185,7 +190,7 @@ fn a_full_registry_is_told_in_the_conventional_metric_too() {
     let recording = ["/a", "/b", "/c"].map(|name| (Spelling::new("GET", name), vec![samples::sample(7)]));
     let model = record(&mut STORAGE.registry().recorder(), &recording.to_vec(), || {});
     let resource = Resource::new("shop");
-    let options = Options { http_client_duration: true, ..EXPLICIT };
+    let options = ExportOptions { http_client_duration: true, ..EXPLICIT };
     let (requests, _) = all_of(of_totals(STORAGE.registry(), &resource, options), 64 << 10);
     exports_as(ExportDialect { options, is_delta: false }, &model, "shop", TIMES, requests.iter().map(Vec::as_slice));
     let points = decode(unframe(&requests[0]).expect("a frame")).expect("a message");
@@ -205,7 +210,7 @@ fn an_interval_shows_what_came_in_it() {
 #[test]
 fn memory_for_intervals_is_as_large_as_it_says_and_a_smaller_one_is_refused() {
     let (exponential, classic) = (Storage::<3, 1, 2>::new(), Storage::<3, 1, 2, Classic>::new());
-    let words = |registry, options| Interval::<Vec<u64>>::words(registry, options);
+    let words = |registry, options| DeltaInterval::<Vec<u64>>::words(registry, options);
     for (registry, options, bytes) in [
         (exponential.registry(), EXPLICIT, 736),
         (exponential.registry(), EXPONENTIAL, 16_608),
@@ -213,7 +218,7 @@ fn memory_for_intervals_is_as_large_as_it_says_and_a_smaller_one_is_refused() {
     ] {
         let needed = words(registry, options);
         assert_eq!(needed * 8, 3 * bytes, "{options:?}");
-        let refused = Interval::new(registry, options, vec![0; needed - 1], Timestamp::default());
+        let refused = DeltaInterval::new(registry, options, vec![0; needed - 1], Timestamp::default());
         assert_eq!(refused.map(|_| ()), Err(TooFewWords { needed, given: needed - 1 }));
     }
 }
@@ -246,9 +251,9 @@ fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
         });
     }
     let resource = Resource::new("shop");
-    for histograms in [Histograms::Explicit, Histograms::Exponential] {
+    for histograms in [HistogramAggregation::Explicit, HistogramAggregation::Exponential] {
         for exemplars in [false, true] {
-            let options = Options { histograms, min_max: true, exemplars, http_client_duration: true };
+            let options = ExportOptions { histograms, min_max: true, exemplars, http_client_duration: true };
             let (requests, _) = all_of(of_totals(registry, &resource, options), 64 << 10);
             let message = unframe(&requests[0]).expect("a frame");
             canonical(message).expect("canonical");
@@ -277,8 +282,9 @@ fn gauges_are_shown_as_they_are_behind_all_points() {
     gauges.iter().zip([0.0, -1.5, 1e300].into_iter().cycle()).for_each(|(gauge, value)| gauge.set(value));
     let expected: Vec<_> = (0..32).map(|n| (format!("loaddensity.g{n:063}"), [0.0, -1.5, 1e300][n % 3])).collect();
     let (resource, (start, now)) = (Resource::new("shop"), times());
-    let memory = vec![0; Interval::<Vec<u64>>::words(registry, EXPONENTIAL)];
-    let (mut interval, _) = Interval::new(registry, EXPONENTIAL, memory, start).expect("as many words as it asks for");
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, EXPONENTIAL)];
+    let (mut interval, _) =
+        DeltaInterval::new(registry, EXPONENTIAL, memory, start).expect("as many words as it asks for");
     // Alone at first, then behind points.
     for round in 0..2 {
         interval.end(registry, now);

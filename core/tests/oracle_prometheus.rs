@@ -53,7 +53,7 @@ fn an_empty_registry_gives_a_page() {
 fn accounts_are_shown_from_an_exporters_start_on() {
     static STORAGE: Storage<8, 1, 16> = Storage::new();
     let registry = STORAGE.registry();
-    let ledger = registry.open_account(Exporter::Prometheus);
+    let ledger = registry.pump().expect("the only pump").accounts().open(Exporter::Prometheus);
     let mut pump = registry.pump().expect("the only pump");
     pump.attach(Exporter::Statsd);
     let recording = edge_recording().into_iter().map(|(name, samples)| (name, samples[..20].to_vec())).collect();
@@ -108,7 +108,7 @@ fn a_page_shows_the_series_that_existed_when_it_began() {
 fn constant_labels_are_on_every_line() {
     static STORAGE: Storage<1_024, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
-    registry.open_account(Exporter::Prometheus);
+    registry.pump().expect("the only pump").accounts().open(Exporter::Prometheus);
     record(&mut registry.recorder(), &nasty_recording(), || {});
     let given = [("run", "\\\"\n7"), ("scenario", "all"), ("cause", "mine"), ("exporter", "mine")];
     let constant = ConstantLabels::new(given).expect("good labels");

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::otlp::{
-    Export, Histograms, Interval, MIN_OPTIONS_REQUEST, Options, Part, Resource, Sources,
+    DeltaInterval, Export, ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, Part, Resource, Sources,
 };
 use loaddensity_metrics_core::{Registry, Sample, Storage, Timestamp, TooSmall, Weights};
 use loaddensity_metrics_vectors::judge::{ExportDialect, exports_as};
@@ -12,21 +12,25 @@ use loaddensity_metrics_vectors::otlp::{DecodedPoint, DecodedValue, decode, deco
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
-const PLAIN: Options =
-    Options { histograms: Histograms::Explicit, min_max: false, exemplars: false, http_client_duration: false };
-const ALL: [Options; 3] = [
+const PLAIN: ExportOptions = ExportOptions {
+    histograms: HistogramAggregation::Explicit,
+    min_max: false,
+    exemplars: false,
+    http_client_duration: false,
+};
+const ALL: [ExportOptions; 3] = [
     PLAIN,
-    Options { histograms: Histograms::Exponential, ..PLAIN },
-    Options { min_max: true, http_client_duration: true, ..PLAIN },
+    ExportOptions { histograms: HistogramAggregation::Exponential, ..PLAIN },
+    ExportOptions { min_max: true, http_client_duration: true, ..PLAIN },
 ];
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix_nanos(seconds * SECOND)
 }
 
-fn interval(registry: Registry<'_>, options: Options) -> Interval<Vec<u64>> {
-    let memory = vec![0; Interval::<Vec<u64>>::words(registry, options)];
-    Interval::new(registry, options, memory, at(1)).expect("as many words as it asks for").0
+fn interval(registry: Registry<'_>, options: ExportOptions) -> DeltaInterval<Vec<u64>> {
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, options)];
+    DeltaInterval::new(registry, options, memory, at(1)).expect("as many words as it asks for").0
 }
 
 fn points_of(request: &[u8], is_delta: bool) -> Vec<DecodedPoint> {
@@ -54,7 +58,7 @@ fn judge_part((part, request): (&Part, &[u8]), weights: Weights, is_delta: bool)
 }
 
 /// Cuts an interval at one length after another; each part twice, and now and then at another length before.
-fn cut(registry: Registry<'_>, recording: &Recording, options: Options, lengths: &[usize]) {
+fn cut(registry: Registry<'_>, recording: &Recording, options: ExportOptions, lengths: &[usize]) {
     let resource = Resource::new("shop");
     let mut interval = interval(registry, options);
     let mut recorder = registry.recorder();
@@ -218,11 +222,11 @@ fn intervals_touch_whatever_was_settled_of_the_one_before() {
     let series = ["/a", "/b"].map(|name| recorder.series("GET", name));
     let mut interval = interval(registry, PLAIN);
     let resource = Resource::new("shop");
-    let mut end = |interval: &mut Interval<Vec<u64>>, seconds| {
+    let mut end = |interval: &mut DeltaInterval<Vec<u64>>, seconds| {
         series.iter().for_each(|series| recorder.record(*series, Sample::default()));
         interval.end(registry, at(seconds))
     };
-    let times = |interval: &Interval<Vec<u64>>| {
+    let times = |interval: &DeltaInterval<Vec<u64>>| {
         let parts = parts(interval.export(registry), Sources::of_interval(registry, &resource, interval), usize::MAX);
         let points = points_of(&parts[0].1, true);
         assert!(points.iter().all(|point| (point.start, point.time) == (points[0].start, points[0].time)));

@@ -2,9 +2,11 @@
 //! answered meanwhile, by what a reference decoder reads.
 
 use core::time::Duration;
-use loaddensity_metrics_core::export::periodic::{Action, Cumulative, Delta, ExportLimits, Exports, Input, Source};
-use loaddensity_metrics_core::export::{Now, Tick};
-use loaddensity_metrics_core::otlp::{Interval, Options, Resource};
+use loaddensity_metrics_core::export::periodic::{
+    Cumulative, Delta, ExportAction, ExportLimits, ExportMachine, ExportSource,
+};
+use loaddensity_metrics_core::export::{BodyInput, Now, Tick};
+use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource};
 use loaddensity_metrics_core::verdict::Said;
 use loaddensity_metrics_core::{Cause, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
@@ -65,32 +67,32 @@ impl Taken {
 }
 
 /// Drives the machine for three intervals, and then stops it.
-fn drive<S: Source>(mut source: S, is_delta: bool, registry: Registry<'_>) -> (Taken, Cause) {
+fn drive<S: ExportSource>(mut source: S, is_delta: bool, registry: Registry<'_>) -> (Taken, Cause) {
     let (interval, timeout) = (Duration::from_secs(5), Duration::from_secs(1));
-    let limits = ExportLimits { interval, timeout, export_timeout: None, max_request_bytes: 16 << 10, is_delta };
+    let limits = ExportLimits::new(interval, timeout, 16 << 10).delta(is_delta);
     let mut tick = Tick::from_nanos(0);
-    let (mut exports, mut buffer) = (Exports::new(limits, 3, now(tick)), vec![]);
+    let (mut exports, mut buffer) = (ExportMachine::new(limits, 3, now(tick)), vec![]);
     let (mut taken, mut body, mut recorded) = (Taken::default(), vec![], 0);
     loop {
         let input = match exports.poll(now(tick), &mut source, &mut buffer) {
-            Action::Resolve { id } => Input::Resolved { id, addresses: &[([192, 0, 2, 1], 4318).into()] },
-            Action::Connect { id, .. } => Input::Connected { id },
-            Action::Send { id, range } => {
+            ExportAction::Resolve { id } => BodyInput::Resolved { id, addresses: &[([192, 0, 2, 1], 4318).into()] },
+            ExportAction::Connect { id, .. } => BodyInput::Connected { id },
+            ExportAction::Send { id, range } => {
                 body = buffer[range].to_vec();
                 match taken.answer(&body, is_delta) {
-                    Some(said) => Input::Answer { id, said },
-                    None => Input::Failed { id, began: true, kept: false },
+                    Some(said) => BodyInput::Answer { id, said },
+                    None => BodyInput::Failed { id, began: true, kept: false },
                 }
             }
-            Action::Again { id, .. } => match taken.answer(&body, is_delta) {
-                Some(said) => Input::Answer { id, said },
-                None => Input::Failed { id, began: true, kept: false },
+            ExportAction::Again { id, .. } => match taken.answer(&body, is_delta) {
+                Some(said) => BodyInput::Answer { id, said },
+                None => BodyInput::Failed { id, began: true, kept: false },
             },
-            Action::Room(bytes) => {
+            ExportAction::GrowBuffer(bytes) => {
                 buffer.resize(bytes, 0);
                 continue;
             }
-            Action::Wait { until } => {
+            ExportAction::Wait { until } => {
                 tick = until;
                 if tick.as_nanos() / interval.as_nanos() as u64 > recorded && recorded < 3 {
                     record(registry);
@@ -99,10 +101,10 @@ fn drive<S: Source>(mut source: S, is_delta: bool, registry: Registry<'_>) -> (T
                 if recorded < 3 {
                     continue;
                 }
-                Input::Stop { deadline: tick.after(interval) }
+                BodyInput::Stop { deadline: tick.after(interval) }
             }
-            Action::Done { rest } => return (taken, rest),
-            Action::Cancel { id } => unreachable!("{id:?} was answered"),
+            ExportAction::Done { cause } => return (taken, cause),
+            ExportAction::Cancel { id } => unreachable!("{id:?} was answered"),
         };
         exports.handle(now(tick), input);
     }
@@ -138,11 +140,11 @@ fn cumulative_exports_show_at_last_all_that_was_recorded() {
     static STORAGE: Places = Storage::new();
     let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
-    registry.open_account(Exporter::OpenTelemetry);
+    registry.pump().expect("the only pump").accounts().open(Exporter::OpenTelemetry);
     let birth = Timestamp::from_unix_nanos(BIRTH);
-    let source = Cumulative { registry, resource: &resource, options: Options::default(), birth, is_framed: false };
-    let (taken, rest) = drive(source, false, registry);
-    assert_eq!(rest, Cause::Deadline);
+    let source = Cumulative::new(registry, &resource, birth);
+    let (taken, cause) = drive(source, false, registry);
+    assert_eq!(cause, Cause::Deadline);
     check(&taken, false, registry);
 }
 
@@ -151,13 +153,14 @@ fn deltas_add_up_to_all_that_was_recorded() {
     static STORAGE: Places = Storage::new();
     let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
-    let memory = vec![0; Interval::<Vec<u64>>::words(registry, Options::default())];
+    let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, ExportOptions::default())];
     let birth = Timestamp::from_unix_nanos(BIRTH);
-    let (mut interval, before) = Interval::new(registry, Options::default(), memory, birth).expect("enough memory");
-    registry.open_account_after(Exporter::OpenTelemetry, before);
-    let source = Delta { registry, resource: &resource, interval: &mut interval, is_framed: false };
-    let (taken, rest) = drive(source, true, registry);
-    assert_eq!(rest, Cause::Deadline);
+    let (mut interval, before) =
+        DeltaInterval::new(registry, ExportOptions::default(), memory, birth).expect("enough memory");
+    registry.pump().expect("the only pump").accounts().open_after(Exporter::OpenTelemetry, before);
+    let source = Delta::new(registry, &resource, &mut interval);
+    let (taken, cause) = drive(source, true, registry);
+    assert_eq!(cause, Cause::Deadline);
     check(&taken, true, registry);
     // Each series' intervals touch, if requests came in each.
     let mut ends = BTreeMap::new();

@@ -28,7 +28,7 @@ proptest! {
     ) {
         let storage = Box::new(Storage::<9, 1, 2>::new());
         let registry = storage.registry();
-        registry.open_account(Exporter::Prometheus);
+        registry.pump().expect("the only pump").accounts().open(Exporter::Prometheus);
         fill(registry, &recording, &gauges, &traced);
         let nasty = [("run", "\\ \"7\"\n, \\"), ("zone", "é")];
         let constant = if constant { ConstantLabels::new(nasty).expect("short labels") } else { ConstantLabels::NONE };

@@ -14,7 +14,7 @@ type Labels = Vec<(String, String)>;
 
 fn registry(storage: &'static Storage<4, 1, 2>) -> Registry<'static> {
     let registry = storage.registry();
-    registry.open_account(Exporter::Prometheus);
+    registry.pump().expect("the only pump").accounts().open(Exporter::Prometheus);
     registry.recorder().series("GET", "/x");
     registry.gauge("active_users").expect("a good name").set(250.0);
     registry

@@ -283,7 +283,7 @@ proptest! {
 fn items_of_one_length_leave_together_and_a_shorter_one_ends_the_call() {
     let storage = Storage::<2, 1, 2>::new();
     let events = events(&[(3, 3), (3, 1), (0, 3)]);
-    let sink = sink_of(&events, storage.registry().ledger(Exporter::Statsd));
+    let sink = sink_of(&events, storage.registry().pump().expect("the only pump").accounts().ledger(Exporter::Statsd));
     let mut window: Window<_, 16> = Window::new([0; 256]);
     window.fill(&Packer::new(Texts::<false> { newline: false }), &sink, 64);
     let mut out = [0; 256];
@@ -301,7 +301,8 @@ fn items_of_one_length_leave_together_and_a_shorter_one_ends_the_call() {
 fn a_run_is_of_one_size_but_its_last_datagram() {
     let storage = Storage::<2, 1, 2>::new();
     let events = events(&[(1, 1), (1, 1), (1, 1)]);
-    let mut sink = sink_of(&events, storage.registry().ledger(Exporter::Statsd));
+    let mut sink =
+        sink_of(&events, storage.registry().pump().expect("the only pump").accounts().ledger(Exporter::Statsd));
     let (mut run, mut out) = (Run::new(), [b'?'; 64]);
     let mut packer = Packer::new(Texts::<true> { newline: false });
     packer.pack_run(&mut sink, SEGMENTS, 14, &mut out, &mut run);
@@ -322,7 +323,8 @@ fn a_run_that_is_not_filled_up_ends_with_its_first_shorter_datagram() {
     ] {
         let storage = Storage::<2, 1, 2>::new();
         let events = events(lengths);
-        let mut sink = sink_of(&events, storage.registry().ledger(Exporter::Statsd));
+        let mut sink =
+            sink_of(&events, storage.registry().pump().expect("the only pump").accounts().ledger(Exporter::Statsd));
         let (mut packer, mut run, mut out) = (Packer::new(Texts::<false> { newline }), Run::new(), [b'?'; 64]);
         for (first, datagrams) in expected {
             packer.pack_run(&mut sink, SEGMENTS, 14, &mut out, &mut run);
@@ -337,7 +339,7 @@ fn a_run_that_is_not_filled_up_ends_with_its_first_shorter_datagram() {
 #[test]
 fn calls_are_within_what_a_kernel_takes() {
     let storage = Storage::<2, 1, 2>::new();
-    let ledger = storage.registry().ledger(Exporter::Statsd);
+    let ledger = storage.registry().pump().expect("the only pump").accounts().ledger(Exporter::Statsd);
     let mut run = Run::new();
     for (segment, most) in [(10, SEGMENTS), (1_432, 45), (40_000, 1)] {
         let events = events(&[(3, 3); 4_000]);

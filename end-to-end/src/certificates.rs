@@ -64,12 +64,12 @@ impl Authority {
 
     /// A client that trusts `certificate` itself and no other.
     pub(super) fn trusting(&self, certificate: &Certificate) -> ClientTls {
-        ClientTls { roots: Roots::Pem(self.file("one.pem", &certificate.pem())), identity: None }
+        ClientTls::default().roots(Roots::Pem(self.file("one.pem", &certificate.pem())))
     }
 
     /// A client that trusts this authority alone.
     pub(super) fn trusted(&self) -> ClientTls {
-        ClientTls { roots: Roots::Pem(self.ca_file()), identity: None }
+        ClientTls::default().roots(Roots::Pem(self.ca_file()))
     }
 
     /// This authority's own certificate.
@@ -94,13 +94,13 @@ impl Authority {
 
     pub(super) fn identity(&self, certificate: &Certificate) -> ClientCertificate {
         let ServerTls { certificate, key, .. } = self.page(certificate);
-        ClientCertificate { certificate, key }
+        ClientCertificate::new(certificate, key)
     }
 
     pub(super) fn page(&self, certificate: &Certificate) -> ServerTls {
         let key = self.file("own.key", &certificate.key.serialize_pem());
         let certificate = self.file("own.pem", &certificate.certificate.pem());
-        ServerTls { certificate, key, client_ca_file: None }
+        ServerTls::new(certificate, key)
     }
 
     /// A server that shows `certificate`, and wants one of this authority in turn if `asks`.

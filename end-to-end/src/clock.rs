@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_shell::config::Points;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
     AsyncExporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Sample, Settings, StatsdConfig, StatsdSocket,
@@ -21,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
         let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
-        let config = OpenTelemetryConfig { temporality, ..often(&receiver) };
+        let config = often(&receiver).temporality(temporality);
         let exports = run(|inner: R| async {
             let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
             let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
@@ -72,10 +71,10 @@ pub fn exporters_started_anew_go_on_from_the_same_start<R: Runtime>() {
 
 /// Points of intervals, and of requests whose engine leaves their time to the exporters, in InfluxDB's nanoseconds.
 pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
-    for points in [Points::PerRequest, Points::PerInterval] {
+    for aggregate in [false, true] {
         let receiver = DatagramReceiver::start();
         let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
-        let config = InfluxdbConfig { target, points, interval: Duration::from_millis(5), ..InfluxdbConfig::default() };
+        let config = InfluxdbConfig::default().target(target).aggregate(aggregate).interval(Duration::from_millis(5));
         run(|inner: R| async {
             let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
             let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
@@ -96,13 +95,11 @@ pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
 
 /// Timestamps of DogStatsD's counts, in seconds.
 pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
-    let config = StatsdConfig {
-        socket: Some(StatsdSocket::UnixDatagram("/staged".into())),
-        aggregate: true,
-        aggregation_interval: Duration::from_millis(20),
-        timestamps_of_counts: true,
-        ..StatsdConfig::default()
-    };
+    let config = StatsdConfig::default()
+        .socket(StatsdSocket::UnixDatagram("/staged".into()))
+        .aggregate(true)
+        .aggregation_interval(Duration::from_millis(20))
+        .timestamps_of_counts(true);
     let datagrams = run(|inner: R| async {
         let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
         let exporters = AsyncExporters::start_on(runtime.clone(), settings).expect("a fresh storage is free");
@@ -149,9 +146,5 @@ fn never_go_back(times: &[u64], second: u64) {
 }
 
 fn often(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
-    OpenTelemetryConfig {
-        endpoint: format!("http://{}", receiver.address),
-        export_interval: Duration::from_millis(10),
-        ..OpenTelemetryConfig::default()
-    }
+    OpenTelemetryConfig::default().endpoint(format!("http://{}", receiver.address)).interval(Duration::from_millis(10))
 }

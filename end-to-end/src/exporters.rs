@@ -59,7 +59,7 @@ pub fn exporters_live_on_the_callers_runtime<R: Runtime>() {
     run(|runtime: R| async move {
         let exporters = AsyncExporters::start_on(runtime, settings).expect("a storage of their own");
         let address = exporters.start_prometheus_exporter(any_port()).await.expect("a free port");
-        let config = StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() };
+        let config = StatsdConfig::default().port(receiver.address.port());
         exporters.start_statsd_sink(config).await.expect("a socket");
         let mut engine = TestEngine::new(settings.registry);
         engine.record(40);
@@ -97,7 +97,7 @@ pub fn dropped_exporters_flush_and_stop<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
-    let config = StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(receiver.address.port());
     exporters.start_statsd_sink(config).expect("a socket");
     engine.record(40);
     let registry = exporters.registry();
@@ -185,7 +185,7 @@ fn start_all<R: Runtime>(
     otlp: &OtlpTestServer,
 ) -> std::net::SocketAddr {
     let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
-    let config = StatsdConfig { port: statsd.address.port(), ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(statsd.address.port());
     exporters.start_statsd_sink(config).expect("a socket");
     let target = InfluxdbTarget::Http {
         host: "127.0.0.1".into(),
@@ -194,10 +194,10 @@ fn start_all<R: Runtime>(
         username: None,
         password: None,
     };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a sink");
+    exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a sink");
     let endpoint = format!("http://{}", otlp.address);
-    let export_interval = Duration::from_millis(50);
-    let config = OpenTelemetryConfig { endpoint, export_interval, ..OpenTelemetryConfig::default() };
+    let interval = Duration::from_millis(50);
+    let config = OpenTelemetryConfig::default().endpoint(endpoint).interval(interval);
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     page
 }

@@ -13,8 +13,7 @@ use std::time::Duration;
 use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings,
-    StatsdConfig,
+    BatchLimits, ClientTls, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, StatsdConfig,
 };
 
 use super::LOOPBACK;
@@ -79,8 +78,8 @@ pub fn endless_pings_between_two_exports<R: Runtime>() {
     let settings = settings(64);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let endpoint = format!("http://{}", server.address);
-    let export_interval = Duration::from_secs(2);
-    let config = OpenTelemetryConfig { endpoint, export_interval, ..OpenTelemetryConfig::default() };
+    let interval = Duration::from_secs(2);
+    let config = OpenTelemetryConfig::default().endpoint(endpoint).interval(interval);
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     TestEngine::new(settings.registry).record(50);
     wait_until(|| exporters.status()[0].account.sent == 50);
@@ -128,7 +127,7 @@ pub fn clients_that_never_stop_sending<R: Runtime>() {
         (long, b"x"),
         (b"GET /metrics HTTP/1.1\r\n", b"a: b\r\n"),
     ] {
-        let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+        let settings = settings(64).stop_deadline(Duration::from_millis(500));
         let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
         let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
         let ending = Arc::new(AtomicBool::new(false));
@@ -183,13 +182,11 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: FloodProtocol, alpn: Option
     let server = FloodServer::start(flood, protocol, tls);
     let (scheme, host) = if alpn.is_some() { ("https", "localhost") } else { ("http", "127.0.0.1") };
     let agent = DatagramReceiver::start();
-    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(500));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let url = format!("{scheme}://{host}:{}", server.address.port());
     start(&exporters, protocol, url, trusted);
-    exporters
-        .start_statsd_sink(StatsdConfig { port: agent.address.port(), ..StatsdConfig::default() })
-        .expect("a socket");
+    exporters.start_statsd_sink(StatsdConfig::default().port(agent.address.port())).expect("a socket");
 
     let mut engine = TestEngine::new(settings.registry);
     for _ in 0..20 {
@@ -217,20 +214,20 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: FloodProtocol, alpn: Option
 }
 
 fn start<R: Runtime>(exporters: &Exporters<R>, protocol: FloodProtocol, url: String, tls: ClientTls) {
-    let export_interval = Duration::from_millis(50);
+    let interval = Duration::from_millis(50);
     match protocol {
         FloodProtocol::Influxdb => {
             let target = InfluxdbTarget::Url { url: url + "/write", token: None };
-            let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
-            let config = InfluxdbConfig { target, batch, tls, ..InfluxdbConfig::default() };
+            let batch = BatchLimits::default().points(100).age(Duration::from_millis(20));
+            let config = InfluxdbConfig::default().target(target).batch(batch).tls(tls);
             exporters.start_influxdb_sink(config).expect("a sink");
         }
         FloodProtocol::OtlpHttp => {
-            let config = OpenTelemetryConfig { endpoint: url, export_interval, tls, ..OpenTelemetryConfig::http() };
+            let config = OpenTelemetryConfig::http().endpoint(url).interval(interval).tls(tls);
             exporters.start_opentelemetry_exporter(config).expect("an exporter");
         }
         FloodProtocol::Grpc => {
-            let config = OpenTelemetryConfig { endpoint: url, export_interval, tls, ..OpenTelemetryConfig::default() };
+            let config = OpenTelemetryConfig::default().endpoint(url).interval(interval).tls(tls);
             exporters.start_opentelemetry_exporter(config).expect("an exporter");
         }
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use loaddensity_metrics_shell::config::{Points, Precision};
+use loaddensity_metrics_shell::config::Precision;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Exporters, Identity, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Outcome, PrometheusConfig, Sample,
-    Settings, StartError, StatsdConfig, Timestamp,
+    Exporters, Identity, InfluxdbConfig, InfluxdbTarget, Labels, OpenTelemetryConfig, Outcome, Sample, Settings,
+    StartError, StatsdConfig, Timestamp,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -25,7 +25,7 @@ struct Generator<R: Runtime> {
 
 impl<R: Runtime> Generator<R> {
     fn new(identity: Identity) -> Self {
-        let settings = Settings { identity, ..settings(64) };
+        let settings = settings(64).identity(identity);
         let exporters = Exporters::start(settings).expect("a thread for the exporters");
         Self { exporters, engine: TestEngine::new(settings.registry), settings }
     }
@@ -79,7 +79,7 @@ impl Database {
 
 fn over_udp(receiver: &DatagramReceiver) -> InfluxdbConfig {
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
-    InfluxdbConfig { target, ..InfluxdbConfig::default() }
+    InfluxdbConfig::default().target(target)
 }
 
 /// A point per request: both send the same series with the same timestamps, and every point is kept; gauges too.
@@ -108,8 +108,8 @@ pub fn two_workers_lose_no_interval_at_influxdb<R: Runtime>() {
     let url = format!("http://{}/write", server.address);
     for generator in &generators {
         let target = InfluxdbTarget::Url { url: url.clone(), token: None };
-        let (points, precision) = (Points::PerInterval, Precision::Second);
-        let config = InfluxdbConfig { target, points, precision, ..InfluxdbConfig::default() };
+        let precision = Precision::Second;
+        let config = InfluxdbConfig::default().target(target).aggregate(true).precision(precision);
         generator.exporters.start_influxdb_sink(config).expect("a sink");
     }
     for generator in &mut generators {
@@ -158,7 +158,7 @@ pub fn two_workers_are_told_apart_at_dogstatsd<R: Runtime>() {
             let identity = worker_of_two(worker);
             let identity = if is_labelled { identity.with_worker_label().with_run_label() } else { identity };
             let mut generator = Generator::<R>::new(identity);
-            let config = StatsdConfig { port: receiver.address.port(), packed: true, ..StatsdConfig::default() };
+            let config = StatsdConfig::default().port(receiver.address.port()).packed(true);
             generator.exporters.start_statsd_sink(config).expect("a socket");
             generator.engine.record(10);
             generator.engine.set_gauge("active_users", 250.0);
@@ -184,7 +184,7 @@ pub fn counts_of_two_workers_that_say_their_second_are_told_apart<R: Runtime>() 
     for mut generator in Generator::<R>::two_workers() {
         let (aggregate, timestamps_of_counts) = (true, true);
         let port = receiver.address.port();
-        let config = StatsdConfig { port, aggregate, timestamps_of_counts, ..StatsdConfig::default() };
+        let config = StatsdConfig::default().port(port).aggregate(aggregate).timestamps_of_counts(timestamps_of_counts);
         generator.exporters.start_statsd_sink(config).expect("a socket");
         generator.engine.record(20);
         let account = generator.exporters.stop_statsd_sink().expect("a stop").expect("it was running");
@@ -230,7 +230,7 @@ pub fn two_workers_are_told_apart_in_their_resources<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     for mut generator in Generator::<R>::two_workers() {
         let endpoint = format!("http://{}", receiver.address);
-        let config = OpenTelemetryConfig { endpoint, ..OpenTelemetryConfig::default() };
+        let config = OpenTelemetryConfig::default().endpoint(endpoint);
         generator.exporters.start_opentelemetry_exporter(config).expect("an exporter");
         generator.engine.record(10);
         let account = generator.exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
@@ -248,12 +248,12 @@ pub fn two_workers_are_told_apart_in_their_resources<R: Runtime>() {
 
 /// An exporter's own label of the same name takes the place of the identity's, and none is given twice.
 pub fn what_an_exporter_was_given_wins_over_the_identity<R: Runtime>() {
-    let own = || vec![("worker".to_owned(), "mine".to_owned())];
+    let own = || Labels::from([("worker", "mine")]);
     let receiver = DatagramReceiver::start();
     let mut generator = Generator::<R>::new(worker_of_two(1).with_worker_label());
     let exporters = &generator.exporters;
-    exporters.start_influxdb_sink(InfluxdbConfig { constant_tags: own(), ..over_udp(&receiver) }).expect("a socket");
-    let config = PrometheusConfig { constant_labels: own(), ..any_port() };
+    exporters.start_influxdb_sink(over_udp(&receiver).constant_labels(own())).expect("a socket");
+    let config = any_port().constant_labels(own());
     let address = exporters.start_prometheus_exporter(config).expect("a free port");
     generator.engine.record(10);
     let page = ScrapeClient::connect(address).ask("GET", "/metrics");
@@ -265,11 +265,12 @@ pub fn what_an_exporter_was_given_wins_over_the_identity<R: Runtime>() {
     assert!(requests.into_iter().all(|line| line.contains("worker=\"mine\"") && line.matches("worker=").count() == 1));
     assert!(page.text().contains("loaddensity_run_info{run=\"nightly-7\",worker=\"1\",of=\"2\"} 1"), "{}", page.text());
     // Tags that leave no room for the worker are refused with its name.
-    let long =
-        vec![("a".repeat(200), "b".repeat(255)), ("c".repeat(200), "d".repeat(255)), ("e".repeat(50), "f".repeat(56))];
-    let error =
-        exporters.start_influxdb_sink(InfluxdbConfig { constant_tags: long, ..over_udp(&DatagramReceiver::start()) });
+    let long = Labels::new()
+        .with("a".repeat(200), "b".repeat(255))
+        .with("c".repeat(200), "d".repeat(255))
+        .with("e".repeat(50), "f".repeat(56));
+    let error = exporters.start_influxdb_sink(over_udp(&DatagramReceiver::start()).constant_labels(long));
     let error = error.expect_err("no room");
-    assert!(matches!(&error, StartError::Setting { key: "constant_tags", .. }), "{error:?}");
+    assert!(matches!(&error, StartError::Setting { field: "constant_labels", .. }), "{error:?}");
     assert!(error.to_string().contains("\"worker\""), "{error}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::config::Credentials;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, Settings, StartError,
+    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Secret, StartError,
 };
 
 use super::http_server::{HttpReply, HttpServer, Posted};
@@ -20,7 +20,7 @@ pub fn lines_arrive_over_udp<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Udp { host: "localhost".into(), port: receiver.address.port() };
-    let config = InfluxdbConfig { target, measurement: "my load".into(), ..InfluxdbConfig::default() };
+    let config = InfluxdbConfig::default().target(target).measurement("my load");
     exporters.start_influxdb_sink(config).expect("a socket");
     for round in 1..=10 {
         engine.record(100);
@@ -41,7 +41,7 @@ pub fn a_stop_flushes_udp<R: Runtime>() {
     engine.record(7);
     for _ in 0..3 {
         let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
-        exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a socket");
+        exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a socket");
         engine.record(30);
         let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
         engine.record(5);
@@ -61,7 +61,7 @@ pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
         username: Some("Aladdin".into()),
         password: Some(Secret::new("open sesame")),
     };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("a sink");
+    exporters.start_influxdb_sink(small_batches().target(target)).expect("a sink");
     engine.record(1_000);
     wait_until(|| sums(&server.stored(), MEASUREMENT).requests >= 500);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -86,7 +86,7 @@ pub fn a_url_is_used_as_it_stands<R: Runtime>() {
         url: format!("http://{}/api/v2/write?org=my%20org&bucket=b&precision=ns", server.address),
         token: Some(Secret::new("s3cret==")),
     };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("a sink");
+    exporters.start_influxdb_sink(small_batches().target(target)).expect("a sink");
     engine.record(10);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 10);
@@ -134,7 +134,7 @@ pub fn each_api_is_spoken_to_as_it_wants<R: Runtime>() {
         ),
     ] {
         let (exporters, mut engine) = exporters::<R>();
-        let config = InfluxdbConfig { target, ..small_batches() };
+        let config = small_batches().target(target);
         let shown = format!("{config:?}");
         assert!(!shown.contains("t0k") && !shown.contains("sesame"), "{shown}");
         exporters.start_influxdb_sink(config).expect("a sink");
@@ -222,7 +222,7 @@ pub fn refusals_say_what_to_do<R: Runtime>() {
     ] {
         let server = HttpServer::start(move |_, _| reply);
         let target = InfluxdbTarget::Url { url: server.url(), token: token.map(Secret::new) };
-        let (account, says) = recorded::<R>(InfluxdbConfig { target, ..small_batches() }, 10);
+        let (account, says) = recorded::<R>(small_batches().target(target), 10);
         assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 10), "{account:?}");
         assert!(says.contains(shown), "{says:?} lacks {shown:?}");
         assert!(!says.contains("t0k") && !says.contains("hunter2"), "{says}");
@@ -246,7 +246,7 @@ pub fn a_database_is_created_on_request<R: Runtime>() {
         if exists.load(Ordering::SeqCst) { HttpReply::Status(204) } else { MISSING }
     });
     let (exporters, mut engine) = exporters::<R>();
-    exporters.start_influxdb_sink(InfluxdbConfig { target: my_db(&server), ..creating() }).expect("a sink");
+    exporters.start_influxdb_sink(creating().target(my_db(&server))).expect("a sink");
     for round in 1..=5 {
         engine.record(20);
         wait_until(|| exporters.status()[0].account.sent == round * 20);
@@ -276,7 +276,7 @@ pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
             let is_query = post.line.starts_with("POST /query");
             if is_query { HttpReply::Says(403, r#"{"error":"error authorizing query"}"#) } else { write }
         });
-        let (account, says) = recorded::<R>(InfluxdbConfig { target: my_db(&server), ..creating() }, 10);
+        let (account, says) = recorded::<R>(creating().target(my_db(&server)), 10);
         assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (sent, 10 - sent), "{account:?}");
         assert!(says.contains(shown), "{says:?} lacks {shown:?}");
         assert_eq!(server.posts().len(), 2, "{says}");
@@ -287,8 +287,8 @@ pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
         InfluxdbTarget::Url { url: "http://localhost/write?db=d".into(), token: None },
         InfluxdbTarget::V2 { server: "http://localhost".into(), org: "o".into(), bucket: "b".into(), token: None },
     ] {
-        let error = exporters.start_influxdb_sink(InfluxdbConfig { target, ..creating() }).expect_err("refused");
-        assert!(matches!(error, StartError::Setting { key: "create_database", .. }), "{error:?}");
+        let error = exporters.start_influxdb_sink(creating().target(target)).expect_err("refused");
+        assert!(matches!(error, StartError::Setting { field: "create_database", .. }), "{error:?}");
     }
 }
 
@@ -297,7 +297,7 @@ pub fn refused_points_are_dropped<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(401));
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Url { url: server.url(), token: Some(Secret::new("s3cret")) };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("a sink");
+    exporters.start_influxdb_sink(small_batches().target(target)).expect("a sink");
     engine.record(250);
     wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == 250);
     let state = exporters.status()[0].state();
@@ -354,7 +354,7 @@ pub fn a_server_that_finds_everything_too_large_is_asked_with_pauses<R: Runtime>
 pub fn what_was_not_answered_is_sent_again<R: Runtime>() {
     let server = HttpServer::start(|_, number| if number == 0 { HttpReply::Silence } else { HttpReply::Status(204) });
     let (exporters, mut engine) = exporters::<R>();
-    let config = InfluxdbConfig { timeout: Duration::from_millis(200), ..to(&server) };
+    let config = to(&server).timeout(Duration::from_millis(200));
     exporters.start_influxdb_sink(config).expect("a sink");
     engine.record(10);
     wait_until(|| exporters.status()[0].account.sent == 10);
@@ -395,8 +395,8 @@ pub fn one_poisoned_point_costs_that_point<R: Runtime>() {
 pub fn a_stop_tries_again<R: Runtime>() {
     let server = HttpServer::start(|_, number| HttpReply::Status(if number == 1 { 503 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
-    let batch = BatchLimits { points: 100, age: Duration::from_secs(3_600), ..BatchLimits::default() };
-    exporters.start_influxdb_sink(InfluxdbConfig { batch, ..to(&server) }).expect("a sink");
+    let batch = BatchLimits::default().points(100).age(Duration::from_secs(3_600));
+    exporters.start_influxdb_sink(to(&server).batch(batch)).expect("a sink");
     engine.record(100);
     wait_until(|| exporters.status()[0].account.sent == 100);
     engine.record(30);
@@ -421,12 +421,12 @@ pub fn a_closed_connection_is_made_anew<R: Runtime>() {
 
 /// Nobody listens: the start does not fail, the stop ends at its deadline, and every request is accounted for.
 pub fn a_missing_server_changes_no_sum<R: Runtime>() {
-    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(300));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut engine = TestEngine::new(settings.registry);
     let url = format!("http://{}/write", unused_port());
     let target = InfluxdbTarget::Url { url, token: None };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..small_batches() }).expect("nobody needs to listen yet");
+    exporters.start_influxdb_sink(small_batches().target(target)).expect("nobody needs to listen yet");
     engine.record(500);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 500);
@@ -436,12 +436,10 @@ pub fn a_missing_server_changes_no_sum<R: Runtime>() {
 /// A silent server does not hold up the stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_a_silent_server<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Silence);
-    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(300));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut engine = TestEngine::new(settings.registry);
-    exporters
-        .start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(3_600), ..to(&server) })
-        .expect("a sink");
+    exporters.start_influxdb_sink(to(&server).timeout(Duration::from_secs(3_600))).expect("a sink");
     engine.record(50);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 50);
@@ -453,9 +451,9 @@ pub fn bad_urls_are_refused_at_the_start<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     for url in ["localhost:8086", "http://", "ftp://localhost/", "http://local host/"] {
         let target = InfluxdbTarget::Url { url: url.into(), token: Some(Secret::new("s3cret")) };
-        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        let config = InfluxdbConfig::default().target(target);
         let error = exporters.start_influxdb_sink(config).expect_err(url);
-        assert!(matches!(error, StartError::Setting { key: "url", .. }), "{url}: {error:?}");
+        assert!(matches!(error, StartError::Setting { field: "target.url", .. }), "{url}: {error:?}");
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
     }
     assert!(exporters.status().is_empty());
@@ -464,12 +462,12 @@ pub fn bad_urls_are_refused_at_the_start<R: Runtime>() {
 const MEASUREMENT: &str = "loaddensity_request";
 
 fn small_batches() -> InfluxdbConfig {
-    let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
-    InfluxdbConfig { batch, ..InfluxdbConfig::default() }
+    let batch = BatchLimits::default().points(100).age(Duration::from_millis(20));
+    InfluxdbConfig::default().batch(batch)
 }
 
 fn creating() -> InfluxdbConfig {
-    InfluxdbConfig { create_database: true, ..small_batches() }
+    small_batches().create_database(true)
 }
 
 fn my_db(server: &HttpServer) -> InfluxdbTarget {
@@ -494,7 +492,7 @@ fn recorded<R: Runtime>(config: InfluxdbConfig, requests: u64) -> (Account, Stri
 }
 
 fn to(server: &HttpServer) -> InfluxdbConfig {
-    InfluxdbConfig { target: InfluxdbTarget::Url { url: server.url(), token: None }, ..small_batches() }
+    small_batches().target(InfluxdbTarget::Url { url: server.url(), token: None })
 }
 
 impl HttpServer {

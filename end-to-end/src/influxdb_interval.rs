@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use loaddensity_metrics_shell::config::{Points, Precision, StatusCode};
+use loaddensity_metrics_shell::config::{Precision, StatusCode};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Settings, StartError,
+    BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Labels, Sample, StartError,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -20,7 +20,7 @@ pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
     engine.record(70);
     let before = engine.sums;
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..per_interval() }).expect("a socket");
+    exporters.start_influxdb_sink(per_interval().target(target)).expect("a socket");
     for round in 1..=3 {
         engine.record(100);
         wait_until(|| exporters.status()[0].account.sent == round * 100);
@@ -35,8 +35,8 @@ pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
 pub fn points_per_interval_add_up_over_http<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
-    let batch = BatchLimits { points: 2, ..BatchLimits::default() };
-    let constant_tags = vec![("run".into(), "7".into()), ("name".to_owned() + "space", "a b".into())];
+    let batch = BatchLimits::default().points(2);
+    let constant_labels = [("run", "7"), ("namespace", "a b")];
     let target = InfluxdbTarget::V2 {
         server: format!("http://{}", server.address),
         org: "o".into(),
@@ -45,7 +45,9 @@ pub fn points_per_interval_add_up_over_http<R: Runtime>() {
     };
     let precision = Precision::Millisecond;
     exporters
-        .start_influxdb_sink(InfluxdbConfig { target, batch, constant_tags, precision, ..per_interval() })
+        .start_influxdb_sink(
+            per_interval().target(target).batch(batch).constant_labels(constant_labels).precision(precision),
+        )
         .expect("a sink");
     engine.record(100);
     wait_until(|| exporters.status()[0].account.sent == 100);
@@ -93,7 +95,7 @@ pub fn refused_intervals_are_dropped<R: Runtime>() {
         let (exporters, mut engine) = exporters::<R>();
         // Long enough for all to be in the first interval.
         let interval = Duration::from_millis(500);
-        exporters.start_influxdb_sink(InfluxdbConfig { interval, ..to(&server) }).expect("a sink");
+        exporters.start_influxdb_sink(to(&server).interval(interval)).expect("a sink");
         engine.record(100);
         wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == refused);
         engine.record(30);
@@ -128,7 +130,7 @@ pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
     let server = HttpServer::start(|post, _| HttpReply::Status(if post.body.contains("/orders") { 500 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     let interval = Duration::from_millis(500);
-    exporters.start_influxdb_sink(InfluxdbConfig { interval, ..to(&server) }).expect("a sink");
+    exporters.start_influxdb_sink(to(&server).interval(interval)).expect("a sink");
     engine.record(100);
     wait_until(|| exporters.status()[0].account.held == 0);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -142,10 +144,10 @@ pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
 /// A silent server does not hold up the stop beyond its deadline, and every request is accounted for.
 pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Silence);
-    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(300));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut engine = TestEngine::new(settings.registry);
-    exporters.start_influxdb_sink(InfluxdbConfig { timeout: Duration::from_secs(60), ..to(&server) }).expect("a sink");
+    exporters.start_influxdb_sink(to(&server).timeout(Duration::from_secs(60))).expect("a sink");
     engine.record(50);
     wait_until(|| server.posts().len() == 1);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -155,7 +157,7 @@ pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
 
 /// The engine's gauges are points of their own in both modes, the last of them as they were at the stop.
 pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
-    for points in [Points::PerRequest, Points::PerInterval] {
+    for aggregate in [false, true] {
         let receiver = DatagramReceiver::start();
         let server = HttpServer::start(|_, _| HttpReply::Status(204));
         for target in [
@@ -166,10 +168,14 @@ pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
             let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
             let users = settings.registry.gauge("active_users").expect("a good name");
             users.set(1.0);
-            let constant_tags = vec![("run".into(), "7".into())];
+            let constant_labels = [("run", "7")];
             // Only the stop ends an interval.
             let interval = Duration::from_secs(3_600);
-            let config = InfluxdbConfig { target, constant_tags, points, interval, ..InfluxdbConfig::default() };
+            let config = InfluxdbConfig::default()
+                .target(target)
+                .constant_labels(constant_labels)
+                .aggregate(aggregate)
+                .interval(interval);
             exporters.start_influxdb_sink(config).expect("a sink");
             users.set(2.5);
             exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -185,11 +191,11 @@ pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
 
 /// Compressed bodies say so and hold the same, in both modes, and are split by their points when too large.
 pub fn bodies_are_compressed<R: Runtime>() {
-    for points in [Points::PerRequest, Points::PerInterval] {
+    for aggregate in [false, true] {
         let server =
             HttpServer::start(|post, _| HttpReply::Status(if post.body.lines().count() > 20 { 413 } else { 204 }));
         let (exporters, mut engine) = exporters::<R>();
-        exporters.start_influxdb_sink(InfluxdbConfig { gzip: true, points, ..to(&server) }).expect("a sink");
+        exporters.start_influxdb_sink(to(&server).gzip(true).aggregate(aggregate)).expect("a sink");
         engine.record(100);
         let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
         assert_all_sent(&account, 100);
@@ -197,7 +203,7 @@ pub fn bodies_are_compressed<R: Runtime>() {
         assert!(posts.iter().all(|post| post.header("content-encoding") == Some("gzip")));
         let stored = posts.iter().filter(|post| post.status == Some(204)).flat_map(|post| post.body.lines());
         let lines = stored.filter(|line| line.starts_with("loaddensity_request")).count();
-        assert_eq!(lines, if points == Points::PerRequest { 100 } else { 3 });
+        assert_eq!(lines, if aggregate { 3 } else { 100 });
     }
 }
 
@@ -206,8 +212,8 @@ pub fn tags_of_ones_own_are_on_every_line<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: receiver.address.port() };
-    let constant_tags = vec![("run".into(), "a,b".into())];
-    let config = InfluxdbConfig { target, constant_tags, status_code: StatusCode::Tag, ..InfluxdbConfig::default() };
+    let constant_labels = [("run", "a,b")];
+    let config = InfluxdbConfig::default().target(target).constant_labels(constant_labels).status_code(StatusCode::Tag);
     exporters.start_influxdb_sink(config).expect("a socket");
     engine.record(100);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
@@ -224,34 +230,30 @@ pub fn tags_of_ones_own_are_on_every_line<R: Runtime>() {
 /// What cannot work is refused at the start, with the alternative.
 pub fn settings_that_contradict_each_other_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    let tag = |key: &str| vec![(key.to_owned(), "x".to_owned())];
-    for (config, key, says) in [
-        (
-            InfluxdbConfig { precision: Precision::Millisecond, ..InfluxdbConfig::default() },
-            "precision",
-            "points per interval",
-        ),
-        (InfluxdbConfig { gzip: true, ..InfluxdbConfig::default() }, "gzip", "over HTTP"),
-        (InfluxdbConfig { precision: Precision::Second, ..per_interval() }, "interval_seconds", "finer precision"),
-        (InfluxdbConfig { status_code: StatusCode::Both, ..per_interval() }, "status_code", "points per request"),
-        (InfluxdbConfig { constant_tags: tag("requests"), ..per_interval() }, "constant_tags", "choose another"),
-        (InfluxdbConfig { constant_tags: tag("outcome"), ..InfluxdbConfig::default() }, "constant_tags", "another"),
-        (InfluxdbConfig { constant_tags: tag("9"), ..InfluxdbConfig::default() }, "constant_tags", "letter"),
+    let tag = |key: &str| Labels::from([(key, "x")]);
+    for (config, field, says) in [
+        (InfluxdbConfig::default().precision(Precision::Millisecond), "precision", "points per interval"),
+        (InfluxdbConfig::default().gzip(true), "gzip", "over HTTP"),
+        (per_interval().precision(Precision::Second), "interval", "finer precision"),
+        (per_interval().status_code(StatusCode::Both), "status_code", "points per request"),
+        (per_interval().constant_labels(tag("requests")), "constant_labels", "choose another"),
+        (InfluxdbConfig::default().constant_labels(tag("outcome")), "constant_labels", "another"),
+        (InfluxdbConfig::default().constant_labels(tag("9")), "constant_labels", "letter"),
     ] {
-        let error = exporters.start_influxdb_sink(config).expect_err(key);
-        assert!(matches!(&error, StartError::Setting { key: found, .. } if *found == key), "{error:?}");
+        let error = exporters.start_influxdb_sink(config).expect_err(field);
+        assert!(matches!(&error, StartError::Setting { field: found, .. } if *found == field), "{error:?}");
         assert!(error.to_string().contains(says), "{error}");
     }
     assert!(exporters.status().is_empty());
 }
 
 fn per_interval() -> InfluxdbConfig {
-    InfluxdbConfig { points: Points::PerInterval, interval: Duration::from_millis(20), ..InfluxdbConfig::default() }
+    InfluxdbConfig::default().aggregate(true).interval(Duration::from_millis(20))
 }
 
 fn to(server: &HttpServer) -> InfluxdbConfig {
     let url = format!("http://{}/write", server.address);
-    InfluxdbConfig { target: InfluxdbTarget::Url { url, token: None }, ..per_interval() }
+    per_interval().target(InfluxdbTarget::Url { url, token: None })
 }
 
 /// Adds up the points, no two of which may be of one series and time.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
     BatchLimits, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig,
-    Settings, StartError, StatsdConfig, StopError,
+    StartError, StatsdConfig, StopError,
 };
 
 use super::LOOPBACK;
@@ -33,17 +33,17 @@ pub fn a_failed_restart_changes_nothing<R: Runtime>() {
     engine.record(10);
 
     let port = taken.local_addr().expect("bound").port();
-    let config = PrometheusConfig { port, ..PrometheusConfig::default() };
+    let config = PrometheusConfig::default().port(port);
     let error = exporters.start_prometheus_exporter(config).expect_err("the port is taken");
     assert!(matches!(error, StartError::Socket { .. }), "{error:?}");
-    let config = StatsdConfig { prefix: "a:b".into(), ..StatsdConfig::default() };
+    let config = StatsdConfig::default().prefix("a:b");
     exporters.start_statsd_sink(config).expect_err("a colon ends a metric's name");
     let url = InfluxdbTarget::Url { url: "ftp://localhost/write".into(), token: None };
-    let config = InfluxdbConfig { target: url, ..InfluxdbConfig::default() };
+    let config = InfluxdbConfig::default().target(url);
     exporters.start_influxdb_sink(config).expect_err("ftp cannot work");
-    let config = InfluxdbConfig { measurement: String::new(), ..InfluxdbConfig::default() };
+    let config = InfluxdbConfig::default().measurement(String::new());
     exporters.start_influxdb_sink(config).expect_err("a measurement has a name");
-    let config = OpenTelemetryConfig { endpoint: "localhost:4317".into(), ..OpenTelemetryConfig::default() };
+    let config = OpenTelemetryConfig::default().endpoint("localhost:4317");
     exporters.start_opentelemetry_exporter(config).expect_err("an endpoint begins with http:// or https://");
 
     assert!(exporters.ended_runs().is_empty());
@@ -60,12 +60,12 @@ pub fn a_page_moves<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let first = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     engine.record(5);
-    let everywhere = PrometheusConfig { addr: "0.0.0.0".into(), port: first.port(), ..any_port() };
+    let everywhere = any_port().host("0.0.0.0").port(first.port());
     let second = exporters.start_prometheus_exporter(everywhere).expect("only the exporter itself was in the way");
     assert_eq!((second.port(), second.ip().is_unspecified()), (first.port(), true));
     assert_eq!(ScrapeClient::connect(first).ask("GET", "/metrics").sums(), engine.sums);
     let free = unused_port();
-    let config = PrometheusConfig { port: free.port(), ..PrometheusConfig::default() };
+    let config = PrometheusConfig::default().port(free.port());
     assert_eq!(exporters.start_prometheus_exporter(config).expect("a free port"), free);
     assert_eq!(ScrapeClient::connect(free).ask("GET", "/metrics").sums(), engine.sums);
     let accounts = exporters.shutdown(FOREVER).accounts;
@@ -131,7 +131,7 @@ pub fn what_is_wrong_at_the_end_is_told<R: Runtime>() {
 /// Durations without an end are as good as any.
 pub fn an_endless_deadline_is_no_fault<R: Runtime>() {
     let receiver = DatagramReceiver::start();
-    let settings = Settings { stop_deadline: Duration::MAX, ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::MAX);
     for round in 1..=3 {
         let exporters = Exporters::<R>::start(settings).expect("the storage is free");
         exporters.start_prometheus_exporter(any_port()).expect("a free port");
@@ -152,7 +152,7 @@ pub fn stops_share_one_deadline<R: Runtime>() {
         HttpServer::start(|_, _| HttpReply::Silence),
         OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Silence),
     );
-    let settings = Settings { stop_deadline: Duration::from_secs(3), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_secs(3));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(http(silent.0.address)).expect("a sink");
     exporters.start_opentelemetry_exporter(otlp(silent.1.address)).expect("an exporter");
@@ -170,7 +170,7 @@ pub fn stops_share_one_deadline<R: Runtime>() {
 /// A shutdown does not wait for a stop that waits for a server that hangs; every call is answered.
 pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
     let silent = HttpServer::start(|_, _| HttpReply::Silence);
-    let settings = Settings { stop_deadline: FOREVER, ..settings(64) };
+    let settings = settings(64).stop_deadline(FOREVER);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(http(silent.address)).expect("a sink");
     exporters.start_prometheus_exporter(any_port()).expect("a free port");
@@ -193,7 +193,7 @@ pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
 }
 
 fn statsd(receiver: SocketAddr) -> StatsdConfig {
-    StatsdConfig { port: receiver.port(), ..StatsdConfig::default() }
+    StatsdConfig::default().port(receiver.port())
 }
 
 /// A sink whose bodies leave at its stop.
@@ -205,12 +205,12 @@ fn http(server: SocketAddr) -> InfluxdbConfig {
         username: None,
         password: None,
     };
-    let batch = BatchLimits { age: FOREVER, ..BatchLimits::default() };
-    InfluxdbConfig { target, batch, timeout: FOREVER, ..InfluxdbConfig::default() }
+    let batch = BatchLimits::default().age(FOREVER);
+    InfluxdbConfig::default().target(target).batch(batch).timeout(FOREVER)
 }
 
 /// An exporter whose only export is that of its stop.
 fn otlp(receiver: SocketAddr) -> OpenTelemetryConfig {
     let endpoint = format!("http://{receiver}");
-    OpenTelemetryConfig { endpoint, export_interval: FOREVER, timeout: FOREVER, ..OpenTelemetryConfig::default() }
+    OpenTelemetryConfig::default().endpoint(endpoint).interval(FOREVER).timeout(FOREVER)
 }

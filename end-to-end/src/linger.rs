@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, Cause, Exporter, Exporters, PrometheusConfig, Settings};
+use loaddensity_metrics_shell::{Account, Cause, Exporter, Exporters, PrometheusConfig};
 
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::scraper::{ScrapeClient, any_port};
@@ -15,12 +15,12 @@ use super::scraper::{ScrapeClient, any_port};
 const LONG: Duration = Duration::from_secs(3_600);
 
 fn lingering(linger: Duration) -> PrometheusConfig {
-    PrometheusConfig { linger: Some(linger), ..any_port() }
+    any_port().linger(linger)
 }
 
 /// Exporters for `series` series whose stops take as long as they need, and a page that lingers.
 fn long_lingering<R: Runtime>(series: usize) -> (Exporters<R>, TestEngine, SocketAddr) {
-    let settings = Settings { stop_deadline: LONG, ..settings(series) };
+    let settings = settings(series).stop_deadline(LONG);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut recorder = exporters.recorder();
     for number in 4..series {
@@ -155,7 +155,7 @@ pub fn a_new_start_ends_it<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
     stop(&exporters, 10, 0);
-    let config = PrometheusConfig { port: address.port(), ..lingering(LONG) };
+    let config = lingering(LONG).port(address.port());
     assert_eq!(exporters.start_prometheus_exporter(config).expect("its own port"), address);
     let [before] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
     assert_eq!((before.account.dropped.get(Cause::Unscraped), before.linger), (10, Some(LONG)), "{before:?}");

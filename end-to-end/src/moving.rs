@@ -90,7 +90,7 @@ pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
         let target = InfluxdbTarget::Udp { host: "influxdb.staged".into(), port: 8_089 };
         let resolve_interval = Some(Duration::from_millis(5));
-        let config = InfluxdbConfig { target, resolve_interval, ..InfluxdbConfig::default() };
+        let config = InfluxdbConfig::default().target(target).resolve_interval(resolve_interval);
         exporters.start_influxdb_sink(config).await.expect("a socket");
         runtime.stage().addresses = vec![new.address];
         while new.has(<[String]>::is_empty) {
@@ -111,8 +111,8 @@ pub fn influxdb_waits_for_its_name<R: Runtime>() {
         let server = HttpServer::start(|_, _| HttpReply::Status(204));
         let (runtime, exporters, mut engine) = staged(inner, &[]);
         let target = InfluxdbTarget::Url { url: "http://influxdb.staged/write".into(), token: None };
-        let batch = BatchLimits { age: Duration::from_millis(10), ..BatchLimits::default() };
-        let config = InfluxdbConfig { target, batch, ..InfluxdbConfig::default() };
+        let batch = BatchLimits::default().age(Duration::from_millis(10));
+        let config = InfluxdbConfig::default().target(target).batch(batch);
         exporters.start_influxdb_sink(config).await.expect("the name need not be there yet");
         engine.record(30);
         until(&runtime, || runtime.stage().resolutions >= 2).await;
@@ -134,7 +134,7 @@ pub fn influxdb_waits_for_its_name<R: Runtime>() {
 
 fn statsd(resolve_interval: Duration) -> StatsdConfig {
     let resolve_interval = Some(resolve_interval);
-    StatsdConfig { host: "agent.staged".into(), resolve_interval, ..StatsdConfig::default() }
+    StatsdConfig::default().host("agent.staged").resolve_interval(resolve_interval)
 }
 
 /// A runtime on which names have these addresses, exporters on it, and an engine.

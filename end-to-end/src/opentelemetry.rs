@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, Sample, Settings, StartError, Temporality};
+use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, Sample, StartError, Temporality};
 
 use super::http_server::{HttpReply, HttpServer};
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -14,7 +14,7 @@ use super::unused_port;
 pub fn the_last_export_holds_every_request<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
-    let config = OpenTelemetryConfig { service_name: "checkout".into(), ..rarely(&receiver) };
+    let config = rarely(&receiver).service_name("checkout");
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     engine.record(1_000);
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
@@ -37,7 +37,7 @@ pub fn the_last_export_holds_every_request<R: Runtime>() {
 pub fn exports_come_at_every_interval<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
-    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..rarely(&receiver) };
+    let config = rarely(&receiver).interval(Duration::from_millis(20));
     engine.record(10);
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     for _ in 0..5 {
@@ -154,11 +154,9 @@ pub fn over_http_the_status_decides<R: Runtime>() {
         (HttpReply::Says(600, long), Some(Cause::Refused), "answered 600"),
     ] {
         let server = HttpServer::start(move |_, _| reply);
-        let config = OpenTelemetryConfig {
-            endpoint: format!("http://{}", server.address),
-            export_interval: Duration::from_secs(3_600),
-            ..OpenTelemetryConfig::http()
-        };
+        let config = OpenTelemetryConfig::http()
+            .endpoint(format!("http://{}", server.address))
+            .interval(Duration::from_secs(3_600));
         let (account, says) = exported::<R>(config);
         assert_settled(&account, 100);
         assert_eq!(account.dropped.total(), cause.map_or(0, |cause| account.dropped.get(cause)), "{account:?}");
@@ -185,7 +183,7 @@ pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
         _ => OtlpReply::Accept,
     });
     let (exporters, mut engine) = exporters::<R>();
-    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(50), ..rarely(&receiver) };
+    let config = rarely(&receiver).interval(Duration::from_millis(50));
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     engine.record(100);
     wait_until(|| exporters.status()[0].account.sent == 100);
@@ -203,23 +201,21 @@ pub fn a_stop_tries_again<R: Runtime>() {
             OtlpTestServer::start::<R>(
                 |number| if number == 0 { OtlpReply::TrailersOnly(14) } else { OtlpReply::Accept },
             );
-        let account = exported::<R>(OpenTelemetryConfig { temporality, ..rarely(&receiver) }).0;
+        let account = exported::<R>(rarely(&receiver).temporality(temporality)).0;
         assert_all_sent(&account, 100);
         let http = |first| HttpServer::start(move |_, number| if number == 0 { first } else { HttpReply::Status(200) });
         let server = http(HttpReply::Status(503));
-        let config = |server: &HttpServer| OpenTelemetryConfig {
-            endpoint: format!("http://{}", server.address),
-            export_interval: Duration::from_secs(3_600),
-            temporality,
-            ..OpenTelemetryConfig::http()
+        let config = |server: &HttpServer| {
+            OpenTelemetryConfig::http()
+                .endpoint(format!("http://{}", server.address))
+                .interval(Duration::from_secs(3_600))
+                .temporality(temporality)
         };
         assert_all_sent(&exported::<R>(config(&server)).0, 100);
         let server = http(HttpReply::StatusAndClose(200));
         let (exporters, mut engine) = exporters::<R>();
-        let export_interval = Duration::from_millis(20);
-        exporters
-            .start_opentelemetry_exporter(OpenTelemetryConfig { export_interval, ..config(&server) })
-            .expect("an exporter");
+        let interval = Duration::from_millis(20);
+        exporters.start_opentelemetry_exporter(config(&server).interval(interval)).expect("an exporter");
         engine.record(50);
         wait_until(|| exporters.status()[0].account.sent == 50);
         engine.record(50);
@@ -239,15 +235,13 @@ pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {
             let length = post.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
             if length > LIMIT { HttpReply::Says(400, "http: request body too large") } else { HttpReply::Status(200) }
         });
-        let export_interval = Duration::from_millis(50);
+        let interval = Duration::from_millis(50);
         for config in [
-            OpenTelemetryConfig { export_interval, temporality, ..rarely(&receiver) },
-            OpenTelemetryConfig {
-                endpoint: format!("http://{}", server.address),
-                export_interval,
-                temporality,
-                ..OpenTelemetryConfig::http()
-            },
+            rarely(&receiver).interval(interval).temporality(temporality),
+            OpenTelemetryConfig::http()
+                .endpoint(format!("http://{}", server.address))
+                .interval(interval)
+                .temporality(temporality),
         ] {
             let settings = settings(256);
             let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
@@ -294,7 +288,7 @@ pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let settings = settings(256);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let config = OpenTelemetryConfig { max_request_bytes: LIMIT, ..rarely(&receiver) };
+    let config = rarely(&receiver).max_request_bytes(LIMIT);
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     let mut engine = TestEngine::new(settings.registry);
     engine.record(100);
@@ -317,13 +311,11 @@ pub fn an_export_without_an_answer_is_given_up<R: Runtime>() {
     let receiver =
         OtlpTestServer::start::<R>(|number| if number == 0 { OtlpReply::Silence } else { OtlpReply::Accept });
     let (exporters, mut engine) = exporters::<R>();
-    let config = OpenTelemetryConfig {
-        export_interval: Duration::from_millis(50),
+    let config = rarely(&receiver)
+        .interval(Duration::from_millis(50))
         // Waited for as long as this, the case would not end.
-        timeout: Duration::from_secs(3_600),
-        export_timeout: Some(Duration::from_millis(100)),
-        ..rarely(&receiver)
-    };
+        .timeout(Duration::from_secs(3_600))
+        .export_timeout(Duration::from_millis(100));
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     engine.record(100);
     wait_until(|| exporters.status()[0].account.sent == 100);
@@ -335,7 +327,7 @@ pub fn an_export_without_an_answer_is_given_up<R: Runtime>() {
 /// A receiver that never answers does not hold up the stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_a_silent_receiver<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Silence);
-    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(300));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_opentelemetry_exporter(rarely(&receiver)).expect("an exporter");
     TestEngine::new(settings.registry).record(100);
@@ -346,13 +338,11 @@ pub fn a_stop_does_not_wait_for_a_silent_receiver<R: Runtime>() {
 
 /// Nobody listens: the start does not fail, and every request is accounted for.
 pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
-    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(300));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let config = OpenTelemetryConfig {
-        endpoint: format!("http://{}", unused_port()),
-        export_interval: Duration::from_millis(20),
-        ..OpenTelemetryConfig::default()
-    };
+    let config = OpenTelemetryConfig::default()
+        .endpoint(format!("http://{}", unused_port()))
+        .interval(Duration::from_millis(20));
     exporters.start_opentelemetry_exporter(config).expect("nobody needs to listen yet");
     TestEngine::new(settings.registry).record(100);
     wait_until(|| exporters.status()[0].last_error.is_some());
@@ -365,14 +355,14 @@ pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
 pub fn bad_endpoints_are_refused_at_the_start<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     for endpoint in ["localhost:4317", "http://", "grpc://localhost", "", "http://a b"] {
-        let config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };
+        let config = OpenTelemetryConfig::default().endpoint(endpoint);
         let error = exporters.start_opentelemetry_exporter(config).expect_err(endpoint);
-        assert!(matches!(error, StartError::Setting { key: "endpoint", .. }), "{endpoint}: {error:?}");
+        assert!(matches!(error, StartError::Setting { field: "endpoint", .. }), "{endpoint}: {error:?}");
     }
     let interval = Duration::ZERO;
-    let config = OpenTelemetryConfig { export_interval: interval, ..OpenTelemetryConfig::default() };
+    let config = OpenTelemetryConfig::default().interval(interval);
     let error = exporters.start_opentelemetry_exporter(config).expect_err("an interval of 0");
-    assert!(matches!(error, StartError::Setting { key: "export_interval_ms", .. }), "{error:?}");
+    assert!(matches!(error, StartError::Setting { field: "interval", .. }), "{error:?}");
     assert!(exporters.status().is_empty());
 }
 
@@ -383,7 +373,7 @@ fn one_export<R: Runtime>(receiver: &OtlpTestServer) -> loaddensity_metrics_shel
 
 /// The same, and what was wrong at the end.
 fn one_export_says<R: Runtime>(receiver: &OtlpTestServer, gzip: bool) -> (loaddensity_metrics_shell::Account, String) {
-    exported::<R>(OpenTelemetryConfig { gzip, ..rarely(receiver) })
+    exported::<R>(rarely(receiver).gzip(gzip))
 }
 
 /// Records a hundred requests for an exporter that exports only when it is stopped, and what was wrong at the end.
@@ -397,11 +387,7 @@ fn exported<R: Runtime>(config: OpenTelemetryConfig) -> (loaddensity_metrics_she
 
 /// An exporter that exports only when it is stopped.
 fn rarely(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
-    OpenTelemetryConfig {
-        endpoint: format!("http://{}", receiver.address),
-        export_interval: Duration::from_secs(3_600),
-        ..OpenTelemetryConfig::default()
-    }
+    OpenTelemetryConfig::default().endpoint(format!("http://{}", receiver.address)).interval(Duration::from_secs(3_600))
 }
 
 impl OtlpTestServer {

@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, OtlpHistograms, Temporality};
+use loaddensity_metrics_shell::{Cause, Exporters, HistogramAggregation, OpenTelemetryConfig, Temporality};
 
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 
 /// Intervals touch and add up; one that could not be taken is extended by what came meanwhile.
 pub fn deltas_add_up_over_grpc<R: Runtime>() {
-    add_up::<R>(OtlpHistograms::Explicit);
+    add_up::<R>(HistogramAggregation::Explicit);
 }
 
 /// The same with exponential histograms.
 pub fn exponential_deltas_add_up_over_grpc<R: Runtime>() {
-    add_up::<R>(OtlpHistograms::Exponential);
+    add_up::<R>(HistogramAggregation::Exponential);
 }
 
-fn add_up<R: Runtime>(histograms: OtlpHistograms) {
+fn add_up<R: Runtime>(histograms: HistogramAggregation) {
     const FAILS: usize = 1;
     let receiver =
         OtlpTestServer::start::<R>(|number| if number == FAILS { OtlpReply::Trailers(14) } else { OtlpReply::Accept });
@@ -26,7 +26,7 @@ fn add_up<R: Runtime>(histograms: OtlpHistograms) {
     // Counted before the exporter starts, hence no part of any interval.
     engine.record(10);
     let before = engine.sums;
-    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(40), histograms, ..delta(&receiver) };
+    let config = delta(&receiver).interval(Duration::from_millis(40)).histograms(histograms);
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     for round in 1..=4 {
         engine.record(100);
@@ -52,7 +52,7 @@ pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let settings = settings(256);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let config = OpenTelemetryConfig { max_request_bytes: LIMIT, ..delta(&receiver) };
+    let config = delta(&receiver).max_request_bytes(LIMIT);
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     let mut recorder = exporters.recorder();
     for number in 0..200 {
@@ -74,7 +74,7 @@ pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
         OtlpTestServer::start::<R>(|number| if number == 0 { OtlpReply::Trailers(3) } else { OtlpReply::Accept });
     let settings = settings(64);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(40), ..delta(&receiver) };
+    let config = delta(&receiver).interval(Duration::from_millis(40));
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     let mut engine = TestEngine::new(settings.registry);
     engine.record(100);
@@ -89,10 +89,8 @@ pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
 
 /// An exporter of intervals, which exports only when it is stopped.
 fn delta(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
-    OpenTelemetryConfig {
-        endpoint: format!("http://{}", receiver.address),
-        export_interval: Duration::from_secs(3_600),
-        temporality: Temporality::Delta,
-        ..OpenTelemetryConfig::default()
-    }
+    OpenTelemetryConfig::default()
+        .endpoint(format!("http://{}", receiver.address))
+        .interval(Duration::from_secs(3_600))
+        .temporality(Temporality::Delta)
 }

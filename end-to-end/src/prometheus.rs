@@ -5,9 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{
-    Cause, Exporters, PageAccess, PageLimits, PrometheusConfig, Secret, Settings, StartError,
-};
+use loaddensity_metrics_shell::{Cause, Exporters, PageAccess, PageLimits, Secret, StartError};
 
 use super::LOOPBACK;
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -79,7 +77,7 @@ pub fn the_root_links_to_the_page<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     engine.record(5);
     for (path, link) in [("/metrics", "/metrics"), ("/load&more/", "/load&amp;more/")] {
-        let config = PrometheusConfig { path: path.into(), ..any_port() };
+        let config = any_port().path(path);
         let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         let root = client.ask("GET", "/");
         assert_eq!((root.status, root.header("content-type")), (200, Some("text/html; charset=utf-8")));
@@ -90,7 +88,7 @@ pub fn the_root_links_to_the_page<R: Runtime>() {
             assert_eq!(client.ask("GET", path).sums(), engine.sums, "{path}");
         }
     }
-    let at_the_root = PrometheusConfig { path: "/".into(), ..any_port() };
+    let at_the_root = any_port().path("/");
     let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(at_the_root).expect("a free port"));
     assert_eq!(client.ask("GET", "/").sums(), engine.sums);
 }
@@ -102,8 +100,8 @@ const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.cli
 /// The `Accept` header chooses the dialect; each shows every request, to `HEAD` as to `GET`.
 pub fn the_accept_header_chooses_the_dialect<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
-    let constant_labels = vec![("run".into(), "7".into())];
-    let config = PrometheusConfig { created_times: true, constant_labels, ..any_port() };
+    let constant_labels = [("run", "7")];
+    let config = any_port().created_times(true).constant_labels(constant_labels);
     let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
     engine.record(100);
     for (accept, content_type) in [
@@ -135,7 +133,7 @@ pub fn the_accept_header_chooses_the_dialect<R: Runtime>() {
 /// Whoever asks for gzip gets it in every dialect, unless that is switched off; such a page counts as sent, too.
 pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
     const SERIES: usize = 2_000;
-    for compression in [true, false] {
+    for gzip in [true, false] {
         let settings = settings(SERIES);
         let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
         let mut recorder = exporters.recorder();
@@ -143,7 +141,7 @@ pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
             recorder.series("GET", &format!("/a/name/{number}"));
         }
         let mut engine = TestEngine::new(settings.registry);
-        let config = PrometheusConfig { compression, ..any_port() };
+        let config = any_port().gzip(gzip);
         let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         for (content_type, accepted, is_wanted) in [
             (TEXT, "Accept-Encoding: gzip\r\n", true),
@@ -155,12 +153,12 @@ pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
         ] {
             engine.record(100);
             let head = format!("Accept: {content_type}\r\n{accepted}");
-            let is_compressed = compression && is_wanted;
+            let is_compressed = gzip && is_wanted;
             for method in ["HEAD", "GET"] {
                 let answer = client.ask_with(method, "/metrics", &head);
                 assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{head}");
                 assert_eq!(answer.header("content-encoding"), is_compressed.then_some("gzip"), "{head}");
-                let vary = if compression { "accept, accept-encoding" } else { "accept" };
+                let vary = if gzip { "accept, accept-encoding" } else { "accept" };
                 assert_eq!(answer.header("vary"), Some(vary));
                 if method == "GET" {
                     assert_eq!(answer.sums(), engine.sums, "{head}");
@@ -178,7 +176,7 @@ pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
 /// The page is where it was asked to be, and `/healthz` is always there.
 pub fn the_page_is_at_its_path<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    let config = PrometheusConfig { path: "/load/metrics".into(), ..any_port() };
+    let config = any_port().path("/load/metrics");
     let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
     for (method, path, status) in [
         ("GET", "/load/metrics", 200),
@@ -196,9 +194,9 @@ pub fn the_page_is_at_its_path<R: Runtime>() {
             _ => assert_eq!(answer.text() == "ok\n", (method, path) == ("GET", "/healthz"), "{method} {path}"),
         }
     }
-    let beside_health = PrometheusConfig { path: "/healthz".into(), ..any_port() };
+    let beside_health = any_port().path("/healthz");
     let error = exporters.start_prometheus_exporter(beside_health).expect_err("that path is taken");
-    assert!(matches!(error, StartError::Setting { key: "path", .. }), "{error:?}");
+    assert!(matches!(error, StartError::Setting { field: "path", .. }), "{error:?}");
 }
 
 /// Who does not show the credentials gets no page, and is told how; the health path asks for none.
@@ -211,7 +209,7 @@ pub fn only_those_with_credentials_get_the_page<R: Runtime>() {
     for (access, right, challenge) in
         [(basic, "Basic bWU6YTpi", "Basic realm="), (bearer, "Bearer t0ken", "Bearer realm=")]
     {
-        let config = PrometheusConfig { access, ..any_port() };
+        let config = any_port().access(access);
         let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         let right = format!("Authorization: {right}\r\n");
         assert_eq!(client.ask_with("GET", "/metrics", &right).sums(), engine.sums);
@@ -265,8 +263,8 @@ pub fn connections_are_limited<R: Runtime>() {
     for number in 1..SERIES {
         recorder.series("GET", &format!("/a/name/that/makes/the/page/larger/{number}"));
     }
-    let limits = PageLimits { connections: 1, ..PageLimits::default() };
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
+    let limits = PageLimits::default().connections(1);
+    let address = exporters.start_prometheus_exporter(any_port().limits(limits)).expect("a free port");
     let mut slow = ScrapeClient::connect(address);
     slow.send("GET", "/metrics");
     assert!(slow.0.fill_buf().is_ok_and(|bytes| !bytes.is_empty()), "the page begins");
@@ -288,11 +286,11 @@ pub fn connections_are_limited<R: Runtime>() {
 /// A connection on which nothing moves is closed when the time for that is over.
 pub fn idle_connections_are_closed<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    let limits = PageLimits { idle_time: Duration::from_millis(50), ..PageLimits::default() };
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
+    let limits = PageLimits::default().idle_timeout(Duration::from_millis(50));
+    let address = exporters.start_prometheus_exporter(any_port().limits(limits)).expect("a free port");
     ScrapeClient::connect(address).expect_end();
-    let limits = PageLimits { head_time: Duration::from_millis(50), ..PageLimits::default() };
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { limits, ..any_port() }).expect("a free port");
+    let limits = PageLimits::default().head_timeout(Duration::from_millis(50));
+    let address = exporters.start_prometheus_exporter(any_port().limits(limits)).expect("a free port");
     let mut slow = ScrapeClient::connect(address);
     slow.0.get_mut().write_all(b"GET /metrics HTTP/1.1\r\nHost: ").expect("sent");
     slow.expect_end();
@@ -303,8 +301,8 @@ pub fn long_heads_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
     for (head_bytes, status) in [(8_192, 431), (40_000, 200)] {
-        let limits = PageLimits { head_bytes, ..PageLimits::default() };
-        let config = PrometheusConfig { limits, ..any_port() };
+        let limits = PageLimits::default().head_bytes(head_bytes);
+        let config = any_port().limits(limits);
         let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(config).expect("a free port"));
         assert_eq!(client.ask_with("GET", "/healthz", &long).status, status);
     }
@@ -315,7 +313,7 @@ pub fn a_taken_port_is_reported<R: Runtime>() {
     let foreign = TcpListener::bind(LOOPBACK).expect("a free port");
     let port = foreign.local_addr().expect("a bound address").port();
     let (exporters, _) = exporters::<R>();
-    let taken = PrometheusConfig { port, ..any_port() };
+    let taken = any_port().port(port);
     let error = exporters.start_prometheus_exporter(taken).expect_err("the port is taken");
     assert!(error.to_string().contains(&format!(":{port} is already in use")), "{error}");
     let StartError::Socket { source, .. } = error else { panic!("{error:?}") };
@@ -328,7 +326,7 @@ pub fn a_taken_port_is_reported<R: Runtime>() {
 /// A host name that does not resolve, or an address of another machine, is an error at the start.
 pub fn a_foreign_address_is_reported<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    let at = |addr: &str| PrometheusConfig { addr: addr.into(), ..any_port() };
+    let at = |host: &str| any_port().host(host);
     let error = exporters.start_prometheus_exporter(at("no-such-host.invalid")).expect_err("no such host");
     assert!(matches!(&error, StartError::Resolve { host, .. } if host == "no-such-host.invalid"), "{error:?}");
     let error = exporters.start_prometheus_exporter(at("192.0.2.200")).expect_err("not an address of this machine");
@@ -339,7 +337,7 @@ pub fn a_foreign_address_is_reported<R: Runtime>() {
 /// account.
 pub fn a_stop_frees_the_port<R: Runtime>() {
     // A stop that waited for its deadline would not return before the case is given up.
-    let settings = Settings { stop_deadline: Duration::from_secs(3_600), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_secs(3_600));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut engine = TestEngine::new(settings.registry);
     let mut config = any_port();
@@ -366,7 +364,7 @@ pub fn a_second_start_changes_only_what_is_different<R: Runtime>() {
     engine.record(10);
     assert_eq!(exporters.start_prometheus_exporter(any_port()).expect("it runs"), address);
     assert_eq!(client.ask("GET", "/metrics").sums(), engine.sums);
-    let moved = PrometheusConfig { addr: "localhost".into(), ..any_port() };
+    let moved = any_port().host("localhost");
     let elsewhere = exporters.start_prometheus_exporter(moved).expect("a free port");
     client.expect_end();
     assert_eq!(ScrapeClient::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
@@ -389,7 +387,7 @@ pub fn what_no_scrape_has_seen_is_unscraped<R: Runtime>() {
 pub fn a_client_that_does_not_read_is_cut_off<R: Runtime>() {
     // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
     const SERIES: usize = 8_000;
-    let settings = Settings { stop_deadline: Duration::from_millis(300), ..settings(SERIES) };
+    let settings = settings(SERIES).stop_deadline(Duration::from_millis(300));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut recorder = exporters.recorder();
     for number in 1..SERIES {

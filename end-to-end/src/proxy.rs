@@ -6,7 +6,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Proxy, Secret, Settings,
+    BatchLimits, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Proxy, Secret,
 };
 
 use super::certificates::Authority;
@@ -51,11 +51,7 @@ pub fn calls_go_through_a_tunnel<R: Runtime>() {
     let proxy = TestProxy::start(ProxyReply::Tunnel);
     let (exporters, mut engine) = exporters::<R>();
     let authority = format!("collector.invalid:{}", receiver.address.port());
-    let config = OpenTelemetryConfig {
-        endpoint: format!("http://{authority}"),
-        proxy: Some(through(proxy.address)),
-        ..OpenTelemetryConfig::default()
-    };
+    let config = OpenTelemetryConfig::default().endpoint(format!("http://{authority}")).proxy(through(proxy.address));
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     engine.record(100);
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
@@ -73,16 +69,14 @@ pub fn tls_goes_through_a_tunnel<R: Runtime>() {
     let server = HttpServer::start_with(tls(b"http/1.1"), |_, _| http_server::HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
     let (of_calls, of_posts) = (TestProxy::start(ProxyReply::Tunnel), TestProxy::start(ProxyReply::Tunnel));
-    let calls = OpenTelemetryConfig {
-        endpoint: format!("https://server.invalid:{}", receiver.address.port()),
-        proxy: Some(through(of_calls.address)),
-        tls: authority.trusted(),
-        ..OpenTelemetryConfig::default()
-    };
+    let calls = OpenTelemetryConfig::default()
+        .endpoint(format!("https://server.invalid:{}", receiver.address.port()))
+        .proxy(through(of_calls.address))
+        .tls(authority.trusted());
     exporters.start_opentelemetry_exporter(calls).expect("an exporter");
     let url = format!("https://server.invalid:{}", server.address.port());
     let points = points(&url, &through(of_posts.address));
-    exporters.start_influxdb_sink(InfluxdbConfig { tls: authority.trusted(), ..points }).expect("a sink");
+    exporters.start_influxdb_sink(points.tls(authority.trusted())).expect("a sink");
     engine.record(100);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 100);
@@ -152,7 +146,7 @@ pub fn the_environments_proxy_is_followed<R: Runtime>() {
     engine.record(1);
     let named = || exporters.status()[0].state().contains("no address for host \"proxy.invalid\"");
     wait_until(named);
-    let over_udp = InfluxdbConfig { proxy: Some(nowhere), ..InfluxdbConfig::default() };
+    let over_udp = InfluxdbConfig::default().proxy(nowhere);
     let error = exporters.start_influxdb_sink(over_udp).expect_err("no proxy carries datagrams").to_string();
     assert!(error.contains("`proxy`") && error.contains("send over HTTP"), "{error}");
 }
@@ -164,13 +158,13 @@ fn through(address: SocketAddr) -> Proxy {
 fn points(server: &str, proxy: &Proxy) -> InfluxdbConfig {
     let token = Some(Secret::new("t"));
     let target = InfluxdbTarget::V2 { server: server.into(), org: "o".into(), bucket: "b".into(), token };
-    let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
-    InfluxdbConfig { target, batch, proxy: Some(proxy.clone()), ..InfluxdbConfig::default() }
+    let batch = BatchLimits::default().points(100).age(Duration::from_millis(20));
+    InfluxdbConfig::default().target(target).batch(batch).proxy(proxy.clone())
 }
 
 fn exports(endpoint: &str, proxy: &HttpServer) -> OpenTelemetryConfig {
     let proxy = Some(through(proxy.address));
-    OpenTelemetryConfig { endpoint: endpoint.into(), proxy, ..OpenTelemetryConfig::http() }
+    OpenTelemetryConfig::http().endpoint(endpoint).proxy(proxy)
 }
 
 /// The proxy was asked for a tunnel to `authority`, as RFC 9110, 9.3.6 has it, and for nothing else.
@@ -190,14 +184,10 @@ fn asked_for(proxy: &TestProxy, authority: &str) {
 
 /// Waits until the condition says so of the proxy at `address`, and sees that all is counted as lost.
 fn is_lost<R: Runtime>(endpoint: &str, address: SocketAddr, says: &str) {
-    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(500));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let config = OpenTelemetryConfig {
-        endpoint: endpoint.into(),
-        export_interval: Duration::from_millis(20),
-        proxy: Some(through(address)),
-        ..OpenTelemetryConfig::default()
-    };
+    let config =
+        OpenTelemetryConfig::default().endpoint(endpoint).interval(Duration::from_millis(20)).proxy(through(address));
     exporters.start_opentelemetry_exporter(config).expect("nobody needs to answer yet");
     TestEngine::new(settings.registry).record(100);
     wait_until(|| {

@@ -12,7 +12,7 @@ use super::protobuf::{messages, number, only, take, varint};
 
 /// A page on a free port.
 pub(super) fn any_port() -> PrometheusConfig {
-    PrometheusConfig { port: 0, ..PrometheusConfig::default() }
+    PrometheusConfig::default().port(0)
 }
 
 /// A connection to the exporter.

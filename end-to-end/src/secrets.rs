@@ -40,8 +40,8 @@ pub fn what_influxdb_repeats_is_masked<R: Runtime>() {
         InfluxdbTarget::V2 { server: own, org: "o".into(), bucket: "load".into(), token: secret() },
     ] {
         let (exporters, mut engine) = exporters::<R>();
-        let batch = BatchLimits { points: 1, ..BatchLimits::default() };
-        exporters.start_influxdb_sink(InfluxdbConfig { target, batch, ..InfluxdbConfig::default() }).expect("a sink");
+        let batch = BatchLimits::default().points(1);
+        exporters.start_influxdb_sink(InfluxdbConfig::default().target(target).batch(batch)).expect("a sink");
         engine.record(1);
         masked(&exporters, "no such thing: POST /");
     }
@@ -88,10 +88,9 @@ pub fn what_a_connection_ends_with_is_masked<R: Runtime>() {
 const SECRET: &str = "hunter2+x";
 
 fn otlp(endpoint: String, base: OpenTelemetryConfig) -> OpenTelemetryConfig {
-    let export_interval = std::time::Duration::from_millis(20);
-    let headers =
-        vec![("x-key".into(), Secret::new(SECRET)), ("authorization".into(), Secret::new("Bearer hunter2+x"))];
-    OpenTelemetryConfig { endpoint, export_interval, headers, ..base }
+    let interval = std::time::Duration::from_millis(20);
+    let headers = [("x-key", Secret::new(SECRET)), ("authorization", Secret::new("Bearer hunter2+x"))];
+    base.endpoint(endpoint).interval(interval).headers(headers)
 }
 
 /// Waits for the server's words, and sees that nothing secret is among them.

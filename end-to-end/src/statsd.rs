@@ -31,7 +31,7 @@ pub fn each_message_is_a_datagram<R: Runtime>() {
 pub fn messages_are_packed<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    let config = StatsdConfig { datagram_bytes: Some(512), prefix: "my.load.".into(), ..to(&receiver) };
+    let config = to(&receiver).datagram_bytes(512).prefix("my.load.");
     exporters.start_statsd_sink(config).expect("a socket");
     for round in 1..=10 {
         engine.record(100);
@@ -65,14 +65,12 @@ pub fn a_stop_flushes<R: Runtime>() {
 pub fn options_are_in_every_message<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    let config = StatsdConfig {
-        datagram_bytes: Some(1_432),
-        distributions: true,
-        sample_rate: SampleRate::new(0.5).expect("a rate"),
-        constant_tags: vec![("run".into(), "7".into())],
-        origin: StatsdOrigin { cardinality: Some(Cardinality::Low), ..StatsdOrigin::default() },
-        ..to(&receiver)
-    };
+    let config = to(&receiver)
+        .datagram_bytes(1_432)
+        .distributions(true)
+        .sample_rate(SampleRate::new(0.5).expect("a rate"))
+        .constant_labels([("run", "7")])
+        .origin(StatsdOrigin::default().cardinality(Cardinality::Low));
     exporters.start_statsd_sink(config).expect("a socket");
     for _ in 0..10 {
         engine.record(100);
@@ -97,17 +95,17 @@ pub fn options_are_in_every_message<R: Runtime>() {
 /// Packed messages all end with a newline, and none stands alone unless datagrams may be filled up; single ones end with
 /// one where that is asked for.
 pub fn messages_end_with_a_newline<R: Runtime>() {
-    let packed = StatsdConfig { packed: true, ..StatsdConfig::default() };
-    let offloaded = StatsdConfig { segmentation_offload: false, ..packed.clone() };
-    let single = StatsdConfig { newline: true, ..StatsdConfig::default() };
-    let filled = StatsdConfig { fill_datagrams: true, ..packed.clone() };
+    let packed = StatsdConfig::default().packed(true);
+    let offloaded = packed.clone().segmentation_offload(false);
+    let single = StatsdConfig::default().newline(true);
+    let filled = packed.clone().fill_datagrams(true);
     for config in [packed, offloaded, single, filled] {
         let receiver = DatagramReceiver::start();
         let (exporters, mut engine) = exporters::<R>();
         engine.set_gauge("active_users", 1.0);
         let (is_single, is_filled) = (config.newline, config.fill_datagrams);
-        let config = StatsdConfig { port: receiver.address.port(), telemetry: true, ..config };
-        exporters.start_statsd_sink(StatsdConfig { interval: Duration::from_secs(3_600), ..config }).expect("a socket");
+        let config = config.port(receiver.address.port()).telemetry(true);
+        exporters.start_statsd_sink(config.interval(Duration::from_secs(3_600))).expect("a socket");
         engine.record(100);
         assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 100);
         let datagrams = receiver.finish();
@@ -127,7 +125,7 @@ pub fn messages_end_with_a_newline<R: Runtime>() {
 /// Nobody listens: the start does not fail, nothing hangs, and every request is accounted for.
 pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
-    let config = StatsdConfig { port: unused_port().port(), ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(unused_port().port());
     exporters.start_statsd_sink(config).expect("nobody needs to listen yet");
     engine.record(500);
     let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
@@ -135,7 +133,7 @@ pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
 }
 
 fn to(receiver: &DatagramReceiver) -> StatsdConfig {
-    StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() }
+    StatsdConfig::default().port(receiver.address.port())
 }
 
 fn messages(datagrams: &[String]) -> impl Iterator<Item = &str> {

@@ -16,7 +16,7 @@ pub fn gauges_come_at_every_interval<R: Runtime>() {
     let settings = settings(8);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let interval = Duration::from_millis(5);
-    exporters.start_statsd_sink(StatsdConfig { interval, ..to(&receiver) }).expect("a socket");
+    exporters.start_statsd_sink(to(&receiver).interval(interval)).expect("a socket");
     let users = settings.registry.gauge("active_users").expect("a good name");
     for value in ["1", "2.5"] {
         users.set(value.parse().expect("a number"));
@@ -33,10 +33,10 @@ pub fn gauges_come_at_the_stop<R: Runtime>() {
         let receiver = DatagramReceiver::start();
         let settings = settings(8);
         let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-        let constant_tags = vec![("run".into(), "7".into())];
+        let constant_labels = [("run", "7")];
         // Only the stop ends an interval.
         let interval = Duration::from_secs(3_600);
-        let config = StatsdConfig { interval, datagram_bytes, constant_tags, ..to(&receiver) };
+        let config = to(&receiver).interval(interval).datagram_bytes(datagram_bytes).constant_labels(constant_labels);
         exporters.start_statsd_sink(config).expect("a socket");
         for (name, value) in [("active_users", 1.0), ("target_rate", 0.5), ("active_users", 250.0)] {
             settings.registry.gauge(name).expect("a good name").set(value);
@@ -59,7 +59,7 @@ pub fn a_gauge_that_does_not_fit_is_left_out<R: Runtime>() {
     for (name, value) in [("a", f64::MAX), ("b", 1.0)] {
         settings.registry.gauge(name).expect("a good name").set(value);
     }
-    let config = StatsdConfig { datagram_bytes: Some(100), interval: Duration::from_millis(5), ..to(&receiver) };
+    let config = to(&receiver).datagram_bytes(100).interval(Duration::from_millis(5));
     exporters.start_statsd_sink(config).expect("a socket");
     receiver.wait_for(|datagrams| !datagrams.is_empty());
     wait_until(|| exporters.status().iter().any(|status| status.state().contains("a gauge is left out")));
@@ -76,7 +76,7 @@ pub fn messages_per_interval_add_up<R: Runtime>() {
         let before = engine.sums;
         let interval = Duration::from_millis(5);
         exporters
-            .start_statsd_sink(StatsdConfig { distributions, aggregation_interval: interval, ..aggregated(&receiver) })
+            .start_statsd_sink(aggregated(&receiver).distributions(distributions).aggregation_interval(interval))
             .expect("a socket");
         for round in 1..=3 {
             engine.record(100);
@@ -96,7 +96,7 @@ pub fn messages_per_interval_add_up<R: Runtime>() {
 pub fn an_interval_has_one_counter_of_each_kind<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    exporters.start_statsd_sink(StatsdConfig { datagram_bytes: Some(300), ..aggregated(&receiver) }).expect("a socket");
+    exporters.start_statsd_sink(aggregated(&receiver).datagram_bytes(300)).expect("a socket");
     engine.record(900);
     let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 900);
@@ -112,7 +112,7 @@ pub fn an_interval_has_one_counter_of_each_kind<R: Runtime>() {
 pub fn a_full_buffer_ends_an_interval<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    exporters.start_statsd_sink(StatsdConfig { buffer_events: 100, ..aggregated(&receiver) }).expect("a socket");
+    exporters.start_statsd_sink(aggregated(&receiver).buffer_events(100)).expect("a socket");
     for round in 1..=10 {
         engine.record(50);
         wait_until(|| exporters.status()[0].account.sent == round * 50);
@@ -126,12 +126,10 @@ pub fn a_full_buffer_ends_an_interval<R: Runtime>() {
 pub fn counts_have_timestamps<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    let config = StatsdConfig {
-        timestamps_of_counts: true,
-        aggregation_interval: Duration::from_millis(20),
-        buffer_events: 100,
-        ..aggregated(&receiver)
-    };
+    let config = aggregated(&receiver)
+        .timestamps_of_counts(true)
+        .aggregation_interval(Duration::from_millis(20))
+        .buffer_events(100);
     let mut recorded = 0;
     for _ in 0..2 {
         exporters.start_statsd_sink(config.clone()).expect("a socket");
@@ -173,7 +171,7 @@ pub fn intervals_that_do_not_arrive_change_no_sum<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     for (port, datagram_bytes) in [(receiver.address.port(), 20), (unused_port().port(), 1_432)] {
         let (exporters, mut engine) = exporters::<R>();
-        let config = StatsdConfig { port, datagram_bytes: Some(datagram_bytes), ..aggregated(&receiver) };
+        let config = aggregated(&receiver).port(port).datagram_bytes(datagram_bytes);
         exporters.start_statsd_sink(config).expect("nobody needs to listen yet");
         engine.record(100);
         let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
@@ -190,8 +188,8 @@ pub fn telemetry_tells_what_was_sent<R: Runtime>() {
         let receiver = DatagramReceiver::start();
         let (exporters, mut engine) = exporters::<R>();
         engine.set_gauge("active_users", 1.0);
-        let config = StatsdConfig { telemetry: true, aggregate, datagram_bytes: Some(1_432), ..aggregated(&receiver) };
-        exporters.start_statsd_sink(StatsdConfig { interval: Duration::from_secs(3_600), ..config }).expect("a socket");
+        let config = aggregated(&receiver).telemetry(true).aggregate(aggregate).datagram_bytes(1_432);
+        exporters.start_statsd_sink(config.interval(Duration::from_secs(3_600))).expect("a socket");
         engine.record(100);
         let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
         assert_all_sent(&account, 100);
@@ -217,7 +215,7 @@ pub fn telemetry_tells_what_was_sent<R: Runtime>() {
 pub fn telemetry_comes_at_every_interval<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
-    let config = StatsdConfig { telemetry: true, interval: Duration::from_millis(5), ..to(&receiver) };
+    let config = to(&receiver).telemetry(true).interval(Duration::from_millis(5));
     exporters.start_statsd_sink(config).expect("a socket");
     for round in 1..=2 {
         engine.record(50);
@@ -245,7 +243,7 @@ pub(super) fn told(datagrams: &[String], transport: &str, metric: &str) -> Optio
 
 /// Only the stop ends an interval.
 fn aggregated(receiver: &DatagramReceiver) -> StatsdConfig {
-    StatsdConfig { aggregate: true, aggregation_interval: Duration::from_secs(3_600), ..to(receiver) }
+    to(receiver).aggregate(true).aggregation_interval(Duration::from_secs(3_600))
 }
 
 /// Adds up messages with packed values, of which those of latencies and sizes are of these types; the other number is
@@ -282,5 +280,5 @@ pub(super) fn sums(datagrams: &[String], types: [&str; 2]) -> (LoadSums, usize) 
 }
 
 fn to(receiver: &DatagramReceiver) -> StatsdConfig {
-    StatsdConfig { port: receiver.address.port(), ..StatsdConfig::default() }
+    StatsdConfig::default().port(receiver.address.port())
 }

@@ -19,16 +19,16 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
     let aggregation_interval = Duration::from_millis(5);
     for config in [
         contract(),
-        StatsdConfig { segmentation_offload: false, ..contract() },
-        StatsdConfig { packed: true, ..contract() },
-        StatsdConfig { packed: true, segmentation_offload: false, ..contract() },
-        StatsdConfig { aggregate: true, aggregation_interval, ..contract() },
+        contract().segmentation_offload(false),
+        contract().packed(true),
+        contract().packed(true).segmentation_offload(false),
+        contract().aggregate(true).aggregation_interval(aggregation_interval),
     ] {
         for sockets in [1, 2, 5] {
             let receiver = DatagramReceiver::start();
             let (exporters, mut engine) = exporters::<R>();
             let port = receiver.address.port();
-            exporters.start_statsd_sink(StatsdConfig { port, sockets, ..config.clone() }).expect("sockets");
+            exporters.start_statsd_sink(config.clone().port(port).sockets(sockets)).expect("sockets");
             // Each round takes a call at the least, and so do the sockets. The receiver keeps up: its socket has room for the
             // datagrams of one round, and not for those of all.
             for round in 1..=2 * sockets as u64 {
@@ -57,8 +57,7 @@ pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
         let collector = PacketCollector::of_streams(&folder.socket());
         let (exporters, mut engine) = exporters::<R>();
         // So that an interval takes a packet for each.
-        let config =
-            StatsdConfig { sockets: 3, aggregate, datagram_bytes: Some(300), ..to(StatsdSocket::Unix, &folder) };
+        let config = to(StatsdSocket::Unix, &folder).sockets(3).aggregate(aggregate).datagram_bytes(300);
         exporters.start_statsd_sink(config).expect("connections");
         engine.record(200);
         assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 200);
@@ -79,7 +78,7 @@ pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
     let folder = Folder::new();
     let collector = PacketCollector::of_datagrams(&folder.socket());
     let (exporters, mut engine) = exporters::<R>();
-    exporters.start_statsd_sink(StatsdConfig { sockets: 3, ..to(StatsdSocket::Unix, &folder) }).expect("connections");
+    exporters.start_statsd_sink(to(StatsdSocket::Unix, &folder).sockets(3)).expect("connections");
     engine.record(200);
     assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 200);
     assert_eq!(sums(&collector.finish().concat(), ["ms", "h"]).0, engine.sums);
@@ -94,9 +93,7 @@ pub fn each_connection_is_made_anew<R: Runtime>() {
     let agent = || Agent::of_streams(&folder.socket(), 2, 150);
     let first = agent();
     let (exporters, mut engine) = exporters::<R>();
-    exporters
-        .start_statsd_sink(StatsdConfig { sockets: 2, ..to(StatsdSocket::UnixStream, &folder) })
-        .expect("a socket");
+    exporters.start_statsd_sink(to(StatsdSocket::UnixStream, &folder).sockets(2)).expect("a socket");
     engine.record(50);
     let mut packets = first.packets();
 
@@ -123,5 +120,5 @@ fn sizes(datagrams: &[String]) -> usize {
 }
 
 fn to(socket: fn(PathBuf) -> StatsdSocket, folder: &Folder) -> StatsdConfig {
-    StatsdConfig { socket: Some(socket(folder.socket())), ..StatsdConfig::default() }
+    StatsdConfig::default().socket(socket(folder.socket()))
 }

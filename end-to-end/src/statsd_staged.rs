@@ -15,12 +15,7 @@ pub fn a_packet_that_breaks_off_is_sent_whole_again<R: Runtime>() {
         let budgets = [10, 150, 0, 3, 1_003, 90].into();
         let stage = StagedSockets { budgets, ..StagedSockets::default() };
         let socket = StatsdSocket::UnixStream("/staged".into());
-        let config = StatsdConfig {
-            socket: Some(socket),
-            packed,
-            datagram_bytes: packed.then_some(300),
-            ..StatsdConfig::default()
-        };
+        let config = StatsdConfig::default().socket(socket).packed(packed).datagram_bytes(packed.then_some(300));
         let (account, expected, stage) = recorded::<R>(stage, config, 40);
         assert_settled(&account, 40);
         assert_eq!(account.sent, 40, "{account:?}");
@@ -58,7 +53,7 @@ pub fn a_packet_that_is_too_long_is_dropped<R: Runtime>() {
 }
 
 fn datagrams() -> StatsdConfig {
-    StatsdConfig { socket: Some(StatsdSocket::UnixDatagram("/staged".into())), ..StatsdConfig::default() }
+    StatsdConfig::default().socket(StatsdSocket::UnixDatagram("/staged".into()))
 }
 
 /// Records `requests`, one after another, and stops; the account, what was recorded, and what the sockets took.

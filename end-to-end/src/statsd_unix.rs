@@ -29,7 +29,7 @@ pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
         let folder = Folder::new();
         let agent = agent(&folder.socket(), 3_000);
         let (exporters, mut engine) = exporters::<R>();
-        let config = StatsdConfig { socket: Some(socket(folder.socket())), ..StatsdConfig::default() };
+        let config = StatsdConfig::default().socket(socket(folder.socket()));
         let address = config.socket.as_ref().map(ToString::to_string);
         exporters.start_statsd_sink(config).expect("a socket");
         assert_eq!(exporters.status().pop().map(|status| status.state()), address);
@@ -61,8 +61,10 @@ pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
         // Only the stop ends an interval.
         let never = Duration::from_secs(3_600);
         let (interval, aggregation_interval) = (never, never);
-        let config = StatsdConfig { aggregate: true, telemetry: true, ..to(socket, &folder) };
-        exporters.start_statsd_sink(StatsdConfig { interval, aggregation_interval, ..config }).expect("a socket");
+        let config = to(socket, &folder).aggregate(true).telemetry(true);
+        exporters
+            .start_statsd_sink(config.interval(interval).aggregation_interval(aggregation_interval))
+            .expect("a socket");
         engine.record(1_000);
         assert_all_sent(&stop(&exporters), 1_000);
 
@@ -91,7 +93,7 @@ pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
         let folder = Folder::new();
         let agent = agent(&folder.socket(), 3_000);
         let (exporters, mut engine) = exporters::<R>();
-        let config = StatsdConfig { packed: true, ..to(socket, &folder) };
+        let config = to(socket, &folder).packed(true);
         exporters.start_statsd_sink(config).expect("a socket");
         engine.record(1_000);
         let packets = agent.packets();
@@ -111,7 +113,7 @@ pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
         let folder = Folder::new();
         let first = agent(&folder.socket(), 150);
         let (exporters, mut engine) = exporters::<R>();
-        exporters.start_statsd_sink(StatsdConfig { packed, ..to(socket, &folder) }).expect("a socket");
+        exporters.start_statsd_sink(to(socket, &folder).packed(packed)).expect("a socket");
         engine.record(50);
         let mut packets = first.packets();
 
@@ -138,7 +140,7 @@ pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
     for (_, socket) in [DATAGRAMS, STREAM] {
         let folder = Folder::new();
         let (exporters, mut engine) = exporters::<R>();
-        let config = StatsdConfig { buffer_events: 10, ..to(socket, &folder) };
+        let config = to(socket, &folder).buffer_events(10);
         exporters.start_statsd_sink(config).expect("nobody needs to be there yet");
         wait_until(|| exporters.status()[0].last_error.is_some());
         engine.record(50);
@@ -188,7 +190,7 @@ pub fn a_socket_of_another_kind_is_reported<R: Runtime>() {
 }
 
 fn to(socket: fn(PathBuf) -> StatsdSocket, folder: &Folder) -> StatsdConfig {
-    StatsdConfig { socket: Some(socket(folder.socket())), ..StatsdConfig::default() }
+    StatsdConfig::default().socket(socket(folder.socket()))
 }
 
 fn stop<R: Runtime>(exporters: &Exporters<R>) -> Account {

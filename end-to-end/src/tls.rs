@@ -6,7 +6,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
     BatchLimits, ClientCertificate, ClientTls, Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig,
-    PrometheusConfig, Roots, ServerTls, Settings, StartError,
+    PrometheusConfig, Roots, ServerTls, StartError,
 };
 
 use super::certificates::Authority;
@@ -40,7 +40,7 @@ pub fn a_server_that_asks_for_a_certificate_gets_it<R: Runtime>() {
     let server = HttpServer::start_with(Some(tls), |_, _| HttpReply::Status(204));
     let with = |by: &Authority, has_expired| {
         let identity = Some(by.identity(&by.certify(&["worker"], has_expired)));
-        to("localhost", server.address, ClientTls { identity, ..authority.trusted() })
+        to("localhost", server.address, authority.trusted().identity(identity))
     };
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(with(&authority, false)).expect("a sink");
@@ -118,35 +118,35 @@ pub fn files_that_cannot_be_used_are_refused_at_the_start<R: Runtime>() {
         assert!(says.iter().all(|part| text.contains(part)) && !text.contains("hunter2"), "{text}");
     };
     for (certificate, key, says) in [
-        (&missing, &good.key, ["`certificate`", "missing", "cannot be read"]),
-        (&nonsense, &good.key, ["`certificate`", "BEGIN CERTIFICATE", "holds no"]),
-        (&broken, &good.key, ["`certificate`", "BEGIN CERTIFICATE", "not whole PEM"]),
-        (&good.certificate, &missing, ["`key`", "missing", "cannot be read"]),
-        (&good.certificate, &nonsense, ["`key`", "BEGIN PRIVATE KEY", "holds none"]),
-        (&good.certificate, &foreign, ["`key`", "own.key", "it is not the key of"]),
+        (&missing, &good.key, ["`tls.certificate`", "missing", "cannot be read"]),
+        (&nonsense, &good.key, ["`tls.certificate`", "BEGIN CERTIFICATE", "holds no"]),
+        (&broken, &good.key, ["`tls.certificate`", "BEGIN CERTIFICATE", "not whole PEM"]),
+        (&good.certificate, &missing, ["`tls.key`", "missing", "cannot be read"]),
+        (&good.certificate, &nonsense, ["`tls.key`", "BEGIN PRIVATE KEY", "holds none"]),
+        (&good.certificate, &foreign, ["`tls.key`", "own.key", "it is not the key of"]),
     ] {
-        let tls = Some(ServerTls { certificate: certificate.clone(), key: key.clone(), client_ca_file: None });
-        let config = PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() };
+        let tls = Some(ServerTls::new(certificate.clone(), key.clone()));
+        let config = PrometheusConfig::default().port(0).tls(tls);
         refused(exporters.start_prometheus_exporter(config).expect_err(says[0]), &says);
-        let identity = Some(ClientCertificate { certificate: certificate.clone(), key: key.clone() });
-        let tls = ClientTls { identity, ..authority.trusted() };
+        let identity = Some(ClientCertificate::new(certificate.clone(), key.clone()));
+        let tls = authority.trusted().identity(identity);
         let says = [&says[0].replace('`', ""), says[2]];
         for endpoint in ["https://localhost:1", "https://localhost:1/v1/metrics"] {
             let base =
                 if endpoint.ends_with('1') { OpenTelemetryConfig::default() } else { OpenTelemetryConfig::http() };
-            let config = OpenTelemetryConfig { endpoint: endpoint.into(), tls: tls.clone(), ..base };
+            let config = base.endpoint(endpoint).tls(tls.clone());
             refused(exporters.start_opentelemetry_exporter(config).expect_err(says[0]), &says);
         }
         let config = to("localhost", NOBODY, tls);
         refused(exporters.start_influxdb_sink(config).expect_err(says[0]), &says);
     }
     for (file, says) in [(missing, "cannot be read"), (nonsense, "holds no certificate"), (broken, "not whole PEM")] {
-        let tls = ServerTls { client_ca_file: Some(file.clone()), ..good.clone() };
-        let config = PrometheusConfig { port: 0, tls: Some(tls), ..PrometheusConfig::default() };
+        let tls = good.clone().client_ca_file(file.clone());
+        let config = PrometheusConfig::default().port(0).tls(tls);
         let shown = file.display().to_string();
-        refused(exporters.start_prometheus_exporter(config).expect_err(says), &["`client_ca_file`", says, &shown]);
-        let config = to("localhost", NOBODY, ClientTls { roots: Roots::Pem(file), identity: None });
-        refused(exporters.start_influxdb_sink(config).expect_err(says), &["`ca_file`", says, &shown]);
+        refused(exporters.start_prometheus_exporter(config).expect_err(says), &["`tls.client_ca_file`", says, &shown]);
+        let config = to("localhost", NOBODY, ClientTls::default().roots(Roots::Pem(file)));
+        refused(exporters.start_influxdb_sink(config).expect_err(says), &["`tls.roots`", says, &shown]);
     }
     assert!(exporters.status().is_empty());
 }
@@ -154,19 +154,19 @@ pub fn files_that_cannot_be_used_are_refused_at_the_start<R: Runtime>() {
 /// What asks for TLS where there is none is refused, before a file is looked at.
 pub fn certificates_without_https_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
-    let identity = ClientCertificate { certificate: "none.pem".into(), key: "none.key".into() };
+    let identity = ClientCertificate::new("none.pem", "none.key");
     for (tls, key) in [
-        (ClientTls { roots: Roots::Pem("none.pem".into()), identity: None }, "`ca_file`"),
-        (ClientTls { roots: Roots::System, identity: Some(identity) }, "`client_certificate`"),
+        (ClientTls::default().roots(Roots::Pem("none.pem".into())), "`tls.roots`"),
+        (ClientTls::default().identity(identity), "`tls.identity.certificate`"),
     ] {
         let http = InfluxdbTarget::Url { url: "http://localhost:1/write".into(), token: None };
         for (target, says) in [(InfluxdbTarget::default(), "no TLS over UDP"), (http, "give an https:// URL")] {
-            let config = InfluxdbConfig { target, tls: tls.clone(), ..InfluxdbConfig::default() };
+            let config = InfluxdbConfig::default().target(target).tls(tls.clone());
             let text = exporters.start_influxdb_sink(config).expect_err(says).to_string();
             assert!(text.contains(key) && text.contains(says) && text.contains("none.pem"), "{text}");
         }
         for base in [OpenTelemetryConfig::default(), OpenTelemetryConfig::http()] {
-            let config = OpenTelemetryConfig { tls: tls.clone(), ..base };
+            let config = base.tls(tls.clone());
             let text = exporters.start_opentelemetry_exporter(config).expect_err(key).to_string();
             assert!(text.contains(key) && text.contains("give an https:// URL"), "{text}");
         }
@@ -178,13 +178,13 @@ const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Ad
 
 fn to(host: &str, address: SocketAddr, tls: ClientTls) -> InfluxdbConfig {
     let target = InfluxdbTarget::Url { url: format!("https://{host}:{}/write", address.port()), token: None };
-    let batch = BatchLimits { points: 100, age: Duration::from_millis(20), ..BatchLimits::default() };
-    InfluxdbConfig { target, batch, tls, ..InfluxdbConfig::default() }
+    let batch = BatchLimits::default().points(100).age(Duration::from_millis(20));
+    InfluxdbConfig::default().target(target).batch(batch).tls(tls)
 }
 
 /// Waits until the condition of a sink says so, and sees that it sends nothing and that all of it is counted as lost.
 fn refusal<R: Runtime>(config: InfluxdbConfig, says: &str) {
-    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(500));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     exporters.start_influxdb_sink(config).expect("nobody needs to answer yet");
     TestEngine::new(settings.registry).record(100);

@@ -2,7 +2,7 @@
 
 use futures_lite::future::block_on;
 use loaddensity_metrics_shell::Exporters;
-use loaddensity_metrics_shell::actions::{ActionError, Answer, Document, execute};
+use loaddensity_metrics_shell::actions::{ActionError, ActionOutcome, Document, execute};
 use loaddensity_metrics_shell::runtime::Runtime;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ pub fn actions_start_exporters_with_tls<R: Runtime>() {
     run(&exporters, "LD_start_opentelemetry_exporter", &client(json!({"endpoint": endpoint}))).expect("an exporter");
     let page = json!({"port": 0, "path": "/load", "certificate": own, "key": key, "client_ca_file": ca});
     let answer = run(&exporters, "LD_start_prometheus_exporter", &page).expect("a page");
-    let Answer::Started { address: Some(address), page: Some(page), .. } = &answer else { panic!("{answer:?}") };
+    let ActionOutcome::Started { address: Some(address), page: Some(page), .. } = &answer else { panic!("{answer:?}") };
     assert_eq!(*page, format!("https://{address}/load"));
     assert_eq!(answer.to_string(), format!("prometheus started, {page}"));
 
@@ -93,7 +93,7 @@ pub fn actions_name_the_file_that_cannot_be_used<R: Runtime>() {
     assert!(exporters.status().is_empty());
 }
 
-fn run<R: Runtime>(exporters: &Exporters<R>, command: &str, arguments: &Value) -> Result<Answer, ActionError> {
+fn run<R: Runtime>(exporters: &Exporters<R>, command: &str, arguments: &Value) -> Result<ActionOutcome, ActionError> {
     let mut document = Document::parse(&json!([[command, arguments]]).to_string()).expect("a document");
     block_on(execute(exporters.as_async(), &document.actions.remove(0)?))
 }

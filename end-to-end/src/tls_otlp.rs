@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{ClientTls, Exporters, OpenTelemetryConfig, Settings};
+use loaddensity_metrics_shell::{ClientTls, Exporters, OpenTelemetryConfig};
 
 use super::certificates::Authority;
 use super::http_server::{self, HttpServer};
@@ -17,11 +17,9 @@ pub fn exports_go_over_tls<R: Runtime>() {
     for asks in [false, true] {
         let tls = authority.server(&certificate, asks, b"http/1.1");
         let server = HttpServer::start_with(Some(tls), |_, _| http_server::HttpReply::Status(200));
-        let config = OpenTelemetryConfig {
-            endpoint: format!("https://localhost:{}", server.address.port()),
-            tls: client(&authority, asks),
-            ..OpenTelemetryConfig::http()
-        };
+        let config = OpenTelemetryConfig::http()
+            .endpoint(format!("https://localhost:{}", server.address.port()))
+            .tls(client(&authority, asks));
         all_is_sent::<R>(config);
         let posts = server.posts();
         assert!(!posts.is_empty() && posts.iter().all(|post| post.line == "POST /v1/metrics HTTP/1.1"));
@@ -35,11 +33,9 @@ pub fn calls_go_over_tls<R: Runtime>() {
     for (host, asks) in [("localhost", false), ("localhost", true), ("127.0.0.1", true)] {
         let tls = authority.server(&certificate, asks, b"h2");
         let receiver = OtlpTestServer::start_with::<R>(Some(tls), |_| OtlpReply::Accept);
-        let config = OpenTelemetryConfig {
-            endpoint: format!("https://{host}:{}", receiver.address.port()),
-            tls: client(&authority, asks),
-            ..OpenTelemetryConfig::default()
-        };
+        let config = OpenTelemetryConfig::default()
+            .endpoint(format!("https://{host}:{}", receiver.address.port()))
+            .tls(client(&authority, asks));
         all_is_sent::<R>(config);
         let exports = receiver.exports();
         assert!(!exports.is_empty() && exports.iter().all(|export| export.scheme == "https"));
@@ -58,7 +54,7 @@ pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
         (&elsewhere, false, plain(&authority), "is not for localhost"),
         (&expired, false, plain(&authority), "has expired"),
         (&good, true, plain(&authority), "give client_certificate and client_key"),
-        (&good, true, ClientTls { identity: client(&other, true).identity, ..plain(&authority) }, "does not accept"),
+        (&good, true, plain(&authority).identity(client(&other, true).identity), "does not accept"),
     ] {
         for (base, alpn) in
             [(OpenTelemetryConfig::default(), &b"h2"[..]), (OpenTelemetryConfig::http(), &b"http/1.1"[..])]
@@ -66,7 +62,7 @@ pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
             let server = authority.server(certificate, asks, alpn);
             let server = HttpServer::start_with(Some(server), |_, _| http_server::HttpReply::Status(200));
             let endpoint = format!("https://localhost:{}", server.address.port());
-            all_is_lost::<R>(OpenTelemetryConfig { endpoint, tls: tls.clone(), ..base }, says);
+            all_is_lost::<R>(base.endpoint(endpoint).tls(tls.clone()), says);
             assert!(server.posts().is_empty(), "{says}");
         }
     }
@@ -74,14 +70,14 @@ pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
     let server = authority.server(&good, false, b"http/1.1");
     let server = HttpServer::start_with(Some(server), |_, _| http_server::HttpReply::Status(200));
     let endpoint = format!("https://localhost:{}", server.address.port());
-    let config = OpenTelemetryConfig { endpoint, tls: plain(&authority), ..OpenTelemetryConfig::default() };
+    let config = OpenTelemetryConfig::default().endpoint(endpoint).tls(plain(&authority));
     all_is_lost::<R>(config, "the server speaks another protocol there");
 }
 
 /// Trusts `authority`, and shows a certificate of it if `has_identity`.
 fn client(authority: &Authority, has_identity: bool) -> ClientTls {
     let identity = has_identity.then(|| authority.identity(&authority.certify(&["worker"], false)));
-    ClientTls { identity, ..authority.trusted() }
+    authority.trusted().identity(identity)
 }
 
 fn all_is_sent<R: Runtime>(config: OpenTelemetryConfig) {
@@ -95,9 +91,9 @@ fn all_is_sent<R: Runtime>(config: OpenTelemetryConfig) {
 
 /// Waits until the condition says so, and sees that nothing is sent and all of it is counted.
 fn all_is_lost<R: Runtime>(config: OpenTelemetryConfig, says: &str) {
-    let settings = Settings { stop_deadline: Duration::from_millis(500), ..settings(64) };
+    let settings = settings(64).stop_deadline(Duration::from_millis(500));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
-    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config };
+    let config = config.interval(Duration::from_millis(20));
     exporters.start_opentelemetry_exporter(config).expect("nobody needs to answer yet");
     TestEngine::new(settings.registry).record(100);
     wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(says)));

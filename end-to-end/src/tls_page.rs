@@ -17,7 +17,7 @@ pub fn the_page_is_served_over_tls<R: Runtime>() {
     let authority = Authority::new();
     let tls = Some(authority.page(&authority.certify(&["127.0.0.1"], false)));
     let (exporters, mut engine) = exporters::<R>();
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() });
+    let address = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0).tls(tls));
     let address = address.expect("a free port");
     assert!(exporters.status()[0].address.starts_with("https://"));
     engine.record(100);
@@ -34,7 +34,7 @@ pub fn only_clients_with_a_certificate_get_the_page<R: Runtime>() {
     tls.client_ca_file = Some(authority.ca_file());
     let (exporters, mut engine) = exporters::<R>();
     let tls = Some(tls);
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() });
+    let address = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0).tls(tls));
     let address = address.expect("a free port");
     engine.record(100);
     for (client, says) in [
@@ -60,7 +60,7 @@ pub fn a_client_certificate_that_stands_in_client_ca_file_is_let_in<R: Runtime>(
     tls.client_ca_file = Some(authority.file("scrapers.pem", &format!("{}{}", own.pem(), expired.pem())));
     let (exporters, mut engine) = exporters::<R>();
     let tls = Some(tls);
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() });
+    let address = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0).tls(tls));
     let address = address.expect("a free port");
     engine.record(100);
     for (shown, says) in [
@@ -81,7 +81,7 @@ pub fn a_page_that_is_not_trusted_counts_as_unscraped<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());
     let tls = Some(authority.page(&authority.certify(&["127.0.0.1"], false)));
     let (exporters, mut engine) = exporters::<R>();
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() });
+    let address = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0).tls(tls));
     engine.record(100);
     read_page(other.client(None), address.expect("a free port"), "/metrics").expect_err("another authority");
     let says = "does not trust the page's certificate";
@@ -97,7 +97,7 @@ pub fn a_client_without_tls_is_closed<R: Runtime>() {
     let authority = Authority::new();
     let tls = Some(authority.page(&authority.certify(&["127.0.0.1"], false)));
     let (exporters, _) = exporters::<R>();
-    let address = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, tls, ..PrometheusConfig::default() });
+    let address = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0).tls(tls));
     let address = address.expect("a free port");
     let silent = TcpStream::connect(address).expect("a listener");
     let mut plain = TcpStream::connect(address).expect("a listener");

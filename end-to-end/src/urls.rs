@@ -42,7 +42,7 @@ pub fn calls_name_the_host_of_the_endpoint<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
     let authority = format!("localhost:{}", receiver.address.port());
-    let config = OpenTelemetryConfig { endpoint: format!("HTTP://{authority}/"), ..OpenTelemetryConfig::default() };
+    let config = OpenTelemetryConfig::default().endpoint(format!("HTTP://{authority}/"));
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     engine.record(10);
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
@@ -64,8 +64,8 @@ pub fn points_arrive_where_the_url_says<R: Runtime>() {
         let before = server.posts().len();
         let (exporters, mut engine) = exporters::<R>();
         let target_of = InfluxdbTarget::V2 { server: url, org: "o".into(), bucket: "b".into(), token: None };
-        let batch = BatchLimits { points: 10, age: Duration::from_millis(20), ..BatchLimits::default() };
-        let config = InfluxdbConfig { target: target_of, batch, ..InfluxdbConfig::default() };
+        let batch = BatchLimits::default().points(10).age(Duration::from_millis(20));
+        let config = InfluxdbConfig::default().target(target_of).batch(batch);
         exporters.start_influxdb_sink(config).expect("a sink");
         engine.record(10);
         assert_all_sent(&exporters.stop_influxdb_sink().expect("a stop").expect("it was running"), 10);

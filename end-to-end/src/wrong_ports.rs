@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, Settings};
+use loaddensity_metrics_shell::{Exporters, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig};
 
 use super::LOOPBACK;
 use super::certificates::Authority;
@@ -58,18 +58,18 @@ enum HttpExporter {
 impl HttpExporter {
     /// Asserts that `shown` is said of a server at `address`, and that every request is accounted for.
     fn shows<R: Runtime>(self, address: SocketAddr, shown: &str) {
-        let settings = Settings { stop_deadline: Duration::from_millis(100), ..settings(64) };
+        let settings = settings(64).stop_deadline(Duration::from_millis(100));
         let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
         match self {
             Self::Influxdb => {
                 let target = InfluxdbTarget::Url { url: format!("http://{address}/write"), token: None };
-                exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a sink");
+                exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a sink");
             }
             Self::OverHttp | Self::OverGrpc => {
                 let is_http = matches!(self, Self::OverHttp);
                 let config = if is_http { OpenTelemetryConfig::http() } else { OpenTelemetryConfig::default() };
-                let (endpoint, export_interval) = (format!("http://{address}"), Duration::from_millis(20));
-                let config = OpenTelemetryConfig { endpoint, export_interval, ..config };
+                let (endpoint, interval) = (format!("http://{address}"), Duration::from_millis(20));
+                let config = config.endpoint(endpoint).interval(interval);
                 exporters.start_opentelemetry_exporter(config).expect("an exporter");
             }
         }

@@ -105,7 +105,7 @@ fn a_compressed_scrape_takes_constant_memory() {
 fn slow_scrape(series: usize, head: &str, mut take: impl FnMut(&[u8])) -> usize {
     let registry = registry(series + 1, 1, 2);
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
-    let config = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+    let config = PrometheusConfig::default().port(0);
     let address = exporters.start_prometheus_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     for number in 0..series as u64 {

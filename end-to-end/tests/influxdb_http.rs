@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_tokio::{
-    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Sample, Secret,
+    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, Labels, Sample, Secret,
 };
 use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use loaddensity_metrics_vectors::influx;
@@ -19,11 +19,9 @@ use support::{
 
 /// To `server`, in bodies of up to ten points that wait for up to a minute.
 fn config(server: SocketAddr) -> InfluxdbConfig {
-    InfluxdbConfig {
-        target: InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None },
-        batch: BatchLimits { points: 10, age: Duration::from_secs(60), ..BatchLimits::default() },
-        ..InfluxdbConfig::default()
-    }
+    InfluxdbConfig::default()
+        .target(InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None })
+        .batch(BatchLimits::default().points(10).age(Duration::from_secs(60)))
 }
 
 fn points(got: &ReceivedRequest) -> usize {
@@ -51,7 +49,7 @@ fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
         username: Some("Aladdin".into()),
         password: Some(Secret::new("open sesame")),
     };
-    let config = InfluxdbConfig { target, ..config(server) };
+    let config = config(server).target(target);
     assert!(!format!("{config:?}").contains("sesame"));
     exporters.start_influxdb_sink(config).expect("starts");
     let mut recorder = exporters.recorder();
@@ -97,7 +95,7 @@ fn a_server_that_echoes_is_shown_without_what_it_was_told() {
     for (words, target, secrets) in cases {
         let (server, _got) = scripted_server(vec![echo(words); 100]);
         let exporters = exporters();
-        exporters.start_influxdb_sink(InfluxdbConfig { target: target(server), ..config(server) }).expect("starts");
+        exporters.start_influxdb_sink(config(server).target(target(server))).expect("starts");
         record(&mut exporters.recorder(), 10);
         wait_until("the trouble is shown", || exporters.status()[0].last_error.is_some());
         let shown = format!("{:?}", exporters.status());
@@ -121,12 +119,12 @@ fn bad_settings_are_refused_without_what_is_secret_in_them() {
     let url = |url: &str| InfluxdbTarget::Url { url: url.into(), token: None };
     let exporters = exporters();
     for (target, says) in [
-        (http("root:hunter2"), "`username`"),
+        (http("root:hunter2"), "`target.username`"),
         (url("http://root:hunter2@localhost/write"), "must not hold a user"),
         (url("http://root:x/hunter2@localhost/write"), "must not hold a user"),
         (InfluxdbTarget::Udp { host: "root:hunter2@localhost".into(), port: 1 }, "without a user"),
     ] {
-        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        let config = InfluxdbConfig::default().target(target);
         let text = exporters.start_influxdb_sink(config).expect_err(says).to_string();
         assert!(text.contains(says) && !text.contains("hunter2"), "{text}");
     }
@@ -138,7 +136,7 @@ fn a_url_is_used_as_it_stands_with_its_token() {
     let exporters = exporters();
     let url = format!("http://{server}/api/v2/write?org=o&bucket=b%2Fc&precision=ns");
     let target = InfluxdbTarget::Url { url, token: Some(Secret::new("t0k")) };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..config(server) }).expect("starts");
+    exporters.start_influxdb_sink(config(server).target(target)).expect("starts");
     record(&mut exporters.recorder(), 10);
     let got = next(&got);
     assert!(got.head.starts_with("POST /api/v2/write?org=o&bucket=b%2Fc&precision=ns HTTP/1.1\r\n"), "{}", got.head);
@@ -150,8 +148,8 @@ fn a_url_is_used_as_it_stands_with_its_token() {
 fn a_body_leaves_when_its_first_point_is_old_enough() {
     let (server, got) = scripted_server(vec![]);
     let exporters = exporters();
-    let batch = BatchLimits { age: Duration::from_millis(20), ..BatchLimits::default() };
-    exporters.start_influxdb_sink(InfluxdbConfig { batch, ..config(server) }).expect("starts");
+    let batch = BatchLimits::default().age(Duration::from_millis(20));
+    exporters.start_influxdb_sink(config(server).batch(batch)).expect("starts");
     record(&mut exporters.recorder(), 3);
     assert_eq!(points(&next(&got)), 3);
     assert_eq!(stop(&exporters).sent, 3);
@@ -204,8 +202,8 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
     let (server, got) = scripted_server((0..4).map(|_| too_large()).collect());
     let exporters = exporters();
     // A comma takes two bytes in a line: one of more than 2,000, which a server may well find too large.
-    let constant_tags = (0..3).map(|number| (format!("tag{number}"), ",".repeat(255))).collect();
-    exporters.start_influxdb_sink(InfluxdbConfig { constant_tags, ..config(server) }).expect("starts");
+    let constant_labels: Labels = (0..3).map(|number| (format!("tag{number}"), ",".repeat(255))).collect();
+    exporters.start_influxdb_sink(config(server).constant_labels(constant_labels)).expect("starts");
     let mut recorder = exporters.recorder();
     let series = recorder.series("GET", &",".repeat(255));
     for _ in 0..10 {
@@ -236,7 +234,7 @@ fn what_is_too_large_although_it_is_small_is_refused() {
 fn after_silence_a_body_is_sent_again_and_a_full_buffer_drops() {
     let (server, got) = scripted_server(vec![ScriptedAnswer::Nothing]);
     let exporters = exporters();
-    let config = InfluxdbConfig { timeout: Duration::from_millis(500), buffer_events: 20, ..config(server) };
+    let config = config(server).timeout(Duration::from_millis(500)).buffer_events(20);
     exporters.start_influxdb_sink(config).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
@@ -273,8 +271,8 @@ fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
         let (server, got) = breaking_server(comes_back);
         let exporters = exporters();
         // Lines three times as long as usual: when the stop comes, nothing has been due, and all needs several bodies.
-        let batch = BatchLimits { bytes: 4_096, age: Duration::from_secs(60), ..BatchLimits::default() };
-        exporters.start_influxdb_sink(InfluxdbConfig { batch, ..config(server) }).expect("starts");
+        let batch = BatchLimits::default().bytes(4_096).age(Duration::from_secs(60));
+        exporters.start_influxdb_sink(config(server).batch(batch)).expect("starts");
         let mut recorder = exporters.recorder();
         let series = recorder.series("GET", &"/long".repeat(50));
         for _ in 0..24 {
@@ -369,7 +367,7 @@ fn a_stop_in_the_middle_of_a_request_keeps_its_deadline() {
     for (silences, sent, dropped) in [(1, 13, [0, 0]), (1_000, 0, [10, 3])] {
         let (server, got) = scripted_server(vec![ScriptedAnswer::Nothing; silences]);
         let exporters = exporters();
-        exporters.start_influxdb_sink(InfluxdbConfig { timeout: 10 * PATIENCE, ..config(server) }).expect("starts");
+        exporters.start_influxdb_sink(config(server).timeout(10 * PATIENCE)).expect("starts");
         record(&mut exporters.recorder(), 13);
         next(&got);
         let begun = Instant::now();

@@ -11,7 +11,7 @@ use loaddensity_metrics_tokio::{
 use support::{assert_settled, exporters, record, registry};
 
 fn any_port() -> PrometheusConfig {
-    PrometheusConfig { port: 0, ..PrometheusConfig::default() }
+    PrometheusConfig::default().port(0)
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn one_storage_has_one_set_of_exporters_at_a_time() {
 fn the_report_has_every_exporter_that_ran_and_the_table_shows_it() {
     let exporters = exporters();
     exporters.start_prometheus_exporter(any_port()).expect("starts");
-    exporters.start_statsd_sink(StatsdConfig { port: 9, ..StatsdConfig::default() }).expect("starts without a backend");
+    exporters.start_statsd_sink(StatsdConfig::default().port(9)).expect("starts without a backend");
     record(&mut exporters.recorder(), 25);
     let stopped = exporters.stop_prometheus_exporter().expect("stops").expect("it ran");
     assert_settled(&stopped);
@@ -67,7 +67,7 @@ fn dropping_the_exporters_flushes_them() {
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
     let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = receiver.local_addr().expect("bound").port();
-    exporters.start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).expect("starts");
+    exporters.start_statsd_sink(StatsdConfig::default().port(port)).expect("starts");
     record(&mut exporters.recorder(), 20);
     drop(exporters);
     let account = registry.account(Exporter::Statsd);
@@ -105,7 +105,7 @@ fn a_start_that_fails_after_all_says_that_nothing_runs_and_what_became_of_the_re
     record(&mut exporters.recorder(), 7);
     // In the way of all addresses, as the exporter itself is.
     let taken = std::net::TcpListener::bind(("127.0.0.2", page.port())).expect("free");
-    let everywhere = PrometheusConfig { addr: "0.0.0.0".into(), port: page.port(), ..any_port() };
+    let everywhere = any_port().host("0.0.0.0").port(page.port());
     let error = exporters.start_prometheus_exporter(everywhere.clone()).expect_err("taken");
     let StartError::Stopped { account, source } = &error else { panic!("{error:?}") };
     assert_settled(account);
@@ -129,7 +129,7 @@ fn a_start_on_an_address_that_is_taken_leaves_what_runs_alone() {
     let exporters = exporters();
     let page = exporters.start_prometheus_exporter(any_port()).expect("starts");
     let _taken = std::net::TcpListener::bind(("127.0.0.2", page.port())).expect("free");
-    let config = PrometheusConfig { addr: "127.0.0.2".into(), port: page.port(), ..any_port() };
+    let config = any_port().host("127.0.0.2").port(page.port());
     assert!(matches!(exporters.start_prometheus_exporter(config), Err(StartError::Socket { .. })));
     assert_eq!(exporters.start_prometheus_exporter(any_port()).expect("still runs"), page);
 }
@@ -138,18 +138,18 @@ fn a_start_on_an_address_that_is_taken_leaves_what_runs_alone() {
 fn bad_settings_are_refused_and_leave_what_runs_alone() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
-    let bad = PrometheusConfig { addr: String::new(), ..any_port() };
-    assert!(matches!(exporters.start_prometheus_exporter(bad), Err(StartError::Setting { key: "addr", .. })));
+    let bad = any_port().host(String::new());
+    assert!(matches!(exporters.start_prometheus_exporter(bad), Err(StartError::Setting { field: "host", .. })));
     assert_eq!(exporters.start_prometheus_exporter(any_port()).expect("still runs"), address);
 
     let statsd = |config| exporters.start_statsd_sink(config).expect_err("must be refused").to_string();
-    let text = statsd(StatsdConfig { host: "user@host".into(), ..StatsdConfig::default() });
+    let text = statsd(StatsdConfig::default().host("user@host"));
     assert!(text.contains("statsd") && text.contains("without a user"), "{text}");
-    let text = statsd(StatsdConfig { prefix: "a:b".into(), ..StatsdConfig::default() });
+    let text = statsd(StatsdConfig::default().prefix("a:b"));
     assert!(text.contains("prefix") && text.contains("a:b"), "{text}");
 
     let influxdb = |target| {
-        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        let config = InfluxdbConfig::default().target(target);
         exporters.start_influxdb_sink(config).expect_err("must be refused").to_string()
     };
     let text = influxdb(InfluxdbTarget::Url { url: "ftp://localhost/write?p=secret".into(), token: None });

@@ -148,7 +148,7 @@ fn the_last_export_is_made_once_and_is_a_proper_call() {
 fn totals_are_exported_at_every_interval_over_one_connection() {
     let (receiver, calls) = receiver(vec![]);
     let exporters = exporters();
-    let config = OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(receiver) };
+    let config = config(receiver).interval(Duration::from_millis(20));
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     for total in [10, 20, 30] {
@@ -166,7 +166,7 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
     let (receiver, calls) = receiver(vec![]);
     let registry = registry(256, 1, 64);
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
-    let config = OpenTelemetryConfig { max_request_bytes: 16_384, ..config(receiver) };
+    let config = config(receiver).max_request_bytes(16_384);
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     for number in 0..160 {
@@ -196,11 +196,7 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
     ] {
         let (receiver, calls) = receiver(vec![say; 1_000]);
         let exporters = exporters();
-        let config = OpenTelemetryConfig {
-            export_interval: Duration::from_millis(400),
-            timeout: Duration::from_millis(300),
-            ..config(receiver)
-        };
+        let config = config(receiver).interval(Duration::from_millis(400)).timeout(Duration::from_millis(300));
         exporters.start_opentelemetry_exporter(config).expect("starts");
         record(&mut exporters.recorder(), 5);
         calls.recv_timeout(PATIENCE).expect("an export");
@@ -218,7 +214,7 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
 fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
     let (receiver, calls) = receiver(vec![ScriptedAnswer::TrailersOnly("14")]);
     let exporters = exporters();
-    let config = OpenTelemetryConfig { export_interval: Duration::from_secs(2), ..config(receiver) };
+    let config = config(receiver).interval(Duration::from_secs(2));
     exporters.start_opentelemetry_exporter(config).expect("starts");
     record(&mut exporters.recorder(), 5);
     let first = calls.recv_timeout(PATIENCE).expect("an export");
@@ -233,8 +229,7 @@ fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
 fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
     let closed = ClosedPort::new().expect("a port");
     let exporters = exporters();
-    let config =
-        OpenTelemetryConfig { export_interval: Duration::from_millis(20), ..config(closed.address().expect("bound")) };
+    let config = config(closed.address().expect("bound")).interval(Duration::from_millis(20));
     exporters.start_opentelemetry_exporter(config).expect("starts without a receiver");
     record(&mut exporters.recorder(), 5);
     wait_until("the trouble is shown", || {
@@ -246,11 +241,8 @@ fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
 #[test]
 fn a_host_without_an_address_is_shown_and_not_waited_for() {
     let exporters = exporters();
-    let config = OpenTelemetryConfig {
-        endpoint: "http://no-such-host.invalid:4317".into(),
-        export_interval: Duration::from_millis(20),
-        ..OpenTelemetryConfig::default()
-    };
+    let config =
+        OpenTelemetryConfig::default().endpoint("http://no-such-host.invalid:4317").interval(Duration::from_millis(20));
     exporters.start_opentelemetry_exporter(config).expect("a name need not resolve yet");
     record(&mut exporters.recorder(), 5);
     wait_until("the trouble is shown", || {
@@ -262,7 +254,7 @@ fn a_host_without_an_address_is_shown_and_not_waited_for() {
 
 /// Exports every 20 ms and waits for answers for longer than any stop.
 fn patient(receiver: SocketAddr) -> OpenTelemetryConfig {
-    OpenTelemetryConfig { export_interval: Duration::from_millis(20), timeout: PATIENCE, ..config(receiver) }
+    config(receiver).interval(Duration::from_millis(20)).timeout(PATIENCE)
 }
 
 #[test]
@@ -309,7 +301,7 @@ fn bad_endpoints_are_refused() {
         ("https://localhost:4317/?api-key=k", "without a path"),
         ("http://root:hun/ter2@localhost:4317", "\"http://…@localhost:4317\"; it must not hold a user"),
     ] {
-        let config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };
+        let config = OpenTelemetryConfig::default().endpoint(endpoint);
         let text = exporters.start_opentelemetry_exporter(config).expect_err(endpoint).to_string();
         assert!(text.contains("opentelemetry") && text.contains("`endpoint`") && text.contains(says), "{text}");
     }

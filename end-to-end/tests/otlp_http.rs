@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_tokio::{
-    Cause, OpenTelemetryConfig, OtlpHistograms, Outcome, Sample, Secret, Temporality, TraceContext,
+    Cause, HistogramAggregation, OpenTelemetryConfig, Outcome, Sample, Secret, Temporality, TraceContext,
 };
 use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
@@ -98,11 +98,7 @@ fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
 fn an_export_is_a_proper_post_with_the_headers_and_the_resource_that_were_given() {
     let (receiver, got) = receiver(vec![]);
     let exporters = exporters();
-    let config = OpenTelemetryConfig {
-        headers: vec![("X-Api-Key".into(), Secret::new("hunter2"))],
-        resource_attributes: vec![("run".into(), "7".into())],
-        ..config(receiver)
-    };
+    let config = config(receiver).headers([("X-Api-Key", Secret::new("hunter2"))]).resource_attributes([("run", "7")]);
     assert!(!format!("{config:?}").contains("hunter2"));
     exporters.start_opentelemetry_exporter(config).expect("starts");
     record(&mut exporters.recorder(), 30);
@@ -146,9 +142,9 @@ fn only_what_the_specification_lets_be_tried_again_is() {
     ] {
         let (receiver, got) = receiver(vec![say.clone()]);
         let exporters = exporters();
-        let headers = vec![("authorization".into(), Secret::new("Bearer hunter2"))];
+        let headers = [("authorization", Secret::new("Bearer hunter2"))];
         // The first pause before another attempt is at most half a second.
-        let config = OpenTelemetryConfig { export_interval: Duration::from_secs(1), headers, ..config(receiver) };
+        let config = config(receiver).interval(Duration::from_secs(1)).headers(headers);
         exporters.start_opentelemetry_exporter(config).expect("starts");
         record(&mut exporters.recorder(), 5);
         let first = got.recv_timeout(PATIENCE).expect("an export");
@@ -179,11 +175,7 @@ fn intervals_touch_and_grow_until_one_may_have_arrived() {
     let (receiver, got) = receiver(vec![OK, unavailable, late, OK, (400, NOTHING, vec![])]);
     let exporters = exporters();
     record(&mut exporters.recorder(), 3);
-    let config = OpenTelemetryConfig {
-        export_interval: Duration::from_secs(1),
-        temporality: Temporality::Delta,
-        ..config(receiver)
-    };
+    let config = config(receiver).interval(Duration::from_secs(1)).temporality(Temporality::Delta);
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     let mut take = |requests| {
@@ -219,12 +211,7 @@ fn intervals_touch_and_grow_until_one_may_have_arrived() {
 fn exponential_histograms_with_extremes_arrive() {
     let (receiver, got) = receiver(vec![]);
     let exporters = exporters();
-    let config = OpenTelemetryConfig {
-        histograms: OtlpHistograms::Exponential,
-        min_max: true,
-        exemplars: true,
-        ..config(receiver)
-    };
+    let config = config(receiver).histograms(HistogramAggregation::Exponential).min_max(true).exemplars(true);
     exporters.start_opentelemetry_exporter(config).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 9);
@@ -253,7 +240,7 @@ fn durations_in_seconds_arrive_under_conventional_names() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
         let (receiver, got) = receiver(vec![]);
         let exporters = exporters();
-        let config = OpenTelemetryConfig { http_client_duration: true, temporality, ..config(receiver) };
+        let config = config(receiver).http_client_duration(true).temporality(temporality);
         exporters.start_opentelemetry_exporter(config).expect("starts");
         let mut recorder = exporters.recorder();
         let items = recorder.series("GET", "/items/{id}");
@@ -286,7 +273,7 @@ fn durations_in_seconds_arrive_under_conventional_names() {
 fn compressed_requests_arrive() {
     let (receiver, got) = receiver(vec![]);
     let exporters = exporters();
-    let config = OpenTelemetryConfig { gzip: true, ..config(receiver) };
+    let config = config(receiver).gzip(true);
     exporters.start_opentelemetry_exporter(config).expect("starts");
     record(&mut exporters.recorder(), 30);
     assert_eq!(stop_opentelemetry(&exporters).sent, 30);
@@ -298,7 +285,7 @@ fn compressed_requests_arrive() {
 fn a_disabled_exporter_is_not_started_and_stops_the_one_that_runs() {
     let (receiver, got) = receiver(vec![]);
     let exporters = exporters();
-    let disabled = OpenTelemetryConfig { disabled: true, ..config(receiver) };
+    let disabled = config(receiver).disabled(true);
     exporters.start_opentelemetry_exporter(disabled.clone()).expect("does nothing");
     record(&mut exporters.recorder(), 5);
     assert!(exporters.status().is_empty() && exporters.stop_opentelemetry_exporter().expect("a stop").is_none());
@@ -328,7 +315,7 @@ fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
     for (interval, asked) in [(Duration::from_millis(20), "2"), (Duration::from_millis(2_500), "1")] {
         let (receiver, got) = receiver(vec![(503, ("retry-after", asked), vec![])]);
         let exporters = exporters();
-        let config = OpenTelemetryConfig { export_interval: interval, ..config(receiver) };
+        let config = config(receiver).interval(interval);
         exporters.start_opentelemetry_exporter(config).expect("starts");
         record(&mut exporters.recorder(), 5);
         let first = got.recv_timeout(PATIENCE).expect("an export");

@@ -3,41 +3,33 @@
 mod support;
 
 use loaddensity_metrics_tokio::{
-    Classic, Exporters, OpenTelemetryConfig, OtlpHistograms, Secret, Settings, Storage, Temporality,
+    Classic, Exporters, HistogramAggregation, Labels, OpenTelemetryConfig, Secret, Settings, Storage, Temporality,
 };
 use support::exporters;
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
     let exporters = exporters();
-    let pair = |key: &str, value: &str| vec![(key.to_owned(), value.to_owned())];
-    let with_attributes =
-        |resource_attributes| OpenTelemetryConfig { resource_attributes, ..OpenTelemetryConfig::http() };
+    let pair = |key: &str, value: &str| Labels::from([(key, value)]);
+    let with_attributes = |resource_attributes| OpenTelemetryConfig::http().resource_attributes(resource_attributes);
     let delta = |change: fn(&mut OpenTelemetryConfig)| {
-        let mut config = OpenTelemetryConfig { temporality: Temporality::LowMemory, ..OpenTelemetryConfig::http() };
+        let mut config = OpenTelemetryConfig::http().temporality(Temporality::LowMemory);
         change(&mut config);
         config
     };
-    let with_header = |name: &str| OpenTelemetryConfig {
-        headers: vec![(name.into(), Secret::new("hunter2"))],
-        ..OpenTelemetryConfig::http()
-    };
+    let with_header = |name: &str| OpenTelemetryConfig::http().headers([(name, Secret::new("hunter2"))]);
     for (config, key, says) in [
-        (OpenTelemetryConfig { service_name: String::new(), ..OpenTelemetryConfig::http() }, "service_name", "empty"),
+        (OpenTelemetryConfig::http().service_name(String::new()), "service_name", "empty"),
         (with_attributes(pair("service.name", "x")), "resource_attributes", "use service_name"),
         (with_attributes(pair("telemetry.sdk.name", "x")), "resource_attributes", "choose another key"),
         (with_attributes(pair("", "x")), "resource_attributes", "must not be empty"),
-        (with_attributes([pair("run", "7"), pair("run", "8")].concat()), "resource_attributes", "given twice"),
+        (with_attributes(pair("run", "7").with("run", "8")), "resource_attributes", "given twice"),
         (with_attributes(pair("long", &"x".repeat(8_000))), "resource_attributes", "too long"),
         (with_attributes(pair("long", &"x".repeat(8_300))), "resource_attributes", "too long"),
         (delta(|config| config.min_max = true), "min_max", "leave min_max out"),
         (delta(|config| config.exemplars = true), "exemplars", "leave exemplars out"),
         (
-            OpenTelemetryConfig {
-                histograms: OtlpHistograms::Exponential,
-                http_client_duration: true,
-                ..OpenTelemetryConfig::http()
-            },
+            OpenTelemetryConfig::http().histograms(HistogramAggregation::Exponential).http_client_duration(true),
             "http_client_duration",
             "leave http_client_duration out",
         ),
@@ -55,8 +47,8 @@ fn storage_without_exponential_histograms_shows_none() {
     static STORAGE: Storage<8, 1, 16, Classic> = Storage::new();
     let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("free");
     for (config, key) in [
-        (OpenTelemetryConfig { histograms: OtlpHistograms::Exponential, ..OpenTelemetryConfig::http() }, "histograms"),
-        (OpenTelemetryConfig { min_max: true, ..OpenTelemetryConfig::http() }, "min_max"),
+        (OpenTelemetryConfig::http().histograms(HistogramAggregation::Exponential), "histograms"),
+        (OpenTelemetryConfig::http().min_max(true), "min_max"),
     ] {
         let text = exporters.start_opentelemetry_exporter(config).expect_err(key).to_string();
         assert!(text.contains(&format!("`{key}`")) && text.contains("storage of Exponential"), "{text}");

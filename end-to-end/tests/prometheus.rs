@@ -12,7 +12,7 @@ use loaddensity_metrics_vectors::families;
 use support::{Http, PATIENCE, assert_settled, exporters, record, registry, wait_until};
 
 fn any_port() -> PrometheusConfig {
-    PrometheusConfig { port: 0, ..PrometheusConfig::default() }
+    PrometheusConfig::default().port(0)
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn read_answer(mut stream: TcpStream) -> (String, Vec<u8>) {
 #[test]
 fn a_page_in_protobuf_shows_every_request_and_counts_as_sent() {
     let exporters = exporters();
-    let config = PrometheusConfig { created_times: true, ..any_port() };
+    let config = any_port().created_times(true);
     let address = exporters.start_prometheus_exporter(config).expect("starts");
     record(&mut exporters.recorder(), 50);
     let (head, body) = read_answer(protobuf_client(address));
@@ -105,7 +105,7 @@ fn other_methods_and_paths_are_answered_as_such() {
 fn stop_frees_the_port_and_start_takes_it_again() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
-    let config = PrometheusConfig { port: address.port(), ..PrometheusConfig::default() };
+    let config = PrometheusConfig::default().port(address.port());
     for _ in 0..3 {
         assert_eq!(Http::connect(address).request("GET", "/metrics").status, 200);
         exporters.stop_prometheus_exporter().expect("stops");
@@ -118,7 +118,7 @@ fn stop_frees_the_port_and_start_takes_it_again() {
 fn a_port_in_use_is_reported_as_such() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
-    let config = PrometheusConfig { port, ..PrometheusConfig::default() };
+    let config = PrometheusConfig::default().port(port);
     let error = exporters().start_prometheus_exporter(config).expect_err("the port is taken");
     assert!(matches!(error, StartError::Socket { .. }));
     let text = error.to_string();

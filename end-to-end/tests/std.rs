@@ -79,7 +79,7 @@ fn what_needs_tcp_is_refused_at_its_start() {
         InfluxdbTarget::Http { host: "127.0.0.1".into(), port: 8086, database: None, username: None, password: None };
     let url = InfluxdbTarget::Url { url: "http://127.0.0.1:8086/write?db=load".into(), token: None };
     let posts = [http, url].map(|target| {
-        let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
+        let config = InfluxdbConfig::default().target(target);
         exporters.start_influxdb_sink(config).expect_err("it posts")
     });
     let exports = exporters.start_opentelemetry_exporter(OpenTelemetryConfig::default()).expect_err("it posts");

@@ -81,14 +81,12 @@ fn export_into_tonic(max_request_bytes: usize, gzip: bool) -> usize {
     let receiver = Receiver::default();
     let endpoint = format!("http://{}", receiver.serve());
     let exporters = Exporters::start(Settings::on(registry(512, 2, 16))).expect("a fresh storage is free");
-    let config = OpenTelemetryConfig {
-        endpoint,
-        service_name: "café \"shop\"".into(),
-        export_interval: Duration::from_secs(3_600),
-        max_request_bytes,
-        gzip,
-        ..OpenTelemetryConfig::default()
-    };
+    let config = OpenTelemetryConfig::default()
+        .endpoint(endpoint)
+        .service_name("café \"shop\"")
+        .interval(Duration::from_secs(3_600))
+        .max_request_bytes(max_request_bytes)
+        .gzip(gzip);
     exporters.start_opentelemetry_exporter(config).expect("a valid configuration");
     let (mut model, mut recorder) = (Model::new(), exporters.recorder());
     for (nasty, seed) in names::all().iter().zip(1..) {

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_shell::Exporters;
 use loaddensity_metrics_tokio::runtime::{Runtime, UdpSocket};
 use loaddensity_metrics_tokio::{
-    Account, Cause, InfluxdbConfig, InfluxdbTarget, Listener, Settings, StatsdConfig, StatsdSocket, Stream, Task,
-    Timestamp, Tokio, Udp,
+    Account, Cause, InfluxdbConfig, InfluxdbTarget, Settings, StatsdConfig, StatsdSocket, Timestamp, Tokio,
+    TokioListener, TokioStream, TokioTask, TokioUdp,
 };
 use support::{PATIENCE, assert_settled, record, registry};
 
@@ -36,7 +36,7 @@ macro_rules! as_beneath {
 }
 
 /// What the trait has for sockets that do not care.
-struct Minimal(Udp);
+struct Minimal(TokioUdp);
 
 impl UdpSocket for Minimal {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
@@ -47,7 +47,7 @@ impl UdpSocket for Minimal {
 }
 
 /// Takes three at most.
-struct TakesThree(Udp);
+struct TakesThree(TokioUdp);
 
 impl UdpSocket for TakesThree {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
@@ -64,7 +64,7 @@ impl UdpSocket for TakesThree {
 }
 
 /// Takes several twice, and then no longer.
-struct ChangesItsMind(Udp, AtomicUsize);
+struct ChangesItsMind(TokioUdp, AtomicUsize);
 
 impl UdpSocket for ChangesItsMind {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
@@ -83,7 +83,7 @@ impl UdpSocket for ChangesItsMind {
 }
 
 /// Fails when there are several, for a reason of its own.
-struct FailsWithSeveral(Udp);
+struct FailsWithSeveral(TokioUdp);
 
 impl UdpSocket for FailsWithSeveral {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
@@ -98,7 +98,7 @@ impl UdpSocket for FailsWithSeveral {
 }
 
 /// Takes nothing but every third datagram.
-struct LosesMost(Udp, AtomicUsize);
+struct LosesMost(TokioUdp, AtomicUsize);
 
 impl UdpSocket for LosesMost {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
@@ -118,7 +118,7 @@ impl UdpSocket for LosesMost {
 }
 
 /// Every second one that is made takes nothing.
-struct FailsAtAll(Udp, usize);
+struct FailsAtAll(TokioUdp, usize);
 
 impl UdpSocket for FailsAtAll {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
@@ -130,9 +130,9 @@ impl UdpSocket for FailsAtAll {
 
 macro_rules! from_udp {
     ($($socket:ident: $make:expr),+) => {
-        $(impl From<Udp> for $socket {
-            fn from(socket: Udp) -> Self {
-                let make: fn(Udp) -> Self = $make;
+        $(impl From<TokioUdp> for $socket {
+            fn from(socket: TokioUdp) -> Self {
+                let make: fn(TokioUdp) -> Self = $make;
                 make(socket)
             }
         })+
@@ -171,7 +171,7 @@ fn errors_that_only_several_meet() {
     everything_is_sent::<FailsWithSeveral>();
 }
 
-fn everything_is_sent<S: UdpSocket + From<Udp>>() {
+fn everything_is_sent<S: UdpSocket + From<TokioUdp>>() {
     for (statsd, least) in [(None, 3 * REQUESTS), (Some(300), 1), (Some(1_432), 1)] {
         let (account, items, datagrams) = statsd_run::<S>(statsd);
         assert_eq!((account.sent, items.len() as u64), (REQUESTS, 3 * REQUESTS), "{statsd:?}");
@@ -192,8 +192,8 @@ fn everything_is_sent<S: UdpSocket + From<Udp>>() {
 #[test]
 fn a_runtime_without_unix_sockets_says_so_at_the_start() {
     for socket in [StatsdSocket::Unix as fn(PathBuf) -> _, StatsdSocket::UnixDatagram, StatsdSocket::UnixStream] {
-        let config = StatsdConfig { socket: Some(socket("/run/dsd".into())), ..StatsdConfig::default() };
-        let error = exporters::<Udp>().start_statsd_sink(config).expect_err("it has none").to_string();
+        let config = StatsdConfig::default().socket(socket("/run/dsd".into()));
+        let error = exporters::<TokioUdp>().start_statsd_sink(config).expect_err("it has none").to_string();
         assert!(error.contains("no Unix sockets") && error.ends_with("give host and port"), "{error}");
     }
 }
@@ -216,8 +216,8 @@ fn one_socket_of_several_that_fails_loses_nothing() {
     for segmentation_offload in [false, true] {
         let (socket, port) = receiver();
         let exporters = exporters::<FailsAtAll>();
-        let config = StatsdConfig { port, sockets: 2, prefix: "load".into(), ..StatsdConfig::default() };
-        exporters.start_statsd_sink(StatsdConfig { segmentation_offload, ..config }).expect("starts");
+        let config = StatsdConfig::default().port(port).sockets(2).prefix("load");
+        exporters.start_statsd_sink(config.segmentation_offload(segmentation_offload)).expect("starts");
         record(&mut exporters.recorder(), REQUESTS);
         let until = Instant::now() + PATIENCE;
         while exporters.status()[0].account.sent < REQUESTS && Instant::now() < until {
@@ -230,10 +230,10 @@ fn one_socket_of_several_that_fails_loses_nothing() {
 }
 
 /// The account, the messages that arrived, and in how many datagrams.
-fn statsd_run<S: UdpSocket + From<Udp>>(datagram_bytes: Option<usize>) -> (Account, Vec<String>, u64) {
+fn statsd_run<S: UdpSocket + From<TokioUdp>>(datagram_bytes: Option<usize>) -> (Account, Vec<String>, u64) {
     let (socket, port) = receiver();
     let exporters = exporters::<S>();
-    let config = StatsdConfig { port, prefix: "load".into(), datagram_bytes, ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(port).prefix("load").datagram_bytes(datagram_bytes);
     exporters.start_statsd_sink(config).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let account = exporters.stop_statsd_sink().expect("stops").expect("it ran");
@@ -244,11 +244,11 @@ fn statsd_run<S: UdpSocket + From<Udp>>(datagram_bytes: Option<usize>) -> (Accou
     (account, items(&datagrams), datagrams.len() as u64)
 }
 
-fn influxdb_run<S: UdpSocket + From<Udp>>() -> (Account, Vec<String>) {
+fn influxdb_run<S: UdpSocket + From<TokioUdp>>() -> (Account, Vec<String>) {
     let (socket, port) = receiver();
     let exporters = exporters::<S>();
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
-    let config = InfluxdbConfig { target, datagram_bytes: 400, ..InfluxdbConfig::default() };
+    let config = InfluxdbConfig::default().target(target).datagram_bytes(400);
     exporters.start_influxdb_sink(config).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let account = exporters.stop_influxdb_sink().expect("stops").expect("it ran");
@@ -256,7 +256,7 @@ fn influxdb_run<S: UdpSocket + From<Udp>>() -> (Account, Vec<String>) {
     (account, items(&received(&socket)))
 }
 
-fn exporters<S: UdpSocket + From<Udp>>() -> Exporters<TokioWith<S>> {
+fn exporters<S: UdpSocket + From<TokioUdp>>() -> Exporters<TokioWith<S>> {
     Exporters::start(Settings::on(registry(64, 4, 4_096))).expect("a fresh storage is free")
 }
 
@@ -297,17 +297,17 @@ impl<S> Clone for TokioWith<S> {
     }
 }
 
-impl<S: UdpSocket + From<Udp>> Runtime for TokioWith<S> {
+impl<S: UdpSocket + From<TokioUdp>> Runtime for TokioWith<S> {
     type Udp = S;
-    type Tcp = Stream;
-    type Listener = Listener;
-    type Task = Task;
+    type Tcp = TokioStream;
+    type Listener = TokioListener;
+    type Task = TokioTask;
 
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
         Tokio::run(|runtime| main(Self(runtime, PhantomData)))
     }
 
-    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> TokioTask {
         self.0.spawn(future)
     }
 
@@ -331,11 +331,11 @@ impl<S: UdpSocket + From<Udp>> Runtime for TokioWith<S> {
         self.0.udp_connect(peer).await.map(S::from)
     }
 
-    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<TokioStream> {
         self.0.tcp_connect(peer).await
     }
 
-    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<TokioListener> {
         self.0.tcp_listen(local).await
     }
 }

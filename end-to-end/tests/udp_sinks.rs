@@ -46,9 +46,7 @@ fn stop_statsd(exporters: &Exporters) -> Account {
 fn each_dogstatsd_message_is_a_datagram_of_its_own() {
     let (socket, port) = receiver();
     let exporters = exporters();
-    exporters
-        .start_statsd_sink(StatsdConfig { port, prefix: "load.".into(), ..StatsdConfig::default() })
-        .expect("starts");
+    exporters.start_statsd_sink(StatsdConfig::default().port(port).prefix("load.")).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let datagrams = receive(&socket, 3 * REQUESTS as usize, messages);
     assert_eq!(datagrams.len(), 3 * REQUESTS as usize);
@@ -63,7 +61,7 @@ fn each_dogstatsd_message_is_a_datagram_of_its_own() {
 fn packing_puts_whole_messages_into_datagrams_of_the_given_size() {
     let (socket, port) = receiver();
     let exporters = exporters();
-    let config = StatsdConfig { port, datagram_bytes: Some(300), ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(port).datagram_bytes(300);
     exporters.start_statsd_sink(config).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let datagrams = receive(&socket, 3 * REQUESTS as usize, messages);
@@ -76,7 +74,7 @@ fn packing_puts_whole_messages_into_datagrams_of_the_given_size() {
 fn a_message_that_no_datagram_holds_is_dropped_as_too_large() {
     let (_socket, port) = receiver();
     let exporters = exporters();
-    let config = StatsdConfig { port, datagram_bytes: Some(20), ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(port).datagram_bytes(20);
     exporters.start_statsd_sink(config).expect("starts");
     record(&mut exporters.recorder(), 7);
     assert_eq!(stop_statsd(&exporters).dropped.get(Cause::TooLarge), 7);
@@ -86,7 +84,7 @@ fn a_message_that_no_datagram_holds_is_dropped_as_too_large() {
 fn stop_sends_what_was_recorded_and_start_counts_anew() {
     let (socket, port) = receiver();
     let exporters = exporters();
-    let config = StatsdConfig { port, ..StatsdConfig::default() };
+    let config = StatsdConfig::default().port(port);
     let mut recorder = exporters.recorder();
     record(&mut recorder, 5);
     for round in 1..=3 {
@@ -105,7 +103,7 @@ fn nobody_listening_is_shown_and_what_was_refused_is_unconfirmed() {
     let (socket, port) = receiver();
     drop(socket);
     let exporters = exporters();
-    exporters.start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).expect("starts");
+    exporters.start_statsd_sink(StatsdConfig::default().port(port)).expect("starts");
     let mut recorder = exporters.recorder();
     wait_until("the refusal is seen", || {
         record(&mut recorder, 1);
@@ -123,7 +121,7 @@ fn influxdb_lines_are_packed_into_datagrams() {
     let (socket, port) = receiver();
     let exporters = exporters();
     let target = InfluxdbTarget::Udp { host: "localhost".into(), port };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("starts");
+    exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("starts");
     record(&mut exporters.recorder(), REQUESTS);
     let lines = |datagram: &[u8]| influx::parse(datagram).expect("line protocol").len();
     let datagrams = receive(&socket, REQUESTS as usize, lines);
@@ -144,11 +142,11 @@ fn influxdb_lines_are_packed_into_datagrams() {
 fn both_sinks_see_every_request_and_account_for_it_separately() {
     let ((statsd, statsd_port), (influxdb, influxdb_port)) = (receiver(), receiver());
     let exporters = exporters();
-    exporters.start_statsd_sink(StatsdConfig { port: statsd_port, ..StatsdConfig::default() }).expect("starts");
+    exporters.start_statsd_sink(StatsdConfig::default().port(statsd_port)).expect("starts");
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port: influxdb_port };
-    exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("starts");
+    exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("starts");
     record(&mut recorder, 20);
     let report = exporters.shutdown(Duration::from_secs(5));
     let sent: Vec<_> = report.accounts.iter().map(|account| (account.recorded, account.sent)).collect();

@@ -36,9 +36,9 @@ fn starting_and_stopping_amid_the_load_accounts_for_every_request() {
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("bound").port();
     for round in 0..20 {
-        exporters.start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).expect("starts");
+        exporters.start_statsd_sink(StatsdConfig::default().port(port)).expect("starts");
         let target = InfluxdbTarget::Url { url: format!("http://{server}/write"), token: None };
-        exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("starts");
+        exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("starts");
         thread::sleep(Duration::from_millis(5));
         for status in exporters.status() {
             let account = status.account;
@@ -72,12 +72,12 @@ fn on_a_runtime_of_several_threads_all_four_agree_in_the_end() {
         let exporters =
             AsyncExporters::start_on(Tokio::current().expect("in tokio"), Settings::on(registry(64, 4, 4_096)))
                 .expect("free");
-        let config = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+        let config = PrometheusConfig::default().port(0);
         let page = exporters.start_prometheus_exporter(config).await.expect("starts");
-        exporters.start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).await.expect("starts");
+        exporters.start_statsd_sink(StatsdConfig::default().port(port)).await.expect("starts");
         let target = InfluxdbTarget::Url { url: format!("http://{server}/write"), token: None };
-        exporters.start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).await.expect("starts");
-        let telemetry = OpenTelemetryConfig { endpoint: "http://127.0.0.1:9".into(), ..OpenTelemetryConfig::default() };
+        exporters.start_influxdb_sink(InfluxdbConfig::default().target(target)).await.expect("starts");
+        let telemetry = OpenTelemetryConfig::default().endpoint("http://127.0.0.1:9");
         exporters.start_opentelemetry_exporter(telemetry).await.expect("starts");
         let recorder = exporters.local_recorder();
         let engines: Vec<_> = (0..50)

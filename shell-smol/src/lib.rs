@@ -7,7 +7,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
-//!     let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+//!     let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
 //!     println!("http://{page}/metrics");
 //!
 //!     let mut recorder = exporters.recorder(); // one per thread
@@ -38,7 +38,7 @@ mod smol_runtime;
 
 // Everything of the shell, so that the two sisters offer the same; `Exporters` and `AsyncExporters` are those below.
 pub use loaddensity_metrics_shell::*;
-pub use smol_runtime::{Listener, Smol, Stream, Task, Udp};
+pub use smol_runtime::{Smol, SmolListener, SmolStream, SmolTask, SmolUdp};
 
 /// The exporters on a thread of their own, run by smol. Every call blocks until it is carried out.
 pub type Exporters = loaddensity_metrics_shell::Exporters<Smol>;
@@ -47,3 +47,8 @@ pub type Exporters = loaddensity_metrics_shell::Exporters<Smol>;
 pub type AsyncExporters = loaddensity_metrics_shell::AsyncExporters<Smol>;
 
 loaddensity_metrics_shell::process_wide!(Smol);
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_io::{Async, Timer};
 use async_net::{TcpListener, TcpStream};
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, Offload, Runtime};
+use loaddensity_metrics_shell::runtime::{self, Runtime, SegmentationOffload};
 use smol::Executor;
 
 #[cfg(unix)]
@@ -41,30 +41,30 @@ impl Smol {
 /// A task; dropping it cancels it.
 #[derive(Debug)]
 #[must_use = "dropping a task cancels it"]
-pub struct Task {
+pub struct SmolTask {
     /// `None` where the executor had ended before.
     _task: Option<smol::Task<()>>,
 }
 
 /// A TCP connection.
-pub type Stream = TcpStream;
+pub type SmolStream = TcpStream;
 
 /// A connected UDP socket.
 #[derive(Debug)]
-pub struct Udp {
+pub struct SmolUdp {
     socket: Async<UdpSocket>,
-    offload: Offload,
+    offload: SegmentationOffload,
 }
 
 /// A listening TCP socket.
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct SmolListener(TcpListener);
 
 impl Runtime for Smol {
-    type Udp = Udp;
-    type Tcp = Stream;
-    type Listener = Listener;
-    type Task = Task;
+    type Udp = SmolUdp;
+    type Tcp = SmolStream;
+    type Listener = SmolListener;
+    type Task = SmolTask;
 
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
         let executor = Arc::new(Executor::new());
@@ -74,12 +74,12 @@ impl Runtime for Smol {
         Ok(output)
     }
 
-    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> SmolTask {
         let task = match &self.executor {
             None => Some(smol::spawn(future)),
             Some(executor) => executor.upgrade().map(|executor| executor.spawn(future)),
         };
-        Task { _task: task }
+        SmolTask { _task: task }
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
@@ -102,18 +102,18 @@ impl Runtime for Smol {
         if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<SmolUdp> {
         let socket = Async::<UdpSocket>::bind(runtime::any_local(peer))?;
         socket.get_ref().connect(peer)?;
-        Ok(Udp { socket, offload: Offload::new() })
+        Ok(SmolUdp { socket, offload: SegmentationOffload::new() })
     }
 
-    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<SmolStream> {
         ready(TcpStream::connect(peer).await?)
     }
 
-    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
-        TcpListener::bind(local).await.map(Listener)
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<SmolListener> {
+        TcpListener::bind(local).await.map(SmolListener)
     }
 
     #[cfg(unix)]
@@ -127,7 +127,7 @@ impl Runtime for Smol {
     }
 }
 
-impl runtime::UdpSocket for Udp {
+impl runtime::UdpSocket for SmolUdp {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.socket.get_ref().send(datagram)
     }
@@ -145,10 +145,10 @@ impl runtime::UdpSocket for Udp {
     }
 }
 
-impl runtime::TcpListener for Listener {
-    type Stream = Stream;
+impl runtime::TcpListener for SmolListener {
+    type Stream = SmolStream;
 
-    async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+    async fn accept(&self) -> io::Result<(SmolStream, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
         Ok((ready(stream)?, peer))
     }
@@ -159,7 +159,7 @@ impl runtime::TcpListener for Listener {
 }
 
 /// A stream as the exporters want it: what is written leaves at once.
-fn ready(stream: TcpStream) -> io::Result<Stream> {
+fn ready(stream: TcpStream) -> io::Result<SmolStream> {
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -52,7 +52,7 @@ fn small_writes_leave_at_once_on_both_sides() {
 
 /// Tasks that migrate between threads record; a page shows it; the report accounts for it.
 async fn record_and_scrape(exporters: AsyncExporters, spawn: impl Fn(Box<dyn FnOnce() + Send>)) {
-    let config = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+    let config = PrometheusConfig::default().port(0);
     let address = exporters.start_prometheus_exporter(config).await.expect("a free port");
     let (recorder, registry) = (exporters.local_recorder(), exporters.registry());
     for _ in 0..REQUESTS {

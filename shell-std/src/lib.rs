@@ -10,7 +10,7 @@
 //!     let agent = UdpSocket::bind("127.0.0.1:0")?; // stands for Datadog's Agent
 //!     let exporters = Exporters::start(Settings::default())?; // threads of their own, the default storage
 //!     let port = agent.local_addr()?.port();
-//!     exporters.start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() })?;
+//!     exporters.start_statsd_sink(StatsdConfig::default().port(port))?;
 //!
 //!     let mut recorder = exporters.recorder(); // one per thread
 //!     let get_items = recorder.series("GET", "/items"); // interned once, valid on every recorder
@@ -46,7 +46,7 @@ mod std_runtime;
 
 // Everything of the shell, so that the sisters offer the same; `Exporters` and `AsyncExporters` are those below.
 pub use loaddensity_metrics_shell::*;
-pub use std_runtime::{Std, Task, Udp};
+pub use std_runtime::{Std, StdTask, StdUdp};
 
 /// The exporters on threads of their own. Every call blocks until it is carried out.
 pub type Exporters = loaddensity_metrics_shell::Exporters<Std>;
@@ -55,3 +55,8 @@ pub type Exporters = loaddensity_metrics_shell::Exporters<Std>;
 pub type AsyncExporters = loaddensity_metrics_shell::AsyncExporters<Std>;
 
 loaddensity_metrics_shell::process_wide!(Std);
+
+/// The README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender, WeakSender};
 use futures_lite::{FutureExt as _, future};
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, NoTcp, Offload, Runtime};
+use loaddensity_metrics_shell::runtime::{self, NoTcp, Runtime, SegmentationOffload};
 
 mod timer;
 #[cfg(unix)]
@@ -50,23 +50,23 @@ impl Std {
 /// A task; dropping it cancels it.
 #[derive(Debug)]
 #[must_use = "dropping a task cancels it"]
-pub struct Task {
+pub struct StdTask {
     /// Its thread sees that this is gone.
     _wanted: Sender<Infallible>,
 }
 
 /// A connected UDP socket.
 #[derive(Debug)]
-pub struct Udp {
+pub struct StdUdp {
     socket: UdpSocket,
-    offload: Offload,
+    offload: SegmentationOffload,
 }
 
 impl Runtime for Std {
-    type Udp = Udp;
+    type Udp = StdUdp;
     type Tcp = NoTcp;
     type Listener = NoTcp;
-    type Task = Task;
+    type Task = StdTask;
 
     const HAS_TCP: bool = false;
 
@@ -80,10 +80,10 @@ impl Runtime for Std {
         Ok(output)
     }
 
-    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> StdTask {
         let (wanted, unwanted) = async_channel::bounded(1);
         let alive = self.run.as_ref().map(|run| (run.over.clone(), run.alive.upgrade()));
-        let task = Task { _wanted: wanted };
+        let task = StdTask { _wanted: wanted };
         let (over, alive) = match alive {
             None => (None, None),
             Some((over, Some(alive))) => (Some(over), Some(alive)),
@@ -119,11 +119,11 @@ impl Runtime for Std {
         if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<StdUdp> {
         let socket = UdpSocket::bind(runtime::any_local(peer))?;
         socket.connect(peer)?;
         socket.set_nonblocking(true)?;
-        Ok(Udp { socket, offload: Offload::new() })
+        Ok(StdUdp { socket, offload: SegmentationOffload::new() })
     }
 
     #[cfg(unix)]
@@ -137,7 +137,7 @@ impl Runtime for Std {
     }
 }
 
-impl runtime::UdpSocket for Udp {
+impl runtime::UdpSocket for StdUdp {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.socket.send(datagram)
     }

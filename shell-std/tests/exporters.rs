@@ -61,7 +61,7 @@ fn a_task_of_the_process_ends_when_it_is_dropped() {
 fn agent() -> (UdpSocket, StatsdConfig) {
     let agent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let port = agent.local_addr().expect("a bound address").port();
-    (agent, StatsdConfig { port, ..StatsdConfig::default() })
+    (agent, StatsdConfig::default().port(port))
 }
 
 fn request() -> Request<'static> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, Offload, Runtime};
+use loaddensity_metrics_shell::runtime::{self, Runtime, SegmentationOffload};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Handle, TryCurrentError};
@@ -46,37 +46,37 @@ impl Tokio {
 /// A task; dropping it cancels it.
 #[derive(Debug)]
 #[must_use = "dropping a task cancels it"]
-pub struct Task(JoinHandle<()>);
+pub struct TokioTask(JoinHandle<()>);
 
-impl Drop for Task {
+impl Drop for TokioTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// A TCP connection.
-pub type Stream = Compat<TcpStream>;
+pub type TokioStream = Compat<TcpStream>;
 
 /// A connected UDP socket.
 #[derive(Debug)]
-pub struct Udp {
+pub struct TokioUdp {
     socket: UdpSocket,
-    offload: Offload,
+    offload: SegmentationOffload,
 }
 
 /// A listening TCP socket.
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct TokioListener(TcpListener);
 
 /// Turns of tasks between two looks at timers and sockets, while some task always has something to do. A page that is being
 /// sent takes half a millisecond for one; tokio's own 61 would hold up the pump for longer than its rings have room.
 const TURNS: u32 = 8;
 
 impl Runtime for Tokio {
-    type Udp = Udp;
-    type Tcp = Stream;
-    type Listener = Listener;
-    type Task = Task;
+    type Udp = TokioUdp;
+    type Tcp = TokioStream;
+    type Listener = TokioListener;
+    type Task = TokioTask;
 
     fn run<F: Future>(main: impl FnOnce(Self) -> F) -> io::Result<F::Output> {
         let runtime = Builder::new_current_thread().event_interval(TURNS).enable_io().enable_time().build()?;
@@ -86,8 +86,8 @@ impl Runtime for Tokio {
         Ok(output)
     }
 
-    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Task {
-        Task(self.handle.spawn(future))
+    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> TokioTask {
+        TokioTask(self.handle.spawn(future))
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
@@ -108,18 +108,18 @@ impl Runtime for Tokio {
         if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Udp> {
+    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<TokioUdp> {
         let socket = UdpSocket::bind(runtime::any_local(peer)).await?;
         socket.connect(peer).await?;
-        Ok(Udp { socket, offload: Offload::new() })
+        Ok(TokioUdp { socket, offload: SegmentationOffload::new() })
     }
 
-    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<Stream> {
+    async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<TokioStream> {
         ready(TcpStream::connect(peer).await?)
     }
 
-    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<Listener> {
-        TcpListener::bind(local).await.map(Listener)
+    async fn tcp_listen(&self, local: SocketAddr) -> io::Result<TokioListener> {
+        TcpListener::bind(local).await.map(TokioListener)
     }
 
     #[cfg(unix)]
@@ -133,7 +133,7 @@ impl Runtime for Tokio {
     }
 }
 
-impl runtime::UdpSocket for Udp {
+impl runtime::UdpSocket for TokioUdp {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.try_send_segments(datagram, datagram.len()).map(|_| datagram.len())
     }
@@ -155,10 +155,10 @@ impl runtime::UdpSocket for Udp {
     }
 }
 
-impl runtime::TcpListener for Listener {
-    type Stream = Stream;
+impl runtime::TcpListener for TokioListener {
+    type Stream = TokioStream;
 
-    async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+    async fn accept(&self) -> io::Result<(TokioStream, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
         Ok((ready(stream)?, peer))
     }
@@ -178,7 +178,7 @@ fn at_once<S: Fn() -> io::Result<usize>>(send: S, noting: impl FnOnce(S) -> io::
 }
 
 /// A stream as the exporters want it: what is written leaves at once.
-fn ready(stream: TcpStream) -> io::Result<Stream> {
+fn ready(stream: TcpStream) -> io::Result<TokioStream> {
     stream.set_nodelay(true)?;
     Ok(stream.compat())
 }

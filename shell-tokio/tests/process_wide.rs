@@ -23,10 +23,10 @@ fn the_calls_work_without_a_handle() {
 
 fn settings_come_first() {
     let identity = Identity::default().with_worker(3, Some(40)).expect("a worker");
-    let settings = Settings { identity, ..Settings::default() };
+    let settings = Settings::default().identity(identity);
     metrics::exporters_with(settings).expect("nothing runs");
     assert!(matches!(metrics::exporters_with(settings), Err(StartError::StorageInUse)));
-    let address = metrics::start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() });
+    let address = metrics::start_prometheus_exporter(PrometheusConfig::default().port(0));
     let mut scrape = TcpStream::connect(address.expect("a free port")).expect("the exporter listens");
     scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("a request sent");
     let mut page = String::new();
@@ -42,12 +42,12 @@ fn start_record_and_shut_down() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let endpoint = format!("http://{}", silent.local_addr().expect("a bound address"));
 
-    let page = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+    let page = PrometheusConfig::default().port(0);
     let address = metrics::start_prometheus_exporter(page).expect("a free port");
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
-    metrics::start_influxdb_sink(InfluxdbConfig { target, ..InfluxdbConfig::default() }).expect("a socket");
-    metrics::start_statsd_sink(StatsdConfig { port, ..StatsdConfig::default() }).expect("a socket");
-    let otlp = OpenTelemetryConfig { endpoint, ..OpenTelemetryConfig::default() };
+    metrics::start_influxdb_sink(InfluxdbConfig::default().target(target)).expect("a socket");
+    metrics::start_statsd_sink(StatsdConfig::default().port(port)).expect("a socket");
+    let otlp = OpenTelemetryConfig::default().endpoint(endpoint);
     metrics::start_opentelemetry_exporter(otlp).expect("an exporter");
 
     let mut recorder = metrics::exporters().expect("they run").recorder();

@@ -10,16 +10,15 @@ use futures_lite::future::yield_now;
 
 #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 use loaddensity_metrics_core::export::{Now, Tick};
-use loaddensity_metrics_core::{Exporter, Registry, SteadyClock, Timestamp};
+use loaddensity_metrics_core::{Registry, SteadyClock, Timestamp};
 
 use crate::runtime::Runtime;
 
 /// The registries that exporters were started on.
-static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+static KNOWN: Mutex<Vec<StartedRegistry>> = Mutex::new(Vec::new());
 
-struct Known {
-    /// The place of a ledger in its storage.
-    place: usize,
+struct StartedRegistry {
+    registry: Registry<'static>,
     birth: Timestamp,
     clock: Arc<Mutex<SteadyClock>>,
     /// What the clock's ticks are counted from.
@@ -28,32 +27,31 @@ struct Known {
 
 /// Times that never go back, and none of which is before the registry's birth.
 #[derive(Clone)]
-pub(crate) struct Clock<R> {
+pub(crate) struct ExporterClock<R> {
     runtime: R,
     birth: Timestamp,
     steady: Arc<Mutex<SteadyClock>>,
     started: Instant,
 }
 
-impl<R: Runtime> Clock<R> {
+impl<R: Runtime> ExporterClock<R> {
     /// The clock of `registry`. Exporters that are shut down and started anew go on with the same sums, hence with the same
     /// clock: a later start time would tell a receiver that the sums had begun at zero again (OpenTelemetry,
     /// data-model.md, "Resets and Gaps"), and an earlier one would be another stream's.
     pub(crate) fn of(registry: Registry<'static>, runtime: R) -> Self {
-        let place = std::ptr::from_ref(registry.ledger(Exporter::OpenTelemetry)).addr();
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let clock_of = |known: &Known, runtime| Self {
+        let clock_of = |known: &StartedRegistry, runtime| Self {
             runtime,
             birth: known.birth,
             steady: known.clock.clone(),
             started: known.started,
         };
-        if let Some(known) = known.iter().find(|known| known.place == place) {
+        if let Some(known) = known.iter().find(|known| known.registry == registry) {
             return clock_of(known, runtime);
         }
         let birth = runtime.wall_clock();
         let clock = Arc::new(Mutex::new(SteadyClock::new(birth)));
-        let new = Known { place, birth, clock, started: runtime.now() };
+        let new = StartedRegistry { registry, birth, clock, started: runtime.now() };
         let clock = clock_of(&new, runtime);
         known.push(new);
         clock

@@ -7,10 +7,12 @@ use crate::error::StartError;
 
 mod check;
 mod influxdb;
+mod labels;
 mod opentelemetry;
 mod prometheus;
 mod proxy;
 mod secret;
+mod setters;
 mod statsd;
 mod tls;
 
@@ -20,7 +22,8 @@ pub(crate) use check::WAIT;
 pub(crate) use check::{BUFFER_EVENTS, DATAGRAM_BYTES, SOCKETS};
 #[cfg(feature = "action-json")]
 pub(crate) use influxdb::{BATCH_BYTES, BATCH_POINTS};
-pub use influxdb::{BatchLimits, Credentials, InfluxdbConfig, InfluxdbTarget, Points};
+pub use influxdb::{BatchLimits, Credentials, InfluxdbConfig, InfluxdbTarget};
+pub use labels::{Labels, LabelsIter};
 #[cfg(feature = "opentelemetry-http")]
 pub(crate) use opentelemetry::is_reserved;
 #[cfg(feature = "action-json")]
@@ -32,10 +35,10 @@ pub(crate) use prometheus::HEALTH_PATH;
 pub(crate) use prometheus::{CONNECTIONS, HEAD_BYTES};
 pub use prometheus::{PageAccess, PageLimits, PrometheusConfig};
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
-pub(crate) use proxy::ProxyServer;
+pub(crate) use proxy::HttpProxy;
 pub use proxy::{Proxy, ProxyError};
 pub use secret::Secret;
-pub(crate) use secret::public_url;
+pub(crate) use setters::configuration;
 #[cfg(feature = "action-json")]
 pub(crate) use statsd::{Address, EXPECTED_URL};
 pub use statsd::{StatsdConfig, StatsdOrigin, StatsdSocket};
@@ -67,15 +70,15 @@ impl ExporterConfig {
 
     /// Refuses what needs TCP, for a runtime without.
     pub(crate) fn needs_no_tcp(&self) -> Result<(), StartError> {
-        let (key, value, or) = match self {
+        let (field, value, or) = match self {
             Self::Statsd(_) => return Ok(()),
             Self::Influxdb(InfluxdbConfig { target: InfluxdbTarget::Udp { .. }, .. }) => return Ok(()),
-            Self::Influxdb(_) => ("transport", "http".into(), "send points over `udp`, or "),
+            Self::Influxdb(_) => ("target", "http".into(), "send points over `udp`, or "),
             Self::Prometheus(config) => ("port", config.port.to_string(), ""),
             Self::OpenTelemetry(config) => ("protocol", config.protocol.as_str().into(), ""),
         };
         let expected = format!("this runtime has no TCP; {or}run the exporters on another shell");
-        Err(StartError::Setting { exporter: self.exporter(), key, value, expected })
+        Err(StartError::Setting { exporter: self.exporter(), field, value, expected })
     }
 
     /// Looks for values that cannot work, before anything is touched. What only an exporter can judge (a URL, a
@@ -137,21 +140,21 @@ mod tests {
             (statsd(|c| c.host = " ".into()), ["statsd", "`host`", "not be empty"]),
             (statsd(|c| c.host = "root:hunter2@h".into()), ["`host`", "\"…@h\"", "without a user"]),
             (statsd(|c| c.port = 0), ["statsd", "`port`", "1 to 65535"]),
-            (statsd(|c| c.resolve_interval = Some(Duration::ZERO)), ["statsd", "`resolve_seconds`", "1 millisecond"]),
-            (influxdb(|c| c.resolve_interval = Some(Duration::ZERO)), ["influxdb", "`resolve_seconds`", "1 day"]),
+            (statsd(|c| c.resolve_interval = Some(Duration::ZERO)), ["statsd", "`resolve_interval`", "1 millisecond"]),
+            (influxdb(|c| c.resolve_interval = Some(Duration::ZERO)), ["influxdb", "`resolve_interval`", "1 day"]),
             (statsd_over("/run/dsd", |c| c.host = "agent".into()), ["`host`", "\"agent\"", "or send over UDP"]),
             (statsd_over("/run/dsd", |c| c.port = 9), ["`port`", "\"9\"", "a Unix socket has none"]),
-            (statsd_over("", |_| ()), ["`url`", "\"unix://\"", "must name a file"]),
+            (statsd_over("", |_| ()), ["`socket`", "\"unix://\"", "must name a file"]),
             #[cfg(unix)]
-            (statsd_over(&"/long".repeat(30), |_| ()), ["`url`", "long/long", "no socket can have this path"]),
+            (statsd_over(&"/long".repeat(30), |_| ()), ["`socket`", "long/long", "no socket can have this path"]),
             #[cfg(unix)]
-            (statsd_over("/a\0b", |_| ()), ["`url`", "unix:///a", "no socket can have this path"]),
+            (statsd_over("/a\0b", |_| ()), ["`socket`", "unix:///a", "no socket can have this path"]),
             #[cfg(not(unix))]
-            (statsd_over("/run/dsd", |_| ()), ["`url`", "this system has no Unix sockets", "give host and port"]),
+            (statsd_over("/run/dsd", |_| ()), ["`socket`", "this system has no Unix sockets", "give host and port"]),
             (statsd(|c| c.datagram_bytes = Some(70_000)), ["`datagram_bytes`", "70000", "1 to 65507"]),
             (
-                statsd(|c| c.constant_tags = vec![("name".into(), "x".into())]),
-                ["`constant_tags`", "\"name\"", "take another"],
+                statsd(|c| c.constant_labels = Labels::from([("name", "x")])),
+                ["`constant_labels`", "\"name\"", "take another"],
             ),
             (
                 statsd(|c| {
@@ -162,19 +165,19 @@ mod tests {
             ),
             (
                 statsd(|c| c.timestamps_of_counts = true),
-                ["`timestamps`", "Datadog keeps the last; aggregate", "or leave out timestamps"],
+                ["`timestamps_of_counts`", "Datadog keeps the last; aggregate", "or leave out timestamps_of_counts"],
             ),
             (
                 statsd(|c| c.aggregation_interval = Duration::ZERO),
-                ["`aggregation_seconds`", "\"0ns\"", "1 millisecond"],
+                ["`aggregation_interval`", "\"0ns\"", "1 millisecond"],
             ),
             (statsd(|c| c.sockets = 0), ["`sockets`", "\"0\"", "1 to 16"]),
             (statsd_over("/run/dsd", |c| c.sockets = 17), ["`sockets`", "\"17\"", "1 to 16"]),
             (statsd(|c| c.buffer_events = 0), ["`buffer_events`", "\"0\"", "1 to"]),
             (influxdb(|c| c.timeout = Duration::ZERO), ["influxdb", "`timeout`", "1 millisecond"]),
-            (influxdb(|c| c.batch.points = 0), ["`batch_points`", "\"0\"", "1 or more"]),
-            (influxdb(|c| c.batch.bytes = 100), ["`batch_bytes`", "100", "4096"]),
-            (telemetry(|c| c.export_interval = Duration::ZERO), ["opentelemetry", "export_interval_ms", "1 day"]),
+            (influxdb(|c| c.batch.points = 0), ["`batch.points`", "\"0\"", "1 or more"]),
+            (influxdb(|c| c.batch.bytes = 100), ["`batch.bytes`", "100", "4096"]),
+            (telemetry(|c| c.interval = Duration::ZERO), ["opentelemetry", "`interval`", "1 day"]),
             (telemetry(|c| c.max_request_bytes = 1), ["`max_request_bytes`", "\"1\"", "16384"]),
         ] {
             let text = config.check().expect_err("must be refused").to_string();

@@ -2,34 +2,34 @@
 //!
 //! They decide nothing. What an answer, a fault or a moment means is the machine's; its words are the client's.
 
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+mod backend_link;
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+mod datagram_lenders;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 mod datagrams;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
-mod lent;
+mod lender;
 #[cfg(feature = "opentelemetry-http")]
 mod periodic;
 #[cfg(feature = "influxdb")]
 mod posts;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 mod sockets;
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
-mod wire;
+mod wakeup;
 
+#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+pub(crate) use backend_link::BackendLink;
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+pub(crate) use datagram_lenders::{IntervalItemLender, RequestLender};
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 pub(crate) use datagrams::DatagramDriver;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use lent::{LentItems, LentRequests};
+pub(crate) use lender::Lender;
 #[cfg(feature = "opentelemetry-http")]
-pub(crate) use periodic::{ExportDriver, PointSource};
+pub(crate) use periodic::ExportDriver;
 #[cfg(feature = "influxdb")]
-pub(crate) use posts::{ItemSource, PostDriver};
+pub(crate) use posts::PostDriver;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use sockets::{Destination, Way};
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
-pub(crate) use wire::Wire;
-// DogStatsD alone speaks to Unix sockets, and sums requests up.
+pub(crate) use sockets::{Destination, SocketOptions};
+// DogStatsD alone speaks to Unix sockets.
 #[cfg(feature = "statsd")]
-pub(crate) use {
-    lent::DatagramSource,
-    sockets::{Open, connect},
-};
+pub(crate) use sockets::{OpenSocket, connect};

@@ -16,13 +16,13 @@ use std::ffi::OsString;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use crate::config::public_url;
+use crate::public_url::public_url;
 
 /// Most characters of a value that an error shows.
 const SHOWN: usize = 80;
 
 #[cfg(all(test, any(feature = "opentelemetry-http", feature = "action-json")))]
-pub(crate) mod heard;
+pub(crate) mod logged;
 
 /// A snapshot of environment variables. A variable that is set to nothing counts as not set, as OpenTelemetry's
 /// specification ("Environment Variable Specification", "Empty value") and Datadog's clients have it.
@@ -102,6 +102,7 @@ impl fmt::Debug for Environment {
 
 /// A variable whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EnvironmentError {
     /// Its name.
     pub variable: &'static str,

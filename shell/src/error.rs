@@ -11,6 +11,7 @@ use loaddensity_metrics_core::{Account, Exporter};
 /// Why an exporter, or the exporters as a whole, could not be started. Nothing was changed, and an exporter of the same
 /// kind that ran with other settings runs on; [`StartError::Stopped`] is the one exception.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum StartError {
     /// Another [`Exporters`](crate::Exporters) works on the same storage.
     StorageInUse,
@@ -27,8 +28,8 @@ pub enum StartError {
     Setting {
         /// Whose setting.
         exporter: Exporter,
-        /// Its name, as LoadDensity calls it.
-        key: &'static str,
+        /// The field of the configuration, with those that it is in: `limits.connections`.
+        field: &'static str,
         /// The value, without anything secret.
         value: String,
         /// What would be right.
@@ -38,8 +39,8 @@ pub enum StartError {
     Resolve {
         /// Whose host.
         exporter: Exporter,
-        /// The setting that holds it.
-        key: &'static str,
+        /// The field of the configuration that holds it.
+        field: &'static str,
         /// The host as it was given.
         host: String,
         /// What the resolver answered.
@@ -64,8 +65,19 @@ pub enum StartError {
     },
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl StartError {
+    /// The field of the configuration that cannot work; `None` where it is not for one field.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Setting { field, .. } | Self::Resolve { field, .. } => Some(field),
+            Self::Stopped { source, .. } => source.field(),
+            _ => None,
+        }
+    }
+
+    /// The text, in which `name` stands for the field.
+    pub(crate) fn write_with(&self, f: &mut fmt::Formatter<'_>, name: Option<&str>) -> fmt::Result {
         match self {
             Self::StorageInUse => f.write_str(
                 "the storage is already served by other exporters: shut those down first, or give these a storage of their own",
@@ -73,14 +85,15 @@ impl fmt::Display for StartError {
             Self::Runtime(source) => write!(f, "no thread or runtime for the exporters: {source}"),
             Self::ShutDown => f.write_str("these exporters have been shut down: start new ones with Exporters::start"),
             Self::BuiltWithout { feature } => write_built_without(f, feature),
-            Self::Setting { exporter, key, value, expected } => {
-                write!(f, "{}: `{key}` is {value:?}; {expected}", exporter.as_str())
+            Self::Setting { exporter, field, value, expected } => {
+                write!(f, "{}: `{}` is {value:?}; {expected}", exporter.as_str(), name.unwrap_or(field))
             }
-            Self::Resolve { exporter, key, host, source } => {
+            Self::Resolve { exporter, field, host, source } => {
                 write!(
                     f,
-                    "{}: `{key}`: no address for host {host:?} ({source}); give a host name that resolves here, or an address",
-                    exporter.as_str()
+                    "{}: `{}`: no address for host {host:?} ({source}); give a host name that resolves here, or an address",
+                    exporter.as_str(),
+                    name.unwrap_or(field)
                 )
             }
             Self::Socket { exporter, address, source } if source.kind() == io::ErrorKind::AddrInUse => write!(
@@ -100,16 +113,25 @@ impl fmt::Display for StartError {
                     _ => Ok(()),
                 }
             }
-            Self::Stopped { account, source } => write!(
-                f,
-                "{source}; {} ran with other settings, was stopped to free its port and does not run now \
-                 (recorded {}, sent {}, dropped {}): start it again",
-                account.exporter,
-                account.recorded,
-                account.sent,
-                account.dropped.total()
-            ),
+            Self::Stopped { account, source } => {
+                source.write_with(f, name)?;
+                write!(
+                    f,
+                    "; {} ran with other settings, was stopped to free its port and does not run now \
+                     (recorded {}, sent {}, dropped {}): start it again",
+                    account.exporter,
+                    account.recorded,
+                    account.sent,
+                    account.dropped.total()
+                )
+            }
         }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_with(f, None)
     }
 }
 
@@ -125,6 +147,7 @@ impl Error for StartError {
 
 /// Why a stop call could not be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopError {
     /// These exporters have been shut down, and with them every exporter.
     ShutDown,
@@ -189,7 +212,7 @@ mod tests {
             (
                 StartError::Setting {
                     exporter: Exporter::Statsd,
-                    key: "datagram_bytes",
+                    field: "datagram_bytes",
                     value: "70000".into(),
                     expected: "1 to 65507".into(),
                 },
@@ -198,7 +221,7 @@ mod tests {
             (
                 StartError::Resolve {
                     exporter: Exporter::Influxdb,
-                    key: "host",
+                    field: "host",
                     host: "nowhere.invalid".into(),
                     source: io::Error::other("not known"),
                 },

@@ -15,15 +15,15 @@ use async_channel::Sender;
 use futures_lite::future::block_on;
 use loaddensity_metrics_core::{Account, Exporter, Pump, Recorder, Registry};
 
-use crate::condition::ExporterStatus;
 use crate::config::{ExporterConfig, InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
 use crate::error::{StartError, StopError, missing_feature};
 use crate::local::LocalRecorder;
 use crate::report::Report;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
+use crate::status::ExporterStatus;
 use crate::stop::patience;
-use crate::supervisor::{Command, Supervisor};
+use crate::supervisor::{Supervisor, SupervisorCommand};
 
 /// Time beyond a deadline that the exporters' thread gets to end. It is not used for flushing.
 const THREAD_GRACE: Duration = Duration::from_secs(1);
@@ -210,7 +210,7 @@ impl<R: Runtime> fmt::Debug for Exporters<R> {
 ///
 /// A call whose future is dropped is carried out all the same.
 pub struct AsyncExporters<R: Runtime> {
-    commands: Sender<Command>,
+    commands: Sender<SupervisorCommand>,
     registry: Registry<'static>,
     /// What the shutdown reported, for calls that come after it.
     report: Arc<OnceLock<Report>>,
@@ -342,7 +342,7 @@ impl<R: Runtime> AsyncExporters<R> {
 
     /// The running exporters, in the order of [`Exporter::ALL`], a page that lingers included; none after a shutdown.
     pub async fn status(&self) -> Vec<ExporterStatus> {
-        self.ask(Command::Status).await.unwrap_or_default()
+        self.ask(SupervisorCommand::Status).await.unwrap_or_default()
     }
 
     /// The runs that have ended, by a stop or by a start with other settings, in the order of their ends: where each
@@ -350,7 +350,7 @@ impl<R: Runtime> AsyncExporters<R> {
     ///
     /// They are kept until the shutdown, some 300 bytes each.
     pub async fn ended_runs(&self) -> Vec<ExporterStatus> {
-        self.ask(Command::Ended).await.unwrap_or_default()
+        self.ask(SupervisorCommand::Ended).await.unwrap_or_default()
     }
 
     /// Stops and flushes whatever runs, side by side, all within [`Settings::stop_deadline`]; returns the accounts in
@@ -359,7 +359,7 @@ impl<R: Runtime> AsyncExporters<R> {
     /// # Errors
     /// [`StopError::ShutDown`].
     pub async fn stop_all(&self) -> Result<Vec<Account>, StopError> {
-        self.ask(|reply| Command::Stop(&Exporter::ALL, reply)).await.ok_or(StopError::ShutDown)
+        self.ask(|reply| SupervisorCommand::Stop(&Exporter::ALL, reply)).await.ok_or(StopError::ShutDown)
     }
 
     /// Stops and flushes every exporter within `deadline`. A page that lingers is waited for until then, and has its last
@@ -369,7 +369,7 @@ impl<R: Runtime> AsyncExporters<R> {
     /// It does not wait for calls that take longer: a stop that is under way must end by this `deadline` as well, and
     /// a start that is under way, or any other call that waits behind, fails.
     pub async fn shutdown(&self, deadline: Duration) -> Report {
-        match self.ask(|reply| Command::Shutdown(deadline, Some(reply))).await {
+        match self.ask(|reply| SupervisorCommand::Shutdown(deadline, Some(reply))).await {
             Some(report) => report,
             None => self.report.get().cloned().unwrap_or_default(),
         }
@@ -378,26 +378,26 @@ impl<R: Runtime> AsyncExporters<R> {
     /// Asks for a shutdown and does not wait for it.
     fn ask_for_shutdown(&self, deadline: Duration) {
         // Fails only where the supervisor has gone, and with it all there is to shut down.
-        let _ = self.commands.try_send(Command::Shutdown(deadline, None));
+        let _ = self.commands.try_send(SupervisorCommand::Shutdown(deadline, None));
     }
 
     async fn start_exporter(&self, config: ExporterConfig) -> Result<Option<SocketAddr>, StartError> {
         if let Some(feature) = missing_feature(config.exporter()) {
             return Err(StartError::BuiltWithout { feature });
         }
-        self.ask(|reply| Command::Start(Box::new(config), reply)).await.unwrap_or(Err(StartError::ShutDown))
+        self.ask(|reply| SupervisorCommand::Start(Box::new(config), reply)).await.unwrap_or(Err(StartError::ShutDown))
     }
 
     async fn stop_exporter(&self, exporter: Exporter) -> Result<Option<Account>, StopError> {
         if let Some(feature) = missing_feature(exporter) {
             return Err(StopError::BuiltWithout { feature });
         }
-        let stopped = self.ask(|reply| Command::Stop(only(exporter), reply)).await;
+        let stopped = self.ask(|reply| SupervisorCommand::Stop(only(exporter), reply)).await;
         stopped.map(|mut accounts| accounts.pop()).ok_or(StopError::ShutDown)
     }
 
     /// The supervisor's answer, or nothing where it has gone.
-    async fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Option<T> {
+    async fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> SupervisorCommand) -> Option<T> {
         let (reply, answer) = async_channel::bounded(1);
         self.commands.send(command(reply)).await.ok()?;
         answer.recv().await.ok()

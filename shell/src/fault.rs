@@ -2,19 +2,22 @@
 
 use std::io;
 
-use loaddensity_metrics_core::export::{Fault, Handed, fault};
+use loaddensity_metrics_core::export::{Fault, SendKind, fault};
 
-/// What `error` means for what was handed to a socket, by the core's `FAULTS`.
-pub(crate) fn fault_of(error: &io::Error, handed: Handed) -> Fault {
-    fault(name(error), handed)
+/// What `error` means for what was sent, by the core's `FAULTS`.
+pub(crate) fn fault_of(error: &io::Error, kind: SendKind) -> Fault {
+    fault(name(error), kind)
 }
 
 /// Its name in POSIX. Runtimes make some errors themselves, which have no number.
 fn name(error: &io::Error) -> &'static str {
-    match (error.raw_os_error(), error.kind()) {
-        (Some(number), _) if let Some((_, name)) = NUMBERS.iter().find(|(known, _)| *known == number) => name,
-        (_, io::ErrorKind::WouldBlock) => "EAGAIN",
-        (_, io::ErrorKind::ConnectionRefused) => "ECONNREFUSED",
+    let number = error.raw_os_error();
+    if let Some((_, name)) = NUMBERS.iter().find(|(known, _)| Some(*known) == number) {
+        return name;
+    }
+    match error.kind() {
+        io::ErrorKind::WouldBlock => "EAGAIN",
+        io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
         _ => "",
     }
 }
@@ -64,7 +67,7 @@ mod tests {
             (libc::EPIPE, Away, Away, Away),
         ] {
             let error = io::Error::from_raw_os_error(number);
-            let found = [Handed::Udp, Handed::SeveralUdp, Handed::Unix].map(|handed| fault_of(&error, handed));
+            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|kind| fault_of(&error, kind));
             assert_eq!(found, [udp, several, unix], "{error}");
         }
     }
@@ -78,7 +81,7 @@ mod tests {
             (io::ErrorKind::WriteZero, Fault::Away),
             (io::ErrorKind::Unsupported, Fault::Away),
         ] {
-            assert_eq!(fault_of(&kind.into(), Handed::Udp), fault, "{kind}");
+            assert_eq!(fault_of(&kind.into(), SendKind::Udp), fault, "{kind}");
         }
     }
 

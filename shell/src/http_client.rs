@@ -1,7 +1,7 @@
 //! The HTTP client that InfluxDB and OpenTelemetry share: it starts what it is told to, and tells what came of it.
 //!
-//! [`Client`] is what exporters use; a [`Backend`] says how one is asked and what it answers. Beneath them are one
-//! [`Connection`], the [`Server`] that it leads to, a body of which is known whether it has begun to go out, and words for
+//! [`HttpClient`] is what exporters use; a [`HttpBackend`] says how one is asked and what it answers. Beneath them are one
+//! [`HttpConnection`], the [`RemoteServer`] that it leads to, a body of which is known whether it has begun to go out, and words for
 //! people, without what the server was told.
 
 use std::io;
@@ -18,7 +18,7 @@ use crate::metered::{Meter, Metered};
 use crate::remedy;
 use crate::running::host_port;
 use crate::runtime::Runtime;
-use crate::tls::{Connector, Protocol, Stream};
+use crate::tls::{Connector, HttpVersion, MaybeTlsStream};
 
 mod advice;
 mod backend;
@@ -33,12 +33,12 @@ mod secrets;
 mod url;
 
 pub(crate) use advice::Advice;
-pub(crate) use backend::{Answer, Backend, Encoding, Exchanged};
+pub(crate) use backend::{Encoding, Exchanged, HttpBackend, ServerAnswer};
 #[cfg(feature = "opentelemetry")]
 pub(crate) use body::{ANSWER_BYTES, decoded};
-pub(crate) use body::{Answered, read};
-pub(crate) use client::{Client, News};
-pub(crate) use connection::Connection;
+pub(crate) use body::{ReadBody, read};
+pub(crate) use client::{ClientEvent, HttpClient};
+pub(crate) use connection::HttpConnection;
 use first_bytes::FirstBytes;
 pub(crate) use outgoing::{Began, Outgoing, Watched};
 use proxy::Via;
@@ -54,7 +54,7 @@ const HTTPS_PORT: u16 = 443;
 
 /// A server that is spoken to.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(crate) struct RemoteServer {
     /// Name or address, without brackets; an IPv6 address may have a zone, `fe80::1%eth0`.
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -64,25 +64,25 @@ pub(crate) struct Server {
     via: Option<Box<Via>>,
 }
 
-impl Server {
+impl RemoteServer {
     /// One that is spoken to without TLS, for which `tls` must then ask nothing.
     pub(crate) fn plain(exporter: Exporter, host: &str, port: u16, tls: &ClientTls) -> Result<Self, StartError> {
         match tls.first_file() {
             None => Ok(Self { host: without_brackets(host).into(), port, tls: None, via: None }),
             Some(_) if !cfg!(feature = "tls") => Err(StartError::BuiltWithout { feature: "tls" }),
-            Some((key, path)) => {
+            Some((field, path)) => {
                 let value = path.display().to_string();
                 let expected = "it needs TLS; give an https:// URL with it, or leave it out".into();
-                Err(StartError::Setting { exporter, key, value, expected })
+                Err(StartError::Setting { exporter, field, value, expected })
             }
         }
     }
 
     /// The same server, reached as `proxy` says: with HTTP/1.1 and without TLS the proxy reads the requests, everything
     /// else goes through a tunnel.
-    pub(crate) fn by_way_of(mut self, proxy: Option<&Proxy>, carried: Protocol) -> Self {
+    pub(crate) fn by_way_of(mut self, proxy: Option<&Proxy>, carried: HttpVersion) -> Self {
         let server = proxy.and_then(|proxy| proxy.of(self.tls.is_some(), &self.host, self.port));
-        self.via = server.map(|server| Box::new(Via::new(server, self.tls.is_some() || carried == Protocol::Http2)));
+        self.via = server.map(|server| Box::new(Via::new(server, self.tls.is_some() || carried == HttpVersion::Http2)));
         self
     }
 
@@ -154,13 +154,13 @@ impl Server {
         runtime: &R,
         address: SocketAddr,
         meter: &Meter,
-    ) -> io::Result<Stream<Metered<R::Tcp>>> {
+    ) -> io::Result<MaybeTlsStream<Metered<R::Tcp>>> {
         let stream = meter.on(match &self.via {
             None => runtime.tcp_connect(address).await?,
             Some(via) => via.connect(runtime, address, &host_port(without_zone(&self.host), self.port)).await?,
         });
         match &self.tls {
-            None => Ok(Stream::Plain(stream)),
+            None => Ok(MaybeTlsStream::Plain(stream)),
             Some(tls) => tls.connect(without_zone(&self.host), stream).await,
         }
     }

@@ -11,7 +11,7 @@ use event_listener::Event as Notify;
 use loaddensity_metrics_core::export::pace;
 use loaddensity_metrics_core::{Cause, Event, Exporter, Phase, Pump, Sampler, Sink};
 
-use crate::clock::Clock;
+use crate::clock::ExporterClock;
 use crate::runtime::Runtime;
 
 /// A sink's bounded buffer, with a sign that something came in.
@@ -45,22 +45,22 @@ impl Feed {
 /// The owner of the pump and of its task.
 pub(crate) struct Hub<R: Runtime> {
     runtime: R,
-    clock: Clock<R>,
-    shared: Arc<Mutex<Shared>>,
+    clock: ExporterClock<R>,
+    shared: Arc<Mutex<HubState>>,
     task: Option<R::Task>,
     /// The last second that DogStatsD counters said, in this run or in an earlier one.
     pub(crate) counted_second: Arc<AtomicU64>,
 }
 
-struct Shared {
+struct HubState {
     pump: Pump<'static>,
     feeds: Vec<Arc<Feed>>,
 }
 
 impl<R: Runtime> Hub<R> {
-    pub(crate) fn new(runtime: R, clock: Clock<R>, mut pump: Pump<'static>, phase: Phase) -> Self {
+    pub(crate) fn new(runtime: R, clock: ExporterClock<R>, mut pump: Pump<'static>, phase: Phase) -> Self {
         pump.set_phase(phase);
-        let shared = Arc::new(Mutex::new(Shared { pump, feeds: Vec::new() }));
+        let shared = Arc::new(Mutex::new(HubState { pump, feeds: Vec::new() }));
         Self { runtime, clock, shared, task: None, counted_second: Arc::default() }
     }
 
@@ -97,9 +97,9 @@ impl<R: Runtime> Hub<R> {
     }
 }
 
-impl Shared {
+impl HubState {
     /// Empties the rings into all feeds; returns how many events there were.
-    fn drain<R: Runtime>(&mut self, clock: &Clock<R>) -> u64 {
+    fn drain<R: Runtime>(&mut self, clock: &ExporterClock<R>) -> u64 {
         let Self { pump, feeds } = self;
         let mut sinks: Vec<_> = feeds.iter().map(|feed| feed.lock()).collect();
         pump.set_now(clock.now());
@@ -123,7 +123,7 @@ pub(crate) fn abandon(feed: &Feed, cause: Cause) {
     feed.lock().abandon(cause);
 }
 
-async fn pump<R: Runtime>(runtime: R, clock: Clock<R>, shared: Arc<Mutex<Shared>>) {
+async fn pump<R: Runtime>(runtime: R, clock: ExporterClock<R>, shared: Arc<Mutex<HubState>>) {
     loop {
         let taken = lock(&shared).drain(&clock);
         runtime.sleep(pace::pause_after(taken)).await;

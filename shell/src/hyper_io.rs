@@ -119,10 +119,10 @@ impl rt::Sleep for HyperSleep {}
 pub struct HyperTasks<R: Runtime> {
     runtime: R,
     meter: Option<Meter>,
-    running: Arc<Mutex<Running<R::Task>>>,
+    running: Arc<Mutex<RunningTasks<R::Task>>>,
 }
 
-struct Running<T> {
+struct RunningTasks<T> {
     next: u64,
     tasks: HashMap<u64, T>,
 }
@@ -131,7 +131,7 @@ impl<R: Runtime> HyperTasks<R> {
     /// No tasks yet; those that come run on `runtime`.
     #[must_use]
     pub fn new(runtime: R) -> Self {
-        Self { runtime, meter: None, running: Arc::new(Mutex::new(Running { next: 0, tasks: HashMap::new() })) }
+        Self { runtime, meter: None, running: Arc::new(Mutex::new(RunningTasks { next: 0, tasks: HashMap::new() })) }
     }
 
     /// The tasks of one connection: each poll of one is a turn of its meter.
@@ -175,7 +175,7 @@ impl<R: Runtime> fmt::Debug for HyperTasks<R> {
 pub struct HyperExecutor<R: Runtime> {
     runtime: R,
     meter: Option<Meter>,
-    running: Weak<Mutex<Running<R::Task>>>,
+    running: Weak<Mutex<RunningTasks<R::Task>>>,
 }
 
 impl<R: Runtime> HyperExecutor<R> {

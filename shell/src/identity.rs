@@ -6,6 +6,7 @@ use std::fmt;
 use loaddensity_metrics_core::Phase;
 use loaddensity_metrics_core::prometheus::RunInfo;
 
+use crate::config::Labels;
 use crate::environment::{Environment, EnvironmentError, ignored};
 
 /// Longest name of a run in bytes.
@@ -148,12 +149,12 @@ impl Identity {
     }
 
     /// What tells points of one series and time apart (InfluxDB): `given`, and the worker, and the run on request.
-    pub(crate) fn tags_of_points(&self, given: &[(String, String)]) -> Vec<(String, String)> {
+    pub(crate) fn tags_of_points(&self, given: &Labels) -> Labels {
         beside(given, [("worker", self.worker_text()), ("run", self.run_label())])
     }
 
     /// What every series shows of it: `given`, and what was asked for.
-    pub(crate) fn labels(&self, given: &[(String, String)]) -> Vec<(String, String)> {
+    pub(crate) fn labels(&self, given: &Labels) -> Labels {
         beside(given, [("worker", self.worker_text().filter(|_| self.is_worker_shown)), ("run", self.run_label())])
     }
 
@@ -164,7 +165,7 @@ impl Identity {
     }
 
     /// What a resource shows of it (OpenTelemetry): `given`, and all that is known.
-    pub(crate) fn attributes(&self, given: &[(String, String)]) -> Vec<(String, String)> {
+    pub(crate) fn attributes(&self, given: &Labels) -> Labels {
         beside(given, [("run", self.run().map(Into::into)), ("worker", self.worker_text())])
     }
 
@@ -255,10 +256,11 @@ fn index(environment: &Environment, variable: &'static str) -> Option<u32> {
 }
 
 /// `given`, and those of `own` that there are and whose names are not among them.
-fn beside<const N: usize>(given: &[(String, String)], own: [(&str, Option<String>); N]) -> Vec<(String, String)> {
-    let is_free = |name: &str| given.iter().all(|(other, _)| other != name);
-    let own = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    given.iter().cloned().chain(own.filter(|(name, _)| is_free(name))).collect()
+fn beside<const N: usize>(given: &Labels, own: [(&str, Option<String>); N]) -> Labels {
+    let mut all = given.clone();
+    let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    all.extend(own.filter(|(name, _)| !given.has(name)));
+    all
 }
 
 #[cfg(test)]
@@ -336,17 +338,16 @@ mod tests {
 
     #[test]
     fn what_an_exporter_was_given_wins() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let identity = Identity::default().with_run("7").and_then(|run| run.with_worker(3, None)).expect("an identity");
-        let given = [pair("worker", "mine"), pair("a", "b")];
-        assert_eq!(identity.tags_of_points(&[]), [pair("worker", "3")]);
+        let (none, given) = (Labels::new(), Labels::from([("worker", "mine"), ("a", "b")]));
+        assert_eq!(identity.tags_of_points(&none), [("worker", "3")].into());
         assert_eq!(identity.tags_of_points(&given), given);
         assert_eq!(identity.labels(&given), given);
-        assert_eq!(identity.labels(&[]), []);
-        assert_eq!(identity.attributes(&given), [pair("worker", "mine"), pair("a", "b"), pair("run", "7")]);
+        assert_eq!(identity.labels(&none), none);
+        assert_eq!(identity.attributes(&given), [("worker", "mine"), ("a", "b"), ("run", "7")].into());
         let shown = identity.with_run_label().with_worker_label();
-        assert_eq!(shown.labels(&[]), [pair("worker", "3"), pair("run", "7")]);
-        assert_eq!(shown.tags_of_points(&[]), [pair("worker", "3"), pair("run", "7")]);
+        assert_eq!(shown.labels(&none), [("worker", "3"), ("run", "7")].into());
+        assert_eq!(shown.tags_of_points(&none), [("worker", "3"), ("run", "7")].into());
         assert_eq!(Identity::default().with_run_label().labels(&given), given);
     }
 }

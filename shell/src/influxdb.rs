@@ -1,10 +1,10 @@
 //! The InfluxDB sink: one point per request, or one per series and interval, as lines over UDP or in bodies that are
 //! posted.
 
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, LineEncoder, MeasurementError, Precision};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, LineEncoder, MeasurementError, Precision};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 
-use crate::config::{InfluxdbConfig, Points};
+use crate::config::InfluxdbConfig;
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::running::Prepared;
@@ -17,7 +17,7 @@ mod exchange;
 mod posting;
 mod secrets;
 
-use endpoint::{Endpoint, Way};
+use endpoint::{Endpoint, Transport};
 use exchange::Influxdb;
 
 /// What the measurement of points per interval ends with: their tags and fields are not those of points per request.
@@ -38,16 +38,12 @@ pub(crate) fn prepare<R: Runtime>(
     if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
-    let tags = identity.tags_of_points(&config.constant_tags);
-    let labels = ConstantLabels::new(tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str())));
-    let constant = labels.map_err(|error| bad("constant_tags", "", &error.to_string()))?;
+    let tags = identity.tags_of_points(&config.constant_labels);
+    let constant = ConstantLabels::new(&tags).map_err(|error| bad("constant_labels", "", &error.to_string()))?;
     if !tells_generators_apart(config, &constant) {
         tracing::warn!(exporter = Exporter::Influxdb.as_str(), "{SAME_SECOND}");
     }
-    match config.points {
-        Points::PerRequest => per_request(registry, config, &constant),
-        Points::PerInterval => per_interval(registry, config, &constant),
-    }
+    if config.aggregate { per_interval(registry, config, &constant) } else { per_request(registry, config, &constant) }
 }
 
 fn per_request<R: Runtime>(
@@ -58,12 +54,12 @@ fn per_request<R: Runtime>(
     let encoder = LineEncoder::new(registry, &config.measurement).map_err(|error| bad_measurement(config, error))?;
     let encoder = encoder.with_tags(constant, config.status_code);
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
-    Ok(match Way::of(config)? {
-        Way::Udp { host, port } => {
+    Ok(match Transport::of(config)? {
+        Transport::Udp { host, port } => {
             let host = host.to_owned();
             Prepared::new(move |place| datagrams::per_request(place, (&host, port), (encoder, gauges), &own))
         }
-        Way::Http { endpoint } => {
+        Transport::Http { endpoint } => {
             Prepared::new(move |place| posting::per_request(place, endpoint, (encoder, gauges), &own))
         }
     })
@@ -76,18 +72,18 @@ fn per_interval<R: Runtime>(
 ) -> Result<Prepared<R>, StartError> {
     let taken = constant.iter().map(|(tag, _)| tag).find(|tag| IntervalEncoder::FIELDS.contains(tag));
     if let Some(tag) = taken {
-        return Err(bad("constant_tags", tag, "points per interval have a field of that name; choose another"));
+        return Err(bad("constant_labels", tag, "points per interval have a field of that name; choose another"));
     }
     let measurement = format!("{}{INTERVAL_SUFFIX}", config.measurement);
     let encoder = IntervalEncoder::new(registry, &measurement, constant, config.precision)
         .map_err(|error| bad_measurement(config, error))?;
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
-    Ok(match Way::of(config)? {
-        Way::Udp { host, port } => {
+    Ok(match Transport::of(config)? {
+        Transport::Udp { host, port } => {
             let host = host.to_owned();
             Prepared::new(move |place| datagrams::per_interval(place, (&host, port), (encoder, gauges), &own))
         }
-        Way::Http { endpoint } => {
+        Transport::Http { endpoint } => {
             Prepared::new(move |place| posting::per_interval(place, endpoint, (encoder, gauges), &own))
         }
     })
@@ -96,16 +92,16 @@ fn per_interval<R: Runtime>(
 /// Whether points with these tags hold where several generators send: whole seconds show nothing of the part of one by
 /// which each puts its times back.
 fn tells_generators_apart(config: &InfluxdbConfig, constant: &ConstantLabels) -> bool {
-    config.points == Points::PerRequest || config.precision != Precision::Second || !constant.is_empty()
+    !config.aggregate || config.precision != Precision::Second || !constant.is_empty()
 }
 
 fn gauges(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
-) -> Result<GaugeEncoder<'static>, StartError> {
+) -> Result<GaugeLineEncoder<'static>, StartError> {
     let measurement = format!("{}{GAUGES_SUFFIX}", config.measurement);
-    GaugeEncoder::new(registry, &measurement, constant, config.precision)
+    GaugeLineEncoder::new(registry, &measurement, constant, config.precision)
         .map_err(|error| bad_measurement(config, error))
 }
 
@@ -113,32 +109,33 @@ fn bad_measurement(config: &InfluxdbConfig, error: MeasurementError) -> StartErr
     bad("measurement", &config.measurement, &error.to_string())
 }
 
-fn bad(key: &'static str, value: &str, expected: &str) -> StartError {
-    StartError::Setting { exporter: Exporter::Influxdb, key, value: value.into(), expected: expected.into() }
+fn bad(field: &'static str, value: &str, expected: &str) -> StartError {
+    StartError::Setting { exporter: Exporter::Influxdb, field, value: value.into(), expected: expected.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Labels;
 
     #[test]
     fn whole_seconds_without_a_tag_are_warned_of() {
         let worker = Identity::default().with_worker(3, Some(40)).expect("a good number");
         let run = Identity::default().with_run("7").expect("a good name");
-        let tag = vec![("generator".to_owned(), "a".to_owned())];
-        for (points, precision, constant_tags, identity, tells_apart) in [
-            (Points::PerInterval, Precision::Second, Vec::new(), Identity::NOBODY, false),
+        let tag = Labels::from([("generator", "a")]);
+        for (aggregate, precision, constant_labels, identity, tells_apart) in [
+            (true, Precision::Second, Labels::new(), Identity::NOBODY, false),
             // Two workers of a run have it in common.
-            (Points::PerInterval, Precision::Second, Vec::new(), run, false),
-            (Points::PerInterval, Precision::Second, Vec::new(), worker, true),
-            (Points::PerInterval, Precision::Second, tag, Identity::NOBODY, true),
-            (Points::PerInterval, Precision::Millisecond, Vec::new(), Identity::NOBODY, true),
-            (Points::PerRequest, Precision::Nanosecond, Vec::new(), Identity::NOBODY, true),
+            (true, Precision::Second, Labels::new(), run, false),
+            (true, Precision::Second, Labels::new(), worker, true),
+            (true, Precision::Second, tag, Identity::NOBODY, true),
+            (true, Precision::Millisecond, Labels::new(), Identity::NOBODY, true),
+            (false, Precision::Nanosecond, Labels::new(), Identity::NOBODY, true),
         ] {
-            let config = InfluxdbConfig { points, precision, constant_tags, ..InfluxdbConfig::default() };
-            let tags = identity.tags_of_points(&config.constant_tags);
-            let constant = ConstantLabels::new(tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str())));
-            let told = tells_generators_apart(&config, &constant.expect("good tags"));
+            let config = InfluxdbConfig { aggregate, precision, constant_labels, ..InfluxdbConfig::default() };
+            let tags = identity.tags_of_points(&config.constant_labels);
+            let constant = ConstantLabels::new(&tags).expect("good tags");
+            let told = tells_generators_apart(&config, &constant);
             assert_eq!(told, tells_apart, "{config:?} {identity:?}");
         }
         for part in ["--worker 3/40", "constant tag", "precision ms"] {

@@ -22,7 +22,6 @@ mod sister {
 }
 
 mod clock;
-mod condition;
 pub mod config;
 pub mod environment;
 mod error;
@@ -35,12 +34,14 @@ mod linger;
 mod local;
 mod notices;
 pub mod process_wide;
+mod public_url;
 mod random;
 mod remedy;
 mod report;
 mod running;
 pub mod runtime;
 mod settings;
+mod status;
 mod stop;
 mod supervisor;
 
@@ -67,17 +68,16 @@ mod statsd;
 #[cfg(feature = "http")]
 mod tls;
 
-pub use condition::ExporterStatus;
 pub use config::{
-    BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, OtlpProtocol,
-    PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig, StatsdOrigin,
-    StatsdSocket, Temporality,
+    BatchLimits, ClientCertificate, ClientTls, InfluxdbConfig, InfluxdbTarget, Labels, OpenTelemetryConfig,
+    OtlpProtocol, PageAccess, PageLimits, PrometheusConfig, Proxy, ProxyError, Roots, Secret, ServerTls, StatsdConfig,
+    StatsdOrigin, StatsdSocket, Temporality,
 };
 pub use error::{StartError, StopError};
 pub use exporters::{AsyncExporters, Exporters};
 pub use identity::{Identity, IdentityError, RUN_BYTES};
 pub use loaddensity_metrics_core::dogstatsd::Cardinality;
-pub use loaddensity_metrics_core::otlp::Histograms as OtlpHistograms;
+pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Cause, Classic, CutNames, DefaultStorage, Distribution, Distributions, Dropped,
     Exceeded, Exemplar, Exponential, Exporter, Facts, FoldedSeries, FullRing, Gauge, GaugeError, HeapStorage,
@@ -88,3 +88,4 @@ pub use loaddensity_metrics_core::{
 pub use local::LocalRecorder;
 pub use report::Report;
 pub use settings::Settings;
+pub use status::ExporterStatus;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use event_listener::Event as Notify;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Exporter, Linger, Lingering, Registry};
+use loaddensity_metrics_core::{Accounts, Exporter, Linger, Lingering};
 
 use crate::runtime::Runtime;
 
 /// What the scrapes of a page have seen, and whether it lingers.
 pub(crate) struct Scrapes {
-    registry: Registry<'static>,
+    accounts: Accounts<'static>,
     /// Once it was stopped and lingers, with the moment of the stop. Locked while a page is noted, so that none is
     /// between the account of a stop and its note.
     linger: Mutex<Option<(Linger, Instant)>>,
@@ -22,7 +22,7 @@ impl Scrapes {
     /// Begins to linger, for `limit` at most. Not where everything was seen already.
     pub(crate) fn linger(&self, now: Instant, limit: Duration) -> bool {
         let mut note = self.lock();
-        *note = self.registry.linger(Exporter::Prometheus, limit).map(|linger| (linger, now));
+        *note = self.accounts.linger(Exporter::Prometheus, limit).map(|linger| (linger, now));
         note.is_some()
     }
 
@@ -50,11 +50,11 @@ impl Scrapes {
 mod pages {
     use loaddensity_metrics_core::Begun;
 
-    use super::{Exporter, Mutex, Notify, Registry, Scrapes};
+    use super::{Accounts, Exporter, Mutex, Notify, Scrapes};
 
     impl Scrapes {
-        pub(crate) fn new(registry: Registry<'static>) -> Self {
-            Self { registry, linger: Mutex::new(None), seen: Notify::new() }
+        pub(crate) fn new(accounts: Accounts<'static>) -> Self {
+            Self { accounts, linger: Mutex::new(None), seen: Notify::new() }
         }
 
         /// Whether a page that begins now begins after the stop.
@@ -66,7 +66,7 @@ mod pages {
         pub(crate) fn delivered(&self, requests: u64, begun: Begun) {
             let mut note = self.lock();
             if note.as_mut().is_none_or(|(linger, _)| linger.delivered(requests, begun)) {
-                self.registry.ledger(Exporter::Prometheus).set_sent_total(requests);
+                self.accounts.ledger(Exporter::Prometheus).set_sent_total(requests);
             }
             self.seen.notify(usize::MAX);
         }

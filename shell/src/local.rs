@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use loaddensity_metrics_core::{
-    Exporter, Gauge, GaugeError, Label, LabelError, Recorder, Registry, Request, Sample, Series, TraceContext,
+    Gauge, GaugeError, Label, LabelError, Recorder, Registry, Request, Sample, Series, TraceContext,
 };
 
 thread_local! {
@@ -82,7 +82,7 @@ fn of_registry<'a>(
     recorders: &'a mut Vec<(Registry<'static>, Recorder<'static>)>,
     registry: Registry<'static>,
 ) -> &'a mut Recorder<'static> {
-    let at = match recorders.iter().position(|(other, _)| is_same(*other, registry)) {
+    let at = match recorders.iter().position(|(other, _)| *other == registry) {
         Some(at) => at,
         None => {
             recorders.push((registry, registry.recorder()));
@@ -90,11 +90,6 @@ fn of_registry<'a>(
         }
     };
     &mut recorders[at].1
-}
-
-/// Whether both are handles of one storage, in which each ledger has its one place.
-fn is_same(one: Registry<'static>, other: Registry<'static>) -> bool {
-    std::ptr::eq(one.ledger(Exporter::Prometheus), other.ledger(Exporter::Prometheus))
 }
 
 #[cfg(test)]

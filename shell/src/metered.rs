@@ -35,10 +35,10 @@ pub(crate) const TOO_MUCH: &str = "the server sent more than 1 MiB since the las
 
 /// The meter of one connection. Clones are the same.
 #[derive(Clone)]
-pub(crate) struct Meter(Arc<Counts>);
+pub(crate) struct Meter(Arc<ByteCounts>);
 
 /// Every access is relaxed: the counts guard nothing else, and one task alone moves bytes.
-struct Counts {
+struct ByteCounts {
     /// What is left of the turn. Before the first one nothing is short.
     to_read: AtomicUsize,
     to_write: AtomicUsize,
@@ -62,7 +62,7 @@ impl Meter {
 
     fn new(most_received: usize) -> Self {
         let (to_read, to_write) = (AtomicUsize::new(usize::MAX), AtomicUsize::new(usize::MAX));
-        Self(Arc::new(Counts { to_read, to_write, received: AtomicUsize::new(0), most_received }))
+        Self(Arc::new(ByteCounts { to_read, to_write, received: AtomicUsize::new(0), most_received }))
     }
 
     /// `stream` with this meter.

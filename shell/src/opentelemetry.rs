@@ -5,25 +5,25 @@
 
 use std::sync::Arc;
 
-use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits, Exports};
-use loaddensity_metrics_core::otlp::{Histograms, Interval, Options, Resource};
+use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits, ExportMachine};
+use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, HistogramAggregation, Resource};
 use loaddensity_metrics_core::{Exporter, Registry, Timestamp};
 
-use crate::condition::Condition;
 use crate::config::OpenTelemetryConfig;
-use crate::drivers::{ExportDriver, PointSource, Wire};
+use crate::drivers::{BackendLink, ExportDriver, Lender};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::random;
-use crate::running::{Place, Prepared, Running};
+use crate::running::{LaunchContext, Prepared, RunningExporter};
 use crate::runtime::Runtime;
+use crate::status::StatusCell;
 use crate::stop::StopSignal;
 
 mod exchange;
 mod identity;
 mod target;
 
-use target::Target;
+use target::OtlpTarget;
 
 /// Memory for a request at first. It grows, up to the largest request, when a cycle does not fit.
 const FIRST_BUFFER: usize = 256 << 10;
@@ -37,10 +37,10 @@ pub(crate) fn prepare<R: Runtime>(
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
     keeps_what_is_shown(registry, config)?;
-    let target = Target::read(config)?;
+    let target = OtlpTarget::read(config)?;
     let resource = identity::resource(config, identity).map(Arc::new).map_err(|error| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
-        key: "resource_attributes",
+        field: "resource_attributes",
         value: config.resource_attributes.len().to_string(),
         expected: error.to_string(),
     })?;
@@ -50,9 +50,9 @@ pub(crate) fn prepare<R: Runtime>(
 
 /// Refuses what the storage has no numbers for.
 fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> Result<(), StartError> {
-    let refuse = |key, value: &str| StartError::Setting {
+    let refuse = |field, value: &str| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
-        key,
+        field,
         value: value.into(),
         expected:
             "the storage keeps no exponential histograms; leave it out, or use a storage of Exponential histograms"
@@ -60,75 +60,76 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
     };
     match (registry.has_exponentials(), config.histograms) {
         (true, _) => Ok(()),
-        (false, Histograms::Exponential) => Err(refuse("histograms", "exponential")),
-        (false, Histograms::Explicit) if config.min_max => Err(refuse("min_max", "true")),
-        (false, Histograms::Explicit) => Ok(()),
+        (false, HistogramAggregation::Exponential) => Err(refuse("histograms", "exponential")),
+        (false, _) if config.min_max => Err(refuse("min_max", "true")),
+        (false, _) => Ok(()),
     }
 }
 
 fn launch<R: Runtime>(
-    place: &mut Place<R>,
-    target: Target,
+    place: &mut LaunchContext<R>,
+    target: OtlpTarget,
     resource: Arc<Resource>,
     config: &OpenTelemetryConfig,
-) -> Running<R> {
-    let condition = Arc::new(Condition::new(Exporter::OpenTelemetry, target.public_address()));
+) -> RunningExporter<R> {
+    let status_cell = Arc::new(StatusCell::new(Exporter::OpenTelemetry, target.public_address()));
     let stop = StopSignal::default();
     let (registry, options) = (place.registry, config.options());
-    let told: (_, crate::condition::Voice) = (condition.clone(), Condition::tell);
+    let told: (_, crate::status::HealthNote) = (status_cell.clone(), StatusCell::tell);
     let room = FIRST_BUFFER.min(config.max_request_bytes);
-    let wire = Wire::new(place, (target, config.timeout), told, stop.clone(), room);
-    let is_framed = wire.wants_prefix();
-    let limits = ExportLimits {
-        interval: config.export_interval,
-        timeout: config.timeout,
-        export_timeout: config.export_timeout,
-        max_request_bytes: config.max_request_bytes,
-        is_delta: config.temporality.is_delta(),
-    };
-    let exports = Exports::new(limits, random::number(), place.clock.read());
+    let link = BackendLink::new(place, (target, config.timeout), told, stop.clone(), room);
+    let is_framed = link.wants_prefix();
+    let limits = ExportLimits::new(config.interval, config.timeout, config.max_request_bytes)
+        .export_timeout(config.export_timeout)
+        .delta(config.temporality.is_delta());
+    let exports = ExportMachine::new(limits, random::number(), place.clock.read());
     if limits.is_delta {
-        let (interval, before) = Interval::on_heap(registry, options, place.clock.now());
-        registry.open_account_after(Exporter::OpenTelemetry, before);
-        let source = Deltas { registry, resource, interval, is_framed };
-        return Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run());
+        let (interval, before) = DeltaInterval::on_heap(registry, options, place.clock.now());
+        place.accounts.open_after(Exporter::OpenTelemetry, before);
+        let source = DeltaSource { registry, resource, interval, is_framed };
+        return RunningExporter::launch(
+            &place.runtime,
+            stop,
+            status_cell,
+            ExportDriver::new(link, exports, source).run(),
+        );
     }
-    registry.open_account(Exporter::OpenTelemetry);
-    let source = Totals { registry, resource, options, birth: place.clock.birth(), is_framed };
-    Running::launch(&place.runtime, stop, condition, ExportDriver::new(wire, exports, source).run())
+    place.accounts.open(Exporter::OpenTelemetry);
+    let source = CumulativeSource { registry, resource, options, birth: place.clock.birth(), is_framed };
+    RunningExporter::launch(&place.runtime, stop, status_cell, ExportDriver::new(link, exports, source).run())
 }
 
 /// All that was counted.
-struct Totals {
+struct CumulativeSource {
     registry: Registry<'static>,
     resource: Arc<Resource>,
-    options: Options,
+    options: ExportOptions,
     birth: Timestamp,
     is_framed: bool,
 }
 
-impl PointSource for Totals {
-    type Points<'a> = Cumulative<'a>;
+impl Lender for CumulativeSource {
+    type Lent<'a> = Cumulative<'a>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Cumulative<'_>) -> T) -> T {
         let Self { registry, options, birth, is_framed, .. } = *self;
-        ask(&mut Cumulative { registry, resource: &self.resource, options, birth, is_framed })
+        ask(&mut Cumulative::new(registry, &self.resource, birth).with_options(options).framed(is_framed))
     }
 }
 
 /// What came in each interval.
-struct Deltas {
+struct DeltaSource {
     registry: Registry<'static>,
     resource: Arc<Resource>,
-    interval: Interval<Vec<u64>>,
+    interval: DeltaInterval<Vec<u64>>,
     is_framed: bool,
 }
 
-impl PointSource for Deltas {
-    type Points<'a> = Delta<'a, Vec<u64>>;
+impl Lender for DeltaSource {
+    type Lent<'a> = Delta<'a, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Delta<'_, Vec<u64>>) -> T) -> T {
         let Self { registry, resource, interval, is_framed } = self;
-        ask(&mut Delta { registry: *registry, resource, interval, is_framed: *is_framed })
+        ask(&mut Delta::new(*registry, resource, interval).framed(*is_framed))
     }
 }

@@ -16,7 +16,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use loaddensity_metrics_core::{Cause, Exporter};
 
-use crate::condition::Condition;
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
@@ -24,25 +23,28 @@ use crate::identity::Identity;
 use crate::linger::Scrapes;
 use crate::metered::{Meter, Metered};
 use crate::remedy;
-use crate::running::{Place, Prepared, Running, host_port, resolve};
+use crate::running::{LaunchContext, Prepared, RunningExporter, host_port, resolve};
 use crate::runtime::{Runtime, TcpListener};
+use crate::status::StatusCell;
 use crate::stop::StopSignal;
-use crate::tls::{Acceptor, Stream};
+use crate::tls::{Acceptor, MaybeTlsStream};
 
 mod access;
-mod answer;
 mod body;
 mod compression;
 mod connections;
 mod delivery;
 mod frames;
-mod held;
-mod seats;
+mod permits;
+mod protobuf;
+mod responder;
 
-use answer::Desk;
 use connections::{Admitted, Connections};
 use delivery::{Delivered, Delivery};
+use responder::PageResponder;
 
+/// Bytes of a page that are made at a time. hyper takes the next frame when it has less than its own buffer.
+const FRAME: usize = 4_096;
 /// Pause after an accept that failed, for instance because the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Clients at a time that are told that there is no place for them; more are closed without a word.
@@ -56,12 +58,12 @@ pub(crate) async fn prepare<R: Runtime>(
     identity: &Identity,
     config: &PrometheusConfig,
 ) -> Result<Prepared<R>, StartError> {
-    if config.compression && cfg!(not(feature = "gzip")) {
+    if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
     let failed = |source| StartError::Socket {
         exporter: Exporter::Prometheus,
-        address: host_port(&config.addr, config.port),
+        address: host_port(&config.host, config.port),
         source,
     };
     let tls = config.tls.as_ref().map(|tls| Acceptor::new(Exporter::Prometheus, tls)).transpose()?;
@@ -69,32 +71,34 @@ pub(crate) async fn prepare<R: Runtime>(
     let bound = listener.local_addr().map_err(failed)?;
     let constant = PrometheusConfig::constant_of(&identity.labels(&config.constant_labels))?;
     let (config, info) = (config.clone(), identity.run_info());
-    Ok(Prepared::new(move |place: &mut Place<R>| {
-        place.registry.open_account(Exporter::Prometheus);
+    Ok(Prepared::new(move |place: &mut LaunchContext<R>| {
+        place.accounts.open(Exporter::Prometheus);
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let condition = Condition::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path));
-        let condition = Arc::new(condition.with_linger(config.linger));
-        let scrapes = Arc::new(Scrapes::new(place.registry));
+        let status_cell = StatusCell::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path));
+        let status_cell = Arc::new(status_cell.with_linger(config.linger));
+        let scrapes = Arc::new(Scrapes::new(place.accounts));
         let stop = StopSignal::default();
-        let server = Server {
+        let server = PageServer {
             runtime: place.runtime.clone(),
-            desk: Arc::new(Desk::new(&config, (constant, info), place.registry, place.clock.birth())),
+            responder: Arc::new(PageResponder::new(&config, (constant, info), place.registry, place.clock.birth())),
             limits: config.limits,
             tls,
-            condition: condition.clone(),
+            status_cell: status_cell.clone(),
             scrapes: scrapes.clone(),
             connections: Connections::new(config.limits.connections),
             turned_away: Connections::new(TURNED_AWAY),
             stop: stop.clone(),
         };
-        Running::launch(&place.runtime, stop, condition, server.run(listener)).bound_to(bound).scraped(scrapes)
+        RunningExporter::launch(&place.runtime, stop, status_cell, server.run(listener))
+            .bound_to(bound)
+            .scraped(scrapes)
     }))
 }
 
 /// A listener on the first address of the host that takes one.
 async fn listen<R: Runtime>(runtime: &R, config: &PrometheusConfig) -> Result<io::Result<R::Listener>, StartError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in resolve(runtime, Exporter::Prometheus, "addr", &config.addr, config.port).await? {
+    for address in resolve(runtime, Exporter::Prometheus, "host", &config.host, config.port).await? {
         match runtime.tcp_listen(address).await {
             Ok(listener) => return Ok(Ok(listener)),
             Err(error) => last = error,
@@ -103,12 +107,12 @@ async fn listen<R: Runtime>(runtime: &R, config: &PrometheusConfig) -> Result<io
     Ok(Err(last))
 }
 
-struct Server<R: Runtime> {
+struct PageServer<R: Runtime> {
     runtime: R,
-    desk: Arc<Desk>,
+    responder: Arc<PageResponder>,
     limits: PageLimits,
     tls: Option<Acceptor>,
-    condition: Arc<Condition>,
+    status_cell: Arc<StatusCell>,
     scrapes: Arc<Scrapes>,
     connections: Connections,
     /// Those that are told that there is no place for them.
@@ -116,7 +120,7 @@ struct Server<R: Runtime> {
     stop: StopSignal,
 }
 
-impl<R: Runtime> Server<R> {
+impl<R: Runtime> PageServer<R> {
     async fn run(self, listener: R::Listener) -> Cause {
         let tasks = HyperTasks::new(self.runtime.clone());
         let (alive, all_ended) = async_channel::bounded(1);
@@ -129,7 +133,7 @@ impl<R: Runtime> Server<R> {
                 None => break,
                 Some(Ok((stream, _))) => self.serve(&tasks, stream, &alive),
                 Some(Err(error)) => {
-                    self.condition.failed(remedy::cannot_accept(&error));
+                    self.status_cell.failed(remedy::cannot_accept(&error));
                     self.stop.cuts_short(self.runtime.sleep(ACCEPT_PAUSE)).await;
                 }
             }
@@ -147,7 +151,7 @@ impl<R: Runtime> Server<R> {
         } else if let Some(admitted) = self.turned_away.admit() {
             tasks.spawn(self.connection(stream, admitted, false, alive.clone()));
         } else {
-            self.condition.turned_away(self.limits.connections);
+            self.status_cell.turned_away(self.limits.connections);
         }
     }
 
@@ -160,20 +164,21 @@ impl<R: Runtime> Server<R> {
         has_place: bool,
         alive: Sender<Infallible>,
     ) -> impl Future<Output = ()> + Send + use<R> {
-        let (runtime, desk, stop, limits) = (self.runtime.clone(), self.desk.clone(), self.stop.clone(), self.limits);
-        let (condition, tls) = (self.condition.clone(), self.tls.clone());
-        let delivered = Arc::new(Delivered::new(self.scrapes.clone(), condition.clone(), admitted));
+        let (runtime, responder, stop, limits) =
+            (self.runtime.clone(), self.responder.clone(), self.stop.clone(), self.limits);
+        let (status_cell, tls) = (self.status_cell.clone(), self.tls.clone());
+        let delivered = Arc::new(Delivered::new(self.scrapes.clone(), status_cell.clone(), admitted));
         let makes_room = delivered.makes_room();
         let meter = Meter::of_client();
         let work = meter.clone().turns(async move {
             let _alive = alive;
             let stream = meter.on(stream);
             let stream = match tls {
-                None => Stream::Plain(stream),
+                None => MaybeTlsStream::Plain(stream),
                 Some(tls) => match shake_hands(&runtime, &stop, &tls, stream).await {
                     Some(Ok(stream)) => stream,
                     Some(Err(error)) => {
-                        condition.failed(format!("a client was closed in the TLS handshake: {error}"));
+                        status_cell.failed(format!("a client was closed in the TLS handshake: {error}"));
                         return;
                     }
                     None => return,
@@ -182,16 +187,16 @@ impl<R: Runtime> Server<R> {
             let io = Delivery::new(HyperIo::new(stream), delivered.clone());
             let service = service_fn(|request| {
                 let answer = if has_place {
-                    desk.answer(&request, &delivered)
+                    responder.answer(&request, &delivered)
                 } else {
-                    desk.turn_away(&request, &delivered, limits.connections)
+                    responder.turn_away(&request, &delivered, limits.connections)
                 };
                 async move { Ok::<_, Infallible>(answer) }
             });
             let mut connection = pin!(
                 http1::Builder::new()
                     .timer(HyperTimer::new(runtime.clone()))
-                    .header_read_timeout(limits.head_time)
+                    .header_read_timeout(limits.head_timeout)
                     .max_buf_size(limits.head_bytes)
                     .serve_connection(io, service)
             );
@@ -210,7 +215,7 @@ impl<R: Runtime> Server<R> {
                     let _ = connection.await;
                 }
             };
-            served.or(delivered.idle(&runtime, limits.idle_time)).await;
+            served.or(delivered.idle(&runtime, limits.idle_timeout)).await;
         });
         work.or(makes_room)
     }
@@ -222,7 +227,7 @@ async fn shake_hands<R: Runtime>(
     stop: &StopSignal,
     tls: &Acceptor,
     stream: Metered<R::Tcp>,
-) -> Option<io::Result<Stream<Metered<R::Tcp>>>> {
+) -> Option<io::Result<MaybeTlsStream<Metered<R::Tcp>>>> {
     let asked = async {
         stop.asked().await;
         None

@@ -4,7 +4,7 @@ use std::fmt;
 
 use loaddensity_metrics_core::{Account, Exceeded, FullRing, Registry};
 
-use crate::condition::ExporterStatus;
+use crate::status::ExporterStatus;
 
 /// What became of every request.
 #[derive(Clone, Debug, Default)]

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Cause, Exporter, Phase, Registry};
+use loaddensity_metrics_core::{Accounts, Cause, Exporter, Phase, Registry};
 
-use crate::clock::Clock;
-use crate::condition::Condition;
+use crate::clock::ExporterClock;
 use crate::error::StartError;
 use crate::hub::{Feed, Hub, abandon};
 use crate::linger::Scrapes;
 use crate::runtime::Runtime;
+use crate::status::StatusCell;
 use crate::stop::{StopSignal, before};
 
 /// Longest wait for a resolver; other calls wait meanwhile.
@@ -23,12 +23,13 @@ const RESOLVER_PATIENCE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(250);
 
 /// What an exporter starts from.
-pub(crate) struct Place<R: Runtime> {
+pub(crate) struct LaunchContext<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) registry: Registry<'static>,
+    pub(crate) accounts: Accounts<'static>,
     pub(crate) hub: Hub<R>,
     /// The time that everything sent carries.
-    pub(crate) clock: Clock<R>,
+    pub(crate) clock: ExporterClock<R>,
     /// Where timestamps of a coarse clock are put.
     pub(crate) phase: Phase,
 }
@@ -36,22 +37,22 @@ pub(crate) struct Place<R: Runtime> {
 /// An exporter that is about to start: whatever can fail is done, and nothing that others see has changed.
 pub(crate) struct Prepared<R: Runtime>(Box<Launch<R>>);
 
-type Launch<R> = dyn FnOnce(&mut Place<R>) -> Running<R> + Send;
+type Launch<R> = dyn FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send;
 
 impl<R: Runtime> Prepared<R> {
     /// `launch` opens the account and starts the task.
-    pub(crate) fn new(launch: impl FnOnce(&mut Place<R>) -> Running<R> + Send + 'static) -> Self {
+    pub(crate) fn new(launch: impl FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send + 'static) -> Self {
         Self(Box::new(launch))
     }
 
-    pub(crate) fn launch(self, place: &mut Place<R>) -> Running<R> {
+    pub(crate) fn launch(self, place: &mut LaunchContext<R>) -> RunningExporter<R> {
         (self.0)(place)
     }
 }
 
 /// An exporter that runs.
-pub(crate) struct Running<R: Runtime> {
-    pub(crate) condition: Arc<Condition>,
+pub(crate) struct RunningExporter<R: Runtime> {
+    pub(crate) status_cell: Arc<StatusCell>,
     /// The address that is listened on.
     pub(crate) bound: Option<SocketAddr>,
     /// What is scraped, and may linger.
@@ -68,9 +69,9 @@ pub(crate) struct Running<R: Runtime> {
     beside_ended: Option<Receiver<()>>,
 }
 
-impl<R: Runtime> Running<R> {
+impl<R: Runtime> RunningExporter<R> {
     /// Starts `work` as a task. Its output is the cause for whatever it could not send.
-    pub(crate) fn launch<F>(runtime: &R, stop: StopSignal, condition: Arc<Condition>, work: F) -> Self
+    pub(crate) fn launch<F>(runtime: &R, stop: StopSignal, status_cell: Arc<StatusCell>, work: F) -> Self
     where
         F: Future<Output = Cause> + Send + 'static,
     {
@@ -84,7 +85,7 @@ impl<R: Runtime> Running<R> {
             let _ = end.try_send(work.await);
         });
         Self {
-            condition,
+            status_cell,
             bound: None,
             scrapes: None,
             stop,
@@ -98,12 +99,12 @@ impl<R: Runtime> Running<R> {
     }
 
     /// It also does what `work` makes of its signal to stop, which ends by the deadline of a stop. That has no account.
-    pub(crate) fn beside<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<Condition>) -> F) -> Self
+    pub(crate) fn beside<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<StatusCell>) -> F) -> Self
     where
         F: Future<Output = Cause> + Send + 'static,
     {
         let (end, ended) = async_channel::bounded(1);
-        let work = Box::pin(work(self.stop.clone(), self.condition.clone()));
+        let work = Box::pin(work(self.stop.clone(), self.status_cell.clone()));
         let task = runtime.spawn(async move {
             work.await;
             // Fails only where nobody waits any more.
@@ -131,7 +132,7 @@ impl<R: Runtime> Running<R> {
     /// Whether it serves on after a stop at `now`. Then its account is frozen.
     pub(crate) fn lingers(&self, now: Instant) -> bool {
         let lingers = |(scrapes, limit): (&Arc<Scrapes>, _)| scrapes.linger(now, limit);
-        self.is_alive() && self.scrapes.as_ref().zip(self.condition.linger()).is_some_and(lingers)
+        self.is_alive() && self.scrapes.as_ref().zip(self.status_cell.linger()).is_some_and(lingers)
     }
 
     /// Waits until it is to end, where it lingers.
@@ -197,11 +198,11 @@ impl<R: Runtime> Running<R> {
 pub(crate) async fn resolve<R: Runtime>(
     runtime: &R,
     exporter: Exporter,
-    key: &'static str,
+    field: &'static str,
     host: &str,
     port: u16,
 ) -> Result<Vec<SocketAddr>, StartError> {
-    let refused = |source| StartError::Resolve { exporter, key, host: host.into(), source };
+    let refused = |source| StartError::Resolve { exporter, field, host: host.into(), source };
     let limit = runtime.now() + RESOLVER_PATIENCE;
     let answer = before(runtime, limit, runtime.resolve(host, port)).await;
     answer.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(refused)

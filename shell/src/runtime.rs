@@ -21,7 +21,7 @@ mod offload;
 mod unix;
 
 pub use no_tcp::NoTcp;
-pub use offload::Offload;
+pub use offload::SegmentationOffload;
 pub use unix::{DatagramSocket, UnixDatagram, UnixStream};
 
 /// An async runtime, as the exporters see it. Clones are handles of the same runtime.
@@ -150,7 +150,7 @@ pub trait UdpSocket: Send + Sync + 'static {
     /// `segment` bytes (1 or more) but the last, which may be shorter. At most 64 of them, and 65,507 bytes. Returns how
     /// many the kernel has taken, from the front, at least one.
     ///
-    /// As it stands here, it sends the first. Where the operating system takes several in one call, [`Offload`] does
+    /// As it stands here, it sends the first. Where the operating system takes several in one call, [`SegmentationOffload`] does
     /// that.
     ///
     /// # Errors

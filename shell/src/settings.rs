@@ -4,22 +4,26 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::{DefaultStorage, Registry};
 
+use crate::config::configuration;
 use crate::identity::Identity;
 
 /// The storage that [`Settings::default`] names: zero pages of the process until something is recorded.
 static DEFAULT_STORAGE: DefaultStorage = DefaultStorage::new();
 
-/// What [`Exporters::start`](crate::Exporters::start) works on.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Whose requests are exported. Default: the registry of one process-wide [`DefaultStorage`].
-    pub registry: Registry<'static>,
-    /// How long a stop call waits for an exporter to flush, and dropping the exporters for all of them. Default 5 s;
-    /// more than a day counts as a day.
-    pub stop_deadline: Duration,
-    /// Who sends, which tells several generators apart. Default nobody: then accidents between two of them are rare, but
-    /// not ruled out (docs/generators.md).
-    pub identity: Identity,
+configuration! {
+    without default:
+    /// What [`Exporters::start`](crate::Exporters::start) works on.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Settings {
+        /// Whose requests are exported. Default: the registry of one process-wide [`DefaultStorage`].
+        pub registry: Registry<'static>,
+        /// How long a stop call waits for an exporter to flush, and dropping the exporters for all of them. Default
+        /// 5 s; more than a day counts as a day.
+        pub stop_deadline: Duration,
+        /// Who sends, which tells several generators apart. Default nobody: then accidents between two of them are
+        /// rare, but not ruled out (docs/generators.md).
+        pub identity: Identity,
+    }
 }
 
 impl Settings {

@@ -7,10 +7,10 @@ use loaddensity_metrics_core::dogstatsd::{ClientTransport, ConstantTags, Message
 use loaddensity_metrics_core::{Exporter, Registry};
 
 use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
-use crate::drivers::{Destination, Open, connect};
+use crate::drivers::{Destination, OpenSocket, connect};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{Place, Prepared};
+use crate::running::{LaunchContext, Prepared};
 use crate::runtime::Runtime;
 
 mod datagrams;
@@ -54,16 +54,18 @@ pub(crate) async fn prepare<R: Runtime>(
     };
     let telemetry = config.telemetry.then(|| transport(config.socket.as_ref()));
     let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
-    Ok(Prepared::new(move |place: &mut Place<R>| datagrams::start(place, &encoder, (to, first, packets), &config)))
+    Ok(Prepared::new(move |place: &mut LaunchContext<R>| {
+        datagrams::start(place, &encoder, (to, first, packets), &config)
+    }))
 }
 
 /// The first socket of a Unix destination, if somebody is there: an Agent need not have made its socket yet. Refuses what the
 /// runtime or the system cannot have.
-async fn first<R: Runtime>(runtime: &R, to: &Destination) -> Result<Option<Open<R>>, StartError> {
+async fn first<R: Runtime>(runtime: &R, to: &Destination) -> Result<Option<OpenSocket<R>>, StartError> {
     match connect(runtime, to).await {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(StartError::Setting {
             exporter: Exporter::Statsd,
-            key: "url",
+            field: "socket",
             value: to.to_string(),
             expected: format!("{error}; give host and port"),
         }),
@@ -83,9 +85,9 @@ fn encoder(
     (registry, identity): (Registry<'static>, &Identity),
     config: &StatsdConfig,
 ) -> Result<MessageEncoder<'static>, StartError> {
-    let bad = |key, value: &str, expected: &dyn fmt::Display| StartError::Setting {
+    let bad = |field, value: &str, expected: &dyn fmt::Display| StartError::Setting {
         exporter: Exporter::Statsd,
-        key,
+        field,
         value: value.into(),
         expected: expected.to_string(),
     };
@@ -103,11 +105,11 @@ fn encoder(
     if !config.sample_rate.is_all() {
         encoder = encoder.with_sample_rate(config.sample_rate);
     }
-    let constant = StatsdConfig::tags_of(&identity.labels(&config.constant_tags))?;
+    let constant = StatsdConfig::tags_of(&identity.labels(&config.constant_labels))?;
     if constant != ConstantTags::default() {
         encoder = encoder.with_constant_tags(&constant);
     }
-    let of_timed = StatsdConfig::tags_of(&identity.tags_of_points(&config.constant_tags))?;
+    let of_timed = StatsdConfig::tags_of(&identity.tags_of_points(&config.constant_labels))?;
     if of_timed != constant {
         encoder = encoder.with_tags_of_timed(&of_timed);
     }
@@ -117,7 +119,8 @@ fn encoder(
         return Ok(encoder);
     }
     encoder.with_origin(origin).map_err(|error| match error {
-        OriginError::Container => bad("container", container.as_deref().unwrap_or_default(), &error),
-        OriginError::External => bad("external", external.as_deref().unwrap_or_default(), &error),
+        OriginError::Container => bad("origin.container", container.as_deref().unwrap_or_default(), &error),
+        OriginError::External => bad("origin.external", external.as_deref().unwrap_or_default(), &error),
+        _ => bad("origin", "", &error),
     })
 }

@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Account, Cause, Exporter, Pump, Registry};
+use loaddensity_metrics_core::{Account, Accounts, Cause, Exporter, Pump, Registry};
 
-use crate::clock::Clock;
-use crate::condition::ExporterStatus;
+use crate::clock::ExporterClock;
 use crate::config::{ExporterConfig, PrometheusConfig};
 use crate::error::StartError;
 use crate::hub::Hub;
@@ -25,13 +24,14 @@ use crate::identity::Identity;
 use crate::notices::{self, Notices};
 use crate::random;
 use crate::report::Report;
-use crate::running::{Place, Prepared, Running};
+use crate::running::{LaunchContext, Prepared, RunningExporter};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
+use crate::status::ExporterStatus;
 use crate::stop::{before, patience};
 
 /// A call, with the way back for its answer.
-pub(crate) enum Command {
+pub(crate) enum SupervisorCommand {
     Start(Box<ExporterConfig>, Sender<Result<Option<SocketAddr>, StartError>>),
     /// Stops those of them that run, side by side.
     Stop(&'static [Exporter], Sender<Vec<Account>>),
@@ -42,15 +42,15 @@ pub(crate) enum Command {
 
 /// The commands that wait. Dropping it answers them all with silence, which the callers understand.
 struct Inbox {
-    commands: Receiver<Command>,
+    commands: Receiver<SupervisorCommand>,
     /// Received already, in order, while a shutdown was looked for.
-    waiting: VecDeque<Command>,
+    waiting: VecDeque<SupervisorCommand>,
 }
 
 impl Inbox {
     /// The next command: a shutdown that is known of, else the oldest. `None`: nobody is left to ask for anything.
-    async fn next(&mut self) -> Option<Command> {
-        let shutdown = self.waiting.iter().position(|command| matches!(command, Command::Shutdown(..)));
+    async fn next(&mut self) -> Option<SupervisorCommand> {
+        let shutdown = self.waiting.iter().position(|command| matches!(command, SupervisorCommand::Shutdown(..)));
         match self.waiting.remove(shutdown.unwrap_or(0)) {
             Some(command) => Some(command),
             None => self.commands.recv().await.ok(),
@@ -60,7 +60,7 @@ impl Inbox {
     /// Waits until one more shutdown is asked for; returns its deadline. All that comes is kept.
     async fn shutdown(&mut self) -> Duration {
         while let Ok(command) = self.commands.recv().await {
-            let deadline = if let Command::Shutdown(deadline, _) = &command { Some(*deadline) } else { None };
+            let deadline = if let SupervisorCommand::Shutdown(deadline, _) = &command { Some(*deadline) } else { None };
             self.waiting.push_back(command);
             if let Some(deadline) = deadline {
                 return deadline;
@@ -79,12 +79,12 @@ impl Drop for Inbox {
 
 /// Everything that runs.
 pub(crate) struct Supervisor<R: Runtime> {
-    place: Place<R>,
+    place: LaunchContext<R>,
     identity: Identity,
     /// In the order of [`Exporter::ALL`].
-    slots: [Option<(ExporterConfig, Running<R>)>; Exporter::ALL.len()],
+    slots: [Option<(ExporterConfig, RunningExporter<R>)>; Exporter::ALL.len()],
     /// The page that was stopped and lingers.
-    lingering: Option<Running<R>>,
+    lingering: Option<RunningExporter<R>>,
     /// The runs that have ended, in the order of their ends.
     ended: Vec<ExporterStatus>,
     stop_deadline: Duration,
@@ -100,13 +100,14 @@ impl<R: Runtime> Supervisor<R> {
         runtime: R,
         settings: Settings,
         pump: Pump<'static>,
-        commands: Receiver<Command>,
+        commands: Receiver<SupervisorCommand>,
         report: Arc<OnceLock<Report>>,
     ) -> Self {
-        let clock = Clock::of(settings.registry, runtime.clone());
+        let clock = ExporterClock::of(settings.registry, runtime.clone());
         let phase = settings.identity.phase(random::number());
+        let accounts = pump.accounts();
         let hub = Hub::new(runtime.clone(), clock.clone(), pump, phase);
-        let place = Place { registry: settings.registry, clock, hub, phase, runtime };
+        let place = LaunchContext { registry: settings.registry, accounts, clock, hub, phase, runtime };
         Self {
             place,
             identity: settings.identity,
@@ -130,13 +131,13 @@ impl<R: Runtime> Supervisor<R> {
                 continue;
             };
             match command {
-                Some(Command::Start(config, reply)) => answer(&reply, self.start(*config).await),
-                Some(Command::Stop(exporters, reply)) => {
+                Some(SupervisorCommand::Start(config, reply)) => answer(&reply, self.start(*config).await),
+                Some(SupervisorCommand::Stop(exporters, reply)) => {
                     answer(&reply, self.stop(exporters, self.stop_deadline).await);
                 }
-                Some(Command::Status(reply)) => answer(&reply, self.status()),
-                Some(Command::Ended(reply)) => answer(&reply, self.ended.clone()),
-                Some(Command::Shutdown(deadline, reply)) => break (deadline, reply),
+                Some(SupervisorCommand::Status(reply)) => answer(&reply, self.status()),
+                Some(SupervisorCommand::Ended(reply)) => answer(&reply, self.ended.clone()),
+                Some(SupervisorCommand::Shutdown(deadline, reply)) => break (deadline, reply),
                 None => break (self.stop_deadline, None),
             }
         };
@@ -154,7 +155,7 @@ impl<R: Runtime> Supervisor<R> {
 
     /// The next command; nothing where the page has lingered to its end before that. Until then, what there is to know of
     /// the registry is said.
-    async fn next(&mut self) -> Option<Option<Command>> {
+    async fn next(&mut self) -> Option<Option<SupervisorCommand>> {
         let Self { place, lingering, inbox, notices, .. } = self;
         let lingered = lingering.as_ref().map(|page| page.lingered(&place.runtime));
         let over = async {
@@ -195,7 +196,7 @@ impl<R: Runtime> Supervisor<R> {
         // Only now: what runs must not end for a start that fails.
         self.stop_one(exporter).await;
         let running = prepared.launch(&mut self.place);
-        tracing::info!(exporter = exporter.as_str(), address = running.condition.address(), "started");
+        tracing::info!(exporter = exporter.as_str(), address = running.status_cell.address(), "started");
         let bound = running.bound;
         self.slots[exporter as usize] = Some((config, running));
         Ok(bound)
@@ -235,7 +236,7 @@ impl<R: Runtime> Supervisor<R> {
 
     /// Stops `exporter` where it runs or lingers, so that it is over.
     async fn stop_one(&mut self, exporter: Exporter) -> Option<Account> {
-        let lingering = self.lingering.take_if(|page| page.condition.exporter() == exporter);
+        let lingering = self.lingering.take_if(|page| page.status_cell.exporter() == exporter);
         let running = self.slots[exporter as usize].take().map(|(_, running)| running);
         self.end(lingering.into_iter().chain(running).collect(), self.stop_deadline).await.pop()
     }
@@ -250,7 +251,7 @@ impl<R: Runtime> Supervisor<R> {
                 Some(running) => ending.push(running),
                 None => {}
             }
-            if self.lingering.as_ref().is_some_and(|page| page.condition.exporter() == *exporter) {
+            if self.lingering.as_ref().is_some_and(|page| page.status_cell.exporter() == *exporter) {
                 accounts.push(self.place.registry.account(*exporter));
             }
         }
@@ -279,26 +280,26 @@ impl<R: Runtime> Supervisor<R> {
 
     /// Ends all of `ending` at the same time, so that a slow one takes nothing from the others' deadline. A shutdown that
     /// comes meanwhile brings the deadline nearer.
-    async fn end(&mut self, ending: Vec<Running<R>>, deadline: Duration) -> Vec<Account> {
+    async fn end(&mut self, ending: Vec<RunningExporter<R>>, deadline: Duration) -> Vec<Account> {
         let Self { place, ended, inbox, shutdown_by, .. } = self;
-        let (runtime, registry) = (place.runtime.clone(), place.registry);
+        let (runtime, accounts) = (place.runtime.clone(), place.accounts);
         let deadline = runtime.now() + patience(deadline);
         let deadline = shutdown_by.map_or(deadline, |by| by.min(deadline));
         let mut signals = Vec::new();
         for running in &ending {
             if running.is_fed() {
-                place.hub.detach(running.condition.exporter());
+                place.hub.detach(running.status_cell.exporter());
             }
             signals.push(running.ask_to_stop(deadline));
         }
-        let mut accounts = Vec::new();
+        let mut closed = Vec::new();
         let all_end = async {
             for running in ending {
-                let (condition, is_fed) = (running.condition.clone(), running.is_fed());
+                let (status_cell, is_fed) = (running.status_cell.clone(), running.is_fed());
                 let cause = running.ended(&runtime).await;
-                let account = close(registry, condition.exporter(), is_fed, cause);
-                ended.push(condition.status(account));
-                accounts.push(account);
+                let account = close(accounts, status_cell.exporter(), is_fed, cause);
+                ended.push(status_cell.status(account));
+                closed.push(account);
             }
         };
         let hurry = async {
@@ -308,13 +309,13 @@ impl<R: Runtime> Supervisor<R> {
             }
         };
         all_end.or(hurry).await;
-        accounts
+        closed
     }
 
     fn status(&self) -> Vec<ExporterStatus> {
-        let of = |running: &Running<R>| {
-            let condition = &running.condition;
-            condition.status(self.place.registry.account(condition.exporter()))
+        let of = |running: &RunningExporter<R>| {
+            let status_cell = &running.status_cell;
+            status_cell.status(self.place.registry.account(status_cell.exporter()))
         };
         let lingering = self.lingering.iter().map(|page| ExporterStatus { lingers: true, ..of(page) });
         // The page is the first of them all.
@@ -330,7 +331,7 @@ fn note_shutdown<R: Runtime>(runtime: &R, shutdown_by: &mut Option<Instant>, dea
 
 /// Whether `bound` keeps a page with the settings `config` from being listened for.
 fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
-    let host = config.addr.parse::<std::net::IpAddr>();
+    let host = config.host.parse::<std::net::IpAddr>();
     // What a name stands for is not known here; it may be the address.
     let same_host =
         host.map_or(true, |host| host == bound.ip() || host.is_unspecified() || bound.ip().is_unspecified());
@@ -339,8 +340,8 @@ fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
 
 /// The last account of `exporter`, which was fed with every request or sent sums; of sums, what was not sent is dropped
 /// for `cause`.
-fn close(registry: Registry<'static>, exporter: Exporter, is_fed: bool, cause: Cause) -> Account {
-    let account = if is_fed { registry.account(exporter) } else { registry.close_account(exporter, cause) };
+fn close(accounts: Accounts<'static>, exporter: Exporter, is_fed: bool, cause: Cause) -> Account {
+    let account = if is_fed { accounts.registry().account(exporter) } else { accounts.close(exporter, cause) };
     tracing::info!(
         exporter = exporter.as_str(),
         recorded = account.recorded,

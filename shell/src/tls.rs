@@ -23,17 +23,17 @@ pub(crate) use absent::Connector;
 pub(crate) use client::Connector;
 #[cfg(all(feature = "tls", feature = "prometheus"))]
 pub(crate) use server::Acceptor;
-pub(crate) use stream::Stream;
+pub(crate) use stream::MaybeTlsStream;
 
 /// What TLS is to carry (application-layer protocol negotiation, RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub(crate) enum HttpVersion {
     Http1,
     Http2,
 }
 
 #[cfg(feature = "tls")]
-impl Protocol {
+impl HttpVersion {
     fn alpn(self) -> Vec<Vec<u8>> {
         let name: &[u8] = match self {
             Self::Http1 => b"http/1.1",

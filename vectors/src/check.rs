@@ -6,7 +6,7 @@
 use crate::judge::{self, influxdb::LineDialect, pages::PageExtras};
 use crate::model::Model;
 use loaddensity_metrics_core::influxdb::{
-    BodyLimits, GaugeEncoder, Interval, IntervalEncoder, IntervalRows, LineEncoder, RowPlace,
+    BodyLimits, GaugeLineEncoder, IntervalEncoder, IntervalPoint, IntervalRows, LineEncoder, RowPlace,
 };
 use loaddensity_metrics_core::{
     Event, EventEncoder, Exporter, Packer, Registry, Sink, Storage, Timestamp, TooSmall, otlp as encoder,
@@ -99,9 +99,9 @@ fn cycle((program, mut lengths): (Program<'_>, Lengths)) {
     let dialect = judge::ExportDialect { options: program.choice().otlp(), is_delta: program.choice().is_delta() };
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
     let (start, now) = (Timestamp::from_unix_nanos(times.0), Timestamp::from_unix_nanos(times.1));
-    let memory = vec![0; encoder::Interval::<Vec<u64>>::words(registry, dialect.options)];
+    let memory = vec![0; encoder::DeltaInterval::<Vec<u64>>::words(registry, dialect.options)];
     let (mut interval, _) =
-        encoder::Interval::new(registry, dialect.options, memory, start).expect("as many words as it asks for");
+        encoder::DeltaInterval::new(registry, dialect.options, memory, start).expect("as many words as it asks for");
     let model = program.run(registry, || {});
     interval.end(registry, now);
     let resource = encoder::Resource::new(service);
@@ -155,7 +155,7 @@ fn lines((program, lengths): (Program<'_>, Lengths)) {
     judge::influxdb::intervals(&model, measurement, &dialect, intervals.iter().map(Vec::as_slice));
     assert_eq!(rows.freeze(registry), model.requests());
     assert_eq!(settled(&mut rows, &encoder), intervals, "what is frozen is not what was recorded");
-    let encoder = GaugeEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
+    let encoder = GaugeLineEncoder::new(registry, measurement, &labels, precision).expect("a plain measurement");
     let mut line = vec![0xff; 4_096];
     let written = encoder.encode(0..3, AT, &mut line).expect("4 KiB hold three gauges");
     judge::influxdb::gauges(&model, measurement, &dialect, &line[..written.bytes]);
@@ -172,7 +172,7 @@ fn intervals(registry: Registry<'_>, encoder: &IntervalEncoder<'_>) -> Vec<Vec<u
     let mut lines = Vec::new();
     for series in registry.each_series() {
         let latencies = registry.series_distributions(series).map(|both| both.latency());
-        let interval = Interval::new(&registry.series_totals(series), latencies.as_ref());
+        let interval = IntervalPoint::new(&registry.series_totals(series), latencies.as_ref());
         let mut line = vec![0xff; 4_096];
         let length = encoder.encode(series, &interval, AT, &mut line).expect("4 KiB hold any line");
         let mut exact = vec![0xff; length];

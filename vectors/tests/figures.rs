@@ -53,7 +53,7 @@ fn the_formula_of_memory_is_what_the_types_have() {
         thousands(COUNTERS)
     );
     let rest = format!("less than {} more", thousands(REST));
-    for document in ["README.md", "core/src/storage.rs"] {
+    for document in ["README.md", "core/src/registry/storage.rs"] {
         let text = joined(document);
         assert!(text.contains(&formula), "{document} must have {formula}");
         assert!(text.contains(&rest), "{document} must have {rest:?}");
@@ -76,10 +76,10 @@ fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
         ),
         ("README.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
-        ("core/src/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
-        ("core/src/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
+        ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
+        ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
         ("README.md", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
-        ("core/src/storage.rs", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
+        ("core/src/registry/storage.rs", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
     ] {
         assert!(joined(document).contains(&said), "{document} must say {said:?}");
     }
@@ -103,10 +103,11 @@ fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
     let [all, classic] = [ALL.registry(), CLASSIC.registry()];
     let bytes = |words: usize| thousands(words * 8 / SPAN);
     let of_otlp = |histograms| {
-        let options = otlp::Options { histograms, ..otlp::Options::default() };
-        bytes(otlp::Interval::<Vec<u64>>::words(all, options))
+        let options = otlp::ExportOptions { histograms, ..otlp::ExportOptions::default() };
+        bytes(otlp::DeltaInterval::<Vec<u64>>::words(all, options))
     };
-    let [explicit, exponential] = [otlp::Histograms::Explicit, otlp::Histograms::Exponential].map(of_otlp);
+    let [explicit, exponential] =
+        [otlp::HistogramAggregation::Explicit, otlp::HistogramAggregation::Exponential].map(of_otlp);
     let said = format!("{exponential} with exponential histograms, as far as they are used");
     for document in ["docs/opentelemetry.md", "shell/src/config/opentelemetry.rs"] {
         let said = format!("{explicit} bytes of memory for each series that the storage has room for, {said}");
@@ -117,7 +118,10 @@ fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
     let [points, no_percentiles] = [all, classic].map(of_points);
     let [everything, no_exponentials] = [all, classic].map(of_everything);
     for (document, said) in [
-        ("core/src/otlp/interval.rs", format!("{explicit} bytes for each series of its capacity, {exponential} with")),
+        (
+            "core/src/formats/otlp/interval.rs",
+            format!("{explicit} bytes for each series of its capacity, {exponential} with"),
+        ),
         (
             "docs/influxdb.md",
             format!(
@@ -125,11 +129,11 @@ fn what_is_said_of_the_memory_of_intervals_is_what_they_ask_for() {
             ),
         ),
         (
-            "core/src/influxdb/rows.rs",
+            "core/src/formats/influxdb/rows.rs",
             format!("{points} bytes for each series of its capacity, {no_percentiles} where it keeps no"),
         ),
         (
-            "core/src/counts/interval.rs",
+            "core/src/aggregates/interval.rs",
             format!("{everything} bytes for each series of its capacity, {no_exponentials} where it keeps no"),
         ),
     ] {

@@ -64,9 +64,9 @@ const OPERATIONS: &[(&str, Prepare)] = &[
     ("prometheus line, 2 shards", || page(2)),
     ("prometheus line, 4 shards", || page(4)),
     ("influxdb line", || encode(Direct::new(line_encoder()))),
-    ("influxdb line, sink and packer", || packed(line_encoder(), Exporter::Influxdb, BODY_BYTES)),
+    ("influxdb line, sink and packer", || packed(line_encoder(), BODY_BYTES)),
     ("dogstatsd, 3 messages", || encode(Direct::new(message_encoder()))),
-    ("dogstatsd, 3 messages, sink and packer", || packed(message_encoder(), Exporter::Statsd, DATAGRAM_BYTES)),
+    ("dogstatsd, 3 messages, sink and packer", || packed(message_encoder(), DATAGRAM_BYTES)),
     ("otlp point", points),
 ];
 
@@ -205,8 +205,8 @@ fn message_encoder() -> MessageEncoder<'static> {
     MessageEncoder::new(registry(&CLASSIC), "loaddensity").expect("a prefix that is allowed")
 }
 
-fn packed(encoder: impl EventEncoder + 'static, exporter: Exporter, bytes: usize) -> Operation {
-    encode(PackedBodies::new(encoder, registry(&CLASSIC).ledger(exporter), bytes))
+fn packed(encoder: impl EventEncoder + 'static, bytes: usize) -> Operation {
+    encode(PackedBodies::new(encoder, bytes))
 }
 
 fn encode(mut writer: impl BatchWriter + 'static) -> Operation {

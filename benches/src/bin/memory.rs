@@ -20,7 +20,6 @@ use loaddensity_metrics_benches::trace::{self, EVENTS};
 use loaddensity_metrics_cli::cost::memory;
 use loaddensity_metrics_core::otlp;
 use loaddensity_metrics_core::{HeapStorage, Outcome, Recorder, Registry, Sample, Series};
-use loaddensity_metrics_shell::config::Points;
 use loaddensity_metrics_shell::{
     InfluxdbConfig, InfluxdbTarget, OpenTelemetryConfig, PrometheusConfig, Settings, Temporality,
 };
@@ -95,23 +94,23 @@ impl IntervalExporter {
 
     fn start(self, exporters: &Exporters, kind: HistogramKind, server: SocketAddr) -> Result<(), BenchError> {
         match self {
-            Self::Influxdb => exporters.start_influxdb_sink(InfluxdbConfig {
-                target: InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None },
-                points: Points::PerInterval,
-                interval: INTERVAL,
-                ..InfluxdbConfig::default()
-            })?,
-            Self::Otlp => exporters.start_opentelemetry_exporter(OpenTelemetryConfig {
-                export_interval: INTERVAL,
-                temporality: Temporality::Delta,
-                histograms: if kind == HistogramKind::Exponential {
-                    otlp::Histograms::Exponential
-                } else {
-                    otlp::Histograms::Explicit
-                },
-                endpoint: format!("http://{server}"),
-                ..OpenTelemetryConfig::http()
-            })?,
+            Self::Influxdb => exporters.start_influxdb_sink(
+                InfluxdbConfig::default()
+                    .target(InfluxdbTarget::Url { url: format!("http://{server}/write?db=load"), token: None })
+                    .aggregate(true)
+                    .interval(INTERVAL),
+            )?,
+            Self::Otlp => exporters.start_opentelemetry_exporter(
+                OpenTelemetryConfig::http()
+                    .interval(INTERVAL)
+                    .temporality(Temporality::Delta)
+                    .histograms(if kind == HistogramKind::Exponential {
+                        otlp::HistogramAggregation::Exponential
+                    } else {
+                        otlp::HistogramAggregation::Explicit
+                    })
+                    .endpoint(format!("http://{server}")),
+            )?,
         };
         Ok(())
     }
@@ -262,7 +261,7 @@ fn record_everywhere(recorder: &mut Recorder<'_>, series: Series) {
 fn of_requests(scraped: bool, millions: &[u64]) -> Result<(), BenchError> {
     let storage = Box::leak(Box::new(HeapStorage::new(SERIES + 1, 2, RING)?));
     let exporters = Exporters::start(Settings::on(storage.registry()))?;
-    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
     let scraper = scraped.then(|| PageScraper::start(page, Duration::from_secs(1))).transpose()?;
     let work = trace::work(SERIES);
     let mut recorder = exporters.recorder();
@@ -295,7 +294,7 @@ fn of_scrape(series: usize) -> Result<(), BenchError> {
         record_everywhere(&mut recorder, series);
     }
     let exporters = Exporters::start(Settings::on(registry))?;
-    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
     let (before, watch) = (resident()?, PeakWatcher::start()?);
     let mut best: Option<(ScrapedPage, Duration)> = None;
     for _ in 0..SCRAPES {

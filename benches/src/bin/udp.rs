@@ -155,22 +155,16 @@ fn start<R: Runtime>(
     offload: bool,
 ) -> Result<(), BenchError> {
     let port = to.port();
-    let statsd = StatsdConfig { port, segmentation_offload: offload, ..StatsdConfig::default() };
+    let statsd = StatsdConfig::default().port(port).segmentation_offload(offload);
     let target = InfluxdbTarget::Udp { host: "127.0.0.1".into(), port };
-    let influxdb = InfluxdbConfig { target, segmentation_offload: offload, ..InfluxdbConfig::default() };
+    let influxdb = InfluxdbConfig::default().target(target).segmentation_offload(offload);
     match mode {
         SendMode::StatsdMessages => exporters.start_statsd_sink(statsd)?,
-        SendMode::StatsdPacked => exporters.start_statsd_sink(StatsdConfig {
-            datagram_bytes: Some(PACKED),
-            fill_datagrams: true,
-            ..statsd
-        })?,
+        SendMode::StatsdPacked => exporters.start_statsd_sink(statsd.datagram_bytes(PACKED).fill_datagrams(true))?,
         SendMode::InfluxdbLines => {
-            exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: ONE_LINE, ..influxdb })?;
+            exporters.start_influxdb_sink(influxdb.datagram_bytes(ONE_LINE))?;
         }
-        SendMode::InfluxdbPacked => {
-            exporters.start_influxdb_sink(InfluxdbConfig { datagram_bytes: PACKED, ..influxdb })?;
-        }
+        SendMode::InfluxdbPacked => exporters.start_influxdb_sink(influxdb.datagram_bytes(PACKED))?,
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! by a strict parser and must hold what the trace has; `floor, safe` and `cadence` write whole milliseconds, all others
 //! exact decimals.
 
+use loaddensity_metrics_core::Storage;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
-use loaddensity_metrics_core::{Exporter, Storage};
 use loaddensity_metrics_vectors::dogstatsd::{self, MessageType, ParsedMessage};
 
 use super::ours::{Direct, PackedBodies};
@@ -38,7 +38,7 @@ fn messages(title: &'static str) -> Contest {
     let whole = |who: &str, batch: &[BatchRequest], pieces: &[Vec<u8>]| {
         check(who, names, batch, pieces, |request| request.millis.trunc());
     };
-    let packed = PackedBodies::new(encoder(), registry.ledger(Exporter::Statsd), DATAGRAM_BYTES);
+    let packed = PackedBodies::new(encoder(), DATAGRAM_BYTES);
     let contenders = vec![
         contender("ours", Ours, Direct::new(encoder()), &requests, exact),
         contender("ours, sink and packer", Ours, packed, &requests, exact),

@@ -2,7 +2,7 @@
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::{Event, Exporter, Storage};
+use loaddensity_metrics_core::{Event, Storage};
 use loaddensity_metrics_vectors::contract::without_hashes;
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
 
@@ -87,7 +87,7 @@ fn dogstatsd() {
         let registry = input.storage.registry();
         let encoder = || MessageEncoder::new(registry, "loaddensity").expect("a prefix that is allowed");
         check("ours", input.written(Direct::new(encoder())));
-        check("ours, packed", input.written(PackedBodies::new(encoder(), registry.ledger(Exporter::Statsd), 1_432)));
+        check("ours, packed", input.written(PackedBodies::new(encoder(), 1_432)));
         if input.is_for_everybody() {
             check("floor", input.written(floor::dogstatsd::FloorMessages::<Nanos>::new(input.names)));
             check("write!", input.written(write::WriteMessages::new(input.names)));
@@ -105,7 +105,7 @@ fn influxdb() {
         let registry = input.storage.registry();
         let encoder = || LineEncoder::new(registry, "loaddensity_request").expect("a measurement that is allowed");
         check("ours", input.written(Direct::new(encoder())));
-        check("ours, packed", input.written(PackedBodies::new(encoder(), registry.ledger(Exporter::Influxdb), 1_432)));
+        check("ours, packed", input.written(PackedBodies::new(encoder(), 1_432)));
         if input.is_for_everybody() {
             check("floor", input.written(floor::influxdb::FloorLines::<Nanos>::new(input.names)));
             check("write!", input.written(write::WriteLines::new(input.names)));

@@ -1,8 +1,8 @@
 //! InfluxDB lines: batches of 1,000 requests of 100 series. Every contender's lines are read back by InfluxData's own
 //! parser and must hold what the trace has. `floor, safe` writes latencies exact to the nanosecond, as ours does.
 
+use loaddensity_metrics_core::Storage;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::{Exporter, Storage};
 use loaddensity_metrics_vectors::influx::{self, ParsedPoint, ParsedValue};
 
 use super::ours::{Direct, PackedBodies};
@@ -35,7 +35,7 @@ fn lines(title: &'static str) -> Contest {
     let requests = requests(work, registry);
     let encoder = || LineEncoder::new(registry, "loaddensity_request").expect("a measurement that is allowed");
     let check = |who: &str, batch: &[BatchRequest], pieces: &[Vec<u8>]| check(who, names, batch, pieces);
-    let packed = PackedBodies::new(encoder(), registry.ledger(Exporter::Influxdb), BODY_BYTES);
+    let packed = PackedBodies::new(encoder(), BODY_BYTES);
     let contenders = vec![
         contender("ours", Ours, Direct::new(encoder()), &requests, check),
         contender("ours, sink and packer", Ours, packed, &requests, check),

@@ -59,21 +59,18 @@ mod with_a_shell {
         #[cfg(feature = "prometheus")]
         exporters.start_prometheus_exporter(shell::PrometheusConfig::default())?;
         #[cfg(feature = "influxdb")]
-        exporters.start_influxdb_sink(shell::InfluxdbConfig {
-            target: shell::InfluxdbTarget::Url { url: argument.into(), token: None },
-            ..shell::InfluxdbConfig::default()
-        })?;
+        exporters.start_influxdb_sink(
+            shell::InfluxdbConfig::default().target(shell::InfluxdbTarget::Url { url: argument.into(), token: None }),
+        )?;
         #[cfg(feature = "statsd")]
         exporters.start_statsd_sink(shell::StatsdConfig::default())?;
         #[cfg(feature = "opentelemetry-http")]
-        exporters.start_opentelemetry_exporter(shell::OpenTelemetryConfig {
-            endpoint: argument.into(),
-            ..if cfg!(feature = "opentelemetry") {
-                shell::OpenTelemetryConfig::default()
-            } else {
-                shell::OpenTelemetryConfig::http()
-            }
-        })?;
+        {
+            let is_grpc = cfg!(feature = "opentelemetry");
+            let config = shell::OpenTelemetryConfig::default;
+            let config = if is_grpc { config() } else { shell::OpenTelemetryConfig::http() };
+            exporters.start_opentelemetry_exporter(config.endpoint(argument))?;
+        }
         Ok(())
     }
 }

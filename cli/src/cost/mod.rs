@@ -131,8 +131,9 @@ fn works<'a>(
     let recording = |row, registry, handles| Box::new(RecordTrace { row, registry, handles, trace });
     let lines = LineEncoder::new(one, "loaddensity_request")?;
     let messages = MessageEncoder::new(one, "loaddensity")?;
+    let accounts = one.pump().ok_or("another pump reads this storage")?.accounts();
     // A first round tells how long its messages are, newlines included.
-    let mut packed_messages = PackEvents::new(CostRow::Statsd, one, messages, in_one, trace);
+    let mut packed_messages = PackEvents::new(CostRow::Statsd, accounts, messages, in_one, trace);
     let RoundResult { operations, bytes, .. } = packed_messages.round(&mut Stopwatch::new())?;
     let message_bytes = (bytes / (MESSAGES * operations)) as usize;
     let mut works: Vec<Box<dyn CostMeasurement + 'a>> = vec![
@@ -141,7 +142,7 @@ fn works<'a>(
         recording(CostRow::Classic, all, in_all),
         recording(CostRow::ByStrings, one, in_one),
         Box::new(RawEvents::new(CostRow::Pump, one, in_one, trace)),
-        Box::new(PackEvents::new(CostRow::Influxdb, one, lines, in_one, trace)),
+        Box::new(PackEvents::new(CostRow::Influxdb, accounts, lines, in_one, trace)),
         Box::new(packed_messages),
     ];
     for sending in sendings(message_bytes).map_err(|error| format!("cannot send to itself over loopback: {error}"))? {

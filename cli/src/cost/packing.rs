@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use loaddensity_metrics_core::{Event, EventEncoder, Exporter, Packer, Registry, Series, Sink};
+use loaddensity_metrics_core::{Accounts, Event, EventEncoder, Exporter, Packer, Series, Sink};
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, event};
@@ -26,13 +26,13 @@ pub(super) struct PackEvents<'a, E> {
 }
 
 impl<'a, E: EventEncoder> PackEvents<'a, E> {
-    pub(super) fn new(row: CostRow, registry: Registry<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
+    pub(super) fn new(row: CostRow, accounts: Accounts<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
         let exporter = if row == CostRow::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
         let buffer = vec![Event::default(); EVENTS].into_boxed_slice();
         Self {
             row,
             packer: Packer::new(encoder),
-            sink: Sink::new(buffer, registry.ledger(exporter)),
+            sink: Sink::new(buffer, accounts.ledger(exporter)),
             events: trace.requests.iter().map(|request| event(handles[request.series], &request.sample)).collect(),
             next: 0,
             datagram: vec![0; DATAGRAM_BYTES],

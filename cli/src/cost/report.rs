@@ -16,7 +16,7 @@ pub(super) const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NO
 
 /// Seconds between two scrapes, as most Prometheus servers are set up.
 const SCRAPE_SECONDS: f64 = 15.0;
-/// Seconds between two exports, the default of `export_interval_ms`.
+/// Seconds between two exports, the default of `interval_seconds`.
 const EXPORT_SECONDS: f64 = 5.0;
 
 /// Width of the table's first column.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
-use loaddensity_metrics_shell::runtime::Offload;
+use loaddensity_metrics_shell::runtime::SegmentationOffload;
 
 use super::clock::Stopwatch;
 use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
@@ -24,7 +24,7 @@ pub(super) struct SendDatagrams {
     sender: UdpSocket,
     receiver: UdpSocket,
     /// Of the rows with segmentation offload: a burst is one call then, where the system takes that.
-    offload: Option<Offload>,
+    offload: Option<SegmentationOffload>,
     /// The datagrams of a burst, one after another.
     burst: Vec<u8>,
     datagram_bytes: usize,
@@ -40,7 +40,8 @@ impl SendDatagrams {
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         sender.connect(receiver.local_addr()?)?;
         let datagrams = BURST.min(BURST_BYTES / datagram_bytes);
-        let offload = matches!(row, CostRow::OffloadedDatagram | CostRow::OffloadedMessage).then(Offload::new);
+        let offload =
+            matches!(row, CostRow::OffloadedDatagram | CostRow::OffloadedMessage).then(SegmentationOffload::new);
         let burst = vec![b'\n'; datagrams * datagram_bytes];
         Ok(Self { row, sender, receiver, offload, burst, datagram_bytes, memory: vec![0; datagram_bytes + 1] })
     }

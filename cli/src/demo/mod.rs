@@ -109,23 +109,17 @@ struct Receivers {
 
 /// Starts the four exporters; where the metrics page is.
 fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Result<SocketAddr, CommandError> {
-    let page = exporters.start_prometheus_exporter(PrometheusConfig { port: 0, ..PrometheusConfig::default() })?;
+    let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
     let (points, messages) = (receivers.points.address(), receivers.messages.address());
-    exporters.start_influxdb_sink(InfluxdbConfig {
-        target: InfluxdbTarget::Udp { host: points.ip().to_string(), port: points.port() },
-        datagram_bytes: ONE_LINE,
-        ..InfluxdbConfig::default()
-    })?;
-    exporters.start_statsd_sink(StatsdConfig {
-        host: messages.ip().to_string(),
-        port: messages.port(),
-        ..StatsdConfig::default()
-    })?;
-    exporters.start_opentelemetry_exporter(OpenTelemetryConfig {
-        endpoint: format!("http://{}", receivers.otlp.address()),
-        export_interval: INTERVAL,
-        ..OpenTelemetryConfig::default()
-    })?;
+    exporters.start_influxdb_sink(
+        InfluxdbConfig::default()
+            .target(InfluxdbTarget::Udp { host: points.ip().to_string(), port: points.port() })
+            .datagram_bytes(ONE_LINE),
+    )?;
+    exporters.start_statsd_sink(StatsdConfig::default().host(messages.ip().to_string()).port(messages.port()))?;
+    exporters.start_opentelemetry_exporter(
+        OpenTelemetryConfig::default().endpoint(format!("http://{}", receivers.otlp.address())).interval(INTERVAL),
+    )?;
     Ok(page)
 }
 

@@ -93,13 +93,14 @@ fn trusted(roots: &Roots) -> Result<RootCertStore, String> {
         Roots::Pem(path) => {
             store.add_parsable_certificates(certificates(path)?);
         }
+        other => return Err(format!("the load engine does not know how to trust {other:?}; give a PEM file")),
     }
     match (store.is_empty(), roots) {
         (false, _) => Ok(store),
-        (true, Roots::System) => Err("this system trusts no certificates; give the file of the server's CA".into()),
         (true, Roots::Pem(path)) => {
             Err(format!("{} holds no certificate; give a PEM file (BEGIN CERTIFICATE)", path.display()))
         }
+        (true, _) => Err("this system trusts no certificates; give the file of the server's CA".into()),
     }
 }
 

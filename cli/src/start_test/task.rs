@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use loaddensity_metrics_shell::Roots;
-use loaddensity_metrics_shell::actions::{ActionError, Problem, Reader, flag, number};
+use loaddensity_metrics_shell::actions::{ActionError, ArgumentReader, Problem, flag, number};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
@@ -52,7 +52,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const SECONDS: std::ops::RangeInclusive<f64> = 0.001..=86_400.0;
 
 /// Reads the task at `path`.
-pub(super) fn task(reader: Reader<'_>, path: String, value: &Value) -> Result<RequestTask, ActionError> {
+pub(super) fn task(reader: ArgumentReader<'_>, path: String, value: &Value) -> Result<RequestTask, ActionError> {
     for (key, reason) in NOT_DONE {
         if value.get(key).is_some_and(|value| !is_nothing(value)) {
             let key = format!("{path}.{key}");
@@ -265,7 +265,7 @@ mod tests {
         }
         let document = Document::parse(&json!([[COMMAND, {}]]).to_string()).expect("a document");
         let action = document.actions.into_iter().next().expect("one").expect("an action");
-        task(Reader::new(&action, &SIGNATURE)?, "tasks[0]".into(), &value)
+        task(ArgumentReader::new(&action, &SIGNATURE)?, "tasks[0]".into(), &value)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Source: LoadDensity's documentation, "Scenario Modes", "HTTP Users" and "Parameter Resolver".
 
-use loaddensity_metrics_shell::actions::{ActionError, Problem, Reader};
+use loaddensity_metrics_shell::actions::{ActionError, ArgumentReader, Problem};
 use serde_json::{Map, Value};
 
 use super::task::task;
@@ -22,7 +22,7 @@ pub(super) struct PlacedTask {
 }
 
 /// The tasks in the order of their turns.
-pub(super) fn read(reader: Reader<'_>) -> Result<Vec<PlacedTask>, ActionError> {
+pub(super) fn read(reader: ArgumentReader<'_>) -> Result<Vec<PlacedTask>, ActionError> {
     let missing = || reader.error(Problem::Missing { key: "tasks".into(), expected: EXPECTED.into() });
     let given = reader.value("tasks").ok_or_else(missing)?;
     let scenario = given.as_object().and_then(|object| Some((object, object.get("tasks")?)));
@@ -49,7 +49,7 @@ enum TaskOrder {
 }
 
 /// `conditional` is a sequence whose tasks have conditions, and those are for the task to judge.
-fn mode(reader: Reader<'_>, scenario: &Map<String, Value>) -> Result<TaskOrder, ActionError> {
+fn mode(reader: ArgumentReader<'_>, scenario: &Map<String, Value>) -> Result<TaskOrder, ActionError> {
     if let Some(unknown) = scenario.keys().find(|key| !matches!(key.as_str(), "mode" | "tasks")) {
         let key = format!("tasks.{unknown}");
         return Err(reader.error(Problem::UnknownParameter { key, known: vec!["mode", "tasks"], near: None }));
@@ -66,7 +66,7 @@ fn mode(reader: Reader<'_>, scenario: &Map<String, Value>) -> Result<TaskOrder, 
 }
 
 /// The tasks of a list, or of an object by method, each with its path.
-fn entries(reader: Reader<'_>, path: &str, listed: &Value) -> Result<Vec<(String, Value)>, ActionError> {
+fn entries(reader: ArgumentReader<'_>, path: &str, listed: &Value) -> Result<Vec<(String, Value)>, ActionError> {
     let entries: Vec<_> = match listed {
         Value::Array(list) => {
             list.iter().enumerate().map(|(at, task)| (format!("{path}[{at}]"), task.clone())).collect()
@@ -97,7 +97,7 @@ struct WeightedTask {
 }
 
 impl WeightedTask {
-    fn read(reader: Reader<'_>, path: String, mut value: Value) -> Result<Self, ActionError> {
+    fn read(reader: ArgumentReader<'_>, path: String, mut value: Value) -> Result<Self, ActionError> {
         let weight = value.as_object_mut().and_then(|fields| fields.remove("weight"));
         let weight = match weight.filter(|weight| !weight.is_null()) {
             Some(given) => weight_of(reader, &path, &given)?,
@@ -110,7 +110,7 @@ impl WeightedTask {
     }
 }
 
-fn weight_of(reader: Reader<'_>, path: &str, given: &Value) -> Result<usize, ActionError> {
+fn weight_of(reader: ArgumentReader<'_>, path: &str, given: &Value) -> Result<usize, ActionError> {
     let number = match given {
         Value::String(text) => text.trim().parse().ok(),
         _ => given.as_u64(),
@@ -121,7 +121,7 @@ fn weight_of(reader: Reader<'_>, path: &str, given: &Value) -> Result<usize, Act
 }
 
 /// A path alone is one at `host`, and keeps its short name.
-fn relative_to_host(reader: Reader<'_>, task: &mut Value) -> Result<(), ActionError> {
+fn relative_to_host(reader: ArgumentReader<'_>, task: &mut Value) -> Result<(), ActionError> {
     let Some(host) = reader.text("host")? else { return Ok(()) };
     let Some(fields) = task.as_object_mut() else { return Ok(()) };
     for key in ["request_url", "url"] {
@@ -134,7 +134,7 @@ fn relative_to_host(reader: Reader<'_>, task: &mut Value) -> Result<(), ActionEr
 }
 
 /// Puts what `variables` says in the place of `${var.name}`, in all strings of a task. No value is ever shown.
-fn resolve(reader: Reader<'_>, path: &str, value: &mut Value) -> Result<(), ActionError> {
+fn resolve(reader: ArgumentReader<'_>, path: &str, value: &mut Value) -> Result<(), ActionError> {
     match value {
         Value::String(text) => {
             *text = resolved(reader, path, text)?;
@@ -151,7 +151,7 @@ fn resolve(reader: Reader<'_>, path: &str, value: &mut Value) -> Result<(), Acti
 /// What else LoadDensity's parameter resolver knows; any other braces are a text's own.
 const OTHERS: [&str; 6] = ["env.", "csv.", "faker.", "uuid(", "now(", "randint("];
 
-fn resolved(reader: Reader<'_>, path: &str, text: &str) -> Result<String, ActionError> {
+fn resolved(reader: ArgumentReader<'_>, path: &str, text: &str) -> Result<String, ActionError> {
     let Some((before, rest)) = text.split_once("${") else { return Ok(text.to_owned()) };
     let Some((placeholder, after)) = rest.split_once('}') else { return Ok(text.to_owned()) };
     let value = match placeholder.strip_prefix("var.") {
@@ -164,7 +164,7 @@ fn resolved(reader: Reader<'_>, path: &str, text: &str) -> Result<String, Action
     Ok(format!("{before}{value}{}", resolved(reader, path, after)?))
 }
 
-fn variable(reader: Reader<'_>, path: &str, name: &str) -> Result<String, ActionError> {
+fn variable(reader: ArgumentReader<'_>, path: &str, name: &str) -> Result<String, ActionError> {
     match reader.value("variables").and_then(|variables| variables.get(name)) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(plain @ (Value::Number(_) | Value::Bool(_))) => Ok(plain.to_string()),
@@ -172,7 +172,7 @@ fn variable(reader: Reader<'_>, path: &str, name: &str) -> Result<String, Action
     }
 }
 
-fn no_placeholder(reader: Reader<'_>, path: &str, placeholder: &str) -> ActionError {
+fn no_placeholder(reader: ArgumentReader<'_>, path: &str, placeholder: &str) -> ActionError {
     let reason = format!(
         "${{{placeholder}}} stands for nothing here; of LoadDensity's placeholders this load engine has ${{var.name}} \
          alone, with \"variables\": {{\"name\": \"value\"}} beside tasks"
@@ -182,7 +182,7 @@ fn no_placeholder(reader: Reader<'_>, path: &str, placeholder: &str) -> ActionEr
 
 /// Each task as often as its weight says, spread evenly: in turns instead of at random, so that the shares are exact. Each
 /// turn goes to the task that is owed most.
-fn in_turns(reader: Reader<'_>, path: &str, entries: &[WeightedTask]) -> Result<Vec<PlacedTask>, ActionError> {
+fn in_turns(reader: ArgumentReader<'_>, path: &str, entries: &[WeightedTask]) -> Result<Vec<PlacedTask>, ActionError> {
     let common = entries.iter().fold(0, |common, entry| greatest_common_divisor(common, entry.weight)).max(1);
     let weights: Vec<_> = entries.iter().map(|entry| entry.weight / common).collect();
     let turns: usize = weights.iter().sum();

@@ -3,8 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::sample::{MAX_LATENCY_NS, MAX_RESPONSE_BYTES};
-use crate::sync::{AtomicU64, Ordering, const_unless_loom, zeros};
+use crate::atomics::{AtomicU64, Ordering, const_unless_loom, zeros};
+use crate::request::sample::{MAX_LATENCY_NS, MAX_RESPONSE_BYTES};
 
 /// Most bounds of latency and size together.
 pub const MAX_BOUNDS: usize = 44;

@@ -5,7 +5,7 @@
 //! number where the bound is exceeded: a conversion, a look-up, and no comparison that the next step would wait for.
 
 use crate::counts::bounds::Bounds;
-use crate::counts::cell::{AT_BUCKETS, Observation, POINT};
+use crate::counts::layout::{AT_BUCKETS, Observation, POINT};
 
 /// A recorder's own copy of the bounds, with the tables that they lead to.
 #[derive(Clone)]

@@ -1,8 +1,9 @@
 //! The cells of one series after another, for readers that go through all of them.
 
-use crate::counts::cell::{CellWords, Side, is_used};
-use crate::sample::Outcome;
-use crate::series::Series;
+use crate::counts::cell::is_used;
+use crate::counts::layout::{CellWords, Side};
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
 
 /// The cells of all shards that had been claimed when this was made. What shards that are claimed later count is seen
 /// by the next reader.

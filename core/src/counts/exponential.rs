@@ -8,11 +8,10 @@
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
 
-use core::hint::cold_path;
-
-use crate::counts::cell::Observation;
-use crate::sample::Outcome;
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::cold::cold_path;
+use crate::counts::layout::Observation;
+use crate::request::sample::Outcome;
 
 /// Buckets per power of two are 2^`SCALE`: OTLP's scale, Prometheus' schema.
 pub(crate) const SCALE: u32 = 3;

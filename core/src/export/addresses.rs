@@ -1,7 +1,7 @@
 //! The addresses of a name: which one is tried next and for how long, and when the name is asked.
 //!
-//! Each attempt to connect asks the name first, since what it means may have changed. Of several addresses each gets an
-//! equal share of what is left of the time; the one that took a connection last is tried first.
+//! Each attempt to connect asks the name first, since its addresses may have changed. Of several addresses each gets an
+//! equal share of the time that is left. The one that took a connection last is tried first.
 
 use core::net::SocketAddr;
 
@@ -9,12 +9,14 @@ use heapless::Vec;
 
 use super::{Now, Tick};
 
-/// Most addresses of a name that are tried; further ones are left out.
+/// The most addresses of a name that are tried; others are left out.
 pub const MOST_ADDRESSES: usize = 16;
 
 /// What an attempt to connect does next.
+///
+/// It is exhaustive on purpose: whoever asks must do each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum AddressStep {
     /// Ask the name.
     Resolve,
     /// Connect to this address, for no longer than until then.
@@ -56,15 +58,17 @@ impl Addresses {
     }
 
     /// What is next in an attempt that is given up at `until`.
-    pub fn next(&mut self, now: Now, until: Tick) -> Next {
+    pub fn next(&mut self, now: Now, until: Tick) -> AddressStep {
         if !self.is_asked {
-            return Next::Resolve;
+            return AddressStep::Resolve;
         }
         let left = self.addresses.len() - self.tried;
-        let Some(&address) = self.addresses.get(self.tried).filter(|_| now.tick < until) else { return Next::Failed };
+        let Some(&address) = self.addresses.get(self.tried).filter(|_| now.tick < until) else {
+            return AddressStep::Failed;
+        };
         self.tried += 1;
         let share = until.since(now.tick) / u32::try_from(left).unwrap_or(1);
-        Next::Connect { address, until: now.tick.after(share) }
+        AddressStep::Connect { address, until: now.tick.after(share) }
     }
 
     /// The address that was tried last has taken a connection.
@@ -99,13 +103,13 @@ mod tests {
     fn each_address_gets_an_equal_share_of_what_is_left() {
         let mut addresses = Addresses::default();
         addresses.begin();
-        assert_eq!(addresses.next(at(0), tick(12)), Next::Resolve);
+        assert_eq!(addresses.next(at(0), tick(12)), AddressStep::Resolve);
         addresses.resolved(&[address(1), address(2), address(3)]);
-        assert_eq!(addresses.next(at(0), tick(12)), Next::Connect { address: address(1), until: tick(4) });
+        assert_eq!(addresses.next(at(0), tick(12)), AddressStep::Connect { address: address(1), until: tick(4) });
         // Refused at once.
-        assert_eq!(addresses.next(at(0), tick(12)), Next::Connect { address: address(2), until: tick(6) });
-        assert_eq!(addresses.next(at(6), tick(12)), Next::Connect { address: address(3), until: tick(12) });
-        assert_eq!(addresses.next(at(12), tick(12)), Next::Failed);
+        assert_eq!(addresses.next(at(0), tick(12)), AddressStep::Connect { address: address(2), until: tick(6) });
+        assert_eq!(addresses.next(at(6), tick(12)), AddressStep::Connect { address: address(3), until: tick(12) });
+        assert_eq!(addresses.next(at(12), tick(12)), AddressStep::Failed);
     }
 
     #[test]
@@ -118,10 +122,10 @@ mod tests {
         assert!(!addresses.have_connected());
         addresses.connected();
         addresses.begin();
-        assert_eq!(addresses.next(at(9), tick(11)), Next::Resolve, "what it means may have changed");
+        assert_eq!(addresses.next(at(9), tick(11)), AddressStep::Resolve, "what it means may have changed");
         addresses.resolved(&[address(3), address(1), address(2), address(4)]);
         let order = core::array::from_fn(|_| match addresses.next(at(9), tick(99)) {
-            Next::Connect { address, .. } => Some(address),
+            AddressStep::Connect { address, .. } => Some(address),
             _ => None,
         });
         assert_eq!(order, [Some(address(2)), Some(address(3)), Some(address(1)), Some(address(4)), None]);
@@ -133,9 +137,9 @@ mod tests {
         let mut addresses = Addresses::default();
         addresses.begin();
         addresses.resolved(&[]);
-        assert_eq!(addresses.next(at(0), tick(2)), Next::Failed);
+        assert_eq!(addresses.next(at(0), tick(2)), AddressStep::Failed);
         addresses.resolved(&[address(7); 40]);
-        let tried = (0..40).take_while(|_| addresses.next(at(0), tick(2)) != Next::Failed).count();
+        let tried = (0..40).take_while(|_| addresses.next(at(0), tick(2)) != AddressStep::Failed).count();
         assert_eq!(tried, MOST_ADDRESSES);
     }
 }

@@ -1,4 +1,5 @@
-//! How long to wait before an attempt is made again: exponential, capped, with jitter.
+//! How long to wait before an attempt is made again: exponential, capped, with jitter. The pauses of all machines stand
+//! here, the first and the cap of each.
 //!
 //! The OTLP exporter specification ("Retry") asks for exponential back-off with jitter; InfluxData's clients do the
 //! same. Randomness is an argument, so a test decides it. A pause is drawn from the upper half of its range, so that
@@ -14,7 +15,25 @@ pub struct Backoff {
     next: Duration,
 }
 
+/// Longest pause that an InfluxDB server is granted that asks for one: what waits longer than this is lost to the buffer's
+/// end.
+pub const LONGEST_POST_PAUSE: Duration = Duration::from_secs(60);
+/// Longest pause that an OTLP receiver is granted that asks for one.
+pub const LONGEST_EXPORT_PAUSE: Duration = Duration::from_secs(600);
+
 impl Backoff {
+    /// After a body that InfluxDB did not take.
+    pub(super) const POST: Self = Self::new(Duration::from_millis(250), Duration::from_secs(5));
+    /// After a body that an OTLP receiver did not take.
+    pub(super) const EXPORT: Self = Self::new(Duration::from_millis(500), Duration::from_secs(5));
+    /// The same once a stop was asked for.
+    pub(super) const EXPORT_AT_A_STOP: Self = Self::new(Duration::from_millis(250), Duration::from_secs(5));
+    /// While the name that datagrams go to has no address.
+    pub(super) const NAME: Self = Self::new(Duration::from_millis(250), Duration::from_secs(5));
+    /// After a failure of a socket for datagrams: the pauses of Datadog's Python client between attempts to connect
+    /// (datadog/dogstatsd/base.py).
+    pub(super) const SOCKET: Self = Self::new(Duration::from_millis(25), Duration::from_secs(1));
+
     /// Pauses that begin with `first` and never exceed `cap`.
     #[must_use]
     pub const fn new(first: Duration, cap: Duration) -> Self {
@@ -39,6 +58,24 @@ impl Backoff {
     /// Begins anew: an attempt went well.
     pub const fn reset(&mut self) {
         self.next = self.first;
+    }
+}
+
+/// The pauses while the system has no buffers for datagrams: they double from 10 ms to 1 s, without jitter, since nobody
+/// else waits for the same buffers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BufferPauses {
+    next: Duration,
+}
+
+impl BufferPauses {
+    pub(super) const NEW: Self = Self { next: Duration::from_millis(10) };
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    pub(super) fn pause(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (2 * pause).min(Self::LONGEST);
+        pause
     }
 }
 

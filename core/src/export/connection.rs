@@ -1,34 +1,37 @@
-//! One connection and one call at a time over it: what is asked of the name, which address is tried, when it is given up.
+//! One connection, and one call at a time over it: when the name is asked, which address is tried, when a call is given up.
 //!
-//! A call begins, and has until then to get an answer. It goes over the connection that is there; without one the name is
-//! asked and its addresses are tried. A connection that served before may be dead without anybody knowing: only the next
-//! call finds out. That says nothing of the server, so such a call is begun anew, with a time of its own.
+//! A call has a deadline. It goes over the connection that is there. Where there is none, the name is asked and its addresses
+//! are tried. A connection that served an earlier call may be dead without anybody knowing: only the next call finds out.
+//! That says nothing about the server, so such a call is begun anew, with a deadline of its own.
 
 use core::net::SocketAddr;
 
-use super::{Addresses, Id, Ids, Next, Now, Tick};
+use super::verdict::Said;
+use super::{AddressStep, Addresses, BodyInput, Id, Ids, Now, Tick};
 
 /// What a call needs next.
+///
+/// It is exhaustive on purpose: whoever asks must do each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ConnectionStep {
     /// Ask the name.
     Resolve {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
     },
     /// Connect to an address.
     Connect {
-        /// Of the answer.
+        /// The number that the answer carries.
         id: Id,
         /// The address.
         address: SocketAddr,
     },
-    /// Give up what was started, and the connection with it. The answer is [`Connection::failed`].
+    /// Give up what was started, and the connection with it. The answer is [`BodyInput::Failed`].
     Cancel {
-        /// Of what is given up.
+        /// The number of what is given up.
         id: Id,
     },
-    /// The answer to what was started; but come back then.
+    /// Wait for the answer to what was started, until this moment.
     Wait {
         /// When it is given up.
         until: Tick,
@@ -39,18 +42,27 @@ pub enum Step {
     Failed,
 }
 
+/// How a call has ended that sent something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// The server has answered.
+    Answered(Said),
+    /// The connection is gone, without an answer.
+    Broken(BrokenCall),
+}
+
 /// A call whose connection is gone, and which is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub struct BrokenCall {
     /// What was sent may have arrived.
     pub began: bool,
-    /// The connection had served an earlier call and was dead: it is worth to begin again at once.
+    /// The connection had served an earlier call and was dead: the call is worth another attempt at once.
     pub kept: bool,
 }
 
 /// Where a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum CallStage {
     /// There is none.
     Idle,
     /// The next address is to be tried, or the name is to be asked.
@@ -71,7 +83,7 @@ pub struct Connection {
     last: Id,
     addresses: Addresses,
     is_open: bool,
-    stage: Stage,
+    stage: CallStage,
     is_cancelled: bool,
     /// When the call is given up.
     until: Tick,
@@ -84,7 +96,7 @@ impl Default for Connection {
             last: Id::default(),
             addresses: Addresses::default(),
             is_open: false,
-            stage: Stage::Idle,
+            stage: CallStage::Idle,
             is_cancelled: false,
             until: Tick::NEVER,
         }
@@ -96,7 +108,7 @@ impl Connection {
     pub fn begin(&mut self, until: Tick) {
         self.until = until;
         self.is_cancelled = false;
-        self.stage = if self.is_open { Stage::Ready } else { Stage::Connect };
+        self.stage = if self.is_open { CallStage::Ready } else { CallStage::Connect };
         if !self.is_open {
             self.addresses.begin();
         }
@@ -116,7 +128,7 @@ impl Connection {
     /// Whether a call is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.stage != Stage::Idle
+        self.stage != CallStage::Idle
     }
 
     /// Whether an address ever took a connection.
@@ -126,99 +138,116 @@ impl Connection {
     }
 
     /// What the call needs next.
-    pub fn step(&mut self, now: Now) -> Step {
+    pub fn step(&mut self, now: Now) -> ConnectionStep {
         match self.stage {
-            Stage::Idle => Step::Wait { until: Tick::NEVER },
-            Stage::Connect => self.connect(now),
-            Stage::Resolving | Stage::Sending => self.wait(now, self.until),
-            Stage::Connecting { until } => self.wait(now, until.min(self.until)),
-            Stage::Ready => Step::Ready,
+            CallStage::Idle => ConnectionStep::Wait { until: Tick::NEVER },
+            CallStage::Connect => self.connect(now),
+            CallStage::Resolving | CallStage::Sending => self.wait(now, self.until),
+            CallStage::Connecting { until } => self.wait(now, until.min(self.until)),
+            CallStage::Ready => ConnectionStep::Ready,
         }
     }
 
-    /// What the call is about goes out; the number of that attempt.
+    /// The call is sent; the number of that attempt.
     pub fn send(&mut self) -> Id {
-        self.start(Stage::Sending)
+        self.start(CallStage::Sending)
     }
 
-    /// There is nothing to be sent: the call is over, the connection stays.
+    /// There is nothing to send: the call is over, the connection stays.
     pub fn withdraw(&mut self) {
-        self.stage = Stage::Idle;
+        self.stage = CallStage::Idle;
     }
 
-    /// The answer to [`Step::Resolve`]: the addresses, none where the name has none or nobody could be asked.
-    pub fn resolved(&mut self, id: Id, addresses: &[SocketAddr]) {
-        if self.is_about(id, self.stage == Stage::Resolving) {
+    /// Notes what has happened to the call, and says how it has ended if it has. A stop is the machine's; an answer to an
+    /// earlier call is ignored.
+    pub fn handle(&mut self, input: BodyInput<'_>) -> Option<CallOutcome> {
+        match input {
+            BodyInput::Resolved { id, addresses } => self.resolved(id, addresses),
+            BodyInput::Connected { id } => self.connected(id),
+            BodyInput::Answer { id, said } => return self.answered(id).then_some(CallOutcome::Answered(said)),
+            BodyInput::Failed { id, began, kept } => return self.failed(id, began, kept).map(CallOutcome::Broken),
+            BodyInput::Stop { .. } => {}
+        }
+        None
+    }
+
+    /// The answer to [`ConnectionStep::Resolve`]: the addresses, none where the name has none or nobody could be asked.
+    fn resolved(&mut self, id: Id, addresses: &[SocketAddr]) {
+        if self.is_about(id, self.stage == CallStage::Resolving) {
             self.addresses.resolved(addresses);
-            self.stage = Stage::Connect;
+            self.stage = CallStage::Connect;
         }
     }
 
-    /// An answer to [`Step::Connect`].
-    pub fn connected(&mut self, id: Id) {
-        if self.is_about(id, matches!(self.stage, Stage::Connecting { .. })) {
+    /// An answer to [`ConnectionStep::Connect`].
+    fn connected(&mut self, id: Id) {
+        if self.is_about(id, matches!(self.stage, CallStage::Connecting { .. })) {
             self.addresses.connected();
             self.is_open = true;
-            self.stage = Stage::Ready;
+            self.stage = CallStage::Ready;
         }
     }
 
     /// The server has answered what was sent. Whether it is the answer to this call, which is over then.
-    pub fn answered(&mut self, id: Id) -> bool {
-        let is_answer = self.is_about(id, self.stage == Stage::Sending);
+    fn answered(&mut self, id: Id) -> bool {
+        let is_answer = self.is_about(id, self.stage == CallStage::Sending);
         if is_answer {
-            self.stage = Stage::Idle;
+            self.stage = CallStage::Idle;
         }
         is_answer
     }
 
     /// What was started has failed, or was cancelled. Something where what was sent is lost; otherwise the next address is
     /// tried, or it is about an earlier attempt.
-    pub fn failed(&mut self, id: Id, began: bool, kept: bool) -> Option<Broken> {
+    fn failed(&mut self, id: Id, began: bool, kept: bool) -> Option<BrokenCall> {
         if !self.is_about(id, true) {
             return None;
         }
         match self.stage {
-            Stage::Resolving => self.addresses.resolved(&[]),
-            Stage::Connecting { .. } => {}
-            Stage::Sending => {
-                (self.stage, self.is_open) = (Stage::Idle, false);
-                // Who kept silent over a kept connection was asked all the same.
-                return Some(Broken { began, kept: kept && !self.is_cancelled });
+            CallStage::Resolving => self.addresses.resolved(&[]),
+            CallStage::Connecting { .. } => {}
+            CallStage::Sending => {
+                (self.stage, self.is_open) = (CallStage::Idle, false);
+                // A server that was silent until the call was cancelled was asked all the same.
+                return Some(BrokenCall { began, kept: kept && !self.is_cancelled });
             }
-            Stage::Idle | Stage::Connect | Stage::Ready => return None,
+            CallStage::Idle | CallStage::Connect | CallStage::Ready => return None,
         }
-        (self.stage, self.is_cancelled) = (Stage::Connect, false);
+        (self.stage, self.is_cancelled) = (CallStage::Connect, false);
         None
     }
 
-    fn connect(&mut self, now: Now) -> Step {
+    fn connect(&mut self, now: Now) -> ConnectionStep {
         match self.addresses.next(now, self.until) {
             // A call that is over before it began asks nobody.
-            Next::Resolve if now.tick < self.until => Step::Resolve { id: self.start(Stage::Resolving) },
-            Next::Connect { address, until } => Step::Connect { id: self.start(Stage::Connecting { until }), address },
-            Next::Resolve | Next::Failed => {
-                self.stage = Stage::Idle;
-                Step::Failed
+            AddressStep::Resolve if now.tick < self.until => {
+                ConnectionStep::Resolve { id: self.start(CallStage::Resolving) }
+            }
+            AddressStep::Connect { address, until } => {
+                ConnectionStep::Connect { id: self.start(CallStage::Connecting { until }), address }
+            }
+            AddressStep::Resolve | AddressStep::Failed => {
+                self.stage = CallStage::Idle;
+                ConnectionStep::Failed
             }
         }
     }
 
-    fn start(&mut self, stage: Stage) -> Id {
+    fn start(&mut self, stage: CallStage) -> Id {
         (self.stage, self.is_cancelled) = (stage, false);
         self.last = self.ids.next();
         self.last
     }
 
-    fn wait(&mut self, now: Now, until: Tick) -> Step {
+    fn wait(&mut self, now: Now, until: Tick) -> ConnectionStep {
         if now.tick < until {
-            return Step::Wait { until };
+            return ConnectionStep::Wait { until };
         }
         // Once is enough: the answer comes before the next step.
         if core::mem::replace(&mut self.is_cancelled, true) {
-            return Step::Wait { until: Tick::NEVER };
+            return ConnectionStep::Wait { until: Tick::NEVER };
         }
-        Step::Cancel { id: self.last }
+        ConnectionStep::Cancel { id: self.last }
     }
 
     fn is_about(&self, id: Id, is_expected: bool) -> bool {
@@ -242,9 +271,9 @@ mod tests {
         ([192, 0, 2, last], 8086).into()
     }
 
-    fn id(step: Step) -> Id {
+    fn id(step: ConnectionStep) -> Id {
         match step {
-            Step::Resolve { id } | Step::Connect { id, .. } | Step::Cancel { id } => id,
+            ConnectionStep::Resolve { id } | ConnectionStep::Connect { id, .. } | ConnectionStep::Cancel { id } => id,
             _ => panic!("{step:?} starts nothing"),
         }
     }
@@ -257,33 +286,37 @@ mod tests {
         connection.resolved(name, &[address(1)]);
         let first = id(connection.step(at(0)));
         connection.connected(first);
-        assert_eq!(connection.step(at(0)), Step::Ready);
+        assert_eq!(connection.step(at(0)), ConnectionStep::Ready);
         connection
     }
 
     #[test]
     fn a_call_asks_the_name_and_tries_its_addresses_each_for_its_share() {
         let mut connection = Connection::default();
-        assert_eq!(connection.step(at(0)), Step::Wait { until: Tick::NEVER });
+        assert_eq!(connection.step(at(0)), ConnectionStep::Wait { until: Tick::NEVER });
         connection.begin(tick(2_000));
-        let Step::Resolve { id: name } = connection.step(at(0)) else { panic!("the name first") };
-        assert_eq!(connection.step(at(10)), Step::Wait { until: tick(2_000) });
+        let ConnectionStep::Resolve { id: name } = connection.step(at(0)) else { panic!("the name first") };
+        assert_eq!(connection.step(at(10)), ConnectionStep::Wait { until: tick(2_000) });
         connection.resolved(name, &[address(1), address(2)]);
-        let Step::Connect { id: first, address: one } = connection.step(at(400)) else { panic!("then an address") };
-        assert_eq!((one, connection.step(at(400))), (address(1), Step::Wait { until: tick(1_200) }));
-        assert_eq!(connection.step(at(1_200)), Step::Cancel { id: first });
+        let ConnectionStep::Connect { id: first, address: one } = connection.step(at(400)) else {
+            panic!("then an address")
+        };
+        assert_eq!((one, connection.step(at(400))), (address(1), ConnectionStep::Wait { until: tick(1_200) }));
+        assert_eq!(connection.step(at(1_200)), ConnectionStep::Cancel { id: first });
         assert_eq!(connection.failed(first, false, false), None);
-        let Step::Connect { id: second, address: two } = connection.step(at(1_200)) else { panic!("the other one") };
+        let ConnectionStep::Connect { id: second, address: two } = connection.step(at(1_200)) else {
+            panic!("the other one")
+        };
         assert_eq!((two, connection.has_connected()), (address(2), false));
         connection.connected(first);
         assert!(!connection.has_connected(), "that was about the first");
         connection.connected(second);
-        assert_eq!((connection.step(at(1_300)), connection.has_connected()), (Step::Ready, true));
+        assert_eq!((connection.step(at(1_300)), connection.has_connected()), (ConnectionStep::Ready, true));
         let sent = connection.send();
         assert!(!connection.answered(second) && connection.answered(sent) && !connection.answered(sent));
         assert!(!connection.is_busy());
         connection.begin(tick(9_000));
-        assert_eq!(connection.step(at(5_000)), Step::Ready, "the connection is kept");
+        assert_eq!(connection.step(at(5_000)), ConnectionStep::Ready, "the connection is kept");
     }
 
     #[test]
@@ -297,34 +330,34 @@ mod tests {
                 true => connection.resolved(name, &[]),
                 false => assert_eq!(connection.failed(name, false, false), None),
             }
-            assert_eq!((connection.step(at(start)), connection.is_busy()), (Step::Failed, false));
+            assert_eq!((connection.step(at(start)), connection.is_busy()), (ConnectionStep::Failed, false));
         }
         connection.begin(tick(20_000));
         let name = id(connection.step(at(15_000)));
-        assert_eq!(connection.step(at(20_000)), Step::Cancel { id: name });
+        assert_eq!(connection.step(at(20_000)), ConnectionStep::Cancel { id: name });
         assert_eq!(connection.failed(name, false, false), None);
-        assert_eq!(connection.step(at(20_000)), Step::Failed, "nobody answered in time");
+        assert_eq!(connection.step(at(20_000)), ConnectionStep::Failed, "nobody answered in time");
         connection.begin(tick(20_000));
-        assert_eq!(connection.step(at(20_000)), Step::Failed, "no time at all");
+        assert_eq!(connection.step(at(20_000)), ConnectionStep::Failed, "no time at all");
     }
 
     #[test]
     fn what_was_sent_and_lost_is_told_and_a_dead_connection_told_apart_from_a_silent_one() {
         for (cancelled, began, kept, expected) in [
-            (false, true, false, Broken { began: true, kept: false }),
-            (false, false, true, Broken { began: false, kept: true }),
-            (true, true, true, Broken { began: true, kept: false }),
+            (false, true, false, BrokenCall { began: true, kept: false }),
+            (false, false, true, BrokenCall { began: false, kept: true }),
+            (true, true, true, BrokenCall { began: true, kept: false }),
         ] {
             let mut connection = ready();
             let sent = connection.send();
             if cancelled {
-                assert_eq!(connection.step(at(2_000)), Step::Cancel { id: sent });
-                assert_eq!(connection.step(at(2_000)), Step::Wait { until: Tick::NEVER }, "once is enough");
+                assert_eq!(connection.step(at(2_000)), ConnectionStep::Cancel { id: sent });
+                assert_eq!(connection.step(at(2_000)), ConnectionStep::Wait { until: Tick::NEVER }, "once is enough");
             }
             assert_eq!(connection.failed(sent, began, kept), Some(expected));
             assert_eq!(connection.failed(sent, began, kept), None);
             connection.begin(tick(9_000));
-            assert!(matches!(connection.step(at(5_000)), Step::Resolve { .. }), "the connection is gone");
+            assert!(matches!(connection.step(at(5_000)), ConnectionStep::Resolve { .. }), "the connection is gone");
         }
     }
 
@@ -334,12 +367,12 @@ mod tests {
         let sent = connection.send();
         connection.shorten(tick(700));
         connection.shorten(tick(900));
-        assert_eq!(connection.step(at(699)), Step::Wait { until: tick(700) });
-        assert_eq!(connection.step(at(700)), Step::Cancel { id: sent });
+        assert_eq!(connection.step(at(699)), ConnectionStep::Wait { until: tick(700) });
+        assert_eq!(connection.step(at(700)), ConnectionStep::Cancel { id: sent });
         let mut connection = ready();
         connection.withdraw();
         assert!(!connection.is_busy());
         connection.begin(tick(9_000));
-        assert_eq!(connection.step(at(0)), Step::Ready);
+        assert_eq!(connection.step(at(0)), ConnectionStep::Ready);
     }
 }

@@ -1,17 +1,18 @@
 //! What an error of a socket means for the datagrams that were handed to it: one table of data, which the documents show
-//! too. A driver looks errors up by their number; what follows from a fault is said by the machine
-//! ([`Datagrams`](super::Datagrams)).
+//! too. A driver looks an error up by its name; what follows from a fault is decided by the machine
+//! ([`DatagramMachine`](super::datagrams::DatagramMachine)).
 
 use core::fmt;
 
 /// Why a socket did not take datagrams. Of several in one call it is always the first that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Fault {
     /// Its buffer, or the receiver's queue, is full; it says when that is over.
     WouldBlock,
     /// The system has no memory for more, and does not say when it has.
     NoBuffers,
-    /// Longer than the socket or the way to the receiver bears.
+    /// It is longer than the socket, or the network on the way to the receiver, can carry.
     TooLarge,
     /// The receiver cannot be reached through this socket.
     Away,
@@ -22,9 +23,10 @@ pub enum Fault {
     RefusedBefore,
 }
 
-/// What was handed to a socket when it answered with an error.
+/// What was sent when a socket answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Handed {
+#[non_exhaustive]
+pub enum SendKind {
     /// One datagram, over UDP.
     Udp,
     /// Several datagrams in one call, over UDP.
@@ -35,11 +37,12 @@ pub enum Handed {
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct FaultRow {
     /// The names of the errors in POSIX; none: any other.
     pub errors: &'static [&'static str],
-    /// What must have been handed over; none: whatever it was.
-    pub handed: &'static [Handed],
+    /// What must have been sent; none: whatever it was.
+    pub kinds: &'static [SendKind],
     /// What it means.
     pub fault: Fault,
     /// What follows.
@@ -52,42 +55,42 @@ pub struct FaultRow {
 pub const FAULTS: &[FaultRow] = &[
     FaultRow {
         errors: &["EAGAIN", "EWOULDBLOCK"],
-        handed: &[],
+        kinds: &[],
         fault: Fault::WouldBlock,
         then: "that socket waits until it is writable, others go on",
         source: "send(2)",
     },
     FaultRow {
         errors: &["ENOBUFS"],
-        handed: &[],
+        kinds: &[],
         fault: Fault::NoBuffers,
         then: "held, a pause of 10 ms that grows to 1 s",
         source: "send(2); FreeBSD and macOS answer it in place of EAGAIN",
     },
     FaultRow {
         errors: &["EMSGSIZE"],
-        handed: &[],
+        kinds: &[],
         fault: Fault::TooLarge,
         then: "smaller; a single item is `too_large`",
         source: "send(2); Linux, `net/ipv4/udp.c`",
     },
     FaultRow {
         errors: &["ECONNREFUSED"],
-        handed: &[Handed::Udp, Handed::SeveralUdp],
+        kinds: &[SendKind::Udp, SendKind::SeveralUdp],
         fault: Fault::RefusedBefore,
         then: "the call before is `unconfirmed`, then one datagram at a time",
         source: "udp(7), \"Error handling\"",
     },
     FaultRow {
         errors: &["EIO", "EINVAL", "ENOPROTOOPT", "EOPNOTSUPP"],
-        handed: &[Handed::SeveralUdp],
+        kinds: &[SendKind::SeveralUdp],
         fault: Fault::NoOffload,
         then: "one datagram in a call from now on",
         source: "udp(7), `UDP_SEGMENT`; Linux, `net/ipv4/udp.c`",
     },
     FaultRow {
         errors: &[],
-        handed: &[],
+        kinds: &[],
         fault: Fault::Away,
         then: "held, back-off, the name is asked, the socket made anew",
         source: "send(2), unix(7)",
@@ -96,14 +99,14 @@ pub const FAULTS: &[FaultRow] = &[
 
 /// What the error of this name means, by [`FAULTS`].
 #[must_use]
-pub fn fault(error: &str, handed: Handed) -> Fault {
-    FAULTS.iter().find(|row| row.fits(error, handed)).map_or(Fault::Away, |row| row.fault)
+pub fn fault(error: &str, kind: SendKind) -> Fault {
+    FAULTS.iter().find(|row| row.fits(error, kind)).map_or(Fault::Away, |row| row.fault)
 }
 
 impl FaultRow {
-    fn fits(&self, error: &str, handed: Handed) -> bool {
+    fn fits(&self, error: &str, kind: SendKind) -> bool {
         (self.errors.is_empty() || self.errors.contains(&error))
-            && (self.handed.is_empty() || self.handed.contains(&handed))
+            && (self.kinds.is_empty() || self.kinds.contains(&kind))
     }
 }
 
@@ -117,9 +120,9 @@ impl fmt::Display for FaultRow {
         for (number, error) in self.errors.iter().enumerate() {
             write!(f, "{}`{error}`", if number == 0 { "" } else { ", " })?;
         }
-        f.write_str(match self.handed {
+        f.write_str(match self.kinds {
             [] => "",
-            [Handed::SeveralUdp] => ", several datagrams in a call",
+            [SendKind::SeveralUdp] => ", several datagrams in a call",
             _ => ", UDP",
         })?;
         write!(f, " | {} | {} | {} |", self.fault, self.then, self.source)
@@ -146,7 +149,7 @@ mod tests {
     #[test]
     fn the_last_row_fits_everything_and_each_row_has_a_source() {
         let last = FAULTS.last().expect("rows");
-        assert!(last.errors.is_empty() && last.handed.is_empty());
+        assert!(last.errors.is_empty() && last.kinds.is_empty());
         assert!(FAULTS.iter().all(|row| !row.source.is_empty() && !row.then.is_empty()));
     }
 
@@ -162,7 +165,7 @@ mod tests {
             ("ENETUNREACH", Fault::Away, Fault::Away, Fault::Away),
             ("", Fault::Away, Fault::Away, Fault::Away),
         ] {
-            let found = [Handed::Udp, Handed::SeveralUdp, Handed::Unix].map(|handed| fault(error, handed));
+            let found = [SendKind::Udp, SendKind::SeveralUdp, SendKind::Unix].map(|kind| fault(error, kind));
             assert_eq!(found, [udp, several, unix], "{error}");
         }
     }

@@ -1,9 +1,10 @@
-//! How an exporter is doing, for people; the driver adds the words of the other side.
+//! How an exporter is doing, as people are told; the driver adds the words of the server or the system.
 
 use super::Tick;
 
 /// What the last attempt showed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Health {
     /// Nothing was tried yet.
     #[default]
@@ -17,27 +18,36 @@ pub enum Health {
     },
 }
 
-/// Health, and from how many attempts it is known: whoever tells of it does so once for each.
+/// What the attempts so far have shown. Whoever tells people of it does so once for each attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Course {
-    pub(super) health: Health,
-    pub(super) attempts: u64,
+#[non_exhaustive]
+pub struct Attempts {
+    /// How the exporter is doing.
+    pub health: Health,
+    /// How many attempts there were.
+    pub count: u64,
 }
 
-impl Course {
-    pub(super) const NEW: Self = Self { health: Health::Untried, attempts: 0 };
+impl Attempts {
+    /// There were none.
+    pub(super) const NONE: Self = Self { health: Health::Untried, count: 0 };
 
     /// An attempt went well.
     pub(super) const fn went_well(&mut self) {
         self.health = Health::Well;
-        self.attempts += 1;
+        self.count += 1;
     }
 
     /// An attempt has failed.
     pub(super) const fn failed(&mut self, now: Tick) {
-        if !matches!(self.health, Health::Failing { .. }) {
+        if !self.are_failing() {
             self.health = Health::Failing { since: now };
         }
-        self.attempts += 1;
+        self.count += 1;
+    }
+
+    /// Whether the last one has failed.
+    pub(super) const fn are_failing(&self) -> bool {
+        matches!(self.health, Health::Failing { .. })
     }
 }

@@ -1,10 +1,10 @@
-//! What ties an answer to what was asked.
+//! The number that ties an answer to the action that it answers.
 
-/// The number of something that was started: of each attempt another one.
+/// The number of an action that was started. Each attempt has another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Id(u32);
 
-/// Gives numbers, each of which no other has for four billion attempts.
+/// Gives out numbers. None is given twice within four billion attempts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ids {
     last: u32,

@@ -1,10 +1,10 @@
-//! The time, as a driver tells it.
+//! The time, as a driver tells it to a machine.
 
 use core::time::Duration;
 
-use crate::sample::Timestamp;
+use crate::request::sample::Timestamp;
 
-/// A moment on a monotonic clock: nanoseconds since any moment that stays the same, for 584 years.
+/// A moment on a monotonic clock: nanoseconds since a moment that stays the same, for 584 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(u64);
 
@@ -40,9 +40,9 @@ impl Tick {
 /// What time it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// On the monotonic clock, which everything that is waited for goes by.
+    /// The time on the monotonic clock. Pauses, timeouts and deadlines go by it.
     pub tick: Tick,
-    /// The time that what is sent carries: it never goes back. See [`SteadyClock`](crate::SteadyClock).
+    /// The time that is sent with points and messages: it never goes back. See [`SteadyClock`](crate::SteadyClock).
     pub wall: Timestamp,
 }
 

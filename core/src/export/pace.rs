@@ -1,6 +1,4 @@
-//! How often the pump looks at the recorders' rings.
-//!
-//! One pump feeds all per-request exporters, so that none of them owns its pace.
+//! How often the pump reads the recorders' rings. One pump feeds all per-request exporters, so that it has a pace of its own.
 
 use core::time::Duration;
 

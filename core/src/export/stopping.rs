@@ -1,9 +1,9 @@
-//! What a stop changes: until when what waits is tried, and how long anything may take.
+//! What a stop changes: until when what still waits is tried, and how long a pause and a call may last.
 //!
-//! One rule for all machines. Where a connection was ever made, what waits is tried until the deadline; where none was,
-//! two attempts are made, counted from the stop. A pause is at most half of the time that is left, and all of it where that
-//! would leave less than 20 ms. A call gets all of it, or half where the last one failed or more is to follow, but never
-//! under 20 ms: half of half for ever is no time at all.
+//! One rule holds for all machines. Where a connection was ever made, what waits is tried until the deadline; where none was,
+//! two attempts are made, counted from the stop. A pause lasts at most half of the time that is left, or all of it where half
+//! would leave less than 20 ms. A call gets all of the time, or half of it where the last call has failed or more is to
+//! follow, but never less than 20 ms: half of the half, again and again, is no time at all.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Now, Tick};
 
 /// Attempts after the stop where no connection was ever made.
 const ATTEMPTS: u8 = 2;
-/// Least time that a call is given.
+/// The least time that a call is given.
 const LEAST_CALL: Duration = Duration::from_millis(20);
 
 /// Whether a stop was asked for, and what it leaves.
@@ -70,8 +70,8 @@ impl Stopping {
         moment.min(self.deadline)
     }
 
-    /// When a pause ends that would last this long. One that leaves no time for a call lasts until the deadline: what is
-    /// cut off then is neither sent nor known to be lost.
+    /// When a pause ends that would last this long. One that leaves no time for a call lasts until the deadline: of a call
+    /// that the deadline ends, nobody would know whether it was taken.
     #[must_use]
     pub fn pause(&self, now: Now, pause: Duration) -> Tick {
         let left = self.left(now);

@@ -8,8 +8,12 @@ use core::fmt::Write as _;
 
 use heapless::{String, Vec};
 
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::text::out::Full;
+use super::LabelFormat;
+use crate::atomics::stored_text::StoredText;
+use crate::atomics::{AtomicU64, words};
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::wire::text::out::Full;
 
 /// Longest tag in characters, its key included. Source: DataDog/documentation, getting_started/tagging.
 const TAG_CHARACTERS: usize = 200;
@@ -21,8 +25,28 @@ const CUT_MARK: usize = 17;
 /// Room for the tags of a series. No replacement is longer than what it replaces.
 pub(crate) const BYTES: usize = "method:,name:".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + LABELS * ",:".len();
 
-/// The tags of a series: `method:GET,name:/x`.
-pub(crate) fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
+/// The tags of a series: `method:GET,name:/x`. At the start of a cache line, which the usual tags fit into.
+pub(crate) struct DogstatsdTags;
+
+impl LabelFormat for DogstatsdTags {
+    const PLACE: usize = 2;
+    const WORDS: usize = BYTES.div_ceil(8);
+    const IS_ALIGNED: bool = true;
+    type Stored<'a> = StoredText<'a>;
+
+    fn write(key: &Key<'_>, words: &[AtomicU64]) -> [usize; 2] {
+        let text = encode(key);
+        words::store(words, &text);
+        [text.len(), 0]
+    }
+
+    #[inline]
+    fn read(words: &[AtomicU64], [length, _]: [usize; 2]) -> StoredText<'_> {
+        StoredText::new(words, length)
+    }
+}
+
+fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
     let mut text = Vec::new();
     let own = [("method", key.method), ("name", key.name)];
     for (tag, value) in own.into_iter().chain(key.labels()) {

@@ -5,9 +5,13 @@
 
 use heapless::Vec;
 
-use crate::sample::Outcome;
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::text::out::Full;
+use super::LabelFormat;
+use crate::atomics::stored_text::StoredText;
+use crate::atomics::{AtomicU64, words};
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::request::sample::Outcome;
+use crate::wire::text::out::Full;
 
 /// Room for the tags of a series: every byte of a value may be escaped.
 pub(crate) const BYTES: usize =
@@ -19,7 +23,27 @@ pub(crate) const OUTCOMES: [&[u8; 16]; 2] = [b",outcome=success", b",outcome=fai
 
 /// The tags of a series, `,method=GET,name=/x,outcome=success`, in order of their keys, which spares the server the
 /// sorting; and where the outcome begins.
-pub(crate) fn encode(key: &Key<'_>) -> (Vec<u8, BYTES>, usize) {
+pub(crate) struct InfluxdbTags;
+
+impl LabelFormat for InfluxdbTags {
+    const PLACE: usize = 1;
+    const WORDS: usize = BYTES.div_ceil(8);
+    const HAS_MARK: bool = true;
+    type Stored<'a> = (StoredText<'a>, usize);
+
+    fn write(key: &Key<'_>, words: &[AtomicU64]) -> [usize; 2] {
+        let (text, outcome_at) = encode(key);
+        words::store(words, &text);
+        [text.len(), outcome_at]
+    }
+
+    #[inline]
+    fn read(words: &[AtomicU64], [length, outcome_at]: [usize; 2]) -> (StoredText<'_>, usize) {
+        (StoredText::new(words, length), outcome_at)
+    }
+}
+
+fn encode(key: &Key<'_>) -> (Vec<u8, BYTES>, usize) {
     let mut text = Vec::new();
     let mut outcome_at = 0;
     let (outcome, success) = ("outcome", Outcome::Success.as_str());

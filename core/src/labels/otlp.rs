@@ -4,11 +4,13 @@
 
 use heapless::Vec;
 
-use crate::protobuf::{BackOut, Front, Reader, bytes_tag};
-use crate::sample::Outcome;
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::sync::{AtomicU64, Ordering::Relaxed};
-use crate::text::out::Full;
+use super::LabelFormat;
+use crate::atomics::{AtomicU64, Ordering::Relaxed, words};
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::request::sample::Outcome;
+use crate::wire::protobuf::{FrontRoom, ProtobufReader, ReverseWriter, bytes_tag};
+use crate::wire::text::out::Full;
 
 /// Field number of the attributes in a `NumberDataPoint`.
 pub(crate) const NUMBER_ATTRIBUTES: u8 = 7;
@@ -30,10 +32,9 @@ const OVERFLOW: &str = "otel.metric.overflow";
 /// the tag and the length of its value.
 pub(crate) const ATTRIBUTE_FRAME: usize = 11;
 /// Room for the attributes of a series, `outcome` not among them.
-pub(crate) const BYTES: usize =
-    "methodname".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + (2 + LABELS) * ATTRIBUTE_FRAME;
+const BYTES: usize = "methodname".len() + METHOD_BYTES + NAME_BYTES + LABEL_BYTES + (2 + LABELS) * ATTRIBUTE_FRAME;
 /// Words that hold them.
-pub(crate) const WORDS: usize = BYTES.div_ceil(8).next_multiple_of(LONG);
+const WORDS: usize = BYTES.div_ceil(8).next_multiple_of(LONG);
 /// Words that are copied in any case: most attributes fit.
 const USUAL: usize = 8;
 /// Words that are copied at once of longer attributes.
@@ -52,9 +53,28 @@ pub(crate) const CONVENTIONAL: usize = 32;
 pub(crate) const MAX_ATTRIBUTES: usize = BYTES + OUTCOME;
 
 /// The attributes of a series, `outcome` not among them, as fields of a histogram's point.
-pub(crate) fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
+pub(crate) struct OtlpAttributes;
+
+impl LabelFormat for OtlpAttributes {
+    const PLACE: usize = 3;
+    const WORDS: usize = WORDS;
+    type Stored<'a> = Attributes<'a>;
+
+    fn write(key: &Key<'_>, words: &[AtomicU64]) -> [usize; 2] {
+        let attributes = encode(key);
+        words::store_at_end(words, &attributes);
+        [attributes.len(), 0]
+    }
+
+    #[inline]
+    fn read(words: &[AtomicU64], [length, _]: [usize; 2]) -> Attributes<'_> {
+        Attributes { words, length }
+    }
+}
+
+fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
     let mut room = [0; BYTES];
-    let mut back = BackOut::new(&mut room, 0);
+    let mut back = ReverseWriter::new(&mut room, 0);
     // The room was sized for the longest attributes.
     let fits = put_labels(&mut back, key).and_then(|()| match key.is_overflow() {
         true => put_true(&mut back, HISTOGRAM_ATTRIBUTES, OVERFLOW),
@@ -69,7 +89,7 @@ pub(crate) fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
 }
 
 /// The further labels, the last of them first.
-fn put_labels(back: &mut BackOut<'_>, key: &Key<'_>) -> Result<(), Full> {
+fn put_labels(back: &mut ReverseWriter<'_>, key: &Key<'_>) -> Result<(), Full> {
     let mut all: Vec<(&str, &str), LABELS> = Vec::new();
     key.labels().for_each(|label| {
         let fits = all.push(label);
@@ -85,11 +105,7 @@ pub(crate) struct Attributes<'a> {
     length: usize,
 }
 
-impl<'a> Attributes<'a> {
-    pub(crate) const fn new(words: &'a [AtomicU64], length: usize) -> Self {
-        Self { words, length }
-    }
-
+impl Attributes<'_> {
     /// Bytes that [`Self::put`] and [`Self::put_as`] write.
     pub(crate) const fn len(self) -> usize {
         self.length + OUTCOME
@@ -97,7 +113,7 @@ impl<'a> Attributes<'a> {
 
     /// Writes the attributes of a histogram's point, `outcome` behind those of the series.
     #[inline(always)]
-    pub(crate) fn put(self, outcome: Outcome, front: &mut Front<'_>) -> Result<(), Full> {
+    pub(crate) fn put(self, outcome: Outcome, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         const OUTCOMES: [[u8; OUTCOME]; 2] = outcomes(HISTOGRAM_ATTRIBUTES);
         front.put(&OUTCOMES[outcome.index()])?;
         self.copy(front)?;
@@ -106,13 +122,13 @@ impl<'a> Attributes<'a> {
 
     /// Writes the attributes of a number's point, `outcome` behind those of the series.
     #[inline(always)]
-    pub(crate) fn put_in_number(self, outcome: Outcome, front: &mut Front<'_>) -> Result<(), Full> {
+    pub(crate) fn put_in_number(self, outcome: Outcome, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         self.put_as::<NUMBER_ATTRIBUTES>(outcome, front)
     }
 
     /// Writes the attributes as fields `NUMBER`, `outcome` behind those of the series.
     #[inline(always)]
-    pub(crate) fn put_as<const NUMBER: u8>(self, outcome: Outcome, front: &mut Front<'_>) -> Result<(), Full> {
+    pub(crate) fn put_as<const NUMBER: u8>(self, outcome: Outcome, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         front.put(&OutcomesAs::<NUMBER>::OUTCOMES[outcome.index()])?;
         self.copy(front)?;
         let text = front.take(self.length)?;
@@ -132,14 +148,14 @@ impl<'a> Attributes<'a> {
 
     /// Writes the attributes of a histogram's point under the keys of OpenTelemetry's semantic conventions. A failure has
     /// `error.type`; a success has nothing in the place of `outcome`, as they want it.
-    pub(crate) fn put_conventional(self, outcome: Outcome, back: &mut BackOut<'_>) -> Result<(), Full> {
+    pub(crate) fn put_conventional(self, outcome: Outcome, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let mut room = [0; 8 * WORDS];
         load(self.words.last_chunk::<WORDS>().ok_or(Full)?, &mut room);
         if outcome == Outcome::Failure {
             put_attribute(back, HISTOGRAM_ATTRIBUTES, ERROR.0, ERROR.1)?;
         }
         let mut all: Vec<&[u8], { 2 + LABELS }> = Vec::new();
-        let mut reader = Reader::new(room.get(room.len() - self.length..).ok_or(Full)?);
+        let mut reader = ProtobufReader::new(room.get(room.len() - self.length..).ok_or(Full)?);
         while let Some(attribute) = reader.varint().and_then(|_| reader.bytes()) {
             all.push(attribute).map_err(|_| Full)?;
         }
@@ -149,7 +165,7 @@ impl<'a> Attributes<'a> {
     /// Copies the text to the end of the room, and with it what its words hold in front of it: moves of known length
     /// need no loop. Relaxed: the reader's acquire load of the entry's state came before.
     #[inline(always)]
-    fn copy(self, front: &mut Front<'_>) -> Result<(), Full> {
+    fn copy(self, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         let words = self.words.last_chunk::<USUAL>().ok_or(Full)?;
         load(words, front.spill::<{ 8 * USUAL }>()?);
         if self.length > 8 * USUAL { copy_long(self.words, self.length, front) } else { Ok(()) }
@@ -159,7 +175,7 @@ impl<'a> Attributes<'a> {
 /// Copies what is in front of the last words of a long text. With parts of it for arguments, so that it stays in
 /// registers.
 #[inline(never)]
-fn copy_long(words: &[AtomicU64], length: usize, front: &mut Front<'_>) -> Result<(), Full> {
+fn copy_long(words: &[AtomicU64], length: usize, front: &mut FrontRoom<'_>) -> Result<(), Full> {
     let chunks = (length - 8 * USUAL).div_ceil(8 * LONG);
     let words = words[..words.len() - USUAL].as_rchunks::<LONG>().1;
     let room = front.in_front::<{ 8 * USUAL }, { 8 * LONG }>();
@@ -207,7 +223,7 @@ const fn outcome(number: u8, value: &str) -> [u8; OUTCOME] {
     bytes
 }
 
-pub(crate) fn put_attribute(back: &mut BackOut<'_>, number: u8, key: &str, value: &str) -> Result<(), Full> {
+pub(crate) fn put_attribute(back: &mut ReverseWriter<'_>, number: u8, key: &str, value: &str) -> Result<(), Full> {
     let end = back.mark();
     // The string of an AnyValue is a member of a oneof: written even when it is empty.
     back.put(value.as_bytes())?;
@@ -218,7 +234,7 @@ pub(crate) fn put_attribute(back: &mut BackOut<'_>, number: u8, key: &str, value
 }
 
 /// A `KeyValue` that was encoded before, under the conventional key where there is one.
-fn put_renamed(attribute: &[u8], back: &mut BackOut<'_>) -> Result<(), Full> {
+fn put_renamed(attribute: &[u8], back: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let key = key_of(attribute).unwrap_or_default();
     let end = back.mark();
     match CONVENTIONS.iter().find(|(ours, _)| ours.as_bytes() == key) {
@@ -233,7 +249,7 @@ fn put_renamed(attribute: &[u8], back: &mut BackOut<'_>) -> Result<(), Full> {
 }
 
 /// An attribute that is `true`.
-fn put_true(back: &mut BackOut<'_>, number: u8, key: &str) -> Result<(), Full> {
+fn put_true(back: &mut ReverseWriter<'_>, number: u8, key: &str) -> Result<(), Full> {
     let end = back.mark();
     back.varint_field(BOOL_VALUE, 1)?;
     back.length_since(end, VALUE)?;
@@ -243,11 +259,11 @@ fn put_true(back: &mut BackOut<'_>, number: u8, key: &str) -> Result<(), Full> {
 
 /// The key of an encoded `KeyValue` that begins with it, as ours do.
 pub(crate) fn key_of(attribute: &[u8]) -> Option<&[u8]> {
-    let mut reader = Reader::new(attribute);
+    let mut reader = ProtobufReader::new(attribute);
     (reader.varint()? == u64::from(bytes_tag(KEY))).then(|| reader.bytes()).flatten()
 }
 
-pub(crate) fn put_string(back: &mut BackOut<'_>, number: u8, text: &str) -> Result<(), Full> {
+pub(crate) fn put_string(back: &mut ReverseWriter<'_>, number: u8, text: &str) -> Result<(), Full> {
     let end = back.mark();
     back.put(text.as_bytes())?;
     back.length_since(end, number)

@@ -5,15 +5,38 @@
 
 use heapless::Vec;
 
-use crate::series::{Key, LABEL_BYTES, LABELS, METHOD_BYTES, NAME_BYTES};
-use crate::text::out::Full;
+use super::LabelFormat;
+use crate::atomics::stored_text::StoredText;
+use crate::atomics::{AtomicU64, words};
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::{LABEL_BYTES, LABELS};
+use crate::wire::text::out::Full;
 
 /// Room for the labels of a series: every byte of a value may be escaped.
 pub(crate) const BYTES: usize =
     "method=\"\",name=\"\"".len() + 2 * (METHOD_BYTES + NAME_BYTES + LABEL_BYTES) + LABELS * ",=\"\"".len();
 
 /// The labels of a series as every line of it begins them: `method="GET",name="/x"`.
-pub(crate) fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
+pub(crate) struct PrometheusLabels;
+
+impl LabelFormat for PrometheusLabels {
+    const PLACE: usize = 0;
+    const WORDS: usize = BYTES.div_ceil(8);
+    type Stored<'a> = StoredText<'a>;
+
+    fn write(key: &Key<'_>, words: &[AtomicU64]) -> [usize; 2] {
+        let text = encode(key);
+        words::store(words, &text);
+        [text.len(), 0]
+    }
+
+    #[inline]
+    fn read(words: &[AtomicU64], [length, _]: [usize; 2]) -> StoredText<'_> {
+        StoredText::new(words, length)
+    }
+}
+
+fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
     let mut text = Vec::new();
     // The room was sized for the longest labels with every byte escaped.
     let fits = put_label(&mut text, "method", key.method)

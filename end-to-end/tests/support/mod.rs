@@ -51,8 +51,7 @@ pub fn assert_settled(account: &Account) {
 
 /// `config` to `receiver`, with a first export that is an hour away.
 pub fn rarely_to(receiver: SocketAddr, config: OpenTelemetryConfig) -> OpenTelemetryConfig {
-    let export_interval = Duration::from_secs(3_600);
-    OpenTelemetryConfig { endpoint: format!("http://{receiver}"), export_interval, ..config }
+    config.endpoint(format!("http://{receiver}")).interval(Duration::from_secs(3_600))
 }
 
 /// Stops the OTLP exporter, which has settled its account.

@@ -10,19 +10,19 @@ use async_net::unix::UnixStream;
 use loaddensity_metrics_shell::runtime;
 
 /// A connected Unix datagram socket.
-struct Datagram(Async<UnixDatagram>);
+struct SmolUnixDatagram(Async<UnixDatagram>);
 
 pub(super) fn datagram(path: &Path) -> io::Result<runtime::UnixDatagram> {
     let socket = Async::<UnixDatagram>::unbound()?;
     socket.get_ref().connect(path)?;
-    Ok(Box::new(Datagram(socket)))
+    Ok(Box::new(SmolUnixDatagram(socket)))
 }
 
 pub(super) async fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
     Ok(Box::new(UnixStream::connect(path).await?))
 }
 
-impl runtime::DatagramSocket for Datagram {
+impl runtime::DatagramSocket for SmolUnixDatagram {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.0.get_ref().send(datagram)
     }

@@ -18,19 +18,19 @@ use super::RETRY;
 use super::timer::{self, Sleep};
 
 /// A connected Unix datagram socket.
-struct Datagram {
+struct StdUnixDatagram {
     socket: UnixDatagram,
-    pause: Mutex<RetryPause>,
+    pause: Mutex<WouldBlockPause>,
 }
 
 pub(super) fn datagram(path: &Path) -> io::Result<runtime::UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.connect(path)?;
     socket.set_nonblocking(true)?;
-    Ok(Box::new(Datagram { socket, pause: Mutex::default() }))
+    Ok(Box::new(StdUnixDatagram { socket, pause: Mutex::default() }))
 }
 
-impl runtime::DatagramSocket for Datagram {
+impl runtime::DatagramSocket for StdUnixDatagram {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.socket.send(datagram)
     }
@@ -41,9 +41,9 @@ impl runtime::DatagramSocket for Datagram {
 }
 
 /// A connection to a Unix stream socket.
-struct Stream {
+struct StdStream {
     socket: UnixStream,
-    pause: RetryPause,
+    pause: WouldBlockPause,
 }
 
 /// Like the other shells', an error where the listener has no place for one more: the standard library's `connect` waits.
@@ -51,10 +51,10 @@ pub(super) fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)?;
-    Ok(Box::new(Stream { socket: OwnedFd::from(socket).into(), pause: RetryPause::default() }))
+    Ok(Box::new(StdStream { socket: OwnedFd::from(socket).into(), pause: WouldBlockPause::default() }))
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for StdStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             match self.socket.write(bytes) {
@@ -76,9 +76,9 @@ impl AsyncWrite for Stream {
 
 /// The time between two attempts.
 #[derive(Default)]
-struct RetryPause(Option<Sleep>);
+struct WouldBlockPause(Option<Sleep>);
 
-impl RetryPause {
+impl WouldBlockPause {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| timer::sleep(RETRY));
         ready!(Pin::new(sleep).poll(context));

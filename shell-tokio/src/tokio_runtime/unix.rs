@@ -12,19 +12,19 @@ use tokio_util::compat::TokioAsyncWriteCompatExt as _;
 use super::at_once;
 
 /// A connected Unix datagram socket.
-struct Datagram(UnixDatagram);
+struct TokioUnixDatagram(UnixDatagram);
 
 pub(super) fn datagram(path: &Path) -> io::Result<runtime::UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.connect(path)?;
-    Ok(Box::new(Datagram(socket)))
+    Ok(Box::new(TokioUnixDatagram(socket)))
 }
 
 pub(super) async fn stream(path: &Path) -> io::Result<runtime::UnixStream> {
     Ok(Box::new(UnixStream::connect(path).await?.compat_write()))
 }
 
-impl runtime::DatagramSocket for Datagram {
+impl runtime::DatagramSocket for TokioUnixDatagram {
     fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         at_once(|| runtime::send(&self.0, datagram), |send| self.0.try_io(Interest::WRITABLE, send))
     }

@@ -5,14 +5,23 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::document::{Action, Arguments};
+use super::document::{Arguments, JsonAction};
 use super::error::{ActionError, Problem, kind_of, shown};
 use super::near::nearest;
-use crate::config::WAIT;
+use crate::config::{Labels, WAIT};
 use crate::environment::EnvironmentError;
 
 /// The parameters of a command.
+///
+/// ```
+/// use loaddensity_metrics_shell::actions::Signature;
+///
+/// static SIGNATURE: Signature =
+///     Signature::new(&["port", "addr"]).named(&["password"]).secret(&["password"]).aliases(&[("addr", "host")]);
+/// assert!(SIGNATURE.parameters().eq(["port", "host", "password"]));
+/// ```
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Signature {
     /// Those that can be given by position, in their order, or by name.
     pub positional: &'static [&'static str],
@@ -20,11 +29,49 @@ pub struct Signature {
     pub named: &'static [&'static str],
     /// Which of them are passwords or tokens: no error shows their values.
     pub secret: &'static [&'static str],
+    /// Other names of parameters, and what they are names of.
+    pub aliases: &'static [(&'static str, &'static str)],
 }
 
 impl Signature {
-    fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.positional.iter().chain(self.named).copied()
+    /// Parameters that can be given by position, in their order, or by name.
+    #[must_use]
+    pub const fn new(positional: &'static [&'static str]) -> Self {
+        Self { positional, named: &[], secret: &[], aliases: &[] }
+    }
+
+    /// Those that can be given by name only.
+    #[must_use]
+    pub const fn named(self, named: &'static [&'static str]) -> Self {
+        Self { named, ..self }
+    }
+
+    /// Which of them are passwords or tokens: no error shows their values.
+    #[must_use]
+    pub const fn secret(self, secret: &'static [&'static str]) -> Self {
+        Self { secret, ..self }
+    }
+
+    /// Other names of parameters, each with what it is a name of. Where a position has such a name, a value that is given
+    /// by position goes by it.
+    #[must_use]
+    pub const fn aliases(self, aliases: &'static [(&'static str, &'static str)]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The names of the parameters, each by its first one.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.positional.iter().chain(self.named).map(|key| self.first_name(key))
+    }
+
+    /// What `key` is another name of, or else itself.
+    fn first_name(&self, key: &'static str) -> &'static str {
+        self.aliases.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, of)| of)
+    }
+
+    /// Parameters and their other names.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.parameters().chain(self.aliases.iter().map(|(alias, _)| *alias))
     }
 }
 
@@ -34,26 +81,27 @@ impl Signature {
 /// error that names the value and what would be right for one of the wrong type. Asking for a parameter that the
 /// signature does not have gives `None`.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a> {
-    action: &'a Action,
+pub struct ArgumentReader<'a> {
+    action: &'a JsonAction,
     signature: &'static Signature,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ArgumentReader<'a> {
     /// Looks at what was given, not yet at the values.
     ///
     /// # Errors
-    /// [`Problem::UnknownParameter`] or [`Problem::TooManyValues`].
-    pub fn new(action: &'a Action, signature: &'static Signature) -> Result<Self, ActionError> {
+    /// [`Problem::UnknownParameter`], [`Problem::TooManyValues`], or [`Problem::Misplaced`] where a parameter is given by
+    /// two of its names.
+    pub fn new(action: &'a JsonAction, signature: &'static Signature) -> Result<Self, ActionError> {
         let reader = Self { action, signature };
         match &action.arguments {
             Arguments::Named(named) => {
                 for key in named.keys() {
-                    if !signature.parameters().any(|known| known == key) {
+                    if !signature.names().any(|known| known == key) {
                         return Err(reader.error(Problem::UnknownParameter {
                             key: key.clone(),
                             known: signature.parameters().collect(),
-                            near: nearest(key, signature.parameters()),
+                            near: nearest(key, signature.names()),
                         }));
                     }
                 }
@@ -64,16 +112,37 @@ impl<'a> Reader<'a> {
             }
             Arguments::Positional(_) => {}
         }
+        reader.is_named_once()?;
         Ok(reader)
     }
 
-    /// The value of `key` as it stands in the document.
+    fn is_named_once(&self) -> Result<(), ActionError> {
+        let is_given = |key| self.value_of_name(key).is_some();
+        let twice = self.signature.aliases.iter().find(|(alias, key)| is_given(alias) && is_given(key));
+        twice.map_or(Ok(()), |(alias, key)| {
+            let reason = format!("is another name of {key}, which is given too; leave one of them out");
+            Err(self.error(Problem::Misplaced { key: (*alias).to_owned(), reason }))
+        })
+    }
+
+    /// The value of `key` as it stands in the document, by whichever of its names it is given.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&'a Value> {
+        self.value_of_name(self.name(key))
+    }
+
+    /// The name by which `key` is given: an alias where that is; else `key`.
+    #[must_use]
+    pub fn name<'k>(&self, key: &'k str) -> &'k str {
+        let mut aliases = self.signature.aliases.iter().filter(|(_, of)| *of == key).map(|(alias, _)| *alias);
+        aliases.find(|alias| self.value_of_name(alias).is_some()).unwrap_or(key)
+    }
+
+    fn value_of_name(&self, name: &str) -> Option<&'a Value> {
         let value = match &self.action.arguments {
-            Arguments::Named(named) => named.get(key),
+            Arguments::Named(named) => named.get(name),
             Arguments::Positional(values) => {
-                self.signature.positional.iter().position(|known| *known == key).and_then(|at| values.get(at))
+                self.signature.positional.iter().position(|known| *known == name).and_then(|at| values.get(at))
             }
         };
         value.filter(|value| !value.is_null())
@@ -127,14 +196,14 @@ impl<'a> Reader<'a> {
         self.read(key, &expected, |value| number(value).and_then(duration))
     }
 
-    /// An object whose values are strings, as pairs in the order of their keys.
+    /// An object whose values are strings, in the order of their keys.
     ///
     /// # Errors
     /// [`Problem::WrongValue`] for any other kind of value.
-    pub fn pairs(&self, key: &str) -> Result<Option<Vec<(String, String)>>, ActionError> {
+    pub fn labels(&self, key: &str) -> Result<Option<Labels>, ActionError> {
         self.read(key, "an object of strings, {\"name\": \"value\"}", |value| {
-            let pair = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
-            value.as_object()?.iter().map(pair).collect()
+            let label = |(name, value): (&'a String, &'a Value)| Some((name.as_str(), value.as_str()?));
+            value.as_object()?.iter().map(label).collect()
         })
     }
 
@@ -154,7 +223,7 @@ impl<'a> Reader<'a> {
         match convert(value) {
             Some(read) => Ok(Some(read)),
             None => Err(self.error(Problem::WrongValue {
-                key: key.to_owned(),
+                key: self.name(key).to_owned(),
                 shown: self.shown(key, value),
                 expected: expected.to_owned(),
             })),
@@ -231,28 +300,33 @@ mod tests {
 
     use super::*;
 
-    static SIGNATURE: Signature =
-        Signature { positional: &["host", "port", "token"], named: &["size"], secret: &["token"] };
+    static SIGNATURE: Signature = Signature::new(&["addr", "port", "token"])
+        .named(&["size"])
+        .secret(&["token"])
+        .aliases(&[("addr", "host"), ("bytes", "size")]);
 
-    fn action(arguments: Value) -> Action {
+    fn action(arguments: Value) -> JsonAction {
         let arguments = match arguments {
             Value::Object(named) => Arguments::Named(named),
             Value::Array(values) => Arguments::Positional(values),
             other => panic!("{other} is not an argument list"),
         };
-        Action { index: 4, command: "LD_x".into(), arguments }
+        JsonAction { index: 4, command: "LD_x".into(), arguments }
     }
 
-    fn said<T: std::fmt::Debug>(arguments: Value, read: impl Fn(Reader<'_>) -> Result<T, ActionError>) -> String {
+    fn said<T: std::fmt::Debug>(
+        arguments: Value,
+        read: impl Fn(ArgumentReader<'_>) -> Result<T, ActionError>,
+    ) -> String {
         let action = action(arguments);
-        Reader::new(&action, &SIGNATURE).and_then(read).expect_err("an error").to_string()
+        ArgumentReader::new(&action, &SIGNATURE).and_then(read).expect_err("an error").to_string()
     }
 
     #[test]
     fn values_are_found_by_name_and_by_position_and_null_is_not_given() {
         for arguments in [json!({"host": "h", "token": "t", "port": null}), json!(["h", null, "t"])] {
             let action = action(arguments);
-            let reader = Reader::new(&action, &SIGNATURE).unwrap();
+            let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
             assert_eq!(reader.text("host").unwrap(), Some("h"));
             assert_eq!(reader.whole("port", 1..=9, "a port").unwrap(), None);
             assert_eq!(reader.text("token").unwrap(), Some("t"));
@@ -260,7 +334,7 @@ mod tests {
             assert_eq!(reader.value("no such parameter"), None);
         }
         let action = action(json!({"size": 7, "port": 0.25}));
-        let reader = Reader::new(&action, &SIGNATURE).unwrap();
+        let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
         assert_eq!(reader.whole("size", 7..=7, "a size").unwrap(), Some(7));
         assert_eq!(reader.seconds("port").unwrap(), Some(Duration::from_millis(250)));
     }
@@ -269,7 +343,9 @@ mod tests {
     fn numbers_and_flags_are_taken_in_other_forms_where_nothing_is_lost() {
         let port = |value: Value| {
             let action = action(json!({ "port": value }));
-            Reader::new(&action, &SIGNATURE).and_then(|reader| reader.whole("port", 0..=u64::MAX, "a number")).ok()
+            ArgumentReader::new(&action, &SIGNATURE)
+                .and_then(|reader| reader.whole("port", 0..=u64::MAX, "a number"))
+                .ok()
         };
         for (value, expected) in [
             (json!("8125"), Some(Some(8_125))),
@@ -289,7 +365,7 @@ mod tests {
             assert_eq!(port(value.clone()), expected, "{value}");
         }
         let action = action(json!({"size": "0.25", "port": "TRUE", "host": false}));
-        let reader = Reader::new(&action, &SIGNATURE).unwrap();
+        let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
         assert_eq!(reader.seconds("size").unwrap(), Some(Duration::from_millis(250)));
         assert_eq!(reader.number("size", 0.0..=1.0, "a share").unwrap(), Some(0.25));
         assert_eq!((reader.flag("port").unwrap(), reader.flag("host").unwrap()), (Some(true), Some(false)));
@@ -300,19 +376,41 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_an_object_of_strings() {
+    fn labels_are_an_object_of_strings() {
         let found = action(json!({"size": {"run": "7", "a": ""}}));
-        let pairs = Reader::new(&found, &SIGNATURE).and_then(|reader| reader.pairs("size")).unwrap();
-        assert_eq!(pairs, Some(vec![("a".into(), String::new()), ("run".into(), "7".into())]));
+        let labels = ArgumentReader::new(&found, &SIGNATURE).and_then(|reader| reader.labels("size")).unwrap();
+        assert_eq!(labels, Some(Labels::from([("a", ""), ("run", "7")])));
         for value in [json!({"run": 7}), json!(["run", "7"]), json!("run=7")] {
-            let text = said(json!({ "size": value }), |reader| reader.pairs("size"));
+            let text = said(json!({ "size": value }), |reader| reader.labels("size"));
             assert!(text.ends_with(r#"expected an object of strings, {"name": "value"}"#), "{text}");
         }
     }
 
     #[test]
+    fn an_alias_stands_for_its_parameter_and_errors_name_what_was_given() {
+        for arguments in [json!({"host": "h"}), json!({"addr": "h"}), json!({"addr": "h", "host": null}), json!(["h"])]
+        {
+            let action = action(arguments);
+            let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
+            assert_eq!((reader.text("host").unwrap(), reader.given()), (Some("h"), vec!["host"]));
+        }
+        for (arguments, name) in [(json!({"host": 7}), "host"), (json!({"addr": 7}), "addr"), (json!([7]), "addr")] {
+            let name =
+                if arguments.is_array() { format!("{name} is 7") } else { format!("{name} is 7; expected a string") };
+            let text = said(arguments, |reader| reader.text("host").map(|_| ()));
+            assert!(text.starts_with(&format!("actions[4] LD_x: {name}")), "{text}");
+        }
+        assert_eq!(
+            said(json!({"addr": "h", "host": "h"}), |_| Ok(())),
+            "actions[4] LD_x: addr: is another name of host, which is given too; leave one of them out"
+        );
+        let text = said(json!({"adr": "hunter2"}), |_| Ok(()));
+        assert!(text.ends_with("did you mean addr? the parameters are host, port, token, size"), "{text}");
+    }
+
+    #[test]
     fn unknown_and_surplus_arguments_are_refused() {
-        let ok = |_: Reader<'_>| Ok(());
+        let ok = |_: ArgumentReader<'_>| Ok(());
         assert_eq!(
             said(json!({"prot": "hunter2"}), ok),
             "actions[4] LD_x: unknown parameter prot; did you mean port? the parameters are host, port, token, size"
@@ -323,13 +421,13 @@ mod tests {
         );
         assert_eq!(
             said(json!(["h", 1, "hunter2", null]), ok),
-            "actions[4] LD_x: 4 values given by position; at most, in this order: host, port, token"
+            "actions[4] LD_x: 4 values given by position; at most, in this order: addr, port, token"
         );
     }
 
     #[test]
     fn wrong_values_are_shown_with_what_would_be_right_but_secrets_never() {
-        let port = |reader: Reader<'_>| reader.whole("port", 1..=65_535, "a port number");
+        let port = |reader: ArgumentReader<'_>| reader.whole("port", 1..=65_535, "a port number");
         let right = "expected a port number from 1 to 65535";
         for (value, shown) in [
             (json!(65_536), "65536"),

@@ -2,8 +2,8 @@
 
 use loaddensity_metrics_core::Exporter;
 
-use super::arguments::{Reader, Signature};
-use super::document::Action;
+use super::arguments::{ArgumentReader, Signature};
+use super::document::JsonAction;
 use super::error::{ActionError, Problem};
 use super::near::nearest;
 use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
@@ -29,6 +29,7 @@ pub const COMMANDS: [&str; 8] = [
 
 /// What an action asks for. What it leaves out has LoadDensity's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Command {
     /// `LD_start_prometheus_exporter`
     StartPrometheus(PrometheusConfig),
@@ -53,7 +54,7 @@ impl Command {
     ///
     /// # Errors
     /// [`Problem::UnknownCommand`] where it is none of [`COMMANDS`]; all that can be wrong with its arguments.
-    pub fn from_action(action: &Action) -> Result<Self, ActionError> {
+    pub fn from_action(action: &JsonAction) -> Result<Self, ActionError> {
         Self::from_action_in(action, &Environment::default())
     }
 
@@ -63,24 +64,24 @@ impl Command {
     /// # Errors
     /// As [`from_action`](Self::from_action), and [`Problem::Environment`] for a variable of the exporter's that cannot be
     /// used.
-    pub fn from_action_in(action: &Action, environment: &Environment) -> Result<Self, ActionError> {
+    pub fn from_action_in(action: &JsonAction, environment: &Environment) -> Result<Self, ActionError> {
         match action.command.as_str() {
             "LD_start_prometheus_exporter" => {
-                let reader = Reader::new(action, &prometheus::SIGNATURE)?;
+                let reader = ArgumentReader::new(action, &prometheus::SIGNATURE)?;
                 let base = PrometheusConfig::from_env(&unsaid(reader, &prometheus::VARIABLES, environment));
                 prometheus::config(reader, reader.environment(base)?).map(Self::StartPrometheus)
             }
             "LD_start_influxdb_sink" => {
-                let reader = Reader::new(action, &influxdb::SIGNATURE)?;
+                let reader = ArgumentReader::new(action, &influxdb::SIGNATURE)?;
                 influxdb::config(reader, environment).map(Self::StartInfluxdb)
             }
             "LD_start_statsd_sink" => {
-                let reader = Reader::new(action, &statsd::SIGNATURE)?;
+                let reader = ArgumentReader::new(action, &statsd::SIGNATURE)?;
                 let base = StatsdConfig::from_env(&unsaid(reader, &statsd::VARIABLES, environment));
                 statsd::config(reader, reader.environment(base)?).map(Self::StartStatsd)
             }
             "LD_start_opentelemetry_exporter" => {
-                let reader = Reader::new(action, &opentelemetry::SIGNATURE)?;
+                let reader = ArgumentReader::new(action, &opentelemetry::SIGNATURE)?;
                 opentelemetry::config(reader, environment).map(Self::StartOpenTelemetry)
             }
             "LD_stop_prometheus_exporter" => stop(action, Self::StopPrometheus),
@@ -113,12 +114,18 @@ impl Command {
 }
 
 impl ActionError {
+    /// That `action` was not carried out for this.
+    #[must_use]
+    pub fn new(action: &JsonAction, problem: Problem) -> Self {
+        Self { index: action.index, command: action.command.clone(), problem }
+    }
+
     /// Says that `action` is none of [`COMMANDS`], nor of `others`, which the program knows besides.
     #[must_use]
-    pub fn unknown_command(action: &Action, others: &[&'static str]) -> Self {
+    pub fn unknown_command(action: &JsonAction, others: &[&'static str]) -> Self {
         let known: Vec<&'static str> = COMMANDS.iter().chain(others).copied().collect();
         let near = nearest(&action.command, known.iter().copied());
-        Self { index: action.index, command: action.command.clone(), problem: Problem::UnknownCommand { known, near } }
+        Self::new(action, Problem::UnknownCommand { known, near })
     }
 
     /// Whether the action's command is not known here; it may be known to the program.
@@ -130,15 +137,28 @@ impl ActionError {
 
 /// `environment` without the variables of what the action says itself: they are not asked, so that none of them keeps the
 /// exporter from starting.
-fn unsaid(reader: Reader<'_>, variables: &[(&str, &[&str])], environment: &Environment) -> Environment {
+fn unsaid(reader: ArgumentReader<'_>, variables: &[(&str, &[&str])], environment: &Environment) -> Environment {
     let said = variables.iter().filter(|(key, _)| reader.value(key).is_some());
     environment.without(&said.flat_map(|(_, names)| names.iter().copied()).collect::<Vec<_>>())
 }
 
-static STOP: Signature = Signature { positional: &[], named: &[], secret: &[] };
+/// The parameter of `action` that gives `field` of the exporter's configuration, by the name that it is given by.
+pub(super) fn key_of(action: &JsonAction, exporter: Exporter, field: &'static str) -> &'static str {
+    let (signature, fields): (_, &[_]) = match exporter {
+        Exporter::Prometheus => (&prometheus::SIGNATURE, &prometheus::FIELDS),
+        Exporter::Influxdb => (&influxdb::SIGNATURE, &influxdb::FIELDS),
+        Exporter::Statsd => (&statsd::SIGNATURE, &statsd::FIELDS),
+        Exporter::OpenTelemetry => (&opentelemetry::SIGNATURE, &opentelemetry::FIELDS),
+    };
+    let key = fields.iter().find(|(named, _)| *named == field).map_or(field, |(_, key)| *key);
+    debug_assert!(signature.parameters().any(|known| known == key), "{field} has no parameter");
+    ArgumentReader::new(action, signature).map_or(key, |reader| reader.name(key))
+}
 
-fn stop(action: &Action, command: Command) -> Result<Command, ActionError> {
-    Reader::new(action, &STOP).map(|_| command)
+static STOP: Signature = Signature::new(&[]);
+
+fn stop(action: &JsonAction, command: Command) -> Result<Command, ActionError> {
+    ArgumentReader::new(action, &STOP).map(|_| command)
 }
 
 #[cfg(test)]

@@ -9,15 +9,17 @@ use super::error::{ActionError, Problem, kind_of};
 
 /// A parsed document.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Document {
     /// Its actions in order. One that has not the shape of an action is an error in its place, so that the others
     /// can still run.
-    pub actions: Vec<Result<Action, ActionError>>,
+    pub actions: Vec<Result<JsonAction, ActionError>>,
 }
 
 /// One action of a document.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Action {
+#[non_exhaustive]
+pub struct JsonAction {
     /// Position in the document, from 0.
     pub index: usize,
     /// Name of the command, as it was written.
@@ -26,7 +28,7 @@ pub struct Action {
     pub arguments: Arguments,
 }
 
-/// What was given to a command.
+/// What was given to a command. An action of Action-JSON has these two forms, so that there will be no third.
 #[derive(Clone, PartialEq)]
 pub enum Arguments {
     /// By name. Empty where the action is its command alone.
@@ -39,16 +41,18 @@ impl fmt::Debug for Arguments {
     /// Keys and kinds of values. The values may be secret; which of them are, only the command's signature knows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named(named) => f.debug_map().entries(named.iter().map(|(key, value)| (key, Kind(value)))).finish(),
-            Self::Positional(values) => f.debug_list().entries(values.iter().map(Kind)).finish(),
+            Self::Named(named) => {
+                f.debug_map().entries(named.iter().map(|(key, value)| (key, KindOfValue(value)))).finish()
+            }
+            Self::Positional(values) => f.debug_list().entries(values.iter().map(KindOfValue)).finish(),
         }
     }
 }
 
 /// A value of which only the kind is shown.
-struct Kind<'a>(&'a Value);
+struct KindOfValue<'a>(&'a Value);
 
-impl fmt::Debug for Kind<'_> {
+impl fmt::Debug for KindOfValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(kind_of(self.0))
     }
@@ -84,7 +88,7 @@ fn list_of(root: Value) -> Result<Vec<Value>, DocumentError> {
     }
 }
 
-fn action_of(index: usize, value: Value) -> Result<Action, ActionError> {
+fn action_of(index: usize, value: Value) -> Result<JsonAction, ActionError> {
     let shape = |found: String| ActionError { index, command: String::new(), problem: Problem::Shape { found } };
     let Value::Array(parts) = value else {
         return Err(shape(kind_of(&value).into()));
@@ -109,7 +113,7 @@ fn action_of(index: usize, value: Value) -> Result<Action, ActionError> {
             return Err(ActionError { index, command, problem });
         }
     };
-    Ok(Action { index, command, arguments })
+    Ok(JsonAction { index, command, arguments })
 }
 
 /// serde_json puts the position at the end of its text; it has fields of its own here.
@@ -119,6 +123,7 @@ fn without_position(text: &str) -> String {
 
 /// Why a text is no document.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DocumentError {
     /// It is not JSON.
     Syntax {
@@ -155,7 +160,7 @@ mod tests {
     use super::*;
 
     fn texts(document: &str) -> Vec<String> {
-        let show = |action: &Result<Action, ActionError>| match action {
+        let show = |action: &Result<JsonAction, ActionError>| match action {
             Ok(action) => match &action.arguments {
                 Arguments::Named(named) => format!("{} {}", action.command, Value::from(named.clone())),
                 Arguments::Positional(values) => {

@@ -5,12 +5,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::config::public_url;
 use crate::environment::EnvironmentError;
 use crate::error::{StartError, StopError};
+use crate::public_url::public_url;
 
 /// An action that was not carried out.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ActionError {
     /// Position of the action in its document, from 0.
     pub index: usize,
@@ -22,6 +23,7 @@ pub struct ActionError {
 
 /// What was wrong with an action.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Problem {
     /// It is not `["LD_name"]`, `["LD_name", {…}]` or `["LD_name", […]]`.
     Shape {
@@ -77,7 +79,12 @@ pub enum Problem {
     /// An environment variable that was asked for cannot be used.
     Environment(EnvironmentError),
     /// The exporter could not be started with these settings.
-    Start(StartError),
+    Start {
+        /// Why.
+        error: StartError,
+        /// The parameter that gives what is refused, by the name that it was given by; `None` where it is not for one.
+        key: Option<&'static str>,
+    },
     /// The exporter could not be stopped.
     Stop(StopError),
 }
@@ -95,7 +102,7 @@ impl fmt::Display for ActionError {
 impl Error for ActionError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.problem {
-            Problem::Start(source) => source.source(),
+            Problem::Start { error, .. } => error.source(),
             Problem::Stop(source) => source.source(),
             _ => None,
         }
@@ -133,7 +140,7 @@ impl fmt::Display for Problem {
             Self::WrongValue { key, shown, expected } => write!(f, "{key} is {shown}; expected {expected}"),
             Self::Misplaced { key, reason } => write!(f, "{key}: {reason}"),
             Self::Environment(error) => error.fmt(f),
-            Self::Start(error) => error.fmt(f),
+            Self::Start { error, key } => error.write_with(f, *key),
             Self::Stop(error) => error.fmt(f),
         }
     }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use loaddensity_metrics_core::{Account, Exporter};
 
-use super::command::Command;
-use super::document::Action;
+use super::command::{Command, key_of};
+use super::document::JsonAction;
 use super::error::{ActionError, Problem};
 use crate::environment::Environment;
 use crate::error::{StartError, StopError};
@@ -15,7 +15,8 @@ use crate::runtime::Runtime;
 
 /// What came of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+#[non_exhaustive]
+pub enum ActionOutcome {
     /// The exporter runs.
     Started {
         /// Which.
@@ -39,7 +40,10 @@ pub enum Answer {
 /// # Errors
 /// What [`Command::from_action`] refuses, and what the start and stop calls answer ([`Problem::Start`],
 /// [`Problem::Stop`]).
-pub async fn execute<R: Runtime>(exporters: &AsyncExporters<R>, action: &Action) -> Result<Answer, ActionError> {
+pub async fn execute<R: Runtime>(
+    exporters: &AsyncExporters<R>,
+    action: &JsonAction,
+) -> Result<ActionOutcome, ActionError> {
     execute_in(exporters, action, &Environment::default()).await
 }
 
@@ -50,9 +54,9 @@ pub async fn execute<R: Runtime>(exporters: &AsyncExporters<R>, action: &Action)
 /// [`Problem::Stop`]).
 pub async fn execute_in<R: Runtime>(
     exporters: &AsyncExporters<R>,
-    action: &Action,
+    action: &JsonAction,
     environment: &Environment,
-) -> Result<Answer, ActionError> {
+) -> Result<ActionOutcome, ActionError> {
     execute_command(exporters, action, Command::from_action_in(action, environment)?).await
 }
 
@@ -62,40 +66,51 @@ pub async fn execute_in<R: Runtime>(
 /// What the start and stop calls answer ([`Problem::Start`], [`Problem::Stop`]), as errors of `action`.
 pub async fn execute_command<R: Runtime>(
     exporters: &AsyncExporters<R>,
-    action: &Action,
+    action: &JsonAction,
     command: Command,
-) -> Result<Answer, ActionError> {
+) -> Result<ActionOutcome, ActionError> {
     let done = match command {
         Command::StartPrometheus(config) => {
             let (scheme, path) = (if config.tls.is_some() { "https" } else { "http" }, config.path.clone());
-            exporters.start_prometheus_exporter(config).await.map_err(Problem::Start).map(|address| Answer::Started {
-                exporter: Exporter::Prometheus,
-                address: Some(address),
-                page: Some(format!("{scheme}://{address}{path}")),
+            let address = exporters.start_prometheus_exporter(config).await;
+            address.map_err(|error| refused(action, Exporter::Prometheus, error)).map(|address| {
+                ActionOutcome::Started {
+                    exporter: Exporter::Prometheus,
+                    address: Some(address),
+                    page: Some(format!("{scheme}://{address}{path}")),
+                }
             })
         }
-        Command::StartInfluxdb(config) => started(Exporter::Influxdb, exporters.start_influxdb_sink(config).await),
-        Command::StartStatsd(config) => started(Exporter::Statsd, exporters.start_statsd_sink(config).await),
+        Command::StartInfluxdb(config) => {
+            started(action, Exporter::Influxdb, exporters.start_influxdb_sink(config).await)
+        }
+        Command::StartStatsd(config) => started(action, Exporter::Statsd, exporters.start_statsd_sink(config).await),
         Command::StartOpenTelemetry(config) => {
-            started(Exporter::OpenTelemetry, exporters.start_opentelemetry_exporter(config).await)
+            started(action, Exporter::OpenTelemetry, exporters.start_opentelemetry_exporter(config).await)
         }
         Command::StopPrometheus => stopped(Exporter::Prometheus, exporters.stop_prometheus_exporter().await),
         Command::StopInfluxdb => stopped(Exporter::Influxdb, exporters.stop_influxdb_sink().await),
         Command::StopStatsd => stopped(Exporter::Statsd, exporters.stop_statsd_sink().await),
         Command::StopOpenTelemetry => stopped(Exporter::OpenTelemetry, exporters.stop_opentelemetry_exporter().await),
     };
-    done.map_err(|problem| ActionError { index: action.index, command: action.command.clone(), problem })
+    done.map_err(|problem| ActionError::new(action, problem))
 }
 
-fn started(exporter: Exporter, done: Result<(), StartError>) -> Result<Answer, Problem> {
-    done.map(|()| Answer::Started { exporter, address: None, page: None }).map_err(Problem::Start)
+fn started(action: &JsonAction, exporter: Exporter, done: Result<(), StartError>) -> Result<ActionOutcome, Problem> {
+    let done = done.map(|()| ActionOutcome::Started { exporter, address: None, page: None });
+    done.map_err(|error| refused(action, exporter, error))
 }
 
-fn stopped(exporter: Exporter, done: Result<Option<Account>, StopError>) -> Result<Answer, Problem> {
-    done.map(|account| Answer::Stopped { exporter, account }).map_err(Problem::Stop)
+fn refused(action: &JsonAction, exporter: Exporter, error: StartError) -> Problem {
+    let key = error.field().map(|field| key_of(action, exporter, field));
+    Problem::Start { error, key }
 }
 
-impl fmt::Display for Answer {
+fn stopped(exporter: Exporter, done: Result<Option<Account>, StopError>) -> Result<ActionOutcome, Problem> {
+    done.map(|account| ActionOutcome::Stopped { exporter, account }).map_err(Problem::Stop)
+}
+
+impl fmt::Display for ActionOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { exporter, page: Some(page), .. } => write!(f, "{} started, {page}", exporter.as_str()),

@@ -17,7 +17,7 @@
 //!
 //! Reading and doing are apart: [`Document::parse`] and [`Command::from_action`] are pure, [`execute`] does what a
 //! command says. Environment variables are read by [`Command::from_action_in`] and [`execute_in`] alone. Errors name the action's index, the command, the key, the value and what would be right; they never
-//! show the value of a secret. A program with commands of its own reads their arguments with [`Reader`].
+//! show the value of a secret. A program with commands of its own reads their arguments with [`ArgumentReader`].
 
 mod arguments;
 mod command;
@@ -26,8 +26,8 @@ mod error;
 mod execute;
 mod near;
 
-pub use arguments::{Reader, Signature, flag, number};
+pub use arguments::{ArgumentReader, Signature, flag, number};
 pub use command::{COMMANDS, Command};
-pub use document::{Action, Arguments, Document, DocumentError};
+pub use document::{Arguments, Document, DocumentError, JsonAction};
 pub use error::{ActionError, Problem};
-pub use execute::{Answer, execute, execute_command, execute_in};
+pub use execute::{ActionOutcome, execute, execute_command, execute_in};

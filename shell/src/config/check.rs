@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
 
-use super::secret::public_url;
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 /// Most bytes in one UDP datagram over IPv4 (RFC 768: 65,535 less the headers of UDP and IP).
 pub(crate) const DATAGRAM_BYTES: RangeInclusive<usize> = 1..=65_507;
@@ -25,25 +25,25 @@ pub(super) const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
 pub(super) struct Check(pub(super) Exporter);
 
 impl Check {
-    pub(super) fn not_empty(self, key: &'static str, value: &str) -> Result<(), StartError> {
-        if value.trim().is_empty() { Err(self.bad(key, value, "it must not be empty")) } else { Ok(()) }
+    pub(super) fn not_empty(self, field: &'static str, value: &str) -> Result<(), StartError> {
+        if value.trim().is_empty() { Err(self.bad(field, value, "it must not be empty")) } else { Ok(()) }
     }
 
-    pub(super) fn host(self, key: &'static str, value: &str) -> Result<(), StartError> {
-        self.not_empty(key, value)?;
+    pub(super) fn host(self, field: &'static str, value: &str) -> Result<(), StartError> {
+        self.not_empty(field, value)?;
         let is_alone = !value.contains('@');
         is_alone
             .then_some(())
-            .ok_or_else(|| self.bad(key, public_url(value), "it must be a host alone, without a user"))
+            .ok_or_else(|| self.bad(field, public_url(value), "it must be a host alone, without a user"))
     }
 
-    pub(super) fn port(self, port: u16) -> Result<(), StartError> {
-        if port == 0 { Err(self.bad("port", port, "a port to send to is 1 to 65535")) } else { Ok(()) }
+    pub(super) fn port(self, field: &'static str, port: u16) -> Result<(), StartError> {
+        if port == 0 { Err(self.bad(field, port, "a port to send to is 1 to 65535")) } else { Ok(()) }
     }
 
     pub(super) fn range(
         self,
-        key: &'static str,
+        field: &'static str,
         value: usize,
         range: &RangeInclusive<usize>,
     ) -> Result<(), StartError> {
@@ -54,17 +54,17 @@ impl Check {
             usize::MAX => format!("it must be {} or more", range.start()),
             end => format!("it must be {} to {end}", range.start()),
         };
-        Err(self.bad(key, value, &expected))
+        Err(self.bad(field, value, &expected))
     }
 
-    pub(super) fn wait(self, key: &'static str, value: Duration) -> Result<(), StartError> {
+    pub(super) fn wait(self, field: &'static str, value: Duration) -> Result<(), StartError> {
         if WAIT.contains(&value) {
             return Ok(());
         }
-        Err(self.bad(key, format_args!("{value:?}"), "it must be 1 millisecond to 1 day"))
+        Err(self.bad(field, format_args!("{value:?}"), "it must be 1 millisecond to 1 day"))
     }
 
-    pub(super) fn bad(self, key: &'static str, value: impl fmt::Display, expected: &str) -> StartError {
-        StartError::Setting { exporter: self.0, key, value: value.to_string(), expected: expected.into() }
+    pub(super) fn bad(self, field: &'static str, value: impl fmt::Display, expected: &str) -> StartError {
+        StartError::Setting { exporter: self.0, field, value: value.to_string(), expected: expected.into() }
     }
 }

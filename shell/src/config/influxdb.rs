@@ -7,7 +7,9 @@ use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::influxdb::{Precision, StatusCode};
 
 use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL};
+use super::labels::Labels;
 use super::proxy::Proxy;
+use super::setters::configuration;
 use super::tls::ClientTls;
 use crate::error::StartError;
 
@@ -22,109 +24,78 @@ pub(crate) const BATCH_POINTS: RangeInclusive<usize> = 1..=usize::MAX;
 /// (`max-body-size`).
 pub(crate) const BATCH_BYTES: RangeInclusive<usize> = 4_096..=25_000_000;
 
-/// Where and how InfluxDB points are sent.
-/// LoadDensity: `start_influxdb_sink(transport="udp", host="127.0.0.1", port, url, token, measurement, timeout, …)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InfluxdbConfig {
-    /// Transport and address. Default: UDP to `127.0.0.1:8089`.
-    pub target: InfluxdbTarget,
-    /// Whether the database is created before the first points (`CREATE DATABASE`; one that exists stays as it is), and
-    /// again where it has vanished. For InfluxDB 1: refused without a database, and with targets that have none or
-    /// are complete in themselves. Default `false`.
-    pub create_database: bool,
-    /// Measurement of every point. Default `loaddensity_request`.
-    pub measurement: String,
-    /// What a point stands for. Default: one request, as LoadDensity has it.
-    pub points: Points,
-    /// Time from one point of a series to the next, where a point stands for an interval, and from one point with the
-    /// engine's gauges to the next, always. 1 ms to 1 day, and no less than a unit of `precision`. The last one ends at
-    /// the stop. Default 10 s.
-    pub interval: Duration,
-    /// Tags that every point has, besides those of its series, which win over ones of the same name. Default: none. Names
-    /// as those of a series' labels, up to 1,024 bytes altogether (see
-    /// [`ConstantLabels`](loaddensity_metrics_core::ConstantLabels)).
-    pub constant_tags: Vec<(String, String)>,
-    /// Where the status code of a request is shown. Default: in the field `status_code`. A point of an interval has none.
-    pub status_code: StatusCode,
-    /// Unit of the timestamps. Coarser than nanoseconds is refused while every request is a point of its own: two of one
-    /// series within a unit would be one point, and one of them lost. Over UDP and with a complete URL it must be what the
-    /// listener and the URL say. Default: nanoseconds.
-    pub precision: Precision,
-    /// How a server at an `https` URL is proven, and what it is shown. Refused with any other target, unless it is the
-    /// default: the system's roots, and no certificate of one's own.
-    pub tls: ClientTls,
-    /// The HTTP proxy that bodies are sent through. Refused over UDP, unless the environment gave it. Default none.
-    pub proxy: Option<Proxy>,
-    /// Whether bodies are sent in gzip (`Content-Encoding: gzip`): they become ten times shorter or more, and take some
-    /// milliseconds for a mebibyte. Refused over UDP, and by a build without the feature `gzip`. Default `false`.
-    pub gzip: bool,
-    /// How long one HTTP request may take, from connecting to the answer's end. Default 2 s.
-    pub timeout: Duration,
-    /// When a batch is sent (HTTP; over UDP lines leave within two milliseconds).
-    pub batch: BatchLimits,
-    /// How often a host name is resolved again (over UDP), 1 ms to 1 day; also soon after an error of the socket. The sink
-    /// goes over to another address where the one in use is no longer among the answers. `None`: never. Default 30 s.
-    pub resolve_interval: Option<Duration>,
-    /// Largest datagram in bytes (UDP): whole lines are packed up to it. 1 to 65,507, default 1,400.
-    pub datagram_bytes: usize,
-    /// Whether several datagrams are handed to the kernel in one call where it can take them (UDP on Linux), which
-    /// costs several times less: while more than one waits, all but the last are filled up to `datagram_bytes` with
-    /// newlines, which InfluxDB reads over. Nothing to a sink that posts over HTTP. Default `true`.
-    pub segmentation_offload: bool,
-    /// Events that wait here while the backend is slow or away, 32 bytes each; later ones are dropped as
-    /// `buffer_full`. Default 65,536.
-    pub buffer_events: usize,
-}
-
-impl Default for InfluxdbConfig {
-    fn default() -> Self {
-        Self {
-            target: InfluxdbTarget::default(),
-            create_database: false,
-            measurement: "loaddensity_request".into(),
-            points: Points::default(),
-            interval: Duration::from_secs(10),
-            constant_tags: Vec::new(),
-            status_code: StatusCode::default(),
-            precision: Precision::default(),
-            tls: ClientTls::default(),
-            proxy: None,
-            gzip: false,
-            timeout: Duration::from_secs(2),
-            batch: BatchLimits::default(),
-            resolve_interval: Some(RESOLVE_INTERVAL),
-            datagram_bytes: 1_400,
-            segmentation_offload: true,
-            buffer_events: 65_536,
-        }
+configuration! {
+    /// Where and how InfluxDB points are sent. LoadDensity: `start_influxdb_sink(transport="udp", host="127.0.0.1",
+    /// port, url, token, measurement, timeout, …)`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct InfluxdbConfig {
+        /// Transport and address. Default: UDP to `127.0.0.1:8089`.
+        pub target: InfluxdbTarget = InfluxdbTarget::default(),
+        /// Whether the database is created before the first points (`CREATE DATABASE`; one that exists stays as it is),
+        /// and again where it has vanished. For InfluxDB 1: refused without a database, and with targets that have none
+        /// or are complete in themselves. Default `false`.
+        pub create_database: bool = false,
+        /// Measurement of every point. Default `loaddensity_request`.
+        pub measurement: String = "loaddensity_request".into(),
+        /// Whether points stand for intervals instead of single requests: for what one series did in one interval. The
+        /// measurement is `<measurement>_interval` then, the tags are those of the series without the outcome, the
+        /// fields are sums, extremes and percentiles. Default no (the contract): measurement, tags and fields are
+        /// LoadDensity's.
+        pub aggregate: bool = false,
+        /// Time from one point of a series to the next, with `aggregate`, and from one point with the engine's gauges
+        /// to the next, always. 1 ms to 1 day, and no less than a unit of `precision`. The last one ends at the stop.
+        /// Default 10 s.
+        pub interval: Duration = Duration::from_secs(10),
+        /// Tags that every point has, besides those of its series, which win over ones of the same name. Default: none.
+        /// Names as those of a series' labels, up to 1,024 bytes altogether (see
+        /// [`ConstantLabels`](loaddensity_metrics_core::ConstantLabels)).
+        pub constant_labels: Labels = Labels::new(),
+        /// Where the status code of a request is shown. Default: in the field `status_code`. A point of an interval has
+        /// none.
+        pub status_code: StatusCode = StatusCode::default(),
+        /// Unit of the timestamps. Coarser than nanoseconds is refused while every request is a point of its own: two
+        /// of one series within a unit would be one point, and one of them lost. Over UDP and with a complete URL it
+        /// must be what the listener and the URL say. Default: nanoseconds.
+        pub precision: Precision = Precision::default(),
+        /// How a server at an `https` URL is proven, and what it is shown. Refused with any other target, unless it is
+        /// the default: the system's roots, and no certificate of one's own.
+        pub tls: ClientTls = ClientTls::default(),
+        /// The HTTP proxy that bodies are sent through. Refused over UDP, unless the environment gave it. Default none.
+        pub proxy: Option<Proxy> = None,
+        /// Whether bodies are sent in gzip (`Content-Encoding: gzip`): they become ten times shorter or more, and take
+        /// some milliseconds for a mebibyte. Refused over UDP, and by a build without the feature `gzip`. Default
+        /// `false`.
+        pub gzip: bool = false,
+        /// How long one HTTP request may take, from connecting to the answer's end. Default 2 s.
+        pub timeout: Duration = Duration::from_secs(2),
+        /// When a batch is sent (HTTP; over UDP lines leave within two milliseconds). Its `bytes` are the largest body.
+        pub batch: BatchLimits = BatchLimits::default(),
+        /// How often a host name is resolved again (over UDP), 1 ms to 1 day; also soon after an error of the socket.
+        /// The sink goes over to another address where the one in use is no longer among the answers. `None`: never.
+        /// Default 30 s.
+        pub resolve_interval: Option<Duration> = Some(RESOLVE_INTERVAL),
+        /// Largest datagram in bytes (UDP): whole lines are packed up to it. 1 to 65,507, default 1,400.
+        pub datagram_bytes: usize = 1_400,
+        /// Whether several datagrams are handed to the kernel in one call where it can take them (UDP on Linux), which
+        /// costs several times less: while more than one waits, all but the last are filled up to `datagram_bytes` with
+        /// newlines, which InfluxDB reads over. Nothing to a sink that posts over HTTP. Default `true`.
+        pub segmentation_offload: bool = true,
+        /// Events that wait here while the backend is slow or away, 32 bytes each; later ones are dropped as
+        /// `buffer_full`. Default 65,536.
+        pub buffer_events: usize = 65_536,
     }
 }
 
-/// What a point stands for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Points {
-    /// One request: measurement, tags and fields are LoadDensity's.
-    #[default]
-    PerRequest,
-    /// What one series did in one interval: the measurement is `<measurement>_interval`, the tags are those of the series
-    /// without the outcome, the fields are sums, extremes and percentiles.
-    PerInterval,
-}
-
-/// When an HTTP batch is sent: at whichever limit comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchLimits {
-    /// Points, 1 or more. Default 5,000.
-    pub points: usize,
-    /// Bytes of body, 4,096 or more. Default 1 MiB.
-    pub bytes: usize,
-    /// Age of the oldest point. Default 1 s.
-    pub age: Duration,
-}
-
-impl Default for BatchLimits {
-    fn default() -> Self {
-        Self { points: 5_000, bytes: 1 << 20, age: Duration::from_secs(1) }
+configuration! {
+    /// When an HTTP batch is sent: at whichever limit comes first.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct BatchLimits {
+        /// Points, 1 or more. Default 5,000.
+        pub points: usize = 5_000,
+        /// Bytes of body, 4,096 or more. Default 1 MiB.
+        pub bytes: usize = 1 << 20,
+        /// Age of the oldest point. Default 1 s.
+        pub age: Duration = Duration::from_secs(1),
     }
 }
 
@@ -142,40 +113,38 @@ impl InfluxdbConfig {
             let expected = "no InfluxDB reads compressed datagrams; leave it out, or send over HTTP";
             return Err(check.bad("gzip", self.gzip, expected));
         }
-        if let Some((key, path)) = self.tls.first_file().filter(|_| !self.target.is_http()) {
+        if let Some((field, path)) = self.tls.first_file().filter(|_| !self.target.is_http()) {
             let expected = "there is no TLS over UDP; leave it out, or send over HTTP to an https:// URL";
-            return Err(check.bad(key, path.display(), expected));
+            return Err(check.bad(field, path.display(), expected));
         }
         if self.proxy.as_ref().is_some_and(Proxy::is_given) && !self.target.is_http() {
             return Err(check.bad("proxy", "…", "an HTTP proxy carries no datagrams; leave it out, or send over HTTP"));
         }
         check.wait("timeout", self.timeout)?;
-        self.resolve_interval.map_or(Ok(()), |interval| check.wait("resolve_seconds", interval))?;
-        check.range("batch_points", self.batch.points, &BATCH_POINTS)?;
-        check.range("batch_bytes", self.batch.bytes, &BATCH_BYTES)?;
-        check.wait("batch_seconds", self.batch.age)?;
+        self.resolve_interval.map_or(Ok(()), |interval| check.wait("resolve_interval", interval))?;
+        check.range("batch.points", self.batch.points, &BATCH_POINTS)?;
+        check.range("batch.bytes", self.batch.bytes, &BATCH_BYTES)?;
+        check.wait("batch.age", self.batch.age)?;
         check.range("datagram_bytes", self.datagram_bytes, &DATAGRAM_BYTES)?;
         check.range("buffer_events", self.buffer_events, &BUFFER_EVENTS)
     }
 
     fn check_points(&self, check: Check) -> Result<(), StartError> {
-        check.wait("interval_seconds", self.interval)?;
+        check.wait("interval", self.interval)?;
         let unit = Duration::from_nanos(self.precision.nanos());
-        match self.points {
-            Points::PerRequest if self.precision != Precision::Nanosecond => {
-                let expected = "it must be ns: at a coarser one, requests of one series within a unit would be one \
-                                point; use points per interval for it";
-                Err(check.bad("precision", self.precision.v2(), expected))
-            }
-            Points::PerInterval if self.interval < unit => {
-                let expected = "it must be no less than a unit of precision; choose a finer precision";
-                Err(check.bad("interval_seconds", format_args!("{:?}", self.interval), expected))
-            }
-            Points::PerInterval if self.status_code != StatusCode::Field => {
-                let expected = "points per interval have no status code; leave it out, or use points per request";
-                Err(check.bad("status_code", format!("{:?}", self.status_code).to_lowercase(), expected))
-            }
-            _ => Ok(()),
+        if !self.aggregate && self.precision != Precision::Nanosecond {
+            let expected = "it must be ns: at a coarser one, requests of one series within a unit would be one point; \
+                            use points per interval (aggregate) for it";
+            return Err(check.bad("precision", self.precision.v2(), expected));
         }
+        if self.aggregate && self.interval < unit {
+            let expected = "it must be no less than a unit of precision; choose a finer precision";
+            return Err(check.bad("interval", format_args!("{:?}", self.interval), expected));
+        }
+        if self.aggregate && self.status_code != StatusCode::Field {
+            let expected = "points per interval have no status code; leave it out, or use points per request";
+            return Err(check.bad("status_code", format!("{:?}", self.status_code).to_lowercase(), expected));
+        }
+        Ok(())
     }
 }

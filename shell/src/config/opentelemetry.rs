@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::otlp::{
-    Histograms, MIN_OPTIONS_REQUEST, Options, RESOURCE_BYTES, Resource, ResourceError,
+    ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, RESOURCE_BYTES, Resource, ResourceError,
 };
 
 #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
@@ -16,10 +16,13 @@ mod environment;
 pub(crate) use environment::Given;
 
 use super::check::Check;
+use super::labels::Labels;
 use super::proxy::Proxy;
-use super::secret::{Secret, public_url};
+use super::secret::Secret;
+use super::setters::configuration;
 use super::tls::ClientTls;
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 /// Bytes of an OTLP request: any point fits into the lower end, with the longest resource; the upper is what the
 /// specification recommends that servers take.
@@ -50,65 +53,71 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name.as_str()) || name.starts_with("grpc-")
 }
 
-/// Where OTLP exports are sent.
-/// LoadDensity: `start_opentelemetry_exporter(endpoint="http://localhost:4317", service_name="loaddensity", export_interval_ms=5000)`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OpenTelemetryConfig {
-    /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it stands, but that `/v1/metrics` is the path
-    /// where it has none, before its query. Default `http://localhost:4317`; see [`http`](Self::http).
-    pub endpoint: String,
-    /// Resource attribute `service.name`, not empty; cut to 255 bytes. Default `loaddensity`.
-    pub service_name: String,
-    /// Time from the start of one export to the start of the next, 1 ms to a day. Default 5 s.
-    pub export_interval: Duration,
-    /// How a receiver at an `https` endpoint is proven, and what it is shown. Refused with `http`, unless it is the
-    /// default: the system's roots, and no certificate of one's own.
-    pub tls: ClientTls,
-    /// The HTTP proxy that exports are sent through. Default none.
-    pub proxy: Option<Proxy>,
-    /// How long one request may take, from connecting to the answer's end, 1 ms to a day. Default 10 s (OTLP exporter
-    /// specification).
-    pub timeout: Duration,
-    /// How long one export may take, with all its requests and attempts, 1 ms to a day; what has not been accepted by then
-    /// comes with the next. Default `None`: a receiver that is away is tried again for as long as it takes, each request for its own
-    /// `timeout`.
-    pub export_timeout: Option<Duration>,
-    /// Largest request in bytes before compression; a larger export is split. 16 KiB to 64 MiB, default 4 MiB, what
-    /// servers accept by default.
-    pub max_request_bytes: usize,
-    /// What carries the exports. Default [`OtlpProtocol::Grpc`].
-    pub protocol: OtlpProtocol,
-    /// Further headers, or metadata, of every request: name and value. Names are those of HTTP, each given once, and
-    /// none that the protocol sets itself. Default none.
-    pub headers: Vec<(String, Secret)>,
-    /// Further attributes of the resource. Keys are not empty and each is given once, `service.name` and
-    /// `telemetry.sdk.*` are not among them; `service.instance.id` replaces the random one. All together up to about
-    /// 7,600 bytes. Default none.
-    pub resource_attributes: Vec<(String, String)>,
-    /// What the points count from. Default [`Temporality::Cumulative`].
-    pub temporality: Temporality,
-    /// The kind of histograms. Exponential ones need storage that keeps them
-    /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default).
-    /// Default [`Histograms::Explicit`].
-    pub histograms: Histograms,
-    /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the same
-    /// as exponential histograms, and cumulative temporality. Default no.
-    pub min_max: bool,
-    /// Whether cumulative latencies show an exemplar for each bucket that has one: the latest request that was recorded
-    /// with a trace ([`record_traced`](loaddensity_metrics_core::Recorder::record_traced)). Needs cumulative temporality.
-    /// Default no.
-    pub exemplars: bool,
-    /// Whether the latencies are also exported in seconds under the name and the attributes of OpenTelemetry's semantic
-    /// conventions, as the histogram `http.client.request.duration`, with the same bounds. Needs explicit histograms. Default no.
-    pub http_client_duration: bool,
-    /// Whether requests are compressed with gzip. Needs the feature `gzip`. Default no.
-    pub gzip: bool,
-    /// Whether a start starts nothing and says so in the log; a running exporter is stopped by it. Default no.
-    pub disabled: bool,
+configuration! {
+    /// Where OTLP exports are sent. LoadDensity: `start_opentelemetry_exporter(endpoint="http://localhost:4317",
+    /// service_name="loaddensity", export_interval_ms=5000)`, where `export_interval_ms` is the interval in
+    /// milliseconds.
+    #[derive(Clone, PartialEq, Eq)]
+    pub struct OpenTelemetryConfig {
+        /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it stands, but that `/v1/metrics` is the
+        /// path where it has none, before its query. Default `http://localhost:4317`; see [`http`](Self::http).
+        pub endpoint: String = OtlpProtocol::Grpc.default_endpoint().into(),
+        /// Resource attribute `service.name`, not empty; cut to 255 bytes. Default `loaddensity`.
+        pub service_name: String = "loaddensity".into(),
+        /// Time from the start of one export to the start of the next, 1 ms to a day. Default 5 s.
+        pub interval: Duration = Duration::from_secs(5),
+        /// How a receiver at an `https` endpoint is proven, and what it is shown. Refused with `http`, unless it is the
+        /// default: the system's roots, and no certificate of one's own.
+        pub tls: ClientTls = ClientTls::default(),
+        /// The HTTP proxy that exports are sent through. Default none.
+        pub proxy: Option<Proxy> = None,
+        /// How long one request may take, from connecting to the answer's end, 1 ms to a day. Default 10 s (OTLP
+        /// exporter specification).
+        pub timeout: Duration = Duration::from_secs(10),
+        /// How long one export may take, with all its requests and attempts, 1 ms to a day; what has not been accepted
+        /// by then comes with the next. Default `None`: a receiver that is away is tried again for as long as it takes,
+        /// each request for its own `timeout`.
+        pub export_timeout: Option<Duration> = None,
+        /// Largest request in bytes before compression; a larger export is split. It is no batch's limit: nothing is
+        /// sent any sooner for it. 16 KiB to 64 MiB, default 4 MiB, what
+        /// servers accept by default.
+        pub max_request_bytes: usize = 4 << 20,
+        /// What carries the exports. Default [`OtlpProtocol::Grpc`].
+        pub protocol: OtlpProtocol = OtlpProtocol::Grpc,
+        /// Further headers, or metadata, of every request: name and value. Names are those of HTTP, each given once,
+        /// and none that the protocol sets itself. Default none.
+        pub headers: Vec<(String, Secret)> = Vec::new(),
+        /// Further attributes of the resource. Keys are not empty and each is given once, `service.name` and
+        /// `telemetry.sdk.*` are not among them; `service.instance.id` replaces the random one. All together up to
+        /// about 7,600 bytes. Default none.
+        pub resource_attributes: Labels = Labels::new(),
+        /// What the points count from. Default [`Temporality::Cumulative`].
+        pub temporality: Temporality = Temporality::Cumulative,
+        /// The kind of histograms. Exponential ones need storage that keeps them
+        /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default).
+        /// Default [`HistogramAggregation::Explicit`].
+        pub histograms: HistogramAggregation = HistogramAggregation::Explicit,
+        /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the
+        /// same as exponential histograms, and cumulative temporality. Default no.
+        pub min_max: bool = false,
+        /// Whether cumulative latencies show an exemplar for each bucket that has one: the latest request that was
+        /// recorded with a trace ([`record_traced`](loaddensity_metrics_core::Recorder::record_traced)). Needs
+        /// cumulative temporality. Default no.
+        pub exemplars: bool = false,
+        /// Whether the latencies are also exported in seconds under the name and the attributes of OpenTelemetry's
+        /// semantic conventions, as the histogram `http.client.request.duration`, with the same bounds. Needs explicit
+        /// histograms. Default no.
+        pub http_client_duration: bool = false,
+        /// Whether requests are compressed with gzip. Needs the feature `gzip`. Default no.
+        pub gzip: bool = false,
+        /// Whether a start starts nothing and says so in the log; a running exporter is stopped by it. Default no.
+        pub disabled: bool = false,
+    }
 }
 
 /// What the points count from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Temporality {
     /// `cumulative`: from the start of the first exporter of the process.
     #[default]
@@ -148,6 +157,7 @@ impl Temporality {
 
 /// What carries OTLP exports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OtlpProtocol {
     /// `grpc`: gRPC over HTTP/2. Needs the feature `opentelemetry`.
     #[default]
@@ -197,8 +207,8 @@ impl OpenTelemetryConfig {
     }
 
     /// What the encoder is told.
-    pub(crate) const fn options(&self) -> Options {
-        Options {
+    pub(crate) const fn options(&self) -> ExportOptions {
+        ExportOptions {
             histograms: self.histograms,
             min_max: self.min_max,
             exemplars: self.exemplars,
@@ -208,7 +218,7 @@ impl OpenTelemetryConfig {
 
     pub(super) fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::OpenTelemetry);
-        check.wait("export_interval_ms", self.export_interval)?;
+        check.wait("interval", self.interval)?;
         check.wait("timeout", self.timeout)?;
         self.export_timeout.map_or(Ok(()), |limit| check.wait("export_timeout", limit))?;
         check.range("max_request_bytes", self.max_request_bytes, &REQUEST_BYTES)?;
@@ -222,7 +232,7 @@ impl OpenTelemetryConfig {
                             use temporality \"cumulative\", or leave exemplars out";
             return Err(check.bad("exemplars", true, expected));
         }
-        if self.http_client_duration && self.histograms == Histograms::Exponential {
+        if self.http_client_duration && self.histograms == HistogramAggregation::Exponential {
             let expected = "buckets that double in milliseconds have no equals in seconds; use histograms \"explicit\", \
                             or leave http_client_duration out";
             return Err(check.bad("http_client_duration", true, expected));
@@ -244,6 +254,7 @@ impl OpenTelemetryConfig {
                 ResourceError::Empty => bad("a key must not be empty"),
                 ResourceError::Duplicate => bad("the key is given twice; leave one of them out"),
                 ResourceError::TooLong => bad("all attributes together are too long; shorten them or leave some out"),
+                other => bad(&other.to_string()),
             })?;
         }
         let fits = resource.has_room_for(OWN_RESOURCE_BYTES);
@@ -265,38 +276,13 @@ impl OpenTelemetryConfig {
 /// `telemetry.sdk.*`, and `run` and `worker` of an identity.
 const OWN_RESOURCE_BYTES: usize = 384;
 
-impl Default for OpenTelemetryConfig {
-    fn default() -> Self {
-        Self {
-            endpoint: OtlpProtocol::Grpc.default_endpoint().into(),
-            service_name: "loaddensity".into(),
-            export_interval: Duration::from_millis(5_000),
-            tls: ClientTls::default(),
-            proxy: None,
-            timeout: Duration::from_secs(10),
-            export_timeout: None,
-            max_request_bytes: 4 << 20,
-            protocol: OtlpProtocol::Grpc,
-            headers: Vec::new(),
-            resource_attributes: Vec::new(),
-            temporality: Temporality::Cumulative,
-            histograms: Histograms::Explicit,
-            min_max: false,
-            exemplars: false,
-            http_client_duration: false,
-            gzip: false,
-            disabled: false,
-        }
-    }
-}
-
 impl fmt::Debug for OpenTelemetryConfig {
     /// Without a user and a password in the endpoint, which are refused, and without the headers' values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenTelemetryConfig")
             .field("endpoint", &public_url(&self.endpoint))
             .field("service_name", &self.service_name)
-            .field("export_interval", &self.export_interval)
+            .field("interval", &self.interval)
             .field("tls", &self.tls)
             .field("proxy", &self.proxy)
             .field("timeout", &self.timeout)

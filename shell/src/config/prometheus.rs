@@ -4,10 +4,12 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use loaddensity_metrics_core::{ConstantLabelError, ConstantLabels, Exporter};
+use loaddensity_metrics_core::{ConstantLabels, Exporter};
 
 use super::check::Check;
+use super::labels::Labels;
 use super::secret::Secret;
+use super::setters::configuration;
 use super::tls::ServerTls;
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::StartError;
@@ -19,42 +21,45 @@ pub(crate) const HEAD_BYTES: RangeInclusive<usize> = 8_192..=1 << 20;
 /// Where the server says that it lives.
 pub(crate) const HEALTH_PATH: &str = "/healthz";
 
-/// Where and how the Prometheus page is served.
-/// LoadDensity: `start_prometheus_exporter(port=9646, addr="127.0.0.1")`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrometheusConfig {
-    /// TCP port; 0 takes a free one, which the start call returns. Default 9646.
-    pub port: u16,
-    /// Host name or address to listen on. Default `127.0.0.1`.
-    pub addr: String,
-    /// Path of the page: `/` and visible ASCII characters without `?`, `#` and `%`, and not `/healthz`. Default
-    /// `/metrics`.
-    pub path: String,
-    /// Labels that every line has, but for lines with a label of the same name of their own: name and value, by the rules
-    /// of [`ConstantLabels`]. Default none.
-    pub constant_labels: Vec<(String, String)>,
-    /// Whether OpenMetrics and protobuf say since when counters and histograms have counted (`_created`). Prometheus
-    /// keeps that as series of their own unless it is told to read it. Default no.
-    pub created_times: bool,
-    /// Whether the page goes out in gzip to scrapers that ask for it (`Accept-Encoding`). Refused by a build without the
-    /// feature `gzip`. Default yes in a build with it, no in one without.
-    pub compression: bool,
-    /// Who may read the page. Default anyone.
-    pub access: PageAccess,
-    /// The certificate that the page is served with, over `https` alone then. Default none: `http`.
-    pub tls: Option<ServerTls>,
-    /// How long the page serves on after a stop, at most: until one scrape has had the last values. Up to a day; none
-    /// and zero: not at all. Default none.
-    ///
-    /// The stop does not wait for it. The account stays open meanwhile (`held`), `status` shows the page, and its port is
-    /// taken. It ends early with a new start of the page, and at the deadline of a shutdown.
-    pub linger: Option<Duration>,
-    /// What clients may use up.
-    pub limits: PageLimits,
+configuration! {
+    /// Where and how the Prometheus page is served.
+    /// LoadDensity: `start_prometheus_exporter(port=9646, addr="127.0.0.1")`, where `addr` is the host.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct PrometheusConfig {
+        /// TCP port; 0 takes a free one, which the start call returns. Default 9646.
+        pub port: u16 = 9646,
+        /// Host name or address to listen on. Default `127.0.0.1`.
+        pub host: String = "127.0.0.1".into(),
+        /// Path of the page: `/` and visible ASCII characters without `?`, `#` and `%`, and not `/healthz`. Default
+        /// `/metrics`.
+        pub path: String = "/metrics".into(),
+        /// Labels that every line has, but for lines with a label of the same name of their own, by the rules of
+        /// [`ConstantLabels`]. Default none.
+        pub constant_labels: Labels = Labels::new(),
+        /// Whether OpenMetrics and protobuf say since when counters and histograms have counted (`_created`).
+        /// Prometheus keeps that as series of their own unless it is told to read it. Default no.
+        pub created_times: bool = false,
+        /// Whether the page goes out in gzip to scrapers that ask for it (`Accept-Encoding`). Refused by a build
+        /// without the feature `gzip`. Default yes in a build with it, no in one without.
+        pub gzip: bool = cfg!(feature = "gzip"),
+        /// Who may read the page. Default anyone.
+        pub access: PageAccess = PageAccess::Anyone,
+        /// The certificate that the page is served with, over `https` alone then. Default none: `http`.
+        pub tls: Option<ServerTls> = None,
+        /// How long the page serves on after a stop, at most: until one scrape has had the last values. Up to a day;
+        /// none and zero: not at all. Default none.
+        ///
+        /// The stop does not wait for it. The account stays open meanwhile (`held`), `status` shows the page, and its
+        /// port is taken. It ends early with a new start of the page, and at the deadline of a shutdown.
+        pub linger: Option<Duration> = None,
+        /// What clients may use up.
+        pub limits: PageLimits = PageLimits::default(),
+    }
 }
 
 /// Who may read the page. `/healthz` anyone may.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PageAccess {
     /// Anyone who reaches it.
     #[default]
@@ -71,42 +76,21 @@ pub enum PageAccess {
     Bearer(Secret),
 }
 
-/// What the clients of the page may use up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageLimits {
-    /// Connections at a time, 1 to 4,096. For a further one, the one makes room that has gone longest without a complete
-    /// request; where all are being answered, the further one gets 503. Default 64.
-    pub connections: usize,
-    /// Bytes of a request's head, and of what is buffered of an answer, 8 KiB to 1 MiB per connection. Default 8 KiB.
-    pub head_bytes: usize,
-    /// How long a request's head may take from its first byte or from the end of the answer before, 1 ms to a day.
-    /// Default 120 s, longer than the usual scrape intervals, so that scrapers may keep their connections.
-    pub head_time: Duration,
-    /// A connection on which no byte has moved for this long is closed; 1 ms to a day. Default 120 s.
-    pub idle_time: Duration,
-}
-
-impl Default for PrometheusConfig {
-    fn default() -> Self {
-        Self {
-            port: 9646,
-            addr: "127.0.0.1".into(),
-            path: "/metrics".into(),
-            constant_labels: Vec::new(),
-            created_times: false,
-            compression: cfg!(feature = "gzip"),
-            access: PageAccess::Anyone,
-            tls: None,
-            linger: None,
-            limits: PageLimits::default(),
-        }
-    }
-}
-
-impl Default for PageLimits {
-    fn default() -> Self {
-        let wait = Duration::from_secs(120);
-        Self { connections: 64, head_bytes: 8_192, head_time: wait, idle_time: wait }
+configuration! {
+    /// What the clients of the page may use up.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct PageLimits {
+        /// Connections at a time, 1 to 4,096. For a further one, the one makes room that has gone longest without a
+        /// complete request; where all are being answered, the further one gets 503. Default 64.
+        pub connections: usize = 64,
+        /// Bytes of a request's head, and of what is buffered of an answer, 8 KiB to 1 MiB per connection. Default 8
+        /// KiB.
+        pub head_bytes: usize = 8_192,
+        /// How long a request's head may take from its first byte or from the end of the answer before, 1 ms to a day.
+        /// Default 120 s, longer than the usual scrape intervals, so that scrapers may keep their connections.
+        pub head_timeout: Duration = Duration::from_secs(120),
+        /// A connection on which no byte has moved for this long is closed; 1 ms to a day. Default 120 s.
+        pub idle_timeout: Duration = Duration::from_secs(120),
     }
 }
 
@@ -121,7 +105,7 @@ impl PrometheusConfig {
         let mut config = Self::default();
         let host = environment.text("OTEL_EXPORTER_PROMETHEUS_HOST")?.map(str::trim);
         if let Some(host) = host.filter(|host| !host.is_empty()) {
-            host.clone_into(&mut config.addr);
+            host.clone_into(&mut config.host);
         }
         if let Some(port) = environment.whole("OTEL_EXPORTER_PROMETHEUS_PORT", 0..=65_535, "a port number")? {
             config.port = u16::try_from(port).unwrap_or(config.port);
@@ -131,20 +115,20 @@ impl PrometheusConfig {
 
     pub(super) fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::Prometheus);
-        check.host("addr", &self.addr)?;
+        check.host("host", &self.host)?;
         if !is_path(&self.path) {
             let expected = "it must be a path such as /metrics, without a query, and other than /healthz";
             return Err(check.bad("path", &self.path, expected));
         }
         self.constant()?;
         self.access.check(check)?;
-        check.range("connections", self.limits.connections, &CONNECTIONS)?;
-        check.range("head_bytes", self.limits.head_bytes, &HEAD_BYTES)?;
+        check.range("limits.connections", self.limits.connections, &CONNECTIONS)?;
+        check.range("limits.head_bytes", self.limits.head_bytes, &HEAD_BYTES)?;
         if let Some(linger) = self.linger.filter(|linger| !linger.is_zero()) {
-            check.wait("linger_seconds", linger)?;
+            check.wait("linger", linger)?;
         }
-        check.wait("head_seconds", self.limits.head_time)?;
-        check.wait("idle_seconds", self.limits.idle_time)
+        check.wait("limits.head_timeout", self.limits.head_timeout)?;
+        check.wait("limits.idle_timeout", self.limits.idle_timeout)
     }
 }
 
@@ -155,14 +139,9 @@ impl PrometheusConfig {
     }
 
     /// These labels, the constant ones and others, checked.
-    pub(crate) fn constant_of(all: &[(String, String)]) -> Result<ConstantLabels, StartError> {
-        let labels = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        ConstantLabels::new(labels).map_err(|error| {
-            let (ConstantLabelError::Label { name, .. }
-            | ConstantLabelError::TooLong { name }
-            | ConstantLabelError::NoRoom { name }) = error;
-            Check(Exporter::Prometheus).bad("constant_labels", name, &error.to_string())
-        })
+    pub(crate) fn constant_of(all: &Labels) -> Result<ConstantLabels, StartError> {
+        ConstantLabels::new(all)
+            .map_err(|error| Check(Exporter::Prometheus).bad("constant_labels", error.name(), &error.to_string()))
     }
 }
 
@@ -171,13 +150,13 @@ impl PageAccess {
         let hidden = "(not shown)";
         match self {
             Self::Basic { username, .. } if !is_text(username) || username.contains(':') => {
-                Err(check.bad("username", hidden, "it must not be empty and have no colon or control character"))
+                Err(check.bad("access.username", hidden, "it must not be empty and have no colon or control character"))
             }
             Self::Basic { password, .. } if !is_text(password.reveal()) => {
-                Err(check.bad("password", hidden, "it must not be empty and have no control character"))
+                Err(check.bad("access.password", hidden, "it must not be empty and have no control character"))
             }
             Self::Bearer(token) if !is_token(token.reveal()) => {
-                Err(check.bad("bearer_token", hidden, "it must be letters, digits and -._~+/, then any number of ="))
+                Err(check.bad("access.bearer", hidden, "it must be letters, digits and -._~+/, then any number of ="))
             }
             Self::Anyone | Self::Basic { .. } | Self::Bearer(_) => Ok(()),
         }
@@ -231,31 +210,30 @@ mod tests {
             password: Secret::new(password),
         };
         for (access, key) in [
-            (basic("", "hunter2"), "`username`"),
-            (basic("hunter2:x", "hunter2"), "`username`"),
-            (basic("hunter2\n", "hunter2"), "`username`"),
-            (basic("me", ""), "`password`"),
-            (basic("me", "hunter2\r\n"), "`password`"),
-            (PageAccess::Bearer(Secret::new("")), "`bearer_token`"),
-            (PageAccess::Bearer(Secret::new("==")), "`bearer_token`"),
-            (PageAccess::Bearer(Secret::new("hunter2 ")), "`bearer_token`"),
+            (basic("", "hunter2"), "`access.username`"),
+            (basic("hunter2:x", "hunter2"), "`access.username`"),
+            (basic("hunter2\n", "hunter2"), "`access.username`"),
+            (basic("me", ""), "`access.password`"),
+            (basic("me", "hunter2\r\n"), "`access.password`"),
+            (PageAccess::Bearer(Secret::new("")), "`access.bearer`"),
+            (PageAccess::Bearer(Secret::new("==")), "`access.bearer`"),
+            (PageAccess::Bearer(Secret::new("hunter2 ")), "`access.bearer`"),
         ] {
             assert!(!format!("{access:?}").contains("hunter2"));
             let text = said(|config| config.access = access);
             assert!(text.contains(key) && !text.contains("hunter2"), "{text}");
         }
         for (text, key) in [
-            (said(|config| config.limits.connections = 0), "`connections`"),
-            (said(|config| config.limits.head_bytes = 8_191), "`head_bytes`"),
-            (said(|config| config.limits.head_time = Duration::ZERO), "`head_seconds`"),
-            (said(|config| config.limits.idle_time = Duration::MAX), "`idle_seconds`"),
-            (said(|config| config.linger = Some(Duration::MAX)), "`linger_seconds`"),
+            (said(|config| config.limits.connections = 0), "`limits.connections`"),
+            (said(|config| config.limits.head_bytes = 8_191), "`limits.head_bytes`"),
+            (said(|config| config.limits.head_timeout = Duration::ZERO), "`limits.head_timeout`"),
+            (said(|config| config.limits.idle_timeout = Duration::MAX), "`limits.idle_timeout`"),
+            (said(|config| config.linger = Some(Duration::MAX)), "`linger`"),
         ] {
             assert!(text.contains(key), "{text}");
         }
         for labels in [[("le", "1"), ("a", "b")], [("a", "1"), ("a", "2")]] {
-            let labels = labels.map(|(name, value)| (name.into(), value.into())).to_vec();
-            assert!(said(|config| config.constant_labels = labels).contains("`constant_labels`"));
+            assert!(said(|config| config.constant_labels = labels.into()).contains("`constant_labels`"));
         }
         for linger in [None, Some(Duration::ZERO), Some(Duration::from_secs(86_400))] {
             assert!(PrometheusConfig { linger, ..PrometheusConfig::default() }.check().is_ok());
@@ -270,7 +248,7 @@ mod tests {
         let (host, port) = ("OTEL_EXPORTER_PROMETHEUS_HOST", "OTEL_EXPORTER_PROMETHEUS_PORT");
         let of = |variables: &[(&str, &str)]| PrometheusConfig::from_env(&Environment::of(variables.iter().copied()));
         assert_eq!(of(&[]), Ok(PrometheusConfig::default()));
-        let expected = PrometheusConfig { addr: "::1".into(), port: 0, ..PrometheusConfig::default() };
+        let expected = PrometheusConfig { host: "::1".into(), port: 0, ..PrometheusConfig::default() };
         assert_eq!(of(&[(host, "::1"), (port, "0")]), Ok(expected));
         assert_eq!(of(&[(host, " "), (port, " ")]), Ok(PrometheusConfig::default()));
         let error = of(&[(port, "65536")]).expect_err("no port").to_string();

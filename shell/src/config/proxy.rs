@@ -35,13 +35,13 @@ const PORT: u16 = 1_080;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    source: Source,
+    source: ProxySource,
     except: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Source {
-    Given(ProxyServer),
+enum ProxySource {
+    Given(HttpProxy),
     Environment(Environment),
 }
 
@@ -53,7 +53,7 @@ impl Proxy {
     /// # Errors
     /// [`ProxyError`] for anything else, other kinds of proxies among it.
     pub fn new(url: &str) -> Result<Self, ProxyError> {
-        Ok(Self { source: Source::Given(ProxyServer::parse(url)?), except: None })
+        Ok(Self { source: ProxySource::Given(HttpProxy::parse(url)?), except: None })
     }
 
     /// What the environment says when the exporter starts; `None` where it says nothing: for `https` URLs the first of
@@ -65,7 +65,7 @@ impl Proxy {
     pub fn from_env(environment: &Environment) -> Option<Self> {
         let servers = environment.only(&[&HTTPS[..], &HTTP, &[UPPER_HTTP]].concat());
         let all = environment.only(&[&HTTPS[..], &HTTP, &[UPPER_HTTP], &EXCEPT].concat());
-        (servers != Environment::default()).then_some(Self { source: Source::Environment(all), except: None })
+        (servers != Environment::default()).then_some(Self { source: ProxySource::Environment(all), except: None })
     }
 
     /// The same, but not for these `hosts`, in the form of `NO_PROXY`, which they replace: names and addresses, parted by
@@ -79,17 +79,17 @@ impl Proxy {
 
     /// Whether the user gave it, and not the environment.
     pub(crate) const fn is_given(&self) -> bool {
-        matches!(self.source, Source::Given(_))
+        matches!(self.source, ProxySource::Given(_))
     }
 
     /// The proxy of a request to `host` at `port`, by an `https` URL or not.
-    pub(crate) fn of(&self, is_https: bool, host: &str, port: u16) -> Option<ProxyServer> {
+    pub(crate) fn of(&self, is_https: bool, host: &str, port: u16) -> Option<HttpProxy> {
         match &self.source {
-            Source::Given(server) => {
+            ProxySource::Given(server) => {
                 let is_excepted = self.except.as_deref().is_some_and(|list| names(list, host, port));
                 (!is_excepted).then(|| server.clone())
             }
-            Source::Environment(environment) => {
+            ProxySource::Environment(environment) => {
                 let list = self.except.as_deref().or_else(|| first(environment, &EXCEPT));
                 if list.is_some_and(|list| names(list, host, port)) { None } else { server(environment, is_https) }
             }
@@ -102,8 +102,8 @@ impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Proxy");
         match &self.source {
-            Source::Given(server) => shown.field("url", &server.url()),
-            Source::Environment(environment) => shown.field("environment", environment),
+            ProxySource::Given(server) => shown.field("url", &server.url()),
+            ProxySource::Environment(environment) => shown.field("environment", environment),
         };
         shown.field("except", &self.except).finish()
     }
@@ -111,7 +111,7 @@ impl fmt::Debug for Proxy {
 
 /// A proxy that can be spoken to.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct ProxyServer {
+pub(crate) struct HttpProxy {
     /// Name or address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -119,7 +119,7 @@ pub(crate) struct ProxyServer {
     pub(crate) user: Option<Secret>,
 }
 
-impl ProxyServer {
+impl HttpProxy {
     fn parse(url: &str) -> Result<Self, ProxyError> {
         let rest = match url.trim().split_once("://") {
             None => url.trim(),
@@ -161,10 +161,10 @@ impl fmt::Display for ProxyError {
 impl Error for ProxyError {}
 
 /// The proxy that the variables name.
-fn server(environment: &Environment, is_https: bool) -> Option<ProxyServer> {
+fn server(environment: &Environment, is_https: bool) -> Option<HttpProxy> {
     let names = if is_https { &HTTPS[..] } else { &HTTP };
     let found = names.iter().find_map(|name| match environment.text(name) {
-        Ok(text) => ProxyServer::parse(text?)
+        Ok(text) => HttpProxy::parse(text?)
             .map(Some)
             .unwrap_or_else(|error| environment::ignored(&EnvironmentError::hidden(name, error.to_string()), None)),
         Err(error) => environment::ignored(&error, None),
@@ -235,7 +235,7 @@ mod tests {
             ("http://me:pass@10.0.0.1:80/x", "http://10.0.0.1:80", Some("me:pass")),
             ("me:p/a@ss@proxy", "http://proxy:1080", Some("me:p/a@ss")),
         ] {
-            let server = ProxyServer::parse(url).expect(url);
+            let server = HttpProxy::parse(url).expect(url);
             assert_eq!((server.url().as_str(), server.user.as_ref().map(Secret::reveal)), (shown, user), "{url}");
         }
         for (url, error) in [
@@ -250,7 +250,7 @@ mod tests {
             ("http://a proxy", ProxyError::Address),
             ("http://próxy", ProxyError::Address),
         ] {
-            assert_eq!(ProxyServer::parse(url).err(), Some(error), "{url}");
+            assert_eq!(HttpProxy::parse(url).err(), Some(error), "{url}");
         }
     }
 

@@ -1,136 +1,131 @@
 //! Serves the machine of datagrams, for DogStatsD and for InfluxDB over UDP.
 
-use std::time::Instant;
+use std::future::Future;
 
-use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::Cause;
 use loaddensity_metrics_core::export::Now;
-use loaddensity_metrics_core::export::datagrams::{Action, Datagrams, Input, Route, To, Wait};
+use loaddensity_metrics_core::export::datagrams::{
+    DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramSource, DatagramTarget, Wait,
+};
 
-use super::lent::DatagramSource;
-use super::sockets::{Destination, First, Made, Sockets, Way};
-use crate::clock::Clock;
-use crate::condition::Teller;
+use super::lender::Lender;
+use super::sockets::{Destination, SocketEvent, SocketOptions, Sockets};
+use super::wakeup::{Waiter, Wakeup};
 use crate::random;
-use crate::running::Place;
+use crate::running::LaunchContext;
 use crate::runtime::Runtime;
+use crate::status::HealthReporter;
 use crate::stop::StopSignal;
 
 /// The driver.
-pub(crate) struct DatagramDriver<R: Runtime, S> {
-    clock: Clock<R>,
+pub(crate) struct DatagramDriver<R: Runtime, L> {
+    waiter: Waiter<R>,
     sockets: Sockets<R>,
-    machine: Datagrams,
-    source: S,
+    machine: DatagramMachine,
+    source: L,
     /// Where datagrams are written.
     memory: Box<[u8]>,
-    teller: Teller,
-    stop: StopSignal,
-    /// The deadline that the machine knows of.
-    deadline: Option<Instant>,
+    reporter: HealthReporter,
 }
 
-impl<R: Runtime, S: DatagramSource> DatagramDriver<R, S> {
-    pub(crate) fn new(place: &Place<R>, way: Way<R>, source: S, teller: Teller, stop: StopSignal) -> Self {
-        let Way { to, first, sockets, resolve_interval, at_once, call_bytes } = way;
-        let machines = if matches!(to, Destination::Unix(_)) { To::Path } else { To::Name { every: resolve_interval } };
+impl<R: Runtime, L: Lender> DatagramDriver<R, L>
+where
+    for<'a> L::Lent<'a>: DatagramSource,
+{
+    pub(crate) fn new(
+        place: &LaunchContext<R>,
+        options: SocketOptions<R>,
+        source: L,
+        reporter: HealthReporter,
+        stop: StopSignal,
+    ) -> Self {
+        let SocketOptions { to, first, sockets, resolve_interval, at_once, call_bytes } = options;
+        let target = match to {
+            Destination::Unix(_) => DatagramTarget::UnixSocket,
+            Destination::Udp { .. } => DatagramTarget::Name { every: resolve_interval },
+        };
+        let route = DatagramRoute::new(target).sockets(sockets).at_once(at_once);
         Self {
-            clock: place.clock.clone(),
+            waiter: Waiter::new(place.clock.clone(), stop),
             sockets: Sockets::new(place.runtime.clone(), to, sockets, first),
-            machine: Datagrams::new(Route { sockets, to: machines, at_once }, random::number()),
+            machine: DatagramMachine::new(route, random::number()),
             source,
             memory: vec![0; call_bytes].into_boxed_slice(),
-            teller,
-            stop,
-            deadline: None,
+            reporter,
         }
     }
 
     /// Runs until a stop has been carried out; why whatever is left was not sent.
-    pub(crate) async fn run(mut self) -> Cause {
-        loop {
-            let now = self.clock.read();
-            let input = match self.ask(now) {
-                Action::Resolve { id } => {
-                    self.sockets.resolve(id);
-                    continue;
-                }
-                Action::Connect { id, socket, address } => {
-                    self.sockets.connect(id, socket, address);
-                    continue;
-                }
-                Action::Close { socket } => {
-                    self.sockets.close(socket);
-                    continue;
-                }
-                Action::Send { id, socket, range, segment, count } => {
-                    match self.sockets.send(socket, (&self.memory[range], segment), count) {
-                        Ok(datagrams) => Input::Sent { id, datagrams, offload: datagrams == count },
-                        Err(fault) => Input::Failed { id, fault },
+    #[expect(clippy::manual_async_fn, reason = "the future of an `async fn` has room for its arguments twice")]
+    pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
+        async move {
+            loop {
+                let now = self.waiter.now();
+                match self.ask(now) {
+                    DatagramAction::Resolve { id } => self.sockets.resolve(id),
+                    DatagramAction::Connect { id, socket, address } => self.sockets.connect(id, socket, address),
+                    DatagramAction::Close { socket } => self.sockets.close(socket),
+                    DatagramAction::Send { id, socket, range, segment, count } => {
+                        let sent = self.sockets.send(socket, (&self.memory[range], segment), count);
+                        let input = match sent {
+                            Ok(datagrams) => DatagramInput::Sent { id, datagrams, offload: datagrams == count },
+                            Err(fault) => DatagramInput::Failed { id, fault },
+                        };
+                        self.machine.handle(now, input);
+                    }
+                    DatagramAction::Look { id, socket } => {
+                        let input = match self.sockets.look(socket) {
+                            Ok(refused) => DatagramInput::Looked { id, refused },
+                            Err(fault) => DatagramInput::Failed { id, fault },
+                        };
+                        self.machine.handle(now, input);
+                    }
+                    DatagramAction::Wait(wait) => {
+                        self.count();
+                        self.wait(wait).await;
+                    }
+                    DatagramAction::Done { cause } => {
+                        self.count();
+                        return cause;
                     }
                 }
-                Action::Look { id, socket } => match self.sockets.look(socket) {
-                    Ok(refused) => Input::Looked { id, refused },
-                    Err(fault) => Input::Failed { id, fault },
-                },
-                Action::Wait(wait) => {
-                    self.teller.count(self.machine.traffic(), self.machine.learned_bytes());
-                    self.wait(wait).await;
-                    continue;
-                }
-                Action::Done { rest } => {
-                    self.teller.count(self.machine.traffic(), self.machine.learned_bytes());
-                    return rest;
-                }
-            };
-            self.machine.handle(now, input);
+            }
         }
     }
 
-    fn ask(&mut self, now: Now) -> Action {
-        let Self { machine, source, memory, sockets, teller, .. } = self;
+    fn ask(&mut self, now: Now) -> DatagramAction {
+        let Self { machine, source, memory, sockets, reporter, .. } = self;
         let action = source.lend(|source| machine.poll(now, source, memory));
-        teller.tell(machine.health(), || sockets.words());
+        reporter.tell(machine.attempts().health, || sockets.words());
         action
+    }
+
+    fn count(&self) {
+        self.reporter.count(self.machine.traffic(), self.machine.learned_bytes());
     }
 
     /// Waits for what comes first: a stop, what was made, a socket that takes more, so many events, the moment.
     async fn wait(&mut self, Wait { until, events, writable }: Wait) {
-        let Self { clock, sockets, source, stop, deadline, .. } = self;
-        let stops = async { Heard::Stop(stop.nearer_than(*deadline).await) };
-        let news = async { Heard::First(sockets.first_of(writable).await) };
-        let due = async {
-            clock.sleep_until(until).or(source.holds(events)).await;
-            Heard::Nothing
-        };
-        match stops.or(news).or(due).await {
-            Heard::Stop(asked) => {
-                self.deadline = Some(asked);
-                self.hear(Input::Stop { deadline: self.clock.tick_of(asked) });
-            }
-            Heard::First(First::Made(Made::Resolved { id, addresses })) => {
+        let Self { waiter, sockets, source, .. } = self;
+        let wakeup = waiter.first(sockets.next(writable), until, source.holds(events)).await;
+        let now = waiter.now();
+        match wakeup {
+            Wakeup::Stop { deadline } => self.machine.handle(now, DatagramInput::Stop { deadline }),
+            Wakeup::Event(SocketEvent::Resolved { id, addresses }) => {
                 let addresses = self.sockets.resolved(addresses);
-                self.hear(Input::Resolved { id, addresses: &addresses });
+                self.machine.handle(now, DatagramInput::Resolved { id, addresses: &addresses });
             }
-            Heard::First(First::Made(Made::Connected { id, socket, open })) => {
-                match self.sockets.opened(socket, open) {
-                    Ok(()) => self.hear(Input::Connected { id }),
-                    Err(fault) => self.hear(Input::Failed { id, fault }),
-                }
+            Wakeup::Event(SocketEvent::Connected { id, socket, open }) => {
+                let input = match self.sockets.opened(socket, open) {
+                    Ok(()) => DatagramInput::Connected { id },
+                    Err(fault) => DatagramInput::Failed { id, fault },
+                };
+                self.machine.handle(now, input);
             }
-            Heard::First(First::Writable(socket)) => self.hear(Input::Writable { socket }),
-            Heard::Nothing => {}
+            Wakeup::Event(SocketEvent::Writable { socket }) => {
+                self.machine.handle(now, DatagramInput::Writable { socket });
+            }
+            Wakeup::Due => {}
         }
     }
-
-    fn hear(&mut self, input: Input<'_>) {
-        self.machine.handle(self.clock.read(), input);
-    }
-}
-
-/// What was waited for and came first.
-enum Heard<R: Runtime> {
-    Stop(Instant),
-    First(First<R>),
-    Nothing,
 }

@@ -3,32 +3,26 @@
 use std::future::{Future, pending};
 
 use loaddensity_metrics_core::Cause;
-use loaddensity_metrics_core::export::Tick;
-use loaddensity_metrics_core::export::periodic::{Action, Exports, Input, Place, Source};
+use loaddensity_metrics_core::export::periodic::{ExportAction, ExportCursor, ExportMachine, ExportSource};
 
-use super::wire::{Heard, Wire};
-use crate::http_client::{Backend, News};
+use super::backend_link::BackendLink;
+use super::lender::Lender;
+use crate::http_client::HttpBackend;
 use crate::runtime::Runtime;
 
-/// What points are lent from, for one call at a time.
-pub(crate) trait PointSource: Send + 'static {
-    /// What is lent.
-    type Points<'a>: Source<Cursor = Place>;
-
-    /// Lends the points to `ask`.
-    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Points<'_>) -> T) -> T;
-}
-
 /// The driver.
-pub(crate) struct ExportDriver<R: Runtime, B: Backend, S> {
-    wire: Wire<R, B>,
-    machine: Exports<Place>,
-    source: S,
+pub(crate) struct ExportDriver<R: Runtime, B: HttpBackend, L> {
+    link: BackendLink<R, B>,
+    machine: ExportMachine<ExportCursor>,
+    points: L,
 }
 
-impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
-    pub(crate) const fn new(wire: Wire<R, B>, machine: Exports<Place>, source: S) -> Self {
-        Self { wire, machine, source }
+impl<R: Runtime, B: HttpBackend, L: Lender> ExportDriver<R, B, L>
+where
+    for<'a> L::Lent<'a>: ExportSource<Cursor = ExportCursor>,
+{
+    pub(crate) fn new(link: BackendLink<R, B>, machine: ExportMachine<ExportCursor>, points: L) -> Self {
+        Self { link: link.keeping_failed_bodies(), machine, points }
     }
 
     /// Runs until a stop has been carried out; why whatever is left was not sent.
@@ -36,53 +30,34 @@ impl<R: Runtime, B: Backend, S: PointSource> ExportDriver<R, B, S> {
     pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
         async move {
             loop {
-                match self.ask() {
-                    Action::Resolve { id } => self.wire.client().resolve(id),
-                    Action::Connect { id, address } => self.wire.client().connect(id, address),
-                    Action::Send { id, range } => self.wire.send(id, range),
-                    Action::Again { id, .. } => self.wire.send_again(id),
-                    Action::Room(bytes) => self.wire.lend(bytes),
-                    Action::Cancel { .. } => {
-                        let news = self.wire.cancel().await;
-                        self.hear(news);
+                let action = self.ask();
+                let Self { link, machine, .. } = &mut self;
+                match action {
+                    ExportAction::Resolve { id } => link.client().resolve(id),
+                    ExportAction::Connect { id, address } => link.client().connect(id, address),
+                    ExportAction::Send { id, range } => link.send(id, range),
+                    ExportAction::Again { id, .. } => link.send_again(id),
+                    ExportAction::GrowBuffer(bytes) => link.lend(bytes),
+                    ExportAction::Cancel { .. } => {
+                        let (now, input) = link.cancel().await;
+                        machine.handle(now, input);
                     }
-                    Action::Wait { until } => self.wait(until).await,
-                    Action::Done { rest } => return rest,
+                    ExportAction::Wait { until } => {
+                        if let Some((now, input)) = link.wait(until, pending()).await {
+                            machine.handle(now, input);
+                        }
+                    }
+                    ExportAction::Done { cause } => return cause,
                 }
             }
         }
     }
 
-    fn ask(&mut self) -> Action {
-        let Self { wire, machine, source } = self;
-        let now = wire.now();
-        let action = source.lend(|points| machine.poll(now, points, wire.memory()));
-        wire.tell((machine.health(), machine.attempts()), machine.learned_bytes());
+    fn ask(&mut self) -> ExportAction {
+        let Self { link, machine, points } = self;
+        let now = link.now();
+        let action = points.lend(|points| machine.poll(now, points, link.memory()));
+        link.tell(machine.attempts(), machine.learned_bytes());
         action
-    }
-
-    async fn wait(&mut self, until: Tick) {
-        match self.wire.wait(until, pending()).await {
-            Heard::Stop { deadline } => self.machine.handle(self.wire.now(), Input::Stop { deadline }),
-            Heard::News(news) => self.hear(news),
-            Heard::Nothing => {}
-        }
-    }
-
-    fn hear(&mut self, news: News) {
-        let now = self.wire.now();
-        let input = match news {
-            News::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
-            News::Connected { id } => Input::Connected { id },
-            News::Answer { id, said } => {
-                self.wire.reclaim();
-                Input::Answer { id, said }
-            }
-            News::Failed { id, began, kept } => {
-                self.wire.keep();
-                Input::Failed { id, began, kept }
-            }
-        };
-        self.machine.handle(now, input);
     }
 }

@@ -1,40 +1,29 @@
 //! Serves the machine that posts points to InfluxDB.
 
-use std::future::{Future, pending};
+use std::future::Future;
 
 use loaddensity_metrics_core::Cause;
-use loaddensity_metrics_core::export::Tick;
-use loaddensity_metrics_core::export::posts::{Action, Input, Items, Posts};
+use loaddensity_metrics_core::export::items::Items;
+use loaddensity_metrics_core::export::posts::{PostAction, PostMachine};
 
-use super::wire::{Heard, Wire};
-use crate::http_client::{Backend, News};
+use super::backend_link::BackendLink;
+use super::lender::Lender;
+use crate::http_client::HttpBackend;
 use crate::runtime::Runtime;
 
-/// What items are lent from, for one call at a time.
-pub(crate) trait ItemSource: Send + 'static {
-    /// What is lent.
-    type Items<'a>: Items;
-
-    /// Lends the items to `ask`.
-    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Items<'_>) -> T) -> T;
-
-    /// Waits until so many items wait.
-    fn holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
-        let _ = items;
-        pending()
-    }
-}
-
 /// The driver.
-pub(crate) struct PostDriver<R: Runtime, B: Backend, S> {
-    wire: Wire<R, B>,
-    machine: Posts,
-    source: S,
+pub(crate) struct PostDriver<R: Runtime, B: HttpBackend, L> {
+    link: BackendLink<R, B>,
+    machine: PostMachine,
+    items: L,
 }
 
-impl<R: Runtime, B: Backend, S: ItemSource> PostDriver<R, B, S> {
-    pub(crate) const fn new(wire: Wire<R, B>, machine: Posts, source: S) -> Self {
-        Self { wire, machine, source }
+impl<R: Runtime, B: HttpBackend, L: Lender> PostDriver<R, B, L>
+where
+    for<'a> L::Lent<'a>: Items,
+{
+    pub(crate) const fn new(link: BackendLink<R, B>, machine: PostMachine, items: L) -> Self {
+        Self { link, machine, items }
     }
 
     /// Runs until a stop has been carried out; why whatever is left was not sent.
@@ -42,46 +31,32 @@ impl<R: Runtime, B: Backend, S: ItemSource> PostDriver<R, B, S> {
     pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
         async move {
             loop {
-                match self.ask() {
-                    Action::Resolve { id } => self.wire.client().resolve(id),
-                    Action::Connect { id, address } => self.wire.client().connect(id, address),
-                    Action::Send { id, range } => self.wire.send(id, range),
-                    Action::Cancel { .. } => {
-                        let news = self.wire.cancel().await;
-                        self.hear(news);
+                let action = self.ask();
+                let Self { link, machine, items } = &mut self;
+                match action {
+                    PostAction::Resolve { id } => link.client().resolve(id),
+                    PostAction::Connect { id, address } => link.client().connect(id, address),
+                    PostAction::Send { id, range } => link.send(id, range),
+                    PostAction::Cancel { .. } => {
+                        let (now, input) = link.cancel().await;
+                        machine.handle(now, input);
                     }
-                    Action::Wait { until, events } => self.wait(until, events).await,
-                    Action::Done { rest } => return rest,
+                    PostAction::Wait { until, events } => {
+                        if let Some((now, input)) = link.wait(until, items.holds(events)).await {
+                            machine.handle(now, input);
+                        }
+                    }
+                    PostAction::Done { cause } => return cause,
                 }
             }
         }
     }
 
-    fn ask(&mut self) -> Action {
-        let Self { wire, machine, source } = self;
-        let now = wire.now();
-        let action = source.lend(|items| machine.poll(now, items, wire.memory()));
-        wire.tell((machine.health(), machine.attempts()), machine.learned_bytes());
+    fn ask(&mut self) -> PostAction {
+        let Self { link, machine, items } = self;
+        let now = link.now();
+        let action = items.lend(|items| machine.poll(now, items, link.memory()));
+        link.tell(machine.attempts(), machine.learned_bytes());
         action
-    }
-
-    async fn wait(&mut self, until: Tick, items: usize) {
-        match self.wire.wait(until, self.source.holds(items)).await {
-            Heard::Stop { deadline } => self.machine.handle(self.wire.now(), Input::Stop { deadline }),
-            Heard::News(news) => self.hear(news),
-            Heard::Nothing => {}
-        }
-    }
-
-    fn hear(&mut self, news: News) {
-        let now = self.wire.now();
-        let input = match news {
-            News::Resolved { id } => Input::Resolved { id, addresses: self.wire.client().addresses() },
-            News::Connected { id } => Input::Connected { id },
-            News::Answer { id, said } => Input::Answer { id, said },
-            News::Failed { id, began, kept } => Input::Failed { id, began, kept },
-        };
-        self.machine.handle(now, input);
-        self.wire.reclaim();
     }
 }

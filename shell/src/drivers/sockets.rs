@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_io::AsyncWrite as _;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::export::{Fault, Handed, Id};
+use loaddensity_metrics_core::export::{Fault, Id, SendKind};
 
 use crate::config::StatsdSocket;
 use crate::fault::fault_of;
@@ -35,11 +35,11 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Where datagrams go.
-pub(crate) struct Way<R: Runtime> {
+/// Where datagrams go, through how many sockets, and when those are made.
+pub(crate) struct SocketOptions<R: Runtime> {
     pub(crate) to: Destination,
     /// A socket that is open already.
-    pub(crate) first: Option<Open<R>>,
+    pub(crate) first: Option<OpenSocket<R>>,
     /// How many sockets take turns.
     pub(crate) sockets: usize,
     /// How often a name is asked again.
@@ -51,51 +51,46 @@ pub(crate) struct Way<R: Runtime> {
 }
 
 /// A socket that is open.
-pub(crate) enum Open<R: Runtime> {
+pub(crate) enum OpenSocket<R: Runtime> {
     Udp(R::Udp),
     Datagrams(UnixDatagram),
     Stream(UnixStream),
 }
 
-/// What came of what was started.
-pub(super) enum Made<R: Runtime> {
+/// What has happened to a name or a socket.
+pub(super) enum SocketEvent<R: Runtime> {
     Resolved { id: Id, addresses: io::Result<Vec<SocketAddr>> },
-    Connected { id: Id, socket: usize, open: io::Result<Open<R>> },
-}
-
-/// What came first.
-pub(super) enum First<R: Runtime> {
-    Made(Made<R>),
-    Writable(usize),
+    Connected { id: Id, socket: usize, open: io::Result<OpenSocket<R>> },
+    Writable { socket: usize },
 }
 
 /// The sockets, by number.
 pub(super) struct Sockets<R: Runtime> {
     runtime: R,
     to: Destination,
-    slots: Vec<Slot<R>>,
-    /// One that was opened before there were any.
-    first: Option<Open<R>>,
-    started: Vec<Making<R>>,
-    /// What went wrong last and was not told yet.
+    slots: Vec<SocketSlot<R>>,
+    /// A socket that was opened before the driver ran.
+    first: Option<OpenSocket<R>>,
+    started: Vec<PendingSocket<R>>,
+    /// What went wrong last and was not yet told of.
     error: Option<io::Error>,
 }
 
-type Making<R> = Pin<Box<dyn Future<Output = Made<R>> + Send>>;
+type PendingSocket<R> = Pin<Box<dyn Future<Output = SocketEvent<R>> + Send>>;
 
-/// The place of one socket.
-struct Slot<R: Runtime> {
-    open: Option<Open<R>>,
-    /// Of a stream, the packet that was begun, with its length before it, and how much of it has left. It goes out whole on
-    /// the next connection.
+/// One socket, if it is open, and what is kept from one to the next.
+struct SocketSlot<R: Runtime> {
+    open: Option<OpenSocket<R>>,
+    /// Of a stream: the packet that was begun, with its length before it, and how much of it was written. It goes out whole
+    /// over the next connection.
     frame: Vec<u8>,
     written: usize,
 }
 
 impl<R: Runtime> Sockets<R> {
     /// `first` is open already.
-    pub(super) fn new(runtime: R, to: Destination, sockets: usize, first: Option<Open<R>>) -> Self {
-        let slots = (0..sockets).map(|_| Slot { open: None, frame: Vec::new(), written: 0 }).collect();
+    pub(super) fn new(runtime: R, to: Destination, sockets: usize, first: Option<OpenSocket<R>>) -> Self {
+        let slots = (0..sockets).map(|_| SocketSlot { open: None, frame: Vec::new(), written: 0 }).collect();
         Self { runtime, to, slots, first, started: Vec::new(), error: None }
     }
 
@@ -113,7 +108,7 @@ impl<R: Runtime> Sockets<R> {
         let runtime = self.runtime.clone();
         self.started.push(Box::pin(async move {
             let addresses = runtime.resolve(&host, port).await;
-            Made::Resolved { id, addresses: addresses.map_err(|error| remedy::no_address(&host, &error)) }
+            SocketEvent::Resolved { id, addresses: addresses.map_err(|error| remedy::no_address(&host, &error)) }
         }));
     }
 
@@ -123,19 +118,19 @@ impl<R: Runtime> Sockets<R> {
         self.started.push(Box::pin(async move {
             let open = match (first, address) {
                 (Some(open), _) => Ok(open),
-                (None, Some(address)) => runtime.udp_connect(address).await.map(Open::Udp),
+                (None, Some(address)) => runtime.udp_connect(address).await.map(OpenSocket::Udp),
                 (None, None) => connect(&runtime, &to).await,
             };
-            Made::Connected { id, socket, open }
+            SocketEvent::Connected { id, socket, open }
         }));
     }
 
     /// Waits for what comes first: something that was started and is done, or one of those sockets, a bit for each, that
     /// may take more.
-    pub(super) async fn first_of(&mut self, writable: u16) -> First<R> {
+    pub(super) async fn next(&mut self, writable: u16) -> SocketEvent<R> {
         let Self { started, slots, .. } = self;
-        let made = async { First::Made(made(started).await) };
-        made.or(async { First::Writable(any_writable(slots, writable).await) }).await
+        let writable = async { SocketEvent::Writable { socket: any_writable(slots, writable).await } };
+        finished(started).or(writable).await
     }
 
     /// Notes a name's addresses; none where it has none.
@@ -147,15 +142,15 @@ impl<R: Runtime> Sockets<R> {
     }
 
     /// Takes a socket that was made.
-    pub(super) fn opened(&mut self, socket: usize, open: io::Result<Open<R>>) -> Result<(), Fault> {
-        let handed = self.handed(1);
+    pub(super) fn opened(&mut self, socket: usize, open: io::Result<OpenSocket<R>>) -> Result<(), Fault> {
+        let kind = self.send_kind(1);
         match open {
             Ok(open) => {
                 let slot = &mut self.slots[socket];
                 (slot.open, slot.written) = (Some(open), 0);
                 Ok(())
             }
-            Err(error) => Err(self.fails(error, handed)),
+            Err(error) => Err(self.fails(error, kind)),
         }
     }
 
@@ -170,42 +165,42 @@ impl<R: Runtime> Sockets<R> {
         (datagrams, segment): (&[u8], usize),
         count: usize,
     ) -> Result<usize, Fault> {
-        let handed = self.handed(count);
-        let Slot { open, frame, written } = &mut self.slots[socket];
+        let kind = self.send_kind(count);
+        let SocketSlot { open, frame, written } = &mut self.slots[socket];
         let sent = match open {
-            Some(Open::Udp(socket)) if count > 1 => socket.try_send_segments(datagrams, segment),
-            Some(Open::Udp(socket)) => socket.try_send(datagrams).map(|_| 1),
-            Some(Open::Datagrams(socket)) => socket.try_send(datagrams).map(|_| 1),
-            Some(Open::Stream(stream)) => write(stream, frame, written)
+            Some(OpenSocket::Udp(socket)) if count > 1 => socket.try_send_segments(datagrams, segment),
+            Some(OpenSocket::Udp(socket)) => socket.try_send(datagrams).map(|_| 1),
+            Some(OpenSocket::Datagrams(socket)) => socket.try_send(datagrams).map(|_| 1),
+            Some(OpenSocket::Stream(stream)) => write(stream, frame, written)
                 .and_then(|()| begin(datagrams, frame, written))
                 .map(|()| ignore_full(write(stream, frame, written)))
                 .map(|()| 1),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        sent.map_err(|error| self.fails(error, handed))
+        sent.map_err(|error| self.fails(error, kind))
     }
 
-    /// Looks what a socket has to tell of earlier calls: whether they were refused.
+    /// Looks at a socket: whether it tells that an earlier call was refused.
     pub(super) fn look(&mut self, socket: usize) -> Result<bool, Fault> {
-        let handed = self.handed(1);
-        let Slot { open, frame, written } = &mut self.slots[socket];
+        let kind = self.send_kind(1);
+        let SocketSlot { open, frame, written } = &mut self.slots[socket];
         match open {
-            Some(Open::Udp(socket)) => {
+            Some(OpenSocket::Udp(socket)) => {
                 let error = socket.take_error().unwrap_or_else(Some);
                 let refused = error.is_some();
                 self.error = error.or_else(|| self.error.take());
                 Ok(refused)
             }
-            Some(Open::Stream(stream)) => match write(stream, frame, written) {
+            Some(OpenSocket::Stream(stream)) => match write(stream, frame, written) {
                 Ok(()) => Ok(false),
-                Err(error) => Err(self.fails(error, handed)),
+                Err(error) => Err(self.fails(error, kind)),
             },
-            Some(Open::Datagrams(_)) | None => Ok(false),
+            Some(OpenSocket::Datagrams(_)) | None => Ok(false),
         }
     }
 
-    fn fails(&mut self, error: io::Error, handed: Handed) -> Fault {
-        let fault = fault_of(&error, handed);
+    fn fails(&mut self, error: io::Error, kind: SendKind) -> Fault {
+        let fault = fault_of(&error, kind);
         self.error = Some(error);
         fault
     }
@@ -214,35 +209,37 @@ impl<R: Runtime> Sockets<R> {
         matches!(self.to, Destination::Udp { .. })
     }
 
-    const fn handed(&self, count: usize) -> Handed {
+    const fn send_kind(&self, count: usize) -> SendKind {
         match self.to {
-            Destination::Unix(_) => Handed::Unix,
-            Destination::Udp { .. } if count > 1 => Handed::SeveralUdp,
-            Destination::Udp { .. } => Handed::Udp,
+            Destination::Unix(_) => SendKind::Unix,
+            Destination::Udp { .. } if count > 1 => SendKind::SeveralUdp,
+            Destination::Udp { .. } => SendKind::Udp,
         }
     }
 }
 
-impl<R: Runtime> Slot<R> {
-    /// Waits until the socket may take more. What is wrong with it, the next attempt tells.
+impl<R: Runtime> SocketSlot<R> {
+    /// Waits until the socket may take more. If something is wrong with it, the next attempt tells.
     async fn writable(&mut self) {
         let Self { open, frame, written } = self;
         match open {
-            Some(Open::Udp(socket)) => drop(socket.writable().await),
-            Some(Open::Datagrams(socket)) => drop(poll_fn(|context| socket.poll_writable(context)).await),
-            Some(Open::Stream(stream)) => drop(poll_fn(|context| poll_write(stream, frame, written, context)).await),
+            Some(OpenSocket::Udp(socket)) => drop(socket.writable().await),
+            Some(OpenSocket::Datagrams(socket)) => drop(poll_fn(|context| socket.poll_writable(context)).await),
+            Some(OpenSocket::Stream(stream)) => {
+                drop(poll_fn(|context| poll_write(stream, frame, written, context)).await)
+            }
             None => {}
         }
     }
 }
 
-/// One of those that were started and are done; pending while there is none.
-async fn made<R: Runtime>(started: &mut Vec<Making<R>>) -> Made<R> {
+/// Waits for one that was started and is done.
+async fn finished<R: Runtime>(started: &mut Vec<PendingSocket<R>>) -> SocketEvent<R> {
     poll_fn(|context| {
         for place in 0..started.len() {
-            if let Poll::Ready(made) = started[place].as_mut().poll(context) {
+            if let Poll::Ready(event) = started[place].as_mut().poll(context) {
                 drop(started.swap_remove(place));
-                return Poll::Ready(made);
+                return Poll::Ready(event);
             }
         }
         Poll::Pending
@@ -250,9 +247,9 @@ async fn made<R: Runtime>(started: &mut Vec<Making<R>>) -> Made<R> {
     .await
 }
 
-/// The number of one that may take more, among those `sockets`.
-async fn any_writable<R: Runtime>(slots: &mut [Slot<R>], sockets: u16) -> usize {
-    let waits = |(number, _): &(usize, &mut Slot<R>)| sockets >> number & 1 != 0;
+/// Waits for one of those `sockets`, a bit for each, that may take more: its number.
+async fn any_writable<R: Runtime>(slots: &mut [SocketSlot<R>], sockets: u16) -> usize {
+    let waits = |(number, _): &(usize, &mut SocketSlot<R>)| sockets >> number & 1 != 0;
     let mut waited: Vec<_> = slots
         .iter_mut()
         .enumerate()
@@ -272,9 +269,9 @@ async fn any_writable<R: Runtime>(slots: &mut [Slot<R>], sockets: u16) -> usize 
 }
 
 /// Connects to a Unix socket, of the kind that it is.
-pub(crate) async fn connect<R: Runtime>(runtime: &R, to: &Destination) -> io::Result<Open<R>> {
-    let datagrams = async |path: &PathBuf| runtime.unix_datagram_connect(path).await.map(Open::Datagrams);
-    let stream = async |path: &PathBuf| runtime.unix_stream_connect(path).await.map(Open::Stream);
+pub(crate) async fn connect<R: Runtime>(runtime: &R, to: &Destination) -> io::Result<OpenSocket<R>> {
+    let datagrams = async |path: &PathBuf| runtime.unix_datagram_connect(path).await.map(OpenSocket::Datagrams);
+    let stream = async |path: &PathBuf| runtime.unix_stream_connect(path).await.map(OpenSocket::Stream);
     match to {
         Destination::Udp { .. } => Err(io::ErrorKind::AddrNotAvailable.into()),
         Destination::Unix(StatsdSocket::UnixDatagram(path)) => datagrams(path).await,
@@ -306,7 +303,7 @@ fn begin(packet: &[u8], frame: &mut Vec<u8>, written: &mut usize) -> io::Result<
     Ok(())
 }
 
-/// A packet that was begun is the stream's: it goes on with the next call, or on the next connection.
+/// A packet that was begun counts as taken: the next call, or the next connection, goes on with it.
 fn ignore_full(written: io::Result<()>) {
     drop(written);
 }

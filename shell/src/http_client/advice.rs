@@ -4,7 +4,7 @@ use hyper::header::{HeaderMap, LOCATION};
 use loaddensity_metrics_core::verdict::{Hint, Language, language};
 
 use super::Secrets;
-use crate::config::public_url;
+use crate::public_url::public_url;
 
 /// What an exporter calls the settings that an answer may be about.
 #[derive(Clone)]

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{Connection, Secrets, Server, Watched};
+use super::{HttpConnection, RemoteServer, Secrets, Watched};
 use crate::runtime::Runtime;
-use crate::tls::Protocol;
+use crate::tls::HttpVersion;
 
 /// Whoever takes bodies over HTTP and answers for them: InfluxDB, or a receiver of OTLP.
-pub(crate) trait Backend: Send + Sync + 'static {
+pub(crate) trait HttpBackend: Send + Sync + 'static {
     /// The longest pause that it is granted. Whoever decides about pauses keeps to it; the words of an answer say so.
     const LONGEST_PAUSE: Duration;
 
     /// Where it is.
-    fn server(&self) -> &Server;
+    fn server(&self) -> &RemoteServer;
 
     /// What carries requests to it.
-    fn protocol(&self) -> Protocol;
+    fn protocol(&self) -> HttpVersion;
 
     /// What is done to a body before it goes out.
     fn encoding(&self) -> Encoding;
@@ -33,7 +33,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn exchange<R: Runtime>(
         &self,
         runtime: &R,
-        connection: &mut Connection<R>,
+        connection: &mut HttpConnection<R>,
         body: &Watched,
     ) -> impl Future<Output = Result<Exchanged, String>> + Send;
 }
@@ -65,20 +65,20 @@ impl Encoding {
 
 /// What came of a request.
 pub(crate) struct Exchanged {
-    pub(crate) answer: Answer,
+    pub(crate) answer: ServerAnswer,
     /// Whether it was read to its end, so that the connection can be used again.
     pub(crate) is_over: bool,
 }
 
 /// A server's answer.
-pub(crate) struct Answer {
+pub(crate) struct ServerAnswer {
     /// What it means for the body.
     pub(crate) said: Said,
     /// For people: what was answered, and what to do about it; empty where all is well.
     pub(crate) words: String,
 }
 
-impl Answer {
+impl ServerAnswer {
     /// An answer with these words, which also tell of the pause that it asks for; no more than `longest` is granted.
     pub(crate) fn new(said: Said, mut words: String, longest: Duration) -> Self {
         if let Said::Away { at_least, .. } = said {

@@ -9,7 +9,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap};
 pub(crate) const ANSWER_BYTES: usize = 64 << 10;
 
 /// What was read of a body.
-pub(crate) struct Answered {
+pub(crate) struct ReadBody {
     /// `None` where it broke off, is too long, or is compressed in a way that is not known here.
     pub(crate) body: Option<Bytes>,
     /// Whether it was read to its end, so that the connection can be used again.
@@ -17,12 +17,12 @@ pub(crate) struct Answered {
 }
 
 /// Reads the body that came with `headers`.
-pub(crate) async fn read(headers: &HeaderMap, body: Incoming) -> Answered {
+pub(crate) async fn read(headers: &HeaderMap, body: Incoming) -> ReadBody {
     let Ok(body) = Limited::new(body, ANSWER_BYTES).collect().await else {
-        return Answered { body: None, is_over: false };
+        return ReadBody { body: None, is_over: false };
     };
     let encoding = headers.get(CONTENT_ENCODING).map_or(&b""[..], |encoding| encoding.as_bytes());
-    Answered { body: decoded(body.to_bytes(), encoding), is_over: true }
+    ReadBody { body: decoded(body.to_bytes(), encoding), is_over: true }
 }
 
 /// `body` without the compression `encoding`, for which nobody asked; proxies compress all the same. `None` for one that

@@ -14,10 +14,10 @@ use bytes::Bytes;
 use loaddensity_metrics_core::export::Id;
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{Answer, Backend, Began, Connection, Encoding, Exchanged};
-use crate::condition::Condition;
+use super::{Began, Encoding, Exchanged, HttpBackend, HttpConnection, ServerAnswer};
 use crate::remedy::{cannot_connect, no_answer, no_connection};
 use crate::runtime::Runtime;
+use crate::status::StatusCell;
 
 /// What a request is told that finds no connection, or one that was closed meanwhile.
 const CLOSED: &str = "the connection was closed";
@@ -28,15 +28,15 @@ const CLOSED: &str = "the connection was closed";
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// The client of one backend, over one connection at a time.
-pub(crate) struct Client<R: Runtime, B: Backend> {
+pub(crate) struct HttpClient<R: Runtime, B: HttpBackend> {
     runtime: R,
     backend: Arc<B>,
-    condition: Arc<Condition>,
+    status_cell: Arc<StatusCell>,
     addresses: Vec<SocketAddr>,
     /// Between two requests.
-    connection: Option<Connection<R>>,
+    connection: Option<HttpConnection<R>>,
     has_connected: bool,
-    started: Option<Started<R>>,
+    started: Option<CallUnderWay<R>>,
     /// How long whoever decides waits for an answer, from the name to its end, and since when; for words.
     timeout: Duration,
     since: Instant,
@@ -45,7 +45,7 @@ pub(crate) struct Client<R: Runtime, B: Backend> {
 
 /// What came of what was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum ClientEvent {
     /// The name was asked: [`addresses`](Client::addresses) are what it means; none where it means nothing, or nobody
     /// could be asked.
     Resolved { id: Id },
@@ -64,37 +64,37 @@ pub(crate) enum News {
 }
 
 /// What is under way.
-struct Started<R: Runtime> {
+struct CallUnderWay<R: Runtime> {
     id: Id,
     began: Began,
     kept: bool,
     /// What is said where it takes too long.
     late: fn(Duration) -> String,
-    work: Work<R>,
+    work: PendingCall<R>,
 }
 
-type Work<R> = Pin<Box<dyn Future<Output = Ending<R>> + Send>>;
+type PendingCall<R> = Pin<Box<dyn Future<Output = CallEnd<R>> + Send>>;
 
 /// How it ended.
-enum Ending<R: Runtime> {
+enum CallEnd<R: Runtime> {
     Resolved(Vec<SocketAddr>),
     Unresolved(String),
-    Connected(Connection<R>),
+    Connected(HttpConnection<R>),
     /// With the connection, if it can be used again.
-    Answered(Answer, Option<Connection<R>>),
+    Answered(ServerAnswer, Option<HttpConnection<R>>),
     Failed(String),
 }
 
-impl<R: Runtime, B: Backend> Client<R, B> {
+impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
     /// Nothing is started yet. What takes longer than `timeout` is not cut short here, but words name no longer time.
-    /// Connections that are made anew are counted in `condition`.
-    pub(crate) fn new(runtime: R, backend: B, timeout: Duration, condition: Arc<Condition>) -> Self {
+    /// Connections that are made anew are counted in `status_cell`.
+    pub(crate) fn new(runtime: R, backend: B, timeout: Duration, status_cell: Arc<StatusCell>) -> Self {
         Self {
             since: runtime.now(),
             timeout,
             runtime,
             backend: Arc::new(backend),
-            condition,
+            status_cell,
             addresses: Vec::new(),
             connection: None,
             has_connected: false,
@@ -124,25 +124,37 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         let (runtime, backend) = (self.runtime.clone(), self.backend.clone());
         let work = async move {
             match backend.server().resolve(&runtime).await {
-                Ok(addresses) => Ending::Resolved(addresses),
-                Err(error) => Ending::Unresolved(cannot_connect(&error)),
+                Ok(addresses) => CallEnd::Resolved(addresses),
+                Err(error) => CallEnd::Unresolved(cannot_connect(&error)),
             }
         };
-        self.start(Started { id, began: Began::default(), kept: false, late: no_connection, work: Box::pin(work) });
+        self.start(CallUnderWay {
+            id,
+            began: Began::default(),
+            kept: false,
+            late: no_connection,
+            work: Box::pin(work),
+        });
     }
 
     /// Starts to connect to the first hop at `address`, and on to the server until it can be asked. The connection that
     /// there was, if any, is closed.
     pub(crate) fn connect(&mut self, id: Id, address: SocketAddr) {
         self.connection = None;
-        let (runtime, backend, condition) = (self.runtime.clone(), self.backend.clone(), self.condition.clone());
+        let (runtime, backend, status_cell) = (self.runtime.clone(), self.backend.clone(), self.status_cell.clone());
         let work = async move {
-            match Connection::open(&runtime, &*backend, address, condition).await {
-                Ok(connection) => Ending::Connected(connection),
-                Err(words) => Ending::Failed(words),
+            match HttpConnection::open(&runtime, (backend.server(), backend.protocol()), address, status_cell).await {
+                Ok(connection) => CallEnd::Connected(connection),
+                Err(words) => CallEnd::Failed(words),
             }
         };
-        self.start(Started { id, began: Began::default(), kept: false, late: no_connection, work: Box::pin(work) });
+        self.start(CallUnderWay {
+            id,
+            began: Began::default(),
+            kept: false,
+            late: no_connection,
+            work: Box::pin(work),
+        });
     }
 
     /// Starts to post `body`, and to read the whole answer.
@@ -153,89 +165,91 @@ impl<R: Runtime, B: Backend> Client<R, B> {
         if kept {
             self.since = self.runtime.now();
         }
-        let work: Work<R> = match self.connection.take().filter(|connection| !connection.is_closed()) {
-            None => Box::pin(future::ready(Ending::Failed(CLOSED.into()))),
+        let work: PendingCall<R> = match self.connection.take().filter(|connection| !connection.is_closed()) {
+            None => Box::pin(future::ready(CallEnd::Failed(CLOSED.into()))),
             Some(connection) => {
                 let (runtime, backend) = (self.runtime.clone(), self.backend.clone());
                 Box::pin(exchange(runtime, backend, connection, body, began.clone()))
             }
         };
-        self.start(Started { id, began, kept, late: no_answer, work });
+        self.start(CallUnderWay { id, began, kept, late: no_answer, work });
     }
 
     /// Gives up what is under way, if anything is, and closes the connection. That it failed is the next news, at once.
     pub(crate) fn cancel(&mut self) {
         self.connection = None;
-        if let Some(Started { id, began, late, work, .. }) = self.started.take() {
+        if let Some(CallUnderWay { id, began, late, work, .. }) = self.started.take() {
             // With it goes the connection.
             drop(work);
             began.withdraw();
             let elapsed = self.runtime.now().saturating_duration_since(self.since);
-            let failed = future::ready(Ending::Failed(late(waited(elapsed, self.timeout))));
-            self.start(Started { id, began, kept: false, late, work: Box::pin(failed) });
+            let failed = future::ready(CallEnd::Failed(late(waited(elapsed, self.timeout))));
+            self.start(CallUnderWay { id, began, kept: false, late, work: Box::pin(failed) });
         }
     }
 
     /// What came of what was started; pending for ever where nothing is. It may be dropped and called again.
-    pub(crate) async fn next(&mut self) -> News {
-        let Some(Started { id, began, kept, work, .. }) = &mut self.started else { return future::pending().await };
+    pub(crate) async fn next(&mut self) -> ClientEvent {
+        let Some(CallUnderWay { id, began, kept, work, .. }) = &mut self.started else {
+            return future::pending().await;
+        };
         let ending = work.as_mut().await;
         let (id, began, kept) = (*id, began.has_begun(), *kept);
         self.started = None;
         self.news(id, ending, began, kept)
     }
 
-    fn start(&mut self, started: Started<R>) {
+    fn start(&mut self, started: CallUnderWay<R>) {
         debug_assert!(self.started.is_none(), "one at a time");
         self.started = Some(started);
     }
 
-    fn news(&mut self, id: Id, ending: Ending<R>, began: bool, kept: bool) -> News {
+    fn news(&mut self, id: Id, ending: CallEnd<R>, began: bool, kept: bool) -> ClientEvent {
         self.words.clear();
         match ending {
-            Ending::Resolved(addresses) => {
+            CallEnd::Resolved(addresses) => {
                 self.addresses = addresses;
-                News::Resolved { id }
+                ClientEvent::Resolved { id }
             }
-            Ending::Unresolved(words) => {
+            CallEnd::Unresolved(words) => {
                 self.addresses.clear();
                 self.words = self.backend.secrets().hide_in(&words);
-                News::Resolved { id }
+                ClientEvent::Resolved { id }
             }
-            Ending::Connected(connection) => {
+            CallEnd::Connected(connection) => {
                 if std::mem::replace(&mut self.has_connected, true) {
-                    self.condition.reconnected();
+                    self.status_cell.reconnected();
                 }
                 self.connection = Some(connection);
-                News::Connected { id }
+                ClientEvent::Connected { id }
             }
-            Ending::Answered(Answer { said, words }, connection) => {
+            CallEnd::Answered(ServerAnswer { said, words }, connection) => {
                 (self.connection, self.words) = (connection, words);
-                News::Answer { id, said }
+                ClientEvent::Answer { id, said }
             }
-            Ending::Failed(words) => {
+            CallEnd::Failed(words) => {
                 self.words = self.backend.secrets().hide_in(&words);
-                News::Failed { id, began, kept }
+                ClientEvent::Failed { id, began, kept }
             }
         }
     }
 }
 
-async fn exchange<R: Runtime, B: Backend>(
+async fn exchange<R: Runtime, B: HttpBackend>(
     runtime: R,
     backend: Arc<B>,
-    mut connection: Connection<R>,
+    mut connection: HttpConnection<R>,
     body: Bytes,
     began: Began,
-) -> Ending<R> {
+) -> CallEnd<R> {
     let body = began.watch(encoded(&runtime, body, backend.encoding()).await);
     match backend.exchange(&runtime, &mut connection, &body).await {
         Ok(Exchanged { mut answer, is_over }) => {
             answer.words = backend.server().told(answer.words);
             connection.is_kept = true;
-            Ending::Answered(answer, Some(connection).filter(|_| is_over))
+            CallEnd::Answered(answer, Some(connection).filter(|_| is_over))
         }
-        Err(words) => Ending::Failed(words),
+        Err(words) => CallEnd::Failed(words),
     }
 }
 

@@ -12,8 +12,7 @@ use hyper::{Request, Response};
 use loaddensity_metrics_core::verdict::Language;
 
 use super::first_bytes::Noting;
-use super::{Advice, Backend, FirstBytes, Outgoing, in_full};
-use crate::condition::Condition;
+use super::{Advice, FirstBytes, Outgoing, RemoteServer, in_full};
 #[cfg(feature = "opentelemetry")]
 use crate::hyper_io::HyperTimer;
 use crate::hyper_io::{HyperIo, HyperTasks};
@@ -22,11 +21,12 @@ use crate::metered::TOO_MUCH;
 use crate::metered::{Meter, Metered};
 use crate::remedy;
 use crate::runtime::Runtime;
-use crate::tls::{Protocol, Stream};
+use crate::status::StatusCell;
+use crate::tls::{HttpVersion, MaybeTlsStream};
 
 /// One connection. Dropping it closes it.
-pub(crate) struct Connection<R: Runtime> {
-    requests: Requests,
+pub(crate) struct HttpConnection<R: Runtime> {
+    requests: RequestSender,
     meter: Meter,
     /// What came over it first.
     first: FirstBytes,
@@ -37,31 +37,31 @@ pub(crate) struct Connection<R: Runtime> {
 }
 
 /// Hyper's handle of a connection.
-enum Requests {
+enum RequestSender {
     Http1(http1::SendRequest<Outgoing>),
     #[cfg(feature = "opentelemetry")]
     Http2(http2::SendRequest<Outgoing>),
 }
 
-impl<R: Runtime> Connection<R> {
-    /// Connects to the first hop on the way to `backend`, which has this `address`, and from there on.
+impl<R: Runtime> HttpConnection<R> {
+    /// Connects to the first hop on the way to `server`, which has this `address`, and from there on.
     ///
     /// # Errors
     /// What kept it from that, in words.
     pub(super) async fn open(
         runtime: &R,
-        backend: &impl Backend,
+        (server, protocol): (&RemoteServer, HttpVersion),
         address: SocketAddr,
-        condition: Arc<Condition>,
+        status_cell: Arc<StatusCell>,
     ) -> Result<Self, String> {
         let meter = Meter::of_server();
         let (first, tasks) = (FirstBytes::default(), HyperTasks::metered(runtime.clone(), &meter));
         let requests = meter.turns(async {
-            let stream = backend.server().connect(runtime, address, &meter).await;
+            let stream = server.connect(runtime, address, &meter).await;
             let stream = HyperIo::new(first.of(stream.map_err(|error| remedy::cannot_connect(&error))?));
-            match backend.protocol() {
-                Protocol::Http1 => shake_hands(stream, &tasks).await,
-                Protocol::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &meter, condition).await,
+            match protocol {
+                HttpVersion::Http1 => shake_hands(stream, &tasks).await,
+                HttpVersion::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &meter, status_cell).await,
             }
         });
         let requests = requests.await?;
@@ -71,23 +71,23 @@ impl<R: Runtime> Connection<R> {
     /// Whether it is known to be closed. One that seems open may turn out closed when it is used.
     pub(super) fn is_closed(&self) -> bool {
         match &self.requests {
-            Requests::Http1(requests) => requests.is_closed(),
+            RequestSender::Http1(requests) => requests.is_closed(),
             #[cfg(feature = "opentelemetry")]
-            Requests::Http2(requests) => requests.is_closed(),
+            RequestSender::Http2(requests) => requests.is_closed(),
         }
     }
 
     /// Sends `request`; the answer, whose body is yet to come.
     pub(crate) async fn send(&mut self, request: Request<Outgoing>) -> hyper::Result<Response<Incoming>> {
         match &mut self.requests {
-            Requests::Http1(requests) => {
+            RequestSender::Http1(requests) => {
                 // What greets first ends the connection before anything was asked.
                 requests.ready().await?;
                 self.meter.begin_request();
                 requests.send_request(request).await
             }
             #[cfg(feature = "opentelemetry")]
-            Requests::Http2(requests) => {
+            RequestSender::Http2(requests) => {
                 requests.ready().await?;
                 self.meter.begin_request();
                 requests.send_request(request).await
@@ -98,24 +98,24 @@ impl<R: Runtime> Connection<R> {
     /// What is said where it broke with this `error`.
     pub(crate) fn broke(&self, error: &dyn Error, advice: &Advice) -> String {
         let expected = match self.requests {
-            Requests::Http1(_) => Language::Http1,
+            RequestSender::Http1(_) => Language::Http1,
             #[cfg(feature = "opentelemetry")]
-            Requests::Http2(_) => Language::Http2,
+            RequestSender::Http2(_) => Language::Http2,
         };
         advice.on_break(in_full(error), self.first.get(), expected)
     }
 }
 
 /// What hyper speaks over.
-type Carrying<R> = HyperIo<Noting<Stream<Metered<<R as Runtime>::Tcp>>>>;
+type Carrying<R> = HyperIo<Noting<MaybeTlsStream<Metered<<R as Runtime>::Tcp>>>>;
 
-async fn shake_hands<R: Runtime>(stream: Carrying<R>, tasks: &HyperTasks<R>) -> Result<Requests, String> {
+async fn shake_hands<R: Runtime>(stream: Carrying<R>, tasks: &HyperTasks<R>) -> Result<RequestSender, String> {
     let (requests, connection) = http1::handshake(stream).await.map_err(|error| in_full(&error))?;
     tasks.spawn(async move {
         // Its error reaches the request that waits for it.
         let _ = connection.await;
     });
-    Ok(Requests::Http1(requests))
+    Ok(RequestSender::Http1(requests))
 }
 
 #[cfg(feature = "opentelemetry")]
@@ -124,8 +124,8 @@ async fn shake_hands_for_http2<R: Runtime>(
     runtime: &R,
     tasks: &HyperTasks<R>,
     meter: &Meter,
-    condition: Arc<Condition>,
-) -> Result<Requests, String> {
+    status_cell: Arc<StatusCell>,
+) -> Result<RequestSender, String> {
     let mut http = http2::Builder::new(tasks.executor());
     let handshake = http.timer(HyperTimer::new(runtime.clone())).handshake(stream).await;
     let (requests, connection) = handshake.map_err(|error| in_full(&error))?;
@@ -134,10 +134,10 @@ async fn shake_hands_for_http2<R: Runtime>(
         // Its error reaches the request that waits for it; but a server may also send too much while none does.
         let _ = connection.await;
         if meter.is_exceeded() {
-            condition.failed(TOO_MUCH);
+            status_cell.failed(TOO_MUCH);
         }
     });
-    Ok(Requests::Http2(requests))
+    Ok(RequestSender::Http2(requests))
 }
 
 #[cfg(not(feature = "opentelemetry"))]
@@ -146,7 +146,7 @@ async fn shake_hands_for_http2<R: Runtime>(
     _: &R,
     _: &HyperTasks<R>,
     _: &Meter,
-    _: Arc<Condition>,
-) -> Result<Requests, String> {
+    _: Arc<StatusCell>,
+) -> Result<RequestSender, String> {
     Err("this build has no HTTP/2".into())
 }

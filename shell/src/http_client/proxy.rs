@@ -12,7 +12,7 @@ use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 
 use super::{Secrets, USER_AGENT};
-use crate::config::{ProxyServer, Secret};
+use crate::config::{HttpProxy, Secret};
 use crate::runtime::Runtime;
 
 /// Most bytes of a proxy's answers to `CONNECT`, informational ones among them.
@@ -21,7 +21,7 @@ const ANSWER_BYTES: usize = 16 << 10;
 /// A proxy on the way to a server.
 #[derive(Clone)]
 pub(crate) struct Via {
-    pub(super) proxy: ProxyServer,
+    pub(super) proxy: HttpProxy,
     /// Whether it makes a tunnel; else it reads requests in absolute form.
     pub(super) is_tunnel: bool,
     /// `Proxy-Authorization`.
@@ -29,7 +29,7 @@ pub(crate) struct Via {
 }
 
 impl Via {
-    pub(super) fn new(proxy: ProxyServer, is_tunnel: bool) -> Self {
+    pub(super) fn new(proxy: HttpProxy, is_tunnel: bool) -> Self {
         let authorization = proxy.user.as_ref().and_then(|user| {
             let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(decoded(user)))).ok()?;
             value.set_sensitive(true);

@@ -6,10 +6,11 @@ use hyper::http::uri::{Authority, PathAndQuery};
 use loaddensity_metrics_core::Exporter;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::{HTTP_PORT, HTTPS_PORT, Server};
-use crate::config::{ClientTls, public_url};
+use super::{HTTP_PORT, HTTPS_PORT, RemoteServer};
+use crate::config::ClientTls;
 use crate::error::StartError;
-use crate::tls::{Connector, Protocol};
+use crate::public_url::public_url;
+use crate::tls::{Connector, HttpVersion};
 
 /// Reads `http://host[:port][/path][?query]`, or `https`, into the server and the rest, which begins with `/`. `tls` and
 /// `protocol` are how an `https` server is spoken to.
@@ -18,12 +19,13 @@ use crate::tls::{Connector, Protocol};
 /// in path and query become it (RFC 3986, 2.5). A fragment is never sent (RFC 9110, 4.2.5), and warned of.
 pub(crate) fn read_url(
     exporter: Exporter,
-    key: &'static str,
+    field: &'static str,
     url: &str,
     tls: &ClientTls,
-    protocol: Protocol,
-) -> Result<(Server, String), StartError> {
-    let bad = |expected: &str| StartError::Setting { exporter, key, value: public_url(url), expected: expected.into() };
+    protocol: HttpVersion,
+) -> Result<(RemoteServer, String), StartError> {
+    let bad =
+        |expected: &str| StartError::Setting { exporter, field, value: public_url(url), expected: expected.into() };
     let user = || match exporter {
         Exporter::Influxdb => bad("it must not hold a user or a password; there are settings of their own for those"),
         _ => bad("it must not hold a user or a password; none is sent"),
@@ -46,14 +48,14 @@ pub(crate) fn read_url(
     let port = port.ok_or_else(|| if rest.contains('@') { user() } else { bad("its port must be 1 to 65535") })?;
     let path = path_and_query(path).map_err(bad)?;
     let server = if is_https {
-        Server { host, port, tls: Some(Connector::new(exporter, tls, protocol)?), via: None }
+        RemoteServer { host, port, tls: Some(Connector::new(exporter, tls, protocol)?), via: None }
     } else {
-        Server::plain(exporter, &host, port, tls)?
+        RemoteServer::plain(exporter, &host, port, tls)?
     };
     if fragment.is_some() {
         tracing::warn!(
             exporter = exporter.as_str(),
-            "`{key}`: what follows # in the URL is never sent; leave it out, or write %23 for a # that belongs to a value"
+            "what follows # in the URL is never sent; leave it out, or write %23 for a # that belongs to a value"
         );
     }
     Ok((server, path))
@@ -120,8 +122,8 @@ mod tests {
     use super::*;
     use crate::config::{ClientCertificate, Roots};
 
-    fn read(url: &str) -> Result<(Server, String), StartError> {
-        read_url(Exporter::Influxdb, "url", url, &ClientTls::default(), Protocol::Http1)
+    fn read(url: &str) -> Result<(RemoteServer, String), StartError> {
+        read_url(Exporter::Influxdb, "url", url, &ClientTls::default(), HttpVersion::Http1)
     }
 
     #[test]
@@ -136,10 +138,10 @@ mod tests {
         let roots = Roots::Pem("ca.pem".into());
         let identity = ClientCertificate { certificate: "mine.pem".into(), key: "mine.key".into() };
         for (tls, key) in [
-            (ClientTls { roots, ..ClientTls::default() }, "`ca_file`"),
-            (ClientTls { identity: Some(identity), ..ClientTls::default() }, "`client_certificate`"),
+            (ClientTls { roots, ..ClientTls::default() }, "`tls.roots`"),
+            (ClientTls { identity: Some(identity), ..ClientTls::default() }, "`tls.identity.certificate`"),
         ] {
-            let refused = read_url(Exporter::Influxdb, "url", "http://h/write", &tls, Protocol::Http1);
+            let refused = read_url(Exporter::Influxdb, "url", "http://h/write", &tls, HttpVersion::Http1);
             let text = refused.err().expect(key).to_string();
             if cfg!(feature = "tls") {
                 assert!(text.contains(key) && text.contains("https://"), "{text}");
@@ -194,7 +196,7 @@ mod tests {
         for (url, port, authority) in
             [("https://h", 443, "h"), ("https://h:443/w", 443, "h"), ("HTTPS://h:80", 80, "h:80")]
         {
-            let (server, _) = read_url(Exporter::Influxdb, "url", url, &tls, Protocol::Http1).expect("a good URL");
+            let (server, _) = read_url(Exporter::Influxdb, "url", url, &tls, HttpVersion::Http1).expect("a good URL");
             assert_eq!((server.port, server.authority()), (port, authority.into()), "{url}");
             assert_eq!(server.origin(), format!("https://{authority}"));
         }

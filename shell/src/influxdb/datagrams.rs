@@ -3,83 +3,89 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use loaddensity_metrics_core::export::datagrams::Rounds;
+use loaddensity_metrics_core::export::datagrams::IntervalPacking;
 use loaddensity_metrics_core::export::posts::{GaugePoints, IntervalPoints};
-use loaddensity_metrics_core::influxdb::{GaugeEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
+use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
 use loaddensity_metrics_core::{CALL_BYTES, Cause, Exporter};
 
-use crate::condition::{Condition, Teller};
 use crate::config::InfluxdbConfig;
-use crate::drivers::{DatagramDriver, Destination, LentItems, LentRequests, Way};
-use crate::running::{Place, Running, host_port};
+use crate::drivers::{DatagramDriver, Destination, IntervalItemLender, RequestLender, SocketOptions};
+use crate::running::{LaunchContext, RunningExporter, host_port};
 use crate::runtime::Runtime;
+use crate::status::{HealthReporter, StatusCell};
 use crate::stop::StopSignal;
 
 /// Starts to send a point for each request, and the gauges through a socket of their own.
 pub(super) fn per_request<R: Runtime>(
-    place: &mut Place<R>,
+    place: &mut LaunchContext<R>,
     (host, port): (&str, u16),
-    (encoder, gauges): (LineEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
-) -> Running<R> {
+) -> RunningExporter<R> {
     let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
-    let (condition, stop) = (condition(host, port), StopSignal::default());
+    let (status_cell, stop) = (status_cell(host, port), StopSignal::default());
     let feed = place.hub.attach(Exporter::Influxdb, buffer_events, None);
-    let source = LentRequests::new(feed.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
+    let source = RequestLender::new(feed.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
     let call_bytes = if segmentation_offload { datagram_bytes.max(CALL_BYTES) } else { datagram_bytes };
-    let way = Way { call_bytes, at_once: true, ..way(host, port, config) };
-    let driver = DatagramDriver::new(place, way, source, Teller::of_requests(condition.clone()), stop.clone());
-    Running::launch(&place.runtime, stop, condition, driver.run())
+    let options = SocketOptions { call_bytes, at_once: true, ..options(host, port, config) };
+    let driver =
+        DatagramDriver::new(place, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
+    RunningExporter::launch(&place.runtime, stop, status_cell, driver.run())
         .fed_by(feed)
-        .beside(&place.runtime, |stop, condition| run_gauges(place, (host, port), (gauges, stop, condition), config))
+        .beside(&place.runtime, |stop, status_cell| {
+            run_gauges(place, (host, port), (gauges, stop, status_cell), config)
+        })
 }
 
 /// Starts to send a point for each series and interval, and the gauges through a socket of their own.
 pub(super) fn per_interval<R: Runtime>(
-    place: &mut Place<R>,
+    place: &mut LaunchContext<R>,
     (host, port): (&str, u16),
-    (encoder, gauges): (IntervalEncoder<'static>, GaugeEncoder<'static>),
+    (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
-) -> Running<R> {
-    let (condition, stop) = (condition(host, port), StopSignal::default());
+) -> RunningExporter<R> {
+    let (status_cell, stop) = (status_cell(host, port), StopSignal::default());
     let (rows, before) = IntervalRows::on_heap(place.registry);
-    let ledger = place.registry.open_account_after(Exporter::Influxdb, before);
+    let ledger = place.accounts.open_after(Exporter::Influxdb, before);
     let points = IntervalPoints::new(place.registry, (rows, ledger), (encoder, times(place, config)));
     // A point that no datagram holds is in the account.
-    let source = LentItems::new(rounds(place, config), points, || {});
-    let way = Way { at_once: true, ..way(host, port, config) };
-    let driver = DatagramDriver::new(place, way, source, Teller::of_requests(condition.clone()), stop.clone());
-    Running::launch(&place.runtime, stop, condition, driver.run())
-        .beside(&place.runtime, |stop, condition| run_gauges(place, (host, port), (gauges, stop, condition), config))
+    let source = IntervalItemLender::new(packing(place, config), points, || {});
+    let options = SocketOptions { at_once: true, ..options(host, port, config) };
+    let driver =
+        DatagramDriver::new(place, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
+    RunningExporter::launch(&place.runtime, stop, status_cell, driver.run())
+        .beside(&place.runtime, |stop, status_cell| {
+            run_gauges(place, (host, port), (gauges, stop, status_cell), config)
+        })
 }
 
 /// Sends the gauges until a stop has been carried out.
 fn run_gauges<R: Runtime>(
-    place: &Place<R>,
+    place: &LaunchContext<R>,
     (host, port): (&str, u16),
-    (gauges, stop, condition): (GaugeEncoder<'static>, StopSignal, Arc<Condition>),
+    (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
-    let (told, datagram_bytes) = (condition.clone(), config.datagram_bytes);
+    let (told, datagram_bytes) = (status_cell.clone(), config.datagram_bytes);
     let tells = move || told.gauges_failed(format!("a gauge does not fit into {datagram_bytes} bytes"));
-    let source = LentItems::new(rounds(place, config), GaugePoints::new(gauges, times(place, config)), tells);
-    DatagramDriver::new(place, way(host, port, config), source, Teller::beside(condition), stop).run()
+    let source = IntervalItemLender::new(packing(place, config), GaugePoints::new(gauges, times(place, config)), tells);
+    DatagramDriver::new(place, options(host, port, config), source, HealthReporter::beside(status_cell), stop).run()
 }
 
-fn condition(host: &str, port: u16) -> Arc<Condition> {
-    Arc::new(Condition::new(Exporter::Influxdb, format!("udp://{}", host_port(host, port))))
+fn status_cell(host: &str, port: u16) -> Arc<StatusCell> {
+    Arc::new(StatusCell::new(Exporter::Influxdb, format!("udp://{}", host_port(host, port))))
 }
 
-fn way<R: Runtime>(host: &str, port: u16, config: &InfluxdbConfig) -> Way<R> {
+fn options<R: Runtime>(host: &str, port: u16, config: &InfluxdbConfig) -> SocketOptions<R> {
     let to = Destination::Udp { host: host.into(), port };
     let (resolve_interval, call_bytes) = (config.resolve_interval, config.datagram_bytes);
-    Way { to, first: None, sockets: 1, resolve_interval, at_once: false, call_bytes }
+    SocketOptions { to, first: None, sockets: 1, resolve_interval, at_once: false, call_bytes }
 }
 
-fn rounds<R: Runtime>(place: &Place<R>, config: &InfluxdbConfig) -> Rounds {
-    Rounds::new(usize::MAX, config.datagram_bytes, config.interval, place.clock.read())
+fn packing<R: Runtime>(place: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalPacking {
+    IntervalPacking::new(usize::MAX, config.datagram_bytes, config.interval, place.clock.read())
 }
 
-fn times<R: Runtime>(place: &Place<R>, config: &InfluxdbConfig) -> IntervalTimes {
+fn times<R: Runtime>(place: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalTimes {
     IntervalTimes::new(config.precision, config.interval, place.phase)
 }

@@ -9,15 +9,16 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::database::Creation;
 use super::{bad, secrets};
-use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret, public_url};
+use crate::config::{ClientTls, Credentials, InfluxdbConfig, InfluxdbTarget, Secret};
 use crate::error::StartError;
-use crate::http_client::{Advice, Secrets, Server, read_url};
-use crate::tls::Protocol;
+use crate::http_client::{Advice, RemoteServer, Secrets, read_url};
+use crate::public_url::public_url;
+use crate::tls::HttpVersion;
 
 /// Where points are posted.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    pub(super) server: Server,
+    pub(super) server: RemoteServer,
     /// Path and query.
     pub(super) path: String,
     pub(super) authorization: Option<HeaderValue>,
@@ -32,30 +33,30 @@ pub(super) struct Endpoint {
 }
 
 /// How points are sent.
-pub(super) enum Way<'a> {
+pub(super) enum Transport<'a> {
     Udp { host: &'a str, port: u16 },
     Http { endpoint: Box<Endpoint> },
 }
 
-impl<'a> Way<'a> {
+impl<'a> Transport<'a> {
     /// The way that `config` names.
     pub(super) fn of(config: &'a InfluxdbConfig) -> Result<Self, StartError> {
         let (precision, tls) = (config.precision, &config.tls);
         let (key, (server, path), authorization) = match &config.target {
             InfluxdbTarget::Udp { host, port } => {
                 // Refuses what only TLS can carry.
-                Server::plain(Exporter::Influxdb, host, *port, tls)?;
+                RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 return Ok(Self::Udp { host, port: *port });
             }
             InfluxdbTarget::Http { host, port, database, username, password } => {
                 let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
-                let server = Server::plain(Exporter::Influxdb, host, *port, tls)?;
+                let server = RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 let authorization = basic(username.as_deref(), password.as_ref())?;
                 ("host", (server, query.behind("/write")), authorization)
             }
             InfluxdbTarget::Url { url, token } => {
                 let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
-                ("url", read_url(Exporter::Influxdb, "url", url, tls, Protocol::Http1)?, authorization)
+                ("url", read_url(Exporter::Influxdb, "target.url", url, tls, HttpVersion::Http1)?, authorization)
             }
             InfluxdbTarget::V1 { server, username, password, credentials, .. } => {
                 let authorization = basic(username.as_deref(), password.as_ref())?;
@@ -77,7 +78,7 @@ impl<'a> Way<'a> {
                 ("url", at(server, tls, "/api/v3/write_lp", &query)?, authorization)
             }
         };
-        let server = server.by_way_of(config.proxy.as_ref(), Protocol::Http1);
+        let server = server.by_way_of(config.proxy.as_ref(), HttpVersion::Http1);
         let mut secrets = secrets::of(&config.target, authorization.as_ref());
         server.hide(&mut secrets);
         let creation = config.create_database.then(|| creation(config, &path)).flatten();
@@ -152,13 +153,13 @@ const OWN: [&str; 11] =
 
 /// A server's own URL, with `path` and `query` behind the path in it. What the URL's own query says goes along: a gateway
 /// may want a key there.
-fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(Server, String), StartError> {
-    let (address, base) = read_url(Exporter::Influxdb, "url", server, tls, Protocol::Http1)?;
+fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(RemoteServer, String), StartError> {
+    let (address, base) = read_url(Exporter::Influxdb, "target.server", server, tls, HttpVersion::Http1)?;
     let (base, given) = base.split_once('?').unwrap_or((&base, ""));
     if let Some(name) = given.split('&').filter_map(|pair| pair.split('=').next()).find(|name| OWN.contains(name)) {
         let expected =
             format!("its query must not say {name}, which has a setting of its own; {path}?… is put behind it");
-        return Err(bad("url", &public_url(server), &expected));
+        return Err(bad("target.server", &public_url(server), &expected));
     }
     let mut whole = query.behind(&format!("{}{path}", before_api(base, path)));
     if !given.is_empty() {
@@ -215,25 +216,25 @@ fn basic(username: Option<&str>, password: Option<&Secret>) -> Result<Option<Hea
     let Some(username) = username else {
         return match password {
             None => Ok(None),
-            Some(_) => Err(bad("username", "", "a password was given without it; give both or none")),
+            Some(_) => Err(bad("target.username", "", "a password was given without it; give both or none")),
         };
     };
     if username.contains(':') {
         // What follows the colon is most likely the password.
-        return Err(bad("username", "…", "it must not hold a `:`, which ends it in HTTP authentication"));
+        return Err(bad("target.username", "…", "it must not hold a `:`, which ends it in HTTP authentication"));
     }
     let both = format!("{username}:{}", password.map_or("", Secret::reveal));
-    secret_header("password", &format!("Basic {}", STANDARD.encode(both))).map(Some)
+    secret_header("target.password", &format!("Basic {}", STANDARD.encode(both))).map(Some)
 }
 
 /// A token under the scheme that its API knows: `Token` is InfluxDB's own, `Bearer` that of RFC 6750.
 fn bearer(scheme: &str, token: &Secret) -> Result<HeaderValue, StartError> {
-    secret_header("token", &format!("{scheme} {}", token.reveal()))
+    secret_header("target.token", &format!("{scheme} {}", token.reveal()))
 }
 
-fn secret_header(key: &'static str, text: &str) -> Result<HeaderValue, StartError> {
+fn secret_header(field: &'static str, text: &str) -> Result<HeaderValue, StartError> {
     let mut value = HeaderValue::from_str(text)
-        .map_err(|_| bad(key, "…", "it must hold printable characters only, for instance no newline"))?;
+        .map_err(|_| bad(field, "…", "it must hold printable characters only, for instance no newline"))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -243,9 +244,9 @@ mod tests {
     use super::*;
 
     fn endpoint(config: &InfluxdbConfig) -> Result<Endpoint, StartError> {
-        match Way::of(config)? {
-            Way::Http { endpoint, .. } => Ok(*endpoint),
-            Way::Udp { host, .. } => panic!("{host} is no HTTP server"),
+        match Transport::of(config)? {
+            Transport::Http { endpoint, .. } => Ok(*endpoint),
+            Transport::Udp { host, .. } => panic!("{host} is no HTTP server"),
         }
     }
 
@@ -389,7 +390,10 @@ mod tests {
             *server = "http://h:1/write?key=1&p=secret".into();
         }
         let error = endpoint(&config).err().expect("a query").to_string();
-        assert!(error.contains("`url`") && error.contains("must not say p,") && !error.contains("secret"), "{error}");
+        assert!(
+            error.contains("`target.server`") && error.contains("must not say p,") && !error.contains("secret"),
+            "{error}"
+        );
     }
 
     #[test]

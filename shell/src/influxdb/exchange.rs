@@ -6,16 +6,17 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, StatusCode};
 use loaddensity_metrics_core::Timestamp;
-use loaddensity_metrics_core::export::posts;
+use loaddensity_metrics_core::export::LONGEST_POST_PAUSE;
 use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Said, Verdict};
 
 use super::Endpoint;
 use super::database::Creation;
 use crate::http_client::{
-    self, Answer, Answered, Backend, Connection, Encoding, Exchanged, Outgoing, Secrets, Server, Watched,
+    self, Encoding, Exchanged, HttpBackend, HttpConnection, Outgoing, ReadBody, RemoteServer, Secrets, ServerAnswer,
+    Watched,
 };
 use crate::runtime::Runtime;
-use crate::tls::Protocol;
+use crate::tls::HttpVersion;
 
 /// The types of bodies: lines of points, and the form with a query.
 const LINES: &str = "text/plain; charset=utf-8";
@@ -35,14 +36,14 @@ impl Influxdb {
     }
 
     /// Has the database created, where it is not known to be there; what the server has against it.
-    async fn create_database<R: Runtime>(&self, connection: &mut Connection<R>) -> Result<Option<String>, String> {
+    async fn create_database<R: Runtime>(&self, connection: &mut HttpConnection<R>) -> Result<Option<String>, String> {
         let creation = self.endpoint.creation.as_ref().filter(|_| !self.has_database.load(Ordering::Relaxed));
         let Some(creation) = creation else { return Ok(None) };
         let Creation { path, form } = creation;
         let request = self.endpoint.request(path, FORM, Outgoing::new(form.clone()))?;
         let response = connection.send(request).await;
         let (head, body) = response.map_err(|error| connection.broke(&error, &self.endpoint.advice))?.into_parts();
-        let Answered { body, is_over } = http_client::read(&head.headers, body).await;
+        let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
         if !is_over {
             return Err("the answer to CREATE DATABASE broke off, or is too long for one of InfluxDB".into());
         }
@@ -57,15 +58,15 @@ impl Influxdb {
     }
 }
 
-impl Backend for Influxdb {
-    const LONGEST_PAUSE: Duration = posts::LONGEST_PAUSE;
+impl HttpBackend for Influxdb {
+    const LONGEST_PAUSE: Duration = LONGEST_POST_PAUSE;
 
-    fn server(&self) -> &Server {
+    fn server(&self) -> &RemoteServer {
         &self.endpoint.server
     }
 
-    fn protocol(&self) -> Protocol {
-        Protocol::Http1
+    fn protocol(&self) -> HttpVersion {
+        HttpVersion::Http1
     }
 
     fn encoding(&self) -> Encoding {
@@ -79,7 +80,7 @@ impl Backend for Influxdb {
     async fn exchange<R: Runtime>(
         &self,
         runtime: &R,
-        connection: &mut Connection<R>,
+        connection: &mut HttpConnection<R>,
         body: &Watched,
     ) -> Result<Exchanged, String> {
         loop {
@@ -89,7 +90,7 @@ impl Backend for Influxdb {
             let request = self.endpoint.write(outgoing)?;
             let response = connection.send(request).await;
             let (head, body) = response.map_err(|error| connection.broke(&error, &self.endpoint.advice))?.into_parts();
-            let Answered { body, is_over } = http_client::read(&head.headers, body).await;
+            let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
             let now = runtime.wall_clock();
             let (mut answer, hint) = answer(head.status, &head.headers, body.as_deref(), &self.endpoint, now);
             // Where all is well all the same, somebody else has created it.
@@ -135,32 +136,37 @@ fn answer(
     body: Option<&[u8]>,
     endpoint: &Endpoint,
     now: Timestamp,
-) -> (Answer, Option<Hint>) {
+) -> (ServerAnswer, Option<Hint>) {
     let asked = headers.get(RETRY_AFTER).and_then(|value| verdict::retry_after_at(value.as_bytes(), now));
     let Verdict { said, hint } =
         verdict::influxdb(InfluxdbAnswer { status: status.as_u16(), retry_after: asked, body });
     if said == Said::Stored && hint.is_none() {
-        return (Answer { said, words: String::new() }, hint);
+        return (ServerAnswer { said, words: String::new() }, hint);
     }
     let text = endpoint.secrets.excerpt(body.unwrap_or_default());
     let mut words = format!("answered {status}: {text}").trim_end_matches([':', ' ']).to_owned();
     if let Some(hint) = hint {
         words += &format!("; {}", endpoint.advice.on(hint, headers, &endpoint.secrets));
     }
-    (Answer::new(said, words, Influxdb::LONGEST_PAUSE), hint)
+    (ServerAnswer::new(said, words, Influxdb::LONGEST_PAUSE), hint)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{InfluxdbConfig, InfluxdbTarget, Secret};
-    use crate::influxdb::endpoint::Way;
+    use crate::influxdb::endpoint::Transport;
 
-    fn answer_to(status: u16, headers: &[(&'static str, &'static str)], body: &[u8], token: Option<&str>) -> Answer {
+    fn answer_to(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: &[u8],
+        token: Option<&str>,
+    ) -> ServerAnswer {
         let target =
             InfluxdbTarget::Url { url: "http://h/api/v2/api/v2/write?bucket=b".into(), token: token.map(Secret::new) };
         let config = InfluxdbConfig { target, ..InfluxdbConfig::default() };
-        let Ok(Way::Http { endpoint, .. }) = Way::of(&config) else { panic!("good settings") };
+        let Ok(Transport::Http { endpoint, .. }) = Transport::of(&config) else { panic!("good settings") };
         let status = StatusCode::from_u16(status).expect("a status");
         let headers =
             headers.iter().map(|&(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));

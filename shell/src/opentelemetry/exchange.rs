@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
-use loaddensity_metrics_core::export::periodic;
+use loaddensity_metrics_core::export::LONGEST_EXPORT_PAUSE;
 use loaddensity_metrics_core::verdict::{Said, Verdict};
 
-use super::target::{Target, carried};
+use super::target::{OtlpTarget, carried};
 use crate::config::OtlpProtocol;
-use crate::http_client::{Answer, Backend, Connection, Encoding, Exchanged, Outgoing, Secrets, Server, Watched};
+use crate::http_client::{
+    Encoding, Exchanged, HttpBackend, HttpConnection, Outgoing, RemoteServer, Secrets, ServerAnswer, Watched,
+};
 use crate::runtime::Runtime;
-use crate::tls::Protocol;
+use crate::tls::HttpVersion;
 
 #[cfg(feature = "opentelemetry")]
 mod grpc;
@@ -20,14 +22,14 @@ mod http;
 /// How the message in gRPC's frame is compressed.
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
-impl Backend for Target {
-    const LONGEST_PAUSE: Duration = periodic::LONGEST_PAUSE;
+impl HttpBackend for OtlpTarget {
+    const LONGEST_PAUSE: Duration = LONGEST_EXPORT_PAUSE;
 
-    fn server(&self) -> &Server {
+    fn server(&self) -> &RemoteServer {
         &self.server
     }
 
-    fn protocol(&self) -> Protocol {
+    fn protocol(&self) -> HttpVersion {
         carried(self.protocol)
     }
 
@@ -42,7 +44,7 @@ impl Backend for Target {
     async fn exchange<R: Runtime>(
         &self,
         runtime: &R,
-        connection: &mut Connection<R>,
+        connection: &mut HttpConnection<R>,
         body: &Watched,
     ) -> Result<Exchanged, String> {
         let request = self.request(body.outgoing())?;
@@ -54,7 +56,7 @@ impl Backend for Target {
     }
 }
 
-impl Target {
+impl OtlpTarget {
     fn request(&self, message: Outgoing) -> Result<Request<Outgoing>, String> {
         let (head, encoding) = match self.protocol {
             #[cfg(feature = "opentelemetry")]
@@ -72,7 +74,7 @@ impl Target {
 }
 
 /// An answer with this `verdict`: what was `answered`, and the server's `words`.
-fn judged(verdict: Verdict, answered: &str, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
+fn judged(verdict: Verdict, answered: &str, words: &str, headers: &HeaderMap, target: &OtlpTarget) -> ServerAnswer {
     let Verdict { said, hint } = verdict;
     let is_plain = hint.is_none() && matches!(said, Said::Stored | Said::Partial { .. });
     let mut says = if is_plain { words.to_owned() } else { format!("answered {answered}: {words}") };
@@ -80,7 +82,7 @@ fn judged(verdict: Verdict, answered: &str, words: &str, headers: &HeaderMap, ta
     if let Some(hint) = hint {
         says += &format!("; {}", target.advice.on(hint, headers, &target.secrets));
     }
-    Answer::new(said, of_acceptance(said, says), Target::LONGEST_PAUSE)
+    ServerAnswer::new(said, of_acceptance(said, says), OtlpTarget::LONGEST_PAUSE)
 }
 
 /// What the answer `says`, with what that means where the message was accepted all the same.

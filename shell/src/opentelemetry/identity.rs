@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn an_instance_of_ones_own_is_kept() {
-        let attributes = vec![("run".into(), "7".into()), (INSTANCE.into(), "mine".into())];
+        let attributes = [("run", "7"), (INSTANCE, "mine")].into();
         let config = OpenTelemetryConfig { resource_attributes: attributes, ..OpenTelemetryConfig::default() };
         let mut expected = Resource::new("loaddensity");
         for (key, value) in [("run", "7"), (INSTANCE, "mine"), ("worker", "3")].into_iter().chain(SDK) {

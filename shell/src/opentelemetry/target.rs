@@ -5,17 +5,18 @@ use std::time::Duration;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use loaddensity_metrics_core::Exporter;
 
-use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, is_reserved, public_url};
+use crate::config::{OpenTelemetryConfig, OtlpProtocol, Secret, is_reserved};
 use crate::error::StartError;
-use crate::http_client::{Advice, Secrets, Server, read_url};
-use crate::tls::Protocol;
+use crate::http_client::{Advice, RemoteServer, Secrets, read_url};
+use crate::public_url::public_url;
+use crate::tls::HttpVersion;
 
 /// Where receivers take metrics over HTTP (OTLP specification, "OTLP/HTTP Request").
 const METRICS_PATH: &str = "/v1/metrics";
 
 /// A receiver, and what every request to it has.
-pub(super) struct Target {
-    pub(super) server: Server,
+pub(super) struct OtlpTarget {
+    pub(super) server: RemoteServer,
     pub(super) protocol: OtlpProtocol,
     pub(super) gzip: bool,
     /// What a call is told that it may take.
@@ -30,7 +31,7 @@ pub(super) struct Target {
     pub(super) advice: Advice,
 }
 
-impl Target {
+impl OtlpTarget {
     pub(super) fn read(config: &OpenTelemetryConfig) -> Result<Self, StartError> {
         let protocol = config.protocol;
         if protocol == OtlpProtocol::Grpc && !cfg!(feature = "opentelemetry") {
@@ -54,7 +55,7 @@ impl Target {
 }
 
 /// The URL that exports go to, without its query.
-fn asked(server: &Server, protocol: OtlpProtocol, path: &str) -> String {
+fn asked(server: &RemoteServer, protocol: OtlpProtocol, path: &str) -> String {
     let path = match protocol {
         OtlpProtocol::Grpc => "",
         OtlpProtocol::HttpProtobuf => path.split('?').next().unwrap_or_default(),
@@ -95,7 +96,7 @@ fn advice(protocol: OtlpProtocol, asked: String, has_credentials: bool) -> Advic
 }
 
 /// The server, and the path and query that are asked for.
-fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError> {
+fn endpoint(config: &OpenTelemetryConfig) -> Result<(RemoteServer, String), StartError> {
     let carried = carried(config.protocol);
     let (server, path) = read_url(Exporter::OpenTelemetry, "endpoint", &config.endpoint, &config.tls, carried)?;
     let server = server.by_way_of(config.proxy.as_ref(), carried);
@@ -121,10 +122,10 @@ fn endpoint(config: &OpenTelemetryConfig) -> Result<(Server, String), StartError
 }
 
 /// What carries requests.
-pub(super) const fn carried(protocol: OtlpProtocol) -> Protocol {
+pub(super) const fn carried(protocol: OtlpProtocol) -> HttpVersion {
     match protocol {
-        OtlpProtocol::Grpc => Protocol::Http2,
-        OtlpProtocol::HttpProtobuf => Protocol::Http1,
+        OtlpProtocol::Grpc => HttpVersion::Http2,
+        OtlpProtocol::HttpProtobuf => HttpVersion::Http1,
     }
 }
 
@@ -153,18 +154,18 @@ fn headers(given: &[(String, Secret)]) -> Result<(HeaderMap, Secrets), StartErro
     Ok((headers, secrets))
 }
 
-fn bad(key: &'static str, value: &str, expected: &str) -> StartError {
-    StartError::Setting { exporter: Exporter::OpenTelemetry, key, value: value.into(), expected: expected.into() }
+fn bad(field: &'static str, value: &str, expected: &str) -> StartError {
+    StartError::Setting { exporter: Exporter::OpenTelemetry, field, value: value.into(), expected: expected.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(change: impl FnOnce(&mut OpenTelemetryConfig)) -> Result<Target, String> {
+    fn read(change: impl FnOnce(&mut OpenTelemetryConfig)) -> Result<OtlpTarget, String> {
         let mut config = OpenTelemetryConfig::http();
         change(&mut config);
-        Target::read(&config).map_err(|error| error.to_string())
+        OtlpTarget::read(&config).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -7,13 +7,13 @@ use hyper::header::HeaderValue;
 use crate::config::PageAccess;
 
 /// What a request must show.
-pub(super) struct Door {
+pub(super) struct Authenticator {
     scheme: &'static str,
     /// What stands behind the scheme.
     credentials: Vec<u8>,
 }
 
-impl Door {
+impl Authenticator {
     /// `None` where anyone may read.
     pub(super) fn new(access: &PageAccess) -> Option<Self> {
         match access {
@@ -78,11 +78,11 @@ mod tests {
             (&bearer, "BearermF_9.B5f-4.1JqM", false),
         ];
         for (access, header, opens) in table {
-            let door = Door::new(access).expect("a door");
+            let authenticator = Authenticator::new(access).expect("credentials are asked for");
             let header = HeaderValue::from_str(header).expect("a header");
-            assert_eq!(door.opens(Some(&header)), opens, "{header:?}");
-            assert!(!door.opens(None));
+            assert_eq!(authenticator.opens(Some(&header)), opens, "{header:?}");
+            assert!(!authenticator.opens(None));
         }
-        assert!(Door::new(&PageAccess::Anyone).is_none());
+        assert!(Authenticator::new(&PageAccess::Anyone).is_none());
     }
 }

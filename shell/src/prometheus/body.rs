@@ -12,7 +12,7 @@ use loaddensity_metrics_core::Begun;
 
 use super::compression::Compressor;
 use super::delivery::Delivered;
-use super::frames::{Frames, Source};
+use super::frames::{Frames, PageSource};
 
 /// Frames in a turn: a quarter of a millisecond or so.
 const PLAIN_FRAMES: u32 = 64;
@@ -20,7 +20,7 @@ const PLAIN_FRAMES: u32 = 64;
 const COMPRESSED_FRAMES: u32 = 16;
 
 /// What a request is answered with. When it is dropped, hyper has all of it.
-pub(super) struct Answer {
+pub(super) struct PageBody {
     content: Content,
     delivered: Arc<Delivered>,
 }
@@ -39,10 +39,10 @@ struct Pages {
     compressor: Option<Compressor>,
 }
 
-impl Answer {
+impl PageBody {
     /// A page that begins now, or before, in gzip where there is a `compressor`.
     pub(super) fn page(
-        source: Source,
+        source: PageSource,
         begun: Begun,
         compressor: Option<Compressor>,
         delivered: Arc<Delivered>,
@@ -57,7 +57,7 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for PageBody {
     fn drop(&mut self) {
         self.delivered.given();
     }
@@ -76,7 +76,7 @@ impl Pages {
     }
 }
 
-impl Body for Answer {
+impl Body for PageBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -12,14 +12,14 @@ use loaddensity_metrics_core::Begun;
 
 use super::Moved;
 use super::connections::Admitted;
-use crate::condition::Condition;
 use crate::linger::Scrapes;
 use crate::runtime::Runtime;
+use crate::status::StatusCell;
 
 /// What has become of a connection's pages.
 pub(super) struct Delivered {
     scrapes: Arc<Scrapes>,
-    condition: Arc<Condition>,
+    status_cell: Arc<StatusCell>,
     admitted: Admitted,
     /// Whether hyper has all of the answer that is under way.
     is_given: AtomicBool,
@@ -29,9 +29,9 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
-    pub(super) fn new(scrapes: Arc<Scrapes>, condition: Arc<Condition>, admitted: Admitted) -> Self {
+    pub(super) fn new(scrapes: Arc<Scrapes>, status_cell: Arc<StatusCell>, admitted: Admitted) -> Self {
         let (is_given, total) = (AtomicBool::new(false), Mutex::new(None));
-        Self { scrapes, condition, admitted, is_given, total, moved: Moved::default() }
+        Self { scrapes, status_cell, admitted, is_given, total, moved: Moved::default() }
     }
 
     /// A request has come whole.
@@ -43,7 +43,7 @@ impl Delivered {
 
     /// It is told that there is no place for it, as `most` others are busy.
     pub(super) fn turned_away(&self, most: usize) {
-        self.condition.turned_away(most);
+        self.status_cell.turned_away(most);
     }
 
     /// When a page begins that begins now.
@@ -66,7 +66,7 @@ impl Delivered {
     fn flushed(&self) {
         if let Some((total, begun)) = self.total.lock().unwrap_or_else(PoisonError::into_inner).take() {
             self.scrapes.delivered(total, begun);
-            self.condition.went_well();
+            self.status_cell.went_well();
         }
         if self.is_given.swap(false, Ordering::Relaxed) {
             self.admitted.answered();

@@ -5,15 +5,14 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
 
-use super::held::Held;
+use super::FRAME;
+use super::protobuf::ProtobufPage;
 
-/// Bytes of the page that are made at a time. hyper takes the next frame when it has less than its own buffer.
-pub(super) const FRAME: usize = 4_096;
 const _: () = assert!(FRAME >= MAX_LINE);
 
 /// A page that is being read.
 pub(super) struct Frames {
-    source: Source,
+    source: PageSource,
     /// Where frames are made. The memory is used again as soon as hyper has let go of the last one.
     frame: BytesMut,
     in_a_turn: u32,
@@ -21,17 +20,17 @@ pub(super) struct Frames {
 }
 
 /// Where a page comes from.
-pub(super) enum Source {
+pub(super) enum PageSource {
     /// Text.
     Page(Box<Page<'static>>),
     /// Protobuf.
-    Families(Box<Held>),
+    Families(Box<ProtobufPage>),
 }
 
 impl Frames {
     /// All of `source`. After `in_a_turn` frames other tasks get their turn: a client that reads as fast as pages are made
     /// would otherwise hold up the pump.
-    pub(super) fn new(source: Source, in_a_turn: u32) -> Self {
+    pub(super) fn new(source: PageSource, in_a_turn: u32) -> Self {
         Self { source, frame: BytesMut::new(), in_a_turn, in_this_turn: 0 }
     }
 
@@ -40,8 +39,8 @@ impl Frames {
         if self.in_this_turn < self.in_a_turn {
             self.in_this_turn += 1;
             let next = match &mut self.source {
-                Source::Page(page) => Some(next_frame(page, &mut self.frame)),
-                Source::Families(held) => held.next_frame(),
+                PageSource::Page(page) => Some(next_frame(page, &mut self.frame)),
+                PageSource::Families(protobuf) => protobuf.next_frame(),
             };
             if let Some(frame) = next {
                 return Poll::Ready(frame);
@@ -55,8 +54,8 @@ impl Frames {
     /// Behind the last frame: the total of requests that the page shows.
     pub(super) const fn requests(&self) -> u64 {
         match &self.source {
-            Source::Page(page) => page.requests(),
-            Source::Families(held) => held.requests(),
+            PageSource::Page(page) => page.requests(),
+            PageSource::Families(protobuf) => protobuf.requests(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::TcpListener;
 
 /// A TCP connection and a listener that cannot be: [`Runtime::Tcp`](super::Runtime::Tcp) and
 /// [`Runtime::Listener`](super::Runtime::Listener) of a runtime without TCP.
+/// There will be no variant: `match` of one needs no arm.
 #[derive(Debug)]
 pub enum NoTcp {}
 

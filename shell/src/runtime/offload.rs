@@ -12,11 +12,11 @@ use socket2::SockRef;
 
 /// What is known about the offload of one socket, and the way to send that goes with it.
 #[derive(Debug)]
-pub struct Offload {
+pub struct SegmentationOffload {
     is_refused: AtomicBool,
 }
 
-impl Offload {
+impl SegmentationOffload {
     /// Tries the kernel out.
     #[must_use]
     pub fn new() -> Self {
@@ -46,7 +46,7 @@ impl Offload {
     }
 }
 
-impl Default for Offload {
+impl Default for SegmentationOffload {
     fn default() -> Self {
         Self::new()
     }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refuses_is_sent_one_by_one_from_then_on() {
-        let ((from, to), offload) = (pair(), Offload::new());
+        let ((from, to), offload) = (pair(), SegmentationOffload::new());
         let knows = kernel::knows_segments();
         let count = offload.send(&from, b"abcde", 2).expect("sent");
         assert_eq!(count, if knows { 3 } else { 1 });
@@ -172,7 +172,7 @@ mod tests {
     fn an_error_of_the_socket_is_no_refusal() {
         let (from, to) = pair();
         drop(to);
-        let offload = Offload::new();
+        let offload = SegmentationOffload::new();
         let known = !offload.is_refused.load(Ordering::Relaxed);
         // Over the loopback interface, the refusal is there when the call returns.
         offload.send(&from, b"abcde", 2).expect("sent");

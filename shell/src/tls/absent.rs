@@ -4,7 +4,7 @@ use std::io;
 
 use loaddensity_metrics_core::Exporter;
 
-use super::{Protocol, Stream};
+use super::{HttpVersion, MaybeTlsStream};
 use crate::config::{ClientTls, ServerTls};
 use crate::error::StartError;
 
@@ -17,11 +17,11 @@ pub(crate) enum Connector {}
 pub(crate) enum Acceptor {}
 
 impl Connector {
-    pub(crate) const fn new(_: Exporter, _: &ClientTls, _: Protocol) -> Result<Self, StartError> {
+    pub(crate) const fn new(_: Exporter, _: &ClientTls, _: HttpVersion) -> Result<Self, StartError> {
         Err(StartError::BuiltWithout { feature: "tls" })
     }
 
-    pub(crate) async fn connect<S>(&self, _: &str, _: S) -> io::Result<Stream<S>> {
+    pub(crate) async fn connect<S>(&self, _: &str, _: S) -> io::Result<MaybeTlsStream<S>> {
         match *self {}
     }
 }
@@ -31,7 +31,7 @@ impl Acceptor {
         Err(StartError::BuiltWithout { feature: "tls" })
     }
 
-    pub(crate) async fn accept<S>(&self, _: S) -> io::Result<Stream<S>> {
+    pub(crate) async fn accept<S>(&self, _: S) -> io::Result<MaybeTlsStream<S>> {
         match *self {}
     }
 }

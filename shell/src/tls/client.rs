@@ -11,9 +11,9 @@ use futures_rustls::{TlsConnector, TlsStream};
 use loaddensity_metrics_core::Exporter;
 
 use super::pem::{Files, provider};
-use super::trust::{CA_FILE, Trust};
+use super::trust::{ROOTS, Trust};
 use super::words::handshake_with;
-use super::{Protocol, Stream};
+use super::{HttpVersion, MaybeTlsStream};
 use crate::config::{ClientCertificate, ClientTls};
 use crate::error::StartError;
 
@@ -23,9 +23,9 @@ pub(crate) struct Connector(TlsConnector);
 
 impl Connector {
     /// Reads all files of `tls`.
-    pub(crate) fn new(exporter: Exporter, tls: &ClientTls, protocol: Protocol) -> Result<Self, StartError> {
+    pub(crate) fn new(exporter: Exporter, tls: &ClientTls, protocol: HttpVersion) -> Result<Self, StartError> {
         let files = Files(exporter);
-        let unusable = |error: Error| files.bad(CA_FILE, Path::new(""), &format!("TLS cannot be used: {error}"));
+        let unusable = |error: Error| files.bad(ROOTS, Path::new(""), &format!("TLS cannot be used: {error}"));
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
@@ -35,11 +35,11 @@ impl Connector {
         let mut config = match &tls.identity {
             None => builder.with_no_client_auth(),
             Some(ClientCertificate { certificate, key }) => {
-                let chain = files.certificates("client_certificate", certificate)?;
-                let secret = files.private_key("client_key", key)?;
+                let chain = files.certificates("tls.identity.certificate", certificate)?;
+                let secret = files.private_key("tls.identity.key", key)?;
                 builder
                     .with_client_auth_cert(chain, secret)
-                    .map_err(|error| files.no_pair("client_key", key, "client_certificate", &error))?
+                    .map_err(|error| files.no_pair("tls.identity.key", key, &error))?
             }
         };
         config.alpn_protocols = protocol.alpn();
@@ -47,13 +47,13 @@ impl Connector {
     }
 
     /// Shakes hands with `host`, whose certificate must be for it.
-    pub(crate) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<Stream<S>>
+    pub(crate) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<MaybeTlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         match self.0.connect(name, stream).await {
-            Ok(stream) => Ok(Stream::Tls(Box::new(TlsStream::Client(stream)))),
+            Ok(stream) => Ok(MaybeTlsStream::Tls(Box::new(TlsStream::Client(stream)))),
             Err(error) => Err(handshake_with(host, &error)),
         }
     }

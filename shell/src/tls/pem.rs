@@ -31,11 +31,11 @@ impl Files {
     /// All certificates of the file; one or more.
     pub(super) fn certificates(
         self,
-        key: &'static str,
+        field: &'static str,
         path: &Path,
     ) -> Result<Vec<CertificateDer<'static>>, StartError> {
         let bad =
-            |why: &str| self.bad(key, path, &format!("{why}; give a PEM file with certificates (BEGIN CERTIFICATE)"));
+            |why: &str| self.bad(field, path, &format!("{why}; give a PEM file with certificates (BEGIN CERTIFICATE)"));
         let sections = read(path).map_err(|why| bad(&why))?;
         let mut all = Vec::new();
         for section in sections.labelled(&CERTIFICATES) {
@@ -51,16 +51,16 @@ impl Files {
     /// out and warned of, as long as there is another.
     pub(super) fn roots(
         self,
-        key: &'static str,
+        field: &'static str,
         path: &Path,
     ) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), StartError> {
         let (mut roots, mut refused) = (RootCertStore::empty(), None);
         if path.is_dir() {
             let expected =
                 "it is a directory; put its certificates into one PEM file, one behind another, and give that";
-            return Err(self.bad(key, path, expected));
+            return Err(self.bad(field, path, expected));
         }
-        let all = self.certificates(key, path)?;
+        let all = self.certificates(field, path)?;
         for (number, certificate) in all.iter().enumerate() {
             if let Err(error) = roots.add(certificate.clone()) {
                 let said = format!("certificate {} in it cannot be used ({error})", number + 1);
@@ -68,9 +68,9 @@ impl Files {
             }
         }
         match refused {
-            Some(refused) if roots.is_empty() => Err(self.bad(key, path, &format!("{refused}; give another"))),
+            Some(refused) if roots.is_empty() => Err(self.bad(field, path, &format!("{refused}; give another"))),
             Some(refused) => {
-                tracing::warn!(exporter = self.0.as_str(), "`{key}`: {}: {refused} and is left out", path.display());
+                tracing::warn!(exporter = self.0.as_str(), "{}: {refused} and is left out", path.display());
                 Ok((roots, all))
             }
             None => Ok((roots, all)),
@@ -78,31 +78,31 @@ impl Files {
     }
 
     /// The first private key of the file.
-    pub(super) fn private_key(self, key: &'static str, path: &Path) -> Result<PrivateKeyDer<'static>, StartError> {
+    pub(super) fn private_key(self, field: &'static str, path: &Path) -> Result<PrivateKeyDer<'static>, StartError> {
         let what = "give a PEM file with an unencrypted private key (BEGIN PRIVATE KEY)";
-        let bad = |why: &str| self.bad(key, path, &format!("{why}; {what}"));
+        let bad = |why: &str| self.bad(field, path, &format!("{why}; {what}"));
         let sections = read(path).map_err(|why| bad(&why))?;
         let section = sections.labelled(&KEYS).find(|section| !section.is_encrypted());
         let Some(section) = section else { return Err(bad(&sections.without_key(path))) };
         PrivateKeyDer::from_pem_slice(section.as_pem(section.label).as_bytes()).map_err(|_| bad(BROKEN))
     }
 
-    /// Why the key in the file `path` does not go with the certificate of the setting `certificate`.
-    pub(super) fn no_pair(self, key: &'static str, path: &Path, certificate: &str, error: &Error) -> StartError {
+    /// Why the key in the file `path` does not go with the certificate that is given with it.
+    pub(super) fn no_pair(self, field: &'static str, path: &Path, error: &Error) -> StartError {
         let expected = match error {
             Error::InconsistentKeys(_) => {
-                format!("it is not the key of {certificate} ({error}); give the one that is")
+                format!("it is not the key of the certificate ({error}); give the one that is")
             }
             _ => format!(
-                "{certificate} and it cannot be used ({error}); keys are RSA of 2048 to 8192 bits, ECDSA on P-256 or \
+                "the certificate and it cannot be used ({error}); keys are RSA of 2048 to 8192 bits, ECDSA on P-256 or \
                  P-384, or Ed25519"
             ),
         };
-        self.bad(key, path, &expected)
+        self.bad(field, path, &expected)
     }
 
-    pub(super) fn bad(self, key: &'static str, path: &Path, expected: &str) -> StartError {
-        StartError::Setting { exporter: self.0, key, value: path.display().to_string(), expected: expected.into() }
+    pub(super) fn bad(self, field: &'static str, path: &Path, expected: &str) -> StartError {
+        StartError::Setting { exporter: self.0, field, value: path.display().to_string(), expected: expected.into() }
     }
 }
 
@@ -290,7 +290,7 @@ mod tests {
         let file = File::of("p521.key", P521.as_bytes());
         let key = FILES.private_key("key", &file.0).expect("a key");
         let error = provider().key_provider.load_private_key(key).expect_err("no such curve");
-        let text = FILES.no_pair("key", &file.0, "certificate", &error).to_string();
+        let text = FILES.no_pair("key", &file.0, &error).to_string();
         assert!(text.contains("ECDSA on P-256 or P-384") && !text.contains("is not the key of"), "{text}");
     }
 }

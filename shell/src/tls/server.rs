@@ -14,12 +14,12 @@ use loaddensity_metrics_core::Exporter;
 use super::pem::{Files, provider};
 use super::trust::ClientTrust;
 use super::words::handshake_of_a_client;
-use super::{Protocol, Stream};
+use super::{HttpVersion, MaybeTlsStream};
 use crate::config::ServerTls;
 use crate::error::StartError;
 
-/// The setting of those whose clients are let in.
-const CLIENT_CA_FILE: &str = "client_ca_file";
+/// The field with those whose clients are let in.
+const CLIENT_CA_FILE: &str = "tls.client_ca_file";
 
 /// Secures connections that were accepted, for HTTP/1.1.
 #[derive(Clone)]
@@ -29,25 +29,25 @@ impl Acceptor {
     /// Reads all files of `tls`.
     pub(crate) fn new(exporter: Exporter, tls: &ServerTls) -> Result<Self, StartError> {
         let files = Files(exporter);
-        let chain = files.certificates("certificate", &tls.certificate)?;
-        let secret = files.private_key("key", &tls.key)?;
+        let chain = files.certificates("tls.certificate", &tls.certificate)?;
+        let secret = files.private_key("tls.key", &tls.key)?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| files.bad("certificate", &tls.certificate, &format!("TLS cannot be used: {error}")))?
+            .map_err(|error| files.bad("tls.certificate", &tls.certificate, &format!("TLS cannot be used: {error}")))?
             .with_client_cert_verifier(verifier(files, tls.client_ca_file.as_deref())?)
             .with_single_cert(chain, secret)
-            .map_err(|error| files.no_pair("key", &tls.key, "certificate", &error))?;
-        config.alpn_protocols = Protocol::Http1.alpn();
+            .map_err(|error| files.no_pair("tls.key", &tls.key, &error))?;
+        config.alpn_protocols = HttpVersion::Http1.alpn();
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
     /// Shakes hands with a client.
-    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<Stream<S>>
+    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<MaybeTlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let stream = self.0.accept(stream).await.map_err(handshake_of_a_client)?;
-        Ok(Stream::Tls(Box::new(TlsStream::Server(stream))))
+        Ok(MaybeTlsStream::Tls(Box::new(TlsStream::Server(stream))))
     }
 }
 

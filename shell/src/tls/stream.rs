@@ -9,17 +9,17 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsStream;
 
 #[cfg(feature = "tls")]
-use super::words::{Side, behind_handshake};
+use super::words::{TlsSide, behind_handshake};
 
 /// A connection, with TLS or without.
-pub(crate) enum Stream<S> {
+pub(crate) enum MaybeTlsStream<S> {
     Plain(S),
     /// Boxed: its state is some hundred bytes, of which a plain connection is to know nothing.
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream<S>>),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MaybeTlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, into),
@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -65,8 +65,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let side = match stream {
-        TlsStream::Client(_) => Side::Client,
-        TlsStream::Server(_) => Side::Server,
+        TlsStream::Client(_) => TlsSide::Client,
+        TlsStream::Server(_) => TlsSide::Server,
     };
     poll(Pin::new(stream)).map_err(|error| behind_handshake(side, error))
 }

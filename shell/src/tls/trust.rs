@@ -20,8 +20,8 @@ use super::pem::{Files, provider};
 use crate::config::Roots;
 use crate::error::StartError;
 
-/// The setting of a client's roots.
-pub(super) const CA_FILE: &str = "ca_file";
+/// The field with a client's roots.
+pub(super) const ROOTS: &str = "tls.roots";
 
 /// Judges servers.
 #[derive(Debug)]
@@ -34,13 +34,13 @@ impl Trust {
     /// Trusts `roots`.
     pub(super) fn new(files: Files, roots: &Roots) -> Result<Arc<Self>, StartError> {
         let (store, trusted) = match roots {
-            Roots::System => system(rustls_native_certs::load_native_certs())
-                .map_err(|why| files.bad(CA_FILE, Path::new(""), &why))?,
-            Roots::Pem(path) => files.roots(CA_FILE, path)?,
+            Roots::System => {
+                system(rustls_native_certs::load_native_certs()).map_err(|why| files.bad(ROOTS, Path::new(""), &why))?
+            }
+            Roots::Pem(path) => files.roots(ROOTS, path)?,
         };
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build();
-        let chains =
-            chains.map_err(|error| files.bad(CA_FILE, Path::new(""), &format!("it cannot be used: {error}")))?;
+        let chains = chains.map_err(|error| files.bad(ROOTS, Path::new(""), &format!("it cannot be used: {error}")))?;
         Ok(Arc::new(Self { chains, trusted }))
     }
 }
@@ -95,12 +95,12 @@ pub(super) struct ClientTrust {
 }
 
 impl ClientTrust {
-    /// Trusts the certificates in the file of the setting `key`.
-    pub(super) fn new(files: Files, key: &'static str, path: &Path) -> Result<Arc<Self>, StartError> {
-        let (roots, trusted) = files.roots(key, path)?;
+    /// Trusts the certificates in the file of the setting `field`.
+    pub(super) fn new(files: Files, field: &'static str, path: &Path) -> Result<Arc<Self>, StartError> {
+        let (roots, trusted) = files.roots(field, path)?;
         let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
         let chains =
-            chains.map_err(|error| files.bad(key, path, &format!("it cannot be used ({error}); give another")))?;
+            chains.map_err(|error| files.bad(field, path, &format!("it cannot be used ({error}); give another")))?;
         Ok(Arc::new(Self { chains, trusted }))
     }
 }

@@ -7,7 +7,7 @@ use futures_rustls::rustls::{AlertDescription, CertificateError, Error};
 
 /// Which end this is.
 #[derive(Clone, Copy)]
-pub(super) enum Side {
+pub(super) enum TlsSide {
     /// Of a server that is sent to.
     Client,
     /// Of the page.
@@ -24,7 +24,7 @@ pub(super) fn handshake_with(host: &str, error: &io::Error) -> io::Error {
     };
     let advice = match cause {
         Error::InvalidCertificate(wrong) => server_certificate(host, wrong),
-        Error::AlertReceived(alert) => alerted(Side::Client, *alert).map(str::to_owned),
+        Error::AlertReceived(alert) => alerted(TlsSide::Client, *alert).map(str::to_owned),
         Error::InvalidMessage(_) => {
             Some(format!("{host} answered the TLS handshake with something else, it has no TLS there: use http://"))
         }
@@ -39,7 +39,7 @@ pub(super) fn handshake_of_a_client(error: io::Error) -> io::Error {
     let advice = match cause {
         Error::NoCertificatesPresented => "it showed no certificate: give it one that client_ca_file has signed",
         Error::InvalidCertificate(wrong) => client_certificate(wrong),
-        Error::AlertReceived(alert) => alerted(Side::Server, *alert).unwrap_or("it broke off"),
+        Error::AlertReceived(alert) => alerted(TlsSide::Server, *alert).unwrap_or("it broke off"),
         Error::InvalidMessage(_) => "it does not speak TLS: give it an https:// URL",
         _ => return error,
     };
@@ -48,7 +48,7 @@ pub(super) fn handshake_of_a_client(error: io::Error) -> io::Error {
 
 /// An error of a session behind its handshake. In TLS 1.3 a server looks at the client's certificate only then (RFC 8446,
 /// section 2).
-pub(super) fn behind_handshake(side: Side, error: io::Error) -> io::Error {
+pub(super) fn behind_handshake(side: TlsSide, error: io::Error) -> io::Error {
     let advice = match cause(&error) {
         Some(Error::AlertReceived(alert)) => alerted(side, *alert),
         _ => None,
@@ -123,15 +123,15 @@ fn client_certificate(wrong: &CertificateError) -> &'static str {
 }
 
 /// What the other end means with an alert (RFC 8446, section 6.2).
-const fn alerted(side: Side, alert: AlertDescription) -> Option<&'static str> {
+const fn alerted(side: TlsSide, alert: AlertDescription) -> Option<&'static str> {
     use AlertDescription as Alert;
     Some(match (side, alert) {
-        (Side::Client, Alert::CertificateRequired) => {
+        (TlsSide::Client, Alert::CertificateRequired) => {
             "the server asks for a certificate: give client_certificate and client_key"
         }
-        (Side::Client, Alert::CertificateExpired) => "the server finds client_certificate expired: have it renewed",
+        (TlsSide::Client, Alert::CertificateExpired) => "the server finds client_certificate expired: have it renewed",
         (
-            Side::Client,
+            TlsSide::Client,
             Alert::UnknownCA
             | Alert::BadCertificate
             | Alert::CertificateUnknown
@@ -140,15 +140,18 @@ const fn alerted(side: Side, alert: AlertDescription) -> Option<&'static str> {
             | Alert::AccessDenied
             | Alert::DecryptError,
         ) => "the server does not accept client_certificate: give one that it trusts",
-        (Side::Client, Alert::NoApplicationProtocol) => {
+        (TlsSide::Client, Alert::NoApplicationProtocol) => {
             "the server speaks another protocol there: compare the port with the protocol"
         }
-        (Side::Client, Alert::ProtocolVersion) => "the server speaks neither TLS 1.2 nor 1.3",
-        (Side::Client, Alert::UnrecognisedName) => "the server has no certificate for this name: use one that it has",
-        (Side::Server, Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown | Alert::DecryptError) => {
-            "it does not trust the page's certificate: give it the CA, and a name that is in the certificate"
+        (TlsSide::Client, Alert::ProtocolVersion) => "the server speaks neither TLS 1.2 nor 1.3",
+        (TlsSide::Client, Alert::UnrecognisedName) => {
+            "the server has no certificate for this name: use one that it has"
         }
-        (Side::Server, Alert::CertificateExpired) => "the page's certificate has expired: have it renewed",
+        (
+            TlsSide::Server,
+            Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown | Alert::DecryptError,
+        ) => "it does not trust the page's certificate: give it the CA, and a name that is in the certificate",
+        (TlsSide::Server, Alert::CertificateExpired) => "the page's certificate has expired: have it renewed",
         _ => return None,
     })
 }
@@ -224,12 +227,15 @@ mod tests {
     #[test]
     fn what_comes_behind_the_handshake_is_translated_too_and_the_rest_is_left_alone() {
         let expired = Error::AlertReceived(AlertDescription::CertificateExpired);
-        let of_client = behind_handshake(Side::Client, error(expired.clone())).to_string();
+        let of_client = behind_handshake(TlsSide::Client, error(expired.clone())).to_string();
         assert!(of_client.starts_with("the server finds client_certificate expired"), "{of_client}");
-        let of_server = behind_handshake(Side::Server, error(expired)).to_string();
+        let of_server = behind_handshake(TlsSide::Server, error(expired)).to_string();
         assert!(of_server.starts_with("the page's certificate has expired"), "{of_server}");
-        let other = behind_handshake(Side::Client, error(Error::DecryptError)).to_string();
+        let other = behind_handshake(TlsSide::Client, error(Error::DecryptError)).to_string();
         assert_eq!(other, Error::DecryptError.to_string());
-        assert_eq!(behind_handshake(Side::Client, io::ErrorKind::BrokenPipe.into()).kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            behind_handshake(TlsSide::Client, io::ErrorKind::BrokenPipe.into()).kind(),
+            io::ErrorKind::BrokenPipe
+        );
     }
 }

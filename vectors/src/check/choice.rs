@@ -3,7 +3,7 @@
 
 use crate::model::Model;
 use loaddensity_metrics_core::influxdb::{Precision, StatusCode};
-use loaddensity_metrics_core::otlp::{Histograms, Options};
+use loaddensity_metrics_core::otlp::{ExportOptions, HistogramAggregation};
 use loaddensity_metrics_core::{ConstantLabels, Registry, StatusLabel};
 
 /// The options that a program runs under. Zero is the contract.
@@ -55,7 +55,7 @@ impl Choice {
             | flag(!options.gauges.is_empty(), place::GAUGES)
             | flag(!options.constant.is_empty(), place::CONSTANT)
             | flag(options.otlp.exemplars, place::TRACES)
-            | flag(options.otlp.histograms == Histograms::Exponential, place::EXPONENTIAL)
+            | flag(options.otlp.histograms == HistogramAggregation::Exponential, place::EXPONENTIAL)
             | flag(options.otlp.min_max, place::MIN_MAX)
             | flag(options.otlp.http_client_duration, place::HTTP_CLIENT_DURATION)
             | flag(options.is_delta, place::DELTA)
@@ -116,10 +116,10 @@ impl Choice {
 
     /// What an export shows.
     #[must_use]
-    pub fn otlp(&self) -> Options {
+    pub fn otlp(&self) -> ExportOptions {
         let is_exponential = self.is_on(place::EXPONENTIAL);
-        Options {
-            histograms: if is_exponential { Histograms::Exponential } else { Histograms::Explicit },
+        ExportOptions {
+            histograms: if is_exponential { HistogramAggregation::Exponential } else { HistogramAggregation::Explicit },
             min_max: self.is_on(place::MIN_MAX),
             exemplars: self.has_traces(),
             http_client_duration: self.is_on(place::HTTP_CLIENT_DURATION),

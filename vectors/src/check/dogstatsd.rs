@@ -3,7 +3,9 @@
 use super::program::{Lengths, Program};
 use super::{SmallStorage, events};
 use crate::judge::{self, dogstatsd::MessageDialect};
-use loaddensity_metrics_core::dogstatsd::{Aggregator, Cardinality, ConstantTags, Count, MessageEncoder, Origin, Slot};
+use loaddensity_metrics_core::dogstatsd::{
+    AggregatedRequest, Aggregator, Cardinality, ConstantTags, ContextCount, MessageEncoder, Origin,
+};
 use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
 
 /// DogStatsD messages, packed into datagrams of the program's lengths: as the contract has them, in a dialect that is
@@ -54,8 +56,8 @@ fn per_interval(
     let encoder = dressed(plain(registry), dialect, value).with_newlines();
     let mut pump = registry.pump().expect("the pump of a new registry is free");
     let mut sink = Sink::new(vec![Event::default(); 64], pump.attach(Exporter::Statsd));
-    let aggregator = encoder.aggregator(vec![Slot::default(); 1 + lengths.take() % 24]);
-    let counts = dialect.timestamps.then(|| vec![Count::default(); aggregator.contexts()]);
+    let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 1 + lengths.take() % 24]);
+    let counts = dialect.timestamps.then(|| vec![ContextCount::default(); aggregator.contexts()]);
     let mut aggregator = aggregator.with_counters(counts, 0);
     let (mut packets, mut number, mut lost, mut tick) = (Vec::new(), 0, false, 0);
     let mut send = |sink: &mut Sink<'_, Vec<Event>>, is_last| {
@@ -98,7 +100,7 @@ fn per_interval(
 
 /// Sends one interval; each packet is taken twice, as after a failed attempt.
 fn interval(
-    aggregator: &mut Aggregator<'_, Vec<Slot>, Vec<Count>>,
+    aggregator: &mut Aggregator<'_, Vec<AggregatedRequest>, Vec<ContextCount>>,
     sink: &mut Sink<'_, Vec<Event>>,
     length: usize,
     mut is_lost: impl FnMut(Vec<u8>) -> bool,
@@ -118,7 +120,7 @@ fn interval(
 
 /// Sends the counters that say their second, if it has come; each packet is taken twice, too.
 fn counters(
-    aggregator: &mut Aggregator<'_, Vec<Slot>, Vec<Count>>,
+    aggregator: &mut Aggregator<'_, Vec<AggregatedRequest>, Vec<ContextCount>>,
     sink: &mut Sink<'_, Vec<Event>>,
     (tick, length): (u64, usize),
     are_last: bool,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::{Cardinality, ConstantTags, Origin};
 use loaddensity_metrics_core::influxdb::{Precision, StatusCode};
-use loaddensity_metrics_core::otlp::{self, Histograms, Resource};
+use loaddensity_metrics_core::otlp::{self, HistogramAggregation, Resource};
 use loaddensity_metrics_core::{Bounds, ConstantLabels, SampleRate, StatusLabel, Timestamp};
 use serde_json::{Map, Value};
 
@@ -31,7 +31,7 @@ pub struct CaseOptions {
     /// What messages have in them.
     pub dogstatsd: Dogstatsd,
     /// What an export shows.
-    pub otlp: otlp::Options,
+    pub otlp: otlp::ExportOptions,
     /// Whether an export is of an interval.
     pub is_delta: bool,
 }
@@ -92,8 +92,10 @@ impl CaseOptions {
             status_code: influxdb.one_of("status_code", STATUS_CODES).unwrap_or_default(),
             precision: influxdb.one_of("precision", Precision::ALL.map(|one| (one.v2(), one))).unwrap_or_default(),
             dogstatsd: Dogstatsd::read(members.take("dogstatsd")),
-            otlp: otlp::Options {
-                histograms: otlp.one_of("histograms", [("exponential", Histograms::Exponential)]).unwrap_or_default(),
+            otlp: otlp::ExportOptions {
+                histograms: otlp
+                    .one_of("histograms", [("exponential", HistogramAggregation::Exponential)])
+                    .unwrap_or_default(),
                 min_max: otlp.is_true("min_max"),
                 exemplars: otlp.is_true("exemplars"),
                 http_client_duration: otlp.is_true("http_client_duration"),

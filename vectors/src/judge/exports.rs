@@ -5,7 +5,7 @@ use crate::contract::{Format, LATENCY_BOUNDS_MS, SIZE_BOUNDS, observed};
 use crate::model::{Model, ModelSeries, SampleSubset, bytes, nanos, separate};
 use crate::otlp::{self, DecodedAttributes, DecodedPoint, DecodedValue};
 use loaddensity_metrics_core::Outcome;
-use loaddensity_metrics_core::otlp::{Histograms, Options};
+use loaddensity_metrics_core::otlp::{ExportOptions, HistogramAggregation};
 
 /// What a resource holds unless more is configured: all of it from an exporter, the name alone from the core.
 const RESOURCE: [&str; 5] =
@@ -18,7 +18,7 @@ const DURATION: &str = "http.client.request.duration";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExportDialect {
     /// What was asked for. Extremes are expected where the points are cumulative.
-    pub options: Options,
+    pub options: ExportOptions,
     /// Whether the points are those of an interval.
     pub is_delta: bool,
 }
@@ -132,10 +132,11 @@ fn points_of(dialect: ExportDialect, side: &SampleSubset<'_>, exemplars: &[otlp:
     let sizes: Vec<u64> = side.samples().map(bytes).collect();
     let requests = DecodedValue::Sum(side.count().try_into().unwrap_or(i64::MAX));
     let (latency, size) = match dialect.options.histograms {
-        Histograms::Explicit => explicit(side),
-        Histograms::Exponential => {
+        HistogramAggregation::Explicit => explicit(side),
+        HistogramAggregation::Exponential => {
             (exponential(&latencies, 1e6, 1.0 / 1_024.0, 160), exponential(&sizes, 1.0, 0.0, 34 * 8))
         }
+        other => panic!("no oracle for {other:?}"),
     };
     let show = dialect.options.min_max && !dialect.is_delta;
     let extremes = |values: &[u64], unit: f64| {
@@ -150,7 +151,7 @@ fn points_of(dialect: ExportDialect, side: &SampleSubset<'_>, exemplars: &[otlp:
         ),
         format!("loaddensity.response.size (Response size in bytes) By {:?} {size:?} []", extremes(&sizes, 1.0)),
     ];
-    if dialect.options.http_client_duration && dialect.options.histograms == Histograms::Explicit {
+    if dialect.options.http_client_duration && dialect.options.histograms == HistogramAggregation::Explicit {
         let exemplars: Vec<_> = exemplars.iter().cloned().map(in_seconds).collect();
         let duration = durations(side);
         points.push(format!(

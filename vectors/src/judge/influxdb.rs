@@ -96,6 +96,7 @@ impl LineDialect {
             StatusCode::Field => None,
             StatusCode::Tag => Some("status_code"),
             StatusCode::Both => Some("status"),
+            other => panic!("no oracle for {other:?}"),
         };
         // A series' own tag of that key is shown.
         if let Some(key) = key.filter(|key| tags.iter().all(|(own, _)| own != key)) {

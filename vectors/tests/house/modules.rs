@@ -119,6 +119,10 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             syn::Item::Union(it) => Some((&it.ident, &it.attrs)),
             syn::Item::Trait(it) => Some((&it.ident, &it.attrs)),
             syn::Item::Type(it) => Some((&it.ident, &it.attrs)),
+            syn::Item::Macro(it) if it.ident.is_none() && !is_test(&it.attrs) => {
+                self.module.types.extend(struct_in(&it.mac));
+                None
+            }
             _ => None,
         };
         if is_test(attributes(item)) {
@@ -218,12 +222,20 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     }
 }
 
+/// The struct that a macro is given to define, as the configurations of the shell are.
+fn struct_in(call: &syn::Macro) -> Option<String> {
+    let tokens = call.tokens.to_string();
+    let name = tokens.split_whitespace().skip_while(|word| *word != "struct").nth(1)?;
+    name.chars().all(char::is_alphanumeric).then(|| name.to_owned())
+}
+
 /// Whether something is compiled for tests only.
 fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let syn::Meta::List(list) = &attribute.meta else { return false };
         let said = list.tokens.to_string();
-        list.path.is_ident("cfg") && (said == "test" || said.starts_with("all (test") || said.starts_with("all(test"))
+        list.path.is_ident("cfg")
+            && (said == "test" || said == "doctest" || said.starts_with("all (test") || said.starts_with("all(test"))
     })
 }
 

@@ -72,8 +72,6 @@ const REASONED: &[(&str, &[&str], &str)] = &[
 
 /// Names that are still to be changed.
 const STILL_TWICE: &str = "
-    Action Answer Broken Clock Command Connection Count Counts Dialect Fields Flight
-    GaugeEncoder Head Heard Histograms Input Integer Interval Intervals Item Kind Latency
-    Metric Millis News Offload Origin Phase Piece Place Points Reader Requests Room Rows
-    Running Section Server Side Size Slot Source State Tag Tags Text Totals Way Weights
+    Answer Connection Dialect Histograms Interval Kind Metric Origin Place Points
+    Reader Rows Side Slot Source
 ";

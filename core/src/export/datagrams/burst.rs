@@ -12,10 +12,10 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 const DATAGRAMS: (usize, usize) = (64, 192);
 /// Bytes after which a burst ends, whatever its datagrams.
 const BYTES: usize = 96 << 10;
-/// Most datagrams when more than half of the exporter's own buffer is in use: what the receiver may lose then would be
-/// lost here.
+/// The most datagrams while more than half of the exporter's own buffer is in use: what the receiver may lose then would
+/// otherwise be lost here.
 const PRESSED: usize = 1_024;
-/// The same with segmentation offload, in which it takes no more time: five milliseconds, while the rings fill.
+/// The same with segmentation offload: as many take five milliseconds, while the rings fill.
 const PRESSED_OFFLOADED: usize = 8_192;
 /// A backlog is sent over this many bursts.
 pub(super) const BURSTS_OF_A_BACKLOG: usize = 8;

@@ -1,43 +1,43 @@
-//! Messages per request.
+//! Datagrams of messages per request.
 
 use super::super::{Now, Tick};
 use super::burst::{BURSTS_OF_A_BACKLOG, Burst};
-use super::source::{Ready, Room, Source};
-use crate::batch::{EventEncoder, Packed, Packer};
-use crate::event::Event;
-use crate::ledger::Cause;
-use crate::segments::{Call, Run, Window};
-use crate::sink::Sink;
+use super::source::{CallLimits, DatagramSource, Ready};
+use crate::events::batch::{EventEncoder, Packed, Packer};
+use crate::events::event::Event;
+use crate::events::segments::{Call, Run, Window};
+use crate::events::sink::Sink;
+use crate::registry::ledger::Cause;
 
-/// Most items that are sorted at a time. The more, the more are of one length: of some thirty lengths, 1,024 items make
-/// calls of thirty datagrams.
+/// The most items that are sorted at a time. The more there are, the more have one length: with some thirty lengths, 1,024
+/// items make calls of thirty datagrams.
 const WINDOW_ITEMS: usize = 1_024;
-/// Room that is enough for their texts, of some 100 bytes each.
+/// Bytes that are enough for their texts, of some 100 bytes each.
 pub const WINDOW_BYTES: usize = 128 << 10;
 
-/// How the requests of a sink are made up into datagrams: some 12 KiB, the encoder and the texts.
+/// How the requests of a sink are packed into datagrams. It has some 12 KiB, besides the encoder and the texts.
 ///
-/// `T` holds the texts of items that are sorted; nothing is written to it where none are.
+/// `T` holds the texts of items that are sorted. Where none are, nothing is written to it.
 #[derive(Debug)]
-pub struct Packing<E, T> {
+pub struct RequestPacking<E, T> {
     packer: Packer<E>,
     /// Largest datagram in bytes.
     datagram_bytes: usize,
     /// Most items in one datagram.
     items: usize,
-    offload: Offload,
+    offload: OffloadMode,
     window: Window<T, WINDOW_ITEMS>,
     run: Run,
     /// What was packed last.
-    packed: Last,
+    packed: LastPacked,
     items_per_datagram: usize,
     is_offloaded: bool,
 }
 
-/// How several datagrams of one length come about.
+/// How datagrams of one length are brought together for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offload {
-    /// They do not.
+enum OffloadMode {
+    /// They are not: one datagram in a call.
     None,
     /// Items share datagrams, of which those of one length leave together.
     Runs,
@@ -46,47 +46,52 @@ enum Offload {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Last {
+enum LastPacked {
     One(Packed),
     Run,
     Sorted,
 }
 
-impl<E: EventEncoder, T: AsRef<[u8]> + AsMut<[u8]>> Packing<E, T> {
+impl<E: EventEncoder, T: AsRef<[u8]> + AsMut<[u8]>> RequestPacking<E, T> {
     /// Datagrams of at most `items` items and `datagram_bytes` bytes, one in a call.
     pub const fn new(encoder: E, items: usize, datagram_bytes: usize, texts: T) -> Self {
         Self {
             packer: Packer::new(encoder),
             datagram_bytes,
             items,
-            offload: Offload::None,
+            offload: OffloadMode::None,
             window: Window::new(texts),
             run: Run::new(),
-            packed: Last::Run,
+            packed: LastPacked::Run,
             items_per_datagram: 1,
             is_offloaded: false,
         }
     }
 
-    /// As many in a call as the socket takes: where each item is a datagram of its own, items are sorted by length, for
-    /// which `texts` must have room, best [`WINDOW_BYTES`].
+    /// The same with as many datagrams in a call as the socket takes. Where each item is a datagram of its own, items are sorted
+    /// by length; for that, `texts` must have room, best [`WINDOW_BYTES`].
     #[must_use]
     pub fn with_offload(self) -> Self {
-        let offload = if self.items == 1 { Offload::Sorted } else { Offload::Runs };
+        let offload = if self.items == 1 { OffloadMode::Sorted } else { OffloadMode::Runs };
         Self { offload, ..self }
     }
 }
 
 /// The requests of a sink.
 #[derive(Debug)]
-pub struct Requests<'s, 'a, E, T, B> {
-    /// Where they wait.
-    pub sink: &'s mut Sink<'a, B>,
-    /// How they are made up.
-    pub packing: &'s mut Packing<E, T>,
+pub struct RequestDatagrams<'s, 'a, E, T, B> {
+    sink: &'s mut Sink<'a, B>,
+    packing: &'s mut RequestPacking<E, T>,
 }
 
-impl<E, T, B> Source for Requests<'_, '_, E, T, B>
+impl<'s, 'a, E, T, B> RequestDatagrams<'s, 'a, E, T, B> {
+    /// The requests that wait in `sink`, made up by `packing`.
+    pub const fn new(sink: &'s mut Sink<'a, B>, packing: &'s mut RequestPacking<E, T>) -> Self {
+        Self { sink, packing }
+    }
+}
+
+impl<E, T, B> DatagramSource for RequestDatagrams<'_, '_, E, T, B>
 where
     E: EventEncoder,
     T: AsRef<[u8]> + AsMut<[u8]>,
@@ -102,23 +107,23 @@ where
         Ready::Burst(Burst::of_share(share, is_pressed, packing.is_offloaded))
     }
 
-    fn pack(&mut self, _: Now, room: Room, out: &mut [u8]) -> Option<Call> {
-        self.packing.is_offloaded = room.is_offloaded && self.packing.offload != Offload::None;
+    fn pack(&mut self, _: Now, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
+        self.packing.is_offloaded = limits.is_offloaded && self.packing.offload != OffloadMode::None;
         let offload = self.packing.offload;
         match offload {
-            _ if self.packing.window.waiting() != 0 => self.pack_sorted(room, out),
-            Offload::Sorted if room.is_offloaded && self.fill_window() => self.pack_sorted(room, out),
-            Offload::Runs if room.is_offloaded => self.pack_run(room, out),
-            _ => self.pack_one(room, out),
+            _ if self.packing.window.waiting() != 0 => self.pack_sorted(limits, out),
+            OffloadMode::Sorted if limits.is_offloaded && self.fill_window() => self.pack_sorted(limits, out),
+            OffloadMode::Runs if limits.is_offloaded => self.pack_run(limits, out),
+            _ => self.pack_one(limits, out),
         }
     }
 
     fn taken(&mut self, datagrams: usize) -> u64 {
         let Self { sink, packing } = self;
         let packed = match packing.packed {
-            Last::One(packed) => packed,
-            Last::Run => packing.run.batch(0..datagrams),
-            Last::Sorted => {
+            LastPacked::One(packed) => packed,
+            LastPacked::Run => packing.run.batch(0..datagrams),
+            LastPacked::Sorted => {
                 packing.window.handed_over(datagrams);
                 return self.end_window();
             }
@@ -127,20 +132,20 @@ where
         packing.packer.hold(sink, packed)
     }
 
-    fn is_single(&self) -> bool {
+    fn is_smallest(&self) -> bool {
         match self.packing.packed {
-            Last::One(packed) => packed.items <= 1,
-            Last::Run => self.packing.run.batch(0..1).items <= 1,
-            Last::Sorted => true,
+            LastPacked::One(packed) => packed.items <= 1,
+            LastPacked::Run => self.packing.run.batch(0..1).items <= 1,
+            LastPacked::Sorted => true,
         }
     }
 
-    fn is_too_large(&mut self) -> u64 {
+    fn drop_too_large(&mut self) -> u64 {
         let Self { sink, packing } = self;
         let packed = match packing.packed {
-            Last::One(packed) => packed,
-            Last::Run => packing.run.batch(0..1),
-            Last::Sorted => {
+            LastPacked::One(packed) => packed,
+            LastPacked::Run => packing.run.batch(0..1),
+            LastPacked::Sorted => {
                 packing.window.lost(Cause::TooLarge);
                 return self.end_window();
             }
@@ -149,7 +154,7 @@ where
         0
     }
 
-    fn is_between(&self) -> bool {
+    fn may_change_socket(&self) -> bool {
         self.sink.begun() == 0 && self.packing.window.waiting() == 0
     }
 
@@ -179,48 +184,48 @@ where
     }
 }
 
-impl<E, T, B> Requests<'_, '_, E, T, B>
+impl<E, T, B> RequestDatagrams<'_, '_, E, T, B>
 where
     E: EventEncoder,
     T: AsRef<[u8]> + AsMut<[u8]>,
     B: AsRef<[Event]> + AsMut<[Event]>,
 {
-    fn pack_one(&mut self, room: Room, out: &mut [u8]) -> Option<Call> {
+    fn pack_one(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
         let Self { sink, packing } = self;
-        let (most, within) = (packing.datagram_bytes.min(out.len()), room.largest.min(out.len()));
+        let (most, within) = (packing.datagram_bytes.min(out.len()), limits.largest.min(out.len()));
         let mut packed = Packed::default();
         if within < most {
             packed = packing.packer.pack_from(sink, (0, sink.begun()), packing.items, &mut out[..within]);
         }
         if packed.items == 0 {
-            // What does not even fit into less goes alone.
+            // An item that does not fit into the smaller size is sent alone.
             let items = if within < most { 1 } else { packing.items };
             packed = packing.packer.pack(sink, items, &mut out[..most]);
         }
-        packing.packed = Last::One(packed);
+        packing.packed = LastPacked::One(packed);
         (packed.items != 0).then_some(Call { bytes: packed.bytes, segment: packed.bytes, datagrams: 1 })
     }
 
-    fn pack_run(&mut self, room: Room, out: &mut [u8]) -> Option<Call> {
+    fn pack_run(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
         let Self { sink, packing } = self;
-        let segment = packing.datagram_bytes.min(room.largest);
+        let segment = packing.datagram_bytes.min(limits.largest);
         let least = out.get_mut(..segment).filter(|_| segment < packing.datagram_bytes);
         if least.is_some_and(|least| packing.packer.pack_from(sink, (0, sink.begun()), 1, least).items == 0) {
-            return self.pack_one(room, out);
+            return self.pack_one(limits, out);
         }
-        let datagrams = room.datagrams.min(room.bytes.div_ceil(segment.max(1)));
+        let datagrams = limits.datagrams.min(limits.bytes.div_ceil(segment.max(1)));
         packing.packer.pack_run(sink, datagrams, segment, out, &mut packing.run);
-        packing.packed = Last::Run;
+        packing.packed = LastPacked::Run;
         let run = &packing.run;
         (run.datagrams() != 0).then(|| Call { bytes: run.bytes(), segment: run.segment(), datagrams: run.datagrams() })
     }
 
-    fn pack_sorted(&mut self, room: Room, out: &mut [u8]) -> Option<Call> {
-        let Packing { window, packed, datagram_bytes, .. } = &mut *self.packing;
-        let is_alone = !room.is_offloaded || window.next_bytes() > room.largest;
-        let datagrams = if is_alone { 1 } else { room.datagrams };
-        let within = out.len().min(room.bytes.max(*datagram_bytes));
-        *packed = Last::Sorted;
+    fn pack_sorted(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
+        let RequestPacking { window, packed, datagram_bytes, .. } = &mut *self.packing;
+        let is_alone = !limits.is_offloaded || window.next_bytes() > limits.largest;
+        let datagrams = if is_alone { 1 } else { limits.datagrams };
+        let within = out.len().min(limits.bytes.max(*datagram_bytes));
+        *packed = LastPacked::Sorted;
         window.next_call(datagrams, &mut out[..within])
     }
 

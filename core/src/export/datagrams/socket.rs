@@ -3,34 +3,31 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use super::super::{Backoff, Id, Now, Stopping, Tick};
-use super::limit::Limit;
+use super::datagram_size::DatagramSize;
+use crate::export::backoff::BufferPauses;
+use crate::export::{Backoff, Id, Now, Stopping, Tick};
 
-/// Pauses after a failure: those of Datadog's Python client between attempts to connect (datadog/dogstatsd/base.py).
-const PAUSES: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
-/// The same where the system has no buffers.
-const NO_BUFFERS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// Time after a call in which its refusal comes, if one does.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Socket {
     pub(super) link: Link,
-    /// Before that nothing is sent, and no connection made.
+    /// Until then nothing is sent, and no connection is made.
     pub(super) pause: Tick,
     /// Its buffer is full.
     pub(super) is_blocked: bool,
-    /// It has told of a refusal: one datagram at a time, until a look finds none.
+    /// It has told of a refusal: one datagram at a time, until a look finds no other.
     pub(super) is_refused: bool,
     /// The last call, unless it is known what became of it.
-    pub(super) call: Option<Unsettled>,
-    pub(super) limit: Limit,
+    pub(super) call: Option<UnsettledCall>,
+    pub(super) limit: DatagramSize,
     pub(super) is_offloaded: bool,
-    /// It led nowhere with several datagrams in a call: the one that replaces it takes one at a time.
+    /// It failed over several datagrams in a call: the one that replaces it gets one at a time.
     pub(super) fails_with_several: bool,
     pub(super) has_been_open: bool,
     backoff: Backoff,
-    no_buffers: Duration,
+    buffer_pauses: BufferPauses,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +39,13 @@ pub(super) enum Link {
         address: Option<SocketAddr>,
     },
     Open,
-    /// It is to be closed, once its last call was looked at.
+    /// It is closed once it was looked at for the last call.
     Closing,
 }
 
 /// A call that was taken.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unsettled {
+pub(super) struct UnsettledCall {
     /// Requests that are held because of it.
     pub(super) held: u64,
     /// When the socket is looked at.
@@ -64,12 +61,12 @@ impl Socket {
         is_blocked: false,
         is_refused: false,
         call: None,
-        limit: Limit::NONE,
+        limit: DatagramSize::NONE,
         is_offloaded: true,
         fails_with_several: false,
         has_been_open: false,
-        backoff: Backoff::new(PAUSES.0, PAUSES.1),
-        no_buffers: NO_BUFFERS.0,
+        backoff: Backoff::SOCKET,
+        buffer_pauses: BufferPauses::NEW,
     };
 
     /// Whether it takes a call now.
@@ -80,19 +77,19 @@ impl Socket {
             && !(self.is_refused && self.call.is_some())
     }
 
-    /// A new socket: what the former one has shown is forgotten.
+    /// A new socket: what the earlier one has shown is forgotten.
     pub(super) fn open(&mut self) {
         self.link = Link::Open;
         (self.is_blocked, self.is_refused) = (false, false);
-        (self.limit, self.is_offloaded) = (Limit::NONE, !core::mem::take(&mut self.fails_with_several));
+        (self.limit, self.is_offloaded) = (DatagramSize::NONE, !core::mem::take(&mut self.fails_with_several));
         self.has_been_open = true;
         if let Some(call) = &mut self.call {
-            // Of a stream: what was begun on the former one can go on.
+            // Of a stream: a packet that was begun over the earlier one can go on.
             (call.look_at, call.was_looked_at) = (Tick::from_nanos(0), false);
         }
     }
 
-    /// It is to be made anew, whatever it waits for.
+    /// It is to be replaced, whatever it waits for.
     pub(super) fn close(&mut self) {
         if self.link == Link::Open {
             self.link = Link::Closing;
@@ -103,8 +100,8 @@ impl Socket {
     /// A call was taken, by which so many requests are held. Says when it is looked at.
     pub(super) fn taken(&mut self, now: Now, stop: &Stopping, held: u64) -> Tick {
         let look_at = stop.pause(now, LOOK_AFTER);
-        self.call = Some(Unsettled { held, look_at, was_looked_at: false });
-        self.no_buffers = NO_BUFFERS.0;
+        self.call = Some(UnsettledCall { held, look_at, was_looked_at: false });
+        self.buffer_pauses = BufferPauses::NEW;
         look_at
     }
 
@@ -132,26 +129,25 @@ impl Socket {
 
     /// The system has no buffers.
     pub(super) fn wait_for_buffers(&mut self, now: Now, stop: &Stopping) {
-        self.pause = stop.pause(now, self.no_buffers);
-        self.no_buffers = (2 * self.no_buffers).min(NO_BUFFERS.1);
+        self.pause = stop.pause(now, self.buffer_pauses.pause());
     }
 
     /// A stop was asked for: pauses end, and begin anew.
-    pub(super) fn hurry(&mut self, now: Now, stop: &Stopping) {
+    pub(super) fn end_pauses(&mut self, now: Now, stop: &Stopping) {
         self.pause = now.tick;
         self.backoff.reset();
-        self.no_buffers = NO_BUFFERS.0;
+        self.buffer_pauses = BufferPauses::NEW;
         if let Some(call) = &mut self.call {
             call.look_at = call.look_at.min(stop.pause(now, LOOK_AFTER));
         }
     }
 
-    /// When there is something to do about it next, besides sending; `opens`: a connection is wanted, and has somewhere to
+    /// When there is something to do about it next, besides sending; `is_to_open`: a connection is wanted, and has somewhere to
     /// go.
-    pub(super) fn due(&self, now: Now, opens: bool) -> Tick {
+    pub(super) fn due(&self, now: Now, is_to_open: bool) -> Tick {
         let look_at = self.call.map_or(Tick::NEVER, |call| call.look_at);
         match self.link {
-            Link::Closed if opens => self.pause,
+            Link::Closed if is_to_open => self.pause,
             Link::Open if self.pause > now.tick => look_at.min(self.pause),
             Link::Open => look_at,
             Link::Closing => now.tick,

@@ -9,15 +9,20 @@ use std::string::{String, ToString as _};
 use std::vec::Vec;
 use std::{vec, write};
 
+mod model;
+
 use super::*;
-use crate::batch::EventEncoder;
-use crate::event::Event;
-use crate::ledger::{Exporter, Ledger};
+use crate::events::batch::EventEncoder;
+use crate::events::event::Event;
+use crate::events::sink::Sink;
+use crate::export::Health;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::sink::Sink;
-use crate::storage::{Classic, Storage};
-use crate::text::out::Full;
+use crate::registry::accounts::Accounts;
+use crate::registry::ledger::{Exporter, Ledger};
+use crate::registry::storage::{Classic, Storage};
+use crate::request::sample::Timestamp;
+use crate::wire::text::out::Full;
+use core::time::Duration;
 
 /// Events of `N` items: the event's number and the item's, filled up to the length that its size says.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +78,7 @@ enum Look {
 
 /// A machine, a clock, and sockets that do as they are told; without instructions they take everything.
 struct Bench {
-    machine: Datagrams,
+    machine: DatagramMachine,
     now: Tick,
     answers: VecDeque<Answer>,
     looks: VecDeque<Look>,
@@ -97,12 +102,12 @@ fn millis(millis: u64) -> Tick {
     Tick::from_nanos(millis * 1_000_000)
 }
 
-const NAME: To = To::Name { every: Some(Duration::from_secs(60)) };
+const NAME: DatagramTarget = DatagramTarget::Name { every: Some(Duration::from_secs(60)) };
 
 impl Bench {
-    fn new(sockets: usize, to: To) -> Self {
+    fn new(sockets: usize, to: DatagramTarget) -> Self {
         Self {
-            machine: Datagrams::new(Route { sockets, to, at_once: true }, 7),
+            machine: DatagramMachine::new(DatagramRoute { sockets, to, at_once: true }, 7),
             now: millis(0),
             answers: VecDeque::new(),
             looks: VecDeque::new(),
@@ -120,13 +125,13 @@ impl Bench {
         Now { tick: self.now, wall: Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + self.now.as_nanos()) }
     }
 
-    fn handle(&mut self, input: Input<'_>) {
+    fn handle(&mut self, input: DatagramInput<'_>) {
         let now = self.now();
         self.machine.handle(now, input);
     }
 
     /// Goes on until `end` (milliseconds), or all is done; what was done, but for waits, with the time when it changes.
-    fn run(&mut self, source: &mut impl Source, end: u64) -> String {
+    fn run(&mut self, source: &mut impl DatagramSource, end: u64) -> String {
         self.log.clear();
         let (mut polls_of_now, mut said) = (0, None);
         loop {
@@ -134,16 +139,16 @@ impl Bench {
             let action = self.machine.poll(now, source, &mut self.buffer);
             (self.polls, polls_of_now) = (self.polls + 1, polls_of_now + 1);
             assert!(polls_of_now < 20_000, "polled without end at {:?}: {action:?}", self.now);
-            if !matches!(action, Action::Wait(_)) && said != Some(self.now) {
+            if !matches!(action, DatagramAction::Wait(_)) && said != Some(self.now) {
                 said = Some(self.now);
                 self.log.push(format!("[{}]", self.now.as_nanos() / 1_000_000));
             }
             match action {
-                Action::Done { .. } => {
+                DatagramAction::Done { .. } => {
                     self.log.push("done".into());
                     break;
                 }
-                Action::Wait(wait) if wait.until > self.now => {
+                DatagramAction::Wait(wait) if wait.until > self.now => {
                     self.wait = Some(wait);
                     polls_of_now = 0;
                     self.now = wait.until.min(millis(end));
@@ -151,32 +156,32 @@ impl Bench {
                         break;
                     }
                 }
-                Action::Wait(_) => self.yields += 1,
+                DatagramAction::Wait(_) => self.yields += 1,
                 action => self.perform(action),
             }
         }
         self.log.join(" ")
     }
 
-    fn perform(&mut self, action: Action) {
+    fn perform(&mut self, action: DatagramAction) {
         match action {
-            Action::Resolve { id } => {
+            DatagramAction::Resolve { id } => {
                 self.log.push("resolve".into());
                 let addresses = self.addresses.clone();
-                self.handle(Input::Resolved { id, addresses: &addresses });
+                self.handle(DatagramInput::Resolved { id, addresses: &addresses });
             }
-            Action::Connect { id, socket, address } => {
+            DatagramAction::Connect { id, socket, address } => {
                 let last = address.map_or(0, |address| match address {
                     SocketAddr::V4(v4) => v4.ip().octets()[3],
                     SocketAddr::V6(v6) => v6.ip().octets()[15],
                 });
                 self.log.push(format!("connect{socket}:{last}"));
                 self.handle(match self.unreachable.contains(&last) {
-                    true => Input::Failed { id, fault: Fault::Away },
-                    false => Input::Connected { id },
+                    true => DatagramInput::Failed { id, fault: Fault::Away },
+                    false => DatagramInput::Connected { id },
                 });
             }
-            Action::Send { id, socket, range, segment, count } => {
+            DatagramAction::Send { id, socket, range, segment, count } => {
                 let answer = self.answers.pop_front().unwrap_or(All);
                 let says = match answer {
                     All | Answer::Some(_) | Singly => String::new(),
@@ -185,13 +190,13 @@ impl Bench {
                 assert!(segment * (count - 1) < range.len() && range.len() <= segment * count, "{range:?} {segment}");
                 self.log.push(format!("send{socket}:{count}x{segment}{says}"));
                 self.handle(match answer {
-                    All => Input::Sent { id, datagrams: count, offload: true },
-                    Answer::Some(datagrams) => Input::Sent { id, datagrams, offload: true },
-                    Singly => Input::Sent { id, datagrams: 1, offload: false },
-                    Fails(fault) => Input::Failed { id, fault },
+                    All => DatagramInput::Sent { id, datagrams: count, offload: true },
+                    Answer::Some(datagrams) => DatagramInput::Sent { id, datagrams, offload: true },
+                    Singly => DatagramInput::Sent { id, datagrams: 1, offload: false },
+                    Fails(fault) => DatagramInput::Failed { id, fault },
                 });
             }
-            Action::Look { id, socket } => {
+            DatagramAction::Look { id, socket } => {
                 let look = self.looks.pop_front().unwrap_or(Look::Fine);
                 self.log.push(match look {
                     Look::Fine => format!("look{socket}"),
@@ -199,13 +204,13 @@ impl Bench {
                     Look::Unknown(fault) => format!("look{socket} {fault}"),
                 });
                 self.handle(match look {
-                    Look::Fine => Input::Looked { id, refused: false },
-                    Look::Refused => Input::Looked { id, refused: true },
-                    Look::Unknown(fault) => Input::Failed { id, fault },
+                    Look::Fine => DatagramInput::Looked { id, refused: false },
+                    Look::Refused => DatagramInput::Looked { id, refused: true },
+                    Look::Unknown(fault) => DatagramInput::Failed { id, fault },
                 });
             }
-            Action::Close { socket } => self.log.push(format!("close{socket}")),
-            Action::Wait(_) | Action::Done { .. } => unreachable!("handled above"),
+            DatagramAction::Close { socket } => self.log.push(format!("close{socket}")),
+            DatagramAction::Wait(_) | DatagramAction::Done { .. } => unreachable!("handled above"),
         }
     }
 }
@@ -213,14 +218,14 @@ impl Bench {
 /// A sink of `capacity` events, and how they are made up.
 struct Events<'a, const N: u8> {
     sink: Sink<'a, Vec<Event>>,
-    packing: Packing<Text<N>, Vec<u8>>,
+    packing: RequestPacking<Text<N>, Vec<u8>>,
     offered: u64,
 }
 
 impl<'a, const N: u8> Events<'a, N> {
     fn new(storage: &'a TestStorage, items: usize, datagram_bytes: usize) -> Self {
         let sink = Sink::new(vec![Event::default(); 1_000], ledger(storage.registry(), Exporter::Statsd));
-        let packing = Packing::new(Text { fills: false }, items, datagram_bytes, vec![0; 20_000]);
+        let packing = RequestPacking::new(Text { fills: false }, items, datagram_bytes, vec![0; 20_000]);
         Self { sink, packing, offered: 0 }
     }
 
@@ -236,8 +241,8 @@ impl<'a, const N: u8> Events<'a, N> {
         }
     }
 
-    fn source(&mut self) -> Requests<'_, 'a, Text<N>, Vec<u8>, Vec<Event>> {
-        Requests { sink: &mut self.sink, packing: &mut self.packing }
+    fn source(&mut self) -> RequestDatagrams<'_, 'a, Text<N>, Vec<u8>, Vec<Event>> {
+        RequestDatagrams::new(&mut self.sink, &mut self.packing)
     }
 
     /// Sent, dropped by cause, and held: all that was recorded.
@@ -263,7 +268,7 @@ fn a_name_is_asked_a_socket_made_and_each_item_is_a_datagram() {
     let storage = TestStorage::new();
     let (mut bench, mut events) = (Bench::new(1, NAME), Events::<3>::new(&storage, 1, 1_000));
     assert_eq!(bench.run(&mut events.source(), 5), "[0] resolve connect0:1");
-    assert_eq!(bench.machine.health(), Health::Untried);
+    assert_eq!(bench.machine.attempts().health, Health::Untried);
     assert_eq!(bench.wait.expect("it waits"), Wait { until: millis(60_000), events: 1, writable: 0 });
     events.record([100, 200]);
     assert_eq!(
@@ -273,17 +278,17 @@ fn a_name_is_asked_a_socket_made_and_each_item_is_a_datagram() {
     assert_eq!(events.account(), "sent 1, held 1", "what was in the last call is held");
     assert_eq!(bench.run(&mut events.source(), 1_000), "[105] look0");
     assert_eq!(events.account(), "sent 2");
-    assert_eq!(bench.machine.health(), Health::Well);
+    assert_eq!(bench.machine.attempts().health, Health::Well);
     let Traffic { sent, bytes, .. } = bench.machine.traffic();
     assert_eq!((sent, bytes), (6, 900));
-    bench.handle(Input::Stop { deadline: millis(3_000) });
+    bench.handle(DatagramInput::Stop { deadline: millis(3_000) });
     assert_eq!(bench.run(&mut events.source(), 9_000), "[1000] done");
 }
 
 #[test]
 fn bursts_leave_a_millisecond_apart_and_others_get_their_turn() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
     bench.run(&mut events.source(), 1);
     events.record([50; 150]);
     let burst = |at, count| format!("[{at}] {}", times("send0:1x50", count));
@@ -306,13 +311,13 @@ fn bursts_leave_a_millisecond_apart_and_others_get_their_turn() {
 #[test]
 fn a_full_socket_waits_and_the_others_go_on() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(2, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let (mut bench, mut events) = (Bench::new(2, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
     events.record([50; 4]);
     bench.answers = [All, Fails(Fault::WouldBlock)].into();
     let expected = "[0] connect0:0 connect1:0 send0:1x50 send1:1x50 would block send0:1x50 send0:1x50 send0:1x50";
     assert_eq!(bench.run(&mut events.source(), 10), expected);
     assert_eq!(bench.wait.expect("it waits").writable, 0b10);
-    bench.handle(Input::Writable { socket: 1 });
+    bench.handle(DatagramInput::Writable { socket: 1 });
     events.record([60; 2]);
     assert_eq!(bench.run(&mut events.source(), 20), "[10] send0:1x60 send1:1x60");
     assert_eq!(bench.wait.expect("it waits").writable, 0);
@@ -321,7 +326,7 @@ fn a_full_socket_waits_and_the_others_go_on() {
 #[test]
 fn sockets_take_turns_between_events_and_one_that_is_full_in_the_midst_is_looked_at() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(2, To::Path), Events::<2>::new(&storage, 1, 1_000));
+    let (mut bench, mut events) = (Bench::new(2, DatagramTarget::UnixSocket), Events::<2>::new(&storage, 1, 1_000));
     bench.run(&mut events.source(), 1);
     events.record([50; 2]);
     assert_eq!(bench.run(&mut events.source(), 2), "[1] connect1:0 send0:1x50 send0:1x50 send1:1x50 send1:1x50");
@@ -329,14 +334,14 @@ fn sockets_take_turns_between_events_and_one_that_is_full_in_the_midst_is_looked
     bench.answers = [All, Fails(Fault::WouldBlock)].into();
     assert_eq!(bench.run(&mut events.source(), 3), "[2] send0:1x60 send0:1x60 would block look0 send1:1x60");
     // One that was refused is not looked at before its time.
-    bench.handle(Input::Writable { socket: 0 });
+    bench.handle(DatagramInput::Writable { socket: 0 });
     assert_eq!(events.account(), "sent 2, held 1");
 }
 
 #[test]
 fn a_system_without_buffers_is_asked_after_pauses_that_grow() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
     events.record([50; 2]);
     bench.answers = [Fails(Fault::NoBuffers); 10].into();
     let log = bench.run(&mut events.source(), 9_000);
@@ -354,7 +359,8 @@ fn a_system_without_buffers_is_asked_after_pauses_that_grow() {
 #[test]
 fn what_is_too_large_is_sent_smaller_and_a_single_item_is_tried_once_alone() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, usize::MAX, 1_000));
+    let (mut bench, mut events) =
+        (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, usize::MAX, 1_000));
     bench.run(&mut events.source(), 1);
     events.record([99; 10]);
     events.record([600]);
@@ -377,7 +383,8 @@ fn what_is_too_large_is_sent_smaller_and_a_single_item_is_tried_once_alone() {
 #[test]
 fn what_was_learned_of_a_socket_is_forgotten_with_it() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, usize::MAX, 1_000));
+    let (mut bench, mut events) =
+        (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, usize::MAX, 1_000));
     bench.run(&mut events.source(), 1);
     events.record([99; 10]);
     bench.answers = [Fails(Fault::TooLarge), Fails(Fault::Away)].into();
@@ -391,7 +398,7 @@ fn what_was_learned_of_a_socket_is_forgotten_with_it() {
 fn offload_that_is_refused_is_not_tried_again() {
     for answer in [Fails(Fault::NoOffload), Singly] {
         let storage = TestStorage::new();
-        let (mut bench, events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+        let (mut bench, events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
         let mut events = events.offloaded();
         bench.run(&mut events.source(), 1);
         events.record([40, 50, 50, 50, 20]);
@@ -408,7 +415,7 @@ fn offload_that_is_refused_is_not_tried_again() {
     }
     // A socket that leads nowhere with several is replaced by one that takes one at a time.
     let storage = TestStorage::new();
-    let (mut bench, events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let (mut bench, events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
     let mut events = events.offloaded();
     bench.run(&mut events.source(), 1);
     events.record([50; 3]);
@@ -417,7 +424,7 @@ fn offload_that_is_refused_is_not_tried_again() {
     assert!(expected.ends_with(&times("send0:1x50", 3)), "{expected}");
     // For a single one it means that the socket leads nowhere.
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
     events.record([40]);
     bench.answers = [Fails(Fault::NoOffload)].into();
     assert!(bench.run(&mut events.source(), 1_000).starts_with("[0] connect0:0 send0:1x40 no offload close0 ["));
@@ -427,8 +434,8 @@ fn offload_that_is_refused_is_not_tried_again() {
 fn items_share_datagrams_of_one_size_and_a_part_of_a_call_is_sent_again() {
     let storage = TestStorage::new();
     let mut events = Events::<1>::new(&storage, usize::MAX, 100).offloaded();
-    events.packing = Packing::new(Text { fills: true }, usize::MAX, 100, vec![]).with_offload();
-    let mut bench = Bench::new(1, To::Path);
+    events.packing = RequestPacking::new(Text { fills: true }, usize::MAX, 100, vec![]).with_offload();
+    let mut bench = Bench::new(1, DatagramTarget::UnixSocket);
     bench.run(&mut events.source(), 1);
     events.record([45; 9]);
     bench.answers = [Answer::Some(2)].into();
@@ -452,14 +459,14 @@ fn a_socket_that_leads_nowhere_is_made_anew_after_pauses_and_the_name_is_asked()
     let log = bench.run(&mut events.source(), 30_500);
     assert!(log.starts_with("[500] send0:1x50 send0:1x50 away look0 close0 ["), "looked at before it is closed: {log}");
     assert_eq!(events.account(), "sent 1, held 2");
-    assert!(matches!(bench.machine.health(), Health::Failing { since } if since == millis(500)));
+    assert!(matches!(bench.machine.attempts().health, Health::Failing { since } if since == millis(500)));
     let attempts = log.matches("connect0:1").count();
     assert!((30..=60).contains(&attempts), "pauses of up to a second: {attempts}");
     let asked = log.matches("resolve").count();
     assert!((20..=31).contains(&asked), "at most once a second: {asked}");
     bench.answers.clear();
     bench.run(&mut events.source(), 32_000);
-    assert_eq!((events.account(), bench.machine.health()), ("sent 3".into(), Health::Well));
+    assert_eq!((events.account(), bench.machine.attempts().health), ("sent 3".into(), Health::Well));
 }
 
 #[test]
@@ -486,7 +493,7 @@ fn a_refusal_is_of_the_call_before_and_one_datagram_at_a_time_follows() {
 #[test]
 fn an_event_that_was_begun_in_a_refused_call_is_unconfirmed() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<3>::new(&storage, 1, 1_000));
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<3>::new(&storage, 1, 1_000));
     bench.run(&mut events.source(), 1);
     events.record([50, 60]);
     bench.answers = [All, Fails(Fault::RefusedBefore)].into();
@@ -519,7 +526,7 @@ fn a_name_without_an_address_is_asked_again_and_what_comes_is_held() {
     let log = bench.run(&mut events.source(), 20_000);
     assert!((6..=10).contains(&log.matches("resolve").count()), "back-off up to 5 s: {log}");
     assert_eq!(events.account(), "sent 0, held 3");
-    assert!(matches!(bench.machine.health(), Health::Failing { since } if since == millis(0)));
+    assert!(matches!(bench.machine.attempts().health, Health::Failing { since } if since == millis(0)));
     bench.addresses = vec![v4(9)];
     let log = bench.run(&mut events.source(), 30_000);
     assert!(log.contains("resolve connect0:9 connect1:9 send0:1x50 send1:1x50 send0:1x50"), "{log}");
@@ -553,16 +560,16 @@ fn a_socket_that_was_made_while_the_name_moved_is_made_anew() {
     let (mut bench, mut events) = (Bench::new(1, NAME), Events::<1>::new(&storage, 1, 1_000));
     let (now, mut source) = (bench.now(), events.source());
     let mut poll = |bench: &mut Bench| bench.machine.poll(now, &mut source, &mut bench.buffer);
-    let Action::Resolve { id } = poll(&mut bench) else { panic!("a question first") };
-    bench.handle(Input::Resolved { id, addresses: &[v4(1)] });
-    let Action::Connect { id: connecting, .. } = poll(&mut bench) else { panic!("then a socket") };
+    let DatagramAction::Resolve { id } = poll(&mut bench) else { panic!("a question first") };
+    bench.handle(DatagramInput::Resolved { id, addresses: &[v4(1)] });
+    let DatagramAction::Connect { id: connecting, .. } = poll(&mut bench) else { panic!("then a socket") };
     bench.now = millis(60_000);
     let now = bench.now();
-    let Action::Resolve { id } = bench.machine.poll(now, &mut events.source(), &mut bench.buffer) else {
+    let DatagramAction::Resolve { id } = bench.machine.poll(now, &mut events.source(), &mut bench.buffer) else {
         panic!("a minute later a question")
     };
-    bench.handle(Input::Resolved { id, addresses: &[v4(2)] });
-    bench.handle(Input::Connected { id: connecting });
+    bench.handle(DatagramInput::Resolved { id, addresses: &[v4(2)] });
+    bench.handle(DatagramInput::Connected { id: connecting });
     assert_eq!(bench.run(&mut events.source(), 60_001), "[60000] close0");
 }
 
@@ -587,7 +594,7 @@ fn of_several_addresses_the_first_that_takes_a_socket_is_used() {
 #[test]
 fn a_packet_of_a_stream_that_was_begun_is_held_until_it_is_whole() {
     let storage = TestStorage::new();
-    let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
     events.record([50]);
     bench.looks =
         [Look::Unknown(Fault::WouldBlock), Look::Unknown(Fault::WouldBlock), Look::Unknown(Fault::Away)].into();
@@ -605,7 +612,7 @@ fn a_packet_of_a_stream_that_was_begun_is_held_until_it_is_whole() {
     events.record([50]);
     bench.looks = vec![Look::Unknown(Fault::WouldBlock); 99].into();
     bench.run(&mut events.source(), 360);
-    bench.handle(Input::Stop { deadline: millis(1_360) });
+    bench.handle(DatagramInput::Stop { deadline: millis(1_360) });
     let log = bench.run(&mut events.source(), 9_000);
     assert!(log.ends_with("[1360] done"), "{log}");
     assert_eq!(events.account(), "sent 1, deadline 1");
@@ -615,7 +622,7 @@ fn a_packet_of_a_stream_that_was_begun_is_held_until_it_is_whole() {
 fn a_stop_tries_until_its_deadline_where_somebody_was_ever_there() {
     for (was_there, expected) in [(true, "sent 1, unreachable 3"), (false, "sent 0, unreachable 4")] {
         let storage = TestStorage::new();
-        let (mut bench, mut events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+        let (mut bench, mut events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
         events.record([50]);
         if !was_there {
             bench.unreachable = vec![0];
@@ -625,7 +632,7 @@ fn a_stop_tries_until_its_deadline_where_somebody_was_ever_there() {
         bench.answers = [Fails(Fault::Away)].into();
         events.record([50; 3]);
         bench.run(&mut events.source(), 60_000);
-        bench.handle(Input::Stop { deadline: millis(65_000) });
+        bench.handle(DatagramInput::Stop { deadline: millis(65_000) });
         let log = bench.run(&mut events.source(), 70_000);
         let attempts = log.matches("connect0").count();
         match was_there {
@@ -650,7 +657,7 @@ fn a_stop_looks_at_the_last_call_and_says_why_the_rest_was_dropped() {
         bench.run(&mut events.source(), 1);
         events.record([50; 2]);
         (bench.answers, bench.looks) = (answers.into(), [look].into());
-        bench.handle(Input::Stop { deadline: millis(5) });
+        bench.handle(DatagramInput::Stop { deadline: millis(5) });
         let log = bench.run(&mut events.source(), 100);
         assert!(log.ends_with("done"), "{log}");
         assert_eq!(events.account(), expected, "{log}");
@@ -665,7 +672,7 @@ fn a_stop_where_a_name_never_had_an_address_asks_twice() {
     bench.addresses.clear();
     events.record([50; 2]);
     bench.run(&mut events.source(), 10_000);
-    bench.handle(Input::Stop { deadline: millis(20_000) });
+    bench.handle(DatagramInput::Stop { deadline: millis(20_000) });
     let log = bench.run(&mut events.source(), 30_000);
     assert_eq!(log.matches("resolve").count(), 2, "{log}");
     assert!(log.starts_with("[10000] resolve") && log.ends_with("done"), "{log}");
@@ -679,28 +686,28 @@ fn answers_to_nothing_that_was_asked_are_ignored() {
     let stray = Id::default();
     events.record([50; 2]);
     for _ in 0..2 {
-        bench.handle(Input::Resolved { id: stray, addresses: &[v4(66)] });
-        bench.handle(Input::Connected { id: stray });
-        bench.handle(Input::Sent { id: stray, datagrams: 9, offload: false });
-        bench.handle(Input::Failed { id: stray, fault: Fault::Away });
-        bench.handle(Input::Looked { id: stray, refused: true });
-        bench.handle(Input::Writable { socket: 99 });
+        bench.handle(DatagramInput::Resolved { id: stray, addresses: &[v4(66)] });
+        bench.handle(DatagramInput::Connected { id: stray });
+        bench.handle(DatagramInput::Sent { id: stray, datagrams: 9, offload: false });
+        bench.handle(DatagramInput::Failed { id: stray, fault: Fault::Away });
+        bench.handle(DatagramInput::Looked { id: stray, refused: true });
+        bench.handle(DatagramInput::Writable { socket: 99 });
         bench.run(&mut events.source(), 1_000);
     }
-    assert_eq!((events.account(), bench.machine.health()), ("sent 2".to_string(), Health::Well));
+    assert_eq!((events.account(), bench.machine.attempts().health), ("sent 2".to_string(), Health::Well));
     // Until a call is answered, there is nothing to do.
     events.record([50; 2]);
     let (now, mut source) = (bench.now(), events.source());
     let asked = bench.machine.poll(now, &mut source, &mut bench.buffer);
-    assert!(matches!(asked, Action::Send { .. }), "{asked:?}");
+    assert!(matches!(asked, DatagramAction::Send { .. }), "{asked:?}");
     let next = bench.machine.poll(now, &mut source, &mut bench.buffer);
-    assert!(matches!(next, Action::Wait(_)), "{next:?}");
+    assert!(matches!(next, DatagramAction::Wait(_)), "{next:?}");
 }
 
 #[test]
 fn a_refused_call_of_sorted_items_takes_their_events_and_no_others() {
     let storage = TestStorage::new();
-    let (mut bench, events) = (Bench::new(1, To::Path), Events::<2>::new(&storage, 1, 1_000));
+    let (mut bench, events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<2>::new(&storage, 1, 1_000));
     let mut events = events.offloaded();
     bench.run(&mut events.source(), 1);
     // Six items of three lengths.
@@ -726,7 +733,7 @@ fn a_refused_call_of_sorted_items_takes_their_events_and_no_others() {
 #[test]
 fn a_sorted_item_that_is_too_large_leaves_those_of_the_last_call_held() {
     let storage = TestStorage::new();
-    let (mut bench, events) = (Bench::new(1, To::Path), Events::<1>::new(&storage, 1, 1_000));
+    let (mut bench, events) = (Bench::new(1, DatagramTarget::UnixSocket), Events::<1>::new(&storage, 1, 1_000));
     let mut events = events.offloaded();
     bench.run(&mut events.source(), 1);
     events.record([60, 50, 40]);
@@ -740,7 +747,7 @@ fn a_sorted_item_that_is_too_large_leaves_those_of_the_last_call_held() {
 #[test]
 fn several_sockets_send_whole_windows_in_turns() {
     let storage = TestStorage::new();
-    let (mut bench, events) = (Bench::new(2, To::Path), Events::<2>::new(&storage, 1, 1_000));
+    let (mut bench, events) = (Bench::new(2, DatagramTarget::UnixSocket), Events::<2>::new(&storage, 1, 1_000));
     let mut events = events.offloaded();
     bench.run(&mut events.source(), 1);
     events.record([60, 50]);
@@ -753,11 +760,11 @@ fn several_sockets_send_whole_windows_in_turns() {
 
 mod intervals {
     use super::*;
-    use crate::dogstatsd::{Count, MessageEncoder, Slot};
+    use crate::formats::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 
     struct Interval<'a> {
         sink: Sink<'a, Vec<Event>>,
-        aggregating: Aggregating<'a, Vec<Slot>, Vec<Count>>,
+        packing: AggregatePacking<'a, Vec<AggregatedRequest>, Vec<ContextCount>>,
         registry: Registry<'a>,
         offered: u64,
     }
@@ -766,11 +773,11 @@ mod intervals {
         fn new(registry: Registry<'a>, has_seconds: bool) -> Self {
             let sink = Sink::new(vec![Event::default(); 100], ledger(registry, Exporter::Statsd));
             let encoder = MessageEncoder::new(registry, "x").expect("a prefix");
-            let aggregator = encoder.aggregator(vec![Slot::default(); 50]);
-            let counts = has_seconds.then(|| vec![Count::default(); aggregator.contexts()]);
+            let aggregator = encoder.aggregator(vec![AggregatedRequest::default(); 50]);
+            let counts = has_seconds.then(|| vec![ContextCount::default(); aggregator.contexts()]);
             let aggregator = aggregator.with_counters(counts, 0);
-            let aggregating = Aggregating::new(aggregator, 200, Duration::from_secs(10), Now::default());
-            Self { sink, aggregating, registry, offered: 0 }
+            let packing = AggregatePacking::new(aggregator, 200, Duration::from_secs(10), Now::default());
+            Self { sink, packing, registry, offered: 0 }
         }
 
         fn record(&mut self, count: usize) {
@@ -779,8 +786,8 @@ mod intervals {
             self.sink.offer_all(&vec![Event { series, latency_ns: 7_000_000, ..Event::default() }; count]);
         }
 
-        fn source(&mut self) -> Aggregated<'_, 'a, Vec<Slot>, Vec<Count>, Vec<Event>> {
-            Aggregated { sink: &mut self.sink, aggregating: &mut self.aggregating }
+        fn source(&mut self) -> AggregateDatagrams<'_, 'a, Vec<AggregatedRequest>, Vec<ContextCount>, Vec<Event>> {
+            AggregateDatagrams::new(&mut self.sink, &mut self.packing)
         }
 
         /// Sent, unconfirmed, too large, and held.
@@ -795,7 +802,8 @@ mod intervals {
     #[test]
     fn requests_wait_until_an_interval_ends_or_half_of_the_buffer_is_full() {
         let storage = TestStorage::new();
-        let (mut bench, mut interval) = (Bench::new(1, To::Path), Interval::new(storage.registry(), false));
+        let (mut bench, mut interval) =
+            (Bench::new(1, DatagramTarget::UnixSocket), Interval::new(storage.registry(), false));
         bench.run(&mut interval.source(), 1);
         interval.record(5);
         let log = bench.run(&mut interval.source(), 10_050);
@@ -815,7 +823,7 @@ mod intervals {
         assert!(log.starts_with("[11050] look0 send0:1x"), "no time is left: {log}");
         bench.run(&mut interval.source(), 11_500);
         interval.record(2);
-        bench.handle(Input::Stop { deadline: millis(20_000) });
+        bench.handle(DatagramInput::Stop { deadline: millis(20_000) });
         let log = bench.run(&mut interval.source(), 30_000);
         assert!(log.starts_with("[11500] send0:1x") && log.ends_with("look0 done"), "{log}");
         assert_eq!(interval.account(), [107, 0, 0, 0]);
@@ -824,7 +832,8 @@ mod intervals {
     #[test]
     fn a_refused_packet_takes_its_requests_and_one_that_is_too_large_is_cut() {
         let storage = TestStorage::new();
-        let (mut bench, mut interval) = (Bench::new(1, To::Path), Interval::new(storage.registry(), false));
+        let (mut bench, mut interval) =
+            (Bench::new(1, DatagramTarget::UnixSocket), Interval::new(storage.registry(), false));
         bench.run(&mut interval.source(), 9_999);
         interval.record(40);
         // The first packet had the counter of all.
@@ -861,7 +870,7 @@ mod intervals {
         assert_eq!((log.as_str(), interval.account()), ("[10000] send0:1x122", [0, 0, 0, 3]));
         let log = bench.run(&mut interval.source(), 11_000);
         assert_eq!((log.as_str(), interval.account()), ("[10100] look0 send0:1x62 [10200] look0", [3, 0, 0, 0]));
-        assert_eq!((interval.aggregating.second(), interval.aggregating.contexts()), (Some(1_700_000_010), 1));
+        assert_eq!((interval.packing.second(), interval.packing.contexts()), (Some(1_700_000_010), 1));
         // Refused: the requests that the counter stands for.
         interval.record(4);
         bench.answers = [All, All].into();
@@ -872,7 +881,7 @@ mod intervals {
         interval.record(1);
         bench.run(&mut interval.source(), 31_000);
         interval.record(5);
-        bench.handle(Input::Stop { deadline: millis(35_000) });
+        bench.handle(DatagramInput::Stop { deadline: millis(35_000) });
         let log = bench.run(&mut interval.source(), 40_000);
         assert!(log.starts_with("[31000] send0:1x") && log.ends_with("look0 [31001] send0:1x62 look0 done"), "{log}");
         assert_eq!(interval.account(), [9, 4, 0, 0]);
@@ -881,7 +890,8 @@ mod intervals {
     #[test]
     fn an_interval_leaves_through_one_socket_and_the_next_one_through_another() {
         let storage = TestStorage::new();
-        let (mut bench, mut interval) = (Bench::new(2, To::Path), Interval::new(storage.registry(), false));
+        let (mut bench, mut interval) =
+            (Bench::new(2, DatagramTarget::UnixSocket), Interval::new(storage.registry(), false));
         interval.record(49);
         let log = bench.run(&mut interval.source(), 10_001);
         assert!(log.ends_with("connect1:0 send0:1x200 send0:1x200 send0:1x67"), "{log}");
@@ -893,11 +903,12 @@ mod intervals {
     fn what_is_away_at_the_deadline_is_dropped_whole() {
         for has_seconds in [false, true] {
             let storage = TestStorage::new();
-            let (mut bench, mut interval) = (Bench::new(1, To::Path), Interval::new(storage.registry(), has_seconds));
+            let (mut bench, mut interval) =
+                (Bench::new(1, DatagramTarget::UnixSocket), Interval::new(storage.registry(), has_seconds));
             interval.record(40);
             bench.answers = [[All].as_slice(), &[Fails(Fault::Away); 900]].concat().into();
             bench.run(&mut interval.source(), 12_000);
-            bench.handle(Input::Stop { deadline: millis(15_000) });
+            bench.handle(DatagramInput::Stop { deadline: millis(15_000) });
             let log = bench.run(&mut interval.source(), 30_000);
             assert!(log.ends_with("[15000] done"), "{log}");
             let [sent, _, _, held] = interval.account();
@@ -908,12 +919,13 @@ mod intervals {
 }
 
 mod periodic {
-    use super::super::super::posts::{Body, IntervalPoints, Items};
     use super::*;
-    use crate::constant::ConstantLabels;
-    use crate::dogstatsd::{ClientTransport, MessageEncoder, Telemetry};
-    use crate::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, Precision};
-    use crate::phase::Phase;
+    use crate::events::phase::Phase;
+    use crate::export::items::{Items, PackedItems};
+    use crate::export::posts::IntervalPoints;
+    use crate::formats::dogstatsd::{ClientTransport, MessageEncoder, Telemetry};
+    use crate::formats::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, Precision};
+    use crate::labels::constant::ConstantLabels;
 
     /// Items of these lengths; notes what became of them.
     #[derive(Default)]
@@ -929,13 +941,13 @@ mod periodic {
             self.waiting.len()
         }
 
-        fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
-            let mut body = Body::default();
+        fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
+            let mut body = PackedItems::default();
             for length in self.waiting.iter().skip(from).take(most) {
                 if body.bytes + length > out.len() {
                     break;
                 }
-                body = Body { bytes: body.bytes + length, items: body.items + 1 };
+                body = PackedItems { bytes: body.bytes + length, items: body.items + 1 };
             }
             body
         }
@@ -951,19 +963,19 @@ mod periodic {
         }
     }
 
-    fn rounds() -> Rounds {
-        Rounds::new(9, 100, Duration::from_secs(10), Now::default())
+    fn packing() -> IntervalPacking {
+        IntervalPacking::new(9, 100, Duration::from_secs(10), Now::default())
     }
 
     fn bench() -> Bench {
-        let route = Route { sockets: 1, to: To::Path, at_once: false };
-        Bench { machine: Datagrams::new(route, 7), ..Bench::new(1, To::Path) }
+        let route = DatagramRoute { sockets: 1, to: DatagramTarget::UnixSocket, at_once: false };
+        Bench { machine: DatagramMachine::new(route, 7), ..Bench::new(1, DatagramTarget::UnixSocket) }
     }
 
     #[test]
     fn items_leave_at_every_interval_and_a_last_time_at_the_stop() {
-        let (mut bench, mut rounds, mut items) = (bench(), rounds(), Lines::default());
-        let mut source = Periodic { rounds: &mut rounds, items: &mut items };
+        let (mut bench, mut packing, mut items) = (bench(), packing(), Lines::default());
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
         assert_eq!(bench.run(&mut source, 15_000), "", "no socket is made for nothing");
         source.items.lengths = vec![40; 5];
         assert_eq!(bench.run(&mut source, 20_050), "[20000] connect0:0 send0:1x80 send0:1x80 send0:1x40");
@@ -974,20 +986,20 @@ mod periodic {
         let log = bench.run(&mut source, 34_000);
         assert!(log.starts_with("[30000] send0:1x80 send0:1x80 away look0 close0 ["), "{log}");
         assert!(log.contains("connect0:0 send0:1x80 send0:1x40 ["), "{log}");
-        bench.handle(Input::Stop { deadline: millis(39_000) });
+        bench.handle(DatagramInput::Stop { deadline: millis(39_000) });
         assert_eq!(bench.run(&mut source, 50_000), "[34000] send0:1x80 send0:1x80 send0:1x40 look0 done");
         assert_eq!(source.items.intervals, 4);
     }
 
     #[test]
     fn an_interval_that_ends_begins_anew_what_has_not_left() {
-        let (mut bench, mut rounds, mut items) = (bench(), rounds(), Lines::default());
+        let (mut bench, mut packing, mut items) = (bench(), packing(), Lines::default());
         items.lengths = vec![60; 3];
-        let mut source = Periodic { rounds: &mut rounds, items: &mut items };
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
         bench.answers = [All, Fails(Fault::WouldBlock)].into();
         bench.run(&mut source, 45_000);
         source.items.lengths = vec![70; 3];
-        bench.handle(Input::Writable { socket: 0 });
+        bench.handle(DatagramInput::Writable { socket: 0 });
         assert_eq!(bench.run(&mut source, 45_001), "[45000] send0:1x70 send0:1x70 send0:1x70");
         assert_eq!(source.items.intervals, 2, "those between never began");
     }
@@ -995,17 +1007,17 @@ mod periodic {
     #[test]
     fn an_interval_that_ends_before_a_look_is_due_looks_at_once() {
         let (mut bench, mut items) = (bench(), Lines { lengths: vec![60; 1], ..Lines::default() });
-        let mut rounds = Rounds::new(9, 100, Duration::from_millis(50), Now::default());
-        let mut source = Periodic { rounds: &mut rounds, items: &mut items };
+        let mut packing = IntervalPacking::new(9, 100, Duration::from_millis(50), Now::default());
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
         assert_eq!(bench.run(&mut source, 110), "[50] connect0:0 send0:1x60 [100] look0 send0:1x60");
         assert_eq!((items.settled, items.intervals), (vec![(1, 0)], 2));
     }
 
     #[test]
     fn what_no_datagram_holds_is_left_out_and_a_refusal_takes_its_items() {
-        let (mut bench, mut rounds, mut items) = (bench(), rounds(), Lines::default());
+        let (mut bench, mut packing, mut items) = (bench(), packing(), Lines::default());
         items.lengths = vec![40, 101, 60, 61];
-        let mut source = Periodic { rounds: &mut rounds, items: &mut items };
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
         bench.answers = [All, Fails(Fault::TooLarge)].into();
         bench.looks = [Look::Fine, Look::Refused].into();
         let log = bench.run(&mut source, 11_000);
@@ -1013,7 +1025,7 @@ mod periodic {
             "[10000] connect0:0 send0:1x40 look0 [10001] send0:1x60 too large send0:1x61 [10101] look0 refused";
         assert_eq!(log, expected);
         assert_eq!(source.items.settled, [(1, 0), (1, 1), (1, 1), (1, 1)]);
-        assert_eq!(rounds.left_out(), 2);
+        assert_eq!(packing.left_out(), 2);
     }
 
     #[test]
@@ -1022,13 +1034,13 @@ mod periodic {
         let registry = storage.registry();
         let memory = vec![0; IntervalRows::<Vec<u64>>::words(registry)];
         let (rows, _) = IntervalRows::new(registry, memory).expect("as many words as it asks for");
-        let ledger = registry.open_account(Exporter::Influxdb);
+        let ledger = Accounts::new(registry).open(Exporter::Influxdb);
         let encoder = IntervalEncoder::new(registry, "m", &ConstantLabels::default(), Precision::Nanosecond);
         let encoder = encoder.expect("a plain measurement");
         let times = IntervalTimes::new(Precision::Nanosecond, Duration::from_secs(10), Phase::NONE);
         let mut points = IntervalPoints::new(registry, (rows, ledger), (encoder, times));
-        let mut rounds = Rounds::new(usize::MAX, 300, Duration::from_secs(10), Now::default());
-        let mut source = Periodic { rounds: &mut rounds, items: &mut points };
+        let mut packing = IntervalPacking::new(usize::MAX, 300, Duration::from_secs(10), Now::default());
+        let mut source = IntervalDatagrams::new(&mut points, &mut packing);
         let mut bench = Bench::new(1, NAME);
         for (name, requests) in [("/a", 1), ("/b", 2), ("/c", 4)] {
             let series = registry.series("GET", name);

@@ -1,14 +1,14 @@
-//! What an answer means for the account.
+//! What becomes of the requests of a body: the account of a periodic exporter.
 
-use super::Piece;
-use crate::ledger::{Cause, Dropped, Ledger};
+use super::CyclePart;
+use crate::registry::ledger::{Cause, Dropped, Ledger};
 
 /// The counts from which an exporter's account follows.
 ///
 /// Delta: each part is sent or dropped for itself. Cumulative: a part that was not taken is held, since the next export
 /// holds it again; `sent` is the largest sum of requests in the accepted parts of one cycle.
 #[derive(Clone, Debug)]
-pub(super) struct Books {
+pub(super) struct ExportAccount {
     is_delta: bool,
     /// Cumulative: requests in the accepted parts of the cycle.
     accepted: u64,
@@ -22,7 +22,7 @@ pub(super) struct Books {
     doubtful: u64,
 }
 
-impl Books {
+impl ExportAccount {
     pub(super) fn new(is_delta: bool) -> Self {
         Self { is_delta, accepted: 0, most: 0, possible: 0, left_out: Dropped::default(), doubtful: 0 }
     }
@@ -33,7 +33,7 @@ impl Books {
     }
 
     /// A part was accepted, but for so many of its requests.
-    pub(super) fn accepted<C>(&mut self, part: &Piece<C>, rejected: u64, ledger: &Ledger) {
+    pub(super) fn accepted<C>(&mut self, part: &CyclePart<C>, rejected: u64, ledger: &Ledger) {
         let rejected = rejected.min(part.requests);
         let taken = part.requests - rejected;
         if self.is_delta {
@@ -49,7 +49,7 @@ impl Books {
     }
 
     /// A part will not be sent again.
-    pub(super) fn lost<C>(&mut self, cause: Cause, part: &Piece<C>, ledger: &Ledger) {
+    pub(super) fn lost<C>(&mut self, cause: Cause, part: &CyclePart<C>, ledger: &Ledger) {
         if self.is_delta {
             self.drop_for(cause, part.requests, ledger);
         } else {
@@ -58,8 +58,8 @@ impl Books {
         }
     }
 
-    /// A part may have arrived; it is not settled by that.
-    pub(super) fn may_have_arrived<C>(&mut self, part: &Piece<C>) {
+    /// A part may have arrived. It is not settled yet.
+    pub(super) fn may_have_arrived<C>(&mut self, part: &CyclePart<C>) {
         if self.is_delta {
             self.doubtful = self.doubtful.max(part.requests);
         } else {
@@ -67,7 +67,7 @@ impl Books {
         }
     }
 
-    /// Nothing will be sent any more: drops what has a cause of its own out of what is `held`.
+    /// Nothing is sent any more: of the requests that are `held`, drops those that have a cause of their own.
     pub(super) fn finish(&self, mut held: u64, ledger: &Ledger) {
         let unconfirmed = if self.is_delta { self.doubtful } else { self.possible.saturating_sub(self.most) };
         let own = [Cause::Rejected, Cause::Refused, Cause::TooLarge].map(|cause| (cause, self.left_out.get(cause)));

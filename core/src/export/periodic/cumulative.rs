@@ -1,50 +1,68 @@
-//! All that a registry has counted, in each cycle.
+//! The source of a cumulative exporter: in each cycle all that a registry has counted.
 
-use super::{Place, Source, Wrote};
-use crate::ledger::{Exporter, Ledger};
-use crate::otlp::{Export, Options, Resource, Sources};
+use super::{ExportCursor, ExportSource, WriteOutcome};
+use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
+use crate::formats::weights::Weights;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::registry::ledger::{Exporter, Ledger};
+use crate::request::sample::Timestamp;
 
-/// The [`Source`] of a cumulative exporter.
+/// The [`ExportSource`] of a cumulative exporter.
 #[derive(Clone, Copy, Debug)]
 pub struct Cumulative<'a> {
-    /// What is exported.
-    pub registry: Registry<'a>,
-    /// Who exports it.
-    pub resource: &'a Resource,
-    /// How its points look.
-    pub options: Options,
+    registry: Registry<'a>,
+    resource: &'a Resource,
+    options: ExportOptions,
     /// From when on all is counted.
-    pub birth: Timestamp,
-    /// Whether bodies have gRPC's prefix.
-    pub is_framed: bool,
+    start: Timestamp,
+    is_framed: bool,
 }
 
-impl Source for Cumulative<'_> {
-    type Cursor = Place;
-
-    fn begin(&mut self, now: Timestamp) -> Place {
-        Place::new(Export::new(self.registry, self.birth, now), self.registry, now)
+impl<'a> Cumulative<'a> {
+    /// What `registry` has counted since `start`, exported by `resource`.
+    #[must_use]
+    pub fn new(registry: Registry<'a>, resource: &'a Resource, start: Timestamp) -> Self {
+        Self { registry, resource, options: ExportOptions::default(), start, is_framed: false }
     }
 
-    fn at(&self, place: Place, now: Timestamp) -> Place {
-        Place { points: place.points.at(now), gauges: place.gauges.at(now) }
+    /// The same with points that look like this.
+    #[must_use]
+    pub const fn with_options(self, options: ExportOptions) -> Self {
+        Self { options, ..self }
     }
 
-    fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> Wrote<Place> {
-        let sources = Sources::new(self.registry, self.resource).with_options(self.options);
-        place.write(sources.with_limit(limit), self.is_framed, out)
+    /// The same, where bodies have gRPC's prefix if `is_framed`.
+    #[must_use]
+    pub const fn framed(self, is_framed: bool) -> Self {
+        Self { is_framed, ..self }
     }
 
-    fn weights(&self, from: Place, to: Place) -> Weights {
-        let sources = Sources::new(self.registry, self.resource).with_options(self.options);
-        from.points.weights_until(to.points, sources)
+    fn sources(&self) -> Sources<'a> {
+        Sources::new(self.registry, self.resource).with_options(self.options)
+    }
+}
+
+impl ExportSource for Cumulative<'_> {
+    type Cursor = ExportCursor;
+
+    fn begin(&mut self, now: Timestamp) -> ExportCursor {
+        ExportCursor::new(Export::new(self.registry, self.start, now), self.registry, now)
     }
 
-    // The next cycle has it all again.
-    fn settle(&mut self, _: Place, _: Place) {}
+    fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
+        ExportCursor { points: place.points.at(now), gauges: place.gauges.at(now) }
+    }
+
+    fn write(&self, place: ExportCursor, limit: usize, out: &mut [u8]) -> WriteOutcome<ExportCursor> {
+        place.write(self.sources().with_limit(limit), self.is_framed, out)
+    }
+
+    fn weights(&self, from: ExportCursor, to: ExportCursor) -> Weights {
+        from.points.weights_until(to.points, self.sources())
+    }
+
+    // The next cycle sends everything again.
+    fn settle(&mut self, _: ExportCursor, _: ExportCursor) {}
 
     fn ledger(&self) -> &Ledger {
         self.registry.ledger(Exporter::OpenTelemetry)

@@ -1,17 +1,17 @@
-//! One export: where it stands, and whether any of it may have arrived.
+//! One export: how far it has come, and whether any of it may have arrived.
 
-use super::Piece;
+use super::CyclePart;
 
 /// A cycle under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cycle<C> {
     /// Which point comes next.
     pub(super) place: C,
-    /// Whether something of it was settled or may have arrived: it is not begun anew.
+    /// Whether some of it was settled or may have arrived: then it is not begun anew.
     pub(super) is_touched: bool,
-    /// Whether what is cut next carries a new time: an earlier body of these points may have arrived.
+    /// Whether the next body carries a new time: an earlier body of the same points may have arrived.
     pub(super) is_stale: bool,
-    /// How often there was no answer to what comes next.
+    /// How often there was no answer to a body of the next points.
     pub(super) silences: u8,
 }
 
@@ -21,7 +21,7 @@ impl<C: Copy> Cycle<C> {
     }
 
     /// A part is settled: the one after it comes next.
-    pub(super) fn pass(&mut self, part: &Piece<C>) {
+    pub(super) fn advance(&mut self, part: &CyclePart<C>) {
         self.place = part.next;
         self.is_touched = true;
         (self.is_stale, self.silences) = (false, 0);
@@ -34,8 +34,8 @@ impl<C: Copy> Cycle<C> {
 
 /// The body that was sent last.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flight<C> {
-    pub(super) part: Piece<C>,
+pub(super) struct ExportInFlight<C> {
+    pub(super) part: CyclePart<C>,
     /// The number of the attempt that sent it first.
     pub(super) sent_as: crate::export::Id,
 }

@@ -1,48 +1,59 @@
-//! What came in one interval after another.
+//! The source of a delta exporter: in each cycle what came in one interval.
 
-use super::{Place, Source, Wrote};
-use crate::ledger::{Exporter, Ledger};
-use crate::otlp::{Interval, Resource, Sources};
+use super::{ExportCursor, ExportSource, WriteOutcome};
+use crate::formats::otlp::{DeltaInterval, Resource, Sources};
+use crate::formats::weights::Weights;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::registry::ledger::{Exporter, Ledger};
+use crate::request::sample::Timestamp;
 
-/// The [`Source`] of a delta exporter.
+/// The [`ExportSource`] of a delta exporter.
 #[derive(Debug)]
 pub struct Delta<'a, M> {
-    /// What is exported.
-    pub registry: Registry<'a>,
-    /// Who exports it.
-    pub resource: &'a Resource,
+    registry: Registry<'a>,
+    resource: &'a Resource,
     /// The interval that ended last.
-    pub interval: &'a mut Interval<M>,
-    /// Whether bodies have gRPC's prefix.
-    pub is_framed: bool,
+    interval: &'a mut DeltaInterval<M>,
+    is_framed: bool,
 }
 
-impl<M: AsRef<[u64]> + AsMut<[u64]>> Source for Delta<'_, M> {
-    type Cursor = Place;
+impl<'a, M> Delta<'a, M> {
+    /// What `registry` counts in one `interval` after another, exported by `resource`.
+    #[must_use]
+    pub const fn new(registry: Registry<'a>, resource: &'a Resource, interval: &'a mut DeltaInterval<M>) -> Self {
+        Self { registry, resource, interval, is_framed: false }
+    }
 
-    fn begin(&mut self, now: Timestamp) -> Place {
+    /// The same, where bodies have gRPC's prefix if `is_framed`.
+    #[must_use]
+    pub fn framed(self, is_framed: bool) -> Self {
+        Self { is_framed, ..self }
+    }
+}
+
+impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
+    type Cursor = ExportCursor;
+
+    fn begin(&mut self, now: Timestamp) -> ExportCursor {
         self.interval.end(self.registry, now);
-        Place::new(self.interval.export(self.registry), self.registry, now)
+        ExportCursor::new(self.interval.export(self.registry), self.registry, now)
     }
 
-    fn at(&self, place: Place, now: Timestamp) -> Place {
-        Place { gauges: place.gauges.at(now), ..place }
+    fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
+        ExportCursor { gauges: place.gauges.at(now), ..place }
     }
 
-    fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> Wrote<Place> {
+    fn write(&self, place: ExportCursor, limit: usize, out: &mut [u8]) -> WriteOutcome<ExportCursor> {
         let sources = Sources::of_interval(self.registry, self.resource, self.interval);
         place.write(sources.with_limit(limit), self.is_framed, out)
     }
 
-    fn weights(&self, from: Place, to: Place) -> Weights {
+    fn weights(&self, from: ExportCursor, to: ExportCursor) -> Weights {
         let sources = Sources::of_interval(self.registry, self.resource, self.interval);
         from.points.weights_until(to.points, sources)
     }
 
-    fn settle(&mut self, from: Place, to: Place) {
+    fn settle(&mut self, from: ExportCursor, to: ExportCursor) {
         self.interval.settle(from.points, to.points);
     }
 

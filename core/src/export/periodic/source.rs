@@ -1,14 +1,14 @@
-//! What a periodic exporter sends: points in an order of the source's, cut into bodies.
+//! Where the points of a periodic exporter come from.
 
-use crate::ledger::Ledger;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::formats::weights::Weights;
+use crate::registry::ledger::Ledger;
+use crate::request::sample::Timestamp;
 
-/// What there is to be sent. It is lent for one call.
+/// What there is to send, in an order of its own. It is lent to the machine for one call.
 ///
-/// Cumulative: points are read when they are written. Delta: they are frozen when a cycle begins, and the same from then
-/// on; a cursor gives them again as often as is wanted.
-pub trait Source {
+/// Cumulative: points are read when they are written. Delta: they are frozen when a cycle begins, so that a cursor gives the
+/// same points again and again.
+pub trait ExportSource {
     /// A place in a cycle: which point comes next, and which times the points carry.
     type Cursor: Copy;
 
@@ -16,46 +16,46 @@ pub trait Source {
     /// which nothing was [settled](Self::settle) is extended to now.
     fn begin(&mut self, now: Timestamp) -> Self::Cursor;
 
-    /// The same place, where points carry the time `now`: for values that may have moved since a body that may have
-    /// arrived. What is frozen keeps its time.
-    fn at(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
+    /// The same place, from which on points carry the time `now`: for values that may have changed since an earlier body that
+    /// may have arrived. What is frozen keeps its time.
+    fn with_time(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
 
     /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
-    fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> Wrote<Self::Cursor>;
+    fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> WriteOutcome<Self::Cursor>;
 
-    /// What each point of the counter between two places stands for, before that part is settled. Values that move are those
-    /// of now.
+    /// How many requests each point of the counter between two places stands for, before that part is settled. Values that
+    /// change are those of now.
     fn weights(&self, from: Self::Cursor, to: Self::Cursor) -> Weights;
 
     /// The part of a cycle from one place to another is settled: it is not sent again. All parts are, one after another.
     fn settle(&mut self, from: Self::Cursor, to: Self::Cursor);
 
-    /// Whose account it is.
+    /// The ledger that the requests are accounted in.
     fn ledger(&self) -> &Ledger;
 
-    /// Requests that were recorded, and neither sent nor dropped.
+    /// Requests that were recorded, and are neither sent nor dropped.
     fn held(&self) -> u64;
 }
 
-/// What came of writing.
+/// What came of writing a body.
 #[derive(Clone, Copy, Debug)]
-pub enum Wrote<C> {
+pub enum WriteOutcome<C> {
     /// A body.
-    Body(Piece<C>),
+    Body(CyclePart<C>),
     /// Not even the next point fits into what was lent.
     TooSmall {
         /// Bytes of a buffer that is large enough.
         needs: usize,
-        /// That point, for the case that it is left out.
-        point: Piece<C>,
+        /// That point, in case it is left out.
+        point: CyclePart<C>,
     },
     /// No point is left.
     Nothing,
 }
 
-/// A part of a cycle: a body, and what it stands for.
+/// A part of a cycle: a body, and the requests that it stands for.
 #[derive(Clone, Copy, Debug)]
-pub struct Piece<C> {
+pub struct CyclePart<C> {
     /// Where in the buffer the body begins.
     pub start: usize,
     /// Where it ends.
@@ -70,7 +70,7 @@ pub struct Piece<C> {
     pub is_last: bool,
 }
 
-impl<C> Piece<C> {
+impl<C> CyclePart<C> {
     /// Bytes of the body.
     pub(super) const fn bytes(&self) -> usize {
         self.end - self.start

@@ -11,6 +11,8 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
+use crate::export::Health;
+use crate::export::verdict::Said;
 use points::HEADER;
 use world::{Arrival, Receiver, Reply, World};
 
@@ -86,7 +88,7 @@ enum How {
     /// Cut, with a later time.
     Later,
     /// Cut, with the same times.
-    Cut,
+    NextBody,
     /// The same bytes.
     Same,
 }
@@ -94,7 +96,7 @@ enum How {
 fn hows(world: &World<Script>) -> Vec<How> {
     let how = |pair: &[world::Sent]| match times(&pair[0]) == times(&pair[1]) {
         true if pair[1].is_again => How::Same,
-        true => How::Cut,
+        true => How::NextBody,
         false => How::Later,
     };
     world.sent.windows(2).map(how).collect()
@@ -102,7 +104,7 @@ fn hows(world: &World<Script>) -> Vec<How> {
 
 #[test]
 fn answers_mean_what_the_table_says() {
-    use How::{Cut, Later, Same};
+    use How::{Later, NextBody, Same};
     let says = Reply::Says;
     let (partial, lost) = (|dropped| says(Said::Partial { dropped }), Reply::Breaks { began: false });
     // What the receiver answers, before it accepts; what goes out after the first body; what is then sent of 100 requests.
@@ -116,23 +118,33 @@ fn answers_mean_what_the_table_says() {
         (&[says(Said::Refused)], (&[], 0), (&[], 0), &[(Cause::Refused, 100)]),
         (&[says(Said::Ill)], (&[], 0), (&[], 0), &[(Cause::Refused, 100)]),
         (&[says(Said::Unclear)], (&[], 0), (&[], 0), &[(Cause::Unconfirmed, 100)]),
-        (&[AWAY, AWAY], (&[Later, Later, Cut], 100), (&[Later, Later, Cut], 100), &[]),
+        (&[AWAY, AWAY], (&[Later, Later, NextBody], 100), (&[Later, Later, NextBody], 100), &[]),
         (&[lost], (&[Later], 100), (&[Later], 100), &[]),
-        (&[MAYBE], (&[Later], 100), (&[Cut], 100), &[]),
+        (&[MAYBE], (&[Later], 100), (&[NextBody], 100), &[]),
         (&[BROKEN], (&[Same], 100), (&[Same], 100), &[]),
         (&[Reply::Silent], (&[Same], 100), (&[Same], 100), &[]),
         (&[BROKEN; 3], (&[Same, Same, Same], 100), (&[Same, Same, Same], 100), &[]),
-        (&[BROKEN; 4], (&[Same, Same, Same, Later, Cut], 100), (&[Same, Same, Same], 0), &[(Cause::Unconfirmed, 100)]),
         (
-            &[BROKEN; 5],
-            (&[Same, Same, Same, Later, Same, Cut], 100),
+            &[BROKEN; 4],
+            (&[Same, Same, Same, Later, NextBody], 100),
             (&[Same, Same, Same], 0),
             &[(Cause::Unconfirmed, 100)],
         ),
-        (&[BROKEN, AWAY], (&[Same, Later, Cut], 100), (&[Same, Cut, Cut], 100), &[]),
+        (
+            &[BROKEN; 5],
+            (&[Same, Same, Same, Later, Same, NextBody], 100),
+            (&[Same, Same, Same], 0),
+            &[(Cause::Unconfirmed, 100)],
+        ),
+        (&[BROKEN, AWAY], (&[Same, Later, NextBody], 100), (&[Same, NextBody, NextBody], 100), &[]),
         (&[BROKEN, says(Said::Refused)], (&[Same], 0), (&[Same], 0), &[(Cause::Unconfirmed, 100)]),
-        (&[TOO_LARGE], (&[Cut, Cut, Cut], 100), (&[Cut, Cut, Cut], 100), &[]),
-        (&[BROKEN, TOO_LARGE], (&[Same, Later, Cut, Cut], 100), (&[Same, Cut, Cut, Cut], 100), &[]),
+        (&[TOO_LARGE], (&[NextBody, NextBody, NextBody], 100), (&[NextBody, NextBody, NextBody], 100), &[]),
+        (
+            &[BROKEN, TOO_LARGE],
+            (&[Same, Later, NextBody, NextBody], 100),
+            (&[Same, NextBody, NextBody, NextBody], 100),
+            &[],
+        ),
     ];
     for (answers, cumulative, delta, dropped) in table {
         for (is_delta, expected) in [(false, cumulative), (true, delta)] {
@@ -176,7 +188,7 @@ fn nothing_goes_out_where_nothing_was_recorded() {
         assert_eq!(world.run_until(at(200)), None);
         world.stop(SECS(5));
         assert_eq!((world.finish(), world.sent.len(), world.names_asked), (Cause::Deadline, 0, 0));
-        assert_eq!((world.tick, world.exports.health()), (at(200), Health::Untried));
+        assert_eq!((world.tick, world.exports.attempts().health), (at(200), Health::Untried));
     }
 }
 
@@ -193,7 +205,7 @@ fn a_cycle_goes_on_where_it_stands() {
         assert_eq!(world.run_until(at(61)), None);
         record(&mut world, 5);
         assert_eq!(world.run_until(at(70)), None);
-        assert_eq!(hows(&world), [How::Cut; 4]);
+        assert_eq!(hows(&world), [How::NextBody; 4]);
         assert!(world.sent[1..].iter().all(|sent| sent.points.iter().all(|point| point.is_counter)));
         assert_eq!(world.source.sent(), if is_delta { 100 } else { 150 }, "what is frozen does not grow");
     }
@@ -201,11 +213,11 @@ fn a_cycle_goes_on_where_it_stands() {
 
 #[test]
 fn values_are_not_shown_as_of_an_interval_before() {
-    for (is_delta, expected) in [(false, How::Later), (true, How::Cut)] {
+    for (is_delta, expected) in [(false, How::Later), (true, How::NextBody)] {
         let pause = Said::Away { at_least: SECS(70), may_have_arrived: false };
         let mut world = ten_series(halves(is_delta), &[STORED, Reply::Says(pause), STORED]);
         assert_eq!(world.run_until(at(131)), None);
-        assert_eq!(hows(&world)[..2], [How::Cut, expected]);
+        assert_eq!(hows(&world)[..2], [How::NextBody, expected]);
         assert_eq!((world.sent[2].at.since(world.sent[1].at).as_secs(), world.source.sent()), (70, 100));
     }
 }
@@ -215,7 +227,7 @@ fn after_a_part_that_was_refused_the_next_one_goes_on() {
     for is_delta in [false, true] {
         let mut world = ten_series(halves(is_delta), &[Reply::Says(Said::Refused), STORED]);
         assert_eq!(world.run_until(at(61)), None);
-        assert_eq!((hows(&world), world.source.sent()), (vec![How::Cut], 100), "the first half has no requests");
+        assert_eq!((hows(&world), world.source.sent()), (vec![How::NextBody], 100), "the first half has no requests");
         let mut world = ten_series(halves(is_delta), &[STORED, Reply::Says(Said::Refused), STORED]);
         assert_eq!(world.run_until(at(61)), None);
         assert_eq!((world.source.sent(), world.source.settled()), (0, if is_delta { 100 } else { 0 }));
@@ -286,12 +298,12 @@ fn a_receiver_need_not_be_there_nor_its_name() {
             assert_eq!(world.run_until(at(600)), None);
             // Pauses of 2.5 to 5 s; a name that nobody answers for takes the time of a call.
             assert!((30..260).contains(&world.names_asked), "{} {names:?}", world.names_asked);
-            assert!(matches!(world.exports.health(), Health::Failing { since } if since < at(71)));
+            assert!(matches!(world.exports.attempts().health, Health::Failing { since } if since < at(71)));
             assert_eq!((world.sent.len(), world.source.settled()), (0, 0), "all is held");
             record(&mut world, 1);
             (world.receiver.names, world.receiver.connects) = (Reply::Fine, Reply::Fine);
             assert_eq!(world.run_until(at(620)), None);
-            assert_eq!((world.source.sent(), world.exports.health()), (110, Health::Well));
+            assert_eq!((world.source.sent(), world.exports.attempts().health), (110, Health::Well));
             let (start, end) = times(&world.sent[0]);
             assert!(start < 2_000_000_000 && end > 600_000_000_000, "it is begun anew: {start} to {end}");
         }
@@ -323,7 +335,7 @@ fn a_connection_that_died_while_it_was_kept_costs_nothing_but_another_call() {
             assert_eq!(world.run_until(at(121)), None);
             assert_eq!((&hows(&world)[1..], world.source.sent()), (&[How::Same][..], 110));
             assert_eq!(world.sent[2].at.since(world.sent[1].at), MS(12), "at once");
-            assert_eq!(world.exports.health(), Health::Well);
+            assert_eq!(world.exports.attempts().health, Health::Well);
         }
     }
 }
@@ -345,7 +357,7 @@ fn at_a_stop_a_delta_sends_the_rest_of_its_cycle_and_then_the_last_interval() {
     record(&mut world, 1);
     world.stop(SECS(5));
     assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
-    assert_eq!(hows(&world)[..4], [How::Cut, How::Cut, How::Cut, How::Later]);
+    assert_eq!(hows(&world)[..4], [How::NextBody, How::NextBody, How::NextBody, How::Later]);
     assert_eq!(times(&world.sent[4]).0, times(&world.sent[0]).1, "intervals touch");
 }
 
@@ -356,15 +368,15 @@ fn at_a_stop_a_cumulative_export_sends_all_that_was_counted_once_more() {
     record(&mut world, 1);
     world.stop(SECS(5));
     assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
-    assert_eq!(hows(&world), [How::Cut, How::Later, How::Cut, How::Cut]);
+    assert_eq!(hows(&world), [How::NextBody, How::Later, How::NextBody, How::NextBody]);
 }
 
 #[test]
 fn a_stop_ends_by_its_deadline() {
     let asked = Reply::Says(Said::Away { at_least: SECS(60), may_have_arrived: false });
     for is_delta in [false, true] {
-        // What the receiver does; why the rest is dropped.
-        for (reply, rest, cause) in [
+        // What the receiver does; what the last points are dropped as; the cause that the machine gives at the end.
+        for (reply, dropped_as, cause) in [
             (Reply::Silent, Cause::Unconfirmed, Cause::Deadline),
             (AWAY, Cause::Unreachable, Cause::Unreachable),
             (MAYBE, Cause::Unconfirmed, Cause::Unreachable),
@@ -375,7 +387,7 @@ fn a_stop_ends_by_its_deadline() {
             record(&mut world, 1);
             world.stop(SECS(4));
             assert_eq!((world.finish(), world.tick), (cause, at(74)), "{is_delta} {reply:?}");
-            assert_eq!((world.source.sent(), world.source.dropped(rest)), (100, 10), "{is_delta} {reply:?}");
+            assert_eq!((world.source.sent(), world.source.dropped(dropped_as)), (100, 10), "{is_delta} {reply:?}");
             assert!((2..60).contains(&world.sent.len()), "{} {reply:?}", world.sent.len());
         }
         // A stop without any time.

@@ -1,18 +1,11 @@
-//! When exports are due, how long pauses and calls last, and what a stop changes about it.
+//! When exports are due, how long pauses and calls last, and what a stop changes about that.
 
 use core::time::Duration;
 
 use super::ExportLimits;
-use crate::export::{Backoff, Now, Random, Stopping, Tick};
+use crate::export::{Backoff, LONGEST_EXPORT_PAUSE, Now, Random, Stopping, Tick};
 
-/// Pauses after failures: the first and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
-/// The first one after a stop was asked for.
-const FIRST_AT_A_STOP: Duration = Duration::from_millis(250);
-/// Longest pause that a receiver is granted.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-
-/// When what is done.
+/// The moments that the machine waits for.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
     interval: Duration,
@@ -31,12 +24,12 @@ pub(super) struct Timing {
     asked_until: Tick,
     /// When the call under way is given up.
     call_until: Tick,
-    /// Whether a stop leaves it less than its time.
+    /// Whether a stop leaves that call less than its timeout.
     is_cut_short: bool,
     /// Whether the last attempt failed.
     has_failed: bool,
-    /// Whether attempts are over until the next export is due.
-    is_at_rest: bool,
+    /// Whether no attempt is made until the next export is due.
+    is_between_exports: bool,
 }
 
 impl Timing {
@@ -47,7 +40,7 @@ impl Timing {
             timeout: limits.timeout,
             export_timeout: limits.export_timeout.unwrap_or(Duration::MAX),
             stopping: Stopping::NOT_ASKED,
-            backoff: Backoff::new(PAUSES.0, PAUSES.1),
+            backoff: Backoff::EXPORT,
             random: Random::new(seed),
             due,
             expires: Tick::NEVER,
@@ -56,14 +49,14 @@ impl Timing {
             call_until: Tick::NEVER,
             is_cut_short: false,
             has_failed: false,
-            is_at_rest: true,
+            is_between_exports: true,
         }
     }
 
     /// A stop is asked for: an ordinary pause ends at once.
     pub(super) fn stop(&mut self, now: Now, deadline: Tick) {
         if self.stopping.ask(deadline) {
-            self.backoff = Backoff::new(FIRST_AT_A_STOP, PAUSES.1);
+            self.backoff = Backoff::EXPORT_AT_A_STOP;
             self.expires = Tick::NEVER;
             self.until = self.until.min(self.asked_until.min(self.stopping.pause(now, Duration::MAX)));
         }
@@ -85,7 +78,7 @@ impl Timing {
 
     /// A pause is over. Whether the next export is due, and what goes on belongs to it.
     pub(super) fn resume(&mut self, now: Now) -> bool {
-        if core::mem::take(&mut self.is_at_rest) && !self.is_stopping() {
+        if core::mem::take(&mut self.is_between_exports) && !self.is_stopping() {
             self.expires = now.tick.after(self.export_timeout);
         }
         let is_due = now.tick >= self.due;
@@ -95,14 +88,14 @@ impl Timing {
         is_due
     }
 
-    /// A cycle is complete.
-    pub(super) fn rest(&mut self, now: Now) {
-        self.is_at_rest = true;
+    /// A cycle is complete: the next one begins when it is due, at a stop at once.
+    pub(super) fn cycle_ended(&mut self, now: Now) {
+        self.is_between_exports = true;
         self.until = if self.is_stopping() { now.tick } else { self.due };
     }
 
     /// When a call is given up that begins now. `is_followed`: more is to come after it.
-    pub(super) fn call(&mut self, now: Now, is_followed: bool) -> Tick {
+    pub(super) fn call_deadline(&mut self, now: Now, is_followed: bool) -> Tick {
         let until = self.stopping.call(now, self.timeout, is_followed || self.has_failed);
         self.is_cut_short = until < now.tick.after(self.timeout);
         self.call_until = until.min(self.expires);
@@ -110,9 +103,9 @@ impl Timing {
     }
 
     /// When the call under way is given up, now that a stop was asked for.
-    pub(super) fn shorten(&mut self, now: Now, is_followed: bool) -> Tick {
+    pub(super) fn shortened_deadline(&mut self, now: Now, is_followed: bool) -> Tick {
         let before = (self.call_until, self.is_cut_short);
-        if self.call(now, is_followed) >= before.0 {
+        if self.call_deadline(now, is_followed) >= before.0 {
             (self.call_until, self.is_cut_short) = before;
         }
         self.call_until
@@ -140,14 +133,14 @@ impl Timing {
 
     /// A pause, of no less than the receiver asks for. Whether it takes longer than the export may.
     pub(super) fn pause(&mut self, now: Now, asked: Duration) -> bool {
-        let asked = asked.min(LONGEST_PAUSE);
+        let asked = asked.min(LONGEST_EXPORT_PAUSE);
         let pause = self.backoff.pause_of_at_least(asked, self.random.next());
         self.asked_until = now.tick.after(asked);
         self.until = self.stopping.pause(now, pause);
-        self.is_at_rest = self.until >= self.expires;
-        if self.is_at_rest {
+        self.is_between_exports = self.until >= self.expires;
+        if self.is_between_exports {
             self.until = self.asked_until.max(self.due);
         }
-        self.is_at_rest
+        self.is_between_exports
     }
 }

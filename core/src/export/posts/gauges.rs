@@ -1,17 +1,17 @@
 //! The engine's gauges as items: one point per interval, of which each gauge is a field.
 
-use crate::influxdb::{GaugeEncoder, IntervalTimes};
-use crate::ledger::Cause;
-use crate::sample::Timestamp;
+use crate::formats::influxdb::{GaugeLineEncoder, IntervalTimes};
+use crate::registry::ledger::Cause;
+use crate::request::sample::Timestamp;
 
-use super::super::Now;
-use super::{Body, Items};
+use crate::export::Now;
+use crate::export::items::{Items, PackedItems};
 
-/// The gauges of a registry, each an item. They are no requests, so that no account has them, and what they were is of no
-/// use once an interval has ended: an interval that ends begins all anew.
+/// The gauges of a registry, each an item. They are no requests, so no account counts them. Once an interval has ended, their
+/// earlier values are of no use: all of them are made anew.
 #[derive(Clone, Debug)]
 pub struct GaugePoints<'a> {
-    encoder: GaugeEncoder<'a>,
+    encoder: GaugeLineEncoder<'a>,
     times: IntervalTimes,
     at: Timestamp,
     settled: usize,
@@ -21,7 +21,7 @@ pub struct GaugePoints<'a> {
 impl<'a> GaugePoints<'a> {
     /// Those that `encoder` writes, at these times.
     #[must_use]
-    pub fn new(encoder: GaugeEncoder<'a>, times: IntervalTimes) -> Self {
+    pub fn new(encoder: GaugeLineEncoder<'a>, times: IntervalTimes) -> Self {
         Self { encoder, times, at: Timestamp::default(), settled: 0, waiting: 0 }
     }
 }
@@ -31,11 +31,11 @@ impl Items for GaugePoints<'_> {
         self.waiting
     }
 
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
         let first = self.settled + from;
         let most = most.min(self.waiting.saturating_sub(from));
         let written = self.encoder.encode(first..first + most, self.at, out).unwrap_or_default();
-        Body { bytes: written.bytes, items: usize::from(written.items) }
+        PackedItems { bytes: written.bytes, items: usize::from(written.items) }
     }
 
     fn settle(&mut self, items: usize, _lost: usize, _cause: Cause) {

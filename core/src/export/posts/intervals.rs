@@ -1,16 +1,16 @@
 //! The rows of intervals as items: one point per series that has requests.
 
-use crate::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, IntervalTimes, RowPlace};
-use crate::ledger::{Cause, Ledger};
+use crate::formats::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, IntervalTimes, RowPlace};
+use crate::formats::weights::Weights;
 use crate::registry::Registry;
-use crate::sample::Timestamp;
-use crate::weights::Weights;
+use crate::registry::ledger::{Cause, Ledger};
+use crate::request::sample::Timestamp;
 
-use super::super::Now;
-use super::{Body, Items};
+use crate::export::Now;
+use crate::export::items::{Items, PackedItems};
 
-/// Points of what came in each interval, in memory of the caller's. Where not all of a body is lost and it is not said
-/// which, those of the most requests count as lost.
+/// Points of what came in each interval, in memory of the caller's. Where part of a body is lost and the server does not say
+/// which part, the points with the most requests count as lost.
 #[derive(Debug)]
 pub struct IntervalPoints<'a, M> {
     registry: Registry<'a>,
@@ -42,14 +42,14 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Items for IntervalPoints<'_, M> {
         self.waiting
     }
 
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
         let Some((place, _)) = self.rows.points(self.first).nth(from).filter(|_| most != 0) else {
-            return Body::default();
+            return PackedItems::default();
         };
         let limits = BodyLimits { points: most, ..BodyLimits::NONE };
         // One that does not fit is no item of the body.
         let packed = self.rows.pack(&self.encoder, place, self.at, limits, out).unwrap_or_default();
-        Body { bytes: packed.bytes, items: packed.points }
+        PackedItems { bytes: packed.bytes, items: packed.points }
     }
 
     fn settle(&mut self, items: usize, lost: usize, cause: Cause) {

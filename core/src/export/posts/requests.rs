@@ -1,11 +1,11 @@
 //! The events of a sink as items: one point per request.
 
-use crate::batch::{EventEncoder, Packer};
-use crate::event::Event;
-use crate::ledger::Cause;
-use crate::sink::Sink;
+use crate::events::batch::{EventEncoder, Packer};
+use crate::events::event::Event;
+use crate::events::sink::Sink;
+use crate::registry::ledger::Cause;
 
-use super::{Body, Items};
+use crate::export::items::{Items, PackedItems};
 
 /// A sink whose events are one item each, and what packs them.
 #[derive(Debug)]
@@ -27,9 +27,9 @@ impl<E: EventEncoder, B: AsRef<[Event]> + AsMut<[Event]>> Items for RequestPoint
         self.sink.len()
     }
 
-    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> Body {
+    fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
         let packed = self.packer.pack_from(self.sink, (from, 0), most, out);
-        Body { bytes: packed.bytes, items: packed.items }
+        PackedItems { bytes: packed.bytes, items: packed.items }
     }
 
     fn settle(&mut self, items: usize, lost: usize, cause: Cause) {

@@ -3,8 +3,16 @@ extern crate std;
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use super::rig::{Account, MS, Numbers, Reply, Rig, Server};
+mod adapters;
+mod intervals;
+mod model;
+mod rates;
+mod simulation;
+
 use super::*;
+use crate::export::verdict::Said;
+use crate::export::{Health, Id};
+use simulation::{Account, MS, Numbers, Reply, Server, Simulation};
 
 /// A server that does what a script says, one step for each request, and then stores everything.
 #[derive(Default)]
@@ -77,10 +85,10 @@ fn seconds(seconds: u64) -> Tick {
 }
 
 /// A machine with `waiting` points of 100 bytes each.
-fn rig(waiting: u32, script: Script) -> Rig<Script, Numbers> {
-    let mut rig = Rig::new(&limits(1 << 20), Numbers::new(65_536, 99), script, 7);
-    rig.items.offer(waiting);
-    rig
+fn simulation(waiting: u32, script: Script) -> Simulation<Script, Numbers> {
+    let mut simulation = Simulation::new(&limits(1 << 20), Numbers::new(65_536, 99), script, 7);
+    simulation.items.offer(waiting);
+    simulation
 }
 
 fn dropped(items: &Numbers) -> Vec<(Cause, u64)> {
@@ -115,20 +123,20 @@ fn what_an_answer_means_for_the_points() {
         ("a small body that is too large", &[TOO_LARGE], &[10], &[(Cause::Refused, 10)]),
     ];
     for (name, replies, requests, lost) in rows {
-        let mut rig = rig(10, Script::of(replies.iter().copied()));
-        rig.run(seconds(60));
-        assert_eq!(rig.server.points(), requests, "{name}");
-        assert_eq!(dropped(&rig.items), lost, "{name}");
-        assert_eq!(rig.items.sent(), 10 - lost.iter().map(|lost| lost.1).sum::<u64>(), "{name}");
+        let mut simulation = simulation(10, Script::of(replies.iter().copied()));
+        simulation.run(seconds(60));
+        assert_eq!(simulation.server.points(), requests, "{name}");
+        assert_eq!(dropped(&simulation.items), lost, "{name}");
+        assert_eq!(simulation.items.sent(), 10 - lost.iter().map(|lost| lost.1).sum::<u64>(), "{name}");
         let is_well = !matches!(replies.last(), Some(Reply::Says(Said::Partial { .. } | Said::Unclear)))
-            && rig.items.sent() == 10;
-        assert_eq!(rig.posts.health() == Health::Well, is_well, "{name}");
+            && simulation.items.sent() == 10;
+        assert_eq!(simulation.posts.attempts().health == Health::Well, is_well, "{name}");
     }
 }
 
 #[test]
 fn pauses_grow_up_to_five_seconds_and_a_server_gets_what_it_asks_for_up_to_a_minute() {
-    let mut away = rig(10, Script::of([AWAY; 9]));
+    let mut away = simulation(10, Script::of([AWAY; 9]));
     away.run(seconds(60));
     for (after, longest) in [250, 500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 5_000].into_iter().enumerate() {
         let gap = away.server.gap(after);
@@ -137,12 +145,12 @@ fn pauses_grow_up_to_five_seconds_and_a_server_gets_what_it_asks_for_up_to_a_min
     for (asked, granted) in [(3, 3), (0, 0), (60, 60), (3_600, 60)] {
         let at_least = Duration::from_secs(asked);
         let replies = [Reply::Says(Said::Away { at_least, may_have_arrived: false })];
-        let mut rig = rig(10, Script::of(replies));
-        rig.run(seconds(100));
-        let gap = rig.server.gap(0);
+        let mut simulation = simulation(10, Script::of(replies));
+        simulation.run(seconds(100));
+        let gap = simulation.server.gap(0);
         assert!((granted * 1_000..=granted * 1_000 + 300).contains(&gap), "{gap} ms instead of {asked} s");
     }
-    let mut again = rig(10, Script::of([AWAY, AWAY, AWAY, STORED, AWAY]));
+    let mut again = simulation(10, Script::of([AWAY, AWAY, AWAY, STORED, AWAY]));
     again.rate = 1;
     again.run(seconds(8));
     let after = 4;
@@ -153,34 +161,35 @@ fn pauses_grow_up_to_five_seconds_and_a_server_gets_what_it_asks_for_up_to_a_min
 fn a_connection_that_was_dead_is_no_failure() {
     // The first body is taken; the second finds the kept connection dead, before or after it has begun.
     for (dies, cause) in [(DEAD, Cause::Refused), (BREAKS, Cause::Unconfirmed)] {
-        let mut rig = rig(10, Script::of([STORED, dies, REFUSED]));
-        rig.run(seconds(2));
-        rig.items.offer(10);
-        rig.run(seconds(4));
-        assert_eq!(rig.server.points(), [10, 10, 10]);
-        assert_eq!(rig.server.gap(1), 3, "at once: one millisecond each to break, to resolve, to connect");
-        assert_eq!(dropped(&rig.items), [(cause, 10)], "what may have gone out is not called refused");
+        let mut simulation = simulation(10, Script::of([STORED, dies, REFUSED]));
+        simulation.run(seconds(2));
+        simulation.items.offer(10);
+        simulation.run(seconds(4));
+        assert_eq!(simulation.server.points(), [10, 10, 10]);
+        assert_eq!(simulation.server.gap(1), 3, "at once: one millisecond each to break, to resolve, to connect");
+        assert_eq!(dropped(&simulation.items), [(cause, 10)], "what may have gone out is not called refused");
     }
 }
 
 #[test]
 fn a_batch_waits_until_it_is_full_or_old() {
-    let mut slow = rig(0, Script::default());
+    let mut slow = simulation(0, Script::default());
     slow.rate = 1;
     slow.run(Tick::default().after(3_500 * MS));
     let first = slow.server.log[0];
     assert!((995..=1_005).contains(&first.0) && (995..=1_005).contains(&first.1), "by age: {first:?}");
     assert_eq!(slow.server.log.len(), 3);
-    let mut fast = rig(0, Script::default());
+    let mut fast = simulation(0, Script::default());
     fast.rate = 20;
     fast.run(seconds(3));
     assert!(fast.server.log[1..].iter().all(|log| (5_000..5_100).contains(&log.1)), "by number: {:?}", fast.server.log);
-    let mut short = Rig::new(&limits(16_000), Numbers::new(65_536, 99), Script::default(), 7);
+    let mut short = Simulation::new(&limits(16_000), Numbers::new(65_536, 99), Script::default(), 7);
     short.rate = 1;
     short.run(seconds(2));
     assert!(short.server.log[1..].iter().all(|log| log.1 == 160), "by bytes: {:?}", short.server.log);
     let schedule = Schedule::Batches { age: SECOND, capacity: 100 };
-    let mut tight = Rig::new(&PostLimits { schedule, ..limits(1 << 20) }, Numbers::new(100, 99), Script::default(), 7);
+    let mut tight =
+        Simulation::new(&PostLimits { schedule, ..limits(1 << 20) }, Numbers::new(100, 99), Script::default(), 7);
     tight.rate = 1;
     tight.run(seconds(2));
     assert_eq!((tight.items.dropped(Cause::BufferFull), tight.server.log[3].1), (0, 50), "at half of the buffer");
@@ -188,7 +197,7 @@ fn a_batch_waits_until_it_is_full_or_old() {
 
 #[test]
 fn what_is_too_large_is_halved_and_a_single_point_is_dropped() {
-    let mut halved = rig(1_000, Script::of([TOO_LARGE, TOO_LARGE]));
+    let mut halved = simulation(1_000, Script::of([TOO_LARGE, TOO_LARGE]));
     halved.run(seconds(9));
     assert_eq!(halved.server.points()[..4], [1_000, 500, 250, 250]);
     assert_eq!((halved.items.sent(), halved.posts.learned_bytes()), (1_000, Some(24_999)));
@@ -203,7 +212,7 @@ fn what_is_too_large_is_halved_and_a_single_point_is_dropped() {
     let mut items = Numbers::new(65_536, 99);
     items.longer = Some((100, 3_000));
     items.offer(300);
-    let mut single = Rig::new(&limits(1 << 20), items, Small, 7);
+    let mut single = Simulation::new(&limits(1 << 20), items, Small, 7);
     single.run(seconds(9));
     assert_eq!((single.items.sent(), dropped(&single.items)), (299, std::vec![(Cause::TooLarge, 1)]));
     // One that fits into no body of ours: a limit that was learned keeps none from going alone, the buffer does.
@@ -211,9 +220,9 @@ fn what_is_too_large_is_halved_and_a_single_point_is_dropped() {
         let mut items = Numbers::new(65_536, 99);
         items.longer = Some((5, longest));
         items.offer(10);
-        let mut rig = Rig::new(&limits(32_000), items, Script::of([AWAY; 5]), 7);
-        rig.run(seconds(60));
-        assert_eq!(dropped(&rig.items), lost);
+        let mut simulation = Simulation::new(&limits(32_000), items, Script::of([AWAY; 5]), 7);
+        simulation.run(seconds(60));
+        assert_eq!(dropped(&simulation.items), lost);
     }
 }
 
@@ -226,11 +235,11 @@ fn a_server_that_finds_everything_too_large_is_asked_with_pauses() {
         }
     }
     for line in [99, 3_000] {
-        let mut rig = Rig::new(&limits(1 << 20), Numbers::new(65_536, line), Never, 7);
-        rig.rate = 1;
-        rig.run(seconds(100));
-        assert!(rig.requests < 60, "{} requests with lines of {line}", rig.requests);
-        assert_eq!(rig.items.sent(), 0);
+        let mut simulation = Simulation::new(&limits(1 << 20), Numbers::new(65_536, line), Never, 7);
+        simulation.rate = 1;
+        simulation.run(seconds(100));
+        assert!(simulation.requests < 60, "{} requests with lines of {line}", simulation.requests);
+        assert_eq!(simulation.items.sent(), 0);
     }
 }
 
@@ -243,24 +252,24 @@ fn one_poisoned_point_costs_that_point() {
         }
     }
     for (bad, waiting) in [(0, 2), (1, 2), (0, 5_000), (77, 5_000), (4_999, 5_000), (9_998, 10_000), (9_999, 10_000)] {
-        let mut rig = Rig::new(&limits(1 << 20), Numbers::new(65_536, 99), Poisoned(bad), 7);
-        rig.items.offer(waiting);
-        rig.run(seconds(10));
-        assert_eq!(rig.items.sent(), u64::from(waiting - 1), "{bad}");
-        assert_eq!(dropped(&rig.items), [(Cause::Refused, 1)], "{bad}");
-        assert!(rig.requests < 60, "{} requests for {bad}", rig.requests);
+        let mut simulation = Simulation::new(&limits(1 << 20), Numbers::new(65_536, 99), Poisoned(bad), 7);
+        simulation.items.offer(waiting);
+        simulation.run(seconds(10));
+        assert_eq!(simulation.items.sent(), u64::from(waiting - 1), "{bad}");
+        assert_eq!(dropped(&simulation.items), [(Cause::Refused, 1)], "{bad}");
+        assert!(simulation.requests < 60, "{} requests for {bad}", simulation.requests);
     }
 }
 
 #[test]
 fn a_name_that_does_not_resolve_yet_and_a_server_that_is_not_there_yet_are_waited_for() {
     for (nameless, refuses) in [(5, 0), (0, 5), (3, 2)] {
-        let mut rig = rig(10, Script { nameless, refuses, ..Script::default() });
-        rig.run(seconds(60));
-        assert_eq!((rig.items.sent(), rig.server.resolved), (10, 6), "case A1");
-        rig.items.offer(10);
-        rig.run(seconds(70));
-        assert_eq!((rig.items.sent(), rig.server.resolved), (20, 6), "the connection is kept");
+        let mut simulation = simulation(10, Script { nameless, refuses, ..Script::default() });
+        simulation.run(seconds(60));
+        assert_eq!((simulation.items.sent(), simulation.server.resolved), (10, 6), "case A1");
+        simulation.items.offer(10);
+        simulation.run(seconds(70));
+        assert_eq!((simulation.items.sent(), simulation.server.resolved), (20, 6), "the connection is kept");
     }
 }
 
@@ -279,13 +288,13 @@ fn at_a_stop_what_waits_is_tried_until_the_deadline_where_a_server_was_ever_ther
         ("refused", &[REFUSED], 0, 50, &[(Cause::Refused, 10)]),
     ];
     for (name, replies, sent, within, lost) in rows {
-        let mut rig = rig(10, Script::of([STORED].iter().chain(replies).copied()));
-        rig.run(seconds(2));
-        rig.items.offer(10);
-        rig.stop(5 * SECOND);
-        rig.run(seconds(9));
-        let (done, _) = rig.done.expect("a stop ends");
-        assert_eq!((rig.items.sent(), dropped(&rig.items)), (10 + sent, lost.to_vec()), "{name}");
+        let mut simulation = simulation(10, Script::of([STORED].iter().chain(replies).copied()));
+        simulation.run(seconds(2));
+        simulation.items.offer(10);
+        simulation.stop(5 * SECOND);
+        simulation.run(seconds(9));
+        let (done, _) = simulation.done.expect("a stop ends");
+        assert_eq!((simulation.items.sent(), dropped(&simulation.items)), (10 + sent, lost.to_vec()), "{name}");
         assert!(done.since(seconds(2)) <= within as u32 * MS, "{name}: {:?}", done.since(seconds(2)));
     }
 }
@@ -301,25 +310,25 @@ fn at_a_stop_two_attempts_are_made_where_nobody_was_ever_there() {
             unreachable!("nobody is there")
         }
     }
-    let mut away = rig(10, Script { nameless: 99, ..Script::default() });
+    let mut away = simulation(10, Script { nameless: 99, ..Script::default() });
     away.stop(5 * SECOND);
     away.run(seconds(9));
-    let (done, rest) = away.done.expect("a stop ends");
-    assert_eq!((away.server.resolved, rest), (2, Cause::Unreachable));
+    let (done, cause) = away.done.expect("a stop ends");
+    assert_eq!((away.server.resolved, cause), (2, Cause::Unreachable));
     assert!(done <= Tick::default().after(260 * MS));
     assert_eq!(dropped(&away.items), [(Cause::Unreachable, 10)]);
-    let mut silent = Rig::new(&limits(1 << 20), Numbers::new(99, 99), Hole, 7);
+    let mut silent = Simulation::new(&limits(1 << 20), Numbers::new(99, 99), Hole, 7);
     silent.items.offer(10);
     silent.run(seconds(20));
     silent.stop(SECOND);
     silent.run(seconds(29));
-    let (done, rest) = silent.done.expect("a stop ends");
-    assert!(rest == Cause::Unreachable && done <= seconds(21));
+    let (done, cause) = silent.done.expect("a stop ends");
+    assert!(cause == Cause::Unreachable && done <= seconds(21));
 }
 
 #[test]
 fn a_stop_ends_a_pause_and_shortens_a_call() {
-    let mut pausing = rig(10, Script::of([AWAY; 6]));
+    let mut pausing = simulation(10, Script::of([AWAY; 6]));
     pausing.run(seconds(6));
     let attempts = pausing.server.log.len();
     pausing.stop(5 * SECOND);
@@ -327,7 +336,7 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     assert!(pausing.server.log[attempts].0 <= 6_002, "at once: {:?}", pausing.server.log);
     assert_eq!(pausing.items.sent(), 10);
     // A call that would last two seconds has one left.
-    let mut calling = rig(10, Script::of([STORED, Reply::Never]));
+    let mut calling = simulation(10, Script::of([STORED, Reply::Never]));
     calling.run(seconds(2));
     calling.items.offer(5_000);
     calling.run(Tick::default().after(2_100 * MS));
@@ -336,7 +345,7 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     assert_eq!(calling.done.expect("a stop ends").0, Tick::default().after(3_100 * MS));
     assert_eq!((calling.items.sent(), dropped(&calling.items)), (10, std::vec![(Cause::Unconfirmed, 5_000)]));
     // A second stop, which is nearer.
-    let mut nearer = rig(10, Script::of([Reply::Never; 9]));
+    let mut nearer = simulation(10, Script::of([Reply::Never; 9]));
     nearer.run(seconds(1));
     nearer.stop(5 * SECOND);
     nearer.run(Tick::default().after(1_500 * MS));
@@ -344,7 +353,7 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     nearer.run(seconds(9));
     assert_eq!(nearer.done.expect("a stop ends").0, Tick::default().after(1_600 * MS));
     // Where more is to follow it has half of that, and what may have arrived goes out again.
-    let mut more = rig(15_000, Script::of([STORED, Reply::Never]));
+    let mut more = simulation(15_000, Script::of([STORED, Reply::Never]));
     more.run(Tick::default().after(100 * MS));
     more.stop(SECOND);
     more.run(seconds(9));
@@ -362,13 +371,16 @@ fn what_never_went_out_waited_for_the_deadline_where_only_that_cut_calls_short()
         (5 * SECOND, Cause::Unreachable),
     ] {
         let replies = core::iter::once(STORED).chain([Reply::Never; 99]);
-        let mut silent = rig(15_000, Script::of(replies));
+        let mut silent = simulation(15_000, Script::of(replies));
         silent.run(Tick::default().after(100 * MS));
         silent.stop(within);
         silent.run(seconds(9));
         let lost = [Cause::Unconfirmed, cause].map(|cause| silent.items.dropped(cause));
         assert_eq!((silent.items.sent(), lost), (5_000, [5_000; 2]), "{within:?}");
-        assert!(matches!(silent.posts.health(), Health::Failing { .. }), "it is told of all the same: {within:?}");
+        assert!(
+            matches!(silent.posts.attempts().health, Health::Failing { .. }),
+            "it is told of all the same: {within:?}"
+        );
     }
 }
 
@@ -383,11 +395,16 @@ fn an_hour_of_500_costs_at_most_1500_requests_and_an_hour_of_503_ten_megabytes()
     let away = Said::Away { at_least: Duration::ZERO, may_have_arrived: false };
     for (said, requests, bytes) in [(Said::Ill, 1_500, 10 << 20), (away, 1_500, 10 << 20)] {
         for was_well in [false, true] {
-            let mut rig = Rig::new(&limits(1 << 20), Numbers::new(65_536, 99), Always(said, was_well), 7);
-            rig.items.offer(65_000);
-            rig.run(seconds(3_600));
-            assert!(rig.requests <= requests && rig.bytes <= bytes, "{} and {} bytes", rig.requests, rig.bytes);
-            assert!(matches!(rig.posts.health(), Health::Failing { .. }));
+            let mut simulation = Simulation::new(&limits(1 << 20), Numbers::new(65_536, 99), Always(said, was_well), 7);
+            simulation.items.offer(65_000);
+            simulation.run(seconds(3_600));
+            assert!(
+                simulation.requests <= requests && simulation.bytes <= bytes,
+                "{} and {} bytes",
+                simulation.requests,
+                simulation.bytes
+            );
+            assert!(matches!(simulation.posts.attempts().health, Health::Failing { .. }));
         }
     }
 }

@@ -3,74 +3,100 @@
 use super::values::{
     buffer_events, client_tls, datagram_bytes, misplaced, proxy, resolve_interval, segmentation_offload, size,
 };
-use crate::actions::arguments::{Reader, Signature};
+use crate::actions::arguments::{ArgumentReader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
-    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Points, Precision, Proxy, StatusCode,
+    BATCH_BYTES, BATCH_POINTS, BatchLimits, InfluxdbConfig, InfluxdbTarget, Precision, Proxy, StatusCode,
 };
 use crate::environment::Environment;
 
 mod target;
 
+/// Another name of `aggregate`, with other values.
+const POINTS: &str = "points";
+
 /// Positional: LoadDensity's parameters in its order. Named: ours.
-pub(super) static SIGNATURE: Signature = Signature {
-    positional: &[
-        "transport",
-        "host",
-        "port",
-        "url",
-        "token",
-        "measurement",
-        "timeout",
-        "database",
-        "username",
-        "password",
-    ],
-    named: &[
-        "api",
-        "org",
-        "bucket",
-        "retention_policy",
-        "credentials",
-        "no_sync",
-        "accept_partial",
-        "create_database",
-        "precision",
-        "gzip",
-        "points",
-        "interval_seconds",
-        "constant_tags",
-        "status_code",
-        "ca_file",
-        "client_certificate",
-        "client_key",
-        "proxy",
-        "no_proxy",
-        "resolve_seconds",
-        "datagram_bytes",
-        "segmentation_offload",
-        "buffer_events",
-        "batch_points",
-        "batch_bytes",
-        "batch_seconds",
-    ],
-    secret: &["token", "password", "proxy"],
-};
+pub(super) static SIGNATURE: Signature = Signature::new(&[
+    "transport",
+    "host",
+    "port",
+    "url",
+    "token",
+    "measurement",
+    "timeout",
+    "database",
+    "username",
+    "password",
+])
+.named(&[
+    "api",
+    "org",
+    "bucket",
+    "retention_policy",
+    "credentials",
+    "no_sync",
+    "accept_partial",
+    "create_database",
+    "precision",
+    "gzip",
+    "aggregate",
+    "interval_seconds",
+    "constant_labels",
+    "status_code",
+    "ca_file",
+    "client_certificate",
+    "client_key",
+    "proxy",
+    "no_proxy",
+    "resolve_seconds",
+    "datagram_bytes",
+    "segmentation_offload",
+    "buffer_events",
+    "batch_points",
+    "batch_bytes",
+    "batch_seconds",
+])
+.secret(&["token", "password", "proxy"])
+.aliases(&[("constant_tags", "constant_labels"), (POINTS, "aggregate")]);
+
+/// Which parameter gives a field that has another name.
+pub(super) static FIELDS: [(&str, &str); 20] = [
+    ("target", "transport"),
+    ("target.host", "host"),
+    ("target.port", "port"),
+    ("target.url", "url"),
+    ("target.server", "url"),
+    ("target.database", "database"),
+    ("target.retention_policy", "retention_policy"),
+    ("target.username", "username"),
+    ("target.password", "password"),
+    ("target.org", "org"),
+    ("target.bucket", "bucket"),
+    ("target.token", "token"),
+    ("interval", "interval_seconds"),
+    ("tls.roots", "ca_file"),
+    ("tls.identity.certificate", "client_certificate"),
+    ("tls.identity.key", "client_key"),
+    ("resolve_interval", "resolve_seconds"),
+    ("batch.points", "batch_points"),
+    ("batch.bytes", "batch_bytes"),
+    ("batch.age", "batch_seconds"),
+];
 
 /// The configuration that an action gives; what it leaves out of the target, and the proxy, is as `environment` says.
-pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
+pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
     let base = InfluxdbConfig { proxy: Proxy::from_env(environment), ..InfluxdbConfig::default() };
     let target = target::read(reader, environment)?;
     fits(reader, &target)?;
     let create_database = create_database(reader, &target)?.unwrap_or(base.create_database);
-    let points = points(reader)?.unwrap_or(base.points);
-    suits(reader, points)?;
+    let aggregate = aggregate(reader)?.unwrap_or(base.aggregate);
+    suits(reader, aggregate)?;
     Ok(InfluxdbConfig {
         target,
         create_database,
-        points,
+        aggregate,
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
-        constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
+        constant_labels: reader.labels("constant_labels")?.unwrap_or(base.constant_labels),
         status_code: status_code(reader)?.unwrap_or(base.status_code),
         gzip: reader.flag("gzip")?.unwrap_or(base.gzip),
         precision: precision(reader)?.unwrap_or(base.precision),
@@ -89,7 +115,7 @@ pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<In
 const TLS_OVER_UDP: &str = "has no meaning over UDP; say \"transport\": \"http\" and give an https:// url with it";
 
 /// What only one of the transports can carry.
-fn fits(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> {
+fn fits(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> {
     if target.is_http() {
         let udp_only = ["resolve_seconds", "datagram_bytes", "segmentation_offload"];
         return misplaced(reader, &udp_only, "has no meaning over HTTP; leave it out, or use transport \"udp\"");
@@ -101,17 +127,15 @@ fn fits(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> 
 }
 
 /// What only one kind of points has.
-fn suits(reader: Reader<'_>, points: Points) -> Result<(), ActionError> {
-    match points {
-        Points::PerRequest => Ok(()),
-        Points::PerInterval => {
-            let per_request = ["status_code", "segmentation_offload", "buffer_events", "batch_seconds"];
-            misplaced(reader, &per_request, "is for points per request; leave it out, or say \"points\": \"request\"")
-        }
+fn suits(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
+    if !aggregate {
+        return Ok(());
     }
+    let per_request = ["status_code", "segmentation_offload", "buffer_events", "batch_seconds"];
+    misplaced(reader, &per_request, "is for points per request; leave it out, or aggregate")
 }
 
-fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {
+fn create_database(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<Option<bool>, ActionError> {
     let create = reader.flag("create_database")?;
     if create == Some(true) && !target.can_create_database() {
         misplaced(
@@ -123,15 +147,19 @@ fn create_database(reader: Reader<'_>, target: &InfluxdbTarget) -> Result<Option
     Ok(create)
 }
 
-fn points(reader: Reader<'_>) -> Result<Option<Points>, ActionError> {
-    reader.read("points", "\"request\" or \"interval\"", |value| match value.as_str()? {
-        "request" => Some(Points::PerRequest),
-        "interval" => Some(Points::PerInterval),
+/// `aggregate`, or what stood for it before: `points`, in words.
+fn aggregate(reader: ArgumentReader<'_>) -> Result<Option<bool>, ActionError> {
+    if reader.name("aggregate") != POINTS {
+        return reader.flag("aggregate");
+    }
+    reader.read(POINTS, "\"request\" or \"interval\"", |value| match value.as_str()? {
+        "request" => Some(false),
+        "interval" => Some(true),
         _ => None,
     })
 }
 
-fn status_code(reader: Reader<'_>) -> Result<Option<StatusCode>, ActionError> {
+fn status_code(reader: ArgumentReader<'_>) -> Result<Option<StatusCode>, ActionError> {
     reader.read("status_code", "\"field\", \"tag\" or \"both\"", |value| match value.as_str()? {
         "field" => Some(StatusCode::Field),
         "tag" => Some(StatusCode::Tag),
@@ -140,14 +168,14 @@ fn status_code(reader: Reader<'_>) -> Result<Option<StatusCode>, ActionError> {
     })
 }
 
-fn precision(reader: Reader<'_>) -> Result<Option<Precision>, ActionError> {
+fn precision(reader: ArgumentReader<'_>) -> Result<Option<Precision>, ActionError> {
     reader.read("precision", "\"ns\", \"us\", \"ms\" or \"s\"", |value| {
         let name = value.as_str()?;
         Precision::ALL.into_iter().find(|precision| precision.v2() == name)
     })
 }
 
-fn batch(reader: Reader<'_>, base: BatchLimits) -> Result<BatchLimits, ActionError> {
+fn batch(reader: ArgumentReader<'_>, base: BatchLimits) -> Result<BatchLimits, ActionError> {
     Ok(BatchLimits {
         points: size(reader, "batch_points", &BATCH_POINTS, "points")?.unwrap_or(base.points),
         bytes: size(reader, "batch_bytes", &BATCH_BYTES, "bytes")?.unwrap_or(base.bytes),

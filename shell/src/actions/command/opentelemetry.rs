@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::otlp::Histograms;
+use loaddensity_metrics_core::otlp::HistogramAggregation;
 
 use super::values::{client_tls, proxy, size, url};
-use crate::actions::arguments::{Reader, Signature};
+use crate::actions::arguments::{ArgumentReader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
-    ExporterConfig, Given, OpenTelemetryConfig, OtlpProtocol, REQUEST_BYTES, Secret, Temporality, WAIT,
+    ExporterConfig, Given, Labels, OpenTelemetryConfig, OtlpProtocol, REQUEST_BYTES, Secret, Temporality, WAIT,
 };
 use crate::environment::Environment;
 use crate::error::StartError;
 
+/// The contract's name of the interval, which it gives in milliseconds.
+const MILLISECONDS: &str = "export_interval_ms";
+
 /// Positional: LoadDensity's parameters in its order. Named: ours.
-pub(super) static SIGNATURE: Signature = Signature {
-    positional: &["endpoint", "service_name", "export_interval_ms"],
-    named: &[
+pub(super) static SIGNATURE: Signature = Signature::new(&["endpoint", "service_name", MILLISECONDS])
+    .named(&[
         "ca_file",
         "client_certificate",
         "client_key",
@@ -34,12 +36,23 @@ pub(super) static SIGNATURE: Signature = Signature {
         "exemplars",
         "http_client_duration",
         "gzip",
-    ],
-    secret: &["headers", "proxy"],
-};
+    ])
+    .secret(&["headers", "proxy"])
+    .aliases(&[(MILLISECONDS, "interval_seconds")]);
+
+/// Which parameter gives a field that has another name.
+pub(super) static FIELDS: [(&str, &str); 4] = [
+    ("interval", "interval_seconds"),
+    ("tls.roots", "ca_file"),
+    ("tls.identity.certificate", "client_certificate"),
+    ("tls.identity.key", "client_key"),
+];
 
 /// The configuration that an action gives; what it leaves out is as `environment` says.
-pub(super) fn config(reader: Reader<'_>, environment: &Environment) -> Result<OpenTelemetryConfig, ActionError> {
+pub(super) fn config(
+    reader: ArgumentReader<'_>,
+    environment: &Environment,
+) -> Result<OpenTelemetryConfig, ActionError> {
     let given = Given { protocol: protocol(reader)?, endpoint: url(reader, "endpoint")?, names: reader.given() };
     let base = reader.environment(OpenTelemetryConfig::beneath(&given, environment))?;
     let config = over(reader, &given, base.clone())?;
@@ -57,7 +70,7 @@ fn check(config: &OpenTelemetryConfig) -> Result<(), StartError> {
 /// long: an environment that was made for a whole fleet is not at odds with what one action says. `None` where that is
 /// of no use.
 fn without_kinds(
-    reader: Reader<'_>,
+    reader: ArgumentReader<'_>,
     given: &Given,
     mut base: OpenTelemetryConfig,
     error: &StartError,
@@ -68,7 +81,7 @@ fn without_kinds(
     let mut config = over(reader, given, base.clone())?;
     if check(&config).is_err() {
         left_out = "the temporality, the histograms, the exemplars and the resource attributes";
-        config = over(reader, given, OpenTelemetryConfig { resource_attributes: Vec::new(), ..base })?;
+        config = over(reader, given, OpenTelemetryConfig { resource_attributes: Labels::new(), ..base })?;
     }
     if check(&config).is_err() {
         return Ok(None);
@@ -78,14 +91,15 @@ fn without_kinds(
 }
 
 /// What the action gives, over `base`.
-fn over(reader: Reader<'_>, given: &Given, base: OpenTelemetryConfig) -> Result<OpenTelemetryConfig, ActionError> {
-    let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    let intervals = millis(WAIT.start())..=millis(WAIT.end());
-    let interval = reader.whole("export_interval_ms", intervals, "a number of milliseconds")?;
+fn over(
+    reader: ArgumentReader<'_>,
+    given: &Given,
+    base: OpenTelemetryConfig,
+) -> Result<OpenTelemetryConfig, ActionError> {
     Ok(OpenTelemetryConfig {
         endpoint: given.endpoint.clone().unwrap_or(base.endpoint),
         service_name: reader.text("service_name")?.map_or(base.service_name, str::to_owned),
-        export_interval: interval.map_or(base.export_interval, Duration::from_millis),
+        interval: interval(reader)?.unwrap_or(base.interval),
         tls: client_tls(reader, base.tls)?,
         proxy: proxy(reader, base.proxy)?,
         timeout: reader.seconds("timeout")?.unwrap_or(base.timeout),
@@ -94,7 +108,7 @@ fn over(reader: Reader<'_>, given: &Given, base: OpenTelemetryConfig) -> Result<
             .unwrap_or(base.max_request_bytes),
         protocol: base.protocol,
         headers: headers(reader)?.unwrap_or(base.headers),
-        resource_attributes: reader.pairs("resource_attributes")?.unwrap_or(base.resource_attributes),
+        resource_attributes: reader.labels("resource_attributes")?.unwrap_or(base.resource_attributes),
         temporality: reader
             .read("temporality", "\"cumulative\", \"delta\" or \"lowmemory\"", |value| {
                 Temporality::parse(value.as_str()?)
@@ -109,22 +123,32 @@ fn over(reader: Reader<'_>, given: &Given, base: OpenTelemetryConfig) -> Result<
     })
 }
 
-fn protocol(reader: Reader<'_>) -> Result<Option<OtlpProtocol>, ActionError> {
+fn interval(reader: ArgumentReader<'_>) -> Result<Option<Duration>, ActionError> {
+    if reader.name("interval_seconds") != MILLISECONDS {
+        return reader.seconds("interval_seconds");
+    }
+    let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let intervals = millis(WAIT.start())..=millis(WAIT.end());
+    let interval = reader.whole(MILLISECONDS, intervals, "a number of milliseconds")?;
+    Ok(interval.map(Duration::from_millis))
+}
+
+fn protocol(reader: ArgumentReader<'_>) -> Result<Option<OtlpProtocol>, ActionError> {
     let Some(name) = reader.text("protocol")? else { return Ok(None) };
     let parsed = OtlpProtocol::parse(name);
     let expected = parsed.err().unwrap_or_default();
     reader.read("protocol", expected, |_| parsed.ok())
 }
 
-fn histograms(reader: Reader<'_>) -> Result<Option<Histograms>, ActionError> {
+fn histograms(reader: ArgumentReader<'_>) -> Result<Option<HistogramAggregation>, ActionError> {
     reader.read("histograms", "\"explicit\" or \"exponential\"", |value| match value.as_str()? {
-        "explicit" => Some(Histograms::Explicit),
-        "exponential" => Some(Histograms::Exponential),
+        "explicit" => Some(HistogramAggregation::Explicit),
+        "exponential" => Some(HistogramAggregation::Exponential),
         _ => None,
     })
 }
 
-fn headers(reader: Reader<'_>) -> Result<Option<Vec<(String, Secret)>>, ActionError> {
-    let pairs = reader.pairs("headers")?;
-    Ok(pairs.map(|pairs| pairs.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()))
+fn headers(reader: ArgumentReader<'_>) -> Result<Option<Vec<(String, Secret)>>, ActionError> {
+    let headers = reader.labels("headers")?;
+    Ok(headers.map(|headers| headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()))
 }

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::values::{host, misplaced, port, size};
-use crate::actions::arguments::{Reader, Signature, number};
+use crate::actions::arguments::{ArgumentReader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{CONNECTIONS, HEAD_BYTES, PageAccess, PageLimits, PrometheusConfig, Secret, ServerTls, WAIT};
 
 /// Positional: LoadDensity's parameters in its order. Named: ours.
-pub(super) static SIGNATURE: Signature = Signature {
-    positional: &["port", "addr"],
-    named: &[
+pub(super) static SIGNATURE: Signature = Signature::new(&["port", "addr"])
+    .named(&[
         "path",
         "constant_labels",
         "created_times",
-        "compression",
+        "gzip",
         "username",
         "password",
         "bearer_token",
@@ -27,23 +26,38 @@ pub(super) static SIGNATURE: Signature = Signature {
         "head_bytes",
         "head_seconds",
         "idle_seconds",
-    ],
-    secret: &["username", "password", "bearer_token"],
-};
+    ])
+    .secret(&["username", "password", "bearer_token"])
+    .aliases(&[("addr", "host"), ("compression", "gzip")]);
+
+/// Which parameter gives a field that has another name.
+pub(super) static FIELDS: [(&str, &str); 11] = [
+    ("access.username", "username"),
+    ("access.password", "password"),
+    ("access.bearer", "bearer_token"),
+    ("tls.certificate", "certificate"),
+    ("tls.key", "key"),
+    ("tls.client_ca_file", "client_ca_file"),
+    ("linger", "linger_seconds"),
+    ("limits.connections", "connections"),
+    ("limits.head_bytes", "head_bytes"),
+    ("limits.head_timeout", "head_seconds"),
+    ("limits.idle_timeout", "idle_seconds"),
+];
 
 /// The variables that are not asked where the action gives these.
 pub(super) static VARIABLES: [(&str, &[&str]); 2] =
-    [("port", &["OTEL_EXPORTER_PROMETHEUS_PORT"]), ("addr", &["OTEL_EXPORTER_PROMETHEUS_HOST"])];
+    [("port", &["OTEL_EXPORTER_PROMETHEUS_PORT"]), ("host", &["OTEL_EXPORTER_PROMETHEUS_HOST"])];
 
 /// The configuration that an action gives; what it leaves out is as in `base`.
-pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<PrometheusConfig, ActionError> {
+pub(super) fn config(reader: ArgumentReader<'_>, base: PrometheusConfig) -> Result<PrometheusConfig, ActionError> {
     Ok(PrometheusConfig {
         port: port(reader, 0)?.unwrap_or(base.port),
-        addr: host(reader, "addr")?.unwrap_or(base.addr),
+        host: host(reader, "host")?.unwrap_or(base.host),
         path: reader.text("path")?.map_or(base.path, str::to_owned),
-        constant_labels: reader.pairs("constant_labels")?.unwrap_or(base.constant_labels),
+        constant_labels: reader.labels("constant_labels")?.unwrap_or(base.constant_labels),
         created_times: reader.flag("created_times")?.unwrap_or(base.created_times),
-        compression: reader.flag("compression")?.unwrap_or(base.compression),
+        gzip: reader.flag("gzip")?.unwrap_or(base.gzip),
         access: access(reader)?.unwrap_or(base.access),
         tls: tls(reader)?.or(base.tls),
         linger: linger(reader)?.or(base.linger),
@@ -51,7 +65,7 @@ pub(super) fn config(reader: Reader<'_>, base: PrometheusConfig) -> Result<Prome
     })
 }
 
-fn access(reader: Reader<'_>) -> Result<Option<PageAccess>, ActionError> {
+fn access(reader: ArgumentReader<'_>) -> Result<Option<PageAccess>, ActionError> {
     let secret = |key| reader.text(key).map(|text| text.map(Secret::new));
     if let Some(token) = secret("bearer_token")? {
         misplaced(reader, &["username", "password"], "has no meaning beside bearer_token; leave one of them out")?;
@@ -66,7 +80,7 @@ fn access(reader: Reader<'_>) -> Result<Option<PageAccess>, ActionError> {
     }
 }
 
-fn tls(reader: Reader<'_>) -> Result<Option<ServerTls>, ActionError> {
+fn tls(reader: ArgumentReader<'_>) -> Result<Option<ServerTls>, ActionError> {
     let client_ca_file = reader.text("client_ca_file")?.map(PathBuf::from);
     match (reader.text("certificate")?, reader.text("key")?) {
         (Some(certificate), Some(key)) => {
@@ -81,18 +95,18 @@ fn tls(reader: Reader<'_>) -> Result<Option<ServerTls>, ActionError> {
 }
 
 /// Zero says that it does not linger.
-fn linger(reader: Reader<'_>) -> Result<Option<Duration>, ActionError> {
+fn linger(reader: ArgumentReader<'_>) -> Result<Option<Duration>, ActionError> {
     let expected = format!("a number of seconds from 0 to {}", WAIT.end().as_secs());
     reader.read("linger_seconds", &expected, |value| {
         Duration::try_from_secs_f64(number(value)?).ok().filter(|limit| limit <= WAIT.end())
     })
 }
 
-fn limits(reader: Reader<'_>, base: PageLimits) -> Result<PageLimits, ActionError> {
+fn limits(reader: ArgumentReader<'_>, base: PageLimits) -> Result<PageLimits, ActionError> {
     Ok(PageLimits {
         connections: size(reader, "connections", &CONNECTIONS, "connections")?.unwrap_or(base.connections),
         head_bytes: size(reader, "head_bytes", &HEAD_BYTES, "bytes")?.unwrap_or(base.head_bytes),
-        head_time: reader.seconds("head_seconds")?.unwrap_or(base.head_time),
-        idle_time: reader.seconds("idle_seconds")?.unwrap_or(base.idle_time),
+        head_timeout: reader.seconds("head_seconds")?.unwrap_or(base.head_timeout),
+        idle_timeout: reader.seconds("idle_seconds")?.unwrap_or(base.idle_timeout),
     })
 }

@@ -6,14 +6,16 @@ use loaddensity_metrics_core::dogstatsd::Cardinality;
 use super::values::{
     buffer_events, datagram_bytes, host, misplaced, port, resolve_interval, segmentation_offload, size,
 };
-use crate::actions::arguments::{Reader, Signature, number};
+use crate::actions::arguments::{ArgumentReader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{Address, EXPECTED_URL, SOCKETS, StatsdConfig, StatsdOrigin, StatsdSocket};
 
+/// Another name of `timestamps_of_counts`, with other values.
+const TIMESTAMPS: &str = "timestamps";
+
 /// Positional: LoadDensity's parameters in its order. Named: ours.
-pub(super) static SIGNATURE: Signature = Signature {
-    positional: &["host", "port", "prefix"],
-    named: &[
+pub(super) static SIGNATURE: Signature = Signature::new(&["host", "port", "prefix"])
+    .named(&[
         "url",
         "resolve_seconds",
         "sockets",
@@ -25,8 +27,8 @@ pub(super) static SIGNATURE: Signature = Signature {
         "buffer_events",
         "distributions",
         "sample_rate",
-        "constant_tags",
-        "timestamps",
+        "constant_labels",
+        "timestamps_of_counts",
         "aggregate",
         "aggregation_seconds",
         "interval_seconds",
@@ -34,9 +36,18 @@ pub(super) static SIGNATURE: Signature = Signature {
         "container",
         "external",
         "cardinality",
-    ],
-    secret: &[],
-};
+    ])
+    .aliases(&[("constant_tags", "constant_labels"), (TIMESTAMPS, "timestamps_of_counts")]);
+
+/// Which parameter gives a field that has another name.
+pub(super) static FIELDS: [(&str, &str); 6] = [
+    ("socket", "url"),
+    ("resolve_interval", "resolve_seconds"),
+    ("aggregation_interval", "aggregation_seconds"),
+    ("interval", "interval_seconds"),
+    ("origin.container", "container"),
+    ("origin.external", "external"),
+];
 
 /// The variables that are not asked where the action gives these. A host or a port of the action's is one of UDP's.
 pub(super) static VARIABLES: [(&str, &[&str]); 3] = [
@@ -46,7 +57,7 @@ pub(super) static VARIABLES: [(&str, &[&str]); 3] = [
 ];
 
 /// The configuration that an action gives; what it leaves out is as in `base`.
-pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdConfig, ActionError> {
+pub(super) fn config(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConfig, ActionError> {
     let (host, port, socket) = address(reader, base.host, base.port, base.socket)?;
     let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
     let aggregate = reader.flag("aggregate")?.unwrap_or(base.aggregate);
@@ -71,8 +82,8 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
         buffer_events: buffer_events(reader)?.unwrap_or(base.buffer_events),
         distributions: reader.flag("distributions")?.unwrap_or(base.distributions),
         sample_rate: sample_rate(reader)?.unwrap_or(base.sample_rate),
-        constant_tags: reader.pairs("constant_tags")?.unwrap_or(base.constant_tags),
-        timestamps_of_counts: timestamps(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
+        constant_labels: reader.labels("constant_labels")?.unwrap_or(base.constant_labels),
+        timestamps_of_counts: timestamps_of_counts(reader, aggregate)?.unwrap_or(base.timestamps_of_counts),
         aggregate,
         aggregation_interval: reader.seconds("aggregation_seconds")?.unwrap_or(base.aggregation_interval),
         interval: reader.seconds("interval_seconds")?.unwrap_or(base.interval),
@@ -82,7 +93,7 @@ pub(super) fn config(reader: Reader<'_>, base: StatsdConfig) -> Result<StatsdCon
 }
 
 /// What only one kind of messages has.
-fn suits(reader: Reader<'_>, aggregate: bool) -> Result<(), ActionError> {
+fn suits(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
     if aggregate {
         let reason = "is for messages per request; leave it out, or aggregate";
         return misplaced(reader, &["sample_rate", "segmentation_offload"], reason);
@@ -92,7 +103,7 @@ fn suits(reader: Reader<'_>, aggregate: bool) -> Result<(), ActionError> {
 
 /// `url`, or `host` and `port`. Either wins over what was there before.
 fn address(
-    reader: Reader<'_>,
+    reader: ArgumentReader<'_>,
     base_host: String,
     base_port: u16,
     base_socket: Option<StatsdSocket>,
@@ -120,7 +131,7 @@ fn address(
     Ok((host, port, socket))
 }
 
-fn packed(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
+fn packed(reader: ArgumentReader<'_>) -> Result<Option<bool>, ActionError> {
     let packed = reader.flag("packed")?;
     if packed == Some(false) {
         let reason = "is for packed messages; leave it out, or say \"packed\": true";
@@ -130,7 +141,7 @@ fn packed(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
 }
 
 /// Only datagrams that leave together are.
-fn fill_datagrams(reader: Reader<'_>, can_fill: bool) -> Result<Option<bool>, ActionError> {
+fn fill_datagrams(reader: ArgumentReader<'_>, can_fill: bool) -> Result<Option<bool>, ActionError> {
     let fill = reader.flag("fill_datagrams")?;
     if fill == Some(true) && !can_fill {
         let reason = "is for packed messages per request over UDP with segmentation offload; leave it out, or say \
@@ -140,13 +151,13 @@ fn fill_datagrams(reader: Reader<'_>, can_fill: bool) -> Result<Option<bool>, Ac
     Ok(fill)
 }
 
-fn sample_rate(reader: Reader<'_>) -> Result<Option<SampleRate>, ActionError> {
+fn sample_rate(reader: ArgumentReader<'_>) -> Result<Option<SampleRate>, ActionError> {
     let expected = format!("a number from {} to 1", SampleRate::LEAST);
     reader.read("sample_rate", &expected, |value| number(value).and_then(SampleRate::new))
 }
 
 /// Single messages have it where asked for, and those that share packets anyway.
-fn newline(reader: Reader<'_>, shares_packets: bool) -> Result<Option<bool>, ActionError> {
+fn newline(reader: ArgumentReader<'_>, shares_packets: bool) -> Result<Option<bool>, ActionError> {
     let newline = reader.flag("newline")?;
     if newline == Some(false) && shares_packets {
         misplaced(reader, &["newline"], "messages that share packets all end with one; leave it out")?;
@@ -154,23 +165,28 @@ fn newline(reader: Reader<'_>, shares_packets: bool) -> Result<Option<bool>, Act
     Ok(newline)
 }
 
-fn timestamps(reader: Reader<'_>, aggregate: bool) -> Result<Option<bool>, ActionError> {
+/// `timestamps_of_counts`, or what stood for it before: `timestamps`, in words.
+fn timestamps_of_counts(reader: ArgumentReader<'_>, aggregate: bool) -> Result<Option<bool>, ActionError> {
     let expected = "\"counts\" or \"none\": the Agent reads timestamps of counts and gauges only, not of timings, \
                     histograms and distributions";
-    let timestamps = reader.read("timestamps", expected, |value| match value.as_str()? {
-        "counts" => Some(true),
-        "none" => Some(false),
-        _ => None,
-    })?;
+    let timestamps = if reader.name("timestamps_of_counts") == TIMESTAMPS {
+        reader.read(TIMESTAMPS, expected, |value| match value.as_str()? {
+            "counts" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        })?
+    } else {
+        reader.flag("timestamps_of_counts")?
+    };
     if timestamps == Some(true) && !aggregate {
         let reason = "are for messages per interval: of several counts that a series has in one second Datadog keeps the \
                       last; say \"aggregate\": true with it";
-        misplaced(reader, &["timestamps"], reason)?;
+        misplaced(reader, &["timestamps_of_counts"], reason)?;
     }
     Ok(timestamps)
 }
 
-fn origin(reader: Reader<'_>, base: StatsdOrigin) -> Result<StatsdOrigin, ActionError> {
+fn origin(reader: ArgumentReader<'_>, base: StatsdOrigin) -> Result<StatsdOrigin, ActionError> {
     let cardinality = "\"none\", \"low\", \"orchestrator\" or \"high\"";
     let cardinality = reader.read("cardinality", cardinality, |value| value.as_str().and_then(Cardinality::of))?;
     Ok(StatsdOrigin {
@@ -189,7 +205,7 @@ mod tests {
     use super::*;
     use crate::actions::command::Command;
     use crate::actions::command::tests::{parsed, refused};
-    use crate::actions::{Action, Arguments};
+    use crate::actions::{Arguments, JsonAction};
 
     const COMMAND: &str = "LD_start_statsd_sink";
 
@@ -243,8 +259,8 @@ mod tests {
             (agent(9), json!({"port": 10}), agent(10)),
         ] {
             let Value::Object(named) = arguments.clone() else { panic!("{arguments} has no names") };
-            let action = Action { index: 0, command: COMMAND.into(), arguments: Arguments::Named(named) };
-            let reader = Reader::new(&action, &SIGNATURE).expect("known parameters");
+            let action = JsonAction { index: 0, command: COMMAND.into(), arguments: Arguments::Named(named) };
+            let reader = ArgumentReader::new(&action, &SIGNATURE).expect("known parameters");
             assert_eq!(config(reader, base).unwrap(), expected, "{arguments}");
         }
     }

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::actions::{Arguments, Document};
 use crate::config::{
-    BatchLimits, Credentials, ExporterConfig, InfluxdbTarget, PageAccess, PageLimits, Points, Precision, Secret,
-    StatusCode, Temporality,
+    BatchLimits, Credentials, ExporterConfig, InfluxdbTarget, PageAccess, PageLimits, Precision, Secret, StatusCode,
+    Temporality,
 };
-use crate::environment::heard::heard;
+use crate::environment::logged::logged;
 use crate::{Cardinality, SampleRate, StatsdOrigin};
 
+mod fields;
 mod proxy;
 mod tls;
 
@@ -105,8 +106,8 @@ fn stop_commands_take_nothing() {
 #[test]
 fn prometheus() {
     let expected =
-        Command::StartPrometheus(PrometheusConfig { port: 0, addr: "::1".into(), ..PrometheusConfig::default() });
-    let forms = [json!({"port": 0, "addr": "[::1]"}), json!([0, "::1"])];
+        Command::StartPrometheus(PrometheusConfig { port: 0, host: "::1".into(), ..PrometheusConfig::default() });
+    let forms = [json!({"port": 0, "host": "[::1]"}), json!({"port": 0, "addr": "[::1]"}), json!([0, "::1"])];
     same("LD_start_prometheus_exporter", forms, &expected);
     let host = "a host name or an address, without scheme, port or path";
     refused(
@@ -114,12 +115,13 @@ fn prometheus() {
         &[
             (json!([65_536]), "port is 65536; expected a port number from 0 to 65535"),
             (json!({"port": "9646x"}), "port is \"9646x\"; expected a port number from 0 to 65535"),
+            (json!({"host": 7}), &format!("host is 7; expected {host}")),
             (json!({"addr": 7}), &format!("addr is 7; expected {host}")),
             (json!({"addr": ""}), &format!("addr is \"\"; expected {host}")),
             (json!({"addr": "127.0.0.1:9646"}), &format!("addr is \"127.0.0.1:9646\"; expected {host}")),
             (
-                json!({"host": "h"}),
-                "unknown parameter host; did you mean port? the parameters are port, addr, path, constant_labels, created_times, compression, username, \
+                json!({"hots": "h"}),
+                "unknown parameter hots; did you mean host? the parameters are port, host, path, constant_labels, created_times, gzip, username, \
                  password, bearer_token, certificate, key, client_ca_file, linger_seconds, connections, head_bytes, head_seconds, idle_seconds",
             ),
         ],
@@ -132,21 +134,24 @@ fn prometheus_by_name() {
     let limits = PageLimits {
         connections: 2,
         head_bytes: 9_000,
-        head_time: Duration::from_secs(3),
-        idle_time: Duration::from_secs(4),
+        head_timeout: Duration::from_secs(3),
+        idle_timeout: Duration::from_secs(4),
     };
     let expected = PrometheusConfig {
         path: "/x".into(),
-        constant_labels: vec![("run".into(), "7".into())],
+        constant_labels: [("run", "7")].into(),
         created_times: true,
         linger: Some(Duration::from_millis(2_500)),
-        compression: !PrometheusConfig::default().compression,
+        gzip: !PrometheusConfig::default().gzip,
         limits,
         ..PrometheusConfig::default()
     };
     let form = json!({"path": "/x", "constant_labels": {"run": "7"}, "created_times": true,
-        "linger_seconds": "2.5", "compression": expected.compression, "connections": 2, "head_bytes": 9_000, "head_seconds": 3, "idle_seconds": 4});
-    same("LD_start_prometheus_exporter", [form], &start(expected));
+        "linger_seconds": "2.5", "gzip": expected.gzip, "connections": 2, "head_bytes": 9_000, "head_seconds": 3, "idle_seconds": 4});
+    let mut of_old = form.clone();
+    let gzip = of_old.as_object_mut().and_then(|named| named.remove("gzip")).expect("an object");
+    of_old["compression"] = gzip;
+    same("LD_start_prometheus_exporter", [form, of_old], &start(expected));
     let off = PrometheusConfig { linger: Some(Duration::ZERO), ..PrometheusConfig::default() };
     same("LD_start_prometheus_exporter", [json!({"linger_seconds": 0})], &start(off));
     let access = PageAccess::Basic { username: "me".into(), password: Secret::new("hunter2") };
@@ -166,6 +171,7 @@ fn prometheus_by_name() {
             ),
             (json!({"bearer_token": 7}), "bearer_token is a number (not shown); expected a string"),
             (json!({"created_times": "yes"}), "created_times is \"yes\"; expected true or false"),
+            (json!({"gzip": "yes"}), "gzip is \"yes\"; expected true or false"),
             (json!({"compression": "gzip"}), "compression is \"gzip\"; expected true or false"),
             (json!({"head_bytes": 1}), "head_bytes is 1; expected a number of bytes from 8192 to 1048576"),
             (json!({"linger_seconds": -1}), "linger_seconds is -1; expected a number of seconds from 0 to 86400"),
@@ -273,10 +279,10 @@ fn each_api_of_influxdb() {
 
 #[test]
 fn points_and_tags_of_influxdb() {
-    let arguments = json!({"constant_tags": {"run": "7"}, "status_code": "both"});
-    let constant_tags = vec![("run".into(), "7".into())];
-    let config = InfluxdbConfig { constant_tags, status_code: StatusCode::Both, ..InfluxdbConfig::default() };
-    assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), Command::StartInfluxdb(config));
+    let constant_labels = [("run", "7")].into();
+    let config = InfluxdbConfig { constant_labels, status_code: StatusCode::Both, ..InfluxdbConfig::default() };
+    let forms = ["constant_labels", "constant_tags"].map(|key| json!({key: {"run": "7"}, "status_code": "both"}));
+    same("LD_start_influxdb_sink", forms, &Command::StartInfluxdb(config));
     let arguments = json!({"transport": "http", "gzip": true});
     let Ok(Command::StartInfluxdb(config)) = parsed("LD_start_influxdb_sink", &arguments) else {
         panic!("not read: {arguments}");
@@ -290,26 +296,35 @@ fn points_and_tags_of_influxdb() {
         };
         assert!(config.create_database, "{arguments}");
     }
-    let arguments = json!({"points": "interval", "interval_seconds": 2.5, "precision": "ms"});
+    let forms = [
+        json!({"aggregate": true, "interval_seconds": 2.5, "precision": "ms"}),
+        json!({"points": "interval", "interval_seconds": 2.5, "precision": "ms"}),
+    ];
     let config = InfluxdbConfig {
-        points: Points::PerInterval,
+        aggregate: true,
         interval: Duration::from_millis(2_500),
         precision: Precision::Millisecond,
         ..InfluxdbConfig::default()
     };
-    assert_eq!(parsed("LD_start_influxdb_sink", &arguments).unwrap(), Command::StartInfluxdb(config));
-    let per_request = "is for points per request; leave it out, or say \"points\": \"request\"";
+    same("LD_start_influxdb_sink", forms, &Command::StartInfluxdb(config));
+    same("LD_start_influxdb_sink", [json!({"points": "request"})], &Command::StartInfluxdb(InfluxdbConfig::default()));
+    let per_request = "is for points per request; leave it out, or aggregate";
     refused(
         "LD_start_influxdb_sink",
         &[
+            (json!({"aggregate": "interval"}), "aggregate is \"interval\"; expected true or false"),
             (json!({"points": "second"}), "points is \"second\"; expected \"request\" or \"interval\""),
             (json!({"status_code": 1}), "status_code is 1; expected \"field\", \"tag\" or \"both\""),
+            (
+                json!({"constant_labels": ["run"]}),
+                "constant_labels is a list; expected an object of strings, {\"name\": \"value\"}",
+            ),
             (
                 json!({"constant_tags": ["run"]}),
                 "constant_tags is a list; expected an object of strings, {\"name\": \"value\"}",
             ),
             (json!({"points": "interval", "status_code": "tag"}), &format!("status_code: {per_request}")),
-            (json!({"points": "interval", "buffer_events": 9}), &format!("buffer_events: {per_request}")),
+            (json!({"aggregate": true, "buffer_events": 9}), &format!("buffer_events: {per_request}")),
         ],
     );
 }
@@ -388,7 +403,7 @@ fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
 
 #[test]
 fn a_url_by_position_wins_over_host_and_port_in_front_of_it() {
-    let target = |arguments: &Value| heard(|| influxdb_target(&[], arguments));
+    let target = |arguments: &Value| logged(|| influxdb_target(&[], arguments));
     let url = "http://h:1/write?db=d";
     let expected = InfluxdbTarget::Url { url: url.into(), token: None };
     for (arguments, warnings) in [
@@ -466,7 +481,7 @@ fn kinds_of_points_of_the_environment_are_not_at_odds_with_an_action() {
         (exponential, json!({"http_client_duration": true})),
         (exemplars, json!({"temporality": "delta"})),
     ] {
-        let (config, warnings) = heard(|| opentelemetry_config(&[variable], &arguments));
+        let (config, warnings) = logged(|| opentelemetry_config(&[variable], &arguments));
         assert_eq!(config, opentelemetry_config(&[], &arguments), "{variable:?} {arguments}");
         assert!(matches!(&warnings[..], [warning] if warning.contains("count as not set")), "{warnings:?}");
         checked(Command::StartOpenTelemetry(config.expect("a configuration"))).expect("fit to start");
@@ -600,7 +615,7 @@ fn statsd() {
     let dialect = StatsdConfig {
         distributions: true,
         sample_rate: SampleRate::new(0.25).expect("a rate"),
-        constant_tags: vec![("run".into(), "7".into())],
+        constant_labels: [("run", "7")].into(),
         newline: true,
         origin: StatsdOrigin {
             container: Some("ci-1".into()),
@@ -610,12 +625,15 @@ fn statsd() {
         ..StatsdConfig::default()
     };
     let arguments = json!({
-        "distributions": true, "sample_rate": 0.25, "constant_tags": {"run": "7"}, "newline": true,
+        "distributions": true, "sample_rate": 0.25, "constant_labels": {"run": "7"}, "newline": true,
         "container": "ci-1", "external": "it-false", "cardinality": "high",
     });
-    assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(dialect));
+    let mut of_old = arguments.clone();
+    let labels = of_old.as_object_mut().and_then(|named| named.remove("constant_labels")).expect("an object");
+    of_old["constant_tags"] = labels;
+    same("LD_start_statsd_sink", [arguments, of_old], &Command::StartStatsd(dialect));
     let known = "the parameters are host, port, prefix, url, resolve_seconds, sockets, packed, datagram_bytes, newline, segmentation_offload, fill_datagrams, buffer_events, \
-                 distributions, sample_rate, constant_tags, timestamps, aggregate, aggregation_seconds, interval_seconds, \
+                 distributions, sample_rate, constant_labels, timestamps_of_counts, aggregate, aggregation_seconds, interval_seconds, \
                  telemetry, container, external, cardinality";
     refused(
         "LD_start_statsd_sink",
@@ -651,10 +669,12 @@ fn statsd_at_intervals() {
         timestamps_of_counts: true,
         ..StatsdConfig::default()
     };
-    let arguments = json!({
-        "aggregate": true, "aggregation_seconds": 0.5, "interval_seconds": 2.5, "telemetry": true, "timestamps": "counts",
+    let forms = [("timestamps_of_counts", json!(true)), ("timestamps", json!("counts"))].map(|(key, value)| {
+        json!({"aggregate": true, "aggregation_seconds": 0.5, "interval_seconds": 2.5, "telemetry": true, key: value})
     });
-    assert_eq!(parsed("LD_start_statsd_sink", &arguments).unwrap(), Command::StartStatsd(config));
+    same("LD_start_statsd_sink", forms, &Command::StartStatsd(config));
+    let none = [json!({"timestamps": "none"}), json!({"timestamps_of_counts": false})];
+    same("LD_start_statsd_sink", none, &Command::StartStatsd(StatsdConfig::default()));
     let per_request = "is for messages per request; leave it out, or aggregate";
     refused(
         "LD_start_statsd_sink",
@@ -665,6 +685,12 @@ fn statsd_at_intervals() {
                 "aggregation_seconds: is for messages per interval; say \"aggregate\": true with it",
             ),
             (json!({"aggregate": true, "sample_rate": 0.5}), &format!("sample_rate: {per_request}")),
+            (
+                json!({"timestamps_of_counts": true}),
+                "timestamps_of_counts: are for messages per interval: of several counts that a series has in one second \
+                 Datadog keeps the last; say \"aggregate\": true with it",
+            ),
+            (json!({"timestamps_of_counts": "counts"}), "timestamps_of_counts is \"counts\"; expected true or false"),
             (
                 json!({"timestamps": "counts"}),
                 "timestamps: are for messages per interval: of several counts that a series has in one second Datadog \
@@ -692,10 +718,11 @@ fn opentelemetry() {
     let expected = Command::StartOpenTelemetry(OpenTelemetryConfig {
         endpoint: "http://c:4317".into(),
         service_name: "s".into(),
-        export_interval: Duration::from_millis(250),
+        interval: Duration::from_millis(250),
         ..OpenTelemetryConfig::default()
     });
     let forms = [
+        json!({"endpoint": "http://c:4317", "service_name": "s", "interval_seconds": 0.25}),
         json!({"endpoint": "http://c:4317", "service_name": "s", "export_interval_ms": 250}),
         json!(["http://c:4317", "s", 250]),
     ];
@@ -713,7 +740,7 @@ fn opentelemetry() {
     let read = parsed("LD_start_opentelemetry_exporter", &arguments).unwrap();
     let dialect = OpenTelemetryConfig {
         temporality: Temporality::LowMemory,
-        histograms: crate::OtlpHistograms::Exponential,
+        histograms: crate::HistogramAggregation::Exponential,
         ..OpenTelemetryConfig::default()
     };
     assert_eq!(read, Command::StartOpenTelemetry(dialect));
@@ -722,7 +749,7 @@ fn opentelemetry() {
     assert_eq!(read, Command::StartOpenTelemetry(conventional));
     let over_http = OpenTelemetryConfig {
         headers: vec![("api-key".into(), Secret::new("hunter2"))],
-        resource_attributes: vec![("run".into(), "7".into())],
+        resource_attributes: [("run", "7")].into(),
         ..OpenTelemetryConfig::http()
     };
     let arguments =
@@ -748,6 +775,14 @@ fn opentelemetry() {
             (
                 json!({"headers": {"api-key": 7}}),
                 "headers is an object (not shown); expected an object of strings, {\"name\": \"value\"}",
+            ),
+            (
+                json!({"interval_seconds": 0.0005}),
+                "interval_seconds is 0.0005; expected a number of seconds from 0.001 to 86400",
+            ),
+            (
+                json!({"interval_seconds": 1, "export_interval_ms": 1000}),
+                "export_interval_ms: is another name of interval_seconds, which is given too; leave one of them out",
             ),
             (
                 json!({"export_interval_ms": 0.5}),
@@ -806,7 +841,8 @@ fn what_is_within_the_named_ranges_is_fit_to_start() {
 
 #[test]
 fn unknown_commands_name_what_there_is() {
-    let action = Action { index: 7, command: "LD_start_statd_sink".into(), arguments: Arguments::Positional(vec![]) };
+    let action =
+        JsonAction { index: 7, command: "LD_start_statd_sink".into(), arguments: Arguments::Positional(vec![]) };
     let text = Command::from_action(&action).expect_err("unknown").to_string();
     let known = COMMANDS.join(", ");
     assert_eq!(

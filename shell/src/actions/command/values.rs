@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::actions::arguments::{Reader, number};
+use crate::actions::arguments::{ArgumentReader, number};
 use crate::actions::error::{ActionError, Problem};
 use crate::config::{BUFFER_EVENTS, ClientCertificate, ClientTls, DATAGRAM_BYTES, Proxy, Roots, WAIT};
 
-pub(super) fn port(reader: Reader<'_>, least: u64) -> Result<Option<u16>, ActionError> {
+pub(super) fn port(reader: ArgumentReader<'_>, least: u64) -> Result<Option<u16>, ActionError> {
     let port = reader.whole("port", least..=65_535, "a port number")?;
     Ok(port.and_then(|port| u16::try_from(port).ok()))
 }
 
 /// A host without scheme, port or path. The brackets of an IPv6 address are taken off.
-pub(super) fn host(reader: Reader<'_>, key: &str) -> Result<Option<String>, ActionError> {
+pub(super) fn host(reader: ArgumentReader<'_>, key: &str) -> Result<Option<String>, ActionError> {
     let expected = "a host name or an address, without scheme, port or path";
     reader.read(key, expected, |value| {
         let text = value.as_str()?;
@@ -27,7 +27,7 @@ pub(super) fn host(reader: Reader<'_>, key: &str) -> Result<Option<String>, Acti
 }
 
 /// An absolute URL. Whether its scheme can be used is for the exporter to say, which knows how it was built.
-pub(super) fn url(reader: Reader<'_>, key: &str) -> Result<Option<String>, ActionError> {
+pub(super) fn url(reader: ArgumentReader<'_>, key: &str) -> Result<Option<String>, ActionError> {
     reader.read(key, "a complete URL, http://host:port/…", |value: &Value| {
         let text = value.as_str()?.trim();
         let (scheme, rest) = text.split_once("://")?;
@@ -38,12 +38,12 @@ pub(super) fn url(reader: Reader<'_>, key: &str) -> Result<Option<String>, Actio
     })
 }
 
-pub(super) fn datagram_bytes(reader: Reader<'_>) -> Result<Option<usize>, ActionError> {
+pub(super) fn datagram_bytes(reader: ArgumentReader<'_>) -> Result<Option<usize>, ActionError> {
     size(reader, "datagram_bytes", &DATAGRAM_BYTES, "bytes")
 }
 
 /// How often a host name is resolved again; 0 is never.
-pub(super) fn resolve_interval(reader: Reader<'_>) -> Result<Option<Option<Duration>>, ActionError> {
+pub(super) fn resolve_interval(reader: ArgumentReader<'_>) -> Result<Option<Option<Duration>>, ActionError> {
     let (least, most) = (WAIT.start().as_secs_f64(), WAIT.end().as_secs_f64());
     let expected = format!("a number of seconds from {least} to {most}, or 0 for never");
     reader.read("resolve_seconds", &expected, |value| match number(value)? {
@@ -52,16 +52,16 @@ pub(super) fn resolve_interval(reader: Reader<'_>) -> Result<Option<Option<Durat
     })
 }
 
-pub(super) fn segmentation_offload(reader: Reader<'_>) -> Result<Option<bool>, ActionError> {
+pub(super) fn segmentation_offload(reader: ArgumentReader<'_>) -> Result<Option<bool>, ActionError> {
     reader.flag("segmentation_offload")
 }
 
-pub(super) fn buffer_events(reader: Reader<'_>) -> Result<Option<usize>, ActionError> {
+pub(super) fn buffer_events(reader: ArgumentReader<'_>) -> Result<Option<usize>, ActionError> {
     size(reader, "buffer_events", &BUFFER_EVENTS, "events")
 }
 
 pub(super) fn size(
-    reader: Reader<'_>,
+    reader: ArgumentReader<'_>,
     key: &str,
     range: &RangeInclusive<usize>,
     unit: &str,
@@ -71,15 +71,17 @@ pub(super) fn size(
     Ok(size.and_then(|size| usize::try_from(size).ok()))
 }
 
-pub(super) fn misplaced(reader: Reader<'_>, keys: &[&str], reason: &str) -> Result<(), ActionError> {
+pub(super) fn misplaced(reader: ArgumentReader<'_>, keys: &[&str], reason: &str) -> Result<(), ActionError> {
     match keys.iter().find(|key| reader.value(key).is_some()) {
-        Some(key) => Err(reader.error(Problem::Misplaced { key: (*key).to_owned(), reason: reason.to_owned() })),
+        Some(key) => {
+            Err(reader.error(Problem::Misplaced { key: reader.name(key).to_owned(), reason: reason.to_owned() }))
+        }
         None => Ok(()),
     }
 }
 
 /// `ca_file`, `client_certificate` and `client_key`: how a server is proven, and what it is shown.
-pub(super) fn client_tls(reader: Reader<'_>, base: ClientTls) -> Result<ClientTls, ActionError> {
+pub(super) fn client_tls(reader: ArgumentReader<'_>, base: ClientTls) -> Result<ClientTls, ActionError> {
     let roots = reader.text("ca_file")?.map_or(base.roots, |file| Roots::Pem(file.into()));
     let identity = match (reader.text("client_certificate")?, reader.text("client_key")?) {
         (Some(certificate), Some(key)) => Some(ClientCertificate { certificate: certificate.into(), key: key.into() }),
@@ -94,7 +96,7 @@ pub(super) fn client_tls(reader: Reader<'_>, base: ClientTls) -> Result<ClientTl
 }
 
 /// `proxy` and `no_proxy`: the HTTP proxy that requests go through, and the hosts that are reached without.
-pub(super) fn proxy(reader: Reader<'_>, base: Option<Proxy>) -> Result<Option<Proxy>, ActionError> {
+pub(super) fn proxy(reader: ArgumentReader<'_>, base: Option<Proxy>) -> Result<Option<Proxy>, ActionError> {
     let expected = "the URL of an HTTP proxy, http://[user:password@]host[:port]; others are not spoken to";
     let given = reader.read("proxy", expected, |value| Proxy::new(value.as_str()?).ok())?.or(base);
     Ok(match (given, reader.text("no_proxy")?) {

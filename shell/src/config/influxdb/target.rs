@@ -6,11 +6,13 @@ use std::fmt;
 use loaddensity_metrics_core::Exporter;
 
 use crate::config::check::Check;
-use crate::config::secret::{Secret, public_url};
+use crate::config::secret::Secret;
 use crate::error::StartError;
+use crate::public_url::public_url;
 
 /// Transport and address of an InfluxDB sink.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InfluxdbTarget {
     /// Line protocol over UDP (InfluxDB 1).
     Udp {
@@ -85,6 +87,7 @@ pub enum InfluxdbTarget {
 
 /// How InfluxDB 1 is told who writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Credentials {
     /// Basic authentication (RFC 7617).
     #[default]
@@ -170,23 +173,23 @@ impl InfluxdbTarget {
     pub(super) fn check(&self, check: Check) -> Result<(), StartError> {
         match self {
             Self::Udp { host, port } | Self::Http { host, port, .. } => {
-                check.host("host", host)?;
-                check.port(*port)
+                check.host("target.host", host)?;
+                check.port("target.port", *port)
             }
-            Self::Url { url, .. } => check.not_empty("url", url),
+            Self::Url { url, .. } => check.not_empty("target.url", url),
             Self::V1 { server, database, retention_policy, .. } => {
-                check.not_empty("url", server)?;
-                check.not_empty("database", database)?;
-                retention_policy.as_ref().map_or(Ok(()), |policy| check.not_empty("retention_policy", policy))
+                check.not_empty("target.server", server)?;
+                check.not_empty("target.database", database)?;
+                retention_policy.as_ref().map_or(Ok(()), |policy| check.not_empty("target.retention_policy", policy))
             }
             Self::V2 { server, org, bucket, .. } => {
-                check.not_empty("url", server)?;
-                check.not_empty("org", org)?;
-                check.not_empty("bucket", bucket)
+                check.not_empty("target.server", server)?;
+                check.not_empty("target.org", org)?;
+                check.not_empty("target.bucket", bucket)
             }
             Self::V3 { server, database, .. } => {
-                check.not_empty("url", server)?;
-                check.not_empty("database", database)
+                check.not_empty("target.server", server)?;
+                check.not_empty("target.database", database)
             }
         }
     }

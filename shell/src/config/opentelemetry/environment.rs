@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::otlp::{Histograms, Resource, SERVICE_NAME_BYTES};
+use loaddensity_metrics_core::otlp::{HistogramAggregation, Resource, SERVICE_NAME_BYTES};
 
 use self::list::List;
 use super::{OWN_RESOURCE_BYTES, OpenTelemetryConfig, OtlpProtocol, Temporality, is_reserved};
@@ -18,14 +18,14 @@ mod list;
 mod not_followed;
 
 /// A setting that the metrics' own variable gives, or else the one of all signals.
-type Names = (&'static str, &'static str);
+type VariableNames = (&'static str, &'static str);
 
-const ENDPOINT: Names = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
-const PROTOCOL: Names = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
-const HEADERS: Names = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS");
-const TIMEOUT: Names = ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT");
-const COMPRESSION: Names = ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION");
-const INSECURE: Names = ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE");
+const ENDPOINT: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
+const PROTOCOL: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
+const HEADERS: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS");
+const TIMEOUT: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT");
+const COMPRESSION: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION");
+const INSECURE: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE");
 const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 const HISTOGRAMS: &str = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
 const INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
@@ -36,14 +36,15 @@ const DISABLED: &str = "OTEL_SDK_DISABLED";
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const RESOURCE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 const EXEMPLARS: &str = "OTEL_METRICS_EXEMPLAR_FILTER";
-const ROOTS: Names = ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE");
-const KEY: Names = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY");
-const CERTIFICATE: Names = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
+const ROOTS: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE");
+const KEY: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY");
+const CERTIFICATE: VariableNames =
+    ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
 /// Which variables are not asked where their setting is given otherwise, by its name in Action-JSON.
 const SETTINGS: [(&str, &[&str]); 13] = [
     ("endpoint", &[ENDPOINT.0, ENDPOINT.1]),
     ("service_name", &[SERVICE_NAME]),
-    ("export_interval_ms", &[INTERVAL]),
+    ("interval_seconds", &[INTERVAL]),
     ("timeout", &[TIMEOUT.0, TIMEOUT.1]),
     ("export_timeout", &[EXPORT_TIMEOUT]),
     ("headers", &[HEADERS.0, HEADERS.1]),
@@ -118,7 +119,7 @@ impl OpenTelemetryConfig {
         config.gzip = either_of(environment, COMPRESSION, compression).unwrap_or(config.gzip);
         config.timeout = either_of(environment, TIMEOUT, limit).unwrap_or(config.timeout);
         config.export_timeout = one_of(environment, EXPORT_TIMEOUT, limit).filter(|limit| limit != WAIT.end());
-        config.export_interval = one_of(environment, INTERVAL, interval).unwrap_or(config.export_interval);
+        config.interval = one_of(environment, INTERVAL, interval).unwrap_or(config.interval);
         config.temporality = one_of(environment, TEMPORALITY, temporality).unwrap_or(config.temporality);
         config.histograms = one_of(environment, HISTOGRAMS, histograms).unwrap_or(config.histograms);
         let exemplars = |text: &str| exemplars(text, config.temporality);
@@ -148,7 +149,7 @@ impl OpenTelemetryConfig {
                 // What exports says so itself.
                 key if key.starts_with("telemetry.sdk.") => {}
                 _ if !has_room(&mut room, &key, &value) => beyond.push(key),
-                _ => self.resource_attributes.push((key, value)),
+                _ => self.resource_attributes.extend([(key, value)]),
             }
         }
         if let Some(first) = beyond.first() {
@@ -214,10 +215,10 @@ fn temporality(text: &str) -> Result<Temporality, String> {
     Temporality::parse(text).ok_or_else(|| "it must be \"cumulative\", \"delta\" or \"lowmemory\"".into())
 }
 
-fn histograms(text: &str) -> Result<Histograms, String> {
+fn histograms(text: &str) -> Result<HistogramAggregation, String> {
     match text.to_ascii_lowercase().as_str() {
-        "explicit_bucket_histogram" => Ok(Histograms::Explicit),
-        "base2_exponential_bucket_histogram" => Ok(Histograms::Exponential),
+        "explicit_bucket_histogram" => Ok(HistogramAggregation::Explicit),
+        "base2_exponential_bucket_histogram" => Ok(HistogramAggregation::Exponential),
         _ => Err("it must be \"explicit_bucket_histogram\" or \"base2_exponential_bucket_histogram\"".into()),
     }
 }
@@ -268,7 +269,11 @@ fn one_of<T>(environment: &Environment, name: &'static str, read: impl FnOnce(&s
 }
 
 /// The same of two variables, of which the first wins where it can be used.
-fn either_of<T>(environment: &Environment, (own, all): Names, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+fn either_of<T>(
+    environment: &Environment,
+    (own, all): VariableNames,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
     one_of(environment, own, &read).or_else(|| one_of(environment, all, &read))
 }
 
@@ -285,7 +290,10 @@ fn one<'e>(
     Ok(environment.text(name)?.map(|text| (name, text.trim())).filter(|(_, text)| !text.is_empty()))
 }
 
-fn either(environment: &Environment, (own, all): Names) -> Result<Option<(&'static str, &str)>, EnvironmentError> {
+fn either(
+    environment: &Environment,
+    (own, all): VariableNames,
+) -> Result<Option<(&'static str, &str)>, EnvironmentError> {
     Ok(one(environment, own)?.or(one(environment, all)?))
 }
 
@@ -368,7 +376,7 @@ fn tls(environment: &Environment, endpoint: &str) -> Result<ClientTls, Environme
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::heard::heard;
+    use crate::environment::logged::logged;
 
     fn of(variables: &[(&str, &str)]) -> Result<OpenTelemetryConfig, String> {
         OpenTelemetryConfig::from_env(&Environment::of(variables.iter().copied())).map_err(|error| error.to_string())
@@ -427,18 +435,17 @@ mod tests {
             (KEY.0, "/etc/key.pem"),
             (CERTIFICATE.1, "/etc/client.pem"),
         ]);
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let expected = OpenTelemetryConfig {
             endpoint: "https://c:4317".into(),
             headers: vec![("api-key".into(), Secret::new("a b,c")), ("x".into(), Secret::new("y=z"))],
             timeout: Duration::from_millis(2_500),
-            export_interval: Duration::from_secs(60),
+            interval: Duration::from_secs(60),
             export_timeout: Some(Duration::from_secs(30)),
             temporality: Temporality::Delta,
-            histograms: Histograms::Exponential,
+            histograms: HistogramAggregation::Exponential,
             service_name: "shop".into(),
             gzip: cfg!(feature = "gzip"),
-            resource_attributes: vec![pair("run", "7"), pair("team", "a=b")],
+            resource_attributes: [("run", "7"), ("team", "a=b")].into(),
             tls: ClientTls {
                 roots: Roots::Pem("/etc/ca.pem".into()),
                 identity: Some(ClientCertificate { certificate: "/etc/client.pem".into(), key: "/etc/key.pem".into() }),
@@ -449,8 +456,8 @@ mod tests {
     }
 
     /// What the variables come to, and what is warned of.
-    fn heard_of(variables: &[(&str, &str)]) -> (OpenTelemetryConfig, Vec<String>) {
-        let (config, warnings) = heard(|| of(variables));
+    fn logged_of(variables: &[(&str, &str)]) -> (OpenTelemetryConfig, Vec<String>) {
+        let (config, warnings) = logged(|| of(variables));
         (config.unwrap_or_else(|error| panic!("{error}")), warnings)
     }
 
@@ -485,7 +492,7 @@ mod tests {
             (KEY.0, "/etc/key.pem"),
             (CONFIG_FILE, "/etc/otel.yaml"),
         ] {
-            let (config, warnings) = heard_of(&[(variable, value)]);
+            let (config, warnings) = logged_of(&[(variable, value)]);
             assert_eq!(config, OpenTelemetryConfig::default(), "{variable}={value}");
             let [warning] = &warnings[..] else { panic!("{variable}={value}: {warnings:?}") };
             assert!(warning.contains(variable), "{variable}={value}: {warning}");
@@ -499,10 +506,7 @@ mod tests {
             (vec![(COMPRESSION.1, "None")], default()),
             (vec![(PROTOCOL.1, "HTTP/Protobuf")], OpenTelemetryConfig::http()),
             (vec![(PROTOCOL.0, "gRPC")], default()),
-            (
-                vec![(INTERVAL, " 60000 ")],
-                OpenTelemetryConfig { export_interval: Duration::from_secs(60), ..default() },
-            ),
+            (vec![(INTERVAL, " 60000 ")], OpenTelemetryConfig { interval: Duration::from_secs(60), ..default() }),
             (vec![(TIMEOUT.1, "0")], OpenTelemetryConfig { timeout: *WAIT.end(), ..default() }),
             (vec![(TIMEOUT.1, "9223372036854775807")], OpenTelemetryConfig { timeout: *WAIT.end(), ..default() }),
             (vec![(EXPORT_TIMEOUT, "0")], default()),
@@ -516,14 +520,14 @@ mod tests {
             (vec![(EXPORTER, "None")], OpenTelemetryConfig { disabled: true, ..default() }),
             (vec![(DISABLED, "True")], OpenTelemetryConfig { disabled: true, ..default() }),
         ] {
-            assert_eq!(heard_of(&variables), (expected, vec![]), "{variables:?}");
+            assert_eq!(logged_of(&variables), (expected, vec![]), "{variables:?}");
         }
     }
 
     #[test]
     fn a_build_without_gzip_is_told_and_sends_uncompressed() {
         for value in ["gzip", " GZIP "] {
-            let (config, warnings) = heard_of(&[(COMPRESSION.1, value)]);
+            let (config, warnings) = logged_of(&[(COMPRESSION.1, value)]);
             assert_eq!(config, OpenTelemetryConfig { gzip: cfg!(feature = "gzip"), ..OpenTelemetryConfig::default() });
             assert_eq!(warnings.len(), usize::from(!cfg!(feature = "gzip")), "{warnings:?}");
         }
@@ -531,7 +535,7 @@ mod tests {
 
     #[test]
     fn json_is_sent_as_protobuf_to_the_same_port() {
-        let (config, warnings) = heard_of(&[(PROTOCOL.1, "HTTP/JSON"), (ENDPOINT.1, "http://c:4318")]);
+        let (config, warnings) = logged_of(&[(PROTOCOL.1, "HTTP/JSON"), (ENDPOINT.1, "http://c:4318")]);
         assert_eq!((config.protocol, &*config.endpoint), (OtlpProtocol::HttpProtobuf, "http://c:4318/v1/metrics"));
         let [warning] = &warnings[..] else { panic!("{warnings:?}") };
         assert!(warning.contains(PROTOCOL.1) && warning.contains("http/protobuf"), "{warning}");
@@ -539,16 +543,16 @@ mod tests {
 
     #[test]
     fn the_variable_of_all_signals_counts_where_the_metrics_own_cannot_be_used() {
-        let (config, warnings) = heard_of(&[(TIMEOUT.0, "soon"), (TIMEOUT.1, "2000")]);
+        let (config, warnings) = logged_of(&[(TIMEOUT.0, "soon"), (TIMEOUT.1, "2000")]);
         assert_eq!((config.timeout, warnings.len()), (Duration::from_secs(2), 1), "{warnings:?}");
     }
 
     #[test]
     fn of_a_key_that_is_given_twice_the_last_value_counts() {
         let list = "service.name=a,k8s.pod.name=p,k8s.pod.name=q";
-        let (config, warnings) = heard_of(&[(RESOURCE, list), (HEADERS.1, "Api-Key=1,api-key=2")]);
+        let (config, warnings) = logged_of(&[(RESOURCE, list), (HEADERS.1, "Api-Key=1,api-key=2")]);
         assert_eq!(config.service_name, "a");
-        assert_eq!(config.resource_attributes, [("k8s.pod.name".to_owned(), "q".to_owned())]);
+        assert_eq!(config.resource_attributes, [("k8s.pod.name", "q")].into());
         assert_eq!(config.headers, [("api-key".to_owned(), Secret::new("2"))]);
         assert_eq!(warnings, Vec::<String>::new());
     }
@@ -557,8 +561,8 @@ mod tests {
     fn attributes_that_have_no_room_or_cannot_be_read_are_left_out_and_the_first_is_named() {
         let long = |key: &str, bytes: usize| format!("{key}={}", "x".repeat(bytes));
         let list = [long("a", 3_000), long("b", 6_000), long("c", 3_000), "d".into(), long("e", 9_000)].join(",");
-        let (config, warnings) = heard_of(&[(RESOURCE, &list)]);
-        let keys: Vec<_> = config.resource_attributes.iter().map(|(key, _)| key.as_str()).collect();
+        let (config, warnings) = logged_of(&[(RESOURCE, &list)]);
+        let keys: Vec<_> = config.resource_attributes.iter().map(|(key, _)| key).collect();
         assert_eq!(keys, ["a", "c"]);
         assert_eq!(config.check().map_err(|error| error.to_string()), Ok(()));
         assert_eq!(

@@ -11,6 +11,7 @@ pub(crate) const EXPECTED: &str = "udp://host:port, unix:///path, unixgram:///pa
 
 /// The Unix socket of an Agent on the same machine. It need not exist yet, and may be made anew at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StatsdSocket {
     /// Datagrams, or a stream where the socket turns out to be one: `unix:///path`.
     Unix(PathBuf),
@@ -30,9 +31,9 @@ impl StatsdSocket {
 
     pub(super) fn check(&self, check: Check) -> Result<(), StartError> {
         if self.path().as_os_str().is_empty() {
-            return Err(check.bad("url", self, "it must name a file, as in unix:///var/run/datadog/dsd.socket"));
+            return Err(check.bad("socket", self, "it must name a file, as in unix:///var/run/datadog/dsd.socket"));
         }
-        possible(self.path()).map_err(|reason| check.bad("url", self, &reason))
+        possible(self.path()).map_err(|reason| check.bad("socket", self, &reason))
     }
 }
 

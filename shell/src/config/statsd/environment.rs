@@ -27,7 +27,7 @@ impl StatsdConfig {
         let mut config = Self::default();
         config.read_address(environment)?;
         let (tags, warnings) = tags::read(environment);
-        config.constant_tags = tags;
+        config.constant_labels = tags;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         config.read_origin(environment);
         not_followed::warn(environment);
@@ -172,7 +172,7 @@ mod tests {
             ("DATADOG_CARDINALITY", "low"),
         ])
         .expect("good variables");
-        let tags: Vec<_> = config.constant_tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let tags: Vec<_> = config.constant_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let expected = [
             "dd.internal.entity_id=pod-1",
             "env=prod",
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(second.origin.cardinality, Some(Cardinality::Low));
         for tags in ["name:checkout", "1team:x", &format!("a:b,long:{}", "x".repeat(1_200))] {
             let config = read(&[("DD_TAGS", tags)]).expect("no address");
-            assert_eq!(config.constant_tags.len(), 1, "{tags}");
+            assert_eq!(config.constant_labels.len(), 1, "{tags}");
             assert!(config.check().is_ok(), "fit to start with {tags}");
         }
     }

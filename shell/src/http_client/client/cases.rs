@@ -14,20 +14,20 @@ use hyper::{Request, Response, server};
 use loaddensity_metrics_core::export::Ids;
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{Answer, Backend, Client, Connection, Encoding, Exchanged, News};
-use crate::condition::Condition;
+use super::{ClientEvent, Encoding, Exchanged, HttpBackend, HttpClient, HttpConnection, ServerAnswer};
 use crate::config::ClientTls;
 use crate::gzip::SLICE;
-use crate::http_client::{Advice, Answered, Secrets, Server, Watched, read};
+use crate::http_client::{Advice, ReadBody, RemoteServer, Secrets, Watched, read};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::runtime::{Runtime, TcpListener as _};
-use crate::sister::smol_runtime::{Smol, Stream, Task};
-use crate::tls::Protocol;
+use crate::sister::smol_runtime::{Smol, SmolStream, SmolTask};
+use crate::status::StatusCell;
+use crate::tls::HttpVersion;
 use crate::{Exporter, Storage};
 
 /// A free port of the IPv4 loopback interface.
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+const BOTH: [HttpVersion; 2] = [HttpVersion::Http1, HttpVersion::Http2];
 /// No time is waited for, but words name none that is longer.
 const TIMEOUT: Duration = Duration::ZERO;
 /// A body that is taken and not answered.
@@ -44,13 +44,13 @@ fn each_thing_that_is_started_has_one_answer() {
             assert_eq!(poll_once(client.next()).await, None);
             let id = ids.next();
             client.resolve(id);
-            assert_eq!(news(&runtime, &mut client).await, News::Resolved { id });
+            assert_eq!(news(&runtime, &mut client).await, ClientEvent::Resolved { id });
             assert_eq!(client.addresses(), [site.address]);
             connect(&runtime, &mut client, &mut ids, site.address).await;
             for _ in 0..3 {
                 let id = ids.next();
                 client.send(id, Bytes::from(vec![7; 100_000]));
-                assert_eq!(news(&runtime, &mut client).await, News::Answer { id, said: Said::Stored });
+                assert_eq!(news(&runtime, &mut client).await, ClientEvent::Answer { id, said: Said::Stored });
                 assert_eq!(poll_once(client.next()).await, None);
             }
             assert_eq!((site.bodies(), client.words(), site.connections()), (3, "", 1));
@@ -65,8 +65,9 @@ fn a_kept_connection_is_told_from_a_fresh_one() {
     for protocol in BOTH {
         run(|runtime| async move {
             let site = Site::start(&runtime, protocol).await;
-            let condition = Arc::new(Condition::new(Exporter::Influxdb, "http://h".into()));
-            let mut client = Client::new(runtime.clone(), Post::to(site.address, protocol), TIMEOUT, condition.clone());
+            let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, "http://h".into()));
+            let mut client =
+                HttpClient::new(runtime.clone(), Post::to(site.address, protocol), TIMEOUT, status_cell.clone());
             let mut ids = Ids::default();
             for (bodies, is_kept) in [(0, false), (1, true), (2, true)] {
                 connect(&runtime, &mut client, &mut ids, site.address).await;
@@ -76,17 +77,17 @@ fn a_kept_connection_is_told_from_a_fresh_one() {
                 site.close();
                 let id = ids.next();
                 client.send(id, Bytes::from_static(b"x"));
-                let News::Failed { id: failed, kept, .. } = news(&runtime, &mut client).await else {
+                let ClientEvent::Failed { id: failed, kept, .. } = news(&runtime, &mut client).await else {
                     panic!("an answer over a connection that is closed")
                 };
                 assert_eq!((failed, kept), (id, is_kept), "after {bodies} bodies");
                 let id = ids.next();
                 client.send(id, Bytes::from_static(b"x"));
-                let is_gone = News::Failed { id, began: false, kept: true };
+                let is_gone = ClientEvent::Failed { id, began: false, kept: true };
                 assert_eq!(news(&runtime, &mut client).await, is_gone, "it is not there any more");
             }
             static STORAGE: Storage<2, 1, 2> = Storage::new();
-            let status = condition.status(STORAGE.registry().account(Exporter::Influxdb));
+            let status = status_cell.status(STORAGE.registry().account(Exporter::Influxdb));
             assert_eq!((status.reconnects, status.last_error), (2, None));
         });
     }
@@ -105,7 +106,8 @@ fn what_is_cancelled_has_failed_at_once() {
             let id = ids.next();
             client.connect(id, site.address);
             assert_eq!(poll_once(client.next()).await, None);
-            cancelled(&mut client, News::Failed { id, began: false, kept: false }, "no connection within 0ns").await;
+            cancelled(&mut client, ClientEvent::Failed { id, began: false, kept: false }, "no connection within 0ns")
+                .await;
 
             connect(&runtime, &mut client, &mut ids, site.address).await;
             send(&runtime, &mut client, &mut ids).await;
@@ -115,7 +117,7 @@ fn what_is_cancelled_has_failed_at_once() {
                 assert_eq!(poll_once(client.next()).await, None);
                 runtime.sleep(Duration::from_millis(1)).await;
             }
-            cancelled(&mut client, News::Failed { id, began: true, kept: false }, "no answer within 0ns").await;
+            cancelled(&mut client, ClientEvent::Failed { id, began: true, kept: false }, "no answer within 0ns").await;
 
             // It was closed, and another one does as well.
             until(&runtime, || site.open() == 0).await;
@@ -129,8 +131,8 @@ fn what_is_cancelled_has_failed_at_once() {
 #[test]
 fn what_is_being_compressed_has_not_begun() {
     run(|runtime| async move {
-        let site = Site::start(&runtime, Protocol::Http1).await;
-        let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, Protocol::Http1) };
+        let site = Site::start(&runtime, HttpVersion::Http1).await;
+        let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, HttpVersion::Http1) };
         let (mut client, mut ids) = (client(&runtime, post), Ids::default());
         connect(&runtime, &mut client, &mut ids, site.address).await;
         let id = ids.next();
@@ -138,7 +140,7 @@ fn what_is_being_compressed_has_not_begun() {
         for _ in 0..10 {
             assert_eq!(poll_once(client.next()).await, None, "others have their turn");
         }
-        cancelled(&mut client, News::Failed { id, began: false, kept: false }, "no answer within 0ns").await;
+        cancelled(&mut client, ClientEvent::Failed { id, began: false, kept: false }, "no answer within 0ns").await;
         assert_eq!(site.bodies(), 0);
     });
 }
@@ -148,8 +150,8 @@ fn what_is_being_compressed_has_not_begun() {
 #[test]
 fn compressing_holds_up_no_timer() {
     run(|runtime| async move {
-        let site = Site::start(&runtime, Protocol::Http1).await;
-        let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, Protocol::Http1) };
+        let site = Site::start(&runtime, HttpVersion::Http1).await;
+        let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, HttpVersion::Http1) };
         let (mut client, mut ids) = (client(&runtime, post), Ids::default());
         connect(&runtime, &mut client, &mut ids, site.address).await;
         let ticks = Arc::new(AtomicUsize::new(0));
@@ -178,13 +180,13 @@ fn compressing_holds_up_no_timer() {
 #[test]
 fn only_the_address_that_is_named_is_tried() {
     run(|runtime| async move {
-        let site = Site::start(&runtime, Protocol::Http1).await;
-        let (mut client, mut ids) = (client(&runtime, Post::to(site.address, Protocol::Http1)), Ids::default());
+        let site = Site::start(&runtime, HttpVersion::Http1).await;
+        let (mut client, mut ids) = (client(&runtime, Post::to(site.address, HttpVersion::Http1)), Ids::default());
         connect(&runtime, &mut client, &mut ids, site.address).await;
         let id = ids.next();
         let unused = StdTcpListener::bind(LOOPBACK).and_then(|listener| listener.local_addr());
         client.connect(id, unused.expect("a free port"));
-        assert_eq!(news(&runtime, &mut client).await, News::Failed { id, began: false, kept: false });
+        assert_eq!(news(&runtime, &mut client).await, ClientEvent::Failed { id, began: false, kept: false });
         let words = client.words();
         assert!(words.starts_with("cannot connect: ") && words.contains("nothing listens there"), "{words}");
         until(&runtime, || site.open() == 0).await;
@@ -196,11 +198,11 @@ fn only_the_address_that_is_named_is_tried() {
 #[test]
 fn a_name_that_means_nothing_has_no_address() {
     run(|runtime| async move {
-        let server = Server::plain(Exporter::Influxdb, "no-such-host.invalid", 80, &ClientTls::default());
-        let post = Post { server: server.expect("no TLS"), ..Post::to(LOOPBACK, Protocol::Http1) };
+        let server = RemoteServer::plain(Exporter::Influxdb, "no-such-host.invalid", 80, &ClientTls::default());
+        let post = Post { server: server.expect("no TLS"), ..Post::to(LOOPBACK, HttpVersion::Http1) };
         let (mut client, id) = (client(&runtime, post), Ids::default().next());
         client.resolve(id);
-        assert_eq!(news(&runtime, &mut client).await, News::Resolved { id });
+        assert_eq!(news(&runtime, &mut client).await, ClientEvent::Resolved { id });
         assert_eq!(client.addresses(), []);
         let words = client.words();
         assert!(words.contains("no address for host \"no-such-host.invalid\""), "{words}");
@@ -231,7 +233,7 @@ fn what_is_started_is_small() {
 /// Bytes of what may be started; the largest has a request and its whole answer.
 const MOST_BYTES: usize = 2_048;
 
-fn bytes_under_way(client: &Client<Smol, Post>) -> usize {
+fn bytes_under_way(client: &HttpClient<Smol, Post>) -> usize {
     client.started.as_ref().map_or(0, |started| size_of_val(&*started.work))
 }
 
@@ -240,15 +242,15 @@ fn run<F: Future>(main: impl FnOnce(Smol) -> F) -> F::Output {
     Smol::run(main).expect("the operating system has resources for a runtime")
 }
 
-/// Waits until `condition` holds.
-async fn until(runtime: &Smol, mut condition: impl FnMut() -> bool) {
-    while !condition() {
+/// Waits until `status_cell` holds.
+async fn until(runtime: &Smol, mut status_cell: impl FnMut() -> bool) {
+    while !status_cell() {
         runtime.sleep(Duration::from_millis(1)).await;
     }
 }
 
 /// The next news; whoever waits for them goes away and comes back all the time.
-async fn news(runtime: &Smol, client: &mut Client<Smol, Post>) -> News {
+async fn news(runtime: &Smol, client: &mut HttpClient<Smol, Post>) -> ClientEvent {
     loop {
         match poll_once(client.next()).await {
             Some(news) => return news,
@@ -257,43 +259,43 @@ async fn news(runtime: &Smol, client: &mut Client<Smol, Post>) -> News {
     }
 }
 
-async fn connect(runtime: &Smol, client: &mut Client<Smol, Post>, ids: &mut Ids, address: SocketAddr) {
+async fn connect(runtime: &Smol, client: &mut HttpClient<Smol, Post>, ids: &mut Ids, address: SocketAddr) {
     let id = ids.next();
     client.connect(id, address);
-    assert_eq!(news(runtime, client).await, News::Connected { id }, "{}", client.words());
+    assert_eq!(news(runtime, client).await, ClientEvent::Connected { id }, "{}", client.words());
 }
 
-async fn send(runtime: &Smol, client: &mut Client<Smol, Post>, ids: &mut Ids) {
+async fn send(runtime: &Smol, client: &mut HttpClient<Smol, Post>, ids: &mut Ids) {
     let id = ids.next();
     client.send(id, Bytes::from_static(b"x"));
-    assert_eq!(news(runtime, client).await, News::Answer { id, said: Said::Stored }, "{}", client.words());
+    assert_eq!(news(runtime, client).await, ClientEvent::Answer { id, said: Said::Stored }, "{}", client.words());
 }
 
-async fn cancelled(client: &mut Client<Smol, Post>, failed: News, says: &str) {
+async fn cancelled(client: &mut HttpClient<Smol, Post>, failed: ClientEvent, says: &str) {
     client.cancel();
     assert_eq!(poll_once(client.next()).await, Some(failed));
     assert!(client.words().starts_with(says), "{}", client.words());
     assert_eq!(poll_once(client.next()).await, None, "one answer is all");
 }
 
-fn client(runtime: &Smol, post: Post) -> Client<Smol, Post> {
-    let condition = Condition::new(Exporter::Influxdb, "http://h".into());
-    Client::new(runtime.clone(), post, TIMEOUT, Arc::new(condition))
+fn client(runtime: &Smol, post: Post) -> HttpClient<Smol, Post> {
+    let status_cell = StatusCell::new(Exporter::Influxdb, "http://h".into());
+    HttpClient::new(runtime.clone(), post, TIMEOUT, Arc::new(status_cell))
 }
 
 /// A backend to which every answer means that it has the body.
 struct Post {
-    server: Server,
-    protocol: Protocol,
+    server: RemoteServer,
+    protocol: HttpVersion,
     encoding: Encoding,
     advice: Advice,
     secrets: Secrets,
 }
 
 impl Post {
-    fn to(address: SocketAddr, protocol: Protocol) -> Self {
+    fn to(address: SocketAddr, protocol: HttpVersion) -> Self {
         let host = address.ip().to_string();
-        let server = Server::plain(Exporter::Influxdb, &host, address.port(), &ClientTls::default());
+        let server = RemoteServer::plain(Exporter::Influxdb, &host, address.port(), &ClientTls::default());
         let advice = Advice {
             url: "`url`",
             asked: format!("http://{address}/"),
@@ -310,14 +312,14 @@ impl Post {
     }
 }
 
-impl Backend for Post {
+impl HttpBackend for Post {
     const LONGEST_PAUSE: Duration = Duration::MAX;
 
-    fn server(&self) -> &Server {
+    fn server(&self) -> &RemoteServer {
         &self.server
     }
 
-    fn protocol(&self) -> Protocol {
+    fn protocol(&self) -> HttpVersion {
         self.protocol
     }
 
@@ -332,17 +334,17 @@ impl Backend for Post {
     async fn exchange<R: Runtime>(
         &self,
         _: &R,
-        connection: &mut Connection<R>,
+        connection: &mut HttpConnection<R>,
         body: &Watched,
     ) -> Result<Exchanged, String> {
         let request = match self.protocol {
-            Protocol::Http1 => self.server.post("/"),
-            Protocol::Http2 => Request::post(self.server.origin()),
+            HttpVersion::Http1 => self.server.post("/"),
+            HttpVersion::Http2 => Request::post(self.server.origin()),
         };
         let response = connection.send(request.body(body.outgoing()).expect("a request")).await;
         let (head, body) = response.map_err(|error| connection.broke(&error, &self.advice))?.into_parts();
-        let Answered { is_over, .. } = read(&head.headers, body).await;
-        Ok(Exchanged { answer: Answer::new(Said::Stored, String::new(), Self::LONGEST_PAUSE), is_over })
+        let ReadBody { is_over, .. } = read(&head.headers, body).await;
+        Ok(Exchanged { answer: ServerAnswer::new(Said::Stored, String::new(), Self::LONGEST_PAUSE), is_over })
     }
 }
 
@@ -350,23 +352,23 @@ impl Backend for Post {
 struct Site {
     runtime: Smol,
     address: SocketAddr,
-    shared: Arc<Shared>,
-    _accepting: Task,
+    shared: Arc<SiteState>,
+    _accepting: SmolTask,
 }
 
-struct Shared {
+struct SiteState {
     open: Mutex<HyperTasks<Smol>>,
     connections: AtomicUsize,
     bodies: Arc<AtomicUsize>,
 }
 
 impl Site {
-    async fn start(runtime: &Smol, protocol: Protocol) -> Self {
+    async fn start(runtime: &Smol, protocol: HttpVersion) -> Self {
         let listener = runtime.tcp_listen(LOOPBACK).await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let (connections, bodies) = (AtomicUsize::new(0), Arc::default());
         let open = Mutex::new(HyperTasks::new(runtime.clone()));
-        let shared = Arc::new(Shared { open, connections, bodies });
+        let shared = Arc::new(SiteState { open, connections, bodies });
         let (inner, serving) = (runtime.clone(), shared.clone());
         let accepting = runtime.spawn(async move {
             loop {
@@ -399,7 +401,7 @@ impl Site {
     }
 }
 
-fn serve(runtime: &Smol, stream: HyperIo<Stream>, protocol: Protocol, shared: &Shared) {
+fn serve(runtime: &Smol, stream: HyperIo<SmolStream>, protocol: HttpVersion, shared: &SiteState) {
     let bodies = shared.bodies.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let bodies = bodies.clone();
@@ -414,11 +416,11 @@ fn serve(runtime: &Smol, stream: HyperIo<Stream>, protocol: Protocol, shared: &S
     });
     let (open, timer) = (shared.open.lock().expect("no panic"), HyperTimer::new(runtime.clone()));
     match protocol {
-        Protocol::Http1 => {
+        HttpVersion::Http1 => {
             let connection = server::conn::http1::Builder::new().timer(timer).serve_connection(stream, service);
             open.spawn(async move { drop(connection.await) });
         }
-        Protocol::Http2 => {
+        HttpVersion::Http2 => {
             let mut http = server::conn::http2::Builder::new(open.executor());
             let connection = http.timer(timer).serve_connection(stream, service);
             open.spawn(async move { drop(connection.await) });

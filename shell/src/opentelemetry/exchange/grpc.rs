@@ -10,12 +10,12 @@ use loaddensity_metrics_core::otlp::{self, Pushback, grpc_message, retry_delay};
 use loaddensity_metrics_core::verdict::{self, GrpcAnswer, GrpcStatus};
 use percent_encoding::percent_decode;
 
-use super::{Answer, Connection, Exchanged, GRPC_ENCODING, Outgoing, Target};
+use super::{Exchanged, GRPC_ENCODING, HttpConnection, OtlpTarget, Outgoing, ServerAnswer};
 use crate::http_client::{self, ANSWER_BYTES, decoded};
 use crate::runtime::Runtime;
 
 /// Why an answer could not be read.
-type Broken = Box<dyn std::error::Error + Send + Sync>;
+type StreamError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What became of a call; in the trailers, or in the headers of an answer without a body.
 const GRPC_STATUS: &str = "grpc-status";
@@ -23,7 +23,7 @@ const GRPC_STATUS: &str = "grpc-status";
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// A request without its body.
-pub(super) fn head(target: &Target) -> Builder {
+pub(super) fn head(target: &OtlpTarget) -> Builder {
     Request::post(format!("{}{EXPORT}", target.server.origin()))
         .header(TE, "trailers")
         .header(CONTENT_TYPE, "application/grpc")
@@ -34,9 +34,9 @@ pub(super) fn head(target: &Target) -> Builder {
 
 /// Sends `request`, and reads the answer. All of them leave a connection that can be used again, if it did not break.
 pub(super) async fn exchange<R: Runtime>(
-    connection: &mut Connection<R>,
+    connection: &mut HttpConnection<R>,
     request: Request<Outgoing>,
-    target: &Target,
+    target: &OtlpTarget,
 ) -> Result<Exchanged, String> {
     let answer = match connection.send(request).await {
         Ok(response) => read_answer(response, target).await,
@@ -50,7 +50,7 @@ pub(super) async fn exchange<R: Runtime>(
 
 /// What the server said, wherever it said it: in the trailers, or in the headers of an answer without a body. What it says
 /// last counts.
-async fn read_answer(response: Response<Incoming>, target: &Target) -> Result<Answer, Broken> {
+async fn read_answer(response: Response<Incoming>, target: &OtlpTarget) -> Result<ServerAnswer, StreamError> {
     let (head, body) = response.into_parts();
     let error = match Limited::new(body, ANSWER_BYTES).collect().await {
         Ok(body) => {
@@ -68,7 +68,7 @@ async fn read_answer(response: Response<Incoming>, target: &Target) -> Result<An
 }
 
 /// The answer that the reset of a stream stands for (gRPC, "Errors"). `None` where the connection itself broke.
-fn reset(error: &hyper::Error, target: &Target) -> Option<Answer> {
+fn reset(error: &hyper::Error, target: &OtlpTarget) -> Option<ServerAnswer> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
@@ -98,7 +98,13 @@ fn status_of(reason: h2::Reason) -> GrpcStatus {
 }
 
 /// The answer with these headers, these trailers (or headers in their place), and this body.
-fn answer(http: StatusCode, headers: &HeaderMap, trailers: &HeaderMap, body: &Bytes, target: &Target) -> Answer {
+fn answer(
+    http: StatusCode,
+    headers: &HeaderMap,
+    trailers: &HeaderMap,
+    body: &Bytes,
+    target: &OtlpTarget,
+) -> ServerAnswer {
     // Success of something that HTTP calls an error is none: who said so was not the service.
     let status = status_in(trailers).filter(|status| http == StatusCode::OK || *status != GrpcStatus::OK);
     let message = trailers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
@@ -124,7 +130,13 @@ fn status_in(trailers: &HeaderMap) -> Option<GrpcStatus> {
     Some(if first == GrpcStatus::OK { all.find(|status| *status != GrpcStatus::OK).unwrap_or(first) } else { first })
 }
 
-fn judged(answer: GrpcAnswer<'_>, answered: &str, words: &str, headers: &HeaderMap, target: &Target) -> Answer {
+fn judged(
+    answer: GrpcAnswer<'_>,
+    answered: &str,
+    words: &str,
+    headers: &HeaderMap,
+    target: &OtlpTarget,
+) -> ServerAnswer {
     super::judged(verdict::grpc(answer), answered, words, headers, target)
 }
 
@@ -170,8 +182,8 @@ mod tests {
         pairs.iter().map(|&(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
     }
 
-    fn answer_to(http: u16, head: &HeaderMap, trailers: &HeaderMap, body: &[u8]) -> Answer {
-        let target = Target::read(&OpenTelemetryConfig::default()).expect("good settings");
+    fn answer_to(http: u16, head: &HeaderMap, trailers: &HeaderMap, body: &[u8]) -> ServerAnswer {
+        let target = OtlpTarget::read(&OpenTelemetryConfig::default()).expect("good settings");
         let status = StatusCode::from_u16(http).expect("a status");
         answer(status, head, trailers, &Bytes::copy_from_slice(body), &target)
     }

@@ -7,34 +7,40 @@ use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_core::otlp::Response;
 use loaddensity_metrics_core::verdict::{self, OtlpHttpAnswer};
 
-use super::{Answer, Connection, Exchanged, Outgoing, Target, judged};
-use crate::http_client::{self, Answered};
+use super::{Exchanged, HttpConnection, OtlpTarget, Outgoing, ServerAnswer, judged};
+use crate::http_client::{self, ReadBody};
 use crate::runtime::Runtime;
 
 /// The type of requests, and of answers to them.
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// A request without its body.
-pub(super) fn head(target: &Target) -> Builder {
+pub(super) fn head(target: &OtlpTarget) -> Builder {
     target.server.post(&target.path).header(USER_AGENT, http_client::USER_AGENT).header(CONTENT_TYPE, PROTOBUF)
 }
 
 /// Sends `request`, and reads the answer.
 pub(super) async fn exchange<R: Runtime>(
-    connection: &mut Connection<R>,
+    connection: &mut HttpConnection<R>,
     request: Request<Outgoing>,
-    target: &Target,
+    target: &OtlpTarget,
     runtime: &R,
 ) -> Result<Exchanged, String> {
     let response = connection.send(request).await;
     let (head, body) = response.map_err(|error| connection.broke(&error, &target.advice))?.into_parts();
-    let Answered { body, is_over } = http_client::read(&head.headers, body).await;
+    let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
     let answer = answer(head.status, &head.headers, body.as_deref(), target, runtime.wall_clock());
     Ok(Exchanged { answer, is_over })
 }
 
 /// The answer with this body, if it is known.
-fn answer(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>, target: &Target, now: Timestamp) -> Answer {
+fn answer(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: Option<&[u8]>,
+    target: &OtlpTarget,
+    now: Timestamp,
+) -> ServerAnswer {
     let kind = headers.get(CONTENT_TYPE).map_or(&[][..], |kind| kind.as_bytes());
     let answer = OtlpHttpAnswer {
         status: status.as_u16(),
@@ -61,14 +67,14 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_nanos(784_111_775_000_000_000);
     const STORED: Said = Said::Stored;
 
-    fn answer_to(status: u16, headers: &[(&'static str, &'static str)], body: Option<&[u8]>) -> Answer {
+    fn answer_to(status: u16, headers: &[(&'static str, &'static str)], body: Option<&[u8]>) -> ServerAnswer {
         let headers =
             headers.iter().map(|&(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
         let config = OpenTelemetryConfig {
             headers: vec![("x-api-key".into(), Secret::new("hunter2"))],
             ..OpenTelemetryConfig::http()
         };
-        let target = Target::read(&config).expect("good settings");
+        let target = OtlpTarget::read(&config).expect("good settings");
         answer(StatusCode::from_u16(status).expect("a status"), &headers.collect(), body, &target, NOW)
     }
 

@@ -8,8 +8,9 @@ use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use loaddensity_metrics_core::prometheus::ContentCoding;
 
 use crate::gzip::Pieces;
-use crate::prometheus::frames::{FRAME, Frames};
-use crate::prometheus::seats::{Seat, Seats};
+use crate::prometheus::FRAME;
+use crate::prometheus::frames::Frames;
+use crate::prometheus::permits::{Permit, Permits};
 
 /// Pages that may be compressed at a time: one takes half a megabyte, however long the page is.
 const COMPRESSED_PAGES: usize = 4;
@@ -17,35 +18,35 @@ const COMPRESSED_PAGES: usize = 4;
 /// What pages are compressed with.
 pub(in crate::prometheus) struct Compressors {
     /// `None` where that is switched off.
-    seats: Option<Seats>,
+    permits: Option<Permits>,
 }
 
 /// What one page is compressed with.
 pub(in crate::prometheus) struct Compressor {
     pieces: Pieces,
     has_ended: bool,
-    _seat: Seat,
+    _permit: Permit,
 }
 
 impl Compressors {
     pub(in crate::prometheus) fn new(is_on: bool) -> Self {
-        Self { seats: is_on.then(|| Seats::new(COMPRESSED_PAGES)) }
+        Self { permits: is_on.then(|| Permits::new(COMPRESSED_PAGES)) }
     }
 
     /// Whether any page is ever compressed.
     pub(in crate::prometheus) const fn is_on(&self) -> bool {
-        self.seats.is_some()
+        self.permits.is_some()
     }
 
     /// One, where a request with these `headers` asks for gzip; none where all are taken, for any client can do without.
     pub(in crate::prometheus) fn take(&self, headers: &HeaderMap) -> Option<Compressor> {
-        let seats = self.seats.as_ref()?;
+        let permits = self.permits.as_ref()?;
         let accepted: Vec<_> = headers.get_all(ACCEPT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
         match ContentCoding::from_accept_encoding(&accepted) {
             ContentCoding::Identity => None,
             ContentCoding::Gzip => {
-                let seat = seats.take()?;
-                Some(Compressor { pieces: Pieces::new(), has_ended: false, _seat: seat })
+                let permit = permits.take()?;
+                Some(Compressor { pieces: Pieces::new(), has_ended: false, _permit: permit })
             }
         }
     }
@@ -80,7 +81,7 @@ mod tests {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let compressors = Compressors::new(true);
         let mut taken: Vec<_> =
-            (0..COMPRESSED_PAGES).map(|_| compressors.take(&headers).expect("a free seat")).collect();
+            (0..COMPRESSED_PAGES).map(|_| compressors.take(&headers).expect("a free permit")).collect();
         assert!(compressors.take(&headers).is_none());
         taken.pop();
         assert!(compressors.take(&headers).is_some());

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 /// What stands between a `BEGIN` and its `END`.
-pub(super) struct Section<'t> {
+pub(super) struct PemSection<'t> {
     pub(super) label: &'t str,
     body: String,
 }
 
-impl Section<'_> {
+impl PemSection<'_> {
     /// Whether it is encrypted as OpenSSL did it before PKCS #8 (RFC 1421, 4.6.1.1).
     pub(super) fn is_encrypted(&self) -> bool {
         self.body.contains("Proc-Type: 4,ENCRYPTED")
@@ -45,9 +45,9 @@ impl Sections {
         open.is_none().then_some(Self(all))
     }
 
-    pub(super) fn labelled(&self, labels: &'static [&'static str]) -> impl Iterator<Item = Section<'_>> {
+    pub(super) fn labelled(&self, labels: &'static [&'static str]) -> impl Iterator<Item = PemSection<'_>> {
         let sections = self.0.iter().filter(|(label, _)| labels.contains(&label.as_str()));
-        sections.map(|(label, body)| Section { label, body: body.clone() })
+        sections.map(|(label, body)| PemSection { label, body: body.clone() })
     }
 
     /// What the file at `path` holds in place of a certificate.

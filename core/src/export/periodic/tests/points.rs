@@ -5,8 +5,8 @@ use super::std::vec::Vec;
 
 use crate::Timestamp;
 use crate::Weights;
-use crate::export::periodic::{Piece, Source, Wrote};
-use crate::ledger::{Cause, Ledger, SUMS};
+use crate::export::periodic::{CyclePart, ExportSource, WriteOutcome};
+use crate::registry::ledger::{Cause, Ledger, SUMS};
 
 /// Bytes around the points of a body.
 pub(super) const HEADER: usize = 100;
@@ -89,12 +89,12 @@ impl Points {
         if self.is_delta { self.came[series] } else { self.counts[series] }
     }
 
-    fn part(&self, place: Place) -> Piece<Place> {
-        Piece { start: 0, end: 0, points: 0, requests: 0, next: place, is_last: false }
+    fn part(&self, place: Place) -> CyclePart<Place> {
+        CyclePart { start: 0, end: 0, points: 0, requests: 0, next: place, is_last: false }
     }
 }
 
-impl Source for Points {
+impl ExportSource for Points {
     type Cursor = Place;
 
     fn begin(&mut self, now: Timestamp) -> Place {
@@ -111,16 +111,16 @@ impl Source for Points {
         Place { next: 0, start, end: now }
     }
 
-    fn at(&self, place: Place, now: Timestamp) -> Place {
+    fn with_time(&self, place: Place, now: Timestamp) -> Place {
         if self.is_delta { place } else { Place { end: now, ..place } }
     }
 
-    fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> Wrote<Place> {
+    fn write(&self, place: Place, limit: usize, out: &mut [u8]) -> WriteOutcome<Place> {
         let series = self.counts.len();
         let all = place.next..2 * series;
         let mut left = all.filter(|next| self.value(next % series) != 0).peekable();
         if left.peek().is_none() {
-            return Wrote::Nothing;
+            return WriteOutcome::Nothing;
         }
         let fits = (limit.min(out.len()).saturating_sub(HEADER) / self.point).max(1);
         let needs = HEADER + self.point;
@@ -142,7 +142,7 @@ impl Source for Points {
         }
         part.end = HEADER + part.points * self.point;
         part.is_last = part.next.next == 2 * series;
-        if out.len() < needs { Wrote::TooSmall { needs, point: part } } else { Wrote::Body(part) }
+        if out.len() < needs { WriteOutcome::TooSmall { needs, point: part } } else { WriteOutcome::Body(part) }
     }
 
     fn weights(&self, from: Place, to: Place) -> Weights {

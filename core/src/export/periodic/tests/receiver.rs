@@ -8,9 +8,9 @@ use super::points::{Point, Points};
 use super::world::{Arrival, Receiver, Reply, World};
 use super::{MS, SECS};
 use crate::export::periodic::ExportLimits;
+use crate::export::verdict::Said;
 use crate::export::{Random, Tick};
-use crate::ledger::Cause;
-use crate::verdict::Said;
+use crate::registry::ledger::Cause;
 
 /// Of each temporality. A hundred times as many hold too.
 const RUNS: u64 = 150;
@@ -280,13 +280,13 @@ fn run(seed: u64, is_delta: bool) -> Run {
     world.stop(left * 2);
     world.stop(left);
     let deadline = world.tick.after(left + world.late);
-    let rest = world.finish();
+    let cause = world.finish();
     assert!(world.tick <= deadline, "{:?} after {deadline:?}", world.tick);
-    check(&world, is_delta, recovers, rest)
+    check(&world, is_delta, recovers, cause)
 }
 
 /// What holds at the end of every run.
-fn check(world: &World<Whims>, is_delta: bool, recovers: bool, rest: Cause) -> Run {
+fn check(world: &World<Whims>, is_delta: bool, recovers: bool, cause: Cause) -> Run {
     let (source, receiver) = (&world.source, &world.receiver);
     let (recorded, sent, has) = (source.recorded(), source.sent(), receiver.store.requests(is_delta));
     assert_eq!(source.settled(), recorded, "nothing is held any more");
@@ -298,7 +298,7 @@ fn check(world: &World<Whims>, is_delta: bool, recovers: bool, rest: Cause) -> R
     let causes = [Cause::Deadline, Cause::Unreachable];
     if recovers {
         // A delta may have nothing left to send.
-        assert!(is_delta || rest == Cause::Deadline, "{rest}");
+        assert!(is_delta || cause == Cause::Deadline, "{cause}");
         assert_eq!(causes.map(|cause| source.dropped(cause)), [0, 0], "all is tried until the deadline");
         assert!(is_delta || sent == recorded, "{sent} of {recorded}");
     }

@@ -6,10 +6,10 @@ use core::time::Duration;
 
 use super::points::{Point, Points, points};
 use crate::Timestamp;
-use crate::export::periodic::{Action, ExportLimits, Exports, Input};
+use crate::export::periodic::{BodyInput, ExportAction, ExportLimits, ExportMachine};
+use crate::export::verdict::Said;
 use crate::export::{Id, Now, Tick};
-use crate::ledger::Cause;
-use crate::verdict::Said;
+use crate::registry::ledger::Cause;
 
 /// What a receiver does after so much time.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ enum Asked {
 }
 
 pub(super) struct World<R> {
-    pub(super) exports: Exports<super::points::Place>,
+    pub(super) exports: ExportMachine<super::points::Place>,
     pub(super) source: Points,
     pub(super) receiver: R,
     pub(super) tick: Tick,
@@ -91,7 +91,7 @@ pub(super) struct World<R> {
 impl<R: Receiver> World<R> {
     pub(super) fn new(limits: ExportLimits, seed: u64, receiver: R, (series, point): (usize, usize)) -> Self {
         Self {
-            exports: Exports::new(limits, seed, now(Tick::from_nanos(0))),
+            exports: ExportMachine::new(limits, seed, now(Tick::from_nanos(0))),
             source: Points::new(limits.is_delta, series, point),
             receiver,
             tick: Tick::from_nanos(0),
@@ -114,18 +114,18 @@ impl<R: Receiver> World<R> {
     }
 
     pub(super) fn stop(&mut self, left: Duration) {
-        self.exports.handle(now(self.tick), Input::Stop { deadline: self.tick.after(left) });
+        self.exports.handle(now(self.tick), BodyInput::Stop { deadline: self.tick.after(left) });
     }
 
     /// Does what the machine says until then; `Some` as soon as it is done.
     pub(super) fn run_until(&mut self, end: Tick) -> Option<Cause> {
         loop {
             match self.poll() {
-                Action::Wait { until } => {
+                ExportAction::Wait { until } => {
                     assert!(until > self.tick, "waits for a moment that is over");
                     let answer = self.pending.map_or(Tick::NEVER, |(_, _, at, _)| at);
                     let next = until.min(answer);
-                    self.pass(next.after(self.late).min(end));
+                    self.advance(next.after(self.late).min(end));
                     if next > end {
                         return None;
                     }
@@ -133,8 +133,8 @@ impl<R: Receiver> World<R> {
                         self.answer();
                     }
                 }
-                Action::Done { rest } => return Some(rest),
-                action => self.obey(action),
+                ExportAction::Done { cause } => return Some(cause),
+                action => self.action_of(action),
             }
         }
     }
@@ -146,18 +146,18 @@ impl<R: Receiver> World<R> {
 
     /// After a stop: the cause of the rest, which is dropped as a shell does it.
     pub(super) fn finish(&mut self) -> Cause {
-        let rest = self.run_until(Tick::from_nanos(u64::MAX - 1)).expect("a stop was asked for");
+        let cause = self.run_until(Tick::from_nanos(u64::MAX - 1)).expect("a stop was asked for");
         let held = self.source.recorded() - self.source.settled();
-        crate::export::periodic::Source::ledger(&self.source).add_dropped(rest, held);
+        crate::export::periodic::ExportSource::ledger(&self.source).add_dropped(cause, held);
         self.check();
-        rest
+        cause
     }
 
-    fn poll(&mut self) -> Action {
+    fn poll(&mut self) -> ExportAction {
         self.polls += 1;
         assert!(self.polls < 300, "polled without end at {:?}", self.tick);
         // News of what is over is none.
-        self.exports.handle(now(self.tick), Input::Answer { id: self.stale, said: Said::Stored });
+        self.exports.handle(now(self.tick), BodyInput::Answer { id: self.stale, said: Said::Stored });
         let mut none = [];
         let is_lent = !matches!(self.pending, Some((_, Asked::Body, ..)));
         let buffer = if is_lent { &mut self.buffer[..] } else { &mut none[..] };
@@ -174,7 +174,7 @@ impl<R: Receiver> World<R> {
         self.last_sent = sent;
     }
 
-    fn pass(&mut self, until: Tick) {
+    fn advance(&mut self, until: Tick) {
         if until > self.tick {
             self.polls = 0;
             self.receiver.record(until.since(self.tick), &mut self.source);
@@ -182,37 +182,37 @@ impl<R: Receiver> World<R> {
         }
     }
 
-    fn obey(&mut self, action: Action) {
+    fn action_of(&mut self, action: ExportAction) {
         match action {
-            Action::Room(bytes) => {
+            ExportAction::GrowBuffer(bytes) => {
                 self.rooms.push(bytes);
                 self.buffer.resize(bytes.min(self.lends), 0);
             }
-            Action::Resolve { id } => {
+            ExportAction::Resolve { id } => {
                 self.names_asked += 1;
                 let reply = self.receiver.resolve(self.tick);
                 self.ask(id, Asked::Name, reply);
             }
-            Action::Connect { id, .. } => {
+            ExportAction::Connect { id, .. } => {
                 let reply = self.receiver.connect(self.tick);
                 self.ask(id, Asked::Address, reply);
             }
-            Action::Send { id, range } => {
+            ExportAction::Send { id, range } => {
                 self.body = (id, self.buffer[range].to_vec());
                 self.send(id, false);
             }
-            Action::Again { id, of } => {
+            ExportAction::Again { id, of } => {
                 assert_eq!(of, self.body.0, "the last one is kept");
                 self.send(id, true);
             }
-            Action::Cancel { id } => {
+            ExportAction::Cancel { id } => {
                 let (of, asked, _, reply) = self.pending.take().expect("something to cancel");
                 assert_eq!(of, id);
                 self.stale = id;
                 let began = matches!(asked, Asked::Body) && !matches!(reply, Reply::Breaks { began: false });
                 self.fail(id, began);
             }
-            Action::Wait { .. } | Action::Done { .. } => unreachable!(),
+            ExportAction::Wait { .. } | ExportAction::Done { .. } => unreachable!(),
         }
     }
 
@@ -237,17 +237,17 @@ impl<R: Receiver> World<R> {
         self.stale = id;
         match (asked, reply) {
             (Asked::Name, Reply::Fine) => {
-                self.exports.handle(now, Input::Resolved { id, addresses: &[([192, 0, 2, 1], 4317).into()] });
+                self.exports.handle(now, BodyInput::Resolved { id, addresses: &[([192, 0, 2, 1], 4317).into()] });
             }
-            (Asked::Name, _) => self.exports.handle(now, Input::Resolved { id, addresses: &[] }),
+            (Asked::Name, _) => self.exports.handle(now, BodyInput::Resolved { id, addresses: &[] }),
             (Asked::Address, Reply::Fine) => {
                 (self.is_open, self.is_kept) = (true, false);
-                self.exports.handle(now, Input::Connected { id });
+                self.exports.handle(now, BodyInput::Connected { id });
             }
             (Asked::Body, Reply::Says(said)) => {
                 self.receiver.is_heard(said, &self.sent[self.sent.len() - 1].points);
                 self.is_kept = true;
-                self.exports.handle(now, Input::Answer { id, said });
+                self.exports.handle(now, BodyInput::Answer { id, said });
             }
             (_, Reply::Breaks { began }) => self.fail(id, began),
             _ => self.fail(id, false),
@@ -257,7 +257,7 @@ impl<R: Receiver> World<R> {
     fn fail(&mut self, id: Id, began: bool) {
         let kept = core::mem::take(&mut self.is_kept);
         self.is_open = false;
-        self.exports.handle(now(self.tick), Input::Failed { id, began, kept });
+        self.exports.handle(now(self.tick), BodyInput::Failed { id, began, kept });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::actions::arguments::Reader;
+use crate::actions::arguments::ArgumentReader;
 use crate::actions::command::values::{host, misplaced, port, url};
 use crate::actions::error::ActionError;
 use crate::config::{Credentials, InfluxdbConfig, InfluxdbTarget, Secret};
@@ -83,7 +83,7 @@ impl Api {
 
 /// The target that an action gives. What it leaves out is as `environment` says of the same API; all of it where the action
 /// says nothing of a target. What the action says whole, the environment is not asked for.
-pub(super) fn read(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
+pub(super) fn read(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
     if ALL.iter().all(|key| reader.value(key).is_none()) {
         return reader.environment(InfluxdbConfig::from_env(environment)).map(|config| config.target);
     }
@@ -109,7 +109,7 @@ pub(super) fn read(reader: Reader<'_>, environment: &Environment) -> Result<Infl
 
 /// What an action gives that names neither a transport nor an API: the rest of what the environment names. Where that does
 /// not become whole by it, the action stands alone.
-fn of_environment(reader: Reader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
+fn of_environment(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
     let base = reader.environment(InfluxdbTarget::of_environment(environment))?;
     let Some(api) = api_of(&base) else { return udp(reader) };
     let target = of_api(reader, api, base)?;
@@ -117,7 +117,7 @@ fn of_environment(reader: Reader<'_>, environment: &Environment) -> Result<Influ
 }
 
 /// A value of the wrong type is named as that, before one that stands in the wrong place.
-fn are_readable(reader: Reader<'_>) -> Result<(), ActionError> {
+fn are_readable(reader: ArgumentReader<'_>) -> Result<(), ActionError> {
     let texts = ["token", "database", "username", "password", "retention_policy", "org", "bucket"];
     texts.iter().try_for_each(|key| reader.text(key).map(|_| ()))?;
     V3.iter().try_for_each(|key| flag(reader, key).map(|_| ()))?;
@@ -127,7 +127,7 @@ fn are_readable(reader: Reader<'_>) -> Result<(), ActionError> {
     sent_in(reader).map(|_| ())
 }
 
-fn udp(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
+fn udp(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
     let reason = "has no meaning over UDP; say \"transport\": \"http\" with it";
     misplaced(reader, &["api", "url", "token", "database"], reason)?;
     misplaced(reader, &[&V1[..], &V2, &V3].concat(), reason)?;
@@ -138,7 +138,7 @@ fn udp(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
 }
 
 /// LoadDensity's own parameters: `/write` of InfluxDB 1 at a host and a port, or a complete URL.
-fn contract(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
+fn contract(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
     let (token, password) = (secret(reader, "token")?, secret(reader, "password")?);
     let (database, username) = (text(reader, "database")?, text(reader, "username")?);
     let (host, port) = (host(reader, "host")?, port(reader, 1)?);
@@ -160,7 +160,12 @@ fn contract(reader: Reader<'_>) -> Result<InfluxdbTarget, ActionError> {
 
 /// LoadDensity does not look at host and port where there is a URL, which stands behind them by position: they are filled in
 /// to get there. So they are taken where they are its defaults, and by position whatever they are.
-fn beside_url(reader: Reader<'_>, host: Option<&str>, port: Option<u16>, reason: &str) -> Result<(), ActionError> {
+fn beside_url(
+    reader: ArgumentReader<'_>,
+    host: Option<&str>,
+    port: Option<u16>,
+    reason: &str,
+) -> Result<(), ActionError> {
     let is_usual_host = host.is_none_or(|host| matches!(host, "127.0.0.1" | "localhost"));
     let is_usual_port = port.is_none_or(|port| matches!(port, 8_086 | 8_089));
     if reader.is_positional() && !(is_usual_host && is_usual_port) {
@@ -171,7 +176,7 @@ fn beside_url(reader: Reader<'_>, host: Option<&str>, port: Option<u16>, reason:
     usual.iter().filter(|(_, is_usual)| !is_usual).try_for_each(|(key, _)| misplaced(reader, &[key], reason))
 }
 
-fn of_api(reader: Reader<'_>, api: Api, mut target: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
+fn of_api(reader: ArgumentReader<'_>, api: Api, mut target: InfluxdbTarget) -> Result<InfluxdbTarget, ActionError> {
     match &mut target {
         InfluxdbTarget::V1 { server, database, retention_policy, username, password, credentials } => {
             misplaced(reader, &["token"], "is for api v2 and v3; api v1 takes username and password")?;
@@ -212,7 +217,7 @@ fn of_api(reader: Reader<'_>, api: Api, mut target: InfluxdbTarget) -> Result<In
 }
 
 /// The server's own URL, given or of host and port.
-fn server_url(reader: Reader<'_>, api: Api) -> Result<Option<String>, ActionError> {
+fn server_url(reader: ArgumentReader<'_>, api: Api) -> Result<Option<String>, ActionError> {
     if let Some(url) = url(reader, "url")? {
         let reason = "cannot be given beside url, which names the server; leave one of them out";
         misplaced(reader, &["host", "port"], reason)?;
@@ -226,7 +231,7 @@ fn server_url(reader: Reader<'_>, api: Api) -> Result<Option<String>, ActionErro
     Ok(Some(format!("http://{}", host_port(&host, port.unwrap_or_else(|| api.port())))))
 }
 
-fn sent_in(reader: Reader<'_>) -> Result<Option<Credentials>, ActionError> {
+fn sent_in(reader: ArgumentReader<'_>) -> Result<Option<Credentials>, ActionError> {
     reader.read("credentials", "\"header\" or \"query\"", |value| match lower(value)?.as_str() {
         "header" => Some(Credentials::Header),
         "query" => Some(Credentials::Query),
@@ -249,15 +254,15 @@ const fn api_of(target: &InfluxdbTarget) -> Option<Api> {
     }
 }
 
-fn text(reader: Reader<'_>, key: &str) -> Result<Option<String>, ActionError> {
+fn text(reader: ArgumentReader<'_>, key: &str) -> Result<Option<String>, ActionError> {
     Ok(reader.text(key)?.map(str::to_owned))
 }
 
-fn secret(reader: Reader<'_>, key: &str) -> Result<Option<Secret>, ActionError> {
+fn secret(reader: ArgumentReader<'_>, key: &str) -> Result<Option<Secret>, ActionError> {
     Ok(reader.text(key)?.map(Secret::new))
 }
 
-fn flag(reader: Reader<'_>, key: &str) -> Result<Option<bool>, ActionError> {
+fn flag(reader: ArgumentReader<'_>, key: &str) -> Result<Option<bool>, ActionError> {
     reader.flag(key)
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{parsed, refused};
 use crate::actions::Command;
-use crate::actions::document::{Action, Arguments};
+use crate::actions::document::{Arguments, JsonAction};
 use crate::config::Proxy;
 use crate::environment::Environment;
 
@@ -42,7 +42,7 @@ fn a_proxy_is_given_or_of_the_environment() {
             let read = parsed(command, &arguments).expect("fit to start");
             assert_eq!(proxy_of(read), alone, "{command} {arguments}");
             let named = Arguments::Named(arguments.as_object().expect("an object").clone());
-            let action = Action { index: 0, command: command.into(), arguments: named };
+            let action = JsonAction { index: 0, command: command.into(), arguments: named };
             let read = Command::from_action_in(&action, &environment).expect("fit to start");
             assert_eq!(proxy_of(read), beside_environment, "{command} {arguments}");
         }

@@ -2,12 +2,13 @@
 
 use super::{
     CERTIFICATE, COMPRESSION, ENDPOINT, EXEMPLARS, EXPORT_TIMEOUT, EXPORTER, HEADERS, HISTOGRAMS, INSECURE, INTERVAL,
-    KEY, Names, PROTOCOL, ROOTS, TEMPORALITY, TIMEOUT,
+    KEY, PROTOCOL, ROOTS, TEMPORALITY, TIMEOUT, VariableNames,
 };
 use crate::environment::Environment;
 
 /// What is followed of all that begins as the variables of metrics and of OTLP do.
-const PAIRS: [Names; 9] = [ENDPOINT, PROTOCOL, HEADERS, TIMEOUT, COMPRESSION, INSECURE, ROOTS, KEY, CERTIFICATE];
+const PAIRS: [VariableNames; 9] =
+    [ENDPOINT, PROTOCOL, HEADERS, TIMEOUT, COMPRESSION, INSECURE, ROOTS, KEY, CERTIFICATE];
 const SINGLE: [&str; 6] = [TEMPORALITY, HISTOGRAMS, INTERVAL, EXPORT_TIMEOUT, EXPORTER, EXEMPLARS];
 
 /// How the variables of OTLP, of metrics' readers and of metrics begin.

@@ -3,6 +3,7 @@
 use loaddensity_metrics_core::dogstatsd::{ConstantTags, TAG_BYTES, TagError};
 
 use super::text;
+use crate::config::Labels;
 use crate::environment::Environment;
 
 /// What is put before a key that cannot be one.
@@ -17,18 +18,15 @@ const SINGLE: [(&str, &str); 4] = [
 ];
 const LIST: &str = "DD_TAGS";
 
-/// A key and a value, which may be empty.
-type Tag = (String, String);
-
 /// The tags, none of them twice, and what is to be warned of.
-pub(super) fn read(environment: &Environment) -> (Vec<Tag>, Vec<String>) {
-    let mut tags = Tags::default();
+pub(super) fn read(environment: &Environment) -> (Labels, Vec<String>) {
+    let mut tags = FittingTags::default();
     for (variable, key) in SINGLE {
         if let Some(value) = text(environment, variable) {
             tags.add(variable, key, value);
         }
     }
-    let given: Vec<_> = tags.all.iter().map(|(key, _)| key.clone()).collect();
+    let given: Vec<_> = tags.all.iter().map(|(key, _)| key.to_owned()).collect();
     for tag in split(text(environment, LIST).unwrap_or_default()) {
         let (key, value) = tag.split_once(':').unwrap_or((tag, ""));
         match given.iter().any(|given| given.eq_ignore_ascii_case(key)) {
@@ -48,8 +46,8 @@ fn split(list: &str) -> impl Iterator<Item = &str> {
 }
 
 #[derive(Default)]
-struct Tags {
-    all: Vec<Tag>,
+struct FittingTags {
+    all: Labels,
     /// The same as messages have them.
     shown: ConstantTags,
     /// The first that found no room, and how many those are.
@@ -57,14 +55,13 @@ struct Tags {
     warnings: Vec<String>,
 }
 
-impl Tags {
+impl FittingTags {
     fn add(&mut self, variable: &str, key: &str, value: &str) {
-        let tag = (key.to_owned(), value.to_owned());
-        if self.all.contains(&tag) {
+        if self.all.iter().any(|tag| tag == (key, value)) {
             return;
         }
         match self.shown.add(key, value) {
-            Ok(()) => self.all.push(tag),
+            Ok(()) => self.all.extend([(key, value)]),
             Err(TagError::NoRoom { key }) => {
                 self.left_out.get_or_insert_with(|| (key.to_owned(), 0)).1 += 1;
             }
@@ -74,6 +71,7 @@ impl Tags {
                 self.warnings.push(format!("{variable}: {error}; it is shown as {renamed:?}"));
                 self.add(variable, &renamed, value);
             }
+            Err(error) => self.warn(variable, key, &error.to_string()),
         }
     }
 
@@ -81,7 +79,7 @@ impl Tags {
         self.warnings.push(format!("{variable}: tag {key:?} is left out: {reason}"));
     }
 
-    fn finish(mut self) -> (Vec<Tag>, Vec<String>) {
+    fn finish(mut self) -> (Labels, Vec<String>) {
         if let Some((first, count)) = self.left_out {
             let others = if count == 1 { String::new() } else { format!(" and {} more", count - 1) };
             self.warnings.push(format!(

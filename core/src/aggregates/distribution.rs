@@ -1,0 +1,280 @@
+//! What the exponential histograms say: quantiles, extremes, and the buckets themselves, summed over shards.
+
+use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::counts::bounds::Quantity;
+use crate::counts::cell;
+use crate::counts::exponential::{self, ExponentialWords, LATENCIES, SCALE, SIZES};
+use crate::counts::layout::CellWords;
+use crate::registry::Registry;
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
+
+/// The distribution of latencies, in nanoseconds, or of sizes, in bytes: 2.2 KB.
+///
+/// Distributions of one quantity add up exactly, whatever they come from: recorders, series, load generators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Distribution {
+    quantity: Quantity,
+    counts: [u64; SIZES],
+    min: u64,
+    max: u64,
+}
+
+impl Distribution {
+    /// 2^`SCALE` buckets to each power of two: OTLP's scale, Prometheus' schema.
+    pub const SCALE: i32 = SCALE as i32;
+
+    /// One of nothing.
+    #[must_use]
+    pub const fn none(quantity: Quantity) -> Self {
+        Self { quantity, counts: [0; SIZES], min: u64::MAX, max: 0 }
+    }
+
+    /// Whether these are latencies or sizes.
+    #[must_use]
+    pub const fn quantity(&self) -> Quantity {
+        self.quantity
+    }
+
+    /// Requests in all buckets.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().fold(0, |sum, requests| sum.saturating_add(*requests))
+    }
+
+    /// Requests in the bucket of zero: sizes of 0 bytes; latencies of 2^-10 ms (0.98 µs) or less.
+    #[must_use]
+    pub const fn zero_count(&self) -> u64 {
+        self.counts[0]
+    }
+
+    /// The smallest value: exact, but for what [`since`](Self::since) returns. `None` without requests.
+    #[must_use]
+    pub const fn min(&self) -> Option<u64> {
+        if self.min <= self.max { Some(self.min) } else { None }
+    }
+
+    /// The largest value: exact, but for what [`since`](Self::since) returns. `None` without requests.
+    #[must_use]
+    pub const fn max(&self) -> Option<u64> {
+        if self.min <= self.max { Some(self.max) } else { None }
+    }
+
+    /// The value that a share `q` (0 to 1) of the requests did not exceed: the smallest value for 0, the largest for 1,
+    /// and in between the middle of a bucket, which is within 4.4 % of the true one and rounded to a whole number. `None`
+    /// without requests.
+    ///
+    /// Latencies above 2^20 ms (17 min) and sizes above 2^34 bytes (16 GiB) share one bucket, and its middle is told.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        let (min, max) = (self.min()?, self.max()?);
+        let count = self.count();
+        // Not `ceil`, which `core` does not have; a product so large that it has no fraction stays as it is.
+        let exact = q.clamp(0.0, 1.0) * count as f64;
+        let mut rank = (exact as u64).saturating_add(u64::from(exact > (exact as u64) as f64));
+        // The product of 0.07 and 100 is a little more than 7.
+        if rank > 1 && (rank - 1) as f64 / count as f64 >= q {
+            rank -= 1;
+        }
+        if rank == 0 {
+            return Some(min);
+        }
+        if rank >= count {
+            return Some(max);
+        }
+        let mut up_to = 0_u64;
+        let bucket = self.counts.iter().position(|requests| {
+            up_to = up_to.saturating_add(*requests);
+            up_to >= rank
+        })?;
+        Some(self.middle(bucket).clamp(min, max))
+    }
+
+    /// The buckets that are not empty, that of zero left out: index and requests. The index is OTLP's: bucket `i` lies
+    /// above 2^(i/8) and reaches to 2^((i+1)/8), inclusive, in milliseconds or bytes; the one above the scale has the
+    /// index behind the last. In Prometheus it is `i + 1`.
+    pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> {
+        let index = match self.quantity {
+            Quantity::Latency => exponential::latency_index,
+            Quantity::Size => exponential::size_index,
+        };
+        let buckets = self.counts.iter().enumerate().skip(1);
+        buckets.filter(|(_, requests)| **requests != 0).map(move |(bucket, requests)| (index(bucket), *requests))
+    }
+
+    /// Adds what `other` counted, if it is of the same quantity; returns whether it is.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        if self.quantity != other.quantity {
+            return false;
+        }
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count = count.saturating_add(*more);
+        }
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        true
+    }
+
+    /// What came since `earlier`, an older reading of the same. Its extremes are known as well as its buckets tell: to
+    /// within 9 %, and only above the scale those of the time before may stand in.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut later = *self;
+        for (count, old) in later.counts.iter_mut().zip(&earlier.counts) {
+            *count = count.saturating_sub(*old);
+        }
+        later.fit_extremes();
+        later
+    }
+
+    /// What the buckets say of an interval, with the extremes of all time until then.
+    pub(crate) fn of(quantity: Quantity, buckets: &[u64], extremes: Option<(u64, u64)>) -> Self {
+        let mut all = Self::none(quantity);
+        all.counts.iter_mut().zip(buckets).for_each(|(count, bucket)| *count = *bucket);
+        (all.min, all.max) = extremes.unwrap_or((all.min, all.max));
+        all.fit_extremes();
+        all
+    }
+
+    fn add(&mut self, words: &[AtomicU64], (min, max): (u64, u64)) {
+        // Relaxed: a request that comes meanwhile may be in some of the words; the extremes are made to fit.
+        for (count, word) in self.counts.iter_mut().zip(words) {
+            *count = count.wrapping_add(word.load(Relaxed));
+        }
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
+    }
+
+    /// Brings the extremes into the outermost buckets that count something. They are elsewhere where a request was
+    /// recorded while this was read, and in differences.
+    fn fit_extremes(&mut self) {
+        let is_used = |requests: &u64| *requests != 0;
+        let (Some(first), Some(last)) = (self.counts.iter().position(is_used), self.counts.iter().rposition(is_used))
+        else {
+            *self = Self::none(self.quantity);
+            return;
+        };
+        let (lowest, highest) = (self.range(first), self.range(last));
+        self.min = self.min.clamp(lowest.0, lowest.1);
+        self.max = self.max.clamp(highest.0, highest.1);
+    }
+
+    /// The smallest and the largest value that a bucket counts.
+    fn range(&self, bucket: usize) -> (u64, u64) {
+        let (edge, above): (fn(usize) -> u64, usize) = match self.quantity {
+            Quantity::Latency => (exponential::latency_edge, LATENCIES - 1),
+            Quantity::Size => (exponential::size_edge, SIZES - 1),
+        };
+        let start = bucket.checked_sub(1).map_or(0, |below| edge(below) + 1);
+        // Between two bounds may be no whole number; nothing counts there.
+        (start, if bucket == above { u64::MAX } else { edge(bucket).max(start) })
+    }
+
+    /// The whole number in a bucket that is nearest to all the others, by ratio.
+    fn middle(&self, bucket: usize) -> u64 {
+        if bucket == 0 {
+            return 0;
+        }
+        let (start, end) = self.range(bucket);
+        // The harmonic mean: the relative error is the same at both ends.
+        let (start, end) = (u128::from(start), u128::from(end.min(self.max).max(start)));
+        let sum = (start + end).max(1);
+        ((4 * start * end + sum) / (2 * sum)) as u64
+    }
+}
+
+/// The distributions of latencies and sizes, by outcome: 9 KB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Distributions {
+    /// Latencies of the successes and of the failures, in this order.
+    pub latencies: [Distribution; 2],
+    /// Sizes of the successes and of the failures, in this order.
+    pub sizes: [Distribution; 2],
+}
+
+impl Distributions {
+    pub(crate) const NONE: Self =
+        Self { latencies: [Distribution::none(Quantity::Latency); 2], sizes: [Distribution::none(Quantity::Size); 2] };
+
+    /// Latencies of both outcomes.
+    #[must_use]
+    pub fn latency(&self) -> Distribution {
+        both(&self.latencies)
+    }
+
+    /// Sizes of both outcomes.
+    #[must_use]
+    pub fn size(&self) -> Distribution {
+        both(&self.sizes)
+    }
+
+    /// What came since `earlier`, an older reading of the same.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut later = *self;
+        for (now, old) in later.latencies.iter_mut().zip(&earlier.latencies) {
+            *now = now.since(old);
+        }
+        for (now, old) in later.sizes.iter_mut().zip(&earlier.sizes) {
+            *now = now.since(old);
+        }
+        later
+    }
+
+    /// See [`Distribution::fit_extremes`].
+    fn fit_extremes(mut self) -> Self {
+        self.latencies.iter_mut().chain(&mut self.sizes).for_each(Distribution::fit_extremes);
+        self
+    }
+
+    fn add(&mut self, cell: &CellWords, words: &ExponentialWords, outcome: Outcome) {
+        let (latencies, sizes) = exponential::buckets(words, outcome);
+        let [latency_extremes, size_extremes] = cell::extremes(cell, outcome);
+        self.latencies[outcome.index()].add(latencies, latency_extremes);
+        self.sizes[outcome.index()].add(sizes, size_extremes);
+    }
+}
+
+impl Registry<'_> {
+    /// The distributions over all series and recorders since the storage's birth; `None` in storage that keeps no
+    /// exponential histograms ([`Classic`](crate::Classic)).
+    ///
+    /// Reads 4 KB for each series, outcome and recorder that has counted something.
+    #[must_use]
+    pub fn distributions(self) -> Option<Distributions> {
+        let mut sums = self.has_exponentials().then_some(Distributions::NONE)?;
+        for number in 0..self.series_end() {
+            self.add_distributions(Series::from_number(number), &mut sums);
+        }
+        Some(sums.fit_extremes())
+    }
+
+    /// The distributions of one series over all recorders since the storage's birth; `None` as for
+    /// [`distributions`](Self::distributions).
+    #[must_use]
+    pub fn series_distributions(self, series: Series) -> Option<Distributions> {
+        let mut sums = self.has_exponentials().then_some(Distributions::NONE)?;
+        self.add_distributions(series, &mut sums);
+        Some(sums.fit_extremes())
+    }
+
+    fn add_distributions(self, series: Series, sums: &mut Distributions) {
+        let latency_buckets = self.parts.control.bounds.latency_buckets();
+        for (cell, words) in self.counted(series) {
+            for outcome in Outcome::ALL {
+                // Without this look, pages that were never written would be read.
+                if let Some(words) = words
+                    && cell::count(cell, outcome, latency_buckets) != 0
+                {
+                    sums.add(cell, words, outcome);
+                }
+            }
+        }
+    }
+}
+
+fn both([success, failure]: &[Distribution; 2]) -> Distribution {
+    let mut sum = *success;
+    sum.merge(failure);
+    sum
+}

@@ -1,0 +1,245 @@
+//! What was counted of one series, as plain numbers one after another: what an interval's difference is taken of, and
+//! every OTLP point is made of that is not cumulative with explicit bounds.
+
+use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
+use crate::counts::cell;
+use crate::counts::exponential::{self, ExponentialWords, LATENCIES, SIZES};
+use crate::counts::layout::{AT_BUCKETS, CellWords, LATENCY_SUM, SIZE_SUM};
+use crate::registry::Registry;
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
+
+/// Places of the sums in a row.
+pub(crate) mod at {
+    pub(crate) const LATENCY_SUM: usize = 0;
+    pub(crate) const SIZE_SUM: usize = 1;
+    /// Only where a row holds both outcomes; else they are the sum of the latencies' buckets.
+    pub(crate) const REQUESTS: usize = 2;
+    pub(crate) const FAILURES: usize = 3;
+}
+
+/// Most words of a row.
+pub(crate) const MAX_WORDS: usize = at::REQUESTS + BUCKETS + LATENCIES + SIZES + 2 * EXTREMES;
+/// Words of the extremes of one histogram: the complement of the smallest value, because words are zero at first, and the
+/// largest.
+const EXTREMES: usize = 2;
+
+/// Which columns a row has, and how they lie in it: the sums, the classic buckets of latencies and of sizes, the
+/// exponential ones, and after all that adds up the extremes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowShape {
+    sums: usize,
+    classic: Widths,
+    exponential: Widths,
+    /// Histograms whose extremes are kept.
+    extremes: usize,
+}
+
+/// Buckets of each quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Widths {
+    latencies: usize,
+    sizes: usize,
+}
+
+/// One histogram of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Half<'r> {
+    /// In nanoseconds or bytes.
+    pub(crate) sum: u64,
+    /// The smallest and the largest value, where they are known.
+    pub(crate) extremes: Option<(u64, u64)>,
+    pub(crate) buckets: &'r [u64],
+    /// What is in all of them.
+    pub(crate) count: u64,
+}
+
+impl RowShape {
+    /// A row for each outcome: classic latencies and sizes.
+    pub(crate) const fn explicit(bounds: &Bounds) -> Self {
+        let classic = Widths { latencies: bounds.latency_buckets(), sizes: bounds.size_buckets() };
+        Self { sums: at::REQUESTS, classic, exponential: Widths::NONE, extremes: 0 }
+    }
+
+    /// A row for each outcome: exponential latencies and sizes, of storage that keeps them.
+    pub(crate) const fn exponential() -> Self {
+        Self { sums: at::REQUESTS, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
+    }
+
+    /// A row for each outcome: all that `registry` counts.
+    pub(crate) fn everything(registry: Registry<'_>) -> Self {
+        let explicit = Self::explicit(&registry.bounds());
+        if !registry.has_exponentials() {
+            return explicit;
+        }
+        Self { exponential: Widths::ALL, ..explicit }.with_extremes()
+    }
+
+    /// One row for both outcomes: requests and failures, and of the latencies the exponential buckets and the extremes,
+    /// where `registry` has them.
+    pub(crate) fn merged(registry: Registry<'_>) -> Self {
+        let latencies = if registry.has_exponentials() { LATENCIES } else { 0 };
+        let exponential = Widths { latencies, sizes: 0 };
+        let extremes = usize::from(latencies != 0);
+        Self { sums: at::FAILURES + 1, classic: Widths::NONE, exponential, extremes }
+    }
+
+    /// The same with the extremes of both histograms. They do not add up.
+    pub(crate) const fn with_extremes(self) -> Self {
+        Self { extremes: 2, ..self }
+    }
+
+    pub(crate) const fn words(self) -> usize {
+        self.additive_words() + self.extremes * EXTREMES
+    }
+
+    /// Words of what adds up, with which a row begins.
+    pub(crate) const fn additive_words(self) -> usize {
+        self.sums + self.classic.both() + self.exponential.both()
+    }
+
+    /// The outcomes that have a row of their own; both are in the first's where they share one.
+    pub(crate) const fn outcomes(self) -> &'static [Outcome] {
+        if self.is_merged() { &[Outcome::Success] } else { &Outcome::ALL }
+    }
+
+    const fn is_merged(self) -> bool {
+        self.sums > at::REQUESTS
+    }
+
+    /// Requests in `row`.
+    #[inline]
+    pub(crate) fn requests(self, row: &[u64]) -> u64 {
+        if self.is_merged() { row.get(at::REQUESTS).copied().unwrap_or_default() } else { self.latencies(row).count }
+    }
+
+    /// Failures in `row`, where it holds both outcomes.
+    pub(crate) fn failures(self, row: &[u64]) -> u64 {
+        row.get(at::FAILURES).copied().filter(|_| self.is_merged()).unwrap_or_default()
+    }
+
+    /// The latencies in `row`: the classic ones, where it has both kinds.
+    #[inline]
+    pub(crate) fn latencies(self, row: &[u64]) -> Half<'_> {
+        self.half(Quantity::Latency, row, self.sums, self.first_widths().latencies)
+    }
+
+    /// The sizes in `row`, likewise.
+    #[inline]
+    pub(crate) fn sizes(self, row: &[u64]) -> Half<'_> {
+        let Widths { latencies, sizes } = self.first_widths();
+        self.half(Quantity::Size, row, self.sums + latencies, sizes)
+    }
+
+    /// The classic latencies and sizes in `row`.
+    pub(crate) fn classic(self, row: &[u64]) -> [Half<'_>; 2] {
+        self.halves(row, self.sums, self.classic)
+    }
+
+    /// The exponential latencies and sizes in `row`.
+    pub(crate) fn exponentials(self, row: &[u64]) -> [Half<'_>; 2] {
+        self.halves(row, self.sums + self.classic.both(), self.exponential)
+    }
+
+    /// Those of the buckets that come first in a row. There are never classic ones of one quantity alone.
+    const fn first_widths(self) -> Widths {
+        if self.classic.latencies != 0 { self.classic } else { self.exponential }
+    }
+
+    fn halves(self, row: &[u64], first: usize, Widths { latencies, sizes }: Widths) -> [Half<'_>; 2] {
+        [self.half(Quantity::Latency, row, first, latencies), self.half(Quantity::Size, row, first + latencies, sizes)]
+    }
+
+    #[inline]
+    fn half(self, quantity: Quantity, row: &[u64], first: usize, buckets: usize) -> Half<'_> {
+        let (sum, place) = match quantity {
+            Quantity::Latency => (at::LATENCY_SUM, 0),
+            Quantity::Size => (at::SIZE_SUM, 1),
+        };
+        let word = |at: usize| row.get(at).copied().unwrap_or_default();
+        let extremes = (place < self.extremes).then(|| self.additive_words() + place * EXTREMES);
+        let extremes = extremes.map(|at| (!word(at), word(at + 1)));
+        let buckets = row.get(first..first + buckets).unwrap_or_default();
+        Half {
+            sum: word(sum),
+            extremes: extremes.filter(|(min, max)| min <= max),
+            buckets,
+            count: buckets.iter().fold(0, |sum, count| sum.wrapping_add(*count)),
+        }
+    }
+
+    /// [`read`](Self::read) into the front of `room`, which is returned.
+    pub(crate) fn read_into<'r>(
+        self,
+        registry: Registry<'_>,
+        series: Series,
+        outcome: Outcome,
+        room: &'r mut [u64; MAX_WORDS],
+    ) -> &'r [u64] {
+        let row = &mut room[..self.words()];
+        self.read(registry, series, outcome, row);
+        row
+    }
+
+    /// Reads what all shards counted into `row`. Relaxed: each number whole, not the numbers in step; the extremes may
+    /// be those of a request that no bucket shows yet.
+    pub(crate) fn read(self, registry: Registry<'_>, series: Series, outcome: Outcome, row: &mut [u64]) {
+        row.fill(0);
+        let (one, latency_buckets) = ([outcome], registry.parts.control.bounds.latency_buckets());
+        let outcomes = if self.is_merged() { &Outcome::ALL } else { &one[..] };
+        for (cell, exponentials) in registry.counted(series) {
+            for outcome in outcomes {
+                // Without this look, pages that were never written would be read.
+                if cell::is_used(&cell[outcome.index()]) {
+                    // Before the exponential buckets, which a recorder fills first: no request is without its latency.
+                    if self.is_merged() {
+                        add_requests(cell::count(cell, *outcome, latency_buckets), *outcome, row);
+                    }
+                    self.add(cell, exponentials, *outcome, row);
+                }
+            }
+        }
+    }
+
+    /// Adds what one shard counted of one outcome.
+    fn add(self, cell: &CellWords, exponentials: Option<&ExponentialWords>, outcome: Outcome, row: &mut [u64]) {
+        let side = &cell[outcome.index()];
+        add(row, self.sums, self.classic.both(), &side[AT_BUCKETS..]);
+        if let Some(words) = exponentials.filter(|_| self.exponential.latencies != 0) {
+            let (latencies, sizes) = exponential::buckets(words, outcome);
+            let first = self.sums + self.classic.both();
+            add(row, first, self.exponential.latencies, latencies);
+            add(row, first + self.exponential.latencies, self.exponential.sizes, sizes);
+        }
+        for (at, word) in [(at::LATENCY_SUM, LATENCY_SUM), (at::SIZE_SUM, SIZE_SUM)] {
+            row[at] = row[at].wrapping_add(side[word].load(Relaxed));
+        }
+        let extremes = cell::extremes(cell, outcome).into_iter().take(self.extremes);
+        for (all, (min, max)) in row[self.additive_words()..].as_chunks_mut::<EXTREMES>().0.iter_mut().zip(extremes) {
+            *all = [all[0].max(!min), all[1].max(max)];
+        }
+    }
+}
+
+impl Widths {
+    const NONE: Self = Self { latencies: 0, sizes: 0 };
+    /// Of exponential histograms.
+    const ALL: Self = Self { latencies: LATENCIES, sizes: SIZES };
+
+    const fn both(self) -> usize {
+        self.latencies + self.sizes
+    }
+}
+
+fn add_requests(requests: u64, outcome: Outcome, row: &mut [u64]) {
+    row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
+    let failures = if outcome == Outcome::Failure { requests } else { 0 };
+    row[at::FAILURES] = row[at::FAILURES].wrapping_add(failures);
+}
+
+fn add(row: &mut [u64], first: usize, count: usize, words: &[AtomicU64]) {
+    for (sum, word) in row.iter_mut().skip(first).take(count).zip(words) {
+        *sum = sum.wrapping_add(word.load(Relaxed));
+    }
+}

@@ -1,0 +1,386 @@
+//! What came in an interval, series by series, frozen until somebody has it: the one way to take an interval's difference.
+//!
+//! A row says what was taken out of the registry so far, a second one what of that is still to be settled. Whoever sends
+//! it settles row by row, when it has arrived or is lost. What is not settled grows with the next interval.
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+#[cfg(feature = "alloc")]
+use alloc::{vec, vec::Vec};
+use core::fmt;
+
+use crate::aggregates::row::{MAX_WORDS, RowShape};
+use crate::registry::Registry;
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
+
+/// The rows of a registry's series, in memory of the caller's.
+///
+/// The sum of all that was settled and is unsettled is what the registry counted since [`new`](Self::new). Rows of one
+/// kind and outcome lie side by side, so that what never happens, such as failures, costs no memory.
+#[derive(Debug)]
+pub(crate) struct Rows<M> {
+    memory: M,
+    shape: RowShape,
+    /// Series that there is room for.
+    capacity: usize,
+    /// The rows of series below this one are known to hold nothing but what was put there.
+    cleared: usize,
+    unsettled: u64,
+}
+
+impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
+    /// Words of memory for all series that `registry` has room for.
+    pub(crate) const fn words(registry: Registry<'_>, shape: RowShape) -> usize {
+        registry.parts.entries.len() * shape.outcomes().len() * (shape.additive_words() + shape.words())
+    }
+
+    /// Rows of what comes from now on, and how many requests had been counted before. What `memory` holds does not matter;
+    /// that of series which count nothing is never written.
+    pub(crate) fn new(registry: Registry<'_>, shape: RowShape, memory: M) -> Result<(Self, u64), TooFewWords> {
+        let (needed, given) = (Self::words(registry, shape), memory.as_ref().len());
+        if given < needed {
+            return Err(TooFewWords { needed, given });
+        }
+        Ok(Self::over(registry, shape, memory))
+    }
+
+    /// The same in memory that has as many words.
+    fn over(registry: Registry<'_>, shape: RowShape, memory: M) -> (Self, u64) {
+        let mut rows = Self { memory, shape, capacity: registry.parts.entries.len(), cleared: 0, unsettled: 0 };
+        let (mut before, mut room) = (0, [0; MAX_WORDS]);
+        for series in registry.each_series() {
+            rows.clear_up_to(series);
+            for outcome in shape.outcomes() {
+                let now = shape.read_into(registry, series, *outcome, &mut room);
+                before += shape.requests(now);
+                if let Some((kept, _)) = rows.pair(series, *outcome)
+                    && kept != &now[..kept.len()]
+                {
+                    kept.copy_from_slice(&now[..kept.len()]);
+                }
+            }
+        }
+        (rows, before)
+    }
+
+    pub(crate) const fn shape(&self) -> RowShape {
+        self.shape
+    }
+
+    /// Requests that are frozen and not settled.
+    pub(crate) const fn unsettled(&self) -> u64 {
+        self.unsettled
+    }
+
+    /// Ends an interval: adds what came since the last time to what is unsettled, and returns how many requests that are.
+    pub(crate) fn freeze(&mut self, registry: Registry<'_>) -> u64 {
+        let mut room = [0; MAX_WORDS];
+        // A series that a thread is about to show has counted nothing, or is seen the next time.
+        registry.each_series().for_each(|series| self.freeze_in(&mut room, registry, series));
+        self.unsettled
+    }
+
+    /// The same for one series.
+    pub(crate) fn freeze_series(&mut self, registry: Registry<'_>, series: Series) {
+        self.freeze_in(&mut [0; MAX_WORDS], registry, series);
+    }
+
+    fn freeze_in(&mut self, room: &mut [u64; MAX_WORDS], registry: Registry<'_>, series: Series) {
+        let shape = self.shape;
+        self.clear_up_to(series);
+        for outcome in shape.outcomes() {
+            let now = shape.read_into(registry, series, *outcome, room);
+            let Some((kept, came)) = self.pair(series, *outcome) else { return };
+            let (now, extremes) = now.split_at(kept.len());
+            // Memory that was never written stays so while there is nothing to be kept.
+            if kept == now {
+                continue;
+            }
+            let more = shape.requests(now).wrapping_sub(shape.requests(kept));
+            let (sums, came_extremes) = came.split_at_mut(kept.len());
+            for (sum, (now, kept)) in sums.iter_mut().zip(now.iter().zip(&*kept)) {
+                *sum = sum.wrapping_add(now.wrapping_sub(*kept));
+            }
+            came_extremes.copy_from_slice(extremes);
+            kept.copy_from_slice(now);
+            self.unsettled = self.unsettled.wrapping_add(more);
+        }
+    }
+
+    /// The row of what is unsettled; empty for the handle of another registry.
+    pub(crate) fn came(&self, series: Series, outcome: Outcome) -> &[u64] {
+        self.frozen().row(series, outcome)
+    }
+
+    /// All rows of what is unsettled.
+    pub(crate) fn frozen(&self) -> FrozenRows<'_> {
+        let came = self.memory.as_ref().get(self.all_kept()..).unwrap_or_default();
+        FrozenRows { came, shape: self.shape, capacity: self.capacity, end: self.cleared as u32 }
+    }
+
+    /// What is unsettled of a row has arrived or is lost. Returns its requests.
+    pub(crate) fn settle(&mut self, series: Series, outcome: Outcome) -> u64 {
+        let shape = self.shape;
+        let Some((_, came)) = self.pair(series, outcome) else { return 0 };
+        let requests = shape.requests(came);
+        // Memory that was never written stays so.
+        if came.iter().any(|word| *word != 0) {
+            came.fill(0);
+        }
+        self.unsettled = self.unsettled.wrapping_sub(requests);
+        requests
+    }
+
+    /// What was taken out so far, and what of that is unsettled; `None` for the handle of another registry.
+    fn pair(&mut self, series: Series, outcome: Outcome) -> Option<(&mut [u64], &mut [u64])> {
+        let (place, all_kept) = (place(self.shape, self.capacity, series, outcome)?, self.all_kept());
+        let (kept, came) = self.memory.as_mut().split_at_mut_checked(all_kept)?;
+        let of = |words: usize| place * words..(place + 1) * words;
+        Some((kept.get_mut(of(self.shape.additive_words()))?, came.get_mut(of(self.shape.words()))?))
+    }
+
+    /// Words of all rows of what was taken out; after them come those of what is unsettled.
+    const fn all_kept(&self) -> usize {
+        self.capacity * self.shape.outcomes().len() * self.shape.additive_words()
+    }
+
+    /// Clears the rows of series that are new. Memory that is zero is not written.
+    fn clear_up_to(&mut self, series: Series) {
+        let end = self.capacity.min(series.index() + 1);
+        for number in self.cleared..end {
+            for outcome in self.shape.outcomes() {
+                if let Some((kept, came)) = self.pair(Series::from_number(number as u32), *outcome) {
+                    [kept, came].into_iter().flatten().filter(|word| **word != 0).for_each(|word| *word = 0);
+                }
+            }
+        }
+        self.cleared = self.cleared.max(end);
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Rows<Vec<u64>> {
+    /// In memory of the allocator's: zeroed, so that none of it is resident before it is used.
+    pub(crate) fn on_heap(registry: Registry<'_>, shape: RowShape) -> (Self, u64) {
+        Self::over(registry, shape, vec![0; Self::words(registry, shape)])
+    }
+}
+
+/// What came in an interval and is unsettled: rows that do not change while they are lent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrozenRows<'a> {
+    came: &'a [u64],
+    shape: RowShape,
+    capacity: usize,
+    end: u32,
+}
+
+impl<'a> FrozenRows<'a> {
+    /// Of one series and outcome; empty for the handle of another registry.
+    pub(crate) fn row(&self, series: Series, outcome: Outcome) -> &'a [u64] {
+        let words = self.shape.words();
+        let place = place(self.shape, self.capacity, series, outcome);
+        place.and_then(|place| self.came.get(place * words..(place + 1) * words)).unwrap_or_default()
+    }
+
+    pub(crate) const fn shape(&self) -> RowShape {
+        self.shape
+    }
+
+    /// Series of this number and above had counted nothing when the interval ended.
+    pub(crate) const fn end(&self) -> u32 {
+        self.end
+    }
+}
+
+/// The memory for rows is too small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooFewWords {
+    /// Words that the registry needs.
+    pub needed: usize,
+    /// Words that were given.
+    pub given: usize,
+}
+
+impl fmt::Display for TooFewWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { needed, given } = self;
+        write!(f, "intervals of this registry need {needed} words of memory, and {given} were given")
+    }
+}
+
+impl core::error::Error for TooFewWords {}
+
+/// Which row of its kind is that of a series and outcome; `None` where there is no room for the series.
+fn place(shape: RowShape, capacity: usize, series: Series, outcome: Outcome) -> Option<usize> {
+    let side = if shape.outcomes().len() > 1 { outcome.index() } else { 0 };
+    (series.index() < capacity).then(|| side * capacity + series.index())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::registry::storage::{Classic, Storage};
+    use crate::request::sample::{Sample, Timestamp};
+    use core::time::Duration;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// The last one finds the registry full: it is the overflow series.
+    const NAMES: [&str; 4] = ["/a", "/b", "/c", "/overflow"];
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Record(usize, Sample),
+        Freeze,
+        /// Of one series alone.
+        FreezeSeries(usize),
+        Settle(usize, Outcome),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let outcome = || (0..2usize).prop_map(|index| Outcome::ALL[index]);
+        let sample = (0..45u32, 0..50u32, outcome()).prop_map(|(latency, size, outcome)| Sample {
+            latency: Duration::from_nanos(1 << latency),
+            response_bytes: 1 << size,
+            status: 200,
+            outcome,
+            completed_at: Timestamp::default(),
+        });
+        prop_oneof![
+            6 => (0..NAMES.len(), sample).prop_map(|(series, sample)| Step::Record(series, sample)),
+            1 => Just(Step::Freeze),
+            1 => (0..NAMES.len()).prop_map(Step::FreezeSeries),
+            3 => (0..NAMES.len(), outcome()).prop_map(|(series, outcome)| Step::Settle(series, outcome)),
+        ]
+    }
+
+    /// What is known of one row without looking at any: the samples since the last freezing, and those that are frozen.
+    #[derive(Clone, Default)]
+    struct Model {
+        recorded: Vec<Sample>,
+        frozen: Vec<Sample>,
+    }
+
+    /// Rows beside a model, and the sum of all that was settled.
+    struct Beside<'a> {
+        registry: Registry<'a>,
+        rows: Rows<Vec<u64>>,
+        /// By series and outcome.
+        models: [[Model; 2]; NAMES.len()],
+        settled: [[Vec<u64>; 2]; NAMES.len()],
+    }
+
+    impl Beside<'_> {
+        fn series(&self, name: usize) -> Series {
+            // In order of their names, so that it is always the same one that finds no room.
+            NAMES.map(|name| self.registry.series("GET", name))[name]
+        }
+
+        /// The outcomes that are in the row of this one.
+        fn sides(&self, outcome: Outcome) -> Vec<usize> {
+            if self.rows.shape().outcomes().len() == 1 { [0, 1].into() } else { [outcome.index()].into() }
+        }
+
+        fn freeze(&mut self, names: &[usize]) {
+            for name in names {
+                for model in &mut self.models[*name] {
+                    model.frozen.append(&mut model.recorded);
+                }
+            }
+            let frozen: usize = self.models.iter().flatten().map(|model| model.frozen.len()).sum();
+            assert_eq!(self.rows.unsettled(), frozen as u64);
+        }
+
+        /// Settles a row; it must be what the samples make.
+        fn settle(&mut self, name: usize, outcome: Outcome) {
+            let (series, shape, sides) = (self.series(name), self.rows.shape(), self.sides(outcome));
+            let samples: Vec<Sample> =
+                sides.iter().flat_map(|side| core::mem::take(&mut self.models[name][*side].frozen)).collect();
+            let row = self.rows.came(series, outcome);
+            let sum = |of: fn(&Sample) -> u64| samples.iter().map(of).sum::<u64>();
+            assert_eq!(row[0], sum(|sample| sample.latency.as_nanos() as u64));
+            assert_eq!(row[1], sum(|sample| sample.response_bytes));
+            for halves in [shape.classic(row), shape.exponentials(row)] {
+                for half in halves.iter().filter(|half| !half.buckets.is_empty()) {
+                    assert_eq!(half.count, samples.len() as u64);
+                }
+            }
+            let sums = &mut self.settled[name][sides[0]];
+            sums.resize(shape.additive_words(), 0);
+            sums.iter_mut().zip(row).for_each(|(sum, word)| *sum += *word);
+            assert_eq!(self.rows.settle(series, outcome), samples.len() as u64);
+            assert!(self.rows.came(series, outcome).iter().all(|word| *word == 0));
+            assert_eq!(self.rows.settle(series, outcome), 0, "it was settled already");
+        }
+    }
+
+    fn follow(registry: Registry<'_>, shape: RowShape, steps: &[Step]) {
+        let mut recorders = [registry.recorder(), registry.recorder()];
+        let all = |registry| NAMES.map(|name| Registry::series(registry, "GET", name));
+        for (number, step) in steps.iter().take(5).enumerate() {
+            if let Step::Record(name, sample) = step {
+                recorders[number % 2].record(all(registry)[*name], *sample);
+            }
+        }
+        let read = |series, outcome| shape.read_into(registry, series, outcome, &mut [0; MAX_WORDS]).to_vec();
+        let at_first = all(registry).map(|series| Outcome::ALL.map(|outcome| read(series, outcome)));
+        let memory = std::vec![7; Rows::<Vec<u64>>::words(registry, shape)];
+        let (rows, before) = Rows::new(registry, shape, memory).expect("as many words as it asks for");
+        assert_eq!(before, registry.requests());
+        let mut beside = Beside { registry, rows, models: Default::default(), settled: Default::default() };
+        for (number, step) in steps.iter().enumerate() {
+            match step {
+                Step::Record(name, sample) => {
+                    recorders[number % 2].record(beside.series(*name), *sample);
+                    beside.models[*name][sample.outcome.index()].recorded.push(*sample);
+                }
+                Step::Freeze => {
+                    beside.rows.freeze(registry);
+                    beside.freeze(&[0, 1, 2, 3]);
+                }
+                Step::FreezeSeries(name) => {
+                    let series = beside.series(*name);
+                    beside.rows.freeze_series(registry, series);
+                    beside.freeze(&[*name]);
+                }
+                Step::Settle(name, outcome) => beside.settle(*name, *outcome),
+            }
+        }
+        beside.rows.freeze(registry);
+        beside.freeze(&[0, 1, 2, 3]);
+        for (name, at_first) in at_first.iter().enumerate() {
+            for outcome in shape.outcomes() {
+                beside.settle(name, *outcome);
+                let now = read(beside.series(name), *outcome);
+                let since = now.iter().zip(&at_first[outcome.index()]).map(|(now, then)| now - then);
+                let settled = &beside.settled[name][outcome.index()];
+                assert!(since.take(shape.additive_words()).eq(settled.iter().copied()), "{name} {outcome:?}");
+            }
+        }
+        assert_eq!(beside.rows.unsettled(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_was_settled_adds_up_to_what_was_counted_in_whatever_order(steps in vec(any_step(), 0..200)) {
+            let shapes: [fn(Registry<'_>) -> RowShape; 4] = [
+                |registry| RowShape::explicit(&registry.bounds()),
+                |registry| if registry.has_exponentials() { RowShape::exponential() } else { RowShape::merged(registry) },
+                RowShape::merged,
+                RowShape::everything,
+            ];
+            for shape in shapes {
+                let (exponential, classic) = (Storage::<4, 1, 2>::new(), Storage::<4, 1, 2, Classic>::new());
+                follow(exponential.registry(), shape(exponential.registry()), &steps);
+                follow(classic.registry(), shape(classic.registry()), &steps);
+            }
+        }
+    }
+}

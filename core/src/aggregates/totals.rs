@@ -1,0 +1,103 @@
+//! Sums over recorders and series, for the engine's own display.
+
+use core::time::Duration;
+
+use crate::counts::bounds::Bounds;
+use crate::counts::cell::{Latencies, Sizes};
+use crate::registry::Registry;
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
+
+/// Sums of requests, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The bounds of the buckets.
+    pub bounds: Bounds,
+    /// Latencies of the successes and of the failures, in this order.
+    pub latencies: [Latencies; 2],
+    /// Sizes of the successes and of the failures, in this order.
+    pub sizes: [Sizes; 2],
+}
+
+impl Totals {
+    /// All requests.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.latencies.iter().map(Latencies::count).sum()
+    }
+
+    /// Failed requests.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.latencies[Outcome::Failure.index()].count()
+    }
+
+    /// The latency that a share `q` (0 to 1) of the requests did not exceed, interpolated inside a classic bucket as
+    /// Prometheus does: an estimate as coarse as the buckets, for storage that keeps no exponential histograms (see
+    /// [`Distribution::quantile`](crate::Distribution::quantile)). `None` without requests or without
+    /// bounds. Above the last bound: that bound.
+    #[must_use]
+    pub fn latency_quantile(&self, q: f64) -> Option<Duration> {
+        let total = self.requests();
+        if total == 0 || self.bounds.latency_ns().is_empty() {
+            return None;
+        }
+        let rank = q.clamp(0.0, 1.0) * total as f64;
+        let (mut below, mut lower) = (0.0, 0);
+        for (bucket, &upper) in self.bounds.latency_ns().iter().enumerate() {
+            let requests = |side: &Latencies| side.buckets().get(bucket).copied().unwrap_or_default();
+            let inside = self.latencies.iter().map(requests).sum::<u64>() as f64;
+            if inside > 0.0 && below + inside >= rank {
+                let share = ((rank - below) / inside).clamp(0.0, 1.0);
+                return Some(Duration::from_nanos(lower + ((upper - lower) as f64 * share) as u64));
+            }
+            below += inside;
+            lower = upper;
+        }
+        Some(Duration::from_nanos(lower))
+    }
+
+    /// What came since `earlier`, an older reading of the same registry or series.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let [success, failure] = Outcome::ALL.map(Outcome::index);
+        Self {
+            bounds: self.bounds,
+            latencies: [success, failure].map(|side| self.latencies[side].since(&earlier.latencies[side])),
+            sizes: [success, failure].map(|side| self.sizes[side].since(&earlier.sizes[side])),
+        }
+    }
+
+    pub(crate) fn none(bounds: Bounds) -> Self {
+        Self { bounds, latencies: [Latencies::none(&bounds); 2], sizes: [Sizes::none(&bounds); 2] }
+    }
+
+    fn add(&mut self, registry: Registry<'_>, series: Series) {
+        for cell in registry.cells(series) {
+            for outcome in Outcome::ALL {
+                self.latencies[outcome.index()].add(cell, outcome);
+                self.sizes[outcome.index()].add(cell, outcome, self.bounds.latency_buckets());
+            }
+        }
+    }
+}
+
+impl Registry<'_> {
+    /// Sums over all series and recorders since the storage's birth.
+    #[must_use]
+    pub fn totals(self) -> Totals {
+        let mut totals = Totals::none(self.bounds());
+        for number in 0..self.series_end() {
+            totals.add(self, Series::from_number(number));
+        }
+        totals
+    }
+
+    /// Sums of one series over all recorders since the storage's birth.
+    #[must_use]
+    pub fn series_totals(self, series: Series) -> Totals {
+        let mut totals = Totals::none(self.bounds());
+        totals.add(self, series);
+        totals
+    }
+}

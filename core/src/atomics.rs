@@ -1,0 +1,42 @@
+//! The atomics that everything here is made of: core's own, portable-atomic's where the target has none of 64 bits,
+//! loom's where the model checker looks on.
+
+pub(crate) mod stored_text;
+pub(crate) mod words;
+
+#[cfg(all(not(loom), target_has_atomic = "64"))]
+pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+#[cfg(all(not(loom), not(target_has_atomic = "64")))]
+pub(crate) use portable_atomic::{AtomicU64, Ordering, fence};
+
+/// `const fn` everywhere but under loom, whose atomics cannot be made in a constant.
+macro_rules! const_unless_loom {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => {
+        #[cfg(not(loom))]
+        $(#[$meta])*
+        $vis const fn $($rest)*
+        #[cfg(loom)]
+        $(#[$meta])*
+        $vis fn $($rest)*
+    };
+}
+pub(crate) use const_unless_loom;
+
+/// Keeps words that one thread writes off the cache lines (in pairs, as the prefetcher fetches them) of another's.
+#[repr(align(128))]
+#[derive(Debug)]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+/// Atomic words, all zero.
+#[cfg(not(loom))]
+pub(crate) const fn zeros<const N: usize>() -> [AtomicU64; N] {
+    [const { AtomicU64::new(0) }; N]
+}
+
+/// Atomic words, all zero.
+#[cfg(loom)]
+pub(crate) fn zeros<const N: usize>() -> [AtomicU64; N] {
+    core::array::from_fn(|_| AtomicU64::new(0))
+}

@@ -1,0 +1,38 @@
+//! A text that is kept in words: what an entry keeps of a series' labels.
+
+use super::{AtomicU64, words};
+
+/// A text in words, and its length in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredText<'a> {
+    words: &'a [AtomicU64],
+    length: usize,
+}
+
+impl<'a> StoredText<'a> {
+    pub(crate) const fn new(words: &'a [AtomicU64], length: usize) -> Self {
+        Self { words, length }
+    }
+
+    /// Copies the text to the front of `room`, and where there is room with what is behind it; returns its length, or
+    /// nothing where it does not fit.
+    #[inline(always)]
+    pub(crate) fn copy_wide(self, room: &mut [u8]) -> Option<usize> {
+        let copied = words::load_wide(self.words, self.length, room) || load_exact(self.words, self.length, room);
+        copied.then_some(self.length)
+    }
+
+    /// Copies the text to the front of `out`; returns its length, or nothing where it does not fit.
+    #[inline]
+    pub(crate) fn copy_to(self, out: &mut [u8]) -> Option<usize> {
+        words::load(self.words, out.get_mut(..self.length)?);
+        Some(self.length)
+    }
+}
+
+/// With parts of a text for arguments, so that the text itself stays in registers.
+#[cold]
+#[inline(never)]
+fn load_exact(words: &[AtomicU64], length: usize, room: &mut [u8]) -> bool {
+    StoredText { words, length }.copy_to(room).is_some()
+}

@@ -1,0 +1,139 @@
+//! Text in words of relaxed atomics: how labels are shared between threads without `unsafe`.
+//!
+//! A text is written once, before it is published with a release store, and only read afterwards. Its length is kept
+//! elsewhere; the bytes of the last word behind the text are zero.
+
+use crate::atomics::{AtomicU64, Ordering::Relaxed};
+
+/// Writes `text` into `words`, as far as they reach. Relaxed: the release store that publishes the entry follows.
+pub(crate) fn store(words: &[AtomicU64], text: &[u8]) {
+    for (word, value) in words.iter().zip(values(text)) {
+        word.store(value, Relaxed);
+    }
+}
+
+/// Writes `text`, which is not longer than `words`, so that it ends where they end. Relaxed as in [`store`].
+pub(crate) fn store_at_end(words: &[AtomicU64], text: &[u8]) {
+    let (rest, chunks) = text.as_rchunks::<8>();
+    let first = (!rest.is_empty()).then(|| rest.iter().rfold(0, |word, &byte| word << 8 | u64::from(byte)));
+    let first = first.map(|word| word << (64 - 8 * rest.len()));
+    let values = chunks.iter().rev().map(|chunk| u64::from_le_bytes(*chunk)).chain(first);
+    for (word, value) in words.iter().rev().zip(values) {
+        word.store(value, Relaxed);
+    }
+}
+
+/// Whether the text in `words` is `text`, provided that the lengths are equal.
+#[inline]
+pub(crate) fn equal(words: &[AtomicU64], text: &[u8]) -> bool {
+    let (chunks, rest) = text.as_chunks::<8>();
+    let mut same = true;
+    for (chunk, word) in chunks.iter().zip(words) {
+        same &= word.load(Relaxed) == u64::from_le_bytes(*chunk);
+    }
+    same && (rest.is_empty() || words.get(chunks.len()).is_some_and(|word| word.load(Relaxed) == last(text)))
+}
+
+/// Copies the text in `words` to `out`, whose length is the text's. Relaxed: the reader's acquire load of the entry's
+/// index came before.
+#[inline]
+pub(crate) fn load(words: &[AtomicU64], out: &mut [u8]) {
+    let (chunks, rest) = out.as_chunks_mut::<8>();
+    for (chunk, word) in chunks.iter_mut().zip(words) {
+        *chunk = word.load(Relaxed).to_le_bytes();
+    }
+    if !rest.is_empty()
+        && let Some(word) = words.get(chunks.len())
+    {
+        rest.copy_from_slice(&word.load(Relaxed).to_le_bytes()[..rest.len()]);
+    }
+}
+
+/// Copies the text of `length` bytes in `words` to the front of `out`, and with it what lies behind: moves of known
+/// length need no loop. Returns `false`, and copies nothing of use, where words or room end too soon for that.
+#[inline(always)]
+pub(crate) fn load_wide(words: &[AtomicU64], length: usize, out: &mut [u8]) -> bool {
+    let (words, out) = (words.as_chunks::<8>().0, out.as_chunks_mut::<64>().0);
+    let ([usual, words @ ..], [room, out @ ..]) = (words, out) else { return false };
+    load_block(usual, room);
+    if length <= 64 {
+        return true;
+    }
+    let ([long, words @ ..], [room, out @ ..]) = (words, out) else { return false };
+    load_block(long, room);
+    length <= 128 || load_blocks(words, out, length.div_ceil(64) - 2)
+}
+
+#[inline(always)]
+fn load_block(words: &[AtomicU64; 8], room: &mut [u8; 64]) {
+    for (room, word) in room.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *room = word.load(Relaxed).to_le_bytes();
+    }
+}
+
+#[inline(never)]
+fn load_blocks(words: &[[AtomicU64; 8]], room: &mut [[u8; 64]], blocks: usize) -> bool {
+    let (Some(words), Some(room)) = (words.get(..blocks), room.get_mut(..blocks)) else { return false };
+    words.iter().zip(room).for_each(|(words, room)| load_block(words, room));
+    true
+}
+
+/// `text` as little-endian words, the last one filled up with zeros.
+#[inline]
+pub(crate) fn values(text: &[u8]) -> impl Iterator<Item = u64> {
+    let (chunks, rest) = text.as_chunks::<8>();
+    let last = (!rest.is_empty()).then(|| last(text));
+    chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain(last)
+}
+
+/// The last word of `text`, whose length is no multiple of eight. In a few loads: copying byte by byte would cost more
+/// than all the other words of a usual name.
+#[inline]
+fn last(text: &[u8]) -> u64 {
+    let length = text.len();
+    let rest = length % 8;
+    if let Some(end) = text.last_chunk::<8>() {
+        return u64::from_le_bytes(*end) >> (64 - 8 * rest);
+    }
+    if let (Some(start), Some(end)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        // Where the halves overlap they agree.
+        let (start, end) = (u32::from_le_bytes(*start), u32::from_le_bytes(*end));
+        return u64::from(start) | u64::from(end) << (8 * (length - 4));
+    }
+    text.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::atomics::zeros;
+
+    #[test]
+    fn texts_of_every_length_come_back_and_equal_themselves_only() {
+        let text: std::vec::Vec<u8> = (1..=200).collect();
+        for length in 0..=text.len() {
+            let (words, text) = (zeros::<32>(), &text[..length]);
+            store(&words, text);
+            let mut copy = std::vec![0; length];
+            load(&words, &mut copy);
+            assert_eq!(copy, text);
+            let (ending, mut all) = (zeros::<32>(), [0; 256]);
+            store_at_end(&ending, text);
+            load(&ending, &mut all);
+            assert_eq!(&all[256 - length..], text);
+            for room in length..=280 {
+                let mut wide = std::vec![0; room];
+                let copied = load_wide(&words, length, &mut wide);
+                assert_eq!(copied, room >= length.next_multiple_of(64).max(64), "{length} bytes into {room}");
+                assert!(!copied || wide[..length] == *text);
+            }
+            assert!(equal(&words, text));
+            for changed in 0..length {
+                copy[changed] ^= 0x80;
+                assert!(!equal(&words, &copy), "byte {changed} of {length}");
+                copy[changed] ^= 0x80;
+            }
+        }
+    }
+}

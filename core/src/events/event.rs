@@ -1,0 +1,47 @@
+//! One raw event: a completed request on its way to the per-request sinks.
+
+use crate::counts::layout::Observation;
+use crate::registry::ring::EVENT_WORDS;
+use crate::request::sample::{Outcome, Timestamp};
+use crate::request::series::Series;
+
+/// One completed request, 32 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Its series.
+    pub series: Series,
+    /// HTTP status, 0 where no response came.
+    pub status: u16,
+    /// Success or failure.
+    pub outcome: Outcome,
+    /// Latency in nanoseconds.
+    pub latency_ns: u64,
+    /// Size of the response in bytes.
+    pub response_bytes: u64,
+    /// Time of completion; behind the pump, unique among all events of the registry.
+    pub completed_at: Timestamp,
+}
+
+impl Event {
+    /// What is counted of it.
+    #[inline]
+    pub(crate) const fn observation(&self) -> Observation {
+        Observation { latency_ns: self.latency_ns, bytes: self.response_bytes }
+    }
+
+    pub(crate) const fn to_words(self) -> [u64; EVENT_WORDS] {
+        let head = self.series.number() as u64 | (self.status as u64) << 32 | (self.outcome as u64) << 48;
+        [head, self.latency_ns, self.response_bytes, self.completed_at.as_unix_nanos()]
+    }
+
+    pub(crate) const fn from_words([head, latency_ns, response_bytes, nanos]: [u64; EVENT_WORDS]) -> Self {
+        Self {
+            series: Series::from_number(head as u32),
+            status: (head >> 32) as u16,
+            outcome: if head >> 48 & 1 == 0 { Outcome::Success } else { Outcome::Failure },
+            latency_ns,
+            response_bytes,
+            completed_at: Timestamp::from_unix_nanos(nanos),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! The pump: takes the raw events out of all rings and gives each a timestamp that no other has.
+//!
+//! InfluxDB overwrites a point that has the series and the timestamp of another. Therefore timestamps are made
+//! strictly increasing per recorder, with the recorder's number in the lowest bits. Those of a coarse clock are put at
+//! the process's own place within its step, since another process may see the same clock.
+
+use core::fmt;
+
+use crate::atomics::Ordering;
+use crate::cold::cold_path;
+use crate::events::event::Event;
+use crate::events::phase::Phase;
+use crate::registry::Registry;
+use crate::registry::accounts::Accounts;
+use crate::registry::ledger::{self, Account, Exporter, Ledger};
+use crate::registry::parts::{ShardWords, shard_word};
+use crate::registry::ring;
+use crate::request::sample::Timestamp;
+
+/// Latest timestamp that is believed where nobody says what time it is: in the year 2116. It leaves room to count on
+/// below InfluxDB's last one (i64, two highest values reserved: influxdb1-client models/time.go).
+const LATEST: Timestamp = Timestamp::from_unix_nanos(1 << 62);
+
+/// How far ahead of the clock a time of completion is still believed.
+const SLACK_NANOS: u64 = 1_000_000_000;
+
+/// The one reader of a registry's event rings. Dropping it lets another be claimed.
+pub struct Pump<'a> {
+    registry: Registry<'a>,
+    now: Timestamp,
+    latest: Timestamp,
+    phase: Phase,
+}
+
+impl<'a> Registry<'a> {
+    /// The one reader of the event rings; `None` while another holds it.
+    #[must_use]
+    pub fn pump(self) -> Option<Pump<'a>> {
+        Pump::claim(self)
+    }
+}
+
+impl<'a> Pump<'a> {
+    fn claim(registry: Registry<'a>) -> Option<Self> {
+        // Acquire pairs with the release in `drop`: the former pump's tails are seen. A claim that fails must make no
+        // pump, not even for a moment: its drop would free the other's.
+        let owned = &registry.parts.control.pump_owned;
+        owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok().then(|| Self {
+            registry,
+            now: Timestamp::default(),
+            latest: LATEST,
+            phase: Phase::NONE,
+        })
+    }
+
+    /// Says what time it is, for the events that are drained next.
+    ///
+    /// An event without a time of completion (zero, the default) gets this one. And none is believed that lies more than
+    /// a second behind it: timestamps strictly increase, so a wrong one from the future would take all later ones of its
+    /// recorder with it.
+    pub fn set_now(&mut self, now: Timestamp) {
+        self.now = now.min(LATEST);
+        let latest = now.as_unix_nanos().saturating_add(SLACK_NANOS);
+        self.latest = Timestamp::from_unix_nanos(latest).min(LATEST);
+    }
+
+    /// Says where timestamps of a coarse clock are put from now on: one that is a multiple of a millisecond at this place
+    /// within it, another that is a multiple of a microsecond at this place within that. Default [`Phase::NONE`]: they
+    /// stay where they are, and two processes with a clock of 1 ms give the same timestamps.
+    ///
+    /// Other timestamps stay, and so do, until the end of a drain, those of a recorder that has given such a one. Of a
+    /// coarser clock than 1 ms the place is within a millisecond.
+    pub const fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// Takes out the events that are there now and hands each to `deliver`; returns how many.
+    ///
+    /// Bounded by the size of all rings, however fast recorders are.
+    pub fn drain(&mut self, mut deliver: impl FnMut(Event)) -> u64 {
+        self.drain_slices(|events| events.iter().copied().for_each(&mut deliver))
+    }
+
+    /// The same, but hands them over in slices of a few dozen, which a [`Sink`](crate::Sink) takes at once.
+    pub fn drain_slices(&mut self, deliver: impl FnMut(&[Event])) -> u64 {
+        let parts = self.registry.parts;
+        let clock = Clock::new(parts.shards.len() as u64 + 1, (self.now, self.latest), self.phase);
+        let mut slice = Slice { events: [Event::default(); SLICE_EVENTS], length: 0, deliver };
+        let mut taken = 0;
+        for (number, shard) in parts.shards.iter().enumerate() {
+            let ring = &parts.rings[number * parts.spill_ring.len()..][..parts.spill_ring.len()];
+            let mut stamps = clock.of(number as u64, shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
+            let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
+            taken += ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
+            note_refused(shard, stamps.last, parts.spill_ring.len() as u64);
+        }
+        let number = parts.shards.len() as u64;
+        let mut stamps = clock.of(number, parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
+        let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
+        taken += ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
+        note_refused(parts.spill, stamps.last, parts.spill_ring.len() as u64);
+        slice.flush();
+        taken
+    }
+
+    /// Opens the account of a per-request `exporter` and has recorders write events. Events that were recorded before
+    /// belong to others: drain first.
+    pub fn attach(&mut self, exporter: Exporter) -> &'a Ledger {
+        let rings = self.registry.rings();
+        let ledger = self.registry.ledger(exporter);
+        ledger.open(ledger::PER_REQUEST, rings.taken.wrapping_add(rings.refused), rings.refused);
+        self.registry.parts.control.events.0.fetch_or(bit(exporter), Ordering::SeqCst);
+        ledger
+    }
+
+    /// Closes the account of a per-request `exporter`, to which everything drained so far was handed; with the last
+    /// one recorders stop writing events.
+    pub fn detach(&mut self, exporter: Exporter) -> Account {
+        self.registry.parts.control.events.0.fetch_and(!bit(exporter), Ordering::SeqCst);
+        let rings = self.registry.rings();
+        let ledger = self.registry.ledger(exporter);
+        ledger.close(rings.taken.wrapping_add(rings.refused), rings.refused);
+        self.registry.account(exporter)
+    }
+
+    /// What exporters write to the registry's accounts by.
+    #[must_use]
+    pub const fn accounts(&self) -> Accounts<'a> {
+        Accounts::new(self.registry)
+    }
+
+    /// The registry whose rings are read.
+    #[must_use]
+    pub const fn registry(&self) -> Registry<'a> {
+        self.registry
+    }
+}
+
+impl Drop for Pump<'_> {
+    fn drop(&mut self) {
+        self.registry.parts.control.pump_owned.store(0, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Pump<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pump").finish_non_exhaustive()
+    }
+}
+
+const fn bit(exporter: Exporter) -> u64 {
+    1 << exporter as u32
+}
+
+/// Remembers the shard's last timestamp, and how large its ring should have been if it was full.
+fn note_refused(shard: &ShardWords, last: u64, ring: u64) {
+    shard[shard_word::LAST_TIMESTAMP].store(last, Ordering::Relaxed);
+    let refused = shard[shard_word::REFUSED].load(Ordering::Relaxed);
+    let news = refused.wrapping_sub(shard[shard_word::REFUSED_SEEN].load(Ordering::Relaxed));
+    if news != 0 {
+        shard[shard_word::REFUSED_SEEN].store(refused, Ordering::Relaxed);
+        let needed = shard[shard_word::NEEDED].load(Ordering::Relaxed).max(ring + news);
+        shard[shard_word::NEEDED].store(needed, Ordering::Relaxed);
+    }
+}
+
+/// Events in a slice: two kilobytes of them.
+const SLICE_EVENTS: usize = 64;
+
+/// Events on their way out of the rings. The slots that they were in are free already.
+struct Slice<F> {
+    events: [Event; SLICE_EVENTS],
+    length: usize,
+    deliver: F,
+}
+
+impl<F: FnMut(&[Event])> Slice<F> {
+    fn add(&mut self, event: Event) {
+        if self.length >= SLICE_EVENTS {
+            self.flush();
+        }
+        self.events[self.length] = event;
+        self.length += 1;
+    }
+
+    fn flush(&mut self) {
+        (self.deliver)(&self.events[..self.length]);
+        self.length = 0;
+    }
+}
+
+/// Makes timestamps unique.
+struct Clock {
+    /// The step from one timestamp of a recorder to the next; a power of two that holds every recorder's number.
+    step: u64,
+    /// For events without a time of their own.
+    now: u64,
+    latest: u64,
+    /// What is added to a time that is a multiple of a millisecond, and of a microsecond: multiples of the step.
+    in_milli: u64,
+    in_micro: u64,
+}
+
+const MICRO: u64 = 1_000;
+const MILLI: u64 = 1_000_000;
+
+impl Clock {
+    const fn new(recorders: u64, (now, latest): (Timestamp, Timestamp), phase: Phase) -> Self {
+        let step = recorders.next_power_of_two();
+        Self {
+            step,
+            now: now.as_unix_nanos(),
+            latest: latest.as_unix_nanos(),
+            in_milli: phase.below(MILLI / step) * step,
+            in_micro: phase.below(MICRO / step) * step,
+        }
+    }
+
+    /// Where a time is put that may be of a coarse clock, or no time at all.
+    #[inline(always)]
+    fn placed(&self, nanos: u64) -> u64 {
+        let place = match nanos {
+            nanos if nanos.is_multiple_of(MILLI) => self.in_milli,
+            nanos if nanos.is_multiple_of(MICRO) => self.in_micro,
+            _ => 0,
+        };
+        nanos + place
+    }
+
+    /// The timestamps of one recorder, which begin after `last`.
+    const fn of(&self, recorder: u64, last: u64) -> Stamps<'_> {
+        Stamps { clock: self, recorder, last: if last > recorder { last } else { recorder }, looked_at: COARSE }
+    }
+}
+
+/// The bits that are zero in every multiple of a microsecond.
+const COARSE: u64 = 7;
+/// All bits: zero in no time at all only.
+const NO_TIME: u64 = u64::MAX;
+
+/// The timestamps of one recorder in one drain.
+struct Stamps<'c> {
+    clock: &'c Clock,
+    recorder: u64,
+    last: u64,
+    /// The bits by which a time is known that is to be looked at: [`COARSE`] until one has shown that the recorder's clock
+    /// is none. So that the events of others cost no more than before.
+    looked_at: u64,
+}
+
+impl Stamps<'_> {
+    #[inline(always)]
+    fn stamp(&mut self, mut event: Event) -> Event {
+        let Clock { step, latest, .. } = *self.clock;
+        let mut nanos = event.completed_at.as_unix_nanos();
+        if nanos > latest {
+            cold_path();
+            nanos = latest;
+        }
+        if nanos & self.looked_at == 0 {
+            cold_path();
+            if nanos == 0 {
+                nanos = self.clock.now;
+            } else if !nanos.is_multiple_of(MICRO) {
+                self.looked_at = NO_TIME;
+            }
+            nanos = self.clock.placed(nanos);
+        }
+        self.last = (nanos & !(step - 1) | self.recorder).max(self.last + step);
+        event.completed_at = Timestamp::from_unix_nanos(self.last);
+        event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEVER: Timestamp = Timestamp::from_unix_nanos(0);
+
+    fn stamps<const N: usize>(clock: &Clock, recorder: u64, nanos: [u64; N]) -> [u64; N] {
+        let mut stamps = clock.of(recorder, 0);
+        nanos.map(|nanos| {
+            let event = Event { completed_at: Timestamp::from_unix_nanos(nanos), ..Event::default() };
+            stamps.stamp(event).completed_at.as_unix_nanos()
+        })
+    }
+
+    #[test]
+    fn timestamps_carry_the_recorder_and_strictly_increase() {
+        let clock = Clock::new(17, (NEVER, LATEST), Phase::NONE);
+        assert_eq!(clock.step, 32);
+        assert_eq!(stamps(&clock, 3, [1_000_000; 4]), [1_000_003, 1_000_035, 1_000_067, 1_000_099]);
+        assert_eq!(stamps(&clock, 16, [2_000, 1_000]), [2_000, 2_032]);
+    }
+
+    #[test]
+    fn they_stay_unique_when_the_clock_is_set_back_and_forth() {
+        let clock = Clock::new(2, (NEVER, LATEST), Phase::NONE);
+        let (late, early) = (5_000_000_000_000, 3_000_000_000_000);
+        assert_eq!(stamps(&clock, 1, [late, early, late, early]), [1, 3, 5, 7].map(|step| late + step));
+    }
+
+    #[test]
+    fn one_from_the_future_takes_the_others_no_further_than_the_latest_believed() {
+        let clock = Clock::new(2, (NEVER, Timestamp::from_unix_nanos(1_000)), Phase::NONE);
+        assert_eq!(stamps(&clock, 0, [u64::MAX, 900, 900]), [1_000, 1_002, 1_004]);
+    }
+
+    #[test]
+    fn what_has_no_time_gets_the_time_that_it_is() {
+        let clock = Clock::new(2, (Timestamp::from_unix_nanos(5_000), LATEST), Phase::NONE);
+        assert_eq!(stamps(&clock, 1, [0, 4_000, 6_000]), [5_001, 5_003, 6_001]);
+    }
+
+    #[test]
+    fn those_of_a_coarse_clock_are_put_at_a_place_below_its_step() {
+        // The last place of each step, and the one in the middle.
+        let last = Clock::new(13, (NEVER, LATEST), Phase::drawn(u64::MAX));
+        assert_eq!((last.step, last.in_milli, last.in_micro), (16, 999_984, 976));
+        let middle = Clock::new(13, (NEVER, LATEST), Phase::drawn(1 << 63));
+        for (clock, nanos, placed) in [
+            // Of seconds and milliseconds, of microseconds, and of nanoseconds, which stay.
+            (&last, 7_000_000_000, 7_000_999_984 | 3),
+            (&last, 7_000_001_000, (7_000_001_976 & !15) | 3),
+            (&last, 7_000_001_008, 7_000_001_008 & !15 | 3),
+            (&middle, 7_001_000_000, 7_001_500_000 & !15 | 3),
+            (&middle, 7_001_500_000, 7_001_500_496 & !15 | 3),
+            (&middle, 7_001_500_001, 7_001_500_001 & !15 | 3),
+        ] {
+            assert_eq!(stamps(clock, 3, [nanos]), [placed], "{nanos}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_never_in_the_next_step_however_many_recorders_there_are() {
+        for recorders in [1, 2, 13, 64, 1_000, 1_024, 100_000] {
+            let clock = Clock::new(recorders, (NEVER, LATEST), Phase::drawn(u64::MAX));
+            for (tick, unit) in [(8_000_000_000, MILLI), (8_000_003_000, MICRO)] {
+                let [placed] = stamps(&clock, recorders - 1, [tick]);
+                // Where the numbers of the recorders need more than the step, there is no place in it.
+                assert!(placed < tick + unit.max(clock.step), "{recorders} {unit}: {placed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_recorder_whose_clock_shows_nanoseconds_keeps_them() {
+        // Those before the first that shows it cannot be told from a coarse clock's.
+        let clock = Clock::new(1, (NEVER, LATEST), Phase::drawn(u64::MAX));
+        let given = [9_000_000, 11_000_008, 12_000_000, 13_000_000];
+        assert_eq!(stamps(&clock, 0, given), [9_999_999, 11_000_008, 12_000_000, 13_000_000]);
+        // A time that is not believed, or none, shows nothing of it.
+        let clock = Clock::new(
+            1,
+            (Timestamp::from_unix_nanos(9_000_008), Timestamp::from_unix_nanos(99_000_016)),
+            Phase::drawn(u64::MAX),
+        );
+        assert_eq!(
+            stamps(&clock, 0, [0, 10_000_000, u64::MAX, 10_000_000]),
+            [9_000_008, 10_999_999, 99_000_016, 99_000_017]
+        );
+    }
+
+    #[test]
+    fn no_timestamp_is_beyond_what_influxdb_takes() {
+        let clock = Clock::new(1_024, (NEVER, LATEST), Phase::NONE);
+        for nanos in stamps(&clock, 1_023, [u64::MAX; 6]) {
+            assert!(nanos < i64::MAX as u64 - 1);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The bounded buffer of one per-request exporter: what the pump fills and the exporter's sender empties.
+//!
+//! Each sink has one of its own, so that a backend that stalls costs the others nothing. Its memory is the caller's.
+
+use crate::events::event::Event;
+use crate::events::sampling::Sampler;
+use crate::registry::ledger::{Cause, Ledger};
+
+/// Events on their way to one backend, first in, first out, with that backend's ledger.
+#[derive(Debug)]
+pub struct Sink<'a, B> {
+    buffer: B,
+    first: usize,
+    length: usize,
+    /// Items of the first event that have left already, in an earlier batch.
+    begun: u8,
+    /// Events that have left the buffer and are held all the same, by whoever empties it.
+    apart: u64,
+    ledger: &'a Ledger,
+    sampler: Option<Sampler>,
+}
+
+impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
+    /// An empty sink over `buffer`, whose length is its capacity.
+    pub const fn new(buffer: B, ledger: &'a Ledger) -> Self {
+        Self { buffer, first: 0, length: 0, begun: 0, apart: 0, ledger, sampler: None }
+    }
+
+    /// From now on it takes only what `sampler` keeps, and drops the rest as `sampled`.
+    pub fn set_sampler(&mut self, sampler: Sampler) {
+        self.sampler = Some(sampler);
+    }
+
+    /// Takes `event`, or drops it as `buffer_full` where there is no room; returns whether it was taken.
+    pub fn offer(&mut self, event: Event) -> bool {
+        self.offer_all(&[event]) == 1
+    }
+
+    /// Takes the first of `events`, as many as there is room for, and drops the others as `buffer_full`; returns how many
+    /// it took.
+    pub fn offer_all(&mut self, events: &[Event]) -> usize {
+        match self.sampler.take() {
+            None => self.take(events),
+            Some(mut sampler) => {
+                let kept = events.iter().filter(|_| sampler.keeps());
+                let (mut kept_events, mut taken) = (0, 0);
+                for event in kept {
+                    kept_events += 1;
+                    taken += self.take(core::slice::from_ref(event));
+                }
+                self.ledger.add_dropped(Cause::Sampled, (events.len() - kept_events) as u64);
+                self.sampler = Some(sampler);
+                taken
+            }
+        }
+    }
+
+    /// Drops everything for `cause`, what is held apart from the buffer included.
+    pub fn abandon(&mut self, cause: Cause) {
+        self.drop_front(self.length, cause);
+        self.settle_apart(self.apart, Some(cause));
+    }
+
+    /// Drops the first `events` for `cause`.
+    pub fn drop_front(&mut self, events: usize, cause: Cause) {
+        let events = self.remove(events);
+        self.ledger.add_dropped(cause, events);
+    }
+
+    /// The first `events` have reached the backend.
+    pub fn confirm_front(&mut self, events: usize) {
+        // A datagram with a part of an event confirms none, and need not touch what other threads read.
+        if events != 0 {
+            let events = self.remove(events);
+            self.ledger.add_sent(events);
+        }
+    }
+
+    /// The event at `position` from the front.
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<&Event> {
+        (position < self.length).then(|| &self.buffer.as_ref()[self.place(position)])
+    }
+
+    /// Events that wait.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Events that it can hold.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.buffer.as_ref().len()
+    }
+
+    /// The ledger that it writes to.
+    #[must_use]
+    pub const fn ledger(&self) -> &'a Ledger {
+        self.ledger
+    }
+
+    /// The first `events` leave the buffer, and count as held until [`settle_apart`](Self::settle_apart) hears of them.
+    pub(crate) fn hold_apart(&mut self, events: usize) {
+        self.apart += events.min(self.length) as u64;
+        self.remove(events);
+    }
+
+    /// So many of those have reached the backend, or are lost for a cause.
+    pub(crate) fn settle_apart(&mut self, events: u64, lost: Option<Cause>) {
+        let events = events.min(self.apart);
+        self.apart -= events;
+        self.show_held();
+        match lost {
+            Some(cause) => self.ledger.add_dropped(cause, events),
+            None => self.ledger.add_sent(events),
+        }
+    }
+
+    /// Items of the first event that have left already.
+    pub(crate) const fn begun(&self) -> u8 {
+        self.begun
+    }
+
+    pub(crate) const fn set_begun(&mut self, items: u8) {
+        self.begun = if self.length == 0 { 0 } else { items };
+    }
+
+    fn take(&mut self, events: &[Event]) -> usize {
+        let capacity = self.capacity();
+        let (taken, refused) = events.split_at(events.len().min(capacity - self.length));
+        if !taken.is_empty() {
+            let start = self.place(self.length);
+            let (to_the_end, from_the_start) = taken.split_at(taken.len().min(capacity - start));
+            let buffer = self.buffer.as_mut();
+            buffer[start..start + to_the_end.len()].copy_from_slice(to_the_end);
+            buffer[..from_the_start.len()].copy_from_slice(from_the_start);
+            self.length += taken.len();
+            self.show_held();
+        }
+        self.ledger.add_dropped(Cause::BufferFull, refused.len() as u64);
+        taken.len()
+    }
+
+    /// Where the event at `position`, which is not above the capacity, lies in the buffer.
+    #[inline]
+    fn place(&self, position: usize) -> usize {
+        let at = self.first + position;
+        if at < self.capacity() { at } else { at - self.capacity() }
+    }
+
+    fn remove(&mut self, events: usize) -> u64 {
+        let events = events.min(self.length);
+        if events != 0 {
+            self.begun = 0;
+        }
+        self.first = self.place(events);
+        self.length -= events;
+        self.show_held();
+        events as u64
+    }
+
+    fn show_held(&self) {
+        self.ledger.set_held(self.length as u64 + self.apart);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+
+    use std::collections::VecDeque;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::registry::accounts::Accounts;
+    use crate::registry::ledger::Exporter;
+    use crate::registry::storage::Storage;
+
+    #[test]
+    fn slices_go_in_and_come_out_in_order_wherever_the_buffer_begins() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Influxdb);
+        let mut sink = Sink::new([Event::default(); 5], ledger);
+        let (mut model, mut next, mut refused) = (VecDeque::new(), 0, 0);
+        for step in 0..200 {
+            let events: Vec<_> =
+                (next..next + step % 8).map(|size| Event { response_bytes: size, ..Event::default() }).collect();
+            next += step % 8;
+            let room = 5 - model.len();
+            let taken = sink.offer_all(&events);
+            assert_eq!(taken, events.len().min(room));
+            refused += (events.len() - taken) as u64;
+            model.extend(events[..taken].iter().copied());
+            let held: Vec<_> = (0..6).map_while(|position| sink.get(position).copied()).collect();
+            assert_eq!(held, Vec::from_iter(model.iter().copied()));
+            let leave = (step / 3 % 6) as usize;
+            sink.confirm_front(leave);
+            model.drain(..leave.min(model.len()));
+        }
+        assert_eq!(ledger.outcome().1.get(Cause::BufferFull), refused);
+        assert_eq!(ledger.held(), model.len() as u64);
+    }
+
+    #[test]
+    fn a_sink_without_a_buffer_drops_everything() {
+        static STORAGE: Storage<4, 1, 2> = Storage::new();
+        let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Statsd);
+        let mut sink = Sink::new([], ledger);
+        assert_eq!(sink.offer_all(&[Event::default(); 3]), 0);
+        assert!(!sink.offer(Event::default()) && sink.get(0).is_none());
+        sink.abandon(Cause::Deadline);
+        assert_eq!(ledger.outcome().1.total(), 4);
+    }
+}

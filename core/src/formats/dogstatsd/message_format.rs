@@ -1,0 +1,173 @@
+//! Messages with more, or other, than the contract has in them.
+
+use core::fmt::Write as _;
+
+use heapless::{String, Vec};
+
+use super::origin::OriginFields;
+use super::packed::Context;
+use super::tags::ConstantTags;
+use super::{OUTCOMES, PREFIX_BYTES};
+use crate::atomics::stored_text::StoredText;
+use crate::events::event::Event;
+use crate::events::sampling::SampleRate;
+use crate::labels::dogstatsd as labels;
+use crate::wire::text::item::ItemWriter;
+use crate::wire::text::out::Full;
+
+/// The messages of a request.
+pub(super) const REQUESTS: u8 = 0;
+pub(super) const LATENCY: u8 = 1;
+pub(super) const SIZE: u8 = 2;
+/// How many those are.
+pub(super) const ITEMS: u8 = 3;
+
+/// The types and fields of messages.
+#[derive(Clone, Debug)]
+pub(super) struct MessageFormat {
+    /// The prefix with its dot.
+    pub(super) prefix: Vec<u8, { PREFIX_BYTES + 1 }>,
+    /// `d` instead of `ms` and `h`.
+    pub(super) distributions: bool,
+    /// `|@0.5`.
+    pub(super) rate: String<24>,
+    pub(super) constant: ConstantTags,
+    /// Those of messages that have a time, and of gauges, where they are others.
+    pub(super) timed: Option<ConstantTags>,
+    pub(super) fields: OriginFields,
+    /// Whether the last message of a packet ends with a newline, as the others do.
+    pub(super) ends_with_newline: bool,
+}
+
+impl MessageFormat {
+    /// The contract's messages, still, of at most [`PREFIX_BYTES`] of a prefix.
+    pub(super) fn new(prefix: &str) -> Self {
+        let dot = if prefix.is_empty() { "" } else { "." };
+        Self {
+            prefix: prefix.bytes().chain(dot.bytes()).collect(),
+            distributions: false,
+            rate: String::new(),
+            constant: ConstantTags::default(),
+            timed: None,
+            fields: OriginFields::default(),
+            ends_with_newline: false,
+        }
+    }
+
+    pub(super) fn set_rate(&mut self, rate: SampleRate) {
+        self.rate.clear();
+        if !rate.is_all() {
+            // The shortest decimal of a number from 10^-6 to 1 has at most 24 characters.
+            let fits = write!(self.rate, "|@{rate}");
+            debug_assert!(fits.is_ok());
+        }
+    }
+
+    /// Writes message `item` of `event`, whose series has these tags; returns its length in bytes.
+    pub(super) fn encode(&self, event: &Event, item: u8, tags: StoredText<'_>, out: &mut [u8]) -> Result<usize, Full> {
+        let room = out.len();
+        let mut out = ItemWriter::new(out);
+        self.put_name(item, &mut out)?;
+        match item {
+            REQUESTS => out.put_exact(b"1")?,
+            LATENCY => out.put_millis(event.latency_ns, b"")?,
+            _ => out.put_integer(event.response_bytes, b"")?,
+        }
+        self.put_tail(item, Context { tags, outcome: event.outcome }, &mut out)?;
+        Ok(room - out.room())
+    }
+
+    /// Appends the prefix and the name of message `item`, with its colon.
+    pub(super) fn put_name(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        out.put_exact(&self.prefix)?;
+        out.put_exact(match item {
+            REQUESTS => b"requests:",
+            LATENCY => b"request.latency:",
+            _ => b"response.size:",
+        })
+    }
+
+    /// Appends what follows the values of message `item`, which has no time: type, rate, tags and origin.
+    pub(super) fn put_tail(&self, item: u8, context: Context<'_>, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        self.put_kind(item, out)?;
+        self.put_tags(context, false, out)?;
+        self.put_origin(out)
+    }
+
+    /// Appends type and rate of message `item`, and what begins its tags.
+    pub(super) fn put_kind(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        [self.kind(item), self.rate.as_bytes(), b"|#"].into_iter().try_for_each(|part| out.put_exact(part))
+    }
+
+    /// The constant tags of a message that has a time or is a gauge, or of any other.
+    const fn constant(&self, has_time: bool) -> &ConstantTags {
+        match &self.timed {
+            Some(timed) if has_time => timed,
+            _ => &self.constant,
+        }
+    }
+
+    /// Appends the fields of a gauge, which has no series: the constant tags and the origin.
+    pub(super) fn put_own_fields(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        if let Some((_, tags)) = self.constant(true).text().split_first() {
+            out.put_exact(b"|#")?;
+            out.put_exact(tags)?;
+        }
+        self.put_origin(out)
+    }
+
+    /// Appends the origin to a message that has no timestamp.
+    pub(super) fn put_origin(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        out.put_exact(&self.fields.before_time)?;
+        out.put_exact(&self.fields.behind_time)
+    }
+
+    /// Appends the origin to a message of this second, in the order of Datadog's Go client.
+    pub(super) fn put_origin_and_second(&self, second: u64, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        out.put_exact(&self.fields.before_time)?;
+        out.put_exact(b"|T")?;
+        out.put_integer(second, b"")?;
+        out.put_exact(&self.fields.behind_time)
+    }
+
+    /// The type of message `item`.
+    const fn kind(&self, item: u8) -> &'static [u8] {
+        match (item, self.distributions) {
+            (REQUESTS, _) => b"|c",
+            (LATENCY, false) => b"|ms",
+            (_, false) => b"|h",
+            (_, true) => b"|d",
+        }
+    }
+
+    /// Appends the tags of a series and an outcome, and the constant ones.
+    pub(super) fn put_tags(&self, context: Context<'_>, has_time: bool, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+        let constant = self.constant(has_time);
+        let mut room = [0; labels::BYTES];
+        let length = context.tags.copy_to(&mut room).ok_or(Full)?;
+        let tags = &room[..length];
+        out.put_exact(tags)?;
+        out.put_exact(OUTCOMES[context.outcome.index()])?;
+        if !has_more_than_method_and_name(tags) {
+            return out.put_exact(constant.text());
+        }
+        for tag in constant.iter().filter(|tag| !has_key(tags, key(tag))) {
+            out.put_exact(b",")?;
+            out.put_exact(tag)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a series has tags besides `method:…,name:…`. Values hold neither commas nor colons.
+fn has_more_than_method_and_name(tags: &[u8]) -> bool {
+    tags.iter().filter(|byte| **byte == b',').nth(1).is_some()
+}
+
+fn key(tag: &[u8]) -> &[u8] {
+    tag.split(|byte| *byte == b':').next().unwrap_or_default()
+}
+
+fn has_key(tags: &[u8], wanted: &[u8]) -> bool {
+    tags.split(|byte| *byte == b',').any(|tag| key(tag) == wanted)
+}

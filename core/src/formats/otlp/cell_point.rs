@@ -1,0 +1,266 @@
+//! Data points: what all points of an export share, made once, and the blocks that a point is put together from.
+//!
+//! A point's length is known before its first byte is written, and it is written back to front straight from the
+//! counters. Its count is the sum of the buckets that were written, so nothing that moves meanwhile can tear it.
+//!
+//! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
+
+use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
+use super::{OtlpMetric, field};
+use crate::atomics::Ordering::Relaxed;
+use crate::counts::bounds::Bounds;
+use crate::counts::cell::is_used;
+use crate::counts::columns::Columns;
+use crate::counts::layout::{AT_BUCKETS, CellWords, Side};
+use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
+use crate::registry::entry::Entry;
+use crate::request::sample::{Outcome, Timestamp};
+use crate::request::series::Series;
+use crate::wire::protobuf::{FrontRoom, ReverseWriter, fixed64_tag, prefix};
+use crate::wire::text::out::Full;
+
+/// Most bytes of a point.
+pub(super) const MAX_POINT: usize = PREFIX + TIMES + Shape::MAX_LENGTH + MAX_ATTRIBUTES;
+/// Bytes that are always free in front of a point, for what blocks spill.
+pub(super) const SPILL: usize = 256;
+const _: () = assert!(SPILL >= CHUNK && SPILL >= PREFIX + TIMES + Layout::USUAL.latency().length());
+
+/// Most bytes of a point's tag and length.
+const PREFIX: usize = 3;
+/// Bytes that are copied at once of a histogram's bounds.
+const CHUNK: usize = 96;
+const CHUNKS: usize = MAX_BOUNDS_FIELD.div_ceil(CHUNK);
+
+/// What a point shows.
+#[derive(Clone, Copy)]
+pub(super) struct CellPoint<'a> {
+    columns: &'a Columns<'a>,
+    series: Series,
+    outcome: Outcome,
+    /// What the first shard counted.
+    side: &'a Side,
+    attributes: Attributes<'a>,
+}
+
+impl<'a> CellPoint<'a> {
+    /// The point of a series' outcome, whose first cell is `cell`, unless nothing was counted.
+    #[inline(always)]
+    pub(super) fn new(
+        columns: &'a Columns<'a>,
+        series: Series,
+        outcome: Outcome,
+        cell: &'a CellWords,
+        entry: Entry<'a>,
+    ) -> Option<Self> {
+        let side = &cell[outcome.index()];
+        let is_used = is_used(side) || columns.has_more() && columns.has_counted_more(series, outcome);
+        is_used.then(|| Self { columns, series, outcome, side, attributes: entry.labels::<OtlpAttributes>() })
+    }
+}
+
+/// What all points of an export share.
+#[derive(Debug)]
+pub(super) struct CellPointWriter {
+    layout: Layout,
+    /// Fields `start_time_unix_nano` and `time_unix_nano`; where one is zero and left out, the other is at the end.
+    times: [u8; TIMES],
+    /// The fields `explicit_bounds`, at the end of the chunks.
+    latency_bounds: Chunks,
+    size_bounds: Chunks,
+}
+
+/// The bytes of `explicit_bounds`.
+type Chunks = [[u8; CHUNK]; CHUNKS];
+
+impl CellPointWriter {
+    pub(super) fn new(bounds: &Bounds, start: Timestamp, now: Timestamp) -> Self {
+        let mut times = [0; TIMES];
+        let mut back = ReverseWriter::new(&mut times, 0);
+        let fits = back
+            .fixed64(field::TIME_UNIX_NANO, now.as_unix_nanos())
+            .and_then(|()| back.fixed64(field::START_TIME_UNIX_NANO, start.as_unix_nanos()));
+        debug_assert_eq!(fits, Ok(()));
+        let layout = Layout {
+            latency_buckets: bounds.latency_buckets(),
+            size_buckets: bounds.size_buckets(),
+            times: back.since(TIMES),
+        };
+        Self {
+            layout,
+            times,
+            latency_bounds: explicit_bounds(bounds.latency_ns(), layout.latency()),
+            size_bounds: explicit_bounds(bounds.size(), layout.size()),
+        }
+    }
+
+    pub(super) const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Writes a point of `metric`; returns the requests that it adds to the export's total, and `None` where it
+    /// is empty.
+    /// `layout` is this one's, and known to the compiler where it is the usual one.
+    #[inline(always)]
+    pub(super) fn put(
+        &self,
+        metric: OtlpMetric,
+        layout: Layout,
+        point: CellPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<Option<u64>, Full> {
+        match metric {
+            OtlpMetric::Requests => self.put_number(layout, point, back),
+            OtlpMetric::Latency => self.put_histogram(layout.latency(), &self.latency_bounds, layout, point, back),
+            OtlpMetric::Size => self.put_histogram(layout.size(), &self.size_bounds, layout, point, back),
+            // Made of rows alone.
+            OtlpMetric::Duration => Ok(None),
+        }
+    }
+
+    #[inline(always)]
+    fn put_number(
+        &self,
+        layout: Layout,
+        point: CellPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<Option<u64>, Full> {
+        let mut count = count(layout.latency(), point.side);
+        if point.columns.has_more() {
+            count += count_more(layout.latency_buckets, point.columns, point.series, point.outcome);
+        }
+        if count == 0 {
+            return Ok(None);
+        }
+        let length = point.attributes.len() + FIXED64 + layout.times;
+        let mut front = back.front(PREFIX + length)?;
+        point.attributes.put_in_number(point.outcome, &mut front)?;
+        front.put(&fixed64(field::NUMBER_AS_INT, count))?;
+        let length = self.put_start(layout, length, &mut front)?;
+        back.commit(length);
+        Ok(Some(count))
+    }
+
+    #[inline(always)]
+    fn put_histogram(
+        &self,
+        shape: Shape,
+        bounds: &Chunks,
+        layout: Layout,
+        point: CellPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<Option<u64>, Full> {
+        let length = point.attributes.len() + shape.length() + layout.times;
+        let mut front = back.front(PREFIX + length)?;
+        point.attributes.put(point.outcome, &mut front)?;
+        // One check instead of one for each block of the usual layout.
+        front.spill::<SPILL>()?;
+        put_chunks(bounds, shape.bounds_field(), &mut front)?;
+        let (count, sum) = put_buckets(shape, point, &mut front)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let (block, used) = shape.buckets_prefix();
+        front.put_last(&block, used)?;
+        front.put(&fixed64(field::HISTOGRAM_SUM, (sum as f64 / shape.unit).to_bits()))?;
+        front.put(&fixed64(field::HISTOGRAM_COUNT, count))?;
+        let length = self.put_start(layout, length, &mut front)?;
+        back.commit(length);
+        Ok(Some(0))
+    }
+
+    /// Writes the times, and tag and length of a point of `length` bytes; returns the length with those.
+    #[inline(always)]
+    fn put_start(&self, layout: Layout, length: usize, front: &mut FrontRoom<'_>) -> Result<usize, Full> {
+        front.put_last(&self.times, layout.times)?;
+        let (block, used) = prefix(field::DATA_POINTS, length);
+        front.put_last(&block, used)?;
+        Ok(length + used)
+    }
+}
+
+/// The field `explicit_bounds` at the end of the chunks.
+fn explicit_bounds(bounds: &[u64], shape: Shape) -> Chunks {
+    let mut chunks = [[0; CHUNK]; CHUNKS];
+    let mut back = ReverseWriter::new(chunks.as_flattened_mut(), 0);
+    let end = back.mark();
+    let mut fits = bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / shape.unit).to_le_bytes()));
+    if !bounds.is_empty() {
+        fits = fits.and_then(|()| back.length_since(end, field::HISTOGRAM_EXPLICIT_BOUNDS));
+    }
+    debug_assert_eq!((fits, back.since(end)), (Ok(()), shape.bounds_field()));
+    chunks
+}
+
+/// Writes the last `length` bytes of `chunks`.
+#[inline(always)]
+fn put_chunks(chunks: &Chunks, mut length: usize, front: &mut FrontRoom<'_>) -> Result<(), Full> {
+    for chunk in chunks.iter().rev() {
+        if length <= CHUNK {
+            return front.put_last(chunk, length);
+        }
+        front.put(chunk)?;
+        length -= CHUNK;
+    }
+    Ok(())
+}
+
+/// Writes the buckets; returns the count of what was written, and the sum.
+#[inline(always)]
+fn put_buckets(shape: Shape, point: CellPoint<'_>, front: &mut FrontRoom<'_>) -> Result<(u64, u64), Full> {
+    let room = front.take(8 * shape.buckets)?.as_chunks_mut::<8>().0;
+    // Relaxed, here and below: each number whole, not the numbers in step.
+    let (mut count, sum) = (0, point.side[shape.sum].load(Relaxed));
+    for (room, word) in room.iter_mut().zip(shape.of(point.side)) {
+        let bucket = word.load(Relaxed);
+        count += bucket;
+        *room = bucket.to_le_bytes();
+    }
+    if !point.columns.has_more() {
+        return Ok((count, sum));
+    }
+    let more = add_more((shape.first, shape.sum), point.columns, point.series, point.outcome, room);
+    Ok((count + more.0, sum.wrapping_add(more.1)))
+}
+
+/// Adds the buckets of the shards that follow to those in `room`; returns by how much count and sum grow. `at` is where
+/// a side has buckets and sum: all arguments fit into registers.
+#[inline(never)]
+fn add_more(
+    at: (usize, usize),
+    columns: &Columns<'_>,
+    series: Series,
+    outcome: Outcome,
+    room: &mut [[u8; 8]],
+) -> (u64, u64) {
+    let (mut count, mut sum) = (0, 0_u64);
+    for side in columns.more(series, outcome) {
+        for (room, word) in room.iter_mut().zip(side.iter().skip(at.0)) {
+            let bucket = word.load(Relaxed);
+            count += bucket;
+            *room = (u64::from_le_bytes(*room) + bucket).to_le_bytes();
+        }
+        sum = sum.wrapping_add(side[at.1].load(Relaxed));
+    }
+    (count, sum)
+}
+
+/// Requests of one side.
+#[inline(always)]
+fn count(shape: Shape, side: &Side) -> u64 {
+    shape.of(side).iter().map(|bucket| bucket.load(Relaxed)).sum()
+}
+
+/// Requests that the shards that follow counted.
+#[inline(never)]
+fn count_more(buckets: usize, columns: &Columns<'_>, series: Series, outcome: Outcome) -> u64 {
+    let sides = columns.more(series, outcome);
+    sides.flat_map(|side| side.iter().skip(AT_BUCKETS).take(buckets)).map(|bucket| bucket.load(Relaxed)).sum()
+}
+
+/// A field of eight bytes.
+#[inline(always)]
+fn fixed64(number: u8, value: u64) -> [u8; FIXED64] {
+    let mut field = [fixed64_tag(number); FIXED64];
+    field[1..].copy_from_slice(&value.to_le_bytes());
+    field
+}

@@ -1,0 +1,278 @@
+//! Where an export cycle stands: a small value that is taken and given back, while all that it is made of is lent for one
+//! call at a time.
+
+use super::{ExportOptions, OtlpMetric, Resource, Writer};
+use crate::aggregates::row::MAX_WORDS;
+use crate::aggregates::rows::FrozenRows;
+use crate::formats::weights::Weights;
+use crate::registry::Registry;
+use crate::request::sample::{Outcome, Timestamp};
+use crate::request::series::Series;
+use crate::wire::protobuf::ReverseWriter;
+use crate::wire::text::out::{Full, TooSmall};
+
+/// One export cycle, where it stands.
+///
+/// It goes through the metrics, the counter's last, in each from the last series to the first; gauges come after them. All
+/// of a cycle's points carry one timestamp. Whoever keeps a copy can cut the same part again, at another length too.
+///
+/// ```
+/// use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
+/// use loaddensity_metrics_core::{Storage, Timestamp};
+///
+/// static STORAGE: Storage<100, 4, 1024> = Storage::new();
+/// let (start, now) = (Timestamp::from_unix_nanos(1), Timestamp::from_unix_nanos(2));
+/// let resource = Resource::new("checkout");
+/// let sources = Sources::new(STORAGE.registry(), &resource);
+/// let (mut export, mut buffer) = (Export::new(STORAGE.registry(), start, now), [0; 4096]);
+/// while let Some(part) = export.next_request(sources, &mut buffer)? {
+///     // Send `part.of(&buffer)` as the body of one gRPC call. When it is accepted:
+///     export = part.next;
+/// }
+/// # Ok::<(), loaddensity_metrics_core::TooSmall>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// What is written next: from the last metric to the first, in each from the last series to the first.
+    pub(super) metric: Option<OtlpMetric>,
+    /// One more than the series that is written next.
+    pub(super) above: u32,
+    end: u32,
+    /// Both outcomes of a series are points of their own.
+    pub(super) outcome: Outcome,
+    pub(super) requests: u64,
+    pub(super) start: Timestamp,
+    pub(super) now: Timestamp,
+    /// Which gauge is written next, after all points; `None` when none is left.
+    pub(super) gauge: Option<usize>,
+}
+
+/// What a cycle is made of, lent for one call. All calls for one cycle get the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    pub(super) registry: Registry<'a>,
+    pub(super) resource: &'a Resource,
+    pub(super) options: ExportOptions,
+    pub(super) interval: Option<FrozenRows<'a>>,
+    most: usize,
+}
+
+/// One part of a cycle: a request, or its message, at the end of the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its length in bytes; 0 where a point was [passed over](Export::skip).
+    pub bytes: usize,
+    /// Data points in it, gauges among them.
+    pub points: usize,
+    /// The requests of those points that are of the counter. The others carry none. [`Export::weights_until`] says how many
+    /// the heaviest of them have.
+    pub requests: u64,
+    /// Where the cycle goes on.
+    pub next: Export,
+}
+
+impl Part {
+    /// The part, in the buffer that it was written into.
+    #[must_use]
+    pub fn of<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
+        buffer.len().checked_sub(self.bytes).and_then(|start| buffer.get(start..)).unwrap_or_default()
+    }
+}
+
+impl<'a> Sources<'a> {
+    /// The totals of `registry`, as LoadDensity's contract has them.
+    #[must_use]
+    pub fn new(registry: Registry<'a>, resource: &'a Resource) -> Self {
+        Self { registry, resource, options: ExportOptions::default(), interval: None, most: usize::MAX }
+    }
+
+    /// The same of an interval, with options of its own.
+    pub(super) const fn of_rows(self, options: ExportOptions, rows: FrozenRows<'a>) -> Self {
+        Self { options, interval: Some(rows), ..self }
+    }
+
+    /// Totals with other histograms than the explicit ones without extremes. Exponential ones become explicit in storage
+    /// that keeps none ([`Classic`](crate::Classic)). An interval keeps its own options.
+    #[must_use]
+    pub fn with_options(self, options: ExportOptions) -> Self {
+        let options = if self.interval.is_some() { self.options } else { options };
+        Self { options, ..self }
+    }
+
+    /// Most bytes of a part with several points. A single one goes alone, and may fill the buffer.
+    #[must_use]
+    pub fn with_limit(self, bytes: usize) -> Self {
+        Self { most: bytes, ..self }
+    }
+
+    /// Whether the points are made straight from the counters.
+    pub(super) fn is_plain(&self) -> bool {
+        self.interval.is_none() && self.options == ExportOptions::default()
+    }
+}
+
+impl Export {
+    /// A cycle as of `now` over what was counted since `start`, from the beginning: all points, then the gauges.
+    #[must_use]
+    pub fn new(registry: Registry<'_>, start: Timestamp, now: Timestamp) -> Self {
+        let end = registry.series_end();
+        Self {
+            metric: Some(OtlpMetric::LAST),
+            above: end,
+            end,
+            outcome: Outcome::Failure,
+            requests: 0,
+            start,
+            now,
+            gauge: Some(0),
+        }
+    }
+
+    /// A cycle over the gauges alone, as they are when they are written. They carry no requests.
+    #[must_use]
+    pub fn of_gauges(registry: Registry<'_>, now: Timestamp) -> Self {
+        Self { metric: None, ..Self::new(registry, now, now) }
+    }
+
+    /// The same without the gauges, which then come in messages of their own ([`of_gauges`](Self::of_gauges)).
+    #[must_use]
+    pub const fn without_gauges(self) -> Self {
+        Self { gauge: None, ..self }
+    }
+
+    /// The rest of the cycle as of `now`: for what is cut anew after an attempt of which nothing was heard, since a series
+    /// must not have two values at one time.
+    #[must_use]
+    pub const fn at(self, now: Timestamp) -> Self {
+        Self { now, ..self }
+    }
+
+    /// Requests in the counter's points before this: when the cycle is complete, the total that it shows.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Whether nothing is left to be written.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.metric.is_none() && self.gauge.is_none()
+    }
+
+    /// Writes the next request, gRPC prefix included, into the end of `out`, with as many data points as fit; `None` when
+    /// the cycle is complete.
+    ///
+    /// # Errors
+    /// [`TooSmall`] where not even one data point fits: a buffer as long as it says holds any. [`skip`](Self::skip) passes
+    /// over that point. [`Resource::min_request`] says beforehand how many bytes suffice.
+    pub fn next_request(self, sources: Sources<'_>, out: &mut [u8]) -> Result<Option<Part>, TooSmall> {
+        self.next_part(sources, out, Writer::frame)
+    }
+
+    /// As [`next_request`](Self::next_request), without gRPC's prefix: the body of a request over HTTP, and what is
+    /// compressed for gRPC.
+    ///
+    /// # Errors
+    /// Those of [`next_request`](Self::next_request).
+    pub fn next_message(self, sources: Sources<'_>, out: &mut [u8]) -> Result<Option<Part>, TooSmall> {
+        self.next_part(sources, out, |_| Ok(()))
+    }
+
+    fn next_part(
+        self,
+        sources: Sources<'_>,
+        out: &mut [u8],
+        frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>,
+    ) -> Result<Option<Part>, TooSmall> {
+        if self.is_complete() {
+            return Ok(None);
+        }
+        let most = sources.most.min(out.len());
+        let start = out.len() - most;
+        let several = Writer::new(self, sources, false).write(&mut out[start..], frame);
+        let written = match several {
+            Err(Full) if start > 0 => Writer::new(self, sources, true).write(out, frame),
+            _ => several,
+        };
+        written.map_err(|Full| TooSmall { needed: sources.resource.min_request(sources.is_plain(), 0) })
+    }
+
+    /// Passes over the next data point, which is written nowhere; `None` when the cycle is complete.
+    #[must_use]
+    pub fn skip(self, sources: Sources<'_>) -> Option<Part> {
+        let Sources { registry, options, interval, .. } = sources;
+        let rows = super::RowSource::new(registry, options, self.start, self.now, interval);
+        let (mut next, mut room) = (self, [0; MAX_WORDS]);
+        while let Some(metric) = next.metric {
+            while let Some((series, outcome)) = next.row().filter(|_| rows.shows(metric)) {
+                next.pass_row();
+                let count = rows.half(metric, registry, series, outcome, &mut room).count;
+                if count != 0 && registry.entry(series).is_published() {
+                    return Some(next.passed_over(if metric == OtlpMetric::Requests { count } else { 0 }));
+                }
+            }
+            next.next_metric();
+        }
+        let gauge = next.gauge?;
+        let is_there = registry.gauges().nth(gauge).is_some();
+        next.gauge = is_there.then_some(gauge + 1);
+        is_there.then(|| next.passed_over(0))
+    }
+
+    fn passed_over(mut self, requests: u64) -> Part {
+        self.requests += requests;
+        Part { bytes: 0, points: 1, requests, next: self }
+    }
+
+    /// The requests of the counter's points from this to `to`, of which a receiver has rejected some. Those of an interval
+    /// are what was sent, as long as they are not settled; totals are those of now, which may be more: whoever takes the
+    /// heaviest of them off what was sent never claims too much.
+    #[must_use]
+    pub fn weights_until(self, to: Self, sources: Sources<'_>) -> Weights {
+        let Sources { registry, options, interval, .. } = sources;
+        let rows = super::RowSource::new(registry, options, self.start, self.now, interval);
+        let (mut weights, mut room) = (Weights::default(), [0; MAX_WORDS]);
+        for (series, outcome) in self.counted_until(to).filter(|(series, _)| registry.entry(*series).is_published()) {
+            weights.add(rows.half(OtlpMetric::Requests, registry, series, outcome, &mut room).count);
+        }
+        weights
+    }
+
+    /// The row that is next in a metric.
+    pub(super) fn row(&self) -> Option<(Series, Outcome)> {
+        self.above.checked_sub(1).map(|number| (Series::from_number(number), self.outcome))
+    }
+
+    pub(super) const fn pass_row(&mut self) {
+        match self.outcome {
+            Outcome::Failure => self.outcome = Outcome::Success,
+            Outcome::Success => {
+                self.above = self.above.saturating_sub(1);
+                self.outcome = Outcome::Failure;
+            }
+        }
+    }
+
+    pub(super) fn next_metric(&mut self) {
+        self.metric = self.metric.and_then(OtlpMetric::previous);
+        self.above = self.end;
+        self.outcome = Outcome::Failure;
+    }
+
+    /// The rows whose points of the counter lie between this and `to`.
+    pub(super) fn counted_until(self, to: Self) -> impl Iterator<Item = (Series, Outcome)> {
+        (self.counted()..to.counted()).filter_map(move |row| {
+            let outcome = if row % 2 == 0 { Outcome::Failure } else { Outcome::Success };
+            Some((Series::from_number(self.end.checked_sub(1 + (row / 2) as u32)?), outcome))
+        })
+    }
+
+    /// Rows before this whose points of the counter have been written.
+    const fn counted(self) -> u64 {
+        match self.metric {
+            Some(OtlpMetric::Requests) => 2 * (self.end as u64 - self.above as u64) + (1 - self.outcome.index() as u64),
+            Some(_) => 0,
+            None => 2 * self.end as u64,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Delta temporality: what came in one interval, frozen, so that it can be sent in several requests and again.
+//!
+//! Source: OpenTelemetry metrics data model, "Temporality"; start and end of intervals touch.
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+use super::{Export, ExportOptions, HistogramAggregation, Resource, Sources};
+use crate::aggregates::row::RowShape;
+use crate::aggregates::rows::{Rows, TooFewWords};
+use crate::registry::Registry;
+use crate::request::sample::Timestamp;
+
+/// One interval after another over what a registry counts, in memory of the caller's.
+///
+/// Nothing is lost or told twice: what was settled is, together with what is not yet, what the registry counted since
+/// [`new`](Self::new).
+///
+/// ```
+/// use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource, Sources};
+/// use loaddensity_metrics_core::{Storage, Timestamp};
+///
+/// static STORAGE: Storage<10, 1, 16> = Storage::new();
+/// let (registry, at) = (STORAGE.registry(), Timestamp::from_unix_nanos);
+/// let options = ExportOptions::default();
+/// let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, options)];
+/// let (mut interval, _counted_before) = DeltaInterval::new(registry, options, memory, at(1))?;
+/// registry.recorder().record(registry.series("GET", "/x"), Default::default());
+/// assert_eq!(interval.end(registry, at(2)), 1);
+/// let (resource, mut export, mut buffer) = (Resource::new("checkout"), interval.export(registry), [0; 4096]);
+/// while let Some(part) = export.next_request(Sources::of_interval(registry, &resource, &interval), &mut buffer)? {
+///     // Send `part.of(&buffer)`; when it has arrived, or is given up:
+///     interval.settle(export, part.next);
+///     export = part.next;
+/// }
+/// assert_eq!((interval.unsettled(), interval.end(registry, at(3))), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct DeltaInterval<M> {
+    rows: Rows<M>,
+    options: ExportOptions,
+    start: Timestamp,
+    end: Timestamp,
+    /// Whether any of it was settled since it ended.
+    is_begun: bool,
+}
+
+impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
+    /// Words of memory that a registry needs: with the contract's bounds 736 bytes for each series of its capacity, 16,608
+    /// with exponential histograms. Those of series and outcomes that count nothing are never written.
+    #[must_use]
+    pub fn words(registry: Registry<'_>, options: ExportOptions) -> usize {
+        Rows::<M>::words(registry, shape(registry, options))
+    }
+
+    /// Intervals from `now` on, and how many requests had been counted before. `memory` has [`words`](Self::words) words
+    /// or more; what it holds is overwritten.
+    ///
+    /// # Errors
+    /// [`TooFewWords`] where the memory is smaller.
+    pub fn new(
+        registry: Registry<'_>,
+        options: ExportOptions,
+        memory: M,
+        now: Timestamp,
+    ) -> Result<(Self, u64), TooFewWords> {
+        let (rows, before) = Rows::new(registry, shape(registry, options), memory)?;
+        Ok((Self::over(rows, options, now), before))
+    }
+
+    const fn over(rows: Rows<M>, options: ExportOptions, now: Timestamp) -> Self {
+        Self { rows, options, start: now, end: now, is_begun: false }
+    }
+
+    /// Ends the interval at `now`, after which the next one begins; returns how many requests it has. What the one before
+    /// has that was not settled is part of it; where nothing of that was settled, it is one with it.
+    pub fn end(&mut self, registry: Registry<'_>, now: Timestamp) -> u64 {
+        // Points of one series must not overlap in time.
+        if self.is_begun || self.unsettled() == 0 {
+            self.start = self.end;
+        }
+        // A clock that was set back must not end an interval before it began.
+        self.end = self.end.max(now);
+        self.is_begun = false;
+        self.rows.freeze(registry)
+    }
+
+    /// What the interval has that is not settled, in requests.
+    #[must_use]
+    pub const fn unsettled(&self) -> u64 {
+        self.rows.unsettled()
+    }
+
+    /// A cycle over what the interval has and is not settled. It can be begun as often as is wanted: the same bytes come
+    /// for buffers of the same lengths, gauges apart.
+    #[must_use]
+    pub fn export(&self, registry: Registry<'_>) -> Export {
+        Export::new(registry, self.start, self.end)
+    }
+
+    /// The part of a cycle from `from` to `to` has arrived, or never will: the interval does not have its requests any
+    /// more, and the next one will not. Returns how many those are.
+    ///
+    /// A series is settled with its point of the counter, which comes after all others of that series.
+    pub fn settle(&mut self, from: Export, to: Export) -> u64 {
+        self.is_begun = true;
+        from.counted_until(to).map(|(series, outcome)| self.rows.settle(series, outcome)).sum()
+    }
+
+    /// Moves the end of the interval to `now`, unless it is later already, and with it the beginning of the next one: for
+    /// what is left when it gets a new time, by [`Export::at`]. Returns the end.
+    pub fn postpone(&mut self, now: Timestamp) -> Timestamp {
+        self.end = self.end.max(now);
+        self.end
+    }
+}
+
+impl<'a> Sources<'a> {
+    /// What came in the interval that ended last and is not settled, with the interval's own options. Extremes and
+    /// exemplars are left out, for those of an interval are not known.
+    #[must_use]
+    pub fn of_interval<M: AsRef<[u64]> + AsMut<[u64]>>(
+        registry: Registry<'a>,
+        resource: &'a Resource,
+        interval: &'a DeltaInterval<M>,
+    ) -> Self {
+        Self::new(registry, resource).of_rows(interval.options, interval.rows.frozen())
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl DeltaInterval<Vec<u64>> {
+    /// As [`new`](Self::new), in memory of the allocator's.
+    #[must_use]
+    pub fn on_heap(registry: Registry<'_>, options: ExportOptions, now: Timestamp) -> (Self, u64) {
+        let (rows, before) = Rows::on_heap(registry, shape(registry, options));
+        (Self::over(rows, options, now), before)
+    }
+}
+
+fn shape(registry: Registry<'_>, options: ExportOptions) -> RowShape {
+    match options.histograms {
+        HistogramAggregation::Exponential if registry.has_exponentials() => RowShape::exponential(),
+        _ => RowShape::explicit(&registry.bounds()),
+    }
+}

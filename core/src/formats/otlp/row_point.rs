@@ -1,0 +1,210 @@
+//! Data points from rows: exponential histograms, explicit ones with extremes, and the points of an interval.
+//!
+//! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
+
+use super::{OtlpMetric, field};
+use crate::aggregates::row::Half;
+use crate::counts::bounds::{Bounds, MAX_BOUNDS};
+use crate::counts::exponential::{SCALE, SIZES, latency_index, size_index};
+use crate::labels::otlp::{Attributes, CONVENTIONAL, MAX_ATTRIBUTES};
+use crate::registry::Registry;
+use crate::registry::exemplars::Exemplar;
+use crate::request::sample::{Outcome, Timestamp};
+use crate::request::series::Series;
+use crate::wire::protobuf::{ReverseWriter, zigzag};
+use crate::wire::text::out::Full;
+
+/// Most bytes of a point that is made of a row.
+pub(super) const MAX_ROW_POINT: usize =
+    8 + MAX_ATTRIBUTES + CONVENTIONAL + 9 * 9 + SIZES * MAX_VARINT + (MAX_BOUNDS + 1) * EXEMPLAR_BYTES;
+/// Most bytes of a number.
+const MAX_VARINT: usize = 10;
+/// Bytes of an exemplar: time, value, both ids with tag and length, and the same of the whole.
+const EXEMPLAR_BYTES: usize = 2 * 9 + 18 + 10 + 2;
+const _: () = assert!(SIZES * MAX_VARINT > 16 * (MAX_BOUNDS + 1));
+const NANOS_PER_MILLI: f64 = 1e6;
+const NANOS_PER_SECOND: f64 = 1e9;
+/// Latencies up to this, in milliseconds, count as zero: 2^-10.
+const LATENCY_ZERO_THRESHOLD: f64 = 1.0 / 1_024.0;
+
+/// What all points of a cycle share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowPointWriter {
+    pub(super) is_exponential: bool,
+    /// Whether extremes are shown, where they are known.
+    pub(super) min_max: bool,
+    pub(super) start: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+/// Whose point it is.
+#[derive(Clone, Copy)]
+pub(super) struct RowPoint<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) attributes: Attributes<'a>,
+    /// Where exemplars are found, if they are to be shown.
+    pub(super) exemplars: Option<(Registry<'a>, Series)>,
+}
+
+impl RowPoint<'_> {
+    /// The exemplar of a latency bucket with one of the registry's bounds.
+    fn exemplar(self, bucket: usize) -> Option<Exemplar> {
+        let (registry, series) = self.exemplars?;
+        registry.exemplar(series, self.outcome, bucket)
+    }
+}
+
+impl RowPointWriter {
+    /// Writes the point of `metric` over `half`.
+    pub(super) fn put(
+        self,
+        metric: OtlpMetric,
+        bounds: &Bounds,
+        half: Half<'_>,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<(), Full> {
+        let end = back.mark();
+        let written = match metric {
+            OtlpMetric::Requests => self.put_number(half.count, whose, back),
+            _ if self.is_exponential => self.put_exponential(metric, half, whose, back),
+            _ => self.put_explicit(metric, bounds, half, whose, back),
+        };
+        let whole = written.and_then(|()| back.length_since(end, field::DATA_POINTS));
+        if whole.is_err() {
+            back.rewind(end);
+        }
+        whole
+    }
+
+    fn put_number(self, count: u64, whose: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        put_attributes::<{ crate::labels::otlp::NUMBER_ATTRIBUTES }>(whose, back)?;
+        back.put_forced_fixed64(field::NUMBER_AS_INT, count)?;
+        self.put_times(back)
+    }
+
+    fn put_explicit(
+        self,
+        metric: OtlpMetric,
+        bounds: &Bounds,
+        half: Half<'_>,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<(), Full> {
+        let (unit, bounds) = match metric {
+            OtlpMetric::Latency => (NANOS_PER_MILLI, bounds.latency_ns()),
+            OtlpMetric::Duration => (NANOS_PER_SECOND, bounds.latency_ns()),
+            _ => (1.0, bounds.size()),
+        };
+        self.put_extremes((field::HISTOGRAM_MIN, field::HISTOGRAM_MAX), half, unit, back)?;
+        match metric {
+            OtlpMetric::Duration => whose.attributes.put_conventional(whose.outcome, back)?,
+            _ => put_attributes::<{ crate::labels::otlp::HISTOGRAM_ATTRIBUTES }>(whose, back)?,
+        }
+        self.put_exemplars(field::HISTOGRAM_EXEMPLARS, unit, whose, back)?;
+        let end = back.mark();
+        bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / unit).to_le_bytes()))?;
+        if !bounds.is_empty() {
+            back.length_since(end, field::HISTOGRAM_EXPLICIT_BOUNDS)?;
+        }
+        let end = back.mark();
+        half.buckets.iter().rev().try_for_each(|count| back.put(&count.to_le_bytes()))?;
+        back.length_since(end, field::HISTOGRAM_BUCKET_COUNTS)?;
+        self.put_sum_and_count(half, unit, back)
+    }
+
+    fn put_exponential(
+        self,
+        metric: OtlpMetric,
+        half: Half<'_>,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<(), Full> {
+        let (unit, zero_threshold, index): (_, _, fn(usize) -> i32) = match metric {
+            OtlpMetric::Latency => (NANOS_PER_MILLI, LATENCY_ZERO_THRESHOLD, latency_index),
+            _ => (1.0, 0.0, size_index),
+        };
+        back.fixed64(field::EXPONENTIAL_ZERO_THRESHOLD, zero_threshold.to_bits())?;
+        self.put_extremes((field::EXPONENTIAL_MIN, field::EXPONENTIAL_MAX), half, unit, back)?;
+        self.put_exemplars(field::EXPONENTIAL_EXEMPLARS, unit, whose, back)?;
+        put_positive(half.buckets, index, back)?;
+        back.fixed64(field::EXPONENTIAL_ZERO_COUNT, half.buckets.first().copied().unwrap_or_default())?;
+        back.varint_field(field::EXPONENTIAL_SCALE, zigzag(SCALE as i32))?;
+        self.put_sum_and_count(half, unit, back)?;
+        put_attributes::<{ crate::labels::otlp::EXPONENTIAL_ATTRIBUTES }>(whose, back)
+    }
+
+    fn put_exemplars(
+        self,
+        number: u8,
+        unit: f64,
+        whose: RowPoint<'_>,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<(), Full> {
+        for exemplar in (0..=MAX_BOUNDS).rev().filter_map(|bucket| whose.exemplar(bucket)) {
+            let end = back.mark();
+            back.put(&exemplar.trace.trace_id)?;
+            back.length_since(end, field::EXEMPLAR_TRACE_ID)?;
+            if exemplar.trace.span_id != [0; 8] {
+                let end = back.mark();
+                back.put(&exemplar.trace.span_id)?;
+                back.length_since(end, field::EXEMPLAR_SPAN_ID)?;
+            }
+            let value = exemplar.latency_ns as f64 / unit;
+            back.put_forced_fixed64(field::EXEMPLAR_AS_DOUBLE, value.to_bits())?;
+            // Where the engine did not say when, it was before now.
+            let at = if exemplar.at.as_unix_nanos() == 0 { self.now } else { exemplar.at };
+            back.fixed64(field::EXEMPLAR_TIME_UNIX_NANO, at.as_unix_nanos())?;
+            back.length_since(end, number)?;
+        }
+        Ok(())
+    }
+
+    fn put_extremes(
+        self,
+        (min, max): (u8, u8),
+        half: Half<'_>,
+        unit: f64,
+        back: &mut ReverseWriter<'_>,
+    ) -> Result<(), Full> {
+        let Some(extremes) = half.extremes.filter(|_| self.min_max) else { return Ok(()) };
+        back.put_forced_fixed64(max, (extremes.1 as f64 / unit).to_bits())?;
+        back.put_forced_fixed64(min, (extremes.0 as f64 / unit).to_bits())
+    }
+
+    /// The sum, the count, and in front of them the times: the same fields in both kinds of histograms.
+    fn put_sum_and_count(self, half: Half<'_>, unit: f64, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        back.put_forced_fixed64(field::HISTOGRAM_SUM, (half.sum as f64 / unit).to_bits())?;
+        back.fixed64(field::HISTOGRAM_COUNT, half.count)?;
+        self.put_times(back)
+    }
+
+    fn put_times(self, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        back.fixed64(field::TIME_UNIX_NANO, self.now.as_unix_nanos())?;
+        back.fixed64(field::START_TIME_UNIX_NANO, self.start.as_unix_nanos())
+    }
+}
+
+/// The buckets above that of zero: those from the first that counts something to the last.
+fn put_positive(buckets: &[u64], index: fn(usize) -> i32, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+    let is_used = |bucket: &usize| buckets[*bucket] != 0;
+    let (Some(first), Some(last)) = ((1..buckets.len()).find(is_used), (1..buckets.len()).rev().find(is_used)) else {
+        return Ok(());
+    };
+    let end = back.mark();
+    buckets[first..=last].iter().rev().try_for_each(|count| back.varint(*count))?;
+    back.length_since(end, field::BUCKETS_BUCKET_COUNTS)?;
+    match zigzag(index(first)) {
+        0 => {}
+        offset => back.varint_field(field::BUCKETS_OFFSET, offset)?,
+    }
+    back.length_since(end, field::EXPONENTIAL_POSITIVE)
+}
+
+fn put_attributes<const NUMBER: u8>(whose: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+    let length = whose.attributes.len();
+    let mut front = back.front(length)?;
+    whose.attributes.put_as::<NUMBER>(whose.outcome, &mut front)?;
+    back.commit(length);
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! The Prometheus page in protobuf: `io.prometheus.client.MetricFamily` messages, each behind its length, with classic
+//! and, from storage that keeps exponential histograms, native histograms.
+//!
+//! A family's length stands in front of it, and no family may come twice, so a family of counters that move has to be
+//! held until its last metric is written. The caller holds it, because only the caller has memory that grows: as much as
+//! the largest family takes on the wire.
+//!
+//! Sources: prometheus/client_model, io/prometheus/client/metrics.proto; prometheus/docs, specs/native_histograms.md.
+
+use super::constant::{ConstantText, TEXT_BYTES};
+use super::exemplar::Exemplars;
+use super::family::Family;
+use super::gauge::{GaugeReading, HELP};
+use super::info::{self, RunInfo};
+use super::messages::{self, HistogramMessage, NATIVE_BYTES};
+use super::scrape::{PageSection, Scrape};
+use super::status::{STATUS, StatusMetric};
+use crate::counts::bounds::BUCKETS;
+use crate::labels::constant::ConstantLabels;
+use crate::labels::prometheus as labels;
+use crate::registry::Registry;
+use crate::request::sample::Timestamp;
+use crate::request::series::Series;
+use crate::wire::protobuf::ReverseWriter;
+use crate::wire::text::out::{Full, TooSmall};
+
+/// A buffer of this many bytes holds any metric, and any family's head.
+pub const MAX_METRIC: usize = 20_480;
+/// What surrounds a label is at most four bytes more than in text, which four bytes surround there.
+const LABELS_BYTES: usize = 2 * (labels::BYTES + TEXT_BYTES);
+/// Tag and length, count, bound and exemplar of a classic bucket.
+const BUCKET_BYTES: usize = 2 + 11 + 9 + 112;
+const _: () = assert!(MAX_METRIC > LABELS_BYTES + BUCKETS * BUCKET_BYTES + NATIVE_BYTES + 256);
+
+/// The families of one scrape in progress.
+///
+/// ```
+/// use loaddensity_metrics_core::Storage;
+/// use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
+///
+/// static STORAGE: Storage<10, 1, 16> = Storage::new();
+/// let mut families = Families::new(STORAGE.registry(), None);
+/// let (mut buffer, mut metrics) = (vec![0; MAX_METRIC], Vec::new());
+/// while !families.is_complete() {
+///     metrics.clear();
+///     while let Some(metric) = families.next_metric(&mut buffer)? {
+///         metrics.extend_from_slice(metric);
+///     }
+///     let head = families.finish_family(metrics.len(), &mut buffer)?;
+///     // Send `head`, then `metrics`.
+/// }
+/// # Ok::<(), loaddensity_metrics_core::TooSmall>(())
+/// ```
+#[derive(Debug)]
+pub struct Families<'a> {
+    scrape: Scrape<'a>,
+    /// The outcome, in a series of counters.
+    outcome: usize,
+}
+
+impl<'a> Families<'a> {
+    /// The families of what `registry` holds now; with the time `created` since which it has counted, if that is given.
+    #[must_use]
+    pub fn new(registry: Registry<'a>, created: Option<Timestamp>) -> Self {
+        Self { scrape: Scrape::new(registry, created), outcome: 0 }
+    }
+
+    /// The same families with `constant` on every metric, but for those with a label of the same name of their own.
+    #[must_use]
+    pub fn with_constant_labels(mut self, constant: &ConstantLabels) -> Self {
+        self.scrape.constant = ConstantText::new(constant);
+        self
+    }
+
+    /// The same families and one that says which run they are of.
+    #[must_use]
+    pub fn with_run_info(mut self, info: Option<RunInfo>) -> Self {
+        self.scrape.info = info;
+        self
+    }
+
+    /// Whether all families have been written.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.scrape.section == PageSection::End
+    }
+
+    /// Requests in the counters written so far: when the families are complete, the total that they show.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.scrape.requests
+    }
+
+    /// Writes the next metric of the family under way into the end of `out` and returns it; `None` after its last.
+    ///
+    /// # Errors
+    /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
+    pub fn next_metric<'b>(&mut self, out: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
+        let mut out = ReverseWriter::new(out, 0);
+        let written = match self.scrape.section {
+            PageSection::Family(family) => self.series_metric(family, &mut out),
+            PageSection::Gauge(number) => self.gauge_metric(number, &mut out),
+            PageSection::Info => self.info_metric(&mut out),
+            PageSection::Status(number) => self.status_metric(&STATUS[number], &mut out),
+            PageSection::End => Ok(false),
+        };
+        match written {
+            Ok(true) => Ok(Some(out.into_written())),
+            Ok(false) => Ok(None),
+            Err(Full) => Err(TooSmall { needed: MAX_METRIC }),
+        }
+    }
+
+    /// Writes what comes in front of the `metrics` bytes of the family under way into the end of `out`, returns it, and
+    /// goes on to the next family. A family without metrics is left out.
+    ///
+    /// # Errors
+    /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
+    pub fn finish_family<'b>(&mut self, metrics: usize, out: &'b mut [u8]) -> Result<&'b [u8], TooSmall> {
+        let mut out = ReverseWriter::new(out, 0);
+        if metrics != 0 {
+            self.head(metrics, &mut out).map_err(|Full| TooSmall { needed: MAX_METRIC })?;
+        }
+        self.scrape.next_section();
+        self.outcome = 0;
+        Ok(out.into_written())
+    }
+
+    fn head(&self, metrics: usize, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        let (name, help, unit, kind) = match self.scrape.section {
+            PageSection::Family(family) => {
+                let (name, help, unit) = family.about();
+                (name, help, unit, if family == Family::Requests { messages::COUNTER } else { messages::HISTOGRAM })
+            }
+            PageSection::Gauge(number) => {
+                let Some(gauge) = GaugeReading::read(self.scrape.registry, number) else { return Ok(()) };
+                return messages::head(&gauge.name, HELP, None, messages::GAUGE, metrics, out);
+            }
+            PageSection::Info => (info::NAME, info::HELP, None, messages::GAUGE),
+            PageSection::Status(number) => {
+                let metric = &STATUS[number];
+                let (name, help) = metric.about();
+                (name, help, None, if metric.is_counter() { messages::COUNTER } else { messages::GAUGE })
+            }
+            PageSection::End => return Ok(()),
+        };
+        messages::head(name, help, unit, kind, metrics, out)
+    }
+
+    /// Says whether there was one left.
+    fn series_metric(&mut self, family: Family, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
+        // The second outcome is of what was frozen for the first.
+        let series = match self.outcome {
+            0 => self.scrape.freeze(family),
+            _ => Some(Series::from_number(self.scrape.row)),
+        };
+        let Some(series) = series else { return Ok(false) };
+        self.write(family, series, out)?;
+        if family == Family::Requests && self.outcome == 0 {
+            self.outcome = 1;
+        } else {
+            self.scrape.pass_series();
+            self.outcome = 0;
+        }
+        Ok(true)
+    }
+
+    fn write(&self, family: Family, series: Series, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        let Scrape { registry, bounds, lines, .. } = &self.scrape;
+        let created = lines.created();
+        let labels = labels::pairs(lines.labels());
+        if family == Family::Requests {
+            let outcome = [(&b"outcome"[..], if self.outcome == 0 { &b"success"[..] } else { b"failure" })];
+            let count = lines.counts().get(self.outcome).copied().unwrap_or_default();
+            let value = |out: &mut ReverseWriter<'_>| messages::counter(count as f64, created, out);
+            return messages::metric(labels.chain(outcome), value, out);
+        }
+        // Read after the classic buckets, so that it lacks nothing that they have.
+        let distributions = registry.series_distributions(series);
+        let histogram = HistogramMessage {
+            bounds,
+            family,
+            up_to: lines.counts(),
+            sum: lines.sum(),
+            native: distributions.map(|both| if family == Family::Latency { both.latency() } else { both.size() }),
+            created,
+            exemplars: Exemplars { registry: *registry, series, family },
+        };
+        messages::metric(labels, |out| histogram.write(out), out)
+    }
+
+    /// Says whether there was one: not where none has been set, nor a second time.
+    fn gauge_metric(&mut self, number: usize, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
+        let Some(gauge) = GaugeReading::read(self.scrape.registry, number).filter(|_| self.scrape.row == 0) else {
+            return Ok(false);
+        };
+        messages::metric(self.scrape.constant.pairs(), |out| messages::gauge(gauge.value, out), out)?;
+        self.scrape.row = 1;
+        Ok(true)
+    }
+
+    /// Says whether there was one: not where nothing is known, nor a second time.
+    fn info_metric(&mut self, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
+        let Some(info) = self.scrape.info.as_ref().filter(|_| self.scrape.row == 0) else {
+            return Ok(false);
+        };
+        messages::metric(info.pairs(&self.scrape.constant), |out| messages::gauge(1.0, out), out)?;
+        self.scrape.row = 1;
+        Ok(true)
+    }
+
+    /// Says whether there was one left.
+    fn status_metric(&mut self, metric: &StatusMetric, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
+        let rows = self.scrape.row as usize..metric.points();
+        let (status, constant) = self.scrape.status();
+        let Some((row, point)) = rows.filter_map(|row| Some((row, metric.point(status, row)?))).next() else {
+            return Ok(false);
+        };
+        let own = point.labels().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let is_free = |name: &[u8]| point.labels().all(|(other, _)| other.as_bytes() != name);
+        let constant = constant.pairs().filter(|(name, _)| is_free(name));
+        let value = |out: &mut ReverseWriter<'_>| match metric.is_counter() {
+            true => messages::counter(point.value as f64, None, out),
+            false => messages::gauge(point.value as f64, out),
+        };
+        messages::metric(own.chain(constant), value, out)?;
+        self.scrape.row = row as u32 + 1;
+        Ok(true)
+    }
+}

@@ -1,0 +1,112 @@
+//! What one scrape shows, and in which order, whatever it is written in.
+
+use super::constant::ConstantText;
+use super::family::Family;
+use super::info::RunInfo;
+use super::series::SeriesLines;
+use super::status::{STATUS, Status};
+use crate::counts::bounds::Bounds;
+use crate::labels::prometheus::PrometheusLabels;
+use crate::registry::Registry;
+use crate::registry::gauges::GAUGES;
+use crate::request::sample::Timestamp;
+use crate::request::series::Series;
+
+/// What a page shows, and how far it has come.
+#[derive(Debug)]
+pub(super) struct Scrape<'a> {
+    pub(super) registry: Registry<'a>,
+    pub(super) bounds: Bounds,
+    pub(super) constant: ConstantText,
+    pub(super) info: Option<RunInfo>,
+    pub(super) section: PageSection,
+    /// The series of a family, or the point of another metric, that is written next.
+    pub(super) row: u32,
+    /// What that series shows, frozen.
+    pub(super) lines: SeriesLines,
+    /// Requests in the counters written so far.
+    pub(super) requests: u64,
+    /// Series below this are shown.
+    end: u32,
+    status: Option<Status>,
+}
+
+/// A part of a page, in the order in which they are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PageSection {
+    Family(Family),
+    /// The gauge in this place.
+    Gauge(usize),
+    /// Which run it is of.
+    Info,
+    /// One of the metrics about the exporters and the registry.
+    Status(usize),
+    End,
+}
+
+impl<'a> Scrape<'a> {
+    pub(super) fn new(registry: Registry<'a>, created: Option<Timestamp>) -> Self {
+        Self {
+            registry,
+            bounds: registry.bounds(),
+            constant: ConstantText::NONE,
+            info: None,
+            section: PageSection::Family(Family::Requests),
+            row: 0,
+            lines: SeriesLines::none(created),
+            requests: 0,
+            end: registry.series_end(),
+            status: None,
+        }
+    }
+
+    /// Freezes what the next series that is shown has in `family`; `None` after the last.
+    pub(super) fn freeze(&mut self, family: Family) -> Option<Series> {
+        while self.row < self.end {
+            let (registry, series) = (self.registry, Series::from_number(self.row));
+            if is_shown(registry, series) {
+                let labels = registry.entry(series).labels::<PrometheusLabels>();
+                self.lines.freeze(family, labels, &self.constant, &self.bounds, registry.cells(series));
+                return Some(series);
+            }
+            self.row += 1;
+        }
+        None
+    }
+
+    /// Goes on after the series that was frozen.
+    pub(super) const fn pass_series(&mut self) {
+        self.requests += self.lines.requests();
+        self.row += 1;
+    }
+
+    pub(super) fn next_section(&mut self) {
+        self.section = self.section.next();
+        self.row = 0;
+    }
+
+    /// The exporters and the registry as they were when a page first asked, and the constant labels.
+    pub(super) fn status(&mut self) -> (&Status, &ConstantText) {
+        (self.status.get_or_insert_with(|| Status::of(self.registry)), &self.constant)
+    }
+}
+
+impl PageSection {
+    fn next(self) -> Self {
+        match self {
+            Self::Family(family) => family.next().map_or(Self::Gauge(0), Self::Family),
+            Self::Gauge(number) if number + 1 < GAUGES => Self::Gauge(number + 1),
+            Self::Gauge(_) => Self::Info,
+            Self::Info => Self::Status(0),
+            Self::Status(number) if number + 1 < STATUS.len() => Self::Status(number + 1),
+            Self::Status(_) | Self::End => Self::End,
+        }
+    }
+}
+
+/// Whether a page shows `series`.
+fn is_shown(registry: Registry<'_>, series: Series) -> bool {
+    // The overflow series is there from the start, but is news only when it is used.
+    registry.entry(series).is_published()
+        && (series != Series::OVERFLOW || registry.series_totals(series).requests() != 0)
+}

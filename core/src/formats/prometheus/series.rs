@@ -1,0 +1,297 @@
+//! The lines of one series in one family.
+//!
+//! Lines of a series differ in the end only, so their common beginning is put together once. All parts are copied as
+//! arrays of known length; where less room is left than that takes, exactly.
+
+use core::fmt;
+
+use super::constant::{ConstantText, TEXT_BYTES};
+use super::exemplar::{self, Exemplars};
+use super::family::{Family, LineStart, START_BYTES};
+use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
+use super::time::put_seconds;
+use crate::atomics::stored_text::StoredText;
+use crate::counts::bounds::{BUCKETS, Bounds};
+use crate::counts::cell;
+use crate::counts::layout::{self, CellWords};
+use crate::labels::prometheus as labels;
+use crate::request::sample::Timestamp;
+use crate::wire::text::digits;
+use crate::wire::text::item::ItemWriter;
+use crate::wire::text::out::{Full, TextWriter};
+
+/// What the lines show, frozen.
+pub(super) struct SeriesLines {
+    family: Family,
+    /// What all lines but those of sum and count begin with: a head, then the labels.
+    prefix: [u8; PREFIX_BYTES],
+    /// Where the labels begin and end in it.
+    labels: (usize, usize),
+    /// Requests by outcome, or cumulative buckets.
+    counts: [u64; BUCKETS],
+    /// How many of them are shown.
+    used: usize,
+    /// In nanoseconds or bytes.
+    sum: u64,
+    /// Since when all of it has been counted, where that is shown.
+    created: Option<Timestamp>,
+}
+
+/// Room for the longest prefix, and for a copy of known length from the labels on.
+const PREFIX_BYTES: usize = START_BYTES + labels::BYTES + TEXT_BYTES + USUAL;
+/// A prefix of this length is copied without a look at how long it is.
+const USUAL: usize = 128;
+
+impl SeriesLines {
+    /// Lines of nothing yet; with a line that says `created` for each counter and histogram, where that is given.
+    pub(super) const fn none(created: Option<Timestamp>) -> Self {
+        Self {
+            created,
+            family: Family::Requests,
+            prefix: [0; PREFIX_BYTES],
+            labels: (0, 0),
+            counts: [0; BUCKETS],
+            used: 0,
+            sum: 0,
+        }
+    }
+
+    /// Freezes what `cells` counted for the series with these labels.
+    pub(super) fn freeze<'a>(
+        &mut self,
+        family: Family,
+        labels: StoredText<'_>,
+        constant: &ConstantText,
+        bounds: &Bounds,
+        cells: impl Iterator<Item = &'a CellWords>,
+    ) {
+        let [head, ..] = family.heads();
+        self.family = family;
+        self.prefix[..START_BYTES].copy_from_slice(&head.bytes);
+        let end = labels.copy_wide(&mut self.prefix[head.length..]).unwrap_or_default();
+        self.labels = (head.length, head.length + end);
+        if !constant.is_empty() {
+            self.add(constant);
+        }
+        self.counts = [0; BUCKETS];
+        self.sum = 0;
+        match family {
+            Family::Requests => self.freeze_requests(bounds, cells),
+            Family::Latency => self.freeze_histogram(0, bounds.latency_buckets(), layout::LATENCY_SUM, cells),
+            Family::Size => {
+                self.freeze_histogram(bounds.latency_buckets(), bounds.size_buckets(), layout::SIZE_SUM, cells);
+            }
+        }
+    }
+
+    fn add(&mut self, constant: &ConstantText) {
+        let (own, room) = self.prefix.split_at_mut(self.labels.1);
+        let mut out = TextWriter::new(room);
+        // The room was sized for the longest labels.
+        let fits = constant.put(&own[self.labels.0..], &mut out);
+        debug_assert_eq!(fits, Ok(()));
+        self.labels.1 += out.len();
+    }
+
+    /// How many lines the series has.
+    pub(super) const fn count(&self) -> usize {
+        match (self.family, self.created.is_some()) {
+            (Family::Requests, false) => self.used,
+            (Family::Requests, true) => 2 * self.used,
+            (Family::Latency | Family::Size, is_created) => self.used + 2 + is_created as usize,
+        }
+    }
+
+    /// The requests that its lines add to the total of the page.
+    pub(super) const fn requests(&self) -> u64 {
+        match self.family {
+            Family::Requests => self.counts[0] + self.counts[1],
+            Family::Latency | Family::Size => 0,
+        }
+    }
+
+    /// All labels, as text.
+    pub(super) fn labels(&self) -> &[u8] {
+        &self.prefix[self.labels.0..self.labels.1]
+    }
+
+    /// Requests by outcome, or cumulative buckets.
+    pub(super) fn counts(&self) -> &[u64] {
+        &self.counts[..self.used]
+    }
+
+    /// The sum of a histogram's values in milliseconds or bytes.
+    pub(super) const fn sum(&self) -> f64 {
+        match self.family {
+            Family::Latency => self.sum as f64 / 1e6,
+            Family::Requests | Family::Size => self.sum as f64,
+        }
+    }
+
+    pub(super) const fn created(&self) -> Option<Timestamp> {
+        self.created
+    }
+
+    /// Writes the lines from `line` on, as many as fit, to the front of `out`, and moves on; returns their length in
+    /// bytes.
+    pub(super) fn write(
+        &self,
+        line: &mut usize,
+        fragments: &Fragments,
+        exemplars: Option<Exemplars<'_>>,
+        out: &mut [u8],
+    ) -> usize {
+        let fragments = fragments.of(self.family);
+        let mut written = match self.labels.1 {
+            // Behind each counter comes a line of another kind.
+            _ if self.created.is_some() && matches!(self.family, Family::Requests) => 0,
+            _ if exemplars.is_some() => 0,
+            0..=64 => self.write_usual::<64, 128>(line, fragments, out),
+            65..=96 => self.write_usual::<96, 160>(line, fragments, out),
+            97..=128 => self.write_usual::<128, 192>(line, fragments, out),
+            _ => 0,
+        };
+        while *line != self.count() {
+            let Ok(bytes) = self.write_one(*line, fragments, exemplars, &mut out[written..]) else { break };
+            written += bytes;
+            *line += 1;
+        }
+        written
+    }
+
+    /// Writes lines of outcomes or buckets, of which `N` bytes hold the prefix and `ROOM` the whole, with all that is
+    /// copied along. One look at the room suffices for a line, and all places in it are proved when this is compiled.
+    #[inline(always)]
+    fn write_usual<const N: usize, const ROOM: usize>(
+        &self,
+        line: &mut usize,
+        fragments: &[Fragment],
+        out: &mut [u8],
+    ) -> usize {
+        const { assert!(ROOM >= N + FRAGMENT_BYTES + 32) };
+        let (Some(prefix), Some(counts)) = (self.prefix.first_chunk::<N>(), self.counts.get(*line..self.used)) else {
+            return 0;
+        };
+        let length = self.labels.1.min(N);
+        let mut written = 0;
+        for (&count, fragment) in counts.iter().zip(fragments.get(*line..).unwrap_or_default()) {
+            let Some(room) = out.get_mut(written..).and_then(<[u8]>::first_chunk_mut::<ROOM>) else { break };
+            let Some(number) = digits::short_if(count) else { break };
+            room[..N].copy_from_slice(prefix);
+            room[length..][..FRAGMENT_BYTES].copy_from_slice(&fragment.bytes);
+            let at = length + fragment.length();
+            room[at..][..8].copy_from_slice(&number.bytes);
+            let end = at + number.length;
+            room[end] = b'\n';
+            written += end + 1;
+            *line += 1;
+        }
+        written
+    }
+
+    /// Writes line `line`, whatever its length, to the front of `out`; returns its length in bytes.
+    fn write_one(
+        &self,
+        line: usize,
+        fragments: &[Fragment],
+        exemplars: Option<Exemplars<'_>>,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        let room = out.len();
+        let mut item = ItemWriter::new(out);
+        let (line, is_created) = self.kind_of(line);
+        match (self.counts[..self.used].get(line), fragments.get(line)) {
+            (_, fragment) if is_created => self.write_created(fragment, &mut item)?,
+            (Some(count), Some(fragment)) => {
+                item.put_exact(&self.prefix[..self.labels.1])?;
+                item.put(&fragment.bytes, fragment.length())?;
+                match exemplars.and_then(|exemplars| exemplars.of_bucket(line)) {
+                    None => item.put_integer(*count, b"\n")?,
+                    Some(exemplar) => {
+                        item.put_integer(*count, b"")?;
+                        exemplar::write(&exemplar, &mut item)?;
+                    }
+                }
+            }
+            _ => self.write_sum_or_count(line, &mut item)?,
+        }
+        Ok(room - item.room())
+    }
+
+    /// Which of the lines there would be without creation times a line is or belongs to, and whether it is a creation
+    /// time: a counter's follows it, a histogram's comes last.
+    const fn kind_of(&self, line: usize) -> (usize, bool) {
+        match (self.created.is_some(), self.family) {
+            (false, _) => (line, false),
+            (true, Family::Requests) => (line / 2, line % 2 == 1),
+            (true, Family::Latency | Family::Size) => (line, line == self.used + 2),
+        }
+    }
+
+    fn write_created(&self, fragment: Option<&Fragment>, item: &mut ItemWriter<'_>) -> Result<(), Full> {
+        item.put_exact(self.family.created())?;
+        item.put_exact(&self.prefix[self.labels.0..self.labels.1])?;
+        match (self.family, fragment) {
+            (Family::Requests, Some(fragment)) => item.put(&fragment.bytes, fragment.length())?,
+            _ => item.put(b"} ", 2)?,
+        }
+        put_seconds(self.created.unwrap_or_default(), item)
+    }
+
+    fn write_sum_or_count(&self, line: usize, item: &mut ItemWriter<'_>) -> Result<(), Full> {
+        let is_sum = line == self.used;
+        let [_, sum, count] = self.family.heads();
+        let LineStart { bytes, length } = if is_sum { sum } else { count };
+        item.put(bytes, *length)?;
+        let labels = &self.prefix[self.labels.0..];
+        let length = self.labels.1 - self.labels.0;
+        match labels.first_chunk() {
+            Some(usual) if length <= USUAL => item.put::<USUAL>(usual, length)?,
+            _ => item.put_exact(&labels[..length])?,
+        }
+        item.put(b"} ", 2)?;
+        match (is_sum, self.family) {
+            (true, Family::Latency) => item.put_millis(self.sum, b"\n"),
+            (true, _) => item.put_integer(self.sum, b"\n"),
+            // The last bucket counts all.
+            (false, _) => item.put_integer(self.counts[self.used - 1], b"\n"),
+        }
+    }
+
+    fn freeze_requests<'a>(&mut self, bounds: &Bounds, cells: impl Iterator<Item = &'a CellWords>) {
+        self.used = 2;
+        for cell in cells {
+            for (count, point) in self.counts.iter_mut().zip(cell) {
+                *count += cell::sum_of(cell::buckets(point, 0, bounds.latency_buckets()));
+            }
+        }
+    }
+
+    fn freeze_histogram<'a>(
+        &mut self,
+        first: usize,
+        buckets: usize,
+        sum: usize,
+        cells: impl Iterator<Item = &'a CellWords>,
+    ) {
+        self.used = buckets;
+        for cell in cells {
+            for point in cell {
+                cell::add_to(&mut self.counts, cell::buckets(point, first, buckets));
+                self.sum = self.sum.wrapping_add(cell::read(&point[sum]));
+            }
+        }
+        let mut up_to = 0;
+        for count in self.counts.iter_mut().take(buckets) {
+            up_to += *count;
+            *count = up_to;
+        }
+    }
+}
+
+impl fmt::Debug for SeriesLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.counts[..self.used];
+        f.debug_struct("SeriesLines").field("family", &self.family).field("counts", &shown).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! The metrics about the exporters and the registry themselves, at the end of the page.
+
+use super::constant::ConstantText;
+use crate::registry::Registry;
+use crate::registry::facts::Facts;
+use crate::registry::ledger::{Account, Cause, Exporter};
+use crate::wire::text::out::{Full, TextWriter};
+
+/// What the lines about the exporters and the registry show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Status {
+    accounts: [Option<Account>; Exporter::ALL.len()],
+    facts: Facts,
+}
+
+impl Status {
+    pub(super) fn of(registry: Registry<'_>) -> Self {
+        let account = |exporter| registry.is_known(exporter).then(|| registry.account(exporter));
+        Self { accounts: Exporter::ALL.map(account), facts: registry.facts() }
+    }
+}
+
+/// A metric about the exporters or the registry.
+pub(super) struct StatusMetric {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    value: StatusValue,
+}
+
+enum StatusValue {
+    /// One line per exporter.
+    Exporter(fn(&Account) -> u64),
+    /// One line per exporter and cause.
+    Dropped,
+    /// One line.
+    Registry(fn(&Facts) -> u64),
+}
+
+/// In the order in which they are shown.
+pub(super) const STATUS: [StatusMetric; 9] = [
+    StatusMetric {
+        name: "loaddensity_exporter_recorded_total",
+        kind: "counter",
+        help: "Requests recorded since the exporter's start",
+        value: StatusValue::Exporter(|account| account.recorded),
+    },
+    StatusMetric {
+        name: "loaddensity_exporter_sent_total",
+        kind: "counter",
+        help: "Of those, requests that the backend has",
+        value: StatusValue::Exporter(|account| account.sent),
+    },
+    StatusMetric {
+        name: "loaddensity_exporter_dropped_total",
+        kind: "counter",
+        help: "Of those, requests dropped, by cause",
+        value: StatusValue::Dropped,
+    },
+    StatusMetric {
+        name: "loaddensity_exporter_held",
+        kind: "gauge",
+        help: "Of those, requests that wait to be sent",
+        value: StatusValue::Exporter(|account| account.held),
+    },
+    StatusMetric {
+        name: "loaddensity_registry_series",
+        kind: "gauge",
+        help: "Series interned",
+        value: StatusValue::Registry(|facts| facts.series as u64),
+    },
+    StatusMetric {
+        name: "loaddensity_registry_series_capacity",
+        kind: "gauge",
+        help: "Series that the storage holds, the overflow series included",
+        value: StatusValue::Registry(|facts| facts.series_capacity as u64),
+    },
+    StatusMetric {
+        name: "loaddensity_registry_folded_total",
+        kind: "counter",
+        help: "Times a series was folded into the overflow series because the registry was full",
+        value: StatusValue::Registry(|facts| facts.folded),
+    },
+    StatusMetric {
+        name: "loaddensity_registry_names_cut_total",
+        kind: "counter",
+        help: "Series whose method or name was cut because it was too long",
+        value: StatusValue::Registry(|facts| facts.names_cut),
+    },
+    StatusMetric {
+        name: "loaddensity_registry_spill_recorders",
+        kind: "gauge",
+        help: "Recorders without a shard of their own",
+        value: StatusValue::Registry(|facts| facts.spill_recorders as u64),
+    },
+];
+
+impl StatusMetric {
+    /// The lines in front of the samples.
+    pub(super) fn header(&self, is_open_metrics: bool, out: &mut TextWriter<'_>) -> Result<(), Full> {
+        let name = if is_open_metrics { self.name.strip_suffix("_total").unwrap_or(self.name) } else { self.name };
+        for part in ["# HELP ", name, " ", self.help, "\n# TYPE ", name, " ", self.kind, "\n"] {
+            out.put(part.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Writes line `line`, or nothing where its exporter was never started; says whether there are more.
+    pub(super) fn line(
+        &self,
+        status: &Status,
+        line: usize,
+        constant: &ConstantText,
+        out: &mut TextWriter<'_>,
+    ) -> Result<bool, Full> {
+        if let Some(point) = self.point(status, line) {
+            self.write(&point, constant, out)?;
+        }
+        Ok(line + 1 < self.points())
+    }
+
+    /// Name and help.
+    pub(super) const fn about(&self) -> (&'static str, &'static str) {
+        (self.name, self.help)
+    }
+
+    pub(super) fn is_counter(&self) -> bool {
+        self.kind == "counter"
+    }
+
+    /// How many points it has at most.
+    pub(super) const fn points(&self) -> usize {
+        match self.value {
+            StatusValue::Registry(_) => 1,
+            StatusValue::Exporter(_) => Exporter::ALL.len(),
+            StatusValue::Dropped => Exporter::ALL.len() * Cause::ALL.len(),
+        }
+    }
+
+    /// One of its points; `None` where its exporter was never started.
+    pub(super) fn point(&self, status: &Status, number: usize) -> Option<StatusPoint> {
+        let account = |number: usize| status.accounts.get(number)?.as_ref();
+        match self.value {
+            StatusValue::Registry(value) => Some(StatusPoint { labels: ["", ""], value: value(&status.facts) }),
+            StatusValue::Exporter(value) => {
+                let account = account(number)?;
+                Some(StatusPoint { labels: [account.exporter.as_str(), ""], value: value(account) })
+            }
+            StatusValue::Dropped => {
+                let account = account(number / Cause::ALL.len())?;
+                let cause = Cause::ALL[number % Cause::ALL.len()];
+                let labels = [account.exporter.as_str(), cause.as_str()];
+                Some(StatusPoint { labels, value: account.dropped.get(cause) })
+            }
+        }
+    }
+
+    fn write(&self, point: &StatusPoint, constant: &ConstantText, out: &mut TextWriter<'_>) -> Result<(), Full> {
+        out.put(self.name.as_bytes())?;
+        let begin = out.len();
+        for (name, value) in point.labels() {
+            let comma = if out.len() == begin { "{" } else { "," };
+            for part in [comma, name, "=\"", value, "\""] {
+                out.put(part.as_bytes())?;
+            }
+        }
+        if !constant.is_empty() {
+            // With a comma in front of each label, of which the first becomes the brace.
+            let at = out.len();
+            constant.put_beside(&point.labels().map(|(name, _)| name), out)?;
+            if at == begin {
+                out.replace(at, b'{');
+            }
+        }
+        if out.len() != begin {
+            out.put(b"}")?;
+        }
+        out.put(b" ")?;
+        out.put_integer(point.value)?;
+        out.put(b"\n")
+    }
+}
+
+/// A value about an exporter or the registry.
+pub(super) struct StatusPoint {
+    /// Exporter and cause, empty where there is none.
+    labels: [&'static str; 2],
+    pub(super) value: u64,
+}
+
+impl StatusPoint {
+    /// Names and values; none needs to be escaped.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+        ["exporter", "cause"].into_iter().zip(self.labels).filter(|(_, value)| !value.is_empty())
+    }
+}

@@ -1,0 +1,201 @@
+//! The entry of a series: its key and its labels as each format writes them, made once when it is interned.
+
+use crate::atomics::words;
+use crate::atomics::{AtomicU64, Ordering};
+use crate::labels::{FORMATS, LabelFormat};
+use crate::registry::key_words::{self, Block, KeyHead, NAME_BLOCKS};
+use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
+use crate::request::label::LABEL_BLOCK;
+
+/// The words of an entry that a look-up reads, apart from the others so that those of thousands of series stay in the
+/// caches: one cache line, all zero at birth.
+pub(crate) type HeadWords = [AtomicU64; 8];
+
+/// The other words of one entry, all zero at birth: 2,880 bytes.
+pub(crate) type EntryWords = [AtomicU64; WORDS];
+
+/// Places in the head.
+mod at {
+    pub(super) const STATE: usize = 0;
+    /// The numbers that formats keep of their labels: [`NUMBER_BITS`](super::NUMBER_BITS) each.
+    pub(super) const NUMBERS: usize = 1;
+    pub(super) const LENGTHS: usize = 2;
+    pub(super) const METHOD: usize = 3;
+    pub(super) const NAME: usize = 4;
+}
+
+/// Bits of the length of a format's labels, or of a place in them: six of them fit into a word.
+const NUMBER_BITS: usize = 10;
+
+const FREE_LINK: usize = 0;
+const METHOD_REST: usize = 1;
+const NAME_REST: usize = 4;
+const LABELS: usize = NAME_REST + 4 * (NAME_BLOCKS - 1);
+const ROOMS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
+
+/// Where the room of each format begins, and at last where the entry ends: whole cache lines.
+const ROOM: [usize; FORMATS.len() + 1] = {
+    let (mut room, mut at, mut format) = ([0; _], ROOMS, 0);
+    while format < FORMATS.len() {
+        room[format] = if FORMATS[format].is_aligned { at.next_multiple_of(8) } else { at };
+        at = room[format] + FORMATS[format].words;
+        format += 1;
+    }
+    room[format] = at.next_multiple_of(8);
+    room
+};
+const WORDS: usize = ROOM[FORMATS.len()];
+
+/// Which of the head's numbers is each format's first, and at last how many there are.
+const FIRST_NUMBER: [usize; FORMATS.len() + 1] = {
+    let (mut first, mut format) = ([0; _], 0);
+    while format < FORMATS.len() {
+        assert!(8 * FORMATS[format].words < 1 << NUMBER_BITS);
+        first[format + 1] = first[format] + 1 + FORMATS[format].has_mark as usize;
+        format += 1;
+    }
+    assert!(first[format] * NUMBER_BITS <= 64);
+    first
+};
+
+/// The state of an entry that readers may show.
+const READY: u64 = 1;
+
+/// A view of one entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) head: &'a HeadWords,
+    pub(crate) words: &'a EntryWords,
+}
+
+/// Whether these are the words of an entry with this head: of the key that is no more, or of one that begins so.
+#[inline(always)]
+pub(crate) fn has_head(words: &HeadWords, head: &KeyHead) -> bool {
+    get(words, at::LENGTHS) == head.lengths && get(words, at::METHOD) == head.method && has(words, at::NAME, head.name)
+}
+
+/// Lets readers show the series. Release: they see the labels when they see this.
+#[inline(always)]
+pub(crate) fn publish(head: &HeadWords) {
+    if get(head, at::STATE) != READY {
+        head[at::STATE].store(READY, Ordering::Release);
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// Fills the entry. It belongs to the caller alone until it is published, or every writer writes the same.
+    pub(crate) fn write(self, key: &Key<'_>) {
+        self.write_key(key);
+        words::store(&self.words[LABELS..], key.labels);
+        let mut word = 0;
+        for (at, format) in FORMATS.iter().enumerate() {
+            let numbers = (format.write)(key, &self.words[ROOM[at]..ROOM[at + 1]]);
+            let places = FIRST_NUMBER[at]..FIRST_NUMBER[at + 1];
+            word |= numbers.iter().zip(places).fold(0, |word, (&number, place)| word | shifted(number, place));
+        }
+        put(self.head, at::NUMBERS, word);
+    }
+
+    fn write_key(self, key: &Key<'_>) {
+        let head = KeyHead::of(key);
+        put(self.head, at::LENGTHS, head.lengths);
+        put(self.head, at::METHOD, head.method);
+        head.name.into_iter().zip(at::NAME..).for_each(|(word, at)| put(self.head, at, word));
+        let method = key_words::method_rest(key.method).into_iter().flatten();
+        method.zip(METHOD_REST..).for_each(|(word, at)| put(self.words, at, word));
+        let name = key_words::name_rest(key.name).flatten();
+        name.zip(NAME_REST..).for_each(|(word, at)| put(self.words, at, word));
+    }
+
+    /// Whether this is the entry of `key`, whose head is `head`.
+    pub(crate) fn is(self, key: &Key<'_>, head: &KeyHead) -> bool {
+        has_head(self.head, head) && (!key_words::has_rest(key) || self.has_rest(key))
+    }
+
+    fn has_rest(self, key: &Key<'_>) -> bool {
+        self.has_name_rest(key.name)
+            && self.has_method_rest(key.method)
+            && words::equal(&self.words[LABELS..ROOMS], key.labels)
+    }
+
+    fn has_method_rest(self, method: &str) -> bool {
+        let kept = [0, 1, 2].map(|number| get(self.words, METHOD_REST + number));
+        key_words::method_rest(method).is_none_or(|rest| rest == kept)
+    }
+
+    /// Whether the name is this one, given that it begins and is as long as this one.
+    #[inline]
+    pub(crate) fn has_name_rest(self, name: &str) -> bool {
+        let (kept, _) = self.words[NAME_REST..LABELS].as_chunks::<4>();
+        kept.iter().zip(key_words::name_rest(name)).fold(true, |same, (kept, block)| same & has(kept, 0, block))
+    }
+
+    /// Hands the key, put together anew, to `then`.
+    pub(crate) fn with_key<T>(self, then: impl FnOnce(&Key<'_>) -> T) -> T {
+        let (mut method, mut name, mut labels) = ([0; METHOD_BYTES], [0; NAME_BYTES], [0; LABEL_BLOCK]);
+        let lengths = get(self.head, at::LENGTHS);
+        let [method_length, name_length, labels_length] = [0, 8, 16].map(|shift| (lengths >> shift) as u8 as usize);
+        let method = &mut method[..method_length.min(METHOD_BYTES)];
+        let name = &mut name[..name_length.min(NAME_BYTES)];
+        let labels = &mut labels[..labels_length.min(LABEL_BLOCK)];
+        let rest = [0, 1, 2].map(|number| get(self.words, METHOD_REST + number));
+        key_words::write_first([get(self.head, at::METHOD), rest[0], rest[1], rest[2]], method);
+        key_words::write_first([0, 1, 2, 3].map(|number| get(self.head, at::NAME + number)), name);
+        let (blocks, _) = self.words[NAME_REST..LABELS].as_chunks::<4>();
+        for (number, block) in blocks.iter().enumerate() {
+            key_words::write_block(number + 1, [0, 1, 2, 3].map(|word| get(block, word)), name);
+        }
+        words::load(&self.words[LABELS..ROOMS], labels);
+        let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
+        then(&Key { method: text(method), name: text(name), labels, cut: false })
+    }
+
+    /// Lets readers show the series.
+    pub(crate) fn publish(self) {
+        publish(self.head);
+    }
+
+    /// Whether readers may show the series. Acquire pairs with the release of `publish`.
+    pub(crate) fn is_published(self) -> bool {
+        self.head[at::STATE].load(Ordering::Acquire) == READY
+    }
+
+    /// The link to the next free entry, in a word that an unpublished entry does not need otherwise.
+    pub(crate) fn free_link(self) -> &'a AtomicU64 {
+        &self.words[FREE_LINK]
+    }
+
+    /// The labels as a format writes them.
+    #[inline(always)]
+    pub(crate) fn labels<F: LabelFormat>(self) -> F::Stored<'a> {
+        let first = const { FIRST_NUMBER[F::PLACE] };
+        F::read(&self.words[const { ROOM[F::PLACE] }..], [self.number(first), self.number(first + 1)])
+    }
+
+    #[inline(always)]
+    fn number(self, place: usize) -> usize {
+        (get(self.head, at::NUMBERS) >> (NUMBER_BITS * place)) as usize & ((1 << NUMBER_BITS) - 1)
+    }
+}
+
+const fn shifted(number: usize, place: usize) -> u64 {
+    (number as u64) << (NUMBER_BITS * place)
+}
+
+#[inline(always)]
+fn get(words: &[AtomicU64], at: usize) -> u64 {
+    // Relaxed: whoever reads came by the number in the index or by the state, both of which publish the words.
+    words[at].load(Ordering::Relaxed)
+}
+
+fn put(words: &[AtomicU64], at: usize, value: u64) {
+    words[at].store(value, Ordering::Relaxed);
+}
+
+/// Whether the four words from `at` on are these. Spelled out, because the compiler calls an iterator's loop.
+#[inline(always)]
+fn has(words: &[AtomicU64], at: usize, [a, b, c, d]: Block) -> bool {
+    get(words, at) == a && get(words, at + 1) == b && get(words, at + 2) == c && get(words, at + 3) == d
+}
+
+const _: () = assert!(LABEL_BLOCK < 256);

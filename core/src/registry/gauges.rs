@@ -1,0 +1,249 @@
+//! Gauges: numbers that an engine sets, such as its active users, which all four formats show.
+//!
+//! A registry has room for 32, in fixed memory. Whoever writes a name decides it word by word, each once and for all;
+//! threads that bring the same name help each other and end at the same gauge, and nobody waits.
+
+use core::fmt;
+
+use heapless::String;
+
+use crate::atomics::words;
+use crate::atomics::{AtomicU64, Ordering, const_unless_loom, zeros};
+use crate::registry::Registry;
+
+/// Most gauges of a registry.
+pub const GAUGES: usize = 32;
+/// Most bytes of a gauge's name.
+pub const GAUGE_NAME_BYTES: usize = 64;
+/// Room for the longest number, which has no exponent: 5e-324 has 326 characters, and a sign and 17 digits make 343.
+pub(crate) const NUMBER_BYTES: usize = 352;
+
+/// A number that the engine sets, for all exporters to show as it is when they look. `Copy`; any thread may set it.
+///
+/// ```
+/// use loaddensity_metrics_core::Storage;
+///
+/// static STORAGE: Storage<100, 4, 1024> = Storage::new();
+/// let active_users = STORAGE.registry().gauge("active_users")?;
+/// active_users.set(250.0);
+/// assert_eq!(STORAGE.registry().gauges().map(|(_, value)| value).next(), Some(250.0));
+/// # Ok::<(), loaddensity_metrics_core::GaugeError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Gauge<'a> {
+    words: &'a GaugeWords,
+}
+
+impl Gauge<'_> {
+    /// Sets it. NaN and the infinities, which not every format can show, are ignored: the last number stays.
+    pub fn set(self, value: f64) {
+        if value.is_finite() {
+            // Relaxed: readers want the number whole, not in step with others.
+            self.words.value.store(!value.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// What was set last; `None` before that.
+    #[must_use]
+    pub fn get(self) -> Option<f64> {
+        self.words.value()
+    }
+}
+
+impl fmt::Debug for Gauge<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gauge").field("name", &self.words.name()).field("value", &self.get()).finish()
+    }
+}
+
+impl<'a> Registry<'a> {
+    /// The gauge of this name, the same on every call; new, if there is none. It is shown as soon as it is set, by
+    /// Prometheus as `loaddensity_<name>`.
+    ///
+    /// # Errors
+    /// A name that is not `[a-z][a-z0-9_]{0,63}` or belongs to something else, or no room for another.
+    pub fn gauge(self, name: &str) -> Result<Gauge<'a>, GaugeError> {
+        check(name)?;
+        let words = find_or_write(&self.parts.control.gauges, name).ok_or(GaugeError::Full)?;
+        Ok(Gauge { words })
+    }
+
+    /// Name and number of each gauge that has been set, the oldest first.
+    pub fn gauges(self) -> impl Iterator<Item = (String<GAUGE_NAME_BYTES>, f64)> + use<'a> {
+        self.parts.control.gauges.iter().filter_map(|gauge| Some((gauge.name()?, gauge.value()?)))
+    }
+}
+
+/// Why there is no such gauge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GaugeError {
+    /// Not `[a-z][a-z0-9_]{0,63}`.
+    Name,
+    /// Something else goes by that name, or would in one of the formats.
+    Reserved,
+    /// The registry has [`GAUGES`] of other names.
+    Full,
+}
+
+impl fmt::Display for GaugeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str(
+                "a gauge's name is 1 to 64 of a-z, 0-9 and _, and begins with a letter, such as active_users",
+            ),
+            Self::Reserved => f.write_str(
+                "the name belongs to another metric or to time: choose one that is not time, begins with neither \
+                 exporter_ nor registry_, and is neither requests, request_latency_ms nor response_bytes, with or \
+                 without _total, _bucket, _sum, _count or _created behind it",
+            ),
+            Self::Full => write!(f, "the registry has {GAUGES} gauges, and has room for no more; use fewer names"),
+        }
+    }
+}
+
+impl core::error::Error for GaugeError {}
+
+/// The words of one gauge, all zero at birth.
+#[derive(Debug)]
+pub(crate) struct GaugeWords {
+    /// Zero where not yet decided; decided in this order, once.
+    name: [AtomicU64; NAME_WORDS],
+    /// The complement of a float's bits: zero, which is no finite number's, before the first.
+    value: AtomicU64,
+}
+
+const NAME_WORDS: usize = GAUGE_NAME_BYTES / 8;
+/// A word behind a name's end. No text has such bytes.
+const BEHIND: u64 = u64::MAX;
+
+impl GaugeWords {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self { name: zeros(), value: AtomicU64::new(0) }
+        }
+    }
+
+    /// Whether its name is this one, from now on if none has been decided.
+    fn take_name(&self, name: &[u64; NAME_WORDS]) -> bool {
+        self.name.iter().zip(name).all(|(word, &wanted)| {
+            // Release hands on the words before this one, which were read or written here; acquire takes them over from
+            // whoever decided this one, so that the last word leads to all.
+            match word.compare_exchange(0, wanted, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => true,
+                Err(decided) => decided == wanted,
+            }
+        })
+    }
+
+    /// Its name, once that has been decided to the end.
+    pub(crate) fn name(&self) -> Option<String<GAUGE_NAME_BYTES>> {
+        // Acquire pairs with the release in `take_name`.
+        if self.name[NAME_WORDS - 1].load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let mut bytes = heapless::Vec::new();
+        bytes.resize_default(GAUGE_NAME_BYTES).ok()?;
+        words::load(&self.name, &mut bytes);
+        bytes.truncate(bytes.iter().position(|byte| !byte.is_ascii() || *byte == 0).unwrap_or(GAUGE_NAME_BYTES));
+        String::from_utf8(bytes).ok()
+    }
+
+    pub(crate) fn value(&self) -> Option<f64> {
+        // Relaxed, as in `set`.
+        let word = self.value.load(Ordering::Relaxed);
+        (word != 0).then(|| f64::from_bits(!word))
+    }
+}
+
+/// The gauge of a name that was checked. Words are decided once and looked at in one order, so that all who bring one
+/// name leave the same gauges behind.
+pub(crate) fn find_or_write<'a>(gauges: &'a [GaugeWords], name: &str) -> Option<&'a GaugeWords> {
+    let mut wanted = [BEHIND; NAME_WORDS];
+    for (word, value) in wanted.iter_mut().zip(words::values(name.as_bytes())) {
+        *word = value;
+    }
+    gauges.iter().find(|gauge| gauge.take_name(&wanted))
+}
+
+fn check(name: &str) -> Result<(), GaugeError> {
+    let is_usual = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    let begins = name.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+    if !begins || name.len() > GAUGE_NAME_BYTES || !name.as_bytes().iter().all(is_usual) {
+        return Err(GaugeError::Name);
+    }
+    // InfluxDB takes a field of this name for the point's time.
+    let is_time = name == "time";
+    let of_another = ["exporter_", "registry_"].iter().any(|start| name.starts_with(start));
+    let is_another = ["requests", "request_latency_ms", "response_bytes"].iter().any(|other| {
+        name.strip_prefix(other)
+            .is_some_and(|rest| ["", "_total", "_bucket", "_sum", "_count", "_created"].contains(&rest))
+    });
+    if is_time || of_another || is_another { Err(GaugeError::Reserved) } else { Ok(()) }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::registry::storage::{Classic, Storage};
+    use std::format;
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    #[test]
+    fn gauges_are_shown_once_they_are_set_and_keep_their_last_finite_number() {
+        let storage = Storage::<2, 1, 2, Classic>::new();
+        let registry = storage.registry();
+        let shown = || registry.gauges().map(|(name, value)| (name.to_string(), value)).collect::<Vec<_>>();
+        let users = registry.gauge("active_users").unwrap();
+        assert_eq!((users.get(), shown()), (None, std::vec![]));
+        for value in [0.0, -1.5, f64::MAX, f64::MIN_POSITIVE] {
+            users.set(value);
+            for ignored in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::from_bits(u64::MAX)] {
+                users.set(ignored);
+            }
+            assert_eq!(shown(), [("active_users".to_string(), value)]);
+        }
+        registry.gauge("target_rate").unwrap().set(1e9);
+        registry.gauge("active_users").unwrap().set(7.0);
+        assert_eq!(shown(), [("active_users".to_string(), 7.0), ("target_rate".to_string(), 1e9)]);
+    }
+
+    #[test]
+    fn names_of_every_length_are_told_apart() {
+        for length in 1..=GAUGE_NAME_BYTES {
+            let storage = Storage::<2, 1, 2, Classic>::new();
+            let registry = storage.registry();
+            let name = "a".repeat(length);
+            let other = format!("{}b", &name[1..]);
+            let shorter = "a".repeat(length.max(2) - 1);
+            for (i, name) in [&name, &other, &shorter].into_iter().enumerate() {
+                registry.gauge(name).unwrap().set(i as f64);
+            }
+            let shown: Vec<_> = registry.gauges().map(|(name, _)| name.to_string()).collect();
+            let mut expected = std::vec![name, other, shorter];
+            expected.dedup();
+            if length == 1 {
+                expected.pop();
+            }
+            assert_eq!(shown, expected);
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_shown_are_refused() {
+        let storage = Storage::<2, 1, 2, Classic>::new();
+        let registry = storage.registry();
+        let too_long = "a".repeat(65);
+        for name in ["", "_a", "1a", "A", "aB", "a-b", "a.b", "é", "a\0", &too_long] {
+            assert_eq!(registry.gauge(name).err(), Some(GaugeError::Name), "{name}");
+        }
+        for name in ["time", "requests", "requests_total", "response_bytes_sum", "exporter_held", "registry_series"] {
+            assert_eq!(registry.gauge(name).err(), Some(GaugeError::Reserved), "{name}");
+        }
+        assert!(registry.gauge("request_rate").is_ok());
+        assert!((1..GAUGES).all(|i| registry.gauge(&format!("g{i}")).is_ok()));
+        assert_eq!(registry.gauge("one_more").err(), Some(GaugeError::Full));
+        assert!(registry.gauge("request_rate").is_ok() && registry.gauge("g31").is_ok());
+    }
+}

@@ -1,0 +1,231 @@
+//! The opt-in label `status`: requests of one series are counted by their status, each in a series of its own.
+
+mod children;
+
+use core::fmt;
+
+use heapless::{String, Vec};
+
+use crate::atomics::{AtomicU64, Ordering, const_unless_loom};
+use crate::registry::Registry;
+use crate::request::key::Key;
+use crate::request::label::{
+    LABEL_BLOCK, LABEL_BYTES_BESIDE_STATUS, LABELS_BESIDE_STATUS, STATUS, STATUS_BYTES, labels_of,
+};
+use crate::request::series::Series;
+
+pub(crate) use children::Children;
+
+/// What the label `status` tells of a request's status.
+///
+/// A request without a status (0) has `none`, one whose status is not 100 to 599 has `other`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusLabel {
+    /// Its class, `1xx` to `5xx`: up to 7 series for each one of the engine's.
+    Class,
+    /// The status itself, `200` or `404`: a series for each status that comes up.
+    Code,
+}
+
+/// The registry counts with another choice of the label `status` already: set it before the first recorder and before the
+/// first series with labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusLabelInUse;
+
+impl fmt::Display for StatusLabelInUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the registry counts with another choice of the label status already; set it before the first recorder and \
+             before the first series with labels",
+        )
+    }
+}
+
+impl core::error::Error for StatusLabelInUse {}
+
+impl<'a> Registry<'a> {
+    /// Switches the label `status` on, off by default: from now on a request of a series counts in a series of the same
+    /// method, name and labels with the label `status` besides, which all formats show. The engine's own stays, at zero.
+    /// Those of the overflow series are not told apart.
+    ///
+    /// Each status that comes up takes a series of the registry's capacity, and recording a few nanoseconds more; while the
+    /// label is off, nothing. A series takes at most 3 further labels of 85 bytes then.
+    ///
+    /// ```
+    /// use loaddensity_metrics_core::{Sample, StatusLabel, Storage};
+    ///
+    /// static STORAGE: Storage<100, 4, 1024> = Storage::new();
+    /// let registry = STORAGE.registry();
+    /// registry.set_status_label(StatusLabel::Class)?;
+    /// let series = registry.series("GET", "/items");
+    /// registry.recorder().record(series, Sample { status: 404, ..Sample::default() });
+    /// let not_found = registry.series_of_status(series, 404);
+    /// assert_eq!(registry.series_totals(not_found).requests(), 1);
+    /// # Ok::<(), loaddensity_metrics_core::StatusLabelInUse>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StatusLabelInUse`] behind the first recorder or the first series with labels, unless it is on in this way.
+    pub fn set_status_label(self, label: StatusLabel) -> Result<(), StatusLabelInUse> {
+        self.parts.control.status.set(label)
+    }
+
+    /// What the label `status` tells, which can no longer be set after this; `None` where it is off.
+    #[must_use]
+    pub fn status_label(self) -> Option<StatusLabel> {
+        self.parts.control.status.get()
+    }
+
+    /// The series in which a request of `series` with this `status` counts, interned now if it is new: `series` itself
+    /// where the label `status` is off.
+    #[must_use]
+    pub fn series_of_status(self, series: Series, status: u16) -> Series {
+        match self.status_label() {
+            Some(label) => self.child(series, Value::new(label, status)),
+            None => series,
+        }
+    }
+
+    fn child(self, series: Series, value: Value) -> Series {
+        if series == Series::OVERFLOW || !self.entry(series).is_published() {
+            return series;
+        }
+        self.entry(series).with_key(|key| match with_status(key.labels, &value.text()) {
+            Some(labels) => self.intern(&Key { labels: &labels, ..*key }),
+            // Of a series that has the label already.
+            None => series,
+        })
+    }
+}
+
+/// The choice of a registry, which is settled once: by whoever makes it, or as off by the first who asks.
+#[derive(Debug)]
+pub(crate) struct StatusWord(AtomicU64);
+
+const OPEN: u64 = 0;
+const OFF: u64 = 1;
+const CLASS: u64 = 2;
+const CODE: u64 = 3;
+
+impl StatusWord {
+    const_unless_loom! {
+        pub(crate) fn new() -> Self {
+            Self(AtomicU64::new(OPEN))
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<StatusLabel> {
+        match self.settle(OFF) {
+            CLASS => Some(StatusLabel::Class),
+            CODE => Some(StatusLabel::Code),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set(&self, label: StatusLabel) -> Result<(), StatusLabelInUse> {
+        let wanted = match label {
+            StatusLabel::Class => CLASS,
+            StatusLabel::Code => CODE,
+        };
+        if self.settle(wanted) == wanted { Ok(()) } else { Err(StatusLabelInUse) }
+    }
+
+    /// The choice, which is `wanted` where there was none.
+    fn settle(&self, wanted: u64) -> u64 {
+        // Relaxed: the word alone matters, nothing is published by it.
+        match self.0.compare_exchange(OPEN, wanted, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => wanted,
+            Err(settled) => settled,
+        }
+    }
+}
+
+/// A value of the label: a status, the first status of a class, or [`NONE`](Self::NONE) or [`OTHER`](Self::OTHER).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value {
+    label: StatusLabel,
+    number: u16,
+}
+
+impl Value {
+    const NONE: u16 = 0;
+    const OTHER: u16 = 1;
+
+    pub(crate) const fn new(label: StatusLabel, status: u16) -> Self {
+        let number = match (status, label) {
+            (0, _) => Self::NONE,
+            (100..=599, StatusLabel::Class) => status / 100 * 100,
+            (100..=599, StatusLabel::Code) => status,
+            _ => Self::OTHER,
+        };
+        Self { label, number }
+    }
+
+    pub(crate) const fn number(self) -> u16 {
+        self.number
+    }
+
+    fn text(self) -> String<STATUS_BYTES> {
+        let mut text = String::new();
+        let fits = match (self.number, self.label) {
+            (Self::NONE, _) => text.push_str("none").is_ok(),
+            (Self::OTHER, _) => text.push_str("other").is_ok(),
+            (number, StatusLabel::Class) => fmt::write(&mut text, format_args!("{}xx", number / 100)).is_ok(),
+            (number, StatusLabel::Code) => fmt::write(&mut text, format_args!("{number}")).is_ok(),
+        };
+        debug_assert!(fits);
+        text
+    }
+}
+
+/// Whether a series with these labels, in their canonical form, can have the label `status` besides.
+pub(crate) fn has_room(labels: &[u8]) -> bool {
+    let bytes = labels_of(labels).map(|(key, value)| key.len() + value.len()).sum::<usize>();
+    labels_of(labels).count() <= LABELS_BESIDE_STATUS && bytes <= LABEL_BYTES_BESIDE_STATUS
+}
+
+/// Labels in their canonical form with `status` besides; `None` where it is there already or there is no room.
+fn with_status(labels: &[u8], value: &str) -> Option<Vec<u8, LABEL_BLOCK>> {
+    if !has_room(labels) || labels_of(labels).any(|(key, _)| key == STATUS) {
+        return None;
+    }
+    let before = labels_of(labels).take_while(|(key, _)| *key < STATUS);
+    let (before, after) = labels.split_at_checked(before.map(|(key, value)| 2 + key.len() + value.len()).sum())?;
+    let lengths = [STATUS.len() as u8, value.len() as u8];
+    let mut block = Vec::new();
+    for part in [before, &lengths, STATUS.as_bytes(), value.as_bytes(), after] {
+        block.extend_from_slice(part).ok()?;
+    }
+    Some(block)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_codes_or_classes_and_never_more_than_five_characters() {
+        for (status, class, code) in [
+            (0, "none", "none"),
+            (1, "other", "other"),
+            (99, "other", "other"),
+            (100, "1xx", "100"),
+            (404, "4xx", "404"),
+            (599, "5xx", "599"),
+            (600, "other", "other"),
+            (u16::MAX, "other", "other"),
+        ] {
+            assert_eq!(Value::new(StatusLabel::Class, status).text(), class);
+            assert_eq!(Value::new(StatusLabel::Code, status).text(), code);
+        }
+    }
+
+    #[test]
+    fn whoever_asks_first_settles_the_label() {
+        let word = StatusWord::new();
+        assert_eq!((word.set(StatusLabel::Code), word.get()), (Ok(()), Some(StatusLabel::Code)));
+        assert_eq!((word.set(StatusLabel::Code), word.set(StatusLabel::Class)), (Ok(()), Err(StatusLabelInUse)));
+        let word = StatusWord::new();
+        assert_eq!((word.get(), word.set(StatusLabel::Class)), (None, Err(StatusLabelInUse)));
+    }
+}

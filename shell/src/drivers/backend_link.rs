@@ -1,0 +1,168 @@
+//! What the drivers of bodies have in common: the client, the memory of a body, and what the machine is told.
+
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use loaddensity_metrics_core::export::{Attempts, BodyInput, Id, Now, Tick};
+
+use super::wakeup::{Waiter, Wakeup};
+use crate::http_client::{ClientEvent, HttpBackend, HttpClient};
+use crate::running::LaunchContext;
+use crate::runtime::Runtime;
+use crate::status::{HealthNote, StatusCell};
+use crate::stop::StopSignal;
+
+/// The client of a backend, and what its driver needs besides the machine.
+pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
+    waiter: Waiter<R>,
+    client: HttpClient<R, B>,
+    condition: Arc<StatusCell>,
+    /// How the condition is told.
+    voice: HealthNote,
+    /// The attempts that were told of.
+    told: u64,
+    /// Whether a body that has failed may go out again.
+    keeps_failed: bool,
+    /// Bytes that are lent to the machine for a body.
+    room: usize,
+    /// Where a body is written; empty while one is under way.
+    memory: BytesMut,
+    /// The memory of the body that was sent last.
+    lent: Bytes,
+    /// That body.
+    body: Bytes,
+}
+
+impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
+    /// A link to `backend`, whose calls take `timeout` at most. `room`: as many bytes as the first body has, or more.
+    pub(crate) fn new(
+        place: &LaunchContext<R>,
+        (backend, timeout): (B, Duration),
+        (condition, voice): (Arc<StatusCell>, HealthNote),
+        stop: StopSignal,
+        room: usize,
+    ) -> Self {
+        let client = HttpClient::new(place.runtime.clone(), backend, timeout, condition.clone());
+        let (waiter, memory) = (Waiter::new(place.clock.clone(), stop), BytesMut::zeroed(room));
+        let (lent, body) = (Bytes::new(), Bytes::new());
+        Self { waiter, client, condition, voice, told: 0, keeps_failed: false, room, memory, lent, body }
+    }
+
+    /// The same for a machine that sends a body again as it is.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(crate) fn keeping_failed_bodies(self) -> Self {
+        Self { keeps_failed: true, ..self }
+    }
+
+    /// Whether a body must come with gRPC's prefix.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(crate) fn wants_prefix(&self) -> bool {
+        self.client.wants_prefix()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        self.waiter.now()
+    }
+
+    pub(super) fn memory(&mut self) -> &mut [u8] {
+        &mut self.memory
+    }
+
+    pub(super) const fn client(&mut self) -> &mut HttpClient<R, B> {
+        &mut self.client
+    }
+
+    /// Tells people what the attempts have shown, in the words of the other side, once for each attempt.
+    pub(super) fn tell(&mut self, attempts: Attempts, learned_bytes: Option<usize>) {
+        if std::mem::replace(&mut self.told, attempts.count) != attempts.count {
+            (self.voice)(&self.condition, attempts.health, self.client.words());
+            self.condition.learned(learned_bytes);
+        }
+    }
+
+    /// Lends so many bytes from now on.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(super) fn lend(&mut self, room: usize) {
+        self.room = room;
+        self.memory.resize(room, 0);
+    }
+
+    pub(super) fn send(&mut self, id: Id, range: Range<usize>) {
+        self.lent = std::mem::take(&mut self.memory).freeze();
+        self.body = self.lent.slice(range);
+        self.client.send(id, self.body.clone());
+    }
+
+    /// The body that was sent last goes out again.
+    #[cfg(feature = "opentelemetry-http")]
+    pub(super) fn send_again(&mut self, id: Id) {
+        self.client.send(id, self.body.clone());
+    }
+
+    /// Gives up what is under way; what the machine is told of it, and when.
+    pub(super) async fn cancel(&mut self) -> (Now, BodyInput<'_>) {
+        self.client.cancel();
+        let news = self.client.next().await;
+        (self.now(), self.input(news))
+    }
+
+    /// Waits for what comes first: a stop, news of the client, the moment, or that enough is `filled`. What the machine is
+    /// told of it, and when.
+    pub(super) async fn wait(
+        &mut self,
+        until: Tick,
+        filled: impl Future<Output = ()> + Send,
+    ) -> Option<(Now, BodyInput<'_>)> {
+        let Self { waiter, client, .. } = self;
+        let wakeup = waiter.first(client.next(), until, filled).await;
+        let now = self.now();
+        match wakeup {
+            Wakeup::Stop { deadline } => Some((now, BodyInput::Stop { deadline })),
+            Wakeup::Event(news) => Some((now, self.input(news))),
+            Wakeup::Due => None,
+        }
+    }
+
+    /// What the machine is told of the client's news.
+    fn input(&mut self, news: ClientEvent) -> BodyInput<'_> {
+        match news {
+            ClientEvent::Resolved { id } => BodyInput::Resolved { id, addresses: self.client.addresses() },
+            ClientEvent::Connected { id } => BodyInput::Connected { id },
+            ClientEvent::Answer { id, said } => {
+                self.reclaim();
+                BodyInput::Answer { id, said }
+            }
+            ClientEvent::Failed { id, began, kept } => {
+                self.keep_or_reclaim();
+                BodyInput::Failed { id, began, kept }
+            }
+        }
+    }
+
+    /// Takes the memory of the last body back; of one that may go out again, a copy is kept.
+    fn keep_or_reclaim(&mut self) {
+        if !self.keeps_failed {
+            self.reclaim();
+        } else if !self.lent.is_empty() {
+            self.body = Bytes::copy_from_slice(&self.body);
+            self.take_back();
+        }
+    }
+
+    /// Takes the memory of the last body back, which does not go out again.
+    fn reclaim(&mut self) {
+        self.body = Bytes::new();
+        self.take_back();
+    }
+
+    /// Where the connection has not let go of it yet, the next body gets new memory.
+    fn take_back(&mut self) {
+        if self.memory.len() < self.room {
+            self.memory = std::mem::take(&mut self.lent).try_into_mut().unwrap_or_default();
+            self.memory.resize(self.room, 0);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What lends a machine the items or points that it works on.
+
+use std::future::{Future, pending};
+
+/// Lends what a machine works on, for one call at a time.
+pub(crate) trait Lender: Send + 'static {
+    /// What is lent.
+    type Lent<'a>;
+
+    /// Lends it to `ask`.
+    fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T;
+
+    /// Waits until so many items wait.
+    fn holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
+        let _ = items;
+        pending()
+    }
+}

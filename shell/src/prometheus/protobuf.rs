@@ -1,0 +1,58 @@
+//! A page in protobuf. A family's length stands in front of it, so it is held until its last metric is written.
+
+use bytes::{Bytes, BytesMut};
+use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
+
+use super::FRAME;
+use super::permits::Permit;
+
+/// Bodies that may be held at a time.
+pub(super) const PROTOBUF_PAGES: usize = 4;
+/// Metrics of a family that is held after which other tasks get their turn.
+const METRICS_IN_A_TURN: u32 = 64;
+
+/// Families of which one is held.
+pub(super) struct ProtobufPage {
+    families: Families<'static>,
+    /// The metrics of the family under way.
+    metrics: BytesMut,
+    /// What has been finished and not yet been sent.
+    finished: Bytes,
+    _permit: Permit,
+}
+
+impl ProtobufPage {
+    pub(super) fn new(families: Families<'static>, permit: Permit) -> Self {
+        Self { families, metrics: BytesMut::new(), finished: Bytes::new(), _permit: permit }
+    }
+
+    /// The next frame, `Some(None)` behind the last; `None` where it is another task's turn.
+    pub(super) fn next_frame(&mut self) -> Option<Option<Bytes>> {
+        if !self.finished.is_empty() {
+            let length = self.finished.len().min(FRAME);
+            return Some(Some(self.finished.split_to(length)));
+        }
+        let mut room = [0; MAX_METRIC];
+        for _ in 0..METRICS_IN_A_TURN {
+            if self.families.is_complete() {
+                return Some(None);
+            }
+            // The room holds any metric and any head, so neither can fail; if one did, the family would end here.
+            if let Ok(Some(metric)) = self.families.next_metric(&mut room) {
+                self.metrics.extend_from_slice(metric);
+                continue;
+            }
+            let head = self.families.finish_family(self.metrics.len(), &mut room).unwrap_or_default();
+            self.finished = self.metrics.split().freeze();
+            if !head.is_empty() {
+                return Some(Some(Bytes::copy_from_slice(head)));
+            }
+        }
+        None
+    }
+
+    /// Behind the last frame: the total of requests that the families show.
+    pub(super) const fn requests(&self) -> u64 {
+        self.families.requests()
+    }
+}
