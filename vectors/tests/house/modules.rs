@@ -33,10 +33,10 @@ impl Source {
         let src = root().join(folder).join("src");
         let first = ["lib.rs", "main.rs"].map(|file| src.join(file)).into_iter().find(|file| file.exists());
         let mut source = Self { modules: BTreeMap::new() };
-        source.read(&first.unwrap_or_else(|| panic!("{folder} has no lib.rs and no main.rs")), &src, Vec::new());
+        source.read(&first.unwrap_or_else(|| panic!("{folder} has no lib.rs and no main.rs")), &src, &[]);
         for program in fs::read_dir(src.join("bin")).into_iter().flatten().flatten() {
             let name = program.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            source.read(&program.path(), &src.join("bin"), vec![format!("bin {name}")]);
+            source.read(&program.path(), &src.join("bin"), &[format!("bin {name}")]);
         }
         source
     }
@@ -69,31 +69,31 @@ impl Source {
         Some(found.unwrap_or_else(|| module.to_vec()))
     }
 
-    fn read(&mut self, file: &Path, folder: &Path, path: ModulePath) {
+    fn read(&mut self, file: &Path, folder: &Path, path: &[String]) {
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         self.read_items(&parsed.items, folder, path);
     }
 
-    fn read_items(&mut self, items: &[syn::Item], folder: &Path, path: ModulePath) {
+    fn read_items(&mut self, items: &[syn::Item], folder: &Path, path: &[String]) {
         let modules =
             items.iter().filter_map(|item| if let syn::Item::Mod(module) = item { Some(module) } else { None });
         let children: Vec<_> = modules.filter(|module| !is_test(&module.attrs)).collect();
-        let mut reader = Reader { path: &path, module: Module::default(), children: &children };
+        let mut reader = Reader { path, module: Module::default(), children: &children };
         items.iter().for_each(|item| reader.visit_item(item));
         let module = reader.module;
-        self.modules.insert(path.clone(), module);
+        self.modules.insert(path.to_vec(), module);
         for child in children {
             let name = child.ident.to_string();
-            let below = [&path[..], std::slice::from_ref(&name)].concat();
+            let below = [path, std::slice::from_ref(&name)].concat();
             match &child.content {
-                Some((_, items)) => self.read_items(items, &folder.join(&name), below),
+                Some((_, items)) => self.read_items(items, &folder.join(&name), &below),
                 None if path_attribute(&child.attrs) => {}
                 None => {
                     let files = [folder.join(format!("{name}.rs")), folder.join(&name).join("mod.rs")];
                     let file = files.iter().find(|file| file.exists());
                     let file = file.unwrap_or_else(|| panic!("{}: no file for `mod {name}`", folder.display()));
-                    self.read(file, &folder.join(&name), below);
+                    self.read(file, &folder.join(&name), &below);
                 }
             }
         }

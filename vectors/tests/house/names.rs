@@ -53,15 +53,8 @@ const CRATES: &[&str] = &[
     "benches",
 ];
 
-const RUNTIMES: &[&str] = &["shell-smol/", "shell-std/", "shell-tokio/"];
-
 /// Names that stand for one thing in several places: the name, where all of its homes are, and why.
 const REASONED: &[(&str, &[&str], &str)] = &[
-    ("Datagram", RUNTIMES, "each runtime's Unix datagram socket"),
-    ("Listener", RUNTIMES, "each runtime's TCP listener"),
-    ("Stream", &["shell/tls/stream", "shell-smol/", "shell-std/", "shell-tokio/"], "each runtime's byte stream"),
-    ("Task", RUNTIMES, "each runtime's spawned task"),
-    ("Udp", RUNTIMES, "each runtime's UDP socket"),
     ("AsyncExporters", &["shell/", "shell-smol/", "shell-std/", "shell-tokio/"], "the shell's type, for one runtime"),
     ("Exporters", &["shell/", "shell-smol/", "shell-std/", "shell-tokio/"], "the shell's type, for one runtime"),
     ("Acceptor", &["shell/tls/"], "TLS, or what stands in for it where the feature is absent"),
@@ -72,6 +65,5 @@ const REASONED: &[(&str, &[&str], &str)] = &[
 
 /// Names that are still to be changed.
 const STILL_TWICE: &str = "
-    Answer Connection Dialect Histograms Interval Kind Metric Origin Place Points
-    Reader Rows Side Slot Source
+    Slot
 ";
