@@ -114,6 +114,16 @@ pub enum ConstantLabelError<'a> {
     },
 }
 
+impl<'a> ConstantLabelError<'a> {
+    /// The name of the label that is refused, as it was given.
+    #[must_use]
+    pub const fn name(&self) -> &'a str {
+        match self {
+            Self::Label { name, .. } | Self::TooLong { name } | Self::NoRoom { name } => name,
+        }
+    }
+}
+
 impl fmt::Display for ConstantLabelError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

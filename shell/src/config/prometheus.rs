@@ -157,12 +157,10 @@ impl PrometheusConfig {
     /// These labels, the constant ones and others, checked.
     pub(crate) fn constant_of(all: &[(String, String)]) -> Result<ConstantLabels, StartError> {
         let labels = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        ConstantLabels::new(labels).map_err(|error| {
-            let (ConstantLabelError::Label { name, .. }
-            | ConstantLabelError::TooLong { name }
-            | ConstantLabelError::NoRoom { name }) = error;
-            Check(Exporter::Prometheus).bad("constant_labels", name, &error.to_string())
-        })
+        let refused = |error: ConstantLabelError<'_>| {
+            Check(Exporter::Prometheus).bad("constant_labels", error.name(), &error.to_string())
+        };
+        ConstantLabels::new(labels).map_err(refused)
     }
 }
 

@@ -69,7 +69,7 @@ impl MessageFormat {
         let mut out = ItemWriter::new(out);
         self.put_name(item, &mut out)?;
         match item {
-            REQUESTS => out.put_exact(b"1")?,
+            REQUESTS => out.put(b"1", 1)?,
             LATENCY => out.put_millis(event.latency_ns, b"")?,
             _ => out.put_integer(event.response_bytes, b"")?,
         }
@@ -80,11 +80,11 @@ impl MessageFormat {
     /// Appends the prefix and the name of message `item`, with its colon.
     pub(super) fn put_name(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.prefix)?;
-        out.put_exact(match item {
-            REQUESTS => b"requests:",
-            LATENCY => b"request.latency:",
-            _ => b"response.size:",
-        })
+        match item {
+            REQUESTS => out.put(b"requests:", 9),
+            LATENCY => out.put(b"request.latency:", 16),
+            _ => out.put(b"response.size:", 14),
+        }
     }
 
     /// Appends what follows the values of message `item`, which has no time: type, rate, tags and origin.
@@ -96,7 +96,9 @@ impl MessageFormat {
 
     /// Appends type and rate of message `item`, and what begins its tags.
     pub(super) fn put_kind(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
-        [self.kind(item), self.rate.as_bytes(), b"|#"].into_iter().try_for_each(|part| out.put_exact(part))
+        out.put_exact(self.kind(item))?;
+        out.put_exact(self.rate.as_bytes())?;
+        out.put(b"|#", 2)
     }
 
     /// The constant tags of a message that has a time or is a gauge, or of any other.
@@ -147,7 +149,8 @@ impl MessageFormat {
         let length = context.tags.copy_to(&mut room).ok_or(Full)?;
         let tags = &room[..length];
         out.put_exact(tags)?;
-        out.put_exact(OUTCOMES[context.outcome.index()])?;
+        let outcome = OUTCOMES[context.outcome.index()];
+        out.put(outcome, outcome.len())?;
         if !has_more_than_method_and_name(tags) {
             return out.put_exact(constant.text());
         }

@@ -68,9 +68,7 @@ impl AddedTags {
         !matches!(self.status, StatusCode::Tag)
     }
 
-    /// Appends `series`, of which `outcome` is the tag at its place, with these tags and `status`. Out of line, so that a
-    /// line without such tags stays as fast.
-    #[inline(never)]
+    /// Appends `series`, of which `outcome` is the tag at its place, with these tags and `status`.
     pub(super) fn put(
         &self,
         series: StoredText<'_>,

@@ -1,4 +1,5 @@
-//! What one scrape shows, and in which order, whatever it is written in.
+//! What one scrape shows, and in which order, whatever it is written in. The two writers differ in how they stop: text
+//! after any line, protobuf after a metric, once the length of its family is known.
 
 use super::constant::ConstantText;
 use super::family::Family;
