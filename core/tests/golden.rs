@@ -111,7 +111,7 @@ fn dogstatsd_messages() {
         let expected = case.expected("dogstatsd.txt");
         let [mut seen, mut wanted] = [read::messages(&ours), read::messages(&expected)];
         if has_seconds {
-            // Counters come last. Datadog's client for Python has the time behind the cardinality, that for Go has it
+            // Counters come last. Datadog's client for Python has the time after the cardinality, that for Go has it
             // before, as we do.
             for messages in [&mut seen, &mut wanted] {
                 messages.sort_by_key(|message| format!("{message:?}"));
@@ -129,9 +129,9 @@ fn dogstatsd_messages() {
 fn otlp_requests() {
     each_prepared(|case, registry| {
         let options = case.options.otlp;
-        let memory = vec![0; otlp::IntervalPoint::<Vec<u64>>::words(registry, options)];
+        let memory = vec![0; otlp::DeltaInterval::<Vec<u64>>::words(registry, options)];
         let (mut interval, _) =
-            otlp::IntervalPoint::new(registry, options, memory, OTLP_START).expect("as many words as it asks for");
+            otlp::DeltaInterval::new(registry, options, memory, OTLP_START).expect("as many words as it asks for");
         case.record(registry);
         interval.end(registry, NOW);
         let resource = case.options.resource("golden");

@@ -73,7 +73,7 @@ const _: () = assert!(MIN_ANY_REQUEST >= SURROUNDINGS + USUAL_BYTES + 2 * VARINT
 const _: () = assert!(
     MIN_OPTIONS_REQUEST >= SURROUNDINGS + OtlpMetric::Duration.frame() + USUAL_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT
 );
-/// Bytes of a field whose value is below 128; behind the points are up to two.
+/// Bytes of a field whose value is below 128; after the points are up to two.
 const VARINT_FIELD: usize = 2;
 
 /// Writes one part of a cycle.
@@ -299,7 +299,7 @@ impl<'a> Writer<'a> {
         SURROUNDINGS + further + self.resource.as_bytes().len()
     }
 
-    /// Puts scope, resource and frame in front of the metrics. Never fails: the room was kept.
+    /// Puts scope, resource and frame before the metrics. Never fails: the room was kept.
     fn surround(&self, back: &mut ReverseWriter<'_>, frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>) {
         back.release_reserve();
         let fits = self.try_surround(back).and_then(|()| frame(back));
@@ -318,7 +318,7 @@ impl<'a> Writer<'a> {
         back.length_since(whole, field::RESOURCE_METRICS)
     }
 
-    /// Puts gRPC's prefix in front of the message.
+    /// Puts gRPC's prefix before the message.
     fn frame(back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let length = back.since(back.end_mark()) as u32;
         back.put(&length.to_be_bytes())?;
@@ -424,7 +424,7 @@ impl OtlpMetric {
         name.len() + description.len() + unit.len() + 3 * 2 + 2 * 6
     }
 
-    /// Writes what comes behind the points. Where it does not fit, no point will either.
+    /// Writes what comes after the points. Where it does not fit, no point will either.
     fn open(self, temporality: u64, back: &mut ReverseWriter<'_>) {
         let mark = back.mark();
         let monotonic = if self == Self::Requests { back.varint_field(field::IS_MONOTONIC, 1) } else { Ok(()) };

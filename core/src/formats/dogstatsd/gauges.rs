@@ -32,7 +32,7 @@ impl<'a> GaugeMessageEncoder<'a> {
         self.registry.gauges().count()
     }
 
-    /// Writes the gauges behind the first `skip` as they are, at most `most` of them and as many as fit, joined by
+    /// Writes the gauges after the first `skip` as they are, at most `most` of them and as many as fit, joined by
     /// newlines, to the front of `out`; says how many those are and how long they are. None are left where it says 0.
     ///
     /// # Errors

@@ -121,7 +121,7 @@ impl MessageFormat {
     /// Appends the origin to a message that has no timestamp.
     pub(super) fn put_origin(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.fields.before_time)?;
-        out.put_exact(&self.fields.behind_time)
+        out.put_exact(&self.fields.after_time)
     }
 
     /// Appends the origin to a message of this second, in the order of Datadog's Go client.
@@ -129,7 +129,7 @@ impl MessageFormat {
         out.put_exact(&self.fields.before_time)?;
         out.put_exact(b"|T")?;
         out.put_integer(second, b"")?;
-        out.put_exact(&self.fields.behind_time)
+        out.put_exact(&self.fields.after_time)
     }
 
     /// The type of message `item`.

@@ -97,7 +97,7 @@ impl TelemetryEncoder {
         Self { format, transport }
     }
 
-    /// Writes the messages behind the first `skip`, at most `most` of them and as many as fit, joined by newlines, to the
+    /// Writes the messages after the first `skip`, at most `most` of them and as many as fit, joined by newlines, to the
     /// front of `out`; says how many those are and how long they are. None are left where it says 0.
     ///
     /// # Errors

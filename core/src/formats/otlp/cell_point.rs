@@ -24,7 +24,7 @@ use crate::wire::text::out::Full;
 
 /// Most bytes of a point.
 pub(super) const MAX_POINT: usize = PREFIX + TIMES + Shape::MAX_LENGTH + MAX_ATTRIBUTES;
-/// Bytes that are always free in front of a point, for what blocks spill.
+/// Bytes that are always free before a point, for what blocks spill.
 pub(super) const SPILL: usize = 256;
 const _: () = assert!(SPILL >= CHUNK && SPILL >= PREFIX + TIMES + Layout::USUAL.latency().length());
 

@@ -36,7 +36,7 @@ pub(super) const NAMED_BYTES: usize = labels::ATTRIBUTE_FRAME + SERVICE_NAME.len
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// Fields `attributes`, one behind another.
+    /// Fields `attributes`, one after another.
     attributes: Vec<u8, RESOURCE_BYTES>,
 }
 
@@ -50,7 +50,7 @@ impl Resource {
         resource
     }
 
-    /// Adds an attribute, behind those that are there.
+    /// Adds an attribute, after those that are there.
     ///
     /// # Errors
     /// A key that is empty or there already, or no room; see [`ResourceError`]. Nothing was added then.

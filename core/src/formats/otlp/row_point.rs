@@ -172,7 +172,7 @@ impl RowPointWriter {
         back.put_forced_fixed64(min, (extremes.0 as f64 / unit).to_bits())
     }
 
-    /// The sum, the count, and in front of them the times: the same fields in both kinds of histograms.
+    /// The sum, the count, and before them the times: the same fields in both kinds of histograms.
     fn put_sum_and_count(self, half: Half<'_>, unit: f64, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         back.put_forced_fixed64(field::HISTOGRAM_SUM, (half.sum as f64 / unit).to_bits())?;
         back.fixed64(field::HISTOGRAM_COUNT, half.count)?;

@@ -1,7 +1,7 @@
-//! The Prometheus page in protobuf: `io.prometheus.client.MetricFamily` messages, each behind its length, with classic
+//! The Prometheus page in protobuf: `io.prometheus.client.MetricFamily` messages, each after its length, with classic
 //! and, from storage that keeps exponential histograms, native histograms.
 //!
-//! A family's length stands in front of it, and no family may come twice, so a family of counters that move has to be
+//! A family's length comes before it, and no family may come twice, so a family of counters that move has to be
 //! held until its last metric is written. The caller holds it, because only the caller has memory that grows: as much as
 //! the largest family takes on the wire.
 //!
@@ -111,7 +111,7 @@ impl<'a> Families<'a> {
         }
     }
 
-    /// Writes what comes in front of the `metrics` bytes of the family under way into the end of `out`, returns it, and
+    /// Writes what comes before the `metrics` bytes of the family under way into the end of `out`, returns it, and
     /// goes on to the next family. A family without metrics is left out.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ impl Family {
         }
     }
 
-    /// The lines in front of the samples. OpenMetrics names a counter without `_total`, and a unit where the name ends in
+    /// The lines before the samples. OpenMetrics names a counter without `_total`, and a unit where the name ends in
     /// one.
     pub(super) const fn header(self, is_open_metrics: bool) -> &'static [u8] {
         let header = match self {
@@ -95,7 +95,7 @@ impl Family {
         }
     }
 
-    /// The family that comes behind it on the page.
+    /// The family that comes after it on the page.
     pub(super) const fn next(self) -> Option<Self> {
         match self {
             Self::Requests => Some(Self::Latency),

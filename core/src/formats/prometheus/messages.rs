@@ -34,7 +34,7 @@ const VALUE_BYTES: usize = 256;
 const LATENCY_ZERO: f64 = 1.0 / 1_024.0;
 const SIZE_ZERO: u64 = (1_023 - 128) << 52;
 
-/// `MetricFamily` in front of its metrics, with its length in front of it: name = 1, help = 2, type = 3, unit = 5.
+/// `MetricFamily` before its metrics, with its length before it: name = 1, help = 2, type = 3, unit = 5.
 pub(super) fn head(
     name: &str,
     help: &str,
