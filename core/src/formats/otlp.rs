@@ -265,8 +265,8 @@ impl<'a> Writer<'a> {
                     }
                     let exemplars = rows.exemplars && matches!(metric, OtlpMetric::Latency | OtlpMetric::Duration);
                     let exemplars = exemplars.then_some((self.registry, series));
-                    let whose = RowPoint { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
-                    rows.frame.put(metric, &rows.bounds, half, whose, back)?;
+                    let point = RowPoint { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
+                    rows.writer.put(metric, &rows.bounds, half, point, back)?;
                     self.written += 1;
                     self.at.requests += if metric == OtlpMetric::Requests { count } else { 0 };
                 }
@@ -286,7 +286,7 @@ impl<'a> Writer<'a> {
     const fn data_field(&self, metric: OtlpMetric) -> u8 {
         match (metric, &self.rows) {
             (OtlpMetric::Requests, _) => field::METRIC_SUM,
-            (_, Some(RowSource { frame: RowPointWriter { is_exponential: true, .. }, .. })) => {
+            (_, Some(RowSource { writer: RowPointWriter { is_exponential: true, .. }, .. })) => {
                 field::METRIC_EXPONENTIAL_HISTOGRAM
             }
             _ => field::METRIC_HISTOGRAM,
@@ -332,7 +332,7 @@ impl<'a> Writer<'a> {
 struct RowSource<'a> {
     shape: RowShape,
     bounds: Bounds,
-    frame: RowPointWriter,
+    writer: RowPointWriter,
     exemplars: bool,
     /// Whether latencies are shown in seconds too.
     has_duration: bool,
@@ -355,7 +355,7 @@ impl<'a> RowSource<'a> {
             // The extremes of an interval are not known.
             shape: interval.map_or_else(|| shape.with_extremes(), |rows| rows.shape()),
             bounds,
-            frame: RowPointWriter { is_exponential, min_max: options.min_max, start, now },
+            writer: RowPointWriter { is_exponential, min_max: options.min_max, start, now },
             exemplars: options.exemplars && interval.is_none(),
             has_duration: options.http_client_duration && !is_exponential,
             interval,

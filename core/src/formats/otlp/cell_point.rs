@@ -60,7 +60,7 @@ impl<'a> CellPoint<'a> {
     }
 }
 
-/// What all points of an export share.
+/// Writes the points of an export, with what all of them share.
 #[derive(Debug)]
 pub(super) struct CellPointWriter {
     layout: Layout,

@@ -13,24 +13,24 @@ pub(super) enum Family {
 impl Family {
     /// What the lines of a series begin with, before its labels: those of outcomes or buckets, that of the sum, and that
     /// of the count. The last two are a histogram's.
-    pub(super) const fn heads(self) -> &'static [LineStart; 3] {
+    pub(super) const fn starts(self) -> &'static [LineStart; 3] {
         match self {
-            Self::Requests => const { &[head(b"loaddensity_requests_total{"), head(b""), head(b"")] },
+            Self::Requests => const { &[start(b"loaddensity_requests_total{"), start(b""), start(b"")] },
             Self::Latency => {
                 const {
                     &[
-                        head(b"loaddensity_request_latency_ms_bucket{"),
-                        head(b"loaddensity_request_latency_ms_sum{"),
-                        head(b"loaddensity_request_latency_ms_count{"),
+                        start(b"loaddensity_request_latency_ms_bucket{"),
+                        start(b"loaddensity_request_latency_ms_sum{"),
+                        start(b"loaddensity_request_latency_ms_count{"),
                     ]
                 }
             }
             Self::Size => {
                 const {
                     &[
-                        head(b"loaddensity_response_bytes_bucket{"),
-                        head(b"loaddensity_response_bytes_sum{"),
-                        head(b"loaddensity_response_bytes_count{"),
+                        start(b"loaddensity_response_bytes_bucket{"),
+                        start(b"loaddensity_response_bytes_sum{"),
+                        start(b"loaddensity_response_bytes_count{"),
                     ]
                 }
             }
@@ -115,7 +115,7 @@ pub(super) struct LineStart {
 /// Longer than the longest, so that a copy of known length will do.
 pub(super) const START_BYTES: usize = 48;
 
-const fn head(text: &[u8]) -> LineStart {
+const fn start(text: &[u8]) -> LineStart {
     let (mut bytes, mut length) = ([0; START_BYTES], 0);
     while length < text.len() {
         bytes[length] = text[length];
