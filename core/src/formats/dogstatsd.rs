@@ -143,7 +143,7 @@ impl<'a> MessageEncoder<'a> {
         GaugeMessageEncoder::new(self.registry, self.format.clone())
     }
 
-    /// An encoder for what is said of the sink itself, which has the constant tags and the origin of these messages.
+    /// An encoder for the sink's own metrics, which has the constant tags and the origin of these messages.
     #[must_use]
     pub fn telemetry(&self, transport: ClientTransport) -> TelemetryEncoder {
         TelemetryEncoder::new(self.format.clone(), transport)
@@ -211,7 +211,7 @@ impl EventEncoder for MessageEncoder<'_> {
     }
 }
 
-/// The contract's three messages, joined by newlines; `ended` hears how much room each leaves. Spelled out: as a loop
+/// The contract's three messages, joined by newlines; `ended` is called after each. Spelled out: as a loop
 /// they take a third more instructions.
 #[inline(always)]
 fn put_all(

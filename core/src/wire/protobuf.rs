@@ -107,7 +107,7 @@ impl<'b> ReverseWriter<'b> {
         self.put(&[varint_tag(field)])
     }
 
-    /// A field of eight bytes that is left out when it is zero, as proto3 wants it.
+    /// A field of eight bytes that is left out when it is zero, as proto3 demands.
     pub(crate) fn fixed64(&mut self, field: u8, value: u64) -> Result<(), Full> {
         if value == 0 { Ok(()) } else { self.put_forced_fixed64(field, value) }
     }

@@ -37,7 +37,7 @@ impl<'a> GaugeMessageEncoder<'a> {
     ///
     /// # Errors
     /// [`Full`] where the first of them does not fit, or its name is longer than [`METRIC_BYTES`] with the prefix; `out`
-    /// then holds nothing of use.
+    /// then holds nothing useful.
     pub fn encode(&self, skip: usize, most: usize, out: &mut [u8]) -> Result<Written, Full> {
         let gauges = self.registry.gauges().skip(skip).take(most);
         join(gauges, self.format.ends_with_newline, out, |(name, value), room| self.message(&name, value, room))

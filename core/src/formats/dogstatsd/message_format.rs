@@ -1,4 +1,4 @@
-//! Messages with more, or other, than the contract has in them.
+//! What messages look like where they differ from the contract's: types, rate, tags and origin.
 
 use core::fmt::Write as _;
 
@@ -40,7 +40,7 @@ pub(super) struct MessageFormat {
 }
 
 impl MessageFormat {
-    /// The contract's messages, still, of at most [`PREFIX_BYTES`] of a prefix.
+    /// The contract's messages, with a prefix of at most [`PREFIX_BYTES`].
     pub(super) fn new(prefix: &str) -> Self {
         let dot = if prefix.is_empty() { "" } else { "." };
         Self {

@@ -1,4 +1,4 @@
-//! Tags of an encoder's own beside those of a series: constant ones, and the status of the request.
+//! Tags that an encoder adds to those of a series: constant ones, and the status of the request.
 
 use heapless::Vec;
 
@@ -116,10 +116,10 @@ impl AddedTags {
     }
 }
 
-/// What becomes of the tag `outcome`, which lies at a place in the text of a series.
+/// What is done with the tag `outcome`, whose place in the text of a series is given.
 #[derive(Clone, Copy)]
 pub(super) enum OutcomeTag<'o> {
-    /// It says this.
+    /// It gets this value.
     Says(usize, &'o [u8; 16]),
     /// It is left out: the line is of both outcomes.
     LeftOut(usize),

@@ -84,8 +84,8 @@ impl Resource {
     }
 
     /// The length of a buffer that holds any single data point with all that must surround it, in bytes: of a cycle with
-    /// [`ExportOptions::default`](super::ExportOptions) where `is_plain`, else with any options and of intervals. Of the attributes,
-    /// `to_come` bytes are not there yet.
+    /// [`ExportOptions::default`](super::ExportOptions) where `is_plain`, else with any options and of intervals. `to_come`
+    /// bytes of attributes will be added.
     #[must_use]
     pub fn min_request(&self, is_plain: bool, to_come: usize) -> usize {
         let length = self.attributes.len() + to_come;

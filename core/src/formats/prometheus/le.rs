@@ -59,7 +59,7 @@ impl Fragment {
         Self { bytes, length }
     }
 
-    /// Its length in bytes; the minimum tells the compiler that it is none too long.
+    /// Its length in bytes; the minimum tells the compiler that it is not too long.
     #[inline(always)]
     pub(super) fn length(&self) -> usize {
         self.length.min(FRAGMENT_BYTES)

@@ -107,7 +107,7 @@ impl PageSection {
 
 /// Whether a page shows `series`.
 fn is_shown(registry: Registry<'_>, series: Series) -> bool {
-    // The overflow series is there from the start, but is news only when it is used.
+    // The overflow series always exists, and is shown once it is used.
     registry.entry(series).is_published()
         && (series != Series::OVERFLOW || registry.series_totals(series).requests() != 0)
 }

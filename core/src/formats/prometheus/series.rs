@@ -218,8 +218,8 @@ impl SeriesLines {
         Ok(room - item.room())
     }
 
-    /// Which of the lines there would be without creation times a line is or belongs to, and whether it is a creation
-    /// time: a counter's follows it, a histogram's comes last.
+    /// The number of a line, creation times not counted, and whether it is a creation time. A counter's creation time
+    /// follows the counter; a histogram's comes last.
     const fn kind_of(&self, line: usize) -> (usize, bool) {
         match (self.created.is_some(), self.family) {
             (false, _) => (line, false),

@@ -105,7 +105,7 @@ impl StatusMetric {
         Ok(())
     }
 
-    /// Writes line `line`, or nothing where its exporter was never started; says whether there are more.
+    /// Writes line `line`, or nothing where its exporter was never started; returns whether there are more.
     pub(super) fn line(
         &self,
         status: &Status,

@@ -35,7 +35,7 @@ pub(crate) fn short(value: u32) -> Word {
 }
 
 /// `value` without leading zeros; `None` where it has more than eight digits. For counters, whose magnitude changes
-/// seldom from one to the next: the half of the work that small ones need is done alone.
+/// seldom from one to the next: only the work that small ones need is done.
 #[inline(always)]
 pub(crate) fn short_if(value: u64) -> Option<Word> {
     match value {

@@ -45,7 +45,7 @@ impl<'b, const N: usize> ShortText<'b, N> {
     #[inline(always)]
     pub(crate) fn put_long(&mut self, value: u64) {
         let (bytes, length) = digits::long(value);
-        // The minimum is for the compiler, which does not look into what is seldom called.
+        // The minimum tells the compiler that it fits.
         self.put(&bytes, length.min(MAX_DIGITS));
     }
 
