@@ -97,7 +97,7 @@ impl<'a> LineEncoder<'a> {
         let outcome = OutcomeTag::Says(outcome_at, labels::OUTCOMES[event.outcome.index()]);
         self.measurement.begin(line)?;
         added.put(tags, outcome, event.status, line)?;
-        let status = if added.leaves_field() { event.status.into() } else { NO_STATUS };
+        let status = if added.has_status_field() { event.status.into() } else { NO_STATUS };
         line.put_piece(|fields| self.put_fields(event, status, fields))
     }
 

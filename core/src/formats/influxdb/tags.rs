@@ -64,7 +64,7 @@ impl AddedTags {
     }
 
     /// Whether the status code is a field, and not only a tag.
-    pub(super) const fn leaves_field(&self) -> bool {
+    pub(super) const fn has_status_field(&self) -> bool {
         !matches!(self.status, StatusCode::Tag)
     }
 
