@@ -8,11 +8,11 @@ use loaddensity_metrics_core::{Event, EventEncoder, Label, Outcome, Registry, Se
 /// More than the widest copies together take beyond an item's length.
 const BEYOND: usize = 320;
 
-/// A series and its tags as InfluxDB sorts them, before and behind the outcome, and as DogStatsD shows them.
+/// A series and its tags as InfluxDB sorts them, before and after the outcome, and as DogStatsD shows them.
 struct Tags {
     series: Series,
     before: String,
-    behind: String,
+    after: String,
     dogstatsd: String,
 }
 
@@ -27,7 +27,7 @@ fn tags(registry: Registry<'_>, name: &str, labels: &[(&str, &str)]) -> Tags {
         let part = sorted.iter().filter(|(key, _)| (*key < "outcome") == is_before);
         part.map(|(key, value)| format!(",{key}={value}")).collect()
     };
-    Tags { series, before: shown(true), behind: shown(false), dogstatsd }
+    Tags { series, before: shown(true), after: shown(false), dogstatsd }
 }
 
 /// Series whose tags end on both sides of every border that copying knows.
@@ -80,7 +80,7 @@ fn line(measurement: &str, event: &Event, tags: &Tags) -> Vec<String> {
         "{measurement}{},outcome={}{} status_code={}i,response_time_ms={},response_length={}i {}",
         tags.before,
         event.outcome.as_str(),
-        tags.behind,
+        tags.after,
         event.status,
         millis(event.latency_ns),
         event.response_bytes.min(largest),

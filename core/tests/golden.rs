@@ -111,7 +111,7 @@ fn dogstatsd_messages() {
         let expected = case.expected("dogstatsd.txt");
         let [mut seen, mut wanted] = [read::messages(&ours), read::messages(&expected)];
         if has_seconds {
-            // Counters come last. Datadog's client for Python has the time behind the cardinality, that for Go has it
+            // Counters come last. Datadog's client for Python has the time after the cardinality, that for Go has it
             // before, as we do.
             for messages in [&mut seen, &mut wanted] {
                 messages.sort_by_key(|message| format!("{message:?}"));

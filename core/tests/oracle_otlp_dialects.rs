@@ -73,7 +73,7 @@ fn judge(registry: Registry<'_>, model: &Model, limit: usize) {
     }
 }
 
-/// Records in two parts with an interval that ends behind each; each interval must show its part and nothing else.
+/// Records in two parts with an interval that ends after each; each interval must show its part and nothing else.
 fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: ExportOptions, limit: usize) {
     let resource = Resource::new("shop");
     let at = |seconds: u64| Timestamp::from_unix_nanos(seconds * 1_000_000_000);
@@ -274,7 +274,7 @@ fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
 }
 
 #[test]
-fn gauges_are_shown_as_they_are_behind_all_points() {
+fn gauges_are_shown_as_they_are_after_all_points() {
     static STORAGE: Storage<64, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
@@ -285,7 +285,7 @@ fn gauges_are_shown_as_they_are_behind_all_points() {
     let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, EXPONENTIAL)];
     let (mut interval, _) =
         DeltaInterval::new(registry, EXPONENTIAL, memory, start).expect("as many words as it asks for");
-    // Alone at first, then behind points.
+    // Alone at first, then after points.
     for round in 0..2 {
         interval.end(registry, now);
         for limit in [64 << 10, MIN_REQUEST] {

@@ -57,7 +57,7 @@ fn nasty_names_keep_their_labels_beside_the_status() {
 }
 
 #[test]
-fn a_status_is_a_series_of_its_own_between_the_labels_before_and_behind_it() {
+fn a_status_is_a_series_of_its_own_between_the_labels_before_and_after_it() {
     let storage = Storage::<16, 1, 2>::new();
     let registry = labelled(&storage, StatusLabel::Code);
     let mut recorder = registry.recorder();

@@ -29,7 +29,7 @@ use crate::wire::text::item::ItemWriter;
 use crate::wire::text::item_start::ItemStart;
 use crate::wire::text::joined::joined;
 use crate::wire::text::out::Full;
-use message_format::{ITEMS, LATENCY, MessageFormat, REQUESTS};
+use message_format::{ITEMS, LATENCY, MessageFormat, REQUESTS, SIZE};
 use origin::OriginFields;
 
 pub use aggregated_request::AggregatedRequest;
@@ -44,7 +44,7 @@ pub use telemetry::{ClientTransport, Telemetry, TelemetryEncoder};
 pub const PREFIX_BYTES: usize = 160;
 
 /// Room for what begins a message.
-const HEAD_BYTES: usize = 1 + PREFIX_BYTES + ".:".len() + metrics::LATENCY.dogstatsd.len();
+const START_BYTES: usize = 1 + PREFIX_BYTES + ".:".len() + metrics::LATENCY.dogstatsd.len();
 
 const OUTCOMES: [&[u8; 16]; 2] = [b",outcome:success", b",outcome:failure"];
 
@@ -54,9 +54,9 @@ const OUTCOMES: [&[u8; 16]; 2] = [b",outcome:success", b",outcome:failure"];
 pub struct MessageEncoder<'a> {
     registry: Registry<'a>,
     format: MessageFormat,
-    /// What begins the three messages, as long as they are the contract's and can be written without a look at the
-    /// format.
-    contract: Option<[ItemStart<HEAD_BYTES>; ITEMS as usize]>,
+    /// What begins the three messages as long as they are the contract's, which take 340 instructions then, instead of
+    /// 2,580 by the format.
+    contract: Option<[ItemStart<START_BYTES>; ITEMS as usize]>,
     fills_with_newlines: bool,
 }
 
@@ -80,8 +80,8 @@ impl<'a> MessageEncoder<'a> {
         }
         let format = MessageFormat::new(given);
         let requests = joined!(metrics::REQUESTS.dogstatsd, ":1|", metrics::REQUESTS.dogstatsd_type, "|#").as_slice();
-        let heads = [requests, joined!(metrics::LATENCY.dogstatsd, ":"), joined!(metrics::SIZE.dogstatsd, ":")];
-        let contract = Some(heads.map(|name| ItemStart::new(&[&format.prefix, name])));
+        let starts = [requests, joined!(metrics::LATENCY.dogstatsd, ":"), joined!(metrics::SIZE.dogstatsd, ":")];
+        let contract = Some(starts.map(|name| ItemStart::new(&[&format.prefix, name])));
         Ok(Self { registry, format, contract, fills_with_newlines: false })
     }
 
@@ -146,7 +146,7 @@ impl<'a> MessageEncoder<'a> {
         GaugeMessageEncoder::new(self.registry, self.format.clone())
     }
 
-    /// An encoder for what is said of the sink itself, which has the constant tags and the origin of these messages.
+    /// An encoder for the sink's own metrics, which has the constant tags and the origin of these messages.
     #[must_use]
     pub fn telemetry(&self, transport: ClientTransport) -> TelemetryEncoder {
         TelemetryEncoder::new(self.format.clone(), transport)
@@ -170,6 +170,7 @@ impl<'a> MessageEncoder<'a> {
         self
     }
 
+    #[inline(always)]
     fn tags(&self, event: &Event) -> StoredText<'a> {
         self.registry.shown_entry(event.series).labels::<DogstatsdTags>()
     }
@@ -188,22 +189,24 @@ impl EventEncoder for MessageEncoder<'_> {
 
     #[inline]
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full> {
-        let Some(heads) = &self.contract else { return self.format.encode(event, item, self.tags(event), out) };
+        let Some(starts) = &self.contract else { return self.format.encode(event, item, self.tags(event), out) };
         let room = out.len();
         let mut message = ItemWriter::new(out);
-        put_messages(heads, event, item..item + 1, self.tags(event), &mut message, |_| ())?;
+        let start = starts.get(usize::from(item)).ok_or(Full)?;
+        start.begin(&mut message)?;
+        put_rest(item, event, self.tags(event), &mut message)?;
         Ok(room - message.room())
     }
 
     #[inline]
     fn encode_items(&self, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written {
-        let Some(heads) = self.contract.as_ref().filter(|_| items == (0..ITEMS)) else {
+        let Some(starts) = self.contract.as_ref().filter(|_| items == (0..ITEMS)) else {
             return encode_each(self, event, items, out);
         };
         let room = out.len();
         let mut written = Written::default();
         // Where one does not fit, those before it stand.
-        let _ = put_messages(heads, event, 0..ITEMS, self.tags(event), &mut ItemWriter::new(out), |left| {
+        let _ = put_all(starts, event, self.tags(event), &mut ItemWriter::new(out), |left| {
             written.items += 1;
             written.bytes = room - left.room();
         });
@@ -211,33 +214,39 @@ impl EventEncoder for MessageEncoder<'_> {
     }
 }
 
-/// The contract's messages `items`, joined by newlines; `ended` hears how much room each leaves.
+/// The contract's three messages, joined by newlines; `ended` is called after each. Spelled out: as a loop
+/// they take a third more instructions.
 #[inline(always)]
-fn put_messages(
-    heads: &[ItemStart<HEAD_BYTES>; ITEMS as usize],
+fn put_all(
+    [requests, latency, size]: &[ItemStart<START_BYTES>; ITEMS as usize],
     event: &Event,
-    items: Range<u8>,
     tags: StoredText<'_>,
     out: &mut ItemWriter<'_>,
     mut ended: impl FnMut(&ItemWriter<'_>),
 ) -> Result<(), Full> {
-    let outcome = OUTCOMES[event.outcome.index()];
-    for (item, head) in (0..ITEMS).zip(heads).filter(|(item, _)| items.contains(item)) {
-        if item == items.start {
-            head.begin(out)?
-        } else {
-            head.join(out)?
-        }
-        match item {
-            REQUESTS => {}
-            LATENCY => out.put_millis(event.latency_ns, b"|ms|#")?,
-            _ => out.put_integer(event.response_bytes, b"|h|#")?,
-        }
-        out.put_text(tags)?;
-        out.put(outcome, outcome.len())?;
-        ended(out);
-    }
+    requests.begin(out)?;
+    put_rest(REQUESTS, event, tags, out)?;
+    ended(out);
+    latency.join(out)?;
+    put_rest(LATENCY, event, tags, out)?;
+    ended(out);
+    size.join(out)?;
+    put_rest(SIZE, event, tags, out)?;
+    ended(out);
     Ok(())
+}
+
+/// Ends the contract's message `item` after its name.
+#[inline(always)]
+fn put_rest(item: u8, event: &Event, tags: StoredText<'_>, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+    match item {
+        REQUESTS => {}
+        LATENCY => out.put_millis(event.latency_ns, joined!("|", metrics::LATENCY.dogstatsd_type, "|#"))?,
+        _ => out.put_integer(event.response_bytes, joined!("|", metrics::SIZE.dogstatsd_type, "|#"))?,
+    }
+    out.put_text(tags)?;
+    let outcome = OUTCOMES[event.outcome.index()];
+    out.put(outcome, outcome.len())
 }
 
 /// Why a prefix cannot be used.

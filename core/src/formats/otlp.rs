@@ -47,8 +47,8 @@ pub const SCOPE: &str = "loaddensity";
 /// A buffer of this many bytes holds any single data point with all that must surround it, where the resource has
 /// nothing but its name.
 pub const MIN_REQUEST: usize = 2_048;
-/// The same for a resource of up to 1,536 bytes, of a cycle with [`ExportOptions::default`]. Each byte of a resource beyond them
-/// takes one more: [`Resource::min_request`].
+/// The same for a resource of up to 1,536 bytes, with [`ExportOptions::default`]. Each byte more of the resource takes one
+/// more here: [`Resource::min_request`].
 pub const MIN_ANY_REQUEST: usize = 4_096;
 /// The same for any [`ExportOptions`], and for intervals.
 pub const MIN_OPTIONS_REQUEST: usize = 8_192;
@@ -62,7 +62,7 @@ const DELTA: u64 = 1;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: u64 = 2;
 
-/// An upper bound of what surrounds the points, the resource's attributes and [`OtlpMetric::Duration`] not among it.
+/// The most bytes around the points, without the resource's attributes and [`OtlpMetric::Duration`].
 const SURROUNDINGS: usize = {
     const METRICS: usize = OtlpMetric::Requests.frame() + OtlpMetric::Latency.frame() + OtlpMetric::Size.frame();
     const LEVELS: usize = GRPC_PREFIX + 4 * 6 + 2 + 2 + SCOPE.len();
@@ -73,7 +73,7 @@ const _: () = assert!(MIN_ANY_REQUEST >= SURROUNDINGS + USUAL_BYTES + 2 * VARINT
 const _: () = assert!(
     MIN_OPTIONS_REQUEST >= SURROUNDINGS + OtlpMetric::Duration.frame() + USUAL_BYTES + 2 * VARINT_FIELD + MAX_ROW_POINT
 );
-/// Bytes of a field whose value is below 128; behind the points are up to two.
+/// Bytes of a field whose value is below 128. Up to two of them follow the points.
 const VARINT_FIELD: usize = 2;
 
 /// Writes one part of a cycle.
@@ -136,7 +136,7 @@ impl<'a> Writer<'a> {
         Ok(Some(Part { bytes, points, requests: self.at.requests - before, next: self.at }))
     }
 
-    /// Writes a metric with those of its points that fit, if any; says whether those are all.
+    /// Writes a metric with as many of its points as fit; returns whether those are all.
     fn put_metric(&mut self, metric: OtlpMetric, back: &mut ReverseWriter<'_>) -> bool {
         if metric == OtlpMetric::Duration && !self.has_duration() {
             return true;
@@ -153,7 +153,7 @@ impl<'a> Writer<'a> {
         is_done
     }
 
-    /// Whether a single point was asked for, and is there.
+    /// Whether a single point was asked for and is written.
     const fn is_full(&self) -> bool {
         self.is_single && self.written != 0
     }
@@ -194,11 +194,11 @@ impl<'a> Writer<'a> {
         back.length_since(end, field::METRICS)
     }
 
-    /// Writes the points of `metric` that fit; says whether those are all.
+    /// Writes as many points of `metric` as fit; returns whether those are all.
     #[inline(never)]
     fn points(&mut self, metric: OtlpMetric, back: &mut ReverseWriter<'_>) -> bool {
         let layout = self.points.layout();
-        // A loop for each, so that none asks again and again which it is.
+        // A loop for each metric, so that no loop has to ask at each point.
         let all = match metric {
             _ if self.rows.is_some() => self.each_row(metric, back),
             _ if layout != Layout::USUAL => self.each_point(metric, layout, back),
@@ -265,8 +265,8 @@ impl<'a> Writer<'a> {
                     }
                     let exemplars = rows.exemplars && matches!(metric, OtlpMetric::Latency | OtlpMetric::Duration);
                     let exemplars = exemplars.then_some((self.registry, series));
-                    let whose = RowPoint { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
-                    rows.frame.put(metric, &rows.bounds, half, whose, back)?;
+                    let point = RowPoint { outcome, attributes: entry.labels::<OtlpAttributes>(), exemplars };
+                    rows.writer.put(metric, &rows.bounds, half, point, back)?;
                     self.written += 1;
                     self.at.requests += if metric == OtlpMetric::Requests { count } else { 0 };
                 }
@@ -286,20 +286,20 @@ impl<'a> Writer<'a> {
     const fn data_field(&self, metric: OtlpMetric) -> u8 {
         match (metric, &self.rows) {
             (OtlpMetric::Requests, _) => field::METRIC_SUM,
-            (_, Some(RowSource { frame: RowPointWriter { is_exponential: true, .. }, .. })) => {
+            (_, Some(RowSource { writer: RowPointWriter { is_exponential: true, .. }, .. })) => {
                 field::METRIC_EXPONENTIAL_HISTOGRAM
             }
             _ => field::METRIC_HISTOGRAM,
         }
     }
 
-    /// An upper bound of what [`Self::surround`] and the metrics' own frames write.
+    /// The most bytes that [`Self::surround`] and the metrics' frames write.
     fn surroundings(&self) -> usize {
         let further = if self.has_duration() { const { OtlpMetric::Duration.frame() } } else { 0 };
         SURROUNDINGS + further + self.resource.as_bytes().len()
     }
 
-    /// Puts scope, resource and frame in front of the metrics. Never fails: the room was kept.
+    /// Puts scope, resource and frame before the metrics. Never fails: the room was kept.
     fn surround(&self, back: &mut ReverseWriter<'_>, frame: fn(&mut ReverseWriter<'_>) -> Result<(), Full>) {
         back.release_reserve();
         let fits = self.try_surround(back).and_then(|()| frame(back));
@@ -318,7 +318,7 @@ impl<'a> Writer<'a> {
         back.length_since(whole, field::RESOURCE_METRICS)
     }
 
-    /// Puts gRPC's prefix in front of the message.
+    /// Puts gRPC's prefix before the message.
     fn frame(back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         let length = back.since(back.end_mark()) as u32;
         back.put(&length.to_be_bytes())?;
@@ -332,7 +332,7 @@ impl<'a> Writer<'a> {
 struct RowSource<'a> {
     shape: RowShape,
     bounds: Bounds,
-    frame: RowPointWriter,
+    writer: RowPointWriter,
     exemplars: bool,
     /// Whether latencies are shown in seconds too.
     has_duration: bool,
@@ -355,7 +355,7 @@ impl<'a> RowSource<'a> {
             // The extremes of an interval are not known.
             shape: interval.map_or_else(|| shape.with_extremes(), |rows| rows.shape()),
             bounds,
-            frame: RowPointWriter { is_exponential, min_max: options.min_max, start, now },
+            writer: RowPointWriter { is_exponential, min_max: options.min_max, start, now },
             exemplars: options.exemplars && interval.is_none(),
             has_duration: options.http_client_duration && !is_exponential,
             interval,
@@ -423,7 +423,7 @@ impl OtlpMetric {
         otlp.len() + description.len() + otlp_unit.len() + 3 * 2 + 2 * 6
     }
 
-    /// Writes what comes behind the points. Where it does not fit, no point will either.
+    /// Writes what comes after the points. Where it does not fit, no point will either.
     fn open(self, temporality: u64, back: &mut ReverseWriter<'_>) {
         let mark = back.mark();
         let monotonic = if self == Self::Requests { back.varint_field(field::IS_MONOTONIC, 1) } else { Ok(()) };

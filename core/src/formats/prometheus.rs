@@ -2,7 +2,7 @@
 //! size. [`Negotiated`] says which of them a scraper wants.
 //!
 //! A page shows the series that existed when it began. Each histogram is frozen before its first line, so that its
-//! buckets and `_count` agree even while requests are recorded; `_sum` may then be a few requests ahead or behind.
+//! buckets and `_count` agree even while requests are recorded; `_sum` may then be a few requests more or fewer.
 //!
 //! Sources of the rules: prometheus/docs, exposition_formats.md, "Text-based format", and specs/om/open_metrics_spec.md.
 //! `le` is written as LoadDensity writes it (`5.0`, `1.048576e+06`), so that existing queries go on working; OpenMetrics

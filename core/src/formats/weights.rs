@@ -1,5 +1,5 @@
-//! How many requests the items of a body stand for, where a point stands for many: what is refused of it when a backend
-//! says only how many items it refused.
+//! How many requests the items of a body stand for, where a point stands for many requests. A backend may say only how
+//! many items it refused; this says how many requests those can have been.
 
 /// Items whose requests are known one by one.
 const KNOWN: usize = 16;

@@ -19,7 +19,7 @@ use crate::wire::text::out::Full;
 const TAG_CHARACTERS: usize = 200;
 /// Most characters of a name: methods and labels have fewer bytes than that.
 const NAME_CHARACTERS: usize = TAG_CHARACTERS - "name:".len();
-/// `~` and 16 hexadecimal digits behind a name that was cut.
+/// `~` and 16 hexadecimal digits after a name that was cut.
 const CUT_MARK: usize = 17;
 
 /// Room for the tags of a series. No replacement is longer than what it replaces.

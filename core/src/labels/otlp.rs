@@ -111,7 +111,7 @@ impl Attributes<'_> {
         self.length + OUTCOME
     }
 
-    /// Writes the attributes of a histogram's point, `outcome` behind those of the series.
+    /// Writes the attributes of a histogram's point, `outcome` after those of the series.
     #[inline(always)]
     pub(crate) fn put(self, outcome: Outcome, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         const OUTCOMES: [[u8; OUTCOME]; 2] = outcomes(HISTOGRAM_ATTRIBUTES);
@@ -120,13 +120,13 @@ impl Attributes<'_> {
         front.take(self.length).map(|_| ())
     }
 
-    /// Writes the attributes of a number's point, `outcome` behind those of the series.
+    /// Writes the attributes of a number's point, `outcome` after those of the series.
     #[inline(always)]
     pub(crate) fn put_in_number(self, outcome: Outcome, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         self.put_as::<NUMBER_ATTRIBUTES>(outcome, front)
     }
 
-    /// Writes the attributes as fields `NUMBER`, `outcome` behind those of the series.
+    /// Writes the attributes as fields `NUMBER`, `outcome` after those of the series.
     #[inline(always)]
     pub(crate) fn put_as<const NUMBER: u8>(self, outcome: Outcome, front: &mut FrontRoom<'_>) -> Result<(), Full> {
         front.put(&OutcomesAs::<NUMBER>::OUTCOMES[outcome.index()])?;
@@ -162,7 +162,7 @@ impl Attributes<'_> {
         all.iter().rev().try_for_each(|attribute| put_renamed(attribute, back))
     }
 
-    /// Copies the text to the end of the room, and with it what its words hold in front of it: moves of known length
+    /// Copies the text to the end of the room, and with it what its words hold before it: moves of known length
     /// need no loop. Relaxed: the reader's acquire load of the entry's state came before.
     #[inline(always)]
     fn copy(self, front: &mut FrontRoom<'_>) -> Result<(), Full> {
@@ -172,13 +172,13 @@ impl Attributes<'_> {
     }
 }
 
-/// Copies what is in front of the last words of a long text. With parts of it for arguments, so that it stays in
+/// Copies what is before the last words of a long text. With parts of it for arguments, so that it stays in
 /// registers.
 #[inline(never)]
 fn copy_long(words: &[AtomicU64], length: usize, front: &mut FrontRoom<'_>) -> Result<(), Full> {
     let chunks = (length - 8 * USUAL).div_ceil(8 * LONG);
     let words = words[..words.len() - USUAL].as_rchunks::<LONG>().1;
-    let room = front.in_front::<{ 8 * USUAL }, { 8 * LONG }>();
+    let room = front.before::<{ 8 * USUAL }, { 8 * LONG }>();
     if room.len() < chunks {
         return Err(Full);
     }

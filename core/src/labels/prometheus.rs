@@ -57,11 +57,11 @@ pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = text;
     core::iter::from_fn(move || {
         let equals = rest.iter().position(|byte| *byte == b'=')?;
-        let (name, behind) = rest.split_at_checked(equals)?;
-        let value = behind.get(2..)?;
-        let (value, behind) = value.split_at_checked(length_of_value(value))?;
+        let (name, after) = rest.split_at_checked(equals)?;
+        let value = after.get(2..)?;
+        let (value, after) = value.split_at_checked(length_of_value(value))?;
         // Behind the quote, and the comma if there is one.
-        rest = behind.get(2..).unwrap_or_default();
+        rest = after.get(2..).unwrap_or_default();
         Some((name, value))
     })
 }

@@ -68,7 +68,7 @@ impl<'b> ReverseWriter<'b> {
         self.reserve = if reserve < self.start { reserve } else { self.start };
     }
 
-    /// The room in front of what is written, where `length` bytes may be put there; [`Self::commit`] keeps them.
+    /// The room before what is written, where `length` bytes may be put there; [`Self::commit`] keeps them.
     #[inline]
     pub(crate) fn front(&mut self, length: usize) -> Result<FrontRoom<'_>, Full> {
         if self.start < self.reserve + length {
@@ -87,7 +87,7 @@ impl<'b> ReverseWriter<'b> {
         &self.buffer[self.start..]
     }
 
-    /// Puts `bytes` in front of what is written.
+    /// Puts `bytes` before what is written.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let start = self.start.checked_sub(bytes.len()).filter(|&start| start >= self.reserve).ok_or(Full)?;
@@ -96,7 +96,7 @@ impl<'b> ReverseWriter<'b> {
         Ok(())
     }
 
-    /// Makes what was written since `mark` the content of field `field`: puts its length and tag in front.
+    /// Makes what was written since `mark` the content of field `field`: puts its length and tag before it.
     pub(crate) fn length_since(&mut self, mark: usize, field: u8) -> Result<(), Full> {
         self.varint(self.since(mark) as u64)?;
         self.put(&[bytes_tag(field)])
@@ -107,7 +107,7 @@ impl<'b> ReverseWriter<'b> {
         self.put(&[varint_tag(field)])
     }
 
-    /// A field of eight bytes that is left out when it is zero, as proto3 wants it.
+    /// A field of eight bytes that is left out when it is zero, as proto3 demands.
     pub(crate) fn fixed64(&mut self, field: u8, value: u64) -> Result<(), Full> {
         if value == 0 { Ok(()) } else { self.put_forced_fixed64(field, value) }
     }
@@ -182,9 +182,9 @@ impl<'b> FrontRoom<'b> {
         self.0.last_chunk_mut::<N>().ok_or(Full)
     }
 
-    /// Chunks of `N` bytes in front of the last `BEHIND`, which all stay part of the room.
-    pub(crate) fn in_front<const BEHIND: usize, const N: usize>(&mut self) -> &mut [[u8; N]] {
-        let end = self.0.len().saturating_sub(BEHIND);
+    /// Chunks of `N` bytes before the last `AFTER`, which all stay part of the room.
+    pub(crate) fn before<const AFTER: usize, const N: usize>(&mut self) -> &mut [[u8; N]] {
+        let end = self.0.len().saturating_sub(AFTER);
         self.0[..end].as_rchunks_mut::<N>().1
     }
 

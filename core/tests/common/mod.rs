@@ -78,7 +78,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     })
 }
 
-/// Records all of it through one recorder; `after` runs behind every sample. Series whose labels the core refuses are
+/// Records all of it through one recorder; `after` runs after every sample. Series whose labels the core refuses are
 /// left out.
 pub(crate) fn record(recorder: &mut Recorder<'_>, recording: &Recording, mut after: impl FnMut()) -> Model {
     let mut model = Model::new();

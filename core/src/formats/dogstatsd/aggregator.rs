@@ -33,7 +33,7 @@ pub struct Aggregator<'a, B, C = [ContextCount; 0]> {
     slots: B,
     /// Slots that are in use.
     count: usize,
-    place: PacketPosition,
+    position: PacketPosition,
     /// Those that say their second.
     counters: Option<Counters<C>>,
 }
@@ -63,8 +63,8 @@ pub struct Packet {
 
 impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>> Aggregator<'a, B> {
     pub(super) const fn new(registry: Registry<'a>, format: MessageFormat, slots: B) -> Self {
-        let place = PacketPosition { start: 0, end: 0, item: REQUESTS, next: 0 };
-        Self { registry, format, slots, count: 0, place, counters: None }
+        let position = PacketPosition { start: 0, end: 0, item: REQUESTS, next: 0 };
+        Self { registry, format, slots, count: 0, position, counters: None }
     }
 
     /// Counters say the second in which they leave (`|T`, protocol 1.3), and those of a context leave once a second at
@@ -76,9 +76,9 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>> Aggregator<
     where
         C: AsRef<[ContextCount]> + AsMut<[ContextCount]>,
     {
-        let Self { registry, format, slots, count, place, counters: _ } = self;
+        let Self { registry, format, slots, count, position, counters: _ } = self;
         let counters = counts.map(|counts| Counters::new(counts, after));
-        Aggregator { registry, format, slots, count, place, counters }
+        Aggregator { registry, format, slots, count, position, counters }
     }
 }
 
@@ -102,7 +102,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         let events = (0..slots.len()).map_while(|position| sink.get(position));
         self.count = slots.iter_mut().zip(events).map(|(slot, event)| *slot = AggregatedRequest::of(event)).count();
         slots[..self.count].sort_unstable_by_key(AggregatedRequest::context);
-        self.place = self.first_of(0);
+        self.position = self.first_of(0);
     }
 
     /// Writes as many of the messages that follow as fit, joined by newlines, to the front of `out`, whose length must be
@@ -118,38 +118,38 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     /// The same, but only what fits into no `most` bytes is too large. `out` has as many, or fewer, but no fewer than
     /// [`least_packet`](Self::least_packet) says.
     pub(crate) fn next_packet_within(&mut self, out: &mut [u8], most: usize) -> Option<Packet> {
-        let mut packet = Packet { bytes: 0, contexts: 0, from: self.place, to: self.place };
-        while self.place.start != self.count {
+        let mut packet = Packet { bytes: 0, contexts: 0, from: self.position, to: self.position };
+        while self.position.start != self.count {
             if self.is_at_start() && self.is_too_large(most) {
-                self.lose(self.place.start..self.place.end, Cause::TooLarge);
-                self.place = self.first_of(self.place.end);
+                self.lose(self.position.start..self.position.end, Cause::TooLarge);
+                self.position = self.first_of(self.position.end);
                 continue;
             }
-            let counters = usize::from(self.place.item == REQUESTS);
+            let counters = usize::from(self.position.item == REQUESTS);
             let newline = self.format.ends_with_newline;
             let Ok(bytes) = append(out, packet.bytes, newline, |room| self.encode(room)) else { break };
             packet.bytes = bytes;
             packet.contexts += counters;
         }
-        packet.to = self.place;
+        packet.to = self.position;
         end(out, &mut packet.bytes, self.format.ends_with_newline);
         (packet.bytes != 0).then_some(packet)
     }
 
     /// The packet is lost for `cause`, and with it every request that it has a message or a value of.
     pub fn lost(&mut self, packet: Packet, cause: Cause) {
-        let Packet { from: mut place, to, .. } = packet;
-        while place != to {
-            let is_last = (place.start, place.item) == (to.start, to.item);
-            let upto = if is_last { to.next } else { place.end };
-            self.lose(place.next..upto, cause);
-            place = self.behind(place, upto);
+        let Packet { from: mut position, to, .. } = packet;
+        while position != to {
+            let is_last = (position.start, position.item) == (to.start, to.item);
+            let upto = if is_last { to.next } else { position.end };
+            self.lose(position.next..upto, cause);
+            position = self.position_after(position, upto);
         }
     }
 
     /// The packet was not sent: it is the next one again.
     pub const fn put_back(&mut self, packet: Packet) {
-        self.place = packet.from;
+        self.position = packet.from;
     }
 
     /// Settles the requests: those of which a message was lost are dropped for its cause, the first if there are several;
@@ -158,7 +158,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
-        let PacketPosition { start, item, next, .. } = self.place;
+        let PacketPosition { start, item, next, .. } = self.position;
         let whole = if item == SIZE { next } else { start };
         let slots = &self.slots.as_ref()[..self.count];
         let (taken, not_taken) = slots.split_at(whole);
@@ -182,7 +182,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
             }
         }
         self.count = 0;
-        self.place = PacketPosition::default();
+        self.position = PacketPosition::default();
     }
 
     /// Lets the counters leave: where a second has passed since the last, or these are the last, which then say the
@@ -234,27 +234,27 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         }
     }
 
-    /// Writes the next message, or as much of it as fits, and goes on behind it.
+    /// Writes the next message, or as much of it as fits, and goes on after it.
     fn encode(&mut self, out: &mut [u8]) -> Result<usize, Full> {
-        let PacketPosition { end, item, next, .. } = self.place;
+        let PacketPosition { end, item, next, .. } = self.position;
         let requests = &self.slots.as_ref()[next..end];
         let message = self.format.encode_packed(requests, item, self.context(), out)?;
-        self.place = self.behind(self.place, next + message.requests);
+        self.position = self.position_after(self.position, next + message.requests);
         Ok(message.bytes)
     }
 
-    /// The place behind the message whose values come before `upto`.
-    fn behind(&self, place: PacketPosition, upto: usize) -> PacketPosition {
-        if upto < place.end {
-            PacketPosition { next: upto, ..place }
-        } else if place.item + 1 < ITEMS {
-            PacketPosition { item: place.item + 1, next: place.start, ..place }
+    /// The position after the message whose values come before `upto`.
+    fn position_after(&self, position: PacketPosition, upto: usize) -> PacketPosition {
+        if upto < position.end {
+            PacketPosition { next: upto, ..position }
+        } else if position.item + 1 < ITEMS {
+            PacketPosition { item: position.item + 1, next: position.start, ..position }
         } else {
-            self.first_of(place.end)
+            self.first_of(position.end)
         }
     }
 
-    /// The first place of the context that begins at `start`.
+    /// The first position of the context that begins at `start`.
     fn first_of(&self, start: usize) -> PacketPosition {
         let slots = &self.slots.as_ref()[start..self.count];
         let is_same = |slot: &&AggregatedRequest| slots.first().is_some_and(|first| first.context() == slot.context());
@@ -268,7 +268,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     }
 
     fn is_at_start(&self) -> bool {
-        (self.place.item, self.place.next) == (self.first_item(), self.place.start)
+        (self.position.item, self.position.next) == (self.first_item(), self.position.start)
     }
 
     fn is_too_large(&self, most: usize) -> bool {
@@ -295,7 +295,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
 
     /// Whether requests are yet to be written into packets.
     pub(crate) const fn has_packets(&self) -> bool {
-        self.place.start != self.count
+        self.position.start != self.count
     }
 
     /// Whether counters are yet to be written into packets.
@@ -308,9 +308,9 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         self.format.longest(context, self.counters.is_some()) + newline
     }
 
-    /// The context of the place.
+    /// The context of the position.
     fn context(&self) -> Context<'a> {
-        let slot = self.slots.as_ref().get(self.place.start).copied().unwrap_or_default();
+        let slot = self.slots.as_ref().get(self.position.start).copied().unwrap_or_default();
         Context { tags: self.registry.shown_entry(slot.series).labels::<DogstatsdTags>(), outcome: slot.outcome }
     }
 
@@ -323,6 +323,9 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
 
 impl<B, C> fmt::Debug for Aggregator<'_, B, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aggregator").field("requests", &self.count).field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Aggregator")
+            .field("requests", &self.count)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }

@@ -32,12 +32,12 @@ impl<'a> GaugeMessageEncoder<'a> {
         self.registry.gauges().count()
     }
 
-    /// Writes the gauges behind the first `skip` as they are, at most `most` of them and as many as fit, joined by
+    /// Writes the gauges after the first `skip` as they are, at most `most` of them and as many as fit, joined by
     /// newlines, to the front of `out`; says how many those are and how long they are. None are left where it says 0.
     ///
     /// # Errors
     /// [`Full`] where the first of them does not fit, or its name is longer than [`METRIC_BYTES`] with the prefix; `out`
-    /// then holds nothing of use.
+    /// then holds nothing useful.
     pub fn encode(&self, skip: usize, most: usize, out: &mut [u8]) -> Result<Written, Full> {
         let gauges = self.registry.gauges().skip(skip).take(most);
         join(gauges, self.format.ends_with_newline, out, |(name, value), room| self.message(&name, value, room))

@@ -1,4 +1,4 @@
-//! Messages with more, or other, than the contract has in them.
+//! What messages look like where they differ from the contract's: types, rate, tags and origin.
 
 use core::fmt::Write as _;
 
@@ -42,7 +42,7 @@ pub(super) struct MessageFormat {
 }
 
 impl MessageFormat {
-    /// The contract's messages, still, of at most [`PREFIX_BYTES`] of a prefix.
+    /// The contract's messages, with a prefix of at most [`PREFIX_BYTES`].
     pub(super) fn new(prefix: &str) -> Self {
         let dot = if prefix.is_empty() { "" } else { "." };
         Self {
@@ -71,7 +71,7 @@ impl MessageFormat {
         let mut out = ItemWriter::new(out);
         self.put_name(item, &mut out)?;
         match item {
-            REQUESTS => out.put_exact(b"1")?,
+            REQUESTS => out.put(b"1", 1)?,
             LATENCY => out.put_millis(event.latency_ns, b"")?,
             _ => out.put_integer(event.response_bytes, b"")?,
         }
@@ -82,11 +82,11 @@ impl MessageFormat {
     /// Appends the prefix and the name of message `item`, with its colon.
     pub(super) fn put_name(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.prefix)?;
-        out.put_exact(match item {
-            REQUESTS => joined!(metrics::REQUESTS.dogstatsd, ":").as_slice(),
-            LATENCY => joined!(metrics::LATENCY.dogstatsd, ":"),
-            _ => joined!(metrics::SIZE.dogstatsd, ":"),
-        })
+        match item {
+            REQUESTS => out.put_all(joined!(metrics::REQUESTS.dogstatsd, ":")),
+            LATENCY => out.put_all(joined!(metrics::LATENCY.dogstatsd, ":")),
+            _ => out.put_all(joined!(metrics::SIZE.dogstatsd, ":")),
+        }
     }
 
     /// Appends what follows the values of message `item`, which has no time: type, rate, tags and origin.
@@ -98,7 +98,9 @@ impl MessageFormat {
 
     /// Appends type and rate of message `item`, and what begins its tags.
     pub(super) fn put_kind(&self, item: u8, out: &mut ItemWriter<'_>) -> Result<(), Full> {
-        [self.kind(item), self.rate.as_bytes(), b"|#"].into_iter().try_for_each(|part| out.put_exact(part))
+        out.put_exact(self.kind(item))?;
+        out.put_exact(self.rate.as_bytes())?;
+        out.put(b"|#", 2)
     }
 
     /// The constant tags of a message that has a time or is a gauge, or of any other.
@@ -121,7 +123,7 @@ impl MessageFormat {
     /// Appends the origin to a message that has no timestamp.
     pub(super) fn put_origin(&self, out: &mut ItemWriter<'_>) -> Result<(), Full> {
         out.put_exact(&self.fields.before_time)?;
-        out.put_exact(&self.fields.behind_time)
+        out.put_exact(&self.fields.after_time)
     }
 
     /// Appends the origin to a message of this second, in the order of Datadog's Go client.
@@ -129,7 +131,7 @@ impl MessageFormat {
         out.put_exact(&self.fields.before_time)?;
         out.put_exact(b"|T")?;
         out.put_integer(second, b"")?;
-        out.put_exact(&self.fields.behind_time)
+        out.put_exact(&self.fields.after_time)
     }
 
     /// The type of message `item`.
@@ -149,7 +151,8 @@ impl MessageFormat {
         let length = context.tags.copy_to(&mut room).ok_or(Full)?;
         let tags = &room[..length];
         out.put_exact(tags)?;
-        out.put_exact(OUTCOMES[context.outcome.index()])?;
+        let outcome = OUTCOMES[context.outcome.index()];
+        out.put(outcome, outcome.len())?;
         if !has_more_than_method_and_name(tags) {
             return out.put_exact(constant.text());
         }

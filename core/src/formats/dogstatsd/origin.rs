@@ -88,7 +88,7 @@ impl core::error::Error for OriginError {}
 #[derive(Clone, Debug, Default)]
 pub(super) struct OriginFields {
     pub(super) before_time: Vec<u8, { 2 * (ORIGIN_BYTES + 3) }>,
-    pub(super) behind_time: Vec<u8, 24>,
+    pub(super) after_time: Vec<u8, 24>,
 }
 
 impl OriginFields {
@@ -110,7 +110,7 @@ impl OriginFields {
         }
         if let Some(cardinality) = origin.cardinality {
             // The longest name fits.
-            let fits = put(&mut fields.behind_time, "|card:", cardinality.as_str().chars());
+            let fits = put(&mut fields.after_time, "|card:", cardinality.as_str().chars());
             debug_assert_eq!(fits, Ok(()));
         }
         Ok(fields)

@@ -18,13 +18,14 @@ use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 use crate::wire::text::short_text::ShortText;
 
-/// Room for what is behind the values: type, rate, tags and origin.
+/// Room for what is after the values: type, rate, tags and origin.
 const TAIL_BYTES: usize =
     "|ms|@|#".len() + 24 + labels::BYTES + OUTCOMES[0].len() + TAG_BYTES + 2 * (ORIGIN_BYTES + 3) + 24;
-/// Longest name behind the prefix, with its colon, and longest value: 2^64 ns in milliseconds.
+/// Longest name after the prefix, with its colon, and longest value: 2^64 ns in milliseconds.
 const LONGEST: usize = metrics::LATENCY.dogstatsd.len() + ":".len() + "18446744073709.551615".len();
 /// The same of a counter that says its second.
-const LONGEST_COUNTER: usize = "requests:18446744073709551615".len() + "|T18446744074".len();
+const LONGEST_COUNTER: usize =
+    metrics::REQUESTS.dogstatsd.len() + ":18446744073709551615".len() + "|T18446744074".len();
 
 /// What one message holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,5 +138,5 @@ fn put_values(
     if count == 0 { Err(Full) } else { Ok(count) }
 }
 
-/// Room for a colon, a value, and what is copied behind it.
+/// Room for a colon, a value, and what is copied after it.
 const VALUE_BYTES: usize = 40;

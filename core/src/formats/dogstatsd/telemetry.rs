@@ -1,4 +1,4 @@
-//! What the sink says of itself, in the metrics that Datadog's clients have for it.
+//! The sink's own metrics, under the names that Datadog's clients use.
 //!
 //! Names, meanings and tags are those of DataDog/datadog-go, statsd/telemetry.go. Counters are what came since the last
 //! ones, and have no prefix. Left out is what this sink cannot have: sets, events, service checks, and a queue of
@@ -97,11 +97,11 @@ impl TelemetryEncoder {
         Self { format, transport }
     }
 
-    /// Writes the messages behind the first `skip`, at most `most` of them and as many as fit, joined by newlines, to the
+    /// Writes the messages after the first `skip`, at most `most` of them and as many as fit, joined by newlines, to the
     /// front of `out`; says how many those are and how long they are. None are left where it says 0.
     ///
     /// # Errors
-    /// [`Full`] where the first of them does not fit; `out` then holds nothing of use.
+    /// [`Full`] where the first of them does not fit; `out` then holds nothing useful.
     pub fn encode(&self, news: &Telemetry, skip: usize, most: usize, out: &mut [u8]) -> Result<Written, Full> {
         let metrics = self.metrics(news).skip(skip).take(most);
         join(metrics, self.format.ends_with_newline, out, |metric, room| self.message(metric, room))

@@ -1,4 +1,4 @@
-//! What an InfluxDB server says of a write.
+//! What an InfluxDB server answers to a write.
 
 use crate::wire::json::{JsonStrings, string};
 
@@ -9,7 +9,7 @@ const MOST_LISTED: usize = 100;
 ///
 /// InfluxDB 1 and 2 end such an answer with the number of points that were dropped; where the bad lines could not even
 /// be parsed that number is 0, and the lines are quoted. InfluxDB 3 lists the bad lines, at most 100 of them. `None`
-/// where the answer says nothing of the kind: then nothing proves that a single line was stored.
+/// where the answer gives no such number: then nothing proves that a single line was stored.
 #[must_use]
 pub fn refused_lines(answer: &[u8]) -> Option<usize> {
     let (mut listed, mut is_list, mut refused) = (0, false, None);
@@ -26,7 +26,7 @@ pub fn refused_lines(answer: &[u8]) -> Option<usize> {
 }
 
 /// What a JSON answer says went wrong, as it is escaped there: `error` (InfluxDB 1 and 3) or `message` (InfluxDB 2).
-/// Empty where it says nothing of the kind.
+/// Empty where there is neither.
 #[must_use]
 pub fn error_words(answer: &[u8]) -> &[u8] {
     let words = JsonStrings::of(answer).filter(|key| names_words(key.raw)).find_map(|key| string(key.value?));

@@ -54,7 +54,7 @@ impl<'a> GaugeLineEncoder<'a> {
     /// adds its fields to those of this one.
     ///
     /// # Errors
-    /// [`Full`] where not a single one fits; `out` then holds nothing of use.
+    /// [`Full`] where not a single one fits; `out` then holds nothing useful.
     pub fn encode(&self, gauges: Range<usize>, at: Timestamp, out: &mut [u8]) -> Result<Written, Full> {
         let room = out.len();
         let mut line = ItemWriter::new(out);

@@ -110,7 +110,7 @@ impl<'a> IntervalEncoder<'a> {
     /// length in bytes.
     ///
     /// # Errors
-    /// [`Full`] where it does not fit; `out` then holds nothing of use.
+    /// [`Full`] where it does not fit; `out` then holds nothing useful.
     pub fn encode(
         &self,
         series: Series,

@@ -1,4 +1,4 @@
-//! Tags of an encoder's own beside those of a series: constant ones, and the status of the request.
+//! Tags that an encoder adds to those of a series: constant ones, and the status of the request.
 
 use heapless::Vec;
 
@@ -44,33 +44,31 @@ const STATUS_BYTES: usize = ",status_code=".len() + 5;
 pub(super) struct AddedTags {
     /// The constant ones.
     constant: Vec<u8, CONSTANT_TEXT>,
-    /// Where in it those begin whose keys come behind that of the status.
-    behind: usize,
+    /// Where in it those begin whose keys come after that of the status.
+    after: usize,
     status: StatusCode,
 }
 
 impl AddedTags {
     pub(super) fn new(constant: &ConstantLabels, status: StatusCode) -> Self {
-        let (mut text, mut behind) = (Vec::new(), 0);
+        let (mut text, mut after) = (Vec::new(), 0);
         for (key, value) in constant.iter() {
             // The room was sized for the longest tags with every byte escaped.
             let fits = labels::put_tag(&mut text, key, value);
             debug_assert_eq!(fits, Ok(()));
             if status.tag().is_none_or(|tag| key < tag) {
-                behind = text.len();
+                after = text.len();
             }
         }
-        Self { constant: text, behind, status }
+        Self { constant: text, after, status }
     }
 
     /// Whether the status code is a field, and not only a tag.
-    pub(super) const fn leaves_field(&self) -> bool {
+    pub(super) const fn has_status_field(&self) -> bool {
         !matches!(self.status, StatusCode::Tag)
     }
 
-    /// Appends `series`, of which `outcome` is the tag at its place, with these tags and `status`. Out of line, so that a
-    /// line without such tags stays as fast.
-    #[inline(never)]
+    /// Appends `series`, of which `outcome` is the tag at its place, with these tags and `status`.
     pub(super) fn put(
         &self,
         series: StoredText<'_>,
@@ -82,8 +80,8 @@ impl AddedTags {
         let length = series.copy_to(&mut room).ok_or(Full)?;
         let mut theirs = EncodedTags(outcome.apply(&mut room, length)).peekable();
         let status = self.status_tag(status);
-        let (before, behind) = self.constant.split_at(self.behind);
-        let mut ours = EncodedTags(before).chain(EncodedTags(&status)).chain(EncodedTags(behind)).peekable();
+        let (before, after) = self.constant.split_at(self.after);
+        let mut ours = EncodedTags(before).chain(EncodedTags(&status)).chain(EncodedTags(after)).peekable();
         loop {
             let tag = match (theirs.peek(), ours.peek()) {
                 (Some(their), Some(our)) if our.key() < their.key() => ours.next(),
@@ -118,10 +116,10 @@ impl AddedTags {
     }
 }
 
-/// What becomes of the tag `outcome`, which lies at a place in the text of a series.
+/// What is done with the tag `outcome`, whose place in the text of a series is given.
 #[derive(Clone, Copy)]
 pub(super) enum OutcomeTag<'o> {
-    /// It says this.
+    /// It gets this value.
     Says(usize, &'o [u8; 16]),
     /// It is left out: the line is of both outcomes.
     LeftOut(usize),
@@ -152,7 +150,7 @@ impl OutcomeTag<'_> {
     }
 }
 
-/// One tag with the comma in front.
+/// One tag with the comma before it.
 struct EncodedTag<'a>(&'a [u8]);
 
 impl<'a> EncodedTag<'a> {
@@ -163,7 +161,7 @@ impl<'a> EncodedTag<'a> {
     }
 }
 
-/// The tags of a text. A comma begins one unless a backslash is in front of it: a backslash that stands for itself never
+/// The tags of a text. A comma begins one unless a backslash is before it: a backslash that stands for itself never
 /// is.
 struct EncodedTags<'a>(&'a [u8]);
 

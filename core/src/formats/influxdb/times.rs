@@ -12,8 +12,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Gives the points of each interval a time that no other interval's have: two points of one series and time would be one.
 ///
 /// Processes that were started together end their intervals together. Therefore each puts its times back, by its own part
-/// of a second, or of an interval where that is shorter. In seconds nothing is seen of it; an identity tells them apart
-/// in any precision.
+/// of a second, or of an interval where that is shorter. A precision of seconds does not show it; an identity tells
+/// processes apart in any precision.
 #[derive(Clone, Copy, Debug)]
 pub struct IntervalTimes {
     precision: Precision,

@@ -1,4 +1,4 @@
-//! A receiver's answer: the gRPC frame, and the `ExportMetricsServiceResponse` in it or in the body of an answer over HTTP.
+//! A receiver's answer: an `ExportMetricsServiceResponse` in a gRPC frame or in the body of an HTTP answer.
 
 use core::fmt;
 

@@ -3,6 +3,9 @@
 //! A point's length is known before its first byte is written, and it is written back to front straight from the
 //! counters. Its count is the sum of the buckets that were written, so nothing that moves meanwhile can tear it.
 //!
+//! The contract's totals alone are written so: made of rows (`row_point.rs`) the same bytes take 1,363 instructions a point,
+//! instead of 169.
+//!
 //! Source: opentelemetry-proto, `metrics/v1/metrics.proto`.
 
 use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
@@ -21,7 +24,7 @@ use crate::wire::text::out::Full;
 
 /// Most bytes of a point.
 pub(super) const MAX_POINT: usize = PREFIX + TIMES + Shape::MAX_LENGTH + MAX_ATTRIBUTES;
-/// Bytes that are always free in front of a point, for what blocks spill.
+/// Bytes that are always free before a point, for what blocks spill.
 pub(super) const SPILL: usize = 256;
 const _: () = assert!(SPILL >= CHUNK && SPILL >= PREFIX + TIMES + Layout::USUAL.latency().length());
 
@@ -58,7 +61,7 @@ impl<'a> CellPoint<'a> {
     }
 }
 
-/// What all points of an export share.
+/// Writes the points of an export, with what all of them share.
 #[derive(Debug)]
 pub(super) struct CellPointWriter {
     layout: Layout,

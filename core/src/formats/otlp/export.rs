@@ -1,5 +1,5 @@
-//! Where an export cycle stands: a small value that is taken and given back, while all that it is made of is lent for one
-//! call at a time.
+//! How far an export cycle has come: a small value that each call takes and returns. What the cycle is made of is
+//! borrowed for one call at a time.
 
 use super::{ExportOptions, OtlpMetric, Resource, Writer};
 use crate::aggregates::row::MAX_WORDS;
@@ -11,10 +11,10 @@ use crate::request::series::Series;
 use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::{Full, TooSmall};
 
-/// One export cycle, where it stands.
+/// One export cycle, and how far it has come.
 ///
 /// It goes through the metrics, the counter's last, in each from the last series to the first; gauges come after them. All
-/// of a cycle's points carry one timestamp. Whoever keeps a copy can cut the same part again, at another length too.
+/// of a cycle's points carry one timestamp. With a copy the same part can be written again, and in another length.
 ///
 /// ```
 /// use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
@@ -47,7 +47,7 @@ pub struct Export {
     pub(super) gauge: Option<usize>,
 }
 
-/// What a cycle is made of, lent for one call. All calls for one cycle get the same.
+/// What a cycle is made of, borrowed for one call. All calls of a cycle must get the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     pub(super) registry: Registry<'a>,
@@ -64,8 +64,8 @@ pub struct Part {
     pub bytes: usize,
     /// Data points in it, gauges among them.
     pub points: usize,
-    /// The requests of those points that are of the counter. The others carry none. [`Export::weights_until`] says how many
-    /// the heaviest of them have.
+    /// The requests that its points of the counter stand for; other points stand for none. [`Export::weights_until`] tells
+    /// how many the heaviest points have.
     pub requests: u64,
     /// Where the cycle goes on.
     pub next: Export,
@@ -140,8 +140,8 @@ impl Export {
         Self { gauge: None, ..self }
     }
 
-    /// The rest of the cycle as of `now`: for what is cut anew after an attempt of which nothing was heard, since a series
-    /// must not have two values at one time.
+    /// The rest of the cycle as of `now`. After an attempt without an answer the rest is written anew: a series must not
+    /// have two values at one time.
     #[must_use]
     pub const fn at(self, now: Timestamp) -> Self {
         Self { now, ..self }
@@ -224,9 +224,9 @@ impl Export {
         Part { bytes: 0, points: 1, requests, next: self }
     }
 
-    /// The requests of the counter's points from this to `to`, of which a receiver has rejected some. Those of an interval
-    /// are what was sent, as long as they are not settled; totals are those of now, which may be more: whoever takes the
-    /// heaviest of them off what was sent never claims too much.
+    /// The requests of the counter's points from this to `to`, of which a receiver has rejected some. In an interval they
+    /// are what was sent, until they are settled. Totals are read now and may have grown since: taking the heaviest of
+    /// them off what was sent never claims too much.
     #[must_use]
     pub fn weights_until(self, to: Self, sources: Sources<'_>) -> Weights {
         let Sources { registry, options, interval, .. } = sources;

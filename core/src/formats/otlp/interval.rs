@@ -95,8 +95,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
         self.rows.unsettled()
     }
 
-    /// A cycle over what the interval has and is not settled. It can be begun as often as is wanted: the same bytes come
-    /// for buffers of the same lengths, gauges apart.
+    /// A cycle over what the interval has and is not settled. It can be begun any number of times. Buffers of the same
+    /// lengths get the same bytes, apart from gauges.
     #[must_use]
     pub fn export(&self, registry: Registry<'_>) -> Export {
         Export::new(registry, self.start, self.end)

@@ -5,7 +5,7 @@
 pub struct ExportOptions {
     /// The kind of both histograms. Default [`HistogramAggregation::Explicit`].
     pub histograms: HistogramAggregation,
-    /// Whether cumulative histograms show the smallest and the largest value since the storage's birth, where the
+    /// Whether cumulative histograms show the smallest and the largest value since the storage began to count, where the
     /// storage keeps them: beside [`Exponential`](crate::Exponential) histograms. Default no.
     pub min_max: bool,
     /// Whether cumulative latencies show an exemplar for each explicit bucket that has one; see
@@ -26,6 +26,6 @@ pub enum HistogramAggregation {
     #[default]
     Explicit,
     /// Base-2 exponential, at scale 3: bounds 9 % apart, whatever the values. Latencies up to 2^-10 ms count as zero;
-    /// those above 2^20 ms and sizes above 2^34 bytes are in the bucket behind.
+    /// those above 2^20 ms and sizes above 2^34 bytes are in the last bucket.
     Exponential,
 }

@@ -36,7 +36,7 @@ pub(super) const NAMED_BYTES: usize = labels::ATTRIBUTE_FRAME + SERVICE_NAME.len
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// Fields `attributes`, one behind another.
+    /// Fields `attributes`, one after another.
     attributes: Vec<u8, RESOURCE_BYTES>,
 }
 
@@ -50,7 +50,7 @@ impl Resource {
         resource
     }
 
-    /// Adds an attribute, behind those that are there.
+    /// Adds an attribute, after those that are there.
     ///
     /// # Errors
     /// A key that is empty or there already, or no room; see [`ResourceError`]. Nothing was added then.
@@ -84,8 +84,8 @@ impl Resource {
     }
 
     /// The length of a buffer that holds any single data point with all that must surround it, in bytes: of a cycle with
-    /// [`ExportOptions::default`](super::ExportOptions) where `is_plain`, else with any options and of intervals. Of the attributes,
-    /// `to_come` bytes are not there yet.
+    /// [`ExportOptions::default`](super::ExportOptions) where `is_plain`, else with any options and of intervals. `to_come`
+    /// bytes of attributes will be added.
     #[must_use]
     pub fn min_request(&self, is_plain: bool, to_come: usize) -> usize {
         let length = self.attributes.len() + to_come;

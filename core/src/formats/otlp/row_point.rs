@@ -27,7 +27,7 @@ const NANOS_PER_SECOND: f64 = 1e9;
 /// Latencies up to this, in milliseconds, count as zero: 2^-10.
 const LATENCY_ZERO_THRESHOLD: f64 = 1.0 / 1_024.0;
 
-/// What all points of a cycle share.
+/// Writes the points of a cycle, with what all of them share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowPointWriter {
     pub(super) is_exponential: bool,
@@ -37,7 +37,7 @@ pub(super) struct RowPointWriter {
     pub(super) now: Timestamp,
 }
 
-/// Whose point it is.
+/// What a point has besides its counts.
 #[derive(Clone, Copy)]
 pub(super) struct RowPoint<'a> {
     pub(super) outcome: Outcome,
@@ -61,14 +61,14 @@ impl RowPointWriter {
         metric: OtlpMetric,
         bounds: &Bounds,
         half: Half<'_>,
-        whose: RowPoint<'_>,
+        point: RowPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         let end = back.mark();
         let written = match metric {
-            OtlpMetric::Requests => self.put_number(half.count, whose, back),
-            _ if self.is_exponential => self.put_exponential(metric, half, whose, back),
-            _ => self.put_explicit(metric, bounds, half, whose, back),
+            OtlpMetric::Requests => self.put_number(half.count, point, back),
+            _ if self.is_exponential => self.put_exponential(metric, half, point, back),
+            _ => self.put_explicit(metric, bounds, half, point, back),
         };
         let whole = written.and_then(|()| back.length_since(end, field::DATA_POINTS));
         if whole.is_err() {
@@ -77,8 +77,8 @@ impl RowPointWriter {
         whole
     }
 
-    fn put_number(self, count: u64, whose: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        put_attributes::<{ crate::labels::otlp::NUMBER_ATTRIBUTES }>(whose, back)?;
+    fn put_number(self, count: u64, point: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+        put_attributes::<{ crate::labels::otlp::NUMBER_ATTRIBUTES }>(point, back)?;
         back.put_forced_fixed64(field::NUMBER_AS_INT, count)?;
         self.put_times(back)
     }
@@ -88,7 +88,7 @@ impl RowPointWriter {
         metric: OtlpMetric,
         bounds: &Bounds,
         half: Half<'_>,
-        whose: RowPoint<'_>,
+        point: RowPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         let (unit, bounds) = match metric {
@@ -98,10 +98,10 @@ impl RowPointWriter {
         };
         self.put_extremes((field::HISTOGRAM_MIN, field::HISTOGRAM_MAX), half, unit, back)?;
         match metric {
-            OtlpMetric::Duration => whose.attributes.put_conventional(whose.outcome, back)?,
-            _ => put_attributes::<{ crate::labels::otlp::HISTOGRAM_ATTRIBUTES }>(whose, back)?,
+            OtlpMetric::Duration => point.attributes.put_conventional(point.outcome, back)?,
+            _ => put_attributes::<{ crate::labels::otlp::HISTOGRAM_ATTRIBUTES }>(point, back)?,
         }
-        self.put_exemplars(field::HISTOGRAM_EXEMPLARS, unit, whose, back)?;
+        self.put_exemplars(field::HISTOGRAM_EXEMPLARS, unit, point, back)?;
         let end = back.mark();
         bounds.iter().rev().try_for_each(|bound| back.put(&(*bound as f64 / unit).to_le_bytes()))?;
         if !bounds.is_empty() {
@@ -117,7 +117,7 @@ impl RowPointWriter {
         self,
         metric: OtlpMetric,
         half: Half<'_>,
-        whose: RowPoint<'_>,
+        point: RowPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
         let (unit, zero_threshold, index): (_, _, fn(usize) -> i32) = match metric {
@@ -126,22 +126,22 @@ impl RowPointWriter {
         };
         back.fixed64(field::EXPONENTIAL_ZERO_THRESHOLD, zero_threshold.to_bits())?;
         self.put_extremes((field::EXPONENTIAL_MIN, field::EXPONENTIAL_MAX), half, unit, back)?;
-        self.put_exemplars(field::EXPONENTIAL_EXEMPLARS, unit, whose, back)?;
+        self.put_exemplars(field::EXPONENTIAL_EXEMPLARS, unit, point, back)?;
         put_positive(half.buckets, index, back)?;
         back.fixed64(field::EXPONENTIAL_ZERO_COUNT, half.buckets.first().copied().unwrap_or_default())?;
         back.varint_field(field::EXPONENTIAL_SCALE, zigzag(SCALE as i32))?;
         self.put_sum_and_count(half, unit, back)?;
-        put_attributes::<{ crate::labels::otlp::EXPONENTIAL_ATTRIBUTES }>(whose, back)
+        put_attributes::<{ crate::labels::otlp::EXPONENTIAL_ATTRIBUTES }>(point, back)
     }
 
     fn put_exemplars(
         self,
         number: u8,
         unit: f64,
-        whose: RowPoint<'_>,
+        point: RowPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
-        for exemplar in (0..=MAX_BOUNDS).rev().filter_map(|bucket| whose.exemplar(bucket)) {
+        for exemplar in (0..=MAX_BOUNDS).rev().filter_map(|bucket| point.exemplar(bucket)) {
             let end = back.mark();
             back.put(&exemplar.trace.trace_id)?;
             back.length_since(end, field::EXEMPLAR_TRACE_ID)?;
@@ -172,7 +172,7 @@ impl RowPointWriter {
         back.put_forced_fixed64(min, (extremes.0 as f64 / unit).to_bits())
     }
 
-    /// The sum, the count, and in front of them the times: the same fields in both kinds of histograms.
+    /// The sum, the count, and before them the times: the same fields in both kinds of histograms.
     fn put_sum_and_count(self, half: Half<'_>, unit: f64, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
         back.put_forced_fixed64(field::HISTOGRAM_SUM, (half.sum as f64 / unit).to_bits())?;
         back.fixed64(field::HISTOGRAM_COUNT, half.count)?;
@@ -201,10 +201,10 @@ fn put_positive(buckets: &[u64], index: fn(usize) -> i32, back: &mut ReverseWrit
     back.length_since(end, field::EXPONENTIAL_POSITIVE)
 }
 
-fn put_attributes<const NUMBER: u8>(whose: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-    let length = whose.attributes.len();
+fn put_attributes<const NUMBER: u8>(point: RowPoint<'_>, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
+    let length = point.attributes.len();
     let mut front = back.front(length)?;
-    whose.attributes.put_as::<NUMBER>(whose.outcome, &mut front)?;
+    point.attributes.put_as::<NUMBER>(point.outcome, &mut front)?;
     back.commit(length);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! When a receiver wants an export again: `RetryInfo` in `grpc-status-details-bin`, and `grpc-retry-pushback-ms`.
+//! When an export may be tried again: `RetryInfo` in `grpc-status-details-bin`, and `grpc-retry-pushback-ms`.
 //!
 //! Sources: OTLP specification, "OTLP/gRPC Throttling"; googleapis, `google/rpc/status.proto`,
 //! `google/rpc/error_details.proto`, `google/protobuf/duration.proto`; grpc/grpc, PROTOCOL-HTTP2.md, "Binary-Header";

@@ -1,4 +1,4 @@
-//! The constant labels of a page, as its lines have them behind those of a series.
+//! The constant labels of a page, as its lines have them after those of a series.
 
 use heapless::Vec;
 
@@ -31,13 +31,13 @@ impl ConstantText {
         self.0.is_empty()
     }
 
-    /// Writes those labels, each with a comma in front, whose names are not among `own`'s, which is a text of labels too.
+    /// Writes those labels, each with a comma before it, whose names are not among `own`'s, which is a text of labels too.
     pub(super) fn put(&self, own: &[u8], out: &mut TextWriter<'_>) -> Result<(), Full> {
         self.put_where(|name| labels::pairs(own).all(|(other, _)| other != name), out)
     }
 
     /// The same for labels whose names these are.
-    pub(super) fn put_beside(
+    pub(super) fn put_except(
         &self,
         own: &(impl Iterator<Item = &'static str> + Clone),
         out: &mut TextWriter<'_>,

@@ -1,7 +1,7 @@
-//! The Prometheus page in protobuf: `io.prometheus.client.MetricFamily` messages, each behind its length, with classic
+//! The Prometheus page in protobuf: `io.prometheus.client.MetricFamily` messages, each after its length, with classic
 //! and, from storage that keeps exponential histograms, native histograms.
 //!
-//! A family's length stands in front of it, and no family may come twice, so a family of counters that move has to be
+//! A family's length comes before it, and no family may come twice, so a family of counters that move has to be
 //! held until its last metric is written. The caller holds it, because only the caller has memory that grows: as much as
 //! the largest family takes on the wire.
 //!
@@ -91,7 +91,7 @@ impl<'a> Families<'a> {
         self.scrape.requests
     }
 
-    /// Writes the next metric of the family under way into the end of `out` and returns it; `None` after its last.
+    /// Writes the next metric of the current family into the end of `out` and returns it; `None` after the last.
     ///
     /// # Errors
     /// [`TooSmall`] where it does not fit; nothing is lost by it. [`MAX_METRIC`] bytes always suffice.
@@ -111,7 +111,7 @@ impl<'a> Families<'a> {
         }
     }
 
-    /// Writes what comes in front of the `metrics` bytes of the family under way into the end of `out`, returns it, and
+    /// Writes what comes before the `metrics` bytes of the current family into the end of `out`, returns it, and
     /// goes on to the next family. A family without metrics is left out.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl<'a> Families<'a> {
         messages::head(name, help, unit, kind, metrics, out)
     }
 
-    /// Says whether there was one left.
+    /// Returns whether there was one left.
     fn series_metric(&mut self, family: Family, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         // The second outcome is of what was frozen for the first.
         let series = match self.outcome {
@@ -189,7 +189,7 @@ impl<'a> Families<'a> {
         messages::metric(labels, |out| histogram.write(out), out)
     }
 
-    /// Says whether there was one: not where none has been set, nor a second time.
+    /// Returns whether it was written: not where it has no value, nor a second time.
     fn gauge_metric(&mut self, number: usize, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let Some(gauge) = GaugeReading::read(self.scrape.registry, number).filter(|_| self.scrape.row == 0) else {
             return Ok(false);
@@ -199,7 +199,7 @@ impl<'a> Families<'a> {
         Ok(true)
     }
 
-    /// Says whether there was one: not where nothing is known, nor a second time.
+    /// Returns whether it was written: not where nothing is known, nor a second time.
     fn info_metric(&mut self, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let Some(info) = self.scrape.info.as_ref().filter(|_| self.scrape.row == 0) else {
             return Ok(false);
@@ -209,7 +209,7 @@ impl<'a> Families<'a> {
         Ok(true)
     }
 
-    /// Says whether there was one left.
+    /// Returns whether there was one left.
     fn status_metric(&mut self, metric: &StatusMetric, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let rows = self.scrape.row as usize..metric.points();
         let (status, constant) = self.scrape.status();

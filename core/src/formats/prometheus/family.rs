@@ -66,11 +66,11 @@ impl Family {
 
     /// What the lines of a series begin with, before its labels: those of outcomes or buckets, that of the sum, and that
     /// of the count. The last two are a histogram's.
-    pub(super) const fn heads(self) -> &'static [LineStart; 3] {
+    pub(super) const fn starts(self) -> &'static [LineStart; 3] {
         match self {
-            Self::Requests => const { &[head(&[REQUESTS.prometheus, "_total{"]), head(&[]), head(&[])] },
-            Self::Latency => const { &heads_of_histogram(&LATENCY) },
-            Self::Size => const { &heads_of_histogram(&SIZE) },
+            Self::Requests => const { &[start(&[REQUESTS.prometheus, "_total{"]), start(&[]), start(&[])] },
+            Self::Latency => const { &histogram_starts(&LATENCY) },
+            Self::Size => const { &histogram_starts(&SIZE) },
         }
     }
 
@@ -104,7 +104,7 @@ impl Family {
         }
     }
 
-    /// The family that comes behind it on the page.
+    /// The family that comes after it on the page.
     pub(super) const fn next(self) -> Option<Self> {
         match self {
             Self::Requests => Some(Self::Latency),
@@ -124,12 +124,12 @@ pub(super) struct LineStart {
 /// Longer than the longest, so that a copy of known length will do.
 pub(super) const START_BYTES: usize = 48;
 
-const fn heads_of_histogram(instrument: &Instrument) -> [LineStart; 3] {
+const fn histogram_starts(instrument: &Instrument) -> [LineStart; 3] {
     let name = instrument.prometheus;
-    [head(&[name, "_bucket{"]), head(&[name, "_sum{"]), head(&[name, "_count{"])]
+    [start(&[name, "_bucket{"]), start(&[name, "_sum{"]), start(&[name, "_count{"])]
 }
 
-const fn head(parts: &[&str]) -> LineStart {
+const fn start(parts: &[&str]) -> LineStart {
     LineStart { bytes: join(parts), length: length(parts) }
 }
 

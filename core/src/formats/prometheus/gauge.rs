@@ -40,7 +40,7 @@ impl GaugeReading {
         if !constant.is_empty() {
             let at = out.len();
             constant.put(b"", out)?;
-            // Each label has a comma in front.
+            // Each label has a comma before it.
             out.replace(at, b'{');
             out.put(b"}")?;
         }

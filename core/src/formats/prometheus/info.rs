@@ -15,7 +15,7 @@ const VALUE_BYTES: usize = 64;
 /// Room for the text of three labels: every byte of a value may be escaped.
 const TEXT_BYTES: usize = 3 * ("worker=\"\",".len() + 2 * VALUE_BYTES);
 
-/// What one series of a page says, of value 1: which run and worker it is of. A label of every series would make all
+/// The run and the worker that a page is of, as one series of value 1. As labels of every series they would make all
 /// series new with every run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInfo {

@@ -59,7 +59,7 @@ impl Fragment {
         Self { bytes, length }
     }
 
-    /// Its length in bytes; the minimum tells the compiler that it is none too long.
+    /// Its length in bytes; the minimum tells the compiler that it is not too long.
     #[inline(always)]
     pub(super) fn length(&self) -> usize {
         self.length.min(FRAGMENT_BYTES)
@@ -69,7 +69,7 @@ impl Fragment {
 const OUTCOMES: [Fragment; 2] = [Fragment::of(b",outcome=\"success\"} "), Fragment::of(b",outcome=\"failure\"} ")];
 
 type Le = Vec<u8, FRAGMENT_BYTES>;
-/// Digits in front of the point from which on an exponent is written.
+/// Digits before the point from which on an exponent is written.
 const EXPONENT_FROM: usize = 7;
 /// Millionths below which an exponent is written.
 const SMALL: u32 = 100;

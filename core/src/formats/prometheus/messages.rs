@@ -1,5 +1,5 @@
 //! The messages of `metrics.proto`, written back to front. Fields are named in the comments; optional scalars are
-//! written even where they are zero, because proto2 tells zero from nothing.
+//! written even where they are zero, because in proto2 zero is not the same as nothing.
 
 use heapless::Vec;
 
@@ -21,7 +21,7 @@ pub(super) const COUNTER: u64 = 0;
 pub(super) const GAUGE: u64 = 1;
 pub(super) const HISTOGRAM: u64 = 4;
 
-/// What the native part of a histogram takes at most: a span for every second bucket and a delta for each, and a little.
+/// Most bytes of the native part of a histogram: a span for every second bucket, a delta for each, and some more.
 pub(super) const NATIVE_BYTES: usize = SIZES / 2 * 14 + SIZES * 10 + 64;
 
 /// The labels of a metric: method, name, outcome, further ones, and constant ones of at least four bytes each.
@@ -34,7 +34,7 @@ const VALUE_BYTES: usize = 256;
 const LATENCY_ZERO: f64 = 1.0 / 1_024.0;
 const SIZE_ZERO: u64 = (1_023 - 128) << 52;
 
-/// `MetricFamily` in front of its metrics, with its length in front of it: name = 1, help = 2, type = 3, unit = 5.
+/// `MetricFamily` before its metrics, with its length before it: name = 1, help = 2, type = 3, unit = 5.
 pub(super) fn head(
     name: &str,
     help: &str,
@@ -114,7 +114,7 @@ impl HistogramMessage<'_> {
         let bounded = self.up_to.len().saturating_sub(1);
         for (number, up_to) in self.up_to.iter().enumerate().rev() {
             let exemplar = self.exemplars.of_bucket(number);
-            // The bucket without a bound goes without saying, unless it has an exemplar.
+            // The bucket without a bound is left out, unless it has an exemplar.
             if number == bounded && exemplar.is_none() {
                 continue;
             }
@@ -194,7 +194,7 @@ fn exemplar(exemplar: &Exemplar, out: &mut ReverseWriter<'_>) -> Result<(), Full
     out.length_since(end, 3)
 }
 
-/// `google.protobuf.Timestamp`, if there is one: seconds = 1, nanos = 2. It is proto3, where a zero goes without saying.
+/// `google.protobuf.Timestamp`, if there is one: seconds = 1, nanos = 2. It is proto3: a zero is left out.
 fn timestamp(field: u8, time: Option<Timestamp>, out: &mut ReverseWriter<'_>) -> Result<(), Full> {
     let Some(time) = time else { return Ok(()) };
     let (end, nanos) = (out.mark(), time.as_unix_nanos());

@@ -27,7 +27,7 @@ pub enum ExpositionFormat {
     OpenMetricsDraft,
     /// OpenMetrics 1.0.
     OpenMetrics,
-    /// `io.prometheus.client.MetricFamily` messages, each behind its length.
+    /// `io.prometheus.client.MetricFamily` messages, each after its length.
     Protobuf,
 }
 

@@ -1,4 +1,5 @@
-//! What one scrape shows, and in which order, whatever it is written in.
+//! What one scrape shows, and in which order, whatever it is written in. The two writers differ in how they stop: text
+//! after any line, protobuf after a metric, once the length of its family is known.
 
 use super::constant::ConstantText;
 use super::family::Family;
@@ -106,7 +107,7 @@ impl PageSection {
 
 /// Whether a page shows `series`.
 fn is_shown(registry: Registry<'_>, series: Series) -> bool {
-    // The overflow series is there from the start, but is news only when it is used.
+    // The overflow series always exists, and is shown once it is used.
     registry.entry(series).is_published()
         && (series != Series::OVERFLOW || registry.series_totals(series).requests() != 0)
 }

@@ -23,7 +23,7 @@ use crate::wire::text::out::{Full, TextWriter};
 /// What the lines show, frozen.
 pub(super) struct SeriesLines {
     family: Family,
-    /// What all lines but those of sum and count begin with: a head, then the labels.
+    /// What all lines but those of sum and count begin with: its start, then the labels.
     prefix: [u8; PREFIX_BYTES],
     /// Where the labels begin and end in it.
     labels: (usize, usize),
@@ -65,11 +65,11 @@ impl SeriesLines {
         bounds: &Bounds,
         cells: impl Iterator<Item = &'a CellWords>,
     ) {
-        let [head, ..] = family.heads();
+        let [start, ..] = family.starts();
         self.family = family;
-        self.prefix[..START_BYTES].copy_from_slice(&head.bytes);
-        let end = labels.copy_wide(&mut self.prefix[head.length..]).unwrap_or_default();
-        self.labels = (head.length, head.length + end);
+        self.prefix[..START_BYTES].copy_from_slice(&start.bytes);
+        let end = labels.copy_wide(&mut self.prefix[start.length..]).unwrap_or_default();
+        self.labels = (start.length, start.length + end);
         if !constant.is_empty() {
             self.add(constant);
         }
@@ -218,8 +218,8 @@ impl SeriesLines {
         Ok(room - item.room())
     }
 
-    /// Which of the lines there would be without creation times a line is or belongs to, and whether it is a creation
-    /// time: a counter's follows it, a histogram's comes last.
+    /// The number of a line, creation times not counted, and whether it is a creation time. A counter's creation time
+    /// follows the counter; a histogram's comes last.
     const fn kind_of(&self, line: usize) -> (usize, bool) {
         match (self.created.is_some(), self.family) {
             (false, _) => (line, false),
@@ -240,7 +240,7 @@ impl SeriesLines {
 
     fn write_sum_or_count(&self, line: usize, item: &mut ItemWriter<'_>) -> Result<(), Full> {
         let is_sum = line == self.used;
-        let [_, sum, count] = self.family.heads();
+        let [_, sum, count] = self.family.starts();
         let LineStart { bytes, length } = if is_sum { sum } else { count };
         item.put(bytes, *length)?;
         let labels = &self.prefix[self.labels.0..];

@@ -96,7 +96,7 @@ pub(super) const STATUS: [StatusMetric; 9] = [
 ];
 
 impl StatusMetric {
-    /// The lines in front of the samples.
+    /// The lines before the samples.
     pub(super) fn header(&self, is_open_metrics: bool, out: &mut TextWriter<'_>) -> Result<(), Full> {
         let name = if is_open_metrics { self.name.strip_suffix("_total").unwrap_or(self.name) } else { self.name };
         for part in ["# HELP ", name, " ", self.help, "\n# TYPE ", name, " ", self.kind, "\n"] {
@@ -105,7 +105,7 @@ impl StatusMetric {
         Ok(())
     }
 
-    /// Writes line `line`, or nothing where its exporter was never started; says whether there are more.
+    /// Writes line `line`, or nothing where its exporter was never started; returns whether there are more.
     pub(super) fn line(
         &self,
         status: &Status,
@@ -165,9 +165,9 @@ impl StatusMetric {
             }
         }
         if !constant.is_empty() {
-            // With a comma in front of each label, of which the first becomes the brace.
+            // With a comma before each label, of which the first becomes the brace.
             let at = out.len();
-            constant.put_beside(&point.labels().map(|(name, _)| name), out)?;
+            constant.put_except(&point.labels().map(|(name, _)| name), out)?;
             if at == begin {
                 out.replace(at, b'{');
             }

@@ -11,7 +11,7 @@ pub(crate) const EIGHT_DIGITS: u64 = 100_000_000;
 /// The most digits that an integer of 64 bits has.
 pub(crate) const MAX_DIGITS: usize = 20;
 
-/// A text of up to eight bytes; those behind its length are of no use.
+/// A text of up to eight bytes; those after its length are of no use.
 #[derive(Clone, Copy)]
 pub(crate) struct Word {
     pub(crate) bytes: [u8; 8],
@@ -35,7 +35,7 @@ pub(crate) fn short(value: u32) -> Word {
 }
 
 /// `value` without leading zeros; `None` where it has more than eight digits. For counters, whose magnitude changes
-/// seldom from one to the next: the half of the work that small ones need is done alone.
+/// seldom from one to the next: only the work that small ones need is done.
 #[inline(always)]
 pub(crate) fn short_if(value: u64) -> Option<Word> {
     match value {
@@ -56,7 +56,7 @@ pub(crate) fn padded(value: u32) -> [u8; 8] {
     (eight(value) | ASCII).to_le_bytes()
 }
 
-/// `value`, which is below 1,000, with its leading zeros, and `end` behind it.
+/// `value`, which is below 1,000, with its leading zeros, and `end` after it.
 #[inline(always)]
 pub(crate) fn three(value: u32, end: u8) -> [u8; 4] {
     let (hundreds, rest) = (value / 100, value % 100);
@@ -75,7 +75,7 @@ pub(crate) fn decimals(millionths: u32) -> Word {
     Word { bytes, length: decimals + usize::from(decimals != 0) }
 }
 
-/// Any integer, for those that are seldom long; the bytes behind its length are zero.
+/// Any integer, for those that are seldom long; the bytes after its length are zero.
 #[cold]
 #[inline(never)]
 pub(crate) fn long(value: u64) -> ([u8; MAX_DIGITS], usize) {

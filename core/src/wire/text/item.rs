@@ -38,6 +38,12 @@ impl<'b> ItemWriter<'b> {
         self.advance(length)
     }
 
+    /// Appends `bytes`, whose length is known.
+    #[inline(always)]
+    pub(crate) fn put_all<const N: usize>(&mut self, bytes: &[u8; N]) -> Result<(), Full> {
+        self.put(bytes, N)
+    }
+
     /// Appends `bytes`.
     #[inline(always)]
     pub(crate) fn put_exact(&mut self, bytes: &[u8]) -> Result<(), Full> {

@@ -13,7 +13,7 @@ pub(crate) struct ItemStart<const N: usize> {
 }
 
 impl<const N: usize> ItemStart<N> {
-    /// The `parts` behind each other, as far as there is room for them.
+    /// The `parts` one after another, as far as there is room for them.
     pub(crate) fn new(parts: &[&[u8]]) -> Self {
         let (mut bytes, mut length) = ([0; N], 0);
         if let Some((newline, room)) = bytes.split_first_mut() {
@@ -32,7 +32,7 @@ impl<const N: usize> ItemStart<N> {
         put(&self.bytes[1..], self.length, item)
     }
 
-    /// Begins an item behind another one.
+    /// Begins an item after another one.
     #[inline(always)]
     pub(crate) fn join(&self, item: &mut ItemWriter<'_>) -> Result<(), Full> {
         put(&self.bytes, self.length + 1, item)

@@ -1,7 +1,7 @@
 //! A short text in an array that holds the longest one: where the numbers of an item are written.
 //!
 //! The compiler knows the array's length and the most that each part can take, so that it proves every place and checks
-//! none. Parts are copied as the whole arrays that they lie in; what is behind the length is of no use.
+//! none. Parts are copied as the whole arrays that they lie in; what is after the length is of no use.
 
 use crate::wire::text::digits::{self, EIGHT_DIGITS, MAX_DIGITS, Word};
 
@@ -51,7 +51,7 @@ impl<'b, const N: usize> ShortText<'b, N> {
     #[inline(always)]
     pub(crate) fn put_long(&mut self, value: u64) {
         let (bytes, length) = digits::long(value);
-        // The minimum is for the compiler, which does not look into what is seldom called.
+        // The minimum tells the compiler that it fits.
         self.put(&bytes, length.min(MAX_DIGITS));
     }
 
