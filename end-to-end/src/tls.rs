@@ -130,7 +130,7 @@ pub fn files_that_cannot_be_used_are_refused_at_the_start<R: Runtime>() {
         refused(exporters.start_prometheus_exporter(config).expect_err(says[0]), &says);
         let identity = Some(ClientCertificate::new(certificate.clone(), key.clone()));
         let tls = authority.trusted().identity(identity);
-        let says = [&says[0].replace('`', ""), says[2]];
+        let says = [&says[0].replace("tls.", "tls.identity."), says[2]];
         for endpoint in ["https://localhost:1", "https://localhost:1/v1/metrics"] {
             let base =
                 if endpoint.ends_with('1') { OpenTelemetryConfig::default() } else { OpenTelemetryConfig::http() };

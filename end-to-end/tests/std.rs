@@ -86,8 +86,8 @@ fn what_needs_tcp_is_refused_at_its_start() {
     let texts = [
         "prometheus: `port` is \"9646\"; this runtime has no TCP; run the exporters on another shell",
         "opentelemetry: `protocol` is \"grpc\"; this runtime has no TCP; run the exporters on another shell",
-        "influxdb: `transport` is \"http\"; this runtime has no TCP; send points over `udp`, or run the exporters on another shell",
-        "influxdb: `transport` is \"http\"; this runtime has no TCP; send points over `udp`, or run the exporters on another shell",
+        "influxdb: `target` is \"http\"; this runtime has no TCP; send points over `udp`, or run the exporters on another shell",
+        "influxdb: `target` is \"http\"; this runtime has no TCP; send points over `udp`, or run the exporters on another shell",
     ];
     assert_eq!(refused.iter().map(ToString::to_string).collect::<Vec<_>>(), texts);
     assert!(exporters.status().is_empty(), "something runs");

@@ -1,4 +1,19 @@
-//! Typed configurations of the four exporters. Each `Default` is LoadDensity's.
+//! Typed configurations of the four exporters. Each `Default` is LoadDensity's; setters are called as the fields.
+//!
+//! ```
+//! use loaddensity_metrics_shell::PrometheusConfig;
+//!
+//! let config = PrometheusConfig::default().port(0).path("/load").constant_labels([("region", "eu")]);
+//! assert_eq!((config.port, &*config.path), (0, "/load"));
+//! ```
+//!
+//! Nobody else can write one out, so that a new field breaks nobody's code:
+//!
+//! ```compile_fail,E0639
+//! use loaddensity_metrics_shell::PrometheusConfig;
+//!
+//! let config = PrometheusConfig { port: 0, ..PrometheusConfig::default() };
+//! ```
 
 use loaddensity_metrics_core::Exporter;
 pub use loaddensity_metrics_core::influxdb::{Precision, StatusCode};

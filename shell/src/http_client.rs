@@ -1,8 +1,8 @@
 //! The HTTP client that InfluxDB and OpenTelemetry share: it starts what it is told to, and tells what came of it.
 //!
-//! [`HttpClient`] is what exporters use; a [`HttpBackend`] says how one is asked and what it answers. Beneath them are one
-//! [`HttpConnection`], the [`RemoteServer`] that it leads to, a body of which is known whether it has begun to go out, and words for
-//! people, without what the server was told.
+//! [`HttpClient`] is what exporters use; a [`HttpBackend`] says how one is asked and what it answers. Beneath them are
+//! one [`HttpConnection`], the [`RemoteServer`] that it leads to, a body of which is known whether it has begun to go
+//! out, and words for people, without what the server was told.
 
 use std::io;
 use std::net::SocketAddr;

@@ -150,8 +150,8 @@ pub trait UdpSocket: Send + Sync + 'static {
     /// `segment` bytes (1 or more) but the last, which may be shorter. At most 64 of them, and 65,507 bytes. Returns how
     /// many the kernel has taken, from the front, at least one.
     ///
-    /// As it stands here, it sends the first. Where the operating system takes several in one call, [`SegmentationOffload`] does
-    /// that.
+    /// As it stands here, it sends the first. Where the operating system takes several in one call,
+    /// [`SegmentationOffload`] does that.
     ///
     /// # Errors
     /// Those of [`try_send`](Self::try_send). None was taken then.

@@ -279,25 +279,45 @@ const OWN_RESOURCE_BYTES: usize = 384;
 impl fmt::Debug for OpenTelemetryConfig {
     /// Without a user and a password in the endpoint, which are refused, and without the headers' values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            endpoint,
+            service_name,
+            interval,
+            tls,
+            proxy,
+            timeout,
+            export_timeout,
+            max_request_bytes,
+            protocol,
+            headers,
+            resource_attributes,
+            temporality,
+            histograms,
+            min_max,
+            exemplars,
+            http_client_duration,
+            gzip,
+            disabled,
+        } = self;
         f.debug_struct("OpenTelemetryConfig")
-            .field("endpoint", &public_url(&self.endpoint))
-            .field("service_name", &self.service_name)
-            .field("interval", &self.interval)
-            .field("tls", &self.tls)
-            .field("proxy", &self.proxy)
-            .field("timeout", &self.timeout)
-            .field("export_timeout", &self.export_timeout)
-            .field("max_request_bytes", &self.max_request_bytes)
-            .field("protocol", &self.protocol)
-            .field("headers", &self.headers)
-            .field("resource_attributes", &self.resource_attributes)
-            .field("temporality", &self.temporality)
-            .field("histograms", &self.histograms)
-            .field("min_max", &self.min_max)
-            .field("exemplars", &self.exemplars)
-            .field("http_client_duration", &self.http_client_duration)
-            .field("gzip", &self.gzip)
-            .field("disabled", &self.disabled)
+            .field("endpoint", &public_url(endpoint))
+            .field("service_name", service_name)
+            .field("interval", interval)
+            .field("tls", tls)
+            .field("proxy", proxy)
+            .field("timeout", timeout)
+            .field("export_timeout", export_timeout)
+            .field("max_request_bytes", max_request_bytes)
+            .field("protocol", protocol)
+            .field("headers", headers)
+            .field("resource_attributes", resource_attributes)
+            .field("temporality", temporality)
+            .field("histograms", histograms)
+            .field("min_max", min_max)
+            .field("exemplars", exemplars)
+            .field("http_client_duration", http_client_duration)
+            .field("gzip", gzip)
+            .field("disabled", disabled)
             .finish()
     }
 }
