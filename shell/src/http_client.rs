@@ -14,9 +14,9 @@ use loaddensity_metrics_core::Exporter;
 
 use crate::config::{ClientTls, Proxy};
 use crate::error::StartError;
+use crate::host_port::host_port;
 use crate::metered::{Meter, Metered};
 use crate::remedy;
-use crate::running::host_port;
 use crate::runtime::Runtime;
 use crate::tls::{Connector, HttpVersion, MaybeTlsStream};
 

@@ -28,6 +28,7 @@ mod error;
 mod exporters;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 mod fault;
+mod host_port;
 mod hub;
 mod identity;
 mod linger;

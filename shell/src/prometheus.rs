@@ -18,12 +18,13 @@ use loaddensity_metrics_core::{Cause, Exporter};
 
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
+use crate::host_port::host_port;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::identity::Identity;
 use crate::linger::Scrapes;
 use crate::metered::{Meter, Metered};
 use crate::remedy;
-use crate::running::{LaunchContext, Prepared, RunningExporter, host_port, resolve};
+use crate::running::{LaunchContext, Prepared, RunningExporter, resolve};
 use crate::runtime::{Runtime, TcpListener};
 use crate::status::StatusCell;
 use crate::stop::StopSignal;
