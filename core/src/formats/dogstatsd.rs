@@ -233,13 +233,26 @@ fn put_all(
     Ok(())
 }
 
-/// Ends the contract's message `item` after its name.
+/// Ends the contract's message `item` after its name. Numbers are inlined in any case: called, they cost the messages a
+/// fifth of their instructions.
 #[inline(always)]
 fn put_rest(item: u8, event: &Event, tags: StoredText<'_>, out: &mut ItemWriter<'_>) -> Result<(), Full> {
     match item {
         REQUESTS => {}
-        LATENCY => out.put_millis(event.latency_ns, b"|ms|#")?,
-        _ => out.put_integer(event.response_bytes, b"|h|#")?,
+        LATENCY => out.put_piece::<40>(
+            #[inline(always)]
+            |piece| {
+                piece.put_millis(event.latency_ns);
+                piece.put(b"|ms|#   ", 5);
+            },
+        )?,
+        _ => out.put_piece::<32>(
+            #[inline(always)]
+            |piece| {
+                piece.put_integer(event.response_bytes);
+                piece.put(b"|h|#", 4);
+            },
+        )?,
     }
     out.put_text(tags)?;
     let outcome = OUTCOMES[event.outcome.index()];
