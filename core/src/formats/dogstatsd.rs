@@ -53,7 +53,7 @@ pub struct MessageEncoder<'a> {
     registry: Registry<'a>,
     format: MessageFormat,
     /// What begins the three messages as long as they are the contract's, which take 340 instructions then, instead of
-    /// 2,580 by the format.
+    /// 2,700 by the format.
     contract: Option<[ItemStart<START_BYTES>; ITEMS as usize]>,
     fills_with_newlines: bool,
 }
