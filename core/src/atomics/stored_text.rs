@@ -10,6 +10,7 @@ pub(crate) struct StoredText<'a> {
 }
 
 impl<'a> StoredText<'a> {
+    #[inline(always)]
     pub(crate) const fn new(words: &'a [AtomicU64], length: usize) -> Self {
         Self { words, length }
     }

@@ -37,7 +37,7 @@ impl LabelFormat for InfluxdbTags {
         [text.len(), outcome_at]
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(words: &[AtomicU64], [length, outcome_at]: [usize; 2]) -> (StoredText<'_>, usize) {
         (StoredText::new(words, length), outcome_at)
     }

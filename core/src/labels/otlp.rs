@@ -66,7 +66,7 @@ impl LabelFormat for OtlpAttributes {
         [attributes.len(), 0]
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(words: &[AtomicU64], [length, _]: [usize; 2]) -> Attributes<'_> {
         Attributes { words, length }
     }

@@ -30,7 +30,7 @@ impl LabelFormat for PrometheusLabels {
         [text.len(), 0]
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(words: &[AtomicU64], [length, _]: [usize; 2]) -> StoredText<'_> {
         StoredText::new(words, length)
     }

@@ -35,7 +35,7 @@ const ROOMS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
 
 /// Where the room of each format begins, and at last where the entry ends: whole cache lines.
 const ROOM: [usize; FORMATS.len() + 1] = {
-    let (mut room, mut at, mut format) = ([0; _], ROOMS, 0);
+    let (mut room, mut at, mut format) = ([0; FORMATS.len() + 1], ROOMS, 0);
     while format < FORMATS.len() {
         room[format] = if FORMATS[format].is_aligned { at.next_multiple_of(8) } else { at };
         at = room[format] + FORMATS[format].words;
@@ -48,7 +48,7 @@ const WORDS: usize = ROOM[FORMATS.len()];
 
 /// Which of the head's numbers is each format's first, and at last how many there are.
 const FIRST_NUMBER: [usize; FORMATS.len() + 1] = {
-    let (mut first, mut format) = ([0; _], 0);
+    let (mut first, mut format) = ([0; FORMATS.len() + 1], 0);
     while format < FORMATS.len() {
         assert!(8 * FORMATS[format].words < 1 << NUMBER_BITS);
         first[format + 1] = first[format] + 1 + FORMATS[format].has_mark as usize;
