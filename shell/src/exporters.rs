@@ -22,7 +22,7 @@ use crate::report::Report;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::status::ExporterStatus;
-use crate::stop::patience;
+use crate::stop::capped;
 use crate::supervisor::{Supervisor, SupervisorCommand};
 
 /// Time beyond a deadline that the exporters' thread gets to end. It is not used for flushing.
@@ -47,7 +47,7 @@ impl<R: Runtime> Exporters<R> {
     /// [`StartError::StorageInUse`] while other exporters work on the same storage; [`StartError::Runtime`] where the
     /// operating system gives no thread or no runtime.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let stop_deadline = patience(settings.stop_deadline);
+        let stop_deadline = capped(settings.stop_deadline);
         let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
         let (handle, work) = AsyncExporters::prepare(settings, pump);
         let (ready, is_ready) = mpsc::sync_channel(1);

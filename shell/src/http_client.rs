@@ -12,10 +12,10 @@ use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::http::request::Builder;
 use loaddensity_metrics_core::Exporter;
 
+use crate::byte_budget::{BudgetedStream, ByteBudget};
 use crate::config::{ClientTls, Proxy};
 use crate::error::StartError;
-use crate::metered::{Meter, Metered};
-use crate::remedy;
+use crate::network_errors;
 use crate::running::host_port;
 use crate::runtime::Runtime;
 use crate::tls::{Connector, HttpVersion, MaybeTlsStream};
@@ -40,7 +40,7 @@ pub(crate) use body::{ReadBody, read};
 pub(crate) use client::{ClientEvent, HttpClient};
 pub(crate) use connection::HttpConnection;
 use first_bytes::FirstBytes;
-pub(crate) use outgoing::{Began, Outgoing, Watched};
+pub(crate) use outgoing::{OutgoingBody, SendState, TrackedBody};
 use proxy::Via;
 pub(crate) use secrets::Secrets;
 pub(crate) use url::read_url;
@@ -80,7 +80,7 @@ impl RemoteServer {
 
     /// The same server, reached as `proxy` says: with HTTP/1.1 and without TLS the proxy reads the requests, everything
     /// else goes through a tunnel.
-    pub(crate) fn by_way_of(mut self, proxy: Option<&Proxy>, carried: HttpVersion) -> Self {
+    pub(crate) fn through(mut self, proxy: Option<&Proxy>, carried: HttpVersion) -> Self {
         let server = proxy.and_then(|proxy| proxy.of(self.tls.is_some(), &self.host, self.port));
         self.via = server.map(|server| Box::new(Via::new(server, self.tls.is_some() || carried == HttpVersion::Http2)));
         self
@@ -140,7 +140,7 @@ impl RemoteServer {
         let error = match runtime.resolve(host, port).await {
             Ok(addresses) if addresses.is_empty() => io::ErrorKind::AddrNotAvailable.into(),
             Ok(addresses) => return Ok(addresses),
-            Err(error) => remedy::no_address(host, &error),
+            Err(error) => network_errors::no_address(host, &error),
         };
         Err(match &self.via {
             None => error,
@@ -148,14 +148,14 @@ impl RemoteServer {
         })
     }
 
-    /// A connection through the first hop at `address`, with `meter`, ready to carry HTTP.
+    /// A connection through the first hop at `address`, with `budget`, ready to carry HTTP.
     pub(crate) async fn connect<R: Runtime>(
         &self,
         runtime: &R,
         address: SocketAddr,
-        meter: &Meter,
-    ) -> io::Result<MaybeTlsStream<Metered<R::Tcp>>> {
-        let stream = meter.on(match &self.via {
+        budget: &ByteBudget,
+    ) -> io::Result<MaybeTlsStream<BudgetedStream<R::Tcp>>> {
+        let stream = budget.on(match &self.via {
             None => runtime.tcp_connect(address).await?,
             Some(via) => via.connect(runtime, address, &host_port(without_zone(&self.host), self.port)).await?,
         });

@@ -150,12 +150,12 @@ impl Identity {
 
     /// What tells points of one series and time apart (InfluxDB): `given`, and the worker, and the run on request.
     pub(crate) fn tags_of_points(&self, given: &Labels) -> Labels {
-        beside(given, [("worker", self.worker_text()), ("run", self.run_label())])
+        merged(given, [("worker", self.worker_text()), ("run", self.run_label())])
     }
 
     /// What every series shows of it: `given`, and what was asked for.
     pub(crate) fn labels(&self, given: &Labels) -> Labels {
-        beside(given, [("worker", self.worker_text().filter(|_| self.is_worker_shown)), ("run", self.run_label())])
+        merged(given, [("worker", self.worker_text().filter(|_| self.is_worker_shown)), ("run", self.run_label())])
     }
 
     /// What one series of the page says of it.
@@ -166,7 +166,7 @@ impl Identity {
 
     /// What a resource shows of it (OpenTelemetry): `given`, and all that is known.
     pub(crate) fn attributes(&self, given: &Labels) -> Labels {
-        beside(given, [("run", self.run().map(Into::into)), ("worker", self.worker_text())])
+        merged(given, [("run", self.run().map(Into::into)), ("worker", self.worker_text())])
     }
 
     fn worker_text(&self) -> Option<String> {
@@ -256,7 +256,7 @@ fn index(environment: &Environment, variable: &'static str) -> Option<u32> {
 }
 
 /// `given`, and those of `own` that there are and whose names are not among them.
-fn beside<const N: usize>(given: &Labels, own: [(&str, Option<String>); N]) -> Labels {
+fn merged<const N: usize>(given: &Labels, own: [(&str, Option<String>); N]) -> Labels {
     let mut all = given.clone();
     let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
     all.extend(own.filter(|(name, _)| !given.has(name)));

@@ -6,14 +6,14 @@ mod absent;
 #[cfg(feature = "tls")]
 mod client;
 #[cfg(feature = "tls")]
+mod handshake_errors;
+#[cfg(feature = "tls")]
 mod pem;
 #[cfg(feature = "tls")]
 mod server;
 mod stream;
 #[cfg(feature = "tls")]
 mod trust;
-#[cfg(feature = "tls")]
-mod words;
 
 #[cfg(all(not(feature = "tls"), feature = "prometheus"))]
 pub(crate) use absent::Acceptor;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::{Arguments, JsonAction};
 use super::error::{ActionError, Problem, kind_of, shown};
-use super::near::nearest;
+use super::suggestion::nearest;
 use crate::config::{Labels, WAIT};
 use crate::environment::EnvironmentError;
 

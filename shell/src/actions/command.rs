@@ -5,7 +5,7 @@ use loaddensity_metrics_core::Exporter;
 use super::arguments::{ArgumentReader, Signature};
 use super::document::JsonAction;
 use super::error::{ActionError, Problem};
-use super::near::nearest;
+use super::suggestion::nearest;
 use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
 use crate::environment::Environment;
 

@@ -11,7 +11,7 @@ use super::error::{ActionError, Problem, kind_of};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Document {
-    /// Its actions in order. One that has not the shape of an action is an error in its place, so that the others
+    /// Its actions in order. One that is not shaped as an action is an error in its place, so that the others
     /// can still run.
     pub actions: Vec<Result<JsonAction, ActionError>>,
 }

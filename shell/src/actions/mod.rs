@@ -24,7 +24,7 @@ mod command;
 mod document;
 mod error;
 mod execute;
-mod near;
+mod suggestion;
 
 pub use arguments::{ArgumentReader, Signature, flag, number};
 pub use command::{COMMANDS, Command};

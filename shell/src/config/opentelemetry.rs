@@ -97,7 +97,7 @@ configuration! {
         /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default).
         /// Default [`HistogramAggregation::Explicit`].
         pub histograms: HistogramAggregation = HistogramAggregation::Explicit,
-        /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the
+        /// Whether cumulative histograms show the smallest and the largest value since the storage was made. Needs the
         /// same as exponential histograms, and cumulative temporality. Default no.
         pub min_max: bool = false,
         /// Whether cumulative latencies show an exemplar for each bucket that has one: the latest request that was

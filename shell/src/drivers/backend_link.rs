@@ -19,9 +19,9 @@ use crate::stop::StopSignal;
 pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
     waiter: Waiter<R>,
     client: HttpClient<R, B>,
-    condition: Arc<StatusCell>,
-    /// How the condition is told.
-    voice: HealthNote,
+    status_cell: Arc<StatusCell>,
+    /// How it is told of health.
+    note: HealthNote,
     /// The attempts that were told of.
     told: u64,
     /// Whether a body that has failed may go out again.
@@ -39,16 +39,16 @@ pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
 impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     /// A link to `backend`, whose calls take `timeout` at most. `room`: as many bytes as the first body has, or more.
     pub(crate) fn new(
-        place: &LaunchContext<R>,
+        context: &LaunchContext<R>,
         (backend, timeout): (B, Duration),
-        (condition, voice): (Arc<StatusCell>, HealthNote),
+        (status_cell, note): (Arc<StatusCell>, HealthNote),
         stop: StopSignal,
         room: usize,
     ) -> Self {
-        let client = HttpClient::new(place.runtime.clone(), backend, timeout, condition.clone());
-        let (waiter, memory) = (Waiter::new(place.clock.clone(), stop), BytesMut::zeroed(room));
+        let client = HttpClient::new(context.runtime.clone(), backend, timeout, status_cell.clone());
+        let (waiter, memory) = (Waiter::new(context.clock.clone(), stop), BytesMut::zeroed(room));
         let (lent, body) = (Bytes::new(), Bytes::new());
-        Self { waiter, client, condition, voice, told: 0, keeps_failed: false, room, memory, lent, body }
+        Self { waiter, client, status_cell, note, told: 0, keeps_failed: false, room, memory, lent, body }
     }
 
     /// The same for a machine that sends a body again as it is.
@@ -78,8 +78,8 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     /// Tells people what the attempts have shown, in the words of the other side, once for each attempt.
     pub(super) fn tell(&mut self, attempts: Attempts, learned_bytes: Option<usize>) {
         if std::mem::replace(&mut self.told, attempts.count) != attempts.count {
-            (self.voice)(&self.condition, attempts.health, self.client.words());
-            self.condition.learned(learned_bytes);
+            (self.note)(&self.status_cell, attempts.health, self.client.words());
+            self.status_cell.learned(learned_bytes);
         }
     }
 
@@ -105,11 +105,11 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     /// Gives up what is under way; what the machine is told of it, and when.
     pub(super) async fn cancel(&mut self) -> (Now, BodyInput<'_>) {
         self.client.cancel();
-        let news = self.client.next().await;
-        (self.now(), self.input(news))
+        let event = self.client.next().await;
+        (self.now(), self.input(event))
     }
 
-    /// Waits for what comes first: a stop, news of the client, the moment, or that enough is `filled`. What the machine is
+    /// Waits for what comes first: a stop, event of the client, the moment, or that enough is `filled`. What the machine is
     /// told of it, and when.
     pub(super) async fn wait(
         &mut self,
@@ -121,14 +121,14 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
         let now = self.now();
         match wakeup {
             Wakeup::Stop { deadline } => Some((now, BodyInput::Stop { deadline })),
-            Wakeup::Event(news) => Some((now, self.input(news))),
+            Wakeup::Event(event) => Some((now, self.input(event))),
             Wakeup::Due => None,
         }
     }
 
-    /// What the machine is told of the client's news.
-    fn input(&mut self, news: ClientEvent) -> BodyInput<'_> {
-        match news {
+    /// What the machine is told of the client's event.
+    fn input(&mut self, event: ClientEvent) -> BodyInput<'_> {
+        match event {
             ClientEvent::Resolved { id } => BodyInput::Resolved { id, addresses: self.client.addresses() },
             ClientEvent::Connected { id } => BodyInput::Connected { id },
             ClientEvent::Answer { id, said } => {

@@ -11,7 +11,7 @@ pub(crate) trait Lender: Send + 'static {
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T;
 
     /// Waits until so many items wait.
-    fn holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
+    fn wait_until_holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
         let _ = items;
         pending()
     }

@@ -42,7 +42,7 @@ where
                         machine.handle(now, input);
                     }
                     PostAction::Wait { until, events } => {
-                        if let Some((now, input)) = link.wait(until, items.holds(events)).await {
+                        if let Some((now, input)) = link.wait(until, items.wait_until_holds(events)).await {
                             machine.handle(now, input);
                         }
                     }

@@ -15,7 +15,7 @@ use loaddensity_metrics_core::export::{Fault, Id, SendKind};
 
 use crate::config::StatsdSocket;
 use crate::fault::fault_of;
-use crate::remedy;
+use crate::network_errors;
 use crate::running::host_port;
 use crate::runtime::{Runtime, UdpSocket as _, UnixDatagram, UnixStream};
 
@@ -98,8 +98,10 @@ impl<R: Runtime> Sockets<R> {
     pub(super) fn words(&mut self) -> String {
         match self.error.take() {
             None => String::new(),
-            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.is_udp() => remedy::REFUSED.into(),
-            Some(error) => remedy::cannot_send(&error),
+            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.is_udp() => {
+                network_errors::REFUSED.into()
+            }
+            Some(error) => network_errors::cannot_send(&error),
         }
     }
 
@@ -108,7 +110,10 @@ impl<R: Runtime> Sockets<R> {
         let runtime = self.runtime.clone();
         self.started.push(Box::pin(async move {
             let addresses = runtime.resolve(&host, port).await;
-            SocketEvent::Resolved { id, addresses: addresses.map_err(|error| remedy::no_address(&host, &error)) }
+            SocketEvent::Resolved {
+                id,
+                addresses: addresses.map_err(|error| network_errors::no_address(&host, &error)),
+            }
         }));
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{HttpConnection, RemoteServer, Secrets, Watched};
+use super::{HttpConnection, RemoteServer, Secrets, TrackedBody};
 use crate::runtime::Runtime;
 use crate::tls::HttpVersion;
 
@@ -34,7 +34,7 @@ pub(crate) trait HttpBackend: Send + Sync + 'static {
         &self,
         runtime: &R,
         connection: &mut HttpConnection<R>,
-        body: &Watched,
+        body: &TrackedBody,
     ) -> impl Future<Output = Result<Exchanged, String>> + Send;
 }
 

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use loaddensity_metrics_core::export::Id;
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{Began, Encoding, Exchanged, HttpBackend, HttpConnection, ServerAnswer};
-use crate::remedy::{cannot_connect, no_answer, no_connection};
+use super::{Encoding, Exchanged, HttpBackend, HttpConnection, SendState, ServerAnswer};
+use crate::network_errors::{cannot_connect, no_answer, no_connection};
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
 
@@ -66,7 +66,7 @@ pub(crate) enum ClientEvent {
 /// What is under way.
 struct CallUnderWay<R: Runtime> {
     id: Id,
-    began: Began,
+    began: SendState,
     kept: bool,
     /// What is said where it takes too long.
     late: fn(Duration) -> String,
@@ -113,7 +113,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         &self.addresses
     }
 
-    /// What is to be said of the last news, without secrets; empty where all is well.
+    /// What is to be said of the last event, without secrets; empty where all is well.
     pub(crate) fn words(&self) -> &str {
         &self.words
     }
@@ -130,7 +130,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         };
         self.start(CallUnderWay {
             id,
-            began: Began::default(),
+            began: SendState::default(),
             kept: false,
             late: no_connection,
             work: Box::pin(work),
@@ -150,7 +150,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         };
         self.start(CallUnderWay {
             id,
-            began: Began::default(),
+            began: SendState::default(),
             kept: false,
             late: no_connection,
             work: Box::pin(work),
@@ -159,7 +159,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
 
     /// Starts to post `body`, and to read the whole answer.
     pub(crate) fn send(&mut self, id: Id, body: Bytes) {
-        let began = Began::default();
+        let began = SendState::default();
         // One that was closed after an answer is gone by now.
         let kept = self.connection.as_ref().is_none_or(|connection| connection.is_kept);
         if kept {
@@ -175,7 +175,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         self.start(CallUnderWay { id, began, kept, late: no_answer, work });
     }
 
-    /// Gives up what is under way, if anything is, and closes the connection. That it failed is the next news, at once.
+    /// Gives up what is under way, if anything is, and closes the connection. That it failed is the next event, at once.
     pub(crate) fn cancel(&mut self) {
         self.connection = None;
         if let Some(CallUnderWay { id, began, late, work, .. }) = self.started.take() {
@@ -196,7 +196,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         let ending = work.as_mut().await;
         let (id, began, kept) = (*id, began.has_begun(), *kept);
         self.started = None;
-        self.news(id, ending, began, kept)
+        self.event(id, ending, began, kept)
     }
 
     fn start(&mut self, started: CallUnderWay<R>) {
@@ -204,7 +204,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         self.started = Some(started);
     }
 
-    fn news(&mut self, id: Id, ending: CallEnd<R>, began: bool, kept: bool) -> ClientEvent {
+    fn event(&mut self, id: Id, ending: CallEnd<R>, began: bool, kept: bool) -> ClientEvent {
         self.words.clear();
         match ending {
             CallEnd::Resolved(addresses) => {
@@ -240,9 +240,9 @@ async fn exchange<R: Runtime, B: HttpBackend>(
     backend: Arc<B>,
     mut connection: HttpConnection<R>,
     body: Bytes,
-    began: Began,
+    began: SendState,
 ) -> CallEnd<R> {
-    let body = began.watch(encoded(&runtime, body, backend.encoding()).await);
+    let body = began.track(encoded(&runtime, body, backend.encoding()).await);
     match backend.exchange(&runtime, &mut connection, &body).await {
         Ok(Exchanged { mut answer, is_over }) => {
             answer.words = backend.server().told(answer.words);

@@ -55,7 +55,7 @@ impl<'a> Transport<'a> {
                 let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
                 let server = RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 let authorization = basic(username.as_deref(), password.as_ref())?;
-                ("host", (server, query.behind("/write")), authorization)
+                ("host", (server, query.after("/write")), authorization)
             }
             InfluxdbTarget::Url(InfluxdbUrl { url, token }) => {
                 let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
@@ -81,7 +81,7 @@ impl<'a> Transport<'a> {
                 ("url", at(server, tls, "/api/v3/write_lp", &query)?, authorization)
             }
         };
-        let server = server.by_way_of(config.proxy.as_ref(), HttpVersion::Http1);
+        let server = server.through(config.proxy.as_ref(), HttpVersion::Http1);
         let mut secrets = secrets::of(&config.target, authorization.as_ref());
         server.hide(&mut secrets);
         let creation = config.create_database.then(|| creation(config, &path)).flatten();
@@ -102,10 +102,10 @@ fn creation(config: &InfluxdbConfig, write: &str) -> Option<Creation> {
         }
         InfluxdbTarget::V1(InfluxdbV1 { database, username, password, credentials, .. }) => {
             let query = Query::new().with_credentials(*credentials, username.as_deref(), password.as_ref());
-            let own = v1_query(&config.target, config.precision).behind(&format!("{path}/write"));
+            let own = v1_query(&config.target, config.precision).after(&format!("{path}/write"));
             let given = write.strip_prefix(&own).unwrap_or_default();
             let given = if query.0.is_empty() { given.replacen('&', "?", 1) } else { given.to_owned() };
-            Some(Creation::new(query.behind(&format!("{path}/query")) + &given, database))
+            Some(Creation::new(query.after(&format!("{path}/query")) + &given, database))
         }
         _ => None,
     }
@@ -167,7 +167,7 @@ fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(Remot
             format!("its query must not say {name}, which has a setting of its own; {path}?… is put behind it");
         return Err(bad("target.server", &public_url(server), &expected));
     }
-    let mut whole = query.behind(&format!("{}{path}", before_api(base, path)));
+    let mut whole = query.after(&format!("{}{path}", before_api(base, path)));
     if !given.is_empty() {
         whole += &format!("&{given}");
     }
@@ -212,7 +212,7 @@ impl Query {
         }
     }
 
-    fn behind(&self, path: &str) -> String {
+    fn after(&self, path: &str) -> String {
         format!("{path}{}", self.0)
     }
 }

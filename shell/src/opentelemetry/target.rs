@@ -99,7 +99,7 @@ fn advice(protocol: OtlpProtocol, asked: String, has_credentials: bool) -> Advic
 fn endpoint(config: &OpenTelemetryConfig) -> Result<(RemoteServer, String), StartError> {
     let carried = carried(config.protocol);
     let (server, path) = read_url(Exporter::OpenTelemetry, "endpoint", &config.endpoint, &config.tls, carried)?;
-    let server = server.by_way_of(config.proxy.as_ref(), carried);
+    let server = server.through(config.proxy.as_ref(), carried);
     match config.protocol {
         OtlpProtocol::Grpc if path != "/" => {
             let expected = "it must be http://host:port of an OTLP/gRPC receiver (usually port 4317), without a path; \

@@ -25,12 +25,12 @@ pub(super) const ROOTS: &str = "tls.roots";
 
 /// Judges servers.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct ServerTrust {
     chains: Arc<WebPkiServerVerifier>,
     trusted: Vec<CertificateDer<'static>>,
 }
 
-impl Trust {
+impl ServerTrust {
     /// Trusts `roots`.
     pub(super) fn new(files: Files, roots: &Roots) -> Result<Arc<Self>, StartError> {
         let (store, trusted) = match roots {
@@ -45,7 +45,7 @@ impl Trust {
     }
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for ServerTrust {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,

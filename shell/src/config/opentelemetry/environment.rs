@@ -84,12 +84,12 @@ impl OpenTelemetryConfig {
     /// [`EnvironmentError`] for an endpoint or headers that cannot be read, and for a client's key without a certificate
     /// or the other way round.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
-        Self::beneath(&Given::default(), environment)
+        Self::from_env_below(&Given::default(), environment)
     }
 
     /// The same where some settings are given otherwise: their variables are not asked, so that none keeps the exporter
     /// from starting.
-    pub(crate) fn beneath(given: &Given, environment: &Environment) -> Result<Self, EnvironmentError> {
+    pub(crate) fn from_env_below(given: &Given, environment: &Environment) -> Result<Self, EnvironmentError> {
         let disabled = is_switched_off(environment);
         not_followed::warn(environment);
         let unsaid = SETTINGS.iter().filter(|(setting, _)| given.has(setting)).flat_map(|(_, names)| *names);

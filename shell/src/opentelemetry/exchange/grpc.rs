@@ -10,7 +10,7 @@ use loaddensity_metrics_core::otlp::{self, Pushback, grpc_message, retry_delay};
 use loaddensity_metrics_core::verdict::{self, GrpcAnswer, GrpcStatus};
 use percent_encoding::percent_decode;
 
-use super::{Exchanged, GRPC_ENCODING, HttpConnection, OtlpTarget, Outgoing, ServerAnswer};
+use super::{Exchanged, GRPC_ENCODING, HttpConnection, OtlpTarget, OutgoingBody, ServerAnswer};
 use crate::http_client::{self, ANSWER_BYTES, decoded};
 use crate::runtime::Runtime;
 
@@ -35,7 +35,7 @@ pub(super) fn head(target: &OtlpTarget) -> Builder {
 /// Sends `request`, and reads the answer. All of them leave a connection that can be used again, if it did not break.
 pub(super) async fn exchange<R: Runtime>(
     connection: &mut HttpConnection<R>,
-    request: Request<Outgoing>,
+    request: Request<OutgoingBody>,
     target: &OtlpTarget,
 ) -> Result<Exchanged, String> {
     let answer = match connection.send(request).await {

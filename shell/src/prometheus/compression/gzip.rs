@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use loaddensity_metrics_core::prometheus::ContentCoding;
 
-use crate::gzip::Pieces;
+use crate::gzip::GzipWriter;
 use crate::prometheus::FRAME;
 use crate::prometheus::frames::Frames;
 use crate::prometheus::permits::{Permit, Permits};
@@ -23,7 +23,7 @@ pub(in crate::prometheus) struct Compressors {
 
 /// What one page is compressed with.
 pub(in crate::prometheus) struct Compressor {
-    pieces: Pieces,
+    pieces: GzipWriter,
     has_ended: bool,
     _permit: Permit,
 }
@@ -46,7 +46,7 @@ impl Compressors {
             ContentCoding::Identity => None,
             ContentCoding::Gzip => {
                 let permit = permits.take()?;
-                Some(Compressor { pieces: Pieces::new(), has_ended: false, _permit: permit })
+                Some(Compressor { pieces: GzipWriter::new(), has_ended: false, _permit: permit })
             }
         }
     }

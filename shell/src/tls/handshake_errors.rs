@@ -48,7 +48,7 @@ pub(super) fn handshake_of_a_client(error: io::Error) -> io::Error {
 
 /// An error of a session behind its handshake. In TLS 1.3 a server looks at the client's certificate only then (RFC 8446,
 /// section 2).
-pub(super) fn behind_handshake(side: TlsSide, error: io::Error) -> io::Error {
+pub(super) fn after_handshake(side: TlsSide, error: io::Error) -> io::Error {
     let advice = match cause(&error) {
         Some(Error::AlertReceived(alert)) => alerted(side, *alert),
         _ => None,
@@ -227,14 +227,14 @@ mod tests {
     #[test]
     fn what_comes_behind_the_handshake_is_translated_too_and_the_rest_is_left_alone() {
         let expired = Error::AlertReceived(AlertDescription::CertificateExpired);
-        let of_client = behind_handshake(TlsSide::Client, error(expired.clone())).to_string();
+        let of_client = after_handshake(TlsSide::Client, error(expired.clone())).to_string();
         assert!(of_client.starts_with("the server finds client_certificate expired"), "{of_client}");
-        let of_server = behind_handshake(TlsSide::Server, error(expired)).to_string();
+        let of_server = after_handshake(TlsSide::Server, error(expired)).to_string();
         assert!(of_server.starts_with("the page's certificate has expired"), "{of_server}");
-        let other = behind_handshake(TlsSide::Client, error(Error::DecryptError)).to_string();
+        let other = after_handshake(TlsSide::Client, error(Error::DecryptError)).to_string();
         assert_eq!(other, Error::DecryptError.to_string());
         assert_eq!(
-            behind_handshake(TlsSide::Client, io::ErrorKind::BrokenPipe.into()).kind(),
+            after_handshake(TlsSide::Client, io::ErrorKind::BrokenPipe.into()).kind(),
             io::ErrorKind::BrokenPipe
         );
     }
