@@ -1,8 +1,8 @@
-//! The HTTP client that InfluxDB and OpenTelemetry share: it starts what it is told to, and tells what came of it.
+//! The HTTP client that InfluxDB and OpenTelemetry share: it does what it is told, and reports the outcome.
 //!
-//! [`HttpClient`] is what exporters use; a [`HttpBackend`] says how one is asked and what it answers. Beneath them are
-//! one [`HttpConnection`], the [`RemoteServer`] that it leads to, a body of which is known whether it has begun to go
-//! out, and words for people, without what the server was told.
+//! Exporters use [`HttpClient`]; an [`HttpBackend`] says how requests to a backend are made and what its answers mean. They
+//! build on one [`HttpConnection`], the [`RemoteServer`] that it leads to, a body that notes when it begins to go out,
+//! and texts for people, without secrets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -52,20 +52,20 @@ pub(crate) const USER_AGENT: &str = concat!("loaddensity-metrics/", env!("CARGO_
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 
-/// A server that is spoken to.
+/// A server that requests go to.
 #[derive(Clone)]
 pub(crate) struct RemoteServer {
     /// Name or address, without brackets; an IPv6 address may have a zone, `fe80::1%eth0`.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// What `https` is spoken with.
+    /// How TLS is done, for `https`.
     tls: Option<Connector>,
-    /// What stands on the way to it.
+    /// The proxy on the way to it.
     via: Option<Box<Via>>,
 }
 
 impl RemoteServer {
-    /// One that is spoken to without TLS, for which `tls` must then ask nothing.
+    /// One without TLS, for which `tls` must then ask nothing.
     pub(crate) fn plain(exporter: Exporter, host: &str, port: u16, tls: &ClientTls) -> Result<Self, StartError> {
         match tls.first_file() {
             None => Ok(Self { host: without_brackets(host).into(), port, tls: None, via: None }),
@@ -86,7 +86,7 @@ impl RemoteServer {
         self
     }
 
-    /// What is connected to: the host and its port.
+    /// The host and the port that are connected to.
     fn first_hop(&self) -> (&str, u16) {
         match &self.via {
             None => (&self.host, self.port),
@@ -94,7 +94,7 @@ impl RemoteServer {
         }
     }
 
-    /// Adds what a proxy is told that nobody else may see.
+    /// Adds what a proxy is told and nobody else may see.
     pub(crate) fn hide(&self, secrets: &mut Secrets) {
         self.via.iter().for_each(|via| via.hide(secrets));
     }

@@ -1,8 +1,8 @@
-//! The client itself: what it is told to do is started, and each thing that is started has one answer.
+//! The client itself: it starts what it is told to do, and gives one event for each thing that it started.
 //!
-//! It decides nothing: it knows no timeout, makes no second attempt and chooses no address. Whoever does so tells it:
-//! [`resolve`](Client::resolve), [`connect`](Client::connect), [`send`](Client::send), one at a time, and
-//! [`cancel`](Client::cancel); [`next`](Client::next) is what came of it.
+//! It decides nothing: it has no timeout, makes no second attempt and chooses no address. A machine of the core tells it:
+//! [`resolve`](HttpClient::resolve), [`connect`](HttpClient::connect), [`send`](HttpClient::send), one at a time, and
+//! [`cancel`](HttpClient::cancel); [`next`](HttpClient::next) is the outcome.
 
 use std::future::{self, Future};
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::network_errors::{cannot_connect, no_answer, no_connection};
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
 
-/// What a request is told that finds no connection, or one that was closed meanwhile.
+/// The error of a request that finds no connection, or one that was closed meanwhile.
 const CLOSED: &str = "the connection was closed";
 
 /// Pause between two slices of a body that is compressed. It is slept: tokio looks at its timers and sockets only after 61
@@ -37,17 +37,16 @@ pub(crate) struct HttpClient<R: Runtime, B: HttpBackend> {
     connection: Option<HttpConnection<R>>,
     has_connected: bool,
     started: Option<CallUnderWay<R>>,
-    /// How long whoever decides waits for an answer, from the name to its end, and since when; for words.
+    /// How long the machine waits for an answer, from the name to its end, and since when; for the texts.
     timeout: Duration,
     since: Instant,
     words: String,
 }
 
-/// What came of what was started.
+/// The outcome of what was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClientEvent {
-    /// The name was asked: [`addresses`](Client::addresses) are what it means; none where it means nothing, or nobody
-    /// could be asked.
+    /// The name was resolved to [`addresses`](HttpClient::addresses): to none where it has none, or the resolver failed.
     Resolved { id: Id },
     /// There is a connection.
     Connected { id: Id },
@@ -68,7 +67,7 @@ struct CallUnderWay<R: Runtime> {
     id: Id,
     began: SendState,
     kept: bool,
-    /// What is said where it takes too long.
+    /// The text for when it takes too long.
     late: fn(Duration) -> String,
     work: PendingCall<R>,
 }
@@ -86,7 +85,7 @@ enum CallEnd<R: Runtime> {
 }
 
 impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
-    /// Nothing is started yet. What takes longer than `timeout` is not cut short here, but words name no longer time.
+    /// Nothing is started yet. What takes longer than `timeout` is not cut short here, but texts name no longer time.
     /// Connections that are made anew are counted in `status_cell`.
     pub(crate) fn new(runtime: R, backend: B, timeout: Duration, status_cell: Arc<StatusCell>) -> Self {
         Self {
@@ -108,12 +107,12 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         self.backend.encoding() == Encoding::Framed
     }
 
-    /// The addresses of the first hop on the way, as they were resolved last.
+    /// The addresses of the first hop, as they were resolved last.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// What is to be said of the last event, without secrets; empty where all is well.
+    /// The text about the last event, without secrets; empty where all is well.
     pub(crate) fn words(&self) -> &str {
         &self.words
     }
@@ -188,7 +187,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         }
     }
 
-    /// What came of what was started; pending for ever where nothing is. It may be dropped and called again.
+    /// The outcome of what was started; pending for ever where nothing was. It may be dropped and called again.
     pub(crate) async fn next(&mut self) -> ClientEvent {
         let Some(CallUnderWay { id, began, kept, work, .. }) = &mut self.started else {
             return future::pending().await;

@@ -68,7 +68,7 @@ impl<R: Runtime> HttpConnection<R> {
         Ok(Self { requests, budget, first, is_kept: false, _tasks: tasks })
     }
 
-    /// Whether it is known to be closed. One that seems open may turn out closed when it is used.
+    /// Whether it is known to be closed. One that seems open may prove closed when it is used.
     pub(super) fn is_closed(&self) -> bool {
         match &self.requests {
             RequestSender::Http1(requests) => requests.is_closed(),
@@ -81,7 +81,7 @@ impl<R: Runtime> HttpConnection<R> {
     pub(crate) async fn send(&mut self, request: Request<OutgoingBody>) -> hyper::Result<Response<Incoming>> {
         match &mut self.requests {
             RequestSender::Http1(requests) => {
-                // What greets first ends the connection before anything was asked.
+                // A server that speaks first ends the connection before anything was asked.
                 requests.ready().await?;
                 self.budget.begin_request();
                 requests.send_request(request).await
@@ -106,7 +106,7 @@ impl<R: Runtime> HttpConnection<R> {
     }
 }
 
-/// What hyper speaks over.
+/// What hyper reads and writes.
 type HyperStream<R> = HyperIo<FirstBytesStream<MaybeTlsStream<BudgetedStream<<R as Runtime>::Tcp>>>>;
 
 async fn shake_hands<R: Runtime>(stream: HyperStream<R>, tasks: &HyperTasks<R>) -> Result<RequestSender, String> {

@@ -1,4 +1,4 @@
-//! The first bytes that come over a connection: where it breaks, they tell what speaks there.
+//! The first bytes that come over a connection: if it breaks, they show which protocol is spoken there.
 
 use std::io;
 use std::pin::Pin;

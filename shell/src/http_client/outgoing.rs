@@ -1,4 +1,4 @@
-//! The body of a request, of which is known whether it has begun to go out.
+//! The body of a request, which notes when it begins to go out.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use hyper::body::{Body, Frame, SizeHint};
 
 /// Whether a body may have gone out. Clones tell of the same body.
 ///
-/// Every access is relaxed: it guards nothing but itself, and who of the two changes it first has it.
+/// Every access is relaxed: it guards nothing but itself, and of two changes the first wins.
 #[derive(Clone, Default)]
 pub(crate) struct SendState(Arc<AtomicU8>);
 
-/// It has not gone out, and may yet.
+/// It has not gone out, but still may.
 const WAITS: u8 = 0;
-/// The connection has it, which may live on another thread.
+/// The connection has taken it, maybe on another thread.
 const TAKEN: u8 = 1;
 /// It will never go out.
 const WITHDRAWN: u8 = 2;
@@ -28,7 +28,7 @@ impl SendState {
         self.0.load(Ordering::Relaxed) == TAKEN
     }
 
-    /// Lets it not go out any more, if it has not begun to.
+    /// Keeps it from going out, if it has not begun to.
     pub(crate) fn withdraw(&self) {
         // An error: it has begun.
         let _ = self.0.compare_exchange(WAITS, WITHDRAWN, Ordering::Relaxed, Ordering::Relaxed);

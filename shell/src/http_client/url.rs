@@ -32,7 +32,7 @@ pub(crate) fn read_url(
     };
     let text = url.trim();
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    // Also behind a slash: a password that holds one ends the host, and its first part passes for a port.
+    // Also after a slash: where a password holds one, it ends the host, and what stands before it looks like a port.
     if rest.split(['?', '#']).next().is_some_and(|rest| rest.contains('@')) {
         return Err(user());
     }

@@ -1,4 +1,4 @@
-//! What is sent in datagrams, and how it is put to work: points per request or per interval, and the gauges beside them.
+//! What is sent over UDP, and how that is started: points per request or per interval, and the gauges.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What is posted over HTTP, and how it is put to work: points per request or per interval, and the gauges beside them.
+//! What is posted over HTTP, and how that is started: points per request or per interval, and the gauges.
 
 use std::future::Future;
 use std::sync::Arc;

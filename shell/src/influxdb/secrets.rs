@@ -1,4 +1,4 @@
-//! What a server is told that nobody else may see.
+//! What a server is told and nobody else may see.
 
 use hyper::header::HeaderValue;
 

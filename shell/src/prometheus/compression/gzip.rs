@@ -53,7 +53,7 @@ impl Compressors {
 }
 
 impl Compressor {
-    /// The next frame of what `frames` are in gzip, `None` behind the last.
+    /// The next frame of what `frames` are in gzip, `None` after the last.
     pub(in crate::prometheus) fn poll_next(&mut self, frames: &mut Frames, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         while !self.has_ended {
             let ready = match ready!(frames.poll_next(cx)) {

@@ -165,8 +165,8 @@ fn contract(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
     Ok(InfluxdbTarget::Http(InfluxdbHttp { host, port: port.unwrap_or(8_086), database, username, password }))
 }
 
-/// LoadDensity does not look at host and port where there is a URL, which stands behind them by position: they are filled in
-/// to get there. So they are taken where they are its defaults, and by position whatever they are.
+/// LoadDensity does not look at host and port where there is a URL. By position the URL comes after them, so they must be
+/// filled in. They are accepted where they are the defaults, and by position whatever they are.
 fn beside_url(
     reader: ArgumentReader<'_>,
     host: Option<&str>,
