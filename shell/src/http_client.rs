@@ -15,8 +15,8 @@ use loaddensity_metrics_core::Exporter;
 use crate::byte_budget::{BudgetedStream, ByteBudget};
 use crate::config::{ClientTls, Proxy};
 use crate::error::StartError;
+use crate::host_port::host_port;
 use crate::network_errors;
-use crate::running::host_port;
 use crate::runtime::Runtime;
 use crate::tls::{Connector, HttpVersion, MaybeTlsStream};
 

@@ -29,6 +29,7 @@ mod error;
 mod exporters;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 mod fault;
+mod host_port;
 mod identity;
 mod linger;
 mod local;

@@ -207,8 +207,3 @@ pub(crate) async fn resolve<R: Runtime>(
     let answer = before(runtime, limit, runtime.resolve(host, port)).await;
     answer.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(refused)
 }
-
-/// `host:port`, with brackets where `host` is an IPv6 address.
-pub(crate) fn host_port(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}

@@ -55,7 +55,7 @@ pub struct MessageEncoder<'a> {
     registry: Registry<'a>,
     format: MessageFormat,
     /// What begins the three messages as long as they are the contract's, which take 340 instructions then, instead of
-    /// 2,580 by the format.
+    /// 2,700 by the format.
     contract: Option<[ItemStart<START_BYTES>; ITEMS as usize]>,
     fills_with_newlines: bool,
 }
@@ -236,13 +236,28 @@ fn put_all(
     Ok(())
 }
 
-/// Ends the contract's message `item` after its name.
+/// Ends the contract's message `item` after its name. Numbers are inlined in any case: called, they cost the messages a
+/// fifth of their instructions.
 #[inline(always)]
 fn put_rest(item: u8, event: &Event, tags: StoredText<'_>, out: &mut ItemWriter<'_>) -> Result<(), Full> {
+    // As long as a word, so that it is one store.
+    const MILLIS: &[u8; 8] = joined!("|", metrics::LATENCY.dogstatsd_type, "|#   ");
     match item {
         REQUESTS => {}
-        LATENCY => out.put_millis(event.latency_ns, joined!("|", metrics::LATENCY.dogstatsd_type, "|#"))?,
-        _ => out.put_integer(event.response_bytes, joined!("|", metrics::SIZE.dogstatsd_type, "|#"))?,
+        LATENCY => out.put_piece::<40>(
+            #[inline(always)]
+            |piece| {
+                piece.put_millis(event.latency_ns);
+                piece.put(MILLIS, MILLIS.len() - 3);
+            },
+        )?,
+        _ => out.put_piece::<32>(
+            #[inline(always)]
+            |piece| {
+                piece.put_integer(event.response_bytes);
+                piece.put_all(joined!("|", metrics::SIZE.dogstatsd_type, "|#"));
+            },
+        )?,
     }
     out.put_text(tags)?;
     let outcome = OUTCOMES[event.outcome.index()];

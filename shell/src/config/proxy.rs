@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::secret::Secret;
 use super::statsd::host_and_port;
 use crate::environment::{self, Environment, EnvironmentError};
-use crate::running::host_port;
+use crate::host_port::host_port;
 
 /// Variables of requests to `https` URLs; the first that is set is followed.
 const HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];

@@ -15,8 +15,8 @@ use loaddensity_metrics_core::export::{Fault, Id, SendKind};
 
 use crate::config::StatsdSocket;
 use crate::fault::fault_of;
+use crate::host_port::host_port;
 use crate::network_errors;
-use crate::running::host_port;
 use crate::runtime::{Runtime, UdpSocket as _, UnixDatagram, UnixStream};
 
 /// Where datagrams go.

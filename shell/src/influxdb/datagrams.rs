@@ -10,7 +10,8 @@ use loaddensity_metrics_core::{CALL_BYTES, Cause, Exporter};
 
 use crate::config::InfluxdbConfig;
 use crate::drivers::{DatagramDriver, Destination, IntervalItemLender, RequestLender, SocketOptions};
-use crate::running::{LaunchContext, RunningExporter, host_port};
+use crate::host_port::host_port;
+use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
 use crate::status::{HealthReporter, StatusCell};
 use crate::stop::StopSignal;

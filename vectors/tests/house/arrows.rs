@@ -2,8 +2,9 @@
 //! its own name count as one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
-use crate::modules::{ModulePath, Source};
+use crate::modules::{ModulePath, Source, root};
 
 /// No circle but those of the list, and none in the list that is open.
 #[test]
@@ -23,14 +24,49 @@ fn first_line(fault: &str) -> &str {
     fault.lines().next().unwrap_or_default()
 }
 
-/// Shows the plan: `cargo test -p loaddensity-metrics-vectors --test house plan -- --nocapture`.
+/// The layers of ARCHITECTURE.md are all there is, and no file uses one that stands above it. Prints who uses whom:
+/// `cargo test -p loaddensity-metrics-vectors --test house layers -- --nocapture`.
 #[test]
-fn plan() {
+fn layers_use_what_stands_below_them() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md can be read");
+    let mut faults = Vec::new();
     for folder in ORDERED {
+        let layers = layers_in(&text, folder);
+        let source = Source::of_crate(folder);
+        let files: BTreeSet<_> = source.top().collect();
+        let named: BTreeSet<_> = layers.keys().map(String::as_str).collect();
+        faults.extend(files.difference(&named).map(|file| format!("{folder}/src/{file} has no layer")));
+        faults.extend(named.difference(&files).map(|file| format!("{folder}/src/{file} has a layer and no file")));
         for (from, to) in &rooms(folder)[&Vec::new()] {
-            println!("{folder}/src/{from} -> {}", to.keys().cloned().collect::<Vec<_>>().join(" "));
+            println!("{folder}/src/{from} uses {}", to.keys().cloned().collect::<Vec<_>>().join(" "));
+            let above = to.iter().filter(|(to, _)| layers.get(*to) < layers.get(from));
+            faults.extend(
+                above.map(|(to, why)| format!("{folder}/src/{from} uses {to}, which stands above it: {why:?}")),
+            );
         }
     }
+    assert!(faults.is_empty(), "against the layers of ARCHITECTURE.md:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_layers_of_a_table_are_read_from_top_to_bottom() {
+    let text =
+        "| `core/src/` | what |\n|---|---|\n| `one` | first |\n| `two`, `three` | second |\n\n| `four` | none |\n";
+    let expected = [("one", 0), ("two", 1), ("three", 1)].map(|(name, layer)| (name.to_owned(), layer));
+    assert_eq!(layers_in(text, "core"), BTreeMap::from(expected));
+}
+
+/// The files of a crate with their layers, from the top: a row of the table below the crate's name each.
+fn layers_in(text: &str, folder: &str) -> BTreeMap<String, usize> {
+    let heading = format!("| `{folder}/src/` |");
+    let table = text.lines().skip_while(|line| !line.starts_with(&heading)).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    let names = |(layer, row): (usize, &str)| {
+        let first = row.split('|').nth(1).unwrap_or_default();
+        let names: Vec<_> = first.split('`').skip(1).step_by(2).map(|name| (name.to_owned(), layer)).collect();
+        names
+    };
+    rows.enumerate().flat_map(names).collect()
 }
 
 const ORDERED: &[&str] = &["core", "shell"];

@@ -52,6 +52,11 @@ impl Source {
         arrows
     }
 
+    /// The modules right below the root.
+    pub(crate) fn top(&self) -> impl Iterator<Item = &str> {
+        self.modules.keys().filter(|path| path.len() == 1).map(|path| path[0].as_str())
+    }
+
     /// Every type that is defined, and the module that defines it.
     pub(crate) fn types(&self) -> impl Iterator<Item = (&str, &ModulePath)> {
         self.modules.iter().flat_map(|(path, module)| module.types.iter().map(move |name| (name.as_str(), path)))

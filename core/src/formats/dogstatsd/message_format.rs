@@ -5,7 +5,6 @@ use core::fmt::Write as _;
 use heapless::{String, Vec};
 
 use super::origin::OriginFields;
-use super::packed::Context;
 use super::tags::ConstantTags;
 use super::{OUTCOMES, PREFIX_BYTES};
 use crate::atomics::stored_text::StoredText;
@@ -13,6 +12,7 @@ use crate::events::event::Event;
 use crate::events::sampling::SampleRate;
 use crate::labels::dogstatsd as labels;
 use crate::metrics;
+use crate::request::sample::Outcome;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::joined::joined;
 use crate::wire::text::out::Full;
@@ -39,6 +39,13 @@ pub(super) struct MessageFormat {
     pub(super) fields: OriginFields,
     /// Whether the last message of a packet ends with a newline, as the others do.
     pub(super) ends_with_newline: bool,
+}
+
+/// The tags of a series and an outcome.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) tags: StoredText<'a>,
+    pub(super) outcome: Outcome,
 }
 
 impl MessageFormat {

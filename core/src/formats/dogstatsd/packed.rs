@@ -7,13 +7,11 @@ use heapless::Vec;
 
 use super::OUTCOMES;
 use super::aggregated_request::AggregatedRequest;
-use super::message_format::{LATENCY, MessageFormat, REQUESTS};
+use super::message_format::{Context, LATENCY, MessageFormat, REQUESTS};
 use super::origin::ORIGIN_BYTES;
 use super::tags::TAG_BYTES;
-use crate::atomics::stored_text::StoredText;
 use crate::labels::dogstatsd as labels;
 use crate::metrics;
-use crate::request::sample::Outcome;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::Full;
 use crate::wire::text::short_text::ShortText;
@@ -33,13 +31,6 @@ pub(super) struct PackedMessage {
     pub(super) bytes: usize,
     /// Requests that it has the value of.
     pub(super) requests: usize,
-}
-
-/// The tags of a series and an outcome.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub(super) tags: StoredText<'a>,
-    pub(super) outcome: Outcome,
 }
 
 impl MessageFormat {

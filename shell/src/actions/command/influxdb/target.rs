@@ -10,7 +10,7 @@ use crate::config::{
     InfluxdbV3, Secret,
 };
 use crate::environment::{Environment, EnvironmentError};
-use crate::running::host_port;
+use crate::host_port::host_port;
 
 /// What only one of the APIs knows.
 const V1: [&str; 4] = ["retention_policy", "username", "password", "credentials"];
