@@ -20,17 +20,17 @@ mod secrets;
 use endpoint::{Endpoint, Transport};
 use exchange::Influxdb;
 
-/// What the measurement of points per interval ends with: their tags and fields are not those of points per request.
+/// The end of the measurement of points per interval: their tags and fields are not those of points per request.
 const INTERVAL_SUFFIX: &str = "_interval";
-/// The same of points with the gauges.
+/// The end of the measurement of points with gauges.
 const GAUGES_SUFFIX: &str = "_gauges";
 
-/// What is said where points of several generators may have the same series and time.
+/// The warning where points of several generators may have the same series and time.
 const SAME_SECOND: &str = "points per interval in whole seconds: points that another generator sends in the same second \
                            overwrite these, and nobody notices; where there are several, give each an identity (--worker \
                            3/40) or a constant tag of its own, or use precision ms";
 
-/// Judges the settings. The backend need not be there, nor its name.
+/// Checks the settings. The backend need not be there yet, and its name need have no address.
 pub(crate) fn prepare<R: Runtime>(
     (registry, identity): (Registry<'static>, &Identity),
     config: &InfluxdbConfig,
@@ -93,8 +93,8 @@ fn per_interval<R: Runtime>(
     })
 }
 
-/// Whether points with these tags hold where several generators send: whole seconds show nothing of the part of one by
-/// which each puts its times back.
+/// Whether points stay apart where several generators send. Each puts its times back by a part of a second, which whole
+/// seconds do not show.
 fn tells_generators_apart(config: &InfluxdbConfig, constant: &ConstantLabels) -> bool {
     !config.aggregate || config.precision != Precision::Second || !constant.is_empty()
 }

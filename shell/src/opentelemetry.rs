@@ -1,7 +1,7 @@
-//! The OpenTelemetry exporter: cumulative totals, or what came in each interval, over OTLP, by gRPC or HTTP, one cycle per
-//! interval and a last one at the stop.
+//! The OpenTelemetry exporter. It sends cumulative totals, or what came in each interval, over OTLP by gRPC or HTTP: once per
+//! interval, and a last time at the stop.
 //!
-//! What is sent when, and what an answer means, is decided by the core's machine of periodic exports.
+//! The core's machine of periodic exports decides what is sent when, and what an answer means.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use target::OtlpTarget;
 /// Memory for a request at first. It grows, up to the largest request, when a cycle does not fit.
 const FIRST_BUFFER: usize = 256 << 10;
 
-/// Judges the settings. The receiver need not be there, nor its name.
+/// Checks the settings. The receiver need not be there yet, and its name need have no address.
 pub(crate) fn prepare<R: Runtime>(
     (registry, identity): (Registry<'static>, &Identity),
     config: &OpenTelemetryConfig,
@@ -48,7 +48,7 @@ pub(crate) fn prepare<R: Runtime>(
     Ok(PreparedExporter::new(move |context| launch(context, target, resource, &config)))
 }
 
-/// Refuses what the storage has no numbers for.
+/// Refuses settings for which the storage keeps no numbers.
 fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> Result<(), StartError> {
     let refuse = |field, value: &str| StartError::Setting {
         exporter: Exporter::OpenTelemetry,

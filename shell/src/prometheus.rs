@@ -53,7 +53,7 @@ const TURNED_AWAY: usize = 16;
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// Listens. Connections wait until it is launched.
+/// Opens the port. Connections wait until the exporter is launched.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
     identity: &Identity,
@@ -150,7 +150,7 @@ impl<R: Runtime> PageServer<R> {
         Cause::Unscraped
     }
 
-    /// Finds a place for a connection. Where none makes room for it, it is told so; dropping it closes it.
+    /// Finds a place for a connection. Where there is none it is told so, or closed without an answer.
     fn serve(&self, tasks: &HyperTasks<R>, stream: R::Tcp, alive: &Sender<Infallible>) {
         if let Some(admitted) = self.connections.admit() {
             tasks.spawn(self.connection(stream, admitted, true, alive.clone()));
@@ -161,8 +161,8 @@ impl<R: Runtime> PageServer<R> {
         }
     }
 
-    /// Serves one connection until its client, a stop or one that needs its place ends it. With `has_place`, or else
-    /// with words that there is none.
+    /// Serves one connection until its client ends it, or a stop, or another connection that needs its place. Without
+    /// `has_place`, it only answers that there is none.
     fn connection(
         &self,
         stream: R::Tcp,
@@ -212,7 +212,7 @@ impl<R: Runtime> PageServer<R> {
                     true
                 };
                 let ended = async {
-                    // An error is the client's own doing: it went away, or spoke nonsense and was answered so.
+                    // An error is the client's: it went away, or what it sent was no HTTP, which it was told.
                     let _ = connection.as_mut().await;
                     false
                 };
@@ -227,7 +227,7 @@ impl<R: Runtime> PageServer<R> {
     }
 }
 
-/// Makes `stream` secure. `None`: a stop was asked for before that.
+/// Shakes hands for TLS. `None`: a stop was asked for before it was done.
 async fn shake_hands<R: Runtime>(
     runtime: &R,
     stop: &StopSignal,

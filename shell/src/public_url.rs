@@ -3,7 +3,7 @@
 /// A URL without what may be secret in it: user and password, query, fragment.
 ///
 /// A password may hold anything, also what ends a host (`/`, `?`, `#`) or looks like an end of its own (`@`). So
-/// wherever an `@` is, what stands before the last one may be a password; and where a query may have begun before it,
+/// where there is an `@`, what stands before the last one may be a password; and where a query may have begun before it,
 /// what follows it may be one too.
 pub(crate) fn public_url(url: &str) -> String {
     let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));

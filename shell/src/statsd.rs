@@ -29,11 +29,11 @@ struct Packets {
     bytes: usize,
     /// Most messages in one.
     items: usize,
-    /// Whether telemetry is sent, and what it calls the way.
+    /// The transport that telemetry names, where telemetry is sent.
     telemetry: Option<ClientTransport>,
 }
 
-/// Judges the settings. The Agent need not be there, nor its name.
+/// Checks the settings. The Agent need not be there yet, and its name need have no address.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
     (registry, identity): (Registry<'static>, &Identity),

@@ -1,5 +1,5 @@
-//! TLS 1.2 and 1.3 over a runtime's streams, by rustls. A build without the feature `tls` has the same types, and none of
-//! them can be made.
+//! TLS 1.2 and 1.3 over a runtime's streams, by rustls. A build without the feature `tls` has the same types, but
+//! no values of them.
 
 #[cfg(not(feature = "tls"))]
 mod absent;

@@ -59,7 +59,7 @@ impl fmt::Debug for KindOfValue<'_> {
 }
 
 impl Document {
-    /// Reads `text`. A byte order mark at its start is skipped; keys beside `load_density` are ignored, as
+    /// Reads `text`. A byte order mark at its start is skipped; keys other than `load_density` are ignored, as
     /// LoadDensity ignores them.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What the machine of datagrams is lent: requests that the pump has handed over, and what leaves at intervals.
+//! What the machine of datagrams borrows: requests from a queue, and items that leave at intervals.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use loaddensity_metrics_core::{Event, EventEncoder};
 use super::lender::Lender;
 use crate::dispatcher::EventQueue;
 
-/// Requests, each by itself.
+/// Requests from a queue, each sent by itself.
 pub(crate) struct RequestLender<E> {
     queue: Arc<EventQueue>,
     packing: Box<RequestPacking<E, Box<[u8]>>>,
 }
 
 impl<E: EventEncoder> RequestLender<E> {
-    /// Those of `queue`, as `encoder` writes them: at most `items` in a datagram of at most `datagram_bytes`, and several
+    /// The requests in `queue`, as `encoder` writes them: at most `items` in a datagram of at most `datagram_bytes`, and several
     /// datagrams in a call where that `is_offloaded`.
     pub(crate) fn new(
         queue: Arc<EventQueue>,

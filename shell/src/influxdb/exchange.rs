@@ -35,7 +35,7 @@ impl Influxdb {
         Self { endpoint, has_database }
     }
 
-    /// Has the database created, where it is not known to be there; what the server has against it.
+    /// Has the database created, unless it is known to be there. Returns the server's refusal, if any.
     async fn create_database<R: Runtime>(&self, connection: &mut HttpConnection<R>) -> Result<Option<String>, String> {
         let creation = self.endpoint.creation.as_ref().filter(|_| !self.has_database.load(Ordering::Relaxed));
         let Some(creation) = creation else { return Ok(None) };
@@ -93,9 +93,9 @@ impl HttpBackend for Influxdb {
             let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
             let now = runtime.wall_clock();
             let (mut answer, hint) = answer(head.status, &head.headers, body.as_deref(), &self.endpoint, now);
-            // Where all is well all the same, somebody else has created it.
+            // Where all went well in spite of the refusal, somebody else has created it.
             answer.words.extend(failure.filter(|_| !answer.words.is_empty()).map(|failure| format!("; {failure}")));
-            // It was there, or may have been, and is not any more: the body is none that is refused twice.
+            // The database was there, or may have been, and has vanished: the body is sent once more.
             if !(self.has_vanished(hint) && was_there && is_over) {
                 return Ok(Exchanged { answer, is_over });
             }
@@ -110,7 +110,7 @@ impl Endpoint {
         format!("{}{path}", self.server.origin())
     }
 
-    /// Takes lines.
+    /// The request that posts `lines`.
     fn write(&self, lines: OutgoingBody) -> Result<Request<OutgoingBody>, String> {
         let mut request = self.request(&self.path, LINES, lines)?;
         if self.gzip {

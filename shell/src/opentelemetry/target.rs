@@ -19,7 +19,7 @@ pub(super) struct OtlpTarget {
     pub(super) server: RemoteServer,
     pub(super) protocol: OtlpProtocol,
     pub(super) gzip: bool,
-    /// What a call is told that it may take.
+    /// How long a call may take.
     pub(super) timeout: Duration,
     /// Path and query; of HTTP.
     pub(super) path: String,
@@ -27,7 +27,7 @@ pub(super) struct OtlpTarget {
     pub(super) headers: HeaderMap,
     /// Their values, which the receiver may repeat.
     pub(super) secrets: Secrets,
-    /// What there is to do about its answers.
+    /// What to do about its answers.
     pub(super) advice: Advice,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a page has really left: a stream that notices when the last byte of a page is with the kernel.
+//! Whether a page was delivered: a stream that notes when the kernel has the last byte of a page.
 
 use std::io;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl Delivered {
 
     /// A request has come whole.
     pub(super) fn asked(&self) {
-        // Of the answer before, if that is not even written.
+        // Left from the answer before, if that is not written yet.
         self.is_given.store(false, Ordering::Relaxed);
         self.admitted.asked();
     }
@@ -46,7 +46,7 @@ impl Delivered {
         self.status_cell.turned_away(most);
     }
 
-    /// When a page begins that begins now.
+    /// Whether a page that begins now begins before or after the stop.
     pub(super) fn begun(&self) -> Begun {
         self.scrapes.begun()
     }

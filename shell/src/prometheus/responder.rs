@@ -23,7 +23,7 @@ use super::permits::Permits;
 use super::protobuf::{PROTOBUF_PAGES, ProtobufPage};
 use crate::config::{HEALTH_PATH, PrometheusConfig};
 
-/// Where the page is linked from.
+/// The path of the index, which has a link to the page.
 const ROOT: &str = "/";
 
 /// What all connections of a server answer from.

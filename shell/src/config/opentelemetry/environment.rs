@@ -40,7 +40,7 @@ const ROOTS: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EX
 const KEY: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY");
 const CERTIFICATE: VariableNames =
     ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
-/// Which variables are not asked where their setting is given otherwise, by its name in Action-JSON.
+/// The variables that are not read where their setting is given otherwise, by its name in Action-JSON.
 const SETTINGS: [(&str, &[&str]); 13] = [
     ("endpoint", &[ENDPOINT.0, ENDPOINT.1]),
     ("service_name", &[SERVICE_NAME]),
@@ -165,7 +165,7 @@ impl OpenTelemetryConfig {
 /// Most characters of a key that a warning shows.
 const SHOWN_KEY: usize = 80;
 
-/// Takes an attribute into `resource` where there is room for it beside those of the exporter's own.
+/// Takes an attribute into `resource` where it leaves room for the exporter's own.
 fn has_room(resource: &mut Resource, key: &str, value: &str) -> bool {
     let before = resource.clone();
     let fits = resource.put(key, value).is_ok() && resource.has_room_for(OWN_RESOURCE_BYTES);
