@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn what_a_socket_cannot_carry_is_refused() {
         let urls = "expected udp://host:port, unix:///path, unixgram:///path or unixstream:///path";
-        let reason = "has no meaning reason url; leave it out, or leave out url";
+        let reason = "has no meaning beside url; leave it out, or leave out url";
         let offload =
             "has no meaning over a Unix socket, which takes one packet at a time; leave it out, or send over UDP";
         refused(
