@@ -106,9 +106,9 @@ impl Identity {
         Self { is_worker_shown: true, ..self }
     }
 
-    /// The worker of which a scheduler tells in `JOB_COMPLETION_INDEX` (Kubernetes, indexed jobs), `NOMAD_ALLOC_INDEX`
+    /// The worker that a scheduler names in `JOB_COMPLETION_INDEX` (Kubernetes, indexed jobs), `NOMAD_ALLOC_INDEX`
     /// (Nomad) or `SLURM_ARRAY_TASK_ID` (Slurm, counted from `SLURM_ARRAY_TASK_MIN`), the first of them that is set; it is
-    /// one `of` so many, where that is given. Nobody where none is set.
+    /// one `of` so many, where that is given. No worker where none is set.
     ///
     /// What cannot be used is warned of in the log and left out.
     #[must_use]

@@ -34,7 +34,7 @@ pub(crate) struct LaunchContext<R: Runtime> {
     pub(crate) phase: Phase,
 }
 
-/// An exporter that is about to start: whatever can fail is done, and nothing that others see has changed.
+/// An exporter that is about to start: all that can fail is done, and nothing visible has changed.
 pub(crate) struct PreparedExporter<R: Runtime>(Box<Launch<R>>);
 
 type Launch<R> = dyn FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send;
@@ -58,7 +58,7 @@ pub(crate) struct RunningExporter<R: Runtime> {
     /// What is scraped, and may linger.
     pub(crate) scrapes: Option<Arc<Scrapes>>,
     stop: StopSignal,
-    /// Why whatever is left could not be sent; comes when the task has ended.
+    /// The cause for what was not sent; comes when the task has ended.
     ended: Receiver<Cause>,
     /// Closed when the task is over, however it ended.
     over: Receiver<()>,
@@ -70,7 +70,7 @@ pub(crate) struct RunningExporter<R: Runtime> {
 }
 
 impl<R: Runtime> RunningExporter<R> {
-    /// Starts `work` as a task. Its output is the cause for whatever it could not send.
+    /// Starts `work` as a task. Its output is the cause for what it could not send.
     pub(crate) fn launch<F>(runtime: &R, stop: StopSignal, status_cell: Arc<StatusCell>, work: F) -> Self
     where
         F: Future<Output = Cause> + Send + 'static,

@@ -48,7 +48,7 @@ struct Inbox {
 }
 
 impl Inbox {
-    /// The next command: a shutdown that is known of, else the oldest. `None`: nobody is left to ask for anything.
+    /// The next command: a shutdown that has come, else the oldest one. `None`: no handle is left.
     async fn next(&mut self) -> Option<SupervisorCommand> {
         let shutdown = self.waiting.iter().position(|command| matches!(command, SupervisorCommand::Shutdown(..)));
         match self.waiting.remove(shutdown.unwrap_or(0)) {
@@ -57,7 +57,7 @@ impl Inbox {
         }
     }
 
-    /// Waits until one more shutdown is asked for; returns its deadline. All that comes is kept.
+    /// Waits until one more shutdown is asked for; returns its deadline. Commands that come meanwhile are kept.
     async fn shutdown(&mut self) -> Duration {
         while let Ok(command) = self.commands.recv().await {
             let deadline = if let SupervisorCommand::Shutdown(deadline, _) = &command { Some(*deadline) } else { None };
@@ -122,7 +122,7 @@ impl<R: Runtime> Supervisor<R> {
         }
     }
 
-    /// Carries out commands until a shutdown is asked for or nobody is left to ask for anything.
+    /// Carries out commands until a shutdown is asked for, or no handle is left.
     pub(crate) async fn run(mut self) {
         let (deadline, reply) = loop {
             let Some(command) = self.next().await else {
@@ -332,7 +332,7 @@ fn note_shutdown<R: Runtime>(runtime: &R, shutdown_by: &mut Option<Instant>, dea
 /// Whether `bound` keeps a page with the settings `config` from being listened for.
 fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
     let host = config.host.parse::<std::net::IpAddr>();
-    // What a name stands for is not known here; it may be the address.
+    // The address of a name is not known here; it may be this one.
     let same_host =
         host.map_or(true, |host| host == bound.ip() || host.is_unspecified() || bound.ip().is_unspecified());
     config.port == bound.port() && same_host

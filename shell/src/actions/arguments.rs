@@ -125,7 +125,7 @@ impl<'a> ArgumentReader<'a> {
         })
     }
 
-    /// The value of `key` as it stands in the document, by whichever of its names it is given.
+    /// The value of `key` as the document has it, whichever of its names it is given by.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&'a Value> {
         self.value_of_name(self.name(key))

@@ -59,8 +59,8 @@ configuration! {
     /// milliseconds.
     #[derive(Clone, PartialEq, Eq)]
     pub struct OpenTelemetryConfig {
-        /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it stands, but that `/v1/metrics` is the
-        /// path where it has none, before its query. Default `http://localhost:4317`; see [`http`](Self::http).
+        /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it is; if it has no path,
+        /// `/v1/metrics` is added before its query. Default `http://localhost:4317`; see [`http`](Self::http).
         pub endpoint: String = OtlpProtocol::Grpc.default_endpoint().into(),
         /// Resource attribute `service.name`, not empty; cut to 255 bytes. Default `loaddensity`.
         pub service_name: String = "loaddensity".into(),
@@ -206,7 +206,7 @@ impl OpenTelemetryConfig {
         Self { endpoint: protocol.default_endpoint().into(), protocol, ..Self::default() }
     }
 
-    /// What the encoder is told.
+    /// The options of the encoder.
     pub(crate) const fn options(&self) -> ExportOptions {
         ExportOptions {
             histograms: self.histograms,

@@ -96,7 +96,7 @@ configuration! {
         /// in `datadog.dogstatsd.client.…` (see [`Telemetry`](loaddensity_metrics_core::dogstatsd::Telemetry)). Default
         /// no.
         pub telemetry: bool = false,
-        /// Where messages come from. Default not said.
+        /// Where messages come from. Default: messages do not say it.
         pub origin: StatsdOrigin = StatsdOrigin::default(),
     }
 }

@@ -52,7 +52,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// That of a gRPC message where it `is_framed`, compressed where that is asked for with `gzip`.
+    /// The encoding with `gzip` or without, of a gRPC message where it `is_framed`.
     pub(crate) const fn new(gzip: bool, is_framed: bool) -> Self {
         match (gzip, is_framed) {
             (false, false) => Self::Plain,

@@ -136,8 +136,8 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         });
     }
 
-    /// Starts to connect to the first hop at `address`, and on to the server until it can be asked. The connection that
-    /// there was, if any, is closed.
+    /// Starts to connect to the first hop at `address`, and from there to the server. The connection before, if any, is
+    /// closed.
     pub(crate) fn connect(&mut self, id: Id, address: SocketAddr) {
         self.connection = None;
         let (runtime, backend, status_cell) = (self.runtime.clone(), self.backend.clone(), self.status_cell.clone());

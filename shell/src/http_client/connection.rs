@@ -95,7 +95,7 @@ impl<R: Runtime> HttpConnection<R> {
         }
     }
 
-    /// What is said where it broke with this `error`.
+    /// The text for a connection that broke with this `error`.
     pub(crate) fn broke(&self, error: &dyn Error, advice: &Advice) -> String {
         let expected = match self.requests {
             RequestSender::Http1(_) => Language::Http1,

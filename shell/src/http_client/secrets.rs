@@ -16,7 +16,7 @@ const HARMLESS: [&str; 10] =
 pub(crate) struct Secrets(pub(super) Vec<String>);
 
 impl Secrets {
-    /// `secret` is never shown. An empty one is none.
+    /// Adds `secret`, unless it is empty.
     pub(crate) fn add(&mut self, secret: impl Into<String>) {
         let secret = secret.into();
         if !secret.is_empty() && !self.0.contains(&secret) {

@@ -49,7 +49,7 @@ pub(super) static FIELDS: [(&str, &str); 6] = [
     ("origin.external", "external"),
 ];
 
-/// The variables that are not asked where the action gives these. A host or a port of the action's is one of UDP's.
+/// The variables that are not read where the action gives these. A host or a port of the action's is one of UDP's.
 pub(super) static VARIABLES: [(&str, &[&str]); 3] = [
     ("url", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT"]),
     ("host", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST"]),
@@ -156,7 +156,7 @@ fn sample_rate(reader: ArgumentReader<'_>) -> Result<Option<SampleRate>, ActionE
     reader.read("sample_rate", &expected, |value| number(value).and_then(SampleRate::new))
 }
 
-/// Single messages have it where asked for, and those that share packets anyway.
+/// Single messages have it on request, and those that share packets always.
 fn newline(reader: ArgumentReader<'_>, shares_packets: bool) -> Result<Option<bool>, ActionError> {
     let newline = reader.flag("newline")?;
     if newline == Some(false) && shares_packets {

@@ -87,8 +87,8 @@ impl OpenTelemetryConfig {
         Self::from_env_below(&Given::default(), environment)
     }
 
-    /// The same where some settings are given otherwise: their variables are not asked, so that none keeps the exporter
-    /// from starting.
+    /// The same where some settings are given otherwise: their variables are not read, so that none of them keeps the
+    /// exporter from starting.
     pub(crate) fn from_env_below(given: &Given, environment: &Environment) -> Result<Self, EnvironmentError> {
         let disabled = is_switched_off(environment);
         not_followed::warn(environment);
@@ -240,13 +240,13 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Whole milliseconds of a pause, of which there is no none.
+/// Whole milliseconds of a pause, which cannot be switched off.
 fn interval(text: &str) -> Result<Duration, String> {
     let expected = || "it must be a whole number of milliseconds, 1 to a day".into();
     millis(text).filter(|wait| WAIT.contains(wait)).ok_or_else(expected)
 }
 
-/// Whole milliseconds of a timeout. 0 is no limit; for that, and for what is longer, the longest stands.
+/// Whole milliseconds of a timeout. 0 means no limit; it is read as the longest timeout, and so is anything longer.
 fn limit(text: &str) -> Result<Duration, String> {
     match millis(text) {
         Some(Duration::ZERO) => Ok(*WAIT.end()),
@@ -297,7 +297,7 @@ fn either(
     Ok(one(environment, own)?.or(one(environment, all)?))
 }
 
-/// The metrics' own endpoint stands as it is, with `/` for an empty path; to that of all signals, HTTP appends
+/// The metrics' own endpoint is used as it is, with `/` for an empty path. To the endpoint of all signals HTTP appends
 /// `v1/metrics`. One of gRPC may have no scheme; `INSECURE` then says whether it is that of TLS.
 fn endpoint(environment: &Environment, protocol: OtlpProtocol) -> Result<String, EnvironmentError> {
     let Some((name, text)) = either(environment, ENDPOINT)? else { return Ok(protocol.default_endpoint().into()) };

@@ -63,7 +63,7 @@ impl Api {
         Ok(if said == read(&Environment::default())? { self.target() } else { said })
     }
 
-    /// A target of which nothing is given yet.
+    /// The target before anything is given.
     fn target(self) -> InfluxdbTarget {
         let server = format!("http://127.0.0.1:{}", self.port());
         let none = String::new();
@@ -89,7 +89,7 @@ impl Api {
 }
 
 /// The target that an action gives. What it leaves out is as `environment` says of the same API; all of it where the action
-/// says nothing of a target. What the action says whole, the environment is not asked for.
+/// says nothing of a target. Where the action gives a complete target, the environment is not read.
 pub(super) fn read(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
     if ALL.iter().all(|key| reader.value(key).is_none()) {
         return reader.environment(InfluxdbConfig::from_env(environment)).map(|config| config.target);
@@ -114,8 +114,8 @@ pub(super) fn read(reader: ArgumentReader<'_>, environment: &Environment) -> Res
     }
 }
 
-/// What an action gives that names neither a transport nor an API: the rest of what the environment names. Where that does
-/// not become whole by it, the action stands alone.
+/// What an action gives that names neither a transport nor an API: the rest of what the environment names. Where the
+/// two do not make a complete target, only the action counts.
 fn of_environment(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
     let base = reader.environment(InfluxdbTarget::of_environment(environment))?;
     let Some(api) = api_of(&base) else { return udp(reader) };
@@ -123,7 +123,7 @@ fn of_environment(reader: ArgumentReader<'_>, environment: &Environment) -> Resu
     if target.is_whole() { Ok(target) } else { udp(reader) }
 }
 
-/// A value of the wrong type is named as that, before one that stands in the wrong place.
+/// A value of the wrong type is reported before a parameter in the wrong place.
 fn are_readable(reader: ArgumentReader<'_>) -> Result<(), ActionError> {
     let texts = ["token", "database", "username", "password", "retention_policy", "org", "bucket"];
     texts.iter().try_for_each(|key| reader.text(key).map(|_| ()))?;
