@@ -1,4 +1,4 @@
-//! The time that everything sent carries, one clock for all exporters of a registry, and since when the registry counts.
+//! The clock of all exporters of a registry, which gives every timestamp, and the time since which the registry counts.
 
 #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 use std::future::pending;
@@ -15,21 +15,21 @@ use loaddensity_metrics_core::{Registry, SteadyClock, Timestamp};
 use crate::runtime::Runtime;
 
 /// The registries that exporters were started on.
-static KNOWN: Mutex<Vec<StartedRegistry>> = Mutex::new(Vec::new());
+static STARTED: Mutex<Vec<StartedRegistry>> = Mutex::new(Vec::new());
 
 struct StartedRegistry {
     registry: Registry<'static>,
-    birth: Timestamp,
+    start_time: Timestamp,
     clock: Arc<Mutex<SteadyClock>>,
     /// What the clock's ticks are counted from.
     started: Instant,
 }
 
-/// Times that never go back, and none of which is before the registry's birth.
+/// A clock that never goes back, nor before the start time of the registry.
 #[derive(Clone)]
 pub(crate) struct ExporterClock<R> {
     runtime: R,
-    birth: Timestamp,
+    start_time: Timestamp,
     steady: Arc<Mutex<SteadyClock>>,
     started: Instant,
 }
@@ -39,30 +39,30 @@ impl<R: Runtime> ExporterClock<R> {
     /// clock: a later start time would tell a receiver that the sums had begun at zero again (OpenTelemetry,
     /// data-model.md, "Resets and Gaps"), and an earlier one would be another stream's.
     pub(crate) fn of(registry: Registry<'static>, runtime: R) -> Self {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let clock_of = |known: &StartedRegistry, runtime| Self {
+        let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        let clock_of = |one: &StartedRegistry, runtime| Self {
             runtime,
-            birth: known.birth,
-            steady: known.clock.clone(),
-            started: known.started,
+            start_time: one.start_time,
+            steady: one.clock.clone(),
+            started: one.started,
         };
-        if let Some(known) = known.iter().find(|known| known.registry == registry) {
+        if let Some(known) = started.iter().find(|one| one.registry == registry) {
             return clock_of(known, runtime);
         }
-        let birth = runtime.wall_clock();
-        let clock = Arc::new(Mutex::new(SteadyClock::new(birth)));
-        let new = StartedRegistry { registry, birth, clock, started: runtime.now() };
+        let start_time = runtime.wall_clock();
+        let clock = Arc::new(Mutex::new(SteadyClock::new(start_time)));
+        let new = StartedRegistry { registry, start_time, clock, started: runtime.now() };
         let clock = clock_of(&new, runtime);
-        known.push(new);
+        started.push(new);
         clock
     }
 
     /// When the first exporters of this process were started on the registry.
-    pub(crate) const fn birth(&self) -> Timestamp {
-        self.birth
+    pub(crate) const fn start_time(&self) -> Timestamp {
+        self.start_time
     }
 
-    /// The time now. It is later than all that were given before.
+    /// The time now, later than all that were given before.
     pub(crate) fn now(&self) -> Timestamp {
         let (tick, wall) = (self.runtime.now().saturating_duration_since(self.started), self.runtime.wall_clock());
         self.steady.lock().unwrap_or_else(PoisonError::into_inner).at(tick, wall)
@@ -80,7 +80,7 @@ impl<R: Runtime> ExporterClock<R> {
         Tick::from_nanos(0).after(moment.saturating_duration_since(self.started))
     }
 
-    /// Completes at `moment`; where that has passed, once the other tasks have had their turn.
+    /// Completes at `moment`; if that has passed, after the other tasks have had their turn.
     #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) async fn sleep_until(&self, moment: Tick) {
         match moment {

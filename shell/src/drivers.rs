@@ -1,6 +1,6 @@
-//! The loops that serve the machines of the core: ask, do the one thing that is said, tell what came of it.
+//! The loops that drive the machines of the core: ask for the next action, carry it out, report the outcome.
 //!
-//! They decide nothing. What an answer, a fault or a moment means is the machine's; its words are the client's.
+//! They decide nothing. The machine decides what an answer, a fault or a moment means; the client writes the texts.
 
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
 mod backend_link;

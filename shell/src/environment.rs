@@ -1,4 +1,5 @@
-//! Environment variables, which are read only where the user asks for it: a contract packet is the same on every host.
+//! Environment variables. They are read only where the user asks for it, so that a packet of the contract is the same on
+//! every host.
 //!
 //! ```
 //! use loaddensity_metrics_shell::environment::Environment;
@@ -50,7 +51,7 @@ impl Environment {
         Self { variables: these.map(|(name, value)| (name.clone(), value.clone())).collect() }
     }
 
-    /// The names of those that are set to something, in their order. One that is not UTF-8 is none that we know.
+    /// The names of those that are set to something, in their order. Names that are not UTF-8 are left out.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(name, _)| name.to_str())
     }
@@ -113,7 +114,7 @@ pub struct EnvironmentError {
 }
 
 impl EnvironmentError {
-    /// An error that shows the value, of which a user, a password and a query are left out.
+    /// An error that shows the value without a user, a password and a query.
     pub(crate) fn shown(variable: &'static str, value: &str, expected: impl Into<String>) -> Self {
         let value = public_url(value).chars().take(SHOWN).collect();
         Self { variable, value: Some(value), expected: expected.into() }
@@ -137,8 +138,8 @@ impl fmt::Display for EnvironmentError {
 
 impl Error for EnvironmentError {}
 
-/// Warns of a variable that cannot be used, and goes on with `instead`: an environment was made for other programs, and
-/// keeps none of ours from starting.
+/// Warns of a variable that cannot be used, and goes on with `instead`: an environment is made for other programs too, and
+/// must not keep an exporter from starting.
 pub(crate) fn ignored<T>(error: &EnvironmentError, instead: T) -> T {
     tracing::warn!(variable = error.variable, "{error}; it counts as not set");
     instead

@@ -22,7 +22,7 @@ use crate::report::Report;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::status::ExporterStatus;
-use crate::stop::patience;
+use crate::stop::capped;
 use crate::supervisor::{Supervisor, SupervisorCommand};
 
 /// Time beyond a deadline that the exporters' thread gets to end. It is not used for flushing.
@@ -47,7 +47,7 @@ impl<R: Runtime> Exporters<R> {
     /// [`StartError::StorageInUse`] while other exporters work on the same storage; [`StartError::Runtime`] where the
     /// operating system gives no thread or no runtime.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let stop_deadline = patience(settings.stop_deadline);
+        let stop_deadline = capped(settings.stop_deadline);
         let pump = settings.registry.pump().ok_or(StartError::StorageInUse)?;
         let (handle, work) = AsyncExporters::prepare(settings, pump);
         let (ready, is_ready) = mpsc::sync_channel(1);
@@ -182,7 +182,7 @@ impl<R: Runtime> Exporters<R> {
     /// [`shutdown`](Self::shutdown) for exporters that others still refer to; their calls fail afterwards.
     pub(crate) fn shutdown_in_place(&self, deadline: Duration) -> Report {
         let report = block_on(self.handle.shutdown(deadline));
-        // Only so that nothing of ours runs any more when this returns. The thread may have a slow resolver to bury.
+        // Only so that nothing of ours runs any more when this returns. The thread may still wait for a slow resolver.
         self.wait_for_end(THREAD_GRACE);
         report
     }
@@ -218,7 +218,7 @@ pub struct AsyncExporters<R: Runtime> {
 }
 
 impl<R: Runtime> AsyncExporters<R> {
-    /// Puts the exporters on `runtime`, as tasks beside the caller's. No exporter runs yet.
+    /// Puts the exporters on `runtime`, as further tasks. No exporter runs yet.
     ///
     /// # Errors
     /// [`StartError::StorageInUse`] while other exporters work on the same storage.
@@ -367,7 +367,7 @@ impl<R: Runtime> AsyncExporters<R> {
     /// further shutdown returns the first one's report.
     ///
     /// It does not wait for calls that take longer: a stop that is under way must end by this `deadline` as well, and
-    /// a start that is under way, or any other call that waits behind, fails.
+    /// a start that is under way, or any other call that waits for its turn, fails.
     pub async fn shutdown(&self, deadline: Duration) -> Report {
         match self.ask(|reply| SupervisorCommand::Shutdown(deadline, Some(reply))).await {
             Some(report) => report,

@@ -1,15 +1,15 @@
-//! What errors of sockets are called, so that the core's table of faults can be asked what they mean.
+//! The names of socket errors, by which the core's table of faults knows them.
 
 use std::io;
 
 use loaddensity_metrics_core::export::{Fault, SendKind, fault};
 
-/// What `error` means for what was sent, by the core's `FAULTS`.
+/// What `error` means for what was sent, according to the core's `FAULTS`.
 pub(crate) fn fault_of(error: &io::Error, kind: SendKind) -> Fault {
     fault(name(error), kind)
 }
 
-/// Its name in POSIX. Runtimes make some errors themselves, which have no number.
+/// Its name in POSIX. Errors that a runtime makes itself have no number.
 fn name(error: &io::Error) -> &'static str {
     let number = error.raw_os_error();
     if let Some((_, name)) = NUMBERS.iter().find(|(known, _)| Some(*known) == number) {
@@ -35,7 +35,7 @@ const NUMBERS: &[(i32, &str)] = &[
     (libc::ENOPROTOOPT, "ENOPROTOOPT"),
     (libc::EOPNOTSUPP, "EOPNOTSUPP"),
 ];
-/// Elsewhere errors have other numbers: those that have no kind count as any other.
+/// On other systems errors have other numbers: those without a kind count as any other.
 #[cfg(not(unix))]
 const NUMBERS: &[(i32, &str)] = &[];
 

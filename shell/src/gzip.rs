@@ -12,10 +12,10 @@ use flate2::write::GzEncoder;
 /// A body that is compressed as it is made, at the level that takes least time. Memory is constant: some 300 KiB, and
 /// up to 64 KiB of what is ready.
 #[cfg(feature = "prometheus")]
-pub(crate) struct Pieces(GzEncoder<Vec<u8>>);
+pub(crate) struct GzipWriter(GzEncoder<Vec<u8>>);
 
 #[cfg(feature = "prometheus")]
-impl Pieces {
+impl GzipWriter {
     pub(crate) fn new() -> Self {
         Self(GzEncoder::new(Vec::new(), Compression::fast()))
     }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_compressed_in_pieces_is_read_back() {
         let lines: Vec<_> = (0..50_000).map(|number: u64| format!("a{} {number}\n", number * number)).collect();
-        let (mut pieces, mut whole) = (Pieces::new(), Vec::new());
+        let (mut pieces, mut whole) = (GzipWriter::new(), Vec::new());
         for (number, line) in lines.iter().enumerate() {
             let ready = pieces.add(line.as_bytes(), 100);
             assert!(ready.is_empty() || ready.len() >= 100, "{}", ready.len());

@@ -1,8 +1,8 @@
-//! The HTTP client that InfluxDB and OpenTelemetry share: it starts what it is told to, and tells what came of it.
+//! The HTTP client that InfluxDB and OpenTelemetry share: it does what it is told, and reports the outcome.
 //!
-//! [`HttpClient`] is what exporters use; a [`HttpBackend`] says how one is asked and what it answers. Beneath them are
-//! one [`HttpConnection`], the [`RemoteServer`] that it leads to, a body of which is known whether it has begun to go
-//! out, and words for people, without what the server was told.
+//! Exporters use [`HttpClient`]; an [`HttpBackend`] says how requests to a backend are made and what its answers mean. They
+//! build on one [`HttpConnection`], the [`RemoteServer`] that it leads to, a body that notes when it begins to go out,
+//! and texts for people, without secrets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,11 +12,11 @@ use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::http::request::Builder;
 use loaddensity_metrics_core::Exporter;
 
+use crate::byte_budget::{BudgetedStream, ByteBudget};
 use crate::config::{ClientTls, Proxy};
 use crate::error::StartError;
 use crate::host_port::host_port;
-use crate::metered::{Meter, Metered};
-use crate::remedy;
+use crate::network_errors;
 use crate::runtime::Runtime;
 use crate::tls::{Connector, HttpVersion, MaybeTlsStream};
 
@@ -40,7 +40,7 @@ pub(crate) use body::{ReadBody, read};
 pub(crate) use client::{ClientEvent, HttpClient};
 pub(crate) use connection::HttpConnection;
 use first_bytes::FirstBytes;
-pub(crate) use outgoing::{Began, Outgoing, Watched};
+pub(crate) use outgoing::{OutgoingBody, SendState, TrackedBody};
 use proxy::Via;
 pub(crate) use secrets::Secrets;
 pub(crate) use url::read_url;
@@ -52,20 +52,20 @@ pub(crate) const USER_AGENT: &str = concat!("loaddensity-metrics/", env!("CARGO_
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 
-/// A server that is spoken to.
+/// A server that requests go to.
 #[derive(Clone)]
 pub(crate) struct RemoteServer {
     /// Name or address, without brackets; an IPv6 address may have a zone, `fe80::1%eth0`.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// What `https` is spoken with.
+    /// How TLS is done, for `https`.
     tls: Option<Connector>,
-    /// What stands on the way to it.
+    /// The proxy on the way to it.
     via: Option<Box<Via>>,
 }
 
 impl RemoteServer {
-    /// One that is spoken to without TLS, for which `tls` must then ask nothing.
+    /// One without TLS, for which `tls` must then ask nothing.
     pub(crate) fn plain(exporter: Exporter, host: &str, port: u16, tls: &ClientTls) -> Result<Self, StartError> {
         match tls.first_file() {
             None => Ok(Self { host: without_brackets(host).into(), port, tls: None, via: None }),
@@ -80,13 +80,13 @@ impl RemoteServer {
 
     /// The same server, reached as `proxy` says: with HTTP/1.1 and without TLS the proxy reads the requests, everything
     /// else goes through a tunnel.
-    pub(crate) fn by_way_of(mut self, proxy: Option<&Proxy>, carried: HttpVersion) -> Self {
+    pub(crate) fn through(mut self, proxy: Option<&Proxy>, carried: HttpVersion) -> Self {
         let server = proxy.and_then(|proxy| proxy.of(self.tls.is_some(), &self.host, self.port));
         self.via = server.map(|server| Box::new(Via::new(server, self.tls.is_some() || carried == HttpVersion::Http2)));
         self
     }
 
-    /// What is connected to: the host and its port.
+    /// The host and the port that are connected to.
     fn first_hop(&self) -> (&str, u16) {
         match &self.via {
             None => (&self.host, self.port),
@@ -94,7 +94,7 @@ impl RemoteServer {
         }
     }
 
-    /// Adds what a proxy is told that nobody else may see.
+    /// Adds what a proxy is told and nobody else may see.
     pub(crate) fn hide(&self, secrets: &mut Secrets) {
         self.via.iter().for_each(|via| via.hide(secrets));
     }
@@ -140,7 +140,7 @@ impl RemoteServer {
         let error = match runtime.resolve(host, port).await {
             Ok(addresses) if addresses.is_empty() => io::ErrorKind::AddrNotAvailable.into(),
             Ok(addresses) => return Ok(addresses),
-            Err(error) => remedy::no_address(host, &error),
+            Err(error) => network_errors::no_address(host, &error),
         };
         Err(match &self.via {
             None => error,
@@ -148,14 +148,14 @@ impl RemoteServer {
         })
     }
 
-    /// A connection through the first hop at `address`, with `meter`, ready to carry HTTP.
+    /// A connection through the first hop at `address`, with `budget`, ready to carry HTTP.
     pub(crate) async fn connect<R: Runtime>(
         &self,
         runtime: &R,
         address: SocketAddr,
-        meter: &Meter,
-    ) -> io::Result<MaybeTlsStream<Metered<R::Tcp>>> {
-        let stream = meter.on(match &self.via {
+        budget: &ByteBudget,
+    ) -> io::Result<MaybeTlsStream<BudgetedStream<R::Tcp>>> {
+        let stream = budget.on(match &self.via {
             None => runtime.tcp_connect(address).await?,
             Some(via) => via.connect(runtime, address, &host_port(without_zone(&self.host), self.port)).await?,
         });

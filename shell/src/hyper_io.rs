@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt;
 
-use crate::metered::Meter;
+use crate::byte_budget::ByteBudget;
 use crate::runtime::Runtime;
 
 /// Bytes taken from the stream in one read. The buffer lives on the stack for one poll, so an idle connection costs
@@ -118,7 +118,7 @@ impl rt::Sleep for HyperSleep {}
 /// Tasks that end together: dropping this cancels all that still run.
 pub struct HyperTasks<R: Runtime> {
     runtime: R,
-    meter: Option<Meter>,
+    budget: Option<ByteBudget>,
     running: Arc<Mutex<RunningTasks<R::Task>>>,
 }
 
@@ -131,20 +131,20 @@ impl<R: Runtime> HyperTasks<R> {
     /// No tasks yet; those that come run on `runtime`.
     #[must_use]
     pub fn new(runtime: R) -> Self {
-        Self { runtime, meter: None, running: Arc::new(Mutex::new(RunningTasks { next: 0, tasks: HashMap::new() })) }
+        Self { runtime, budget: None, running: Arc::new(Mutex::new(RunningTasks { next: 0, tasks: HashMap::new() })) }
     }
 
-    /// The tasks of one connection: each poll of one is a turn of its meter.
+    /// The tasks of one connection: each poll of one is a turn of its budget.
     #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
-    pub(crate) fn metered(runtime: R, meter: &Meter) -> Self {
-        Self { meter: Some(meter.clone()), ..Self::new(runtime) }
+    pub(crate) fn budgeted(runtime: R, budget: &ByteBudget) -> Self {
+        Self { budget: Some(budget.clone()), ..Self::new(runtime) }
     }
 
     /// A handle for hyper. It keeps no task alive.
     #[must_use]
     pub fn executor(&self) -> HyperExecutor<R> {
-        let (runtime, meter) = (self.runtime.clone(), self.meter.clone());
-        HyperExecutor { runtime, meter, running: Arc::downgrade(&self.running) }
+        let (runtime, budget) = (self.runtime.clone(), self.budget.clone());
+        HyperExecutor { runtime, budget, running: Arc::downgrade(&self.running) }
     }
 
     /// Starts `future` as one of these tasks.
@@ -174,7 +174,7 @@ impl<R: Runtime> fmt::Debug for HyperTasks<R> {
 /// Starts hyper's tasks among those of the [`HyperTasks`] it came from; drops them unstarted once that is gone.
 pub struct HyperExecutor<R: Runtime> {
     runtime: R,
-    meter: Option<Meter>,
+    budget: Option<ByteBudget>,
     running: Weak<Mutex<RunningTasks<R::Task>>>,
 }
 
@@ -183,14 +183,14 @@ impl<R: Runtime> HyperExecutor<R> {
         let Some(running) = self.running.upgrade() else {
             return;
         };
-        let (registered, meter, mut future) = (self.running.clone(), self.meter.clone(), Box::pin(future));
+        let (registered, budget, mut future) = (self.running.clone(), self.budget.clone(), Box::pin(future));
         // Held until the task is entered: one that ends at once on another thread waits for its entry, then takes it out.
         let mut entered = lock(&running);
         let id = entered.next;
         entered.next += 1;
         let task = self.runtime.spawn(async move {
             let turns = poll_fn(|cx| {
-                meter.iter().for_each(Meter::begin_turn);
+                budget.iter().for_each(ByteBudget::begin_turn);
                 future.as_mut().poll(cx)
             });
             turns.await;
@@ -206,7 +206,7 @@ impl<R: Runtime> Unpin for HyperExecutor<R> {}
 
 impl<R: Runtime> Clone for HyperExecutor<R> {
     fn clone(&self) -> Self {
-        Self { runtime: self.runtime.clone(), meter: self.meter.clone(), running: self.running.clone() }
+        Self { runtime: self.runtime.clone(), budget: self.budget.clone(), running: self.running.clone() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who sends: what tells several generators of one test apart, and one test from another.
+//! Who sends: what distinguishes the generators of a test from each other, and one test from another.
 
 use std::error::Error;
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::environment::{Environment, EnvironmentError, ignored};
 /// Longest name of a run in bytes.
 pub const RUN_BYTES: usize = 64;
 
-/// The run and the worker that the exporters of a process send for. Nothing is known by default, and nothing is shown.
+/// The run and the worker that the exporters of a process send for. By default there is neither, and nothing is shown.
 ///
 /// | format | what shows it |
 /// |---|---|
 /// | InfluxDB | the tag `worker` on every point |
-/// | OpenTelemetry | the resource attributes `run` and `worker`, beside `service.instance.id` |
+/// | OpenTelemetry | the resource attributes `run` and `worker`, in addition to `service.instance.id` |
 /// | DogStatsD | the tag `worker` on gauges and on messages with a timestamp: others add up at the Agent |
 /// | Prometheus | one series, `loaddensity_run_info{run,worker,of} 1` |
 ///
@@ -42,7 +42,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Nothing is known, as with the default.
+    /// Neither run nor worker, as with the default.
     pub const NOBODY: Self =
         Self { run: [0; RUN_BYTES], worker: None, of: None, is_run_shown: false, is_worker_shown: false };
 
@@ -106,9 +106,9 @@ impl Identity {
         Self { is_worker_shown: true, ..self }
     }
 
-    /// The worker of which a scheduler tells in `JOB_COMPLETION_INDEX` (Kubernetes, indexed jobs), `NOMAD_ALLOC_INDEX`
+    /// The worker that a scheduler names in `JOB_COMPLETION_INDEX` (Kubernetes, indexed jobs), `NOMAD_ALLOC_INDEX`
     /// (Nomad) or `SLURM_ARRAY_TASK_ID` (Slurm, counted from `SLURM_ARRAY_TASK_MIN`), the first of them that is set; it is
-    /// one `of` so many, where that is given. Nobody where none is set.
+    /// one `of` so many, where that is given. No worker where none is set.
     ///
     /// What cannot be used is warned of in the log and left out.
     #[must_use]
@@ -143,30 +143,30 @@ impl Identity {
         self.of
     }
 
-    /// Where timestamps of a coarse clock are put: where it is not known which worker this is, at a `random` place.
+    /// Where timestamps of a coarse clock are put within its step: at a `random` place, unless there is a worker.
     pub(crate) const fn phase(&self, random: u64) -> Phase {
         if self.worker.is_some() { Phase::NONE } else { Phase::drawn(random) }
     }
 
-    /// What tells points of one series and time apart (InfluxDB): `given`, and the worker, and the run on request.
+    /// The tags that keep points of one series and time apart (InfluxDB): `given`, the worker, and the run on request.
     pub(crate) fn tags_of_points(&self, given: &Labels) -> Labels {
-        beside(given, [("worker", self.worker_text()), ("run", self.run_label())])
+        merged(given, [("worker", self.worker_text()), ("run", self.run_label())])
     }
 
-    /// What every series shows of it: `given`, and what was asked for.
+    /// The labels of every series: `given`, and those that were asked for.
     pub(crate) fn labels(&self, given: &Labels) -> Labels {
-        beside(given, [("worker", self.worker_text().filter(|_| self.is_worker_shown)), ("run", self.run_label())])
+        merged(given, [("worker", self.worker_text().filter(|_| self.is_worker_shown)), ("run", self.run_label())])
     }
 
-    /// What one series of the page says of it.
+    /// The series of the page that shows it.
     pub(crate) fn run_info(&self) -> Option<RunInfo> {
         // No run has a longer name.
         RunInfo::new(self.run(), self.worker, self.of).ok().flatten()
     }
 
-    /// What a resource shows of it (OpenTelemetry): `given`, and all that is known.
+    /// The attributes of the resource (OpenTelemetry): `given`, and run and worker.
     pub(crate) fn attributes(&self, given: &Labels) -> Labels {
-        beside(given, [("run", self.run().map(Into::into)), ("worker", self.worker_text())])
+        merged(given, [("run", self.run().map(Into::into)), ("worker", self.worker_text())])
     }
 
     fn worker_text(&self) -> Option<String> {
@@ -179,7 +179,7 @@ impl Identity {
 }
 
 impl Default for Identity {
-    /// Nothing is known.
+    /// Neither run nor worker.
     fn default() -> Self {
         Self::NOBODY
     }
@@ -197,7 +197,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Why a process cannot be called this.
+/// Why a run or a worker cannot be called this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentityError {
@@ -215,7 +215,7 @@ pub enum IdentityError {
         /// The worker, at most [`RUN_BYTES`] characters of it.
         worker: String,
     },
-    /// The worker's number is that of none.
+    /// There is no worker of this number.
     WorkerBeyond {
         /// The number.
         worker: u32,
@@ -255,8 +255,8 @@ fn index(environment: &Environment, variable: &'static str) -> Option<u32> {
     index.unwrap_or_else(|error: EnvironmentError| ignored(&error, None)).and_then(|index| u32::try_from(index).ok())
 }
 
-/// `given`, and those of `own` that there are and whose names are not among them.
-fn beside<const N: usize>(given: &Labels, own: [(&str, Option<String>); N]) -> Labels {
+/// `given`, and those of `own` that have a value and a name that is not in `given`.
+fn merged<const N: usize>(given: &Labels, own: [(&str, Option<String>); N]) -> Labels {
     let mut all = given.clone();
     let own = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
     all.extend(own.filter(|(name, _)| !given.has(name)));

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 use crate::config::InfluxdbConfig;
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::Prepared;
+use crate::running::PreparedExporter;
 use crate::runtime::Runtime;
 
 mod database;
@@ -20,21 +20,21 @@ mod secrets;
 use endpoint::{Endpoint, Transport};
 use exchange::Influxdb;
 
-/// What the measurement of points per interval ends with: their tags and fields are not those of points per request.
+/// The end of the measurement of points per interval: their tags and fields are not those of points per request.
 const INTERVAL_SUFFIX: &str = "_interval";
-/// The same of points with the gauges.
+/// The end of the measurement of points with gauges.
 const GAUGES_SUFFIX: &str = "_gauges";
 
-/// What is said where points of several generators may have the same series and time.
+/// The warning where points of several generators may have the same series and time.
 const SAME_SECOND: &str = "points per interval in whole seconds: points that another generator sends in the same second \
                            overwrite these, and nobody notices; where there are several, give each an identity (--worker \
                            3/40) or a constant tag of its own, or use precision ms";
 
-/// Judges the settings. The backend need not be there, nor its name.
+/// Checks the settings. The backend need not be there yet, and its name need have no address.
 pub(crate) fn prepare<R: Runtime>(
     (registry, identity): (Registry<'static>, &Identity),
     config: &InfluxdbConfig,
-) -> Result<Prepared<R>, StartError> {
+) -> Result<PreparedExporter<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
@@ -50,17 +50,19 @@ fn per_request<R: Runtime>(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
-) -> Result<Prepared<R>, StartError> {
+) -> Result<PreparedExporter<R>, StartError> {
     let encoder = LineEncoder::new(registry, &config.measurement).map_err(|error| bad_measurement(config, error))?;
     let encoder = encoder.with_tags(constant, config.status_code);
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
         Transport::Udp { host, port } => {
             let host = host.to_owned();
-            Prepared::new(move |place| datagrams::per_request(place, (&host, port), (encoder, gauges), &own))
+            PreparedExporter::new(move |context| {
+                datagrams::per_request(context, (&host, port), (encoder, gauges), &own)
+            })
         }
         Transport::Http { endpoint } => {
-            Prepared::new(move |place| posting::per_request(place, endpoint, (encoder, gauges), &own))
+            PreparedExporter::new(move |context| posting::per_request(context, endpoint, (encoder, gauges), &own))
         }
     })
 }
@@ -69,7 +71,7 @@ fn per_interval<R: Runtime>(
     registry: Registry<'static>,
     config: &InfluxdbConfig,
     constant: &ConstantLabels,
-) -> Result<Prepared<R>, StartError> {
+) -> Result<PreparedExporter<R>, StartError> {
     let taken = constant.iter().map(|(tag, _)| tag).find(|tag| IntervalEncoder::FIELDS.contains(tag));
     if let Some(tag) = taken {
         return Err(bad("constant_labels", tag, "points per interval have a field of that name; choose another"));
@@ -81,16 +83,18 @@ fn per_interval<R: Runtime>(
     Ok(match Transport::of(config)? {
         Transport::Udp { host, port } => {
             let host = host.to_owned();
-            Prepared::new(move |place| datagrams::per_interval(place, (&host, port), (encoder, gauges), &own))
+            PreparedExporter::new(move |context| {
+                datagrams::per_interval(context, (&host, port), (encoder, gauges), &own)
+            })
         }
         Transport::Http { endpoint } => {
-            Prepared::new(move |place| posting::per_interval(place, endpoint, (encoder, gauges), &own))
+            PreparedExporter::new(move |context| posting::per_interval(context, endpoint, (encoder, gauges), &own))
         }
     })
 }
 
-/// Whether points with these tags hold where several generators send: whole seconds show nothing of the part of one by
-/// which each puts its times back.
+/// Whether points stay apart where several generators send. Each puts its times back by a part of a second, which whole
+/// seconds do not show.
 fn tells_generators_apart(config: &InfluxdbConfig, constant: &ConstantLabels) -> bool {
     !config.aggregate || config.precision != Precision::Second || !constant.is_empty()
 }

@@ -17,27 +17,27 @@ extern crate self as loaddensity_metrics_shell;
 #[cfg(all(test, feature = "prometheus", feature = "influxdb", feature = "opentelemetry", feature = "gzip"))]
 #[path = "../../shell-smol/src"]
 #[allow(dead_code, unreachable_pub, reason = "a shell's users see more of it than the tests need")]
-mod sister {
+mod shell_smol {
     pub(crate) mod smol_runtime;
 }
 
 mod clock;
 pub mod config;
+mod dispatcher;
 pub mod environment;
 mod error;
 mod exporters;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 mod fault;
 mod host_port;
-mod hub;
 mod identity;
 mod linger;
 mod local;
-mod notices;
+mod network_errors;
 pub mod process_wide;
 mod public_url;
 mod random;
-mod remedy;
+mod registry_warnings;
 mod report;
 mod running;
 pub mod runtime;
@@ -48,6 +48,8 @@ mod supervisor;
 
 #[cfg(feature = "action-json")]
 pub mod actions;
+#[cfg(feature = "http")]
+mod byte_budget;
 #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 mod drivers;
 #[cfg(all(feature = "gzip", feature = "http"))]
@@ -58,8 +60,6 @@ mod http_client;
 pub mod hyper_io;
 #[cfg(feature = "influxdb")]
 mod influxdb;
-#[cfg(feature = "http")]
-mod metered;
 #[cfg(feature = "opentelemetry-http")]
 mod opentelemetry;
 #[cfg(feature = "prometheus")]

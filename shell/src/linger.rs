@@ -1,4 +1,4 @@
-//! A page that lingers: it serves on after its exporter's stop, until its last values were seen or its time is over.
+//! A page that lingers: after its exporter's stop it serves on until its last values were seen, or its time is over.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,17 +9,17 @@ use loaddensity_metrics_core::{Accounts, Exporter, Linger, Lingering};
 
 use crate::runtime::Runtime;
 
-/// What the scrapes of a page have seen, and whether it lingers.
+/// What the scrapes of a page have shown, and whether the page lingers.
 pub(crate) struct Scrapes {
     accounts: Accounts<'static>,
-    /// Once it was stopped and lingers, with the moment of the stop. Locked while a page is noted, so that none is
-    /// between the account of a stop and its note.
+    /// Set once it was stopped and lingers, with the moment of the stop. It is locked while a delivered page is noted, so
+    /// that no page comes between the account of a stop and this.
     linger: Mutex<Option<(Linger, Instant)>>,
     seen: Notify,
 }
 
 impl Scrapes {
-    /// Begins to linger, for `limit` at most. Not where everything was seen already.
+    /// Begins to linger, for `limit` at most, unless everything was seen already.
     pub(crate) fn linger(&self, now: Instant, limit: Duration) -> bool {
         let mut note = self.lock();
         *note = self.accounts.linger(Exporter::Prometheus, limit).map(|linger| (linger, now));

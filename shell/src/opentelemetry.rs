@@ -1,7 +1,7 @@
-//! The OpenTelemetry exporter: cumulative totals, or what came in each interval, over OTLP, by gRPC or HTTP, one cycle per
-//! interval and a last one at the stop.
+//! The OpenTelemetry exporter. It sends cumulative totals, or what came in each interval, over OTLP by gRPC or HTTP: once per
+//! interval, and a last time at the stop.
 //!
-//! What is sent when, and what an answer means, is decided by the core's machine of periodic exports.
+//! The core's machine of periodic exports decides what is sent when, and what an answer means.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::drivers::{BackendLink, ExportDriver, Lender};
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::random;
-use crate::running::{LaunchContext, Prepared, RunningExporter};
+use crate::running::{LaunchContext, PreparedExporter, RunningExporter};
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
 use crate::stop::StopSignal;
@@ -28,11 +28,11 @@ use target::OtlpTarget;
 /// Memory for a request at first. It grows, up to the largest request, when a cycle does not fit.
 const FIRST_BUFFER: usize = 256 << 10;
 
-/// Judges the settings. The receiver need not be there, nor its name.
+/// Checks the settings. The receiver need not be there yet, and its name need have no address.
 pub(crate) fn prepare<R: Runtime>(
     (registry, identity): (Registry<'static>, &Identity),
     config: &OpenTelemetryConfig,
-) -> Result<Prepared<R>, StartError> {
+) -> Result<PreparedExporter<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
@@ -45,10 +45,10 @@ pub(crate) fn prepare<R: Runtime>(
         expected: error.to_string(),
     })?;
     let config = config.clone();
-    Ok(Prepared::new(move |place| launch(place, target, resource, &config)))
+    Ok(PreparedExporter::new(move |context| launch(context, target, resource, &config)))
 }
 
-/// Refuses what the storage has no numbers for.
+/// Refuses settings for which the storage keeps no numbers.
 fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> Result<(), StartError> {
     let refuse = |field, value: &str| StartError::Setting {
         exporter: Exporter::OpenTelemetry,
@@ -67,36 +67,36 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
 }
 
 fn launch<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     target: OtlpTarget,
     resource: Arc<Resource>,
     config: &OpenTelemetryConfig,
 ) -> RunningExporter<R> {
     let status_cell = Arc::new(StatusCell::new(Exporter::OpenTelemetry, target.public_address()));
     let stop = StopSignal::default();
-    let (registry, options) = (place.registry, config.options());
+    let (registry, options) = (context.registry, config.options());
     let told: (_, crate::status::HealthNote) = (status_cell.clone(), StatusCell::tell);
     let room = FIRST_BUFFER.min(config.max_request_bytes);
-    let link = BackendLink::new(place, (target, config.timeout), told, stop.clone(), room);
+    let link = BackendLink::new(context, (target, config.timeout), told, stop.clone(), room);
     let is_framed = link.wants_prefix();
     let limits = ExportLimits::new(config.interval, config.timeout, config.max_request_bytes)
         .export_timeout(config.export_timeout)
         .delta(config.temporality.is_delta());
-    let exports = ExportMachine::new(limits, random::number(), place.clock.read());
+    let exports = ExportMachine::new(limits, random::number(), context.clock.read());
     if limits.is_delta {
-        let (interval, before) = DeltaInterval::on_heap(registry, options, place.clock.now());
-        place.accounts.open_after(Exporter::OpenTelemetry, before);
+        let (interval, before) = DeltaInterval::on_heap(registry, options, context.clock.now());
+        context.accounts.open_after(Exporter::OpenTelemetry, before);
         let source = DeltaSource { registry, resource, interval, is_framed };
         return RunningExporter::launch(
-            &place.runtime,
+            &context.runtime,
             stop,
             status_cell,
             ExportDriver::new(link, exports, source).run(),
         );
     }
-    place.accounts.open(Exporter::OpenTelemetry);
-    let source = CumulativeSource { registry, resource, options, birth: place.clock.birth(), is_framed };
-    RunningExporter::launch(&place.runtime, stop, status_cell, ExportDriver::new(link, exports, source).run())
+    context.accounts.open(Exporter::OpenTelemetry);
+    let source = CumulativeSource { registry, resource, options, start_time: context.clock.start_time(), is_framed };
+    RunningExporter::launch(&context.runtime, stop, status_cell, ExportDriver::new(link, exports, source).run())
 }
 
 /// All that was counted.
@@ -104,7 +104,7 @@ struct CumulativeSource {
     registry: Registry<'static>,
     resource: Arc<Resource>,
     options: ExportOptions,
-    birth: Timestamp,
+    start_time: Timestamp,
     is_framed: bool,
 }
 
@@ -112,8 +112,8 @@ impl Lender for CumulativeSource {
     type Lent<'a> = Cumulative<'a>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Cumulative<'_>) -> T) -> T {
-        let Self { registry, options, birth, is_framed, .. } = *self;
-        ask(&mut Cumulative::new(registry, &self.resource, birth).with_options(options).framed(is_framed))
+        let Self { registry, options, start_time, is_framed, .. } = *self;
+        ask(&mut Cumulative::new(registry, &self.resource, start_time).with_options(options).framed(is_framed))
     }
 }
 

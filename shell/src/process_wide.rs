@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 
-/// The place of the process-wide exporters; what [`process_wide!`](crate::process_wide!) makes its `static` from.
+/// The process-wide exporters; what [`process_wide!`](crate::process_wide!) makes its `static` from.
 #[derive(Debug)]
 pub struct ProcessWide<R: Runtime> {
     running: Mutex<Option<&'static Exporters<R>>>,
@@ -51,7 +51,7 @@ impl<R: Runtime> ProcessWide<R> {
     /// Stops and flushes everything within `deadline`; `None` where nothing was ever started. The next start begins
     /// anew.
     pub fn shutdown(&self, deadline: Duration) -> Option<Report> {
-        // Taken out first, so that a start meanwhile waits for the storage with an error, not with a dead handle.
+        // Taken out first, so that a start meanwhile gets an error for the storage in use, not a handle that is shut down.
         let exporters = self.lock().take()?;
         Some(exporters.shutdown_in_place(deadline))
     }
@@ -60,7 +60,7 @@ impl<R: Runtime> ProcessWide<R> {
         running: &mut Option<&'static Exporters<R>>,
         settings: Settings,
     ) -> Result<&'static Exporters<R>, StartError> {
-        // A static reference is the point; a process that shuts down and starts anew leaves a hundred bytes behind.
+        // A static reference is the point; each shutdown and new start leaks a hundred bytes.
         let exporters = &*Box::leak(Box::new(Exporters::start(settings)?));
         Ok(running.insert(exporters))
     }

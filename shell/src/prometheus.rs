@@ -16,15 +16,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use loaddensity_metrics_core::{Cause, Exporter};
 
+use crate::byte_budget::{BudgetedStream, ByteBudget};
 use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
 use crate::host_port::host_port;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::identity::Identity;
 use crate::linger::Scrapes;
-use crate::metered::{Meter, Metered};
-use crate::remedy;
-use crate::running::{LaunchContext, Prepared, RunningExporter, resolve};
+use crate::network_errors;
+use crate::running::{LaunchContext, PreparedExporter, RunningExporter, resolve};
 use crate::runtime::{Runtime, TcpListener};
 use crate::status::StatusCell;
 use crate::stop::StopSignal;
@@ -41,7 +41,7 @@ mod protobuf;
 mod responder;
 
 use connections::{Admitted, Connections};
-use delivery::{Delivered, Delivery};
+use delivery::{Delivered, DeliveryStream};
 use responder::PageResponder;
 
 /// Bytes of a page that are made at a time. hyper takes the next frame when it has less than its own buffer.
@@ -53,12 +53,12 @@ const TURNED_AWAY: usize = 16;
 /// How long a client may take for the handshake of TLS.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// Listens. Connections wait until it is launched.
+/// Opens the port. Connections wait until the exporter is launched.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
     identity: &Identity,
     config: &PrometheusConfig,
-) -> Result<Prepared<R>, StartError> {
+) -> Result<PreparedExporter<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {
         return Err(StartError::BuiltWithout { feature: "gzip" });
     }
@@ -72,16 +72,21 @@ pub(crate) async fn prepare<R: Runtime>(
     let bound = listener.local_addr().map_err(failed)?;
     let constant = PrometheusConfig::constant_of(&identity.labels(&config.constant_labels))?;
     let (config, info) = (config.clone(), identity.run_info());
-    Ok(Prepared::new(move |place: &mut LaunchContext<R>| {
-        place.accounts.open(Exporter::Prometheus);
+    Ok(PreparedExporter::new(move |context: &mut LaunchContext<R>| {
+        context.accounts.open(Exporter::Prometheus);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let status_cell = StatusCell::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path));
         let status_cell = Arc::new(status_cell.with_linger(config.linger));
-        let scrapes = Arc::new(Scrapes::new(place.accounts));
+        let scrapes = Arc::new(Scrapes::new(context.accounts));
         let stop = StopSignal::default();
         let server = PageServer {
-            runtime: place.runtime.clone(),
-            responder: Arc::new(PageResponder::new(&config, (constant, info), place.registry, place.clock.birth())),
+            runtime: context.runtime.clone(),
+            responder: Arc::new(PageResponder::new(
+                &config,
+                (constant, info),
+                context.registry,
+                context.clock.start_time(),
+            )),
             limits: config.limits,
             tls,
             status_cell: status_cell.clone(),
@@ -90,7 +95,7 @@ pub(crate) async fn prepare<R: Runtime>(
             turned_away: Connections::new(TURNED_AWAY),
             stop: stop.clone(),
         };
-        RunningExporter::launch(&place.runtime, stop, status_cell, server.run(listener))
+        RunningExporter::launch(&context.runtime, stop, status_cell, server.run(listener))
             .bound_to(bound)
             .scraped(scrapes)
     }))
@@ -134,7 +139,7 @@ impl<R: Runtime> PageServer<R> {
                 None => break,
                 Some(Ok((stream, _))) => self.serve(&tasks, stream, &alive),
                 Some(Err(error)) => {
-                    self.status_cell.failed(remedy::cannot_accept(&error));
+                    self.status_cell.failed(network_errors::cannot_accept(&error));
                     self.stop.cuts_short(self.runtime.sleep(ACCEPT_PAUSE)).await;
                 }
             }
@@ -145,7 +150,7 @@ impl<R: Runtime> PageServer<R> {
         Cause::Unscraped
     }
 
-    /// Finds a place for a connection. Where none makes room for it, it is told so; dropping it closes it.
+    /// Finds a place for a connection. Where there is none it is told so, or closed without an answer.
     fn serve(&self, tasks: &HyperTasks<R>, stream: R::Tcp, alive: &Sender<Infallible>) {
         if let Some(admitted) = self.connections.admit() {
             tasks.spawn(self.connection(stream, admitted, true, alive.clone()));
@@ -156,8 +161,8 @@ impl<R: Runtime> PageServer<R> {
         }
     }
 
-    /// Serves one connection until its client, a stop or one that needs its place ends it. With `has_place`, or else
-    /// with words that there is none.
+    /// Serves one connection until its client ends it, or a stop, or another connection that needs its place. Without
+    /// `has_place`, it only answers that there is none.
     fn connection(
         &self,
         stream: R::Tcp,
@@ -170,10 +175,10 @@ impl<R: Runtime> PageServer<R> {
         let (status_cell, tls) = (self.status_cell.clone(), self.tls.clone());
         let delivered = Arc::new(Delivered::new(self.scrapes.clone(), status_cell.clone(), admitted));
         let makes_room = delivered.makes_room();
-        let meter = Meter::of_client();
-        let work = meter.clone().turns(async move {
+        let budget = ByteBudget::of_client();
+        let work = budget.clone().turns(async move {
             let _alive = alive;
-            let stream = meter.on(stream);
+            let stream = budget.on(stream);
             let stream = match tls {
                 None => MaybeTlsStream::Plain(stream),
                 Some(tls) => match shake_hands(&runtime, &stop, &tls, stream).await {
@@ -185,7 +190,7 @@ impl<R: Runtime> PageServer<R> {
                     None => return,
                 },
             };
-            let io = Delivery::new(HyperIo::new(stream), delivered.clone());
+            let io = DeliveryStream::new(HyperIo::new(stream), delivered.clone());
             let service = service_fn(|request| {
                 let answer = if has_place {
                     responder.answer(&request, &delivered)
@@ -207,7 +212,7 @@ impl<R: Runtime> PageServer<R> {
                     true
                 };
                 let ended = async {
-                    // An error is the client's own doing: it went away, or spoke nonsense and was answered so.
+                    // An error is the client's: it went away, or what it sent was no HTTP, which it was told.
                     let _ = connection.as_mut().await;
                     false
                 };
@@ -222,13 +227,13 @@ impl<R: Runtime> PageServer<R> {
     }
 }
 
-/// Makes `stream` secure. `None`: a stop was asked for before that.
+/// Shakes hands for TLS. `None`: a stop was asked for before it was done.
 async fn shake_hands<R: Runtime>(
     runtime: &R,
     stop: &StopSignal,
     tls: &Acceptor,
-    stream: Metered<R::Tcp>,
-) -> Option<io::Result<MaybeTlsStream<Metered<R::Tcp>>>> {
+    stream: BudgetedStream<R::Tcp>,
+) -> Option<io::Result<MaybeTlsStream<BudgetedStream<R::Tcp>>>> {
     let asked = async {
         stop.asked().await;
         None

@@ -3,12 +3,12 @@
 /// A URL without what may be secret in it: user and password, query, fragment.
 ///
 /// A password may hold anything, also what ends a host (`/`, `?`, `#`) or looks like an end of its own (`@`). So
-/// wherever an `@` is, what stands before the last one may be a password; and where a query may have begun before it,
-/// what stands behind may be one too.
+/// where there is an `@`, what stands before the last one may be a password; and where a query may have begun before it,
+/// what follows it may be one too.
 pub(crate) fn public_url(url: &str) -> String {
     let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    let behind_scheme = url.find("://").filter(|at| is_scheme(&url[..*at])).map_or(0, |at| at + "://".len());
-    let (scheme, rest) = url.split_at(behind_scheme);
+    let after_scheme = url.find("://").filter(|at| is_scheme(&url[..*at])).map_or(0, |at| at + "://".len());
+    let (scheme, rest) = url.split_at(after_scheme);
     let upto = |text: &str, ends: &[char]| text.split(ends).next().unwrap_or_default().to_owned();
     match rest.rsplit_once('@') {
         Some((before, _)) if before.contains(['?', '#']) => format!("{scheme}…"),

@@ -16,9 +16,9 @@ pub struct Report {
     pub accounts: Vec<Account>,
     /// Those of the runs that ended while something was wrong: where they sent to, and what was wrong last.
     pub troubles: Vec<ExporterStatus>,
-    /// The recorders whose rings refused events, since the storage's birth, and the ring size that would have held.
+    /// The recorders whose rings refused events since the storage was made, and the ring size that would have sufficed.
     pub full_rings: Vec<FullRing>,
-    /// The limits of the storage that were exceeded since its birth: series that were folded into `overflow`, names that
+    /// The limits of the storage that were exceeded since it was made: series that were folded into `overflow`, names that
     /// were cut, recorders that shared a shard. Each was warned of when it was first seen.
     pub exceeded: Exceeded,
 }

@@ -1,4 +1,4 @@
-//! A running exporter as the supervisor holds it, and how one is put to work.
+//! A running exporter as the supervisor sees it, and how one is started.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,15 +10,15 @@ use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::{Accounts, Cause, Exporter, Phase, Registry};
 
 use crate::clock::ExporterClock;
+use crate::dispatcher::{EventDispatcher, EventQueue, abandon};
 use crate::error::StartError;
-use crate::hub::{Feed, Hub, abandon};
 use crate::linger::Scrapes;
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
 use crate::stop::{StopSignal, before};
 
-/// Longest wait for a resolver; other calls wait meanwhile.
-const RESOLVER_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for a resolver. Other calls wait meanwhile.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time beyond its deadline after which an exporter's task is cancelled.
 const GRACE: Duration = Duration::from_millis(250);
 
@@ -27,26 +27,26 @@ pub(crate) struct LaunchContext<R: Runtime> {
     pub(crate) runtime: R,
     pub(crate) registry: Registry<'static>,
     pub(crate) accounts: Accounts<'static>,
-    pub(crate) hub: Hub<R>,
+    pub(crate) dispatcher: EventDispatcher<R>,
     /// The time that everything sent carries.
     pub(crate) clock: ExporterClock<R>,
     /// Where timestamps of a coarse clock are put.
     pub(crate) phase: Phase,
 }
 
-/// An exporter that is about to start: whatever can fail is done, and nothing that others see has changed.
-pub(crate) struct Prepared<R: Runtime>(Box<Launch<R>>);
+/// An exporter that is about to start: all that can fail is done, and nothing visible has changed.
+pub(crate) struct PreparedExporter<R: Runtime>(Box<Launch<R>>);
 
 type Launch<R> = dyn FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send;
 
-impl<R: Runtime> Prepared<R> {
+impl<R: Runtime> PreparedExporter<R> {
     /// `launch` opens the account and starts the task.
     pub(crate) fn new(launch: impl FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send + 'static) -> Self {
         Self(Box::new(launch))
     }
 
-    pub(crate) fn launch(self, place: &mut LaunchContext<R>) -> RunningExporter<R> {
-        (self.0)(place)
+    pub(crate) fn launch(self, context: &mut LaunchContext<R>) -> RunningExporter<R> {
+        (self.0)(context)
     }
 }
 
@@ -58,19 +58,19 @@ pub(crate) struct RunningExporter<R: Runtime> {
     /// What is scraped, and may linger.
     pub(crate) scrapes: Option<Arc<Scrapes>>,
     stop: StopSignal,
-    /// Why whatever is left could not be sent; comes when the task has ended.
+    /// The cause for what was not sent; comes when the task has ended.
     ended: Receiver<Cause>,
     /// Closed when the task is over, however it ended.
     over: Receiver<()>,
-    feed: Option<Arc<Feed>>,
+    queue: Option<Arc<EventQueue>>,
     task: R::Task,
-    /// What runs beside it, and the sign of its end.
-    beside: Option<R::Task>,
-    beside_ended: Option<Receiver<()>>,
+    /// A second task, and the sign of its end.
+    side_task: Option<R::Task>,
+    side_task_ended: Option<Receiver<()>>,
 }
 
 impl<R: Runtime> RunningExporter<R> {
-    /// Starts `work` as a task. Its output is the cause for whatever it could not send.
+    /// Starts `work` as a task. Its output is the cause for what it could not send.
     pub(crate) fn launch<F>(runtime: &R, stop: StopSignal, status_cell: Arc<StatusCell>, work: F) -> Self
     where
         F: Future<Output = Cause> + Send + 'static,
@@ -91,15 +91,15 @@ impl<R: Runtime> RunningExporter<R> {
             stop,
             ended,
             over,
-            feed: None,
+            queue: None,
             task,
-            beside: None,
-            beside_ended: None,
+            side_task: None,
+            side_task_ended: None,
         }
     }
 
-    /// It also does what `work` makes of its signal to stop, which ends by the deadline of a stop. That has no account.
-    pub(crate) fn beside<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<StatusCell>) -> F) -> Self
+    /// Starts `work` as a second task, which gets the same signal to stop and must end by its deadline. It has no account.
+    pub(crate) fn with_side_task<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<StatusCell>) -> F) -> Self
     where
         F: Future<Output = Cause> + Send + 'static,
     {
@@ -110,7 +110,7 @@ impl<R: Runtime> RunningExporter<R> {
             // Fails only where nobody waits any more.
             let _ = end.try_send(());
         });
-        Self { beside: Some(task), beside_ended: Some(ended), ..self }
+        Self { side_task: Some(task), side_task_ended: Some(ended), ..self }
     }
 
     /// Closed when its task is over, however that ended; nothing ever comes.
@@ -145,17 +145,17 @@ impl<R: Runtime> RunningExporter<R> {
         }
     }
 
-    /// It sends what is in `feed`.
-    pub(crate) fn fed_by(self, feed: Arc<Feed>) -> Self {
-        Self { feed: Some(feed), ..self }
+    /// It sends what is in `queue`.
+    pub(crate) fn draining(self, queue: Arc<EventQueue>) -> Self {
+        Self { queue: Some(queue), ..self }
     }
 
-    /// Whether it gets every request by itself.
-    pub(crate) const fn is_fed(&self) -> bool {
-        self.feed.is_some()
+    /// Whether it gets every request, through a queue.
+    pub(crate) const fn has_queue(&self) -> bool {
+        self.queue.is_some()
     }
 
-    /// Whether its task has not ended. It ends before its time only by a panic.
+    /// Whether its task still runs. Before a stop it ends only by a panic.
     pub(crate) fn is_alive(&self) -> bool {
         !self.ended.is_closed()
     }
@@ -166,8 +166,8 @@ impl<R: Runtime> RunningExporter<R> {
         self.stop.clone()
     }
 
-    /// Once it was asked to stop: waits until it has ended, at most until its deadline and a little; returns the cause
-    /// for what it did not send. What its feed still holds is dropped for that cause.
+    /// Waits until it has ended, after it was asked to stop: until [`GRACE`] after its deadline at most. Returns the cause
+    /// for what it did not send. What is still in its queue is dropped for that cause.
     pub(crate) async fn ended(self, runtime: &R) -> Cause {
         let overdue = async {
             self.stop.overdue(runtime, GRACE).await;
@@ -175,20 +175,20 @@ impl<R: Runtime> RunningExporter<R> {
         };
         let all_ended = async {
             let ended = self.ended.recv().await;
-            if let Some(beside) = &self.beside_ended {
+            if let Some(side_ended) = &self.side_task_ended {
                 // An error is the end as well.
-                let _ = beside.recv().await;
+                let _ = side_ended.recv().await;
             }
             Some(ended)
         };
         let ended = all_ended.or(overdue).await;
-        drop((self.task, self.beside));
+        drop((self.task, self.side_task));
         let cause = match ended {
             Some(Ok(cause)) => cause,
             Some(Err(_)) | None => Cause::Deadline,
         };
-        if let Some(feed) = self.feed {
-            abandon(&feed, cause);
+        if let Some(queue) = self.queue {
+            abandon(&queue, cause);
         }
         cause
     }
@@ -203,7 +203,7 @@ pub(crate) async fn resolve<R: Runtime>(
     port: u16,
 ) -> Result<Vec<SocketAddr>, StartError> {
     let refused = |source| StartError::Resolve { exporter, field, host: host.into(), source };
-    let limit = runtime.now() + RESOLVER_PATIENCE;
+    let limit = runtime.now() + RESOLVE_TIMEOUT;
     let answer = before(runtime, limit, runtime.resolve(host, port)).await;
     answer.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(refused)
 }

@@ -90,7 +90,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// A TCP connection to `peer`. Takes as long as the operating system does; dropping it gives up.
     ///
-    /// As it stands here, there is none.
+    /// By default there is none.
     ///
     /// # Errors
     /// What the operating system answers: `ConnectionRefused` where nobody listens. `Unsupported` where the runtime has no
@@ -102,7 +102,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// A TCP socket that listens on `local` with `SO_REUSEADDR`; port 0 takes a free one.
     ///
-    /// As it stands here, there is none. Only the Prometheus page asks for one.
+    /// By default there is none. Only the Prometheus page asks for one.
     ///
     /// # Errors
     /// What the operating system answers: `AddrInUse` where the port is taken. `Unsupported` where the runtime has no TCP.
@@ -113,7 +113,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// A Unix datagram socket that is connected to the one at `path`.
     ///
-    /// As it stands here, there is none. Only the DogStatsD sink asks for one, where it is told to.
+    /// By default there is none. Only the DogStatsD sink asks for one, where it is told to.
     ///
     /// # Errors
     /// What the operating system answers: `NotFound` where there is no such file, `ConnectionRefused` where nobody has
@@ -125,7 +125,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// A connection to the Unix stream socket at `path`.
     ///
-    /// As it stands here, there is none. Only the DogStatsD sink asks for one, where it is told to.
+    /// By default there is none. Only the DogStatsD sink asks for one, where it is told to.
     ///
     /// # Errors
     /// Those of [`unix_datagram_connect`](Self::unix_datagram_connect).
@@ -150,7 +150,7 @@ pub trait UdpSocket: Send + Sync + 'static {
     /// `segment` bytes (1 or more) but the last, which may be shorter. At most 64 of them, and 65,507 bytes. Returns how
     /// many the kernel has taken, from the front, at least one.
     ///
-    /// As it stands here, it sends the first. Where the operating system takes several in one call,
+    /// By default it sends the first one. Where the operating system takes several in one call,
     /// [`SegmentationOffload`] does that.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
 use crate::drivers::{Destination, OpenSocket, connect};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{LaunchContext, Prepared};
+use crate::running::{LaunchContext, PreparedExporter};
 use crate::runtime::Runtime;
 
 mod datagrams;
@@ -29,16 +29,16 @@ struct Packets {
     bytes: usize,
     /// Most messages in one.
     items: usize,
-    /// Whether telemetry is sent, and what it calls the way.
+    /// The transport that telemetry names, where telemetry is sent.
     telemetry: Option<ClientTransport>,
 }
 
-/// Judges the settings. The Agent need not be there, nor its name.
+/// Checks the settings. The Agent need not be there yet, and its name need have no address.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
     (registry, identity): (Registry<'static>, &Identity),
     config: &StatsdConfig,
-) -> Result<Prepared<R>, StartError> {
+) -> Result<PreparedExporter<R>, StartError> {
     let encoder = encoder((registry, identity), config)?;
     let to = match config.socket.clone() {
         None => Destination::Udp { host: config.host.clone(), port: config.port },
@@ -54,8 +54,8 @@ pub(crate) async fn prepare<R: Runtime>(
     };
     let telemetry = config.telemetry.then(|| transport(config.socket.as_ref()));
     let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
-    Ok(Prepared::new(move |place: &mut LaunchContext<R>| {
-        datagrams::start(place, &encoder, (to, first, packets), &config)
+    Ok(PreparedExporter::new(move |context: &mut LaunchContext<R>| {
+        datagrams::start(context, &encoder, (to, first, packets), &config)
     }))
 }
 

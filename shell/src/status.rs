@@ -18,16 +18,16 @@ pub struct ExporterStatus {
     pub exporter: Exporter,
     /// Where it listens or sends, without anything secret: `http://127.0.0.1:9646/metrics`, `udp://127.0.0.1:8125`.
     pub address: String,
-    /// What is wrong at the moment, or was at the end; `None` when the last attempt went well. Of what goes wrong with
-    /// gauges while requests do not get through either, nothing is said.
+    /// What is wrong at the moment, or was at the end; `None` when the last attempt went well. An error of gauges is not
+    /// shown while requests do not get through either.
     pub last_error: Option<String>,
     /// Connections that had to be made anew since the start.
     pub reconnects: u64,
-    /// How often the system has told that datagrams were refused, since nothing listened there, since the start. What was
-    /// in the call before is `unconfirmed` then. Over UDP alone.
+    /// How often the system has said since the start that datagrams were refused, as nothing listened there. What was
+    /// in the call before is `unconfirmed` then. Over UDP only.
     pub refusals: u64,
-    /// The largest body in bytes that the backend has shown to bear, where that is less than was configured: bodies of
-    /// several points stay within it. It is forgotten little by little, minute by minute.
+    /// The largest body in bytes that the backend is known to take, where that is less than was configured: bodies of
+    /// several points stay within it. It grows again minute by minute.
     pub learned_bytes: Option<usize>,
     /// Connections to the page that were answered with 503, or closed, because as many as its limit allows were being
     /// answered, since the start.
@@ -54,7 +54,7 @@ impl ExporterStatus {
     }
 }
 
-/// How a status is told of health: of requests, or of what is sent beside them.
+/// How health is noted in a status: that of requests, or that of gauges and telemetry.
 #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
 pub(crate) type HealthNote = fn(&StatusCell, Health, &str);
 
@@ -63,7 +63,7 @@ pub(crate) type HealthNote = fn(&StatusCell, Health, &str);
 pub(crate) struct HealthReporter {
     status_cell: Arc<StatusCell>,
     note: HealthNote,
-    /// Of requests, or of what is sent beside them.
+    /// 0: requests; 1: gauges and telemetry.
     part: usize,
     told: Health,
 }
@@ -75,12 +75,12 @@ impl HealthReporter {
         Self { status_cell, note: StatusCell::tell, part: 0, told: Health::Untried }
     }
 
-    /// Of what is sent beside them.
-    pub(crate) const fn beside(status_cell: Arc<StatusCell>) -> Self {
+    /// Of gauges and telemetry, which a second task sends.
+    pub(crate) const fn of_side_task(status_cell: Arc<StatusCell>) -> Self {
         Self { status_cell, note: StatusCell::tell_of_gauges, part: 1, told: Health::Untried }
     }
 
-    /// Notes how it goes; `words` for what goes wrong are asked for only then.
+    /// Notes `health`. `words` are asked for only where something goes wrong.
     pub(crate) fn tell(&mut self, health: Health, words: impl FnOnce() -> String) {
         let has_changed = std::mem::replace(&mut self.told, health) != health;
         match health {
@@ -90,7 +90,7 @@ impl HealthReporter {
         }
     }
 
-    /// Notes what has left, and how large a datagram is borne.
+    /// Notes what was sent, and how large a datagram may be.
     pub(crate) fn count(&self, traffic: Traffic, learned_bytes: Option<usize>) {
         let mut state = self.status_cell.lock();
         state.traffic[self.part] = traffic;
@@ -109,12 +109,11 @@ pub(crate) struct StatusCell {
 #[derive(Default)]
 struct CellState {
     last_error: Option<String>,
-    /// Of what is sent beside requests.
     last_error_of_gauges: Option<String>,
     reconnects: u64,
     turned_away: u64,
     learned_bytes: Option<usize>,
-    /// Of requests, and of what is sent beside them.
+    /// Of requests, and of gauges and telemetry.
     traffic: [Traffic; 2],
 }
 
@@ -142,7 +141,7 @@ impl StatusCell {
         self.linger
     }
 
-    /// Notes how attempts of requests go, in the words of the other side: empty where it had none.
+    /// Notes how attempts to send requests go, in the words of the other side; empty where it had none.
     #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) fn tell(&self, health: Health, words: &str) {
         match (health, words) {
@@ -163,7 +162,7 @@ impl StatusCell {
         }
     }
 
-    /// Notes how large a body the other side has shown to bear, in bytes, where that is less than was configured.
+    /// Notes the largest body in bytes that the other side is known to take, where that is less than was configured.
     #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
     pub(crate) fn learned(&self, bytes: Option<usize>) {
         self.lock().learned_bytes = bytes;
@@ -174,8 +173,8 @@ impl StatusCell {
         self.note(&mut self.lock().last_error, error.into());
     }
 
-    /// Notes that gauges did not get through, and why. It hides no error of requests, whichever came last, and is not
-    /// logged beside one.
+    /// Notes that gauges did not get through, and why. It never hides an error of requests, and is not logged
+    /// while there is one.
     pub(crate) fn gauges_failed(&self, error: impl Into<String>) {
         let mut state = self.lock();
         if state.last_error.is_some() {
@@ -211,11 +210,11 @@ impl StatusCell {
     /// What has left in datagrams since the start.
     #[cfg(feature = "statsd")]
     pub(crate) fn traffic(&self) -> Traffic {
-        let [mut traffic, beside] = self.lock().traffic;
-        traffic.sent += beside.sent;
-        traffic.bytes += beside.bytes;
-        traffic.dropped += beside.dropped;
-        traffic.dropped_bytes += beside.dropped_bytes;
+        let [mut traffic, side] = self.lock().traffic;
+        traffic.sent += side.sent;
+        traffic.bytes += side.bytes;
+        traffic.dropped += side.dropped;
+        traffic.dropped_bytes += side.dropped_bytes;
         traffic
     }
 
@@ -264,8 +263,8 @@ impl StatusCell {
     }
 }
 
-/// Whether two errors differ in numbers alone: how long a server wants to be left alone, how many lines it refused. What
-/// goes on is not logged again and again.
+/// Whether two errors differ in numbers only: how long a server wants to be left alone, how many lines it refused. An
+/// error that persists is not logged again and again.
 fn says_the_same(one: &str, other: &str) -> bool {
     let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
     words(one) == words(other)

@@ -12,7 +12,7 @@ use crate::runtime::Runtime;
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// How long a stop may take where `asked` was asked for.
-pub(crate) fn patience(asked: Duration) -> Duration {
+pub(crate) fn capped(asked: Duration) -> Duration {
     asked.min(LONGEST)
 }
 

@@ -1,9 +1,9 @@
 //! The supervisor: the one task that starts and stops exporters, one command after another.
 //!
 //! A shutdown that comes while a stop or a start is under way does not wait its turn: it brings the stop's deadline
-//! nearer, gives up the start, and is the next command. What else waited then is answered with silence.
+//! nearer, gives up the start, and is the next command. What else waited then gets no answer.
 //!
-//! A page that lingers after its stop holds up no command: it is kept beside the exporters that run, and ends when its last
+//! A page that lingers after its stop holds up no command: it is kept apart from the exporters that run, and ends when its last
 //! values were seen, when its time is over, with the next start of a page, or with the shutdown's deadline.
 
 use std::collections::VecDeque;
@@ -18,19 +18,19 @@ use loaddensity_metrics_core::{Account, Accounts, Cause, Exporter, Pump, Registr
 
 use crate::clock::ExporterClock;
 use crate::config::{ExporterConfig, PrometheusConfig};
+use crate::dispatcher::EventDispatcher;
 use crate::error::StartError;
-use crate::hub::Hub;
 use crate::identity::Identity;
-use crate::notices::{self, Notices};
 use crate::random;
+use crate::registry_warnings::{self, RegistryWarnings};
 use crate::report::Report;
-use crate::running::{LaunchContext, Prepared, RunningExporter};
+use crate::running::{LaunchContext, PreparedExporter, RunningExporter};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::status::ExporterStatus;
-use crate::stop::{before, patience};
+use crate::stop::{before, capped};
 
-/// A call, with the way back for its answer.
+/// A call, with the channel for its answer.
 pub(crate) enum SupervisorCommand {
     Start(Box<ExporterConfig>, Sender<Result<Option<SocketAddr>, StartError>>),
     /// Stops those of them that run, side by side.
@@ -40,7 +40,7 @@ pub(crate) enum SupervisorCommand {
     Shutdown(Duration, Option<Sender<Report>>),
 }
 
-/// The commands that wait. Dropping it answers them all with silence, which the callers understand.
+/// The commands that wait. Where it is dropped they get no answer: their channels close, which the callers understand.
 struct Inbox {
     commands: Receiver<SupervisorCommand>,
     /// Received already, in order, while a shutdown was looked for.
@@ -48,7 +48,7 @@ struct Inbox {
 }
 
 impl Inbox {
-    /// The next command: a shutdown that is known of, else the oldest. `None`: nobody is left to ask for anything.
+    /// The next command: a shutdown that has come, else the oldest one. `None`: no handle is left.
     async fn next(&mut self) -> Option<SupervisorCommand> {
         let shutdown = self.waiting.iter().position(|command| matches!(command, SupervisorCommand::Shutdown(..)));
         match self.waiting.remove(shutdown.unwrap_or(0)) {
@@ -57,7 +57,7 @@ impl Inbox {
         }
     }
 
-    /// Waits until one more shutdown is asked for; returns its deadline. All that comes is kept.
+    /// Waits until one more shutdown is asked for; returns its deadline. Commands that come meanwhile are kept.
     async fn shutdown(&mut self) -> Duration {
         while let Ok(command) = self.commands.recv().await {
             let deadline = if let SupervisorCommand::Shutdown(deadline, _) = &command { Some(*deadline) } else { None };
@@ -79,7 +79,7 @@ impl Drop for Inbox {
 
 /// Everything that runs.
 pub(crate) struct Supervisor<R: Runtime> {
-    place: LaunchContext<R>,
+    context: LaunchContext<R>,
     identity: Identity,
     /// In the order of [`Exporter::ALL`].
     slots: [Option<(ExporterConfig, RunningExporter<R>)>; Exporter::ALL.len()],
@@ -91,7 +91,7 @@ pub(crate) struct Supervisor<R: Runtime> {
     /// When everything must have ended, once a shutdown was asked for.
     shutdown_by: Option<Instant>,
     inbox: Inbox,
-    notices: Notices,
+    warnings: RegistryWarnings,
     report: Arc<OnceLock<Report>>,
 }
 
@@ -106,10 +106,10 @@ impl<R: Runtime> Supervisor<R> {
         let clock = ExporterClock::of(settings.registry, runtime.clone());
         let phase = settings.identity.phase(random::number());
         let accounts = pump.accounts();
-        let hub = Hub::new(runtime.clone(), clock.clone(), pump, phase);
-        let place = LaunchContext { registry: settings.registry, accounts, clock, hub, phase, runtime };
+        let dispatcher = EventDispatcher::new(runtime.clone(), clock.clone(), pump, phase);
+        let context = LaunchContext { registry: settings.registry, accounts, clock, dispatcher, phase, runtime };
         Self {
-            place,
+            context,
             identity: settings.identity,
             slots: Default::default(),
             lingering: None,
@@ -117,12 +117,12 @@ impl<R: Runtime> Supervisor<R> {
             stop_deadline: settings.stop_deadline,
             shutdown_by: None,
             inbox: Inbox { commands, waiting: VecDeque::new() },
-            notices: Notices::default(),
+            warnings: RegistryWarnings::default(),
             report,
         }
     }
 
-    /// Carries out commands until a shutdown is asked for or nobody is left to ask for anything.
+    /// Carries out commands until a shutdown is asked for, or no handle is left.
     pub(crate) async fn run(mut self) {
         let (deadline, reply) = loop {
             let Some(command) = self.next().await else {
@@ -142,9 +142,9 @@ impl<R: Runtime> Supervisor<R> {
             }
         };
         self.shut_down(deadline).await;
-        self.notices.look(self.place.registry);
-        let report = Report::new(std::mem::take(&mut self.ended), self.place.registry);
-        // Set once: this is the only place, and it ends here.
+        self.warnings.give_new(self.context.registry);
+        let report = Report::new(std::mem::take(&mut self.ended), self.context.registry);
+        // Set once: nothing else sets it, and this ends here.
         let _ = self.report.set(report.clone());
         // The answer comes last, when the storage is free for others.
         drop(self);
@@ -153,11 +153,11 @@ impl<R: Runtime> Supervisor<R> {
         }
     }
 
-    /// The next command; nothing where the page has lingered to its end before that. Until then, what there is to know of
-    /// the registry is said.
+    /// The next command; nothing where the page has lingered to its end before that. Warnings about the registry are given
+    /// meanwhile.
     async fn next(&mut self) -> Option<Option<SupervisorCommand>> {
-        let Self { place, lingering, inbox, notices, .. } = self;
-        let lingered = lingering.as_ref().map(|page| page.lingered(&place.runtime));
+        let Self { context, lingering, inbox, warnings, .. } = self;
+        let lingered = lingering.as_ref().map(|page| page.lingered(&context.runtime));
         let over = async {
             match lingered {
                 Some(lingered) => lingered.await,
@@ -166,9 +166,9 @@ impl<R: Runtime> Supervisor<R> {
             None
         };
         let watch = async {
-            while !notices.all_said() {
-                notices.look(place.registry);
-                place.runtime.sleep(notices::LOOK).await;
+            while !warnings.are_all_given() {
+                warnings.give_new(context.registry);
+                context.runtime.sleep(registry_warnings::INTERVAL).await;
             }
             pending().await
         };
@@ -195,7 +195,7 @@ impl<R: Runtime> Supervisor<R> {
         };
         // Only now: what runs must not end for a start that fails.
         self.stop_one(exporter).await;
-        let running = prepared.launch(&mut self.place);
+        let running = prepared.launch(&mut self.context);
         tracing::info!(exporter = exporter.as_str(), address = running.status_cell.address(), "started");
         let bound = running.bound;
         self.slots[exporter as usize] = Some((config, running));
@@ -203,9 +203,9 @@ impl<R: Runtime> Supervisor<R> {
     }
 
     /// Everything of a start that can fail, unless a shutdown comes first.
-    async fn prepare(&mut self, config: &ExporterConfig) -> Result<Prepared<R>, StartError> {
-        let Self { place, identity, inbox, shutdown_by, .. } = self;
-        let (runtime, registry) = (place.runtime.clone(), place.registry);
+    async fn prepare(&mut self, config: &ExporterConfig) -> Result<PreparedExporter<R>, StartError> {
+        let Self { context, identity, inbox, shutdown_by, .. } = self;
+        let (runtime, registry) = (context.runtime.clone(), context.registry);
         let given_up = async {
             note_shutdown(&runtime, shutdown_by, inbox.shutdown().await);
             Err(StartError::ShutDown)
@@ -213,8 +213,8 @@ impl<R: Runtime> Supervisor<R> {
         prepare(&runtime, (registry, identity), config).or(given_up).await
     }
 
-    /// The same for settings that only the running exporter keeps from working, by its port.
-    async fn stop_and_prepare(&mut self, config: &ExporterConfig) -> Result<Prepared<R>, StartError> {
+    /// The same for settings that cannot work while the exporter runs, since it has the port.
+    async fn stop_and_prepare(&mut self, config: &ExporterConfig) -> Result<PreparedExporter<R>, StartError> {
         let stopped = self.stop_one(config.exporter()).await;
         self.prepare(config).await.map_err(|source| match stopped {
             Some(account) => StartError::Stopped { account: Box::new(account), source: Box::new(source) },
@@ -222,7 +222,7 @@ impl<R: Runtime> Supervisor<R> {
         })
     }
 
-    /// Whether a start failed because the exporter itself, with its present settings, listens there.
+    /// Whether a start failed because the exporter itself listens there, with its present settings.
     fn is_in_its_own_way(&self, config: &ExporterConfig, error: &StartError) -> bool {
         let running = self.slots[config.exporter() as usize].as_ref().map(|(_, running)| running);
         let bound = running.or(self.lingering.as_ref()).and_then(|running| running.bound);
@@ -247,12 +247,12 @@ impl<R: Runtime> Supervisor<R> {
         for exporter in exporters {
             let running = self.slots[*exporter as usize].take().map(|(_, running)| running);
             match running {
-                Some(running) if running.lingers(self.place.runtime.now()) => self.lingering = Some(running),
+                Some(running) if running.lingers(self.context.runtime.now()) => self.lingering = Some(running),
                 Some(running) => ending.push(running),
                 None => {}
             }
             if self.lingering.as_ref().is_some_and(|page| page.status_cell.exporter() == *exporter) {
-                accounts.push(self.place.registry.account(*exporter));
+                accounts.push(self.context.registry.account(*exporter));
             }
         }
         accounts.extend(self.end(ending, deadline).await);
@@ -261,61 +261,61 @@ impl<R: Runtime> Supervisor<R> {
 
     /// Stops all that runs. A page may linger, but not beyond the deadline.
     async fn shut_down(&mut self, deadline: Duration) {
-        let by = note_shutdown(&self.place.runtime, &mut self.shutdown_by, deadline);
+        let by = note_shutdown(&self.context.runtime, &mut self.shutdown_by, deadline);
         self.stop(&Exporter::ALL, deadline).await;
         let Some(page) = self.lingering.take() else {
             return;
         };
-        let Self { place, inbox, shutdown_by, .. } = self;
-        let runtime = place.runtime.clone();
-        let hurry = async {
+        let Self { context, inbox, shutdown_by, .. } = self;
+        let runtime = context.runtime.clone();
+        let nearer_deadlines = async {
             let mut by = by;
             while let Some(deadline) = before(&runtime, by, inbox.shutdown()).await {
                 by = note_shutdown(&runtime, shutdown_by, deadline);
             }
         };
-        page.lingered(&runtime).or(hurry).await;
+        page.lingered(&runtime).or(nearer_deadlines).await;
         self.end(vec![page], deadline).await;
     }
 
     /// Ends all of `ending` at the same time, so that a slow one takes nothing from the others' deadline. A shutdown that
     /// comes meanwhile brings the deadline nearer.
     async fn end(&mut self, ending: Vec<RunningExporter<R>>, deadline: Duration) -> Vec<Account> {
-        let Self { place, ended, inbox, shutdown_by, .. } = self;
-        let (runtime, accounts) = (place.runtime.clone(), place.accounts);
-        let deadline = runtime.now() + patience(deadline);
+        let Self { context, ended, inbox, shutdown_by, .. } = self;
+        let (runtime, accounts) = (context.runtime.clone(), context.accounts);
+        let deadline = runtime.now() + capped(deadline);
         let deadline = shutdown_by.map_or(deadline, |by| by.min(deadline));
         let mut signals = Vec::new();
         for running in &ending {
-            if running.is_fed() {
-                place.hub.detach(running.status_cell.exporter());
+            if running.has_queue() {
+                context.dispatcher.detach(running.status_cell.exporter());
             }
             signals.push(running.ask_to_stop(deadline));
         }
         let mut closed = Vec::new();
         let all_end = async {
             for running in ending {
-                let (status_cell, is_fed) = (running.status_cell.clone(), running.is_fed());
+                let (status_cell, has_queue) = (running.status_cell.clone(), running.has_queue());
                 let cause = running.ended(&runtime).await;
-                let account = close(accounts, status_cell.exporter(), is_fed, cause);
+                let account = close(accounts, status_cell.exporter(), has_queue, cause);
                 ended.push(status_cell.status(account));
                 closed.push(account);
             }
         };
-        let hurry = async {
+        let nearer_deadlines = async {
             loop {
                 let by = note_shutdown(&runtime, shutdown_by, inbox.shutdown().await);
                 signals.iter().for_each(|signal| signal.ask(by));
             }
         };
-        all_end.or(hurry).await;
+        all_end.or(nearer_deadlines).await;
         closed
     }
 
     fn status(&self) -> Vec<ExporterStatus> {
         let of = |running: &RunningExporter<R>| {
             let status_cell = &running.status_cell;
-            status_cell.status(self.place.registry.account(status_cell.exporter()))
+            status_cell.status(self.context.registry.account(status_cell.exporter()))
         };
         let lingering = self.lingering.iter().map(|page| ExporterStatus { lingers: true, ..of(page) });
         // The page is the first of them all.
@@ -323,25 +323,25 @@ impl<R: Runtime> Supervisor<R> {
     }
 }
 
-/// Notes when a shutdown that was asked for now is due; of several the nearest counts, and is returned.
+/// Notes when a shutdown that was asked for now is due. Of several deadlines the nearest counts; it is returned.
 fn note_shutdown<R: Runtime>(runtime: &R, shutdown_by: &mut Option<Instant>, deadline: Duration) -> Instant {
-    let by = runtime.now() + patience(deadline);
+    let by = runtime.now() + capped(deadline);
     *shutdown_by.insert(shutdown_by.map_or(by, |nearest| nearest.min(by)))
 }
 
 /// Whether `bound` keeps a page with the settings `config` from being listened for.
 fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
     let host = config.host.parse::<std::net::IpAddr>();
-    // What a name stands for is not known here; it may be the address.
+    // The address of a name is not known here; it may be this one.
     let same_host =
         host.map_or(true, |host| host == bound.ip() || host.is_unspecified() || bound.ip().is_unspecified());
     config.port == bound.port() && same_host
 }
 
-/// The last account of `exporter`, which was fed with every request or sent sums; of sums, what was not sent is dropped
-/// for `cause`.
-fn close(accounts: Accounts<'static>, exporter: Exporter, is_fed: bool, cause: Cause) -> Account {
-    let account = if is_fed { accounts.registry().account(exporter) } else { accounts.close(exporter, cause) };
+/// The last account of `exporter`, which got every request through a queue, or else sent sums. Of sums, what was not
+/// sent is dropped for `cause`.
+fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause: Cause) -> Account {
+    let account = if has_queue { accounts.registry().account(exporter) } else { accounts.close(exporter, cause) };
     tracing::info!(
         exporter = exporter.as_str(),
         recorded = account.recorded,
@@ -356,7 +356,7 @@ async fn prepare<R: Runtime>(
     runtime: &R,
     (registry, identity): (Registry<'static>, &Identity),
     config: &ExporterConfig,
-) -> Result<Prepared<R>, StartError> {
+) -> Result<PreparedExporter<R>, StartError> {
     if !R::HAS_TCP {
         config.needs_no_tcp()?;
     }

@@ -1,10 +1,12 @@
-//! TLS 1.2 and 1.3 over a runtime's streams, by rustls. A build without the feature `tls` has the same types, and none of
-//! them can be made.
+//! TLS 1.2 and 1.3 over a runtime's streams, by rustls. A build without the feature `tls` has the same types, but
+//! no values of them.
 
 #[cfg(not(feature = "tls"))]
 mod absent;
 #[cfg(feature = "tls")]
 mod client;
+#[cfg(feature = "tls")]
+mod handshake_errors;
 #[cfg(feature = "tls")]
 mod pem;
 #[cfg(feature = "tls")]
@@ -12,8 +14,6 @@ mod server;
 mod stream;
 #[cfg(feature = "tls")]
 mod trust;
-#[cfg(feature = "tls")]
-mod words;
 
 #[cfg(all(not(feature = "tls"), feature = "prometheus"))]
 pub(crate) use absent::Acceptor;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::document::{Arguments, JsonAction};
 use super::error::{ActionError, Problem, kind_of, shown};
-use super::near::nearest;
+use super::suggestion::nearest;
 use crate::config::{Labels, WAIT};
 use crate::environment::EnvironmentError;
 
@@ -125,7 +125,7 @@ impl<'a> ArgumentReader<'a> {
         })
     }
 
-    /// The value of `key` as it stands in the document, by whichever of its names it is given.
+    /// The value of `key` as the document has it, whichever of its names it is given by.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&'a Value> {
         self.value_of_name(self.name(key))
@@ -165,7 +165,7 @@ impl<'a> ArgumentReader<'a> {
     }
 
     /// A whole number in `range`, which has no upper end where that is `u64::MAX`; `what` says in words what is expected.
-    /// A fraction of nothing but zeros is taken, and a string that holds nothing but a number.
+    /// A fraction of zeros is taken, and so is a string that holds a number and nothing else.
     ///
     /// # Errors
     /// [`Problem::WrongValue`] for any other kind of value and outside of `range`.
@@ -177,7 +177,7 @@ impl<'a> ArgumentReader<'a> {
         self.read(key, &expected, |value| whole(value).filter(|number| range.contains(number)))
     }
 
-    /// A number in `range`, also as a string that holds nothing but a number; `expected` says in words what is right.
+    /// A number in `range`, also as a string that holds a number and nothing else; `expected` says in words what is right.
     ///
     /// # Errors
     /// [`Problem::WrongValue`] for any other kind of value and outside of `range`.
@@ -250,8 +250,8 @@ impl<'a> ArgumentReader<'a> {
         ActionError { index: self.action.index, command: self.action.command.clone(), problem }
     }
 
-    /// Strings by position are not shown where a secret can be among them: one value left out, and the token stands
-    /// in its neighbour's place.
+    /// Strings by position are not shown where a secret can be among them: if one value is left out, the token stands
+    /// at its neighbour's position.
     fn shown(&self, key: &str, value: &Value) -> String {
         let positional = matches!(self.action.arguments, Arguments::Positional(_));
         let holds_secret = self.signature.positional.iter().any(|key| self.signature.secret.contains(key));

@@ -5,7 +5,7 @@ use loaddensity_metrics_core::Exporter;
 use super::arguments::{ArgumentReader, Signature};
 use super::document::JsonAction;
 use super::error::{ActionError, Problem};
-use super::near::nearest;
+use super::suggestion::nearest;
 use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
 use crate::environment::Environment;
 
@@ -135,8 +135,8 @@ impl ActionError {
     }
 }
 
-/// `environment` without the variables of what the action says itself: they are not asked, so that none of them keeps the
-/// exporter from starting.
+/// `environment` without the variables of parameters that the action gives: they are not read, so that none of them keeps
+/// the exporter from starting.
 fn unsaid(reader: ArgumentReader<'_>, variables: &[(&str, &[&str])], environment: &Environment) -> Environment {
     let said = variables.iter().filter(|(key, _)| reader.value(key).is_some());
     environment.without(&said.flat_map(|(_, names)| names.iter().copied()).collect::<Vec<_>>())

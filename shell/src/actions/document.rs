@@ -11,7 +11,7 @@ use super::error::{ActionError, Problem, kind_of};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Document {
-    /// Its actions in order. One that has not the shape of an action is an error in its place, so that the others
+    /// Its actions in order. One that is not shaped as an action is an error in its place, so that the others
     /// can still run.
     pub actions: Vec<Result<JsonAction, ActionError>>,
 }
@@ -59,7 +59,7 @@ impl fmt::Debug for KindOfValue<'_> {
 }
 
 impl Document {
-    /// Reads `text`. A byte order mark at its start is skipped; keys beside `load_density` are ignored, as
+    /// Reads `text`. A byte order mark at its start is skipped; keys other than `load_density` are ignored, as
     /// LoadDensity ignores them.
     ///
     /// # Errors

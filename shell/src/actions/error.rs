@@ -69,7 +69,7 @@ pub enum Problem {
         /// What would be right.
         expected: String,
     },
-    /// A parameter that has no meaning beside what else was given.
+    /// A parameter that has no meaning with what else was given.
     Misplaced {
         /// The parameter.
         key: String,

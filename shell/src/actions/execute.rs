@@ -1,4 +1,4 @@
-//! Doing what an action says.
+//! Carries out actions.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::error::{StartError, StopError};
 use crate::exporters::AsyncExporters;
 use crate::runtime::Runtime;
 
-/// What came of an action.
+/// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActionOutcome {
@@ -35,7 +35,7 @@ pub enum ActionOutcome {
     },
 }
 
-/// Carries out `action`, which is one of [`COMMANDS`](super::COMMANDS), without a look at the environment.
+/// Carries out `action`, which is one of [`COMMANDS`](super::COMMANDS). The environment is not read.
 ///
 /// # Errors
 /// What [`Command::from_action`] refuses, and what the start and stop calls answer ([`Problem::Start`],

@@ -1,4 +1,4 @@
-//! What settings of several exporters must be like.
+//! Checks that settings of several exporters have in common.
 
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! Labels that everything has which an exporter sends.
+//! Labels of everything that an exporter sends.
 
 use std::fmt;
 use std::slice;

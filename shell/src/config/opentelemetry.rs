@@ -59,8 +59,8 @@ configuration! {
     /// milliseconds.
     #[derive(Clone, PartialEq, Eq)]
     pub struct OpenTelemetryConfig {
-        /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it stands, but that `/v1/metrics` is the
-        /// path where it has none, before its query. Default `http://localhost:4317`; see [`http`](Self::http).
+        /// gRPC: `http://host[:port]`. HTTP: a complete URL, which is used as it is; if it has no path,
+        /// `/v1/metrics` is added before its query. Default `http://localhost:4317`; see [`http`](Self::http).
         pub endpoint: String = OtlpProtocol::Grpc.default_endpoint().into(),
         /// Resource attribute `service.name`, not empty; cut to 255 bytes. Default `loaddensity`.
         pub service_name: String = "loaddensity".into(),
@@ -97,7 +97,7 @@ configuration! {
         /// ([`Exponential`](loaddensity_metrics_core::Exponential), the default).
         /// Default [`HistogramAggregation::Explicit`].
         pub histograms: HistogramAggregation = HistogramAggregation::Explicit,
-        /// Whether cumulative histograms show the smallest and the largest value since the storage's birth. Needs the
+        /// Whether cumulative histograms show the smallest and the largest value since the storage was made. Needs the
         /// same as exponential histograms, and cumulative temporality. Default no.
         pub min_max: bool = false,
         /// Whether cumulative latencies show an exemplar for each bucket that has one: the latest request that was
@@ -206,7 +206,7 @@ impl OpenTelemetryConfig {
         Self { endpoint: protocol.default_endpoint().into(), protocol, ..Self::default() }
     }
 
-    /// What the encoder is told.
+    /// The options of the encoder.
     pub(crate) const fn options(&self) -> ExportOptions {
         ExportOptions {
             histograms: self.histograms,

@@ -18,7 +18,7 @@ use crate::error::StartError;
 pub(crate) const CONNECTIONS: RangeInclusive<usize> = 1..=4_096;
 /// Bytes of a request's head that may be allowed; hyper takes no smaller limit.
 pub(crate) const HEAD_BYTES: RangeInclusive<usize> = 8_192..=1 << 20;
-/// Where the server says that it lives.
+/// The path where the server says that it is healthy.
 pub(crate) const HEALTH_PATH: &str = "/healthz";
 
 configuration! {
@@ -100,7 +100,7 @@ impl PrometheusConfig {
     /// LoadDensity's and not OpenTelemetry's.
     ///
     /// # Errors
-    /// [`EnvironmentError`] for a port that is none.
+    /// [`EnvironmentError`] for a port that is not valid.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
         let mut config = Self::default();
         let host = environment.text("OTEL_EXPORTER_PROMETHEUS_HOST")?.map(str::trim);

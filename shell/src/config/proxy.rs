@@ -16,7 +16,7 @@ const HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"
 const HTTP: [&str; 3] = ["http_proxy", "all_proxy", "ALL_PROXY"];
 /// A CGI server sets it to what its client says (`Proxy:`), so curl does not follow it.
 const UPPER_HTTP: &str = "HTTP_PROXY";
-/// Hosts that are reached without.
+/// Hosts that are reached without a proxy.
 const EXCEPT: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
 /// Where a proxy listens whose URL names no port (curl(1), `--proxy`).
@@ -68,7 +68,7 @@ impl Proxy {
         (servers != Environment::default()).then_some(Self { source: ProxySource::Environment(all), except: None })
     }
 
-    /// The same, but not for these `hosts`, in the form of `NO_PROXY`, which they replace: names and addresses, parted by
+    /// The same, but not for these `hosts`, in the form of `NO_PROXY`, which they replace: names and addresses, separated by
     /// commas or blanks. A name stands for all that end in it too (`example.com` and `.example.com` for
     /// `a.example.com`); `10.0.0.0/8` stands for a network, `host:port` for one port, `*` for everything.
     #[must_use]
@@ -109,7 +109,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A proxy that can be spoken to.
+/// A proxy that can be used.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct HttpProxy {
     /// Name or address, without brackets.
@@ -142,9 +142,9 @@ impl HttpProxy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// It is one that is spoken to by TLS, by SOCKS or in another way.
+    /// It is a proxy over TLS, of SOCKS or of another kind.
     Kind,
-    /// It names no host, or a port that is none.
+    /// It names no host, or a port that is not valid.
     Address,
 }
 

@@ -86,8 +86,8 @@ configuration! {
         /// `packed`. No sample is lost by it, so that it is refused with a `sample_rate`. Default no (the contract).
         pub aggregate: bool = false,
         /// Time from one such message of a series to the next; the last one comes at the stop. An interval ends early
-        /// when half of `buffer_events` wait. 1 ms to 1 day. Default 2 s, as with Datadog's clients. It is a time of
-        /// its own beside `interval`, as there: requests are sent more often than what changes slowly.
+        /// when half of `buffer_events` wait. 1 ms to 1 day. Default 2 s, as with Datadog's clients. It is not the
+        /// same as `interval`, as there: requests are sent more often than what changes slowly.
         pub aggregation_interval: Duration = Duration::from_secs(2),
         /// Time from one message with a gauge of the engine, or with telemetry, to the next; the last one comes at the
         /// stop. 1 ms to 1 day. Default 10 s.
@@ -96,7 +96,7 @@ configuration! {
         /// in `datadog.dogstatsd.client.…` (see [`Telemetry`](loaddensity_metrics_core::dogstatsd::Telemetry)). Default
         /// no.
         pub telemetry: bool = false,
-        /// Where messages come from. Default not said.
+        /// Where messages come from. Default: messages do not say it.
         pub origin: StatsdOrigin = StatsdOrigin::default(),
     }
 }

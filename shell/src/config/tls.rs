@@ -75,7 +75,7 @@ configuration! {
         pub certificate: PathBuf,
         /// PEM file: the certificate's private key, not encrypted (PKCS #8, PKCS #1 or SEC 1).
         pub key: PathBuf,
-        /// PEM file: who has a certificate that these have signed is let in, and nobody else (mutual TLS). Default
+        /// PEM file with CAs: only clients with a certificate that one of them has signed are let in (mutual TLS). Default
         /// anyone.
         pub client_ca_file: Option<PathBuf>,
     }

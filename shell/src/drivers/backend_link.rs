@@ -1,4 +1,4 @@
-//! What the drivers of bodies have in common: the client, the memory of a body, and what the machine is told.
+//! What both drivers that send bodies need: the client, the memory of a body, and inputs for the machine.
 
 use std::future::Future;
 use std::ops::Range;
@@ -15,14 +15,14 @@ use crate::runtime::Runtime;
 use crate::status::{HealthNote, StatusCell};
 use crate::stop::StopSignal;
 
-/// The client of a backend, and what its driver needs besides the machine.
+/// The client of a backend, and all else that its driver needs but the machine.
 pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
     waiter: Waiter<R>,
     client: HttpClient<R, B>,
-    condition: Arc<StatusCell>,
-    /// How the condition is told.
-    voice: HealthNote,
-    /// The attempts that were told of.
+    status_cell: Arc<StatusCell>,
+    /// How it is told of health.
+    note: HealthNote,
+    /// How many attempts were noted in the status.
     told: u64,
     /// Whether a body that has failed may go out again.
     keeps_failed: bool,
@@ -39,19 +39,19 @@ pub(crate) struct BackendLink<R: Runtime, B: HttpBackend> {
 impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     /// A link to `backend`, whose calls take `timeout` at most. `room`: as many bytes as the first body has, or more.
     pub(crate) fn new(
-        place: &LaunchContext<R>,
+        context: &LaunchContext<R>,
         (backend, timeout): (B, Duration),
-        (condition, voice): (Arc<StatusCell>, HealthNote),
+        (status_cell, note): (Arc<StatusCell>, HealthNote),
         stop: StopSignal,
         room: usize,
     ) -> Self {
-        let client = HttpClient::new(place.runtime.clone(), backend, timeout, condition.clone());
-        let (waiter, memory) = (Waiter::new(place.clock.clone(), stop), BytesMut::zeroed(room));
+        let client = HttpClient::new(context.runtime.clone(), backend, timeout, status_cell.clone());
+        let (waiter, memory) = (Waiter::new(context.clock.clone(), stop), BytesMut::zeroed(room));
         let (lent, body) = (Bytes::new(), Bytes::new());
-        Self { waiter, client, condition, voice, told: 0, keeps_failed: false, room, memory, lent, body }
+        Self { waiter, client, status_cell, note, told: 0, keeps_failed: false, room, memory, lent, body }
     }
 
-    /// The same for a machine that sends a body again as it is.
+    /// The same for a machine that may send the same body again.
     #[cfg(feature = "opentelemetry-http")]
     pub(crate) fn keeping_failed_bodies(self) -> Self {
         Self { keeps_failed: true, ..self }
@@ -75,11 +75,11 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
         &mut self.client
     }
 
-    /// Tells people what the attempts have shown, in the words of the other side, once for each attempt.
+    /// Notes the outcome of each attempt in the status, once, in the words of the other side.
     pub(super) fn tell(&mut self, attempts: Attempts, learned_bytes: Option<usize>) {
         if std::mem::replace(&mut self.told, attempts.count) != attempts.count {
-            (self.voice)(&self.condition, attempts.health, self.client.words());
-            self.condition.learned(learned_bytes);
+            (self.note)(&self.status_cell, attempts.health, self.client.words());
+            self.status_cell.learned(learned_bytes);
         }
     }
 
@@ -102,15 +102,15 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
         self.client.send(id, self.body.clone());
     }
 
-    /// Gives up what is under way; what the machine is told of it, and when.
+    /// Gives up what is under way. Returns the input for the machine, and its time.
     pub(super) async fn cancel(&mut self) -> (Now, BodyInput<'_>) {
         self.client.cancel();
-        let news = self.client.next().await;
-        (self.now(), self.input(news))
+        let event = self.client.next().await;
+        (self.now(), self.input(event))
     }
 
-    /// Waits for what comes first: a stop, news of the client, the moment, or that enough is `filled`. What the machine is
-    /// told of it, and when.
+    /// Waits for what comes first: a stop, an event of the client, the moment, or that enough is `filled`. Returns the input
+    /// for the machine, and its time.
     pub(super) async fn wait(
         &mut self,
         until: Tick,
@@ -121,14 +121,14 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
         let now = self.now();
         match wakeup {
             Wakeup::Stop { deadline } => Some((now, BodyInput::Stop { deadline })),
-            Wakeup::Event(news) => Some((now, self.input(news))),
+            Wakeup::Event(event) => Some((now, self.input(event))),
             Wakeup::Due => None,
         }
     }
 
-    /// What the machine is told of the client's news.
-    fn input(&mut self, news: ClientEvent) -> BodyInput<'_> {
-        match news {
+    /// The input for the machine that an event of the client makes.
+    fn input(&mut self, event: ClientEvent) -> BodyInput<'_> {
+        match event {
             ClientEvent::Resolved { id } => BodyInput::Resolved { id, addresses: self.client.addresses() },
             ClientEvent::Connected { id } => BodyInput::Connected { id },
             ClientEvent::Answer { id, said } => {
@@ -158,7 +158,7 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
         self.take_back();
     }
 
-    /// Where the connection has not let go of it yet, the next body gets new memory.
+    /// Takes the memory back. Where the connection still uses it, the next body gets new memory.
     fn take_back(&mut self) {
         if self.memory.len() < self.room {
             self.memory = std::mem::take(&mut self.lent).try_into_mut().unwrap_or_default();

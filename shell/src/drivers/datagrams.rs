@@ -1,4 +1,4 @@
-//! Serves the machine of datagrams, for DogStatsD and for InfluxDB over UDP.
+//! Drives the machine of datagrams, for DogStatsD and for InfluxDB over UDP.
 
 use std::future::Future;
 
@@ -33,7 +33,7 @@ where
     for<'a> L::Lent<'a>: DatagramSource,
 {
     pub(crate) fn new(
-        place: &LaunchContext<R>,
+        context: &LaunchContext<R>,
         options: SocketOptions<R>,
         source: L,
         reporter: HealthReporter,
@@ -46,8 +46,8 @@ where
         };
         let route = DatagramRoute::new(target).sockets(sockets).at_once(at_once);
         Self {
-            waiter: Waiter::new(place.clock.clone(), stop),
-            sockets: Sockets::new(place.runtime.clone(), to, sockets, first),
+            waiter: Waiter::new(context.clock.clone(), stop),
+            sockets: Sockets::new(context.runtime.clone(), to, sockets, first),
             machine: DatagramMachine::new(route, random::number()),
             source,
             memory: vec![0; call_bytes].into_boxed_slice(),
@@ -55,7 +55,7 @@ where
         }
     }
 
-    /// Runs until a stop has been carried out; why whatever is left was not sent.
+    /// Runs until a stop has been carried out. Returns the cause for whatever was not sent.
     #[expect(clippy::manual_async_fn, reason = "the future of an `async fn` has room for its arguments twice")]
     pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
         async move {
@@ -107,7 +107,7 @@ where
     /// Waits for what comes first: a stop, what was made, a socket that takes more, so many events, the moment.
     async fn wait(&mut self, Wait { until, events, writable }: Wait) {
         let Self { waiter, sockets, source, .. } = self;
-        let wakeup = waiter.first(sockets.next(writable), until, source.holds(events)).await;
+        let wakeup = waiter.first(sockets.next(writable), until, source.wait_until_holds(events)).await;
         let now = waiter.now();
         match wakeup {
             Wakeup::Stop { deadline } => self.machine.handle(now, DatagramInput::Stop { deadline }),

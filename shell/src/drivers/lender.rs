@@ -1,4 +1,4 @@
-//! What lends a machine the items or points that it works on.
+//! The trait through which a machine borrows the items or points that it works on.
 
 use std::future::{Future, pending};
 
@@ -10,8 +10,8 @@ pub(crate) trait Lender: Send + 'static {
     /// Lends it to `ask`.
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T;
 
-    /// Waits until so many items wait.
-    fn holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
+    /// Waits until there are `items` or more.
+    fn wait_until_holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
         let _ = items;
         pending()
     }

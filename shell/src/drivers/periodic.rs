@@ -1,4 +1,4 @@
-//! Serves the machine of periodic exports, for receivers of OTLP.
+//! Drives the machine of periodic exports, for receivers of OTLP.
 
 use std::future::{Future, pending};
 
@@ -25,7 +25,7 @@ where
         Self { link: link.keeping_failed_bodies(), machine, points }
     }
 
-    /// Runs until a stop has been carried out; why whatever is left was not sent.
+    /// Runs until a stop has been carried out. Returns the cause for whatever was not sent.
     #[expect(clippy::manual_async_fn, reason = "the future of an `async fn` has room for its arguments twice")]
     pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
         async move {

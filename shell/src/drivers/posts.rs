@@ -1,4 +1,4 @@
-//! Serves the machine that posts points to InfluxDB.
+//! Drives the machine that posts points to InfluxDB.
 
 use std::future::Future;
 
@@ -26,7 +26,7 @@ where
         Self { link, machine, items }
     }
 
-    /// Runs until a stop has been carried out; why whatever is left was not sent.
+    /// Runs until a stop has been carried out. Returns the cause for whatever was not sent.
     #[expect(clippy::manual_async_fn, reason = "the future of an `async fn` has room for its arguments twice")]
     pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
         async move {
@@ -42,7 +42,7 @@ where
                         machine.handle(now, input);
                     }
                     PostAction::Wait { until, events } => {
-                        if let Some((now, input)) = link.wait(until, items.holds(events)).await {
+                        if let Some((now, input)) = link.wait(until, items.wait_until_holds(events)).await {
                             machine.handle(now, input);
                         }
                     }

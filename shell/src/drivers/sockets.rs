@@ -1,4 +1,4 @@
-//! The sockets of a driver of datagrams: making them, one attempt to send, a look, and what is waited for.
+//! The sockets of a driver of datagrams: how they are made, send, are looked at, and are waited for.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -16,7 +16,7 @@ use loaddensity_metrics_core::export::{Fault, Id, SendKind};
 use crate::config::StatsdSocket;
 use crate::fault::fault_of;
 use crate::host_port::host_port;
-use crate::remedy;
+use crate::network_errors;
 use crate::runtime::{Runtime, UdpSocket as _, UnixDatagram, UnixStream};
 
 /// Where datagrams go.
@@ -57,7 +57,7 @@ pub(crate) enum OpenSocket<R: Runtime> {
     Stream(UnixStream),
 }
 
-/// What has happened to a name or a socket.
+/// An event of a name or a socket.
 pub(super) enum SocketEvent<R: Runtime> {
     Resolved { id: Id, addresses: io::Result<Vec<SocketAddr>> },
     Connected { id: Id, socket: usize, open: io::Result<OpenSocket<R>> },
@@ -72,13 +72,13 @@ pub(super) struct Sockets<R: Runtime> {
     /// A socket that was opened before the driver ran.
     first: Option<OpenSocket<R>>,
     started: Vec<PendingSocket<R>>,
-    /// What went wrong last and was not yet told of.
+    /// The last error that was not yet noted in the status.
     error: Option<io::Error>,
 }
 
 type PendingSocket<R> = Pin<Box<dyn Future<Output = SocketEvent<R>> + Send>>;
 
-/// One socket, if it is open, and what is kept from one to the next.
+/// One socket, if it is open, and what stays when it is made anew.
 struct SocketSlot<R: Runtime> {
     open: Option<OpenSocket<R>>,
     /// Of a stream: the packet that was begun, with its length before it, and how much of it was written. It goes out whole
@@ -94,12 +94,14 @@ impl<R: Runtime> Sockets<R> {
         Self { runtime, to, slots, first, started: Vec::new(), error: None }
     }
 
-    /// What went wrong since this was asked last, in words; empty where nothing did.
+    /// The text of the last error since this was called last; empty where there was none.
     pub(super) fn words(&mut self) -> String {
         match self.error.take() {
             None => String::new(),
-            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.is_udp() => remedy::REFUSED.into(),
-            Some(error) => remedy::cannot_send(&error),
+            Some(error) if error.kind() == io::ErrorKind::ConnectionRefused && self.is_udp() => {
+                network_errors::REFUSED.into()
+            }
+            Some(error) => network_errors::cannot_send(&error),
         }
     }
 
@@ -108,7 +110,10 @@ impl<R: Runtime> Sockets<R> {
         let runtime = self.runtime.clone();
         self.started.push(Box::pin(async move {
             let addresses = runtime.resolve(&host, port).await;
-            SocketEvent::Resolved { id, addresses: addresses.map_err(|error| remedy::no_address(&host, &error)) }
+            SocketEvent::Resolved {
+                id,
+                addresses: addresses.map_err(|error| network_errors::no_address(&host, &error)),
+            }
         }));
     }
 

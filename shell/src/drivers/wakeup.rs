@@ -1,4 +1,4 @@
-//! What ends a driver's wait.
+//! How a driver waits, and what wakes it.
 
 use std::future::Future;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use crate::clock::ExporterClock;
 use crate::runtime::Runtime;
 use crate::stop::StopSignal;
 
-/// What a driver waited for and came first.
+/// What came first of all that a driver waited for.
 pub(super) enum Wakeup<T> {
     /// A stop was asked for, or a nearer deadline.
     Stop { deadline: Tick },
@@ -20,7 +20,7 @@ pub(super) enum Wakeup<T> {
     Due,
 }
 
-/// The time, and the stop that a driver waits for.
+/// The clock and the stop signal of a driver that waits.
 pub(super) struct Waiter<R: Runtime> {
     clock: ExporterClock<R>,
     stop: StopSignal,

@@ -86,7 +86,7 @@ impl Advice {
     }
 }
 
-/// `location` as it is meant in an answer to a request for `asked`, which has no query (RFC 3986, 5.2).
+/// The URL that `location` means in an answer to a request for `asked`, which has no query (RFC 3986, 5.2).
 fn resolved(asked: &str, location: &str) -> String {
     let (scheme, rest) = asked.split_once("://").unwrap_or(("http", asked));
     let host = rest.split('/').next().unwrap_or_default();

@@ -1,16 +1,16 @@
-//! What the client is told of whom it posts to: where that is, how it is asked, and what its answers mean.
+//! What the client must know of a backend: where it is, how requests are made, and what its answers mean.
 
 use std::time::Duration;
 
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{HttpConnection, RemoteServer, Secrets, Watched};
+use super::{HttpConnection, RemoteServer, Secrets, TrackedBody};
 use crate::runtime::Runtime;
 use crate::tls::HttpVersion;
 
-/// Whoever takes bodies over HTTP and answers for them: InfluxDB, or a receiver of OTLP.
+/// A backend that takes bodies over HTTP: InfluxDB, or a receiver of OTLP.
 pub(crate) trait HttpBackend: Send + Sync + 'static {
-    /// The longest pause that it is granted. Whoever decides about pauses keeps to it; the words of an answer say so.
+    /// The longest pause that it can ask for. The machine keeps to it; the text of an answer says so.
     const LONGEST_PAUSE: Duration;
 
     /// Where it is.
@@ -22,10 +22,10 @@ pub(crate) trait HttpBackend: Send + Sync + 'static {
     /// What is done to a body before it goes out.
     fn encoding(&self) -> Encoding;
 
-    /// What it is told that nobody else may see.
+    /// What it is told and nobody else may see.
     fn secrets(&self) -> &Secrets;
 
-    /// Posts `body` and reads the whole answer; whatever has to be asked before is asked too. It may be dropped at any
+    /// Posts `body` and reads the whole answer, after any request that must come first. It may be dropped at any
     /// time.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ pub(crate) trait HttpBackend: Send + Sync + 'static {
         &self,
         runtime: &R,
         connection: &mut HttpConnection<R>,
-        body: &Watched,
+        body: &TrackedBody,
     ) -> impl Future<Output = Result<Exchanged, String>> + Send;
 }
 
@@ -52,7 +52,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// That of a gRPC message where it `is_framed`, compressed where that is asked for with `gzip`.
+    /// The encoding with `gzip` or without, of a gRPC message where it `is_framed`.
     pub(crate) const fn new(gzip: bool, is_framed: bool) -> Self {
         match (gzip, is_framed) {
             (false, false) => Self::Plain,

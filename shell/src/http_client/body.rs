@@ -25,8 +25,8 @@ pub(crate) async fn read(headers: &HeaderMap, body: Incoming) -> ReadBody {
     ReadBody { body: decoded(body.to_bytes(), encoding), is_over: true }
 }
 
-/// `body` without the compression `encoding`, for which nobody asked; proxies compress all the same. `None` for one that
-/// is not known here, or of more than [`ANSWER_BYTES`].
+/// `body` without the compression `encoding`. None was asked for, but proxies compress all the same. `None` for an encoding
+/// that is not known here, or of more than [`ANSWER_BYTES`].
 pub(crate) fn decoded(body: Bytes, encoding: &[u8]) -> Option<Bytes> {
     match encoding.trim_ascii().to_ascii_lowercase().as_slice() {
         b"" | b"identity" => Some(body),

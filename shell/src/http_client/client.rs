@@ -1,8 +1,8 @@
-//! The client itself: what it is told to do is started, and each thing that is started has one answer.
+//! The client itself: it starts what it is told to do, and gives one event for each thing that it started.
 //!
-//! It decides nothing: it knows no timeout, makes no second attempt and chooses no address. Whoever does so tells it:
-//! [`resolve`](Client::resolve), [`connect`](Client::connect), [`send`](Client::send), one at a time, and
-//! [`cancel`](Client::cancel); [`next`](Client::next) is what came of it.
+//! It decides nothing: it has no timeout, makes no second attempt and chooses no address. A machine of the core tells it:
+//! [`resolve`](HttpClient::resolve), [`connect`](HttpClient::connect), [`send`](HttpClient::send), one at a time, and
+//! [`cancel`](HttpClient::cancel); [`next`](HttpClient::next) is the outcome.
 
 use std::future::{self, Future};
 use std::net::SocketAddr;
@@ -14,12 +14,12 @@ use bytes::Bytes;
 use loaddensity_metrics_core::export::Id;
 use loaddensity_metrics_core::verdict::Said;
 
-use super::{Began, Encoding, Exchanged, HttpBackend, HttpConnection, ServerAnswer};
-use crate::remedy::{cannot_connect, no_answer, no_connection};
+use super::{Encoding, Exchanged, HttpBackend, HttpConnection, SendState, ServerAnswer};
+use crate::network_errors::{cannot_connect, no_answer, no_connection};
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
 
-/// What a request is told that finds no connection, or one that was closed meanwhile.
+/// The error of a request that finds no connection, or one that was closed meanwhile.
 const CLOSED: &str = "the connection was closed";
 
 /// Pause between two slices of a body that is compressed. It is slept: tokio looks at its timers and sockets only after 61
@@ -37,17 +37,16 @@ pub(crate) struct HttpClient<R: Runtime, B: HttpBackend> {
     connection: Option<HttpConnection<R>>,
     has_connected: bool,
     started: Option<CallUnderWay<R>>,
-    /// How long whoever decides waits for an answer, from the name to its end, and since when; for words.
+    /// How long the machine waits for an answer, from the name to its end, and since when; for the texts.
     timeout: Duration,
     since: Instant,
     words: String,
 }
 
-/// What came of what was started.
+/// The outcome of what was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClientEvent {
-    /// The name was asked: [`addresses`](Client::addresses) are what it means; none where it means nothing, or nobody
-    /// could be asked.
+    /// The name was resolved to [`addresses`](HttpClient::addresses): to none where it has none, or the resolver failed.
     Resolved { id: Id },
     /// There is a connection.
     Connected { id: Id },
@@ -66,9 +65,9 @@ pub(crate) enum ClientEvent {
 /// What is under way.
 struct CallUnderWay<R: Runtime> {
     id: Id,
-    began: Began,
+    began: SendState,
     kept: bool,
-    /// What is said where it takes too long.
+    /// The text for when it takes too long.
     late: fn(Duration) -> String,
     work: PendingCall<R>,
 }
@@ -86,7 +85,7 @@ enum CallEnd<R: Runtime> {
 }
 
 impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
-    /// Nothing is started yet. What takes longer than `timeout` is not cut short here, but words name no longer time.
+    /// Nothing is started yet. What takes longer than `timeout` is not cut short here, but texts name no longer time.
     /// Connections that are made anew are counted in `status_cell`.
     pub(crate) fn new(runtime: R, backend: B, timeout: Duration, status_cell: Arc<StatusCell>) -> Self {
         Self {
@@ -108,12 +107,12 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         self.backend.encoding() == Encoding::Framed
     }
 
-    /// The addresses of the first hop on the way, as they were resolved last.
+    /// The addresses of the first hop, as they were resolved last.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// What is to be said of the last news, without secrets; empty where all is well.
+    /// The text about the last event, without secrets; empty where all is well.
     pub(crate) fn words(&self) -> &str {
         &self.words
     }
@@ -130,15 +129,15 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         };
         self.start(CallUnderWay {
             id,
-            began: Began::default(),
+            began: SendState::default(),
             kept: false,
             late: no_connection,
             work: Box::pin(work),
         });
     }
 
-    /// Starts to connect to the first hop at `address`, and on to the server until it can be asked. The connection that
-    /// there was, if any, is closed.
+    /// Starts to connect to the first hop at `address`, and from there to the server. The connection before, if any, is
+    /// closed.
     pub(crate) fn connect(&mut self, id: Id, address: SocketAddr) {
         self.connection = None;
         let (runtime, backend, status_cell) = (self.runtime.clone(), self.backend.clone(), self.status_cell.clone());
@@ -150,7 +149,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         };
         self.start(CallUnderWay {
             id,
-            began: Began::default(),
+            began: SendState::default(),
             kept: false,
             late: no_connection,
             work: Box::pin(work),
@@ -159,7 +158,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
 
     /// Starts to post `body`, and to read the whole answer.
     pub(crate) fn send(&mut self, id: Id, body: Bytes) {
-        let began = Began::default();
+        let began = SendState::default();
         // One that was closed after an answer is gone by now.
         let kept = self.connection.as_ref().is_none_or(|connection| connection.is_kept);
         if kept {
@@ -175,7 +174,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         self.start(CallUnderWay { id, began, kept, late: no_answer, work });
     }
 
-    /// Gives up what is under way, if anything is, and closes the connection. That it failed is the next news, at once.
+    /// Gives up what is under way, if anything is, and closes the connection. That it failed is the next event, at once.
     pub(crate) fn cancel(&mut self) {
         self.connection = None;
         if let Some(CallUnderWay { id, began, late, work, .. }) = self.started.take() {
@@ -188,7 +187,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         }
     }
 
-    /// What came of what was started; pending for ever where nothing is. It may be dropped and called again.
+    /// The outcome of what was started; pending for ever where nothing was. It may be dropped and called again.
     pub(crate) async fn next(&mut self) -> ClientEvent {
         let Some(CallUnderWay { id, began, kept, work, .. }) = &mut self.started else {
             return future::pending().await;
@@ -196,7 +195,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         let ending = work.as_mut().await;
         let (id, began, kept) = (*id, began.has_begun(), *kept);
         self.started = None;
-        self.news(id, ending, began, kept)
+        self.event(id, ending, began, kept)
     }
 
     fn start(&mut self, started: CallUnderWay<R>) {
@@ -204,7 +203,7 @@ impl<R: Runtime, B: HttpBackend> HttpClient<R, B> {
         self.started = Some(started);
     }
 
-    fn news(&mut self, id: Id, ending: CallEnd<R>, began: bool, kept: bool) -> ClientEvent {
+    fn event(&mut self, id: Id, ending: CallEnd<R>, began: bool, kept: bool) -> ClientEvent {
         self.words.clear();
         match ending {
             CallEnd::Resolved(addresses) => {
@@ -240,9 +239,9 @@ async fn exchange<R: Runtime, B: HttpBackend>(
     backend: Arc<B>,
     mut connection: HttpConnection<R>,
     body: Bytes,
-    began: Began,
+    began: SendState,
 ) -> CallEnd<R> {
-    let body = began.watch(encoded(&runtime, body, backend.encoding()).await);
+    let body = began.track(encoded(&runtime, body, backend.encoding()).await);
     match backend.exchange(&runtime, &mut connection, &body).await {
         Ok(Exchanged { mut answer, is_over }) => {
             answer.words = backend.server().told(answer.words);

@@ -11,15 +11,15 @@ use hyper::client::conn::http2;
 use hyper::{Request, Response};
 use loaddensity_metrics_core::verdict::Language;
 
-use super::first_bytes::Noting;
-use super::{Advice, FirstBytes, Outgoing, RemoteServer, in_full};
+use super::first_bytes::FirstBytesStream;
+use super::{Advice, FirstBytes, OutgoingBody, RemoteServer, in_full};
+#[cfg(feature = "opentelemetry")]
+use crate::byte_budget::TOO_MUCH;
+use crate::byte_budget::{BudgetedStream, ByteBudget};
 #[cfg(feature = "opentelemetry")]
 use crate::hyper_io::HyperTimer;
 use crate::hyper_io::{HyperIo, HyperTasks};
-#[cfg(feature = "opentelemetry")]
-use crate::metered::TOO_MUCH;
-use crate::metered::{Meter, Metered};
-use crate::remedy;
+use crate::network_errors;
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
 use crate::tls::{HttpVersion, MaybeTlsStream};
@@ -27,7 +27,7 @@ use crate::tls::{HttpVersion, MaybeTlsStream};
 /// One connection. Dropping it closes it.
 pub(crate) struct HttpConnection<R: Runtime> {
     requests: RequestSender,
-    meter: Meter,
+    budget: ByteBudget,
     /// What came over it first.
     first: FirstBytes,
     /// Whether a request was answered over it.
@@ -38,9 +38,9 @@ pub(crate) struct HttpConnection<R: Runtime> {
 
 /// Hyper's handle of a connection.
 enum RequestSender {
-    Http1(http1::SendRequest<Outgoing>),
+    Http1(http1::SendRequest<OutgoingBody>),
     #[cfg(feature = "opentelemetry")]
-    Http2(http2::SendRequest<Outgoing>),
+    Http2(http2::SendRequest<OutgoingBody>),
 }
 
 impl<R: Runtime> HttpConnection<R> {
@@ -54,21 +54,21 @@ impl<R: Runtime> HttpConnection<R> {
         address: SocketAddr,
         status_cell: Arc<StatusCell>,
     ) -> Result<Self, String> {
-        let meter = Meter::of_server();
-        let (first, tasks) = (FirstBytes::default(), HyperTasks::metered(runtime.clone(), &meter));
-        let requests = meter.turns(async {
-            let stream = server.connect(runtime, address, &meter).await;
-            let stream = HyperIo::new(first.of(stream.map_err(|error| remedy::cannot_connect(&error))?));
+        let budget = ByteBudget::of_server();
+        let (first, tasks) = (FirstBytes::default(), HyperTasks::budgeted(runtime.clone(), &budget));
+        let requests = budget.turns(async {
+            let stream = server.connect(runtime, address, &budget).await;
+            let stream = HyperIo::new(first.of(stream.map_err(|error| network_errors::cannot_connect(&error))?));
             match protocol {
                 HttpVersion::Http1 => shake_hands(stream, &tasks).await,
-                HttpVersion::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &meter, status_cell).await,
+                HttpVersion::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &budget, status_cell).await,
             }
         });
         let requests = requests.await?;
-        Ok(Self { requests, meter, first, is_kept: false, _tasks: tasks })
+        Ok(Self { requests, budget, first, is_kept: false, _tasks: tasks })
     }
 
-    /// Whether it is known to be closed. One that seems open may turn out closed when it is used.
+    /// Whether it is known to be closed. One that seems open may prove closed when it is used.
     pub(super) fn is_closed(&self) -> bool {
         match &self.requests {
             RequestSender::Http1(requests) => requests.is_closed(),
@@ -78,24 +78,24 @@ impl<R: Runtime> HttpConnection<R> {
     }
 
     /// Sends `request`; the answer, whose body is yet to come.
-    pub(crate) async fn send(&mut self, request: Request<Outgoing>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(&mut self, request: Request<OutgoingBody>) -> hyper::Result<Response<Incoming>> {
         match &mut self.requests {
             RequestSender::Http1(requests) => {
-                // What greets first ends the connection before anything was asked.
+                // A server that speaks first ends the connection before anything was asked.
                 requests.ready().await?;
-                self.meter.begin_request();
+                self.budget.begin_request();
                 requests.send_request(request).await
             }
             #[cfg(feature = "opentelemetry")]
             RequestSender::Http2(requests) => {
                 requests.ready().await?;
-                self.meter.begin_request();
+                self.budget.begin_request();
                 requests.send_request(request).await
             }
         }
     }
 
-    /// What is said where it broke with this `error`.
+    /// The text for a connection that broke with this `error`.
     pub(crate) fn broke(&self, error: &dyn Error, advice: &Advice) -> String {
         let expected = match self.requests {
             RequestSender::Http1(_) => Language::Http1,
@@ -106,10 +106,10 @@ impl<R: Runtime> HttpConnection<R> {
     }
 }
 
-/// What hyper speaks over.
-type Carrying<R> = HyperIo<Noting<MaybeTlsStream<Metered<<R as Runtime>::Tcp>>>>;
+/// What hyper reads and writes.
+type HyperStream<R> = HyperIo<FirstBytesStream<MaybeTlsStream<BudgetedStream<<R as Runtime>::Tcp>>>>;
 
-async fn shake_hands<R: Runtime>(stream: Carrying<R>, tasks: &HyperTasks<R>) -> Result<RequestSender, String> {
+async fn shake_hands<R: Runtime>(stream: HyperStream<R>, tasks: &HyperTasks<R>) -> Result<RequestSender, String> {
     let (requests, connection) = http1::handshake(stream).await.map_err(|error| in_full(&error))?;
     tasks.spawn(async move {
         // Its error reaches the request that waits for it.
@@ -120,20 +120,20 @@ async fn shake_hands<R: Runtime>(stream: Carrying<R>, tasks: &HyperTasks<R>) -> 
 
 #[cfg(feature = "opentelemetry")]
 async fn shake_hands_for_http2<R: Runtime>(
-    stream: Carrying<R>,
+    stream: HyperStream<R>,
     runtime: &R,
     tasks: &HyperTasks<R>,
-    meter: &Meter,
+    budget: &ByteBudget,
     status_cell: Arc<StatusCell>,
 ) -> Result<RequestSender, String> {
     let mut http = http2::Builder::new(tasks.executor());
     let handshake = http.timer(HyperTimer::new(runtime.clone())).handshake(stream).await;
     let (requests, connection) = handshake.map_err(|error| in_full(&error))?;
-    let meter = meter.clone();
+    let budget = budget.clone();
     tasks.spawn(async move {
         // Its error reaches the request that waits for it; but a server may also send too much while none does.
         let _ = connection.await;
-        if meter.is_exceeded() {
+        if budget.is_exceeded() {
             status_cell.failed(TOO_MUCH);
         }
     });
@@ -142,10 +142,10 @@ async fn shake_hands_for_http2<R: Runtime>(
 
 #[cfg(not(feature = "opentelemetry"))]
 async fn shake_hands_for_http2<R: Runtime>(
-    _: Carrying<R>,
+    _: HyperStream<R>,
     _: &R,
     _: &HyperTasks<R>,
-    _: &Meter,
+    _: &ByteBudget,
     _: Arc<StatusCell>,
 ) -> Result<RequestSender, String> {
     Err("this build has no HTTP/2".into())

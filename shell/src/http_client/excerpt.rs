@@ -1,8 +1,8 @@
 //! What a server says, fit to be shown: short, on one line, without the secrets that were sent to it.
 //!
-//! A server may echo whatever it was sent. A secret is recognised in upper and lower case, percent-encoded (RFC 3986,
+//! A server may echo all that it was sent. A secret is recognised in upper and lower case, percent-encoded (RFC 3986,
 //! 2.1; a space also as `+`) once and twice, and as JSON (RFC 8259, 7), HTML and programming languages escape it, whole
-//! or in part. A server that takes a secret to pieces or encodes it in another way is not seen through.
+//! or in part. What a server cuts up or encodes in another way is not recognised.
 
 use super::Secrets;
 
@@ -12,12 +12,12 @@ const CHARACTERS: usize = 200;
 const SHORT: usize = 3;
 
 impl Secrets {
-    /// The beginning of `text`, with `…` in the place of secrets.
+    /// The beginning of `text`, with `…` in place of secrets.
     pub(crate) fn excerpt(&self, text: &[u8]) -> String {
         self.shown(&String::from_utf8_lossy(text)).take(CHARACTERS).collect()
     }
 
-    /// All of `text`, which holds words of a server, with `…` in the place of secrets.
+    /// All of `text`, which holds words of a server, with `…` in place of secrets.
     pub(crate) fn hide_in(&self, text: &str) -> String {
         self.shown(text).collect()
     }
@@ -40,10 +40,10 @@ impl Secrets {
     }
 }
 
-/// How long `secret` is, as it is written at the front of `text`, `before` which a character stands. A short one is one
-/// only where it is a word of its own: a header's value `1` is no reason to hide each 1.
+/// The length of `secret` as it is written at the start of `text`, after the character `before`. A short secret counts only
+/// where it is a word of its own: a header's value `1` is no reason to hide each 1.
 fn length_in_front(text: &str, secret: &str, before: char) -> Option<usize> {
-    // Where each way to read the secret so far has come to: in `%25`, a `%` may be three bytes long or one.
+    // Where the secret so far may end, for each way to read it: in `%25`, a `%` may be three bytes long or one.
     let mut ends = vec![0];
     for character in secret.chars() {
         let forms = forms(character);

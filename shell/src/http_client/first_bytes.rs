@@ -1,4 +1,4 @@
-//! The first bytes that come over a connection: where it breaks, they tell what speaks there.
+//! The first bytes that come over a connection: if it breaks, they show which protocol is spoken there.
 
 use std::io;
 use std::pin::Pin;
@@ -16,8 +16,8 @@ pub(crate) struct FirstBytes(Arc<OnceLock<Vec<u8>>>);
 
 impl FirstBytes {
     /// `stream`, whose first bytes these are.
-    pub(crate) fn of<S>(&self, stream: S) -> Noting<S> {
-        Noting { stream, first: self.clone() }
+    pub(crate) fn of<S>(&self, stream: S) -> FirstBytesStream<S> {
+        FirstBytesStream { stream, first: self.clone() }
     }
 
     /// The bytes; none where nothing has come.
@@ -27,12 +27,12 @@ impl FirstBytes {
 }
 
 /// A stream whose first bytes are noted.
-pub(crate) struct Noting<S> {
+pub(crate) struct FirstBytesStream<S> {
     stream: S,
     first: FirstBytes,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Noting<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FirstBytesStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if let Poll::Ready(Ok(count @ 1..)) = read {
@@ -42,7 +42,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Noting<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noting<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FirstBytesStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -1,4 +1,4 @@
-//! The body of a request, of which is known whether it has begun to go out.
+//! The body of a request, which notes when it begins to go out.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,63 +11,63 @@ use hyper::body::{Body, Frame, SizeHint};
 
 /// Whether a body may have gone out. Clones tell of the same body.
 ///
-/// Every access is relaxed: it guards nothing but itself, and who of the two changes it first has it.
+/// Every access is relaxed: it guards nothing but itself, and of two changes the first wins.
 #[derive(Clone, Default)]
-pub(crate) struct Began(Arc<AtomicU8>);
+pub(crate) struct SendState(Arc<AtomicU8>);
 
-/// It has not gone out, and may yet.
+/// It has not gone out, but still may.
 const WAITS: u8 = 0;
-/// The connection has it, which may live on another thread.
+/// The connection has taken it, maybe on another thread.
 const TAKEN: u8 = 1;
 /// It will never go out.
 const WITHDRAWN: u8 = 2;
 
-impl Began {
+impl SendState {
     /// `false`: the server cannot have the request.
     pub(crate) fn has_begun(&self) -> bool {
         self.0.load(Ordering::Relaxed) == TAKEN
     }
 
-    /// Lets it not go out any more, if it has not begun to.
+    /// Keeps it from going out, if it has not begun to.
     pub(crate) fn withdraw(&self) {
         // An error: it has begun.
         let _ = self.0.compare_exchange(WAITS, WITHDRAWN, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// `bytes`, watched by this.
-    pub(crate) const fn watch(self, bytes: Bytes) -> Watched {
-        Watched { bytes, began: self }
+    /// `bytes`, tracked by this.
+    pub(crate) const fn track(self, bytes: Bytes) -> TrackedBody {
+        TrackedBody { bytes, began: self }
     }
 }
 
 /// A body that may be sent.
-pub(crate) struct Watched {
+pub(crate) struct TrackedBody {
     bytes: Bytes,
-    began: Began,
+    began: SendState,
 }
 
-impl Watched {
+impl TrackedBody {
     /// The body of a request that is about to be sent: it has not begun to go out, even where one before it had.
-    pub(crate) fn outgoing(&self) -> Outgoing {
+    pub(crate) fn outgoing(&self) -> OutgoingBody {
         self.began.0.store(WAITS, Ordering::Relaxed);
-        Outgoing { bytes: Some(self.bytes.clone()), began: self.began.clone() }
+        OutgoingBody { bytes: Some(self.bytes.clone()), began: self.began.clone() }
     }
 }
 
 /// The body of one request, of known length. It notes when the connection takes it.
-pub(crate) struct Outgoing {
+pub(crate) struct OutgoingBody {
     bytes: Option<Bytes>,
-    began: Began,
+    began: SendState,
 }
 
-impl Outgoing {
-    /// A body that nobody watches.
+impl OutgoingBody {
+    /// A body that nobody tracks.
     pub(crate) fn new(bytes: Bytes) -> Self {
-        Began::default().watch(bytes).outgoing()
+        SendState::default().track(bytes).outgoing()
     }
 }
 
-impl Body for Outgoing {
+impl Body for OutgoingBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn taken(body: &mut Outgoing) -> Option<Bytes> {
+    fn taken(body: &mut OutgoingBody) -> Option<Bytes> {
         match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
             Poll::Ready(None) => None,
@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn what_was_withdrawn_never_goes_out_and_what_went_out_cannot_be() {
-        let (began, bytes) = (Began::default(), Bytes::from_static(b"x"));
-        let watched = began.clone().watch(bytes.clone());
+        let (began, bytes) = (SendState::default(), Bytes::from_static(b"x"));
+        let watched = began.clone().track(bytes.clone());
         let (mut first, mut second) = (watched.outgoing(), watched.outgoing());
         assert_eq!((first.size_hint().exact(), began.has_begun()), (Some(1), false));
         assert_eq!((taken(&mut first), began.has_begun()), (Some(bytes.clone()), true));
@@ -114,6 +114,6 @@ mod tests {
         assert!(!began.has_begun(), "it is about to be sent again");
         began.withdraw();
         assert_eq!((taken(&mut third), taken(&mut second), began.has_begun()), (None, None, false));
-        assert_eq!(taken(&mut Outgoing::new(bytes.clone())), Some(bytes));
+        assert_eq!(taken(&mut OutgoingBody::new(bytes.clone())), Some(bytes));
     }
 }

@@ -55,7 +55,7 @@ impl Via {
         Ok(stream)
     }
 
-    /// Adds what the proxy is told that nobody else may see.
+    /// Adds what the proxy is told and nobody else may see.
     pub(super) fn hide(&self, secrets: &mut Secrets) {
         let Some(user) = &self.proxy.user else { return };
         let decoded = String::from_utf8_lossy(&decoded(user)).into_owned();

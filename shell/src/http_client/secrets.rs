@@ -1,13 +1,13 @@
-//! What a server is told that nobody else may see.
+//! What a server is told and nobody else may see.
 //!
-//! Secret are passwords and tokens, the values of headers that the user gives, and of a URL's query all but the values of
-//! [`HARMLESS`] parameters: which parameter of a proxy or a gateway is a key, nobody knows but its maker. The query is a
-//! secret as a whole too, so that a request line that comes back shows nothing of it, and so is each pair `key=value`.
+//! Passwords and tokens are secret, and so are the values of headers that the user gives. Of a URL's query, all values are but
+//! those of [`HARMLESS`] parameters: only the maker of a gateway knows which of its parameters is a key. The query as a whole
+//! is secret too, so that an echoed request line shows nothing of it, and so is each pair `key=value`.
 
 use percent_encoding::percent_decode_str;
 
-/// Parameters of write URLs (InfluxDB 1, 2 and 3) whose values are no secrets by themselves. Masked, a `precision=s` would
-/// leave little of a text.
+/// Parameters of write URLs (InfluxDB 1, 2 and 3) whose values are no secrets by themselves. If `precision=s` were
+/// masked, little of a text would be left.
 const HARMLESS: [&str; 10] =
     ["accept_partial", "bucket", "consistency", "db", "no_sync", "org", "orgID", "precision", "rp", "u"];
 
@@ -16,7 +16,7 @@ const HARMLESS: [&str; 10] =
 pub(crate) struct Secrets(pub(super) Vec<String>);
 
 impl Secrets {
-    /// `secret` is never shown. An empty one is none.
+    /// Adds `secret`, unless it is empty.
     pub(crate) fn add(&mut self, secret: impl Into<String>) {
         let secret = secret.into();
         if !secret.is_empty() && !self.0.contains(&secret) {

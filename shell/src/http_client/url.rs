@@ -13,7 +13,7 @@ use crate::public_url::public_url;
 use crate::tls::{Connector, HttpVersion};
 
 /// Reads `http://host[:port][/path][?query]`, or `https`, into the server and the rest, which begins with `/`. `tls` and
-/// `protocol` are how an `https` server is spoken to.
+/// `protocol` are for `https`.
 ///
 /// Blanks around it and the case of the scheme do not matter. What is percent-encoded stays so; characters beyond ASCII
 /// in path and query become it (RFC 3986, 2.5). A fragment is never sent (RFC 9110, 4.2.5), and warned of.
@@ -32,7 +32,7 @@ pub(crate) fn read_url(
     };
     let text = url.trim();
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    // Also behind a slash: a password that holds one ends the host, and its first part passes for a port.
+    // Also after a slash: where a password holds one, it ends the host, and what stands before it looks like a port.
     if rest.split(['?', '#']).next().is_some_and(|rest| rest.contains('@')) {
         return Err(user());
     }

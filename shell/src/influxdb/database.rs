@@ -1,4 +1,4 @@
-//! The database of an InfluxDB 1, for those who want it created.
+//! How the database of an InfluxDB 1 is created on request.
 //!
 //! Sources: InfluxDB 1, "Create database with CREATE DATABASE", "Query data with the InfluxDB API"; influxql, `ast.go`,
 //! `QuoteIdent`. To create one that exists is no error.
@@ -25,7 +25,7 @@ impl Creation {
         Self { path, form: format!("q={}", utf8_percent_encode(&statement(database), NON_ALPHANUMERIC)).into() }
     }
 
-    /// What the server has against it, for people; `None` where the database is there now. A statement that fails is
+    /// Why the server refused, in words; `None` where the database is there now. A statement that fails is
     /// answered with 200 too.
     pub(super) fn failure(&self, status: StatusCode, body: &[u8], secrets: &Secrets) -> Option<String> {
         let words = error_words(body);

@@ -1,4 +1,4 @@
-//! What is sent in datagrams, and how it is put to work: points per request or per interval, and the gauges beside them.
+//! What is sent over UDP, and how that is started: points per request or per interval, and the gauges.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,59 +18,64 @@ use crate::stop::StopSignal;
 
 /// Starts to send a point for each request, and the gauges through a socket of their own.
 pub(super) fn per_request<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     (host, port): (&str, u16),
     (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
     let (status_cell, stop) = (status_cell(host, port), StopSignal::default());
-    let feed = place.hub.attach(Exporter::Influxdb, buffer_events, None);
-    let source = RequestLender::new(feed.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
+    let queue = context.dispatcher.attach(Exporter::Influxdb, buffer_events, None);
+    let source = RequestLender::new(queue.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
     let call_bytes = if segmentation_offload { datagram_bytes.max(CALL_BYTES) } else { datagram_bytes };
     let options = SocketOptions { call_bytes, at_once: true, ..options(host, port, config) };
     let driver =
-        DatagramDriver::new(place, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
-    RunningExporter::launch(&place.runtime, stop, status_cell, driver.run())
-        .fed_by(feed)
-        .beside(&place.runtime, |stop, status_cell| {
-            run_gauges(place, (host, port), (gauges, stop, status_cell), config)
+        DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
+    RunningExporter::launch(&context.runtime, stop, status_cell, driver.run())
+        .draining(queue)
+        .with_side_task(&context.runtime, |stop, status_cell| {
+            run_gauges(context, (host, port), (gauges, stop, status_cell), config)
         })
 }
 
 /// Starts to send a point for each series and interval, and the gauges through a socket of their own.
 pub(super) fn per_interval<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     (host, port): (&str, u16),
     (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let (status_cell, stop) = (status_cell(host, port), StopSignal::default());
-    let (rows, before) = IntervalRows::on_heap(place.registry);
-    let ledger = place.accounts.open_after(Exporter::Influxdb, before);
-    let points = IntervalPoints::new(place.registry, (rows, ledger), (encoder, times(place, config)));
+    let (rows, before) = IntervalRows::on_heap(context.registry);
+    let ledger = context.accounts.open_after(Exporter::Influxdb, before);
+    let points = IntervalPoints::new(context.registry, (rows, ledger), (encoder, times(context, config)));
     // A point that no datagram holds is in the account.
-    let source = IntervalItemLender::new(packing(place, config), points, || {});
+    let source = IntervalItemLender::new(packing(context, config), points, || {});
     let options = SocketOptions { at_once: true, ..options(host, port, config) };
     let driver =
-        DatagramDriver::new(place, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
-    RunningExporter::launch(&place.runtime, stop, status_cell, driver.run())
-        .beside(&place.runtime, |stop, status_cell| {
-            run_gauges(place, (host, port), (gauges, stop, status_cell), config)
+        DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
+    RunningExporter::launch(&context.runtime, stop, status_cell, driver.run())
+        .with_side_task(&context.runtime, |stop, status_cell| {
+            run_gauges(context, (host, port), (gauges, stop, status_cell), config)
         })
 }
 
 /// Sends the gauges until a stop has been carried out.
 fn run_gauges<R: Runtime>(
-    place: &LaunchContext<R>,
+    context: &LaunchContext<R>,
     (host, port): (&str, u16),
     (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
     let (told, datagram_bytes) = (status_cell.clone(), config.datagram_bytes);
-    let tells = move || told.gauges_failed(format!("a gauge does not fit into {datagram_bytes} bytes"));
-    let source = IntervalItemLender::new(packing(place, config), GaugePoints::new(gauges, times(place, config)), tells);
-    DatagramDriver::new(place, options(host, port, config), source, HealthReporter::beside(status_cell), stop).run()
+    let on_left_out = move || told.gauges_failed(format!("a gauge does not fit into {datagram_bytes} bytes"));
+    let source = IntervalItemLender::new(
+        packing(context, config),
+        GaugePoints::new(gauges, times(context, config)),
+        on_left_out,
+    );
+    DatagramDriver::new(context, options(host, port, config), source, HealthReporter::of_side_task(status_cell), stop)
+        .run()
 }
 
 fn status_cell(host: &str, port: u16) -> Arc<StatusCell> {
@@ -83,10 +88,10 @@ fn options<R: Runtime>(host: &str, port: u16, config: &InfluxdbConfig) -> Socket
     SocketOptions { to, first: None, sockets: 1, resolve_interval, at_once: false, call_bytes }
 }
 
-fn packing<R: Runtime>(place: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalPacking {
-    IntervalPacking::new(usize::MAX, config.datagram_bytes, config.interval, place.clock.read())
+fn packing<R: Runtime>(context: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalPacking {
+    IntervalPacking::new(usize::MAX, config.datagram_bytes, config.interval, context.clock.read())
 }
 
-fn times<R: Runtime>(place: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalTimes {
-    IntervalTimes::new(config.precision, config.interval, place.phase)
+fn times<R: Runtime>(context: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalTimes {
+    IntervalTimes::new(config.precision, config.interval, context.phase)
 }

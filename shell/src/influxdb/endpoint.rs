@@ -27,11 +27,11 @@ pub(super) struct Endpoint {
     pub(super) authorization: Option<HeaderValue>,
     /// Whether bodies are compressed.
     pub(super) gzip: bool,
-    /// What the server is not to be quoted with.
+    /// What must not be shown of its answers.
     pub(super) secrets: Secrets,
-    /// How its database is created, where that is wanted.
+    /// The request that creates its database, where that is wanted.
     pub(super) creation: Option<Creation>,
-    /// What there is to do about its answers.
+    /// What to do about its answers.
     pub(super) advice: Advice,
 }
 
@@ -42,10 +42,10 @@ pub(super) enum Transport<'a> {
 }
 
 impl<'a> Transport<'a> {
-    /// The way that `config` names.
+    /// The transport that `config` names.
     pub(super) fn of(config: &'a InfluxdbConfig) -> Result<Self, StartError> {
         let (precision, tls) = (config.precision, &config.tls);
-        let (key, (server, path), authorization) = match &config.target {
+        let ((server, path), authorization) = match &config.target {
             InfluxdbTarget::Udp(InfluxdbUdp { host, port }) => {
                 // Refuses what only TLS can carry.
                 RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
@@ -55,21 +55,21 @@ impl<'a> Transport<'a> {
                 let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
                 let server = RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
                 let authorization = basic(username.as_deref(), password.as_ref())?;
-                ("host", (server, query.behind("/write")), authorization)
+                ((server, query.after("/write")), authorization)
             }
             InfluxdbTarget::Url(InfluxdbUrl { url, token }) => {
                 let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
-                ("url", read_url(Exporter::Influxdb, "target.url", url, tls, HttpVersion::Http1)?, authorization)
+                (read_url(Exporter::Influxdb, "target.url", url, tls, HttpVersion::Http1)?, authorization)
             }
             InfluxdbTarget::V1(InfluxdbV1 { server, username, password, credentials, .. }) => {
                 let authorization = basic(username.as_deref(), password.as_ref())?;
                 let authorization = authorization.filter(|_| *credentials == Credentials::Header);
-                ("url", at(server, tls, "/write", &v1_query(&config.target, precision))?, authorization)
+                (at(server, tls, "/write", &v1_query(&config.target, precision))?, authorization)
             }
             InfluxdbTarget::V2(InfluxdbV2 { server, org, bucket, token }) => {
                 let query = Query::new().with("org", org).with("bucket", bucket).with("precision", precision.v2());
                 let authorization = token.as_ref().map(|token| bearer("Token", token)).transpose()?;
-                ("url", at(server, tls, "/api/v2/write", &query)?, authorization)
+                (at(server, tls, "/api/v2/write", &query)?, authorization)
             }
             InfluxdbTarget::V3(InfluxdbV3 { server, database, token, no_sync, accept_partial }) => {
                 let query = Query::new()
@@ -78,22 +78,22 @@ impl<'a> Transport<'a> {
                     .with("no_sync", if *no_sync { "true" } else { "false" })
                     .with("accept_partial", if *accept_partial { "true" } else { "false" });
                 let authorization = token.as_ref().map(|token| bearer("Bearer", token)).transpose()?;
-                ("url", at(server, tls, "/api/v3/write_lp", &query)?, authorization)
+                (at(server, tls, "/api/v3/write_lp", &query)?, authorization)
             }
         };
-        let server = server.by_way_of(config.proxy.as_ref(), HttpVersion::Http1);
+        let server = server.through(config.proxy.as_ref(), HttpVersion::Http1);
         let mut secrets = secrets::of(&config.target, authorization.as_ref());
         server.hide(&mut secrets);
         let creation = config.create_database.then(|| creation(config, &path)).flatten();
         let has_credentials = authorization.is_some() || path.split(['?', '&']).any(|part| part.starts_with("p="));
-        let advice = advice(&config.target, key, &public_url(&format!("{}{path}", server.origin())), has_credentials);
+        let advice = advice(&config.target, &public_url(&format!("{}{path}", server.origin())), has_credentials);
         let endpoint = Endpoint { server, path, authorization, gzip: config.gzip, secrets, creation, advice };
         Ok(Self::Http { endpoint: Box::new(endpoint) })
     }
 }
 
-/// The creation of the database of an InfluxDB 1 that is written to at `write`. Its query API stands beside that, and takes
-/// the same credentials, and what the URL's own query says.
+/// The creation of the database of an InfluxDB 1 that is written to at `write`. Its query API is at the same place, and
+/// takes the same credentials and the URL's own query.
 fn creation(config: &InfluxdbConfig, write: &str) -> Option<Creation> {
     let (path, _) = write.split_once("/write?")?;
     match &config.target {
@@ -102,16 +102,16 @@ fn creation(config: &InfluxdbConfig, write: &str) -> Option<Creation> {
         }
         InfluxdbTarget::V1(InfluxdbV1 { database, username, password, credentials, .. }) => {
             let query = Query::new().with_credentials(*credentials, username.as_deref(), password.as_ref());
-            let own = v1_query(&config.target, config.precision).behind(&format!("{path}/write"));
+            let own = v1_query(&config.target, config.precision).after(&format!("{path}/write"));
             let given = write.strip_prefix(&own).unwrap_or_default();
             let given = if query.0.is_empty() { given.replacen('&', "?", 1) } else { given.to_owned() };
-            Some(Creation::new(query.behind(&format!("{path}/query")) + &given, database))
+            Some(Creation::new(query.after(&format!("{path}/query")) + &given, database))
         }
         _ => None,
     }
 }
 
-fn advice(target: &InfluxdbTarget, key: &'static str, asked: &str, has_credentials: bool) -> Advice {
+fn advice(target: &InfluxdbTarget, asked: &str, has_credentials: bool) -> Advice {
     let (credentials, database) = match target {
         InfluxdbTarget::Http(_) | InfluxdbTarget::V1(_) => {
             ("`username` and `password`", "create it (CREATE DATABASE), or set `create_database`")
@@ -122,18 +122,24 @@ fn advice(target: &InfluxdbTarget, key: &'static str, asked: &str, has_credentia
             ("`token`", "create it, or check the query in `url`; with \"api\": \"v1\" `create_database` does it")
         }
     };
-    let url = if key == "host" { "`host` and `port`" } else { "`url`" };
-    let check = if key == "host" { "does an InfluxDB 1 listen there?" } else { "check the path in `url`" };
+    // Where Action-JSON's key differs from the field, both are named.
+    let url = match target {
+        InfluxdbTarget::Http(_) | InfluxdbTarget::Udp(_) => "`host` and `port`",
+        InfluxdbTarget::Url(_) => "`url`",
+        InfluxdbTarget::V1(_) | InfluxdbTarget::V2(_) | InfluxdbTarget::V3(_) => "`url` (field `target.server`)",
+    };
+    let is_http = matches!(target, InfluxdbTarget::Http(_));
+    let check = if is_http { "does an InfluxDB 1 listen there?".into() } else { format!("check the path in {url}") };
     Advice {
         url,
         path: format!("nothing takes points at {}: {check}", asked.trim_end_matches("?…")),
         asked: asked.trim_end_matches("?…").into(),
         credentials,
         has_credentials,
-        size: "`batch_bytes`",
+        size: "`batch_bytes` (field `batch.bytes`)",
         database: database.into(),
         protocol: "the server does not take lines as they are sent: leave `gzip` out, or check for a proxy on the way",
-        no_acceptance: if key == "host" {
+        no_acceptance: if is_http {
             "nothing says that the points were stored: check `host` and `port`, something else may answer there"
         } else {
             "nothing says that the points were stored: check `url` (a doubled path, a proxy, a UI)"
@@ -157,17 +163,16 @@ fn v1_query(target: &InfluxdbTarget, precision: Precision) -> Query {
 const OWN: [&str; 11] =
     ["accept_partial", "bucket", "db", "no_sync", "org", "orgID", "p", "precision", "rp", "sync", "u"];
 
-/// A server's own URL, with `path` and `query` behind the path in it. What the URL's own query says goes along: a gateway
-/// may want a key there.
+/// A server's own URL, with `path` and `query` after its own path. Its own query is kept: a gateway may want a key there.
 fn at(server: &str, tls: &ClientTls, path: &str, query: &Query) -> Result<(RemoteServer, String), StartError> {
     let (address, base) = read_url(Exporter::Influxdb, "target.server", server, tls, HttpVersion::Http1)?;
     let (base, given) = base.split_once('?').unwrap_or((&base, ""));
     if let Some(name) = given.split('&').filter_map(|pair| pair.split('=').next()).find(|name| OWN.contains(name)) {
         let expected =
-            format!("its query must not say {name}, which has a setting of its own; {path}?… is put behind it");
+            format!("its query must not say {name}, which has a setting of its own; {path}?… is put after it");
         return Err(bad("target.server", &public_url(server), &expected));
     }
-    let mut whole = query.behind(&format!("{}{path}", before_api(base, path)));
+    let mut whole = query.after(&format!("{}{path}", before_api(base, path)));
     if !given.is_empty() {
         whole += &format!("&{given}");
     }
@@ -212,7 +217,7 @@ impl Query {
         }
     }
 
-    fn behind(&self, path: &str) -> String {
+    fn after(&self, path: &str) -> String {
         format!("{path}{}", self.0)
     }
 }

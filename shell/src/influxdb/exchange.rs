@@ -12,8 +12,8 @@ use loaddensity_metrics_core::verdict::{self, Hint, InfluxdbAnswer, Said, Verdic
 use super::Endpoint;
 use super::database::Creation;
 use crate::http_client::{
-    self, Encoding, Exchanged, HttpBackend, HttpConnection, Outgoing, ReadBody, RemoteServer, Secrets, ServerAnswer,
-    Watched,
+    self, Encoding, Exchanged, HttpBackend, HttpConnection, OutgoingBody, ReadBody, RemoteServer, Secrets,
+    ServerAnswer, TrackedBody,
 };
 use crate::runtime::Runtime;
 use crate::tls::HttpVersion;
@@ -35,12 +35,12 @@ impl Influxdb {
         Self { endpoint, has_database }
     }
 
-    /// Has the database created, where it is not known to be there; what the server has against it.
+    /// Has the database created, unless it is known to be there. Returns the server's refusal, if any.
     async fn create_database<R: Runtime>(&self, connection: &mut HttpConnection<R>) -> Result<Option<String>, String> {
         let creation = self.endpoint.creation.as_ref().filter(|_| !self.has_database.load(Ordering::Relaxed));
         let Some(creation) = creation else { return Ok(None) };
         let Creation { path, form } = creation;
-        let request = self.endpoint.request(path, FORM, Outgoing::new(form.clone()))?;
+        let request = self.endpoint.request(path, FORM, OutgoingBody::new(form.clone()))?;
         let response = connection.send(request).await;
         let (head, body) = response.map_err(|error| connection.broke(&error, &self.endpoint.advice))?.into_parts();
         let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
@@ -81,7 +81,7 @@ impl HttpBackend for Influxdb {
         &self,
         runtime: &R,
         connection: &mut HttpConnection<R>,
-        body: &Watched,
+        body: &TrackedBody,
     ) -> Result<Exchanged, String> {
         loop {
             let outgoing = body.outgoing();
@@ -93,9 +93,9 @@ impl HttpBackend for Influxdb {
             let ReadBody { body, is_over } = http_client::read(&head.headers, body).await;
             let now = runtime.wall_clock();
             let (mut answer, hint) = answer(head.status, &head.headers, body.as_deref(), &self.endpoint, now);
-            // Where all is well all the same, somebody else has created it.
+            // Where all went well in spite of the refusal, somebody else has created it.
             answer.words.extend(failure.filter(|_| !answer.words.is_empty()).map(|failure| format!("; {failure}")));
-            // It was there, or may have been, and is not any more: the body is none that is refused twice.
+            // The database was there, or may have been, and has vanished: the body is sent once more.
             if !(self.has_vanished(hint) && was_there && is_over) {
                 return Ok(Exchanged { answer, is_over });
             }
@@ -110,8 +110,8 @@ impl Endpoint {
         format!("{}{path}", self.server.origin())
     }
 
-    /// Takes lines.
-    fn write(&self, lines: Outgoing) -> Result<Request<Outgoing>, String> {
+    /// The request that posts `lines`.
+    fn write(&self, lines: OutgoingBody) -> Result<Request<OutgoingBody>, String> {
         let mut request = self.request(&self.path, LINES, lines)?;
         if self.gzip {
             request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -119,7 +119,7 @@ impl Endpoint {
         Ok(request)
     }
 
-    fn request(&self, path: &str, kind: &'static str, body: Outgoing) -> Result<Request<Outgoing>, String> {
+    fn request(&self, path: &str, kind: &'static str, body: OutgoingBody) -> Result<Request<OutgoingBody>, String> {
         let mut request = self.server.post(path).header(USER_AGENT, http_client::USER_AGENT).header(CONTENT_TYPE, kind);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());

@@ -1,4 +1,4 @@
-//! What is posted over HTTP, and how it is put to work: points per request or per interval, and the gauges beside them.
+//! What is posted over HTTP, and how that is started: points per request or per interval, and the gauges.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
 
 use super::{Endpoint, Influxdb};
 use crate::config::{BatchLimits, InfluxdbConfig};
+use crate::dispatcher::EventQueue;
 use crate::drivers::{BackendLink, Lender, PostDriver};
-use crate::hub::Feed;
 use crate::random;
 use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
@@ -25,64 +25,68 @@ const GAUGE_BYTES: usize = 16 << 10;
 
 /// Starts to send a point for each request, and the gauges over a connection of their own. The backend need not be there.
 pub(super) fn per_request<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
     (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
-    let feed = place.hub.attach(Exporter::Influxdb, config.buffer_events, None);
+    let queue = context.dispatcher.attach(Exporter::Influxdb, config.buffer_events, None);
     let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
     let schedule = Schedule::Batches { age: config.batch.age, capacity: config.buffer_events };
-    let source = RequestSource { feed: feed.clone(), packer: Packer::new(encoder) };
+    let source = RequestSource { queue: queue.clone(), packer: Packer::new(encoder) };
     let to = (endpoint.clone(), config);
     let driver =
-        driver(place, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
+        driver(context, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
     let work = driver.run();
-    RunningExporter::launch(&place.runtime, stop, status_cell, work)
-        .fed_by(feed)
-        .beside(&place.runtime, |stop, status_cell| run_gauges(place, endpoint, (gauges, stop, status_cell), config))
+    RunningExporter::launch(&context.runtime, stop, status_cell, work)
+        .draining(queue)
+        .with_side_task(&context.runtime, |stop, status_cell| {
+            run_gauges(context, endpoint, (gauges, stop, status_cell), config)
+        })
 }
 
 /// Starts to send a point for each series and interval, and the gauges over a connection of their own.
 pub(super) fn per_interval<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
     (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
-    let (rows, before) = IntervalRows::on_heap(place.registry);
-    let ledger = place.accounts.open_after(Exporter::Influxdb, before);
-    let times = IntervalTimes::new(config.precision, config.interval, place.phase);
-    let source = IntervalSource(IntervalPoints::new(place.registry, (rows, ledger), (encoder, times)));
+    let (rows, before) = IntervalRows::on_heap(context.registry);
+    let ledger = context.accounts.open_after(Exporter::Influxdb, before);
+    let times = IntervalTimes::new(config.precision, config.interval, context.phase);
+    let source = IntervalSource(IntervalPoints::new(context.registry, (rows, ledger), (encoder, times)));
     let schedule = Schedule::Intervals { every: config.interval, always_anew: false };
     let to = (endpoint.clone(), config);
     let driver =
-        driver(place, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
+        driver(context, to, (status_cell.clone(), StatusCell::tell), stop.clone(), (source, config.batch, schedule));
     let work = driver.run();
-    RunningExporter::launch(&place.runtime, stop, status_cell, work)
-        .beside(&place.runtime, |stop, status_cell| run_gauges(place, endpoint, (gauges, stop, status_cell), config))
+    RunningExporter::launch(&context.runtime, stop, status_cell, work)
+        .with_side_task(&context.runtime, |stop, status_cell| {
+            run_gauges(context, endpoint, (gauges, stop, status_cell), config)
+        })
 }
 
 /// Sends the gauges until a stop has been carried out.
 fn run_gauges<R: Runtime>(
-    place: &LaunchContext<R>,
+    context: &LaunchContext<R>,
     endpoint: Box<Endpoint>,
     (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = Cause> + Send + use<R> {
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };
     let limits = BatchLimits { bytes: config.batch.bytes.min(GAUGE_BYTES), points: usize::MAX, ..config.batch };
-    let times = IntervalTimes::new(config.precision, config.interval, place.phase);
+    let times = IntervalTimes::new(config.precision, config.interval, context.phase);
     let source = GaugeSource(GaugePoints::new(gauges, times));
     let told: (Arc<StatusCell>, HealthNote) = (status_cell, StatusCell::tell_of_gauges);
-    driver(place, (endpoint, config), told, stop, (source, limits, schedule)).run()
+    driver(context, (endpoint, config), told, stop, (source, limits, schedule)).run()
 }
 
 fn driver<R: Runtime, L: Lender>(
-    place: &LaunchContext<R>,
+    context: &LaunchContext<R>,
     (endpoint, config): (Box<Endpoint>, &InfluxdbConfig),
     told: (Arc<StatusCell>, HealthNote),
     stop: StopSignal,
@@ -92,13 +96,13 @@ where
     for<'a> L::Lent<'a>: Items,
 {
     let limits = PostLimits::new(config.timeout, bytes, schedule).points(points);
-    let link = BackendLink::new(place, (Influxdb::new(endpoint), config.timeout), told, stop, bytes);
+    let link = BackendLink::new(context, (Influxdb::new(endpoint), config.timeout), told, stop, bytes);
     PostDriver::new(link, PostMachine::new(&limits, random::number()), source)
 }
 
 /// The requests that the pump has handed over.
 struct RequestSource {
-    feed: Arc<Feed>,
+    queue: Arc<EventQueue>,
     packer: Packer<LineEncoder<'static>>,
 }
 
@@ -106,11 +110,11 @@ impl Lender for RequestSource {
     type Lent<'a> = RequestPoints<'a, 'static, LineEncoder<'static>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
-        ask(&mut RequestPoints::new(&self.packer, &mut self.feed.lock()))
+        ask(&mut RequestPoints::new(&self.packer, &mut self.queue.lock()))
     }
 
-    fn holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
-        self.feed.holds(items)
+    fn wait_until_holds(&mut self, items: usize) -> impl Future<Output = ()> + Send {
+        self.queue.wait_until_holds(items)
     }
 }
 

@@ -1,11 +1,11 @@
-//! What a server is told that nobody else may see.
+//! What a server is told and nobody else may see.
 
 use hyper::header::HeaderValue;
 
 use crate::config::{InfluxdbHttp, InfluxdbTarget, InfluxdbUrl, InfluxdbV1, InfluxdbV2, InfluxdbV3, Secret};
 use crate::http_client::Secrets;
 
-/// The secrets of `target`, which is spoken to with `authorization`.
+/// The secrets of `target`, and of the header `authorization`.
 pub(super) fn of(target: &InfluxdbTarget, authorization: Option<&HeaderValue>) -> Secrets {
     let mut secrets = Secrets::default();
     let mut add = |secret: &Option<Secret>| secret.iter().for_each(|secret| secrets.add(secret.reveal()));

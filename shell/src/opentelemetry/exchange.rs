@@ -10,7 +10,7 @@ use loaddensity_metrics_core::verdict::{Said, Verdict};
 use super::target::{OtlpTarget, carried};
 use crate::config::OtlpProtocol;
 use crate::http_client::{
-    Encoding, Exchanged, HttpBackend, HttpConnection, Outgoing, RemoteServer, Secrets, ServerAnswer, Watched,
+    Encoding, Exchanged, HttpBackend, HttpConnection, OutgoingBody, RemoteServer, Secrets, ServerAnswer, TrackedBody,
 };
 use crate::runtime::Runtime;
 use crate::tls::HttpVersion;
@@ -45,7 +45,7 @@ impl HttpBackend for OtlpTarget {
         &self,
         runtime: &R,
         connection: &mut HttpConnection<R>,
-        body: &Watched,
+        body: &TrackedBody,
     ) -> Result<Exchanged, String> {
         let request = self.request(body.outgoing())?;
         match self.protocol {
@@ -57,7 +57,7 @@ impl HttpBackend for OtlpTarget {
 }
 
 impl OtlpTarget {
-    fn request(&self, message: Outgoing) -> Result<Request<Outgoing>, String> {
+    fn request(&self, message: OutgoingBody) -> Result<Request<OutgoingBody>, String> {
         let (head, encoding) = match self.protocol {
             #[cfg(feature = "opentelemetry")]
             OtlpProtocol::Grpc => (grpc::head(self), GRPC_ENCODING),

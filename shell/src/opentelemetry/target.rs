@@ -19,7 +19,7 @@ pub(super) struct OtlpTarget {
     pub(super) server: RemoteServer,
     pub(super) protocol: OtlpProtocol,
     pub(super) gzip: bool,
-    /// What a call is told that it may take.
+    /// How long a call may take.
     pub(super) timeout: Duration,
     /// Path and query; of HTTP.
     pub(super) path: String,
@@ -27,7 +27,7 @@ pub(super) struct OtlpTarget {
     pub(super) headers: HeaderMap,
     /// Their values, which the receiver may repeat.
     pub(super) secrets: Secrets,
-    /// What there is to do about its answers.
+    /// What to do about its answers.
     pub(super) advice: Advice,
 }
 
@@ -99,7 +99,7 @@ fn advice(protocol: OtlpProtocol, asked: String, has_credentials: bool) -> Advic
 fn endpoint(config: &OpenTelemetryConfig) -> Result<(RemoteServer, String), StartError> {
     let carried = carried(config.protocol);
     let (server, path) = read_url(Exporter::OpenTelemetry, "endpoint", &config.endpoint, &config.tls, carried)?;
-    let server = server.by_way_of(config.proxy.as_ref(), carried);
+    let server = server.through(config.proxy.as_ref(), carried);
     match config.protocol {
         OtlpProtocol::Grpc if path != "/" => {
             let expected = "it must be http://host:port of an OTLP/gRPC receiver (usually port 4317), without a path; \

@@ -9,7 +9,7 @@ use crate::config::PageAccess;
 /// What a request must show.
 pub(super) struct Authenticator {
     scheme: &'static str,
-    /// What stands behind the scheme.
+    /// What follows the scheme.
     credentials: Vec<u8>,
 }
 
@@ -26,15 +26,15 @@ impl Authenticator {
         }
     }
 
-    /// Whether this `Authorization` header opens it.
-    pub(super) fn opens(&self, authorization: Option<&HeaderValue>) -> bool {
+    /// Whether this `Authorization` header lets the request in.
+    pub(super) fn accepts(&self, authorization: Option<&HeaderValue>) -> bool {
         let Some((scheme, credentials)) = authorization.map(HeaderValue::as_bytes).and_then(split) else {
             return false;
         };
         scheme.eq_ignore_ascii_case(self.scheme.as_bytes()) && is_same(credentials, &self.credentials)
     }
 
-    /// What to answer to a request that does not open it.
+    /// What to answer to a request that is not let in.
     pub(super) const fn challenge(&self) -> HeaderValue {
         HeaderValue::from_static(match self.scheme.as_bytes() {
             b"Basic" => "Basic realm=\"metrics\", charset=\"UTF-8\"",
@@ -77,11 +77,11 @@ mod tests {
             (&bearer, "Bearer ", false),
             (&bearer, "BearermF_9.B5f-4.1JqM", false),
         ];
-        for (access, header, opens) in table {
+        for (access, header, accepts) in table {
             let authenticator = Authenticator::new(access).expect("credentials are asked for");
             let header = HeaderValue::from_str(header).expect("a header");
-            assert_eq!(authenticator.opens(Some(&header)), opens, "{header:?}");
-            assert!(!authenticator.opens(None));
+            assert_eq!(authenticator.accepts(Some(&header)), accepts, "{header:?}");
+            assert!(!authenticator.accepts(None));
         }
         assert!(Authenticator::new(&PageAccess::Anyone).is_none());
     }

@@ -14,9 +14,9 @@ use super::compression::Compressor;
 use super::delivery::Delivered;
 use super::frames::{Frames, PageSource};
 
-/// Frames in a turn: a quarter of a millisecond or so.
+/// Frames in a turn, which take about a quarter of a millisecond.
 const PLAIN_FRAMES: u32 = 64;
-/// Where they are compressed, which takes longer than making them, somewhat more than that.
+/// The same where they are compressed, which takes longer than to make them.
 const COMPRESSED_FRAMES: u32 = 16;
 
 /// What a request is answered with. When it is dropped, hyper has all of it.

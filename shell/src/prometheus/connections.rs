@@ -1,5 +1,5 @@
-//! Which connections are open, and which of them makes room where all places are taken: the one that has gone longest
-//! without a complete request. One that is being answered never does.
+//! The open connections. Where all places are taken, the connection makes room that has gone longest without a complete
+//! request; never one that is being answered.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ pub(super) struct Connections {
 
 #[derive(Default)]
 struct OpenConnections {
-    /// Counts what happens: the greater, the later.
+    /// Counts the events: a later one has a greater number.
     events: u64,
     entries: Vec<OpenConnection>,
 }
@@ -22,7 +22,7 @@ struct OpenConnections {
 struct OpenConnection {
     /// The event that it came with.
     id: u64,
-    /// That of its last complete request; until there was one, as `id`.
+    /// The event of its last complete request; `id` until there was one.
     last: u64,
     is_answered: bool,
     /// Dropped with the entry, which tells the connection that it makes room.

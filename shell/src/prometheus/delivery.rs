@@ -1,4 +1,4 @@
-//! Whether a page has really left: a stream that notices when the last byte of a page is with the kernel.
+//! Whether a page was delivered: a stream that notes when the kernel has the last byte of a page.
 
 use std::io;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl Delivered {
 
     /// A request has come whole.
     pub(super) fn asked(&self) {
-        // Of the answer before, if that is not even written.
+        // Left from the answer before, if that is not written yet.
         self.is_given.store(false, Ordering::Relaxed);
         self.admitted.asked();
     }
@@ -46,7 +46,7 @@ impl Delivered {
         self.status_cell.turned_away(most);
     }
 
-    /// When a page begins that begins now.
+    /// Whether a page that begins now begins before or after the stop.
     pub(super) fn begun(&self) -> Begun {
         self.scrapes.begun()
     }
@@ -91,18 +91,18 @@ impl Delivered {
 }
 
 /// A connection's stream. hyper flushes it only when it has written all that it holds.
-pub(super) struct Delivery<S> {
+pub(super) struct DeliveryStream<S> {
     stream: S,
     delivered: Arc<Delivered>,
 }
 
-impl<S> Delivery<S> {
+impl<S> DeliveryStream<S> {
     pub(super) const fn new(stream: S, delivered: Arc<Delivered>) -> Self {
         Self { stream, delivered }
     }
 }
 
-impl<S: Read + Unpin> Read for Delivery<S> {
+impl<S: Read + Unpin> Read for DeliveryStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, into);
         if read.is_ready() {
@@ -112,7 +112,7 @@ impl<S: Read + Unpin> Read for Delivery<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for Delivery<S> {
+impl<S: Write + Unpin> Write for DeliveryStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         self.delivered.moved.note(written);

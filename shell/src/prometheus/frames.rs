@@ -34,7 +34,7 @@ impl Frames {
         Self { source, frame: BytesMut::new(), in_a_turn, in_this_turn: 0 }
     }
 
-    /// The next frame, `None` behind the last.
+    /// The next frame, `None` after the last.
     pub(super) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         if self.in_this_turn < self.in_a_turn {
             self.in_this_turn += 1;
@@ -51,7 +51,7 @@ impl Frames {
         Poll::Pending
     }
 
-    /// Behind the last frame: the total of requests that the page shows.
+    /// After the last frame: the total of requests that the page shows.
     pub(super) const fn requests(&self) -> u64 {
         match &self.source {
             PageSource::Page(page) => page.requests(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A number of permits. Who finds none is answered in a way that needs none.
+/// A number of permits. A client that gets none is answered in a way that needs none.
 pub(super) struct Permits(Arc<AtomicUsize>);
 
 /// A permit, given back when it is dropped.

@@ -1,4 +1,4 @@
-//! A page in protobuf. A family's length stands in front of it, so it is held until its last metric is written.
+//! A page in protobuf. A family's length comes before it, so a family is buffered until its last metric is written.
 
 use bytes::{Bytes, BytesMut};
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
@@ -6,12 +6,12 @@ use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 use super::FRAME;
 use super::permits::Permit;
 
-/// Bodies that may be held at a time.
+/// Bodies that may be buffered at a time.
 pub(super) const PROTOBUF_PAGES: usize = 4;
-/// Metrics of a family that is held after which other tasks get their turn.
+/// Metrics that are buffered before other tasks get their turn.
 const METRICS_IN_A_TURN: u32 = 64;
 
-/// Families of which one is held.
+/// A page, of which one family is buffered.
 pub(super) struct ProtobufPage {
     families: Families<'static>,
     /// The metrics of the family under way.
@@ -26,7 +26,7 @@ impl ProtobufPage {
         Self { families, metrics: BytesMut::new(), finished: Bytes::new(), _permit: permit }
     }
 
-    /// The next frame, `Some(None)` behind the last; `None` where it is another task's turn.
+    /// The next frame, `Some(None)` after the last; `None` where it is another task's turn.
     pub(super) fn next_frame(&mut self) -> Option<Option<Bytes>> {
         if !self.finished.is_empty() {
             let length = self.finished.len().min(FRAME);
@@ -51,7 +51,7 @@ impl ProtobufPage {
         None
     }
 
-    /// Behind the last frame: the total of requests that the families show.
+    /// After the last frame: the total of requests that the families show.
     pub(super) const fn requests(&self) -> u64 {
         self.families.requests()
     }

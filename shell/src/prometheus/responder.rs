@@ -23,7 +23,7 @@ use super::permits::Permits;
 use super::protobuf::{PROTOBUF_PAGES, ProtobufPage};
 use crate::config::{HEALTH_PATH, PrometheusConfig};
 
-/// Where the page is linked from.
+/// The path of the index, which has a link to the page.
 const ROOT: &str = "/";
 
 /// What all connections of a server answer from.
@@ -47,9 +47,9 @@ impl PageResponder {
         config: &PrometheusConfig,
         (constant, info): (ConstantLabels, Option<RunInfo>),
         registry: Registry<'static>,
-        born: Timestamp,
+        start_time: Timestamp,
     ) -> Self {
-        let created = config.created_times.then_some(born);
+        let created = config.created_times.then_some(start_time);
         for label in TARGET_LABELS {
             if config.constant_labels.has(label) {
                 warn_of_label("a constant label", label);
@@ -103,7 +103,7 @@ impl PageResponder {
             return Some(SmallAnswer::text(StatusCode::OK, "ok\n"));
         }
         if let Some(authenticator) = &self.authenticator
-            && !authenticator.opens(request.headers().get(AUTHORIZATION))
+            && !authenticator.accepts(request.headers().get(AUTHORIZATION))
         {
             let words = SmallAnswer::text(StatusCode::UNAUTHORIZED, "these metrics need other credentials\n");
             return Some(words.with(WWW_AUTHENTICATE, authenticator.challenge()));

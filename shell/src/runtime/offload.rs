@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::SockRef;
 
-/// What is known about the offload of one socket, and the way to send that goes with it.
+/// Whether the offload works for one socket, and sending with it or without.
 #[derive(Debug)]
 pub struct SegmentationOffload {
     is_refused: AtomicBool,
@@ -23,7 +23,7 @@ impl SegmentationOffload {
         Self { is_refused: AtomicBool::new(!kernel::knows_segments()) }
     }
 
-    /// One attempt, which never waits if `socket` does not, to hand over the `datagrams` that stand one behind another,
+    /// One attempt, which never waits if `socket` does not, to hand over the `datagrams`, which follow one another,
     /// each of `segment` bytes (1 or more) but the last, which may be shorter. Returns how many the kernel has taken:
     /// all, or only the first.
     ///
@@ -75,9 +75,9 @@ mod kernel {
             for part in
                 [&length.to_ne_bytes()[..], &SOL_UDP.to_ne_bytes(), &UDP_SEGMENT.to_ne_bytes(), &bytes.to_ne_bytes()]
             {
-                let (front, behind) = rest.split_at_mut(part.len());
+                let (front, after) = rest.split_at_mut(part.len());
                 front.copy_from_slice(part);
-                rest = behind;
+                rest = after;
             }
             Self(message)
         }

@@ -9,7 +9,7 @@ use futures_io::AsyncWrite;
 /// A Unix datagram socket that is connected to one peer.
 pub type UnixDatagram = Box<dyn DatagramSocket>;
 
-/// A connection to a Unix stream socket, of which only the way out is used.
+/// A connection to a Unix stream socket, which is only written to.
 pub type UnixStream = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A datagram socket that is connected to one peer and handed on without its type.

@@ -1,4 +1,4 @@
-//! How the sink's messages are put to work: per request or per interval, and what is sent beside them.
+//! How the sink's messages are put to work: per request or per interval, and the gauges and telemetry that are sent as well.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use loaddensity_metrics_core::{CALL_BYTES, Cause, Event, Exporter, Registry, Sam
 
 use super::Packets;
 use crate::config::StatsdConfig;
+use crate::dispatcher::EventQueue;
 use crate::drivers::{
     DatagramDriver, Destination, IntervalItemLender, Lender, OpenSocket, RequestLender, SocketOptions,
 };
-use crate::hub::Feed;
 use crate::random;
 use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
 use crate::status::{HealthReporter, StatusCell};
 use crate::stop::StopSignal;
 
-/// Starts to send, requests and what goes beside them through sockets of their own.
+/// Starts to send: requests through one set of sockets, gauges and telemetry through another.
 pub(super) fn start<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     encoder: &MessageEncoder<'static>,
     (to, first, packets): (Destination, Option<OpenSocket<R>>, Packets),
     config: &StatsdConfig,
@@ -35,84 +35,87 @@ pub(super) fn start<R: Runtime>(
     let contexts = config.aggregate.then(Arc::<AtomicU64>::default);
     let running = match &contexts {
         None => per_request(
-            place,
+            context,
             encoder.clone(),
             (options(to.clone(), first, packets, config), packets),
             (config, status_cell),
         ),
         Some(contexts) => {
             let told = (status_cell, contexts.clone());
-            per_interval(place, encoder, (options(to.clone(), first, packets, config), packets), (config, told))
+            per_interval(context, encoder, (options(to.clone(), first, packets, config), packets), (config, told))
         }
     };
     let over = running.over();
-    running.beside(&place.runtime, |stop, status_cell| {
-        let reporter = HealthReporter::beside(status_cell.clone());
+    running.with_side_task(&context.runtime, |stop, status_cell| {
+        let reporter = HealthReporter::of_side_task(status_cell.clone());
         let telemetry = packets.telemetry.map(|transport| {
-            let (registry, status_cell) = (place.registry, status_cell.clone());
+            let (registry, status_cell) = (context.registry, status_cell.clone());
             (encoder.telemetry(transport), move || done(registry, &status_cell, contexts.as_deref()))
         });
-        let tells = move || {
-            status_cell.gauges_failed(format!(
-                "a gauge is left out: with the prefix its name is longer than {METRIC_BYTES} bytes, or its message than \
-                 {}",
-                packets.bytes
-            ));
-        };
-let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, place.clock.read()); let source = IntervalItemLender::new(packing, StatsdMessages::new(encoder.gauges(), telemetry), tells); let options = SocketOptions { sockets:1, at_once:false, ..options(to, None, packets, config) };
+        let on_left_out = move || status_cell.gauges_failed(gauge_left_out(packets.bytes));
+        let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, context.clock.read());
+        let source = IntervalItemLender::new(packing, StatsdMessages::new(encoder.gauges(), telemetry), on_left_out);
+        let options = SocketOptions { sockets: 1, at_once: false, ..options(to, None, packets, config) };
         let after = StopSignal::default();
-let driver = DatagramDriver::new(place, options, source, reporter, after.clone());
+        let driver = DatagramDriver::new(context, options, source, reporter, after.clone());
         driver.run().or(stops_after(over, stop, after))
     })
 }
 
+/// What is said where a gauge fits into no packet of `bytes`.
+fn gauge_left_out(bytes: usize) -> String {
+    format!(
+        "a gauge is left out: with the prefix its name is longer than {METRIC_BYTES} bytes, or its message than {bytes}"
+    )
+}
+
 fn per_request<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     encoder: MessageEncoder<'static>,
     (options, packets): (SocketOptions<R>, Packets),
     (config, status_cell): (&StatsdConfig, Arc<StatusCell>),
 ) -> RunningExporter<R> {
     let sampler = sampler(config.sample_rate);
-    let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, sampler);
+    let queue = context.dispatcher.attach(Exporter::Statsd, config.buffer_events, sampler);
     let is_offloaded = config.segmentation_offload && matches!(options.to, Destination::Udp { .. });
     let call_bytes = if is_offloaded { packets.bytes.max(CALL_BYTES) } else { packets.bytes };
-    let source = RequestLender::new(feed.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
-    launch(place, SocketOptions { call_bytes, ..options }, source, (status_cell, feed))
+    let source = RequestLender::new(queue.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
+    launch(context, SocketOptions { call_bytes, ..options }, source, (status_cell, queue))
 }
 
 fn per_interval<R: Runtime>(
-    place: &mut LaunchContext<R>,
+    context: &mut LaunchContext<R>,
     encoder: &MessageEncoder<'static>,
     (options, packets): (SocketOptions<R>, Packets),
     (config, (status_cell, contexts)): (&StatsdConfig, (Arc<StatusCell>, Arc<AtomicU64>)),
 ) -> RunningExporter<R> {
-    let feed = place.hub.attach(Exporter::Statsd, config.buffer_events, None);
-    // What comes while these leave has the other half of the buffer.
+    let queue = context.dispatcher.attach(Exporter::Statsd, config.buffer_events, None);
+    // The other half of the buffer is for what comes while these leave.
     let aggregator =
         encoder.aggregator(vec![AggregatedRequest::default(); config.buffer_events.div_ceil(2)].into_boxed_slice());
     let counts = vec![ContextCount::default(); if config.timestamps_of_counts { aggregator.contexts() } else { 0 }];
     let counts = config.timestamps_of_counts.then(|| counts.into_boxed_slice());
-    let counted_second = place.hub.counted_second.clone();
+    let counted_second = context.dispatcher.counted_second.clone();
     let aggregator = aggregator.with_counters(counts, counted_second.load(Ordering::Relaxed));
-    let start = place.clock.read();
+    let start = context.clock.read();
     let packing = AggregatePacking::new(aggregator, packets.bytes, config.aggregation_interval, start);
-    let source = SumSource { feed: feed.clone(), packing, counted_second, contexts };
-    launch(place, options, source, (status_cell, feed))
+    let source = SumSource { queue: queue.clone(), packing, counted_second, contexts };
+    launch(context, options, source, (status_cell, queue))
 }
 
 fn launch<R: Runtime, L: Lender>(
-    place: &LaunchContext<R>,
+    context: &LaunchContext<R>,
     options: SocketOptions<R>,
     source: L,
-    (status_cell, feed): (Arc<StatusCell>, Arc<Feed>),
+    (status_cell, queue): (Arc<StatusCell>, Arc<EventQueue>),
 ) -> RunningExporter<R>
 where
     for<'a> L::Lent<'a>: DatagramSource,
 {
     let stop = StopSignal::default();
     let driver =
-        DatagramDriver::new(place, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
-    RunningExporter::launch(&place.runtime, stop, status_cell, driver.run()).fed_by(feed)
+        DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
+    RunningExporter::launch(&context.runtime, stop, status_cell, driver.run()).draining(queue)
 }
 
 fn options<R: Runtime>(
@@ -144,7 +147,7 @@ fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<
     }
 }
 
-/// Asks for a stop `after` the sender of requests is over, of which `over` is the sign: the last telemetry tells of its
+/// Asks for the stop `after` once the sender of requests has ended, which `over` shows: the last telemetry counts its
 /// last packets.
 async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) -> Cause {
     let deadline = stop.asked().await;
@@ -156,7 +159,7 @@ async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) ->
 
 /// Requests per interval.
 struct SumSource {
-    feed: Arc<Feed>,
+    queue: Arc<EventQueue>,
     packing: AggregatePacking<'static, Box<[AggregatedRequest]>, Box<[ContextCount]>>,
     /// The last second that counters said, in this run or in an earlier one.
     counted_second: Arc<AtomicU64>,
@@ -167,14 +170,14 @@ impl Lender for SumSource {
     type Lent<'a> = AggregateDatagrams<'a, 'static, Box<[AggregatedRequest]>, Box<[ContextCount]>, Box<[Event]>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Self::Lent<'_>) -> T) -> T {
-        let Self { feed, packing, counted_second, contexts } = self;
-        let asked = ask(&mut AggregateDatagrams::new(&mut feed.lock(), packing));
+        let Self { queue, packing, counted_second, contexts } = self;
+        let asked = ask(&mut AggregateDatagrams::new(&mut queue.lock(), packing));
         counted_second.fetch_max(packing.second().unwrap_or_default(), Ordering::Relaxed);
         contexts.store(packing.contexts(), Ordering::Relaxed);
         asked
     }
 
-    fn holds(&mut self, events: usize) -> impl Future<Output = ()> + Send {
-        self.feed.holds(events)
+    fn wait_until_holds(&mut self, events: usize) -> impl Future<Output = ()> + Send {
+        self.queue.wait_until_holds(events)
     }
 }

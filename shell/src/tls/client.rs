@@ -10,9 +10,9 @@ use futures_rustls::rustls::{ClientConfig, Error};
 use futures_rustls::{TlsConnector, TlsStream};
 use loaddensity_metrics_core::Exporter;
 
+use super::handshake_errors::handshake_with;
 use super::pem::{Files, provider};
-use super::trust::{ROOTS, Trust};
-use super::words::handshake_with;
+use super::trust::{ROOTS, ServerTrust};
 use super::{HttpVersion, MaybeTlsStream};
 use crate::config::{ClientCertificate, ClientTls};
 use crate::error::StartError;
@@ -31,7 +31,7 @@ impl Connector {
             .map_err(unusable)?
             // Not one of ours that checks less: webpki's, and what curl takes besides.
             .dangerous()
-            .with_custom_certificate_verifier(Trust::new(files, &tls.roots)?);
+            .with_custom_certificate_verifier(ServerTrust::new(files, &tls.roots)?);
         let mut config = match &tls.identity {
             None => builder.with_no_client_auth(),
             Some(ClientCertificate { certificate, key }) => {

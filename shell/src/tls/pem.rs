@@ -18,7 +18,7 @@ mod sections;
 
 use sections::{Sections, element};
 
-/// Labels of certificates: RFC 7468, 5, and those of OpenSSL before and beside it (PEM_read_bio_X509_AUX).
+/// Labels of certificates: RFC 7468, 5, and the older and further ones of OpenSSL (PEM_read_bio_X509_AUX).
 const CERTIFICATES: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 /// Labels of keys that are not encrypted: PKCS #8, PKCS #1, SEC 1.
 const KEYS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
@@ -57,7 +57,7 @@ impl Files {
         let (mut roots, mut refused) = (RootCertStore::empty(), None);
         if path.is_dir() {
             let expected =
-                "it is a directory; put its certificates into one PEM file, one behind another, and give that";
+                "it is a directory; put its certificates into one PEM file, one after another, and give that";
             return Err(self.bad(field, path, expected));
         }
         let all = self.certificates(field, path)?;

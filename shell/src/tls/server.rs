@@ -11,9 +11,9 @@ use futures_rustls::rustls::server::danger::ClientCertVerifier;
 use futures_rustls::{TlsAcceptor, TlsStream};
 use loaddensity_metrics_core::Exporter;
 
+use super::handshake_errors::handshake_of_a_client;
 use super::pem::{Files, provider};
 use super::trust::ClientTrust;
-use super::words::handshake_of_a_client;
 use super::{HttpVersion, MaybeTlsStream};
 use crate::config::ServerTls;
 use crate::error::StartError;

@@ -9,7 +9,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsStream;
 
 #[cfg(feature = "tls")]
-use super::words::{TlsSide, behind_handshake};
+use super::handshake_errors::{TlsSide, after_handshake};
 
 /// A connection, with TLS or without.
 pub(crate) enum MaybeTlsStream<S> {
@@ -68,5 +68,5 @@ where
         TlsStream::Client(_) => TlsSide::Client,
         TlsStream::Server(_) => TlsSide::Server,
     };
-    poll(Pin::new(stream)).map_err(|error| behind_handshake(side, error))
+    poll(Pin::new(stream)).map_err(|error| after_handshake(side, error))
 }

@@ -1,7 +1,7 @@
-//! Who is trusted, as server and as client. Besides what webpki accepts, a certificate that stands itself among the trusted
-//! ones needs no issuer, as OpenSSL and curl have it (`X509_V_FLAG_PARTIAL_CHAIN`): neither one that is a CA's at the same
-//! time, which `openssl req -x509` makes and webpki refuses, nor one without its CA. Its time, and that the other end has its
-//! key, are checked like those of any other; of a server its name, too.
+//! Which servers and clients are trusted: those that webpki accepts, and those whose own certificate is among the trusted
+//! ones. Such a certificate needs no issuer, as with OpenSSL and curl (`X509_V_FLAG_PARTIAL_CHAIN`). It may be a CA's at the
+//! same time, as `openssl req -x509` makes it and webpki refuses it, or its CA may be missing. Its validity and the other
+//! end's key are checked as always, and so is a server's name.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::error::StartError;
 /// The field with a client's roots.
 pub(super) const ROOTS: &str = "tls.roots";
 
-/// Judges servers.
+/// Verifies servers.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct ServerTrust {
     chains: Arc<WebPkiServerVerifier>,
     trusted: Vec<CertificateDer<'static>>,
 }
 
-impl Trust {
+impl ServerTrust {
     /// Trusts `roots`.
     pub(super) fn new(files: Files, roots: &Roots) -> Result<Arc<Self>, StartError> {
         let (store, trusted) = match roots {
@@ -45,7 +45,7 @@ impl Trust {
     }
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for ServerTrust {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -87,7 +87,7 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// Judges clients.
+/// Verifies clients.
 #[derive(Debug)]
 pub(super) struct ClientTrust {
     chains: Arc<dyn ClientCertVerifier>,

@@ -87,10 +87,10 @@ pub(super) static FIELDS: [(&str, &str); 20] = [
 pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbConfig, ActionError> {
     let base = InfluxdbConfig { proxy: Proxy::from_env(environment), ..InfluxdbConfig::default() };
     let target = target::read(reader, environment)?;
-    fits(reader, &target)?;
+    check_transport(reader, &target)?;
     let create_database = create_database(reader, &target)?.unwrap_or(base.create_database);
     let aggregate = aggregate(reader)?.unwrap_or(base.aggregate);
-    suits(reader, aggregate)?;
+    check_points(reader, aggregate)?;
     Ok(InfluxdbConfig {
         target,
         create_database,
@@ -115,7 +115,7 @@ pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> R
 const TLS_OVER_UDP: &str = "has no meaning over UDP; say \"transport\": \"http\" and give an https:// url with it";
 
 /// What only one of the transports can carry.
-fn fits(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> {
+fn check_transport(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<(), ActionError> {
     if target.is_http() {
         let udp_only = ["resolve_seconds", "datagram_bytes", "segmentation_offload"];
         return misplaced(reader, &udp_only, "has no meaning over HTTP; leave it out, or use transport \"udp\"");
@@ -127,7 +127,7 @@ fn fits(reader: ArgumentReader<'_>, target: &InfluxdbTarget) -> Result<(), Actio
 }
 
 /// What only one kind of points has.
-fn suits(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
+fn check_points(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
     if !aggregate {
         return Ok(());
     }

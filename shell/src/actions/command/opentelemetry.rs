@@ -54,8 +54,8 @@ pub(super) fn config(
     environment: &Environment,
 ) -> Result<OpenTelemetryConfig, ActionError> {
     let given = Given { protocol: protocol(reader)?, endpoint: url(reader, "endpoint")?, names: reader.given() };
-    let base = reader.environment(OpenTelemetryConfig::beneath(&given, environment))?;
-    let config = over(reader, &given, base.clone())?;
+    let base = reader.environment(OpenTelemetryConfig::from_env_below(&given, environment))?;
+    let config = overlaid(reader, &given, base.clone())?;
     match check(&config) {
         Ok(()) => Ok(config),
         Err(error) => Ok(without_kinds(reader, &given, base, &error)?.unwrap_or(config)),
@@ -78,10 +78,10 @@ fn without_kinds(
     let default = OpenTelemetryConfig::default();
     (base.temporality, base.histograms, base.exemplars) = (default.temporality, default.histograms, default.exemplars);
     let mut left_out = "the temporality, the histograms and the exemplars";
-    let mut config = over(reader, given, base.clone())?;
+    let mut config = overlaid(reader, given, base.clone())?;
     if check(&config).is_err() {
         left_out = "the temporality, the histograms, the exemplars and the resource attributes";
-        config = over(reader, given, OpenTelemetryConfig { resource_attributes: Labels::new(), ..base })?;
+        config = overlaid(reader, given, OpenTelemetryConfig { resource_attributes: Labels::new(), ..base })?;
     }
     if check(&config).is_err() {
         return Ok(None);
@@ -91,7 +91,7 @@ fn without_kinds(
 }
 
 /// What the action gives, over `base`.
-fn over(
+fn overlaid(
     reader: ArgumentReader<'_>,
     given: &Given,
     base: OpenTelemetryConfig,

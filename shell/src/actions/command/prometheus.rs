@@ -45,7 +45,7 @@ pub(super) static FIELDS: [(&str, &str); 11] = [
     ("limits.idle_timeout", "idle_seconds"),
 ];
 
-/// The variables that are not asked where the action gives these.
+/// The variables that are not read where the action gives these.
 pub(super) static VARIABLES: [(&str, &[&str]); 2] =
     [("port", &["OTEL_EXPORTER_PROMETHEUS_PORT"]), ("host", &["OTEL_EXPORTER_PROMETHEUS_HOST"])];
 

@@ -49,7 +49,7 @@ pub(super) static FIELDS: [(&str, &str); 6] = [
     ("origin.external", "external"),
 ];
 
-/// The variables that are not asked where the action gives these. A host or a port of the action's is one of UDP's.
+/// The variables that are not read where the action gives these. A host or a port of the action's is one of UDP's.
 pub(super) static VARIABLES: [(&str, &[&str]); 3] = [
     ("url", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT"]),
     ("host", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST"]),
@@ -61,7 +61,7 @@ pub(super) fn config(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<S
     let (host, port, socket) = address(reader, base.host, base.port, base.socket)?;
     let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
     let aggregate = reader.flag("aggregate")?.unwrap_or(base.aggregate);
-    suits(reader, aggregate)?;
+    check_messages(reader, aggregate)?;
     let packed = packed(reader)?.unwrap_or(base.packed);
     let datagram_bytes = datagram_bytes(reader)?.or(base.datagram_bytes);
     let shares_packets = packed || aggregate || datagram_bytes.is_some();
@@ -93,7 +93,7 @@ pub(super) fn config(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<S
 }
 
 /// What only one kind of messages has.
-fn suits(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
+fn check_messages(reader: ArgumentReader<'_>, aggregate: bool) -> Result<(), ActionError> {
     if aggregate {
         let reason = "is for messages per request; leave it out, or aggregate";
         return misplaced(reader, &["sample_rate", "segmentation_offload"], reason);
@@ -156,7 +156,7 @@ fn sample_rate(reader: ArgumentReader<'_>) -> Result<Option<SampleRate>, ActionE
     reader.read("sample_rate", &expected, |value| number(value).and_then(SampleRate::new))
 }
 
-/// Single messages have it where asked for, and those that share packets anyway.
+/// Single messages have it on request, and those that share packets always.
 fn newline(reader: ArgumentReader<'_>, shares_packets: bool) -> Result<Option<bool>, ActionError> {
     let newline = reader.flag("newline")?;
     if newline == Some(false) && shares_packets {
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn what_a_socket_cannot_carry_is_refused() {
         let urls = "expected udp://host:port, unix:///path, unixgram:///path or unixstream:///path";
-        let beside = "has no meaning beside url; leave it out, or leave out url";
+        let reason = "has no meaning beside url; leave it out, or leave out url";
         let offload =
             "has no meaning over a Unix socket, which takes one packet at a time; leave it out, or send over UDP";
         refused(
@@ -278,8 +278,8 @@ mod tests {
                 (json!({"url": "tcp://agent:1"}), &format!("url is \"tcp://agent:1\"; {urls}")),
                 (json!({"url": "udp://agent:0"}), &format!("url is \"udp://agent:0\"; {urls}")),
                 (json!({"url": "udp://me:hunter2@agent"}), &format!("url is \"udp://…@agent\"; {urls}")),
-                (json!({"url": "udp://agent", "host": "agent"}), &format!("host: {beside}")),
-                (json!({"url": "unix:///dsd", "port": 9}), &format!("port: {beside}")),
+                (json!({"url": "udp://agent", "host": "agent"}), &format!("host: {reason}")),
+                (json!({"url": "unix:///dsd", "port": 9}), &format!("port: {reason}")),
                 (
                     json!({"url": "unix:///dsd", "segmentation_offload": true}),
                     &format!("segmentation_offload: {offload}"),

@@ -84,7 +84,7 @@ impl InfluxdbHttp {
 
 configuration! {
     without default:
-    /// A complete write URL, used as it stands. `https` is refused by a build without TLS.
+    /// A complete write URL, used as it is. `https` is refused by a build without TLS.
     #[derive(Clone, PartialEq, Eq)]
     pub struct InfluxdbUrl {
         /// The URL, query included.
@@ -186,7 +186,7 @@ impl InfluxdbV3 {
     }
 }
 
-/// How InfluxDB 1 is told who writes.
+/// How user and password are sent to InfluxDB 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {

@@ -40,7 +40,7 @@ const ROOTS: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EX
 const KEY: VariableNames = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY");
 const CERTIFICATE: VariableNames =
     ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE");
-/// Which variables are not asked where their setting is given otherwise, by its name in Action-JSON.
+/// The variables that are not read where their setting is given otherwise, by its name in Action-JSON.
 const SETTINGS: [(&str, &[&str]); 13] = [
     ("endpoint", &[ENDPOINT.0, ENDPOINT.1]),
     ("service_name", &[SERVICE_NAME]),
@@ -84,12 +84,12 @@ impl OpenTelemetryConfig {
     /// [`EnvironmentError`] for an endpoint or headers that cannot be read, and for a client's key without a certificate
     /// or the other way round.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
-        Self::beneath(&Given::default(), environment)
+        Self::from_env_below(&Given::default(), environment)
     }
 
-    /// The same where some settings are given otherwise: their variables are not asked, so that none keeps the exporter
-    /// from starting.
-    pub(crate) fn beneath(given: &Given, environment: &Environment) -> Result<Self, EnvironmentError> {
+    /// The same where some settings are given otherwise: their variables are not read, so that none of them keeps the
+    /// exporter from starting.
+    pub(crate) fn from_env_below(given: &Given, environment: &Environment) -> Result<Self, EnvironmentError> {
         let disabled = is_switched_off(environment);
         not_followed::warn(environment);
         let unsaid = SETTINGS.iter().filter(|(setting, _)| given.has(setting)).flat_map(|(_, names)| *names);
@@ -165,7 +165,7 @@ impl OpenTelemetryConfig {
 /// Most characters of a key that a warning shows.
 const SHOWN_KEY: usize = 80;
 
-/// Takes an attribute into `resource` where there is room for it beside those of the exporter's own.
+/// Takes an attribute into `resource` where it leaves room for the exporter's own.
 fn has_room(resource: &mut Resource, key: &str, value: &str) -> bool {
     let before = resource.clone();
     let fits = resource.put(key, value).is_ok() && resource.has_room_for(OWN_RESOURCE_BYTES);
@@ -240,13 +240,13 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Whole milliseconds of a pause, of which there is no none.
+/// Whole milliseconds of a pause, which cannot be switched off.
 fn interval(text: &str) -> Result<Duration, String> {
     let expected = || "it must be a whole number of milliseconds, 1 to a day".into();
     millis(text).filter(|wait| WAIT.contains(wait)).ok_or_else(expected)
 }
 
-/// Whole milliseconds of a timeout. 0 is no limit; for that, and for what is longer, the longest stands.
+/// Whole milliseconds of a timeout. 0 means no limit; it is read as the longest timeout, and so is anything longer.
 fn limit(text: &str) -> Result<Duration, String> {
     match millis(text) {
         Some(Duration::ZERO) => Ok(*WAIT.end()),
@@ -297,7 +297,7 @@ fn either(
     Ok(one(environment, own)?.or(one(environment, all)?))
 }
 
-/// The metrics' own endpoint stands as it is, with `/` for an empty path; to that of all signals, HTTP appends
+/// The metrics' own endpoint is used as it is, with `/` for an empty path. To the endpoint of all signals HTTP appends
 /// `v1/metrics`. One of gRPC may have no scheme; `INSECURE` then says whether it is that of TLS.
 fn endpoint(environment: &Environment, protocol: OtlpProtocol) -> Result<String, EnvironmentError> {
     let Some((name, text)) = either(environment, ENDPOINT)? else { return Ok(protocol.default_endpoint().into()) };

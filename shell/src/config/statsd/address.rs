@@ -70,7 +70,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// `None` for what is no URL of an Agent. Paths are absolute and taken as they stand.
+    /// `None` if this is not the URL of an Agent. Paths are absolute, and used as they are.
     pub(crate) fn of_url(url: &str) -> Option<Self> {
         let (scheme, rest) = url.trim().split_once("://")?;
         let path = || rest.starts_with('/').then(|| PathBuf::from(rest));

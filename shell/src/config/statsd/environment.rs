@@ -18,11 +18,11 @@ impl StatsdConfig {
     /// comma) become constant tags. `DD_CARDINALITY`, else `DATADOG_CARDINALITY`, and `DD_EXTERNAL_ENV` say where messages
     /// come from; `DD_ORIGIN_DETECTION_ENABLED=false` leaves the latter out.
     ///
-    /// What cannot be used is warned of, and counts as not set; but for an address. A tag of which the key is taken, or
+    /// What cannot be used counts as not set, with a warning; an address is an error instead. A tag of which the key is taken, or
     /// does not begin with a letter, gets `tag_` in front; tags that find no room are left out.
     ///
     /// # Errors
-    /// [`EnvironmentError`] for an address or a port that is none.
+    /// [`EnvironmentError`] for an address or a port that is not valid.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
         let mut config = Self::default();
         config.read_address(environment)?;

@@ -17,10 +17,10 @@ use loaddensity_metrics_core::verdict::Said;
 use super::{ClientEvent, Encoding, Exchanged, HttpBackend, HttpClient, HttpConnection, ServerAnswer};
 use crate::config::ClientTls;
 use crate::gzip::SLICE;
-use crate::http_client::{Advice, ReadBody, RemoteServer, Secrets, Watched, read};
+use crate::http_client::{Advice, ReadBody, RemoteServer, Secrets, TrackedBody, read};
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
 use crate::runtime::{Runtime, TcpListener as _};
-use crate::sister::smol_runtime::{Smol, SmolStream, SmolTask};
+use crate::shell_smol::smol_runtime::{Smol, SmolStream, SmolTask};
 use crate::status::StatusCell;
 use crate::tls::HttpVersion;
 use crate::{Exporter, Storage};
@@ -33,7 +33,7 @@ const TIMEOUT: Duration = Duration::ZERO;
 /// A body that is taken and not answered.
 const SILENCE: &[u8] = b"silence";
 
-/// Resolving, connecting and sending have one answer each, and nothing comes of nothing. Whoever waits for news may go
+/// Resolving, connecting and sending have one answer each, and nothing comes of nothing. Whoever waits for an event may go
 /// away and come back at any time.
 #[test]
 fn each_thing_that_is_started_has_one_answer() {
@@ -44,13 +44,13 @@ fn each_thing_that_is_started_has_one_answer() {
             assert_eq!(poll_once(client.next()).await, None);
             let id = ids.next();
             client.resolve(id);
-            assert_eq!(news(&runtime, &mut client).await, ClientEvent::Resolved { id });
+            assert_eq!(next_event(&runtime, &mut client).await, ClientEvent::Resolved { id });
             assert_eq!(client.addresses(), [site.address]);
             connect(&runtime, &mut client, &mut ids, site.address).await;
             for _ in 0..3 {
                 let id = ids.next();
                 client.send(id, Bytes::from(vec![7; 100_000]));
-                assert_eq!(news(&runtime, &mut client).await, ClientEvent::Answer { id, said: Said::Stored });
+                assert_eq!(next_event(&runtime, &mut client).await, ClientEvent::Answer { id, said: Said::Stored });
                 assert_eq!(poll_once(client.next()).await, None);
             }
             assert_eq!((site.bodies(), client.words(), site.connections()), (3, "", 1));
@@ -77,14 +77,14 @@ fn a_kept_connection_is_told_from_a_fresh_one() {
                 site.close();
                 let id = ids.next();
                 client.send(id, Bytes::from_static(b"x"));
-                let ClientEvent::Failed { id: failed, kept, .. } = news(&runtime, &mut client).await else {
+                let ClientEvent::Failed { id: failed, kept, .. } = next_event(&runtime, &mut client).await else {
                     panic!("an answer over a connection that is closed")
                 };
                 assert_eq!((failed, kept), (id, is_kept), "after {bodies} bodies");
                 let id = ids.next();
                 client.send(id, Bytes::from_static(b"x"));
                 let is_gone = ClientEvent::Failed { id, began: false, kept: true };
-                assert_eq!(news(&runtime, &mut client).await, is_gone, "it is not there any more");
+                assert_eq!(next_event(&runtime, &mut client).await, is_gone, "it is not there any more");
             }
             static STORAGE: Storage<2, 1, 2> = Storage::new();
             let status = status_cell.status(STORAGE.registry().account(Exporter::Influxdb));
@@ -186,7 +186,7 @@ fn only_the_address_that_is_named_is_tried() {
         let id = ids.next();
         let unused = StdTcpListener::bind(LOOPBACK).and_then(|listener| listener.local_addr());
         client.connect(id, unused.expect("a free port"));
-        assert_eq!(news(&runtime, &mut client).await, ClientEvent::Failed { id, began: false, kept: false });
+        assert_eq!(next_event(&runtime, &mut client).await, ClientEvent::Failed { id, began: false, kept: false });
         let words = client.words();
         assert!(words.starts_with("cannot connect: ") && words.contains("nothing listens there"), "{words}");
         until(&runtime, || site.open() == 0).await;
@@ -202,7 +202,7 @@ fn a_name_that_means_nothing_has_no_address() {
         let post = Post { server: server.expect("no TLS"), ..Post::to(LOOPBACK, HttpVersion::Http1) };
         let (mut client, id) = (client(&runtime, post), Ids::default().next());
         client.resolve(id);
-        assert_eq!(news(&runtime, &mut client).await, ClientEvent::Resolved { id });
+        assert_eq!(next_event(&runtime, &mut client).await, ClientEvent::Resolved { id });
         assert_eq!(client.addresses(), []);
         let words = client.words();
         assert!(words.contains("no address for host \"no-such-host.invalid\""), "{words}");
@@ -219,10 +219,10 @@ fn what_is_started_is_small() {
             let mut bytes = [0; 3];
             client.resolve(ids.next());
             bytes[0] = bytes_under_way(&client);
-            news(&runtime, &mut client).await;
+            next_event(&runtime, &mut client).await;
             client.connect(ids.next(), site.address);
             bytes[1] = bytes_under_way(&client);
-            news(&runtime, &mut client).await;
+            next_event(&runtime, &mut client).await;
             client.send(ids.next(), Bytes::from_static(b"x"));
             bytes[2] = bytes_under_way(&client);
             assert!(bytes.iter().all(|bytes| (1..=MOST_BYTES).contains(bytes)), "{bytes:?}");
@@ -249,11 +249,11 @@ async fn until(runtime: &Smol, mut status_cell: impl FnMut() -> bool) {
     }
 }
 
-/// The next news; whoever waits for them goes away and comes back all the time.
-async fn news(runtime: &Smol, client: &mut HttpClient<Smol, Post>) -> ClientEvent {
+/// The next event. Whoever waits for it goes away and comes back all the time.
+async fn next_event(runtime: &Smol, client: &mut HttpClient<Smol, Post>) -> ClientEvent {
     loop {
         match poll_once(client.next()).await {
-            Some(news) => return news,
+            Some(event) => return event,
             None => runtime.sleep(Duration::from_millis(1)).await,
         }
     }
@@ -262,13 +262,13 @@ async fn news(runtime: &Smol, client: &mut HttpClient<Smol, Post>) -> ClientEven
 async fn connect(runtime: &Smol, client: &mut HttpClient<Smol, Post>, ids: &mut Ids, address: SocketAddr) {
     let id = ids.next();
     client.connect(id, address);
-    assert_eq!(news(runtime, client).await, ClientEvent::Connected { id }, "{}", client.words());
+    assert_eq!(next_event(runtime, client).await, ClientEvent::Connected { id }, "{}", client.words());
 }
 
 async fn send(runtime: &Smol, client: &mut HttpClient<Smol, Post>, ids: &mut Ids) {
     let id = ids.next();
     client.send(id, Bytes::from_static(b"x"));
-    assert_eq!(news(runtime, client).await, ClientEvent::Answer { id, said: Said::Stored }, "{}", client.words());
+    assert_eq!(next_event(runtime, client).await, ClientEvent::Answer { id, said: Said::Stored }, "{}", client.words());
 }
 
 async fn cancelled(client: &mut HttpClient<Smol, Post>, failed: ClientEvent, says: &str) {
@@ -335,7 +335,7 @@ impl HttpBackend for Post {
         &self,
         _: &R,
         connection: &mut HttpConnection<R>,
-        body: &Watched,
+        body: &TrackedBody,
     ) -> Result<Exchanged, String> {
         let request = match self.protocol {
             HttpVersion::Http1 => self.server.post("/"),

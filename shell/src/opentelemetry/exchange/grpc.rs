@@ -10,14 +10,14 @@ use loaddensity_metrics_core::otlp::{self, Pushback, grpc_message, retry_delay};
 use loaddensity_metrics_core::verdict::{self, GrpcAnswer, GrpcStatus};
 use percent_encoding::percent_decode;
 
-use super::{Exchanged, GRPC_ENCODING, HttpConnection, OtlpTarget, Outgoing, ServerAnswer};
+use super::{Exchanged, GRPC_ENCODING, HttpConnection, OtlpTarget, OutgoingBody, ServerAnswer};
 use crate::http_client::{self, ANSWER_BYTES, decoded};
 use crate::runtime::Runtime;
 
 /// Why an answer could not be read.
 type StreamError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What became of a call; in the trailers, or in the headers of an answer without a body.
+/// The status of a call: in the trailers, or in the headers of an answer without a body.
 const GRPC_STATUS: &str = "grpc-status";
 /// The method that takes metrics (opentelemetry-proto, metrics_service.proto).
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -35,7 +35,7 @@ pub(super) fn head(target: &OtlpTarget) -> Builder {
 /// Sends `request`, and reads the answer. All of them leave a connection that can be used again, if it did not break.
 pub(super) async fn exchange<R: Runtime>(
     connection: &mut HttpConnection<R>,
-    request: Request<Outgoing>,
+    request: Request<OutgoingBody>,
     target: &OtlpTarget,
 ) -> Result<Exchanged, String> {
     let answer = match connection.send(request).await {
@@ -48,8 +48,7 @@ pub(super) async fn exchange<R: Runtime>(
     }
 }
 
-/// What the server said, wherever it said it: in the trailers, or in the headers of an answer without a body. What it says
-/// last counts.
+/// Reads the answer, from the trailers, or from the headers of an answer without a body. The last status counts.
 async fn read_answer(response: Response<Incoming>, target: &OtlpTarget) -> Result<ServerAnswer, StreamError> {
     let (head, body) = response.into_parts();
     let error = match Limited::new(body, ANSWER_BYTES).collect().await {
@@ -60,7 +59,7 @@ async fn read_answer(response: Response<Incoming>, target: &OtlpTarget) -> Resul
         }
         Err(error) => error,
     };
-    // A refusal is one, however its page ends.
+    // A refusal stays a refusal, however its page ends.
     if head.status != StatusCode::OK || head.headers.contains_key(GRPC_STATUS) {
         return Ok(answer(head.status, &head.headers, &head.headers, &Bytes::new(), target));
     }
@@ -105,7 +104,7 @@ fn answer(
     body: &Bytes,
     target: &OtlpTarget,
 ) -> ServerAnswer {
-    // Success of something that HTTP calls an error is none: who said so was not the service.
+    // Success with an HTTP error does not count: it did not come from the service.
     let status = status_in(trailers).filter(|status| http == StatusCode::OK || *status != GrpcStatus::OK);
     let message = trailers.get("grpc-message").map_or(&[][..], |message| message.as_bytes());
     let message: Vec<u8> = percent_decode(message).collect();
@@ -123,7 +122,7 @@ fn answer(
     judged(said, &answered, &target.secrets.excerpt(words), headers, target)
 }
 
-/// The status, of which there should be one. Of several, success is none.
+/// The status. There should be one; of several, an error wins over success.
 fn status_in(trailers: &HeaderMap) -> Option<GrpcStatus> {
     let mut all = trailers.get_all(GRPC_STATUS).iter().map(|status| GrpcStatus::parse(status.as_bytes()));
     let first = all.next()?;

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::Timestamp;
 use loaddensity_metrics_core::otlp::Response;
 use loaddensity_metrics_core::verdict::{self, OtlpHttpAnswer};
 
-use super::{Exchanged, HttpConnection, OtlpTarget, Outgoing, ServerAnswer, judged};
+use super::{Exchanged, HttpConnection, OtlpTarget, OutgoingBody, ServerAnswer, judged};
 use crate::http_client::{self, ReadBody};
 use crate::runtime::Runtime;
 
@@ -22,7 +22,7 @@ pub(super) fn head(target: &OtlpTarget) -> Builder {
 /// Sends `request`, and reads the answer.
 pub(super) async fn exchange<R: Runtime>(
     connection: &mut HttpConnection<R>,
-    request: Request<Outgoing>,
+    request: Request<OutgoingBody>,
     target: &OtlpTarget,
     runtime: &R,
 ) -> Result<Exchanged, String> {

@@ -14,7 +14,7 @@ pub(in crate::prometheus) struct Compressors;
 pub(in crate::prometheus) enum Compressor {}
 
 impl Compressors {
-    /// The start has refused what cannot be.
+    /// A start that asks for compression was refused before.
     pub(in crate::prometheus) const fn new(_is_on: bool) -> Self {
         Self
     }

@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 use hyper::header::{ACCEPT_ENCODING, HeaderValue};
 use loaddensity_metrics_core::prometheus::ContentCoding;
 
-use crate::gzip::Pieces;
+use crate::gzip::GzipWriter;
 use crate::prometheus::FRAME;
 use crate::prometheus::frames::Frames;
 use crate::prometheus::permits::{Permit, Permits};
@@ -23,7 +23,7 @@ pub(in crate::prometheus) struct Compressors {
 
 /// What one page is compressed with.
 pub(in crate::prometheus) struct Compressor {
-    pieces: Pieces,
+    pieces: GzipWriter,
     has_ended: bool,
     _permit: Permit,
 }
@@ -46,14 +46,14 @@ impl Compressors {
             ContentCoding::Identity => None,
             ContentCoding::Gzip => {
                 let permit = permits.take()?;
-                Some(Compressor { pieces: Pieces::new(), has_ended: false, _permit: permit })
+                Some(Compressor { pieces: GzipWriter::new(), has_ended: false, _permit: permit })
             }
         }
     }
 }
 
 impl Compressor {
-    /// The next frame of what `frames` are in gzip, `None` behind the last.
+    /// The next frame of what `frames` are in gzip, `None` after the last.
     pub(in crate::prometheus) fn poll_next(&mut self, frames: &mut Frames, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         while !self.has_ended {
             let ready = match ready!(frames.poll_next(cx)) {

@@ -1,4 +1,4 @@
-//! Files that are no PEM: what they are, and the command that makes PEM of them.
+//! Files that are not PEM: what they are, and the command that makes PEM of them.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ const OBJECT_IDENTIFIER: u8 = 0x06;
 /// What a key store of Java begins with.
 const JKS: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 
-/// Why the `bytes` of the file at `path` are no PEM, as far as that can be seen at their beginning.
+/// Why the `bytes` of the file at `path` are not PEM, as far as their beginning shows it.
 pub(super) fn not_pem(bytes: &[u8], path: &Path) -> Option<String> {
     let path = path.display();
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -33,7 +33,7 @@ pub(super) fn not_pem(bytes: &[u8], path: &Path) -> Option<String> {
     })
 }
 
-/// What stands in the sequence that `bytes` begin with. A text may begin with its tag too, a `0`, but not go on like it.
+/// The content of the sequence that `bytes` begin with. A text may begin with its tag too, a `0`, but does not go on so.
 fn der_content(bytes: &[u8]) -> Option<&[u8]> {
     let (tag, rest) = bytes.split_first()?;
     let (length, rest) = rest.split_first()?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// What stands between a `BEGIN` and its `END`.
+/// The text between a `BEGIN` and its `END`.
 pub(super) struct PemSection<'t> {
     pub(super) label: &'t str,
     body: String,

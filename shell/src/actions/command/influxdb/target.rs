@@ -53,7 +53,7 @@ impl Api {
     }
 
     /// What the environment says of it, or else its defaults.
-    fn beneath(self, environment: &Environment) -> Result<InfluxdbTarget, EnvironmentError> {
+    fn base(self, environment: &Environment) -> Result<InfluxdbTarget, EnvironmentError> {
         let read = match self {
             Self::V1 => InfluxdbTarget::v1_of,
             Self::V2 => InfluxdbTarget::v2_of,
@@ -63,7 +63,7 @@ impl Api {
         Ok(if said == read(&Environment::default())? { self.target() } else { said })
     }
 
-    /// A target of which nothing is given yet.
+    /// The target before anything is given.
     fn target(self) -> InfluxdbTarget {
         let server = format!("http://127.0.0.1:{}", self.port());
         let none = String::new();
@@ -89,7 +89,7 @@ impl Api {
 }
 
 /// The target that an action gives. What it leaves out is as `environment` says of the same API; all of it where the action
-/// says nothing of a target. What the action says whole, the environment is not asked for.
+/// says nothing of a target. Where the action gives a complete target, the environment is not read.
 pub(super) fn read(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
     if ALL.iter().all(|key| reader.value(key).is_none()) {
         return reader.environment(InfluxdbConfig::from_env(environment)).map(|config| config.target);
@@ -108,14 +108,14 @@ pub(super) fn read(reader: ArgumentReader<'_>, environment: &Environment) -> Res
     are_readable(reader)?;
     match (is_http, api) {
         (Some(true), None) => contract(reader),
-        (Some(true) | None, Some(api)) => of_api(reader, api, reader.environment(api.beneath(environment))?),
+        (Some(true) | None, Some(api)) => of_api(reader, api, reader.environment(api.base(environment))?),
         (Some(false), _) => udp(reader),
         (None, None) => of_environment(reader, environment),
     }
 }
 
-/// What an action gives that names neither a transport nor an API: the rest of what the environment names. Where that does
-/// not become whole by it, the action stands alone.
+/// What an action gives that names neither a transport nor an API: the rest of what the environment names. Where the
+/// two do not make a complete target, only the action counts.
 fn of_environment(reader: ArgumentReader<'_>, environment: &Environment) -> Result<InfluxdbTarget, ActionError> {
     let base = reader.environment(InfluxdbTarget::of_environment(environment))?;
     let Some(api) = api_of(&base) else { return udp(reader) };
@@ -123,7 +123,7 @@ fn of_environment(reader: ArgumentReader<'_>, environment: &Environment) -> Resu
     if target.is_whole() { Ok(target) } else { udp(reader) }
 }
 
-/// A value of the wrong type is named as that, before one that stands in the wrong place.
+/// A value of the wrong type is reported before a parameter in the wrong place.
 fn are_readable(reader: ArgumentReader<'_>) -> Result<(), ActionError> {
     let texts = ["token", "database", "username", "password", "retention_policy", "org", "bucket"];
     texts.iter().try_for_each(|key| reader.text(key).map(|_| ()))?;
@@ -131,7 +131,7 @@ fn are_readable(reader: ArgumentReader<'_>) -> Result<(), ActionError> {
     host(reader, "host")?;
     port(reader, 1)?;
     url(reader, "url")?;
-    sent_in(reader).map(|_| ())
+    how_sent(reader).map(|_| ())
 }
 
 fn udp(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
@@ -165,8 +165,8 @@ fn contract(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
     Ok(InfluxdbTarget::Http(InfluxdbHttp { host, port: port.unwrap_or(8_086), database, username, password }))
 }
 
-/// LoadDensity does not look at host and port where there is a URL, which stands behind them by position: they are filled in
-/// to get there. So they are taken where they are its defaults, and by position whatever they are.
+/// LoadDensity does not look at host and port where there is a URL. By position the URL comes after them, so they must be
+/// filled in. They are accepted where they are the defaults, and by position whatever they are.
 fn beside_url(
     reader: ArgumentReader<'_>,
     host: Option<&str>,
@@ -189,9 +189,9 @@ fn of_api(reader: ArgumentReader<'_>, api: Api, mut target: InfluxdbTarget) -> R
             misplaced(reader, &["token"], "is for api v2 and v3; api v1 takes username and password")?;
             misplaced(reader, &V2, "is for api v2; api v1 takes database and retention_policy")?;
             misplaced(reader, &V3, "is for api v3; leave it out")?;
-            put(server, server_url(reader, api)?);
-            put(database, text(reader, "database")?);
-            put(credentials, sent_in(reader)?);
+            set(server, server_url(reader, api)?);
+            set(database, text(reader, "database")?);
+            set(credentials, how_sent(reader)?);
             *retention_policy = text(reader, "retention_policy")?.or_else(|| retention_policy.take());
             *username = text(reader, "username")?.or_else(|| username.take());
             *password = secret(reader, "password")?.or_else(|| password.take());
@@ -203,18 +203,18 @@ fn of_api(reader: ArgumentReader<'_>, api: Api, mut target: InfluxdbTarget) -> R
             misplaced(reader, &V1, "is for api v1; api v2 takes org, bucket and token")?;
             misplaced(reader, &["database"], "is for api v1 and v3; api v2 takes org and bucket")?;
             misplaced(reader, &V3, "is for api v3; leave it out")?;
-            put(server, server_url(reader, api)?);
-            put(org, text(reader, "org")?);
-            put(bucket, text(reader, "bucket")?);
+            set(server, server_url(reader, api)?);
+            set(org, text(reader, "org")?);
+            set(bucket, text(reader, "bucket")?);
             *token = secret(reader, "token")?.or_else(|| token.take());
         }
         InfluxdbTarget::V3(InfluxdbV3 { server, database, token, no_sync, accept_partial }) => {
             misplaced(reader, &V1, "is for api v1; api v3 takes database and token")?;
             misplaced(reader, &V2, "is for api v2; api v3 takes database")?;
-            put(server, server_url(reader, api)?);
-            put(database, text(reader, "database")?);
-            put(no_sync, flag(reader, "no_sync")?);
-            put(accept_partial, flag(reader, "accept_partial")?);
+            set(server, server_url(reader, api)?);
+            set(database, text(reader, "database")?);
+            set(no_sync, flag(reader, "no_sync")?);
+            set(accept_partial, flag(reader, "accept_partial")?);
             *token = secret(reader, "token")?.or_else(|| token.take());
         }
         // These are of no API that has a name.
@@ -238,7 +238,7 @@ fn server_url(reader: ArgumentReader<'_>, api: Api) -> Result<Option<String>, Ac
     Ok(Some(format!("http://{}", host_port(&host, port.unwrap_or_else(|| api.port())))))
 }
 
-fn sent_in(reader: ArgumentReader<'_>) -> Result<Option<Credentials>, ActionError> {
+fn how_sent(reader: ArgumentReader<'_>) -> Result<Option<Credentials>, ActionError> {
     reader.read("credentials", "\"header\" or \"query\"", |value| match lower(value)?.as_str() {
         "header" => Some(Credentials::Header),
         "query" => Some(Credentials::Query),
@@ -246,9 +246,9 @@ fn sent_in(reader: ArgumentReader<'_>) -> Result<Option<Credentials>, ActionErro
     })
 }
 
-fn put<T>(place: &mut T, given: Option<T>) {
+fn set<T>(field: &mut T, given: Option<T>) {
     if let Some(given) = given {
-        *place = given;
+        *field = given;
     }
 }
 

@@ -37,7 +37,7 @@ fn pair(part: &str) -> Option<(String, String)> {
 }
 
 fn decoded(text: &str) -> Option<String> {
-    // `%` stands for nothing but an escape.
+    // `%` only begins an escape.
     let is_escape =
         |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
     let is_encoded = text.split('%').skip(1).all(is_escape);

@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 
-/// Of datadogpy (datadog/dogstatsd/base.py, datadog/__init__.py), of Datadog's tracers (`DD_DOGSTATSD_HOST`, `…_HOSTNAME`,
+/// Those of datadogpy (datadog/dogstatsd/base.py, datadog/__init__.py), of Datadog's tracers (`DD_DOGSTATSD_HOST`, `…_HOSTNAME`,
 /// `…_PIPE_NAME`), and the Agent's own socket, which is often set for a client.
 const OTHERS: [&str; 8] = [
     "DATADOG_TAGS",
@@ -14,7 +14,7 @@ const OTHERS: [&str; 8] = [
     "DD_TELEMETRY_HOST",
     "DD_TELEMETRY_PORT",
 ];
-/// How those begin that nobody reads, and that are set all the same.
+/// How variables begin that are often set, though nothing reads them.
 const MISTAKEN: &str = "DD_STATSD_";
 
 /// Warns of each by its name.

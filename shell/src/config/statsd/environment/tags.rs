@@ -1,4 +1,4 @@
-//! Tags from the variables, made fit: what cannot be a tag as it stands is renamed or left out, and said.
+//! Tags from the variables. What cannot be a tag as it is gets another name or is left out, with a warning.
 
 use loaddensity_metrics_core::dogstatsd::{ConstantTags, TAG_BYTES, TagError};
 
@@ -18,7 +18,7 @@ const SINGLE: [(&str, &str); 4] = [
 ];
 const LIST: &str = "DD_TAGS";
 
-/// The tags, none of them twice, and what is to be warned of.
+/// The tags, none of them twice, and the warnings.
 pub(super) fn read(environment: &Environment) -> (Labels, Vec<String>) {
     let mut tags = FittingTags::default();
     for (variable, key) in SINGLE {
@@ -38,7 +38,7 @@ pub(super) fn read(environment: &Environment) -> (Labels, Vec<String>) {
     tags.finish()
 }
 
-/// With a comma in it only commas part, so that a value may hold spaces.
+/// A list with a comma is split at commas only, so that a value may hold spaces.
 fn split(list: &str) -> impl Iterator<Item = &str> {
     let has_comma = list.contains(',');
     let parts = list.split(move |c: char| if has_comma { c == ',' } else { c.is_whitespace() });

@@ -1,8 +1,7 @@
-//! The hub of the per-request exporters: one pump task that empties the recorders' rings into each exporter's own feed.
+//! The dispatcher of events: one task empties the recorders' rings into a queue for each exporter that sends every request.
 //!
-//! It runs only while a feed is attached, as often as [`pace`] says. A feed that
-//! is full drops and counts; it never holds up the others. The mutexes here are between exporter tasks; no recorder
-//! ever meets one.
+//! The task runs only while there is a queue, as often as [`pace`] says. A queue that is full drops events and counts
+//! them; it never holds up the others. Only exporter tasks lock the mutexes here; no recorder ever does.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,24 +13,24 @@ use loaddensity_metrics_core::{Cause, Event, Exporter, Phase, Pump, Sampler, Sin
 use crate::clock::ExporterClock;
 use crate::runtime::Runtime;
 
-/// A sink's bounded buffer, with a sign that something came in.
-pub(crate) struct Feed {
+/// The bounded queue of events of one sink, which tells when events came in.
+pub(crate) struct EventQueue {
     exporter: Exporter,
-    sink: Mutex<FeedSink>,
+    sink: Mutex<QueueSink>,
     filled: Notify,
 }
 
-/// The buffer of a feed; its memory is allocated when the exporter starts.
-pub(crate) type FeedSink = Sink<'static, Box<[Event]>>;
+/// The buffer of a queue. Its memory is allocated when the exporter starts.
+pub(crate) type QueueSink = Sink<'static, Box<[Event]>>;
 
-impl Feed {
-    /// The buffer itself. Never to be held while waiting.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, FeedSink> {
+impl EventQueue {
+    /// Locks the buffer. The lock must not be kept across an `await`.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, QueueSink> {
         lock(&self.sink)
     }
 
     /// Waits until it holds `events` or more.
-    pub(crate) async fn holds(&self, events: usize) {
+    pub(crate) async fn wait_until_holds(&self, events: usize) {
         loop {
             let filled = self.filled.listen();
             if self.lock().len() >= events {
@@ -42,33 +41,37 @@ impl Feed {
     }
 }
 
-/// The owner of the pump and of its task.
-pub(crate) struct Hub<R: Runtime> {
+/// The dispatcher: it owns the pump and the task.
+pub(crate) struct EventDispatcher<R: Runtime> {
     runtime: R,
     clock: ExporterClock<R>,
-    shared: Arc<Mutex<HubState>>,
+    shared: Arc<Mutex<DispatcherState>>,
     task: Option<R::Task>,
     /// The last second that DogStatsD counters said, in this run or in an earlier one.
     pub(crate) counted_second: Arc<AtomicU64>,
 }
 
-struct HubState {
+struct DispatcherState {
     pump: Pump<'static>,
-    feeds: Vec<Arc<Feed>>,
+    queues: Vec<Arc<EventQueue>>,
 }
 
-impl<R: Runtime> Hub<R> {
+impl<R: Runtime> EventDispatcher<R> {
     pub(crate) fn new(runtime: R, clock: ExporterClock<R>, mut pump: Pump<'static>, phase: Phase) -> Self {
         pump.set_phase(phase);
-        let shared = Arc::new(Mutex::new(HubState { pump, feeds: Vec::new() }));
+        let shared = Arc::new(Mutex::new(DispatcherState { pump, queues: Vec::new() }));
         Self { runtime, clock, shared, task: None, counted_second: Arc::default() }
     }
 
-    /// Opens the account of `exporter`; from now on every event goes into the feed that is returned as well, or those that
-    /// `sampler` keeps.
-    pub(crate) fn attach(&mut self, exporter: Exporter, buffer_events: usize, sampler: Option<Sampler>) -> Arc<Feed> {
+    /// Opens the account of `exporter`, and a queue that every event goes into from now on, or those that `sampler` keeps.
+    pub(crate) fn attach(
+        &mut self,
+        exporter: Exporter,
+        buffer_events: usize,
+        sampler: Option<Sampler>,
+    ) -> Arc<EventQueue> {
         let mut shared = lock(&self.shared);
-        // What was recorded before belongs to the others.
+        // What was recorded before this goes to the other queues only.
         shared.drain(&self.clock);
         let ledger = shared.pump.attach(exporter);
         let buffer = vec![Event::default(); buffer_events].into_boxed_slice();
@@ -76,32 +79,32 @@ impl<R: Runtime> Hub<R> {
         if let Some(sampler) = sampler {
             sink.set_sampler(sampler);
         }
-        let feed = Arc::new(Feed { exporter, sink: Mutex::new(sink), filled: Notify::new() });
-        shared.feeds.push(feed.clone());
+        let queue = Arc::new(EventQueue { exporter, sink: Mutex::new(sink), filled: Notify::new() });
+        shared.queues.push(queue.clone());
         drop(shared);
         if self.task.is_none() {
             self.task = Some(self.runtime.spawn(pump(self.runtime.clone(), self.clock.clone(), self.shared.clone())));
         }
-        feed
+        queue
     }
 
-    /// Hands over what was recorded until now, then ends the feeding. What the feed holds is still to be sent.
+    /// Hands over what was recorded until now; later events no longer go into the queue. What is in it is still to be sent.
     pub(crate) fn detach(&mut self, exporter: Exporter) {
         let mut shared = lock(&self.shared);
         shared.drain(&self.clock);
         shared.pump.detach(exporter);
-        shared.feeds.retain(|feed| feed.exporter != exporter);
-        if shared.feeds.is_empty() {
+        shared.queues.retain(|queue| queue.exporter != exporter);
+        if shared.queues.is_empty() {
             self.task = None;
         }
     }
 }
 
-impl HubState {
-    /// Empties the rings into all feeds; returns how many events there were.
+impl DispatcherState {
+    /// Empties the rings into all queues. Returns how many events there were.
     fn drain<R: Runtime>(&mut self, clock: &ExporterClock<R>) -> u64 {
-        let Self { pump, feeds } = self;
-        let mut sinks: Vec<_> = feeds.iter().map(|feed| feed.lock()).collect();
+        let Self { pump, queues } = self;
+        let mut sinks: Vec<_> = queues.iter().map(|queue| queue.lock()).collect();
         pump.set_now(clock.now());
         let taken = pump.drain_slices(|events| {
             for sink in &mut sinks {
@@ -110,20 +113,20 @@ impl HubState {
         });
         drop(sinks);
         if taken != 0 {
-            for feed in feeds {
-                feed.filled.notify(usize::MAX);
+            for queue in queues {
+                queue.filled.notify(usize::MAX);
             }
         }
         taken
     }
 }
 
-/// Drops what a feed still holds, for `cause`.
-pub(crate) fn abandon(feed: &Feed, cause: Cause) {
-    feed.lock().abandon(cause);
+/// Drops what is still in a queue, for `cause`.
+pub(crate) fn abandon(queue: &EventQueue, cause: Cause) {
+    queue.lock().abandon(cause);
 }
 
-async fn pump<R: Runtime>(runtime: R, clock: ExporterClock<R>, shared: Arc<Mutex<HubState>>) {
+async fn pump<R: Runtime>(runtime: R, clock: ExporterClock<R>, shared: Arc<Mutex<DispatcherState>>) {
     loop {
         let taken = lock(&shared).drain(&clock);
         runtime.sleep(pace::pause_after(taken)).await;

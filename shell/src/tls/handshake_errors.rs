@@ -1,4 +1,4 @@
-//! What goes wrong between two ends of TLS, in words that say what to do. The cause follows in brackets.
+//! The texts of errors of TLS, each with what to do about it. The cause follows in brackets.
 
 use std::io;
 use std::net::IpAddr;
@@ -46,9 +46,9 @@ pub(super) fn handshake_of_a_client(error: io::Error) -> io::Error {
     said(advice, cause)
 }
 
-/// An error of a session behind its handshake. In TLS 1.3 a server looks at the client's certificate only then (RFC 8446,
+/// An error of a session after its handshake. In TLS 1.3 a server looks at the client's certificate only then (RFC 8446,
 /// section 2).
-pub(super) fn behind_handshake(side: TlsSide, error: io::Error) -> io::Error {
+pub(super) fn after_handshake(side: TlsSide, error: io::Error) -> io::Error {
     let advice = match cause(&error) {
         Some(Error::AlertReceived(alert)) => alerted(side, *alert),
         _ => None,
@@ -72,8 +72,8 @@ fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
         // A signature is bad where another CA of the same name made it.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             format!(
-                "the certificate of {host} is not trusted: give its CA with ca_file, or have the server send the \
-                 certificates between"
+                "the certificate of {host} is not trusted: give its CA with ca_file (field tls.roots), or have the server \
+                 send the certificates between"
             )
         }
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
@@ -127,7 +127,7 @@ const fn alerted(side: TlsSide, alert: AlertDescription) -> Option<&'static str>
     use AlertDescription as Alert;
     Some(match (side, alert) {
         (TlsSide::Client, Alert::CertificateRequired) => {
-            "the server asks for a certificate: give client_certificate and client_key"
+            "the server asks for a certificate: give client_certificate and client_key, field tls.identity"
         }
         (TlsSide::Client, Alert::CertificateExpired) => "the server finds client_certificate expired: have it renewed",
         (
@@ -195,7 +195,10 @@ mod tests {
             (Error::InvalidCertificate(CertificateError::Expired), "h has expired"),
             (Error::InvalidCertificate(CertificateError::NotValidYet), "h is not valid yet: compare the clocks"),
             (Error::InvalidCertificate(CertificateError::Revoked), "the TLS handshake with h failed (invalid"),
-            (Error::AlertReceived(AlertDescription::CertificateRequired), "give client_certificate and client_key ("),
+            (
+                Error::AlertReceived(AlertDescription::CertificateRequired),
+                "give client_certificate and client_key, field tls.identity (",
+            ),
             (Error::AlertReceived(AlertDescription::UnknownCA), "does not accept client_certificate"),
             (Error::AlertReceived(AlertDescription::NoApplicationProtocol), "speaks another protocol there"),
             (Error::AlertReceived(AlertDescription::InternalError), "the TLS handshake with h failed (received"),
@@ -227,14 +230,14 @@ mod tests {
     #[test]
     fn what_comes_behind_the_handshake_is_translated_too_and_the_rest_is_left_alone() {
         let expired = Error::AlertReceived(AlertDescription::CertificateExpired);
-        let of_client = behind_handshake(TlsSide::Client, error(expired.clone())).to_string();
+        let of_client = after_handshake(TlsSide::Client, error(expired.clone())).to_string();
         assert!(of_client.starts_with("the server finds client_certificate expired"), "{of_client}");
-        let of_server = behind_handshake(TlsSide::Server, error(expired)).to_string();
+        let of_server = after_handshake(TlsSide::Server, error(expired)).to_string();
         assert!(of_server.starts_with("the page's certificate has expired"), "{of_server}");
-        let other = behind_handshake(TlsSide::Client, error(Error::DecryptError)).to_string();
+        let other = after_handshake(TlsSide::Client, error(Error::DecryptError)).to_string();
         assert_eq!(other, Error::DecryptError.to_string());
         assert_eq!(
-            behind_handshake(TlsSide::Client, io::ErrorKind::BrokenPipe.into()).kind(),
+            after_handshake(TlsSide::Client, io::ErrorKind::BrokenPipe.into()).kind(),
             io::ErrorKind::BrokenPipe
         );
     }

@@ -1,4 +1,4 @@
-//! What goes wrong on the way to a backend, in words that end with what to do about it.
+//! The texts of network errors, each with what to do about it.
 
 use std::io;
 use std::time::Duration;
@@ -21,12 +21,12 @@ pub(crate) fn cannot_accept(error: &io::Error) -> String {
     with_advice("cannot accept connections", error)
 }
 
-/// What was sent was not answered.
+/// There was no answer to what was sent.
 pub(crate) fn no_answer(waited: Duration) -> String {
     format!("no answer within {waited:?}; look what keeps the backend busy, or raise timeout")
 }
 
-/// Nobody took a connection.
+/// Nobody accepted the connection.
 pub(crate) fn no_connection(waited: Duration) -> String {
     format!("no connection within {waited:?}; check the address, the network and firewalls")
 }
@@ -46,10 +46,10 @@ fn with_advice(what: &str, error: &io::Error) -> String {
     }
 }
 
-/// What to do about an error of the operating system. `None` for one that is no error of it, and says so itself.
+/// What to do about an error of the operating system. `None` for any other, whose text says it.
 fn advice(error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Kind;
-    // Words of TLS and of `no_address` have their advice.
+    // The texts of TLS and of `no_address` hold their advice.
     if error.get_ref().is_some() {
         return None;
     }
@@ -68,7 +68,7 @@ fn advice(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// Those that have no kind.
+/// The errors that have no kind.
 #[cfg(unix)]
 const fn of_number(number: i32) -> Option<&'static str> {
     Some(match number {

@@ -1,38 +1,38 @@
-//! What somebody must know of the registry while the load still runs, each said once: which of the storage's limits were
-//! exceeded, and which ring was full first.
+//! Warnings about the registry while the load still runs, each given once: limits of the storage that were exceeded, and the
+//! first full ring.
 
 use std::time::Duration;
 
 use loaddensity_metrics_core::Registry;
 
 /// Time between two looks at the registry, which cost a few loads each.
-pub(crate) const LOOK: Duration = Duration::from_secs(1);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What was said already.
+/// Which warnings were given.
 #[derive(Debug, Default)]
-pub(crate) struct Notices {
+pub(crate) struct RegistryWarnings {
     folded: bool,
     cut: bool,
     spilled: bool,
     full_ring: bool,
 }
 
-impl Notices {
-    /// Warns of what is new.
-    pub(crate) fn look(&mut self, registry: Registry<'_>) {
-        for notice in self.unsaid(registry) {
-            tracing::warn!("{notice}");
+impl RegistryWarnings {
+    /// Gives those that are new.
+    pub(crate) fn give_new(&mut self, registry: Registry<'_>) {
+        for warning in self.new_ones(registry) {
+            tracing::warn!("{warning}");
         }
     }
 
-    /// Whether nothing can be new any more.
-    pub(crate) const fn all_said(&self) -> bool {
+    /// Whether all were given.
+    pub(crate) const fn are_all_given(&self) -> bool {
         self.folded && self.cut && self.spilled && self.full_ring
     }
 
-    fn unsaid(&mut self, registry: Registry<'_>) -> impl Iterator<Item = String> + use<> {
+    fn new_ones(&mut self, registry: Registry<'_>) -> impl Iterator<Item = String> + use<> {
         let exceeded = registry.exceeded();
-        // Between the first fold and its key there is a moment; the next look comes soon.
+        // The key of the first fold is written a moment after it; the next look comes soon.
         let folded = exceeded.folded.filter(|folded| folded.first.is_some());
         let full = registry.full_rings().next();
         [
@@ -46,11 +46,11 @@ impl Notices {
     }
 }
 
-/// The text of `notice`, if there is one and none was said.
-fn once(said: &mut bool, notice: Option<impl ToString>) -> Option<String> {
-    let notice = notice.filter(|_| !*said)?;
-    *said = true;
-    Some(notice.to_string())
+/// The text of `warning`, if there is one and it is the first.
+fn once(is_given: &mut bool, warning: Option<impl ToString>) -> Option<String> {
+    let warning = warning.filter(|_| !*is_given)?;
+    *is_given = true;
+    Some(warning.to_string())
 }
 
 #[cfg(test)]
@@ -63,14 +63,14 @@ mod tests {
     fn each_limit_is_said_once_when_it_is_first_exceeded() {
         static STORAGE: Storage<3, 1, 2> = Storage::new();
         let registry = STORAGE.registry();
-        let (mut notices, mut recorder) = (Notices::default(), registry.recorder());
+        let (mut warnings, mut recorder) = (RegistryWarnings::default(), registry.recorder());
         let mut says = |parts: &[&str]| {
-            let said: Vec<_> = notices.unsaid(registry).collect();
+            let said: Vec<_> = warnings.new_ones(registry).collect();
             assert_eq!(said.len(), parts.len(), "{said:?}");
             for (said, part) in said.iter().zip(parts) {
                 assert!(said.contains(part), "{said:?} lacks {part:?}");
             }
-            notices.all_said()
+            warnings.are_all_given()
         };
         says(&[]);
         recorder.series("GET", &"x".repeat(300));

@@ -1,11 +1,11 @@
-//! A connection that gives way to others, and a server that cannot send without an end.
+//! The budget of bytes of a connection: it gives way to others, and no server can send for ever.
 //!
-//! TLS and hyper read for as long as bytes are there, within one poll: a peer that never stops sending would own the
-//! thread. So each connection is metered where its bytes come in, below TLS:
+//! TLS and hyper read within one poll for as long as there are bytes: a peer that never stops sending would keep the
+//! thread to itself. So each connection has a budget where its bytes come in, below TLS:
 //!
-//! * **A budget per turn.** A turn is one poll of a task that a connection lives in, which [`Meter::turns`] marks, and
-//!   nothing less: TLS hides some of the times that it is told to wait, so that these prove nothing. hyper polls HTTP/2 in
-//!   a task of its own, which it hands to the executor; `HyperTasks::metered` marks the turns of that. Where the budget is
+//! * **A budget per turn.** A turn is one poll of a task that a connection lives in, which [`ByteBudget::turns`] marks.
+//!   A `Pending` does not end a turn: TLS does not pass on all of them. hyper polls HTTP/2 in
+//!   a task of its own, which it hands to the executor; `HyperTasks::budgeted` marks the turns of that. Where the budget is
 //!   used up, the task wakes itself and waits for its next turn.
 //! * **A bound on what a server may send** between two requests, idle time included: interim responses (RFC 9110, 15.2),
 //!   HTTP/2's preface, SETTINGS, PING and unknown frames (RFC 9113, 6), extensions of chunks (RFC 9112, 7.1.1), whatever
@@ -24,7 +24,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 const READ_PER_TURN: usize = 4 << 10;
 /// Bytes that a turn may send, give or take one call.
 const WRITTEN_PER_TURN: usize = 64 << 10;
-/// What a call costs at least, since one that moves a byte takes its time too.
+/// The least that a call costs, in bytes: one that moves a single byte takes time too.
 const CALL: usize = 512;
 /// Bytes that a server may send between two requests.
 #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
@@ -33,13 +33,13 @@ const RECEIVED_PER_REQUEST: usize = 1 << 20;
 /// What is wrong with a server that sends more.
 pub(crate) const TOO_MUCH: &str = "the server sent more than 1 MiB since the last request, and was cut off";
 
-/// The meter of one connection. Clones are the same.
+/// The budget of one connection. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Meter(Arc<ByteCounts>);
+pub(crate) struct ByteBudget(Arc<ByteCounts>);
 
 /// Every access is relaxed: the counts guard nothing else, and one task alone moves bytes.
 struct ByteCounts {
-    /// What is left of the turn. Before the first one nothing is short.
+    /// What is left in this turn. There is no limit before the first one.
     to_read: AtomicUsize,
     to_write: AtomicUsize,
     /// Since the last request.
@@ -47,7 +47,7 @@ struct ByteCounts {
     most_received: usize,
 }
 
-impl Meter {
+impl ByteBudget {
     /// Of a connection to a server.
     #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
     pub(crate) fn of_server() -> Self {
@@ -65,17 +65,17 @@ impl Meter {
         Self(Arc::new(ByteCounts { to_read, to_write, received: AtomicUsize::new(0), most_received }))
     }
 
-    /// `stream` with this meter.
-    pub(crate) fn on<S>(&self, stream: S) -> Metered<S> {
-        Metered { stream, meter: self.clone() }
+    /// `stream`, within this budget.
+    pub(crate) fn on<S>(&self, stream: S) -> BudgetedStream<S> {
+        BudgetedStream { stream, budget: self.clone() }
     }
 
-    /// `future`, each poll of which is a turn. Whatever touches the stream belongs into such a future, or it would wait for
-    /// ever once the budget is used up; and a task must poll it once in a poll of its own.
+    /// `future`, each poll of which is a turn. Whatever touches the stream belongs into such a future; else it
+    /// would wait for ever once the budget is used up. A task must poll the future once each time it is polled itself.
     pub(crate) fn turns<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        let (meter, mut future) = (self.clone(), Box::pin(future));
+        let (budget, mut future) = (self.clone(), Box::pin(future));
         poll_fn(move |cx| {
-            meter.begin_turn();
+            budget.begin_turn();
             future.as_mut().poll(cx)
         })
     }
@@ -107,13 +107,13 @@ impl Meter {
     }
 }
 
-/// A stream with a [`Meter`].
-pub(crate) struct Metered<S> {
+/// A stream with a [`ByteBudget`].
+pub(crate) struct BudgetedStream<S> {
     stream: S,
-    meter: Meter,
+    budget: ByteBudget,
 }
 
-/// What `poll` moves, paid from what is `left`; where nothing is, the task's next turn is waited for.
+/// The bytes that `poll` moves are taken from what is `left`. Where nothing is left, waits for the task's next turn.
 fn paid(
     left: &AtomicUsize,
     cx: &mut Context<'_>,
@@ -129,18 +129,18 @@ fn paid(
     Poll::Ready(Ok(bytes))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BudgetedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, meter } = &mut *self;
-        let read = ready!(paid(&meter.0.to_read, cx, |cx| Pin::new(stream).poll_read(cx, into)))?;
-        Poll::Ready(meter.received(read))
+        let Self { stream, budget } = &mut *self;
+        let read = ready!(paid(&budget.0.to_read, cx, |cx| Pin::new(stream).poll_read(cx, into)))?;
+        Poll::Ready(budget.received(read))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BudgetedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, meter } = &mut *self;
-        paid(&meter.0.to_write, cx, |cx| Pin::new(stream).poll_write(cx, bytes))
+        let Self { stream, budget } = &mut *self;
+        paid(&budget.0.to_write, cx, |cx| Pin::new(stream).poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -148,8 +148,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, meter } = &mut *self;
-        paid(&meter.0.to_write, cx, |cx| Pin::new(stream).poll_write_vectored(cx, parts))
+        let Self { stream, budget } = &mut *self;
+        paid(&budget.0.to_write, cx, |cx| Pin::new(stream).poll_write_vectored(cx, parts))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -197,13 +197,13 @@ mod tests {
     #[test]
     fn a_turn_moves_so_much_in_each_direction_and_then_wakes_itself() {
         for length in [1, CALL, 4_096, 65_536] {
-            let meter = Meter::new(usize::MAX);
-            let (mut input, mut output) = (meter.on(repeat(7)), meter.on(sink()));
+            let budget = ByteBudget::new(usize::MAX);
+            let (mut input, mut output) = (budget.on(repeat(7)), budget.on(sink()));
             let mut bytes = vec![0; length];
             let (mut read, mut written) = ((0, 0), (0, 0));
             let woken = Arc::new(Woken::default());
             let (waker, mut polls) = (Waker::from(woken.clone()), 0);
-            let mut task = Box::pin(meter.turns(poll_fn(|cx| {
+            let mut task = Box::pin(budget.turns(poll_fn(|cx| {
                 let mut read_some =
                     |cx: &mut Context<'_>, length| Pin::new(&mut input).poll_read(cx, &mut bytes[..length]);
                 move_all(&mut read_some, length, &mut read, cx);
@@ -230,17 +230,17 @@ mod tests {
 
     #[test]
     fn a_server_may_send_so_much_between_two_requests() {
-        let meter = Meter::of_server();
-        let mut stream = meter.on(repeat(7));
+        let budget = ByteBudget::of_server();
+        let mut stream = budget.on(repeat(7));
         let mut cx = Context::from_waker(Waker::noop());
         let mut read = |length| Pin::new(&mut stream).poll_read(&mut cx, &mut vec![0; length]);
         for _ in 0..3 {
             assert!(matches!(read(RECEIVED_PER_REQUEST), Poll::Ready(Ok(RECEIVED_PER_REQUEST))));
             let Poll::Ready(Err(error)) = read(1) else { panic!("one byte too many is taken") };
             assert!(error.to_string().contains("more than 1 MiB since the last request"), "{error}");
-            meter.begin_request();
+            budget.begin_request();
         }
-        let mut endless = Meter::new(usize::MAX).on(repeat(7));
+        let mut endless = ByteBudget::new(usize::MAX).on(repeat(7));
         let read = Pin::new(&mut endless).poll_read(&mut Context::from_waker(Waker::noop()), &mut vec![0; 4 << 20]);
         assert!(matches!(read, Poll::Ready(Ok(_))), "a client may");
     }
