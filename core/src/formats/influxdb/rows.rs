@@ -253,6 +253,7 @@ mod tests {
     use crate::labels::constant::ConstantLabels;
     use crate::registry::storage::{Classic, Storage};
     use crate::request::sample::Sample;
+    use core::time::Duration;
     use std::string::String;
     use std::vec::Vec;
 
@@ -277,7 +278,7 @@ mod tests {
         let mut recorder = registry.recorder();
         for (number, times) in times.into_iter().enumerate() {
             let series = registry.series("GET", &std::format!("/{number}"));
-            (0..times).for_each(|_| recorder.record(series, Sample { response_bytes: 10, ..Sample::default() }));
+            (0..times).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO).response_bytes(10)));
         }
     }
 
