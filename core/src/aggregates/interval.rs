@@ -30,7 +30,7 @@ pub struct Interval {
 ///
 /// ```
 /// use core::time::Duration;
-/// use loaddensity_metrics_core::{Sample, Intervals, Storage};
+/// use loaddensity_metrics_core::{Intervals, Sample, Storage};
 ///
 /// static STORAGE: Storage<10, 1, 16> = Storage::new();
 /// let registry = STORAGE.registry();
