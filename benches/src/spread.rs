@@ -80,7 +80,7 @@ mod tests {
         let mut recorder = STORAGE.registry().recorder();
         let series = recorder.series("GET", "/");
         for micros in 1_000..=2_000 {
-            let sample = Sample { latency: Duration::from_micros(micros), ..Sample::default() };
+            let sample = Sample::ok(Duration::from_micros(micros));
             recorder.record(series, sample);
         }
         let latencies = STORAGE.registry().distributions().unwrap().latency();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use loaddensity_metrics_cli::cost::trace::{REQUESTS, Trace, Traced};
-use loaddensity_metrics_core::{Outcome, Request, Sample, Timestamp};
+use loaddensity_metrics_core::{Outcome, Sample, Timestamp};
 
 /// Requests of every trace.
 pub const EVENTS: usize = REQUESTS;
@@ -61,28 +61,10 @@ impl TraceEvent {
     #[inline]
     #[must_use]
     pub fn sample(&self, completed_at: Timestamp) -> Sample {
-        Sample {
-            latency: self.latency,
-            response_bytes: self.bytes.into(),
-            status: self.status,
-            outcome: self.outcome,
-            completed_at,
-        }
-    }
-
-    /// What [`Recorder::record_request`](loaddensity_metrics_core::Recorder::record_request) takes.
-    #[inline]
-    #[must_use]
-    pub fn request<'a>(&self, (method, name): (&'a str, &'a str), completed_at: Timestamp) -> Request<'a> {
-        Request {
-            method,
-            name,
-            latency: self.latency,
-            response_bytes: self.bytes.into(),
-            status: self.status,
-            outcome: self.outcome,
-            completed_at,
-        }
+        Sample::new(self.outcome, self.latency)
+            .status(self.status)
+            .response_bytes(self.bytes.into())
+            .completed_at(completed_at)
     }
 
     /// The latency in nanoseconds.

@@ -46,10 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut recorder = registry.recorder();
     let orders = recorder.series("GET", "/orders");
     for number in 0..REQUESTS {
-        recorder.record(
-            orders,
-            Sample { latency: Duration::from_micros(1_000 + number), response_bytes: 512, ..Sample::default() },
-        );
+        recorder.record(orders, Sample::ok(Duration::from_micros(1_000 + number)).response_bytes(512));
         if number % 100 == 0 {
             bare.turn(&mut pump);
         }

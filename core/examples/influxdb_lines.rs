@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::io::{Write as _, stdout};
+use std::time::Duration;
 
 use loaddensity_metrics_core::influxdb::{
     GaugeLineEncoder, IntervalEncoder, IntervalPoint, LineEncoder, Precision, StatusCode,
@@ -43,7 +44,7 @@ fn requests(
     let mut sink = Sink::new(vec![Event::default(); 8], pump.attach(Exporter::Influxdb));
     let mut packer = Packer::new(LineEncoder::new(registry, "my load")?.with_tags(tags, status));
     let mut recorder = registry.recorder();
-    let sample = Sample { status: 404, completed_at: NOW, ..Sample::default() };
+    let sample = Sample::ok(Duration::ZERO).status(404).completed_at(NOW);
     let series = [recorder.series("GET", name), recorder.series(name, "/x")];
     series.into_iter().for_each(|series| recorder.record(series, sample));
     // Longer values are no labels.

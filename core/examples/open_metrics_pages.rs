@@ -63,7 +63,7 @@ fn record(recorder: &mut Recorder<'_>, series: Series, successes: usize) {
     for number in 0..=successes as u64 {
         let outcome = if number == 0 { Outcome::Failure } else { Outcome::Success };
         let (latency, completed_at) = (Duration::from_micros(number * number * 337), Timestamp::from_unix_nanos(NOW));
-        let sample = Sample { latency, outcome, completed_at, response_bytes: number, ..Sample::default() };
+        let sample = Sample::new(outcome, latency).response_bytes(number).completed_at(completed_at);
         // Some without a span, and some buckets without a trace.
         let span_id = if number % 2 == 0 { [0; 8] } else { [7; 8] };
         let trace_id = if number % 5 == 4 { [0; 16] } else { (u128::from(number) + 1).to_be_bytes() };

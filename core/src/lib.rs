@@ -34,7 +34,7 @@
 //! let mut packing = RequestPacking::new(MessageEncoder::new(registry, "load")?, usize::MAX, 1_432, [0; 0]);
 //! let mut machine = DatagramMachine::new(DatagramRoute::new(DatagramTarget::Name { every: None }).at_once(true), 42);
 //! // 3. An engine records.
-//! registry.recorder().record(registry.series("GET", "/orders"), Sample::default());
+//! registry.recorder().record(registry.series("GET", "/orders"), Sample::http(200, Duration::from_millis(3)));
 //! pump.drain_slices(|events| {
 //!     sink.offer_all(events);
 //! });
@@ -129,7 +129,7 @@ pub use registry::storage::{Classic, DefaultStorage, Exponential, Histograms, St
 pub use registry::storage::{HeapStorage, SizeError};
 pub use request::key::{METHOD_BYTES, NAME_BYTES};
 pub use request::label::{LABEL_BYTES, LABELS, Label, LabelError};
-pub use request::sample::{Outcome, Request, Sample, Timestamp};
+pub use request::sample::{Outcome, Sample, Timestamp};
 pub use request::series::Series;
 pub use wire::text::out::{Full, TooSmall};
 

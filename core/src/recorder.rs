@@ -12,7 +12,7 @@ use crate::registry::parts::{ShardWords, shard_word};
 use crate::registry::ring::{self, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
-use crate::request::sample::{Request, Sample};
+use crate::request::sample::Sample;
 use crate::request::series::Series;
 use core::cell::Cell;
 use core::fmt;
@@ -25,21 +25,14 @@ use core::marker::PhantomData;
 ///
 /// ```
 /// use core::time::Duration;
-/// use loaddensity_metrics_core::{Outcome, Sample, Storage, Timestamp};
+/// use loaddensity_metrics_core::{Sample, Storage, Timestamp};
 ///
 /// static STORAGE: Storage<100, 4, 1024> = Storage::new();
 /// let mut recorder = STORAGE.registry().recorder();
 /// let get_items = recorder.series("GET", "/items");
-/// recorder.record(
-///     get_items,
-///     Sample {
-///         latency: Duration::from_millis(42),
-///         response_bytes: 1024,
-///         status: 200,
-///         outcome: Outcome::Success,
-///         completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000),
-///     },
-/// );
+/// let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
+/// let sample = Sample::http(200, Duration::from_millis(42)).response_bytes(1_024).completed_at(completed_at);
+/// recorder.record(get_items, sample);
 /// assert_eq!(STORAGE.registry().totals().requests(), 1);
 /// ```
 pub struct Recorder<'a> {
@@ -159,11 +152,12 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Records one completed request of a series that is spelled out; interns the series if it is new.
+    /// Records one completed request of the series that [`series`](Self::series) finds by `method`, which is shown as
+    /// `REQ` where it is empty, and `name`, which is shown as `unknown`; interns the series if it is new.
     #[inline]
-    pub fn record_request(&mut self, request: &Request<'_>) {
-        let series = self.registry.seek(request.method, request.name);
-        self.record(series, request.sample());
+    pub fn record_request(&mut self, method: &str, name: &str, sample: Sample) {
+        let series = self.registry.seek(method, name);
+        self.record(series, sample);
     }
 
     /// Whether all shards were taken and this recorder shares the spill shard: it does atomic read-modify-writes.

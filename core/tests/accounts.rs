@@ -31,7 +31,7 @@ fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
         let series = recorder.series("GET", "/");
         for round in 1..=ROUNDS {
             let ledger = accounts.open(Exporter::OpenTelemetry);
-            (0..EACH).for_each(|_| recorder.record(series, Sample::default()));
+            (0..EACH).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
             ledger.set_sent_total(round * EACH - 1);
             let account = accounts.close(Exporter::OpenTelemetry, Cause::Unreachable);
             assert_eq!((account.recorded, account.sent, account.dropped.total()), (EACH, EACH - 1, 1));
@@ -47,7 +47,7 @@ fn accounts_are_given_to_exporters_alone_and_an_engine_only_reads_them() {
     let registry = STORAGE.registry();
     let pump = registry.pump().expect("no exporters run");
     pump.accounts().open(Exporter::Prometheus);
-    registry.recorder().record(registry.series("GET", "/"), Sample::default());
+    registry.recorder().record(registry.series("GET", "/"), Sample::ok(Duration::ZERO));
     assert!(registry.pump().is_none(), "exporters run, and have the one pump");
     assert_eq!(registry.account(Exporter::Prometheus).held, 1);
     drop(pump);
@@ -62,7 +62,7 @@ fn a_page_that_is_delivered_after_the_stop_changes_nothing() {
     let ledger = accounts.open(Exporter::Prometheus);
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/");
-    (0..10).for_each(|_| recorder.record(series, Sample::default()));
+    (0..10).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
     let closed = accounts.close(Exporter::Prometheus, Cause::Unscraped);
     ledger.set_sent_total(10);
     assert_eq!(registry.account(Exporter::Prometheus), closed);
@@ -76,7 +76,7 @@ fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
     let accounts = registry.pump().expect("the only pump").accounts();
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/");
-    let mut record = |requests: u64| (0..requests).for_each(|_| recorder.record(series, Sample::default()));
+    let mut record = |requests: u64| (0..requests).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
     record(3);
     let ledger = accounts.open(Exporter::Prometheus);
     record(10);
@@ -116,13 +116,13 @@ fn what_is_dropped_in_the_middle_of_a_request_takes_nothing_from_the_next() {
     let series = recorder.series("GET", "/");
     let mut buffer = [0; 512];
 
-    recorder.record(series, Sample::default());
+    recorder.record(series, Sample::ok(Duration::ZERO));
     pump.drain(|event| assert!(sink.offer(event)));
     let first = packer.pack(&mut sink, 1, &mut buffer);
     packer.confirm(&mut sink, first);
     sink.abandon(Cause::Unreachable);
 
-    recorder.record(series, Sample::default());
+    recorder.record(series, Sample::ok(Duration::ZERO));
     pump.drain(|event| assert!(sink.offer(event)));
     let nothing = packer.pack(&mut sink, 0, &mut buffer);
     packer.discard(&mut sink, nothing, Cause::Refused);

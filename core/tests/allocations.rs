@@ -7,8 +7,8 @@ use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
-    Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Request, Sample,
-    Sink, StatusLabel, Timestamp, TraceContext,
+    Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Sample, Sink,
+    StatusLabel, Timestamp, TraceContext,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -59,13 +59,10 @@ fn allocations_of(action: impl FnOnce()) -> u64 {
 const NAMES: [&str; 4] = ["/items", "", "quote\" back\\slash\n, = café/😀\\", "a name that is longer than the limit"];
 
 fn sample(number: u64) -> Sample {
-    Sample {
-        latency: Duration::from_nanos(number * 1_234_567),
-        response_bytes: number * 321,
-        status: 200,
-        outcome: Outcome::ALL[(number % 2) as usize],
-        completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number),
-    }
+    Sample::new(Outcome::ALL[(number % 2) as usize], Duration::from_nanos(number * 1_234_567))
+        .status(200)
+        .response_bytes(number * 321)
+        .completed_at(Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number))
 }
 
 /// Claims a recorder, interns, and records by handle and by strings, known ones and new ones.
@@ -80,16 +77,7 @@ fn record(registry: Registry<'_>, long: &str) {
         recorder.record_traced(labelled, sample(number), TraceContext { trace_id: [1; 16], span_id: [2; 8] });
         recorder.record(plain, sample(number));
         for name in NAMES.into_iter().chain([long]) {
-            let Sample { latency, response_bytes, status, outcome, completed_at } = sample(number);
-            recorder.record_request(&Request {
-                method: "GET",
-                name,
-                latency,
-                response_bytes,
-                status,
-                outcome,
-                completed_at,
-            });
+            recorder.record_request("GET", name, sample(number));
         }
     }
 }

@@ -12,11 +12,7 @@ use loaddensity_metrics_vectors::prometheus::parse;
 use std::time::Duration;
 
 fn samples() -> Vec<Sample> {
-    let one = |number: u64| Sample {
-        latency: Duration::from_nanos(number * number * 40_321),
-        response_bytes: number * 17,
-        ..Sample::default()
-    };
+    let one = |number: u64| Sample::ok(Duration::from_nanos(number * number * 40_321)).response_bytes(number * 17);
     (0..500).map(one).collect()
 }
 
@@ -111,7 +107,7 @@ fn the_largest_point_fits_into_the_smallest_request() {
         // Both outcomes, in the recorder's own shard and in the spill shard.
         for mut recorder in [registry.recorder(), registry.recorder()] {
             for outcome in Outcome::ALL {
-                recorder.record(series, Sample { outcome, ..Sample::default() });
+                recorder.record(series, Sample::new(outcome, Duration::ZERO));
             }
         }
         let (resource, now) = (Resource::new(&"s".repeat(255)), Timestamp::from_unix_nanos(u64::MAX));

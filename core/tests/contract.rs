@@ -6,19 +6,13 @@ use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
-    Classic, Event, EventEncoder, Exporter, Label, Outcome, Packer, Registry, Sample, Sink, Storage, Timestamp,
+    Classic, Event, EventEncoder, Exporter, Label, Packer, Registry, Sample, Sink, Storage, Timestamp,
 };
 
 const T: Timestamp = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
 
 fn sample(micros: u64, response_bytes: u64, status: u16) -> Sample {
-    Sample {
-        latency: Duration::from_micros(micros),
-        response_bytes,
-        status,
-        outcome: Outcome::of_status(status),
-        completed_at: T,
-    }
+    Sample::http(status, Duration::from_micros(micros)).response_bytes(response_bytes).completed_at(T)
 }
 
 fn record_reference(registry: Registry<'_>) {

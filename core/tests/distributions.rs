@@ -1,8 +1,6 @@
 //! The exponential histograms against a sorted list of what was recorded.
 
-use loaddensity_metrics_core::{
-    Classic, Distribution, Outcome, Quantity, Recorder, Registry, Sample, Series, Storage, Timestamp,
-};
+use loaddensity_metrics_core::{Classic, Distribution, Outcome, Quantity, Recorder, Registry, Sample, Series, Storage};
 use loaddensity_metrics_vectors::samples;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -12,13 +10,9 @@ const ERROR: f64 = 0.0434;
 const SHARES: [f64; 9] = [0.0, 0.001, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 
 fn sample(latency_ns: u64, response_bytes: u64, failed: bool) -> Sample {
-    Sample {
-        latency: Duration::from_nanos(latency_ns),
-        response_bytes,
-        status: 200,
-        outcome: Outcome::ALL[usize::from(failed)],
-        completed_at: Timestamp::default(),
-    }
+    Sample::new(Outcome::ALL[usize::from(failed)], Duration::from_nanos(latency_ns))
+        .status(200)
+        .response_bytes(response_bytes)
 }
 
 /// The smallest of the sorted values that a share `q` of them does not exceed.

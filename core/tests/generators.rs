@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::influxdb::{IntervalTimes, LineEncoder, Precision, StatusCode};
 use loaddensity_metrics_core::{
-    ConstantLabels, Event, EventEncoder, Exporter, Outcome, Phase, Pump, Recorder, Sample, SampleRate, Sampler, Series,
-    Storage, Timestamp,
+    ConstantLabels, Event, EventEncoder, Exporter, Phase, Pump, Recorder, Sample, SampleRate, Sampler, Series, Storage,
+    Timestamp,
 };
 
 /// Most generators at once.
@@ -41,13 +41,8 @@ impl Generator {
 
     /// The requests of the millisecond that begins `at`, all of which have that time.
     fn events(&mut self, phase: Phase, at: u64) -> Vec<Event> {
-        let sample = Sample {
-            latency: Duration::from_micros(50),
-            response_bytes: 1,
-            status: 200,
-            outcome: Outcome::Success,
-            completed_at: Timestamp::from_unix_nanos(at),
-        };
+        let sample =
+            Sample::http(200, Duration::from_micros(50)).response_bytes(1).completed_at(Timestamp::from_unix_nanos(at));
         (0..EACH).for_each(|_| self.recorder.record(self.series, sample));
         self.pump.set_phase(phase);
         self.pump.set_now(Timestamp::from_unix_nanos(at + MILLI));
@@ -194,7 +189,7 @@ fn a_clock_beyond_all_times_does_no_harm() {
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/x");
     for completed_at in [0, u64::MAX, 1_000_000] {
-        let sample = Sample { completed_at: Timestamp::from_unix_nanos(completed_at), ..Sample::default() };
+        let sample = Sample::ok(Duration::ZERO).completed_at(Timestamp::from_unix_nanos(completed_at));
         recorder.record(series, sample);
     }
     let mut last = 0;

@@ -4,9 +4,10 @@
 mod common;
 
 use common::{nasty_recording, page_of, record};
-use loaddensity_metrics_core::{HeapStorage, SizeError, Storage};
+use loaddensity_metrics_core::{HeapStorage, Sample, SizeError, Storage};
 use loaddensity_metrics_vectors::judge;
 use std::thread;
+use std::time::Duration;
 
 #[test]
 fn a_page_from_the_heap_is_the_page_from_a_static() {
@@ -28,7 +29,7 @@ fn large_storage_never_passes_over_the_stack() {
         let registry = storage.registry();
         let mut recorder = registry.recorder();
         let series = recorder.series("GET", "/items");
-        recorder.record(series, Default::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
         registry.totals().requests()
     });
     assert_eq!(small_stack.expect("a thread").join().expect("no overflow"), 1);

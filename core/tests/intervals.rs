@@ -1,7 +1,7 @@
 //! Intervals against a plain model: what is committed adds up to what was recorded, whatever fails in between.
 
 use loaddensity_metrics_core::{
-    Bounds, Classic, Interval, Intervals, Outcome, Registry, Sample, Series, Storage, Timestamp, TooFewWords,
+    Bounds, Classic, Interval, Intervals, Outcome, Registry, Sample, Series, Storage, TooFewWords,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn intervals(registry: Registry<'_>) -> Intervals<'_, Vec<u64>> {
 fn sample(latency_ns: u64, response_bytes: u64, failed: bool) -> Sample {
     let outcome = Outcome::ALL[usize::from(failed)];
     let latency = Duration::from_nanos(latency_ns);
-    Sample { latency, response_bytes, status: 200, outcome, completed_at: Timestamp::default() }
+    Sample::new(outcome, latency).status(200).response_bytes(response_bytes)
 }
 
 /// Whether the interval is what these samples make.

@@ -8,6 +8,7 @@ use loaddensity_metrics_core::{Exporter, Sample, Storage};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::{check, dogstatsd, judge};
 use proptest::prelude::*;
+use std::time::Duration;
 
 const PREFIX: &str = "loaddensity";
 
@@ -34,7 +35,7 @@ fn every_bound_and_extreme_is_written_exactly() {
 fn a_prefix_stands_before_the_names_or_is_refused() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
-    let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::default()])];
+    let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::ok(Duration::ZERO)])];
     let longest = "p".repeat(160);
     let taken = [("loaddensity", "loaddensity."), ("a.b_9", "a.b_9."), ("dots...", "dots."), ("", ""), ("...", "")];
     for (prefix, before) in taken.into_iter().chain([(longest.as_str(), format!("{longest}.").as_str())]) {

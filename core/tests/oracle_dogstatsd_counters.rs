@@ -5,6 +5,7 @@ use loaddensity_metrics_core::dogstatsd::{
 };
 use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Pump, Registry, Sample, Sink, Storage, Timestamp};
 use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
+use std::time::Duration;
 
 /// The wall clock at the start: 200 ms after a second.
 const START: u64 = 1_700_000_000_200;
@@ -37,7 +38,7 @@ impl<'a> Bench<'a> {
     fn record(&mut self, name: &str, requests: usize) {
         let mut recorder = self.registry.recorder();
         let series = recorder.series("GET", name);
-        (0..requests).for_each(|_| recorder.record(series, Sample::default()));
+        (0..requests).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
         self.pump.drain(|event| assert!(self.sink.offer(event)));
     }
 

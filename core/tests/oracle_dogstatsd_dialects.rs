@@ -6,11 +6,12 @@ use common::{Recording, any_recording, nasty_recording, pumped, record};
 use loaddensity_metrics_core::dogstatsd::{
     Cardinality, ConstantTags, MessageEncoder, Origin, OriginError, TAG_BYTES, TagError,
 };
-use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sampler, Sink, Storage};
+use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, Sample, SampleRate, Sampler, Sink, Storage};
 use loaddensity_metrics_vectors::contract::Format;
 use loaddensity_metrics_vectors::dogstatsd;
 use loaddensity_metrics_vectors::model::Model;
 use proptest::prelude::*;
+use std::time::Duration;
 
 const TAGS: [(&str, &str); 5] =
     [("run", "7"), ("scenario", "all"), ("dd.internal.entity_id", "pod:1"), ("a|b", "c,d#e\n"), ("alone", "")];
@@ -148,7 +149,7 @@ fn what_is_sampled_away_is_accounted_for() {
     let mut pump = registry.pump().expect("the only pump");
     let mut sink = Sink::new(vec![Event::default(); 400], pump.attach(Exporter::Statsd));
     sink.set_sampler(Sampler::new(SampleRate::new(0.3).expect("a rate"), 1));
-    let recording = vec![(Default::default(), vec![Default::default(); 1_000])];
+    let recording = vec![(Default::default(), vec![Sample::ok(Duration::ZERO); 1_000])];
     let model = record(&mut registry.recorder(), &recording, || {
         pump.drain_slices(|events| {
             sink.offer_all(events);

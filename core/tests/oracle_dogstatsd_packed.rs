@@ -105,7 +105,7 @@ fn nasty_names_and_extremes_arrive_in_packets_of_every_size() {
 fn values_of_one_context_share_messages() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
     let registry = storage.registry();
-    let recording = vec![(Spelling::new("GET", "/x"), vec![Sample { response_bytes: 7, ..Sample::default() }; 3])];
+    let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::ok(Duration::ZERO).response_bytes(7); 3])];
     let sent = sent(registry, &plain(registry), (8, 1_432), &recording, all_arrive);
     let tags = "#method:GET,name:/x,outcome:success";
     let expected = format!(
@@ -144,7 +144,7 @@ fn every_option_is_in_packed_messages() {
 fn what_fits_into_no_packet_is_too_large() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
     let registry = storage.registry();
-    let samples = vec![Sample::default(); 5];
+    let samples = vec![Sample::ok(Duration::ZERO); 5];
     let (short, long) = (Spelling::new("GET", "/x"), Spelling::new("GET", &"n".repeat(100)));
     let recording = vec![(short, samples.clone()), (long, samples)];
     // The short one's: prefix and name, the longest number, type and tags.
@@ -163,8 +163,7 @@ fn lost_packets_take_their_requests_with_them_and_no_others() {
         let storage = Box::new(Storage::<4, 1, 2>::new());
         let registry = storage.registry();
         // Each size and each latency occurs once, and tells which request it is.
-        let sample =
-            |number| Sample { latency: Duration::from_millis(number), response_bytes: number, ..Sample::default() };
+        let sample = |number| Sample::ok(Duration::from_millis(number)).response_bytes(number);
         let of = |name, numbers: Range<u64>| (Spelling::new("GET", name), numbers.map(sample).collect());
         let recording = vec![of("/a", 100..150), of("/b", 200..203), of("/c", 300..301)];
         let ended = Cell::new(false);

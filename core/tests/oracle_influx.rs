@@ -9,6 +9,7 @@ use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::judge::influxdb::LineDialect;
 use loaddensity_metrics_vectors::{check, influx, judge};
 use proptest::prelude::*;
+use std::time::Duration;
 
 const MEASUREMENT: &str = "loaddensity_request";
 
@@ -36,7 +37,7 @@ fn a_timestamp_is_the_samples_but_for_what_makes_it_unique() {
     static STORAGE: Storage<4, 3, 16> = Storage::new();
     let registry = STORAGE.registry();
     let at = 1_700_000_000_123_456_789;
-    let sample = Sample { completed_at: Timestamp::from_unix_nanos(at), ..Sample::default() };
+    let sample = Sample::ok(Duration::ZERO).completed_at(Timestamp::from_unix_nanos(at));
     let recording = vec![(Spelling::new("GET", "/x"), vec![sample; 10])];
     let encoder = LineEncoder::new(registry, MEASUREMENT).expect("measurement");
     let (_, bodies) = pumped(registry, Exporter::Influxdb, encoder, 200, &recording);
@@ -107,7 +108,7 @@ fn without_tags_of_ones_own_the_line_is_the_contracts() {
     let line = |change: fn(LineEncoder<'_>) -> LineEncoder<'_>| {
         let storage = Box::new(Storage::<4, 1, 2>::new());
         let encoder = change(LineEncoder::new(storage.registry(), MEASUREMENT).expect("measurement"));
-        let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::default()])];
+        let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::ok(Duration::ZERO)])];
         pumped(storage.registry(), Exporter::Influxdb, encoder, 1_400, &recording).1
     };
     let contract = line(|encoder| encoder);
@@ -119,7 +120,7 @@ fn without_tags_of_ones_own_the_line_is_the_contracts() {
 fn a_measurement_is_shown_as_it_is_or_refused() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
-    let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::default()])];
+    let recording = vec![(Spelling::new("GET", "/x"), vec![Sample::ok(Duration::ZERO)])];
     for measurement in ["m", "a b", "a,b=c", " a ", "café/😀", "a#\"'", "e".repeat(128).as_str()] {
         let encoder = LineEncoder::new(registry, measurement).expect(measurement);
         let (_, bodies) = pumped(registry, Exporter::Influxdb, encoder, 1_400, &recording);

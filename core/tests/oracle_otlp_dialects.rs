@@ -7,7 +7,7 @@ use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::otlp::{
     DeltaInterval, Export, ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, MIN_REQUEST, Resource, Sources,
 };
-use loaddensity_metrics_core::{Classic, Outcome, Registry, Sample, Storage, Timestamp, TooFewWords, TraceContext};
+use loaddensity_metrics_core::{Classic, Registry, Sample, Storage, Timestamp, TooFewWords, TraceContext};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::judge::{ExportDialect, exports_as};
 use loaddensity_metrics_vectors::model::Model;
@@ -94,7 +94,7 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Expo
         exports_as(dialect, &model, "shop", times, requests.iter().map(Vec::as_slice));
         // A cycle that failed is made anew, byte for byte, whatever was recorded meanwhile.
         let series = recorder.series("GET", "/meanwhile");
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
         assert_eq!(all_of(of_interval(registry, &resource, &interval), limit).0, requests);
         assert_eq!(settle_all(&mut interval, registry), model.requests());
         // What was recorded meanwhile is no part of the next part's model.
@@ -162,7 +162,7 @@ fn quantiles_of_an_exported_histogram_are_near_those_of_a_sorted_list() {
         .collect();
     for nanos in &sorted {
         let latency = Duration::from_nanos(*nanos);
-        recorder.record(series, Sample { latency, outcome: Outcome::Success, ..Sample::default() });
+        recorder.record(series, Sample::ok(latency));
     }
     sorted.sort_unstable();
     let resource = Resource::new("shop");
@@ -235,11 +235,7 @@ fn exemplars_are_shown_with_the_latencies_of_their_buckets() {
         for trace in [1, 2 + number as u8] {
             let span = if number == 1 { 0 } else { trace };
             let time = if number == 2 { 0 } else { TIMES.0 + number as u64 };
-            let sample = Sample {
-                latency: Duration::from_millis(millis),
-                completed_at: Timestamp::from_unix_nanos(time),
-                ..Sample::default()
-            };
+            let sample = Sample::ok(Duration::from_millis(millis)).completed_at(Timestamp::from_unix_nanos(time));
             recorder.record_traced(series, sample, TraceContext { trace_id: [trace; 16], span_id: [span; 8] });
         }
         let trace = 2 + number as u8;

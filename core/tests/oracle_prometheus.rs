@@ -151,8 +151,7 @@ fn the_longest_line_is_as_long_as_promised() {
     let labels = [Label { key: "own1", value: &value }];
     let mut recorder = registry.recorder();
     let series = recorder.series_with_labels(&method, &name, &labels).expect("labels that just fit");
-    let sample =
-        Sample { latency: Duration::MAX, completed_at: Timestamp::from_unix_nanos(u64::MAX), ..Sample::default() };
+    let sample = Sample::ok(Duration::MAX).completed_at(Timestamp::from_unix_nanos(u64::MAX));
     recorder.record_traced(series, sample, TraceContext { trace_id: [7; 16], span_id: [7; 8] });
     let quotes = "\"".repeat(253);
     let constant = ConstantLabels::new(["a", "b", "c", "d"].map(|name| (name, &*quotes))).expect("they just fit");
@@ -213,7 +212,7 @@ fn exemplars_are_on_the_buckets_of_their_requests() {
     for (number, nanos, completed_at) in requests {
         let completed_at = if number == 4 { Timestamp::default() } else { completed_at };
         let outcome = if number == 2 { Outcome::Failure } else { Outcome::Success };
-        let sample = Sample { latency: Duration::from_nanos(nanos), completed_at, outcome, ..Sample::default() };
+        let sample = Sample::new(outcome, Duration::from_nanos(nanos)).completed_at(completed_at);
         let span_id = if number == 3 { [0; 8] } else { [number; 8] };
         recorder.record_traced(series, sample, TraceContext { trace_id: [number; 16], span_id });
     }

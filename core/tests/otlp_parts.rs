@@ -10,6 +10,7 @@ use loaddensity_metrics_core::{Registry, Sample, Storage, Timestamp, TooSmall, W
 use loaddensity_metrics_vectors::judge::{ExportDialect, exports_as};
 use loaddensity_metrics_vectors::otlp::{DecodedPoint, DecodedValue, decode, decode_delta, unframe};
 use proptest::prelude::*;
+use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
 const PLAIN: ExportOptions = ExportOptions {
@@ -74,7 +75,7 @@ fn cut(registry: Registry<'_>, recording: &Recording, options: ExportOptions, le
         };
         let first = cut(lengths[number * 7 % lengths.len()]);
         let series = recorder.series("GET", "/meanwhile");
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
         let (part, request) = match (cut(*length), first) {
             (Some(part), Some(_)) => part,
             (None, None) => break,
@@ -223,7 +224,7 @@ fn intervals_touch_whatever_was_settled_of_the_one_before() {
     let mut interval = interval(registry, PLAIN);
     let resource = Resource::new("shop");
     let mut end = |interval: &mut DeltaInterval<Vec<u64>>, seconds| {
-        series.iter().for_each(|series| recorder.record(*series, Sample::default()));
+        series.iter().for_each(|series| recorder.record(*series, Sample::ok(Duration::ZERO)));
         interval.end(registry, at(seconds))
     };
     let times = |interval: &DeltaInterval<Vec<u64>>| {

@@ -27,7 +27,7 @@ fn record(registry: Registry<'_>) {
     for number in 0..40 {
         let series = recorder.series("GET", &format!("/{number}"));
         let outcomes = Outcome::ALL.into_iter().cycle().take(number + 1);
-        outcomes.for_each(|outcome| recorder.record(series, Sample { outcome, ..Sample::default() }));
+        outcomes.for_each(|outcome| recorder.record(series, Sample::new(outcome, Duration::ZERO)));
     }
 }
 

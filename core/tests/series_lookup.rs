@@ -1,11 +1,12 @@
 //! Which series a method and a name belong to: keys that are shown alike have one handle, others never share one,
 //! whatever their lengths, their bytes and the way they are looked up.
 
-use loaddensity_metrics_core::{Classic, Outcome, Recorder, Registry, Request, Sample, Series, Storage};
+use loaddensity_metrics_core::{Classic, Recorder, Registry, Sample, Series, Storage};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Lengths at which the look-up changes its ways, and their neighbours.
 const LENGTHS: [usize; 29] =
@@ -23,7 +24,7 @@ fn record(recorder: &mut Recorder<'_>, keys: &[Names]) -> Vec<Series> {
     let registry = recorder.registry();
     keys.iter()
         .map(|(method, name)| {
-            recorder.record_request(&Request { method, name, ..Request::default() });
+            recorder.record_request(method, name, Sample::ok(Duration::ZERO));
             let series = recorder.series(method, name);
             assert_eq!(registry.series(method, name), series);
             assert_eq!(recorder.series_with_labels(method, name, &[]), Ok(series));
@@ -100,8 +101,8 @@ fn a_key_of_every_kind_is_counted_on_a_full_registry_too() {
     let mut recorder = storage.registry().recorder();
     let known = recorder.series("GET", "/known");
     for length in LENGTHS {
-        recorder.record_request(&Request { method: "GET", name: &text(length), ..Request::default() });
-        recorder.record(known, Sample { outcome: Outcome::Success, ..Sample::default() });
+        recorder.record_request("GET", &text(length), Sample::ok(Duration::ZERO));
+        recorder.record(known, Sample::ok(Duration::ZERO));
     }
     let requests = |series| storage.registry().series_totals(series).requests();
     assert_eq!((requests(Series::OVERFLOW), requests(known)), (LENGTHS.len() as u64, LENGTHS.len() as u64));

@@ -13,6 +13,7 @@ use loaddensity_metrics_core::{
 use loaddensity_metrics_vectors::judge;
 use loaddensity_metrics_vectors::model::Model;
 use proptest::prelude::*;
+use std::time::Duration;
 
 const BOTH: [StatusLabel; 2] = [StatusLabel::Class, StatusLabel::Code];
 
@@ -64,7 +65,7 @@ fn a_status_is_a_series_of_its_own_between_the_labels_before_and_after_it() {
     let labels = [Label { key: "region", value: "eu" }, Label { key: "zone", value: "1" }];
     let series = recorder.series_with_labels("GET", "/x", &labels).expect("labels");
     for status in [404, 404, 0, 1_000] {
-        recorder.record(series, Sample { status, ..Sample::default() });
+        recorder.record(series, Sample::ok(Duration::ZERO).status(status));
     }
     let page = String::from_utf8(page_of(registry)).expect("UTF-8");
     for (status, requests) in [("404", 2), ("none", 1), ("other", 1)] {
@@ -84,7 +85,7 @@ fn every_status_finds_its_series_again_on_every_recorder() {
     let mut recorders = [registry.recorder(), registry.recorder()];
     let series = ["/a", "/b"].map(|name| registry.series("GET", name));
     for number in 0..9_000_u16 {
-        let sample = Sample { status: 100 + number % 250, ..Sample::default() };
+        let sample = Sample::ok(Duration::ZERO).status(100 + number % 250);
         recorders[usize::from(number % 2)].record(series[usize::from(number / 2 % 2)], sample);
     }
     let children: Vec<_> = series

@@ -124,7 +124,7 @@ async fn record_while_set_back<R: Runtime>(
     let series = recorder.series("GET", "/x");
     for (sent, set_back) in (1..).zip([Duration::ZERO, HOUR, Duration::ZERO]) {
         runtime.stage().set_back = set_back;
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
         until(runtime, || settings.registry.account(exporter).sent == sent).await;
     }
 }

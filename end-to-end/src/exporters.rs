@@ -135,7 +135,7 @@ pub fn what_the_storage_has_no_room_for_is_reported<R: Runtime>() {
     let mut recorders: Vec<_> = (0..=registry.facts().recorders_capacity).map(|_| exporters.recorder()).collect();
     for name in 0..names {
         let series = recorders[0].series("GET", &format!("/{name}/{}", "x".repeat(260)));
-        recorders.iter_mut().for_each(|recorder| recorder.record(series, Sample::default()));
+        recorders.iter_mut().for_each(|recorder| recorder.record(series, Sample::ok(Duration::ZERO)));
     }
     ScrapeClient::connect(page).ask("GET", "/metrics");
     let requests = (names * recorders.len()) as u64;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use loaddensity_metrics_shell::config::Precision;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Exporters, Identity, InfluxdbConfig, InfluxdbUdp, InfluxdbUrl, Labels, OpenTelemetryConfig, Outcome, Sample,
-    Settings, StartError, StatsdConfig, Timestamp,
+    Exporters, Identity, InfluxdbConfig, InfluxdbUdp, InfluxdbUrl, Labels, OpenTelemetryConfig, Sample, Settings,
+    StartError, StatsdConfig, Timestamp,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -41,8 +41,8 @@ impl<R: Runtime> Generator<R> {
         let series = recorder.series("GET", "/items");
         for number in 0..20 * millis {
             let completed_at = Timestamp::from_unix_nanos(EPOCH + number / 20 * 1_000_000);
-            let (latency, outcome) = (Duration::from_millis(1), Outcome::Success);
-            recorder.record(series, Sample { latency, response_bytes: 1, status: 200, outcome, completed_at });
+            let sample = Sample::http(200, Duration::from_millis(1));
+            recorder.record(series, sample.response_bytes(1).completed_at(completed_at));
         }
     }
 }

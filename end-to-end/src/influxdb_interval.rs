@@ -111,7 +111,7 @@ pub fn large_intervals_are_split<R: Runtime>() {
     let mut recorder = settings.registry.recorder();
     for number in 0..SERIES {
         let series = recorder.series("GET", &format!("/items/{number}"));
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
     }
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, SERIES);

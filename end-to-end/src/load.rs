@@ -58,17 +58,12 @@ impl TestEngine {
         for number in self.next..self.next + requests {
             let (half_millis, bytes) = (number % 100, number * 3 % 5_000);
             let status = if number % 10 == 9 { 503 } else { 200 };
-            let outcome = Outcome::of_status(status);
-            let sample = Sample {
-                latency: Duration::from_micros(500 * half_millis),
-                response_bytes: bytes,
-                status,
-                outcome,
-                completed_at: Timestamp::from_unix_nanos(EPOCH + 1_000 * number),
-            };
+            let sample = Sample::http(status, Duration::from_micros(500 * half_millis))
+                .response_bytes(bytes)
+                .completed_at(Timestamp::from_unix_nanos(EPOCH + 1_000 * number));
             self.recorder.record(self.series[(number % 3) as usize], sample);
             self.sums.requests += 1;
-            self.sums.failures += u64::from(outcome == Outcome::Failure);
+            self.sums.failures += u64::from(sample.outcome == Outcome::Failure);
             self.sums.latency_ms += half_millis as f64 / 2.0;
             self.sums.bytes += bytes;
         }

@@ -249,7 +249,7 @@ pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {
             let mut recorder = settings.registry.recorder();
             for number in 0..SERIES {
                 let series = recorder.series("GET", &format!("/items/{number}"));
-                recorder.record(series, Sample::default());
+                recorder.record(series, Sample::ok(Duration::ZERO));
             }
             wait_until(|| exporters.status()[0].account.sent == SERIES);
             let learned = exporters.status()[0].learned_bytes;
@@ -295,7 +295,7 @@ pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     let mut recorder = exporters.recorder();
     for number in 0..200 {
         let series = recorder.series("GET", &format!("/item/{number}"));
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
     }
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_all_sent(&account, 300);

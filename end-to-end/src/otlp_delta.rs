@@ -57,7 +57,7 @@ pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
     let mut recorder = exporters.recorder();
     for number in 0..200 {
         let series = recorder.series("GET", &format!("/item/{number}"));
-        recorder.record(series, loaddensity_metrics_shell::Sample::default());
+        recorder.record(series, loaddensity_metrics_shell::Sample::ok(Duration::ZERO));
     }
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_all_sent(&account, 200);

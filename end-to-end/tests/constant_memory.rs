@@ -112,7 +112,7 @@ fn slow_scrape(series: usize, head: &str, mut take: impl FnMut(&[u8])) -> usize 
         // Names that do not compress well.
         let digits = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).rotate_left(64);
         let series = recorder.series("GET", &format!("/{digits:032x}"));
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
     }
     let request = format!("GET /metrics HTTP/1.0\r\n{head}\r\n");
     let mut buffer = vec![0; 256 << 10];

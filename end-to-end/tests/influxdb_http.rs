@@ -198,7 +198,7 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
     let mut recorder = exporters.recorder();
     let series = recorder.series("GET", &",".repeat(255));
     for _ in 0..10 {
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
     }
     let bodies: Vec<_> = (0..4).map(|_| next(&got)).collect();
     assert_eq!(bodies.iter().map(points).collect::<Vec<_>>(), [10, 5, 2, 1]);
@@ -267,7 +267,7 @@ fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
         let mut recorder = exporters.recorder();
         let series = recorder.series("GET", &"/long".repeat(50));
         for _ in 0..24 {
-            recorder.record(series, Sample::default());
+            recorder.record(series, Sample::ok(Duration::ZERO));
         }
         let account = exporters.shutdown(Duration::from_secs(2)).accounts[0];
         assert_settled(&account);

@@ -17,7 +17,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks};
-use loaddensity_metrics_tokio::{Cause, Exporters, OpenTelemetryConfig, Settings, Tokio};
+use loaddensity_metrics_tokio::{Cause, Exporters, OpenTelemetryConfig, Sample, Settings, Tokio};
 use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use support::{PATIENCE, assert_settled, exporters, rarely_to, record, registry, stop_opentelemetry, wait_until};
@@ -171,7 +171,7 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
     let mut recorder = exporters.recorder();
     for number in 0..160 {
         let series = recorder.series("GET", &format!("/items/{number}"));
-        recorder.record(series, Default::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
     }
     assert_eq!(stop_opentelemetry(&exporters).sent, 160);
     let calls: Vec<_> = calls.try_iter().collect();

@@ -216,7 +216,7 @@ fn exponential_histograms_with_extremes_arrive() {
     let mut recorder = exporters.recorder();
     record(&mut recorder, 9);
     let items = recorder.series("GET", "/items");
-    let sample = Sample { latency: Duration::from_micros(7_900), outcome: Outcome::Failure, ..Sample::default() };
+    let sample = Sample::failed(Duration::from_micros(7_900));
     recorder.record_traced(items, sample, TraceContext { trace_id: [7; 16], span_id: [8; 8] });
     assert_eq!(stop_opentelemetry(&exporters).sent, 10);
     let got = got.try_recv().expect("the last export");
@@ -245,7 +245,7 @@ fn durations_in_seconds_arrive_under_conventional_names() {
         let mut recorder = exporters.recorder();
         let items = recorder.series("GET", "/items/{id}");
         for outcome in Outcome::ALL {
-            recorder.record(items, Sample { latency: Duration::from_millis(250), outcome, ..Sample::default() });
+            recorder.record(items, Sample::new(outcome, Duration::from_millis(250)));
         }
         assert_eq!(stop_opentelemetry(&exporters).sent, 2);
         let got = got.try_recv().expect("the last export");

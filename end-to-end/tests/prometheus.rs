@@ -144,7 +144,7 @@ fn with_a_long_page() -> (Exporters, SocketAddr) {
     let mut recorder = exporters.recorder();
     for number in 0..SERIES {
         let series = recorder.series("GET", &format!("/{number}/{}", "x".repeat(200)));
-        recorder.record(series, Sample::default());
+        recorder.record(series, Sample::ok(Duration::ZERO));
     }
     (exporters, address)
 }

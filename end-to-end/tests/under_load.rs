@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_tokio::{
-    AsyncExporters, Cause, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, Report, Request,
+    AsyncExporters, Cause, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, Report, Sample,
     Settings, StatsdConfig, Tokio,
 };
 use support::{Http, assert_settled, exporters, record, registry, scripted_server};
@@ -84,7 +84,7 @@ fn on_a_runtime_of_several_threads_all_four_agree_in_the_end() {
             .map(|_| {
                 tokio::spawn(async move {
                     for _ in 0..40 {
-                        recorder.record_request(&Request { method: "GET", name: "/", ..Request::default() });
+                        recorder.record_request("GET", "/", Sample::ok(Duration::ZERO));
                         tokio::time::sleep(Duration::from_millis(1)).await;
                     }
                 })

@@ -3,7 +3,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use loaddensity_metrics_smol::{Exporters, Outcome, PageAccess, PageLimits, PrometheusConfig, Quantity, Request, Sample, Settings, Timestamp};
+//! use loaddensity_metrics_smol::{Exporters, PageAccess, PageLimits, PrometheusConfig, Quantity, Sample, Settings, Timestamp};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let exporters = Exporters::start(Settings::default())?; // a thread of their own, the default storage
@@ -15,10 +15,10 @@
 //!     // On every completed request:
 //!     let latency = Duration::from_micros(4_200);
 //!     let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
-//!     let outcome = Outcome::of_status(200);
-//!     recorder.record(get_items, Sample { latency, response_bytes: 512, status: 200, outcome, completed_at });
+//!     let sample = Sample::http(200, latency).response_bytes(512).completed_at(completed_at);
+//!     recorder.record(get_items, sample);
 //!     // Or, without a handle:
-//!     recorder.record_request(&Request { method: "GET", name: "/items", latency, ..Request::default() });
+//!     recorder.record_request("GET", "/items", sample);
 //!
 //!     let report = exporters.shutdown(Duration::from_secs(5));
 //!     println!("{report}"); // recorded, sent, dropped by cause

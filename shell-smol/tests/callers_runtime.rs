@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_smol::runtime::{Runtime, TcpListener as _};
-use loaddensity_metrics_smol::{AsyncExporters, PrometheusConfig, Request, Settings, Smol, Storage};
+use loaddensity_metrics_smol::{AsyncExporters, PrometheusConfig, Sample, Settings, Smol, Storage};
 use smol::Executor;
 
 const REQUESTS: u64 = 100;
@@ -57,7 +57,7 @@ async fn record_and_scrape(exporters: AsyncExporters, spawn: impl Fn(Box<dyn FnO
     let (recorder, registry) = (exporters.local_recorder(), exporters.registry());
     for _ in 0..REQUESTS {
         spawn(Box::new(move || {
-            recorder.record_request(&Request { method: "GET", name: "/items", ..Request::default() });
+            recorder.record_request("GET", "/items", Sample::ok(Duration::ZERO));
         }));
     }
     let page = smol::unblock(move || {

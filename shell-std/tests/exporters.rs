@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use loaddensity_metrics_std as metrics;
 use metrics::runtime::Runtime as _;
-use metrics::{AsyncExporters, Exporter, Request, Settings, StatsdConfig, Std, Storage};
+use metrics::{AsyncExporters, Exporter, Sample, Settings, StatsdConfig, Std, Storage};
 
 /// So few that a usual receive buffer holds their messages.
 const REQUESTS: u64 = 60;
+const SAMPLE: Sample = Sample::http(200, Duration::ZERO);
 
 /// Whoever polls, with whichever executor: the work is done on threads.
 #[test]
@@ -20,7 +21,7 @@ fn the_exporters_work_without_an_executor() {
     let exporters = AsyncExporters::start_on(Std::global(), Settings::on(STORAGE.registry())).expect("free storage");
     block_on(exporters.start_statsd_sink(config)).expect("a socket");
     let recorder = exporters.local_recorder();
-    let record = move || (0..REQUESTS / 4).for_each(|_| recorder.record_request(&request()));
+    let record = move || (0..REQUESTS / 4).for_each(|_| recorder.record_request("GET", "/items", SAMPLE));
     let threads = [(); 4].map(|()| thread::spawn(record));
     threads.into_iter().for_each(|thread| thread.join().expect("a thread of the engine"));
     let report = block_on(exporters.shutdown(Duration::from_secs(10)));
@@ -36,7 +37,7 @@ fn the_calls_work_without_a_handle() {
         metrics::start_statsd_sink(config).expect("a socket");
         let mut recorder = metrics::exporters().expect("they run").recorder();
         for _ in 0..REQUESTS {
-            recorder.record_request(&request());
+            recorder.record_request("GET", "/items", SAMPLE);
         }
         drop(recorder);
         let report = metrics::shutdown(Duration::from_secs(10));
@@ -62,10 +63,6 @@ fn agent() -> (UdpSocket, StatsdConfig) {
     let agent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let port = agent.local_addr().expect("a bound address").port();
     (agent, StatsdConfig::default().port(port))
-}
-
-fn request() -> Request<'static> {
-    Request { method: "GET", name: "/items", ..Request::default() }
 }
 
 /// Datagrams that have arrived: over the loopback interface, those are all that were sent.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_tokio::runtime::{Runtime, TcpListener as _, UdpSocket as _};
-use loaddensity_metrics_tokio::{AsyncExporters, PrometheusConfig, Request, Settings, Storage, Tokio};
+use loaddensity_metrics_tokio::{AsyncExporters, PrometheusConfig, Sample, Settings, Storage, Tokio};
 use tokio::runtime::Builder;
 
 const REQUESTS: u64 = 100;
@@ -75,7 +75,7 @@ async fn record_and_scrape(exporters: AsyncExporters, spawn: impl Fn(Box<dyn FnO
     let (recorder, registry) = (exporters.local_recorder(), exporters.registry());
     for _ in 0..REQUESTS {
         spawn(Box::new(move || {
-            recorder.record_request(&Request { method: "GET", name: "/items", ..Request::default() });
+            recorder.record_request("GET", "/items", Sample::ok(Duration::ZERO));
         }));
     }
     let page = tokio::task::spawn_blocking(move || {

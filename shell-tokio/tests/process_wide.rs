@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_tokio as metrics;
 use metrics::{
-    Exporter, Identity, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Request, Settings,
+    Exporter, Identity, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Sample, Settings,
     StartError, StatsdConfig,
 };
 
@@ -52,7 +52,7 @@ fn start_record_and_shut_down() {
 
     let mut recorder = metrics::exporters().expect("they run").recorder();
     for _ in 0..10 {
-        recorder.record_request(&Request { method: "GET", name: "/items", ..Request::default() });
+        recorder.record_request("GET", "/items", Sample::ok(Duration::ZERO));
     }
     drop(recorder);
     for account in [metrics::stop_influxdb_sink(), metrics::stop_statsd_sink()] {

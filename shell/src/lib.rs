@@ -83,9 +83,8 @@ pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 pub use loaddensity_metrics_core::{
     Account, Bounds, BoundsError, Cause, Classic, CutNames, DefaultStorage, Distribution, Distributions, Dropped,
     Exceeded, Exemplar, Exponential, Exporter, Facts, FoldedSeries, FullRing, Gauge, GaugeError, HeapStorage,
-    Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Request, Sample, SampleRate, Series,
-    SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, Totals,
-    TraceContext,
+    Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series, SeriesName,
+    SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, Totals, TraceContext,
 };
 pub use local::LocalRecorder;
 pub use report::Report;

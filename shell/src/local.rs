@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use loaddensity_metrics_core::{
-    Gauge, GaugeError, Label, LabelError, Recorder, Registry, Request, Sample, Series, TraceContext,
+    Gauge, GaugeError, Label, LabelError, Recorder, Registry, Sample, Series, TraceContext,
 };
 
 thread_local! {
@@ -59,8 +59,8 @@ impl LocalRecorder {
     }
 
     /// Records one completed request of a series that is spelled out.
-    pub fn record_request(&self, request: &Request<'_>) {
-        self.with(|recorder| recorder.record_request(request));
+    pub fn record_request(&self, method: &str, name: &str, sample: Sample) {
+        self.with(|recorder| recorder.record_request(method, name, sample));
     }
 
     fn with(&self, record: impl Fn(&mut Recorder<'static>)) {
@@ -95,6 +95,7 @@ fn of_registry<'a>(
 #[cfg(test)]
 mod tests {
     use std::thread;
+    use std::time::Duration;
 
     use loaddensity_metrics_core::Storage;
 
@@ -109,9 +110,9 @@ mod tests {
         let series = one.series("GET", "/");
         for _ in 0..50 {
             let thread = thread::spawn(move || {
-                one.record(series, Sample::default());
-                other.record_request(&Request { method: "GET", name: "/other", ..Request::default() });
-                one.record(series, Sample::default());
+                one.record(series, Sample::ok(Duration::ZERO));
+                other.record_request("GET", "/other", Sample::ok(Duration::ZERO));
+                one.record(series, Sample::ok(Duration::ZERO));
             });
             thread.join().expect("the thread records and ends");
         }

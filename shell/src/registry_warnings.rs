@@ -87,7 +87,7 @@ mod tests {
         let _ledger = pump.attach(Exporter::Statsd);
         let series = recorder.series("GET", "/b");
         for _ in 0..3 {
-            recorder.record(series, Sample::default());
+            recorder.record(series, Sample::ok(Duration::ZERO));
         }
         recorder.series("GET", "/e");
         assert!(says(&["recorder 0: 1 events dropped by its full ring of 2"]));

@@ -121,13 +121,10 @@ fn request(value: &Value) -> (Spelling, Sample) {
             .expect("labels are texts");
     let spelling = Spelling { labels: labels.into_iter().collect(), ..Spelling::new(&text("method"), &text("name")) };
     let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text("outcome"));
-    let sample = Sample {
-        latency: Duration::from_nanos(number("latency_ns")),
-        response_bytes: number("response_bytes"),
-        status: u16::try_from(number("status")).expect("a status"),
-        outcome: outcome.expect("success or failure"),
-        completed_at: Timestamp::from_unix_nanos(number("completed_at")),
-    };
+    let sample = Sample::new(outcome.expect("success or failure"), Duration::from_nanos(number("latency_ns")))
+        .status(u16::try_from(number("status")).expect("a status"))
+        .response_bytes(number("response_bytes"))
+        .completed_at(Timestamp::from_unix_nanos(number("completed_at")));
     (spelling, sample)
 }
 

@@ -23,11 +23,8 @@ pub fn sizes() -> Vec<u64> {
 #[must_use]
 pub fn sample(seed: u64) -> Sample {
     let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    Sample {
-        latency: Duration::from_nanos((mixed >> 20) % 20_000_000_000),
-        response_bytes: (mixed >> 8) % 3_000_000,
-        status: [200, 204, 301, 404, 500, 0][(seed % 6) as usize],
-        outcome: Outcome::ALL[(seed / 6 % 2) as usize],
-        completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + seed * 1_000),
-    }
+    Sample::new(Outcome::ALL[(seed / 6 % 2) as usize], Duration::from_nanos((mixed >> 20) % 20_000_000_000))
+        .status([200, 204, 301, 404, 500, 0][(seed % 6) as usize])
+        .response_bytes((mixed >> 8) % 3_000_000)
+        .completed_at(Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + seed * 1_000))
 }

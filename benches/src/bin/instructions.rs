@@ -148,7 +148,7 @@ fn record_by_strings(registry: Registry<'static>) -> Operation {
     Operation::new(EVENTS, move || {
         for (position, event) in black_box(events()).iter().enumerate() {
             let name = work().names[event.series as usize];
-            recorder.record_request(&event.request(name, trace::completed_at(position)));
+            recorder.record_request(name.0, name.1, event.sample(trace::completed_at(position)));
         }
     })
 }

@@ -253,7 +253,7 @@ fn record_everywhere(recorder: &mut Recorder<'_>, series: Series) {
     for outcome in [Outcome::Success, Outcome::Failure] {
         for power in 0..32 {
             let latency = Duration::from_micros(1 << power);
-            recorder.record(series, Sample { latency, response_bytes: 1 << power, outcome, ..Sample::default() });
+            recorder.record(series, Sample::new(outcome, latency).response_bytes(1 << power));
         }
     }
 }

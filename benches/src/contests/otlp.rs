@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use ::opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use loaddensity_metrics_core::otlp::{Export, GRPC_PREFIX, Resource, Sources};
-use loaddensity_metrics_core::{Outcome, Registry, Sample, Storage, Timestamp};
+use loaddensity_metrics_core::{Registry, Sample, Storage, Timestamp};
 use loaddensity_metrics_vectors::otlp::{self, DecodedAttributes, DecodedValue};
 use prost::Message as _;
 
@@ -93,7 +93,8 @@ fn record(registry: Registry<'_>, work: &TraceWork) {
     let series: Vec<_> = work.names.iter().map(|(method, name)| recorder.series(method, name)).collect();
     for (position, event) in work.events.iter().enumerate() {
         let sample = event.sample(trace::completed_at(position));
-        recorder.record(series[event.series as usize], Sample { status: 200, outcome: Outcome::Success, ..sample });
+        let success = Sample::http(200, sample.latency).response_bytes(sample.response_bytes);
+        recorder.record(series[event.series as usize], success.completed_at(sample.completed_at));
     }
 }
 

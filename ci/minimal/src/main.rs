@@ -16,10 +16,11 @@ fn record(_: &str) -> Result<(), Box<dyn Error>> {
 
 #[cfg(all(feature = "core", not(any(feature = "smol", feature = "tokio"))))]
 fn record(argument: &str) -> Result<(), Box<dyn Error>> {
-    use loaddensity_metrics_core::{DefaultStorage, Request};
+    use core::time::Duration;
+    use loaddensity_metrics_core::{DefaultStorage, Sample};
 
     static STORAGE: DefaultStorage = DefaultStorage::new();
-    STORAGE.registry().recorder().record_request(&Request { method: "GET", name: argument, ..Request::default() });
+    STORAGE.registry().recorder().record_request("GET", argument, Sample::http(200, Duration::ZERO));
     Ok(())
 }
 
@@ -35,12 +36,12 @@ mod with_a_shell {
     use loaddensity_metrics_smol as shell;
     #[cfg(not(feature = "smol"))]
     use loaddensity_metrics_tokio as shell;
-    use shell::{Exporters, Request, Settings};
+    use shell::{Exporters, Sample, Settings};
 
     pub(super) fn record(argument: &str) -> Result<(), Box<dyn Error>> {
         let exporters = Exporters::start(Settings::default())?;
         start(&exporters, argument)?;
-        exporters.recorder().record_request(&Request { method: "GET", name: "/", ..Request::default() });
+        exporters.recorder().record_request("GET", "/", Sample::http(200, Duration::ZERO));
         println!("{}", exporters.shutdown(Duration::from_secs(1)));
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use loaddensity_metrics_core::{Recorder, Registry, Request, Series};
+use loaddensity_metrics_core::{Recorder, Registry, Series};
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, Traced};
@@ -46,14 +46,6 @@ pub(super) fn by_handle(recorder: &mut Recorder<'_>, handles: &[Series], request
 fn by_strings(recorder: &mut Recorder<'_>, trace: &Trace) {
     for Traced { series, sample } in black_box(&trace.requests) {
         let (method, name) = &trace.names[*series];
-        recorder.record_request(&Request {
-            method,
-            name,
-            latency: sample.latency,
-            response_bytes: sample.response_bytes,
-            status: sample.status,
-            outcome: sample.outcome,
-            completed_at: sample.completed_at,
-        });
+        recorder.record_request(method, name, *sample);
     }
 }

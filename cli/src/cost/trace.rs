@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loaddensity_metrics_core::{Event, Outcome, Registry, Sample, Series, Timestamp};
+use loaddensity_metrics_core::{Event, Registry, Sample, Series, Timestamp};
 
 /// Requests of a trace.
 pub const REQUESTS: usize = 100_000;
@@ -61,8 +61,9 @@ impl Trace {
         let mut random = XorShift(SEED);
         let completed_at = Timestamp::from_unix_nanos(BEGAN);
         let mut of_status = |series, status| {
-            let sample = random.sample(completed_at);
-            Traced { series, sample: Sample { status, outcome: Outcome::of_status(status), ..sample } }
+            let any = random.sample(completed_at);
+            let sample = Sample::http(status, any.latency).response_bytes(any.response_bytes);
+            Traced { series, sample: sample.completed_at(completed_at) }
         };
         (0..self.names.len()).flat_map(|series| STATUSES.map(|status| of_status(series, status))).collect()
     }
@@ -94,7 +95,7 @@ impl XorShift {
         let latency = Duration::from_nanos(self.spread(LATENCY_NS));
         let response_bytes = self.spread(SIZE);
         let status = STATUSES[usize::from(self.next().is_multiple_of(FAILING))];
-        Sample { latency, response_bytes, status, outcome: Outcome::of_status(status), completed_at }
+        Sample::http(status, latency).response_bytes(response_bytes).completed_at(completed_at)
     }
 
     /// From `start` upwards by less than `factor`.
@@ -113,6 +114,8 @@ impl XorShift {
 
 #[cfg(test)]
 mod tests {
+    use loaddensity_metrics_core::Outcome;
+
     use super::*;
 
     #[test]

@@ -27,7 +27,11 @@ pub(super) fn record(
 ) {
     // Latency and size are always there, zero where nothing came: the counts are derived from their buckets.
     let (status, response_bytes) = answer.map_or((0, 0), |answer| (answer.status, answer.body_bytes));
-    recorder.record_traced(series, Sample { latency, response_bytes, status, outcome, completed_at }, trace);
+    recorder.record_traced(
+        series,
+        Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at),
+        trace,
+    );
 }
 
 /// What the engine shows of itself.

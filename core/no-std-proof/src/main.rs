@@ -83,13 +83,8 @@ fn record(registry: Registry<'_>) -> Option<()> {
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/items \"quoted\"");
     for number in 0..3 {
-        let sample = Sample {
-            latency: Duration::from_micros(7_900),
-            response_bytes: 1_024,
-            status: 200,
-            outcome: Outcome::Success,
-            completed_at: Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number),
-        };
+        let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number);
+        let sample = Sample::http(200, Duration::from_micros(7_900)).response_bytes(1_024).completed_at(completed_at);
         recorder.record_traced(series, sample, TraceContext { trace_id: [1; 16], span_id: [2; 8] });
     }
     registry.exemplar(series, Outcome::Success, 1)?;

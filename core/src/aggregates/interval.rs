@@ -29,13 +29,14 @@ pub struct Interval {
 /// committed, because an export failed, has it all in its next interval. Series interned later begin at zero.
 ///
 /// ```
-/// use loaddensity_metrics_core::{Intervals, Storage};
+/// use core::time::Duration;
+/// use loaddensity_metrics_core::{Intervals, Sample, Storage};
 ///
 /// static STORAGE: Storage<10, 1, 16> = Storage::new();
 /// let registry = STORAGE.registry();
 /// let mut intervals = Intervals::new(registry, vec![0; Intervals::<Vec<u64>>::words(registry)])?;
 /// let series = registry.series("GET", "/x");
-/// registry.recorder().record(series, Default::default());
+/// registry.recorder().record(series, Sample::http(200, Duration::from_millis(3)));
 /// let interval = intervals.read(series).expect("a request came");
 /// assert_eq!(interval.totals.requests(), 1);
 /// assert_eq!(intervals.commit(series), 1);

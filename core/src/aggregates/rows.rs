@@ -224,7 +224,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::registry::storage::{Classic, Storage};
-    use crate::request::sample::{Sample, Timestamp};
+    use crate::request::sample::Sample;
     use core::time::Duration;
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -244,12 +244,8 @@ mod tests {
 
     fn any_step() -> impl Strategy<Value = Step> {
         let outcome = || (0..2usize).prop_map(|index| Outcome::ALL[index]);
-        let sample = (0..45u32, 0..50u32, outcome()).prop_map(|(latency, size, outcome)| Sample {
-            latency: Duration::from_nanos(1 << latency),
-            response_bytes: 1 << size,
-            status: 200,
-            outcome,
-            completed_at: Timestamp::default(),
+        let sample = (0..45u32, 0..50u32, outcome()).prop_map(|(latency, size, outcome)| {
+            Sample::new(outcome, Duration::from_nanos(1 << latency)).status(200).response_bytes(1 << size)
         });
         prop_oneof![
             6 => (0..NAMES.len(), sample).prop_map(|(series, sample)| Step::Record(series, sample)),

@@ -6,7 +6,9 @@ use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
 
 /// One completed request, 32 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// The default is an empty place of a [`Sink`](crate::Sink)'s room, which no sink shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its series.
     pub series: Series,
@@ -18,8 +20,14 @@ pub struct Event {
     pub latency_ns: u64,
     /// Size of the response in bytes.
     pub response_bytes: u64,
-    /// Time of completion; behind the pump, unique among all events of the registry.
+    /// Time of completion; after the pump, unique among all events of the registry.
     pub completed_at: Timestamp,
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::from_words([0; EVENT_WORDS])
+    }
 }
 
 impl Event {

@@ -169,7 +169,7 @@ mod tests {
 
     fn sample(latency_ms: u64) -> Sample {
         let at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + latency_ms);
-        Sample { latency: Duration::from_millis(latency_ms), completed_at: at, ..Sample::default() }
+        Sample::ok(Duration::from_millis(latency_ms)).completed_at(at)
     }
 
     #[test]
@@ -178,7 +178,9 @@ mod tests {
         let registry = storage.registry();
         let mut recorder = registry.recorder();
         let series = recorder.series("GET", "/items");
-        let failure = |latency_ms| Sample { outcome: Outcome::Failure, ..sample(latency_ms) };
+        let failure = |latency_ms| {
+            Sample::failed(Duration::from_millis(latency_ms)).completed_at(sample(latency_ms).completed_at)
+        };
         let all = |outcome| (0..13).map(move |bucket| registry.exemplar(series, outcome, bucket));
         recorder.record(series, sample(1));
         recorder.record_traced(series, sample(1), TraceContext { trace_id: [0; 16], span_id: [1; 8] });

@@ -52,13 +52,14 @@ impl<'a> Registry<'a> {
     /// label is off, nothing. A series takes at most 3 further labels of 85 bytes then.
     ///
     /// ```
+    /// use core::time::Duration;
     /// use loaddensity_metrics_core::{Sample, StatusLabel, Storage};
     ///
     /// static STORAGE: Storage<100, 4, 1024> = Storage::new();
     /// let registry = STORAGE.registry();
     /// registry.set_status_label(StatusLabel::Class)?;
     /// let series = registry.series("GET", "/items");
-    /// registry.recorder().record(series, Sample { status: 404, ..Sample::default() });
+    /// registry.recorder().record(series, Sample::http(404, Duration::from_millis(42)));
     /// let not_found = registry.series_of_status(series, 404);
     /// assert_eq!(registry.series_totals(not_found).requests(), 1);
     /// # Ok::<(), loaddensity_metrics_core::StatusLabelInUse>(())

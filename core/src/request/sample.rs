@@ -25,10 +25,10 @@ impl Timestamp {
 }
 
 /// Whether a request counts as a success.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+// Exhaustive on purpose: every count is kept by outcome, and a caller's `match` shall say so if there is ever a third.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// A response came and the engine is content with it.
-    #[default]
     Success,
     /// A transport error, a status of 400 and above, or whatever the engine calls a failure.
     Failure,
@@ -39,6 +39,7 @@ impl Outcome {
     pub const ALL: [Self; 2] = [Self::Success, Self::Failure];
 
     /// The contract's default rule: a failure is a status of 400 and above, or 0 (no response came).
+    #[inline]
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         if status == 0 || status >= 400 { Self::Failure } else { Self::Success }
@@ -60,41 +61,36 @@ impl Outcome {
 
 /// One completed request, for [`Recorder::record`](crate::Recorder::record).
 ///
-/// Latency and size are not optional, because every count is derived from their buckets: an engine that has none
-/// passes zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// An engine that speaks HTTP says [`http`](Self::http), and the status decides; any other says [`ok`](Self::ok) or
+/// [`failed`](Self::failed). There is no default, because a request of which nothing is known is neither.
+///
+/// ```
+/// use core::time::Duration;
+/// use loaddensity_metrics_core::{Outcome, Sample, Timestamp};
+///
+/// let sample = Sample::http(404, Duration::from_millis(42)).response_bytes(1_024);
+/// assert_eq!(sample.outcome, Outcome::Failure);
+/// // A task that expects this status:
+/// let expected = Sample::ok(Duration::from_millis(42)).status(404);
+/// assert_eq!(expected.outcome, Outcome::Success);
+/// // With the time at which it was completed:
+/// let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
+/// assert_eq!(sample.completed_at(completed_at).completed_at, completed_at);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sample {
-    /// From the request's first byte to the response's last, at nanosecond resolution. More than a day counts as a day,
-    /// so that a wrong one does not spoil the sum.
+    /// From the request's first byte to the response's last, at nanosecond resolution; zero where the engine has none.
+    /// More than a day counts as a day, so that a wrong one does not spoil the sum.
     pub latency: Duration,
-    /// Size of the response in bytes. More than 1 PiB counts as 1 PiB.
+    /// Size of the response in bytes; zero where the engine has none. More than 1 PiB counts as 1 PiB.
     pub response_bytes: u64,
     /// HTTP status, or 0 where no response came.
     pub status: u16,
-    /// See [`Outcome::of_status`] for the default rule.
+    /// Whether it counts as a success.
     pub outcome: Outcome,
-    /// When the request was completed. Only InfluxDB shows it. Zero, the default, means that the engine has no time at
-    /// hand: the shell then takes the time at which it sees the event, a few milliseconds later.
-    pub completed_at: Timestamp,
-}
-
-/// One completed request with its series spelled out, for
-/// [`Recorder::record_request`](crate::Recorder::record_request).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Request<'a> {
-    /// HTTP method or whatever stands for it; empty is shown as `REQ`.
-    pub method: &'a str,
-    /// Name of the request; empty is shown as `unknown`.
-    pub name: &'a str,
-    /// See [`Sample::latency`].
-    pub latency: Duration,
-    /// See [`Sample::response_bytes`].
-    pub response_bytes: u64,
-    /// See [`Sample::status`].
-    pub status: u16,
-    /// See [`Sample::outcome`].
-    pub outcome: Outcome,
-    /// See [`Sample::completed_at`].
+    /// When the request was completed. Only InfluxDB shows it. Zero means that the engine has no time at hand: the shell
+    /// then takes the time at which it sees the event, a few milliseconds later.
     pub completed_at: Timestamp,
 }
 
@@ -106,6 +102,59 @@ pub(crate) const MAX_LATENCY_NS: u64 = MAX_LATENCY_SECONDS * 1_000_000_000;
 pub(crate) const MAX_RESPONSE_BYTES: u64 = 1 << 50;
 
 impl Sample {
+    /// A request over HTTP, which succeeded or failed as [`Outcome::of_status`] says. A status of 0 means that no
+    /// response came.
+    #[inline]
+    #[must_use]
+    pub const fn http(status: u16, latency: Duration) -> Self {
+        Self::new(Outcome::of_status(status), latency).status(status)
+    }
+
+    /// A success, with no status.
+    #[inline]
+    #[must_use]
+    pub const fn ok(latency: Duration) -> Self {
+        Self::new(Outcome::Success, latency)
+    }
+
+    /// A failure, with no status.
+    #[inline]
+    #[must_use]
+    pub const fn failed(latency: Duration) -> Self {
+        Self::new(Outcome::Failure, latency)
+    }
+
+    /// A request of which the engine knows the outcome, with no status, no response and no time of its own.
+    #[inline]
+    #[must_use]
+    pub const fn new(outcome: Outcome, latency: Duration) -> Self {
+        Self { latency, response_bytes: 0, status: 0, outcome, completed_at: Timestamp(0) }
+    }
+
+    /// With this size of the response in bytes.
+    #[inline]
+    #[must_use]
+    pub const fn response_bytes(mut self, bytes: u64) -> Self {
+        self.response_bytes = bytes;
+        self
+    }
+
+    /// With this status. The outcome stays as it is: the engine has said it.
+    #[inline]
+    #[must_use]
+    pub const fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// With this time of completion.
+    #[inline]
+    #[must_use]
+    pub const fn completed_at(mut self, at: Timestamp) -> Self {
+        self.completed_at = at;
+        self
+    }
+
     /// The latency in nanoseconds, at most a day. Larger ones would be unknown values, and a few of them would take the
     /// sums around.
     #[inline]
@@ -126,16 +175,30 @@ impl Sample {
     }
 }
 
-impl Request<'_> {
-    /// The sample without its series.
-    #[must_use]
-    pub const fn sample(&self) -> Sample {
-        Sample {
-            latency: self.latency,
-            response_bytes: self.response_bytes,
-            status: self.status,
-            outcome: self.outcome,
-            completed_at: self.completed_at,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_decides_over_http_and_else_the_engine() {
+        const LATENCY: Duration = Duration::from_millis(7);
+        for (sample, status, outcome) in [
+            (Sample::http(0, LATENCY), 0, Outcome::Failure),
+            (Sample::http(100, LATENCY), 100, Outcome::Success),
+            (Sample::http(200, LATENCY), 200, Outcome::Success),
+            (Sample::http(399, LATENCY), 399, Outcome::Success),
+            (Sample::http(400, LATENCY), 400, Outcome::Failure),
+            (Sample::http(500, LATENCY), 500, Outcome::Failure),
+            (Sample::http(u16::MAX, LATENCY), u16::MAX, Outcome::Failure),
+            (Sample::ok(LATENCY), 0, Outcome::Success),
+            (Sample::ok(LATENCY).status(500), 500, Outcome::Success),
+            (Sample::failed(LATENCY), 0, Outcome::Failure),
+            (Sample::failed(LATENCY).status(200), 200, Outcome::Failure),
+            (Sample::new(Outcome::Failure, LATENCY), 0, Outcome::Failure),
+        ] {
+            let completed_at = Timestamp::from_unix_nanos(5);
+            let expected = Sample { latency: LATENCY, response_bytes: 9, status, outcome, completed_at };
+            assert_eq!(sample.response_bytes(9).completed_at(completed_at), expected);
         }
     }
 }

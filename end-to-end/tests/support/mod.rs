@@ -31,7 +31,8 @@ pub fn record(recorder: &mut Recorder<'static>, requests: u64) {
         let outcome = if number % 10 == 9 { Outcome::Failure } else { Outcome::Success };
         let completed_at = Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number * 1_000);
         let latency = Duration::from_micros(7_900);
-        recorder.record(items, Sample { latency, response_bytes: 512, status: 200, outcome, completed_at });
+        recorder
+            .record(items, Sample::new(outcome, latency).status(200).response_bytes(512).completed_at(completed_at));
     }
 }
 

@@ -134,13 +134,12 @@ impl<'d> Program<'d> {
         // Time stands still, or runs by any step below a second, forwards or a little backwards.
         let step = u64::from(self.input.short());
         self.clock = self.clock + step * 1_000 - step % 7 * 2_000;
-        Sample {
-            latency: Duration::from_nanos(self.input.number(&samples::latencies())),
-            response_bytes: self.input.number(&samples::sizes()),
-            status: self.input.short(),
-            outcome: Outcome::ALL[usize::from(self.input.byte() % 2)],
-            completed_at: Timestamp::from_unix_nanos(self.clock),
-        }
+        let latency = Duration::from_nanos(self.input.number(&samples::latencies()));
+        let response_bytes = self.input.number(&samples::sizes());
+        let status = self.input.short();
+        let outcome = Outcome::ALL[usize::from(self.input.byte() % 2)];
+        let completed_at = Timestamp::from_unix_nanos(self.clock);
+        Sample::new(outcome, latency).status(status).response_bytes(response_bytes).completed_at(completed_at)
     }
 }
 

@@ -69,7 +69,8 @@ fn by_local_recorder(registry: Registry<'static>, work: &'static TraceWork) -> P
 fn by_strings(registry: Registry<'static>, work: &'static TraceWork) -> Pass {
     let mut recorder = registry.recorder();
     pass(work, move |position, event| {
-        recorder.record_request(&event.request(work.names[event.series as usize], completed_at(position)));
+        let (method, name) = work.names[event.series as usize];
+        recorder.record_request(method, name, event.sample(completed_at(position)));
     })
 }
 

@@ -31,7 +31,8 @@ pub(super) fn by_strings(work: &'static TraceWork) -> [RecordingContender; 2] {
     both(work, |registry, work| {
         let mut recorder = registry.recorder();
         pass(work, move |position, event| {
-            recorder.record_request(&event.request(work.names[event.series as usize], completed_at(position)));
+            let (method, name) = work.names[event.series as usize];
+            recorder.record_request(method, name, event.sample(completed_at(position)));
         })
     })
 }

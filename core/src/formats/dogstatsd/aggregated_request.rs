@@ -6,7 +6,7 @@ use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
 /// Room for one request in an [`Aggregator`](super::Aggregator): 24 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct AggregatedRequest {
     pub(super) latency_ns: u64,
     pub(super) response_bytes: u64,
@@ -17,6 +17,12 @@ pub struct AggregatedRequest {
 }
 
 const _: () = assert!(size_of::<AggregatedRequest>() == 24, "the documentation says so");
+
+impl Default for AggregatedRequest {
+    fn default() -> Self {
+        Self::of(&Event::default())
+    }
+}
 
 impl AggregatedRequest {
     pub(super) const fn of(event: &Event) -> Self {

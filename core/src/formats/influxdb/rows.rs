@@ -24,14 +24,15 @@ use crate::request::series::Series;
 ///
 /// ```
 /// use loaddensity_metrics_core::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, Precision, RowPlace};
-/// use loaddensity_metrics_core::{ConstantLabels, Storage, Timestamp};
+/// use core::time::Duration;
+/// use loaddensity_metrics_core::{ConstantLabels, Sample, Storage, Timestamp};
 ///
 /// static STORAGE: Storage<10, 1, 16> = Storage::new();
 /// let registry = STORAGE.registry();
 /// let encoder = IntervalEncoder::new(registry, "load_interval", &ConstantLabels::default(), Precision::Nanosecond)?;
 /// let memory = vec![0; IntervalRows::<Vec<u64>>::words(registry)];
 /// let (mut rows, _counted_before) = IntervalRows::new(registry, memory)?;
-/// registry.recorder().record(registry.series("GET", "/x"), Default::default());
+/// registry.recorder().record(registry.series("GET", "/x"), Sample::http(200, Duration::from_millis(3)));
 /// assert_eq!(rows.freeze(registry), 1);
 /// let (mut from, at, mut buffer) = (RowPlace::FIRST, Timestamp::from_unix_nanos(1), [0; 1_400]);
 /// loop {
@@ -253,6 +254,7 @@ mod tests {
     use crate::labels::constant::ConstantLabels;
     use crate::registry::storage::{Classic, Storage};
     use crate::request::sample::Sample;
+    use core::time::Duration;
     use std::string::String;
     use std::vec::Vec;
 
@@ -277,7 +279,7 @@ mod tests {
         let mut recorder = registry.recorder();
         for (number, times) in times.into_iter().enumerate() {
             let series = registry.series("GET", &std::format!("/{number}"));
-            (0..times).for_each(|_| recorder.record(series, Sample { response_bytes: 10, ..Sample::default() }));
+            (0..times).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO).response_bytes(10)));
         }
     }
 

@@ -21,14 +21,15 @@ use crate::request::sample::Timestamp;
 ///
 /// ```
 /// use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource, Sources};
-/// use loaddensity_metrics_core::{Storage, Timestamp};
+/// use core::time::Duration;
+/// use loaddensity_metrics_core::{Sample, Storage, Timestamp};
 ///
 /// static STORAGE: Storage<10, 1, 16> = Storage::new();
 /// let (registry, at) = (STORAGE.registry(), Timestamp::from_unix_nanos);
 /// let options = ExportOptions::default();
 /// let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, options)];
 /// let (mut interval, _counted_before) = DeltaInterval::new(registry, options, memory, at(1))?;
-/// registry.recorder().record(registry.series("GET", "/x"), Default::default());
+/// registry.recorder().record(registry.series("GET", "/x"), Sample::http(200, Duration::from_millis(3)));
 /// assert_eq!(interval.end(registry, at(2)), 1);
 /// let (resource, mut export, mut buffer) = (Resource::new("checkout"), interval.export(registry), [0; 4096]);
 /// while let Some(part) = export.next_request(Sources::of_interval(registry, &resource, &interval), &mut buffer)? {

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use core::time::Duration;
 use std::string::String;
 use std::vec::Vec;
 
@@ -90,7 +91,7 @@ fn points_per_interval_are_frozen_sent_and_settled_in_the_ledger() {
     let mut record = |counts: [usize; 3]| {
         for (number, times) in counts.into_iter().enumerate() {
             let series = registry.series("GET", &std::format!("/{number}"));
-            (0..times).for_each(|_| recorder.record(series, Sample::default()));
+            (0..times).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
         }
     };
     let line = |number: usize, requests: usize, at: usize| {
