@@ -200,9 +200,10 @@ impl EventEncoder for MessageEncoder<'_> {
 
     #[inline]
     fn encode_items(&self, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written {
-        let Some(starts) = self.contract.as_ref().filter(|_| items == (0..ITEMS)) else {
+        let Some(starts) = &self.contract else { return encode_each(self, event, items, out) };
+        if items != (0..ITEMS) {
             return encode_each(self, event, items, out);
-        };
+        }
         let room = out.len();
         let mut written = Written::default();
         // Where one does not fit, those before it stand.
