@@ -15,9 +15,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading and doing are apart: [`Document::parse`] and [`Command::from_action`] are pure, [`execute`] carries out a
-//! command. Only [`Command::from_action_in`] and [`execute_in`] read environment variables. Errors name the action's
-//! index, the command, the key, the value and what would be right; they never show the value of a secret. A program with commands of its own reads their arguments with [`ArgumentReader`].
+//! Reading and doing are apart: [`Document::parse`] and [`Command::from_action`] are pure, [`execute`](fn@execute) carries
+//! out a command. Only [`Command::from_action_in`] and [`execute_in`] read environment variables. Errors name the action's
+//! index, the command, the key, the value and what would be right; they never show the value of a secret. A program with
+//! commands of its own reads their arguments with [`ArgumentReader`].
 
 mod arguments;
 mod command;
