@@ -44,8 +44,8 @@ pub fn registry(kind: HistogramKind, series: usize, shards: usize) -> Registry<'
     let heap = match kind {
         HistogramKind::Classic if small => return CLASSIC.next(),
         HistogramKind::Exponential if small => return EXPONENTIAL.next(),
-        HistogramKind::Classic => HeapStorage::classic(series + 1, shards, RING),
-        HistogramKind::Exponential => HeapStorage::new(series + 1, shards, RING),
+        HistogramKind::Classic => HeapStorage::classic(series, shards, RING),
+        HistogramKind::Exponential => HeapStorage::new(series, shards, RING),
     };
     Box::leak(Box::new(heap.expect("a size that storage can have"))).registry()
 }

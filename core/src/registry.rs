@@ -119,7 +119,7 @@ impl<'a> Registry<'a> {
         Facts {
             // Without the overflow series, which is always there.
             series: (1..self.series_end()).filter(published).count(),
-            series_capacity: self.parts.entries.len(),
+            series_capacity: self.room(),
             folded: control.folded.load(Ordering::Relaxed),
             names_cut: control.cut.load(Ordering::Relaxed),
             recorders: self.parts.shards.iter().filter(owned).count(),
@@ -152,10 +152,15 @@ impl<'a> Registry<'a> {
         let most = control.spill_most.load(Ordering::Relaxed) as usize;
         let first = self.first_folded().map(|(method, name)| SeriesName { method, name });
         Exceeded {
-            folded: (times != 0).then(|| FoldedSeries { times, first, room: self.parts.entries.len() - 1 }),
+            folded: (times != 0).then(|| FoldedSeries { times, first, room: self.room() }),
             cut: self.cut_names(),
             spilled: (most != 0).then_some(SpilledRecorders { most, shards: self.parts.shards.len() }),
         }
+    }
+
+    /// Series that there is room for besides the overflow series.
+    const fn room(self) -> usize {
+        self.parts.entries.len() - 1
     }
 
     fn cut_names(self) -> Option<CutNames> {
@@ -299,7 +304,7 @@ impl<'a> Registry<'a> {
             next: &control.next_entry.0,
             returned: &control.returned_entries,
             first: 1,
-            capacity: self.parts.entries.len() as u64 - 1,
+            capacity: self.room() as u64,
         };
         let Some((number, is_new)) = intern::intern(self.parts.index, &free, hash, &seek) else {
             // The last entry may have gone to this very key, in another thread.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{nasty_recording, page_of, record};
-use loaddensity_metrics_core::{HeapStorage, Sample, SizeError, Storage};
+use loaddensity_metrics_core::{HeapStorage, Sample, Series, SizeError, Storage};
 use loaddensity_metrics_vectors::judge;
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 #[test]
 fn a_page_from_the_heap_is_the_page_from_a_static() {
     static STATIC: Storage<700, 2, 16> = Storage::new();
-    let heap = HeapStorage::new(700, 2, 16).expect("a size that exists");
+    let heap = HeapStorage::new(699, 2, 16).expect("a size that exists");
     let recording = nasty_recording();
     let model = record(&mut heap.registry().recorder(), &recording, || {});
     record(&mut STATIC.registry().recorder(), &recording, || {});
@@ -20,6 +20,37 @@ fn a_page_from_the_heap_is_the_page_from_a_static() {
     judge::page(&model, &[], &page);
     assert!(page == page_of(STATIC.registry()));
     assert_eq!(heap.registry().facts(), STATIC.registry().facts());
+}
+
+#[test]
+fn a_storage_holds_as_many_series_as_it_says() {
+    static TWO: Storage<2, 1, 2> = Storage::new();
+    static HUNDRED: Storage<100, 1, 2> = Storage::new();
+    let heap = [1, 3, 3_000].map(|series| HeapStorage::new(series, 1, 2).expect("a size that exists"));
+    let classic = HeapStorage::classic(3_000, 1, 2).expect("a size that exists");
+    for (registry, capacity) in [
+        // The parameter of a static counts the overflow series.
+        (TWO.registry(), 1),
+        (HUNDRED.registry(), 99),
+        (heap[0].registry(), 1),
+        (heap[1].registry(), 3),
+        (heap[2].registry(), 3_000),
+        (classic.registry(), 3_000),
+    ] {
+        let full = (capacity, capacity);
+        for number in 0..capacity {
+            assert_ne!(registry.series("GET", &format!("/items/{number}")), Series::OVERFLOW, "{number} of {capacity}");
+        }
+        let usage = registry.facts();
+        assert_eq!(((usage.series, usage.series_capacity), usage.folded), (full, 0));
+        assert_eq!(registry.series("GET", "/one/more"), Series::OVERFLOW);
+        let usage = registry.facts();
+        assert_eq!(((usage.series, usage.series_capacity), usage.folded), (full, 1));
+        let page = String::from_utf8(page_of(registry)).expect("text");
+        for name in ["loaddensity_registry_series", "loaddensity_registry_series_capacity"] {
+            assert!(page.contains(&format!("\n{name} {capacity}\n")), "{name} of {capacity}: {page}");
+        }
+    }
 }
 
 #[test]
@@ -38,7 +69,7 @@ fn large_storage_never_passes_over_the_stack() {
 #[test]
 fn sizes_that_storage_cannot_have_are_refused() {
     let refused = [
-        ((1, 1, 16), SizeError::Series(1)),
+        ((1 << 31, 1, 16), SizeError::Series(1 << 31)),
         ((0, 1, 16), SizeError::Series(0)),
         ((usize::MAX, 1, 16), SizeError::Series(usize::MAX)),
         ((8, 0, 16), SizeError::Shards(0)),
@@ -47,11 +78,11 @@ fn sizes_that_storage_cannot_have_are_refused() {
         ((8, 1, 1), SizeError::Ring(1)),
         ((8, 1, 1_000), SizeError::Ring(1_000)),
         ((8, 1, 1 << 63), SizeError::Ring(1 << 63)),
-        ((1 << 31, 1_023, 1 << 31), SizeError::Memory),
+        (((1 << 31) - 1, 1_023, 1 << 31), SizeError::Memory),
     ];
     for ((series, shards, ring), error) in refused {
         assert_eq!(HeapStorage::new(series, shards, ring).err(), Some(error));
         assert!(!error.to_string().is_empty());
     }
-    assert!(HeapStorage::new(2, 1_023, 2).is_ok());
+    assert!(HeapStorage::new(1, 1_023, 2).is_ok());
 }

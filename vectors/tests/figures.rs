@@ -31,12 +31,12 @@ const CLASSIC_COUNTERS: usize = {
     (two - one) / SPAN
 };
 
-/// The worked examples: how it is written, what it holds, its bytes, and bytes without exponential histograms.
+/// The worked examples: how it is written, what it holds, the overflow series among its series, its bytes, and bytes without exponential histograms.
 const EXAMPLES: [(&str, [usize; 3], usize, usize); 4] = [
     example::<100, 4, 1_024>("`Storage<100, 4, 1_024>`"),
     example::<512, 12, 8_192>("`DefaultStorage`"),
-    example::<2_000, 32, 16_384>("`HeapStorage::new(2_000, 32, 16_384)`"),
-    example::<10_000, 16, 8_192>("`HeapStorage::new(10_000, 16, 8_192)`"),
+    example::<2_001, 32, 16_384>("`HeapStorage::new(2_000, 32, 16_384)`"),
+    example::<10_001, 16, 8_192>("`HeapStorage::new(10_000, 16, 8_192)`"),
 ];
 
 const fn example<const S: usize, const N: usize, const R: usize>(

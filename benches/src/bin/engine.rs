@@ -171,7 +171,7 @@ impl<'a, R: Runtime> Bench<'a, R> {
 
     /// One run; `None` for the packing: exporters off, `None` for the rate: as fast as it goes.
     fn measure(&self, packing: Option<DatagramMode>, rate: Option<f64>) -> Result<RunFigures, BenchError> {
-        let storage = Box::leak(Box::new(HeapStorage::new(8, 4, 8_192)?));
+        let storage = Box::leak(Box::new(HeapStorage::new(7, 4, 8_192)?));
         let exporters = Exporters::<R>::start(Settings::on(storage.registry()))?;
         let backends = packing.map(|packing| Backends::start(&exporters, packing, !self.args.no_drain)).transpose()?;
         let running = engine::start::<R>(self.load(rate)?, exporters.local_recorder())?;

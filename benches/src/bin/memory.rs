@@ -125,10 +125,9 @@ const fn counter_bytes(kind: HistogramKind) -> usize {
 }
 
 fn storage(kind: HistogramKind, series: usize, shards: usize) -> Result<HeapStorage, BenchError> {
-    // One series more, for the overflow series.
     Ok(match kind {
-        HistogramKind::Exponential => HeapStorage::new(series + 1, shards, RING)?,
-        HistogramKind::Classic => HeapStorage::classic(series + 1, shards, RING)?,
+        HistogramKind::Exponential => HeapStorage::new(series, shards, RING)?,
+        HistogramKind::Classic => HeapStorage::classic(series, shards, RING)?,
     })
 }
 
@@ -259,7 +258,7 @@ fn record_everywhere(recorder: &mut Recorder<'_>, series: Series) {
 }
 
 fn of_requests(scraped: bool, millions: &[u64]) -> Result<(), BenchError> {
-    let storage = Box::leak(Box::new(HeapStorage::new(SERIES + 1, 2, RING)?));
+    let storage = Box::leak(Box::new(HeapStorage::new(SERIES, 2, RING)?));
     let exporters = Exporters::start(Settings::on(storage.registry()))?;
     let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
     let scraper = scraped.then(|| PageScraper::start(page, Duration::from_secs(1))).transpose()?;

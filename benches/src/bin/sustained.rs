@@ -133,7 +133,7 @@ struct RateStep {
 fn step<R: Runtime>(rate: u64, args: &SustainedArgs) -> Result<RateStep, BenchError> {
     let work = trace::work(args.series as usize);
     // Leaked: recorders and exporters want it for ever, and a step's worth is small.
-    let storage = Box::leak(Box::new(HeapStorage::new(work.names.len() + 1, 2, args.ring)?));
+    let storage = Box::leak(Box::new(HeapStorage::new(work.names.len(), 2, args.ring)?));
     let exporters = Exporters::<R>::start(Settings::on(storage.registry()))?;
     let mut engine = EngineThread::new(exporters.recorder(), work);
     let backends = Backends::start(&exporters, args.packing, !args.no_drain)?;

@@ -124,7 +124,7 @@ impl UdpRun {
 }
 
 fn run<R: Runtime>(mode: SendMode, offload: bool, load: UdpLoad) -> Result<UdpRun, BenchError> {
-    let storage: &'static HeapStorage = Box::leak(Box::new(HeapStorage::new(SERIES + 1, 1, 32_768)?));
+    let storage: &'static HeapStorage = Box::leak(Box::new(HeapStorage::new(SERIES, 1, 32_768)?));
     let receiver = DatagramCounter::start()?;
     let exporters: Exporters<CountingRuntime<R>> = Exporters::start(Settings::on(storage.registry()))?;
     let (calls, datagrams) = (CALLS.load(Ordering::SeqCst), DATAGRAMS.load(Ordering::SeqCst));

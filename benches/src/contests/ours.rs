@@ -67,6 +67,6 @@ impl<E: EventEncoder> BatchWriter for PackedBodies<E> {
 
 /// A ledger of nobody else's: contests run beside each other, and a registry has one pump.
 fn ledger() -> &'static Ledger {
-    let storage = Box::leak(Box::new(HeapStorage::classic(2, 1, 2).expect("a size that storage can have")));
+    let storage = Box::leak(Box::new(HeapStorage::classic(1, 1, 2).expect("a size that storage can have")));
     storage.registry().pump().expect("nobody else knows this storage").accounts().ledger(Exporter::Influxdb)
 }

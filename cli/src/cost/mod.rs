@@ -106,8 +106,7 @@ struct Storages {
 
 impl Storages {
     fn new(load: &LoadArgs) -> Result<Self, CommandError> {
-        // The overflow series has a place, too.
-        let series = load.series as usize + 1;
+        let series = load.series as usize;
         let one = HeapStorage::new(series, 1, RING)?;
         Ok(Self { one, all: HeapStorage::classic(series, load.threads as usize, NO_RING)? })
     }

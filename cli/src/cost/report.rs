@@ -161,9 +161,9 @@ impl CostReport<'_> {
                 "memory"
             );
         }
-        // One place is the overflow series'.
-        let (places, size) = (series + 1, mebibytes(memory::size(series + 1, threads)));
-        let arguments = [places, threads, RING as u64].map(|number| thousands(number).replace(',', "_")).join(", ");
+        // The overflow series has a place, too.
+        let size = mebibytes(memory::size(series + 1, threads));
+        let arguments = [series, threads, RING as u64].map(|number| thousands(number).replace(',', "_")).join(", ");
         writeln!(f, "{:<17}HeapStorage::new({arguments}): {size} of address space", "memory")?;
         writeln!(
             f,
@@ -301,10 +301,10 @@ mod tests {
                 [
                     "13 threads are more than the 12 recorders",
                     "; 1 of them would share",
-                    "HeapStorage::new(512, 13, 8_192)",
+                    "HeapStorage::new(511, 13, 8_192)",
                 ],
             ),
-            (512, 12, ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(513, 12, 8_192)"]),
+            (512, 12, ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 8_192)"]),
             (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 9,216 bytes"]),
         ] {
             let text = report(series, threads);

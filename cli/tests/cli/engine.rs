@@ -109,7 +109,7 @@ fn half_a_second(server: &ServerThread, users: u32) -> LoadTest {
 
 /// A storage of this test's own. The exporters want one that lives as long as the process.
 fn storage() -> &'static HeapStorage {
-    Box::leak(Box::new(HeapStorage::new(8, 4, 16).expect("a small storage")))
+    Box::leak(Box::new(HeapStorage::new(7, 4, 16).expect("a small storage")))
 }
 
 fn run<R: Runtime>(test: LoadTest) -> (Registry<'static>, Finished) {

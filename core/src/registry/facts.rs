@@ -7,7 +7,7 @@ use core::fmt;
 pub struct Facts {
     /// Series interned, the overflow series not counted.
     pub series: usize,
-    /// Series that the storage was built for, the overflow series included.
+    /// Series that there is room for, the overflow series not counted.
     pub series_capacity: usize,
     /// How often a series was asked for that had no room and was folded into the overflow series.
     pub folded: u64,

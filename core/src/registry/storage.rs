@@ -1,7 +1,8 @@
 //! The memory that a registry lives in: a `static`, or the heap.
 //!
-//! Everything is zero at birth, so that a `static` adds nothing to the size of a binary, and pages that are never
-//! touched cost no memory. Size in bytes, with `s` series, `n` shards and rings of `r` events:
+//! Everything is zero at first, so that a `static` adds nothing to the size of a binary, and pages that are never
+//! touched cost no memory. Size in bytes, with `s` series (the overflow series among
+//! them), `n` shards and rings of `r` events:
 //! `s × (4,128 + 9,216 × (n + 1)) + (n + 1) × 256 + r × (32 × n + 40)` and less than 4,700 more. Of the 9,216 bytes per
 //! series and shard 8,320 are the exponential histograms, which [`Classic`] leaves out.
 
@@ -21,8 +22,10 @@ use crate::registry::exemplars::ExemplarWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
-/// Storage of fixed size for a `static`: `SERIES` series (one of them takes what does not fit), `SHARDS` recorders
-/// with shards of their own, and rings of `RING` events (a power of two). `H` is [`Exponential`], or [`Classic`] for
+/// Storage of fixed size for a `static`, where `SERIES` counts the overflow series: room for `SERIES` - 1 of yours.
+///
+/// The overflow series takes what does not fit. `SHARDS` is the number of recorders with shards of their own, and rings
+/// have `RING` events (a power of two). `H` is [`Exponential`], or [`Classic`] for
 /// storage without exponential histograms.
 ///
 /// A `static` is sensible up to some 64 MB; beyond that, and where sizes are known at run time only, there is
@@ -31,9 +34,9 @@ use crate::registry::ring::{SharedSlot, Slot};
 /// ```
 /// use loaddensity_metrics_core::Storage;
 ///
-/// static STORAGE: Storage<200, 4, 1024> = Storage::new();
+/// static STORAGE: Storage<200, 4, 1_024> = Storage::new();
 /// let registry = STORAGE.registry();
-/// assert_eq!(registry.facts().series_capacity, 200);
+/// assert_eq!(registry.facts().series_capacity, 199);
 /// ```
 #[cfg(not(loom))]
 #[derive(Debug)]

@@ -89,9 +89,9 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         self.slots.as_ref().len()
     }
 
-    /// Contexts that there can be: each series of the storage with both outcomes.
+    /// Contexts that there can be: each series of the storage, the overflow series among them, with both outcomes.
     pub fn contexts(&self) -> usize {
-        2 * self.registry.facts().series_capacity
+        2 * (self.registry.facts().series_capacity + 1)
     }
 
     /// Takes the first requests of `sink`, as many as there are slots, and sorts them. What it held before must be

@@ -72,7 +72,7 @@ pub(super) const STATUS: [StatusMetric; 9] = [
     StatusMetric {
         name: "loaddensity_registry_series_capacity",
         kind: "gauge",
-        help: "Series that the storage holds, the overflow series included",
+        help: "Series that the storage has room for",
         value: StatusValue::Registry(|facts| facts.series_capacity as u64),
     },
     StatusMetric {

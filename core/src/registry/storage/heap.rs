@@ -36,14 +36,22 @@ pub struct HeapStorage {
 }
 
 impl HeapStorage {
-    /// Storage for `series` series (one of them takes what does not fit), `shards` recorders with shards of their
-    /// own, and rings of `ring` events, with classic buckets and exponential histograms.
+    /// Storage for `series` series of yours, and one more that takes what does not fit; for `shards` recorders with
+    /// shards of their own, and rings of `ring` events; with classic buckets and exponential histograms.
+    ///
+    /// ```
+    /// use loaddensity_metrics_core::HeapStorage;
+    ///
+    /// let storage = HeapStorage::new(3_000, 4, 1_024)?;
+    /// assert_eq!(storage.registry().facts().series_capacity, 3_000);
+    /// # Ok::<(), loaddensity_metrics_core::SizeError>(())
+    /// ```
     ///
     /// # Errors
-    /// `series` is 2 to 2^31, `shards` 1 to 1,023, `ring` a power of two from 2 to 2^31. [`SizeError::Memory`] where the
+    /// `series` is 1 to 2^31 - 1, `shards` 1 to 1,023, `ring` a power of two from 2 to 2^31. [`SizeError::Memory`] where the
     /// allocator does not have as much.
     pub fn new(series: usize, shards: usize, ring: usize) -> Result<Self, SizeError> {
-        Self::with(series, shards, ring, series)
+        Self::with(series, shards, ring, true)
     }
 
     /// The same without exponential histograms, as [`Classic`](super::Classic): less than a tenth of the memory
@@ -52,11 +60,11 @@ impl HeapStorage {
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn classic(series: usize, shards: usize, ring: usize) -> Result<Self, SizeError> {
-        Self::with(series, shards, ring, 0)
+        Self::with(series, shards, ring, false)
     }
 
-    fn with(series: usize, shards: usize, ring: usize, exponentials: usize) -> Result<Self, SizeError> {
-        if !(2..=1 << 31).contains(&series) {
+    fn with(series: usize, shards: usize, ring: usize, has_exponentials: bool) -> Result<Self, SizeError> {
+        if !(1..1 << 31).contains(&series) {
             return Err(SizeError::Series(series));
         }
         if !(1..=MAX_SHARDS).contains(&shards) {
@@ -65,6 +73,9 @@ impl HeapStorage {
         if !ring.is_power_of_two() || !(2..=1 << 31).contains(&ring) {
             return Err(SizeError::Ring(ring));
         }
+        // One more for the overflow series.
+        let series = series + 1;
+        let exponentials = if has_exponentials { series } else { 0 };
         Ok(Self {
             control: Box::new(Control::new()),
             index: Aligned::of::<[AtomicU64; 4]>(series)?,

@@ -5,7 +5,7 @@ use core::fmt;
 /// A size that storage cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SizeError {
-    /// Not 2 to 2^31 series.
+    /// Not 1 to 2^31 - 1 series.
     Series(usize),
     /// Not 1 to 1,023 shards.
     Shards(usize),
@@ -18,7 +18,7 @@ pub enum SizeError {
 impl fmt::Display for SizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Series(n) => write!(f, "storage for {n} series: choose 2 to 2,147,483,648"),
+            Self::Series(n) => write!(f, "storage for {n} series: choose 1 to 2,147,483,647"),
             Self::Shards(n) => write!(f, "storage with {n} shards: choose 1 to 1,023"),
             Self::Ring(n) => {
                 write!(f, "storage with rings of {n} events: choose a power of two from 2 on, such as 8192")
