@@ -36,7 +36,7 @@
 
 mod smol_runtime;
 
-// Everything of the shell, so that the two sisters offer the same; `Exporters` and `AsyncExporters` are those below.
+// Everything of the shell, so that all sisters offer the same; `Exporters` and `AsyncExporters` are those below.
 pub use loaddensity_metrics_shell::*;
 pub use smol_runtime::{Smol, SmolListener, SmolStream, SmolTask, SmolUdp};
 

@@ -87,7 +87,7 @@ impl ExporterConfig {
     }
 
     /// Refuses what needs TCP, for a runtime without.
-    pub(crate) fn needs_no_tcp(&self) -> Result<(), StartError> {
+    pub(crate) fn check_without_tcp(&self) -> Result<(), StartError> {
         let (field, value, or) = match self {
             Self::Statsd(_) => return Ok(()),
             Self::Influxdb(InfluxdbConfig { target: InfluxdbTarget::Udp(_), .. }) => return Ok(()),

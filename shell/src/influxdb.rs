@@ -40,7 +40,7 @@ pub(crate) fn prepare<R: Runtime>(
     }
     let tags = identity.tags_of_points(&config.constant_labels);
     let constant = ConstantLabels::new(&tags).map_err(|error| bad("constant_labels", "", &error.to_string()))?;
-    if !tells_generators_apart(config, &constant) {
+    if !tells_generators_apart(config, identity) {
         tracing::warn!(exporter = Exporter::Influxdb.as_str(), "{SAME_SECOND}");
     }
     if config.aggregate { per_interval(registry, config, &constant) } else { per_request(registry, config, &constant) }
@@ -95,8 +95,10 @@ fn per_interval<R: Runtime>(
 
 /// Whether points stay apart where several generators send. Each puts its times back by a part of a second, which whole
 /// seconds do not show.
-fn tells_generators_apart(config: &InfluxdbConfig, constant: &ConstantLabels) -> bool {
-    !config.aggregate || config.precision != Precision::Second || !constant.is_empty()
+fn tells_generators_apart(config: &InfluxdbConfig, identity: &Identity) -> bool {
+    // All workers of a run have its name in common, so that it tells none of them apart.
+    let has_tag = identity.worker().is_some() || !config.constant_labels.is_empty();
+    !config.aggregate || config.precision != Precision::Second || has_tag
 }
 
 fn gauges(
@@ -131,15 +133,14 @@ mod tests {
             (true, Precision::Second, Labels::new(), Identity::NOBODY, false),
             // Two workers of a run have it in common.
             (true, Precision::Second, Labels::new(), run, false),
+            (true, Precision::Second, Labels::new(), run.with_run_label(), false),
             (true, Precision::Second, Labels::new(), worker, true),
             (true, Precision::Second, tag, Identity::NOBODY, true),
             (true, Precision::Millisecond, Labels::new(), Identity::NOBODY, true),
             (false, Precision::Nanosecond, Labels::new(), Identity::NOBODY, true),
         ] {
             let config = InfluxdbConfig { aggregate, precision, constant_labels, ..InfluxdbConfig::default() };
-            let tags = identity.tags_of_points(&config.constant_labels);
-            let constant = ConstantLabels::new(&tags).expect("good tags");
-            let told = tells_generators_apart(&config, &constant);
+            let told = tells_generators_apart(&config, &identity);
             assert_eq!(told, tells_apart, "{config:?} {identity:?}");
         }
         for part in ["--worker 3/40", "constant tag", "precision ms"] {

@@ -1,7 +1,7 @@
 //! Everything a loaddensity-metrics shell does except sockets and timers.
 //!
 //! [`Exporters`] is the handle that an embedder starts and stops the four exporters with; it is generic over a
-//! [`Runtime`](runtime::Runtime), which a shell crate (`loaddensity-metrics-tokio`, `loaddensity-metrics-smol`) brings.
+//! [`Runtime`](runtime::Runtime), which a shell crate (`loaddensity-metrics-tokio`, `-smol`, `-std`) brings.
 //! Each exporter is a cargo feature: `prometheus`, `influxdb`, `statsd`, `opentelemetry`. A call to one that was left
 //! out answers [`StartError::BuiltWithout`].
 

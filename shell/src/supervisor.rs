@@ -358,7 +358,7 @@ async fn prepare<R: Runtime>(
     config: &ExporterConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
     if !R::HAS_TCP {
-        config.needs_no_tcp()?;
+        config.check_without_tcp()?;
     }
     match config {
         #[cfg(feature = "prometheus")]

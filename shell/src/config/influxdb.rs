@@ -54,11 +54,11 @@ configuration! {
         pub constant_labels: Labels = Labels::new(),
         /// Where the status code of a request is shown. Default: in the field `status_code`. A point of an interval has
         /// none.
-        pub status_code: StatusCode = StatusCode::default(),
+        pub status_code: StatusCode = StatusCode::Field,
         /// Unit of the timestamps. Coarser than nanoseconds is refused while every request is a point of its own: two
         /// of one series within a unit would be one point, and one of them lost. Over UDP and with a complete URL it
         /// must be what the listener and the URL say. Default: nanoseconds.
-        pub precision: Precision = Precision::default(),
+        pub precision: Precision = Precision::Nanosecond,
         /// How a server at an `https` URL is proven, and what it is shown. Refused with any other target, unless it is
         /// the default: the system's roots, and no certificate of one's own.
         pub tls: ClientTls = ClientTls::default(),
