@@ -68,7 +68,7 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
     }
 
     /// Requests that had been counted before the first interval: where an exporter's account begins; see
-    /// [`Registry::open_account_after`].
+    /// [`Accounts::open_after`](crate::Accounts::open_after).
     #[must_use]
     pub const fn before(&self) -> u64 {
         self.before
