@@ -55,6 +55,7 @@ pub struct SpilledRecorders {
 /// The text is one short line: control characters are escaped, a query, which may hold a key, is left out, and a long
 /// name is shortened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SeriesName {
     /// Method.
     pub method: String<METHOD_BYTES>,

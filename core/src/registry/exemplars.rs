@@ -29,6 +29,7 @@ impl TraceContext {
 
 /// A request of one bucket, and its trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exemplar {
     /// There is one.
     pub trace: TraceContext,

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// How full a registry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Facts {
     /// Series interned, the overflow series not counted.
     pub series: usize,
@@ -25,6 +26,7 @@ pub struct Facts {
 
 /// A ring that has refused events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FullRing {
     /// Number of the recorder's shard; the number behind the last is the spill shard's.
     pub recorder: usize,

@@ -12,6 +12,8 @@ use crate::atomics::{
 };
 
 /// The four exporters.
+///
+/// It is exhaustive on purpose: each has settings, commands and a place in reports, which a fifth must not lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Exporter {
     /// The scraped page.
@@ -42,6 +44,7 @@ impl Exporter {
 
 /// Why a recorded request did not reach a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Cause {
     /// The recorder's ring was full: the pump came too late.
     RingFull,
@@ -100,6 +103,7 @@ impl Cause {
 
 /// What became of the requests recorded since an exporter's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Account {
     /// Whose account it is.
     pub exporter: Exporter,

@@ -15,6 +15,7 @@ pub struct Linger {
 
 /// When a page was begun that was delivered whole after its exporter's stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Begun {
     /// Some of its lines may be older than the stop.
     BeforeStop,
@@ -23,6 +24,8 @@ pub enum Begun {
 }
 
 /// What a page that lingers has to do.
+///
+/// It is exhaustive on purpose: whoever serves the page must do each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lingering {
     /// Serve on, for this long at most.
