@@ -140,9 +140,10 @@ fn cumulative_exports_show_at_last_all_that_was_recorded() {
     static STORAGE: Places = Storage::new();
     let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
-    registry.pump().expect("the only pump").accounts().open(Exporter::OpenTelemetry);
+    let accounts = registry.pump().expect("the only pump").accounts();
+    accounts.open(Exporter::OpenTelemetry);
     let birth = Timestamp::from_unix_nanos(BIRTH);
-    let source = Cumulative::new(registry, &resource, birth);
+    let source = Cumulative::new(accounts, &resource, birth);
     let (taken, cause) = drive(source, false, registry);
     assert_eq!(cause, Cause::Deadline);
     check(&taken, false, registry);
@@ -157,8 +158,9 @@ fn deltas_add_up_to_all_that_was_recorded() {
     let birth = Timestamp::from_unix_nanos(BIRTH);
     let (mut interval, before) =
         DeltaInterval::new(registry, ExportOptions::default(), memory, birth).expect("enough memory");
-    registry.pump().expect("the only pump").accounts().open_after(Exporter::OpenTelemetry, before);
-    let source = Delta::new(registry, &resource, &mut interval);
+    let accounts = registry.pump().expect("the only pump").accounts();
+    accounts.open_after(Exporter::OpenTelemetry, before);
+    let source = Delta::new(accounts, &resource, &mut interval);
     let (taken, cause) = drive(source, true, registry);
     assert_eq!(cause, Cause::Deadline);
     check(&taken, true, registry);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use loaddensity_metrics_core::export::periodic::{Cumulative, Delta, ExportLimits, ExportMachine};
 use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, HistogramAggregation, Resource};
-use loaddensity_metrics_core::{Exporter, Registry, Timestamp};
+use loaddensity_metrics_core::{Accounts, Exporter, Registry, Timestamp};
 
 use crate::config::OpenTelemetryConfig;
 use crate::drivers::{BackendLink, ExportDriver, Lender};
@@ -86,7 +86,7 @@ fn launch<R: Runtime>(
     if limits.is_delta {
         let (interval, before) = DeltaInterval::on_heap(registry, options, context.clock.now());
         context.accounts.open_after(Exporter::OpenTelemetry, before);
-        let source = DeltaSource { registry, resource, interval, is_framed };
+        let source = DeltaSource { accounts: context.accounts, resource, interval, is_framed };
         return RunningExporter::launch(
             &context.runtime,
             stop,
@@ -95,13 +95,19 @@ fn launch<R: Runtime>(
         );
     }
     context.accounts.open(Exporter::OpenTelemetry);
-    let source = CumulativeSource { registry, resource, options, start_time: context.clock.start_time(), is_framed };
+    let source = CumulativeSource {
+        accounts: context.accounts,
+        resource,
+        options,
+        start_time: context.clock.start_time(),
+        is_framed,
+    };
     RunningExporter::launch(&context.runtime, stop, status_cell, ExportDriver::new(link, exports, source).run())
 }
 
 /// All that was counted.
 struct CumulativeSource {
-    registry: Registry<'static>,
+    accounts: Accounts<'static>,
     resource: Arc<Resource>,
     options: ExportOptions,
     start_time: Timestamp,
@@ -112,14 +118,14 @@ impl Lender for CumulativeSource {
     type Lent<'a> = Cumulative<'a>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Cumulative<'_>) -> T) -> T {
-        let Self { registry, options, start_time, is_framed, .. } = *self;
-        ask(&mut Cumulative::new(registry, &self.resource, start_time).with_options(options).framed(is_framed))
+        let Self { accounts, options, start_time, is_framed, .. } = *self;
+        ask(&mut Cumulative::new(accounts, &self.resource, start_time).with_options(options).framed(is_framed))
     }
 }
 
 /// What came in each interval.
 struct DeltaSource {
-    registry: Registry<'static>,
+    accounts: Accounts<'static>,
     resource: Arc<Resource>,
     interval: DeltaInterval<Vec<u64>>,
     is_framed: bool,
@@ -129,7 +135,7 @@ impl Lender for DeltaSource {
     type Lent<'a> = Delta<'a, Vec<u64>>;
 
     fn lend<T>(&mut self, ask: impl FnOnce(&mut Delta<'_, Vec<u64>>) -> T) -> T {
-        let Self { registry, resource, interval, is_framed } = self;
-        ask(&mut Delta::new(*registry, resource, interval).framed(*is_framed))
+        let Self { accounts, resource, interval, is_framed } = self;
+        ask(&mut Delta::new(*accounts, resource, interval).framed(*is_framed))
     }
 }

@@ -3,14 +3,14 @@
 use super::{ExportCursor, ExportSource, WriteOutcome};
 use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
 use crate::formats::weights::Weights;
-use crate::registry::Registry;
+use crate::registry::accounts::Accounts;
 use crate::registry::ledger::{Exporter, Ledger};
 use crate::request::sample::Timestamp;
 
 /// The [`ExportSource`] of a cumulative exporter.
 #[derive(Clone, Copy, Debug)]
 pub struct Cumulative<'a> {
-    registry: Registry<'a>,
+    accounts: Accounts<'a>,
     resource: &'a Resource,
     options: ExportOptions,
     /// From when on all is counted.
@@ -19,10 +19,10 @@ pub struct Cumulative<'a> {
 }
 
 impl<'a> Cumulative<'a> {
-    /// What `registry` has counted since `start`, exported by `resource`.
+    /// What the registry of `accounts` has counted since `start`, exported by `resource`.
     #[must_use]
-    pub fn new(registry: Registry<'a>, resource: &'a Resource, start: Timestamp) -> Self {
-        Self { registry, resource, options: ExportOptions::default(), start, is_framed: false }
+    pub fn new(accounts: Accounts<'a>, resource: &'a Resource, start: Timestamp) -> Self {
+        Self { accounts, resource, options: ExportOptions::default(), start, is_framed: false }
     }
 
     /// The same with points that look like this.
@@ -38,7 +38,7 @@ impl<'a> Cumulative<'a> {
     }
 
     fn sources(&self) -> Sources<'a> {
-        Sources::new(self.registry, self.resource).with_options(self.options)
+        Sources::new(self.accounts.registry(), self.resource).with_options(self.options)
     }
 }
 
@@ -46,7 +46,7 @@ impl ExportSource for Cumulative<'_> {
     type Cursor = ExportCursor;
 
     fn begin(&mut self, now: Timestamp) -> ExportCursor {
-        ExportCursor::new(Export::new(self.registry, self.start, now), self.registry, now)
+        ExportCursor::new(Export::new(self.accounts.registry(), self.start, now), self.accounts.registry(), now)
     }
 
     fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
@@ -65,10 +65,10 @@ impl ExportSource for Cumulative<'_> {
     fn settle(&mut self, _: ExportCursor, _: ExportCursor) {}
 
     fn ledger(&self) -> &Ledger {
-        self.registry.ledger(Exporter::OpenTelemetry)
+        self.accounts.ledger(Exporter::OpenTelemetry)
     }
 
     fn held(&self) -> u64 {
-        self.registry.account(Exporter::OpenTelemetry).held
+        self.accounts.registry().account(Exporter::OpenTelemetry).held
     }
 }

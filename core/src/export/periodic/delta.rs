@@ -3,14 +3,14 @@
 use super::{ExportCursor, ExportSource, WriteOutcome};
 use crate::formats::otlp::{DeltaInterval, Resource, Sources};
 use crate::formats::weights::Weights;
-use crate::registry::Registry;
+use crate::registry::accounts::Accounts;
 use crate::registry::ledger::{Exporter, Ledger};
 use crate::request::sample::Timestamp;
 
 /// The [`ExportSource`] of a delta exporter.
 #[derive(Debug)]
 pub struct Delta<'a, M> {
-    registry: Registry<'a>,
+    accounts: Accounts<'a>,
     resource: &'a Resource,
     /// The interval that ended last.
     interval: &'a mut DeltaInterval<M>,
@@ -18,10 +18,10 @@ pub struct Delta<'a, M> {
 }
 
 impl<'a, M> Delta<'a, M> {
-    /// What `registry` counts in one `interval` after another, exported by `resource`.
+    /// What the registry of `accounts` counts in one `interval` after another, exported by `resource`.
     #[must_use]
-    pub const fn new(registry: Registry<'a>, resource: &'a Resource, interval: &'a mut DeltaInterval<M>) -> Self {
-        Self { registry, resource, interval, is_framed: false }
+    pub const fn new(accounts: Accounts<'a>, resource: &'a Resource, interval: &'a mut DeltaInterval<M>) -> Self {
+        Self { accounts, resource, interval, is_framed: false }
     }
 
     /// The same, where bodies have gRPC's prefix if `is_framed`.
@@ -35,8 +35,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
     type Cursor = ExportCursor;
 
     fn begin(&mut self, now: Timestamp) -> ExportCursor {
-        self.interval.end(self.registry, now);
-        ExportCursor::new(self.interval.export(self.registry), self.registry, now)
+        self.interval.end(self.accounts.registry(), now);
+        ExportCursor::new(self.interval.export(self.accounts.registry()), self.accounts.registry(), now)
     }
 
     fn with_time(&self, place: ExportCursor, now: Timestamp) -> ExportCursor {
@@ -44,12 +44,12 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
     }
 
     fn write(&self, place: ExportCursor, limit: usize, out: &mut [u8]) -> WriteOutcome<ExportCursor> {
-        let sources = Sources::of_interval(self.registry, self.resource, self.interval);
+        let sources = Sources::of_interval(self.accounts.registry(), self.resource, self.interval);
         place.write(sources.with_limit(limit), self.is_framed, out)
     }
 
     fn weights(&self, from: ExportCursor, to: ExportCursor) -> Weights {
-        let sources = Sources::of_interval(self.registry, self.resource, self.interval);
+        let sources = Sources::of_interval(self.accounts.registry(), self.resource, self.interval);
         from.points.weights_until(to.points, sources)
     }
 
@@ -58,10 +58,10 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
     }
 
     fn ledger(&self) -> &Ledger {
-        self.registry.ledger(Exporter::OpenTelemetry)
+        self.accounts.ledger(Exporter::OpenTelemetry)
     }
 
     fn held(&self) -> u64 {
-        self.registry.account(Exporter::OpenTelemetry).held
+        self.accounts.registry().account(Exporter::OpenTelemetry).held
     }
 }
