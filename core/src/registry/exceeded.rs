@@ -6,7 +6,7 @@ use heapless::String;
 
 use crate::request::key::{METHOD_BYTES, NAME_BYTES};
 
-/// Limits that were exceeded since the storage's birth. Each part says in its text what to do.
+/// Limits that were exceeded since the storage was made. Each part says in its text what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exceeded {

@@ -37,7 +37,7 @@ pub enum Lingering {
 }
 
 impl Linger {
-    /// For a page whose registry had counted `total` requests at the stop, since the storage's birth. It lingers for
+    /// For a page whose registry had counted `total` requests at the stop, since the storage was made. It lingers for
     /// `limit` at most.
     #[must_use]
     pub const fn new(total: u64, limit: Duration) -> Self {
