@@ -3,7 +3,7 @@
 
 use loaddensity_metrics_shell::actions::{ActionOutcome, Command, JsonAction};
 use loaddensity_metrics_shell::environment::Environment;
-use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp};
+use loaddensity_metrics_shell::{DropReason, Exporter, ExporterStatus, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp};
 
 use crate::exporter_events::ExporterEvent;
 use crate::losses::losses;
@@ -125,7 +125,7 @@ fn place(command: &Command) -> String {
 }
 
 /// So many were lost for this cause, and what to do so that they are fewer.
-fn lost(cause: Cause, count: u64, has_lingered: bool) -> String {
+fn lost(cause: DropReason, count: u64, has_lingered: bool) -> String {
     match advice(cause, has_lingered) {
         Some(advice) => format!("{} {count} ({advice})", cause.as_str()),
         None => format!("{} {count}", cause.as_str()),
@@ -133,16 +133,20 @@ fn lost(cause: Cause, count: u64, has_lingered: bool) -> String {
 }
 
 /// `None` where a complaint of its own says what was wrong, or nothing is.
-const fn advice(cause: Cause, has_lingered: bool) -> Option<&'static str> {
+const fn advice(cause: DropReason, has_lingered: bool) -> Option<&'static str> {
     match cause {
-        Cause::RingFull => Some("lower the rate with max_rate, or build the storage with larger rings"),
-        Cause::BufferFull => Some("the backend is slower than the load, or away; a larger buffer_events lasts longer"),
-        Cause::TooLarge => Some("raise datagram_bytes or batch_bytes, or give shorter names"),
-        Cause::Deadline => Some("the backend did not take them before the stop was over"),
-        Cause::Unscraped if has_lingered => {
+        DropReason::RingFull => Some("lower the rate with max_rate, or build the storage with larger rings"),
+        DropReason::BufferFull => {
+            Some("the backend is slower than the load, or away; a larger buffer_events lasts longer")
+        }
+        DropReason::TooLarge => Some("raise datagram_bytes or batch_bytes, or give shorter names"),
+        DropReason::Deadline => Some("the backend did not take them before the stop was over"),
+        DropReason::Unscraped if has_lingered => {
             Some("no scrape came after the stop: let it linger longer than the scrape interval")
         }
-        Cause::Unscraped => Some("nobody scraped the page: check that a scraper knows its address, or let it linger"),
+        DropReason::Unscraped => {
+            Some("nobody scraped the page: check that a scraper knows its address, or let it linger")
+        }
         _ => None,
     }
 }
@@ -153,13 +157,17 @@ mod tests {
 
     #[test]
     fn causes_that_nothing_else_explains_come_with_advice() {
-        for cause in Cause::ALL {
+        for cause in DropReason::ALL {
             let text = lost(cause, 3, false);
             assert!(text.starts_with(&format!("{} 3", cause.as_str())), "{text}");
             // What a backend did is told in its own words, and what was sampled was asked for.
             let is_explained = matches!(
                 cause,
-                Cause::Refused | Cause::Unreachable | Cause::Unconfirmed | Cause::Rejected | Cause::Sampled
+                DropReason::Refused
+                    | DropReason::Unreachable
+                    | DropReason::Unconfirmed
+                    | DropReason::Rejected
+                    | DropReason::Sampled
             );
             assert_eq!(text.ends_with(')'), !is_explained, "{text}");
         }

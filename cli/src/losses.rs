@@ -1,6 +1,6 @@
 //! What counts as lost.
 
-use loaddensity_metrics_shell::{Cause, Exporter, ExporterStatus};
+use loaddensity_metrics_shell::{DropReason, Exporter, ExporterStatus};
 
 /// Whether something that was recorded in a run was not delivered, as far as is known. One datagram that was refused is
 /// enough: a host tells of few of its refusals, and those that it keeps to itself count as sent.
@@ -12,12 +12,12 @@ pub(crate) fn is_lossy(run: &ExporterStatus) -> bool {
 ///
 /// What sampling left out was to be left out. What a page showed after its last scrape is lost where it was asked to
 /// linger for that, and where no scrape ever took anything: a test that ends between two scrapes is nothing unusual.
-pub(crate) fn losses(run: &ExporterStatus) -> impl Iterator<Item = (Cause, u64)> {
+pub(crate) fn losses(run: &ExporterStatus) -> impl Iterator<Item = (DropReason, u64)> {
     let is_scraped = run.exporter == Exporter::Prometheus && run.linger.is_none() && run.account.sent > 0;
     run.account.dropped.iter().filter(move |(cause, count)| {
         let is_lost = match cause {
-            Cause::Sampled => false,
-            Cause::Unscraped => !is_scraped,
+            DropReason::Sampled => false,
+            DropReason::Unscraped => !is_scraped,
             _ => true,
         };
         is_lost && *count > 0

@@ -19,7 +19,7 @@
 //! | Which datagrams go to InfluxDB and DogStatsD, and when? | [`datagrams`] |
 //! | What does the answer of a server mean? | [`verdict`]: a table for each protocol |
 //! | What does the error of a socket mean? | `fault.rs`: [`FAULTS`] |
-//! | What follows from an answer, and for which reason is something dropped? | `answers.rs` of each machine; the reasons: [`Cause`](crate::Cause) |
+//! | What follows from an answer, and for which reason is something dropped? | `answers.rs` of each machine; the reasons: [`DropReason`](crate::DropReason) |
 //! | What goes out next? | `sending.rs` of a machine, `periodic/next_body.rs` |
 //! | How long is a pause? What is the back-off cap? | `backoff.rs` |
 //! | How large may a body be? A datagram? | `body_size.rs`; `datagrams/datagram_size.rs` |

@@ -115,18 +115,21 @@ pub use labels::constant::{CONSTANT_BYTES, ConstantLabelError, ConstantLabels};
 pub use metrics::{INSTRUMENTS, Instrument, InstrumentKind};
 pub use recorder::Recorder;
 pub use registry::Registry;
+pub use registry::account::Account;
 pub use registry::accounts::Accounts;
+pub use registry::drop_reason::{DropReason, Dropped};
 pub use registry::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
 pub use registry::exemplars::{Exemplar, TraceContext};
-pub use registry::facts::{Facts, FullRing};
+pub use registry::exporter::Exporter;
 pub use registry::gauges::{GAUGE_NAME_BYTES, GAUGES, Gauge, GaugeError};
-pub use registry::ledger::{Account, Cause, Dropped, Exporter, Ledger};
+pub use registry::ledger::Ledger;
 pub use registry::linger::{Begun, Linger, Lingering};
 pub use registry::status::{StatusLabel, StatusLabelInUse};
 #[cfg(not(loom))]
 pub use registry::storage::{Classic, DefaultStorage, Exponential, Histograms, Storage};
 #[cfg(feature = "alloc")]
 pub use registry::storage::{HeapStorage, SizeError};
+pub use registry::usage::{FullRing, Usage};
 pub use request::key::{METHOD_BYTES, NAME_BYTES};
 pub use request::label::{LABEL_BYTES, LABELS, Label, LabelError};
 pub use request::sample::{Outcome, Sample, Timestamp};

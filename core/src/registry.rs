@@ -1,10 +1,12 @@
 //! The registry: the one thing that recorders, pump and encoders share, as a handle of a few borrowed slices.
 
+pub(crate) mod account;
 pub(crate) mod accounts;
+pub(crate) mod drop_reason;
 pub(crate) mod entry;
 pub(crate) mod exceeded;
 pub(crate) mod exemplars;
-pub(crate) mod facts;
+pub(crate) mod exporter;
 pub(crate) mod gauges;
 pub(crate) mod intern;
 mod key_hash;
@@ -15,18 +17,22 @@ pub(crate) mod parts;
 pub(crate) mod ring;
 pub(crate) mod status;
 pub(crate) mod storage;
+pub(crate) mod usage;
 
 use core::fmt;
 
 use heapless::String;
 
+use self::account::Account;
+use self::drop_reason::DropReason;
 use self::entry::Entry;
 use self::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
-use self::facts::{Facts, FullRing};
+use self::exporter::Exporter;
 use self::intern::{Entries, FreeEntries};
 use self::key_words::KeyHead;
-use self::ledger::{Account, Cause, Exporter, Ledger};
+use self::ledger::Ledger;
 use self::parts::{Parts, ShardWords, shard_word};
+use self::usage::{FullRing, Usage};
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::bounds::{Bounds, BoundsError};
@@ -94,7 +100,7 @@ impl<'a> Registry<'a> {
         self.parts.control.bounds.get()
     }
 
-    /// Requests recorded since the storage's birth.
+    /// Requests recorded since the storage was made.
     #[must_use]
     pub fn requests(self) -> u64 {
         let buckets = self.parts.control.bounds.latency_buckets();
@@ -111,12 +117,12 @@ impl<'a> Registry<'a> {
 
     /// How full the registry is.
     #[must_use]
-    pub fn facts(self) -> Facts {
+    pub fn usage(self) -> Usage {
         let control = self.parts.control;
         // Relaxed, here and below: figures for display, each whole.
         let owned = |shard: &&ShardWords| shard[shard_word::OWNED].load(Ordering::Relaxed) != 0;
         let published = |number: &u32| self.entry(Series::from_number(*number)).is_published();
-        Facts {
+        Usage {
             // Without the overflow series, which is always there.
             series: (1..self.series_end()).filter(published).count(),
             series_capacity: self.room(),
@@ -142,7 +148,7 @@ impl<'a> Registry<'a> {
         Some((text(&first.method, method.into())?, text(&first.name, name.into())?))
     }
 
-    /// The limits of the storage that were exceeded since its birth. Costs a few words, however many series there are, so
+    /// The limits of the storage that were exceeded since it was made. Costs a few words, however many series there are, so
     /// that it may be asked every second.
     #[must_use]
     pub fn exceeded(self) -> Exceeded {
@@ -227,7 +233,7 @@ impl<'a> Registry<'a> {
         let rings = if is_per_request { self.rings() } else { Rings::default() };
         let all = if is_per_request { rings.offered() } else { self.requests() };
         let (recorded, ring_full) = ledger.since_start(all, rings.refused);
-        dropped.add(Cause::RingFull, ring_full.unwrap_or_default());
+        dropped.add(DropReason::RingFull, ring_full.unwrap_or_default());
         let held = match (is_per_request, ledger.is_open()) {
             (true, true) => in_buffer + rings.waiting,
             // Closed to what is recorded now, it may still be sending what came before.
@@ -442,7 +448,7 @@ impl Eq for Registry<'_> {}
 
 impl fmt::Debug for Registry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("facts", &self.facts()).finish_non_exhaustive()
+        f.debug_struct("Registry").field("usage", &self.usage()).finish_non_exhaustive()
     }
 }
 
@@ -518,7 +524,7 @@ mod tests {
         let (first, second) = (seek(one), seek(other));
         assert_ne!(first, second, "{one:?} and {other:?}");
         assert_eq!((seek(one), seek(other)), (first, second));
-        assert_eq!((registry.facts().series, registry.facts().folded), (2, 0));
+        assert_eq!((registry.usage().series, registry.usage().folded), (2, 0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::{
-    Cause, Classic, DefaultStorage, Event, Exporter, Linger, Packer, Sample, Sink, Storage,
+    Classic, DefaultStorage, DropReason, Event, Exporter, Linger, Packer, Sample, Sink, Storage,
 };
 
 #[test]
@@ -33,7 +33,7 @@ fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
             let ledger = accounts.open(Exporter::OpenTelemetry);
             (0..EACH).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
             ledger.set_sent_total(round * EACH - 1);
-            let account = accounts.close(Exporter::OpenTelemetry, Cause::Unreachable);
+            let account = accounts.close(Exporter::OpenTelemetry, DropReason::Unreachable);
             assert_eq!((account.recorded, account.sent, account.dropped.total()), (EACH, EACH - 1, 1));
         }
         is_over.store(true, Ordering::Relaxed);
@@ -63,10 +63,10 @@ fn a_page_that_is_delivered_after_the_stop_changes_nothing() {
     let mut recorder = registry.recorder();
     let series = recorder.series("GET", "/");
     (0..10).for_each(|_| recorder.record(series, Sample::ok(Duration::ZERO)));
-    let closed = accounts.close(Exporter::Prometheus, Cause::Unscraped);
+    let closed = accounts.close(Exporter::Prometheus, DropReason::Unscraped);
     ledger.set_sent_total(10);
     assert_eq!(registry.account(Exporter::Prometheus), closed);
-    assert_eq!((closed.sent, closed.dropped.get(Cause::Unscraped), closed.balanced()), (0, 10, true));
+    assert_eq!((closed.sent, closed.dropped.get(DropReason::Unscraped), closed.balanced()), (0, 10, true));
 }
 
 #[test]
@@ -94,15 +94,15 @@ fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
         assert_eq!((account.recorded, account.sent, account.held), expected, "{account:?}");
         assert!(account.balanced(), "{account:?}");
     }
-    let closed = accounts.close(Exporter::Prometheus, Cause::Unscraped);
+    let closed = accounts.close(Exporter::Prometheus, DropReason::Unscraped);
     assert_eq!((closed.recorded, closed.sent, closed.dropped.total(), closed.held), (15, 15, 0, 0));
 
     accounts.open(Exporter::Prometheus);
     record(2);
     assert!(accounts.linger(Exporter::Prometheus, Duration::MAX).is_some());
     record(2);
-    let closed = accounts.close(Exporter::Prometheus, Cause::Unscraped);
-    assert_eq!((closed.recorded, closed.dropped.get(Cause::Unscraped), closed.held), (2, 2, 0));
+    let closed = accounts.close(Exporter::Prometheus, DropReason::Unscraped);
+    assert_eq!((closed.recorded, closed.dropped.get(DropReason::Unscraped), closed.held), (2, 2, 0));
 }
 
 #[test]
@@ -120,12 +120,12 @@ fn what_is_dropped_in_the_middle_of_a_request_takes_nothing_from_the_next() {
     pump.drain(|event| assert!(sink.offer(event)));
     let first = packer.pack(&mut sink, 1, &mut buffer);
     packer.confirm(&mut sink, first);
-    sink.abandon(Cause::Unreachable);
+    sink.abandon(DropReason::Unreachable);
 
     recorder.record(series, Sample::ok(Duration::ZERO));
     pump.drain(|event| assert!(sink.offer(event)));
     let nothing = packer.pack(&mut sink, 0, &mut buffer);
-    packer.discard(&mut sink, nothing, Cause::Refused);
+    packer.discard(&mut sink, nothing, DropReason::Refused);
     let mut messages = 0;
     while !sink.is_empty() {
         let packed = packer.pack(&mut sink, 1, &mut buffer);
@@ -133,7 +133,7 @@ fn what_is_dropped_in_the_middle_of_a_request_takes_nothing_from_the_next() {
         messages += packed.items;
     }
     let account = pump.detach(Exporter::Statsd);
-    assert_eq!((messages, account.sent, account.dropped.get(Cause::Unreachable)), (3, 1, 1));
+    assert_eq!((messages, account.sent, account.dropped.get(DropReason::Unreachable)), (3, 1, 1));
     assert!(account.balanced());
 }
 

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
 use loaddensity_metrics_core::{
-    Cause, DefaultStorage, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Sample, Sink,
+    DefaultStorage, DropReason, Event, EventEncoder, Exporter, Label, Outcome, Packer, Pump, Registry, Sample, Sink,
     StatusLabel, Timestamp, TraceContext,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -91,7 +91,7 @@ fn read(registry: Registry<'_>, buffer: &mut [u8]) {
     while let Some(part) = export.next_request(Sources::new(registry, &resource), buffer).expect("room for a point") {
         export = black_box(part.next);
     }
-    black_box((registry.totals(), registry.facts(), registry.first_folded(), registry.totals().latency_quantile(0.99)));
+    black_box((registry.totals(), registry.usage(), registry.first_folded(), registry.totals().latency_quantile(0.99)));
     assert_eq!(registry.gauges().map(|(_, value)| value).sum::<f64>(), 999.0);
     let labels = [Label { key: "region", value: "e u,=\\" }];
     let labelled = registry.series_with_labels("GET", "/x", &labels).expect("labels");
@@ -151,7 +151,7 @@ fn recording_and_encoding_allocate_nothing() {
     assert_eq!(items, (512, 3 * 512));
     assert_eq!(registry.totals().requests(), 14_000);
     let account = registry.account(Exporter::Influxdb);
-    assert_eq!((account.sent, account.dropped.get(Cause::BufferFull)), (512, 7_000 - 512));
+    assert_eq!((account.sent, account.dropped.get(DropReason::BufferFull)), (512, 7_000 - 512));
 }
 
 #[test]

@@ -28,9 +28,9 @@ fn two_thousand_names_in_a_registry_of_a_thousand() {
     }
     judge::page(&model, &[], &page_of(registry));
 
-    let facts = registry.facts();
-    assert_eq!((facts.series, facts.series_capacity), (CAPACITY - 1, CAPACITY - 1));
-    assert_eq!(facts.folded, (NAMES - CAPACITY + 1) as u64);
+    let usage = registry.usage();
+    assert_eq!((usage.series, usage.series_capacity), (CAPACITY - 1, CAPACITY - 1));
+    assert_eq!(usage.folded, (NAMES - CAPACITY + 1) as u64);
     let (method, name) = registry.first_folded().expect("some were folded");
     assert_eq!((method.as_str(), name.as_str()), ("GET", format!("/items/{}", CAPACITY - 1).as_str()));
     let exceeded = registry.exceeded();
@@ -63,7 +63,7 @@ fn names_that_are_cut_are_counted_and_the_first_is_named() {
         recorder.series("GET", &name.repeat(256));
     }
     let cut = registry.exceeded().cut.expect("two were cut");
-    assert_eq!((cut.series, registry.facts().names_cut), (2, 2));
+    assert_eq!((cut.series, registry.usage().names_cut), (2, 2));
     let kept = format!("{}~", "a".repeat(238));
     assert!(cut.first.method == "GET" && cut.first.name.starts_with(&kept), "{:?}", cut.first);
     let text = cut.to_string();
@@ -99,7 +99,7 @@ fn threads_that_race_for_the_last_places_agree_on_who_has_them() {
     let own: Vec<Series> = handles.values().flatten().copied().filter(|series| *series != Series::OVERFLOW).collect();
     let different: BTreeSet<_> = own.iter().collect();
     assert_eq!(different.len(), own.len(), "two names share a handle, or one has two");
-    assert_eq!(registry.facts().series, own.len());
+    assert_eq!(registry.usage().series, own.len());
     assert!(own.len() < CAPACITY, "{}", own.len());
     let totals = registry.totals();
     assert_eq!(totals.requests(), threads.iter().map(|names| names.len() as u64).sum::<u64>());

@@ -11,7 +11,9 @@ use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, Messa
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalPoint, LineEncoder};
 use loaddensity_metrics_core::otlp::{self, Export, Sources};
 use loaddensity_metrics_core::prometheus::{Families, Page};
-use loaddensity_metrics_core::{Cause, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp};
+use loaddensity_metrics_core::{
+    DropReason, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp,
+};
 use loaddensity_metrics_vectors::golden::{CAPACITY, Case, read};
 use loaddensity_metrics_vectors::influx::{ParsedPoint, ParsedValue};
 use loaddensity_metrics_vectors::{check, contract, otlp as strict};
@@ -206,7 +208,7 @@ fn counted(registry: Registry<'_>, encoder: &MessageEncoder<'_>, case: &Case) ->
         while let Some(packet) = aggregator.next_packet(&mut room) {
             packets.push(room[..packet.bytes].to_vec());
         }
-        aggregator.settle(&mut sink, Cause::Deadline);
+        aggregator.settle(&mut sink, DropReason::Deadline);
         assert!(aggregator.begin_counters(0, sample.completed_at, false));
         while let Some(packet) = aggregator.next_counters(&mut room) {
             packets.push(room[..packet.bytes].to_vec());

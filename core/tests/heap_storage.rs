@@ -19,7 +19,7 @@ fn a_page_from_the_heap_is_the_page_from_a_static() {
     let page = page_of(heap.registry());
     judge::page(&model, &[], &page);
     assert!(page == page_of(STATIC.registry()));
-    assert_eq!(heap.registry().facts(), STATIC.registry().facts());
+    assert_eq!(heap.registry().usage(), STATIC.registry().usage());
 }
 
 #[test]
@@ -41,10 +41,10 @@ fn a_storage_holds_as_many_series_as_it_says() {
         for number in 0..capacity {
             assert_ne!(registry.series("GET", &format!("/items/{number}")), Series::OVERFLOW, "{number} of {capacity}");
         }
-        let usage = registry.facts();
+        let usage = registry.usage();
         assert_eq!(((usage.series, usage.series_capacity), usage.folded), (full, 0));
         assert_eq!(registry.series("GET", "/one/more"), Series::OVERFLOW);
-        let usage = registry.facts();
+        let usage = registry.usage();
         assert_eq!(((usage.series, usage.series_capacity), usage.folded), (full, 1));
         let page = String::from_utf8(page_of(registry)).expect("text");
         for name in ["loaddensity_registry_series", "loaddensity_registry_series_capacity"] {

@@ -1,6 +1,8 @@
 //! Recorders on many threads: totals are exact, shards are given back, and no event is lost without being counted.
 
-use loaddensity_metrics_core::{Cause, Event, Exporter, Outcome, Recorder, Registry, Series, Sink, Storage, Totals};
+use loaddensity_metrics_core::{
+    DropReason, Event, Exporter, Outcome, Recorder, Registry, Series, Sink, Storage, Totals,
+};
 use loaddensity_metrics_vectors::samples;
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -69,8 +71,8 @@ fn a_thousand_short_lived_threads_work_on_four_shards() {
         watcher.join().expect("watcher");
     });
     assert_eq!(sums(&registry.totals()), expected(LANES * THREADS * EACH));
-    let facts = registry.facts();
-    assert_eq!((facts.recorders, facts.spill_recorders, facts.series), (0, 0, 3));
+    let usage = registry.usage();
+    assert_eq!((usage.recorders, usage.spill_recorders, usage.series), (0, 0, 3));
 }
 
 #[test]
@@ -80,26 +82,26 @@ fn more_threads_than_shards_share_the_spill_shard() {
     const EACH: u64 = 2_000;
     let registry = STORAGE.registry();
     let all_claimed = Barrier::new(THREADS as usize);
-    let facts = thread::scope(|scope| {
+    let usage = thread::scope(|scope| {
         let run = |number: u64| {
             let all_claimed = &all_claimed;
             scope.spawn(move || {
                 let mut recorder = registry.recorder();
                 all_claimed.wait();
-                let facts = registry.facts();
+                let usage = registry.usage();
                 all_claimed.wait();
                 record(&mut recorder, number * EACH, (number + 1) * EACH);
-                facts
+                usage
             })
         };
         let running: Vec<_> = (0..THREADS).map(run).collect();
         running.into_iter().map(|thread| thread.join().expect("thread")).collect::<Vec<_>>()
     });
-    for facts in facts {
-        assert_eq!((facts.recorders, facts.spill_recorders), (4, 12));
+    for usage in usage {
+        assert_eq!((usage.recorders, usage.spill_recorders), (4, 12));
     }
     assert_eq!(sums(&registry.totals()), expected(THREADS * EACH));
-    assert_eq!((registry.facts().recorders, registry.facts().spill_recorders), (0, 0));
+    assert_eq!((registry.usage().recorders, registry.usage().spill_recorders), (0, 0));
     // They have gone, and are still known of.
     let spilled = registry.exceeded().spilled.expect("some shared").to_string();
     let says = "12 recorders found none of the storage's 4 shards free and shared one, which is slower; build the storage \
@@ -155,7 +157,7 @@ fn no_event_is_lost_without_being_counted() {
     assert!(account.balanced(), "{account:?}");
     assert_eq!((account.recorded, account.held), (100_000, 0));
     assert_eq!(account.sent, arrived.len() as u64);
-    let refused = account.dropped.get(Cause::RingFull);
+    let refused = account.dropped.get(DropReason::RingFull);
     assert_eq!((refused + account.sent, account.dropped.total()), (100_000, refused));
     assert_eq!(registry.full_rings().map(|ring| ring.dropped).sum::<u64>(), refused);
     for ring in registry.full_rings() {

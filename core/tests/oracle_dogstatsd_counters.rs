@@ -3,7 +3,9 @@
 use loaddensity_metrics_core::dogstatsd::{
     AggregatedRequest, Aggregator, Cardinality, ContextCount, MessageEncoder, Origin,
 };
-use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Pump, Registry, Sample, Sink, Storage, Timestamp};
+use loaddensity_metrics_core::{
+    Account, DropReason, Event, Exporter, Pump, Registry, Sample, Sink, Storage, Timestamp,
+};
 use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
 use std::time::Duration;
 
@@ -51,15 +53,15 @@ impl<'a> Bench<'a> {
             assert!(values.iter().all(|message| (message.kind, message.timestamp) != (MessageType::Count, None)));
             messages += values.len();
             if are_lost {
-                self.aggregator.lost(packet, Cause::Unreachable);
+                self.aggregator.lost(packet, DropReason::Unreachable);
             }
         }
-        self.aggregator.settle(&mut self.sink, Cause::Deadline);
+        self.aggregator.settle(&mut self.sink, DropReason::Deadline);
         messages
     }
 
     /// Sends the counters if they may leave at these milliseconds of both clocks.
-    fn send_counters(&mut self, tick: u64, wall: u64, are_last: bool, lost: Option<Cause>) -> Vec<Counter> {
+    fn send_counters(&mut self, tick: u64, wall: u64, are_last: bool, lost: Option<DropReason>) -> Vec<Counter> {
         let mut counters = Vec::new();
         let wall = Timestamp::from_unix_nanos(wall * 1_000_000);
         if !self.aggregator.begin_counters(tick * 1_000_000, wall, are_last) {
@@ -160,8 +162,8 @@ fn what_is_lost_is_counted_once() {
     for (values, counters, expected) in [
         (false, None, (3, 0)),
         (true, None, (0, 3)),
-        (false, Some(Cause::Unreachable), (0, 3)),
-        (true, Some(Cause::Unreachable), (0, 3)),
+        (false, Some(DropReason::Unreachable), (0, 3)),
+        (true, Some(DropReason::Unreachable), (0, 3)),
     ] {
         let storage = Box::new(Storage::<4, 1, 64>::new());
         let registry = storage.registry();
@@ -170,7 +172,7 @@ fn what_is_lost_is_counted_once() {
         bench.send_values(values);
         assert_eq!(bench.send_counters(0, START, false, counters), [(3, SECOND)]);
         let account = bench.account();
-        assert_eq!((account.sent, account.dropped.get(Cause::Unreachable)), expected, "{values} {counters:?}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Unreachable)), expected, "{values} {counters:?}");
     }
     let storage = Box::new(Storage::<4, 1, 64>::new());
     let registry = storage.registry();
@@ -178,8 +180,8 @@ fn what_is_lost_is_counted_once() {
     bench.record("/x", 3);
     bench.send_values(false);
     assert_eq!((bench.sink.len(), bench.account().held), (0, 3));
-    bench.sink.abandon(Cause::Deadline);
-    assert_eq!(bench.account().dropped.get(Cause::Deadline), 3, "what waits at the end is dropped");
+    bench.sink.abandon(DropReason::Deadline);
+    assert_eq!(bench.account().dropped.get(DropReason::Deadline), 3, "what waits at the end is dropped");
 }
 
 /// Counters fill packets as other messages do; where one could not fit, its series is left out as a whole.
@@ -210,7 +212,7 @@ fn counters_share_packets_of_any_length() {
         let sent = bench.send_counters(1_000, START + 1_000, false, None).len();
         assert_eq!(sent, if too_large == 0 { 4 } else { 0 });
         let account = bench.account();
-        assert_eq!((account.dropped.get(Cause::TooLarge), account.held), (too_large, 0), "{room} bytes");
+        assert_eq!((account.dropped.get(DropReason::TooLarge), account.held), (too_large, 0), "{room} bytes");
     }
 }
 

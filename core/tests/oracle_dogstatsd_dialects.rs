@@ -6,7 +6,7 @@ use common::{Recording, any_recording, nasty_recording, pumped, record};
 use loaddensity_metrics_core::dogstatsd::{
     Cardinality, ConstantTags, MessageEncoder, Origin, OriginError, TAG_BYTES, TagError,
 };
-use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, Sample, SampleRate, Sampler, Sink, Storage};
+use loaddensity_metrics_core::{DropReason, Event, Exporter, Registry, Sample, SampleRate, Sampler, Sink, Storage};
 use loaddensity_metrics_vectors::contract::Format;
 use loaddensity_metrics_vectors::dogstatsd;
 use loaddensity_metrics_vectors::model::Model;
@@ -157,7 +157,7 @@ fn what_is_sampled_away_is_accounted_for() {
     });
     let account = registry.account(Exporter::Statsd);
     assert!(account.balanced(), "{account:?}");
-    let sampled = account.dropped.get(Cause::Sampled);
+    let sampled = account.dropped.get(DropReason::Sampled);
     assert_eq!((account.recorded, account.held + sampled), (model.requests(), 1_000));
     assert!((620..=780).contains(&sampled), "{sampled} of 1,000 at 0.3");
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Recording, any_recording, edge_recording, nasty_recording, record};
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, Cardinality, ConstantTags, MessageEncoder, Origin};
-use loaddensity_metrics_core::{Account, Cause, Event, Exporter, Registry, Sample, SampleRate, Sink, Storage};
+use loaddensity_metrics_core::{Account, DropReason, Event, Exporter, Registry, Sample, SampleRate, Sink, Storage};
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::dogstatsd::parse;
 use loaddensity_metrics_vectors::judge::dogstatsd::{MessageDialect, packed};
@@ -50,7 +50,7 @@ fn sent(
             number += 1;
             begun += packet.contexts;
             match is_lost(number) {
-                Some(true) => aggregator.lost(packet, Cause::Unreachable),
+                Some(true) => aggregator.lost(packet, DropReason::Unreachable),
                 Some(false) => packets.push(room[..packet.bytes].to_vec()),
                 None => {
                     aggregator.put_back(packet);
@@ -60,7 +60,7 @@ fn sent(
         }
         assert!(begun <= expected, "{begun} of {expected} contexts");
         contexts += begun;
-        aggregator.settle(&mut sink, Cause::Deadline);
+        aggregator.settle(&mut sink, DropReason::Deadline);
     }
     let account = pump.detach(Exporter::Statsd);
     assert!(account.balanced() && account.held == 0, "{account:?}");
@@ -150,7 +150,7 @@ fn what_fits_into_no_packet_is_too_large() {
     // The short one's: prefix and name, the longest number, type and tags.
     let longest = "loaddensity.request.latency:18446744073709.551615|ms|#method:GET,name:/x,outcome:success".len();
     let short = sent(registry, &plain(registry), (16, longest), &recording, all_arrive);
-    let too_large = |sent: &Sent| sent.account.dropped.get(Cause::TooLarge);
+    let too_large = |sent: &Sent| sent.account.dropped.get(DropReason::TooLarge);
     assert_eq!((short.account.sent, too_large(&short), short.contexts), (5, 5, 1));
     let neither = sent(registry, &plain(registry), (16, longest - 1), &recording, all_arrive);
     assert_eq!((neither.account.sent, too_large(&neither), neither.packets.len()), (0, 10, 0));
@@ -187,8 +187,8 @@ fn lost_packets_take_their_requests_with_them_and_no_others() {
         let whole = all.filter(|(name, number)| has_three(name, *number)).count();
         assert_eq!(sent.account.sent, whole as u64, "packet {lost} was lost, {end} was too late: {:?}", sent.account);
         let dropped = sent.account.dropped;
-        assert_eq!(dropped.get(Cause::Unreachable) + dropped.get(Cause::Deadline), 54 - whole as u64);
-        assert_eq!(dropped.get(Cause::Deadline) != 0, ended.get(), "{dropped:?}");
+        assert_eq!(dropped.get(DropReason::Unreachable) + dropped.get(DropReason::Deadline), 54 - whole as u64);
+        assert_eq!(dropped.get(DropReason::Deadline) != 0, ended.get(), "{dropped:?}");
     }
 }
 

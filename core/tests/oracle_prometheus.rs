@@ -5,7 +5,7 @@ mod common;
 use common::{any_recording, body_of, edge_recording, nasty_recording, page_of, record, whole};
 use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, Page};
 use loaddensity_metrics_core::{
-    Cause, Classic, ConstantLabels, Exporter, Label, Outcome, Sample, Storage, Timestamp, TraceContext,
+    Classic, ConstantLabels, DropReason, Exporter, Label, Outcome, Sample, Storage, Timestamp, TraceContext,
 };
 use loaddensity_metrics_vectors::{check, families, judge, openmetrics, prometheus};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn nasty_names_survive() {
     let recording = nasty_recording();
     let model = record(&mut registry.recorder(), &recording, || {});
     assert!(model.shown().count() > 500, "{}", model.shown().count());
-    assert_eq!(registry.facts().folded, 0, "the storage is too small for the table");
+    assert_eq!(registry.usage().folded, 0, "the storage is too small for the table");
     judge::page(&model, &[], &page_of(registry));
     judge::open_page(&model, &[], None, &whole(Page::open_metrics(registry, None)));
     let created = Some(Timestamp::from_unix_nanos(1_700_000_000_000_000_001));
@@ -74,9 +74,9 @@ fn accounts_are_shown_from_an_exporters_start_on() {
     assert_eq!(value("loaddensity_exporter_held", &[scraped]), Some(1.0));
     assert_eq!(value("loaddensity_exporter_recorded_total", &[statsd]), Some(20.0));
     assert_eq!(value("loaddensity_exporter_held", &[statsd]), Some(16.0));
-    for cause in Cause::ALL {
+    for cause in DropReason::ALL {
         let labels = [statsd, ("cause", cause.as_str())];
-        let expected = if cause == Cause::RingFull { 4.0 } else { 0.0 };
+        let expected = if cause == DropReason::RingFull { 4.0 } else { 0.0 };
         assert_eq!(value("loaddensity_exporter_dropped_total", &labels), Some(expected), "{cause}");
     }
 }

@@ -8,7 +8,7 @@ use loaddensity_metrics_core::export::periodic::{
 use loaddensity_metrics_core::export::{BodyInput, Now, Tick};
 use loaddensity_metrics_core::otlp::{DeltaInterval, ExportOptions, Resource};
 use loaddensity_metrics_core::verdict::Said;
-use loaddensity_metrics_core::{Cause, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
+use loaddensity_metrics_core::{DropReason, Exporter, Outcome, Registry, Sample, Storage, Timestamp};
 use loaddensity_metrics_vectors::otlp::{self, DecodedValue};
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ impl Taken {
 }
 
 /// Drives the machine for three intervals, and then stops it.
-fn drive<S: ExportSource>(mut source: S, is_delta: bool, registry: Registry<'_>) -> (Taken, Cause) {
+fn drive<S: ExportSource>(mut source: S, is_delta: bool, registry: Registry<'_>) -> (Taken, DropReason) {
     let (interval, timeout) = (Duration::from_secs(5), Duration::from_secs(1));
     let limits = ExportLimits::new(interval, timeout, 16 << 10).delta(is_delta);
     let mut tick = Tick::from_nanos(0);
@@ -145,7 +145,7 @@ fn cumulative_exports_show_at_last_all_that_was_recorded() {
     let birth = Timestamp::from_unix_nanos(BIRTH);
     let source = Cumulative::new(accounts, &resource, birth);
     let (taken, cause) = drive(source, false, registry);
-    assert_eq!(cause, Cause::Deadline);
+    assert_eq!(cause, DropReason::Deadline);
     check(&taken, false, registry);
 }
 
@@ -162,7 +162,7 @@ fn deltas_add_up_to_all_that_was_recorded() {
     accounts.open_after(Exporter::OpenTelemetry, before);
     let source = Delta::new(accounts, &resource, &mut interval);
     let (taken, cause) = drive(source, true, registry);
-    assert_eq!(cause, Cause::Deadline);
+    assert_eq!(cause, DropReason::Deadline);
     check(&taken, true, registry);
     // Each series' intervals touch, if requests came in each.
     let mut ends = BTreeMap::new();

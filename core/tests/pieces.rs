@@ -9,7 +9,7 @@ use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{Export, MIN_REQUEST, Resource, Sources};
 use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
 use loaddensity_metrics_core::{
-    Cause, Classic, Event, EventEncoder, Exporter, Packer, Pump, Recorder, Registry, Sink, Storage, Timestamp,
+    Classic, DropReason, Event, EventEncoder, Exporter, Packer, Pump, Recorder, Registry, Sink, Storage, Timestamp,
 };
 use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::model::Model;
@@ -205,6 +205,6 @@ fn pack_all<E: EventEncoder + Clone>(exporter: Exporter, encoder: &E, events: &[
         packer.confirm(&mut sink, packed);
     }
     let account = storage.registry().account(exporter);
-    assert_eq!(account.dropped.total(), account.dropped.get(Cause::TooLarge));
+    assert_eq!(account.dropped.total(), account.dropped.get(DropReason::TooLarge));
     Outcome { batches, sent: account.sent, too_large: account.dropped.total() }
 }

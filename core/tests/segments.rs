@@ -4,7 +4,7 @@
 mod common;
 
 use loaddensity_metrics_core::{
-    CALL_BYTES, Cause, Event, EventEncoder, Exporter, Full, Ledger, Packer, Registry, Run, SEGMENTS, Series, Sink,
+    CALL_BYTES, DropReason, Event, EventEncoder, Exporter, Full, Ledger, Packer, Registry, Run, SEGMENTS, Series, Sink,
     Storage, Window,
 };
 use proptest::collection::vec;
@@ -73,9 +73,9 @@ fn accounted(registry: Registry<'_>, work: impl FnOnce(&Ledger)) -> Account {
     let dropped = |cause| after.dropped.get(cause);
     let account = Account {
         sent: after.sent,
-        too_large: dropped(Cause::TooLarge),
-        unreachable: dropped(Cause::Unreachable),
-        deadline: dropped(Cause::Deadline),
+        too_large: dropped(DropReason::TooLarge),
+        unreachable: dropped(DropReason::Unreachable),
+        deadline: dropped(DropReason::Deadline),
     };
     let total = account.too_large + account.unreachable + account.deadline;
     assert_eq!((after.dropped.total(), after.held), (total, 0));
@@ -143,10 +143,10 @@ fn through_windows(
     let mut answers = answers.iter().cycle();
     for _ in 0..calls {
         while window.waiting() == 0 && !sink.is_empty() {
-            window.settle(&mut sink, Cause::Deadline);
+            window.settle(&mut sink, DropReason::Deadline);
             window.fill(&packer, &sink, largest);
             if window.waiting() == 0 {
-                window.settle(&mut sink, Cause::Deadline);
+                window.settle(&mut sink, DropReason::Deadline);
             }
         }
         let Some(call) = window.next_call(usize::MAX, &mut out) else { break };
@@ -161,15 +161,15 @@ fn through_windows(
             }
             None => {
                 wire.lost.push(datagrams[0].clone());
-                window.lost(Cause::Unreachable);
+                window.lost(DropReason::Unreachable);
             }
         }
         if window.waiting() == 0 {
-            window.settle(&mut sink, Cause::Deadline);
+            window.settle(&mut sink, DropReason::Deadline);
         }
     }
-    window.settle(&mut sink, Cause::Deadline);
-    sink.abandon(Cause::Deadline);
+    window.settle(&mut sink, DropReason::Deadline);
+    sink.abandon(DropReason::Deadline);
     wire
 }
 
@@ -198,7 +198,7 @@ fn through_runs<const FILLED: bool>(
             assert!(offered.len() <= datagrams);
             let Some(count) = answers.next().expect("endless") else {
                 wire.lost.push(offered[0].clone());
-                packer.discard(&mut sink, run.batch(done..done + 1), Cause::Unreachable);
+                packer.discard(&mut sink, run.batch(done..done + 1), DropReason::Unreachable);
                 break;
             };
             let count = (*count).clamp(1, offered.len());

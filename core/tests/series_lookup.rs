@@ -35,7 +35,7 @@ fn record(recorder: &mut Recorder<'_>, keys: &[Names]) -> Vec<Series> {
 
 /// Records the keys, none of which the registry has seen, on a registry with room for all, twice in different orders.
 fn check(registry: Registry<'_>, keys: &[Names]) {
-    let before = registry.facts().series;
+    let before = registry.usage().series;
     let mut recorder = registry.recorder();
     let handles = record(&mut recorder, keys);
     let mut numbers: BTreeMap<_, Series> = BTreeMap::new();
@@ -45,7 +45,7 @@ fn check(registry: Registry<'_>, keys: &[Names]) {
     }
     let distinct: BTreeSet<_> = numbers.values().collect();
     assert_eq!(distinct.len(), numbers.len(), "two of these share a series: {numbers:?}");
-    assert_eq!(registry.facts().series - before, numbers.len());
+    assert_eq!(registry.usage().series - before, numbers.len());
     let mut again: Vec<_> = keys.to_vec();
     again.reverse();
     let mut handles_again = record(&mut recorder, &again);

@@ -94,7 +94,7 @@ fn every_status_finds_its_series_again_on_every_recorder() {
         .collect();
     let requests = |series: &Series| registry.series_totals(*series).requests();
     assert!(children.iter().all(|child| requests(child) == 18), "{:?}", children.iter().map(requests));
-    assert_eq!((registry.requests(), registry.facts().series, registry.facts().folded), (9_000, 502, 0));
+    assert_eq!((registry.requests(), registry.usage().series, registry.usage().folded), (9_000, 502, 0));
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn what_a_full_registry_has_no_room_for_is_in_the_overflow_series() {
     let storage = Storage::<4, 1, 2>::new();
     let registry = labelled(&storage, StatusLabel::Code);
     let model = record(&mut registry.recorder(), &edge_recording(), || {});
-    assert_eq!((registry.facts().series, registry.requests()), (3, model.requests()));
-    assert!(registry.series_totals(Series::OVERFLOW).requests() > 0 && registry.facts().folded > 0);
+    assert_eq!((registry.usage().series, registry.requests()), (3, model.requests()));
+    assert!(registry.series_totals(Series::OVERFLOW).requests() > 0 && registry.usage().folded > 0);
     judge_sums(registry, &model, &[]);
 }
 

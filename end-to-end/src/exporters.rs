@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    AsyncExporters, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbHttp, OpenTelemetryConfig, Sample, StartError,
-    StatsdConfig, StopError,
+    AsyncExporters, DropReason, Exporter, Exporters, InfluxdbConfig, InfluxdbHttp, OpenTelemetryConfig, Sample,
+    StartError, StatsdConfig, StopError,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -45,7 +45,7 @@ pub fn all_four_account_for_every_request<R: Runtime>() {
     assert_eq!(report.accounts.iter().map(|account| account.exporter).collect::<Vec<_>>(), Exporter::ALL);
     for account in &report.accounts {
         assert_settled(account, THREADS * REQUESTS);
-        assert_eq!(account.sent + account.dropped.get(Cause::RingFull), THREADS * REQUESTS, "{report}");
+        assert_eq!(account.sent + account.dropped.get(DropReason::RingFull), THREADS * REQUESTS, "{report}");
     }
     let stored = report.accounts.iter().find(|account| account.exporter == Exporter::Influxdb).expect("it ran").sent;
     assert_eq!(influxdb.posts().iter().map(|post| post.body.lines().count() as u64).sum::<u64>(), stored);
@@ -131,8 +131,8 @@ pub fn what_the_storage_has_no_room_for_is_reported<R: Runtime>() {
     let exporters = Exporters::<R>::start(settings).expect("a storage of their own");
     let registry = exporters.registry();
     let page = exporters.start_prometheus_exporter(any_port()).expect("a free port");
-    let names = registry.facts().series_capacity + 10;
-    let mut recorders: Vec<_> = (0..=registry.facts().recorders_capacity).map(|_| exporters.recorder()).collect();
+    let names = registry.usage().series_capacity + 10;
+    let mut recorders: Vec<_> = (0..=registry.usage().recorders_capacity).map(|_| exporters.recorder()).collect();
     for name in 0..names {
         let series = recorders[0].series("GET", &format!("/{name}/{}", "x".repeat(260)));
         recorders.iter_mut().for_each(|recorder| recorder.record(series, Sample::ok(Duration::ZERO)));

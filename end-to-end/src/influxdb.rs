@@ -7,8 +7,8 @@ use std::time::Duration;
 use loaddensity_metrics_shell::config::Credentials;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl,
-    InfluxdbV1, InfluxdbV2, InfluxdbV3, Secret, StartError,
+    Account, BatchLimits, DropReason, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp,
+    InfluxdbUrl, InfluxdbV1, InfluxdbV2, InfluxdbV3, Secret, StartError,
 };
 
 use super::http_server::{HttpReply, HttpServer, Posted};
@@ -163,7 +163,7 @@ pub fn a_partial_write_is_counted_as_the_answer_says<R: Runtime>() {
         engine.record(10);
         let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
         assert_settled(&account, 10);
-        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (10 - refused, refused), "{says}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (10 - refused, refused), "{says}");
         assert_eq!(server.posts().len(), 1, "sent again after {says}");
     }
 }
@@ -188,7 +188,7 @@ pub fn a_success_that_is_no_acceptance_is_unconfirmed<R: Runtime>() {
     ] {
         let server = HttpServer::start(move |_, _| reply);
         let (account, says) = recorded::<R>(to(&server), 10);
-        assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (sent, 10 - sent), "{shown}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (sent, 10 - sent), "{shown}");
         assert!(says.contains(shown) && says.is_empty() == shown.is_empty(), "{says:?} is not {shown:?}");
         assert_eq!(server.posts().len(), 1, "sent again after {says}");
     }
@@ -212,7 +212,7 @@ pub fn refusals_say_what_to_do<R: Runtime>() {
         let server = HttpServer::start(move |_, _| reply);
         let target = InfluxdbUrl::new(server.url()).token(token.map(Secret::new));
         let (account, says) = recorded::<R>(small_batches().target(target), 10);
-        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 10), "{account:?}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 10), "{account:?}");
         assert!(says.contains(shown), "{says:?} lacks {shown:?}");
         assert!(!says.contains("t0k") && !says.contains("hunter2"), "{says}");
         assert_eq!(server.posts().len(), 1, "sent again after {says}");
@@ -266,7 +266,7 @@ pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
             if is_query { HttpReply::Says(403, r#"{"error":"error authorizing query"}"#) } else { write }
         });
         let (account, says) = recorded::<R>(creating().target(my_db(&server)), 10);
-        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (sent, 10 - sent), "{account:?}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (sent, 10 - sent), "{account:?}");
         assert!(says.contains(shown), "{says:?} lacks {shown:?}");
         assert_eq!(server.posts().len(), 2, "{says}");
     }
@@ -288,12 +288,12 @@ pub fn refused_points_are_dropped<R: Runtime>() {
     let target = InfluxdbUrl::new(server.url()).token(Secret::new("s3cret"));
     exporters.start_influxdb_sink(small_batches().target(target)).expect("a sink");
     engine.record(250);
-    wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == 250);
+    wait_until(|| exporters.status()[0].account.dropped.get(DropReason::Refused) == 250);
     let state = exporters.status()[0].state();
     assert!(state.contains("401") && !state.contains("s3cret"), "{state}");
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 250);
-    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 250), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 250), "{account:?}");
 }
 
 /// A server that cannot now gets the same points again; none is lost and none is sent twice.
@@ -336,7 +336,7 @@ pub fn a_server_that_finds_everything_too_large_is_asked_with_pauses<R: Runtime>
     assert!(asked < 20, "asked {asked} times in a second or so");
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 1_000);
-    assert!(account.sent == 0 && account.dropped.get(Cause::Refused) != 0, "{account:?}");
+    assert!(account.sent == 0 && account.dropped.get(DropReason::Refused) != 0, "{account:?}");
 }
 
 /// A server that falls silent once gets the same points again: they overwrite themselves, and none is lost.
@@ -372,7 +372,7 @@ pub fn one_poisoned_point_costs_that_point<R: Runtime>() {
         wait_until(|| exporters.status()[0].account.held == 0);
         let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
         assert_settled(&account, 250);
-        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (249, 1), "{says}: {account:?}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (249, 1), "{says}: {account:?}");
         let posts = server.posts();
         let has_stored = |post: &&Posted| post.status == Some(204) || says == words;
         let stored: HashSet<_> = posts.iter().filter(has_stored).flat_map(|post| post.body.lines()).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::config::{Precision, StatusCode};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV2, Labels,
+    BatchLimits, DropReason, Exporters, InfluxdbConfig, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV2, Labels,
     Sample, StartError,
 };
 
@@ -93,11 +93,11 @@ pub fn refused_intervals_are_dropped<R: Runtime>() {
         let interval = Duration::from_millis(500);
         exporters.start_influxdb_sink(to(&server).interval(interval)).expect("a sink");
         engine.record(100);
-        wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) == refused);
+        wait_until(|| exporters.status()[0].account.dropped.get(DropReason::Refused) == refused);
         engine.record(30);
         let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
         assert_settled(&account, 130);
-        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (130 - refused, refused), "{account:?}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (130 - refused, refused), "{account:?}");
     }
 }
 
@@ -131,7 +131,7 @@ pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
     wait_until(|| exporters.status()[0].account.held == 0);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 100);
-    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (67, 33), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (67, 33), "{account:?}");
     let stored = server.posts().into_iter().filter(|post| post.status == Some(204)).map(|post| post.body);
     let stored: BTreeSet<_> = stored.flat_map(|body| lines(&body).map(str::to_owned).collect::<Vec<_>>()).collect();
     assert!(stored.iter().any(|line| line.contains("/items")), "{stored:?}");
@@ -148,7 +148,7 @@ pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
     wait_until(|| server.posts().len() == 1);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_settled(&account, 50);
-    assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (0, 50), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (0, 50), "{account:?}");
 }
 
 /// The engine's gauges are points of their own in both modes, the last of them as they were at the stop.

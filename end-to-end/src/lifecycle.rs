@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    BatchLimits, Cause, Exporter, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbUrl, OpenTelemetryConfig,
+    BatchLimits, DropReason, Exporter, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbUrl, OpenTelemetryConfig,
     PrometheusConfig, StartError, StatsdConfig, StopError,
 };
 
@@ -113,7 +113,7 @@ pub fn what_is_wrong_at_the_end_is_told<R: Runtime>() {
     exporters.start_opentelemetry_exporter(otlp(otlp_address)).expect("nobody needs to listen yet");
     engine.record(10);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
-    assert_eq!(account.dropped.get(Cause::Unreachable), 10);
+    assert_eq!(account.dropped.get(DropReason::Unreachable), 10);
     let [run] = &exporters.ended_runs()[..] else { panic!("one run has ended") };
     assert!(run.state().starts_with(&format!("http://{influxdb}/write: cannot connect")), "{}", run.state());
     let report = exporters.shutdown(FOREVER);
@@ -161,7 +161,7 @@ pub fn stops_share_one_deadline<R: Runtime>() {
     let accounts = exporters.stop_all().expect("a stop");
     // One after the other they take six.
     assert!(began.elapsed() < Duration::from_millis(5_500), "{:?}", began.elapsed());
-    let unconfirmed: Vec<_> = accounts.iter().map(|account| account.dropped.get(Cause::Unconfirmed)).collect();
+    let unconfirmed: Vec<_> = accounts.iter().map(|account| account.dropped.get(DropReason::Unconfirmed)).collect();
     assert_eq!(unconfirmed, [10, 10], "{accounts:?}");
     assert!(exporters.status().is_empty() && exporters.stop_all().expect("nothing to stop").is_empty());
     exporters.start_prometheus_exporter(any_port()).expect("starts again");
@@ -183,7 +183,11 @@ pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
     let second = thread::spawn(move || futures_lite::future::block_on(handle.stop_prometheus_exporter()));
     let report = exporters.shutdown(Duration::from_millis(100));
     let account = stopping.join().expect("no panic").expect("carried out").expect("it was running");
-    assert_eq!(account.dropped.get(Cause::Unconfirmed) + account.dropped.get(Cause::Deadline), 10, "{account:?}");
+    assert_eq!(
+        account.dropped.get(DropReason::Unconfirmed) + account.dropped.get(DropReason::Deadline),
+        10,
+        "{account:?}"
+    );
     // Carried out before the shutdown, or overtaken by it.
     let second = second.join().expect("no panic");
     assert!(matches!(second, Ok(Some(_)) | Err(StopError::ShutDown)), "{second:?}");

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, Cause, Exporter, Exporters, PrometheusConfig};
+use loaddensity_metrics_shell::{Account, DropReason, Exporter, Exporters, PrometheusConfig};
 
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::scraper::{ScrapeClient, any_port};
@@ -109,7 +109,7 @@ pub fn nothing_to_see_does_not_linger<R: Runtime>() {
     exporters.start_prometheus_exporter(lingering(Duration::ZERO)).expect("a free port");
     engine.record(3);
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
-    assert_eq!(account.dropped.get(Cause::Unscraped), 3, "{account:?}");
+    assert_eq!(account.dropped.get(DropReason::Unscraped), 3, "{account:?}");
     assert!(exporters.status().is_empty());
 }
 
@@ -121,7 +121,7 @@ pub fn a_page_lingers_no_longer_than_its_limit<R: Runtime>() {
     exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
     let account = ended(&exporters);
     assert_settled(&account, 10);
-    assert_eq!(account.dropped.get(Cause::Unscraped), 10, "{account:?}");
+    assert_eq!(account.dropped.get(DropReason::Unscraped), 10, "{account:?}");
 }
 
 /// A page that was begun before the stop shows what it shows, and the next one has the rest.
@@ -158,14 +158,14 @@ pub fn a_new_start_ends_it<R: Runtime>() {
     let config = lingering(LONG).port(address.port());
     assert_eq!(exporters.start_prometheus_exporter(config).expect("its own port"), address);
     let [before] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
-    assert_eq!((before.account.dropped.get(Cause::Unscraped), before.linger), (10, Some(LONG)), "{before:?}");
+    assert_eq!((before.account.dropped.get(DropReason::Unscraped), before.linger), (10, Some(LONG)), "{before:?}");
     engine.record(1);
     assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums().requests, 11);
     // A start with other settings is no stop: the next page shows the same.
     engine.record(1);
     let elsewhere = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     let [_, moved] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
-    assert_eq!((moved.account.sent, moved.account.dropped.get(Cause::Unscraped)), (1, 1), "{moved:?}");
+    assert_eq!((moved.account.sent, moved.account.dropped.get(DropReason::Unscraped)), (1, 1), "{moved:?}");
     assert_eq!(ScrapeClient::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
 }
 
@@ -194,7 +194,7 @@ pub fn a_shutdown_ends_it_by_its_deadline<R: Runtime>() {
         }
         let [account] = exporters.shutdown(deadline).accounts[..] else { panic!("one run") };
         assert_settled(&account, 10);
-        assert_eq!(account.dropped.get(Cause::Unscraped), 10, "{account:?}");
+        assert_eq!(account.dropped.get(DropReason::Unscraped), 10, "{account:?}");
     }
 }
 

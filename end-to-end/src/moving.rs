@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    AsyncExporters, BatchLimits, Cause, Exporter, InfluxdbConfig, InfluxdbUdp, InfluxdbUrl, StatsdConfig,
+    AsyncExporters, BatchLimits, DropReason, Exporter, InfluxdbConfig, InfluxdbUdp, InfluxdbUrl, StatsdConfig,
 };
 
 use super::http_server::{HttpReply, HttpServer};
@@ -78,7 +78,7 @@ pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
         let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
         assert_settled(&account, engine.sums.requests);
         // What a refusal tells of has not arrived.
-        let refused = account.dropped.get(Cause::Unconfirmed);
+        let refused = account.dropped.get(DropReason::Unconfirmed);
         assert!(refused != 0 && account.sent + refused == account.recorded, "{account:?}");
     });
 }

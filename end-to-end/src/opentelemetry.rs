@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, OpenTelemetryConfig, Sample, StartError, Temporality};
+use loaddensity_metrics_shell::{DropReason, Exporters, OpenTelemetryConfig, Sample, StartError, Temporality};
 
 use super::http_server::{HttpReply, HttpServer};
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -75,7 +75,7 @@ pub fn an_answer_without_a_status_is_no_success<R: Runtime>() {
         let receiver = OtlpTestServer::start::<R>(move |_| reply);
         let (account, says) = one_export_says::<R>(&receiver, false);
         assert_settled(&account, 100);
-        assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (0, 100), "{account:?}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (0, 100), "{account:?}");
         let shown = format!("HTTP 200 OK without a grpc-status{page}; nothing says that the metrics were taken");
         assert!(says.contains(&shown), "{says:?} lacks {shown:?}");
     }
@@ -95,7 +95,7 @@ pub fn what_a_proxy_answers_says_what_to_do<R: Runtime>() {
         let receiver = OtlpTestServer::start::<R>(move |_| OtlpReply::Proxy(status, location));
         let (account, says) = one_export_says::<R>(&receiver, false);
         assert_settled(&account, 100);
-        assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 100), "{account:?}");
+        assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 100), "{account:?}");
         assert!(says.contains(shown) && !says.contains("hunter2"), "{says:?} lacks {shown:?}");
         // What is too large comes in smaller parts, until the receiver is known to refuse everything.
         let most = if status == 413 { 20 } else { 1 };
@@ -112,7 +112,7 @@ pub fn answers_in_the_requests_encoding_are_read<R: Runtime>() {
         assert_eq!(receiver.exports()[0].header("grpc-encoding"), "gzip");
         if rejects {
             // The two heaviest points of the counter, for it does not say which.
-            assert_eq!((account.sent, account.dropped.get(Cause::Rejected)), (40, 60), "{account:?}");
+            assert_eq!((account.sent, account.dropped.get(DropReason::Rejected)), (40, 60), "{account:?}");
             assert_eq!(says, "2 data points were rejected: no");
         } else {
             assert_eq!((account.sent, says.as_str()), (100, ""));
@@ -139,19 +139,19 @@ pub fn over_http_the_status_decides<R: Runtime>() {
         (HttpReply::Says(200, "OK"), None, "counted as accepted"),
         (HttpReply::Says(200, long), None, "counted as accepted"),
         (HttpReply::Headed(200, "content-encoding: br\r\n", "OK"), None, "counted as accepted"),
-        (HttpReply::Headed(200, json, rejected), Some(Cause::Rejected), "2 data points were rejected: no"),
+        (HttpReply::Headed(200, json, rejected), Some(DropReason::Rejected), "2 data points were rejected: no"),
         (
             HttpReply::Says(404, "404 page not found"),
-            Some(Cause::Refused),
+            Some(DropReason::Refused),
             "nothing takes metrics at http://127.0.0.1:",
         ),
-        (HttpReply::Status(401), Some(Cause::Refused), "no credentials were sent: set `headers`"),
+        (HttpReply::Status(401), Some(DropReason::Refused), "no credentials were sent: set `headers`"),
         (
             HttpReply::Headed(308, "location: https://h/v1/metrics\r\n", ""),
-            Some(Cause::Refused),
+            Some(DropReason::Refused),
             "go to https://h/v1/metrics",
         ),
-        (HttpReply::Says(600, long), Some(Cause::Refused), "answered 600"),
+        (HttpReply::Says(600, long), Some(DropReason::Refused), "answered 600"),
     ] {
         let server = HttpServer::start(move |_, _| reply);
         let config = OpenTelemetryConfig::http()
@@ -161,7 +161,7 @@ pub fn over_http_the_status_decides<R: Runtime>() {
         assert_settled(&account, 100);
         assert_eq!(account.dropped.total(), cause.map_or(0, |cause| account.dropped.get(cause)), "{account:?}");
         // Of what is rejected in part, the two heaviest points of the counter are not there.
-        let sent = [(None, 100), (Some(Cause::Rejected), 40), (Some(Cause::Refused), 0)];
+        let sent = [(None, 100), (Some(DropReason::Rejected), 40), (Some(DropReason::Refused), 0)];
         assert!(sent.contains(&(cause, account.sent)), "{shown}: {account:?}");
         assert!(says.contains(shown) && says.is_empty() == shown.is_empty(), "{says:?} is not {shown:?}");
         assert_eq!(server.posts().len(), 1);
@@ -172,7 +172,7 @@ fn refused<R: Runtime>(reply: OtlpReply) {
     let receiver = OtlpTestServer::start::<R>(move |_| reply);
     let account = one_export::<R>(&receiver);
     assert_settled(&account, 100);
-    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (0, 100), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 100), "{account:?}");
 }
 
 /// A receiver that cannot now is asked again.
@@ -272,7 +272,7 @@ pub fn a_partial_success_is_counted<R: Runtime>() {
     engine.record(100);
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 100);
-    assert!(account.dropped.get(Cause::Rejected) > 0, "{account:?}");
+    assert!(account.dropped.get(DropReason::Rejected) > 0, "{account:?}");
     assert_eq!(receiver.exports().len(), 1);
 }
 

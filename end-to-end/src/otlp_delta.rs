@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, HistogramAggregation, OpenTelemetryConfig, Temporality};
+use loaddensity_metrics_shell::{DropReason, Exporters, HistogramAggregation, OpenTelemetryConfig, Temporality};
 
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
@@ -78,12 +78,12 @@ pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
     let mut engine = TestEngine::new(settings.registry);
     engine.record(100);
-    wait_until(|| exporters.status()[0].account.dropped.get(Cause::Refused) > 0);
-    let dropped = exporters.status()[0].account.dropped.get(Cause::Refused);
+    wait_until(|| exporters.status()[0].account.dropped.get(DropReason::Refused) > 0);
+    let dropped = exporters.status()[0].account.dropped.get(DropReason::Refused);
     engine.record(50);
     let account = exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 150);
-    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (150 - dropped, dropped), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (150 - dropped, dropped), "{account:?}");
     assert_eq!(OtlpTestServer::sums(&receiver.exports()[1..]).requests, 150 - dropped);
 }
 

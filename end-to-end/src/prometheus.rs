@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, PageAccess, PageLimits, Secret, StartError};
+use loaddensity_metrics_shell::{DropReason, Exporters, PageAccess, PageLimits, Secret, StartError};
 
 use super::LOOPBACK;
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
@@ -47,7 +47,7 @@ pub fn head_delivers_no_page<R: Runtime>() {
     }
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 10);
-    assert_eq!(account.dropped.get(Cause::Unscraped), 10, "{account:?}");
+    assert_eq!(account.dropped.get(DropReason::Unscraped), 10, "{account:?}");
 }
 
 /// Other paths are 404, other methods 405 with the ones that are allowed; a query is no other path.
@@ -380,7 +380,7 @@ pub fn what_no_scrape_has_seen_is_unscraped<R: Runtime>() {
     engine.record(5);
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 15);
-    assert_eq!((account.sent, account.dropped.get(Cause::Unscraped)), (10, 5), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Unscraped)), (10, 5), "{account:?}");
 }
 
 /// A client that asks for a large page and reads none of it does not hold up a stop, and has not got the page.
@@ -403,5 +403,5 @@ pub fn a_client_that_does_not_read_is_cut_off<R: Runtime>() {
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
     assert!(start.elapsed() < Duration::from_secs(20), "the stop took {:?}", start.elapsed());
     assert_settled(&account, 10);
-    assert_eq!(account.dropped.get(Cause::Unscraped), 10, "{account:?}");
+    assert_eq!(account.dropped.get(DropReason::Unscraped), 10, "{account:?}");
 }

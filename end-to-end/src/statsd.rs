@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cardinality, Cause, SampleRate, StatsdConfig, StatsdOrigin};
+use loaddensity_metrics_shell::{Cardinality, DropReason, SampleRate, StatsdConfig, StatsdOrigin};
 
 use super::load::{LoadSums, assert_all_sent, assert_settled, exporters};
 use super::receiver::{DatagramReceiver, lines};
@@ -76,7 +76,7 @@ pub fn options_are_in_every_message<R: Runtime>() {
         engine.record(100);
     }
     let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
-    let sampled = account.dropped.get(Cause::Sampled);
+    let sampled = account.dropped.get(DropReason::Sampled);
     assert_eq!((account.recorded, account.held, account.sent + sampled), (1_000, 0, 1_000), "{account:?}");
     // Fifteen standard deviations.
     assert!((260..=740).contains(&sampled), "{sampled} of 1,000 at 0.5");

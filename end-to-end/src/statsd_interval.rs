@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, Exporters, StatsdConfig};
+use loaddensity_metrics_shell::{DropReason, Exporters, StatsdConfig};
 
 use super::load::{LoadSums, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::receiver::{DatagramReceiver, lines};
@@ -176,7 +176,7 @@ pub fn intervals_that_do_not_arrive_change_no_sum<R: Runtime>() {
         engine.record(100);
         let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
         assert_settled(&account, 100);
-        assert_eq!(account.dropped.get(Cause::TooLarge), if datagram_bytes == 20 { 100 } else { 0 });
+        assert_eq!(account.dropped.get(DropReason::TooLarge), if datagram_bytes == 20 { 100 } else { 0 });
     }
     assert_eq!(receiver.finish(), Vec::<String>::new());
 }

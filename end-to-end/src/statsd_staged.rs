@@ -1,7 +1,7 @@
 //! The DogStatsD sink over Unix sockets that break, or are full, at chosen moments.
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, AsyncExporters, Cause, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{Account, AsyncExporters, DropReason, StatsdConfig, StatsdSocket};
 
 use super::load::{LoadSums, TestEngine, assert_settled, settings};
 use super::run;
@@ -48,7 +48,7 @@ pub fn a_packet_that_is_too_long_is_dropped<R: Runtime>() {
     let stage = StagedSockets { too_long: Some("name:/orders"), ..StagedSockets::default() };
     let (account, _, stage) = recorded::<R>(stage, datagrams(), 30);
     assert_settled(&account, 30);
-    assert_eq!((account.sent, account.dropped.get(Cause::TooLarge)), (20, 10), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::TooLarge)), (20, 10), "{account:?}");
     assert_eq!((stage.datagrams.len(), stage.connections), (60, 1));
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, Cause, Exporters, StatsdConfig, StatsdSocket};
+use loaddensity_metrics_shell::{Account, DropReason, Exporters, StatsdConfig, StatsdSocket};
 
 use super::agent::Agent;
 use super::collector::PacketCollector;
@@ -146,7 +146,7 @@ pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
         engine.record(50);
         let account = stop(&exporters);
         assert_settled(&account, 50);
-        let dropped = [Cause::BufferFull, Cause::Unreachable].map(|cause| account.dropped.get(cause));
+        let dropped = [DropReason::BufferFull, DropReason::Unreachable].map(|cause| account.dropped.get(cause));
         assert_eq!((account.sent, dropped), (0, [40, 10]));
     }
 }
@@ -165,8 +165,8 @@ pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
         engine.record(4_000);
         let account = exporters.shutdown(Duration::from_millis(50)).accounts[0];
         assert_settled(&account, 4_000);
-        assert!(account.dropped.get(Cause::Deadline) > 0, "{account:?}");
-        assert_eq!(account.sent + account.dropped.get(Cause::Deadline), 4_000, "{account:?}");
+        assert!(account.dropped.get(DropReason::Deadline) > 0, "{account:?}");
+        assert_eq!(account.sent + account.dropped.get(DropReason::Deadline), 4_000, "{account:?}");
     }
 }
 
@@ -185,7 +185,7 @@ pub fn a_socket_of_another_kind_is_reported<R: Runtime>() {
         wait_until(|| exporters.status()[0].last_error.is_some());
         let error = exporters.status().remove(0).last_error.expect("an error");
         assert!(error.contains("wrong type"), "{error}");
-        assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 5);
+        assert_eq!(stop(&exporters).dropped.get(DropReason::Unreachable), 5);
     }
 }
 

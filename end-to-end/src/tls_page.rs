@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_rustls::pki_types::ServerName;
 use futures_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Cause, PrometheusConfig};
+use loaddensity_metrics_shell::{DropReason, PrometheusConfig};
 
 use super::certificates::Authority;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
@@ -88,7 +88,7 @@ pub fn a_page_that_is_not_trusted_counts_as_unscraped<R: Runtime>() {
     wait_until(|| exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(says)));
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
     assert_settled(&account, 100);
-    assert_eq!((account.sent, account.dropped.get(Cause::Unscraped)), (0, 100), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Unscraped)), (0, 100), "{account:?}");
 }
 
 /// A client that speaks HTTP to a page over TLS gets no page, and the condition says so. One that says nothing holds up

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_tokio::{
-    Account, BatchLimits, Cause, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl,
-    Labels, Sample, Secret,
+    Account, BatchLimits, DropReason, Exporters, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp,
+    InfluxdbUrl, Labels, Sample, Secret,
 };
 use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use loaddensity_metrics_vectors::influx;
@@ -180,11 +180,11 @@ fn a_refusal_is_final() {
     let mut recorder = exporters.recorder();
     record(&mut recorder, 10);
     let refused = next(&got);
-    wait_until("it is refused", || exporters.status()[0].account.dropped.get(Cause::Refused) == 10);
+    wait_until("it is refused", || exporters.status()[0].account.dropped.get(DropReason::Refused) == 10);
     record(&mut recorder, 10);
     assert_ne!(next(&got).body, refused.body);
     let account = stop(&exporters);
-    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (10, 10));
+    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (10, 10));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
     assert_eq!(bodies.iter().map(points).collect::<Vec<_>>(), [10, 5, 2, 1]);
     assert!(bodies[3].body.len() > 2_000, "{} bytes", bodies[3].body.len());
     let account = stop(&exporters);
-    assert_eq!((account.sent, account.dropped.get(Cause::TooLarge)), (9, 1), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::TooLarge)), (9, 1), "{account:?}");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn what_is_too_large_although_it_is_small_is_refused() {
     assert!(points(&refused) == 10 && refused.body.len() < 2_000, "{} bytes", refused.body.len());
     record(&mut recorder, 10);
     let account = stop(&exporters);
-    assert_eq!((account.sent, account.dropped.get(Cause::Refused)), (10, 10), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (10, 10), "{account:?}");
 }
 
 #[test]
@@ -236,11 +236,11 @@ fn after_silence_a_body_is_sent_again_and_a_full_buffer_drops() {
     let account = stop(&exporters);
     assert_eq!(account.recorded, 510);
     assert_eq!(
-        account.sent + account.dropped.get(Cause::BufferFull),
+        account.sent + account.dropped.get(DropReason::BufferFull),
         510,
         "nothing but the buffer lost any: {account:?}"
     );
-    assert!(account.sent >= 10 && account.dropped.get(Cause::BufferFull) > 0, "{account:?}");
+    assert!(account.sent >= 10 && account.dropped.get(DropReason::BufferFull) > 0, "{account:?}");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
         exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("cannot connect"))
     });
     assert_eq!(exporters.status()[0].account.held, 15);
-    assert_eq!(stop(&exporters).dropped.get(Cause::Unreachable), 15);
+    assert_eq!(stop(&exporters).dropped.get(DropReason::Unreachable), 15);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
         assert_settled(&account);
         let gone = got.recv_timeout(PATIENCE).expect("a request").lines().count() as u64;
         assert!((1..24).contains(&gone), "{gone} points in a body");
-        let dropped = [Cause::Unconfirmed, Cause::Unreachable].map(|cause| account.dropped.get(cause));
+        let dropped = [DropReason::Unconfirmed, DropReason::Unreachable].map(|cause| account.dropped.get(cause));
         let expected = if comes_back { (24, [0, 0]) } else { (0, [gone, 24 - gone]) };
         assert_eq!((account.sent, dropped), expected, "{account:?}");
     }
@@ -323,7 +323,7 @@ fn what_went_out_on_a_kept_connection_is_unconfirmed_when_the_server_is_gone() {
     record(&mut recorder, 5);
     let account = stop(&exporters);
     serving.join().expect("both requests came");
-    assert_eq!((account.sent, account.dropped.get(Cause::Unconfirmed)), (10, 5), "{account:?}");
+    assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (10, 5), "{account:?}");
 }
 
 /// Reads one request whole; its body.
@@ -365,7 +365,7 @@ fn a_stop_in_the_middle_of_a_request_keeps_its_deadline() {
         let account = exporters.shutdown(Duration::from_secs(1)).accounts[0];
         assert!(begun.elapsed() < PATIENCE, "the timeout of the request is no time of a stop");
         assert_settled(&account);
-        let causes = [Cause::Unconfirmed, Cause::Deadline].map(|cause| account.dropped.get(cause));
+        let causes = [DropReason::Unconfirmed, DropReason::Deadline].map(|cause| account.dropped.get(cause));
         assert_eq!((account.sent, causes), (sent, dropped), "what never went out waited for the deadline: {account:?}");
     }
 }

@@ -17,7 +17,7 @@ use hyper::header::{HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::{HyperIo, HyperTasks};
-use loaddensity_metrics_tokio::{Cause, Exporters, OpenTelemetryConfig, Sample, Settings, Tokio};
+use loaddensity_metrics_tokio::{DropReason, Exporters, OpenTelemetryConfig, Sample, Settings, Tokio};
 use loaddensity_metrics_vectors::closed_port::ClosedPort;
 use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use support::{PATIENCE, assert_settled, exporters, rarely_to, record, registry, stop_opentelemetry, wait_until};
@@ -185,14 +185,14 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
 #[test]
 fn whatever_is_not_accepted_whole_is_not_sent() {
     for (say, cause, shown) in [
-        (ScriptedAnswer::Rejected(2), Cause::Rejected, "2 data points were rejected"),
-        (ScriptedAnswer::Status("3"), Cause::Refused, "INVALID_ARGUMENT (3)"),
-        (ScriptedAnswer::Status("13"), Cause::Refused, "INTERNAL (13)"),
-        (ScriptedAnswer::TrailersOnly("16"), Cause::Refused, "UNAUTHENTICATED (16): not now"),
-        (ScriptedAnswer::TrailersOnly("14"), Cause::Unreachable, "UNAVAILABLE (14): not now"),
-        (ScriptedAnswer::Http(404), Cause::Refused, "HTTP 404"),
-        (ScriptedAnswer::Http(503), Cause::Unreachable, "HTTP 503"),
-        (ScriptedAnswer::Nothing, Cause::Unconfirmed, "no answer within"),
+        (ScriptedAnswer::Rejected(2), DropReason::Rejected, "2 data points were rejected"),
+        (ScriptedAnswer::Status("3"), DropReason::Refused, "INVALID_ARGUMENT (3)"),
+        (ScriptedAnswer::Status("13"), DropReason::Refused, "INTERNAL (13)"),
+        (ScriptedAnswer::TrailersOnly("16"), DropReason::Refused, "UNAUTHENTICATED (16): not now"),
+        (ScriptedAnswer::TrailersOnly("14"), DropReason::Unreachable, "UNAVAILABLE (14): not now"),
+        (ScriptedAnswer::Http(404), DropReason::Refused, "HTTP 404"),
+        (ScriptedAnswer::Http(503), DropReason::Unreachable, "HTTP 503"),
+        (ScriptedAnswer::Nothing, DropReason::Unconfirmed, "no answer within"),
     ] {
         let (receiver, calls) = receiver(vec![say; 1_000]);
         let exporters = exporters();
@@ -235,7 +235,7 @@ fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
     wait_until("the trouble is shown", || {
         exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("cannot connect"))
     });
-    assert_eq!(stop_opentelemetry(&exporters).dropped.get(Cause::Unreachable), 5);
+    assert_eq!(stop_opentelemetry(&exporters).dropped.get(DropReason::Unreachable), 5);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_host_without_an_address_is_shown_and_not_waited_for() {
         exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains("no-such-host.invalid"))
     });
     assert_eq!(exporters.status()[0].account.held, 5);
-    assert_eq!(stop_opentelemetry(&exporters).dropped.get(Cause::Unreachable), 5);
+    assert_eq!(stop_opentelemetry(&exporters).dropped.get(DropReason::Unreachable), 5);
 }
 
 /// Exports every 20 ms and waits for answers for longer than any stop.
@@ -285,7 +285,7 @@ fn a_receiver_that_takes_exports_and_is_silent_is_not_called_unreachable() {
         let report = exporters.shutdown(deadline);
         let account = report.accounts[0];
         assert_settled(&account);
-        let dropped = [Cause::Unconfirmed, Cause::Deadline].map(|cause| account.dropped.get(cause));
+        let dropped = [DropReason::Unconfirmed, DropReason::Deadline].map(|cause| account.dropped.get(cause));
         assert_eq!(dropped, [unconfirmed, never_sent], "{deadline:?}: {account:?}");
         let said = report.troubles[0].last_error.as_deref().unwrap_or_default();
         assert!(said.contains("no answer within") && !said.contains("20s"), "it was not waited for so long: {said}");

@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use loaddensity_metrics_shell::hyper_io::HyperIo;
 use loaddensity_metrics_tokio::{
-    Cause, HistogramAggregation, OpenTelemetryConfig, Outcome, Sample, Secret, Temporality, TraceContext,
+    DropReason, HistogramAggregation, OpenTelemetryConfig, Outcome, Sample, Secret, Temporality, TraceContext,
 };
 use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
@@ -130,15 +130,15 @@ fn only_what_the_specification_lets_be_tried_again_is() {
         partial_success: Some(ExportMetricsPartialSuccess { rejected_data_points: 2, error_message: "too old".into() }),
     };
     for (say, cause, shown, is_retried) in [
-        ((429, ("retry-after", "0"), vec![]), Cause::Unreachable, "429 Too Many Requests", true),
-        ((502, NOTHING, vec![]), Cause::Unreachable, "502 Bad Gateway", true),
-        ((503, NOTHING, b"busy".to_vec()), Cause::Unreachable, "503 Service Unavailable", true),
-        ((504, NOTHING, vec![]), Cause::Unreachable, "504 Gateway Timeout", true),
-        ((400, NOTHING, vec![0x12, 2, b'n', b'o']), Cause::Refused, "400 Bad Request: no", false),
-        ((401, NOTHING, b"hunter2?".to_vec()), Cause::Refused, "401 Unauthorized: …?; check `headers`", false),
-        ((408, NOTHING, vec![]), Cause::Refused, "408", false),
-        ((500, ("retry-after", "0"), vec![]), Cause::Refused, "500", false),
-        ((200, NOTHING, partial.encode_to_vec()), Cause::Rejected, "2 data points were rejected: too old", false),
+        ((429, ("retry-after", "0"), vec![]), DropReason::Unreachable, "429 Too Many Requests", true),
+        ((502, NOTHING, vec![]), DropReason::Unreachable, "502 Bad Gateway", true),
+        ((503, NOTHING, b"busy".to_vec()), DropReason::Unreachable, "503 Service Unavailable", true),
+        ((504, NOTHING, vec![]), DropReason::Unreachable, "504 Gateway Timeout", true),
+        ((400, NOTHING, vec![0x12, 2, b'n', b'o']), DropReason::Refused, "400 Bad Request: no", false),
+        ((401, NOTHING, b"hunter2?".to_vec()), DropReason::Refused, "401 Unauthorized: …?; check `headers`", false),
+        ((408, NOTHING, vec![]), DropReason::Refused, "408", false),
+        ((500, ("retry-after", "0"), vec![]), DropReason::Refused, "500", false),
+        ((200, NOTHING, partial.encode_to_vec()), DropReason::Rejected, "2 data points were rejected: too old", false),
     ] {
         let (receiver, got) = receiver(vec![say.clone()]);
         let exporters = exporters();
@@ -201,7 +201,7 @@ fn intervals_touch_and_grow_until_one_may_have_arrived() {
     assert_eq!(again.points, longer.points, "a gateway may have handed it on: as it was, without what came later");
     let lost = take(0);
     assert_eq!((came(&lost), lost.points[0].start), (4, again.points[0].time));
-    wait_until("the refusal is accounted for", || exporters.status()[0].account.dropped.get(Cause::Refused) == 4);
+    wait_until("the refusal is accounted for", || exporters.status()[0].account.dropped.get(DropReason::Refused) == 4);
     record(&mut recorder, 2);
     let account = stop_opentelemetry(&exporters);
     assert_eq!((account.recorded, account.sent, account.dropped.total()), (28, 24, 4), "{account:?}");
@@ -297,7 +297,9 @@ fn a_disabled_exporter_is_not_started_and_stops_the_one_that_runs() {
 
 #[test]
 fn what_is_refused_to_the_end_is_dropped_under_its_cause() {
-    for (say, cause) in [((503, NOTHING, vec![]), Cause::Unreachable), ((404, NOTHING, vec![]), Cause::Refused)] {
+    for (say, cause) in
+        [((503, NOTHING, vec![]), DropReason::Unreachable), ((404, NOTHING, vec![]), DropReason::Refused)]
+    {
         let (receiver, _got) = receiver(vec![say; 1_000]);
         let exporters = exporters();
         exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");

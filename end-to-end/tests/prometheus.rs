@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loaddensity_metrics_tokio::{Cause, Exporters, PrometheusConfig, Sample, Settings, StartError};
+use loaddensity_metrics_tokio::{DropReason, Exporters, PrometheusConfig, Sample, Settings, StartError};
 use loaddensity_metrics_vectors::families;
 use support::{Http, PATIENCE, assert_settled, exporters, record, registry, wait_until};
 
@@ -98,7 +98,7 @@ fn other_methods_and_paths_are_answered_as_such() {
     }
     // None of these was a page.
     let account = exporters.stop_prometheus_exporter().expect("stops").expect("ran");
-    assert_eq!((account.sent, account.dropped.get(Cause::Unscraped)), (0, 5));
+    assert_eq!((account.sent, account.dropped.get(DropReason::Unscraped)), (0, 5));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_client_that_does_not_read_holds_up_no_shutdown_and_has_seen_nothing() {
     let report = exporters.shutdown(Duration::from_millis(100));
     assert!(began.elapsed() < PATIENCE);
     drop(stream);
-    assert_eq!((report.accounts[0].sent, report.accounts[0].dropped.get(Cause::Unscraped)), (0, 2_000));
+    assert_eq!((report.accounts[0].sent, report.accounts[0].dropped.get(DropReason::Unscraped)), (0, 2_000));
 }
 
 #[test]

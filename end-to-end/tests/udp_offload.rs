@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_shell::Exporters;
 use loaddensity_metrics_tokio::runtime::{Runtime, UdpSocket};
 use loaddensity_metrics_tokio::{
-    Account, Cause, InfluxdbConfig, InfluxdbUdp, Settings, StatsdConfig, StatsdSocket, Timestamp, Tokio, TokioListener,
-    TokioStream, TokioTask, TokioUdp,
+    Account, DropReason, InfluxdbConfig, InfluxdbUdp, Settings, StatsdConfig, StatsdSocket, Timestamp, Tokio,
+    TokioListener, TokioStream, TokioTask, TokioUdp,
 };
 use support::{PATIENCE, assert_settled, record, registry};
 
@@ -204,7 +204,7 @@ fn a_runtime_without_unix_sockets_says_so_at_the_start() {
 fn datagrams_that_are_not_taken_wait_for_the_next_socket() {
     for datagram_bytes in [None, Some(150), Some(300)] {
         let (account, items, _) = statsd_run::<LosesMost>(datagram_bytes);
-        assert_eq!(account.dropped.get(Cause::Unreachable) + account.sent, REQUESTS, "{account:?}");
+        assert_eq!(account.dropped.get(DropReason::Unreachable) + account.sent, REQUESTS, "{account:?}");
         assert!(items.len() as u64 >= 3 * account.sent, "{} messages of {} requests", items.len(), account.sent);
         assert!(account.sent > 0, "{account:?}");
     }

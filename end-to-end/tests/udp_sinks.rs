@@ -5,7 +5,7 @@ mod support;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use loaddensity_metrics_tokio::{Account, Cause, Exporters, InfluxdbConfig, InfluxdbUdp, StatsdConfig};
+use loaddensity_metrics_tokio::{Account, DropReason, Exporters, InfluxdbConfig, InfluxdbUdp, StatsdConfig};
 use loaddensity_metrics_vectors::{dogstatsd, influx};
 use support::{PATIENCE, assert_settled, exporters, record, wait_until};
 
@@ -77,7 +77,7 @@ fn a_message_that_no_datagram_holds_is_dropped_as_too_large() {
     let config = StatsdConfig::default().port(port).datagram_bytes(20);
     exporters.start_statsd_sink(config).expect("starts");
     record(&mut exporters.recorder(), 7);
-    assert_eq!(stop_statsd(&exporters).dropped.get(Cause::TooLarge), 7);
+    assert_eq!(stop_statsd(&exporters).dropped.get(DropReason::TooLarge), 7);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn nobody_listening_is_shown_and_what_was_refused_is_unconfirmed() {
     let status = exporters.status().remove(0);
     assert!(status.state().contains(&format!("udp://127.0.0.1:{port}: nothing listens")), "{}", status.state());
     let account = stop_statsd(&exporters);
-    assert!(account.dropped.get(Cause::Unconfirmed) != 0 && account.sent == 0, "{account:?}");
+    assert!(account.dropped.get(DropReason::Unconfirmed) != 0 && account.sent == 0, "{account:?}");
     assert!(account.balanced() && account.held == 0, "{account:?}");
 }
 

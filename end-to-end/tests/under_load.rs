@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use loaddensity_metrics_tokio::{
-    AsyncExporters, Cause, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, Report, Sample,
+    AsyncExporters, DropReason, InfluxdbConfig, InfluxdbUrl, OpenTelemetryConfig, PrometheusConfig, Report, Sample,
     Settings, StatsdConfig, Tokio,
 };
 use support::{Http, assert_settled, exporters, record, registry, scripted_server};
@@ -53,7 +53,7 @@ fn starting_and_stopping_amid_the_load_accounts_for_every_request() {
             let account = account.expect("stops").expect("ran");
             assert_settled(&account);
             // A build without optimisation may be too slow for the rings; then it says so.
-            let in_full_rings = account.dropped.get(Cause::RingFull);
+            let in_full_rings = account.dropped.get(DropReason::RingFull);
             assert!(account.sent > 0 && account.sent + in_full_rings == account.recorded, "{account:?}");
         }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::Event as Notify;
 use loaddensity_metrics_core::export::pace;
-use loaddensity_metrics_core::{Cause, Event, Exporter, Phase, Pump, Sampler, Sink};
+use loaddensity_metrics_core::{DropReason, Event, Exporter, Phase, Pump, Sampler, Sink};
 
 use crate::clock::ExporterClock;
 use crate::runtime::Runtime;
@@ -122,7 +122,7 @@ impl DispatcherState {
 }
 
 /// Drops what is still in a queue, for `cause`.
-pub(crate) fn abandon(queue: &EventQueue, cause: Cause) {
+pub(crate) fn abandon(queue: &EventQueue, cause: DropReason) {
     queue.lock().abandon(cause);
 }
 

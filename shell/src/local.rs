@@ -117,6 +117,6 @@ mod tests {
             thread.join().expect("the thread records and ends");
         }
         assert_eq!((ONE.registry().requests(), OTHER.registry().requests()), (100, 50));
-        assert_eq!((ONE.registry().facts().recorders, ONE.registry().facts().spill_recorders), (0, 0));
+        assert_eq!((ONE.registry().usage().recorders, ONE.registry().usage().spill_recorders), (0, 0));
     }
 }

@@ -14,7 +14,7 @@ use async_channel::Sender;
 use futures_lite::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use loaddensity_metrics_core::{Cause, Exporter};
+use loaddensity_metrics_core::{DropReason, Exporter};
 
 use crate::byte_budget::{BudgetedStream, ByteBudget};
 use crate::config::{PageLimits, PrometheusConfig};
@@ -127,7 +127,7 @@ struct PageServer<R: Runtime> {
 }
 
 impl<R: Runtime> PageServer<R> {
-    async fn run(self, listener: R::Listener) -> Cause {
+    async fn run(self, listener: R::Listener) -> DropReason {
         let tasks = HyperTasks::new(self.runtime.clone());
         let (alive, all_ended) = async_channel::bounded(1);
         loop {
@@ -147,7 +147,7 @@ impl<R: Runtime> PageServer<R> {
         // Frees the port; then what is under way may end.
         drop((listener, alive));
         self.stop.unless_overdue(&self.runtime, all_ended.recv()).await;
-        Cause::Unscraped
+        DropReason::Unscraped
     }
 
     /// Finds a place for a connection. Where there is none it is told so, or closed without an answer.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Accounts, Cause, Exporter, Phase, Registry};
+use loaddensity_metrics_core::{Accounts, DropReason, Exporter, Phase, Registry};
 
 use crate::clock::ExporterClock;
 use crate::dispatcher::{EventDispatcher, EventQueue, abandon};
@@ -59,7 +59,7 @@ pub(crate) struct RunningExporter<R: Runtime> {
     pub(crate) scrapes: Option<Arc<Scrapes>>,
     stop: StopSignal,
     /// The cause for what was not sent; comes when the task has ended.
-    ended: Receiver<Cause>,
+    ended: Receiver<DropReason>,
     /// Closed when the task is over, however it ended.
     over: Receiver<()>,
     queue: Option<Arc<EventQueue>>,
@@ -73,7 +73,7 @@ impl<R: Runtime> RunningExporter<R> {
     /// Starts `work` as a task. Its output is the cause for what it could not send.
     pub(crate) fn launch<F>(runtime: &R, stop: StopSignal, status_cell: Arc<StatusCell>, work: F) -> Self
     where
-        F: Future<Output = Cause> + Send + 'static,
+        F: Future<Output = DropReason> + Send + 'static,
     {
         let (end, ended) = async_channel::bounded(1);
         let (alive, over) = async_channel::bounded(1);
@@ -101,7 +101,7 @@ impl<R: Runtime> RunningExporter<R> {
     /// Starts `work` as a second task, which gets the same signal to stop and must end by its deadline. It has no account.
     pub(crate) fn with_side_task<F>(self, runtime: &R, work: impl FnOnce(StopSignal, Arc<StatusCell>) -> F) -> Self
     where
-        F: Future<Output = Cause> + Send + 'static,
+        F: Future<Output = DropReason> + Send + 'static,
     {
         let (end, ended) = async_channel::bounded(1);
         let work = Box::pin(work(self.stop.clone(), self.status_cell.clone()));
@@ -168,7 +168,7 @@ impl<R: Runtime> RunningExporter<R> {
 
     /// Waits until it has ended, after it was asked to stop: until [`GRACE`] after its deadline at most. Returns the cause
     /// for what it did not send. What is still in its queue is dropped for that cause.
-    pub(crate) async fn ended(self, runtime: &R) -> Cause {
+    pub(crate) async fn ended(self, runtime: &R) -> DropReason {
         let overdue = async {
             self.stop.overdue(runtime, GRACE).await;
             None
@@ -185,7 +185,7 @@ impl<R: Runtime> RunningExporter<R> {
         drop((self.task, self.side_task));
         let cause = match ended {
             Some(Ok(cause)) => cause,
-            Some(Err(_)) | None => Cause::Deadline,
+            Some(Err(_)) | None => DropReason::Deadline,
         };
         if let Some(queue) = self.queue {
             abandon(&queue, cause);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Account, Accounts, Cause, Exporter, Pump, Registry};
+use loaddensity_metrics_core::{Account, Accounts, DropReason, Exporter, Pump, Registry};
 
 use crate::clock::ExporterClock;
 use crate::config::{ExporterConfig, PrometheusConfig};
@@ -340,7 +340,7 @@ fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
 
 /// The last account of `exporter`, which got every request through a queue, or else sent sums. Of sums, what was not
 /// sent is dropped for `cause`.
-fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause: Cause) -> Account {
+fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause: DropReason) -> Account {
     let account = if has_queue { accounts.registry().account(exporter) } else { accounts.close(exporter, cause) };
     tracing::info!(
         exporter = exporter.as_str(),

@@ -232,7 +232,7 @@ fn of_series(kind: HistogramKind, series: usize, shards: usize) -> Result<(), Be
         recorders.iter_mut().for_each(|recorder| record_everywhere(recorder, series));
     }
     let grown = resident()? - before;
-    if registry.facts().series != series {
+    if registry.usage().series != series {
         return Err("a series was folded".into());
     }
     let size = series * (ENTRY + counter_bytes(kind) * shards);

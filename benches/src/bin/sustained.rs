@@ -14,7 +14,7 @@ use loaddensity_metrics_benches::choice::RuntimeChoice;
 use loaddensity_metrics_benches::process::CpuTimes;
 use loaddensity_metrics_benches::trace::{self, TraceWork};
 use loaddensity_metrics_benches::{clock, drain::DrainCounts, interrupt, ours};
-use loaddensity_metrics_core::{Cause, HeapStorage, Recorder, Series, Timestamp};
+use loaddensity_metrics_core::{DropReason, HeapStorage, Recorder, Series, Timestamp};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporters, Settings};
 use loaddensity_metrics_smol::Smol;
@@ -202,7 +202,7 @@ impl RateStep {
         self.ended.accounts.iter().map(|account| account.dropped.total()).sum()
     }
 
-    fn dropped_for(&self, cause: Cause) -> u64 {
+    fn dropped_for(&self, cause: DropReason) -> u64 {
         self.ended.accounts.iter().map(|account| account.dropped.get(cause)).sum()
     }
 
@@ -213,7 +213,7 @@ impl RateStep {
     fn print(&self, runtime: &str, rate: u64) {
         let requests = self.recorded.max(1) as f64;
         let would_have_held = self.ring.map(|events| events.to_string());
-        let (ring, buffer) = (self.dropped_for(Cause::RingFull), self.dropped_for(Cause::BufferFull));
+        let (ring, buffer) = (self.dropped_for(DropReason::RingFull), self.dropped_for(DropReason::BufferFull));
         println!(
             "| {runtime} | {rate} | {:.0} | {:.1} | {:.3} | {:.0} % | {ring} | {} | {buffer} | {} | {} | {} |",
             self.recorded_per_second(),

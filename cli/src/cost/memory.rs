@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn the_default_storage_holds_what_is_said_here() {
         static STORAGE: DefaultStorage = DefaultStorage::new();
-        let facts = STORAGE.registry().facts();
-        assert_eq!(facts.series_capacity as u64, DEFAULT_SERIES);
-        assert_eq!((facts.recorders_capacity as u64, facts.ring_capacity), (DEFAULT_RECORDERS, RING));
+        let usage = STORAGE.registry().usage();
+        assert_eq!(usage.series_capacity as u64, DEFAULT_SERIES);
+        assert_eq!((usage.recorders_capacity as u64, usage.ring_capacity), (DEFAULT_RECORDERS, RING));
     }
 }

@@ -192,14 +192,16 @@ fn cut(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use loaddensity_metrics_shell::{Dropped, Exporter};
+    use loaddensity_metrics_shell::{Exporter, HeapStorage};
 
     use super::*;
 
     /// A demonstration of ten requests, one of which failed, with `change` made to one backend.
     fn demonstration(change: impl Fn(&mut DemoBackend)) -> Demonstration {
         let backend = |exporter, datagrams: Option<u64>| {
-            let account = Account { exporter, recorded: 10, sent: 10, held: 0, dropped: Dropped::default() };
+            let storage = HeapStorage::classic(1, 1, 2).expect("a size that exists");
+            let mut account = storage.registry().account(exporter);
+            (account.recorded, account.sent) = (10, 10);
             let count = |per_request| DatagramCount { per_request, arrived: 10 * per_request, kernel_drops: Some(0) };
             DemoBackend {
                 account,

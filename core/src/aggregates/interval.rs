@@ -13,6 +13,7 @@ use crate::request::series::Series;
 
 /// What one series counted since its last committed interval: 11 KB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Interval {
     /// Counts, sums and classic buckets by outcome: exact.
     pub totals: Totals,

@@ -10,6 +10,7 @@ use crate::request::series::Series;
 
 /// Sums of requests, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// The bounds of the buckets.
     pub bounds: Bounds,

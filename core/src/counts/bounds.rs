@@ -114,6 +114,7 @@ impl fmt::Debug for Bounds {
 
 /// What is measured of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Quantity {
     /// In nanoseconds.
     Latency,
@@ -132,6 +133,7 @@ impl fmt::Display for Quantity {
 
 /// Why bounds cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BoundsError {
     /// More than [`MAX_BOUNDS`] of latency and size together.
     TooMany(usize),

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use crate::events::event::Event;
 use crate::events::sink::Sink;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 use crate::wire::text::out::Full;
 
 /// Turns one event into its items.
@@ -88,7 +88,7 @@ impl<E: EventEncoder> Packer<E> {
             if packed.items != 0 || sink.is_empty() || max_items == 0 {
                 return packed;
             }
-            sink.drop_front(1, Cause::TooLarge);
+            sink.drop_front(1, DropReason::TooLarge);
         }
     }
 
@@ -120,7 +120,7 @@ impl<E: EventEncoder> Packer<E> {
     }
 
     /// The batch is lost: every event of which it holds an item is dropped for `cause`.
-    pub fn discard<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, cause: Cause)
+    pub fn discard<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, cause: DropReason)
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {
@@ -130,7 +130,7 @@ impl<E: EventEncoder> Packer<E> {
 
     /// The backend has taken the batch but for `refused` of its events, which are dropped for `cause`; which ones those
     /// are makes no difference to the account.
-    pub fn confirm_but<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, refused: usize, cause: Cause)
+    pub fn confirm_but<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, refused: usize, cause: DropReason)
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
     {

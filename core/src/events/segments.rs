@@ -15,7 +15,7 @@ use core::ops::Range;
 use crate::events::batch::{EventEncoder, Packed, Packer};
 use crate::events::event::Event;
 use crate::events::sink::Sink;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// Most datagrams in one call (`UDP_MAX_SEGMENTS` of Linux before 6.9, include/linux/udp.h; 128 since).
 pub const SEGMENTS: usize = 64;
@@ -176,7 +176,7 @@ enum Fate {
     /// So many of its items are yet to be handed over; with none left it is sent.
     Waits(u8),
     /// An item of it is lost, for that cause.
-    Lost(Cause),
+    Lost(DropReason),
     /// All of its items were handed over, and it is held all the same until more is known of the last call.
     Apart,
 }
@@ -227,7 +227,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
                 }
                 Err(_) => {
                     self.count = count;
-                    Fate::Lost(Cause::TooLarge)
+                    Fate::Lost(DropReason::TooLarge)
                 }
             };
             self.events += 1;
@@ -273,7 +273,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     }
 
     /// The next datagram is lost for `cause`, and with it its event.
-    pub fn lost(&mut self, cause: Cause) {
+    pub fn lost(&mut self, cause: DropReason) {
         if self.next < self.count {
             self.lose(self.next..self.next + 1, cause);
             self.next += 1;
@@ -283,7 +283,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     /// The last call that was taken was refused, so that its events are `unconfirmed`.
     pub(crate) fn refused(&mut self) {
         let last = core::mem::take(&mut self.last);
-        self.lose(last, Cause::Unconfirmed);
+        self.lose(last, DropReason::Unconfirmed);
     }
 
     /// Nothing more will be known of the last call that was taken: it has arrived.
@@ -298,7 +298,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
 
     /// Takes its events out of `sink`, the one it was filled from: those of which all items were handed over are sent,
     /// those of which one is lost are dropped for its cause, and those that still wait for `left`.
-    pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: Cause)
+    pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
@@ -314,7 +314,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     }
 
     /// The same, but those of the last call that was taken are held apart; returns how many they are.
-    pub(crate) fn settle_but_last<S>(&mut self, sink: &mut Sink<'_, S>, left: Cause) -> u64
+    pub(crate) fn settle_but_last<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason) -> u64
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
@@ -330,7 +330,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         apart
     }
 
-    fn lose(&mut self, items: Range<usize>, cause: Cause) {
+    fn lose(&mut self, items: Range<usize>, cause: DropReason) {
         for item in &self.items[items] {
             let fate = &mut self.fates[usize::from(item.event)];
             if !matches!(fate, Fate::Lost(_)) {

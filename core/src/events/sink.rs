@@ -4,7 +4,8 @@
 
 use crate::events::event::Event;
 use crate::events::sampling::Sampler;
-use crate::registry::ledger::{Cause, Ledger};
+use crate::registry::drop_reason::DropReason;
+use crate::registry::ledger::Ledger;
 
 /// Events on their way to one backend, first in, first out, with that backend's ledger.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
                     kept_events += 1;
                     taken += self.take(core::slice::from_ref(event));
                 }
-                self.ledger.add_dropped(Cause::Sampled, (events.len() - kept_events) as u64);
+                self.ledger.add_dropped(DropReason::Sampled, (events.len() - kept_events) as u64);
                 self.sampler = Some(sampler);
                 taken
             }
@@ -56,13 +57,13 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
     }
 
     /// Drops everything for `cause`, what is held apart from the buffer included.
-    pub fn abandon(&mut self, cause: Cause) {
+    pub fn abandon(&mut self, cause: DropReason) {
         self.drop_front(self.length, cause);
         self.settle_apart(self.apart, Some(cause));
     }
 
     /// Drops the first `events` for `cause`.
-    pub fn drop_front(&mut self, events: usize, cause: Cause) {
+    pub fn drop_front(&mut self, events: usize, cause: DropReason) {
         let events = self.remove(events);
         self.ledger.add_dropped(cause, events);
     }
@@ -113,7 +114,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
     }
 
     /// So many of those have reached the backend, or are lost for a cause.
-    pub(crate) fn settle_apart(&mut self, events: u64, lost: Option<Cause>) {
+    pub(crate) fn settle_apart(&mut self, events: u64, lost: Option<DropReason>) {
         let events = events.min(self.apart);
         self.apart -= events;
         self.show_held();
@@ -144,7 +145,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
             self.length += taken.len();
             self.show_held();
         }
-        self.ledger.add_dropped(Cause::BufferFull, refused.len() as u64);
+        self.ledger.add_dropped(DropReason::BufferFull, refused.len() as u64);
         taken.len()
     }
 
@@ -180,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::registry::accounts::Accounts;
-    use crate::registry::ledger::Exporter;
+    use crate::registry::exporter::Exporter;
     use crate::registry::storage::Storage;
 
     #[test]
@@ -204,7 +205,7 @@ mod tests {
             sink.confirm_front(leave);
             model.drain(..leave.min(model.len()));
         }
-        assert_eq!(ledger.outcome().1.get(Cause::BufferFull), refused);
+        assert_eq!(ledger.outcome().1.get(DropReason::BufferFull), refused);
         assert_eq!(ledger.held(), model.len() as u64);
     }
 
@@ -215,7 +216,7 @@ mod tests {
         let mut sink = Sink::new([], ledger);
         assert_eq!(sink.offer_all(&[Event::default(); 3]), 0);
         assert!(!sink.offer(Event::default()) && sink.get(0).is_none());
-        sink.abandon(Cause::Deadline);
+        sink.abandon(DropReason::Deadline);
         assert_eq!(ledger.outcome().1.total(), 4);
     }
 }

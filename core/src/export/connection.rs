@@ -44,6 +44,7 @@ pub enum ConnectionStep {
 
 /// How a call has ended that sent something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CallOutcome {
     /// The server has answered.
     Answered(Said),

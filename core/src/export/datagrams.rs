@@ -29,7 +29,7 @@ use heapless::Vec;
 
 use super::{Attempts, Backoff, Fault, Id, Ids, Now, Random, ResolvedName, Stopping, Tick};
 use crate::events::segments::Call;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 mod action;
 mod aggregates;
@@ -93,7 +93,7 @@ pub struct DatagramMachine {
     has_reached: bool,
     attempts: Attempts,
     traffic: Traffic,
-    done: Option<Cause>,
+    done: Option<DropReason>,
 }
 
 /// An operation that a driver answers at once.

@@ -1,6 +1,6 @@
 //! Items that wait to be sent, first in, first out: what bodies for InfluxDB, and datagrams at intervals, are made of.
 
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 use super::Now;
 
@@ -30,7 +30,7 @@ pub trait Items {
 
     /// The first `items` are settled and leave: `lost` of them are dropped for `cause`, the others have arrived. Which of them
     /// are lost is not known, unless all are: where an item stands for several requests, count the heaviest as lost.
-    fn settle(&mut self, items: usize, lost: usize, cause: Cause);
+    fn settle(&mut self, items: usize, lost: usize, cause: DropReason);
 
     /// An interval ends now, for items that are made of what was counted: new ones are added, and those that wait are made
     /// anew up to now. None of those can have arrived. It is called only where [`Schedule::Intervals`] is set.

@@ -41,7 +41,7 @@ mod timing;
 use core::time::Duration;
 
 use super::{Attempts, BodyInput, BodySize, CallOutcome, Connection, ConnectionStep, Now, Tick};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Timestamp;
 use account::ExportAccount;
 use buffer_growth::BufferGrowth;
@@ -81,7 +81,7 @@ pub struct ExportMachine<C> {
     /// Whether the same bytes are sent again.
     is_again: bool,
     /// Why what is still held at the end is dropped.
-    drop_cause: Cause,
+    drop_cause: DropReason,
     is_done: bool,
 }
 
@@ -105,7 +105,7 @@ impl<C: Copy> ExportMachine<C> {
             last_time: now.wall,
             in_flight: None,
             is_again: false,
-            drop_cause: Cause::Deadline,
+            drop_cause: DropReason::Deadline,
             is_done: false,
         }
     }

@@ -52,7 +52,7 @@ use super::items::{Items, PackedItems};
 use super::{
     Attempts, Backoff, BodyInput, BodySize, CallOutcome, Connection, ConnectionStep, Now, Random, Stopping, Tick,
 };
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// The machine. About 3 KB.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ pub struct PostMachine {
     random: Random,
     attempts: Attempts,
     /// Why what still waits at the end is dropped.
-    drop_cause: Cause,
+    drop_cause: DropReason,
     stopping: Stopping,
     /// A stop was asked for since the last poll.
     is_stop_new: bool,
@@ -120,7 +120,7 @@ impl PostMachine {
             backoff: Backoff::POST,
             random: Random::new(seed),
             attempts: Attempts::NONE,
-            drop_cause: Cause::Deadline,
+            drop_cause: DropReason::Deadline,
             stopping: Stopping::NOT_ASKED,
             is_stop_new: false,
             must_freeze: false,

@@ -4,7 +4,10 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::registry::Registry;
-use crate::registry::ledger::{self, Account, Cause, Exporter, Ledger};
+use crate::registry::account::Account;
+use crate::registry::drop_reason::DropReason;
+use crate::registry::exporter::Exporter;
+use crate::registry::ledger::{self, Ledger};
 use crate::registry::linger::Linger;
 
 /// What exporters write to a registry's accounts by.
@@ -63,7 +66,7 @@ impl<'a> Accounts<'a> {
     }
 
     /// Closes the account of an exporter of sums: what has not been sent is dropped for `cause`.
-    pub fn close(self, exporter: Exporter, cause: Cause) -> Account {
+    pub fn close(self, exporter: Exporter, cause: DropReason) -> Account {
         let ledger = self.ledger(exporter);
         let recorded = self.registry.requests();
         let (sent, dropped) = ledger.outcome();

@@ -6,7 +6,7 @@ use heapless::String;
 
 use crate::request::key::{METHOD_BYTES, NAME_BYTES};
 
-/// Limits that were exceeded since the storage's birth. Each part says in its text what to do.
+/// Limits that were exceeded since the storage was made. Each part says in its text what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exceeded {
@@ -55,6 +55,7 @@ pub struct SpilledRecorders {
 /// The text is one short line: control characters are escaped, a query, which may hold a key, is left out, and a long
 /// name is shortened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SeriesName {
     /// Method.
     pub method: String<METHOD_BYTES>,

@@ -29,6 +29,7 @@ impl TraceContext {
 
 /// A request of one bucket, and its trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exemplar {
     /// There is one.
     pub trace: TraceContext,
@@ -82,7 +83,7 @@ impl Registry<'_> {
 pub(crate) type ExemplarWords = [AtomicU64; 2 * SLOTS * SLOT];
 
 /// The words of one exemplar and, before them, their sequence.
-type Slot = [AtomicU64; SLOT];
+type ExemplarSlot = [AtomicU64; SLOT];
 
 /// Slots of one outcome.
 const SLOTS: usize = 12;
@@ -107,7 +108,7 @@ impl Exemplar {
     }
 }
 
-fn slot(words: &ExemplarWords, outcome: Outcome, bucket: usize) -> Option<&Slot> {
+fn slot(words: &ExemplarWords, outcome: Outcome, bucket: usize) -> Option<&ExemplarSlot> {
     words.as_chunks().0.get(outcome.index() * SLOTS + bucket % SLOTS)
 }
 

@@ -77,6 +77,7 @@ impl<'a> Registry<'a> {
 
 /// Why there is no such gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum GaugeError {
     /// Not `[a-z][a-z0-9_]{0,63}`.
     Name,

@@ -15,6 +15,7 @@ pub struct Linger {
 
 /// When a page was begun that was delivered whole after its exporter's stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Begun {
     /// Some of its lines may be older than the stop.
     BeforeStop,
@@ -23,6 +24,8 @@ pub enum Begun {
 }
 
 /// What a page that lingers has to do.
+///
+/// It is exhaustive on purpose: whoever serves the page must do each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lingering {
     /// Serve on, for this long at most.
@@ -34,7 +37,7 @@ pub enum Lingering {
 }
 
 impl Linger {
-    /// For a page whose registry had counted `total` requests at the stop, since the storage's birth. It lingers for
+    /// For a page whose registry had counted `total` requests at the stop, since the storage was made. It lingers for
     /// `limit` at most.
     #[must_use]
     pub const fn new(total: u64, limit: Duration) -> Self {

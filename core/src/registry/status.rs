@@ -20,6 +20,7 @@ pub(crate) use children::Children;
 ///
 /// A request without a status (0) has `none`, one whose status is not 100 to 599 has `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StatusLabel {
     /// Its class, `1xx` to `5xx`: up to 7 series for each one of the engine's.
     Class,

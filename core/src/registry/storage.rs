@@ -36,7 +36,7 @@ use crate::registry::ring::{SharedSlot, Slot};
 ///
 /// static STORAGE: Storage<200, 4, 1_024> = Storage::new();
 /// let registry = STORAGE.registry();
-/// assert_eq!(registry.facts().series_capacity, 199);
+/// assert_eq!(registry.usage().series_capacity, 199);
 /// ```
 #[cfg(not(loom))]
 #[derive(Debug)]

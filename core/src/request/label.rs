@@ -51,6 +51,7 @@ pub struct Label<'a> {
 
 /// Why a series cannot have these labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LabelError {
     /// More than [`LABELS`].
     TooMany,

@@ -25,7 +25,8 @@ impl Timestamp {
 }
 
 /// Whether a request counts as a success.
-// Exhaustive on purpose: every count is kept by outcome, and a caller's `match` shall say so if there is ever a third.
+///
+/// It is exhaustive on purpose: a request either counts as a success or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// A response came and the engine is content with it.

@@ -2,7 +2,7 @@
 
 use std::future::{Future, pending};
 
-use loaddensity_metrics_core::Cause;
+use loaddensity_metrics_core::DropReason;
 use loaddensity_metrics_core::export::periodic::{ExportAction, ExportCursor, ExportMachine, ExportSource};
 
 use super::backend_link::BackendLink;
@@ -27,7 +27,7 @@ where
 
     /// Runs until a stop has been carried out. Returns the cause for whatever was not sent.
     #[expect(clippy::manual_async_fn, reason = "the future of an `async fn` has room for its arguments twice")]
-    pub(crate) fn run(mut self) -> impl Future<Output = Cause> + Send {
+    pub(crate) fn run(mut self) -> impl Future<Output = DropReason> + Send {
         async move {
             loop {
                 let action = self.ask();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loaddensity_metrics_core::export::datagrams::IntervalPacking;
 use loaddensity_metrics_core::export::posts::{GaugePoints, IntervalPoints};
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
-use loaddensity_metrics_core::{CALL_BYTES, Cause, Exporter};
+use loaddensity_metrics_core::{CALL_BYTES, DropReason, Exporter};
 
 use crate::config::InfluxdbConfig;
 use crate::drivers::{DatagramDriver, Destination, IntervalItemLender, RequestLender, SocketOptions};
@@ -66,7 +66,7 @@ fn run_gauges<R: Runtime>(
     (host, port): (&str, u16),
     (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
-) -> impl Future<Output = Cause> + Send + use<R> {
+) -> impl Future<Output = DropReason> + Send + use<R> {
     let (told, datagram_bytes) = (status_cell.clone(), config.datagram_bytes);
     let on_left_out = move || told.gauges_failed(format!("a gauge does not fit into {datagram_bytes} bytes"));
     let source = IntervalItemLender::new(

@@ -8,7 +8,7 @@ use loaddensity_metrics_core::export::posts::{
     GaugePoints, IntervalPoints, PostLimits, PostMachine, RequestPoints, Schedule,
 };
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder};
-use loaddensity_metrics_core::{Cause, Event, Exporter, Packer};
+use loaddensity_metrics_core::{DropReason, Event, Exporter, Packer};
 
 use super::{Endpoint, Influxdb};
 use crate::config::{BatchLimits, InfluxdbConfig};
@@ -76,7 +76,7 @@ fn run_gauges<R: Runtime>(
     endpoint: Box<Endpoint>,
     (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
-) -> impl Future<Output = Cause> + Send + use<R> {
+) -> impl Future<Output = DropReason> + Send + use<R> {
     let schedule = Schedule::Intervals { every: config.interval, always_anew: true };
     let limits = BatchLimits { bytes: config.batch.bytes.min(GAUGE_BYTES), points: usize::MAX, ..config.batch };
     let times = IntervalTimes::new(config.precision, config.interval, context.phase);

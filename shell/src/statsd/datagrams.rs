@@ -10,7 +10,7 @@ use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, METRI
 use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramSource, IntervalPacking, StatsdMessages,
 };
-use loaddensity_metrics_core::{CALL_BYTES, Cause, Event, Exporter, Registry, SampleRate, Sampler};
+use loaddensity_metrics_core::{CALL_BYTES, DropReason, Event, Exporter, Registry, SampleRate, Sampler};
 
 use super::Packets;
 use crate::config::StatsdConfig;
@@ -137,7 +137,7 @@ fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<
     let (account, traffic) = (registry.account(Exporter::Statsd), status_cell.traffic());
     Telemetry {
         requests: account.recorded,
-        dropped_on_receive: account.dropped.get(Cause::RingFull) + account.dropped.get(Cause::BufferFull),
+        dropped_on_receive: account.dropped.get(DropReason::RingFull) + account.dropped.get(DropReason::BufferFull),
         gauges: 0,
         packets_sent: traffic.sent,
         bytes_sent: traffic.bytes,
@@ -149,7 +149,7 @@ fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<
 
 /// Asks for the stop `after` once the sender of requests has ended, which `over` shows: the last telemetry counts its
 /// last packets.
-async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) -> Cause {
+async fn stops_after(over: Receiver<()>, stop: StopSignal, after: StopSignal) -> DropReason {
     let deadline = stop.asked().await;
     // Nothing comes; an error is the sign.
     let _ = over.recv().await;

@@ -49,6 +49,7 @@ impl Choice {
             None => 0,
             Some(StatusLabel::Class) => 1,
             Some(StatusLabel::Code) => 2,
+            Some(new) => panic!("no bits stand for {new:?}"),
         };
         let position = |at: Option<usize>| at.unwrap_or_default() as u16;
         let bits = status_label << place::STATUS_LABEL

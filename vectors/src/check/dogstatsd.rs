@@ -6,7 +6,7 @@ use crate::judge::{self, dogstatsd::MessageDialect};
 use loaddensity_metrics_core::dogstatsd::{
     AggregatedRequest, Aggregator, Cardinality, ConstantTags, ContextCount, MessageEncoder, Origin,
 };
-use loaddensity_metrics_core::{Cause, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
+use loaddensity_metrics_core::{DropReason, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
 
 /// DogStatsD messages, packed into datagrams of the program's lengths: as the contract has them, in a dialect that is
 /// made of the program's bytes too, and per interval in the same dialect, with and without seconds and newlines, of which
@@ -91,7 +91,7 @@ fn per_interval(
     let account = pump.detach(Exporter::Statsd);
     assert!(account.balanced() && account.held == 0, "{account:?}");
     assert_eq!(account.recorded, model.requests());
-    assert_eq!(account.dropped.total(), account.dropped.get(Cause::Unreachable), "{account:?}");
+    assert_eq!(account.dropped.total(), account.dropped.get(DropReason::Unreachable), "{account:?}");
     assert!(lost || account.sent == account.recorded, "{account:?}");
     if !lost {
         judge::dogstatsd::packed(&model, dialect, packets.iter().map(Vec::as_slice));
@@ -112,10 +112,10 @@ fn interval(
         assert_eq!(aggregator.next_packet(&mut again), Some(packet), "taken again, it is another packet");
         assert_eq!(first[..packet.bytes], again[..packet.bytes], "taken again, it is another packet");
         if is_lost(first[..packet.bytes].to_vec()) {
-            aggregator.lost(packet, Cause::Unreachable);
+            aggregator.lost(packet, DropReason::Unreachable);
         }
     }
-    aggregator.settle(sink, Cause::Deadline);
+    aggregator.settle(sink, DropReason::Deadline);
 }
 
 /// Sends the counters that say their second, if it has come; each packet is taken twice, too.
@@ -134,7 +134,7 @@ fn counters(
         aggregator.put_back_counters(&packet);
         assert_eq!(aggregator.next_counters(&mut again).as_ref(), Some(&packet), "taken again, it is another packet");
         assert_eq!(first[..packet.bytes], again[..packet.bytes], "taken again, it is another packet");
-        let lost = is_lost(first[..packet.bytes].to_vec()).then_some(Cause::Unreachable);
+        let lost = is_lost(first[..packet.bytes].to_vec()).then_some(DropReason::Unreachable);
         aggregator.settle_counters(sink, packet, lost);
     }
 }

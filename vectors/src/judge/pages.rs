@@ -4,7 +4,7 @@ use super::same;
 use crate::contract::{Format, LATENCY_LE, SIZE_LE, ShownLabels, millis, observed};
 use crate::model::{Model, ModelSeries, nanos};
 use crate::{openmetrics, prometheus};
-use loaddensity_metrics_core::{Cause, Exporter, Outcome, Sample, TraceContext};
+use loaddensity_metrics_core::{DropReason, Exporter, Outcome, Sample, TraceContext};
 use std::collections::BTreeMap;
 
 mod protobuf;
@@ -15,7 +15,7 @@ pub const PAGE_LINES_PER_SERIES: usize = 2 + (LATENCY_LE.len() + 2) + (SIZE_LE.l
 /// Lines about the registry itself on every page.
 pub const PAGE_LINES_OF_REGISTRY: usize = 5;
 /// Lines about each exporter that was ever started.
-pub const PAGE_LINES_PER_EXPORTER: usize = 3 + Cause::ALL.len();
+pub const PAGE_LINES_PER_EXPORTER: usize = 3 + DropReason::ALL.len();
 
 /// What a page shows besides the model.
 #[derive(Clone, Copy, Debug, Default)]

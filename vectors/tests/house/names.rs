@@ -64,6 +64,4 @@ const REASONED: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Names that are still to be changed.
-const STILL_TWICE: &str = "
-    Slot
-";
+const STILL_TWICE: &str = "";

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 
 use crate::export::{Id, Tick};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// What a driver of a [`DatagramMachine`](super::DatagramMachine) does next.
 ///
@@ -55,7 +55,7 @@ pub enum DatagramAction {
     /// It is over: everything that was lent is settled.
     Done {
         /// Why whatever comes later is dropped.
-        cause: Cause,
+        cause: DropReason,
     },
 }
 

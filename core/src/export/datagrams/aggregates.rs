@@ -12,7 +12,7 @@ use crate::events::event::Event;
 use crate::events::segments::Call;
 use crate::events::sink::Sink;
 use crate::formats::dogstatsd::{AggregatedRequest, Aggregator, ContextCount, CounterPacket, Packet};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// How the requests of a sink are packed into messages per interval.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ where
                     };
                 }
                 AggregateStage::Leaves { events } => {
-                    this.aggregator.settle(self.sink, Cause::Deadline);
+                    this.aggregator.settle(self.sink, DropReason::Deadline);
                     (this.stage, this.is_begun) = (AggregateStage::Fills { events }, false);
                 }
                 AggregateStage::Fills { events: 0 } => {
@@ -231,7 +231,7 @@ where
 
     fn drop_too_large(&mut self) -> u64 {
         let packed = self.packing.packed.take();
-        self.lose(packed, Cause::TooLarge);
+        self.lose(packed, DropReason::TooLarge);
         0
     }
 
@@ -247,10 +247,10 @@ where
 
     fn refused(&mut self, _: u64, _: bool) {
         let taken = self.packing.taken.take();
-        self.lose(taken, Cause::Unconfirmed);
+        self.lose(taken, DropReason::Unconfirmed);
     }
 
-    fn abandon(&mut self, cause: Cause) {
+    fn abandon(&mut self, cause: DropReason) {
         let taken = self.packing.taken.take();
         self.lose(taken, cause);
         self.packing.put_back();
@@ -266,7 +266,7 @@ where
     C: AsRef<[ContextCount]> + AsMut<[ContextCount]>,
     S: AsRef<[Event]> + AsMut<[Event]>,
 {
-    fn lose(&mut self, packet: Option<AggregatePacket>, cause: Cause) {
+    fn lose(&mut self, packet: Option<AggregatePacket>, cause: DropReason) {
         let aggregator = &mut self.packing.aggregator;
         match packet {
             Some(AggregatePacket::Values(packet)) => aggregator.lost(packet, cause),

@@ -10,7 +10,7 @@ use super::super::{Now, Tick};
 use super::burst::Burst;
 use super::source::{CallLimits, DatagramSource, Ready, end_after};
 use crate::events::segments::Call;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// When intervals end, and how far the items of the last one have come.
 #[derive(Clone, Copy, Debug)]
@@ -126,15 +126,15 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
     }
 
     fn arrived(&mut self, _: u64, _: bool) {
-        self.items.settle(core::mem::take(&mut self.packing.taken), 0, Cause::Unconfirmed);
+        self.items.settle(core::mem::take(&mut self.packing.taken), 0, DropReason::Unconfirmed);
     }
 
     fn refused(&mut self, _: u64, _: bool) {
         let taken = core::mem::take(&mut self.packing.taken);
-        self.items.settle(taken, taken, Cause::Unconfirmed);
+        self.items.settle(taken, taken, DropReason::Unconfirmed);
     }
 
-    fn abandon(&mut self, _: Cause) {
+    fn abandon(&mut self, _: DropReason) {
         self.packing.has_ended = true;
     }
 }
@@ -165,7 +165,7 @@ impl<I: Items> IntervalDatagrams<'_, I> {
     /// must be settled first.
     fn leave_out(&mut self) {
         if self.packing.leaves_out && self.packing.taken == 0 {
-            self.items.settle(1, 1, Cause::TooLarge);
+            self.items.settle(1, 1, DropReason::TooLarge);
             self.packing.leaves_out = false;
             self.packing.left_out += 1;
         }

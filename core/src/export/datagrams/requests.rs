@@ -7,7 +7,7 @@ use crate::events::batch::{EventEncoder, Packed, Packer};
 use crate::events::event::Event;
 use crate::events::segments::{Call, Run, Window};
 use crate::events::sink::Sink;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// The most items that are sorted at a time. The more there are, the more have one length: with some thirty lengths, 1,024
 /// items make calls of thirty datagrams.
@@ -146,11 +146,11 @@ where
             LastPacked::One(packed) => packed,
             LastPacked::Run => packing.run.batch(0..1),
             LastPacked::Sorted => {
-                packing.window.lost(Cause::TooLarge);
+                packing.window.lost(DropReason::TooLarge);
                 return self.end_window();
             }
         };
-        packing.packer.discard(sink, packed, Cause::TooLarge);
+        packing.packer.discard(sink, packed, DropReason::TooLarge);
         0
     }
 
@@ -169,16 +169,16 @@ where
 
     fn refused(&mut self, held: u64, is_last: bool) {
         let Self { sink, packing } = self;
-        sink.settle_apart(held, Some(Cause::Unconfirmed));
+        sink.settle_apart(held, Some(DropReason::Unconfirmed));
         if is_last {
             packing.window.refused();
             if sink.begun() != 0 {
-                sink.drop_front(1, Cause::Unconfirmed);
+                sink.drop_front(1, DropReason::Unconfirmed);
             }
         }
     }
 
-    fn abandon(&mut self, cause: Cause) {
+    fn abandon(&mut self, cause: DropReason) {
         self.packing.window.settle(self.sink, cause);
         self.sink.abandon(cause);
     }
@@ -236,7 +236,7 @@ where
             packing.window.fill(&packing.packer, sink, packing.datagram_bytes);
             if packing.window.waiting() == 0 {
                 // Of these events no datagram holds every item.
-                packing.window.settle(sink, Cause::Deadline);
+                packing.window.settle(sink, DropReason::Deadline);
             }
         }
         packing.window.waiting() != 0
@@ -248,6 +248,6 @@ where
         if packing.window.waiting() != 0 {
             return 0;
         }
-        packing.window.settle_but_last(sink, Cause::Deadline)
+        packing.window.settle_but_last(sink, DropReason::Deadline)
     }
 }

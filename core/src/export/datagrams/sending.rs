@@ -3,7 +3,7 @@
 use super::socket::Socket;
 use super::{Burst, CallLimits, DatagramAction, DatagramMachine, DatagramSource, NOW, Ready, SocketOperation, burst};
 use crate::export::{Now, Tick};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// After so many datagrams the other tasks of the thread get their turn: the pump above all.
 const TURN: usize = 64;
@@ -88,7 +88,7 @@ impl DatagramMachine {
         if self.sockets.iter().any(|socket| socket.call.is_some()) {
             return self.look_at_calls(now);
         }
-        self.finish(source, Cause::Deadline)
+        self.finish(source, DropReason::Deadline)
     }
 
     /// Looks at once what became of the last calls, and later again where that told nothing.
@@ -109,10 +109,10 @@ impl DatagramMachine {
             return self.look(socket);
         }
         let is_failing = self.attempts.are_failing();
-        self.finish(source, if is_failing { Cause::Unreachable } else { Cause::Deadline })
+        self.finish(source, if is_failing { DropReason::Unreachable } else { DropReason::Deadline })
     }
 
-    fn finish<S: DatagramSource>(&mut self, source: &mut S, cause: Cause) -> DatagramAction {
+    fn finish<S: DatagramSource>(&mut self, source: &mut S, cause: DropReason) -> DatagramAction {
         source.abandon(cause);
         self.done = Some(cause);
         DatagramAction::Done { cause }

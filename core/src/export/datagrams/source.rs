@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::super::{Now, Tick};
 use super::burst::Burst;
 use crate::events::segments::Call;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// What datagrams are made of, and the account that follows what becomes of them. Lent to the machine for one `poll`.
 ///
@@ -40,7 +40,7 @@ pub trait DatagramSource {
     fn refused(&mut self, held: u64, is_last: bool);
 
     /// Nothing more is sent: drops all that is left for `cause`.
-    fn abandon(&mut self, cause: Cause);
+    fn abandon(&mut self, cause: DropReason);
 }
 
 /// What a source has to send.

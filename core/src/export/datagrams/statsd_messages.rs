@@ -4,7 +4,7 @@ use super::super::Now;
 use super::super::items::{Items, PackedItems};
 use crate::events::batch::Written;
 use crate::formats::dogstatsd::{GaugeMessageEncoder, Telemetry, TelemetryEncoder};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// The gauges of a registry and, if wanted, telemetry, each message an item. They are no requests, so no account counts
 /// them.
@@ -53,7 +53,7 @@ impl<F: FnMut() -> Telemetry> Items for StatsdMessages<'_, F> {
         PackedItems { bytes: written.bytes, items: written.items.into() }
     }
 
-    fn settle(&mut self, items: usize, lost: usize, _: Cause) {
+    fn settle(&mut self, items: usize, lost: usize, _: DropReason) {
         let gauges_left = self.waiting.0.saturating_sub(self.left);
         self.sent += items.min(gauges_left).saturating_sub(lost) as u64;
         self.left += items;

@@ -18,7 +18,8 @@ use crate::events::sink::Sink;
 use crate::export::Health;
 use crate::registry::Registry;
 use crate::registry::accounts::Accounts;
-use crate::registry::ledger::{Exporter, Ledger};
+use crate::registry::exporter::Exporter;
+use crate::registry::ledger::Ledger;
 use crate::registry::storage::{Classic, Storage};
 use crate::request::sample::Timestamp;
 use crate::wire::text::out::Full;
@@ -251,7 +252,7 @@ impl<'a, const N: u8> Events<'a, N> {
         let (sent, dropped) = ledger.outcome();
         assert_eq!(sent + dropped.total() + ledger.held(), self.offered, "the law");
         let mut text = format!("sent {sent}");
-        for cause in Cause::ALL.into_iter().filter(|cause| dropped.get(*cause) != 0) {
+        for cause in DropReason::ALL.into_iter().filter(|cause| dropped.get(*cause) != 0) {
             text += &format!(", {cause} {}", dropped.get(cause));
         }
         if ledger.held() == 0 { text } else { text + &format!(", held {}", ledger.held()) }
@@ -795,7 +796,7 @@ mod intervals {
             let (sent, dropped) = self.sink.ledger().outcome();
             let held = self.sink.ledger().held();
             assert_eq!(sent + dropped.total() + held, self.offered, "the law");
-            [sent, dropped.get(Cause::Unconfirmed), dropped.get(Cause::TooLarge), held]
+            [sent, dropped.get(DropReason::Unconfirmed), dropped.get(DropReason::TooLarge), held]
         }
     }
 
@@ -913,7 +914,7 @@ mod intervals {
             assert!(log.ends_with("[15000] done"), "{log}");
             let [sent, _, _, held] = interval.account();
             assert_eq!((sent, held), (0, 0));
-            assert_eq!(interval.sink.ledger().outcome().1.get(Cause::Unreachable), 40);
+            assert_eq!(interval.sink.ledger().outcome().1.get(DropReason::Unreachable), 40);
         }
     }
 }
@@ -952,7 +953,7 @@ mod periodic {
             body
         }
 
-        fn settle(&mut self, items: usize, lost: usize, _: Cause) {
+        fn settle(&mut self, items: usize, lost: usize, _: DropReason) {
             self.waiting.drain(..items);
             self.settled.push((items, lost));
         }
@@ -1050,7 +1051,7 @@ mod periodic {
         let log = bench.run(&mut source, 11_000);
         assert!(log.contains("[10000] send0:1x221 send0:1x110 [10100] look0 refused"), "{log}");
         let outcome = ledger.outcome();
-        assert_eq!((outcome.0, outcome.1.get(Cause::Unconfirmed)), (3, 4));
+        assert_eq!((outcome.0, outcome.1.get(DropReason::Unconfirmed)), (3, 4));
     }
 
     #[test]
@@ -1076,10 +1077,10 @@ mod periodic {
             let (telemetry, items) = text(&messages, 1);
             assert!(telemetry.contains(metrics), "{telemetry}");
             assert_eq!((items + 1, messages.pack(messages.len(), 9, &mut [0; 99]).items), (messages.len(), 0));
-            messages.settle(1, 0, Cause::Unconfirmed);
+            messages.settle(1, 0, DropReason::Unconfirmed);
             // The first telemetry does not leave.
             if metrics != "metrics:31|c" {
-                messages.settle(items, 0, Cause::Unconfirmed);
+                messages.settle(items, 0, DropReason::Unconfirmed);
                 assert!(messages.is_empty());
             }
         }

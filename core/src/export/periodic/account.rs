@@ -1,7 +1,8 @@
 //! What becomes of the requests of a body: the account of a periodic exporter.
 
 use super::CyclePart;
-use crate::registry::ledger::{Cause, Dropped, Ledger};
+use crate::registry::drop_reason::{DropReason, Dropped};
+use crate::registry::ledger::Ledger;
 
 /// The counts from which an exporter's account follows.
 ///
@@ -38,10 +39,10 @@ impl ExportAccount {
         let taken = part.requests - rejected;
         if self.is_delta {
             ledger.add_sent(taken);
-            self.drop_for(Cause::Rejected, rejected, ledger);
+            self.drop_for(DropReason::Rejected, rejected, ledger);
             self.doubtful = self.doubtful.saturating_sub(taken);
         } else {
-            self.left_out.add(Cause::Rejected, rejected);
+            self.left_out.add(DropReason::Rejected, rejected);
             self.accepted += taken;
             self.most = self.most.max(self.accepted);
             ledger.set_sent_total(self.most);
@@ -49,7 +50,7 @@ impl ExportAccount {
     }
 
     /// A part will not be sent again.
-    pub(super) fn lost<C>(&mut self, cause: Cause, part: &CyclePart<C>, ledger: &Ledger) {
+    pub(super) fn lost<C>(&mut self, cause: DropReason, part: &CyclePart<C>, ledger: &Ledger) {
         if self.is_delta {
             self.drop_for(cause, part.requests, ledger);
         } else {
@@ -70,8 +71,9 @@ impl ExportAccount {
     /// Nothing is sent any more: of the requests that are `held`, drops those that have a cause of their own.
     pub(super) fn finish(&self, mut held: u64, ledger: &Ledger) {
         let unconfirmed = if self.is_delta { self.doubtful } else { self.possible.saturating_sub(self.most) };
-        let own = [Cause::Rejected, Cause::Refused, Cause::TooLarge].map(|cause| (cause, self.left_out.get(cause)));
-        for (cause, requests) in [(Cause::Unconfirmed, unconfirmed)].into_iter().chain(own) {
+        let own = [DropReason::Rejected, DropReason::Refused, DropReason::TooLarge]
+            .map(|cause| (cause, self.left_out.get(cause)));
+        for (cause, requests) in [(DropReason::Unconfirmed, unconfirmed)].into_iter().chain(own) {
             let requests = requests.min(held);
             ledger.add_dropped(cause, requests);
             held -= requests;
@@ -79,16 +81,16 @@ impl ExportAccount {
     }
 
     /// Delta: drops requests of the part that comes next. What may have arrived is unconfirmed, whatever the cause.
-    fn drop_for(&mut self, cause: Cause, requests: u64, ledger: &Ledger) {
+    fn drop_for(&mut self, cause: DropReason, requests: u64, ledger: &Ledger) {
         let unconfirmed = self.doubtful.min(requests);
         self.doubtful -= unconfirmed;
-        ledger.add_dropped(Cause::Unconfirmed, unconfirmed);
+        ledger.add_dropped(DropReason::Unconfirmed, unconfirmed);
         ledger.add_dropped(cause, requests - unconfirmed);
     }
 
     /// The receiver may have so many requests more than what was accepted.
     fn may_have(&mut self, requests: u64) {
-        let unclear = self.left_out.get(Cause::Unconfirmed);
+        let unclear = self.left_out.get(DropReason::Unconfirmed);
         self.possible = self.possible.max(self.accepted + unclear + requests);
     }
 }

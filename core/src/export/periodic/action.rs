@@ -6,7 +6,7 @@ use core::ops::Range;
 #[cfg(doc)]
 use crate::export::BodyInput;
 use crate::export::{Id, Tick};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// What a driver of an [`ExportMachine`](super::ExportMachine) does next.
 ///
@@ -56,6 +56,6 @@ pub enum ExportAction {
     /// It is over: everything is settled but what is still held.
     Done {
         /// Why that is dropped: the reason of the last attempt, or the deadline.
-        cause: Cause,
+        cause: DropReason,
     },
 }

@@ -6,7 +6,7 @@ use super::cycle::ExportInFlight;
 use super::{CyclePart, ExportMachine, ExportSource, buffer_growth};
 use crate::export::verdict::Said;
 use crate::export::{BrokenCall, CallOutcome, Now, TooLarge};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// How often the same bytes go out again after silence.
 const AGAIN: u8 = 3;
@@ -17,8 +17,8 @@ impl<C: Copy> ExportMachine<C> {
         match outcome {
             CallOutcome::Answered(Said::Stored) => self.accepted(now, &flight, 0, source),
             CallOutcome::Answered(Said::Partial { dropped }) => self.accepted(now, &flight, dropped, source),
-            CallOutcome::Answered(Said::Unclear) => self.refused(now, &flight, Cause::Unconfirmed, source),
-            CallOutcome::Answered(Said::Refused | Said::Ill) => self.refused(now, &flight, Cause::Refused, source),
+            CallOutcome::Answered(Said::Unclear) => self.refused(now, &flight, DropReason::Unconfirmed, source),
+            CallOutcome::Answered(Said::Refused | Said::Ill) => self.refused(now, &flight, DropReason::Refused, source),
             CallOutcome::Answered(Said::TooLarge) => self.too_large(now, &flight, source),
             CallOutcome::Answered(Said::Away { at_least, may_have_arrived }) => {
                 self.note_arrival(&flight, may_have_arrived);
@@ -66,7 +66,7 @@ impl<C: Copy> ExportMachine<C> {
         self.advance(&flight.part, source);
         self.size.accepted(now);
         self.timing.went_well();
-        self.drop_cause = Cause::Deadline;
+        self.drop_cause = DropReason::Deadline;
         match rejected {
             0 => self.attempts.went_well(),
             _ => self.attempts.failed(now.tick),
@@ -78,7 +78,7 @@ impl<C: Copy> ExportMachine<C> {
         &mut self,
         now: Now,
         flight: &ExportInFlight<C>,
-        cause: Cause,
+        cause: DropReason,
         source: &mut S,
     ) {
         self.attempt_failed(now);
@@ -90,9 +90,9 @@ impl<C: Copy> ExportMachine<C> {
     fn too_large<S: ExportSource<Cursor = C>>(&mut self, now: Now, flight: &ExportInFlight<C>, source: &mut S) {
         match self.size.too_large(flight.part.bytes(), flight.part.points, now) {
             TooLarge::Halved => self.attempt_failed(now),
-            TooLarge::Item => self.refused(now, flight, Cause::TooLarge, source),
+            TooLarge::Item => self.refused(now, flight, DropReason::TooLarge, source),
             TooLarge::Everything => {
-                self.refused(now, flight, Cause::Refused, source);
+                self.refused(now, flight, DropReason::Refused, source);
                 self.pause(now, Duration::ZERO);
             }
         }
@@ -117,7 +117,7 @@ impl<C: Copy> ExportMachine<C> {
     /// The same bytes are not sent again. Of values that move a new body is made; frozen ones may have arrived.
     fn give_up<S: ExportSource<Cursor = C>>(&mut self, flight: &ExportInFlight<C>, source: &mut S) {
         if self.limits.is_delta {
-            self.account.lost(Cause::Unconfirmed, &flight.part, source.ledger());
+            self.account.lost(DropReason::Unconfirmed, &flight.part, source.ledger());
             self.advance(&flight.part, source);
         } else if let Some(cycle) = &mut self.cycle {
             cycle.silences = 0;
@@ -142,7 +142,7 @@ impl<C: Copy> ExportMachine<C> {
     fn failed_to_reach(&mut self, now: Now) {
         self.attempt_failed(now);
         if !self.timing.was_cut_short(now) {
-            self.drop_cause = Cause::Unreachable;
+            self.drop_cause = DropReason::Unreachable;
         }
     }
 

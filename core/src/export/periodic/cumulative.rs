@@ -4,7 +4,8 @@ use super::{ExportCursor, ExportSource, WriteOutcome};
 use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::accounts::Accounts;
-use crate::registry::ledger::{Exporter, Ledger};
+use crate::registry::exporter::Exporter;
+use crate::registry::ledger::Ledger;
 use crate::request::sample::Timestamp;
 
 /// The [`ExportSource`] of a cumulative exporter.

@@ -3,7 +3,7 @@
 use super::cycle::{Cycle, ExportInFlight};
 use super::{ExportMachine, ExportSource, WriteOutcome};
 use crate::export::{Id, Now};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Timestamp;
 
 /// What came of writing the next body.
@@ -53,7 +53,7 @@ impl<C: Copy> ExportMachine<C> {
                     {
                         return NextBody::NeedsBuffer(bytes);
                     }
-                    self.account.lost(Cause::TooLarge, &point, source.ledger());
+                    self.account.lost(DropReason::TooLarge, &point, source.ledger());
                     self.advance(&point, source);
                 }
             }

@@ -39,6 +39,7 @@ pub trait ExportSource {
 
 /// What came of writing a body.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum WriteOutcome<C> {
     /// A body.
     Body(CyclePart<C>),

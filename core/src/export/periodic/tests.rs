@@ -110,14 +110,14 @@ fn answers_mean_what_the_table_says() {
     // What the receiver answers, before it accepts; what goes out after the first body; what is then sent of 100 requests.
     // Cumulative, and delta with what is dropped.
     type Sends<'a> = (&'a [How], u64);
-    type Row<'a> = (&'a [Reply], Sends<'a>, Sends<'a>, &'a [(Cause, u64)]);
+    type Row<'a> = (&'a [Reply], Sends<'a>, Sends<'a>, &'a [(DropReason, u64)]);
     let table: &[Row<'_>] = &[
         (&[], (&[], 100), (&[], 100), &[]),
-        (&[partial(2)], (&[], 80), (&[], 80), &[(Cause::Rejected, 20)]),
-        (&[partial(17)], (&[], 0), (&[], 0), &[(Cause::Rejected, 100)]),
-        (&[says(Said::Refused)], (&[], 0), (&[], 0), &[(Cause::Refused, 100)]),
-        (&[says(Said::Ill)], (&[], 0), (&[], 0), &[(Cause::Refused, 100)]),
-        (&[says(Said::Unclear)], (&[], 0), (&[], 0), &[(Cause::Unconfirmed, 100)]),
+        (&[partial(2)], (&[], 80), (&[], 80), &[(DropReason::Rejected, 20)]),
+        (&[partial(17)], (&[], 0), (&[], 0), &[(DropReason::Rejected, 100)]),
+        (&[says(Said::Refused)], (&[], 0), (&[], 0), &[(DropReason::Refused, 100)]),
+        (&[says(Said::Ill)], (&[], 0), (&[], 0), &[(DropReason::Refused, 100)]),
+        (&[says(Said::Unclear)], (&[], 0), (&[], 0), &[(DropReason::Unconfirmed, 100)]),
         (&[AWAY, AWAY], (&[Later, Later, NextBody], 100), (&[Later, Later, NextBody], 100), &[]),
         (&[lost], (&[Later], 100), (&[Later], 100), &[]),
         (&[MAYBE], (&[Later], 100), (&[NextBody], 100), &[]),
@@ -128,16 +128,16 @@ fn answers_mean_what_the_table_says() {
             &[BROKEN; 4],
             (&[Same, Same, Same, Later, NextBody], 100),
             (&[Same, Same, Same], 0),
-            &[(Cause::Unconfirmed, 100)],
+            &[(DropReason::Unconfirmed, 100)],
         ),
         (
             &[BROKEN; 5],
             (&[Same, Same, Same, Later, Same, NextBody], 100),
             (&[Same, Same, Same], 0),
-            &[(Cause::Unconfirmed, 100)],
+            &[(DropReason::Unconfirmed, 100)],
         ),
         (&[BROKEN, AWAY], (&[Same, Later, NextBody], 100), (&[Same, NextBody, NextBody], 100), &[]),
-        (&[BROKEN, says(Said::Refused)], (&[Same], 0), (&[Same], 0), &[(Cause::Unconfirmed, 100)]),
+        (&[BROKEN, says(Said::Refused)], (&[Same], 0), (&[Same], 0), &[(DropReason::Unconfirmed, 100)]),
         (&[TOO_LARGE], (&[NextBody, NextBody, NextBody], 100), (&[NextBody, NextBody, NextBody], 100), &[]),
         (
             &[BROKEN, TOO_LARGE],
@@ -153,7 +153,7 @@ fn answers_mean_what_the_table_says() {
             assert_eq!(world.run_until(at(115)), None);
             let what = std::format!("delta: {is_delta}, {answers:?}");
             assert_eq!((&hows(&world)[..], world.source.sent()), *expected, "{what}");
-            for cause in Cause::ALL {
+            for cause in DropReason::ALL {
                 let expected = dropped.iter().find(|(other, _)| is_delta && *other == cause);
                 assert_eq!(world.source.dropped(cause), expected.map_or(0, |(_, requests)| *requests), "{what}");
             }
@@ -187,7 +187,7 @@ fn nothing_goes_out_where_nothing_was_recorded() {
         let mut world = World::new(limits(is_delta), 1, Script::new(&[STORED]), (10, 400));
         assert_eq!(world.run_until(at(200)), None);
         world.stop(SECS(5));
-        assert_eq!((world.finish(), world.sent.len(), world.names_asked), (Cause::Deadline, 0, 0));
+        assert_eq!((world.finish(), world.sent.len(), world.names_asked), (DropReason::Deadline, 0, 0));
         assert_eq!((world.tick, world.exports.attempts().health), (at(200), Health::Untried));
     }
 }
@@ -239,9 +239,9 @@ fn after_a_part_that_was_refused_the_next_one_goes_on() {
 #[test]
 fn what_was_left_out_is_dropped_for_its_cause_at_the_stop_only() {
     for (said, cause, left) in [
-        (Said::Refused, Cause::Refused, 100),
-        (Said::Partial { dropped: 3 }, Cause::Rejected, 30),
-        (Said::Unclear, Cause::Unconfirmed, 100),
+        (Said::Refused, DropReason::Refused, 100),
+        (Said::Partial { dropped: 3 }, DropReason::Rejected, 30),
+        (Said::Unclear, DropReason::Unconfirmed, 100),
     ] {
         let mut world = ten_series(limits(false), &[Reply::Says(said)]);
         assert_eq!(world.run_until(at(200)), None);
@@ -319,7 +319,7 @@ fn the_last_export_is_tried_again() {
             assert_eq!(world.run_until(at(70)), None);
             record(&mut world, 1);
             world.stop(SECS(5));
-            assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110), "{is_delta} {failure:?}");
+            assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110), "{is_delta} {failure:?}");
             assert!(world.tick < at(75), "{:?}", world.tick);
         }
     }
@@ -348,7 +348,7 @@ fn at_a_stop_a_delta_sends_the_rest_of_its_cycle_and_then_the_last_interval() {
     record(&mut world, 1);
     world.stop(SECS(5));
     let stopped = world.tick;
-    assert_eq!((world.finish(), world.source.sent(), hows(&world)), (Cause::Deadline, 110, vec![How::Later]));
+    assert_eq!((world.finish(), world.source.sent(), hows(&world)), (DropReason::Deadline, 110, vec![How::Later]));
     assert_eq!(world.sent[1].at, stopped, "a pause ends at once");
     assert_eq!(times(&world.sent[1]).0, times(&world.sent[0]).0);
     // Half of it has arrived: the other half, then what came since.
@@ -356,7 +356,7 @@ fn at_a_stop_a_delta_sends_the_rest_of_its_cycle_and_then_the_last_interval() {
     assert_eq!(world.run_until(Tick::from_nanos(60_100_000_000)), None);
     record(&mut world, 1);
     world.stop(SECS(5));
-    assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
+    assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110));
     assert_eq!(hows(&world)[..4], [How::NextBody, How::NextBody, How::NextBody, How::Later]);
     assert_eq!(times(&world.sent[4]).0, times(&world.sent[0]).1, "intervals touch");
 }
@@ -367,7 +367,7 @@ fn at_a_stop_a_cumulative_export_sends_all_that_was_counted_once_more() {
     assert_eq!(world.run_until(Tick::from_nanos(60_100_000_000)), None);
     record(&mut world, 1);
     world.stop(SECS(5));
-    assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
+    assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110));
     assert_eq!(hows(&world), [How::NextBody, How::Later, How::NextBody, How::NextBody]);
 }
 
@@ -377,10 +377,10 @@ fn a_stop_ends_by_its_deadline() {
     for is_delta in [false, true] {
         // What the receiver does; what the last points are dropped as; the cause that the machine gives at the end.
         for (reply, dropped_as, cause) in [
-            (Reply::Silent, Cause::Unconfirmed, Cause::Deadline),
-            (AWAY, Cause::Unreachable, Cause::Unreachable),
-            (MAYBE, Cause::Unconfirmed, Cause::Unreachable),
-            (asked, Cause::Unreachable, Cause::Unreachable),
+            (Reply::Silent, DropReason::Unconfirmed, DropReason::Deadline),
+            (AWAY, DropReason::Unreachable, DropReason::Unreachable),
+            (MAYBE, DropReason::Unconfirmed, DropReason::Unreachable),
+            (asked, DropReason::Unreachable, DropReason::Unreachable),
         ] {
             let mut world = ten_series(limits(is_delta), &[STORED, reply]);
             assert_eq!(world.run_until(at(70)), None);
@@ -394,8 +394,8 @@ fn a_stop_ends_by_its_deadline() {
         let mut world = ten_series(limits(is_delta), &[STORED]);
         world.stop(Duration::ZERO);
         assert_eq!(
-            (world.finish(), world.source.dropped(Cause::Deadline), world.sent.len()),
-            (Cause::Deadline, 100, 0)
+            (world.finish(), world.source.dropped(DropReason::Deadline), world.sent.len()),
+            (DropReason::Deadline, 100, 0)
         );
     }
 }
@@ -407,7 +407,7 @@ fn a_pause_that_was_asked_for_gets_half_of_what_a_stop_leaves() {
         let mut world = ten_series(limits(is_delta), &[Reply::Says(pause), STORED]);
         assert_eq!(world.run_until(at(61)), None);
         world.stop(SECS(4));
-        assert_eq!((world.finish(), world.sent[1].at, world.source.sent()), (Cause::Deadline, at(63), 100));
+        assert_eq!((world.finish(), world.sent[1].at, world.source.sent()), (DropReason::Deadline, at(63), 100));
     }
 }
 
@@ -420,20 +420,20 @@ fn a_call_leaves_time_for_what_is_to_follow() {
         record(&mut world, 1);
         assert_eq!(world.run_until(at(121)), None);
         world.stop(SECS(4));
-        assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
+        assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110));
         // The first one of two; one after another that failed.
         for bodies in [&[STORED, STORED, Reply::Silent, STORED][..], &[STORED, STORED, AWAY, Reply::Silent, STORED]] {
             let mut world = ten_series(halves(is_delta), bodies);
             assert_eq!(world.run_until(at(70)), None);
             record(&mut world, 1);
             world.stop(SECS(4));
-            assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110), "{bodies:?}");
+            assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110), "{bodies:?}");
         }
         let mut world = ten_series(limits(is_delta), &[STORED, AWAY, Reply::Silent, STORED]);
         assert_eq!(world.run_until(at(70)), None);
         record(&mut world, 1);
         world.stop(SECS(4));
-        assert_eq!((world.finish(), world.source.sent()), (Cause::Deadline, 110));
+        assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110));
     }
 }
 
@@ -453,14 +453,14 @@ fn in_one_instant_times_differ_and_attempts_end() {
     world.receiver.answers_after = Duration::ZERO;
     assert_eq!(world.run_until(at(120)), None);
     world.stop(SECS(1));
-    assert_eq!(world.finish(), Cause::Deadline);
+    assert_eq!(world.finish(), DropReason::Deadline);
     assert_eq!((world.sent[1].at, hows(&world)), (world.sent[2].at, vec![How::Later; 2]));
     // Half of half of what is left for ever.
     let mut world = ten_series(limits(true), &[AWAY]);
     world.receiver.answers_after = Duration::ZERO;
     assert_eq!(world.run_until(at(61)), None);
     world.stop(SECS(1));
-    assert_eq!(world.finish(), Cause::Unreachable);
+    assert_eq!(world.finish(), DropReason::Unreachable);
     assert!(world.sent.len() < 20, "{}", world.sent.len());
 }
 
@@ -474,11 +474,11 @@ fn silence_counts_for_its_own_part_only() {
     // What has arrived after all is no reason to doubt what comes after it.
     let mut world = ten_series(limits, &[STORED, STORED, BROKEN, BROKEN, STORED, Reply::Says(Said::Refused)]);
     assert_eq!(world.run_until(at(119)), None);
-    assert_eq!((world.source.sent(), world.source.dropped(Cause::Refused)), (50, 50));
+    assert_eq!((world.source.sent(), world.source.dropped(DropReason::Refused)), (50, 50));
     // Of a body that may have arrived whole, half arrives and half is refused.
     let mut world = ten_series(limits, &[STORED, STORED, MAYBE, STORED, Reply::Says(Said::Refused)]);
     world.run_until(at(119));
-    let causes = [Cause::Unconfirmed, Cause::Refused].map(|cause| world.source.dropped(cause));
+    let causes = [DropReason::Unconfirmed, DropReason::Refused].map(|cause| world.source.dropped(cause));
     assert_eq!((world.source.sent(), causes), (50, [0, 50]));
 }
 
@@ -490,8 +490,8 @@ fn where_nobody_was_ever_there_a_stop_makes_two_attempts() {
         assert_eq!(world.run_until(at(100)), None);
         let before = world.names_asked;
         world.stop(SECS(10));
-        assert_eq!((world.finish(), world.names_asked - before), (Cause::Unreachable, 2));
-        assert_eq!((world.source.dropped(Cause::Unreachable), world.tick < at(101)), (100, true));
+        assert_eq!((world.finish(), world.names_asked - before), (DropReason::Unreachable, 2));
+        assert_eq!((world.source.dropped(DropReason::Unreachable), world.tick < at(101)), (100, true));
     }
 }
 
@@ -539,7 +539,7 @@ fn a_single_point_that_is_too_large_is_left_out() {
         world.source.record(0, 100);
         assert_eq!(world.run_until(at(90)), None);
         assert_eq!(world.sent.iter().map(|sent| sent.points.len()).collect::<Vec<_>>(), [2, 1, 1]);
-        assert_eq!(world.source.dropped(Cause::TooLarge), if is_delta { 100 } else { 0 });
+        assert_eq!(world.source.dropped(DropReason::TooLarge), if is_delta { 100 } else { 0 });
         // A point that no body may ever hold is left out too.
         let small = ExportLimits { max_request_bytes: 2_000, ..limits(is_delta) };
         let mut world = World::new(small, 7, Script::new(&[STORED]), (1, 3_000));
@@ -547,7 +547,7 @@ fn a_single_point_that_is_too_large_is_left_out() {
         assert_eq!(world.run_until(at(90)), None);
         world.stop(SECS(5));
         world.finish();
-        assert_eq!((world.sent.len(), world.source.dropped(Cause::TooLarge)), (0, 100));
+        assert_eq!((world.sent.len(), world.source.dropped(DropReason::TooLarge)), (0, 100));
     }
 }
 

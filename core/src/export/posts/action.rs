@@ -6,7 +6,7 @@ use core::ops::Range;
 #[cfg(doc)]
 use crate::export::BodyInput;
 use crate::export::{Id, Tick};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// What a driver of a [`PostMachine`](super::PostMachine) does next.
 ///
@@ -48,6 +48,6 @@ pub enum PostAction {
     /// It is over: no item waits any more.
     Done {
         /// Why whatever comes later is dropped.
-        cause: Cause,
+        cause: DropReason,
     },
 }

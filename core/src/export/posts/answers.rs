@@ -6,7 +6,7 @@ use super::{PostInFlight, PostMachine, ProbeOrigin, RetryPause};
 use crate::export::items::{Items, PackedItems};
 use crate::export::verdict::Said;
 use crate::export::{BrokenCall, LONGEST_POST_PAUSE, Now, TooLarge};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 impl PostMachine {
     pub(super) fn answered<S: Items>(&mut self, now: Now, said: Said, items: &mut S) {
@@ -28,13 +28,13 @@ impl PostMachine {
                 self.attempts.failed(now.tick);
             }
             Said::Unclear => {
-                self.not_stored(now, body, Cause::Unconfirmed, items);
-                self.drop_cause = Cause::Deadline;
+                self.not_stored(now, body, DropReason::Unconfirmed, items);
+                self.drop_cause = DropReason::Deadline;
             }
-            Said::Refused => self.not_stored(now, body, Cause::Refused, items),
+            Said::Refused => self.not_stored(now, body, DropReason::Refused, items),
             Said::TooLarge => self.too_large(now, body, items),
             Said::Ill => {
-                self.failed(now, Cause::Unreachable);
+                self.failed(now, DropReason::Unreachable);
                 self.watermarks.failed(body.items);
                 self.bisection.failed(body.items);
             }
@@ -52,7 +52,7 @@ impl PostMachine {
             Said::Ill => {
                 self.probe.failed();
                 self.bisection.note_ill();
-                self.failed(now, Cause::Unreachable);
+                self.failed(now, DropReason::Unreachable);
                 return self.begin_pause(now, Duration::ZERO);
             }
             Said::Away { at_least, may_have_arrived } => {
@@ -71,7 +71,7 @@ impl PostMachine {
         }
         self.backoff.reset();
         if self.bisection.note_well() {
-            self.drop_front(items, 1, Cause::Refused, true);
+            self.drop_front(items, 1, DropReason::Refused, true);
             if self.bisection.given_up() {
                 self.begin_pause(now, Duration::ZERO);
             }
@@ -116,21 +116,21 @@ impl PostMachine {
 
     /// The server has the items, but for `lost` of them.
     fn stored<S: Items>(&mut self, now: Now, body: PackedItems, lost: usize, items: &mut S) {
-        let cause = if self.watermarks.may_hold(body.items) { Cause::Unconfirmed } else { Cause::Refused };
+        let cause = if self.watermarks.may_hold(body.items) { DropReason::Unconfirmed } else { DropReason::Refused };
         items.settle(body.items, lost, cause);
         self.watermarks.advance(body.items);
         self.bisection.accepted(body.items);
         self.size.accepted(now);
         self.backoff.reset();
         self.was_too_large = false;
-        self.drop_cause = Cause::Deadline;
+        self.drop_cause = DropReason::Deadline;
         if lost == 0 {
             self.probe.accepted();
         }
     }
 
     /// The server has answered, and does not have the items, or does not say so.
-    fn not_stored<S: Items>(&mut self, now: Now, body: PackedItems, cause: Cause, items: &mut S) {
+    fn not_stored<S: Items>(&mut self, now: Now, body: PackedItems, cause: DropReason, items: &mut S) {
         self.bisection.forget();
         self.backoff.reset();
         self.failed(now, cause);
@@ -139,19 +139,19 @@ impl PostMachine {
 
     fn too_large<S: Items>(&mut self, now: Now, body: PackedItems, items: &mut S) {
         self.bisection.forget();
-        self.failed(now, Cause::TooLarge);
+        self.failed(now, DropReason::TooLarge);
         match self.size.too_large(body.bytes, body.items, now) {
             TooLarge::Halved => self.pause = Some(RetryPause { until: now.tick, is_asked_for: false }),
             TooLarge::Item => {
-                self.drop_front(items, body.items, Cause::TooLarge, false);
+                self.drop_front(items, body.items, DropReason::TooLarge, false);
                 // Two in a row: the server may take nothing at all.
                 if core::mem::replace(&mut self.was_too_large, true) {
                     self.begin_pause(now, Duration::ZERO);
                 }
             }
             TooLarge::Everything => {
-                self.drop_cause = Cause::Refused;
-                self.drop_front(items, body.items, Cause::Refused, false);
+                self.drop_cause = DropReason::Refused;
+                self.drop_front(items, body.items, DropReason::Refused, false);
                 self.begin_pause(now, Duration::ZERO);
             }
         }
@@ -165,7 +165,7 @@ impl PostMachine {
 
     fn fail_and_wait(&mut self, now: Now, at_least: Duration) {
         self.bisection.forget();
-        let cause = if self.was_cut_short(now) { self.drop_cause } else { Cause::Unreachable };
+        let cause = if self.was_cut_short(now) { self.drop_cause } else { DropReason::Unreachable };
         self.failed(now, cause);
         self.begin_pause(now, at_least);
     }
@@ -176,7 +176,7 @@ impl PostMachine {
         self.stopping.is_overdue(now) || (is_shortened && self.connection.is_late(now))
     }
 
-    fn failed(&mut self, now: Now, cause: Cause) {
+    fn failed(&mut self, now: Now, cause: DropReason) {
         self.attempts.failed(now.tick);
         self.stopping.failed();
         self.drop_cause = cause;
@@ -189,10 +189,10 @@ impl PostMachine {
 
     /// Drops the first `count` items for `cause`, or as `unconfirmed` where they may have arrived. `alone`: the first item was
     /// sent alone and failed.
-    pub(super) fn drop_front<S: Items>(&mut self, items: &mut S, mut count: usize, cause: Cause, alone: bool) {
+    pub(super) fn drop_front<S: Items>(&mut self, items: &mut S, mut count: usize, cause: DropReason, alone: bool) {
         while count != 0 {
             let (alike, may_have_arrived) = self.watermarks.front(count, alone);
-            items.settle(alike, alike, if may_have_arrived { Cause::Unconfirmed } else { cause });
+            items.settle(alike, alike, if may_have_arrived { DropReason::Unconfirmed } else { cause });
             self.watermarks.advance(alike);
             count -= alike;
         }

@@ -1,7 +1,7 @@
 //! The engine's gauges as items: one point per interval, of which each gauge is a field.
 
 use crate::formats::influxdb::{GaugeLineEncoder, IntervalTimes};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Timestamp;
 
 use crate::export::Now;
@@ -38,7 +38,7 @@ impl Items for GaugePoints<'_> {
         PackedItems { bytes: written.bytes, items: usize::from(written.items) }
     }
 
-    fn settle(&mut self, items: usize, _lost: usize, _cause: Cause) {
+    fn settle(&mut self, items: usize, _lost: usize, _cause: DropReason) {
         self.settled += items;
         self.waiting -= items.min(self.waiting);
     }

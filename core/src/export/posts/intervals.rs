@@ -3,7 +3,8 @@
 use crate::formats::influxdb::{BodyLimits, IntervalEncoder, IntervalRows, IntervalTimes, RowPlace};
 use crate::formats::weights::Weights;
 use crate::registry::Registry;
-use crate::registry::ledger::{Cause, Ledger};
+use crate::registry::drop_reason::DropReason;
+use crate::registry::ledger::Ledger;
 use crate::request::sample::Timestamp;
 
 use crate::export::Now;
@@ -52,7 +53,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Items for IntervalPoints<'_, M> {
         PackedItems { bytes: packed.bytes, items: packed.points }
     }
 
-    fn settle(&mut self, items: usize, lost: usize, cause: Cause) {
+    fn settle(&mut self, items: usize, lost: usize, cause: DropReason) {
         let (mut weights, mut next) = (Weights::default(), self.first);
         for (place, requests) in self.rows.points(self.first).take(items) {
             weights.add(requests);

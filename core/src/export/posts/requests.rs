@@ -3,7 +3,7 @@
 use crate::events::batch::{EventEncoder, Packer};
 use crate::events::event::Event;
 use crate::events::sink::Sink;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 use crate::export::items::{Items, PackedItems};
 
@@ -32,7 +32,7 @@ impl<E: EventEncoder, B: AsRef<[Event]> + AsMut<[Event]>> Items for RequestPoint
         PackedItems { bytes: packed.bytes, items: packed.items }
     }
 
-    fn settle(&mut self, items: usize, lost: usize, cause: Cause) {
+    fn settle(&mut self, items: usize, lost: usize, cause: DropReason) {
         self.sink.drop_front(lost, cause);
         self.sink.confirm_front(items - lost);
     }

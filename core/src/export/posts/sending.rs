@@ -3,7 +3,7 @@
 use super::{NextPost, PostAction, PostInFlight, PostMachine};
 use crate::export::Now;
 use crate::export::items::Items;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 impl PostMachine {
     pub(super) fn send<S: Items>(&mut self, now: Now, items: &mut S, out: &mut [u8]) -> Option<PostAction> {
@@ -48,7 +48,7 @@ impl PostMachine {
                 return Some((PostInFlight::Body(body), body.bytes));
             }
             self.bisection.forget();
-            self.drop_front(items, 1, Cause::TooLarge, false);
+            self.drop_front(items, 1, DropReason::TooLarge, false);
         }
         None
     }

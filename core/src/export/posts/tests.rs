@@ -91,36 +91,36 @@ fn simulation(waiting: u32, script: Script) -> Simulation<Script, Numbers> {
     simulation
 }
 
-fn dropped(items: &Numbers) -> Vec<(Cause, u64)> {
-    Cause::ALL.into_iter().map(|cause| (cause, items.dropped(cause))).filter(|(_, count)| *count != 0).collect()
+fn dropped(items: &Numbers) -> Vec<(DropReason, u64)> {
+    DropReason::ALL.into_iter().map(|cause| (cause, items.dropped(cause))).filter(|(_, count)| *count != 0).collect()
 }
 
 /// What the server does, one after the other.
 type Replies<'a> = &'a [Reply];
 /// What is lost and why.
-type Lost<'a> = &'a [(Cause, u64)];
+type Lost<'a> = &'a [(DropReason, u64)];
 
 #[test]
 fn what_an_answer_means_for_the_points() {
     let partial = |dropped| Reply::Says(Said::Partial { dropped });
     let rows: [(&str, Replies<'_>, &[usize], Lost<'_>); 17] = [
         ("stored", &[], &[10], &[]),
-        ("in part, whatever the status (case I1)", &[partial(1)], &[10], &[(Cause::Refused, 1)]),
-        ("of more than there were", &[partial(99)], &[10], &[(Cause::Refused, 10)]),
-        ("a 2xx that is no acceptance", &[Reply::Says(Said::Unclear)], &[10], &[(Cause::Unconfirmed, 10)]),
-        ("refused", &[REFUSED], &[10], &[(Cause::Refused, 10)]),
+        ("in part, whatever the status (case I1)", &[partial(1)], &[10], &[(DropReason::Refused, 1)]),
+        ("of more than there were", &[partial(99)], &[10], &[(DropReason::Refused, 10)]),
+        ("a 2xx that is no acceptance", &[Reply::Says(Said::Unclear)], &[10], &[(DropReason::Unconfirmed, 10)]),
+        ("refused", &[REFUSED], &[10], &[(DropReason::Refused, 10)]),
         ("away", &[AWAY, AWAY], &[10, 10, 10], &[]),
         ("silence (case I5)", &[Reply::Never], &[10, 10], &[]),
         ("a break", &[BREAKS], &[10, 10], &[]),
         ("a break before anything went out", &[DEAD], &[10, 10], &[]),
-        ("silence, then refused", &[Reply::Never, REFUSED], &[10, 10], &[(Cause::Unconfirmed, 10)]),
-        ("a gateway's timeout, then in part", &[TIMEOUT, partial(2)], &[10, 10], &[(Cause::Unconfirmed, 2)]),
-        ("away for sure, then refused", &[AWAY, REFUSED], &[10, 10], &[(Cause::Refused, 10)]),
+        ("silence, then refused", &[Reply::Never, REFUSED], &[10, 10], &[(DropReason::Unconfirmed, 10)]),
+        ("a gateway's timeout, then in part", &[TIMEOUT, partial(2)], &[10, 10], &[(DropReason::Unconfirmed, 2)]),
+        ("away for sure, then refused", &[AWAY, REFUSED], &[10, 10], &[(DropReason::Refused, 10)]),
         ("failed once", &[ILL], &[10, 10], &[]),
-        ("failed over several, then refused", &[ILL, REFUSED], &[10, 10], &[(Cause::Unconfirmed, 10)]),
+        ("failed over several, then refused", &[ILL, REFUSED], &[10, 10], &[(DropReason::Unconfirmed, 10)]),
         ("ill: probes alone until one is accepted", &[ILL, ILL, ILL, ILL], &[10, 10, 1, 1, 1, 10], &[]),
         ("the answer to a probe shows it to be well", &[ILL, ILL, ILL, REFUSED], &[10, 10, 1, 1, 10], &[]),
-        ("a small body that is too large", &[TOO_LARGE], &[10], &[(Cause::Refused, 10)]),
+        ("a small body that is too large", &[TOO_LARGE], &[10], &[(DropReason::Refused, 10)]),
     ];
     for (name, replies, requests, lost) in rows {
         let mut simulation = simulation(10, Script::of(replies.iter().copied()));
@@ -160,7 +160,7 @@ fn pauses_grow_up_to_five_seconds_and_a_server_gets_what_it_asks_for_up_to_a_min
 #[test]
 fn a_connection_that_was_dead_is_no_failure() {
     // The first body is taken; the second finds the kept connection dead, before or after it has begun.
-    for (dies, cause) in [(DEAD, Cause::Refused), (BREAKS, Cause::Unconfirmed)] {
+    for (dies, cause) in [(DEAD, DropReason::Refused), (BREAKS, DropReason::Unconfirmed)] {
         let mut simulation = simulation(10, Script::of([STORED, dies, REFUSED]));
         simulation.run(seconds(2));
         simulation.items.offer(10);
@@ -192,7 +192,7 @@ fn a_batch_waits_until_it_is_full_or_old() {
         Simulation::new(&PostLimits { schedule, ..limits(1 << 20) }, Numbers::new(100, 99), Script::default(), 7);
     tight.rate = 1;
     tight.run(seconds(2));
-    assert_eq!((tight.items.dropped(Cause::BufferFull), tight.server.log[3].1), (0, 50), "at half of the buffer");
+    assert_eq!((tight.items.dropped(DropReason::BufferFull), tight.server.log[3].1), (0, 50), "at half of the buffer");
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn what_is_too_large_is_halved_and_a_single_point_is_dropped() {
     items.offer(300);
     let mut single = Simulation::new(&limits(1 << 20), items, Small, 7);
     single.run(seconds(9));
-    assert_eq!((single.items.sent(), dropped(&single.items)), (299, std::vec![(Cause::TooLarge, 1)]));
+    assert_eq!((single.items.sent(), dropped(&single.items)), (299, std::vec![(DropReason::TooLarge, 1)]));
     // One that fits into no body of ours: a limit that was learned keeps none from going alone, the buffer does.
-    for (longest, lost) in [(30_000, std::vec![]), (40_000, std::vec![(Cause::TooLarge, 1)])] {
+    for (longest, lost) in [(30_000, std::vec![]), (40_000, std::vec![(DropReason::TooLarge, 1)])] {
         let mut items = Numbers::new(65_536, 99);
         items.longer = Some((5, longest));
         items.offer(10);
@@ -256,7 +256,7 @@ fn one_poisoned_point_costs_that_point() {
         simulation.items.offer(waiting);
         simulation.run(seconds(10));
         assert_eq!(simulation.items.sent(), u64::from(waiting - 1), "{bad}");
-        assert_eq!(dropped(&simulation.items), [(Cause::Refused, 1)], "{bad}");
+        assert_eq!(dropped(&simulation.items), [(DropReason::Refused, 1)], "{bad}");
         assert!(simulation.requests < 60, "{} requests for {bad}", simulation.requests);
     }
 }
@@ -282,10 +282,10 @@ fn at_a_stop_what_waits_is_tried_until_the_deadline_where_a_server_was_ever_ther
         ("and five times", &[AWAY; 5], 10, 5_000, &[]),
         ("a connection that died while idle", &[BREAKS], 10, 50, &[]),
         ("the server asks for a minute, and gets half of what is left", &[asks], 10, 2_600, &[]),
-        ("503 for ever", &[AWAY; 999], 0, 5_000, &[(Cause::Unreachable, 10)]),
-        ("silence for ever", &[Reply::Never; 999], 0, 5_000, &[(Cause::Unconfirmed, 10)]),
-        ("ill for ever", &[ILL; 999], 0, 5_000, &[(Cause::Unconfirmed, 10)]),
-        ("refused", &[REFUSED], 0, 50, &[(Cause::Refused, 10)]),
+        ("503 for ever", &[AWAY; 999], 0, 5_000, &[(DropReason::Unreachable, 10)]),
+        ("silence for ever", &[Reply::Never; 999], 0, 5_000, &[(DropReason::Unconfirmed, 10)]),
+        ("ill for ever", &[ILL; 999], 0, 5_000, &[(DropReason::Unconfirmed, 10)]),
+        ("refused", &[REFUSED], 0, 50, &[(DropReason::Refused, 10)]),
     ];
     for (name, replies, sent, within, lost) in rows {
         let mut simulation = simulation(10, Script::of([STORED].iter().chain(replies).copied()));
@@ -314,16 +314,16 @@ fn at_a_stop_two_attempts_are_made_where_nobody_was_ever_there() {
     away.stop(5 * SECOND);
     away.run(seconds(9));
     let (done, cause) = away.done.expect("a stop ends");
-    assert_eq!((away.server.resolved, cause), (2, Cause::Unreachable));
+    assert_eq!((away.server.resolved, cause), (2, DropReason::Unreachable));
     assert!(done <= Tick::default().after(260 * MS));
-    assert_eq!(dropped(&away.items), [(Cause::Unreachable, 10)]);
+    assert_eq!(dropped(&away.items), [(DropReason::Unreachable, 10)]);
     let mut silent = Simulation::new(&limits(1 << 20), Numbers::new(99, 99), Hole, 7);
     silent.items.offer(10);
     silent.run(seconds(20));
     silent.stop(SECOND);
     silent.run(seconds(29));
     let (done, cause) = silent.done.expect("a stop ends");
-    assert!(cause == Cause::Unreachable && done <= seconds(21));
+    assert!(cause == DropReason::Unreachable && done <= seconds(21));
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
     calling.stop(SECOND);
     calling.run(seconds(9));
     assert_eq!(calling.done.expect("a stop ends").0, Tick::default().after(3_100 * MS));
-    assert_eq!((calling.items.sent(), dropped(&calling.items)), (10, std::vec![(Cause::Unconfirmed, 5_000)]));
+    assert_eq!((calling.items.sent(), dropped(&calling.items)), (10, std::vec![(DropReason::Unconfirmed, 5_000)]));
     // A second stop, which is nearer.
     let mut nearer = simulation(10, Script::of([Reply::Never; 9]));
     nearer.run(seconds(1));
@@ -363,19 +363,19 @@ fn a_stop_ends_a_pause_and_shortens_a_call() {
 #[test]
 fn what_never_went_out_waited_for_the_deadline_where_only_that_cut_calls_short() {
     for (within, cause) in [
-        (Duration::ZERO, Cause::Deadline),
-        (15 * MS, Cause::Deadline),
-        (100 * MS, Cause::Deadline),
-        (SECOND, Cause::Deadline),
+        (Duration::ZERO, DropReason::Deadline),
+        (15 * MS, DropReason::Deadline),
+        (100 * MS, DropReason::Deadline),
+        (SECOND, DropReason::Deadline),
         // The server has kept silent for as long as a call may take.
-        (5 * SECOND, Cause::Unreachable),
+        (5 * SECOND, DropReason::Unreachable),
     ] {
         let replies = core::iter::once(STORED).chain([Reply::Never; 99]);
         let mut silent = simulation(15_000, Script::of(replies));
         silent.run(Tick::default().after(100 * MS));
         silent.stop(within);
         silent.run(seconds(9));
-        let lost = [Cause::Unconfirmed, cause].map(|cause| silent.items.dropped(cause));
+        let lost = [DropReason::Unconfirmed, cause].map(|cause| silent.items.dropped(cause));
         assert_eq!((silent.items.sent(), lost), (5_000, [5_000; 2]), "{within:?}");
         assert!(
             matches!(silent.posts.attempts().health, Health::Failing { .. }),

@@ -1,7 +1,7 @@
 //! Room for one request in an aggregator.
 
 use crate::events::event::Event;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -13,7 +13,7 @@ pub struct AggregatedRequest {
     pub(super) series: Series,
     pub(super) outcome: Outcome,
     /// Why a message of it is lost, if one is.
-    pub(super) lost: Option<Cause>,
+    pub(super) lost: Option<DropReason>,
 }
 
 const _: () = assert!(size_of::<AggregatedRequest>() == 24, "the documentation says so");

@@ -15,7 +15,7 @@ use crate::events::event::Event;
 use crate::events::sink::Sink;
 use crate::labels::dogstatsd::DogstatsdTags;
 use crate::registry::Registry;
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Timestamp;
 use crate::wire::text::out::Full;
 
@@ -91,7 +91,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
 
     /// Contexts that there can be: each series of the storage, the overflow series among them, with both outcomes.
     pub fn contexts(&self) -> usize {
-        2 * (self.registry.facts().series_capacity + 1)
+        2 * (self.registry.usage().series_capacity + 1)
     }
 
     /// Takes the first requests of `sink`, as many as there are slots, and sorts them. What it held before must be
@@ -120,7 +120,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         let mut packet = Packet { bytes: 0, contexts: 0, from: self.position, to: self.position };
         while self.position.start != self.count {
             if self.is_at_start() && self.is_too_large(most) {
-                self.lose(self.position.start..self.position.end, Cause::TooLarge);
+                self.lose(self.position.start..self.position.end, DropReason::TooLarge);
                 self.position = self.first_of(self.position.end);
                 continue;
             }
@@ -136,7 +136,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     }
 
     /// The packet is lost for `cause`, and with it every request that it has a message or a value of.
-    pub fn lost(&mut self, packet: Packet, cause: Cause) {
+    pub fn lost(&mut self, packet: Packet, cause: DropReason) {
         let Packet { from: mut position, to, .. } = packet;
         while position != to {
             let is_last = (position.start, position.item) == (to.start, to.item);
@@ -153,7 +153,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
 
     /// Settles the requests: those of which a message was lost are dropped for its cause, the first if there are several;
     /// those of which not all messages were taken for `left`; and the others are sent, or wait for their counter.
-    pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: Cause)
+    pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
@@ -161,7 +161,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         let whole = if item == SIZE { next } else { start };
         let slots = &self.slots.as_ref()[..self.count];
         let (taken, not_taken) = slots.split_at(whole);
-        for cause in Cause::ALL {
+        for cause in DropReason::ALL {
             sink.drop_front(slots.iter().filter(|slot| slot.lost == Some(cause)).count(), cause);
         }
         sink.drop_front(not_taken.iter().filter(|slot| slot.lost.is_none()).count(), left);
@@ -169,7 +169,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         match &mut self.counters {
             None => sink.confirm_front(whole),
             Some(counters) => {
-                let counted = taken.iter().filter(|slot| slot.lost != Some(Cause::TooLarge));
+                let counted = taken.iter().filter(|slot| slot.lost != Some(DropReason::TooLarge));
                 let is_held = |slot: &&AggregatedRequest| {
                     let tags = self.registry.shown_entry(slot.series).labels::<DogstatsdTags>();
                     counters.add(slot.series, slot.outcome, tags, slot.lost.is_none())
@@ -177,7 +177,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
                 let held = counted.filter(is_held).filter(|slot| slot.lost.is_none()).count();
                 sink.hold_apart(held);
                 // With too little memory for the counts.
-                sink.drop_front(whole - held, Cause::BufferFull);
+                sink.drop_front(whole - held, DropReason::BufferFull);
             }
         }
         self.count = 0;
@@ -217,7 +217,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     }
 
     /// The packet was sent, or is lost for a cause, and with it every request of its counters.
-    pub fn settle_counters<S>(&mut self, sink: &mut Sink<'_, S>, packet: CounterPacket, lost: Option<Cause>)
+    pub fn settle_counters<S>(&mut self, sink: &mut Sink<'_, S>, packet: CounterPacket, lost: Option<DropReason>)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
@@ -313,7 +313,7 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         Context { tags: self.registry.shown_entry(slot.series).labels::<DogstatsdTags>(), outcome: slot.outcome }
     }
 
-    fn lose(&mut self, slots: Range<usize>, cause: Cause) {
+    fn lose(&mut self, slots: Range<usize>, cause: DropReason) {
         for slot in &mut self.slots.as_mut()[slots] {
             slot.lost.get_or_insert(cause);
         }

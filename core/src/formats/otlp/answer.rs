@@ -17,6 +17,7 @@ pub struct PartialSuccess<'a> {
 
 /// The body of an answer to an export, by how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Response<'a> {
     /// An `ExportMetricsServiceResponse`, which may be empty.
     Protobuf(&'a [u8]),

@@ -2,21 +2,23 @@
 
 use super::constant::ConstantText;
 use crate::registry::Registry;
-use crate::registry::facts::Facts;
-use crate::registry::ledger::{Account, Cause, Exporter};
+use crate::registry::account::Account;
+use crate::registry::drop_reason::DropReason;
+use crate::registry::exporter::Exporter;
+use crate::registry::usage::Usage;
 use crate::wire::text::out::{Full, TextWriter};
 
 /// What the lines about the exporters and the registry show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Status {
     accounts: [Option<Account>; Exporter::ALL.len()],
-    facts: Facts,
+    usage: Usage,
 }
 
 impl Status {
     pub(super) fn of(registry: Registry<'_>) -> Self {
         let account = |exporter| registry.is_known(exporter).then(|| registry.account(exporter));
-        Self { accounts: Exporter::ALL.map(account), facts: registry.facts() }
+        Self { accounts: Exporter::ALL.map(account), usage: registry.usage() }
     }
 }
 
@@ -34,7 +36,7 @@ enum StatusValue {
     /// One line per exporter and cause.
     Dropped,
     /// One line.
-    Registry(fn(&Facts) -> u64),
+    Registry(fn(&Usage) -> u64),
 }
 
 /// In the order in which they are shown.
@@ -67,31 +69,31 @@ pub(super) const STATUS: [StatusMetric; 9] = [
         name: "loaddensity_registry_series",
         kind: "gauge",
         help: "Series interned",
-        value: StatusValue::Registry(|facts| facts.series as u64),
+        value: StatusValue::Registry(|usage| usage.series as u64),
     },
     StatusMetric {
         name: "loaddensity_registry_series_capacity",
         kind: "gauge",
         help: "Series that the storage has room for",
-        value: StatusValue::Registry(|facts| facts.series_capacity as u64),
+        value: StatusValue::Registry(|usage| usage.series_capacity as u64),
     },
     StatusMetric {
         name: "loaddensity_registry_folded_total",
         kind: "counter",
         help: "Times a series was folded into the overflow series because the registry was full",
-        value: StatusValue::Registry(|facts| facts.folded),
+        value: StatusValue::Registry(|usage| usage.folded),
     },
     StatusMetric {
         name: "loaddensity_registry_names_cut_total",
         kind: "counter",
         help: "Series whose method or name was cut because it was too long",
-        value: StatusValue::Registry(|facts| facts.names_cut),
+        value: StatusValue::Registry(|usage| usage.names_cut),
     },
     StatusMetric {
         name: "loaddensity_registry_spill_recorders",
         kind: "gauge",
         help: "Recorders without a shard of their own",
-        value: StatusValue::Registry(|facts| facts.spill_recorders as u64),
+        value: StatusValue::Registry(|usage| usage.spill_recorders as u64),
     },
 ];
 
@@ -133,7 +135,7 @@ impl StatusMetric {
         match self.value {
             StatusValue::Registry(_) => 1,
             StatusValue::Exporter(_) => Exporter::ALL.len(),
-            StatusValue::Dropped => Exporter::ALL.len() * Cause::ALL.len(),
+            StatusValue::Dropped => Exporter::ALL.len() * DropReason::ALL.len(),
         }
     }
 
@@ -141,14 +143,14 @@ impl StatusMetric {
     pub(super) fn point(&self, status: &Status, number: usize) -> Option<StatusPoint> {
         let account = |number: usize| status.accounts.get(number)?.as_ref();
         match self.value {
-            StatusValue::Registry(value) => Some(StatusPoint { labels: ["", ""], value: value(&status.facts) }),
+            StatusValue::Registry(value) => Some(StatusPoint { labels: ["", ""], value: value(&status.usage) }),
             StatusValue::Exporter(value) => {
                 let account = account(number)?;
                 Some(StatusPoint { labels: [account.exporter.as_str(), ""], value: value(account) })
             }
             StatusValue::Dropped => {
-                let account = account(number / Cause::ALL.len())?;
-                let cause = Cause::ALL[number % Cause::ALL.len()];
+                let account = account(number / DropReason::ALL.len())?;
+                let cause = DropReason::ALL[number % DropReason::ALL.len()];
                 let labels = [account.exporter.as_str(), cause.as_str()];
                 Some(StatusPoint { labels, value: account.dropped.get(cause) })
             }

@@ -43,7 +43,7 @@ impl HeapStorage {
     /// use loaddensity_metrics_core::HeapStorage;
     ///
     /// let storage = HeapStorage::new(3_000, 4, 1_024)?;
-    /// assert_eq!(storage.registry().facts().series_capacity, 3_000);
+    /// assert_eq!(storage.registry().usage().series_capacity, 3_000);
     /// # Ok::<(), loaddensity_metrics_core::SizeError>(())
     /// ```
     ///

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A size that storage cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SizeError {
     /// Not 1 to 2^31 - 1 series.
     Series(usize),

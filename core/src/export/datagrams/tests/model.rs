@@ -14,7 +14,8 @@ use crate::events::event::Event;
 use crate::events::sink::Sink;
 use crate::formats::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 use crate::registry::Registry;
-use crate::registry::ledger::{Exporter, Ledger};
+use crate::registry::exporter::Exporter;
+use crate::registry::ledger::Ledger;
 use crate::request::sample::Timestamp;
 use core::ops::Range;
 
@@ -452,7 +453,7 @@ impl Load for Summed<'_> {
 /// Sent, dropped as `unconfirmed`, dropped, and held.
 fn account(ledger: &Ledger) -> [u64; 4] {
     let (sent, dropped) = ledger.outcome();
-    [sent, dropped.get(Cause::Unconfirmed), dropped.total(), ledger.held()]
+    [sent, dropped.get(DropReason::Unconfirmed), dropped.total(), ledger.held()]
 }
 
 /// One run from the start to the end of the stop.

@@ -6,7 +6,8 @@ use super::std::vec::Vec;
 use crate::Timestamp;
 use crate::Weights;
 use crate::export::periodic::{CyclePart, ExportSource, WriteOutcome};
-use crate::registry::ledger::{Cause, Ledger, SUMS};
+use crate::registry::drop_reason::DropReason;
+use crate::registry::ledger::{Ledger, SUMS};
 
 /// Bytes around the points of a body.
 pub(super) const HEADER: usize = 100;
@@ -75,7 +76,7 @@ impl Points {
         self.ledger.outcome().0
     }
 
-    pub(super) fn dropped(&self, cause: Cause) -> u64 {
+    pub(super) fn dropped(&self, cause: DropReason) -> u64 {
         self.ledger.outcome().1.get(cause)
     }
 

@@ -10,7 +10,7 @@ use super::{MS, SECS};
 use crate::export::periodic::ExportLimits;
 use crate::export::verdict::Said;
 use crate::export::{Random, Tick};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// Of each temporality. A hundred times as many hold too.
 const RUNS: u64 = 150;
@@ -286,19 +286,19 @@ fn run(seed: u64, is_delta: bool) -> Run {
 }
 
 /// What holds at the end of every run.
-fn check(world: &World<Whims>, is_delta: bool, recovers: bool, cause: Cause) -> Run {
+fn check(world: &World<Whims>, is_delta: bool, recovers: bool, cause: DropReason) -> Run {
     let (source, receiver) = (&world.source, &world.receiver);
     let (recorded, sent, has) = (source.recorded(), source.sent(), receiver.store.requests(is_delta));
     assert_eq!(source.settled(), recorded, "nothing is held any more");
     assert!(sent <= has && has <= recorded, "{sent} sent, {has} arrived, {recorded} recorded");
-    let may_have = source.dropped(Cause::Unconfirmed) + receiver.slack;
+    let may_have = source.dropped(DropReason::Unconfirmed) + receiver.slack;
     if is_delta {
         assert!(has <= sent + may_have, "{has} arrived, {sent} sent, {may_have} more at most");
     }
-    let causes = [Cause::Deadline, Cause::Unreachable];
+    let causes = [DropReason::Deadline, DropReason::Unreachable];
     if recovers {
         // A delta may have nothing left to send.
-        assert!(is_delta || cause == Cause::Deadline, "{cause}");
+        assert!(is_delta || cause == DropReason::Deadline, "{cause}");
         assert_eq!(causes.map(|cause| source.dropped(cause)), [0, 0], "all is tried until the deadline");
         assert!(is_delta || sent == recorded, "{sent} of {recorded}");
     }

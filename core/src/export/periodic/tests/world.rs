@@ -9,7 +9,7 @@ use crate::Timestamp;
 use crate::export::periodic::{BodyInput, ExportAction, ExportLimits, ExportMachine};
 use crate::export::verdict::Said;
 use crate::export::{Id, Now, Tick};
-use crate::registry::ledger::Cause;
+use crate::registry::drop_reason::DropReason;
 
 /// What a receiver does after so much time.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ impl<R: Receiver> World<R> {
     }
 
     /// Does what the machine says until then; `Some` as soon as it is done.
-    pub(super) fn run_until(&mut self, end: Tick) -> Option<Cause> {
+    pub(super) fn run_until(&mut self, end: Tick) -> Option<DropReason> {
         loop {
             match self.poll() {
                 ExportAction::Wait { until } => {
@@ -140,12 +140,12 @@ impl<R: Receiver> World<R> {
     }
 
     /// The same, for so long.
-    pub(super) fn run(&mut self, time: Duration) -> Option<Cause> {
+    pub(super) fn run(&mut self, time: Duration) -> Option<DropReason> {
         self.run_until(self.tick.after(time))
     }
 
     /// After a stop: the cause of the rest, which is dropped as a shell does it.
-    pub(super) fn finish(&mut self) -> Cause {
+    pub(super) fn finish(&mut self) -> DropReason {
         let cause = self.run_until(Tick::from_nanos(u64::MAX - 1)).expect("a stop was asked for");
         let held = self.source.recorded() - self.source.settled();
         crate::export::periodic::ExportSource::ledger(&self.source).add_dropped(cause, held);

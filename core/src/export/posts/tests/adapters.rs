@@ -14,7 +14,7 @@ use crate::formats::influxdb::{
 use crate::labels::constant::ConstantLabels;
 use crate::registry::Registry;
 use crate::registry::accounts::Accounts;
-use crate::registry::ledger::Exporter;
+use crate::registry::exporter::Exporter;
 use crate::registry::storage::{Classic, Storage};
 use crate::request::sample::{Sample, Timestamp};
 use crate::{Event, Packer, Sink};
@@ -68,9 +68,9 @@ fn requests_are_sent_line_by_line_from_their_sink_and_settled_in_its_ledger() {
     let (id, second) = body(&mut posts, at(0), &mut items);
     assert_eq!(second, std::format!("{line} 4"));
     posts.handle(at(0), BodyInput::Answer { id, said: Said::Stored });
-    assert_eq!(posts.poll(at(0), &mut items, &mut []), PostAction::Done { cause: Cause::Deadline });
+    assert_eq!(posts.poll(at(0), &mut items, &mut []), PostAction::Done { cause: DropReason::Deadline });
     let (sent, dropped) = ledger.outcome();
-    assert_eq!((sent, dropped.get(Cause::Refused), ledger.held()), (3, 1, 0));
+    assert_eq!((sent, dropped.get(DropReason::Refused), ledger.held()), (3, 1, 0));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn points_per_interval_are_frozen_sent_and_settled_in_the_ledger() {
     posts.handle(at(20), BodyInput::Answer { id, said: Said::Partial { dropped: 1 } });
     let (id, third) = body(&mut posts, at(20), &mut points);
     assert_eq!(third, line(2, 4, 20));
-    assert_eq!((ledger.outcome().0, ledger.outcome().1.get(Cause::Refused)), (2, 3), "the heaviest");
+    assert_eq!((ledger.outcome().0, ledger.outcome().1.get(DropReason::Refused)), (2, 3), "the heaviest");
     posts.handle(at(20), BodyInput::Failed { id, began: true, kept: false });
     record([0, 0, 5]);
     assert_eq!(body(&mut posts, at(20), &mut points).1, "");
@@ -128,7 +128,7 @@ fn points_per_interval_are_frozen_sent_and_settled_in_the_ledger() {
     let (id, at_the_stop) = body(&mut posts, at(32), &mut points);
     assert_eq!(at_the_stop, line(1, 1, 32));
     posts.handle(at(32), BodyInput::Answer { id, said: Said::Stored });
-    assert_eq!(posts.poll(at(32), &mut points, &mut []), PostAction::Done { cause: Cause::Deadline });
+    assert_eq!(posts.poll(at(32), &mut points, &mut []), PostAction::Done { cause: DropReason::Deadline });
     assert_eq!((ledger.outcome().0, ledger.outcome().1.total()), (12, 3));
 }
 

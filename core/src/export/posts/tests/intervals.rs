@@ -29,7 +29,7 @@ struct Rows {
     /// Requests of each point that ever went out.
     told: RefCell<BTreeMap<u32, u64>>,
     sent: u64,
-    dropped: [u64; Cause::ALL.len()],
+    dropped: [u64; DropReason::ALL.len()],
 }
 
 impl Default for Rows {
@@ -42,7 +42,7 @@ impl Default for Rows {
             interval: 0,
             told: RefCell::default(),
             sent: 0,
-            dropped: [0; Cause::ALL.len()],
+            dropped: [0; DropReason::ALL.len()],
         }
     }
 }
@@ -82,7 +82,7 @@ impl Items for Rows {
         body
     }
 
-    fn settle(&mut self, items: usize, lost: usize, cause: Cause) {
+    fn settle(&mut self, items: usize, lost: usize, cause: DropReason) {
         let mut rows: Vec<_> = self.frozen.drain(..items).map(|row| row.1).collect();
         rows.sort_unstable_by(|one, other| other.cmp(one));
         self.dropped[cause as usize] += rows[..lost].iter().sum::<u64>();
@@ -113,7 +113,7 @@ impl Account for Rows {
         self.sent
     }
 
-    fn dropped(&self, cause: Cause) -> u64 {
+    fn dropped(&self, cause: DropReason) -> u64 {
         self.dropped[cause as usize]
     }
 
@@ -202,7 +202,7 @@ fn of_an_interval_in_part_the_heaviest_points_count_as_refused() {
         7,
     );
     simulation.run(Tick::default().after(1_500 * MS));
-    let dropped = simulation.items.dropped(Cause::Refused);
+    let dropped = simulation.items.dropped(DropReason::Refused);
     // Of the first five series the last two have four and five of 36 requests each.
     assert!((200..=300).contains(&dropped), "{dropped}");
     assert_eq!(simulation.items.sent() + dropped + simulation.items.held(), simulation.items.recorded);
@@ -257,9 +257,9 @@ fn a_server_that_heals_gets_all_intervals() {
 fn check(simulation: &Simulation<Faulty, Rows>, seed: u64) {
     let (items, server) = (&simulation.items, &simulation.server);
     let stored = items.told(|point| server.stored.get(point as usize) == Some(&true));
-    let unknown = items.dropped(Cause::Unconfirmed) + items.held();
+    let unknown = items.dropped(DropReason::Unconfirmed) + items.held();
     assert!(items.sent() <= stored, "{} sent, {stored} stored, seed {seed}", items.sent());
     assert!(stored <= items.sent() + unknown, "{stored} stored, {} sent, {unknown} unknown, seed {seed}", items.sent());
     let bad = items.told(|point| server.is_poison(point));
-    assert!(items.dropped(Cause::Refused) <= bad, "{bad} were bad: {:?}, seed {seed}", items.dropped);
+    assert!(items.dropped(DropReason::Refused) <= bad, "{bad} were bad: {:?}, seed {seed}", items.dropped);
 }

@@ -160,12 +160,12 @@ fn limits() -> PostLimits {
 /// What was called sent is what was delivered, but for what is called unconfirmed; and no good point was called bad.
 fn check(simulation: &Simulation<Faulty, Numbers>, seed: u64) {
     let (sent, stored, items) = (simulation.items.sent(), simulation.server.has(), &simulation.items);
-    let unknown = items.dropped(Cause::Unconfirmed) + items.len() as u64;
+    let unknown = items.dropped(DropReason::Unconfirmed) + items.len() as u64;
     assert!(sent <= stored, "{sent} sent, {stored} stored, seed {seed}");
     assert!(stored <= sent + unknown, "{stored} stored, {sent} sent, {unknown} unknown, seed {seed}");
     let bad = (0..items.first).filter(|&number| simulation.server.is_poison(number)).count() as u64;
-    assert!(items.dropped(Cause::Refused) <= bad, "{bad} were bad: {:?}, seed {seed}", items.dropped);
-    assert_eq!(items.dropped(Cause::TooLarge), 0, "seed {seed}");
+    assert!(items.dropped(DropReason::Refused) <= bad, "{bad} were bad: {:?}, seed {seed}", items.dropped);
+    assert_eq!(items.dropped(DropReason::TooLarge), 0, "seed {seed}");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_server_that_heals_gets_everything() {
         check(&simulation, seed);
         let bad = (0..simulation.items.end).filter(|&number| simulation.server.is_poison(number)).count() as u64;
         assert!(simulation.items.is_empty(), "{} wait, seed {seed}: {:?}", simulation.items.len(), simulation.posts);
-        let lost = simulation.items.dropped(Cause::Refused) + simulation.items.dropped(Cause::Unconfirmed);
+        let lost = simulation.items.dropped(DropReason::Refused) + simulation.items.dropped(DropReason::Unconfirmed);
         assert_eq!((lost, simulation.items.sent()), (bad, simulation.server.has()), "seed {seed}");
     }
 }

@@ -57,7 +57,7 @@ fn pour_bodies(points: usize, server: Fault, line: usize, rate: u32, seconds: u6
 
 /// Points that are lost for any reason but that they are bad.
 fn lost(items: &Numbers) -> u64 {
-    items.dropped.iter().sum::<u64>() - items.dropped(Cause::Refused)
+    items.dropped.iter().sum::<u64>() - items.dropped(DropReason::Refused)
 }
 
 #[test]
@@ -65,7 +65,11 @@ fn one_bad_point_among_ten_thousand_costs_that_point() {
     for round_trip in [1, 20] {
         let simulation = pour(Fault { round_trip: round_trip * MS, poison: 10_000, ..Fault::new(7) }, 29, 20, 5);
         let bad = (0..simulation.items.first).filter(|point| point % 10_000 == 3_333).count() as u64;
-        assert_eq!((simulation.items.dropped(Cause::Refused), lost(&simulation.items)), (bad, 0), "{round_trip} ms");
+        assert_eq!(
+            (simulation.items.dropped(DropReason::Refused), lost(&simulation.items)),
+            (bad, 0),
+            "{round_trip} ms"
+        );
         assert!(simulation.items.sent() <= simulation.server.stored);
         assert!(simulation.requests as u64 <= 25 * (bad + 1), "{} requests for {bad}", simulation.requests);
     }
@@ -76,7 +80,7 @@ fn bad_points_everywhere_cost_thirteen_requests_each() {
     // Of 5,000 points a second 50 are bad: 650 requests, of which 1,000 go into a second.
     let simulation = pour(Fault { poison: 100, ..Fault::new(7) }, 29, 5, 4);
     let bad = (0..simulation.items.first).filter(|point| point % 100 == 33).count() as u64;
-    assert_eq!((simulation.items.dropped(Cause::Refused), lost(&simulation.items)), (bad, 0));
+    assert_eq!((simulation.items.dropped(DropReason::Refused), lost(&simulation.items)), (bad, 0));
     assert!(simulation.requests as u64 <= 14 * bad, "{} requests for {bad}", simulation.requests);
 }
 
@@ -86,7 +90,7 @@ fn a_server_that_stumbles_at_random_loses_no_good_point() {
         for seed in 0..4 {
             // Short bodies, and so more of them.
             let simulation = pour_bodies(300, Fault { fails, ..Fault::new(seed) }, 29, 2, 12);
-            assert_eq!(simulation.items.dropped(Cause::Refused), 0, "{fails} of 1,000, seed {seed}");
+            assert_eq!(simulation.items.dropped(DropReason::Refused), 0, "{fails} of 1,000, seed {seed}");
             assert!(
                 fails == 500 || lost(&simulation.items) == 0,
                 "{fails} of 1,000, seed {seed}: {:?}",

@@ -42,7 +42,7 @@ pub(super) trait Account: Items {
     /// So many more wait, if there is room.
     fn offer(&mut self, count: u32);
     fn sent(&self) -> u64;
-    fn dropped(&self, cause: Cause) -> u64;
+    fn dropped(&self, cause: DropReason) -> u64;
     /// What was recorded and is neither sent, dropped nor waiting: nothing, always.
     fn missing(&self) -> i64;
     /// The points of a body.
@@ -60,12 +60,12 @@ pub(super) struct Numbers {
     pub(super) longer: Option<(u32, usize)>,
     pub(super) recorded: u64,
     pub(super) sent: u64,
-    pub(super) dropped: [u64; Cause::ALL.len()],
+    pub(super) dropped: [u64; DropReason::ALL.len()],
 }
 
 impl Numbers {
     pub(super) const fn new(capacity: usize, line: usize) -> Self {
-        let dropped = [0; Cause::ALL.len()];
+        let dropped = [0; DropReason::ALL.len()];
         Self { first: 0, end: 0, capacity, line, longer: None, recorded: 0, sent: 0, dropped }
     }
 
@@ -137,7 +137,7 @@ impl Items for Numbers {
         }
     }
 
-    fn settle(&mut self, items: usize, lost: usize, cause: Cause) {
+    fn settle(&mut self, items: usize, lost: usize, cause: DropReason) {
         assert!(items <= self.len() && lost <= items);
         self.first += items as u32;
         self.sent += (items - lost) as u64;
@@ -149,7 +149,7 @@ impl Account for Numbers {
     fn offer(&mut self, count: u32) {
         let taken = count.min((self.capacity - self.len()) as u32);
         self.recorded += u64::from(count);
-        self.dropped[Cause::BufferFull as usize] += u64::from(count - taken);
+        self.dropped[DropReason::BufferFull as usize] += u64::from(count - taken);
         self.end += taken;
     }
 
@@ -157,7 +157,7 @@ impl Account for Numbers {
         self.sent
     }
 
-    fn dropped(&self, cause: Cause) -> u64 {
+    fn dropped(&self, cause: DropReason) -> u64 {
         self.dropped[cause as usize]
     }
 
@@ -208,7 +208,7 @@ pub(super) struct Simulation<S, A> {
     pub(super) bytes: usize,
     polls: (Tick, usize),
     wait: (Tick, usize),
-    pub(super) done: Option<(Tick, Cause)>,
+    pub(super) done: Option<(Tick, DropReason)>,
 }
 
 impl<S: Server, A: Account> Simulation<S, A> {

@@ -4,7 +4,8 @@ use core::fmt;
 
 /// How full a registry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+#[non_exhaustive]
+pub struct Usage {
     /// Series interned, the overflow series not counted.
     pub series: usize,
     /// Series that there is room for, the overflow series not counted.
@@ -25,10 +26,11 @@ pub struct Facts {
 
 /// A ring that has refused events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FullRing {
-    /// Number of the recorder's shard; the number behind the last is the spill shard's.
+    /// Number of the recorder's shard; the number after the last is the spill shard's.
     pub recorder: usize,
-    /// Events refused since the storage's birth.
+    /// Events refused since the storage was made.
     pub dropped: u64,
     /// Events that the ring holds.
     pub ring: u64,

@@ -1,0 +1,29 @@
+//! What became of the requests that an exporter had to send.
+
+use super::drop_reason::Dropped;
+use super::exporter::Exporter;
+
+/// What became of the requests recorded since an exporter's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// Whose account it is.
+    pub exporter: Exporter,
+    /// Requests recorded since the exporter's start.
+    pub recorded: u64,
+    /// Of those, how many the backend has. UDP: handed to the kernel; HTTP and gRPC: acknowledged; Prometheus: in the
+    /// last page that was delivered whole.
+    pub sent: u64,
+    /// Of those, how many wait in rings, buffers or (Prometheus, OpenTelemetry) for the next scrape or export.
+    pub held: u64,
+    /// Of those, how many were dropped, by cause.
+    pub dropped: Dropped,
+}
+
+impl Account {
+    /// Whether `recorded = sent + dropped + held`. Holds exactly whenever recording and sending pause.
+    #[must_use]
+    pub fn balanced(&self) -> bool {
+        self.recorded == self.sent + self.dropped.total() + self.held
+    }
+}
