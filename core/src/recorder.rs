@@ -192,7 +192,7 @@ impl<'a> Recorder<'a> {
         // First what most often waits for memory.
         if let Some(words) = self.exponentials.get(index) {
             exponential::add(words, event.outcome, seen);
-            cell::stretch(cell, event.outcome, seen);
+            cell::keep_extremes(cell, event.outcome, seen);
         }
         cell::add(cell, event.outcome, &self.buckets, seen);
         if self.wants_events() {
@@ -239,7 +239,7 @@ impl<'a> Recorder<'a> {
         cell::add(cell, event.outcome, &self.buckets, seen);
         if let Some(words) = parts.exponentials.get(at) {
             exponential::add(words, event.outcome, seen);
-            cell::stretch(cell, event.outcome, seen);
+            cell::keep_extremes(cell, event.outcome, seen);
         }
         if self.wants_events() {
             self.offer(event);
@@ -253,7 +253,7 @@ impl<'a> Recorder<'a> {
         cell::add_shared(cell, event.outcome, self.buckets.classic(seen), seen);
         if let Some(words) = parts.spill_exponentials.get(index) {
             exponential::add_shared(words, event.outcome, seen);
-            cell::stretch_shared(cell, event.outcome, seen);
+            cell::keep_extremes_shared(cell, event.outcome, seen);
         }
         if self.wants_events() {
             self.offer_shared(event);

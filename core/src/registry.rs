@@ -364,7 +364,7 @@ impl<'a> Registry<'a> {
 
     /// Numbers below this may be in use; which of them are, their entries say.
     pub(crate) fn series_end(self) -> u32 {
-        // The counter is never above the capacity less one, which fits. Relaxed: whoever holds a handle got it behind the
+        // The counter is never above the capacity less one, which fits. Relaxed: whoever holds a handle got it after the
         // count, and what an entry holds is published by the entry itself.
         self.parts.control.next_entry.0.load(Ordering::Relaxed) as u32 + 1
     }

@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 
 type Places = Storage<50, 1, 2>;
 
-const BIRTH: u64 = 1_700_000_000_000_000_000;
+const START: u64 = 1_700_000_000_000_000_000;
 /// The receiver's own limit, between one point and all of them.
 const LIMIT: usize = 6_000;
 
 fn now(tick: Tick) -> Now {
-    Now { tick, wall: Timestamp::from_unix_nanos(BIRTH + 1 + tick.as_nanos()) }
+    Now { tick, wall: Timestamp::from_unix_nanos(START + 1 + tick.as_nanos()) }
 }
 
 fn record(registry: Registry<'_>) {
@@ -142,8 +142,8 @@ fn cumulative_exports_show_at_last_all_that_was_recorded() {
     registry.gauge("users").expect("room for a gauge").set(7.0);
     let accounts = registry.pump().expect("the only pump").accounts();
     accounts.open(Exporter::OpenTelemetry);
-    let birth = Timestamp::from_unix_nanos(BIRTH);
-    let source = Cumulative::new(accounts, &resource, birth);
+    let start = Timestamp::from_unix_nanos(START);
+    let source = Cumulative::new(accounts, &resource, start);
     let (taken, cause) = drive(source, false, registry);
     assert_eq!(cause, DropReason::Deadline);
     check(&taken, false, registry);
@@ -155,9 +155,9 @@ fn deltas_add_up_to_all_that_was_recorded() {
     let (registry, resource) = (STORAGE.registry(), Resource::new("checkout"));
     registry.gauge("users").expect("room for a gauge").set(7.0);
     let memory = vec![0; DeltaInterval::<Vec<u64>>::words(registry, ExportOptions::default())];
-    let birth = Timestamp::from_unix_nanos(BIRTH);
+    let start = Timestamp::from_unix_nanos(START);
     let (mut interval, before) =
-        DeltaInterval::new(registry, ExportOptions::default(), memory, birth).expect("enough memory");
+        DeltaInterval::new(registry, ExportOptions::default(), memory, start).expect("enough memory");
     let accounts = registry.pump().expect("the only pump").accounts();
     accounts.open_after(Exporter::OpenTelemetry, before);
     let source = Delta::new(accounts, &resource, &mut interval);
@@ -168,6 +168,6 @@ fn deltas_add_up_to_all_that_was_recorded() {
     let mut ends = BTreeMap::new();
     for point in taken.bodies.iter().flatten().filter(|point| matches!(point.value, DecodedValue::Sum(_))) {
         let end = ends.insert(format!("{:?}", point.attributes), point.time);
-        assert_eq!(point.start, end.unwrap_or(BIRTH), "{point:?}");
+        assert_eq!(point.start, end.unwrap_or(START), "{point:?}");
     }
 }

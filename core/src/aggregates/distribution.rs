@@ -92,7 +92,7 @@ impl Distribution {
 
     /// The buckets that are not empty, that of zero left out: index and requests. The index is OTLP's: bucket `i` lies
     /// above 2^(i/8) and reaches to 2^((i+1)/8), inclusive, in milliseconds or bytes; the one above the scale has the
-    /// index behind the last. In Prometheus it is `i + 1`.
+    /// index after the last. In Prometheus it is `i + 1`.
     pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> {
         let index = match self.quantity {
             Quantity::Latency => exponential::latency_index,
@@ -236,7 +236,7 @@ impl Distributions {
 }
 
 impl Registry<'_> {
-    /// The distributions over all series and recorders since the storage's birth; `None` in storage that keeps no
+    /// The distributions over all series and recorders since the storage was made; `None` in storage that keeps no
     /// exponential histograms ([`Classic`](crate::Classic)).
     ///
     /// Reads 4 KB for each series, outcome and recorder that has counted something.
@@ -249,7 +249,7 @@ impl Registry<'_> {
         Some(sums.fit_extremes())
     }
 
-    /// The distributions of one series over all recorders since the storage's birth; `None` as for
+    /// The distributions of one series over all recorders since the storage was made; `None` as for
     /// [`distributions`](Self::distributions).
     #[must_use]
     pub fn series_distributions(self, series: Series) -> Option<Distributions> {

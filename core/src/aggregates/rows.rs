@@ -263,7 +263,7 @@ mod tests {
     }
 
     /// Rows beside a model, and the sum of all that was settled.
-    struct Beside<'a> {
+    struct ModelledRows<'a> {
         registry: Registry<'a>,
         rows: Rows<Vec<u64>>,
         /// By series and outcome.
@@ -271,7 +271,7 @@ mod tests {
         settled: [[Vec<u64>; 2]; NAMES.len()],
     }
 
-    impl Beside<'_> {
+    impl ModelledRows<'_> {
         fn series(&self, name: usize) -> Series {
             // In order of their names, so that it is always the same one that finds no room.
             NAMES.map(|name| self.registry.series("GET", name))[name]
@@ -328,7 +328,7 @@ mod tests {
         let memory = std::vec![7; Rows::<Vec<u64>>::words(registry, shape)];
         let (rows, before) = Rows::new(registry, shape, memory).expect("as many words as it asks for");
         assert_eq!(before, registry.requests());
-        let mut beside = Beside { registry, rows, models: Default::default(), settled: Default::default() };
+        let mut beside = ModelledRows { registry, rows, models: Default::default(), settled: Default::default() };
         for (number, step) in steps.iter().enumerate() {
             match step {
                 Step::Record(name, sample) => {

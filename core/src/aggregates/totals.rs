@@ -84,7 +84,7 @@ impl Totals {
 }
 
 impl Registry<'_> {
-    /// Sums over all series and recorders since the storage's birth.
+    /// Sums over all series and recorders since the storage was made.
     #[must_use]
     pub fn totals(self) -> Totals {
         let mut totals = Totals::none(self.bounds());
@@ -94,7 +94,7 @@ impl Registry<'_> {
         totals
     }
 
-    /// Sums of one series over all recorders since the storage's birth.
+    /// Sums of one series over all recorders since the storage was made.
     #[must_use]
     pub fn series_totals(self, series: Series) -> Totals {
         let mut totals = Totals::none(self.bounds());

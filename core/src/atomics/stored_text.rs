@@ -15,7 +15,7 @@ impl<'a> StoredText<'a> {
         Self { words, length }
     }
 
-    /// Copies the text to the front of `room`, and where there is room with what is behind it; returns its length, or
+    /// Copies the text to the front of `room`, and where there is room with what comes after it; returns its length, or
     /// nothing where it does not fit.
     #[inline(always)]
     pub(crate) fn copy_wide(self, room: &mut [u8]) -> Option<usize> {

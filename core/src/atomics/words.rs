@@ -1,7 +1,7 @@
 //! Text in words of relaxed atomics: how labels are shared between threads without `unsafe`.
 //!
 //! A text is written once, before it is published with a release store, and only read afterwards. Its length is kept
-//! elsewhere; the bytes of the last word behind the text are zero.
+//! elsewhere; the bytes of the last word after the text are zero.
 
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 
@@ -49,7 +49,7 @@ pub(crate) fn load(words: &[AtomicU64], out: &mut [u8]) {
     }
 }
 
-/// Copies the text of `length` bytes in `words` to the front of `out`, and with it what lies behind: moves of known
+/// Copies the text of `length` bytes in `words` to the front of `out`, and with it what comes after it: moves of known
 /// length need no loop. Returns `false`, and copies nothing of use, where words or room end too soon for that.
 #[inline(always)]
 pub(crate) fn load_wide(words: &[AtomicU64], length: usize, out: &mut [u8]) -> bool {

@@ -11,7 +11,7 @@ use crate::counts::layout::{AT_BUCKETS, Observation, POINT};
 #[derive(Clone)]
 pub(crate) struct BucketMap {
     latency: Places,
-    /// Of sizes, whose buckets come behind those of latencies.
+    /// Of sizes, whose buckets come after those of latencies.
     size: Places,
     bounds: Bounds,
 }

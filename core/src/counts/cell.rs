@@ -7,7 +7,8 @@ use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::{Bounds, MAX_BOUNDS};
 use crate::counts::buckets::BucketMap;
 use crate::counts::layout::{
-    AT_BUCKETS, CellWords, LARGEST, LATENCY_SUM, LONGEST, Observation, POINT, SHORTEST, SIZE_SUM, SMALLEST, Side,
+    AT_BUCKETS, CellWords, LARGEST, LATENCY_SUM, LONGEST, Observation, OutcomeWords, POINT, SHORTEST, SIZE_SUM,
+    SMALLEST,
 };
 use crate::request::sample::Outcome;
 
@@ -24,7 +25,7 @@ pub(crate) fn add(cell: &CellWords, outcome: Outcome, buckets: &BucketMap, seen:
 
 /// The same in buckets that no look-up finds.
 #[cold]
-fn add_compared(point: &Side, buckets: &BucketMap, seen: Observation) {
+fn add_compared(point: &OutcomeWords, buckets: &BucketMap, seen: Observation) {
     let (latency, size) = buckets.compared(seen);
     if let (Some(latency), Some(size)) = (point.get(latency), point.get(size)) {
         add_to_point(point, (latency, size), seen);
@@ -32,7 +33,7 @@ fn add_compared(point: &Side, buckets: &BucketMap, seen: Observation) {
 }
 
 #[inline]
-fn add_to_point(point: &Side, (latency, size): (&AtomicU64, &AtomicU64), seen: Observation) {
+fn add_to_point(point: &OutcomeWords, (latency, size): (&AtomicU64, &AtomicU64), seen: Observation) {
     // Relaxed: readers want each number whole, not the numbers in step.
     let bump = |word: &AtomicU64, by: u64| word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
     bump(latency, 1);
@@ -53,7 +54,7 @@ pub(crate) fn add_shared(cell: &CellWords, outcome: Outcome, buckets: (usize, us
 
 /// Keeps the extremes of a cell that this thread alone writes.
 #[inline]
-pub(crate) fn stretch(cell: &CellWords, outcome: Outcome, seen: Observation) {
+pub(crate) fn keep_extremes(cell: &CellWords, outcome: Outcome, seen: Observation) {
     let point = &cell[outcome.index()];
     for (at, to) in extremes_of(seen) {
         // A new extreme is rare, and a branch that is seldom taken costs less than a store.
@@ -64,7 +65,7 @@ pub(crate) fn stretch(cell: &CellWords, outcome: Outcome, seen: Observation) {
 }
 
 /// Keeps the extremes of a cell that several threads write.
-pub(crate) fn stretch_shared(cell: &CellWords, outcome: Outcome, seen: Observation) {
+pub(crate) fn keep_extremes_shared(cell: &CellWords, outcome: Outcome, seen: Observation) {
     for (at, to) in extremes_of(seen) {
         cell[outcome.index()][at].fetch_max(to, Relaxed);
     }
@@ -153,11 +154,11 @@ impl Sizes {
         Self { counts: Counts::zeros(bounds.size_buckets()), sum: 0 }
     }
 
-    /// Adds what `cell` counted; its size buckets are `behind` those of latency.
+    /// Adds what `cell` counted; its size buckets come `distance` words after those of latency.
     #[inline]
-    pub(crate) fn add(&mut self, cell: &CellWords, outcome: Outcome, behind: usize) {
+    pub(crate) fn add(&mut self, cell: &CellWords, outcome: Outcome, distance: usize) {
         let point = &cell[outcome.index()];
-        self.counts.add(&point[(AT_BUCKETS + behind).min(POINT)..]);
+        self.counts.add(&point[(AT_BUCKETS + distance).min(POINT)..]);
         self.sum = self.sum.wrapping_add(point[SIZE_SUM].load(Relaxed));
     }
 
@@ -175,7 +176,7 @@ impl Sizes {
 /// Whether anything was counted. Looks at one cache line only: what was no latency at all is in the first bucket, and
 /// anything else adds to the sum.
 #[inline]
-pub(crate) fn is_used(side: &Side) -> bool {
+pub(crate) fn is_used(side: &OutcomeWords) -> bool {
     [LATENCY_SUM, SIZE_SUM, AT_BUCKETS].iter().fold(0, |all, &at| all | side[at].load(Relaxed)) != 0
 }
 

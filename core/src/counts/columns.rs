@@ -1,7 +1,7 @@
 //! The cells of one series after another, for readers that go through all of them.
 
 use crate::counts::cell::is_used;
-use crate::counts::layout::{CellWords, Side};
+use crate::counts::layout::{CellWords, OutcomeWords};
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -47,7 +47,7 @@ impl<'a> Columns<'a> {
 
     /// What the shards that follow counted for one outcome of a series, unless that is nothing.
     #[inline]
-    pub(crate) fn more(&self, series: Series, outcome: Outcome) -> impl Iterator<Item = &'a Side> {
+    pub(crate) fn more(&self, series: Series, outcome: Outcome) -> impl Iterator<Item = &'a OutcomeWords> {
         let (more, series, step) = (self.more, series.index(), self.first.len());
         let (mut next, mut spill) = (series, self.spill.get(series));
         core::iter::from_fn(move || {

@@ -20,7 +20,7 @@ pub(crate) const LATENCIES: usize = 2 + 30 * STEPS;
 /// Buckets of sizes, those of zero and of one byte and the one above the scale included.
 pub(crate) const SIZES: usize = 3 + 34 * STEPS;
 
-/// The words of one series in one shard, all zero at birth: per outcome both histograms. The extremes are in the cell,
+/// The words of one series in one shard, all zero at first: per outcome both histograms. The extremes are in the cell,
 /// on a cache line that is written anyway.
 pub(crate) type ExponentialWords = [[AtomicU64; POINT]; 2];
 
@@ -123,7 +123,7 @@ pub(crate) fn buckets(words: &ExponentialWords, outcome: Outcome) -> (&[AtomicU6
 /// How many steps of a scale are less than `x`, which is less than 2^53: eight to each power of two, from the float on
 /// whose bits are all zero.
 ///
-/// A float's bits hold the power of two and, behind it, how far above that the number is. On processors that many a
+/// A float's bits hold the power of two and, after it, how far above that the number is. On processors that many a
 /// binary is still built for, this is half the work of counting leading zeros.
 /// There are eight steps to each of the powers, but of different widths: what is added before the bits are cut off moves
 /// the root in the number's slot to where a step of equal width ends.
@@ -151,7 +151,7 @@ const ROOTS: [u64; STEPS] = [
 const ROOT_BITS: i32 = 63;
 const SLOT_BITS: u32 = 4;
 const SLOTS: usize = 1 << SLOT_BITS;
-/// Bits of a mantissa behind those that would number steps of equal width.
+/// Bits of a mantissa after those that would number steps of equal width.
 const STEP_BITS: u32 = MANTISSA_BITS - SCALE;
 /// The scale of sizes: its roots are 2^(i/8).
 const OF_ONE: [u64; SLOTS] = moves(1);

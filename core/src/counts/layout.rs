@@ -4,13 +4,13 @@ use super::bounds::BUCKETS;
 use crate::atomics::AtomicU64;
 use crate::metrics::{Instrument, InstrumentWords, LATENCY, SIZE};
 
-/// The words of one cell, all zero at birth: 896 bytes, of which the contract's bounds use eight cache lines.
-pub(crate) type CellWords = [Side; 2];
+/// The words of one cell, all zero at first: 896 bytes, of which the contract's bounds use eight cache lines.
+pub(crate) type CellWords = [OutcomeWords; 2];
 
 /// The words of one outcome.
-pub(crate) type Side = [AtomicU64; POINT];
+pub(crate) type OutcomeWords = [AtomicU64; POINT];
 
-/// Words of one outcome: whole cache lines. Size's buckets come right behind those of latency.
+/// Words of one outcome: whole cache lines. Size's buckets come right after those of latency.
 pub(crate) const POINT: usize = (AT_BUCKETS + BUCKETS).next_multiple_of(8);
 pub(crate) const LATENCY_SUM: usize = words_of(&LATENCY).0;
 pub(crate) const SIZE_SUM: usize = words_of(&SIZE).0;

@@ -27,7 +27,7 @@ pub trait EventEncoder {
     }
 
     /// Writes item `item` (below [`ITEMS`](Self::ITEMS)) of `event` to the front of `out`, without a newline; returns
-    /// its length in bytes. What `out` has behind the item is of no use afterwards.
+    /// its length in bytes. What `out` has after the item is of no use afterwards.
     ///
     /// # Errors
     /// [`Full`] where it does not fit; `out` then holds nothing of use.
@@ -59,7 +59,7 @@ pub struct Packed {
     pub items: usize,
     /// Events whose last item is in it.
     pub events: usize,
-    /// The next item of the event behind those, which is begun in this batch or in an earlier one; else 0.
+    /// The next item of the event after those, which is begun in this batch or in an earlier one; else 0.
     pub(crate) next_item: u8,
 }
 
@@ -144,7 +144,7 @@ impl<E: EventEncoder> Packer<E> {
         &self.encoder
     }
 
-    /// Packs what comes behind the first `events` and behind those items of the next one that come before `next_item`.
+    /// Packs what comes after the first `events` and after those items of the next one that come before `next_item`.
     pub(crate) fn pack_from<B>(
         &self,
         sink: &Sink<'_, B>,

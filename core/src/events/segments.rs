@@ -28,7 +28,7 @@ fn segments_of(segment: usize) -> usize {
     (CALL_BYTES / segment.max(1)).clamp(1, SEGMENTS)
 }
 
-/// Packed datagrams one behind another in one buffer, each but the last of one size.
+/// Packed datagrams one after another in one buffer, each but the last of one size.
 #[derive(Clone, Debug)]
 pub struct Run {
     datagrams: [Packed; SEGMENTS],
@@ -64,7 +64,7 @@ impl Run {
     }
 
     /// Some of its datagrams as one batch, to be settled by [`Packer::confirm`] or [`Packer::discard`] after those
-    /// before them were confirmed. Once one is discarded, those behind it are void: they are packed again.
+    /// before them were confirmed. Once one is discarded, those after it are void: they are packed again.
     #[must_use]
     pub fn batch(&self, datagrams: Range<usize>) -> Packed {
         let some = self.datagrams[..self.count].get(datagrams).unwrap_or_default();
@@ -158,7 +158,7 @@ pub struct Window<B, const N: usize> {
     next: usize,
     /// The items of the last call that was taken, unless more is known of it.
     last: Range<usize>,
-    fates: [Fate; N],
+    outcomes: [SegmentOutcome; N],
     events: usize,
 }
 
@@ -172,7 +172,7 @@ struct Item {
 
 /// What has become of an event of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum SegmentOutcome {
     /// So many of its items are yet to be handed over; with none left it is sent.
     Waits(u8),
     /// An item of it is lost, for that cause.
@@ -198,7 +198,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
             count: 0,
             next: 0,
             last: 0..0,
-            fates: [Fate::Waits(0); N],
+            outcomes: [SegmentOutcome::Waits(0); N],
             events: 0,
         }
     }
@@ -219,15 +219,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
             && let Some(event) = sink.get(self.events)
         {
             let count = self.count;
-            self.fates[self.events] = match self.add(packer.encoder(), event, first_item, &mut used, largest) {
-                Ok(()) => Fate::Waits(E::ITEMS - first_item),
+            self.outcomes[self.events] = match self.add(packer.encoder(), event, first_item, &mut used, largest) {
+                Ok(()) => SegmentOutcome::Waits(E::ITEMS - first_item),
                 Err(Skipped::Full) if self.events != 0 => {
                     self.count = count;
                     break;
                 }
                 Err(_) => {
                     self.count = count;
-                    Fate::Lost(DropReason::TooLarge)
+                    SegmentOutcome::Lost(DropReason::TooLarge)
                 }
             };
             self.events += 1;
@@ -264,7 +264,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     pub fn handed_over(&mut self, datagrams: usize) {
         let end = self.count.min(self.next.saturating_add(datagrams));
         for item in &self.items[self.next..end] {
-            if let Fate::Waits(items) = &mut self.fates[usize::from(item.event)] {
+            if let SegmentOutcome::Waits(items) = &mut self.outcomes[usize::from(item.event)] {
                 *items = items.saturating_sub(1);
             }
         }
@@ -302,12 +302,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
-        for alike in self.fates[..self.events].chunk_by(|a, b| a == b) {
+        for alike in self.outcomes[..self.events].chunk_by(|a, b| a == b) {
             match alike[0] {
-                Fate::Waits(0) => sink.confirm_front(alike.len()),
-                Fate::Waits(_) => sink.drop_front(alike.len(), left),
-                Fate::Lost(cause) => sink.drop_front(alike.len(), cause),
-                Fate::Apart => sink.hold_apart(alike.len()),
+                SegmentOutcome::Waits(0) => sink.confirm_front(alike.len()),
+                SegmentOutcome::Waits(_) => sink.drop_front(alike.len(), left),
+                SegmentOutcome::Lost(cause) => sink.drop_front(alike.len(), cause),
+                SegmentOutcome::Apart => sink.hold_apart(alike.len()),
             }
         }
         self.clear();
@@ -320,9 +320,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     {
         let mut apart = 0;
         for item in &self.items[self.last.clone()] {
-            let fate = &mut self.fates[usize::from(item.event)];
-            if *fate == Fate::Waits(0) {
-                *fate = Fate::Apart;
+            let outcome = &mut self.outcomes[usize::from(item.event)];
+            if *outcome == SegmentOutcome::Waits(0) {
+                *outcome = SegmentOutcome::Apart;
                 apart += 1;
             }
         }
@@ -332,9 +332,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
 
     fn lose(&mut self, items: Range<usize>, cause: DropReason) {
         for item in &self.items[items] {
-            let fate = &mut self.fates[usize::from(item.event)];
-            if !matches!(fate, Fate::Lost(_)) {
-                *fate = Fate::Lost(cause);
+            let outcome = &mut self.outcomes[usize::from(item.event)];
+            if !matches!(outcome, SegmentOutcome::Lost(_)) {
+                *outcome = SegmentOutcome::Lost(cause);
             }
         }
     }
@@ -343,7 +343,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         (self.count, self.next, self.events, self.last) = (0, 0, 0, 0..0);
     }
 
-    /// Adds the items of `event`, behind `used` bytes of text.
+    /// Adds the items of `event`, after `used` bytes of text.
     fn add<E: EventEncoder>(
         &mut self,
         encoder: &E,

@@ -60,7 +60,7 @@ pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
         let (name, after) = rest.split_at_checked(equals)?;
         let value = after.get(2..)?;
         let (value, after) = value.split_at_checked(length_of_value(value))?;
-        // Behind the quote, and the comma if there is one.
+        // After the quote, and the comma if there is one.
         rest = after.get(2..).unwrap_or_default();
         Some((name, value))
     })

@@ -8,10 +8,10 @@ use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::LABEL_BLOCK;
 
 /// The words of an entry that a look-up reads, apart from the others so that those of thousands of series stay in the
-/// caches: one cache line, all zero at birth.
+/// caches: one cache line, all zero at first.
 pub(crate) type HeadWords = [AtomicU64; 8];
 
-/// The other words of one entry, all zero at birth: 2,880 bytes.
+/// The other words of one entry, all zero at first: 2,880 bytes.
 pub(crate) type EntryWords = [AtomicU64; WORDS];
 
 /// Places in the head.

@@ -79,7 +79,7 @@ impl Registry<'_> {
     }
 }
 
-/// The words of one series, all zero at birth: 1,152 bytes.
+/// The words of one series, all zero at first: 1,152 bytes.
 pub(crate) type ExemplarWords = [AtomicU64; 2 * SLOTS * SLOT];
 
 /// The words of one exemplar and, before them, their sequence.

@@ -108,7 +108,7 @@ impl fmt::Display for GaugeError {
 
 impl core::error::Error for GaugeError {}
 
-/// The words of one gauge, all zero at birth.
+/// The words of one gauge, all zero at first.
 #[derive(Debug)]
 pub(crate) struct GaugeWords {
     /// Zero where not yet decided; decided in this order, once.
@@ -118,8 +118,8 @@ pub(crate) struct GaugeWords {
 }
 
 const NAME_WORDS: usize = GAUGE_NAME_BYTES / 8;
-/// A word behind a name's end. No text has such bytes.
-const BEHIND: u64 = u64::MAX;
+/// A word after a name's end. No text has such bytes.
+const AFTER: u64 = u64::MAX;
 
 impl GaugeWords {
     const_unless_loom! {
@@ -161,9 +161,9 @@ impl GaugeWords {
 }
 
 /// The gauge of a name that was checked. Words are decided once and looked at in one order, so that all who bring one
-/// name leave the same gauges behind.
+/// name leave the same gauges.
 pub(crate) fn find_or_write<'a>(gauges: &'a [GaugeWords], name: &str) -> Option<&'a GaugeWords> {
-    let mut wanted = [BEHIND; NAME_WORDS];
+    let mut wanted = [AFTER; NAME_WORDS];
     for (word, value) in wanted.iter_mut().zip(words::values(name.as_bytes())) {
         *word = value;
     }

@@ -113,7 +113,7 @@ pub(crate) fn enter(index: &[AtomicU64], hash: u64, number: u32) {
 
 impl FreeEntries<'_> {
     fn take(&self, entries: &impl Entries) -> Option<u32> {
-        // Acquire pairs with the release in `give_back`: the link is read behind it.
+        // Acquire pairs with the release in `give_back`: the link is read after it.
         let mut top = self.returned.load(Ordering::Acquire);
         while top as u32 != 0 {
             let number = top as u32 - 1;

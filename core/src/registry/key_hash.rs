@@ -5,7 +5,7 @@ use crate::registry::key_words::{self, Block, KeyHead};
 use crate::request::key::Key;
 
 /// What a key's words are combined with, so that no text at hand makes a factor zero: the first digits of the square
-/// roots of 2, 3, 5 and 7 behind the point.
+/// roots of 2, 3, 5 and 7 after the point.
 const KEYS: [u64; 4] = [0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
 
 /// What comes of the rest of a key that has none.

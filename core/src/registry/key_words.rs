@@ -67,13 +67,13 @@ pub(crate) const fn has_rest(key: &Key<'_>) -> bool {
     key.method.len() > WORD || is_long(key.name) || !key.labels.is_empty()
 }
 
-/// The words of a method behind its first, if it has more.
+/// The words of a method after its first, if it has more.
 pub(crate) fn method_rest(method: &str) -> Option<[u64; 3]> {
     let [_, rest @ ..] = first(method.as_bytes());
     (method.len() > WORD).then_some(rest)
 }
 
-/// The blocks of a name behind its first.
+/// The blocks of a name after its first.
 #[inline]
 pub(crate) fn name_rest(name: &str) -> impl Iterator<Item = Block> {
     let name = name.as_bytes();

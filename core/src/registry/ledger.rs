@@ -128,7 +128,7 @@ impl Ledger {
 
     /// The same before and after: no start or stop came between.
     pub(crate) fn generation(&self) -> u64 {
-        // The fence keeps what was read before from sliding behind, acquire what is read next from sliding ahead.
+        // The fence keeps what was read before from moving to after it, acquire what is read next from moving to before it.
         fence(Acquire);
         self.generation.load(Acquire)
     }

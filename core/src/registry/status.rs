@@ -67,7 +67,7 @@ impl<'a> Registry<'a> {
     /// ```
     ///
     /// # Errors
-    /// [`StatusLabelInUse`] behind the first recorder or the first series with labels, unless it is on in this way.
+    /// [`StatusLabelInUse`] after the first recorder or the first series with labels, unless it is on in this way.
     pub fn set_status_label(self, label: StatusLabel) -> Result<(), StatusLabelInUse> {
         self.parts.control.status.set(label)
     }

@@ -18,7 +18,7 @@ const EMPTY_METHOD: &str = "REQ";
 const EMPTY_NAME: &str = "unknown";
 /// Method and name of the series that takes what a full registry has no room for.
 const OVERFLOW: &str = "overflow";
-/// `~` and 16 hexadecimal digits behind a name that was cut.
+/// `~` and 16 hexadecimal digits after a name that was cut.
 const CUT_MARK: usize = 17;
 
 /// A series' identity in its one canonical form.

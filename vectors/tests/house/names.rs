@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 
 use crate::modules::Source;
 
-/// No name but those of the lists, and none in the lists that is no longer used twice.
+/// No name but those of the list, and none in the list that is no longer used twice.
 #[test]
 fn no_type_name_twice() {
     let twice = twice();
-    let known = |name: &str, homes: &[String]| still_twice(name) || is_reasoned(name, homes);
-    let new: Vec<_> = twice.iter().filter(|(name, homes)| !known(name, homes)).collect();
+    let new: Vec<_> = twice.iter().filter(|(name, homes)| !is_reasoned(name, homes)).collect();
     let lines: Vec<_> = new.iter().map(|(name, homes)| format!("{name}: {}", homes.join(", "))).collect();
     assert!(lines.is_empty(), "{} type names are used twice:\n{}", lines.len(), lines.join("\n"));
 
-    let listed = STILL_TWICE.split_whitespace().chain(REASONED.iter().map(|(name, ..)| *name));
+    let listed = REASONED.iter().map(|(name, ..)| *name);
     let stale: Vec<_> = listed.filter(|name| !twice.contains_key(*name)).collect();
-    assert!(stale.is_empty(), "no longer used twice, so to be deleted from the lists: {}", stale.join(" "));
+    assert!(stale.is_empty(), "no longer used twice, so to be deleted from the list: {}", stale.join(" "));
 }
 
 /// The names that are defined more than once, with the modules that define them.
@@ -28,10 +27,6 @@ fn twice() -> BTreeMap<String, Vec<String>> {
     }
     homes.retain(|_, homes| homes.len() > 1);
     homes
-}
-
-fn still_twice(name: &str) -> bool {
-    STILL_TWICE.split_whitespace().any(|still| still == name)
 }
 
 /// Whether a name has a reason that holds for each of its homes.
@@ -62,6 +57,3 @@ const REASONED: &[(&str, &[&str], &str)] = &[
     ("Compressor", &["shell/prometheus/"], "gzip, or what stands in for it where the feature is absent"),
     ("Compressors", &["shell/prometheus/"], "gzip, or what stands in for it where the feature is absent"),
 ];
-
-/// Names that are still to be changed.
-const STILL_TWICE: &str = "";

@@ -14,7 +14,7 @@ use crate::atomics::Ordering::Relaxed;
 use crate::counts::bounds::Bounds;
 use crate::counts::cell::is_used;
 use crate::counts::columns::Columns;
-use crate::counts::layout::{AT_BUCKETS, CellWords, Side};
+use crate::counts::layout::{AT_BUCKETS, CellWords, OutcomeWords};
 use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
 use crate::registry::entry::Entry;
 use crate::request::sample::{Outcome, Timestamp};
@@ -41,7 +41,7 @@ pub(super) struct CellPoint<'a> {
     series: Series,
     outcome: Outcome,
     /// What the first shard counted.
-    side: &'a Side,
+    side: &'a OutcomeWords,
     attributes: Attributes<'a>,
 }
 
@@ -249,7 +249,7 @@ fn add_more(
 
 /// Requests of one side.
 #[inline(always)]
-fn count(shape: Shape, side: &Side) -> u64 {
+fn count(shape: Shape, side: &OutcomeWords) -> u64 {
     shape.of(side).iter().map(|bucket| bucket.load(Relaxed)).sum()
 }
 

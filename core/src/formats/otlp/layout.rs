@@ -5,7 +5,7 @@
 
 use crate::atomics::AtomicU64;
 use crate::counts::bounds::{Bounds, MAX_BOUNDS};
-use crate::counts::layout::{AT_BUCKETS, LATENCY_SUM, SIZE_SUM, Side};
+use crate::counts::layout::{AT_BUCKETS, LATENCY_SUM, OutcomeWords, SIZE_SUM};
 use crate::wire::protobuf::prefix;
 
 use super::field;
@@ -64,7 +64,7 @@ impl Shape {
 
     /// The buckets of `side`.
     #[inline(always)]
-    pub(super) fn of(self, side: &Side) -> &[AtomicU64] {
+    pub(super) fn of(self, side: &OutcomeWords) -> &[AtomicU64] {
         side.get(self.first..self.first + self.buckets).unwrap_or_default()
     }
 

@@ -143,7 +143,7 @@ impl SeriesLines {
     ) -> usize {
         let fragments = fragments.of(self.family);
         let mut written = match self.labels.1 {
-            // Behind each counter comes a line of another kind.
+            // After each counter comes a line of another kind.
             _ if self.created.is_some() && matches!(self.family, Family::Requests) => 0,
             _ if exemplars.is_some() => 0,
             0..=64 => self.write_usual::<64, 128>(line, fragments, out),

@@ -1,6 +1,6 @@
 //! Atomic words on the heap that begin where a cache line does.
 //!
-//! An allocator gives large blocks 16 bytes behind a page's start. There, every cell would lie across one cache line more
+//! An allocator gives large blocks 16 bytes after a page's start. There, every cell would lie across one cache line more
 //! than it needs, and two threads' words would share lines that a `static` keeps apart.
 
 extern crate alloc;
@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use super::size_error::SizeError;
 use crate::atomics::AtomicU64;
 
-/// Words, all zero at birth.
+/// Words, all zero at first.
 pub(super) struct Aligned {
     words: Box<[AtomicU64]>,
     /// Words before the first whole line.
