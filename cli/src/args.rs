@@ -1,14 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use loaddensity_metrics_shell::StatusLabel;
 
 use crate::cost::LoadArgs;
 use crate::exit;
-use crate::identity::IdentityArgs;
+use crate::run_options::RunOptions;
 
 /// Runs LoadDensity Action-JSON: starts and stops metrics exporters, and load tests between them.
 ///
@@ -40,27 +38,8 @@ pub(crate) struct CliArgs {
     #[arg(long, value_enum, default_value_t = RuntimeName::Tokio, global = true)]
     pub(crate) runtime: RuntimeName,
 
-    /// Let the backends' standard environment variables (DD_*, OTEL_*, INFLUX*, …) say what an action leaves out.
-    ///
-    /// Without it no variable is read, so that a document means the same on every host. What an action gives wins.
-    #[arg(long, global = true)]
-    pub(crate) env: bool,
-
-    /// Tell requests apart by status too, in a label "status" of every backend: its class (2xx) or the code (200).
-    #[arg(long, value_enum, value_name = "HOW", global = true)]
-    pub(crate) status_label: Option<StatusLabelName>,
-
-    /// Let metrics pages serve on after their stop until one scrape has had the last values, for so long at most (0 to
-    /// 86400), where their actions say nothing (linger_seconds). The program ends after that.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, global = true)]
-    pub(crate) linger: Option<Duration>,
-
-    /// Exit with 0, not with 3, where something that was recorded was not delivered.
-    #[arg(long, global = true)]
-    pub(crate) allow_loss: bool,
-
     #[command(flatten)]
-    pub(crate) identity: IdentityArgs,
+    pub(crate) options: RunOptions,
 
     #[command(subcommand)]
     pub(crate) task: CliCommand,
@@ -70,21 +49,6 @@ pub(crate) struct CliArgs {
 pub(crate) enum RuntimeName {
     Tokio,
     Smol,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum StatusLabelName {
-    Class,
-    Code,
-}
-
-impl From<StatusLabelName> for StatusLabel {
-    fn from(name: StatusLabelName) -> Self {
-        match name {
-            StatusLabelName::Class => Self::Class,
-            StatusLabelName::Code => Self::Code,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -121,9 +85,4 @@ pub(crate) enum CliCommand {
     /// Shows nanoseconds per request recorded, per line, message and data point, and bytes per series and recorder.
     /// Nothing leaves the machine. Keep the machine idle meanwhile. Exits with 1 where a measurement counted wrongly.
     Cost(LoadArgs),
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds from 0 to 86400, such as 60".to_owned())
 }

@@ -20,6 +20,7 @@ mod losses;
 mod numbers;
 #[cfg(feature = "demo")]
 pub mod receivers;
+mod run_options;
 mod runner;
 mod say;
 mod source;
@@ -28,14 +29,12 @@ mod start_test;
 use std::process::ExitCode;
 
 use clap::Parser;
-use loaddensity_metrics_shell::environment::Environment;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
 
 use self::args::{CliArgs, CliCommand, RuntimeName};
 use self::exit::CommandEnding;
-use self::runner::RunOptions;
 use self::source::{DocumentSource, SourceError};
 
 /// Why a command failed; the text is for the user.
@@ -54,14 +53,6 @@ pub fn main() -> ExitCode {
 }
 
 fn run<R: Runtime>(args: CliArgs) -> ExitCode {
-    let environment = if args.env { Environment::process() } else { Environment::default() };
-    let options = RunOptions {
-        environment,
-        identity: args.identity,
-        status_label: args.status_label.map(Into::into),
-        linger: args.linger,
-        allow_loss: args.allow_loss,
-    };
     let sources = match args.task {
         CliCommand::Run { file } if file.as_os_str() == "-" => DocumentSource::stdin().map(|source| vec![source]),
         CliCommand::Run { file } => DocumentSource::file(&file).map(|source| vec![source]),
@@ -72,7 +63,7 @@ fn run<R: Runtime>(args: CliArgs) -> ExitCode {
         CliCommand::Cost(load) => return cost::run(&load),
     };
     match sources {
-        Ok(sources) => runner::run::<R>(&sources, options),
+        Ok(sources) => runner::run::<R>(&sources, args.options),
         Err(error) => wrong_usage(&error),
     }
 }

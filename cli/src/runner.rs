@@ -15,26 +15,13 @@ use crate::complaints::Complaints;
 use crate::engine;
 use crate::exit::{self, CommandEnding};
 use crate::exporter_events::{self, ExporterEvents};
-use crate::identity::IdentityArgs;
 use crate::interrupt::Interrupt;
 use crate::live::{LOOK, Live, Summary};
 use crate::losses::is_lossy;
+use crate::run_options::RunOptions;
 use crate::say;
 use crate::source::DocumentSource;
 use crate::start_test;
-
-/// How documents are run.
-pub(crate) struct RunOptions {
-    /// What says the rest of what an action leaves out.
-    pub(crate) environment: Environment,
-    /// Who sends.
-    pub(crate) identity: IdentityArgs,
-    pub(crate) status_label: Option<StatusLabel>,
-    /// How long pages linger whose actions do not say.
-    pub(crate) linger: Option<Duration>,
-    /// Whether what is lost is no reason for an exit code.
-    pub(crate) allow_loss: bool,
-}
 
 /// Runs `sources` in order and shows what came of them.
 pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions) -> ExitCode {
@@ -43,12 +30,13 @@ pub(crate) fn run<R: Runtime>(sources: &[DocumentSource], options: RunOptions) -
         Err(error) => return crate::failed(&error),
     };
     let events = exporter_events::listen();
-    let identity = options.identity.read(&options.environment);
-    let exporters = match start::<R>(options.status_label, identity) {
+    let environment = options.environment();
+    let identity = options.identity.read(&environment);
+    let exporters = match start::<R>(options.status_label.map(Into::into), identity) {
         Ok(exporters) => exporters,
         Err(error) => return crate::failed(&*error),
     };
-    let mut runner = Runner { exporters, options, interrupt, events, ending: CommandEnding::default() };
+    let mut runner = Runner { exporters, options, environment, interrupt, events, ending: CommandEnding::default() };
     for source in sources {
         runner.document(source);
         if runner.interrupt.pressed() {
@@ -69,6 +57,8 @@ fn start<R: Runtime>(status_label: Option<StatusLabel>, identity: Identity) -> R
 struct Runner<R: Runtime> {
     exporters: Exporters<R>,
     options: RunOptions,
+    /// What says the rest of what an action leaves out.
+    environment: Environment,
     interrupt: Interrupt,
     events: ExporterEvents,
     ending: CommandEnding,
@@ -127,13 +117,13 @@ impl<R: Runtime> Runner<R> {
         self.settle(ran);
         let answer = answer?;
         say::err(format_args!("{}: {answer}", action.command));
-        ran.complaints.note(action, &answer, &self.options.environment);
+        ran.complaints.note(action, &answer, &self.environment);
         Ok(())
     }
 
     /// What `action` says, and the program's options where it says nothing.
     fn command(&self, action: &JsonAction) -> Result<Command, ActionError> {
-        let command = Command::from_action_in(action, &self.options.environment).map_err(|error| {
+        let command = Command::from_action_in(action, &self.environment).map_err(|error| {
             let unknown = error.is_unknown_command();
             if unknown { ActionError::unknown_command(action, &[start_test::COMMAND]) } else { error }
         })?;
