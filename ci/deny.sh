@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What dependencies bring is what deny.toml allows: licences, banned crates, sources, known faults. Seconds.
 #
-#   ci/deny.sh                   all of it; fetches RustSec's database from GitHub, and asks crates.io for withdrawn versions
+#   ci/deny.sh                   all of it; fetches RustSec's database from GitHub, and asks cargo's registry for withdrawn versions
 #   ci/deny.sh --no-advisories   without known faults, which depend on the day and not on the change; a step of .ci/run
 #   ci/deny.sh --install         installs cargo-deny below target/; it compiles for some minutes
 #

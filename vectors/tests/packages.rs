@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// What crates.io and docs.rs show of a package.
+/// What a package's pages show of it.
 #[test]
 fn published_packages_say_what_they_are() {
     let workspace = metadata("Cargo.toml");
@@ -21,7 +21,7 @@ fn published_packages_say_what_they_are() {
         for (what, longest) in [("keywords", 20), ("categories", usize::MAX)] {
             let words: Vec<_> = package[what].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let are_taken = (1..=5).contains(&words.len()) && words.iter().all(|word| word.len() <= longest);
-            assert!(are_taken, "{name}: crates.io takes one to five {what} of at most {longest} bytes: {words:?}");
+            assert!(are_taken, "{name}: cargo takes one to five {what} of at most {longest} bytes: {words:?}");
         }
         assert_eq!(package["metadata"]["docs"]["rs"]["all-features"], true, "{name}: docs.rs must show all features");
         let folder = folder(package);
