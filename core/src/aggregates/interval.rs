@@ -1,12 +1,12 @@
 //! What came in one interval after another, series by series, for exporters that send sums: nothing is lost by an export
 //! that fails, and nothing is told twice.
 
+use crate::aggregates::classic::{Latencies, Sizes};
 use crate::aggregates::distribution::{Distribution, Distributions};
 use crate::aggregates::row::{Half, RowShape};
 use crate::aggregates::rows::{Rows, TooFewWords};
 use crate::aggregates::totals::Totals;
 use crate::counts::bounds::Quantity;
-use crate::counts::cell::{Latencies, Sizes};
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;

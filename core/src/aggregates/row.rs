@@ -1,11 +1,10 @@
 //! What was counted of one series, as plain numbers one after another: what an interval's difference is taken of, and
 //! every OTLP point is made of that is not cumulative with explicit bounds.
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
-use crate::counts::cell;
-use crate::counts::exponential::{self, ExponentialWords, LATENCIES, SIZES};
-use crate::counts::layout::{AT_BUCKETS, CellWords, LATENCY_SUM, SIZE_SUM};
+use crate::counts::exponential::{LATENCIES, SIZES};
+use crate::counts::lane_map::LaneMap;
+use crate::counts::outcome_cell::OutcomeCell;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -14,13 +13,13 @@ use crate::request::series::Series;
 pub(crate) mod at {
     pub(crate) const LATENCY_SUM: usize = 0;
     pub(crate) const SIZE_SUM: usize = 1;
-    /// Only where a row holds both outcomes; else they are the sum of the latencies' buckets.
     pub(crate) const REQUESTS: usize = 2;
+    /// Only where a row holds both outcomes.
     pub(crate) const FAILURES: usize = 3;
 }
 
 /// Most words of a row.
-pub(crate) const MAX_WORDS: usize = at::REQUESTS + BUCKETS + LATENCIES + SIZES + 2 * EXTREMES;
+pub(crate) const MAX_WORDS: usize = at::FAILURES + BUCKETS + LATENCIES + SIZES + 2 * EXTREMES;
 /// Words of the extremes of one histogram: the complement of the smallest value, because words are zero at first, and the
 /// largest.
 const EXTREMES: usize = 2;
@@ -59,12 +58,12 @@ impl RowShape {
     /// A row for each outcome: classic latencies and sizes.
     pub(crate) const fn explicit(bounds: &Bounds) -> Self {
         let classic = Widths { latencies: bounds.latency_buckets(), sizes: bounds.size_buckets() };
-        Self { sums: at::REQUESTS, classic, exponential: Widths::NONE, extremes: 0 }
+        Self { sums: at::FAILURES, classic, exponential: Widths::NONE, extremes: 0 }
     }
 
     /// A row for each outcome: exponential latencies and sizes, of storage that keeps them.
     pub(crate) const fn exponential() -> Self {
-        Self { sums: at::REQUESTS, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
+        Self { sums: at::FAILURES, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
     }
 
     /// A row for each outcome: all that `registry` counts.
@@ -76,7 +75,7 @@ impl RowShape {
         Self { exponential: Widths::ALL, ..explicit }.with_extremes()
     }
 
-    /// One row for both outcomes: requests and failures, and of the latencies the exponential buckets and the extremes,
+    /// One row for both outcomes: requests, failures, and of the latencies the exponential buckets and the extremes,
     /// where `registry` has them.
     pub(crate) fn merged(registry: Registry<'_>) -> Self {
         let latencies = if registry.has_exponentials() { LATENCIES } else { 0 };
@@ -105,13 +104,13 @@ impl RowShape {
     }
 
     const fn is_merged(self) -> bool {
-        self.sums > at::REQUESTS
+        self.sums > at::FAILURES
     }
 
     /// Requests in `row`.
     #[inline]
     pub(crate) fn requests(self, row: &[u64]) -> u64 {
-        if self.is_merged() { row.get(at::REQUESTS).copied().unwrap_or_default() } else { self.latencies(row).count }
+        row.get(at::REQUESTS).copied().unwrap_or_default()
     }
 
     /// Failures in `row`, where it holds both outcomes.
@@ -123,6 +122,11 @@ impl RowShape {
     #[inline]
     pub(crate) fn latencies(self, row: &[u64]) -> Half<'_> {
         self.half(Quantity::Latency, row, self.sums, self.first_widths().latencies)
+    }
+
+    /// The requests in `row`, without buckets.
+    pub(crate) fn counted(self, row: &[u64]) -> Half<'_> {
+        Half { sum: 0, extremes: None, buckets: &[], count: self.requests(row) }
     }
 
     /// The sizes in `row`, likewise.
@@ -182,43 +186,70 @@ impl RowShape {
         row
     }
 
-    /// Reads what all shards counted into `row`. Relaxed: each number whole, not the numbers in step; the extremes may
-    /// be those of a request that no bucket shows yet.
+    /// Reads what all shards counted into `row`: each number whole, not the numbers in step; the extremes may be those of a
+    /// request that no bucket shows yet.
     pub(crate) fn read(self, registry: Registry<'_>, series: Series, outcome: Outcome, row: &mut [u64]) {
         row.fill(0);
-        let (one, latency_buckets) = ([outcome], registry.parts.control.bounds.latency_buckets());
-        let outcomes = if self.is_merged() { &Outcome::ALL } else { &one[..] };
-        for (cell, exponentials) in registry.counted(series) {
-            for outcome in outcomes {
-                // Without this look, pages that were never written would be read.
-                if cell::is_used(&cell[outcome.index()]) {
-                    // Before the exponential buckets, which a recorder fills first: no request is without its latency.
-                    if self.is_merged() {
-                        add_requests(cell::count(cell, *outcome, latency_buckets), *outcome, row);
-                    }
-                    self.add(cell, exponentials, *outcome, row);
-                }
+        let (one, map) = ([outcome], registry.lane_map());
+        for outcome in if self.is_merged() { &Outcome::ALL } else { &one[..] } {
+            for cell in registry.counted(series, *outcome) {
+                // Before the buckets, which a recorder fills first: no request is without its latency.
+                self.add_requests(cell.count(), *outcome, row);
+                self.add(cell, map, row);
             }
         }
     }
 
+    fn add_requests(self, requests: u64, outcome: Outcome, row: &mut [u64]) {
+        row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
+        if self.is_merged() && outcome == Outcome::Failure {
+            row[at::FAILURES] = row[at::FAILURES].wrapping_add(requests);
+        }
+    }
+
     /// Adds what one shard counted of one outcome.
-    fn add(self, cell: &CellWords, exponentials: Option<&ExponentialWords>, outcome: Outcome, row: &mut [u64]) {
-        let side = &cell[outcome.index()];
-        add(row, self.sums, self.classic.both(), &side[AT_BUCKETS..]);
-        if let Some(words) = exponentials.filter(|_| self.exponential.latencies != 0) {
-            let (latencies, sizes) = exponential::buckets(words, outcome);
-            let first = self.sums + self.classic.both();
-            add(row, first, self.exponential.latencies, latencies);
-            add(row, first + self.exponential.latencies, self.exponential.sizes, sizes);
+    fn add(self, cell: OutcomeCell<'_>, map: LaneMap<'_>, row: &mut [u64]) {
+        let exponentials = self.sums + self.classic.both();
+        self.add_buckets(cell, map, Quantity::Latency, [self.sums, exponentials], row);
+        let (classic, exponentials) =
+            (self.sums + self.classic.latencies, exponentials + self.exponential.latencies);
+        self.add_buckets(cell, map, Quantity::Size, [classic, exponentials], row);
+        for (at, quantity) in [(at::LATENCY_SUM, Quantity::Latency), (at::SIZE_SUM, Quantity::Size)] {
+            row[at] = row[at].wrapping_add(cell.sum(quantity));
         }
-        for (at, word) in [(at::LATENCY_SUM, LATENCY_SUM), (at::SIZE_SUM, SIZE_SUM)] {
-            row[at] = row[at].wrapping_add(side[word].load(Relaxed));
-        }
-        let extremes = cell::extremes(cell, outcome).into_iter().take(self.extremes);
+        let extremes = [Quantity::Latency, Quantity::Size].map(|quantity| cell.extremes(quantity));
+        let extremes = extremes.into_iter().take(self.extremes);
         for (all, (min, max)) in row[self.additive_words()..].as_chunks_mut::<EXTREMES>().0.iter_mut().zip(extremes) {
             *all = [all[0].max(!min), all[1].max(max)];
         }
+    }
+
+    /// Adds the buckets of one quantity, of each kind where `row` has them: from these places on.
+    fn add_buckets(
+        self,
+        cell: OutcomeCell<'_>,
+        map: LaneMap<'_>,
+        quantity: Quantity,
+        [classic, exponential]: [usize; 2],
+        row: &mut [u64],
+    ) {
+        let (has_classic, has_exponential) = (self.classic.has(quantity), self.exponential.has(quantity));
+        if !has_classic && !has_exponential {
+            return;
+        }
+        let mut add = |at: usize, count: u64| {
+            if let Some(sum) = row.get_mut(at) {
+                *sum = sum.wrapping_add(count);
+            }
+        };
+        cell.read(map, quantity, |buckets, count| {
+            if has_classic {
+                add(classic + buckets.classic, count);
+            }
+            if has_exponential {
+                add(exponential + buckets.exponential, count);
+            }
+        });
     }
 }
 
@@ -230,16 +261,11 @@ impl Widths {
     const fn both(self) -> usize {
         self.latencies + self.sizes
     }
-}
 
-fn add_requests(requests: u64, outcome: Outcome, row: &mut [u64]) {
-    row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
-    let failures = if outcome == Outcome::Failure { requests } else { 0 };
-    row[at::FAILURES] = row[at::FAILURES].wrapping_add(failures);
-}
-
-fn add(row: &mut [u64], first: usize, count: usize, words: &[AtomicU64]) {
-    for (sum, word) in row.iter_mut().skip(first).take(count).zip(words) {
-        *sum = sum.wrapping_add(word.load(Relaxed));
+    const fn has(self, quantity: Quantity) -> bool {
+        match quantity {
+            Quantity::Latency => self.latencies != 0,
+            Quantity::Size => self.sizes != 0,
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use crate::aggregates::classic::{Latencies, Sizes};
 use crate::counts::bounds::Bounds;
-use crate::counts::cell::{Latencies, Sizes};
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -74,10 +74,11 @@ impl Totals {
     }
 
     fn add(&mut self, registry: Registry<'_>, series: Series) {
-        for cell in registry.cells(series) {
-            for outcome in Outcome::ALL {
-                self.latencies[outcome.index()].add(cell, outcome);
-                self.sizes[outcome.index()].add(cell, outcome, self.bounds.latency_buckets());
+        let map = registry.lane_map();
+        for outcome in Outcome::ALL {
+            for cell in registry.counted(series, outcome) {
+                self.latencies[outcome.index()].add(cell, map);
+                self.sizes[outcome.index()].add(cell, map);
             }
         }
     }

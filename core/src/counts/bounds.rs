@@ -200,14 +200,6 @@ impl BoundsWords {
         }
     }
 
-    /// Latency's buckets, settled from now on.
-    pub(crate) fn latency_buckets(&self) -> usize {
-        match self.settled() {
-            CONTRACT => Bounds::CONTRACT.latency_buckets(),
-            state => (state >> 8) as u8 as usize,
-        }
-    }
-
     /// Threads that set the same bounds at one time help each other; of those that set different ones, one is told that
     /// they are in use.
     pub(crate) fn set(&self, bounds: &Bounds) -> Result<(), BoundsError> {
@@ -296,10 +288,10 @@ mod tests {
     fn whoever_asks_first_settles_the_bounds() {
         let own = Bounds::new(&[Duration::from_millis(7)], &[8, 9]).unwrap();
         let words = BoundsWords::new();
-        assert_eq!((words.set(&own), words.get(), words.latency_buckets()), (Ok(()), own, 2));
+        assert_eq!((words.set(&own), words.get()), (Ok(()), own));
         assert_eq!((words.set(&own), words.set(&Bounds::CONTRACT)), (Ok(()), Err(BoundsError::InUse)));
         let words = BoundsWords::new();
-        assert_eq!((words.latency_buckets(), words.set(&own)), (12, Err(BoundsError::InUse)));
+        assert_eq!((words.get(), words.set(&own)), (Bounds::CONTRACT, Err(BoundsError::InUse)));
         assert_eq!((words.set(&Bounds::CONTRACT), words.get()), (Ok(()), Bounds::CONTRACT));
     }
 }

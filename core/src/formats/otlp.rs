@@ -213,12 +213,12 @@ impl<'a> Writer<'a> {
 
     #[inline(always)]
     fn each_point(&mut self, metric: OtlpMetric, layout: Layout, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        let (registry, columns) = (self.registry, self.registry.columns());
+        let registry = self.registry;
         while let Some(number) = self.at.above.checked_sub(1) {
             let series = Series::from_number(number);
             let entry = registry.entry(series);
-            if let Some(cell) = columns.first(series).filter(|_| entry.is_published()) {
-                let point = |outcome| CellPoint::new(&columns, series, outcome, cell, entry);
+            if entry.is_published() {
+                let point = |outcome| CellPoint::new(registry, series, outcome, entry);
                 if self.at.outcome == Outcome::Failure {
                     if let Some(point) = point(Outcome::Failure) {
                         self.put_point(metric, layout, point, back)?;
@@ -382,7 +382,11 @@ impl<'a> RowSource<'a> {
             Some(interval) => interval.row(series, outcome),
             None => self.shape.read_into(registry, series, outcome, room),
         };
-        if metric == OtlpMetric::Size { self.shape.sizes(row) } else { self.shape.latencies(row) }
+        match metric {
+            OtlpMetric::Size => self.shape.sizes(row),
+            OtlpMetric::Latency | OtlpMetric::Duration => self.shape.latencies(row),
+            OtlpMetric::Requests => self.shape.counted(row),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::atomics::{AtomicU64, Padded, const_unless_loom, zeros};
 use crate::counts::bounds::BoundsWords;
-use crate::counts::exponential::ExponentialWords;
-use crate::counts::layout::CellWords;
+use crate::counts::cells::Cells;
+use crate::counts::lane_map::{LaneMapWords, Slots};
 use crate::registry::entry::{EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::exporter::Exporter;
@@ -61,6 +61,8 @@ pub(crate) struct Control {
     /// Whether there has ever been an exemplar.
     pub(crate) traced: AtomicU64,
     pub(crate) bounds: BoundsWords,
+    /// Whether the lanes' map has been written; see there.
+    pub(crate) lane_map: AtomicU64,
     pub(crate) status: StatusWord,
     pub(crate) first_folded: FirstFolded,
     pub(crate) gauges: [GaugeWords; GAUGES],
@@ -94,6 +96,7 @@ impl Control {
                 pump_owned: AtomicU64::new(0),
                 traced: AtomicU64::new(0),
                 bounds: BoundsWords::new(),
+                lane_map: AtomicU64::new(0),
                 status: StatusWord::new(),
                 first_folded: FirstFolded { state: AtomicU64::new(0), method: zeros(), name: zeros() },
                 #[cfg(not(loom))]
@@ -115,14 +118,24 @@ pub(crate) struct Parts<'a> {
     pub(crate) entries: &'a [EntryWords],
     pub(crate) shards: &'a [ShardWords],
     pub(crate) exemplars: &'a [ExemplarWords],
-    /// Shard by shard, in each a cell per series.
-    pub(crate) cells: &'a [CellWords],
-    /// As the cells; empty where the storage keeps none.
-    pub(crate) exponentials: &'a [ExponentialWords],
+    pub(crate) cells: Cells<'a>,
+    /// The words of the lanes' map.
+    pub(crate) slots: Slots<'a>,
+    pub(crate) lane_edges: &'a [AtomicU64],
+    pub(crate) lane_buckets: &'a [AtomicU64],
     /// Shard by shard.
     pub(crate) rings: &'a [Slot],
     pub(crate) spill: &'a ShardWords,
-    pub(crate) spill_cells: &'a [CellWords],
-    pub(crate) spill_exponentials: &'a [ExponentialWords],
     pub(crate) spill_ring: &'a [SharedSlot],
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) const fn lane_map_words(&self) -> LaneMapWords<'a> {
+        LaneMapWords {
+            slots: self.slots,
+            edges: self.lane_edges,
+            buckets: self.lane_buckets,
+            state: &self.control.lane_map,
+        }
+    }
 }

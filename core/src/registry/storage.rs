@@ -14,8 +14,6 @@ mod heap;
 mod size_error;
 
 use crate::atomics::{AtomicU64, Padded, zeros};
-use crate::counts::exponential::ExponentialWords;
-use crate::counts::layout::CellWords;
 use crate::registry::Registry;
 use crate::registry::entry::{EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
@@ -47,12 +45,15 @@ pub struct Storage<const SERIES: usize, const SHARDS: usize, const RING: usize, 
     entries: Padded<[EntryWords; SERIES]>,
     exemplars: Padded<[ExemplarWords; SERIES]>,
     shards: Padded<[ShardWords; SHARDS]>,
-    cells: Padded<[[CellWords; SERIES]; SHARDS]>,
-    exponentials: Padded<[[H::Words; SERIES]; SHARDS]>,
+    slots: Padded<H::Slots>,
+    lane_edges: Padded<H::LaneWords>,
+    lane_buckets: Padded<H::LaneWords>,
+    cell_heads: Padded<[[H::Heads; SERIES]; SHARDS]>,
+    lanes: Padded<[[H::Lanes; SERIES]; SHARDS]>,
+    wides: Padded<[[H::Wides; SERIES]; SHARDS]>,
     rings: Padded<[[Slot; RING]; SHARDS]>,
     spill: Padded<ShardWords>,
-    spill_cells: Padded<[CellWords; SERIES]>,
-    spill_exponentials: Padded<[H::Words; SERIES]>,
+    spill_cells: Padded<[H::Spill; SERIES]>,
     spill_ring: Padded<[SharedSlot; RING]>,
 }
 
@@ -82,28 +83,101 @@ impl Histograms for Classic {}
 
 #[cfg(not(loom))]
 mod kinds {
-    use super::{AtomicU64, Classic, Exponential, ExponentialWords, zeros};
+    use super::{Classic, Exponential};
+    use crate::atomics::owned::{OwnedU16, OwnedU64};
+    use crate::atomics::{AtomicU64, zeros};
+    use crate::counts::cells::{
+        CLASSIC_LANES, Cells, ClassicPair, HeadPair, LanePair, MERGED_LANES, SpillPair, WidePair,
+    };
+    use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
+    use core::fmt::Debug;
+    use core::slice;
 
-    /// What a storage keeps per series and shard besides its cell.
+    /// What a storage keeps per series and shard, and once.
     pub trait Kind {
-        type Words: core::fmt::Debug;
-        const ZERO: Self::Words;
-        fn words(all: &[Self::Words]) -> &[ExponentialWords];
+        type Heads: Debug;
+        type Lanes: Debug;
+        type Wides: Debug;
+        type Spill: Debug;
+        type Slots: Debug;
+        type LaneWords: Debug;
+        const HEADS: Self::Heads;
+        const LANES: Self::Lanes;
+        const WIDES: Self::Wides;
+        const SPILL: Self::Spill;
+        const SLOTS: Self::Slots;
+        const LANE_WORDS: Self::LaneWords;
+        fn cells<'a>(
+            heads: &'a [Self::Heads],
+            lanes: &'a [Self::Lanes],
+            wides: &'a [Self::Wides],
+            spill: &'a [Self::Spill],
+        ) -> Cells<'a>;
+        fn slots(slots: &Self::Slots) -> Slots<'_>;
+        fn lane_words(words: &Self::LaneWords) -> &[AtomicU64];
     }
 
     impl Kind for Exponential {
-        type Words = ExponentialWords;
-        const ZERO: ExponentialWords = [const { zeros() }; 2];
-        fn words(all: &[ExponentialWords]) -> &[ExponentialWords] {
-            all
+        type Heads = HeadPair;
+        type Lanes = LanePair;
+        type Wides = WidePair;
+        type Spill = SpillPair;
+        type Slots = SlotTables<FINE>;
+        type LaneWords = [AtomicU64; MERGED_LANES];
+        const HEADS: HeadPair = [const { zeros() }; 2];
+        const LANES: LanePair = [const { [const { OwnedU16::new(0) }; MERGED_LANES] }; 2];
+        const WIDES: WidePair = [const { [const { OwnedU64::new(0) }; MERGED_LANES] }; 2];
+        const SPILL: SpillPair = [const { zeros() }; 2];
+        const SLOTS: SlotTables<FINE> = [const { zeros() }; 2];
+        const LANE_WORDS: [AtomicU64; MERGED_LANES] = zeros();
+
+        fn cells<'a>(
+            heads: &'a [HeadPair],
+            lanes: &'a [LanePair],
+            wides: &'a [WidePair],
+            spill: &'a [SpillPair],
+        ) -> Cells<'a> {
+            Cells::Merged { heads, lanes, wides, spill }
+        }
+
+        fn slots(slots: &SlotTables<FINE>) -> Slots<'_> {
+            Slots::Fine(slice::from_ref(slots))
+        }
+
+        fn lane_words(words: &[AtomicU64; MERGED_LANES]) -> &[AtomicU64] {
+            words
         }
     }
 
     impl Kind for Classic {
-        type Words = [AtomicU64; 0];
-        const ZERO: [AtomicU64; 0] = [];
-        fn words(_: &[[AtomicU64; 0]]) -> &[ExponentialWords] {
-            &[]
+        type Heads = [AtomicU64; 0];
+        type Lanes = ClassicPair;
+        type Wides = [AtomicU64; 0];
+        type Spill = ClassicPair;
+        type Slots = SlotTables<COARSE>;
+        type LaneWords = [AtomicU64; CLASSIC_LANES];
+        const HEADS: [AtomicU64; 0] = [];
+        const LANES: ClassicPair = [const { zeros() }; 2];
+        const WIDES: [AtomicU64; 0] = [];
+        const SPILL: ClassicPair = [const { zeros() }; 2];
+        const SLOTS: SlotTables<COARSE> = [const { zeros() }; 2];
+        const LANE_WORDS: [AtomicU64; CLASSIC_LANES] = zeros();
+
+        fn cells<'a>(
+            _: &'a [[AtomicU64; 0]],
+            cells: &'a [ClassicPair],
+            _: &'a [[AtomicU64; 0]],
+            spill: &'a [ClassicPair],
+        ) -> Cells<'a> {
+            Cells::Classic { cells, spill }
+        }
+
+        fn slots(slots: &SlotTables<COARSE>) -> Slots<'_> {
+            Slots::Coarse(slice::from_ref(slots))
+        }
+
+        fn lane_words(words: &[AtomicU64; CLASSIC_LANES]) -> &[AtomicU64] {
+            words
         }
     }
 }
@@ -129,12 +203,15 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             entries: Padded([const { zeros() }; SERIES]),
             exemplars: Padded([const { zeros() }; SERIES]),
             shards: Padded([const { zeros() }; SHARDS]),
-            cells: Padded([const { [const { [const { zeros() }; 2] }; SERIES] }; SHARDS]),
-            exponentials: Padded([const { [const { H::ZERO }; SERIES] }; SHARDS]),
+            slots: Padded(H::SLOTS),
+            lane_edges: Padded(H::LANE_WORDS),
+            lane_buckets: Padded(H::LANE_WORDS),
+            cell_heads: Padded([const { [const { H::HEADS }; SERIES] }; SHARDS]),
+            lanes: Padded([const { [const { H::LANES }; SERIES] }; SHARDS]),
+            wides: Padded([const { [const { H::WIDES }; SERIES] }; SHARDS]),
             rings: Padded([const { [const { zeros() }; RING] }; SHARDS]),
             spill: Padded(zeros()),
-            spill_cells: Padded([const { [const { zeros() }; 2] }; SERIES]),
-            spill_exponentials: Padded([const { H::ZERO }; SERIES]),
+            spill_cells: Padded([const { H::SPILL }; SERIES]),
             spill_ring: Padded([const { zeros() }; RING]),
         }
     }
@@ -148,12 +225,17 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             entries: &self.entries.0,
             exemplars: &self.exemplars.0,
             shards: &self.shards.0,
-            cells: self.cells.0.as_flattened(),
-            exponentials: H::words(self.exponentials.0.as_flattened()),
+            cells: H::cells(
+                self.cell_heads.0.as_flattened(),
+                self.lanes.0.as_flattened(),
+                self.wides.0.as_flattened(),
+                &self.spill_cells.0,
+            ),
+            slots: H::slots(&self.slots.0),
+            lane_edges: H::lane_words(&self.lane_edges.0),
+            lane_buckets: H::lane_words(&self.lane_buckets.0),
             rings: self.rings.0.as_flattened(),
             spill: &self.spill.0,
-            spill_cells: &self.spill_cells.0,
-            spill_exponentials: H::words(&self.spill_exponentials.0),
             spill_ring: &self.spill_ring.0,
         })
     }

@@ -10,12 +10,10 @@
 
 use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
 use super::{OtlpMetric, field};
-use crate::atomics::Ordering::Relaxed;
-use crate::counts::bounds::Bounds;
-use crate::counts::cell::is_used;
-use crate::counts::columns::Columns;
-use crate::counts::layout::{AT_BUCKETS, CellWords, OutcomeWords};
+use crate::counts::bounds::{BUCKETS, Bounds};
+use crate::counts::outcome_cell::OutcomeCell;
 use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
+use crate::registry::Registry;
 use crate::registry::entry::Entry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
@@ -37,27 +35,25 @@ const CHUNKS: usize = MAX_BOUNDS_FIELD.div_ceil(CHUNK);
 /// What a point shows.
 #[derive(Clone, Copy)]
 pub(super) struct CellPoint<'a> {
-    columns: &'a Columns<'a>,
+    registry: Registry<'a>,
     series: Series,
     outcome: Outcome,
-    /// What the first shard counted.
-    side: &'a OutcomeWords,
+    requests: u64,
     attributes: Attributes<'a>,
 }
 
 impl<'a> CellPoint<'a> {
-    /// The point of a series' outcome, whose first cell is `cell`, unless nothing was counted.
+    /// The point of a series' outcome, unless nothing was counted.
     #[inline(always)]
-    pub(super) fn new(
-        columns: &'a Columns<'a>,
-        series: Series,
-        outcome: Outcome,
-        cell: &'a CellWords,
-        entry: Entry<'a>,
-    ) -> Option<Self> {
-        let side = &cell[outcome.index()];
-        let is_used = is_used(side) || columns.has_more() && columns.has_counted_more(series, outcome);
-        is_used.then(|| Self { columns, series, outcome, side, attributes: entry.labels::<OtlpAttributes>() })
+    pub(super) fn new(registry: Registry<'a>, series: Series, outcome: Outcome, entry: Entry<'a>) -> Option<Self> {
+        let requests = registry.counted(series, outcome).map(OutcomeCell::count).sum();
+        (requests != 0).then(|| Self {
+            registry,
+            series,
+            outcome,
+            requests,
+            attributes: entry.labels::<OtlpAttributes>(),
+        })
     }
 }
 
@@ -127,20 +123,13 @@ impl CellPointWriter {
         point: CellPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
-        let mut count = count(layout.latency(), point.side);
-        if point.columns.has_more() {
-            count += count_more(layout.latency_buckets, point.columns, point.series, point.outcome);
-        }
-        if count == 0 {
-            return Ok(None);
-        }
         let length = point.attributes.len() + FIXED64 + layout.times;
         let mut front = back.front(PREFIX + length)?;
         point.attributes.put_in_number(point.outcome, &mut front)?;
-        front.put(&fixed64(field::NUMBER_AS_INT, count))?;
+        front.put(&fixed64(field::NUMBER_AS_INT, point.requests))?;
         let length = self.put_start(layout, length, &mut front)?;
         back.commit(length);
-        Ok(Some(count))
+        Ok(Some(point.requests))
     }
 
     #[inline(always)]
@@ -211,53 +200,12 @@ fn put_chunks(chunks: &Chunks, mut length: usize, front: &mut FrontRoom<'_>) -> 
 #[inline(always)]
 fn put_buckets(shape: Shape, point: CellPoint<'_>, front: &mut FrontRoom<'_>) -> Result<(u64, u64), Full> {
     let room = front.take(8 * shape.buckets)?.as_chunks_mut::<8>().0;
-    // Relaxed, here and below: each number whole, not the numbers in step.
-    let (mut count, sum) = (0, point.side[shape.sum].load(Relaxed));
-    for (room, word) in room.iter_mut().zip(shape.of(point.side)) {
-        let bucket = word.load(Relaxed);
-        count += bucket;
-        *room = bucket.to_le_bytes();
+    let mut counts = [0; BUCKETS];
+    let sum = point.registry.add_classic(point.series, &[point.outcome], shape.quantity, &mut counts);
+    for (room, count) in room.iter_mut().zip(counts) {
+        *room = count.to_le_bytes();
     }
-    if !point.columns.has_more() {
-        return Ok((count, sum));
-    }
-    let more = add_more((shape.first, shape.sum), point.columns, point.series, point.outcome, room);
-    Ok((count + more.0, sum.wrapping_add(more.1)))
-}
-
-/// Adds the buckets of the shards that follow to those in `room`; returns by how much count and sum grow. `at` is where
-/// a side has buckets and sum: all arguments fit into registers.
-#[inline(never)]
-fn add_more(
-    at: (usize, usize),
-    columns: &Columns<'_>,
-    series: Series,
-    outcome: Outcome,
-    room: &mut [[u8; 8]],
-) -> (u64, u64) {
-    let (mut count, mut sum) = (0, 0_u64);
-    for side in columns.more(series, outcome) {
-        for (room, word) in room.iter_mut().zip(side.iter().skip(at.0)) {
-            let bucket = word.load(Relaxed);
-            count += bucket;
-            *room = (u64::from_le_bytes(*room) + bucket).to_le_bytes();
-        }
-        sum = sum.wrapping_add(side[at.1].load(Relaxed));
-    }
-    (count, sum)
-}
-
-/// Requests of one side.
-#[inline(always)]
-fn count(shape: Shape, side: &OutcomeWords) -> u64 {
-    shape.of(side).iter().map(|bucket| bucket.load(Relaxed)).sum()
-}
-
-/// Requests that the shards that follow counted.
-#[inline(never)]
-fn count_more(buckets: usize, columns: &Columns<'_>, series: Series, outcome: Outcome) -> u64 {
-    let sides = columns.more(series, outcome);
-    sides.flat_map(|side| side.iter().skip(AT_BUCKETS).take(buckets)).map(|bucket| bucket.load(Relaxed)).sum()
+    Ok((counts.iter().sum(), sum))
 }
 
 /// A field of eight bytes.

@@ -11,11 +11,12 @@ use super::family::{Family, LineStart, START_BYTES};
 use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
 use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
-use crate::counts::bounds::{BUCKETS, Bounds};
-use crate::counts::cell;
-use crate::counts::layout::{self, CellWords};
+use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
+use crate::counts::outcome_cell::OutcomeCell;
 use crate::labels::prometheus as labels;
-use crate::request::sample::Timestamp;
+use crate::registry::Registry;
+use crate::request::sample::{Outcome, Timestamp};
+use crate::request::series::Series;
 use crate::wire::text::digits;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::{Full, TextWriter};
@@ -56,14 +57,14 @@ impl SeriesLines {
         }
     }
 
-    /// Freezes what `cells` counted for the series with these labels.
-    pub(super) fn freeze<'a>(
+    /// Freezes what `registry` counted for a series, which has these labels.
+    pub(super) fn freeze(
         &mut self,
         family: Family,
+        (registry, series): (Registry<'_>, Series),
         labels: StoredText<'_>,
         constant: &ConstantText,
         bounds: &Bounds,
-        cells: impl Iterator<Item = &'a CellWords>,
     ) {
         let [start, ..] = family.starts();
         self.family = family;
@@ -76,11 +77,9 @@ impl SeriesLines {
         self.counts = [0; BUCKETS];
         self.sum = 0;
         match family {
-            Family::Requests => self.freeze_requests(bounds, cells),
-            Family::Latency => self.freeze_histogram(0, bounds.latency_buckets(), layout::LATENCY_SUM, cells),
-            Family::Size => {
-                self.freeze_histogram(bounds.latency_buckets(), bounds.size_buckets(), layout::SIZE_SUM, cells);
-            }
+            Family::Requests => self.freeze_requests(registry, series),
+            Family::Latency => self.freeze_histogram(registry, series, Quantity::Latency, bounds.latency_buckets()),
+            Family::Size => self.freeze_histogram(registry, series, Quantity::Size, bounds.size_buckets()),
         }
     }
 
@@ -258,29 +257,16 @@ impl SeriesLines {
         }
     }
 
-    fn freeze_requests<'a>(&mut self, bounds: &Bounds, cells: impl Iterator<Item = &'a CellWords>) {
+    fn freeze_requests(&mut self, registry: Registry<'_>, series: Series) {
         self.used = 2;
-        for cell in cells {
-            for (count, point) in self.counts.iter_mut().zip(cell) {
-                *count += cell::sum_of(cell::buckets(point, 0, bounds.latency_buckets()));
-            }
+        for (count, outcome) in self.counts.iter_mut().zip(Outcome::ALL) {
+            *count = registry.counted(series, outcome).map(OutcomeCell::count).sum();
         }
     }
 
-    fn freeze_histogram<'a>(
-        &mut self,
-        first: usize,
-        buckets: usize,
-        sum: usize,
-        cells: impl Iterator<Item = &'a CellWords>,
-    ) {
+    fn freeze_histogram(&mut self, registry: Registry<'_>, series: Series, quantity: Quantity, buckets: usize) {
         self.used = buckets;
-        for cell in cells {
-            for point in cell {
-                cell::add_to(&mut self.counts, cell::buckets(point, first, buckets));
-                self.sum = self.sum.wrapping_add(cell::read(&point[sum]));
-            }
-        }
+        self.sum = registry.add_classic(series, &Outcome::ALL, quantity, &mut self.counts);
         let mut up_to = 0;
         for count in self.counts.iter_mut().take(buckets) {
             up_to += *count;

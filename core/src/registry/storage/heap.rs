@@ -7,9 +7,12 @@ use core::fmt;
 
 use super::aligned::Aligned;
 use super::size_error::SizeError;
+use crate::atomics::owned::{OwnedU16, OwnedU64};
 use crate::atomics::{AtomicU64, zeros};
-use crate::counts::exponential::ExponentialWords;
-use crate::counts::layout::CellWords;
+use crate::counts::cells::{
+    CLASSIC_LANES, Cells, ClassicPair, HeadPair, LanePair, MERGED_LANES, SpillPair, WidePair,
+};
+use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
 use crate::registry::Registry;
 use crate::registry::entry::{EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
@@ -26,13 +29,19 @@ pub struct HeapStorage {
     entries: Aligned,
     exemplars: Aligned,
     shards: Aligned,
-    cells: Aligned,
-    exponentials: Aligned,
+    cells: HeapCells,
+    slots: Aligned,
+    lane_edges: Aligned,
+    lane_buckets: Aligned,
     rings: Aligned,
     spill: Box<ShardWords>,
-    spill_cells: Aligned,
-    spill_exponentials: Aligned,
     spill_ring: Aligned,
+}
+
+/// The cells of all shards.
+enum HeapCells {
+    Merged { heads: Aligned, lanes: Aligned<OwnedU16>, wides: Aligned<OwnedU64>, spill: Aligned },
+    Classic { cells: Aligned, spill: Aligned },
 }
 
 impl HeapStorage {
@@ -75,7 +84,8 @@ impl HeapStorage {
         }
         // One more for the overflow series.
         let series = series + 1;
-        let exponentials = if has_exponentials { series } else { 0 };
+        let cells = product(shards, series)?;
+        let lanes = if has_exponentials { MERGED_LANES } else { CLASSIC_LANES };
         Ok(Self {
             control: Box::new(Control::new()),
             index: Aligned::of::<[AtomicU64; 4]>(series)?,
@@ -83,12 +93,12 @@ impl HeapStorage {
             entries: Aligned::of::<EntryWords>(series)?,
             exemplars: Aligned::of::<ExemplarWords>(series)?,
             shards: Aligned::of::<ShardWords>(shards)?,
-            cells: Aligned::of::<CellWords>(product(shards, series)?)?,
-            exponentials: Aligned::of::<ExponentialWords>(product(shards, exponentials)?)?,
+            cells: if has_exponentials { HeapCells::merged(cells, series)? } else { HeapCells::classic(cells, series)? },
+            slots: if has_exponentials { Aligned::of::<SlotTables<FINE>>(1)? } else { Aligned::of::<SlotTables<COARSE>>(1)? },
+            lane_edges: Aligned::of::<AtomicU64>(lanes)?,
+            lane_buckets: Aligned::of::<AtomicU64>(lanes)?,
             rings: Aligned::of::<Slot>(product(shards, ring)?)?,
             spill: Box::new(zeros()),
-            spill_cells: Aligned::of::<CellWords>(series)?,
-            spill_exponentials: Aligned::of::<ExponentialWords>(exponentials)?,
             spill_ring: Aligned::of::<SharedSlot>(ring)?,
         })
     }
@@ -103,14 +113,44 @@ impl HeapStorage {
             entries: self.entries.arrays(),
             exemplars: self.exemplars.arrays(),
             shards: self.shards.arrays(),
-            cells: self.cells.pairs(),
-            exponentials: self.exponentials.pairs(),
+            cells: self.cells.parts(),
+            slots: match self.cells {
+                HeapCells::Merged { .. } => Slots::Fine(self.slots.pairs()),
+                HeapCells::Classic { .. } => Slots::Coarse(self.slots.pairs()),
+            },
+            lane_edges: self.lane_edges.words(),
+            lane_buckets: self.lane_buckets.words(),
             rings: self.rings.arrays(),
             spill: &self.spill,
-            spill_cells: self.spill_cells.pairs(),
-            spill_exponentials: self.spill_exponentials.pairs(),
             spill_ring: self.spill_ring.arrays(),
         })
+    }
+}
+
+impl HeapCells {
+    fn merged(cells: usize, series: usize) -> Result<Self, SizeError> {
+        Ok(Self::Merged {
+            heads: Aligned::of::<HeadPair>(cells)?,
+            lanes: Aligned::of::<LanePair>(cells)?,
+            wides: Aligned::of::<WidePair>(cells)?,
+            spill: Aligned::of::<SpillPair>(series)?,
+        })
+    }
+
+    fn classic(cells: usize, series: usize) -> Result<Self, SizeError> {
+        Ok(Self::Classic { cells: Aligned::of::<ClassicPair>(cells)?, spill: Aligned::of::<ClassicPair>(series)? })
+    }
+
+    fn parts(&self) -> Cells<'_> {
+        match self {
+            Self::Merged { heads, lanes, wides, spill } => Cells::Merged {
+                heads: heads.pairs(),
+                lanes: lanes.pairs(),
+                wides: wides.pairs(),
+                spill: spill.pairs(),
+            },
+            Self::Classic { cells, spill } => Cells::Classic { cells: cells.pairs(), spill: spill.pairs() },
+        }
     }
 }
 
