@@ -6,11 +6,11 @@ pub(crate) mod stored_text;
 pub(crate) mod words;
 
 #[cfg(all(not(loom), target_has_atomic = "64"))]
-pub(crate) use core::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
+pub(crate) use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(all(not(loom), not(target_has_atomic = "64")))]
-pub(crate) use portable_atomic::{AtomicU16, AtomicU64, Ordering, fence};
+pub(crate) use portable_atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// `const fn` everywhere but under loom, whose atomics cannot be made in a constant.
 macro_rules! const_unless_loom {

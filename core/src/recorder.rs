@@ -2,12 +2,11 @@
 
 use crate::atomics::Ordering;
 use crate::counts::bounds::Quantity;
-use crate::counts::orderings;
 use crate::counts::own_cells::{self, OwnCells};
 use crate::events::event::Event;
 use crate::registry::Registry;
 use crate::registry::exemplars::{Exemplar, TraceContext};
-use crate::registry::parts::{ShardWords, shard_word};
+use crate::registry::parts::{self, ShardWords, shard_word};
 use crate::registry::ring::{self, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
@@ -63,18 +62,10 @@ impl<'a> Registry<'a> {
 impl<'a> Recorder<'a> {
     fn claim(registry: Registry<'a>) -> Self {
         let parts = registry.parts;
-        let free = |shard: &ShardWords| {
-            let owned = &shard[shard_word::OWNED];
-            // Relaxed: a look costs less than an exchange that fails. Acquire pairs with the release in `drop`: the former
-            // owner's stores come before ours.
-            owned.load(Ordering::Relaxed) == 0
-                && owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        };
+        let free = |shard: &ShardWords| parts::claim(&shard[shard_word::OWNED]);
         let Some(number) = parts.shards.iter().position(free) else {
             return Self::share(registry);
         };
-        // A reader that sees a lane which this owner stores sees the carries of the former one.
-        orderings::fence_after_claim();
         // Release: whoever reads the shard's cells because of this sees it whole.
         parts.control.shards_used.fetch_max(number as u64 + 1, Ordering::Release);
         let ring = parts.spill_ring.len();

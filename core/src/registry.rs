@@ -106,7 +106,14 @@ impl<'a> Registry<'a> {
 
     /// Requests of one series.
     pub(crate) fn requests_of(self, series: Series) -> u64 {
-        Outcome::ALL.into_iter().flat_map(|outcome| self.counted(series, outcome)).map(OutcomeCell::count).sum()
+        Outcome::ALL.into_iter().map(|outcome| self.outcome_requests(series, outcome)).sum()
+    }
+
+    /// Requests of one series and outcome.
+    #[inline]
+    pub(crate) fn outcome_requests(self, series: Series, outcome: Outcome) -> u64 {
+        let map = self.lane_map();
+        self.counted(series, outcome).map(|cell| cell.count(map)).sum()
     }
 
     /// The series that readers may show, the overflow series first, in the order in which they were interned.
@@ -393,7 +400,7 @@ impl<'a> Registry<'a> {
         let spill = control.spill_used.load(Ordering::Acquire) != 0;
         let own = (0..used).filter_map(move |shard| cells.own(shard * entries.len() + index, outcome));
         let spill = spill.then(|| cells.spill(index, outcome)).flatten();
-        own.chain(spill).filter(|cell| cell.count() != 0)
+        own.chain(spill).filter(|cell| cell.is_used())
     }
 
     /// Which lane counts which values. The bounds can no longer be set after this.

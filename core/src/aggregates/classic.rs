@@ -43,7 +43,7 @@ impl Latencies {
 
     /// Adds what `cell` counted, with the bounds that this was made for.
     pub(crate) fn add(&mut self, cell: OutcomeCell<'_>, map: LaneMap<'_>) {
-        cell.read(map, Quantity::Latency, |buckets, count| self.counts.add(buckets.classic, count));
+        cell.read_classic(map, Quantity::Latency, |bucket, count| self.counts.add(bucket, count));
         self.sum_ns = self.sum_ns.wrapping_add(cell.sum(Quantity::Latency));
     }
 
@@ -78,7 +78,7 @@ impl Sizes {
 
     /// As [`Latencies::add`].
     pub(crate) fn add(&mut self, cell: OutcomeCell<'_>, map: LaneMap<'_>) {
-        cell.read(map, Quantity::Size, |buckets, count| self.counts.add(buckets.classic, count));
+        cell.read_classic(map, Quantity::Size, |bucket, count| self.counts.add(bucket, count));
         self.sum = self.sum.wrapping_add(cell.sum(Quantity::Size));
     }
 
@@ -150,8 +150,8 @@ impl Registry<'_> {
         let (map, mut sum) = (self.lane_map(), 0_u64);
         for outcome in outcomes {
             for cell in self.counted(series, *outcome) {
-                cell.read(map, quantity, |buckets, count| {
-                    if let Some(sum) = counts.get_mut(buckets.classic) {
+                cell.read_classic(map, quantity, |bucket, count| {
+                    if let Some(sum) = counts.get_mut(bucket) {
                         *sum = sum.wrapping_add(count);
                     }
                 });

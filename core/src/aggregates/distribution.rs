@@ -137,8 +137,8 @@ impl Distribution {
 
     fn add(&mut self, cell: OutcomeCell<'_>, map: LaneMap<'_>) {
         // A request that comes meanwhile may be in some of the words; the extremes are made to fit.
-        cell.read(map, self.quantity, |buckets, count| {
-            if let Some(sum) = self.counts.get_mut(buckets.exponential) {
+        cell.read_exponential(map, self.quantity, |bucket, count| {
+            if let Some(sum) = self.counts.get_mut(bucket) {
                 *sum = sum.wrapping_add(count);
             }
         });

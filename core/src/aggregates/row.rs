@@ -194,7 +194,7 @@ impl RowShape {
         for outcome in if self.is_merged() { &Outcome::ALL } else { &one[..] } {
             for cell in registry.counted(series, *outcome) {
                 // Before the buckets, which a recorder fills first: no request is without its latency.
-                self.add_requests(cell.count(), *outcome, row);
+                self.add_requests(cell.count(map), *outcome, row);
                 self.add(cell, map, row);
             }
         }
@@ -233,23 +233,17 @@ impl RowShape {
         [classic, exponential]: [usize; 2],
         row: &mut [u64],
     ) {
-        let (has_classic, has_exponential) = (self.classic.has(quantity), self.exponential.has(quantity));
-        if !has_classic && !has_exponential {
-            return;
-        }
         let mut add = |at: usize, count: u64| {
             if let Some(sum) = row.get_mut(at) {
                 *sum = sum.wrapping_add(count);
             }
         };
-        cell.read(map, quantity, |buckets, count| {
-            if has_classic {
-                add(classic + buckets.classic, count);
-            }
-            if has_exponential {
-                add(exponential + buckets.exponential, count);
-            }
-        });
+        if self.classic.has(quantity) {
+            cell.read_classic(map, quantity, |bucket, count| add(classic + bucket, count));
+        }
+        if self.exponential.has(quantity) {
+            cell.read_exponential(map, quantity, |bucket, count| add(exponential + bucket, count));
+        }
     }
 }
 

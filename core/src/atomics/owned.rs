@@ -4,9 +4,9 @@
 //! does meanwhile. There an owner keeps its value beside the word, as a processor would in a register.
 
 #[cfg(not(loom))]
-pub(crate) use plain::{OwnedU16, OwnedU64};
+pub(crate) use plain::{OwnedU16, OwnedU32};
 #[cfg(loom)]
-pub(crate) use shadowed::{OwnedU16, OwnedU64};
+pub(crate) use shadowed::{OwnedU16, OwnedU32};
 
 /// The value of a word, as its owner knows it.
 pub(crate) trait OwnValue {
@@ -20,10 +20,10 @@ pub(crate) trait OwnValue {
 #[cfg(not(loom))]
 mod plain {
     use super::OwnValue;
-    use crate::atomics::{AtomicU16, AtomicU64, Ordering};
+    use crate::atomics::{AtomicU16, AtomicU32, Ordering};
 
     pub(crate) type OwnedU16 = AtomicU16;
-    pub(crate) type OwnedU64 = AtomicU64;
+    pub(crate) type OwnedU32 = AtomicU32;
 
     impl OwnValue for OwnedU16 {
         type Value = u16;
@@ -35,11 +35,11 @@ mod plain {
         }
     }
 
-    impl OwnValue for OwnedU64 {
-        type Value = u64;
+    impl OwnValue for OwnedU32 {
+        type Value = u32;
 
         #[inline(always)]
-        fn own_value(&self) -> u64 {
+        fn own_value(&self) -> u32 {
             // Relaxed: nobody else stores.
             self.load(Ordering::Relaxed)
         }
@@ -51,7 +51,7 @@ mod shadowed {
     extern crate std;
 
     use super::OwnValue;
-    use crate::atomics::{AtomicU16, AtomicU64, Ordering};
+    use crate::atomics::{AtomicU16, AtomicU32, Ordering};
 
     macro_rules! shadowed {
         ($name:ident, $atomic:ident, $value:ty) => {
@@ -88,5 +88,5 @@ mod shadowed {
     }
 
     shadowed!(OwnedU16, AtomicU16, u16);
-    shadowed!(OwnedU64, AtomicU64, u64);
+    shadowed!(OwnedU32, AtomicU32, u32);
 }

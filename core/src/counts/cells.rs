@@ -5,7 +5,7 @@
 //! the head: the former need no carry then, and the latter are so few that short ones would save nothing.
 
 use crate::atomics::AtomicU64;
-use crate::atomics::owned::{OwnedU16, OwnedU64};
+use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::counts::layout::{CellHead, HEAD};
 use crate::counts::outcome_cell::OutcomeCell;
 use crate::request::sample::Outcome;
@@ -20,8 +20,8 @@ pub(crate) const CLASSIC_LANES: usize = 48;
 pub(crate) type HeadPair = [CellHead; 2];
 /// The lanes of both outcomes: 2,304 bytes.
 pub(crate) type LanePair = [[OwnedU16; MERGED_LANES]; 2];
-/// What those carry into: 9,216 bytes, which stay untouched until a lane has counted 2^15 requests.
-pub(crate) type WidePair = [[OwnedU64; MERGED_LANES]; 2];
+/// What those carry into: 4,608 bytes, which stay untouched until a lane has counted 2^15 requests.
+pub(crate) type WidePair = [[OwnedU32; MERGED_LANES]; 2];
 /// Heads and lanes of both outcomes in words of 64 bits.
 pub(crate) type WholePair<const WORDS: usize> = [[AtomicU64; WORDS]; 2];
 /// Classic buckets alone: 896 bytes.
@@ -60,7 +60,7 @@ impl<'a> Cells<'a> {
             Self::Merged { heads, lanes, wides, .. } => {
                 Some(OutcomeCell::merged(&heads.get(at)?[side], &lanes.get(at)?[side], &wides.get(at)?[side]))
             }
-            Self::Classic { cells, .. } => OutcomeCell::whole(&cells.get(at)?[side], false),
+            Self::Classic { cells, .. } => OutcomeCell::classic(&cells.get(at)?[side]),
         }
     }
 
@@ -69,8 +69,8 @@ impl<'a> Cells<'a> {
     pub(crate) fn spill(self, series: usize, outcome: Outcome) -> Option<OutcomeCell<'a>> {
         let side = outcome.index();
         match self {
-            Self::Merged { spill, .. } => OutcomeCell::whole(&spill.get(series)?[side], true),
-            Self::Classic { spill, .. } => OutcomeCell::whole(&spill.get(series)?[side], false),
+            Self::Merged { spill, .. } => OutcomeCell::spilled(&spill.get(series)?[side]),
+            Self::Classic { spill, .. } => OutcomeCell::classic(&spill.get(series)?[side]),
         }
     }
 }

@@ -8,25 +8,25 @@
 //! The tables are written once for a registry, when its bounds are settled, and shared by all recorders. Threads that come
 //! at once write the same words.
 
-use crate::atomics::{AtomicU64, Ordering};
+use crate::atomics::{AtomicU64, Ordering, Ordering::Relaxed};
 use crate::counts::bounds::{Bounds, Quantity};
 use crate::counts::edges::{LaneBuckets, LaneEdges};
 use crate::counts::layout::Observation;
 
-/// The slots of latencies, and of sizes.
-pub(crate) type SlotTables<const N: usize> = [[AtomicU64; N]; 2];
+/// The slots of latencies, and after them as many of sizes.
+pub(crate) type SlotTables<const N: usize> = [AtomicU64; N];
 
 /// Slots of storage that keeps exponential histograms: 64 to each power of two, so that the contract's bounds and those of
 /// the scale have one each.
-pub(crate) const FINE: usize = 64 << 6;
+pub(crate) const FINE: usize = 2 * 64 * 64;
 /// Slots of storage that keeps classic buckets alone: four to each power of two.
-pub(crate) const COARSE: usize = 64 << 2;
+pub(crate) const COARSE: usize = 2 * 64 * 4;
 
-/// The slots of one kind of storage or the other: one pair of tables.
+/// The slots of one kind of storage or the other.
 #[derive(Clone, Copy)]
 pub enum Slots<'a> {
-    Fine(&'a [SlotTables<FINE>]),
-    Coarse(&'a [SlotTables<COARSE>]),
+    Fine(&'a SlotTables<FINE>),
+    Coarse(&'a SlotTables<COARSE>),
 }
 
 /// The words of a registry's map, all zero at first.
@@ -37,16 +37,33 @@ pub(crate) struct LaneMapWords<'a> {
     pub(crate) edges: &'a [AtomicU64],
     /// For each lane the buckets that it is a part of.
     pub(crate) buckets: &'a [AtomicU64],
-    /// Zero until all is written; then lanes of latencies and of all, plus one.
+    /// For each classic bucket, latency's before size's, the lane after its last one.
+    pub(crate) classic_ends: &'a [AtomicU64],
+    /// Zero until all is written; then how many there are: see [`LaneCounts`].
     pub(crate) state: &'a AtomicU64,
+}
+
+/// How many lanes and buckets a map has.
+#[derive(Clone, Copy, Default)]
+struct LaneCounts {
+    latencies: u16,
+    all: u16,
+    latency_buckets: u16,
 }
 
 /// A registry's map, written.
 #[derive(Clone, Copy)]
 pub(crate) struct LaneMap<'a> {
     words: LaneMapWords<'a>,
-    latencies: usize,
-    all: usize,
+    counts: LaneCounts,
+}
+
+/// Neighbouring lanes, and the bucket that the first of them is a part of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LaneRange {
+    pub(crate) first: usize,
+    /// After the last one.
+    pub(crate) end: usize,
 }
 
 impl<'a> LaneMapWords<'a> {
@@ -56,51 +73,63 @@ impl<'a> LaneMapWords<'a> {
         // Acquire pairs with the release below.
         match self.state.load(Ordering::Acquire) {
             0 => self.write(&bounds()),
-            state => LaneMap { words: self, latencies: state as u32 as usize, all: (state >> 32) as usize },
+            state => LaneMap { words: self, counts: LaneCounts::from_word(state) },
         }
     }
 
     #[cold]
     fn write(self, bounds: &Bounds) -> LaneMap<'a> {
+        let latencies = self.write_lanes(bounds, Quantity::Latency, 0, 0);
+        let all = self.write_lanes(bounds, Quantity::Size, latencies, bounds.latency_buckets());
+        let counts = LaneCounts {
+            latencies: latencies as u16,
+            all: all as u16,
+            latency_buckets: bounds.latency_buckets() as u16,
+        };
+        self.state.store(counts.to_word(), Ordering::Release);
+        LaneMap { words: self, counts }
+    }
+
+    /// Writes the lanes of a quantity, from `first` on, and its classic buckets, from `bucket` on; returns where they end.
+    fn write_lanes(self, bounds: &Bounds, quantity: Quantity, first: usize, bucket: usize) -> usize {
         let has_exponentials = matches!(self.slots, Slots::Fine(_));
-        let ends = [Quantity::Latency, Quantity::Size].map({
-            let mut end = 0;
-            move |quantity| {
-                let first = end;
-                for lane in LaneEdges::new(bounds, quantity, has_exponentials) {
-                    // The lanes of all bounds fit; a test counts them.
-                    let (Some(edge), Some(buckets)) = (self.edges.get(end), self.buckets.get(end)) else { break };
-                    // Relaxed, as in `fill`: the state's release follows.
-                    edge.store(lane.edge.unwrap_or(u64::MAX), Ordering::Relaxed);
-                    buckets.store(lane.buckets.to_word(), Ordering::Relaxed);
-                    end += 1;
-                }
-                self.fill_slots(quantity, first, self.edges.get(first..end).unwrap_or_default());
-                end
+        let mut end = first;
+        let lanes = LaneEdges::new(bounds, quantity, has_exponentials);
+        // The lanes of all bounds fit; a test counts them.
+        for (lane, (edge, buckets)) in lanes.zip(self.edges.iter().zip(self.buckets).skip(first)) {
+            end += 1;
+            // Relaxed, here and in `fill`: the state's release follows.
+            edge.store(lane.edge.unwrap_or(u64::MAX), Relaxed);
+            buckets.store(lane.buckets.to_word(), Relaxed);
+            if let Some(last) = self.classic_ends.get(bucket + lane.buckets.classic) {
+                last.store(end as u64, Relaxed);
             }
-        });
-        self.state.store(ends[0] as u64 | (ends[1] as u64) << 32, Ordering::Release);
-        LaneMap { words: self, latencies: ends[0], all: ends[1] }
+        }
+        self.fill_slots(quantity, first, self.edges.get(first..end).unwrap_or_default());
+        end
     }
 
     fn fill_slots(self, quantity: Quantity, first: usize, edges: &[AtomicU64]) {
-        let place = place_of(quantity);
         match self.slots {
-            Slots::Fine(tables) => tables.iter().for_each(|of| fill(&of[place], first, edges, SHIFTS[place])),
-            Slots::Coarse(tables) => tables.iter().for_each(|of| fill(&of[place], first, edges, SHIFTS[place])),
+            Slots::Fine(tables) => fill(half(tables, quantity), first, edges, shift::<FINE>(quantity)),
+            Slots::Coarse(tables) => fill(half(tables, quantity), first, edges, shift::<COARSE>(quantity)),
         }
     }
 }
 
-impl<'a> LaneMap<'a> {
-    /// The slots of storage that keeps exponential histograms.
-    pub(crate) const fn fine(self) -> Option<&'a SlotTables<FINE>> {
-        if let Slots::Fine([tables, ..]) = self.words.slots { Some(tables) } else { None }
+impl LaneCounts {
+    const fn to_word(self) -> u64 {
+        self.latencies as u64 | (self.all as u64) << 16 | (self.latency_buckets as u64) << 32
     }
 
-    /// The slots of storage that keeps classic buckets alone.
-    pub(crate) const fn coarse(self) -> Option<&'a SlotTables<COARSE>> {
-        if let Slots::Coarse([tables, ..]) = self.words.slots { Some(tables) } else { None }
+    const fn from_word(word: u64) -> Self {
+        Self { latencies: word as u16, all: (word >> 16) as u16, latency_buckets: (word >> 32) as u16 }
+    }
+}
+
+impl<'a> LaneMap<'a> {
+    pub(crate) const fn slots(self) -> Slots<'a> {
+        self.words.slots
     }
 
     /// The lanes that count a request, of latencies and of sizes.
@@ -110,66 +139,77 @@ impl<'a> LaneMap<'a> {
 
     /// The lane of one value.
     pub(crate) fn lane(self, quantity: Quantity, value: u64) -> usize {
-        let place = place_of(quantity);
-        let shifted = value + SHIFTS[place];
         let (found, word) = match self.words.slots {
-            Slots::Fine([tables, ..]) => (in_slot(&tables[place], shifted), slot_word(&tables[place], shifted)),
-            Slots::Coarse([tables, ..]) => (in_slot(&tables[place], shifted), slot_word(&tables[place], shifted)),
-            Slots::Fine([]) | Slots::Coarse([]) => return 0,
+            Slots::Fine(tables) => in_slot(tables, quantity, value),
+            Slots::Coarse(tables) => in_slot(tables, quantity, value),
         };
         found.checked_sub(CROWDED).map_or(found, |first| self.compared(first, word, value))
     }
 
     /// The buckets that a lane is a part of.
+    #[inline]
     pub(crate) fn buckets(self, lane: usize) -> LaneBuckets {
-        self.words.buckets.get(lane).map_or_else(LaneBuckets::default, bucket_of)
+        // Relaxed: the map was written before.
+        self.words.buckets.get(lane).map_or_else(LaneBuckets::default, |word| LaneBuckets::from_word(word.load(Relaxed)))
     }
 
-    /// The lanes of values from `smallest` to `largest`, and the buckets that they are parts of.
+    /// The lanes of values from `smallest` to `largest`.
     #[inline]
-    pub(crate) fn between(self, quantity: Quantity, (smallest, largest): (u64, u64)) -> (usize, &'a [AtomicU64]) {
+    pub(crate) fn between(self, quantity: Quantity, (smallest, largest): (u64, u64)) -> LaneRange {
         if smallest > largest {
-            return (0, &[]);
+            return LaneRange::default();
         }
-        let (first, last) = (self.lane(quantity, smallest), self.lane(quantity, largest));
-        (first, self.words.buckets.get(first..=last).unwrap_or_default())
+        LaneRange { first: self.lane(quantity, smallest), end: self.lane(quantity, largest) + 1 }
     }
 
-    /// All lanes of a quantity, likewise.
+    /// All lanes of a quantity.
     #[inline]
-    pub(crate) fn all(self, quantity: Quantity) -> (usize, &'a [AtomicU64]) {
-        let (first, end) = match quantity {
-            Quantity::Latency => (0, self.latencies),
-            Quantity::Size => (self.latencies, self.all),
+    pub(crate) const fn all(self, quantity: Quantity) -> LaneRange {
+        let LaneCounts { latencies, all, .. } = self.counts;
+        match quantity {
+            Quantity::Latency => LaneRange { first: 0, end: latencies as usize },
+            Quantity::Size => LaneRange { first: latencies as usize, end: all as usize },
+        }
+    }
+
+    /// Each classic bucket that has lanes in `range`, with those lanes.
+    #[inline]
+    pub(crate) fn classic_runs(self, quantity: Quantity, range: LaneRange) -> impl Iterator<Item = (usize, LaneRange)> {
+        let bucket = self.buckets(range.first).classic;
+        let before = match quantity {
+            Quantity::Latency => 0,
+            Quantity::Size => self.counts.latency_buckets as usize,
         };
-        (first, self.words.buckets.get(first..end).unwrap_or_default())
+        let ends = self.words.classic_ends.get(before + bucket..).unwrap_or_default();
+        let mut first = range.first;
+        ends.iter().zip(bucket..).map_while(move |(end, bucket)| {
+            // Relaxed: the map was written before.
+            let run = LaneRange { first, end: range.end.min(end.load(Relaxed) as usize) };
+            first = run.end;
+            (run.first < run.end).then_some((bucket, run))
+        })
     }
 
     /// The lane of a value in a slot of several bounds, the first of which ends lane `first`.
     fn compared(self, first: usize, word: u64, value: u64) -> usize {
         let count = word as usize & CROWDED_EDGES;
         let edges = self.words.edges.get(first..first + count).unwrap_or_default();
-        first + edges.partition_point(|edge| value > edge.load(Ordering::Relaxed))
+        first + edges.partition_point(|edge| value > edge.load(Relaxed))
     }
-}
-
-/// The buckets that a word of the map stands for.
-#[inline(always)]
-pub(crate) fn bucket_of(word: &AtomicU64) -> LaneBuckets {
-    // Relaxed: the map was written before.
-    LaneBuckets::from_word(word.load(Ordering::Relaxed))
 }
 
 /// The lanes that count a request in slots of one kind; numbers that no cell has where a slot has several bounds.
 #[inline(always)]
 pub(crate) fn looked_up<const N: usize>(tables: &SlotTables<N>, seen: Observation) -> (usize, usize) {
-    let [latencies, sizes] = tables;
-    (in_slot(latencies, seen.latency_ns + SHIFTS[0]), in_slot(sizes, seen.bytes + SHIFTS[1]))
+    (in_slot(tables, Quantity::Latency, seen.latency_ns).0, in_slot(tables, Quantity::Size, seen.bytes).0)
 }
 
 /// What is added to values before they are looked up. The bits of zero lead to the slot of 2; sizes of zero are common, and
-/// must not share one with others.
-const SHIFTS: [u64; 2] = [0, 1];
+/// must not share a slot with others where there are bounds between them.
+const fn shift<const N: usize>(quantity: Quantity) -> u64 {
+    (N == FINE && matches!(quantity, Quantity::Size)) as u64
+}
+
 const MANTISSA_BITS: u32 = 52;
 /// No number that is counted needs as many bits: latencies end at a day, sizes at 2^50.
 const LANE_BITS: u32 = 52;
@@ -178,36 +218,35 @@ const CROWDED: usize = 1 << 10;
 /// The bits of such a slot's word that say how many bounds there are.
 const CROWDED_EDGES: usize = 0x3ff;
 
-const fn place_of(quantity: Quantity) -> usize {
-    match quantity {
-        Quantity::Latency => 0,
-        Quantity::Size => 1,
-    }
-}
-
+/// The bits of a mantissa that number the slots of a power of two.
 const fn slot_bits(slots: usize) -> u32 {
     slots.ilog2() - 6
 }
 
+/// What the slot of a value says: its lane, or [`CROWDED`] and more; and the slot's word.
 #[inline(always)]
-fn slot_word<const N: usize>(table: &[AtomicU64; N], value: u64) -> u64 {
+fn in_slot<const N: usize>(tables: &SlotTables<N>, quantity: Quantity, value: u64) -> (usize, u64) {
+    let value = value + shift::<N>(quantity);
     // Numbers below 2^53 are floats: none is rounded into another slot.
-    let slot = (value as i64 as f64).to_bits() >> (MANTISSA_BITS - const { slot_bits(N) });
+    let slot = (value as i64 as f64).to_bits() >> (MANTISSA_BITS - const { slot_bits(N / 2) });
+    let before = if matches!(quantity, Quantity::Size) { N / 2 } else { 0 };
     // Relaxed: whoever has the map has seen it written.
-    table[slot as usize % N].load(Ordering::Relaxed)
+    let word = tables[before + slot as usize % (N / 2)].load(Relaxed);
+    ((word.wrapping_add(value) >> LANE_BITS) as usize, word)
 }
 
-#[inline(always)]
-fn in_slot<const N: usize>(table: &[AtomicU64; N], value: u64) -> usize {
-    (slot_word(table, value).wrapping_add(value) >> LANE_BITS) as usize
+fn half<const N: usize>(tables: &SlotTables<N>, quantity: Quantity) -> &[AtomicU64] {
+    let (latencies, sizes) = tables.split_at(N / 2);
+    if matches!(quantity, Quantity::Size) { sizes } else { latencies }
 }
 
 /// Writes a table for lanes from `first` on that end at `edges`, the last of which is none.
-fn fill<const N: usize>(table: &[AtomicU64; N], first: usize, edges: &[AtomicU64], shift: u64) {
-    let edge = |lane: usize| edges[..edges.len().saturating_sub(1)].get(lane).map(|edge| edge.load(Ordering::Relaxed) + shift);
-    let one = 1_023 << slot_bits(N);
+fn fill(table: &[AtomicU64], first: usize, edges: &[AtomicU64], shift: u64) {
+    let edge = |lane: usize| edges[..edges.len().saturating_sub(1)].get(lane).map(|edge| edge.load(Relaxed) + shift);
+    let slots = table.len();
+    let one = 1_023 << slot_bits(slots);
     let mut lowest = 0;
-    for slot in one..one + N {
+    for slot in one..one + slots {
         let exceeded = |mut lane: usize, value| {
             while edge(lane).is_some_and(|edge| edge < value) {
                 lane += 1;
@@ -215,8 +254,8 @@ fn fill<const N: usize>(table: &[AtomicU64; N], first: usize, edges: &[AtomicU64
             lane
         };
         // The bits of zero lead where those of 2 do. Nothing lies between them but 1, which has a slot of its own.
-        let from = if slot % N == 0 { 0 } else { exceeded(lowest, start::<N>(slot)) };
-        let to = exceeded(from, start::<N>(slot + 1));
+        let from = if slot % slots == 0 { 0 } else { exceeded(lowest, start(slots, slot)) };
+        let to = exceeded(from, start(slots, slot + 1));
         lowest = lowest.max(from);
         let lane = ((first + from) as u64) << LANE_BITS;
         let word = match (to - from, edge(from)) {
@@ -224,13 +263,13 @@ fn fill<const N: usize>(table: &[AtomicU64; N], first: usize, edges: &[AtomicU64
             (1, Some(edge)) => lane + ((1 << LANE_BITS) - 1 - edge),
             (count, _) => lane + ((CROWDED as u64) << LANE_BITS) + count as u64,
         };
-        table[slot % N].store(word, Ordering::Relaxed);
+        table[slot % slots].store(word, Relaxed);
     }
 }
 
 /// Where a slot begins, rounded down.
-fn start<const N: usize>(slot: usize) -> u64 {
-    f64::from_bits((slot as u64) << (MANTISSA_BITS - slot_bits(N))) as u64
+fn start(slots: usize, slot: usize) -> u64 {
+    f64::from_bits((slot as u64) << (MANTISSA_BITS - slot_bits(slots))) as u64
 }
 
 #[cfg(all(test, not(loom)))]
@@ -238,19 +277,22 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::atomics::zeros;
+    use crate::counts::bounds::BUCKETS;
     use crate::counts::cells::{CLASSIC_LANES, MERGED_LANES};
     use core::time::Duration;
     use std::vec::Vec;
 
     /// Both kinds of map for these bounds.
     fn with_maps(bounds: &Bounds, check: impl Fn(LaneMap<'_>, bool)) {
-        let (fine, coarse) = (std::boxed::Box::new([zeros(), zeros()]), [zeros(), zeros()]);
-        let (edges, buckets, state) = (zeros::<MERGED_LANES>(), zeros::<MERGED_LANES>(), AtomicU64::new(0));
-        let slots = Slots::Fine(core::slice::from_ref(&*fine));
-        check(LaneMapWords { slots, edges: &edges, buckets: &buckets, state: &state }.written(|| *bounds), true);
-        let (edges, buckets, state) = (zeros::<CLASSIC_LANES>(), zeros::<CLASSIC_LANES>(), AtomicU64::new(0));
-        let slots = Slots::Coarse(core::slice::from_ref(&coarse));
-        check(LaneMapWords { slots, edges: &edges, buckets: &buckets, state: &state }.written(|| *bounds), false);
+        let (fine, coarse) = (zeros(), zeros());
+        for (slots, has_exponentials) in [(Slots::Fine(&fine), true), (Slots::Coarse(&coarse), false)] {
+            let lanes = if has_exponentials { MERGED_LANES } else { CLASSIC_LANES };
+            let (edges, buckets) = (zeros::<MERGED_LANES>(), zeros::<MERGED_LANES>());
+            let (edges, buckets) = (&edges[..lanes], &buckets[..lanes]);
+            let (classic_ends, state) = (&zeros::<BUCKETS>(), &AtomicU64::new(0));
+            let words = LaneMapWords { slots, edges, buckets, classic_ends, state };
+            check(words.written(|| *bounds), has_exponentials);
+        }
     }
 
     fn check(bounds: &Bounds, values: &[u64]) {
@@ -314,10 +356,10 @@ mod tests {
     #[test]
     fn no_two_edges_of_the_contract_share_a_slot() {
         with_maps(&Bounds::CONTRACT, |map, _| {
-            let is_crowded = |word: &AtomicU64| word.load(Ordering::Relaxed) >> LANE_BITS >= CROWDED as u64;
+            let is_crowded = |word: &AtomicU64| word.load(Relaxed) >> LANE_BITS >= CROWDED as u64;
             let words = match map.words.slots {
-                Slots::Fine(tables) => tables.as_flattened().as_flattened(),
-                Slots::Coarse(tables) => tables.as_flattened().as_flattened(),
+                Slots::Fine(tables) => &tables[..],
+                Slots::Coarse(tables) => &tables[..],
             };
             assert_eq!(words.iter().filter(|word| is_crowded(word)).count(), 0);
         });

@@ -1,4 +1,5 @@
-//! Counters of 16 bits, lanes, that carry into a word of 64 bits: exact, and read while they are counted in.
+//! Counters of 16 bits, lanes, that carry into a word of 32 bits: exact up to 2^47 requests a lane, and read while they are
+//! counted in.
 //!
 //! A lane has one writer. Each time it has counted half a turn, 2^15 requests, its wide word grows by one. The wide word
 //! says how many half turns there were and the lane where in its turn it is, so that a reader which has both from the time
@@ -7,7 +8,7 @@
 //!
 //! What a reader needs of the order of the stores is said at each; `ci/orderings.sh` shows that none of them can go.
 
-use crate::atomics::owned::{OwnValue as _, OwnedU16, OwnedU64};
+use crate::atomics::owned::{OwnValue as _, OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::orderings;
 
@@ -26,7 +27,7 @@ pub(crate) fn count(lane: &OwnedU16) -> bool {
 }
 
 /// Counts half a turn in a lane's wide word. `wide_in_use` is the word of its cell that says that there are such.
-pub(crate) fn carry(wide: &OwnedU64, wide_in_use: &AtomicU64) {
+pub(crate) fn carry(wide: &OwnedU32, wide_in_use: &AtomicU64) {
     // Relaxed: the fence below comes before the first lane that has begun a turn again.
     wide_in_use.store(1, Ordering::Relaxed);
     // Release: whoever sees the carry sees the half turn in the lane.
@@ -37,7 +38,7 @@ pub(crate) fn carry(wide: &OwnedU64, wide_in_use: &AtomicU64) {
 
 /// The total of a lane and its wide word. A lane that carries meanwhile is read again, which happens once in half a turn.
 #[inline]
-pub(crate) fn total(lane: &OwnedU16, wide: &OwnedU64) -> u64 {
+pub(crate) fn total(lane: &OwnedU16, wide: &OwnedU32) -> u64 {
     loop {
         // Acquire pairs with the release store in `carry`.
         let carried = wide.load(orderings::WIDE_LOAD);
@@ -45,23 +46,38 @@ pub(crate) fn total(lane: &OwnedU16, wide: &OwnedU64) -> u64 {
         // Pairs with the fence in `carry`: a lane from after it shows its carry to the next load.
         orderings::fence_before_second_look();
         if wide.load(Ordering::Relaxed) == carried {
-            let half_turns = carried.wrapping_mul(HALF_TURN);
+            let half_turns = u64::from(carried).wrapping_mul(HALF_TURN);
             return half_turns.wrapping_add(in_turn.wrapping_sub(half_turns) % TURN);
         }
     }
 }
 
-/// Copies lanes of a cell to `copy`, which has room for them, where none of the cell's wide words was in use; else returns
-/// `false`, and what was copied is of no use.
-#[inline(always)]
-pub(crate) fn copy_narrow(lanes: &[OwnedU16], wide_in_use: &AtomicU64, copy: &mut [u16]) -> bool {
-    if wide_in_use.load(Ordering::Relaxed) != 0 {
-        return false;
+/// The requests in some lanes of a cell: of the lanes alone where none of the cell's wide words was in use, which is known
+/// only after they were read.
+#[inline]
+pub(crate) fn sum(lanes: &[OwnedU16], wides: &[OwnedU32], wide_in_use: &AtomicU64) -> u64 {
+    // Relaxed: the look below decides.
+    if wide_in_use.load(Ordering::Relaxed) == 0 {
+        let sum = sum_of_narrow(lanes);
+        // Pairs with the fence in `carry`: a lane that has begun a turn again shows that wide words are in use.
+        orderings::fence_after_narrow();
+        if wide_in_use.load(Ordering::Relaxed) == 0 {
+            return sum;
+        }
     }
-    for (copy, lane) in copy.iter_mut().zip(lanes) {
-        *copy = lane.load(Ordering::Relaxed);
-    }
-    // Pairs with the fence in `carry`: a lane that has begun a turn again shows that wide words are in use.
-    orderings::fence_after_copy();
-    wide_in_use.load(Ordering::Relaxed) == 0
+    sum_of_totals(lanes, wides)
+}
+
+#[inline]
+fn sum_of_narrow(lanes: &[OwnedU16]) -> u64 {
+    let read = |lane: &OwnedU16| u64::from(lane.load(Ordering::Relaxed));
+    // Four at a time: no compiler unrolls a loop over atomics.
+    let (fours, rest) = lanes.as_chunks::<4>();
+    let fours = fours.iter().map(|[a, b, c, d]| read(a) + read(b) + read(c) + read(d)).sum::<u64>();
+    fours + rest.iter().map(read).sum::<u64>()
+}
+
+#[inline(never)]
+fn sum_of_totals(lanes: &[OwnedU16], wides: &[OwnedU32]) -> u64 {
+    lanes.iter().zip(wides).map(|(lane, wide)| total(lane, wide)).sum()
 }

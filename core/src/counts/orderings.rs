@@ -24,10 +24,10 @@ pub(crate) fn fence_before_second_look() {
     }
 }
 
-/// Between a reader's copy of lanes and its second look at whether wide words are in use.
+/// Between a reader's look at lanes and its second look at whether wide words are in use.
 #[inline(always)]
-pub(crate) fn fence_after_copy() {
-    if !is_removed("fence_after_copy") {
+pub(crate) fn fence_after_narrow() {
+    if !is_removed("fence_after_narrow") {
         fence(Ordering::Acquire);
     }
 }

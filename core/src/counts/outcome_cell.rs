@@ -3,11 +3,10 @@
 //! Each number is whole; they are not in step: a request that is recorded meanwhile may be in the lanes and not yet in the
 //! count.
 
-use crate::atomics::owned::{OwnedU16, OwnedU64};
+use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::Quantity;
-use crate::counts::edges::LaneBuckets;
-use crate::counts::lane_map::{LaneMap, bucket_of};
+use crate::counts::lane_map::{LaneMap, LaneRange};
 use crate::counts::lanes;
 use crate::counts::layout::{
     COUNT, CellHead, LARGEST, LATENCY_SUM, LONGEST, SHORTEST, SIZE_SUM, SMALLEST, WIDE_IN_USE,
@@ -24,32 +23,54 @@ pub(crate) struct OutcomeCell<'a> {
 enum CellLanes<'a> {
     Merged {
         lanes: &'a [OwnedU16],
-        wides: &'a [OwnedU64],
+        wides: &'a [OwnedU32],
     },
-    Whole {
-        lanes: &'a [AtomicU64],
-        /// Whether the head says which lanes can be other than zero.
-        has_extremes: bool,
-    },
+    /// Merged as well, where several threads write.
+    Spilled(&'a [AtomicU64]),
+    /// Classic buckets alone: the head has neither count nor extremes.
+    Classic(&'a [AtomicU64]),
 }
 
 impl<'a> OutcomeCell<'a> {
     #[inline]
-    pub(crate) const fn merged(head: &'a CellHead, lanes: &'a [OwnedU16], wides: &'a [OwnedU64]) -> Self {
+    pub(crate) const fn merged(head: &'a CellHead, lanes: &'a [OwnedU16], wides: &'a [OwnedU32]) -> Self {
         Self { head, lanes: CellLanes::Merged { lanes, wides } }
     }
 
     /// Of words of which the first are the head.
     #[inline]
-    pub(crate) fn whole(words: &'a [AtomicU64], has_extremes: bool) -> Option<Self> {
+    pub(crate) fn spilled(words: &'a [AtomicU64]) -> Option<Self> {
         let (head, lanes) = words.split_first_chunk()?;
-        Some(Self { head, lanes: CellLanes::Whole { lanes, has_extremes } })
+        Some(Self { head, lanes: CellLanes::Spilled(lanes) })
+    }
+
+    /// Of words of which the first are the head.
+    #[inline]
+    pub(crate) fn classic(words: &'a [AtomicU64]) -> Option<Self> {
+        let (head, lanes) = words.split_first_chunk()?;
+        Some(Self { head, lanes: CellLanes::Classic(lanes) })
+    }
+
+    /// Whether anything was counted. Looks at one line or two: of what has neither latency nor size there are some in the
+    /// first lane.
+    #[inline]
+    pub(crate) fn is_used(self) -> bool {
+        match self.lanes {
+            CellLanes::Merged { .. } | CellLanes::Spilled(_) => self.word(COUNT) != 0,
+            CellLanes::Classic(lanes) => {
+                let first = lanes.first().map_or(0, |lane| lane.load(Relaxed));
+                self.word(LATENCY_SUM) | self.word(SIZE_SUM) | first != 0
+            }
+        }
     }
 
     /// Requests.
     #[inline]
-    pub(crate) fn count(self) -> u64 {
-        self.word(COUNT)
+    pub(crate) fn count(self, map: LaneMap<'_>) -> u64 {
+        match self.lanes {
+            CellLanes::Merged { .. } | CellLanes::Spilled(_) => self.word(COUNT),
+            CellLanes::Classic(lanes) => sum_of(lanes, map.all(Quantity::Latency)),
+        }
     }
 
     /// The sum of latencies in nanoseconds, or of sizes in bytes.
@@ -70,50 +91,42 @@ impl<'a> OutcomeCell<'a> {
         }
     }
 
-    /// Calls `add` with the requests of each lane of a quantity that may have counted any, and the buckets that it is a part
-    /// of.
+    /// Calls `add` with the classic buckets of a quantity that may have counted any, and their requests.
     #[inline]
-    pub(crate) fn read(self, map: LaneMap<'_>, quantity: Quantity, mut add: impl FnMut(LaneBuckets, u64)) {
-        match self.lanes {
-            CellLanes::Merged { lanes, wides } => {
-                let (first, buckets) = map.between(quantity, self.extremes(quantity));
-                let from = |end: usize| first..first + end;
-                let (Some(lanes), Some(wides)) = (lanes.get(from(buckets.len())), wides.get(from(buckets.len()))) else {
-                    return;
-                };
-                for ((lanes, wides), buckets) in lanes.chunks(RUN).zip(wides.chunks(RUN)).zip(buckets.chunks(RUN)) {
-                    self.read_run(lanes, wides, buckets, &mut add);
-                }
-            }
-            CellLanes::Whole { lanes, has_extremes } => {
-                let (first, buckets) =
-                    if has_extremes { map.between(quantity, self.extremes(quantity)) } else { map.all(quantity) };
-                for (lane, buckets) in lanes.iter().skip(first).zip(buckets) {
-                    add(bucket_of(buckets), lane.load(Relaxed));
-                }
-            }
+    pub(crate) fn read_classic(self, map: LaneMap<'_>, quantity: Quantity, mut add: impl FnMut(usize, u64)) {
+        for (bucket, run) in map.classic_runs(quantity, self.range(map, quantity)) {
+            add(bucket, self.total(run));
         }
     }
 
-    /// The same of some lanes, which are copied before anything is added: whether their wide words are in use is known
-    /// afterwards only.
+    /// The same of exponential buckets; one may come several times.
     #[inline]
-    fn read_run(
-        self,
-        lanes: &[OwnedU16],
-        wides: &[OwnedU64],
-        buckets: &[AtomicU64],
-        add: &mut impl FnMut(LaneBuckets, u64),
-    ) {
-        let mut copy = [0; RUN];
-        if lanes::copy_narrow(lanes, &self.head[WIDE_IN_USE], &mut copy) {
-            for (count, buckets) in copy.iter().zip(buckets) {
-                add(bucket_of(buckets), (*count).into());
+    pub(crate) fn read_exponential(self, map: LaneMap<'_>, quantity: Quantity, mut add: impl FnMut(usize, u64)) {
+        let LaneRange { first, end } = self.range(map, quantity);
+        for lane in first..end {
+            add(map.buckets(lane).exponential, self.total(LaneRange { first: lane, end: lane + 1 }));
+        }
+    }
+
+    /// The lanes of a quantity that may have counted any.
+    #[inline]
+    fn range(self, map: LaneMap<'_>, quantity: Quantity) -> LaneRange {
+        match self.lanes {
+            CellLanes::Merged { .. } | CellLanes::Spilled(_) => map.between(quantity, self.extremes(quantity)),
+            CellLanes::Classic(_) => map.all(quantity),
+        }
+    }
+
+    /// Requests in some lanes.
+    #[inline]
+    fn total(self, run: LaneRange) -> u64 {
+        match self.lanes {
+            CellLanes::Merged { lanes, wides } => {
+                let of = run.first..run.end;
+                let (Some(lanes), Some(wides)) = (lanes.get(of.clone()), wides.get(of)) else { return 0 };
+                lanes::sum(lanes, wides, &self.head[WIDE_IN_USE])
             }
-        } else {
-            for ((lane, wide), buckets) in lanes.iter().zip(wides).zip(buckets) {
-                add(bucket_of(buckets), lanes::total(lane, wide));
-            }
+            CellLanes::Spilled(lanes) | CellLanes::Classic(lanes) => sum_of(lanes, run),
         }
     }
 
@@ -124,5 +137,8 @@ impl<'a> OutcomeCell<'a> {
     }
 }
 
-/// Lanes that are copied at once.
-const RUN: usize = 64;
+#[inline]
+fn sum_of(lanes: &[AtomicU64], run: LaneRange) -> u64 {
+    // Relaxed: each number whole, not the numbers in step.
+    lanes.get(run.first..run.end).unwrap_or_default().iter().map(|lane| lane.load(Relaxed)).sum()
+}

@@ -1,9 +1,10 @@
 //! What storage is made of: the words that shards and the registry keep once, and the slices that a registry works on.
 
-use crate::atomics::{AtomicU64, Padded, const_unless_loom, zeros};
-use crate::counts::bounds::BoundsWords;
+use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, zeros};
+use crate::counts::bounds::{BUCKETS, BoundsWords};
 use crate::counts::cells::Cells;
 use crate::counts::lane_map::{LaneMapWords, Slots};
+use crate::counts::orderings;
 use crate::registry::entry::{EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::exporter::Exporter;
@@ -63,6 +64,7 @@ pub(crate) struct Control {
     pub(crate) bounds: BoundsWords,
     /// Whether the lanes' map has been written; see there.
     pub(crate) lane_map: AtomicU64,
+    pub(crate) classic_ends: [AtomicU64; BUCKETS],
     pub(crate) status: StatusWord,
     pub(crate) first_folded: FirstFolded,
     pub(crate) gauges: [GaugeWords; GAUGES],
@@ -97,6 +99,7 @@ impl Control {
                 traced: AtomicU64::new(0),
                 bounds: BoundsWords::new(),
                 lane_map: AtomicU64::new(0),
+                classic_ends: zeros(),
                 status: StatusWord::new(),
                 first_folded: FirstFolded { state: AtomicU64::new(0), method: zeros(), name: zeros() },
                 #[cfg(not(loom))]
@@ -107,6 +110,18 @@ impl Control {
             }
         }
     }
+}
+
+/// Claims a shard by its owner's mark, for a recorder that alone writes it from now on; `false` where it has an owner.
+pub(crate) fn claim(owned: &AtomicU64) -> bool {
+    // Relaxed: a look costs less than an exchange that fails. Acquire pairs with the release of the former owner, whose
+    // stores come before ours.
+    let is_mine = owned.load(Ordering::Relaxed) == 0
+        && owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+    if is_mine {
+        orderings::fence_after_claim();
+    }
+    is_mine
 }
 
 /// Storage without its const parameters: what a registry's handle is made of.
@@ -135,6 +150,7 @@ impl<'a> Parts<'a> {
             slots: self.slots,
             edges: self.lane_edges,
             buckets: self.lane_buckets,
+            classic_ends: &self.control.classic_ends,
             state: &self.control.lane_map,
         }
     }

@@ -11,7 +11,6 @@
 use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
 use super::{OtlpMetric, field};
 use crate::counts::bounds::{BUCKETS, Bounds};
-use crate::counts::outcome_cell::OutcomeCell;
 use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
 use crate::registry::Registry;
 use crate::registry::entry::Entry;
@@ -46,7 +45,7 @@ impl<'a> CellPoint<'a> {
     /// The point of a series' outcome, unless nothing was counted.
     #[inline(always)]
     pub(super) fn new(registry: Registry<'a>, series: Series, outcome: Outcome, entry: Entry<'a>) -> Option<Self> {
-        let requests = registry.counted(series, outcome).map(OutcomeCell::count).sum();
+        let requests = registry.outcome_requests(series, outcome);
         (requests != 0).then(|| Self {
             registry,
             series,

@@ -12,7 +12,6 @@ use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
 use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
-use crate::counts::outcome_cell::OutcomeCell;
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
@@ -260,7 +259,7 @@ impl SeriesLines {
     fn freeze_requests(&mut self, registry: Registry<'_>, series: Series) {
         self.used = 2;
         for (count, outcome) in self.counts.iter_mut().zip(Outcome::ALL) {
-            *count = registry.counted(series, outcome).map(OutcomeCell::count).sum();
+            *count = registry.outcome_requests(series, outcome);
         }
     }
 

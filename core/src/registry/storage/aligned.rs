@@ -8,7 +8,7 @@ extern crate alloc;
 use alloc::boxed::Box;
 
 use super::size_error::SizeError;
-use crate::atomics::owned::OwnedU16;
+use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::AtomicU64;
 
 /// Atomics, all zero at first.
@@ -73,17 +73,17 @@ impl<A: ZeroedAtomic> Aligned<A> {
     }
 }
 
-impl ZeroedAtomic for AtomicU64 {
-    fn zeroed(count: usize) -> Result<Box<[Self]>, SizeError> {
-        zeroed!(count, Self)
-    }
+macro_rules! impl_zeroed {
+    ($($atomic:ty),*) => {$(
+        impl ZeroedAtomic for $atomic {
+            fn zeroed(count: usize) -> Result<Box<[Self]>, SizeError> {
+                zeroed!(count, Self)
+            }
+        }
+    )*};
 }
 
-impl ZeroedAtomic for OwnedU16 {
-    fn zeroed(count: usize) -> Result<Box<[Self]>, SizeError> {
-        zeroed!(count, Self)
-    }
-}
+impl_zeroed!(OwnedU16, OwnedU32, AtomicU64);
 
 #[cfg(all(test, not(loom)))]
 mod tests {

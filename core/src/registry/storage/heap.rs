@@ -5,9 +5,9 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::aligned::Aligned;
+use super::aligned::{Aligned, ZeroedAtomic as _};
 use super::size_error::SizeError;
-use crate::atomics::owned::{OwnedU16, OwnedU64};
+use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, zeros};
 use crate::counts::cells::{
     CLASSIC_LANES, Cells, ClassicPair, HeadPair, LanePair, MERGED_LANES, SpillPair, WidePair,
@@ -30,7 +30,6 @@ pub struct HeapStorage {
     exemplars: Aligned,
     shards: Aligned,
     cells: HeapCells,
-    slots: Aligned,
     lane_edges: Aligned,
     lane_buckets: Aligned,
     rings: Aligned,
@@ -38,10 +37,20 @@ pub struct HeapStorage {
     spill_ring: Aligned,
 }
 
-/// The cells of all shards.
+/// The cells of all shards, and the slots that lead to their lanes.
 enum HeapCells {
-    Merged { heads: Aligned, lanes: Aligned<OwnedU16>, wides: Aligned<OwnedU64>, spill: Aligned },
-    Classic { cells: Aligned, spill: Aligned },
+    Merged {
+        slots: Box<SlotTables<FINE>>,
+        heads: Aligned,
+        lanes: Aligned<OwnedU16>,
+        wides: Aligned<OwnedU32>,
+        spill: Aligned,
+    },
+    Classic {
+        slots: Box<SlotTables<COARSE>>,
+        cells: Aligned,
+        spill: Aligned,
+    },
 }
 
 impl HeapStorage {
@@ -94,7 +103,6 @@ impl HeapStorage {
             exemplars: Aligned::of::<ExemplarWords>(series)?,
             shards: Aligned::of::<ShardWords>(shards)?,
             cells: if has_exponentials { HeapCells::merged(cells, series)? } else { HeapCells::classic(cells, series)? },
-            slots: if has_exponentials { Aligned::of::<SlotTables<FINE>>(1)? } else { Aligned::of::<SlotTables<COARSE>>(1)? },
             lane_edges: Aligned::of::<AtomicU64>(lanes)?,
             lane_buckets: Aligned::of::<AtomicU64>(lanes)?,
             rings: Aligned::of::<Slot>(product(shards, ring)?)?,
@@ -114,10 +122,7 @@ impl HeapStorage {
             exemplars: self.exemplars.arrays(),
             shards: self.shards.arrays(),
             cells: self.cells.parts(),
-            slots: match self.cells {
-                HeapCells::Merged { .. } => Slots::Fine(self.slots.pairs()),
-                HeapCells::Classic { .. } => Slots::Coarse(self.slots.pairs()),
-            },
+            slots: self.cells.slots(),
             lane_edges: self.lane_edges.words(),
             lane_buckets: self.lane_buckets.words(),
             rings: self.rings.arrays(),
@@ -130,6 +135,7 @@ impl HeapStorage {
 impl HeapCells {
     fn merged(cells: usize, series: usize) -> Result<Self, SizeError> {
         Ok(Self::Merged {
+            slots: zeroed_array()?,
             heads: Aligned::of::<HeadPair>(cells)?,
             lanes: Aligned::of::<LanePair>(cells)?,
             wides: Aligned::of::<WidePair>(cells)?,
@@ -138,18 +144,29 @@ impl HeapCells {
     }
 
     fn classic(cells: usize, series: usize) -> Result<Self, SizeError> {
-        Ok(Self::Classic { cells: Aligned::of::<ClassicPair>(cells)?, spill: Aligned::of::<ClassicPair>(series)? })
+        Ok(Self::Classic {
+            slots: zeroed_array()?,
+            cells: Aligned::of::<ClassicPair>(cells)?,
+            spill: Aligned::of::<ClassicPair>(series)?,
+        })
+    }
+
+    fn slots(&self) -> Slots<'_> {
+        match self {
+            Self::Merged { slots, .. } => Slots::Fine(slots),
+            Self::Classic { slots, .. } => Slots::Coarse(slots),
+        }
     }
 
     fn parts(&self) -> Cells<'_> {
         match self {
-            Self::Merged { heads, lanes, wides, spill } => Cells::Merged {
+            Self::Merged { heads, lanes, wides, spill, .. } => Cells::Merged {
                 heads: heads.pairs(),
                 lanes: lanes.pairs(),
                 wides: wides.pairs(),
                 spill: spill.pairs(),
             },
-            Self::Classic { cells, spill } => Cells::Classic { cells: cells.pairs(), spill: spill.pairs() },
+            Self::Classic { cells, spill, .. } => Cells::Classic { cells: cells.pairs(), spill: spill.pairs() },
         }
     }
 }
@@ -158,6 +175,11 @@ impl fmt::Debug for HeapStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.registry().fmt(f)
     }
+}
+
+/// An array of zeros that never passes over the stack.
+fn zeroed_array<const N: usize>() -> Result<Box<[AtomicU64; N]>, SizeError> {
+    AtomicU64::zeroed(N)?.try_into().map_err(|_| SizeError::Memory)
 }
 
 fn product(a: usize, b: usize) -> Result<usize, SizeError> {
