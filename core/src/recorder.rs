@@ -2,7 +2,7 @@
 
 use crate::atomics::Ordering;
 use crate::counts::bounds::Quantity;
-use crate::counts::own_cells::{self, OwnCells};
+use crate::counts::own_cells::{self, Counting, OwnCells};
 use crate::events::event::Event;
 use crate::registry::Registry;
 use crate::registry::exemplars::{Exemplar, TraceContext};
@@ -172,10 +172,28 @@ impl<'a> Recorder<'a> {
 
     #[inline(always)]
     fn count(&mut self, event: Event) {
-        if !self.cells.add(event.series.index(), event.outcome, event.observation()) {
-            let [head, latency, size, time] = event.to_words();
-            return self.count_elsewhere(head, latency, size, time);
+        match self.cells.add(event.series.index(), event.outcome, event.observation()) {
+            Counting::Done => {}
+            Counting::Unknown => {
+                let [head, latency, size, time] = event.to_words();
+                return self.count_elsewhere(head, latency, size, time);
+            }
+            Counting::Crowded => {
+                let [head, latency, size, time] = event.to_words();
+                return self.count_compared(head, latency, size, time);
+            }
         }
+        if self.wants_events() {
+            self.offer(event);
+        }
+    }
+
+    /// Counts a request with a value that is compared with several bounds. Apart, so that others need no registers for it.
+    #[cold]
+    #[inline(never)]
+    fn count_compared(&mut self, head: u64, latency: u64, size: u64, time: u64) {
+        let event = Event::from_words([head, latency, size, time]);
+        self.cells.add_compared(event.series.index(), event.outcome, event.observation());
         if self.wants_events() {
             self.offer(event);
         }
@@ -214,7 +232,7 @@ impl<'a> Recorder<'a> {
     fn count_child(&mut self, event: Event) {
         let parts = self.registry.parts;
         let at = self.number * parts.entries.len() + event.series.index();
-        OwnCells::of(self.cells.map(), parts.cells, at..at + 1).add(0, event.outcome, event.observation());
+        OwnCells::of(self.cells.map(), parts.cells, at..at + 1).add_compared(0, event.outcome, event.observation());
         if self.wants_events() {
             self.offer(event);
         }

@@ -137,7 +137,6 @@ impl Default for Counts {
     }
 }
 
-
 impl Registry<'_> {
     /// Adds what was counted of a series and these outcomes to `counts`, in classic buckets; returns the sum of the values.
     pub(crate) fn add_classic(

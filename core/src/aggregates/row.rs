@@ -211,8 +211,7 @@ impl RowShape {
     fn add(self, cell: OutcomeCell<'_>, map: LaneMap<'_>, row: &mut [u64]) {
         let exponentials = self.sums + self.classic.both();
         self.add_buckets(cell, map, Quantity::Latency, [self.sums, exponentials], row);
-        let (classic, exponentials) =
-            (self.sums + self.classic.latencies, exponentials + self.exponential.latencies);
+        let (classic, exponentials) = (self.sums + self.classic.latencies, exponentials + self.exponential.latencies);
         self.add_buckets(cell, map, Quantity::Size, [classic, exponentials], row);
         for (at, quantity) in [(at::LATENCY_SUM, Quantity::Latency), (at::SIZE_SUM, Quantity::Size)] {
             row[at] = row[at].wrapping_add(cell.sum(quantity));

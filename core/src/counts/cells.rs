@@ -16,34 +16,36 @@ pub(crate) const MERGED_LANES: usize = 576;
 /// Lanes of an outcome where there are classic buckets alone.
 pub(crate) const CLASSIC_LANES: usize = 48;
 
-/// The heads of both outcomes: 128 bytes.
-pub(crate) type HeadPair = [CellHead; 2];
-/// The lanes of both outcomes: 2,304 bytes.
-pub(crate) type LanePair = [[OwnedU16; MERGED_LANES]; 2];
-/// What those carry into: 4,608 bytes, which stay untouched until a lane has counted 2^15 requests.
-pub(crate) type WidePair = [[OwnedU32; MERGED_LANES]; 2];
-/// Heads and lanes of both outcomes in words of 64 bits.
-pub(crate) type WholePair<const WORDS: usize> = [[AtomicU64; WORDS]; 2];
-/// Classic buckets alone: 896 bytes.
-pub(crate) type ClassicPair = WholePair<{ HEAD + CLASSIC_LANES }>;
-/// Merged lanes that several threads write: 9,344 bytes.
-pub(crate) type SpillPair = WholePair<{ HEAD + MERGED_LANES }>;
+/// The lanes of an outcome: 1,152 bytes.
+pub(crate) type MergedLanes = [OwnedU16; MERGED_LANES];
+/// What those carry into: 2,304 bytes, which stay untouched until a lane has counted 2^15 requests.
+pub(crate) type MergedWides = [OwnedU32; MERGED_LANES];
+/// Head and merged lanes that several threads write: 4,672 bytes.
+pub(crate) type SpillCell = [AtomicU64; HEAD + MERGED_LANES];
+/// Head and classic lanes: 448 bytes.
+pub(crate) type ClassicCell = [AtomicU64; HEAD + CLASSIC_LANES];
 
-/// The cells of all shards, in each one for each series.
+/// The cells of all shards: in each those of one series after another, success before failure.
 #[derive(Clone, Copy)]
 pub enum Cells<'a> {
     Merged {
-        heads: &'a [HeadPair],
-        lanes: &'a [LanePair],
-        wides: &'a [WidePair],
+        heads: &'a [CellHead],
+        lanes: &'a [MergedLanes],
+        wides: &'a [MergedWides],
         /// The spill shard's.
-        spill: &'a [SpillPair],
+        spill: &'a [SpillCell],
     },
     Classic {
-        cells: &'a [ClassicPair],
+        cells: &'a [ClassicCell],
         /// The spill shard's.
-        spill: &'a [ClassicPair],
+        spill: &'a [ClassicCell],
     },
+}
+
+/// The place of a cell in a shard.
+#[inline(always)]
+pub(crate) const fn place(series: usize, outcome: Outcome) -> usize {
+    2 * series + outcome.index()
 }
 
 impl<'a> Cells<'a> {
@@ -52,25 +54,25 @@ impl<'a> Cells<'a> {
         matches!(self, Self::Merged { .. })
     }
 
-    /// The cell at this place, counted over shards and series.
+    /// The cell of a series, counted over shards.
     #[inline]
-    pub(crate) fn own(self, at: usize, outcome: Outcome) -> Option<OutcomeCell<'a>> {
-        let side = outcome.index();
+    pub(crate) fn own(self, series: usize, outcome: Outcome) -> Option<OutcomeCell<'a>> {
+        let at = place(series, outcome);
         match self {
             Self::Merged { heads, lanes, wides, .. } => {
-                Some(OutcomeCell::merged(&heads.get(at)?[side], &lanes.get(at)?[side], &wides.get(at)?[side]))
+                Some(OutcomeCell::merged(heads.get(at)?, lanes.get(at)?, wides.get(at)?))
             }
-            Self::Classic { cells, .. } => OutcomeCell::classic(&cells.get(at)?[side]),
+            Self::Classic { cells, .. } => OutcomeCell::classic(cells.get(at)?),
         }
     }
 
     /// The spill shard's cell of a series.
     #[inline]
     pub(crate) fn spill(self, series: usize, outcome: Outcome) -> Option<OutcomeCell<'a>> {
-        let side = outcome.index();
+        let at = place(series, outcome);
         match self {
-            Self::Merged { spill, .. } => OutcomeCell::spilled(&spill.get(series)?[side]),
-            Self::Classic { spill, .. } => OutcomeCell::classic(&spill.get(series)?[side]),
+            Self::Merged { spill, .. } => OutcomeCell::spilled(spill.get(at)?),
+            Self::Classic { spill, .. } => OutcomeCell::classic(spill.get(at)?),
         }
     }
 }

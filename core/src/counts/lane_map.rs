@@ -150,7 +150,10 @@ impl<'a> LaneMap<'a> {
     #[inline]
     pub(crate) fn buckets(self, lane: usize) -> LaneBuckets {
         // Relaxed: the map was written before.
-        self.words.buckets.get(lane).map_or_else(LaneBuckets::default, |word| LaneBuckets::from_word(word.load(Relaxed)))
+        self.words
+            .buckets
+            .get(lane)
+            .map_or_else(LaneBuckets::default, |word| LaneBuckets::from_word(word.load(Relaxed)))
     }
 
     /// The lanes of values from `smallest` to `largest`.
@@ -226,9 +229,8 @@ const fn slot_bits(slots: usize) -> u32 {
 /// What the slot of a value says: its lane, or [`CROWDED`] and more; and the slot's word.
 #[inline(always)]
 fn in_slot<const N: usize>(tables: &SlotTables<N>, quantity: Quantity, value: u64) -> (usize, u64) {
-    let value = value + shift::<N>(quantity);
     // Numbers below 2^53 are floats: none is rounded into another slot.
-    let slot = (value as i64 as f64).to_bits() >> (MANTISSA_BITS - const { slot_bits(N / 2) });
+    let slot = ((value + shift::<N>(quantity)) as i64 as f64).to_bits() >> (MANTISSA_BITS - const { slot_bits(N / 2) });
     let before = if matches!(quantity, Quantity::Size) { N / 2 } else { 0 };
     // Relaxed: whoever has the map has seen it written.
     let word = tables[before + slot as usize % (N / 2)].load(Relaxed);
@@ -242,13 +244,13 @@ fn half<const N: usize>(tables: &SlotTables<N>, quantity: Quantity) -> &[AtomicU
 
 /// Writes a table for lanes from `first` on that end at `edges`, the last of which is none.
 fn fill(table: &[AtomicU64], first: usize, edges: &[AtomicU64], shift: u64) {
-    let edge = |lane: usize| edges[..edges.len().saturating_sub(1)].get(lane).map(|edge| edge.load(Relaxed) + shift);
+    let edge = |lane: usize| edges[..edges.len().saturating_sub(1)].get(lane).map(|edge| edge.load(Relaxed));
     let slots = table.len();
     let one = 1_023 << slot_bits(slots);
     let mut lowest = 0;
     for slot in one..one + slots {
         let exceeded = |mut lane: usize, value| {
-            while edge(lane).is_some_and(|edge| edge < value) {
+            while edge(lane).is_some_and(|edge| edge + shift < value) {
                 lane += 1;
             }
             lane

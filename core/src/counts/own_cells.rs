@@ -3,9 +3,8 @@
 
 use core::ops::Range;
 
-use crate::atomics::owned::OwnedU16;
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
-use crate::counts::cells::{Cells, ClassicPair, HeadPair, LanePair, MERGED_LANES, WidePair};
+use crate::counts::cells::{Cells, ClassicCell, MergedLanes, MergedWides, place};
 use crate::counts::lane_map::{COARSE, FINE, LaneMap, SlotTables, Slots, looked_up};
 use crate::counts::lanes;
 use crate::counts::layout::{
@@ -23,15 +22,15 @@ pub(crate) struct OwnCells<'a> {
 #[derive(Clone, Copy)]
 enum CellSlices<'a> {
     Merged(MergedCells<'a>),
-    Classic { slots: &'a SlotTables<COARSE>, cells: &'a [ClassicPair] },
+    Classic { slots: &'a SlotTables<COARSE>, cells: &'a [ClassicCell] },
 }
 
 #[derive(Clone, Copy)]
 struct MergedCells<'a> {
     slots: &'a SlotTables<FINE>,
-    heads: &'a [HeadPair],
-    lanes: &'a [LanePair],
-    wides: &'a [WidePair],
+    heads: &'a [CellHead],
+    lanes: &'a [MergedLanes],
+    wides: &'a [MergedWides],
 }
 
 impl<'a> OwnCells<'a> {
@@ -44,8 +43,9 @@ impl<'a> OwnCells<'a> {
         Self { map, cells }
     }
 
-    /// Those at `places`, counted over shards and series.
-    pub(crate) fn of(map: LaneMap<'a>, cells: Cells<'a>, places: Range<usize>) -> Self {
+    /// Those of `series`, counted over shards.
+    pub(crate) fn of(map: LaneMap<'a>, cells: Cells<'a>, series: Range<usize>) -> Self {
+        let places = place(series.start, Outcome::Success)..place(series.end, Outcome::Success);
         let cells = match (cells, map.slots()) {
             (Cells::Merged { heads, lanes, wides, .. }, Slots::Fine(slots)) => CellSlices::Merged(MergedCells {
                 slots,
@@ -67,110 +67,95 @@ impl<'a> OwnCells<'a> {
         self.map
     }
 
-    /// Counts one request in the cell of a series; `false`, and nothing is counted, where it is not among these.
+    /// Counts one request in the cell of a series.
     #[inline(always)]
-    pub(crate) fn add(&self, series: usize, outcome: Outcome, seen: Observation) -> bool {
-        match &self.cells {
-            CellSlices::Merged(cells) => {
-                let Some(cell) = cells.of(series, outcome) else { return false };
-                let (latency, size) = looked_up(cells.slots, seen);
-                if !cell.add(latency, size, seen) {
-                    self.add_compared(series, outcome, seen);
-                }
-            }
-            CellSlices::Classic { slots, cells } => {
-                let Some(cell) = cells.get(series) else { return false };
-                let (latency, size) = looked_up(slots, seen);
-                if !add_classic(&cell[outcome.index()], latency, size, seen) {
-                    self.add_compared(series, outcome, seen);
-                }
-            }
-        }
-        true
+    pub(crate) fn add(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {
+        let lanes = match &self.cells {
+            CellSlices::Merged(cells) => looked_up(cells.slots, seen),
+            CellSlices::Classic { slots, .. } => looked_up(slots, seen),
+        };
+        self.add_in(series, outcome, lanes, seen)
     }
 
     /// The same where a value's slot has several bounds.
-    #[inline(never)]
-    fn add_compared(&self, series: usize, outcome: Outcome, seen: Observation) {
-        let (latency, size) = self.map.lanes(seen);
-        let is_counted = match &self.cells {
-            CellSlices::Merged(cells) => {
-                cells.of(series, outcome).is_some_and(|cell| cell.add(latency, size, seen))
-            }
+    #[inline]
+    pub(crate) fn add_compared(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {
+        self.add_in(series, outcome, self.map.lanes(seen), seen)
+    }
+
+    #[inline(always)]
+    fn add_in(&self, series: usize, outcome: Outcome, lanes: (usize, usize), seen: Observation) -> Counting {
+        let at = place(series, outcome);
+        match &self.cells {
+            CellSlices::Merged(cells) => cells.add(at, lanes, seen),
             CellSlices::Classic { cells, .. } => {
-                cells.get(series).is_some_and(|cell| add_classic(&cell[outcome.index()], latency, size, seen))
+                cells.get(at).map_or(Counting::Unknown, |cell| add_classic(cell, lanes, seen))
             }
-        };
-        debug_assert!(is_counted, "every value has a lane");
+        }
     }
 }
 
-/// A merged cell.
-struct MergedCell<'a> {
-    head: &'a CellHead,
-    lanes: &'a [OwnedU16; MERGED_LANES],
-    wides: &'a [WidePair],
-    series: usize,
-    side: usize,
+/// What came of a request that was to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// It is counted.
+    Done,
+    /// It is not: its series is not among the cells.
+    Unknown,
+    /// It is not: a value's slot has several bounds, which must be compared.
+    Crowded,
 }
 
-impl<'a> MergedCells<'a> {
+impl MergedCells<'_> {
+    /// Counts in these lanes of a cell.
     #[inline(always)]
-    fn of(&self, series: usize, outcome: Outcome) -> Option<MergedCell<'a>> {
-        let side = outcome.index();
-        let (head, lanes) = (&self.heads.get(series)?[side], &self.lanes.get(series)?[side]);
-        Some(MergedCell { head, lanes, wides: self.wides, series, side })
-    }
-}
-
-impl MergedCell<'_> {
-    /// Counts in these lanes; `false`, and nothing is counted, where there are no such.
-    #[inline(always)]
-    fn add(&self, latency: usize, size: usize, seen: Observation) -> bool {
-        let (Some(latency_lane), Some(size_lane)) = (self.lanes.get(latency), self.lanes.get(size)) else {
-            return false;
+    fn add(&self, at: usize, (latency, size): (usize, usize), seen: Observation) -> Counting {
+        let (Some(head), Some(lanes)) = (self.heads.get(at), self.lanes.get(at)) else { return Counting::Unknown };
+        let (Some(latency_lane), Some(size_lane)) = (lanes.get(latency), lanes.get(size)) else {
+            return Counting::Crowded;
         };
         if lanes::count(latency_lane) {
-            self.carry(latency);
+            self.carry(at, latency);
         }
         if lanes::count(size_lane) {
-            self.carry(size);
+            self.carry(at, size);
         }
-        keep_extremes(self.head, seen);
-        add_sums(self.head, seen);
+        keep_extremes(head, seen);
+        add_sums(head, seen);
         // Last, so that whoever counts a request finds it in the lanes, as far as the processor keeps stores in order.
-        add_one(&self.head[COUNT]);
-        true
+        add_one(&head[COUNT]);
+        Counting::Done
     }
 
     /// Once in 2^15 requests of a lane.
     #[cold]
     #[inline(never)]
-    fn carry(&self, lane: usize) {
-        let wides = self.wides.get(self.series);
-        if let Some(wide) = wides.and_then(|wides| wides[self.side].get(lane)) {
-            lanes::carry(wide, &self.head[WIDE_IN_USE]);
+    fn carry(&self, at: usize, lane: usize) {
+        if let (Some(head), Some(wides)) = (self.heads.get(at), self.wides.get(at))
+            && let Some(wide) = wides.get(lane)
+        {
+            lanes::carry(wide, &head[WIDE_IN_USE]);
         }
     }
 }
 
-/// Counts in these lanes of a cell of classic buckets; `false`, and nothing is counted, where there are no such.
+/// Counts in these lanes of a cell of classic buckets.
 #[inline(always)]
-fn add_classic<const WORDS: usize>(cell: &[AtomicU64; WORDS], latency: usize, size: usize, seen: Observation) -> bool {
-    let Some((head, lanes)) = cell.split_first_chunk() else { return false };
-    let (Some(latency), Some(size)) = (lanes.get(latency), lanes.get(size)) else { return false };
+fn add_classic(cell: &ClassicCell, (latency, size): (usize, usize), seen: Observation) -> Counting {
+    let Some((head, lanes)) = cell.split_first_chunk() else { return Counting::Unknown };
+    let (Some(latency), Some(size)) = (lanes.get(latency), lanes.get(size)) else { return Counting::Crowded };
     add_one(latency);
     add_one(size);
     add_sums(head, seen);
-    true
+    Counting::Done
 }
 
 /// Counts one request of a series in the spill shard.
 pub(crate) fn add_shared(map: LaneMap<'_>, cells: Cells<'_>, series: usize, outcome: Outcome, seen: Observation) {
-    let side = outcome.index();
+    let at = place(series, outcome);
     let cell = match cells {
-        Cells::Merged { spill, .. } => spill.get(series).map(|cell| &cell[side][..]),
-        Cells::Classic { spill, .. } => spill.get(series).map(|cell| &cell[side][..]),
+        Cells::Merged { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
+        Cells::Classic { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
     };
     let Some((head, lanes)) = cell.and_then(<[AtomicU64]>::split_first_chunk) else { return };
     let is_merged = cells.has_exponentials();

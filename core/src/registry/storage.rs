@@ -88,10 +88,9 @@ mod kinds {
     use super::{Classic, Exponential};
     use crate::atomics::owned::{OwnedU16, OwnedU32};
     use crate::atomics::{AtomicU64, zeros};
-    use crate::counts::cells::{
-        CLASSIC_LANES, Cells, ClassicPair, HeadPair, LanePair, MERGED_LANES, SpillPair, WidePair,
-    };
+    use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, MergedLanes, MergedWides, SpillCell};
     use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
+    use crate::counts::layout::CellHead;
     use core::fmt::Debug;
 
     /// What a storage keeps per series and shard, and once.
@@ -119,26 +118,31 @@ mod kinds {
     }
 
     impl Kind for Exponential {
-        type Heads = HeadPair;
-        type Lanes = LanePair;
-        type Wides = WidePair;
-        type Spill = SpillPair;
+        type Heads = [CellHead; 2];
+        type Lanes = [MergedLanes; 2];
+        type Wides = [MergedWides; 2];
+        type Spill = [SpillCell; 2];
         type Slots = SlotTables<FINE>;
         type LaneWords = [AtomicU64; MERGED_LANES];
-        const HEADS: HeadPair = [const { zeros() }; 2];
-        const LANES: LanePair = [const { [const { OwnedU16::new(0) }; MERGED_LANES] }; 2];
-        const WIDES: WidePair = [const { [const { OwnedU32::new(0) }; MERGED_LANES] }; 2];
-        const SPILL: SpillPair = [const { zeros() }; 2];
+        const HEADS: [CellHead; 2] = [const { zeros() }; 2];
+        const LANES: [MergedLanes; 2] = [const { [const { OwnedU16::new(0) }; MERGED_LANES] }; 2];
+        const WIDES: [MergedWides; 2] = [const { [const { OwnedU32::new(0) }; MERGED_LANES] }; 2];
+        const SPILL: [SpillCell; 2] = [const { zeros() }; 2];
         const SLOTS: SlotTables<FINE> = zeros();
         const LANE_WORDS: [AtomicU64; MERGED_LANES] = zeros();
 
         fn cells<'a>(
-            heads: &'a [HeadPair],
-            lanes: &'a [LanePair],
-            wides: &'a [WidePair],
-            spill: &'a [SpillPair],
+            heads: &'a [[CellHead; 2]],
+            lanes: &'a [[MergedLanes; 2]],
+            wides: &'a [[MergedWides; 2]],
+            spill: &'a [[SpillCell; 2]],
         ) -> Cells<'a> {
-            Cells::Merged { heads, lanes, wides, spill }
+            Cells::Merged {
+                heads: heads.as_flattened(),
+                lanes: lanes.as_flattened(),
+                wides: wides.as_flattened(),
+                spill: spill.as_flattened(),
+            }
         }
 
         fn slots(slots: &SlotTables<FINE>) -> Slots<'_> {
@@ -152,25 +156,25 @@ mod kinds {
 
     impl Kind for Classic {
         type Heads = [AtomicU64; 0];
-        type Lanes = ClassicPair;
+        type Lanes = [ClassicCell; 2];
         type Wides = [AtomicU64; 0];
-        type Spill = ClassicPair;
+        type Spill = [ClassicCell; 2];
         type Slots = SlotTables<COARSE>;
         type LaneWords = [AtomicU64; CLASSIC_LANES];
         const HEADS: [AtomicU64; 0] = [];
-        const LANES: ClassicPair = [const { zeros() }; 2];
+        const LANES: [ClassicCell; 2] = [const { zeros() }; 2];
         const WIDES: [AtomicU64; 0] = [];
-        const SPILL: ClassicPair = [const { zeros() }; 2];
+        const SPILL: [ClassicCell; 2] = [const { zeros() }; 2];
         const SLOTS: SlotTables<COARSE> = zeros();
         const LANE_WORDS: [AtomicU64; CLASSIC_LANES] = zeros();
 
         fn cells<'a>(
             _: &'a [[AtomicU64; 0]],
-            cells: &'a [ClassicPair],
+            cells: &'a [[ClassicCell; 2]],
             _: &'a [[AtomicU64; 0]],
-            spill: &'a [ClassicPair],
+            spill: &'a [[ClassicCell; 2]],
         ) -> Cells<'a> {
-            Cells::Classic { cells, spill }
+            Cells::Classic { cells: cells.as_flattened(), spill: spill.as_flattened() }
         }
 
         fn slots(slots: &SlotTables<COARSE>) -> Slots<'_> {

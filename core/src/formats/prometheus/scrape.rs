@@ -108,6 +108,5 @@ impl PageSection {
 /// Whether a page shows `series`.
 fn is_shown(registry: Registry<'_>, series: Series) -> bool {
     // The overflow series always exists, and is shown once it is used.
-    registry.entry(series).is_published()
-        && (series != Series::OVERFLOW || registry.requests_of(series) != 0)
+    registry.entry(series).is_published() && (series != Series::OVERFLOW || registry.requests_of(series) != 0)
 }

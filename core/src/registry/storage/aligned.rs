@@ -8,8 +8,8 @@ extern crate alloc;
 use alloc::boxed::Box;
 
 use super::size_error::SizeError;
-use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::AtomicU64;
+use crate::atomics::owned::{OwnedU16, OwnedU32};
 
 /// Atomics, all zero at first.
 pub(super) struct Aligned<A = AtomicU64> {
@@ -66,11 +66,6 @@ impl<A: ZeroedAtomic> Aligned<A> {
     pub(super) fn arrays<const N: usize>(&self) -> &[[A; N]] {
         self.words().as_chunks().0
     }
-
-    /// In arrays of both outcomes.
-    pub(super) fn pairs<const N: usize>(&self) -> &[[[A; N]; 2]] {
-        self.arrays().as_chunks().0
-    }
 }
 
 macro_rules! impl_zeroed {
@@ -95,7 +90,6 @@ mod tests {
             let aligned: Aligned = Aligned::of::<[AtomicU64; 6]>(count).unwrap();
             assert_eq!(aligned.words().as_ptr().addr() % LINES_BYTES, 0);
             assert_eq!((aligned.words().len(), aligned.arrays::<6>().len()), (6 * count, count));
-            assert_eq!(aligned.pairs::<3>().len(), count);
         }
         assert_eq!(Aligned::<AtomicU64>::of::<[AtomicU64; 6]>(usize::MAX / 2).err(), Some(SizeError::Memory));
     }

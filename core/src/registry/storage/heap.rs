@@ -9,10 +9,9 @@ use super::aligned::{Aligned, ZeroedAtomic as _};
 use super::size_error::SizeError;
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, zeros};
-use crate::counts::cells::{
-    CLASSIC_LANES, Cells, ClassicPair, HeadPair, LanePair, MERGED_LANES, SpillPair, WidePair,
-};
+use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, MergedLanes, MergedWides, SpillCell};
 use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
+use crate::counts::layout::CellHead;
 use crate::registry::Registry;
 use crate::registry::entry::{EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
@@ -102,7 +101,11 @@ impl HeapStorage {
             entries: Aligned::of::<EntryWords>(series)?,
             exemplars: Aligned::of::<ExemplarWords>(series)?,
             shards: Aligned::of::<ShardWords>(shards)?,
-            cells: if has_exponentials { HeapCells::merged(cells, series)? } else { HeapCells::classic(cells, series)? },
+            cells: if has_exponentials {
+                HeapCells::merged(cells, series)?
+            } else {
+                HeapCells::classic(cells, series)?
+            },
             lane_edges: Aligned::of::<AtomicU64>(lanes)?,
             lane_buckets: Aligned::of::<AtomicU64>(lanes)?,
             rings: Aligned::of::<Slot>(product(shards, ring)?)?,
@@ -136,18 +139,18 @@ impl HeapCells {
     fn merged(cells: usize, series: usize) -> Result<Self, SizeError> {
         Ok(Self::Merged {
             slots: zeroed_array()?,
-            heads: Aligned::of::<HeadPair>(cells)?,
-            lanes: Aligned::of::<LanePair>(cells)?,
-            wides: Aligned::of::<WidePair>(cells)?,
-            spill: Aligned::of::<SpillPair>(series)?,
+            heads: Aligned::of::<[CellHead; 2]>(cells)?,
+            lanes: Aligned::of::<[MergedLanes; 2]>(cells)?,
+            wides: Aligned::of::<[MergedWides; 2]>(cells)?,
+            spill: Aligned::of::<[SpillCell; 2]>(series)?,
         })
     }
 
     fn classic(cells: usize, series: usize) -> Result<Self, SizeError> {
         Ok(Self::Classic {
             slots: zeroed_array()?,
-            cells: Aligned::of::<ClassicPair>(cells)?,
-            spill: Aligned::of::<ClassicPair>(series)?,
+            cells: Aligned::of::<[ClassicCell; 2]>(cells)?,
+            spill: Aligned::of::<[ClassicCell; 2]>(series)?,
         })
     }
 
@@ -161,12 +164,12 @@ impl HeapCells {
     fn parts(&self) -> Cells<'_> {
         match self {
             Self::Merged { heads, lanes, wides, spill, .. } => Cells::Merged {
-                heads: heads.pairs(),
-                lanes: lanes.pairs(),
-                wides: wides.pairs(),
-                spill: spill.pairs(),
+                heads: heads.arrays(),
+                lanes: lanes.arrays(),
+                wides: wides.arrays(),
+                spill: spill.arrays(),
             },
-            Self::Classic { cells, spill, .. } => Cells::Classic { cells: cells.pairs(), spill: spill.pairs() },
+            Self::Classic { cells, spill, .. } => Cells::Classic { cells: cells.arrays(), spill: spill.arrays() },
         }
     }
 }
