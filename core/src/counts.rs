@@ -5,6 +5,7 @@ pub(crate) mod cells;
 pub(crate) mod edges;
 pub(crate) mod exponential;
 pub(crate) mod lane_map;
+pub(crate) mod lane_sums;
 pub(crate) mod lanes;
 pub(crate) mod layout;
 pub(crate) mod orderings;

@@ -35,8 +35,9 @@ use self::parts::{Parts, ShardWords, shard_word};
 use self::usage::{FullRing, Usage};
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
-use crate::counts::bounds::{Bounds, BoundsError};
+use crate::counts::bounds::{Bounds, BoundsError, Quantity};
 use crate::counts::lane_map::LaneMap;
+use crate::counts::lane_sums::{CellSummary, LaneSums};
 use crate::counts::outcome_cell::OutcomeCell;
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::{Label, LabelError, canonical_labels};
@@ -392,7 +393,7 @@ impl<'a> Registry<'a> {
     /// What all shards that have ever been claimed counted of one series and outcome, those left out that counted nothing:
     /// pages that were never written are not read.
     #[inline]
-    pub(crate) fn counted(self, series: Series, outcome: Outcome) -> impl Iterator<Item = OutcomeCell<'a>> {
+    pub(crate) fn counted(self, series: Series, outcome: Outcome) -> impl Iterator<Item = OutcomeCell<'a>> + Clone {
         let Parts { control, entries, cells, .. } = self.parts;
         let index = if series.index() < entries.len() { series.index() } else { 0 };
         // Acquire pairs with the release of a claim: the shards that are looked at are seen whole.
@@ -401,6 +402,19 @@ impl<'a> Registry<'a> {
         let own = (0..used).filter_map(move |shard| cells.own(shard * entries.len() + index, outcome));
         let spill = spill.then(|| cells.spill(index, outcome)).flatten();
         own.chain(spill).filter(|cell| cell.is_used())
+    }
+
+    /// Adds up what was counted of a quantity of a series and these outcomes.
+    #[inline]
+    pub(crate) fn sum_lanes(
+        self,
+        series: Series,
+        outcomes: &[Outcome],
+        quantity: Quantity,
+        sums: &mut LaneSums,
+    ) -> CellSummary {
+        let cells = outcomes.iter().flat_map(move |outcome| self.counted(series, *outcome));
+        sums.read(self.lane_map(), quantity, cells)
     }
 
     /// Which lane counts which values. The bounds can no longer be set after this.

@@ -1,8 +1,7 @@
 //! Latencies and sizes in classic buckets, as plain numbers.
 
-use crate::counts::bounds::{BUCKETS, Bounds, MAX_BOUNDS, Quantity};
-use crate::counts::lane_map::LaneMap;
-use crate::counts::outcome_cell::OutcomeCell;
+use crate::counts::bounds::{Bounds, MAX_BOUNDS, Quantity};
+use crate::counts::lane_sums::LaneSums;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -41,10 +40,11 @@ impl Latencies {
         Self { counts: Counts::zeros(bounds.latency_buckets()), sum_ns: 0 }
     }
 
-    /// Adds what `cell` counted, with the bounds that this was made for.
-    pub(crate) fn add(&mut self, cell: OutcomeCell<'_>, map: LaneMap<'_>) {
-        cell.read_classic(map, Quantity::Latency, |bucket, count| self.counts.add(bucket, count));
-        self.sum_ns = self.sum_ns.wrapping_add(cell.sum(Quantity::Latency));
+    /// Adds what was counted of a series and outcome, with the bounds that this was made for.
+    pub(crate) fn add(&mut self, registry: Registry<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
+        let summary = registry.sum_lanes(series, &[outcome], Quantity::Latency, lanes);
+        lanes.classic(registry.lane_map(), |bucket, count| self.counts.add(bucket, count));
+        self.sum_ns = self.sum_ns.wrapping_add(summary.sum);
     }
 
     /// What came since `earlier`, an older reading of the same.
@@ -77,9 +77,10 @@ impl Sizes {
     }
 
     /// As [`Latencies::add`].
-    pub(crate) fn add(&mut self, cell: OutcomeCell<'_>, map: LaneMap<'_>) {
-        cell.read_classic(map, Quantity::Size, |bucket, count| self.counts.add(bucket, count));
-        self.sum = self.sum.wrapping_add(cell.sum(Quantity::Size));
+    pub(crate) fn add(&mut self, registry: Registry<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
+        let summary = registry.sum_lanes(series, &[outcome], Quantity::Size, lanes);
+        lanes.classic(registry.lane_map(), |bucket, count| self.counts.add(bucket, count));
+        self.sum = self.sum.wrapping_add(summary.sum);
     }
 
     /// What came since `earlier`, an older reading of the same.
@@ -134,29 +135,5 @@ impl Counts {
 impl Default for Counts {
     fn default() -> Self {
         Self::zeros(0)
-    }
-}
-
-impl Registry<'_> {
-    /// Adds what was counted of a series and these outcomes to `counts`, in classic buckets; returns the sum of the values.
-    pub(crate) fn add_classic(
-        self,
-        series: Series,
-        outcomes: &[Outcome],
-        quantity: Quantity,
-        counts: &mut [u64; BUCKETS],
-    ) -> u64 {
-        let (map, mut sum) = (self.lane_map(), 0_u64);
-        for outcome in outcomes {
-            for cell in self.counted(series, *outcome) {
-                cell.read_classic(map, quantity, |bucket, count| {
-                    if let Some(sum) = counts.get_mut(bucket) {
-                        *sum = sum.wrapping_add(count);
-                    }
-                });
-                sum = sum.wrapping_add(cell.sum(quantity));
-            }
-        }
-        sum
     }
 }

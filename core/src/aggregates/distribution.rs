@@ -2,8 +2,7 @@
 
 use crate::counts::bounds::Quantity;
 use crate::counts::exponential::{self, LATENCIES, SCALE, SIZES};
-use crate::counts::lane_map::LaneMap;
-use crate::counts::outcome_cell::OutcomeCell;
+use crate::counts::lane_sums::LaneSums;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -135,16 +134,16 @@ impl Distribution {
         all
     }
 
-    fn add(&mut self, cell: OutcomeCell<'_>, map: LaneMap<'_>) {
+    fn add(&mut self, registry: Registry<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
+        let all = registry.sum_lanes(series, &[outcome], self.quantity, lanes);
         // A request that comes meanwhile may be in some of the words; the extremes are made to fit.
-        cell.read_exponential(map, self.quantity, |bucket, count| {
+        lanes.exponential(registry.lane_map(), |bucket, count| {
             if let Some(sum) = self.counts.get_mut(bucket) {
                 *sum = sum.wrapping_add(count);
             }
         });
-        let (min, max) = cell.extremes(self.quantity);
-        self.min = self.min.min(min);
-        self.max = self.max.max(max);
+        self.min = self.min.min(all.smallest);
+        self.max = self.max.max(all.largest);
     }
 
     /// Brings the extremes into the outermost buckets that count something. They are elsewhere where a request was
@@ -255,12 +254,10 @@ impl Registry<'_> {
     }
 
     fn add_distributions(self, series: Series, sums: &mut Distributions) {
-        let map = self.lane_map();
+        let mut lanes = LaneSums::none();
         for outcome in Outcome::ALL {
-            for cell in self.counted(series, outcome) {
-                sums.latencies[outcome.index()].add(cell, map);
-                sums.sizes[outcome.index()].add(cell, map);
-            }
+            sums.latencies[outcome.index()].add(self, series, outcome, &mut lanes);
+            sums.sizes[outcome.index()].add(self, series, outcome, &mut lanes);
         }
     }
 }

@@ -3,8 +3,7 @@
 
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
 use crate::counts::exponential::{LATENCIES, SIZES};
-use crate::counts::lane_map::LaneMap;
-use crate::counts::outcome_cell::OutcomeCell;
+use crate::counts::lane_sums::LaneSums;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -190,58 +189,53 @@ impl RowShape {
     /// request that no bucket shows yet.
     pub(crate) fn read(self, registry: Registry<'_>, series: Series, outcome: Outcome, row: &mut [u64]) {
         row.fill(0);
-        let (one, map) = ([outcome], registry.lane_map());
-        for outcome in if self.is_merged() { &Outcome::ALL } else { &one[..] } {
-            for cell in registry.counted(series, *outcome) {
-                // Before the buckets, which a recorder fills first: no request is without its latency.
-                self.add_requests(cell.count(map), *outcome, row);
-                self.add(cell, map, row);
+        let one = [outcome];
+        let outcomes = if self.is_merged() { &Outcome::ALL } else { &one[..] };
+        // Before the buckets, which a recorder fills first: no request is without its latency.
+        for outcome in outcomes {
+            let requests = registry.outcome_requests(series, *outcome);
+            row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
+            if self.is_merged() && *outcome == Outcome::Failure {
+                row[at::FAILURES] = requests;
             }
         }
-    }
-
-    fn add_requests(self, requests: u64, outcome: Outcome, row: &mut [u64]) {
-        row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
-        if self.is_merged() && outcome == Outcome::Failure {
-            row[at::FAILURES] = row[at::FAILURES].wrapping_add(requests);
+        if row[at::REQUESTS] != 0 {
+            let mut lanes = LaneSums::none();
+            self.read_histogram(registry, (series, outcomes), Quantity::Latency, &mut lanes, row);
+            self.read_histogram(registry, (series, outcomes), Quantity::Size, &mut lanes, row);
         }
     }
 
-    /// Adds what one shard counted of one outcome.
-    fn add(self, cell: OutcomeCell<'_>, map: LaneMap<'_>, row: &mut [u64]) {
-        let exponentials = self.sums + self.classic.both();
-        self.add_buckets(cell, map, Quantity::Latency, [self.sums, exponentials], row);
-        let (classic, exponentials) = (self.sums + self.classic.latencies, exponentials + self.exponential.latencies);
-        self.add_buckets(cell, map, Quantity::Size, [classic, exponentials], row);
-        for (at, quantity) in [(at::LATENCY_SUM, Quantity::Latency), (at::SIZE_SUM, Quantity::Size)] {
-            row[at] = row[at].wrapping_add(cell.sum(quantity));
-        }
-        let extremes = [Quantity::Latency, Quantity::Size].map(|quantity| cell.extremes(quantity));
-        let extremes = extremes.into_iter().take(self.extremes);
-        for (all, (min, max)) in row[self.additive_words()..].as_chunks_mut::<EXTREMES>().0.iter_mut().zip(extremes) {
-            *all = [all[0].max(!min), all[1].max(max)];
-        }
-    }
-
-    /// Adds the buckets of one quantity, of each kind where `row` has them: from these places on.
-    fn add_buckets(
+    fn read_histogram(
         self,
-        cell: OutcomeCell<'_>,
-        map: LaneMap<'_>,
+        registry: Registry<'_>,
+        (series, outcomes): (Series, &[Outcome]),
         quantity: Quantity,
-        [classic, exponential]: [usize; 2],
+        lanes: &mut LaneSums,
         row: &mut [u64],
     ) {
+        let (place, sum) = match quantity {
+            Quantity::Latency => (0, at::LATENCY_SUM),
+            Quantity::Size => (1, at::SIZE_SUM),
+        };
+        let (map, all) = (registry.lane_map(), registry.sum_lanes(series, outcomes, quantity, lanes));
+        row[sum] = all.sum;
+        if let Some(extremes) = row[self.additive_words()..].as_chunks_mut::<EXTREMES>().0.get_mut(place) {
+            *extremes = [!all.smallest, all.largest];
+        }
         let mut add = |at: usize, count: u64| {
             if let Some(sum) = row.get_mut(at) {
                 *sum = sum.wrapping_add(count);
             }
         };
+        let exponentials = self.sums + self.classic.both();
         if self.classic.has(quantity) {
-            cell.read_classic(map, quantity, |bucket, count| add(classic + bucket, count));
+            let first = self.sums + place * self.classic.latencies;
+            lanes.classic(map, |bucket, count| add(first + bucket, count));
         }
         if self.exponential.has(quantity) {
-            cell.read_exponential(map, quantity, |bucket, count| add(exponential + bucket, count));
+            let first = exponentials + place * self.exponential.latencies;
+            lanes.exponential(map, |bucket, count| add(first + bucket, count));
         }
     }
 }

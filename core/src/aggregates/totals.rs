@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use crate::aggregates::classic::{Latencies, Sizes};
 use crate::counts::bounds::Bounds;
+use crate::counts::lane_sums::LaneSums;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -74,12 +75,10 @@ impl Totals {
     }
 
     fn add(&mut self, registry: Registry<'_>, series: Series) {
-        let map = registry.lane_map();
+        let mut lanes = LaneSums::none();
         for outcome in Outcome::ALL {
-            for cell in registry.counted(series, outcome) {
-                self.latencies[outcome.index()].add(cell, map);
-                self.sizes[outcome.index()].add(cell, map);
-            }
+            self.latencies[outcome.index()].add(registry, series, outcome, &mut lanes);
+            self.sizes[outcome.index()].add(registry, series, outcome, &mut lanes);
         }
     }
 }

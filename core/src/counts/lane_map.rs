@@ -58,7 +58,7 @@ pub(crate) struct LaneMap<'a> {
     counts: LaneCounts,
 }
 
-/// Neighbouring lanes, and the bucket that the first of them is a part of.
+/// Neighbouring lanes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LaneRange {
     pub(crate) first: usize,
@@ -156,13 +156,15 @@ impl<'a> LaneMap<'a> {
             .map_or_else(LaneBuckets::default, |word| LaneBuckets::from_word(word.load(Relaxed)))
     }
 
-    /// The lanes of values from `smallest` to `largest`.
+    /// The lanes that may have counted something where these are the smallest and the largest value: all of them where no
+    /// extremes are kept.
     #[inline]
-    pub(crate) fn between(self, quantity: Quantity, (smallest, largest): (u64, u64)) -> LaneRange {
-        if smallest > largest {
-            return LaneRange::default();
+    pub(crate) fn counted(self, quantity: Quantity, (smallest, largest): (u64, u64)) -> LaneRange {
+        match self.words.slots {
+            Slots::Coarse(_) => self.all(quantity),
+            Slots::Fine(_) if smallest > largest => LaneRange::default(),
+            Slots::Fine(_) => LaneRange { first: self.lane(quantity, smallest), end: self.lane(quantity, largest) + 1 },
         }
-        LaneRange { first: self.lane(quantity, smallest), end: self.lane(quantity, largest) + 1 }
     }
 
     /// All lanes of a quantity.

@@ -52,32 +52,24 @@ pub(crate) fn total(lane: &OwnedU16, wide: &OwnedU32) -> u64 {
     }
 }
 
-/// The requests in some lanes of a cell: of the lanes alone where none of the cell's wide words was in use, which is known
-/// only after they were read.
+/// Adds lanes to sums without their wide words. Right where [`were_narrow`] says so afterwards.
 #[inline]
-pub(crate) fn sum(lanes: &[OwnedU16], wides: &[OwnedU32], wide_in_use: &AtomicU64) -> u64 {
-    // Relaxed: the look below decides.
-    if wide_in_use.load(Ordering::Relaxed) == 0 {
-        let sum = sum_of_narrow(lanes);
-        // Pairs with the fence in `carry`: a lane that has begun a turn again shows that wide words are in use.
-        orderings::fence_after_narrow();
-        if wide_in_use.load(Ordering::Relaxed) == 0 {
-            return sum;
-        }
+pub(crate) fn add_narrow(sums: &mut [u64], lanes: &[OwnedU16]) {
+    // Relaxed: the fence in `were_narrow` comes after all of them.
+    let add = |sum: &mut u64, lane: &OwnedU16| *sum = sum.wrapping_add(lane.load(Ordering::Relaxed).into());
+    // Eight at a time: no compiler unrolls a loop over atomics.
+    let (eights, rest) = lanes.as_chunks::<8>();
+    let (sums_of_eights, sums_of_rest) = sums.split_at_mut_checked(8 * eights.len()).unwrap_or_default();
+    for (sums, lanes) in sums_of_eights.as_chunks_mut::<8>().0.iter_mut().zip(eights) {
+        sums.iter_mut().zip(lanes).for_each(|(sum, lane)| add(sum, lane));
     }
-    sum_of_totals(lanes, wides)
+    sums_of_rest.iter_mut().zip(rest).for_each(|(sum, lane)| add(sum, lane));
 }
 
-#[inline]
-fn sum_of_narrow(lanes: &[OwnedU16]) -> u64 {
-    let read = |lane: &OwnedU16| u64::from(lane.load(Ordering::Relaxed));
-    // Four at a time: no compiler unrolls a loop over atomics.
-    let (fours, rest) = lanes.as_chunks::<4>();
-    let fours = fours.iter().map(|[a, b, c, d]| read(a) + read(b) + read(c) + read(d)).sum::<u64>();
-    fours + rest.iter().map(read).sum::<u64>()
-}
-
-#[inline(never)]
-fn sum_of_totals(lanes: &[OwnedU16], wides: &[OwnedU32]) -> u64 {
-    lanes.iter().zip(wides).map(|(lane, wide)| total(lane, wide)).sum()
+/// Whether no lane of a cell had begun a turn again when lanes of it were read before.
+#[inline(always)]
+pub(crate) fn were_narrow(wide_in_use: &AtomicU64) -> bool {
+    // Pairs with the fence in `carry`: a lane that has begun a turn again shows that wide words are in use.
+    orderings::fence_after_narrow();
+    wide_in_use.load(Ordering::Relaxed) == 0
 }

@@ -7,7 +7,6 @@ use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::Quantity;
 use crate::counts::lane_map::{LaneMap, LaneRange};
-use crate::counts::lanes;
 use crate::counts::layout::{
     COUNT, CellHead, LARGEST, LATENCY_SUM, LONGEST, SHORTEST, SIZE_SUM, SMALLEST, WIDE_IN_USE,
 };
@@ -19,8 +18,9 @@ pub(crate) struct OutcomeCell<'a> {
     lanes: CellLanes<'a>,
 }
 
+/// The lanes of a cell.
 #[derive(Clone, Copy)]
-enum CellLanes<'a> {
+pub(crate) enum CellLanes<'a> {
     Merged {
         lanes: &'a [OwnedU16],
         wides: &'a [OwnedU32],
@@ -69,7 +69,10 @@ impl<'a> OutcomeCell<'a> {
     pub(crate) fn count(self, map: LaneMap<'_>) -> u64 {
         match self.lanes {
             CellLanes::Merged { .. } | CellLanes::Spilled(_) => self.word(COUNT),
-            CellLanes::Classic(lanes) => sum_of(lanes, map.all(Quantity::Latency)),
+            CellLanes::Classic(lanes) => {
+                let LaneRange { first, end } = map.all(Quantity::Latency);
+                lanes.get(first..end).unwrap_or_default().iter().map(|lane| lane.load(Relaxed)).sum()
+            }
         }
     }
 
@@ -82,7 +85,8 @@ impl<'a> OutcomeCell<'a> {
         })
     }
 
-    /// The smallest and the largest value, where they are kept: in storage with exponential histograms.
+    /// The smallest and the largest value. Where they are not kept, in storage of classic buckets alone, the first exceeds the
+    /// second.
     #[inline]
     pub(crate) fn extremes(self, quantity: Quantity) -> (u64, u64) {
         match quantity {
@@ -91,43 +95,13 @@ impl<'a> OutcomeCell<'a> {
         }
     }
 
-    /// Calls `add` with the classic buckets of a quantity that may have counted any, and their requests.
-    #[inline]
-    pub(crate) fn read_classic(self, map: LaneMap<'_>, quantity: Quantity, mut add: impl FnMut(usize, u64)) {
-        for (bucket, run) in map.classic_runs(quantity, self.range(map, quantity)) {
-            add(bucket, self.total(run));
-        }
+    pub(crate) const fn lanes(self) -> CellLanes<'a> {
+        self.lanes
     }
 
-    /// The same of exponential buckets; one may come several times.
-    #[inline]
-    pub(crate) fn read_exponential(self, map: LaneMap<'_>, quantity: Quantity, mut add: impl FnMut(usize, u64)) {
-        let LaneRange { first, end } = self.range(map, quantity);
-        for lane in first..end {
-            add(map.buckets(lane).exponential, self.total(LaneRange { first: lane, end: lane + 1 }));
-        }
-    }
-
-    /// The lanes of a quantity that may have counted any.
-    #[inline]
-    fn range(self, map: LaneMap<'_>, quantity: Quantity) -> LaneRange {
-        match self.lanes {
-            CellLanes::Merged { .. } | CellLanes::Spilled(_) => map.between(quantity, self.extremes(quantity)),
-            CellLanes::Classic(_) => map.all(quantity),
-        }
-    }
-
-    /// Requests in some lanes.
-    #[inline]
-    fn total(self, run: LaneRange) -> u64 {
-        match self.lanes {
-            CellLanes::Merged { lanes, wides } => {
-                let of = run.first..run.end;
-                let (Some(lanes), Some(wides)) = (lanes.get(of.clone()), wides.get(of)) else { return 0 };
-                lanes::sum(lanes, wides, &self.head[WIDE_IN_USE])
-            }
-            CellLanes::Spilled(lanes) | CellLanes::Classic(lanes) => sum_of(lanes, run),
-        }
+    /// The word that says whether wide words are in use.
+    pub(crate) const fn wide_in_use(self) -> &'a AtomicU64 {
+        &self.head[WIDE_IN_USE]
     }
 
     #[inline]
@@ -135,10 +109,4 @@ impl<'a> OutcomeCell<'a> {
         // Relaxed: each number whole, not the numbers in step.
         self.head[at].load(Relaxed)
     }
-}
-
-#[inline]
-fn sum_of(lanes: &[AtomicU64], run: LaneRange) -> u64 {
-    // Relaxed: each number whole, not the numbers in step.
-    lanes.get(run.first..run.end).unwrap_or_default().iter().map(|lane| lane.load(Relaxed)).sum()
 }

@@ -22,6 +22,7 @@ mod throttle;
 use crate::aggregates::row::{Half, MAX_WORDS, RowShape};
 use crate::aggregates::rows::FrozenRows;
 use crate::counts::bounds::Bounds;
+use crate::counts::lane_sums::LaneSums;
 use crate::labels::otlp as labels;
 use crate::labels::otlp::OtlpAttributes;
 use crate::metrics::{DURATION, GAUGE_DESCRIPTION, Instrument, LATENCY, REQUESTS, SIZE};
@@ -213,7 +214,7 @@ impl<'a> Writer<'a> {
 
     #[inline(always)]
     fn each_point(&mut self, metric: OtlpMetric, layout: Layout, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        let registry = self.registry;
+        let (registry, mut lanes) = (self.registry, LaneSums::none());
         while let Some(number) = self.at.above.checked_sub(1) {
             let series = Series::from_number(number);
             let entry = registry.entry(series);
@@ -221,12 +222,12 @@ impl<'a> Writer<'a> {
                 let point = |outcome| CellPoint::new(registry, series, outcome, entry);
                 if self.at.outcome == Outcome::Failure {
                     if let Some(point) = point(Outcome::Failure) {
-                        self.put_point(metric, layout, point, back)?;
+                        self.put_point(metric, layout, point, &mut lanes, back)?;
                     }
                     self.at.outcome = Outcome::Success;
                 }
                 if let Some(point) = point(Outcome::Success) {
-                    self.put_point(metric, layout, point, back)?;
+                    self.put_point(metric, layout, point, &mut lanes, back)?;
                 }
             }
             self.at.above = number;
@@ -241,9 +242,10 @@ impl<'a> Writer<'a> {
         metric: OtlpMetric,
         layout: Layout,
         point: CellPoint<'_>,
+        lanes: &mut LaneSums,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
-        if let Some(requests) = self.points.put(metric, layout, point, back)? {
+        if let Some(requests) = self.points.put(metric, layout, point, lanes, back)? {
             self.written += 1;
             self.at.requests += requests;
         }

@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering};
-use crate::counts::lanes;
+use crate::counts::{lane_sums, lanes};
 use crate::registry::parts::claim;
 
 /// One lane of a cell, and the words that it carries into.
@@ -44,7 +44,12 @@ impl Counted {
 
     /// As readers do, who look at lanes alone while no wide word is in use.
     fn sum(&self) -> u64 {
-        lanes::sum(slice::from_ref(&self.lane), slice::from_ref(&self.wide), &self.wide_in_use)
+        loop {
+            let (mut sums, lanes, wides) = ([0], slice::from_ref(&self.lane), slice::from_ref(&self.wide));
+            if lane_sums::add_merged(&mut sums, lanes, wides, &self.wide_in_use) {
+                return sums[0];
+            }
+        }
     }
 }
 

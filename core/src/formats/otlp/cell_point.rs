@@ -10,7 +10,8 @@
 
 use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
 use super::{OtlpMetric, field};
-use crate::counts::bounds::{BUCKETS, Bounds};
+use crate::counts::bounds::Bounds;
+use crate::counts::lane_sums::LaneSums;
 use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
 use crate::registry::Registry;
 use crate::registry::entry::Entry;
@@ -97,19 +98,22 @@ impl CellPointWriter {
 
     /// Writes a point of `metric`; returns the requests that it adds to the export's total, and `None` where it
     /// is empty.
-    /// `layout` is this one's, and known to the compiler where it is the usual one.
+    /// `layout` is this one's, and known to the compiler where it is the usual one; `lanes` is room to add up in.
     #[inline(always)]
     pub(super) fn put(
         &self,
         metric: OtlpMetric,
         layout: Layout,
         point: CellPoint<'_>,
+        lanes: &mut LaneSums,
         back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
+        let of_latency = (layout.latency(), &self.latency_bounds);
+        let of_size = (layout.size(), &self.size_bounds);
         match metric {
             OtlpMetric::Requests => self.put_number(layout, point, back),
-            OtlpMetric::Latency => self.put_histogram(layout.latency(), &self.latency_bounds, layout, point, back),
-            OtlpMetric::Size => self.put_histogram(layout.size(), &self.size_bounds, layout, point, back),
+            OtlpMetric::Latency => self.put_histogram(of_latency, layout, point, lanes, back),
+            OtlpMetric::Size => self.put_histogram(of_size, layout, point, lanes, back),
             // Made of rows alone.
             OtlpMetric::Duration => Ok(None),
         }
@@ -134,10 +138,10 @@ impl CellPointWriter {
     #[inline(always)]
     fn put_histogram(
         &self,
-        shape: Shape,
-        bounds: &Chunks,
+        (shape, bounds): (Shape, &Chunks),
         layout: Layout,
         point: CellPoint<'_>,
+        lanes: &mut LaneSums,
         back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
         let length = point.attributes.len() + shape.length() + layout.times;
@@ -146,7 +150,7 @@ impl CellPointWriter {
         // One check instead of one for each block of the usual layout.
         front.spill::<SPILL>()?;
         put_chunks(bounds, shape.bounds_field(), &mut front)?;
-        let (count, sum) = put_buckets(shape, point, &mut front)?;
+        let (count, sum) = put_buckets(shape, point, lanes, &mut front)?;
         if count == 0 {
             return Ok(None);
         }
@@ -197,14 +201,23 @@ fn put_chunks(chunks: &Chunks, mut length: usize, front: &mut FrontRoom<'_>) -> 
 
 /// Writes the buckets; returns the count of what was written, and the sum.
 #[inline(always)]
-fn put_buckets(shape: Shape, point: CellPoint<'_>, front: &mut FrontRoom<'_>) -> Result<(u64, u64), Full> {
+fn put_buckets(
+    shape: Shape,
+    point: CellPoint<'_>,
+    lanes: &mut LaneSums,
+    front: &mut FrontRoom<'_>,
+) -> Result<(u64, u64), Full> {
     let room = front.take(8 * shape.buckets)?.as_chunks_mut::<8>().0;
-    let mut counts = [0; BUCKETS];
-    let sum = point.registry.add_classic(point.series, &[point.outcome], shape.quantity, &mut counts);
-    for (room, count) in room.iter_mut().zip(counts) {
-        *room = count.to_le_bytes();
-    }
-    Ok((counts.iter().sum(), sum))
+    let all = point.registry.sum_lanes(point.series, &[point.outcome], shape.quantity, lanes);
+    room.fill([0; 8]);
+    let mut count = 0_u64;
+    lanes.classic(point.registry.lane_map(), |bucket, requests| {
+        if let Some(room) = room.get_mut(bucket) {
+            *room = requests.to_le_bytes();
+            count = count.wrapping_add(requests);
+        }
+    });
+    Ok((count, all.sum))
 }
 
 /// A field of eight bytes.

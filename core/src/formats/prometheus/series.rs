@@ -12,6 +12,7 @@ use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
 use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
+use crate::counts::lane_sums::LaneSums;
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
@@ -33,6 +34,7 @@ pub(super) struct SeriesLines {
     used: usize,
     /// In nanoseconds or bytes.
     sum: u64,
+    lanes: LaneSums,
     /// Since when all of it has been counted, where that is shown.
     created: Option<Timestamp>,
 }
@@ -53,6 +55,7 @@ impl SeriesLines {
             counts: [0; BUCKETS],
             used: 0,
             sum: 0,
+            lanes: LaneSums::none(),
         }
     }
 
@@ -265,7 +268,12 @@ impl SeriesLines {
 
     fn freeze_histogram(&mut self, registry: Registry<'_>, series: Series, quantity: Quantity, buckets: usize) {
         self.used = buckets;
-        self.sum = registry.add_classic(series, &Outcome::ALL, quantity, &mut self.counts);
+        self.sum = registry.sum_lanes(series, &Outcome::ALL, quantity, &mut self.lanes).sum;
+        self.lanes.classic(registry.lane_map(), |bucket, count| {
+            if let Some(sum) = self.counts.get_mut(bucket) {
+                *sum = count;
+            }
+        });
         let mut up_to = 0;
         for count in self.counts.iter_mut().take(buckets) {
             up_to += *count;
