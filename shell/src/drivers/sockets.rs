@@ -17,7 +17,7 @@ use crate::config::StatsdSocket;
 use crate::fault::fault_of;
 use crate::host_port::host_port;
 use crate::network_errors;
-use crate::runtime::{Runtime, UdpSocket as _, UnixDatagram, UnixStream};
+use crate::runtime::{Runtime, UdpOptions, UdpSocket as _, UnixDatagram, UnixStream};
 
 /// Where datagrams go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl<R: Runtime> Sockets<R> {
         self.started.push(Box::pin(async move {
             let open = match (first, address) {
                 (Some(open), _) => Ok(open),
-                (None, Some(address)) => runtime.udp_connect(address).await.map(OpenSocket::Udp),
+                (None, Some(address)) => runtime.udp_connect(UdpOptions::to(address)).await.map(OpenSocket::Udp),
                 (None, None) => connect(&runtime, &to).await,
             };
             SocketEvent::Connected { id, socket, open }
