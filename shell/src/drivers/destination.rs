@@ -70,3 +70,28 @@ impl fmt::Display for Destination {
         }
     }
 }
+
+#[cfg(all(test, feature = "influxdb", feature = "statsd"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_configuration_says_reaches_the_machine_and_the_socket() {
+        let often = Some(Duration::from_secs(5));
+        let influxdb =
+            |to: &InfluxdbUdp, every| Destination::of_influxdb(to, &InfluxdbConfig::default().resolve_interval(every));
+        let statsd = |every| StatsdConfig::default().host("agent").port(2).resolve_interval(every);
+        let unix = StatsdConfig::default().socket(StatsdSocket::UnixStream("/dsd".into()));
+        for (to, url, target) in [
+            (influxdb(&InfluxdbUdp::new("db", 1), often), "udp://db:1", DatagramTarget::Name { every: often }),
+            (influxdb(&InfluxdbUdp::new("::1", 1), None), "udp://[::1]:1", DatagramTarget::Name { every: None }),
+            (Destination::of_statsd(&statsd(often)), "udp://agent:2", DatagramTarget::Name { every: often }),
+            (Destination::of_statsd(&unix), "unixstream:///dsd", DatagramTarget::UnixSocket),
+        ] {
+            assert_eq!((to.to_string().as_str(), to.target()), (url, target));
+            let Destination::Udp(to) = to else { continue };
+            let address = ([127, 0, 0, 1], to.port).into();
+            assert_eq!(to.options(address), UdpOptions::to(address));
+        }
+    }
+}
