@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions, UdpSocket};
 
 /// `R` as a runtime is that leaves out what it may: it has no Unix sockets, and sends one datagram in a call.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ impl<R: Runtime> Runtime for Bare<R> {
         self.0.resolve(host, port).await
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<BareUdp<R::Udp>> {
-        self.0.udp_connect(peer).await.map(BareUdp)
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<BareUdp<R::Udp>> {
+        self.0.udp_connect(options).await.map(BareUdp)
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<R::Tcp> {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::{fmt, thread};
 
-use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions};
 
 use super::{LOOPBACK, run, unused_port};
 
@@ -54,7 +54,7 @@ pub fn leave_out(why: &str) {
 fn is_unsupported<R: Runtime>(capability: Capability) -> bool {
     let refused = run(|runtime: R| async move {
         match capability {
-            Capability::Datagrams => vec![runtime.udp_connect(unused_port()).await.err()],
+            Capability::Datagrams => vec![runtime.udp_connect(UdpOptions::to(unused_port())).await.err()],
             Capability::Unix => without_unix(&runtime).await,
             Capability::Connect => vec![runtime.tcp_connect(unused_port()).await.err()],
             Capability::Listen => vec![runtime.tcp_listen(LOOPBACK).await.err()],

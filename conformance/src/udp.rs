@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions, UdpSocket};
 
 use super::{LOOPBACK, ipv6_loopback, run, until};
 
@@ -29,7 +29,7 @@ fn whole_datagrams<R: Runtime>(loopback: SocketAddr) {
         let mut arrived = vec![0; 65_536];
         // 9,000: the most that every system takes by default, by way of a jumbo frame.
         for length in [1, 0, 2, 512, 1_400, 1_472, 1_473, 9_000] {
-            let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+            let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
             let sent: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
             for _ in 0..2 {
                 assert_eq!(socket.try_send(&sent).expect("a datagram sent"), length);
@@ -56,7 +56,7 @@ pub fn many_datagrams_arrive_in_order<R: Runtime>() {
         }
     });
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         for number in 0..DATAGRAMS {
             patiently(&socket, |socket| socket.try_send(&number.to_be_bytes())).await.expect("a datagram sent");
             if (number + 1).is_multiple_of(BURST) {
@@ -72,7 +72,7 @@ pub fn a_refused_datagram_is_reported_and_forgotten<R: Runtime>() {
     let (nobody, peer) = receiver(LOOPBACK);
     drop(nobody);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("connecting sends nothing");
         let refused = loop {
             match socket.try_send(b"anybody?") {
                 Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
@@ -99,7 +99,7 @@ pub fn a_refusal_is_looked_at_without_sending<R: Runtime>() {
     let (nobody, peer) = receiver(LOOPBACK);
     drop(nobody);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("connecting sends nothing");
         let mut refusals = Refusals { socket: &socket, taken: 0, reported: 0 };
         assert!(!refusals.look(), "nothing was sent");
         loop {
@@ -163,7 +163,7 @@ impl<S: UdpSocket> Refusals<'_, S> {
 pub fn a_socket_with_room_is_writable<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let mut arrived = [0; 16];
         for number in 0..10 {
             socket.writable().await.expect("it has room");
@@ -178,7 +178,7 @@ pub fn a_socket_with_room_is_writable<R: Runtime>() {
 pub fn a_datagram_too_large_is_an_error<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let answer = socket.try_send(&[b'x'; 65_508]);
         let error = answer.expect_err("65,508 bytes in one datagram");
         assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
@@ -204,7 +204,7 @@ pub fn segments_arrive_as_datagrams_over_ipv6<R: Runtime>() {
 fn segments<R: Runtime>(loopback: SocketAddr) {
     let (receiver, peer) = receiver(loopback);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let mut arrived = vec![0; 65_536];
         // One; two; the last shorter; as many as a call may hold; as many bytes.
         for (segment, length) in
@@ -232,7 +232,7 @@ pub fn refused_segments_are_reported_and_forgotten<R: Runtime>() {
     let (nobody, peer) = receiver(LOOPBACK);
     drop(nobody);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("connecting sends nothing");
         let refused = loop {
             match socket.try_send_segments(b"any body any", 4) {
                 Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
@@ -257,7 +257,7 @@ pub fn refused_segments_are_reported_and_forgotten<R: Runtime>() {
 pub fn segments_too_large_are_an_error<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let answer = socket.try_send_segments(&[b'x'; 2 * 65_508], 65_508);
         let error = answer.expect_err("65,508 bytes in one datagram");
         assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_io::AsyncWrite;
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UnixDatagram, UnixStream};
+use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UdpOptions, UnixDatagram, UnixStream};
 
 /// `R` with [`StagedSockets`].
 pub(super) struct Staged<R> {
@@ -146,8 +146,8 @@ impl<R: Runtime> Runtime for Staged<R> {
         if stage.addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(stage.addresses.clone()) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<R::Udp> {
-        self.inner.udp_connect(peer).await
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<R::Udp> {
+        self.inner.udp_connect(options).await
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<R::Tcp> {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Exporters;
-use loaddensity_metrics_tokio::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_tokio::runtime::{Runtime, UdpOptions, UdpSocket};
 use loaddensity_metrics_tokio::{
     Account, DropReason, InfluxdbConfig, InfluxdbUdp, Settings, StatsdConfig, StatsdSocket, Timestamp, Tokio,
     TokioListener, TokioStream, TokioTask, TokioUdp,
@@ -327,8 +327,8 @@ impl<S: UdpSocket + From<TokioUdp>> Runtime for TokioWith<S> {
         self.0.resolve(host, port).await
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<S> {
-        self.0.udp_connect(peer).await.map(S::from)
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<S> {
+        self.0.udp_connect(options).await.map(S::from)
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<TokioStream> {

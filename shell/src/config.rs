@@ -213,7 +213,7 @@ mod tests {
         let (username, database) = (|| Some(String::from("me:hunter2")), || String::from("load"));
         let credentials = Credentials::Query;
         let targets = [
-            InfluxdbTarget::Udp(InfluxdbUdp { host: "me:hunter2@h".into(), port: 1 }),
+            InfluxdbTarget::Udp(InfluxdbUdp::new("me:hunter2@h", 1)),
             InfluxdbTarget::Http(InfluxdbHttp {
                 host: "me:hunter2@h".into(),
                 port: 1,

@@ -8,6 +8,8 @@ mod backend_link;
 mod datagram_lenders;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 mod datagrams;
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+mod destination;
 mod lender;
 #[cfg(feature = "opentelemetry-http")]
 mod periodic;
@@ -23,13 +25,15 @@ pub(crate) use backend_link::BackendLink;
 pub(crate) use datagram_lenders::{IntervalItemLender, RequestLender};
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
 pub(crate) use datagrams::DatagramDriver;
+#[cfg(any(feature = "influxdb", feature = "statsd"))]
+pub(crate) use destination::Destination;
 pub(crate) use lender::Lender;
 #[cfg(feature = "opentelemetry-http")]
 pub(crate) use periodic::ExportDriver;
 #[cfg(feature = "influxdb")]
 pub(crate) use posts::PostDriver;
 #[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use sockets::{Destination, SocketOptions};
+pub(crate) use sockets::DatagramOptions;
 // DogStatsD alone speaks to Unix sockets.
 #[cfg(feature = "statsd")]
-pub(crate) use sockets::{OpenSocket, connect};
+pub(crate) use sockets::{OpenSocket, connect_unix};

@@ -55,11 +55,8 @@ fn per_request<R: Runtime>(
     let encoder = encoder.with_tags(constant, config.status_code);
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
-        Transport::Udp { host, port } => {
-            let host = host.to_owned();
-            PreparedExporter::new(move |context| {
-                datagrams::per_request(context, (&host, port), (encoder, gauges), &own)
-            })
+        Transport::Udp { to } => {
+            PreparedExporter::new(move |context| datagrams::per_request(context, to, (encoder, gauges), &own))
         }
         Transport::Http { endpoint } => {
             PreparedExporter::new(move |context| posting::per_request(context, endpoint, (encoder, gauges), &own))
@@ -81,11 +78,8 @@ fn per_interval<R: Runtime>(
         .map_err(|error| bad_measurement(config, error))?;
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
-        Transport::Udp { host, port } => {
-            let host = host.to_owned();
-            PreparedExporter::new(move |context| {
-                datagrams::per_interval(context, (&host, port), (encoder, gauges), &own)
-            })
+        Transport::Udp { to } => {
+            PreparedExporter::new(move |context| datagrams::per_interval(context, to, (encoder, gauges), &own))
         }
         Transport::Http { endpoint } => {
             PreparedExporter::new(move |context| posting::per_interval(context, endpoint, (encoder, gauges), &own))

@@ -10,9 +10,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::database::Creation;
 use super::{bad, secrets};
 use crate::config::{
-    ClientTls, Credentials, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
-    InfluxdbV2, InfluxdbV3, Secret,
+    ClientTls, Credentials, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUrl, InfluxdbV1, InfluxdbV2,
+    InfluxdbV3, Secret,
 };
+use crate::drivers::Destination;
 use crate::error::StartError;
 use crate::http_client::{Advice, RemoteServer, Secrets, read_url};
 use crate::public_url::public_url;
@@ -36,20 +37,20 @@ pub(super) struct Endpoint {
 }
 
 /// How points are sent.
-pub(super) enum Transport<'a> {
-    Udp { host: &'a str, port: u16 },
+pub(super) enum Transport {
+    Udp { to: Destination },
     Http { endpoint: Box<Endpoint> },
 }
 
-impl<'a> Transport<'a> {
+impl Transport {
     /// The transport that `config` names.
-    pub(super) fn of(config: &'a InfluxdbConfig) -> Result<Self, StartError> {
+    pub(super) fn of(config: &InfluxdbConfig) -> Result<Self, StartError> {
         let (precision, tls) = (config.precision, &config.tls);
         let ((server, path), authorization) = match &config.target {
-            InfluxdbTarget::Udp(InfluxdbUdp { host, port }) => {
+            InfluxdbTarget::Udp(udp) => {
                 // Refuses what only TLS can carry.
-                RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
-                return Ok(Self::Udp { host, port: *port });
+                RemoteServer::plain(Exporter::Influxdb, &udp.host, udp.port, tls)?;
+                return Ok(Self::Udp { to: Destination::of_influxdb(udp, config) });
             }
             InfluxdbTarget::Http(InfluxdbHttp { host, port, database, username, password }) => {
                 let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
@@ -257,7 +258,7 @@ mod tests {
     fn endpoint(config: &InfluxdbConfig) -> Result<Endpoint, StartError> {
         match Transport::of(config)? {
             Transport::Http { endpoint, .. } => Ok(*endpoint),
-            Transport::Udp { host, .. } => panic!("{host} is no HTTP server"),
+            Transport::Udp { to } => panic!("{to} is no HTTP server"),
         }
     }
 

@@ -184,7 +184,7 @@ fn prometheus_by_name() {
 #[test]
 fn influxdb_over_udp() {
     let expected = Command::StartInfluxdb(InfluxdbConfig {
-        target: InfluxdbTarget::Udp(InfluxdbUdp { host: "db".into(), port: 9 }),
+        target: InfluxdbTarget::Udp(InfluxdbUdp::new("db", 9)),
         measurement: "m".into(),
         timeout: Duration::from_millis(2_500),
         ..InfluxdbConfig::default()
@@ -366,7 +366,7 @@ fn an_influxdb_target_is_laid_over_the_one_beneath() {
 
 #[test]
 fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
-    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp { host: host.into(), port });
+    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp::new(host, port));
     let v2 = InfluxdbTarget::V2(InfluxdbV2 {
         server: "http://env".into(),
         org: "o".into(),

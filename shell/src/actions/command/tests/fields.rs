@@ -91,7 +91,7 @@ fn of_prometheus() {
 #[test]
 fn of_influxdb() {
     let empty = String::new;
-    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp { host: host.into(), port });
+    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp::new(host, port));
     let v1 = |server: &str, database: &str, policy: Option<&str>| {
         InfluxdbTarget::V1(InfluxdbV1 {
             server: server.into(),
