@@ -31,7 +31,7 @@ mod setters;
 mod statsd;
 mod tls;
 
-#[cfg(any(feature = "action-json", feature = "opentelemetry-http"))]
+#[cfg(feature = "opentelemetry-environment")]
 pub(crate) use check::WAIT;
 #[cfg(feature = "action-json")]
 pub(crate) use check::{BUFFER_EVENTS, DATAGRAM_BYTES, SOCKETS};
@@ -52,7 +52,7 @@ pub(crate) use prometheus::HEALTH_PATH;
 #[cfg(feature = "action-json")]
 pub(crate) use prometheus::{CONNECTIONS, HEAD_BYTES};
 pub use prometheus::{PageAccess, PageLimits, PrometheusConfig};
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) use proxy::HttpProxy;
 pub use proxy::{Proxy, ProxyError};
 pub use secret::Secret;

@@ -124,7 +124,6 @@ impl<R: Runtime> RunningExporter<R> {
     }
 
     /// It is scraped, which `scrapes` notes.
-    #[cfg(feature = "prometheus")]
     pub(crate) fn scraped(self, scrapes: Arc<Scrapes>) -> Self {
         Self { scrapes: Some(scrapes), ..self }
     }

@@ -9,7 +9,7 @@ use loaddensity_metrics_core::otlp::{
     ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, RESOURCE_BYTES, Resource, ResourceError,
 };
 
-#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+#[cfg(feature = "opentelemetry-environment")]
 mod environment;
 
 #[cfg(feature = "action-json")]
@@ -32,7 +32,7 @@ pub(crate) const REQUEST_BYTES: RangeInclusive<usize> = 16_384..=64 << 20;
 const _: () = assert!(*REQUEST_BYTES.start() >= MIN_OPTIONS_REQUEST + RESOURCE_BYTES);
 
 /// Headers that the protocols set themselves; all that begin with `grpc-` are among them.
-#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+#[cfg(feature = "opentelemetry-environment")]
 const RESERVED: [&str; 10] = [
     "accept-encoding",
     "connection",
@@ -47,7 +47,7 @@ const RESERVED: [&str; 10] = [
 ];
 
 /// Whether the protocols set the header `name` themselves.
-#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+#[cfg(feature = "opentelemetry-environment")]
 pub(crate) fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     RESERVED.contains(&name.as_str()) || name.starts_with("grpc-")
