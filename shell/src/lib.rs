@@ -24,6 +24,7 @@ mod shell_smol {
 mod clock;
 pub mod config;
 mod dispatcher;
+mod each_exporter;
 pub mod environment;
 mod error;
 mod exporters;

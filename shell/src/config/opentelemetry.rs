@@ -15,8 +15,10 @@ mod environment;
 #[cfg(feature = "action-json")]
 pub(crate) use environment::Given;
 
+use super::Configuration;
 use super::check::Check;
 use super::labels::Labels;
+use super::page_address::PageAddress;
 use super::proxy::Proxy;
 use super::secret::Secret;
 use super::setters::configuration;
@@ -215,8 +217,10 @@ impl OpenTelemetryConfig {
             http_client_duration: self.http_client_duration,
         }
     }
+}
 
-    pub(super) fn check(&self) -> Result<(), StartError> {
+impl Configuration for OpenTelemetryConfig {
+    fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::OpenTelemetry);
         check.wait("interval", self.interval)?;
         check.wait("timeout", self.timeout)?;
@@ -240,6 +244,20 @@ impl OpenTelemetryConfig {
         self.check_resource(check)
     }
 
+    fn check_without_tcp(&self) -> Result<(), StartError> {
+        Check(Exporter::OpenTelemetry).without_tcp("protocol", self.protocol.as_str(), "")
+    }
+
+    fn page(&self) -> Option<PageAddress<'_>> {
+        None
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.disabled
+    }
+}
+
+impl OpenTelemetryConfig {
     fn check_resource(&self, check: Check) -> Result<(), StartError> {
         let mut resource = Resource::new(&self.service_name);
         for (key, value) in &self.resource_attributes {
