@@ -36,6 +36,8 @@ for chosen in opentelemetry-http 'opentelemetry-http action-json gzip tls' actio
     'prometheus gzip' 'prometheus tls' 'influxdb gzip' 'influxdb tls' 'opentelemetry gzip'; do
     lint "$chosen"
 done
+# With every exporter, nothing that they share may be unused; the shells above do not say that they have all.
+cargo clippy --quiet -p loaddensity-metrics-shell -- -D warnings
 for feature in '' alloc; do
     cargo clippy --quiet -p loaddensity-metrics-core --no-default-features --features "$feature" -- -D warnings
 done

@@ -27,7 +27,7 @@ const WRITTEN_PER_TURN: usize = 64 << 10;
 /// The least that a call costs, in bytes: one that moves a single byte takes time too.
 const CALL: usize = 512;
 /// Bytes that a server may send between two requests.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 const RECEIVED_PER_REQUEST: usize = 1 << 20;
 
 /// What is wrong with a server that sends more.
@@ -49,13 +49,13 @@ struct ByteCounts {
 
 impl ByteBudget {
     /// Of a connection to a server.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(feature = "http-client")]
     pub(crate) fn of_server() -> Self {
         Self::new(RECEIVED_PER_REQUEST)
     }
 
     /// Of a connection to a client, which may send for as long as it likes.
-    #[cfg(feature = "prometheus")]
+    #[cfg(feature = "http-server")]
     pub(crate) fn of_client() -> Self {
         Self::new(usize::MAX)
     }
@@ -87,13 +87,13 @@ impl ByteBudget {
     }
 
     /// A request goes out: what the server may send is counted anew.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(feature = "http-client")]
     pub(crate) fn begin_request(&self) {
         self.0.received.store(0, Ordering::Relaxed);
     }
 
     /// Whether the server has sent more than it may.
-    #[cfg(feature = "opentelemetry")]
+    #[cfg(feature = "http2")]
     pub(crate) fn is_exceeded(&self) -> bool {
         self.0.received.load(Ordering::Relaxed) > self.0.most_received
     }
@@ -161,7 +161,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for BudgetedStream<S> {
     }
 }
 
-#[cfg(all(test, feature = "influxdb"))]
+#[cfg(all(test, feature = "http-client"))]
 mod tests {
     use std::task::{Wake, Waker};
 

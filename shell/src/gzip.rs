@@ -1,20 +1,20 @@
 //! Bodies in gzip (RFC 1952), for those who are told so by `Content-Encoding: gzip`.
 
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 use std::io::Read as _;
 use std::io::Write as _;
 
 use flate2::Compression;
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 /// A body that is compressed as it is made, at the level that takes least time. Memory is constant: some 300 KiB, and
 /// up to 64 KiB of what is ready.
-#[cfg(feature = "prometheus")]
+#[cfg(feature = "http-server")]
 pub(crate) struct GzipWriter(GzEncoder<Vec<u8>>);
 
-#[cfg(feature = "prometheus")]
+#[cfg(feature = "http-server")]
 impl GzipWriter {
     pub(crate) fn new() -> Self {
         Self(GzEncoder::new(Vec::new(), Compression::fast()))
@@ -38,19 +38,19 @@ impl GzipWriter {
 }
 
 /// What a text of many alike lines usually becomes shorter by, or less.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 const USUAL_RATIO: usize = 4;
 /// Bytes of gRPC's prefix (PROTOCOL-HTTP2.md, "Length-Prefixed-Message").
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 const PREFIX: usize = 5;
 
 /// Bytes that are compressed in one go: a millisecond's work or so, so that nothing else on the thread waits for longer.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) const SLICE: usize = 128 << 10;
 
 /// `body` in gzip, at the level that takes least time, a slice at a time, with a `pause` between two of them. Where that
 /// `is_framed`, gRPC's prefix stands before it: a flag that it is compressed, and its length.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) async fn compressed_in_slices<P>(body: &[u8], is_framed: bool, pause: impl Fn() -> P) -> Vec<u8>
 where
     P: Future<Output = ()>,
@@ -79,7 +79,7 @@ where
 }
 
 /// What `compressed` was before; `None` where it is no gzip, breaks off, or has more than `limit` bytes.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) fn decompressed(compressed: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     // One byte more than may be: that there is one tells that it is too long.

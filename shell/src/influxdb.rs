@@ -7,7 +7,7 @@ use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 use crate::config::InfluxdbConfig;
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::PreparedExporter;
+use crate::running::{PrepareContext, PreparedExporter};
 use crate::runtime::Runtime;
 
 mod database;
@@ -31,8 +31,8 @@ const SAME_SECOND: &str = "points per interval in whole seconds: points that ano
                            3/40) or a constant tag of its own, or use precision ms";
 
 /// Checks the settings. The backend need not be there yet, and its name need have no address.
-pub(crate) fn prepare<R: Runtime>(
-    (registry, identity): (Registry<'static>, &Identity),
+pub(crate) async fn prepare<R: Runtime>(
+    PrepareContext { registry, identity, .. }: PrepareContext<'_, R>,
     config: &InfluxdbConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {

@@ -10,7 +10,7 @@ use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
 use crate::drivers::{Destination, OpenSocket, connect_unix};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{LaunchContext, PreparedExporter};
+use crate::running::{LaunchContext, PrepareContext, PreparedExporter};
 use crate::runtime::Runtime;
 
 mod datagrams;
@@ -35,8 +35,7 @@ struct Packets {
 
 /// Checks the settings. The Agent need not be there yet, and its name need have no address.
 pub(crate) async fn prepare<R: Runtime>(
-    runtime: &R,
-    (registry, identity): (Registry<'static>, &Identity),
+    PrepareContext { runtime, registry, identity }: PrepareContext<'_, R>,
     config: &StatsdConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
     let encoder = encoder((registry, identity), config)?;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::{ConstantLabels, Exporter};
 
+use super::Configuration;
 use super::check::Check;
 use super::labels::Labels;
+use super::page_address::PageAddress;
 use super::secret::Secret;
 use super::setters::configuration;
 use super::tls::ServerTls;
@@ -113,7 +115,15 @@ impl PrometheusConfig {
         Ok(config)
     }
 
-    pub(super) fn check(&self) -> Result<(), StartError> {
+    /// Where its page is served.
+    pub(crate) fn page_address(&self) -> PageAddress<'_> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        PageAddress { scheme, host: &self.host, port: self.port, path: &self.path }
+    }
+}
+
+impl Configuration for PrometheusConfig {
+    fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::Prometheus);
         check.host("host", &self.host)?;
         if !is_path(&self.path) {
@@ -129,6 +139,14 @@ impl PrometheusConfig {
         }
         check.wait("limits.head_timeout", self.limits.head_timeout)?;
         check.wait("limits.idle_timeout", self.limits.idle_timeout)
+    }
+
+    fn check_without_tcp(&self) -> Result<(), StartError> {
+        Check(Exporter::Prometheus).without_tcp("port", self.port, "")
+    }
+
+    fn page(&self) -> Option<PageAddress<'_>> {
+        Some(self.page_address())
     }
 }
 

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::actions::{Arguments, Document};
 use crate::config::{
-    BatchLimits, Credentials, ExporterConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
-    InfluxdbV2, InfluxdbV3, PageAccess, PageLimits, Precision, Secret, StatusCode, Temporality,
+    BatchLimits, Credentials, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1, InfluxdbV2,
+    InfluxdbV3, PageAccess, PageLimits, Precision, Secret, StatusCode, Temporality,
 };
+use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
 use crate::environment::logged::logged;
 use crate::{Cardinality, SampleRate, StatsdOrigin};
 
@@ -802,12 +803,7 @@ fn opentelemetry() {
 
 /// What the exporters' own check makes of the settings.
 fn checked(command: Command) -> Result<(), crate::StartError> {
-    match command {
-        Command::StartInfluxdb(config) => ExporterConfig::Influxdb(config).check(),
-        Command::StartStatsd(config) => ExporterConfig::Statsd(config).check(),
-        Command::StartOpenTelemetry(config) => ExporterConfig::OpenTelemetry(config).check(),
-        other => panic!("{other:?} has no ranges"),
-    }
+    command.into_config().expect("a start").as_configuration().check()
 }
 
 #[test]

@@ -376,6 +376,7 @@ fn tls(environment: &Environment, endpoint: &str) -> Result<ClientTls, Environme
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Configuration as _;
     use crate::environment::logged::logged;
 
     fn of(variables: &[(&str, &str)]) -> Result<OpenTelemetryConfig, String> {

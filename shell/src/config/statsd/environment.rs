@@ -108,6 +108,7 @@ mod tests {
 
     use super::super::StatsdSocket;
     use super::*;
+    use crate::config::Configuration as _;
 
     fn read(variables: &[(&str, &str)]) -> Result<StatsdConfig, EnvironmentError> {
         StatsdConfig::from_env(&Environment::of(variables.iter().copied()))

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::Exporter;
 use serde_json::{Value, json};
 
 use crate::StartError;
-use crate::actions::command::{self, key_of};
+use crate::actions::command::{key_of, parameters_of};
 use crate::actions::document::{Arguments, JsonAction};
 use crate::actions::error::{ActionError, Problem};
 use crate::config::{
@@ -30,7 +30,7 @@ fn said(exporter: Exporter, arguments: &Value, error: StartError) -> String {
 
 /// That `field` is refused by this name, and to an action that gives `arguments` by the name `key`.
 fn refused(config: &ExporterConfig, field: &str, arguments: &Value, key: &str) {
-    let error = config.check().expect_err(field);
+    let error = config.as_configuration().check().expect_err(field);
     assert_eq!(error.field(), Some(field));
     let name = config.exporter().as_str();
     assert!(error.to_string().starts_with(&format!("{name}: `{field}` is ")), "{error}");
@@ -217,12 +217,8 @@ fn of_opentelemetry() {
 /// What is refused only when files, URLs and headers are read, and all else of the tables: each field has a parameter.
 #[test]
 fn every_field_of_another_name_has_a_parameter() {
-    for (exporter, signature, fields) in [
-        (Exporter::Prometheus, &command::prometheus::SIGNATURE, &command::prometheus::FIELDS[..]),
-        (Exporter::Influxdb, &command::influxdb::SIGNATURE, &command::influxdb::FIELDS),
-        (Exporter::Statsd, &command::statsd::SIGNATURE, &command::statsd::FIELDS),
-        (Exporter::OpenTelemetry, &command::opentelemetry::SIGNATURE, &command::opentelemetry::FIELDS),
-    ] {
+    for exporter in Exporter::ALL {
+        let (signature, fields) = parameters_of(exporter);
         for (field, key) in fields {
             assert!(signature.parameters().any(|known| known == *key), "{exporter:?}: {key}");
             let error = StartError::Setting { exporter, field, value: "v".into(), expected: "e".into() };
