@@ -10,12 +10,10 @@ use crate::wire::text::out::{Full, TextWriter};
 pub(super) const TEXT_BYTES: usize = 2 * CONSTANT_BYTES;
 
 /// `,run="7",worker="w1"`, escaped once.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ConstantText(Vec<u8, TEXT_BYTES>);
 
 impl ConstantText {
-    pub(super) const NONE: Self = Self(Vec::new());
-
     pub(super) fn new(constant: &ConstantLabels) -> Self {
         let mut text = Vec::new();
         // The room was sized for the longest labels with every byte escaped.
