@@ -7,6 +7,8 @@
 //!
 //! Sources: prometheus/client_model, io/prometheus/client/metrics.proto; prometheus/docs, specs/native_histograms.md.
 
+use core::iter;
+
 use super::constant::TEXT_BYTES;
 use super::exemplar::Exemplars;
 use super::family::Family;
@@ -186,7 +188,8 @@ impl<'a> Families<'a> {
         let Some(gauge) = GaugeReading::read(self.scrape.registry, number).filter(|_| self.scrape.row == 0) else {
             return Ok(false);
         };
-        messages::metric(self.scrape.options.constant.pairs(), |out| messages::gauge(gauge.value, out), out)?;
+        let labels = self.scrape.options.constant.after(iter::empty());
+        messages::metric(labels, |out| messages::gauge(gauge.value, out), out)?;
         self.scrape.row = 1;
         Ok(true)
     }
@@ -209,14 +212,11 @@ impl<'a> Families<'a> {
         let Some((row, point)) = rows.filter_map(|row| Some((row, metric.point(status, row)?))).next() else {
             return Ok(false);
         };
-        let own = point.labels().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let is_free = |name: &[u8]| point.labels().all(|(other, _)| other.as_bytes() != name);
-        let constant = options.constant.pairs().filter(|(name, _)| is_free(name));
         let value = |out: &mut ReverseWriter<'_>| match metric.is_counter() {
             true => messages::counter(point.value as f64, None, out),
             false => messages::gauge(point.value as f64, out),
         };
-        messages::metric(own.chain(constant), value, out)?;
+        messages::metric(options.constant.after(point.labels()), value, out)?;
         self.scrape.row = row as u32 + 1;
         Ok(true)
     }
