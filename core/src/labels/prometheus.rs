@@ -38,12 +38,11 @@ impl LabelFormat for PrometheusLabels {
 
 fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
     let mut text = Vec::new();
-    let own = [("method", key.method), ("name", key.name)];
-    for (label, value) in own.into_iter().chain(key.labels()) {
-        // The room was sized for the longest labels with every byte escaped.
-        let fits = put_label(&mut text, label, value);
-        debug_assert_eq!(fits, Ok(()));
-    }
+    // The room was sized for the longest labels with every byte escaped.
+    let fits = put_label(&mut text, "method", key.method)
+        .and_then(|()| put_label(&mut text, "name", key.name))
+        .and_then(|()| key.labels().try_for_each(|(label, value)| put_label(&mut text, label, value)));
+    debug_assert_eq!(fits, Ok(()));
     text
 }
 

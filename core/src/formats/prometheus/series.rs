@@ -88,7 +88,7 @@ impl SeriesLines {
         let (own, room) = self.prefix.split_at_mut(self.labels.1);
         let mut out = TextWriter::new(room);
         // The room was sized for the longest labels.
-        let fits = constant.put_rest(labels::pairs(&own[self.labels.0..]), &mut out);
+        let fits = constant.put_rest(&own[self.labels.0..], &mut out);
         debug_assert_eq!(fits, Ok(()));
         self.labels.1 += out.len();
     }
