@@ -10,7 +10,7 @@ use common::{body_of, pumped, whole};
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalPoint, LineEncoder};
 use loaddensity_metrics_core::otlp::{self, Export, Sources};
-use loaddensity_metrics_core::prometheus::{Families, Page};
+use loaddensity_metrics_core::prometheus::{Families, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
     DropReason, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp,
 };
@@ -27,8 +27,7 @@ type CaseStorage = Storage<CAPACITY, 1, 64>;
 #[test]
 fn prometheus_pages() {
     each_recorded(|case, registry| {
-        let constant = case.options.constant_labels();
-        let ours = read::page(&whole(Page::new(registry).with_constant_labels(&constant)));
+        let ours = read::page(&whole(Page::new(registry).with_options(scrape_options(case))));
         assert_eq!(ours, read::page(&case.expected("prometheus.txt")), "{}", case.name);
         assert!(!ours.is_empty());
     });
@@ -37,8 +36,7 @@ fn prometheus_pages() {
 #[test]
 fn open_metrics_pages() {
     each_recorded(|case, registry| {
-        let constant = case.options.constant_labels();
-        let page = Page::open_metrics(registry, case.options.created).with_constant_labels(&constant);
+        let page = Page::open_metrics(registry).with_options(scrape_options(case));
         let expected = read::whole_numbers(&case.expected("openmetrics.txt"));
         let ours = read::open_page(&whole(page));
         assert_eq!(ours, read::open_page(&expected), "{}", case.name);
@@ -49,8 +47,7 @@ fn open_metrics_pages() {
 #[test]
 fn prometheus_protobuf() {
     each_recorded(|case, registry| {
-        let constant = case.options.constant_labels();
-        let families = Families::new(registry, case.options.created).with_constant_labels(&constant);
+        let families = Families::new(registry).with_options(scrape_options(case));
         let ours = read::metric_families(&body_of(families));
         assert_eq!(ours, read::metric_families(&case.expected("prometheus.bin")), "{}", case.name);
         assert!(!ours.is_empty());
@@ -178,6 +175,10 @@ fn each_recorded(mut test: impl FnMut(&Case, Registry<'_>)) {
         case.record(registry);
         test(case, registry);
     });
+}
+
+fn scrape_options(case: &Case) -> ScrapeOptions {
+    ScrapeOptions::default().constant_labels(&case.options.constant_labels()).created(case.options.created)
 }
 
 /// What an encoder makes of the requests, in batches of any length up to `batch`.

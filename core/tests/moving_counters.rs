@@ -93,7 +93,7 @@ fn open_metrics_agree_with_themselves_and_their_exemplars_are_whole() {
     static STORAGE: Storage<8, 2, 2> = Storage::new();
     let (mut seen, mut exemplars) = (Seen::default(), 0);
     while_recording(STORAGE.registry(), 100, || {
-        let bytes = whole(Page::open_metrics(STORAGE.registry(), None));
+        let bytes = whole(Page::open_metrics(STORAGE.registry()));
         // The parser checks what that of text does, and that an exemplar lies in its bucket.
         let page = openmetrics::parse(&bytes).unwrap_or_else(|error| panic!("{error}"));
         for sample in page.families.iter().take(3).flat_map(|family| &family.samples) {
@@ -113,7 +113,7 @@ fn native_histograms_agree_with_themselves_and_their_exemplars_are_whole() {
     static STORAGE: Storage<8, 2, 2> = Storage::new();
     let (mut seen, mut exemplars) = (Seen::default(), 0);
     while_recording(STORAGE.registry(), 100, || {
-        let body = body_of(Families::new(STORAGE.registry(), None));
+        let body = body_of(Families::new(STORAGE.registry()));
         // The decoder checks that native buckets add up to the count and that no classic one exceeds it.
         let families = families::decode(&body).unwrap_or_else(|error| panic!("{error}"));
         for (family, metric) in families.iter().flat_map(|family| family.metric.iter().map(move |one| (family, one))) {

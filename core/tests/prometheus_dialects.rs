@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Recording, any_recording, body_of, page_of, whole};
-use loaddensity_metrics_core::prometheus::{Families, Page};
+use loaddensity_metrics_core::prometheus::{Families, Page, ScrapeOptions};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Storage, TraceContext};
 use loaddensity_metrics_vectors::model::Model;
 use loaddensity_metrics_vectors::{families, openmetrics, prometheus};
@@ -55,9 +55,10 @@ fn fill(registry: Registry<'_>, recording: &Recording, gauges: &[f64], traced: &
 }
 
 fn compare(registry: Registry<'_>, constant: &ConstantLabels) {
-    let text = whole(Page::new(registry).with_constant_labels(constant));
-    let open = whole(Page::open_metrics(registry, None).with_constant_labels(constant));
-    let body = body_of(Families::new(registry, None).with_constant_labels(constant));
+    let options = ScrapeOptions::default().constant_labels(constant);
+    let text = whole(Page::new(registry).with_options(options.clone()));
+    let open = whole(Page::open_metrics(registry).with_options(options.clone()));
+    let body = body_of(Families::new(registry).with_options(options));
     let text = of_text(&text);
     let (open, of_open) = of_open_metrics(&open);
     let (protobuf, of_protobuf) = of_families(&body);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{body_of, page_of, whole};
-use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, Page, RunInfo};
+use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, Page, RunInfo, ScrapeOptions};
 use loaddensity_metrics_core::{CONSTANT_BYTES, ConstantLabels, Exporter, Full, Registry, Storage};
 use loaddensity_metrics_vectors::{families, openmetrics, prometheus};
 
@@ -22,22 +22,22 @@ fn registry(storage: &'static Storage<4, 1, 2>) -> Registry<'static> {
 
 /// What the text format, OpenMetrics and protobuf say.
 fn read(registry: Registry<'_>, info: &Option<RunInfo>, constant: &ConstantLabels) -> [Option<Labels>; 3] {
-    let dressed = |page: Page<'_>| whole(page.with_constant_labels(constant).with_run_info(info.clone()));
-    let text = dressed(Page::new(registry));
+    let options = ScrapeOptions::default().constant_labels(constant).run_info(info.clone());
+    let text = whole(Page::new(registry).with_options(options.clone()));
     let text = prometheus::parse(&text).unwrap_or_else(|error| panic!("{error}"));
     let text = text.family(NAME).map(|family| {
         let [sample] = &family.samples[..] else { panic!("one series: {family:?}") };
         assert_eq!((family.kind, sample.text), (prometheus::FamilyType::Gauge, "1"));
         sample.labels.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect()
     });
-    let open = dressed(Page::open_metrics(registry, None));
+    let open = whole(Page::open_metrics(registry).with_options(options.clone()));
     let open = openmetrics::parse(&open).unwrap_or_else(|error| panic!("{error}"));
     let open = open.families.iter().find(|family| family.name == "loaddensity_run").map(|family| {
         let [sample] = &family.samples[..] else { panic!("one series: {family:?}") };
         assert_eq!((family.kind, sample.name, sample.text), ("info", NAME, "1"));
         sample.labels.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     });
-    let body = body_of(Families::new(registry, None).with_constant_labels(constant).with_run_info(info.clone()));
+    let body = body_of(Families::new(registry).with_options(options));
     let all = families::decode(&body).unwrap_or_else(|error| panic!("{error}"));
     let protobuf = all.iter().find(|family| family.name() == NAME).map(|family| {
         let [metric] = &family.metric[..] else { panic!("one series: {family:?}") };
@@ -80,7 +80,9 @@ fn a_page_without_an_identity_is_the_contracts() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = registry(&STORAGE);
     assert_eq!(RunInfo::new(None, None, None), Ok(None));
-    assert_eq!(whole(Page::new(registry).with_run_info(None)), page_of(registry));
+    let options = ScrapeOptions::default().run_info(None);
+    assert_eq!(options, ScrapeOptions::default());
+    assert_eq!(whole(Page::new(registry).with_options(options)), page_of(registry));
     assert_eq!(read(registry, &None, &ConstantLabels::NONE), [None, None, None]);
 }
 
@@ -93,8 +95,9 @@ fn a_buffer_of_the_promised_size_holds_its_lines() {
     let constant = ConstantLabels::new(labels).expect("they fill the room");
     assert_eq!(constant.iter().map(|(name, value)| 2 + name.len() + value.len()).sum::<usize>(), CONSTANT_BYTES);
     let info = RunInfo::new(Some(&"\"".repeat(64)), Some(u32::MAX), Some(u32::MAX)).expect("room");
-    for page in [Page::new(registry), Page::open_metrics(registry, None)] {
-        let mut page = page.with_constant_labels(&constant).with_run_info(info.clone());
+    let options = ScrapeOptions::default().constant_labels(&constant).run_info(info);
+    for page in [Page::new(registry), Page::open_metrics(registry)] {
+        let mut page = page.with_options(options.clone());
         let mut buffer = vec![0; MAX_LINE];
         let mut text = Vec::new();
         loop {

@@ -76,14 +76,10 @@ pub(crate) async fn prepare<R: Runtime>(
         let status_cell = Arc::new(status_cell.with_linger(config.linger));
         let scrapes = Arc::new(Scrapes::new(context.accounts));
         let stop = StopSignal::default();
+        let options = config.options(&constant, info, context.clock.start_time());
         let server = PageServer {
             runtime: context.runtime.clone(),
-            responder: Arc::new(PageResponder::new(
-                &config,
-                (constant, info),
-                context.registry,
-                context.clock.start_time(),
-            )),
+            responder: Arc::new(PageResponder::new(&config, options, context.registry)),
             limits: config.limits,
             tls,
             status_cell: status_cell.clone(),

@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use loaddensity_metrics_core::{ConstantLabels, Exporter};
+use loaddensity_metrics_core::prometheus::{RunInfo, ScrapeOptions};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Timestamp};
 
 use super::Configuration;
 use super::check::Check;
@@ -130,7 +131,7 @@ impl Configuration for PrometheusConfig {
             let expected = "it must be a path such as /metrics, without a query, and other than /healthz";
             return Err(check.bad("path", &self.path, expected));
         }
-        self.constant()?;
+        Self::constant_of(&self.constant_labels)?;
         self.access.check(check)?;
         check.range("limits.connections", self.limits.connections, &CONNECTIONS)?;
         check.range("limits.head_bytes", self.limits.head_bytes, &HEAD_BYTES)?;
@@ -151,9 +152,18 @@ impl Configuration for PrometheusConfig {
 }
 
 impl PrometheusConfig {
-    /// The constant labels, checked.
-    pub(crate) fn constant(&self) -> Result<ConstantLabels, StartError> {
-        Self::constant_of(&self.constant_labels)
+    /// What each scrape shows, with these `constant` labels and this `info`, of a registry that has counted since
+    /// `start_time`.
+    pub(crate) fn options(
+        &self,
+        constant: &ConstantLabels,
+        info: Option<RunInfo>,
+        start_time: Timestamp,
+    ) -> ScrapeOptions {
+        ScrapeOptions::default()
+            .constant_labels(constant)
+            .run_info(info)
+            .created(self.created_times.then_some(start_time))
     }
 
     /// These labels, the constant ones and others, checked.

@@ -9,6 +9,7 @@ use super::constant::{ConstantText, TEXT_BYTES};
 use super::exemplar::{self, Exemplars};
 use super::family::{Family, LineStart, START_BYTES};
 use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
+use super::options::ScrapeOptions;
 use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
 use crate::counts::bounds::{BUCKETS, Bounds};
@@ -43,25 +44,23 @@ const PREFIX_BYTES: usize = START_BYTES + labels::BYTES + TEXT_BYTES + USUAL;
 const USUAL: usize = 128;
 
 impl SeriesLines {
-    /// Lines of nothing yet; with a line that says `created` for each counter and histogram, where that is given.
-    pub(super) const fn none(created: Option<Timestamp>) -> Self {
-        Self {
-            created,
-            family: Family::Requests,
-            prefix: [0; PREFIX_BYTES],
-            labels: (0, 0),
-            counts: [0; BUCKETS],
-            used: 0,
-            sum: 0,
-        }
-    }
+    /// Lines of nothing yet.
+    pub(super) const NONE: Self = Self {
+        family: Family::Requests,
+        prefix: [0; PREFIX_BYTES],
+        labels: (0, 0),
+        counts: [0; BUCKETS],
+        used: 0,
+        sum: 0,
+        created: None,
+    };
 
     /// Freezes what `cells` counted for the series with these labels.
     pub(super) fn freeze<'a>(
         &mut self,
         family: Family,
         labels: StoredText<'_>,
-        constant: &ConstantText,
+        options: &ScrapeOptions,
         bounds: &Bounds,
         cells: impl Iterator<Item = &'a CellWords>,
     ) {
@@ -70,9 +69,10 @@ impl SeriesLines {
         self.prefix[..START_BYTES].copy_from_slice(&start.bytes);
         let end = labels.copy_wide(&mut self.prefix[start.length..]).unwrap_or_default();
         self.labels = (start.length, start.length + end);
-        if !constant.is_empty() {
-            self.add(constant);
+        if !options.constant.is_empty() {
+            self.add(&options.constant);
         }
+        self.created = options.created;
         self.counts = [0; BUCKETS];
         self.sum = 0;
         match family {
@@ -88,7 +88,7 @@ impl SeriesLines {
         let (own, room) = self.prefix.split_at_mut(self.labels.1);
         let mut out = TextWriter::new(room);
         // The room was sized for the longest labels.
-        let fits = constant.put(&own[self.labels.0..], &mut out);
+        let fits = constant.put_rest(&own[self.labels.0..], &mut out);
         debug_assert_eq!(fits, Ok(()));
         self.labels.1 += out.len();
     }
