@@ -219,7 +219,8 @@ pub fn refusals_say_what_to_do<R: Runtime>() {
     }
 }
 
-/// Where that is asked for, a database is created before the first points, and again when it has vanished: nothing is lost.
+/// Where that is asked for, a database is created before the first points, and again when it has vanished: nothing is
+/// lost.
 pub fn a_database_is_created_on_request<R: Runtime>() {
     const MISSING: HttpReply = HttpReply::Says(404, r#"{"error":"database not found: \"my db\""}"#);
     // It vanishes after the third write.
@@ -256,7 +257,7 @@ pub fn a_database_is_created_on_request<R: Runtime>() {
 }
 
 /// A user who may not create the database is told so; points go on, for it may be there.
-pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
+pub fn the_error_says_why_a_database_could_not_be_created<R: Runtime>() {
     for (write, sent, shown) in [
         (HttpReply::Status(204), 10, ""),
         (HttpReply::Says(404, r#"{"error":"database not found: \"my db\""}"#), 0, "the user may not create databases"),

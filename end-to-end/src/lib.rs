@@ -166,7 +166,7 @@ macro_rules! end_to_end {
             a_success_that_is_no_acceptance_is_unconfirmed
             refusals_say_what_to_do
             a_database_is_created_on_request
-            a_database_that_cannot_be_created_is_told_of
+            the_error_says_why_a_database_could_not_be_created
             a_partial_write_is_counted_as_the_answer_says
             an_unavailable_server_is_asked_again
             bodies_too_large_are_split
