@@ -44,7 +44,8 @@ impl<'a> Bench<'a> {
         self.pump.drain(|event| assert!(self.sink.offer(event)));
     }
 
-    /// Ends an interval: sends the values, all of which arrive unless they are lost; returns how many messages those are.
+    /// Ends an interval: sends the values, all of which arrive unless they are lost; returns how many messages those
+    /// are.
     fn send_values(&mut self, are_lost: bool) -> usize {
         let mut messages = 0;
         self.aggregator.fill(&self.sink);
@@ -92,7 +93,7 @@ fn encoder(registry: Registry<'_>) -> MessageEncoder<'_> {
 /// The values of each interval leave at its end, and the counters once a second at most; what they wait for is held. No
 /// second comes twice, or before the one that was said, whatever becomes of the wall clock.
 #[test]
-fn counts_of_a_series_leave_at_most_once_a_second() {
+fn counts_of_a_series_are_sent_at_most_once_a_second() {
     let storage = Box::new(Storage::<4, 1, 64>::new());
     let registry = storage.registry();
     let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
@@ -126,7 +127,7 @@ fn counts_of_a_series_leave_at_most_once_a_second() {
 
 /// What Datadog takes for one series has one count in a second: there, tags are in lower case, and cleaned ones alike.
 #[test]
-fn series_that_are_one_at_datadog_share_a_counter() {
+fn series_that_datadog_takes_for_one_share_a_counter() {
     let storage = Box::new(Storage::<8, 1, 64>::new());
     let registry = storage.registry();
     let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
@@ -158,7 +159,7 @@ fn seconds_go_on_after_a_restart() {
 /// A request is sent when its values and its counter are. Counters stand for requests whose values are lost, too: the
 /// Agent gets the right sum.
 #[test]
-fn what_is_lost_is_counted_once() {
+fn a_lost_packet_is_counted_once() {
     for (values, counters, expected) in [
         (false, None, (3, 0)),
         (true, None, (0, 3)),
@@ -218,7 +219,7 @@ fn counters_share_packets_of_any_length() {
 
 /// The Agent drops a message of the second 0.
 #[test]
-fn the_second_0_is_never_said() {
+fn timestamps_of_counts_are_never_0() {
     for (wall, expected) in [(0, 1), (1_000, 1), (2_999, 2)] {
         let storage = Box::new(Storage::<4, 1, 64>::new());
         let registry = storage.registry();

@@ -143,7 +143,7 @@ fn what_cannot_be_shown_is_refused() {
 }
 
 #[test]
-fn what_is_sampled_away_is_accounted_for() {
+fn requests_left_out_by_sampling_are_accounted_for() {
     static STORAGE: Storage<8, 1, 16> = Storage::new();
     let registry = STORAGE.registry();
     let mut pump = registry.pump().expect("the only pump");

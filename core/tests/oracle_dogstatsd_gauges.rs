@@ -7,7 +7,8 @@ use loaddensity_metrics_core::dogstatsd::{
 use loaddensity_metrics_core::{Full, Registry, SampleRate, Storage, Written};
 use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
 
-/// The longest message of [`dressed`]: the shortest decimal of the smallest number, its sign, and what stands around it.
+/// The longest message of [`dressed`]: the shortest decimal of the smallest number, its sign, and what stands around
+/// it.
 const LONGEST: usize = 420;
 
 fn encoder<'a>(registry: Registry<'a>, prefix: &str) -> MessageEncoder<'a> {
@@ -170,7 +171,7 @@ fn telemetry_says_what_was_done() {
 }
 
 #[test]
-fn telemetry_is_what_came_since_the_last() {
+fn telemetry_counts_what_was_sent_since_the_last_one() {
     let at = |n: u64, contexts: Option<u64>| Telemetry {
         requests: n,
         dropped_on_receive: 2 * n,

@@ -141,7 +141,7 @@ fn every_option_is_in_packed_messages() {
 
 /// A context is dropped as a whole where one of its messages could be longer than a packet, and no other is.
 #[test]
-fn what_fits_into_no_packet_is_too_large() {
+fn messages_that_fit_into_no_packet_are_too_large() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
     let registry = storage.registry();
     let samples = vec![Sample::ok(Duration::ZERO); 5];

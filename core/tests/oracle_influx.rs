@@ -33,7 +33,7 @@ fn every_bound_and_extreme_is_written_exactly() {
 }
 
 #[test]
-fn a_timestamp_is_the_samples_but_for_what_makes_it_unique() {
+fn a_timestamp_is_that_of_the_sample_except_for_its_unique_part() {
     static STORAGE: Storage<4, 3, 16> = Storage::new();
     let registry = STORAGE.registry();
     let at = 1_700_000_000_123_456_789;
@@ -104,7 +104,7 @@ fn gauges_are_fields_of_one_time() {
 }
 
 #[test]
-fn without_tags_of_ones_own_the_line_is_the_contracts() {
+fn without_constant_tags_the_line_is_as_the_contract_says() {
     let line = |change: fn(LineEncoder<'_>) -> LineEncoder<'_>| {
         let storage = Box::new(Storage::<4, 1, 2>::new());
         let encoder = change(LineEncoder::new(storage.registry(), MEASUREMENT).expect("measurement"));

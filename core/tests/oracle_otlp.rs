@@ -138,7 +138,7 @@ fn a_full_registry_is_shown_by_the_attribute_of_the_specification() {
 }
 
 #[test]
-fn nothing_recorded_is_nothing_sent() {
+fn without_requests_nothing_is_sent() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     registry.recorder().series("GET", "/silent");

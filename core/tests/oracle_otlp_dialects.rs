@@ -185,7 +185,7 @@ fn quantiles_of_an_exported_histogram_are_near_those_of_a_sorted_list() {
 }
 
 #[test]
-fn a_full_registry_is_told_in_the_conventional_metric_too() {
+fn a_full_registry_is_shown_in_the_conventional_metric_too() {
     static STORAGE: Storage<2, 1, 2> = Storage::new();
     let recording = ["/a", "/b", "/c"].map(|name| (Spelling::new("GET", name), vec![samples::sample(7)]));
     let model = record(&mut STORAGE.registry().recorder(), &recording.to_vec(), || {});

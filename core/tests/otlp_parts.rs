@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn wherever_it_is_cut_a_cycle_shows_each_point_once(
+    fn an_export_shows_each_point_once_wherever_it_is_cut(
         recording in any_recording(),
         lengths in proptest::collection::vec(MIN_OPTIONS_REQUEST..30_000usize, 1..20),
         which in 0..ALL.len(),
@@ -202,7 +202,7 @@ fn gauges_come_with_the_points_without_them_or_alone() {
 }
 
 #[test]
-fn what_is_cut_anew_can_have_another_time() {
+fn a_part_that_is_written_again_can_have_another_time() {
     static STORAGE: Storage<64, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     record(&mut registry.recorder(), &edge_recording(), || {});
@@ -216,7 +216,7 @@ fn what_is_cut_anew_can_have_another_time() {
 }
 
 #[test]
-fn intervals_touch_whatever_was_settled_of_the_one_before() {
+fn intervals_touch_whatever_part_of_the_last_one_was_settled() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();

@@ -48,7 +48,7 @@ fn read(registry: Registry<'_>, info: &Option<RunInfo>, constant: &ConstantLabel
 }
 
 #[test]
-fn the_run_is_said_in_each_format() {
+fn the_run_is_shown_in_each_format() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = registry(&STORAGE);
     let constant = ConstantLabels::new([("run", "mine"), ("zone", "a\"b\\")]).expect("good labels");
