@@ -212,7 +212,7 @@ pub struct TooFewWords {
 impl fmt::Display for TooFewWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { needed, given } = self;
-        write!(f, "intervals of this registry need {needed} words of memory, and {given} were given")
+        write!(f, "intervals of this registry need {needed} words of memory, but only {given} were given")
     }
 }
 

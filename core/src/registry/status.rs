@@ -36,7 +36,7 @@ pub struct StatusLabelInUse;
 impl fmt::Display for StatusLabelInUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the registry counts with another choice of the label status already; set it before the first recorder and \
+            "the registry already counts with another setting of the label status; set it before the first recorder and \
              before the first series with labels",
         )
     }

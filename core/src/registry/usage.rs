@@ -44,7 +44,7 @@ impl fmt::Display for FullRing {
         let Self { recorder, dropped, ring, would_have_held } = self;
         write!(
             f,
-            "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; one of {would_have_held} would have held them"
+            "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; a ring of {would_have_held} would have held them"
         )
     }
 }
