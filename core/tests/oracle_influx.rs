@@ -1,4 +1,4 @@
-//! InfluxDB lines, judged by InfluxData's parser, by a reader of what all versions agree on, and by a naive model.
+//! InfluxDB lines, checked by InfluxData's parser, by a reader of what all versions agree on, and by a naive model.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn a_timestamp_is_that_of_the_sample_except_for_its_unique_part() {
     }
 }
 
-/// Constant tags of every nasty kind, and the status code in each place.
+/// Nasty constant tags of every kind, and the status code as a field, a tag and both.
 #[test]
 fn nasty_names_and_constant_tags_stay_in_order_in_every_dialect() {
     let nasty = r"a,b=c d\e\,f\";
