@@ -1,4 +1,4 @@
-//! What a runtime may leave out, found by asking it.
+//! What a runtime may leave out. The suite finds it out by calling the runtime.
 
 use std::io::{self, ErrorKind, Write as _};
 #[cfg(unix)]
@@ -9,7 +9,7 @@ use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions};
 
 use super::{LOOPBACK, run, unused_port};
 
-/// What a [`Runtime`] may leave out: a method that answers [`ErrorKind::Unsupported`].
+/// What a [`Runtime`] may leave out: its methods then return [`ErrorKind::Unsupported`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// [`Runtime::udp_connect`].
@@ -33,7 +33,7 @@ impl fmt::Display for Capability {
     }
 }
 
-/// Whether `R` is a runtime without one of these, which [`Runtime`] allows; says so where it is.
+/// Whether `R` is a runtime without one of these, which [`Runtime`] allows. If it is, this says so on standard error.
 #[must_use]
 pub fn lacks<R: Runtime>(needed: &[Capability]) -> bool {
     let lacking = needed.iter().find(|&&capability| is_unsupported::<R>(capability));
@@ -43,11 +43,12 @@ pub fn lacks<R: Runtime>(needed: &[Capability]) -> bool {
     lacking.is_some()
 }
 
-/// Says on standard error, where the test harness hides nothing, that the case of this thread was left out, and why.
+/// Says on standard error that the case of this thread was left out, and why. The test harness does not hide it.
 pub fn leave_out(why: &str) {
     let case = thread::current();
     let line = format!("LEFT OUT: {}: {why}\n", case.name().unwrap_or("a case"));
-    // Not `eprintln`, which the test harness hides when the test passes; and in one piece, beside what others write.
+    // Not `eprintln`: the test harness hides its output if the test passes. In one call, so that it is not mixed with
+    // what other threads write.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 

@@ -1,5 +1,5 @@
-//! The atomics that everything here is made of: core's own, portable-atomic's where the target has none of 64 bits,
-//! loom's where the model checker looks on.
+//! The atomics that this crate uses: those of `core`; those of portable-atomic if the target has none of 64 bits; those
+//! of loom under the model checker.
 
 pub(crate) mod stored_text;
 pub(crate) mod words;
@@ -11,7 +11,7 @@ pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(all(not(loom), not(target_has_atomic = "64")))]
 pub(crate) use portable_atomic::{AtomicU64, Ordering, fence};
 
-/// `const fn` everywhere but under loom, whose atomics cannot be made in a constant.
+/// Makes a function `const`, except under loom, whose atomics cannot be made in a constant.
 macro_rules! const_unless_loom {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => {
         #[cfg(not(loom))]
@@ -24,7 +24,8 @@ macro_rules! const_unless_loom {
 }
 pub(crate) use const_unless_loom;
 
-/// Keeps words that one thread writes off the cache lines (in pairs, as the prefetcher fetches them) of another's.
+/// Keeps the words that one thread writes off the cache lines that another thread uses. Two lines (128 bytes), because
+/// the prefetcher fetches them in pairs.
 #[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Padded<T>(pub(crate) T);

@@ -1,4 +1,4 @@
-//! Prometheus pages, judged by a strict parser and a naive model.
+//! Prometheus pages, checked by a strict parser and a naive model.
 
 mod common;
 
@@ -107,7 +107,7 @@ fn a_page_shows_the_series_that_existed_when_it_began() {
     assert!(names.iter().all(|name| *name == "/before"), "{names:?}");
 }
 
-/// Every line has the constant labels, escaped, but for those that it has of its own.
+/// Every line has the constant labels, escaped, except those whose name it has as a label of its own.
 #[test]
 fn constant_labels_are_on_every_line() {
     static STORAGE: Storage<1_024, 1, 2> = Storage::new();
@@ -172,7 +172,7 @@ fn the_longest_line_is_as_long_as_promised() {
     assert!(longest > MAX_LINE - 200, "{longest} of {MAX_LINE}");
 }
 
-/// A gauge that has been set is shown exactly, in every dialect; one that has not is not shown.
+/// A gauge that has been set is shown exactly, in every format. One that has not been set is not shown.
 #[test]
 fn gauges_are_shown_as_they_were_set() {
     let numbers =
@@ -205,7 +205,8 @@ fn gauges_are_shown_as_they_were_set() {
     }
 }
 
-/// Each bucket shows the latest trace of its requests, in OpenMetrics and in protobuf; text has no exemplars.
+/// Each bucket shows the latest trace of its requests, in OpenMetrics and in protobuf. The text format has no
+/// exemplars.
 #[test]
 fn exemplars_are_on_the_buckets_of_their_requests() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
@@ -260,7 +261,7 @@ fn exemplars_are_on_the_buckets_of_their_requests() {
     assert!(prometheus::parse(&text).is_ok() && !String::from_utf8_lossy(&text).contains("trace_id"));
 }
 
-/// Storage without exponential histograms has classic histograms alone.
+/// A page from storage without exponential histograms has only classic histograms.
 #[test]
 fn classic_storage_shows_classic_histograms() {
     let storage = Box::new(Storage::<4, 1, 2, Classic>::new());

@@ -1,4 +1,4 @@
-//! Which run and worker a Prometheus page is of, in every dialect, as other people's parsers read it.
+//! The run and the worker on a Prometheus page, in every format, as other people's parsers read them.
 
 mod common;
 
@@ -9,7 +9,7 @@ use loaddensity_metrics_vectors::{families, openmetrics, prometheus};
 
 const NAME: &str = "loaddensity_run_info";
 
-/// Labels of the one series, in their order.
+/// The labels of the only series, in their order.
 type Labels = Vec<(String, String)>;
 
 fn registry(storage: &'static Storage<4, 1, 2>) -> Registry<'static> {
@@ -20,7 +20,7 @@ fn registry(storage: &'static Storage<4, 1, 2>) -> Registry<'static> {
     registry
 }
 
-/// What the text format, OpenMetrics and protobuf say.
+/// What the text format, OpenMetrics and protobuf show.
 fn read(registry: Registry<'_>, info: &Option<RunInfo>, constant: &ConstantLabels) -> [Option<Labels>; 3] {
     let options = ScrapeOptions::default().constant_labels(constant).run_info(info.clone());
     let text = whole(Page::new(registry).with_options(options.clone()));
@@ -48,7 +48,7 @@ fn read(registry: Registry<'_>, info: &Option<RunInfo>, constant: &ConstantLabel
 }
 
 #[test]
-fn the_run_is_said_in_each_format() {
+fn the_run_is_shown_in_each_format() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = registry(&STORAGE);
     let constant = ConstantLabels::new([("run", "mine"), ("zone", "a\"b\\")]).expect("good labels");
@@ -66,7 +66,7 @@ fn the_run_is_said_in_each_format() {
         let known = [("run", run.map(ToOwned::to_owned)), ("worker", text(worker)), ("of", text(of))];
         let known: Labels = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         assert_eq!(read(registry, &info, &ConstantLabels::NONE), [(); 3].map(|()| Some(known.clone())));
-        // Constant labels are on it too, but for one of a name that it has.
+        // The series also has the constant labels, except one whose name it has already.
         let others = constant.iter().filter(|(name, _)| known.iter().all(|(own, _)| own != name));
         let others = others.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let all: Labels = known.iter().cloned().chain(others).collect();

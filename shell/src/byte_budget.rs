@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    /// Moves bytes in calls of `length`, and does not give up when it is told to wait, until it was told so three times.
+    /// Moves bytes in calls of `length` until it was told three times to wait.
     fn move_all(
         mut call: impl FnMut(&mut Context<'_>, usize) -> Poll<io::Result<usize>>,
         length: usize,
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_moves_so_much_in_each_direction_and_then_wakes_itself() {
+    fn a_turn_moves_its_budget_in_each_direction_and_then_wakes_the_task() {
         for length in [1, CALL, 4_096, 65_536] {
             let budget = ByteBudget::new(usize::MAX);
             let (mut input, mut output) = (budget.on(repeat(7)), budget.on(sink()));
@@ -229,19 +229,19 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_send_so_much_between_two_requests() {
+    fn a_server_may_send_only_its_budget_between_two_requests() {
         let budget = ByteBudget::of_server();
         let mut stream = budget.on(repeat(7));
         let mut cx = Context::from_waker(Waker::noop());
         let mut read = |length| Pin::new(&mut stream).poll_read(&mut cx, &mut vec![0; length]);
         for _ in 0..3 {
             assert!(matches!(read(RECEIVED_PER_REQUEST), Poll::Ready(Ok(RECEIVED_PER_REQUEST))));
-            let Poll::Ready(Err(error)) = read(1) else { panic!("one byte too many is taken") };
+            let Poll::Ready(Err(error)) = read(1) else { panic!("a byte beyond the budget was taken") };
             assert!(error.to_string().contains("more than 1 MiB since the last request"), "{error}");
             budget.begin_request();
         }
         let mut endless = ByteBudget::new(usize::MAX).on(repeat(7));
         let read = Pin::new(&mut endless).poll_read(&mut Context::from_waker(Waker::noop()), &mut vec![0; 4 << 20]);
-        assert!(matches!(read, Poll::Ready(Ok(_))), "a client may");
+        assert!(matches!(read, Poll::Ready(Ok(_))), "the limit is for servers: a client may send more");
     }
 }

@@ -133,14 +133,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_fit_to_start() {
+    fn the_default_configurations_can_start() {
         for config in ExporterConfig::defaults() {
             assert!(config.as_configuration().check().is_ok(), "{config:?}");
         }
     }
 
     #[test]
-    fn values_that_cannot_work_are_named() {
+    fn the_error_of_an_impossible_value_names_its_field() {
         let statsd = |change: fn(&mut StatsdConfig)| {
             let mut config = StatsdConfig::default();
             change(&mut config);
@@ -213,9 +213,10 @@ mod tests {
         }
     }
 
-    /// Each place that may hold a secret does, also where it should not; neither the settings nor the errors show it.
+    /// Every field that may hold a secret holds one here, also where it should not. Neither the settings nor the errors
+    /// show it.
     #[test]
-    fn nothing_secret_is_shown() {
+    fn no_secret_is_shown_by_settings_or_errors() {
         let secret = || Some(Secret::new("hunter2\n"));
         let url = || String::from("http://me:hunter2@h/write?p=hunter2#hunter2");
         let (username, database) = (|| Some(String::from("me:hunter2")), || String::from("load"));

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_name_the_variable_and_what_would_be_right() {
+    fn errors_name_the_variable_and_what_is_expected() {
         let environment = Environment::of([("PORT", "0"), ("URL", "http://me:hunter2@h/?p=hunter2")]);
         let error = environment.whole("PORT", 1..=65_535, "a port number").expect_err("out of range");
         assert_eq!(error.to_string(), "environment variable PORT is \"0\"; it must be a port number from 1 to 65535");
@@ -172,7 +172,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_value_that_is_no_text_is_refused() {
+    fn a_value_that_is_not_utf_8_is_refused() {
         use std::os::unix::ffi::OsStringExt as _;
         let environment = Environment::of([("TOKEN", OsString::from_vec(vec![0xff]))]);
         let error = environment.text("TOKEN").expect_err("not UTF-8").to_string();

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_say_what_where_and_what_to_do() {
+    fn error_texts_say_what_is_wrong_where_and_what_to_do() {
         let socket = |source: io::ErrorKind| StartError::Socket {
             exporter: Exporter::Prometheus,
             address: "192.0.2.1:80".into(),

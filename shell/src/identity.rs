@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn schedulers_say_which_worker_it_is() {
+    fn variables_of_schedulers_give_the_number_of_the_worker() {
         let from = |variables: &[(&str, &str)], of| Identity::from_env(&Environment::of(variables.iter().copied()), of);
         let (job, nomad, slurm) = ("JOB_COMPLETION_INDEX", "NOMAD_ALLOC_INDEX", "SLURM_ARRAY_TASK_ID");
         for (variables, count, expected) in [
@@ -326,7 +326,7 @@ mod tests {
             (&[(nomad, "4"), (slurm, "5")], Some(40), (Some(4), Some(40))),
             (&[(slurm, "40"), ("SLURM_ARRAY_TASK_MIN", "1")], Some(40), (Some(39), Some(40))),
             (&[(slurm, "5"), ("SLURM_ARRAY_TASK_MIN", "x")], None, (Some(5), None)),
-            // What was meant for others, or is wrong, keeps nobody from starting.
+            // A variable that was meant for other programs, or is wrong, does not stop a start.
             (&[(job, "x"), (nomad, "4")], None, (Some(4), None)),
             (&[(job, "")], Some(40), (None, None)),
             (&[(job, "99999999999")], Some(40), (None, None)),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_exporter_was_given_wins() {
+    fn labels_given_to_an_exporter_win_over_the_identity() {
         let identity = Identity::default().with_run("7").and_then(|run| run.with_worker(3, None)).expect("an identity");
         let (none, given) = (Labels::new(), Labels::from([("worker", "mine"), ("a", "b")]));
         assert_eq!(identity.tags_of_points(&none), [("worker", "3")].into());

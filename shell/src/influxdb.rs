@@ -125,7 +125,7 @@ mod tests {
         let tag = Labels::from([("generator", "a")]);
         for (aggregate, precision, constant_labels, identity, tells_apart) in [
             (true, Precision::Second, Labels::new(), Identity::NOBODY, false),
-            // Two workers of a run have it in common.
+            // Two workers of a run have the same name of the run.
             (true, Precision::Second, Labels::new(), run, false),
             (true, Precision::Second, Labels::new(), run.with_run_label(), false),
             (true, Precision::Second, Labels::new(), worker, true),

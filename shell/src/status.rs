@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_gauges_hides_none_of_requests() {
+    fn an_error_of_gauges_does_not_hide_an_error_of_requests() {
         static STORAGE: Storage<2, 1, 2> = Storage::new();
         let status_cell = StatusCell::new(Exporter::Influxdb, "http://x".into());
         let shown = || status_cell.status(STORAGE.registry().account(Exporter::Influxdb)).last_error;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_in_numbers_alone_is_the_same() {
+    fn errors_that_differ_only_in_numbers_are_the_same() {
         for (one, other, same) in [
             ("left alone for 37 s", "left alone for 4 s", true),
             ("3 of 10 lines refused", "11 of 20 lines refused", true),

@@ -1,5 +1,5 @@
-//! What was counted of one series, as plain numbers one after another: what an interval's difference is taken of, and
-//! every OTLP point is made of that is not cumulative with explicit bounds.
+//! A row: what one series counted, as plain numbers one after another. Differences of intervals are taken between rows.
+//! Every OTLP point is made from a row, except cumulative points with explicit bounds.
 
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
@@ -10,33 +10,33 @@ use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
-/// Places of the sums in a row.
+/// The places of the sums in a row.
 pub(crate) mod at {
     pub(crate) const LATENCY_SUM: usize = 0;
     pub(crate) const SIZE_SUM: usize = 1;
-    /// Only where a row holds both outcomes; else they are the sum of the latencies' buckets.
+    /// Only in a row that holds both outcomes. In other rows the number of requests is the sum of the latency buckets.
     pub(crate) const REQUESTS: usize = 2;
     pub(crate) const FAILURES: usize = 3;
 }
 
-/// Most words of a row.
+/// The most words of a row.
 pub(crate) const MAX_WORDS: usize = at::REQUESTS + BUCKETS + LATENCIES + SIZES + 2 * EXTREMES;
-/// Words of the extremes of one histogram: the complement of the smallest value, because words are zero at first, and the
-/// largest.
+/// The words of the extremes of one histogram: the largest value, and before it the complement of the smallest value,
+/// so that zero words mean that there is none.
 const EXTREMES: usize = 2;
 
-/// Which columns a row has, and how they lie in it: the sums, the classic buckets of latencies and of sizes, the
-/// exponential ones, and after all that adds up the extremes.
+/// Which columns a row has, in this order: the sums, the classic buckets of latencies and of sizes, the exponential
+/// buckets of both, and last the extremes (the smallest and the largest value). All but the extremes can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowShape {
     sums: usize,
     classic: Widths,
     exponential: Widths,
-    /// Histograms whose extremes are kept.
+    /// The number of histograms whose extremes are kept.
     extremes: usize,
 }
 
-/// Buckets of each quantity.
+/// The number of buckets of each quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Widths {
     latencies: usize,
@@ -48,10 +48,10 @@ struct Widths {
 pub(crate) struct Half<'r> {
     /// In nanoseconds or bytes.
     pub(crate) sum: u64,
-    /// The smallest and the largest value, where they are known.
+    /// The smallest and the largest value, if they are known.
     pub(crate) extremes: Option<(u64, u64)>,
     pub(crate) buckets: &'r [u64],
-    /// What is in all of them.
+    /// The requests in all buckets.
     pub(crate) count: u64,
 }
 
@@ -62,7 +62,7 @@ impl RowShape {
         Self { sums: at::REQUESTS, classic, exponential: Widths::NONE, extremes: 0 }
     }
 
-    /// A row for each outcome: exponential latencies and sizes, of storage that keeps them.
+    /// A row for each outcome: exponential latencies and sizes. Only for storage that keeps them.
     pub(crate) const fn exponential() -> Self {
         Self { sums: at::REQUESTS, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
     }
@@ -76,8 +76,8 @@ impl RowShape {
         Self { exponential: Widths::ALL, ..explicit }.with_extremes()
     }
 
-    /// One row for both outcomes: requests and failures, and of the latencies the exponential buckets and the extremes,
-    /// where `registry` has them.
+    /// One row for both outcomes: requests, failures and, if `registry` has them, the exponential buckets and the
+    /// extremes of the latencies.
     pub(crate) fn merged(registry: Registry<'_>) -> Self {
         let latencies = if registry.has_exponentials() { LATENCIES } else { 0 };
         let exponential = Widths { latencies, sizes: 0 };
@@ -85,7 +85,7 @@ impl RowShape {
         Self { sums: at::FAILURES + 1, classic: Widths::NONE, exponential, extremes }
     }
 
-    /// The same with the extremes of both histograms. They do not add up.
+    /// The same with the extremes of both histograms, which cannot be added.
     pub(crate) const fn with_extremes(self) -> Self {
         Self { extremes: 2, ..self }
     }
@@ -94,12 +94,12 @@ impl RowShape {
         self.additive_words() + self.extremes * EXTREMES
     }
 
-    /// Words of what adds up, with which a row begins.
+    /// The words that can be added. A row begins with them.
     pub(crate) const fn additive_words(self) -> usize {
         self.sums + self.classic.both() + self.exponential.both()
     }
 
-    /// The outcomes that have a row of their own; both are in the first's where they share one.
+    /// The outcomes that have a row of their own. If both outcomes share a row, it is that of the first one.
     pub(crate) const fn outcomes(self) -> &'static [Outcome] {
         if self.is_merged() { &[Outcome::Success] } else { &Outcome::ALL }
     }
@@ -108,24 +108,24 @@ impl RowShape {
         self.sums > at::REQUESTS
     }
 
-    /// Requests in `row`.
+    /// The requests in `row`.
     #[inline]
     pub(crate) fn requests(self, row: &[u64]) -> u64 {
         if self.is_merged() { row.get(at::REQUESTS).copied().unwrap_or_default() } else { self.latencies(row).count }
     }
 
-    /// Failures in `row`, where it holds both outcomes.
+    /// The failures in `row`, if it holds both outcomes; else 0.
     pub(crate) fn failures(self, row: &[u64]) -> u64 {
         row.get(at::FAILURES).copied().filter(|_| self.is_merged()).unwrap_or_default()
     }
 
-    /// The latencies in `row`: the classic ones, where it has both kinds.
+    /// The latencies in `row`. If the row has classic and exponential buckets, they are the classic ones.
     #[inline]
     pub(crate) fn latencies(self, row: &[u64]) -> Half<'_> {
         self.half(Quantity::Latency, row, self.sums, self.first_widths().latencies)
     }
 
-    /// The sizes in `row`, likewise.
+    /// The sizes in `row`, of the same kind as [`latencies`](Self::latencies).
     #[inline]
     pub(crate) fn sizes(self, row: &[u64]) -> Half<'_> {
         let Widths { latencies, sizes } = self.first_widths();
@@ -142,7 +142,8 @@ impl RowShape {
         self.halves(row, self.sums + self.classic.both(), self.exponential)
     }
 
-    /// Those of the buckets that come first in a row. There are never classic ones of one quantity alone.
+    /// The numbers of the buckets that come first in a row. If there are classic buckets, there are some of both
+    /// quantities.
     const fn first_widths(self) -> Widths {
         if self.classic.latencies != 0 { self.classic } else { self.exponential }
     }
@@ -169,7 +170,7 @@ impl RowShape {
         }
     }
 
-    /// [`read`](Self::read) into the front of `room`, which is returned.
+    /// Calls [`read`](Self::read) for a row at the front of `room`, and returns this row.
     pub(crate) fn read_into<'r>(
         self,
         registry: Registry<'_>,
@@ -182,17 +183,18 @@ impl RowShape {
         row
     }
 
-    /// Reads what all shards counted into `row`. Relaxed: each number whole, not the numbers in step; the extremes may
-    /// be those of a request that no bucket shows yet.
+    /// Reads what all shards counted into `row`. Relaxed: each number is read whole, but the numbers need not belong to
+    /// the same moment. The extremes may be those of a request that is in no bucket yet.
     pub(crate) fn read(self, registry: Registry<'_>, series: Series, outcome: Outcome, row: &mut [u64]) {
         row.fill(0);
         let (one, latency_buckets) = ([outcome], registry.parts.control.bounds.latency_buckets());
         let outcomes = if self.is_merged() { &Outcome::ALL } else { &one[..] };
         for (cell, exponentials) in registry.counted(series) {
             for outcome in outcomes {
-                // Without this look, pages that were never written would be read.
+                // This check avoids reading pages that were never written.
                 if cell::is_used(&cell[outcome.index()]) {
-                    // Before the exponential buckets, which a recorder fills first: no request is without its latency.
+                    // The requests are read before the exponential buckets, and a recorder writes these first. So every
+                    // request that is read has its latency.
                     if self.is_merged() {
                         add_requests(cell::count(cell, *outcome, latency_buckets), *outcome, row);
                     }
@@ -224,7 +226,7 @@ impl RowShape {
 
 impl Widths {
     const NONE: Self = Self { latencies: 0, sizes: 0 };
-    /// Of exponential histograms.
+    /// The buckets of exponential histograms.
     const ALL: Self = Self { latencies: LATENCIES, sizes: SIZES };
 
     const fn both(self) -> usize {

@@ -1,8 +1,10 @@
-//! Which classic buckets count a request: found without a loop over the bounds, because no predictor can learn latencies.
+//! Which classic buckets count a request. They are found without a loop over the bounds, because the processor cannot
+//! predict the branches of such a loop.
 //!
-//! A float's leading bits put a number into one of four slots to each power of two. Where at most one bound lies in a
-//! slot, the bucket is one of two, and adding what a table holds for the slot to the number carries into the bucket's
-//! number where the bound is exceeded: a conversion, a look-up, and no comparison that the next step would wait for.
+//! The leading bits of a float put a number into one of four slots for each power of two. If at most one bound is in a
+//! slot, the bucket is one of two. A table has a summand for each slot. Adding it to the number carries into the bits
+//! of the bucket's number exactly if the number exceeds the bound. So the cost is a conversion and a look-up, and no
+//! comparison that the next step would have to wait for.
 
 use crate::counts::bounds::Bounds;
 use crate::counts::layout::{AT_BUCKETS, Observation, POINT};
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_finds_the_bucket_that_counting_bounds_finds() {
+    fn the_look_up_finds_the_same_bucket_as_comparing_with_every_bound() {
         let mut random = 7_u64;
         let numbers = core::iter::from_fn(|| {
             random ^= random << 13;

@@ -1,7 +1,7 @@
-//! What one shard counts for one series: per outcome a classic histogram of latencies and one of sizes, with their sums
-//! and, beside exponential histograms, their extremes.
+//! What one shard counts for one series: for each outcome a classic histogram of latencies and one of sizes, with their
+//! sums and, if the storage keeps exponential histograms, their extremes.
 //!
-//! Counts are not kept: they are the sums of the buckets.
+//! The number of requests is not kept: it is the sum of the buckets.
 
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::{Bounds, MAX_BOUNDS};
@@ -34,7 +34,7 @@ fn add_compared(point: &OutcomeWords, buckets: &BucketMap, seen: Observation) {
 
 #[inline]
 fn add_to_point(point: &OutcomeWords, (latency, size): (&AtomicU64, &AtomicU64), seen: Observation) {
-    // Relaxed: readers want each number whole, not the numbers in step.
+    // Relaxed: readers need each number whole, but the numbers need not belong to the same moment.
     let bump = |word: &AtomicU64, by: u64| word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
     bump(latency, 1);
     bump(size, 1);
@@ -173,8 +173,8 @@ impl Sizes {
     }
 }
 
-/// Whether anything was counted. Looks at one cache line only: what was no latency at all is in the first bucket, and
-/// anything else adds to the sum.
+/// Whether anything was counted. It reads only one cache line: a latency of zero is in the first bucket, and any other
+/// latency adds to the sum.
 #[inline]
 pub(crate) fn is_used(side: &OutcomeWords) -> bool {
     [LATENCY_SUM, SIZE_SUM, AT_BUCKETS].iter().fold(0, |all, &at| all | side[at].load(Relaxed)) != 0
@@ -213,7 +213,7 @@ pub(crate) fn add_to(sums: &mut [u64], words: &[AtomicU64]) {
     }
 }
 
-/// Relaxed: each number whole, not the numbers in step.
+/// Relaxed: each number is read whole, but the numbers need not belong to the same moment.
 #[inline]
 pub(crate) fn read(word: &AtomicU64) -> u64 {
     word.load(Relaxed)

@@ -1,19 +1,18 @@
-//! The cells of one series after another, for readers that go through all of them.
+//! The cells of one series after the other, for readers that go through all series.
 
 use crate::counts::cell::is_used;
 use crate::counts::layout::{CellWords, OutcomeWords};
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
-/// The cells of all shards that had been claimed when this was made. What shards that are claimed later count is seen
-/// by the next reader.
+/// The cells of all shards that were claimed before this was made. The next reader sees what later shards count.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns<'a> {
     /// A cell per series, of the first shard.
     first: &'a [CellWords],
-    /// Shard by shard, those that follow.
+    /// The cells of the following shards, shard by shard.
     more: &'a [CellWords],
-    /// The spill shard's; empty where nobody has used it.
+    /// The cells of the spill shard; empty if nobody has used it.
     spill: &'a [CellWords],
 }
 
@@ -38,8 +37,8 @@ impl<'a> Columns<'a> {
         !self.more.is_empty() || !self.spill.is_empty()
     }
 
-    /// Whether the shards that follow counted anything for one outcome of a series. Not inlined: the loop over series
-    /// has other uses for its registers.
+    /// Whether the following shards counted anything for one outcome of a series. Not inlined, because the loop over
+    /// series needs its registers for other values.
     #[inline(never)]
     pub(crate) fn has_counted_more(&self, series: Series, outcome: Outcome) -> bool {
         self.more(series, outcome).next().is_some()

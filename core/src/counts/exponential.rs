@@ -1,9 +1,9 @@
 //! Base-2 exponential histograms: fixed buckets that need no choosing, eight to each power of two.
 //!
-//! A bucket's upper bound, which it includes, is 2^(1/8) times its lower one, so that whatever is told from a bucket is
-//! within 4.4 % of the truth. Latencies are placed on the scale of milliseconds, because that is the number that the
-//! backends are given: from 2^-10 ms (0.98 µs; what is shorter counts as zero) to 2^20 ms (17 min). Sizes reach from one
-//! byte to 2^34 (16 GiB), with a bucket of their own for zero. What lies above has one more bucket, the last.
+//! The upper bound of a bucket, which belongs to it, is 2^(1/8) times its lower bound. So a value that is computed from
+//! a bucket is within 4.4 % of the true one. Latencies are counted in milliseconds, because the backends get this
+//! number: from 2^-10 ms (0.98 µs; shorter ones count as zero) to 2^20 ms (17 min). Sizes are counted from one byte to
+//! 2^34 bytes (16 GiB), with a bucket of its own for zero. The last bucket is for all larger values.
 //!
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
@@ -48,8 +48,9 @@ pub(crate) fn size_bucket(bytes: u64) -> usize {
     at_most_last::<SIZES>(steps(bytes, &OF_ONE).saturating_sub(BELOW))
 }
 
-/// The first of `BUCKETS` buckets for what lies below the scale, which begins at `BELOW`, and the last for what lies above.
-/// Real latencies are on it: one branch, always predicted, instead of two bounds that every request would pay for.
+/// The first of `BUCKETS` buckets for what lies below the scale, which begins at `BELOW`, and the last for what lies
+/// above. Real latencies are on it: one branch, always predicted, instead of two bounds that every request would pay
+/// for.
 #[inline(always)]
 fn on_scale<const BELOW: usize, const BUCKETS: usize>(steps: usize) -> usize {
     let bucket = steps.wrapping_sub(BELOW);
@@ -100,7 +101,7 @@ pub(crate) const fn size_index(bucket: usize) -> i32 {
 #[inline]
 pub(crate) fn add(words: &ExponentialWords, outcome: Outcome, seen: Observation) {
     let point = &words[outcome.index()];
-    // Relaxed: readers want each number whole, not the numbers in step.
+    // Relaxed: readers need each number whole, but the numbers need not belong to the same moment.
     let bump = |at: usize| point[at].store(point[at].load(Relaxed).wrapping_add(1), Relaxed);
     bump(latency_bucket(seen.latency_ns));
     bump(LATENCIES + size_bucket(seen.bytes));
@@ -109,7 +110,7 @@ pub(crate) fn add(words: &ExponentialWords, outcome: Outcome, seen: Observation)
 /// Counts one request in words that several threads write.
 pub(crate) fn add_shared(words: &ExponentialWords, outcome: Outcome, seen: Observation) {
     let point = &words[outcome.index()];
-    // Relaxed: only the sums count.
+    // Relaxed: only the sums matter.
     point[latency_bucket(seen.latency_ns)].fetch_add(1, Relaxed);
     point[LATENCIES + size_bucket(seen.bytes)].fetch_add(1, Relaxed);
 }
@@ -124,9 +125,9 @@ pub(crate) fn buckets(words: &ExponentialWords, outcome: Outcome) -> (&[AtomicU6
 /// whose bits are all zero.
 ///
 /// A float's bits hold the power of two and, after it, how far above that the number is. On processors that many a
-/// binary is still built for, this is half the work of counting leading zeros.
-/// There are eight steps to each of the powers, but of different widths: what is added before the bits are cut off moves
-/// the root in the number's slot to where a step of equal width ends.
+/// binary is still built for, this is half the work of counting leading zeros. There are eight steps to each of the
+/// powers, but of different widths: what is added before the bits are cut off moves the root in the number's slot to
+/// where a step of equal width ends.
 #[inline]
 fn steps(x: u64, moves: &[u64; SLOTS]) -> usize {
     let bits = (x as i64 as f64).to_bits();
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_is_the_one_of_the_number_that_is_exported() {
+    fn the_index_is_that_of_the_exported_number() {
         let mut random = 1_u64;
         for _ in 0..1_000_000 {
             random ^= random << 13;
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_scale_does_not_reach_counts_at_its_ends() {
+    fn values_outside_the_scale_count_at_its_ends() {
         assert_eq!([0, 1, 976].map(latency_bucket), [0, 0, 0]);
         assert_eq!([977, 1_000].map(latency_bucket), [1, 1]);
         assert_eq!([1_048_576_000_000, 1_048_576_000_001].map(latency_bucket), [LATENCIES - 2, LATENCIES - 1]);

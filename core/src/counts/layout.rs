@@ -1,4 +1,4 @@
-//! Where a cell keeps what.
+//! Which word of a cell holds which number.
 
 use super::bounds::BUCKETS;
 use crate::atomics::AtomicU64;

@@ -8,28 +8,29 @@ use core::fmt;
 pub enum DropReason {
     /// The recorder's ring was full: the pump came too late.
     RingFull,
-    /// The exporter's own buffer was full: the backend is slower than the load, or away.
+    /// The exporter's own buffer was full: the backend is slower than the load, or it is down.
     BufferFull,
-    /// It does not fit into a datagram or a body, even alone.
+    /// The request does not fit into a datagram or a body, even alone.
     TooLarge,
     /// The backend refused it for good.
     Refused,
     /// The backend could not be reached, or could not take anything.
     Unreachable,
-    /// The backend may have it: no answer came, or one that says neither; over UDP, its host refused a datagram.
+    /// The backend may have it. Over HTTP or gRPC: no answer came, or one that does not say whether the backend took
+    /// the request. Over UDP: the backend's host refused a datagram.
     Unconfirmed,
     /// The backend accepted the export but not all of its data points (OTLP `partial_success`).
     Rejected,
-    /// It still waited when the deadline of the stop passed.
+    /// The request still waited when the deadline of the stop passed.
     Deadline,
-    /// No complete scrape has seen it.
+    /// No complete scrape has contained it.
     Unscraped,
     /// The exporter was asked to send only a part of the requests, and this one was not among them.
     Sampled,
 }
 
 impl DropReason {
-    /// All causes, in the order in which they are shown.
+    /// All reasons, in the order in which they are shown.
     pub const ALL: [Self; 10] = [
         Self::RingFull,
         Self::BufferFull,
@@ -43,7 +44,7 @@ impl DropReason {
         Self::Sampled,
     ];
 
-    /// Its name in metrics and tables: `ring_full`, `buffer_full`, ….
+    /// The name of the reason in metrics and tables: `ring_full`, `buffer_full`, ….
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +62,7 @@ impl DropReason {
     }
 }
 
-/// Dropped requests by cause.
+/// Dropped requests by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped(pub(super) [u64; DropReason::ALL.len()]);
 
@@ -72,13 +73,13 @@ impl Dropped {
         self.0[cause as usize]
     }
 
-    /// Requests dropped for any cause.
+    /// Requests dropped for any reason.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// Every cause with its count, zeros included.
+    /// Every reason with its count, zeros included.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> {
         DropReason::ALL.into_iter().zip(self.0)
     }

@@ -4,10 +4,11 @@ use core::fmt;
 
 /// The four exporters.
 ///
-/// It is exhaustive on purpose: each has settings, commands and a place in reports, which a fifth must not lack.
+/// The enum is exhaustive on purpose: each exporter has settings, commands and a place in reports, and the compiler
+/// must name every place where a fifth one is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Exporter {
-    /// The scraped page.
+    /// The page that Prometheus scrapes.
     Prometheus,
     /// Points over UDP or HTTP.
     Influxdb,

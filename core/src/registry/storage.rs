@@ -1,10 +1,9 @@
-//! The memory that a registry lives in: a `static`, or the heap.
+//! The memory of a registry: a `static`, or on the heap.
 //!
-//! Everything is zero at first, so that a `static` adds nothing to the size of a binary, and pages that are never
-//! touched cost no memory. Size in bytes, with `s` series (the overflow series among
-//! them), `n` shards and rings of `r` events:
-//! `s × (4,128 + 9,216 × (n + 1)) + (n + 1) × 256 + r × (32 × n + 40)` and less than 4,700 more. Of the 9,216 bytes per
-//! series and shard 8,320 are the exponential histograms, which [`Classic`] leaves out.
+//! Everything is zero at first. So a `static` adds nothing to the size of a binary, and pages that are never touched
+//! cost no memory. The size in bytes, with `s` series (the overflow series included), `n` shards and rings of `r`
+//! events, is `s × (4,128 + 9,216 × (n + 1)) + (n + 1) × 256 + r × (32 × n + 40)` and less than 4,700 more. Of the
+//! 9,216 bytes per series and shard, 8,320 are the exponential histograms, which [`Classic`] leaves out.
 
 #[cfg(feature = "alloc")]
 mod aligned;
@@ -22,14 +21,14 @@ use crate::registry::exemplars::ExemplarWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
-/// Storage of fixed size for a `static`, where `SERIES` counts the overflow series: room for `SERIES` - 1 of yours.
+/// Storage of fixed size for a `static`. `SERIES` includes the overflow series, so there is room for `SERIES` - 1 of
+/// yours.
 ///
-/// The overflow series takes what does not fit. `SHARDS` is the number of recorders with shards of their own, and rings
-/// have `RING` events (a power of two). `H` is [`Exponential`], or [`Classic`] for
-/// storage without exponential histograms.
+/// The overflow series takes what does not fit. `SHARDS` is the number of recorders with shards of their own. `RING` is
+/// the number of events that a ring holds (a power of two). `H` is [`Exponential`], or [`Classic`] for storage without
+/// exponential histograms.
 ///
-/// A `static` is sensible up to some 64 MB; beyond that, and where sizes are known at run time only, there is
-/// `HeapStorage`.
+/// A `static` is sensible up to about 64 MB. For more, or if the sizes are known only at run time, use `HeapStorage`.
 ///
 /// ```
 /// use loaddensity_metrics_core::Storage;
@@ -56,8 +55,8 @@ pub struct Storage<const SERIES: usize, const SHARDS: usize, const RING: usize, 
     spill_ring: Padded<[SharedSlot; RING]>,
 }
 
-/// Storage for those who don't care: 511 series, 12 recorders, rings of 8,192 events; 63 MiB of address space, of which
-/// only what is used becomes resident.
+/// Storage for general use: 511 series, 12 recorders, rings of 8,192 events. It takes 63 MiB of address space; only
+/// what is used becomes resident.
 #[cfg(not(loom))]
 pub type DefaultStorage = Storage<512, 12, 8_192>;
 
@@ -84,7 +83,7 @@ impl Histograms for Classic {}
 mod kinds {
     use super::{AtomicU64, Classic, Exponential, ExponentialWords, zeros};
 
-    /// What a storage keeps per series and shard besides its cell.
+    /// What a storage keeps per series and shard in addition to the cell.
     pub trait Kind {
         type Words: core::fmt::Debug;
         const ZERO: Self::Words;
@@ -110,11 +109,11 @@ mod kinds {
 
 #[cfg(not(loom))]
 impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> Storage<SERIES, SHARDS, RING, H> {
-    /// Its size in bytes.
+    /// The size of the storage in bytes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Empty storage. `SERIES` is 2 to 2^31, `SHARDS` 1 to 1,023, and `RING` a power of two from 2 on; another choice
-    /// does not compile.
+    /// Empty storage. `SERIES` is 2 to 2^31, `SHARDS` is 1 to 1,023, and `RING` is a power of two, 2 or more. Other
+    /// values do not compile.
     #[must_use]
     pub const fn new() -> Self {
         const {
@@ -139,7 +138,7 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
         }
     }
 
-    /// The registry in this storage. Every call returns a handle of the same one.
+    /// The registry in this storage. Every call returns a handle to the same registry.
     pub fn registry(&self) -> Registry<'_> {
         Registry::over(Parts {
             control: &self.control,

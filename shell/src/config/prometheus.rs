@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_work_are_named_and_secrets_are_not_shown() {
+    fn the_error_of_an_impossible_value_names_its_field_and_shows_no_secret() {
         for path in ["", "metrics", "/a b", "/a?b", "/a#b", "/%61", "/ä", "/healthz"] {
             assert!(said(|config| config.path = path.into()).contains("`path`"), "{path}");
         }
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_change_host_and_port() {
+    fn environment_variables_change_host_and_port() {
         let (host, port) = ("OTEL_EXPORTER_PROMETHEUS_HOST", "OTEL_EXPORTER_PROMETHEUS_PORT");
         let of = |variables: &[(&str, &str)]| PrometheusConfig::from_env(&Environment::of(variables.iter().copied()));
         assert_eq!(of(&[]), Ok(PrometheusConfig::default()));

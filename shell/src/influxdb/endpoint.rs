@@ -334,9 +334,9 @@ mod tests {
         assert_eq!(query.secrets.excerpt(b"no user root with a%20b%26c or a b&c"), "no user root with … or …");
     }
 
-    /// The server as it is given, and where points go, but for the sink's own query.
+    /// The server as it is given, and the path that points go to, without the query that the sink adds.
     #[test]
-    fn a_servers_own_url_is_taken_as_people_write_it() {
+    fn the_url_of_a_server_may_be_written_in_the_usual_ways() {
         let two = |server: &str| {
             InfluxdbTarget::V2(InfluxdbV2 { server: server.into(), org: "o".into(), bucket: "b".into(), token: None })
         };
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_created_beside_where_points_are_written() {
+    fn a_database_is_created_at_the_server_that_points_are_written_to() {
         let created = |target, create_database| {
             let config = InfluxdbConfig { target, create_database, ..InfluxdbConfig::default() };
             endpoint(&config).expect("good settings").creation.map(|creation| creation.path)
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_does_not_say_what_settings_say() {
+    fn a_query_may_not_repeat_what_the_settings_say() {
         let mut config = InfluxdbConfig { target: v1(Credentials::Header), ..InfluxdbConfig::default() };
         if let InfluxdbTarget::V1(InfluxdbV1 { server, .. }) = &mut config.target {
             *server = "http://h:1/write?key=1&p=secret".into();

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_of_ones_own_is_kept() {
+    fn a_given_instance_id_is_kept() {
         let attributes = [("run", "7"), (INSTANCE, "mine")].into();
         let config = OpenTelemetryConfig { resource_attributes: attributes, ..OpenTelemetryConfig::default() };
         let mut expected = Resource::new("loaddensity");

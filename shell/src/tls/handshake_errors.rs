@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_behind_the_handshake_is_translated_too_and_the_rest_is_left_alone() {
+    fn alerts_after_the_handshake_are_explained_and_other_errors_stay_as_they_are() {
         let expired = Error::AlertReceived(AlertDescription::CertificateExpired);
         let of_client = after_handshake(TlsSide::Client, error(expired.clone())).to_string();
         assert!(of_client.starts_with("the server finds client_certificate expired"), "{of_client}");

@@ -1,7 +1,7 @@
-//! Atomic words on the heap that begin where a cache line does.
+//! Atomic words on the heap that begin at the start of a cache line.
 //!
-//! An allocator gives large blocks 16 bytes after a page's start. There, every cell would lie across one cache line more
-//! than it needs, and two threads' words would share lines that a `static` keeps apart.
+//! Allocators place a large block 16 bytes after the start of a page. With cells placed like that, every cell would
+//! touch one cache line more than it needs, and words of two threads would share a line. In a `static` they do not.
 
 extern crate alloc;
 
@@ -17,12 +17,12 @@ pub(super) struct Aligned {
     skipped: usize,
 }
 
-/// Cache lines are fetched in pairs.
+/// Two cache lines, because processors fetch lines in pairs.
 const LINES_BYTES: usize = 128;
 const LINES_WORDS: usize = LINES_BYTES / size_of::<u64>();
 
 impl Aligned {
-    /// Room for `count` times the words of `T`, which is made of nothing else.
+    /// Room for `count` times the words of `T`. `T` consists of atomic words only.
     pub(super) fn of<T>(count: usize) -> Result<Self, SizeError> {
         let words = count.checked_mul(size_of::<T>() / size_of::<AtomicU64>());
         let words = zeroed(words.and_then(|words| words.checked_add(LINES_WORDS)).ok_or(SizeError::Memory)?)?;
@@ -37,18 +37,18 @@ impl Aligned {
         self.words.get(self.skipped..self.skipped + end).unwrap_or(&self.words[..end])
     }
 
-    /// The words in arrays.
+    /// The words as arrays.
     pub(super) fn arrays<const N: usize>(&self) -> &[[AtomicU64; N]] {
         self.words().as_chunks().0
     }
 
-    /// The words in arrays of both outcomes.
+    /// The words as pairs of arrays: one for each outcome.
     pub(super) fn pairs<const N: usize>(&self) -> &[[[AtomicU64; N]; 2]] {
         self.arrays().as_chunks().0
     }
 }
 
-/// Pages of zeros from the allocator, untouched where it gets them from the kernel.
+/// Zeroed memory from the allocator. Pages that come fresh from the kernel are not touched.
 #[cfg(all(not(loom), target_has_atomic = "64"))]
 fn zeroed(words: usize) -> Result<Box<[AtomicU64]>, SizeError> {
     bytemuck::allocation::try_zeroed_slice_box(words).map_err(|()| SizeError::Memory)
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_begin_at_a_line_and_are_as_many_as_asked_for() {
+    fn words_begin_at_a_cache_line_and_there_are_as_many_as_asked_for() {
         for count in [1, 7, 100, 10_000, 1_000_000] {
             let aligned = Aligned::of::<[AtomicU64; 6]>(count).unwrap();
             assert_eq!(aligned.words().as_ptr().addr() % LINES_BYTES, 0);

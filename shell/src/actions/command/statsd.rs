@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_each_kind() {
+    fn addresses_of_each_kind_are_read() {
         let default = StatsdConfig::default;
         let agent = || StatsdConfig { host: "agent".into(), ..default() };
         let with = |socket| StatsdConfig { socket: Some(socket), ..default() };
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_wins_over_what_was_there() {
+    fn given_arguments_win_over_the_configuration_before_them() {
         let agent = |port| StatsdConfig { host: "agent".into(), port, ..StatsdConfig::default() };
         let socket_of_old = unix("/old");
         for (base, arguments, expected) in [
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_socket_cannot_carry_is_refused() {
+    fn arguments_that_do_not_fit_the_socket_are_refused() {
         let urls = "expected udp://host:port, unix:///path, unixgram:///path or unixstream:///path";
         let reason = "has no meaning beside url; leave it out, or leave out url";
         let offload =
