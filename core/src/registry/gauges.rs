@@ -1,4 +1,4 @@
-//! Gauges: numbers that an engine sets, such as its active users, which all four formats show.
+//! Gauges: numbers that an engine sets, such as its active users, which every format shows.
 //!
 //! A registry has room for 32, in fixed memory. Whoever writes a name decides it word by word, each once and for all;
 //! threads that bring the same name help each other and end at the same gauge, and nobody waits.
