@@ -68,7 +68,7 @@ pub(crate) enum CliCommand {
         /// The document.
         json: String,
     },
-    /// Show it all at work: a target, receivers for all four backends, a few seconds of load, and the reconciliation.
+    /// Show it all at work: a target, a receiver for each backend, a few seconds of load, and the reconciliation.
     ///
     /// Needs nothing installed. Exits with 1 where a backend did not get exactly what was recorded.
     #[cfg(feature = "demo")]

@@ -30,14 +30,21 @@ pub(crate) use const_unless_loom;
 #[derive(Debug)]
 pub(crate) struct Padded<T>(pub(crate) T);
 
-/// Atomic words, all zero.
-#[cfg(not(loom))]
-pub(crate) const fn zeros<const N: usize>() -> [AtomicU64; N] {
-    [const { AtomicU64::new(0) }; N]
+/// An array with one of these in each place, made in a constant but under loom.
+macro_rules! each {
+    ($value:expr; $count:expr) => {{
+        #[cfg(not(loom))]
+        let all = [const { $value }; $count];
+        #[cfg(loom)]
+        let all = core::array::from_fn(|_| $value);
+        all
+    }};
 }
+pub(crate) use each;
 
-/// Atomic words, all zero.
-#[cfg(loom)]
-pub(crate) fn zeros<const N: usize>() -> [AtomicU64; N] {
-    core::array::from_fn(|_| AtomicU64::new(0))
+const_unless_loom! {
+    /// Atomic words, all zero.
+    pub(crate) fn zeros<const N: usize>() -> [AtomicU64; N] {
+        each!(AtomicU64::new(0); N)
+    }
 }

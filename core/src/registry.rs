@@ -18,6 +18,7 @@ pub(crate) mod ring;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod usage;
+mod value_names;
 
 use core::fmt;
 

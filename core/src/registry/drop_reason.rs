@@ -1,6 +1,6 @@
 //! Why requests were dropped, and how many for each reason.
 
-use core::fmt;
+use super::value_names::value_names;
 
 /// Why a recorded request did not reach a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,35 +29,44 @@ pub enum DropReason {
     Sampled,
 }
 
-impl DropReason {
-    /// All reasons, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
-        Self::RingFull,
-        Self::BufferFull,
-        Self::TooLarge,
-        Self::Refused,
-        Self::Unreachable,
-        Self::Unconfirmed,
-        Self::Rejected,
-        Self::Deadline,
-        Self::Unscraped,
-        Self::Sampled,
-    ];
+value_names!(DropReason {
+    RingFull => "ring_full",
+    BufferFull => "buffer_full",
+    TooLarge => "too_large",
+    Refused => "refused",
+    Unreachable => "unreachable",
+    Unconfirmed => "unconfirmed",
+    Rejected => "rejected",
+    Deadline => "deadline",
+    Unscraped => "unscraped",
+    Sampled => "sampled",
+});
 
-    /// The name of the reason in metrics and tables: `ring_full`, `buffer_full`, ….
+/// At which step of its way a request was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropStage {
+    /// When it was chosen which requests to send: it was not to be sent, so that nothing was lost.
+    Choosing,
+    /// When it came in: there was no room for it to wait in.
+    Queueing,
+    /// When it was sent, or when the backend answered.
+    Sending,
+    /// When the exporter stopped: there was no time, or nobody, to take it.
+    Stopping,
+}
+
+impl DropReason {
+    /// The step at which requests are dropped for this reason.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn stage(self) -> DropStage {
         match self {
-            Self::RingFull => "ring_full",
-            Self::BufferFull => "buffer_full",
-            Self::TooLarge => "too_large",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::Unconfirmed => "unconfirmed",
-            Self::Rejected => "rejected",
-            Self::Deadline => "deadline",
-            Self::Unscraped => "unscraped",
-            Self::Sampled => "sampled",
+            Self::Sampled => DropStage::Choosing,
+            Self::RingFull | Self::BufferFull => DropStage::Queueing,
+            Self::TooLarge | Self::Refused | Self::Unreachable | Self::Unconfirmed | Self::Rejected => {
+                DropStage::Sending
+            }
+            Self::Deadline | Self::Unscraped => DropStage::Stopping,
         }
     }
 }
@@ -73,6 +82,12 @@ impl Dropped {
         self.0[cause as usize]
     }
 
+    /// Requests dropped at `stage`, for whichever reason.
+    #[must_use]
+    pub fn at(&self, stage: DropStage) -> u64 {
+        self.iter().filter(|(cause, _)| cause.stage() == stage).map(|(_, requests)| requests).sum()
+    }
+
     /// Requests dropped for any reason.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -86,11 +101,5 @@ impl Dropped {
 
     pub(crate) fn add(&mut self, cause: DropReason, requests: u64) {
         self.0[cause as usize] += requests;
-    }
-}
-
-impl fmt::Display for DropReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
-use crate::labels::{FORMATS, LabelFormat};
+use crate::labels::{FORMATS, LINE, LabelFormat};
 use crate::registry::key_words::{self, Block, KeyHead, NAME_BLOCKS};
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::LABEL_BLOCK;
@@ -38,11 +38,11 @@ const ROOMS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
 const ROOM: [usize; FORMATS.len() + 1] = {
     let (mut room, mut at, mut format) = ([0; FORMATS.len() + 1], ROOMS, 0);
     while format < FORMATS.len() {
-        room[format] = if FORMATS[format].is_aligned { at.next_multiple_of(8) } else { at };
+        room[format] = FORMATS[format].begin(at);
         at = room[format] + FORMATS[format].words;
         format += 1;
     }
-    room[format] = at.next_multiple_of(8);
+    room[format] = at.next_multiple_of(LINE);
     room
 };
 const WORDS: usize = ROOM[FORMATS.len()];
@@ -51,11 +51,11 @@ const WORDS: usize = ROOM[FORMATS.len()];
 const FIRST_NUMBER: [usize; FORMATS.len() + 1] = {
     let (mut first, mut format) = ([0; FORMATS.len() + 1], 0);
     while format < FORMATS.len() {
-        assert!(8 * FORMATS[format].words < 1 << NUMBER_BITS);
+        assert!(8 * FORMATS[format].words < 1 << NUMBER_BITS, "longer labels need numbers of more bits");
         first[format + 1] = first[format] + 1 + FORMATS[format].has_mark as usize;
         format += 1;
     }
-    assert!(first[format] * NUMBER_BITS <= 64);
+    assert!(first[format] * NUMBER_BITS <= 64, "the numbers of so many formats need another word of the head");
     first
 };
 
@@ -92,7 +92,7 @@ impl<'a> Entry<'a> {
         words::store(&self.words[LABELS..], key.labels);
         let mut word = 0;
         for (at, format) in FORMATS.iter().enumerate() {
-            let numbers = (format.write)(key, &self.words[ROOM[at]..ROOM[at + 1]]);
+            let numbers = (format.write)(key, &self.words[ROOM[at]..][..format.words]);
             let places = FIRST_NUMBER[at]..FIRST_NUMBER[at + 1];
             word |= numbers.iter().zip(places).fold(0, |word, (&number, place)| word | shifted(number, place));
         }
@@ -171,7 +171,10 @@ impl<'a> Entry<'a> {
     /// The labels as a format writes them.
     #[inline(always)]
     pub(crate) fn labels<F: LabelFormat>(self) -> F::Stored<'a> {
-        let first = const { FIRST_NUMBER[F::PLACE] };
+        let first = const {
+            assert!(F::PLACE < FORMATS.len(), "a format whose labels are read stands in the list");
+            FIRST_NUMBER[F::PLACE]
+        };
         F::read(&self.words[const { ROOM[F::PLACE] }..], [self.number(first), self.number(first + 1)])
     }
 

@@ -1,4 +1,4 @@
-//! Gauges: numbers that an engine sets, such as its active users, which all four formats show.
+//! Gauges: numbers that an engine sets, such as its active users, which every format shows.
 //!
 //! A registry has room for 32, in fixed memory. A thread that makes a gauge writes its name word by word; a word that
 //! is written never changes. Threads that write the same name at once help each other and get the same gauge. Nobody

@@ -1,7 +1,7 @@
 //! What storage is made of: the words that each shard and the registry have once, and the slices that a registry works
 //! on.
 
-use crate::atomics::{AtomicU64, Padded, const_unless_loom, zeros};
+use crate::atomics::{AtomicU64, Padded, const_unless_loom, each, zeros};
 use crate::counts::bounds::BoundsWords;
 use crate::counts::exponential::ExponentialWords;
 use crate::counts::layout::CellWords;
@@ -102,11 +102,8 @@ impl Control {
                 bounds: BoundsWords::new(),
                 status: StatusWord::new(),
                 first_folded: FirstFolded { state: AtomicU64::new(0), method: zeros(), name: zeros() },
-                #[cfg(not(loom))]
-                gauges: [const { GaugeWords::new() }; GAUGES],
-                #[cfg(loom)]
-                gauges: core::array::from_fn(|_| GaugeWords::new()),
-                ledgers: [Ledger::new(), Ledger::new(), Ledger::new(), Ledger::new()],
+                gauges: each!(GaugeWords::new(); GAUGES),
+                ledgers: each!(Ledger::new(); Exporter::ALL.len()),
             }
         }
     }

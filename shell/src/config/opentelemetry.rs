@@ -290,8 +290,8 @@ impl OpenTelemetryConfig {
     }
 }
 
-/// More than what the exporter puts into a resource besides what is configured: `service.instance.id`,
-/// `telemetry.sdk.*`, and `run` and `worker` of an identity.
+/// Room for what the exporter puts into a resource besides what is configured: `run` and `worker` of an identity, and the
+/// exporter's own attributes. A test beside those fails where it is too small (`opentelemetry/identity.rs`).
 const OWN_RESOURCE_BYTES: usize = 384;
 
 impl fmt::Debug for OpenTelemetryConfig {

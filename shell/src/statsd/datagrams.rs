@@ -10,7 +10,7 @@ use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, METRI
 use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramSource, IntervalPacking, StatsdMessages,
 };
-use loaddensity_metrics_core::{CALL_BYTES, DropReason, Event, Exporter, Registry, SampleRate, Sampler};
+use loaddensity_metrics_core::{CALL_BYTES, DropReason, DropStage, Event, Exporter, Registry, SampleRate, Sampler};
 
 use super::Packets;
 use crate::config::StatsdConfig;
@@ -136,7 +136,7 @@ fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<
     let (account, traffic) = (registry.account(Exporter::Statsd), status_cell.traffic());
     Telemetry {
         requests: account.recorded,
-        dropped_on_receive: account.dropped.get(DropReason::RingFull) + account.dropped.get(DropReason::BufferFull),
+        dropped_on_receive: account.dropped.at(DropStage::Queueing),
         gauges: 0,
         packets_sent: traffic.sent,
         bytes_sent: traffic.bytes,
