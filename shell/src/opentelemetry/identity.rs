@@ -90,6 +90,7 @@ mod tests {
     use loaddensity_metrics_core::otlp::{RESOURCE_BYTES, SERVICE_NAME_BYTES};
 
     use super::*;
+    use crate::config::Configuration as _;
     use crate::identity::RUN_BYTES;
 
     #[test]
