@@ -2,8 +2,8 @@
 
 /// Hands the exporters to the macro that is named: a row each, in the order of [`Exporter::ALL`](crate::Exporter::ALL).
 ///
-/// A row says, in this order: the variant of `Exporter`; the folder below `src/`, which is also the name of its command's
-/// file; the cargo feature that brings the folder; the start call with its documentation, its configuration, its answer and
+/// A row says, in this order: the variant of `Exporter`; the name of its folder below `src/` and of its file in
+/// `actions/command/`; the cargo feature that brings the folder; the start call with its documentation, its configuration, its answer and
 /// its variant of `Command`; the stop call with the same. From it follow
 ///
 /// | what | where |

@@ -148,12 +148,13 @@ impl Identity {
         if self.worker.is_some() { Phase::NONE } else { Phase::drawn(random) }
     }
 
-    /// The tags that keep points of one series and time apart (InfluxDB): `given`, the worker, and the run on request.
+    /// The tags of InfluxDB's points, and of DogStatsD's gauges and messages with a timestamp: `given`, the worker, and the run on request. They keep
+    /// points of one series and time apart.
     pub(crate) fn tags_of_points(&self, given: &Labels) -> Labels {
         merged(given, [("worker", self.worker_text()), ("run", self.run_label())])
     }
 
-    /// The labels of every series: `given`, and those that were asked for.
+    /// The labels of every series of Prometheus and DogStatsD: `given`, and of worker and run those that the user asked for.
     pub(crate) fn labels(&self, given: &Labels) -> Labels {
         merged(given, [("worker", self.worker_text().filter(|_| self.is_worker_shown)), ("run", self.run_label())])
     }

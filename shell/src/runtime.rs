@@ -84,8 +84,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// What the resolver answers; never an empty list.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// A UDP socket as `options` ask for it. Sends nothing. [`UdpOptions::open`] opens it; the runtime then watches it. One
-    /// with a network of its own reads the fields, and looks for new ones.
+    /// A UDP socket as `options` ask for it. Sends nothing. [`UdpOptions::open`] opens it, and the runtime only
+    /// watches it. A runtime with a network of its own reads the fields instead, and must follow new ones.
     ///
     /// # Errors
     /// What the operating system answers.

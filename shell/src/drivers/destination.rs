@@ -21,7 +21,7 @@ pub(crate) enum Destination {
     Unix(StatsdSocket),
 }
 
-/// A host and a port, and what goes for the sockets towards it.
+/// A host and a port, with the options of the sockets that send there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UdpDestination {
     pub(crate) host: String,
