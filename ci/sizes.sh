@@ -4,25 +4,23 @@
 # ci/sizes.sh           the same, then builds everything (some minutes) and writes the table into docs/SIZES.md
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source ci/exporters.sh
 
 only_check=${1:-}
 export CARGO_TARGET_DIR=$PWD/target/sizes CARGO_PROFILE_RELEASE_STRIP=symbols
 program=loaddensity-metrics-minimal
-all='prometheus influxdb statsd opentelemetry'
+read -ra each <<<"$exporters"
 rows=(
     ''
-    'prometheus'
-    'influxdb'
-    'statsd'
+    "${each[@]}"
     'opentelemetry-http'
-    'opentelemetry'
     'influxdb action-json'
     'influxdb gzip'
     'influxdb tls'
     'prometheus tls'
     'opentelemetry gzip tls'
-    "$all"
-    "$all action-json gzip tls"
+    "$exporters"
+    "$exporters action-json gzip tls"
 )
 
 # The crates of a choice of features, one a line, without the program itself.

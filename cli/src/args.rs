@@ -1,8 +1,11 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::cost::LoadArgs;
 use crate::exit;
@@ -45,6 +48,28 @@ pub(crate) struct CliArgs {
     pub(crate) task: CliCommand,
 }
 
+impl CliArgs {
+    /// Reads the command line, the program's name included.
+    ///
+    /// # Errors
+    /// Help, the version, or what is wrong: also a flag that says how documents are run, to a command that runs none.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let args = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        let is_given =
+            |flag: &&clap::Arg| matches.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine);
+        match RunOptions::augment_args(Command::default()).get_arguments().find(is_given) {
+            Some(flag) if !args.task.runs_documents() => {
+                let name = flag.get_long().unwrap_or_default();
+                let text = format!("--{name} says how documents are run, and this command runs none: leave it out");
+                Err(command.error(ErrorKind::ArgumentConflict, text))
+            }
+            _ => Ok(args),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum RuntimeName {
     Tokio,
@@ -68,7 +93,7 @@ pub(crate) enum CliCommand {
         /// The document.
         json: String,
     },
-    /// Show it all at work: a target, receivers for all four backends, a few seconds of load, and the reconciliation.
+    /// Show it all at work: a target, a receiver for each backend, a few seconds of load, and the reconciliation.
     ///
     /// Needs nothing installed. Exits with 1 where a backend did not get exactly what was recorded.
     #[cfg(feature = "demo")]
@@ -85,4 +110,41 @@ pub(crate) enum CliCommand {
     /// Shows nanoseconds per request recorded, per line, message and data point, and bytes per series and recorder.
     /// Nothing leaves the machine. Keep the machine idle meanwhile. Exits with 1 where a measurement counted wrongly.
     Cost(LoadArgs),
+}
+
+impl CliCommand {
+    const fn runs_documents(&self) -> bool {
+        match self {
+            Self::Run { .. } | Self::RunDir { .. } | Self::RunStr { .. } => true,
+            #[cfg(feature = "demo")]
+            Self::Demo { .. } => false,
+            Self::Cost(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<CliArgs, clap::Error> {
+        CliArgs::read(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn flags_of_documents_stand_anywhere_and_are_refused_where_none_are_run() {
+        for line in ["x --linger 5 run f.json", "x run f.json --linger 5", "x run-str [] --env", "x cost --series 5"] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+        for (line, flag) in [
+            ("x cost --linger 5", "--linger"),
+            ("x --env cost", "--env"),
+            ("x cost --run 7", "--run"),
+            #[cfg(feature = "demo")]
+            ("x demo --status-label class", "--status-label"),
+        ] {
+            let text = read(line).expect_err(line).to_string();
+            assert!(text.contains(flag) && text.contains("leave it out"), "{line}: {text}");
+        }
+    }
 }

@@ -60,9 +60,9 @@ impl Complaints {
         let account = &run.account;
         let causes: Vec<_> = losses(run).collect();
         if !causes.is_empty() {
+            let of = LossyRun { exporter: run.exporter, has_lingered: run.linger.is_some() };
             let dropped: u64 = causes.iter().map(|(_, count)| count).sum();
-            let causes: Vec<_> =
-                causes.iter().map(|(cause, count)| lost(*cause, *count, run.linger.is_some())).collect();
+            let causes: Vec<_> = causes.iter().map(|(cause, count)| lost(*cause, *count, &of)).collect();
             let text = format!("{dropped} of {} requests not delivered: {}", account.recorded, causes.join(", "));
             self.say(account.exporter, &text);
         }
@@ -110,46 +110,82 @@ impl Complaints {
 /// Of what may hold a secret only the name: the address is shown without it.
 fn place(command: &Command) -> String {
     let host_port = |host: &str, port: u16| format!("host {host:?}, port {port}: ");
-    match command {
-        Command::StartPrometheus(config) => format!("port {}, host {:?}: ", config.port, config.host),
-        Command::StartInfluxdb(config) => match &config.target {
+    match (command.exporter(), command) {
+        (Exporter::Prometheus, Command::StartPrometheus(config)) => {
+            format!("port {}, host {:?}: ", config.port, config.host)
+        }
+        (Exporter::Influxdb, Command::StartInfluxdb(config)) => match &config.target {
             InfluxdbTarget::Udp(InfluxdbUdp { host, port, .. })
             | InfluxdbTarget::Http(InfluxdbHttp { host, port, .. }) => host_port(host, *port),
             _ => "url ".into(),
         },
-        Command::StartStatsd(config) if config.socket.is_some() => "url ".into(),
-        Command::StartStatsd(config) => host_port(&config.host, config.port),
-        Command::StartOpenTelemetry(_) => "endpoint ".into(),
-        _ => String::new(),
+        (Exporter::Statsd, Command::StartStatsd(config)) if config.socket.is_some() => "url ".into(),
+        (Exporter::Statsd, Command::StartStatsd(config)) => host_port(&config.host, config.port),
+        (Exporter::OpenTelemetry, Command::StartOpenTelemetry(_)) => "endpoint ".into(),
+        // A stop sends nowhere. Each exporter by its name, so that another one has to be given its start.
+        (Exporter::Prometheus | Exporter::Influxdb | Exporter::Statsd | Exporter::OpenTelemetry, _) => String::new(),
     }
+}
+
+/// What advice depends on.
+struct LossyRun {
+    exporter: Exporter,
+    has_lingered: bool,
 }
 
 /// So many were lost for this cause, and what to do so that they are fewer.
-fn lost(cause: DropReason, count: u64, has_lingered: bool) -> String {
-    match advice(cause, has_lingered) {
-        Some(advice) => format!("{} {count} ({advice})", cause.as_str()),
-        None => format!("{} {count}", cause.as_str()),
+fn lost(cause: DropReason, count: u64, run: &LossyRun) -> String {
+    match advice(cause, run) {
+        Some(advice) => format!("{cause} {count} ({advice})"),
+        None => format!("{cause} {count}"),
     }
 }
 
-/// `None` where a complaint of its own says what was wrong, or nothing is.
-const fn advice(cause: DropReason, has_lingered: bool) -> Option<&'static str> {
-    match cause {
-        DropReason::RingFull => Some("lower the rate with max_rate, or build the storage with larger rings"),
-        DropReason::BufferFull => {
-            Some("the backend is slower than the load, or away; a larger buffer_events lasts longer")
-        }
-        DropReason::TooLarge => Some("raise datagram_bytes or batch_bytes, or give shorter names"),
-        DropReason::Deadline => Some("the backend did not take them before the stop was over"),
-        DropReason::Unscraped if has_lingered => {
-            Some("no scrape came after the stop: let it linger longer than the scrape interval")
-        }
-        DropReason::Unscraped => {
-            Some("nobody scraped the page: check that a scraper knows its address, or let it linger")
-        }
-        _ => None,
-    }
+fn advice(cause: DropReason, run: &LossyRun) -> Option<&'static str> {
+    let (_, advice) = ADVICE.iter().find(|(reason, _)| *reason == cause)?;
+    advice(run)
 }
+
+/// What to do so that fewer requests are dropped. `None` where a complaint of its own says what was wrong, in the
+/// backend's words, or nothing is.
+type DropAdvice = fn(&LossyRun) -> Option<&'static str>;
+
+/// For each reason.
+const ADVICE: [(DropReason, DropAdvice); DropReason::ALL.len()] = [
+    (DropReason::RingFull, |_| Some("lower the rate with max_rate, or build the storage with larger rings")),
+    (DropReason::BufferFull, |_| {
+        Some("the backend is slower than the load, or away; a larger buffer_events lasts longer")
+    }),
+    (DropReason::TooLarge, |run| {
+        Some(match run.exporter {
+            Exporter::Prometheus => "give shorter names",
+            Exporter::Influxdb => "raise datagram_bytes (UDP) or batch_bytes (HTTP), or give shorter names",
+            Exporter::Statsd => "raise datagram_bytes, or give shorter names",
+            Exporter::OpenTelemetry => "raise max_request_bytes, or give shorter names",
+        })
+    }),
+    (DropReason::Refused, |_| None),
+    (DropReason::Unreachable, |_| None),
+    (DropReason::Unconfirmed, |_| None),
+    (DropReason::Rejected, |_| None),
+    (DropReason::Deadline, |_| Some("the backend did not take them before the stop was over")),
+    (DropReason::Unscraped, |run| {
+        Some(match run.has_lingered {
+            true => "no scrape came after the stop: let it linger longer than the scrape interval",
+            false => "nobody scraped the page: check that a scraper knows its address, or let it linger",
+        })
+    }),
+    (DropReason::Sampled, |_| None),
+];
+
+// A reason that lacks its row does not compile: the table has as many rows as there are reasons, and each its own.
+const _: () = {
+    let mut row = 0;
+    while row < ADVICE.len() {
+        assert!(ADVICE[row].0 as usize == DropReason::ALL[row] as usize, "the rows have the order of DropReason::ALL");
+        row += 1;
+    }
+};
 
 #[cfg(test)]
 mod tests {
@@ -157,9 +193,10 @@ mod tests {
 
     #[test]
     fn causes_that_nothing_else_explains_come_with_advice() {
+        let run = LossyRun { exporter: Exporter::Influxdb, has_lingered: false };
         for cause in DropReason::ALL {
-            let text = lost(cause, 3, false);
-            assert!(text.starts_with(&format!("{} 3", cause.as_str())), "{text}");
+            let text = lost(cause, 3, &run);
+            assert!(text.starts_with(&format!("{cause} 3")), "{text}");
             // What a backend did is told in its own words, and what was sampled was asked for.
             let is_explained = matches!(
                 cause,
@@ -170,6 +207,20 @@ mod tests {
                     | DropReason::Sampled
             );
             assert_eq!(text.ends_with(')'), !is_explained, "{text}");
+        }
+    }
+
+    #[test]
+    fn advice_names_the_setting_of_the_exporter_and_what_was_done_already() {
+        for (cause, exporter, has_lingered, says) in [
+            (DropReason::TooLarge, Exporter::Influxdb, false, "raise datagram_bytes (UDP) or batch_bytes (HTTP), or"),
+            (DropReason::TooLarge, Exporter::Statsd, false, "raise datagram_bytes, or give shorter names"),
+            (DropReason::TooLarge, Exporter::OpenTelemetry, false, "raise max_request_bytes, or give shorter names"),
+            (DropReason::Unscraped, Exporter::Prometheus, false, "or let it linger"),
+            (DropReason::Unscraped, Exporter::Prometheus, true, "let it linger longer"),
+        ] {
+            let text = lost(cause, 3, &LossyRun { exporter, has_lingered });
+            assert!(text.contains(says), "{text}");
         }
     }
 }

@@ -28,7 +28,6 @@ mod start_test;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
@@ -42,7 +41,7 @@ type CommandError = Box<dyn std::error::Error>;
 
 /// What the binary does.
 pub fn main() -> ExitCode {
-    let args = match CliArgs::try_parse() {
+    let args = match CliArgs::read(std::env::args_os()) {
         Ok(args) => args,
         Err(instead) => return show(&instead),
     };

@@ -1,6 +1,6 @@
 //! What counts as lost.
 
-use loaddensity_metrics_shell::{DropReason, Exporter, ExporterStatus};
+use loaddensity_metrics_shell::{DropReason, DropStage, Exporter, ExporterStatus};
 
 /// Whether something that was recorded in a run was not delivered, as far as is known. One datagram that was refused is
 /// enough: a host tells of few of its refusals, and those that it keeps to itself count as sent.
@@ -15,11 +15,8 @@ pub(crate) fn is_lossy(run: &ExporterStatus) -> bool {
 pub(crate) fn losses(run: &ExporterStatus) -> impl Iterator<Item = (DropReason, u64)> {
     let is_scraped = run.exporter == Exporter::Prometheus && run.linger.is_none() && run.account.sent > 0;
     run.account.dropped.iter().filter(move |(cause, count)| {
-        let is_lost = match cause {
-            DropReason::Sampled => false,
-            DropReason::Unscraped => !is_scraped,
-            _ => true,
-        };
-        is_lost && *count > 0
+        let was_asked_for = cause.stage() == DropStage::Choosing;
+        let is_usual = *cause == DropReason::Unscraped && is_scraped;
+        *count > 0 && !was_asked_for && !is_usual
     })
 }

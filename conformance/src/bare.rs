@@ -1,4 +1,4 @@
-//! A runtime that has what the trait asks for and nothing more, and that weighs what it is given.
+//! A runtime that has only the required parts of the trait, and that measures the futures that it is given.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions, UdpSocket};
 
-/// `R` as a runtime is that leaves out what it may: it has no Unix sockets, and sends one datagram in a call.
+/// `R` without the optional parts of the trait: it has no Unix sockets, and sends one datagram in a call.
 #[derive(Clone, Debug)]
 pub struct Bare<R>(R);
 
@@ -18,8 +18,8 @@ pub struct BareUdp<U>(U);
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes of the largest future that a [`Bare`] runtime was given to run as a task, in this process, since this was asked
-/// last; zero where there was none.
+/// The size in bytes of the largest future that was spawned on a [`Bare`] runtime in this process since the last call
+/// of this function; zero if there was none.
 #[must_use]
 pub fn largest_future() -> usize {
     LARGEST.swap(0, Ordering::Relaxed)
@@ -56,8 +56,8 @@ impl<R: Runtime> Runtime for Bare<R> {
         self.0.resolve(host, port).await
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<BareUdp<R::Udp>> {
-        self.0.udp_connect(peer).await.map(BareUdp)
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<BareUdp<R::Udp>> {
+        self.0.udp_connect(options).await.map(BareUdp)
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<R::Tcp> {

@@ -1,15 +1,15 @@
-//! What a runtime may leave out, found by asking it.
+//! What a runtime may leave out. The suite finds it out by calling the runtime.
 
 use std::io::{self, ErrorKind, Write as _};
 #[cfg(unix)]
 use std::path::Path;
 use std::{fmt, thread};
 
-use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions};
 
 use super::{LOOPBACK, run, unused_port};
 
-/// What a [`Runtime`] may leave out: a method that answers [`ErrorKind::Unsupported`].
+/// What a [`Runtime`] may leave out: its methods then return [`ErrorKind::Unsupported`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// [`Runtime::udp_connect`].
@@ -33,7 +33,7 @@ impl fmt::Display for Capability {
     }
 }
 
-/// Whether `R` is a runtime without one of these, which [`Runtime`] allows; says so where it is.
+/// Whether `R` is a runtime without one of these, which [`Runtime`] allows. If it is, this says so on standard error.
 #[must_use]
 pub fn lacks<R: Runtime>(needed: &[Capability]) -> bool {
     let lacking = needed.iter().find(|&&capability| is_unsupported::<R>(capability));
@@ -43,18 +43,19 @@ pub fn lacks<R: Runtime>(needed: &[Capability]) -> bool {
     lacking.is_some()
 }
 
-/// Says on standard error, where the test harness hides nothing, that the case of this thread was left out, and why.
+/// Says on standard error that the case of this thread was left out, and why. The test harness does not hide it.
 pub fn leave_out(why: &str) {
     let case = thread::current();
     let line = format!("LEFT OUT: {}: {why}\n", case.name().unwrap_or("a case"));
-    // Not `eprintln`, which the test harness hides when the test passes; and in one piece, beside what others write.
+    // Not `eprintln`: the test harness hides its output if the test passes. In one call, so that it is not mixed with
+    // what other threads write.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
 fn is_unsupported<R: Runtime>(capability: Capability) -> bool {
     let refused = run(|runtime: R| async move {
         match capability {
-            Capability::Datagrams => vec![runtime.udp_connect(unused_port()).await.err()],
+            Capability::Datagrams => vec![runtime.udp_connect(UdpOptions::to(unused_port())).await.err()],
             Capability::Unix => without_unix(&runtime).await,
             Capability::Connect => vec![runtime.tcp_connect(unused_port()).await.err()],
             Capability::Listen => vec![runtime.tcp_listen(LOOPBACK).await.err()],

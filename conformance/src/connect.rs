@@ -9,7 +9,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 
 use super::{LOOPBACK, run, unused_port};
 
-/// A client of the runtime, a server of the standard library.
+/// A client of the runtime connects to a server of the standard library.
 pub fn connects_to_a_foreign_listener<R: Runtime>() {
     let listener = StdTcpListener::bind(LOOPBACK).expect("a free port");
     let address = listener.local_addr().expect("a bound address");
@@ -31,7 +31,7 @@ pub fn connects_to_a_foreign_listener<R: Runtime>() {
     server.join().expect("the server's side");
 }
 
-/// Nobody listens.
+/// If nobody listens at the address, connecting is an error.
 pub fn a_refused_connection_is_an_error<R: Runtime>() {
     let address = unused_port();
     run(|runtime: R| async move {

@@ -1,35 +1,35 @@
-//! A place in the file system for the sockets and files of one case.
+//! A folder for the sockets and files of one case.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs, process};
 
-/// A folder of one case, removed with all that is in it at the end.
+/// The folder of one case. Dropping it removes the folder and everything in it.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// An empty one, which nobody else has.
+    /// Makes a new, empty folder.
     ///
     /// # Panics
-    /// Where the folder for temporary files takes none.
+    /// If it cannot be made in the folder for temporary files.
     #[must_use]
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Short: the path of a socket has some hundred bytes at most.
+        // Short, because the path of a socket may have only about a hundred bytes.
         let folder = env::temp_dir().join(format!("ldm-{}-{number}", process::id()));
         fs::create_dir(&folder).expect("a folder for a test");
         Self(folder)
     }
 
-    /// Where it is.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// A path for one socket in it; nothing is there yet.
+    /// A path in the folder for one socket. The socket is not made.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.0.join("dsd.socket")
@@ -44,7 +44,7 @@ impl Default for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed harms nobody.
+        // An error does no harm: the folder then stays.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -1,6 +1,6 @@
-//! Shows that a [`Runtime`] is right: every promise of the trait is a case here, and nothing else is.
+//! Shows that a [`Runtime`] is right: there is a case for every promise of the trait, and no other case.
 //!
-//! Whoever brings a runtime runs the suite with one line in a file under `tests/`:
+//! The author of a runtime runs the suite with one line in a file under `tests/`:
 //!
 //! ```ignore
 //! // Cargo.toml: [dev-dependencies] loaddensity-metrics-conformance = { path = "…/conformance" }
@@ -8,15 +8,15 @@
 //! loaddensity_metrics_conformance::conformance!(my_crate::MyRuntime);
 //! ```
 //!
-//! Each case becomes a `#[test]`. It makes a runtime of its own ([`Runtime::run`]), talks over the loopback interface
-//! only, on free ports, and fails after two minutes rather than hang. Cases ask nothing of speed beyond generous upper
-//! bounds.
+//! Each case becomes a `#[test]`. It makes a runtime of its own ([`Runtime::run`]), uses only the loopback interface
+//! and free ports, and fails after two minutes instead of hanging. Cases do not test speed, except with generous
+//! limits.
 //!
-//! A case that needs what a runtime may leave out (a [`Capability`]), or what the machine lacks (IPv6), says on standard
-//! error that it was left out.
+//! If a case needs something that the runtime leaves out (a [`Capability`]) or the machine lacks (IPv6), it says on
+//! standard error that it was left out.
 //!
-//! The suite compares with the operating system's sockets and clocks. A runtime with a network or a clock of its own
-//! therefore cannot pass it as a whole, but can call the cases that apply, one by one.
+//! The suite compares with the operating system's sockets and clocks. So a runtime with a network or a clock of its own
+//! cannot pass the whole suite. It can call the cases that apply, one by one.
 //!
 //! The exporters themselves are tested in `end-to-end/`, which can be run on any [`Runtime`] as well.
 
@@ -130,8 +130,8 @@ macro_rules! conformance {
     };
 }
 
-/// The cases that a [`Bare`] runtime of `$runtime` meets otherwise, and a test that `$runtime` itself leaves none of them
-/// out.
+/// The cases that go another way on a [`Bare`] runtime, run on a [`Bare`] runtime of `$runtime`; and a test that
+/// `$runtime` itself has Unix sockets.
 #[macro_export]
 macro_rules! bare_conformance {
     ($runtime:ty) => {
@@ -151,7 +151,7 @@ macro_rules! bare_conformance {
         );
 
         #[test]
-        fn the_runtime_beneath_has_unix_sockets() {
+        fn the_inner_runtime_has_unix_sockets() {
             assert!(!$crate::lacks::<$runtime>(&[$crate::Capability::Unix]));
         }
     };
@@ -189,10 +189,10 @@ const NEEDS: [(&str, &[Capability]); 9] = [
     ("tls", &[Capability::Connect]),
 ];
 
-/// Runs the case of that name, `group::case`, as [`watched`] does, unless the runtime leaves out what it needs.
+/// Runs the case of this name (`group::case`) as [`watched`] does, unless the runtime leaves out what the case needs.
 ///
 /// # Panics
-/// Where [`watched`] does, and for a group that there is not.
+/// If [`watched`] panics, or if the group does not exist.
 pub fn tested<R: Runtime>(name: &str, case: fn()) {
     let group = name.split_once("::").map_or(name, |(group, _)| group);
     let (_, needs) = NEEDS.iter().find(|(known, _)| *known == group).expect("a group of the suite");
@@ -203,13 +203,13 @@ pub fn tested<R: Runtime>(name: &str, case: fn()) {
     });
 }
 
-/// How long a case may take. Far more than any needs; it turns a hang into a failure.
+/// How long a case may take. It is far more than any case needs, and turns a hang into a failure.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs `case` on a thread of its own, of that name.
+/// Runs `case` on a thread of its own, which gets this name.
 ///
 /// # Panics
-/// Where `case` panics, and where it has not ended after two minutes.
+/// If `case` panics, or if it has not ended after two minutes.
 pub fn watched(name: &str, case: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel::<()>();
     let runner = thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -217,7 +217,7 @@ pub fn watched(name: &str, case: impl FnOnce() + Send + 'static) {
         case();
     });
     let runner = runner.expect("the operating system has a thread");
-    // Nothing is ever sent: the sender's drop, on return as on panic, is the signal.
+    // Nothing is ever sent. The signal is that the sender is dropped, when the case returns or panics.
     if end.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
         panic!("{name} has not ended after {LIMIT:?}");
     }
@@ -226,10 +226,10 @@ pub fn watched(name: &str, case: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Drives `main` on a runtime made for it.
+/// Runs `main` on a new runtime.
 ///
 /// # Panics
-/// Where the operating system has no resources for a runtime.
+/// If the operating system has no resources for a runtime.
 pub fn run<R: Runtime, F: Future>(main: impl FnOnce(R) -> F) -> F::Output {
     R::run(main).expect("the operating system has resources for a runtime")
 }
@@ -244,7 +244,7 @@ pub async fn until<R: Runtime>(runtime: &R, mut condition: impl FnMut() -> bool)
 /// A free port of the IPv4 loopback interface.
 pub const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A free port of the IPv6 loopback interface; says so and returns `None` where the machine has none.
+/// A free port of the IPv6 loopback interface. If the machine has no IPv6, this says so and returns `None`.
 fn ipv6_loopback() -> Option<SocketAddr> {
     let address = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
     match StdTcpListener::bind(address) {
@@ -259,23 +259,23 @@ fn ipv6_loopback() -> Option<SocketAddr> {
 /// A TCP port of the IPv4 loopback interface on which nobody listens.
 ///
 /// # Panics
-/// Where no port is free.
+/// If no port is free.
 #[must_use]
 pub fn unused_port() -> SocketAddr {
     let listener = StdTcpListener::bind(LOOPBACK).expect("a free port");
     listener.local_addr().expect("a bound address")
 }
 
-/// Notes its own end, to show when a future is dropped.
+/// Notes that it was dropped. A test puts it into a future to see when the future is dropped.
 #[derive(Debug)]
 pub struct Guard(Arc<AtomicBool>);
 
-/// What remains of a [`Guard`].
+/// Tells whether a [`Guard`] was dropped.
 #[derive(Debug)]
 pub struct DropWatch(Arc<AtomicBool>);
 
 impl Guard {
-    /// A guard, and what tells of its end.
+    /// A guard, and the watch that tells when the guard is dropped.
     #[must_use]
     pub fn new() -> (Self, DropWatch) {
         let dropped = Arc::new(AtomicBool::new(false));
@@ -290,15 +290,15 @@ impl Drop for Guard {
 }
 
 impl DropWatch {
-    /// Whether the guard is gone.
+    /// Whether the guard was dropped.
     #[must_use]
     pub fn dropped(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-/// The cases of a group's source that `suite`, the source of a macro of all cases, does not name. One that a macro
-/// forgets would never run.
+/// The cases in the source `group` that `suite` does not name. `suite` is the source of a macro that must name all
+/// cases: a case that it does not name would never run.
 #[must_use]
 pub fn unnamed_cases<'a>(suite: &str, group: &'a str) -> Vec<&'a str> {
     let named: Vec<&str> = suite.lines().map(str::trim).collect();

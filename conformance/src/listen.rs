@@ -24,7 +24,7 @@ pub fn port_0_takes_a_free_port<R: Runtime>() {
     });
 }
 
-/// A server of the runtime, a client of the standard library.
+/// A server of the runtime accepts a client of the standard library.
 pub fn accepts_a_foreign_client<R: Runtime>() {
     run(|runtime: R| async move {
         let (listener, address) = listen(&runtime, LOOPBACK).await;
@@ -46,7 +46,8 @@ pub fn accepts_a_foreign_client<R: Runtime>() {
     });
 }
 
-/// A port that somebody listens on, of this runtime or not, is reported as such; the listener is not disturbed.
+/// If somebody listens on a port already, on this runtime or not, the error says so. The other listener is not
+/// disturbed.
 pub fn a_port_in_use_is_an_error<R: Runtime>() {
     run(|runtime: R| async move {
         let foreign = StdTcpListener::bind(LOOPBACK).expect("a free port");
@@ -72,7 +73,7 @@ pub fn dropping_the_listener_frees_the_port<R: Runtime>() {
     });
 }
 
-/// Connections that the server closed first linger in the kernel (TIME_WAIT) and do not keep the port.
+/// Connections that the server closed first stay in the kernel for a while (TIME_WAIT), but do not block the port.
 pub fn a_port_with_lingering_connections_is_free<R: Runtime>() {
     run(|runtime: R| async move {
         let (listener, address) = listen(&runtime, LOOPBACK).await;
@@ -87,7 +88,7 @@ pub fn a_port_with_lingering_connections_is_free<R: Runtime>() {
     });
 }
 
-/// Giving up an `accept` leaves the listener as it was.
+/// Cancelling an `accept` leaves the listener as it was.
 pub fn a_cancelled_accept_loses_nothing<R: Runtime>() {
     run(|runtime: R| async move {
         let (listener, address) = listen(&runtime, LOOPBACK).await;

@@ -18,7 +18,7 @@ pub fn localhost_is_this_machine<R: Runtime>() {
     });
 }
 
-/// An address is its own name; IPv6 comes without brackets.
+/// An address in text form resolves to itself. IPv6 addresses have no brackets.
 pub fn addresses_in_text_form_stay_as_they_are<R: Runtime>() {
     let cases: [(&str, SocketAddr); 4] = [
         ("127.0.0.1", (Ipv4Addr::LOCALHOST, 1).into()),
@@ -41,7 +41,7 @@ pub fn a_name_that_does_not_exist_is_an_error<R: Runtime>() {
     });
 }
 
-/// What can be no host name is an error and no panic.
+/// A text that cannot be a host name is an error, and no panic.
 pub fn nonsense_is_an_error<R: Runtime>() {
     run(|runtime: R| async move {
         for host in ["", " ", "a\0b", "[::1]", "127.0.0.1:80", "http://localhost", &"x".repeat(5_000)] {

@@ -10,7 +10,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 
 use super::{Guard, run, until};
 
-/// Tasks go on while main waits, and hand their results over.
+/// Tasks run while main waits, and send their results to it.
 pub fn tasks_run_beside_main<R: Runtime>() {
     run(|runtime: R| async move {
         let (done, results) = async_channel::bounded(1);
@@ -46,7 +46,7 @@ pub fn a_task_starts_further_tasks<R: Runtime>() {
     });
 }
 
-/// A handle works on a thread that is not the runtime's, and wakes the runtime.
+/// A handle works on a thread that does not belong to the runtime, and wakes the runtime.
 pub fn other_threads_start_tasks<R: Runtime>() {
     run(|runtime: R| async move {
         let (done, result) = async_channel::bounded(1);
@@ -63,7 +63,7 @@ pub fn other_threads_start_tasks<R: Runtime>() {
     });
 }
 
-/// Dropping the task is how it is cancelled.
+/// Dropping a task cancels it.
 pub fn dropping_a_task_drops_its_future<R: Runtime>() {
     run(|runtime: R| async move {
         let (guard, watch) = Guard::new();
@@ -89,7 +89,7 @@ pub fn dropping_a_task_drops_its_future<R: Runtime>() {
     });
 }
 
-/// Cancelling from a thread that is not the runtime's wakes the runtime.
+/// Cancelling from a thread that does not belong to the runtime wakes the runtime.
 pub fn dropping_a_task_on_another_thread_drops_its_future<R: Runtime>() {
     run(|runtime: R| async move {
         let (dropped, drops) = async_channel::bounded::<()>(1);
@@ -147,7 +147,7 @@ pub fn tasks_end_with_the_runtime<R: Runtime>() {
     .expect("a task outlived its runtime");
 }
 
-/// A handle that outlives its runtime starts nothing and keeps nothing.
+/// A handle that outlives its runtime starts no task, and drops the future at once.
 pub fn a_task_that_comes_too_late_is_dropped<R: Runtime>() {
     let late = run(|runtime: R| async move { runtime });
     let (guard, watch) = Guard::new();
@@ -159,7 +159,8 @@ pub fn a_task_that_comes_too_late_is_dropped<R: Runtime>() {
     drop(task);
 }
 
-/// A task that panics takes neither the runtime nor other tasks with it. (The panic's message is part of the test.)
+/// A task that panics ends neither the runtime nor other tasks. (The message of the panic in the output is part of the
+/// test.)
 pub fn a_panic_ends_its_task_alone<R: Runtime>() {
     run(|runtime: R| async move {
         let (guard, watch) = Guard::new();
@@ -174,8 +175,8 @@ pub fn a_panic_ends_its_task_alone<R: Runtime>() {
     });
 }
 
-/// A task that always has something to do and gives way now and then, as a page does that is being sent, holds up no timer
-/// for more than a few of its turns.
+/// A task that always has something to do and yields now and then, like one that sends a page, delays no timer for more
+/// than a few of its turns.
 pub fn a_task_that_gives_way_holds_up_no_timer<R: Runtime>() {
     const TURNS: usize = 200;
     run(|runtime: R| async move {
@@ -197,7 +198,7 @@ pub fn a_task_that_gives_way_holds_up_no_timer<R: Runtime>() {
             }
             done.send(ticks.load(Ordering::SeqCst)).await.expect("main listens");
         });
-        let ticks = result.recv().await.expect("it comes to its end");
+        let ticks = result.recv().await.expect("the task ends");
         assert!(ticks >= TURNS / 20, "{ticks} ticks of a millisecond in {TURNS} turns of one");
     });
 }

@@ -1,4 +1,4 @@
-//! TCP, where the runtime has both sides of it.
+//! TCP with the runtime on both sides.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use loaddensity_metrics_shell::runtime::{Runtime, TcpListener as _};
 use super::listen::listen;
 use super::{Guard, LOOPBACK, ipv6_loopback, run, until};
 
-/// 8 MiB in each direction at the same time, far more than the socket buffers hold: full buffers wait, both ways.
+/// 8 MiB in each direction at the same time. That is far more than the socket buffers hold, so both sides have to wait.
 pub fn large_transfers_both_ways_at_once<R: Runtime>() {
     large_transfers::<R>(LOOPBACK);
 }
@@ -37,7 +37,7 @@ fn large_transfers<R: Runtime>(loopback: SocketAddr) {
     });
 }
 
-/// Sends `bytes` of a pattern and then the end, while as many of the other side's pattern come in.
+/// Sends `bytes` of one pattern and then ends this direction, while as many bytes of the other side's pattern come in.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     bytes: usize,
@@ -52,7 +52,7 @@ async fn exchange(
     let receive = async {
         let mut received = Vec::with_capacity(bytes);
         read.read_to_end(&mut received).await?;
-        assert!(received == pattern(others, bytes), "{} bytes came, not the ones sent", received.len());
+        assert!(received == pattern(others, bytes), "the {} bytes that came are not those sent", received.len());
         Ok(())
     };
     future::try_zip(send, receive).await.map(|_| ())
@@ -92,7 +92,7 @@ pub fn many_connections_at_once<R: Runtime>() {
     });
 }
 
-/// Closing ends one direction: the peer sees the end, and its answer still arrives.
+/// Closing ends only one direction: the peer sees the end, and its answer still arrives.
 pub fn a_closed_side_reads_on<R: Runtime>() {
     run(|runtime: R| async move {
         let (listener, address) = listen(&runtime, LOOPBACK).await;
@@ -116,7 +116,7 @@ pub fn a_closed_side_reads_on<R: Runtime>() {
     });
 }
 
-/// What a cancelled task held is closed: its listener refuses, its connection ends.
+/// What a cancelled task owned is closed: its listener refuses connections, and its connection ends.
 pub fn a_cancelled_task_closes_its_connection<R: Runtime>() {
     run(|runtime: R| async move {
         let (listener, address) = listen(&runtime, LOOPBACK).await;

@@ -7,7 +7,7 @@ use loaddensity_metrics_shell::runtime::Runtime;
 
 use super::{run, until};
 
-/// By the runtime's own clock, a sleep is never short.
+/// By the runtime's own clock, a sleep is never shorter than asked.
 pub fn a_sleep_lasts_at_least_as_long<R: Runtime>() {
     run(|runtime: R| async move {
         for micros in [0, 1, 999, 1_000, 1_001, 2_500, 20_000, 100_000] {
@@ -20,7 +20,7 @@ pub fn a_sleep_lasts_at_least_as_long<R: Runtime>() {
     });
 }
 
-/// The duration runs from the call of `sleep`, not from the first poll: a timer that waits in a queue is not late.
+/// The duration counts from the call of `sleep`, not from the first poll: a timer that waits in a queue is not late.
 pub fn a_sleep_counts_from_the_call<R: Runtime>() {
     let second = Duration::from_secs(1);
     run(|runtime: R| async move {
@@ -34,7 +34,7 @@ pub fn a_sleep_counts_from_the_call<R: Runtime>() {
     });
 }
 
-/// Two hundred sleeps of 100 ms take nowhere near twenty seconds.
+/// Two hundred sleeps of 100 ms at the same time take far less than twenty seconds.
 pub fn sleeps_run_side_by_side<R: Runtime>() {
     run(|runtime: R| async move {
         let start = runtime.now();
@@ -56,7 +56,7 @@ pub fn sleeps_run_side_by_side<R: Runtime>() {
     });
 }
 
-/// A sleep is given up by dropping it, polled or not; the others go on.
+/// Dropping a sleep cancels it, whether it was polled or not. Other sleeps go on.
 pub fn a_sleep_that_is_dropped_harms_no_other<R: Runtime>() {
     run(|runtime: R| async move {
         let kept = runtime.sleep(Duration::from_millis(30));
@@ -69,7 +69,7 @@ pub fn a_sleep_that_is_dropped_harms_no_other<R: Runtime>() {
     });
 }
 
-/// Longer than any clock can show: it waits, and others do not.
+/// A sleep that is longer than any clock can show does not end, and does not delay other sleeps.
 pub fn an_endless_sleep_is_no_fault<R: Runtime>() {
     run(|runtime: R| async move {
         for endless in [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_secs(1 << 40)] {
@@ -86,7 +86,7 @@ pub fn an_endless_sleep_is_no_fault<R: Runtime>() {
     });
 }
 
-/// The monotonic clock is monotonic, and it moves.
+/// The monotonic clock never goes back, and it moves.
 pub fn now_never_goes_back<R: Runtime>() {
     run(|runtime: R| async move {
         let start = runtime.now();
@@ -100,7 +100,7 @@ pub fn now_never_goes_back<R: Runtime>() {
     });
 }
 
-/// The wall clock is within a second of the system's.
+/// The wall clock differs by less than a second from the system's.
 pub fn the_wall_clock_is_the_systems<R: Runtime>() {
     run(|runtime: R| async move {
         let shown = Duration::from_nanos(runtime.wall_clock().as_unix_nanos());

@@ -1,5 +1,5 @@
-//! TLS over connections of the runtime, as the exporters have it (futures-rustls), towards a server of rustls that uses
-//! blocking sockets of the standard library.
+//! TLS over connections of the runtime, as the exporters use it (futures-rustls). The server uses rustls with blocking
+//! sockets of the standard library.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
@@ -17,7 +17,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 
 use super::{LOOPBACK, run};
 
-/// A mebibyte goes there and comes back, more than records and buffers hold, and then the end of the session.
+/// A mebibyte is sent and comes back, and then the session ends. That is more than records and buffers hold.
 pub fn a_session_carries_every_byte<R: Runtime>() {
     const BYTES: usize = 1 << 20;
     let (server, address, client) = server(|mut session| {
@@ -42,7 +42,7 @@ pub fn a_session_carries_every_byte<R: Runtime>() {
     server.join().expect("the server's thread").expect("the server's side");
 }
 
-/// A connection that ends without the session's end was cut, which is an error and not an end.
+/// If a connection ends before the end of the TLS session, it was cut. That is an error, not a normal end.
 pub fn a_session_that_is_cut_is_an_error<R: Runtime>() {
     let (server, address, client) = server(|mut session| {
         let mut question = [0; 4];
@@ -63,7 +63,7 @@ pub fn a_session_that_is_cut_is_an_error<R: Runtime>() {
 
 type Session = StreamOwned<ServerConnection, std::net::TcpStream>;
 
-/// A server of one session; its address; a client that trusts it.
+/// A server for one session, its address, and the configuration of a client that trusts it.
 fn server(
     serve: impl FnOnce(Session) -> io::Result<()> + Send + 'static,
 ) -> (JoinHandle<io::Result<()>>, SocketAddr, ClientConfig) {

@@ -1,4 +1,4 @@
-//! UDP, towards a receiver of the standard library.
+//! UDP, with a receiver of the standard library.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use loaddensity_metrics_shell::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_shell::runtime::{Runtime, UdpOptions, UdpSocket};
 
 use super::{LOOPBACK, ipv6_loopback, run, until};
 
-/// One attempt, one datagram, bytes unchanged; an empty one as well. A socket that was just made takes one at once.
+/// One attempt sends one datagram with unchanged bytes, also an empty one. A new socket takes a datagram at once.
 pub fn datagrams_arrive_whole<R: Runtime>() {
     whole_datagrams::<R>(LOOPBACK);
 }
@@ -27,9 +27,9 @@ fn whole_datagrams<R: Runtime>(loopback: SocketAddr) {
     let (receiver, peer) = receiver(loopback);
     run(|runtime: R| async move {
         let mut arrived = vec![0; 65_536];
-        // 9,000: the most that every system takes by default, by way of a jumbo frame.
+        // 9,000 bytes (a jumbo frame) is the most that every system takes by default.
         for length in [1, 0, 2, 512, 1_400, 1_472, 1_473, 9_000] {
-            let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+            let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
             let sent: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
             for _ in 0..2 {
                 assert_eq!(socket.try_send(&sent).expect("a datagram sent"), length);
@@ -40,7 +40,7 @@ fn whole_datagrams<R: Runtime>(loopback: SocketAddr) {
     });
 }
 
-/// 20,000 datagrams, in bursts that a receiver's usual buffer holds, arrive completely and in order.
+/// 20,000 datagrams, sent in bursts that fit into the usual buffer of a receiver, all arrive, and in order.
 pub fn many_datagrams_arrive_in_order<R: Runtime>() {
     const DATAGRAMS: u64 = 20_000;
     const BURST: u64 = 50;
@@ -56,7 +56,7 @@ pub fn many_datagrams_arrive_in_order<R: Runtime>() {
         }
     });
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         for number in 0..DATAGRAMS {
             patiently(&socket, |socket| socket.try_send(&number.to_be_bytes())).await.expect("a datagram sent");
             if (number + 1).is_multiple_of(BURST) {
@@ -67,19 +67,19 @@ pub fn many_datagrams_arrive_in_order<R: Runtime>() {
     });
 }
 
-/// Nobody listens: the kernel says so on a later send. When somebody does, the same socket reaches them.
+/// If nobody listens, the kernel reports it on a later send. Once somebody listens, the same socket reaches them.
 pub fn a_refused_datagram_is_reported_and_forgotten<R: Runtime>() {
     let (nobody, peer) = receiver(LOOPBACK);
     drop(nobody);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("connecting sends nothing");
         let refused = loop {
             match socket.try_send(b"anybody?") {
                 Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
                 Err(error) => break error.kind(),
             }
         };
-        // Windows has the second name for it.
+        // On Windows the error has the second name.
         let names = [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
         assert!(names.contains(&refused), "{refused:?}");
 
@@ -94,12 +94,12 @@ pub fn a_refused_datagram_is_reported_and_forgotten<R: Runtime>() {
     });
 }
 
-/// A refusal can be looked at without sending anything, and is reported once: by the look, or by the next attempt.
+/// A refusal can be asked for without sending anything. It is reported once: by `take_error`, or by the next attempt.
 pub fn a_refusal_is_looked_at_without_sending<R: Runtime>() {
     let (nobody, peer) = receiver(LOOPBACK);
     drop(nobody);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("connecting sends nothing");
         let mut refusals = Refusals { socket: &socket, taken: 0, reported: 0 };
         assert!(!refusals.look(), "nothing was sent");
         loop {
@@ -109,10 +109,10 @@ pub fn a_refusal_is_looked_at_without_sending<R: Runtime>() {
                 break;
             }
         }
-        // What was looked at, neither reports again.
+        // A refusal that `take_error` has reported is not reported again.
         (0..3).for_each(|_| _ = refusals.look());
         refusals.attempt();
-        // What an attempt has reported, a look does not.
+        // A refusal that an attempt has reported is not reported by `take_error`.
         while !refusals.attempt() {
             runtime.sleep(Duration::from_millis(5)).await;
         }
@@ -127,7 +127,7 @@ pub fn a_refusal_is_looked_at_without_sending<R: Runtime>() {
     });
 }
 
-/// Counts refusals: of each datagram that was taken, one may be reported, sooner or later.
+/// Counts refusals: one may be reported for each datagram that was taken, at any later time.
 struct Refusals<'a, S> {
     socket: &'a S,
     taken: usize,
@@ -135,14 +135,14 @@ struct Refusals<'a, S> {
 }
 
 impl<S: UdpSocket> Refusals<'_, S> {
-    /// Whether an attempt reports one.
+    /// Whether an attempt to send reports a refusal.
     fn attempt(&mut self) -> bool {
         let sent = self.socket.try_send(b"anybody?");
         self.taken += usize::from(sent.is_ok());
         self.note(sent.err())
     }
 
-    /// Whether a look reports one.
+    /// Whether `take_error` reports a refusal.
     fn look(&mut self) -> bool {
         let error = self.socket.take_error().expect("a socket can be asked");
         self.note(error)
@@ -150,7 +150,7 @@ impl<S: UdpSocket> Refusals<'_, S> {
 
     fn note(&mut self, error: Option<io::Error>) -> bool {
         let Some(error) = error else { return false };
-        // Windows has the second name for it.
+        // On Windows the error has the second name.
         let names = [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
         assert!(names.contains(&error.kind()), "{error}");
         self.reported += 1;
@@ -159,11 +159,11 @@ impl<S: UdpSocket> Refusals<'_, S> {
     }
 }
 
-/// A socket that has room is not waited for, before anything was sent and after.
+/// If a socket has room, waiting for room ends at once, before and after something was sent.
 pub fn a_socket_with_room_is_writable<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let mut arrived = [0; 16];
         for number in 0..10 {
             socket.writable().await.expect("it has room");
@@ -174,11 +174,11 @@ pub fn a_socket_with_room_is_writable<R: Runtime>() {
     });
 }
 
-/// One byte more than UDP over IPv4 carries is an error at once; the socket goes on.
+/// One byte more than UDP over IPv4 can carry is an error at once. The socket still works.
 pub fn a_datagram_too_large_is_an_error<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let answer = socket.try_send(&[b'x'; 65_508]);
         let error = answer.expect_err("65,508 bytes in one datagram");
         assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
@@ -189,7 +189,8 @@ pub fn a_datagram_too_large_is_an_error<R: Runtime>() {
     });
 }
 
-/// Several datagrams in one call, or in as many as the socket likes: each arrives once, in order, bytes unchanged.
+/// Several datagrams are handed over in one call, or in as many calls as the socket needs. Each arrives once, in order
+/// and unchanged.
 pub fn segments_arrive_as_datagrams<R: Runtime>() {
     segments::<R>(LOOPBACK);
 }
@@ -204,9 +205,9 @@ pub fn segments_arrive_as_datagrams_over_ipv6<R: Runtime>() {
 fn segments<R: Runtime>(loopback: SocketAddr) {
     let (receiver, peer) = receiver(loopback);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let mut arrived = vec![0; 65_536];
-        // One; two; the last shorter; as many as a call may hold; as many bytes.
+        // One datagram; two; several with a shorter last one; the most datagrams of a call; the most bytes of a call.
         for (segment, length) in
             [(9, 9), (9, 4), (500, 1_000), (84, 801), (84, 5_376), (1_432, 64_440), (8_192, 65_507)]
         {
@@ -227,12 +228,12 @@ fn segments<R: Runtime>(loopback: SocketAddr) {
     });
 }
 
-/// Nobody listens: the kernel says so in place of taking any of several datagrams. They can be sent again.
+/// If nobody listens, the kernel reports it and takes none of several datagrams. They can be sent again.
 pub fn refused_segments_are_reported_and_forgotten<R: Runtime>() {
     let (nobody, peer) = receiver(LOOPBACK);
     drop(nobody);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("connecting sends nothing");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("connecting sends nothing");
         let refused = loop {
             match socket.try_send_segments(b"any body any", 4) {
                 Ok(_) => runtime.sleep(Duration::from_millis(1)).await,
@@ -253,11 +254,11 @@ pub fn refused_segments_are_reported_and_forgotten<R: Runtime>() {
     });
 }
 
-/// Datagrams that are larger than UDP over IPv4 carries are an error at once; the socket goes on.
+/// Datagrams that are larger than UDP over IPv4 can carry are an error at once. The socket still works.
 pub fn segments_too_large_are_an_error<R: Runtime>() {
     let (receiver, peer) = receiver(LOOPBACK);
     run(|runtime: R| async move {
-        let socket = runtime.udp_connect(peer).await.expect("a connected socket");
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await.expect("a connected socket");
         let answer = socket.try_send_segments(&[b'x'; 2 * 65_508], 65_508);
         let error = answer.expect_err("65,508 bytes in one datagram");
         assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
@@ -282,7 +283,7 @@ fn receiver(loopback: SocketAddr) -> (StdUdpSocket, SocketAddr) {
     (receiver, address)
 }
 
-/// Attempts until the socket would no longer block.
+/// Repeats `attempt` until it would not block.
 async fn patiently<S: UdpSocket>(socket: &S, attempt: impl Fn(&S) -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match attempt(socket) {

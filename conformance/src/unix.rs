@@ -1,4 +1,4 @@
-//! Unix sockets, towards those of the standard library.
+//! Unix sockets, with the other end of the standard library.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read as _};
@@ -12,7 +12,7 @@ use loaddensity_metrics_shell::runtime::{Runtime, UnixDatagram};
 
 use super::{Folder, run};
 
-/// One attempt, one datagram, bytes unchanged; an empty one as well. A socket that was just made takes one at once.
+/// One attempt sends one datagram with unchanged bytes, also an empty one. A new socket takes a datagram at once.
 pub fn unix_datagrams_arrive_whole<R: Runtime>() {
     let folder = Folder::new();
     let receiver = receiver(&folder.socket());
@@ -30,7 +30,7 @@ pub fn unix_datagrams_arrive_whole<R: Runtime>() {
     });
 }
 
-/// A datagram for which the receiver has no room is not taken, and is when there is room.
+/// If the receiver has no room, a datagram is not taken. Once there is room, it is taken.
 pub fn a_unix_datagram_waits_while_the_queue_is_full<R: Runtime>() {
     let folder = Folder::new();
     let receiver = receiver(&folder.socket());
@@ -54,7 +54,8 @@ pub fn a_unix_datagram_waits_while_the_queue_is_full<R: Runtime>() {
     });
 }
 
-/// Whoever waits for room is woken seldom, or not at all, while there is none: at most once in a tenth of a millisecond.
+/// While there is no room, a task that waits for room is woken rarely or not at all: at most once in a tenth of a
+/// millisecond.
 pub fn waiting_for_room_takes_no_processor<R: Runtime>() {
     const WAIT: Duration = Duration::from_millis(100);
     let folder = Folder::new();
@@ -72,11 +73,11 @@ pub fn waiting_for_room_takes_no_processor<R: Runtime>() {
             }
         };
         future::or(waiting, runtime.sleep(WAIT)).await;
-        assert!(woken <= 1_000, "woken {woken} times in {WAIT:?} of which none was of use");
+        assert!(woken <= 1_000, "woken {woken} times in {WAIT:?} although there was no room");
     });
 }
 
-/// More than a send buffer ever holds: not a matter of waiting. The socket goes on.
+/// A datagram that is larger than any send buffer is an error; waiting would not help. The socket still works.
 pub fn a_unix_datagram_too_large_is_an_error<R: Runtime>() {
     let folder = Folder::new();
     let receiver = receiver(&folder.socket());
@@ -111,7 +112,7 @@ pub fn a_unix_stream_carries_every_byte<R: Runtime>() {
     });
 }
 
-/// Neither without a file nor with one that nobody has open.
+/// Connecting is an error if there is no file, and if there is one that nobody has open.
 pub fn a_unix_socket_that_is_not_there_is_an_error<R: Runtime>() {
     let (folder, left) = (Folder::new(), Folder::new());
     drop(receiver(&left.socket()));
@@ -122,13 +123,13 @@ pub fn a_unix_socket_that_is_not_there_is_an_error<R: Runtime>() {
             assert_eq!(datagram.kind(), expected);
             let stream = runtime.unix_stream_connect(&path).await.err().expect("nobody is there");
             let kinds = [expected, ErrorKind::ConnectionRefused];
-            // A file of the other kind is one that nobody has open as well.
+            // The file may have been made by a socket of the other kind.
             assert!(kinds.contains(&stream.kind()) || is_of_another_kind(&stream), "{stream}");
         }
     });
 }
 
-/// Which is how the kind of a socket is found out.
+/// This error is how the exporters find out the kind of a socket.
 pub fn a_unix_socket_of_another_kind_is_an_error<R: Runtime>() {
     let (datagrams, streams) = (Folder::new(), Folder::new());
     let _receiver = receiver(&datagrams.socket());
@@ -141,7 +142,7 @@ pub fn a_unix_socket_of_another_kind_is_an_error<R: Runtime>() {
     });
 }
 
-/// A sender learns of it when it sends.
+/// A sender learns that its peer is gone when it sends.
 pub fn a_peer_that_goes_away_is_an_error<R: Runtime>() {
     let (datagrams, streams) = (Folder::new(), Folder::new());
     let receiver = receiver(&datagrams.socket());
@@ -174,11 +175,11 @@ fn receiver(path: &Path) -> StdUnixDatagram {
     receiver
 }
 
-/// Sends until the socket at `path` takes no more from anybody; returns how many it took.
+/// Sends until the socket at `path` takes no more datagrams from anybody. Returns how many it took.
 fn fill(path: &Path) -> usize {
     let mut count = 0;
     loop {
-        // Each has a send buffer of its own, which may be full first.
+        // Each sender has a send buffer of its own, which may be full before the receiver's queue.
         let sender = StdUnixDatagram::unbound().expect("a socket");
         sender.connect(path).expect("a connected socket");
         sender.set_nonblocking(true).expect("a socket option");

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::{Write as _, stdout};
 use std::time::Duration;
 
-use loaddensity_metrics_core::prometheus::{MAX_LINE, Page};
+use loaddensity_metrics_core::prometheus::{MAX_LINE, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
     ConstantLabels, Exporter, Label, Outcome, Recorder, Registry, Sample, Series, Storage, Timestamp, TraceContext,
 };
@@ -23,7 +23,7 @@ static STORAGE: Storage<1_024, 1, 2> = Storage::new();
 
 fn main() -> Result<(), Box<dyn Error>> {
     let registry = STORAGE.registry();
-    page(registry, None, &ConstantLabels::NONE)?;
+    page(registry, ScrapeOptions::default())?;
     let mut recorder = registry.recorder();
     for nasty in names::all() {
         series(&mut recorder, &nasty.name)?;
@@ -36,8 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let constant = ConstantLabels::new([("run", r#"\ "7" = , \"#), ("zone", "a\nb")])?;
     for created in [None, Some(Timestamp::from_unix_nanos(NOW))] {
-        page(registry, created, &ConstantLabels::NONE)?;
-        page(registry, created, &constant)?;
+        let options = ScrapeOptions::default().created(created);
+        page(registry, options.clone())?;
+        page(registry, options.constant_labels(&constant))?;
     }
     Ok(())
 }
@@ -71,8 +72,8 @@ fn record(recorder: &mut Recorder<'_>, series: Series, successes: usize) {
     }
 }
 
-fn page(registry: Registry<'_>, created: Option<Timestamp>, constant: &ConstantLabels) -> Result<(), Box<dyn Error>> {
-    let mut page = Page::open_metrics(registry, created).with_constant_labels(constant);
+fn page(registry: Registry<'_>, options: ScrapeOptions) -> Result<(), Box<dyn Error>> {
+    let mut page = Page::open_metrics(registry).with_options(options);
     let (mut buffer, mut out) = ([0; MAX_LINE], stdout().lock());
     loop {
         match page.fill(&mut buffer)? {

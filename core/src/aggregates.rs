@@ -1,4 +1,4 @@
-//! What readers take off the registry: totals, distributions, and what came in an interval.
+//! What readers compute from the registry: totals, distributions, and the requests of an interval.
 
 pub(crate) mod classic;
 pub(crate) mod distribution;

@@ -1,5 +1,5 @@
-//! The atomics that everything here is made of: core's own, portable-atomic's where the target has none of 64 bits,
-//! loom's where the model checker looks on.
+//! The atomics that this crate uses: those of `core`; those of portable-atomic if the target has none of 64 bits; those
+//! of loom under the model checker.
 
 pub(crate) mod owned;
 pub(crate) mod stored_text;
@@ -12,7 +12,7 @@ pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, f
 #[cfg(all(not(loom), not(target_has_atomic = "64")))]
 pub(crate) use portable_atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
-/// `const fn` everywhere but under loom, whose atomics cannot be made in a constant.
+/// Makes a function `const`, except under loom, whose atomics cannot be made in a constant.
 macro_rules! const_unless_loom {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => {
         #[cfg(not(loom))]
@@ -25,19 +25,27 @@ macro_rules! const_unless_loom {
 }
 pub(crate) use const_unless_loom;
 
-/// Keeps words that one thread writes off the cache lines (in pairs, as the prefetcher fetches them) of another's.
+/// Keeps the words that one thread writes off the cache lines that another thread uses. Two lines (128 bytes), because
+/// the prefetcher fetches them in pairs.
 #[repr(align(128))]
 #[derive(Debug)]
 pub(crate) struct Padded<T>(pub(crate) T);
 
-/// Atomic words, all zero.
-#[cfg(not(loom))]
-pub(crate) const fn zeros<const N: usize>() -> [AtomicU64; N] {
-    [const { AtomicU64::new(0) }; N]
+/// An array with one of these in each place, made in a constant but under loom.
+macro_rules! each {
+    ($value:expr; $count:expr) => {{
+        #[cfg(not(loom))]
+        let all = [const { $value }; $count];
+        #[cfg(loom)]
+        let all = core::array::from_fn(|_| $value);
+        all
+    }};
 }
+pub(crate) use each;
 
-/// Atomic words, all zero.
-#[cfg(loom)]
-pub(crate) fn zeros<const N: usize>() -> [AtomicU64; N] {
-    core::array::from_fn(|_| AtomicU64::new(0))
+const_unless_loom! {
+    /// Atomic words, all zero.
+    pub(crate) fn zeros<const N: usize>() -> [AtomicU64; N] {
+        each!(AtomicU64::new(0); N)
+    }
 }

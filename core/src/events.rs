@@ -1,5 +1,5 @@
-//! Requests one by one, for the exporters that send each: from a recorder's ring, through the pump, into each exporter's own
-//! sink, and into datagrams and bodies.
+//! Single requests, for the exporters that send per request. An event goes from a recorder's ring through the pump into
+//! the sink of each exporter, and from there into datagrams and bodies.
 
 pub(crate) mod batch;
 pub(crate) mod event;

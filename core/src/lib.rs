@@ -1,5 +1,5 @@
-//! The core of loaddensity-metrics: what happens to a request between an engine's `record` and the bytes of four
-//! backends. No `std`, no allocator, no IO, no clock, no `unsafe`.
+//! The core of loaddensity-metrics: what happens to a request between an engine's `record` and the bytes of each
+//! backend. No `std`, no allocator, no IO, no clock, no `unsafe`.
 //!
 //! 1. [`Storage`] is the memory, usually a `static`; [`Registry`] is the handle that everything else works with.
 //! 2. Each engine thread has a [`Recorder`]. It counts into a shard of its own and, while a per-request exporter runs,
@@ -117,7 +117,7 @@ pub use recorder::Recorder;
 pub use registry::Registry;
 pub use registry::account::Account;
 pub use registry::accounts::Accounts;
-pub use registry::drop_reason::{DropReason, Dropped};
+pub use registry::drop_reason::{DropReason, DropStage, Dropped};
 pub use registry::exceeded::{CutNames, Exceeded, FoldedSeries, SeriesName, SpilledRecorders};
 pub use registry::exemplars::{Exemplar, TraceContext};
 pub use registry::exporter::Exporter;

@@ -105,6 +105,7 @@ pub(crate) const SIZE: Instrument = Instrument {
 /// The latencies once more, as OpenTelemetry's semantic conventions have them ("HTTP metrics",
 /// `http.client.request.duration`).
 pub(crate) const DURATION: Instrument = Instrument {
+    kind: LATENCY.kind,
     description: "Duration of HTTP client requests.",
     prometheus: "",
     prometheus_unit: "",
@@ -113,7 +114,7 @@ pub(crate) const DURATION: Instrument = Instrument {
     dogstatsd_type: "",
     otlp: "http.client.request.duration",
     otlp_unit: "s",
-    ..LATENCY
+    words: LATENCY.words,
 };
 
 /// What every gauge of the engine says of itself.

@@ -1,9 +1,9 @@
 //! Loom models of everything that threads share: the rings, interning, and the hand-over of a shard.
 //!
-//! Run by `RUSTFLAGS="--cfg loom" cargo test -p loaddensity-metrics-core --lib --release models`. Each model is the
-//! smallest in which the race it is about can happen; loom then tries every interleaving and every value that a
-//! relaxed load may return. What loom cannot see is a store that overtakes an earlier load; that the slots of a ring are
-//! freed with a release store, after they were read, rests on the comment there.
+//! Run them with `RUSTFLAGS="--cfg loom" cargo test -p loaddensity-metrics-core --lib --release models`. Each model is
+//! the smallest one in which its race can happen. loom then tries every interleaving and every value that a relaxed
+//! load may return. loom does not find a store that moves before an earlier load. So no model shows that the slots of a
+//! ring need a release store when they are freed after reading: only the comment there gives the reason.
 
 extern crate std;
 
@@ -28,7 +28,7 @@ struct OwnRing {
 }
 
 #[test]
-fn a_ring_delivers_in_order_what_it_accepted_and_nothing_else() {
+fn a_ring_delivers_exactly_the_accepted_events_in_order() {
     loom::model(|| {
         let ring = Arc::new(OwnRing { slots: [zeros(), zeros()], head: AtomicU64::new(0), tail: AtomicU64::new(0) });
         let producer = {
@@ -110,7 +110,7 @@ fn a_shared_ring_delivers_every_event_that_it_accepted_once() {
             })
         };
         let mut delivered = consumer.join().unwrap();
-        // Two slots hold both, whatever the order.
+        // Two slots have room for both events in any order.
         let _ = producers.map(|producer| assert!(producer.join().unwrap()));
         ring::drain_shared(&ring.slots, &ring.tail, |event| delivered.push(event));
         delivered.sort_unstable();
@@ -119,7 +119,7 @@ fn a_shared_ring_delivers_every_event_that_it_accepted_once() {
 }
 
 #[test]
-fn a_shared_ring_goes_on_into_its_next_lap() {
+fn a_shared_ring_reuses_its_slots_in_the_next_round() {
     loom::model(|| {
         let ring = Arc::new(SharedRing { slots: [zeros(), zeros()], head: AtomicU64::new(0), tail: AtomicU64::new(0) });
         assert!(ring::push_shared(&ring.slots, &ring.head, [1; 4]));
@@ -173,7 +173,7 @@ impl Table {
         Self { index: zeros(), keys: zeros(), links: zeros(), next: AtomicU64::new(0), returned: AtomicU64::new(0) }
     }
 
-    /// All keys have one hash: the worst case.
+    /// All keys have the same hash, which is the worst case.
     fn intern(&self, key: u64) -> Option<u32> {
         let free = FreeEntries { next: &self.next, returned: &self.returned, first: 0, capacity: 2 };
         intern::intern(&self.index, &free, 7 << 32, &Wanted(self, key)).map(|(number, _)| number)
@@ -181,7 +181,7 @@ impl Table {
 }
 
 #[test]
-fn a_key_has_one_entry_whoever_interns_it_first() {
+fn a_key_that_two_threads_intern_has_one_entry() {
     loom::model(|| {
         let table = Arc::new(Table::new());
         let other = {
@@ -190,7 +190,7 @@ fn a_key_has_one_entry_whoever_interns_it_first() {
         };
         let mine = table.intern(11).unwrap();
         assert_eq!(other.join().unwrap(), Some(mine));
-        // The loser's entry was given back: a second key finds room.
+        // The entry of the thread that came second was given back, so there is room for a second key.
         let second = table.intern(22).unwrap();
         assert_ne!(second, mine);
         assert_eq!((table.intern(11), table.intern(22), table.intern(33)), (Some(mine), Some(second), None));
@@ -213,7 +213,7 @@ fn two_keys_have_two_entries_even_with_one_hash() {
 }
 
 #[test]
-fn who_finds_an_entry_sees_all_of_it() {
+fn a_thread_that_finds_an_entry_sees_all_of_it() {
     loom::model(|| {
         let table = Arc::new(Table::new());
         let seeker = {
@@ -238,7 +238,8 @@ fn who_finds_an_entry_sees_all_of_it() {
 #[test]
 fn a_shard_that_changes_hands_loses_no_count() {
     loom::model(|| {
-        // The words of a claim and of one counter, used as `Recorder::claim`, `cell::add` and its `drop` do.
+        // The words of a claim and of one counter, used as `Recorder::claim`, `cell::add` and `Recorder::drop` use
+        // them.
         let shard: Arc<(AtomicU64, AtomicU64)> = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let work = |shard: &(AtomicU64, AtomicU64)| {
             let won = shard.0.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
@@ -278,7 +279,7 @@ fn number_of(gauges: &[GaugeWords], name: &str) -> Option<usize> {
 }
 
 #[test]
-fn a_gauge_is_one_whoever_names_it_first() {
+fn two_threads_that_name_the_same_gauge_get_one() {
     loom::model(|| {
         let gauges: Arc<[GaugeWords; 2]> = Arc::new(core::array::from_fn(|_| GaugeWords::new()));
         let other = {
@@ -292,7 +293,7 @@ fn a_gauge_is_one_whoever_names_it_first() {
 }
 
 #[test]
-fn two_gauges_whose_names_begin_alike_are_two_and_who_reads_one_sees_all_of_its_name() {
+fn gauges_whose_names_begin_alike_are_different_and_readers_see_whole_names() {
     loom::model(|| {
         let gauges: Arc<[GaugeWords; 2]> = Arc::new(core::array::from_fn(|_| GaugeWords::new()));
         let (short, long) = ("begins_l", "begins_like_it");
@@ -309,7 +310,7 @@ fn two_gauges_whose_names_begin_alike_are_two_and_who_reads_one_sees_all_of_its_
     });
 }
 
-/// A slot of two words, which is enough to tear one.
+/// A slot of two words. That is enough to see a torn one.
 struct ExemplarSlot {
     sequence: AtomicU64,
     words: [AtomicU64; 2],
@@ -330,7 +331,7 @@ impl ExemplarSlot {
 }
 
 #[test]
-fn an_exemplar_of_two_writers_is_one_of_theirs() {
+fn two_writers_of_an_exemplar_leave_one_whole_exemplar() {
     loom::model(|| {
         let slot = ExemplarSlot::new();
         let other = {
@@ -339,14 +340,14 @@ fn an_exemplar_of_two_writers_is_one_of_theirs() {
         };
         slot.write(1);
         other.join().unwrap();
-        // Whoever came first has written; the other may have given up.
+        // The first writer has written. The other one may have given up.
         let last = slot.read();
         assert!([Some([1; 2]), Some([2; 2])].contains(&last), "{last:?}");
     });
 }
 
 #[test]
-fn an_exemplar_that_is_written_over_is_read_whole() {
+fn an_exemplar_that_is_being_overwritten_is_read_whole() {
     loom::model(|| {
         let slot = ExemplarSlot::new();
         slot.write(1);
@@ -362,7 +363,7 @@ fn an_exemplar_that_is_written_over_is_read_whole() {
 }
 
 #[test]
-fn the_same_bounds_may_be_set_by_two_at_once() {
+fn two_threads_may_set_the_same_bounds_at_once() {
     loom::model(|| {
         let words = Arc::new(BoundsWords::new());
         let own = Bounds::new(&[], &[]).unwrap();
@@ -376,7 +377,7 @@ fn the_same_bounds_may_be_set_by_two_at_once() {
 }
 
 #[test]
-fn of_two_who_set_different_bounds_one_succeeds() {
+fn only_one_of_two_threads_that_set_different_bounds_succeeds() {
     loom::model(|| {
         let words = Arc::new(BoundsWords::new());
         let [mine, theirs] = [&[1][..], &[2]].map(|sizes| Bounds::new(&[], sizes).unwrap());
@@ -393,7 +394,7 @@ fn of_two_who_set_different_bounds_one_succeeds() {
 }
 
 #[test]
-fn whoever_reads_bounds_while_they_are_set_settles_them() {
+fn a_thread_that_reads_bounds_while_others_set_them_fixes_them() {
     loom::model(|| {
         let words = Arc::new(BoundsWords::new());
         let own = Bounds::new(&[], &[1]).unwrap();

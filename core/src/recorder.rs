@@ -16,10 +16,10 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 
-/// Records requests for one thread: `Send`, not `Sync`. Dropping it gives its shard back, totals kept.
+/// Records requests for one thread: `Send`, not `Sync`. Dropping a recorder gives its shard back; the totals stay.
 ///
-/// A call of [`record`](Self::record) takes no lock, allocates nothing, makes no system call, reads no clock, wakes
-/// nobody and does no atomic read-modify-write; only a recorder that shares the spill shard does the last.
+/// A call of [`record`](Self::record) takes no lock, allocates nothing, makes no system call, reads no clock and wakes
+/// no thread. It does no atomic read-modify-write either, unless the recorder shares the spill shard.
 ///
 /// ```
 /// use core::time::Duration;
@@ -46,13 +46,13 @@ pub struct Recorder<'a> {
     tail: u64,
     status: Option<StatusLabel>,
     children: Children,
-    /// Two threads on one shard would lose counts.
+    /// Makes the recorder `!Sync`: two threads on one shard would lose counts.
     not_sync: PhantomData<Cell<()>>,
 }
 
 impl<'a> Registry<'a> {
-    /// A recorder with a shard of its own or, while all shards are taken, one of those that share the spill shard:
-    /// slower, and nothing is lost. Never fails.
+    /// A recorder with a shard of its own. While all shards are taken, it is one that shares the spill shard with
+    /// others: it is slower, but loses nothing. This never fails.
     #[must_use]
     pub fn recorder(self) -> Recorder<'a> {
         Recorder::claim(self)
@@ -66,7 +66,7 @@ impl<'a> Recorder<'a> {
         let Some(number) = parts.shards.iter().position(free) else {
             return Self::share(registry);
         };
-        // Release: whoever reads the shard's cells because of this sees it whole.
+        // Release: a thread that reads the shard's cells because of this number sees the shard as it was claimed.
         parts.control.shards_used.fetch_max(number as u64 + 1, Ordering::Release);
         let ring = parts.spill_ring.len();
         let shard = &parts.shards[number];
@@ -76,7 +76,7 @@ impl<'a> Recorder<'a> {
             shard,
             ring: &parts.rings[number * ring..][..ring],
             number,
-            // Relaxed: written by the shard's former owner, whose release the claim has met.
+            // Relaxed: the shard's former owner wrote it, and the claim above pairs with the owner's release.
             head: shard[shard_word::HEAD].load(Ordering::Relaxed),
             // Acquire pairs with the pump's release: the slots before this tail have been read.
             tail: shard[shard_word::TAIL].load(Ordering::Acquire),
@@ -88,7 +88,7 @@ impl<'a> Recorder<'a> {
 
     fn share(registry: Registry<'a>) -> Self {
         let parts = registry.parts;
-        // Relaxed: figures for display. Release: who looks at the spill cells because of this sees them whole.
+        // Relaxed: these are figures for display. Release: as for `shards_used` in `claim`.
         let others = parts.control.spill_recorders.fetch_add(1, Ordering::Relaxed);
         parts.control.spill_most.fetch_max(others + 1, Ordering::Relaxed);
         parts.control.spill_used.store(1, Ordering::Release);
@@ -106,10 +106,10 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// The series of `method` and `name`, interned now if it is new: at best once, before the load begins. The handle
-    /// is valid on every recorder of this registry.
+    /// The series of `method` and `name`, interned now if it is new. It is best to call this once per series, before
+    /// the load begins. The handle is valid on every recorder of this registry.
     ///
-    /// Where the registry is full it is [`Series::OVERFLOW`], and the registry counts that.
+    /// If the registry is full, this returns [`Series::OVERFLOW`], and the registry counts it.
     pub fn series(&mut self, method: &str, name: &str) -> Series {
         self.registry.seek(method, name)
     }
@@ -129,9 +129,11 @@ impl<'a> Recorder<'a> {
     }
 
     /// Records one completed request and, unless the trace's id is all zero, keeps it as the exemplar of its latency
-    /// bucket; see [`Registry::exemplar`]. A thread that finds another at that bucket's exemplar leaves it as it is.
+    /// bucket; see [`Registry::exemplar`]. If another thread is just writing the exemplar of that bucket, it is left as
+    /// it is.
     ///
-    /// What is kept is shared by all recorders, which costs an atomic read-modify-write: meant for a sample of requests.
+    /// All recorders share the exemplars, so this costs an atomic read-modify-write. Use it for a sample of the
+    /// requests.
     #[inline]
     pub fn record_traced(&mut self, series: Series, sample: Sample, trace: TraceContext) {
         self.record(series, sample);
@@ -140,15 +142,16 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Records one completed request of the series that [`series`](Self::series) finds by `method`, which is shown as
-    /// `REQ` where it is empty, and `name`, which is shown as `unknown`; interns the series if it is new.
+    /// Records one completed request of the series of `method` and `name`, which is interned now if it is new; see
+    /// [`series`](Self::series). An empty method is shown as `REQ`, an empty name as `unknown`.
     #[inline]
     pub fn record_request(&mut self, method: &str, name: &str, sample: Sample) {
         let series = self.registry.seek(method, name);
         self.record(series, sample);
     }
 
-    /// Whether all shards were taken and this recorder shares the spill shard: it does atomic read-modify-writes.
+    /// Whether this recorder shares the spill shard, because all other shards were taken. It then does atomic
+    /// read-modify-writes.
     #[must_use]
     pub const fn is_sharing(&self) -> bool {
         self.ring.is_empty()
@@ -199,10 +202,11 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Counts a request of a series that was interned since the last look, in the spill shard, or by status. The handle
-    /// of another registry, for which there is no series here, counts as the overflow series.
+    /// Counts a request in one of three special cases: its series was interned after `cells` was taken, the recorder
+    /// shares the spill shard, or the label `status` is on. A handle of another registry that names no series here
+    /// counts as the overflow series.
     ///
-    /// The event comes as numbers, so that it stays in registers where this is not called.
+    /// The event is passed as numbers, so that it stays in registers while this is not called.
     #[cold]
     fn count_elsewhere(&mut self, head: u64, latency: u64, size: u64, time: u64) {
         let mut event = Event::from_words([head, latency, size, time]);
@@ -226,8 +230,8 @@ impl<'a> Recorder<'a> {
         self.count(event);
     }
 
-    /// Counts a request of which the series is known to be the registry's, with nothing at hand. Apart from `count`, to
-    /// which sharing its body would add instructions.
+    /// Counts a request whose series is one of this registry, without the slices `cells` and `exponentials`. It repeats
+    /// the body of `count`, because sharing it would add instructions to `count`.
     #[inline(never)]
     fn count_child(&mut self, event: Event) {
         let parts = self.registry.parts;
@@ -248,7 +252,7 @@ impl<'a> Recorder<'a> {
 
     #[inline]
     fn wants_events(&self) -> bool {
-        // Relaxed: a sink that starts sees the requests that come after its start has been seen here.
+        // Relaxed: an exporter that starts gets the requests that are recorded after this thread has seen its start.
         self.registry.parts.control.events.0.load(Ordering::Relaxed) != 0
     }
 
@@ -267,7 +271,7 @@ impl<'a> Recorder<'a> {
     fn offer_shared(&self, event: Event) {
         let head = &self.shard[shard_word::HEAD];
         if !ring::push_shared(self.registry.parts.spill_ring, head, event.to_words()) {
-            // Relaxed: only the sum counts.
+            // Relaxed: only the sum of the additions matters.
             self.shard[shard_word::REFUSED].fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -288,10 +292,10 @@ fn event(series: Series, sample: Sample) -> Event {
 impl Drop for Recorder<'_> {
     fn drop(&mut self) {
         if self.is_sharing() {
-            // Relaxed: a figure for display.
+            // Relaxed: this is a figure for display.
             self.registry.parts.control.spill_recorders.fetch_sub(1, Ordering::Relaxed);
         } else {
-            // Release: the next owner's acquire claim sees all that was counted here.
+            // Release: the next owner's claim, which is an acquire, sees all that was counted here.
             self.shard[shard_word::OWNED].store(0, Ordering::Release);
         }
     }

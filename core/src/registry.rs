@@ -1,4 +1,4 @@
-//! The registry: the one thing that recorders, pump and encoders share, as a handle of a few borrowed slices.
+//! The registry: what recorders, the pump and the encoders share. It is a handle of a few borrowed slices.
 
 pub(crate) mod account;
 pub(crate) mod accounts;
@@ -18,6 +18,7 @@ pub(crate) mod ring;
 pub(crate) mod status;
 pub(crate) mod storage;
 pub(crate) mod usage;
+mod value_names;
 
 use core::fmt;
 
@@ -44,7 +45,7 @@ use crate::request::label::{Label, LabelError, canonical_labels};
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
-/// A handle of a registry: `Copy`, a few slices of its storage.
+/// A handle to a registry. It is `Copy`: it holds a few slices of the registry's storage.
 #[derive(Clone, Copy)]
 pub struct Registry<'a> {
     pub(crate) parts: Parts<'a>,
@@ -54,8 +55,8 @@ impl<'a> Registry<'a> {
     pub(crate) fn over(parts: Parts<'a>) -> Self {
         let registry = Self { parts };
         let ready = &parts.control.ready;
-        // Acquire pairs with the release below: whoever skips the writing sees what was written. Threads that come at
-        // the same time write the same words, and one of them enters the key in the index.
+        // Acquire pairs with the release below: a thread that skips the writing sees what was written. Threads that
+        // come at the same time write the same words, and one of them enters the key in the index.
         if ready.load(Ordering::Acquire) == 0 {
             let key = Key::OVERFLOW;
             let hash = key_hash::of_key(&key, &KeyHead::of(&key));
@@ -84,22 +85,22 @@ impl<'a> Registry<'a> {
         Ok(self.intern_parts(method, name, &labels))
     }
 
-    /// Sets the bounds of the classic buckets, before anything is counted with others.
+    /// Sets the bounds of the classic buckets. Call it before anything is counted with the default bounds.
     ///
     /// # Errors
-    /// [`BoundsError::InUse`] where the bounds are settled and are others. The contract's are settled by the first
-    /// recorder, exporter or reading of totals, and by one that comes while another thread sets them.
+    /// [`BoundsError::InUse`] if other bounds are fixed already. The first recorder, the first exporter and the first
+    /// reading of totals fix the default bounds (the contract's), even while another thread is setting others.
     pub fn set_bounds(self, bounds: &Bounds) -> Result<(), BoundsError> {
         self.parts.control.bounds.set(bounds)
     }
 
-    /// The bounds of the classic buckets, which can no longer be set after this.
+    /// The bounds of the classic buckets. After this call they can no longer be set.
     #[must_use]
     pub fn bounds(self) -> Bounds {
         self.parts.control.bounds.get()
     }
 
-    /// Requests recorded since the storage was made.
+    /// The number of requests that were recorded since the storage was made.
     #[must_use]
     pub fn requests(self) -> u64 {
         (0..self.series_end()).map(|number| self.requests_of(Series::from_number(number))).sum()
@@ -126,11 +127,11 @@ impl<'a> Registry<'a> {
     #[must_use]
     pub fn usage(self) -> Usage {
         let control = self.parts.control;
-        // Relaxed, here and below: figures for display, each whole.
+        // Relaxed, here and below: these are figures for display, and each word is read whole.
         let owned = |shard: &&ShardWords| shard[shard_word::OWNED].load(Ordering::Relaxed) != 0;
         let published = |number: &u32| self.entry(Series::from_number(*number)).is_published();
         Usage {
-            // Without the overflow series, which is always there.
+            // From 1 on: the overflow series (0) is always there and is not counted.
             series: (1..self.series_end()).filter(published).count(),
             series_capacity: self.room(),
             folded: control.folded.load(Ordering::Relaxed),
@@ -155,12 +156,12 @@ impl<'a> Registry<'a> {
         Some((text(&first.method, method.into())?, text(&first.name, name.into())?))
     }
 
-    /// The limits of the storage that were exceeded since it was made. Costs a few words, however many series there are, so
-    /// that it may be asked every second.
+    /// The limits of the storage that were exceeded since it was made. This reads a few words, however many series
+    /// there are, so it may be called every second.
     #[must_use]
     pub fn exceeded(self) -> Exceeded {
         let control = self.parts.control;
-        // Relaxed: figures for display, each whole.
+        // Relaxed: these are figures for display, and each word is read whole.
         let times = control.folded.load(Ordering::Relaxed);
         let most = control.spill_most.load(Ordering::Relaxed) as usize;
         let first = self.first_folded().map(|(method, name)| SeriesName { method, name });
@@ -171,14 +172,14 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Series that there is room for besides the overflow series.
+    /// How many series there is room for, without the overflow series.
     const fn room(self) -> usize {
         self.parts.entries.len() - 1
     }
 
     fn cut_names(self) -> Option<CutNames> {
         let control = self.parts.control;
-        // Acquire, both: they pair with the releases in `note_cut`.
+        // Acquire, twice: they pair with the releases in `note_cut`.
         let series = control.cut.load(Ordering::Acquire);
         let first = Series::from_number(control.first_cut.load(Ordering::Acquire) as u32);
         (series != 0).then(|| CutNames { series, first: self.name_of(first) })
@@ -192,11 +193,11 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// The rings that have refused events, and what size would have held them.
+    /// The rings that refused events, and the size that would have held these events.
     pub fn full_rings(self) -> impl Iterator<Item = FullRing> {
         let ring = self.parts.spill_ring.len() as u64;
         self.shards().enumerate().filter_map(move |(recorder, shard)| {
-            // Relaxed: figures for display.
+            // Relaxed: these are figures for display.
             let dropped = shard[shard_word::REFUSED].load(Ordering::Relaxed);
             let needed = shard[shard_word::NEEDED].load(Ordering::Relaxed).max(ring + 1);
             (dropped != 0).then(|| FullRing { recorder, dropped, ring, would_have_held: needed.next_power_of_two() })
@@ -211,8 +212,8 @@ impl<'a> Registry<'a> {
 
     /// The account of `exporter` now, or as it was at its stop; all zero if it was never started.
     ///
-    /// While requests are recorded or sent, what is in between may be missing: sent + dropped + held never exceed
-    /// recorded. It is exact when both pause.
+    /// While requests are recorded or sent, those on the way from one count to the next may be missing: sent + dropped
+    /// + held is never more than recorded. The account is exact while recording and sending pause.
     #[must_use]
     pub fn account(self, exporter: Exporter) -> Account {
         let ledger = self.ledger(exporter);
@@ -230,7 +231,8 @@ impl<'a> Registry<'a> {
     }
 
     fn read_account(self, exporter: Exporter, ledger: &Ledger) -> Account {
-        // First what left, then what came in: whatever moves meanwhile, the former is not more than the latter.
+        // First what was sent or dropped, then what was recorded: so the former is never more than the latter, whatever
+        // other threads count meanwhile.
         let (sent, mut dropped) = ledger.outcome();
         if !ledger.is_known() {
             return Account { exporter, recorded: 0, sent: 0, held: 0, dropped };
@@ -243,9 +245,9 @@ impl<'a> Registry<'a> {
         dropped.add(DropReason::RingFull, ring_full.unwrap_or_default());
         let held = match (is_per_request, ledger.is_open()) {
             (true, true) => in_buffer + rings.waiting,
-            // Closed to what is recorded now, it may still be sending what came before.
+            // What is recorded now does not count any more, but the exporter may still send what it has in its buffer.
             (true, false) => in_buffer,
-            // An aggregate waits in the registry: it holds what the last page or export did not have.
+            // Aggregates wait in the registry: what the last page or export did not contain is held.
             (false, _) if ledger.is_open_or_lingers() => recorded.saturating_sub(sent + dropped.total()),
             (false, _) => 0,
         };
@@ -258,8 +260,10 @@ impl<'a> Registry<'a> {
         self.ledger(exporter).is_known()
     }
 
-    /// The series of `method` and `name`, interned now if it is new: in registers, without a loop and nearly without a
-    /// branch that could be mispredicted, for a key of usual length that lies near where its hash says.
+    /// The series of `method` and `name`, interned now if it is new.
+    ///
+    /// For a key of usual length that lies near the place that its hash names, this works in registers, without a loop
+    /// and with hardly a branch that could be mispredicted.
     #[inline(never)]
     pub(crate) fn seek(&self, method: &str, name: &str) -> Series {
         if key_words::is_long(name) {
@@ -281,7 +285,8 @@ impl<'a> Registry<'a> {
         known.unwrap_or_else(|| self.intern_parts(method, name, &[]))
     }
 
-    /// The series with this head, if it lies near where the hash says. Found, it is shown: see [`find`](Self::find).
+    /// The series with this head, if it lies near the place that the hash names. If found, it is published: see
+    /// [`find`](Self::find).
     #[inline(always)]
     fn near(&self, hash: u64, head: &KeyHead) -> Option<Series> {
         let number = intern::near(self.parts.index, hash)?;
@@ -292,8 +297,8 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// The series of a key that lies elsewhere or is new. Takes the key in parts and not its head, which would have to be
-    /// put into memory before every look-up.
+    /// The series of a key that lies further away or is new. The arguments are the parts of the key, because a
+    /// `KeyHead` would have to be put into memory before every look-up.
     #[inline(never)]
     fn seek_far(&self, hash: u64, method: &str, name: &str) -> Series {
         let known = KeyHead::usual(method, name)
@@ -320,7 +325,7 @@ impl<'a> Registry<'a> {
             capacity: self.room() as u64,
         };
         let Some((number, is_new)) = intern::intern(self.parts.index, &free, hash, &seek) else {
-            // The last entry may have gone to this very key, in another thread.
+            // Another thread may have taken the last entry for this key.
             return self.find(key).unwrap_or_else(|| {
                 self.note_folded(key);
                 Series::OVERFLOW
@@ -333,8 +338,8 @@ impl<'a> Registry<'a> {
         Series::from_number(number)
     }
 
-    /// The series of a key that is in the index. Whoever finds it lets readers show it, so that a thread that was held
-    /// up between entering it and publishing it hides nothing.
+    /// The series of a key that is in the index. A thread that finds the series publishes it, because the thread that
+    /// entered it may be held up before it publishes it.
     fn find(&self, key: &Key<'_>) -> Option<Series> {
         let head = KeyHead::of(key);
         self.find_where(key_hash::of_key(key, &head), |entry| entry.is(key, &head))
@@ -349,9 +354,9 @@ impl<'a> Registry<'a> {
 
     fn note_cut(self, number: u32) {
         let control = self.parts.control;
-        // Release publishes the entry's key; which of two is the first does not matter.
+        // Release publishes the entry's key. If two threads come at once, it does not matter which one is the first.
         let _ = control.first_cut.compare_exchange(0, number.into(), Ordering::Release, Ordering::Relaxed);
-        // Release: whoever sees that there are some finds the first.
+        // Release: a thread that sees this count also sees the first series.
         control.cut.fetch_add(1, Ordering::Release);
     }
 
@@ -359,7 +364,7 @@ impl<'a> Registry<'a> {
         // Relaxed: only the sum counts.
         self.parts.control.folded.fetch_add(1, Ordering::Relaxed);
         let first = &self.parts.control.first_folded;
-        // Relaxed: it only decides who writes; the release store below publishes what was written.
+        // Relaxed: the exchange only decides who writes; the release store below publishes what was written.
         let won = first.state.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
             words::store(&first.method, key.method.as_bytes());
@@ -369,10 +374,10 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Numbers below this may be in use; which of them are, their entries say.
+    /// Series numbers below this may be in use. Whether one is, its entry says.
     pub(crate) fn series_end(self) -> u32 {
-        // The counter is never above the capacity less one, which fits. Relaxed: whoever holds a handle got it after the
-        // count, and what an entry holds is published by the entry itself.
+        // The counter never exceeds the capacity less one, which fits into 32 bits. Relaxed: a thread that has a handle
+        // got it after the count, and each entry publishes its own words.
         self.parts.control.next_entry.0.load(Ordering::Relaxed) as u32 + 1
     }
 
@@ -383,7 +388,8 @@ impl<'a> Registry<'a> {
         Entry { head: &heads[index], words: &entries[index] }
     }
 
-    /// The entry whose labels an event of `series` shows; the overflow series' for the handle of another registry.
+    /// The entry whose labels an event of `series` shows. For the handle of another registry it is the overflow series'
+    /// entry.
     #[inline]
     pub(crate) fn shown_entry(self, series: Series) -> Entry<'a> {
         let entry = self.entry(series);
@@ -396,7 +402,7 @@ impl<'a> Registry<'a> {
     pub(crate) fn counted(self, series: Series, outcome: Outcome) -> impl Iterator<Item = OutcomeCell<'a>> + Clone {
         let Parts { control, entries, cells, .. } = self.parts;
         let index = if series.index() < entries.len() { series.index() } else { 0 };
-        // Acquire pairs with the release of a claim: the shards that are looked at are seen whole.
+        // Acquire pairs with the release when a shard is claimed: what is read of these shards is complete.
         let used = control.shards_used.load(Ordering::Acquire) as usize;
         let spill = control.spill_used.load(Ordering::Acquire) != 0;
         let own = (0..used).filter_map(move |shard| cells.own(shard * entries.len() + index, outcome));
@@ -423,7 +429,7 @@ impl<'a> Registry<'a> {
         self.parts.lane_map_words().written(|| self.bounds())
     }
 
-    /// Whether the storage keeps exponential histograms, and with them extremes.
+    /// Whether the storage keeps exponential histograms, and with them the smallest and the largest values.
     #[must_use]
     pub fn has_exponentials(self) -> bool {
         self.parts.cells.has_exponentials()
@@ -437,7 +443,7 @@ impl<'a> Registry<'a> {
     pub(crate) fn rings(self) -> Rings {
         let mut rings = Rings::default();
         for shard in self.shards() {
-            // The tail before the head, so that the difference is never negative: acquire keeps them in this order.
+            // The tail is read before the head, so that the difference is never negative. Acquire keeps this order.
             let tail = shard[shard_word::TAIL].load(Ordering::Acquire);
             let head = shard[shard_word::HEAD].load(Ordering::Relaxed);
             rings.taken = rings.taken.wrapping_add(tail);
@@ -448,7 +454,7 @@ impl<'a> Registry<'a> {
     }
 }
 
-/// Two handles are equal where they are of one storage.
+/// Two handles are equal if they belong to the same storage.
 impl PartialEq for Registry<'_> {
     fn eq(&self, other: &Self) -> bool {
         core::ptr::eq(self.parts.control, other.parts.control)
@@ -463,15 +469,15 @@ impl fmt::Debug for Registry<'_> {
     }
 }
 
-/// How often an account is read anew while exporters are started and stopped.
+/// How often an account is read again at most, because exporters were started or stopped meanwhile.
 const ACCOUNT_READS: u32 = 100;
 
-/// All rings together.
+/// The sums over all rings.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Rings {
     /// Events ever taken out.
     pub(crate) taken: u64,
-    /// Events that wait.
+    /// Events that wait in the rings.
     pub(crate) waiting: u64,
     /// Events ever refused.
     pub(crate) refused: u64,
@@ -527,7 +533,7 @@ mod tests {
         key_hash::of_key(&key, &KeyHead::of(&key))
     }
 
-    /// Interns both, in this order, and finds both again; they must be two.
+    /// Interns both keys, in this order, and finds both again. They must be two series.
     fn check_apart(one: (&str, &str), other: (&str, &str)) {
         let storage = Storage::<4, 1, 2, Classic>::new();
         let registry = storage.registry();
@@ -559,7 +565,7 @@ mod tests {
         }
     }
 
-    /// A name into which a method's word is mixed so that another method and name come to the same hash.
+    /// Two keys with the same hash: the middle of the second name makes up for the difference between the methods.
     fn same_hash(tail: &str) -> [(String, String); 2] {
         let method = |i: u32| format!("M{i:07}");
         let word = |text: &[u8]| u64::from_le_bytes(text[..8].try_into().unwrap());
@@ -570,7 +576,7 @@ mod tests {
         for i in 1.. {
             let [one, other] = [method(0), method(i)];
             let mixed = key_hash::mixed_method(word(one.as_bytes())) ^ key_hash::mixed_method(word(other.as_bytes()));
-            // Only where the bits keep a text a text.
+            // Only ASCII, so that the changed name is still valid text.
             if mixed & 0x8080_8080_8080_8080 == 0 {
                 let middle = word(b"original");
                 return [(one, name(middle)), (other, name(middle ^ mixed))];

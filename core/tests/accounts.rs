@@ -1,4 +1,5 @@
-//! The accounts: never more sent than recorded, whoever starts, stops and reads at the same time.
+//! The accounts: they never show more sent than recorded, even if threads start, stop and read exporters at the same
+//! time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,7 +11,7 @@ use loaddensity_metrics_core::{
 };
 
 #[test]
-fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
+fn an_account_read_during_a_restart_is_that_of_one_run_and_not_a_mixture() {
     const ROUNDS: u64 = 20_000;
     const EACH: u64 = 3;
     static STORAGE: Storage<4, 2, 64> = Storage::new();
@@ -42,13 +43,13 @@ fn an_account_that_is_read_while_its_exporter_restarts_is_one_of_the_two() {
 }
 
 #[test]
-fn accounts_are_given_to_exporters_alone_and_an_engine_only_reads_them() {
+fn only_exporters_can_write_accounts_and_an_engine_can_read_them() {
     static STORAGE: Storage<4, 2, 64> = Storage::new();
     let registry = STORAGE.registry();
     let pump = registry.pump().expect("no exporters run");
     pump.accounts().open(Exporter::Prometheus);
     registry.recorder().record(registry.series("GET", "/"), Sample::ok(Duration::ZERO));
-    assert!(registry.pump().is_none(), "exporters run, and have the one pump");
+    assert!(registry.pump().is_none(), "exporters run, and have the only pump");
     assert_eq!(registry.account(Exporter::Prometheus).held, 1);
     drop(pump);
     assert!(registry.pump().is_some(), "they were shut down");
@@ -85,7 +86,8 @@ fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
     record(5);
     ledger.set_sent_total(14);
     assert_eq!(accounts.linger(Exporter::Prometheus, Duration::MAX), Some(Linger::new(18, Duration::MAX)));
-    // Recorded, sent and held: as the stop left it, while others go on, after a page of before, and after a later one.
+    // Recorded, sent and held: right after the stop, while recording goes on, after a page from before the stop, and
+    // after a later page.
     for (more, page, expected) in [(0, 0, (15, 11, 4)), (7, 0, (15, 11, 4)), (0, 16, (15, 13, 2)), (0, 25, (15, 15, 0))]
     {
         record(more);
@@ -106,7 +108,7 @@ fn a_page_that_lingers_counts_what_was_recorded_until_the_stop() {
 }
 
 #[test]
-fn what_is_dropped_in_the_middle_of_a_request_takes_nothing_from_the_next() {
+fn dropping_an_event_between_its_items_does_not_affect_the_next_event() {
     static STORAGE: Storage<4, 2, 64> = Storage::new();
     let registry = STORAGE.registry();
     let mut pump = registry.pump().unwrap();

@@ -1,4 +1,4 @@
-//! Nothing in this crate allocates: neither recording, by handle or by strings, with events on or off, nor any encoder.
+//! Nothing in this crate allocates: not recording (by handle or by strings, with events on or off), and no encoder.
 
 #![allow(unsafe_code, reason = "a global allocator, here one that counts, cannot be written without")]
 
@@ -65,7 +65,7 @@ fn sample(number: u64) -> Sample {
         .completed_at(Timestamp::from_unix_nanos(1_700_000_000_000_000_000 + number))
 }
 
-/// Claims a recorder, interns, and records by handle and by strings, known ones and new ones.
+/// Claims a recorder, interns series, and records by handle and by strings, for known and for new series.
 fn record(registry: Registry<'_>, long: &str) {
     let mut recorder = registry.recorder();
     let labels = [Label { key: "region", value: "e u,=\\" }];
@@ -159,7 +159,7 @@ fn recording_by_status_allocates_nothing() {
     static STORAGE: DefaultStorage = DefaultStorage::new();
     let (long, registry) = ("x".repeat(5_000), STORAGE.registry());
     registry.set_status_label(StatusLabel::Code).expect("nobody has counted yet");
-    // The first time, series are interned.
+    // In the first round series are interned.
     for _ in 0..2 {
         assert_eq!(allocations_of(|| record(registry, &long)), 0);
     }

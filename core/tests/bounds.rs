@@ -1,4 +1,4 @@
-//! Bounds of an engine's own, on the page and in the export, against counting by hand.
+//! Bounds that the engine sets: the page and the export are compared with counting by hand.
 
 mod common;
 
@@ -33,7 +33,7 @@ fn shown(page: &[u8], family: &str) -> Vec<(f64, u64)> {
 
 fn check(registry: Registry<'_>, bounds: &Bounds) {
     registry.set_bounds(bounds).expect("nobody has counted yet");
-    // More than there are shards: what is shown is summed, the spill shard's included.
+    // More recorders than shards, so that the sums include the spill shard.
     let mut recorders = [(); 3].map(|()| registry.recorder());
     let series = registry.series("GET", "/own");
     let samples = samples();
@@ -126,7 +126,7 @@ fn the_largest_point_fits_into_the_smallest_request() {
 }
 
 #[test]
-fn bounds_that_are_counted_with_stay() {
+fn bounds_cannot_be_changed_once_they_are_in_use() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     let own = Bounds::new(&[Duration::from_millis(1)], &[]).expect("bounds");

@@ -1,5 +1,5 @@
-//! Answers that are cut off anywhere, or have a wrong byte anywhere, are judged all the same: nothing panics, and what is
-//! stored in part lacks one item at least.
+//! Answers that are cut off anywhere, or have a wrong byte anywhere, still get a verdict: nothing panics, and if the
+//! answer means "stored in part", at least one item is missing.
 
 use loaddensity_metrics_core::otlp::{Response, grpc_message};
 use loaddensity_metrics_core::verdict::{
@@ -19,7 +19,7 @@ const ANSWERS: [&[u8]; 8] = [
 ];
 
 #[test]
-fn answers_that_are_broken_anywhere_are_judged() {
+fn answers_that_are_broken_anywhere_get_a_verdict() {
     let mut partial = 0;
     for answer in ANSWERS {
         (0..=answer.len()).for_each(|length| partial += judged(&answer[..length]));
@@ -34,7 +34,7 @@ fn answers_that_are_broken_anywhere_are_judged() {
     assert!(partial > 100, "{partial} answers were partial: most bytes of these do not matter");
 }
 
-/// How many of the tables say that `body` tells of a part.
+/// How many of the verdict tables say that `body` means "stored in part".
 fn judged(body: &[u8]) -> usize {
     let mut partial = 0;
     let mut look = |said| {

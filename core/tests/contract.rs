@@ -1,4 +1,4 @@
-//! The contract's own examples, byte for byte: what LoadDensity's users have in their dashboards.
+//! The examples of the contract, byte for byte. LoadDensity's users depend on them in their dashboards.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn page(registry: Registry<'_>) -> String {
 }
 
 #[test]
-fn the_page_shows_what_the_python_product_showed() {
+fn the_page_shows_the_lines_of_the_python_product() {
     static STORAGE: Storage<10, 2, 16> = Storage::new();
     record_reference(STORAGE.registry());
     let page = page(STORAGE.registry());
@@ -62,7 +62,7 @@ fn the_page_shows_what_the_python_product_showed() {
 }
 
 #[test]
-fn lines_and_messages_are_the_contracts() {
+fn lines_and_messages_are_as_the_contract_says() {
     static STORAGE: Storage<10, 2, 16> = Storage::new();
     let registry = STORAGE.registry();
     let mut pump = registry.pump().unwrap();
@@ -117,7 +117,7 @@ fn the_handle_of_another_registry_counts_as_the_overflow_series() {
     static STORAGE: Storage<10, 2, 16> = Storage::new();
     static OTHER: Storage<100, 2, 16> = Storage::new();
     let (registry, mut other) = (STORAGE.registry(), OTHER.registry().recorder());
-    // The first is a series that this registry has room for but not yet, the last one that it will never have.
+    // For the first handle this registry has room but no series yet. For the last one it has no room.
     let strangers: Vec<_> = (0..50).map(|number| other.series("GET", &format!("/{number}"))).collect();
     let mut recorder = registry.recorder();
     let own = recorder.series("GET", "/own");
@@ -132,7 +132,7 @@ fn the_handle_of_another_registry_counts_as_the_overflow_series() {
 }
 
 fn packed(encoder: impl EventEncoder, events: &[Event]) -> String {
-    // Any ledger will do, and tests that run beside this one have the pump of the registry.
+    // A ledger of another storage, because other tests may have the pump of the registry.
     let storage = Storage::<2, 1, 2, Classic>::new();
     let ledger = storage.registry().pump().expect("the only pump").accounts().ledger(Exporter::Influxdb);
     let mut sink = Sink::new([Event::default(); 16], ledger);

@@ -1,11 +1,11 @@
-//! The exponential histograms against a sorted list of what was recorded.
+//! The exponential histograms, compared with a sorted list of what was recorded.
 
 use loaddensity_metrics_core::{Classic, Distribution, Outcome, Quantity, Recorder, Registry, Sample, Series, Storage};
 use loaddensity_metrics_vectors::samples;
 use proptest::prelude::*;
 use std::time::Duration;
 
-/// What the scale promises between its ends: half a bucket, which is 2^(1/8) wide. Rounding adds half a unit.
+/// The error that is promised inside the scale: half of a bucket, which is 2^(1/8) wide. Rounding adds half a unit.
 const ERROR: f64 = 0.0434;
 const SHARES: [f64; 9] = [0.0, 0.001, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
 
@@ -53,7 +53,7 @@ fn check_both(registry: Registry<'_>, series: Series, samples: &[Sample]) {
     }
 }
 
-/// From 1 µs to 10 min and from 1 byte to 16 GiB, by powers, so that every bucket gets its share.
+/// Samples from 1 µs to 10 min and from 1 byte to 16 GiB, by powers, so that every bucket gets some.
 fn spread(count: u64) -> impl Iterator<Item = Sample> {
     (0..count).map(move |number| {
         let share = number as f64 / (count - 1) as f64;
@@ -114,7 +114,7 @@ fn series_merge_exactly_and_differences_are_what_came_between() {
 }
 
 #[test]
-fn storage_can_do_without() {
+fn storage_can_leave_out_exponential_histograms() {
     static STORAGE: Storage<4, 1, 2, Classic> = Storage::new();
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
@@ -144,7 +144,7 @@ proptest! {
 }
 
 #[test]
-fn every_edge_at_which_numbers_change_is_counted() {
+fn values_at_every_bucket_edge_are_counted_right() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let mut recorder = STORAGE.registry().recorder();
     let series = recorder.series("GET", "/edges");
@@ -157,7 +157,7 @@ fn every_edge_at_which_numbers_change_is_counted() {
 }
 
 #[test]
-fn an_interval_forgets_the_extremes_of_the_time_before() {
+fn the_extremes_of_an_interval_do_not_include_those_before_it() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
@@ -174,7 +174,7 @@ fn an_interval_forgets_the_extremes_of_the_time_before() {
 }
 
 #[test]
-fn what_lies_above_the_scale_takes_nothing_from_its_last_bucket() {
+fn values_above_the_scale_are_not_counted_in_its_last_bucket() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let mut recorder = STORAGE.registry().recorder();
     let series = recorder.series("GET", "/above");
@@ -188,7 +188,7 @@ fn what_lies_above_the_scale_takes_nothing_from_its_last_bucket() {
 }
 
 #[test]
-fn a_share_that_is_a_whole_number_of_requests_is_that_number() {
+fn quantiles_at_a_whole_number_of_requests_are_exact() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let mut recorder = STORAGE.registry().recorder();
     let series = recorder.series("GET", "/ranks");

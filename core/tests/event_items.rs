@@ -1,11 +1,11 @@
-//! Items of events against a plain `format!`, in buffers of every length: how much room is left decides how they are
-//! copied, and must decide nothing else.
+//! Items of events, compared with a plain `format!`, in buffers of every length. The room that is left decides how
+//! items are copied, and must not change the result.
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::{Event, EventEncoder, Label, Outcome, Registry, Series, Storage, Timestamp};
 
-/// More than the widest copies together take beyond an item's length.
+/// More bytes than all wide copies together write after the end of an item.
 const BEYOND: usize = 320;
 
 /// A series and its tags as InfluxDB sorts them, before and after the outcome, and as DogStatsD shows them.
@@ -30,7 +30,7 @@ fn tags(registry: Registry<'_>, name: &str, labels: &[(&str, &str)]) -> Tags {
     Tags { series, before: shown(true), after: shown(false), dogstatsd }
 }
 
-/// Series whose tags end on both sides of every border that copying knows.
+/// Series whose tags have lengths just below and just above every length at which copying changes.
 fn series(registry: Registry<'_>) -> Vec<Tags> {
     let mut all: Vec<Tags> =
         [1, 2, 7, 8, 30, 33, 34, 35, 49, 50, 51, 52, 66, 67, 68, 82, 83, 84, 99, 100, 180, 195, 254, 255]
@@ -52,7 +52,7 @@ fn event(series: Series, [status, latency_ns, response_bytes, nanos]: [u64; 4], 
     }
 }
 
-/// Numbers on both sides of every border that printing knows.
+/// Numbers just below and just above every value at which printing changes.
 fn numbers() -> Vec<[u64; 4]> {
     let now = 1_700_000_000_123_456_789;
     let mut all = vec![[200, 42_000_000, 1_024, now], [0, 0, 0, 0], [65_535, u64::MAX, u64::MAX, u64::MAX]];
@@ -63,7 +63,7 @@ fn numbers() -> Vec<[u64; 4]> {
     }
     let day = 86_400_000_000_000;
     all.extend([137_000, 10_000_010, 7_900_000, 999_999_999_999, day - 1, day].map(|latency| [200, latency, 7, now]));
-    // Timestamps that go on, that go back, and that begin anew after a tenth of a second.
+    // Timestamps that increase, that go back, and that are a tenth of a second later.
     all.extend([0, 1, 76_543_211, 99_999_999, 100_000_000, 5].map(|later| [200, 1_500_000, 1 << 50, now + later]));
     all.push([200, 1, 1, i64::MAX as u64 - 1]);
     all
@@ -128,7 +128,7 @@ fn assert_as_written<E: EventEncoder>(encoder: &E, event: &Event, expected: &[St
 }
 
 #[test]
-fn lines_do_not_depend_on_the_buffer() {
+fn lines_are_the_same_in_buffers_of_every_length() {
     // Too large to be moved over the stack of a test's thread.
     static STORAGE: Storage<32, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
@@ -154,7 +154,7 @@ fn lines_do_not_depend_on_the_buffer() {
 }
 
 #[test]
-fn messages_do_not_depend_on_the_buffer() {
+fn messages_are_the_same_in_buffers_of_every_length() {
     // Too large to be moved over the stack of a test's thread.
     static STORAGE: Storage<32, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
@@ -175,7 +175,7 @@ fn messages_do_not_depend_on_the_buffer() {
 }
 
 #[test]
-fn numbers_are_those_of_the_standard_library() {
+fn numbers_are_written_like_those_of_the_standard_library() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
     let registry = storage.registry();
     let lines = LineEncoder::new(registry, "m").expect("measurement");

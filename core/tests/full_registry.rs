@@ -1,4 +1,4 @@
-//! More names than the registry has room for: nothing is lost, nothing merges but what is folded, and it is said.
+//! More names than the registry has room for: nothing is lost, only folded series merge, and the registry reports it.
 
 mod common;
 
@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const NAMES: usize = 2_000;
 const CAPACITY: usize = 1_000;
-/// None has a divisor in common with the number of names, so that each leads through all of them.
+/// None of these has a common divisor with the number of names, so that each step size visits all names.
 const STEPS: [usize; 4] = [1, 3, 7, 1_999];
 
 #[test]
-fn two_thousand_names_in_a_registry_of_a_thousand() {
+fn names_beyond_the_capacity_are_folded_and_counted() {
     static STORAGE: Storage<CAPACITY, 2, 2> = Storage::new();
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
@@ -47,7 +47,7 @@ fn two_thousand_names_in_a_registry_of_a_thousand() {
     let shown = page.sample("loaddensity_response_bytes_count", &labels).map(|sample| sample.value);
     assert_eq!(shown, Some(folded as f64));
 
-    // Those that have room keep it.
+    // Series that are in the registry stay there.
     assert_ne!(recorder.series("GET", "/items/0"), Series::OVERFLOW);
     assert_eq!(recorder.series("GET", "/items/0"), recorder.series("GET", "/items/0"));
 }
@@ -72,14 +72,14 @@ fn names_that_are_cut_are_counted_and_the_first_is_named() {
 }
 
 #[test]
-fn threads_that_race_for_the_last_places_agree_on_who_has_them() {
+fn threads_that_race_for_the_last_series_agree_on_their_handles() {
     static STORAGE: Storage<CAPACITY, 4, 2> = Storage::new();
     let registry = STORAGE.registry();
     let threads: Vec<BTreeMap<usize, Series>> = std::thread::scope(|scope| {
         let thread = |start: usize| {
             scope.spawn(move || {
                 let mut recorder = registry.recorder();
-                // Every thread asks for every name, each in another order.
+                // Every thread asks for every name, each thread in another order.
                 let order = (0..NAMES).map(move |step| (start * 501 + step * STEPS[start]) % NAMES);
                 let intern = |number| {
                     let series = recorder.series("GET", &format!("/items/{number}"));

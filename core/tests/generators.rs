@@ -1,5 +1,5 @@
-//! Several generators that send to one InfluxDB, which overwrites a point by another of the same series and timestamp:
-//! what is lost without an identity, as the documents say it, and that nothing is lost with one.
+//! Several generators send to one InfluxDB, which overwrites a point by another with the same series and timestamp.
+//! Without an identity, as many points are lost as the documents say. With an identity, none is lost.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use loaddensity_metrics_core::{
 
 /// Most generators at once.
 const GENERATORS: usize = 40;
-/// Requests of each within a millisecond: 20,000 a second.
+/// Requests of each generator within a millisecond: 20,000 a second.
 const EACH: u64 = 20;
 const MILLI: u64 = 1_000_000;
 
-/// With as many recorders as the default storage has, so that timestamps have the same step.
+/// A storage with as many recorders as the default storage, so that timestamps have the same step.
 type Memory = Storage<2, 12, 64>;
 static MEMORIES: [Memory; GENERATORS] = [const { Memory::new() }; GENERATORS];
 
@@ -39,7 +39,7 @@ impl Generator {
         MEMORIES.iter().map(one).collect()
     }
 
-    /// The requests of the millisecond that begins `at`, all of which have that time.
+    /// The requests of the millisecond that begins at `at`. All of them have this time.
     fn events(&mut self, phase: Phase, at: u64) -> Vec<Event> {
         let sample =
             Sample::http(200, Duration::from_micros(50)).response_bytes(1).completed_at(Timestamp::from_unix_nanos(at));
@@ -65,8 +65,8 @@ impl Random {
     }
 }
 
-/// What sets of `generators` that draw their phases with `draw` lose: the mean part of all points, and the part of the
-/// sets that lose any. A phase is drawn once a process, so that one millisecond shows what all others do.
+/// What sets of generators lose that draw their phases with `draw`: the mean share of all points, and the share of the
+/// sets that lose any. A process draws its phase once, so one millisecond shows what happens in all others.
 fn lost(all: &mut [Generator], sets: u64, start: u64, mut draw: impl FnMut() -> Phase) -> (f64, f64) {
     let (mut lost, mut with_loss) = (0, 0);
     for set in 0..sets {
@@ -84,18 +84,19 @@ fn lost(all: &mut [Generator], sets: u64, start: u64, mut draw: impl FnMut() -> 
     (lost as f64 / points, with_loss as f64 / sets as f64)
 }
 
-/// Beginnings of times that no test before has used.
+/// The first of the times. Each test uses times that no test before it has used.
 const START: u64 = 1_700_000_000_000_000_000;
 const HOUR: u64 = 3_600_000 * MILLI;
 
 #[test]
-fn generators_with_a_coarse_clock_lose_as_little_as_the_documents_say() {
+fn the_points_that_generators_with_a_coarse_clock_lose_are_as_documented() {
     let mut all = Generator::all();
-    // What happened before: every millisecond of the second generator overwrites one of the first.
+    // Without phases, every point of the second generator overwrites one of the first.
     assert_eq!(lost(&mut all[..2], 10, START, || Phase::NONE), (0.5, 1.0));
 
     let mut random = Random::new(7);
-    // Of these pairs half a dozen lose anything, of sets of 40 some 100: chance allows as much around what is said.
+    // About six of these pairs lose anything, and about 100 of the sets of 40. `chance` is how far that may be from the
+    // documented share.
     for (generators, sets, start, chance) in [(2, 10_000, HOUR, 3.0), (40, 250, 2 * HOUR, 1.3)] {
         let (said_mean, said_sets) = documented(generators);
         let (mean, with_loss) = lost(&mut all[..generators], sets, START + start, || random.phase());
@@ -110,7 +111,7 @@ fn generators_with_a_coarse_clock_lose_as_little_as_the_documents_say() {
     with_an_identity_nothing_is_lost(&mut all, START + 3 * HOUR);
 }
 
-/// With a tag of its own for each, even if all have the same timestamps.
+/// With a tag of its own for each generator nothing is lost, even if all have the same timestamps.
 fn with_an_identity_nothing_is_lost(all: &mut [Generator], start: u64) {
     let mut stored = HashSet::new();
     for (worker, generator) in all.iter_mut().enumerate() {
@@ -132,7 +133,7 @@ fn with_an_identity_nothing_is_lost(all: &mut [Generator], start: u64) {
     assert_eq!(stored.len() as u64, 10 * EACH * GENERATORS as u64);
 }
 
-/// The same from the places alone: `n` runs of [`EACH`] neighbours on a circle of so many places.
+/// The same shares, computed: `n` runs of [`EACH`] neighbouring places on a circle of all places.
 fn exact(n: f64) -> (f64, f64) {
     let (run, places) = (EACH as f64, (MILLI / 16) as f64);
     let mean = 1.0 - places * (1.0 - (1.0 - run / places).powf(n)) / (n * run);
@@ -140,7 +141,8 @@ fn exact(n: f64) -> (f64, f64) {
     (mean, 1.0 - apart)
 }
 
-/// The row of so many generators in docs/generators.md: the mean of points lost and the sets that lose any, as parts.
+/// The row for this number of generators in docs/generators.md: the mean share of lost points, and the share of sets
+/// that lose any.
 fn documented(generators: usize) -> (f64, f64) {
     let row = include_str!("../../docs/generators.md")
         .lines()
@@ -154,9 +156,9 @@ fn documented(generators: usize) -> (f64, f64) {
     <[f64; 2]>::try_from(parts).expect(row).into()
 }
 
-/// Processes that are started together end their intervals together.
+/// Processes that are started together also end their intervals at about the same time.
 #[test]
-fn points_per_interval_of_generators_that_start_together_seldom_have_the_same_time() {
+fn generators_that_start_together_rarely_have_the_same_time_per_interval() {
     let mut random = Random::new(3);
     let interval = Duration::from_secs(1);
     let mut equal = |precision: Precision| {
@@ -170,16 +172,16 @@ fn points_per_interval_of_generators_that_start_together_seldom_have_the_same_ti
         });
         pairs.count()
     };
-    // Each has one of a thousand milliseconds: half of the points of one pair in a thousand are lost.
+    // Each process has one of a thousand milliseconds. So one pair in a thousand loses half of its points.
     let same = equal(Precision::Millisecond);
     assert!((1..100).contains(&same), "{same}");
     assert_eq!(equal(Precision::Nanosecond), 0);
-    // What the warning at the start is for.
+    // The warning at the start is for this case.
     assert!(equal(Precision::Second) > 9_000);
 }
 
 #[test]
-fn a_clock_beyond_all_times_does_no_harm() {
+fn a_clock_that_is_too_late_does_no_harm() {
     static MEMORY: Memory = Memory::new();
     let registry = MEMORY.registry();
     let mut pump = registry.pump().expect("the only pump");

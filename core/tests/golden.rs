@@ -1,8 +1,8 @@
-//! What this crate writes for the golden cases, beside what reference encoders write for them (`vectors/golden`).
+//! What this crate writes for the golden cases, compared with what reference encoders write (`vectors/golden`).
 //!
-//! DogStatsD messages and OTLP requests must be equal byte by byte where they are the contract's. What the formats leave
-//! open may differ (`1` for `1.0`, the order of labels, fields and metrics): there both are read, by parsers and types of
-//! others or by strict ones, and what was read must be equal.
+//! DogStatsD messages and OTLP requests of the contract must be equal byte for byte. Other output may differ in what
+//! the formats leave open (`1` for `1.0`, the order of labels, fields and metrics). There both outputs are parsed, by
+//! other people's parsers or by strict ones, and the parsed values must be equal.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{body_of, pumped, whole};
 use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, MessageEncoder};
 use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, IntervalPoint, LineEncoder};
 use loaddensity_metrics_core::otlp::{self, Export, Sources};
-use loaddensity_metrics_core::prometheus::{Families, Page};
+use loaddensity_metrics_core::prometheus::{Families, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
     DropReason, Event, EventEncoder, Exporter, Registry, SampleRate, Sink, Storage, Timestamp,
 };
@@ -27,8 +27,7 @@ type CaseStorage = Storage<CAPACITY, 1, 64>;
 #[test]
 fn prometheus_pages() {
     each_recorded(|case, registry| {
-        let constant = case.options.constant_labels();
-        let ours = read::page(&whole(Page::new(registry).with_constant_labels(&constant)));
+        let ours = read::page(&whole(Page::new(registry).with_options(scrape_options(case))));
         assert_eq!(ours, read::page(&case.expected("prometheus.txt")), "{}", case.name);
         assert!(!ours.is_empty());
     });
@@ -37,8 +36,7 @@ fn prometheus_pages() {
 #[test]
 fn open_metrics_pages() {
     each_recorded(|case, registry| {
-        let constant = case.options.constant_labels();
-        let page = Page::open_metrics(registry, case.options.created).with_constant_labels(&constant);
+        let page = Page::open_metrics(registry).with_options(scrape_options(case));
         let expected = read::whole_numbers(&case.expected("openmetrics.txt"));
         let ours = read::open_page(&whole(page));
         assert_eq!(ours, read::open_page(&expected), "{}", case.name);
@@ -49,8 +47,7 @@ fn open_metrics_pages() {
 #[test]
 fn prometheus_protobuf() {
     each_recorded(|case, registry| {
-        let constant = case.options.constant_labels();
-        let families = Families::new(registry, case.options.created).with_constant_labels(&constant);
+        let families = Families::new(registry).with_options(scrape_options(case));
         let ours = read::metric_families(&body_of(families));
         assert_eq!(ours, read::metric_families(&case.expected("prometheus.bin")), "{}", case.name);
         assert!(!ours.is_empty());
@@ -113,8 +110,8 @@ fn dogstatsd_messages() {
         let expected = case.expected("dogstatsd.txt");
         let [mut seen, mut wanted] = [read::messages(&ours), read::messages(&expected)];
         if has_seconds {
-            // Counters come last. Datadog's client for Python has the time after the cardinality, that for Go has it
-            // before, as we do.
+            // Counters come last. Datadog's client for Python writes the time after the cardinality. The one for Go
+            // writes it before the cardinality, as we do.
             for messages in [&mut seen, &mut wanted] {
                 messages.sort_by_key(|message| format!("{message:?}"));
             }
@@ -147,7 +144,7 @@ fn otlp_requests() {
         let expected = case.expected("otlp.bin");
         assert_eq!(strict::canonical(ours), Ok(()), "{}", case.name);
         assert_eq!(read::export(ours), read::export(&expected), "{}", case.name);
-        // The order of metrics is open; gauges come first here.
+        // The format leaves the order of metrics open. In this case the reference puts gauges first.
         assert!(ours == expected || !case.options.gauges.is_empty(), "{}: other bytes for the same", case.name);
         assert_eq!(part.next.next_message(sources, &mut buffer), Ok(None), "{}", case.name);
     });
@@ -172,7 +169,7 @@ fn each_prepared(mut test: impl FnMut(&Case, Registry<'_>)) {
     }
 }
 
-/// The same, with all requests recorded.
+/// Each case with a registry on which its options are set and all its requests are recorded.
 fn each_recorded(mut test: impl FnMut(&Case, Registry<'_>)) {
     each_prepared(|case, registry| {
         case.record(registry);
@@ -180,7 +177,11 @@ fn each_recorded(mut test: impl FnMut(&Case, Registry<'_>)) {
     });
 }
 
-/// What an encoder makes of the requests, in batches of any length up to `batch`.
+fn scrape_options(case: &Case) -> ScrapeOptions {
+    ScrapeOptions::default().constant_labels(&case.options.constant_labels()).created(case.options.created)
+}
+
+/// What an encoder writes for the requests, in batches of any length up to `batch`.
 fn events<E: EventEncoder>(
     registry: Registry<'_>,
     exporter: Exporter,
@@ -192,7 +193,7 @@ fn events<E: EventEncoder>(
     pumped(registry, exporter, encoder, batch, &recording).1.join(&b'\n')
 }
 
-/// Intervals of one request each, which end when it was completed, with counters that say their second.
+/// Intervals of one request each, which end when the request was completed, with counters that have a timestamp.
 fn counted(registry: Registry<'_>, encoder: &MessageEncoder<'_>, case: &Case) -> Vec<u8> {
     let mut pump = registry.pump().expect("the only pump");
     let mut sink = Sink::new(vec![Event::default(); 4], pump.attach(Exporter::Statsd));
@@ -235,7 +236,7 @@ fn intervals(registry: Registry<'_>, case: &Case) -> Vec<u8> {
     lines.join(&b'\n')
 }
 
-/// Removes the quantiles, which buckets tell to within 4.4 %, from an interval's fields.
+/// Removes the quantiles from the fields of an interval: they are exact only to 4.4 %.
 fn take_quantiles(point: &mut ParsedPoint) -> [f64; 3] {
     let quantile = |name: &str| match point.field(name) {
         Some(ParsedValue::Float(millis)) => *millis,
@@ -248,7 +249,7 @@ fn take_quantiles(point: &mut ParsedPoint) -> [f64; 3] {
 }
 
 fn is_near(millis: f64, exact: f64) -> bool {
-    // What lies below the scale or above it is in one bucket.
+    // All values below the scale are in one bucket, and all values above it in another.
     let is_off_scale = exact <= 1.0 / 1_024.0 || exact > f64::from(1 << 20);
     is_off_scale || (millis - exact).abs() <= exact * 0.0445 + 2e-6
 }

@@ -1,4 +1,4 @@
-//! Storage on the heap: another place, the same registry. Built with the feature `alloc`, as the shells build it.
+//! Storage on the heap behaves like a `static`. Built with the feature `alloc`, as the shells build it.
 #![cfg(feature = "alloc")]
 
 mod common;
@@ -29,7 +29,7 @@ fn a_storage_holds_as_many_series_as_it_says() {
     let heap = [1, 3, 3_000].map(|series| HeapStorage::new(series, 1, 2).expect("a size that exists"));
     let classic = HeapStorage::classic(3_000, 1, 2).expect("a size that exists");
     for (registry, capacity) in [
-        // The parameter of a static counts the overflow series.
+        // The parameter of a `static` includes the overflow series.
         (TWO.registry(), 1),
         (HUNDRED.registry(), 99),
         (heap[0].registry(), 1),

@@ -1,4 +1,4 @@
-//! Intervals against a plain model: what is committed adds up to what was recorded, whatever fails in between.
+//! Intervals, compared with a plain model: what is committed adds up to what was recorded, whatever fails in between.
 
 use loaddensity_metrics_core::{
     Bounds, Classic, Interval, Intervals, Outcome, Registry, Sample, Series, Storage, TooFewWords,
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What the scale promises between its ends: half a bucket for quantiles, a whole one for extremes.
+/// The errors that are promised inside the scale: half a bucket for quantiles, a whole bucket for extremes.
 const QUANTILE_ERROR: f64 = 0.0434;
 const EXTREME_ERROR: f64 = 0.091;
 
@@ -22,7 +22,7 @@ fn sample(latency_ns: u64, response_bytes: u64, failed: bool) -> Sample {
     Sample::new(outcome, latency).status(200).response_bytes(response_bytes)
 }
 
-/// Whether the interval is what these samples make.
+/// Checks that the interval is what these samples add up to.
 fn check(interval: Option<Interval>, samples: &[Sample]) {
     let Some(interval) = interval else { return assert!(samples.is_empty(), "{samples:?}") };
     let nanos = |sample: &Sample| sample.latency.as_nanos() as u64;
@@ -47,7 +47,7 @@ fn check(interval: Option<Interval>, samples: &[Sample]) {
     };
     for q in [0.5, 0.95, 0.99] {
         let truth = sorted[((q * sorted.len() as f64).ceil() as usize).max(1) - 1];
-        // Where the smallest or the largest is asked for, the error is an extreme's.
+        // If the quantile is the smallest or the largest value, the error is that of an extreme.
         let error = if truth == sorted[0] || Some(&truth) == sorted.last() { EXTREME_ERROR } else { QUANTILE_ERROR };
         assert!(is_near(latency.quantile(q), truth, error), "{q}: {:?} beside {truth}", latency.quantile(q));
     }
@@ -63,7 +63,7 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    // Latencies on the scale, which errors are promised for; every bit length of sizes.
+    // Latencies inside the scale, for which errors are promised, and sizes of every bit length.
     let latency = (10..40u32, any::<u64>()).prop_map(|(bits, noise)| (1 << bits) | (noise & ((1 << bits) - 1)));
     let sample =
         (latency, 0..34u32, any::<bool>()).prop_map(|(latency, bits, failed)| sample(latency, 1 << bits, failed));
@@ -73,10 +73,10 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The last one finds the registry full: it is the overflow series.
+/// The registry has no room for the last one, so that it is the overflow series.
 const NAMES: [&str; 4] = ["/a", "/b", "/c", "/overflow"];
 
-/// Goes through the steps beside a model that keeps each series' samples until they are committed.
+/// Carries out the steps, and compares with a model that keeps the samples of each series until they are committed.
 fn follow(registry: Registry<'_>, steps: &[Step]) {
     let mut recorders = [registry.recorder(), registry.recorder()];
     recorders[0].record(registry.series("GET", "/a"), sample(1_000_000, 1, false));
@@ -87,7 +87,7 @@ fn follow(registry: Registry<'_>, steps: &[Step]) {
     for (number, step) in steps.iter().enumerate() {
         match step {
             Step::Record(name, sample) => {
-                // In order of their names, so that it is always the same one that finds no room.
+                // All are interned in the same order, so that it is always the last one that finds no room.
                 let series = NAMES.map(|name| registry.series("GET", name));
                 recorders[number % 2].record(series[*name], *sample);
                 waiting[*name].push(*sample);
@@ -117,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_fails_intervals_are_what_came_since_the_last_one_that_was_accepted(steps in vec(any_step(), 0..200)) {
+    fn intervals_contain_what_came_since_the_last_accepted_one_whatever_fails(steps in vec(any_step(), 0..200)) {
         follow(Storage::<4, 1, 2>::new().registry(), &steps);
         follow(Storage::<4, 1, 2, Classic>::new().registry(), &steps);
         let own = Storage::<4, 2, 2>::new();
@@ -147,7 +147,7 @@ fn while_threads_record_committed_intervals_add_up_to_the_totals_bucket_by_bucke
         exponential += interval.distributions.expect("exponential histograms").latency().count();
     };
     std::thread::scope(|scope| {
-        // More than there are shards.
+        // More threads than shards.
         let threads = [1, 2, 3].map(|seed| {
             scope.spawn(move || {
                 let mut recorder = registry.recorder();
@@ -158,7 +158,7 @@ fn while_threads_record_committed_intervals_add_up_to_the_totals_bucket_by_bucke
         });
         let reader = scope.spawn(|| {
             while !IS_OVER.load(Ordering::Acquire) {
-                // The first fails.
+                // The first export fails.
                 intervals.read(series);
                 let interval = intervals.read(series);
                 collect(interval, intervals.commit(series));

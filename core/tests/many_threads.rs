@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Records samples `from..to`; a sample's seed decides its series.
+/// Records the samples `from..to`. The number of a sample decides its series.
 fn record(recorder: &mut Recorder<'_>, from: u64, to: u64) {
     for seed in from..to {
         let series = recorder.series("GET", ["/a", "/b", "/c"][(seed % 3) as usize]);
@@ -17,7 +17,7 @@ fn record(recorder: &mut Recorder<'_>, from: u64, to: u64) {
     }
 }
 
-/// What samples `0..count` add up to, one by one.
+/// The sums over the samples `0..count`, added one by one.
 fn expected(count: u64) -> [(u64, u64, u64); 2] {
     Outcome::ALL.map(|outcome| {
         let of_outcome = (0..count).map(samples::sample).filter(|sample| sample.outcome == outcome);
@@ -102,14 +102,15 @@ fn more_threads_than_shards_share_the_spill_shard() {
     }
     assert_eq!(sums(&registry.totals()), expected(THREADS * EACH));
     assert_eq!((registry.usage().recorders, registry.usage().spill_recorders), (0, 0));
-    // They have gone, and are still known of.
+    // These recorders are gone, but the registry still reports them.
     let spilled = registry.exceeded().spilled.expect("some shared").to_string();
     let says = "12 recorders found none of the storage's 4 shards free and shared one, which is slower; build the storage \
                 for 16 recorders (HeapStorage::new), or record from fewer threads";
     assert_eq!(spilled, says);
 }
 
-/// What arrived at the pump while threads with shards of their own and others recorded as fast as they could.
+/// The events that arrived at the pump while threads with and without shards of their own recorded as fast as they
+/// could.
 fn pump_while_recording(registry: Registry<'static>, threads: u64, each: u64) -> Vec<Event> {
     let mut pump = registry.pump().expect("the only pump");
     for _ in 0..3 {
@@ -164,15 +165,15 @@ fn no_event_is_lost_without_being_counted() {
         assert_eq!(ring.ring, 16);
         assert!(ring.would_have_held > 16 && ring.would_have_held.is_power_of_two(), "{ring}");
     }
-    // The aggregates have all of them all the same.
+    // The aggregates contain all of them.
     assert_eq!(sums(&registry.totals()), expected(100_000));
 }
 
 #[test]
-fn events_arrive_whole_and_with_times_of_their_own() {
+fn events_arrive_whole_and_with_unique_times() {
     static STORAGE: Storage<8, 2, 32_768> = Storage::new();
     let registry = STORAGE.registry();
-    // Three of the threads share a ring, which must hold all of theirs should the pump not run at all.
+    // Three of the threads share a ring. It must hold all of their events, because the pump may not run meanwhile.
     let arrived = pump_while_recording(registry, 5, 10_000);
     assert_eq!(arrived.len(), 50_000, "{:?}", registry.account(Exporter::Influxdb));
     let times: BTreeSet<_> = arrived.iter().map(|event| event.completed_at).collect();
@@ -197,7 +198,7 @@ fn events_arrive_whole_and_with_times_of_their_own() {
 }
 
 #[test]
-fn nothing_is_written_to_rings_while_no_exporter_wants_events() {
+fn rings_stay_empty_while_no_exporter_sends_per_request() {
     static STORAGE: Storage<8, 2, 16> = Storage::new();
     let registry = STORAGE.registry();
     let mut pump = registry.pump().expect("the only pump");
@@ -218,7 +219,7 @@ fn a_recorder_moves_between_threads_but_is_not_shared() {
     fn is_send<T: Send>() {}
     is_send::<Recorder<'static>>();
 
-    // Ambiguous, and therefore no program, if `Recorder` were `Sync`.
+    // If `Recorder` were `Sync`, the call below would be ambiguous and would not compile.
     trait NotSync<Marker> {
         fn check() {}
     }

@@ -1,4 +1,4 @@
-//! Pages and exports made while requests are recorded: no number is torn, none contradicts another, none goes back.
+//! Pages and exports that are made while requests are recorded: no number is torn, contradicts another or goes back.
 
 mod common;
 
@@ -35,21 +35,22 @@ fn while_recording(registry: Registry<'static>, rounds: usize, mut read: impl Fn
         while registry.requests() == 0 {
             thread::yield_now();
         }
-        // A reader that fails must not leave the others recording for ever.
+        // If the reader fails, the recording threads must still end.
         let read = panic::catch_unwind(AssertUnwindSafe(|| (0..rounds).for_each(|_| read())));
         done.store(true, Ordering::Relaxed);
         read.unwrap_or_else(|fault| panic::resume_unwind(fault));
     });
 }
 
-/// A trace that tells latency and time of the request it is of.
+/// A trace whose ids contain the latency and the time of its request.
 fn trace_of(sample: Sample) -> TraceContext {
     let (latency, at) = (sample.latency.as_nanos() as u64, sample.completed_at.as_unix_nanos());
     let trace_id = (u128::from(at) << 64 | u128::from(latency)).to_be_bytes();
     TraceContext { trace_id, span_id: (at ^ latency | 1).to_be_bytes() }
 }
 
-/// Says whether an exemplar is of one request: milliseconds and nanoseconds since the Unix epoch.
+/// Whether all parts of an exemplar are of the same request, whose latency is in milliseconds and whose time is in
+/// nanoseconds since the Unix epoch.
 fn is_whole(trace_id: &str, span_id: &str, latency_ms: f64, at: u64) -> bool {
     let trace = u128::from_str_radix(trace_id, 16).expect("hexadecimal");
     let (time, latency) = ((trace >> 64) as u64, trace as u64);
@@ -57,7 +58,7 @@ fn is_whole(trace_id: &str, span_id: &str, latency_ms: f64, at: u64) -> bool {
     (time, latency as f64 / 1e6, time ^ latency | 1) == (at, latency_ms, span)
 }
 
-/// What was last seen of each counter.
+/// The last value that was seen of each counter.
 #[derive(Default)]
 struct Seen {
     last: BTreeMap<String, f64>,
@@ -93,8 +94,9 @@ fn open_metrics_agree_with_themselves_and_their_exemplars_are_whole() {
     static STORAGE: Storage<8, 2, 2> = Storage::new();
     let (mut seen, mut exemplars) = (Seen::default(), 0);
     while_recording(STORAGE.registry(), 100, || {
-        let bytes = whole(Page::open_metrics(STORAGE.registry(), None));
-        // The parser checks what that of text does, and that an exemplar lies in its bucket.
+        let bytes = whole(Page::open_metrics(STORAGE.registry()));
+        // The parser checks the same as the one for text, and also that each exemplar is inside its bucket.
+
         let page = openmetrics::parse(&bytes).unwrap_or_else(|error| panic!("{error}"));
         for sample in page.families.iter().take(3).flat_map(|family| &family.samples) {
             seen.see(format!("{} {:?}", sample.name, sample.labels), sample.text.parse().expect("a number"));
@@ -113,7 +115,7 @@ fn native_histograms_agree_with_themselves_and_their_exemplars_are_whole() {
     static STORAGE: Storage<8, 2, 2> = Storage::new();
     let (mut seen, mut exemplars) = (Seen::default(), 0);
     while_recording(STORAGE.registry(), 100, || {
-        let body = body_of(Families::new(STORAGE.registry(), None));
+        let body = body_of(Families::new(STORAGE.registry()));
         // The decoder checks that native buckets add up to the count and that no classic one exceeds it.
         let families = families::decode(&body).unwrap_or_else(|error| panic!("{error}"));
         for (family, metric) in families.iter().flat_map(|family| family.metric.iter().map(move |one| (family, one))) {
@@ -213,7 +215,7 @@ fn intervals_add_up_to_what_was_recorded() {
             shown += export.requests();
         };
         while_recording(registry, 100, &mut read);
-        // Once more, now that nobody records.
+        // Once more, after recording has ended.
         read();
         let total = registry.requests();
         assert_eq!((ended, shown), (total, total), "{histograms:?}");

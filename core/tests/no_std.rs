@@ -1,6 +1,7 @@
 //! The core in a program without std and without an allocator: it links, runs, and its storage costs no file size.
 //!
-//! The program is `no-std-proof` beside this folder; it is built here, in release mode, by the cargo that runs the test.
+//! The program is in the folder `no-std-proof` next to this one. The cargo that runs this test builds it in release
+//! mode.
 #![cfg(target_os = "linux")]
 
 use loaddensity_metrics_core::DefaultStorage;
@@ -103,7 +104,7 @@ fn neither_std_nor_an_allocator_is_linked() {
         let own = ["rust_begin_unwind", "loaddensity_metrics_core"];
         assert_eq!(symbols_in(program, &own), own);
     }
-    // This test is a program with std, and must be found out.
+    // This test itself is a program with std, so the check must find its symbols.
     let this = std::env::current_exe().expect("this program's path");
     assert!(symbols_in(&this, &FOREIGN).len() >= 5);
 }

@@ -1,4 +1,4 @@
-//! DogStatsD messages, judged by a strict parser of the grammar and by a naive model.
+//! DogStatsD messages, checked by a strict parser of the grammar and a naive model.
 
 mod common;
 

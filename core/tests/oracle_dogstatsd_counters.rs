@@ -1,4 +1,4 @@
-//! Counters that say their second, on a clock of the test's, judged by a strict parser of the grammar.
+//! Counters with timestamps, with a clock that the test sets, checked by a strict parser of the grammar.
 
 use loaddensity_metrics_core::dogstatsd::{
     AggregatedRequest, Aggregator, Cardinality, ContextCount, MessageEncoder, Origin,
@@ -23,7 +23,7 @@ struct Bench<'a> {
     room: Vec<u8>,
 }
 
-/// What a counter says: its value and its second.
+/// The value and the timestamp of a counter.
 type Counter = (u64, u64);
 
 impl<'a> Bench<'a> {
@@ -36,7 +36,7 @@ impl<'a> Bench<'a> {
         Self { registry, pump, sink, aggregator, room: vec![0xff; room] }
     }
 
-    /// Records so many requests of a series.
+    /// Records this number of requests of a series.
     fn record(&mut self, name: &str, requests: usize) {
         let mut recorder = self.registry.recorder();
         let series = recorder.series("GET", name);
@@ -44,7 +44,7 @@ impl<'a> Bench<'a> {
         self.pump.drain(|event| assert!(self.sink.offer(event)));
     }
 
-    /// Ends an interval: sends the values, all of which arrive unless they are lost; returns how many messages those are.
+    /// Ends an interval and sends its values, which arrive unless `are_lost`. Returns the number of their messages.
     fn send_values(&mut self, are_lost: bool) -> usize {
         let mut messages = 0;
         self.aggregator.fill(&self.sink);
@@ -60,7 +60,7 @@ impl<'a> Bench<'a> {
         messages
     }
 
-    /// Sends the counters if they may leave at these milliseconds of both clocks.
+    /// Sends the counters, if they may be sent at these times of both clocks (in milliseconds).
     fn send_counters(&mut self, tick: u64, wall: u64, are_last: bool, lost: Option<DropReason>) -> Vec<Counter> {
         let mut counters = Vec::new();
         let wall = Timestamp::from_unix_nanos(wall * 1_000_000);
@@ -89,10 +89,10 @@ fn encoder(registry: Registry<'_>) -> MessageEncoder<'_> {
     MessageEncoder::new(registry, "p").expect("a prefix").with_newlines()
 }
 
-/// The values of each interval leave at its end, and the counters once a second at most; what they wait for is held. No
-/// second comes twice, or before the one that was said, whatever becomes of the wall clock.
+/// The values of each interval are sent at its end, and the counters at most once a second; requests whose counter
+/// waits are held. Timestamps strictly increase, whatever happens to the wall clock.
 #[test]
-fn counts_of_a_series_leave_at_most_once_a_second() {
+fn counts_of_a_series_are_sent_at_most_once_a_second() {
     let storage = Box::new(Storage::<4, 1, 64>::new());
     let registry = storage.registry();
     let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
@@ -124,9 +124,10 @@ fn counts_of_a_series_leave_at_most_once_a_second() {
     assert_eq!(bench.account().held, 0);
 }
 
-/// What Datadog takes for one series has one count in a second: there, tags are in lower case, and cleaned ones alike.
+/// Series that are one series for Datadog have only one count in a second. Datadog turns tags into lower case, and
+/// different tags may become equal when they are cleaned.
 #[test]
-fn series_that_are_one_at_datadog_share_a_counter() {
+fn series_that_datadog_takes_for_one_share_a_counter() {
     let storage = Box::new(Storage::<8, 1, 64>::new());
     let registry = storage.registry();
     let mut bench = Bench::new(registry, &encoder(registry), 1_432, 0);
@@ -141,7 +142,7 @@ fn series_that_are_one_at_datadog_share_a_counter() {
     assert_eq!((bench.account().sent, bench.account().held), (13, 0));
 }
 
-/// A sink that is started anew does not say the seconds of the one before.
+/// A sink that is started again does not use the timestamps of the former one.
 #[test]
 fn seconds_go_on_after_a_restart() {
     let storage = Box::new(Storage::<4, 1, 64>::new());
@@ -155,10 +156,10 @@ fn seconds_go_on_after_a_restart() {
     assert_eq!(bench.aggregator.second(), Some(SECOND + 2));
 }
 
-/// A request is sent when its values and its counter are. Counters stand for requests whose values are lost, too: the
-/// Agent gets the right sum.
+/// A request counts as sent when its values and its counter were sent. Counters also count requests whose values are
+/// lost, so that the Agent gets the right sum.
 #[test]
-fn what_is_lost_is_counted_once() {
+fn a_lost_packet_is_counted_once() {
     for (values, counters, expected) in [
         (false, None, (3, 0)),
         (true, None, (0, 3)),
@@ -181,10 +182,10 @@ fn what_is_lost_is_counted_once() {
     bench.send_values(false);
     assert_eq!((bench.sink.len(), bench.account().held), (0, 3));
     bench.sink.abandon(DropReason::Deadline);
-    assert_eq!(bench.account().dropped.get(DropReason::Deadline), 3, "what waits at the end is dropped");
+    assert_eq!(bench.account().dropped.get(DropReason::Deadline), 3, "requests that wait at the end are dropped");
 }
 
-/// Counters fill packets as other messages do; where one could not fit, its series is left out as a whole.
+/// Counters fill packets like other messages. If a counter could not fit into a packet, its whole series is left out.
 #[test]
 fn counters_share_packets_of_any_length() {
     let origin = Origin { container: Some("ci-1"), external: None, cardinality: Some(Cardinality::Low) };
@@ -216,9 +217,9 @@ fn counters_share_packets_of_any_length() {
     }
 }
 
-/// The Agent drops a message of the second 0.
+/// The Agent drops messages with the timestamp 0.
 #[test]
-fn the_second_0_is_never_said() {
+fn timestamps_of_counts_are_never_0() {
     for (wall, expected) in [(0, 1), (1_000, 1), (2_999, 2)] {
         let storage = Box::new(Storage::<4, 1, 64>::new());
         let registry = storage.registry();

@@ -1,4 +1,4 @@
-//! DogStatsD messages beyond the contract's, judged by a strict parser of the grammar and by a naive model.
+//! DogStatsD messages with options beyond the contract, checked by a strict parser of the grammar and a naive model.
 
 mod common;
 
@@ -36,7 +36,7 @@ fn everything(registry: Registry<'_>) -> MessageEncoder<'_> {
         .expect("a good origin")
 }
 
-/// Judges messages of [`everything`].
+/// Checks messages of [`everything`].
 fn judge(model: &Model, payloads: &[Vec<u8>]) {
     let mut seen = Vec::new();
     for payload in payloads {
@@ -75,7 +75,7 @@ fn judge(model: &Model, payloads: &[Vec<u8>]) {
     }
 }
 
-/// Without names that are cut: the hash in them is the core's own.
+/// Removes names that are cut: the model does not know the hash that the core puts into them.
 fn short(recording: Recording) -> Recording {
     recording.into_iter().filter(|(spelling, _)| spelling.name.len() <= 195 && spelling.method.len() <= 32).collect()
 }
@@ -143,7 +143,7 @@ fn what_cannot_be_shown_is_refused() {
 }
 
 #[test]
-fn what_is_sampled_away_is_accounted_for() {
+fn requests_left_out_by_sampling_are_accounted_for() {
     static STORAGE: Storage<8, 1, 16> = Storage::new();
     let registry = STORAGE.registry();
     let mut pump = registry.pump().expect("the only pump");

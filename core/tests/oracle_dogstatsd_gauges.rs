@@ -1,4 +1,4 @@
-//! Gauges and telemetry as DogStatsD messages, judged by a strict parser of the grammar.
+//! Gauges and telemetry as DogStatsD messages, checked by a strict parser of the grammar.
 
 use loaddensity_metrics_core::dogstatsd::{
     Cardinality, ClientTransport, ConstantTags, GaugeMessageEncoder, MessageEncoder, Origin, Telemetry,
@@ -7,14 +7,15 @@ use loaddensity_metrics_core::dogstatsd::{
 use loaddensity_metrics_core::{Full, Registry, SampleRate, Storage, Written};
 use loaddensity_metrics_vectors::dogstatsd::{MessageType, parse};
 
-/// The longest message of [`dressed`]: the shortest decimal of the smallest number, its sign, and what stands around it.
+/// The longest message of [`dressed`]: the shortest decimal of the smallest number, its sign, and what stands around
+/// it.
 const LONGEST: usize = 420;
 
 fn encoder<'a>(registry: Registry<'a>, prefix: &str) -> MessageEncoder<'a> {
     MessageEncoder::new(registry, prefix).expect("a prefix")
 }
 
-/// With every option, of which only tags and origin concern a gauge.
+/// An encoder with every option. Only tags and origin appear in gauges.
 fn dressed(registry: Registry<'_>) -> GaugeMessageEncoder<'_> {
     let origin = Origin { container: Some("ci-abc"), external: None, cardinality: Some(Cardinality::High) };
     encoder(registry, "load.test")
@@ -26,7 +27,7 @@ fn dressed(registry: Registry<'_>) -> GaugeMessageEncoder<'_> {
         .gauges()
 }
 
-/// What comes of encoding to the end in datagrams of `length` bytes and at most `most` messages: names and numbers.
+/// The names and numbers of all gauges, encoded in datagrams of `length` bytes with at most `most` messages.
 fn sent(encoder: &GaugeMessageEncoder<'_>, length: usize, most: usize) -> Vec<(String, f64)> {
     let mut seen = Vec::new();
     loop {
@@ -94,7 +95,7 @@ fn a_name_that_datadog_would_not_take_is_refused() {
     assert_eq!(encoder.encode(1, 1, &mut datagram).map(|written| written.bytes), Ok(200 + ":1|g".len()));
 }
 
-/// What a message of telemetry says: its name without what all begin with, its type where it has one, and its number.
+/// The telemetry messages: name without the common prefix, metric type if there is one, and number.
 fn told(encoder: &TelemetryEncoder, news: &Telemetry, (length, most): (usize, usize)) -> Vec<(String, f64)> {
     let mut told = Vec::new();
     loop {
@@ -170,7 +171,7 @@ fn telemetry_says_what_was_done() {
 }
 
 #[test]
-fn telemetry_is_what_came_since_the_last() {
+fn telemetry_counts_what_was_sent_since_the_last_one() {
     let at = |n: u64, contexts: Option<u64>| Telemetry {
         requests: n,
         dropped_on_receive: 2 * n,
@@ -185,7 +186,8 @@ fn telemetry_is_what_came_since_the_last() {
     assert_eq!(at(10, None).since(&Telemetry::default()), at(10, None));
 }
 
-/// With newlines the last message has one too, in exactly one byte more, and nothing fits by halves.
+/// If newlines are asked for, the last message ends with one too. It needs exactly one byte more, and a message that
+/// does not fit leaves nothing.
 #[test]
 fn the_last_message_ends_with_a_newline_where_asked_for() {
     let storage = Box::new(Storage::<2, 1, 2>::new());

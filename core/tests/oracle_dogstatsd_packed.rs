@@ -1,4 +1,4 @@
-//! Messages per interval, with packed values, judged by a strict parser of the grammar and by a naive model.
+//! Messages per interval with packed values, checked by a strict parser of the grammar and a naive model.
 
 mod common;
 
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
-/// What came of one recording.
+/// What one recording led to.
 struct Sent {
     model: Model,
     packets: Vec<Vec<u8>>,
@@ -24,8 +24,8 @@ struct Sent {
     contexts: usize,
 }
 
-/// Records with the exporter on, and sends all of it in intervals of up to `slots` requests, in packets of up to
-/// `length` bytes. `is_lost` says of each packet by its number whether it is; `None` ends the interval there.
+/// Records while the exporter runs, and sends everything in intervals of up to `slots` requests, in packets of up to
+/// `length` bytes. `is_lost` says for each packet number whether the packet is lost; `None` ends the interval there.
 fn sent(
     registry: Registry<'_>,
     encoder: &MessageEncoder<'_>,
@@ -82,7 +82,7 @@ fn plain(registry: Registry<'_>) -> MessageEncoder<'_> {
     MessageEncoder::new(registry, "loaddensity").expect("a prefix")
 }
 
-/// Judges a run of which nothing was lost.
+/// Checks a run without losses.
 fn judge(sent: &Sent, dialect: &MessageDialect) {
     assert_eq!(sent.account.sent, sent.model.requests(), "{:?}", sent.account);
     let counters = packed(&sent.model, dialect, sent.packets.iter().map(Vec::as_slice));
@@ -114,7 +114,7 @@ fn values_of_one_context_share_messages() {
     assert_eq!(sent.packets.iter().map(|packet| String::from_utf8_lossy(packet)).collect::<Vec<_>>(), [expected]);
 }
 
-/// Each option of the messages is there once per message, whatever the number of its values.
+/// Each option appears once per message, however many values the message has.
 #[test]
 fn every_option_is_in_packed_messages() {
     static STORAGE: Storage<1_024, 1, 2> = Storage::new();
@@ -139,9 +139,9 @@ fn every_option_is_in_packed_messages() {
     judge(&sent, &dialect);
 }
 
-/// A context is dropped as a whole where one of its messages could be longer than a packet, and no other is.
+/// If one message of a context could be longer than a packet, the whole context is dropped, and no other one.
 #[test]
-fn what_fits_into_no_packet_is_too_large() {
+fn messages_that_fit_into_no_packet_are_too_large() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
     let registry = storage.registry();
     let samples = vec![Sample::ok(Duration::ZERO); 5];
@@ -156,7 +156,8 @@ fn what_fits_into_no_packet_is_too_large() {
     assert_eq!((neither.account.sent, too_large(&neither), neither.packets.len()), (0, 10, 0));
 }
 
-/// Whatever is lost, and wherever the deadline comes, exactly those requests are sent of which everything was.
+/// Whichever packets are lost, and whenever the deadline comes: a request counts as sent exactly if all of its messages
+/// were sent.
 #[test]
 fn lost_packets_take_their_requests_with_them_and_no_others() {
     for (lost, end) in (0..8).flat_map(|lost| (1..10).map(move |end| (lost, end))) {
@@ -203,7 +204,7 @@ proptest! {
         judge(&sent, &MessageDialect::contract("loaddensity"));
     }
 
-    /// The account is right whatever is lost, and wherever an interval ends.
+    /// The account is right whichever packets are lost, and wherever an interval ends.
     #[test]
     fn random_losses_leave_the_account_right(
         recording in any_recording(), slots in 1..20usize, length in 400..1_500usize, fates in any::<u64>(),

@@ -1,4 +1,4 @@
-//! InfluxDB lines, judged by InfluxData's parser, by a reader of what all versions agree on, and by a naive model.
+//! InfluxDB lines, checked by InfluxData's parser, by a reader of what all versions agree on, and by a naive model.
 
 mod common;
 
@@ -33,7 +33,7 @@ fn every_bound_and_extreme_is_written_exactly() {
 }
 
 #[test]
-fn a_timestamp_is_the_samples_but_for_what_makes_it_unique() {
+fn a_timestamp_is_that_of_the_sample_except_for_its_unique_part() {
     static STORAGE: Storage<4, 3, 16> = Storage::new();
     let registry = STORAGE.registry();
     let at = 1_700_000_000_123_456_789;
@@ -50,7 +50,7 @@ fn a_timestamp_is_the_samples_but_for_what_makes_it_unique() {
     }
 }
 
-/// Constant tags of every nasty kind, and the status code in each place.
+/// Nasty constant tags of every kind, and the status code as a field, a tag and both.
 #[test]
 fn nasty_names_and_constant_tags_stay_in_order_in_every_dialect() {
     let nasty = r"a,b=c d\e\,f\";
@@ -104,7 +104,7 @@ fn gauges_are_fields_of_one_time() {
 }
 
 #[test]
-fn without_tags_of_ones_own_the_line_is_the_contracts() {
+fn without_constant_tags_the_line_is_as_the_contract_says() {
     let line = |change: fn(LineEncoder<'_>) -> LineEncoder<'_>| {
         let storage = Box::new(Storage::<4, 1, 2>::new());
         let encoder = change(LineEncoder::new(storage.registry(), MEASUREMENT).expect("measurement"));

@@ -1,4 +1,4 @@
-//! OTLP requests, judged byte for byte by prost, and by a naive model.
+//! OTLP requests, compared byte for byte with prost's, and checked by a naive model.
 
 mod common;
 
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 const TIMES: (u64, u64) = (1_700_000_000_000_000_000, 1_700_000_005_000_000_000);
 
-/// All requests of one cycle, each at most `limit` bytes long, and the total that the cycle shows.
+/// All requests of one export, each at most `limit` bytes long, and the total that the export shows.
 fn cycle(registry: Registry<'_>, service: &str, limit: usize) -> (Vec<Vec<u8>>, u64) {
     let (start, now) = (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1));
     let resource = Resource::new(service);
@@ -138,7 +138,7 @@ fn a_full_registry_is_shown_by_the_attribute_of_the_specification() {
 }
 
 #[test]
-fn nothing_recorded_is_nothing_sent() {
+fn without_requests_nothing_is_sent() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     registry.recorder().series("GET", "/silent");

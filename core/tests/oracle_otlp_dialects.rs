@@ -1,5 +1,5 @@
-//! OTLP with exponential histograms, with extremes and over intervals, judged byte for byte by prost, and by a naive
-//! model.
+//! OTLP with exponential histograms, with extremes and with delta temporality, compared byte for byte with prost's
+//! output and checked by a naive model.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn times() -> (Timestamp, Timestamp) {
     (Timestamp::from_unix_nanos(TIMES.0), Timestamp::from_unix_nanos(TIMES.1))
 }
 
-/// All requests of one cycle, each at most `limit` bytes long, and the total that the cycle shows.
+/// All requests of one export, each at most `limit` bytes long, and the total that the export shows.
 fn all_of((mut export, sources): (Export, Sources<'_>), limit: usize) -> (Vec<Vec<u8>>, u64) {
     let (mut requests, mut buffer) = (Vec::new(), vec![0xff; limit]);
     while let Some(part) = export.next_request(sources, &mut buffer).expect("room for one point") {
@@ -73,7 +73,7 @@ fn judge(registry: Registry<'_>, model: &Model, limit: usize) {
     }
 }
 
-/// Records in two parts with an interval that ends after each; each interval must show its part and nothing else.
+/// Records several parts and ends an interval after each. Each interval must show exactly its part.
 fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: ExportOptions, limit: usize) {
     let resource = Resource::new("shop");
     let at = |seconds: u64| Timestamp::from_unix_nanos(seconds * 1_000_000_000);
@@ -92,7 +92,7 @@ fn judge_intervals(registry: Registry<'_>, parts: [&Recording; 3], options: Expo
         let times = (number * 1_000_000_000, (number + 1) * 1_000_000_000);
         let dialect = ExportDialect { options, is_delta: true };
         exports_as(dialect, &model, "shop", times, requests.iter().map(Vec::as_slice));
-        // A cycle that failed is made anew, byte for byte, whatever was recorded meanwhile.
+        // An export that failed is made again with the same bytes, whatever was recorded meanwhile.
         let series = recorder.series("GET", "/meanwhile");
         recorder.record(series, Sample::ok(Duration::ZERO));
         assert_eq!(all_of(of_interval(registry, &resource, &interval), limit).0, requests);
@@ -111,7 +111,7 @@ fn nasty_names_survive_in_every_dialect() {
     }
 }
 
-/// Settles the interval from the first point to the last; returns its requests.
+/// Settles the interval from the first point to the last. Returns the number of its requests.
 fn settle_all(interval: &mut DeltaInterval<Vec<u64>>, registry: Registry<'_>) -> u64 {
     let (first, resource) = (interval.export(registry), Resource::new("shop"));
     let (mut last, mut buffer) = (first, vec![0; 1 << 20]);
@@ -185,7 +185,7 @@ fn quantiles_of_an_exported_histogram_are_near_those_of_a_sorted_list() {
 }
 
 #[test]
-fn a_full_registry_is_told_in_the_conventional_metric_too() {
+fn a_full_registry_is_shown_in_the_conventional_metric_too() {
     static STORAGE: Storage<2, 1, 2> = Storage::new();
     let recording = ["/a", "/b", "/c"].map(|name| (Spelling::new("GET", name), vec![samples::sample(7)]));
     let model = record(&mut STORAGE.registry().recorder(), &recording.to_vec(), || {});

@@ -1,9 +1,9 @@
-//! Prometheus pages, judged by a strict parser and a naive model.
+//! Prometheus pages, checked by a strict parser and a naive model.
 
 mod common;
 
 use common::{any_recording, body_of, edge_recording, nasty_recording, page_of, record, whole};
-use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, Page};
+use loaddensity_metrics_core::prometheus::{Families, MAX_LINE, Page, ScrapeOptions};
 use loaddensity_metrics_core::{
     Classic, ConstantLabels, DropReason, Exporter, Label, Outcome, Sample, Storage, Timestamp, TraceContext,
 };
@@ -20,13 +20,17 @@ fn nasty_names_survive() {
     assert!(model.shown().count() > 500, "{}", model.shown().count());
     assert_eq!(registry.usage().folded, 0, "the storage is too small for the table");
     judge::page(&model, &[], &page_of(registry));
-    judge::open_page(&model, &[], None, &whole(Page::open_metrics(registry, None)));
-    let created = Some(Timestamp::from_unix_nanos(1_700_000_000_000_000_001));
-    judge::open_page(&model, &[], Some("1700000000.000000001"), &whole(Page::open_metrics(registry, created)));
-    judge::families(&model, &[], None, &body_of(Families::new(registry, None)));
-    judge::families(&model, &[], Some(1_700_000_000_000_000_001), &body_of(Families::new(registry, created)));
-    let whole_seconds = Some(Timestamp::from_unix_nanos(1_700_000_000_000_000_000));
-    judge::families(&model, &[], Some(1_700_000_000_000_000_000), &body_of(Families::new(registry, whole_seconds)));
+    judge::open_page(&model, &[], None, &whole(Page::open_metrics(registry)));
+    let created = |nanos| ScrapeOptions::default().created(Timestamp::from_unix_nanos(nanos));
+    let open = whole(Page::open_metrics(registry).with_options(created(1_700_000_000_000_000_001)));
+    judge::open_page(&model, &[], Some("1700000000.000000001"), &open);
+    judge::families(&model, &[], None, &body_of(Families::new(registry)));
+    for nanos in [1_700_000_000_000_000_001, 1_700_000_000_000_000_000] {
+        let body = body_of(Families::new(registry).with_options(created(nanos)));
+        judge::families(&model, &[], Some(nanos), &body);
+    }
+    // The text format has no place for it.
+    judge::page(&model, &[], &whole(Page::new(registry).with_options(created(1))));
 }
 
 #[test]
@@ -35,8 +39,8 @@ fn every_bound_and_extreme_is_counted_in_its_bucket() {
     let registry = STORAGE.registry();
     let model = record(&mut registry.recorder(), &edge_recording(), || {});
     judge::page(&model, &[], &page_of(registry));
-    judge::open_page(&model, &[], None, &whole(Page::open_metrics(registry, None)));
-    judge::families(&model, &[], None, &body_of(Families::new(registry, None)));
+    judge::open_page(&model, &[], None, &whole(Page::open_metrics(registry)));
+    judge::families(&model, &[], None, &body_of(Families::new(registry)));
 }
 
 #[test]
@@ -45,8 +49,8 @@ fn an_empty_registry_gives_a_page() {
     let registry = STORAGE.registry();
     let model = record(&mut registry.recorder(), &Vec::new(), || {});
     judge::page(&model, &[], &page_of(registry));
-    judge::open_page(&model, &[], None, &whole(Page::open_metrics(registry, None)));
-    judge::families(&model, &[], None, &body_of(Families::new(registry, None)));
+    judge::open_page(&model, &[], None, &whole(Page::open_metrics(registry)));
+    judge::families(&model, &[], None, &body_of(Families::new(registry)));
 }
 
 #[test]
@@ -62,9 +66,9 @@ fn accounts_are_shown_from_an_exporters_start_on() {
 
     let bytes = page_of(registry);
     judge::page(&model, &[Exporter::Prometheus, Exporter::Statsd], &bytes);
-    let open = whole(Page::open_metrics(registry, None));
+    let open = whole(Page::open_metrics(registry));
     judge::open_page(&model, &[Exporter::Prometheus, Exporter::Statsd], None, &open);
-    let body = body_of(Families::new(registry, None));
+    let body = body_of(Families::new(registry));
     judge::families(&model, &[Exporter::Prometheus, Exporter::Statsd], None, &body);
     let page = prometheus::parse(&bytes).expect("judged above");
     let value = |name: &str, labels: &[(&str, &str)]| page.sample(name, labels).map(|sample| sample.value);
@@ -103,7 +107,7 @@ fn a_page_shows_the_series_that_existed_when_it_began() {
     assert!(names.iter().all(|name| *name == "/before"), "{names:?}");
 }
 
-/// Every line has the constant labels, escaped, but for those that it has of its own.
+/// Every line has the constant labels, escaped, except those whose name it has as a label of its own.
 #[test]
 fn constant_labels_are_on_every_line() {
     static STORAGE: Storage<1_024, 1, 2> = Storage::new();
@@ -113,7 +117,8 @@ fn constant_labels_are_on_every_line() {
     let given = [("run", "\\\"\n7"), ("scenario", "all"), ("cause", "mine"), ("exporter", "mine")];
     let constant = ConstantLabels::new(given).expect("good labels");
     let plain = page_of(registry);
-    let bytes = whole(Page::new(registry).with_constant_labels(&constant));
+    let options = ScrapeOptions::default().constant_labels(&constant);
+    let bytes = whole(Page::new(registry).with_options(options.clone()));
     let (plain, page) = (prometheus::parse(&plain).expect("a page"), prometheus::parse(&bytes).expect("a page"));
     assert_eq!(plain.sample_count(), page.sample_count());
     for (before, after) in plain.samples().zip(page.samples()) {
@@ -127,11 +132,11 @@ fn constant_labels_are_on_every_line() {
     }
     let own = page.samples().filter(|sample| sample.label("scenario").is_some_and(|value| value != "all"));
     assert!(own.count() > 1_000, "no series has a label of its own");
-    let open = whole(Page::open_metrics(registry, None).with_constant_labels(&constant));
+    let open = whole(Page::open_metrics(registry).with_options(options.clone()));
     let open = openmetrics::parse(&open).expect("a page");
     assert!(open.samples().map(|open| (open.name, open.text)).eq(page.samples().map(|text| (text.name, text.text))));
     assert!(open.samples().all(|sample| sample.label("run") == Some("\\\"\n7")));
-    let body = body_of(Families::new(registry, None).with_constant_labels(&constant));
+    let body = body_of(Families::new(registry).with_options(options));
     let families = families::decode(&body).expect("families");
     let metrics = || families.iter().flat_map(|family| &family.metric);
     assert!(metrics().all(|metric| metric.label("run") == Some("\\\"\n7")));
@@ -155,7 +160,7 @@ fn the_longest_line_is_as_long_as_promised() {
     recorder.record_traced(series, sample, TraceContext { trace_id: [7; 16], span_id: [7; 8] });
     let quotes = "\"".repeat(253);
     let constant = ConstantLabels::new(["a", "b", "c", "d"].map(|name| (name, &*quotes))).expect("they just fit");
-    let mut page = Page::open_metrics(registry, None).with_constant_labels(&constant);
+    let mut page = Page::open_metrics(registry).with_options(ScrapeOptions::default().constant_labels(&constant));
     let (mut buffer, mut longest) = ([0; MAX_LINE], 0);
     loop {
         let length = page.fill(&mut buffer).expect("it holds any line");
@@ -167,7 +172,7 @@ fn the_longest_line_is_as_long_as_promised() {
     assert!(longest > MAX_LINE - 200, "{longest} of {MAX_LINE}");
 }
 
-/// A gauge that has been set is shown exactly, in every dialect; one that has not is not shown.
+/// A gauge that has been set is shown exactly, in every format. One that has not been set is not shown.
 #[test]
 fn gauges_are_shown_as_they_were_set() {
     let numbers =
@@ -180,9 +185,10 @@ fn gauges_are_shown_as_they_were_set() {
     }
     let constant = ConstantLabels::new([("run", "7")]).expect("a good label");
     for constant in [ConstantLabels::NONE, constant] {
-        let text = whole(Page::new(registry).with_constant_labels(&constant));
-        let open = whole(Page::open_metrics(registry, None).with_constant_labels(&constant));
-        let body = body_of(Families::new(registry, None).with_constant_labels(&constant));
+        let options = ScrapeOptions::default().constant_labels(&constant);
+        let text = whole(Page::new(registry).with_options(options.clone()));
+        let open = whole(Page::open_metrics(registry).with_options(options.clone()));
+        let body = body_of(Families::new(registry).with_options(options));
         let (text, open) = (prometheus::parse(&text).expect("a page"), openmetrics::parse(&open).expect("a page"));
         let families = families::decode(&body).expect("families");
         assert!(text.family("loaddensity_never_set").is_none());
@@ -199,7 +205,8 @@ fn gauges_are_shown_as_they_were_set() {
     }
 }
 
-/// Each bucket shows the latest trace of its requests, in OpenMetrics and in protobuf; text has no exemplars.
+/// Each bucket shows the latest trace of its requests, in OpenMetrics and in protobuf. The text format has no
+/// exemplars.
 #[test]
 fn exemplars_are_on_the_buckets_of_their_requests() {
     let storage = Box::new(Storage::<4, 1, 2>::new());
@@ -216,7 +223,7 @@ fn exemplars_are_on_the_buckets_of_their_requests() {
         let span_id = if number == 3 { [0; 8] } else { [number; 8] };
         recorder.record_traced(series, sample, TraceContext { trace_id: [number; 16], span_id });
     }
-    let page = whole(Page::open_metrics(registry, None));
+    let page = whole(Page::open_metrics(registry));
     let page = openmetrics::parse(&page).expect("a page");
     let shown: Vec<_> = page
         .samples()
@@ -233,7 +240,7 @@ fn exemplars_are_on_the_buckets_of_their_requests() {
         ("+Inf".to_owned(), ids("04"), "80000", None),
     ];
     assert_eq!(shown, expected);
-    let families = families::decode(&body_of(Families::new(registry, None))).expect("families");
+    let families = families::decode(&body_of(Families::new(registry))).expect("families");
     let buckets = families[1].metric[0].histogram.as_ref().expect("a histogram").bucket.iter();
     let shown: Vec<_> = buckets
         .filter_map(|bucket| {
@@ -254,13 +261,13 @@ fn exemplars_are_on_the_buckets_of_their_requests() {
     assert!(prometheus::parse(&text).is_ok() && !String::from_utf8_lossy(&text).contains("trace_id"));
 }
 
-/// Storage without exponential histograms has classic histograms alone.
+/// A page from storage without exponential histograms has only classic histograms.
 #[test]
 fn classic_storage_shows_classic_histograms() {
     let storage = Box::new(Storage::<4, 1, 2, Classic>::new());
     let registry = storage.registry();
     let model = record(&mut registry.recorder(), &edge_recording(), || {});
-    let families = families::decode(&body_of(Families::new(registry, None))).expect("families");
+    let families = families::decode(&body_of(Families::new(registry))).expect("families");
     let histograms: Vec<_> =
         families.iter().flat_map(|family| &family.metric).filter_map(|metric| metric.histogram.as_ref()).collect();
     assert_eq!(histograms.len(), 2);

@@ -1,4 +1,5 @@
-//! An OTLP cycle as a value: cut at any length from where it stands, again from there, point by point or passed over.
+//! An OTLP export as a value: it can be cut at any length from its current position, cut again from there, written
+//! point by point, or skipped.
 
 mod common;
 
@@ -39,14 +40,14 @@ fn points_of(request: &[u8], is_delta: bool) -> Vec<DecodedPoint> {
     if is_delta { decode_delta(message) } else { decode(message) }.expect("a message")
 }
 
-/// What each point of the counter says.
+/// The value of each point of the counter.
 fn counted(points: &[DecodedPoint]) -> Vec<u64> {
     let value =
         |point: &DecodedPoint| if let DecodedValue::Sum(value) = point.value { Some(value as u64) } else { None };
     points.iter().filter_map(value).collect()
 }
 
-/// What a part says of itself must be what is in it.
+/// Checks that what a part says about itself is what it contains.
 fn judge_part((part, request): (&Part, &[u8]), weights: Weights, is_delta: bool) {
     let points = points_of(request, is_delta);
     assert_eq!((part.points, part.bytes), (points.len(), request.len()));
@@ -58,7 +59,8 @@ fn judge_part((part, request): (&Part, &[u8]), weights: Weights, is_delta: bool)
     }
 }
 
-/// Cuts an interval at one length after another; each part twice, and now and then at another length before.
+/// Cuts an interval at one length after another. Each part is written twice, and now and then with another length
+/// before.
 fn cut(registry: Registry<'_>, recording: &Recording, options: ExportOptions, lengths: &[usize]) {
     let resource = Resource::new("shop");
     let mut interval = interval(registry, options);
@@ -100,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn wherever_it_is_cut_a_cycle_shows_each_point_once(
+    fn an_export_shows_each_point_once_wherever_it_is_cut(
         recording in any_recording(),
         lengths in proptest::collection::vec(MIN_OPTIONS_REQUEST..30_000usize, 1..20),
         which in 0..ALL.len(),
@@ -110,7 +112,7 @@ proptest! {
     }
 }
 
-/// All parts of a cycle in a large buffer, with `limit`.
+/// All parts of an export in a large buffer, with `limit`.
 fn parts(mut export: Export, sources: Sources<'_>, limit: usize) -> Vec<(Part, Vec<u8>)> {
     let (mut parts, mut buffer) = (Vec::new(), vec![0xff; 1 << 20]);
     while let Some(part) = export.next_request(sources.with_limit(limit), &mut buffer).expect("room") {
@@ -166,7 +168,7 @@ fn a_point_that_fits_nowhere_can_be_passed_over() {
         let shown = parts(first, sources, 0);
         assert_eq!(first.next_request(sources, &mut [0; 700]), Err(TooSmall { needed: MIN_OPTIONS_REQUEST }));
         let mut export = first;
-        // One after another, each as it would have been shown.
+        // One point after the other is skipped. Each skipped part describes the same point as the written one.
         for (part, _) in &shown {
             let passed = export.skip(sources).expect("a point");
             assert_eq!((passed.bytes, passed.points, passed.requests), (0, 1, part.requests));
@@ -202,7 +204,7 @@ fn gauges_come_with_the_points_without_them_or_alone() {
 }
 
 #[test]
-fn what_is_cut_anew_can_have_another_time() {
+fn a_part_that_is_written_again_can_have_another_time() {
     static STORAGE: Storage<64, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     record(&mut registry.recorder(), &edge_recording(), || {});
@@ -216,7 +218,7 @@ fn what_is_cut_anew_can_have_another_time() {
 }
 
 #[test]
-fn intervals_touch_whatever_was_settled_of_the_one_before() {
+fn intervals_touch_whatever_part_of_the_last_one_was_settled() {
     static STORAGE: Storage<4, 1, 2> = Storage::new();
     let registry = STORAGE.registry();
     let mut recorder = registry.recorder();
@@ -236,7 +238,7 @@ fn intervals_touch_whatever_was_settled_of_the_one_before() {
         (points[0].start / SECOND, points[0].time / SECOND, counts)
     };
     assert_eq!((end(&mut interval, 2), times(&interval)), (2, (1, 2, vec![1, 1])));
-    // Nothing of it was settled: the next one is one with it.
+    // Nothing of the interval was settled, so the next one includes it.
     assert_eq!((end(&mut interval, 3), times(&interval)), (4, (1, 3, vec![2, 2])));
     // One series was settled: its points must not overlap.
     let first = interval.export(registry);
@@ -244,7 +246,8 @@ fn intervals_touch_whatever_was_settled_of_the_one_before() {
     let until = one.iter().find(|(part, _)| part.next.requests() != 0).expect("a point of the counter").0.next;
     assert_eq!(interval.settle(first, until), 2);
     assert_eq!((end(&mut interval, 4), times(&interval)), (4, (3, 4, vec![1, 3])));
-    // All of it, later than it was meant to: the next one begins there. A clock that was set back changes nothing.
+    // All of it was settled, at a later time. The next interval begins at that time. A clock that was set back changes
+    // nothing.
     assert_eq!((interval.postpone(at(6)), interval.postpone(at(5))), (at(6), at(6)));
     let last = parts(interval.export(registry), Sources::of_interval(registry, &resource, &interval), usize::MAX);
     assert_eq!(interval.settle(interval.export(registry), last[0].0.next), 4);

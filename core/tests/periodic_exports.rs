@@ -1,5 +1,5 @@
-//! The machine of periodic exports over a real registry: what a receiver has at last is what was recorded, whatever it
-//! answered meanwhile, by what a reference decoder reads.
+//! The machine of periodic exports with a real registry. A reference decoder reads what the receiver got: at the end it
+//! has everything that was recorded, whatever it answered meanwhile.
 
 use core::time::Duration;
 use loaddensity_metrics_core::export::periodic::{
@@ -31,7 +31,7 @@ fn record(registry: Registry<'_>) {
     }
 }
 
-/// What a receiver was sent and took.
+/// What a receiver got and accepted.
 #[derive(Default)]
 struct Taken {
     bodies: Vec<Vec<otlp::DecodedPoint>>,
@@ -39,7 +39,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Takes or refuses a body; `None` where it keeps silent.
+    /// Accepts or refuses a body. `None` if it does not answer.
     fn answer(&mut self, body: &[u8], is_delta: bool) -> Option<Said> {
         self.asked += 1;
         otlp::canonical(body).expect("canonical");
@@ -53,7 +53,7 @@ impl Taken {
         Some(Said::Stored)
     }
 
-    /// Requests by series, as the counter tells them.
+    /// The requests of each series, as the counter shows them.
     fn requests(&self, is_delta: bool) -> BTreeMap<String, i64> {
         let mut sums = BTreeMap::new();
         for point in self.bodies.iter().flatten() {
@@ -113,7 +113,7 @@ fn drive<S: ExportSource>(mut source: S, is_delta: bool, registry: Registry<'_>)
 fn check(taken: &Taken, is_delta: bool, registry: Registry<'_>) {
     let requests = taken.requests(is_delta);
     assert_eq!(requests.values().sum::<i64>(), registry.requests() as i64);
-    // But for the first, each series has both outcomes.
+    // Each series but the first has both outcomes.
     assert_eq!((requests.len(), registry.requests()), (79, 3 * (1..=40).sum::<u64>()));
     let account = registry.account(Exporter::OpenTelemetry);
     assert_eq!((account.sent, account.held, account.dropped.total()), (registry.requests(), 0, 0));

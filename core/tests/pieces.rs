@@ -1,5 +1,5 @@
-//! Every buffer length from 0 to the whole output: the pieces joined are the whole, or the encoder says that the buffer
-//! is too small and loses nothing by it.
+//! Output in buffers of every length, from 0 to that of the whole output. The joined pieces are equal to the whole, or
+//! the encoder says that the buffer is too small and loses nothing.
 
 mod common;
 
@@ -15,7 +15,7 @@ use loaddensity_metrics_vectors::contract::Spelling;
 use loaddensity_metrics_vectors::model::Model;
 use loaddensity_metrics_vectors::{judge, samples};
 
-/// Few series, but of names that are escaped, made safe, and cut.
+/// A few series, with names that are escaped, made safe, and cut.
 fn small_recording(series: usize) -> common::Recording {
     let names = ["quote\" back\\slash\nnewline, = café/😀\\", "", &"😀".repeat(70)];
     let labels = vec![("region".to_owned(), "e u,=\\".to_owned())];
@@ -46,7 +46,7 @@ fn prometheus_pages() {
     assert!(refused > 0, "no length was too small");
 }
 
-/// The page in buffers of `length` bytes, and how many of them were too small; those lines go through a larger one.
+/// The page, written in buffers of `length` bytes, and how many lines did not fit. Those lines get a larger buffer.
 fn page_in_pieces(registry: Registry<'_>, length: usize) -> (Vec<u8>, usize) {
     let (mut page, mut joined, mut refusals) = (Page::new(registry), Vec::new(), 0);
     let (mut buffer, mut large) = (vec![0; length], [0; MAX_LINE]);
@@ -87,7 +87,7 @@ fn otlp_cycles() {
 
 const TIMES: (u64, u64) = (1, 2);
 
-/// The cycle in buffers of `length` bytes, and how many of them were too small; those points go through a larger one.
+/// The export, written in buffers of `length` bytes, and how many points did not fit. Those points get a larger buffer.
 fn cycle_in_pieces(registry: Registry<'_>, length: usize) -> (Vec<Vec<u8>>, usize) {
     let [start, now] = [TIMES.0, TIMES.1].map(Timestamp::from_unix_nanos);
     let resource = Resource::new("shop");
@@ -146,7 +146,7 @@ fn batches<E: EventEncoder + Clone>(
     for length in 0..=whole.len() {
         let fits = |items: &&Vec<Vec<u8>>| items.iter().all(|item| item.len() <= length);
         let packed = pack_all(exporter, encoder, &events, length);
-        // What an event that is too large left in a batch before its large item is allowed, but counts as dropped.
+        // An event with an item that is too large counts as dropped. Its earlier items may be in a batch all the same.
         let too_large = items.iter().filter(|items| !fits(items)).count() as u64;
         assert_eq!(packed.too_large, too_large, "{length} bytes");
         assert_eq!(packed.sent, events.len() as u64 - too_large, "{length} bytes");
@@ -165,7 +165,7 @@ fn recorded(recorder: &mut Recorder<'_>, pump: &mut Pump<'_>) -> (Model, Vec<Eve
     (model, events)
 }
 
-/// All items of an event. Each fits into its length and more, and into nothing less.
+/// All items of an event. Checks that each fits into its own length and into more, but not into less.
 fn items_of<E: EventEncoder>(encoder: &E, event: &Event) -> Vec<Vec<u8>> {
     let item = |number| {
         let mut room = [0; 4096];
@@ -190,7 +190,7 @@ struct Outcome {
 }
 
 fn pack_all<E: EventEncoder + Clone>(exporter: Exporter, encoder: &E, events: &[Event], length: usize) -> Outcome {
-    // Books of its own: tests that run beside this one have the pump of the registry.
+    // A storage of its own for the account, because other tests may have the pump of the registry.
     let storage = Storage::<2, 1, 2, Classic>::new();
     let mut pump = storage.registry().pump().expect("the only pump");
     let mut sink = Sink::new(vec![Event::default(); events.len()], pump.attach(exporter));

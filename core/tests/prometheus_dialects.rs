@@ -1,9 +1,9 @@
-//! The three dialects of the Prometheus page, read back to numbers: they must say the same.
+//! The three formats of the Prometheus page, parsed back to numbers. All three must have the same numbers.
 
 mod common;
 
 use common::{Recording, any_recording, body_of, page_of, whole};
-use loaddensity_metrics_core::prometheus::{Families, Page};
+use loaddensity_metrics_core::prometheus::{Families, Page, ScrapeOptions};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Storage, TraceContext};
 use loaddensity_metrics_vectors::model::Model;
 use loaddensity_metrics_vectors::{families, openmetrics, prometheus};
@@ -15,7 +15,7 @@ use std::fmt::Debug;
 /// Name and labels of a sample, the bound of a bucket among them.
 type Key = (String, BTreeMap<String, String>);
 type Numbers = BTreeMap<Key, f64>;
-/// Labels, value and time of the exemplars, by sample.
+/// The labels, the value and the time of each sample's exemplar.
 type Exemplars = BTreeMap<Key, (BTreeMap<String, String>, f64, Option<u64>)>;
 
 proptest! {
@@ -36,7 +36,7 @@ proptest! {
     }
 }
 
-/// Records all of it, with the traces in turn, and sets the gauges.
+/// Records the whole recording, with the traces in turn, and sets the gauges.
 fn fill(registry: Registry<'_>, recording: &Recording, gauges: &[f64], traced: &[[u8; 24]]) {
     let (mut recorder, mut model, mut traces) = (registry.recorder(), Model::new(), traced.iter().cycle());
     for (spelling, samples) in recording {
@@ -55,15 +55,16 @@ fn fill(registry: Registry<'_>, recording: &Recording, gauges: &[f64], traced: &
 }
 
 fn compare(registry: Registry<'_>, constant: &ConstantLabels) {
-    let text = whole(Page::new(registry).with_constant_labels(constant));
-    let open = whole(Page::open_metrics(registry, None).with_constant_labels(constant));
-    let body = body_of(Families::new(registry, None).with_constant_labels(constant));
+    let options = ScrapeOptions::default().constant_labels(constant);
+    let text = whole(Page::new(registry).with_options(options.clone()));
+    let open = whole(Page::open_metrics(registry).with_options(options.clone()));
+    let body = body_of(Families::new(registry).with_options(options));
     let text = of_text(&text);
     let (open, of_open) = of_open_metrics(&open);
     let (protobuf, of_protobuf) = of_families(&body);
     assert!(text.len() > 10, "{text:?}");
     same(&text, &open, f64::eq);
-    // Text has all digits of a sum, and protobuf the number nearest to it.
+    // The text format has all digits of a sum. Protobuf has the nearest float.
     same(&text, &protobuf, |one, other| (one - other).abs() <= 2.0 * f64::EPSILON * one.abs());
     same(&of_open, &of_protobuf, PartialEq::eq);
     if *constant == ConstantLabels::NONE {
@@ -71,7 +72,7 @@ fn compare(registry: Registry<'_>, constant: &ConstantLabels) {
     }
 }
 
-/// Tells the first difference, because the whole is long.
+/// Asserts that both are the same. It shows only the first difference, because the whole is long.
 fn same<V: Debug>(one: &BTreeMap<Key, V>, other: &BTreeMap<Key, V>, is_same: impl Fn(&V, &V) -> bool) {
     for key in one.keys().chain(other.keys()) {
         let values = (one.get(key), other.get(key));
@@ -103,7 +104,7 @@ fn of_open_metrics(page: &[u8]) -> (Numbers, Exemplars) {
     (numbers, exemplars)
 }
 
-/// The samples that a text would have.
+/// The samples that the text format would show.
 fn of_families(body: &[u8]) -> (Numbers, Exemplars) {
     let (mut numbers, mut exemplars) = (Numbers::new(), Exemplars::new());
     let families = families::decode(body).unwrap_or_else(|error| panic!("{error}"));
@@ -136,7 +137,7 @@ fn of_families(body: &[u8]) -> (Numbers, Exemplars) {
     (numbers, exemplars)
 }
 
-/// Bounds are written in several ways, and mean the same.
+/// The key of a sample. A bound can be written in several ways that mean the same number.
 fn key<'l>(name: &str, labels: impl Iterator<Item = (&'l str, &'l str)>) -> Key {
     let labels = labels.map(|(name, value)| {
         let bound = if name == "le" { value.trim_start_matches('+').parse::<f64>().ok() } else { None };

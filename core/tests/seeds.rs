@@ -4,7 +4,7 @@ use loaddensity_metrics_vectors::check;
 use std::fs;
 use std::path::Path;
 
-/// Runs every seed of one target; says which one it was that failed.
+/// Runs every seed of one target. If one fails, the output names it.
 fn replay(target: &str, check: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/seeds").join(target);
     let mut files: Vec<_> = fs::read_dir(&folder)

@@ -1,5 +1,5 @@
-//! Runs and windows against a kernel that takes what it likes: every item leaves exactly once, byte by byte as the
-//! encoder wrote it, in calls that a kernel takes, and every event is accounted for once.
+//! Runs and windows with a modelled kernel that takes any part of a call. Every item is sent exactly once, byte for
+//! byte as the encoder wrote it, in calls that a kernel accepts, and every event is accounted for once.
 
 mod common;
 
@@ -10,8 +10,8 @@ use loaddensity_metrics_core::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Two items per event: its number between as many dots as its status says, and the same with dashes and its size.
-/// Receivers may read over empty lines; each item may end with a newline.
+/// Two items per event: the event's number and as many dots as its status says, and the number and as many dashes as
+/// its size says. The receiver may ignore empty lines (`FILLED`), and each item may end with a newline.
 struct Texts<const FILLED: bool> {
     newline: bool,
 }
@@ -41,7 +41,7 @@ fn text(event: &Event, item: u8) -> String {
     }
 }
 
-/// Events with items of these lengths beyond their number.
+/// Events whose two items have these lengths in addition to their number.
 fn events(lengths: &[(u16, u16)]) -> Vec<Event> {
     let numbered = lengths.iter().zip(1_000..);
     numbered
@@ -55,7 +55,7 @@ fn events(lengths: &[(u16, u16)]) -> Vec<Event> {
         .collect()
 }
 
-/// What a kernel does with a call: how many datagrams it takes, or none and the first is lost.
+/// What the kernel does with a call: it takes this many datagrams, or it takes none and the first one is lost.
 type Answers = Vec<Option<usize>>;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ struct Account {
     deadline: u64,
 }
 
-/// What `work` makes of a new account.
+/// A new account after `work`.
 fn accounted(registry: Registry<'_>, work: impl FnOnce(&Ledger)) -> Account {
     work(registry.pump().expect("the only pump").attach(Exporter::Statsd));
     let after = registry.account(Exporter::Statsd);
@@ -128,7 +128,7 @@ fn all_items<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<String> {
     items
 }
 
-/// Sends all events through windows; ends early after `calls`.
+/// Sends all events through windows. Ends early after `calls`.
 fn through_windows(
     ledger: &Ledger,
     events: &[Event],
@@ -211,7 +211,7 @@ fn through_runs<const FILLED: bool>(
 }
 
 fn any_lengths() -> impl Strategy<Value = Vec<(u16, u16)>> {
-    // Few lengths, as few digits differ, and now and then one that is too long. At least 1 tells two items apart.
+    // A few short lengths, and now and then one that is too long. A length is at least 1, so that the two items differ.
     let length = || prop_oneof![9 => 1..6u16, 1 => 1..60u16];
     vec((length(), length()), 0..120)
 }
@@ -298,7 +298,7 @@ fn items_of_one_length_leave_together_and_a_shorter_one_ends_the_call() {
 }
 
 #[test]
-fn a_run_is_of_one_size_but_its_last_datagram() {
+fn all_datagrams_of_a_run_but_the_last_have_one_size() {
     let storage = Storage::<2, 1, 2>::new();
     let events = events(&[(1, 1), (1, 1), (1, 1)]);
     let mut sink =
@@ -311,13 +311,13 @@ fn a_run_is_of_one_size_but_its_last_datagram() {
     assert_eq!((run.datagrams(), &out[..run.bytes()]), (1, "1000.\n1000-".as_bytes()), "alone it is not filled up");
 }
 
-/// Where empty lines count as bad, datagrams are of one length because what fits into the first fits into the others.
+/// If the receiver may not ignore empty lines, all datagrams get the length of the first one, or the run ends.
 #[test]
 fn a_run_that_is_not_filled_up_ends_with_its_first_shorter_datagram() {
     for (lengths, newline, expected) in [
         (&[(1, 1), (1, 1), (1, 1)][..], false, &[("1000.\n1000-", 3)][..]),
         (&[(1, 1), (1, 1), (1, 1)], true, &[("1000.\n1000-\n", 3)]),
-        // The second would have had room for more, which the first had not.
+        // The second datagram is shorter than the first one, so the run ends with it.
         (&[(1, 2), (1, 1), (1, 1), (1, 1)], true, &[("1000.\n1000--\n", 2), ("1002.\n1002-\n", 2)]),
         (&[(1, 1), (1, 2)], false, &[("1000.\n1000-", 2), ("1001--", 1)]),
     ] {
@@ -337,7 +337,7 @@ fn a_run_that_is_not_filled_up_ends_with_its_first_shorter_datagram() {
 }
 
 #[test]
-fn calls_are_within_what_a_kernel_takes() {
+fn calls_are_no_larger_than_a_kernel_accepts() {
     let storage = Storage::<2, 1, 2>::new();
     let ledger = storage.registry().pump().expect("the only pump").accounts().ledger(Exporter::Statsd);
     let mut run = Run::new();

@@ -1,5 +1,5 @@
-//! Which series a method and a name belong to: keys that are shown alike have one handle, others never share one,
-//! whatever their lengths, their bytes and the way they are looked up.
+//! Which series a method and a name belong to. Keys that are shown alike have the same handle. Other keys never share
+//! one, whatever their lengths and bytes are and however they are looked up.
 
 use loaddensity_metrics_core::{Classic, Recorder, Registry, Sample, Series, Storage};
 use proptest::collection::vec;
@@ -8,18 +8,19 @@ use proptest::sample::select;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Lengths at which the look-up changes its ways, and their neighbours.
+/// The lengths at which the look-up works in another way, and the lengths next to them.
 const LENGTHS: [usize; 29] =
     [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 24, 25, 31, 32, 33, 34, 63, 64, 65, 95, 97, 128, 254, 255, 256, 300];
 
 type Names = (String, String);
 
-/// Method and name as they tell series apart.
+/// Method and name as they are shown. These decide the series.
 fn shown((method, name): &Names) -> (&str, &str) {
     (if method.is_empty() { "REQ" } else { method }, if name.is_empty() { "unknown" } else { name })
 }
 
-/// Counts each key once by its strings, and looks it up in all other ways. Returns the series of each.
+/// Records a request for each key by its strings, and looks the key up in all other ways. Returns the series of each
+/// key.
 fn record(recorder: &mut Recorder<'_>, keys: &[Names]) -> Vec<Series> {
     let registry = recorder.registry();
     keys.iter()
@@ -33,7 +34,7 @@ fn record(recorder: &mut Recorder<'_>, keys: &[Names]) -> Vec<Series> {
         .collect()
 }
 
-/// Records the keys, none of which the registry has seen, on a registry with room for all, twice in different orders.
+/// Records the keys twice, in different orders. The registry has seen none of them, and has room for all.
 fn check(registry: Registry<'_>, keys: &[Names]) {
     let before = registry.usage().series;
     let mut recorder = registry.recorder();
@@ -62,7 +63,7 @@ fn text(length: usize) -> String {
 }
 
 #[test]
-fn lengths_are_told_apart() {
+fn names_that_differ_in_length_are_different_series() {
     let names = LENGTHS.iter().map(|&length| ("GET".to_owned(), text(length)));
     let methods = LENGTHS.iter().map(|&length| (text(length), "/x".to_owned()));
     let both = LENGTHS.iter().map(|&length| (text(length), text(length)));
@@ -71,7 +72,7 @@ fn lengths_are_told_apart() {
 }
 
 #[test]
-fn every_byte_is_told_apart_at_every_place() {
+fn names_that_differ_in_one_byte_are_different_series() {
     static STORAGE: Storage<8_192, 1, 2, Classic> = Storage::new();
     for length in LENGTHS.into_iter().filter(|length| (1..=255).contains(length)) {
         let changed = |at: usize| {
@@ -89,14 +90,14 @@ fn every_byte_is_told_apart_at_every_place() {
 }
 
 #[test]
-fn the_border_between_method_and_name_is_told() {
+fn keys_that_differ_in_where_the_method_ends_are_different_series() {
     let text = text(60);
     static STORAGE: Storage<64, 1, 2, Classic> = Storage::new();
     check(STORAGE.registry(), &(0..=32).map(|at| (text[..at].to_owned(), text[at..].to_owned())).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_key_of_every_kind_is_counted_on_a_full_registry_too() {
+fn keys_of_every_length_count_on_a_full_registry() {
     let storage: Box<Storage<2, 1, 2, Classic>> = Box::default();
     let mut recorder = storage.registry().recorder();
     let known = recorder.series("GET", "/known");
@@ -108,7 +109,7 @@ fn a_key_of_every_kind_is_counted_on_a_full_registry_too() {
     assert_eq!((requests(Series::OVERFLOW), requests(known)), (LENGTHS.len() as u64, LENGTHS.len() as u64));
 }
 
-/// Texts of awkward lengths from few characters, so that many are nearly alike.
+/// Texts of these lengths from few different characters, so that many are nearly equal.
 fn any_text() -> impl Strategy<Value = String> {
     let characters = vec(select(vec!['a', 'b', '\0', 'é', '😀']), 0..6);
     (characters, select(LENGTHS.to_vec()), any::<prop::sample::Index>()).prop_map(|(characters, length, at)| {
@@ -124,7 +125,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn equal_keys_have_equal_handles_and_others_never(
+    fn equal_keys_have_equal_handles_and_different_keys_do_not(
         methods in vec(prop_oneof![select(vec!["", "GET", "POST", "G", "OPTIONS"]).prop_map(str::to_owned), any_text()], 1..8),
         names in vec(prop_oneof![any_text(), "(?s).{0,80}"], 1..8),
     ) {

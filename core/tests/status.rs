@@ -1,4 +1,4 @@
-//! The label `status`, in all four formats, by the same judges as without it.
+//! The label `status` in all four formats, checked by the same parsers and models as without it.
 
 mod common;
 
@@ -58,7 +58,7 @@ fn nasty_names_keep_their_labels_beside_the_status() {
 }
 
 #[test]
-fn a_status_is_a_series_of_its_own_between_the_labels_before_and_after_it() {
+fn each_status_has_its_own_series_with_the_label_in_sorted_order() {
     let storage = Storage::<16, 1, 2>::new();
     let registry = labelled(&storage, StatusLabel::Code);
     let mut recorder = registry.recorder();
@@ -81,7 +81,7 @@ fn a_status_is_a_series_of_its_own_between_the_labels_before_and_after_it() {
 fn every_status_finds_its_series_again_on_every_recorder() {
     static STORAGE: Storage<1_024, 1, 2> = Storage::new();
     let registry = labelled(&STORAGE, StatusLabel::Code);
-    // The second shares the spill shard. More series than a recorder remembers.
+    // The second recorder shares the spill shard. There are more series than a recorder remembers.
     let mut recorders = [registry.recorder(), registry.recorder()];
     let series = ["/a", "/b"].map(|name| registry.series("GET", name));
     for number in 0..9_000_u16 {
@@ -98,7 +98,7 @@ fn every_status_finds_its_series_again_on_every_recorder() {
 }
 
 #[test]
-fn what_a_full_registry_has_no_room_for_is_in_the_overflow_series() {
+fn statuses_that_a_full_registry_has_no_room_for_count_in_the_overflow_series() {
     let storage = Storage::<4, 1, 2>::new();
     let registry = labelled(&storage, StatusLabel::Code);
     let model = record(&mut registry.recorder(), &edge_recording(), || {});
@@ -108,7 +108,7 @@ fn what_a_full_registry_has_no_room_for_is_in_the_overflow_series() {
 }
 
 #[test]
-fn the_label_is_settled_by_the_first_recorder_and_the_first_labels() {
+fn the_label_cannot_be_set_after_the_first_recorder_or_labels() {
     let label = [Label { key: "region", value: "eu" }];
     let (recorder, labels, neither) = (Storage::<4, 1, 2>::new(), Storage::<4, 1, 2>::new(), Storage::<4, 1, 2>::new());
     drop(recorder.registry().recorder());
@@ -123,7 +123,7 @@ fn the_label_is_settled_by_the_first_recorder_and_the_first_labels() {
 }
 
 #[test]
-fn labels_that_leave_the_status_no_room_are_refused() {
+fn labels_that_leave_no_room_for_the_status_are_refused() {
     let storage = Storage::<8, 1, 2>::new();
     let registry = labelled(&storage, StatusLabel::Class);
     let long = "x".repeat(85);
@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_recording_is_shown_by_status(recording in any_recording(), label in prop::sample::select(&BOTH[..])) {
+    fn random_recordings_are_shown_by_status(recording in any_recording(), label in prop::sample::select(&BOTH[..])) {
         let storage = Storage::<96, 1, 2, Classic>::new();
         let registry = labelled(&storage, label);
             let model = record(&mut registry.recorder(), &recording, || {});

@@ -1,4 +1,4 @@
-//! An Agent's end of a Unix socket.
+//! The Datadog Agent's end of a Unix socket, for a known number of messages.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::receiver::lines;
 
-/// An Agent that reads until it has seen so many messages, then closes its socket and removes the file.
+/// An Agent that reads a given number of messages, then closes its socket and removes the file.
 pub(super) struct Agent(JoinHandle<Vec<String>>);
 
 impl Agent {
@@ -23,7 +23,7 @@ impl Agent {
         })
     }
 
-    /// One that reads one connection, frame by frame.
+    /// An Agent that reads one connection, frame by frame.
     pub(super) fn of_a_stream(path: &Path, messages: usize) -> Self {
         let listener = UnixListener::bind(path).expect("a path that is free");
         let mut connection = None;
@@ -33,7 +33,8 @@ impl Agent {
         })
     }
 
-    /// One that reads so many connections until it has seen so many messages on all of them together.
+    /// An Agent that reads a given number of connections until it has seen a given number of messages on all of them
+    /// together.
     pub(super) fn of_streams(path: &Path, connections: usize, messages: usize) -> Self {
         let (listener, path) = (UnixListener::bind(path).expect("a path that is free"), path.to_owned());
         Self(thread::spawn(move || {
@@ -46,7 +47,7 @@ impl Agent {
             let (mut packets, mut seen) = (Vec::new(), 0);
             while seen < messages {
                 for (stream, bytes) in &mut streams {
-                    // Ends with an error where there is no more for now; what came is in `bytes`.
+                    // If no more bytes are there now, this returns an error. The bytes that came are in `bytes`.
                     let _ = stream.read_to_end(bytes);
                     while let Some(packet) = first_frame(bytes) {
                         seen += lines(&packet).count();
@@ -76,7 +77,7 @@ impl Agent {
         }))
     }
 
-    /// What it has read, once it is gone.
+    /// Waits until the Agent has ended, and returns what it has read.
     pub(super) fn packets(self) -> Vec<String> {
         self.0.join().expect("the Agent's thread")
     }

@@ -1,4 +1,4 @@
-//! Certificates of an authority that lives as long as a case, by rcgen.
+//! Certificates of an authority that exists only during one case, made by rcgen.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use futures_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use loaddensity_metrics_shell::config::{ClientCertificate, ClientTls, Roots, ServerTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
-/// An authority, with a folder for its files; both go with it.
+/// An authority, with a folder for its files. Dropping it removes the folder.
 pub(super) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: PathBuf,
@@ -49,7 +49,7 @@ impl Authority {
         Certificate { certificate, key }
     }
 
-    /// A certificate that is its own CA, as `openssl req -x509` makes it, and no other trusts.
+    /// A certificate that is its own CA, as `openssl req -x509` makes it. No authority signed it.
     pub(super) fn alone(names: &[&str], has_expired: bool) -> Certificate {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
@@ -62,12 +62,12 @@ impl Authority {
         Certificate { certificate, key }
     }
 
-    /// A client that trusts `certificate` itself and no other.
+    /// Settings of a client that trusts `certificate` itself and nothing else.
     pub(super) fn trusting(&self, certificate: &Certificate) -> ClientTls {
         ClientTls::default().roots(Roots::Pem(self.file("one.pem", &certificate.pem())))
     }
 
-    /// A client that trusts this authority alone.
+    /// Settings of a client that trusts only this authority.
     pub(super) fn trusted(&self) -> ClientTls {
         ClientTls::default().roots(Roots::Pem(self.ca_file()))
     }
@@ -77,7 +77,7 @@ impl Authority {
         self.file("ca.pem", &self.issuer.pem())
     }
 
-    /// A client that trusts this authority alone and shows `certificate`, as rustls has it.
+    /// A configuration of rustls for a client that trusts only this authority and shows `certificate`.
     pub(super) fn client(&self, certificate: Option<&Certificate>) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
@@ -103,7 +103,7 @@ impl Authority {
         ServerTls::new(certificate, key)
     }
 
-    /// A server that shows `certificate`, and wants one of this authority in turn if `asks`.
+    /// A server that shows `certificate`. If `asks`, it also wants a certificate of this authority from its clients.
     pub(super) fn server(&self, certificate: &Certificate, asks: bool, alpn: &[u8]) -> Arc<ServerConfig> {
         let provider = Arc::new(default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone());
@@ -120,7 +120,7 @@ impl Authority {
         Arc::new(config)
     }
 
-    /// A file of that name and content.
+    /// Writes a file with this name and this content into the folder.
     pub(super) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.join(name);
         fs::write(&path, content).expect("a file");

@@ -1,4 +1,5 @@
-//! The wall clock is set back by an hour while exporters run: whatever has a time goes on as if nothing had happened.
+//! The wall clock is set back by an hour while exporters run. Everything that has a timestamp must go on as if nothing
+//! had happened.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use super::{run, until};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// No point's time is before its start, cumulative or delta; sums have one start, and no time is in two intervals.
+/// Cumulative or delta: no point's time is before its start. Cumulative sums keep one start time, and intervals do not
+/// overlap.
 pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
         let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
@@ -40,7 +42,7 @@ pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
         });
         follow_each_other(&exports);
         for pair in exports.windows(2) {
-            // Of an interval without requests nothing is sent.
+            // For an interval without requests nothing is sent.
             let follows = pair[0].time <= pair[1].start;
             assert!(
                 if temporality == Temporality::Delta { follows } else { pair[0].start == pair[1].start },
@@ -50,8 +52,8 @@ pub fn exports_go_on_while_the_clock_is_set_back<R: Runtime>() {
     }
 }
 
-/// Exporters that are started anew on a registry after the clock was set back do not begin before its sums.
-pub fn exporters_started_anew_go_on_from_the_same_start<R: Runtime>() {
+/// After the clock was set back, exporters are started again on a registry. Their start time is still that of the sums.
+pub fn exporters_that_are_started_again_keep_the_same_start_time<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let exports = run(|inner: R| async {
         let (runtime, settings) = (Staged::new(inner, StagedSockets::default()), settings(64));
@@ -69,7 +71,7 @@ pub fn exporters_started_anew_go_on_from_the_same_start<R: Runtime>() {
     assert!(exports.iter().all(|export| export.start == exports[0].start), "the sums have one start");
 }
 
-/// Points of intervals, and of requests whose engine leaves their time to the exporters, in InfluxDB's nanoseconds.
+/// InfluxDB's points per interval and per request, in nanoseconds. The engine gives no times, so the exporters do.
 pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
     for aggregate in [false, true] {
         let receiver = DatagramReceiver::start();
@@ -93,7 +95,7 @@ pub fn points_go_on_while_the_clock_is_set_back<R: Runtime>() {
     }
 }
 
-/// Timestamps of DogStatsD's counts, in seconds.
+/// The timestamps of DogStatsD's counts, in seconds.
 pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
     let config = StatsdConfig::default()
         .socket(StatsdSocket::UnixDatagram("/staged".into()))
@@ -114,7 +116,8 @@ pub fn timestamps_of_counts_go_on_while_the_clock_is_set_back<R: Runtime>() {
     never_go_back(&times, 1);
 }
 
-/// A request, whose time the exporters give, before the clock is set back, after that, and once it is right again.
+/// Records a request before the clock is set back, after that, and after it is right again. The exporters give the
+/// times.
 async fn record_while_set_back<R: Runtime>(
     runtime: &Staged<R>,
     settings: Settings,
@@ -129,7 +132,8 @@ async fn record_while_set_back<R: Runtime>(
     }
 }
 
-/// Each export has a later time than the one before, by far less than an hour, and none a time before its start.
+/// Checks that each export has a later time than the one before, by far less than an hour, and no time before its
+/// start.
 fn follow_each_other(exports: &[ReceivedExport]) {
     assert!(exports.len() >= 2, "{} exports", exports.len());
     assert!(exports.iter().all(|export| export.start <= export.time));
@@ -138,7 +142,7 @@ fn follow_each_other(exports: &[ReceivedExport]) {
     never_go_back(&times, 1_000_000_000);
 }
 
-/// Times, of which so many make a second, never go back, and do not go on by half an hour or more.
+/// Checks that the times, with `second` units in a second, never go back, and never jump by half an hour or more.
 fn never_go_back(times: &[u64], second: u64) {
     assert!(times.is_sorted(), "{times:?}");
     let span = times.iter().max().zip(times.iter().min()).map_or(0, |(last, first)| last - first);

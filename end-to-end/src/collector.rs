@@ -1,4 +1,4 @@
-//! An Agent's end of a Unix socket that reads from every connection.
+//! The Datadog Agent's end of a Unix socket, which reads from every connection.
 
 use std::net::Shutdown;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -14,7 +14,7 @@ pub(super) struct PacketCollector {
     path: PathBuf,
     end: fn(&Path),
     is_finishing: Arc<AtomicBool>,
-    /// What each connection sent; all datagrams are of one.
+    /// What each connection sent. All datagrams count as one connection.
     thread: JoinHandle<Vec<Vec<String>>>,
 }
 
@@ -23,7 +23,7 @@ impl PacketCollector {
         let socket = UnixDatagram::bind(path).expect("a path that is free");
         let mark = |path: &Path| {
             let sender = UnixDatagram::unbound().expect("a socket");
-            // No exporter sends an empty one.
+            // An empty datagram marks the end: no exporter sends one.
             sender.send_to(b"", path).expect("a datagram sent");
         };
         Self::start(path, mark, move |_| vec![read_datagrams(&socket)])
@@ -44,7 +44,8 @@ impl PacketCollector {
         Self { path: path.to_owned(), end, is_finishing, thread: thread::spawn(move || read(&finishing)) }
     }
 
-    /// The packets of each connection that sent any. Every exporter must have stopped: the others' ends are waited for.
+    /// The packets of each connection that sent any. Every exporter must have stopped before, because this waits for
+    /// the end of each connection.
     pub(super) fn finish(self) -> Vec<Vec<String>> {
         self.is_finishing.store(true, Ordering::SeqCst);
         (self.end)(&self.path);
@@ -64,11 +65,12 @@ fn read_datagrams(socket: &UnixDatagram) -> Vec<String> {
     }
 }
 
-/// Reads each on a thread of its own, until all that came before the end are closed.
+/// Reads each connection on a thread of its own, until all connections that came before the end are closed.
 fn read_connections(listener: &UnixListener, is_finishing: &AtomicBool) -> Vec<Vec<String>> {
     let mut readers = Vec::new();
     while let Ok((mut stream, _)) = listener.accept() {
-        // Those that still wait are accepted too, and then there are no more.
+        // At the end, the connections that still wait are accepted too; then accepting would block, which ends the
+        // loop.
         listener.set_nonblocking(is_finishing.load(Ordering::SeqCst)).expect("a socket option");
         stream.set_nonblocking(false).expect("a socket option");
         readers.push(thread::spawn(move || {

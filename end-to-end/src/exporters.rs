@@ -1,4 +1,4 @@
-//! The exporters as a whole: all four together, on either kind of runtime, and their end.
+//! The exporters as a whole: all four together, on a runtime of their own or on the caller's, and how they end.
 
 use std::net::TcpListener;
 use std::thread;
@@ -17,7 +17,8 @@ use super::receiver::DatagramReceiver;
 use super::scraper::{ScrapeClient, any_port};
 use super::{Bare, influxdb_interval, largest_future, otlp_delta, run, statsd_interval, tls_otlp, tls_page};
 
-/// Four threads record while four exporters run: each accounts for every request, and every backend has its sums.
+/// Four threads record while four exporters run. Each exporter accounts for every request, and every backend has the
+/// sums.
 pub fn all_four_account_for_every_request<R: Runtime>() {
     const THREADS: u64 = 4;
     const REQUESTS: u64 = 2_500;
@@ -52,7 +53,7 @@ pub fn all_four_account_for_every_request<R: Runtime>() {
     assert_eq!(otlp.exports().last().expect("an export").sums().requests, THREADS * REQUESTS);
 }
 
-/// On the caller's own runtime, the same by async calls.
+/// Exporters on the caller's own runtime, through async calls.
 pub fn exporters_live_on_the_callers_runtime<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let settings = settings(64);
@@ -82,7 +83,7 @@ pub fn exporters_live_on_the_callers_runtime<R: Runtime>() {
     });
 }
 
-/// Two sets of exporters cannot work on one storage at a time; one after the other they can.
+/// Two sets of exporters cannot use one storage at the same time, but they can one after the other.
 pub fn one_storage_serves_one_set_of_exporters<R: Runtime>() {
     let settings = settings(64);
     let first = Exporters::<R>::start(settings).expect("the storage is free");
@@ -108,7 +109,7 @@ pub fn dropped_exporters_flush_and_stop<R: Runtime>() {
     assert_settled(&registry.account(Exporter::Prometheus), 40);
 }
 
-/// After a shutdown, calls through handles that are left are errors, not hangs.
+/// After a shutdown, calls through remaining handles return an error and do not hang.
 pub fn calls_after_a_shutdown_are_errors<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_prometheus_exporter(any_port()).expect("a free port");
@@ -125,8 +126,8 @@ pub fn calls_after_a_shutdown_are_errors<R: Runtime>() {
     engine.record(5);
 }
 
-/// What the storage had no room for is told in the report, with what to do, and loses nothing.
-pub fn what_the_storage_has_no_room_for_is_reported<R: Runtime>() {
+/// The report tells what the storage had no room for, and what to do. No request is lost.
+pub fn exceeded_limits_of_the_storage_are_reported<R: Runtime>() {
     let settings = settings(64);
     let exporters = Exporters::<R>::start(settings).expect("a storage of their own");
     let registry = exporters.registry();
@@ -152,8 +153,9 @@ pub fn what_the_storage_has_no_room_for_is_reported<R: Runtime>() {
     }
 }
 
-/// A future is copied on the way to its task, several times in a debug build, and threads have small stacks.
-pub fn futures_that_are_spawned_are_small<R: Runtime>() {
+/// Spawned futures must be small: a future is copied on the way to its task, in a debug build several times, and
+/// threads have small stacks.
+pub fn spawned_futures_are_small<R: Runtime>() {
     const MOST: usize = 1_024;
     let cases: [(&str, fn()); 11] = [
         ("all four", all_four_account_for_every_request::<Bare<R>>),
@@ -162,13 +164,13 @@ pub fn futures_that_are_spawned_are_small<R: Runtime>() {
         ("InfluxDB over UDP", influxdb_interval::points_per_interval_add_up_over_udp::<Bare<R>>),
         ("InfluxDB, with gauges", influxdb_interval::gauges_are_shown_in_both_modes::<Bare<R>>),
         ("DogStatsD, aggregated", statsd_interval::messages_per_interval_add_up::<Bare<R>>),
-        ("DogStatsD, with telemetry", statsd_interval::telemetry_tells_what_was_sent::<Bare<R>>),
+        ("DogStatsD, with telemetry", statsd_interval::telemetry_counts_what_was_sent::<Bare<R>>),
         ("OTLP over gRPC, delta", otlp_delta::deltas_add_up_over_grpc::<Bare<R>>),
         ("OTLP over HTTP and TLS", tls_otlp::exports_go_over_tls::<Bare<R>>),
         ("OTLP over gRPC and TLS", tls_otlp::calls_go_over_tls::<Bare<R>>),
         ("the page over TLS", tls_page::the_page_is_served_over_tls::<Bare<R>>),
     ];
-    // What others have spawned says nothing of these.
+    // Resets the largest size, so that futures of other tests do not count.
     let _ = largest_future();
     for (what, case) in cases {
         case();

@@ -1,7 +1,8 @@
-//! Receivers that never stop sending: the exporters' thread goes on, whatever hyper makes of what comes.
+//! Receivers that never stop sending. The exporters' thread must go on, whatever hyper does with the bytes.
 //!
-//! In each case one exporter meets such a receiver while a DogStatsD sink runs beside it. The calls are answered, the
-//! sink loses nothing, the condition says what is wrong, a stop ends, and what the receiver gets rid of is bounded.
+//! In each case one exporter has such a receiver while a DogStatsD sink runs beside it. The calls are answered, the
+//! sink loses nothing, the status says what is wrong, a stop ends, and the receiver can send only a bounded number of
+//! bytes.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -22,55 +23,56 @@ use super::load::{TestEngine, assert_all_sent, assert_settled, settings, wait_un
 use super::receiver::DatagramReceiver;
 use super::scraper::any_port;
 
-/// `100 Continue` for ever (RFC 9110, 15.2: a client takes any number of interim responses).
-pub fn endless_interim_responses_over_http1<R: Runtime>() {
+/// The server sends `100 Continue` for ever (RFC 9110, 15.2: a client takes any number of interim responses).
+pub fn an_exporter_survives_endless_interim_responses_over_http1<R: Runtime>() {
     let flood = Flood { first: b"", endless: b"HTTP/1.1 100 Continue\r\n\r\n" };
     survives::<R>(&flood, FloodProtocol::Influxdb, None, TOO_MUCH);
     survives::<R>(&flood, FloodProtocol::OtlpHttp, None, TOO_MUCH);
 }
 
-/// `103 Early Hints` for ever on the stream of the request (RFC 9113, 8.1).
-pub fn endless_interim_responses_over_http2<R: Runtime>() {
+/// The server sends `103 Early Hints` for ever on the stream of the request (RFC 9113, 8.1).
+pub fn an_exporter_survives_endless_interim_responses_over_http2<R: Runtime>() {
     let flood = http2(b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103");
     survives::<R>(&flood, FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
-/// Both in TLS, which reads in a loop of its own.
-pub fn endless_interim_responses_over_tls<R: Runtime>() {
+/// Both over TLS, whose code reads in a loop of its own.
+pub fn an_exporter_survives_endless_interim_responses_over_tls<R: Runtime>() {
     let flood = Flood { first: b"", endless: b"HTTP/1.1 100 Continue\r\n\r\n" };
     survives::<R>(&flood, FloodProtocol::Influxdb, Some(b"http/1.1"), TOO_MUCH);
     let flood = http2(b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03103");
     survives::<R>(&flood, FloodProtocol::Grpc, Some(b"h2"), TOO_MUCH);
 }
 
-/// PING, each of which wants an answer (RFC 9113, 6.7).
-pub fn endless_pings<R: Runtime>() {
+/// PING frames for ever; each must be answered (RFC 9113, 6.7).
+pub fn an_exporter_survives_endless_pings<R: Runtime>() {
     survives::<R>(&http2(b"\0\0\x08\x06\0\0\0\0\0tick-tac"), FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
-/// SETTINGS, each of which wants to be acknowledged (RFC 9113, 6.5).
-pub fn endless_settings<R: Runtime>() {
+/// SETTINGS frames for ever; each must be acknowledged (RFC 9113, 6.5).
+pub fn an_exporter_survives_endless_settings<R: Runtime>() {
     survives::<R>(&http2(b"\0\0\0\x04\0\0\0\0\0"), FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
-/// Frames of a type that nobody knows, which are to be ignored (RFC 9113, 4.1), and two that say nothing.
-pub fn endless_frames_without_a_meaning<R: Runtime>() {
+/// Frames for ever that have no effect: of an unknown type, which must be ignored (RFC 9113, 4.1), PRIORITY and
+/// WINDOW_UPDATE.
+pub fn an_exporter_survives_endless_frames_without_effect<R: Runtime>() {
     let (unknown, priority) = (b"\0\0\0\x42\0\0\0\0\0", b"\0\0\x05\x02\0\0\0\0\x03\0\0\0\0\x10");
     survives::<R>(&http2(unknown), FloodProtocol::Grpc, None, TOO_MUCH);
     survives::<R>(&http2(priority), FloodProtocol::Grpc, None, TOO_MUCH);
     survives::<R>(&http2(b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01"), FloodProtocol::Grpc, None, TOO_MUCH);
 }
 
-/// An answer whose body has no end: data in small frames, or none in each of them.
-pub fn endless_bodies_over_http2<R: Runtime>() {
+/// An answer whose body has no end: small frames of data, or empty ones.
+pub fn an_exporter_survives_endless_bodies_over_http2<R: Runtime>() {
     for data in [&b"\0\0\0\0\0\0\0\0\x01"[..], b"\0\0\x01\0\0\0\0\0\x01x"] {
         let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x04\0\0\0\x01\x88";
         survives::<R>(&Flood { first, endless: data }, FloodProtocol::Grpc, None, "");
     }
 }
 
-/// PING while no request is under way: the connection is made anew, nothing is lost, and the condition says why.
-pub fn endless_pings_between_two_exports<R: Runtime>() {
+/// PING frames while no request is under way: the connection is replaced, nothing is lost, and the status says why.
+pub fn an_exporter_survives_endless_pings_between_two_exports<R: Runtime>() {
     // SETTINGS, then HEADERS that end the stream: `:status: 200`, `grpc-status: 0`.
     let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x10\x01\x05\0\0\0\x01\x88\0\x0bgrpc-status\x010";
     let flood = Flood { first, endless: b"\0\0\x08\x06\0\0\0\0\0tick-tac" };
@@ -88,14 +90,14 @@ pub fn endless_pings_between_two_exports<R: Runtime>() {
     assert_all_sent(&exporters.stop_opentelemetry_exporter().expect("a stop").expect("it was running"), 50);
 }
 
-/// A head that goes on in CONTINUATION frames for ever (RFC 9113, 6.10).
-pub fn endless_heads_over_http2<R: Runtime>() {
+/// A head that is continued in CONTINUATION frames for ever (RFC 9113, 6.10).
+pub fn an_exporter_survives_endless_heads_over_http2<R: Runtime>() {
     let first = b"\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x88";
     survives::<R>(&Flood { first, endless: b"\0\0\x05\x09\0\0\0\0\x01\0\x01a\x01b" }, FloodProtocol::Grpc, None, "");
 }
 
-/// Chunks, their extensions, trailers and heads without an end (RFC 9112, 7.1).
-pub fn endless_answers_over_http1<R: Runtime>() {
+/// Chunks, chunk extensions, trailers and heads without an end (RFC 9112, 7.1).
+pub fn an_exporter_survives_endless_answers_over_http1<R: Runtime>() {
     let chunked = b"HTTP/1.1 400 Bad Request\r\ntransfer-encoding: chunked\r\n\r\n";
     let trailers = b"HTTP/1.1 400 Bad Request\r\ntransfer-encoding: chunked\r\n\r\n0\r\n";
     let extension = b"1;an-extension-without-any-end";
@@ -114,8 +116,9 @@ pub fn endless_answers_over_http1<R: Runtime>() {
     }
 }
 
-/// Clients of the page that never stop: requests one after another without waiting, bodies and heads without an end.
-pub fn clients_that_never_stop_sending<R: Runtime>() {
+/// Clients of the page that never stop sending: requests without waiting for answers, and bodies and heads without an
+/// end.
+pub fn the_page_survives_clients_that_never_stop_sending<R: Runtime>() {
     let chunked = b"POST /metrics HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
     let long = b"POST /metrics HTTP/1.1\r\nhost: h\r\ncontent-length: 9000000000000000\r\n\r\n";
     for (first, endless) in [
@@ -149,20 +152,20 @@ pub fn clients_that_never_stop_sending<R: Runtime>() {
     }
 }
 
-/// What the condition says where nothing but the bound on what may be received helps.
+/// What the status says if only the limit on received bytes ended the flood.
 const TOO_MUCH: &str = "the server sent more than 1 MiB since the last request";
 
-/// Most that a receiver may get rid of over one connection: the bound, and what the system's buffers take.
+/// The most bytes that a receiver may send over one connection: the limit, and what the system's buffers take.
 const MOST_SENT: usize = 24 << 20;
 
-/// What a receiver sends once it was asked for something.
+/// What a receiver sends after it got a request.
 struct Flood<'a> {
     first: &'a [u8],
-    /// On and on.
+    /// What it sends again and again.
     endless: &'a [u8],
 }
 
-/// What is spoken, by which exporter.
+/// The protocol, and with it the exporter.
 #[derive(Clone, Copy, PartialEq)]
 enum FloodProtocol {
     Influxdb,
@@ -170,7 +173,7 @@ enum FloodProtocol {
     Grpc,
 }
 
-/// After a server's preface, which is an empty SETTINGS frame (RFC 9113, 3.4).
+/// A flood that begins with a server's preface, which is an empty SETTINGS frame (RFC 9113, 3.4).
 const fn http2(endless: &[u8]) -> Flood<'_> {
     Flood { first: b"\0\0\0\x04\0\0\0\0\0", endless }
 }
@@ -198,7 +201,7 @@ fn survives<R: Runtime>(flood: &Flood<'_>, protocol: FloodProtocol, alpn: Option
         let flooded = exporters.status().into_iter().find(|status| status.exporter != Exporter::Statsd);
         flooded.and_then(|status| status.last_error).is_some_and(|error| error.contains(says))
     });
-    // It is tried again, and the stop comes in the midst of that.
+    // The exporter tries again, and the stop comes during that.
     wait_until(|| server.connections.load(Ordering::SeqCst) >= 2);
     engine.record(50);
     let account = match protocol {
@@ -233,7 +236,7 @@ fn start<R: Runtime>(exporters: &Exporters<R>, protocol: FloodProtocol, url: Str
     }
 }
 
-/// How many exporters run. A thread that is never given back is an error, not a hang.
+/// How many exporters run. If the exporters' thread never answers, this fails and does not hang.
 fn running<R: Runtime>(exporters: &Exporters<R>) -> usize {
     let handle = exporters.as_async().clone();
     let (sender, answer) = mpsc::channel();
@@ -242,11 +245,11 @@ fn running<R: Runtime>(exporters: &Exporters<R>) -> usize {
     status.len()
 }
 
-/// Floods whoever connects and asks for something, until that one closes the connection or this is dropped.
+/// A server that floods each client after its request, until the client closes the connection or this is dropped.
 struct FloodServer {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    /// Most bytes that went into one connection.
+    /// The most bytes that went into one connection.
     most_sent: Arc<AtomicUsize>,
     ending: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
@@ -275,7 +278,8 @@ impl FloodServer {
                         None => {
                             let mut answers = stream.try_clone()?;
                             wait_for_request(&stream, protocol)?;
-                            // What the client answers is read, or the client would wait for that.
+                            // The client's answers must be read; otherwise the client would wait until it can send
+                            // them.
                             thread::spawn(move || io::copy(&mut &stream, &mut io::sink()));
                             flood(&mut answers)
                         }
@@ -304,7 +308,7 @@ impl Drop for FloodServer {
     }
 }
 
-/// Connects to the page again and again, sends on and on, and reads whatever comes.
+/// Connects to the page again and again, sends without an end, and reads whatever comes.
 fn flood_page(page: SocketAddr, first: &[u8], piece: &[u8], ending: &AtomicBool) {
     while !ending.load(Ordering::SeqCst) {
         // An error is the page's way of closing the connection.
@@ -320,7 +324,7 @@ fn flood_page(page: SocketAddr, first: &[u8], piece: &[u8], ending: &AtomicBool)
     }
 }
 
-/// Reads the head of a request; of HTTP/2 the preface and all frames up to HEADERS.
+/// Reads the head of a request. For HTTP/2 this is the preface and all frames up to HEADERS.
 fn wait_for_request(stream: impl Read, protocol: FloodProtocol) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     if protocol != FloodProtocol::Grpc {

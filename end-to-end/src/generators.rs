@@ -1,4 +1,4 @@
-//! Two sets of exporters side by side, as two processes have them, towards one receiver.
+//! Two sets of exporters, as in two processes, that send to one receiver.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 use super::receiver::{DatagramReceiver, lines};
 use super::scraper::{ScrapeClient, any_port};
 
-/// One process: exporters, and an engine that records the same as that of the other.
+/// One process: exporters, and an engine that records the same requests as the engine of the other process.
 struct Generator<R: Runtime> {
     exporters: Exporters<R>,
     engine: TestEngine,
@@ -30,12 +30,12 @@ impl<R: Runtime> Generator<R> {
         Self { exporters, engine: TestEngine::new(settings.registry), settings }
     }
 
-    /// Two that know their numbers.
+    /// Two workers that know their numbers.
     fn two_workers() -> [Self; 2] {
         [0, 1].map(|worker| Self::new(worker_of_two(worker)))
     }
 
-    /// Requests of the first milliseconds, 20 in each, by an engine that knows no finer time.
+    /// Records 20 requests in each of the first milliseconds, with times of a clock that shows only milliseconds.
     fn record_coarsely(&self, millis: u64) {
         let mut recorder = self.settings.registry.recorder();
         let series = recorder.series("GET", "/items");
@@ -52,14 +52,14 @@ fn worker_of_two(worker: u32) -> Identity {
     named.expect("a good name and a good number")
 }
 
-/// What InfluxDB keeps: of several points of one series and timestamp the last one.
+/// What InfluxDB keeps: the last one of several points with the same series and timestamp.
 #[derive(Default)]
 struct Database(BTreeMap<(String, String), String>);
 
 impl Database {
     fn write(&mut self, bodies: &[String]) {
         for line in bodies.iter().flat_map(|body| lines(body)) {
-            // From the end: tag values may hold escaped spaces, fields hold none.
+            // Split from the end: tag values may contain escaped spaces, fields contain none.
             let mut parts = line.rsplitn(3, ' ');
             let time = parts.next().expect(line).to_owned();
             let (fields, series) = (parts.next().expect(line).to_owned(), parts.next().expect(line).to_owned());
@@ -67,7 +67,7 @@ impl Database {
         }
     }
 
-    /// Requests in the points of `measurement` with this tag: one each, or as many as the field says.
+    /// The requests in the points of `measurement` with this tag: one for each point, or as many as its field says.
     fn requests(&self, measurement: &str, tag: &str) -> u64 {
         let of =
             |(series, _): &&(String, String)| series.starts_with(&format!("{measurement},")) && series.contains(tag);
@@ -82,7 +82,8 @@ fn over_udp(receiver: &DatagramReceiver) -> InfluxdbConfig {
     InfluxdbConfig::default().target(target)
 }
 
-/// A point per request: both send the same series with the same timestamps, and every point is kept; gauges too.
+/// One point per request: both workers send the same series with the same timestamps, and every point is kept. So are
+/// the gauges.
 pub fn two_workers_lose_nothing_at_influxdb<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     for mut generator in Generator::<R>::two_workers() {
@@ -101,7 +102,7 @@ pub fn two_workers_lose_nothing_at_influxdb<R: Runtime>() {
     assert_eq!(database.0.len(), 1_002);
 }
 
-/// Points per interval in whole seconds, of which both have the same.
+/// One point per interval, with times in whole seconds: both workers have the same times.
 pub fn two_workers_lose_no_interval_at_influxdb<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let mut generators = Generator::<R>::two_workers();
@@ -126,8 +127,9 @@ pub fn two_workers_lose_no_interval_at_influxdb<R: Runtime>() {
     }
 }
 
-/// Nobody says who they are, and their clocks show milliseconds: each has its timestamps at a place of its own.
-pub fn two_generators_with_a_coarse_clock_are_put_apart<R: Runtime>() {
+/// The processes have no worker numbers, and their clocks show only milliseconds: each puts its timestamps at its own
+/// place within the millisecond.
+pub fn two_generators_with_a_coarse_clock_have_different_timestamps<R: Runtime>() {
     let kept = || {
         let receiver = DatagramReceiver::start();
         for generator in [Generator::<R>::new(Identity::default()), Generator::new(Identity::default())] {
@@ -140,17 +142,18 @@ pub fn two_generators_with_a_coarse_clock_are_put_apart<R: Runtime>() {
         database.write(&receiver.finish());
         for (_, time) in database.0.keys() {
             let time: u64 = time.parse().expect("nanoseconds");
-            // Twenty within the first milliseconds, the last of which may begin at its end.
+            // The requests are of the first 20 milliseconds. If the place is at the end of a millisecond, the last
+            // timestamps run into the next one.
             assert!((EPOCH..EPOCH + 21_000_000).contains(&time), "{time}");
         }
         database.0.len()
     };
-    // One pair in thousands draws places that overlap.
+    // Only one pair in thousands draws places that overlap.
     assert!((0..3).any(|_| kept() == 800), "three pairs in a row drew the same places");
 }
 
-/// Gauges would replace each other at the Agent, and have the worker's tag; what adds up there has none, unless it is
-/// asked for.
+/// Gauges of two workers would replace each other at the Agent, so they have the worker's tag. Values that the Agent
+/// adds up have the tag only if it is asked for.
 pub fn two_workers_are_told_apart_at_dogstatsd<R: Runtime>() {
     for is_labelled in [false, true] {
         let receiver = DatagramReceiver::start();
@@ -178,8 +181,9 @@ pub fn two_workers_are_told_apart_at_dogstatsd<R: Runtime>() {
     }
 }
 
-/// Of the counts of a second the Agent keeps the last, where they say the second: those have the worker's tag.
-pub fn counts_of_two_workers_that_say_their_second_are_told_apart<R: Runtime>() {
+/// The Agent keeps only the last of several counts with the same timestamp, so counts with timestamps have the worker's
+/// tag.
+pub fn counts_with_timestamps_of_two_workers_are_told_apart<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     for mut generator in Generator::<R>::two_workers() {
         let (aggregate, timestamps_of_counts) = (true, true);
@@ -203,7 +207,8 @@ pub fn counts_of_two_workers_that_say_their_second_are_told_apart<R: Runtime>() 
     assert!(!values.is_empty() && values.iter().all(|message| !message.contains("worker")), "{values:?}");
 }
 
-/// One series of each page says whose it is; the others stay the same from run to run, unless that is asked for.
+/// One series of each page names the run and the worker. The other series are the same in every run, unless the labels
+/// are asked for.
 pub fn two_workers_are_told_apart_on_their_pages<R: Runtime>() {
     for is_labelled in [false, true] {
         for worker in [0, 1] {
@@ -225,7 +230,7 @@ pub fn two_workers_are_told_apart_on_their_pages<R: Runtime>() {
     }
 }
 
-/// The resource has both beside the instance, which is the process's.
+/// The resource has the run and the worker, and an instance id that is different in each process.
 pub fn two_workers_are_told_apart_in_their_resources<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     for mut generator in Generator::<R>::two_workers() {
@@ -246,8 +251,8 @@ pub fn two_workers_are_told_apart_in_their_resources<R: Runtime>() {
     }
 }
 
-/// An exporter's own label of the same name takes the place of the identity's, and none is given twice.
-pub fn what_an_exporter_was_given_wins_over_the_identity<R: Runtime>() {
+/// If an exporter has a label of the same name, it replaces that of the identity. No label appears twice.
+pub fn labels_of_an_exporter_win_over_the_identity<R: Runtime>() {
     let own = || Labels::from([("worker", "mine")]);
     let receiver = DatagramReceiver::start();
     let mut generator = Generator::<R>::new(worker_of_two(1).with_worker_label());
@@ -264,7 +269,7 @@ pub fn what_an_exporter_was_given_wins_over_the_identity<R: Runtime>() {
     let requests = page.text().lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
     assert!(requests.into_iter().all(|line| line.contains("worker=\"mine\"") && line.matches("worker=").count() == 1));
     assert!(page.text().contains("loaddensity_run_info{run=\"nightly-7\",worker=\"1\",of=\"2\"} 1"), "{}", page.text());
-    // Tags that leave no room for the worker are refused with its name.
+    // Tags that leave no room for the tag `worker` are refused, and the error names it.
     let long = Labels::new()
         .with("a".repeat(200), "b".repeat(255))
         .with("c".repeat(200), "d".repeat(255))

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 server on threads of the standard library, which keeps what is posted to it.
+//! A small HTTP/1.1 server on threads of the standard library. It keeps what is posted to it.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,16 +11,16 @@ use futures_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::LOOPBACK;
 
-/// A request that came, and how it was answered.
+/// A request that was received, and its answer.
 #[derive(Clone, Debug)]
 pub(super) struct Posted {
-    /// Number of the connection, from 0.
+    /// The number of the connection, from 0.
     pub(super) connection: usize,
     /// The request line.
     pub(super) line: String,
     head: Vec<String>,
     pub(super) body: String,
-    /// `None` where no answer was given.
+    /// `None` if no answer was given.
     pub(super) status: Option<u16>,
 }
 
@@ -31,26 +31,26 @@ impl Posted {
     }
 }
 
-/// How a request is answered.
+/// The answer to a request.
 #[derive(Clone, Copy)]
 pub(super) enum HttpReply {
-    /// With this status and no body.
+    /// This status and no body.
     Status(u16),
-    /// With this status and this body.
+    /// This status and this body.
     Says(u16, &'static str),
-    /// With this status, further lines of the head (each with its end), and this body.
+    /// This status, further lines of the head (each with its line end), and this body.
     Headed(u16, &'static str, &'static str),
-    /// With this status and the head of the request.
+    /// This status, and the head of the request as the body.
     Echo(u16),
-    /// With this status; then the connection is closed.
+    /// This status; then the connection is closed.
     StatusAndClose(u16),
-    /// Not at all; the connection stays open until the client closes it.
+    /// No answer; the connection stays open until the client closes it.
     Silence,
 }
 
 type Answers = dyn Fn(&Posted, usize) -> HttpReply + Send + Sync;
 
-/// The server; dropping it closes its port.
+/// The server. Dropping it closes its port.
 pub(super) struct HttpServer {
     pub(super) address: SocketAddr,
     posts: Arc<Mutex<Vec<Posted>>>,
@@ -59,7 +59,7 @@ pub(super) struct HttpServer {
 }
 
 impl HttpServer {
-    /// `answers` is asked for every request, with its number from 0.
+    /// Starts a server that calls `answers` for every request, with the request's number from 0.
     pub(super) fn start(answers: impl Fn(&Posted, usize) -> HttpReply + Send + Sync + 'static) -> Self {
         Self::start_with(None, answers)
     }
@@ -79,7 +79,7 @@ impl HttpServer {
                     break;
                 }
                 let (store, answers, tls) = (store.clone(), answers.clone(), tls.clone());
-                // Ends when the client closes the connection; an error is the client's way of doing so.
+                // The thread ends when the client closes the connection, which may show as an error.
                 thread::spawn(move || match tls {
                     None => serve(stream?, connection, &store, &*answers),
                     Some(tls) => {
@@ -92,7 +92,7 @@ impl HttpServer {
         Self { address, posts, ending, accepting: Some(accepting) }
     }
 
-    /// What has come so far.
+    /// The requests that were received so far.
     pub(super) fn posts(&self) -> Vec<Posted> {
         self.posts.lock().expect("no connection's thread panicked").clone()
     }
@@ -170,7 +170,7 @@ fn read_request(stream: &mut BufReader<impl io::Read>, connection: usize) -> io:
         }
         Some(other) => panic!("no server reads {other}"),
     }
-    // What is no text is not looked into.
+    // A body that is not text is not checked.
     posted.body = String::from_utf8_lossy(&plain).into_owned();
     Ok(Some(posted))
 }

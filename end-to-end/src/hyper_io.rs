@@ -19,7 +19,7 @@ use loaddensity_metrics_shell::runtime::{Runtime, TcpListener as _};
 
 use super::{DropWatch, Guard, LOOPBACK, run, until};
 
-/// Bodies around the sizes at which buffers change, one after the other over one HTTP/1.1 connection.
+/// Bodies of sizes around the sizes of buffers, one after the other over one HTTP/1.1 connection.
 pub fn http1_echo_over_one_connection<R: Runtime>() {
     run(|runtime: R| async move {
         let server = EchoServer::start(&runtime, HTTP1).await;
@@ -68,8 +68,8 @@ pub fn http2_echo_of_concurrent_requests<R: Runtime>() {
     });
 }
 
-/// A shutdown through the adaptor ends one direction and no more; what the peer still says arrives.
-pub fn a_shutdown_ends_one_direction<R: Runtime>() {
+/// A shutdown through the adaptor ends only one direction: what the peer sends afterwards still arrives.
+pub fn a_shutdown_ends_only_one_direction<R: Runtime>() {
     run(|runtime: R| async move {
         let listener = runtime.tcp_listen(LOOPBACK).await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
@@ -86,7 +86,7 @@ pub fn a_shutdown_ends_one_direction<R: Runtime>() {
     });
 }
 
-/// hyper's time limits work: a client that sends nothing is put out.
+/// hyper's time limits work: the connection of a client that sends nothing is closed.
 pub fn the_timer_ends_a_silent_connection<R: Runtime>() {
     run(|runtime: R| async move {
         let version = Version::Http1 { header_read_timeout: Duration::from_millis(200) };
@@ -98,7 +98,8 @@ pub fn the_timer_ends_a_silent_connection<R: Runtime>() {
     });
 }
 
-/// Dropping [`HyperTasks`] ends what it started, whoever still holds an executor, and starts nothing more.
+/// Dropping [`HyperTasks`] ends the tasks that it started, even if somebody still has an executor. No task starts after
+/// that.
 pub fn tasks_end_with_their_owner<R: Runtime>() {
     run(|runtime: R| async move {
         let tasks = HyperTasks::new(runtime.clone());
@@ -126,8 +127,8 @@ pub fn tasks_end_with_their_owner<R: Runtime>() {
     });
 }
 
-/// Tasks that end on their own leave nothing behind, so a long-lived server does not grow.
-pub fn tasks_that_end_are_forgotten<R: Runtime>() {
+/// Tasks that have ended take no memory, so a server that runs for long does not grow.
+pub fn tasks_that_have_ended_take_no_memory<R: Runtime>() {
     run(|runtime: R| async move {
         let tasks = HyperTasks::new(runtime.clone());
         for _ in 0..1_000 {
@@ -144,7 +145,7 @@ enum Version {
     Http2,
 }
 
-/// HTTP/1.1 for clients that speak.
+/// HTTP/1.1 with a time limit that no client here reaches.
 const HTTP1: Version = Version::Http1 { header_read_timeout: Duration::from_secs(60) };
 
 /// Answers every request with its own body, until it is dropped.

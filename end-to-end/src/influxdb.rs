@@ -1,4 +1,4 @@
-//! The InfluxDB sink, towards a UDP receiver and an HTTP server of the standard library.
+//! The InfluxDB sink, with a UDP receiver and an HTTP server of the standard library.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use super::load::{EPOCH, LoadSums, TestEngine, assert_all_sent, assert_settled, 
 use super::receiver::{DatagramReceiver, lines};
 use super::unused_port;
 
-/// Whole lines arrive, packed up to the size of a datagram, each request once and under a timestamp of its own.
+/// Whole lines arrive, packed up to the size of a datagram. Each request arrives once and has a timestamp of its own.
 pub fn lines_arrive_over_udp<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -35,7 +35,7 @@ pub fn lines_arrive_over_udp<R: Runtime>() {
     assert_eq!(sums(&datagrams, "my\\ load"), engine.sums);
 }
 
-/// A stop sends all that was recorded before it, and the account begins at the start.
+/// A stop sends everything that was recorded before it. The account begins at the start of the exporter.
 pub fn a_stop_flushes_udp<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -51,7 +51,7 @@ pub fn a_stop_flushes_udp<R: Runtime>() {
     assert_eq!(sums(&receiver.finish(), "loaddensity_request").requests, 90);
 }
 
-/// Batches of at most so many points, over one kept-alive connection, to `/write` of InfluxDB 1.
+/// Batches of at most the configured number of points, over one kept-alive connection, to `/write` of InfluxDB 1.
 pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
@@ -76,8 +76,8 @@ pub fn points_are_posted_to_influxdb_1<R: Runtime>() {
     }
 }
 
-/// A URL stays as it is; the token goes with it.
-pub fn a_url_is_used_as_it_stands<R: Runtime>() {
+/// A given URL is used unchanged, and the token is sent with it.
+pub fn a_url_is_used_unchanged<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbUrl::new(format!("http://{}/api/v2/write?org=my%20org&bucket=b&precision=ns", server.address))
@@ -94,7 +94,7 @@ pub fn a_url_is_used_as_it_stands<R: Runtime>() {
 }
 
 /// The path, the query and the credentials that each version of InfluxDB wants.
-pub fn each_api_is_spoken_to_as_it_wants<R: Runtime>() {
+pub fn each_api_gets_its_path_its_query_and_its_credentials<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let own = || format!("http://{}", server.address);
     let token = || Some(Secret::new("t0k"));
@@ -138,14 +138,14 @@ pub fn each_api_is_spoken_to_as_it_wants<R: Runtime>() {
     }
 }
 
-/// Of a body that the server took in part, as many points are refused as it says, and none is sent again.
-pub fn a_partial_write_is_counted_as_the_answer_says<R: Runtime>() {
+/// If the server took only a part of a body, as many points count as refused as it says, and none is sent again.
+pub fn a_partial_write_drops_as_many_points_as_the_answer_says<R: Runtime>() {
     let one = r#"{"error":"partial write: field type conflict: input field \"a\" is type float dropped=3"}"#;
     let unparsed = r#"{"error":"partial write: unable to parse 'a b=': missing field value dropped=0"}"#;
     let two = r#"{"code":"unprocessable entity","message":"failure: partial write: conflict dropped=4"}"#;
     let three = r#"{"error":"partial write of line protocol occurred","data":[{"line_number":2},{"line_number":5}]}"#;
     let whole = r#"{"error":"parsing failed for write_lp endpoint","data":{"line_number":2}}"#;
-    // As InfluxDB 2 answered a Telegraf (influxdata/telegraf#8571).
+    // The answer of an InfluxDB 2 to a Telegraf (influxdata/telegraf#8571).
     let ill = r#"{"code":"internal error","message":"unexpected error writing points to database: partial write: points beyond retention policy dropped=1"}"#;
     for (status, says, refused) in [
         (400, one, 3),
@@ -168,8 +168,9 @@ pub fn a_partial_write_is_counted_as_the_answer_says<R: Runtime>() {
     }
 }
 
-/// A success is an acceptance where it has no body; one with a body that is no list of rejections proves nothing.
-pub fn a_success_that_is_no_acceptance_is_unconfirmed<R: Runtime>() {
+/// A success without a body means that the points were accepted. A success with a body that is not a list of rejections
+/// does not prove it.
+pub fn a_success_with_an_unexpected_body_is_unconfirmed<R: Runtime>() {
     let html = "content-type: text/html\r\n";
     let long = "x".repeat(100_000).leak();
     for (reply, sent, shown) in [
@@ -194,7 +195,8 @@ pub fn a_success_that_is_no_acceptance_is_unconfirmed<R: Runtime>() {
     }
 }
 
-/// A refusal says what to do: the credentials, the path, the database, the new URL, which is not followed.
+/// The error of a refusal says what to check: the credentials, the path, the database, or the new URL, which is not
+/// followed.
 pub fn refusals_say_what_to_do<R: Runtime>() {
     let missing = r#"{"error":"database not found: \"load\""}"#;
     for (reply, token, shown) in [
@@ -219,10 +221,11 @@ pub fn refusals_say_what_to_do<R: Runtime>() {
     }
 }
 
-/// Where that is asked for, a database is created before the first points, and again when it has vanished: nothing is lost.
+/// If it is asked for, the database is created before the first points are sent, and again after it has vanished. No
+/// point is lost.
 pub fn a_database_is_created_on_request<R: Runtime>() {
     const MISSING: HttpReply = HttpReply::Says(404, r#"{"error":"database not found: \"my db\""}"#);
-    // It vanishes after the third write.
+    // The database vanishes after the third write.
     let (exists, writes) = (AtomicBool::new(false), AtomicUsize::new(0));
     let server = HttpServer::start(move |post, _| {
         if post.line.starts_with("POST /query") {
@@ -245,7 +248,7 @@ pub fn a_database_is_created_on_request<R: Runtime>() {
     assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
     let posts = server.posts();
     let creations: Vec<_> = posts.iter().filter(|post| post.line.starts_with("POST /query")).collect();
-    assert_eq!(creations.len(), 2, "at the start, and when it had vanished");
+    assert_eq!(creations.len(), 2, "one at the start, one after the database had vanished");
     for creation in creations {
         assert_eq!(creation.line, "POST /query HTTP/1.1");
         assert_eq!(creation.header("content-type"), Some("application/x-www-form-urlencoded"));
@@ -255,8 +258,9 @@ pub fn a_database_is_created_on_request<R: Runtime>() {
     }
 }
 
-/// A user who may not create the database is told so; points go on, for it may be there.
-pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
+/// If the user may not create the database, the error says so. Points are sent all the same, because the database may
+/// exist.
+pub fn the_error_says_why_a_database_could_not_be_created<R: Runtime>() {
     for (write, sent, shown) in [
         (HttpReply::Status(204), 10, ""),
         (HttpReply::Says(404, r#"{"error":"database not found: \"my db\""}"#), 0, "the user may not create databases"),
@@ -281,7 +285,7 @@ pub fn a_database_that_cannot_be_created_is_told_of<R: Runtime>() {
     }
 }
 
-/// What the server refuses for good is dropped as that, and what it says is shown, without the token.
+/// Points that the server refuses for good are dropped as `refused`, and its answer is shown without the token.
 pub fn refused_points_are_dropped<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(401));
     let (exporters, mut engine) = exporters::<R>();
@@ -296,7 +300,7 @@ pub fn refused_points_are_dropped<R: Runtime>() {
     assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 250), "{account:?}");
 }
 
-/// A server that cannot now gets the same points again; none is lost and none is sent twice.
+/// A server that is unavailable for a while gets the same points again. None is lost, and none is stored twice.
 pub fn an_unavailable_server_is_asked_again<R: Runtime>() {
     let server = HttpServer::start(|_, number| HttpReply::Status(if number < 2 { 503 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
@@ -308,23 +312,23 @@ pub fn an_unavailable_server_is_asked_again<R: Runtime>() {
     assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
 }
 
-/// Bodies that the server finds too large are sent again in smaller parts, and the status says what it bears.
-pub fn bodies_too_large_are_split<R: Runtime>() {
+/// Bodies that the server finds too large are sent again in smaller parts, and the status says which size it accepts.
+pub fn bodies_that_are_too_large_are_split<R: Runtime>() {
     let server = HttpServer::start(|post, _| HttpReply::Status(if post.body.len() > 5_000 { 413 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
     engine.record(250);
     wait_until(|| exporters.status()[0].account.sent == 250);
-    let learned = exporters.status()[0].learned_bytes.expect("it has shown that it bears less");
+    let learned = exporters.status()[0].learned_bytes.expect("a limit, which the server has shown");
     assert!((2_500..=12_500).contains(&learned), "{learned}");
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 250);
     assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
 }
 
-/// A server that finds even the smallest body too large refuses everything: it is asked again and again, but not in a
-/// storm.
-pub fn a_server_that_finds_everything_too_large_is_asked_with_pauses<R: Runtime>() {
+/// A server that finds even the smallest body too large refuses everything. The sink tries again and again, but with
+/// pauses.
+pub fn a_server_that_refuses_every_size_is_asked_with_pauses<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(413));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
@@ -339,8 +343,8 @@ pub fn a_server_that_finds_everything_too_large_is_asked_with_pauses<R: Runtime>
     assert!(account.sent == 0 && account.dropped.get(DropReason::Refused) != 0, "{account:?}");
 }
 
-/// A server that falls silent once gets the same points again: they overwrite themselves, and none is lost.
-pub fn what_was_not_answered_is_sent_again<R: Runtime>() {
+/// A server that does not answer once gets the same points again. They overwrite themselves, and none is lost.
+pub fn a_body_without_an_answer_is_sent_again<R: Runtime>() {
     let server = HttpServer::start(|_, number| if number == 0 { HttpReply::Silence } else { HttpReply::Status(204) });
     let (exporters, mut engine) = exporters::<R>();
     let config = to(&server).timeout(Duration::from_millis(200));
@@ -352,16 +356,16 @@ pub fn what_was_not_answered_is_sent_again<R: Runtime>() {
     assert_all_sent(&account, 30);
     assert_eq!(sums(&server.stored(), MEASUREMENT), engine.sums);
     let posts = server.posts();
-    assert_eq!(posts[0].status, None, "the first was not answered");
+    assert_eq!(posts[0].status, None, "the first body got no answer");
     assert!(posts[0].body.lines().all(|line| posts[1].body.contains(line)), "the same points");
 }
 
-/// One point that the server cannot bear, whatever it says of it, costs that point; all others arrive.
-pub fn one_poisoned_point_costs_that_point<R: Runtime>() {
+/// If the server cannot store one point, whatever it answers, only this point is dropped. All others arrive.
+pub fn only_the_point_that_the_server_cannot_take_is_dropped<R: Runtime>() {
     const POISON: &str = ",response_length=300i ";
     let words = r#"{"error":"partial write: points beyond retention policy dropped=1"}"#;
     for says in ["", r#"{"error":"engine: internal"}"#, words] {
-        // It stores nothing of a body that it fails over, but where it says that it does.
+        // If a body has the bad point, the server stores nothing of it, except when its answer says that it does.
         let server = HttpServer::start(move |post, _| match post.body.contains(POISON) {
             true => HttpReply::Says(500, says),
             false => HttpReply::Status(204),
@@ -380,7 +384,8 @@ pub fn one_poisoned_point_costs_that_point<R: Runtime>() {
     }
 }
 
-/// The last points meet a server that cannot once: they are tried again, as long as the stop's deadline allows.
+/// The server is unavailable once when the last points come. They are sent again, as long as the stop's deadline
+/// allows.
 pub fn a_stop_tries_again<R: Runtime>() {
     let server = HttpServer::start(|_, number| HttpReply::Status(if number == 1 { 503 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
@@ -393,8 +398,8 @@ pub fn a_stop_tries_again<R: Runtime>() {
     assert_all_sent(&account, 130);
 }
 
-/// A connection that the server closes is made anew; nothing is lost by it.
-pub fn a_closed_connection_is_made_anew<R: Runtime>() {
+/// A connection that the server closes is replaced, and nothing is lost.
+pub fn a_closed_connection_is_replaced<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::StatusAndClose(204));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
@@ -408,7 +413,7 @@ pub fn a_closed_connection_is_made_anew<R: Runtime>() {
     assert!(server.posts().last().expect("posts").connection >= 4);
 }
 
-/// Nobody listens: the start does not fail, the stop ends at its deadline, and every request is accounted for.
+/// No server listens: the start does not fail, the stop ends at its deadline, and every request is accounted for.
 pub fn a_missing_server_changes_no_sum<R: Runtime>() {
     let settings = settings(64).stop_deadline(Duration::from_millis(300));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
@@ -422,7 +427,7 @@ pub fn a_missing_server_changes_no_sum<R: Runtime>() {
     assert_eq!(account.sent, 0, "{account:?}");
 }
 
-/// A silent server does not hold up the stop beyond its deadline.
+/// A silent server does not delay a stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_a_silent_server<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Silence);
     let settings = settings(64).stop_deadline(Duration::from_millis(300));
@@ -465,7 +470,7 @@ fn my_db(server: &HttpServer) -> InfluxdbV1 {
         .password(Secret::new("open sesame"))
 }
 
-/// Records `requests` and stops; the account, and what was wrong at the end.
+/// Records `requests` and stops. Returns the account and the last error.
 fn recorded<R: Runtime>(config: InfluxdbConfig, requests: u64) -> (Account, String) {
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(config).expect("a sink");
@@ -495,7 +500,7 @@ fn sums(bodies: &[String], measurement: &str) -> LoadSums {
     let mut sums = LoadSums::default();
     let mut timestamps = HashSet::new();
     for line in bodies.iter().flat_map(|body| lines(body)) {
-        // From the end: tag values may hold escaped spaces, fields hold none.
+        // Split from the end: tag values may contain escaped spaces, fields contain none.
         let mut parts = line.rsplitn(3, ' ');
         let timestamp: u64 = parts.next().and_then(|text| text.parse().ok()).expect(line);
         let (fields, key) = (parts.next().expect(line), parts.next().expect(line));

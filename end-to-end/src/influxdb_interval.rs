@@ -1,4 +1,4 @@
-//! The InfluxDB sink with one point per series and interval, and with tags of its own.
+//! The InfluxDB sink with one point per series and interval, and with constant tags.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::http_server::{HttpReply, HttpServer};
 use super::load::{LoadSums, TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::receiver::{DatagramReceiver, lines};
 
-/// The points of all intervals add up to what was recorded since the start, and the last one comes at the stop.
+/// The points of all intervals add up to what was recorded since the start. The last interval is sent at the stop.
 pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -32,7 +32,7 @@ pub fn points_per_interval_add_up_over_udp<R: Runtime>() {
     assert_eq!(sums(&receiver.finish()), engine.sums.since(before));
 }
 
-/// The same over HTTP, in bodies of at most so many points, with constant tags and in another precision.
+/// The same over HTTP, with a limit of points per body, with constant tags and with another precision.
 pub fn points_per_interval_add_up_over_http<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let (exporters, mut engine) = exporters::<R>();
@@ -64,8 +64,8 @@ pub fn points_per_interval_add_up_over_http<R: Runtime>() {
     assert_eq!(sums(&bodies), engine.sums);
 }
 
-/// What a server could not take is in the next points, and nothing is counted twice.
-pub fn an_interval_that_fails_is_made_up_for<R: Runtime>() {
+/// Requests of an interval that the server could not take are in the next points, and nothing is counted twice.
+pub fn a_failed_interval_is_added_to_the_next_one<R: Runtime>() {
     let server = HttpServer::start(|_, number| HttpReply::Status(if number < 3 { 503 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(to(&server)).expect("a sink");
@@ -79,8 +79,8 @@ pub fn an_interval_that_fails_is_made_up_for<R: Runtime>() {
     assert_eq!(sums(&stored.collect::<Vec<_>>()), engine.sums);
 }
 
-/// Points that the server refuses are refused, and where it has all but one, the one of the most requests: it does not say
-/// which. Those of later intervals go on.
+/// Points that the server refuses count as refused. If it refused one point of several, it does not say which one, so
+/// the one with the most requests counts as refused. Points of later intervals are sent.
 pub fn refused_intervals_are_dropped<R: Runtime>() {
     let partial = r#"{"error":"partial write: field type conflict dropped=1"}"#;
     for (says, refused) in [("", 100), (partial, 34)] {
@@ -89,7 +89,7 @@ pub fn refused_intervals_are_dropped<R: Runtime>() {
             _ => HttpReply::Status(204),
         });
         let (exporters, mut engine) = exporters::<R>();
-        // Long enough for all to be in the first interval.
+        // Long enough for all requests to be in the first interval.
         let interval = Duration::from_millis(500);
         exporters.start_influxdb_sink(to(&server).interval(interval)).expect("a sink");
         engine.record(100);
@@ -121,8 +121,8 @@ pub fn large_intervals_are_split<R: Runtime>() {
     assert_eq!(sums(&stored.collect::<Vec<_>>()).requests, SERIES);
 }
 
-/// One series that the server cannot bear costs its own requests.
-pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
+/// If the server cannot store the points of one series, only the requests of this series are dropped.
+pub fn only_the_series_that_the_server_cannot_take_is_dropped<R: Runtime>() {
     let server = HttpServer::start(|post, _| HttpReply::Status(if post.body.contains("/orders") { 500 } else { 204 }));
     let (exporters, mut engine) = exporters::<R>();
     let interval = Duration::from_millis(500);
@@ -137,7 +137,7 @@ pub fn one_poisoned_series_costs_its_own_requests<R: Runtime>() {
     assert!(stored.iter().any(|line| line.contains("/items")), "{stored:?}");
 }
 
-/// A silent server does not hold up the stop beyond its deadline, and every request is accounted for.
+/// A silent server does not delay a stop beyond its deadline, and every request is accounted for.
 pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Silence);
     let settings = settings(64).stop_deadline(Duration::from_millis(300));
@@ -151,7 +151,7 @@ pub fn a_silent_server_leaves_intervals_unconfirmed<R: Runtime>() {
     assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (0, 50), "{account:?}");
 }
 
-/// The engine's gauges are points of their own in both modes, the last of them as they were at the stop.
+/// The engine's gauges are points of their own in both modes. The last ones have the values at the stop.
 pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
     for aggregate in [false, true] {
         let receiver = DatagramReceiver::start();
@@ -185,7 +185,8 @@ pub fn gauges_are_shown_in_both_modes<R: Runtime>() {
     }
 }
 
-/// Compressed bodies say so and hold the same, in both modes, and are split by their points when too large.
+/// In both modes, compressed bodies have the right header and the same content. If they are too large, they are split
+/// by points.
 pub fn bodies_are_compressed<R: Runtime>() {
     for aggregate in [false, true] {
         let server =
@@ -203,8 +204,8 @@ pub fn bodies_are_compressed<R: Runtime>() {
     }
 }
 
-/// Constant tags and the status code as a tag are on every line of a request, in order of their keys.
-pub fn tags_of_ones_own_are_on_every_line<R: Runtime>() {
+/// Constant tags, and the status code as a tag, are on every line of a request, sorted by their keys.
+pub fn constant_tags_are_on_every_line<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     let target = InfluxdbUdp::new("127.0.0.1", receiver.address.port());
@@ -223,7 +224,7 @@ pub fn tags_of_ones_own_are_on_every_line<R: Runtime>() {
     }
 }
 
-/// What cannot work is refused at the start, with the alternative.
+/// Settings that do not go together are refused at the start, and the error names the alternative.
 pub fn settings_that_contradict_each_other_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let tag = |key: &str| Labels::from([(key, "x")]);
@@ -252,12 +253,12 @@ fn to(server: &HttpServer) -> InfluxdbConfig {
     per_interval().target(InfluxdbUrl::new(url))
 }
 
-/// Adds up the points, no two of which may be of one series and time.
+/// Adds up the points. No two of them may have the same series and time.
 fn sums(bodies: &[String]) -> LoadSums {
     let mut sums = LoadSums::default();
     let mut seen = BTreeSet::new();
     for line in bodies.iter().flat_map(|body| lines(body)) {
-        // From the end: tag values may hold escaped spaces, fields hold none.
+        // Split from the end: tag values may contain escaped spaces, fields contain none.
         let mut parts = line.rsplitn(3, ' ');
         let time = parts.next().expect(line);
         let (fields, key) = (parts.next().expect(line), parts.next().expect(line));

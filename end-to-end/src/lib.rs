@@ -1,11 +1,11 @@
-//! The exporters' end-to-end tests: start calls at one end, what a backend receives at the other.
+//! The exporters' end-to-end tests: from the start calls to what a backend receives.
 //!
 //! Each case is a function generic over the [`Runtime`](loaddensity_metrics_shell::runtime::Runtime);
-//! [`end_to_end!`] makes a `#[test]` of each. `tests/tokio.rs` and `tests/smol.rs` run them all, and whoever brings a
-//! runtime can do the same with one line. (That a runtime itself is right: `conformance/`.)
+//! [`end_to_end!`] makes a `#[test]` of each. `tests/tokio.rs` and `tests/smol.rs` run them all. The author of another
+//! runtime can do the same with one line. (`conformance/` tests whether a runtime itself is right.)
 //!
-//! The backends here are small ones of our own, so that they can stall, refuse, lie and flood. Other files in `tests/`
-//! ask somebody else's: tonic, hyper, and the parsers of `vectors/`.
+//! The backends here are small ones of our own, so that they can stall, refuse, send wrong answers and flood. Other
+//! files in `tests/` use other people's software: tonic, hyper, and the parsers of `vectors/`.
 
 use loaddensity_metrics_conformance::{Bare, DropWatch, Guard, LOOPBACK, largest_future, run, until, unused_port};
 #[cfg(unix)]
@@ -69,23 +69,23 @@ macro_rules! end_to_end {
         $crate::end_to_end_group!($runtime, hyper_io:
             http1_echo_over_one_connection
             http2_echo_of_concurrent_requests
-            a_shutdown_ends_one_direction
+            a_shutdown_ends_only_one_direction
             the_timer_ends_a_silent_connection
             tasks_end_with_their_owner
-            tasks_that_end_are_forgotten
+            tasks_that_have_ended_take_no_memory
         );
         $crate::end_to_end_group!($runtime, floods:
-            endless_interim_responses_over_http1
-            endless_interim_responses_over_http2
-            endless_interim_responses_over_tls
-            endless_pings
-            endless_pings_between_two_exports
-            endless_settings
-            endless_frames_without_a_meaning
-            endless_bodies_over_http2
-            endless_heads_over_http2
-            endless_answers_over_http1
-            clients_that_never_stop_sending
+            an_exporter_survives_endless_interim_responses_over_http1
+            an_exporter_survives_endless_interim_responses_over_http2
+            an_exporter_survives_endless_interim_responses_over_tls
+            an_exporter_survives_endless_pings
+            an_exporter_survives_endless_pings_between_two_exports
+            an_exporter_survives_endless_settings
+            an_exporter_survives_endless_frames_without_effect
+            an_exporter_survives_endless_bodies_over_http2
+            an_exporter_survives_endless_heads_over_http2
+            an_exporter_survives_endless_answers_over_http1
+            the_page_survives_clients_that_never_stop_sending
         );
         $crate::end_to_end_group!($runtime, prometheus:
             a_scrape_shows_every_request
@@ -94,9 +94,9 @@ macro_rules! end_to_end {
             other_paths_and_methods_are_refused
             the_root_links_to_the_page
             the_accept_header_chooses_the_dialect
-            pages_are_compressed_for_those_who_ask
+            pages_are_compressed_for_clients_that_accept_gzip
             the_page_is_at_its_path
-            only_those_with_credentials_get_the_page
+            only_clients_with_credentials_get_the_page
             a_connection_without_requests_makes_room
             connections_are_limited
             idle_connections_are_closed
@@ -105,26 +105,26 @@ macro_rules! end_to_end {
             a_foreign_address_is_reported
             a_stop_frees_the_port
             a_second_start_changes_only_what_is_different
-            what_no_scrape_has_seen_is_unscraped
+            requests_that_no_scrape_has_seen_are_unscraped
             a_client_that_does_not_read_is_cut_off
         );
         $crate::end_to_end_group!($runtime, linger:
-            a_page_lingers_until_a_scrape_has_seen_it_all
-            what_comes_after_the_stop_counts_for_nobody
-            pages_of_each_kind_end_it
-            nothing_to_see_does_not_linger
+            a_page_lingers_until_a_scrape_has_seen_all_of_it
+            requests_after_the_stop_are_shown_but_not_counted
+            pages_of_each_format_end_the_lingering
+            a_page_without_unseen_values_does_not_linger
             a_page_lingers_no_longer_than_its_limit
-            a_scrape_under_way_at_the_stop_leaves_the_rest
-            a_new_start_ends_it
-            a_page_that_lingers_holds_up_nothing
-            a_shutdown_ends_it_by_its_deadline
+            a_scrape_that_began_before_the_stop_leaves_the_rest_to_the_next
+            a_new_start_ends_the_lingering
+            a_page_that_lingers_does_not_delay_other_exporters
+            a_shutdown_ends_the_lingering_at_its_deadline
             a_shutdown_waits_for_the_last_scrape
         );
         $crate::end_to_end_group!($runtime, tls:
             points_are_posted_over_tls
             a_server_that_asks_for_a_certificate_gets_it
-            servers_that_prove_nothing_get_nothing
-            a_certificate_that_stands_in_ca_file_is_trusted
+            servers_without_a_good_certificate_get_nothing
+            a_server_certificate_in_ca_file_is_trusted
             files_that_cannot_be_used_are_refused_at_the_start
             certificates_without_https_are_refused
         );
@@ -135,12 +135,12 @@ macro_rules! end_to_end {
         $crate::end_to_end_group!($runtime, tls_otlp:
             exports_go_over_tls
             calls_go_over_tls
-            exports_to_servers_that_prove_nothing_are_lost
+            exports_to_servers_without_a_good_certificate_are_lost
         );
         $crate::end_to_end_group!($runtime, tls_page:
             the_page_is_served_over_tls
             only_clients_with_a_certificate_get_the_page
-            a_client_certificate_that_stands_in_client_ca_file_is_let_in
+            a_client_certificate_in_client_ca_file_is_accepted
             a_page_that_is_not_trusted_counts_as_unscraped
             a_client_without_tls_is_closed
         );
@@ -148,7 +148,7 @@ macro_rules! end_to_end {
             plain_requests_go_to_the_proxy_in_absolute_form
             calls_go_through_a_tunnel
             tls_goes_through_a_tunnel
-            what_the_proxy_refuses_is_said_of_the_proxy
+            errors_of_the_proxy_name_the_proxy
             the_environments_proxy_is_followed
         );
         $crate::end_to_end_group!($runtime, urls:
@@ -160,21 +160,21 @@ macro_rules! end_to_end {
             lines_arrive_over_udp
             a_stop_flushes_udp
             points_are_posted_to_influxdb_1
-            a_url_is_used_as_it_stands
-            each_api_is_spoken_to_as_it_wants
+            a_url_is_used_unchanged
+            each_api_gets_its_path_its_query_and_its_credentials
             refused_points_are_dropped
-            a_success_that_is_no_acceptance_is_unconfirmed
+            a_success_with_an_unexpected_body_is_unconfirmed
             refusals_say_what_to_do
             a_database_is_created_on_request
-            a_database_that_cannot_be_created_is_told_of
-            a_partial_write_is_counted_as_the_answer_says
+            the_error_says_why_a_database_could_not_be_created
+            a_partial_write_drops_as_many_points_as_the_answer_says
             an_unavailable_server_is_asked_again
-            bodies_too_large_are_split
-            a_server_that_finds_everything_too_large_is_asked_with_pauses
-            what_was_not_answered_is_sent_again
-            one_poisoned_point_costs_that_point
+            bodies_that_are_too_large_are_split
+            a_server_that_refuses_every_size_is_asked_with_pauses
+            a_body_without_an_answer_is_sent_again
+            only_the_point_that_the_server_cannot_take_is_dropped
             a_stop_tries_again
-            a_closed_connection_is_made_anew
+            a_closed_connection_is_replaced
             a_missing_server_changes_no_sum
             a_stop_does_not_wait_for_a_silent_server
             bad_urls_are_refused_at_the_start
@@ -182,14 +182,14 @@ macro_rules! end_to_end {
         $crate::end_to_end_group!($runtime, influxdb_interval:
             points_per_interval_add_up_over_udp
             points_per_interval_add_up_over_http
-            an_interval_that_fails_is_made_up_for
+            a_failed_interval_is_added_to_the_next_one
             refused_intervals_are_dropped
             large_intervals_are_split
-            one_poisoned_series_costs_its_own_requests
+            only_the_series_that_the_server_cannot_take_is_dropped
             a_silent_server_leaves_intervals_unconfirmed
             gauges_are_shown_in_both_modes
             bodies_are_compressed
-            tags_of_ones_own_are_on_every_line
+            constant_tags_are_on_every_line
             settings_that_contradict_each_other_are_refused
         );
         $crate::end_to_end_group!($runtime, statsd:
@@ -209,13 +209,13 @@ macro_rules! end_to_end {
             a_full_buffer_ends_an_interval
             counts_have_timestamps
             intervals_that_do_not_arrive_change_no_sum
-            telemetry_tells_what_was_sent
+            telemetry_counts_what_was_sent
             telemetry_comes_at_every_interval
         );
         #[cfg(unix)]
         $crate::end_to_end_group!($runtime, statsd_unix:
             messages_arrive_over_each_kind_of_socket
-            what_comes_at_intervals_arrives_over_each_kind_of_socket
+            aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket
             packets_are_as_large_as_the_agent_reads
             an_agent_that_restarts_gets_what_has_waited
             a_missing_agent_changes_no_sum
@@ -227,27 +227,27 @@ macro_rules! end_to_end {
             each_socket_sends_a_part_over_udp
             each_connection_sends_a_part_over_a_unix_stream
             several_sockets_send_unix_datagrams
-            each_connection_is_made_anew
+            each_closed_connection_is_replaced
         );
         #[cfg(unix)]
         $crate::end_to_end_group!($runtime, statsd_staged:
-            a_packet_that_breaks_off_is_sent_whole_again
+            a_packet_that_was_cut_off_is_sent_whole_again
             a_system_without_buffers_is_asked_again
-            a_socket_that_fails_is_made_anew
+            a_failed_socket_is_replaced
             a_packet_that_is_too_long_is_dropped
         );
         #[cfg(unix)]
         $crate::end_to_end_group!($runtime, moving:
-            a_host_that_moves_is_followed
-            a_host_that_stays_keeps_its_socket
-            a_refusal_makes_a_sink_look_at_the_name
+            a_host_whose_address_changes_is_followed
+            a_host_that_keeps_its_address_keeps_its_socket
+            a_refusal_makes_a_sink_resolve_the_name_early
             influxdb_over_udp_follows_its_host
-            influxdb_waits_for_its_name
+            influxdb_waits_until_its_host_name_resolves
         );
         #[cfg(unix)]
         $crate::end_to_end_group!($runtime, clock:
             exports_go_on_while_the_clock_is_set_back
-            exporters_started_anew_go_on_from_the_same_start
+            exporters_that_are_started_again_keep_the_same_start_time
             points_go_on_while_the_clock_is_set_back
             timestamps_of_counts_go_on_while_the_clock_is_set_back
         );
@@ -256,31 +256,31 @@ macro_rules! end_to_end {
             exports_come_at_every_interval
             an_export_refused_in_the_trailers_is_dropped
             an_export_refused_by_trailers_only_is_dropped
-            an_answer_without_a_status_is_no_success
-            what_a_proxy_answers_says_what_to_do
+            an_answer_without_a_grpc_status_is_unconfirmed
+            the_error_of_an_answer_by_a_proxy_says_what_to_do
             answers_in_the_requests_encoding_are_read
-            over_http_the_status_decides
+            over_http_the_status_decides_the_outcome
             an_unavailable_receiver_is_asked_again
             a_stop_tries_again
             a_limit_of_the_receiver_is_learned
             a_partial_success_is_counted
             a_partial_success_without_rejections_is_success
             a_large_export_is_sent_in_parts
-            an_export_without_an_answer_is_given_up
+            an_export_without_an_answer_is_abandoned_after_its_timeout
             a_stop_does_not_wait_for_a_silent_receiver
             a_missing_receiver_changes_no_sum
             bad_endpoints_are_refused_at_the_start
         );
         $crate::end_to_end_group!($runtime, secrets:
-            what_influxdb_repeats_is_masked
-            what_an_otlp_receiver_repeats_is_masked
-            what_a_grpc_receiver_repeats_is_masked
-            what_a_connection_ends_with_is_masked
+            secrets_that_influxdb_repeats_are_hidden
+            secrets_that_an_otlp_receiver_repeats_are_hidden
+            secrets_that_a_grpc_receiver_repeats_are_hidden
+            secrets_in_the_last_words_of_a_connection_are_hidden
         );
         $crate::end_to_end_group!($runtime, wrong_ports:
-            tls_is_named_where_it_is_spoken
-            another_version_of_http_is_named
-            what_is_no_http_is_named
+            the_error_says_that_the_port_speaks_tls
+            the_error_says_that_the_port_speaks_another_version_of_http
+            the_error_says_that_the_port_does_not_speak_http
         );
         $crate::end_to_end_group!($runtime, otlp_delta:
             deltas_add_up_over_grpc
@@ -294,27 +294,27 @@ macro_rules! end_to_end {
             one_storage_serves_one_set_of_exporters
             dropped_exporters_flush_and_stop
             calls_after_a_shutdown_are_errors
-            what_the_storage_has_no_room_for_is_reported
-            futures_that_are_spawned_are_small
+            exceeded_limits_of_the_storage_are_reported
+            spawned_futures_are_small
         );
         $crate::end_to_end_group!($runtime, generators:
             two_workers_lose_nothing_at_influxdb
             two_workers_lose_no_interval_at_influxdb
-            two_generators_with_a_coarse_clock_are_put_apart
+            two_generators_with_a_coarse_clock_have_different_timestamps
             two_workers_are_told_apart_at_dogstatsd
-            counts_of_two_workers_that_say_their_second_are_told_apart
+            counts_with_timestamps_of_two_workers_are_told_apart
             two_workers_are_told_apart_on_their_pages
             two_workers_are_told_apart_in_their_resources
-            what_an_exporter_was_given_wins_over_the_identity
+            labels_of_an_exporter_win_over_the_identity
         );
         $crate::end_to_end_group!($runtime, lifecycle:
             a_failed_restart_changes_nothing
-            a_page_moves
+            a_page_moves_to_another_port_or_address
             the_report_has_every_run
-            what_is_wrong_at_the_end_is_told
-            an_endless_deadline_is_no_fault
+            errors_at_the_stop_are_reported
+            an_endless_deadline_is_allowed
             stops_share_one_deadline
-            a_shutdown_hurries_a_stop
+            a_shutdown_shortens_a_stop
         );
     };
 }
@@ -342,7 +342,7 @@ macro_rules! end_to_end_group {
 mod tests {
     use loaddensity_metrics_conformance::unnamed_cases;
 
-    /// A case that the macro forgets would never run.
+    /// A case that the macro does not name would never run.
     #[test]
     fn the_macro_names_every_case() {
         let groups = [

@@ -1,4 +1,5 @@
-//! Starts with other settings, starts that fail, stops that take long: nothing is lost unseen, nobody waits for long.
+//! Starts with other settings, starts that fail, and stops that take long. No request is lost without being counted,
+//! and no call waits for long.
 
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
@@ -21,7 +22,7 @@ use super::unused_port;
 /// Longer than any case may take.
 const FOREVER: Duration = Duration::from_secs(600);
 
-/// A start with settings that cannot work leaves the exporter running that is there.
+/// If an exporter runs, a start with settings that cannot work leaves it running.
 pub fn a_failed_restart_changes_nothing<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let taken = TcpListener::bind(LOOPBACK).expect("a free port");
@@ -56,7 +57,7 @@ pub fn a_failed_restart_changes_nothing<R: Runtime>() {
 }
 
 /// A page that moves to another port or, on its own port, to another address.
-pub fn a_page_moves<R: Runtime>() {
+pub fn a_page_moves_to_another_port_or_address<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let first = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     engine.record(5);
@@ -105,8 +106,8 @@ pub fn the_report_has_every_run<R: Runtime>() {
     }
 }
 
-/// A backend that is found to be missing only by the stop is named all the same, with what was wrong.
-pub fn what_is_wrong_at_the_end_is_told<R: Runtime>() {
+/// If only the stop finds that a backend is missing, the backend and the error are still reported.
+pub fn errors_at_the_stop_are_reported<R: Runtime>() {
     let (influxdb, otlp_address) = (unused_port(), unused_port());
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(http(influxdb)).expect("nobody needs to listen yet");
@@ -128,8 +129,8 @@ pub fn what_is_wrong_at_the_end_is_told<R: Runtime>() {
     }
 }
 
-/// Durations without an end are as good as any.
-pub fn an_endless_deadline_is_no_fault<R: Runtime>() {
+/// A deadline may be the longest duration that there is.
+pub fn an_endless_deadline_is_allowed<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let settings = settings(64).stop_deadline(Duration::MAX);
     for round in 1..=3 {
@@ -146,7 +147,8 @@ pub fn an_endless_deadline_is_no_fault<R: Runtime>() {
     }
 }
 
-/// Several exporters whose servers hang are stopped within one deadline, and can be started again.
+/// Several exporters whose servers hang are stopped within one deadline, not one after the other. They can be started
+/// again.
 pub fn stops_share_one_deadline<R: Runtime>() {
     let silent = (
         HttpServer::start(|_, _| HttpReply::Silence),
@@ -159,7 +161,7 @@ pub fn stops_share_one_deadline<R: Runtime>() {
     TestEngine::new(settings.registry).record(10);
     let began = Instant::now();
     let accounts = exporters.stop_all().expect("a stop");
-    // One after the other they take six.
+    // One after the other, they would take six seconds.
     assert!(began.elapsed() < Duration::from_millis(5_500), "{:?}", began.elapsed());
     let unconfirmed: Vec<_> = accounts.iter().map(|account| account.dropped.get(DropReason::Unconfirmed)).collect();
     assert_eq!(unconfirmed, [10, 10], "{accounts:?}");
@@ -167,8 +169,8 @@ pub fn stops_share_one_deadline<R: Runtime>() {
     exporters.start_prometheus_exporter(any_port()).expect("starts again");
 }
 
-/// A shutdown does not wait for a stop that waits for a server that hangs; every call is answered.
-pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
+/// A shutdown does not wait for a stop that waits for a hanging server. Every call is answered.
+pub fn a_shutdown_shortens_a_stop<R: Runtime>() {
     let silent = HttpServer::start(|_, _| HttpReply::Silence);
     let settings = settings(64).stop_deadline(FOREVER);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
@@ -177,7 +179,7 @@ pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
     TestEngine::new(settings.registry).record(10);
     let handle = exporters.as_async().clone();
     let stopping = thread::spawn(move || futures_lite::future::block_on(handle.stop_influxdb_sink()));
-    // Only a stop makes the body leave.
+    // The body is sent only because of the stop.
     wait_until(|| !silent.posts().is_empty());
     let handle = exporters.as_async().clone();
     let second = thread::spawn(move || futures_lite::future::block_on(handle.stop_prometheus_exporter()));
@@ -188,7 +190,7 @@ pub fn a_shutdown_hurries_a_stop<R: Runtime>() {
         10,
         "{account:?}"
     );
-    // Carried out before the shutdown, or overtaken by it.
+    // The second stop is carried out before the shutdown, or the shutdown comes first.
     let second = second.join().expect("no panic");
     assert!(matches!(second, Ok(Some(_)) | Err(StopError::ShutDown)), "{second:?}");
     let ran: Vec<_> = report.accounts.iter().map(|account| account.exporter).collect();
@@ -200,14 +202,14 @@ fn statsd(receiver: SocketAddr) -> StatsdConfig {
     StatsdConfig::default().port(receiver.port())
 }
 
-/// A sink whose bodies leave at its stop.
+/// A sink that sends its bodies only at its stop.
 fn http(server: SocketAddr) -> InfluxdbConfig {
     let target = InfluxdbHttp::new(server.ip().to_string(), server.port());
     let batch = BatchLimits::default().age(FOREVER);
     InfluxdbConfig::default().target(target).batch(batch).timeout(FOREVER)
 }
 
-/// An exporter whose only export is that of its stop.
+/// An exporter that exports only at its stop.
 fn otlp(receiver: SocketAddr) -> OpenTelemetryConfig {
     let endpoint = format!("http://{receiver}");
     OpenTelemetryConfig::default().endpoint(endpoint).interval(FOREVER).timeout(FOREVER)

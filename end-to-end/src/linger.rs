@@ -1,4 +1,4 @@
-//! Pages that serve on after a stop, until their last values were seen.
+//! Pages that are served after a stop, until a scrape has seen their last values.
 
 use std::io::{self, BufRead as _, Read as _};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ fn lingering(linger: Duration) -> PrometheusConfig {
     any_port().linger(linger)
 }
 
-/// Exporters for `series` series whose stops take as long as they need, and a page that lingers.
+/// Exporters with room for `series` series and no deadline for stops, and a page that lingers.
 fn long_lingering<R: Runtime>(series: usize) -> (Exporters<R>, TestEngine, SocketAddr) {
     let settings = settings(series).stop_deadline(LONG);
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
@@ -31,7 +31,7 @@ fn long_lingering<R: Runtime>(series: usize) -> (Exporters<R>, TestEngine, Socke
     (exporters, engine, address)
 }
 
-/// Stops the page, which lingers: its account is open.
+/// Stops the page, which then lingers. Its account stays open.
 #[track_caller]
 fn stop<R: Runtime>(exporters: &Exporters<R>, recorded: u64, sent: u64) {
     let account = exporters.stop_prometheus_exporter().expect("a stop").expect("it was running");
@@ -41,14 +41,15 @@ fn stop<R: Runtime>(exporters: &Exporters<R>, recorded: u64, sent: u64) {
     assert!(status.lingers && status.state().ends_with(", lingers"), "{status:?}");
 }
 
-/// The account of the last run, once nothing lingers.
+/// Waits until no page lingers, and returns the account of the last run.
 fn ended<R: Runtime>(exporters: &Exporters<R>) -> Account {
     wait_until(|| exporters.status().is_empty());
     exporters.ended_runs().pop().expect("a run").account
 }
 
-/// The stop returns at once and the page goes on; only a whole page ends it, and frees the port.
-pub fn a_page_lingers_until_a_scrape_has_seen_it_all<R: Runtime>() {
+/// The stop returns at once and the page is served on. Only after a whole page was scraped, it ends and the port is
+/// free.
+pub fn a_page_lingers_until_a_scrape_has_seen_all_of_it<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
     let mut client = ScrapeClient::connect(address);
@@ -70,8 +71,8 @@ pub fn a_page_lingers_until_a_scrape_has_seen_it_all<R: Runtime>() {
     assert!(exporters.stop_prometheus_exporter().expect("a stop").is_none(), "it was not running");
 }
 
-/// What is recorded after the stop is shown, and counts in no account.
-pub fn what_comes_after_the_stop_counts_for_nobody<R: Runtime>() {
+/// Requests that are recorded after the stop are shown, but no account counts them.
+pub fn requests_after_the_stop_are_shown_but_not_counted<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
     stop(&exporters, 10, 0);
@@ -81,8 +82,8 @@ pub fn what_comes_after_the_stop_counts_for_nobody<R: Runtime>() {
     assert_all_sent(&ended(&exporters), 10);
 }
 
-/// Whatever its dialect and coding, a whole page is a scrape.
-pub fn pages_of_each_kind_end_it<R: Runtime>() {
+/// A whole page counts as a scrape, whatever its format and its compression.
+pub fn pages_of_each_format_end_the_lingering<R: Runtime>() {
     for head in [
         "",
         "Accept: application/openmetrics-text;version=1.0.0\r\n",
@@ -97,9 +98,8 @@ pub fn pages_of_each_kind_end_it<R: Runtime>() {
     }
 }
 
-/// A page that has seen everything before the stop, one that has nothing to show, and one that was not asked to do not
-/// linger.
-pub fn nothing_to_see_does_not_linger<R: Runtime>() {
+/// A page does not linger if everything was scraped before the stop, if it has nothing to show, or if lingering is off.
+pub fn a_page_without_unseen_values_does_not_linger<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
     assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums(), engine.sums);
@@ -113,7 +113,7 @@ pub fn nothing_to_see_does_not_linger<R: Runtime>() {
     assert!(exporters.status().is_empty());
 }
 
-/// A page that nobody scrapes ends with its time.
+/// A page that nobody scrapes ends when its time is over.
 pub fn a_page_lingers_no_longer_than_its_limit<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_prometheus_exporter(lingering(Duration::from_millis(200))).expect("a free port");
@@ -124,14 +124,14 @@ pub fn a_page_lingers_no_longer_than_its_limit<R: Runtime>() {
     assert_eq!(account.dropped.get(DropReason::Unscraped), 10, "{account:?}");
 }
 
-/// A page that was begun before the stop shows what it shows, and the next one has the rest.
-pub fn a_scrape_under_way_at_the_stop_leaves_the_rest<R: Runtime>() {
+/// The rest is shown by the next page, if the sending of a page began before the stop.
+pub fn a_scrape_that_began_before_the_stop_leaves_the_rest_to_the_next<R: Runtime>() {
     // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
     let (exporters, mut engine, address) = long_lingering::<R>(8_000);
     engine.record(10);
     let mut slow = ScrapeClient::connect(address);
     slow.send("GET", "/metrics");
-    // It comes after all counters, so it shows ten requests, whatever comes.
+    // This line comes after all counters. So the page shows ten requests, whatever is recorded now.
     let mut line = String::new();
     while !line.contains("# HELP loaddensity_request_latency_ms") {
         line.clear();
@@ -150,8 +150,8 @@ pub fn a_scrape_under_way_at_the_stop_leaves_the_rest<R: Runtime>() {
     assert_all_sent(&ended(&exporters), 15);
 }
 
-/// A start on the same port ends it, with an account for each of the runs.
-pub fn a_new_start_ends_it<R: Runtime>() {
+/// A start on the same port ends the lingering. Each of the two runs has an account.
+pub fn a_new_start_ends_the_lingering<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
     stop(&exporters, 10, 0);
@@ -161,7 +161,7 @@ pub fn a_new_start_ends_it<R: Runtime>() {
     assert_eq!((before.account.dropped.get(DropReason::Unscraped), before.linger), (10, Some(LONG)), "{before:?}");
     engine.record(1);
     assert_eq!(ScrapeClient::connect(address).ask("GET", "/metrics").sums().requests, 11);
-    // A start with other settings is no stop: the next page shows the same.
+    // A start with other settings is not a stop: the old page does not linger, and the new page shows the same values.
     engine.record(1);
     let elsewhere = exporters.start_prometheus_exporter(any_port()).expect("a free port");
     let [_, moved] = &exporters.ended_runs()[..] else { panic!("{:?}", exporters.ended_runs()) };
@@ -169,8 +169,8 @@ pub fn a_new_start_ends_it<R: Runtime>() {
     assert_eq!(ScrapeClient::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
 }
 
-/// Exporters beside it are stopped and started as ever.
-pub fn a_page_that_lingers_holds_up_nothing<R: Runtime>() {
+/// While a page lingers, other exporters can be stopped and started.
+pub fn a_page_that_lingers_does_not_delay_other_exporters<R: Runtime>() {
     let (exporters, mut engine, address) = long_lingering::<R>(64);
     engine.record(10);
     stop(&exporters, 10, 0);
@@ -183,8 +183,8 @@ pub fn a_page_that_lingers_holds_up_nothing<R: Runtime>() {
     wait_until(|| exporters.status().is_empty());
 }
 
-/// The deadline of a shutdown is the end of it.
-pub fn a_shutdown_ends_it_by_its_deadline<R: Runtime>() {
+/// A page does not linger beyond the deadline of a shutdown.
+pub fn a_shutdown_ends_the_lingering_at_its_deadline<R: Runtime>() {
     for (deadline, is_stopped) in [(Duration::ZERO, true), (Duration::from_millis(200), true), (Duration::ZERO, false)]
     {
         let (exporters, mut engine, _) = long_lingering::<R>(64);
@@ -198,7 +198,7 @@ pub fn a_shutdown_ends_it_by_its_deadline<R: Runtime>() {
     }
 }
 
-/// Until its deadline a shutdown lets a page linger, and it is over as soon as the last values were seen.
+/// A shutdown lets a page linger until its deadline. It ends as soon as a scrape has seen the last values.
 pub fn a_shutdown_waits_for_the_last_scrape<R: Runtime>() {
     for is_stopped in [true, false] {
         let (exporters, mut engine, address) = long_lingering::<R>(64);

@@ -1,4 +1,4 @@
-//! A load with known sums, for the exporters to show.
+//! A load with known sums, which the exporters have to show.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use loaddensity_metrics_shell::{
     Account, Exporters, HeapStorage, Outcome, Recorder, Registry, Sample, Series, Settings, Timestamp,
 };
 
-/// What the requests of a load amount to. Latencies are multiples of half a millisecond, so the sum is exact.
+/// The sums over the requests of a load. Latencies are multiples of half a millisecond, so the sum is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct LoadSums {
     pub(super) requests: u64,
@@ -17,7 +17,7 @@ pub(super) struct LoadSums {
 }
 
 impl LoadSums {
-    /// What came since `before`.
+    /// What was recorded since `before`.
     pub(super) fn since(self, before: Self) -> Self {
         Self {
             requests: self.requests - before.requests,
@@ -33,11 +33,11 @@ pub(super) struct TestEngine {
     recorder: Recorder<'static>,
     series: [Series; 3],
     next: u64,
-    /// All that was recorded.
+    /// The sums over all that was recorded.
     pub(super) sums: LoadSums,
 }
 
-/// Completion of the first request; each further one comes a microsecond later.
+/// The time of completion of the first request. Each further one is completed a microsecond later.
 pub(super) const EPOCH: u64 = 1_700_000_000_000_000_000;
 
 impl TestEngine {
@@ -78,13 +78,13 @@ pub(super) fn exporters<R: Runtime>() -> (Exporters<R>, TestEngine) {
     (exporters, TestEngine::new(settings.registry))
 }
 
-/// Settings with a fresh storage for `series` series, which is never freed: a suite's worth of them is small.
+/// Settings with a new storage for `series` series. It is never freed: all storages of the suite together are small.
 pub(super) fn settings(series: usize) -> Settings {
     let storage = HeapStorage::new(series, 4, 4_096).expect("sizes that a storage can have");
     Settings::on(Box::leak(Box::new(storage)).registry())
 }
 
-/// The law of accounting at a stop.
+/// Asserts the law of accounting after a stop: recorded = sent + dropped, and nothing is held.
 #[track_caller]
 pub(super) fn assert_settled(account: &Account, recorded: u64) {
     assert_eq!(account.recorded, recorded, "{account:?}");
@@ -92,7 +92,7 @@ pub(super) fn assert_settled(account: &Account, recorded: u64) {
     assert!(account.balanced(), "{account:?}");
 }
 
-/// [`assert_settled`], and everything was sent.
+/// Asserts [`assert_settled`], and that everything was sent.
 #[track_caller]
 pub(super) fn assert_all_sent(account: &Account, recorded: u64) {
     assert_settled(account, recorded);

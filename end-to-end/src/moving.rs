@@ -1,4 +1,4 @@
-//! Exporters whose host name gets an address, or another one.
+//! Exporters whose host name gets an address, or a different one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use super::{run, until};
 /// Messages per request of DogStatsD.
 const MESSAGES: usize = 3;
 
-/// A name that is resolved again leads to where it points now, and nothing is lost on the way.
-pub fn a_host_that_moves_is_followed<R: Runtime>() {
+/// After a name was resolved again, messages go to its new address, and none is lost.
+pub fn a_host_whose_address_changes_is_followed<R: Runtime>() {
     run(|inner: R| async move {
         let (old, new) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
@@ -39,8 +39,8 @@ pub fn a_host_that_moves_is_followed<R: Runtime>() {
     });
 }
 
-/// The address in use stays while it is one of several, and while the name has none.
-pub fn a_host_that_stays_keeps_its_socket<R: Runtime>() {
+/// The sink keeps its address while it is one of several addresses of the name, and while the name has none.
+pub fn a_host_that_keeps_its_address_keeps_its_socket<R: Runtime>() {
     run(|inner: R| async move {
         let (used, other) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[used.address, other.address]);
@@ -48,7 +48,8 @@ pub fn a_host_that_stays_keeps_its_socket<R: Runtime>() {
         for addresses in [vec![other.address, used.address], Vec::new()] {
             let before = runtime.stage().resolutions;
             runtime.stage().addresses = addresses;
-            // The sink has two sockets, so that each was looked at twice and what came of the first look is known.
+            // The sink has two sockets. After six resolutions each was checked at least twice, so the first check is
+            // done.
             until(&runtime, || runtime.stage().resolutions >= before + 6).await;
             engine.record(10);
             let expected = MESSAGES * engine.sums.requests as usize;
@@ -61,8 +62,8 @@ pub fn a_host_that_stays_keeps_its_socket<R: Runtime>() {
     });
 }
 
-/// Where nobody listens any more, the name is looked at before its time.
-pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
+/// If nobody listens any more, the name is resolved before its time.
+pub fn a_refusal_makes_a_sink_resolve_the_name_early<R: Runtime>() {
     run(|inner: R| async move {
         let (old, new) = (DatagramReceiver::start(), DatagramReceiver::start());
         let (runtime, exporters, mut engine) = staged(inner, &[old.address]);
@@ -77,13 +78,13 @@ pub fn a_refusal_makes_a_sink_look_at_the_name<R: Runtime>() {
         }
         let account = exporters.stop_statsd_sink().await.expect("a stop").expect("it was running");
         assert_settled(&account, engine.sums.requests);
-        // What a refusal tells of has not arrived.
+        // A refused datagram has not arrived.
         let refused = account.dropped.get(DropReason::Unconfirmed);
         assert!(refused != 0 && account.sent + refused == account.recorded, "{account:?}");
     });
 }
 
-/// The same for lines.
+/// The same for InfluxDB's lines.
 pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
     run(|inner: R| async move {
         let (old, new) = (DatagramReceiver::start(), DatagramReceiver::start());
@@ -105,8 +106,8 @@ pub fn influxdb_over_udp_follows_its_host<R: Runtime>() {
     });
 }
 
-/// A name without an address does not fail the start: it is resolved again, and what was recorded arrives.
-pub fn influxdb_waits_for_its_name<R: Runtime>() {
+/// A name without an address does not make the start fail. It is resolved again, and what was recorded arrives.
+pub fn influxdb_waits_until_its_host_name_resolves<R: Runtime>() {
     run(|inner: R| async move {
         let server = HttpServer::start(|_, _| HttpReply::Status(204));
         let (runtime, exporters, mut engine) = staged(inner, &[]);
@@ -137,7 +138,7 @@ fn statsd(resolve_interval: Duration) -> StatsdConfig {
     StatsdConfig::default().host("agent.staged").resolve_interval(resolve_interval)
 }
 
-/// A runtime on which names have these addresses, exporters on it, and an engine.
+/// A runtime on which names have these addresses, exporters on this runtime, and an engine.
 fn staged<R: Runtime>(inner: R, addresses: &[SocketAddr]) -> (Staged<R>, AsyncExporters<Staged<R>>, TestEngine) {
     let runtime = Staged::new(inner, StagedSockets { addresses: addresses.to_vec(), ..StagedSockets::default() });
     let settings = settings(64);

@@ -1,4 +1,4 @@
-//! The OpenTelemetry exporter, towards a gRPC receiver made of hyper on the runtime itself.
+//! The OpenTelemetry exporter, with a gRPC receiver made of hyper that runs on the tested runtime.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settin
 use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 use super::unused_port;
 
-/// The export at the stop holds every request, in the contract's shape, once.
+/// The export at the stop contains every request once, in the form that the contract demands.
 pub fn the_last_export_holds_every_request<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
@@ -33,7 +33,7 @@ pub fn the_last_export_holds_every_request<R: Runtime>() {
     assert_eq!(OtlpTestServer::sums(&exports), engine.sums);
 }
 
-/// Exports come at every interval, over one connection, and never go back.
+/// Exports come at every interval, over one connection. Their times and sums never go back.
 pub fn exports_come_at_every_interval<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
@@ -43,7 +43,7 @@ pub fn exports_come_at_every_interval<R: Runtime>() {
     for _ in 0..5 {
         engine.record(100);
         let seen = receiver.exports().len();
-        // The second of these began after the requests were recorded.
+        // The second of these exports began after the requests were recorded.
         wait_until(|| receiver.exports().len() >= seen + 2);
         assert_eq!(receiver.last_cycle(), engine.sums);
     }
@@ -59,18 +59,18 @@ pub fn exports_come_at_every_interval<R: Runtime>() {
     assert!(exports[0].start <= exports[0].time);
 }
 
-/// An error that the status trailer brings is an error for good.
+/// An error in the status trailer is final: the export is dropped.
 pub fn an_export_refused_in_the_trailers_is_dropped<R: Runtime>() {
     refused::<R>(OtlpReply::Trailers(3));
 }
 
-/// The same where the status comes without a message, in the head of the answer (trailers-only).
+/// The same if the status is in the head of the answer and there is no message (trailers-only).
 pub fn an_export_refused_by_trailers_only_is_dropped<R: Runtime>() {
     refused::<R>(OtlpReply::TrailersOnly(16));
 }
 
-/// Success is what `grpc-status: 0` says, and nothing else: an answer without a status is none, nor is it a refusal.
-pub fn an_answer_without_a_status_is_no_success<R: Runtime>() {
+/// Only `grpc-status: 0` means success. An answer without a status is neither a success nor a refusal.
+pub fn an_answer_without_a_grpc_status_is_unconfirmed<R: Runtime>() {
     for (reply, page) in [(OtlpReply::NoStatus, ""), (OtlpReply::Proxy(200, ""), ": <html>Sign in</html>")] {
         let receiver = OtlpTestServer::start::<R>(move |_| reply);
         let (account, says) = one_export_says::<R>(&receiver, false);
@@ -81,8 +81,9 @@ pub fn an_answer_without_a_status_is_no_success<R: Runtime>() {
     }
 }
 
-/// What stands before a service refuses in words that name the new URL, the setting, or the credentials that are missing.
-pub fn what_a_proxy_answers_says_what_to_do<R: Runtime>() {
+/// If a proxy before the service refuses, the error names the new URL, the setting, or the credentials that are
+/// missing.
+pub fn the_error_of_an_answer_by_a_proxy_says_what_to_do<R: Runtime>() {
     for (status, location, shown) in [
         (301, "https://collector:4317/?key=hunter2", "set `endpoint` so that requests go to https://collector:4317/?…"),
         (302, "/login", "/login, unless that is a login page"),
@@ -97,7 +98,7 @@ pub fn what_a_proxy_answers_says_what_to_do<R: Runtime>() {
         assert_settled(&account, 100);
         assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 100), "{account:?}");
         assert!(says.contains(shown) && !says.contains("hunter2"), "{says:?} lacks {shown:?}");
-        // What is too large comes in smaller parts, until the receiver is known to refuse everything.
+        // Too large: the export is sent in smaller parts, until it is clear that the receiver refuses every size.
         let most = if status == 413 { 20 } else { 1 };
         assert!(receiver.exports().len() <= most, "{status} is not followed: {}", receiver.exports().len());
     }
@@ -111,7 +112,7 @@ pub fn answers_in_the_requests_encoding_are_read<R: Runtime>() {
         assert_settled(&account, 100);
         assert_eq!(receiver.exports()[0].header("grpc-encoding"), "gzip");
         if rejects {
-            // The two heaviest points of the counter, for it does not say which.
+            // The answer does not say which points. So the two points of the counter with the most requests count.
             assert_eq!((account.sent, account.dropped.get(DropReason::Rejected)), (40, 60), "{account:?}");
             assert_eq!(says, "2 data points were rejected: no");
         } else {
@@ -120,8 +121,8 @@ pub fn answers_in_the_requests_encoding_are_read<R: Runtime>() {
     }
 }
 
-/// Over HTTP the status decides. What cannot be read of a body is a complaint; what is protobuf or JSON is read.
-pub fn over_http_the_status_decides<R: Runtime>() {
+/// Over HTTP the status decides. A body in protobuf or JSON is read; for another body there is a warning.
+pub fn over_http_the_status_decides_the_outcome<R: Runtime>() {
     let json = "content-type: application/json\r\n";
     let rejected = r#"{"partialSuccess":{"rejectedDataPoints":"2","errorMessage":"no"}}"#;
     let long = "x".repeat(100_000).leak();
@@ -160,7 +161,7 @@ pub fn over_http_the_status_decides<R: Runtime>() {
         let (account, says) = exported::<R>(config);
         assert_settled(&account, 100);
         assert_eq!(account.dropped.total(), cause.map_or(0, |cause| account.dropped.get(cause)), "{account:?}");
-        // Of what is rejected in part, the two heaviest points of the counter are not there.
+        // If two points are rejected, those of the counter with the most requests count as rejected.
         let sent = [(None, 100), (Some(DropReason::Rejected), 40), (Some(DropReason::Refused), 0)];
         assert!(sent.contains(&(cause, account.sent)), "{shown}: {account:?}");
         assert!(says.contains(shown) && says.is_empty() == shown.is_empty(), "{says:?} is not {shown:?}");
@@ -175,7 +176,7 @@ fn refused<R: Runtime>(reply: OtlpReply) {
     assert_eq!((account.sent, account.dropped.get(DropReason::Refused)), (0, 100), "{account:?}");
 }
 
-/// A receiver that cannot now is asked again.
+/// A receiver that is unavailable for a while gets the export again.
 pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|number| match number {
         0 => OtlpReply::TrailersOnly(14),
@@ -193,8 +194,8 @@ pub fn an_unavailable_receiver_is_asked_again<R: Runtime>() {
     assert_eq!(receiver.last_cycle(), engine.sums);
 }
 
-/// The last export meets a receiver that cannot once, or a connection that died meanwhile: it is tried again, as long as
-/// the stop's deadline allows.
+/// The receiver is unavailable once when the last export comes, or the connection was closed meanwhile. The export is
+/// sent again, as long as the stop's deadline allows.
 pub fn a_stop_tries_again<R: Runtime>() {
     for temporality in [Temporality::Cumulative, Temporality::Delta] {
         let receiver =
@@ -224,8 +225,8 @@ pub fn a_stop_tries_again<R: Runtime>() {
     }
 }
 
-/// A receiver that takes less than `max_request_bytes` gets smaller parts, whatever words it has for it; the status names
-/// what it bears, and nothing is lost.
+/// A receiver that accepts less than `max_request_bytes` gets smaller parts, however it words its refusal. The status
+/// names the size that it accepts, and nothing is lost.
 pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {
     const LIMIT: usize = 9_000;
     const SERIES: u64 = 200;
@@ -259,7 +260,7 @@ pub fn a_limit_of_the_receiver_is_learned<R: Runtime>() {
         }
         if temporality == Temporality::Delta {
             let taken: Vec<_> = receiver.exports().into_iter().filter(|export| export.message_bytes <= LIMIT).collect();
-            assert_eq!(OtlpTestServer::sums(&taken).requests, SERIES, "none is told twice");
+            assert_eq!(OtlpTestServer::sums(&taken).requests, SERIES, "no request is sent twice");
         }
     }
 }
@@ -282,7 +283,7 @@ pub fn a_partial_success_without_rejections_is_success<R: Runtime>() {
     assert_all_sent(&one_export::<R>(&receiver), 100);
 }
 
-/// An export above the limit is sent in parts that all carry one time, and add up.
+/// An export above the limit is sent in parts. All parts have the same time, and they add up.
 pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     const LIMIT: usize = 16 << 10;
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
@@ -306,14 +307,14 @@ pub fn a_large_export_is_sent_in_parts<R: Runtime>() {
     assert_eq!((sums.requests, sums.bytes), (300, engine.sums.bytes));
 }
 
-/// An export takes no longer than it may: one without an answer is given up, and the next makes up for it.
-pub fn an_export_without_an_answer_is_given_up<R: Runtime>() {
+/// An export without an answer is abandoned when its time is over, and the next export contains its requests.
+pub fn an_export_without_an_answer_is_abandoned_after_its_timeout<R: Runtime>() {
     let receiver =
         OtlpTestServer::start::<R>(|number| if number == 0 { OtlpReply::Silence } else { OtlpReply::Accept });
     let (exporters, mut engine) = exporters::<R>();
     let config = rarely(&receiver)
         .interval(Duration::from_millis(50))
-        // Waited for as long as this, the case would not end.
+        // If this timeout counted, the case would not end.
         .timeout(Duration::from_secs(3_600))
         .export_timeout(Duration::from_millis(100));
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
@@ -324,7 +325,7 @@ pub fn an_export_without_an_answer_is_given_up<R: Runtime>() {
     assert_eq!(receiver.last_cycle(), engine.sums);
 }
 
-/// A receiver that never answers does not hold up the stop beyond its deadline.
+/// A receiver that never answers does not delay a stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_a_silent_receiver<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Silence);
     let settings = settings(64).stop_deadline(Duration::from_millis(300));
@@ -366,17 +367,17 @@ pub fn bad_endpoints_are_refused_at_the_start<R: Runtime>() {
     assert!(exporters.status().is_empty());
 }
 
-/// Records a hundred requests, which the export at the stop tells of.
+/// Records a hundred requests, which the export at the stop contains.
 fn one_export<R: Runtime>(receiver: &OtlpTestServer) -> loaddensity_metrics_shell::Account {
     one_export_says::<R>(receiver, false).0
 }
 
-/// The same, and what was wrong at the end.
+/// The same. Also returns the last error.
 fn one_export_says<R: Runtime>(receiver: &OtlpTestServer, gzip: bool) -> (loaddensity_metrics_shell::Account, String) {
     exported::<R>(rarely(receiver).gzip(gzip))
 }
 
-/// Records a hundred requests for an exporter that exports only when it is stopped, and what was wrong at the end.
+/// Records a hundred requests for an exporter that exports only at its stop. Returns the account and the last error.
 fn exported<R: Runtime>(config: OpenTelemetryConfig) -> (loaddensity_metrics_shell::Account, String) {
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_opentelemetry_exporter(config).expect("an exporter");
@@ -385,13 +386,13 @@ fn exported<R: Runtime>(config: OpenTelemetryConfig) -> (loaddensity_metrics_she
     (account, exporters.ended_runs().remove(0).last_error.unwrap_or_default())
 }
 
-/// An exporter that exports only when it is stopped.
+/// An exporter that exports only at its stop.
 fn rarely(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
     OpenTelemetryConfig::default().endpoint(format!("http://{}", receiver.address)).interval(Duration::from_secs(3_600))
 }
 
 impl OtlpTestServer {
-    /// Sums over all parts of the last cycle.
+    /// The sums over all parts of the last export.
     fn last_cycle(&self) -> super::load::LoadSums {
         let exports = self.exports();
         let last = exports.last().map(|export| export.time);

@@ -1,4 +1,4 @@
-//! Delta temporality over gRPC: what the receiver accepted adds up to what was recorded, whatever failed in between.
+//! Delta temporality over gRPC: what the receiver accepted adds up to what was recorded, whichever exports failed.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use loaddensity_metrics_shell::{DropReason, Exporters, HistogramAggregation, Ope
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer, ReceivedExport};
 
-/// Intervals touch and add up; one that could not be taken is extended by what came meanwhile.
+/// Intervals touch and add up. An interval that the receiver could not take is extended by the requests that came
+/// meanwhile.
 pub fn deltas_add_up_over_grpc<R: Runtime>() {
     add_up::<R>(HistogramAggregation::Explicit);
 }
@@ -23,7 +24,7 @@ fn add_up<R: Runtime>(histograms: HistogramAggregation) {
     let receiver =
         OtlpTestServer::start::<R>(|number| if number == FAILS { OtlpReply::Trailers(14) } else { OtlpReply::Accept });
     let (exporters, mut engine) = exporters::<R>();
-    // Counted before the exporter starts, hence no part of any interval.
+    // These are counted before the exporter starts, so they are in no interval.
     engine.record(10);
     let before = engine.sums;
     let config = delta(&receiver).interval(Duration::from_millis(40)).histograms(histograms);
@@ -45,8 +46,8 @@ fn add_up<R: Runtime>(histograms: HistogramAggregation) {
     assert_eq!(OtlpTestServer::sums(&exports), engine.sums.since(before));
 }
 
-/// An interval above the limit comes in parts. Those that were accepted do not come again when one is not; the parts
-/// carry one interval, and every request is in one of them.
+/// An interval above the limit is sent in parts. If one part is not accepted, the accepted ones are not sent again. All
+/// parts have the same interval, and every request is in exactly one of them.
 pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
     const LIMIT: usize = 16 << 10;
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
@@ -68,7 +69,7 @@ pub fn parts_of_a_delta_are_sent_once<R: Runtime>() {
     assert_eq!(OtlpTestServer::sums(&exports).requests, 200);
 }
 
-/// What a receiver refuses for good is dropped under its cause and does not come again.
+/// What a receiver refuses for good is dropped for that reason and not sent again.
 pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
     let receiver =
         OtlpTestServer::start::<R>(|number| if number == 0 { OtlpReply::Trailers(3) } else { OtlpReply::Accept });
@@ -87,7 +88,7 @@ pub fn deltas_that_are_refused_are_dropped<R: Runtime>() {
     assert_eq!(OtlpTestServer::sums(&receiver.exports()[1..]).requests, 150 - dropped);
 }
 
-/// An exporter of intervals, which exports only when it is stopped.
+/// An exporter with delta temporality that exports only at its stop.
 fn delta(receiver: &OtlpTestServer) -> OpenTelemetryConfig {
     OpenTelemetryConfig::default()
         .endpoint(format!("http://{}", receiver.address))

@@ -1,4 +1,4 @@
-//! An OTLP/gRPC receiver: hyper's HTTP/2 server on a runtime of its own, and a reader of the messages.
+//! An OTLP/gRPC receiver: hyper's HTTP/2 server on a runtime of its own, and a decoder of the messages.
 //!
 //! Field numbers are those of opentelemetry-proto 1.x: `collector/metrics/v1/metrics_service.proto`,
 //! `metrics/v1/metrics.proto`, `common/v1/common.proto`, `resource/v1/resource.proto`.
@@ -31,7 +31,7 @@ use super::load::LoadSums;
 use super::protobuf::{messages, number, only, varint};
 use super::{LOOPBACK, run};
 
-/// How an export is answered.
+/// The answer to an export.
 #[derive(Clone, Copy)]
 pub(super) enum OtlpReply {
     /// An empty `ExportMetricsServiceResponse`, `grpc-status: 0` in the trailers.
@@ -42,15 +42,16 @@ pub(super) enum OtlpReply {
     Trailers(u8),
     /// An error in the head, without a message.
     TrailersOnly(u8),
-    /// An error in the head, with the values of the request's headers for its words.
+    /// An error in the head, whose message is the values of the request's headers.
     Echo(u8),
-    /// A message, and no status at all.
+    /// A message and no status.
     NoStatus,
-    /// Not by the service, but by what stands before it: a status, a location if there is one, and a page.
+    /// The answer of a proxy before the service: an HTTP status, a location if there is one, and a page.
     Proxy(u16, &'static str),
-    /// As grpc-go answers a message of more bytes than this, without its prefix; shorter ones are accepted.
+    /// The answer of grpc-go to a message that has more bytes than this, without gRPC's prefix. Shorter ones are
+    /// accepted.
     TooLargeAbove(usize),
-    /// Nothing.
+    /// No answer.
     Silence,
 }
 
@@ -85,7 +86,7 @@ pub(super) struct ReceivedMetric {
     is_delta: bool,
     count: u64,
     failures: u64,
-    /// Of a histogram.
+    /// The sum of a histogram.
     sum: f64,
     times: Vec<(u64, u64)>,
 }
@@ -105,7 +106,7 @@ pub(super) struct OtlpTestServer {
 }
 
 impl OtlpTestServer {
-    /// `replies` is asked for every export, with its number from 0.
+    /// Starts a receiver that calls `replies` for every export, with the export's number from 0.
     pub(super) fn start<R: Runtime>(replies: impl Fn(usize) -> OtlpReply + Send + Sync + 'static) -> Self {
         Self::start_with::<R>(None, replies)
     }
@@ -128,7 +129,7 @@ impl OtlpTestServer {
                 let listener = runtime.tcp_listen(LOOPBACK).await.expect("a free port");
                 bound.send(listener.local_addr().expect("a bound address")).expect("the case waits for it");
                 let ended = async {
-                    // Nothing is ever sent: the sender's drop is the sign.
+                    // Nothing is ever sent: dropping the sender is the signal.
                     let _ = ended.recv().await;
                 };
                 future::or(ended, accept(&runtime, listener, tls.as_ref(), &served)).await;
@@ -138,12 +139,12 @@ impl OtlpTestServer {
         Self { address, shared, end: Some(end), thread: Some(thread) }
     }
 
-    /// What has come so far.
+    /// The exports that were received so far.
     pub(super) fn exports(&self) -> Vec<ReceivedExport> {
         self.shared.exports.lock().expect("no export panicked the receiver").clone()
     }
 
-    /// Sums over exports that are parts of one cycle.
+    /// The sums over the bodies that are parts of one export.
     pub(super) fn sums(exports: &[ReceivedExport]) -> LoadSums {
         let mut all = LoadSums::default();
         for sums in exports.iter().map(ReceivedExport::sums) {
@@ -170,7 +171,7 @@ impl ReceivedExport {
         self.head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Whether all of it is what came in an interval.
+    /// Whether all metrics have delta temporality.
     pub(super) fn is_delta(&self) -> bool {
         self.metrics.iter().all(|metric| metric.is_delta)
     }
@@ -271,8 +272,8 @@ async fn answer(
     })
 }
 
-/// A gRPC answer: a frame with `message`, then the status in the trailers. It is in the request's `encoding`, as grpc-go
-/// answers, whatever `grpc-accept-encoding` says.
+/// A gRPC answer: a frame with `message`, then the status in the trailers. The frame has the request's `encoding`,
+/// whatever `grpc-accept-encoding` says, as grpc-go does it.
 fn with_status(message: &[u8], status: Option<u8>, encoding: Option<HeaderValue>) -> OtlpResponse {
     let message = if encoding.is_some() { compressed(message) } else { message.to_vec() };
     let mut frame = vec![u8::from(encoding.is_some())];
@@ -311,7 +312,7 @@ fn partial_success(rejected: u8, message: &str) -> Vec<u8> {
     response
 }
 
-/// Reads `ExportMetricsServiceRequest`; panics where it is none, or not as the contract has it.
+/// Reads an `ExportMetricsServiceRequest`. Panics if it is not one, or not as the contract demands.
 fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> ReceivedExport {
     let (prefix, message) = body.split_at(5);
     let is_compressed = head.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip");
@@ -355,8 +356,8 @@ fn metric(bytes: &[u8]) -> ReceivedMetric {
     };
     // is_monotonic.
     assert_eq!(number(data, 3), sum.map(|_| 1), "{}", metric.name);
-    // NumberDataPoint, HistogramDataPoint and ExponentialHistogramDataPoint agree in fields 2 and 3 only; the last two in
-    // 4 and 5.
+    // Fields 2 and 3 are the same in NumberDataPoint, HistogramDataPoint and ExponentialHistogramDataPoint. Fields 4
+    // and 5 are the same only in the last two.
     let (attributes, count) = match (sum, explicit) {
         (Some(_), _) => (7, 6),
         (None, Some(_)) => (9, 4),

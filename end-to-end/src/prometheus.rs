@@ -25,7 +25,7 @@ pub fn a_scrape_shows_every_request<R: Runtime>() {
     assert_all_sent(&account, 1_000);
 }
 
-/// One connection serves scrape after scrape, each with the numbers of its moment.
+/// One connection serves one scrape after another. Each page has the numbers of its moment.
 pub fn scrapes_share_a_connection<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
@@ -35,7 +35,7 @@ pub fn scrapes_share_a_connection<R: Runtime>() {
     }
 }
 
-/// `HEAD` answers as `GET` does, without the page, and so delivers nothing.
+/// `HEAD` has the same answer as `GET` but no page, so it does not count as a scrape.
 pub fn head_delivers_no_page<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
@@ -50,7 +50,7 @@ pub fn head_delivers_no_page<R: Runtime>() {
     assert_eq!(account.dropped.get(DropReason::Unscraped), 10, "{account:?}");
 }
 
-/// Other paths are 404, other methods 405 with the ones that are allowed; a query is no other path.
+/// Other paths get 404; other methods get 405 and a list of the allowed ones. A query does not change the path.
 pub fn other_paths_and_methods_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let mut client = ScrapeClient::connect(exporters.start_prometheus_exporter(any_port()).expect("a free port"));
@@ -71,8 +71,8 @@ pub fn other_paths_and_methods_are_refused<R: Runtime>() {
     }
 }
 
-/// Whoever opens the server in a browser finds a link to the page, wherever it is; a slash at the end of its path makes no
-/// other path of it.
+/// A user who opens the server in a browser finds a link to the page, whatever its path is. A slash at the end of the
+/// path makes no difference.
 pub fn the_root_links_to_the_page<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     engine.record(5);
@@ -97,7 +97,7 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
-/// The `Accept` header chooses the dialect; each shows every request, to `HEAD` as to `GET`.
+/// The `Accept` header chooses the format, for `HEAD` as for `GET`. Each format shows every request.
 pub fn the_accept_header_chooses_the_dialect<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let constant_labels = [("run", "7")];
@@ -130,8 +130,8 @@ pub fn the_accept_header_chooses_the_dialect<R: Runtime>() {
     }
 }
 
-/// Whoever asks for gzip gets it in every dialect, unless that is switched off; such a page counts as sent, too.
-pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
+/// A client that accepts gzip gets it in every format, unless gzip is switched off. Such a page counts as a scrape too.
+pub fn pages_are_compressed_for_clients_that_accept_gzip<R: Runtime>() {
     const SERIES: usize = 2_000;
     for gzip in [true, false] {
         let settings = settings(SERIES);
@@ -173,7 +173,7 @@ pub fn pages_are_compressed_for_those_who_ask<R: Runtime>() {
     }
 }
 
-/// The page is where it was asked to be, and `/healthz` is always there.
+/// The page is at the path of the settings, and `/healthz` always exists.
 pub fn the_page_is_at_its_path<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let config = any_port().path("/load/metrics");
@@ -199,8 +199,9 @@ pub fn the_page_is_at_its_path<R: Runtime>() {
     assert!(matches!(error, StartError::Setting { field: "path", .. }), "{error:?}");
 }
 
-/// Who does not show the credentials gets no page, and is told how; the health path asks for none.
-pub fn only_those_with_credentials_get_the_page<R: Runtime>() {
+/// A client without the credentials gets no page, and the answer says which kind of credentials is needed. The health
+/// path needs none.
+pub fn only_clients_with_credentials_get_the_page<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     engine.record(3);
     let basic = PageAccess::Basic { username: "me".into(), password: Secret::new("a:b") };
@@ -227,18 +228,18 @@ pub fn only_those_with_credentials_get_the_page<R: Runtime>() {
     }
 }
 
-/// Where all places are taken, the connection that has gone longest without a complete request makes room.
+/// If all places are taken, the connection that has had no complete request for the longest time is closed.
 pub fn a_connection_without_requests_makes_room<R: Runtime>() {
     const PLACES: usize = 64;
     let (exporters, mut engine) = exporters::<R>();
     engine.record(10);
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
-    // Half a head is no request.
+    // Half of a head is not a request.
     let mut first = ScrapeClient::connect(address);
     first.0.get_mut().write_all(b"GET /metrics HTTP/1.1\r\n").expect("sent");
     let mut second = ScrapeClient::connect(address);
     let mut others: Vec<_> = (2..PLACES).map(|_| ScrapeClient::connect(address)).collect();
-    // That the last one was answered says that all before it have their places.
+    // Once the last connection was answered, all connections before it have their places.
     assert_eq!(others[PLACES - 3].ask("GET", "/healthz").status, 200);
     assert_eq!(second.ask("GET", "/metrics").sums(), engine.sums);
     let more: Vec<_> = (0..6).map(|_| ScrapeClient::connect(address)).collect();
@@ -252,8 +253,8 @@ pub fn a_connection_without_requests_makes_room<R: Runtime>() {
     drop(more);
 }
 
-/// Where all connections are being answered, a further one gets 503 with the reason, and is counted; there is room again
-/// when an answer is over.
+/// If all connections are being answered, a further one gets 503 with the reason, and is counted. There is room again
+/// when an answer has ended.
 pub fn connections_are_limited<R: Runtime>() {
     // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
     const SERIES: usize = 8_000;
@@ -283,7 +284,7 @@ pub fn connections_are_limited<R: Runtime>() {
     assert_eq!(exporters.status()[0].last_error, None);
 }
 
-/// A connection on which nothing moves is closed when the time for that is over.
+/// A connection on which nothing happens is closed after the idle time.
 pub fn idle_connections_are_closed<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let limits = PageLimits::default().idle_timeout(Duration::from_millis(50));
@@ -296,7 +297,7 @@ pub fn idle_connections_are_closed<R: Runtime>() {
     slow.expect_end();
 }
 
-/// A head longer than the limit is refused, and one below a raised limit is taken.
+/// A head that is longer than the limit is refused. If the limit is raised, it is accepted.
 pub fn long_heads_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
@@ -308,7 +309,7 @@ pub fn long_heads_are_refused<R: Runtime>() {
     }
 }
 
-/// A port that is taken is an error that says so; the exporter can then be started elsewhere.
+/// If the port is taken, the error says so. The exporter can then be started on another port.
 pub fn a_taken_port_is_reported<R: Runtime>() {
     let foreign = TcpListener::bind(LOOPBACK).expect("a free port");
     let port = foreign.local_addr().expect("a bound address").port();
@@ -333,10 +334,10 @@ pub fn a_foreign_address_is_reported<R: Runtime>() {
     assert!(matches!(error, StartError::Socket { .. }), "{error:?}");
 }
 
-/// A stop closes the port and idle connections at once; start, stop, start works, on the same port, with a fresh
+/// A stop closes the port and idle connections at once. After that, a start on the same port works and has a new
 /// account.
 pub fn a_stop_frees_the_port<R: Runtime>() {
-    // A stop that waited for its deadline would not return before the case is given up.
+    // If the stop waited for its deadline, the case would fail by its time limit.
     let settings = settings(64).stop_deadline(Duration::from_secs(3_600));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
     let mut engine = TestEngine::new(settings.registry);
@@ -356,7 +357,7 @@ pub fn a_stop_frees_the_port<R: Runtime>() {
     assert!(exporters.stop_prometheus_exporter().expect("a stop").is_none(), "it was not running");
 }
 
-/// Starting again with the same settings keeps everything; with others, it moves.
+/// A second start with the same settings changes nothing. With another port, the page moves there.
 pub fn a_second_start_changes_only_what_is_different<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
@@ -370,8 +371,8 @@ pub fn a_second_start_changes_only_what_is_different<R: Runtime>() {
     assert_eq!(ScrapeClient::connect(elsewhere).ask("GET", "/metrics").sums(), engine.sums);
 }
 
-/// What was recorded after the last scrape is accounted for at the stop.
-pub fn what_no_scrape_has_seen_is_unscraped<R: Runtime>() {
+/// Requests that were recorded after the last scrape count as `unscraped` at the stop.
+pub fn requests_that_no_scrape_has_seen_are_unscraped<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     engine.record(7);
     let address = exporters.start_prometheus_exporter(any_port()).expect("a free port");
@@ -383,7 +384,7 @@ pub fn what_no_scrape_has_seen_is_unscraped<R: Runtime>() {
     assert_eq!((account.sent, account.dropped.get(DropReason::Unscraped)), (10, 5), "{account:?}");
 }
 
-/// A client that asks for a large page and reads none of it does not hold up a stop, and has not got the page.
+/// A client that asks for a large page and does not read it does not delay a stop. The page does not count as scraped.
 pub fn a_client_that_does_not_read_is_cut_off<R: Runtime>() {
     // 27 lines a series: some 20 MB, more than the sockets' buffers hold.
     const SERIES: usize = 8_000;

@@ -1,6 +1,6 @@
-//! A reader of protobuf, field by field. It panics where a message is none.
+//! A reader of protobuf, field by field. It panics if the bytes are not a message.
 
-/// The one occurrence of a length-delimited field.
+/// The only occurrence of a length-delimited field.
 pub(super) fn only(bytes: &[u8], field: u64) -> &[u8] {
     let mut found = messages(bytes, field);
     let one = found.next().unwrap_or_else(|| panic!("field {field} is missing"));
@@ -24,7 +24,7 @@ pub(super) fn number(bytes: &[u8], field: u64) -> Option<u64> {
     })
 }
 
-/// What a field holds.
+/// The value of a field.
 pub(super) enum WireValue<'a> {
     /// A varint or a fixed64.
     Number(u64),
@@ -51,7 +51,7 @@ pub(super) fn fields(mut bytes: &[u8]) -> impl Iterator<Item = (u64, WireValue<'
     })
 }
 
-/// The number at the front, which is taken away.
+/// Removes the number at the front of `bytes` and returns it.
 pub(super) fn varint(bytes: &mut &[u8]) -> u64 {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
@@ -64,7 +64,7 @@ pub(super) fn varint(bytes: &mut &[u8]) -> u64 {
     panic!("a varint of more than ten bytes");
 }
 
-/// As many bytes from the front, which are taken away.
+/// Removes `count` bytes at the front of `bytes` and returns them.
 pub(super) fn take<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
     let (taken, rest) = bytes.split_at_checked(count).expect("the message is not cut short");
     *bytes = rest;

@@ -1,4 +1,4 @@
-//! Through an HTTP proxy. The servers' names do not exist here: the proxy resolves them.
+//! Exporters that send through an HTTP proxy. The names of the servers do not exist here: only the proxy resolves them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub fn calls_go_through_a_tunnel<R: Runtime>() {
     asked_for(&proxy, &authority);
 }
 
-/// The same with TLS, which ends at the server and not at the proxy; over HTTP/1.1 too.
+/// The same with TLS, which ends at the server and not at the proxy. Also over HTTP/1.1.
 pub fn tls_goes_through_a_tunnel<R: Runtime>() {
     let authority = Authority::new();
     let certificate = authority.certify(&["server.invalid"], false);
@@ -89,9 +89,9 @@ pub fn tls_goes_through_a_tunnel<R: Runtime>() {
     assert!(posts.iter().all(|post| post.header("proxy-authorization").is_none()), "that is for the proxy alone");
 }
 
-/// What goes wrong at the proxy is said of the proxy, with what to do, and without the user's password; what was recorded
-/// is counted as lost.
-pub fn what_the_proxy_refuses_is_said_of_the_proxy<R: Runtime>() {
+/// If something goes wrong at the proxy, the error names the proxy, says what to do, and does not show the user's
+/// password. What was recorded counts as lost.
+pub fn errors_of_the_proxy_name_the_proxy<R: Runtime>() {
     for (reply, says) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\nopen sesame",
@@ -109,7 +109,7 @@ pub fn what_the_proxy_refuses_is_said_of_the_proxy<R: Runtime>() {
         is_lost::<R>("http://server.invalid:4317", proxy.address, says);
     }
     is_lost::<R>("http://server.invalid:4317", unused_port(), "refused");
-    // In absolute form the proxy answers like a server.
+    // Requests in absolute form get the proxy's own answer, like that of a server.
     let proxy = HttpServer::start(|_, _| http_server::HttpReply::Says(407, "no Aladdin with open sesame"));
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_influxdb_sink(points("http://influx.invalid", &through(proxy.address))).expect("a sink");
@@ -119,8 +119,8 @@ pub fn what_the_proxy_refuses_is_said_of_the_proxy<R: Runtime>() {
     assert!(said.contains(&format!("the proxy http://{}", proxy.address)) && !said.contains("sesame"), "{said}");
 }
 
-/// The environment's proxy is followed where it was asked for, and not for the hosts that it excepts; a proxy whose
-/// name has no address fails no start, and is named in the status.
+/// A configuration that is read from the environment uses the environment's proxy, except for the hosts of `no_proxy`.
+/// If the proxy's name has no address, the start does not fail, and the status names the proxy.
 pub fn the_environments_proxy_is_followed<R: Runtime>() {
     let (proxy, server) = (
         HttpServer::start(|_, _| http_server::HttpReply::Status(204)),
@@ -167,7 +167,7 @@ fn exports(endpoint: &str, proxy: &HttpServer) -> OpenTelemetryConfig {
     OpenTelemetryConfig::http().endpoint(endpoint).proxy(proxy)
 }
 
-/// The proxy was asked for a tunnel to `authority`, as RFC 9110, 9.3.6 has it, and for nothing else.
+/// Asserts that the proxy was asked for a tunnel to `authority`, as RFC 9110, 9.3.6 says, and for nothing else.
 #[track_caller]
 fn asked_for(proxy: &TestProxy, authority: &str) {
     let heads = proxy.heads();
@@ -182,7 +182,7 @@ fn asked_for(proxy: &TestProxy, authority: &str) {
     }
 }
 
-/// Waits until the condition says so of the proxy at `address`, and sees that all is counted as lost.
+/// Waits until the status says this about the proxy at `address`, and asserts that all requests count as lost.
 fn is_lost<R: Runtime>(endpoint: &str, address: SocketAddr, says: &str) {
     let settings = settings(64).stop_deadline(Duration::from_millis(500));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");

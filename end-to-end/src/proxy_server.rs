@@ -1,5 +1,5 @@
-//! An HTTP proxy that makes tunnels, on threads of the standard library. Whatever name it is asked for, it connects to
-//! this machine.
+//! An HTTP proxy that makes tunnels, on threads of the standard library. It connects to this machine, whatever host
+//! name the client asks for.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,16 +9,16 @@ use std::thread::{self, JoinHandle};
 
 use super::LOOPBACK;
 
-/// How a `CONNECT` is answered.
+/// The answer to a `CONNECT`.
 #[derive(Clone, Copy)]
 pub(super) enum ProxyReply {
-    /// With a tunnel.
+    /// A tunnel.
     Tunnel,
-    /// With these bytes; then the connection is closed.
+    /// These bytes; then the connection is closed.
     Says(&'static str),
 }
 
-/// The proxy; dropping it closes its port.
+/// The proxy. Dropping it closes its port.
 pub(super) struct TestProxy {
     pub(super) address: SocketAddr,
     heads: Arc<Mutex<Vec<Vec<String>>>>,
@@ -38,14 +38,14 @@ impl TestProxy {
                     break;
                 }
                 let store = store.clone();
-                // An error is how the client ends it.
+                // The client may end the connection with an error.
                 thread::spawn(move || serve(stream?, reply, &store));
             }
         });
         Self { address, heads, ending, accepting: Some(accepting) }
     }
 
-    /// The lines of each head that came.
+    /// The lines of each request's head.
     pub(super) fn heads(&self) -> Vec<Vec<String>> {
         self.heads.lock().expect("no connection's thread panicked").clone()
     }

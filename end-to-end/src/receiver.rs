@@ -12,7 +12,7 @@ use super::load::wait_until;
 pub(super) struct DatagramReceiver {
     pub(super) address: SocketAddr,
     datagrams: Arc<Mutex<Vec<String>>>,
-    /// Who has sent them, in the end.
+    /// Returns the senders' addresses at the end.
     thread: JoinHandle<BTreeSet<SocketAddr>>,
 }
 
@@ -53,7 +53,8 @@ impl DatagramReceiver {
     /// The same, and the addresses that they came from.
     pub(super) fn finish_with_senders(self) -> (Vec<String>, BTreeSet<SocketAddr>) {
         let end = UdpSocket::bind(LOOPBACK).expect("a free port");
-        // An empty datagram is the mark; no exporter sends one. A full socket drops it, so that it is sent until it was seen.
+        // An empty datagram marks the end: no exporter sends one. A full socket may drop it, so it is sent until it was
+        // seen.
         wait_until(|| {
             let _ = end.send_to(b"", self.address);
             self.thread.is_finished()

@@ -22,9 +22,9 @@ pub(super) struct ScrapeClient(pub(super) BufReader<TcpStream>);
 pub(super) struct ScrapeResponse {
     pub(super) status: u16,
     head: Vec<String>,
-    /// What `Content-Encoding` says is undone.
+    /// The body, decompressed if `Content-Encoding` says that it is compressed.
     body: Vec<u8>,
-    /// Length of the body as it came.
+    /// The length of the body as it was sent.
     pub(super) body_bytes: usize,
 }
 
@@ -39,7 +39,7 @@ impl ScrapeClient {
         self.ask_with(method, path, "")
     }
 
-    /// Asks with further lines in the head, each with its line end.
+    /// Sends a request with further lines in the head, each with its line end.
     pub(super) fn ask_with(&mut self, method: &str, path: &str, head: &str) -> ScrapeResponse {
         self.send_with(method, path, head);
         let status_line = self.line();
@@ -108,12 +108,12 @@ impl ScrapeClient {
         line.strip_suffix("\r\n").expect("a whole line").to_owned()
     }
 
-    /// The exporter has closed the connection.
+    /// Asserts that the exporter has closed the connection.
     pub(super) fn expect_end(&mut self) {
         let mut rest = Vec::new();
-        // Data that the exporter never read turns the end into a reset.
+        // If the exporter did not read all of the client's data, the end of the connection is a reset.
         if self.0.read_to_end(&mut rest).is_ok() {
-            assert_eq!(rest, b"", "the exporter ends the connection without a word");
+            assert_eq!(rest, b"", "the exporter sends nothing more before it closes the connection");
         }
     }
 }
@@ -124,17 +124,17 @@ impl ScrapeResponse {
         lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
     }
 
-    /// Length of the body where it is not compressed.
+    /// The length of the body without compression.
     pub(super) const fn bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// A body that is text.
+    /// The body as text.
     pub(super) fn text(&self) -> &str {
         str::from_utf8(&self.body).expect("UTF-8")
     }
 
-    /// Sums over all series of the page, whatever its dialect.
+    /// The sums over all series of the page, whatever its format.
     pub(super) fn sums(&self) -> LoadSums {
         let is_protobuf = self.header("content-type").is_some_and(|text| text.starts_with("application/vnd.google"));
         if is_protobuf { self.sums_of_families() } else { self.sums_of_lines() }
@@ -169,7 +169,7 @@ impl ScrapeResponse {
         })
     }
 
-    /// Field numbers are those of client_model, `io/prometheus/client/metrics.proto`.
+    /// The field numbers are those of client_model, `io/prometheus/client/metrics.proto`.
     fn sums_of_families(&self) -> LoadSums {
         let (mut body, mut sums, mut counted) = (&self.body[..], LoadSums::default(), [0; 2]);
         while !body.is_empty() {

@@ -1,4 +1,4 @@
-//! Receivers that repeat what they were sent: nothing secret of it is shown.
+//! Receivers whose answers repeat what they were sent. No secret in it is shown.
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
@@ -17,8 +17,8 @@ use super::http_server::{HttpReply, HttpServer};
 use super::load::{exporters, wait_until};
 use super::otlp_receiver::{self, OtlpTestServer};
 
-/// Each way to tell InfluxDB who one is.
-pub fn what_influxdb_repeats_is_masked<R: Runtime>() {
+/// Every kind of credentials for InfluxDB.
+pub fn secrets_that_influxdb_repeats_are_hidden<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Echo(403));
     let own = format!("http://{}", server.address);
     let secret = || Some(Secret::new(SECRET));
@@ -39,8 +39,8 @@ pub fn what_influxdb_repeats_is_masked<R: Runtime>() {
     }
 }
 
-/// A query and headers, over HTTP/1.1.
-pub fn what_an_otlp_receiver_repeats_is_masked<R: Runtime>() {
+/// The query of the URL and the headers, over HTTP/1.1.
+pub fn secrets_that_an_otlp_receiver_repeats_are_hidden<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Echo(400));
     let (exporters, mut engine) = exporters::<R>();
     let endpoint = format!("http://{}/otlp?api-key=hunter2%2Bx", server.address);
@@ -49,8 +49,8 @@ pub fn what_an_otlp_receiver_repeats_is_masked<R: Runtime>() {
     masked(&exporters, "no such thing: POST /otlp?… HTTP/1.1");
 }
 
-/// Headers, as `grpc-message`.
-pub fn what_a_grpc_receiver_repeats_is_masked<R: Runtime>() {
+/// The headers, in `grpc-message`.
+pub fn secrets_that_a_grpc_receiver_repeats_are_hidden<R: Runtime>() {
     let server = OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Echo(16));
     let (exporters, mut engine) = exporters::<R>();
     let endpoint = format!("http://{}", server.address);
@@ -59,11 +59,11 @@ pub fn what_a_grpc_receiver_repeats_is_masked<R: Runtime>() {
     masked(&exporters, "answered UNAUTHENTICATED (16)");
 }
 
-/// The words with which a server closes a connection of HTTP/2 (RFC 9113, 6.8).
-pub fn what_a_connection_ends_with_is_masked<R: Runtime>() {
+/// The text with which a server closes an HTTP/2 connection (RFC 9113, 6.8).
+pub fn secrets_in_the_last_words_of_a_connection_are_hidden<R: Runtime>() {
     let listener = TcpListener::bind(LOOPBACK).expect("a free port");
     let address = listener.local_addr().expect("a bound address");
-    // Ends with the process: the case has no more connections for it.
+    // The thread ends with the process.
     thread::spawn(move || {
         for stream in listener.incoming() {
             // An error is the client's way of closing the connection.
@@ -85,7 +85,7 @@ fn otlp(endpoint: String, base: OpenTelemetryConfig) -> OpenTelemetryConfig {
     base.endpoint(endpoint).interval(interval).headers(headers)
 }
 
-/// Waits for the server's words, and sees that nothing secret is among them.
+/// Waits until the server's words are shown, and asserts that no secret is among them.
 fn masked<R: Runtime>(exporters: &Exporters<R>, words: &str) {
     let state = || exporters.status().remove(0).state();
     wait_until(|| state().contains(words));
@@ -97,7 +97,7 @@ fn go_away(mut stream: impl Read + Write) -> io::Result<()> {
     stream.write_all(b"\0\0\0\x04\0\0\0\0\0")?;
     skip_frames_to_headers(&mut stream)?;
     let words = b"no entry with \"hunter2+x\"";
-    // GOAWAY: nothing of stream 1 was done; ENHANCE_YOUR_CALM.
+    // GOAWAY: stream 1 was not processed; the error is ENHANCE_YOUR_CALM.
     let length = u8::try_from(8 + words.len()).map_err(io::Error::other)?;
     let head = [0, 0, length, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b];
     stream.write_all(&[&head[..], words].concat())?;

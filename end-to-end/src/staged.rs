@@ -1,4 +1,5 @@
-//! A runtime whose names, Unix sockets and wall clock do as a test wants; all else is that of the runtime beneath.
+//! A runtime whose host names, Unix sockets and wall clock a test controls. Everything else is done by an inner
+//! runtime.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_io::AsyncWrite;
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UnixDatagram, UnixStream};
+use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UdpOptions, UnixDatagram, UnixStream};
 
 /// `R` with [`StagedSockets`].
 pub(super) struct Staged<R> {
@@ -19,26 +20,27 @@ pub(super) struct Staged<R> {
     stage: Arc<Mutex<StagedSockets>>,
 }
 
-/// What the sockets do, and what was done with them.
+/// What names, sockets and clock do, and what was done with them.
 #[derive(Debug, Default)]
 pub(super) struct StagedSockets {
-    /// What names below `staged` mean.
+    /// The addresses of host names that end in `.staged`.
     pub(super) addresses: Vec<SocketAddr>,
     /// How often such a name was resolved.
     pub(super) resolutions: usize,
-    /// How many bytes the streams take that are yet to be connected, one after another; the last one takes all.
+    /// How many bytes the current stream and the next ones take before they break. Once this is empty, a stream takes
+    /// everything.
     pub(super) budgets: VecDeque<usize>,
     /// The bytes that each stream has taken.
     pub(super) streams: Vec<Vec<u8>>,
-    /// Those of them that broke.
+    /// The numbers of the streams that broke.
     pub(super) broken: HashSet<usize>,
-    /// Errors that datagram sockets answer first, by number.
+    /// The errors (by number) that datagram sockets return first.
     pub(super) errors: VecDeque<i32>,
-    /// Datagrams with this in them are too long.
+    /// A datagram that contains this text counts as too long.
     pub(super) too_long: Option<&'static str>,
     /// Datagrams that were taken.
     pub(super) datagrams: Vec<String>,
-    /// How often a Unix socket was asked for.
+    /// How often a Unix socket was connected.
     pub(super) connections: usize,
     /// By how much the wall clock is set back.
     pub(super) set_back: Duration,
@@ -70,7 +72,7 @@ impl AsyncWrite for StagedConnection {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let taken = stage.streams[self.1].len();
-        // Few at a time, as a socket does that is nearly full.
+        // A few bytes at a time, like a socket that is nearly full.
         let room = stage.budgets.front().map_or(7, |budget| budget.saturating_sub(taken).min(7));
         if room == 0 {
             stage.budgets.pop_front();
@@ -146,8 +148,8 @@ impl<R: Runtime> Runtime for Staged<R> {
         if stage.addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(stage.addresses.clone()) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<R::Udp> {
-        self.inner.udp_connect(peer).await
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<R::Udp> {
+        self.inner.udp_connect(options).await
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<R::Tcp> {

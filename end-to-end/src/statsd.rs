@@ -1,4 +1,4 @@
-//! The DogStatsD sink, towards a receiver of the standard library.
+//! The DogStatsD sink, with a UDP receiver of the standard library.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::load::{LoadSums, assert_all_sent, assert_settled, exporters};
 use super::receiver::{DatagramReceiver, lines};
 use super::unused_port;
 
-/// The contract's default: three datagrams a request, one message each.
+/// The default of the contract: three datagrams per request, with one message each.
 pub fn each_message_is_a_datagram<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
     exporters.start_statsd_sink(to(&receiver)).expect("a socket");
     for round in 1..=20 {
-        // As many as the receiver's buffer is sure to hold.
+        // Few enough to fit into the receiver's buffer.
         engine.record(50);
         receiver.wait_for(|datagrams| datagrams.len() == round * 150);
     }
@@ -27,7 +27,7 @@ pub fn each_message_is_a_datagram<R: Runtime>() {
     assert_eq!(sums(&datagrams, "loaddensity"), engine.sums);
 }
 
-/// With `datagram_bytes`, messages share datagrams of at most that size.
+/// With `datagram_bytes`, messages share datagrams of at most this size.
 pub fn messages_are_packed<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -45,7 +45,7 @@ pub fn messages_are_packed<R: Runtime>() {
     assert_eq!(sums(&datagrams, "my.load"), engine.sums);
 }
 
-/// A stop sends all that was recorded before it, and the account begins at the start.
+/// A stop sends everything that was recorded before it. The account begins at the start of the exporter.
 pub fn a_stop_flushes<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -61,7 +61,7 @@ pub fn a_stop_flushes<R: Runtime>() {
     assert_eq!(sums(&receiver.finish(), "loaddensity").requests, 60);
 }
 
-/// Options beyond the contract are in every message, and what is sampled away is accounted for.
+/// Options beyond the contract are in every message, and requests that sampling leaves out are accounted for.
 pub fn options_are_in_every_message<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -78,7 +78,7 @@ pub fn options_are_in_every_message<R: Runtime>() {
     let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
     let sampled = account.dropped.get(DropReason::Sampled);
     assert_eq!((account.recorded, account.held, account.sent + sampled), (1_000, 0, 1_000), "{account:?}");
-    // Fifteen standard deviations.
+    // About fifteen standard deviations around 500.
     assert!((260..=740).contains(&sampled), "{sampled} of 1,000 at 0.5");
     let datagrams = receiver.finish();
     let mut counts = 0;
@@ -92,8 +92,8 @@ pub fn options_are_in_every_message<R: Runtime>() {
     assert_eq!((counts, messages(&datagrams).count() as u64), (account.sent, 3 * account.sent));
 }
 
-/// Packed messages all end with a newline, and none stands alone unless datagrams may be filled up; single ones end with
-/// one where that is asked for.
+/// Packed messages all end with a newline. Empty lines occur only if datagrams may be filled up. Single messages end
+/// with a newline if it is asked for.
 pub fn messages_end_with_a_newline<R: Runtime>() {
     let packed = StatsdConfig::default().packed(true);
     let offloaded = packed.clone().segmentation_offload(false);
@@ -122,7 +122,7 @@ pub fn messages_end_with_a_newline<R: Runtime>() {
     }
 }
 
-/// Nobody listens: the start does not fail, nothing hangs, and every request is accounted for.
+/// No receiver listens: the start does not fail, nothing hangs, and every request is accounted for.
 pub fn a_missing_receiver_changes_no_sum<R: Runtime>() {
     let (exporters, mut engine) = exporters::<R>();
     let config = StatsdConfig::default().port(unused_port().port());

@@ -1,4 +1,4 @@
-//! What the DogStatsD sink sends at intervals, towards a receiver of the standard library.
+//! What the DogStatsD sink sends at the end of each interval, with a UDP receiver of the standard library.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::load::{LoadSums, assert_all_sent, assert_settled, exporters, settings
 use super::receiver::{DatagramReceiver, lines};
 use super::unused_port;
 
-/// The engine's gauges come at every interval, as messages of their own that no account has.
+/// The engine's gauges are sent at every interval, as messages of their own that no account counts.
 pub fn gauges_come_at_every_interval<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let settings = settings(8);
@@ -27,7 +27,8 @@ pub fn gauges_come_at_every_interval<R: Runtime>() {
     assert_eq!((account.recorded, account.sent, account.held), (0, 0, 0));
 }
 
-/// At the stop they come once more, as they are then, with the constant tags; packed, they share a datagram.
+/// At the stop the gauges are sent once more, with their last values and the constant tags. Packed, they share a
+/// datagram.
 pub fn gauges_come_at_the_stop<R: Runtime>() {
     for (datagram_bytes, datagrams) in [(None, 2), (Some(1_432), 1)] {
         let receiver = DatagramReceiver::start();
@@ -51,7 +52,7 @@ pub fn gauges_come_at_the_stop<R: Runtime>() {
     }
 }
 
-/// A gauge that fits into no datagram is named in the status, and keeps no other from being sent.
+/// A gauge that fits into no datagram is named in the status. The other gauges are sent all the same.
 pub fn a_gauge_that_does_not_fit_is_left_out<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let settings = settings(8);
@@ -67,7 +68,7 @@ pub fn a_gauge_that_does_not_fit_is_left_out<R: Runtime>() {
     assert!(receiver.finish().iter().all(|datagram| datagram == "loaddensity.b:1|g\n"));
 }
 
-/// The messages of all intervals add up to what was recorded since the start, and the last ones come at the stop.
+/// The messages of all intervals add up to what was recorded since the start. The last ones are sent at the stop.
 pub fn messages_per_interval_add_up<R: Runtime>() {
     for distributions in [false, true] {
         let receiver = DatagramReceiver::start();
@@ -122,7 +123,8 @@ pub fn a_full_buffer_ends_an_interval<R: Runtime>() {
     assert_eq!(sums(&receiver.finish(), ["ms", "h"]).0, engine.sums);
 }
 
-/// Counters that say their second leave at most once in it, however often intervals end; the last ones leave at the stop.
+/// Counters with a timestamp are sent at most once per second, however often intervals end. The last ones are sent at
+/// the stop.
 pub fn counts_have_timestamps<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -136,7 +138,7 @@ pub fn counts_have_timestamps<R: Runtime>() {
         for _ in 0..20 {
             engine.record(50);
             recorded += 50;
-            // The values are there, and the buffer has room.
+            // Wait until the values have arrived, so that the buffer has room.
             receiver.wait_for(|datagrams| values(datagrams) == recorded);
         }
         let account = exporters.stop_statsd_sink().expect("a stop").expect("it was running");
@@ -166,7 +168,8 @@ fn values(datagrams: &[String]) -> usize {
     latencies.map(|line| line.split('|').next().map_or(0, |values| values.matches(':').count())).sum()
 }
 
-/// What fits into no datagram is `too_large`; nobody listens: either way every request is accounted for.
+/// Messages that fit into no datagram are dropped as `too_large`, and no receiver listens: in both cases every request
+/// is accounted for.
 pub fn intervals_that_do_not_arrive_change_no_sum<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     for (port, datagram_bytes) in [(receiver.address.port(), 20), (unused_port().port(), 1_432)] {
@@ -181,9 +184,9 @@ pub fn intervals_that_do_not_arrive_change_no_sum<R: Runtime>() {
     assert_eq!(receiver.finish(), Vec::<String>::new());
 }
 
-/// Telemetry tells of every metric, and of the packets and bytes before the interval's end: its gauges' own come with the
-/// next one.
-pub fn telemetry_tells_what_was_sent<R: Runtime>() {
+/// Telemetry counts every metric, and the packets and bytes that were sent before the end of the interval. The packets
+/// of that interval's gauges are counted in the next one.
+pub fn telemetry_counts_what_was_sent<R: Runtime>() {
     for (aggregate, contexts) in [(false, None), (true, Some(18))] {
         let receiver = DatagramReceiver::start();
         let (exporters, mut engine) = exporters::<R>();
@@ -211,7 +214,7 @@ pub fn telemetry_tells_what_was_sent<R: Runtime>() {
     }
 }
 
-/// Telemetry comes at every interval, and has what came since the last.
+/// Telemetry is sent at every interval, and counts what was sent since the last one.
 pub fn telemetry_comes_at_every_interval<R: Runtime>() {
     let receiver = DatagramReceiver::start();
     let (exporters, mut engine) = exporters::<R>();
@@ -225,7 +228,8 @@ pub fn telemetry_comes_at_every_interval<R: Runtime>() {
     receiver.finish();
 }
 
-/// The sum of a metric of telemetry that went over `transport`, of one type where the name is followed by one.
+/// The sum of one telemetry metric for `transport`. `metric` is its name, and for one metric type a blank and that
+/// type.
 pub(super) fn told(datagrams: &[String], transport: &str, metric: &str) -> Option<u64> {
     let (name, kind) = metric.split_once(' ').unwrap_or((metric, ""));
     let start = format!("datadog.dogstatsd.client.{name}:");
@@ -246,8 +250,8 @@ fn aggregated(receiver: &DatagramReceiver) -> StatsdConfig {
     to(receiver).aggregate(true).aggregation_interval(Duration::from_secs(3_600))
 }
 
-/// Adds up messages with packed values, of which those of latencies and sizes are of these types; the other number is
-/// that of the counters.
+/// Adds up messages with packed values, where latencies and sizes have these types. Also returns the number of
+/// counters.
 pub(super) fn sums(datagrams: &[String], types: [&str; 2]) -> (LoadSums, usize) {
     let (mut sums, mut counters, mut latencies, mut sizes) = (LoadSums::default(), 0, 0, 0);
     for message in datagrams.iter().flat_map(|datagram| lines(datagram)) {

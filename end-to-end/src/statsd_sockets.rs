@@ -1,4 +1,4 @@
-//! A DogStatsD sink with several sockets, towards receivers of the standard library.
+//! A DogStatsD sink with several sockets, with receivers of the standard library.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::receiver::{DatagramReceiver, lines};
 use super::statsd_interval::sums;
 use super::{Capability, Folder, lacks};
 
-/// Every message arrives once, and some from each port, however messages are packed and handed over.
+/// Every message arrives once, and some come from each port, however messages are packed and handed to the kernel.
 pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
     let contract = StatsdConfig::default;
     let aggregation_interval = Duration::from_millis(5);
@@ -29,8 +29,8 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
             let (exporters, mut engine) = exporters::<R>();
             let port = receiver.address.port();
             exporters.start_statsd_sink(config.clone().port(port).sockets(sockets)).expect("sockets");
-            // Each round takes a call at the least, and so do the sockets. The receiver keeps up: its socket has room for the
-            // datagrams of one round, and not for those of all.
+            // Each round takes at least one call, so that every socket has its turn. The rounds let the receiver keep
+            // up: its socket has room for the datagrams of one round, but not for those of all rounds.
             for round in 1..=2 * sockets as u64 {
                 engine.record(50);
                 wait_until(|| exporters.status()[0].account.sent == round * 50);
@@ -47,7 +47,7 @@ pub fn each_socket_sends_a_part_over_udp<R: Runtime>() {
     }
 }
 
-/// Packets go over all connections in turns, those of an interval over one of them.
+/// Packets go over all connections in turn. All packets of an interval go over one of them.
 pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -56,21 +56,21 @@ pub fn each_connection_sends_a_part_over_a_unix_stream<R: Runtime>() {
         let folder = Folder::new();
         let collector = PacketCollector::of_streams(&folder.socket());
         let (exporters, mut engine) = exporters::<R>();
-        // So that an interval takes a packet for each.
+        // So small that an interval takes several packets.
         let config = to(StatsdSocket::Unix, &folder).sockets(3).aggregate(aggregate).datagram_bytes(300);
         exporters.start_statsd_sink(config).expect("connections");
         engine.record(200);
         assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 200);
         let connections = collector.finish();
         let packets: Vec<_> = connections.iter().map(Vec::len).collect();
-        // Per interval, all of one leaves through the same.
+        // With aggregates, all packets of an interval go over the same connection.
         let least = if aggregate { 1 } else { 3 };
         assert!(packets.len() >= least && !packets.contains(&0), "{packets:?}");
         assert_eq!(sums(&connections.concat(), ["ms", "h"]).0, engine.sums);
     }
 }
 
-/// Datagrams of several sockets come to the same one; none is lost or doubled.
+/// Datagrams of several sockets arrive at the same receiver. None is lost or sent twice.
 pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -84,8 +84,8 @@ pub fn several_sockets_send_unix_datagrams<R: Runtime>() {
     assert_eq!(sums(&collector.finish().concat(), ["ms", "h"]).0, engine.sums);
 }
 
-/// An Agent that restarts gets each connection anew, and what has waited.
-pub fn each_connection_is_made_anew<R: Runtime>() {
+/// After an Agent restarts, each connection is made again, and the messages that waited arrive.
+pub fn each_closed_connection_is_replaced<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
     }
@@ -99,7 +99,7 @@ pub fn each_connection_is_made_anew<R: Runtime>() {
 
     engine.record(50);
     wait_until(|| exporters.status()[0].last_error.is_some());
-    // What became of the last call is known a moment later.
+    // The outcome of the last call is known a moment later.
     wait_until(|| {
         let account = exporters.status()[0].account;
         (account.recorded, account.sent, account.held) == (100, 50, 50)
@@ -112,7 +112,7 @@ pub fn each_connection_is_made_anew<R: Runtime>() {
     assert_all_sent(&exporters.stop_statsd_sink().expect("a stop").expect("it was running"), 100);
 }
 
-/// How many sizes have come, of which each request has one.
+/// How many messages with a size have arrived. Each request has one.
 fn sizes(datagrams: &[String]) -> usize {
     let lines = datagrams.iter().flat_map(|datagram| lines(datagram));
     let values = lines.filter_map(|line| line.strip_prefix("loaddensity.response.size:")?.split('|').next());

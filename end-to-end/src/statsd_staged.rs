@@ -8,9 +8,9 @@ use super::run;
 use super::staged::{Staged, StagedSockets};
 use super::statsd::sums;
 
-/// A stream that breaks in the middle of a packet, of its length, or between two: what was cut is sent whole on the next
-/// one, so that each message arrives whole once.
-pub fn a_packet_that_breaks_off_is_sent_whole_again<R: Runtime>() {
+/// A stream breaks in the middle of a packet, in the middle of its length, or between two packets. The packet that was
+/// cut is sent again on the next stream, so that each message arrives whole exactly once.
+pub fn a_packet_that_was_cut_off_is_sent_whole_again<R: Runtime>() {
     for packed in [false, true] {
         let budgets = [10, 150, 0, 3, 1_003, 90].into();
         let stage = StagedSockets { budgets, ..StagedSockets::default() };
@@ -25,7 +25,7 @@ pub fn a_packet_that_breaks_off_is_sent_whole_again<R: Runtime>() {
     }
 }
 
-/// A system that has no buffers left is asked again, over the same socket; nothing is lost.
+/// If the system has no buffers left, the sink tries again over the same socket. Nothing is lost.
 pub fn a_system_without_buffers_is_asked_again<R: Runtime>() {
     let stage = StagedSockets { errors: [libc::ENOBUFS; 3].into(), ..StagedSockets::default() };
     let (account, expected, stage) = recorded::<R>(stage, datagrams(), 40);
@@ -34,8 +34,8 @@ pub fn a_system_without_buffers_is_asked_again<R: Runtime>() {
     assert_eq!(sums(&stage.datagrams, "loaddensity"), expected);
 }
 
-/// A socket that fails is made anew, and the same datagram is sent through that.
-pub fn a_socket_that_fails_is_made_anew<R: Runtime>() {
+/// A socket that fails is replaced, and the same datagram is sent through the new one.
+pub fn a_failed_socket_is_replaced<R: Runtime>() {
     let stage = StagedSockets { errors: [libc::ECONNREFUSED, libc::ENOTCONN].into(), ..StagedSockets::default() };
     let (account, expected, stage) = recorded::<R>(stage, datagrams(), 40);
     assert_settled(&account, 40);
@@ -43,7 +43,7 @@ pub fn a_socket_that_fails_is_made_anew<R: Runtime>() {
     assert_eq!(sums(&stage.datagrams, "loaddensity"), expected);
 }
 
-/// What the system refuses as too long is dropped, and that alone.
+/// Only the datagram that the system refuses as too long is dropped.
 pub fn a_packet_that_is_too_long_is_dropped<R: Runtime>() {
     let stage = StagedSockets { too_long: Some("name:/orders"), ..StagedSockets::default() };
     let (account, _, stage) = recorded::<R>(stage, datagrams(), 30);
@@ -56,7 +56,7 @@ fn datagrams() -> StatsdConfig {
     StatsdConfig::default().socket(StatsdSocket::UnixDatagram("/staged".into()))
 }
 
-/// Records `requests`, one after another, and stops; the account, what was recorded, and what the sockets took.
+/// Records `requests`, one after another, and stops. Returns the account, what was recorded, and what the sockets took.
 fn recorded<R: Runtime>(
     stage: StagedSockets,
     config: StatsdConfig,

@@ -1,4 +1,4 @@
-//! The DogStatsD sink over Unix sockets, towards those of the standard library.
+//! The DogStatsD sink over Unix sockets, with receivers of the standard library.
 
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
 use super::statsd::sums;
 use super::{Capability, Folder, lacks, statsd_interval};
 
-/// How an Agent listens, and what a sink may be told of it.
+/// How an Agent listens, and the socket setting of the sink.
 type Listening = (fn(&Path, usize) -> Agent, fn(PathBuf) -> StatsdSocket);
 
 const DATAGRAMS: Listening = (Agent::of_datagrams, StatsdSocket::UnixDatagram);
 const STREAM: Listening = (Agent::of_a_stream, StatsdSocket::UnixStream);
 
-/// Datagrams and streams; where the sink is told neither, it finds out which.
+/// Datagrams and streams. If the setting says neither, the sink finds out which one it is.
 pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -43,8 +43,8 @@ pub fn messages_arrive_over_each_kind_of_socket<R: Runtime>() {
     }
 }
 
-/// Messages per interval, gauges and telemetry; the latter counts what went over the same kind of socket.
-pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
+/// Aggregates, gauges and telemetry. Telemetry counts what went over the same kind of socket.
+pub fn aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
     }
@@ -75,7 +75,7 @@ pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
         let told = |metric| statsd_interval::told(&telemetry, transport, metric);
         let (gauges, requests): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|packet| packet.starts_with("loaddensity.active_users"));
-        // Those of its own interval's gauges come with the next.
+        // The bytes of the gauges of the same interval are counted in the next one.
         let bytes: usize = requests.iter().map(String::len).sum();
         assert_eq!((told("metrics"), told("packets_sent")), (Some(3_001), Some(requests.len() as u64)));
         assert_eq!((told("bytes_sent"), told("packets_dropped")), (Some(bytes as u64), Some(0)));
@@ -84,7 +84,7 @@ pub fn what_comes_at_intervals_arrives_over_each_kind_of_socket<R: Runtime>() {
     }
 }
 
-/// Packed, without a size: 8,192 bytes.
+/// Packed without a given size: packets have up to 8,192 bytes.
 pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -104,7 +104,7 @@ pub fn packets_are_as_large_as_the_agent_reads<R: Runtime>() {
     }
 }
 
-/// What is recorded while no Agent is there waits; the next one gets it all, once.
+/// What is recorded while no Agent runs waits. The next Agent gets all of it once.
 pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -131,8 +131,8 @@ pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
     }
 }
 
-/// Nobody is there from the start to the end: what the buffer does not hold is dropped, and the rest at the stop, which
-/// waits for nobody.
+/// No Agent runs at any time. What does not fit into the buffer is dropped, and the rest is dropped at the stop, which
+/// does not wait.
 pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -151,7 +151,7 @@ pub fn a_missing_agent_changes_no_sum<R: Runtime>() {
     }
 }
 
-/// An Agent that is stuck costs a stop no more than its deadline.
+/// An Agent that does not read does not delay a stop beyond its deadline.
 pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;
@@ -170,7 +170,7 @@ pub fn a_stop_does_not_wait_for_an_agent_that_does_not_read<R: Runtime>() {
     }
 }
 
-/// A stream where datagrams were asked for, and the other way round.
+/// The socket is a stream although the setting says datagrams, and the other way round.
 pub fn a_socket_of_another_kind_is_reported<R: Runtime>() {
     if lacks::<R>(&[Capability::Unix]) {
         return;

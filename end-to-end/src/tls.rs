@@ -1,4 +1,4 @@
-//! InfluxDB over TLS, towards servers that rustls makes without this crate, and what is refused at the start.
+//! InfluxDB over TLS, with servers that use rustls directly, and what is refused at the start.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,8 +32,8 @@ pub fn points_are_posted_over_tls<R: Runtime>() {
     }
 }
 
-/// Mutual TLS: with a certificate all is sent; without one, or with one of somebody else, nothing, and the condition says
-/// what is missing.
+/// Mutual TLS: with a certificate everything is sent. Without one, or with one of another authority, nothing is sent,
+/// and the status says what is missing.
 pub fn a_server_that_asks_for_a_certificate_gets_it<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());
     let tls = authority.server(&authority.certify(&["localhost"], false), true, b"http/1.1");
@@ -47,15 +47,15 @@ pub fn a_server_that_asks_for_a_certificate_gets_it<R: Runtime>() {
     engine.record(100);
     let account = exporters.stop_influxdb_sink().expect("a stop").expect("it was running");
     assert_all_sent(&account, 100);
-    // With TLS 1.3 the refusal comes after the handshake, and some attempts only see a connection that is closed.
+    // With TLS 1.3 the refusal comes after the handshake, so some attempts see only a closed connection.
     let without = to("localhost", server.address, authority.trusted());
     refusal::<R>(without, "the server asks for a certificate: give client_certificate and client_key");
     refusal::<R>(with(&other, false), "the server does not accept client_certificate");
     refusal::<R>(with(&authority, true), "the server finds client_certificate expired");
 }
 
-/// A server of another authority, of another name, of another time, and one without TLS: none is sent anything.
-pub fn servers_that_prove_nothing_get_nothing<R: Runtime>() {
+/// A server gets nothing if its certificate is of another authority, for another name or expired, or if it has no TLS.
+pub fn servers_without_a_good_certificate_get_nothing<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());
     let good = authority.certify(&["localhost"], false);
     let server = |certificate: &_| Some(authority.server(certificate, false, b"http/1.1"));
@@ -76,9 +76,10 @@ pub fn servers_that_prove_nothing_get_nothing<R: Runtime>() {
     }
 }
 
-/// A server's certificate that stands itself in `ca_file` is trusted, as curl has it: its own CA, or without its CA. Its
-/// name and its time are checked all the same, and another one that looks like it is not trusted.
-pub fn a_certificate_that_stands_in_ca_file_is_trusted<R: Runtime>() {
+/// If the certificate of a server itself is in `ca_file`, it is trusted, as curl does it. It may be its own CA, or its
+/// CA may be missing. Its name and its dates are checked all the same, and another certificate with the same names is
+/// not trusted.
+pub fn a_server_certificate_in_ca_file_is_trusted<R: Runtime>() {
     let authority = Authority::new();
     let (own, leaf) = (Authority::alone(&["localhost"], false), authority.certify(&["localhost"], false));
     for certificate in [&own, &leaf] {
@@ -104,7 +105,7 @@ pub fn a_certificate_that_stands_in_ca_file_is_trusted<R: Runtime>() {
     }
 }
 
-/// Files that are missing, empty, or of another certificate are named, and not quoted.
+/// If a file is missing, is empty, or belongs to another certificate, the error names the file and does not quote it.
 pub fn files_that_cannot_be_used_are_refused_at_the_start<R: Runtime>() {
     let authority = Authority::new();
     let (mine, other) = (authority.certify(&["localhost"], false), Authority::new());
@@ -151,7 +152,7 @@ pub fn files_that_cannot_be_used_are_refused_at_the_start<R: Runtime>() {
     assert!(exporters.status().is_empty());
 }
 
-/// What asks for TLS where there is none is refused, before a file is looked at.
+/// Settings of TLS for a URL without TLS are refused before any file is read.
 pub fn certificates_without_https_are_refused<R: Runtime>() {
     let (exporters, _) = exporters::<R>();
     let identity = ClientCertificate::new("none.pem", "none.key");
@@ -173,7 +174,7 @@ pub fn certificates_without_https_are_refused<R: Runtime>() {
     }
 }
 
-/// Where nothing is ever sent.
+/// An address that nothing is ever sent to.
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
 fn to(host: &str, address: SocketAddr, tls: ClientTls) -> InfluxdbConfig {
@@ -182,7 +183,7 @@ fn to(host: &str, address: SocketAddr, tls: ClientTls) -> InfluxdbConfig {
     InfluxdbConfig::default().target(target).batch(batch).tls(tls)
 }
 
-/// Waits until the condition of a sink says so, and sees that it sends nothing and that all of it is counted as lost.
+/// Waits until the status of a sink says this, and asserts that the sink sends nothing and counts all requests as lost.
 fn refusal<R: Runtime>(config: InfluxdbConfig, says: &str) {
     let settings = settings(64).stop_deadline(Duration::from_millis(500));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");

@@ -1,4 +1,4 @@
-//! TLS as Action-JSON asks for it.
+//! TLS with settings from Action-JSON.
 
 use futures_lite::future::block_on;
 use loaddensity_metrics_shell::Exporters;
@@ -12,7 +12,7 @@ use super::load::{assert_all_sent, exporters};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 use super::tls_page::read_page;
 
-/// All three that speak HTTP, each with a certificate of its own for a peer that asks for one.
+/// All three exporters that speak HTTP. Each has a certificate of its own, because its peer asks for one.
 pub fn actions_start_exporters_with_tls<R: Runtime>() {
     let authority = Authority::new();
     let certificate = authority.certify(&["localhost", "127.0.0.1"], false);
@@ -56,7 +56,7 @@ pub fn actions_start_exporters_with_tls<R: Runtime>() {
     assert_eq!(OtlpTestServer::sums(&receiver.exports()).requests, 100);
 }
 
-/// The command, the parameter and the file are named.
+/// The error names the command, the parameter and the file.
 pub fn actions_name_the_file_that_cannot_be_used<R: Runtime>() {
     let authority = Authority::new();
     let (missing, nonsense) = (authority.file("x", "").with_file_name("missing"), authority.file("y", "hunter2"));

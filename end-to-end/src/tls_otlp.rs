@@ -1,4 +1,4 @@
-//! OTLP over TLS, towards servers that rustls makes without this crate.
+//! OTLP over TLS, with servers that use rustls directly.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::http_server::{self, HttpServer};
 use super::load::{TestEngine, assert_all_sent, assert_settled, exporters, settings, wait_until};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 
-/// OTLP over HTTP/1.1, with a certificate where the server asks for one.
+/// OTLP over HTTP/1.1, with a certificate if the server asks for one.
 pub fn exports_go_over_tls<R: Runtime>() {
     let authority = Authority::new();
     let certificate = authority.certify(&["localhost"], false);
@@ -26,7 +26,7 @@ pub fn exports_go_over_tls<R: Runtime>() {
     }
 }
 
-/// OTLP over gRPC to a server that takes HTTP/2 and nothing else, with a certificate where it asks for one.
+/// OTLP over gRPC to a server that accepts only HTTP/2, with a certificate if the server asks for one.
 pub fn calls_go_over_tls<R: Runtime>() {
     let authority = Authority::new();
     let certificate = authority.certify(&["localhost", "127.0.0.1"], false);
@@ -42,9 +42,9 @@ pub fn calls_go_over_tls<R: Runtime>() {
     }
 }
 
-/// Servers of another authority, another name, another time or another protocol, and one that is shown no certificate: the
-/// condition says so, and what was recorded counts as lost.
-pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
+/// Servers whose certificate is of another authority, for another name or expired, a server of another protocol, and
+/// one that gets no client certificate: the status says so, and what was recorded counts as lost.
+pub fn exports_to_servers_without_a_good_certificate_are_lost<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());
     let (good, elsewhere) = (authority.certify(&["localhost"], false), authority.certify(&["elsewhere"], false));
     let expired = authority.certify(&["localhost"], true);
@@ -66,7 +66,7 @@ pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
             assert!(server.posts().is_empty(), "{says}");
         }
     }
-    // A receiver of OTLP over HTTP, at which a call is aimed.
+    // A receiver of OTLP over HTTP that gets a gRPC call.
     let server = authority.server(&good, false, b"http/1.1");
     let server = HttpServer::start_with(Some(server), |_, _| http_server::HttpReply::Status(200));
     let endpoint = format!("https://localhost:{}", server.address.port());
@@ -74,7 +74,7 @@ pub fn exports_to_servers_that_prove_nothing_are_lost<R: Runtime>() {
     all_is_lost::<R>(config, "the server speaks another protocol there");
 }
 
-/// Trusts `authority`, and shows a certificate of it if `has_identity`.
+/// Settings of a client that trusts `authority` and, if `has_identity`, shows a certificate of it.
 fn client(authority: &Authority, has_identity: bool) -> ClientTls {
     let identity = has_identity.then(|| authority.identity(&authority.certify(&["worker"], false)));
     authority.trusted().identity(identity)
@@ -89,7 +89,7 @@ fn all_is_sent<R: Runtime>(config: OpenTelemetryConfig) {
     assert_all_sent(&account, 100);
 }
 
-/// Waits until the condition says so, and sees that nothing is sent and all of it is counted.
+/// Waits until the status says this, and asserts that nothing is sent and that all requests count as lost.
 fn all_is_lost<R: Runtime>(config: OpenTelemetryConfig, says: &str) {
     let settings = settings(64).stop_deadline(Duration::from_millis(500));
     let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");

@@ -1,4 +1,4 @@
-//! The Prometheus page over TLS, read by clients that rustls makes without this crate.
+//! The Prometheus page over TLS, read by clients that use rustls directly.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use loaddensity_metrics_shell::{DropReason, PrometheusConfig};
 use super::certificates::Authority;
 use super::load::{assert_all_sent, assert_settled, exporters, wait_until};
 
-/// The page, read by a client of rustls.
+/// A client that uses rustls reads the page.
 pub fn the_page_is_served_over_tls<R: Runtime>() {
     let authority = Authority::new();
     let tls = Some(authority.page(&authority.certify(&["127.0.0.1"], false)));
@@ -27,7 +27,8 @@ pub fn the_page_is_served_over_tls<R: Runtime>() {
     assert_all_sent(&account, 100);
 }
 
-/// Mutual TLS: who has a certificate of the right authority gets the page; others do not, and the condition says why.
+/// Mutual TLS: a client with a certificate of the right authority gets the page. Others do not, and the status says
+/// why.
 pub fn only_clients_with_a_certificate_get_the_page<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());
     let mut tls = authority.page(&authority.certify(&["127.0.0.1"], false));
@@ -51,9 +52,9 @@ pub fn only_clients_with_a_certificate_get_the_page<R: Runtime>() {
     assert_all_sent(&account, 100);
 }
 
-/// A scraper's certificate that stands itself in `client_ca_file` is let in, also where it is its own CA; one that looks
-/// like it is not, nor is one whose time is over.
-pub fn a_client_certificate_that_stands_in_client_ca_file_is_let_in<R: Runtime>() {
+/// If the certificate of a scraper itself is in `client_ca_file`, it is accepted, also if it is its own CA. Another one
+/// with the same names is not accepted, nor is an expired one.
+pub fn a_client_certificate_in_client_ca_file_is_accepted<R: Runtime>() {
     let authority = Authority::new();
     let (own, expired) = (Authority::alone(&["scraper"], false), Authority::alone(&["scraper"], true));
     let mut tls = authority.page(&authority.certify(&["127.0.0.1"], false));
@@ -76,7 +77,7 @@ pub fn a_client_certificate_that_stands_in_client_ca_file_is_let_in<R: Runtime>(
     assert_all_sent(&account, 100);
 }
 
-/// A scraper that does not trust the page's certificate is not served, and the condition says why.
+/// A scraper that does not trust the page's certificate gets no page, and the status says why.
 pub fn a_page_that_is_not_trusted_counts_as_unscraped<R: Runtime>() {
     let (authority, other) = (Authority::new(), Authority::new());
     let tls = Some(authority.page(&authority.certify(&["127.0.0.1"], false)));
@@ -91,8 +92,8 @@ pub fn a_page_that_is_not_trusted_counts_as_unscraped<R: Runtime>() {
     assert_eq!((account.sent, account.dropped.get(DropReason::Unscraped)), (0, 100), "{account:?}");
 }
 
-/// A client that speaks HTTP to a page over TLS gets no page, and the condition says so. One that says nothing holds up
-/// neither others nor a stop.
+/// A client that speaks plain HTTP to a page over TLS gets no page, and the status says so. A client that sends nothing
+/// delays neither other clients nor a stop.
 pub fn a_client_without_tls_is_closed<R: Runtime>() {
     let authority = Authority::new();
     let tls = Some(authority.page(&authority.certify(&["127.0.0.1"], false)));
@@ -103,7 +104,7 @@ pub fn a_client_without_tls_is_closed<R: Runtime>() {
     let mut plain = TcpStream::connect(address).expect("a listener");
     plain.write_all(b"GET /metrics HTTP/1.1\r\nhost: h\r\n\r\n").expect("a request");
     let mut answer = Vec::new();
-    // An alert or a reset, as the kernel likes it.
+    // The client sees an alert or a reset.
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP"));
     wait_until(|| exporters.status()[0].last_error.is_some());

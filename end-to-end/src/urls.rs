@@ -1,4 +1,4 @@
-//! Where requests arrive, as URLs and variables name it.
+//! Requests arrive at the place that URLs and environment variables name.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::http_server::{HttpReply, HttpServer};
 use super::load::{assert_all_sent, exporters};
 use super::otlp_receiver::{self, OtlpTestServer};
 
-/// The endpoint of all signals keeps its query, and gets the path of metrics once.
+/// An endpoint for all signals keeps its query, and the path of metrics is added once.
 pub fn exports_arrive_where_the_environment_says<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(200));
     let host = server.address.to_string();
@@ -37,7 +37,7 @@ pub fn exports_arrive_where_the_environment_says<R: Runtime>() {
     }
 }
 
-/// A call goes to the host of the endpoint, under the name that was given (`:authority`; RFC 9113, 8.3.1).
+/// A gRPC call names the host as the endpoint does (`:authority`; RFC 9113, 8.3.1).
 pub fn calls_name_the_host_of_the_endpoint<R: Runtime>() {
     let receiver = OtlpTestServer::start::<R>(|_| otlp_receiver::OtlpReply::Accept);
     let (exporters, mut engine) = exporters::<R>();
@@ -51,7 +51,7 @@ pub fn calls_name_the_host_of_the_endpoint<R: Runtime>() {
     assert!(exports.iter().all(|export| export.authority == authority), "{exports:?}");
 }
 
-/// The server's own URL is taken as people write it, and its query goes along.
+/// The URL of a server may be written in the usual ways, and its query is kept.
 pub fn points_arrive_where_the_url_says<R: Runtime>() {
     let server = HttpServer::start(|_, _| HttpReply::Status(204));
     let host = server.address.to_string();

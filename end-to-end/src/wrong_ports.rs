@@ -1,4 +1,4 @@
-//! Ports where something other than expected listens: what is shown names it, and what to do.
+//! Ports where another kind of server listens than expected. The error says which kind it is, and what to do.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,12 +14,13 @@ use super::http_server::{HttpReply, HttpServer};
 use super::load::{TestEngine, assert_settled, settings, wait_until};
 use super::otlp_receiver::{OtlpReply, OtlpTestServer};
 
-/// Plain text to a port for TLS, by each exporter that posts.
-pub fn tls_is_named_where_it_is_spoken<R: Runtime>() {
+/// Each exporter that speaks HTTP sends without TLS to a port for TLS.
+pub fn the_error_says_that_the_port_speaks_tls<R: Runtime>() {
     let authority = Authority::new();
     let tls = authority.server(&authority.certify(&["127.0.0.1"], false), false, b"http/1.1");
     let server = HttpServer::start_with(Some(tls), |_, _| HttpReply::Status(204));
-    // The alert of a server that closes at once may come too late to be read; then this is a guess.
+    // The alert of a server that closes at once may come too late to be read. Then the text only supposes that it is
+    // TLS.
     for exporter in [HttpExporter::Influxdb, HttpExporter::OverHttp, HttpExporter::OverGrpc] {
         exporter.shows::<R>(server.address, "TLS is spoken there");
     }
@@ -29,8 +30,8 @@ pub fn tls_is_named_where_it_is_spoken<R: Runtime>() {
     }
 }
 
-/// gRPC to a port for HTTP, and HTTP to one for gRPC.
-pub fn another_version_of_http_is_named<R: Runtime>() {
+/// gRPC to a port for HTTP/1.1, and HTTP/1.1 to a port for gRPC.
+pub fn the_error_says_that_the_port_speaks_another_version_of_http<R: Runtime>() {
     let http1 = speaks(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
     HttpExporter::OverGrpc.shows::<R>(http1, "HTTP/1 is spoken there, not HTTP/2 as gRPC needs it");
     let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
@@ -38,8 +39,8 @@ pub fn another_version_of_http_is_named<R: Runtime>() {
     HttpExporter::Influxdb.shows::<R>(receiver.address, "HTTP/2 is spoken there, most likely gRPC");
 }
 
-/// What is no HTTP at all, and what says nothing.
-pub fn what_is_no_http_is_named<R: Runtime>() {
+/// A server that does not speak HTTP, and one that sends nothing.
+pub fn the_error_says_that_the_port_does_not_speak_http<R: Runtime>() {
     let (ssh, silent) = (speaks(b"SSH-2.0-OpenSSH_9.2\r\n"), speaks(b""));
     for exporter in [HttpExporter::Influxdb, HttpExporter::OverHttp, HttpExporter::OverGrpc] {
         exporter.shows::<R>(ssh, "no HTTP is spoken there: check the port in `");
@@ -56,7 +57,7 @@ enum HttpExporter {
 }
 
 impl HttpExporter {
-    /// Asserts that `shown` is said of a server at `address`, and that every request is accounted for.
+    /// Asserts that the error about the server at `address` contains `shown`, and that every request is accounted for.
     fn shows<R: Runtime>(self, address: SocketAddr, shown: &str) {
         let settings = settings(64).stop_deadline(Duration::from_millis(100));
         let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
@@ -84,7 +85,7 @@ impl HttpExporter {
     }
 }
 
-/// A server, as long as the process lives, that answers whatever comes with `greeting` and closes the connection.
+/// A server that answers every client with `greeting` and closes the connection. It runs until the process ends.
 fn speaks(greeting: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind(LOOPBACK).expect("a free port");
     let address = listener.local_addr().expect("a bound address");
@@ -94,7 +95,8 @@ fn speaks(greeting: &'static [u8]) -> SocketAddr {
 
 fn greet(mut stream: TcpStream, greeting: &[u8]) {
     let mut received = [0; 4_096];
-    // Errors are the client's way of closing. What is left unread would become a reset, which overtakes the greeting.
+    // The client may close with an error. Bytes that are not read would cause a reset, which could overtake the
+    // greeting.
     let _ = stream.read(&mut received).and_then(|_| stream.write_all(greeting));
     let _ = stream.shutdown(Shutdown::Write);
     while stream.read(&mut received).is_ok_and(|count| count != 0) {}

@@ -1,5 +1,5 @@
-//! The exporters on a runtime that leaves out what the trait lets it leave out: the cases of Unix sockets say so, and all
-//! else passes.
+//! The exporters on a runtime without the optional parts of the trait. The cases for Unix sockets say that they are
+//! left out, and all others pass.
 
 #![cfg(unix)]
 
@@ -16,7 +16,7 @@ macro_rules! cases_on {
         );
         end_to_end_group!(Bare<$runtime>, statsd_unix:
             messages_arrive_over_each_kind_of_socket
-            what_comes_at_intervals_arrives_over_each_kind_of_socket
+            aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket
             packets_are_as_large_as_the_agent_reads
             an_agent_that_restarts_gets_what_has_waited
             a_missing_agent_changes_no_sum
@@ -27,7 +27,7 @@ macro_rules! cases_on {
             each_socket_sends_a_part_over_udp
             each_connection_sends_a_part_over_a_unix_stream
             several_sockets_send_unix_datagrams
-            each_connection_is_made_anew
+            each_closed_connection_is_replaced
         );
     };
 }

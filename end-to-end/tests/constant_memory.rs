@@ -1,5 +1,5 @@
-//! A page of 100,000 series, read by a slow client, grows the heap by less than 64 KiB in total; in gzip, by less than 640,
-//! however long it is.
+//! A page of 100,000 series that a slow client reads makes the heap grow by less than 64 KiB. With gzip it grows by
+//! less than 640 KiB, however long the page is.
 #![allow(unsafe_code, reason = "counting what is allocated takes a global allocator, and that trait is unsafe")]
 
 mod support;
@@ -16,13 +16,13 @@ use loaddensity_metrics_tokio::{Exporters, PrometheusConfig, Sample, Settings};
 use support::{PATIENCE, registry, wait_until};
 
 const MOST_GROWTH: usize = 64 << 10;
-/// A compressor takes a third of a megabyte, and gives up to 64 KiB at once, which pass through two buffers that grow.
+/// A compressor takes a third of a megabyte. It gives out up to 64 KiB at once, which go through two growing buffers.
 const MOST_GROWTH_IN_GZIP: usize = 640 << 10;
 
 #[global_allocator]
 static COUNTING: Counting = Counting { live: AtomicUsize::new(0), most: AtomicUsize::new(0) };
 
-/// The system's allocator, with the bytes that are live and the most that ever were.
+/// The system's allocator. It counts the bytes that are allocated now, and the most that ever were.
 struct Counting {
     live: AtomicUsize,
     most: AtomicUsize,
@@ -54,7 +54,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both exist while the allocator copies.
+        // The old and the new memory both exist while the allocator copies.
         self.grow(size);
         // SAFETY: as above.
         let memory = unsafe { System.realloc(memory, layout, size) };
@@ -69,7 +69,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// One test, because the allocator counts for all of the process.
+/// One test for both, because the allocator counts for the whole process.
 #[test]
 fn a_slow_scrape_takes_constant_memory() {
     a_plain_scrape_takes_constant_memory();
@@ -82,13 +82,13 @@ fn a_plain_scrape_takes_constant_memory() {
         lines += bytes.iter().filter(|&&byte| byte == b'\n').count();
         last = bytes[bytes.len() - 1];
     });
-    // Twenty-seven lines of each series, and a few about the exporters.
+    // 27 lines for each series, and a few about the exporters.
     assert!(lines >= 27 * 100_000 && last == b'\n', "{lines} lines");
     assert!(growth < MOST_GROWTH, "the heap grew by {growth} bytes");
     println!("{lines} lines, heap growth {growth} bytes");
 }
 
-/// The same in gzip.
+/// The same with gzip.
 fn a_compressed_scrape_takes_constant_memory() {
     let mut answer = Vec::with_capacity(16 << 20);
     let growth = slow_scrape(20_000, "Accept-Encoding: gzip\r\n", |bytes| answer.extend_from_slice(bytes));
@@ -101,7 +101,7 @@ fn a_compressed_scrape_takes_constant_memory() {
     println!("{} bytes, {} on the wire, heap growth {growth} bytes", page.len(), answer.len());
 }
 
-/// Hands the answer to `take`; returns by how much the heap grew meanwhile.
+/// Hands the answer to `take` piece by piece. Returns by how much the heap grew meanwhile.
 fn slow_scrape(series: usize, head: &str, mut take: impl FnMut(&[u8])) -> usize {
     let registry = registry(series + 1, 1, 2);
     let exporters = Exporters::start(Settings::on(registry)).expect("free");
@@ -123,7 +123,7 @@ fn slow_scrape(series: usize, head: &str, mut take: impl FnMut(&[u8])) -> usize 
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     stream.write_all(request.as_bytes()).expect("goes out");
     for round in 0.. {
-        // Long enough for the server to fill every buffer there is, again and again in the beginning.
+        // Long enough for the server to fill every buffer, several times at the beginning.
         if round < 20 {
             thread::sleep(Duration::from_millis(20));
         }

@@ -1,4 +1,4 @@
-//! InfluxDB over HTTP, against a server that answers from a script.
+//! InfluxDB over HTTP, with a server that answers from a script.
 
 mod support;
 
@@ -18,7 +18,7 @@ use support::{
     PATIENCE, ReceivedRequest, ScriptedAnswer, assert_settled, exporters, record, scripted_server, wait_until,
 };
 
-/// To `server`, in bodies of up to ten points that wait for up to a minute.
+/// A sink to `server`, with bodies of up to ten points that wait for up to a minute.
 fn config(server: SocketAddr) -> InfluxdbConfig {
     InfluxdbConfig::default()
         .target(InfluxdbUrl::new(format!("http://{server}/write?db=load")))
@@ -40,7 +40,7 @@ fn stop(exporters: &Exporters) -> Account {
 }
 
 #[test]
-fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
+fn bodies_are_posted_over_one_connection_with_hidden_credentials() {
     let (server, got) = scripted_server(vec![]);
     let exporters = exporters();
     let target = InfluxdbHttp::new("127.0.0.1", server.port())
@@ -67,14 +67,14 @@ fn bodies_are_posted_over_one_connection_with_credentials_that_nobody_sees() {
     assert_eq!(points(&next(&got)), 4);
 }
 
-/// Answers whatever comes with all that it was sent, in three ways to write it.
+/// An answer that repeats the secrets of the request, written in three ways.
 fn echo(words: &str) -> ScriptedAnswer {
     let escaped = words.replace('&', "\\u0026").replace('/', "%2F");
     ScriptedAnswer::status("503 Service Unavailable", &format!("{{\"error\":\"{words} {escaped}\"}}"))
 }
 
 #[test]
-fn a_server_that_echoes_is_shown_without_what_it_was_told() {
+fn an_answer_that_repeats_the_request_is_shown_without_secrets() {
     let url = |server| format!("http://{server}/write?db=load&u=root&p=hun/ter2");
     let http = |server: SocketAddr| {
         InfluxdbHttp::new(server.ip().to_string(), server.port())
@@ -105,7 +105,7 @@ fn a_server_that_echoes_is_shown_without_what_it_was_told() {
 }
 
 #[test]
-fn bad_settings_are_refused_without_what_is_secret_in_them() {
+fn bad_settings_are_refused_without_showing_their_secrets() {
     let http = |username: &str| InfluxdbTarget::from(InfluxdbHttp::new("localhost", 1).username(username));
     let url = |url: &str| InfluxdbTarget::from(InfluxdbUrl::new(url));
     let exporters = exporters();
@@ -122,7 +122,7 @@ fn bad_settings_are_refused_without_what_is_secret_in_them() {
 }
 
 #[test]
-fn a_url_is_used_as_it_stands_with_its_token() {
+fn a_url_is_used_unchanged_with_its_token() {
     let (server, got) = scripted_server(vec![]);
     let exporters = exporters();
     let url = format!("http://{server}/api/v2/write?org=o&bucket=b%2Fc&precision=ns");
@@ -192,7 +192,8 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
     let too_large = || ScriptedAnswer::status("413 Request Entity Too Large", "");
     let (server, got) = scripted_server((0..4).map(|_| too_large()).collect());
     let exporters = exporters();
-    // A comma takes two bytes in a line: one of more than 2,000, which a server may well find too large.
+    // A comma takes two bytes in a line. So this line has more than 2,000 bytes, which a server may well find too
+    // large.
     let constant_labels: Labels = (0..3).map(|number| (format!("tag{number}"), ",".repeat(255))).collect();
     exporters.start_influxdb_sink(config(server).constant_labels(constant_labels)).expect("starts");
     let mut recorder = exporters.recorder();
@@ -208,7 +209,7 @@ fn a_body_that_is_too_large_is_halved_down_to_one_point() {
 }
 
 #[test]
-fn what_is_too_large_although_it_is_small_is_refused() {
+fn a_small_body_that_the_server_finds_too_large_is_refused() {
     let (server, got) = scripted_server(vec![ScriptedAnswer::status("413 Request Entity Too Large", "")]);
     let exporters = exporters();
     exporters.start_influxdb_sink(config(server)).expect("starts");
@@ -244,7 +245,7 @@ fn after_silence_a_body_is_sent_again_and_a_full_buffer_drops() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
+fn an_absent_server_is_reported_and_a_stop_does_not_wait_for_it() {
     let closed = ClosedPort::new().expect("a port");
     let exporters = exporters();
     exporters.start_influxdb_sink(config(closed.address().expect("bound"))).expect("starts without a backend");
@@ -257,11 +258,11 @@ fn a_server_that_is_not_there_is_shown_and_not_waited_for_at_the_end() {
 }
 
 #[test]
-fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
+fn points_that_a_vanished_server_did_not_get_are_not_counted_as_sent() {
     for comes_back in [false, true] {
         let (server, got) = breaking_server(comes_back);
         let exporters = exporters();
-        // Lines three times as long as usual: when the stop comes, nothing has been due, and all needs several bodies.
+        // The lines are three times as long as usual, so they need several bodies. No body is due before the stop.
         let batch = BatchLimits::default().bytes(4_096).age(Duration::from_secs(60));
         exporters.start_influxdb_sink(config(server).batch(batch)).expect("starts");
         let mut recorder = exporters.recorder();
@@ -279,8 +280,8 @@ fn a_server_that_goes_away_at_the_end_has_not_been_sent_what_it_did_not_get() {
     }
 }
 
-/// A server that reads one request, whose body it hands on, and closes without an answer. After that it takes everything,
-/// or is not there any more.
+/// A server that reads one request, sends its body to the test, and closes the connection without an answer. After that
+/// it accepts everything if `comes_back`; else it is gone.
 fn breaking_server(comes_back: bool) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let server = listener.local_addr().expect("bound");
@@ -303,12 +304,12 @@ fn breaking_server(comes_back: bool) -> (SocketAddr, Receiver<String>) {
 }
 
 #[test]
-fn what_went_out_on_a_kept_connection_is_unconfirmed_when_the_server_is_gone() {
+fn a_body_on_a_kept_connection_is_unconfirmed_when_the_server_is_gone() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let server = listener.local_addr().expect("bound");
     let serving = thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a connection");
-        // Nobody listens any more; only this connection is left.
+        // Nobody listens any more; only this connection remains.
         drop(listener);
         let mut stream = BufReader::new(stream);
         read_request(&mut stream);
@@ -326,7 +327,7 @@ fn what_went_out_on_a_kept_connection_is_unconfirmed_when_the_server_is_gone() {
     assert_eq!((account.sent, account.dropped.get(DropReason::Unconfirmed)), (10, 5), "{account:?}");
 }
 
-/// Reads one request whole; its body.
+/// Reads one whole request, and returns its body.
 fn read_request(stream: &mut BufReader<TcpStream>) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -354,7 +355,7 @@ fn a_long_pause_that_is_asked_for_is_shown() {
 
 #[test]
 fn a_stop_in_the_middle_of_a_request_keeps_its_deadline() {
-    // Silent until the first request is given up, or for ever.
+    // The server is silent for the first request, or for ever.
     for (silences, sent, dropped) in [(1, 13, [0, 0]), (1_000, 0, [10, 3])] {
         let (server, got) = scripted_server(vec![ScriptedAnswer::Nothing; silences]);
         let exporters = exporters();
@@ -363,9 +364,9 @@ fn a_stop_in_the_middle_of_a_request_keeps_its_deadline() {
         next(&got);
         let begun = Instant::now();
         let account = exporters.shutdown(Duration::from_secs(1)).accounts[0];
-        assert!(begun.elapsed() < PATIENCE, "the timeout of the request is no time of a stop");
+        assert!(begun.elapsed() < PATIENCE, "a stop does not wait for the timeout of a request");
         assert_settled(&account);
         let causes = [DropReason::Unconfirmed, DropReason::Deadline].map(|cause| account.dropped.get(cause));
-        assert_eq!((account.sent, causes), (sent, dropped), "what never went out waited for the deadline: {account:?}");
+        assert_eq!((account.sent, causes), (sent, dropped), "never sent means `deadline`: {account:?}");
     }
 }

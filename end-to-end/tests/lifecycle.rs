@@ -1,4 +1,4 @@
-//! Starting, stopping, dropping: what happens to the exporters as a whole.
+//! Starting, stopping and dropping the exporters as a whole.
 
 mod support;
 
@@ -96,14 +96,14 @@ fn exporters_run_on_the_callers_runtime_and_end_when_the_last_handle_is_gone() {
     assert_eq!(account.recorded, 3);
 }
 
-/// 127.0.0.1 and 127.0.0.2 are both this machine on Linux alone.
+/// Only on Linux are 127.0.0.1 and 127.0.0.2 both this machine.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_start_that_fails_after_all_says_that_nothing_runs_and_what_became_of_the_requests() {
+fn a_start_that_fails_after_the_old_exporter_stopped_says_so_with_its_account() {
     let exporters = exporters();
     let page = exporters.start_prometheus_exporter(any_port()).expect("starts");
     record(&mut exporters.recorder(), 7);
-    // In the way of all addresses, as the exporter itself is.
+    // This listener, like the exporter itself, prevents a listener on all addresses.
     let taken = std::net::TcpListener::bind(("127.0.0.2", page.port())).expect("free");
     let everywhere = any_port().host("0.0.0.0").port(page.port());
     let error = exporters.start_prometheus_exporter(everywhere.clone()).expect_err("taken");
@@ -122,10 +122,11 @@ fn a_start_that_fails_after_all_says_that_nothing_runs_and_what_became_of_the_re
     assert_eq!(report.accounts.iter().map(|account| account.recorded).collect::<Vec<_>>(), [7, 0]);
 }
 
-/// The port is somebody else's, though it is the exporter's own number: the exporter is not in the way.
+/// Another program has the port on the new address. The exporter has the same port number on the old address, but it is
+/// not what prevents the start.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_start_on_an_address_that_is_taken_leaves_what_runs_alone() {
+fn a_start_on_a_taken_address_leaves_the_running_exporter_alone() {
     let exporters = exporters();
     let page = exporters.start_prometheus_exporter(any_port()).expect("starts");
     let _taken = std::net::TcpListener::bind(("127.0.0.2", page.port())).expect("free");
@@ -135,7 +136,7 @@ fn a_start_on_an_address_that_is_taken_leaves_what_runs_alone() {
 }
 
 #[test]
-fn bad_settings_are_refused_and_leave_what_runs_alone() {
+fn bad_settings_are_refused_and_leave_the_running_exporter_alone() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
     let bad = any_port().host(String::new());

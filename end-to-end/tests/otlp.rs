@@ -1,4 +1,4 @@
-//! OTLP over gRPC, against a receiver that answers from a script.
+//! OTLP over gRPC, with a receiver that answers from a script.
 
 mod support;
 
@@ -23,22 +23,22 @@ use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 use support::{PATIENCE, assert_settled, exporters, rarely_to, record, registry, stop_opentelemetry, wait_until};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
-/// How the receiver answers one call.
+/// The receiver's answer to one call.
 #[derive(Clone, Copy, Debug)]
 enum ScriptedAnswer {
-    /// Status 0 in the trailers, with an answer that tells of so many rejected points.
+    /// Status 0 in the trailers, with a message that says how many points were rejected.
     Rejected(u8),
     /// A status in the trailers, after an empty body.
     Status(&'static str),
-    /// A status in the only headers.
+    /// A status in the head, without a message (trailers-only).
     TrailersOnly(&'static str),
-    /// An HTTP status: some proxy's answer.
+    /// An HTTP status, as a proxy answers.
     Http(u16),
-    /// Nothing, ever.
+    /// No answer.
     Nothing,
 }
 
-/// A call that the receiver got.
+/// A call that the receiver received.
 #[derive(Debug)]
 struct Call {
     path: String,
@@ -48,14 +48,14 @@ struct Call {
 }
 
 impl Call {
-    /// Sum of the request counters in it.
+    /// The sum of the request counters in the call.
     fn requests(&self) -> i64 {
         let counters = self.points.iter().filter(|point| point.metric == "loaddensity.requests");
         counters.map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum()
     }
 }
 
-/// Answers the first calls from `script` and all later ones with success.
+/// A receiver that answers the first calls from `script`, and all later ones with success.
 fn receiver(script: Vec<ScriptedAnswer>) -> (SocketAddr, mpsc::Receiver<Call>) {
     let (address_to, address) = mpsc::channel();
     let (calls_to, calls) = mpsc::channel();
@@ -107,7 +107,7 @@ async fn serve(
     })
 }
 
-/// An `ExportMetricsServiceResponse` in its frame: empty, or with `rejected_data_points` (field 1 of field 1).
+/// An `ExportMetricsServiceResponse` in a gRPC frame: empty, or with `rejected_data_points` (field 1 of field 1).
 fn answer_of(rejected: u8) -> Bytes {
     match rejected {
         0 => Bytes::from_static(&[0, 0, 0, 0, 0]),
@@ -121,7 +121,7 @@ fn trailed(body: Bytes, status: &'static str) -> Answer {
     Response::builder().header("content-type", "application/grpc").body(body.boxed()).expect("an answer")
 }
 
-/// To `receiver`, with a first export that is an hour away.
+/// An exporter to `receiver` whose first export comes after an hour.
 fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
     rarely_to(receiver, OpenTelemetryConfig::default())
 }
@@ -183,7 +183,7 @@ fn a_cycle_that_is_too_large_is_split_and_shares_one_timestamp() {
 }
 
 #[test]
-fn whatever_is_not_accepted_whole_is_not_sent() {
+fn exports_that_are_not_accepted_whole_do_not_count_as_sent() {
     for (say, cause, shown) in [
         (ScriptedAnswer::Rejected(2), DropReason::Rejected, "2 data points were rejected"),
         (ScriptedAnswer::Status("3"), DropReason::Refused, "INVALID_ARGUMENT (3)"),
@@ -203,7 +203,7 @@ fn whatever_is_not_accepted_whole_is_not_sent() {
         wait_until("the trouble is shown", || {
             exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(shown))
         });
-        // Who is away is asked until then.
+        // An unavailable receiver gets the export again until this deadline.
         let account = exporters.shutdown(Duration::from_secs(1)).accounts[0];
         assert_settled(&account);
         assert_eq!((account.sent, account.dropped.get(cause)), (0, 5), "{say:?}: {account:?}");
@@ -226,7 +226,7 @@ fn a_receiver_that_is_busy_is_asked_again_before_the_next_interval() {
 }
 
 #[test]
-fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
+fn an_absent_receiver_is_reported_and_a_stop_does_not_wait_for_it() {
     let closed = ClosedPort::new().expect("a port");
     let exporters = exporters();
     let config = config(closed.address().expect("bound")).interval(Duration::from_millis(20));
@@ -239,7 +239,7 @@ fn a_receiver_that_is_not_there_is_shown_and_not_waited_for() {
 }
 
 #[test]
-fn a_host_without_an_address_is_shown_and_not_waited_for() {
+fn a_host_without_an_address_is_reported_and_a_stop_does_not_wait_for_it() {
     let exporters = exporters();
     let config =
         OpenTelemetryConfig::default().endpoint("http://no-such-host.invalid:4317").interval(Duration::from_millis(20));
@@ -252,7 +252,7 @@ fn a_host_without_an_address_is_shown_and_not_waited_for() {
     assert_eq!(stop_opentelemetry(&exporters).dropped.get(DropReason::Unreachable), 5);
 }
 
-/// Exports every 20 ms and waits for answers for longer than any stop.
+/// An exporter that exports every 20 ms and waits for answers longer than any stop takes.
 fn patient(receiver: SocketAddr) -> OpenTelemetryConfig {
     config(receiver).interval(Duration::from_millis(20)).timeout(PATIENCE)
 }
@@ -273,7 +273,7 @@ fn an_export_under_way_leaves_time_for_the_last_one() {
 
 #[test]
 fn a_receiver_that_takes_exports_and_is_silent_is_not_called_unreachable() {
-    // What was recorded after the export under way goes out with the last one, or not at all.
+    // What was recorded after the export under way began is sent with the last one, or not at all.
     for (deadline, unconfirmed, never_sent) in [(Duration::ZERO, 5, 2), (Duration::from_secs(2), 7, 0)] {
         let (receiver, calls) = receiver(vec![ScriptedAnswer::Nothing; 1_000]);
         let exporters = exporters();
@@ -288,7 +288,7 @@ fn a_receiver_that_takes_exports_and_is_silent_is_not_called_unreachable() {
         let dropped = [DropReason::Unconfirmed, DropReason::Deadline].map(|cause| account.dropped.get(cause));
         assert_eq!(dropped, [unconfirmed, never_sent], "{deadline:?}: {account:?}");
         let said = report.troubles[0].last_error.as_deref().unwrap_or_default();
-        assert!(said.contains("no answer within") && !said.contains("20s"), "it was not waited for so long: {said}");
+        assert!(said.contains("no answer within") && !said.contains("20s"), "the real wait was shorter: {said}");
     }
 }
 

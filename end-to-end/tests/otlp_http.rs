@@ -1,4 +1,4 @@
-//! OTLP over HTTP/1.1, against a server that answers from a script.
+//! OTLP over HTTP/1.1, with a server that answers from a script.
 
 mod support;
 
@@ -30,14 +30,14 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 /// An answer: status, one header, body.
 type ScriptedAnswer = (u16, (&'static str, &'static str), Vec<u8>);
 
-/// A request that the server got.
+/// A request that the server received.
 struct ReceivedRequest {
     method_and_target: String,
     headers: HeaderMap,
     points: Vec<DecodedPoint>,
 }
 
-/// Answers the first requests from `script` and all later ones with an empty 200.
+/// A server that answers the first requests from `script`, and all later ones with an empty 200.
 fn receiver(script: Vec<ScriptedAnswer>) -> (SocketAddr, mpsc::Receiver<ReceivedRequest>) {
     let (address_to, address) = mpsc::channel();
     let (got_to, got) = mpsc::channel();
@@ -89,7 +89,7 @@ async fn serve(
 const NOTHING: (&str, &str) = ("x-nothing", "");
 const OK: ScriptedAnswer = (200, NOTHING, Vec::new());
 
-/// To `receiver`, with a first export that is an hour away.
+/// An exporter to `receiver` whose first export comes after an hour.
 fn config(receiver: SocketAddr) -> OpenTelemetryConfig {
     rarely_to(receiver, OpenTelemetryConfig::http())
 }
@@ -125,7 +125,7 @@ fn an_export_is_a_proper_post_with_the_headers_and_the_resource_that_were_given(
 }
 
 #[test]
-fn only_what_the_specification_lets_be_tried_again_is() {
+fn only_the_answers_that_the_specification_names_are_retried() {
     let partial = ExportMetricsServiceResponse {
         partial_success: Some(ExportMetricsPartialSuccess { rejected_data_points: 2, error_message: "too old".into() }),
     };
@@ -159,18 +159,18 @@ fn only_what_the_specification_lets_be_tried_again_is() {
             exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(shown))
         });
         assert_eq!(got.try_iter().count(), 0, "{say:?} was tried again");
-        // The last export answers for what could not be sent before it.
+        // The last export contains what could not be sent before.
         assert_eq!(stop_opentelemetry(&exporters).sent, 5, "{cause:?}");
     }
 }
 
-/// Requests in the counters of what a delta export sent.
+/// The requests in the counters of a delta export.
 fn came(got: &ReceivedRequest) -> i64 {
     got.points.iter().map(|point| if let DecodedValue::Sum(sum) = point.value { sum } else { 0 }).sum()
 }
 
 #[test]
-fn intervals_touch_and_grow_until_one_may_have_arrived() {
+fn intervals_touch_and_grow_until_one_may_have_been_delivered() {
     let (unavailable, late) = ((503, ("retry-after", "1"), vec![]), (504, NOTHING, vec![]));
     let (receiver, got) = receiver(vec![OK, unavailable, late, OK, (400, NOTHING, vec![])]);
     let exporters = exporters();
@@ -184,7 +184,7 @@ fn intervals_touch_and_grow_until_one_may_have_arrived() {
         assert!(got.points.iter().all(|point| (point.start, point.time) == (got.points[0].start, got.points[0].time)));
         got
     };
-    // What was recorded before the start is no part of it.
+    // What was recorded before the start is in no interval.
     let first = take(10);
     assert_eq!(came(&first), 10);
     let unavailable = take(5);
@@ -198,7 +198,7 @@ fn intervals_touch_and_grow_until_one_may_have_arrived() {
     assert_eq!(longer.points[0].start, first.points[0].time);
     assert!(longer.points[0].time > unavailable.points[0].time);
     let again = take(4);
-    assert_eq!(again.points, longer.points, "a gateway may have handed it on: as it was, without what came later");
+    assert_eq!(again.points, longer.points, "a gateway may have delivered it, so it is sent again unchanged");
     let lost = take(0);
     assert_eq!((came(&lost), lost.points[0].start), (4, again.points[0].time));
     wait_until("the refusal is accounted for", || exporters.status()[0].account.dropped.get(DropReason::Refused) == 4);
@@ -292,11 +292,11 @@ fn a_disabled_exporter_is_not_started_and_stops_the_one_that_runs() {
     exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");
     exporters.start_opentelemetry_exporter(disabled).expect("stops");
     assert!(exporters.status().is_empty());
-    assert_eq!(got.try_iter().count(), 1, "the last export of the one that ran");
+    assert_eq!(got.try_iter().count(), 1, "the last export of the exporter that ran");
 }
 
 #[test]
-fn what_is_refused_to_the_end_is_dropped_under_its_cause() {
+fn exports_refused_until_the_end_are_dropped_for_their_reason() {
     for (say, cause) in
         [((503, NOTHING, vec![]), DropReason::Unreachable), ((404, NOTHING, vec![]), DropReason::Refused)]
     {
@@ -304,7 +304,7 @@ fn what_is_refused_to_the_end_is_dropped_under_its_cause() {
         let exporters = exporters();
         exporters.start_opentelemetry_exporter(config(receiver)).expect("starts");
         record(&mut exporters.recorder(), 5);
-        // Who is away is asked until then.
+        // An unavailable receiver gets the export again until this deadline.
         let account = exporters.shutdown(Duration::from_secs(1)).accounts[0];
         assert_settled(&account);
         assert_eq!((account.sent, account.dropped.get(cause)), (0, 5), "{account:?}");
@@ -312,8 +312,9 @@ fn what_is_refused_to_the_end_is_dropped_under_its_cause() {
 }
 
 #[test]
-fn a_receiver_is_left_alone_for_as_long_as_it_asks() {
-    // Beyond the next exports, and within an interval, where the pause of our own would be half a second at most.
+fn a_receiver_gets_no_export_for_as_long_as_it_asks() {
+    // A pause longer than several intervals, and one within an interval, where our own pause would be at most half a
+    // second.
     for (interval, asked) in [(Duration::from_millis(20), "2"), (Duration::from_millis(2_500), "1")] {
         let (receiver, got) = receiver(vec![(503, ("retry-after", asked), vec![])]);
         let exporters = exporters();

@@ -1,4 +1,4 @@
-//! Settings of OTLP over HTTP that cannot work are refused when the exporter is started, with the reason.
+//! Settings of OTLP over HTTP that cannot work are refused at the start, with the reason.
 
 mod support;
 

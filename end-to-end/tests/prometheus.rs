@@ -39,7 +39,7 @@ fn a_page_is_served_with_the_exact_type_over_a_kept_connection() {
 
 const PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
-/// Asks for a page in protobuf over a connection that ends with it.
+/// A client that asks for a page in protobuf over a connection that is closed after the page.
 fn protobuf_client(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
@@ -48,7 +48,7 @@ fn protobuf_client(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Head and body of the answer.
+/// Reads the answer and returns its head and its body.
 fn read_answer(mut stream: TcpStream) -> (String, Vec<u8>) {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");
@@ -81,7 +81,7 @@ fn a_page_in_protobuf_shows_every_request_and_counts_as_sent() {
 }
 
 #[test]
-fn other_methods_and_paths_are_answered_as_such() {
+fn other_methods_and_paths_get_405_and_404() {
     let exporters = exporters();
     let mut http = Http::connect(exporters.start_prometheus_exporter(any_port()).expect("starts"));
     record(&mut exporters.recorder(), 5);
@@ -96,7 +96,7 @@ fn other_methods_and_paths_are_answered_as_such() {
         assert_eq!(answer.status, status);
         assert!(answer.body.contains("/metrics"), "{}", answer.body);
     }
-    // None of these was a page.
+    // None of these answers was a page.
     let account = exporters.stop_prometheus_exporter().expect("stops").expect("ran");
     assert_eq!((account.sent, account.dropped.get(DropReason::Unscraped)), (0, 5));
 }
@@ -126,7 +126,7 @@ fn a_port_in_use_is_reported_as_such() {
 }
 
 #[test]
-fn clients_that_speak_nonsense_or_go_away_hurt_nobody() {
+fn clients_that_send_nonsense_or_disconnect_do_no_harm() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
     for nonsense in [&b"\x16\x03\x01\x02\x00"[..], b"GET\r\n\r\n", b"GET /metrics HTTP/1.1\r\n"] {
@@ -136,7 +136,7 @@ fn clients_that_speak_nonsense_or_go_away_hurt_nobody() {
     assert_eq!(Http::connect(address).request("GET", "/metrics").status, 200);
 }
 
-/// Exporters with a page of some twelve megabytes, more than the kernel's buffers hold.
+/// Exporters with a page of about twelve megabytes, which is more than the kernel's buffers hold.
 fn with_a_long_page() -> (Exporters, SocketAddr) {
     const SERIES: usize = 2_000;
     let exporters = Exporters::start(Settings::on(registry(SERIES + 1, 1, 2))).expect("free");
@@ -149,7 +149,7 @@ fn with_a_long_page() -> (Exporters, SocketAddr) {
     (exporters, address)
 }
 
-/// A client that has asked for the page and has not begun to read it.
+/// A client that has asked for the page and has read only its first bytes.
 fn slow_client(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
@@ -160,7 +160,7 @@ fn slow_client(address: SocketAddr) -> TcpStream {
 }
 
 #[test]
-fn a_page_under_way_is_finished_at_a_stop() {
+fn a_stop_finishes_the_page_that_is_being_sent() {
     let (exporters, address) = with_a_long_page();
     let mut stream = slow_client(address);
     let reader = thread::spawn(move || {
@@ -177,7 +177,7 @@ fn a_page_under_way_is_finished_at_a_stop() {
 }
 
 #[test]
-fn a_client_that_does_not_read_holds_up_no_shutdown_and_has_seen_nothing() {
+fn a_client_that_does_not_read_does_not_delay_a_shutdown_and_counts_as_no_scrape() {
     let (exporters, address) = with_a_long_page();
     let stream = slow_client(address);
     let began = Instant::now();
@@ -188,7 +188,7 @@ fn a_client_that_does_not_read_holds_up_no_shutdown_and_has_seen_nothing() {
 }
 
 #[test]
-fn a_flood_of_connections_is_bounded_and_keeps_nobody_out() {
+fn a_flood_of_connections_is_bounded_and_does_not_shut_out_the_scraper() {
     let exporters = exporters();
     let address = exporters.start_prometheus_exporter(any_port()).expect("starts");
     let flood: Vec<_> = (0..100).map(|_| TcpStream::connect(address).expect("the kernel accepts")).collect();
@@ -198,7 +198,7 @@ fn a_flood_of_connections_is_bounded_and_keeps_nobody_out() {
         stream.set_nonblocking(true).expect("a socket option");
         stream.read(&mut [0]).is_ok()
     };
-    // 64 may be open, one of them the scraper's.
+    // 64 connections may be open, and one of them is the scraper's.
     wait_until("others have made room", || flood.iter().filter(|stream| is_closed(stream)).count() == 37);
     assert_eq!(http.request("GET", "/metrics").status, 200);
     assert_eq!(exporters.status()[0].last_error, None);

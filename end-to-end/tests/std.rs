@@ -1,4 +1,4 @@
-//! The exporters, end to end, on [`Std`](loaddensity_metrics_std::Std): those that need no TCP. The others are refused.
+//! The exporters that need no TCP, end to end, on [`Std`](loaddensity_metrics_std::Std). The others are refused.
 
 use loaddensity_metrics_end_to_end::end_to_end_group;
 use loaddensity_metrics_std::{
@@ -23,13 +23,13 @@ end_to_end_group!(Std, statsd_interval:
     a_full_buffer_ends_an_interval
     counts_have_timestamps
     intervals_that_do_not_arrive_change_no_sum
-    telemetry_tells_what_was_sent
+    telemetry_counts_what_was_sent
     telemetry_comes_at_every_interval
 );
 #[cfg(unix)]
 end_to_end_group!(Std, statsd_unix:
     messages_arrive_over_each_kind_of_socket
-    what_comes_at_intervals_arrives_over_each_kind_of_socket
+    aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket
     packets_are_as_large_as_the_agent_reads
     an_agent_that_restarts_gets_what_has_waited
     a_missing_agent_changes_no_sum
@@ -41,20 +41,20 @@ end_to_end_group!(Std, statsd_sockets:
     each_socket_sends_a_part_over_udp
     each_connection_sends_a_part_over_a_unix_stream
     several_sockets_send_unix_datagrams
-    each_connection_is_made_anew
+    each_closed_connection_is_replaced
 );
 #[cfg(unix)]
 end_to_end_group!(Std, statsd_staged:
-    a_packet_that_breaks_off_is_sent_whole_again
+    a_packet_that_was_cut_off_is_sent_whole_again
     a_system_without_buffers_is_asked_again
-    a_socket_that_fails_is_made_anew
+    a_failed_socket_is_replaced
     a_packet_that_is_too_long_is_dropped
 );
 #[cfg(unix)]
 end_to_end_group!(Std, moving:
-    a_host_that_moves_is_followed
-    a_host_that_stays_keeps_its_socket
-    a_refusal_makes_a_sink_look_at_the_name
+    a_host_whose_address_changes_is_followed
+    a_host_that_keeps_its_address_keeps_its_socket
+    a_refusal_makes_a_sink_resolve_the_name_early
     influxdb_over_udp_follows_its_host
 );
 end_to_end_group!(Std, influxdb:
@@ -66,12 +66,12 @@ end_to_end_group!(Std, influxdb_interval:
 );
 end_to_end_group!(Std, generators:
     two_workers_are_told_apart_at_dogstatsd
-    counts_of_two_workers_that_say_their_second_are_told_apart
+    counts_with_timestamps_of_two_workers_are_told_apart
 );
 
-/// In words, at the start: none of them is tried for ever.
+/// The start fails with an error text; the exporters do not try for ever.
 #[test]
-fn what_needs_tcp_is_refused_at_its_start() {
+fn exporters_that_need_tcp_are_refused_at_their_start() {
     static STORAGE: Storage<8, 2, 64> = Storage::new();
     let exporters = Exporters::start(Settings::on(STORAGE.registry())).expect("threads");
     let page = exporters.start_prometheus_exporter(PrometheusConfig::default()).expect_err("it listens");

@@ -1,5 +1,5 @@
-//! OTLP over gRPC into a real tonic server, whose types are opentelemetry-proto's: names that no naive encoder
-//! survives arrive as they were recorded, in one request and in many.
+//! OTLP over gRPC into a real tonic server, with the types of opentelemetry-proto. Names that a naive encoder would
+//! break on arrive as they were recorded, in one request and in many.
 
 mod support;
 
@@ -42,7 +42,7 @@ impl MetricsService for Receiver {
 }
 
 impl Receiver {
-    /// Serves on a free port of a thread of its own, as long as the process lives.
+    /// Serves on a free port, on a thread that runs until the process ends.
     fn serve(&self) -> SocketAddr {
         let service = MetricsServiceServer::new(self.clone()).accept_compressed(CompressionEncoding::Gzip);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -56,7 +56,7 @@ impl Receiver {
         address
     }
 
-    /// The requests of the last cycle, framed as they were on the wire, and their times.
+    /// The requests of the last export, framed as they were on the wire, and their times.
     fn last_cycle(&self) -> (Vec<Vec<u8>>, (u64, u64)) {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut frames, mut last) = (Vec::new(), (0, 0));
@@ -76,7 +76,7 @@ impl Receiver {
     }
 }
 
-/// Records nasty names, exports them once at the stop, and judges what tonic received; returns how many requests.
+/// Records nasty names, exports them once at the stop, and checks what tonic received. Returns the number of requests.
 fn export_into_tonic(max_request_bytes: usize, gzip: bool) -> usize {
     let receiver = Receiver::default();
     let endpoint = format!("http://{}", receiver.serve());

@@ -1,5 +1,5 @@
-//! Sockets that take several datagrams in ways of their own, as other runtimes, kernels and networks may: no message is
-//! lost or sent twice that was not reported, and every request is accounted for.
+//! Sockets that take several datagrams in unusual ways, as other runtimes, kernels and networks may do. No message is
+//! sent twice, none is lost without being counted, and every request is accounted for.
 
 mod support;
 
@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Exporters;
-use loaddensity_metrics_tokio::runtime::{Runtime, UdpSocket};
+use loaddensity_metrics_tokio::runtime::{Runtime, UdpOptions, UdpSocket};
 use loaddensity_metrics_tokio::{
     Account, DropReason, InfluxdbConfig, InfluxdbUdp, Settings, StatsdConfig, StatsdSocket, Timestamp, Tokio,
     TokioListener, TokioStream, TokioTask, TokioUdp,
 };
 use support::{PATIENCE, assert_settled, record, registry};
 
-/// So few that even one burst of all fits into a socket's usual buffer.
+/// So few requests that even a burst of all their messages fits into the usual buffer of a socket.
 const REQUESTS: u64 = 60;
 
-/// What none of them does in its own way.
+/// The methods that all these sockets hand to the inner socket unchanged.
 macro_rules! as_beneath {
     () => {
         async fn writable(&self) -> io::Result<()> {
@@ -35,7 +35,7 @@ macro_rules! as_beneath {
     };
 }
 
-/// What the trait has for sockets that do not care.
+/// A socket with only the required methods; the trait provides the others.
 struct Minimal(TokioUdp);
 
 impl UdpSocket for Minimal {
@@ -46,7 +46,7 @@ impl UdpSocket for Minimal {
     as_beneath!();
 }
 
-/// Takes three at most.
+/// A socket that takes at most three datagrams in a call.
 struct TakesThree(TokioUdp);
 
 impl UdpSocket for TakesThree {
@@ -63,7 +63,7 @@ impl UdpSocket for TakesThree {
     as_beneath!();
 }
 
-/// Takes several twice, and then no longer.
+/// A socket that takes several datagrams in the first two calls, and then only one in a call.
 struct ChangesItsMind(TokioUdp, AtomicUsize);
 
 impl UdpSocket for ChangesItsMind {
@@ -75,14 +75,14 @@ impl UdpSocket for ChangesItsMind {
         match self.1.fetch_add(1, Ordering::SeqCst) {
             0 | 1 => self.0.try_send_segments(datagrams, segment),
             2 => self.0.try_send(&datagrams[..segment]).map(|_| 1),
-            _ => panic!("it has said that it takes one at a time"),
+            _ => panic!("the socket took only one of several, so it must get one at a time"),
         }
     }
 
     as_beneath!();
 }
 
-/// Fails when there are several, for a reason of its own.
+/// A socket that fails if it gets several datagrams, with an error that does not say why.
 struct FailsWithSeveral(TokioUdp);
 
 impl UdpSocket for FailsWithSeveral {
@@ -97,7 +97,7 @@ impl UdpSocket for FailsWithSeveral {
     as_beneath!();
 }
 
-/// Takes nothing but every third datagram.
+/// A socket that takes the first 20 datagrams, and then only every third.
 struct LosesMost(TokioUdp, AtomicUsize);
 
 impl UdpSocket for LosesMost {
@@ -117,7 +117,7 @@ impl UdpSocket for LosesMost {
     as_beneath!();
 }
 
-/// Every second one that is made takes nothing.
+/// Of these sockets, every second one that is made takes nothing.
 struct FailsAtAll(TokioUdp, usize);
 
 impl UdpSocket for FailsAtAll {
@@ -152,22 +152,22 @@ from_udp!(
 );
 
 #[test]
-fn a_runtime_that_knows_nothing_of_segments() {
+fn all_is_sent_by_a_runtime_without_segments() {
     everything_is_sent::<Minimal>();
 }
 
 #[test]
-fn a_socket_that_takes_a_part() {
+fn all_is_sent_by_a_socket_that_takes_a_part_of_a_call() {
     everything_is_sent::<TakesThree>();
 }
 
 #[test]
-fn a_socket_that_refuses_the_offload_later() {
+fn all_is_sent_by_a_socket_that_refuses_the_offload_later() {
     everything_is_sent::<ChangesItsMind>();
 }
 
 #[test]
-fn errors_that_only_several_meet() {
+fn all_is_sent_by_a_socket_that_fails_with_several_datagrams() {
     everything_is_sent::<FailsWithSeveral>();
 }
 
@@ -188,7 +188,7 @@ fn everything_is_sent<S: UdpSocket + From<TokioUdp>>() {
     assert_eq!((account.sent, lines.len() as u64), (REQUESTS, REQUESTS), "each has a timestamp of its own");
 }
 
-/// One that was written before there were any, and still compiles.
+/// A runtime that was written before the trait had Unix sockets still compiles.
 #[test]
 fn a_runtime_without_unix_sockets_says_so_at_the_start() {
     for socket in [StatsdSocket::Unix as fn(PathBuf) -> _, StatsdSocket::UnixDatagram, StatsdSocket::UnixStream] {
@@ -198,8 +198,8 @@ fn a_runtime_without_unix_sockets_says_so_at_the_start() {
     }
 }
 
-/// What a socket does not take is held and goes through the one that replaces it: a request counts as sent when all of its
-/// messages have left, and as dropped when the stop's deadline comes first.
+/// Datagrams that a socket does not take are held and sent through the socket that replaces it. A request counts as
+/// sent when all of its messages were sent, and as dropped if the stop's deadline comes first.
 #[test]
 fn datagrams_that_are_not_taken_wait_for_the_next_socket() {
     for datagram_bytes in [None, Some(150), Some(300)] {
@@ -210,7 +210,7 @@ fn datagrams_that_are_not_taken_wait_for_the_next_socket() {
     }
 }
 
-/// Another one takes its messages.
+/// The other socket takes the messages of the failed one.
 #[test]
 fn one_socket_of_several_that_fails_loses_nothing() {
     for segmentation_offload in [false, true] {
@@ -229,7 +229,7 @@ fn one_socket_of_several_that_fails_loses_nothing() {
     }
 }
 
-/// The account, the messages that arrived, and in how many datagrams.
+/// Runs a sink. Returns the account, the messages that arrived, and the number of their datagrams.
 fn statsd_run<S: UdpSocket + From<TokioUdp>>(datagram_bytes: Option<usize>) -> (Account, Vec<String>, u64) {
     let (socket, port) = receiver();
     let exporters = exporters::<S>();
@@ -267,7 +267,7 @@ fn receiver() -> (StdUdpSocket, u16) {
     (socket, port)
 }
 
-/// All that has been sent to `socket`: over the loopback interface, it has arrived.
+/// All datagrams that were sent to `socket`. Over the loopback interface they have arrived already.
 fn received(socket: &StdUdpSocket) -> Vec<Vec<u8>> {
     let end = StdUdpSocket::bind("127.0.0.1:0").expect("a free port");
     end.send_to(b"end", socket.local_addr().expect("bound")).expect("sent");
@@ -327,8 +327,8 @@ impl<S: UdpSocket + From<TokioUdp>> Runtime for TokioWith<S> {
         self.0.resolve(host, port).await
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<S> {
-        self.0.udp_connect(peer).await.map(S::from)
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<S> {
+        self.0.udp_connect(options).await.map(S::from)
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<TokioStream> {

@@ -9,7 +9,7 @@ use loaddensity_metrics_tokio::{Account, DropReason, Exporters, InfluxdbConfig, 
 use loaddensity_metrics_vectors::{dogstatsd, influx};
 use support::{PATIENCE, assert_settled, exporters, record, wait_until};
 
-/// So few that even one burst of all fits into a socket's usual buffer.
+/// So few requests that even a burst of all their messages fits into the usual buffer of a socket.
 const REQUESTS: u64 = 60;
 
 fn receiver() -> (UdpSocket, u16) {
@@ -19,7 +19,7 @@ fn receiver() -> (UdpSocket, u16) {
     (socket, port)
 }
 
-/// Datagrams until `items` of them, as `count` counts, have come.
+/// Receives datagrams until they contain `items` items, as `count` counts them.
 fn receive(socket: &UdpSocket, items: usize, count: impl Fn(&[u8]) -> usize) -> Vec<Vec<u8>> {
     let mut buffer = vec![0; 65_536];
     let (mut datagrams, mut seen) = (Vec::new(), 0);
@@ -81,7 +81,7 @@ fn a_message_that_no_datagram_holds_is_dropped_as_too_large() {
 }
 
 #[test]
-fn stop_sends_what_was_recorded_and_start_counts_anew() {
+fn a_stop_sends_what_was_recorded_and_a_start_counts_from_zero() {
     let (socket, port) = receiver();
     let exporters = exporters();
     let config = StatsdConfig::default().port(port);
@@ -99,7 +99,7 @@ fn stop_sends_what_was_recorded_and_start_counts_anew() {
 }
 
 #[test]
-fn nobody_listening_is_shown_and_what_was_refused_is_unconfirmed() {
+fn a_closed_port_is_reported_and_refused_datagrams_are_unconfirmed() {
     let (socket, port) = receiver();
     drop(socket);
     let exporters = exporters();
@@ -139,7 +139,7 @@ fn influxdb_lines_are_packed_into_datagrams() {
 }
 
 #[test]
-fn both_sinks_see_every_request_and_account_for_it_separately() {
+fn both_sinks_send_every_request_and_have_separate_accounts() {
     let ((statsd, statsd_port), (influxdb, influxdb_port)) = (receiver(), receiver());
     let exporters = exporters();
     exporters.start_statsd_sink(StatsdConfig::default().port(statsd_port)).expect("starts");

@@ -1,4 +1,4 @@
-//! All four exporters while several threads record: in the end every request is accounted for, everywhere.
+//! All four exporters run while several threads record. At the end every exporter accounts for every request.
 
 mod support;
 
@@ -17,7 +17,7 @@ use support::{Http, assert_settled, exporters, record, registry, scripted_server
 const THREADS: usize = 6;
 
 #[test]
-fn starting_and_stopping_amid_the_load_accounts_for_every_request() {
+fn starts_and_stops_during_the_load_account_for_every_request() {
     let exporters = Arc::new(exporters());
     let is_over = Arc::new(AtomicBool::new(false));
     // More threads than the storage has shards: some share the spill shard.
@@ -52,7 +52,7 @@ fn starting_and_stopping_amid_the_load_accounts_for_every_request() {
         for account in [one, other] {
             let account = account.expect("stops").expect("ran");
             assert_settled(&account);
-            // A build without optimisation may be too slow for the rings; then it says so.
+            // A build without optimisation may be too slow for the rings. Then the account counts `ring_full`.
             let in_full_rings = account.dropped.get(DropReason::RingFull);
             assert!(account.sent > 0 && account.sent + in_full_rings == account.recorded, "{account:?}");
         }
@@ -62,7 +62,7 @@ fn starting_and_stopping_amid_the_load_accounts_for_every_request() {
 }
 
 #[test]
-fn on_a_runtime_of_several_threads_all_four_agree_in_the_end() {
+fn all_four_exporters_agree_on_a_runtime_of_several_threads() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build().expect("a runtime");
     let (server, _got) = scripted_server(vec![]);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_io::{Async, Timer};
 use async_net::{TcpListener, TcpStream};
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, Runtime, SegmentationOffload};
+use loaddensity_metrics_shell::runtime::{self, Runtime, SegmentationOffload, UdpOptions};
 use smol::Executor;
 
 #[cfg(unix)]
@@ -102,9 +102,8 @@ impl Runtime for Smol {
         if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<SmolUdp> {
-        let socket = Async::<UdpSocket>::bind(runtime::any_local(peer))?;
-        socket.get_ref().connect(peer)?;
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<SmolUdp> {
+        let socket = Async::new_nonblocking(options.open()?)?;
         Ok(SmolUdp { socket, offload: SegmentationOffload::new() })
     }
 

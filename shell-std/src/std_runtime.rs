@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender, WeakSender};
 use futures_lite::{FutureExt as _, future};
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, NoTcp, Runtime, SegmentationOffload};
+use loaddensity_metrics_shell::runtime::{self, NoTcp, Runtime, SegmentationOffload, UdpOptions};
 
 mod timer;
 #[cfg(unix)]
@@ -119,11 +119,8 @@ impl Runtime for Std {
         if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<StdUdp> {
-        let socket = UdpSocket::bind(runtime::any_local(peer))?;
-        socket.connect(peer)?;
-        socket.set_nonblocking(true)?;
-        Ok(StdUdp { socket, offload: SegmentationOffload::new() })
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<StdUdp> {
+        Ok(StdUdp { socket: options.open()?, offload: SegmentationOffload::new() })
     }
 
     #[cfg(unix)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_shell::Timestamp;
-use loaddensity_metrics_shell::runtime::{self, Runtime, SegmentationOffload};
+use loaddensity_metrics_shell::runtime::{self, Runtime, SegmentationOffload, UdpOptions};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::{Builder, Handle, TryCurrentError};
@@ -108,9 +108,8 @@ impl Runtime for Tokio {
         if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<TokioUdp> {
-        let socket = UdpSocket::bind(runtime::any_local(peer)).await?;
-        socket.connect(peer).await?;
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<TokioUdp> {
+        let socket = UdpSocket::from_std(options.open()?)?;
         Ok(TokioUdp { socket, offload: SegmentationOffload::new() })
     }
 

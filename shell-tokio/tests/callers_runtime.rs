@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use loaddensity_metrics_tokio::runtime::{Runtime, TcpListener as _, UdpSocket as _};
+use loaddensity_metrics_tokio::runtime::{Runtime, TcpListener as _, UdpOptions, UdpSocket as _};
 use loaddensity_metrics_tokio::{AsyncExporters, PrometheusConfig, Sample, Settings, Storage, Tokio};
 use tokio::runtime::Builder;
 
@@ -50,7 +50,7 @@ fn waiting_on_a_socket_that_was_refused_takes_no_processor() {
     const WAIT: Duration = Duration::from_millis(100);
     let woken = Tokio::run(|runtime| async move {
         let peer = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let socket = runtime.udp_connect(peer).await?;
+        let socket = runtime.udp_connect(UdpOptions::to(peer)).await?;
         while socket.take_error()?.is_none() {
             let _ = socket.try_send(b"anybody?");
             runtime.sleep(Duration::from_millis(1)).await;

@@ -27,7 +27,7 @@ const WRITTEN_PER_TURN: usize = 64 << 10;
 /// The least that a call costs, in bytes: one that moves a single byte takes time too.
 const CALL: usize = 512;
 /// Bytes that a server may send between two requests.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 const RECEIVED_PER_REQUEST: usize = 1 << 20;
 
 /// What is wrong with a server that sends more.
@@ -49,13 +49,13 @@ struct ByteCounts {
 
 impl ByteBudget {
     /// Of a connection to a server.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(feature = "http-client")]
     pub(crate) fn of_server() -> Self {
         Self::new(RECEIVED_PER_REQUEST)
     }
 
     /// Of a connection to a client, which may send for as long as it likes.
-    #[cfg(feature = "prometheus")]
+    #[cfg(feature = "http-server")]
     pub(crate) fn of_client() -> Self {
         Self::new(usize::MAX)
     }
@@ -87,13 +87,13 @@ impl ByteBudget {
     }
 
     /// A request goes out: what the server may send is counted anew.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(feature = "http-client")]
     pub(crate) fn begin_request(&self) {
         self.0.received.store(0, Ordering::Relaxed);
     }
 
     /// Whether the server has sent more than it may.
-    #[cfg(feature = "opentelemetry")]
+    #[cfg(feature = "http2")]
     pub(crate) fn is_exceeded(&self) -> bool {
         self.0.received.load(Ordering::Relaxed) > self.0.most_received
     }
@@ -161,7 +161,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for BudgetedStream<S> {
     }
 }
 
-#[cfg(all(test, feature = "influxdb"))]
+#[cfg(all(test, feature = "http-client"))]
 mod tests {
     use std::task::{Wake, Waker};
 
@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    /// Moves bytes in calls of `length`, and does not give up when it is told to wait, until it was told so three times.
+    /// Moves bytes in calls of `length` until it was told three times to wait.
     fn move_all(
         mut call: impl FnMut(&mut Context<'_>, usize) -> Poll<io::Result<usize>>,
         length: usize,
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_moves_so_much_in_each_direction_and_then_wakes_itself() {
+    fn a_turn_moves_its_budget_in_each_direction_and_then_wakes_the_task() {
         for length in [1, CALL, 4_096, 65_536] {
             let budget = ByteBudget::new(usize::MAX);
             let (mut input, mut output) = (budget.on(repeat(7)), budget.on(sink()));
@@ -229,19 +229,19 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_send_so_much_between_two_requests() {
+    fn a_server_may_send_only_its_budget_between_two_requests() {
         let budget = ByteBudget::of_server();
         let mut stream = budget.on(repeat(7));
         let mut cx = Context::from_waker(Waker::noop());
         let mut read = |length| Pin::new(&mut stream).poll_read(&mut cx, &mut vec![0; length]);
         for _ in 0..3 {
             assert!(matches!(read(RECEIVED_PER_REQUEST), Poll::Ready(Ok(RECEIVED_PER_REQUEST))));
-            let Poll::Ready(Err(error)) = read(1) else { panic!("one byte too many is taken") };
+            let Poll::Ready(Err(error)) = read(1) else { panic!("a byte beyond the budget was taken") };
             assert!(error.to_string().contains("more than 1 MiB since the last request"), "{error}");
             budget.begin_request();
         }
         let mut endless = ByteBudget::new(usize::MAX).on(repeat(7));
         let read = Pin::new(&mut endless).poll_read(&mut Context::from_waker(Waker::noop()), &mut vec![0; 4 << 20]);
-        assert!(matches!(read, Poll::Ready(Ok(_))), "a client may");
+        assert!(matches!(read, Poll::Ready(Ok(_))), "the limit is for servers: a client may send more");
     }
 }

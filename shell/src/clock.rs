@@ -1,14 +1,14 @@
 //! The clock of all exporters of a registry, which gives every timestamp, and the time since which the registry counts.
 
-#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+#[cfg(feature = "drivers")]
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+#[cfg(feature = "drivers")]
 use futures_lite::future::yield_now;
 
-#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+#[cfg(feature = "drivers")]
 use loaddensity_metrics_core::export::{Now, Tick};
 use loaddensity_metrics_core::{Registry, SteadyClock, Timestamp};
 
@@ -69,19 +69,19 @@ impl<R: Runtime> ExporterClock<R> {
     }
 
     /// The time now, as the machines are told it.
-    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+    #[cfg(feature = "drivers")]
     pub(crate) fn read(&self) -> Now {
         Now { tick: self.tick_of(self.runtime.now()), wall: self.now() }
     }
 
     /// The moment as the machines know it.
-    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+    #[cfg(feature = "drivers")]
     pub(crate) fn tick_of(&self, moment: Instant) -> Tick {
         Tick::from_nanos(0).after(moment.saturating_duration_since(self.started))
     }
 
     /// Completes at `moment`; if that has passed, after the other tasks have had their turn.
-    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+    #[cfg(feature = "drivers")]
     pub(crate) async fn sleep_until(&self, moment: Tick) {
         match moment {
             Tick::NEVER => pending().await,

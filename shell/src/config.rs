@@ -24,6 +24,7 @@ mod check;
 mod influxdb;
 mod labels;
 mod opentelemetry;
+mod page_address;
 mod prometheus;
 mod proxy;
 mod secret;
@@ -31,7 +32,7 @@ mod setters;
 mod statsd;
 mod tls;
 
-#[cfg(any(feature = "action-json", feature = "opentelemetry-http"))]
+#[cfg(feature = "opentelemetry-environment")]
 pub(crate) use check::WAIT;
 #[cfg(feature = "action-json")]
 pub(crate) use check::{BUFFER_EVENTS, DATAGRAM_BYTES, SOCKETS};
@@ -47,12 +48,13 @@ pub(crate) use opentelemetry::is_reserved;
 #[cfg(feature = "action-json")]
 pub(crate) use opentelemetry::{Given, REQUEST_BYTES};
 pub use opentelemetry::{OpenTelemetryConfig, OtlpProtocol, Temporality};
+pub(crate) use page_address::PageAddress;
 #[cfg(feature = "prometheus")]
 pub(crate) use prometheus::HEALTH_PATH;
 #[cfg(feature = "action-json")]
 pub(crate) use prometheus::{CONNECTIONS, HEAD_BYTES};
 pub use prometheus::{PageAccess, PageLimits, PrometheusConfig};
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) use proxy::HttpProxy;
 pub use proxy::{Proxy, ProxyError};
 pub use secret::Secret;
@@ -62,54 +64,65 @@ pub(crate) use statsd::{Address, EXPECTED_URL};
 pub use statsd::{StatsdConfig, StatsdOrigin, StatsdSocket};
 pub use tls::{ClientCertificate, ClientTls, Roots, ServerTls};
 
-/// The configuration of one exporter, whichever it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ExporterConfig {
-    Prometheus(PrometheusConfig),
-    Influxdb(InfluxdbConfig),
-    Statsd(StatsdConfig),
-    OpenTelemetry(OpenTelemetryConfig),
-}
-
-impl ExporterConfig {
-    pub(crate) const fn exporter(&self) -> Exporter {
-        match self {
-            Self::Prometheus(_) => Exporter::Prometheus,
-            Self::Influxdb(_) => Exporter::Influxdb,
-            Self::Statsd(_) => Exporter::Statsd,
-            Self::OpenTelemetry(_) => Exporter::OpenTelemetry,
-        }
-    }
-
-    /// Whether a start is to start nothing.
-    pub(crate) const fn is_disabled(&self) -> bool {
-        matches!(self, Self::OpenTelemetry(OpenTelemetryConfig { disabled: true, .. }))
-    }
+/// What is asked of any exporter's configuration.
+pub(crate) trait Configuration {
+    /// Looks for values that cannot work, before anything is touched. What only an exporter can judge (a URL, a prefix, a
+    /// host) it judges itself when it starts.
+    fn check(&self) -> Result<(), StartError>;
 
     /// Refuses what needs TCP, for a runtime without.
-    pub(crate) fn check_without_tcp(&self) -> Result<(), StartError> {
-        let (field, value, or) = match self {
-            Self::Statsd(_) => return Ok(()),
-            Self::Influxdb(InfluxdbConfig { target: InfluxdbTarget::Udp(_), .. }) => return Ok(()),
-            Self::Influxdb(_) => ("target", "http".into(), "send points over `udp`, or "),
-            Self::Prometheus(config) => ("port", config.port.to_string(), ""),
-            Self::OpenTelemetry(config) => ("protocol", config.protocol.as_str().into(), ""),
-        };
-        let expected = format!("this runtime has no TCP; {or}run the exporters on another shell");
-        Err(StartError::Setting { exporter: self.exporter(), field, value, expected })
-    }
+    fn check_without_tcp(&self) -> Result<(), StartError>;
 
-    /// Looks for values that cannot work, before anything is touched. What only an exporter can judge (a URL, a
-    /// prefix, a host) it judges itself when it starts.
-    pub(crate) fn check(&self) -> Result<(), StartError> {
-        match self {
-            Self::Prometheus(config) => config.check(),
-            Self::Influxdb(config) => config.check(),
-            Self::Statsd(config) => config.check(),
-            Self::OpenTelemetry(config) => config.check(),
-        }
+    /// Where its page is served; `None`: it listens nowhere.
+    fn page(&self) -> Option<PageAddress<'_>>;
+
+    /// Whether a start is to start nothing.
+    fn is_disabled(&self) -> bool {
+        false
     }
 }
+
+macro_rules! exporter_config {
+    ($($exporter:ident: $folder:ident, feature $feature:literal {
+        $(#[$start_doc:meta])* fn $start:ident($config:ident) -> $answer:ty = $Start:ident;
+        $(#[$stop_doc:meta])* fn $stop:ident() = $Stop:ident;
+    })*) => {
+        /// The configuration of one exporter, whichever it is.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(crate) enum ExporterConfig {
+            $($exporter($config),)*
+        }
+
+        impl ExporterConfig {
+            pub(crate) const fn exporter(&self) -> Exporter {
+                match self {
+                    $(Self::$exporter(_) => Exporter::$exporter,)*
+                }
+            }
+
+            pub(crate) const fn as_configuration(&self) -> &dyn Configuration {
+                match self {
+                    $(Self::$exporter(config) => config,)*
+                }
+            }
+
+            #[cfg(test)]
+            fn defaults() -> Vec<Self> {
+                vec![$(Self::$exporter($config::default()),)*]
+            }
+        }
+
+        /// The cargo feature that an exporter needs, where this build was made without it.
+        pub(crate) const fn missing_feature(exporter: Exporter) -> Option<&'static str> {
+            let is_built_in = match exporter {
+                $(Exporter::$exporter => cfg!(feature = $feature),)*
+            };
+            if is_built_in { None } else { Some(exporter.as_str()) }
+        }
+    };
+}
+
+crate::each_exporter!(exporter_config);
 
 #[cfg(test)]
 mod tests {
@@ -120,19 +133,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_fit_to_start() {
-        for config in [
-            ExporterConfig::Prometheus(PrometheusConfig::default()),
-            ExporterConfig::Influxdb(InfluxdbConfig::default()),
-            ExporterConfig::Statsd(StatsdConfig::default()),
-            ExporterConfig::OpenTelemetry(OpenTelemetryConfig::default()),
-        ] {
-            assert!(config.check().is_ok(), "{config:?}");
+    fn the_default_configurations_can_start() {
+        for config in ExporterConfig::defaults() {
+            assert!(config.as_configuration().check().is_ok(), "{config:?}");
         }
     }
 
     #[test]
-    fn values_that_cannot_work_are_named() {
+    fn the_error_of_an_impossible_value_names_its_field() {
         let statsd = |change: fn(&mut StatsdConfig)| {
             let mut config = StatsdConfig::default();
             change(&mut config);
@@ -198,22 +206,23 @@ mod tests {
             (telemetry(|c| c.interval = Duration::ZERO), ["opentelemetry", "`interval`", "1 day"]),
             (telemetry(|c| c.max_request_bytes = 1), ["`max_request_bytes`", "\"1\"", "16384"]),
         ] {
-            let text = config.check().expect_err("must be refused").to_string();
+            let text = config.as_configuration().check().expect_err("must be refused").to_string();
             for part in parts {
                 assert!(text.contains(part), "{text:?} lacks {part:?}");
             }
         }
     }
 
-    /// Each place that may hold a secret does, also where it should not; neither the settings nor the errors show it.
+    /// Every field that may hold a secret holds one here, also where it should not. Neither the settings nor the errors
+    /// show it.
     #[test]
-    fn nothing_secret_is_shown() {
+    fn no_secret_is_shown_by_settings_or_errors() {
         let secret = || Some(Secret::new("hunter2\n"));
         let url = || String::from("http://me:hunter2@h/write?p=hunter2#hunter2");
         let (username, database) = (|| Some(String::from("me:hunter2")), || String::from("load"));
         let credentials = Credentials::Query;
         let targets = [
-            InfluxdbTarget::Udp(InfluxdbUdp { host: "me:hunter2@h".into(), port: 1 }),
+            InfluxdbTarget::Udp(InfluxdbUdp::new("me:hunter2@h", 1)),
             InfluxdbTarget::Http(InfluxdbHttp {
                 host: "me:hunter2@h".into(),
                 port: 1,
@@ -253,7 +262,7 @@ mod tests {
             .chain(otlp.map(ExporterConfig::OpenTelemetry))
             .chain(pages.map(ExporterConfig::Prometheus));
         for config in configs {
-            let refused = config.check();
+            let refused = config.as_configuration().check();
             let shown = format!("{config:?} {refused:?} {:?}", refused.as_ref().map_err(ToString::to_string));
             assert!(!shown.contains("hunter2"), "{shown}");
         }

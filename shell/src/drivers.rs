@@ -2,34 +2,37 @@
 //!
 //! They decide nothing. The machine decides what an answer, a fault or a moment means; the client writes the texts.
 
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 mod backend_link;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 mod datagram_lenders;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 mod datagrams;
+#[cfg(feature = "datagrams")]
+mod destination;
 mod lender;
-#[cfg(feature = "opentelemetry-http")]
+#[cfg(feature = "periodic")]
 mod periodic;
-#[cfg(feature = "influxdb")]
+#[cfg(feature = "posts")]
 mod posts;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 mod sockets;
 mod wakeup;
 
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) use backend_link::BackendLink;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 pub(crate) use datagram_lenders::{IntervalItemLender, RequestLender};
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 pub(crate) use datagrams::DatagramDriver;
+#[cfg(feature = "datagrams")]
+pub(crate) use destination::Destination;
 pub(crate) use lender::Lender;
-#[cfg(feature = "opentelemetry-http")]
+#[cfg(feature = "periodic")]
 pub(crate) use periodic::ExportDriver;
-#[cfg(feature = "influxdb")]
+#[cfg(feature = "posts")]
 pub(crate) use posts::PostDriver;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
-pub(crate) use sockets::{Destination, SocketOptions};
-// DogStatsD alone speaks to Unix sockets.
-#[cfg(feature = "statsd")]
-pub(crate) use sockets::{OpenSocket, connect};
+#[cfg(feature = "datagrams")]
+pub(crate) use sockets::DatagramOptions;
+#[cfg(feature = "unix-sockets")]
+pub(crate) use sockets::{OpenSocket, connect_unix};

@@ -22,7 +22,7 @@ use crate::public_url::public_url;
 /// Most characters of a value that an error shows.
 const SHOWN: usize = 80;
 
-#[cfg(all(test, any(feature = "opentelemetry-http", feature = "action-json")))]
+#[cfg(all(test, feature = "opentelemetry-environment"))]
 pub(crate) mod logged;
 
 /// A snapshot of environment variables. A variable that is set to nothing counts as not set, as OpenTelemetry's
@@ -57,7 +57,7 @@ impl Environment {
     }
 
     /// All but those with these names.
-    #[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+    #[cfg(feature = "opentelemetry-environment")]
     pub(crate) fn without(&self, names: &[&str]) -> Self {
         let is_kept = |name: &OsString| !names.iter().any(|left_out| name.as_os_str() == *left_out);
         let kept = self.variables.iter().filter(|(name, _)| is_kept(name));
@@ -146,7 +146,7 @@ pub(crate) fn ignored<T>(error: &EnvironmentError, instead: T) -> T {
 }
 
 /// Warns of `count` parts of a list that are left out, and names the first.
-#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+#[cfg(feature = "opentelemetry-environment")]
 pub(crate) fn left_out(variable: &'static str, first: &str, count: usize, why: &str) {
     let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
     tracing::warn!(variable, "environment variable {variable}: {first}{more} left out; {why}");
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_name_the_variable_and_what_would_be_right() {
+    fn errors_name_the_variable_and_what_is_expected() {
         let environment = Environment::of([("PORT", "0"), ("URL", "http://me:hunter2@h/?p=hunter2")]);
         let error = environment.whole("PORT", 1..=65_535, "a port number").expect_err("out of range");
         assert_eq!(error.to_string(), "environment variable PORT is \"0\"; it must be a port number from 1 to 65535");
@@ -172,7 +172,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_value_that_is_no_text_is_refused() {
+    fn a_value_that_is_not_utf_8_is_refused() {
         use std::os::unix::ffi::OsStringExt as _;
         let environment = Environment::of([("TOKEN", OsString::from_vec(vec![0xff]))]);
         let error = environment.text("TOKEN").expect_err("not UTF-8").to_string();

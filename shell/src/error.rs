@@ -175,23 +175,12 @@ fn write_built_without(f: &mut fmt::Formatter<'_>, feature: &str) -> fmt::Result
     write!(f, "built without feature \"{feature}\": switch it on for the loaddensity-metrics crate in Cargo.toml")
 }
 
-/// The cargo feature that an exporter needs, where this build was made without it.
-pub(crate) const fn missing_feature(exporter: Exporter) -> Option<&'static str> {
-    match exporter {
-        Exporter::Prometheus if !cfg!(feature = "prometheus") => Some("prometheus"),
-        Exporter::Influxdb if !cfg!(feature = "influxdb") => Some("influxdb"),
-        Exporter::Statsd if !cfg!(feature = "statsd") => Some("statsd"),
-        Exporter::OpenTelemetry if !cfg!(feature = "opentelemetry-http") => Some("opentelemetry"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn texts_say_what_where_and_what_to_do() {
+    fn error_texts_say_what_is_wrong_where_and_what_to_do() {
         let socket = |source: io::ErrorKind| StartError::Socket {
             exporter: Exporter::Prometheus,
             address: "192.0.2.1:80".into(),

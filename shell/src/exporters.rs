@@ -15,8 +15,8 @@ use async_channel::Sender;
 use futures_lite::future::block_on;
 use loaddensity_metrics_core::{Account, Exporter, Pump, Recorder, Registry};
 
-use crate::config::{ExporterConfig, InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
-use crate::error::{StartError, StopError, missing_feature};
+use crate::config::{ExporterConfig, missing_feature};
+use crate::error::{StartError, StopError};
 use crate::local::LocalRecorder;
 use crate::report::Report;
 use crate::runtime::Runtime;
@@ -24,6 +24,8 @@ use crate::settings::Settings;
 use crate::status::ExporterStatus;
 use crate::stop::capped;
 use crate::supervisor::{Supervisor, SupervisorCommand};
+
+mod calls;
 
 /// Time beyond a deadline that the exporters' thread gets to end. It is not used for flushing.
 const THREAD_GRACE: Duration = Duration::from_secs(1);
@@ -89,70 +91,6 @@ impl<R: Runtime> Exporters<R> {
     /// The registry that is exported.
     pub fn registry(&self) -> Registry<'static> {
         self.handle.registry()
-    }
-
-    /// See [`AsyncExporters::start_prometheus_exporter`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn start_prometheus_exporter(&self, config: PrometheusConfig) -> Result<SocketAddr, StartError> {
-        block_on(self.handle.start_prometheus_exporter(config))
-    }
-
-    /// See [`AsyncExporters::stop_prometheus_exporter`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn stop_prometheus_exporter(&self) -> Result<Option<Account>, StopError> {
-        block_on(self.handle.stop_prometheus_exporter())
-    }
-
-    /// See [`AsyncExporters::start_influxdb_sink`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn start_influxdb_sink(&self, config: InfluxdbConfig) -> Result<(), StartError> {
-        block_on(self.handle.start_influxdb_sink(config))
-    }
-
-    /// See [`AsyncExporters::stop_influxdb_sink`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn stop_influxdb_sink(&self) -> Result<Option<Account>, StopError> {
-        block_on(self.handle.stop_influxdb_sink())
-    }
-
-    /// See [`AsyncExporters::start_statsd_sink`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn start_statsd_sink(&self, config: StatsdConfig) -> Result<(), StartError> {
-        block_on(self.handle.start_statsd_sink(config))
-    }
-
-    /// See [`AsyncExporters::stop_statsd_sink`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn stop_statsd_sink(&self) -> Result<Option<Account>, StopError> {
-        block_on(self.handle.stop_statsd_sink())
-    }
-
-    /// See [`AsyncExporters::start_opentelemetry_exporter`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn start_opentelemetry_exporter(&self, config: OpenTelemetryConfig) -> Result<(), StartError> {
-        block_on(self.handle.start_opentelemetry_exporter(config))
-    }
-
-    /// See [`AsyncExporters::stop_opentelemetry_exporter`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn stop_opentelemetry_exporter(&self) -> Result<Option<Account>, StopError> {
-        block_on(self.handle.stop_opentelemetry_exporter())
     }
 
     /// The running exporters, in the order of [`Exporter::ALL`].
@@ -266,80 +204,6 @@ impl<R: Runtime> AsyncExporters<R> {
         self.registry
     }
 
-    /// Serves the metrics page. Returns the address that it listens on, with the port that was given for port 0.
-    ///
-    /// Where it already runs with the same settings, this does nothing; with others, it is stopped and started anew,
-    /// and [`Report`] has an account for each of the runs. A start that fails leaves it running as it was; if it had to
-    /// be stopped first, to free its own port, the error is [`StartError::Stopped`]. So it is with all four exporters.
-    ///
-    /// # Errors
-    /// [`StartError`]: a setting that cannot work, a host without an address, a port in use, an exporter that was left
-    /// out of the build, or a shutdown that came before.
-    pub async fn start_prometheus_exporter(&self, config: PrometheusConfig) -> Result<SocketAddr, StartError> {
-        let bound = self.start_exporter(ExporterConfig::Prometheus(config)).await?;
-        // The server always has an address; without one it is not there.
-        bound.ok_or(StartError::ShutDown)
-    }
-
-    /// Stops serving the metrics page, after pages that are under way, and frees the port. `None`: it was not running.
-    ///
-    /// A page that lingers ([`PrometheusConfig::linger`]) serves on, and this does not wait for it: the account has `held`
-    /// requests, [`status`](Self::status) shows it, and another stop changes nothing.
-    ///
-    /// # Errors
-    /// [`StopError`]: left out of the build, or shut down before. So it is with all four.
-    pub async fn stop_prometheus_exporter(&self) -> Result<Option<Account>, StopError> {
-        self.stop_exporter(Exporter::Prometheus).await
-    }
-
-    /// Sends one point per request to InfluxDB. A backend that is not there does not fail the start.
-    ///
-    /// # Errors
-    /// See [`start_prometheus_exporter`](Self::start_prometheus_exporter).
-    pub async fn start_influxdb_sink(&self, config: InfluxdbConfig) -> Result<(), StartError> {
-        self.start_exporter(ExporterConfig::Influxdb(config)).await.map(drop)
-    }
-
-    /// Flushes and stops the InfluxDB sink. `None`: it was not running.
-    ///
-    /// # Errors
-    /// See [`stop_prometheus_exporter`](Self::stop_prometheus_exporter).
-    pub async fn stop_influxdb_sink(&self) -> Result<Option<Account>, StopError> {
-        self.stop_exporter(Exporter::Influxdb).await
-    }
-
-    /// Sends three messages per request to DogStatsD. A backend that is not there does not fail the start.
-    ///
-    /// # Errors
-    /// See [`start_prometheus_exporter`](Self::start_prometheus_exporter).
-    pub async fn start_statsd_sink(&self, config: StatsdConfig) -> Result<(), StartError> {
-        self.start_exporter(ExporterConfig::Statsd(config)).await.map(drop)
-    }
-
-    /// Flushes and stops the DogStatsD sink. `None`: it was not running.
-    ///
-    /// # Errors
-    /// See [`stop_prometheus_exporter`](Self::stop_prometheus_exporter).
-    pub async fn stop_statsd_sink(&self) -> Result<Option<Account>, StopError> {
-        self.stop_exporter(Exporter::Statsd).await
-    }
-
-    /// Exports the totals over OTLP/gRPC at every interval. A backend that is not there does not fail the start.
-    ///
-    /// # Errors
-    /// See [`start_prometheus_exporter`](Self::start_prometheus_exporter).
-    pub async fn start_opentelemetry_exporter(&self, config: OpenTelemetryConfig) -> Result<(), StartError> {
-        self.start_exporter(ExporterConfig::OpenTelemetry(config)).await.map(drop)
-    }
-
-    /// Exports once more and stops. `None`: it was not running.
-    ///
-    /// # Errors
-    /// See [`stop_prometheus_exporter`](Self::stop_prometheus_exporter).
-    pub async fn stop_opentelemetry_exporter(&self) -> Result<Option<Account>, StopError> {
-        self.stop_exporter(Exporter::OpenTelemetry).await
-    }
-
     /// The running exporters, in the order of [`Exporter::ALL`], a page that lingers included; none after a shutdown.
     pub async fn status(&self) -> Vec<ExporterStatus> {
         self.ask(SupervisorCommand::Status).await.unwrap_or_default()
@@ -381,14 +245,16 @@ impl<R: Runtime> AsyncExporters<R> {
         let _ = self.commands.try_send(SupervisorCommand::Shutdown(deadline, None));
     }
 
-    async fn start_exporter(&self, config: ExporterConfig) -> Result<Option<SocketAddr>, StartError> {
+    /// Starts the exporter of `config`. Returns the address that it listens on, where it listens.
+    pub(crate) async fn start_exporter(&self, config: ExporterConfig) -> Result<Option<SocketAddr>, StartError> {
         if let Some(feature) = missing_feature(config.exporter()) {
             return Err(StartError::BuiltWithout { feature });
         }
         self.ask(|reply| SupervisorCommand::Start(Box::new(config), reply)).await.unwrap_or(Err(StartError::ShutDown))
     }
 
-    async fn stop_exporter(&self, exporter: Exporter) -> Result<Option<Account>, StopError> {
+    /// Stops `exporter`. `None`: it was not running.
+    pub(crate) async fn stop_exporter(&self, exporter: Exporter) -> Result<Option<Account>, StopError> {
         if let Some(feature) = missing_feature(exporter) {
             return Err(StopError::BuiltWithout { feature });
         }

@@ -47,7 +47,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn errors_mean_what_the_table_of_the_core_says() {
+    fn socket_errors_mean_the_faults_of_the_cores_table() {
         use Fault::{Away, NoBuffers, NoOffload, RefusedBefore, TooLarge, WouldBlock};
         for (number, udp, several, unix) in [
             (libc::EAGAIN, WouldBlock, WouldBlock, WouldBlock),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_runtime_says_without_a_number_means_the_same() {
+    fn errors_without_a_number_are_the_same_faults() {
         for (kind, fault) in [
             (io::ErrorKind::WouldBlock, Fault::WouldBlock),
             (io::ErrorKind::ConnectionRefused, Fault::RefusedBefore),

@@ -1,20 +1,20 @@
 //! Bodies in gzip (RFC 1952), for those who are told so by `Content-Encoding: gzip`.
 
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 use std::io::Read as _;
 use std::io::Write as _;
 
 use flate2::Compression;
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 /// A body that is compressed as it is made, at the level that takes least time. Memory is constant: some 300 KiB, and
 /// up to 64 KiB of what is ready.
-#[cfg(feature = "prometheus")]
+#[cfg(feature = "http-server")]
 pub(crate) struct GzipWriter(GzEncoder<Vec<u8>>);
 
-#[cfg(feature = "prometheus")]
+#[cfg(feature = "http-server")]
 impl GzipWriter {
     pub(crate) fn new() -> Self {
         Self(GzEncoder::new(Vec::new(), Compression::fast()))
@@ -38,19 +38,19 @@ impl GzipWriter {
 }
 
 /// What a text of many alike lines usually becomes shorter by, or less.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 const USUAL_RATIO: usize = 4;
 /// Bytes of gRPC's prefix (PROTOCOL-HTTP2.md, "Length-Prefixed-Message").
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 const PREFIX: usize = 5;
 
 /// Bytes that are compressed in one go: a millisecond's work or so, so that nothing else on the thread waits for longer.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) const SLICE: usize = 128 << 10;
 
 /// `body` in gzip, at the level that takes least time, a slice at a time, with a `pause` between two of them. Where that
 /// `is_framed`, gRPC's prefix stands before it: a flag that it is compressed, and its length.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) async fn compressed_in_slices<P>(body: &[u8], is_framed: bool, pause: impl Fn() -> P) -> Vec<u8>
 where
     P: Future<Output = ()>,
@@ -79,7 +79,7 @@ where
 }
 
 /// What `compressed` was before; `None` where it is no gzip, breaks off, or has more than `limit` bytes.
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 pub(crate) fn decompressed(compressed: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     // One byte more than may be: that there is one tells that it is too long.
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// What `body` becomes in slices, and how many pauses it took.
+    /// `body` compressed in slices, and how many pauses there were.
     fn in_slices(body: &[u8], is_framed: bool) -> (Vec<u8>, usize) {
         let mut compressing = pin!(compressed_in_slices(body, is_framed, yield_now));
         let (mut cx, mut pauses) = (Context::from_waker(Waker::noop()), 0);
@@ -117,12 +117,12 @@ mod tests {
         }
     }
 
-    /// Lines that are alike and yet differ.
+    /// Lines that are similar, but no two are equal.
     fn some_lines(bytes: usize) -> Vec<u8> {
         let line =
             |number: u64| format!("requests,method=GET,name=/x/{} value={} {number}\n", number % 97, number * number);
         let mut lines: Vec<u8> = (0..).flat_map(|number| line(number).into_bytes()).take(bytes).collect();
-        // What cannot be compressed is kept as it is, in blocks of another kind.
+        // Bytes that cannot be compressed are stored as they are, in another kind of block.
         let mut noise = 1_u32;
         for byte in lines.iter_mut().skip(bytes / 2).take(bytes / 8) {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_become_what_the_whole_becomes() {
+    fn slices_are_compressed_to_the_same_bytes_as_the_whole() {
         for bytes in [0, 1, SLICE - 1, SLICE, SLICE + 1, 2 * SLICE, 3 * SLICE + 7, 1 << 20, (4 << 20) + 3] {
             let body = some_lines(bytes);
             let (sliced, whole) = (in_slices(&body, false).0, compressed(&body));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_is_read_back() {
+    fn compressed_bodies_can_be_decompressed() {
         let lines = "loaddensity_request,method=GET,name=/x,outcome=success response_time_ms=42 1\n".repeat(1_000);
         for body in ["", "x", &lines] {
             let compressed = compressed(body.as_bytes());
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_in_pieces_is_read_back() {
+    fn bodies_compressed_in_pieces_can_be_decompressed() {
         let lines: Vec<_> = (0..50_000).map(|number: u64| format!("a{} {number}\n", number * number)).collect();
         let (mut pieces, mut whole) = (GzipWriter::new(), Vec::new());
         for (number, line) in lines.iter().enumerate() {
             let ready = pieces.add(line.as_bytes(), 100);
             assert!(ready.is_empty() || ready.len() >= 100, "{}", ready.len());
             whole.extend(ready);
-            // It comes as it is made.
+            // The output comes while the input is still written, not only at the end.
             assert!(number < 40_000 || !whole.is_empty());
         }
         whole.extend(pieces.finish());

@@ -34,7 +34,7 @@ mod url;
 
 pub(crate) use advice::Advice;
 pub(crate) use backend::{Encoding, Exchanged, HttpBackend, ServerAnswer};
-#[cfg(feature = "opentelemetry")]
+#[cfg(feature = "http2")]
 pub(crate) use body::{ANSWER_BYTES, decoded};
 pub(crate) use body::{ReadBody, read};
 pub(crate) use client::{ClientEvent, HttpClient};

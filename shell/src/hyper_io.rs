@@ -135,7 +135,7 @@ impl<R: Runtime> HyperTasks<R> {
     }
 
     /// The tasks of one connection: each poll of one is a turn of its budget.
-    #[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+    #[cfg(feature = "http-client")]
     pub(crate) fn budgeted(runtime: R, budget: &ByteBudget) -> Self {
         Self { budget: Some(budget.clone()), ..Self::new(runtime) }
     }

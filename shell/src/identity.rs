@@ -148,12 +148,13 @@ impl Identity {
         if self.worker.is_some() { Phase::NONE } else { Phase::drawn(random) }
     }
 
-    /// The tags that keep points of one series and time apart (InfluxDB): `given`, the worker, and the run on request.
+    /// The tags of InfluxDB's points, and of DogStatsD's gauges and messages with a timestamp: `given`, the worker, and the run on request. They keep
+    /// points of one series and time apart.
     pub(crate) fn tags_of_points(&self, given: &Labels) -> Labels {
         merged(given, [("worker", self.worker_text()), ("run", self.run_label())])
     }
 
-    /// The labels of every series: `given`, and those that were asked for.
+    /// The labels of every series of Prometheus and DogStatsD: `given`, and of worker and run those that the user asked for.
     pub(crate) fn labels(&self, given: &Labels) -> Labels {
         merged(given, [("worker", self.worker_text().filter(|_| self.is_worker_shown)), ("run", self.run_label())])
     }
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn schedulers_say_which_worker_it_is() {
+    fn variables_of_schedulers_give_the_number_of_the_worker() {
         let from = |variables: &[(&str, &str)], of| Identity::from_env(&Environment::of(variables.iter().copied()), of);
         let (job, nomad, slurm) = ("JOB_COMPLETION_INDEX", "NOMAD_ALLOC_INDEX", "SLURM_ARRAY_TASK_ID");
         for (variables, count, expected) in [
@@ -326,7 +327,7 @@ mod tests {
             (&[(nomad, "4"), (slurm, "5")], Some(40), (Some(4), Some(40))),
             (&[(slurm, "40"), ("SLURM_ARRAY_TASK_MIN", "1")], Some(40), (Some(39), Some(40))),
             (&[(slurm, "5"), ("SLURM_ARRAY_TASK_MIN", "x")], None, (Some(5), None)),
-            // What was meant for others, or is wrong, keeps nobody from starting.
+            // A variable that was meant for other programs, or is wrong, does not stop a start.
             (&[(job, "x"), (nomad, "4")], None, (Some(4), None)),
             (&[(job, "")], Some(40), (None, None)),
             (&[(job, "99999999999")], Some(40), (None, None)),
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_exporter_was_given_wins() {
+    fn labels_given_to_an_exporter_win_over_the_identity() {
         let identity = Identity::default().with_run("7").and_then(|run| run.with_worker(3, None)).expect("an identity");
         let (none, given) = (Labels::new(), Labels::from([("worker", "mine"), ("a", "b")]));
         assert_eq!(identity.tags_of_points(&none), [("worker", "3")].into());

@@ -7,7 +7,7 @@ use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 use crate::config::InfluxdbConfig;
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::PreparedExporter;
+use crate::running::{PrepareContext, PreparedExporter};
 use crate::runtime::Runtime;
 
 mod database;
@@ -31,8 +31,8 @@ const SAME_SECOND: &str = "points per interval in whole seconds: points that ano
                            3/40) or a constant tag of its own, or use precision ms";
 
 /// Checks the settings. The backend need not be there yet, and its name need have no address.
-pub(crate) fn prepare<R: Runtime>(
-    (registry, identity): (Registry<'static>, &Identity),
+pub(crate) async fn prepare<R: Runtime>(
+    PrepareContext { registry, identity, .. }: PrepareContext<'_, R>,
     config: &InfluxdbConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {
@@ -55,11 +55,8 @@ fn per_request<R: Runtime>(
     let encoder = encoder.with_tags(constant, config.status_code);
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
-        Transport::Udp { host, port } => {
-            let host = host.to_owned();
-            PreparedExporter::new(move |context| {
-                datagrams::per_request(context, (&host, port), (encoder, gauges), &own)
-            })
+        Transport::Udp { to } => {
+            PreparedExporter::new(move |context| datagrams::per_request(context, to, (encoder, gauges), &own))
         }
         Transport::Http { endpoint } => {
             PreparedExporter::new(move |context| posting::per_request(context, endpoint, (encoder, gauges), &own))
@@ -81,11 +78,8 @@ fn per_interval<R: Runtime>(
         .map_err(|error| bad_measurement(config, error))?;
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
-        Transport::Udp { host, port } => {
-            let host = host.to_owned();
-            PreparedExporter::new(move |context| {
-                datagrams::per_interval(context, (&host, port), (encoder, gauges), &own)
-            })
+        Transport::Udp { to } => {
+            PreparedExporter::new(move |context| datagrams::per_interval(context, to, (encoder, gauges), &own))
         }
         Transport::Http { endpoint } => {
             PreparedExporter::new(move |context| posting::per_interval(context, endpoint, (encoder, gauges), &own))
@@ -131,7 +125,7 @@ mod tests {
         let tag = Labels::from([("generator", "a")]);
         for (aggregate, precision, constant_labels, identity, tells_apart) in [
             (true, Precision::Second, Labels::new(), Identity::NOBODY, false),
-            // Two workers of a run have it in common.
+            // Two workers of a run have the same name of the run.
             (true, Precision::Second, Labels::new(), run, false),
             (true, Precision::Second, Labels::new(), run.with_run_label(), false),
             (true, Precision::Second, Labels::new(), worker, true),

@@ -6,8 +6,8 @@
 //! out answers [`StartError::BuiltWithout`].
 
 #![cfg_attr(
-    not(all(feature = "prometheus", feature = "influxdb", feature = "statsd", feature = "opentelemetry")),
-    allow(dead_code, unused_variables, reason = "what exporters share that this build leaves out")
+    not(feature = "default"),
+    allow(dead_code, unused_variables, reason = "what is shared with exporters that this build may leave out")
 )]
 
 // The tests of the HTTP client run on the runtime of a shell, whose source they borrow: as a dependency it would be made for
@@ -24,10 +24,11 @@ mod shell_smol {
 mod clock;
 pub mod config;
 mod dispatcher;
+mod each_exporter;
 pub mod environment;
 mod error;
 mod exporters;
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 mod fault;
 mod host_port;
 mod identity;
@@ -50,11 +51,11 @@ mod supervisor;
 pub mod actions;
 #[cfg(feature = "http")]
 mod byte_budget;
-#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+#[cfg(feature = "drivers")]
 mod drivers;
 #[cfg(all(feature = "gzip", feature = "http"))]
 mod gzip;
-#[cfg(any(feature = "influxdb", feature = "opentelemetry-http"))]
+#[cfg(feature = "http-client")]
 mod http_client;
 #[cfg(feature = "http")]
 pub mod hyper_io;
@@ -81,10 +82,11 @@ pub use identity::{Identity, IdentityError, RUN_BYTES};
 pub use loaddensity_metrics_core::dogstatsd::Cardinality;
 pub use loaddensity_metrics_core::otlp::HistogramAggregation;
 pub use loaddensity_metrics_core::{
-    Account, Bounds, BoundsError, Classic, CutNames, DefaultStorage, Distribution, Distributions, DropReason, Dropped,
-    Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing, Gauge, GaugeError, HeapStorage, Histograms,
-    Label, LabelError, Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series, SeriesName, SizeError,
-    SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, Totals, TraceContext, Usage,
+    Account, Bounds, BoundsError, Classic, CutNames, DefaultStorage, Distribution, Distributions, DropReason,
+    DropStage, Dropped, Exceeded, Exemplar, Exponential, Exporter, FoldedSeries, FullRing, Gauge, GaugeError,
+    HeapStorage, Histograms, Label, LabelError, Outcome, Quantity, Recorder, Registry, Sample, SampleRate, Series,
+    SeriesName, SizeError, SpilledRecorders, StatusLabel, StatusLabelInUse, SteadyClock, Storage, Timestamp, Totals,
+    TraceContext, Usage,
 };
 pub use local::LocalRecorder;
 pub use report::Report;

@@ -46,7 +46,6 @@ impl Scrapes {
     }
 }
 
-#[cfg(feature = "prometheus")]
 mod pages {
     use loaddensity_metrics_core::Begun;
 

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn advice_fits_the_cause() {
+    fn the_advice_fits_the_error() {
         use io::ErrorKind as Kind;
         for (error, says) in [
             (Kind::ConnectionRefused.into(), "cannot connect: connection refused; nothing listens there: start it"),

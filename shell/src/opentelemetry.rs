@@ -12,9 +12,8 @@ use loaddensity_metrics_core::{Accounts, Exporter, Registry, Timestamp};
 use crate::config::OpenTelemetryConfig;
 use crate::drivers::{BackendLink, ExportDriver, Lender};
 use crate::error::StartError;
-use crate::identity::Identity;
 use crate::random;
-use crate::running::{LaunchContext, PreparedExporter, RunningExporter};
+use crate::running::{LaunchContext, PrepareContext, PreparedExporter, RunningExporter};
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
 use crate::stop::StopSignal;
@@ -29,8 +28,8 @@ use target::OtlpTarget;
 const FIRST_BUFFER: usize = 256 << 10;
 
 /// Checks the settings. The receiver need not be there yet, and its name need have no address.
-pub(crate) fn prepare<R: Runtime>(
-    (registry, identity): (Registry<'static>, &Identity),
+pub(crate) async fn prepare<R: Runtime>(
+    PrepareContext { registry, identity, .. }: PrepareContext<'_, R>,
     config: &OpenTelemetryConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {

@@ -85,8 +85,7 @@ impl<R: Runtime> Default for ProcessWide<R> {
 #[macro_export]
 macro_rules! process_wide {
     ($runtime:ty) => {
-        static PROCESS_WIDE: $crate::process_wide::ProcessWide<$runtime> =
-            $crate::process_wide::ProcessWide::new();
+        static PROCESS_WIDE: $crate::process_wide::ProcessWide<$runtime> = $crate::process_wide::ProcessWide::new();
 
         /// The process-wide exporters, started on first use with the default settings, on a thread of their own.
         ///
@@ -113,20 +112,23 @@ macro_rules! process_wide {
             PROCESS_WIDE.shutdown(deadline).unwrap_or_default()
         }
 
-        $crate::process_wide!(@calls
-            start_prometheus_exporter($crate::config::PrometheusConfig) -> ::std::net::SocketAddr,
-                stop_prometheus_exporter;
-            start_influxdb_sink($crate::config::InfluxdbConfig) -> (), stop_influxdb_sink;
-            start_statsd_sink($crate::config::StatsdConfig) -> (), stop_statsd_sink;
-            start_opentelemetry_exporter($crate::config::OpenTelemetryConfig) -> (), stop_opentelemetry_exporter;
-        );
+        $crate::each_exporter!($crate::process_wide_calls);
     };
-    (@calls $($start:ident($config:ty) -> $answer:ty, $stop:ident;)*) => {$(
+}
+
+/// A start and a stop call for each exporter, on what [`process_wide!`](crate::process_wide!) makes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! process_wide_calls {
+    ($($exporter:ident: $folder:ident, feature $feature:literal {
+        $(#[$start_doc:meta])* fn $start:ident($config:ident) -> $answer:ty = $Start:ident;
+        $(#[$stop_doc:meta])* fn $stop:ident() = $Stop:ident;
+    })*) => {$(
         /// The call of this name on the process-wide exporters, which are started if need be.
         ///
         /// # Errors
         /// As there, or those of starting the exporters.
-        pub fn $start(config: $config) -> Result<$answer, $crate::StartError> {
+        pub fn $start(config: $crate::$config) -> Result<$answer, $crate::StartError> {
             exporters()?.$start(config)
         }
 

@@ -21,10 +21,9 @@ use crate::config::{PageLimits, PrometheusConfig};
 use crate::error::StartError;
 use crate::host_port::host_port;
 use crate::hyper_io::{HyperIo, HyperTasks, HyperTimer};
-use crate::identity::Identity;
 use crate::linger::Scrapes;
 use crate::network_errors;
-use crate::running::{LaunchContext, PreparedExporter, RunningExporter, resolve};
+use crate::running::{LaunchContext, PrepareContext, PreparedExporter, RunningExporter, resolve};
 use crate::runtime::{Runtime, TcpListener};
 use crate::status::StatusCell;
 use crate::stop::StopSignal;
@@ -55,8 +54,7 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// Opens the port. Connections wait until the exporter is launched.
 pub(crate) async fn prepare<R: Runtime>(
-    runtime: &R,
-    identity: &Identity,
+    PrepareContext { runtime, identity, .. }: PrepareContext<'_, R>,
     config: &PrometheusConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
     if config.gzip && cfg!(not(feature = "gzip")) {
@@ -74,19 +72,14 @@ pub(crate) async fn prepare<R: Runtime>(
     let (config, info) = (config.clone(), identity.run_info());
     Ok(PreparedExporter::new(move |context: &mut LaunchContext<R>| {
         context.accounts.open(Exporter::Prometheus);
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let status_cell = StatusCell::new(Exporter::Prometheus, format!("{scheme}://{bound}{}", config.path));
+        let status_cell = StatusCell::new(Exporter::Prometheus, config.page_address().url(bound));
         let status_cell = Arc::new(status_cell.with_linger(config.linger));
         let scrapes = Arc::new(Scrapes::new(context.accounts));
         let stop = StopSignal::default();
+        let options = config.options(&constant, info, context.clock.start_time());
         let server = PageServer {
             runtime: context.runtime.clone(),
-            responder: Arc::new(PageResponder::new(
-                &config,
-                (constant, info),
-                context.registry,
-                context.clock.start_time(),
-            )),
+            responder: Arc::new(PageResponder::new(&config, options, context.registry)),
             limits: config.limits,
             tls,
             status_cell: status_cell.clone(),

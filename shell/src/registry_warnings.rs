@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_limit_is_said_once_when_it_is_first_exceeded() {
+    fn each_limit_is_warned_of_once_when_it_is_first_exceeded() {
         static STORAGE: Storage<3, 1, 2> = Storage::new();
         let registry = STORAGE.registry();
         let (mut warnings, mut recorder) = (RegistryWarnings::default(), registry.recorder());

@@ -12,6 +12,7 @@ use loaddensity_metrics_core::{Accounts, DropReason, Exporter, Phase, Registry};
 use crate::clock::ExporterClock;
 use crate::dispatcher::{EventDispatcher, EventQueue, abandon};
 use crate::error::StartError;
+use crate::identity::Identity;
 use crate::linger::Scrapes;
 use crate::runtime::Runtime;
 use crate::status::StatusCell;
@@ -21,6 +22,13 @@ use crate::stop::{StopSignal, before};
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time beyond its deadline after which an exporter's task is cancelled.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// What an exporter prepares its start from.
+pub(crate) struct PrepareContext<'a, R: Runtime> {
+    pub(crate) runtime: &'a R,
+    pub(crate) registry: Registry<'static>,
+    pub(crate) identity: &'a Identity,
+}
 
 /// What an exporter starts from.
 pub(crate) struct LaunchContext<R: Runtime> {
@@ -124,7 +132,6 @@ impl<R: Runtime> RunningExporter<R> {
     }
 
     /// It is scraped, which `scrapes` notes.
-    #[cfg(feature = "prometheus")]
     pub(crate) fn scraped(self, scrapes: Arc<Scrapes>) -> Self {
         Self { scrapes: Some(scrapes), ..self }
     }

@@ -8,7 +8,7 @@
 
 use std::future::{Future, ready};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,10 +18,12 @@ use socket2::SockRef;
 
 mod no_tcp;
 mod offload;
+mod udp;
 mod unix;
 
 pub use no_tcp::NoTcp;
 pub use offload::SegmentationOffload;
+pub use udp::UdpOptions;
 pub use unix::{DatagramSocket, UnixDatagram, UnixStream};
 
 /// An async runtime, as the exporters see it. Clones are handles of the same runtime.
@@ -82,11 +84,12 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// What the resolver answers; never an empty list.
     fn resolve(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 
-    /// A UDP socket on a free port of the right family, connected to `peer`. Sends nothing.
+    /// A UDP socket as `options` ask for it. Sends nothing. [`UdpOptions::open`] opens it, and the runtime only
+    /// watches it. A runtime with a network of its own reads the fields instead, and must follow new ones.
     ///
     /// # Errors
     /// What the operating system answers.
-    fn udp_connect(&self, peer: SocketAddr) -> impl Future<Output = io::Result<Self::Udp>> + Send;
+    fn udp_connect(&self, options: UdpOptions) -> impl Future<Output = io::Result<Self::Udp>> + Send;
 
     /// A TCP connection to `peer`. Takes as long as the operating system does; dropping it gives up.
     ///
@@ -207,13 +210,4 @@ pub fn send<'s>(socket: impl Into<SockRef<'s>>, datagram: &[u8]) -> io::Result<u
 pub fn system_time() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix_nanos(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// What to bind a socket to that will talk to `peer`: any address of its family, a free port.
-#[must_use]
-pub fn any_local(peer: SocketAddr) -> SocketAddr {
-    match peer {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    }
 }

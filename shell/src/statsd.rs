@@ -7,10 +7,10 @@ use loaddensity_metrics_core::dogstatsd::{ClientTransport, ConstantTags, Message
 use loaddensity_metrics_core::{Exporter, Registry};
 
 use crate::config::{StatsdConfig, StatsdOrigin, StatsdSocket};
-use crate::drivers::{Destination, OpenSocket, connect};
+use crate::drivers::{Destination, OpenSocket, connect_unix};
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{LaunchContext, PreparedExporter};
+use crate::running::{LaunchContext, PrepareContext, PreparedExporter};
 use crate::runtime::Runtime;
 
 mod datagrams;
@@ -35,24 +35,20 @@ struct Packets {
 
 /// Checks the settings. The Agent need not be there yet, and its name need have no address.
 pub(crate) async fn prepare<R: Runtime>(
-    runtime: &R,
-    (registry, identity): (Registry<'static>, &Identity),
+    PrepareContext { runtime, registry, identity }: PrepareContext<'_, R>,
     config: &StatsdConfig,
 ) -> Result<PreparedExporter<R>, StartError> {
     let encoder = encoder((registry, identity), config)?;
-    let to = match config.socket.clone() {
-        None => Destination::Udp { host: config.host.clone(), port: config.port },
-        Some(socket) => Destination::Unix(socket),
-    };
+    let to = Destination::of_statsd(config);
     let first = first(runtime, &to).await?;
     let (bytes, items) = match (config.datagram_bytes, config.shares_packets(), &to) {
         (Some(bytes), ..) => (bytes, usize::MAX),
-        (None, true, Destination::Udp { .. }) => (ETHERNET_BYTES, usize::MAX),
+        (None, true, Destination::Udp(_)) => (ETHERNET_BYTES, usize::MAX),
         (None, true, Destination::Unix(_)) => (AGENT_BYTES, usize::MAX),
         // No series has labels that would not fit.
         (None, false, _) => (AGENT_BYTES, 1),
     };
-    let telemetry = config.telemetry.then(|| transport(config.socket.as_ref()));
+    let telemetry = config.telemetry.then(|| transport(&to));
     let (packets, config) = (Packets { bytes, items, telemetry }, config.clone());
     Ok(PreparedExporter::new(move |context: &mut LaunchContext<R>| {
         datagrams::start(context, &encoder, (to, first, packets), &config)
@@ -62,22 +58,23 @@ pub(crate) async fn prepare<R: Runtime>(
 /// The first socket of a Unix destination, if somebody is there: an Agent need not have made its socket yet. Refuses what the
 /// runtime or the system cannot have.
 async fn first<R: Runtime>(runtime: &R, to: &Destination) -> Result<Option<OpenSocket<R>>, StartError> {
-    match connect(runtime, to).await {
+    let Destination::Unix(socket) = to else { return Ok(None) };
+    match connect_unix(runtime, socket).await {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(StartError::Setting {
             exporter: Exporter::Statsd,
             field: "socket",
-            value: to.to_string(),
+            value: socket.to_string(),
             expected: format!("{error}; give host and port"),
         }),
         connected => Ok(connected.ok()),
     }
 }
 
-const fn transport(socket: Option<&StatsdSocket>) -> ClientTransport {
-    match socket {
-        None => ClientTransport::Udp,
-        Some(StatsdSocket::Unix(_) | StatsdSocket::UnixDatagram(_)) => ClientTransport::Uds,
-        Some(StatsdSocket::UnixStream(_)) => ClientTransport::UdsStream,
+const fn transport(to: &Destination) -> ClientTransport {
+    match to {
+        Destination::Udp(_) => ClientTransport::Udp,
+        Destination::Unix(StatsdSocket::Unix(_) | StatsdSocket::UnixDatagram(_)) => ClientTransport::Uds,
+        Destination::Unix(StatsdSocket::UnixStream(_)) => ClientTransport::UdsStream,
     }
 }
 

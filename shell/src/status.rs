@@ -1,11 +1,11 @@
 //! What an exporter says of its own health while it runs.
 
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+#[cfg(feature = "drivers")]
 use loaddensity_metrics_core::export::Health;
 use loaddensity_metrics_core::export::datagrams::Traffic;
 use loaddensity_metrics_core::{Account, Exporter};
@@ -55,11 +55,11 @@ impl ExporterStatus {
 }
 
 /// How health is noted in a status: that of requests, or that of gauges and telemetry.
-#[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+#[cfg(feature = "drivers")]
 pub(crate) type HealthNote = fn(&StatusCell, Health, &str);
 
 /// Tells a status how datagrams leave.
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 pub(crate) struct HealthReporter {
     status_cell: Arc<StatusCell>,
     note: HealthNote,
@@ -68,7 +68,7 @@ pub(crate) struct HealthReporter {
     told: Health,
 }
 
-#[cfg(any(feature = "influxdb", feature = "statsd"))]
+#[cfg(feature = "datagrams")]
 impl HealthReporter {
     /// Of requests.
     pub(crate) const fn of_requests(status_cell: Arc<StatusCell>) -> Self {
@@ -123,7 +123,6 @@ impl StatusCell {
     }
 
     /// Of a page that serves on for so long after a stop.
-    #[cfg(feature = "prometheus")]
     pub(crate) fn with_linger(self, linger: Option<Duration>) -> Self {
         Self { linger: linger.filter(|limit| !limit.is_zero()), ..self }
     }
@@ -142,7 +141,7 @@ impl StatusCell {
     }
 
     /// Notes how attempts to send requests go, in the words of the other side; empty where it had none.
-    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+    #[cfg(feature = "drivers")]
     pub(crate) fn tell(&self, health: Health, words: &str) {
         match (health, words) {
             (Health::Well, "") => self.went_well(),
@@ -153,7 +152,7 @@ impl StatusCell {
     }
 
     /// The same of gauges.
-    #[cfg(any(feature = "influxdb", feature = "statsd"))]
+    #[cfg(feature = "datagrams")]
     pub(crate) fn tell_of_gauges(&self, health: Health, words: &str) {
         match (health, words) {
             (Health::Well, "") => self.gauges_went_well(),
@@ -163,7 +162,7 @@ impl StatusCell {
     }
 
     /// Notes the largest body in bytes that the other side is known to take, where that is less than was configured.
-    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+    #[cfg(feature = "drivers")]
     pub(crate) fn learned(&self, bytes: Option<usize>) {
         self.lock().learned_bytes = bytes;
     }
@@ -208,7 +207,6 @@ impl StatusCell {
     }
 
     /// What has left in datagrams since the start.
-    #[cfg(feature = "statsd")]
     pub(crate) fn traffic(&self) -> Traffic {
         let [mut traffic, side] = self.lock().traffic;
         traffic.sent += side.sent;
@@ -219,7 +217,6 @@ impl StatusCell {
     }
 
     /// Counts a connection for which there was no place, as `most` others were being answered.
-    #[cfg(feature = "prometheus")]
     pub(crate) fn turned_away(&self, most: usize) {
         let mut state = self.lock();
         state.turned_away += 1;
@@ -277,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_gauges_hides_none_of_requests() {
+    fn an_error_of_gauges_does_not_hide_an_error_of_requests() {
         static STORAGE: Storage<2, 1, 2> = Storage::new();
         let status_cell = StatusCell::new(Exporter::Influxdb, "http://x".into());
         let shown = || status_cell.status(STORAGE.registry().account(Exporter::Influxdb)).last_error;
@@ -293,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_in_numbers_alone_is_the_same() {
+    fn errors_that_differ_only_in_numbers_are_the_same() {
         for (one, other, same) in [
             ("left alone for 37 s", "left alone for 4 s", true),
             ("3 of 10 lines refused", "11 of 20 lines refused", true),

@@ -49,7 +49,7 @@ impl StopSignal {
     }
 
     /// Waits until a stop is asked for with a deadline that is nearer than the one that is `known`; returns it.
-    #[cfg(any(feature = "influxdb", feature = "statsd", feature = "opentelemetry-http"))]
+    #[cfg(feature = "drivers")]
     pub(crate) async fn nearer_than(&self, known: Option<Instant>) -> Instant {
         self.asked_for(|deadline| known.is_none_or(|known| deadline < known)).await
     }

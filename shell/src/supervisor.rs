@@ -14,17 +14,17 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt as _;
-use loaddensity_metrics_core::{Account, Accounts, DropReason, Exporter, Pump, Registry};
+use loaddensity_metrics_core::{Account, Accounts, DropReason, Exporter, Pump};
 
 use crate::clock::ExporterClock;
-use crate::config::{ExporterConfig, PrometheusConfig};
+use crate::config::ExporterConfig;
 use crate::dispatcher::EventDispatcher;
 use crate::error::StartError;
 use crate::identity::Identity;
 use crate::random;
 use crate::registry_warnings::{self, RegistryWarnings};
 use crate::report::Report;
-use crate::running::{LaunchContext, PreparedExporter, RunningExporter};
+use crate::running::{LaunchContext, PrepareContext, PreparedExporter, RunningExporter};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::status::ExporterStatus;
@@ -183,8 +183,8 @@ impl<R: Runtime> Supervisor<R> {
         {
             return Ok(running.bound);
         }
-        config.check()?;
-        if config.is_disabled() {
+        config.as_configuration().check()?;
+        if config.as_configuration().is_disabled() {
             self.stop_one(exporter).await;
             tracing::info!(exporter = exporter.as_str(), "disabled by its configuration; not started");
             return Ok(None);
@@ -206,11 +206,15 @@ impl<R: Runtime> Supervisor<R> {
     async fn prepare(&mut self, config: &ExporterConfig) -> Result<PreparedExporter<R>, StartError> {
         let Self { context, identity, inbox, shutdown_by, .. } = self;
         let (runtime, registry) = (context.runtime.clone(), context.registry);
+        if !R::HAS_TCP {
+            config.as_configuration().check_without_tcp()?;
+        }
         let given_up = async {
             note_shutdown(&runtime, shutdown_by, inbox.shutdown().await);
             Err(StartError::ShutDown)
         };
-        prepare(&runtime, (registry, identity), config).or(given_up).await
+        let start = PrepareContext { runtime: &runtime, registry, identity };
+        prepare(start, config).or(given_up).await
     }
 
     /// The same for settings that cannot work while the exporter runs, since it has the port.
@@ -226,9 +230,9 @@ impl<R: Runtime> Supervisor<R> {
     fn is_in_its_own_way(&self, config: &ExporterConfig, error: &StartError) -> bool {
         let running = self.slots[config.exporter() as usize].as_ref().map(|(_, running)| running);
         let bound = running.or(self.lingering.as_ref()).and_then(|running| running.bound);
-        match (config, error, bound) {
-            (ExporterConfig::Prometheus(config), StartError::Socket { source, .. }, Some(bound)) => {
-                source.kind() == std::io::ErrorKind::AddrInUse && overlap(config, bound)
+        match (config.as_configuration().page(), error, bound) {
+            (Some(page), StartError::Socket { source, .. }, Some(bound)) => {
+                source.kind() == std::io::ErrorKind::AddrInUse && page.overlaps(bound)
             }
             _ => false,
         }
@@ -329,15 +333,6 @@ fn note_shutdown<R: Runtime>(runtime: &R, shutdown_by: &mut Option<Instant>, dea
     *shutdown_by.insert(shutdown_by.map_or(by, |nearest| nearest.min(by)))
 }
 
-/// Whether `bound` keeps a page with the settings `config` from being listened for.
-fn overlap(config: &PrometheusConfig, bound: SocketAddr) -> bool {
-    let host = config.host.parse::<std::net::IpAddr>();
-    // The address of a name is not known here; it may be this one.
-    let same_host =
-        host.map_or(true, |host| host == bound.ip() || host.is_unspecified() || bound.ip().is_unspecified());
-    config.port == bound.port() && same_host
-}
-
 /// The last account of `exporter`, which got every request through a queue, or else sent sums. Of sums, what was not
 /// sent is dropped for `cause`.
 fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause: DropReason) -> Account {
@@ -352,27 +347,31 @@ fn close(accounts: Accounts<'static>, exporter: Exporter, has_queue: bool, cause
     account
 }
 
-async fn prepare<R: Runtime>(
-    runtime: &R,
-    (registry, identity): (Registry<'static>, &Identity),
-    config: &ExporterConfig,
-) -> Result<PreparedExporter<R>, StartError> {
-    if !R::HAS_TCP {
-        config.check_without_tcp()?;
-    }
-    match config {
-        #[cfg(feature = "prometheus")]
-        ExporterConfig::Prometheus(config) => crate::prometheus::prepare(runtime, identity, config).await,
-        #[cfg(feature = "influxdb")]
-        ExporterConfig::Influxdb(config) => crate::influxdb::prepare((registry, identity), config),
-        #[cfg(feature = "statsd")]
-        ExporterConfig::Statsd(config) => crate::statsd::prepare(runtime, (registry, identity), config).await,
-        #[cfg(feature = "opentelemetry-http")]
-        ExporterConfig::OpenTelemetry(config) => crate::opentelemetry::prepare((registry, identity), config),
-        #[allow(unreachable_patterns, reason = "reached in builds that leave an exporter out")]
-        other => Err(StartError::BuiltWithout { feature: other.exporter().as_str() }),
-    }
+macro_rules! prepare_each {
+    ($($exporter:ident: $folder:ident, feature $feature:literal {
+        $(#[$start_doc:meta])* fn $start:ident($config:ident) -> $answer:ty = $Start:ident;
+        $(#[$stop_doc:meta])* fn $stop:ident() = $Stop:ident;
+    })*) => {
+        /// Has the exporter of `config` prepare its start.
+        async fn prepare<R: Runtime>(
+            start: PrepareContext<'_, R>,
+            config: &ExporterConfig,
+        ) -> Result<PreparedExporter<R>, StartError> {
+            match config {
+                $(
+                    #[cfg(feature = $feature)]
+                    ExporterConfig::$exporter(config) => crate::$folder::prepare(start, config).await,
+                    #[cfg(not(feature = $feature))]
+                    ExporterConfig::$exporter(_) => {
+                        Err(StartError::BuiltWithout { feature: config.exporter().as_str() })
+                    }
+                )*
+            }
+        }
+    };
 }
+
+crate::each_exporter!(prepare_each);
 
 /// Answers a caller, who may have gone.
 fn answer<T>(reply: &Sender<T>, value: T) {

@@ -15,13 +15,13 @@ mod stream;
 #[cfg(feature = "tls")]
 mod trust;
 
-#[cfg(all(not(feature = "tls"), feature = "prometheus"))]
+#[cfg(all(not(feature = "tls"), feature = "http-server"))]
 pub(crate) use absent::Acceptor;
-#[cfg(all(not(feature = "tls"), any(feature = "influxdb", feature = "opentelemetry-http")))]
+#[cfg(all(not(feature = "tls"), feature = "http-client"))]
 pub(crate) use absent::Connector;
-#[cfg(all(feature = "tls", any(feature = "influxdb", feature = "opentelemetry-http")))]
+#[cfg(all(feature = "tls", feature = "http-client"))]
 pub(crate) use client::Connector;
-#[cfg(all(feature = "tls", feature = "prometheus"))]
+#[cfg(all(feature = "tls", feature = "http-server"))]
 pub(crate) use server::Acceptor;
 pub(crate) use stream::MaybeTlsStream;
 

@@ -41,12 +41,13 @@ fn pages((program, lengths): (Program<'_>, Lengths)) {
     let model = program.run(registry, || {});
     for created in [None, Some(1_700_000_000_012_345_678)] {
         let besides = PageExtras { exporters: &[], constant: &constant, created };
-        let created = created.map(Timestamp::from_unix_nanos);
-        let text = exposition::Page::new(registry).with_constant_labels(&labels);
+        let options = exposition::ScrapeOptions::default();
+        let options = options.constant_labels(&labels).created(created.map(Timestamp::from_unix_nanos));
+        let text = exposition::Page::new(registry).with_options(options.clone());
         judge::pages::text(&model, &besides, &filled(text, &model, lengths));
-        let open = exposition::Page::open_metrics(registry, created).with_constant_labels(&labels);
+        let open = exposition::Page::open_metrics(registry).with_options(options.clone());
         judge::pages::open(&model, &besides, &filled(open, &model, lengths));
-        let families = exposition::Families::new(registry, created).with_constant_labels(&labels);
+        let families = exposition::Families::new(registry).with_options(options);
         judge::pages::protobuf(&model, &besides, &joined(families, &model, lengths));
     }
 }

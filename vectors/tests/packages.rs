@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use loaddensity_metrics_core::Exporter;
 use serde_json::Value;
 
 /// What a package's pages show of it.
@@ -52,6 +53,28 @@ fn published_packages_use_only_published_ones() {
                 text(package, "name"),
                 text(sister, "name"),
                 text(dependency, "req"),
+            );
+        }
+    }
+}
+
+/// A build is told that it lacks an exporter by the exporter's name.
+#[test]
+fn each_exporter_is_a_feature_of_its_name_and_on_by_default() {
+    let workspace = metadata("Cargo.toml");
+    for shell in ["loaddensity-metrics-shell", "loaddensity-metrics-smol", "loaddensity-metrics-tokio"] {
+        let package = packages(&workspace).find(|package| text(package, "name") == shell);
+        let features = &package.unwrap_or_else(|| panic!("{shell} is no package"))["features"];
+        let has = |feature: &str, other: &str| {
+            features[feature].as_array().is_some_and(|others| others.iter().any(|one| one == other))
+        };
+        for exporter in Exporter::ALL.map(Exporter::as_str) {
+            let passed_on = format!("loaddensity-metrics-shell/{exporter}");
+            assert!(features[exporter].is_array(), "{shell} needs a feature {exporter:?}");
+            assert!(has("default", exporter), "{exporter:?} must be a default feature of {shell}");
+            assert!(
+                shell == "loaddensity-metrics-shell" || has(exporter, &passed_on),
+                "the feature {exporter:?} of {shell} must switch on {passed_on:?}"
             );
         }
     }

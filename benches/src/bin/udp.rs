@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use loaddensity_metrics_benches::backends::{BenchError, ONE_LINE, PACKED};
 use loaddensity_metrics_benches::{clock, trace};
 use loaddensity_metrics_core::{HeapStorage, Timestamp};
-use loaddensity_metrics_shell::runtime::{self, Runtime};
+use loaddensity_metrics_shell::runtime::{self, Runtime, UdpOptions};
 use loaddensity_metrics_shell::{Account, Exporters, InfluxdbConfig, InfluxdbUdp, Settings, StatsdConfig};
 use loaddensity_metrics_smol::Smol;
 use loaddensity_metrics_tokio::Tokio;
@@ -289,8 +289,8 @@ impl<R: Runtime> Runtime for CountingRuntime<R> {
         self.0.resolve(host, port).await
     }
 
-    async fn udp_connect(&self, peer: SocketAddr) -> io::Result<Self::Udp> {
-        self.0.udp_connect(peer).await.map(CountingUdp)
+    async fn udp_connect(&self, options: UdpOptions) -> io::Result<Self::Udp> {
+        self.0.udp_connect(options).await.map(CountingUdp)
     }
 
     async fn tcp_connect(&self, peer: SocketAddr) -> io::Result<R::Tcp> {

@@ -7,6 +7,7 @@
 //! What is public here is for the project's benches, which do the same work beside other libraries.
 
 pub mod clock;
+mod exporters;
 mod load;
 pub mod memory;
 pub mod packing;
@@ -24,11 +25,12 @@ use std::process::ExitCode;
 
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
-use loaddensity_metrics_core::{HeapStorage, Recorder, Registry, Series};
+use loaddensity_metrics_core::{Accounts, Exporter, HeapStorage, Recorder, Registry, Series, TooSmall};
 
 pub(crate) use self::load::LoadArgs;
 
 use self::clock::Stopwatch;
+use self::exporters::{DatagramFilling, DatagramKind};
 use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
 use self::reading::ReadRegistry;
@@ -120,51 +122,96 @@ impl Storages {
     }
 }
 
+/// A registry, and the handles of the trace's series in it.
+type Filled<'a> = (Registry<'a>, &'a [Series]);
+
 /// Everything that is measured, in the order of the table.
 fn works<'a>(
-    (one, in_one): (Registry<'a>, &'a [Series]),
-    (all, in_all): (Registry<'a>, &'a [Series]),
+    one: Filled<'a>,
+    all: Filled<'a>,
     trace: &'a Trace,
     load: &LoadArgs,
 ) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
-    let recording = |row, registry, handles| Box::new(RecordTrace { row, registry, handles, trace });
-    let lines = LineEncoder::new(one, "loaddensity_request")?;
-    let messages = MessageEncoder::new(one, "loaddensity")?;
-    let accounts = one.pump().ok_or("another pump reads this storage")?.accounts();
-    // A first round tells how long its messages are, newlines included.
-    let mut packed_messages = PackEvents::new(CostRow::Statsd, accounts, messages, in_one, trace);
-    let RoundResult { operations, bytes, .. } = packed_messages.round(&mut Stopwatch::new())?;
-    let message_bytes = (bytes / (MESSAGES * operations)) as usize;
+    let recording = |row, (registry, handles)| Box::new(RecordTrace { row, registry, handles, trace });
     let mut works: Vec<Box<dyn CostMeasurement + 'a>> = vec![
-        recording(CostRow::ByHandle, one, in_one),
-        Box::new(RawEvents::new(CostRow::WithEvents, one, in_one, trace)),
-        recording(CostRow::Classic, all, in_all),
-        recording(CostRow::ByStrings, one, in_one),
-        Box::new(RawEvents::new(CostRow::Pump, one, in_one, trace)),
-        Box::new(PackEvents::new(CostRow::Influxdb, accounts, lines, in_one, trace)),
-        Box::new(packed_messages),
+        recording(CostRow::ByHandle, one),
+        Box::new(RawEvents::new(CostRow::WithEvents, one.0, one.1, trace)),
+        recording(CostRow::Classic, all),
+        recording(CostRow::ByStrings, one),
+        Box::new(RawEvents::new(CostRow::Pump, one.0, one.1, trace)),
     ];
+    for exporter in exporters::per_request() {
+        works.extend(works_of(exporter, one, all, trace, load)?);
+    }
+    let message_bytes = message_bytes(one, trace)?;
     for sending in sendings(message_bytes).map_err(|error| format!("cannot send to itself over loopback: {error}"))? {
         works.push(Box::new(sending));
     }
-    works.push(Box::new(ReadRegistry::of_pages(one, 1)?));
-    let several = load.threads > 1;
-    if several {
-        works.push(Box::new(ReadRegistry::of_pages(all, load.threads)?));
-    }
-    works.push(Box::new(ReadRegistry::of_exports(one, 1, in_one)));
-    if several {
-        works.push(Box::new(ReadRegistry::of_exports(all, load.threads, in_all)));
+    for exporter in exporters::reading() {
+        works.extend(works_of(exporter, one, all, trace, load)?);
     }
     Ok(works)
 }
 
+/// What is measured of `exporter`: reading the storage of several recorders too, where there are several.
+fn works_of<'a>(
+    exporter: Exporter,
+    one: Filled<'a>,
+    all: Filled<'a>,
+    trace: &Trace,
+    load: &LoadArgs,
+) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
+    let (registry, handles) = one;
+    let several = (load.threads > 1).then_some((all, load.threads));
+    let read = [(one, 1)].into_iter().chain(several);
+    Ok(match exporter {
+        Exporter::Prometheus => {
+            let pages = read.map(|((registry, _), recorders)| ReadRegistry::of_pages(registry, recorders));
+            pages.map(|pages| Ok(Box::new(pages?) as _)).collect::<Result<_, TooSmall>>()?
+        }
+        Exporter::Influxdb => {
+            let lines = LineEncoder::new(registry, "loaddensity_request")?;
+            vec![Box::new(PackEvents::new(exporter, accounts(registry)?, lines, handles, trace))]
+        }
+        Exporter::Statsd => vec![Box::new(packed_messages(one, trace)?)],
+        Exporter::OpenTelemetry => read
+            .map(|((registry, handles), recorders)| ReadRegistry::of_exports(registry, recorders, handles))
+            .map(|exports| Box::new(exports) as _)
+            .collect(),
+    })
+}
+
+fn packed_messages<'a>(
+    (registry, handles): Filled<'a>,
+    trace: &Trace,
+) -> Result<PackEvents<'a, MessageEncoder<'a>>, CommandError> {
+    let messages = MessageEncoder::new(registry, "loaddensity")?;
+    Ok(PackEvents::new(Exporter::Statsd, accounts(registry)?, messages, handles, trace))
+}
+
+fn accounts(registry: Registry<'_>) -> Result<Accounts<'_>, CommandError> {
+    Ok(registry.pump().ok_or("another pump reads this storage")?.accounts())
+}
+
+/// How long the messages of the trace are, newlines included, as a round of them tells.
+fn message_bytes(one: Filled<'_>, trace: &Trace) -> Result<usize, CommandError> {
+    let RoundResult { operations, bytes, .. } = packed_messages(one, trace)?.round(&mut Stopwatch::new())?;
+    Ok((bytes / (MESSAGES * operations)) as usize)
+}
+
 /// Packed datagrams and `DogStatsD` messages, with and without segmentation offload.
 fn sendings(message_bytes: usize) -> io::Result<[SendDatagrams; 4]> {
+    let sending = |filling, is_offloaded| {
+        let bytes = match filling {
+            DatagramFilling::Packed => DATAGRAM_BYTES,
+            DatagramFilling::Message => message_bytes,
+        };
+        SendDatagrams::new(DatagramKind { filling, is_offloaded }, bytes)
+    };
     Ok([
-        SendDatagrams::new(CostRow::Datagram, DATAGRAM_BYTES)?,
-        SendDatagrams::new(CostRow::OffloadedDatagram, DATAGRAM_BYTES)?,
-        SendDatagrams::new(CostRow::Message, message_bytes)?,
-        SendDatagrams::new(CostRow::OffloadedMessage, message_bytes)?,
+        sending(DatagramFilling::Packed, false)?,
+        sending(DatagramFilling::Packed, true)?,
+        sending(DatagramFilling::Message, false)?,
+        sending(DatagramFilling::Message, true)?,
     ])
 }

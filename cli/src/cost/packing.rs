@@ -26,11 +26,16 @@ pub(super) struct PackEvents<'a, E> {
 }
 
 impl<'a, E: EventEncoder> PackEvents<'a, E> {
-    pub(super) fn new(row: CostRow, accounts: Accounts<'a>, encoder: E, handles: &[Series], trace: &Trace) -> Self {
-        let exporter = if row == CostRow::Influxdb { Exporter::Influxdb } else { Exporter::Statsd };
+    pub(super) fn new(
+        exporter: Exporter,
+        accounts: Accounts<'a>,
+        encoder: E,
+        handles: &[Series],
+        trace: &Trace,
+    ) -> Self {
         let buffer = vec![Event::default(); EVENTS].into_boxed_slice();
         Self {
-            row,
+            row: CostRow::PerRequest(exporter),
             packer: Packer::new(encoder),
             sink: Sink::new(buffer, accounts.ledger(exporter)),
             events: trace.requests.iter().map(|request| event(handles[request.series], &request.sample)).collect(),

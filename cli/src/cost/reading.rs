@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use loaddensity_metrics_core::otlp::{Export, Resource, Sources};
 use loaddensity_metrics_core::prometheus::Page;
-use loaddensity_metrics_core::{Outcome, Registry, Series, Timestamp, TooSmall};
+use loaddensity_metrics_core::{Exporter, Outcome, Registry, Series, Timestamp, TooSmall};
 
 use super::clock::Stopwatch;
 use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
@@ -18,14 +18,19 @@ const LEAST: u64 = 20_000;
 
 /// Reads everything, once or several times.
 pub(super) struct ReadRegistry<'a> {
-    row: CostRow,
+    recorders: u64,
     registry: Registry<'a>,
-    /// Of the exports; an exporter makes it once.
-    resource: Resource,
+    read: ReadingKind,
     buffer: Vec<u8>,
     /// Lines or data points of one page or export.
     operations: u64,
     times: u64,
+}
+
+enum ReadingKind {
+    Page,
+    /// With the resource, which an exporter makes once.
+    Export(Box<Resource>),
 }
 
 impl<'a> ReadRegistry<'a> {
@@ -34,7 +39,7 @@ impl<'a> ReadRegistry<'a> {
         let mut lines = 0;
         let mut buffer = vec![0; FRAME];
         page(registry, &mut buffer, |part| lines += part.iter().filter(|byte| **byte == b'\n').count() as u64)?;
-        Ok(Self::new(CostRow::Prometheus { recorders }, registry, buffer, lines))
+        Ok(Self::new(ReadingKind::Page, recorders, registry, (buffer, lines)))
     }
 
     /// The reading of exports. Everything that will be must have been recorded once.
@@ -45,21 +50,21 @@ impl<'a> ReadRegistry<'a> {
             3 * Outcome::ALL.iter().zip(totals.latencies).filter(|(_, side)| side.count() != 0).count() as u64
         };
         let points = handles.iter().map(points).sum();
-        Self::new(CostRow::OpenTelemetry { recorders }, registry, vec![0; REQUEST], points)
+        let read = ReadingKind::Export(Box::new(Resource::new("loaddensity")));
+        Self::new(read, recorders, registry, (vec![0; REQUEST], points))
     }
 
-    fn new(row: CostRow, registry: Registry<'a>, buffer: Vec<u8>, operations: u64) -> Self {
-        let resource = Resource::new("loaddensity");
-        Self { row, registry, resource, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
+    fn new(read: ReadingKind, recorders: u64, registry: Registry<'a>, (buffer, operations): (Vec<u8>, u64)) -> Self {
+        Self { recorders, registry, read, buffer, operations, times: LEAST.div_ceil(operations.max(1)) }
     }
 
     /// Reads everything; returns the requests and the bytes in it.
     fn once(&mut self) -> Result<[u64; 2], TooSmall> {
         let mut bytes = 0;
         let written = |part: &[u8]| bytes += black_box(part).len() as u64;
-        let requests = match self.row {
-            CostRow::Prometheus { .. } => page(self.registry, &mut self.buffer, written)?,
-            _ => export(self.registry, &self.resource, &mut self.buffer, written)?,
+        let requests = match &self.read {
+            ReadingKind::Page => page(self.registry, &mut self.buffer, written)?,
+            ReadingKind::Export(resource) => export(self.registry, resource, &mut self.buffer, written)?,
         };
         Ok([requests, bytes])
     }
@@ -67,11 +72,15 @@ impl<'a> ReadRegistry<'a> {
 
 impl CostMeasurement for ReadRegistry<'_> {
     fn row(&self) -> CostRow {
-        self.row
+        let exporter = match self.read {
+            ReadingKind::Page => Exporter::Prometheus,
+            ReadingKind::Export(_) => Exporter::OpenTelemetry,
+        };
+        CostRow::Reading { exporter, recorders: self.recorders }
     }
 
     fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
-        let (row, recorded, operations) = (self.row, self.registry.requests(), self.operations * self.times);
+        let (row, recorded, operations) = (self.row(), self.registry.requests(), self.operations * self.times);
         let mut bytes = 0;
         for _ in 0..self.times {
             let Ok([requests, more]) = watch.time(|| self.once()) else {

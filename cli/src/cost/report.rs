@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use loaddensity_metrics_core::Exporter;
+
 use super::MESSAGES;
 use super::clock;
+use super::exporters::{self, DatagramFilling, ExporterWork, Sending, cost_of};
 use super::load::LoadArgs;
 use super::memory;
 use super::raw_events::RING;
@@ -13,11 +16,6 @@ use crate::numbers::thousands;
 
 /// Said on stderr before, and at the end of the report.
 pub(super) const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NOTHING. Use cargo run --release -- cost";
-
-/// Seconds between two scrapes, as most Prometheus servers are set up.
-const SCRAPE_SECONDS: f64 = 15.0;
-/// Seconds between two exports, the default of `interval_seconds`.
-const EXPORT_SECONDS: f64 = 5.0;
 
 /// Width of the table's first column.
 const NAME: usize = 58;
@@ -66,7 +64,7 @@ impl CostReport<'_> {
         let (counters, ring) = (memory::COUNTERS, RING as u64 * memory::EVENT);
         let recorder = format!("a recorder, with {} series", thousands(series));
         for (name, bytes, note) in [
-            ("a series, once", memory::LABELS, "its labels, for all four formats, and its exemplars".to_owned()),
+            ("a series, once", memory::LABELS, "its labels, for all formats, and its exemplars".to_owned()),
             (
                 "a series, in each recorder",
                 counters,
@@ -98,36 +96,25 @@ impl CostReport<'_> {
 
     fn exporting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<17}{}", "pump", self.product(CostRow::Pump))?;
-        writeln!(f, "{:<17}{}", "InfluxDB", self.product(CostRow::Influxdb))?;
-        let packed = self.datagrams(CostRow::Influxdb);
-        self.sending(f, "packed (default)", packed, CostRow::OffloadedDatagram)?;
-        self.sending(f, "packed, without offload", packed, CostRow::Datagram)?;
-        writeln!(f, "{:<17}{}", "DogStatsD", self.product(CostRow::Statsd))?;
-        let messages = (MESSAGES * self.load.rate) as f64;
-        self.sending(f, "one by one (default)", messages, CostRow::OffloadedMessage)?;
-        self.sending(f, "one by one, without offload", messages, CostRow::Message)?;
-        let packed = self.datagrams(CostRow::Statsd);
-        self.sending(f, "packed, at most (two or more leave in a call)", packed, CostRow::Datagram)?;
-        self.sending(f, "packed, with fill_datagrams", packed, CostRow::OffloadedDatagram)?;
-        let mut reading = 0.0;
-        let recorders = self.load.threads;
-        for (name, row, what, things, every) in [
-            ("Prometheus", CostRow::Prometheus { recorders }, "a scrape", "lines", SCRAPE_SECONDS),
-            ("OpenTelemetry", CostRow::OpenTelemetry { recorders }, "an export", "data points", EXPORT_SECONDS),
-        ] {
-            let Some(Figure { median, bytes, operations, .. }) = self.figure(row) else { continue };
-            let (seconds, kilobytes) = (operations * median / 1e9, thousands((operations * bytes / 1e3).ceil() as u64));
-            let operations = thousands(*operations as u64);
-            writeln!(f, "{name:<17}{what} of {operations} {things}, {kilobytes} KB: {:.2} ms", seconds * 1e3)?;
-            reading += seconds / every;
+        let mut seconds = self.seconds_per_second(CostRow::Pump);
+        let mut readings = Vec::new();
+        for exporter in exporters::per_request().chain(exporters::reading()) {
+            let cost = cost_of(exporter);
+            match cost.work {
+                ExporterWork::PerRequest(sendings) => {
+                    let row = CostRow::PerRequest(exporter);
+                    writeln!(f, "{:<17}{}", cost.name, self.product(row))?;
+                    sendings.iter().try_for_each(|sending| self.sending(f, row, sending))?;
+                    seconds += self.seconds_per_second(row);
+                }
+                ExporterWork::Reading { what, things, every } => {
+                    seconds += self.reading(f, exporter, what, things)? / every;
+                    readings.push(format!("{what} every {every} s"));
+                }
+            }
         }
-        let per_request = [CostRow::Pump, CostRow::Influxdb, CostRow::Statsd].map(|row| self.seconds_per_second(row));
-        let all = cores(reading + per_request.iter().sum::<f64>());
-        writeln!(
-            f,
-            "{:<17}{all}, with a scrape every {SCRAPE_SECONDS} s and an export every {EXPORT_SECONDS} s, before sending",
-            "all exporters"
-        )?;
+        let (all, readings) = (cores(seconds), readings.join(" and "));
+        writeln!(f, "{:<17}{all}, with {readings}, before sending", "all exporters")?;
         writeln!(
             f,
             "{:<17}sending by default is with segmentation offload where the system has it, many datagrams of one size in a call;\n\
@@ -136,9 +123,31 @@ impl CostReport<'_> {
         )
     }
 
-    /// A line on what the kernel takes for `datagrams` a second, each at the cost of `row`.
-    fn sending(&self, f: &mut fmt::Formatter<'_>, how: &str, datagrams: f64, row: CostRow) -> fmt::Result {
-        let nanos = self.figure(row).map_or(0.0, |figure| figure.median);
+    /// A line on `what` of `exporter`, a reading of `things`; returns the seconds that it takes.
+    fn reading(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        exporter: Exporter,
+        what: &str,
+        things: &str,
+    ) -> Result<f64, fmt::Error> {
+        let cost = cost_of(exporter);
+        let row = CostRow::Reading { exporter, recorders: self.load.threads };
+        let Some(Figure { median, bytes, operations, .. }) = self.figure(row) else { return Ok(0.0) };
+        let (seconds, kilobytes) = (operations * median / 1e9, thousands((operations * bytes / 1e3).ceil() as u64));
+        let operations = thousands(*operations as u64);
+        writeln!(f, "{:<17}{what} of {operations} {things}, {kilobytes} KB: {:.2} ms", cost.name, seconds * 1e3)?;
+        Ok(seconds)
+    }
+
+    /// A line on what the kernel takes for the datagrams of the exporter of `row`.
+    fn sending(&self, f: &mut fmt::Formatter<'_>, row: CostRow, sending: &Sending) -> fmt::Result {
+        let how = sending.how;
+        let datagrams = match sending.datagram.filling {
+            DatagramFilling::Packed => self.datagrams(row),
+            DatagramFilling::Message => (MESSAGES * self.load.rate) as f64,
+        };
+        let nanos = self.figure(CostRow::Datagram(sending.datagram)).map_or(0.0, |figure| figure.median);
         let (count, share) = (thousands(datagrams.ceil() as u64), cores(datagrams * nanos / 1e9));
         let nanos = thousands(nanos.round() as u64);
         writeln!(f, "{:<17}sent {how}: {count} datagrams/s x {nanos} ns = {share}", "")
@@ -234,6 +243,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cost::exporters::DatagramKind;
 
     const ROWS: [(CostRow, f64); 13] = [
         (CostRow::ByHandle, 5.6),
@@ -241,24 +251,27 @@ mod tests {
         (CostRow::Classic, 5.0),
         (CostRow::ByStrings, 20.0),
         (CostRow::Pump, 4.0),
-        (CostRow::Influxdb, 40.0),
-        (CostRow::Statsd, 36.0),
-        (CostRow::Datagram, 3_000.0),
-        (CostRow::OffloadedDatagram, 600.0),
-        (CostRow::Message, 2_000.0),
-        (CostRow::OffloadedMessage, 400.0),
-        (CostRow::Prometheus { recorders: 8 }, 10.0),
-        (CostRow::OpenTelemetry { recorders: 8 }, 20.0),
+        (CostRow::PerRequest(Exporter::Influxdb), 40.0),
+        (CostRow::PerRequest(Exporter::Statsd), 36.0),
+        (datagram(DatagramFilling::Packed, false), 3_000.0),
+        (datagram(DatagramFilling::Packed, true), 600.0),
+        (datagram(DatagramFilling::Message, false), 2_000.0),
+        (datagram(DatagramFilling::Message, true), 400.0),
+        (CostRow::Reading { exporter: Exporter::Prometheus, recorders: 8 }, 10.0),
+        (CostRow::Reading { exporter: Exporter::OpenTelemetry, recorders: 8 }, 20.0),
     ];
+
+    const fn datagram(filling: DatagramFilling, is_offloaded: bool) -> CostRow {
+        CostRow::Datagram(DatagramKind { filling, is_offloaded })
+    }
 
     fn report(series: u64, threads: u64) -> String {
         let figure = |(row, median)| {
             let row = match row {
-                CostRow::Prometheus { .. } => CostRow::Prometheus { recorders: threads },
-                CostRow::OpenTelemetry { .. } => CostRow::OpenTelemetry { recorders: threads },
+                CostRow::Reading { exporter, .. } => CostRow::Reading { exporter, recorders: threads },
                 row => row,
             };
-            let operations = if row == CostRow::Influxdb { 10.0 } else { 13_500.0 };
+            let operations = if row == CostRow::PerRequest(Exporter::Influxdb) { 10.0 } else { 13_500.0 };
             Figure { row, minimum: median - 0.5, median, rounds: 99, bytes: 100.0, operations }
         };
         let load = LoadArgs { rate: 250_000, series, threads, seconds: Duration::from_secs(10) };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use loaddensity_metrics_shell::runtime::SegmentationOffload;
 
 use super::clock::Stopwatch;
+use super::exporters::DatagramKind;
 use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Datagrams that wait at most: the usual buffer of 208 KiB holds 90 full ones.
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends bursts, and takes them in between, which does not count.
 pub(super) struct SendDatagrams {
-    row: CostRow,
+    kind: DatagramKind,
     sender: UdpSocket,
     receiver: UdpSocket,
     /// Of the rows with segmentation offload: a burst is one call then, where the system takes that.
@@ -34,16 +35,15 @@ pub(super) struct SendDatagrams {
 
 impl SendDatagrams {
     /// Datagrams of `datagram_bytes` each, 1 to 65,507.
-    pub(super) fn new(row: CostRow, datagram_bytes: usize) -> io::Result<Self> {
+    pub(super) fn new(kind: DatagramKind, datagram_bytes: usize) -> io::Result<Self> {
         let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         receiver.set_read_timeout(Some(PATIENCE))?;
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         sender.connect(receiver.local_addr()?)?;
         let datagrams = BURST.min(BURST_BYTES / datagram_bytes);
-        let offload =
-            matches!(row, CostRow::OffloadedDatagram | CostRow::OffloadedMessage).then(SegmentationOffload::new);
+        let offload = kind.is_offloaded.then(SegmentationOffload::new);
         let burst = vec![b'\n'; datagrams * datagram_bytes];
-        Ok(Self { row, sender, receiver, offload, burst, datagram_bytes, memory: vec![0; datagram_bytes + 1] })
+        Ok(Self { kind, sender, receiver, offload, burst, datagram_bytes, memory: vec![0; datagram_bytes + 1] })
     }
 
     /// Sends a burst; returns how many datagrams the kernel took.
@@ -76,7 +76,7 @@ impl SendDatagrams {
 
 impl CostMeasurement for SendDatagrams {
     fn row(&self) -> CostRow {
-        self.row
+        CostRow::Datagram(self.kind)
     }
 
     fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
@@ -84,8 +84,8 @@ impl CostMeasurement for SendDatagrams {
         let bursts = (LEAST as u64).div_ceil(datagrams);
         for _ in 0..bursts {
             let sent = watch.time(|| self.send());
-            self.row.expect("datagrams sent", datagrams, sent as u64)?;
-            self.row.expect("datagrams received", datagrams, self.receive() as u64)?;
+            self.row().expect("datagrams sent", datagrams, sent as u64)?;
+            self.row().expect("datagrams received", datagrams, self.receive() as u64)?;
         }
         let operations = bursts * datagrams;
         Ok(RoundResult { operations, bytes: operations * self.datagram_bytes as u64, times: operations })

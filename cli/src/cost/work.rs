@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use loaddensity_metrics_core::Exporter;
+
 use super::clock::Stopwatch;
+use super::exporters::{DatagramFilling, DatagramKind, cost_of, per_request};
 
 /// One measurement.
 pub(super) trait CostMeasurement {
@@ -24,33 +27,40 @@ pub(super) enum CostRow {
     Classic,
     ByStrings,
     Pump,
-    Influxdb,
-    Statsd,
-    Datagram,
-    OffloadedDatagram,
-    Message,
-    OffloadedMessage,
-    Prometheus { recorders: u64 },
-    OpenTelemetry { recorders: u64 },
+    /// Of an exporter that takes each request.
+    PerRequest(Exporter),
+    /// Sent over loopback.
+    Datagram(DatagramKind),
+    /// Of an exporter that reads the registry.
+    Reading {
+        exporter: Exporter,
+        recorders: u64,
+    },
 }
 
 impl fmt::Display for CostRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let recorders = |n: &u64| if *n == 1 { "1 recorder".to_owned() } else { format!("{n} recorders") };
         f.pad(&match self {
             Self::ByHandle => "record, by handle".into(),
-            Self::WithEvents => "record, by handle, raw events on (InfluxDB + DogStatsD)".into(),
+            Self::WithEvents => {
+                let names: Vec<_> = per_request().map(|exporter| cost_of(exporter).name).collect();
+                format!("record, by handle, raw events on ({})", names.join(" + "))
+            }
             Self::Classic => "record, by handle, without exponential histograms".into(),
             Self::ByStrings => "record, by strings".into(),
-            Self::Pump => "pump, a request into two sinks".into(),
-            Self::Influxdb => "InfluxDB, a line".into(),
-            Self::Statsd => "DogStatsD, a request (3 messages)".into(),
-            Self::Datagram => "UDP over loopback, a packed datagram".into(),
-            Self::OffloadedDatagram => "UDP over loopback, a packed datagram, offload".into(),
-            Self::Message => "UDP over loopback, a DogStatsD message".into(),
-            Self::OffloadedMessage => "UDP over loopback, a DogStatsD message, offload".into(),
-            Self::Prometheus { recorders: n } => format!("Prometheus, a line, {}", recorders(n)),
-            Self::OpenTelemetry { recorders: n } => format!("OTLP, a data point, {}", recorders(n)),
+            Self::Pump => format!("pump, a request into {} sinks", per_request().count()),
+            Self::PerRequest(exporter) => cost_of(*exporter).operation.into(),
+            Self::Datagram(DatagramKind { filling, is_offloaded }) => {
+                let what = match filling {
+                    DatagramFilling::Packed => "a packed datagram",
+                    DatagramFilling::Message => "a DogStatsD message",
+                };
+                format!("UDP over loopback, {what}{}", if *is_offloaded { ", offload" } else { "" })
+            }
+            Self::Reading { exporter, recorders } => {
+                let s = if *recorders == 1 { "" } else { "s" };
+                format!("{}, {recorders} recorder{s}", cost_of(*exporter).operation)
+            }
         })
     }
 }

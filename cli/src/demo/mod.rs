@@ -1,4 +1,4 @@
-//! The demo: real HTTP load, all four exporters on, a receiver for each, and whether they saw what was recorded.
+//! The demo: real HTTP load, all exporters on, a receiver for each, and whether they saw what was recorded.
 //!
 //! Target, engine, exporters and receivers are threads of this process and talk over the loopback interface. What the
 //! receivers count comes from parsing what was on the wire; what was recorded is also compared with what the target
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{
-    Exporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
+    Exporter, Exporters, InfluxdbConfig, InfluxdbUdp, OpenTelemetryConfig, PrometheusConfig, Settings, StatsdConfig,
 };
 
 use self::report::{DemoBackend, Demonstration};
@@ -107,7 +107,7 @@ struct Receivers {
     otlp: OtlpReceiver,
 }
 
-/// Starts the four exporters; where the metrics page is.
+/// Starts the exporters; where the metrics page is.
 fn start_all<R: Runtime>(exporters: &Exporters<R>, receivers: &Receivers) -> Result<SocketAddr, CommandError> {
     let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
     let (points, messages) = (receivers.points.address(), receivers.messages.address());
@@ -152,12 +152,12 @@ fn load<R: Runtime>(
     Ok((finished, summary))
 }
 
-/// Stops the four exporters, each of which flushes, and reads what arrived.
+/// Stops the exporters, each of which flushes, and reads what arrived.
 fn stop_all<R: Runtime>(
     exporters: &Exporters<R>,
     receivers: Receivers,
     scraped: &Scraped,
-) -> Result<[DemoBackend; 4], CommandError> {
+) -> Result<[DemoBackend; Exporter::ALL.len()], CommandError> {
     let accounts = [
         exporters.stop_prometheus_exporter()?,
         exporters.stop_influxdb_sink()?,

@@ -1,4 +1,4 @@
-//! Receivers for the four protocols, for the demo and the tests. Each decodes with an oracle that is not ours where one
+//! Receivers, one for each protocol, for the demo and the tests. Each decodes with an oracle that is not ours where one
 //! exists (see `loaddensity-metrics-vectors`), counts requests by outcome, and keeps a sample of what came.
 //!
 //! Bytes are kept as they come and parsed at the end, so that receiving costs as little as it can. What the kernel

@@ -21,7 +21,7 @@ fn every_row_has_its_figures() {
         ("record, by handle, raw events on (InfluxDB + DogStatsD)", false),
         ("record, by handle, without exponential histograms", false),
         ("record, by strings", false),
-        ("pump, a request into two sinks", false),
+        ("pump, a request into 2 sinks", false),
         ("InfluxDB, a line", true),
         ("DogStatsD, a request (3 messages)", true),
         ("UDP over loopback, a packed datagram", true),

@@ -1,4 +1,5 @@
-//! What the exponential histograms say: quantiles, extremes, and the buckets themselves, summed over shards.
+//! The exponential histograms, summed over shards: quantiles, the smallest and largest values, and the buckets
+//! themselves.
 
 use crate::counts::bounds::Quantity;
 use crate::counts::exponential::{self, LATENCIES, SCALE, SIZES};
@@ -9,7 +10,8 @@ use crate::request::series::Series;
 
 /// The distribution of latencies, in nanoseconds, or of sizes, in bytes: 2.2 KB.
 ///
-/// Distributions of one quantity add up exactly, whatever they come from: recorders, series, load generators.
+/// Distributions of the same quantity can be added exactly, whether they come from different recorders, series or load
+/// generators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Distribution {
     quantity: Quantity,
@@ -19,10 +21,10 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// 2^`SCALE` buckets to each power of two: OTLP's scale, Prometheus' schema.
+    /// There are 2^`SCALE` buckets for each power of two. OTLP calls this number the scale, Prometheus the schema.
     pub const SCALE: i32 = SCALE as i32;
 
-    /// One of nothing.
+    /// A distribution without requests.
     #[must_use]
     pub const fn none(quantity: Quantity) -> Self {
         Self { quantity, counts: [0; SIZES], min: u64::MAX, max: 0 }
@@ -34,43 +36,44 @@ impl Distribution {
         self.quantity
     }
 
-    /// Requests in all buckets.
+    /// The requests in all buckets.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, requests| sum.saturating_add(*requests))
     }
 
-    /// Requests in the bucket of zero: sizes of 0 bytes; latencies of 2^-10 ms (0.98 µs) or less.
+    /// The requests in the zero bucket: sizes of 0 bytes; latencies of 2^-10 ms (0.98 µs) or less.
     #[must_use]
     pub const fn zero_count(&self) -> u64 {
         self.counts[0]
     }
 
-    /// The smallest value: exact, but for what [`since`](Self::since) returns. `None` without requests.
+    /// The smallest value. It is exact, except in what [`since`](Self::since) returns. `None` without requests.
     #[must_use]
     pub const fn min(&self) -> Option<u64> {
         if self.min <= self.max { Some(self.min) } else { None }
     }
 
-    /// The largest value: exact, but for what [`since`](Self::since) returns. `None` without requests.
+    /// The largest value. It is exact, except in what [`since`](Self::since) returns. `None` without requests.
     #[must_use]
     pub const fn max(&self) -> Option<u64> {
         if self.min <= self.max { Some(self.max) } else { None }
     }
 
-    /// The value that a share `q` (0 to 1) of the requests did not exceed: the smallest value for 0, the largest for 1,
-    /// and in between the middle of a bucket, which is within 4.4 % of the true one and rounded to a whole number. `None`
-    /// without requests.
+    /// The value that a share `q` (0 to 1) of the requests did not exceed. For 0 it is the smallest value, for 1 the
+    /// largest. In between it is the middle of a bucket, rounded to a whole number; before rounding it is within 4.4 %
+    /// of the true value. `None` without requests.
     ///
-    /// Latencies above 2^20 ms (17 min) and sizes above 2^34 bytes (16 GiB) share one bucket, and its middle is told.
+    /// Latencies above 2^20 ms (17 min) share one bucket, as do sizes above 2^34 bytes (16 GiB); for them the middle of
+    /// that bucket is returned.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<u64> {
         let (min, max) = (self.min()?, self.max()?);
         let count = self.count();
-        // Not `ceil`, which `core` does not have; a product so large that it has no fraction stays as it is.
+        // `core` has no `ceil`. A product that is too large to have a fraction stays as it is.
         let exact = q.clamp(0.0, 1.0) * count as f64;
         let mut rank = (exact as u64).saturating_add(u64::from(exact > (exact as u64) as f64));
-        // The product of 0.07 and 100 is a little more than 7.
+        // A product may be rounded up: 0.07 times 100 is a little more than 7.
         if rank > 1 && (rank - 1) as f64 / count as f64 >= q {
             rank -= 1;
         }
@@ -88,9 +91,9 @@ impl Distribution {
         Some(self.middle(bucket).clamp(min, max))
     }
 
-    /// The buckets that are not empty, that of zero left out: index and requests. The index is OTLP's: bucket `i` lies
-    /// above 2^(i/8) and reaches to 2^((i+1)/8), inclusive, in milliseconds or bytes; the one above the scale has the
-    /// index after the last. In Prometheus it is `i + 1`.
+    /// The index and the requests of each bucket that is not empty, without the zero bucket. The index is OTLP's:
+    /// bucket `i` holds the values above 2^(i/8) and up to 2^((i+1)/8), inclusive, in milliseconds or bytes. The bucket
+    /// for all larger values has the index after the last one. In Prometheus the index is `i + 1`.
     pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> {
         let index = match self.quantity {
             Quantity::Latency => exponential::latency_index,
@@ -100,7 +103,7 @@ impl Distribution {
         buckets.filter(|(_, requests)| **requests != 0).map(move |(bucket, requests)| (index(bucket), *requests))
     }
 
-    /// Adds what `other` counted, if it is of the same quantity; returns whether it is.
+    /// Adds what `other` counted, if both are of the same quantity. Returns whether they are.
     pub fn merge(&mut self, other: &Self) -> bool {
         if self.quantity != other.quantity {
             return false;
@@ -113,8 +116,9 @@ impl Distribution {
         true
     }
 
-    /// What came since `earlier`, an older reading of the same. Its extremes are known as well as its buckets tell: to
-    /// within 9 %, and only above the scale those of the time before may stand in.
+    /// What was recorded since `earlier`, an older reading of the same. Its smallest and largest values are computed
+    /// from the buckets, so they are within 9 % of the true ones. Only in the bucket for all larger values they may be
+    /// those of the time before `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut later = *self;
@@ -125,7 +129,7 @@ impl Distribution {
         later
     }
 
-    /// What the buckets say of an interval, with the extremes of all time until then.
+    /// The distribution of an interval: its buckets, and the smallest and largest values of all time until its end.
     pub(crate) fn of(quantity: Quantity, buckets: &[u64], extremes: Option<(u64, u64)>) -> Self {
         let mut all = Self::none(quantity);
         all.counts.iter_mut().zip(buckets).for_each(|(count, bucket)| *count = *bucket);
@@ -146,8 +150,8 @@ impl Distribution {
         self.max = self.max.max(all.largest);
     }
 
-    /// Brings the extremes into the outermost buckets that count something. They are elsewhere where a request was
-    /// recorded while this was read, and in differences.
+    /// Moves the smallest and the largest value into the first and the last bucket that is not empty. They may be
+    /// outside in differences, or if a request was recorded while this was read.
     fn fit_extremes(&mut self) {
         let is_used = |requests: &u64| *requests != 0;
         let (Some(first), Some(last)) = (self.counts.iter().position(is_used), self.counts.iter().rposition(is_used))
@@ -167,17 +171,17 @@ impl Distribution {
             Quantity::Size => (exponential::size_edge, SIZES - 1),
         };
         let start = bucket.checked_sub(1).map_or(0, |below| edge(below) + 1);
-        // Between two bounds may be no whole number; nothing counts there.
+        // There may be no whole number between two bounds. Such a bucket stays empty.
         (start, if bucket == above { u64::MAX } else { edge(bucket).max(start) })
     }
 
-    /// The whole number in a bucket that is nearest to all the others, by ratio.
+    /// The whole number in a bucket whose relative distance to the other values is smallest.
     fn middle(&self, bucket: usize) -> u64 {
         if bucket == 0 {
             return 0;
         }
         let (start, end) = self.range(bucket);
-        // The harmonic mean: the relative error is the same at both ends.
+        // The harmonic mean: the relative error is the same at both ends of the bucket.
         let (start, end) = (u128::from(start), u128::from(end.min(self.max).max(start)));
         let sum = (start + end).max(1);
         ((4 * start * end + sum) / (2 * sum)) as u64
@@ -209,7 +213,7 @@ impl Distributions {
         both(&self.sizes)
     }
 
-    /// What came since `earlier`, an older reading of the same.
+    /// What was recorded since `earlier`, an older reading of the same.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut later = *self;
@@ -222,7 +226,7 @@ impl Distributions {
         later
     }
 
-    /// See [`Distribution::fit_extremes`].
+    /// Applies [`Distribution::fit_extremes`] to all of them.
     fn fit_extremes(mut self) -> Self {
         self.latencies.iter_mut().chain(&mut self.sizes).for_each(Distribution::fit_extremes);
         self

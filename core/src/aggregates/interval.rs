@@ -1,5 +1,5 @@
-//! What came in one interval after another, series by series, for exporters that send sums: nothing is lost by an export
-//! that fails, and nothing is told twice.
+//! The requests of one interval after another, series by series, for exporters that send aggregates. If an export
+//! fails, nothing is lost, and no request is sent twice.
 
 use crate::aggregates::classic::{Latencies, Sizes};
 use crate::aggregates::distribution::{Distribution, Distributions};
@@ -17,17 +17,21 @@ use crate::request::series::Series;
 pub struct Interval {
     /// Counts, sums and classic buckets by outcome: exact.
     pub totals: Totals,
-    /// Exponential histograms by outcome, whose buckets are exact; what is told from them, extremes included, is as near
-    /// as [`Distribution::since`](crate::Distribution::since) says. `None` in storage that keeps none. While requests
-    /// are recorded, one that is in the totals may be in the next interval's histograms, or the other way round.
+    /// Exponential histograms by outcome. Their buckets are exact. Values that are computed from them, the smallest and
+    /// largest ones included, are as exact as [`Distribution::since`](crate::Distribution::since) says. `None` in
+    /// storage that keeps no exponential histograms.
+    ///
+    /// A request that is recorded during the reading may be in the totals of this interval and in the histograms of the
+    /// next one, or the other way round.
     pub distributions: Option<Distributions>,
 }
 
-/// One interval after another over what a registry counts, in two steps, in memory of the caller's: [`read`](Self::read)
-/// as often as need be, then [`commit`](Self::commit) once the backend has what was read.
+/// One interval after another of what a registry counts, in the caller's memory. An interval takes two steps:
+/// [`read`](Self::read) it as often as necessary, then [`commit`](Self::commit) it once the backend has what was read.
 ///
-/// The sum of all committed intervals is what the registry counted since [`new`](Self::new). A series that is not
-/// committed, because an export failed, has it all in its next interval. Series interned later begin at zero.
+/// The sum of all committed intervals is what the registry counted since [`new`](Self::new). If an interval of a series
+/// is not committed, because an export failed, the next interval contains it. Series that are interned later begin at
+/// zero.
 ///
 /// ```
 /// use core::time::Duration;
@@ -52,23 +56,25 @@ pub struct Intervals<'a, M> {
 }
 
 impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
-    /// Words of memory that `registry` needs: with the contract's bounds 17,344 bytes for each series of its capacity, 736
-    /// where it keeps no exponential histograms. Those of series that count nothing are never written.
+    /// The words of memory that `registry` needs. With the default bounds these are 17,344 bytes for each series of its
+    /// capacity, or 736 if it keeps no exponential histograms. In zeroed memory, the words of series without requests
+    /// are never written.
     #[must_use]
     pub fn words(registry: Registry<'_>) -> usize {
         Rows::<M>::words(registry, RowShape::everything(registry))
     }
 
-    /// Intervals from now on, in `memory` of [`words`](Self::words) words or more; what it holds is overwritten.
+    /// Intervals that begin now, in `memory` of at least [`words`](Self::words) words. What the memory holds is
+    /// overwritten.
     ///
     /// # Errors
-    /// [`TooFewWords`] where the memory is smaller.
+    /// [`TooFewWords`] if the memory is smaller.
     pub fn new(registry: Registry<'a>, memory: M) -> Result<Self, TooFewWords> {
         let (rows, before) = Rows::new(registry, RowShape::everything(registry), memory)?;
         Ok(Self { registry, rows, before })
     }
 
-    /// Requests that had been counted before the first interval: where an exporter's account begins; see
+    /// The requests that were counted before the first interval. The account of an exporter begins after them; see
     /// [`Accounts::open_after`](crate::Accounts::open_after).
     #[must_use]
     pub const fn before(&self) -> u64 {
@@ -80,16 +86,16 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
         self.registry.each_series()
     }
 
-    /// What `series` counted since its last committed interval; `None` where that is nothing. It replaces what was read
-    /// before and not committed, and has it in it.
+    /// What `series` counted since its last committed interval; `None` if it counted nothing. The result contains what
+    /// was read before and not committed.
     pub fn read(&mut self, series: Series) -> Option<Interval> {
         self.rows.freeze_series(self.registry, series);
-        // What no bucket shows yet is left to the next interval.
+        // A request that is in no bucket yet belongs to the next interval.
         (self.requests(series) != 0).then(|| self.interval(series))
     }
 
-    /// The backend has what was last read of `series`: the next interval begins after it. Returns how many requests
-    /// that is; 0 where nothing was read since the last commit.
+    /// Says that the backend has what was last read of `series`. The next interval begins after it. Returns how many
+    /// requests these are; 0 if nothing was read since the last commit.
     pub fn commit(&mut self, series: Series) -> u64 {
         match self.requests(series) {
             0 => 0,
@@ -97,13 +103,13 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
         }
     }
 
-    /// [`commit`](Self::commit) of every series: for an export that was accepted whole. Not for one that left out
-    /// series that an earlier one had read.
+    /// Calls [`commit`](Self::commit) for every series, after an export that was accepted whole. Do not use it if the
+    /// export left out series that were read for an earlier export: they would be committed too.
     pub fn commit_all(&mut self) -> u64 {
         self.series().map(|series| self.commit(series)).sum()
     }
 
-    /// Requests that were read and not committed.
+    /// The requests that were read and not committed.
     fn requests(&self, series: Series) -> u64 {
         let shape = self.rows.shape();
         Outcome::ALL.into_iter().map(|outcome| shape.requests(self.rows.came(series, outcome))).sum()

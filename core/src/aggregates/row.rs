@@ -1,5 +1,5 @@
-//! What was counted of one series, as plain numbers one after another: what an interval's difference is taken of, and
-//! every OTLP point is made of that is not cumulative with explicit bounds.
+//! A row: what one series counted, as plain numbers one after another. Differences of intervals are taken between rows.
+//! Every OTLP point is made from a row, except cumulative points with explicit bounds.
 
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
 use crate::counts::exponential::{LATENCIES, SIZES};
@@ -8,7 +8,7 @@ use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
-/// Places of the sums in a row.
+/// The places of the sums in a row.
 pub(crate) mod at {
     pub(crate) const LATENCY_SUM: usize = 0;
     pub(crate) const SIZE_SUM: usize = 1;
@@ -23,18 +23,18 @@ pub(crate) const MAX_WORDS: usize = at::FAILURES + BUCKETS + LATENCIES + SIZES +
 /// largest.
 const EXTREMES: usize = 2;
 
-/// Which columns a row has, and how they lie in it: the sums, the classic buckets of latencies and of sizes, the
-/// exponential ones, and after all that adds up the extremes.
+/// Which columns a row has, in this order: the sums, the classic buckets of latencies and of sizes, the exponential
+/// buckets of both, and last the extremes (the smallest and the largest value). All but the extremes can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowShape {
     sums: usize,
     classic: Widths,
     exponential: Widths,
-    /// Histograms whose extremes are kept.
+    /// The number of histograms whose extremes are kept.
     extremes: usize,
 }
 
-/// Buckets of each quantity.
+/// The number of buckets of each quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Widths {
     latencies: usize,
@@ -46,10 +46,10 @@ struct Widths {
 pub(crate) struct Half<'r> {
     /// In nanoseconds or bytes.
     pub(crate) sum: u64,
-    /// The smallest and the largest value, where they are known.
+    /// The smallest and the largest value, if they are known.
     pub(crate) extremes: Option<(u64, u64)>,
     pub(crate) buckets: &'r [u64],
-    /// What is in all of them.
+    /// The requests in all buckets.
     pub(crate) count: u64,
 }
 
@@ -60,7 +60,7 @@ impl RowShape {
         Self { sums: at::FAILURES, classic, exponential: Widths::NONE, extremes: 0 }
     }
 
-    /// A row for each outcome: exponential latencies and sizes, of storage that keeps them.
+    /// A row for each outcome: exponential latencies and sizes. Only for storage that keeps them.
     pub(crate) const fn exponential() -> Self {
         Self { sums: at::FAILURES, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
     }
@@ -83,7 +83,7 @@ impl RowShape {
         Self { sums: at::FAILURES + 1, classic: Widths::NONE, exponential, extremes }
     }
 
-    /// The same with the extremes of both histograms. They do not add up.
+    /// The same with the extremes of both histograms, which cannot be added.
     pub(crate) const fn with_extremes(self) -> Self {
         Self { extremes: 2, ..self }
     }
@@ -92,12 +92,12 @@ impl RowShape {
         self.additive_words() + self.extremes * EXTREMES
     }
 
-    /// Words of what adds up, with which a row begins.
+    /// The words that can be added. A row begins with them.
     pub(crate) const fn additive_words(self) -> usize {
         self.sums + self.classic.both() + self.exponential.both()
     }
 
-    /// The outcomes that have a row of their own; both are in the first's where they share one.
+    /// The outcomes that have a row of their own. If both outcomes share a row, it is that of the first one.
     pub(crate) const fn outcomes(self) -> &'static [Outcome] {
         if self.is_merged() { &[Outcome::Success] } else { &Outcome::ALL }
     }
@@ -106,18 +106,18 @@ impl RowShape {
         self.sums > at::FAILURES
     }
 
-    /// Requests in `row`.
+    /// The requests in `row`.
     #[inline]
     pub(crate) fn requests(self, row: &[u64]) -> u64 {
         row.get(at::REQUESTS).copied().unwrap_or_default()
     }
 
-    /// Failures in `row`, where it holds both outcomes.
+    /// The failures in `row`, if it holds both outcomes; else 0.
     pub(crate) fn failures(self, row: &[u64]) -> u64 {
         row.get(at::FAILURES).copied().filter(|_| self.is_merged()).unwrap_or_default()
     }
 
-    /// The latencies in `row`: the classic ones, where it has both kinds.
+    /// The latencies in `row`. If the row has classic and exponential buckets, they are the classic ones.
     #[inline]
     pub(crate) fn latencies(self, row: &[u64]) -> Half<'_> {
         self.half(Quantity::Latency, row, self.sums, self.first_widths().latencies)
@@ -145,7 +145,8 @@ impl RowShape {
         self.halves(row, self.sums + self.classic.both(), self.exponential)
     }
 
-    /// Those of the buckets that come first in a row. There are never classic ones of one quantity alone.
+    /// The numbers of the buckets that come first in a row. If there are classic buckets, there are some of both
+    /// quantities.
     const fn first_widths(self) -> Widths {
         if self.classic.latencies != 0 { self.classic } else { self.exponential }
     }
@@ -172,7 +173,7 @@ impl RowShape {
         }
     }
 
-    /// [`read`](Self::read) into the front of `room`, which is returned.
+    /// Calls [`read`](Self::read) for a row at the front of `room`, and returns this row.
     pub(crate) fn read_into<'r>(
         self,
         registry: Registry<'_>,
@@ -242,7 +243,7 @@ impl RowShape {
 
 impl Widths {
     const NONE: Self = Self { latencies: 0, sizes: 0 };
-    /// Of exponential histograms.
+    /// The buckets of exponential histograms.
     const ALL: Self = Self { latencies: LATENCIES, sizes: SIZES };
 
     const fn both(self) -> usize {

@@ -1,7 +1,9 @@
-//! What came in an interval, series by series, frozen until somebody has it: the one way to take an interval's difference.
+//! The requests of an interval, series by series, which are frozen until they are settled. This is the only code that
+//! takes the difference of an interval.
 //!
-//! A row says what was taken out of the registry so far, a second one what of that is still to be settled. Whoever sends
-//! it settles row by row, when it has arrived or is lost. What is not settled grows with the next interval.
+//! Each series has two rows per outcome. The first one says what was taken from the registry so far, the second one
+//! which part of that is still unsettled. The sender settles a row when it has arrived or is lost. What is not settled
+//! is added to the next interval.
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -15,29 +17,30 @@ use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
-/// The rows of a registry's series, in memory of the caller's.
+/// The rows of a registry's series, in the caller's memory.
 ///
-/// The sum of all that was settled and is unsettled is what the registry counted since [`new`](Self::new). Rows of one
-/// kind and outcome lie side by side, so that what never happens, such as failures, costs no memory.
+/// The sum of all that was settled and all that is unsettled is what the registry counted since [`new`](Self::new).
+/// Rows of one kind and outcome lie side by side, so that an outcome that never occurs (such as failures) costs no
+/// memory.
 #[derive(Debug)]
 pub(crate) struct Rows<M> {
     memory: M,
     shape: RowShape,
-    /// Series that there is room for.
+    /// The number of series that there is room for.
     capacity: usize,
-    /// The rows of series below this one are known to hold nothing but what was put there.
+    /// The rows of series with numbers below this were cleared, so they hold only what was written since.
     cleared: usize,
     unsettled: u64,
 }
 
 impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
-    /// Words of memory for all series that `registry` has room for.
+    /// The words of memory for all series that `registry` has room for.
     pub(crate) const fn words(registry: Registry<'_>, shape: RowShape) -> usize {
         registry.parts.entries.len() * shape.outcomes().len() * (shape.additive_words() + shape.words())
     }
 
-    /// Rows of what comes from now on, and how many requests had been counted before. What `memory` holds does not matter;
-    /// that of series which count nothing is never written.
+    /// Rows for what is recorded from now on, and the number of requests that were counted before. It does not matter
+    /// what `memory` holds. If it is zero, the words of series without requests are never written.
     pub(crate) fn new(registry: Registry<'_>, shape: RowShape, memory: M) -> Result<(Self, u64), TooFewWords> {
         let (needed, given) = (Self::words(registry, shape), memory.as_ref().len());
         if given < needed {
@@ -46,7 +49,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         Ok(Self::over(registry, shape, memory))
     }
 
-    /// The same in memory that has as many words.
+    /// The same, in memory that is known to have enough words.
     fn over(registry: Registry<'_>, shape: RowShape, memory: M) -> (Self, u64) {
         let mut rows = Self { memory, shape, capacity: registry.parts.entries.len(), cleared: 0, unsettled: 0 };
         let (mut before, mut room) = (0, [0; MAX_WORDS]);
@@ -69,15 +72,16 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         self.shape
     }
 
-    /// Requests that are frozen and not settled.
+    /// The number of requests that are frozen and not settled.
     pub(crate) const fn unsettled(&self) -> u64 {
         self.unsettled
     }
 
-    /// Ends an interval: adds what came since the last time to what is unsettled, and returns how many requests that are.
+    /// Ends an interval: adds what was recorded since the last call to what is unsettled. Returns how many requests are
+    /// unsettled now.
     pub(crate) fn freeze(&mut self, registry: Registry<'_>) -> u64 {
         let mut room = [0; MAX_WORDS];
-        // A series that a thread is about to show has counted nothing, or is seen the next time.
+        // A series that another thread is just publishing has counted nothing, or is seen at the next call.
         registry.each_series().for_each(|series| self.freeze_in(&mut room, registry, series));
         self.unsettled
     }
@@ -94,7 +98,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
             let now = shape.read_into(registry, series, *outcome, room);
             let Some((kept, came)) = self.pair(series, *outcome) else { return };
             let (now, extremes) = now.split_at(kept.len());
-            // Memory that was never written stays so while there is nothing to be kept.
+            // Without this check, memory that was never written would be written.
             if kept == now {
                 continue;
             }
@@ -109,7 +113,7 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         }
     }
 
-    /// The row of what is unsettled; empty for the handle of another registry.
+    /// The row of what is unsettled. It is empty for the handle of another registry.
     pub(crate) fn came(&self, series: Series, outcome: Outcome) -> &[u64] {
         self.frozen().row(series, outcome)
     }
@@ -120,12 +124,12 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         FrozenRows { came, shape: self.shape, capacity: self.capacity, end: self.cleared as u32 }
     }
 
-    /// What is unsettled of a row has arrived or is lost. Returns its requests.
+    /// Says that the unsettled part of a row has arrived or is lost. Returns the number of its requests.
     pub(crate) fn settle(&mut self, series: Series, outcome: Outcome) -> u64 {
         let shape = self.shape;
         let Some((_, came)) = self.pair(series, outcome) else { return 0 };
         let requests = shape.requests(came);
-        // Memory that was never written stays so.
+        // Without this check, memory that was never written would be written.
         if came.iter().any(|word| *word != 0) {
             came.fill(0);
         }
@@ -133,7 +137,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         requests
     }
 
-    /// What was taken out so far, and what of that is unsettled; `None` for the handle of another registry.
+    /// The row of what was taken out so far, and the row of what is unsettled. `None` for the handle of another
+    /// registry.
     fn pair(&mut self, series: Series, outcome: Outcome) -> Option<(&mut [u64], &mut [u64])> {
         let (place, all_kept) = (place(self.shape, self.capacity, series, outcome)?, self.all_kept());
         let (kept, came) = self.memory.as_mut().split_at_mut_checked(all_kept)?;
@@ -141,12 +146,12 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         Some((kept.get_mut(of(self.shape.additive_words()))?, came.get_mut(of(self.shape.words()))?))
     }
 
-    /// Words of all rows of what was taken out; after them come those of what is unsettled.
+    /// The words of all rows of what was taken out. The rows of what is unsettled come after them.
     const fn all_kept(&self) -> usize {
         self.capacity * self.shape.outcomes().len() * self.shape.additive_words()
     }
 
-    /// Clears the rows of series that are new. Memory that is zero is not written.
+    /// Clears the rows of new series, up to `series`. Words that are zero already are not written.
     fn clear_up_to(&mut self, series: Series) {
         let end = self.capacity.min(series.index() + 1);
         for number in self.cleared..end {
@@ -162,13 +167,13 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
 
 #[cfg(feature = "alloc")]
 impl Rows<Vec<u64>> {
-    /// In memory of the allocator's: zeroed, so that none of it is resident before it is used.
+    /// Rows in memory from the allocator. The memory is zeroed, so that none of it is resident before it is used.
     pub(crate) fn on_heap(registry: Registry<'_>, shape: RowShape) -> (Self, u64) {
         Self::over(registry, shape, vec![0; Self::words(registry, shape)])
     }
 }
 
-/// What came in an interval and is unsettled: rows that do not change while they are lent.
+/// The rows of what is unsettled. They do not change while they are borrowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrozenRows<'a> {
     came: &'a [u64],
@@ -178,7 +183,7 @@ pub(crate) struct FrozenRows<'a> {
 }
 
 impl<'a> FrozenRows<'a> {
-    /// Of one series and outcome; empty for the handle of another registry.
+    /// The row of one series and outcome. It is empty for the handle of another registry.
     pub(crate) fn row(&self, series: Series, outcome: Outcome) -> &'a [u64] {
         let words = self.shape.words();
         let place = place(self.shape, self.capacity, series, outcome);
@@ -189,7 +194,7 @@ impl<'a> FrozenRows<'a> {
         self.shape
     }
 
-    /// Series of this number and above had counted nothing when the interval ended.
+    /// Series with this number or a higher one had counted nothing when the interval ended.
     pub(crate) const fn end(&self) -> u32 {
         self.end
     }
@@ -198,22 +203,23 @@ impl<'a> FrozenRows<'a> {
 /// The memory for rows is too small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooFewWords {
-    /// Words that the registry needs.
+    /// The number of words that the registry needs.
     pub needed: usize,
-    /// Words that were given.
+    /// The number of words that were given.
     pub given: usize,
 }
 
 impl fmt::Display for TooFewWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { needed, given } = self;
-        write!(f, "intervals of this registry need {needed} words of memory, and {given} were given")
+        write!(f, "intervals of this registry need {needed} words of memory, but only {given} were given")
     }
 }
 
 impl core::error::Error for TooFewWords {}
 
-/// Which row of its kind is that of a series and outcome; `None` where there is no room for the series.
+/// The position of the row of a series and outcome among the rows of its kind. `None` if there is no room for the
+/// series.
 fn place(shape: RowShape, capacity: usize, series: Series, outcome: Outcome) -> Option<usize> {
     let side = if shape.outcomes().len() > 1 { outcome.index() } else { 0 };
     (series.index() < capacity).then(|| side * capacity + series.index())
@@ -230,14 +236,14 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    /// The last one finds the registry full: it is the overflow series.
+    /// The registry has no room for the last one, so that it is the overflow series.
     const NAMES: [&str; 4] = ["/a", "/b", "/c", "/overflow"];
 
     #[derive(Clone, Debug)]
     enum Step {
         Record(usize, Sample),
         Freeze,
-        /// Of one series alone.
+        /// Freezes only one series.
         FreezeSeries(usize),
         Settle(usize, Outcome),
     }
@@ -255,14 +261,14 @@ mod tests {
         ]
     }
 
-    /// What is known of one row without looking at any: the samples since the last freezing, and those that are frozen.
+    /// A model of one row: the samples since the last freezing, and those that are frozen.
     #[derive(Clone, Default)]
     struct Model {
         recorded: Vec<Sample>,
         frozen: Vec<Sample>,
     }
 
-    /// Rows beside a model, and the sum of all that was settled.
+    /// The rows, the model of each, and the sum of all that was settled.
     struct ModelledRows<'a> {
         registry: Registry<'a>,
         rows: Rows<Vec<u64>>,
@@ -273,11 +279,11 @@ mod tests {
 
     impl ModelledRows<'_> {
         fn series(&self, name: usize) -> Series {
-            // In order of their names, so that it is always the same one that finds no room.
+            // All are interned in the same order, so that it is always the last one that finds no room.
             NAMES.map(|name| self.registry.series("GET", name))[name]
         }
 
-        /// The outcomes that are in the row of this one.
+        /// The outcomes that the row of this outcome holds.
         fn sides(&self, outcome: Outcome) -> Vec<usize> {
             if self.rows.shape().outcomes().len() == 1 { [0, 1].into() } else { [outcome.index()].into() }
         }
@@ -292,7 +298,7 @@ mod tests {
             assert_eq!(self.rows.unsettled(), frozen as u64);
         }
 
-        /// Settles a row; it must be what the samples make.
+        /// Settles a row, and checks that it is what the samples add up to.
         fn settle(&mut self, name: usize, outcome: Outcome) {
             let (series, shape, sides) = (self.series(name), self.rows.shape(), self.sides(outcome));
             let samples: Vec<Sample> =
@@ -365,7 +371,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_was_settled_adds_up_to_what_was_counted_in_whatever_order(steps in vec(any_step(), 0..200)) {
+        fn settled_rows_add_up_to_what_was_counted_in_any_order_of_steps(steps in vec(any_step(), 0..200)) {
             let shapes: [fn(Registry<'_>) -> RowShape; 4] = [
                 |registry| RowShape::explicit(&registry.bounds()),
                 |registry| if registry.has_exponentials() { RowShape::exponential() } else { RowShape::merged(registry) },

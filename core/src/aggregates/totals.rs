@@ -22,22 +22,23 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// All requests.
+    /// The number of all requests.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.latencies.iter().map(Latencies::count).sum()
     }
 
-    /// Failed requests.
+    /// The number of failed requests.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.latencies[Outcome::Failure.index()].count()
     }
 
-    /// The latency that a share `q` (0 to 1) of the requests did not exceed, interpolated inside a classic bucket as
-    /// Prometheus does: an estimate as coarse as the buckets, for storage that keeps no exponential histograms (see
-    /// [`Distribution::quantile`](crate::Distribution::quantile)). `None` without requests or without
-    /// bounds. Above the last bound: that bound.
+    /// The latency that a share `q` (0 to 1) of the requests did not exceed. It is interpolated inside a classic
+    /// bucket, as Prometheus does, so it is as coarse as the buckets. Use it for storage that keeps no exponential
+    /// histograms; else see [`Distribution::quantile`](crate::Distribution::quantile).
+    ///
+    /// `None` without requests or without bounds. If the quantile is above the last bound, that bound is returned.
     #[must_use]
     pub fn latency_quantile(&self, q: f64) -> Option<Duration> {
         let total = self.requests();
@@ -59,7 +60,7 @@ impl Totals {
         Some(Duration::from_nanos(lower))
     }
 
-    /// What came since `earlier`, an older reading of the same registry or series.
+    /// What was recorded since `earlier`, an older reading of the same registry or series.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let [success, failure] = Outcome::ALL.map(Outcome::index);
@@ -84,7 +85,7 @@ impl Totals {
 }
 
 impl Registry<'_> {
-    /// Sums over all series and recorders since the storage was made.
+    /// The sums over all series and recorders since the storage was made.
     #[must_use]
     pub fn totals(self) -> Totals {
         let mut totals = Totals::none(self.bounds());
@@ -94,7 +95,7 @@ impl Registry<'_> {
         totals
     }
 
-    /// Sums of one series over all recorders since the storage was made.
+    /// The sums of one series over all recorders since the storage was made.
     #[must_use]
     pub fn series_totals(self, series: Series) -> Totals {
         let mut totals = Totals::none(self.bounds());

@@ -1,18 +1,18 @@
-//! Text in words of relaxed atomics: how labels are shared between threads without `unsafe`.
+//! Text as words of relaxed atomics. In this form threads share labels without `unsafe`.
 //!
-//! A text is written once, before it is published with a release store, and only read afterwards. Its length is kept
-//! elsewhere; the bytes of the last word after the text are zero.
+//! A text is written once, before a release store publishes it, and is only read afterwards. Its length is kept
+//! elsewhere. The bytes of the last word after the end of the text are zero.
 
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 
-/// Writes `text` into `words`, as far as they reach. Relaxed: the release store that publishes the entry follows.
+/// Writes `text` into `words`, or as much of it as fits. Relaxed: the release store that publishes the entry follows.
 pub(crate) fn store(words: &[AtomicU64], text: &[u8]) {
     for (word, value) in words.iter().zip(values(text)) {
         word.store(value, Relaxed);
     }
 }
 
-/// Writes `text`, which is not longer than `words`, so that it ends where they end. Relaxed as in [`store`].
+/// Writes `text` so that it ends where `words` end. It must not be longer than they are. Relaxed as in [`store`].
 pub(crate) fn store_at_end(words: &[AtomicU64], text: &[u8]) {
     let (rest, chunks) = text.as_rchunks::<8>();
     let first = (!rest.is_empty()).then(|| rest.iter().rfold(0, |word, &byte| word << 8 | u64::from(byte)));
@@ -23,7 +23,7 @@ pub(crate) fn store_at_end(words: &[AtomicU64], text: &[u8]) {
     }
 }
 
-/// Whether the text in `words` is `text`, provided that the lengths are equal.
+/// Whether the text in `words` is equal to `text`, provided that both have the same length.
 #[inline]
 pub(crate) fn equal(words: &[AtomicU64], text: &[u8]) -> bool {
     let (chunks, rest) = text.as_chunks::<8>();
@@ -34,8 +34,8 @@ pub(crate) fn equal(words: &[AtomicU64], text: &[u8]) -> bool {
     same && (rest.is_empty() || words.get(chunks.len()).is_some_and(|word| word.load(Relaxed) == last(text)))
 }
 
-/// Copies the text in `words` to `out`, whose length is the text's. Relaxed: the reader's acquire load of the entry's
-/// index came before.
+/// Copies the text in `words` to `out`, which has the length of the text. Relaxed: the reader made an acquire load of
+/// the entry's number or state before.
 #[inline]
 pub(crate) fn load(words: &[AtomicU64], out: &mut [u8]) {
     let (chunks, rest) = out.as_chunks_mut::<8>();
@@ -49,8 +49,9 @@ pub(crate) fn load(words: &[AtomicU64], out: &mut [u8]) {
     }
 }
 
-/// Copies the text of `length` bytes in `words` to the front of `out`, and with it what comes after it: moves of known
-/// length need no loop. Returns `false`, and copies nothing of use, where words or room end too soon for that.
+/// Copies the text of `length` bytes in `words` to the front of `out`, in whole blocks of 64 bytes, so that bytes after
+/// the text are copied too: copies of a fixed length need no loop. Returns `false` if `words` or `out` are too short
+/// for whole blocks; then `out` holds nothing useful.
 #[inline(always)]
 pub(crate) fn load_wide(words: &[AtomicU64], length: usize, out: &mut [u8]) -> bool {
     let (words, out) = (words.as_chunks::<8>().0, out.as_chunks_mut::<64>().0);
@@ -78,7 +79,7 @@ fn load_blocks(words: &[[AtomicU64; 8]], room: &mut [[u8; 64]], blocks: usize) -
     true
 }
 
-/// `text` as little-endian words, the last one filled up with zeros.
+/// `text` as little-endian words. The last word is filled up with zeros.
 #[inline]
 pub(crate) fn values(text: &[u8]) -> impl Iterator<Item = u64> {
     let (chunks, rest) = text.as_chunks::<8>();
@@ -86,8 +87,8 @@ pub(crate) fn values(text: &[u8]) -> impl Iterator<Item = u64> {
     chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).chain(last)
 }
 
-/// The last word of `text`, whose length is no multiple of eight. In a few loads: copying byte by byte would cost more
-/// than all the other words of a usual name.
+/// The last word of `text`, whose length is not a multiple of eight. It takes a few loads: copying byte by byte would
+/// cost more than all other words of a usual name.
 #[inline]
 fn last(text: &[u8]) -> u64 {
     let length = text.len();
@@ -96,7 +97,7 @@ fn last(text: &[u8]) -> u64 {
         return u64::from_le_bytes(*end) >> (64 - 8 * rest);
     }
     if let (Some(start), Some(end)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        // Where the halves overlap they agree.
+        // The halves may overlap. The bits that both set are then equal.
         let (start, end) = (u32::from_le_bytes(*start), u32::from_le_bytes(*end));
         return u64::from(start) | u64::from(end) << (8 * (length - 4));
     }
@@ -110,7 +111,7 @@ mod tests {
     use crate::atomics::zeros;
 
     #[test]
-    fn texts_of_every_length_come_back_and_equal_themselves_only() {
+    fn texts_of_every_length_are_restored_and_equal_only_themselves() {
         let text: std::vec::Vec<u8> = (1..=200).collect();
         for length in 0..=text.len() {
             let (words, text) = (zeros::<32>(), &text[..length]);

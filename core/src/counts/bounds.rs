@@ -1,4 +1,4 @@
-//! The bounds of the classic buckets: LoadDensity's, or an engine's own.
+//! The bounds of the classic buckets: LoadDensity's, or those that an engine sets.
 
 use core::fmt;
 use core::time::Duration;
@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::atomics::{AtomicU64, Ordering, const_unless_loom, zeros};
 use crate::request::sample::{MAX_LATENCY_NS, MAX_RESPONSE_BYTES};
 
-/// Most bounds of latency and size together.
+/// The most bounds of latency and size together.
 pub const MAX_BOUNDS: usize = 44;
 /// Buckets of latency and size together, those above the last bounds included.
 pub(crate) const BUCKETS: usize = MAX_BOUNDS + 2;
@@ -31,7 +31,7 @@ pub struct Bounds {
     size_buckets: u8,
 }
 
-/// The bound of the bucket that has none. No value exceeds it.
+/// The bound of the last bucket, which has no upper limit. No value exceeds it.
 const ABOVE: u64 = u64::MAX;
 
 impl Bounds {
@@ -55,11 +55,11 @@ impl Bounds {
         Self { buckets, latency_buckets: i as u8 + 1, size_buckets: j as u8 + 1 }
     };
 
-    /// Bounds of one's own; each list may be empty.
+    /// The bounds of these two lists. Each list may be empty.
     ///
     /// # Errors
-    /// More than [`MAX_BOUNDS`] together, one that is zero or above the largest value that is recorded (a day, 1 PiB),
-    /// or one that does not exceed the one before it.
+    /// If there are more than [`MAX_BOUNDS`] together, if a bound is zero or above the largest value that is recorded
+    /// (a day, 1 PiB), or if a bound does not exceed the one before it.
     pub fn new(latency: &[Duration], size: &[u64]) -> Result<Self, BoundsError> {
         if latency.len() + size.len() > MAX_BOUNDS {
             return Err(BoundsError::TooMany(latency.len() + size.len()));
@@ -72,13 +72,13 @@ impl Bounds {
         Ok(bounds)
     }
 
-    /// Bounds of the latency buckets in nanoseconds; one bucket more lies above the last.
+    /// The bounds of the latency buckets in nanoseconds. There is one more bucket, above the last bound.
     #[must_use]
     pub fn latency_ns(&self) -> &[u64] {
         &self.buckets[..self.latency_buckets() - 1]
     }
 
-    /// Bounds of the size buckets in bytes; one bucket more lies above the last.
+    /// The bounds of the size buckets in bytes. There is one more bucket, above the last bound.
     #[must_use]
     pub fn size(&self) -> &[u64] {
         &self.buckets[self.latency_buckets()..][..self.size_buckets() - 1]
@@ -165,12 +165,13 @@ impl fmt::Display for BoundsError {
 
 impl core::error::Error for BoundsError {}
 
-/// The bounds of a registry, which are settled once: by whoever sets them, or as the contract's by the first who asks.
+/// The bounds of a registry. They are fixed once: by the first who sets them, or as LoadDensity's by the first who
+/// reads them.
 #[derive(Debug)]
 pub(crate) struct BoundsWords {
-    /// Whether they are settled, and in the bytes above that how many buckets there are.
+    /// Whether they are fixed. The bytes above hold the numbers of buckets.
     state: AtomicU64,
-    /// Zero where not yet decided.
+    /// A word is zero until it is decided.
     buckets: [AtomicU64; BUCKETS],
 }
 
@@ -186,7 +187,7 @@ impl BoundsWords {
         }
     }
 
-    /// The bounds, settled from now on.
+    /// The bounds. From now on they are fixed.
     pub(crate) fn get(&self) -> Bounds {
         let state = self.settled();
         if state == CONTRACT {
@@ -204,24 +205,24 @@ impl BoundsWords {
     /// they are in use.
     pub(crate) fn set(&self, bounds: &Bounds) -> Result<(), BoundsError> {
         let counts = u64::from(bounds.latency_buckets) << 8 | u64::from(bounds.size_buckets) << 16;
-        // Relaxed: it only spares the words of bounds that are settled.
+        // Relaxed: this only saves work if the bounds are fixed already.
         if self.state.load(Ordering::Relaxed) == OPEN {
             if !self.take_buckets(bounds) {
                 return Err(BoundsError::InUse);
             }
-            // Release publishes the words. It fails where another has set the same, or settled for the contract's.
+            // Release publishes the words. It fails if another thread has set the same bounds or fixed LoadDensity's.
             let _ = self.state.compare_exchange(OPEN, SET | counts, Ordering::Release, Ordering::Relaxed);
         }
         if self.get() == *bounds { Ok(()) } else { Err(BoundsError::InUse) }
     }
 
-    /// Whether the words hold these bounds, from now on if they held none. Each is decided once, in order, and no list of
-    /// bounds begins with another, because both of its parts end with [`ABOVE`].
+    /// Whether the words hold these bounds. If they held none, they hold these from now on. Each word is decided once,
+    /// in order. No list of bounds is the beginning of another, because both parts of a list end with [`ABOVE`].
     fn take_buckets(&self, bounds: &Bounds) -> bool {
         let count = bounds.latency_buckets() + bounds.size_buckets();
         self.buckets.iter().zip(bounds.buckets()).take(count).all(|(word, &wanted)| {
-            // Release hands on the words before this one, which were read or written here; acquire takes them over from
-            // whoever decided this one.
+            // Release publishes the words before this one, which were read or written here. Acquire on failure pairs
+            // with the release of the thread that decided this word.
             match word.compare_exchange(0, wanted, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => true,
                 Err(decided) => decided == wanted,
@@ -230,7 +231,7 @@ impl BoundsWords {
     }
 
     fn settled(&self) -> u64 {
-        // Acquire, both, pairs with the release in `set`.
+        // Acquire, twice: it pairs with the release in `set`.
         match self.state.load(Ordering::Acquire) {
             OPEN => match self.state.compare_exchange(OPEN, CONTRACT, Ordering::Relaxed, Ordering::Acquire) {
                 Ok(_) => CONTRACT,
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_first_settles_the_bounds() {
+    fn the_first_who_sets_or_reads_the_bounds_fixes_them() {
         let own = Bounds::new(&[Duration::from_millis(7)], &[8, 9]).unwrap();
         let words = BoundsWords::new();
         assert_eq!((words.set(&own), words.get()), (Ok(()), own));

@@ -1,9 +1,9 @@
 //! Base-2 exponential histograms: fixed buckets that need no choosing, eight to each power of two.
 //!
-//! A bucket's upper bound, which it includes, is 2^(1/8) times its lower one, so that whatever is told from a bucket is
-//! within 4.4 % of the truth. Latencies are placed on the scale of milliseconds, because that is the number that the
-//! backends are given: from 2^-10 ms (0.98 µs; what is shorter counts as zero) to 2^20 ms (17 min). Sizes reach from one
-//! byte to 2^34 (16 GiB), with a bucket of their own for zero. What lies above has one more bucket, the last.
+//! The upper bound of a bucket, which belongs to it, is 2^(1/8) times its lower bound. So a value that is computed from
+//! a bucket is within 4.4 % of the true one. Latencies are counted in milliseconds, because the backends get this
+//! number: from 2^-10 ms (0.98 µs; shorter ones count as zero) to 2^20 ms (17 min). Sizes are counted from one byte to
+//! 2^34 bytes (16 GiB), with a bucket of its own for zero. The last bucket is for all larger values.
 //!
 //! Sources: opentelemetry-proto, `metrics/v1/metrics.proto`, `ExponentialHistogramDataPoint`; Prometheus, "Native
 //! Histograms", standard schemas. The former counts buckets by their lower bound, the latter by their upper one.
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_is_the_one_of_the_number_that_is_exported() {
+    fn the_index_is_that_of_the_exported_number() {
         let mut random = 1_u64;
         for _ in 0..20_000 {
             random ^= random << 13;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_scale_does_not_reach_counts_at_its_ends() {
+    fn values_outside_the_scale_count_at_its_ends() {
         assert_eq!([0, 1, 976].map(latency_bucket), [0, 0, 0]);
         assert_eq!([977, 1_000].map(latency_bucket), [1, 1]);
         assert_eq!([1_048_576_000_000, 1_048_576_000_001].map(latency_bucket), [LATENCIES - 2, LATENCIES - 1]);

@@ -1,8 +1,8 @@
-//! Batching: items of events joined by newlines into one datagram or body, and what becomes of them afterwards.
+//! Batching: joins items of events, with newlines between them, into one datagram or body, and settles the batch later.
 //!
-//! One event may be several items (a DogStatsD request is three messages) and may be spread over several batches; it
-//! counts as sent when all of its items are. Packing changes nothing in the sink, so that a batch that must be sent
-//! again is packed again; [`Packer::confirm`] or [`Packer::discard`] then settles it.
+//! One event may be several items (a DogStatsD request is three messages), and these may be in several batches. The
+//! event counts as sent when all of its items were sent. Packing removes nothing from the sink, so a batch that must be
+//! sent again can be packed again. [`Packer::confirm`] or [`Packer::discard`] settles the batch at the end.
 
 use core::ops::Range;
 
@@ -11,30 +11,31 @@ use crate::events::sink::Sink;
 use crate::registry::drop_reason::DropReason;
 use crate::wire::text::out::Full;
 
-/// Turns one event into its items.
+/// Encodes an event as its items.
 pub trait EventEncoder {
-    /// Items of one event.
+    /// The number of items of one event.
     const ITEMS: u8;
 
-    /// Whether each item ends with a newline, the last of a batch included. Whoever packs items writes it.
+    /// Whether each item ends with a newline, the last one of a batch included. The packer writes the newline, not the
+    /// encoder.
     fn ends_with_newline(&self) -> bool {
         false
     }
 
-    /// Whether the receiver reads over empty lines, so that a datagram may be filled up with newlines.
+    /// Whether the receiver ignores empty lines, so that a datagram may be filled up with newlines.
     fn fills_with_newlines(&self) -> bool {
         false
     }
 
-    /// Writes item `item` (below [`ITEMS`](Self::ITEMS)) of `event` to the front of `out`, without a newline; returns
-    /// its length in bytes. What `out` has after the item is of no use afterwards.
+    /// Writes item `item` (below [`ITEMS`](Self::ITEMS)) of `event` to the front of `out`, without a newline. Returns
+    /// its length in bytes. The bytes of `out` after the item may be overwritten too.
     ///
     /// # Errors
-    /// [`Full`] where it does not fit; `out` then holds nothing of use.
+    /// [`Full`] if the item does not fit. `out` then holds nothing useful.
     fn encode(&self, event: &Event, item: u8, out: &mut [u8]) -> Result<usize, Full>;
 
     /// Writes the items `items` of `event`, joined by newlines, to the front of `out`, as many of them as fit. An
-    /// encoder whose items have parts in common may look for them once.
+    /// encoder may override this to look up once what its items have in common.
     #[inline]
     fn encode_items(&self, event: &Event, items: Range<u8>, out: &mut [u8]) -> Written {
         encode_each(self, event, items, out)
@@ -44,22 +45,23 @@ pub trait EventEncoder {
 /// What [`EventEncoder::encode_items`] wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Items, of those that were asked for the first.
+    /// How many items were written: the first ones of those that were asked for.
     pub items: u8,
-    /// Their length in bytes, newlines between them included.
+    /// Their length in bytes, including the newlines between them.
     pub bytes: usize,
 }
 
 /// What one batch holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Packed {
-    /// Bytes at the front of the buffer; 0 where nothing waits.
+    /// The length of the batch at the front of the buffer, in bytes. 0 if no event waits.
     pub bytes: usize,
-    /// Items in it.
+    /// The number of items in the batch.
     pub items: usize,
-    /// Events whose last item is in it.
+    /// The number of events whose last item is in the batch.
     pub events: usize,
-    /// The next item of the event after those, which is begun in this batch or in an earlier one; else 0.
+    /// The next item of the event after these events, if some items of it are in this batch or in an earlier one; else
+    /// 0.
     pub(crate) next_item: u8,
 }
 
@@ -75,10 +77,10 @@ impl<E: EventEncoder> Packer<E> {
         Self { encoder }
     }
 
-    /// Packs as many items as fit, but at most `max_items`, joined by newlines, to the front of `out`; the last ends with
-    /// one where [`EventEncoder::ends_with_newline`] says so.
+    /// Packs as many items as fit, but at most `max_items`, to the front of `out`, joined by newlines. If
+    /// [`EventEncoder::ends_with_newline`] says so, the last item ends with a newline too.
     ///
-    /// An event of which an item does not even fit into an empty `out` is dropped as `too_large`.
+    /// An event with an item that does not even fit into an empty `out` is dropped as `too_large`.
     pub fn pack<B>(&mut self, sink: &mut Sink<'_, B>, max_items: usize, out: &mut [u8]) -> Packed
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
@@ -92,7 +94,7 @@ impl<E: EventEncoder> Packer<E> {
         }
     }
 
-    /// The batch has reached the backend.
+    /// Says that the batch has reached the backend.
     pub fn confirm<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed)
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
@@ -104,8 +106,8 @@ impl<E: EventEncoder> Packer<E> {
         sink.set_begun(packed.next_item);
     }
 
-    /// The batch was handed over, and what has become of it is known later: its events count as held until then. Returns
-    /// how many they are.
+    /// Says that the batch was handed over, but that its outcome is known only later. Its events count as held until
+    /// then. Returns how many events these are.
     pub(crate) fn hold<B>(&self, sink: &mut Sink<'_, B>, packed: Packed) -> u64
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
@@ -119,7 +121,7 @@ impl<E: EventEncoder> Packer<E> {
         packed.events as u64
     }
 
-    /// The batch is lost: every event of which it holds an item is dropped for `cause`.
+    /// Says that the batch is lost: every event with an item in it is dropped for `cause`.
     pub fn discard<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, cause: DropReason)
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
@@ -128,8 +130,8 @@ impl<E: EventEncoder> Packer<E> {
         sink.drop_front(packed.events + begun, cause);
     }
 
-    /// The backend has taken the batch but for `refused` of its events, which are dropped for `cause`; which ones those
-    /// are makes no difference to the account.
+    /// Says that the backend has taken the batch except `refused` of its events, which are dropped for `cause`. Which
+    /// events these are makes no difference to the account.
     pub fn confirm_but<B>(&mut self, sink: &mut Sink<'_, B>, packed: Packed, refused: usize, cause: DropReason)
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
@@ -139,12 +141,12 @@ impl<E: EventEncoder> Packer<E> {
         self.confirm(sink, Packed { events: packed.events - refused, ..packed });
     }
 
-    /// What it writes with.
+    /// The encoder that it writes with.
     pub(crate) const fn encoder(&self) -> &E {
         &self.encoder
     }
 
-    /// Packs what comes after the first `events` and after those items of the next one that come before `next_item`.
+    /// Packs from item `next_item` of the event at position `events` on.
     pub(crate) fn pack_from<B>(
         &self,
         sink: &Sink<'_, B>,
@@ -168,7 +170,7 @@ impl<E: EventEncoder> Packer<E> {
         packed
     }
 
-    /// The same without a newline at the end.
+    /// Packs the same without a newline at the end.
     fn join<B>(&self, sink: &Sink<'_, B>, (events, next_item): (usize, u8), max_items: usize, out: &mut [u8]) -> Packed
     where
         B: AsRef<[Event]> + AsMut<[Event]>,
@@ -207,7 +209,7 @@ pub(crate) fn encode_each<E>(encoder: &E, event: &Event, items: Range<u8>, out: 
 where
     E: EventEncoder + ?Sized,
 {
-    // The rule: all of one item, or a datagram for each.
+    // The usual case: events of one item, or a datagram for each item.
     if items.len() == 1 {
         let Ok(bytes) = encoder.encode(event, items.start, out) else { return Written::default() };
         return Written { items: 1, bytes };

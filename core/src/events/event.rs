@@ -1,4 +1,4 @@
-//! One raw event: a completed request on its way to the per-request sinks.
+//! The event: a completed request on its way to the exporters that send per request.
 
 use crate::counts::layout::Observation;
 use crate::registry::ring::EVENT_WORDS;
@@ -7,12 +7,12 @@ use crate::request::series::Series;
 
 /// One completed request, 32 bytes.
 ///
-/// The default is an empty place of a [`Sink`](crate::Sink)'s room, which no sink shows.
+/// The default value fills the empty places in the buffer of a [`Sink`](crate::Sink). A sink never returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its series.
+    /// The series of the request.
     pub series: Series,
-    /// HTTP status, 0 where no response came.
+    /// HTTP status; 0 if no response came.
     pub status: u16,
     /// Success or failure.
     pub outcome: Outcome,
@@ -20,7 +20,7 @@ pub struct Event {
     pub latency_ns: u64,
     /// Size of the response in bytes.
     pub response_bytes: u64,
-    /// Time of completion; after the pump, unique among all events of the registry.
+    /// Time of completion. In events that come from the pump, it is unique among all events of the registry.
     pub completed_at: Timestamp,
 }
 
@@ -31,7 +31,7 @@ impl Default for Event {
 }
 
 impl Event {
-    /// What is counted of it.
+    /// The values that the histograms count.
     #[inline]
     pub(crate) const fn observation(&self) -> Observation {
         Observation { latency_ns: self.latency_ns, bytes: self.response_bytes }

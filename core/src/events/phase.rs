@@ -1,9 +1,9 @@
-//! Where within the step of a coarse clock a process puts its timestamps.
+//! The place within a step of a coarse clock at which a process puts its timestamps.
 
-/// A place within a step, the same for every step: drawn at random once a process.
+/// A place within a step of a coarse clock, the same for every step. Each process draws it once at random.
 ///
-/// Processes whose clocks show the same milliseconds would otherwise give the same timestamps, and a backend that
-/// overwrites a point by another of the same series and timestamp (InfluxDB) would keep one of them.
+/// Otherwise, processes whose clocks show only milliseconds would often give equal timestamps. InfluxDB overwrites a
+/// point by another with the same series and timestamp, so it would keep only one of them.
 ///
 /// ```
 /// use loaddensity_metrics_core::Phase;
@@ -18,13 +18,13 @@ impl Phase {
     /// The beginning of every step: timestamps stay as they are.
     pub const NONE: Self = Self(0);
 
-    /// The place that `random` stands for: any number, each as likely as the others.
+    /// The place for the number `random`. Every number must be equally likely.
     #[must_use]
     pub const fn drawn(random: u64) -> Self {
         Self(random)
     }
 
-    /// The place among `places`, counted from 0; 0 where there are none.
+    /// The place as a number from 0 to `places` - 1; 0 if `places` is 0.
     #[must_use]
     pub const fn below(self, places: u64) -> u64 {
         ((self.0 as u128 * places as u128) >> 64) as u64
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_is_drawn_and_none_beyond() {
+    fn every_place_is_drawn_equally_often_and_none_is_out_of_range() {
         assert_eq!(Phase::drawn(u64::MAX).below(1), 0);
         assert_eq!(Phase::drawn(u64::MAX).below(0), 0);
         assert_eq!(Phase::drawn(u64::MAX).below(1_000), 999);

@@ -1,8 +1,8 @@
-//! The pump: takes the raw events out of all rings and gives each a timestamp that no other has.
+//! The pump: takes the events out of all rings and gives each a timestamp that no other event has.
 //!
-//! InfluxDB overwrites a point that has the series and the timestamp of another. Therefore timestamps are made
-//! strictly increasing per recorder, with the recorder's number in the lowest bits. Those of a coarse clock are put at
-//! the process's own place within its step, since another process may see the same clock.
+//! InfluxDB overwrites a point by another with the same series and timestamp. Therefore the pump makes timestamps
+//! strictly increasing per recorder, with the recorder's number in the lowest bits. A timestamp of a coarse clock is
+//! put at the process's own place within the clock's step, because another process may see the same clock.
 
 use core::fmt;
 
@@ -19,14 +19,15 @@ use crate::registry::parts::{ShardWords, shard_word};
 use crate::registry::ring;
 use crate::request::sample::Timestamp;
 
-/// Latest timestamp that is believed where nobody says what time it is: in the year 2116. It leaves room to count on
-/// below InfluxDB's last one (i64, two highest values reserved: influxdb1-client models/time.go).
+/// The latest timestamp that is accepted if nobody has called [`Pump::set_now`]: in the year 2116. There is room for
+/// increasing timestamps between it and InfluxDB's last one (an i64, of which the two highest values are reserved:
+/// influxdb1-client models/time.go).
 const LATEST: Timestamp = Timestamp::from_unix_nanos(1 << 62);
 
-/// How far ahead of the clock a time of completion is still believed.
+/// How far ahead of the clock a time of completion may be.
 const SLACK_NANOS: u64 = 1_000_000_000;
 
-/// The one reader of a registry's event rings. Dropping it lets another be claimed.
+/// The only reader of a registry's event rings. After it is dropped, another can be claimed.
 pub struct Pump<'a> {
     registry: Registry<'a>,
     now: Timestamp,
@@ -35,7 +36,7 @@ pub struct Pump<'a> {
 }
 
 impl<'a> Registry<'a> {
-    /// The one reader of the event rings; `None` while another holds it.
+    /// The only reader of the event rings; `None` while somebody else has it.
     #[must_use]
     pub fn pump(self) -> Option<Pump<'a>> {
         Pump::claim(self)
@@ -44,8 +45,8 @@ impl<'a> Registry<'a> {
 
 impl<'a> Pump<'a> {
     fn claim(registry: Registry<'a>) -> Option<Self> {
-        // Acquire pairs with the release in `drop`: the former pump's tails are seen. A claim that fails must make no
-        // pump, not even for a moment: its drop would free the other's.
+        // Acquire pairs with the release in `drop`, so that the former pump's tails are seen. A claim that fails must
+        // not make a `Pump`, not even for a moment: dropping it would release the claim of the other pump.
         let owned = &registry.parts.control.pump_owned;
         owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok().then(|| Self {
             registry,
@@ -55,35 +56,37 @@ impl<'a> Pump<'a> {
         })
     }
 
-    /// Says what time it is, for the events that are drained next.
+    /// Sets the current time for the events that are drained next.
     ///
-    /// An event without a time of completion (zero, the default) gets this one. And none is believed that lies more than
-    /// a second behind it: timestamps strictly increase, so a wrong one from the future would take all later ones of its
-    /// recorder with it.
+    /// An event without a time of completion (zero, the default) gets this time. An event whose time is more than a
+    /// second later gets this time plus a second: timestamps strictly increase, so a wrong one from the future would
+    /// move all later ones of its recorder into the future too.
     pub fn set_now(&mut self, now: Timestamp) {
         self.now = now.min(LATEST);
         let latest = now.as_unix_nanos().saturating_add(SLACK_NANOS);
         self.latest = Timestamp::from_unix_nanos(latest).min(LATEST);
     }
 
-    /// Says where timestamps of a coarse clock are put from now on: one that is a multiple of a millisecond at this place
-    /// within it, another that is a multiple of a microsecond at this place within that. Default [`Phase::NONE`]: they
-    /// stay where they are, and two processes with a clock of 1 ms give the same timestamps.
+    /// Sets where timestamps of a coarse clock are put from now on. A timestamp that is a multiple of a millisecond is
+    /// put at this place within the millisecond; one that is only a multiple of a microsecond, at this place within the
+    /// microsecond. With [`Phase::NONE`], the default, they stay as they are, and two processes with a clock of 1 ms
+    /// give equal timestamps.
     ///
-    /// Other timestamps stay, and so do, until the end of a drain, those of a recorder that has given such a one. Of a
-    /// coarser clock than 1 ms the place is within a millisecond.
+    /// Other timestamps show that the clock of a recorder is not coarse. They stay as they are, and so do all later
+    /// ones of this recorder until the end of the drain. For a clock that is coarser than 1 ms, the place is within a
+    /// millisecond.
     pub const fn set_phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
 
-    /// Takes out the events that are there now and hands each to `deliver`; returns how many.
+    /// Takes out the events that are in the rings now and hands each to `deliver`. Returns how many there were.
     ///
-    /// Bounded by the size of all rings, however fast recorders are.
+    /// It takes at most as many as fit into all rings, however fast the recorders are.
     pub fn drain(&mut self, mut deliver: impl FnMut(Event)) -> u64 {
         self.drain_slices(|events| events.iter().copied().for_each(&mut deliver))
     }
 
-    /// The same, but hands them over in slices of a few dozen, which a [`Sink`](crate::Sink) takes at once.
+    /// The same, but hands the events over in slices of a few dozen, which a [`Sink`](crate::Sink) takes at once.
     pub fn drain_slices(&mut self, deliver: impl FnMut(&[Event])) -> u64 {
         let parts = self.registry.parts;
         let clock = Clock::new(parts.shards.len() as u64 + 1, (self.now, self.latest), self.phase);
@@ -105,8 +108,8 @@ impl<'a> Pump<'a> {
         taken
     }
 
-    /// Opens the account of a per-request `exporter` and has recorders write events. Events that were recorded before
-    /// belong to others: drain first.
+    /// Opens the account of `exporter`, which sends per request. From then on recorders write events. Drain before this
+    /// call: the events that are in the rings already belong to other exporters.
     pub fn attach(&mut self, exporter: Exporter) -> &'a Ledger {
         let rings = self.registry.rings();
         let ledger = self.registry.ledger(exporter);
@@ -115,8 +118,8 @@ impl<'a> Pump<'a> {
         ledger
     }
 
-    /// Closes the account of a per-request `exporter`, to which everything drained so far was handed; with the last
-    /// one recorders stop writing events.
+    /// Closes the account of `exporter`, which sends per request. Everything that was drained before must have been
+    /// handed to it. After the last such exporter is detached, recorders stop writing events.
     pub fn detach(&mut self, exporter: Exporter) -> Account {
         self.registry.parts.control.events.0.fetch_and(!bit(exporter), Ordering::SeqCst);
         let rings = self.registry.rings();
@@ -125,13 +128,13 @@ impl<'a> Pump<'a> {
         self.registry.account(exporter)
     }
 
-    /// What exporters write to the registry's accounts by.
+    /// What exporters open, write and close the registry's accounts with.
     #[must_use]
     pub const fn accounts(&self) -> Accounts<'a> {
         Accounts::new(self.registry)
     }
 
-    /// The registry whose rings are read.
+    /// The registry whose rings this pump reads.
     #[must_use]
     pub const fn registry(&self) -> Registry<'a> {
         self.registry
@@ -154,7 +157,7 @@ const fn bit(exporter: Exporter) -> u64 {
     1 << exporter as u32
 }
 
-/// Remembers the shard's last timestamp, and how large its ring should have been if it was full.
+/// Stores the shard's last timestamp and, if the ring was full, how large it would have had to be.
 fn note_refused(shard: &ShardWords, last: u64, ring: u64) {
     shard[shard_word::LAST_TIMESTAMP].store(last, Ordering::Relaxed);
     let refused = shard[shard_word::REFUSED].load(Ordering::Relaxed);
@@ -166,10 +169,10 @@ fn note_refused(shard: &ShardWords, last: u64, ring: u64) {
     }
 }
 
-/// Events in a slice: two kilobytes of them.
+/// Events in a slice: two kilobytes.
 const SLICE_EVENTS: usize = 64;
 
-/// Events on their way out of the rings. The slots that they were in are free already.
+/// Events on their way out of the rings. Their slots in the rings are free already.
 struct Slice<F> {
     events: [Event; SLICE_EVENTS],
     length: usize,
@@ -193,13 +196,15 @@ impl<F: FnMut(&[Event])> Slice<F> {
 
 /// Makes timestamps unique.
 struct Clock {
-    /// The step from one timestamp of a recorder to the next; a power of two that holds every recorder's number.
+    /// The least distance between two timestamps of a recorder: a power of two that is greater than every recorder's
+    /// number.
     step: u64,
-    /// For events without a time of their own.
+    /// The time of events that have none of their own.
     now: u64,
     latest: u64,
-    /// What is added to a time that is a multiple of a millisecond, and of a microsecond: multiples of the step.
+    /// What is added to a time that is a multiple of a millisecond. It is a multiple of `step`.
     in_milli: u64,
+    /// What is added to a time that is only a multiple of a microsecond. It is a multiple of `step`.
     in_micro: u64,
 }
 
@@ -218,7 +223,7 @@ impl Clock {
         }
     }
 
-    /// Where a time is put that may be of a coarse clock, or no time at all.
+    /// The time with the place added, if the time is one of a coarse clock.
     #[inline(always)]
     fn placed(&self, nanos: u64) -> u64 {
         let place = match nanos {
@@ -229,15 +234,15 @@ impl Clock {
         nanos + place
     }
 
-    /// The timestamps of one recorder, which begin after `last`.
+    /// The timestamps of one recorder. The first one is after `last`.
     const fn of(&self, recorder: u64, last: u64) -> Stamps<'_> {
         Stamps { clock: self, recorder, last: if last > recorder { last } else { recorder }, looked_at: COARSE }
     }
 }
 
-/// The bits that are zero in every multiple of a microsecond.
+/// These bits are zero in every multiple of a microsecond.
 const COARSE: u64 = 7;
-/// All bits: zero in no time at all only.
+/// All bits. They are all zero only if there is no time.
 const NO_TIME: u64 = u64::MAX;
 
 /// The timestamps of one recorder in one drain.
@@ -245,8 +250,9 @@ struct Stamps<'c> {
     clock: &'c Clock,
     recorder: u64,
     last: u64,
-    /// The bits by which a time is known that is to be looked at: [`COARSE`] until one has shown that the recorder's clock
-    /// is none. So that the events of others cost no more than before.
+    /// A time in which all of these bits are zero is looked at more closely. At first they are [`COARSE`]; once a time
+    /// has shown that the recorder's clock is not coarse, they are [`NO_TIME`]. So other events cost only one
+    /// comparison.
     looked_at: u64,
 }
 
@@ -297,32 +303,32 @@ mod tests {
     }
 
     #[test]
-    fn they_stay_unique_when_the_clock_is_set_back_and_forth() {
+    fn timestamps_stay_unique_when_the_clock_is_set_back_and_forth() {
         let clock = Clock::new(2, (NEVER, LATEST), Phase::NONE);
         let (late, early) = (5_000_000_000_000, 3_000_000_000_000);
         assert_eq!(stamps(&clock, 1, [late, early, late, early]), [1, 3, 5, 7].map(|step| late + step));
     }
 
     #[test]
-    fn one_from_the_future_takes_the_others_no_further_than_the_latest_believed() {
+    fn a_timestamp_from_the_future_is_cut_to_the_latest_accepted_one() {
         let clock = Clock::new(2, (NEVER, Timestamp::from_unix_nanos(1_000)), Phase::NONE);
         assert_eq!(stamps(&clock, 0, [u64::MAX, 900, 900]), [1_000, 1_002, 1_004]);
     }
 
     #[test]
-    fn what_has_no_time_gets_the_time_that_it_is() {
+    fn an_event_without_a_time_gets_the_current_time() {
         let clock = Clock::new(2, (Timestamp::from_unix_nanos(5_000), LATEST), Phase::NONE);
         assert_eq!(stamps(&clock, 1, [0, 4_000, 6_000]), [5_001, 5_003, 6_001]);
     }
 
     #[test]
-    fn those_of_a_coarse_clock_are_put_at_a_place_below_its_step() {
-        // The last place of each step, and the one in the middle.
+    fn timestamps_of_a_coarse_clock_are_put_at_a_place_within_its_step() {
+        // The last place of each step, and the place in the middle.
         let last = Clock::new(13, (NEVER, LATEST), Phase::drawn(u64::MAX));
         assert_eq!((last.step, last.in_milli, last.in_micro), (16, 999_984, 976));
         let middle = Clock::new(13, (NEVER, LATEST), Phase::drawn(1 << 63));
         for (clock, nanos, placed) in [
-            // Of seconds and milliseconds, of microseconds, and of nanoseconds, which stay.
+            // Clocks of seconds and milliseconds, of microseconds, and of nanoseconds, whose times stay.
             (&last, 7_000_000_000, 7_000_999_984 | 3),
             (&last, 7_000_001_000, (7_000_001_976 & !15) | 3),
             (&last, 7_000_001_008, 7_000_001_008 & !15 | 3),
@@ -340,7 +346,7 @@ mod tests {
             let clock = Clock::new(recorders, (NEVER, LATEST), Phase::drawn(u64::MAX));
             for (tick, unit) in [(8_000_000_000, MILLI), (8_000_003_000, MICRO)] {
                 let [placed] = stamps(&clock, recorders - 1, [tick]);
-                // Where the numbers of the recorders need more than the step, there is no place in it.
+                // If there are more recorders than nanoseconds in the clock's step, there is no room for a place.
                 assert!(placed < tick + unit.max(clock.step), "{recorders} {unit}: {placed}");
             }
         }
@@ -348,11 +354,11 @@ mod tests {
 
     #[test]
     fn a_recorder_whose_clock_shows_nanoseconds_keeps_them() {
-        // Those before the first that shows it cannot be told from a coarse clock's.
+        // The times before the first one with nanoseconds cannot be told from those of a coarse clock.
         let clock = Clock::new(1, (NEVER, LATEST), Phase::drawn(u64::MAX));
         let given = [9_000_000, 11_000_008, 12_000_000, 13_000_000];
         assert_eq!(stamps(&clock, 0, given), [9_999_999, 11_000_008, 12_000_000, 13_000_000]);
-        // A time that is not believed, or none, shows nothing of it.
+        // A time that is too late, or none, does not show whether the clock is coarse.
         let clock = Clock::new(
             1,
             (Timestamp::from_unix_nanos(9_000_008), Timestamp::from_unix_nanos(99_000_016)),

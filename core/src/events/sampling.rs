@@ -1,26 +1,26 @@
-//! Sampling: which of the requests a per-request exporter sends.
+//! Sampling: which of the requests an exporter sends, if it sends per request.
 
 use core::fmt;
 
 use crate::export::Random;
 
-/// Which part of the requests is sent, greater than 0 and at most 1.
+/// The share of the requests that is sent, greater than 0 and at most 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleRate(f64);
 
 impl SampleRate {
-    /// All of them.
+    /// All requests are sent.
     pub const ALL: Self = Self(1.0);
-    /// The least rate.
+    /// The smallest rate.
     pub const LEAST: f64 = 1e-6;
 
-    /// `rate`, from [`LEAST`](Self::LEAST) to 1.
+    /// A rate from [`LEAST`](Self::LEAST) to 1; `None` if `rate` is outside.
     #[must_use]
     pub fn new(rate: f64) -> Option<Self> {
         (Self::LEAST..=1.0).contains(&rate).then_some(Self(rate))
     }
 
-    /// The rate.
+    /// The rate as a number.
     #[must_use]
     pub const fn get(self) -> f64 {
         self.0
@@ -42,19 +42,19 @@ impl fmt::Display for SampleRate {
     }
 }
 
-/// Decides about one request after another, independently of what they are.
+/// Decides at random for each request whether it is sent. The decision does not depend on the request.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     random: Random,
-    /// Random numbers up to this keep a request.
+    /// A request is kept if its random number is at most this.
     most: u64,
 }
 
 impl Sampler {
-    /// One that keeps requests at `rate`; `seed` is any number, another one for each sampler.
+    /// A sampler that keeps requests at `rate`. `seed` may be any number; use a different one for each sampler.
     #[must_use]
     pub fn new(rate: SampleRate, seed: u64) -> Self {
-        // 2^64 as a float; above the largest integer, the conversion takes that.
+        // 2^64 as a float. If the product is above the largest integer, the conversion gives that integer.
         Self { random: Random::new(seed), most: (rate.get() * 18_446_744_073_709_551_616.0) as u64 }
     }
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_are_kept_as_the_rate_says() {
+    fn the_share_of_requests_that_are_kept_is_the_rate() {
         for rate in [1e-6, 0.001, 0.1, 0.25, 0.5, 0.9, 1.0] {
             let mut sampler = Sampler::new(SampleRate::new(rate).unwrap(), 42);
             let (all, kept) = (1_000_000, (0..1_000_000).filter(|_| sampler.keeps()).count() as f64);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_of_zero_to_one() {
+    fn rates_outside_the_range_are_refused() {
         for wrong in [0.0, -0.5, 1.000_001, f64::NAN, f64::INFINITY, 1e-9] {
             assert_eq!(SampleRate::new(wrong), None, "{wrong}");
         }

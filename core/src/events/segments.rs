@@ -1,12 +1,17 @@
-//! Datagrams of one size, of which a kernel with segmentation offload takes many in one call.
+//! Datagrams of one size. A kernel with segmentation offload takes many of them in one call.
 //!
-//! Such a call carries one buffer and the size of its segments: each becomes a datagram, and only the last may be
-//! shorter. There are three ways to get there. Where items share datagrams, a [`Run`] fills all but its last one up with
-//! newlines, if the receiver is known to read over them; else it packs the others to the length that the first one
-//! has, and ends with one that comes out shorter. Where each item is a datagram of its own, a [`Window`] sorts the items
-//! of some events by length; none is changed, and the order does not matter to DogStatsD.
+//! Such a call has one buffer and the size of its segments. Each segment becomes a datagram, and only the last one may
+//! be shorter. There are three ways to make the segments equally long:
 //!
-//! Neither sends anything: the caller says what the kernel has taken, and the sink's account follows.
+//! - Items share datagrams, and the receiver ignores empty lines: a [`Run`] fills all datagrams but the last one up
+//!   with newlines.
+//! - Items share datagrams, and the receiver may not ignore empty lines: the first datagram of a [`Run`] sets the
+//!   length. The run ends with the first datagram that is shorter.
+//! - Each item is a datagram of its own: a [`Window`] sorts the items of some events by length. The items are not
+//!   changed, and DogStatsD does not depend on their order.
+//!
+//! Neither of the two sends anything. The caller says what the kernel has taken, and the sink's account changes with
+//! it.
 
 use core::cmp::Reverse;
 use core::fmt;
@@ -17,18 +22,18 @@ use crate::events::event::Event;
 use crate::events::sink::Sink;
 use crate::registry::drop_reason::DropReason;
 
-/// Most datagrams in one call (`UDP_MAX_SEGMENTS` of Linux before 6.9, include/linux/udp.h; 128 since).
+/// The most datagrams in one call (`UDP_MAX_SEGMENTS` of Linux before 6.9, include/linux/udp.h; 128 since).
 pub const SEGMENTS: usize = 64;
 
-/// Most bytes in one call: what one datagram over IPv4 carries.
+/// The most bytes in one call: as many as one datagram over IPv4 can carry.
 pub const CALL_BYTES: usize = 65_507;
 
-/// Most datagrams of `segment` bytes in one call, at least 1.
+/// The most datagrams of `segment` bytes in one call, at least 1.
 fn segments_of(segment: usize) -> usize {
     (CALL_BYTES / segment.max(1)).clamp(1, SEGMENTS)
 }
 
-/// Packed datagrams one after another in one buffer, each but the last of one size.
+/// Packed datagrams, one after another in one buffer. All but the last have the same size.
 #[derive(Clone, Debug)]
 pub struct Run {
     datagrams: [Packed; SEGMENTS],
@@ -38,33 +43,34 @@ pub struct Run {
 }
 
 impl Run {
-    /// An empty one.
+    /// An empty run.
     #[must_use]
     pub const fn new() -> Self {
         let nothing = Packed { bytes: 0, items: 0, events: 0, next_item: 0 };
         Self { datagrams: [nothing; SEGMENTS], count: 0, segment: 0, bytes: 0 }
     }
 
-    /// Datagrams in it, at most [`SEGMENTS`].
+    /// The number of datagrams in the run, at most [`SEGMENTS`].
     #[must_use]
     pub const fn datagrams(&self) -> usize {
         self.count
     }
 
-    /// Bytes of each but the last.
+    /// The bytes of each datagram but the last.
     #[must_use]
     pub const fn segment(&self) -> usize {
         self.segment
     }
 
-    /// Bytes at the front of the buffer.
+    /// The bytes of the whole run, at the front of the buffer.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Some of its datagrams as one batch, to be settled by [`Packer::confirm`] or [`Packer::discard`] after those
-    /// before them were confirmed. Once one is discarded, those after it are void: they are packed again.
+    /// Some datagrams of the run as one batch, to be settled with [`Packer::confirm`] or [`Packer::discard`] after
+    /// those before them were confirmed. After a batch was discarded, the datagrams after it are no longer valid: pack
+    /// them again.
     #[must_use]
     pub fn batch(&self, datagrams: Range<usize>) -> Packed {
         let some = self.datagrams[..self.count].get(datagrams).unwrap_or_default();
@@ -90,11 +96,11 @@ impl Default for Run {
 }
 
 impl<E: EventEncoder> Packer<E> {
-    /// Packs a run of up to `datagrams` datagrams of at most `segment` bytes to the front of `out`, of as many as fit into
-    /// it and into one call. The last is as short as its items; the others are filled up with newlines, or are as long as
-    /// the first, by [`EventEncoder::fills_with_newlines`].
+    /// Packs a run of up to `datagrams` datagrams of at most `segment` bytes to the front of `out`: as many as fit into
+    /// `out` and into one call. The last one has the length of its items. [`EventEncoder::fills_with_newlines`] says
+    /// whether the others are filled up with newlines or have the length of the first one.
     ///
-    /// An event of which an item does not fit into an empty datagram is dropped as `too_large`. The run stays empty where
+    /// An event with an item that does not fit into an empty datagram is dropped as `too_large`. The run stays empty if
     /// `out` is shorter than `segment`.
     pub fn pack_run<B>(
         &mut self,
@@ -135,34 +141,34 @@ impl<E: EventEncoder> Packer<E> {
     }
 }
 
-/// One call: datagrams of `segment` bytes at the front of a buffer, of which the last may be shorter.
+/// One call: datagrams of `segment` bytes each at the front of a buffer. The last one may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Bytes of all of them.
+    /// The bytes of all datagrams together.
     pub bytes: usize,
-    /// Bytes of each but the last.
+    /// The bytes of each datagram but the last.
     pub segment: usize,
-    /// How many they are, at most [`SEGMENTS`].
+    /// The number of datagrams, at most [`SEGMENTS`].
     pub datagrams: usize,
 }
 
-/// The items of the first events of a sink, each a datagram of its own, longest first. Its texts are in the caller's
-/// memory; `N` (at most 65,536) is the most items, and the most events.
+/// The items of the first events of a sink, each a datagram of its own, the longest first. The texts of the items are
+/// in the caller's memory. `N` (at most 65,536) is the most items, and the most events.
 ///
-/// Fill it, hand over call by call, settle it. Meanwhile its events stay at the front of the sink.
+/// Fill the window, hand it over call by call, and settle it. Meanwhile its events stay at the front of the sink.
 pub struct Window<B, const N: usize> {
     texts: B,
     items: [Item; N],
     count: usize,
-    /// Items before this one were handed over or have failed.
+    /// The items before this one were handed over or are lost.
     next: usize,
-    /// The items of the last call that was taken, unless more is known of it.
+    /// The items of the last call that the kernel took, until its outcome is known.
     last: Range<usize>,
     outcomes: [SegmentOutcome; N],
     events: usize,
 }
 
-/// Where one item's text is, and whose it is.
+/// Where the text of one item is, and to which event the item belongs.
 #[derive(Clone, Copy, Debug, Default)]
 struct Item {
     start: u32,
@@ -170,26 +176,28 @@ struct Item {
     event: u16,
 }
 
-/// What has become of an event of a window.
+/// The outcome of an event of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SegmentOutcome {
-    /// So many of its items are yet to be handed over; with none left it is sent.
+    /// So many of its items have not been handed over yet. At 0 the event is sent.
     Waits(u8),
-    /// An item of it is lost, for that cause.
+    /// An item of the event is lost, for this reason.
     Lost(DropReason),
-    /// All of its items were handed over, and it is held all the same until more is known of the last call.
+    /// All of its items were handed over, but the event is held until the outcome of the last call is known.
     Apart,
 }
 
-/// Why an event is not, or not now, in a window.
+/// Why an event is not in a window.
 enum Skipped {
     /// The window has no room left.
     Full,
+    /// An item of the event is longer than a datagram may be.
     TooLarge,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
-    /// An empty one that writes into `texts` (at most 4 GiB are used): room for all items of the largest event.
+    /// An empty window that writes into `texts` (at most 4 GiB are used). `texts` needs room for all items of the
+    /// largest event.
     pub const fn new(texts: B) -> Self {
         const { assert!(N <= 1 << 16, "an item has 16 bits for the number of its event") };
         Self {
@@ -203,9 +211,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         }
     }
 
-    /// Encodes the items of as many events at the front of `sink` as there is room for, and of at least one.
+    /// Encodes the items of as many events at the front of `sink` as there is room for, at least of one event.
     ///
-    /// An event of which an item is longer than `largest` bytes (at most 65,507) is kept out; [`settle`](Self::settle)
+    /// An event with an item longer than `largest` bytes (at most 65,507) is left out, and [`settle`](Self::settle)
     /// drops it as `too_large`. What the window held before is forgotten without being settled.
     pub fn fill<E, S>(&mut self, packer: &Packer<E>, sink: &Sink<'_, S>, largest: usize)
     where
@@ -236,14 +244,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         self.items[..self.count].sort_unstable_by_key(|item| Reverse(item.length));
     }
 
-    /// Items that are yet to be handed over.
+    /// The number of items that have not been handed over yet.
     #[must_use]
     pub const fn waiting(&self) -> usize {
         self.count - self.next
     }
 
-    /// Writes up to `datagrams` (at least one) of the next datagrams to the front of `out`, as many as fit into it and into one call;
-    /// `None` where no item is left, or the next one does not fit into `out`.
+    /// Writes up to `datagrams` (at least one) of the next datagrams to the front of `out`: as many as fit into `out`
+    /// and into one call. `None` if no item is left, or if the next one does not fit into `out`.
     pub fn next_call(&self, datagrams: usize, out: &mut [u8]) -> Option<Call> {
         let rest = &self.items[self.next..self.count];
         let segment = usize::from(rest.first()?.length);
@@ -260,7 +268,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         (call.datagrams != 0).then_some(call)
     }
 
-    /// The kernel has taken the next `datagrams`.
+    /// Says that the kernel has taken the next `datagrams`.
     pub fn handed_over(&mut self, datagrams: usize) {
         let end = self.count.min(self.next.saturating_add(datagrams));
         for item in &self.items[self.next..end] {
@@ -272,7 +280,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         self.next = end;
     }
 
-    /// The next datagram is lost for `cause`, and with it its event.
+    /// Says that the next datagram is lost for `cause`, and with it its event.
     pub fn lost(&mut self, cause: DropReason) {
         if self.next < self.count {
             self.lose(self.next..self.next + 1, cause);
@@ -280,24 +288,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         }
     }
 
-    /// The last call that was taken was refused, so that its events are `unconfirmed`.
+    /// Says that the backend's host refused the last call that the kernel took. Its events are `unconfirmed`.
     pub(crate) fn refused(&mut self) {
         let last = core::mem::take(&mut self.last);
         self.lose(last, DropReason::Unconfirmed);
     }
 
-    /// Nothing more will be known of the last call that was taken: it has arrived.
+    /// Says that the last call that the kernel took counts as arrived: no error can be reported for it any more.
     pub(crate) fn arrived(&mut self) {
         self.last = 0..0;
     }
 
-    /// Bytes of the next datagram; 0 where none is left.
+    /// The bytes of the next datagram; 0 if none is left.
     pub(crate) fn next_bytes(&self) -> usize {
         self.items[self.next..self.count].first().map_or(0, |item| item.length.into())
     }
 
-    /// Takes its events out of `sink`, the one it was filled from: those of which all items were handed over are sent,
-    /// those of which one is lost are dropped for its cause, and those that still wait for `left`.
+    /// Takes the events of the window out of `sink`, which must be the sink that it was filled from. An event whose
+    /// items were all handed over counts as sent. An event with a lost item is dropped for the reason of that loss. An
+    /// event with an item that still waits is dropped for `left`.
     pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
@@ -313,7 +322,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         self.clear();
     }
 
-    /// The same, but those of the last call that was taken are held apart; returns how many they are.
+    /// The same, but the events of the last call that the kernel took stay held, apart from the buffer. Returns how
+    /// many these are.
     pub(crate) fn settle_but_last<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason) -> u64
     where
         S: AsRef<[Event]> + AsMut<[Event]>,

@@ -1,21 +1,21 @@
-//! The bounded buffer of one per-request exporter: what the pump fills and the exporter's sender empties.
+//! The bounded queue of one exporter that sends per request: the pump fills it, and the exporter empties it.
 //!
-//! Each sink has one of its own, so that a backend that stalls costs the others nothing. Its memory is the caller's.
+//! Each exporter has its own sink, so that a backend that stalls costs the others nothing. The memory is the caller's.
 
 use crate::events::event::Event;
 use crate::events::sampling::Sampler;
 use crate::registry::drop_reason::DropReason;
 use crate::registry::ledger::Ledger;
 
-/// Events on their way to one backend, first in, first out, with that backend's ledger.
+/// Events on their way to one backend, first in, first out, and the ledger of the exporter that sends them.
 #[derive(Debug)]
 pub struct Sink<'a, B> {
     buffer: B,
     first: usize,
     length: usize,
-    /// Items of the first event that have left already, in an earlier batch.
+    /// How many items of the first event were sent already, in an earlier batch.
     begun: u8,
-    /// Events that have left the buffer and are held all the same, by whoever empties it.
+    /// Events that have left the buffer but still count as held, because their outcome is not known yet.
     apart: u64,
     ledger: &'a Ledger,
     sampler: Option<Sampler>,
@@ -27,18 +27,18 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         Self { buffer, first: 0, length: 0, begun: 0, apart: 0, ledger, sampler: None }
     }
 
-    /// From now on it takes only what `sampler` keeps, and drops the rest as `sampled`.
+    /// From now on the sink takes only the events that `sampler` keeps, and drops the others as `sampled`.
     pub fn set_sampler(&mut self, sampler: Sampler) {
         self.sampler = Some(sampler);
     }
 
-    /// Takes `event`, or drops it as `buffer_full` where there is no room; returns whether it was taken.
+    /// Takes `event`, or drops it as `buffer_full` if there is no room. Returns whether it took the event.
     pub fn offer(&mut self, event: Event) -> bool {
         self.offer_all(&[event]) == 1
     }
 
-    /// Takes the first of `events`, as many as there is room for, and drops the others as `buffer_full`; returns how many
-    /// it took.
+    /// Takes the first of `events`, as many as there is room for, and drops the others as `buffer_full`. Returns how
+    /// many it took.
     pub fn offer_all(&mut self, events: &[Event]) -> usize {
         match self.sampler.take() {
             None => self.take(events),
@@ -56,7 +56,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         }
     }
 
-    /// Drops everything for `cause`, what is held apart from the buffer included.
+    /// Drops all events for `cause`, including those that are held apart from the buffer.
     pub fn abandon(&mut self, cause: DropReason) {
         self.drop_front(self.length, cause);
         self.settle_apart(self.apart, Some(cause));
@@ -68,9 +68,10 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         self.ledger.add_dropped(cause, events);
     }
 
-    /// The first `events` have reached the backend.
+    /// Says that the first `events` have reached the backend.
     pub fn confirm_front(&mut self, events: usize) {
-        // A datagram with a part of an event confirms none, and need not touch what other threads read.
+        // A datagram with only a part of an event confirms no event. Then the words that other threads read stay
+        // untouched.
         if events != 0 {
             let events = self.remove(events);
             self.ledger.add_sent(events);
@@ -83,37 +84,38 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         (position < self.length).then(|| &self.buffer.as_ref()[self.place(position)])
     }
 
-    /// Events that wait.
+    /// The number of events that wait.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether nothing waits.
+    /// Whether no event waits.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Events that it can hold.
+    /// The number of events that the sink can hold.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.buffer.as_ref().len()
     }
 
-    /// The ledger that it writes to.
+    /// The ledger that the sink writes to.
     #[must_use]
     pub const fn ledger(&self) -> &'a Ledger {
         self.ledger
     }
 
-    /// The first `events` leave the buffer, and count as held until [`settle_apart`](Self::settle_apart) hears of them.
+    /// Removes the first `events` from the buffer. They count as held until [`settle_apart`](Self::settle_apart) is
+    /// called for them.
     pub(crate) fn hold_apart(&mut self, events: usize) {
         self.apart += events.min(self.length) as u64;
         self.remove(events);
     }
 
-    /// So many of those have reached the backend, or are lost for a cause.
+    /// Says that `events` of those that are held apart have reached the backend, or were lost for a reason.
     pub(crate) fn settle_apart(&mut self, events: u64, lost: Option<DropReason>) {
         let events = events.min(self.apart);
         self.apart -= events;
@@ -124,7 +126,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         }
     }
 
-    /// Items of the first event that have left already.
+    /// How many items of the first event were sent already.
     pub(crate) const fn begun(&self) -> u8 {
         self.begun
     }
@@ -149,7 +151,7 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         taken.len()
     }
 
-    /// Where the event at `position`, which is not above the capacity, lies in the buffer.
+    /// The index in the buffer of the event at `position`, which is at most the capacity.
     #[inline]
     fn place(&self, position: usize) -> usize {
         let at = self.first + position;
@@ -185,7 +187,7 @@ mod tests {
     use crate::registry::storage::Storage;
 
     #[test]
-    fn slices_go_in_and_come_out_in_order_wherever_the_buffer_begins() {
+    fn events_come_out_in_order_wherever_in_the_buffer_the_first_one_is() {
         static STORAGE: Storage<4, 1, 2> = Storage::new();
         let ledger = Accounts::new(STORAGE.registry()).open(Exporter::Influxdb);
         let mut sink = Sink::new([Event::default(); 5], ledger);

@@ -21,7 +21,8 @@ pub const LONGEST_POST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest pause that an OTLP receiver gets when it asks for one.
 pub const LONGEST_EXPORT_PAUSE: Duration = Duration::from_secs(600);
 
-/// The back-off cap: the longest pause between two calls to a server, unless the server asks for a longer one.
+/// The back-off cap of calls to servers and of resolving names: the longest pause, unless the server asks for a longer one.
+/// Sockets have a shorter cap of their own.
 const CAP: Duration = Duration::from_secs(5);
 
 impl Backoff {

@@ -17,19 +17,18 @@ mod info;
 mod le;
 mod messages;
 mod negotiation;
+mod options;
 mod scrape;
 mod series;
 mod status;
 mod target_labels;
 mod time;
 
-use crate::labels::constant::ConstantLabels;
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
-use crate::request::sample::Timestamp;
 use crate::request::series::Series;
 use crate::wire::text::out::{Full, TextWriter, TooSmall};
-use constant::{ConstantText, TEXT_BYTES};
+use constant::TEXT_BYTES;
 use exemplar::Exemplars;
 use family::Family;
 use gauge::GaugeReading;
@@ -40,6 +39,7 @@ use status::{STATUS, StatusMetric};
 pub use families::{Families, MAX_METRIC};
 pub use info::RunInfo;
 pub use negotiation::{ContentCoding, Escaping, ExpositionFormat, Negotiated};
+pub use options::ScrapeOptions;
 pub use target_labels::{TARGET_LABELS, TargetLabels};
 
 /// What the page is served as.
@@ -82,28 +82,21 @@ impl<'a> Page<'a> {
     /// A page of what `registry` holds now, in the text format.
     #[must_use]
     pub fn new(registry: Registry<'a>) -> Self {
-        Self::begin(registry, false, None)
+        Self::begin(registry, false)
     }
 
-    /// A page of what `registry` holds now, in OpenMetrics. Where `created` says since when the registry has counted,
-    /// each counter and histogram of the contract has a line with that time, `_created`; Prometheus keeps those as series
-    /// of their own unless it is told to read them.
+    /// A page of what `registry` holds now, in OpenMetrics.
     #[must_use]
-    pub fn open_metrics(registry: Registry<'a>, created: Option<Timestamp>) -> Self {
-        Self::begin(registry, true, created)
+    pub fn open_metrics(registry: Registry<'a>) -> Self {
+        Self::begin(registry, true)
     }
 
-    /// The same page with `constant` on every line, but for those with a label of the same name of their own.
+    /// The same page with these `options`.
     #[must_use]
-    pub fn with_constant_labels(mut self, constant: &ConstantLabels) -> Self {
-        self.scrape.constant = ConstantText::new(constant);
-        self
-    }
-
-    /// The same page with a series that says which run it is of.
-    #[must_use]
-    pub fn with_run_info(mut self, info: Option<RunInfo>) -> Self {
-        self.scrape.info = info;
+    pub fn with_options(mut self, options: ScrapeOptions) -> Self {
+        // The text format has no lines with creation times.
+        let created = options.created.filter(|_| self.is_open_metrics);
+        self.scrape.options = options.created(created);
         self
     }
 
@@ -130,8 +123,8 @@ impl<'a> Page<'a> {
         self.scrape.requests
     }
 
-    fn begin(registry: Registry<'a>, is_open_metrics: bool, created: Option<Timestamp>) -> Self {
-        let scrape = Scrape::new(registry, created);
+    fn begin(registry: Registry<'a>, is_open_metrics: bool) -> Self {
+        let scrape = Scrape::new(registry);
         Self { fragments: Fragments::new(&scrape.bounds), scrape, line: HEADER, is_open_metrics }
     }
 
@@ -179,12 +172,12 @@ impl<'a> Page<'a> {
             }
             PageSection::Gauge(number) => {
                 if let Some(gauge) = GaugeReading::read(scrape.registry, number) {
-                    gauge.write(&scrape.constant, out)?;
+                    gauge.write(&scrape.options.constant, out)?;
                 }
             }
             PageSection::Info => {
-                if let Some(info) = &scrape.info {
-                    info.write(*is_open_metrics, &scrape.constant, out)?;
+                if let Some(info) = &scrape.options.run_info {
+                    info.write(*is_open_metrics, &scrape.options.constant, out)?;
                 }
             }
             PageSection::Status(number) => return self.write_status(&STATUS[number], out),
@@ -207,8 +200,8 @@ impl<'a> Page<'a> {
             self.line = 0;
             return Ok(());
         }
-        let (status, constant) = self.scrape.status();
-        if metric.line(status, self.line.into(), constant, out)? {
+        let (status, options) = self.scrape.status();
+        if metric.line(status, self.line.into(), &options.constant, out)? {
             self.line += 1;
         } else {
             self.next_section();

@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 
 use heapless::{String, Vec};
 
-use super::LabelFormat;
+use super::{CacheLineEdge, LabelFormat};
 use crate::atomics::stored_text::StoredText;
 use crate::atomics::{AtomicU64, words};
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
@@ -31,7 +31,7 @@ pub(crate) struct DogstatsdTags;
 impl LabelFormat for DogstatsdTags {
     const PLACE: usize = 2;
     const WORDS: usize = BYTES.div_ceil(8);
-    const IS_ALIGNED: bool = true;
+    const EDGE: CacheLineEdge = CacheLineEdge::Begin;
     type Stored<'a> = StoredText<'a>;
 
     fn write(key: &Key<'_>, words: &[AtomicU64]) -> [usize; 2] {

@@ -4,7 +4,7 @@
 
 use heapless::Vec;
 
-use super::LabelFormat;
+use super::{CacheLineEdge, LabelFormat};
 use crate::atomics::{AtomicU64, Ordering::Relaxed, words};
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::{LABEL_BYTES, LABELS};
@@ -58,6 +58,8 @@ pub(crate) struct OtlpAttributes;
 impl LabelFormat for OtlpAttributes {
     const PLACE: usize = 3;
     const WORDS: usize = WORDS;
+    // The text ends where the words end.
+    const EDGE: CacheLineEdge = CacheLineEdge::End;
     type Stored<'a> = Attributes<'a>;
 
     fn write(key: &Key<'_>, words: &[AtomicU64]) -> [usize; 2] {
@@ -68,7 +70,7 @@ impl LabelFormat for OtlpAttributes {
 
     #[inline(always)]
     fn read(words: &[AtomicU64], [length, _]: [usize; 2]) -> Attributes<'_> {
-        Attributes { words, length }
+        Attributes { words: &words[..WORDS], length }
     }
 }
 

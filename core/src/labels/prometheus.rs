@@ -40,20 +40,14 @@ fn encode(key: &Key<'_>) -> Vec<u8, BYTES> {
     let mut text = Vec::new();
     // The room was sized for the longest labels with every byte escaped.
     let fits = put_label(&mut text, "method", key.method)
-        .and_then(|()| text.push(b',').map_err(|_| Full))
         .and_then(|()| put_label(&mut text, "name", key.name))
-        .and_then(|()| {
-            key.labels().try_for_each(|(label, value)| {
-                text.push(b',').map_err(|_| Full)?;
-                put_label(&mut text, label, value)
-            })
-        });
+        .and_then(|()| key.labels().try_for_each(|(label, value)| put_label(&mut text, label, value)));
     debug_assert_eq!(fits, Ok(()));
     text
 }
 
 /// Names and escaped values in a text of labels.
-pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
     let mut rest = text;
     core::iter::from_fn(move || {
         let equals = rest.iter().position(|byte| *byte == b'=')?;
@@ -86,11 +80,13 @@ fn length_of_value(text: &[u8]) -> usize {
     end.unwrap_or(text.len())
 }
 
-/// Appends `label="value"`.
+/// Appends `label="value"`, with a comma before it where it is not the first.
 pub(crate) fn put_label<const N: usize>(text: &mut Vec<u8, N>, label: &str, value: &str) -> Result<(), Full> {
+    let separator: &[u8] = if text.is_empty() { b"" } else { b"," };
     let mut put = |bytes: &[u8]| text.extend_from_slice(bytes).map_err(|_| Full);
-    put(label.as_bytes())?;
-    put(b"=\"")?;
+    for part in [separator, label.as_bytes(), b"=\""] {
+        put(part)?;
+    }
     for byte in value.bytes() {
         match byte {
             b'\\' => put(b"\\\\")?,
@@ -114,9 +110,6 @@ mod tests {
         let escaped = ["x", "", "\\\\\\\"\\n,=\\\"\\\\", "\\\\n", "é\\\\"];
         let mut text: Vec<u8, 128> = Vec::new();
         for (name, value) in values {
-            if !text.is_empty() {
-                text.push(b',').unwrap();
-            }
             put_label(&mut text, name, value).unwrap();
         }
         let read: List<_> = pairs(&text).collect();

@@ -14,14 +14,14 @@ pub struct Account {
     /// Of those, how many the backend has. UDP: handed to the kernel; HTTP and gRPC: acknowledged; Prometheus: in the
     /// last page that was delivered whole.
     pub sent: u64,
-    /// Of those, how many wait in rings, buffers or (Prometheus, OpenTelemetry) for the next scrape or export.
+    /// Of those, how many wait in rings and buffers or, for aggregates, for the next scrape or export.
     pub held: u64,
-    /// Of those, how many were dropped, by cause.
+    /// Of those, how many were dropped, by reason.
     pub dropped: Dropped,
 }
 
 impl Account {
-    /// Whether `recorded = sent + dropped + held`. Holds exactly whenever recording and sending pause.
+    /// Whether `recorded = sent + dropped + held`. It is true whenever recording and sending pause.
     #[must_use]
     pub fn balanced(&self) -> bool {
         self.recorded == self.sent + self.dropped.total() + self.held

@@ -1,4 +1,4 @@
-//! The exporters' side of the accounting: opening, closing and writing to accounts.
+//! The part of the accounting that only exporters use: opening accounts, writing to them and closing them.
 
 use core::fmt;
 use core::time::Duration;
@@ -10,11 +10,11 @@ use crate::registry::exporter::Exporter;
 use crate::registry::ledger::{self, Ledger};
 use crate::registry::linger::Linger;
 
-/// What exporters write to a registry's accounts by.
+/// What exporters open, write and close the accounts of a registry with.
 ///
-/// An engine holds a [`Registry`], which shows the accounts and cannot change them: `recorded = sent + dropped + held` holds
-/// whatever the engine calls. This comes from the one [`Pump`](crate::Pump) of a registry, so that nobody gets it while
-/// exporters run that are not their own.
+/// An engine has a [`Registry`], which shows the accounts and cannot change them: `recorded = sent + dropped + held` is
+/// true whatever the engine calls. `Accounts` comes from the only [`Pump`](crate::Pump) of a registry: while exporters
+/// run, nobody but their owner can get it.
 #[derive(Clone, Copy)]
 pub struct Accounts<'a> {
     registry: Registry<'a>,
@@ -37,23 +37,24 @@ impl<'a> Accounts<'a> {
         self.registry.ledger(exporter)
     }
 
-    /// Opens the account of an exporter of sums (Prometheus, OpenTelemetry, the others in their aggregated modes): it
-    /// starts now. That of an exporter of single requests is opened by [`Pump::attach`](crate::Pump::attach).
+    /// Opens the account of an exporter that sends aggregates (Prometheus, OpenTelemetry, the others in their
+    /// aggregating modes). The account starts now. For an exporter that sends per request,
+    /// [`Pump::attach`](crate::Pump::attach) opens it.
     pub fn open(self, exporter: Exporter) -> &'a Ledger {
         self.open_after(exporter, self.registry.requests())
     }
 
-    /// The same for one that starts after the first `requests` that the registry counted: those that its own first
-    /// reading has.
+    /// Opens the same account, but it starts after the first `requests` that the registry counted: those that the
+    /// exporter's own first reading of the registry contains.
     pub fn open_after(self, exporter: Exporter, requests: u64) -> &'a Ledger {
         let ledger = self.ledger(exporter);
         ledger.open(ledger::SUMS, requests, 0);
         ledger
     }
 
-    /// Freezes the account of a page that goes on serving after its stop, for `limit` at most: what was recorded so far may
-    /// still be sent, nothing else counts. `None`, and no change, where all of it was sent before. No page may be noted as
-    /// sent meanwhile.
+    /// Freezes the account of a page that is served after its exporter's stop, for `limit` at most. What was recorded
+    /// before may still be sent; what is recorded later does not count. Returns `None` and changes nothing if all of it
+    /// was sent before. No other thread may note a page as sent during this call.
     pub fn linger(self, exporter: Exporter, limit: Duration) -> Option<Linger> {
         let (ledger, total) = (self.ledger(exporter), self.registry.requests());
         let (sent, dropped) = ledger.outcome();
@@ -65,7 +66,7 @@ impl<'a> Accounts<'a> {
         Some(Linger::new(total, limit))
     }
 
-    /// Closes the account of an exporter of sums: what has not been sent is dropped for `cause`.
+    /// Closes the account of an exporter that sends aggregates. What has not been sent is dropped for `cause`.
     pub fn close(self, exporter: Exporter, cause: DropReason) -> Account {
         let ledger = self.ledger(exporter);
         let recorded = self.registry.requests();

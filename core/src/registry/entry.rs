@@ -1,14 +1,15 @@
-//! The entry of a series: its key and its labels as each format writes them, made once when it is interned.
+//! The entry of a series: its key, and its labels as each format writes them. It is written once, when the series is
+//! interned.
 
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
-use crate::labels::{FORMATS, LabelFormat};
+use crate::labels::{FORMATS, LINE, LabelFormat};
 use crate::registry::key_words::{self, Block, KeyHead, NAME_BLOCKS};
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::LABEL_BLOCK;
 
-/// The words of an entry that a look-up reads, apart from the others so that those of thousands of series stay in the
-/// caches: one cache line, all zero at first.
+/// The words of an entry that a look-up reads: one cache line, all zero at first. They are apart from the other words,
+/// so that those of thousands of series stay in the caches.
 pub(crate) type HeadWords = [AtomicU64; 8];
 
 /// The other words of one entry, all zero at first: 2,880 bytes.
@@ -17,14 +18,14 @@ pub(crate) type EntryWords = [AtomicU64; WORDS];
 /// Places in the head.
 mod at {
     pub(super) const STATE: usize = 0;
-    /// The numbers that formats keep of their labels: [`NUMBER_BITS`](super::NUMBER_BITS) each.
+    /// The numbers that the formats keep for their labels, of [`NUMBER_BITS`](super::NUMBER_BITS) each.
     pub(super) const NUMBERS: usize = 1;
     pub(super) const LENGTHS: usize = 2;
     pub(super) const METHOD: usize = 3;
     pub(super) const NAME: usize = 4;
 }
 
-/// Bits of the length of a format's labels, or of a place in them: six of them fit into a word.
+/// Bits of one number: the length of a format's labels, or a place in them. Six such numbers fit into a word.
 const NUMBER_BITS: usize = 10;
 
 const FREE_LINK: usize = 0;
@@ -33,28 +34,28 @@ const NAME_REST: usize = 4;
 const LABELS: usize = NAME_REST + 4 * (NAME_BLOCKS - 1);
 const ROOMS: usize = LABELS + LABEL_BLOCK.div_ceil(8);
 
-/// Where the room of each format begins, and at last where the entry ends: whole cache lines.
+/// Where the words of each format begin; the last element is where the entry ends, at the end of a cache line.
 const ROOM: [usize; FORMATS.len() + 1] = {
     let (mut room, mut at, mut format) = ([0; FORMATS.len() + 1], ROOMS, 0);
     while format < FORMATS.len() {
-        room[format] = if FORMATS[format].is_aligned { at.next_multiple_of(8) } else { at };
+        room[format] = FORMATS[format].begin(at);
         at = room[format] + FORMATS[format].words;
         format += 1;
     }
-    room[format] = at.next_multiple_of(8);
+    room[format] = at.next_multiple_of(LINE);
     room
 };
 const WORDS: usize = ROOM[FORMATS.len()];
 
-/// Which of the head's numbers is each format's first, and at last how many there are.
+/// Which of the head's numbers is the first of each format; the last element is how many numbers there are.
 const FIRST_NUMBER: [usize; FORMATS.len() + 1] = {
     let (mut first, mut format) = ([0; FORMATS.len() + 1], 0);
     while format < FORMATS.len() {
-        assert!(8 * FORMATS[format].words < 1 << NUMBER_BITS);
+        assert!(8 * FORMATS[format].words < 1 << NUMBER_BITS, "longer labels need numbers of more bits");
         first[format + 1] = first[format] + 1 + FORMATS[format].has_mark as usize;
         format += 1;
     }
-    assert!(first[format] * NUMBER_BITS <= 64);
+    assert!(first[format] * NUMBER_BITS <= 64, "the numbers of so many formats need another word of the head");
     first
 };
 
@@ -68,13 +69,14 @@ pub(crate) struct Entry<'a> {
     pub(crate) words: &'a EntryWords,
 }
 
-/// Whether these are the words of an entry with this head: of the key that is no more, or of one that begins so.
+/// Whether these are the words of an entry with this head: that of a key without a rest, or one of several keys that
+/// begin like this and differ in the rest.
 #[inline(always)]
 pub(crate) fn has_head(words: &HeadWords, head: &KeyHead) -> bool {
     get(words, at::LENGTHS) == head.lengths && get(words, at::METHOD) == head.method && has(words, at::NAME, head.name)
 }
 
-/// Lets readers show the series. Release: they see the labels when they see this.
+/// Lets readers show the series. Release: a reader that sees this state also sees the labels.
 #[inline(always)]
 pub(crate) fn publish(head: &HeadWords) {
     if get(head, at::STATE) != READY {
@@ -83,13 +85,14 @@ pub(crate) fn publish(head: &HeadWords) {
 }
 
 impl<'a> Entry<'a> {
-    /// Fills the entry. It belongs to the caller alone until it is published, or every writer writes the same.
+    /// Fills the entry. Until the entry is published, either no other thread may write it, or all threads write the
+    /// same.
     pub(crate) fn write(self, key: &Key<'_>) {
         self.write_key(key);
         words::store(&self.words[LABELS..], key.labels);
         let mut word = 0;
         for (at, format) in FORMATS.iter().enumerate() {
-            let numbers = (format.write)(key, &self.words[ROOM[at]..ROOM[at + 1]]);
+            let numbers = (format.write)(key, &self.words[ROOM[at]..][..format.words]);
             let places = FIRST_NUMBER[at]..FIRST_NUMBER[at + 1];
             word |= numbers.iter().zip(places).fold(0, |word, (&number, place)| word | shifted(number, place));
         }
@@ -123,14 +126,14 @@ impl<'a> Entry<'a> {
         key_words::method_rest(method).is_none_or(|rest| rest == kept)
     }
 
-    /// Whether the name is this one, given that it begins and is as long as this one.
+    /// Whether the name of the entry is `name`, provided that both have the same first block and the same length.
     #[inline]
     pub(crate) fn has_name_rest(self, name: &str) -> bool {
         let (kept, _) = self.words[NAME_REST..LABELS].as_chunks::<4>();
         kept.iter().zip(key_words::name_rest(name)).fold(true, |same, (kept, block)| same & has(kept, 0, block))
     }
 
-    /// Hands the key, put together anew, to `then`.
+    /// Puts the key together from its words and hands it to `then`.
     pub(crate) fn with_key<T>(self, then: impl FnOnce(&Key<'_>) -> T) -> T {
         let (mut method, mut name, mut labels) = ([0; METHOD_BYTES], [0; NAME_BYTES], [0; LABEL_BLOCK]);
         let lengths = get(self.head, at::LENGTHS);
@@ -160,7 +163,7 @@ impl<'a> Entry<'a> {
         self.head[at::STATE].load(Ordering::Acquire) == READY
     }
 
-    /// The link to the next free entry, in a word that an unpublished entry does not need otherwise.
+    /// The link to the next free entry. It is in a word that an entry uses for nothing else before it is published.
     pub(crate) fn free_link(self) -> &'a AtomicU64 {
         &self.words[FREE_LINK]
     }
@@ -168,7 +171,10 @@ impl<'a> Entry<'a> {
     /// The labels as a format writes them.
     #[inline(always)]
     pub(crate) fn labels<F: LabelFormat>(self) -> F::Stored<'a> {
-        let first = const { FIRST_NUMBER[F::PLACE] };
+        let first = const {
+            assert!(F::PLACE < FORMATS.len(), "a format whose labels are read stands in the list");
+            FIRST_NUMBER[F::PLACE]
+        };
         F::read(&self.words[const { ROOM[F::PLACE] }..], [self.number(first), self.number(first + 1)])
     }
 
@@ -184,7 +190,7 @@ const fn shifted(number: usize, place: usize) -> u64 {
 
 #[inline(always)]
 fn get(words: &[AtomicU64], at: usize) -> u64 {
-    // Relaxed: whoever reads came by the number in the index or by the state, both of which publish the words.
+    // Relaxed: a reader found the entry by the number in the index or by the state, and both publish the words.
     words[at].load(Ordering::Relaxed)
 }
 
@@ -192,7 +198,8 @@ fn put(words: &[AtomicU64], at: usize, value: u64) {
     words[at].store(value, Ordering::Relaxed);
 }
 
-/// Whether the four words from `at` on are these. Spelled out, because the compiler calls an iterator's loop.
+/// Whether the four words from `at` on are these. Written without an iterator, because the compiler would not inline
+/// its loop.
 #[inline(always)]
 fn has(words: &[AtomicU64], at: usize, [a, b, c, d]: Block) -> bool {
     get(words, at) == a && get(words, at + 1) == b && get(words, at + 2) == c && get(words, at + 3) == d

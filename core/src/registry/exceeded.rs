@@ -1,4 +1,5 @@
-//! Limits of a storage that were exceeded, and what to do about it. Nothing is lost by it, but less can be told apart.
+//! Limits of a storage that were exceeded, and what to do about it. No request is lost, but fewer series can be told
+//! apart.
 
 use core::fmt;
 
@@ -6,7 +7,7 @@ use heapless::String;
 
 use crate::request::key::{METHOD_BYTES, NAME_BYTES};
 
-/// Limits that were exceeded since the storage was made. Each part says in its text what to do.
+/// Limits that were exceeded since the storage was made. The text of each field says what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exceeded {
@@ -22,21 +23,21 @@ pub struct Exceeded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FoldedSeries {
-    /// How often such a series was asked for: once per handle, and once per request that is recorded by strings.
+    /// How often somebody asked for such a series: once per handle, and once per request that is recorded by strings.
     pub times: u64,
-    /// The first of them; `None` for the moment in which it is noted.
+    /// The first of these series. `None` while another thread is just noting it.
     pub first: Option<SeriesName>,
-    /// Series that there is room for, the overflow series not counted.
+    /// Series that there is room for, without the overflow series.
     pub room: usize,
 }
 
-/// Series whose method or name was longer than its limit. They are told apart by a hash of the whole.
+/// Series whose method or name was longer than its limit and was cut. A hash of the whole text tells them apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CutNames {
-    /// How many.
+    /// How many series.
     pub series: u64,
-    /// The first of them, as it is shown.
+    /// The first of these series, as it is shown.
     pub first: SeriesName,
 }
 
@@ -44,7 +45,7 @@ pub struct CutNames {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpilledRecorders {
-    /// How many there were at once, at the most.
+    /// The most such recorders at the same time.
     pub most: usize,
     /// Shards that the storage was built for.
     pub shards: usize,
@@ -52,8 +53,8 @@ pub struct SpilledRecorders {
 
 /// Method and name of a series.
 ///
-/// The text is one short line: control characters are escaped, a query, which may hold a key, is left out, and a long
-/// name is shortened.
+/// The text is one short line. Control characters are escaped, the query of a URL is left out (it may contain a secret
+/// key), and a long name is shortened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SeriesName {
@@ -63,7 +64,7 @@ pub struct SeriesName {
     pub name: String<NAME_BYTES>,
 }
 
-/// Characters of a name that a text shows.
+/// Characters of a name that the text shows at most.
 const SHOWN: usize = 80;
 
 impl fmt::Display for SeriesName {

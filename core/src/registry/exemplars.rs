@@ -1,8 +1,8 @@
-//! Exemplars: for each series, outcome and latency bucket one request that a trace tells more of.
+//! Exemplars: for each series, outcome and latency bucket, one request whose trace tells more about it.
 //!
-//! One slot each, which all recorders share: an exemplar is a sample, so that a thread that finds another at the slot goes
-//! on without it. A slot is locked by its sequence, which is odd while words are written; readers read again where it
-//! has moved.
+//! Each has one slot, which all recorders share. If another thread is writing the slot, a thread goes on without
+//! writing: any request of the bucket is as good an exemplar as another. The sequence number of a slot is odd while its
+//! words are written. A reader whose words may be from two writers reads again.
 
 use crate::atomics::{AtomicU64, Ordering, fence};
 use crate::counts::bounds::Bounds;
@@ -13,9 +13,9 @@ use crate::request::series::Series;
 /// The span of a request, as W3C Trace Context names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TraceContext {
-    /// In the order in which it is written in hexadecimal; all zero means that there is no trace.
+    /// The trace's id, in the byte order of its hexadecimal text. All zero means that there is no trace.
     pub trace_id: [u8; 16],
-    /// As the trace's; all zero means that the span is not known.
+    /// The span's id, in the same order. All zero means that the span is not known.
     pub span_id: [u8; 8],
 }
 
@@ -31,22 +31,23 @@ impl TraceContext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exemplar {
-    /// There is one.
+    /// The trace of the request. There always is one.
     pub trace: TraceContext,
-    /// In nanoseconds, inside the bucket.
+    /// The latency in nanoseconds. It is inside the bucket.
     pub latency_ns: u64,
-    /// When the request was completed; zero where the engine did not say.
+    /// When the request was completed; zero if the engine did not say.
     pub at: Timestamp,
 }
 
 impl Registry<'_> {
-    /// The latest exemplar of one series and outcome in the latency bucket at this position from 0 (the one above the
-    /// last bound has the last), if there is one that is not being written just now.
+    /// The latest exemplar of one series, one outcome and one latency bucket. `bucket` counts from 0; the last bucket
+    /// is the one above the last bound. `None` if there is no exemplar, or if another thread is writing it just now.
     ///
-    /// There are 12 slots, as many as the contract has buckets: with more, buckets that are 12 apart share one.
+    /// There are 12 slots, as many as the default bounds make buckets. With more buckets, those that are 12 apart share
+    /// a slot.
     #[must_use]
     pub fn exemplar(self, series: Series, outcome: Outcome, bucket: usize) -> Option<Exemplar> {
-        // Relaxed: where it is read too early there is no exemplar yet.
+        // Relaxed: a reader that misses the newest value misses only the first exemplar.
         if self.parts.control.traced.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -57,17 +58,17 @@ impl Registry<'_> {
         is_inside.then_some(exemplar)
     }
 
-    /// Whether there has ever been one.
+    /// Whether there has ever been an exemplar.
     pub(crate) fn has_exemplars(self) -> bool {
         // Relaxed, as in `exemplar`.
         self.parts.control.traced.load(Ordering::Relaxed) != 0
     }
 
-    /// Keeps an exemplar of a bucket, unless another thread is at its slot. The handle of another registry stands for the
-    /// overflow series, as it does where the request is counted.
+    /// Keeps an exemplar of a bucket, unless another thread is writing its slot. The handle of another registry stands
+    /// for the overflow series, as when a request is counted.
     pub(crate) fn keep_exemplar(self, series: Series, outcome: Outcome, bucket: usize, exemplar: Exemplar) {
         let (traced, exemplars) = (&self.parts.control.traced, self.parts.exemplars);
-        // Relaxed, both: readers want the flag, and find the words by the slot's own sequence.
+        // Relaxed, twice: readers need only the flag itself. The sequence of a slot publishes its words.
         if traced.load(Ordering::Relaxed) == 0 {
             traced.store(1, Ordering::Relaxed);
         }
@@ -82,13 +83,14 @@ impl Registry<'_> {
 /// The words of one series, all zero at first: 1,152 bytes.
 pub(crate) type ExemplarWords = [AtomicU64; 2 * SLOTS * SLOT];
 
-/// The words of one exemplar and, before them, their sequence.
+/// The sequence number of one exemplar, and after it the exemplar's words.
 type ExemplarSlot = [AtomicU64; SLOT];
 
 /// Slots of one outcome.
 const SLOTS: usize = 12;
+/// Words of one slot.
 const SLOT: usize = 6;
-/// How often a slot is read while it is written.
+/// How often a reader tries to read a slot that others write.
 const READS: u32 = if cfg!(loom) { 2 } else { 8 };
 
 impl Exemplar {
@@ -112,7 +114,7 @@ fn slot(words: &ExemplarWords, outcome: Outcome, bucket: usize) -> Option<&Exemp
     words.as_chunks().0.get(outcome.index() * SLOTS + bucket % SLOTS)
 }
 
-/// Whether a bucket counts a latency. Another's may lie in its slot.
+/// Whether this latency belongs to this bucket. The slot may hold the exemplar of another bucket.
 fn is_inside(bounds: &Bounds, bucket: usize, latency_ns: u64) -> bool {
     let upper = &bounds.buckets()[..bounds.latency_buckets()];
     let exceeds = |bound: Option<&u64>| bound.is_none_or(|bound| latency_ns > *bound);
@@ -120,26 +122,27 @@ fn is_inside(bounds: &Bounds, bucket: usize, latency_ns: u64) -> bool {
         && exceeds(bucket.checked_sub(1).and_then(|below| upper.get(below)))
 }
 
-/// Writes a slot, unless another thread does.
+/// Writes a slot, unless another thread is writing it.
 pub(crate) fn write<const N: usize>(sequence: &AtomicU64, words: &[AtomicU64; N], values: [u64; N]) {
     // Relaxed: the exchange below decides.
     let before = sequence.load(Ordering::Relaxed);
-    // Acquire pairs with the release below: the words of the writer before this one do not come after this one's.
+    // Acquire pairs with the release below: the words of the former writer are stored before the words of this one.
     let is_mine = before.is_multiple_of(2)
         && sequence.compare_exchange(before, before.wrapping_add(1), Ordering::Acquire, Ordering::Relaxed).is_ok();
     if !is_mine {
         return;
     }
-    // Release pairs with the acquire fence in `read`: whoever has seen a word of these sees the odd sequence too.
+    // Release pairs with the acquire fence in `read`: a reader that has seen one of these words sees the odd sequence
+    // too.
     fence(Ordering::Release);
     for (word, value) in words.iter().zip(values) {
         word.store(value, Ordering::Relaxed);
     }
-    // Release: whoever sees this sequence sees all the words.
+    // Release: a reader that sees this sequence sees all the words.
     sequence.store(before.wrapping_add(2), Ordering::Release);
 }
 
-/// The words of a slot, all of one writer; `None` before the first, or where writers come too often.
+/// The words of a slot, all from the same writer. `None` before the first writer, or if writers come too often.
 pub(crate) fn read<const N: usize>(sequence: &AtomicU64, words: &[AtomicU64; N]) -> Option<[u64; N]> {
     for _ in 0..READS {
         // Acquire pairs with the release at the end of `write`.
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_that_share_a_slot_show_only_what_is_theirs() {
+    fn buckets_that_share_a_slot_show_only_their_own_exemplar() {
         let storage = Storage::<4, 1, 2>::new();
         let registry = storage.registry();
         let bounds: [Duration; 30] = core::array::from_fn(|i| Duration::from_millis(i as u64 + 1));

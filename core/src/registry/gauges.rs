@@ -1,7 +1,8 @@
-//! Gauges: numbers that an engine sets, such as its active users, which all four formats show.
+//! Gauges: numbers that an engine sets, such as its active users, which every format shows.
 //!
-//! A registry has room for 32, in fixed memory. Whoever writes a name decides it word by word, each once and for all;
-//! threads that bring the same name help each other and end at the same gauge, and nobody waits.
+//! A registry has room for 32, in fixed memory. A thread that makes a gauge writes its name word by word; a word that
+//! is written never changes. Threads that write the same name at once help each other and get the same gauge. Nobody
+//! waits.
 
 use core::fmt;
 
@@ -12,14 +13,16 @@ use crate::atomics::{AtomicU64, Ordering, const_unless_loom, zeros};
 use crate::metrics::{INSTRUMENTS, PROMETHEUS_NAMESPACE};
 use crate::registry::Registry;
 
-/// Most gauges of a registry.
+/// The most gauges that a registry has room for.
 pub const GAUGES: usize = 32;
-/// Most bytes of a gauge's name.
+/// The most bytes of a gauge's name.
 pub const GAUGE_NAME_BYTES: usize = 64;
-/// Room for the longest number, which has no exponent: 5e-324 has 326 characters, and a sign and 17 digits make 343.
+/// Room for the longest number. Numbers are written without an exponent: 5e-324 has 326 characters, and a number with a
+/// sign and 17 digits has up to 343.
 pub(crate) const NUMBER_BYTES: usize = 352;
 
-/// A number that the engine sets, for all exporters to show as it is when they look. `Copy`; any thread may set it.
+/// A number that the engine sets. Every exporter shows the value that the gauge has when the exporter reads it. A gauge
+/// is `Copy`, and any thread may set it.
 ///
 /// ```
 /// use loaddensity_metrics_core::Storage;
@@ -36,15 +39,16 @@ pub struct Gauge<'a> {
 }
 
 impl Gauge<'_> {
-    /// Sets it. NaN and the infinities, which not every format can show, are ignored: the last number stays.
+    /// Sets the gauge. NaN and the infinities are ignored, because not every format can show them: the last number
+    /// stays.
     pub fn set(self, value: f64) {
         if value.is_finite() {
-            // Relaxed: readers want the number whole, not in step with others.
+            // Relaxed: a reader needs the whole number, but no order between this gauge and others.
             self.words.value.store(!value.to_bits(), Ordering::Relaxed);
         }
     }
 
-    /// What was set last; `None` before that.
+    /// The number that was set last; `None` if none was set yet.
     #[must_use]
     pub fn get(self) -> Option<f64> {
         self.words.value()
@@ -58,18 +62,19 @@ impl fmt::Debug for Gauge<'_> {
 }
 
 impl<'a> Registry<'a> {
-    /// The gauge of this name, the same on every call; new, if there is none. It is shown as soon as it is set, by
-    /// Prometheus as `loaddensity_<name>`.
+    /// The gauge with this name, made now if it is new. Every call with the same name returns the same gauge. Exporters
+    /// show it as soon as it is set; for Prometheus it is called `loaddensity_<name>`.
     ///
     /// # Errors
-    /// A name that is not `[a-z][a-z0-9_]{0,63}` or belongs to something else, or no room for another.
+    /// If the name is not `[a-z][a-z0-9_]{0,63}`, if it belongs to something else, or if there is no room for another
+    /// gauge.
     pub fn gauge(self, name: &str) -> Result<Gauge<'a>, GaugeError> {
         check(name)?;
         let words = find_or_write(&self.parts.control.gauges, name).ok_or(GaugeError::Full)?;
         Ok(Gauge { words })
     }
 
-    /// Name and number of each gauge that has been set, the oldest first.
+    /// The name and the number of each gauge that has been set, the oldest gauge first.
     pub fn gauges(self) -> impl Iterator<Item = (String<GAUGE_NAME_BYTES>, f64)> + use<'a> {
         self.parts.control.gauges.iter().filter_map(|gauge| Some((gauge.name()?, gauge.value()?)))
     }
@@ -79,11 +84,11 @@ impl<'a> Registry<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GaugeError {
-    /// Not `[a-z][a-z0-9_]{0,63}`.
+    /// The name is not `[a-z][a-z0-9_]{0,63}`.
     Name,
-    /// Something else goes by that name, or would in one of the formats.
+    /// The name belongs to something else, or would be mistaken for it in one of the formats.
     Reserved,
-    /// The registry has [`GAUGES`] of other names.
+    /// The registry has [`GAUGES`] gauges with other names.
     Full,
 }
 
@@ -111,14 +116,15 @@ impl core::error::Error for GaugeError {}
 /// The words of one gauge, all zero at first.
 #[derive(Debug)]
 pub(crate) struct GaugeWords {
-    /// Zero where not yet decided; decided in this order, once.
+    /// A word is zero until it is decided. The words are decided in this order, each once.
     name: [AtomicU64; NAME_WORDS],
-    /// The complement of a float's bits: zero, which is no finite number's, before the first.
+    /// The complement of the bits of the float. It is zero until the gauge is set: no finite number has zero as
+    /// complement.
     value: AtomicU64,
 }
 
 const NAME_WORDS: usize = GAUGE_NAME_BYTES / 8;
-/// A word after a name's end. No text has such bytes.
+/// The value of the words after the end of a name. No text contains such bytes.
 const AFTER: u64 = u64::MAX;
 
 impl GaugeWords {
@@ -128,11 +134,12 @@ impl GaugeWords {
         }
     }
 
-    /// Whether its name is this one, from now on if none has been decided.
+    /// Whether the gauge has this name. If no name has been decided, the gauge gets it now.
     fn take_name(&self, name: &[u64; NAME_WORDS]) -> bool {
         self.name.iter().zip(name).all(|(word, &wanted)| {
-            // Release hands on the words before this one, which were read or written here; acquire takes them over from
-            // whoever decided this one, so that the last word leads to all.
+            // Release publishes the words before this one, which were read or written here. Acquire on failure pairs
+            // with the release of the thread that decided this word. So a thread that sees the last word sees all of
+            // them.
             match word.compare_exchange(0, wanted, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => true,
                 Err(decided) => decided == wanted,
@@ -140,7 +147,7 @@ impl GaugeWords {
         })
     }
 
-    /// Its name, once that has been decided to the end.
+    /// The gauge's name; `None` until all words of a name have been decided.
     pub(crate) fn name(&self) -> Option<String<GAUGE_NAME_BYTES>> {
         // Acquire pairs with the release in `take_name`.
         if self.name[NAME_WORDS - 1].load(Ordering::Acquire) == 0 {
@@ -160,8 +167,8 @@ impl GaugeWords {
     }
 }
 
-/// The gauge of a name that was checked. Words are decided once and looked at in one order, so that all who bring one
-/// name leave the same gauges.
+/// The gauge with a name that was checked. Each word is decided once, and all threads look at the gauges and words in
+/// the same order. So all threads that bring the same name find the same gauge.
 pub(crate) fn find_or_write<'a>(gauges: &'a [GaugeWords], name: &str) -> Option<&'a GaugeWords> {
     let mut wanted = [AFTER; NAME_WORDS];
     for (word, value) in wanted.iter_mut().zip(words::values(name.as_bytes())) {
@@ -170,7 +177,8 @@ pub(crate) fn find_or_write<'a>(gauges: &'a [GaugeWords], name: &str) -> Option<
     gauges.iter().find(|gauge| gauge.take_name(&wanted))
 }
 
-/// The names of the instruments that every request is counted in, as gauges have theirs.
+/// The names of the instruments that every request is counted in, without the prefix that Prometheus shows. Gauges have
+/// names of the same form.
 fn own_names() -> impl Iterator<Item = &'static str> {
     INSTRUMENTS.into_iter().filter_map(|instrument| instrument.prometheus.strip_prefix(PROMETHEUS_NAMESPACE))
 }
@@ -181,7 +189,7 @@ fn check(name: &str) -> Result<(), GaugeError> {
     if !begins || name.len() > GAUGE_NAME_BYTES || !name.as_bytes().iter().all(is_usual) {
         return Err(GaugeError::Name);
     }
-    // InfluxDB takes a field of this name for the point's time.
+    // InfluxDB would read a field with this name as the time of the point.
     let is_time = name == "time";
     let of_another = ["exporter_", "registry_"].iter().any(|start| name.starts_with(start));
     let is_another = own_names().any(|other| {

@@ -1,16 +1,17 @@
 //! Interning: which entry belongs to which key, decided without a lock and without waiting.
 //!
 //! A thread that meets a new key takes a free entry, writes it, and publishes it with one compare-and-swap in the
-//! index. A thread that loses that race for the same key gives its entry back and uses the winner's; one that loses
-//! it for another key looks on for a free place. Nobody waits for anybody.
+//! index. If another thread was first at that place, there are two cases. With the same key, this thread gives its
+//! entry back and uses the other one. With a different key, it looks for the next free place. No thread waits for
+//! another.
 
 use crate::atomics::{AtomicU64, Ordering};
 
 /// What interning needs to know of the entries.
 pub(crate) trait Entries {
-    /// Whether entry `number` is the wanted one. Called only for published entries.
+    /// Whether entry `number` has the wanted key. Called only for entries that are in the index.
     fn matches(&self, number: u32) -> bool;
-    /// Writes the wanted key into entry `number`, which is the caller's alone.
+    /// Writes the wanted key into entry `number`, which no other thread uses yet.
     fn write(&self, number: u32);
     /// The word by which free entry `number` is linked to the next free one.
     fn free_link(&self, number: u32) -> &AtomicU64;
@@ -20,16 +21,16 @@ pub(crate) trait Entries {
 pub(crate) struct FreeEntries<'a> {
     /// How many entries have been taken that were never used before.
     pub(crate) next: &'a AtomicU64,
-    /// Stack of entries given back: in the low half the top's number plus 1, in the high half a count of changes,
-    /// without which a thread could put back a top that was taken and returned meanwhile.
+    /// The stack of entries that were given back. The low half is the top entry's number plus 1. The high half counts
+    /// the changes, so that a compare-and-swap fails if the top was taken and given back meanwhile (the ABA problem).
     pub(crate) returned: &'a AtomicU64,
-    /// The first entry that may be taken; those before it are spoken for.
+    /// The first entry that may be taken; those before it are reserved.
     pub(crate) first: u32,
     /// How many entries may be taken, from `first` on.
     pub(crate) capacity: u64,
 }
 
-/// The entry of the key, interned now if need be; `None` where all entries are taken. Also says whether it is new.
+/// The entry of the key, interned now if it is new, and whether it is new. `None` if all entries are taken.
 pub(crate) fn intern(
     index: &[AtomicU64],
     free: &FreeEntries<'_>,
@@ -38,7 +39,7 @@ pub(crate) fn intern(
 ) -> Option<(u32, bool)> {
     let mut mine = None;
     for place in probes(index, hash) {
-        // Acquire pairs with the release below: whoever sees the number sees the entry.
+        // Acquire pairs with the release below: a thread that sees the number sees the entry.
         let mut found = place.load(Ordering::Acquire);
         if found == 0 {
             let number = match mine {
@@ -50,7 +51,7 @@ pub(crate) fn intern(
                 }
             };
             let word = tagged(hash, number);
-            // Release publishes the entry; acquire on failure, because then another's entry is read.
+            // Release publishes the entry. Acquire on failure, because then this thread reads another thread's entry.
             match place.compare_exchange(0, word, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => return Some((number, true)),
                 Err(winner) => found = winner,
@@ -69,7 +70,7 @@ pub(crate) fn intern(
     None
 }
 
-/// The entry of the key, if it is interned; `matches` is [`Entries::matches`].
+/// The entry of the key, if it is interned. `matches` does what [`Entries::matches`] does.
 pub(crate) fn find(index: &[AtomicU64], hash: u64, matches: impl Fn(u32) -> bool) -> Option<u32> {
     let mut at = first_place(index, hash);
     for _ in 0..index.len() {
@@ -87,8 +88,10 @@ pub(crate) fn find(index: &[AtomicU64], hash: u64, matches: impl Fn(u32) -> bool
     None
 }
 
-/// The entry at one of the first two places for `hash`: the key's if it is there, or another's, or `u32::MAX`, which no
-/// entry is. Which of the two places costs no branch, because the predictor could not learn it.
+/// The number in one of the first two places for `hash`. It is the key's entry if that is in one of them. Otherwise it
+/// is another key's entry, or `u32::MAX`, which is no entry's number.
+///
+/// Choosing between the two places needs no branch: the processor could not predict one.
 #[inline(always)]
 pub(crate) fn near(index: &[AtomicU64], hash: u64) -> Option<u32> {
     let at = first_place(index, hash);
@@ -99,7 +102,7 @@ pub(crate) fn near(index: &[AtomicU64], hash: u64) -> Option<u32> {
     Some((found as u32).wrapping_sub(1))
 }
 
-/// Enters `number`, whose entry is written, in the index; does nothing where it is there already.
+/// Enters `number`, whose entry is written, in the index. Does nothing if it is there already.
 pub(crate) fn enter(index: &[AtomicU64], hash: u64, number: u32) {
     let word = tagged(hash, number);
     for place in probes(index, hash) {
@@ -113,7 +116,7 @@ pub(crate) fn enter(index: &[AtomicU64], hash: u64, number: u32) {
 
 impl FreeEntries<'_> {
     fn take(&self, entries: &impl Entries) -> Option<u32> {
-        // Acquire pairs with the release in `give_back`: the link is read after it.
+        // Acquire pairs with the release in `give_back`, which publishes the link.
         let mut top = self.returned.load(Ordering::Acquire);
         while top as u32 != 0 {
             let number = top as u32 - 1;
@@ -124,7 +127,7 @@ impl FreeEntries<'_> {
                 Err(now) => top = now,
             }
         }
-        // Relaxed: the number alone is handed out, nothing is published by it.
+        // Relaxed: only the number is handed out; no other word depends on it.
         let step = |next| (next < self.capacity).then_some(next + 1);
         self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).ok().map(|taken| taken as u32 + self.first)
     }
@@ -143,7 +146,7 @@ impl FreeEntries<'_> {
     }
 }
 
-/// Every place of the index, from the one that the hash names.
+/// Every place of the index, beginning with the one that the hash names.
 fn probes(index: &[AtomicU64], hash: u64) -> impl Iterator<Item = &AtomicU64> {
     let (before, after) = index.split_at(first_place(index, hash));
     after.iter().chain(before)
@@ -155,8 +158,8 @@ fn first_place(index: &[AtomicU64], hash: u64) -> usize {
     (((hash & u64::from(u32::MAX)) * index.len() as u64) >> 32) as usize
 }
 
-/// A place's word: half of the hash, so that most other keys are passed over without a look at their entries, and the
-/// entry's number plus 1, because 0 is a free place.
+/// The word of a place in the index. One half is the upper half of the hash: it rules out most other keys without
+/// reading their entries. The other half is the entry's number plus 1, because 0 is a free place.
 fn tagged(hash: u64, number: u32) -> u64 {
     (hash & !u64::from(u32::MAX)) | (u64::from(number) + 1)
 }

@@ -1,14 +1,14 @@
-//! The hash of a series' key, over the words that a look-up has at hand.
+//! The hash of a series' key. It is computed from the words that a look-up has read anyway.
 
 use crate::hash::{self, MULTIPLIER, fold};
 use crate::registry::key_words::{self, Block, KeyHead};
 use crate::request::key::Key;
 
-/// What a key's words are combined with, so that no text at hand makes a factor zero: the first digits of the square
-/// roots of 2, 3, 5 and 7 after the point.
+/// Constants that the words of a key are combined with, so that no ordinary text makes a factor of a multiplication
+/// zero: the first bits of the fractional parts of the square roots of 2, 3, 5 and 7.
 const KEYS: [u64; 4] = [0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
 
-/// What comes of the rest of a key that has none.
+/// The hash of the rest of a key, for a key without a rest.
 pub(crate) const NO_REST: (u64, u64) = (0, 0);
 
 /// The hash of a key.
@@ -16,15 +16,15 @@ pub(crate) fn of_key(key: &Key<'_>, head: &KeyHead) -> u64 {
     of_head(if key_words::has_rest(key) { of_rest(key) } else { NO_REST }, head)
 }
 
-/// The hash of a key with this head, given what comes of the rest. Two long multiplications, and neither waits for the
-/// other.
+/// The hash of a key with this head, given the hash of its rest. It takes two long multiplications, and neither waits
+/// for the result of the other.
 #[inline(always)]
 pub(crate) fn of_head((left, right): (u64, u64), head: &KeyHead) -> u64 {
     let [a, b, c, d] = head.name;
     fold(left ^ a ^ KEYS[0], b ^ KEYS[1]) ^ fold(right ^ c ^ mixed_method(head.method), d ^ head.lengths ^ KEYS[3])
 }
 
-/// A method's word so that no name has the like in it.
+/// The word of a method, changed so that the same text in a name has another value.
 #[inline(always)]
 pub(crate) const fn mixed_method(word: u64) -> u64 {
     word.wrapping_mul(MULTIPLIER)
@@ -36,7 +36,7 @@ fn of_rest(key: &Key<'_>) -> (u64, u64) {
     if key.labels.is_empty() { (left, right) } else { (hash::feed(left, key.labels), right) }
 }
 
-/// What comes of the rest of a key that has no more than a longer name.
+/// The hash of the rest of a key whose rest is only that of a long name.
 #[inline]
 pub(crate) fn of_name_rest(name: &str) -> (u64, u64) {
     key_words::name_rest(name).fold(NO_REST, absorb)
@@ -63,19 +63,22 @@ mod tests {
         of_key(&key, &KeyHead::of(&key))
     }
 
-    /// Checks that these keys' hashes differ, and that as many of their halves do as of random numbers.
+    /// Checks that the hashes of these keys differ, and that no more of their halves collide than those of random
+    /// numbers.
     fn check_spread(what: &str, keys: impl IntoIterator<Item = (String, String)>) {
         let hashes: Vec<u64> = keys.into_iter().map(|(method, name)| key(&method, &name)).collect();
         let count = hashes.len();
         assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), count, "{what}");
-        // Of n random numbers of 32 bits about n²/2³³ meet another; twice that and ten more come to no good hash.
+        // Of n random numbers of 32 bits, about n²/2³³ collide with another. More than twice as many and ten show a bad
+        // hash.
         let expected = count * count / (1 << 33);
         for shift in [0, 32] {
             let half: HashSet<u32> = hashes.iter().map(|hash| (hash >> shift) as u32).collect();
             let met = count - half.len();
-            assert!(met <= 2 * expected + 10, "{what}: {met} of {count} halves from bit {shift} met another");
+            assert!(met <= 2 * expected + 10, "{what}: {met} of {count} halves from bit {shift} collide with another");
         }
-        // The first place in an index comes from the lower half's upper bits: no place of 1,024 has far more than its share.
+        // The first place in an index comes from the upper bits of the lower half. No place of 1,024 may get far more
+        // keys than its share.
         let mut places = [0_usize; 1_024];
         hashes.iter().for_each(|hash| places[((hash & u64::from(u32::MAX)) >> 22) as usize] += 1);
         let (fullest, share) = (places.into_iter().max().unwrap_or_default(), count / places.len());
@@ -83,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn near_names_hash_apart_in_both_halves() {
+    fn similar_names_differ_in_both_halves_of_their_hashes() {
         let of = |number: usize, text: String| (["GET", "POST", "PUT", "DELETE"][number % 4].to_owned(), text);
         check_spread("numbers", (0..100_000).map(|i| of(0, format!("/api/v1/items/{i:05}"))));
         check_spread("numbers in the middle", (0..100_000).map(|i| of(i, format!("/api/v1/items/{i:05}/orders/page"))));
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_border_between_method_and_name_counts() {
+    fn keys_that_differ_only_in_where_the_method_ends_have_different_hashes() {
         let text = "GET/items/of/the/shop/and/of/its/other/branches";
         check_spread("borders", (1..=METHOD_BYTES).map(|at| (text[..at].to_owned(), text[at..].to_owned())));
         assert_ne!(key("GET", "x"), key("GE", "Tx"));
@@ -111,7 +114,7 @@ mod tests {
     fn a_flipped_bit_flips_half_of_the_hash() {
         let (mut flipped, mut count) = ([0_u32; 64], 0);
         for name in ["/", "/items", "/api/v1/items/0001", "/api/v1/customers/{id}/orders/{id}/positions"] {
-            // The lower seven bits of each character, so that the text stays one.
+            // Only the lower seven bits of each character, so that the result is still text.
             for (at, bit) in (0..name.len()).flat_map(|at| (0..7).map(move |bit| (at, bit))) {
                 let mut other = name.as_bytes().to_vec();
                 other[at] ^= 1 << bit;

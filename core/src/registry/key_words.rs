@@ -1,8 +1,8 @@
-//! A series' key in words: what is hashed, what an entry keeps of it, and what is compared.
+//! The key of a series as words. These words are hashed, kept in the entry and compared.
 //!
-//! A text is taken in blocks of four words. A last block that is not full overlaps the one before instead of being
-//! filled up, and so do the words of a text that is shorter than a block: reading them needs no loop over bytes and
-//! hardly a branch on the length. Together with its length the words tell a text from every other.
+//! A text is split into blocks of four words. If the last block would not be full, it begins earlier and overlaps the
+//! block before it. In a text that is shorter than a block, the words overlap in the same way. So reading them needs no
+//! loop over bytes and hardly a branch on the length. Two texts are equal if their lengths and their words are equal.
 
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 
@@ -20,7 +20,7 @@ pub(crate) const NAME_BLOCKS: usize = NAME_BYTES.div_ceil(BLOCK);
 // The lengths of a method and of a name are a byte each, and a method is one block.
 const _: () = assert!(NAME_BYTES < 256 && METHOD_BYTES <= BLOCK);
 
-/// The words that every key has, and most keys no more.
+/// The words that every key has. Most keys have no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyHead {
     /// The lengths of method, name and labels, a byte each.
@@ -42,13 +42,14 @@ impl KeyHead {
         }
     }
 
-    /// The head of a key without labels whose parts are of usual length. `None` of a method of more than a word, of an
-    /// empty method or name, which is shown as another, of a name that will be cut, and, because it saves the look-up a
-    /// branch, of a method of one byte.
+    /// The head of a key without labels whose method and name have a usual length.
+    ///
+    /// `None` if the method is longer than a word, if the method or the name is empty (a placeholder is then shown), if
+    /// the name is so long that it will be cut, and if the method has one byte, which saves the look-up a branch.
     #[inline(always)]
     pub(crate) fn usual(method: &str, name: &str) -> Option<Self> {
         let (method, name) = (method.as_bytes(), name.as_bytes());
-        // In two steps: of a condition in one the compiler does not keep that the method has two bytes.
+        // In two steps: with a single condition the compiler forgets that the method has at least two bytes.
         if method.len().checked_sub(2)? > WORD - 2 || name.is_empty() || name.len() > NAME_BYTES {
             return None;
         }
@@ -84,7 +85,7 @@ pub(crate) fn name_rest(name: &str) -> impl Iterator<Item = Block> {
     })
 }
 
-/// Writes the first block of a text of this length to it.
+/// Writes the first block of a text to `text`, whose length is that of the whole text.
 pub(crate) fn write_first(block: Block, text: &mut [u8]) {
     if text.len() <= WORD {
         return write_short(block[0], text);
@@ -95,7 +96,8 @@ pub(crate) fn write_first(block: Block, text: &mut [u8]) {
     }
 }
 
-/// Writes the block with this number, from 1 on, of a text of this length to it, if it has so many.
+/// Writes block `number` (1 or more) of a text to `text`, whose length is that of the whole text. Does nothing if the
+/// text has no such block.
 pub(crate) fn write_block(number: usize, block: Block, text: &mut [u8]) {
     if number < text.len().div_ceil(BLOCK) {
         let start = (number * BLOCK).min(text.len() - BLOCK);
@@ -105,7 +107,7 @@ pub(crate) fn write_block(number: usize, block: Block, text: &mut [u8]) {
     }
 }
 
-/// Writes all of a text of up to eight bytes.
+/// Writes a whole text of up to eight bytes.
 fn write_short(word: u64, text: &mut [u8]) {
     let bytes = word.to_le_bytes();
     match text.len().checked_sub(2) {
@@ -129,7 +131,7 @@ fn first(text: &[u8]) -> Block {
     }
 }
 
-/// All of a text of up to eight bytes, as pairs of bytes.
+/// A whole text of up to eight bytes in one word, read as pairs of bytes.
 #[inline(always)]
 fn short(text: &[u8]) -> u64 {
     let Some(last) = text.len().checked_sub(2) else {
@@ -138,13 +140,13 @@ fn short(text: &[u8]) -> u64 {
     [6, 4, 2, 0].into_iter().fold(0, |word, at: usize| word << 16 | u64::from(pair(text, at.min(last))))
 }
 
-/// The eight bytes from `at` on, which `text` has.
+/// The eight bytes of `text` from `at` on. `text` is long enough.
 #[inline(always)]
 fn word(text: &[u8], at: usize) -> u64 {
     text.get(at..).and_then(|text| text.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// The two bytes from `at` on, which `text` has.
+/// The two bytes of `text` from `at` on. `text` is long enough.
 #[inline(always)]
 fn pair(text: &[u8], at: usize) -> u16 {
     text.get(at..).and_then(|text| text.first_chunk()).map_or(0, |bytes| u16::from_le_bytes(*bytes))
@@ -167,13 +169,13 @@ mod tests {
         words
     }
 
-    /// Characters of one byte, all different where the text is no longer than 127.
+    /// Characters of one byte each. They are all different if the text has at most 127.
     fn text(length: usize) -> std::string::String {
         (0..length).map(|i| char::from((i % 127 + 1) as u8)).collect()
     }
 
     #[test]
-    fn every_byte_of_every_length_counts() {
+    fn keys_that_differ_in_any_byte_or_in_length_have_different_words() {
         let mut seen = HashSet::new();
         for length in 1..=NAME_BYTES {
             let name = text(length);
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_back_is_what_was_taken() {
+    fn a_text_can_be_restored_from_its_words() {
         for length in 0..=NAME_BYTES {
             let name = text(length);
             let mut back = std::vec![0; length];
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_a_usual_key_is_that_of_any_key() {
+    fn the_head_for_usual_keys_equals_the_head_for_any_key() {
         for method_length in 0..=METHOD_BYTES {
             for name_length in 0..=NAME_BYTES + 1 {
                 let (method, name) = (&text(method_length), &text(name_length));

@@ -1,7 +1,7 @@
-//! The accounting: for every exporter, `recorded = sent + dropped (by cause) + held`, counted from its start.
+//! The accounting: for every exporter, `recorded = sent + dropped (by reason) + held`, counted from its start.
 //!
-//! The ledgers live in the storage, so that the Prometheus page and the API show them without asking anybody. An
-//! exporter writes to its own ledger; `recorded` is never written but read off the recorders.
+//! The ledgers are in the storage, so that the Prometheus page and the API can show them without asking the exporters.
+//! An exporter writes to its own ledger. `recorded` is not written there: it is computed from what the recorders count.
 
 use super::drop_reason::{DropReason, Dropped};
 use crate::atomics::{
@@ -10,19 +10,20 @@ use crate::atomics::{
     const_unless_loom, fence, zeros,
 };
 
-/// The running account of one exporter; what its sink writes to.
+/// The running account of one exporter. The exporter's sink writes to it.
 ///
-/// What leaves is written with release and read with acquire before what came in, so that a reader on another thread
-/// never sees more sent than recorded.
+/// `sent` and `dropped` are written with release, and read with acquire before `recorded` is read. So a reader on
+/// another thread never sees more sent than recorded.
 #[derive(Debug)]
 pub struct Ledger {
     state: AtomicU64,
-    /// How this run of the account counts: [`PER_REQUEST`] or [`SUMS`].
+    /// How the account counts since its last start: [`PER_REQUEST`] or [`SUMS`].
     counting: AtomicU64,
-    /// Counts the steps of starts and stops.
+    /// How many steps of starts and stops there have been.
     generation: AtomicU64,
-    /// Requests recorded, and dropped by full rings, before the exporter's start.
+    /// Requests that were recorded before the exporter's start.
     base_recorded: AtomicU64,
+    /// Requests that full rings dropped before the exporter's start.
     base_ring_full: AtomicU64,
     /// Requests recorded until the exporter's stop.
     final_recorded: AtomicU64,
@@ -35,12 +36,12 @@ pub struct Ledger {
 const NEVER: u64 = 0;
 const OPEN: u64 = 1;
 const CLOSED: u64 = 2;
-/// Nothing more is recorded, but what was may still be delivered.
+/// Nothing more is recorded, but what was recorded before may still be delivered.
 const LINGERS: u64 = 3;
 
-/// How an account counts: every request is sent by itself and counted by ring positions, or sums of them are sent and counted
-/// by the registry's total.
+/// The exporter sends aggregates, and `recorded` comes from the registry's total.
 pub(crate) const SUMS: u64 = 0;
+/// The exporter sends every request by itself, and `recorded` comes from the positions in the rings.
 pub(crate) const PER_REQUEST: u64 = 1;
 
 impl Ledger {
@@ -65,14 +66,14 @@ impl Ledger {
         self.sent.fetch_add(requests, Release);
     }
 
-    /// The backend now has all but those recorded after `total` requests (aggregates: the total of a page or an
-    /// export, as the registry counts, from when the storage was made).
+    /// The backend now has the first `total` requests of the registry, counted from when the storage was made. For
+    /// exporters that send aggregates: `total` is what a page or an export contained.
     pub fn set_sent_total(&self, total: u64) {
         let most = match self.state.load(Acquire) {
             OPEN => u64::MAX,
             // Relaxed: it was stored before the state that the acquire has seen.
             LINGERS => self.final_recorded.load(Relaxed),
-            // A page that is delivered after the account was closed is no news.
+            // A page that is delivered after the account was closed changes nothing.
             _ => return,
         };
         let sent = total.saturating_sub(self.base_recorded.load(Relaxed));
@@ -94,7 +95,8 @@ impl Ledger {
         self.held.load(Relaxed)
     }
 
-    /// Begins anew, in steps of which each leaves an account that shows too little rather than too much.
+    /// Starts the account again from zero. The order of the steps matters: in between, the account shows too little
+    /// rather than too much.
     pub(crate) fn open(&self, counting: u64, recorded: u64, ring_full: u64) {
         for word in [&self.sent, &self.held].into_iter().chain(&self.dropped) {
             word.store(0, Relaxed);
@@ -107,41 +109,43 @@ impl Ledger {
         self.step();
     }
 
-    /// Freezes `recorded`, counted from when the storage was made; what was sent may still grow up to that.
+    /// Freezes `recorded`, which is counted from when the storage was made. `sent` may still grow up to it.
     pub(crate) fn freeze(&self, recorded: u64) {
         self.final_recorded.store(recorded.saturating_sub(self.base_recorded.load(Relaxed)), Relaxed);
         self.state.store(LINGERS, Release);
         self.step();
     }
 
-    /// Freezes `recorded`, unless it is, and `ring_full`, both counted from when the storage was made.
+    /// Freezes `recorded`, unless it is frozen already, and `ring_full`. Both are counted from when the storage was
+    /// made.
     pub(crate) fn close(&self, recorded: u64, ring_full: u64) {
         if self.is_open() {
             self.final_recorded.store(recorded.saturating_sub(self.base_recorded.load(Relaxed)), Relaxed);
         }
         self.state.store(CLOSED, Release);
-        // Only now: an open account adds what the rings refused by itself.
+        // Only after the account is closed: while it is open, readers add what the rings refused.
         let ring_full = ring_full.saturating_sub(self.base_ring_full.load(Relaxed));
         self.dropped[DropReason::RingFull as usize].store(ring_full, Release);
         self.step();
     }
 
-    /// The same before and after: no start or stop came between.
+    /// A number that changes with every start and stop. If it is the same before and after a reading, neither came
+    /// between.
     pub(crate) fn generation(&self) -> u64 {
-        // The fence keeps what was read before from moving to after it, acquire what is read next from moving to before it.
+        // The fence keeps earlier reads before this load, and acquire keeps later reads after it.
         fence(Acquire);
         self.generation.load(Acquire)
     }
 
     fn step(&self) {
         self.generation.fetch_add(1, Release);
-        // Whoever sees what is written next sees that a step was made.
+        // A reader that sees what is written next also sees this step.
         fence(Release);
     }
 
-    /// Whether every request is sent by itself, and not sums of them.
+    /// Whether the exporter sends every request by itself, and not aggregates.
     pub(crate) fn is_per_request(&self) -> bool {
-        // Relaxed: whoever reads an account while it is opened reads it again.
+        // Relaxed: a reader that meets an account while it is being opened reads it again.
         self.counting.load(Relaxed) == PER_REQUEST
     }
 
@@ -159,13 +163,14 @@ impl Ledger {
         self.state.load(Acquire) != NEVER
     }
 
-    /// Sent and dropped since the start; first of all, so that what is read afterwards is never less.
+    /// Sent and dropped since the start. Read them before `recorded`, so that `recorded` is never less.
     pub(crate) fn outcome(&self) -> (u64, Dropped) {
         let dropped = Dropped(core::array::from_fn(|cause| self.dropped[cause].load(Acquire)));
         (self.sent.load(Acquire), dropped)
     }
 
-    /// Recorded and dropped by full rings since the start, given both since the storage was made; frozen once closed.
+    /// What was recorded since the start, and what full rings dropped of it. The arguments are the same two counts
+    /// since the storage was made. Once the account is frozen, the first is the frozen number and the second is `None`.
     pub(crate) fn since_start(&self, recorded: u64, ring_full: u64) -> (u64, Option<u64>) {
         if matches!(self.state.load(Acquire), CLOSED | LINGERS) {
             return (self.final_recorded.load(Relaxed), None);

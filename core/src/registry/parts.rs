@@ -1,4 +1,5 @@
-//! What storage is made of: the words that shards and the registry keep once, and the slices that a registry works on.
+//! What storage is made of: the words that each shard and the registry have once, and the slices that a registry works
+//! on.
 
 use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, zeros};
 use crate::counts::bounds::{BUCKETS, BoundsWords};
@@ -14,10 +15,11 @@ use crate::registry::ring::{SharedSlot, Slot};
 use crate::registry::status::StatusWord;
 use crate::request::key::{METHOD_BYTES, NAME_BYTES};
 
-/// Most recorders with shards of their own; their number goes into the lowest ten bits of a timestamp at the most.
+/// Most recorders with shards of their own. The number of a recorder goes into the lowest bits of a timestamp, at most
+/// ten.
 pub(crate) const MAX_SHARDS: usize = 1_023;
 
-/// The header of a shard: what its recorder writes, and two cache lines further what the pump writes.
+/// The header of a shard: first what its recorder writes, and two cache lines after that what the pump writes.
 pub(crate) type ShardWords = [AtomicU64; 32];
 
 /// Words of a shard's header.
@@ -26,37 +28,40 @@ pub(crate) mod shard_word {
     pub(crate) const HEAD: usize = 0;
     /// Events ever refused by the full ring. Written by the recorder.
     pub(crate) const REFUSED: usize = 1;
-    /// Whether a recorder owns the shard. Written when claimed and given back.
+    /// Whether a recorder owns the shard. Written when the shard is claimed and when it is given back.
     pub(crate) const OWNED: usize = 2;
     /// Events ever taken out. Written by the pump.
     pub(crate) const TAIL: usize = 16;
-    /// The last timestamp given out, for uniqueness. Written by the pump.
+    /// The last timestamp that the pump gave to an event, so that the next one is greater. Written by the pump.
     pub(crate) const LAST_TIMESTAMP: usize = 17;
     /// `REFUSED` when the pump last looked. Written by the pump.
     pub(crate) const REFUSED_SEEN: usize = 18;
-    /// Most events that a ring would have had to hold between two visits of the pump. Written by the pump.
+    /// The most events that came between two visits of the pump: the ring would have had to hold these. Written by the
+    /// pump.
     pub(crate) const NEEDED: usize = 19;
 }
 
-/// What a registry has once.
+/// The words that a registry has once.
 #[derive(Debug)]
 pub(crate) struct Control {
-    /// Read by every `record`, written when a per-request sink starts or stops: a bit per exporter.
+    /// One bit per exporter, set while it sends per request. Read by every `record`, written when such an exporter
+    /// starts or stops.
     pub(crate) events: Padded<AtomicU64>,
     /// Whether the overflow series has been written.
     pub(crate) ready: AtomicU64,
-    /// Entries never used begin here, less one: entry 0 is the overflow series.
+    /// How many entries have been taken, without entry 0, which is the overflow series. Those after them were never
+    /// used.
     pub(crate) next_entry: Padded<AtomicU64>,
     pub(crate) returned_entries: AtomicU64,
-    /// Shards 0 to this have been claimed at least once.
+    /// The shards with numbers below this have been claimed at least once.
     pub(crate) shards_used: AtomicU64,
     pub(crate) spill_recorders: AtomicU64,
-    /// Most of them at once.
+    /// The most recorders that shared the spill shard at the same time.
     pub(crate) spill_most: AtomicU64,
     pub(crate) spill_used: AtomicU64,
     pub(crate) folded: AtomicU64,
     pub(crate) cut: AtomicU64,
-    /// The first series whose method or name was cut. 0, the overflow series' number: none.
+    /// The first series whose method or name was cut. 0, which is the overflow series' number, means none.
     pub(crate) first_cut: AtomicU64,
     pub(crate) pump_owned: AtomicU64,
     /// Whether there has ever been an exemplar.
@@ -74,7 +79,8 @@ pub(crate) struct Control {
 /// The key that was folded into the overflow series first.
 #[derive(Debug)]
 pub(crate) struct FirstFolded {
-    /// 0: none; 1: being written; from 2: written, with the lengths of method and name above the low byte.
+    /// 0: there is none. 1: it is being written. Else: it is written, the low byte is 2, and the two bytes above it are
+    /// the lengths of method and name.
     pub(crate) state: AtomicU64,
     pub(crate) method: [AtomicU64; METHOD_BYTES.div_ceil(8)],
     pub(crate) name: [AtomicU64; NAME_BYTES.div_ceil(8)],
@@ -102,11 +108,8 @@ impl Control {
                 classic_ends: zeros(),
                 status: StatusWord::new(),
                 first_folded: FirstFolded { state: AtomicU64::new(0), method: zeros(), name: zeros() },
-                #[cfg(not(loom))]
-                gauges: [const { GaugeWords::new() }; GAUGES],
-                #[cfg(loom)]
-                gauges: core::array::from_fn(|_| GaugeWords::new()),
-                ledgers: [Ledger::new(), Ledger::new(), Ledger::new(), Ledger::new()],
+                gauges: each!(GaugeWords::new(); GAUGES),
+                ledgers: each!(Ledger::new(); Exporter::ALL.len()),
             }
         }
     }

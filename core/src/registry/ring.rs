@@ -1,8 +1,8 @@
-//! The ring of raw events between one recorder and the pump, and the one that late recorders share.
+//! The ring of events between one recorder and the pump, and the ring that the recorders of the spill shard share.
 //!
-//! Both are bounded and never wait: a full ring refuses, and the recorder counts what it refused. Positions count all
-//! events ever pushed and never wrap in practice (2^64 events); the slot is the position modulo the ring's size, a
-//! power of two.
+//! Both are bounded and never wait: a full ring refuses an event, and the recorder counts the refused events. Positions
+//! count all events ever pushed and never wrap in practice (2^64 events). The slot of an event is its position modulo
+//! the ring's size, which is a power of two.
 
 use crate::atomics::{AtomicU64, Ordering};
 
@@ -13,9 +13,10 @@ pub(crate) type Slot = [AtomicU64; EVENT_WORDS];
 /// A slot of the shared ring: the event, then a sequence number that says whose turn it is.
 pub(crate) type SharedSlot = [AtomicU64; EVENT_WORDS + 1];
 
-/// Pushes `event` at `head`, if the slot is free; one thread at a time calls this.
+/// Pushes `event` at `head`, if the slot is free. Only one thread at a time may call this.
 ///
-/// `tail` is the producer's last knowledge of the consumer's position and spares it most looks at the other's line.
+/// `tail` is the consumer's position as the producer last read it. With it the producer rarely has to read the
+/// consumer's cache line.
 #[inline]
 pub(crate) fn push(
     slots: &[Slot],
@@ -39,20 +40,21 @@ pub(crate) fn push(
     true
 }
 
-/// Takes out every event that was there when it began and hands each to `deliver`; one thread at a time calls this.
+/// Takes out every event that is in the ring when the call begins, and hands each to `deliver`. Only one thread at a
+/// time may call this.
 pub(crate) fn drain(
     slots: &[Slot],
     head: &AtomicU64,
     tail: &AtomicU64,
     mut deliver: impl FnMut([u64; EVENT_WORDS]),
 ) -> u64 {
-    // Acquire pairs with the producer's release in `push`. The tail is ours alone.
+    // Acquire pairs with the producer's release in `push`. Relaxed: only this thread writes the tail.
     let end = head.load(Ordering::Acquire);
     let start = tail.load(Ordering::Relaxed);
     for position in start..end {
         deliver(read(&slots[slot_of(position, slots.len())]));
-        // Release: the slot is free only when our reads of it are done. Slot by slot, so that a producer that fills
-        // the ring meanwhile finds room at once.
+        // Release: the slot is free only when our reads of it are done. The tail moves slot by slot, so that a producer
+        // that fills the ring meanwhile finds room at once.
         tail.store(position + 1, Ordering::Release);
     }
     end - start
@@ -60,8 +62,9 @@ pub(crate) fn drain(
 
 /// Pushes `event` into the ring that several producers share, if there is room.
 ///
-/// A slot's sequence number is `position` (counted from 0, less the slot's own number) when it is free for that
-/// position, and one more when it holds the event (after Dmitry Vyukov's bounded queue, with one consumer).
+/// A slot has a sequence number. It is the position less the slot's own number while the slot is free for the event of
+/// that position, and one more while the slot holds this event. (This is Dmitry Vyukov's bounded queue, with one
+/// consumer.)
 pub(crate) fn push_shared(slots: &[SharedSlot], head: &AtomicU64, event: [u64; EVENT_WORDS]) -> bool {
     let mut position = head.load(Ordering::Relaxed);
     loop {
@@ -76,7 +79,7 @@ pub(crate) fn push_shared(slots: &[SharedSlot], head: &AtomicU64, event: [u64; E
             position = head.load(Ordering::Relaxed);
             continue;
         }
-        // Relaxed: winning the position gives the right to write; the words are published by the sequence number.
+        // Relaxed: the exchange only decides which thread may write; the sequence number publishes the words.
         match head.compare_exchange_weak(position, position + 1, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => {
                 for (word, value) in slot.iter().zip(event) {
@@ -90,7 +93,7 @@ pub(crate) fn push_shared(slots: &[SharedSlot], head: &AtomicU64, event: [u64; E
     }
 }
 
-/// Takes out what producers have finished; stops at a slot that a producer has won but not yet filled.
+/// Takes out the events that producers have finished. Stops at a slot that a producer has claimed but not yet filled.
 pub(crate) fn drain_shared(slots: &[SharedSlot], tail: &AtomicU64, mut deliver: impl FnMut([u64; EVENT_WORDS])) -> u64 {
     let start = tail.load(Ordering::Relaxed);
     let mut position = start;
@@ -103,7 +106,7 @@ pub(crate) fn drain_shared(slots: &[SharedSlot], tail: &AtomicU64, mut deliver: 
         }
         deliver(read(slot));
         let free = (position + slots.len() as u64).wrapping_sub(index as u64);
-        // Release: the slot is free for the next lap only when our reads of it are done.
+        // Release: the slot is free for the next round only when our reads of it are done.
         slot[EVENT_WORDS].store(free, Ordering::Release);
         position += 1;
         tail.store(position, Ordering::Release);

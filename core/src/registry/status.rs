@@ -1,4 +1,4 @@
-//! The opt-in label `status`: requests of one series are counted by their status, each in a series of its own.
+//! The opt-in label `status`: the requests of one series are counted by their status, with a series for each status.
 
 mod children;
 
@@ -16,27 +16,27 @@ use crate::request::series::Series;
 
 pub(crate) use children::Children;
 
-/// What the label `status` tells of a request's status.
+/// What the label `status` shows of a request's status.
 ///
 /// A request without a status (0) has `none`, one whose status is not 100 to 599 has `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatusLabel {
-    /// Its class, `1xx` to `5xx`: up to 7 series for each one of the engine's.
+    /// The class of the status, `1xx` to `5xx`: up to 7 series for each series of the engine.
     Class,
-    /// The status itself, `200` or `404`: a series for each status that comes up.
+    /// The status itself, such as `200` or `404`: a series for each status that occurs.
     Code,
 }
 
-/// The registry counts with another choice of the label `status` already: set it before the first recorder and before the
-/// first series with labels.
+/// The registry already counts with another setting of the label `status`. Set the label before the first recorder and
+/// before the first series with labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StatusLabelInUse;
 
 impl fmt::Display for StatusLabelInUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the registry counts with another choice of the label status already; set it before the first recorder and \
+            "the registry already counts with another setting of the label status; set it before the first recorder and \
              before the first series with labels",
         )
     }
@@ -45,12 +45,13 @@ impl fmt::Display for StatusLabelInUse {
 impl core::error::Error for StatusLabelInUse {}
 
 impl<'a> Registry<'a> {
-    /// Switches the label `status` on, off by default: from now on a request of a series counts in a series of the same
-    /// method, name and labels with the label `status` besides, which all formats show. The engine's own stays, at zero.
-    /// Those of the overflow series are not told apart.
+    /// Switches the label `status` on; it is off by default. From then on, a request counts in a series that has the
+    /// same method, name and labels as the engine's series and the label `status` in addition. All formats show it. The
+    /// engine's own series stays, at zero. Requests of the overflow series are not told apart by status.
     ///
-    /// Each status that comes up takes a series of the registry's capacity, and recording a few nanoseconds more; while the
-    /// label is off, nothing. A series takes at most 3 further labels of 85 bytes then.
+    /// Each status that occurs takes one series of the registry's capacity, and recording takes a few nanoseconds
+    /// longer. While the label is off, it costs nothing. While it is on, a series takes at most 3 further labels, of 85
+    /// bytes together.
     ///
     /// ```
     /// use core::time::Duration;
@@ -67,19 +68,20 @@ impl<'a> Registry<'a> {
     /// ```
     ///
     /// # Errors
-    /// [`StatusLabelInUse`] after the first recorder or the first series with labels, unless it is on in this way.
+    /// [`StatusLabelInUse`] after the first recorder or the first series with labels, unless the label is already set
+    /// to `label`.
     pub fn set_status_label(self, label: StatusLabel) -> Result<(), StatusLabelInUse> {
         self.parts.control.status.set(label)
     }
 
-    /// What the label `status` tells, which can no longer be set after this; `None` where it is off.
+    /// What the label `status` shows; `None` if it is off. After this call it can no longer be set.
     #[must_use]
     pub fn status_label(self) -> Option<StatusLabel> {
         self.parts.control.status.get()
     }
 
-    /// The series in which a request of `series` with this `status` counts, interned now if it is new: `series` itself
-    /// where the label `status` is off.
+    /// The series in which a request of `series` with this `status` counts, interned now if it is new. If the label
+    /// `status` is off, it is `series` itself.
     #[must_use]
     pub fn series_of_status(self, series: Series, status: u16) -> Series {
         match self.status_label() {
@@ -94,13 +96,13 @@ impl<'a> Registry<'a> {
         }
         self.entry(series).with_key(|key| match with_status(key.labels, &value.text()) {
             Some(labels) => self.intern(&Key { labels: &labels, ..*key }),
-            // Of a series that has the label already.
+            // The series has the label already.
             None => series,
         })
     }
 }
 
-/// The choice of a registry, which is settled once: by whoever makes it, or as off by the first who asks.
+/// The setting of a registry. It is decided once: by the first who sets it, or, as off, by the first who reads it.
 #[derive(Debug)]
 pub(crate) struct StatusWord(AtomicU64);
 
@@ -132,9 +134,9 @@ impl StatusWord {
         if self.settle(wanted) == wanted { Ok(()) } else { Err(StatusLabelInUse) }
     }
 
-    /// The choice, which is `wanted` where there was none.
+    /// The setting. It becomes `wanted` if none was decided before.
     fn settle(&self, wanted: u64) -> u64 {
-        // Relaxed: the word alone matters, nothing is published by it.
+        // Relaxed: only this word matters; it publishes no other.
         match self.0.compare_exchange(OPEN, wanted, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => wanted,
             Err(settled) => settled,
@@ -180,13 +182,13 @@ impl Value {
     }
 }
 
-/// Whether a series with these labels, in their canonical form, can have the label `status` besides.
+/// Whether a series with these labels, in their canonical form, has room for the label `status`.
 pub(crate) fn has_room(labels: &[u8]) -> bool {
     let bytes = labels_of(labels).map(|(key, value)| key.len() + value.len()).sum::<usize>();
     labels_of(labels).count() <= LABELS_BESIDE_STATUS && bytes <= LABEL_BYTES_BESIDE_STATUS
 }
 
-/// Labels in their canonical form with `status` besides; `None` where it is there already or there is no room.
+/// The labels, in their canonical form, with `status` added. `None` if they have it already or there is no room for it.
 fn with_status(labels: &[u8], value: &str) -> Option<Vec<u8, LABEL_BLOCK>> {
     if !has_room(labels) || labels_of(labels).any(|(key, _)| key == STATUS) {
         return None;
@@ -206,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_codes_or_classes_and_never_more_than_five_characters() {
+    fn the_value_of_the_label_is_a_code_a_class_or_a_word_of_at_most_five_characters() {
         for (status, class, code) in [
             (0, "none", "none"),
             (1, "other", "other"),
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_first_settles_the_label() {
+    fn the_first_who_sets_or_reads_the_label_decides_it() {
         let word = StatusWord::new();
         assert_eq!((word.set(StatusLabel::Code), word.get()), (Ok(()), Some(StatusLabel::Code)));
         assert_eq!((word.set(StatusLabel::Code), word.set(StatusLabel::Class)), (Ok(()), Err(StatusLabelInUse)));

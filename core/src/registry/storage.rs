@@ -1,4 +1,4 @@
-//! The memory that a registry lives in: a `static`, or the heap.
+//! The memory of a registry: a `static`, or on the heap.
 //!
 //! Everything is zero at first, so that a `static` adds nothing to the size of a binary, and pages that are never
 //! touched cost no memory. Size in bytes, with `s` series (the overflow series among
@@ -21,14 +21,14 @@ use crate::registry::exemplars::ExemplarWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
-/// Storage of fixed size for a `static`, where `SERIES` counts the overflow series: room for `SERIES` - 1 of yours.
+/// Storage of fixed size for a `static`. `SERIES` includes the overflow series, so there is room for `SERIES` - 1 of
+/// yours.
 ///
-/// The overflow series takes what does not fit. `SHARDS` is the number of recorders with shards of their own, and rings
-/// have `RING` events (a power of two). `H` is [`Exponential`], or [`Classic`] for
-/// storage without exponential histograms.
+/// The overflow series takes what does not fit. `SHARDS` is the number of recorders with shards of their own. `RING` is
+/// the number of events that a ring holds (a power of two). `H` is [`Exponential`], or [`Classic`] for storage without
+/// exponential histograms.
 ///
-/// A `static` is sensible up to some 64 MB; beyond that, and where sizes are known at run time only, there is
-/// `HeapStorage`.
+/// A `static` is sensible up to about 64 MB. For more, or if the sizes are known only at run time, use `HeapStorage`.
 ///
 /// ```
 /// use loaddensity_metrics_core::Storage;
@@ -189,11 +189,11 @@ mod kinds {
 
 #[cfg(not(loom))]
 impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> Storage<SERIES, SHARDS, RING, H> {
-    /// Its size in bytes.
+    /// The size of the storage in bytes.
     pub const SIZE: usize = size_of::<Self>();
 
-    /// Empty storage. `SERIES` is 2 to 2^31, `SHARDS` 1 to 1,023, and `RING` a power of two from 2 on; another choice
-    /// does not compile.
+    /// Empty storage. `SERIES` is 2 to 2^31, `SHARDS` is 1 to 1,023, and `RING` is a power of two, 2 or more. Other
+    /// values do not compile.
     #[must_use]
     pub const fn new() -> Self {
         const {
@@ -221,7 +221,7 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
         }
     }
 
-    /// The registry in this storage. Every call returns a handle of the same one.
+    /// The registry in this storage. Every call returns a handle to the same registry.
     pub fn registry(&self) -> Registry<'_> {
         Registry::over(Parts {
             control: &self.control,

@@ -6,11 +6,12 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Series interned, the overflow series not counted.
+    /// Series that are interned, without the overflow series.
     pub series: usize,
-    /// Series that there is room for, the overflow series not counted.
+    /// Series that there is room for, without the overflow series.
     pub series_capacity: usize,
-    /// How often a series was asked for that had no room and was folded into the overflow series.
+    /// How often somebody asked for a series that there was no room for, so that it was folded into the overflow
+    /// series.
     pub folded: u64,
     /// Series whose method or name was longer than the limit and was cut.
     pub names_cut: u64,
@@ -24,17 +25,17 @@ pub struct Usage {
     pub ring_capacity: usize,
 }
 
-/// A ring that has refused events.
+/// A ring that refused events because it was full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FullRing {
-    /// Number of the recorder's shard; the number after the last is the spill shard's.
+    /// The number of the recorder's shard. The spill shard has the number after the last one.
     pub recorder: usize,
     /// Events refused since the storage was made.
     pub dropped: u64,
     /// Events that the ring holds.
     pub ring: u64,
-    /// The ring size that would have held what came between two visits of the pump.
+    /// The ring size that would have held all events that came between two visits of the pump.
     pub would_have_held: u64,
 }
 
@@ -43,7 +44,7 @@ impl fmt::Display for FullRing {
         let Self { recorder, dropped, ring, would_have_held } = self;
         write!(
             f,
-            "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; one of {would_have_held} would have held them"
+            "recorder {recorder}: {dropped} events dropped by its full ring of {ring}; a ring of {would_have_held} would have held them"
         )
     }
 }

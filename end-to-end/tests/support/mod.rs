@@ -11,7 +11,7 @@ use loaddensity_metrics_tokio::{
     Account, Exporters, HeapStorage, OpenTelemetryConfig, Outcome, Recorder, Registry, Sample, Settings, Timestamp,
 };
 
-/// Upper bound for everything that is waited for.
+/// The longest time that a test waits for something.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Exporters on a storage of their own.
@@ -19,7 +19,7 @@ pub fn exporters() -> Exporters {
     Exporters::start(Settings::on(registry(64, 4, 4_096))).expect("a fresh storage is free")
 }
 
-/// A registry that lives as long as the process.
+/// A registry that exists until the process ends.
 pub fn registry(series: usize, shards: usize, ring: usize) -> Registry<'static> {
     Box::leak(Box::new(HeapStorage::new(series, shards, ring).expect("a size that exists"))).registry()
 }
@@ -36,7 +36,7 @@ pub fn record(recorder: &mut Recorder<'static>, requests: u64) {
     }
 }
 
-/// Waits until `is_so`; fails the test when that takes too long.
+/// Waits until `is_so` returns true. The test fails if that takes too long.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
@@ -50,24 +50,24 @@ pub fn assert_settled(account: &Account) {
     assert!(account.balanced() && account.held == 0, "{account:?}");
 }
 
-/// `config` to `receiver`, with a first export that is an hour away.
+/// `config` with `receiver` as its endpoint, whose first export comes after an hour.
 pub fn rarely_to(receiver: SocketAddr, config: OpenTelemetryConfig) -> OpenTelemetryConfig {
     config.endpoint(format!("http://{receiver}")).interval(Duration::from_secs(3_600))
 }
 
-/// Stops the OTLP exporter, which has settled its account.
+/// Stops the OTLP exporter, and asserts that nothing in its account is held.
 pub fn stop_opentelemetry(exporters: &Exporters) -> Account {
     let account = exporters.stop_opentelemetry_exporter().expect("stops").expect("it ran");
     assert_settled(&account);
     account
 }
 
-/// An HTTP exchange over one connection, as raw as it gets.
+/// A minimal HTTP client with one connection.
 pub struct Http {
     stream: BufReader<TcpStream>,
 }
 
-/// An answer, with a chunked body put together.
+/// An answer. A chunked body is put together.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -122,29 +122,29 @@ impl Http {
         String::from_utf8(buffer).expect("UTF-8")
     }
 
-    /// Whether the server has closed the connection, after everything it sent.
+    /// Whether the server has closed the connection and everything that it sent was read.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0; 1]), Ok(0) | Err(_))
     }
 }
 
-/// A request that a scripted server got.
+/// A request that a scripted server received.
 #[derive(Debug)]
 pub struct ReceivedRequest {
-    /// Number of the connection, from 0.
+    /// The number of the connection, from 0.
     pub connection: usize,
     pub head: String,
     pub body: String,
 }
 
-/// How a scripted server answers one request.
+/// The answer of a scripted server to one request.
 #[derive(Clone, Debug)]
 pub enum ScriptedAnswer {
     /// These bytes.
     Bytes(String),
-    /// Nothing, ever.
+    /// No answer.
     Nothing,
-    /// Nothing, and the connection is closed.
+    /// No answer, and the connection is closed.
     Close,
 }
 
@@ -154,7 +154,7 @@ impl ScriptedAnswer {
     }
 }
 
-/// An HTTP/1.1 server that answers the first requests from `script` and all later ones with 204.
+/// An HTTP/1.1 server that answers the first requests from `script`, and all later ones with 204.
 pub fn scripted_server(script: Vec<ScriptedAnswer>) -> (SocketAddr, mpsc::Receiver<ReceivedRequest>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_found_by_name_and_by_position_and_null_is_not_given() {
+    fn values_are_found_by_name_and_by_position_and_null_counts_as_not_given() {
         for arguments in [json!({"host": "h", "token": "t", "port": null}), json!(["h", null, "t"])] {
             let action = action(arguments);
             let reader = ArgumentReader::new(&action, &SIGNATURE).unwrap();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_flags_are_taken_in_other_forms_where_nothing_is_lost() {
+    fn numbers_and_flags_may_be_given_in_other_forms_with_the_same_value() {
         let port = |value: Value| {
             let action = action(json!({ "port": value }));
             ArgumentReader::new(&action, &SIGNATURE)
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_shown_with_what_would_be_right_but_secrets_never() {
+    fn errors_show_wrong_values_and_what_is_expected_but_never_secrets() {
         let port = |reader: ArgumentReader<'_>| reader.whole("port", 1..=65_535, "a port number");
         let right = "expected a port number from 1 to 65535";
         for (value, shown) in [

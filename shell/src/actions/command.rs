@@ -1,4 +1,4 @@
-//! The eight commands, and what an action says with them as a typed configuration.
+//! The commands, and what an action says with them as a typed configuration.
 
 use loaddensity_metrics_core::Exporter;
 
@@ -6,7 +6,7 @@ use super::arguments::{ArgumentReader, Signature};
 use super::document::JsonAction;
 use super::error::{ActionError, Problem};
 use super::suggestion::nearest;
-use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
+use crate::config::ExporterConfig;
 use crate::environment::Environment;
 
 mod influxdb;
@@ -15,39 +15,82 @@ mod prometheus;
 mod statsd;
 mod values;
 
-/// The names of the commands.
-pub const COMMANDS: [&str; 8] = [
-    "LD_start_prometheus_exporter",
-    "LD_stop_prometheus_exporter",
-    "LD_start_influxdb_sink",
-    "LD_stop_influxdb_sink",
-    "LD_start_statsd_sink",
-    "LD_stop_statsd_sink",
-    "LD_start_opentelemetry_exporter",
-    "LD_stop_opentelemetry_exporter",
-];
+macro_rules! commands {
+    ($($exporter:ident: $folder:ident, feature $feature:literal {
+        $(#[$start_doc:meta])* fn $start:ident($config:ident) -> $answer:ty = $Start:ident;
+        $(#[$stop_doc:meta])* fn $stop:ident() = $Stop:ident;
+    })*) => {
+        /// The names of the commands.
+        pub const COMMANDS: [&str; 2 * Exporter::ALL.len()] =
+            [$(concat!("LD_", stringify!($start)), concat!("LD_", stringify!($stop)),)*];
 
-/// What an action asks for. What it leaves out has LoadDensity's default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Command {
-    /// `LD_start_prometheus_exporter`
-    StartPrometheus(PrometheusConfig),
-    /// `LD_stop_prometheus_exporter`
-    StopPrometheus,
-    /// `LD_start_influxdb_sink`
-    StartInfluxdb(InfluxdbConfig),
-    /// `LD_stop_influxdb_sink`
-    StopInfluxdb,
-    /// `LD_start_statsd_sink`
-    StartStatsd(StatsdConfig),
-    /// `LD_stop_statsd_sink`
-    StopStatsd,
-    /// `LD_start_opentelemetry_exporter`
-    StartOpenTelemetry(OpenTelemetryConfig),
-    /// `LD_stop_opentelemetry_exporter`
-    StopOpenTelemetry,
+        /// What an action asks for. What it leaves out has LoadDensity's default.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Command {$(
+            #[doc = concat!("`LD_", stringify!($start), "`")]
+            $Start(crate::$config),
+            #[doc = concat!("`LD_", stringify!($stop), "`")]
+            $Stop,
+        )*}
+
+        impl Command {
+            /// Reads `action`. What it leaves out has the value that the backend's standard variables say in `environment`,
+            /// and where they say nothing the default. Nothing is started.
+            ///
+            /// # Errors
+            /// As [`from_action`](Self::from_action), and [`Problem::Environment`] for a variable of the exporter's that
+            /// cannot be used.
+            pub fn from_action_in(action: &JsonAction, environment: &Environment) -> Result<Self, ActionError> {
+                match action.command.as_str() {
+                    $(
+                        concat!("LD_", stringify!($start)) => {
+                            let reader = ArgumentReader::new(action, &$folder::SIGNATURE)?;
+                            $folder::config(reader, environment).map(Self::$Start)
+                        }
+                        concat!("LD_", stringify!($stop)) => {
+                            ArgumentReader::new(action, &STOP).map(|_| Self::$Stop)
+                        }
+                    )*
+                    _ => Err(ActionError::unknown_command(action, &[])),
+                }
+            }
+
+            /// The exporter that it is about.
+            #[must_use]
+            pub const fn exporter(&self) -> Exporter {
+                match self {
+                    $(Self::$Start(_) | Self::$Stop => Exporter::$exporter,)*
+                }
+            }
+
+            /// Whether it starts its exporter; else it stops it.
+            #[must_use]
+            pub const fn is_start(&self) -> bool {
+                matches!(self, $(Self::$Start(_))|*)
+            }
+
+            /// What it starts; `None`: it stops its exporter.
+            pub(super) fn into_config(self) -> Option<ExporterConfig> {
+                match self {
+                    $(
+                        Self::$Start(config) => Some(ExporterConfig::$exporter(config)),
+                        Self::$Stop => None,
+                    )*
+                }
+            }
+        }
+
+        /// The parameters of the start of `exporter`, and which of them gives a field that has another name.
+        fn parameters_of(exporter: Exporter) -> (&'static Signature, &'static [(&'static str, &'static str)]) {
+            match exporter {
+                $(Exporter::$exporter => (&$folder::SIGNATURE, &$folder::FIELDS),)*
+            }
+        }
+    };
 }
+
+crate::each_exporter!(commands);
 
 impl Command {
     /// Reads `action`, and no environment variable. Nothing is started.
@@ -56,60 +99,6 @@ impl Command {
     /// [`Problem::UnknownCommand`] where it is none of [`COMMANDS`]; all that can be wrong with its arguments.
     pub fn from_action(action: &JsonAction) -> Result<Self, ActionError> {
         Self::from_action_in(action, &Environment::default())
-    }
-
-    /// Reads `action`. What it leaves out has the value that the backend's standard variables say in `environment`, and
-    /// where they say nothing the default. Nothing is started.
-    ///
-    /// # Errors
-    /// As [`from_action`](Self::from_action), and [`Problem::Environment`] for a variable of the exporter's that cannot be
-    /// used.
-    pub fn from_action_in(action: &JsonAction, environment: &Environment) -> Result<Self, ActionError> {
-        match action.command.as_str() {
-            "LD_start_prometheus_exporter" => {
-                let reader = ArgumentReader::new(action, &prometheus::SIGNATURE)?;
-                let base = PrometheusConfig::from_env(&unsaid(reader, &prometheus::VARIABLES, environment));
-                prometheus::config(reader, reader.environment(base)?).map(Self::StartPrometheus)
-            }
-            "LD_start_influxdb_sink" => {
-                let reader = ArgumentReader::new(action, &influxdb::SIGNATURE)?;
-                influxdb::config(reader, environment).map(Self::StartInfluxdb)
-            }
-            "LD_start_statsd_sink" => {
-                let reader = ArgumentReader::new(action, &statsd::SIGNATURE)?;
-                let base = StatsdConfig::from_env(&unsaid(reader, &statsd::VARIABLES, environment));
-                statsd::config(reader, reader.environment(base)?).map(Self::StartStatsd)
-            }
-            "LD_start_opentelemetry_exporter" => {
-                let reader = ArgumentReader::new(action, &opentelemetry::SIGNATURE)?;
-                opentelemetry::config(reader, environment).map(Self::StartOpenTelemetry)
-            }
-            "LD_stop_prometheus_exporter" => stop(action, Self::StopPrometheus),
-            "LD_stop_influxdb_sink" => stop(action, Self::StopInfluxdb),
-            "LD_stop_statsd_sink" => stop(action, Self::StopStatsd),
-            "LD_stop_opentelemetry_exporter" => stop(action, Self::StopOpenTelemetry),
-            _ => Err(ActionError::unknown_command(action, &[])),
-        }
-    }
-
-    /// The exporter that it is about.
-    #[must_use]
-    pub const fn exporter(&self) -> Exporter {
-        match self {
-            Self::StartPrometheus(_) | Self::StopPrometheus => Exporter::Prometheus,
-            Self::StartInfluxdb(_) | Self::StopInfluxdb => Exporter::Influxdb,
-            Self::StartStatsd(_) | Self::StopStatsd => Exporter::Statsd,
-            Self::StartOpenTelemetry(_) | Self::StopOpenTelemetry => Exporter::OpenTelemetry,
-        }
-    }
-
-    /// Whether it starts its exporter; else it stops it.
-    #[must_use]
-    pub const fn is_start(&self) -> bool {
-        matches!(
-            self,
-            Self::StartPrometheus(_) | Self::StartInfluxdb(_) | Self::StartStatsd(_) | Self::StartOpenTelemetry(_)
-        )
     }
 }
 
@@ -144,22 +133,14 @@ fn unsaid(reader: ArgumentReader<'_>, variables: &[(&str, &[&str])], environment
 
 /// The parameter of `action` that gives `field` of the exporter's configuration, by the name that it is given by.
 pub(super) fn key_of(action: &JsonAction, exporter: Exporter, field: &'static str) -> &'static str {
-    let (signature, fields): (_, &[_]) = match exporter {
-        Exporter::Prometheus => (&prometheus::SIGNATURE, &prometheus::FIELDS),
-        Exporter::Influxdb => (&influxdb::SIGNATURE, &influxdb::FIELDS),
-        Exporter::Statsd => (&statsd::SIGNATURE, &statsd::FIELDS),
-        Exporter::OpenTelemetry => (&opentelemetry::SIGNATURE, &opentelemetry::FIELDS),
-    };
+    let (signature, fields) = parameters_of(exporter);
     let key = fields.iter().find(|(named, _)| *named == field).map_or(field, |(_, key)| *key);
     debug_assert!(signature.parameters().any(|known| known == key), "{field} has no parameter");
     ArgumentReader::new(action, signature).map_or(key, |reader| reader.name(key))
 }
 
+/// No stop has parameters.
 static STOP: Signature = Signature::new(&[]);
-
-fn stop(action: &JsonAction, command: Command) -> Result<Command, ActionError> {
-    ArgumentReader::new(action, &STOP).map(|_| command)
-}
 
 #[cfg(test)]
 mod tests;

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_keys_and_kinds_and_no_value() {
+    fn debug_shows_the_keys_and_the_kinds_of_values_but_no_values() {
         let list = r#"[["LD_a", {"password": "hunter2", "more": {"k": "hunter2"}}], ["LD_b", ["hunter2", 5]], ["LD_c", "hunter2"]]"#;
         let document = Document::parse(list).expect("a document");
         let shown = format!("{document:?}");
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_document_and_all_forms_of_action() {
+    fn both_forms_of_documents_and_all_forms_of_actions_are_read() {
         let list = r#"[["LD_a"], ["LD_b", {"k": 1}], ["LD_c", [1, null]], ["LD_d", null], ["LD_e", {}], ["LD_f", []]]"#;
         let expected = ["LD_a {}", r#"LD_b {"k":1}"#, "LD_c [1,null]", "LD_d {}", "LD_e {}", "LD_f []"];
         assert_eq!(texts(list), expected);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_of_the_wrong_shape_is_an_error_in_its_place() {
+    fn an_action_of_the_wrong_form_is_an_error_at_its_position() {
         let list = r#"[["LD_a"], "LD_b", 7, [], [1], ["LD_c", "secret"], ["LD_d", {}, {}], {"LD_e": 1}, ["LD_f"]]"#;
         let right = r#"expected ["LD_name"], ["LD_name", {"key": value}] or ["LD_name", [value, …]]"#;
         let expected = [
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_says_where_and_what_would_be_right() {
+    fn the_error_of_a_wrong_document_says_where_and_what_is_expected() {
         let shape = "expected a list of actions or {\"load_density\": [action, …]}";
         let cases = [
             ("", "no JSON: line 1, column 0: EOF while parsing a value".to_owned()),

@@ -8,8 +8,8 @@ use loaddensity_metrics_core::{Account, Exporter};
 use super::command::{Command, key_of};
 use super::document::JsonAction;
 use super::error::{ActionError, Problem};
+use crate::config::ExporterConfig;
 use crate::environment::Environment;
-use crate::error::{StartError, StopError};
 use crate::exporters::AsyncExporters;
 use crate::runtime::Runtime;
 
@@ -69,45 +69,31 @@ pub async fn execute_command<R: Runtime>(
     action: &JsonAction,
     command: Command,
 ) -> Result<ActionOutcome, ActionError> {
-    let done = match command {
-        Command::StartPrometheus(config) => {
-            let (scheme, path) = (if config.tls.is_some() { "https" } else { "http" }, config.path.clone());
-            let address = exporters.start_prometheus_exporter(config).await;
-            address.map_err(|error| refused(action, Exporter::Prometheus, error)).map(|address| {
-                ActionOutcome::Started {
-                    exporter: Exporter::Prometheus,
-                    address: Some(address),
-                    page: Some(format!("{scheme}://{address}{path}")),
-                }
-            })
-        }
-        Command::StartInfluxdb(config) => {
-            started(action, Exporter::Influxdb, exporters.start_influxdb_sink(config).await)
-        }
-        Command::StartStatsd(config) => started(action, Exporter::Statsd, exporters.start_statsd_sink(config).await),
-        Command::StartOpenTelemetry(config) => {
-            started(action, Exporter::OpenTelemetry, exporters.start_opentelemetry_exporter(config).await)
-        }
-        Command::StopPrometheus => stopped(Exporter::Prometheus, exporters.stop_prometheus_exporter().await),
-        Command::StopInfluxdb => stopped(Exporter::Influxdb, exporters.stop_influxdb_sink().await),
-        Command::StopStatsd => stopped(Exporter::Statsd, exporters.stop_statsd_sink().await),
-        Command::StopOpenTelemetry => stopped(Exporter::OpenTelemetry, exporters.stop_opentelemetry_exporter().await),
+    let exporter = command.exporter();
+    let done = match command.into_config() {
+        Some(config) => start(exporters, action, config).await,
+        None => stop(exporters, exporter).await,
     };
     done.map_err(|problem| ActionError::new(action, problem))
 }
 
-fn started(action: &JsonAction, exporter: Exporter, done: Result<(), StartError>) -> Result<ActionOutcome, Problem> {
-    let done = done.map(|()| ActionOutcome::Started { exporter, address: None, page: None });
-    done.map_err(|error| refused(action, exporter, error))
+async fn start<R: Runtime>(
+    exporters: &AsyncExporters<R>,
+    action: &JsonAction,
+    config: ExporterConfig,
+) -> Result<ActionOutcome, Problem> {
+    let exporter = config.exporter();
+    let address = exporters.start_exporter(config.clone()).await.map_err(|error| {
+        let key = error.field().map(|field| key_of(action, exporter, field));
+        Problem::Start { error, key }
+    })?;
+    let page = config.as_configuration().page().zip(address).map(|(page, address)| page.url(address));
+    Ok(ActionOutcome::Started { exporter, address, page })
 }
 
-fn refused(action: &JsonAction, exporter: Exporter, error: StartError) -> Problem {
-    let key = error.field().map(|field| key_of(action, exporter, field));
-    Problem::Start { error, key }
-}
-
-fn stopped(exporter: Exporter, done: Result<Option<Account>, StopError>) -> Result<ActionOutcome, Problem> {
-    done.map(|account| ActionOutcome::Stopped { exporter, account }).map_err(Problem::Stop)
+async fn stop<R: Runtime>(exporters: &AsyncExporters<R>, exporter: Exporter) -> Result<ActionOutcome, Problem> {
+    let account = exporters.stop_exporter(exporter).await.map_err(Problem::Stop)?;
+    Ok(ActionOutcome::Stopped { exporter, account })
 }
 
 impl fmt::Display for ActionOutcome {

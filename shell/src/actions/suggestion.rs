@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_words_are_found_and_far_ones_are_not() {
+    fn similar_words_are_suggested_and_different_ones_are_not() {
         let known = ["host", "port", "prefix", "LD_start_statsd_sink", "LD_stop_statsd_sink"];
         let cases = [
             ("prot", Some("port")),
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_are_levenshteins() {
+    fn the_distance_of_words_is_levenshteins() {
         for (a, b, expected) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("flaw", "lawn", 2)] {
             assert_eq!(edits(a, b), expected, "{a} {b}");
         }

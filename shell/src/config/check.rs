@@ -64,6 +64,17 @@ impl Check {
         Err(self.bad(field, format_args!("{value:?}"), "it must be 1 millisecond to 1 day"))
     }
 
+    /// Refuses `field`, since it needs TCP and the runtime has none. `or` says what would do without.
+    pub(super) fn without_tcp<T>(
+        self,
+        field: &'static str,
+        value: impl fmt::Display,
+        or: &str,
+    ) -> Result<T, StartError> {
+        let expected = format!("this runtime has no TCP; {or}run the exporters on another shell");
+        Err(self.bad(field, value, &expected))
+    }
+
     pub(super) fn bad(self, field: &'static str, value: impl fmt::Display, expected: &str) -> StartError {
         StartError::Setting { exporter: self.0, field, value: value.to_string(), expected: expected.into() }
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use loaddensity_metrics_core::Exporter;
 use loaddensity_metrics_core::influxdb::{Precision, StatusCode};
 
+use super::Configuration;
 use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL};
 use super::labels::Labels;
+use super::page_address::PageAddress;
 use super::proxy::Proxy;
 use super::setters::configuration;
 use super::tls::ClientTls;
@@ -101,8 +103,8 @@ configuration! {
     }
 }
 
-impl InfluxdbConfig {
-    pub(super) fn check(&self) -> Result<(), StartError> {
+impl Configuration for InfluxdbConfig {
+    fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::Influxdb);
         self.target.check(check)?;
         if self.create_database && !self.target.can_create_database() {
@@ -131,6 +133,19 @@ impl InfluxdbConfig {
         check.range("buffer_events", self.buffer_events, &BUFFER_EVENTS)
     }
 
+    fn check_without_tcp(&self) -> Result<(), StartError> {
+        if self.target.is_http() {
+            return Check(Exporter::Influxdb).without_tcp("target", "http", "send points over `udp`, or ");
+        }
+        Ok(())
+    }
+
+    fn page(&self) -> Option<PageAddress<'_>> {
+        None
+    }
+}
+
+impl InfluxdbConfig {
     fn check_points(&self, check: Check) -> Result<(), StartError> {
         check.wait("interval", self.interval)?;
         let unit = Duration::from_nanos(self.precision.nanos());

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_keep_their_order_however_they_are_made() {
+    fn labels_keep_their_order_however_they_are_given() {
         let one_by_one = Labels::new().with("b", "1").with(String::from("a"), String::from("2"));
         let mut extended = Labels::from([("b", "1")]);
         extended.extend([("a", "2")]);

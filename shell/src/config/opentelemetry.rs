@@ -9,14 +9,16 @@ use loaddensity_metrics_core::otlp::{
     ExportOptions, HistogramAggregation, MIN_OPTIONS_REQUEST, RESOURCE_BYTES, Resource, ResourceError,
 };
 
-#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+#[cfg(feature = "opentelemetry-environment")]
 mod environment;
 
 #[cfg(feature = "action-json")]
 pub(crate) use environment::Given;
 
+use super::Configuration;
 use super::check::Check;
 use super::labels::Labels;
+use super::page_address::PageAddress;
 use super::proxy::Proxy;
 use super::secret::Secret;
 use super::setters::configuration;
@@ -32,7 +34,7 @@ pub(crate) const REQUEST_BYTES: RangeInclusive<usize> = 16_384..=64 << 20;
 const _: () = assert!(*REQUEST_BYTES.start() >= MIN_OPTIONS_REQUEST + RESOURCE_BYTES);
 
 /// Headers that the protocols set themselves; all that begin with `grpc-` are among them.
-#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+#[cfg(feature = "opentelemetry-environment")]
 const RESERVED: [&str; 10] = [
     "accept-encoding",
     "connection",
@@ -47,7 +49,7 @@ const RESERVED: [&str; 10] = [
 ];
 
 /// Whether the protocols set the header `name` themselves.
-#[cfg(any(feature = "opentelemetry-http", feature = "action-json"))]
+#[cfg(feature = "opentelemetry-environment")]
 pub(crate) fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     RESERVED.contains(&name.as_str()) || name.starts_with("grpc-")
@@ -215,8 +217,10 @@ impl OpenTelemetryConfig {
             http_client_duration: self.http_client_duration,
         }
     }
+}
 
-    pub(super) fn check(&self) -> Result<(), StartError> {
+impl Configuration for OpenTelemetryConfig {
+    fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::OpenTelemetry);
         check.wait("interval", self.interval)?;
         check.wait("timeout", self.timeout)?;
@@ -240,6 +244,20 @@ impl OpenTelemetryConfig {
         self.check_resource(check)
     }
 
+    fn check_without_tcp(&self) -> Result<(), StartError> {
+        Check(Exporter::OpenTelemetry).without_tcp("protocol", self.protocol.as_str(), "")
+    }
+
+    fn page(&self) -> Option<PageAddress<'_>> {
+        None
+    }
+
+    fn is_disabled(&self) -> bool {
+        self.disabled
+    }
+}
+
+impl OpenTelemetryConfig {
     fn check_resource(&self, check: Check) -> Result<(), StartError> {
         let mut resource = Resource::new(&self.service_name);
         for (key, value) in &self.resource_attributes {
@@ -272,8 +290,8 @@ impl OpenTelemetryConfig {
     }
 }
 
-/// More than what the exporter puts into a resource besides what is configured: `service.instance.id`,
-/// `telemetry.sdk.*`, and `run` and `worker` of an identity.
+/// Room for what the exporter puts into a resource besides what is configured: `run` and `worker` of an identity, and the
+/// exporter's own attributes. A test beside those fails where it is too small (`opentelemetry/identity.rs`).
 const OWN_RESOURCE_BYTES: usize = 384;
 
 impl fmt::Debug for OpenTelemetryConfig {

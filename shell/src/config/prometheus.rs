@@ -4,10 +4,13 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use loaddensity_metrics_core::{ConstantLabels, Exporter};
+use loaddensity_metrics_core::prometheus::{RunInfo, ScrapeOptions};
+use loaddensity_metrics_core::{ConstantLabels, Exporter, Timestamp};
 
+use super::Configuration;
 use super::check::Check;
 use super::labels::Labels;
+use super::page_address::PageAddress;
 use super::secret::Secret;
 use super::setters::configuration;
 use super::tls::ServerTls;
@@ -113,14 +116,22 @@ impl PrometheusConfig {
         Ok(config)
     }
 
-    pub(super) fn check(&self) -> Result<(), StartError> {
+    /// Where its page is served.
+    pub(crate) fn page_address(&self) -> PageAddress<'_> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        PageAddress { scheme, host: &self.host, port: self.port, path: &self.path }
+    }
+}
+
+impl Configuration for PrometheusConfig {
+    fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::Prometheus);
         check.host("host", &self.host)?;
         if !is_path(&self.path) {
             let expected = "it must be a path such as /metrics, without a query, and other than /healthz";
             return Err(check.bad("path", &self.path, expected));
         }
-        self.constant()?;
+        Self::constant_of(&self.constant_labels)?;
         self.access.check(check)?;
         check.range("limits.connections", self.limits.connections, &CONNECTIONS)?;
         check.range("limits.head_bytes", self.limits.head_bytes, &HEAD_BYTES)?;
@@ -130,12 +141,29 @@ impl PrometheusConfig {
         check.wait("limits.head_timeout", self.limits.head_timeout)?;
         check.wait("limits.idle_timeout", self.limits.idle_timeout)
     }
+
+    fn check_without_tcp(&self) -> Result<(), StartError> {
+        Check(Exporter::Prometheus).without_tcp("port", self.port, "")
+    }
+
+    fn page(&self) -> Option<PageAddress<'_>> {
+        Some(self.page_address())
+    }
 }
 
 impl PrometheusConfig {
-    /// The constant labels, checked.
-    pub(crate) fn constant(&self) -> Result<ConstantLabels, StartError> {
-        Self::constant_of(&self.constant_labels)
+    /// What each scrape shows, with these `constant` labels and this `info`, of a registry that has counted since
+    /// `start_time`.
+    pub(crate) fn options(
+        &self,
+        constant: &ConstantLabels,
+        info: Option<RunInfo>,
+        start_time: Timestamp,
+    ) -> ScrapeOptions {
+        ScrapeOptions::default()
+            .constant_labels(constant)
+            .run_info(info)
+            .created(self.created_times.then_some(start_time))
     }
 
     /// These labels, the constant ones and others, checked.
@@ -201,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_work_are_named_and_secrets_are_not_shown() {
+    fn the_error_of_an_impossible_value_names_its_field_and_shows_no_secret() {
         for path in ["", "metrics", "/a b", "/a?b", "/a#b", "/%61", "/ä", "/healthz"] {
             assert!(said(|config| config.path = path.into()).contains("`path`"), "{path}");
         }
@@ -244,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_change_host_and_port() {
+    fn environment_variables_change_host_and_port() {
         let (host, port) = ("OTEL_EXPORTER_PROMETHEUS_HOST", "OTEL_EXPORTER_PROMETHEUS_PORT");
         let of = |variables: &[(&str, &str)]| PrometheusConfig::from_env(&Environment::of(variables.iter().copied()));
         assert_eq!(of(&[]), Ok(PrometheusConfig::default()));

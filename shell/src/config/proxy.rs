@@ -254,9 +254,10 @@ mod tests {
         }
     }
 
-    /// curl's `Curl_check_noproxy` agrees with each row but those of a port, of `*` beside others and of `*.`.
+    /// curl's `Curl_check_noproxy` agrees with each row, except those with a port, with `*` beside others, and with
+    /// `*.`.
     #[test]
-    fn hosts_are_excepted() {
+    fn hosts_of_no_proxy_are_reached_directly() {
         for (list, host, is_excepted) in [
             ("", "example.com", false),
             ("*", "example.com", true),
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_followed_as_curl_follows_it() {
+    fn the_variables_of_proxies_mean_what_they_mean_to_curl() {
         for (variables, http, https) in [
             (&[("https_proxy", "a:1")][..], None, Some("http://a:1")),
             (&[("HTTPS_PROXY", "http://b:2")], None, Some("http://b:2")),
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_proxy_is_for_all_but_those_that_are_excepted() {
+    fn a_given_proxy_is_used_for_all_hosts_but_those_of_no_proxy() {
         let proxy = Proxy::new("http://me:hunter2@p:1").expect("a proxy");
         assert_eq!(proxy.of(false, "h", 1).map(|server| server.url()).as_deref(), Some("http://p:1"));
         assert!(proxy.of(true, "localhost", 1).is_some() && proxy.is_given());

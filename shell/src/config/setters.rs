@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_field_has_a_setter_that_takes_what_people_have() {
+    fn each_kind_of_field_has_a_setter_that_takes_the_usual_types() {
         let default = OfEachKind {
             text: "t".into(),
             file: "f".into(),

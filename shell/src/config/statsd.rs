@@ -5,8 +5,10 @@ use std::time::Duration;
 use loaddensity_metrics_core::dogstatsd::{Cardinality, ConstantTags};
 use loaddensity_metrics_core::{Exporter, SampleRate};
 
+use super::Configuration;
 use super::check::{BUFFER_EVENTS, Check, DATAGRAM_BYTES, RESOLVE_INTERVAL, SOCKETS};
 use super::labels::Labels;
+use super::page_address::PageAddress;
 use super::setters::configuration;
 use crate::error::StartError;
 use crate::public_url::public_url;
@@ -115,8 +117,8 @@ configuration! {
     }
 }
 
-impl StatsdConfig {
-    pub(super) fn check(&self) -> Result<(), StartError> {
+impl Configuration for StatsdConfig {
+    fn check(&self) -> Result<(), StartError> {
         let check = Check(Exporter::Statsd);
         self.check_address(check)?;
         self.datagram_bytes.map_or(Ok(()), |bytes| check.range("datagram_bytes", bytes, &DATAGRAM_BYTES))?;
@@ -128,6 +130,16 @@ impl StatsdConfig {
         self.tags().map(drop)
     }
 
+    fn check_without_tcp(&self) -> Result<(), StartError> {
+        Ok(())
+    }
+
+    fn page(&self) -> Option<PageAddress<'_>> {
+        None
+    }
+}
+
+impl StatsdConfig {
     fn check_aggregation(&self, check: Check) -> Result<(), StartError> {
         if self.aggregate && !self.sample_rate.is_all() {
             let expected = "messages per interval count every request, at the price of a few bytes each; leave out \

@@ -52,13 +52,13 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     }
 
     /// The same for a machine that may send the same body again.
-    #[cfg(feature = "opentelemetry-http")]
+    #[cfg(feature = "periodic")]
     pub(crate) fn keeping_failed_bodies(self) -> Self {
         Self { keeps_failed: true, ..self }
     }
 
     /// Whether a body must come with gRPC's prefix.
-    #[cfg(feature = "opentelemetry-http")]
+    #[cfg(feature = "periodic")]
     pub(crate) fn wants_prefix(&self) -> bool {
         self.client.wants_prefix()
     }
@@ -84,7 +84,7 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     }
 
     /// Lends so many bytes from now on.
-    #[cfg(feature = "opentelemetry-http")]
+    #[cfg(feature = "periodic")]
     pub(super) fn lend(&mut self, room: usize) {
         self.room = room;
         self.memory.resize(room, 0);
@@ -97,7 +97,7 @@ impl<R: Runtime, B: HttpBackend> BackendLink<R, B> {
     }
 
     /// The body that was sent last goes out again.
-    #[cfg(feature = "opentelemetry-http")]
+    #[cfg(feature = "periodic")]
     pub(super) fn send_again(&mut self, id: Id) {
         self.client.send(id, self.body.clone());
     }

@@ -5,11 +5,11 @@ use std::future::Future;
 use loaddensity_metrics_core::DropReason;
 use loaddensity_metrics_core::export::Now;
 use loaddensity_metrics_core::export::datagrams::{
-    DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramSource, DatagramTarget, Wait,
+    DatagramAction, DatagramInput, DatagramMachine, DatagramRoute, DatagramSource, Wait,
 };
 
 use super::lender::Lender;
-use super::sockets::{Destination, SocketEvent, SocketOptions, Sockets};
+use super::sockets::{DatagramOptions, SocketEvent, Sockets};
 use super::wakeup::{Waiter, Wakeup};
 use crate::random;
 use crate::running::LaunchContext;
@@ -34,17 +34,13 @@ where
 {
     pub(crate) fn new(
         context: &LaunchContext<R>,
-        options: SocketOptions<R>,
+        options: DatagramOptions<R>,
         source: L,
         reporter: HealthReporter,
         stop: StopSignal,
     ) -> Self {
-        let SocketOptions { to, first, sockets, resolve_interval, at_once, call_bytes } = options;
-        let target = match to {
-            Destination::Unix(_) => DatagramTarget::UnixSocket,
-            Destination::Udp { .. } => DatagramTarget::Name { every: resolve_interval },
-        };
-        let route = DatagramRoute::new(target).sockets(sockets).at_once(at_once);
+        let DatagramOptions { to, first, sockets, at_once, call_bytes } = options;
+        let route = DatagramRoute::new(to.target()).sockets(sockets).at_once(at_once);
         Self {
             waiter: Waiter::new(context.clock.clone(), stop),
             sockets: Sockets::new(context.runtime.clone(), to, sockets, first),

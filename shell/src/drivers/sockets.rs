@@ -1,49 +1,29 @@
 //! The sockets of a driver of datagrams: how they are made, send, are looked at, and are waited for.
 
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use futures_io::AsyncWrite as _;
 use futures_lite::FutureExt as _;
 use loaddensity_metrics_core::export::{Fault, Id, SendKind};
 
+use super::destination::Destination;
 use crate::config::StatsdSocket;
 use crate::fault::fault_of;
-use crate::host_port::host_port;
 use crate::network_errors;
 use crate::runtime::{Runtime, UdpSocket as _, UnixDatagram, UnixStream};
 
-/// Where datagrams go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Destination {
-    Udp { host: String, port: u16 },
-    Unix(StatsdSocket),
-}
-
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Udp { host, port } => write!(f, "udp://{}", host_port(host, *port)),
-            Self::Unix(socket) => socket.fmt(f),
-        }
-    }
-}
-
 /// Where datagrams go, through how many sockets, and when those are made.
-pub(crate) struct SocketOptions<R: Runtime> {
+pub(crate) struct DatagramOptions<R: Runtime> {
     pub(crate) to: Destination,
     /// A socket that is open already.
     pub(crate) first: Option<OpenSocket<R>>,
     /// How many sockets take turns.
     pub(crate) sockets: usize,
-    /// How often a name is asked again.
-    pub(crate) resolve_interval: Option<Duration>,
     /// Whether the first socket is made before anything is to be sent.
     pub(crate) at_once: bool,
     /// Bytes of the largest call.
@@ -106,13 +86,13 @@ impl<R: Runtime> Sockets<R> {
     }
 
     pub(super) fn resolve(&mut self, id: Id) {
-        let Destination::Udp { host, port } = self.to.clone() else { return };
+        let Destination::Udp(to) = self.to.clone() else { return };
         let runtime = self.runtime.clone();
         self.started.push(Box::pin(async move {
-            let addresses = runtime.resolve(&host, port).await;
+            let addresses = runtime.resolve(&to.host, to.port).await;
             SocketEvent::Resolved {
                 id,
-                addresses: addresses.map_err(|error| network_errors::no_address(&host, &error)),
+                addresses: addresses.map_err(|error| network_errors::no_address(&to.host, &error)),
             }
         }));
     }
@@ -121,10 +101,13 @@ impl<R: Runtime> Sockets<R> {
         self.slots[socket].open = None;
         let (runtime, to, first) = (self.runtime.clone(), self.to.clone(), self.first.take());
         self.started.push(Box::pin(async move {
-            let open = match (first, address) {
-                (Some(open), _) => Ok(open),
-                (None, Some(address)) => runtime.udp_connect(address).await.map(OpenSocket::Udp),
-                (None, None) => connect(&runtime, &to).await,
+            let open = match (first, to, address) {
+                (Some(open), ..) => Ok(open),
+                (None, Destination::Udp(to), Some(address)) => {
+                    runtime.udp_connect(to.options(address)).await.map(OpenSocket::Udp)
+                }
+                (None, Destination::Udp(_), None) => Err(io::ErrorKind::AddrNotAvailable.into()),
+                (None, Destination::Unix(to), _) => connect_unix(&runtime, &to).await,
             };
             SocketEvent::Connected { id, socket, open }
         }));
@@ -211,14 +194,14 @@ impl<R: Runtime> Sockets<R> {
     }
 
     const fn is_udp(&self) -> bool {
-        matches!(self.to, Destination::Udp { .. })
+        matches!(self.to, Destination::Udp(_))
     }
 
     const fn send_kind(&self, count: usize) -> SendKind {
         match self.to {
             Destination::Unix(_) => SendKind::Unix,
-            Destination::Udp { .. } if count > 1 => SendKind::SeveralUdp,
-            Destination::Udp { .. } => SendKind::Udp,
+            Destination::Udp(_) if count > 1 => SendKind::SeveralUdp,
+            Destination::Udp(_) => SendKind::Udp,
         }
     }
 }
@@ -274,14 +257,13 @@ async fn any_writable<R: Runtime>(slots: &mut [SocketSlot<R>], sockets: u16) -> 
 }
 
 /// Connects to a Unix socket, of the kind that it is.
-pub(crate) async fn connect<R: Runtime>(runtime: &R, to: &Destination) -> io::Result<OpenSocket<R>> {
+pub(crate) async fn connect_unix<R: Runtime>(runtime: &R, to: &StatsdSocket) -> io::Result<OpenSocket<R>> {
     let datagrams = async |path: &PathBuf| runtime.unix_datagram_connect(path).await.map(OpenSocket::Datagrams);
     let stream = async |path: &PathBuf| runtime.unix_stream_connect(path).await.map(OpenSocket::Stream);
     match to {
-        Destination::Udp { .. } => Err(io::ErrorKind::AddrNotAvailable.into()),
-        Destination::Unix(StatsdSocket::UnixDatagram(path)) => datagrams(path).await,
-        Destination::Unix(StatsdSocket::UnixStream(path)) => stream(path).await,
-        Destination::Unix(StatsdSocket::Unix(path)) => match datagrams(path).await {
+        StatsdSocket::UnixDatagram(path) => datagrams(path).await,
+        StatsdSocket::UnixStream(path) => stream(path).await,
+        StatsdSocket::Unix(path) => match datagrams(path).await {
             Err(error) if is_of_another_kind(&error) => stream(path).await,
             connected => connected,
         },

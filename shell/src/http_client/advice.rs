@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_url_is_named_without_what_may_be_secret() {
+    fn the_url_of_a_redirect_is_named_without_its_secrets() {
         let mut secrets = Secrets::default();
         secrets.add("hunter2");
         for (location, new) in [
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_breaks_tells_what_speaks_there() {
+    fn the_error_of_a_broken_connection_says_what_the_server_speaks() {
         for (first, expected, says) in [
             (&b"\x15\x03\x03\x00\x02\x02\x32"[..], Language::Http1, "gone; TLS is spoken there: use https:// in `url`"),
             (b"HTTP/1.1 400 Bad Request", Language::Http2, "gone; HTTP/1 is spoken there, not HTTP/2"),

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_known_is_decoded() {
+    fn only_known_encodings_are_decoded() {
         for (encoding, read) in
             [(&b""[..], Some("OK")), (b"identity", Some("OK")), (b"br", None), (b"gzip, gzip", None), (b"gzip", None)]
         {
@@ -55,7 +55,7 @@ mod tests {
 
     #[cfg(feature = "gzip")]
     #[test]
-    fn a_short_text_in_gzip_may_not_become_a_long_one() {
+    fn a_short_gzip_body_may_not_expand_without_limit() {
         let gzip = |bytes: usize| Bytes::from(crate::gzip::compressed(&vec![b'x'; bytes]));
         assert_eq!(decoded(gzip(ANSWER_BYTES), b"GZIP").map(|body| body.len()), Some(ANSWER_BYTES));
         assert_eq!(decoded(gzip(ANSWER_BYTES + 1), b"gzip"), None);

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_waited_is_never_more_than_the_truth() {
+    fn the_wait_that_is_told_is_never_longer_than_the_real_one() {
         let millis = Duration::from_millis;
         for (elapsed, shown) in [
             (Duration::from_micros(49_700), millis(49)),

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-#[cfg(feature = "opentelemetry")]
+#[cfg(feature = "http2")]
 use hyper::client::conn::http2;
 use hyper::{Request, Response};
 use loaddensity_metrics_core::verdict::Language;
 
 use super::first_bytes::FirstBytesStream;
 use super::{Advice, FirstBytes, OutgoingBody, RemoteServer, in_full};
-#[cfg(feature = "opentelemetry")]
+#[cfg(feature = "http2")]
 use crate::byte_budget::TOO_MUCH;
 use crate::byte_budget::{BudgetedStream, ByteBudget};
-#[cfg(feature = "opentelemetry")]
+#[cfg(feature = "http2")]
 use crate::hyper_io::HyperTimer;
 use crate::hyper_io::{HyperIo, HyperTasks};
 use crate::network_errors;
@@ -39,7 +39,7 @@ pub(crate) struct HttpConnection<R: Runtime> {
 /// Hyper's handle of a connection.
 enum RequestSender {
     Http1(http1::SendRequest<OutgoingBody>),
-    #[cfg(feature = "opentelemetry")]
+    #[cfg(feature = "http2")]
     Http2(http2::SendRequest<OutgoingBody>),
 }
 
@@ -72,7 +72,7 @@ impl<R: Runtime> HttpConnection<R> {
     pub(super) fn is_closed(&self) -> bool {
         match &self.requests {
             RequestSender::Http1(requests) => requests.is_closed(),
-            #[cfg(feature = "opentelemetry")]
+            #[cfg(feature = "http2")]
             RequestSender::Http2(requests) => requests.is_closed(),
         }
     }
@@ -86,7 +86,7 @@ impl<R: Runtime> HttpConnection<R> {
                 self.budget.begin_request();
                 requests.send_request(request).await
             }
-            #[cfg(feature = "opentelemetry")]
+            #[cfg(feature = "http2")]
             RequestSender::Http2(requests) => {
                 requests.ready().await?;
                 self.budget.begin_request();
@@ -99,7 +99,7 @@ impl<R: Runtime> HttpConnection<R> {
     pub(crate) fn broke(&self, error: &dyn Error, advice: &Advice) -> String {
         let expected = match self.requests {
             RequestSender::Http1(_) => Language::Http1,
-            #[cfg(feature = "opentelemetry")]
+            #[cfg(feature = "http2")]
             RequestSender::Http2(_) => Language::Http2,
         };
         advice.on_break(in_full(error), self.first.get(), expected)
@@ -118,7 +118,7 @@ async fn shake_hands<R: Runtime>(stream: HyperStream<R>, tasks: &HyperTasks<R>) 
     Ok(RequestSender::Http1(requests))
 }
 
-#[cfg(feature = "opentelemetry")]
+#[cfg(feature = "http2")]
 async fn shake_hands_for_http2<R: Runtime>(
     stream: HyperStream<R>,
     runtime: &R,
@@ -140,7 +140,7 @@ async fn shake_hands_for_http2<R: Runtime>(
     Ok(RequestSender::Http2(requests))
 }
 
-#[cfg(not(feature = "opentelemetry"))]
+#[cfg(not(feature = "http2"))]
 async fn shake_hands_for_http2<R: Runtime>(
     _: HyperStream<R>,
     _: &R,

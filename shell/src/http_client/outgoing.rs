@@ -97,21 +97,21 @@ mod tests {
         match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
             Poll::Ready(None) => None,
-            Poll::Pending => panic!("it is there"),
+            Poll::Pending => panic!("the body must be ready at once"),
         }
     }
 
     #[test]
-    fn what_was_withdrawn_never_goes_out_and_what_went_out_cannot_be() {
+    fn a_withdrawn_body_never_goes_out_and_a_body_that_went_out_cannot_be_withdrawn() {
         let (began, bytes) = (SendState::default(), Bytes::from_static(b"x"));
         let watched = began.clone().track(bytes.clone());
         let (mut first, mut second) = (watched.outgoing(), watched.outgoing());
         assert_eq!((first.size_hint().exact(), began.has_begun()), (Some(1), false));
         assert_eq!((taken(&mut first), began.has_begun()), (Some(bytes.clone()), true));
         began.withdraw();
-        assert_eq!((taken(&mut first), began.has_begun()), (None, true), "it is over");
+        assert_eq!((taken(&mut first), began.has_begun()), (None, true), "the body has ended");
         let mut third = watched.outgoing();
-        assert!(!began.has_begun(), "it is about to be sent again");
+        assert!(!began.has_begun(), "the body will be sent again and has not begun to");
         began.withdraw();
         assert_eq!((taken(&mut third), taken(&mut second), began.has_begun()), (None, None, false));
         assert_eq!(taken(&mut OutgoingBody::new(bytes.clone())), Some(bytes));

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_is_asked_for_as_http_has_it() {
+    fn the_request_for_a_tunnel_has_the_form_that_http_demands() {
         let agent = USER_AGENT;
         let plain = format!("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\nUser-Agent: {agent}\r\n\r\n");
         assert_eq!(via("http://p:1").request("h:443"), plain);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_read_and_nothing_behind_it() {
+    fn only_the_answer_is_read_and_no_byte_after_it() {
         for (answer, status, rest) in [
             ("HTTP/1.1 200 Connection established\r\n\r\nrest", 200, "rest"),
             ("HTTP/1.0 200 OK\nVia: x\n\nrest", 200, "rest"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_the_proxy_and_say_what_to_do() {
+    fn the_error_of_a_refusal_names_the_proxy_and_says_what_to_do() {
         for (url, status, says) in [
             ("http://p:1", 407, "give it as http://user:password@host:port"),
             ("http://me:hunter2@p:1", 407, "does not take the user and the password"),

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_that_comes_back_shows_nothing() {
+    fn a_query_in_an_answer_is_hidden() {
         for (url, says, shown) in [
             ("http://h/otlp?api-key=k3y", "no POST /otlp?api-key=k3y HTTP/1.1", "no POST /otlp?… HTTP/1.1"),
             ("http://h/otlp?api-key=k3y", "{\"uri\":\"/otlp?api-key\\u003dk3y\"}", "{\"uri\":\"/otlp?…\"}"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_comes_back_in_parts_shows_nothing() {
+    fn a_header_in_an_answer_is_hidden_even_in_parts() {
         for (value, says, shown) in [
             ("Bearer abc.def", "Bearer abc.def: abc.def is no token", "…: … is no token"),
             ("ApiKey  abc def", "key 'abc def', def", "key '…', …"),

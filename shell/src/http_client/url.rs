@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_urls_are_refused_without_what_is_secret_in_them() {
+    fn wrong_urls_are_refused_without_showing_their_secrets() {
         for (url, says) in [
             ("ftp://h", "http://"),
             ("localhost:4317", "http://"),

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_cannot_be_created_is_told_of() {
+    fn the_error_says_why_a_database_could_not_be_created() {
         let creation = Creation::new("/query".into(), "load");
         let failure = |status, body: &str| {
             let status = StatusCode::from_u16(status).expect("a status");

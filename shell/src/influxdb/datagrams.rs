@@ -9,8 +9,7 @@ use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, Inte
 use loaddensity_metrics_core::{CALL_BYTES, DropReason, Exporter};
 
 use crate::config::InfluxdbConfig;
-use crate::drivers::{DatagramDriver, Destination, IntervalItemLender, RequestLender, SocketOptions};
-use crate::host_port::host_port;
+use crate::drivers::{DatagramDriver, DatagramOptions, Destination, IntervalItemLender, RequestLender};
 use crate::running::{LaunchContext, RunningExporter};
 use crate::runtime::Runtime;
 use crate::status::{HealthReporter, StatusCell};
@@ -19,51 +18,51 @@ use crate::stop::StopSignal;
 /// Starts to send a point for each request, and the gauges through a socket of their own.
 pub(super) fn per_request<R: Runtime>(
     context: &mut LaunchContext<R>,
-    (host, port): (&str, u16),
+    to: Destination,
     (encoder, gauges): (LineEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let InfluxdbConfig { datagram_bytes, segmentation_offload, buffer_events, .. } = *config;
-    let (status_cell, stop) = (status_cell(host, port), StopSignal::default());
+    let (status_cell, stop) = (status_cell(&to), StopSignal::default());
     let queue = context.dispatcher.attach(Exporter::Influxdb, buffer_events, None);
     let source = RequestLender::new(queue.clone(), encoder, (usize::MAX, datagram_bytes), segmentation_offload);
     let call_bytes = if segmentation_offload { datagram_bytes.max(CALL_BYTES) } else { datagram_bytes };
-    let options = SocketOptions { call_bytes, at_once: true, ..options(host, port, config) };
+    let options = DatagramOptions { call_bytes, at_once: true, ..options(to.clone(), config) };
     let driver =
         DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
     RunningExporter::launch(&context.runtime, stop, status_cell, driver.run())
         .draining(queue)
         .with_side_task(&context.runtime, |stop, status_cell| {
-            run_gauges(context, (host, port), (gauges, stop, status_cell), config)
+            run_gauges(context, to, (gauges, stop, status_cell), config)
         })
 }
 
 /// Starts to send a point for each series and interval, and the gauges through a socket of their own.
 pub(super) fn per_interval<R: Runtime>(
     context: &mut LaunchContext<R>,
-    (host, port): (&str, u16),
+    to: Destination,
     (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
-    let (status_cell, stop) = (status_cell(host, port), StopSignal::default());
+    let (status_cell, stop) = (status_cell(&to), StopSignal::default());
     let (rows, before) = IntervalRows::on_heap(context.registry);
     let ledger = context.accounts.open_after(Exporter::Influxdb, before);
     let points = IntervalPoints::new(context.registry, (rows, ledger), (encoder, times(context, config)));
     // A point that no datagram holds is in the account.
     let source = IntervalItemLender::new(packing(context, config), points, || {});
-    let options = SocketOptions { at_once: true, ..options(host, port, config) };
+    let options = DatagramOptions { at_once: true, ..options(to.clone(), config) };
     let driver =
         DatagramDriver::new(context, options, source, HealthReporter::of_requests(status_cell.clone()), stop.clone());
     RunningExporter::launch(&context.runtime, stop, status_cell, driver.run())
         .with_side_task(&context.runtime, |stop, status_cell| {
-            run_gauges(context, (host, port), (gauges, stop, status_cell), config)
+            run_gauges(context, to, (gauges, stop, status_cell), config)
         })
 }
 
 /// Sends the gauges until a stop has been carried out.
 fn run_gauges<R: Runtime>(
     context: &LaunchContext<R>,
-    (host, port): (&str, u16),
+    to: Destination,
     (gauges, stop, status_cell): (GaugeLineEncoder<'static>, StopSignal, Arc<StatusCell>),
     config: &InfluxdbConfig,
 ) -> impl Future<Output = DropReason> + Send + use<R> {
@@ -74,18 +73,15 @@ fn run_gauges<R: Runtime>(
         GaugePoints::new(gauges, times(context, config)),
         on_left_out,
     );
-    DatagramDriver::new(context, options(host, port, config), source, HealthReporter::of_side_task(status_cell), stop)
-        .run()
+    DatagramDriver::new(context, options(to, config), source, HealthReporter::of_side_task(status_cell), stop).run()
 }
 
-fn status_cell(host: &str, port: u16) -> Arc<StatusCell> {
-    Arc::new(StatusCell::new(Exporter::Influxdb, format!("udp://{}", host_port(host, port))))
+fn status_cell(to: &Destination) -> Arc<StatusCell> {
+    Arc::new(StatusCell::new(Exporter::Influxdb, to.to_string()))
 }
 
-fn options<R: Runtime>(host: &str, port: u16, config: &InfluxdbConfig) -> SocketOptions<R> {
-    let to = Destination::Udp { host: host.into(), port };
-    let (resolve_interval, call_bytes) = (config.resolve_interval, config.datagram_bytes);
-    SocketOptions { to, first: None, sockets: 1, resolve_interval, at_once: false, call_bytes }
+fn options<R: Runtime>(to: Destination, config: &InfluxdbConfig) -> DatagramOptions<R> {
+    DatagramOptions { to, first: None, sockets: 1, at_once: false, call_bytes: config.datagram_bytes }
 }
 
 fn packing<R: Runtime>(context: &LaunchContext<R>, config: &InfluxdbConfig) -> IntervalPacking {

@@ -10,9 +10,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::database::Creation;
 use super::{bad, secrets};
 use crate::config::{
-    ClientTls, Credentials, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
-    InfluxdbV2, InfluxdbV3, Secret,
+    ClientTls, Credentials, InfluxdbConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUrl, InfluxdbV1, InfluxdbV2,
+    InfluxdbV3, Secret,
 };
+use crate::drivers::Destination;
 use crate::error::StartError;
 use crate::http_client::{Advice, RemoteServer, Secrets, read_url};
 use crate::public_url::public_url;
@@ -36,20 +37,20 @@ pub(super) struct Endpoint {
 }
 
 /// How points are sent.
-pub(super) enum Transport<'a> {
-    Udp { host: &'a str, port: u16 },
+pub(super) enum Transport {
+    Udp { to: Destination },
     Http { endpoint: Box<Endpoint> },
 }
 
-impl<'a> Transport<'a> {
+impl Transport {
     /// The transport that `config` names.
-    pub(super) fn of(config: &'a InfluxdbConfig) -> Result<Self, StartError> {
+    pub(super) fn of(config: &InfluxdbConfig) -> Result<Self, StartError> {
         let (precision, tls) = (config.precision, &config.tls);
         let ((server, path), authorization) = match &config.target {
-            InfluxdbTarget::Udp(InfluxdbUdp { host, port }) => {
+            InfluxdbTarget::Udp(udp) => {
                 // Refuses what only TLS can carry.
-                RemoteServer::plain(Exporter::Influxdb, host, *port, tls)?;
-                return Ok(Self::Udp { host, port: *port });
+                RemoteServer::plain(Exporter::Influxdb, &udp.host, udp.port, tls)?;
+                return Ok(Self::Udp { to: Destination::of_influxdb(udp, config) });
             }
             InfluxdbTarget::Http(InfluxdbHttp { host, port, database, username, password }) => {
                 let query = Query::new().with_some("db", database.as_deref()).with("precision", precision.v1());
@@ -257,7 +258,7 @@ mod tests {
     fn endpoint(config: &InfluxdbConfig) -> Result<Endpoint, StartError> {
         match Transport::of(config)? {
             Transport::Http { endpoint, .. } => Ok(*endpoint),
-            Transport::Udp { host, .. } => panic!("{host} is no HTTP server"),
+            Transport::Udp { to } => panic!("{to} is no HTTP server"),
         }
     }
 
@@ -333,9 +334,9 @@ mod tests {
         assert_eq!(query.secrets.excerpt(b"no user root with a%20b%26c or a b&c"), "no user root with … or …");
     }
 
-    /// The server as it is given, and where points go, but for the sink's own query.
+    /// The server as it is given, and the path that points go to, without the query that the sink adds.
     #[test]
-    fn a_servers_own_url_is_taken_as_people_write_it() {
+    fn the_url_of_a_server_may_be_written_in_the_usual_ways() {
         let two = |server: &str| {
             InfluxdbTarget::V2(InfluxdbV2 { server: server.into(), org: "o".into(), bucket: "b".into(), token: None })
         };
@@ -381,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_created_beside_where_points_are_written() {
+    fn a_database_is_created_at_the_server_that_points_are_written_to() {
         let created = |target, create_database| {
             let config = InfluxdbConfig { target, create_database, ..InfluxdbConfig::default() };
             endpoint(&config).expect("good settings").creation.map(|creation| creation.path)
@@ -403,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_does_not_say_what_settings_say() {
+    fn a_query_may_not_repeat_what_the_settings_say() {
         let mut config = InfluxdbConfig { target: v1(Credentials::Header), ..InfluxdbConfig::default() };
         if let InfluxdbTarget::V1(InfluxdbV1 { server, .. }) = &mut config.target {
             *server = "http://h:1/write?key=1&p=secret".into();

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_that_is_asked_for_is_told_and_so_is_the_longest() {
+    fn the_text_tells_the_pause_that_is_asked_for_and_the_longest_that_is_made() {
         let answer = |status, seconds| {
             let answer = answer_to(status, &[("retry-after", seconds)], b"busy", None);
             let pause = match answer.said {

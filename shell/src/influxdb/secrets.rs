@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_proves_who_one_is_is_secret() {
+    fn all_credentials_are_secrets() {
         let url = |url: &str, token: Option<&str>| {
             InfluxdbTarget::Url(InfluxdbUrl { url: url.into(), token: token.map(Secret::new) })
         };

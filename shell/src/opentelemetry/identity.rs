@@ -1,5 +1,6 @@
 //! Who exports: the attributes of the resource.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use loaddensity_metrics_core::otlp::{Resource, ResourceError};
@@ -8,26 +9,54 @@ use crate::config::OpenTelemetryConfig;
 use crate::identity::Identity;
 use crate::random;
 
-/// What tells the streams of two processes apart (semantic conventions, "Service").
-const INSTANCE: &str = "service.instance.id";
-/// The program that exports. OpenTelemetry's own name is kept for its own SDKs (semantic conventions, "Telemetry SDK").
-const SDK: [(&str, &str); 3] = [
-    ("telemetry.sdk.name", "loaddensity-metrics"),
-    ("telemetry.sdk.language", "rust"),
-    ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+/// An attribute that every resource has, unless the configuration gives one with the same key.
+struct OwnAttribute {
+    key: &'static str,
+    value: OwnValue,
+}
+
+enum OwnValue {
+    Fixed(&'static str),
+    /// One that is made at a start, of at most so many bytes.
+    Made(usize, fn() -> String),
+}
+
+/// The exporter's own attributes, a row each, in their order in the resource; before them come those of the configuration
+/// and of the identity.
+const OWN: &[OwnAttribute] = &[
+    // What tells the streams of two processes apart (semantic conventions, "Service").
+    OwnAttribute { key: "service.instance.id", value: OwnValue::Made(UUID_BYTES, instance) },
+    // The program that exports. OpenTelemetry's own name is kept for its own SDKs (semantic conventions, "Telemetry SDK").
+    OwnAttribute { key: "telemetry.sdk.name", value: OwnValue::Fixed("loaddensity-metrics") },
+    OwnAttribute { key: "telemetry.sdk.language", value: OwnValue::Fixed("rust") },
+    OwnAttribute { key: "telemetry.sdk.version", value: OwnValue::Fixed(env!("CARGO_PKG_VERSION")) },
 ];
 
 /// The resource of all exports with this configuration.
 pub(super) fn resource(config: &OpenTelemetryConfig, identity: &Identity) -> Result<Resource, ResourceError> {
     let mut resource = Resource::new(&config.service_name);
-    for (key, value) in identity.attributes(&config.resource_attributes) {
-        resource.put(&key, &value)?;
+    for (key, value) in &identity.attributes(&config.resource_attributes) {
+        resource.put(key, value)?;
     }
-    if !resource.has(INSTANCE) {
-        resource.put(INSTANCE, &instance())?;
+    for OwnAttribute { key, value } in OWN {
+        if !resource.has(key) {
+            resource.put(key, &value.text())?;
+        }
     }
-    SDK.into_iter().try_for_each(|(key, value)| resource.put(key, value))?;
     Ok(resource)
+}
+
+impl OwnValue {
+    fn text(&self) -> Cow<'static, str> {
+        match self {
+            Self::Fixed(text) => Cow::Borrowed(text),
+            Self::Made(longest, make) => {
+                let text = make();
+                debug_assert!(text.len() <= *longest, "{text}");
+                Cow::Owned(text)
+            }
+        }
+    }
 }
 
 /// A random UUID, the same as long as this process lives. A fork is another process.
@@ -44,6 +73,9 @@ fn of_process(known: &mut Option<(u32, String)>, process: u32) -> String {
     }
 }
 
+/// Length of a UUID as text (RFC 9562, 4).
+const UUID_BYTES: usize = 36;
+
 /// A UUID of version 4 (RFC 9562, 5.4).
 fn uuid(high: u64, low: u64) -> String {
     let high = high & !0xf000 | 0x4000;
@@ -55,7 +87,11 @@ fn uuid(high: u64, low: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use loaddensity_metrics_core::otlp::{RESOURCE_BYTES, SERVICE_NAME_BYTES};
+
     use super::*;
+    use crate::config::Configuration as _;
+    use crate::identity::RUN_BYTES;
 
     #[test]
     fn an_instance_is_a_uuid_of_version_4_that_stays() {
@@ -69,15 +105,57 @@ mod tests {
         assert_ne!(of_process(&mut known, 8), first, "a fork is another");
     }
 
-    #[test]
-    fn an_instance_of_ones_own_is_kept() {
-        let attributes = [("run", "7"), (INSTANCE, "mine")].into();
-        let config = OpenTelemetryConfig { resource_attributes: attributes, ..OpenTelemetryConfig::default() };
+    /// A resource with these attributes, and all of ours whose key is not among them.
+    fn with_ours(first: &[(&str, &str)]) -> Resource {
         let mut expected = Resource::new("loaddensity");
-        for (key, value) in [("run", "7"), (INSTANCE, "mine"), ("worker", "3")].into_iter().chain(SDK) {
-            expected.put(key, value).expect("room");
-        }
+        let ours = OWN
+            .iter()
+            .map(|row| (row.key, row.value.text()))
+            .filter(|(key, _)| !first.iter().any(|(other, _)| other == key));
+        let first = first.iter().map(|(key, value)| (*key, Cow::Borrowed(*value)));
+        first.chain(ours).for_each(|(key, value)| expected.put(key, &value).expect("room"));
+        expected
+    }
+
+    #[test]
+    fn what_a_configuration_gives_stands_in_the_place_of_ours() {
         let identity = Identity::default().with_run("8").and_then(|run| run.with_worker(3, None)).expect("an identity");
-        assert_eq!(resource(&config, &identity), Ok(expected));
+        for OwnAttribute { key, .. } in OWN {
+            let resource_attributes = [("run", "7"), (*key, "mine")].into();
+            let config = OpenTelemetryConfig { resource_attributes, ..OpenTelemetryConfig::default() };
+            let expected = with_ours(&[("run", "7"), (key, "mine"), ("worker", "3")]);
+            assert_eq!(resource(&config, &identity), Ok(expected), "{key}");
+        }
+        let attributes = resource(&OpenTelemetryConfig::default(), &identity);
+        assert_eq!(attributes, Ok(with_ours(&[("run", "8"), ("worker", "3")])));
+    }
+
+    /// The configuration's check sets room aside for them (`OWN_RESOURCE_BYTES`).
+    #[test]
+    fn ours_have_room_beside_the_longest_attributes_that_are_taken() {
+        let with = |bytes: usize| OpenTelemetryConfig {
+            service_name: "n".repeat(SERVICE_NAME_BYTES),
+            resource_attributes: [("k", "x".repeat(bytes))].into(),
+            ..OpenTelemetryConfig::default()
+        };
+        let is_taken = |bytes: &usize| with(*bytes).check().is_ok();
+        let longest = (0..RESOURCE_BYTES).rev().find(is_taken).expect("short ones are taken");
+        let run = "r".repeat(RUN_BYTES);
+        let identity = Identity::default().with_run(&run).and_then(|run| run.with_worker(u32::MAX, None));
+        let mut resource = Resource::new(&with(longest).service_name);
+        let given = identity.expect("an identity").attributes(&with(longest).resource_attributes);
+        let ours = OWN.iter().map(|row| (row.key, "x".repeat(row.value.longest())));
+        for (key, value) in given.iter().map(|(key, value)| (key, value.to_owned())).chain(ours) {
+            assert_eq!(resource.put(key, &value), Ok(()), "no room for {key}: raise OWN_RESOURCE_BYTES");
+        }
+    }
+
+    impl OwnValue {
+        fn longest(&self) -> usize {
+            match self {
+                Self::Fixed(text) => text.len(),
+                Self::Made(longest, _) => *longest,
+            }
+        }
     }
 }

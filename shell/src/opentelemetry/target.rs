@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_over_http_is_used_as_it_stands_unless_it_has_no_path() {
+    fn an_http_endpoint_is_used_unchanged_unless_it_has_no_path() {
         for (endpoint, path, address) in [
             ("http://h:4318", "/v1/metrics", "http://h:4318/v1/metrics"),
             ("http://h", "/v1/metrics", "http://h/v1/metrics"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_nothing_for_grpc() {
+    fn a_grpc_endpoint_with_a_path_is_refused() {
         let grpc = |endpoint: &str| {
             read(|config| {
                 *config = OpenTelemetryConfig { endpoint: endpoint.into(), ..OpenTelemetryConfig::default() };

@@ -60,7 +60,7 @@ mod tests {
     use crate::config::Secret;
 
     #[test]
-    fn only_the_right_credentials_open() {
+    fn only_the_right_credentials_open_the_page() {
         // RFC 7617, section 2 and RFC 6750, section 2.1: their examples.
         let basic = PageAccess::Basic { username: "Aladdin".into(), password: Secret::new("open sesame") };
         let bearer = PageAccess::Bearer(Secret::new("mF_9.B5f-4.1JqM"));

@@ -113,17 +113,17 @@ mod tests {
     }
 
     #[test]
-    fn the_one_without_a_request_for_longest_makes_room() {
+    fn the_connection_that_was_idle_longest_makes_room() {
         let connections = Connections::new(3);
         let [first, second, third] = std::array::from_fn(|_| connections.admit().expect("a free place"));
-        // Answered once, the first is the last in line.
+        // The first connection was just answered, so it is now the last to make room.
         first.asked();
         first.answered();
         let fourth = connections.admit().expect("room");
         assert_eq!([&first, &second, &third, &fourth].map(stays), [true, false, true, true]);
         let fifth = connections.admit().expect("room");
         assert_eq!([&first, &third, &fourth, &fifth].map(stays), [true, false, true, true]);
-        // The end of one that has made room takes nothing from the others.
+        // Dropping a connection that made room before frees no second place.
         drop((second, third));
         let sixth = connections.admit().expect("room");
         assert_eq!([&first, &fourth, &fifth, &sixth].map(stays), [false, true, true, true]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_answered_makes_no_room() {
+    fn a_connection_that_is_being_answered_makes_no_room() {
         let connections = Connections::new(2);
         let [first, second] = std::array::from_fn(|_| connections.admit().expect("a free place"));
         first.asked();
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!([&first, &second, &third].map(stays), [true, false, true]);
         third.asked();
         assert!(connections.admit().is_none());
-        // What it has lost, it cannot get back.
+        // A connection that made room cannot get its place back.
         second.asked();
         drop(third);
         assert!(connections.admit().is_some());

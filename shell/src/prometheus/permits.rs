@@ -32,7 +32,7 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    /// What then happens to a request is the negotiation's: `Negotiated::from_accept` without protobuf.
+    /// The negotiation decides what happens to a request without a permit: `Negotiated::from_accept` without protobuf.
     #[test]
     fn few_bodies_are_held_at_a_time() {
         let permits = Permits::new(4);

@@ -10,16 +10,16 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 use loaddensity_metrics_core::prometheus::{
-    ExpositionFormat, Families, Negotiated, Page, RunInfo, TARGET_LABELS, TargetLabels,
+    ExpositionFormat, Families, Negotiated, Page, ScrapeOptions, TARGET_LABELS, TargetLabels,
 };
-use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry, Timestamp};
+use loaddensity_metrics_core::{Exporter, Registry};
 
 use super::access::Authenticator;
 use super::body::PageBody;
 use super::compression::Compressors;
 use super::delivery::Delivered;
 use super::frames::PageSource;
-use super::permits::Permits;
+use super::permits::{Permit, Permits};
 use super::protobuf::{PROTOBUF_PAGES, ProtobufPage};
 use crate::config::{HEALTH_PATH, PrometheusConfig};
 
@@ -31,25 +31,16 @@ pub(super) struct PageResponder {
     registry: Registry<'static>,
     path: String,
     authenticator: Option<Authenticator>,
-    constant: ConstantLabels,
+    options: ScrapeOptions,
     /// The labels that are warned of.
     renamed: Mutex<TargetLabels>,
-    info: Option<RunInfo>,
     /// For bodies in protobuf.
     permits: Permits,
     compressors: Compressors,
-    /// Since when the registry counts, where that is shown.
-    created: Option<Timestamp>,
 }
 
 impl PageResponder {
-    pub(super) fn new(
-        config: &PrometheusConfig,
-        (constant, info): (ConstantLabels, Option<RunInfo>),
-        registry: Registry<'static>,
-        start_time: Timestamp,
-    ) -> Self {
-        let created = config.created_times.then_some(start_time);
+    pub(super) fn new(config: &PrometheusConfig, options: ScrapeOptions, registry: Registry<'static>) -> Self {
         for label in TARGET_LABELS {
             if config.constant_labels.has(label) {
                 warn_of_label("a constant label", label);
@@ -59,12 +50,10 @@ impl PageResponder {
             registry,
             path: config.path.clone(),
             authenticator: Authenticator::new(&config.access),
-            constant,
+            options,
             renamed: Mutex::default(),
-            info,
             permits: Permits::new(PROTOBUF_PAGES),
             compressors: Compressors::new(config.gzip),
-            created,
         }
     }
 
@@ -147,18 +136,7 @@ impl PageResponder {
         // Who finds no permit gets a dialect that needs none.
         let permit = self.permits.take();
         let negotiated = Negotiated::from_accept(&accept, permit.is_some());
-        let source = match (negotiated.format, permit) {
-            (ExpositionFormat::Protobuf, Some(permit)) => {
-                let families = Families::new(self.registry, self.created).with_constant_labels(&self.constant);
-                PageSource::Families(Box::new(ProtobufPage::new(families.with_run_info(self.info.clone()), permit)))
-            }
-            (ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics, _) => {
-                PageSource::Page(Box::new(self.with_labels(Page::open_metrics(self.registry, self.created))))
-            }
-            (ExpositionFormat::Text | ExpositionFormat::Protobuf, _) => {
-                PageSource::Page(Box::new(self.with_labels(Page::new(self.registry))))
-            }
-        };
+        let source = self.source(negotiated.format, permit);
         let compressor = self.compressors.take(request.headers());
         let coding = compressor.as_ref().map(|_| (CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         let vary = if self.compressors.is_on() { "accept, accept-encoding" } else { "accept" };
@@ -170,8 +148,20 @@ impl PageResponder {
         response
     }
 
-    fn with_labels<'a>(&self, page: Page<'a>) -> Page<'a> {
-        page.with_constant_labels(&self.constant).with_run_info(self.info.clone())
+    /// The page in `format`; in text where protobuf finds no `permit`.
+    fn source(&self, format: ExpositionFormat, permit: Option<Permit>) -> PageSource {
+        let options = self.options.clone();
+        let page = match (format, permit) {
+            (ExpositionFormat::Protobuf, Some(permit)) => {
+                let families = Families::new(self.registry).with_options(options);
+                return PageSource::Families(Box::new(ProtobufPage::new(families, permit)));
+            }
+            (ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics, _) => {
+                Page::open_metrics(self.registry)
+            }
+            (ExpositionFormat::Text | ExpositionFormat::Protobuf, _) => Page::new(self.registry),
+        };
+        PageSource::Page(Box::new(page.with_options(options)))
     }
 }
 
@@ -270,8 +260,7 @@ mod tests {
         tracing::subscriber::with_default(log.clone(), || {
             let constant_labels = [("job", "a"), ("jobs", "b")].into();
             let config = PrometheusConfig { constant_labels, ..PrometheusConfig::default() };
-            let constant = config.constant().expect("good labels");
-            let responder = PageResponder::new(&config, (constant, None), registry, Timestamp::from_unix_nanos(0));
+            let responder = PageResponder::new(&config, ScrapeOptions::default(), registry);
             let text = said();
             assert_eq!(text.matches("a constant label is called").count(), 1, "{text}");
             assert!(text.contains("exported_job"), "{text}");

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_refuses_is_sent_one_by_one_from_then_on() {
+    fn after_the_kernel_refuses_a_call_datagrams_are_sent_one_by_one() {
         let ((from, to), offload) = (pair(), SegmentationOffload::new());
         let knows = kernel::knows_segments();
         let count = offload.send(&from, b"abcde", 2).expect("sent");
@@ -160,7 +160,7 @@ mod tests {
         let expected: &[&[u8]] = &[b"ab", b"cd", b"e"];
         assert_eq!(arrived(&to), expected[..count]);
 
-        // More than any kernel takes in a call.
+        // More datagrams than any kernel takes in one call.
         assert_eq!(offload.send(&from, &[b'x'; 2_000], 1).expect("sent"), 1);
         assert_eq!(arrived(&to), [b"x"], "none is lost, none is sent twice");
         assert!(offload.is_refused.load(Ordering::Relaxed));
@@ -174,7 +174,7 @@ mod tests {
         drop(to);
         let offload = SegmentationOffload::new();
         let known = !offload.is_refused.load(Ordering::Relaxed);
-        // Over the loopback interface, the refusal is there when the call returns.
+        // Over the loopback interface, the refusal has arrived when the call returns.
         offload.send(&from, b"abcde", 2).expect("sent");
         let error = offload.send(&from, b"abcde", 2).expect_err("refused by the host");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);

@@ -10,13 +10,13 @@ use loaddensity_metrics_core::dogstatsd::{AggregatedRequest, ContextCount, METRI
 use loaddensity_metrics_core::export::datagrams::{
     AggregateDatagrams, AggregatePacking, DatagramSource, IntervalPacking, StatsdMessages,
 };
-use loaddensity_metrics_core::{CALL_BYTES, DropReason, Event, Exporter, Registry, SampleRate, Sampler};
+use loaddensity_metrics_core::{CALL_BYTES, DropReason, DropStage, Event, Exporter, Registry, SampleRate, Sampler};
 
 use super::Packets;
 use crate::config::StatsdConfig;
 use crate::dispatcher::EventQueue;
 use crate::drivers::{
-    DatagramDriver, Destination, IntervalItemLender, Lender, OpenSocket, RequestLender, SocketOptions,
+    DatagramDriver, DatagramOptions, Destination, IntervalItemLender, Lender, OpenSocket, RequestLender,
 };
 use crate::random;
 use crate::running::{LaunchContext, RunningExporter};
@@ -55,7 +55,7 @@ pub(super) fn start<R: Runtime>(
         let on_left_out = move || status_cell.gauges_failed(gauge_left_out(packets.bytes));
         let packing = IntervalPacking::new(packets.items, packets.bytes, config.interval, context.clock.read());
         let source = IntervalItemLender::new(packing, StatsdMessages::new(encoder.gauges(), telemetry), on_left_out);
-        let options = SocketOptions { sockets: 1, at_once: false, ..options(to, None, packets, config) };
+        let options = DatagramOptions { sockets: 1, at_once: false, ..options(to, None, packets, config) };
         let after = StopSignal::default();
         let driver = DatagramDriver::new(context, options, source, reporter, after.clone());
         driver.run().or(stops_after(over, stop, after))
@@ -72,21 +72,21 @@ fn gauge_left_out(bytes: usize) -> String {
 fn per_request<R: Runtime>(
     context: &mut LaunchContext<R>,
     encoder: MessageEncoder<'static>,
-    (options, packets): (SocketOptions<R>, Packets),
+    (options, packets): (DatagramOptions<R>, Packets),
     (config, status_cell): (&StatsdConfig, Arc<StatusCell>),
 ) -> RunningExporter<R> {
     let sampler = sampler(config.sample_rate);
     let queue = context.dispatcher.attach(Exporter::Statsd, config.buffer_events, sampler);
-    let is_offloaded = config.segmentation_offload && matches!(options.to, Destination::Udp { .. });
+    let is_offloaded = config.segmentation_offload && matches!(options.to, Destination::Udp(_));
     let call_bytes = if is_offloaded { packets.bytes.max(CALL_BYTES) } else { packets.bytes };
     let source = RequestLender::new(queue.clone(), encoder, (packets.items, packets.bytes), is_offloaded);
-    launch(context, SocketOptions { call_bytes, ..options }, source, (status_cell, queue))
+    launch(context, DatagramOptions { call_bytes, ..options }, source, (status_cell, queue))
 }
 
 fn per_interval<R: Runtime>(
     context: &mut LaunchContext<R>,
     encoder: &MessageEncoder<'static>,
-    (options, packets): (SocketOptions<R>, Packets),
+    (options, packets): (DatagramOptions<R>, Packets),
     (config, (status_cell, contexts)): (&StatsdConfig, (Arc<StatusCell>, Arc<AtomicU64>)),
 ) -> RunningExporter<R> {
     let queue = context.dispatcher.attach(Exporter::Statsd, config.buffer_events, None);
@@ -105,7 +105,7 @@ fn per_interval<R: Runtime>(
 
 fn launch<R: Runtime, L: Lender>(
     context: &LaunchContext<R>,
-    options: SocketOptions<R>,
+    options: DatagramOptions<R>,
     source: L,
     (status_cell, queue): (Arc<StatusCell>, Arc<EventQueue>),
 ) -> RunningExporter<R>
@@ -123,9 +123,8 @@ fn options<R: Runtime>(
     first: Option<OpenSocket<R>>,
     packets: Packets,
     config: &StatsdConfig,
-) -> SocketOptions<R> {
-    let StatsdConfig { sockets, resolve_interval, .. } = *config;
-    SocketOptions { to, first, sockets, resolve_interval, at_once: true, call_bytes: packets.bytes }
+) -> DatagramOptions<R> {
+    DatagramOptions { to, first, sockets: config.sockets, at_once: true, call_bytes: packets.bytes }
 }
 
 fn sampler(rate: SampleRate) -> Option<Sampler> {
@@ -137,7 +136,7 @@ fn done(registry: Registry<'static>, status_cell: &StatusCell, contexts: Option<
     let (account, traffic) = (registry.account(Exporter::Statsd), status_cell.traffic());
     Telemetry {
         requests: account.recorded,
-        dropped_on_receive: account.dropped.get(DropReason::RingFull) + account.dropped.get(DropReason::BufferFull),
+        dropped_on_receive: account.dropped.at(DropStage::Queueing),
         gauges: 0,
         packets_sent: traffic.sent,
         bytes_sent: traffic.bytes,

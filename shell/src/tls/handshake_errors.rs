@@ -1,4 +1,5 @@
-//! The texts of errors of TLS, each with what to do about it. The cause follows in brackets.
+//! The texts of errors of TLS, each with what to do about it. The cause follows in brackets. A text that names a setting
+//! names both Action-JSON's key and the field, because a running exporter does not know which of them started it.
 
 use std::io;
 use std::net::IpAddr;
@@ -37,7 +38,9 @@ pub(super) fn handshake_with(host: &str, error: &io::Error) -> io::Error {
 pub(super) fn handshake_of_a_client(error: io::Error) -> io::Error {
     let Some(cause) = cause(&error) else { return error };
     let advice = match cause {
-        Error::NoCertificatesPresented => "it showed no certificate: give it one that client_ca_file has signed",
+        Error::NoCertificatesPresented => {
+            "it showed no certificate: give it one that client_ca_file has signed, field tls.client_ca_file"
+        }
         Error::InvalidCertificate(wrong) => client_certificate(wrong),
         Error::AlertReceived(alert) => alerted(TlsSide::Server, *alert).unwrap_or("it broke off"),
         Error::InvalidMessage(_) => "it does not speak TLS: give it an https:// URL",
@@ -97,7 +100,8 @@ fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
         CertificateError::Other(other) => match other.0.downcast_ref()? {
             webpki::Error::CaUsedAsEndEntity => {
                 format!(
-                    "the certificate of {host} is a CA's: put it into ca_file itself, or have one made without CA:TRUE"
+                    "the certificate of {host} is a CA's: put it into ca_file itself (field tls.roots), or have one made \
+                     without CA:TRUE"
                 )
             }
             webpki::Error::UnsupportedCertVersion => {
@@ -112,10 +116,11 @@ fn server_certificate(host: &str, wrong: &CertificateError) -> Option<String> {
 fn client_certificate(wrong: &CertificateError) -> &'static str {
     match wrong {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "its certificate is not signed by client_ca_file"
+            "its certificate is not signed by client_ca_file, field tls.client_ca_file"
         }
         CertificateError::Other(other) if matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) => {
-            "its certificate is a CA's: put it into client_ca_file itself, or have one made without CA:TRUE"
+            "its certificate is a CA's: put it into client_ca_file itself (field tls.client_ca_file), or have one made \
+             without CA:TRUE"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired",
         _ => "its certificate cannot be used",
@@ -129,7 +134,9 @@ const fn alerted(side: TlsSide, alert: AlertDescription) -> Option<&'static str>
         (TlsSide::Client, Alert::CertificateRequired) => {
             "the server asks for a certificate: give client_certificate and client_key, field tls.identity"
         }
-        (TlsSide::Client, Alert::CertificateExpired) => "the server finds client_certificate expired: have it renewed",
+        (TlsSide::Client, Alert::CertificateExpired) => {
+            "the server finds client_certificate expired (field tls.identity.certificate): have it renewed"
+        }
         (
             TlsSide::Client,
             Alert::UnknownCA
@@ -139,7 +146,7 @@ const fn alerted(side: TlsSide, alert: AlertDescription) -> Option<&'static str>
             | Alert::UnsupportedCertificate
             | Alert::AccessDenied
             | Alert::DecryptError,
-        ) => "the server does not accept client_certificate: give one that it trusts",
+        ) => "the server does not accept client_certificate (field tls.identity.certificate): give one that it trusts",
         (TlsSide::Client, Alert::NoApplicationProtocol) => {
             "the server speaks another protocol there: compare the port with the protocol"
         }
@@ -173,6 +180,12 @@ mod tests {
         Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
     }
 
+    /// A setting is named as Action-JSON has it and as the typed configuration has it, or not at all.
+    fn names_both(text: &str) -> bool {
+        let names_key = ["ca_file", "client_certificate", "client_key"].iter().any(|key| text.contains(key));
+        names_key == text.contains("field tls.")
+    }
+
     #[test]
     fn a_client_is_told_what_to_do() {
         let nameless = CertificateError::NotValidForNameContext {
@@ -199,12 +212,19 @@ mod tests {
                 Error::AlertReceived(AlertDescription::CertificateRequired),
                 "give client_certificate and client_key, field tls.identity (",
             ),
-            (Error::AlertReceived(AlertDescription::UnknownCA), "does not accept client_certificate"),
+            (
+                Error::AlertReceived(AlertDescription::UnknownCA),
+                "does not accept client_certificate (field tls.identity",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::CertificateExpired),
+                "finds client_certificate expired (field tls.i",
+            ),
             (Error::AlertReceived(AlertDescription::NoApplicationProtocol), "speaks another protocol there"),
             (Error::AlertReceived(AlertDescription::InternalError), "the TLS handshake with h failed (received"),
         ] {
             let text = handshake_with("h", &error(cause)).to_string();
-            assert!(text.contains(says), "{text}");
+            assert!(text.contains(says) && names_both(&text), "{text}");
         }
         let closed = handshake_with("h", &io::ErrorKind::UnexpectedEof.into()).to_string();
         assert!(closed.starts_with("h broke off the TLS handshake, it may have no TLS there"), "{closed}");
@@ -221,14 +241,14 @@ mod tests {
             (Error::AlertReceived(AlertDescription::InternalError), "it broke off (received fatal alert"),
         ] {
             let text = handshake_of_a_client(error(cause)).to_string();
-            assert!(text.contains(says), "{text}");
+            assert!(text.contains(says) && names_both(&text), "{text}");
         }
         let reset = handshake_of_a_client(io::ErrorKind::ConnectionReset.into());
         assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[test]
-    fn what_comes_behind_the_handshake_is_translated_too_and_the_rest_is_left_alone() {
+    fn alerts_after_the_handshake_are_explained_and_other_errors_stay_as_they_are() {
         let expired = Error::AlertReceived(AlertDescription::CertificateExpired);
         let of_client = after_handshake(TlsSide::Client, error(expired.clone())).to_string();
         assert!(of_client.starts_with("the server finds client_certificate expired"), "{of_client}");

@@ -144,7 +144,7 @@ mod tests {
 
     const FILES: Files = Files(Exporter::Influxdb);
 
-    /// A file that goes with the test.
+    /// A file that is deleted at the end of the test.
     struct File(PathBuf);
 
     impl File {
@@ -192,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn version_1_is_good_enough_for_a_root() {
+    fn a_root_certificate_may_be_of_version_1() {
         let file = File::of("v1.pem", V1.as_bytes());
         assert_eq!(FILES.roots("ca_file", &file.0).expect("a root").0.len(), 1);
     }
 
     #[test]
-    fn a_certificate_that_cannot_be_used_is_left_out_where_there_is_another() {
+    fn a_certificate_that_cannot_be_used_is_left_out_if_there_is_another() {
         let nonsense = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
         let both = File::of("both.pem", format!("{nonsense}{SELF}").as_bytes());
         assert_eq!(FILES.roots("ca_file", &both.0).expect("a root").0.len(), 1);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_certificate_says_what_to_do() {
+    fn the_error_of_a_file_without_a_certificate_says_what_to_do() {
         let utf16: Vec<u8> = format!("\u{feff}{SELF}").encode_utf16().flat_map(u16::to_le_bytes).collect();
         for (name, content, says) in [
             ("empty", &b""[..], "it is empty; give a PEM file with certificates"),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_in_each_form() {
+    fn keys_of_each_form_are_found() {
         for (name, content) in [
             ("ec", EC.to_owned()),
             ("ec-crlf", EC.replace('\n', "\r\n")),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_key_says_what_to_do() {
+    fn the_error_of_a_file_without_a_key_says_what_to_do() {
         let ssh = b"-----BEGIN OPENSSH PRIVATE KEY-----\naHVudGVyMg==\n-----END OPENSSH PRIVATE KEY-----\n";
         for (name, content, says) in [
             ("empty.key", &b""[..], "it is empty"),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_kind_is_told_from_one_of_another_certificate() {
+    fn a_key_of_an_unknown_kind_is_not_mistaken_for_the_key_of_another_certificate() {
         let file = File::of("p521.key", P521.as_bytes());
         let key = FILES.private_key("key", &file.0).expect("a key");
         let error = provider().key_provider.load_private_key(key).expect_err("no such curve");

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_system_that_trusts_nothing_says_where_that_comes_from() {
+    fn the_error_of_a_system_without_roots_says_why_there_are_none() {
         let says = system(CertificateResult::default()).expect_err("nothing is trusted");
         assert!(says.starts_with("this system trusts no certificates; give a PEM file"), "{says}");
         let mut found = CertificateResult::default();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
-use crate::modules::root;
+use crate::modules::{root, types_in};
 
 /// Every public enum of the core and of the shells is `#[non_exhaustive]`, or stands in the list with a reason.
 #[test]
@@ -27,10 +27,13 @@ fn an_enum_that_cannot_grow_is_noticed() {
     let mut enums = Enums::default();
     let source =
         "pub enum Closed { A } #[non_exhaustive] pub enum Growing { A } enum Own { A } pub(crate) enum Ours { A }
-        mod inner { pub enum Deep { A } } #[cfg(test)] mod tests { pub enum OfTests { A } }";
+        mod inner { pub enum Deep { A } } #[cfg(test)] mod tests { pub enum OfTests { A } }
+        macro_rules! rows { ($name:ident) => {
+            #[non_exhaustive] pub enum GrowingRows { A } #[non_exhaustive] pub struct $name { a: u8 } pub enum ClosedRows { A } pub enum $name { A } pub(crate) enum R { A }
+        }; }";
     enums.read(source, Path::new("a.rs"));
-    assert_eq!(enums.closed.keys().collect::<Vec<_>>(), ["Closed", "Deep"]);
-    assert_eq!(enums.growing, ["Growing"]);
+    assert_eq!(enums.closed.keys().collect::<Vec<_>>(), ["Closed", "ClosedRows", "Deep"]);
+    assert_eq!(enums.growing, ["Growing", "GrowingRows"]);
 }
 
 /// The public enums of some crates.
@@ -64,16 +67,28 @@ impl Enums {
     }
 }
 
+impl Enums {
+    fn note(&mut self, name: String, grows: bool) {
+        if grows {
+            self.growing.push(name);
+        } else {
+            self.closed.insert(name, self.file.clone());
+        }
+    }
+}
+
 impl Visit<'_> for Enums {
     fn visit_item_enum(&mut self, item: &syn::ItemEnum) {
-        if !matches!(item.vis, syn::Visibility::Public(_)) {
-            return;
+        if matches!(item.vis, syn::Visibility::Public(_)) {
+            let grows = item.attrs.iter().any(|attribute| attribute.path().is_ident("non_exhaustive"));
+            self.note(item.ident.to_string(), grows);
         }
-        if item.attrs.iter().any(|attribute| attribute.path().is_ident("non_exhaustive")) {
-            self.growing.push(item.ident.to_string());
-        } else {
-            self.closed.insert(item.ident.to_string(), self.file.clone());
-        }
+    }
+
+    /// Those that a macro writes.
+    fn visit_item_macro(&mut self, item: &syn::ItemMacro) {
+        let enums = types_in(&item.mac).into_iter().filter(|it| it.is_enum && it.is_public);
+        enums.for_each(|it| self.note(it.name, it.is_non_exhaustive));
     }
 
     fn visit_item_mod(&mut self, item: &syn::ItemMod) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use syn::buffer::{Cursor, TokenBuffer};
 use syn::visit::{self, Visit};
 
 /// A module by its path from the crate's root; the root is empty.
@@ -124,8 +125,8 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             syn::Item::Union(it) => Some((&it.ident, &it.attrs)),
             syn::Item::Trait(it) => Some((&it.ident, &it.attrs)),
             syn::Item::Type(it) => Some((&it.ident, &it.attrs)),
-            syn::Item::Macro(it) if it.ident.is_none() && !is_test(&it.attrs) => {
-                self.module.types.extend(struct_in(&it.mac));
+            syn::Item::Macro(it) if !is_test(&it.attrs) => {
+                self.module.types.extend(types_in(&it.mac).into_iter().map(|it| it.name));
                 None
             }
             _ => None,
@@ -227,11 +228,46 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     }
 }
 
-/// The struct that a macro is given to define, as the configurations of the shell are.
-fn struct_in(call: &syn::Macro) -> Option<String> {
-    let tokens = call.tokens.to_string();
-    let name = tokens.split_whitespace().skip_while(|word| *word != "struct").nth(1)?;
-    name.chars().all(char::is_alphanumeric).then(|| name.to_owned())
+/// A type that a macro is given to define, or that the definition of one has, as written there.
+pub(crate) struct MacroType {
+    pub(crate) name: String,
+    pub(crate) is_enum: bool,
+    pub(crate) is_public: bool,
+    pub(crate) is_non_exhaustive: bool,
+}
+
+/// The types in a macro, but for those whose names are its parameters.
+pub(crate) fn types_in(call: &syn::Macro) -> Vec<MacroType> {
+    let mut types = Vec::new();
+    let tokens = TokenBuffer::new2(call.tokens.clone());
+    collect_types(tokens.begin(), &mut types);
+    types
+}
+
+fn collect_types(mut tokens: Cursor<'_>, types: &mut Vec<MacroType>) {
+    // The attributes and words since the last item.
+    let mut before: Vec<String> = Vec::new();
+    while let Some((token, next)) = tokens.token_tree() {
+        let keyword = tokens.ident().map(|(word, _)| word.to_string());
+        if let Some((inside, ..)) = tokens.any_group() {
+            collect_types(inside, types);
+        }
+        if let (Some("struct" | "enum" | "trait"), Some((name, _))) = (keyword.as_deref(), next.ident()) {
+            types.push(MacroType {
+                name: name.to_string(),
+                is_enum: keyword.as_deref() == Some("enum"),
+                is_public: before.last().is_some_and(|word| word == "pub"),
+                is_non_exhaustive: before.iter().any(|word| word == "[non_exhaustive]"),
+            });
+            before.clear();
+        } else {
+            before.push(token.to_string());
+        }
+        if before.last().is_some_and(|last| last.starts_with('{') || last == ";") {
+            before.clear();
+        }
+        tokens = next;
+    }
 }
 
 /// Whether something is compiled for tests only.

@@ -71,8 +71,7 @@ impl ExportAccount {
     /// Nothing is sent any more: of the requests that are `held`, drops those that have a cause of their own.
     pub(super) fn finish(&self, mut held: u64, ledger: &Ledger) {
         let unconfirmed = if self.is_delta { self.doubtful } else { self.possible.saturating_sub(self.most) };
-        let own = [DropReason::Rejected, DropReason::Refused, DropReason::TooLarge]
-            .map(|cause| (cause, self.left_out.get(cause)));
+        let own = self.left_out.iter().filter(|(cause, _)| *cause != DropReason::Unconfirmed);
         for (cause, requests) in [(DropReason::Unconfirmed, unconfirmed)].into_iter().chain(own) {
             let requests = requests.min(held);
             ledger.add_dropped(cause, requests);

@@ -227,7 +227,7 @@ fn what_is_too_large_is_halved_and_a_single_point_is_dropped() {
 }
 
 #[test]
-fn a_server_that_finds_everything_too_large_is_asked_with_pauses() {
+fn a_server_that_refuses_every_size_is_asked_with_pauses() {
     struct Never;
     impl Server for Never {
         fn posts(&mut self, _: Tick, _: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {
@@ -244,7 +244,7 @@ fn a_server_that_finds_everything_too_large_is_asked_with_pauses() {
 }
 
 #[test]
-fn one_poisoned_point_costs_that_point() {
+fn only_the_point_that_the_server_cannot_take_is_dropped() {
     struct Poisoned(u32);
     impl Server for Poisoned {
         fn posts(&mut self, _: Tick, points: &[u32], _: &[u8], _: bool) -> (Duration, Reply) {

@@ -7,19 +7,20 @@
 //!
 //! Sources: prometheus/client_model, io/prometheus/client/metrics.proto; prometheus/docs, specs/native_histograms.md.
 
-use super::constant::{ConstantText, TEXT_BYTES};
+use core::iter;
+
+use super::constant::TEXT_BYTES;
 use super::exemplar::Exemplars;
 use super::family::Family;
 use super::gauge::{GaugeReading, HELP};
-use super::info::{self, RunInfo};
+use super::info;
 use super::messages::{self, HistogramMessage, NATIVE_BYTES};
+use super::options::ScrapeOptions;
 use super::scrape::{PageSection, Scrape};
 use super::status::{STATUS, StatusMetric};
 use crate::counts::bounds::BUCKETS;
-use crate::labels::constant::ConstantLabels;
 use crate::labels::prometheus as labels;
 use crate::registry::Registry;
-use crate::request::sample::Timestamp;
 use crate::request::series::Series;
 use crate::wire::protobuf::ReverseWriter;
 use crate::wire::text::out::{Full, TooSmall};
@@ -39,7 +40,7 @@ const _: () = assert!(MAX_METRIC > LABELS_BYTES + BUCKETS * BUCKET_BYTES + NATIV
 /// use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 ///
 /// static STORAGE: Storage<10, 1, 16> = Storage::new();
-/// let mut families = Families::new(STORAGE.registry(), None);
+/// let mut families = Families::new(STORAGE.registry());
 /// let (mut buffer, mut metrics) = (vec![0; MAX_METRIC], Vec::new());
 /// while !families.is_complete() {
 ///     metrics.clear();
@@ -59,23 +60,16 @@ pub struct Families<'a> {
 }
 
 impl<'a> Families<'a> {
-    /// The families of what `registry` holds now; with the time `created` since which it has counted, if that is given.
+    /// The families of what `registry` holds now.
     #[must_use]
-    pub fn new(registry: Registry<'a>, created: Option<Timestamp>) -> Self {
-        Self { scrape: Scrape::new(registry, created), outcome: 0 }
+    pub fn new(registry: Registry<'a>) -> Self {
+        Self { scrape: Scrape::new(registry), outcome: 0 }
     }
 
-    /// The same families with `constant` on every metric, but for those with a label of the same name of their own.
+    /// The same families with these `options`.
     #[must_use]
-    pub fn with_constant_labels(mut self, constant: &ConstantLabels) -> Self {
-        self.scrape.constant = ConstantText::new(constant);
-        self
-    }
-
-    /// The same families and one that says which run they are of.
-    #[must_use]
-    pub fn with_run_info(mut self, info: Option<RunInfo>) -> Self {
-        self.scrape.info = info;
+    pub fn with_options(mut self, options: ScrapeOptions) -> Self {
+        self.scrape.options = options;
         self
     }
 
@@ -194,17 +188,19 @@ impl<'a> Families<'a> {
         let Some(gauge) = GaugeReading::read(self.scrape.registry, number).filter(|_| self.scrape.row == 0) else {
             return Ok(false);
         };
-        messages::metric(self.scrape.constant.pairs(), |out| messages::gauge(gauge.value, out), out)?;
+        let labels = self.scrape.options.constant.after(iter::empty());
+        messages::metric(labels, |out| messages::gauge(gauge.value, out), out)?;
         self.scrape.row = 1;
         Ok(true)
     }
 
     /// Returns whether it was written: not where nothing is known, nor a second time.
     fn info_metric(&mut self, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
-        let Some(info) = self.scrape.info.as_ref().filter(|_| self.scrape.row == 0) else {
+        let ScrapeOptions { run_info, constant, .. } = &self.scrape.options;
+        let Some(info) = run_info.as_ref().filter(|_| self.scrape.row == 0) else {
             return Ok(false);
         };
-        messages::metric(info.pairs(&self.scrape.constant), |out| messages::gauge(1.0, out), out)?;
+        messages::metric(info.pairs(constant), |out| messages::gauge(1.0, out), out)?;
         self.scrape.row = 1;
         Ok(true)
     }
@@ -212,18 +208,15 @@ impl<'a> Families<'a> {
     /// Returns whether there was one left.
     fn status_metric(&mut self, metric: &StatusMetric, out: &mut ReverseWriter<'_>) -> Result<bool, Full> {
         let rows = self.scrape.row as usize..metric.points();
-        let (status, constant) = self.scrape.status();
+        let (status, options) = self.scrape.status();
         let Some((row, point)) = rows.filter_map(|row| Some((row, metric.point(status, row)?))).next() else {
             return Ok(false);
         };
-        let own = point.labels().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let is_free = |name: &[u8]| point.labels().all(|(other, _)| other.as_bytes() != name);
-        let constant = constant.pairs().filter(|(name, _)| is_free(name));
         let value = |out: &mut ReverseWriter<'_>| match metric.is_counter() {
             true => messages::counter(point.value as f64, None, out),
             false => messages::gauge(point.value as f64, out),
         };
-        messages::metric(own.chain(constant), value, out)?;
+        messages::metric(options.constant.after(point.labels()), value, out)?;
         self.scrape.row = row as u32 + 1;
         Ok(true)
     }

@@ -1,6 +1,7 @@
 //! The engine's gauges, each a family of its own: `loaddensity_active_users 250`.
 
 use core::fmt::{self, Write as _};
+use core::iter;
 
 use heapless::String;
 
@@ -37,13 +38,7 @@ impl GaugeReading {
         for part in ["# HELP ", name, " ", HELP, "\n# TYPE ", name, " gauge\n", name] {
             out.put(part.as_bytes())?;
         }
-        if !constant.is_empty() {
-            let at = out.len();
-            constant.put(b"", out)?;
-            // Each label has a comma before it.
-            out.replace(at, b'{');
-            out.put(b"}")?;
-        }
+        constant.put_after(iter::empty(), out)?;
         out.put(b" ")?;
         let value = self.value;
         // Shortest, and exact when read again; without a fraction of many zeros or a tail of them.

@@ -40,9 +40,6 @@ impl RunInfo {
         let mut text = Vec::new();
         for (name, value) in [("run", run), ("worker", worker), ("of", of)] {
             let Some(value) = value else { continue };
-            if !text.is_empty() {
-                text.push(b',').map_err(|_| Full)?;
-            }
             labels::put_label(&mut text, name, value)?;
         }
         Ok((!text.is_empty()).then_some(Self { text }))
@@ -56,17 +53,15 @@ impl RunInfo {
         out: &mut TextWriter<'_>,
     ) -> Result<(), Full> {
         let (family, kind) = if is_open_metrics { ("loaddensity_run", "info") } else { (NAME, "gauge") };
-        for part in ["# HELP ", family, " ", HELP, "\n# TYPE ", family, " ", kind, "\n", NAME, "{"] {
+        for part in ["# HELP ", family, " ", HELP, "\n# TYPE ", family, " ", kind, "\n", NAME] {
             out.put(part.as_bytes())?;
         }
-        out.put(&self.text)?;
-        constant.put(&self.text, out)?;
-        out.put(b"} 1\n")
+        constant.put_after(labels::pairs(&self.text), out)?;
+        out.put(b" 1\n")
     }
 
     /// Its names and escaped values, and those of `constant` that have another name.
     pub(super) fn pairs<'i>(&'i self, constant: &'i ConstantText) -> impl Iterator<Item = (&'i [u8], &'i [u8])> {
-        let own = || labels::pairs(&self.text);
-        own().chain(constant.pairs().filter(move |(name, _)| own().all(|(other, _)| other != *name)))
+        constant.after(labels::pairs(&self.text))
     }
 }

@@ -1,16 +1,14 @@
 //! What one scrape shows, and in which order, whatever it is written in. The two writers differ in how they stop: text
 //! after any line, protobuf after a metric, once the length of its family is known.
 
-use super::constant::ConstantText;
 use super::family::Family;
-use super::info::RunInfo;
+use super::options::ScrapeOptions;
 use super::series::SeriesLines;
 use super::status::{STATUS, Status};
 use crate::counts::bounds::Bounds;
 use crate::labels::prometheus::PrometheusLabels;
 use crate::registry::Registry;
 use crate::registry::gauges::GAUGES;
-use crate::request::sample::Timestamp;
 use crate::request::series::Series;
 
 /// What a page shows, and how far it has come.
@@ -18,8 +16,7 @@ use crate::request::series::Series;
 pub(super) struct Scrape<'a> {
     pub(super) registry: Registry<'a>,
     pub(super) bounds: Bounds,
-    pub(super) constant: ConstantText,
-    pub(super) info: Option<RunInfo>,
+    pub(super) options: ScrapeOptions,
     pub(super) section: PageSection,
     /// The series of a family, or the point of another metric, that is written next.
     pub(super) row: u32,
@@ -46,15 +43,14 @@ pub(super) enum PageSection {
 }
 
 impl<'a> Scrape<'a> {
-    pub(super) fn new(registry: Registry<'a>, created: Option<Timestamp>) -> Self {
+    pub(super) fn new(registry: Registry<'a>) -> Self {
         Self {
             registry,
             bounds: registry.bounds(),
-            constant: ConstantText::NONE,
-            info: None,
+            options: ScrapeOptions::default(),
             section: PageSection::Family(Family::Requests),
             row: 0,
-            lines: SeriesLines::none(created),
+            lines: SeriesLines::NONE,
             requests: 0,
             end: registry.series_end(),
             status: None,
@@ -86,9 +82,9 @@ impl<'a> Scrape<'a> {
         self.row = 0;
     }
 
-    /// The exporters and the registry as they were when a page first asked, and the constant labels.
-    pub(super) fn status(&mut self) -> (&Status, &ConstantText) {
-        (self.status.get_or_insert_with(|| Status::of(self.registry)), &self.constant)
+    /// The exporters and the registry as they were when a page first asked, and the options.
+    pub(super) fn status(&mut self) -> (&Status, &ScrapeOptions) {
+        (self.status.get_or_insert_with(|| Status::of(self.registry)), &self.options)
     }
 }
 

@@ -9,6 +9,7 @@ use super::constant::{ConstantText, TEXT_BYTES};
 use super::exemplar::{self, Exemplars};
 use super::family::{Family, LineStart, START_BYTES};
 use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
+use super::options::ScrapeOptions;
 use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
@@ -65,7 +66,7 @@ impl SeriesLines {
         family: Family,
         (registry, series): (Registry<'_>, Series),
         labels: StoredText<'_>,
-        constant: &ConstantText,
+        options: &ScrapeOptions,
         bounds: &Bounds,
     ) {
         let [start, ..] = family.starts();
@@ -73,9 +74,10 @@ impl SeriesLines {
         self.prefix[..START_BYTES].copy_from_slice(&start.bytes);
         let end = labels.copy_wide(&mut self.prefix[start.length..]).unwrap_or_default();
         self.labels = (start.length, start.length + end);
-        if !constant.is_empty() {
-            self.add(constant);
+        if !options.constant.is_empty() {
+            self.add(&options.constant);
         }
+        self.created = options.created;
         self.counts = [0; BUCKETS];
         self.sum = 0;
         match family {
@@ -89,7 +91,7 @@ impl SeriesLines {
         let (own, room) = self.prefix.split_at_mut(self.labels.1);
         let mut out = TextWriter::new(room);
         // The room was sized for the longest labels.
-        let fits = constant.put(&own[self.labels.0..], &mut out);
+        let fits = constant.put_rest(&own[self.labels.0..], &mut out);
         debug_assert_eq!(fits, Ok(()));
         self.labels.1 += out.len();
     }

@@ -159,24 +159,7 @@ impl StatusMetric {
 
     fn write(&self, point: &StatusPoint, constant: &ConstantText, out: &mut TextWriter<'_>) -> Result<(), Full> {
         out.put(self.name.as_bytes())?;
-        let begin = out.len();
-        for (name, value) in point.labels() {
-            let comma = if out.len() == begin { "{" } else { "," };
-            for part in [comma, name, "=\"", value, "\""] {
-                out.put(part.as_bytes())?;
-            }
-        }
-        if !constant.is_empty() {
-            // With a comma before each label, of which the first becomes the brace.
-            let at = out.len();
-            constant.put_except(&point.labels().map(|(name, _)| name), out)?;
-            if at == begin {
-                out.replace(at, b'{');
-            }
-        }
-        if out.len() != begin {
-            out.put(b"}")?;
-        }
+        constant.put_after(point.labels(), out)?;
         out.put(b" ")?;
         out.put_integer(point.value)?;
         out.put(b"\n")
@@ -192,7 +175,8 @@ pub(super) struct StatusPoint {
 
 impl StatusPoint {
     /// Names and values; none needs to be escaped.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
-        ["exporter", "cause"].into_iter().zip(self.labels).filter(|(_, value)| !value.is_empty())
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        let all = ["exporter", "cause"].into_iter().zip(self.labels);
+        all.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.as_bytes(), value.as_bytes()))
     }
 }

@@ -1,7 +1,7 @@
 //! Atomics on the heap that begin where a cache line does.
 //!
-//! An allocator gives large blocks 16 bytes after a page's start. There, every cell would lie across one cache line more
-//! than it needs, and two threads' words would share lines that a `static` keeps apart.
+//! Allocators place a large block 16 bytes after the start of a page. With cells placed like that, every cell would
+//! touch one cache line more than it needs, and words of two threads would share a line. In a `static` they do not.
 
 extern crate alloc;
 
@@ -19,10 +19,10 @@ pub(super) struct Aligned<A = AtomicU64> {
     used: usize,
 }
 
-/// Cache lines are fetched in pairs.
+/// Two cache lines, because processors fetch lines in pairs.
 const LINES_BYTES: usize = 128;
 
-/// Pages of zeros from the allocator, untouched where it gets them from the kernel.
+/// Zeroed memory from the allocator. Pages that come fresh from the kernel are not touched.
 #[cfg(all(not(loom), target_has_atomic = "64"))]
 macro_rules! zeroed {
     ($count:expr, $atomic:ty) => {
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_begin_at_a_line_and_are_as_many_as_asked_for() {
+    fn words_begin_at_a_cache_line_and_there_are_as_many_as_asked_for() {
         for count in [1, 7, 100, 10_000, 1_000_000] {
             let aligned: Aligned = Aligned::of::<[AtomicU64; 6]>(count).unwrap();
             assert_eq!(aligned.words().as_ptr().addr() % LINES_BYTES, 0);

@@ -1,4 +1,4 @@
-//! Storage on the heap, of a size that is chosen at run time.
+//! Storage on the heap, whose size is chosen at run time.
 
 extern crate alloc;
 
@@ -18,7 +18,7 @@ use crate::registry::exemplars::ExemplarWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
 
-/// Storage whose size is chosen at run time. It is allocated as zeroed memory and never passes over the stack.
+/// Storage whose size is chosen at run time. It is allocated as zeroed memory and never copied over the stack.
 ///
 /// An engine that needs it for the whole run leaks it: `Box::leak(Box::new(HeapStorage::new(…)?))`.
 pub struct HeapStorage {
@@ -53,8 +53,9 @@ enum HeapCells {
 }
 
 impl HeapStorage {
-    /// Storage for `series` series of yours, and one more that takes what does not fit; for `shards` recorders with
-    /// shards of their own, and rings of `ring` events; with classic buckets and exponential histograms.
+    /// Storage for `series` series of yours and one more, the overflow series, which takes what does not fit; for
+    /// `shards` recorders with shards of their own, and with rings of `ring` events. It keeps classic buckets and
+    /// exponential histograms.
     ///
     /// ```
     /// use loaddensity_metrics_core::HeapStorage;
@@ -65,14 +66,14 @@ impl HeapStorage {
     /// ```
     ///
     /// # Errors
-    /// `series` is 1 to 2^31 - 1, `shards` 1 to 1,023, `ring` a power of two from 2 to 2^31. [`SizeError::Memory`] where the
-    /// allocator does not have as much.
+    /// If `series` is not 1 to 2^31 - 1, `shards` not 1 to 1,023, or `ring` not a power of two from 2 to 2^31; and
+    /// [`SizeError::Memory`] if the allocator does not have so much memory.
     pub fn new(series: usize, shards: usize, ring: usize) -> Result<Self, SizeError> {
         Self::with(series, shards, ring, true)
     }
 
-    /// The same without exponential histograms, as [`Classic`](super::Classic): less than a tenth of the memory
-    /// per series and shard.
+    /// The same without exponential histograms, like [`Classic`](super::Classic). It needs less than a tenth of the
+    /// memory per series and shard.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
@@ -114,7 +115,7 @@ impl HeapStorage {
         })
     }
 
-    /// The registry in this storage. Every call returns a handle of the same one.
+    /// The registry in this storage. Every call returns a handle to the same registry.
     #[must_use]
     pub fn registry(&self) -> Registry<'_> {
         Registry::over(Parts {

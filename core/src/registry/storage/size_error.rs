@@ -12,7 +12,7 @@ pub enum SizeError {
     Shards(usize),
     /// Not a power of two from 2 to 2^31.
     Ring(usize),
-    /// More than the allocator has.
+    /// More memory than the allocator has.
     Memory,
 }
 

@@ -55,13 +55,6 @@ impl<'b> TextWriter<'b> {
         self.put(itoa::Buffer::new().format(value).as_bytes())
     }
 
-    /// Writes `byte` over what is at `at`, if anything is.
-    pub(crate) fn replace(&mut self, at: usize, byte: u8) {
-        if let Some(place) = self.buffer[..self.length].get_mut(at) {
-            *place = byte;
-        }
-    }
-
     #[inline]
     fn room(&mut self) -> &mut [u8] {
         &mut self.buffer[self.length..]

@@ -8,7 +8,7 @@ use super::values::{client_tls, proxy, size, url};
 use crate::actions::arguments::{ArgumentReader, Signature};
 use crate::actions::error::ActionError;
 use crate::config::{
-    ExporterConfig, Given, Labels, OpenTelemetryConfig, OtlpProtocol, REQUEST_BYTES, Secret, Temporality, WAIT,
+    Configuration as _, Given, Labels, OpenTelemetryConfig, OtlpProtocol, REQUEST_BYTES, Secret, Temporality, WAIT,
 };
 use crate::environment::Environment;
 use crate::error::StartError;
@@ -56,14 +56,10 @@ pub(super) fn config(
     let given = Given { protocol: protocol(reader)?, endpoint: url(reader, "endpoint")?, names: reader.given() };
     let base = reader.environment(OpenTelemetryConfig::from_env_below(&given, environment))?;
     let config = overlaid(reader, &given, base.clone())?;
-    match check(&config) {
+    match config.check() {
         Ok(()) => Ok(config),
         Err(error) => Ok(without_kinds(reader, &given, base, &error)?.unwrap_or(config)),
     }
-}
-
-fn check(config: &OpenTelemetryConfig) -> Result<(), StartError> {
-    ExporterConfig::OpenTelemetry(config.clone()).check()
 }
 
 /// The same without the kinds of points that the environment says, or else without its attributes too, which make requests
@@ -79,11 +75,11 @@ fn without_kinds(
     (base.temporality, base.histograms, base.exemplars) = (default.temporality, default.histograms, default.exemplars);
     let mut left_out = "the temporality, the histograms and the exemplars";
     let mut config = overlaid(reader, given, base.clone())?;
-    if check(&config).is_err() {
+    if config.check().is_err() {
         left_out = "the temporality, the histograms, the exemplars and the resource attributes";
         config = overlaid(reader, given, OpenTelemetryConfig { resource_attributes: Labels::new(), ..base })?;
     }
-    if check(&config).is_err() {
+    if config.check().is_err() {
         return Ok(None);
     }
     tracing::warn!("{left_out} of the environment count as not set, since the action is at odds with them: {error}");

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::unsaid;
 use super::values::{host, misplaced, port, size};
 use crate::actions::arguments::{ArgumentReader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{CONNECTIONS, HEAD_BYTES, PageAccess, PageLimits, PrometheusConfig, Secret, ServerTls, WAIT};
+use crate::environment::Environment;
 
 /// Positional: LoadDensity's parameters in its order. Named: ours.
 pub(super) static SIGNATURE: Signature = Signature::new(&["port", "addr"])
@@ -46,11 +48,12 @@ pub(super) static FIELDS: [(&str, &str); 11] = [
 ];
 
 /// The variables that are not read where the action gives these.
-pub(super) static VARIABLES: [(&str, &[&str]); 2] =
+static VARIABLES: [(&str, &[&str]); 2] =
     [("port", &["OTEL_EXPORTER_PROMETHEUS_PORT"]), ("host", &["OTEL_EXPORTER_PROMETHEUS_HOST"])];
 
-/// The configuration that an action gives; what it leaves out is as in `base`.
-pub(super) fn config(reader: ArgumentReader<'_>, base: PrometheusConfig) -> Result<PrometheusConfig, ActionError> {
+/// The configuration that an action gives; what it leaves out is as `environment` says.
+pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> Result<PrometheusConfig, ActionError> {
+    let base = reader.environment(PrometheusConfig::from_env(&unsaid(reader, &VARIABLES, environment)))?;
     Ok(PrometheusConfig {
         port: port(reader, 0)?.unwrap_or(base.port),
         host: host(reader, "host")?.unwrap_or(base.host),

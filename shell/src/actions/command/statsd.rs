@@ -3,12 +3,14 @@
 use loaddensity_metrics_core::SampleRate;
 use loaddensity_metrics_core::dogstatsd::Cardinality;
 
+use super::unsaid;
 use super::values::{
     buffer_events, datagram_bytes, host, misplaced, port, resolve_interval, segmentation_offload, size,
 };
 use crate::actions::arguments::{ArgumentReader, Signature, number};
 use crate::actions::error::ActionError;
 use crate::config::{Address, EXPECTED_URL, SOCKETS, StatsdConfig, StatsdOrigin, StatsdSocket};
+use crate::environment::Environment;
 
 /// Another name of `timestamps_of_counts`, with other values.
 const TIMESTAMPS: &str = "timestamps";
@@ -50,14 +52,19 @@ pub(super) static FIELDS: [(&str, &str); 6] = [
 ];
 
 /// The variables that are not read where the action gives these. A host or a port of the action's is one of UDP's.
-pub(super) static VARIABLES: [(&str, &[&str]); 3] = [
+static VARIABLES: [(&str, &[&str]); 3] = [
     ("url", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_PORT"]),
     ("host", &["DD_DOGSTATSD_URL", "DD_AGENT_HOST"]),
     ("port", &["DD_DOGSTATSD_PORT"]),
 ];
 
-/// The configuration that an action gives; what it leaves out is as in `base`.
-pub(super) fn config(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConfig, ActionError> {
+/// The configuration that an action gives; what it leaves out is as `environment` says.
+pub(super) fn config(reader: ArgumentReader<'_>, environment: &Environment) -> Result<StatsdConfig, ActionError> {
+    overlaid(reader, reader.environment(StatsdConfig::from_env(&unsaid(reader, &VARIABLES, environment)))?)
+}
+
+/// What the action gives, over `base`.
+fn overlaid(reader: ArgumentReader<'_>, base: StatsdConfig) -> Result<StatsdConfig, ActionError> {
     let (host, port, socket) = address(reader, base.host, base.port, base.socket)?;
     let prefix = reader.text("prefix")?.map(|prefix| prefix.trim_end_matches('.').to_owned());
     let aggregate = reader.flag("aggregate")?.unwrap_or(base.aggregate);
@@ -214,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_each_kind() {
+    fn addresses_of_each_kind_are_read() {
         let default = StatsdConfig::default;
         let agent = || StatsdConfig { host: "agent".into(), ..default() };
         let with = |socket| StatsdConfig { socket: Some(socket), ..default() };
@@ -247,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_wins_over_what_was_there() {
+    fn given_arguments_win_over_the_configuration_before_them() {
         let agent = |port| StatsdConfig { host: "agent".into(), port, ..StatsdConfig::default() };
         let socket_of_old = unix("/old");
         for (base, arguments, expected) in [
@@ -261,12 +268,12 @@ mod tests {
             let Value::Object(named) = arguments.clone() else { panic!("{arguments} has no names") };
             let action = JsonAction { index: 0, command: COMMAND.into(), arguments: Arguments::Named(named) };
             let reader = ArgumentReader::new(&action, &SIGNATURE).expect("known parameters");
-            assert_eq!(config(reader, base).unwrap(), expected, "{arguments}");
+            assert_eq!(overlaid(reader, base).unwrap(), expected, "{arguments}");
         }
     }
 
     #[test]
-    fn what_a_socket_cannot_carry_is_refused() {
+    fn arguments_that_do_not_fit_the_socket_are_refused() {
         let urls = "expected udp://host:port, unix:///path, unixgram:///path or unixstream:///path";
         let reason = "has no meaning beside url; leave it out, or leave out url";
         let offload =

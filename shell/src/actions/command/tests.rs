@@ -1,4 +1,4 @@
-//! Tables: what an action says, and what is wrong with it.
+//! Tables of actions: the command that each one gives, or its error.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::actions::{Arguments, Document};
 use crate::config::{
-    BatchLimits, Credentials, ExporterConfig, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1,
-    InfluxdbV2, InfluxdbV3, PageAccess, PageLimits, Precision, Secret, StatusCode, Temporality,
+    BatchLimits, Credentials, InfluxdbHttp, InfluxdbTarget, InfluxdbUdp, InfluxdbUrl, InfluxdbV1, InfluxdbV2,
+    InfluxdbV3, PageAccess, PageLimits, Precision, Secret, StatusCode, Temporality,
 };
+use crate::config::{InfluxdbConfig, OpenTelemetryConfig, PrometheusConfig, StatsdConfig};
 use crate::environment::logged::logged;
 use crate::{Cardinality, SampleRate, StatsdOrigin};
 
@@ -29,7 +30,7 @@ fn parsed_in(environment: &Environment, command: &str, arguments: &Value) -> Res
     Command::from_action_in(&action, environment).map_err(|error| error.to_string())
 }
 
-/// All argument lists, by name and by position, must give the same command.
+/// Checks that all these arguments, by name and by position, give the same command.
 fn same<const N: usize>(command: &str, forms: [Value; N], expected: &Command) {
     for arguments in forms {
         let read = parsed(command, &arguments).unwrap_or_else(|error| panic!("{command} {arguments}: {error}"));
@@ -45,7 +46,7 @@ pub(super) fn refused(command: &str, cases: &[(Value, &str)]) {
 }
 
 #[test]
-fn without_arguments_each_start_has_the_contracts_defaults() {
+fn without_arguments_each_start_uses_the_defaults() {
     let nulls = |count: usize| Value::from(vec![Value::Null; count]);
     for (count, command, expected) in [
         (2, "LD_start_prometheus_exporter", Command::StartPrometheus(PrometheusConfig::default())),
@@ -60,7 +61,7 @@ fn without_arguments_each_start_has_the_contracts_defaults() {
 }
 
 #[test]
-fn given_parameters_win_over_the_environment_and_only_what_is_asked_for_is_read() {
+fn given_parameters_win_over_the_environment_and_only_its_own_exporter_reads_a_variable() {
     let environment = Environment::of([
         ("DD_AGENT_HOST", "agent"),
         ("DD_DOGSTATSD_PORT", "9125"),
@@ -76,7 +77,7 @@ fn given_parameters_win_over_the_environment_and_only_what_is_asked_for_is_read(
     ] {
         assert_eq!(read("LD_start_statsd_sink", arguments), Ok(Command::StartStatsd(expected)));
     }
-    // A wrong variable is an error of its exporter alone, and of none where it was not asked for.
+    // A wrong variable is an error only for the exporter that reads it. Without this environment nothing is read.
     let error = read("LD_start_opentelemetry_exporter", json!({})).expect_err("no headers");
     let says = "actions[0] LD_start_opentelemetry_exporter: environment variable OTEL_EXPORTER_OTLP_HEADERS (value not";
     assert!(error.starts_with(says), "{error}");
@@ -85,7 +86,7 @@ fn given_parameters_win_over_the_environment_and_only_what_is_asked_for_is_read(
 }
 
 #[test]
-fn stop_commands_take_nothing() {
+fn stop_commands_take_no_arguments() {
     for (command, expected) in [
         ("LD_stop_prometheus_exporter", Command::StopPrometheus),
         ("LD_stop_influxdb_sink", Command::StopInfluxdb),
@@ -104,7 +105,7 @@ fn stop_commands_take_nothing() {
 }
 
 #[test]
-fn prometheus() {
+fn prometheus_takes_port_and_host_by_name_and_by_position() {
     let expected =
         Command::StartPrometheus(PrometheusConfig { port: 0, host: "::1".into(), ..PrometheusConfig::default() });
     let forms = [json!({"port": 0, "host": "[::1]"}), json!({"port": 0, "addr": "[::1]"}), json!([0, "::1"])];
@@ -129,7 +130,7 @@ fn prometheus() {
 }
 
 #[test]
-fn prometheus_by_name() {
+fn prometheus_takes_its_other_parameters_by_name() {
     let start = |config| Command::StartPrometheus(config);
     let limits = PageLimits {
         connections: 2,
@@ -182,9 +183,9 @@ fn prometheus_by_name() {
 }
 
 #[test]
-fn influxdb_over_udp() {
+fn influxdb_takes_the_parameters_for_udp() {
     let expected = Command::StartInfluxdb(InfluxdbConfig {
-        target: InfluxdbTarget::Udp(InfluxdbUdp { host: "db".into(), port: 9 }),
+        target: InfluxdbTarget::Udp(InfluxdbUdp::new("db", 9)),
         measurement: "m".into(),
         timeout: Duration::from_millis(2_500),
         ..InfluxdbConfig::default()
@@ -205,7 +206,7 @@ fn influxdb_over_udp() {
 }
 
 #[test]
-fn influxdb_over_http() {
+fn influxdb_takes_the_parameters_for_http() {
     let target = InfluxdbTarget::Http(InfluxdbHttp {
         host: "127.0.0.1".into(),
         port: 8_086,
@@ -236,7 +237,7 @@ fn influxdb_over_http() {
 }
 
 #[test]
-fn each_api_of_influxdb() {
+fn influxdb_takes_the_parameters_of_each_api() {
     let server = || "http://db:1/base".to_owned();
     let token = || Some(Secret::new("t"));
     for (arguments, target) in [
@@ -278,7 +279,7 @@ fn each_api_of_influxdb() {
 }
 
 #[test]
-fn points_and_tags_of_influxdb() {
+fn influxdb_takes_the_parameters_for_points_and_tags() {
     let constant_labels = [("run", "7")].into();
     let config = InfluxdbConfig { constant_labels, status_code: StatusCode::Both, ..InfluxdbConfig::default() };
     let forms = ["constant_labels", "constant_tags"].map(|key| json!({key: {"run": "7"}, "status_code": "both"}));
@@ -329,7 +330,7 @@ fn points_and_tags_of_influxdb() {
     );
 }
 
-/// What an action gives wins over what the configuration beneath it has, for instance from the environment.
+/// The target of an action in an environment of these variables. What the action gives wins over the environment.
 fn influxdb_target(variables: &[(&str, &str)], arguments: &Value) -> Result<InfluxdbTarget, String> {
     let environment = Environment::of(variables.iter().copied());
     match parsed_in(&environment, "LD_start_influxdb_sink", arguments)? {
@@ -339,7 +340,7 @@ fn influxdb_target(variables: &[(&str, &str)], arguments: &Value) -> Result<Infl
 }
 
 #[test]
-fn an_influxdb_target_is_laid_over_the_one_beneath() {
+fn arguments_replace_parts_of_the_influxdb_target_of_the_environment() {
     let v2 = |server: &str, bucket: &str| {
         InfluxdbTarget::V2(InfluxdbV2 {
             server: server.into(),
@@ -365,8 +366,8 @@ fn an_influxdb_target_is_laid_over_the_one_beneath() {
 }
 
 #[test]
-fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
-    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp { host: host.into(), port });
+fn an_incomplete_influxdb_target_of_the_environment_does_not_stop_an_action_that_names_its_own() {
+    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp::new(host, port));
     let v2 = InfluxdbTarget::V2(InfluxdbV2 {
         server: "http://env".into(),
         org: "o".into(),
@@ -404,13 +405,13 @@ fn half_a_target_of_the_environment_keeps_no_action_from_its_own() {
     ] {
         assert_eq!(influxdb_target(variables, &arguments), Ok(expected), "{variables:?} {arguments}");
     }
-    // Where nothing else is said, it is what was asked for.
+    // If the action names no target, an incomplete one of the environment is an error.
     let error = influxdb_target(&[host], &json!({})).expect_err("no bucket");
     assert!(error.contains("INFLUX_HOST") && error.contains("INFLUX_BUCKET_NAME"), "{error}");
 }
 
 #[test]
-fn a_url_by_position_wins_over_host_and_port_in_front_of_it() {
+fn a_url_by_position_wins_over_the_host_and_port_before_it() {
     let target = |arguments: &Value| logged(|| influxdb_target(&[], arguments));
     let url = "http://h:1/write?db=d";
     let expected = InfluxdbTarget::Url(InfluxdbUrl { url: url.into(), token: None });
@@ -427,7 +428,7 @@ fn a_url_by_position_wins_over_host_and_port_in_front_of_it() {
     }
 }
 
-/// What an action and the environment come to, or the error.
+/// The configuration of an action in an environment of these variables, or the error.
 fn opentelemetry_config(variables: &[(&str, &str)], arguments: &Value) -> Result<OpenTelemetryConfig, String> {
     let environment = Environment::of(variables.iter().copied());
     match parsed_in(&environment, "LD_start_opentelemetry_exporter", arguments)? {
@@ -437,12 +438,12 @@ fn opentelemetry_config(variables: &[(&str, &str)], arguments: &Value) -> Result
 }
 
 #[test]
-fn what_an_action_says_its_variables_are_not_asked_for() {
+fn variables_are_not_read_for_what_an_action_gives() {
     let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2");
     let given = json!({"headers": {"api-key": "1"}});
     let config = opentelemetry_config(&[headers], &given).expect("headers of its own");
     assert_eq!(config.headers, [("api-key".into(), Secret::new("1"))]);
-    // A key alone is refused, but not where nothing is encrypted.
+    // A key without a certificate is refused, but only if the endpoint is encrypted.
     let (key, https) = (("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317"));
     assert!(opentelemetry_config(&[key, https], &json!({})).is_err());
     let config = opentelemetry_config(&[key, https], &json!({"endpoint": "http://h:4317"})).expect("no TLS");
@@ -463,7 +464,7 @@ fn what_an_action_says_its_variables_are_not_asked_for() {
 }
 
 #[test]
-fn an_endpoint_of_the_environment_is_for_the_protocol_that_it_names_or_else_for_the_actions() {
+fn an_endpoint_of_the_environment_belongs_to_its_protocol_or_else_to_that_of_the_action() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:1");
     let (grpc, http) = (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), json!({"protocol": "http/protobuf"}));
     for (variables, arguments, expected) in [
@@ -478,7 +479,7 @@ fn an_endpoint_of_the_environment_is_for_the_protocol_that_it_names_or_else_for_
 }
 
 #[test]
-fn kinds_of_points_of_the_environment_are_not_at_odds_with_an_action() {
+fn settings_of_points_in_the_environment_give_way_to_those_of_an_action() {
     let delta = ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta");
     let exponential =
         ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram");
@@ -494,13 +495,13 @@ fn kinds_of_points_of_the_environment_are_not_at_odds_with_an_action() {
         assert!(matches!(&warnings[..], [warning] if warning.contains("count as not set")), "{warnings:?}");
         checked(Command::StartOpenTelemetry(config.expect("a configuration"))).expect("fit to start");
     }
-    // What the action itself has wrong is still for the start to say.
+    // If the action itself has settings that do not go together, the start still refuses them.
     let wrong = opentelemetry_config(&[delta], &json!({"min_max": true, "temporality": "delta"})).expect("readable");
     assert!(checked(Command::StartOpenTelemetry(wrong)).is_err());
 }
 
 #[test]
-fn what_the_apis_of_influxdb_refuse() {
+fn wrong_parameters_of_the_apis_of_influxdb_are_refused() {
     let api = "needs \"api\": \"v1\", \"v2\" or \"v3\" beside it";
     let udp = "has no meaning over UDP; say \"transport\": \"http\" with it";
     let creates = "is for an InfluxDB 1 with a database; say \"api\": \"v1\" and \"database\" with it";
@@ -548,7 +549,7 @@ fn what_the_apis_of_influxdb_refuse() {
 }
 
 #[test]
-fn what_influxdb_refuses() {
+fn wrong_parameters_of_influxdb_are_refused() {
     let udp = "has no meaning over UDP; say \"transport\": \"http\" with it";
     let url = "cannot be given beside url, which is complete in itself; leave one of them out";
     let complete = "expected a complete URL, http://host:port/…";
@@ -603,7 +604,7 @@ fn what_influxdb_refuses() {
 }
 
 #[test]
-fn statsd() {
+fn statsd_takes_its_parameters_and_refuses_wrong_ones() {
     let expected = Command::StartStatsd(StatsdConfig {
         host: "agent".into(),
         port: 9,
@@ -668,7 +669,7 @@ fn statsd() {
 }
 
 #[test]
-fn statsd_at_intervals() {
+fn statsd_takes_the_parameters_for_aggregates() {
     let config = StatsdConfig {
         aggregate: true,
         aggregation_interval: Duration::from_millis(500),
@@ -722,7 +723,7 @@ fn statsd_at_intervals() {
 }
 
 #[test]
-fn opentelemetry() {
+fn opentelemetry_takes_its_parameters_and_refuses_wrong_ones() {
     let expected = Command::StartOpenTelemetry(OpenTelemetryConfig {
         endpoint: "http://c:4317".into(),
         service_name: "s".into(),
@@ -800,18 +801,13 @@ fn opentelemetry() {
     );
 }
 
-/// What the exporters' own check makes of the settings.
+/// Calls the exporters' own check of the settings.
 fn checked(command: Command) -> Result<(), crate::StartError> {
-    match command {
-        Command::StartInfluxdb(config) => ExporterConfig::Influxdb(config).check(),
-        Command::StartStatsd(config) => ExporterConfig::Statsd(config).check(),
-        Command::StartOpenTelemetry(config) => ExporterConfig::OpenTelemetry(config).check(),
-        other => panic!("{other:?} has no ranges"),
-    }
+    command.into_config().expect("a start").as_configuration().check()
 }
 
 #[test]
-fn what_is_within_the_named_ranges_is_fit_to_start() {
+fn values_inside_the_named_ranges_can_start_and_others_are_refused() {
     let (influxdb, statsd) = ("LD_start_influxdb_sink", "LD_start_statsd_sink");
     let opentelemetry = "LD_start_opentelemetry_exporter";
     for (command, key, inside, outside) in [
@@ -848,7 +844,7 @@ fn what_is_within_the_named_ranges_is_fit_to_start() {
 }
 
 #[test]
-fn unknown_commands_name_what_there_is() {
+fn the_error_of_an_unknown_command_lists_the_known_ones() {
     let action =
         JsonAction { index: 7, command: "LD_start_statd_sink".into(), arguments: Arguments::Positional(vec![]) };
     let text = Command::from_action(&action).expect_err("unknown").to_string();
@@ -864,7 +860,7 @@ fn unknown_commands_name_what_there_is() {
 }
 
 #[test]
-fn every_command_of_the_list_is_known() {
+fn every_command_of_the_list_can_be_read() {
     for name in COMMANDS {
         let command = parsed(name, &json!({})).expect(name);
         assert_eq!(name.starts_with("LD_start_"), command.is_start(), "{name}");

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_api_that_is_named_is_taken() {
+    fn the_newest_api_whose_variables_are_set_is_used() {
         let three = [
             ("INFLUXDB3_HOST_URL", "http://three:1"),
             ("INFLUXDB3_DATABASE_NAME", "d3"),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_error_names_the_variable_that_is_missing() {
         for (variables, says) in [
             (&[("INFLUXDB3_AUTH_TOKEN", "hunter2")][..], "INFLUXDB3_DATABASE_NAME"),
             (&[("INFLUX_BUCKET", "hunter2")], "INFLUX_ORG"),

@@ -342,7 +342,7 @@ impl InfluxdbTarget {
 
     pub(super) fn check(&self, check: Check) -> Result<(), StartError> {
         match self {
-            Self::Udp(InfluxdbUdp { host, port }) | Self::Http(InfluxdbHttp { host, port, .. }) => {
+            Self::Udp(InfluxdbUdp { host, port, .. }) | Self::Http(InfluxdbHttp { host, port, .. }) => {
                 check.host("target.host", host)?;
                 check.port("target.port", *port)
             }

@@ -376,6 +376,7 @@ fn tls(environment: &Environment, endpoint: &str) -> Result<ClientTls, Environme
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Configuration as _;
     use crate::environment::logged::logged;
 
     fn of(variables: &[(&str, &str)]) -> Result<OpenTelemetryConfig, String> {
@@ -383,13 +384,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_is_the_default() {
+    fn without_variables_the_configuration_is_the_default() {
         assert_eq!(of(&[]), Ok(OpenTelemetryConfig::default()));
         assert_eq!(of(&[("OTEL_EXPORTER_OTLP_ENDPOINT", ""), (SERVICE_NAME, " ")]), Ok(OpenTelemetryConfig::default()));
     }
 
     #[test]
-    fn endpoints_follow_protocol_precedence_and_the_rule_of_the_path() {
+    fn the_endpoint_follows_the_protocol_the_precedence_and_the_rule_for_paths() {
         let http = (PROTOCOL.1, "http/protobuf");
         for (variables, endpoint) in [
             (vec![http], "http://localhost:4318/v1/metrics"),
@@ -417,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_that_is_set_is_followed() {
+    fn all_other_variables_are_followed() {
         let config = of(&[
             (ENDPOINT.1, "https://c:4317"),
             (HEADERS.1, "api-key=a%20b%2Cc, x=y=z"),
@@ -455,14 +456,14 @@ mod tests {
         assert_eq!(config, Ok(expected));
     }
 
-    /// What the variables come to, and what is warned of.
+    /// The configuration from these variables, and the warnings.
     fn logged_of(variables: &[(&str, &str)]) -> (OpenTelemetryConfig, Vec<String>) {
         let (config, warnings) = logged(|| of(variables));
         (config.unwrap_or_else(|error| panic!("{error}")), warnings)
     }
 
     #[test]
-    fn what_cannot_be_used_is_warned_of_by_its_name_and_counts_as_not_set() {
+    fn a_variable_that_cannot_be_used_is_warned_of_by_name_and_counts_as_not_set() {
         for (variable, value) in [
             (TIMEOUT.1, "soon"),
             (TIMEOUT.1, "-1"),
@@ -525,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_without_gzip_is_told_and_sends_uncompressed() {
+    fn a_build_without_gzip_warns_and_sends_uncompressed() {
         for value in ["gzip", " GZIP "] {
             let (config, warnings) = logged_of(&[(COMPRESSION.1, value)]);
             assert_eq!(config, OpenTelemetryConfig { gzip: cfg!(feature = "gzip"), ..OpenTelemetryConfig::default() });
@@ -542,13 +543,13 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_of_all_signals_counts_where_the_metrics_own_cannot_be_used() {
+    fn the_variable_of_all_signals_counts_if_that_of_metrics_cannot_be_used() {
         let (config, warnings) = logged_of(&[(TIMEOUT.0, "soon"), (TIMEOUT.1, "2000")]);
         assert_eq!((config.timeout, warnings.len()), (Duration::from_secs(2), 1), "{warnings:?}");
     }
 
     #[test]
-    fn of_a_key_that_is_given_twice_the_last_value_counts() {
+    fn the_last_value_of_a_key_that_is_given_twice_counts() {
         let list = "service.name=a,k8s.pod.name=p,k8s.pod.name=q";
         let (config, warnings) = logged_of(&[(RESOURCE, list), (HEADERS.1, "Api-Key=1,api-key=2")]);
         assert_eq!(config.service_name, "a");
@@ -558,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_that_have_no_room_or_cannot_be_read_are_left_out_and_the_first_is_named() {
+    fn attributes_that_do_not_fit_or_cannot_be_read_are_left_out_and_the_first_one_is_named() {
         let long = |key: &str, bytes: usize| format!("{key}={}", "x".repeat(bytes));
         let list = [long("a", 3_000), long("b", 6_000), long("c", 3_000), "d".into(), long("e", 9_000)].join(",");
         let (config, warnings) = logged_of(&[(RESOURCE, &list)]);
@@ -576,14 +577,14 @@ mod tests {
                 ),
             ]
         );
-        // A name of full length, which may come from elsewhere, has its room.
+        // There is still room for a service name of full length, which may be set elsewhere.
         let named = OpenTelemetryConfig { service_name: "n".repeat(300), ..config };
         assert_eq!(named.check().map_err(|error| error.to_string()), Ok(()));
     }
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_text_is_refused_only_where_exports_go_or_whom_they_show() {
+    fn values_that_are_not_utf_8_are_refused_only_for_endpoints_and_headers() {
         use std::ffi::OsString;
         use std::os::unix::ffi::OsStringExt as _;
         let of = |name: &'static str| {
@@ -598,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_passed_over_is_refused() {
+    fn wrong_headers_and_incomplete_certificates_are_refused() {
         let https = (ENDPOINT.1, "https://c:4317");
         for (variable, value, says) in [
             (KEY.1, "/etc/key.pem", CERTIFICATE.1),
@@ -612,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn exemplars_are_cumulative() {
+    fn exemplars_follow_their_variable() {
         for (variables, exemplars) in [
             (vec![(EXEMPLARS, "always_on")], true),
             (vec![(EXEMPLARS, "always_off")], false),
@@ -623,7 +624,7 @@ mod tests {
     }
 
     #[test]
-    fn switched_off_is_disabled() {
+    fn each_variable_that_switches_exports_off_disables_them() {
         for (variables, disabled) in [
             (vec![(DISABLED, "True")], true),
             (vec![(DISABLED, "false")], false),
@@ -636,13 +637,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_switched_off_wins_over_what_would_be_an_error() {
+    fn switching_off_wins_over_errors_in_other_variables() {
         let broken = [(PROTOCOL.1, "http/protobuf"), (HEADERS.1, "hunter2"), (ENDPOINT.1, "http://c:4317")];
         for off in [(DISABLED, "true"), (EXPORTER, "none")] {
             let config = of(&[off, broken[0], broken[1], broken[2]]);
             assert_eq!(config, Ok(OpenTelemetryConfig { disabled: true, ..OpenTelemetryConfig::default() }), "{off:?}");
         }
-        // What can be followed still is, for who sets `disabled` back.
+        // Variables without errors are followed all the same, for programs that set `disabled` to false.
         let config = of(&[(DISABLED, "true"), broken[2]]).map(|config| (config.disabled, config.endpoint));
         assert_eq!(config, Ok((true, "http://c:4317".into())));
     }

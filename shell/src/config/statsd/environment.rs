@@ -108,19 +108,20 @@ mod tests {
 
     use super::super::StatsdSocket;
     use super::*;
+    use crate::config::Configuration as _;
 
     fn read(variables: &[(&str, &str)]) -> Result<StatsdConfig, EnvironmentError> {
         StatsdConfig::from_env(&Environment::of(variables.iter().copied()))
     }
 
     #[test]
-    fn nothing_set_is_the_contract() {
+    fn without_variables_the_configuration_has_the_defaults() {
         assert_eq!(read(&[]), Ok(StatsdConfig::default()));
         assert_eq!(read(&[("DD_AGENT_HOST", ""), ("DD_TAGS", "")]), Ok(StatsdConfig::default()));
     }
 
     #[test]
-    fn addresses_have_their_precedence() {
+    fn the_variables_of_addresses_have_an_order_of_precedence() {
         for (variables, host, port) in [
             (&[("DD_AGENT_HOST", "agent")][..], "agent", 8_125),
             (&[("DD_AGENT_HOST", "agent"), ("DD_DOGSTATSD_PORT", "9")], "agent", 9),
@@ -130,10 +131,10 @@ mod tests {
             (&[("DD_DOGSTATSD_PORT", "9")], "127.0.0.1", 9),
             (&[("DD_DOGSTATSD_URL", "udp://a:7"), ("DD_AGENT_HOST", "b"), ("DD_DOGSTATSD_PORT", "9")], "a", 7),
             (&[("DD_DOGSTATSD_URL", "udp://a"), ("DD_DOGSTATSD_PORT", "9")], "a", 8_125),
-            // What is not needed is not read.
+            // A port that is not needed is not read.
             (&[("DD_AGENT_HOST", "agent:7"), ("DD_DOGSTATSD_PORT", "none")], "agent", 7),
             (&[("DD_DOGSTATSD_URL", "udp://a:7"), ("DD_AGENT_HOST", "http://b")], "a", 7),
-            // As people write them.
+            // Blanks around a value are ignored.
             (&[("DD_AGENT_HOST", " agent "), ("DD_DOGSTATSD_PORT", " 9 ")], "agent", 9),
             (&[("DD_AGENT_HOST", "[fe80::1%eth0]")], "fe80::1%eth0", 8_125),
             (&[("DD_AGENT_HOST", "2001:db8::5")], "2001:db8::5", 8_125),
@@ -213,9 +214,9 @@ mod tests {
         }
     }
 
-    /// An environment was made for a whole fleet.
+    /// Because an environment is often made for a whole fleet of programs.
     #[test]
-    fn whatever_else_cannot_be_used_counts_as_not_set() {
+    fn variables_other_than_addresses_count_as_not_set_if_they_cannot_be_used() {
         let long = "x".repeat(300);
         for variables in [
             &[("DD_CARDINALITY", "all")][..],
@@ -236,7 +237,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_text_counts_as_not_set_but_for_an_address() {
+    fn a_value_that_is_not_utf_8_counts_as_not_set_except_for_an_address() {
         use std::ffi::OsString;
         use std::os::unix::ffi::OsStringExt as _;
         let of = |variable: &str| {

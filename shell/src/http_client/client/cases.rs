@@ -1,4 +1,4 @@
-//! What the client promises, towards servers made of hyper, on smol.
+//! Tests of what the client promises, on smol, with servers made of hyper.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,15 +28,15 @@ use crate::{Exporter, Storage};
 /// A free port of the IPv4 loopback interface.
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const BOTH: [HttpVersion; 2] = [HttpVersion::Http1, HttpVersion::Http2];
-/// No time is waited for, but words name none that is longer.
+/// Nothing waits for this timeout; the tests cancel by hand. But it is the longest time that a text may name.
 const TIMEOUT: Duration = Duration::ZERO;
-/// A body that is taken and not answered.
+/// A body that the server takes but does not answer.
 const SILENCE: &[u8] = b"silence";
 
-/// Resolving, connecting and sending have one answer each, and nothing comes of nothing. Whoever waits for an event may go
-/// away and come back at any time.
+/// Resolving, connecting and sending have one answer each, and without a call there is no event. The future of `next`
+/// may be dropped and made again at any time.
 #[test]
-fn each_thing_that_is_started_has_one_answer() {
+fn each_call_that_is_started_has_exactly_one_answer() {
     for protocol in BOTH {
         run(|runtime| async move {
             let site = Site::start(&runtime, protocol).await;
@@ -58,10 +58,10 @@ fn each_thing_that_is_started_has_one_answer() {
     }
 }
 
-/// A connection that a server closed between two bodies is told from one that was never of use. In both cases it is gone,
-/// and one that is made anew is counted.
+/// A connection that the server closed between two bodies is told from one that never carried a body. In both cases it
+/// is gone afterwards, and the next connection counts as a reconnection.
 #[test]
-fn a_kept_connection_is_told_from_a_fresh_one() {
+fn a_failure_says_whether_the_connection_had_carried_a_body_before() {
     for protocol in BOTH {
         run(|runtime| async move {
             let site = Site::start(&runtime, protocol).await;
@@ -84,7 +84,7 @@ fn a_kept_connection_is_told_from_a_fresh_one() {
                 let id = ids.next();
                 client.send(id, Bytes::from_static(b"x"));
                 let is_gone = ClientEvent::Failed { id, began: false, kept: true };
-                assert_eq!(next_event(&runtime, &mut client).await, is_gone, "it is not there any more");
+                assert_eq!(next_event(&runtime, &mut client).await, is_gone, "the connection is gone");
             }
             static STORAGE: Storage<2, 1, 2> = Storage::new();
             let status = status_cell.status(STORAGE.registry().account(Exporter::Influxdb));
@@ -93,9 +93,9 @@ fn a_kept_connection_is_told_from_a_fresh_one() {
     }
 }
 
-/// What is cancelled has failed at once, and says whether its body had begun to go out.
+/// A cancelled call fails at once, and the event says whether its body had begun to go out.
 #[test]
-fn what_is_cancelled_has_failed_at_once() {
+fn a_cancelled_call_fails_at_once() {
     for protocol in BOTH {
         run(|runtime| async move {
             let site = Site::start(&runtime, protocol).await;
@@ -119,7 +119,7 @@ fn what_is_cancelled_has_failed_at_once() {
             }
             cancelled(&mut client, ClientEvent::Failed { id, began: true, kept: false }, "no answer within 0ns").await;
 
-            // It was closed, and another one does as well.
+            // The connection was closed, and a new one works.
             until(&runtime, || site.open() == 0).await;
             connect(&runtime, &mut client, &mut ids, site.address).await;
             send(&runtime, &mut client, &mut ids).await;
@@ -129,7 +129,7 @@ fn what_is_cancelled_has_failed_at_once() {
 
 /// A body that is being compressed has not begun to go out.
 #[test]
-fn what_is_being_compressed_has_not_begun() {
+fn a_body_that_is_being_compressed_has_not_begun_to_go_out() {
     run(|runtime| async move {
         let site = Site::start(&runtime, HttpVersion::Http1).await;
         let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, HttpVersion::Http1) };
@@ -138,17 +138,17 @@ fn what_is_being_compressed_has_not_begun() {
         let id = ids.next();
         client.send(id, Bytes::from(vec![7; 4 << 20]));
         for _ in 0..10 {
-            assert_eq!(poll_once(client.next()).await, None, "others have their turn");
+            assert_eq!(poll_once(client.next()).await, None, "it pauses, so that other tasks can run");
         }
         cancelled(&mut client, ClientEvent::Failed { id, began: false, kept: false }, "no answer within 0ns").await;
         assert_eq!(site.bodies(), 0);
     });
 }
 
-/// While a large body is being compressed, timers go off in time, those of the pump among them: 4 MiB in one go would hold
-/// them up for longer than a ring has room.
+/// While a large body is compressed, timers go off in time, also the pump's. Compressing 4 MiB without a pause would
+/// delay the pump so long that rings could fill up.
 #[test]
-fn compressing_holds_up_no_timer() {
+fn compressing_does_not_delay_timers() {
     run(|runtime| async move {
         let site = Site::start(&runtime, HttpVersion::Http1).await;
         let post = Post { encoding: Encoding::Gzip, ..Post::to(site.address, HttpVersion::Http1) };
@@ -162,7 +162,7 @@ fn compressing_holds_up_no_timer() {
                 counting.fetch_add(1, Ordering::SeqCst);
             }
         });
-        // In a task, as exporters are: a runtime may be kinder to what it was begun with.
+        // In a task, as exporters run: a runtime may poll its main future more often than its tasks.
         let (began, counted) = (Arc::new(Mutex::new(None)), ticks.clone());
         let noting = began.clone();
         let _sending = runtime.spawn(async move {
@@ -176,7 +176,7 @@ fn compressing_holds_up_no_timer() {
     });
 }
 
-/// No other address is tried than the one that is named.
+/// The client tries no other address than the one that it was given.
 #[test]
 fn only_the_address_that_is_named_is_tried() {
     run(|runtime| async move {
@@ -194,9 +194,9 @@ fn only_the_address_that_is_named_is_tried() {
     });
 }
 
-/// A name that means nothing has no addresses, not even those that it had.
+/// A host name that cannot be resolved has no addresses, not even those that it had before.
 #[test]
-fn a_name_that_means_nothing_has_no_address() {
+fn an_unknown_name_has_no_address() {
     run(|runtime| async move {
         let server = RemoteServer::plain(Exporter::Influxdb, "no-such-host.invalid", 80, &ClientTls::default());
         let post = Post { server: server.expect("no TLS"), ..Post::to(LOOPBACK, HttpVersion::Http1) };
@@ -209,9 +209,9 @@ fn a_name_that_means_nothing_has_no_address() {
     });
 }
 
-/// What is started is kept in memory of its own, which need not be large.
+/// The future of a started call has memory of its own, which is small.
 #[test]
-fn what_is_started_is_small() {
+fn the_memory_of_a_started_call_is_small() {
     for protocol in BOTH {
         run(|runtime| async move {
             let site = Site::start(&runtime, protocol).await;
@@ -230,26 +230,26 @@ fn what_is_started_is_small() {
     }
 }
 
-/// Bytes of what may be started; the largest has a request and its whole answer.
+/// The most bytes of the future of a started call. The largest one holds a request and its whole answer.
 const MOST_BYTES: usize = 2_048;
 
 fn bytes_under_way(client: &HttpClient<Smol, Post>) -> usize {
     client.started.as_ref().map_or(0, |started| size_of_val(&*started.work))
 }
 
-/// Drives `main` on a runtime made for it.
+/// Runs `main` on a new runtime.
 fn run<F: Future>(main: impl FnOnce(Smol) -> F) -> F::Output {
     Smol::run(main).expect("the operating system has resources for a runtime")
 }
 
-/// Waits until `status_cell` holds.
-async fn until(runtime: &Smol, mut status_cell: impl FnMut() -> bool) {
-    while !status_cell() {
+/// Waits until `condition` returns true.
+async fn until(runtime: &Smol, mut condition: impl FnMut() -> bool) {
+    while !condition() {
         runtime.sleep(Duration::from_millis(1)).await;
     }
 }
 
-/// The next event. Whoever waits for it goes away and comes back all the time.
+/// The next event. The future of `next` is polled once, dropped and made again until the event is there.
 async fn next_event(runtime: &Smol, client: &mut HttpClient<Smol, Post>) -> ClientEvent {
     loop {
         match poll_once(client.next()).await {
@@ -275,7 +275,7 @@ async fn cancelled(client: &mut HttpClient<Smol, Post>, failed: ClientEvent, say
     client.cancel();
     assert_eq!(poll_once(client.next()).await, Some(failed));
     assert!(client.words().starts_with(says), "{}", client.words());
-    assert_eq!(poll_once(client.next()).await, None, "one answer is all");
+    assert_eq!(poll_once(client.next()).await, None, "there is only one answer");
 }
 
 fn client(runtime: &Smol, post: Post) -> HttpClient<Smol, Post> {
@@ -283,7 +283,7 @@ fn client(runtime: &Smol, post: Post) -> HttpClient<Smol, Post> {
     HttpClient::new(runtime.clone(), post, TIMEOUT, Arc::new(status_cell))
 }
 
-/// A backend to which every answer means that it has the body.
+/// A backend for which every answer means that the server has the body.
 struct Post {
     server: RemoteServer,
     protocol: HttpVersion,
@@ -385,17 +385,17 @@ impl Site {
         *self.shared.open.lock().expect("no panic") = HyperTasks::new(self.runtime.clone());
     }
 
-    /// Connections that are open.
+    /// How many connections are open.
     fn open(&self) -> usize {
         self.shared.open.lock().expect("no panic").len()
     }
 
-    /// Connections that were made.
+    /// How many connections were made.
     fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Bodies that came whole.
+    /// How many bodies arrived whole.
     fn bodies(&self) -> usize {
         self.shared.bodies.load(Ordering::SeqCst)
     }

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_decides_and_the_message_is_read_where_it_can_be() {
+    fn the_status_decides_and_the_message_is_read_if_possible() {
         let ok = headers(&[("grpc-status", "0")]);
         let away = Said::Away { at_least: Duration::ZERO, may_have_arrived: false };
         let complaint = "counted as accepted";
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_answer_with_http_statuses() {
+    fn http_statuses_of_proxies_are_understood() {
         let none = headers(&[]);
         let mut twice = headers(&[("grpc-status", "0")]);
         twice.append("grpc-status", HeaderValue::from_static("13"));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_says_when_it_may_be_asked_again() {
+    fn the_pause_that_a_server_asks_for_is_read() {
         // google.rpc.Status { code: 8, details: [RetryInfo { retry_delay: 2.5 s }] } in an Any, in base64.
         let info = (
             "grpc-status-details-bin",

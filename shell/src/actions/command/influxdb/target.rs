@@ -138,10 +138,8 @@ fn udp(reader: ArgumentReader<'_>) -> Result<InfluxdbTarget, ActionError> {
     let reason = "has no meaning over UDP; say \"transport\": \"http\" with it";
     misplaced(reader, &["api", "url", "token", "database"], reason)?;
     misplaced(reader, &[&V1[..], &V2, &V3].concat(), reason)?;
-    Ok(InfluxdbTarget::Udp(InfluxdbUdp {
-        host: host(reader, "host")?.unwrap_or_else(|| "127.0.0.1".into()),
-        port: port(reader, 1)?.unwrap_or(8_089),
-    }))
+    let (host, port) = (host(reader, "host")?, port(reader, 1)?);
+    Ok(InfluxdbUdp::new(host.unwrap_or_else(|| "127.0.0.1".into()), port.unwrap_or(8_089)).into())
 }
 
 /// LoadDensity's own parameters: `/write` of InfluxDB 1 at a host and a port, or a complete URL.

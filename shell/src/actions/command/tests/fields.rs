@@ -1,5 +1,5 @@
-//! What a start refuses: the typed API names the field of the configuration, an action the parameter that gives it, by the
-//! name that it was given by.
+//! The errors of a start. The typed API names the field of the configuration. An action names the parameter that sets
+//! this field, under the name that the document used.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use loaddensity_metrics_core::Exporter;
 use serde_json::{Value, json};
 
 use crate::StartError;
-use crate::actions::command::{self, key_of};
+use crate::actions::command::{key_of, parameters_of};
 use crate::actions::document::{Arguments, JsonAction};
 use crate::actions::error::{ActionError, Problem};
 use crate::config::{
@@ -16,21 +16,21 @@ use crate::config::{
     StatusCode, Temporality,
 };
 
-/// What an action that says `arguments` would say of `error`.
+/// The text of `error` for an action with these arguments.
 fn said(exporter: Exporter, arguments: &Value, error: StartError) -> String {
     let arguments = match arguments {
         Value::Array(values) => Arguments::Positional(values.clone()),
         Value::Object(named) => Arguments::Named(named.clone()),
-        other => panic!("{other} is no list of arguments"),
+        other => panic!("{other} is neither an array nor an object"),
     };
     let action = JsonAction { index: 0, command: "LD_x".into(), arguments };
     let key = error.field().map(|field| key_of(&action, exporter, field));
     ActionError { index: 0, command: "LD_x".into(), problem: Problem::Start { error, key } }.to_string()
 }
 
-/// That `field` is refused by this name, and to an action that gives `arguments` by the name `key`.
+/// Checks that the error of `config` names `field`, and that an action with `arguments` calls it `key`.
 fn refused(config: &ExporterConfig, field: &str, arguments: &Value, key: &str) {
-    let error = config.check().expect_err(field);
+    let error = config.as_configuration().check().expect_err(field);
     assert_eq!(error.field(), Some(field));
     let name = config.exporter().as_str();
     assert!(error.to_string().starts_with(&format!("{name}: `{field}` is ")), "{error}");
@@ -63,7 +63,7 @@ fn opentelemetry(change: impl FnOnce(&mut OpenTelemetryConfig)) -> ExporterConfi
 }
 
 #[test]
-fn of_prometheus() {
+fn errors_of_prometheus_name_the_field_and_the_parameter() {
     let basic = |username: &str, password: &str| PageAccess::Basic {
         username: username.into(),
         password: Secret::new(password),
@@ -89,9 +89,9 @@ fn of_prometheus() {
 }
 
 #[test]
-fn of_influxdb() {
+fn errors_of_influxdb_name_the_field_and_the_parameter() {
     let empty = String::new;
-    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp { host: host.into(), port });
+    let udp = |host: &str, port| InfluxdbTarget::Udp(InfluxdbUdp::new(host, port));
     let v1 = |server: &str, database: &str, policy: Option<&str>| {
         InfluxdbTarget::V1(InfluxdbV1 {
             server: server.into(),
@@ -147,7 +147,7 @@ fn of_influxdb() {
 }
 
 #[test]
-fn of_statsd() {
+fn errors_of_statsd_name_the_field_and_the_parameter() {
     let bad = || [("name", "x")].into();
     let empty = StatsdSocket::Unix("".into());
     for (config, field, arguments, key) in [
@@ -175,7 +175,7 @@ fn of_statsd() {
 }
 
 #[test]
-fn of_opentelemetry() {
+fn errors_of_opentelemetry_name_the_field_and_the_parameter() {
     let delta = |change: fn(&mut OpenTelemetryConfig)| {
         opentelemetry(|config| {
             config.temporality = Temporality::Delta;
@@ -214,15 +214,11 @@ fn of_opentelemetry() {
     }
 }
 
-/// What is refused only when files, URLs and headers are read, and all else of the tables: each field has a parameter.
+/// Every row of the tables, also those whose field is refused only when files, URLs and headers are read.
 #[test]
-fn every_field_of_another_name_has_a_parameter() {
-    for (exporter, signature, fields) in [
-        (Exporter::Prometheus, &command::prometheus::SIGNATURE, &command::prometheus::FIELDS[..]),
-        (Exporter::Influxdb, &command::influxdb::SIGNATURE, &command::influxdb::FIELDS),
-        (Exporter::Statsd, &command::statsd::SIGNATURE, &command::statsd::FIELDS),
-        (Exporter::OpenTelemetry, &command::opentelemetry::SIGNATURE, &command::opentelemetry::FIELDS),
-    ] {
+fn every_field_that_is_named_differently_has_a_parameter() {
+    for exporter in Exporter::ALL {
+        let (signature, fields) = parameters_of(exporter);
         for (field, key) in fields {
             assert!(signature.parameters().any(|known| known == *key), "{exporter:?}: {key}");
             let error = StartError::Setting { exporter, field, value: "v".into(), expected: "e".into() };

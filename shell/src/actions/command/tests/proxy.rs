@@ -1,4 +1,4 @@
-//! The HTTP proxy. That requests go through it: `end-to-end/src/proxy.rs`.
+//! The parameters of the HTTP proxy. `end-to-end/src/proxy.rs` tests that requests go through it.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn proxy_of(command: Command) -> Option<Proxy> {
 }
 
 #[test]
-fn a_proxy_is_given_or_of_the_environment() {
+fn a_proxy_comes_from_the_action_or_from_the_environment() {
     let given = || Proxy::new("http://me:s@p:3128").expect("a proxy");
     let environment = Environment::of([("https_proxy", "http://q:1"), ("no_proxy", "h")]);
     let of_environment = || Proxy::from_env(&environment).expect("variables of a proxy");
@@ -50,7 +50,7 @@ fn a_proxy_is_given_or_of_the_environment() {
 }
 
 #[test]
-fn what_is_no_proxy_is_refused_and_not_shown() {
+fn wrong_proxies_are_refused_and_not_shown() {
     let expected = "proxy is a string (not shown); expected the URL of an HTTP proxy, http://[user:password@]host[:port]; \
                     others are not spoken to";
     for command in COMMANDS {

@@ -1,4 +1,5 @@
-//! The parameters of TLS. That files are read and https URLs asked for, when an exporter starts: `end-to-end/src/tls.rs`.
+//! The parameters of TLS. `end-to-end/src/tls.rs` tests what a start checks: that the files can be read, and that the
+//! URL is https.
 
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use crate::config::{
 };
 
 #[test]
-fn clients_are_told_whom_to_trust_and_what_to_show() {
+fn clients_take_certificates_to_trust_and_a_certificate_of_their_own() {
     let roots = || Roots::Pem("ca.pem".into());
     let identity = || Some(ClientCertificate { certificate: "own.pem".into(), key: "own.key".into() });
     for (arguments, tls) in [
@@ -38,7 +39,7 @@ fn clients_are_told_whom_to_trust_and_what_to_show() {
 }
 
 #[test]
-fn what_clients_cannot_use_is_refused() {
+fn wrong_tls_parameters_of_clients_are_refused() {
     let alone = "has no meaning alone; give client_certificate and client_key";
     for command in ["LD_start_influxdb_sink", "LD_start_opentelemetry_exporter"] {
         let is_influxdb = command == "LD_start_influxdb_sink";
@@ -70,7 +71,7 @@ fn what_clients_cannot_use_is_refused() {
 }
 
 #[test]
-fn the_page_is_given_its_certificate() {
+fn the_page_takes_its_certificate_and_refuses_wrong_parameters() {
     let served = |client_ca_file: Option<&str>| {
         let client_ca_file = client_ca_file.map(Into::into);
         let tls = Some(ServerTls { certificate: "own.pem".into(), key: "own.key".into(), client_ca_file });

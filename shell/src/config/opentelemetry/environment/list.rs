@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_of_a_doubled_key_wins_and_what_is_no_pair_is_numbered() {
+    fn the_last_value_of_a_key_wins_and_a_part_that_is_no_pair_is_named_by_its_number() {
         for (text, pairs, unreadable) in [
             ("", &[][..], &[][..]),
             (" , ,", &[], &[]),

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_named_that_is_set_and_means_nothing() {
+    fn each_variable_that_is_set_and_not_followed_is_named() {
         let followed = SINGLE.into_iter().chain(PAIRS.into_iter().flat_map(|(own, all)| [own, all]));
         let others = [
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",

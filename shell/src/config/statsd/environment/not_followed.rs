@@ -37,9 +37,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_named_that_is_set_and_means_nothing() {
+    fn each_variable_that_is_set_and_not_followed_is_named() {
         let followed = ["DD_AGENT_HOST", "DD_DOGSTATSD_PORT", "DD_DOGSTATSD_URL", "DD_ENV", "DD_TAGS"];
-        // Of the Agent, of tracers, and of others.
+        // Variables of the Agent, of tracers, and of other programs.
         let silent = ["DD_API_KEY", "DD_DOGSTATSD_NON_LOCAL_TRAFFIC", "DD_TRACE_AGENT_URL", "PATH"];
         let is_set = followed.into_iter().chain(silent).chain(OTHERS).chain(["DD_STATSD_PORT"]).map(|name| (name, "1"));
         let environment = Environment::of(is_set);

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_parted_by_commas_or_by_spaces() {
+    fn a_list_is_split_at_commas_or_at_spaces() {
         for (list, expected) in [
             ("team:load testing,env:prod", "team=load testing env=prod"),
             ("team:load, env:prod,", "team=load env=prod"),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_tag_is_renamed_or_left_out_and_said() {
+    fn tags_that_are_not_allowed_are_renamed_or_left_out_with_a_warning() {
         for (list, expected, says) in [
             ("name:checkout,a:b", "tag_name=checkout a=b", "is shown as \"tag_name\""),
             ("Method:x", "tag_Method=x", "every message has a tag of that key already"),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_left_out_and_the_first_is_named() {
+    fn tags_that_do_not_fit_are_left_out_and_the_first_one_is_named() {
         let list = format!("a:1,long:{},b:2,longer:{},c:3", "x".repeat(1_016), "x".repeat(1_200));
         let (tags, warnings) = of(&[("DD_TAGS", &list)]);
         assert_eq!(tags, "a=1 b=2 c=3");
