@@ -258,7 +258,7 @@ impl Registry<'_> {
     }
 
     fn add_distributions(self, series: Series, sums: &mut Distributions) {
-        let mut lanes = LaneSums::none();
+        let mut lanes = LaneSums::NONE;
         for outcome in Outcome::ALL {
             sums.latencies[outcome.index()].add(self, series, outcome, &mut lanes);
             sums.sizes[outcome.index()].add(self, series, outcome, &mut lanes);

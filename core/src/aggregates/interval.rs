@@ -120,6 +120,7 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
         let classic = rows.map(|row| shape.classic(row));
         let totals = Totals {
             bounds: self.registry.bounds(),
+            by_outcome: rows.map(|row| shape.requests(row)),
             latencies: classic.map(|[latencies, _]| Latencies::of(latencies.sum, latencies.buckets)),
             sizes: classic.map(|[_, sizes]| Sizes::of(sizes.sum, sizes.buckets)),
         };

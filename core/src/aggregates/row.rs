@@ -201,7 +201,7 @@ impl RowShape {
             }
         }
         if row[at::REQUESTS] != 0 {
-            let mut lanes = LaneSums::none();
+            let mut lanes = LaneSums::NONE;
             self.read_histogram(registry, (series, outcomes), Quantity::Latency, &mut lanes, row);
             self.read_histogram(registry, (series, outcomes), Quantity::Size, &mut lanes, row);
         }

@@ -32,9 +32,8 @@ pub(crate) const QUANTITY_LANES: usize = 320;
 const _: () = assert!(QUANTITY_LANES >= SIZES + MAX_BOUNDS);
 
 impl LaneSums {
-    pub(crate) const fn none() -> Self {
-        Self { sums: [0; QUANTITY_LANES], quantity: Quantity::Latency, range: LaneRange { first: 0, end: 0 } }
-    }
+    pub(crate) const NONE: Self =
+        Self { sums: [0; QUANTITY_LANES], quantity: Quantity::Latency, range: LaneRange { first: 0, end: 0 } };
 
     /// Adds up the lanes of a quantity in `cells`, and forgets what was added up before.
     #[inline]
@@ -89,8 +88,8 @@ impl LaneSums {
     /// Requests in each exponential bucket that may have some. One may come several times.
     #[inline]
     pub(crate) fn exponential(&self, map: LaneMap<'_>, mut add: impl FnMut(usize, u64)) {
-        for (lane, requests) in (self.range.first..self.range.end).zip(self.sums) {
-            add(map.buckets(lane).exponential, requests);
+        for (lane, requests) in (self.range.first..self.range.end).zip(&self.sums) {
+            add(map.buckets(lane).exponential, *requests);
         }
     }
 }

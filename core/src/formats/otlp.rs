@@ -214,7 +214,7 @@ impl<'a> Writer<'a> {
 
     #[inline(always)]
     fn each_point(&mut self, metric: OtlpMetric, layout: Layout, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        let (registry, mut lanes) = (self.registry, LaneSums::none());
+        let (registry, mut lanes) = (self.registry, LaneSums::NONE);
         while let Some(number) = self.at.above.checked_sub(1) {
             let series = Series::from_number(number);
             let entry = registry.entry(series);

@@ -1,7 +1,7 @@
 //! What storage is made of: the words that each shard and the registry have once, and the slices that a registry works
 //! on.
 
-use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, zeros};
+use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, each, zeros};
 use crate::counts::bounds::{BUCKETS, BoundsWords};
 use crate::counts::cells::Cells;
 use crate::counts::lane_map::{LaneMapWords, Slots};

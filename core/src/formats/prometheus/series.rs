@@ -46,19 +46,17 @@ const PREFIX_BYTES: usize = START_BYTES + labels::BYTES + TEXT_BYTES + USUAL;
 const USUAL: usize = 128;
 
 impl SeriesLines {
-    /// Lines of nothing yet; with a line that says `created` for each counter and histogram, where that is given.
-    pub(super) const fn none(created: Option<Timestamp>) -> Self {
-        Self {
-            created,
-            family: Family::Requests,
-            prefix: [0; PREFIX_BYTES],
-            labels: (0, 0),
-            counts: [0; BUCKETS],
-            used: 0,
-            sum: 0,
-            lanes: LaneSums::none(),
-        }
-    }
+    /// Lines of nothing yet.
+    pub(super) const NONE: Self = Self {
+        family: Family::Requests,
+        prefix: [0; PREFIX_BYTES],
+        labels: (0, 0),
+        counts: [0; BUCKETS],
+        used: 0,
+        sum: 0,
+        lanes: LaneSums::NONE,
+        created: None,
+    };
 
     /// Freezes what `registry` counted for a series, which has these labels.
     pub(super) fn freeze(
