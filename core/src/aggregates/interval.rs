@@ -56,9 +56,9 @@ pub struct Intervals<'a, M> {
 }
 
 impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
-    /// The words of memory that `registry` needs. With the default bounds these are 17,344 bytes for each series of its
-    /// capacity, or 736 if it keeps no exponential histograms. In zeroed memory, the words of series without requests
-    /// are never written.
+    /// The words of memory that `registry` needs: with the default bounds 17,344 bytes for each series of its capacity, 736
+    /// where it keeps no exponential histograms. In zeroed memory, the words of series without requests are never
+    /// written.
     #[must_use]
     pub fn words(registry: Registry<'_>) -> usize {
         Rows::<M>::words(registry, RowShape::everything(registry))
