@@ -78,7 +78,10 @@ fn the_formula_of_memory_is_what_the_types_have() {
             [(ONCE, COUNTERS, REST, bytes), (CLASSIC_ONCE, CLASSIC_COUNTERS, CLASSIC_REST, classic_bytes)]
         {
             let computed = series * (once + counters * shards) + rings;
-            assert!((computed..computed + rest).contains(&bytes), "{name}: {bytes} bytes, and {computed} by the formula");
+            assert!(
+                (computed..computed + rest).contains(&bytes),
+                "{name}: {bytes} bytes, and {computed} by the formula"
+            );
         }
     }
 }
@@ -86,10 +89,7 @@ fn the_formula_of_memory_is_what_the_types_have() {
 #[test]
 fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
     for (document, said) in [
-        (
-            "README.md",
-            format!("of the {} bytes per series and recorder", thousands(COUNTERS)),
-        ),
+        ("README.md", format!("of the {} bytes per series and recorder", thousands(COUNTERS))),
         ("README.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),

@@ -9,7 +9,7 @@ pub(crate) use plain::{OwnedU16, OwnedU32};
 pub(crate) use shadowed::{OwnedU16, OwnedU32};
 
 /// The value of a word, as its owner knows it.
-pub(crate) trait OwnValue {
+pub(crate) trait OwnedWord {
     /// What the word holds.
     type Value;
 
@@ -19,13 +19,13 @@ pub(crate) trait OwnValue {
 
 #[cfg(not(loom))]
 mod plain {
-    use super::OwnValue;
+    use super::OwnedWord;
     use crate::atomics::{AtomicU16, AtomicU32, Ordering};
 
     pub(crate) type OwnedU16 = AtomicU16;
     pub(crate) type OwnedU32 = AtomicU32;
 
-    impl OwnValue for OwnedU16 {
+    impl OwnedWord for OwnedU16 {
         type Value = u16;
 
         #[inline(always)]
@@ -35,7 +35,7 @@ mod plain {
         }
     }
 
-    impl OwnValue for OwnedU32 {
+    impl OwnedWord for OwnedU32 {
         type Value = u32;
 
         #[inline(always)]
@@ -50,7 +50,7 @@ mod plain {
 mod shadowed {
     extern crate std;
 
-    use super::OwnValue;
+    use super::OwnedWord;
     use crate::atomics::{AtomicU16, AtomicU32, Ordering};
 
     macro_rules! shadowed {
@@ -77,7 +77,7 @@ mod shadowed {
                 }
             }
 
-            impl OwnValue for $name {
+            impl OwnedWord for $name {
                 type Value = $value;
 
                 fn own_value(&self) -> $value {

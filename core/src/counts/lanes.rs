@@ -8,7 +8,7 @@
 //!
 //! What a reader needs of the order of the stores is said at each; `ci/orderings.sh` shows that none of them can go.
 
-use crate::atomics::owned::{OwnValue as _, OwnedU16, OwnedU32};
+use crate::atomics::owned::{OwnedU16, OwnedU32, OwnedWord as _};
 use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::orderings;
 

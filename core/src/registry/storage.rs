@@ -58,7 +58,7 @@ pub struct Storage<const SERIES: usize, const SHARDS: usize, const RING: usize, 
     spill_ring: Padded<[SharedSlot; RING]>,
 }
 
-/// Storage for those who don't care: 511 series, 12 recorders, rings of 8,192 events; 52 MiB of address space, of which
+/// Storage for those who don't care: 511 series, 12 recorders, rings of 8,192 events; 51 MiB of address space, of which
 /// only what is used becomes resident.
 #[cfg(not(loom))]
 pub type DefaultStorage = Storage<512, 12, 8_192>;
