@@ -11,3 +11,4 @@ pub(crate) mod layout;
 pub(crate) mod orderings;
 pub(crate) mod outcome_cell;
 pub(crate) mod own_cells;
+pub(crate) mod shard_cells;

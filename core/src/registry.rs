@@ -36,10 +36,9 @@ use self::parts::{Parts, ShardWords, shard_word};
 use self::usage::{FullRing, Usage};
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
-use crate::counts::bounds::{Bounds, BoundsError, Quantity};
+use crate::counts::bounds::{Bounds, BoundsError};
 use crate::counts::lane_map::LaneMap;
-use crate::counts::lane_sums::{CellSummary, LaneSums};
-use crate::counts::outcome_cell::OutcomeCell;
+use crate::counts::shard_cells::ShardCells;
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::{Label, LabelError, canonical_labels};
 use crate::request::sample::Outcome;
@@ -103,19 +102,15 @@ impl<'a> Registry<'a> {
     /// The number of requests that were recorded since the storage was made.
     #[must_use]
     pub fn requests(self) -> u64 {
-        (0..self.series_end()).map(|number| self.requests_of(Series::from_number(number))).sum()
+        let cells = self.shard_cells();
+        let requests = |number| Outcome::ALL.map(|outcome| cells.requests(Series::from_number(number), outcome));
+        (0..self.series_end()).flat_map(requests).sum()
     }
 
     /// Requests of one series.
     pub(crate) fn requests_of(self, series: Series) -> u64 {
-        Outcome::ALL.into_iter().map(|outcome| self.outcome_requests(series, outcome)).sum()
-    }
-
-    /// Requests of one series and outcome.
-    #[inline]
-    pub(crate) fn outcome_requests(self, series: Series, outcome: Outcome) -> u64 {
-        let map = self.lane_map();
-        self.counted(series, outcome).map(|cell| cell.count(map)).sum()
+        let cells = self.shard_cells();
+        Outcome::ALL.into_iter().map(|outcome| cells.requests(series, outcome)).sum()
     }
 
     /// The series that readers may show, the overflow series first, in the order in which they were interned.
@@ -396,31 +391,18 @@ impl<'a> Registry<'a> {
         if entry.is_published() { entry } else { self.entry(Series::OVERFLOW) }
     }
 
-    /// What all shards that have ever been claimed counted of one series and outcome, those left out that counted nothing:
-    /// pages that were never written are not read.
+    /// The cells of all shards that have ever been claimed.
     #[inline]
-    pub(crate) fn counted(self, series: Series, outcome: Outcome) -> impl Iterator<Item = OutcomeCell<'a>> + Clone {
+    pub(crate) fn shard_cells(self) -> ShardCells<'a> {
         let Parts { control, entries, cells, .. } = self.parts;
-        let index = if series.index() < entries.len() { series.index() } else { 0 };
-        // Acquire pairs with the release when a shard is claimed: what is read of these shards is complete.
-        let used = control.shards_used.load(Ordering::Acquire) as usize;
-        let spill = control.spill_used.load(Ordering::Acquire) != 0;
-        let own = (0..used).filter_map(move |shard| cells.own(shard * entries.len() + index, outcome));
-        let spill = spill.then(|| cells.spill(index, outcome)).flatten();
-        own.chain(spill).filter(|cell| cell.is_used())
-    }
-
-    /// Adds up what was counted of a quantity of a series and these outcomes.
-    #[inline]
-    pub(crate) fn sum_lanes(
-        self,
-        series: Series,
-        outcomes: &[Outcome],
-        quantity: Quantity,
-        sums: &mut LaneSums,
-    ) -> CellSummary {
-        let cells = outcomes.iter().flat_map(move |outcome| self.counted(series, *outcome));
-        sums.read(self.lane_map(), quantity, cells)
+        ShardCells {
+            map: self.lane_map(),
+            cells,
+            series: entries.len(),
+            // Acquire pairs with the release when a shard is claimed: what is read of these shards is complete.
+            shards: control.shards_used.load(Ordering::Acquire) as usize,
+            is_spilled: control.spill_used.load(Ordering::Acquire) != 0,
+        }
     }
 
     /// Which lane counts which values. The bounds can no longer be set after this.

@@ -41,7 +41,10 @@ fn check(registry: Registry<'_>, series: Series, recorded: &AtomicU64, is_done: 
         let at_most = recorded.load(Ordering::Acquire) + 1;
         let now = [totals.requests(), totals.latencies[0].count(), distribution.count()];
         for (now, before) in now.iter().zip(before) {
-            assert!((at_least.max(before)..=at_most).contains(now), "{now} of {at_least} to {at_most}, {before} before");
+            assert!(
+                (at_least.max(before)..=at_most).contains(now),
+                "{now} of {at_least} to {at_most}, {before} before"
+            );
         }
         (before, readings) = (now, readings + 1);
     }

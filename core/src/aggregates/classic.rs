@@ -2,7 +2,7 @@
 
 use crate::counts::bounds::{Bounds, MAX_BOUNDS, Quantity};
 use crate::counts::lane_sums::LaneSums;
-use crate::registry::Registry;
+use crate::counts::shard_cells::ShardCells;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
 
@@ -41,9 +41,9 @@ impl Latencies {
     }
 
     /// Adds what was counted of a series and outcome, with the bounds that this was made for.
-    pub(crate) fn add(&mut self, registry: Registry<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
-        let summary = registry.sum_lanes(series, &[outcome], Quantity::Latency, lanes);
-        lanes.classic(registry.lane_map(), |bucket, count| self.counts.add(bucket, count));
+    pub(crate) fn add(&mut self, cells: &ShardCells<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
+        let summary = lanes.read(cells, series, &[outcome], Quantity::Latency);
+        lanes.classic(cells.map, |bucket, count| self.counts.add(bucket, count));
         self.sum_ns = self.sum_ns.wrapping_add(summary.sum);
     }
 
@@ -77,9 +77,9 @@ impl Sizes {
     }
 
     /// As [`Latencies::add`].
-    pub(crate) fn add(&mut self, registry: Registry<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
-        let summary = registry.sum_lanes(series, &[outcome], Quantity::Size, lanes);
-        lanes.classic(registry.lane_map(), |bucket, count| self.counts.add(bucket, count));
+    pub(crate) fn add(&mut self, cells: &ShardCells<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
+        let summary = lanes.read(cells, series, &[outcome], Quantity::Size);
+        lanes.classic(cells.map, |bucket, count| self.counts.add(bucket, count));
         self.sum = self.sum.wrapping_add(summary.sum);
     }
 

@@ -4,6 +4,7 @@
 use crate::counts::bounds::Quantity;
 use crate::counts::exponential::{self, LATENCIES, SCALE, SIZES};
 use crate::counts::lane_sums::LaneSums;
+use crate::counts::shard_cells::ShardCells;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -138,10 +139,10 @@ impl Distribution {
         all
     }
 
-    fn add(&mut self, registry: Registry<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
-        let all = registry.sum_lanes(series, &[outcome], self.quantity, lanes);
+    fn add(&mut self, cells: &ShardCells<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
+        let all = lanes.read(cells, series, &[outcome], self.quantity);
         // A request that comes meanwhile may be in some of the words; the extremes are made to fit.
-        lanes.exponential(registry.lane_map(), |bucket, count| {
+        lanes.exponential(cells.map, |bucket, count| {
             if let Some(sum) = self.counts.get_mut(bucket) {
                 *sum = sum.wrapping_add(count);
             }
@@ -258,10 +259,10 @@ impl Registry<'_> {
     }
 
     fn add_distributions(self, series: Series, sums: &mut Distributions) {
-        let mut lanes = LaneSums::NONE;
+        let (cells, mut lanes) = (self.shard_cells(), LaneSums::NONE);
         for outcome in Outcome::ALL {
-            sums.latencies[outcome.index()].add(self, series, outcome, &mut lanes);
-            sums.sizes[outcome.index()].add(self, series, outcome, &mut lanes);
+            sums.latencies[outcome.index()].add(&cells, series, outcome, &mut lanes);
+            sums.sizes[outcome.index()].add(&cells, series, outcome, &mut lanes);
         }
     }
 }

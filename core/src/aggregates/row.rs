@@ -4,6 +4,7 @@
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
 use crate::counts::exponential::{LATENCIES, SIZES};
 use crate::counts::lane_sums::LaneSums;
+use crate::counts::shard_cells::ShardCells;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -190,11 +191,11 @@ impl RowShape {
     /// request that no bucket shows yet.
     pub(crate) fn read(self, registry: Registry<'_>, series: Series, outcome: Outcome, row: &mut [u64]) {
         row.fill(0);
-        let one = [outcome];
+        let (one, cells) = ([outcome], registry.shard_cells());
         let outcomes = if self.is_merged() { &Outcome::ALL } else { &one[..] };
         // Before the buckets, which a recorder fills first: no request is without its latency.
         for outcome in outcomes {
-            let requests = registry.outcome_requests(series, *outcome);
+            let requests = cells.requests(series, *outcome);
             row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
             if self.is_merged() && *outcome == Outcome::Failure {
                 row[at::FAILURES] = requests;
@@ -202,14 +203,14 @@ impl RowShape {
         }
         if row[at::REQUESTS] != 0 {
             let mut lanes = LaneSums::NONE;
-            self.read_histogram(registry, (series, outcomes), Quantity::Latency, &mut lanes, row);
-            self.read_histogram(registry, (series, outcomes), Quantity::Size, &mut lanes, row);
+            self.read_histogram(&cells, (series, outcomes), Quantity::Latency, &mut lanes, row);
+            self.read_histogram(&cells, (series, outcomes), Quantity::Size, &mut lanes, row);
         }
     }
 
     fn read_histogram(
         self,
-        registry: Registry<'_>,
+        cells: &ShardCells<'_>,
         (series, outcomes): (Series, &[Outcome]),
         quantity: Quantity,
         lanes: &mut LaneSums,
@@ -219,7 +220,7 @@ impl RowShape {
             Quantity::Latency => (0, at::LATENCY_SUM),
             Quantity::Size => (1, at::SIZE_SUM),
         };
-        let (map, all) = (registry.lane_map(), registry.sum_lanes(series, outcomes, quantity, lanes));
+        let (map, all) = (cells.map, lanes.read(cells, series, outcomes, quantity));
         row[sum] = all.sum;
         if let Some(extremes) = row[self.additive_words()..].as_chunks_mut::<EXTREMES>().0.get_mut(place) {
             *extremes = [!all.smallest, all.largest];

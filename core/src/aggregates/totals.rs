@@ -80,12 +80,12 @@ impl Totals {
     }
 
     fn add(&mut self, registry: Registry<'_>, series: Series) {
-        let mut lanes = LaneSums::NONE;
+        let (cells, mut lanes) = (registry.shard_cells(), LaneSums::NONE);
         for outcome in Outcome::ALL {
             // Before the buckets, which a recorder fills first: no request is without its latency.
-            self.by_outcome[outcome.index()] += registry.outcome_requests(series, outcome);
-            self.latencies[outcome.index()].add(registry, series, outcome, &mut lanes);
-            self.sizes[outcome.index()].add(registry, series, outcome, &mut lanes);
+            self.by_outcome[outcome.index()] += cells.requests(series, outcome);
+            self.latencies[outcome.index()].add(&cells, series, outcome, &mut lanes);
+            self.sizes[outcome.index()].add(&cells, series, outcome, &mut lanes);
         }
     }
 }

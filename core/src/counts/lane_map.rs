@@ -68,7 +68,7 @@ pub(crate) struct LaneRange {
 
 impl<'a> LaneMapWords<'a> {
     /// The map, written if need be. `bounds` are the registry's, which this settles.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn written(self, bounds: impl FnOnce() -> Bounds) -> LaneMap<'a> {
         // Acquire pairs with the release below.
         match self.state.load(Ordering::Acquire) {

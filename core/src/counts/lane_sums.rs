@@ -6,7 +6,10 @@ use crate::counts::bounds::{MAX_BOUNDS, Quantity};
 use crate::counts::exponential::SIZES;
 use crate::counts::lane_map::{LaneMap, LaneRange};
 use crate::counts::lanes;
-use crate::counts::outcome_cell::{CellLanes, OutcomeCell};
+use crate::counts::outcome_cell::CellLanes;
+use crate::counts::shard_cells::ShardCells;
+use crate::request::sample::Outcome;
+use crate::request::series::Series;
 
 /// Requests by lane of one quantity: 2.5 KB.
 #[derive(Clone, Debug)]
@@ -35,44 +38,51 @@ impl LaneSums {
     pub(crate) const NONE: Self =
         Self { sums: [0; QUANTITY_LANES], quantity: Quantity::Latency, range: LaneRange { first: 0, end: 0 } };
 
-    /// Adds up the lanes of a quantity in `cells`, and forgets what was added up before.
+    /// Adds up the lanes of a quantity of a series and some outcomes, and forgets what was added up before.
     #[inline]
-    pub(crate) fn read<'a>(
+    pub(crate) fn read(
         &mut self,
-        map: LaneMap<'_>,
+        cells: &ShardCells<'_>,
+        series: Series,
+        outcomes: &[Outcome],
         quantity: Quantity,
-        cells: impl Iterator<Item = OutcomeCell<'a>> + Clone,
     ) -> CellSummary {
         let mut all = CellSummary { sum: 0, smallest: u64::MAX, largest: 0 };
-        for cell in cells.clone() {
-            let (smallest, largest) = cell.extremes(quantity);
-            all.sum = all.sum.wrapping_add(cell.sum(quantity));
-            all.smallest = all.smallest.min(smallest);
-            all.largest = all.largest.max(largest);
+        for outcome in outcomes {
+            cells.each(series, *outcome, |cell| {
+                let (smallest, largest) = cell.extremes(quantity);
+                all.sum = all.sum.wrapping_add(cell.sum(quantity));
+                all.smallest = all.smallest.min(smallest);
+                all.largest = all.largest.max(largest);
+            });
         }
         self.quantity = quantity;
-        self.range = map.counted(quantity, (all.smallest, all.largest));
+        self.range = cells.map.counted(quantity, (all.smallest, all.largest));
         // Wide words come into use once for a cell: this ends.
-        while !self.try_add(cells.clone()) {}
+        while !self.try_add(cells, series, outcomes) {}
         all
     }
 
     /// Adds up; `false`, and it must be done again, where a cell has begun to use wide words meanwhile.
     #[inline]
-    fn try_add<'a>(&mut self, mut cells: impl Iterator<Item = OutcomeCell<'a>>) -> bool {
+    fn try_add(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> bool {
         let LaneRange { first, end } = self.range;
         let Some(sums) = self.sums.get_mut(..end - first) else { return true };
         sums.fill(0);
-        cells.all(|cell| match cell.lanes() {
-            CellLanes::Merged { lanes, wides } => match (lanes.get(first..end), wides.get(first..end)) {
-                (Some(lanes), Some(wides)) => add_merged(sums, lanes, wides, cell.wide_in_use()),
-                _ => true,
-            },
-            CellLanes::Spilled(lanes) | CellLanes::Classic(lanes) => {
-                add_whole(sums, lanes.get(first..end).unwrap_or_default());
-                true
-            }
-        })
+        let mut is_right = true;
+        for outcome in outcomes {
+            cells.each(series, *outcome, |cell| match cell.lanes() {
+                CellLanes::Merged { lanes, wides } => {
+                    if let (Some(lanes), Some(wides)) = (lanes.get(first..end), wides.get(first..end)) {
+                        is_right &= add_merged(sums, lanes, wides, cell.wide_in_use());
+                    }
+                }
+                CellLanes::Spilled(lanes) | CellLanes::Classic(lanes) => {
+                    add_whole(sums, lanes.get(first..end).unwrap_or_default());
+                }
+            });
+        }
+        is_right
     }
 
     /// Requests in each classic bucket that may have some.

@@ -214,12 +214,12 @@ impl<'a> Writer<'a> {
 
     #[inline(always)]
     fn each_point(&mut self, metric: OtlpMetric, layout: Layout, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        let (registry, mut lanes) = (self.registry, LaneSums::NONE);
+        let (registry, cells, mut lanes) = (self.registry, self.registry.shard_cells(), LaneSums::NONE);
         while let Some(number) = self.at.above.checked_sub(1) {
             let series = Series::from_number(number);
             let entry = registry.entry(series);
             if entry.is_published() {
-                let point = |outcome| CellPoint::new(registry, series, outcome, entry);
+                let point = |outcome| CellPoint::new(&cells, series, outcome, entry);
                 if self.at.outcome == Outcome::Failure {
                     if let Some(point) = point(Outcome::Failure) {
                         self.put_point(metric, layout, point, &mut lanes, back)?;

@@ -12,8 +12,8 @@ use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
 use super::{OtlpMetric, field};
 use crate::counts::bounds::Bounds;
 use crate::counts::lane_sums::LaneSums;
+use crate::counts::shard_cells::ShardCells;
 use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
-use crate::registry::Registry;
 use crate::registry::entry::Entry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
@@ -35,7 +35,7 @@ const CHUNKS: usize = MAX_BOUNDS_FIELD.div_ceil(CHUNK);
 /// What a point shows.
 #[derive(Clone, Copy)]
 pub(super) struct CellPoint<'a> {
-    registry: Registry<'a>,
+    cells: &'a ShardCells<'a>,
     series: Series,
     outcome: Outcome,
     requests: u64,
@@ -45,15 +45,9 @@ pub(super) struct CellPoint<'a> {
 impl<'a> CellPoint<'a> {
     /// The point of a series' outcome, unless nothing was counted.
     #[inline(always)]
-    pub(super) fn new(registry: Registry<'a>, series: Series, outcome: Outcome, entry: Entry<'a>) -> Option<Self> {
-        let requests = registry.outcome_requests(series, outcome);
-        (requests != 0).then(|| Self {
-            registry,
-            series,
-            outcome,
-            requests,
-            attributes: entry.labels::<OtlpAttributes>(),
-        })
+    pub(super) fn new(cells: &'a ShardCells<'a>, series: Series, outcome: Outcome, entry: Entry<'a>) -> Option<Self> {
+        let requests = cells.requests(series, outcome);
+        (requests != 0).then(|| Self { cells, series, outcome, requests, attributes: entry.labels::<OtlpAttributes>() })
     }
 }
 
@@ -208,10 +202,10 @@ fn put_buckets(
     front: &mut FrontRoom<'_>,
 ) -> Result<(u64, u64), Full> {
     let room = front.take(8 * shape.buckets)?.as_chunks_mut::<8>().0;
-    let all = point.registry.sum_lanes(point.series, &[point.outcome], shape.quantity, lanes);
+    let all = lanes.read(point.cells, point.series, &[point.outcome], shape.quantity);
     room.fill([0; 8]);
     let mut count = 0_u64;
-    lanes.classic(point.registry.lane_map(), |bucket, requests| {
+    lanes.classic(point.cells.map, |bucket, requests| {
         if let Some(room) = room.get_mut(bucket) {
             *room = requests.to_le_bytes();
             count = count.wrapping_add(requests);

@@ -63,7 +63,7 @@ impl<'a> Scrape<'a> {
             let (registry, series) = (self.registry, Series::from_number(self.row));
             if is_shown(registry, series) {
                 let labels = registry.entry(series).labels::<PrometheusLabels>();
-                self.lines.freeze(family, (registry, series), labels, &self.options, &self.bounds);
+                self.lines.freeze(family, (&registry.shard_cells(), series), labels, &self.options, &self.bounds);
                 return Some(series);
             }
             self.row += 1;

@@ -14,8 +14,8 @@ use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
 use crate::counts::lane_sums::LaneSums;
+use crate::counts::shard_cells::ShardCells;
 use crate::labels::prometheus as labels;
-use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
 use crate::wire::text::digits;
@@ -58,11 +58,11 @@ impl SeriesLines {
         created: None,
     };
 
-    /// Freezes what `registry` counted for a series, which has these labels.
+    /// Freezes what `cells` counted for a series, which has these labels.
     pub(super) fn freeze(
         &mut self,
         family: Family,
-        (registry, series): (Registry<'_>, Series),
+        (cells, series): (&ShardCells<'_>, Series),
         labels: StoredText<'_>,
         options: &ScrapeOptions,
         bounds: &Bounds,
@@ -79,9 +79,9 @@ impl SeriesLines {
         self.counts = [0; BUCKETS];
         self.sum = 0;
         match family {
-            Family::Requests => self.freeze_requests(registry, series),
-            Family::Latency => self.freeze_histogram(registry, series, Quantity::Latency, bounds.latency_buckets()),
-            Family::Size => self.freeze_histogram(registry, series, Quantity::Size, bounds.size_buckets()),
+            Family::Requests => self.freeze_requests(cells, series),
+            Family::Latency => self.freeze_histogram(cells, series, Quantity::Latency, bounds.latency_buckets()),
+            Family::Size => self.freeze_histogram(cells, series, Quantity::Size, bounds.size_buckets()),
         }
     }
 
@@ -259,17 +259,17 @@ impl SeriesLines {
         }
     }
 
-    fn freeze_requests(&mut self, registry: Registry<'_>, series: Series) {
+    fn freeze_requests(&mut self, cells: &ShardCells<'_>, series: Series) {
         self.used = 2;
         for (count, outcome) in self.counts.iter_mut().zip(Outcome::ALL) {
-            *count = registry.outcome_requests(series, outcome);
+            *count = cells.requests(series, outcome);
         }
     }
 
-    fn freeze_histogram(&mut self, registry: Registry<'_>, series: Series, quantity: Quantity, buckets: usize) {
+    fn freeze_histogram(&mut self, cells: &ShardCells<'_>, series: Series, quantity: Quantity, buckets: usize) {
         self.used = buckets;
-        self.sum = registry.sum_lanes(series, &Outcome::ALL, quantity, &mut self.lanes).sum;
-        self.lanes.classic(registry.lane_map(), |bucket, count| {
+        self.sum = self.lanes.read(cells, series, &Outcome::ALL, quantity).sum;
+        self.lanes.classic(cells.map, |bucket, count| {
             if let Some(sum) = self.counts.get_mut(bucket) {
                 *sum = count;
             }
