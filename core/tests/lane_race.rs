@@ -65,7 +65,7 @@ fn totals_are_exact_while_lanes_carry() {
         let reader = scope.spawn(|| check(registry, series, &RECORDED, &IS_DONE));
         record(recorder, series, &RECORDED, |requests| match end {
             None => requests == REQUESTS,
-            Some(end) => requests % 4_096 == 0 && Instant::now() >= end,
+            Some(end) => requests.is_multiple_of(4_096) && Instant::now() >= end,
         });
         IS_DONE.store(true, Ordering::Release);
         reader.join().expect("the reading thread")

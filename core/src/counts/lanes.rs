@@ -23,7 +23,7 @@ pub(crate) fn count(lane: &OwnedU16) -> bool {
     let next = (u64::from(lane.own_value()) + 1) % TURN;
     // Relaxed: what a reader must see of it in order comes with the next carry.
     lane.store(next as u16, Ordering::Relaxed);
-    next % HALF_TURN == 0
+    next.is_multiple_of(HALF_TURN)
 }
 
 /// Counts half a turn in a lane's wide word. `wide_in_use` is the word of its cell that says that there are such.
