@@ -1,5 +1,6 @@
 //! What readers compute from the registry: totals, distributions, and the requests of an interval.
 
+pub(crate) mod classic;
 pub(crate) mod distribution;
 pub(crate) mod interval;
 pub(crate) mod row;

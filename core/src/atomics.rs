@@ -1,15 +1,16 @@
 //! The atomics that this crate uses: those of `core`; those of portable-atomic if the target has none of 64 bits; those
 //! of loom under the model checker.
 
+pub(crate) mod owned;
 pub(crate) mod stored_text;
 pub(crate) mod words;
 
 #[cfg(all(not(loom), target_has_atomic = "64"))]
-pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(all(not(loom), not(target_has_atomic = "64")))]
-pub(crate) use portable_atomic::{AtomicU64, Ordering, fence};
+pub(crate) use portable_atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// Makes a function `const`, except under loom, whose atomics cannot be made in a constant.
 macro_rules! const_unless_loom {

@@ -1,9 +1,14 @@
-//! What a shard counts of requests: the bounds, the buckets that a request falls into, and the words of classic and
-//! exponential histograms.
+//! What a shard counts of requests: the bounds, the lanes that a request falls into, and the cells that have them.
 
 pub(crate) mod bounds;
-pub(crate) mod buckets;
-pub(crate) mod cell;
-pub(crate) mod columns;
+pub(crate) mod cells;
+pub(crate) mod edges;
 pub(crate) mod exponential;
+pub(crate) mod lane_map;
+pub(crate) mod lane_sums;
+pub(crate) mod lanes;
 pub(crate) mod layout;
+pub(crate) mod orderings;
+pub(crate) mod outcome_cell;
+pub(crate) mod own_cells;
+pub(crate) mod shard_cells;

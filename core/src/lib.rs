@@ -94,12 +94,12 @@ mod registry;
 mod request;
 mod wire;
 
+pub use aggregates::classic::{Latencies, Sizes};
 pub use aggregates::distribution::{Distribution, Distributions};
 pub use aggregates::interval::{Interval, Intervals};
 pub use aggregates::rows::TooFewWords;
 pub use aggregates::totals::Totals;
 pub use counts::bounds::{Bounds, BoundsError, MAX_BOUNDS, Quantity};
-pub use counts::cell::{Latencies, Sizes};
 pub use events::batch::{EventEncoder, Packed, Packer, Written};
 pub use events::event::Event;
 pub use events::phase::Phase;

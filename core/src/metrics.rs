@@ -38,11 +38,14 @@ pub enum InstrumentKind {
     Histogram,
 }
 
-/// Where one outcome of a series keeps what an instrument has counted, in words from the beginning of its part of a cell.
+/// Where one outcome of a series keeps what an instrument has counted, in words of its cell's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstrumentWords {
-    /// Nowhere: every request is in one bucket of the latency, and these are added up.
-    OfLatency,
+    /// A counter's.
+    Counter {
+        /// How often.
+        count: usize,
+    },
     /// A histogram's.
     Histogram {
         /// The sum of what was observed.
@@ -68,7 +71,7 @@ pub(crate) const REQUESTS: Instrument = Instrument {
     dogstatsd_type: "c",
     otlp: "loaddensity.requests",
     otlp_unit: "1",
-    words: InstrumentWords::OfLatency,
+    words: InstrumentWords::Counter { count: 6 },
 };
 
 /// Latencies.
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn no_two_instruments_keep_anything_in_one_word() {
         let words = |instrument: &Instrument| match instrument.words {
-            InstrumentWords::OfLatency => [None; 3],
+            InstrumentWords::Counter { count } => [Some(count), None, None],
             InstrumentWords::Histogram { sum, largest, smallest } => [sum, largest, smallest].map(Some),
         };
         let mut seen = [false; 64];

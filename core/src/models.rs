@@ -7,6 +7,8 @@
 
 extern crate std;
 
+mod lanes;
+
 use std::vec::Vec;
 
 use loom::sync::Arc;

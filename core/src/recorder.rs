@@ -1,14 +1,12 @@
 //! The recorder: what an engine's thread calls once per completed request.
 
 use crate::atomics::Ordering;
-use crate::counts::buckets::BucketMap;
-use crate::counts::cell;
-use crate::counts::exponential::{self, ExponentialWords};
-use crate::counts::layout::{self, CellWords, Observation};
+use crate::counts::bounds::Quantity;
+use crate::counts::own_cells::{self, Counting, OwnCells};
 use crate::events::event::Event;
 use crate::registry::Registry;
 use crate::registry::exemplars::{Exemplar, TraceContext};
-use crate::registry::parts::{ShardWords, shard_word};
+use crate::registry::parts::{self, ShardWords, shard_word};
 use crate::registry::ring::{self, Slot};
 use crate::registry::status::{Children, StatusLabel};
 use crate::request::label::{Label, LabelError};
@@ -37,13 +35,9 @@ use core::marker::PhantomData;
 /// ```
 pub struct Recorder<'a> {
     registry: Registry<'a>,
-    /// A cell for each series that was interned when this slice was last taken. It is empty on the spill shard, whose
-    /// cells are written in another way. It is also empty while the label `status` is on, so that every request is
-    /// handled like one of a new series.
-    cells: &'a [CellWords],
-    /// In the same order as the cells. Empty if the storage keeps no exponential histograms.
-    exponentials: &'a [ExponentialWords],
-    buckets: BucketMap,
+    /// Those of the series that were interned when this was last looked at. None on the spill shard, whose cells are written
+    /// otherwise, and while the label `status` is on, so that every request takes the way of a new series.
+    cells: OwnCells<'a>,
     shard: &'a ShardWords,
     /// Empty on the spill shard.
     ring: &'a [Slot],
@@ -68,10 +62,7 @@ impl<'a> Registry<'a> {
 impl<'a> Recorder<'a> {
     fn claim(registry: Registry<'a>) -> Self {
         let parts = registry.parts;
-        // Acquire pairs with the release in `drop`: the former owner's stores come before ours.
-        let free = |shard: &ShardWords| {
-            shard[shard_word::OWNED].compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        };
+        let free = |shard: &ShardWords| parts::claim(&shard[shard_word::OWNED]);
         let Some(number) = parts.shards.iter().position(free) else {
             return Self::share(registry);
         };
@@ -81,9 +72,7 @@ impl<'a> Recorder<'a> {
         let shard = &parts.shards[number];
         Self {
             registry,
-            cells: &[],
-            exponentials: &[],
-            buckets: BucketMap::new(&registry.bounds()),
+            cells: OwnCells::none(registry.lane_map()),
             shard,
             ring: &parts.rings[number * ring..][..ring],
             number,
@@ -105,9 +94,7 @@ impl<'a> Recorder<'a> {
         parts.control.spill_used.store(1, Ordering::Release);
         Self {
             registry,
-            cells: &[],
-            exponentials: &[],
-            buckets: BucketMap::new(&registry.bounds()),
+            cells: OwnCells::none(registry.lane_map()),
             shard: parts.spill,
             ring: &[],
             number: parts.shards.len(),
@@ -179,26 +166,37 @@ impl<'a> Recorder<'a> {
     #[inline(never)]
     fn keep(&self, series: Series, sample: Sample, trace: TraceContext) {
         let exemplar = Exemplar { trace, latency_ns: sample.latency_ns(), at: sample.completed_at };
-        let (at, _) = self.buckets.classic(Observation { latency_ns: exemplar.latency_ns, bytes: sample.size() });
-        // The exemplar belongs to the series in which the request counts.
+        let map = self.cells.map();
+        let bucket = map.buckets(map.lane(Quantity::Latency, exemplar.latency_ns)).classic;
+        // Where its request counts.
         let series = self.registry.series_of_status(series, sample.status);
-        self.registry.keep_exemplar(series, sample.outcome, at - layout::AT_BUCKETS, exemplar);
+        self.registry.keep_exemplar(series, sample.outcome, bucket, exemplar);
     }
 
     #[inline(always)]
     fn count(&mut self, event: Event) {
-        let index = event.series.index();
-        let Some(cell) = self.cells.get(index) else {
-            let [head, latency, size, time] = event.to_words();
-            return self.count_elsewhere(head, latency, size, time);
-        };
-        let seen = event.observation();
-        // The exponential histogram first: its memory is least often in the cache.
-        if let Some(words) = self.exponentials.get(index) {
-            exponential::add(words, event.outcome, seen);
-            cell::keep_extremes(cell, event.outcome, seen);
+        match self.cells.add(event.series.index(), event.outcome, event.observation()) {
+            Counting::Done => {}
+            Counting::Unknown => {
+                let [head, latency, size, time] = event.to_words();
+                return self.count_elsewhere(head, latency, size, time);
+            }
+            Counting::Crowded => {
+                let [head, latency, size, time] = event.to_words();
+                return self.count_compared(head, latency, size, time);
+            }
         }
-        cell::add(cell, event.outcome, &self.buckets, seen);
+        if self.wants_events() {
+            self.offer(event);
+        }
+    }
+
+    /// Counts a request with a value that is compared with several bounds. Apart, so that others need no registers for it.
+    #[cold]
+    #[inline(never)]
+    fn count_compared(&mut self, head: u64, latency: u64, size: u64, time: u64) {
+        let event = Event::from_words([head, latency, size, time]);
+        self.cells.add_compared(event.series.index(), event.outcome, event.observation());
         if self.wants_events() {
             self.offer(event);
         }
@@ -227,9 +225,8 @@ impl<'a> Recorder<'a> {
             return self.count_child(event);
         }
         let start = self.number * parts.entries.len();
-        self.cells = parts.cells.get(start..start + end).unwrap_or_default();
-        self.exponentials = parts.exponentials.get(start..start + end).unwrap_or_default();
-        // This does not come here again: `cells` has the series now.
+        self.cells = OwnCells::of(self.cells.map(), parts.cells, start..start + end);
+        // It comes here once: the series is known now.
         self.count(event);
     }
 
@@ -239,27 +236,15 @@ impl<'a> Recorder<'a> {
     fn count_child(&mut self, event: Event) {
         let parts = self.registry.parts;
         let at = self.number * parts.entries.len() + event.series.index();
-        let Some(cell) = parts.cells.get(at) else { return };
-        let seen = event.observation();
-        cell::add(cell, event.outcome, &self.buckets, seen);
-        if let Some(words) = parts.exponentials.get(at) {
-            exponential::add(words, event.outcome, seen);
-            cell::keep_extremes(cell, event.outcome, seen);
-        }
+        OwnCells::of(self.cells.map(), parts.cells, at..at + 1).add_compared(0, event.outcome, event.observation());
         if self.wants_events() {
             self.offer(event);
         }
     }
 
     fn count_shared(&self, event: Event) {
-        let (parts, index) = (self.registry.parts, event.series.index());
-        let seen = event.observation();
-        let Some(cell) = parts.spill_cells.get(index) else { return };
-        cell::add_shared(cell, event.outcome, self.buckets.classic(seen), seen);
-        if let Some(words) = parts.spill_exponentials.get(index) {
-            exponential::add_shared(words, event.outcome, seen);
-            cell::keep_extremes_shared(cell, event.outcome, seen);
-        }
+        let (series, cells) = (event.series.index(), self.registry.parts.cells);
+        own_cells::add_shared(self.cells.map(), cells, series, event.outcome, event.observation());
         if self.wants_events() {
             self.offer_shared(event);
         }

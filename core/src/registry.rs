@@ -37,10 +37,8 @@ use self::usage::{FullRing, Usage};
 use crate::atomics::words;
 use crate::atomics::{AtomicU64, Ordering};
 use crate::counts::bounds::{Bounds, BoundsError};
-use crate::counts::cell;
-use crate::counts::columns::Columns;
-use crate::counts::exponential::ExponentialWords;
-use crate::counts::layout::CellWords;
+use crate::counts::lane_map::LaneMap;
+use crate::counts::shard_cells::ShardCells;
 use crate::request::key::{Key, METHOD_BYTES, NAME_BYTES};
 use crate::request::label::{Label, LabelError, canonical_labels};
 use crate::request::sample::Outcome;
@@ -104,11 +102,15 @@ impl<'a> Registry<'a> {
     /// The number of requests that were recorded since the storage was made.
     #[must_use]
     pub fn requests(self) -> u64 {
-        let buckets = self.parts.control.bounds.latency_buckets();
-        let both =
-            |cell: &CellWords| Outcome::ALL.map(|outcome| cell::count(cell, outcome, buckets)).iter().sum::<u64>();
-        let one = |number| self.cells(Series::from_number(number)).map(both).sum::<u64>();
-        (0..self.series_end()).map(one).sum()
+        let cells = self.shard_cells();
+        let requests = |number| Outcome::ALL.map(|outcome| cells.requests(Series::from_number(number), outcome));
+        (0..self.series_end()).flat_map(requests).sum()
+    }
+
+    /// Requests of one series.
+    pub(crate) fn requests_of(self, series: Series) -> u64 {
+        let cells = self.shard_cells();
+        Outcome::ALL.into_iter().map(|outcome| cells.requests(series, outcome)).sum()
     }
 
     /// The series that readers may show, the overflow series first, in the order in which they were interned.
@@ -389,39 +391,30 @@ impl<'a> Registry<'a> {
         if entry.is_published() { entry } else { self.entry(Series::OVERFLOW) }
     }
 
-    /// The cells of one series in all shards that have ever been claimed.
-    pub(crate) fn cells(self, series: Series) -> impl Iterator<Item = &'a CellWords> {
-        self.counted(series).map(|(cell, _)| cell)
+    /// The cells of all shards that have ever been claimed.
+    #[inline]
+    pub(crate) fn shard_cells(self) -> ShardCells<'a> {
+        let Parts { control, entries, cells, .. } = self.parts;
+        ShardCells {
+            map: self.lane_map(),
+            cells,
+            series: entries.len(),
+            // Acquire pairs with the release when a shard is claimed: what is read of these shards is complete.
+            shards: control.shards_used.load(Ordering::Acquire) as usize,
+            is_spilled: control.spill_used.load(Ordering::Acquire) != 0,
+        }
     }
 
-    /// What all shards that have ever been claimed counted for one series.
-    pub(crate) fn counted(self, series: Series) -> impl Iterator<Item = (&'a CellWords, Option<&'a ExponentialWords>)> {
-        let Parts { control, entries, cells, exponentials, spill_cells, spill_exponentials, .. } = self.parts;
-        let index = if series.index() < entries.len() { series.index() } else { 0 };
-        // Acquire pairs with the release when a shard is claimed: what is read of these shards is complete.
-        let used = control.shards_used.load(Ordering::Acquire) as usize;
-        let spill = control.spill_used.load(Ordering::Acquire) != 0;
-        let own = move |shard| {
-            let at = shard * entries.len() + index;
-            Some((cells.get(at)?, exponentials.get(at)))
-        };
-        let spill = spill.then(|| Some((spill_cells.get(index)?, spill_exponentials.get(index)))).flatten();
-        (0..used).filter_map(own).chain(spill)
-    }
-
-    /// The cells of all shards that have ever been claimed, for one series after another.
-    pub(crate) fn columns(self) -> Columns<'a> {
-        let Parts { control, entries, cells, spill_cells, .. } = self.parts;
-        // Acquire, as in `counted`.
-        let used = control.shards_used.load(Ordering::Acquire) as usize * entries.len();
-        let spill = if control.spill_used.load(Ordering::Acquire) == 0 { &[] } else { spill_cells };
-        Columns::new(cells.get(..used).unwrap_or(cells), entries.len(), spill)
+    /// Which lane counts which values. The bounds can no longer be set after this.
+    #[inline]
+    pub(crate) fn lane_map(self) -> LaneMap<'a> {
+        self.parts.lane_map_words().written(|| self.bounds())
     }
 
     /// Whether the storage keeps exponential histograms, and with them the smallest and the largest values.
     #[must_use]
     pub fn has_exponentials(self) -> bool {
-        !self.parts.spill_exponentials.is_empty()
+        self.parts.cells.has_exponentials()
     }
 
     /// The headers of all shards, the spill shard last.

@@ -184,7 +184,7 @@ fn while_threads_record_committed_intervals_add_up_to_the_totals_bucket_by_bucke
 fn memory_is_as_large_as_it_says_and_a_smaller_one_is_refused() {
     let (exponential, classic) = (Storage::<3, 1, 2>::new(), Storage::<3, 1, 2, Classic>::new());
     let words = |registry| Intervals::<Vec<u64>>::words(registry);
-    assert_eq!((words(exponential.registry()), words(classic.registry())), (3 * 17_344 / 8, 3 * 736 / 8));
+    assert_eq!((words(exponential.registry()), words(classic.registry())), (3 * 17_376 / 8, 3 * 768 / 8));
     let needed = words(classic.registry());
     let refused = Intervals::new(classic.registry(), vec![0; needed - 1]).map(|intervals| intervals.before());
     assert_eq!(refused, Err(TooFewWords { needed, given: needed - 1 }));

@@ -212,9 +212,9 @@ fn memory_for_intervals_is_as_large_as_it_says_and_a_smaller_one_is_refused() {
     let (exponential, classic) = (Storage::<3, 1, 2>::new(), Storage::<3, 1, 2, Classic>::new());
     let words = |registry, options| DeltaInterval::<Vec<u64>>::words(registry, options);
     for (registry, options, bytes) in [
-        (exponential.registry(), EXPLICIT, 736),
-        (exponential.registry(), EXPONENTIAL, 16_608),
-        (classic.registry(), EXPONENTIAL, 736),
+        (exponential.registry(), EXPLICIT, 768),
+        (exponential.registry(), EXPONENTIAL, 16_640),
+        (classic.registry(), EXPONENTIAL, 768),
     ] {
         let needed = words(registry, options);
         assert_eq!(needed * 8, 3 * bytes, "{options:?}");

@@ -17,19 +17,25 @@ const EVENTS: [usize; 2] = [
     (Storage::<2, 1, { 2 * SPAN }>::SIZE - Storage::<2, 1, SPAN>::SIZE) / SPAN,
     (Storage::<2, 2, { 2 * SPAN }>::SIZE - Storage::<2, 2, SPAN>::SIZE) / SPAN,
 ];
+/// The same without exponential histograms.
+const CLASSIC: [usize; 2] = [
+    (Storage::<{ SPAN + 2 }, 1, 2, Classic>::SIZE - Storage::<2, 1, 2, Classic>::SIZE) / SPAN,
+    (Storage::<{ SPAN + 2 }, 2, 2, Classic>::SIZE - Storage::<2, 2, 2, Classic>::SIZE) / SPAN,
+];
 const COUNTERS: usize = SERIES[1] - SERIES[0];
-const LABELS: usize = SERIES[0] - 2 * COUNTERS;
+/// Of a series once, its place in the spill shard included.
+const ONCE: usize = SERIES[0] - COUNTERS;
+const CLASSIC_COUNTERS: usize = CLASSIC[1] - CLASSIC[0];
+const CLASSIC_ONCE: usize = CLASSIC[0] - CLASSIC_COUNTERS;
+/// Of a series without the spill shard, which has as much of classic buckets as each shard has.
+const LABELS: usize = CLASSIC_ONCE - CLASSIC_COUNTERS;
 const EVENT: usize = EVENTS[1] - EVENTS[0];
 const SHARED_EVENT: usize = EVENTS[0] - EVENT;
 /// A shard without series and ring.
 const HEADER: usize = (Storage::<2, 514, 2>::SIZE - Storage::<2, 2, 2>::SIZE) / 512 - 2 * (COUNTERS + EVENT);
 /// What the formula leaves out: at most this, whatever is padded.
-const REST: usize = 4_700;
-const CLASSIC_COUNTERS: usize = {
-    let two = Storage::<{ SPAN + 2 }, 2, 2, Classic>::SIZE - Storage::<2, 2, 2, Classic>::SIZE;
-    let one = Storage::<{ SPAN + 2 }, 1, 2, Classic>::SIZE - Storage::<2, 1, 2, Classic>::SIZE;
-    (two - one) / SPAN
-};
+const REST: usize = 80_000;
+const CLASSIC_REST: usize = 10_000;
 
 /// The worked examples: how it is written, what it holds, the overflow series among its series, its bytes, and bytes without exponential histograms.
 const EXAMPLES: [(&str, [usize; 3], usize, usize); 4] = [
@@ -48,32 +54,42 @@ const fn example<const S: usize, const N: usize, const R: usize>(
 #[test]
 fn the_formula_of_memory_is_what_the_types_have() {
     let formula = format!(
-        "`s × ({} + {} × (n + 1)) + (n + 1) × {HEADER} + r × ({EVENT} × n + {SHARED_EVENT})`",
-        thousands(LABELS),
+        "`s × ({} + {} × n) + (n + 1) × {HEADER} + r × ({EVENT} × n + {SHARED_EVENT})`",
+        thousands(ONCE),
         thousands(COUNTERS)
     );
     let rest = format!("less than {} more", thousands(REST));
+    let classic = format!(
+        "{} bytes instead of {}, {CLASSIC_COUNTERS} instead of {}, and less than {} more",
+        thousands(CLASSIC_ONCE),
+        thousands(ONCE),
+        thousands(COUNTERS),
+        thousands(CLASSIC_REST)
+    );
     for document in ["README.md", "core/src/registry/storage.rs"] {
         let text = joined(document);
         assert!(text.contains(&formula), "{document} must have {formula}");
         assert!(text.contains(&rest), "{document} must have {rest:?}");
+        assert!(text.contains(&classic), "{document} must have {classic:?}");
     }
-    for (name, [series, shards, ring], bytes, _) in EXAMPLES {
-        let computed = series * (LABELS + COUNTERS * (shards + 1))
-            + (shards + 1) * HEADER
-            + ring * (EVENT * shards + SHARED_EVENT);
-        assert!((computed..computed + REST).contains(&bytes), "{name}: {bytes} bytes, and {computed} by the formula");
+    for (name, [series, shards, ring], bytes, classic_bytes) in EXAMPLES {
+        let rings = (shards + 1) * HEADER + ring * (EVENT * shards + SHARED_EVENT);
+        for (once, counters, rest, bytes) in
+            [(ONCE, COUNTERS, REST, bytes), (CLASSIC_ONCE, CLASSIC_COUNTERS, CLASSIC_REST, classic_bytes)]
+        {
+            let computed = series * (once + counters * shards) + rings;
+            assert!(
+                (computed..computed + rest).contains(&bytes),
+                "{name}: {bytes} bytes, and {computed} by the formula"
+            );
+        }
     }
 }
 
 #[test]
 fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
-    let exponentials = COUNTERS - CLASSIC_COUNTERS;
     for (document, said) in [
-        (
-            "README.md",
-            format!("{} of the {} bytes per series and recorder", thousands(exponentials), thousands(COUNTERS)),
-        ),
+        ("README.md", format!("of the {} bytes per series and recorder", thousands(COUNTERS))),
         ("README.md", format!("{} MiB each (65,536 waiting events)", (65_536 * size_of::<Event>()) >> 20)),
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),

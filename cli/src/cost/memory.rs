@@ -8,27 +8,28 @@ use super::raw_events::RING;
 const SPAN: usize = 1_024;
 
 type Smallest = Storage<2, 1, 2>;
+type ClassicStorage<const SERIES: usize, const SHARDS: usize> =
+    Storage<SERIES, SHARDS, 2, loaddensity_metrics_core::Classic>;
 
 /// Bytes of one more series in storage with one recorder's shard, and with two. Each storage has the spill shard as
 /// well.
 const SERIES_1: usize = (Storage::<{ SPAN + 2 }, 1, 2>::SIZE - Smallest::SIZE) / SPAN;
 const SERIES_2: usize = (Storage::<{ SPAN + 2 }, 2, 2>::SIZE - Storage::<2, 2, 2>::SIZE) / SPAN;
+/// The same without exponential histograms, where the spill shard is as large as another.
+const CLASSIC_1: usize = (ClassicStorage::<{ SPAN + 2 }, 1>::SIZE - ClassicStorage::<2, 1>::SIZE) / SPAN;
+const CLASSIC_2: usize = (ClassicStorage::<{ SPAN + 2 }, 2>::SIZE - ClassicStorage::<2, 2>::SIZE) / SPAN;
 /// Bytes of one more event in every ring, likewise.
 const EVENT_1: usize = (Storage::<2, 1, { 2 * SPAN }>::SIZE - Storage::<2, 1, SPAN>::SIZE) / SPAN;
 const EVENT_2: usize = (Storage::<2, 2, { 2 * SPAN }>::SIZE - Storage::<2, 2, SPAN>::SIZE) / SPAN;
 
 /// Bytes of a series in each recorder.
 pub const COUNTERS: u64 = (SERIES_2 - SERIES_1) as u64;
-/// Of those, in storage without exponential histograms.
-pub const CLASSIC_COUNTERS: u64 = {
-    type ClassicStorage<const SERIES: usize, const SHARDS: usize> =
-        Storage<SERIES, SHARDS, 2, loaddensity_metrics_core::Classic>;
-    let two = ClassicStorage::<{ SPAN + 2 }, 2>::SIZE - ClassicStorage::<2, 2>::SIZE;
-    let one = ClassicStorage::<{ SPAN + 2 }, 1>::SIZE - ClassicStorage::<2, 1>::SIZE;
-    ((two - one) / SPAN) as u64
-};
+/// The same in storage without exponential histograms.
+pub const CLASSIC_COUNTERS: u64 = (CLASSIC_2 - CLASSIC_1) as u64;
 /// Bytes of a series' labels, for all formats, of its exemplars, and of its place in the index.
-pub const LABELS: u64 = SERIES_1 as u64 - 2 * COUNTERS;
+pub const LABELS: u64 = CLASSIC_1 as u64 - 2 * CLASSIC_COUNTERS;
+/// Bytes of a series in the spill shard.
+pub const SPILL: u64 = SERIES_1 as u64 - COUNTERS - LABELS;
 /// Bytes of an event in a recorder's ring.
 pub(super) const EVENT: u64 = (EVENT_2 - EVENT_1) as u64;
 /// Bytes of an event in the ring of those recorders that found no shard.
@@ -36,7 +37,7 @@ const SHARED_EVENT: u64 = EVENT_1 as u64 - EVENT;
 /// Bytes of a shard without series and ring.
 const HEADER: u64 = 256;
 /// What there is once.
-const REST: u64 = Smallest::SIZE as u64 - 2 * (LABELS + 2 * COUNTERS) - 2 * HEADER - 2 * (EVENT + SHARED_EVENT);
+const REST: u64 = Smallest::SIZE as u64 - 2 * (LABELS + SPILL + COUNTERS) - 2 * HEADER - 2 * (EVENT + SHARED_EVENT);
 
 /// Recorders, and series beside the overflow series, of the default storage.
 pub(super) const DEFAULT_RECORDERS: u64 = 12;
@@ -48,7 +49,7 @@ pub(super) const DEFAULT_SIZE: u64 = DefaultStorage::SIZE as u64;
 /// rings of [`RING`] events; exact but for some hundred bytes.
 pub(super) const fn size(series: u64, recorders: u64) -> u64 {
     let ring = RING as u64 * (EVENT * recorders + SHARED_EVENT);
-    series * (LABELS + COUNTERS * (recorders + 1)) + (recorders + 1) * HEADER + ring + REST
+    series * (LABELS + SPILL + COUNTERS * recorders) + (recorders + 1) * HEADER + ring + REST
 }
 
 /// Bytes that `recorders` recorders and `series` series make resident at the most, raw events included.

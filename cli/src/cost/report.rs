@@ -66,6 +66,11 @@ impl CostReport<'_> {
         for (name, bytes, note) in [
             ("a series, once", memory::LABELS, "its labels, for all formats, and its exemplars".to_owned()),
             (
+                "a series, in the spill shard",
+                memory::SPILL,
+                "untouched while there are shards for all recorders".to_owned(),
+            ),
+            (
                 "a series, in each recorder",
                 counters,
                 format!("{} without exponential histograms", memory::CLASSIC_COUNTERS),
@@ -318,7 +323,7 @@ mod tests {
                 ],
             ),
             (512, 12, ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 8_192)"]),
-            (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 9,216 bytes"]),
+            (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,040 bytes"]),
         ] {
             let text = report(series, threads);
             for part in parts {

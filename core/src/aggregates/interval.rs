@@ -1,12 +1,12 @@
 //! The requests of one interval after another, series by series, for exporters that send aggregates. If an export
 //! fails, nothing is lost, and no request is sent twice.
 
+use crate::aggregates::classic::{Latencies, Sizes};
 use crate::aggregates::distribution::{Distribution, Distributions};
 use crate::aggregates::row::{Half, RowShape};
 use crate::aggregates::rows::{Rows, TooFewWords};
 use crate::aggregates::totals::Totals;
 use crate::counts::bounds::Quantity;
-use crate::counts::cell::{Latencies, Sizes};
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -56,7 +56,7 @@ pub struct Intervals<'a, M> {
 }
 
 impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
-    /// The words of memory that `registry` needs: with the default bounds 17,344 bytes for each series of its capacity, 736
+    /// The words of memory that `registry` needs: with the default bounds 17,376 bytes for each series of its capacity, 768
     /// where it keeps no exponential histograms. In zeroed memory, the words of series without requests are never
     /// written.
     #[must_use]
@@ -120,6 +120,7 @@ impl<'a, M: AsRef<[u64]> + AsMut<[u64]>> Intervals<'a, M> {
         let classic = rows.map(|row| shape.classic(row));
         let totals = Totals {
             bounds: self.registry.bounds(),
+            by_outcome: rows.map(|row| shape.requests(row)),
             latencies: classic.map(|[latencies, _]| Latencies::of(latencies.sum, latencies.buckets)),
             sizes: classic.map(|[_, sizes]| Sizes::of(sizes.sum, sizes.buckets)),
         };

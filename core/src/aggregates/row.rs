@@ -1,11 +1,10 @@
 //! A row: what one series counted, as plain numbers one after another. Differences of intervals are taken between rows.
 //! Every OTLP point is made from a row, except cumulative points with explicit bounds.
 
-use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
-use crate::counts::cell;
-use crate::counts::exponential::{self, ExponentialWords, LATENCIES, SIZES};
-use crate::counts::layout::{AT_BUCKETS, CellWords, LATENCY_SUM, SIZE_SUM};
+use crate::counts::exponential::{LATENCIES, SIZES};
+use crate::counts::lane_sums::LaneSums;
+use crate::counts::shard_cells::ShardCells;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -14,15 +13,15 @@ use crate::request::series::Series;
 pub(crate) mod at {
     pub(crate) const LATENCY_SUM: usize = 0;
     pub(crate) const SIZE_SUM: usize = 1;
-    /// Only in a row that holds both outcomes. In other rows the number of requests is the sum of the latency buckets.
     pub(crate) const REQUESTS: usize = 2;
+    /// Only where a row holds both outcomes.
     pub(crate) const FAILURES: usize = 3;
 }
 
-/// The most words of a row.
-pub(crate) const MAX_WORDS: usize = at::REQUESTS + BUCKETS + LATENCIES + SIZES + 2 * EXTREMES;
-/// The words of the extremes of one histogram: the largest value, and before it the complement of the smallest value,
-/// so that zero words mean that there is none.
+/// Most words of a row.
+pub(crate) const MAX_WORDS: usize = at::FAILURES + BUCKETS + LATENCIES + SIZES + 2 * EXTREMES;
+/// Words of the extremes of one histogram: the complement of the smallest value, because words are zero at first, and the
+/// largest.
 const EXTREMES: usize = 2;
 
 /// Which columns a row has, in this order: the sums, the classic buckets of latencies and of sizes, the exponential
@@ -59,12 +58,12 @@ impl RowShape {
     /// A row for each outcome: classic latencies and sizes.
     pub(crate) const fn explicit(bounds: &Bounds) -> Self {
         let classic = Widths { latencies: bounds.latency_buckets(), sizes: bounds.size_buckets() };
-        Self { sums: at::REQUESTS, classic, exponential: Widths::NONE, extremes: 0 }
+        Self { sums: at::FAILURES, classic, exponential: Widths::NONE, extremes: 0 }
     }
 
     /// A row for each outcome: exponential latencies and sizes. Only for storage that keeps them.
     pub(crate) const fn exponential() -> Self {
-        Self { sums: at::REQUESTS, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
+        Self { sums: at::FAILURES, classic: Widths::NONE, exponential: Widths::ALL, extremes: 0 }
     }
 
     /// A row for each outcome: all that `registry` counts.
@@ -76,8 +75,8 @@ impl RowShape {
         Self { exponential: Widths::ALL, ..explicit }.with_extremes()
     }
 
-    /// One row for both outcomes: requests, failures and, if `registry` has them, the exponential buckets and the
-    /// extremes of the latencies.
+    /// One row for both outcomes: requests, failures, and of the latencies the exponential buckets and the extremes,
+    /// where `registry` has them.
     pub(crate) fn merged(registry: Registry<'_>) -> Self {
         let latencies = if registry.has_exponentials() { LATENCIES } else { 0 };
         let exponential = Widths { latencies, sizes: 0 };
@@ -105,13 +104,13 @@ impl RowShape {
     }
 
     const fn is_merged(self) -> bool {
-        self.sums > at::REQUESTS
+        self.sums > at::FAILURES
     }
 
     /// The requests in `row`.
     #[inline]
     pub(crate) fn requests(self, row: &[u64]) -> u64 {
-        if self.is_merged() { row.get(at::REQUESTS).copied().unwrap_or_default() } else { self.latencies(row).count }
+        row.get(at::REQUESTS).copied().unwrap_or_default()
     }
 
     /// The failures in `row`, if it holds both outcomes; else 0.
@@ -125,7 +124,12 @@ impl RowShape {
         self.half(Quantity::Latency, row, self.sums, self.first_widths().latencies)
     }
 
-    /// The sizes in `row`, of the same kind as [`latencies`](Self::latencies).
+    /// The requests in `row`, without buckets.
+    pub(crate) fn counted(self, row: &[u64]) -> Half<'_> {
+        Half { sum: 0, extremes: None, buckets: &[], count: self.requests(row) }
+    }
+
+    /// The sizes in `row`, likewise.
     #[inline]
     pub(crate) fn sizes(self, row: &[u64]) -> Half<'_> {
         let Widths { latencies, sizes } = self.first_widths();
@@ -183,43 +187,57 @@ impl RowShape {
         row
     }
 
-    /// Reads what all shards counted into `row`. Relaxed: each number is read whole, but the numbers need not belong to
-    /// the same moment. The extremes may be those of a request that is in no bucket yet.
+    /// Reads what all shards counted into `row`: each number whole, not the numbers in step; the extremes may be those of a
+    /// request that no bucket shows yet.
     pub(crate) fn read(self, registry: Registry<'_>, series: Series, outcome: Outcome, row: &mut [u64]) {
         row.fill(0);
-        let (one, latency_buckets) = ([outcome], registry.parts.control.bounds.latency_buckets());
+        let (one, cells) = ([outcome], registry.shard_cells());
         let outcomes = if self.is_merged() { &Outcome::ALL } else { &one[..] };
-        for (cell, exponentials) in registry.counted(series) {
-            for outcome in outcomes {
-                // This check avoids reading pages that were never written.
-                if cell::is_used(&cell[outcome.index()]) {
-                    // The requests are read before the exponential buckets, and a recorder writes these first. So every
-                    // request that is read has its latency.
-                    if self.is_merged() {
-                        add_requests(cell::count(cell, *outcome, latency_buckets), *outcome, row);
-                    }
-                    self.add(cell, exponentials, *outcome, row);
-                }
+        // Before the buckets, which a recorder fills first: no request is without its latency.
+        for outcome in outcomes {
+            let requests = cells.requests(series, *outcome);
+            row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
+            if self.is_merged() && *outcome == Outcome::Failure {
+                row[at::FAILURES] = requests;
             }
+        }
+        if row[at::REQUESTS] != 0 {
+            let mut lanes = LaneSums::NONE;
+            self.read_histogram(&cells, (series, outcomes), Quantity::Latency, &mut lanes, row);
+            self.read_histogram(&cells, (series, outcomes), Quantity::Size, &mut lanes, row);
         }
     }
 
-    /// Adds what one shard counted of one outcome.
-    fn add(self, cell: &CellWords, exponentials: Option<&ExponentialWords>, outcome: Outcome, row: &mut [u64]) {
-        let side = &cell[outcome.index()];
-        add(row, self.sums, self.classic.both(), &side[AT_BUCKETS..]);
-        if let Some(words) = exponentials.filter(|_| self.exponential.latencies != 0) {
-            let (latencies, sizes) = exponential::buckets(words, outcome);
-            let first = self.sums + self.classic.both();
-            add(row, first, self.exponential.latencies, latencies);
-            add(row, first + self.exponential.latencies, self.exponential.sizes, sizes);
+    fn read_histogram(
+        self,
+        cells: &ShardCells<'_>,
+        (series, outcomes): (Series, &[Outcome]),
+        quantity: Quantity,
+        lanes: &mut LaneSums,
+        row: &mut [u64],
+    ) {
+        let (place, sum) = match quantity {
+            Quantity::Latency => (0, at::LATENCY_SUM),
+            Quantity::Size => (1, at::SIZE_SUM),
+        };
+        let (map, all) = (cells.map, lanes.read(cells, series, outcomes, quantity));
+        row[sum] = all.sum;
+        if let Some(extremes) = row[self.additive_words()..].as_chunks_mut::<EXTREMES>().0.get_mut(place) {
+            *extremes = [!all.smallest, all.largest];
         }
-        for (at, word) in [(at::LATENCY_SUM, LATENCY_SUM), (at::SIZE_SUM, SIZE_SUM)] {
-            row[at] = row[at].wrapping_add(side[word].load(Relaxed));
+        let mut add = |at: usize, count: u64| {
+            if let Some(sum) = row.get_mut(at) {
+                *sum = sum.wrapping_add(count);
+            }
+        };
+        let exponentials = self.sums + self.classic.both();
+        if self.classic.has(quantity) {
+            let first = self.sums + place * self.classic.latencies;
+            lanes.classic(map, |bucket, count| add(first + bucket, count));
         }
-        let extremes = cell::extremes(cell, outcome).into_iter().take(self.extremes);
-        for (all, (min, max)) in row[self.additive_words()..].as_chunks_mut::<EXTREMES>().0.iter_mut().zip(extremes) {
-            *all = [all[0].max(!min), all[1].max(max)];
+        if self.exponential.has(quantity) {
+            let first = exponentials + place * self.exponential.latencies;
+            lanes.exponential(map, |bucket, count| add(first + bucket, count));
         }
     }
 }
@@ -232,16 +250,11 @@ impl Widths {
     const fn both(self) -> usize {
         self.latencies + self.sizes
     }
-}
 
-fn add_requests(requests: u64, outcome: Outcome, row: &mut [u64]) {
-    row[at::REQUESTS] = row[at::REQUESTS].wrapping_add(requests);
-    let failures = if outcome == Outcome::Failure { requests } else { 0 };
-    row[at::FAILURES] = row[at::FAILURES].wrapping_add(failures);
-}
-
-fn add(row: &mut [u64], first: usize, count: usize, words: &[AtomicU64]) {
-    for (sum, word) in row.iter_mut().skip(first).take(count).zip(words) {
-        *sum = sum.wrapping_add(word.load(Relaxed));
+    const fn has(self, quantity: Quantity) -> bool {
+        match quantity {
+            Quantity::Latency => self.latencies != 0,
+            Quantity::Size => self.sizes != 0,
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use core::time::Duration;
 
+use crate::aggregates::classic::{Latencies, Sizes};
 use crate::counts::bounds::Bounds;
-use crate::counts::cell::{Latencies, Sizes};
+use crate::counts::lane_sums::LaneSums;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -14,6 +15,9 @@ use crate::request::series::Series;
 pub struct Totals {
     /// The bounds of the buckets.
     pub bounds: Bounds,
+    /// Requests: the successes and the failures, in this order. While requests are recorded, one may be in these and not yet
+    /// in the buckets, or the other way round.
+    pub by_outcome: [u64; 2],
     /// Latencies of the successes and of the failures, in this order.
     pub latencies: [Latencies; 2],
     /// Sizes of the successes and of the failures, in this order.
@@ -24,13 +28,13 @@ impl Totals {
     /// The number of all requests.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.latencies.iter().map(Latencies::count).sum()
+        self.by_outcome.iter().sum()
     }
 
     /// The number of failed requests.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.latencies[Outcome::Failure.index()].count()
+        self.by_outcome[Outcome::Failure.index()]
     }
 
     /// The latency that a share `q` (0 to 1) of the requests did not exceed. It is interpolated inside a classic
@@ -40,7 +44,7 @@ impl Totals {
     /// `None` without requests or without bounds. If the quantile is above the last bound, that bound is returned.
     #[must_use]
     pub fn latency_quantile(&self, q: f64) -> Option<Duration> {
-        let total = self.requests();
+        let total: u64 = self.latencies.iter().map(Latencies::count).sum();
         if total == 0 || self.bounds.latency_ns().is_empty() {
             return None;
         }
@@ -65,21 +69,23 @@ impl Totals {
         let [success, failure] = Outcome::ALL.map(Outcome::index);
         Self {
             bounds: self.bounds,
+            by_outcome: [success, failure].map(|side| self.by_outcome[side].saturating_sub(earlier.by_outcome[side])),
             latencies: [success, failure].map(|side| self.latencies[side].since(&earlier.latencies[side])),
             sizes: [success, failure].map(|side| self.sizes[side].since(&earlier.sizes[side])),
         }
     }
 
     pub(crate) fn none(bounds: Bounds) -> Self {
-        Self { bounds, latencies: [Latencies::none(&bounds); 2], sizes: [Sizes::none(&bounds); 2] }
+        Self { bounds, by_outcome: [0; 2], latencies: [Latencies::none(&bounds); 2], sizes: [Sizes::none(&bounds); 2] }
     }
 
     fn add(&mut self, registry: Registry<'_>, series: Series) {
-        for cell in registry.cells(series) {
-            for outcome in Outcome::ALL {
-                self.latencies[outcome.index()].add(cell, outcome);
-                self.sizes[outcome.index()].add(cell, outcome, self.bounds.latency_buckets());
-            }
+        let (cells, mut lanes) = (registry.shard_cells(), LaneSums::NONE);
+        for outcome in Outcome::ALL {
+            // Before the buckets, which a recorder fills first: no request is without its latency.
+            self.by_outcome[outcome.index()] += cells.requests(series, outcome);
+            self.latencies[outcome.index()].add(&cells, series, outcome, &mut lanes);
+            self.sizes[outcome.index()].add(&cells, series, outcome, &mut lanes);
         }
     }
 }

@@ -201,16 +201,8 @@ impl BoundsWords {
         }
     }
 
-    /// The number of latency buckets. From now on the bounds are fixed.
-    pub(crate) fn latency_buckets(&self) -> usize {
-        match self.settled() {
-            CONTRACT => Bounds::CONTRACT.latency_buckets(),
-            state => (state >> 8) as u8 as usize,
-        }
-    }
-
-    /// Sets the bounds. Threads that set the same bounds at the same time help each other. If they set different
-    /// bounds, only one of them succeeds.
+    /// Threads that set the same bounds at one time help each other; of those that set different ones, one is told that
+    /// they are in use.
     pub(crate) fn set(&self, bounds: &Bounds) -> Result<(), BoundsError> {
         let counts = u64::from(bounds.latency_buckets) << 8 | u64::from(bounds.size_buckets) << 16;
         // Relaxed: this only saves work if the bounds are fixed already.
@@ -297,10 +289,10 @@ mod tests {
     fn the_first_who_sets_or_reads_the_bounds_fixes_them() {
         let own = Bounds::new(&[Duration::from_millis(7)], &[8, 9]).unwrap();
         let words = BoundsWords::new();
-        assert_eq!((words.set(&own), words.get(), words.latency_buckets()), (Ok(()), own, 2));
+        assert_eq!((words.set(&own), words.get()), (Ok(()), own));
         assert_eq!((words.set(&own), words.set(&Bounds::CONTRACT)), (Ok(()), Err(BoundsError::InUse)));
         let words = BoundsWords::new();
-        assert_eq!((words.latency_buckets(), words.set(&own)), (12, Err(BoundsError::InUse)));
+        assert_eq!((words.get(), words.set(&own)), (Bounds::CONTRACT, Err(BoundsError::InUse)));
         assert_eq!((words.set(&Bounds::CONTRACT), words.get()), (Ok(()), Bounds::CONTRACT));
     }
 }

@@ -22,6 +22,7 @@ mod throttle;
 use crate::aggregates::row::{Half, MAX_WORDS, RowShape};
 use crate::aggregates::rows::FrozenRows;
 use crate::counts::bounds::Bounds;
+use crate::counts::lane_sums::LaneSums;
 use crate::labels::otlp as labels;
 use crate::labels::otlp::OtlpAttributes;
 use crate::metrics::{DURATION, GAUGE_DESCRIPTION, Instrument, LATENCY, REQUESTS, SIZE};
@@ -213,20 +214,20 @@ impl<'a> Writer<'a> {
 
     #[inline(always)]
     fn each_point(&mut self, metric: OtlpMetric, layout: Layout, back: &mut ReverseWriter<'_>) -> Result<(), Full> {
-        let (registry, columns) = (self.registry, self.registry.columns());
+        let (registry, cells, mut lanes) = (self.registry, self.registry.shard_cells(), LaneSums::NONE);
         while let Some(number) = self.at.above.checked_sub(1) {
             let series = Series::from_number(number);
             let entry = registry.entry(series);
-            if let Some(cell) = columns.first(series).filter(|_| entry.is_published()) {
-                let point = |outcome| CellPoint::new(&columns, series, outcome, cell, entry);
+            if entry.is_published() {
+                let point = |outcome| CellPoint::new(&cells, series, outcome, entry);
                 if self.at.outcome == Outcome::Failure {
                     if let Some(point) = point(Outcome::Failure) {
-                        self.put_point(metric, layout, point, back)?;
+                        self.put_point(metric, layout, point, &mut lanes, back)?;
                     }
                     self.at.outcome = Outcome::Success;
                 }
                 if let Some(point) = point(Outcome::Success) {
-                    self.put_point(metric, layout, point, back)?;
+                    self.put_point(metric, layout, point, &mut lanes, back)?;
                 }
             }
             self.at.above = number;
@@ -241,9 +242,10 @@ impl<'a> Writer<'a> {
         metric: OtlpMetric,
         layout: Layout,
         point: CellPoint<'_>,
+        lanes: &mut LaneSums,
         back: &mut ReverseWriter<'_>,
     ) -> Result<(), Full> {
-        if let Some(requests) = self.points.put(metric, layout, point, back)? {
+        if let Some(requests) = self.points.put(metric, layout, point, lanes, back)? {
             self.written += 1;
             self.at.requests += requests;
         }
@@ -382,7 +384,11 @@ impl<'a> RowSource<'a> {
             Some(interval) => interval.row(series, outcome),
             None => self.shape.read_into(registry, series, outcome, room),
         };
-        if metric == OtlpMetric::Size { self.shape.sizes(row) } else { self.shape.latencies(row) }
+        match metric {
+            OtlpMetric::Size => self.shape.sizes(row),
+            OtlpMetric::Latency | OtlpMetric::Duration => self.shape.latencies(row),
+            OtlpMetric::Requests => self.shape.counted(row),
+        }
     }
 }
 

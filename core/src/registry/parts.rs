@@ -1,10 +1,11 @@
 //! What storage is made of: the words that each shard and the registry have once, and the slices that a registry works
 //! on.
 
-use crate::atomics::{AtomicU64, Padded, const_unless_loom, each, zeros};
-use crate::counts::bounds::BoundsWords;
-use crate::counts::exponential::ExponentialWords;
-use crate::counts::layout::CellWords;
+use crate::atomics::{AtomicU64, Ordering, Padded, const_unless_loom, each, zeros};
+use crate::counts::bounds::{BUCKETS, BoundsWords};
+use crate::counts::cells::Cells;
+use crate::counts::lane_map::{LaneMapWords, Slots};
+use crate::counts::orderings;
 use crate::registry::entry::{EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::exporter::Exporter;
@@ -66,6 +67,9 @@ pub(crate) struct Control {
     /// Whether there has ever been an exemplar.
     pub(crate) traced: AtomicU64,
     pub(crate) bounds: BoundsWords,
+    /// Whether the lanes' map has been written; see there.
+    pub(crate) lane_map: AtomicU64,
+    pub(crate) classic_ends: [AtomicU64; BUCKETS],
     pub(crate) status: StatusWord,
     pub(crate) first_folded: FirstFolded,
     pub(crate) gauges: [GaugeWords; GAUGES],
@@ -100,6 +104,8 @@ impl Control {
                 pump_owned: AtomicU64::new(0),
                 traced: AtomicU64::new(0),
                 bounds: BoundsWords::new(),
+                lane_map: AtomicU64::new(0),
+                classic_ends: zeros(),
                 status: StatusWord::new(),
                 first_folded: FirstFolded { state: AtomicU64::new(0), method: zeros(), name: zeros() },
                 gauges: each!(GaugeWords::new(); GAUGES),
@@ -109,7 +115,19 @@ impl Control {
     }
 }
 
-/// The storage without its const parameters: what a registry's handle holds.
+/// Claims a shard by its owner's mark, for a recorder that alone writes it from now on; `false` where it has an owner.
+pub(crate) fn claim(owned: &AtomicU64) -> bool {
+    // Relaxed: a look costs less than an exchange that fails. Acquire pairs with the release of the former owner, whose
+    // stores come before ours.
+    let is_mine = owned.load(Ordering::Relaxed) == 0
+        && owned.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+    if is_mine {
+        orderings::fence_after_claim();
+    }
+    is_mine
+}
+
+/// Storage without its const parameters: what a registry's handle is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
     pub(crate) control: &'a Control,
@@ -118,14 +136,25 @@ pub(crate) struct Parts<'a> {
     pub(crate) entries: &'a [EntryWords],
     pub(crate) shards: &'a [ShardWords],
     pub(crate) exemplars: &'a [ExemplarWords],
-    /// Shard by shard, with a cell for each series in each shard.
-    pub(crate) cells: &'a [CellWords],
-    /// In the same order as the cells. Empty if the storage keeps no exponential histograms.
-    pub(crate) exponentials: &'a [ExponentialWords],
+    pub(crate) cells: Cells<'a>,
+    /// The words of the lanes' map.
+    pub(crate) slots: Slots<'a>,
+    pub(crate) lane_edges: &'a [AtomicU64],
+    pub(crate) lane_buckets: &'a [AtomicU64],
     /// Shard by shard.
     pub(crate) rings: &'a [Slot],
     pub(crate) spill: &'a ShardWords,
-    pub(crate) spill_cells: &'a [CellWords],
-    pub(crate) spill_exponentials: &'a [ExponentialWords],
     pub(crate) spill_ring: &'a [SharedSlot],
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) const fn lane_map_words(&self) -> LaneMapWords<'a> {
+        LaneMapWords {
+            slots: self.slots,
+            edges: self.lane_edges,
+            buckets: self.lane_buckets,
+            classic_ends: &self.control.classic_ends,
+            state: &self.control.lane_map,
+        }
+    }
 }

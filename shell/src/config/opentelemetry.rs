@@ -124,8 +124,8 @@ pub enum Temporality {
     /// `cumulative`: from the start of the first exporter of the process.
     #[default]
     Cumulative,
-    /// `delta`: from the end of the interval before, or the exporter's start. Takes 736 bytes of memory for each series
-    /// that the storage has room for, 16,608 with exponential histograms, as far as they are used.
+    /// `delta`: from the end of the interval before, or the exporter's start. Takes 768 bytes of memory for each series
+    /// that the storage has room for, 16,640 with exponential histograms, as far as they are used.
     Delta,
     /// `lowmemory`, as OpenTelemetry calls it: delta for counters and histograms. All that is exported here is of these
     /// kinds, so that it is the same as [`Delta`](Self::Delta).

@@ -111,6 +111,7 @@ const CRATES: &[&str] = &["core", "shell", "shell-smol", "shell-std", "shell-tok
 const EXHAUSTIVE: &[(&str, &str)] = &[
     ("AddressStep", "whoever asks must do each of them"),
     ("Arguments", "Action-JSON has these two forms"),
+    ("Cells", "nobody outside can name it"),
     ("Classic", "a type without values, which chooses a storage"),
     ("ConnectionStep", "whoever asks must do each of them"),
     ("ContentCoding", "whoever serves pages must be able to code each of them"),
@@ -125,5 +126,6 @@ const EXHAUSTIVE: &[(&str, &str)] = &[
     ("PostAction", "a driver must do each of them"),
     ("Pushback", "gRPC has no third answer"),
     ("Said", "a machine must settle each of them"),
+    ("Slots", "nobody outside can name it"),
     ("TooLarge", "a machine must handle each of them"),
 ];

@@ -10,11 +10,9 @@
 
 use super::layout::{FIXED64, Layout, MAX_BOUNDS_FIELD, Shape, TIMES};
 use super::{OtlpMetric, field};
-use crate::atomics::Ordering::Relaxed;
 use crate::counts::bounds::Bounds;
-use crate::counts::cell::is_used;
-use crate::counts::columns::Columns;
-use crate::counts::layout::{AT_BUCKETS, CellWords, OutcomeWords};
+use crate::counts::lane_sums::LaneSums;
+use crate::counts::shard_cells::ShardCells;
 use crate::labels::otlp::{Attributes, MAX_ATTRIBUTES, OtlpAttributes};
 use crate::registry::entry::Entry;
 use crate::request::sample::{Outcome, Timestamp};
@@ -37,27 +35,19 @@ const CHUNKS: usize = MAX_BOUNDS_FIELD.div_ceil(CHUNK);
 /// What a point shows.
 #[derive(Clone, Copy)]
 pub(super) struct CellPoint<'a> {
-    columns: &'a Columns<'a>,
+    cells: &'a ShardCells<'a>,
     series: Series,
     outcome: Outcome,
-    /// What the first shard counted.
-    side: &'a OutcomeWords,
+    requests: u64,
     attributes: Attributes<'a>,
 }
 
 impl<'a> CellPoint<'a> {
-    /// The point of a series' outcome, whose first cell is `cell`, unless nothing was counted.
+    /// The point of a series' outcome, unless nothing was counted.
     #[inline(always)]
-    pub(super) fn new(
-        columns: &'a Columns<'a>,
-        series: Series,
-        outcome: Outcome,
-        cell: &'a CellWords,
-        entry: Entry<'a>,
-    ) -> Option<Self> {
-        let side = &cell[outcome.index()];
-        let is_used = is_used(side) || columns.has_more() && columns.has_counted_more(series, outcome);
-        is_used.then(|| Self { columns, series, outcome, side, attributes: entry.labels::<OtlpAttributes>() })
+    pub(super) fn new(cells: &'a ShardCells<'a>, series: Series, outcome: Outcome, entry: Entry<'a>) -> Option<Self> {
+        let requests = cells.requests(series, outcome);
+        (requests != 0).then(|| Self { cells, series, outcome, requests, attributes: entry.labels::<OtlpAttributes>() })
     }
 }
 
@@ -102,19 +92,22 @@ impl CellPointWriter {
 
     /// Writes a point of `metric`; returns the requests that it adds to the export's total, and `None` where it
     /// is empty.
-    /// `layout` is this one's, and known to the compiler where it is the usual one.
+    /// `layout` is this one's, and known to the compiler where it is the usual one; `lanes` is room to add up in.
     #[inline(always)]
     pub(super) fn put(
         &self,
         metric: OtlpMetric,
         layout: Layout,
         point: CellPoint<'_>,
+        lanes: &mut LaneSums,
         back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
+        let of_latency = (layout.latency(), &self.latency_bounds);
+        let of_size = (layout.size(), &self.size_bounds);
         match metric {
             OtlpMetric::Requests => self.put_number(layout, point, back),
-            OtlpMetric::Latency => self.put_histogram(layout.latency(), &self.latency_bounds, layout, point, back),
-            OtlpMetric::Size => self.put_histogram(layout.size(), &self.size_bounds, layout, point, back),
+            OtlpMetric::Latency => self.put_histogram(of_latency, layout, point, lanes, back),
+            OtlpMetric::Size => self.put_histogram(of_size, layout, point, lanes, back),
             // Made of rows alone.
             OtlpMetric::Duration => Ok(None),
         }
@@ -127,29 +120,22 @@ impl CellPointWriter {
         point: CellPoint<'_>,
         back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
-        let mut count = count(layout.latency(), point.side);
-        if point.columns.has_more() {
-            count += count_more(layout.latency_buckets, point.columns, point.series, point.outcome);
-        }
-        if count == 0 {
-            return Ok(None);
-        }
         let length = point.attributes.len() + FIXED64 + layout.times;
         let mut front = back.front(PREFIX + length)?;
         point.attributes.put_in_number(point.outcome, &mut front)?;
-        front.put(&fixed64(field::NUMBER_AS_INT, count))?;
+        front.put(&fixed64(field::NUMBER_AS_INT, point.requests))?;
         let length = self.put_start(layout, length, &mut front)?;
         back.commit(length);
-        Ok(Some(count))
+        Ok(Some(point.requests))
     }
 
     #[inline(always)]
     fn put_histogram(
         &self,
-        shape: Shape,
-        bounds: &Chunks,
+        (shape, bounds): (Shape, &Chunks),
         layout: Layout,
         point: CellPoint<'_>,
+        lanes: &mut LaneSums,
         back: &mut ReverseWriter<'_>,
     ) -> Result<Option<u64>, Full> {
         let length = point.attributes.len() + shape.length() + layout.times;
@@ -158,7 +144,7 @@ impl CellPointWriter {
         // One check instead of one for each block of the usual layout.
         front.spill::<SPILL>()?;
         put_chunks(bounds, shape.bounds_field(), &mut front)?;
-        let (count, sum) = put_buckets(shape, point, &mut front)?;
+        let (count, sum) = put_buckets(shape, point, lanes, &mut front)?;
         if count == 0 {
             return Ok(None);
         }
@@ -209,55 +195,23 @@ fn put_chunks(chunks: &Chunks, mut length: usize, front: &mut FrontRoom<'_>) -> 
 
 /// Writes the buckets; returns the count of what was written, and the sum.
 #[inline(always)]
-fn put_buckets(shape: Shape, point: CellPoint<'_>, front: &mut FrontRoom<'_>) -> Result<(u64, u64), Full> {
+fn put_buckets(
+    shape: Shape,
+    point: CellPoint<'_>,
+    lanes: &mut LaneSums,
+    front: &mut FrontRoom<'_>,
+) -> Result<(u64, u64), Full> {
     let room = front.take(8 * shape.buckets)?.as_chunks_mut::<8>().0;
-    // Relaxed, here and below: each number whole, not the numbers in step.
-    let (mut count, sum) = (0, point.side[shape.sum].load(Relaxed));
-    for (room, word) in room.iter_mut().zip(shape.of(point.side)) {
-        let bucket = word.load(Relaxed);
-        count += bucket;
-        *room = bucket.to_le_bytes();
-    }
-    if !point.columns.has_more() {
-        return Ok((count, sum));
-    }
-    let more = add_more((shape.first, shape.sum), point.columns, point.series, point.outcome, room);
-    Ok((count + more.0, sum.wrapping_add(more.1)))
-}
-
-/// Adds the buckets of the shards that follow to those in `room`; returns by how much count and sum grow. `at` is where
-/// a side has buckets and sum: all arguments fit into registers.
-#[inline(never)]
-fn add_more(
-    at: (usize, usize),
-    columns: &Columns<'_>,
-    series: Series,
-    outcome: Outcome,
-    room: &mut [[u8; 8]],
-) -> (u64, u64) {
-    let (mut count, mut sum) = (0, 0_u64);
-    for side in columns.more(series, outcome) {
-        for (room, word) in room.iter_mut().zip(side.iter().skip(at.0)) {
-            let bucket = word.load(Relaxed);
-            count += bucket;
-            *room = (u64::from_le_bytes(*room) + bucket).to_le_bytes();
+    let all = lanes.read(point.cells, point.series, &[point.outcome], shape.quantity);
+    room.fill([0; 8]);
+    let mut count = 0_u64;
+    lanes.classic(point.cells.map, |bucket, requests| {
+        if let Some(room) = room.get_mut(bucket) {
+            *room = requests.to_le_bytes();
+            count = count.wrapping_add(requests);
         }
-        sum = sum.wrapping_add(side[at.1].load(Relaxed));
-    }
-    (count, sum)
-}
-
-/// Requests of one side.
-#[inline(always)]
-fn count(shape: Shape, side: &OutcomeWords) -> u64 {
-    shape.of(side).iter().map(|bucket| bucket.load(Relaxed)).sum()
-}
-
-/// Requests that the shards that follow counted.
-#[inline(never)]
-fn count_more(buckets: usize, columns: &Columns<'_>, series: Series, outcome: Outcome) -> u64 {
-    let sides = columns.more(series, outcome);
-    sides.flat_map(|side| side.iter().skip(AT_BUCKETS).take(buckets)).map(|bucket| bucket.load(Relaxed)).sum()
+    });
+    Ok((count, all.sum))
 }
 
 /// A field of eight bytes.

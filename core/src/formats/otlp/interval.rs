@@ -51,7 +51,7 @@ pub struct DeltaInterval<M> {
 }
 
 impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
-    /// Words of memory that a registry needs: with the contract's bounds 736 bytes for each series of its capacity, 16,608
+    /// Words of memory that a registry needs: with the contract's bounds 768 bytes for each series of its capacity, 16,640
     /// with exponential histograms. Those of series and outcomes that count nothing are never written.
     #[must_use]
     pub fn words(registry: Registry<'_>, options: ExportOptions) -> usize {

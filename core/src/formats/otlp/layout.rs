@@ -1,11 +1,9 @@
-//! Where a point has its fields, and where a cell has what they show.
+//! Where a point has its fields.
 //!
 //! Most exports have the contract's bounds and both times. Code that is compiled for that layout needs neither loops
 //! nor checks: hence functions that are inlined into two callers, one of which hands them [`Layout::USUAL`].
 
-use crate::atomics::AtomicU64;
-use crate::counts::bounds::{Bounds, MAX_BOUNDS};
-use crate::counts::layout::{AT_BUCKETS, LATENCY_SUM, OutcomeWords, SIZE_SUM};
+use crate::counts::bounds::{Bounds, MAX_BOUNDS, Quantity};
 use crate::wire::protobuf::prefix;
 
 use super::field;
@@ -36,23 +34,20 @@ impl Layout {
 
     #[inline(always)]
     pub(super) const fn latency(self) -> Shape {
-        Shape { first: AT_BUCKETS, buckets: self.latency_buckets, sum: LATENCY_SUM, unit: NANOS_PER_MILLI }
+        Shape { quantity: Quantity::Latency, buckets: self.latency_buckets, unit: NANOS_PER_MILLI }
     }
 
     #[inline(always)]
     pub(super) const fn size(self) -> Shape {
-        Shape { first: AT_BUCKETS + self.latency_buckets, buckets: self.size_buckets, sum: SIZE_SUM, unit: 1.0 }
+        Shape { quantity: Quantity::Size, buckets: self.size_buckets, unit: 1.0 }
     }
 }
 
 /// One of the histograms.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
-    /// Where a side has the buckets.
-    pub(super) first: usize,
+    pub(super) quantity: Quantity,
     pub(super) buckets: usize,
-    /// Where a side has the sum.
-    pub(super) sum: usize,
     /// How much of what is counted makes one of what is shown.
     pub(super) unit: f64,
 }
@@ -60,13 +55,7 @@ pub(super) struct Shape {
 impl Shape {
     /// The largest [`Self::length`].
     pub(super) const MAX_LENGTH: usize =
-        Self { first: AT_BUCKETS, buckets: MAX_BOUNDS + 1, sum: LATENCY_SUM, unit: NANOS_PER_MILLI }.length();
-
-    /// The buckets of `side`.
-    #[inline(always)]
-    pub(super) fn of(self, side: &OutcomeWords) -> &[AtomicU64] {
-        side.get(self.first..self.first + self.buckets).unwrap_or_default()
-    }
+        Self { quantity: Quantity::Latency, buckets: MAX_BOUNDS + 1, unit: NANOS_PER_MILLI }.length();
 
     /// Tag and length of the buckets, at the end of the block.
     #[inline(always)]

@@ -63,7 +63,7 @@ impl<'a> Scrape<'a> {
             let (registry, series) = (self.registry, Series::from_number(self.row));
             if is_shown(registry, series) {
                 let labels = registry.entry(series).labels::<PrometheusLabels>();
-                self.lines.freeze(family, labels, &self.options, &self.bounds, registry.cells(series));
+                self.lines.freeze(family, (&registry.shard_cells(), series), labels, &self.options, &self.bounds);
                 return Some(series);
             }
             self.row += 1;
@@ -104,6 +104,5 @@ impl PageSection {
 /// Whether a page shows `series`.
 fn is_shown(registry: Registry<'_>, series: Series) -> bool {
     // The overflow series always exists, and is shown once it is used.
-    registry.entry(series).is_published()
-        && (series != Series::OVERFLOW || registry.series_totals(series).requests() != 0)
+    registry.entry(series).is_published() && (series != Series::OVERFLOW || registry.requests_of(series) != 0)
 }

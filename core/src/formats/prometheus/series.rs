@@ -12,11 +12,12 @@ use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
 use super::options::ScrapeOptions;
 use super::time::put_seconds;
 use crate::atomics::stored_text::StoredText;
-use crate::counts::bounds::{BUCKETS, Bounds};
-use crate::counts::cell;
-use crate::counts::layout::{self, CellWords};
+use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
+use crate::counts::lane_sums::LaneSums;
+use crate::counts::shard_cells::ShardCells;
 use crate::labels::prometheus as labels;
-use crate::request::sample::Timestamp;
+use crate::request::sample::{Outcome, Timestamp};
+use crate::request::series::Series;
 use crate::wire::text::digits;
 use crate::wire::text::item::ItemWriter;
 use crate::wire::text::out::{Full, TextWriter};
@@ -34,6 +35,7 @@ pub(super) struct SeriesLines {
     used: usize,
     /// In nanoseconds or bytes.
     sum: u64,
+    lanes: LaneSums,
     /// Since when all of it has been counted, where that is shown.
     created: Option<Timestamp>,
 }
@@ -52,17 +54,18 @@ impl SeriesLines {
         counts: [0; BUCKETS],
         used: 0,
         sum: 0,
+        lanes: LaneSums::NONE,
         created: None,
     };
 
-    /// Freezes what `cells` counted for the series with these labels.
-    pub(super) fn freeze<'a>(
+    /// Freezes what `cells` counted for a series, which has these labels.
+    pub(super) fn freeze(
         &mut self,
         family: Family,
+        (cells, series): (&ShardCells<'_>, Series),
         labels: StoredText<'_>,
         options: &ScrapeOptions,
         bounds: &Bounds,
-        cells: impl Iterator<Item = &'a CellWords>,
     ) {
         let [start, ..] = family.starts();
         self.family = family;
@@ -76,11 +79,9 @@ impl SeriesLines {
         self.counts = [0; BUCKETS];
         self.sum = 0;
         match family {
-            Family::Requests => self.freeze_requests(bounds, cells),
-            Family::Latency => self.freeze_histogram(0, bounds.latency_buckets(), layout::LATENCY_SUM, cells),
-            Family::Size => {
-                self.freeze_histogram(bounds.latency_buckets(), bounds.size_buckets(), layout::SIZE_SUM, cells);
-            }
+            Family::Requests => self.freeze_requests(cells, series),
+            Family::Latency => self.freeze_histogram(cells, series, Quantity::Latency, bounds.latency_buckets()),
+            Family::Size => self.freeze_histogram(cells, series, Quantity::Size, bounds.size_buckets()),
         }
     }
 
@@ -258,29 +259,21 @@ impl SeriesLines {
         }
     }
 
-    fn freeze_requests<'a>(&mut self, bounds: &Bounds, cells: impl Iterator<Item = &'a CellWords>) {
+    fn freeze_requests(&mut self, cells: &ShardCells<'_>, series: Series) {
         self.used = 2;
-        for cell in cells {
-            for (count, point) in self.counts.iter_mut().zip(cell) {
-                *count += cell::sum_of(cell::buckets(point, 0, bounds.latency_buckets()));
-            }
+        for (count, outcome) in self.counts.iter_mut().zip(Outcome::ALL) {
+            *count = cells.requests(series, outcome);
         }
     }
 
-    fn freeze_histogram<'a>(
-        &mut self,
-        first: usize,
-        buckets: usize,
-        sum: usize,
-        cells: impl Iterator<Item = &'a CellWords>,
-    ) {
+    fn freeze_histogram(&mut self, cells: &ShardCells<'_>, series: Series, quantity: Quantity, buckets: usize) {
         self.used = buckets;
-        for cell in cells {
-            for point in cell {
-                cell::add_to(&mut self.counts, cell::buckets(point, first, buckets));
-                self.sum = self.sum.wrapping_add(cell::read(&point[sum]));
+        self.sum = self.lanes.read(cells, series, &Outcome::ALL, quantity).sum;
+        self.lanes.classic(cells.map, |bucket, count| {
+            if let Some(sum) = self.counts.get_mut(bucket) {
+                *sum = count;
             }
-        }
+        });
         let mut up_to = 0;
         for count in self.counts.iter_mut().take(buckets) {
             up_to += *count;

@@ -5,11 +5,13 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::aligned::Aligned;
+use super::aligned::{Aligned, ZeroedAtomic as _};
 use super::size_error::SizeError;
+use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, zeros};
-use crate::counts::exponential::ExponentialWords;
-use crate::counts::layout::CellWords;
+use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, MergedLanes, MergedWides, SpillCell};
+use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
+use crate::counts::layout::CellHead;
 use crate::registry::Registry;
 use crate::registry::entry::{EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
@@ -26,13 +28,28 @@ pub struct HeapStorage {
     entries: Aligned,
     exemplars: Aligned,
     shards: Aligned,
-    cells: Aligned,
-    exponentials: Aligned,
+    cells: HeapCells,
+    lane_edges: Aligned,
+    lane_buckets: Aligned,
     rings: Aligned,
     spill: Box<ShardWords>,
-    spill_cells: Aligned,
-    spill_exponentials: Aligned,
     spill_ring: Aligned,
+}
+
+/// The cells of all shards, and the slots that lead to their lanes.
+enum HeapCells {
+    Merged {
+        slots: Box<SlotTables<FINE>>,
+        heads: Aligned,
+        lanes: Aligned<OwnedU16>,
+        wides: Aligned<OwnedU32>,
+        spill: Aligned,
+    },
+    Classic {
+        slots: Box<SlotTables<COARSE>>,
+        cells: Aligned,
+        spill: Aligned,
+    },
 }
 
 impl HeapStorage {
@@ -76,7 +93,8 @@ impl HeapStorage {
         }
         // One more for the overflow series.
         let series = series + 1;
-        let exponentials = if has_exponentials { series } else { 0 };
+        let cells = product(shards, series)?;
+        let lanes = if has_exponentials { MERGED_LANES } else { CLASSIC_LANES };
         Ok(Self {
             control: Box::new(Control::new()),
             index: Aligned::of::<[AtomicU64; 4]>(series)?,
@@ -84,12 +102,15 @@ impl HeapStorage {
             entries: Aligned::of::<EntryWords>(series)?,
             exemplars: Aligned::of::<ExemplarWords>(series)?,
             shards: Aligned::of::<ShardWords>(shards)?,
-            cells: Aligned::of::<CellWords>(product(shards, series)?)?,
-            exponentials: Aligned::of::<ExponentialWords>(product(shards, exponentials)?)?,
+            cells: if has_exponentials {
+                HeapCells::merged(cells, series)?
+            } else {
+                HeapCells::classic(cells, series)?
+            },
+            lane_edges: Aligned::of::<AtomicU64>(lanes)?,
+            lane_buckets: Aligned::of::<AtomicU64>(lanes)?,
             rings: Aligned::of::<Slot>(product(shards, ring)?)?,
             spill: Box::new(zeros()),
-            spill_cells: Aligned::of::<CellWords>(series)?,
-            spill_exponentials: Aligned::of::<ExponentialWords>(exponentials)?,
             spill_ring: Aligned::of::<SharedSlot>(ring)?,
         })
     }
@@ -104,14 +125,53 @@ impl HeapStorage {
             entries: self.entries.arrays(),
             exemplars: self.exemplars.arrays(),
             shards: self.shards.arrays(),
-            cells: self.cells.pairs(),
-            exponentials: self.exponentials.pairs(),
+            cells: self.cells.parts(),
+            slots: self.cells.slots(),
+            lane_edges: self.lane_edges.words(),
+            lane_buckets: self.lane_buckets.words(),
             rings: self.rings.arrays(),
             spill: &self.spill,
-            spill_cells: self.spill_cells.pairs(),
-            spill_exponentials: self.spill_exponentials.pairs(),
             spill_ring: self.spill_ring.arrays(),
         })
+    }
+}
+
+impl HeapCells {
+    fn merged(cells: usize, series: usize) -> Result<Self, SizeError> {
+        Ok(Self::Merged {
+            slots: zeroed_array()?,
+            heads: Aligned::of::<[CellHead; 2]>(cells)?,
+            lanes: Aligned::of::<[MergedLanes; 2]>(cells)?,
+            wides: Aligned::of::<[MergedWides; 2]>(cells)?,
+            spill: Aligned::of::<[SpillCell; 2]>(series)?,
+        })
+    }
+
+    fn classic(cells: usize, series: usize) -> Result<Self, SizeError> {
+        Ok(Self::Classic {
+            slots: zeroed_array()?,
+            cells: Aligned::of::<[ClassicCell; 2]>(cells)?,
+            spill: Aligned::of::<[ClassicCell; 2]>(series)?,
+        })
+    }
+
+    fn slots(&self) -> Slots<'_> {
+        match self {
+            Self::Merged { slots, .. } => Slots::Fine(slots),
+            Self::Classic { slots, .. } => Slots::Coarse(slots),
+        }
+    }
+
+    fn parts(&self) -> Cells<'_> {
+        match self {
+            Self::Merged { heads, lanes, wides, spill, .. } => Cells::Merged {
+                heads: heads.arrays(),
+                lanes: lanes.arrays(),
+                wides: wides.arrays(),
+                spill: spill.arrays(),
+            },
+            Self::Classic { cells, spill, .. } => Cells::Classic { cells: cells.arrays(), spill: spill.arrays() },
+        }
     }
 }
 
@@ -119,6 +179,11 @@ impl fmt::Debug for HeapStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.registry().fmt(f)
     }
+}
+
+/// An array of zeros that never passes over the stack.
+fn zeroed_array<const N: usize>() -> Result<Box<[AtomicU64; N]>, SizeError> {
+    AtomicU64::zeroed(N)?.try_into().map_err(|_| SizeError::Memory)
 }
 
 fn product(a: usize, b: usize) -> Result<usize, SizeError> {

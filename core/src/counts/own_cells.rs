@@ -1,0 +1,217 @@
+//! How the cells of a shard are counted in: by the one thread that owns the shard, in plain loads and stores, and in the
+//! spill shard by several.
+
+use core::ops::Range;
+
+use crate::atomics::{AtomicU64, Ordering::Relaxed};
+use crate::counts::cells::{Cells, ClassicCell, MergedLanes, MergedWides, place};
+use crate::counts::lane_map::{COARSE, FINE, LaneMap, SlotTables, Slots, looked_up};
+use crate::counts::lanes;
+use crate::counts::layout::{
+    COUNT, CellHead, LARGEST, LATENCY_SUM, LONGEST, Observation, SHORTEST, SIZE_SUM, SMALLEST, WIDE_IN_USE,
+};
+use crate::request::sample::Outcome;
+
+/// Some cells of one shard, from that of series 0 on, with the map that leads to their lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct OwnCells<'a> {
+    map: LaneMap<'a>,
+    cells: CellSlices<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum CellSlices<'a> {
+    Merged(MergedCells<'a>),
+    Classic { slots: &'a SlotTables<COARSE>, cells: &'a [ClassicCell] },
+}
+
+#[derive(Clone, Copy)]
+struct MergedCells<'a> {
+    slots: &'a SlotTables<FINE>,
+    heads: &'a [CellHead],
+    lanes: &'a [MergedLanes],
+    wides: &'a [MergedWides],
+}
+
+impl<'a> OwnCells<'a> {
+    /// None yet.
+    pub(crate) const fn none(map: LaneMap<'a>) -> Self {
+        let cells = match map.slots() {
+            Slots::Fine(slots) => CellSlices::Merged(MergedCells { slots, heads: &[], lanes: &[], wides: &[] }),
+            Slots::Coarse(slots) => CellSlices::Classic { slots, cells: &[] },
+        };
+        Self { map, cells }
+    }
+
+    /// Those of `series`, counted over shards.
+    pub(crate) fn of(map: LaneMap<'a>, cells: Cells<'a>, series: Range<usize>) -> Self {
+        let places = place(series.start, Outcome::Success)..place(series.end, Outcome::Success);
+        let cells = match (cells, map.slots()) {
+            (Cells::Merged { heads, lanes, wides, .. }, Slots::Fine(slots)) => CellSlices::Merged(MergedCells {
+                slots,
+                heads: heads.get(places.clone()).unwrap_or_default(),
+                lanes: lanes.get(places.clone()).unwrap_or_default(),
+                wides: wides.get(places).unwrap_or_default(),
+            }),
+            (Cells::Classic { cells, .. }, Slots::Coarse(slots)) => {
+                CellSlices::Classic { slots, cells: cells.get(places).unwrap_or_default() }
+            }
+            // No storage is made so.
+            _ => return Self::none(map),
+        };
+        Self { map, cells }
+    }
+
+    /// The map that leads to the lanes.
+    pub(crate) const fn map(&self) -> LaneMap<'a> {
+        self.map
+    }
+
+    /// Counts one request in the cell of a series.
+    #[inline(always)]
+    pub(crate) fn add(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {
+        let lanes = match &self.cells {
+            CellSlices::Merged(cells) => looked_up(cells.slots, seen),
+            CellSlices::Classic { slots, .. } => looked_up(slots, seen),
+        };
+        self.add_in(series, outcome, lanes, seen)
+    }
+
+    /// The same where a value's slot has several bounds.
+    #[inline]
+    pub(crate) fn add_compared(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {
+        self.add_in(series, outcome, self.map.lanes(seen), seen)
+    }
+
+    #[inline(always)]
+    fn add_in(&self, series: usize, outcome: Outcome, lanes: (usize, usize), seen: Observation) -> Counting {
+        let at = place(series, outcome);
+        match &self.cells {
+            CellSlices::Merged(cells) => cells.add(at, lanes, seen),
+            CellSlices::Classic { cells, .. } => {
+                cells.get(at).map_or(Counting::Unknown, |cell| add_classic(cell, lanes, seen))
+            }
+        }
+    }
+}
+
+/// What came of a request that was to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// It is counted.
+    Done,
+    /// It is not: its series is not among the cells.
+    Unknown,
+    /// It is not: a value's slot has several bounds, which must be compared.
+    Crowded,
+}
+
+impl MergedCells<'_> {
+    /// Counts in these lanes of a cell.
+    #[inline(always)]
+    fn add(&self, at: usize, (latency, size): (usize, usize), seen: Observation) -> Counting {
+        let (Some(head), Some(lanes)) = (self.heads.get(at), self.lanes.get(at)) else { return Counting::Unknown };
+        let (Some(latency_lane), Some(size_lane)) = (lanes.get(latency), lanes.get(size)) else {
+            return Counting::Crowded;
+        };
+        if lanes::count(latency_lane) {
+            self.carry(at, latency);
+        }
+        if lanes::count(size_lane) {
+            self.carry(at, size);
+        }
+        keep_extremes(head, seen);
+        add_sums(head, seen);
+        // Last, so that whoever counts a request finds it in the lanes, as far as the processor keeps stores in order.
+        add_one(&head[COUNT]);
+        Counting::Done
+    }
+
+    /// Once in 2^15 requests of a lane.
+    #[cold]
+    #[inline(never)]
+    fn carry(&self, at: usize, lane: usize) {
+        if let (Some(head), Some(wides)) = (self.heads.get(at), self.wides.get(at))
+            && let Some(wide) = wides.get(lane)
+        {
+            lanes::carry(wide, &head[WIDE_IN_USE]);
+        }
+    }
+}
+
+/// Counts in these lanes of a cell of classic buckets.
+#[inline(always)]
+fn add_classic(cell: &ClassicCell, (latency, size): (usize, usize), seen: Observation) -> Counting {
+    let Some((head, lanes)) = cell.split_first_chunk() else { return Counting::Unknown };
+    let (Some(latency), Some(size)) = (lanes.get(latency), lanes.get(size)) else { return Counting::Crowded };
+    add_one(latency);
+    add_one(size);
+    add_sums(head, seen);
+    Counting::Done
+}
+
+/// Counts one request of a series in the spill shard.
+pub(crate) fn add_shared(map: LaneMap<'_>, cells: Cells<'_>, series: usize, outcome: Outcome, seen: Observation) {
+    let at = place(series, outcome);
+    let cell = match cells {
+        Cells::Merged { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
+        Cells::Classic { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
+    };
+    let Some((head, lanes)) = cell.and_then(<[AtomicU64]>::split_first_chunk) else { return };
+    let is_merged = cells.has_exponentials();
+    if is_merged {
+        keep_extremes_shared(head, seen);
+    }
+    let (latency, size) = map.lanes(seen);
+    // Relaxed, here and below: only the sums count.
+    for lane in [latency, size].into_iter().filter_map(|lane| lanes.get(lane)) {
+        lane.fetch_add(1, Relaxed);
+    }
+    for (at, by) in sums_of(seen) {
+        head[at].fetch_add(by, Relaxed);
+    }
+    if is_merged {
+        head[COUNT].fetch_add(1, Relaxed);
+    }
+}
+
+#[inline(always)]
+fn add_sums(head: &CellHead, seen: Observation) {
+    for (at, by) in sums_of(seen) {
+        // Relaxed: readers want each number whole, not the numbers in step.
+        head[at].store(head[at].load(Relaxed).wrapping_add(by), Relaxed);
+    }
+}
+
+#[inline(always)]
+const fn sums_of(seen: Observation) -> [(usize, u64); 2] {
+    [(LATENCY_SUM, seen.latency_ns), (SIZE_SUM, seen.bytes)]
+}
+
+#[inline(always)]
+fn add_one(lane: &AtomicU64) {
+    // Relaxed, as in `add_sums`.
+    lane.store(lane.load(Relaxed).wrapping_add(1), Relaxed);
+}
+
+#[inline(always)]
+fn keep_extremes(head: &CellHead, seen: Observation) {
+    for (at, to) in extremes_of(seen) {
+        // A new extreme is rare, and a branch that is seldom taken costs less than a store.
+        if to > head[at].load(Relaxed) {
+            head[at].store(to, Relaxed);
+        }
+    }
+}
+
+/// What each word of the extremes must not be less than.
+#[inline(always)]
+const fn extremes_of(seen: Observation) -> [(usize, u64); 4] {
+    [(LONGEST, seen.latency_ns), (SHORTEST, !seen.latency_ns), (LARGEST, seen.bytes), (SMALLEST, !seen.bytes)]
+}
+
+fn keep_extremes_shared(head: &CellHead, seen: Observation) {
+    for (at, to) in extremes_of(seen) {
+        head[at].fetch_max(to, Relaxed);
+    }
+}
