@@ -23,6 +23,7 @@ pub(super) trait CostMeasurement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CostRow {
     ByHandle,
+    Locally,
     WithEvents,
     Classic,
     ByStrings,
@@ -42,6 +43,7 @@ impl fmt::Display for CostRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match self {
             Self::ByHandle => "record, by handle".into(),
+            Self::Locally => "record, by handle, by the recorder of the thread".into(),
             Self::WithEvents => {
                 let names: Vec<_> = per_request().map(|exporter| cost_of(exporter).name).collect();
                 format!("record, by handle, raw events on ({})", names.join(" + "))
