@@ -35,7 +35,7 @@ use self::exporters::{DatagramFilling, DatagramKind};
 use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
 use self::reading::ReadRegistry;
-use self::recording::{RecordLocally, RecordTrace, by_handle};
+use self::recording::{ClaimRecorders, RecordLocally, RecordTrace, by_handle};
 use self::report::CostReport;
 use self::sending::SendDatagrams;
 use self::trace::Trace;
@@ -163,6 +163,7 @@ fn works<'a>(
         Box::new(RecordLocally { recorder: LocalRecorder::new(local.0), handles: local.1, trace }),
         recording(CostRow::Classic, classic),
         recording(CostRow::ByStrings, one),
+        Box::new(ClaimRecorders { registry: one.0 }),
         Box::new(RawEvents::new(CostRow::Pump, one.0, one.1, trace)),
     ];
     for exporter in exporters::per_request() {

@@ -65,6 +65,27 @@ impl CostMeasurement for RecordLocally<'_> {
     }
 }
 
+/// Claims a recorder and gives it back, as an engine does that has one for each task.
+pub(super) struct ClaimRecorders<'a> {
+    pub(super) registry: Registry<'a>,
+}
+
+/// Recorders of one round.
+const CLAIMS: u64 = 10_000;
+
+impl CostMeasurement for ClaimRecorders<'_> {
+    fn row(&self) -> CostRow {
+        CostRow::Claim
+    }
+
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
+        let registry = self.registry;
+        let sharing = watch.time(|| (0..CLAIMS).filter(|_| black_box(registry.recorder()).is_sharing()).count());
+        self.row().expect("recorders without a shard", 0, sharing as u64)?;
+        Ok(RoundResult { operations: CLAIMS, bytes: 0, times: 1 })
+    }
+}
+
 /// Records `requests` with the `handles` of their series.
 pub(super) fn by_handle(recorder: &mut Recorder<'_>, handles: &[Series], requests: &[Traced]) {
     for request in black_box(requests) {

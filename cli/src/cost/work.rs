@@ -27,6 +27,8 @@ pub(super) enum CostRow {
     WithEvents,
     Classic,
     ByStrings,
+    /// A recorder, not a request.
+    Claim,
     Pump,
     /// Of an exporter that takes each request.
     PerRequest(Exporter),
@@ -50,6 +52,7 @@ impl fmt::Display for CostRow {
             }
             Self::Classic => "record, by handle, without exponential histograms".into(),
             Self::ByStrings => "record, by strings".into(),
+            Self::Claim => "a recorder, claimed and dropped".into(),
             Self::Pump => format!("pump, a request into {} sinks", per_request().count()),
             Self::PerRequest(exporter) => cost_of(*exporter).operation.into(),
             Self::Datagram(DatagramKind { filling, is_offloaded }) => {
