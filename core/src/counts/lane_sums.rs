@@ -1,4 +1,5 @@
-//! The lanes of several cells, added up before anything is made of them: one pass over each cell, in which nothing branches.
+//! The lanes of several cells are added up before buckets are made of them: a pass over a cell has no branch that depends on
+//! what was counted.
 
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
@@ -26,8 +27,9 @@ pub(crate) struct LaneSums {
 pub(crate) struct CellSummary {
     /// Of latencies in nanoseconds, or of sizes in bytes.
     pub(crate) sum: u64,
-    /// The smallest value, or the largest number; only where the storage keeps exponential histograms.
+    /// The smallest value; the largest number where nothing was counted, and in storage of classic buckets alone.
     pub(crate) smallest: u64,
+    /// The largest value, or zero likewise.
     pub(crate) largest: u64,
 }
 

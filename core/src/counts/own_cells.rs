@@ -95,14 +95,13 @@ impl<'a> OwnCells<'a> {
     }
 }
 
-/// What came of a request that was to be counted.
+/// Whether a request was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counting {
-    /// It is counted.
     Done,
-    /// It is not: its series is not among the cells.
+    /// No: its series is not among the cells.
     Unknown,
-    /// It is not: a value's slot has several bounds, which must be compared.
+    /// No: several bounds lie in the slot of one of its values, which must be compared with them.
     Crowded,
 }
 
