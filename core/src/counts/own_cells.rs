@@ -153,8 +153,8 @@ fn add_classic(cell: &ClassicCell, (latency, size): (usize, usize), seen: Observ
 pub(crate) fn add_shared(map: LaneMap<'_>, cells: Cells<'_>, series: usize, outcome: Outcome, seen: Observation) {
     let at = place(series, outcome);
     let cell = match cells {
-        Cells::Merged { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
-        Cells::Classic { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
+        Cells::Merged { spill, .. } => spill.get(at).map(|cell| &cell[..]),
+        Cells::Classic { spill, .. } => spill.get(at).map(|cell| &cell[..]),
     };
     let Some((head, lanes)) = cell.and_then(<[AtomicU64]>::split_first_chunk) else { return };
     let is_merged = cells.has_exponentials();
