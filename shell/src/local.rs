@@ -8,22 +8,33 @@ use loaddensity_metrics_core::{
 };
 
 thread_local! {
-    /// This thread's recorders, one per registry that it has recorded on: one, in nearly every process.
-    static RECORDERS: RefCell<Vec<(Registry<'static>, Recorder<'static>)>> = const { RefCell::new(Vec::new()) };
+    /// This thread's recorder on the first registry that it has recorded on: the only one, in nearly every process.
+    static FIRST: RefCell<Option<Recorder<'static>>> = const { RefCell::new(None) };
+    /// Those on other registries.
+    static OTHERS: RefCell<Vec<Recorder<'static>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Records through the recorder of whatever thread it is called on: `Copy`, `Send` and `Sync`.
 ///
 /// The recorder is claimed on a thread's first use and given back when the thread ends. A call costs a thread-local
-/// look-up more than [`Recorder::record`].
+/// look-up more than [`Recorder::record`], and somewhat more on every further registry.
 #[derive(Clone, Copy)]
 pub struct LocalRecorder {
     registry: Registry<'static>,
 }
 
 impl LocalRecorder {
-    pub(crate) const fn new(registry: Registry<'static>) -> Self {
+    /// One that records on `registry`. Whoever has exporters gets theirs from them
+    /// ([`Exporters::local_recorder`](crate::Exporters::local_recorder)).
+    #[must_use]
+    pub const fn new(registry: Registry<'static>) -> Self {
         Self { registry }
+    }
+
+    /// The registry that this records on.
+    #[must_use]
+    pub const fn registry(&self) -> Registry<'static> {
+        self.registry
     }
 
     /// The series of `method` and `name`, interned now if it is new.
@@ -49,8 +60,18 @@ impl LocalRecorder {
     }
 
     /// Records one completed request.
+    #[inline]
     pub fn record(&self, series: Series, sample: Sample) {
-        self.with(|recorder| recorder.record(series, sample));
+        let is_recorded = FIRST.try_with(|first| match first.try_borrow_mut().as_deref_mut() {
+            Ok(Some(recorder)) if recorder.registry() == self.registry => {
+                recorder.record(series, sample);
+                true
+            }
+            _ => false,
+        });
+        if is_recorded != Ok(true) {
+            self.record_elsewhere(series, sample);
+        }
     }
 
     /// Records one completed request, and keeps its trace as [`Recorder::record_traced`] does.
@@ -63,9 +84,23 @@ impl LocalRecorder {
         self.with(|recorder| recorder.record_request(method, name, sample));
     }
 
+    /// On a thread's first use, on another registry than its first one, and while the thread ends.
+    #[cold]
+    fn record_elsewhere(&self, series: Series, sample: Sample) {
+        self.with(|recorder| recorder.record(series, sample));
+    }
+
     fn with(&self, record: impl Fn(&mut Recorder<'static>)) {
-        let done = RECORDERS.try_with(|recorders| record(of_registry(&mut recorders.borrow_mut(), self.registry)));
-        if done.is_err() {
+        let done = FIRST.try_with(|first| {
+            let mut first = first.borrow_mut();
+            let recorder = first.get_or_insert_with(|| self.registry.recorder());
+            if recorder.registry() == self.registry {
+                record(recorder);
+                return Ok(());
+            }
+            OTHERS.try_with(|others| record(of_registry(&mut others.borrow_mut(), self.registry)))
+        });
+        if done.and_then(|done| done).is_err() {
             // The thread is ending and has given its recorders back: one is claimed for this request alone.
             record(&mut self.registry.recorder());
         }
@@ -79,17 +114,17 @@ impl fmt::Debug for LocalRecorder {
 }
 
 fn of_registry<'a>(
-    recorders: &'a mut Vec<(Registry<'static>, Recorder<'static>)>,
+    recorders: &'a mut Vec<Recorder<'static>>,
     registry: Registry<'static>,
 ) -> &'a mut Recorder<'static> {
-    let at = match recorders.iter().position(|(other, _)| *other == registry) {
+    let at = match recorders.iter().position(|recorder| recorder.registry() == registry) {
         Some(at) => at,
         None => {
-            recorders.push((registry, registry.recorder()));
+            recorders.push(registry.recorder());
             recorders.len() - 1
         }
     };
-    &mut recorders[at].1
+    &mut recorders[at]
 }
 
 #[cfg(test)]

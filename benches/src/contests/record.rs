@@ -1,6 +1,7 @@
 //! Recording: one request is a counter and two histograms. Ten series fit into the first cache whoever records, 10,000
 //! do not fit into the second, and the trace itself is read from memory by all.
 
+mod bounds;
 mod entry_points;
 mod ours;
 
@@ -26,6 +27,7 @@ type MakeRecordings = fn(&'static TraceWork) -> Vec<RecordingContender>;
 const DRAIN: &str = "drain of raw events, 100 series";
 const ENTRY_POINTS: &str = "ways to record, 100 series";
 const CLAIM: &str = "claiming a recorder";
+const BOUNDS: &str = "bounds of an engine's own, 100 series";
 
 /// The contests that `options` want.
 #[must_use]
@@ -46,6 +48,9 @@ pub fn contests(options: &RatioOptions) -> Vec<Contest> {
     }
     if options.wants(CLAIM) {
         contests.push(entry_points::claim(CLAIM));
+    }
+    if options.wants(BOUNDS) {
+        contests.push(bounds::contest(BOUNDS, work(100)));
     }
     if options.wants(DRAIN) {
         contests.push(contest(DRAIN, vec![ours::with_events("ours, pump", work(100), TimedSide::Pump)], work(100)));

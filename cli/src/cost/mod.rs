@@ -1,8 +1,8 @@
 //! What recording and exporting cost on this machine, and what that means for the user's load.
 //!
-//! Everything runs on one thread, over two storages with the user's series: one as the default storage is, for one
-//! recorder, and one with as many recorders as the user has threads, for what a reader of all shards does. The latter
-//! has no exponential histograms, which no reader that is measured looks at.
+//! Everything runs on one thread, over storages with the user's series: two as the default storage is, for one recorder
+//! that is at hand and for one that is looked up by thread; one without exponential histograms; and one with as many
+//! recorders as the user has threads, for what a reader of all shards does.
 //!
 //! What is public here is for the project's benches, which do the same work beside other libraries.
 
@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::{Accounts, Exporter, HeapStorage, Recorder, Registry, Series, TooSmall};
+use loaddensity_metrics_shell::LocalRecorder;
 
 pub(crate) use self::load::LoadArgs;
 
@@ -34,7 +35,7 @@ use self::exporters::{DatagramFilling, DatagramKind};
 use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
 use self::reading::ReadRegistry;
-use self::recording::{RecordTrace, by_handle};
+use self::recording::{ClaimRecorders, RecordLocally, RecordTrace, by_handle};
 use self::report::CostReport;
 use self::sending::SendDatagrams;
 use self::trace::Trace;
@@ -72,25 +73,33 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
     say::err(format_args!("measuring for {seconds} s on one thread, with up to {most} MiB of memory"));
     let trace = Trace::new(load.series, load.rate);
     let storages = Storages::new(load)?;
-    let (one, all) = (storages.one.registry(), storages.all.registry());
-    let handles = (trace.intern(one), trace.intern(all));
+    let Storages { one, local, classic, all } = &storages;
+    let (one, local, classic, all) = (one.registry(), local.registry(), classic.registry(), all.registry());
+    let handles = [one, local, classic, all].map(|registry| trace.intern(registry));
+    let [of_one, of_local, of_classic, of_all] = &handles;
     // What is read later must be there from the beginning, in every shard.
     let first = trace.every_outcome();
     let fill = |recorder: &mut Recorder<'_>, handles: &[Series]| {
         by_handle(recorder, handles, &first);
         by_handle(recorder, handles, &trace.requests);
     };
-    fill(&mut one.recorder(), &handles.0);
+    fill(&mut one.recorder(), of_one);
     let mut recorders: Vec<_> = (0..load.threads).map(|_| all.recorder()).collect();
     for recorder in &mut recorders {
         if interrupt.pressed() {
             return Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() });
         }
-        fill(recorder, &handles.1);
+        fill(recorder, of_all);
     }
     drop(recorders);
 
-    let mut works = works((one, &handles.0), (all, &handles.1), &trace, load)?;
+    let filled = FilledStorages {
+        one: (one, of_one),
+        local: (local, of_local),
+        classic: (classic, of_classic),
+        all: (all, of_all),
+    };
+    let mut works = works(filled, &trace, load)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
         say::out(format_args!("{}", CostReport { load, figures: &figures }))?;
@@ -102,20 +111,28 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
 struct Storages {
     /// As the default storage is, for one recorder.
     one: HeapStorage,
-    /// For all recorders, without exponential histograms.
+    /// The same, for the recorder of this thread, which lives as long as the thread.
+    local: &'static HeapStorage,
+    /// The same, without exponential histograms.
+    classic: HeapStorage,
+    /// As the default storage is, for all recorders.
     all: HeapStorage,
 }
 
 impl Storages {
     fn new(load: &LoadArgs) -> Result<Self, CommandError> {
         let series = load.series as usize;
-        let one = HeapStorage::new(series, 1, RING)?;
-        Ok(Self { one, all: HeapStorage::classic(series, load.threads as usize, NO_RING)? })
+        Ok(Self {
+            one: HeapStorage::new(series, 1, RING)?,
+            local: Box::leak(Box::new(HeapStorage::new(series, 1, NO_RING)?)),
+            classic: HeapStorage::classic(series, 1, NO_RING)?,
+            all: HeapStorage::new(series, load.threads as usize, NO_RING)?,
+        })
     }
 
     /// What becomes resident for the measuring, at the most.
     const fn most_mebibytes(load: &LoadArgs) -> u64 {
-        let series = memory::COUNTERS + 2 * memory::LABELS + load.threads * memory::CLASSIC_COUNTERS;
+        let series = (load.threads + 2) * memory::COUNTERS + memory::CLASSIC_COUNTERS + 4 * memory::LABELS;
         // The trace as it is recorded and as events, and the buffers.
         const REST: u64 = 32 << 20;
         (load.series * series + REST) >> 20
@@ -125,10 +142,17 @@ impl Storages {
 /// A registry, and the handles of the trace's series in it.
 type Filled<'a> = (Registry<'a>, &'a [Series]);
 
+/// The registries of [`Storages`].
+struct FilledStorages<'a> {
+    one: Filled<'a>,
+    local: (Registry<'static>, &'a [Series]),
+    classic: Filled<'a>,
+    all: Filled<'a>,
+}
+
 /// Everything that is measured, in the order of the table.
 fn works<'a>(
-    one: Filled<'a>,
-    all: Filled<'a>,
+    FilledStorages { one, local, classic, all }: FilledStorages<'a>,
     trace: &'a Trace,
     load: &LoadArgs,
 ) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
@@ -136,8 +160,10 @@ fn works<'a>(
     let mut works: Vec<Box<dyn CostMeasurement + 'a>> = vec![
         recording(CostRow::ByHandle, one),
         Box::new(RawEvents::new(CostRow::WithEvents, one.0, one.1, trace)),
-        recording(CostRow::Classic, all),
+        Box::new(RecordLocally { recorder: LocalRecorder::new(local.0), handles: local.1, trace }),
+        recording(CostRow::Classic, classic),
         recording(CostRow::ByStrings, one),
+        Box::new(ClaimRecorders { registry: one.0 }),
         Box::new(RawEvents::new(CostRow::Pump, one.0, one.1, trace)),
     ];
     for exporter in exporters::per_request() {

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use loaddensity_metrics_core::{Recorder, Registry, Series};
+use loaddensity_metrics_shell::LocalRecorder;
 
 use super::clock::Stopwatch;
 use super::trace::{Trace, Traced};
@@ -33,6 +34,55 @@ impl CostMeasurement for RecordTrace<'_> {
         let operations = trace.requests.len() as u64;
         row.expect("requests counted", operations, registry.requests() - before)?;
         Ok(RoundResult { operations, bytes: 0, times: 1 })
+    }
+}
+
+/// Records the whole trace through the recorder of whatever thread it is called on.
+pub(super) struct RecordLocally<'a> {
+    pub(super) recorder: LocalRecorder,
+    pub(super) handles: &'a [Series],
+    pub(super) trace: &'a Trace,
+}
+
+impl CostMeasurement for RecordLocally<'_> {
+    fn row(&self) -> CostRow {
+        CostRow::Locally
+    }
+
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
+        let Self { recorder, handles, trace } = *self;
+        let registry = recorder.registry();
+        let before = registry.requests();
+        watch.time(|| {
+            for request in black_box(&trace.requests) {
+                recorder.record(handles[request.series], request.sample);
+            }
+        });
+        self.row().expect("recorders without a shard", 0, registry.usage().spill_recorders as u64)?;
+        let operations = trace.requests.len() as u64;
+        self.row().expect("requests counted", operations, registry.requests() - before)?;
+        Ok(RoundResult { operations, bytes: 0, times: 1 })
+    }
+}
+
+/// Claims a recorder and gives it back, as an engine does that has one for each task.
+pub(super) struct ClaimRecorders<'a> {
+    pub(super) registry: Registry<'a>,
+}
+
+/// Recorders of one round.
+const CLAIMS: u64 = 10_000;
+
+impl CostMeasurement for ClaimRecorders<'_> {
+    fn row(&self) -> CostRow {
+        CostRow::Claim
+    }
+
+    fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
+        let registry = self.registry;
+        let sharing = watch.time(|| (0..CLAIMS).filter(|_| black_box(registry.recorder()).is_sharing()).count());
+        self.row().expect("recorders without a shard", 0, sharing as u64)?;
+        Ok(RoundResult { operations: CLAIMS, bytes: 0, times: 1 })
     }
 }
 

@@ -23,9 +23,12 @@ pub(super) trait CostMeasurement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CostRow {
     ByHandle,
+    Locally,
     WithEvents,
     Classic,
     ByStrings,
+    /// A recorder, not a request.
+    Claim,
     Pump,
     /// Of an exporter that takes each request.
     PerRequest(Exporter),
@@ -42,12 +45,14 @@ impl fmt::Display for CostRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&match self {
             Self::ByHandle => "record, by handle".into(),
+            Self::Locally => "record, by handle, by the recorder of the thread".into(),
             Self::WithEvents => {
                 let names: Vec<_> = per_request().map(|exporter| cost_of(exporter).name).collect();
                 format!("record, by handle, raw events on ({})", names.join(" + "))
             }
             Self::Classic => "record, by handle, without exponential histograms".into(),
             Self::ByStrings => "record, by strings".into(),
+            Self::Claim => "a recorder, claimed and dropped".into(),
             Self::Pump => format!("pump, a request into {} sinks", per_request().count()),
             Self::PerRequest(exporter) => cost_of(*exporter).operation.into(),
             Self::Datagram(DatagramKind { filling, is_offloaded }) => {

@@ -128,6 +128,11 @@ impl LaneCounts {
 }
 
 impl<'a> LaneMap<'a> {
+    /// Whether exponential buckets are merged into the lanes. Otherwise each lane is a classic bucket.
+    pub(crate) const fn has_exponentials(self) -> bool {
+        matches!(self.words.slots, Slots::Fine(_))
+    }
+
     pub(crate) const fn slots(self) -> Slots<'a> {
         self.words.slots
     }
@@ -156,15 +161,13 @@ impl<'a> LaneMap<'a> {
             .map_or_else(LaneBuckets::default, |word| LaneBuckets::from_word(word.load(Relaxed)))
     }
 
-    /// The lanes that may have counted something where these are the smallest and the largest value: all of them where no
-    /// extremes are kept.
+    /// The lanes of values from `smallest` to `largest`: none where the first exceeds the second.
     #[inline]
-    pub(crate) fn counted(self, quantity: Quantity, (smallest, largest): (u64, u64)) -> LaneRange {
-        match self.words.slots {
-            Slots::Coarse(_) => self.all(quantity),
-            Slots::Fine(_) if smallest > largest => LaneRange::default(),
-            Slots::Fine(_) => LaneRange { first: self.lane(quantity, smallest), end: self.lane(quantity, largest) + 1 },
+    pub(crate) fn between(self, quantity: Quantity, (smallest, largest): (u64, u64)) -> LaneRange {
+        if smallest > largest {
+            return LaneRange::default();
         }
+        LaneRange { first: self.lane(quantity, smallest), end: self.lane(quantity, largest) + 1 }
     }
 
     /// All lanes of a quantity.

@@ -1,8 +1,10 @@
-//! The lanes of several cells, added up before anything is made of them: one pass over each cell, in which nothing branches.
+//! The lanes of several cells are added up before buckets are made of them: a pass over a cell has no branch that depends on
+//! what was counted.
 
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::{MAX_BOUNDS, Quantity};
+use crate::counts::cells::Cells;
 use crate::counts::exponential::SIZES;
 use crate::counts::lane_map::{LaneMap, LaneRange};
 use crate::counts::lanes;
@@ -25,8 +27,9 @@ pub(crate) struct LaneSums {
 pub(crate) struct CellSummary {
     /// Of latencies in nanoseconds, or of sizes in bytes.
     pub(crate) sum: u64,
-    /// The smallest value, or the largest number; only where the storage keeps exponential histograms.
+    /// The smallest value; the largest number where nothing was counted, and in storage of classic buckets alone.
     pub(crate) smallest: u64,
+    /// The largest value, or zero likewise.
     pub(crate) largest: u64,
 }
 
@@ -47,7 +50,36 @@ impl LaneSums {
         outcomes: &[Outcome],
         quantity: Quantity,
     ) -> CellSummary {
-        let mut all = CellSummary { sum: 0, smallest: u64::MAX, largest: 0 };
+        self.quantity = quantity;
+        match cells.cells {
+            Cells::Merged { .. } => self.read_merged(cells, series, outcomes),
+            Cells::Classic { .. } => self.read_classic(cells, series, outcomes),
+        }
+    }
+
+    /// All classic lanes: in one pass, because it is known before which lanes there are.
+    #[inline]
+    fn read_classic(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> CellSummary {
+        self.range = cells.map.all(self.quantity);
+        let LaneRange { first, end } = self.range;
+        let sums = self.sums.get_mut(..end - first).unwrap_or_default();
+        sums.fill(0);
+        let mut sum = 0_u64;
+        for outcome in outcomes {
+            cells.each(series, *outcome, |cell| {
+                sum = sum.wrapping_add(cell.sum(self.quantity));
+                if let CellLanes::Classic(lanes) = cell.lanes() {
+                    add_whole(sums, lanes.get(first..end).unwrap_or_default());
+                }
+            });
+        }
+        CellSummary { sum, smallest: u64::MAX, largest: 0 }
+    }
+
+    /// First the extremes of all cells, then the lanes between them.
+    #[inline]
+    fn read_merged(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> CellSummary {
+        let (quantity, mut all) = (self.quantity, CellSummary { sum: 0, smallest: u64::MAX, largest: 0 });
         for outcome in outcomes {
             cells.each(series, *outcome, |cell| {
                 let (smallest, largest) = cell.extremes(quantity);
@@ -56,8 +88,7 @@ impl LaneSums {
                 all.largest = all.largest.max(largest);
             });
         }
-        self.quantity = quantity;
-        self.range = cells.map.counted(quantity, (all.smallest, all.largest));
+        self.range = cells.map.between(quantity, (all.smallest, all.largest));
         // Wide words come into use once for a cell: this ends.
         while !self.try_add(cells, series, outcomes) {}
         all
@@ -77,9 +108,9 @@ impl LaneSums {
                         is_right &= add_merged(sums, lanes, wides, cell.wide_in_use());
                     }
                 }
-                CellLanes::Spilled(lanes) | CellLanes::Classic(lanes) => {
-                    add_whole(sums, lanes.get(first..end).unwrap_or_default());
-                }
+                CellLanes::Spilled(lanes) => add_whole(sums, lanes.get(first..end).unwrap_or_default()),
+                // There are none among merged ones.
+                CellLanes::Classic(_) => {}
             });
         }
         is_right
@@ -88,7 +119,11 @@ impl LaneSums {
     /// Requests in each classic bucket that may have some.
     #[inline]
     pub(crate) fn classic(&self, map: LaneMap<'_>, mut add: impl FnMut(usize, u64)) {
-        let LaneRange { first, .. } = self.range;
+        let LaneRange { first, end } = self.range;
+        if !map.has_exponentials() {
+            // Each lane is a bucket.
+            return self.sums.iter().take(end - first).enumerate().for_each(|(bucket, lane)| add(bucket, *lane));
+        }
         for (bucket, run) in map.classic_runs(self.quantity, self.range) {
             let lanes = self.sums.get(run.first - first..run.end - first).unwrap_or_default();
             add(bucket, lanes.iter().fold(0, |sum: u64, lane| sum.wrapping_add(*lane)));

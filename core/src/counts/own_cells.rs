@@ -95,14 +95,13 @@ impl<'a> OwnCells<'a> {
     }
 }
 
-/// What came of a request that was to be counted.
+/// Whether a request was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counting {
-    /// It is counted.
     Done,
-    /// It is not: its series is not among the cells.
+    /// No: its series is not among the cells.
     Unknown,
-    /// It is not: a value's slot has several bounds, which must be compared.
+    /// No: several bounds lie in the slot of one of its values, which must be compared with them.
     Crowded,
 }
 
@@ -154,8 +153,8 @@ fn add_classic(cell: &ClassicCell, (latency, size): (usize, usize), seen: Observ
 pub(crate) fn add_shared(map: LaneMap<'_>, cells: Cells<'_>, series: usize, outcome: Outcome, seen: Observation) {
     let at = place(series, outcome);
     let cell = match cells {
-        Cells::Merged { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
-        Cells::Classic { spill, .. } => spill.get(at).map(<[_; _]>::as_slice),
+        Cells::Merged { spill, .. } => spill.get(at).map(|cell| &cell[..]),
+        Cells::Classic { spill, .. } => spill.get(at).map(|cell| &cell[..]),
     };
     let Some((head, lanes)) = cell.and_then(<[AtomicU64]>::split_first_chunk) else { return };
     let is_merged = cells.has_exponentials();

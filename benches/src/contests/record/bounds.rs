@@ -1,0 +1,49 @@
+//! What a request costs by handle with bounds of an engine's own: of several bounds within 1.6 % the recorder compares each.
+
+use std::time::Duration;
+
+use loaddensity_metrics_core::Bounds;
+
+use crate::contest::{Contender, Contest, Role};
+use crate::ours::{self, HistogramKind};
+use crate::recording::pass;
+use crate::trace::{EVENTS, TraceWork, completed_at};
+
+/// Latencies of OpenTelemetry's default, in milliseconds ("Explicit Bucket Histogram Aggregation" of the metrics SDK), without
+/// zero.
+const OPENTELEMETRY: [f64; 14] =
+    [5., 10., 25., 50., 75., 100., 250., 500., 750., 1_000., 2_500., 5_000., 7_500., 10_000.];
+/// Latencies of the default of Prometheus' clients, in milliseconds.
+const PROMETHEUS: [f64; 11] = [5., 10., 25., 50., 100., 250., 500., 1_000., 2_500., 5_000., 10_000.];
+
+/// The contest; the storage is the default's.
+pub(super) fn contest(title: &'static str, work: &'static TraceWork) -> Contest {
+    // Each 6 % above the one before: nearly all requests are between them.
+    let dense: Vec<f64> = (0..40).map(|i| 1.06_f64.powi(i) * 100.0).collect();
+    let lists: [(&str, Option<&[f64]>); 4] = [
+        ("the contract's", None),
+        ("Prometheus' default", Some(&PROMETHEUS)),
+        ("OpenTelemetry's default", Some(&OPENTELEMETRY)),
+        ("40 bounds, 6 % apart", Some(&dense)),
+    ];
+    let contenders = lists.map(|(name, millis)| contender(name, millis.map(bounds), work)).into();
+    Contest { title, unit: "request", units: EVENTS as f64, contenders }
+}
+
+fn bounds(millis: &[f64]) -> Bounds {
+    let latencies: Vec<_> = millis.iter().map(|millis| Duration::from_nanos((millis * 1e6) as u64)).collect();
+    Bounds::new(&latencies, &[]).expect("bounds in order")
+}
+
+fn contender(name: &'static str, bounds: Option<Bounds>, work: &'static TraceWork) -> Contender {
+    let registry = ours::registry(HistogramKind::Exponential, work.names.len(), 1);
+    if let Some(bounds) = bounds {
+        registry.set_bounds(&bounds).expect("a registry that has not counted yet");
+    }
+    let mut recorder = registry.recorder();
+    let series = ours::handles(&mut recorder, work);
+    let pass = pass(work, move |position, event| {
+        recorder.record(series[event.series as usize], event.sample(completed_at(position)));
+    });
+    Contender::new(name, Role::Ours, pass)
+}
