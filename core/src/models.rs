@@ -238,7 +238,7 @@ fn a_thread_that_finds_an_entry_sees_all_of_it() {
 #[test]
 fn a_shard_that_changes_hands_loses_no_count() {
     loom::model(|| {
-        // The words of a claim and of one counter, used as `Recorder::claim`, `cell::add` and `Recorder::drop` use
+        // The words of a claim and of one counter, used as `Recorder::claim`, `OwnCells::add` and `Recorder::drop` use
         // them.
         let shard: Arc<(AtomicU64, AtomicU64)> = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let work = |shard: &(AtomicU64, AtomicU64)| {

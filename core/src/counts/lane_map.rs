@@ -91,17 +91,20 @@ impl<'a> LaneMapWords<'a> {
     }
 
     /// Writes the lanes of a quantity, from `first` on, and its classic buckets, from `bucket` on; returns where they end.
+    /// Each word is stored once, with the value that it keeps: a thread that came first may have published the map already.
     fn write_lanes(self, bounds: &Bounds, quantity: Quantity, first: usize, bucket: usize) -> usize {
         let has_exponentials = matches!(self.slots, Slots::Fine(_));
         let mut end = first;
-        let lanes = LaneEdges::new(bounds, quantity, has_exponentials);
+        let mut lanes = LaneEdges::new(bounds, quantity, has_exponentials).peekable();
         // The lanes of all bounds fit; a test counts them.
-        for (lane, (edge, buckets)) in lanes.zip(self.edges.iter().zip(self.buckets).skip(first)) {
+        for (edge, buckets) in self.edges.iter().zip(self.buckets).skip(first) {
+            let Some(lane) = lanes.next() else { break };
             end += 1;
             // Relaxed, here and in `fill`: the state's release follows.
             edge.store(lane.edge.unwrap_or(u64::MAX), Relaxed);
             buckets.store(lane.buckets.to_word(), Relaxed);
-            if let Some(last) = self.classic_ends.get(bucket + lane.buckets.classic) {
+            let ends_bucket = lanes.peek().is_none_or(|next| next.buckets.classic != lane.buckets.classic);
+            if let Some(last) = self.classic_ends.get(bucket + lane.buckets.classic).filter(|_| ends_bucket) {
                 last.store(end as u64, Relaxed);
             }
         }
@@ -358,6 +361,32 @@ mod tests {
             }
             check(&bounds, &numbers);
         }
+    }
+
+    #[test]
+    fn a_map_that_is_written_again_never_shows_another_value() {
+        let (fine, edges, buckets, classic_ends) =
+            (zeros(), zeros::<MERGED_LANES>(), zeros::<MERGED_LANES>(), zeros::<BUCKETS>());
+        let state = AtomicU64::new(0);
+        let slots = Slots::Fine(&fine);
+        let words =
+            LaneMapWords { slots, edges: &edges, buckets: &buckets, classic_ends: &classic_ends, state: &state };
+        let read = || {
+            let words = edges.iter().chain(&buckets).chain(&classic_ends).chain(&fine);
+            words.map(|word| word.load(Relaxed)).collect::<Vec<_>>()
+        };
+        words.write(&Bounds::CONTRACT);
+        let (first, is_over) = (read(), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while is_over.load(Ordering::Acquire) == 0 {
+                    assert_eq!(read(), first);
+                }
+            });
+            (0..500).for_each(|_| _ = words.write(&Bounds::CONTRACT));
+            is_over.store(1, Ordering::Release);
+            reader.join().unwrap();
+        });
     }
 
     #[test]
