@@ -11,8 +11,8 @@ use hyper::client::conn::http2;
 use hyper::{Request, Response};
 use loaddensity_metrics_core::verdict::Language;
 
-use super::first_bytes::FirstBytesStream;
-use super::{Advice, FirstBytes, OutgoingBody, RemoteServer, in_full};
+use super::stream_notes::{NotedStream, StreamNotes};
+use super::{Advice, OutgoingBody, RemoteServer, in_full};
 #[cfg(feature = "http2")]
 use crate::byte_budget::TOO_MUCH;
 use crate::byte_budget::{BudgetedStream, ByteBudget};
@@ -28,8 +28,7 @@ use crate::tls::{HttpVersion, MaybeTlsStream};
 pub(crate) struct HttpConnection<R: Runtime> {
     requests: RequestSender,
     budget: ByteBudget,
-    /// What came over it first.
-    first: FirstBytes,
+    notes: StreamNotes,
     /// Whether a request was answered over it.
     pub(super) is_kept: bool,
     /// Drive it; dropped with it.
@@ -55,17 +54,17 @@ impl<R: Runtime> HttpConnection<R> {
         status_cell: Arc<StatusCell>,
     ) -> Result<Self, String> {
         let budget = ByteBudget::of_server();
-        let (first, tasks) = (FirstBytes::default(), HyperTasks::budgeted(runtime.clone(), &budget));
+        let (notes, tasks) = (StreamNotes::default(), HyperTasks::budgeted(runtime.clone(), &budget));
         let requests = budget.turns(async {
             let stream = server.connect(runtime, address, &budget).await;
-            let stream = HyperIo::new(first.of(stream.map_err(|error| network_errors::cannot_connect(&error))?));
+            let stream = HyperIo::new(notes.of(stream.map_err(|error| network_errors::cannot_connect(&error))?));
             match protocol {
                 HttpVersion::Http1 => shake_hands(stream, &tasks).await,
                 HttpVersion::Http2 => shake_hands_for_http2(stream, runtime, &tasks, &budget, status_cell).await,
             }
         });
         let requests = requests.await?;
-        Ok(Self { requests, budget, first, is_kept: false, _tasks: tasks })
+        Ok(Self { requests, budget, notes, is_kept: false, _tasks: tasks })
     }
 
     /// Whether it is known to be closed. One that seems open may prove closed when it is used.
@@ -102,12 +101,12 @@ impl<R: Runtime> HttpConnection<R> {
             #[cfg(feature = "http2")]
             RequestSender::Http2(_) => Language::Http2,
         };
-        advice.on_break(in_full(error), self.first.get(), expected)
+        advice.on_break(self.notes.with_error(in_full(error)), self.notes.first_bytes(), expected)
     }
 }
 
 /// What hyper reads and writes.
-type HyperStream<R> = HyperIo<FirstBytesStream<MaybeTlsStream<BudgetedStream<<R as Runtime>::Tcp>>>>;
+type HyperStream<R> = HyperIo<NotedStream<MaybeTlsStream<BudgetedStream<<R as Runtime>::Tcp>>>>;
 
 async fn shake_hands<R: Runtime>(stream: HyperStream<R>, tasks: &HyperTasks<R>) -> Result<RequestSender, String> {
     let (requests, connection) = http1::handshake(stream).await.map_err(|error| in_full(&error))?;

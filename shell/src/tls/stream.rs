@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => in_words(stream, |stream| stream.poll_write(cx, bytes)),
+            Self::Tls(stream) => written(stream, cx, |stream, cx| stream.poll_write(cx, bytes)),
         }
     }
 
@@ -42,7 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MaybeTlsStream<S> {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => in_words(stream, |stream| stream.poll_flush(cx)),
+            Self::Tls(stream) => written(stream, cx, |stream, cx| stream.poll_flush(cx)),
         }
     }
 
@@ -69,4 +69,34 @@ where
         TlsStream::Server(_) => TlsSide::Server,
     };
     poll(Pin::new(stream)).map_err(|error| after_handshake(side, error))
+}
+
+/// The same for what writes. A server that refuses the client's certificate sends its reason and closes, maybe while the
+/// exporter still writes. The reason can then be read after writing has failed, and it is the better error.
+#[cfg(feature = "tls")]
+fn written<S, T>(
+    stream: &mut TlsStream<S>,
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(Pin<&mut TlsStream<S>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Poll<io::Result<T>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let written = in_words(stream, |stream| poll(stream, cx));
+    if !matches!(&written, Poll::Ready(Err(error)) if is_closed(error.kind())) {
+        return written;
+    }
+    match in_words(stream, |stream| stream.poll_read(cx, &mut [0])) {
+        Poll::Ready(Err(reason)) if !is_closed(reason.kind()) => Poll::Ready(Err(reason)),
+        Poll::Ready(_) => written,
+        // The runtime has yet to hear that the connection can be read, as it can to its end. It is written again then.
+        Poll::Pending => Poll::Pending,
+    }
+}
+
+/// Whether an error of this kind says that the peer has closed, and nothing else.
+#[cfg(feature = "tls")]
+fn is_closed(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
