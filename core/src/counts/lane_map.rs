@@ -66,6 +66,12 @@ pub(crate) struct LaneRange {
     pub(crate) end: usize,
 }
 
+impl LaneRange {
+    pub(crate) const fn is_empty(self) -> bool {
+        self.first >= self.end
+    }
+}
+
 impl<'a> LaneMapWords<'a> {
     /// The map, written if need be. `bounds` are the registry's, which this settles.
     #[inline(always)]

@@ -1,6 +1,8 @@
 //! The lanes of several cells are added up before buckets are made of them: a pass over a cell has no branch that depends on
 //! what was counted.
 
+use heapless::Vec;
+
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
 use crate::counts::bounds::{MAX_BOUNDS, Quantity};
@@ -8,7 +10,7 @@ use crate::counts::cells::Cells;
 use crate::counts::exponential::SIZES;
 use crate::counts::lane_map::{LaneMap, LaneRange};
 use crate::counts::lanes;
-use crate::counts::outcome_cell::CellLanes;
+use crate::counts::outcome_cell::{CellLanes, OutcomeCell};
 use crate::counts::shard_cells::ShardCells;
 use crate::request::sample::Outcome;
 use crate::request::series::Series;
@@ -18,7 +20,9 @@ use crate::request::series::Series;
 pub(crate) struct LaneSums {
     sums: [u64; QUANTITY_LANES],
     quantity: Quantity,
-    /// The lanes that the sums are of; in all others there are no requests.
+    /// The lane that the first sum is of.
+    first_lane: usize,
+    /// The lanes that were added up; in all others there are no requests.
     range: LaneRange,
 }
 
@@ -33,13 +37,32 @@ pub(crate) struct CellSummary {
     pub(crate) largest: u64,
 }
 
+/// Cells whose lines are asked for at once.
+const GROUP: usize = 16;
+type CellGroup<'a> = Vec<OutcomeCell<'a>, GROUP>;
+
 /// Most lanes of one quantity.
 pub(crate) const QUANTITY_LANES: usize = 320;
 const _: () = assert!(QUANTITY_LANES >= SIZES + MAX_BOUNDS);
 
+impl CellSummary {
+    const NONE: Self = Self { sum: 0, smallest: u64::MAX, largest: 0 };
+
+    #[inline]
+    fn add(&mut self, sum: u64, (smallest, largest): (u64, u64)) {
+        self.sum = self.sum.wrapping_add(sum);
+        self.smallest = self.smallest.min(smallest);
+        self.largest = self.largest.max(largest);
+    }
+}
+
 impl LaneSums {
-    pub(crate) const NONE: Self =
-        Self { sums: [0; QUANTITY_LANES], quantity: Quantity::Latency, range: LaneRange { first: 0, end: 0 } };
+    pub(crate) const NONE: Self = Self {
+        sums: [0; QUANTITY_LANES],
+        quantity: Quantity::Latency,
+        first_lane: 0,
+        range: LaneRange { first: 0, end: 0 },
+    };
 
     /// Adds up the lanes of a quantity of a series and some outcomes, and forgets what was added up before.
     #[inline]
@@ -62,6 +85,7 @@ impl LaneSums {
     fn read_classic(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> CellSummary {
         self.range = cells.map.all(self.quantity);
         let LaneRange { first, end } = self.range;
+        self.first_lane = first;
         let sums = self.sums.get_mut(..end - first).unwrap_or_default();
         sums.fill(0);
         let mut sum = 0_u64;
@@ -76,44 +100,104 @@ impl LaneSums {
         CellSummary { sum, smallest: u64::MAX, largest: 0 }
     }
 
-    /// First the extremes of all cells, then the lanes between them.
+    /// Each cell between its own extremes: most cells of many recorders have counted little.
     #[inline]
     fn read_merged(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> CellSummary {
-        let (quantity, mut all) = (self.quantity, CellSummary { sum: 0, smallest: u64::MAX, largest: 0 });
-        for outcome in outcomes {
-            cells.each(series, *outcome, |cell| {
-                let (smallest, largest) = cell.extremes(quantity);
-                all.sum = all.sum.wrapping_add(cell.sum(quantity));
-                all.smallest = all.smallest.min(smallest);
-                all.largest = all.largest.max(largest);
-            });
-        }
-        self.range = cells.map.between(quantity, (all.smallest, all.largest));
         // Wide words come into use once for a cell: this ends.
-        while !self.try_add(cells, series, outcomes) {}
-        all
+        loop {
+            if let Some(all) = self.try_read(cells, series, outcomes) {
+                return all;
+            }
+        }
     }
 
-    /// Adds up; `false`, and it must be done again, where a cell has begun to use wide words meanwhile.
+    /// Adds up; `None`, and it must be done again, where a cell has begun to use wide words meanwhile.
     #[inline]
-    fn try_add(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> bool {
-        let LaneRange { first, end } = self.range;
-        let Some(sums) = self.sums.get_mut(..end - first) else { return true };
-        sums.fill(0);
-        let mut is_right = true;
+    fn try_read(&mut self, cells: &ShardCells<'_>, series: Series, outcomes: &[Outcome]) -> Option<CellSummary> {
+        self.first_lane = cells.map.all(self.quantity).first;
+        self.range = LaneRange { first: self.first_lane, end: self.first_lane };
+        let (mut all, mut is_right) = (CellSummary::NONE, true);
+        let mut group = Vec::new();
         for outcome in outcomes {
-            cells.each(series, *outcome, |cell| match cell.lanes() {
-                CellLanes::Merged { lanes, wides } => {
-                    if let (Some(lanes), Some(wides)) = (lanes.get(first..end), wides.get(first..end)) {
-                        is_right &= add_merged(sums, lanes, wides, cell.wide_in_use());
-                    }
+            cells.each(series, *outcome, |cell| {
+                if let Err(cell) = group.push(cell) {
+                    is_right &= self.add_group(cells.map, &group, &mut all);
+                    group.clear();
+                    // There is room now.
+                    let _ = group.push(cell);
                 }
-                CellLanes::Spilled(lanes) => add_whole(sums, lanes.get(first..end).unwrap_or_default()),
-                // There are none among merged ones.
-                CellLanes::Classic(_) => {}
             });
         }
-        is_right
+        is_right &= self.add_group(cells.map, &group, &mut all);
+        is_right.then_some(all)
+    }
+
+    /// Adds the lanes of some cells; whether that was right, as [`add_merged`] says.
+    ///
+    /// Each cell lies in a page of its own, and most of them in no cache. So the heads of all are read first, and all lines
+    /// are touched before the first is added up: the processor waits for many at once.
+    #[inline]
+    fn add_group(&mut self, map: LaneMap<'_>, cells: &CellGroup<'_>, all: &mut CellSummary) -> bool {
+        let mut ranges: Vec<LaneRange, GROUP> = Vec::new();
+        for cell in cells {
+            let extremes = cell.extremes(self.quantity);
+            all.add(cell.sum(self.quantity), extremes);
+            // There is room for as many.
+            let _ = ranges.push(map.between(self.quantity, extremes));
+        }
+        if cells.len() > 2 {
+            cells.iter().zip(&ranges).for_each(|(cell, range)| touch(*cell, *range));
+        }
+        cells.iter().zip(&ranges).fold(true, |is_right, (cell, range)| self.add(*cell, *range) & is_right)
+    }
+
+    /// Adds the lanes of a cell in `range`; whether that was right, as [`add_merged`] says.
+    #[inline]
+    fn add(&mut self, cell: OutcomeCell<'_>, range: LaneRange) -> bool {
+        if range.is_empty() {
+            return true;
+        }
+        let is_first = self.range.is_empty();
+        if is_first {
+            self.range = range;
+        } else {
+            self.grow_to(range);
+        }
+        let LaneRange { first, end } = range;
+        let sums = self.sums_of(first, end);
+        match cell.lanes() {
+            CellLanes::Merged { lanes, wides } => match (lanes.get(first..end), wides.get(first..end)) {
+                (Some(lanes), Some(wides)) => add_merged(sums, is_first, (lanes, wides), cell.wide_in_use()),
+                _ => true,
+            },
+            CellLanes::Spilled(lanes) => {
+                if is_first {
+                    sums.fill(0);
+                }
+                add_whole(sums, lanes.get(first..end).unwrap_or_default());
+                true
+            }
+            // There are none among merged ones.
+            CellLanes::Classic(_) => true,
+        }
+    }
+
+    /// Zeros in what `more`, which is not empty, has beside the sums.
+    #[inline]
+    fn grow_to(&mut self, more: LaneRange) {
+        if more.first < self.range.first {
+            self.sums_of(more.first, self.range.first).fill(0);
+            self.range.first = more.first;
+        }
+        if more.end > self.range.end {
+            self.sums_of(self.range.end, more.end).fill(0);
+            self.range.end = more.end;
+        }
+    }
+
+    #[inline(always)]
+    fn sums_of(&mut self, first: usize, end: usize) -> &mut [u64] {
+        self.sums.get_mut(first - self.first_lane..end - self.first_lane).unwrap_or_default()
     }
 
     /// Requests in each classic bucket that may have some.
@@ -125,7 +209,7 @@ impl LaneSums {
             return self.sums.iter().take(end - first).enumerate().for_each(|(bucket, lane)| add(bucket, *lane));
         }
         for (bucket, run) in map.classic_runs(self.quantity, self.range) {
-            let lanes = self.sums.get(run.first - first..run.end - first).unwrap_or_default();
+            let lanes = self.sums.get(run.first - self.first_lane..run.end - self.first_lane).unwrap_or_default();
             add(bucket, lanes.iter().fold(0, |sum: u64, lane| sum.wrapping_add(*lane)));
         }
     }
@@ -133,22 +217,52 @@ impl LaneSums {
     /// Requests in each exponential bucket that may have some. One may come several times.
     #[inline]
     pub(crate) fn exponential(&self, map: LaneMap<'_>, mut add: impl FnMut(usize, u64)) {
-        for (lane, requests) in (self.range.first..self.range.end).zip(&self.sums) {
+        let LaneRange { first, end } = self.range;
+        let sums = self.sums.get(first - self.first_lane..end - self.first_lane).unwrap_or_default();
+        for (lane, requests) in (first..end).zip(sums) {
             add(map.buckets(lane).exponential, *requests);
         }
     }
 }
 
-/// Adds lanes to sums: alone where none of the cell's wide words was in use, which is known only after they were read; where
-/// they came into use meanwhile, what was added is wrong, and this is `false`.
+/// Reads a word of each cache line of a cell's lanes in `range`.
 #[inline]
-pub(crate) fn add_merged(sums: &mut [u64], lanes: &[OwnedU16], wides: &[OwnedU32], wide_in_use: &AtomicU64) -> bool {
+fn touch(cell: OutcomeCell<'_>, range: LaneRange) {
+    let LaneRange { first, end } = range;
+    if let CellLanes::Merged { lanes, .. } = cell.lanes() {
+        let lanes = lanes.get(first..end).unwrap_or_default();
+        for lane in lanes.iter().step_by(LINE / 2).chain(lanes.last()) {
+            lane.load(Relaxed);
+        }
+    }
+}
+
+/// Bytes of a cache line; of a part of one on some processors.
+const LINE: usize = 64;
+
+/// Adds lanes to sums, of which nothing is kept where they are the first: alone where none of the cell's wide words was in
+/// use, which is known only after they were read; where they came into use meanwhile, what was added is wrong, and this is
+/// `false`.
+#[inline]
+pub(crate) fn add_merged(
+    sums: &mut [u64],
+    is_first: bool,
+    (lanes, wides): (&[OwnedU16], &[OwnedU32]),
+    wide_in_use: &AtomicU64,
+) -> bool {
     // Relaxed: the look after the lanes decides.
     if wide_in_use.load(Relaxed) != 0 {
+        if is_first {
+            sums.fill(0);
+        }
         add_totals(sums, lanes, wides);
         return true;
     }
-    lanes::add_narrow(sums, lanes);
+    if is_first {
+        lanes::copy_narrow(sums, lanes);
+    } else {
+        lanes::add_narrow(sums, lanes);
+    }
     lanes::were_narrow(wide_in_use)
 }
 

@@ -55,15 +55,26 @@ pub(crate) fn total(lane: &OwnedU16, wide: &OwnedU32) -> u64 {
 /// Adds lanes to sums without their wide words. Right where [`were_narrow`] says so afterwards.
 #[inline]
 pub(crate) fn add_narrow(sums: &mut [u64], lanes: &[OwnedU16]) {
+    each_narrow(sums, lanes, |sum, lane| *sum = sum.wrapping_add(lane));
+}
+
+/// The same for sums of which nothing is kept.
+#[inline]
+pub(crate) fn copy_narrow(sums: &mut [u64], lanes: &[OwnedU16]) {
+    each_narrow(sums, lanes, |sum, lane| *sum = lane);
+}
+
+#[inline(always)]
+fn each_narrow(sums: &mut [u64], lanes: &[OwnedU16], take: impl Fn(&mut u64, u64)) {
     // Relaxed: the fence in `were_narrow` comes after all of them.
-    let add = |sum: &mut u64, lane: &OwnedU16| *sum = sum.wrapping_add(lane.load(Ordering::Relaxed).into());
+    let take = |(sum, lane): (&mut u64, &OwnedU16)| take(sum, lane.load(Ordering::Relaxed).into());
     // Eight at a time: no compiler unrolls a loop over atomics.
     let (eights, rest) = lanes.as_chunks::<8>();
     let (sums_of_eights, sums_of_rest) = sums.split_at_mut_checked(8 * eights.len()).unwrap_or_default();
     for (sums, lanes) in sums_of_eights.as_chunks_mut::<8>().0.iter_mut().zip(eights) {
-        sums.iter_mut().zip(lanes).for_each(|(sum, lane)| add(sum, lane));
+        sums.iter_mut().zip(lanes).for_each(take);
     }
-    sums_of_rest.iter_mut().zip(rest).for_each(|(sum, lane)| add(sum, lane));
+    sums_of_rest.iter_mut().zip(rest).for_each(take);
 }
 
 /// Whether no lane of a cell had begun a turn again when lanes of it were read before.

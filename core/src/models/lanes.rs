@@ -45,8 +45,8 @@ impl Counted {
     /// As readers do, who look at lanes alone while no wide word is in use.
     fn sum(&self) -> u64 {
         loop {
-            let (mut sums, lanes, wides) = ([0], slice::from_ref(&self.lane), slice::from_ref(&self.wide));
-            if lane_sums::add_merged(&mut sums, lanes, wides, &self.wide_in_use) {
+            let (mut sums, lanes) = ([0], (slice::from_ref(&self.lane), slice::from_ref(&self.wide)));
+            if lane_sums::add_merged(&mut sums, true, lanes, &self.wide_in_use) {
                 return sums[0];
             }
         }
