@@ -138,6 +138,14 @@ impl<'a> Registry<'a> {
         }
     }
 
+    /// Recorders whose counters a reader adds up: each shard that a recorder has had counts as one, and so does the spill
+    /// shard once it has been used. What a page or an export takes grows with it.
+    #[must_use]
+    pub fn recorders_read(self) -> usize {
+        let cells = self.shard_cells();
+        cells.shards + usize::from(cells.is_spilled)
+    }
+
     /// Method and name of the first series that was folded into the overflow series.
     #[must_use]
     pub fn first_folded(self) -> Option<(String<METHOD_BYTES>, String<NAME_BYTES>)> {

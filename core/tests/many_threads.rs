@@ -102,7 +102,8 @@ fn more_threads_than_shards_share_the_spill_shard() {
     }
     assert_eq!(sums(&registry.totals()), expected(THREADS * EACH));
     assert_eq!((registry.usage().recorders, registry.usage().spill_recorders), (0, 0));
-    // These recorders are gone, but the registry still reports them.
+    // These recorders are gone, but the registry still reads what they counted, and reports them.
+    assert_eq!(registry.recorders_read(), 5);
     let spilled = registry.exceeded().spilled.expect("some shared").to_string();
     let says = "12 recorders found none of the storage's 4 shards free and shared one, which is slower; build the storage \
                 for 16 recorders (HeapStorage::new), or record from fewer threads";

@@ -38,6 +38,7 @@ mod frames;
 mod permits;
 mod protobuf;
 mod responder;
+mod turns;
 
 use connections::{Admitted, Connections};
 use delivery::{Delivered, DeliveryStream};

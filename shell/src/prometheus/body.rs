@@ -13,8 +13,9 @@ use loaddensity_metrics_core::Begun;
 use super::compression::Compressor;
 use super::delivery::Delivered;
 use super::frames::{Frames, PageSource};
+use super::turns::in_a_turn;
 
-/// Frames in a turn, which take about a quarter of a millisecond.
+/// Frames in a turn of a page over one recorder's counters.
 const PLAIN_FRAMES: u32 = 64;
 /// The same where they are compressed, which takes longer than to make them.
 const COMPRESSED_FRAMES: u32 = 16;
@@ -40,15 +41,16 @@ struct Pages {
 }
 
 impl PageBody {
-    /// A page that begins now, or before, in gzip where there is a `compressor`.
+    /// A page over so many recorders' counters that begins now, or before, in gzip where there is a `compressor`.
     pub(super) fn page(
         source: PageSource,
         begun: Begun,
         compressor: Option<Compressor>,
         delivered: Arc<Delivered>,
+        recorders: usize,
     ) -> Self {
-        let in_a_turn = if compressor.is_some() { COMPRESSED_FRAMES } else { PLAIN_FRAMES };
-        let frames = Frames::new(source, in_a_turn);
+        let alone = if compressor.is_some() { COMPRESSED_FRAMES } else { PLAIN_FRAMES };
+        let frames = Frames::new(source, in_a_turn(alone, recorders));
         Self { content: Content::Page(Box::new(Pages { frames, begun, compressor })), delivered }
     }
 

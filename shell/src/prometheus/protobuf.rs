@@ -5,11 +5,12 @@ use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 
 use super::FRAME;
 use super::permits::Permit;
+use super::turns::in_a_turn;
 
 /// Bodies that may be buffered at a time.
 pub(super) const PROTOBUF_PAGES: usize = 4;
-/// Metrics that are buffered before other tasks get their turn.
-const METRICS_IN_A_TURN: u32 = 64;
+/// Metrics that are buffered in a turn of a page over one recorder's counters.
+const METRICS: u32 = 64;
 
 /// A page, of which one family is buffered.
 pub(super) struct ProtobufPage {
@@ -18,12 +19,14 @@ pub(super) struct ProtobufPage {
     metrics: BytesMut,
     /// What has been finished and not yet been sent.
     finished: Bytes,
+    in_a_turn: u32,
     _permit: Permit,
 }
 
 impl ProtobufPage {
-    pub(super) fn new(families: Families<'static>, permit: Permit) -> Self {
-        Self { families, metrics: BytesMut::new(), finished: Bytes::new(), _permit: permit }
+    pub(super) fn new(families: Families<'static>, recorders: usize, permit: Permit) -> Self {
+        let in_a_turn = in_a_turn(METRICS, recorders);
+        Self { families, metrics: BytesMut::new(), finished: Bytes::new(), in_a_turn, _permit: permit }
     }
 
     /// The next frame, `Some(None)` after the last; `None` where it is another task's turn.
@@ -33,7 +36,7 @@ impl ProtobufPage {
             return Some(Some(self.finished.split_to(length)));
         }
         let mut room = [0; MAX_METRIC];
-        for _ in 0..METRICS_IN_A_TURN {
+        for _ in 0..self.in_a_turn {
             if self.families.is_complete() {
                 return Some(None);
             }

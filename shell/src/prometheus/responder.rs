@@ -140,7 +140,8 @@ impl PageResponder {
         let compressor = self.compressors.take(request.headers());
         let coding = compressor.as_ref().map(|_| (CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         let vary = if self.compressors.is_on() { "accept, accept-encoding" } else { "accept" };
-        let mut response = Response::new(PageBody::page(source, begun, compressor, delivered.clone()));
+        let mut response =
+            Response::new(PageBody::page(source, begun, compressor, delivered.clone(), self.registry.recorders_read()));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(negotiated.content_type()));
         headers.insert(VARY, HeaderValue::from_static(vary));
@@ -154,7 +155,11 @@ impl PageResponder {
         let page = match (format, permit) {
             (ExpositionFormat::Protobuf, Some(permit)) => {
                 let families = Families::new(self.registry).with_options(options);
-                return PageSource::Families(Box::new(ProtobufPage::new(families, permit)));
+                return PageSource::Families(Box::new(ProtobufPage::new(
+                    families,
+                    self.registry.recorders_read(),
+                    permit,
+                )));
             }
             (ExpositionFormat::OpenMetricsDraft | ExpositionFormat::OpenMetrics, _) => {
                 Page::open_metrics(self.registry)
