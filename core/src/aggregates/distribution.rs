@@ -3,7 +3,8 @@
 
 use crate::counts::bounds::Quantity;
 use crate::counts::exponential::{self, LATENCIES, SCALE, SIZES};
-use crate::counts::lane_sums::LaneSums;
+use crate::counts::lane_map::LaneMap;
+use crate::counts::lane_sums::{CellSummary, LaneSums};
 use crate::counts::shard_cells::ShardCells;
 use crate::registry::Registry;
 use crate::request::sample::Outcome;
@@ -139,16 +140,28 @@ impl Distribution {
         all
     }
 
+    /// What was added up in `lanes` of a quantity.
+    pub(crate) fn of_lanes(quantity: Quantity, lanes: &LaneSums, map: LaneMap<'_>, summary: &CellSummary) -> Self {
+        let mut all = Self::none(quantity);
+        all.add_lanes(lanes, map, summary);
+        all.fit_extremes();
+        all
+    }
+
     fn add(&mut self, cells: &ShardCells<'_>, series: Series, outcome: Outcome, lanes: &mut LaneSums) {
-        let all = lanes.read(cells, series, &[outcome], self.quantity);
+        let summary = lanes.read(cells, series, &[outcome], self.quantity);
+        self.add_lanes(lanes, cells.map, &summary);
+    }
+
+    fn add_lanes(&mut self, lanes: &LaneSums, map: LaneMap<'_>, summary: &CellSummary) {
         // A request that comes meanwhile may be in some of the words; the extremes are made to fit.
-        lanes.exponential(cells.map, |bucket, count| {
+        lanes.exponential(map, |bucket, count| {
             if let Some(sum) = self.counts.get_mut(bucket) {
                 *sum = sum.wrapping_add(count);
             }
         });
-        self.min = self.min.min(all.smallest);
-        self.max = self.max.max(all.largest);
+        self.min = self.min.min(summary.smallest);
+        self.max = self.max.max(summary.largest);
     }
 
     /// Moves the smallest and the largest value into the first and the last bucket that is not empty. They may be

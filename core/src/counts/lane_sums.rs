@@ -46,7 +46,7 @@ pub(crate) const QUANTITY_LANES: usize = 320;
 const _: () = assert!(QUANTITY_LANES >= SIZES + MAX_BOUNDS);
 
 impl CellSummary {
-    const NONE: Self = Self { sum: 0, smallest: u64::MAX, largest: 0 };
+    pub(crate) const NONE: Self = Self { sum: 0, smallest: u64::MAX, largest: 0 };
 
     #[inline]
     fn add(&mut self, sum: u64, (smallest, largest): (u64, u64)) {

@@ -169,14 +169,12 @@ impl<'a> Families<'a> {
             let value = |out: &mut ReverseWriter<'_>| messages::counter(count as f64, created, out);
             return messages::metric(labels.chain(outcome), value, out);
         }
-        // Read after the classic buckets, so that it lacks nothing that they have.
-        let distributions = registry.series_distributions(series);
         let histogram = HistogramMessage {
             bounds,
             family,
             up_to: lines.counts(),
             sum: lines.sum(),
-            native: distributions.map(|both| if family == Family::Latency { both.latency() } else { both.size() }),
+            native: lines.distribution(*registry),
             created,
             exemplars: Exemplars { registry: *registry, series, family },
         };

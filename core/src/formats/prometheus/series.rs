@@ -11,11 +11,13 @@ use super::family::{Family, LineStart, START_BYTES};
 use super::le::{FRAGMENT_BYTES, Fragment, Fragments};
 use super::options::ScrapeOptions;
 use super::time::put_seconds;
+use crate::aggregates::distribution::Distribution;
 use crate::atomics::stored_text::StoredText;
 use crate::counts::bounds::{BUCKETS, Bounds, Quantity};
-use crate::counts::lane_sums::LaneSums;
+use crate::counts::lane_sums::{CellSummary, LaneSums};
 use crate::counts::shard_cells::ShardCells;
 use crate::labels::prometheus as labels;
+use crate::registry::Registry;
 use crate::request::sample::{Outcome, Timestamp};
 use crate::request::series::Series;
 use crate::wire::text::digits;
@@ -34,7 +36,7 @@ pub(super) struct SeriesLines {
     /// How many of them are shown.
     used: usize,
     /// In nanoseconds or bytes.
-    sum: u64,
+    summary: CellSummary,
     lanes: LaneSums,
     /// Since when all of it has been counted, where that is shown.
     created: Option<Timestamp>,
@@ -53,7 +55,7 @@ impl SeriesLines {
         labels: (0, 0),
         counts: [0; BUCKETS],
         used: 0,
-        sum: 0,
+        summary: CellSummary::NONE,
         lanes: LaneSums::NONE,
         created: None,
     };
@@ -77,7 +79,7 @@ impl SeriesLines {
         }
         self.created = options.created;
         self.counts = [0; BUCKETS];
-        self.sum = 0;
+        self.summary = CellSummary::NONE;
         match family {
             Family::Requests => self.freeze_requests(cells, series),
             Family::Latency => self.freeze_histogram(cells, series, Quantity::Latency, bounds.latency_buckets()),
@@ -124,9 +126,20 @@ impl SeriesLines {
     /// The sum of a histogram's values in milliseconds or bytes.
     pub(super) const fn sum(&self) -> f64 {
         match self.family {
-            Family::Latency => self.sum as f64 / 1e6,
-            Family::Requests | Family::Size => self.sum as f64,
+            Family::Latency => self.summary.sum as f64 / 1e6,
+            Family::Requests | Family::Size => self.summary.sum as f64,
         }
+    }
+
+    /// The exponential histogram of the same reading as the classic one; `None` in storage that keeps none.
+    pub(super) fn distribution(&self, registry: Registry<'_>) -> Option<Distribution> {
+        let quantity = match self.family {
+            Family::Requests => return None,
+            Family::Latency => Quantity::Latency,
+            Family::Size => Quantity::Size,
+        };
+        let map = registry.has_exponentials().then(|| registry.lane_map())?;
+        Some(Distribution::of_lanes(quantity, &self.lanes, map, &self.summary))
     }
 
     pub(super) const fn created(&self) -> Option<Timestamp> {
@@ -252,8 +265,8 @@ impl SeriesLines {
         }
         item.put(b"} ", 2)?;
         match (is_sum, self.family) {
-            (true, Family::Latency) => item.put_millis(self.sum, b"\n"),
-            (true, _) => item.put_integer(self.sum, b"\n"),
+            (true, Family::Latency) => item.put_millis(self.summary.sum, b"\n"),
+            (true, _) => item.put_integer(self.summary.sum, b"\n"),
             // The last bucket counts all.
             (false, _) => item.put_integer(self.counts[self.used - 1], b"\n"),
         }
@@ -268,7 +281,7 @@ impl SeriesLines {
 
     fn freeze_histogram(&mut self, cells: &ShardCells<'_>, series: Series, quantity: Quantity, buckets: usize) {
         self.used = buckets;
-        self.sum = self.lanes.read(cells, series, &Outcome::ALL, quantity).sum;
+        self.summary = self.lanes.read(cells, series, &Outcome::ALL, quantity);
         self.lanes.classic(cells.map, |bucket, count| {
             if let Some(sum) = self.counts.get_mut(bucket) {
                 *sum = count;
