@@ -1,4 +1,5 @@
-//! All four exporters on, each with a receiver on the loopback interface: what end-to-end measurements run against.
+//! All exporters that a runtime has on, each with a receiver on the loopback interface: what end-to-end measurements run
+//! against. A runtime without TCP has InfluxDB and DogStatsD alone.
 //!
 //! Exporters have their one thread. Each receiver has one of its own, whose names are [`THREADS`]: what the exporters
 //! cost is the CPU time of all threads but those and the engine's.
@@ -67,11 +68,17 @@ impl DatagramMode {
     }
 }
 
-/// Four receivers that are being sent to.
+/// Receivers that are being sent to.
 #[derive(Debug)]
 pub struct Backends {
     influxdb: Drain,
     statsd: Drain,
+    /// `None` on a runtime without TCP.
+    tcp: Option<TcpBackends>,
+}
+
+#[derive(Debug)]
+struct TcpBackends {
     otlp: OtlpReceiver,
     scraper: PageScraper,
 }
@@ -90,13 +97,13 @@ pub struct RunOutcome {
 }
 
 impl Backends {
-    /// Starts the receivers, then the four exporters. `reads`: the UDP receivers empty their sockets.
+    /// Starts the receivers and the exporters. `reads`: the UDP receivers empty their sockets.
     ///
     /// # Errors
     /// What the operating system or an exporter says.
     pub fn start<R: Runtime>(exporters: &Exporters<R>, packing: DatagramMode, reads: bool) -> Result<Self, BenchError> {
-        let (influxdb, statsd, otlp) = (Drain::start(reads)?, Drain::start(reads)?, OtlpReceiver::start::<R>()?);
-        let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
+        let (influxdb, statsd) = (Drain::start(reads)?, Drain::start(reads)?);
+        let tcp = if R::HAS_TCP { Some(TcpBackends::start(exporters)?) } else { None };
         let at = influxdb.address();
         exporters.start_influxdb_sink(
             InfluxdbConfig::default()
@@ -113,11 +120,7 @@ impl Backends {
                 .segmentation_offload(packing.offloads())
                 .fill_datagrams(packing.is_packed() && packing.offloads()),
         )?;
-        exporters.start_opentelemetry_exporter(
-            OpenTelemetryConfig::default().endpoint(format!("http://{}", otlp.address())),
-        )?;
-        let scraper = PageScraper::start(page, SCRAPE_INTERVAL)?;
-        Ok(Self { influxdb, statsd, otlp, scraper })
+        Ok(Self { influxdb, statsd, tcp })
     }
 
     /// Scrapes once more, stops the exporters, each of which flushes, and then the receivers.
@@ -125,11 +128,26 @@ impl Backends {
     /// # Errors
     /// What the operating system or an exporter says, or an OTLP export that was not right.
     pub fn stop<R: Runtime>(self, exporters: &Exporters<R>) -> Result<RunOutcome, BenchError> {
-        self.scraper.last()?;
+        if let Some(tcp) = &self.tcp {
+            tcp.scraper.last()?;
+        }
         let accounts = exporters.stop_all()?;
         let cpu = CpuTimes::now()?;
-        self.scraper.finish()?;
-        self.otlp.finish()?;
+        if let Some(TcpBackends { otlp, scraper }) = self.tcp {
+            scraper.finish()?;
+            otlp.finish()?;
+        }
         Ok(RunOutcome { accounts, cpu, influxdb: self.influxdb.finish()?, statsd: self.statsd.finish()? })
+    }
+}
+
+impl TcpBackends {
+    fn start<R: Runtime>(exporters: &Exporters<R>) -> Result<Self, BenchError> {
+        let otlp = OtlpReceiver::start::<R>()?;
+        let page = exporters.start_prometheus_exporter(PrometheusConfig::default().port(0))?;
+        exporters.start_opentelemetry_exporter(
+            OpenTelemetryConfig::default().endpoint(format!("http://{}", otlp.address())),
+        )?;
+        Ok(Self { otlp, scraper: PageScraper::start(page, SCRAPE_INTERVAL)? })
     }
 }

@@ -16,6 +16,7 @@ pub mod drain;
 pub mod exposition;
 pub mod floor;
 pub mod interrupt;
+pub mod neighbour;
 pub mod options;
 pub mod ours;
 pub mod peers;

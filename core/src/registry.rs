@@ -21,6 +21,7 @@ pub(crate) mod usage;
 mod value_names;
 
 use core::fmt;
+use core::time::Duration;
 
 use heapless::String;
 
@@ -124,6 +125,7 @@ impl<'a> Registry<'a> {
         let control = self.parts.control;
         // Relaxed, here and below: these are figures for display, and each word is read whole.
         let owned = |shard: &&ShardWords| shard[shard_word::OWNED].load(Ordering::Relaxed) != 0;
+        let needed = |shard: &ShardWords| shard[shard_word::NEEDED].load(Ordering::Relaxed);
         let published = |number: &u32| self.entry(Series::from_number(*number)).is_published();
         Usage {
             // From 1 on: the overflow series (0) is always there and is not counted.
@@ -135,6 +137,8 @@ impl<'a> Registry<'a> {
             recorders_capacity: self.parts.shards.len(),
             spill_recorders: control.spill_recorders.load(Ordering::Relaxed) as usize,
             ring_capacity: self.parts.spill_ring.len(),
+            ring_high_water: self.shards().map(needed).max().unwrap_or_default(),
+            longest_gap: Duration::from_nanos(control.longest_gap.load(Ordering::Relaxed)),
         }
     }
 

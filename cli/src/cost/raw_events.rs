@@ -1,6 +1,6 @@
 //! Raw events: writing them while recording, and the pump that takes them out of the ring.
 
-use loaddensity_metrics_core::{Event, Pump, Registry, Series, Sink};
+use loaddensity_metrics_core::{DefaultStorage, Event, Pump, Registry, Series, Sink};
 
 use super::clock::Stopwatch;
 use super::exporters::per_request;
@@ -9,10 +9,12 @@ use super::trace::Trace;
 use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Events that a recorder's ring holds, as in the default storage.
-pub(super) const RING: usize = 8_192;
+pub(super) const RING: usize = DefaultStorage::RING_EVENTS;
+/// Events between two visits of the pump. They fit into the ring, which is walked round as an engine's is.
+const VISIT: usize = 8_192;
 
-/// Records the whole trace while all per-request exporters are attached, and empties the ring whenever it is full. What
-/// counts is either the recording or the emptying.
+/// Records the whole trace while all per-request exporters are attached, and empties the ring at each visit. What counts
+/// is either the recording or the emptying.
 pub(super) struct RawEvents<'a> {
     pub(super) row: CostRow,
     pub(super) registry: Registry<'a>,
@@ -24,7 +26,7 @@ pub(super) struct RawEvents<'a> {
 
 impl<'a> RawEvents<'a> {
     pub(super) fn new(row: CostRow, registry: Registry<'a>, handles: &'a [Series], trace: &'a Trace) -> Self {
-        let buffers = per_request().map(|_| vec![Event::default(); RING].into_boxed_slice()).collect();
+        let buffers = per_request().map(|_| vec![Event::default(); VISIT].into_boxed_slice()).collect();
         Self { row, registry, handles, trace, buffers }
     }
 
@@ -35,7 +37,7 @@ impl<'a> RawEvents<'a> {
             buffers.map(|(buffer, exporter)| Sink::new(&mut buffer[..], pump.attach(exporter))).collect();
         let mut recorder = self.registry.recorder();
         let mut taken = 0;
-        for requests in self.trace.requests.chunks(RING) {
+        for requests in self.trace.requests.chunks(VISIT) {
             let mut record = || by_handle(&mut recorder, self.handles, requests);
             let mut drain = || {
                 pump.drain_slices(|events| {
@@ -49,7 +51,7 @@ impl<'a> RawEvents<'a> {
                 watch.time(record);
                 drain()
             };
-            sinks.iter_mut().for_each(|sink| sink.confirm_front(RING));
+            sinks.iter_mut().for_each(|sink| sink.confirm_front(VISIT));
         }
         taken
     }

@@ -32,6 +32,8 @@ pub struct Pump<'a> {
     registry: Registry<'a>,
     now: Timestamp,
     latest: Timestamp,
+    /// The time of the last drain.
+    visited: Timestamp,
     phase: Phase,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Pump<'a> {
             registry,
             now: Timestamp::default(),
             latest: LATEST,
+            visited: Timestamp::default(),
             phase: Phase::NONE,
         })
     }
@@ -88,24 +91,40 @@ impl<'a> Pump<'a> {
 
     /// The same, but hands the events over in slices of a few dozen, which a [`Sink`](crate::Sink) takes at once.
     pub fn drain_slices(&mut self, deliver: impl FnMut(&[Event])) -> u64 {
+        self.note_gap();
         let parts = self.registry.parts;
         let clock = Clock::new(parts.shards.len() as u64 + 1, (self.now, self.latest), self.phase);
         let mut slice = Slice { events: [Event::default(); SLICE_EVENTS], length: 0, deliver };
-        let mut taken = 0;
+        let (mut taken, ring_size) = (0, parts.spill_ring.len());
         for (number, shard) in parts.shards.iter().enumerate() {
-            let ring = &parts.rings[number * parts.spill_ring.len()..][..parts.spill_ring.len()];
+            let ring = &parts.rings[number * ring_size..][..ring_size];
             let mut stamps = clock.of(number as u64, shard[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
             let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
-            taken += ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
-            note_refused(shard, stamps.last, parts.spill_ring.len() as u64);
+            let came = ring::drain(ring, &shard[shard_word::HEAD], &shard[shard_word::TAIL], stamp);
+            note_visit(shard, stamps.last, came, ring_size);
+            taken += came;
         }
         let number = parts.shards.len() as u64;
         let mut stamps = clock.of(number, parts.spill[shard_word::LAST_TIMESTAMP].load(Ordering::Relaxed));
         let stamp = |words| slice.add(stamps.stamp(Event::from_words(words)));
-        taken += ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
-        note_refused(parts.spill, stamps.last, parts.spill_ring.len() as u64);
+        let came = ring::drain_shared(parts.spill_ring, &parts.spill[shard_word::TAIL], stamp);
+        note_visit(parts.spill, stamps.last, came, ring_size);
         slice.flush();
-        taken
+        taken + came
+    }
+
+    /// Stores the time since the last drain if none was longer. While no recorder writes events, no gap counts.
+    fn note_gap(&mut self) {
+        let visited = core::mem::replace(&mut self.visited, self.now);
+        let control = &self.registry.parts.control;
+        // Relaxed: only the pump writes either word.
+        if visited == Timestamp::default() || control.events.0.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let gap = self.now.as_unix_nanos().saturating_sub(visited.as_unix_nanos());
+        if gap > control.longest_gap.load(Ordering::Relaxed) {
+            control.longest_gap.store(gap, Ordering::Relaxed);
+        }
     }
 
     /// Opens the account of `exporter`, which sends per request. From then on recorders write events. Drain before this
@@ -157,14 +176,17 @@ const fn bit(exporter: Exporter) -> u64 {
     1 << exporter as u32
 }
 
-/// Stores the shard's last timestamp and, if the ring was full, how large it would have had to be.
-fn note_refused(shard: &ShardWords, last: u64, ring: u64) {
+/// Stores the shard's last timestamp and, if never so many events came between two visits, how many did: those that the
+/// ring held, or a full ring and those that it refused.
+fn note_visit(shard: &ShardWords, last: u64, came: u64, ring_size: usize) {
+    // Relaxed, here and below: only the pump writes these words but for the count of refused events, a figure that is
+    // read whole.
     shard[shard_word::LAST_TIMESTAMP].store(last, Ordering::Relaxed);
     let refused = shard[shard_word::REFUSED].load(Ordering::Relaxed);
     let news = refused.wrapping_sub(shard[shard_word::REFUSED_SEEN].load(Ordering::Relaxed));
-    if news != 0 {
-        shard[shard_word::REFUSED_SEEN].store(refused, Ordering::Relaxed);
-        let needed = shard[shard_word::NEEDED].load(Ordering::Relaxed).max(ring + news);
+    let needed = if news == 0 { came } else { ring_size as u64 + news };
+    shard[shard_word::REFUSED_SEEN].store(refused, Ordering::Relaxed);
+    if needed > shard[shard_word::NEEDED].load(Ordering::Relaxed) {
         shard[shard_word::NEEDED].store(needed, Ordering::Relaxed);
     }
 }

@@ -36,8 +36,8 @@ pub(crate) mod shard_word {
     pub(crate) const LAST_TIMESTAMP: usize = 17;
     /// `REFUSED` when the pump last looked. Written by the pump.
     pub(crate) const REFUSED_SEEN: usize = 18;
-    /// The most events that came between two visits of the pump: the ring would have had to hold these. Written by the
-    /// pump.
+    /// The most events that came between two visits of the pump, those that were refused among them: the ring has had to
+    /// hold these, or would have had to. Written by the pump.
     pub(crate) const NEEDED: usize = 19;
 }
 
@@ -64,6 +64,8 @@ pub(crate) struct Control {
     /// The first series whose method or name was cut. 0, which is the overflow series' number, means none.
     pub(crate) first_cut: AtomicU64,
     pub(crate) pump_owned: AtomicU64,
+    /// The longest time between two visits of the pump, in nanoseconds. Written by the pump.
+    pub(crate) longest_gap: AtomicU64,
     /// Whether there has ever been an exemplar.
     pub(crate) traced: AtomicU64,
     pub(crate) bounds: BoundsWords,
@@ -102,6 +104,7 @@ impl Control {
                 cut: AtomicU64::new(0),
                 first_cut: AtomicU64::new(0),
                 pump_owned: AtomicU64::new(0),
+                longest_gap: AtomicU64::new(0),
                 traced: AtomicU64::new(0),
                 bounds: BoundsWords::new(),
                 lane_map: AtomicU64::new(0),

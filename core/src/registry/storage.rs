@@ -191,6 +191,8 @@ mod kinds {
 impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms> Storage<SERIES, SHARDS, RING, H> {
     /// The size of the storage in bytes.
     pub const SIZE: usize = size_of::<Self>();
+    /// Events that a ring holds.
+    pub const RING_EVENTS: usize = RING;
 
     /// Empty storage. `SERIES` is 2 to 2^31, `SHARDS` is 1 to 1,023, and `RING` is a power of two, 2 or more. Other
     /// values do not compile.

@@ -1,6 +1,7 @@
 //! How full a registry is, and what did not fit.
 
 use core::fmt;
+use core::time::Duration;
 
 /// How full a registry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,17 @@ pub struct Usage {
     pub spill_recorders: usize,
     /// Events that each ring holds.
     pub ring_capacity: usize,
+    /// The ring's high-water mark: the most events that came into one ring between two visits of the pump since the
+    /// storage was made. Those that the full ring refused are among them, so that this can be more than
+    /// `ring_capacity`.
+    ///
+    /// Such a load is sure to fit into rings of twice as many events: while the pump takes out what came before its
+    /// visit, what comes until the next one waits too.
+    pub ring_high_water: u64,
+    /// The longest time between two visits of the pump since the storage was made, while an exporter that sends per
+    /// request ran. It goes by the times that [`Pump::set_now`](crate::Pump::set_now) was given; zero where it was given
+    /// none. In the shells a wall clock that is set forward looks like such a gap.
+    pub longest_gap: Duration,
 }
 
 /// A ring that refused events because it was full.
