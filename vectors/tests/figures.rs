@@ -168,6 +168,30 @@ fn the_table_of_costs_is_the_one_that_was_measured() {
     assert!(text("README.md").contains(&table), "README.md must have this table:\n{table}");
 }
 
+/// `benches/instructions.sh --check` compares the table with what is counted; nothing compares a copy.
+#[test]
+fn no_document_has_a_copy_of_the_table_of_instructions() {
+    let counted = text("benches/instructions.tsv");
+    let operations: Vec<_> =
+        counted.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').next()).collect();
+    assert!(operations.contains(&"record by handle, exponential"), "{operations:?}");
+    let folders = ["", "docs", "benches", "core", "shell"].map(|folder| root().join(folder));
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder of documents"));
+    let documents =
+        files.map(|file| file.expect("a file").path()).filter(|path| path.extension().is_some_and(|ext| ext == "md"));
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("text");
+        // Times have a unit.
+        let is_copied = |line: &str| {
+            let mut cells = line.split('|').skip(1).map(str::trim);
+            cells.next().is_some_and(|name| operations.contains(&name))
+                && cells.next().is_some_and(|is| is.parse::<f64>().is_ok())
+        };
+        let copy = text.lines().find(|line| is_copied(line));
+        assert_eq!(copy, None, "{} copies a row of benches/instructions.tsv", document.display());
+    }
+}
+
 /// With a comma after each three digits.
 fn thousands(number: usize) -> String {
     let digits = number.to_string();

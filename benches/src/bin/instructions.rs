@@ -1,7 +1,8 @@
 //! One operation of ours, many times, for callgrind to count: `instructions --list` names the operations, and
 //! `instructions NAME` runs one and prints how often. `benches/instructions.sh` makes a table of it.
 //!
-//! Each operation runs once before it is counted, so that pages are mapped and series interned.
+//! Each operation runs before it is counted, so that pages are mapped and series interned. Recording runs over the whole
+//! trace, so that the caches hold what they hold under load: of many series a part.
 
 use std::env;
 use std::hint::black_box;
@@ -10,24 +11,24 @@ use std::rc::Rc;
 
 use loaddensity_metrics_benches::batches::{self, BATCH, BatchRequest, BatchWriter};
 use loaddensity_metrics_benches::contests::ours::{Direct, PackedBodies};
+use loaddensity_metrics_benches::contests::record::bounds;
 use loaddensity_metrics_benches::trace::{self, TraceEvent, TraceWork};
 use loaddensity_metrics_cli::cost::reading;
 use loaddensity_metrics_core::dogstatsd::MessageEncoder;
 use loaddensity_metrics_core::influxdb::LineEncoder;
 use loaddensity_metrics_core::otlp::{GRPC_PREFIX, Resource};
 use loaddensity_metrics_core::{
-    Classic, Event, EventEncoder, Exponential, Exporter, Histograms, Pump, Recorder, Registry, Series, Storage,
+    Bounds, Event, EventEncoder, Exporter, HeapStorage, Pump, Recorder, Registry, Series, SizeError,
 };
 use loaddensity_metrics_vectors::otlp;
 
-/// Series of the trace.
-const SERIES: usize = 100;
-/// Requests that are recorded or drained in one run.
+/// Series of the trace: the cells of a few fit into the second cache that is modelled, those of many do not.
+const FEW: usize = 100;
+const MANY: usize = 10_000;
+/// Requests that are recorded or drained in one run: as many as a ring holds.
 const EVENTS: usize = 8_192;
-/// Events that a ring holds: those of a run and no more.
-const RING: usize = EVENTS;
-/// Most recorders of one registry.
-const RECORDERS: usize = 4;
+/// Runs after which all of the trace was recorded.
+const SLICES: usize = trace::EVENTS / EVENTS;
 /// Buffer that a page passes through, in bytes.
 const PAGE_BYTES: usize = 16 << 10;
 /// Buffer of an OTLP request, in bytes.
@@ -36,14 +37,12 @@ const REQUEST_BYTES: usize = 1 << 20;
 const BODY_BYTES: usize = 64 << 10;
 const DATAGRAM_BYTES: usize = 1_432;
 
-type Memory<H> = Storage<{ SERIES + 1 }, RECORDERS, RING, H>;
-static CLASSIC: Memory<Classic> = Storage::new();
-static EXPONENTIAL: Memory<Exponential> = Storage::new();
-
 /// Something that is counted.
 struct Operation {
     /// Operations of one run.
     units: usize,
+    /// Runs before the one that is counted, one or more.
+    warm_ups: usize,
     /// What must happen before each run, uncounted.
     before: Box<dyn FnMut()>,
     run: Box<dyn FnMut()>,
@@ -53,20 +52,33 @@ type Prepare = fn() -> Operation;
 
 /// Name and preparation of each operation.
 const OPERATIONS: &[(&str, Prepare)] = &[
-    ("record by handle, classic", || record_by_handle(registry(&CLASSIC))),
-    ("record by handle, exponential", || record_by_handle(registry(&EXPONENTIAL))),
-    ("record by handle, classic, raw events", || record_with_events(registry(&CLASSIC))),
-    ("record by handle, exponential, raw events", || record_with_events(registry(&EXPONENTIAL))),
-    ("record by strings, classic", || record_by_strings(registry(&CLASSIC))),
-    ("record by strings, exponential", || record_by_strings(registry(&EXPONENTIAL))),
+    ("record by handle, classic", || record_by_handle(classic(FEW))),
+    ("record by handle, exponential", || record_by_handle(exponential(FEW))),
+    ("record by handle, classic, raw events", || record_with_events(classic(FEW))),
+    ("record by handle, exponential, raw events", || record_with_events(exponential(FEW))),
+    ("record by strings, classic", || record_by_strings(classic(FEW))),
+    ("record by strings, exponential", || record_by_strings(exponential(FEW))),
+    ("record by handle, exponential, Prometheus' bounds", || with_bounds(exponential(FEW), &bounds::prometheus())),
+    ("record by handle, exponential, OpenTelemetry's bounds", || {
+        with_bounds(exponential(FEW), &bounds::opentelemetry())
+    }),
+    ("record by handle, exponential, 40 bounds", || with_bounds(exponential(FEW), &bounds::dense())),
+    ("record by handle, classic, 40 bounds", || with_bounds(classic(FEW), &bounds::dense())),
+    ("10,000 series: record by handle, classic", || record_by_handle(classic(MANY))),
+    ("10,000 series: record by handle, exponential", || record_by_handle(exponential(MANY))),
+    ("10,000 series: record by handle, classic, raw events", || record_with_events(classic(MANY))),
+    ("10,000 series: record by handle, exponential, raw events", || record_with_events(exponential(MANY))),
+    ("10,000 series: record by strings, classic", || record_by_strings(classic(MANY))),
+    ("10,000 series: record by strings, exponential", || record_by_strings(exponential(MANY))),
     ("pump, per event", drain),
-    ("prometheus line, 1 shard", || page(1)),
-    ("prometheus line, 2 shards", || page(2)),
-    ("prometheus line, 4 shards", || page(4)),
-    ("influxdb line", || encode(Direct::new(line_encoder()))),
-    ("influxdb line, sink and packer", || packed(line_encoder(), BODY_BYTES)),
-    ("dogstatsd, 3 messages", || encode(Direct::new(message_encoder()))),
-    ("dogstatsd, 3 messages, sink and packer", || packed(message_encoder(), DATAGRAM_BYTES)),
+    ("prometheus line, 1 shard", || page(FEW, 1, 1)),
+    ("prometheus line, 2 shards", || page(FEW, 2, 1)),
+    ("prometheus line, 4 shards", || page(FEW, 4, 1)),
+    ("10,000 series: prometheus line, 1 shard", || page(MANY, 1, SLICES)),
+    ("influxdb line", || direct(line_encoder)),
+    ("influxdb line, sink and packer", || packed(line_encoder, BODY_BYTES)),
+    ("dogstatsd, 3 messages", || direct(message_encoder)),
+    ("dogstatsd, 3 messages, sink and packer", || packed(message_encoder, DATAGRAM_BYTES)),
     ("otlp point", points),
 ];
 
@@ -81,8 +93,10 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let mut operation = prepare();
-    (operation.before)();
-    (operation.run)();
+    for _ in 0..operation.warm_ups {
+        (operation.before)();
+        (operation.run)();
+    }
     (operation.before)();
     instructions_region(&mut operation.run);
     println!("{}", operation.units);
@@ -112,113 +126,142 @@ fn see_events(events: &[Event]) {
 
 impl Operation {
     fn new(units: usize, run: impl FnMut() + 'static) -> Self {
-        Self { units, before: Box::new(|| ()), run: Box::new(run) }
+        Self { units, warm_ups: 1, before: Box::new(|| ()), run: Box::new(run) }
+    }
+
+    /// An operation on the requests of the trace, [`EVENTS`] in each run.
+    fn on_trace(before: impl FnMut() + 'static, run: impl FnMut() + 'static) -> Self {
+        Self { units: EVENTS, warm_ups: SLICES, before: Box::new(before), run: Box::new(run) }
     }
 }
 
-fn registry<H: Histograms>(storage: &'static Memory<H>) -> Registry<'static> {
-    storage.registry()
+/// A registry, and the requests that are recorded in it.
+#[derive(Clone, Copy)]
+struct Load {
+    registry: Registry<'static>,
+    work: &'static TraceWork,
 }
 
-fn work() -> &'static TraceWork {
-    trace::work(SERIES)
+fn classic(series: usize) -> Load {
+    Load::new(HeapStorage::classic(series, 1, EVENTS), series)
 }
 
-fn events() -> &'static [TraceEvent] {
-    &work().events[..EVENTS]
+fn exponential(series: usize) -> Load {
+    Load::new(HeapStorage::new(series, 1, EVENTS), series)
 }
 
-fn series(registry: Registry<'_>) -> Vec<Series> {
-    work().names.iter().map(|(method, name)| registry.series(method, name)).collect()
+impl Load {
+    /// The storage is never given back.
+    fn new(storage: Result<HeapStorage, SizeError>, series: usize) -> Self {
+        let storage = Box::leak(Box::new(storage.expect("a size that exists")));
+        Self { registry: storage.registry(), work: trace::work(series) }
+    }
+
+    /// The trace in slices, again and again.
+    fn slices(self) -> impl Iterator<Item = &'static [TraceEvent]> {
+        self.work.events.chunks_exact(EVENTS).cycle()
+    }
+
+    fn series(self) -> Vec<Series> {
+        self.work.names.iter().map(|(method, name)| self.registry.series(method, name)).collect()
+    }
+
+    /// What records the next slice of the trace by handles at each call.
+    fn recording(self) -> impl FnMut() + 'static {
+        let (mut recorder, series, mut slices) = (self.registry.recorder(), self.series(), self.slices());
+        move || slices.by_ref().take(1).for_each(|slice| record_slice(&mut recorder, &series, slice))
+    }
+
+    fn pump(self) -> Pump<'static> {
+        let mut pump = self.registry.pump().expect("no other pump");
+        pump.attach(Exporter::Influxdb);
+        pump
+    }
 }
 
-fn record_all(recorder: &mut Recorder<'_>, series: &[Series]) {
-    for (position, event) in black_box(events()).iter().enumerate() {
+fn record_slice(recorder: &mut Recorder<'_>, series: &[Series], slice: &[TraceEvent]) {
+    for (position, event) in black_box(slice).iter().enumerate() {
         recorder.record(series[event.series as usize], event.sample(trace::completed_at(position)));
     }
 }
 
-fn record_by_handle(registry: Registry<'static>) -> Operation {
-    let (mut recorder, series) = (registry.recorder(), series(registry));
-    Operation::new(EVENTS, move || record_all(&mut recorder, &series))
+fn record_by_handle(load: Load) -> Operation {
+    Operation::on_trace(|| (), load.recording())
 }
 
-fn record_by_strings(registry: Registry<'static>) -> Operation {
-    let mut recorder = registry.recorder();
-    Operation::new(EVENTS, move || {
-        for (position, event) in black_box(events()).iter().enumerate() {
-            let name = work().names[event.series as usize];
+fn with_bounds(load: Load, bounds: &Bounds) -> Operation {
+    load.registry.set_bounds(bounds).expect("a registry that has not counted yet");
+    record_by_handle(load)
+}
+
+fn record_by_strings(load: Load) -> Operation {
+    see(load.series());
+    let (mut recorder, mut slices) = (load.registry.recorder(), load.slices());
+    let mut record_slice = move |slice: &[TraceEvent]| {
+        for (position, event) in black_box(slice).iter().enumerate() {
+            let name = load.work.names[event.series as usize];
             recorder.record_request(name.0, name.1, event.sample(trace::completed_at(position)));
         }
-    })
+    };
+    Operation::on_trace(|| (), move || slices.by_ref().take(1).for_each(&mut record_slice))
 }
 
-fn pump(registry: Registry<'static>) -> Pump<'static> {
-    let mut pump = registry.pump().expect("no other pump");
-    pump.attach(Exporter::Influxdb);
-    pump
-}
-
-fn record_with_events(registry: Registry<'static>) -> Operation {
-    let (mut pump, mut recorder, series) = (pump(registry), registry.recorder(), series(registry));
-    Operation {
-        units: EVENTS,
-        before: Box::new(move || see(pump.drain_slices(see_events))),
-        run: Box::new(move || record_all(&mut recorder, &series)),
-    }
+fn record_with_events(load: Load) -> Operation {
+    let mut pump = load.pump();
+    Operation::on_trace(move || see(pump.drain_slices(see_events)), load.recording())
 }
 
 fn drain() -> Operation {
-    let registry = registry(&CLASSIC);
-    let (mut pump, mut recorder, series) = (pump(registry), registry.recorder(), series(registry));
-    Operation {
-        units: EVENTS,
-        before: Box::new(move || record_all(&mut recorder, &series)),
-        run: Box::new(move || {
-            let drained = pump.drain_slices(see_events);
-            assert_eq!(drained, EVENTS as u64);
-        }),
-    }
+    let load = classic(FEW);
+    let mut pump = load.pump();
+    let run = move || assert_eq!(pump.drain_slices(see_events), EVENTS as u64);
+    Operation::on_trace(load.recording(), run)
 }
 
-/// A page over what `shards` recorders have counted.
-fn page(shards: usize) -> Operation {
-    let registry = registry(&EXPONENTIAL);
-    let series = series(registry);
-    let mut recorders: Vec<_> = (0..shards).map(|_| registry.recorder()).collect();
-    recorders.iter_mut().for_each(|recorder| record_all(recorder, &series));
+/// A page over what `shards` recorders have counted, each `slices` of the trace.
+fn page(series: usize, shards: usize, slices: usize) -> Operation {
+    let load = Load::new(HeapStorage::new(series, shards, EVENTS), series);
+    // All at once, so that each has a shard of its own.
+    let mut recordings: Vec<_> = (0..shards).map(|_| load.recording()).collect();
+    recordings.iter_mut().for_each(|record| (0..slices).for_each(|_| record()));
     let mut buffer = vec![0; PAGE_BYTES];
     let mut lines = 0;
-    fill(registry, &mut buffer, |part| lines += part.iter().filter(|byte| **byte == b'\n').count());
-    Operation::new(lines, move || fill(registry, &mut buffer, see_bytes))
+    fill(load.registry, &mut buffer, |part| lines += part.iter().filter(|byte| **byte == b'\n').count());
+    Operation::new(lines, move || fill(load.registry, &mut buffer, see_bytes))
 }
 
 fn fill(registry: Registry<'_>, buffer: &mut [u8], part: impl FnMut(&[u8])) {
     reading::page(registry, buffer, part).expect("room for a line");
 }
 
-fn line_encoder() -> LineEncoder<'static> {
-    LineEncoder::new(registry(&CLASSIC), "loaddensity_request").expect("a measurement that is allowed")
+fn line_encoder(registry: Registry<'static>) -> LineEncoder<'static> {
+    LineEncoder::new(registry, "loaddensity_request").expect("a measurement that is allowed")
 }
 
-fn message_encoder() -> MessageEncoder<'static> {
-    MessageEncoder::new(registry(&CLASSIC), "loaddensity").expect("a prefix that is allowed")
+fn message_encoder(registry: Registry<'static>) -> MessageEncoder<'static> {
+    MessageEncoder::new(registry, "loaddensity").expect("a prefix that is allowed")
 }
 
-fn packed(encoder: impl EventEncoder + 'static, bytes: usize) -> Operation {
-    encode(PackedBodies::new(encoder, bytes))
+fn direct<E: EventEncoder + 'static>(encoder: fn(Registry<'static>) -> E) -> Operation {
+    let load = classic(FEW);
+    encode(load, Direct::new(encoder(load.registry)))
 }
 
-fn encode(mut writer: impl BatchWriter + 'static) -> Operation {
-    let requests: Rc<[BatchRequest]> = batches::requests(work(), registry(&CLASSIC));
+fn packed<E: EventEncoder + 'static>(encoder: fn(Registry<'static>) -> E, bytes: usize) -> Operation {
+    let load = classic(FEW);
+    encode(load, PackedBodies::new(encoder(load.registry), bytes))
+}
+
+fn encode(load: Load, mut writer: impl BatchWriter + 'static) -> Operation {
+    let requests: Rc<[BatchRequest]> = batches::requests(load.work, load.registry);
     Operation::new(BATCH, move || writer.write(black_box(&requests[..BATCH]), &mut see_bytes))
 }
 
 /// One request with the points of both outcomes.
 fn points() -> Operation {
-    let registry = registry(&EXPONENTIAL);
-    let mut recorder = registry.recorder();
-    record_all(&mut recorder, &series(registry));
+    let load = exponential(FEW);
+    load.recording()();
+    let registry = load.registry;
     let mut buffer = vec![0; REQUEST_BYTES];
     // An exporter makes it once.
     let resource = Resource::new("loaddensity");

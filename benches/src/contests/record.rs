@@ -1,7 +1,7 @@
 //! Recording: one request is a counter and two histograms. Ten series fit into the first cache whoever records, 10,000
 //! do not fit into the second, and the trace itself is read from memory by all.
 
-mod bounds;
+pub mod bounds;
 mod entry_points;
 mod ours;
 

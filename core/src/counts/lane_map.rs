@@ -395,6 +395,34 @@ mod tests {
         });
     }
 
+    /// In storage with exponential histograms and in classic storage, of latencies spread evenly over their logarithms from
+    /// 1 ms to 20 s, as in the benches' trace.
+    #[test]
+    fn few_requests_are_compared_unless_bounds_are_dense_and_slots_coarse() {
+        let millis = |list: &[f64]| Vec::from_iter(list.iter().map(|ms| Duration::from_nanos((ms * 1e6) as u64)));
+        let prometheus = [5., 10., 25., 50., 100., 250., 500., 1_000., 2_500., 5_000., 10_000.];
+        let opentelemetry = [5., 10., 25., 50., 75., 100., 250., 500., 750., 1_000., 2_500., 5_000., 7_500., 10_000.];
+        let dense = Vec::from_iter((0..40).map(|i| 1.06_f64.powi(i) * 100.0));
+        let (none, few) = (0.0..=0.0, 0.0005..=0.002);
+        for (latencies, fine, coarse) in [
+            (&prometheus[..], none.clone(), none.clone()),
+            (&opentelemetry, few, none),
+            (&dense, 0.003..=0.01, 0.2..=0.25),
+        ] {
+            let bounds = Bounds::new(&millis(latencies), &[]).unwrap();
+            with_maps(&bounds, |map, has_exponentials| {
+                let values = (0..20_000).map(|i| (1e6 * 20_000_f64.powf(f64::from(i) / 20_000.0)) as u64);
+                let is_compared = |value: &u64| match map.slots() {
+                    Slots::Fine(tables) => in_slot(tables, Quantity::Latency, *value).0 >= CROWDED,
+                    Slots::Coarse(tables) => in_slot(tables, Quantity::Latency, *value).0 >= CROWDED,
+                };
+                let share = values.filter(is_compared).count() as f64 / 20_000.0;
+                let expected = if has_exponentials { &fine } else { &coarse };
+                assert!(expected.contains(&share), "{share} of {latencies:?}, exponential: {has_exponentials}");
+            });
+        }
+    }
+
     #[test]
     fn no_two_edges_of_the_contract_share_a_slot() {
         with_maps(&Bounds::CONTRACT, |map, _| {

@@ -18,16 +18,32 @@ const PROMETHEUS: [f64; 11] = [5., 10., 25., 50., 100., 250., 500., 1_000., 2_50
 
 /// The contest; the storage is the default's.
 pub(super) fn contest(title: &'static str, work: &'static TraceWork) -> Contest {
-    // Each 6 % above the one before: nearly all requests are between them.
-    let dense: Vec<f64> = (0..40).map(|i| 1.06_f64.powi(i) * 100.0).collect();
-    let lists: [(&str, Option<&[f64]>); 4] = [
-        ("the contract's", None),
-        ("Prometheus' default", Some(&PROMETHEUS)),
-        ("OpenTelemetry's default", Some(&OPENTELEMETRY)),
-        ("40 bounds, 6 % apart", Some(&dense)),
+    let lists = [
+        ("the contract's", Bounds::CONTRACT),
+        ("Prometheus' default", prometheus()),
+        ("OpenTelemetry's default", opentelemetry()),
+        ("40 bounds, 6 % apart", dense()),
     ];
-    let contenders = lists.map(|(name, millis)| contender(name, millis.map(bounds), work)).into();
+    let contenders = lists.map(|(name, bounds)| contender(name, &bounds, work)).into();
     Contest { title, unit: "request", units: EVENTS as f64, contenders }
+}
+
+/// The default of Prometheus' clients, of latencies alone.
+#[must_use]
+pub fn prometheus() -> Bounds {
+    bounds(&PROMETHEUS)
+}
+
+/// OpenTelemetry's default, of latencies alone.
+#[must_use]
+pub fn opentelemetry() -> Bounds {
+    bounds(&OPENTELEMETRY)
+}
+
+/// 40 latencies, each 6 % above the one before: close to the bounds of exponential buckets, which are 4.4 % apart.
+#[must_use]
+pub fn dense() -> Bounds {
+    bounds(&Vec::from_iter((0..40).map(|i| 1.06_f64.powi(i) * 100.0)))
 }
 
 fn bounds(millis: &[f64]) -> Bounds {
@@ -35,11 +51,9 @@ fn bounds(millis: &[f64]) -> Bounds {
     Bounds::new(&latencies, &[]).expect("bounds in order")
 }
 
-fn contender(name: &'static str, bounds: Option<Bounds>, work: &'static TraceWork) -> Contender {
+fn contender(name: &'static str, bounds: &Bounds, work: &'static TraceWork) -> Contender {
     let registry = ours::registry(HistogramKind::Exponential, work.names.len(), 1);
-    if let Some(bounds) = bounds {
-        registry.set_bounds(&bounds).expect("a registry that has not counted yet");
-    }
+    registry.set_bounds(bounds).expect("a registry that has not counted yet");
     let mut recorder = registry.recorder();
     let series = ours::handles(&mut recorder, work);
     let pass = pass(work, move |position, event| {
