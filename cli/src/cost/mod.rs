@@ -10,6 +10,7 @@ pub mod clock;
 mod exporters;
 mod load;
 pub mod memory;
+mod other_memory;
 pub mod packing;
 mod raw_events;
 pub mod reading;
@@ -32,6 +33,7 @@ pub(crate) use self::load::LoadArgs;
 
 use self::clock::Stopwatch;
 use self::exporters::{DatagramFilling, DatagramKind};
+use self::other_memory::{BetweenRequests, OtherMemory};
 use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
 use self::reading::ReadRegistry;
@@ -39,7 +41,7 @@ use self::recording::{ClaimRecorders, RecordLocally, RecordTrace, by_handle};
 use self::report::CostReport;
 use self::sending::SendDatagrams;
 use self::trace::Trace;
-use self::work::{CostMeasurement, CostRow, RoundResult};
+use self::work::{CostMeasurement, CostRow, RecordEntry, RoundResult};
 use crate::CommandError;
 use crate::exit::{self, CommandEnding};
 use crate::interrupt::Interrupt;
@@ -99,7 +101,9 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
         classic: (classic, of_classic),
         all: (all, of_all),
     };
-    let mut works = works(filled, &trace, load)?;
+    let memory = load.between.map(|bytes| (OtherMemory::new(), bytes));
+    let pieces = memory.as_ref().map(|(memory, bytes)| BetweenRequests::Reading(memory.pieces(*bytes)));
+    let mut works = works(filled, &trace, load, pieces)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
         say::out(format_args!("{}", CostReport { load, figures: &figures }))?;
@@ -135,7 +139,8 @@ impl Storages {
         let series = (load.threads + 2) * memory::COUNTERS + memory::CLASSIC_COUNTERS + 4 * memory::LABELS;
         // The trace as it is recorded and as events, and the buffers.
         const REST: u64 = 32 << 20;
-        (load.series * series + REST) >> 20
+        let between = if load.between.is_some() { other_memory::MEMORY as u64 } else { 0 };
+        (load.series * series + REST + between) >> 20
     }
 }
 
@@ -143,6 +148,7 @@ impl Storages {
 type Filled<'a> = (Registry<'a>, &'a [Series]);
 
 /// The registries of [`Storages`].
+#[derive(Clone, Copy)]
 struct FilledStorages<'a> {
     one: Filled<'a>,
     local: (Registry<'static>, &'a [Series]),
@@ -150,22 +156,22 @@ struct FilledStorages<'a> {
     all: Filled<'a>,
 }
 
-/// Everything that is measured, in the order of the table.
+/// Everything that is measured, in the order of the table: recording once more with `cold` between two requests, if given.
 fn works<'a>(
-    FilledStorages { one, local, classic, all }: FilledStorages<'a>,
+    filled: FilledStorages<'a>,
     trace: &'a Trace,
     load: &LoadArgs,
+    cold: Option<BetweenRequests<'a>>,
 ) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
-    let recording = |row, (registry, handles)| Box::new(RecordTrace { row, registry, handles, trace });
-    let mut works: Vec<Box<dyn CostMeasurement + 'a>> = vec![
-        recording(CostRow::ByHandle, one),
-        Box::new(RawEvents::new(CostRow::WithEvents, one.0, one.1, trace)),
-        Box::new(RecordLocally { recorder: LocalRecorder::new(local.0), handles: local.1, trace }),
-        recording(CostRow::Classic, classic),
-        recording(CostRow::ByStrings, one),
-        Box::new(ClaimRecorders { registry: one.0 }),
-        Box::new(RawEvents::new(CostRow::Pump, one.0, one.1, trace)),
-    ];
+    let FilledStorages { one, all, .. } = filled;
+    let warm = BetweenRequests::Nothing;
+    let mut works: Vec<_> =
+        RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.warm(), warm))).into_iter().collect();
+    works.push(Box::new(ClaimRecorders { registry: one.0 }));
+    works.push(Box::new(RawEvents::new(CostRow::Pump, one, trace, warm)));
+    if let Some(cold) = cold {
+        works.extend(RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.cold(), cold))));
+    }
     for exporter in exporters::per_request() {
         works.extend(works_of(exporter, one, all, trace, load)?);
     }
@@ -177,6 +183,25 @@ fn works<'a>(
         works.extend(works_of(exporter, one, all, trace, load)?);
     }
     Ok(works)
+}
+
+/// Recording through `entry`.
+fn recording<'a>(
+    entry: RecordEntry,
+    FilledStorages { one, local, classic, .. }: FilledStorages<'a>,
+    trace: &'a Trace,
+    (row, between): (CostRow, BetweenRequests<'a>),
+) -> Box<dyn CostMeasurement + 'a> {
+    let into = |(registry, handles)| Box::new(RecordTrace { row, registry, handles, trace, between });
+    match entry {
+        RecordEntry::ByHandle | RecordEntry::ByStrings => into(one),
+        RecordEntry::Classic => into(classic),
+        RecordEntry::WithEvents => Box::new(RawEvents::new(row, one, trace, between)),
+        RecordEntry::Locally => {
+            let (registry, handles) = local;
+            Box::new(RecordLocally { row, recorder: LocalRecorder::new(registry), handles, trace, between })
+        }
+    }
 }
 
 /// What is measured of `exporter`: reading the storage of several recorders too, where there are several.

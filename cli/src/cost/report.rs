@@ -9,9 +9,10 @@ use super::clock;
 use super::exporters::{self, DatagramFilling, ExporterWork, Sending, cost_of};
 use super::load::LoadArgs;
 use super::memory;
+use super::other_memory;
 use super::raw_events::RING;
 use super::rounds::Figure;
-use super::work::CostRow;
+use super::work::{CostRow, RecordEntry};
 use crate::numbers::thousands;
 
 /// Said on stderr before, and at the end of the report.
@@ -33,6 +34,7 @@ impl fmt::Display for CostReport<'_> {
         let load = format!("{} requests/s, {} series, {threads} threads", thousands(*rate), thousands(*series));
         writeln!(f, "loaddensity-metrics cost: {load} (--rate, --series, --threads)\n")?;
         self.table(f)?;
+        self.cold_table(f)?;
         self.sizes(f)?;
         writeln!(f, "\n{load}: what that means (medians)")?;
         self.recording(f)?;
@@ -46,7 +48,8 @@ impl CostReport<'_> {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!("one of each, in ns of {}", clock::MEASURED);
         writeln!(f, "{title:<NAME$}{:>10}{:>10}{:>8}", "minimum", "median", "bytes")?;
-        for figure in self.figures {
+        let is_warm = |figure: &&Figure| !matches!(figure.row, CostRow::Record { is_cold: true, .. });
+        for figure in self.figures.iter().filter(is_warm) {
             let Figure { row, minimum, median, bytes, .. } = figure;
             write!(f, "{row:<NAME$}{minimum:>10.1}{median:>10.1}")?;
             if *bytes == 0.0 { writeln!(f)? } else { writeln!(f, "{bytes:>8.0}")? }
@@ -55,8 +58,37 @@ impl CostReport<'_> {
         writeln!(
             f,
             "{rounds} rounds of each, in turns, on one thread, each turn after a round that does not count; the ring is emptied by the\n\
-             same thread. An engine that does other work between its requests finds its caches colder and pays more.\n"
+             same thread. An engine that does other work between its requests finds its caches colder and pays more{}.\n",
+            if self.load.between.is_none() { " (--between)" } else { "" }
         )
+    }
+
+    /// Recording, warm and cold.
+    fn cold_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(bytes) = self.load.between.map(thousands) else { return Ok(()) };
+        let title = "recording while caches get colder (--between), in ns";
+        writeln!(f, "{title:<NAME$}{:>10}{:>10}  half of the cold rounds", "warm", "cold")?;
+        let mut alone = Vec::new();
+        for entry in RecordEntry::ALL {
+            let Some([warm, cold]) = self.warm_and_cold(entry) else { continue };
+            let (row, [first, third]) = (cold.row, cold.quartiles);
+            writeln!(f, "{row:<NAME$}{:>10.1}{:>10.1}  {first:.1} to {third:.1}", warm.median, cold.median)?;
+            alone.push(cold.taken_off);
+        }
+        alone.sort_by(f64::total_cmp);
+        let median = alone.get(alone.len() / 2).copied().unwrap_or_default();
+        let name = format!("{bytes} bytes of other memory, read alone");
+        writeln!(f, "{name:<NAME$}{:>10}{median:>10.1}", "")?;
+        writeln!(
+            f,
+            "Medians. Between two requests {bytes} bytes of {} MiB are read, a word of each cache line, one piece after another. Cold is what a\n\
+             request adds to that: the same reading without requests is timed in turns with it, and taken off.\n",
+            other_memory::MEMORY >> 20
+        )
+    }
+
+    fn warm_and_cold(&self, entry: RecordEntry) -> Option<[&Figure; 2]> {
+        Some([self.figure(entry.warm())?, self.figure(entry.cold())?])
     }
 
     fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,13 +124,16 @@ impl CostReport<'_> {
     fn recording(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads = self.load.threads;
         let spread = if threads == 1 { "on its one thread".into() } else { format!("spread over {threads} threads") };
-        writeln!(f, "{:<17}{}, {spread}", "recording", self.product(CostRow::ByHandle))?;
+        writeln!(f, "{:<17}{}, {spread}", "recording", self.product(RecordEntry::ByHandle.warm()))?;
         for (name, row) in [
-            ("  by thread", CostRow::Locally),
-            ("  raw events on", CostRow::WithEvents),
-            ("  by strings", CostRow::ByStrings),
+            ("  caches colder", RecordEntry::ByHandle.cold()),
+            ("  by thread", RecordEntry::Locally.warm()),
+            ("  raw events on", RecordEntry::WithEvents.warm()),
+            ("  by strings", RecordEntry::ByStrings.warm()),
         ] {
-            writeln!(f, "{name:<17}{}", self.product(row))?;
+            if self.figure(row).is_some() {
+                writeln!(f, "{name:<17}{}", self.product(row))?;
+            }
         }
         Ok(())
     }
@@ -255,11 +290,11 @@ mod tests {
     use crate::cost::exporters::DatagramKind;
 
     const ROWS: [(CostRow, f64); 14] = [
-        (CostRow::ByHandle, 5.6),
-        (CostRow::Locally, 7.2),
-        (CostRow::WithEvents, 8.0),
-        (CostRow::Classic, 5.0),
-        (CostRow::ByStrings, 20.0),
+        (RecordEntry::ByHandle.warm(), 5.6),
+        (RecordEntry::Locally.warm(), 7.2),
+        (RecordEntry::WithEvents.warm(), 8.0),
+        (RecordEntry::Classic.warm(), 5.0),
+        (RecordEntry::ByStrings.warm(), 20.0),
         (CostRow::Pump, 4.0),
         (CostRow::PerRequest(Exporter::Influxdb), 40.0),
         (CostRow::PerRequest(Exporter::Statsd), 36.0),
@@ -275,22 +310,42 @@ mod tests {
         CostRow::Datagram(DatagramKind { filling, is_offloaded })
     }
 
-    fn report(series: u64, threads: u64) -> String {
-        let figure = |(row, median)| {
+    fn report(series: u64, threads: u64, between: Option<u64>) -> String {
+        let figure = |(row, median): (CostRow, f64)| {
             let row = match row {
                 CostRow::Reading { exporter, .. } => CostRow::Reading { exporter, recorders: threads },
                 row => row,
             };
             let operations = if row == CostRow::PerRequest(Exporter::Influxdb) { 10.0 } else { 13_500.0 };
-            Figure { row, minimum: median - 0.5, median, rounds: 99, bytes: 100.0, operations }
+            Figure {
+                row,
+                minimum: median - 0.5,
+                median,
+                quartiles: [median - 0.25, median + 1.0],
+                taken_off: 0.0,
+                rounds: 99,
+                bytes: 100.0,
+                operations,
+            }
         };
-        let load = LoadArgs { rate: 250_000, series, threads, seconds: Duration::from_secs(10) };
-        CostReport { load: &load, figures: &ROWS.map(figure) }.to_string()
+        let mut figures: Vec<_> = ROWS.into_iter().map(figure).collect();
+        if between.is_some() {
+            let cold = |(entry, taken_off): (RecordEntry, f64)| {
+                let median =
+                    10.0 * figures.iter().find(|figure| figure.row == entry.warm()).map_or(0.0, |of| of.median);
+                Figure { taken_off, ..figure((entry.cold(), median)) }
+            };
+            let cold: Vec<_> =
+                RecordEntry::ALL.into_iter().zip([2_000.0, 1_990.0, 2_010.0, 4_000.0, 1_000.0]).map(cold).collect();
+            figures.extend(cold);
+        }
+        let load = LoadArgs { rate: 250_000, series, threads, between, seconds: Duration::from_secs(10) };
+        CostReport { load: &load, figures: &figures }.to_string()
     }
 
     #[test]
     fn costs_become_shares_of_a_core() {
-        let text = report(500, 8);
+        let text = report(500, 8, None);
         for part in [
             "250,000 requests/s, 500 series, 8 threads",
             "recording        250,000/s x 5.6 ns = 0.14 % of one core, spread over 8 threads\n",
@@ -317,6 +372,24 @@ mod tests {
     }
 
     #[test]
+    fn colder_caches_are_shown_beside_warm_ones() {
+        let text = report(500, 8, Some(65_536));
+        for part in [
+            "record, by handle                                                5.6      56.0  55.8 to 57.0\n",
+            "record, by handle, without exponential histograms                5.0      50.0  49.8 to 51.0\n",
+            "record, by strings                                              20.0     200.0  199.8 to 201.0\n",
+            "65,536 bytes of other memory, read alone                                2000.0\n",
+            "recording        250,000/s x 5.6 ns = 0.14 % of one core, spread over 8 threads\n  \
+             caches colder  250,000/s x 56.0 ns = 1.40 % of one core\n",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        let warm = report(500, 8, None);
+        assert!(!warm.contains("cold rounds") && !warm.contains("caches colder"), "{warm}");
+        assert!(warm.contains("pays more (--between).") && !text.contains("pays more (--between)."), "{warm}");
+    }
+
+    #[test]
     fn loads_beyond_the_default_storage_are_told_what_to_use() {
         for (series, threads, parts) in [
             (
@@ -331,11 +404,11 @@ mod tests {
             (512, 12, ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 8_192)"]),
             (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,040 bytes"]),
         ] {
-            let text = report(series, threads);
+            let text = report(series, threads, None);
             for part in parts {
                 assert!(text.contains(part), "{part}\n{text}");
             }
         }
-        assert!(!report(511, 12).contains("HeapStorage"));
+        assert!(!report(511, 12, None).contains("HeapStorage"));
     }
 }

@@ -56,6 +56,31 @@ fn every_row_has_its_figures() {
 }
 
 #[test]
+fn memory_that_is_touched_between_two_requests_makes_recording_colder() {
+    let ended = cost(&["--seconds", "0.1", "--series", "20", "--threads", "1", "--between", "100000"]).with_code(0);
+    let (_, table) = ended.stdout.split_once("recording while caches get colder").expect("a table of its own");
+    for name in [
+        "record, by handle",
+        "record, by handle, raw events on (InfluxDB + DogStatsD)",
+        "record, by handle, by the recorder of the thread",
+        "record, by handle, without exponential histograms",
+        "record, by strings",
+    ] {
+        let figures = table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("  "));
+        let figures: Vec<_> =
+            figures.unwrap_or_else(|| panic!("no row {name:?}:\n{table}")).split_whitespace().collect();
+        let [_, _, first, "to", third] = figures[..] else { panic!("{name}: {figures:?}") };
+        let [first, third] = [first, third].map(|figure| figure.parse::<f64>().expect("a number"));
+        assert!(first <= third, "{name}: {figures:?}");
+    }
+    let alone = table.lines().find_map(|line| line.strip_prefix("100,000 bytes of other memory, read alone"));
+    let alone: f64 = alone.and_then(|alone| alone.trim().parse().ok()).expect("what is taken off");
+    // 1,563 lines.
+    assert!(alone > 100.0, "{alone}");
+    assert!(ended.stdout.contains("  caches colder  250,000/s x "), "{}", ended.stdout);
+}
+
+#[test]
 fn one_thread_has_no_rows_for_several() {
     let ended = cost(&["--seconds", "0.1", "--series", "1", "--threads", "1"]).with_code(0);
     assert!(ended.stdout.contains("on its one thread"), "{}", ended.stdout);
@@ -84,6 +109,9 @@ fn bad_flags_are_named_with_what_would_be_right() {
         (["--series", "100001"], ["--series", "1..=100000"]),
         (["--threads", "1024"], ["--threads", "1..=1023"]),
         (["--threads", "many"], ["--threads", "many"]),
+        (["--between", "0"], ["--between", "1..=1048576"]),
+        (["--between", "1048577"], ["--between", "1..=1048576"]),
+        (["--between", "64k"], ["--between", "64k"]),
         (["--seconds", "0"], ["--seconds", "0.1 to 3600"]),
         (["--seconds", "soon"], ["--seconds", "0.1 to 3600"]),
     ] {
