@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::other_memory::MOST_BETWEEN;
 
-/// Most series times threads that are measured: their counters take 0.8 GB.
+/// Most series times threads that are measured: their counters take up to 2.5 GB, and 7 GB of addresses.
 const MOST_COUNTERS: u64 = 1_000_000;
 
 /// A load, and how long the measuring may take.

@@ -8,6 +8,7 @@
 
 pub mod clock;
 mod exporters;
+mod first_times;
 mod load;
 pub mod memory;
 mod other_memory;
@@ -16,6 +17,7 @@ mod raw_events;
 pub mod reading;
 mod recording;
 mod report;
+pub mod resident;
 mod rounds;
 mod sending;
 pub mod trace;
@@ -33,12 +35,14 @@ pub(crate) use self::load::LoadArgs;
 
 use self::clock::Stopwatch;
 use self::exporters::{DatagramFilling, DatagramKind};
+use self::first_times::{CarryFirst, WriteTables};
 use self::other_memory::{BetweenRequests, OtherMemory};
 use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
 use self::reading::ReadRegistry;
 use self::recording::{ClaimRecorders, RecordLocally, RecordTrace, by_handle};
 use self::report::CostReport;
+use self::resident::resident;
 use self::sending::SendDatagrams;
 use self::trace::Trace;
 use self::work::{CostMeasurement, CostRow, RecordEntry, RoundResult};
@@ -74,18 +78,16 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
     let seconds = load.seconds.as_secs_f64();
     say::err(format_args!("measuring for {seconds} s on one thread, with up to {most} MiB of memory"));
     let trace = Trace::new(load.series, load.rate);
-    let storages = Storages::new(load)?;
-    let Storages { one, local, classic, all } = &storages;
-    let (one, local, classic, all) = (one.registry(), local.registry(), classic.registry(), all.registry());
-    let handles = [one, local, classic, all].map(|registry| trace.intern(registry));
-    let [of_one, of_local, of_classic, of_all] = &handles;
     // What is read later must be there from the beginning, in every shard.
     let first = trace.every_outcome();
     let fill = |recorder: &mut Recorder<'_>, handles: &[Series]| {
         by_handle(recorder, handles, &first);
         by_handle(recorder, handles, &trace.requests);
     };
-    fill(&mut one.recorder(), of_one);
+    let before = resident();
+    let of_threads = HeapStorage::new(load.series as usize, load.threads as usize, NO_RING)?;
+    let all = of_threads.registry();
+    let of_all = &trace.intern(all);
     let mut recorders: Vec<_> = (0..load.threads).map(|_| all.recorder()).collect();
     for recorder in &mut recorders {
         if interrupt.pressed() {
@@ -94,6 +96,14 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
         fill(recorder, of_all);
     }
     drop(recorders);
+    let resident = before.and_then(|before| resident()?.checked_sub(before));
+
+    let storages = Storages::new(load)?;
+    let Storages { one, local, classic } = &storages;
+    let (one, local, classic) = (one.registry(), local.registry(), classic.registry());
+    let handles = [one, local, classic].map(|registry| trace.intern(registry));
+    let [of_one, of_local, of_classic] = &handles;
+    fill(&mut one.recorder(), of_one);
 
     let filled = FilledStorages {
         one: (one, of_one),
@@ -106,12 +116,12 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
     let mut works = works(filled, &trace, load, pieces)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
-        say::out(format_args!("{}", CostReport { load, figures: &figures }))?;
+        say::out(format_args!("{}", CostReport { load, figures: &figures, resident }))?;
     }
     Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() })
 }
 
-/// Where requests are recorded.
+/// Where requests are recorded by one recorder.
 struct Storages {
     /// As the default storage is, for one recorder.
     one: HeapStorage,
@@ -119,8 +129,6 @@ struct Storages {
     local: &'static HeapStorage,
     /// The same, without exponential histograms.
     classic: HeapStorage,
-    /// As the default storage is, for all recorders.
-    all: HeapStorage,
 }
 
 impl Storages {
@@ -130,7 +138,6 @@ impl Storages {
             one: HeapStorage::new(series, 1, RING)?,
             local: Box::leak(Box::new(HeapStorage::new(series, 1, NO_RING)?)),
             classic: HeapStorage::classic(series, 1, NO_RING)?,
-            all: HeapStorage::new(series, load.threads as usize, NO_RING)?,
         })
     }
 
@@ -147,7 +154,7 @@ impl Storages {
 /// A registry, and the handles of the trace's series in it.
 type Filled<'a> = (Registry<'a>, &'a [Series]);
 
-/// The registries of [`Storages`].
+/// The registries of [`Storages`], and that of all recorders.
 #[derive(Clone, Copy)]
 struct FilledStorages<'a> {
     one: Filled<'a>,
@@ -168,6 +175,8 @@ fn works<'a>(
     let mut works: Vec<_> =
         RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.warm(), warm))).into_iter().collect();
     works.push(Box::new(ClaimRecorders { registry: one.0 }));
+    works.push(Box::new(WriteTables));
+    works.push(Box::new(CarryFirst));
     works.push(Box::new(RawEvents::new(CostRow::Pump, one, trace, warm)));
     if let Some(cold) = cold {
         works.extend(RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.cold(), cold))));

@@ -12,6 +12,7 @@ use super::memory;
 use super::other_memory;
 use super::raw_events::RING;
 use super::rounds::Figure;
+use super::trace::REQUESTS;
 use super::work::{CostRow, RecordEntry};
 use crate::numbers::thousands;
 
@@ -20,12 +21,17 @@ pub(super) const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NO
 
 /// Width of the table's first column.
 const NAME: usize = 58;
+/// The same of the sizes.
+const NAME_OF_SIZE: usize = 34;
 
 /// What one operation costs, and what that means for `load`.
 pub(super) struct CostReport<'a> {
     pub(super) load: &'a LoadArgs,
     /// Of every work.
     pub(super) figures: &'a [Figure],
+    /// Bytes that the recorders of the load and their series made resident, without rings; `None` where the system does not
+    /// say it.
+    pub(super) resident: Option<u64>,
 }
 
 impl fmt::Display for CostReport<'_> {
@@ -66,7 +72,7 @@ impl CostReport<'_> {
     /// Recording, warm and cold.
     fn cold_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(bytes) = self.load.between.map(thousands) else { return Ok(()) };
-        let title = "recording while caches get colder (--between), in ns";
+        let title = format!("recording with colder caches (--between), in ns of {}", clock::MEASURED);
         writeln!(f, "{title:<NAME$}{:>10}{:>10}  half of the cold rounds", "warm", "cold")?;
         let mut alone = Vec::new();
         for entry in RecordEntry::ALL {
@@ -92,33 +98,50 @@ impl CostReport<'_> {
     }
 
     fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let series = self.load.series;
-        let (counters, ring) = (memory::COUNTERS, RING as u64 * memory::EVENT);
-        let recorder = format!("a recorder, with {} series", thousands(series));
-        for (name, bytes, note) in [
-            ("a series, once", memory::LABELS, "its labels, for all formats, and its exemplars".to_owned()),
-            (
-                "a series, in the spill shard",
-                memory::SPILL,
-                "untouched while there are shards for all recorders".to_owned(),
-            ),
-            (
-                "a series, in each recorder",
-                counters,
-                format!("{} without exponential histograms", memory::CLASSIC_COUNTERS),
-            ),
-            (
-                &recorder,
-                memory::recorder(series),
-                format!("{} of them a ring of {} raw events", thousands(ring), thousands(RING as u64)),
-            ),
-        ] {
-            if name.ends_with("once") {
-                writeln!(f, "{:<34}{:>14}", "memory", "bytes")?;
-            }
-            writeln!(f, "{name:<34}{:>14}  {note}", thousands(bytes))?;
-        }
-        Ok(())
+        let LoadArgs { series, threads, .. } = *self.load;
+        writeln!(f, "{:<NAME_OF_SIZE$}{:>14}", "memory", "bytes")?;
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, bytes: u64, note: &str| {
+            writeln!(f, "{name:<NAME_OF_SIZE$}{:>14}  {note}", thousands(bytes))
+        };
+        row(f, "a series, once", memory::LABELS, "its labels, for all formats, and its exemplars")?;
+        row(f, "a series, in the spill shard", memory::SPILL, "untouched while there are shards for all recorders")?;
+        let classic = format!("{} without exponential histograms", memory::CLASSIC_COUNTERS);
+        row(f, "a series, in each recorder", memory::COUNTERS, &classic)?;
+        let (name, events) = (format!("a recorder, with {} series", thousands(series)), thousands(RING as u64));
+        let ring = format!("{} of them a ring of {events} raw events", thousands(memory::rings(1)));
+        row(f, &name, memory::recorder(series), &ring)?;
+        let classic = format!("{} without exponential histograms", thousands(memory::CLASSIC_TABLES));
+        let micros = self.figure(CostRow::Tables).map_or(0.0, |figure| figure.median / 1e3);
+        let note = format!("written by its first recorder in {micros:.0} µs; {classic}");
+        row(f, "a registry's tables, once", memory::TABLES, &note)?;
+        let s = if threads == 1 { "" } else { "s" };
+        writeln!(f, "{} series in {threads} recorder{s}:", thousands(series))?;
+        // The overflow series has a place, too.
+        row(
+            f,
+            "  addressed",
+            memory::size(series + 1, threads),
+            "from the types; the spill shard is in it, and rings",
+        )?;
+        self.resident_now(f)?;
+        let rings = format!("from the types; {} of it rings, touched by raw events", thousands(memory::rings(threads)));
+        row(f, "  resident, every bucket hot", memory::touched(series, threads), &rings)?;
+        writeln!(
+            f,
+            "{:<NAME_OF_SIZE$}{:>14}  hot: it has counted 32,768 requests in a recorder; most never will",
+            "", ""
+        )
+    }
+
+    fn resident_now(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = "  resident now";
+        let Some(bytes) = self.resident else { return writeln!(f, "{name:<NAME_OF_SIZE$}{:>14}", "not measured here") };
+        let requests = thousands(REQUESTS as u64);
+        writeln!(
+            f,
+            "{name:<NAME_OF_SIZE$}{:>14}  measured: each recorder has counted {requests} requests, and none has used its ring",
+            thousands(bytes)
+        )
     }
 
     fn recording(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -289,7 +312,8 @@ mod tests {
     use super::*;
     use crate::cost::exporters::DatagramKind;
 
-    const ROWS: [(CostRow, f64); 14] = [
+    const ROWS: [(CostRow, f64); 15] = [
+        (CostRow::Tables, 321_000.0),
         (RecordEntry::ByHandle.warm(), 5.6),
         (RecordEntry::Locally.warm(), 7.2),
         (RecordEntry::WithEvents.warm(), 8.0),
@@ -311,6 +335,10 @@ mod tests {
     }
 
     fn report(series: u64, threads: u64, between: Option<u64>) -> String {
+        report_of(series, threads, between, Some(12_345_678))
+    }
+
+    fn report_of(series: u64, threads: u64, between: Option<u64>, resident: Option<u64>) -> String {
         let figure = |(row, median): (CostRow, f64)| {
             let row = match row {
                 CostRow::Reading { exporter, .. } => CostRow::Reading { exporter, recorders: threads },
@@ -340,7 +368,7 @@ mod tests {
             figures.extend(cold);
         }
         let load = LoadArgs { rate: 250_000, series, threads, between, seconds: Duration::from_secs(10) };
-        CostReport { load: &load, figures: &figures }.to_string()
+        CostReport { load: &load, figures: &figures, resident }.to_string()
     }
 
     #[test]
@@ -371,22 +399,43 @@ mod tests {
         }
     }
 
+    /// With single spaces, whatever the columns' widths.
+    fn squeezed(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn colder_caches_are_shown_beside_warm_ones() {
         let text = report(500, 8, Some(65_536));
         for part in [
-            "record, by handle                                                5.6      56.0  55.8 to 57.0\n",
-            "record, by handle, without exponential histograms                5.0      50.0  49.8 to 51.0\n",
-            "record, by strings                                              20.0     200.0  199.8 to 201.0\n",
-            "65,536 bytes of other memory, read alone                                2000.0\n",
-            "recording        250,000/s x 5.6 ns = 0.14 % of one core, spread over 8 threads\n  \
-             caches colder  250,000/s x 56.0 ns = 1.40 % of one core\n",
+            "record, by handle 5.6 56.0 55.8 to 57.0 record",
+            "record, by handle, without exponential histograms 5.0 50.0 49.8 to 51.0 record",
+            "record, by strings 20.0 200.0 199.8 to 201.0 65,536 bytes of other memory, read alone 2000.0 ",
+            "spread over 8 threads caches colder 250,000/s x 56.0 ns = 1.40 % of one core by thread",
         ] {
-            assert!(text.contains(part), "{part}\n{text}");
+            assert!(squeezed(&text).contains(part), "{part}\n{text}");
         }
         let warm = report(500, 8, None);
-        assert!(!warm.contains("cold rounds") && !warm.contains("caches colder"), "{warm}");
+        assert!(!warm.contains("cold rounds") && !warm.contains("\n  caches colder"), "{warm}");
         assert!(warm.contains("pays more (--between).") && !text.contains("pays more (--between)."), "{warm}");
+    }
+
+    #[test]
+    fn memory_is_addressed_resident_now_and_once_every_bucket_was_hot() {
+        let hot = 500 * 4_128 + 8 * (500 * 7_040 + 256 + 262_144) + 74_752;
+        let addressed = memory::size(501, 8);
+        assert!(addressed > hot + 500 * memory::SPILL);
+        let text = report(500, 8, None);
+        for part in [
+            "a registry's tables, once 74,752 written by its first recorder in 321 µs; 4,864 without exponential histograms",
+            &format!("500 series in 8 recorders: addressed {} from the types; ", thousands(addressed)),
+            "resident now 12,345,678 measured: each recorder has counted 100,000 requests, and none has used its ring",
+            &format!("resident, every bucket hot {} from the types; 2,097,152 of it rings,", thousands(hot)),
+        ] {
+            assert!(squeezed(&text).contains(part), "{part}\n{text}");
+        }
+        let elsewhere = report_of(500, 8, None, None);
+        assert!(squeezed(&elsewhere).contains("resident now not measured here resident, every"), "{elsewhere}");
     }
 
     #[test]

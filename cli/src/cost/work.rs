@@ -30,6 +30,10 @@ pub(super) enum CostRow {
     },
     /// A recorder, not a request.
     Claim,
+    /// The first recorder of a registry, which writes its tables.
+    Tables,
+    /// A request with which a bucket needs its wide word for the first time.
+    FirstCarry,
     Pump,
     /// Of an exporter that takes each request.
     PerRequest(Exporter),
@@ -88,6 +92,8 @@ impl fmt::Display for CostRow {
         f.pad(&match self {
             Self::Record { entry, .. } => entry.name(),
             Self::Claim => "a recorder, claimed and dropped".into(),
+            Self::Tables => "a registry's first recorder, which writes the tables".into(),
+            Self::FirstCarry => "a bucket's 32,768th request, into an untouched page".into(),
             Self::Pump => format!("pump, a request into {} sinks", per_request().count()),
             Self::PerRequest(exporter) => cost_of(*exporter).operation.into(),
             Self::Datagram(DatagramKind { filling, is_offloaded }) => {

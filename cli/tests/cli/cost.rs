@@ -21,6 +21,8 @@ fn every_row_has_its_figures() {
         ("record, by handle, raw events on (InfluxDB + DogStatsD)", false),
         ("record, by handle, without exponential histograms", false),
         ("record, by strings", false),
+        ("a registry's first recorder, which writes the tables", false),
+        ("a bucket's 32,768th request, into an untouched page", false),
         ("pump, a request into 2 sinks", false),
         ("InfluxDB, a line", true),
         ("DogStatsD, a request (3 messages)", true),
@@ -40,6 +42,7 @@ fn every_row_has_its_figures() {
     for part in [
         "1,000 requests/s, 20 series, 2 threads",
         "a series, in each recorder ",
+        "20 series in 2 recorders:\n  addressed ",
         "sent one by one (default): 3,000 datagrams/s",
         "sent one by one, without offload: 3,000 datagrams/s",
         "recording        1,000/s x ",
@@ -51,6 +54,14 @@ fn every_row_has_its_figures() {
         assert!(ended.stdout.contains(part), "{part}\n{}", ended.stdout);
     }
     assert!(!ended.stdout.contains("warning"), "{}", ended.stdout);
+    // The tables alone take more than 65,536 bytes.
+    let bytes = |name| {
+        let line = ended.stdout.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.replace(',', "").parse::<u64>().ok())
+    };
+    let now = bytes("  resident now");
+    assert_eq!(now.is_some(), cfg!(target_os = "linux"), "{}", ended.stdout);
+    assert!(now.is_none_or(|now| (65_536..bytes("  addressed").expect("a number")).contains(&now)), "{now:?}");
     let warned = ended.stderr.contains("DEBUG BUILD") && ended.stdout.contains("DEBUG BUILD");
     assert_eq!(warned, cfg!(debug_assertions), "{}", ended.stderr);
 }
@@ -58,7 +69,7 @@ fn every_row_has_its_figures() {
 #[test]
 fn memory_that_is_touched_between_two_requests_makes_recording_colder() {
     let ended = cost(&["--seconds", "0.1", "--series", "20", "--threads", "1", "--between", "100000"]).with_code(0);
-    let (_, table) = ended.stdout.split_once("recording while caches get colder").expect("a table of its own");
+    let (_, table) = ended.stdout.split_once("recording with colder caches (--between)").expect("a table of its own");
     for name in [
         "record, by handle",
         "record, by handle, raw events on (InfluxDB + DogStatsD)",
