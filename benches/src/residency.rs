@@ -77,7 +77,7 @@ pub struct Residency {
 /// What was resident after the hot loop.
 #[derive(Clone, Copy, Debug)]
 pub struct HotResidency {
-    /// Bytes. Where the time was over before all pairs had their turn, what grew with some of them is multiplied.
+    /// Bytes. Where the time was over before all pairs had their turn, the growth with some of them is extrapolated.
     pub bytes: u64,
     /// The pairs that had their turn, as a share of all.
     pub share: f64,
@@ -95,10 +95,14 @@ pub fn measure(
     hot: Duration,
 ) -> Result<Residency, BenchError> {
     let StorageLoad { series, recorders } = load;
-    let work = trace::work(series);
-    let before = resident().ok_or(NOT_SAID)?;
-    let grown = || -> Result<u64, BenchError> { Ok(resident().ok_or(NOT_SAID)?.saturating_sub(before)) };
+    let said = || resident().ok_or("this system does not say what is resident (/proc/self/smaps_rollup)");
+    let before = said()?;
+    // Before the trace, whose making leaves freed memory that the storage must not get.
     let storage = HeapStorage::new(series, recorders, RING)?;
+    let with_storage = said()?;
+    let work = trace::work(series);
+    let before = before + said()?.saturating_sub(with_storage);
+    let grown = || said().map(|now| now.saturating_sub(before));
     let registry = storage.registry();
     let mut recorders: Vec<_> = (0..recorders).map(|_| registry.recorder()).collect();
     let handles = ours::handles(recorders.first_mut().ok_or("no recorder")?, work);
@@ -117,8 +121,6 @@ pub fn measure(
     }
     Ok(Residency { addressed: memory::size(series as u64 + 1, load.recorders as u64), after_spread, after_hot })
 }
-
-const NOT_SAID: &str = "this system does not say what is resident (/proc/self/smaps_rollup)";
 
 /// Records the trace again and again. Each time every request comes to the next series and the next recorder, so that no pair
 /// is left to chance.
@@ -180,24 +182,45 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
-    fn wide_words_become_resident_with_the_hot_loop() {
-        let load = StorageLoad { series: 40, recorders: 4 };
-        let all = measure(load, &[Outcome::Success], EVENTS, Duration::from_secs(600)).unwrap();
-        let hot = all.after_hot.unwrap();
-        assert_eq!(hot.share, 1.0);
-        // A bucket of latency and one of size, in each of 160 pairs: a page of most, for two pairs share some.
-        assert!(hot.bytes > all.after_spread + 100 * 4_096, "{all:?}");
-        assert!(hot.bytes < load.most() + (1 << 20) && load.most() < all.addressed, "{all:?}");
-        let none = measure(load, &[Outcome::Success], EVENTS, Duration::ZERO).unwrap();
-        assert!(none.after_hot.is_none() && none.after_spread > 0, "{none:?}");
+    fn the_trace_comes_to_every_series_with_the_outcomes_that_were_asked_for() {
+        let (work, series) = (trace::work(100), 100);
+        for (outcomes, failing) in [(&[Outcome::Success][..], 0.0..0.001), (&Outcome::ALL[..], 0.01..0.03)] {
+            let storage = HeapStorage::new(series, 7, 2).unwrap();
+            let mut recorders: Vec<_> = (0..7).map(|_| storage.registry().recorder()).collect();
+            let handles = ours::handles(&mut recorders[0], work);
+            spread(&mut recorders, &handles, work, (outcomes, 3 * EVENTS));
+            let totals = handles.iter().map(|series| storage.registry().series_totals(*series));
+            let by_series: Vec<_> =
+                totals.map(|totals| totals.latencies.map(|of_outcome| of_outcome.count())).collect();
+            assert!(by_series.iter().all(|[good, bad]| (2_500..3_500).contains(&(good + bad))), "{by_series:?}");
+            let share = by_series.iter().map(|[_, bad]| bad).sum::<u64>() as f64 / (3 * EVENTS) as f64;
+            assert!(failing.contains(&share), "{outcomes:?}: {share}");
+        }
     }
 
     #[test]
+    fn the_hot_loop_comes_to_every_pair_while_there_is_time() {
+        let storage = HeapStorage::new(3, 2, 2).unwrap();
+        let registry = storage.registry();
+        let mut recorders: Vec<_> = (0..2).map(|_| registry.recorder()).collect();
+        let handles = ["/a", "/b", "/c"].map(|name| registry.series("GET", name));
+        assert_eq!(hot_loop(&mut recorders, &handles, &Outcome::ALL, Duration::from_secs(3_600)), 6);
+        for series in handles {
+            assert_eq!(registry.series_totals(series).latencies.map(|of_outcome| of_outcome.count()), [2 * HOT; 2]);
+        }
+        assert_eq!(hot_loop(&mut recorders, &handles, &[Outcome::Success], Duration::ZERO), 1);
+    }
+
+    /// How many bytes are resident is not judged here: other tests share the process.
+    #[test]
     #[cfg(target_os = "linux")]
-    fn pairs_beyond_the_time_are_reckoned() {
+    fn pairs_that_had_no_turn_are_extrapolated() {
         let load = StorageLoad { series: 100, recorders: 10 };
-        let some = measure(load, &Outcome::ALL, EVENTS, Duration::from_nanos(1)).unwrap().after_hot.unwrap();
-        assert_eq!(some.share, 0.001);
+        for (hot, share) in [(0, None), (1, Some(0.001)), (u64::MAX, Some(1.0))] {
+            let load = if hot == u64::MAX { StorageLoad { series: 2, recorders: 1 } } else { load };
+            let measured = measure(load, &Outcome::ALL, EVENTS, Duration::from_nanos(hot)).unwrap();
+            assert_eq!(measured.after_hot.map(|hot| hot.share), share);
+            assert!(measured.addressed > load.most(), "{measured:?}");
+        }
     }
 }

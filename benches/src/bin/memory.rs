@@ -56,7 +56,7 @@ struct MemoryArgs {
     /// Series and recorders of the fifth table.
     #[arg(long, value_name = "SERIESxRECORDERS", value_delimiter = ',', default_values_t = LOADS)]
     loads: Vec<StorageLoad>,
-    /// How long a row of the fifth table may record equal requests. What is left of the pairs of series and recorder is reckoned
+    /// How long a row of the fifth table may record equal requests. The rest of the pairs of series and recorder is extrapolated
     /// then, and the row says so. 0 leaves this out.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
     hot_seconds: u64,
@@ -448,7 +448,7 @@ fn of_residency(failures: bool, load: StorageLoad, hot_seconds: u64) -> Result<(
         None => "left out".to_owned(),
         Some(HotResidency { bytes, share: 1.0 }) => format!("{:.1}", mib(bytes as usize)),
         Some(HotResidency { bytes, share }) => {
-            format!("{:.1}, reckoned from {:.1} % of the pairs", mib(bytes as usize), 100.0 * share)
+            format!("{:.1}, extrapolated from {:.1} % of the pairs", mib(bytes as usize), 100.0 * share)
         }
     };
     let StorageLoad { series, recorders } = load;
