@@ -52,8 +52,7 @@ impl<'a> RawEvents<'a> {
                 by_handle(&mut recorder, handles, requests);
                 watch.time(drain)
             } else {
-                let one = |request: &Traced| recorder.record(handles[request.series], request.sample);
-                self.between.time(watch, requests, one);
+                self.between.time(watch, requests, |requests| by_handle(&mut recorder, handles, requests));
                 drain()
             };
             sinks.iter_mut().for_each(|sink| sink.confirm_front(RING));

@@ -31,11 +31,10 @@ impl CostMeasurement for RecordTrace<'_> {
         row.expect("recorders without a shard", 0, recorder.is_sharing().into())?;
         let requests = self.between.requests(trace);
         match row {
-            CostRow::Record { entry: RecordEntry::ByStrings, .. } => self.between.time(watch, requests, |request| {
-                let (method, name) = &trace.names[request.series];
-                recorder.record_request(method, name, request.sample);
-            }),
-            _ => self.between.time(watch, requests, |request| recorder.record(handles[request.series], request.sample)),
+            CostRow::Record { entry: RecordEntry::ByStrings, .. } => {
+                self.between.time(watch, requests, |requests| by_strings(&mut recorder, trace, requests));
+            }
+            _ => self.between.time(watch, requests, |requests| by_handle(&mut recorder, handles, requests)),
         }
         let operations = requests.len() as u64;
         row.expect("requests counted", operations, registry.requests() - before)?;
@@ -62,7 +61,7 @@ impl CostMeasurement for RecordLocally<'_> {
         let registry = recorder.registry();
         let before = registry.requests();
         let requests = self.between.requests(trace);
-        self.between.time(watch, requests, |request| recorder.record(handles[request.series], request.sample));
+        self.between.time(watch, requests, |requests| locally(recorder, handles, requests));
         row.expect("recorders without a shard", 0, registry.usage().spill_recorders as u64)?;
         let operations = requests.len() as u64;
         row.expect("requests counted", operations, registry.requests() - before)?;
@@ -91,9 +90,26 @@ impl CostMeasurement for ClaimRecorders<'_> {
     }
 }
 
-/// Records `requests` with the `handles` of their series.
+/// Records `requests` with the `handles` of their series. Never inlined, like the next two, so that what is around the loop takes
+/// no registers from it.
+#[inline(never)]
 pub(super) fn by_handle(recorder: &mut Recorder<'_>, handles: &[Series], requests: &[Traced]) {
     for request in black_box(requests) {
         recorder.record(handles[request.series], request.sample);
+    }
+}
+
+#[inline(never)]
+fn locally(recorder: LocalRecorder, handles: &[Series], requests: &[Traced]) {
+    for request in black_box(requests) {
+        recorder.record(handles[request.series], request.sample);
+    }
+}
+
+#[inline(never)]
+fn by_strings(recorder: &mut Recorder<'_>, trace: &Trace, requests: &[Traced]) {
+    for Traced { series, sample } in black_box(requests) {
+        let (method, name) = &trace.names[*series];
+        recorder.record_request(method, name, *sample);
     }
 }
