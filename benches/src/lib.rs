@@ -22,6 +22,7 @@ pub mod ours;
 pub mod peers;
 pub mod process;
 pub mod recording;
+pub mod residency;
 pub mod runner;
 pub mod scraper;
 pub mod spread;

@@ -21,6 +21,8 @@ use core::marker::PhantomData;
 /// A call of [`record`](Self::record) takes no lock, allocates nothing, makes no system call, reads no clock and wakes
 /// no thread. It does no atomic read-modify-write either, unless the recorder shares the spill shard.
 ///
+/// A recorder takes at most 1,200 bytes, 768 of them for the label `status`. An engine that gives each task one moves as many.
+///
 /// ```
 /// use core::time::Duration;
 /// use loaddensity_metrics_core::{Sample, Storage, Timestamp};
@@ -49,6 +51,10 @@ pub struct Recorder<'a> {
     /// Makes the recorder `!Sync`: two threads on one shard would lose counts.
     not_sync: PhantomData<Cell<()>>,
 }
+
+// The tables that lead to lanes are the registry's: with tables of its own a recorder had 5,520 bytes.
+const _: () =
+    assert!(size_of::<Recorder<'_>>() <= 1_200, "the documents say that a recorder takes at most 1,200 bytes");
 
 impl<'a> Registry<'a> {
     /// A recorder with a shard of its own. While all shards are taken, it is one that shares the spill shard with

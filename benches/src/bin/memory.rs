@@ -1,4 +1,5 @@
-//! Resident memory against series and recorders, against requests, and while a large registry is scraped.
+//! Resident memory against series and recorders, against requests, while a large registry is scraped, and before and after
+//! buckets need their wide words.
 //!
 //! Each measurement is a process of its own (this binary, started again), so that none finds pages of another.
 //! Resident memory is that of the kernel, `/proc/self/statm`, less what the process had before its storage was made.
@@ -15,6 +16,7 @@ use loaddensity_metrics_benches::backends::BenchError;
 use loaddensity_metrics_benches::interrupt;
 use loaddensity_metrics_benches::ours::{self, HistogramKind};
 use loaddensity_metrics_benches::process::{CpuTimes, resident};
+use loaddensity_metrics_benches::residency::{self, HOT, HotResidency, StorageLoad};
 use loaddensity_metrics_benches::scraper::{PageScraper, ScrapedPage, scrape};
 use loaddensity_metrics_benches::trace::{self, EVENTS};
 use loaddensity_metrics_cli::cost::memory;
@@ -25,11 +27,14 @@ use loaddensity_metrics_shell::{
 };
 use loaddensity_metrics_tokio::Exporters;
 
-/// Measures resident memory against series and recorders, against requests, and while 100,000 series are scraped.
-/// Prints Markdown tables; some minutes, and up to 5 GB.
+/// Measures resident memory against series and recorders, against requests, while 100,000 series are scraped, and before and
+/// after buckets need their wide words. Prints Markdown tables; some minutes, and up to 6 GiB.
 #[derive(Debug, Parser)]
 #[command(name = "memory")]
 struct MemoryArgs {
+    /// Only these tables.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = MemoryTable::ALL)]
+    only: Vec<MemoryTable>,
     /// Series of the first table.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000], value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     series: Vec<u32>,
@@ -37,7 +42,7 @@ struct MemoryArgs {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 12], value_parser = clap::value_parser!(u32).range(1..=1_000))]
     shards: Vec<u32>,
     /// Storage that would need more is left out, in GiB.
-    #[arg(long, value_name = "GIB", default_value_t = 5)]
+    #[arg(long, value_name = "GIB", default_value_t = 6)]
     at_most: usize,
     /// Millions of requests of the second table.
     #[arg(long, value_delimiter = ',', value_name = "MILLIONS", default_values_t = [1, 10, 100], value_parser = clap::value_parser!(u64).range(1..))]
@@ -48,9 +53,32 @@ struct MemoryArgs {
     /// Series of the fourth table.
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     intervals: u32,
+    /// Series and recorders of the fifth table.
+    #[arg(long, value_name = "SERIESxRECORDERS", value_delimiter = ',', default_values_t = LOADS)]
+    loads: Vec<StorageLoad>,
+    /// How long a row of the fifth table may record equal requests. The rest of the pairs of series and recorder is extrapolated
+    /// then, and the row says so. 0 leaves this out.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    hot_seconds: u64,
     /// Measures one thing and prints it: how this binary starts itself.
     #[command(subcommand)]
     one: Option<MemoryCommand>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MemoryTable {
+    /// The first.
+    Series,
+    Requests,
+    Scrapes,
+    Intervals,
+    /// The fifth.
+    Residency,
+}
+
+impl MemoryTable {
+    const ALL: [Self; 5] = [Self::Series, Self::Requests, Self::Scrapes, Self::Intervals, Self::Residency];
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -68,6 +96,13 @@ enum MemoryCommand {
     Scrape { series: usize },
     /// Resident bytes that an exporter of intervals takes for so many series.
     Intervals { which: IntervalExporter, kind: HistogramKind, series: usize },
+    /// Resident bytes after requests all over, and after the hot loop.
+    Residency {
+        #[arg(long)]
+        failures: bool,
+        load: StorageLoad,
+        hot_seconds: u64,
+    },
 }
 
 /// An exporter that sends what came in each interval.
@@ -144,6 +179,15 @@ const SCRAPES: usize = 5;
 const INTERVALS: usize = 6;
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// Of the fifth table.
+const LOADS: [StorageLoad; 3] = [
+    StorageLoad { series: 500, recorders: 12 },
+    StorageLoad { series: 3_000, recorders: 64 },
+    StorageLoad { series: 100_000, recorders: 8 },
+];
+/// Requests of the fifth table, all over series and recorders.
+const SPREAD: usize = 10_000_000;
+
 fn main() -> ExitCode {
     let args = MemoryArgs::parse();
     let run = || match &args.one {
@@ -152,6 +196,7 @@ fn main() -> ExitCode {
         Some(MemoryCommand::Requests { scraped, millions }) => of_requests(*scraped, millions),
         Some(MemoryCommand::Scrape { series }) => of_scrape(*series),
         Some(MemoryCommand::Intervals { which, kind, series }) => of_intervals(*which, *kind, *series),
+        Some(MemoryCommand::Residency { failures, load, hot_seconds }) => of_residency(*failures, *load, *hot_seconds),
     };
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -163,8 +208,18 @@ fn main() -> ExitCode {
 }
 
 fn all(args: &MemoryArgs) -> Result<(), BenchError> {
+    args.only.iter().try_for_each(|table| match table {
+        MemoryTable::Series => all_series(args),
+        MemoryTable::Requests => all_requests(args),
+        MemoryTable::Scrapes => all_scrapes(args),
+        MemoryTable::Intervals => all_intervals(args),
+        MemoryTable::Residency => all_residency(args),
+    })
+}
+
+fn all_series(args: &MemoryArgs) -> Result<(), BenchError> {
     println!(
-        "Resident MiB after every recorder has recorded into every series, both outcomes, over all latencies and sizes.\n"
+        "\nResident MiB after every recorder has recorded into every series, both outcomes, over all latencies and sizes.\n"
     );
     println!(
         "| histograms | series | shards | MiB of the storage's size | resident MiB | resident bytes per series and shard |"
@@ -183,18 +238,28 @@ fn all(args: &MemoryArgs) -> Result<(), BenchError> {
             }
         }
     }
+    Ok(())
+}
+
+fn all_requests(args: &MemoryArgs) -> Result<(), BenchError> {
     println!("\nResident MiB after so many requests of one recorder into {SERIES} series.\n");
     let millions: Vec<_> = args.millions.iter().map(u64::to_string).collect();
     println!("| | {} M |\n|---|{}", millions.join(" M | "), "--:|".repeat(millions.len()));
     let requests: Vec<_> = ["requests"].into_iter().chain(millions.iter().map(String::as_str)).collect();
     again(&requests)?;
-    again(&[&requests[..], &["--scraped"]].concat())?;
+    again(&[&requests[..], &["--scraped"]].concat())
+}
+
+fn all_scrapes(args: &MemoryArgs) -> Result<(), BenchError> {
     println!("\nScrapes through the exporter's HTTP server, classic histograms, the least CPU of {SCRAPES} scrapes.\n");
     println!(
         "| series | lines | page MB | resident MiB before | most during | exporters CPU ns/line | from asking to the last byte, ns/line |"
     );
     println!("|--:|--:|--:|--:|--:|--:|--:|");
-    args.scraped.iter().try_for_each(|series| again(&["scrape", &series.to_string()]))?;
+    args.scraped.iter().try_for_each(|series| again(&["scrape", &series.to_string()]))
+}
+
+fn all_intervals(args: &MemoryArgs) -> Result<(), BenchError> {
     println!(
         "\nExporters of intervals, in each of which every series has requests, to a server that takes everything.\n"
     );
@@ -202,12 +267,33 @@ fn all(args: &MemoryArgs) -> Result<(), BenchError> {
         "| exporter | histograms of the storage | series | resident MiB after its start | most after {INTERVALS} intervals |"
     );
     println!("|---|---|--:|--:|--:|");
-    for (which, kind) in [
+    let rows = [
         (IntervalExporter::Influxdb, HistogramKind::Exponential),
         (IntervalExporter::Otlp, HistogramKind::Classic),
         (IntervalExporter::Otlp, HistogramKind::Exponential),
-    ] {
-        again(&["intervals", which.argument(), kind.name(), &args.intervals.to_string()])?;
+    ];
+    rows.into_iter()
+        .try_for_each(|(which, kind)| again(&["intervals", which.argument(), kind.name(), &args.intervals.to_string()]))
+}
+
+fn all_residency(args: &MemoryArgs) -> Result<(), BenchError> {
+    println!(
+        "\nMiB of the default's storage: addressed (by the types, rings of {RING} events included), resident after {} million \
+         requests over all series and recorders, and after {HOT} equal requests more in each pair of them, which need a wide \
+         word of latency and one of size. The rings are untouched.\n",
+        SPREAD / 1_000_000
+    );
+    println!("| series | recorders | outcomes | addressed | after {} M | and {HOT} in each pair |", SPREAD / 1_000_000);
+    println!("|--:|--:|---|--:|--:|--:|");
+    for load in &args.loads {
+        if load.most() > (args.at_most as u64) << 30 {
+            let StorageLoad { series, recorders } = load;
+            println!("| {series} | {recorders} | left out | | | |");
+            continue;
+        }
+        let (load, seconds) = (load.to_string(), args.hot_seconds.to_string());
+        again(&["residency", &load, &seconds])?;
+        again(&["residency", &load, &seconds, "--failures"])?;
     }
     Ok(())
 }
@@ -352,6 +438,22 @@ fn of_intervals(which: IntervalExporter, kind: HistogramKind, series: usize) -> 
         mib(after.saturating_sub(before)),
         mib(most.saturating_sub(before))
     );
+    Ok(())
+}
+
+fn of_residency(failures: bool, load: StorageLoad, hot_seconds: u64) -> Result<(), BenchError> {
+    let (name, outcomes) = if failures { ("both", &Outcome::ALL[..]) } else { ("successes", &[Outcome::Success][..]) };
+    let residency = residency::measure(load, outcomes, SPREAD, Duration::from_secs(hot_seconds))?;
+    let hot = match residency.after_hot {
+        None => "left out".to_owned(),
+        Some(HotResidency { bytes, share: 1.0 }) => format!("{:.1}", mib(bytes as usize)),
+        Some(HotResidency { bytes, share }) => {
+            format!("{:.1}, extrapolated from {:.1} % of the pairs", mib(bytes as usize), 100.0 * share)
+        }
+    };
+    let StorageLoad { series, recorders } = load;
+    let [addressed, after_spread] = [residency.addressed, residency.after_spread].map(|bytes| mib(bytes as usize));
+    println!("| {series} | {recorders} | {name} | {addressed:.1} | {after_spread:.1} | {hot} |");
     Ok(())
 }
 

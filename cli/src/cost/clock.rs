@@ -8,35 +8,63 @@ const CALIBRATION: u32 = 1_000;
 
 /// Adds up the time that is spent in the parts of a round that count, without what reading the clock costs.
 pub(super) struct Stopwatch {
-    spent: u64,
+    time: RoundTime,
     /// What an empty interval takes, in nanoseconds.
     overhead: u64,
+}
+
+/// The time of a round, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RoundTime {
+    /// What counted.
+    pub(super) counted: u64,
+    /// What was done with that and is not to count.
+    pub(super) taken_off: u64,
+}
+
+impl RoundTime {
+    /// What is left. Less than nothing where little counted, and the machine was busy.
+    pub(super) const fn rest(self) -> f64 {
+        self.counted as f64 - self.taken_off as f64
+    }
 }
 
 impl Stopwatch {
     /// A stopwatch that knows what reading the clock costs.
     pub(super) fn new() -> Self {
-        let mut watch = Self { spent: 0, overhead: 0 };
+        let mut watch = Self { time: RoundTime::default(), overhead: 0 };
         let empty = |_| {
             watch.time(|| ());
-            watch.take()
+            watch.take().counted
         };
         let overhead = (0..CALIBRATION).map(empty).min().unwrap_or_default();
-        Self { spent: 0, overhead }
+        Self { time: RoundTime::default(), overhead }
     }
 
     /// Does `work`, which counts.
     #[inline]
     pub(super) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let began = now();
-        let result = work();
-        self.spent += now().saturating_sub(began).saturating_sub(self.overhead);
+        let (result, nanos) = self.timed(work);
+        self.time.counted += nanos;
         result
     }
 
-    /// The nanoseconds that counted since the last call.
-    pub(super) const fn take(&mut self) -> u64 {
-        std::mem::replace(&mut self.spent, 0)
+    /// Does `work`, whose time is taken off what counts.
+    #[inline]
+    pub(super) fn take_off(&mut self, work: impl FnOnce()) {
+        self.time.taken_off += self.timed(work).1;
+    }
+
+    /// The time since the last call.
+    pub(super) fn take(&mut self) -> RoundTime {
+        std::mem::take(&mut self.time)
+    }
+
+    #[inline]
+    fn timed<T>(&self, work: impl FnOnce() -> T) -> (T, u64) {
+        let began = now();
+        let result = work();
+        (result, now().saturating_sub(began).saturating_sub(self.overhead))
     }
 }
 
@@ -68,9 +96,20 @@ mod tests {
         let busy = || (0..200_000_u64).fold(0, |sum, next| black_box(sum ^ next));
         let mut watch = Stopwatch::new();
         busy();
-        assert_eq!(watch.take(), 0);
+        assert_eq!(watch.take().rest(), 0.0);
         watch.time(busy);
-        assert!(watch.take() > 0);
-        assert_eq!(watch.take(), 0);
+        let time = watch.take();
+        assert!(time.counted > 0 && time.taken_off == 0);
+        assert_eq!(watch.take().rest(), 0.0);
+    }
+
+    #[test]
+    fn what_is_taken_off_is_not_in_the_rest() {
+        let mut watch = Stopwatch::new();
+        watch.take_off(|| _ = (0..200_000_u64).fold(0, |sum, next| black_box(sum ^ next)));
+        let time = watch.take();
+        assert!(time.counted == 0 && time.taken_off > 0);
+        assert_eq!(time.rest(), -(time.taken_off as f64));
+        assert_eq!(RoundTime { counted: 7, taken_off: 5 }.rest(), 2.0);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// Most series times threads that are measured: their counters take 0.8 GB.
+use super::other_memory::MOST_BETWEEN;
+
+/// Most series times threads that are measured: their counters take up to 2.5 GB, and 7 GB of addresses.
 const MOST_COUNTERS: u64 = 1_000_000;
 
 /// A load, and how long the measuring may take.
@@ -18,6 +20,10 @@ pub(crate) struct LoadArgs {
     /// Threads that record, each with a recorder of its own.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1_023))]
     pub(super) threads: u64,
+    /// Other memory that the engine touches between two requests, in bytes, 1 to 1,048,576, in whole cache lines of 64.
+    /// Recording is then measured a second time, with caches as cold as that makes them.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=MOST_BETWEEN))]
+    pub(super) between: Option<u64>,
     /// How long to measure, 0.1 to 3,600; everything is done four times at the least.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(super) seconds: Duration,
@@ -57,7 +63,8 @@ mod tests {
 
     #[test]
     fn series_times_threads_are_bounded() {
-        let load = |series, threads| LoadArgs { rate: 1, series, threads, seconds: Duration::from_secs(1) };
+        let load =
+            |series, threads| LoadArgs { rate: 1, series, threads, between: None, seconds: Duration::from_secs(1) };
         assert_eq!(load(100_000, 10).check(), Ok(()));
         let error = load(100_000, 11).check().expect_err("too many");
         assert!(error.contains("--series 100000 with --threads 11") && error.contains("1000000"), "{error}");

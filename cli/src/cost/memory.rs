@@ -36,7 +36,11 @@ pub(super) const EVENT: u64 = (EVENT_2 - EVENT_1) as u64;
 const SHARED_EVENT: u64 = EVENT_1 as u64 - EVENT;
 /// Bytes of a shard without series and ring.
 const HEADER: u64 = 256;
-/// What there is once.
+/// Bytes of the tables that a registry's first recorder writes.
+pub(super) const TABLES: u64 = Smallest::TABLES_SIZE as u64;
+/// The same in storage without exponential histograms.
+pub(super) const CLASSIC_TABLES: u64 = ClassicStorage::<2, 1>::TABLES_SIZE as u64;
+/// What there is once, the tables among it.
 const REST: u64 = Smallest::SIZE as u64 - 2 * (LABELS + SPILL + COUNTERS) - 2 * HEADER - 2 * (EVENT + SHARED_EVENT);
 
 /// Recorders, and series beside the overflow series, of the default storage.
@@ -47,19 +51,27 @@ pub(super) const DEFAULT_SIZE: u64 = DefaultStorage::SIZE as u64;
 
 /// Bytes of address space of storage for `series` series (the overflow series included), `recorders` recorders and
 /// rings of [`RING`] events; exact but for some hundred bytes.
-pub(super) const fn size(series: u64, recorders: u64) -> u64 {
+#[must_use]
+pub const fn size(series: u64, recorders: u64) -> u64 {
     let ring = RING as u64 * (EVENT * recorders + SHARED_EVENT);
     series * (LABELS + SPILL + COUNTERS * recorders) + (recorders + 1) * HEADER + ring + REST
 }
 
-/// Bytes that `recorders` recorders and `series` series make resident at the most, raw events included.
-pub(super) const fn touched(series: u64, recorders: u64) -> u64 {
-    series * LABELS + recorders * recorder(series)
+/// Bytes that `recorders` recorders and `series` series make resident at the most: every bucket has counted 32,768 requests in
+/// each recorder, and every place of the rings has held a raw event.
+#[must_use]
+pub const fn touched(series: u64, recorders: u64) -> u64 {
+    series * LABELS + recorders * recorder(series) + TABLES
+}
+
+/// Bytes of the rings of `recorders` recorders.
+pub(super) const fn rings(recorders: u64) -> u64 {
+    recorders * RING as u64 * EVENT
 }
 
 /// Bytes of one recorder with `series` series and its ring.
 pub(super) const fn recorder(series: u64) -> u64 {
-    series * COUNTERS + HEADER + RING as u64 * EVENT
+    series * COUNTERS + HEADER + rings(1)
 }
 
 #[cfg(test)]

@@ -8,13 +8,16 @@
 
 pub mod clock;
 mod exporters;
+mod first_times;
 mod load;
 pub mod memory;
+mod other_memory;
 pub mod packing;
 mod raw_events;
 pub mod reading;
 mod recording;
 mod report;
+pub mod resident;
 mod rounds;
 mod sending;
 pub mod trace;
@@ -32,14 +35,17 @@ pub(crate) use self::load::LoadArgs;
 
 use self::clock::Stopwatch;
 use self::exporters::{DatagramFilling, DatagramKind};
+use self::first_times::{CarryFirst, WriteTables};
+use self::other_memory::{BetweenRequests, OtherMemory};
 use self::packing::{DATAGRAM_BYTES, PackEvents};
 use self::raw_events::{RING, RawEvents};
 use self::reading::ReadRegistry;
 use self::recording::{ClaimRecorders, RecordLocally, RecordTrace, by_handle};
 use self::report::CostReport;
+use self::resident::resident;
 use self::sending::SendDatagrams;
 use self::trace::Trace;
-use self::work::{CostMeasurement, CostRow, RoundResult};
+use self::work::{CostMeasurement, CostRow, RecordEntry, RoundResult};
 use crate::CommandError;
 use crate::exit::{self, CommandEnding};
 use crate::interrupt::Interrupt;
@@ -72,18 +78,16 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
     let seconds = load.seconds.as_secs_f64();
     say::err(format_args!("measuring for {seconds} s on one thread, with up to {most} MiB of memory"));
     let trace = Trace::new(load.series, load.rate);
-    let storages = Storages::new(load)?;
-    let Storages { one, local, classic, all } = &storages;
-    let (one, local, classic, all) = (one.registry(), local.registry(), classic.registry(), all.registry());
-    let handles = [one, local, classic, all].map(|registry| trace.intern(registry));
-    let [of_one, of_local, of_classic, of_all] = &handles;
     // What is read later must be there from the beginning, in every shard.
     let first = trace.every_outcome();
     let fill = |recorder: &mut Recorder<'_>, handles: &[Series]| {
         by_handle(recorder, handles, &first);
         by_handle(recorder, handles, &trace.requests);
     };
-    fill(&mut one.recorder(), of_one);
+    let before = resident();
+    let of_threads = HeapStorage::new(load.series as usize, load.threads as usize, NO_RING)?;
+    let all = of_threads.registry();
+    let of_all = &trace.intern(all);
     let mut recorders: Vec<_> = (0..load.threads).map(|_| all.recorder()).collect();
     for recorder in &mut recorders {
         if interrupt.pressed() {
@@ -92,6 +96,14 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
         fill(recorder, of_all);
     }
     drop(recorders);
+    let resident = before.and_then(|before| resident()?.checked_sub(before));
+
+    let storages = Storages::new(load)?;
+    let Storages { one, local, classic } = &storages;
+    let (one, local, classic) = (one.registry(), local.registry(), classic.registry());
+    let handles = [one, local, classic].map(|registry| trace.intern(registry));
+    let [of_one, of_local, of_classic] = &handles;
+    fill(&mut one.recorder(), of_one);
 
     let filled = FilledStorages {
         one: (one, of_one),
@@ -99,15 +111,17 @@ fn measure(load: &LoadArgs) -> Result<CommandEnding, CommandError> {
         classic: (classic, of_classic),
         all: (all, of_all),
     };
-    let mut works = works(filled, &trace, load)?;
+    let memory = load.between.map(|bytes| (OtherMemory::new(), bytes));
+    let pieces = memory.as_ref().map(|(memory, bytes)| BetweenRequests::Reading(memory.pieces(*bytes)));
+    let mut works = works(filled, &trace, load, pieces)?;
     let figures = rounds::measure(&mut works, load.seconds, || interrupt.pressed())?;
     if !figures.is_empty() {
-        say::out(format_args!("{}", CostReport { load, figures: &figures }))?;
+        say::out(format_args!("{}", CostReport { load, figures: &figures, resident }))?;
     }
     Ok(CommandEnding { signal: interrupt.signal(), ..CommandEnding::default() })
 }
 
-/// Where requests are recorded.
+/// Where requests are recorded by one recorder.
 struct Storages {
     /// As the default storage is, for one recorder.
     one: HeapStorage,
@@ -115,8 +129,6 @@ struct Storages {
     local: &'static HeapStorage,
     /// The same, without exponential histograms.
     classic: HeapStorage,
-    /// As the default storage is, for all recorders.
-    all: HeapStorage,
 }
 
 impl Storages {
@@ -126,7 +138,6 @@ impl Storages {
             one: HeapStorage::new(series, 1, RING)?,
             local: Box::leak(Box::new(HeapStorage::new(series, 1, NO_RING)?)),
             classic: HeapStorage::classic(series, 1, NO_RING)?,
-            all: HeapStorage::new(series, load.threads as usize, NO_RING)?,
         })
     }
 
@@ -135,14 +146,16 @@ impl Storages {
         let series = (load.threads + 2) * memory::COUNTERS + memory::CLASSIC_COUNTERS + 4 * memory::LABELS;
         // The trace as it is recorded and as events, and the buffers.
         const REST: u64 = 32 << 20;
-        (load.series * series + REST) >> 20
+        let between = if load.between.is_some() { other_memory::MEMORY as u64 } else { 0 };
+        (load.series * series + REST + between) >> 20
     }
 }
 
 /// A registry, and the handles of the trace's series in it.
 type Filled<'a> = (Registry<'a>, &'a [Series]);
 
-/// The registries of [`Storages`].
+/// The registries of [`Storages`], and that of all recorders.
+#[derive(Clone, Copy)]
 struct FilledStorages<'a> {
     one: Filled<'a>,
     local: (Registry<'static>, &'a [Series]),
@@ -150,22 +163,24 @@ struct FilledStorages<'a> {
     all: Filled<'a>,
 }
 
-/// Everything that is measured, in the order of the table.
+/// Everything that is measured, in the order of the table: recording once more with `cold` between two requests, if given.
 fn works<'a>(
-    FilledStorages { one, local, classic, all }: FilledStorages<'a>,
+    filled: FilledStorages<'a>,
     trace: &'a Trace,
     load: &LoadArgs,
+    cold: Option<BetweenRequests<'a>>,
 ) -> Result<Vec<Box<dyn CostMeasurement + 'a>>, CommandError> {
-    let recording = |row, (registry, handles)| Box::new(RecordTrace { row, registry, handles, trace });
-    let mut works: Vec<Box<dyn CostMeasurement + 'a>> = vec![
-        recording(CostRow::ByHandle, one),
-        Box::new(RawEvents::new(CostRow::WithEvents, one.0, one.1, trace)),
-        Box::new(RecordLocally { recorder: LocalRecorder::new(local.0), handles: local.1, trace }),
-        recording(CostRow::Classic, classic),
-        recording(CostRow::ByStrings, one),
-        Box::new(ClaimRecorders { registry: one.0 }),
-        Box::new(RawEvents::new(CostRow::Pump, one.0, one.1, trace)),
-    ];
+    let FilledStorages { one, all, .. } = filled;
+    let warm = BetweenRequests::Nothing;
+    let mut works: Vec<_> =
+        RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.warm(), warm))).into_iter().collect();
+    works.push(Box::new(ClaimRecorders { registry: one.0 }));
+    works.push(Box::new(WriteTables));
+    works.push(Box::new(CarryFirst));
+    works.push(Box::new(RawEvents::new(CostRow::Pump, one, trace, warm)));
+    if let Some(cold) = cold {
+        works.extend(RecordEntry::ALL.map(|entry| recording(entry, filled, trace, (entry.cold(), cold))));
+    }
     for exporter in exporters::per_request() {
         works.extend(works_of(exporter, one, all, trace, load)?);
     }
@@ -177,6 +192,25 @@ fn works<'a>(
         works.extend(works_of(exporter, one, all, trace, load)?);
     }
     Ok(works)
+}
+
+/// Recording through `entry`.
+fn recording<'a>(
+    entry: RecordEntry,
+    FilledStorages { one, local, classic, .. }: FilledStorages<'a>,
+    trace: &'a Trace,
+    (row, between): (CostRow, BetweenRequests<'a>),
+) -> Box<dyn CostMeasurement + 'a> {
+    let into = |(registry, handles)| Box::new(RecordTrace { row, registry, handles, trace, between });
+    match entry {
+        RecordEntry::ByHandle | RecordEntry::ByStrings => into(one),
+        RecordEntry::Classic => into(classic),
+        RecordEntry::WithEvents => Box::new(RawEvents::new(row, one, trace, between)),
+        RecordEntry::Locally => {
+            let (registry, handles) = local;
+            Box::new(RecordLocally { row, recorder: LocalRecorder::new(registry), handles, trace, between })
+        }
+    }
 }
 
 /// What is measured of `exporter`: reading the storage of several recorders too, where there are several.

@@ -4,8 +4,9 @@ use loaddensity_metrics_core::{DefaultStorage, Event, Pump, Registry, Series, Si
 
 use super::clock::Stopwatch;
 use super::exporters::per_request;
+use super::other_memory::BetweenRequests;
 use super::recording::by_handle;
-use super::trace::Trace;
+use super::trace::{Trace, Traced};
 use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
 
 /// Events that a recorder's ring holds, as in the default storage.
@@ -13,42 +14,47 @@ pub(super) const RING: usize = DefaultStorage::RING_EVENTS;
 /// Events between two visits of the pump. They fit into the ring, which is walked round as an engine's is.
 const VISIT: usize = 8_192;
 
-/// Records the whole trace while all per-request exporters are attached, and empties the ring at each visit. What counts
-/// is either the recording or the emptying.
+/// Records requests while all per-request exporters are attached, and empties the ring at each visit. What counts is
+/// either the recording or the emptying.
 pub(super) struct RawEvents<'a> {
-    pub(super) row: CostRow,
-    pub(super) registry: Registry<'a>,
-    pub(super) handles: &'a [Series],
-    pub(super) trace: &'a Trace,
+    row: CostRow,
+    registry: Registry<'a>,
+    handles: &'a [Series],
+    trace: &'a Trace,
+    between: BetweenRequests<'a>,
     /// The memory of the exporters' sinks.
     buffers: Vec<Box<[Event]>>,
 }
 
 impl<'a> RawEvents<'a> {
-    pub(super) fn new(row: CostRow, registry: Registry<'a>, handles: &'a [Series], trace: &'a Trace) -> Self {
+    pub(super) fn new(
+        row: CostRow,
+        (registry, handles): (Registry<'a>, &'a [Series]),
+        trace: &'a Trace,
+        between: BetweenRequests<'a>,
+    ) -> Self {
         let buffers = per_request().map(|_| vec![Event::default(); VISIT].into_boxed_slice()).collect();
-        Self { row, registry, handles, trace, buffers }
+        Self { row, registry, handles, trace, between, buffers }
     }
 
-    /// Goes through the trace with the exporters attached; returns the events that were taken out.
-    fn go(&mut self, pump: &mut Pump<'_>, watch: &mut Stopwatch) -> u64 {
+    /// Records `requests` with the exporters attached; returns the events that were taken out.
+    fn go(&mut self, pump: &mut Pump<'_>, requests: &[Traced], watch: &mut Stopwatch) -> u64 {
         let buffers = self.buffers.iter_mut().zip(per_request());
         let mut sinks: Vec<_> =
             buffers.map(|(buffer, exporter)| Sink::new(&mut buffer[..], pump.attach(exporter))).collect();
-        let mut recorder = self.registry.recorder();
+        let (mut recorder, handles) = (self.registry.recorder(), self.handles);
         let mut taken = 0;
-        for requests in self.trace.requests.chunks(VISIT) {
-            let mut record = || by_handle(&mut recorder, self.handles, requests);
+        for requests in requests.chunks(VISIT) {
             let mut drain = || {
                 pump.drain_slices(|events| {
                     sinks.iter_mut().for_each(|sink| _ = sink.offer_all(events));
                 })
             };
             taken += if self.row == CostRow::Pump {
-                record();
+                by_handle(&mut recorder, handles, requests);
                 watch.time(drain)
             } else {
-                watch.time(record);
+                self.between.time(watch, requests, |requests| by_handle(&mut recorder, handles, requests));
                 drain()
             };
             sinks.iter_mut().for_each(|sink| sink.confirm_front(VISIT));
@@ -63,11 +69,12 @@ impl CostMeasurement for RawEvents<'_> {
     }
 
     fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
-        let (row, operations) = (self.row, self.trace.requests.len() as u64);
+        let (row, requests) = (self.row, self.between.requests(self.trace));
+        let operations = requests.len() as u64;
         let Some(mut pump) = self.registry.pump() else {
             return row.expect("pumps", 1, 0).map(|()| RoundResult { operations: 0, bytes: 0, times: 0 });
         };
-        let taken = self.go(&mut pump, watch);
+        let taken = self.go(&mut pump, requests, watch);
         let accounts: Vec<_> = per_request().map(|exporter| pump.detach(exporter)).collect();
         row.expect("events taken out of the ring", operations, taken)?;
         for account in accounts {

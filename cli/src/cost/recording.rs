@@ -6,15 +6,17 @@ use loaddensity_metrics_core::{Recorder, Registry, Series};
 use loaddensity_metrics_shell::LocalRecorder;
 
 use super::clock::Stopwatch;
+use super::other_memory::BetweenRequests;
 use super::trace::{Trace, Traced};
-use super::work::{CostMeasurement, CostRow, RoundResult, WrongResult};
+use super::work::{CostMeasurement, CostRow, RecordEntry, RoundResult, WrongResult};
 
-/// Records the whole trace into a recorder's own shard, by handle or by strings.
+/// Records requests into a recorder's own shard, by handle or by strings.
 pub(super) struct RecordTrace<'a> {
     pub(super) row: CostRow,
     pub(super) registry: Registry<'a>,
     pub(super) handles: &'a [Series],
     pub(super) trace: &'a Trace,
+    pub(super) between: BetweenRequests<'a>,
 }
 
 impl CostMeasurement for RecordTrace<'_> {
@@ -23,44 +25,46 @@ impl CostMeasurement for RecordTrace<'_> {
     }
 
     fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
-        let Self { row, registry, handles, trace } = *self;
+        let Self { row, registry, handles, trace, .. } = *self;
         let before = registry.requests();
         let mut recorder = registry.recorder();
         row.expect("recorders without a shard", 0, recorder.is_sharing().into())?;
+        let requests = self.between.requests(trace);
         match row {
-            CostRow::ByStrings => watch.time(|| by_strings(&mut recorder, trace)),
-            _ => watch.time(|| by_handle(&mut recorder, handles, &trace.requests)),
+            CostRow::Record { entry: RecordEntry::ByStrings, .. } => {
+                self.between.time(watch, requests, |requests| by_strings(&mut recorder, trace, requests));
+            }
+            _ => self.between.time(watch, requests, |requests| by_handle(&mut recorder, handles, requests)),
         }
-        let operations = trace.requests.len() as u64;
+        let operations = requests.len() as u64;
         row.expect("requests counted", operations, registry.requests() - before)?;
         Ok(RoundResult { operations, bytes: 0, times: 1 })
     }
 }
 
-/// Records the whole trace through the recorder of whatever thread it is called on.
+/// Records requests through the recorder of whatever thread it is called on.
 pub(super) struct RecordLocally<'a> {
+    pub(super) row: CostRow,
     pub(super) recorder: LocalRecorder,
     pub(super) handles: &'a [Series],
     pub(super) trace: &'a Trace,
+    pub(super) between: BetweenRequests<'a>,
 }
 
 impl CostMeasurement for RecordLocally<'_> {
     fn row(&self) -> CostRow {
-        CostRow::Locally
+        self.row
     }
 
     fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
-        let Self { recorder, handles, trace } = *self;
+        let Self { row, recorder, handles, trace, .. } = *self;
         let registry = recorder.registry();
         let before = registry.requests();
-        watch.time(|| {
-            for request in black_box(&trace.requests) {
-                recorder.record(handles[request.series], request.sample);
-            }
-        });
-        self.row().expect("recorders without a shard", 0, registry.usage().spill_recorders as u64)?;
-        let operations = trace.requests.len() as u64;
-        self.row().expect("requests counted", operations, registry.requests() - before)?;
+        let requests = self.between.requests(trace);
+        self.between.time(watch, requests, |requests| locally(recorder, handles, requests));
+        row.expect("recorders without a shard", 0, registry.usage().spill_recorders as u64)?;
+        let operations = requests.len() as u64;
+        row.expect("requests counted", operations, registry.requests() - before)?;
         Ok(RoundResult { operations, bytes: 0, times: 1 })
     }
 }
@@ -86,15 +90,25 @@ impl CostMeasurement for ClaimRecorders<'_> {
     }
 }
 
-/// Records `requests` with the `handles` of their series.
+/// Records `requests` with the `handles` of their series. Never inlined, like the next two, so that what is around the loop takes
+/// no registers from it.
+#[inline(never)]
 pub(super) fn by_handle(recorder: &mut Recorder<'_>, handles: &[Series], requests: &[Traced]) {
     for request in black_box(requests) {
         recorder.record(handles[request.series], request.sample);
     }
 }
 
-fn by_strings(recorder: &mut Recorder<'_>, trace: &Trace) {
-    for Traced { series, sample } in black_box(&trace.requests) {
+#[inline(never)]
+fn locally(recorder: LocalRecorder, handles: &[Series], requests: &[Traced]) {
+    for request in black_box(requests) {
+        recorder.record(handles[request.series], request.sample);
+    }
+}
+
+#[inline(never)]
+fn by_strings(recorder: &mut Recorder<'_>, trace: &Trace, requests: &[Traced]) {
+    for Traced { series, sample } in black_box(requests) {
         let (method, name) = &trace.names[*series];
         recorder.record_request(method, name, *sample);
     }

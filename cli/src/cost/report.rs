@@ -9,9 +9,11 @@ use super::clock;
 use super::exporters::{self, DatagramFilling, ExporterWork, Sending, cost_of};
 use super::load::LoadArgs;
 use super::memory;
+use super::other_memory;
 use super::raw_events::RING;
 use super::rounds::Figure;
-use super::work::CostRow;
+use super::trace::REQUESTS;
+use super::work::{CostRow, RecordEntry};
 use crate::numbers::thousands;
 
 /// Said on stderr before, and at the end of the report.
@@ -19,12 +21,17 @@ pub(super) const DEBUG_BUILD: &str = "THIS IS A DEBUG BUILD: ITS FIGURES MEAN NO
 
 /// Width of the table's first column.
 const NAME: usize = 58;
+/// The same of the sizes.
+const NAME_OF_SIZE: usize = 34;
 
 /// What one operation costs, and what that means for `load`.
 pub(super) struct CostReport<'a> {
     pub(super) load: &'a LoadArgs,
     /// Of every work.
     pub(super) figures: &'a [Figure],
+    /// Bytes that the recorders of the load and their series made resident, without rings; `None` where the system does not
+    /// say it.
+    pub(super) resident: Option<u64>,
 }
 
 impl fmt::Display for CostReport<'_> {
@@ -33,6 +40,7 @@ impl fmt::Display for CostReport<'_> {
         let load = format!("{} requests/s, {} series, {threads} threads", thousands(*rate), thousands(*series));
         writeln!(f, "loaddensity-metrics cost: {load} (--rate, --series, --threads)\n")?;
         self.table(f)?;
+        self.cold_table(f)?;
         self.sizes(f)?;
         writeln!(f, "\n{load}: what that means (medians)")?;
         self.recording(f)?;
@@ -46,7 +54,8 @@ impl CostReport<'_> {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = format!("one of each, in ns of {}", clock::MEASURED);
         writeln!(f, "{title:<NAME$}{:>10}{:>10}{:>8}", "minimum", "median", "bytes")?;
-        for figure in self.figures {
+        let is_warm = |figure: &&Figure| !matches!(figure.row, CostRow::Record { is_cold: true, .. });
+        for figure in self.figures.iter().filter(is_warm) {
             let Figure { row, minimum, median, bytes, .. } = figure;
             write!(f, "{row:<NAME$}{minimum:>10.1}{median:>10.1}")?;
             if *bytes == 0.0 { writeln!(f)? } else { writeln!(f, "{bytes:>8.0}")? }
@@ -55,50 +64,99 @@ impl CostReport<'_> {
         writeln!(
             f,
             "{rounds} rounds of each, in turns, on one thread, each turn after a round that does not count; the ring is emptied by the\n\
-             same thread. An engine that does other work between its requests finds its caches colder and pays more.\n"
+             same thread. An engine that does other work between its requests finds its caches colder and pays more{}.\n",
+            if self.load.between.is_none() { " (--between)" } else { "" }
         )
     }
 
-    fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let series = self.load.series;
-        let (counters, ring) = (memory::COUNTERS, RING as u64 * memory::EVENT);
-        let recorder = format!("a recorder, with {} series", thousands(series));
-        for (name, bytes, note) in [
-            ("a series, once", memory::LABELS, "its labels, for all formats, and its exemplars".to_owned()),
-            (
-                "a series, in the spill shard",
-                memory::SPILL,
-                "untouched while there are shards for all recorders".to_owned(),
-            ),
-            (
-                "a series, in each recorder",
-                counters,
-                format!("{} without exponential histograms", memory::CLASSIC_COUNTERS),
-            ),
-            (
-                &recorder,
-                memory::recorder(series),
-                format!("{} of them a ring of {} raw events", thousands(ring), thousands(RING as u64)),
-            ),
-        ] {
-            if name.ends_with("once") {
-                writeln!(f, "{:<34}{:>14}", "memory", "bytes")?;
-            }
-            writeln!(f, "{name:<34}{:>14}  {note}", thousands(bytes))?;
+    /// Recording, warm and cold.
+    fn cold_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(bytes) = self.load.between.map(thousands) else { return Ok(()) };
+        let title = format!("recording with colder caches (--between), in ns of {}", clock::MEASURED);
+        writeln!(f, "{title:<NAME$}{:>10}{:>10}  half of the cold rounds", "warm", "cold")?;
+        let mut alone = Vec::new();
+        for entry in RecordEntry::ALL {
+            let Some([warm, cold]) = self.warm_and_cold(entry) else { continue };
+            let (row, [first, third]) = (cold.row, cold.quartiles);
+            writeln!(f, "{row:<NAME$}{:>10.1}{:>10.1}  {first:.1} to {third:.1}", warm.median, cold.median)?;
+            alone.push(cold.taken_off);
         }
-        Ok(())
+        alone.sort_by(f64::total_cmp);
+        let median = alone.get(alone.len() / 2).copied().unwrap_or_default();
+        let name = format!("{bytes} bytes of other memory, read alone");
+        writeln!(f, "{name:<NAME$}{:>10}{median:>10.1}", "")?;
+        writeln!(
+            f,
+            "Medians. Between two requests {bytes} bytes of {} MiB are read, a word of each cache line, one piece after another. Cold is what a\n\
+             request adds to that: the same reading without requests is timed in turns with it, and taken off.\n",
+            other_memory::MEMORY >> 20
+        )
+    }
+
+    fn warm_and_cold(&self, entry: RecordEntry) -> Option<[&Figure; 2]> {
+        Some([self.figure(entry.warm())?, self.figure(entry.cold())?])
+    }
+
+    fn sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoadArgs { series, threads, .. } = *self.load;
+        writeln!(f, "{:<NAME_OF_SIZE$}{:>14}", "memory", "bytes")?;
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, bytes: u64, note: &str| {
+            writeln!(f, "{name:<NAME_OF_SIZE$}{:>14}  {note}", thousands(bytes))
+        };
+        row(f, "a series, once", memory::LABELS, "its labels, for all formats, and its exemplars")?;
+        row(f, "a series, in the spill shard", memory::SPILL, "untouched while there are shards for all recorders")?;
+        let classic = format!("{} without exponential histograms", memory::CLASSIC_COUNTERS);
+        row(f, "a series, in each recorder", memory::COUNTERS, &classic)?;
+        let (name, events) = (format!("a recorder, with {} series", thousands(series)), thousands(RING as u64));
+        let ring = format!("{} of them a ring of {events} raw events", thousands(memory::rings(1)));
+        row(f, &name, memory::recorder(series), &ring)?;
+        let classic = format!("{} without exponential histograms", thousands(memory::CLASSIC_TABLES));
+        let micros = self.figure(CostRow::Tables).map_or(0.0, |figure| figure.median / 1e3);
+        let note = format!("written by its first recorder in {micros:.0} µs; {classic}");
+        row(f, "a registry's tables, once", memory::TABLES, &note)?;
+        let s = if threads == 1 { "" } else { "s" };
+        writeln!(f, "{} series in {threads} recorder{s}:", thousands(series))?;
+        // The overflow series has a place, too.
+        row(
+            f,
+            "  addressed",
+            memory::size(series + 1, threads),
+            "from the types; the spill shard is in it, and rings",
+        )?;
+        self.resident_now(f)?;
+        let rings = format!("from the types; {} of it rings, touched by raw events", thousands(memory::rings(threads)));
+        row(f, "  resident, every bucket hot", memory::touched(series, threads), &rings)?;
+        writeln!(
+            f,
+            "{:<NAME_OF_SIZE$}{:>14}  hot: it has counted 32,768 requests in a recorder; most never will",
+            "", ""
+        )
+    }
+
+    fn resident_now(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = "  resident now";
+        let Some(bytes) = self.resident else { return writeln!(f, "{name:<NAME_OF_SIZE$}{:>14}", "not measured here") };
+        let requests = thousands(REQUESTS as u64);
+        writeln!(
+            f,
+            "{name:<NAME_OF_SIZE$}{:>14}  measured: each recorder has counted {requests} requests, and none has used its ring",
+            thousands(bytes)
+        )
     }
 
     fn recording(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads = self.load.threads;
         let spread = if threads == 1 { "on its one thread".into() } else { format!("spread over {threads} threads") };
-        writeln!(f, "{:<17}{}, {spread}", "recording", self.product(CostRow::ByHandle))?;
+        writeln!(f, "{:<17}{}, {spread}", "recording", self.product(RecordEntry::ByHandle.warm()))?;
         for (name, row) in [
-            ("  by thread", CostRow::Locally),
-            ("  raw events on", CostRow::WithEvents),
-            ("  by strings", CostRow::ByStrings),
+            ("  caches colder", RecordEntry::ByHandle.cold()),
+            ("  by thread", RecordEntry::Locally.warm()),
+            ("  raw events on", RecordEntry::WithEvents.warm()),
+            ("  by strings", RecordEntry::ByStrings.warm()),
         ] {
-            writeln!(f, "{name:<17}{}", self.product(row))?;
+            if self.figure(row).is_some() {
+                writeln!(f, "{name:<17}{}", self.product(row))?;
+            }
         }
         Ok(())
     }
@@ -254,12 +312,13 @@ mod tests {
     use super::*;
     use crate::cost::exporters::DatagramKind;
 
-    const ROWS: [(CostRow, f64); 14] = [
-        (CostRow::ByHandle, 5.6),
-        (CostRow::Locally, 7.2),
-        (CostRow::WithEvents, 8.0),
-        (CostRow::Classic, 5.0),
-        (CostRow::ByStrings, 20.0),
+    const ROWS: [(CostRow, f64); 15] = [
+        (CostRow::Tables, 321_000.0),
+        (RecordEntry::ByHandle.warm(), 5.6),
+        (RecordEntry::Locally.warm(), 7.2),
+        (RecordEntry::WithEvents.warm(), 8.0),
+        (RecordEntry::Classic.warm(), 5.0),
+        (RecordEntry::ByStrings.warm(), 20.0),
         (CostRow::Pump, 4.0),
         (CostRow::PerRequest(Exporter::Influxdb), 40.0),
         (CostRow::PerRequest(Exporter::Statsd), 36.0),
@@ -275,22 +334,46 @@ mod tests {
         CostRow::Datagram(DatagramKind { filling, is_offloaded })
     }
 
-    fn report(series: u64, threads: u64) -> String {
-        let figure = |(row, median)| {
+    fn report(series: u64, threads: u64, between: Option<u64>) -> String {
+        report_of(series, threads, between, Some(12_345_678))
+    }
+
+    fn report_of(series: u64, threads: u64, between: Option<u64>, resident: Option<u64>) -> String {
+        let figure = |(row, median): (CostRow, f64)| {
             let row = match row {
                 CostRow::Reading { exporter, .. } => CostRow::Reading { exporter, recorders: threads },
                 row => row,
             };
             let operations = if row == CostRow::PerRequest(Exporter::Influxdb) { 10.0 } else { 13_500.0 };
-            Figure { row, minimum: median - 0.5, median, rounds: 99, bytes: 100.0, operations }
+            Figure {
+                row,
+                minimum: median - 0.5,
+                median,
+                quartiles: [median - 0.25, median + 1.0],
+                taken_off: 0.0,
+                rounds: 99,
+                bytes: 100.0,
+                operations,
+            }
         };
-        let load = LoadArgs { rate: 250_000, series, threads, seconds: Duration::from_secs(10) };
-        CostReport { load: &load, figures: &ROWS.map(figure) }.to_string()
+        let mut figures: Vec<_> = ROWS.into_iter().map(figure).collect();
+        if between.is_some() {
+            let cold = |(entry, taken_off): (RecordEntry, f64)| {
+                let median =
+                    10.0 * figures.iter().find(|figure| figure.row == entry.warm()).map_or(0.0, |of| of.median);
+                Figure { taken_off, ..figure((entry.cold(), median)) }
+            };
+            let cold: Vec<_> =
+                RecordEntry::ALL.into_iter().zip([2_000.0, 1_990.0, 2_010.0, 4_000.0, 1_000.0]).map(cold).collect();
+            figures.extend(cold);
+        }
+        let load = LoadArgs { rate: 250_000, series, threads, between, seconds: Duration::from_secs(10) };
+        CostReport { load: &load, figures: &figures, resident }.to_string()
     }
 
     #[test]
     fn costs_become_shares_of_a_core() {
-        let text = report(500, 8);
+        let text = report(500, 8, None);
         for part in [
             "250,000 requests/s, 500 series, 8 threads",
             "recording        250,000/s x 5.6 ns = 0.14 % of one core, spread over 8 threads\n",
@@ -316,6 +399,45 @@ mod tests {
         }
     }
 
+    /// With single spaces, whatever the columns' widths.
+    fn squeezed(text: &str) -> String {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn colder_caches_are_shown_beside_warm_ones() {
+        let text = report(500, 8, Some(65_536));
+        for part in [
+            "record, by handle 5.6 56.0 55.8 to 57.0 record",
+            "record, by handle, without exponential histograms 5.0 50.0 49.8 to 51.0 record",
+            "record, by strings 20.0 200.0 199.8 to 201.0 65,536 bytes of other memory, read alone 2000.0 ",
+            "spread over 8 threads caches colder 250,000/s x 56.0 ns = 1.40 % of one core by thread",
+        ] {
+            assert!(squeezed(&text).contains(part), "{part}\n{text}");
+        }
+        let warm = report(500, 8, None);
+        assert!(!warm.contains("cold rounds") && !warm.contains("\n  caches colder"), "{warm}");
+        assert!(warm.contains("pays more (--between).") && !text.contains("pays more (--between)."), "{warm}");
+    }
+
+    #[test]
+    fn memory_is_addressed_resident_now_and_once_every_bucket_was_hot() {
+        let hot = 500 * 4_128 + 8 * (500 * 7_040 + 256 + 262_144) + 74_752;
+        let addressed = memory::size(501, 8);
+        assert!(addressed > hot + 500 * memory::SPILL);
+        let text = report(500, 8, None);
+        for part in [
+            "a registry's tables, once 74,752 written by its first recorder in 321 µs; 4,864 without exponential histograms",
+            &format!("500 series in 8 recorders: addressed {} from the types; ", thousands(addressed)),
+            "resident now 12,345,678 measured: each recorder has counted 100,000 requests, and none has used its ring",
+            &format!("resident, every bucket hot {} from the types; 2,097,152 of it rings,", thousands(hot)),
+        ] {
+            assert!(squeezed(&text).contains(part), "{part}\n{text}");
+        }
+        let elsewhere = report_of(500, 8, None, None);
+        assert!(squeezed(&elsewhere).contains("resident now not measured here resident, every"), "{elsewhere}");
+    }
+
     #[test]
     fn loads_beyond_the_default_storage_are_told_what_to_use() {
         for (series, threads, parts) in [
@@ -331,11 +453,11 @@ mod tests {
             (512, 12, ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 8_192)"]),
             (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,040 bytes"]),
         ] {
-            let text = report(series, threads);
+            let text = report(series, threads, None);
             for part in parts {
                 assert!(text.contains(part), "{part}\n{text}");
             }
         }
-        assert!(!report(511, 12).contains("HeapStorage"));
+        assert!(!report(511, 12, None).contains("HeapStorage"));
     }
 }

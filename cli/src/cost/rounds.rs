@@ -17,6 +17,10 @@ pub(super) struct Figure {
     pub(super) minimum: f64,
     /// Nanoseconds per operation in the round that half of them undercut.
     pub(super) median: f64,
+    /// Between which two half of the rounds lie.
+    pub(super) quartiles: [f64; 2],
+    /// Nanoseconds per operation that were taken off, the median of all rounds.
+    pub(super) taken_off: f64,
     pub(super) rounds: usize,
     /// Bytes per operation.
     pub(super) bytes: f64,
@@ -35,7 +39,10 @@ pub(super) fn measure(
     is_over: impl Fn() -> bool,
 ) -> Result<Vec<Figure>, WrongResult> {
     let mut watch = Stopwatch::new();
-    let mut logs: Vec<_> = works.iter().map(|work| Log { row: work.row(), nanos: Vec::new(), done: None }).collect();
+    let mut logs: Vec<_> = works
+        .iter()
+        .map(|work| Log { row: work.row(), nanos: Vec::new(), taken_off: Vec::new(), done: None })
+        .collect();
     let began = Instant::now();
     loop {
         for (work, log) in works.iter_mut().zip(&mut logs) {
@@ -44,9 +51,10 @@ pub(super) fn measure(
                     return Ok(figures(logs));
                 }
                 let done = work.round(&mut watch)?;
-                let nanos = watch.take() as f64 / done.operations as f64;
+                let time = watch.take();
                 if counts {
-                    log.nanos.push(nanos);
+                    log.nanos.push(time.rest() / done.operations as f64);
+                    log.taken_off.push(time.taken_off as f64 / done.operations as f64);
                     log.done = Some(done);
                 }
             }
@@ -62,6 +70,8 @@ struct Log {
     row: CostRow,
     /// Per operation, for each round that counts.
     nanos: Vec<f64>,
+    /// The same of what was taken off.
+    taken_off: Vec<f64>,
     /// The last of those.
     done: Option<RoundResult>,
 }
@@ -74,12 +84,16 @@ fn figures(logs: Vec<Log>) -> Vec<Figure> {
 impl Log {
     fn figure(mut self) -> Option<Figure> {
         self.nanos.sort_by(f64::total_cmp);
+        self.taken_off.sort_by(f64::total_cmp);
+        let rounds = self.nanos.len();
         let RoundResult { operations, bytes, times } = self.done?;
         Some(Figure {
             row: self.row,
             minimum: *self.nanos.first()?,
-            median: self.nanos[self.nanos.len() / 2],
-            rounds: self.nanos.len(),
+            median: self.nanos[rounds / 2],
+            quartiles: [self.nanos[rounds / 4], self.nanos[rounds * 3 / 4]],
+            taken_off: self.taken_off[rounds / 2],
+            rounds,
             bytes: bytes as f64 / operations as f64,
             operations: operations as f64 / times as f64,
         })
@@ -92,6 +106,7 @@ mod tests {
     use std::hint::black_box;
 
     use super::*;
+    use crate::cost::work::RecordEntry;
 
     /// Adds up numbers; its third round may be wrong.
     struct Sums<'a> {
@@ -101,13 +116,15 @@ mod tests {
 
     impl CostMeasurement for Sums<'_> {
         fn row(&self) -> CostRow {
-            CostRow::ByHandle
+            RecordEntry::ByHandle.warm()
         }
 
         fn round(&mut self, watch: &mut Stopwatch) -> Result<RoundResult, WrongResult> {
             self.rounds.set(self.rounds.get() + 1);
-            watch.time(|| (0..100_000_u64).fold(0, |sum, next| black_box(sum ^ next)));
-            CostRow::ByHandle.expect("sums", 0, (self.fails && self.rounds.get() == 3).into())?;
+            let sum = |numbers: u64| _ = (0..numbers).fold(0, |sum, next| black_box(sum ^ next));
+            watch.time(|| sum(100_000));
+            watch.take_off(|| sum(1_000));
+            RecordEntry::ByHandle.warm().expect("sums", 0, (self.fails && self.rounds.get() == 3).into())?;
             Ok(RoundResult { operations: 100_000, bytes: 200_000, times: 4 })
         }
     }
@@ -125,6 +142,9 @@ mod tests {
         assert_eq!((rounds.get(), figures.len()), (8, 2));
         for figure in figures {
             assert!(figure.minimum > 0.0 && figure.minimum <= figure.median, "{figure:?}");
+            let [first, third] = figure.quartiles;
+            assert!(figure.minimum <= first && first <= figure.median && figure.median <= third, "{figure:?}");
+            assert!(figure.taken_off > 0.0 && figure.taken_off < figure.median, "{figure:?}");
             assert_eq!((figure.rounds, figure.bytes, figure.operations), (3, 2.0, 25_000.0));
         }
     }

@@ -22,13 +22,18 @@ pub(super) trait CostMeasurement {
 /// A row of the table. Those that read shards name how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CostRow {
-    ByHandle,
-    Locally,
-    WithEvents,
-    Classic,
-    ByStrings,
+    /// A request.
+    Record {
+        entry: RecordEntry,
+        /// Whether other memory is touched between two requests.
+        is_cold: bool,
+    },
     /// A recorder, not a request.
     Claim,
+    /// The first recorder of a registry, which writes its tables.
+    Tables,
+    /// A request with which a bucket needs its wide word for the first time.
+    FirstCarry,
     Pump,
     /// Of an exporter that takes each request.
     PerRequest(Exporter),
@@ -41,18 +46,54 @@ pub(super) enum CostRow {
     },
 }
 
-impl fmt::Display for CostRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&match self {
+/// How an engine records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordEntry {
+    ByHandle,
+    /// By handle, with all per-request exporters attached.
+    WithEvents,
+    /// By the recorder of the thread.
+    Locally,
+    /// By handle, in storage without exponential histograms.
+    Classic,
+    ByStrings,
+}
+
+impl RecordEntry {
+    /// In the order of the table.
+    pub(super) const ALL: [Self; 5] = [Self::ByHandle, Self::WithEvents, Self::Locally, Self::Classic, Self::ByStrings];
+
+    /// The row where nothing else is touched between two requests.
+    pub(super) const fn warm(self) -> CostRow {
+        CostRow::Record { entry: self, is_cold: false }
+    }
+
+    /// The row where other memory is.
+    pub(super) const fn cold(self) -> CostRow {
+        CostRow::Record { entry: self, is_cold: true }
+    }
+
+    fn name(self) -> String {
+        match self {
             Self::ByHandle => "record, by handle".into(),
-            Self::Locally => "record, by handle, by the recorder of the thread".into(),
             Self::WithEvents => {
                 let names: Vec<_> = per_request().map(|exporter| cost_of(exporter).name).collect();
                 format!("record, by handle, raw events on ({})", names.join(" + "))
             }
+            Self::Locally => "record, by handle, by the recorder of the thread".into(),
             Self::Classic => "record, by handle, without exponential histograms".into(),
             Self::ByStrings => "record, by strings".into(),
+        }
+    }
+}
+
+impl fmt::Display for CostRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&match self {
+            Self::Record { entry, .. } => entry.name(),
             Self::Claim => "a recorder, claimed and dropped".into(),
+            Self::Tables => "a registry's first recorder, which writes the tables".into(),
+            Self::FirstCarry => "a bucket's 32,768th request, into an untouched page".into(),
             Self::Pump => format!("pump, a request into {} sinks", per_request().count()),
             Self::PerRequest(exporter) => cost_of(*exporter).operation.into(),
             Self::Datagram(DatagramKind { filling, is_offloaded }) => {

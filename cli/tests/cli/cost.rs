@@ -21,6 +21,8 @@ fn every_row_has_its_figures() {
         ("record, by handle, raw events on (InfluxDB + DogStatsD)", false),
         ("record, by handle, without exponential histograms", false),
         ("record, by strings", false),
+        ("a registry's first recorder, which writes the tables", false),
+        ("a bucket's 32,768th request, into an untouched page", false),
         ("pump, a request into 2 sinks", false),
         ("InfluxDB, a line", true),
         ("DogStatsD, a request (3 messages)", true),
@@ -40,6 +42,7 @@ fn every_row_has_its_figures() {
     for part in [
         "1,000 requests/s, 20 series, 2 threads",
         "a series, in each recorder ",
+        "20 series in 2 recorders:\n  addressed ",
         "sent one by one (default): 3,000 datagrams/s",
         "sent one by one, without offload: 3,000 datagrams/s",
         "recording        1,000/s x ",
@@ -51,8 +54,41 @@ fn every_row_has_its_figures() {
         assert!(ended.stdout.contains(part), "{part}\n{}", ended.stdout);
     }
     assert!(!ended.stdout.contains("warning"), "{}", ended.stdout);
+    // The tables alone take more than 65,536 bytes.
+    let bytes = |name| {
+        let line = ended.stdout.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()?.replace(',', "").parse::<u64>().ok())
+    };
+    let now = bytes("  resident now");
+    assert_eq!(now.is_some(), cfg!(target_os = "linux"), "{}", ended.stdout);
+    assert!(now.is_none_or(|now| (65_536..bytes("  addressed").expect("a number")).contains(&now)), "{now:?}");
     let warned = ended.stderr.contains("DEBUG BUILD") && ended.stdout.contains("DEBUG BUILD");
     assert_eq!(warned, cfg!(debug_assertions), "{}", ended.stderr);
+}
+
+#[test]
+fn memory_that_is_touched_between_two_requests_makes_recording_colder() {
+    let ended = cost(&["--seconds", "0.1", "--series", "20", "--threads", "1", "--between", "100000"]).with_code(0);
+    let (_, table) = ended.stdout.split_once("recording with colder caches (--between)").expect("a table of its own");
+    for name in [
+        "record, by handle",
+        "record, by handle, raw events on (InfluxDB + DogStatsD)",
+        "record, by handle, by the recorder of the thread",
+        "record, by handle, without exponential histograms",
+        "record, by strings",
+    ] {
+        let figures = table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("  "));
+        let figures: Vec<_> =
+            figures.unwrap_or_else(|| panic!("no row {name:?}:\n{table}")).split_whitespace().collect();
+        let [_, _, first, "to", third] = figures[..] else { panic!("{name}: {figures:?}") };
+        let [first, third] = [first, third].map(|figure| figure.parse::<f64>().expect("a number"));
+        assert!(first <= third, "{name}: {figures:?}");
+    }
+    let alone = table.lines().find_map(|line| line.strip_prefix("100,000 bytes of other memory, read alone"));
+    let alone: f64 = alone.and_then(|alone| alone.trim().parse().ok()).expect("what is taken off");
+    // 1,563 lines.
+    assert!(alone > 100.0, "{alone}");
+    assert!(ended.stdout.contains("  caches colder  250,000/s x "), "{}", ended.stdout);
 }
 
 #[test]
@@ -84,6 +120,9 @@ fn bad_flags_are_named_with_what_would_be_right() {
         (["--series", "100001"], ["--series", "1..=100000"]),
         (["--threads", "1024"], ["--threads", "1..=1023"]),
         (["--threads", "many"], ["--threads", "many"]),
+        (["--between", "0"], ["--between", "1..=1048576"]),
+        (["--between", "1048577"], ["--between", "1..=1048576"]),
+        (["--between", "64k"], ["--between", "64k"]),
         (["--seconds", "0"], ["--seconds", "0.1 to 3600"]),
         (["--seconds", "soon"], ["--seconds", "0.1 to 3600"]),
     ] {
