@@ -136,12 +136,11 @@ fn recording(
     work: &'static TraceWork,
     make: fn(Arc<Vec<FloorCell>>, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let shards = Shards::new(work.names.len(), shard);
-    let counted = Arc::clone(&shards);
-    let sums = move || {
+    let sums = move |shards: &Shards<Vec<FloorCell>>| {
         let mut sums = TraceSums::default();
-        counted.for_each(|shard| shard.iter().for_each(|cell| cell.add_to(&mut sums, unit_ns)));
+        shards.for_each(|shard| shard.iter().for_each(|cell| cell.add_to(&mut sums, unit_ns)));
         sums
     };
-    RecordingContender::new(name, Role::Floor, move || make(shards.claim(), work), sums)
+    let shards = || Shards::new(work.names.len(), shard);
+    RecordingContender::new(name, Role::Floor, shards, move |shards| make(shards.claim(), work), sums)
 }

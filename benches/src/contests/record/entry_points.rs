@@ -11,6 +11,7 @@ use crate::contest::{Contender, Contest, Role};
 use crate::floor::record as floor;
 use crate::ours::{self, HistogramKind};
 use crate::recording::{Pass, RecordingContender, pass};
+use crate::runner::threads::THREADS;
 use crate::trace::{TraceWork, completed_at};
 
 /// Recorders of a registry that is claimed from, as the default storage has them, and claims in a pass.
@@ -44,8 +45,14 @@ fn recording(
     work: &'static TraceWork,
     make: fn(Registry<'static>, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let registry = ours::registry(HistogramKind::Exponential, work.names.len(), crate::runner::threads::THREADS);
-    RecordingContender::new(name, Role::Ours, move || make(registry, work), move || ours::sums(registry))
+    let registry = || ours::registry(HistogramKind::Exponential, work.names.len(), THREADS);
+    RecordingContender::new(
+        name,
+        Role::Ours,
+        registry,
+        move |registry| make(*registry, work),
+        |registry| ours::sums(*registry),
+    )
 }
 
 fn by_handle(registry: Registry<'static>, work: &'static TraceWork) -> Pass {
