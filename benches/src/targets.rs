@@ -40,7 +40,7 @@ pub enum Rule {
 }
 
 /// Peers' handles that threads can share.
-const SHARED_HANDLES: [&str; 7] = [
+const SHARED_HANDLES: [&str; 8] = [
     "prometheus, shared handles",
     "prometheus-client, handles",
     "metrics + exporter, handles, upkeep not counted",
@@ -48,6 +48,7 @@ const SHARED_HANDLES: [&str; 7] = [
     "measured, label ids, dense",
     "measured, label ids, sparse",
     "opentelemetry_sdk, bound instruments",
+    "fast-telemetry, series handles",
 ];
 const PAGE: &str = "prometheus page, 27,000 lines, 1 shard";
 

@@ -8,7 +8,7 @@ mod ours;
 use crate::contest::{Contender, Contest};
 use crate::floor::record as floor;
 use crate::options::RatioOptions;
-use crate::peers::{measured, metrics, opentelemetry, prometheus, prometheus_client};
+use crate::peers::{fast_telemetry, measured, metrics, opentelemetry, prometheus, prometheus_client};
 use crate::recording::RecordingContender;
 use crate::runner::threads::ThreadContest;
 use crate::trace::{EVENTS, TraceWork, work};
@@ -75,6 +75,7 @@ fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
         metrics::by_handle(work),
         measured::by_handle(work),
         opentelemetry::by_handle(work),
+        fast_telemetry::by_handle(work),
     ];
     all.into_iter().flatten().collect()
 }
@@ -89,6 +90,7 @@ fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
         metrics::by_strings(work),
         measured::by_strings(work),
         opentelemetry::by_strings(work),
+        fast_telemetry::by_strings(work),
     ];
     all.into_iter().flatten().collect()
 }
