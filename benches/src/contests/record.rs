@@ -6,7 +6,7 @@ mod entry_points;
 mod ours;
 
 use crate::contest::{Contender, Contest};
-use crate::floor::record as floor;
+use crate::floor::{default_storage, record as floor};
 use crate::options::RatioOptions;
 use crate::peers::{fast_telemetry, measured, metrics, opentelemetry, prometheus, prometheus_client};
 use crate::recording::RecordingContender;
@@ -70,6 +70,7 @@ fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
     let all = [
         ours::by_handle(work).into(),
         floor::by_handle(work),
+        default_storage::by_handle(work),
         prometheus::by_handle(work),
         prometheus_client::by_handle(work),
         metrics::by_handle(work),
@@ -85,6 +86,7 @@ fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     let all = [
         ours::by_strings(work).into(),
         floor::by_strings(work),
+        default_storage::by_strings(work),
         prometheus::by_strings(work),
         prometheus_client::by_strings(work),
         metrics::by_strings(work),

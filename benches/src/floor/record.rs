@@ -79,12 +79,12 @@ impl FloorCell {
 }
 
 #[inline]
-fn bump(word: &AtomicU64, by: u64) {
+pub(super) fn bump(word: &AtomicU64, by: u64) {
     word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
 }
 
 #[inline]
-fn bucket<T: PartialOrd + Copy, const N: usize>(bounds: &[T; N], value: T) -> usize {
+pub(super) fn bucket<T: PartialOrd + Copy, const N: usize>(bounds: &[T; N], value: T) -> usize {
     bounds.iter().map(|bound| u32::from(value > *bound)).sum::<u32>() as usize
 }
 

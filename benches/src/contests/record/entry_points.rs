@@ -8,7 +8,7 @@ use loaddensity_metrics_core::Registry;
 use loaddensity_metrics_tokio::{Exporters, Settings};
 
 use crate::contest::{Contender, Contest, Role};
-use crate::floor::record as floor;
+use crate::floor::{default_storage, record as floor};
 use crate::ours::{self, HistogramKind};
 use crate::recording::{Pass, RecordingContender, pass};
 use crate::runner::threads::THREADS;
@@ -18,7 +18,7 @@ use crate::trace::{TraceWork, completed_at};
 const RECORDERS: usize = 12;
 const CLAIMS: usize = 1_000;
 
-/// All ways to record, and the floor for comparison.
+/// All ways to record, and the floors for comparison.
 pub(super) fn recordings(work: &'static TraceWork) -> Vec<RecordingContender> {
     let ours = [
         recording("by handle", work, by_handle),
@@ -26,7 +26,7 @@ pub(super) fn recordings(work: &'static TraceWork) -> Vec<RecordingContender> {
         recording("by strings", work, by_strings),
         recording("by handle, with a reading of the clock", work, by_handle_and_clock),
     ];
-    ours.into_iter().chain(floor::by_handle(work)).collect()
+    ours.into_iter().chain(floor::by_handle(work)).chain(default_storage::by_handle(work)).collect()
 }
 
 /// Claiming a recorder and giving it back, in storage of the default's size.
