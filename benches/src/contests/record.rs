@@ -14,11 +14,19 @@ use crate::runner::threads::ThreadContest;
 use crate::trace::{EVENTS, TraceWork, work};
 use ours::TimedSide;
 
-/// Titles of the contests by handle and by strings, and the number of series.
-const SIZES: [(&str, &str, usize); 3] = [
-    ("record by handle, 10 series", "record by strings, 10 series", 10),
-    ("record by handle, 100 series", "record by strings, 100 series", 100),
-    ("record by handle, 10,000 series", "record by strings, 10,000 series", 10_000),
+/// Titles of the contests by handle, and the number of series.
+const BY_HANDLE: [(&str, usize); 5] = [
+    ("record by handle, 1 series", 1),
+    ("record by handle, 10 series", 10),
+    ("record by handle, 100 series", 100),
+    ("record by handle, 1,000 series", 1_000),
+    ("record by handle, 10,000 series", 10_000),
+];
+/// The same by strings.
+const BY_STRINGS: [(&str, usize); 3] = [
+    ("record by strings, 10 series", 10),
+    ("record by strings, 100 series", 100),
+    ("record by strings, 10,000 series", 10_000),
 ];
 /// Titles of the contests of several threads.
 const THREADS: [(&str, MakeRecordings); 2] =
@@ -33,15 +41,13 @@ const BOUNDS: &str = "bounds of an engine's own, 100 series";
 #[must_use]
 pub fn contests(options: &RatioOptions) -> Vec<Contest> {
     let mut contests = Vec::new();
-    for (handle, strings, series) in SIZES {
-        if options.wants(handle) {
-            let mut recordings = by_handle(work(series));
-            recordings.insert(2, ours::with_events("ours, raw events on", work(series), TimedSide::Engine));
-            contests.push(contest(handle, recordings, work(series)));
-        }
-        if options.wants(strings) {
-            contests.push(contest(strings, by_strings(work(series)), work(series)));
-        }
+    for (title, series) in BY_HANDLE.into_iter().filter(|(title, _)| options.wants(title)) {
+        let mut recordings = by_handle(work(series));
+        recordings.insert(2, ours::with_events("ours, raw events on", work(series), TimedSide::Engine));
+        contests.push(contest(title, recordings, work(series)));
+    }
+    for (title, series) in BY_STRINGS.into_iter().filter(|(title, _)| options.wants(title)) {
+        contests.push(contest(title, by_strings(work(series)), work(series)));
     }
     if options.wants(ENTRY_POINTS) {
         contests.push(contest(ENTRY_POINTS, entry_points::recordings(work(100)), work(100)));
