@@ -24,5 +24,6 @@ pub mod recording;
 pub mod runner;
 pub mod scraper;
 pub mod spread;
+pub mod starts;
 pub mod targets;
 pub mod trace;

@@ -43,9 +43,17 @@ impl RecordingContender {
     /// Checks one pass and becomes a contender of one thread.
     #[must_use]
     pub fn into_contender(self, work: &TraceWork) -> Contender {
-        (self.make)()();
+        self.into_contender_after(work, || ()).0
+    }
+
+    /// The same; returns what `look` saw after that pass, while its handles lived.
+    pub fn into_contender_after<T>(self, work: &TraceWork, look: impl FnOnce() -> T) -> (Contender, T) {
+        let mut pass = (self.make)();
+        pass();
+        let seen = look();
+        drop(pass);
         self.check(work, 1);
-        Contender { name: self.name, role: self.role, run: (self.make)() }
+        (Contender { name: self.name, role: self.role, run: (self.make)() }, seen)
     }
 }
 

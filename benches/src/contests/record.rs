@@ -71,8 +71,9 @@ pub fn thread_contests(options: &RatioOptions) -> Vec<ThreadContest> {
     wanted.map(|&(title, all)| ThreadContest { title, recordings: all(work(100)), work: work(100) }).collect()
 }
 
-/// Everybody by handle, with one recording program each.
-fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
+/// Everybody by handle, ours first. Each counts into a place of its own.
+#[must_use]
+pub fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
     let all = [
         ours::by_handle(work).into(),
         floor::by_handle(work),
@@ -88,7 +89,8 @@ fn by_handle(work: &'static TraceWork) -> Vec<RecordingContender> {
 }
 
 /// Everybody by strings.
-fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
+#[must_use]
+pub fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     let all = [
         ours::by_strings(work).into(),
         floor::by_strings(work),
@@ -103,7 +105,15 @@ fn by_strings(work: &'static TraceWork) -> Vec<RecordingContender> {
     all.into_iter().flatten().collect()
 }
 
-fn contest(title: &'static str, recordings: Vec<RecordingContender>, work: &'static TraceWork) -> Contest {
-    let contenders: Vec<Contender> = recordings.into_iter().map(|recording| recording.into_contender(work)).collect();
+/// Checks the answers of all `recordings`, which have not recorded yet.
+#[must_use]
+pub fn contest(title: &'static str, recordings: Vec<RecordingContender>, work: &'static TraceWork) -> Contest {
+    let contenders = recordings.into_iter().map(|recording| recording.into_contender(work)).collect();
+    of_contenders(title, contenders)
+}
+
+/// A contest of contenders that were checked.
+#[must_use]
+pub fn of_contenders(title: &'static str, contenders: Vec<Contender>) -> Contest {
     Contest { title, unit: "request", units: EVENTS as f64, contenders }
 }

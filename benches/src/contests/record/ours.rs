@@ -70,11 +70,11 @@ pub(super) fn with_events(name: &'static str, work: &'static TraceWork, counted:
         }
         (registry, Arc::new(Mutex::new(pump)))
     };
-    let make = move |(registry, pump): &Place| events_pass(*registry, work, Arc::clone(pump), counted);
+    let make = move |(registry, pump): &RegistryAndPump| events_pass(*registry, work, Arc::clone(pump), counted);
     RecordingContender::new(name, Role::Ours, place, make, |(registry, _)| ours::sums(*registry))
 }
 
-type Place = (Registry<'static>, Arc<Mutex<Pump<'static>>>);
+type RegistryAndPump = (Registry<'static>, Arc<Mutex<Pump<'static>>>);
 
 fn events_pass(
     registry: Registry<'static>,
