@@ -11,6 +11,7 @@ pub mod choice;
 pub mod clock;
 pub mod contest;
 pub mod contests;
+pub mod cost_table;
 pub mod criterion_groups;
 pub mod drain;
 pub mod exposition;
