@@ -2,6 +2,7 @@
 //! products: nothing is interned, escaped, bounded, accounted for or configurable.
 
 pub mod decimal;
+pub mod default_storage;
 pub mod dogstatsd;
 pub mod influxdb;
 pub mod otlp;

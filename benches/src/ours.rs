@@ -38,8 +38,8 @@ const RING: usize = 8_192;
 /// The registry in new storage for `series` series with `shards` shards. It is never given back.
 #[must_use]
 pub fn registry(kind: HistogramKind, series: usize, shards: usize) -> Registry<'static> {
-    static CLASSIC: Pool<Classic, 16> = Pool::new();
-    static EXPONENTIAL: Pool<Exponential, 16> = Pool::new();
+    static CLASSIC: Pool<Classic, 24> = Pool::new();
+    static EXPONENTIAL: Pool<Exponential, 24> = Pool::new();
     let small = series < SMALL && shards <= SHARDS;
     let heap = match kind {
         HistogramKind::Classic if small => return CLASSIC.next(),

@@ -1,6 +1,7 @@
 //! Other people's libraries, each in a file of its own, set up as its documents advise and with the contract's names.
 
 pub mod cadence;
+pub mod fast_telemetry;
 pub mod influx_line_protocol;
 pub mod measured;
 pub mod metrics;

@@ -1,7 +1,9 @@
-//! What the kernel says of this process: CPU time by thread, and resident memory. Linux alone says it.
+//! What the kernel says of this process: CPU time by thread, and resident memory. Linux alone says it. And this program, started
+//! again for one measurement, so that none finds pages of another.
 
 use std::fs;
 use std::io;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// CPU time that each thread of this process has used, of those that live.
@@ -71,6 +73,19 @@ pub fn resident() -> io::Result<usize> {
     let resident = pages.split_whitespace().nth(1).and_then(|text| text.parse::<usize>().ok());
     let resident = resident.ok_or_else(|| io::Error::other("/proc/self/statm has no second number"))?;
     Ok(resident * rustix::param::page_size())
+}
+
+/// Starts this program again with `arguments` and waits for its end; returns what it printed.
+///
+/// # Errors
+/// Where it cannot be started, or fails.
+pub fn again(arguments: &[&str]) -> io::Result<String> {
+    let program = std::env::current_exe()?;
+    let output = Command::new(program).args(arguments).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("measuring {}: {}", arguments.join(" "), output.status)));
+    }
+    String::from_utf8(output.stdout).map_err(io::Error::other)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,6 +1,6 @@
 //! Contenders that record: each thread makes a pass of its own, and all passes of a contender count into one place.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use crate::contest::{Contender, Role};
 use crate::trace::{TraceEvent, TraceSums, TraceWork};
@@ -21,14 +21,18 @@ pub struct RecordingContender {
 }
 
 impl RecordingContender {
-    /// A way to record.
-    pub fn new(
+    /// A way to record. What it counts into is made by `place` before the first pass: a contender that is never asked to
+    /// record takes no memory.
+    pub fn new<P: Send + Sync + 'static>(
         name: &'static str,
         role: Role,
-        make: impl Fn() -> Pass + Send + Sync + 'static,
-        sums: impl Fn() -> TraceSums + 'static,
+        place: impl FnOnce() -> P + Send + 'static,
+        make: impl Fn(&P) -> Pass + Send + Sync + 'static,
+        sums: impl Fn(&P) -> TraceSums + 'static,
     ) -> Self {
-        Self { name, role, make: Box::new(make), sums: Box::new(sums) }
+        let place = Arc::new(LazyLock::new(place));
+        let counted = Arc::clone(&place);
+        Self { name, role, make: Box::new(move || make(&place)), sums: Box::new(move || sums(&counted)) }
     }
 
     /// Panics unless `passes` passes over `work` so far were counted, all of them.
@@ -39,9 +43,17 @@ impl RecordingContender {
     /// Checks one pass and becomes a contender of one thread.
     #[must_use]
     pub fn into_contender(self, work: &TraceWork) -> Contender {
-        (self.make)()();
+        self.into_contender_after(work, || ()).0
+    }
+
+    /// The same; returns what `look` saw after that pass, while its handles lived.
+    pub fn into_contender_after<T>(self, work: &TraceWork, look: impl FnOnce() -> T) -> (Contender, T) {
+        let mut pass = (self.make)();
+        pass();
+        let seen = look();
+        drop(pass);
         self.check(work, 1);
-        Contender { name: self.name, role: self.role, run: (self.make)() }
+        (Contender { name: self.name, role: self.role, run: (self.make)() }, seen)
     }
 }
 
@@ -65,8 +77,8 @@ pub struct Shards<T> {
 
 impl<T> Shards<T> {
     /// None yet; `make` makes one for a number of series.
-    pub fn new(series: usize, make: fn(usize) -> T) -> Arc<Self> {
-        Arc::new(Self { all: Mutex::default(), make, series })
+    pub fn new(series: usize, make: fn(usize) -> T) -> Self {
+        Self { all: Mutex::default(), make, series }
     }
 
     /// A free piece, or a new one. It is free again when what is returned has been dropped.

@@ -26,13 +26,23 @@ pub fn run(mut contest: Contest, options: &RatioOptions) {
         println!("{}: {} contenders agree", contest.title, contest.contenders.len());
         return;
     }
+    let results = costs(&mut contest, options.rounds());
+    report(&contest, &results, options);
+}
+
+/// Runs a contest in so many interleaved rounds; returns the name of each contender and its least nanoseconds per unit.
+#[must_use]
+pub fn minima(mut contest: Contest, rounds: usize) -> Vec<(&'static str, f64)> {
+    costs(&mut contest, rounds).into_iter().map(|cost| (cost.name, cost.nanos[0])).collect()
+}
+
+fn costs(contest: &mut Contest, rounds: usize) -> Vec<ContenderCost> {
     let mut runs: Vec<_> =
         contest.contenders.iter_mut().map(|contender| ContenderRun::warm_up(contender, contest.units)).collect();
-    for _ in 0..options.rounds() {
+    for _ in 0..rounds {
         runs.iter_mut().for_each(ContenderRun::slice);
     }
-    let results: Vec<_> = runs.into_iter().map(ContenderRun::result).collect();
-    report(&contest, &results, options);
+    runs.into_iter().map(ContenderRun::result).collect()
 }
 
 /// A contender at work.

@@ -164,7 +164,14 @@ fn the_table_of_costs_is_the_one_that_was_measured() {
     let processors: Vec<_> = rows.next().expect("a head").collect();
     let head = format!("| {} |\n|---|{}\n", processors.join(" | "), "--:|".repeat(processors.len() - 1));
     let row = |cells: std::str::Split<'_, char>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
-    let table = head + &rows.map(row).collect::<String>();
+    let rows: Vec<_> = rows.collect();
+    let labels: Vec<_> = rows.iter().filter_map(|row| row.clone().next()).collect();
+    assert!(labels.first().is_some_and(|label| label.contains("the default")), "the first row is the default's");
+    for label in ["measured", "rustc", "command"] {
+        let row = labels.iter().position(|other| *other == label).unwrap_or_else(|| panic!("no row {label:?}"));
+        assert!(rows[row].clone().all(|cell| cell != "-"), "{label:?} of a processor is missing");
+    }
+    let table = head + &rows.into_iter().map(row).collect::<String>();
     assert!(text("README.md").contains(&table), "README.md must have this table:\n{table}");
 }
 

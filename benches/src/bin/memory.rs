@@ -6,7 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use loaddensity_metrics_benches::backends::BenchError;
 use loaddensity_metrics_benches::interrupt;
 use loaddensity_metrics_benches::ours::{self, HistogramKind};
-use loaddensity_metrics_benches::process::{CpuTimes, resident};
+use loaddensity_metrics_benches::process::{self, CpuTimes, resident};
 use loaddensity_metrics_benches::residency::{self, HOT, HotResidency, StorageLoad};
 use loaddensity_metrics_benches::scraper::{PageScraper, ScrapedPage, scrape};
 use loaddensity_metrics_benches::trace::{self, EVENTS};
@@ -304,8 +304,8 @@ fn again(arguments: &[&str]) -> Result<(), BenchError> {
         return Ok(());
     }
     eprintln!("measuring {}", arguments.join(" "));
-    let status = Command::new(std::env::current_exe()?).args(arguments).status()?;
-    if status.success() { Ok(()) } else { Err(format!("measuring {}: {status}", arguments.join(" ")).into()) }
+    print!("{}", process::again(arguments)?);
+    Ok(())
 }
 
 fn of_series(kind: HistogramKind, series: usize, shards: usize) -> Result<(), BenchError> {

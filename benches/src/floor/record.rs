@@ -79,12 +79,12 @@ impl FloorCell {
 }
 
 #[inline]
-fn bump(word: &AtomicU64, by: u64) {
+pub(super) fn bump(word: &AtomicU64, by: u64) {
     word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
 }
 
 #[inline]
-fn bucket<T: PartialOrd + Copy, const N: usize>(bounds: &[T; N], value: T) -> usize {
+pub(super) fn bucket<T: PartialOrd + Copy, const N: usize>(bounds: &[T; N], value: T) -> usize {
     bounds.iter().map(|bound| u32::from(value > *bound)).sum::<u32>() as usize
 }
 
@@ -136,12 +136,11 @@ fn recording(
     work: &'static TraceWork,
     make: fn(Arc<Vec<FloorCell>>, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let shards = Shards::new(work.names.len(), shard);
-    let counted = Arc::clone(&shards);
-    let sums = move || {
+    let sums = move |shards: &Shards<Vec<FloorCell>>| {
         let mut sums = TraceSums::default();
-        counted.for_each(|shard| shard.iter().for_each(|cell| cell.add_to(&mut sums, unit_ns)));
+        shards.for_each(|shard| shard.iter().for_each(|cell| cell.add_to(&mut sums, unit_ns)));
         sums
     };
-    RecordingContender::new(name, Role::Floor, move || make(shards.claim(), work), sums)
+    let shards = || Shards::new(work.names.len(), shard);
+    RecordingContender::new(name, Role::Floor, shards, move |shards| make(shards.claim(), work), sums)
 }

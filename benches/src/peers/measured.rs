@@ -155,13 +155,11 @@ macro_rules! over {
                 work: &'static TraceWork,
                 make: fn(&Arc<MeasuredMetrics>, &'static TraceWork) -> Pass,
             ) -> RecordingContender {
-                let metrics = metrics(work);
-                let counted = Arc::clone(&metrics);
-                let sums = move || {
-                    let page = render(&counted, &mut BufferedTextEncoder::new());
+                let sums = |metrics: &Arc<MeasuredMetrics>| {
+                    let page = render(metrics, &mut BufferedTextEncoder::new());
                     exposition::total(&exposition::parse(&String::from_utf8_lossy(&page)))
                 };
-                RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
+                RecordingContender::new(name, Role::Peer, || metrics(work), move |metrics| make(metrics, work), sums)
             }
 
             pub(super) fn page(name: &'static str, work: &'static TraceWork, passes: u64) -> (Contender, String) {

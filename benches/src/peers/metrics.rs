@@ -124,10 +124,8 @@ fn recording(
     work: &'static TraceWork,
     make: fn(&Arc<MetricsRecorder>, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let metrics = MetricsRecorder::new();
-    let handle = metrics.handle.clone();
-    let sums = move || exposition::total(&exposition::parse(&handle.render()));
-    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
+    let sums = |metrics: &Arc<MetricsRecorder>| exposition::total(&exposition::parse(&metrics.handle.render()));
+    RecordingContender::new(name, Role::Peer, MetricsRecorder::new, move |metrics| make(metrics, work), sums)
 }
 
 /// A page of `passes` passes, rendered into a buffer that is used again, all samples taken in before; and that page.

@@ -186,7 +186,6 @@ fn recording(
     work: &'static TraceWork,
     make: fn(&OpenTelemetryMetrics, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let metrics = OpenTelemetryMetrics::new(work);
-    let counted = metrics.clone();
-    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), move || counted.sums())
+    let metrics = || OpenTelemetryMetrics::new(work);
+    RecordingContender::new(name, Role::Peer, metrics, move |metrics| make(metrics, work), OpenTelemetryMetrics::sums)
 }

@@ -131,14 +131,12 @@ fn recording(
     work: &'static TraceWork,
     make: fn(&PrometheusMetrics, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let metrics = PrometheusMetrics::new();
-    let counted = metrics.clone();
-    let sums = move || {
+    let sums = |metrics: &PrometheusMetrics| {
         let mut page = String::new();
-        counted.render(&mut page);
+        metrics.render(&mut page);
         exposition::total(&exposition::parse(&page))
     };
-    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
+    RecordingContender::new(name, Role::Peer, PrometheusMetrics::new, move |metrics| make(metrics, work), sums)
 }
 
 /// A page of `passes` passes, gathered and encoded into a string that is used again; and that string.

@@ -108,14 +108,12 @@ fn recording(
     work: &'static TraceWork,
     make: fn(&PrometheusClientMetrics, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let metrics = PrometheusClientMetrics::new();
-    let counted = metrics.clone();
-    let sums = move || {
+    let sums = |metrics: &PrometheusClientMetrics| {
         let mut page = String::new();
-        encode(&mut page, &counted.registry()).expect("a string takes everything");
+        encode(&mut page, &metrics.registry()).expect("a string takes everything");
         exposition::total(&exposition::parse(&page))
     };
-    RecordingContender::new(name, Role::Peer, move || make(&metrics, work), sums)
+    RecordingContender::new(name, Role::Peer, PrometheusClientMetrics::new, move |metrics| make(metrics, work), sums)
 }
 
 /// A page of `passes` passes, encoded into a string that is used again; and that string.

@@ -8,16 +8,17 @@ use loaddensity_metrics_core::Registry;
 use loaddensity_metrics_tokio::{Exporters, Settings};
 
 use crate::contest::{Contender, Contest, Role};
-use crate::floor::record as floor;
+use crate::floor::{default_storage, record as floor};
 use crate::ours::{self, HistogramKind};
 use crate::recording::{Pass, RecordingContender, pass};
+use crate::runner::threads::THREADS;
 use crate::trace::{TraceWork, completed_at};
 
 /// Recorders of a registry that is claimed from, as the default storage has them, and claims in a pass.
 const RECORDERS: usize = 12;
 const CLAIMS: usize = 1_000;
 
-/// All ways to record, and the floor for comparison.
+/// All ways to record, and the floors for comparison.
 pub(super) fn recordings(work: &'static TraceWork) -> Vec<RecordingContender> {
     let ours = [
         recording("by handle", work, by_handle),
@@ -25,7 +26,7 @@ pub(super) fn recordings(work: &'static TraceWork) -> Vec<RecordingContender> {
         recording("by strings", work, by_strings),
         recording("by handle, with a reading of the clock", work, by_handle_and_clock),
     ];
-    ours.into_iter().chain(floor::by_handle(work)).collect()
+    ours.into_iter().chain(floor::by_handle(work)).chain(default_storage::by_handle(work)).collect()
 }
 
 /// Claiming a recorder and giving it back, in storage of the default's size.
@@ -44,8 +45,14 @@ fn recording(
     work: &'static TraceWork,
     make: fn(Registry<'static>, &'static TraceWork) -> Pass,
 ) -> RecordingContender {
-    let registry = ours::registry(HistogramKind::Exponential, work.names.len(), crate::runner::threads::THREADS);
-    RecordingContender::new(name, Role::Ours, move || make(registry, work), move || ours::sums(registry))
+    let registry = || ours::registry(HistogramKind::Exponential, work.names.len(), THREADS);
+    RecordingContender::new(
+        name,
+        Role::Ours,
+        registry,
+        move |registry| make(*registry, work),
+        |registry| ours::sums(*registry),
+    )
 }
 
 fn by_handle(registry: Registry<'static>, work: &'static TraceWork) -> Pass {

@@ -44,12 +44,12 @@ fn both(work: &'static TraceWork, make: fn(Registry<'static>, &'static TraceWork
         ("ours, exponential histograms too", HistogramKind::Exponential),
     ];
     kinds.map(|(name, kind)| {
-        let registry = ours::registry(kind, work.names.len(), THREADS);
-        let sums = move || {
-            ours::check_quantiles(registry, work);
-            ours::sums(registry)
+        let registry = move || ours::registry(kind, work.names.len(), THREADS);
+        let sums = |registry: &Registry<'static>| {
+            ours::check_quantiles(*registry, work);
+            ours::sums(*registry)
         };
-        RecordingContender::new(name, Role::Ours, move || make(registry, work), sums)
+        RecordingContender::new(name, Role::Ours, registry, move |registry| make(*registry, work), sums)
     })
 }
 
@@ -62,15 +62,19 @@ pub(super) enum TimedSide {
 
 /// By handle while both per-request exporters run. Engine and pump take turns in one thread, and only one side counts.
 pub(super) fn with_events(name: &'static str, work: &'static TraceWork, counted: TimedSide) -> RecordingContender {
-    let registry = ours::registry(HistogramKind::Classic, work.names.len(), THREADS);
-    let mut pump = registry.pump().expect("nobody else has it");
-    for exporter in [Exporter::Influxdb, Exporter::Statsd] {
-        pump.attach(exporter);
-    }
-    let pump = Arc::new(Mutex::new(pump));
-    let make = move || events_pass(registry, work, Arc::clone(&pump), counted);
-    RecordingContender::new(name, Role::Ours, make, move || ours::sums(registry))
+    let place = || {
+        let registry = ours::registry(HistogramKind::Classic, work.names.len(), THREADS);
+        let mut pump = registry.pump().expect("nobody else has it");
+        for exporter in [Exporter::Influxdb, Exporter::Statsd] {
+            pump.attach(exporter);
+        }
+        (registry, Arc::new(Mutex::new(pump)))
+    };
+    let make = move |(registry, pump): &RegistryAndPump| events_pass(*registry, work, Arc::clone(pump), counted);
+    RecordingContender::new(name, Role::Ours, place, make, |(registry, _)| ours::sums(*registry))
 }
+
+type RegistryAndPump = (Registry<'static>, Arc<Mutex<Pump<'static>>>);
 
 fn events_pass(
     registry: Registry<'static>,
