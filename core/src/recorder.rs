@@ -230,8 +230,7 @@ impl<'a> Recorder<'a> {
         if self.status.is_some() {
             return self.count_child(event);
         }
-        let start = self.number * parts.entries.len();
-        self.cells = OwnCells::of(self.cells.map(), parts.cells, start..start + end);
+        self.cells = OwnCells::of(self.cells.map(), parts.cells, (self.number, parts.entries.len()), end);
         // It comes here once: the series is known now.
         self.count(event);
     }
@@ -241,8 +240,9 @@ impl<'a> Recorder<'a> {
     #[inline(never)]
     fn count_child(&mut self, event: Event) {
         let parts = self.registry.parts;
-        let at = self.number * parts.entries.len() + event.series.index();
-        OwnCells::of(self.cells.map(), parts.cells, at..at + 1).add_compared(0, event.outcome, event.observation());
+        let (shard, series) = ((self.number, parts.entries.len()), event.series.index());
+        let cells = OwnCells::of(self.cells.map(), parts.cells, shard, series + 1);
+        cells.add_compared(series, event.outcome, event.observation());
         if self.wants_events() {
             self.offer(event);
         }

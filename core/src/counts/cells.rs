@@ -25,7 +25,9 @@ pub(crate) type SpillCell = [AtomicU64; HEAD + MERGED_LANES];
 /// Head and classic lanes: 448 bytes.
 pub(crate) type ClassicCell = [AtomicU64; HEAD + CLASSIC_LANES];
 
-/// The cells of all shards: in each those of one series after another, success before failure.
+/// The cells of all shards, one shard after another. In each those of one series after another, success before failure;
+/// but lanes and wide words of all successes come before those of all failures, so that pages of failures stay untouched
+/// where nothing fails.
 #[derive(Clone, Copy)]
 pub enum Cells<'a> {
     Merged {
@@ -42,10 +44,18 @@ pub enum Cells<'a> {
     },
 }
 
-/// The place of a cell in a shard.
+/// The place of a cell, and of its head, among those of a shard.
 #[inline(always)]
 pub(crate) const fn place(series: usize, outcome: Outcome) -> usize {
     2 * series + outcome.index()
+}
+
+/// The place of the lanes of the cell at `place`, and of its wide words, among those of a shard of `cells` cells.
+#[inline(always)]
+pub(crate) const fn lane_place(cells: usize, place: usize) -> usize {
+    let is_failure = place % 2;
+    // A failure comes half of all cells after its success. Halved once, which saves the hot path an instruction.
+    (is_failure * cells + place) / 2
 }
 
 impl<'a> Cells<'a> {
@@ -54,13 +64,20 @@ impl<'a> Cells<'a> {
         matches!(self, Self::Merged { .. })
     }
 
-    /// The cell of a series, counted over shards.
+    /// The cell of a series in a shard that has cells for `capacity` series.
     #[inline]
-    pub(crate) fn own(self, series: usize, outcome: Outcome) -> Option<OutcomeCell<'a>> {
-        let at = place(series, outcome);
+    pub(crate) fn own(
+        self,
+        (shard, capacity): (usize, usize),
+        series: usize,
+        outcome: Outcome,
+    ) -> Option<OutcomeCell<'a>> {
+        let (first, place) = (2 * shard * capacity, place(series, outcome));
+        let at = first + place;
         match self {
             Self::Merged { heads, lanes, wides, .. } => {
-                Some(OutcomeCell::merged(heads.get(at)?, lanes.get(at)?, wides.get(at)?))
+                let lanes_at = first + lane_place(2 * capacity, place);
+                Some(OutcomeCell::merged(heads.get(at)?, lanes.get(lanes_at)?, wides.get(lanes_at)?))
             }
             Self::Classic { cells, .. } => OutcomeCell::classic(cells.get(at)?),
         }

@@ -1,10 +1,8 @@
 //! How the cells of a shard are counted in: by the one thread that owns the shard, in plain loads and stores, and in the
 //! spill shard by several.
 
-use core::ops::Range;
-
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
-use crate::counts::cells::{Cells, ClassicCell, MergedLanes, MergedWides, place};
+use crate::counts::cells::{Cells, ClassicCell, MergedLanes, MergedWides, lane_place, place};
 use crate::counts::lane_map::{COARSE, FINE, LaneMap, SlotTables, Slots, looked_up};
 use crate::counts::lanes;
 use crate::counts::layout::{
@@ -12,7 +10,7 @@ use crate::counts::layout::{
 };
 use crate::request::sample::Outcome;
 
-/// Some cells of one shard, from that of series 0 on, with the map that leads to their lanes.
+/// The cells of the first series of a shard, with the map that leads to their lanes.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnCells<'a> {
     map: LaneMap<'a>,
@@ -28,7 +26,9 @@ enum CellSlices<'a> {
 #[derive(Clone, Copy)]
 struct MergedCells<'a> {
     slots: &'a SlotTables<FINE>,
+    /// Of the first series.
     heads: &'a [CellHead],
+    /// Of all series.
     lanes: &'a [MergedLanes],
     wides: &'a [MergedWides],
 }
@@ -43,15 +43,16 @@ impl<'a> OwnCells<'a> {
         Self { map, cells }
     }
 
-    /// Those of `series`, counted over shards.
-    pub(crate) fn of(map: LaneMap<'a>, cells: Cells<'a>, series: Range<usize>) -> Self {
-        let places = place(series.start, Outcome::Success)..place(series.end, Outcome::Success);
+    /// Those of series below `end` in a shard that has cells for `capacity` series.
+    pub(crate) fn of(map: LaneMap<'a>, cells: Cells<'a>, (shard, capacity): (usize, usize), end: usize) -> Self {
+        let first = 2 * shard * capacity;
+        let (places, all) = (first..first + 2 * end, first..first + 2 * capacity);
         let cells = match (cells, map.slots()) {
             (Cells::Merged { heads, lanes, wides, .. }, Slots::Fine(slots)) => CellSlices::Merged(MergedCells {
                 slots,
-                heads: heads.get(places.clone()).unwrap_or_default(),
-                lanes: lanes.get(places.clone()).unwrap_or_default(),
-                wides: wides.get(places).unwrap_or_default(),
+                heads: heads.get(places).unwrap_or_default(),
+                lanes: lanes.get(all.clone()).unwrap_or_default(),
+                wides: wides.get(all).unwrap_or_default(),
             }),
             (Cells::Classic { cells, .. }, Slots::Coarse(slots)) => {
                 CellSlices::Classic { slots, cells: cells.get(places).unwrap_or_default() }
@@ -109,15 +110,18 @@ impl MergedCells<'_> {
     /// Counts in these lanes of a cell.
     #[inline(always)]
     fn add(&self, at: usize, (latency, size): (usize, usize), seen: Observation) -> Counting {
-        let (Some(head), Some(lanes)) = (self.heads.get(at), self.lanes.get(at)) else { return Counting::Unknown };
+        let lanes_at = lane_place(self.lanes.len(), at);
+        let (Some(head), Some(lanes)) = (self.heads.get(at), self.lanes.get(lanes_at)) else {
+            return Counting::Unknown;
+        };
         let (Some(latency_lane), Some(size_lane)) = (lanes.get(latency), lanes.get(size)) else {
             return Counting::Crowded;
         };
         if lanes::count(latency_lane) {
-            self.carry(at, latency);
+            self.carry(head, lanes_at, latency);
         }
         if lanes::count(size_lane) {
-            self.carry(at, size);
+            self.carry(head, lanes_at, size);
         }
         keep_extremes(head, seen);
         add_sums(head, seen);
@@ -129,10 +133,8 @@ impl MergedCells<'_> {
     /// Once in 2^15 requests of a lane.
     #[cold]
     #[inline(never)]
-    fn carry(&self, at: usize, lane: usize) {
-        if let (Some(head), Some(wides)) = (self.heads.get(at), self.wides.get(at))
-            && let Some(wide) = wides.get(lane)
-        {
+    fn carry(&self, head: &CellHead, at: usize, lane: usize) {
+        if let Some(wide) = self.wides.get(at).and_then(|wides| wides.get(lane)) {
             lanes::carry(wide, &head[WIDE_IN_USE]);
         }
     }

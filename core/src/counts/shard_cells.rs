@@ -32,7 +32,7 @@ impl<'a> ShardCells<'a> {
         };
         let series = if series.index() < self.series { series.index() } else { 0 };
         for shard in 0..self.shards {
-            read_used(self.cells.own(shard * self.series + series, outcome));
+            read_used(self.cells.own((shard, self.series), series, outcome));
         }
         if self.is_spilled {
             read_used(self.cells.spill(series, outcome));
