@@ -54,8 +54,8 @@ const OUTCOMES: [&[u8; 16]; 2] = [b",outcome:success", b",outcome:failure"];
 pub struct MessageEncoder<'a> {
     registry: Registry<'a>,
     format: MessageFormat,
-    /// What begins the three messages as long as they are the contract's, which take 340 instructions then, instead of
-    /// 2,700 by the format.
+    /// What begins the three messages as long as they are the contract's, which take an eighth of the
+    /// instructions then.
     contract: Option<[ItemStart<START_BYTES>; ITEMS as usize]>,
     fills_with_newlines: bool,
 }
