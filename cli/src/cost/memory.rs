@@ -50,7 +50,7 @@ pub(super) const DEFAULT_SERIES: u64 = 511;
 pub(super) const DEFAULT_SIZE: u64 = DefaultStorage::SIZE as u64;
 
 /// Bytes of address space of storage for `series` series (the overflow series included), `recorders` recorders and
-/// rings of [`RING`] events; exact but for some hundred bytes.
+/// rings of as many events as the default storage has; exact but for some hundred bytes.
 #[must_use]
 pub const fn size(series: u64, recorders: u64) -> u64 {
     let ring = RING as u64 * (EVENT * recorders + SHARED_EVENT);
