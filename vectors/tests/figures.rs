@@ -31,6 +31,8 @@ const CLASSIC_ONCE: usize = CLASSIC[0] - CLASSIC_COUNTERS;
 const LABELS: usize = CLASSIC_ONCE - CLASSIC_COUNTERS;
 const EVENT: usize = EVENTS[1] - EVENTS[0];
 const SHARED_EVENT: usize = EVENTS[0] - EVENT;
+/// A recorder's ring in the default storage.
+const DEFAULT_RING: usize = EVENT * DefaultStorage::RING_EVENTS;
 /// A shard without series and ring.
 const HEADER: usize = (Storage::<2, 514, 2>::SIZE - Storage::<2, 2, 2>::SIZE) / 512 - 2 * (COUNTERS + EVENT);
 /// What the formula leaves out: at most this, whatever is padded.
@@ -40,7 +42,7 @@ const CLASSIC_REST: usize = 10_000;
 /// The worked examples: how it is written, what it holds, the overflow series among its series, its bytes, and bytes without exponential histograms.
 const EXAMPLES: [(&str, [usize; 3], usize, usize); 4] = [
     example::<100, 4, 1_024>("`Storage<100, 4, 1_024>`"),
-    example::<512, 12, 8_192>("`DefaultStorage`"),
+    example::<512, 12, { DefaultStorage::RING_EVENTS }>("`DefaultStorage`"),
     example::<2_001, 32, 16_384>("`HeapStorage::new(2_000, 32, 16_384)`"),
     example::<10_001, 16, 8_192>("`HeapStorage::new(10_000, 16, 8_192)`"),
 ];
@@ -94,6 +96,11 @@ fn what_is_said_of_a_series_and_of_waiting_events_is_what_the_types_have() {
         ("ARCHITECTURE.md", format!("({} bytes", thousands(LABELS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", thousands(COUNTERS))),
         ("core/src/registry/storage.rs", format!("{} bytes per series and recorder", CLASSIC_COUNTERS)),
+        ("README.md", format!("a ring has {} MiB", DEFAULT_RING >> 20)),
+        ("README.md", format!("after {} requests", thousands(DefaultStorage::RING_EVENTS))),
+        ("core/src/registry/storage.rs", format!("rings of {} events", thousands(DefaultStorage::RING_EVENTS))),
+        ("core/src/registry/storage.rs", format!("after {} requests", thousands(DefaultStorage::RING_EVENTS))),
+        ("core/src/registry/storage.rs", format!("all of its {} MiB", DEFAULT_RING >> 20)),
         ("README.md", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
         ("core/src/registry/storage.rs", format!("{} MiB of address space", DefaultStorage::SIZE >> 20)),
     ] {

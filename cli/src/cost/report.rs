@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn colder_caches_are_shown_beside_warm_ones() {
-        let text = report(500, 8, Some(65_536));
+        let text = report(500, 8, Some(32_768));
         for part in [
             "record, by handle 5.6 56.0 55.8 to 57.0 record",
             "record, by handle, without exponential histograms 5.0 50.0 49.8 to 51.0 record",
@@ -447,10 +447,14 @@ mod tests {
                 [
                     "13 threads are more than the 12 recorders",
                     "; 1 of them would share",
-                    "HeapStorage::new(511, 13, 8_192)",
+                    "HeapStorage::new(511, 13, 32_768)",
                 ],
             ),
-            (512, 12, ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 8_192)"]),
+            (
+                512,
+                12,
+                ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 32_768)"],
+            ),
             (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,040 bytes"]),
         ] {
             let text = report(series, threads, None);
