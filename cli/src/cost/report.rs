@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn colder_caches_are_shown_beside_warm_ones() {
-        let text = report(500, 8, Some(32_768));
+        let text = report(500, 8, Some(65_536));
         for part in [
             "record, by handle 5.6 56.0 55.8 to 57.0 record",
             "record, by handle, without exponential histograms 5.0 50.0 49.8 to 51.0 record",
@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn memory_is_addressed_resident_now_and_once_every_bucket_was_hot() {
-        let hot = 500 * 4_128 + 8 * (500 * 7_040 + 256 + 262_144) + 74_752;
+        let hot = 500 * 4_128 + 8 * (500 * 7_040 + 256 + 1_048_576) + 74_752;
         let addressed = memory::size(501, 8);
         assert!(addressed > hot + 500 * memory::SPILL);
         let text = report(500, 8, None);
@@ -430,7 +430,7 @@ mod tests {
             "a registry's tables, once 74,752 written by its first recorder in 321 µs; 4,864 without exponential histograms",
             &format!("500 series in 8 recorders: addressed {} from the types; ", thousands(addressed)),
             "resident now 12,345,678 measured: each recorder has counted 100,000 requests, and none has used its ring",
-            &format!("resident, every bucket hot {} from the types; 2,097,152 of it rings,", thousands(hot)),
+            &format!("resident, every bucket hot {} from the types; 8,388,608 of it rings,", thousands(hot)),
         ] {
             assert!(squeezed(&text).contains(part), "{part}\n{text}");
         }
