@@ -129,39 +129,48 @@ fn only_the_answers_that_the_specification_names_are_retried() {
     let partial = ExportMetricsServiceResponse {
         partial_success: Some(ExportMetricsPartialSuccess { rejected_data_points: 2, error_message: "too old".into() }),
     };
-    for (say, cause, shown, is_retried) in [
-        ((429, ("retry-after", "0"), vec![]), DropReason::Unreachable, "429 Too Many Requests", true),
-        ((502, NOTHING, vec![]), DropReason::Unreachable, "502 Bad Gateway", true),
-        ((503, NOTHING, b"busy".to_vec()), DropReason::Unreachable, "503 Service Unavailable", true),
-        ((504, NOTHING, vec![]), DropReason::Unreachable, "504 Gateway Timeout", true),
-        ((400, NOTHING, vec![0x12, 2, b'n', b'o']), DropReason::Refused, "400 Bad Request: no", false),
-        ((401, NOTHING, b"hunter2?".to_vec()), DropReason::Refused, "401 Unauthorized: …?; check `headers`", false),
-        ((408, NOTHING, vec![]), DropReason::Refused, "408", false),
-        ((500, ("retry-after", "0"), vec![]), DropReason::Refused, "500", false),
-        ((200, NOTHING, partial.encode_to_vec()), DropReason::Rejected, "2 data points were rejected: too old", false),
-    ] {
-        let (receiver, got) = receiver(vec![say.clone()]);
-        let exporters = exporters();
-        let headers = [("authorization", Secret::new("Bearer hunter2"))];
-        // The first pause before another attempt is at most half a second.
-        let config = config(receiver).interval(Duration::from_secs(1)).headers(headers);
-        exporters.start_opentelemetry_exporter(config).expect("starts");
-        record(&mut exporters.recorder(), 5);
-        let first = got.recv_timeout(PATIENCE).expect("an export");
-        if is_retried {
-            let again = got.recv_timeout(PATIENCE).expect("another");
-            let later = again.points[0].time - first.points[0].time;
-            assert!(later < 1_000_000_000, "{say:?}: {later} ns later");
-            wait_until("it is acknowledged", || exporters.status()[0].account.sent == 5);
-            continue;
+    let cases = [
+        ((429, ("retry-after", "0"), vec![]), "429 Too Many Requests", true),
+        ((502, NOTHING, vec![]), "502 Bad Gateway", true),
+        ((503, NOTHING, b"busy".to_vec()), "503 Service Unavailable", true),
+        ((504, NOTHING, vec![]), "504 Gateway Timeout", true),
+        ((400, NOTHING, vec![0x12, 2, b'n', b'o']), "400 Bad Request: no", false),
+        ((401, NOTHING, b"hunter2?".to_vec()), "401 Unauthorized: …?; check `headers`", false),
+        ((408, NOTHING, vec![]), "408", false),
+        ((500, ("retry-after", "0"), vec![]), "500", false),
+        ((200, NOTHING, partial.encode_to_vec()), "2 data points were rejected: too old", false),
+    ];
+    // Side by side, because each waits for an interval.
+    thread::scope(|scope| {
+        for (say, shown, is_retried) in cases {
+            scope.spawn(move || check_retried(say, shown, is_retried));
         }
-        wait_until("the trouble is shown", || {
-            exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(shown))
-        });
-        assert_eq!(got.try_iter().count(), 0, "{say:?} was tried again");
-        // The last export contains what could not be sent before.
-        assert_eq!(stop_opentelemetry(&exporters).sent, 5, "{cause:?}");
+    });
+}
+
+/// Checks whether an export that is answered so is sent again before the next one is due, or else is `shown`.
+fn check_retried(say: ScriptedAnswer, shown: &str, is_retried: bool) {
+    const INTERVAL: Duration = Duration::from_secs(6);
+    let (receiver, got) = receiver(vec![say.clone()]);
+    let exporters = exporters();
+    let headers = [("authorization", Secret::new("Bearer hunter2"))];
+    exporters.start_opentelemetry_exporter(config(receiver).interval(INTERVAL).headers(headers)).expect("starts");
+    record(&mut exporters.recorder(), 5);
+    let first = got.recv_timeout(PATIENCE).expect("an export");
+    if is_retried {
+        let again = got.recv_timeout(PATIENCE).expect("another");
+        // The first pause before another attempt is at most half a second.
+        let later = Duration::from_nanos(again.points[0].time - first.points[0].time);
+        assert!(later < INTERVAL, "{say:?}: {later:?} later");
+        wait_until("it is acknowledged", || exporters.status()[0].account.sent == 5);
+        return;
     }
+    wait_until("the trouble is shown", || {
+        exporters.status()[0].last_error.as_ref().is_some_and(|error| error.contains(shown))
+    });
+    assert_eq!(got.try_iter().count(), 0, "{say:?} was tried again");
+    // The last export contains what could not be sent before.
+    assert_eq!(stop_opentelemetry(&exporters).sent, 5, "{say:?}");
 }
 
 /// The requests in the counters of a delta export.
