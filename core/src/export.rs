@@ -32,6 +32,7 @@
 //! | What is sent lies where? | `items.rs`; `source.rs` of a machine |
 //! | How is an exporter doing? | `health.rs` |
 //! | What time is it? | `now.rs`; times that never go back: `steady_clock.rs`; how often the rings are read: `pace.rs` |
+//! | How much is read at a time? | `turn.rs` |
 //! | Which answer belongs to what? | `id.rs` |
 
 mod addresses;
@@ -51,6 +52,7 @@ pub mod posts;
 mod resolved_name;
 pub(crate) mod steady_clock;
 mod stopping;
+mod turn;
 pub mod verdict;
 
 pub use crate::random::Random;
@@ -65,3 +67,4 @@ pub use id::{Id, Ids};
 pub use now::{Now, Tick};
 pub use resolved_name::ResolvedName;
 pub use stopping::Stopping;
+pub use turn::in_a_turn;

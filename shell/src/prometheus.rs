@@ -38,7 +38,6 @@ mod frames;
 mod permits;
 mod protobuf;
 mod responder;
-mod turns;
 
 use connections::{Admitted, Connections};
 use delivery::{Delivered, DeliveryStream};

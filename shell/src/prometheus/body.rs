@@ -9,16 +9,16 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use loaddensity_metrics_core::Begun;
+use loaddensity_metrics_core::export::in_a_turn;
 
 use super::compression::Compressor;
 use super::delivery::Delivered;
 use super::frames::{Frames, PageSource};
-use super::turns::in_a_turn;
 
 /// Frames in a turn of a page over one recorder's counters.
-const PLAIN_FRAMES: u32 = 64;
+const PLAIN_FRAMES: usize = 64;
 /// The same where they are compressed, which takes longer than to make them.
-const COMPRESSED_FRAMES: u32 = 16;
+const COMPRESSED_FRAMES: usize = 16;
 
 /// What a request is answered with. When it is dropped, hyper has all of it.
 pub(super) struct PageBody {

@@ -15,8 +15,8 @@ pub(super) struct Frames {
     source: PageSource,
     /// Where frames are made. The memory is used again as soon as hyper has let go of the last one.
     frame: BytesMut,
-    in_a_turn: u32,
-    in_this_turn: u32,
+    in_a_turn: usize,
+    in_this_turn: usize,
 }
 
 /// Where a page comes from.
@@ -30,7 +30,7 @@ pub(super) enum PageSource {
 impl Frames {
     /// All of `source`. After `in_a_turn` frames other tasks get their turn: a client that reads as fast as pages are made
     /// would otherwise hold up the pump.
-    pub(super) fn new(source: PageSource, in_a_turn: u32) -> Self {
+    pub(super) fn new(source: PageSource, in_a_turn: usize) -> Self {
         Self { source, frame: BytesMut::new(), in_a_turn, in_this_turn: 0 }
     }
 

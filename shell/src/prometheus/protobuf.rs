@@ -1,16 +1,16 @@
 //! A page in protobuf. A family's length comes before it, so a family is buffered until its last metric is written.
 
 use bytes::{Bytes, BytesMut};
+use loaddensity_metrics_core::export::in_a_turn;
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC};
 
 use super::FRAME;
 use super::permits::Permit;
-use super::turns::in_a_turn;
 
 /// Bodies that may be buffered at a time.
 pub(super) const PROTOBUF_PAGES: usize = 4;
 /// Metrics that are buffered in a turn of a page over one recorder's counters.
-const METRICS: u32 = 64;
+const METRICS: usize = 64;
 
 /// A page, of which one family is buffered.
 pub(super) struct ProtobufPage {
@@ -19,7 +19,7 @@ pub(super) struct ProtobufPage {
     metrics: BytesMut,
     /// What has been finished and not yet been sent.
     finished: Bytes,
-    in_a_turn: u32,
+    in_a_turn: usize,
     _permit: Permit,
 }
 

@@ -1,6 +1,7 @@
 //! The source of a cumulative exporter: in each cycle all that a registry has counted.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
+use crate::export::turn::body_in_a_turn;
 use crate::formats::otlp::{Export, ExportOptions, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::accounts::Accounts;
@@ -55,6 +56,7 @@ impl ExportSource for Cumulative<'_> {
     }
 
     fn write(&self, place: ExportCursor, limit: usize, out: &mut [u8]) -> WriteOutcome<ExportCursor> {
+        let limit = body_in_a_turn(limit, self.accounts.registry().recorders_read());
         place.write(self.sources().with_limit(limit), self.is_framed, out)
     }
 

@@ -20,7 +20,8 @@ pub trait ExportSource {
     /// may have arrived. What is frozen keeps its time.
     fn with_time(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
 
-    /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
+    /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more. It may be
+    /// fewer, so that writing them does not take long.
     fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> WriteOutcome<Self::Cursor>;
 
     /// How many requests each point of the counter between two places stands for, before that part is settled. Values that
