@@ -143,13 +143,13 @@ fn only_the_answers_that_the_specification_names_are_retried() {
     // Side by side, because each waits for an interval.
     thread::scope(|scope| {
         for (say, shown, is_retried) in cases {
-            scope.spawn(move || check_retried(say, shown, is_retried));
+            scope.spawn(move || check_retried(&say, shown, is_retried));
         }
     });
 }
 
 /// Checks whether an export that is answered so is sent again before the next one is due, or else is `shown`.
-fn check_retried(say: ScriptedAnswer, shown: &str, is_retried: bool) {
+fn check_retried(say: &ScriptedAnswer, shown: &str, is_retried: bool) {
     const INTERVAL: Duration = Duration::from_secs(6);
     let (receiver, got) = receiver(vec![say.clone()]);
     let exporters = exporters();

@@ -70,6 +70,11 @@ impl LaneRange {
     pub(crate) const fn is_empty(self) -> bool {
         self.first >= self.end
     }
+
+    /// The lanes that are in both.
+    pub(crate) fn both(self, other: Self) -> Self {
+        Self { first: self.first.max(other.first), end: self.end.min(other.end) }
+    }
 }
 
 impl<'a> LaneMapWords<'a> {

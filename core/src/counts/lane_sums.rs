@@ -38,8 +38,17 @@ pub(crate) struct CellSummary {
 }
 
 /// Cells whose lines are asked for at once.
-const GROUP: usize = 16;
+const GROUP: usize = 32;
+/// So few cells are added one after the other.
+const FEW: usize = 3;
 type CellGroup<'a> = Vec<OutcomeCell<'a>, GROUP>;
+
+/// A cell of which no wide word was in use, and which of its lanes may have requests: at least one.
+struct NarrowCell<'a> {
+    lanes: &'a [OwnedU16],
+    range: LaneRange,
+    wide_in_use: &'a AtomicU64,
+}
 
 /// Most lanes of one quantity.
 pub(crate) const QUANTITY_LANES: usize = 320;
@@ -93,7 +102,7 @@ impl LaneSums {
             cells.each(series, *outcome, |cell| {
                 sum = sum.wrapping_add(cell.sum(self.quantity));
                 if let CellLanes::Classic(lanes) = cell.lanes() {
-                    add_whole(sums, lanes.get(first..end).unwrap_or_default());
+                    add_words(sums, lanes.get(first..end).unwrap_or_default());
                 }
             });
         }
@@ -132,7 +141,7 @@ impl LaneSums {
         is_right.then_some(all)
     }
 
-    /// Adds the lanes of some cells; whether that was right, as [`add_merged`] says.
+    /// Adds the lanes of some cells; whether that was right, as [`add_cells`](Self::add_cells) says.
     ///
     /// Each cell lies in a page of its own, and most of them in no cache. So the heads of all are read first, and all lines
     /// are touched before the first is added up: the processor waits for many at once.
@@ -145,59 +154,119 @@ impl LaneSums {
             // There is room for as many.
             let _ = ranges.push(map.between(self.quantity, extremes));
         }
-        if cells.len() > 2 {
-            cells.iter().zip(&ranges).for_each(|(cell, range)| touch(*cell, *range));
-        }
-        cells.iter().zip(&ranges).fold(true, |is_right, (cell, range)| self.add(*cell, *range) & is_right)
+        self.add_cells(cells, &ranges)
     }
 
-    /// Adds the lanes of a cell in `range`; whether that was right, as [`add_merged`] says.
+    /// Adds the lanes of `cells`, of each those in its one of `ranges`: without their wide words where none of a cell's was
+    /// in use, which is known only after they were read. Where they came into use meanwhile, what was added is wrong, and
+    /// this is `false`.
     #[inline]
-    fn add(&mut self, cell: OutcomeCell<'_>, range: LaneRange) -> bool {
-        if range.is_empty() {
-            return true;
+    pub(crate) fn add_cells(&mut self, cells: &[OutcomeCell<'_>], ranges: &[LaneRange]) -> bool {
+        let cells = cells.iter().zip(ranges);
+        if cells.len() < FEW {
+            return cells.fold(true, |is_right, (cell, range)| self.add_cell(*cell, *range) & is_right);
         }
-        let is_first = self.range.is_empty();
-        if is_first {
+        let mut narrow: Vec<NarrowCell<'_>, GROUP> = Vec::new();
+        for (cell, range) in cells {
+            match NarrowCell::new(*cell, *range) {
+                // No more than a group is asked for.
+                Some(cell) => drop(narrow.push(cell)),
+                None => self.add_whole(*cell, *range),
+            }
+        }
+        narrow.iter().for_each(NarrowCell::touch);
+        let (fours, rest) = narrow.as_chunks();
+        fours.iter().for_each(|four| self.add_four(four));
+        rest.iter().for_each(|cell| self.add_narrow(cell, cell.range));
+        narrow.iter().fold(true, |is_right, cell| lanes::were_narrow(cell.wide_in_use) & is_right)
+    }
+
+    /// The same for one cell.
+    #[inline]
+    fn add_cell(&mut self, cell: OutcomeCell<'_>, range: LaneRange) -> bool {
+        let Some(narrow) = NarrowCell::new(cell, range) else {
+            self.add_whole(cell, range);
+            return true;
+        };
+        self.add_narrow(&narrow, range);
+        lanes::were_narrow(narrow.wide_in_use)
+    }
+
+    /// Adds four cells at once where all have requests: each sum is then loaded and stored once for four lanes.
+    #[inline]
+    fn add_four(&mut self, cells: &[NarrowCell<'_>; 4]) {
+        let common = cells.iter().fold(cells[0].range, |common, cell| common.both(cell.range));
+        if common.is_empty() {
+            return cells.iter().for_each(|cell| self.add_narrow(cell, cell.range));
+        }
+        for cell in cells {
+            self.grow_to(cell.range);
+            let LaneRange { first, end } = cell.range;
+            self.add_narrow(cell, LaneRange { first, end: end.min(common.first) });
+            self.add_narrow(cell, LaneRange { first: first.max(common.end), end });
+        }
+        let [a, b, c, d] = cells.each_ref().map(|cell| cell.lanes(common));
+        lanes::add_four_narrow(self.sums_of(common), [a, b, c, d]);
+    }
+
+    /// Adds a cell's lanes in `range`.
+    #[inline]
+    fn add_narrow(&mut self, cell: &NarrowCell<'_>, range: LaneRange) {
+        if range.is_empty() {
+            return;
+        }
+        if self.range.is_empty() {
             self.range = range;
+            lanes::copy_narrow(self.sums_of(range), cell.lanes(range));
         } else {
             self.grow_to(range);
+            lanes::add_narrow(self.sums_of(range), cell.lanes(range));
         }
-        let LaneRange { first, end } = range;
-        let sums = self.sums_of(first, end);
+    }
+
+    /// Adds the totals of a cell's lanes in `range`.
+    #[inline]
+    fn add_whole(&mut self, cell: OutcomeCell<'_>, range: LaneRange) {
+        if range.is_empty() {
+            return;
+        }
+        self.grow_to(range);
+        let (LaneRange { first, end }, sums) = (range, self.sums_of(range));
         match cell.lanes() {
-            CellLanes::Merged { lanes, wides } => match (lanes.get(first..end), wides.get(first..end)) {
-                (Some(lanes), Some(wides)) => add_merged(sums, is_first, (lanes, wides), cell.wide_in_use()),
-                _ => true,
-            },
-            CellLanes::Spilled(lanes) => {
-                if is_first {
-                    sums.fill(0);
-                }
-                add_whole(sums, lanes.get(first..end).unwrap_or_default());
-                true
+            CellLanes::Merged { lanes, wides } => {
+                add_totals(sums, lanes.get(first..end).unwrap_or_default(), wides.get(first..end).unwrap_or_default());
             }
+            CellLanes::Spilled(lanes) => add_words(sums, lanes.get(first..end).unwrap_or_default()),
             // There are none among merged ones.
-            CellLanes::Classic(_) => true,
+            CellLanes::Classic(_) => {}
         }
     }
 
     /// Zeros in what `more`, which is not empty, has beside the sums.
     #[inline]
     fn grow_to(&mut self, more: LaneRange) {
+        if self.range.is_empty() {
+            self.range = LaneRange { first: more.first, end: more.first };
+        }
         if more.first < self.range.first {
-            self.sums_of(more.first, self.range.first).fill(0);
+            self.sums_of(LaneRange { first: more.first, end: self.range.first }).fill(0);
             self.range.first = more.first;
         }
         if more.end > self.range.end {
-            self.sums_of(self.range.end, more.end).fill(0);
+            self.sums_of(LaneRange { first: self.range.end, end: more.end }).fill(0);
             self.range.end = more.end;
         }
     }
 
     #[inline(always)]
-    fn sums_of(&mut self, first: usize, end: usize) -> &mut [u64] {
-        self.sums.get_mut(first - self.first_lane..end - self.first_lane).unwrap_or_default()
+    fn sums_of(&mut self, range: LaneRange) -> &mut [u64] {
+        self.sums.get_mut(range.first - self.first_lane..range.end - self.first_lane).unwrap_or_default()
+    }
+
+    /// All requests.
+    #[cfg(loom)]
+    pub(crate) fn all(&self) -> u64 {
+        self.sums[self.range.first - self.first_lane..self.range.end - self.first_lane].iter().sum()
     }
 
     /// Requests in each classic bucket that may have some.
@@ -225,46 +294,43 @@ impl LaneSums {
     }
 }
 
-/// Reads a word of each cache line of a cell's lanes in `range`.
-#[inline]
-fn touch(cell: OutcomeCell<'_>, range: LaneRange) {
-    let LaneRange { first, end } = range;
-    if let CellLanes::Merged { lanes, .. } = cell.lanes() {
-        let lanes = lanes.get(first..end).unwrap_or_default();
-        for lane in lanes.iter().step_by(LINE / 2).chain(lanes.last()) {
-            lane.load(Relaxed);
+impl<'a> NarrowCell<'a> {
+    /// Nothing where wide words are in use, or nothing is in range.
+    #[inline]
+    fn new(cell: OutcomeCell<'a>, range: LaneRange) -> Option<Self> {
+        let wide_in_use = cell.wide_in_use();
+        match cell.lanes() {
+            // Relaxed: the look after the lanes decides.
+            CellLanes::Merged { lanes, .. } if !range.is_empty() && wide_in_use.load(Relaxed) == 0 => {
+                Some(Self { lanes, range, wide_in_use })
+            }
+            _ => None,
         }
+    }
+
+    /// Reads a word of each cache line of its range.
+    #[inline]
+    fn touch(&self) {
+        let lanes = self.lanes(self.range);
+        let mut at = 0;
+        // Iterators with a step cost as much as the memory.
+        while let Some(lane) = lanes.get(at) {
+            lane.load(Relaxed);
+            at += LINE / 2;
+        }
+        if let Some(last) = lanes.last() {
+            last.load(Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    fn lanes(&self, range: LaneRange) -> &'a [OwnedU16] {
+        self.lanes.get(range.first..range.end).unwrap_or_default()
     }
 }
 
 /// Bytes of a cache line; of a part of one on some processors.
 const LINE: usize = 64;
-
-/// Adds lanes to sums, of which nothing is kept where they are the first: alone where none of the cell's wide words was in
-/// use, which is known only after they were read; where they came into use meanwhile, what was added is wrong, and this is
-/// `false`.
-#[inline]
-pub(crate) fn add_merged(
-    sums: &mut [u64],
-    is_first: bool,
-    (lanes, wides): (&[OwnedU16], &[OwnedU32]),
-    wide_in_use: &AtomicU64,
-) -> bool {
-    // Relaxed: the look after the lanes decides.
-    if wide_in_use.load(Relaxed) != 0 {
-        if is_first {
-            sums.fill(0);
-        }
-        add_totals(sums, lanes, wides);
-        return true;
-    }
-    if is_first {
-        lanes::copy_narrow(sums, lanes);
-    } else {
-        lanes::add_narrow(sums, lanes);
-    }
-    lanes::were_narrow(wide_in_use)
-}
 
 #[inline(never)]
 fn add_totals(sums: &mut [u64], lanes: &[OwnedU16], wides: &[OwnedU32]) {
@@ -274,7 +340,7 @@ fn add_totals(sums: &mut [u64], lanes: &[OwnedU16], wides: &[OwnedU32]) {
 }
 
 #[inline]
-fn add_whole(sums: &mut [u64], lanes: &[AtomicU64]) {
+fn add_words(sums: &mut [u64], lanes: &[AtomicU64]) {
     for (sum, lane) in sums.iter_mut().zip(lanes) {
         // Relaxed: each number whole, not the numbers in step.
         *sum = sum.wrapping_add(lane.load(Relaxed));

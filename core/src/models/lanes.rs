@@ -1,21 +1,26 @@
 //! Lanes under the model checker, with a half turn of two requests: no total is ever wrong by a turn, so that none goes back
 //! and none says more than was counted. `ci/orderings.sh` runs these with each order taken away, and sees them fail.
 
-use core::slice;
+use core::{array, slice};
 
+use heapless::Vec;
 use loom::sync::Arc;
 use loom::thread;
 
 use crate::atomics::owned::{OwnedU16, OwnedU32};
 use crate::atomics::{AtomicU64, Ordering};
-use crate::counts::{lane_sums, lanes};
+use crate::counts::lane_map::LaneRange;
+use crate::counts::lane_sums::LaneSums;
+use crate::counts::lanes;
+use crate::counts::layout::{CellHead, WIDE_IN_USE};
+use crate::counts::outcome_cell::OutcomeCell;
 use crate::registry::parts::claim;
 
 /// One lane of a cell, and the words that it carries into.
 struct Counted {
     lane: OwnedU16,
     wide: OwnedU32,
-    wide_in_use: AtomicU64,
+    head: CellHead,
     /// The mark of its shard's owner.
     owned: AtomicU64,
 }
@@ -25,7 +30,7 @@ impl Counted {
         Arc::new(Self {
             lane: OwnedU16::new(0),
             wide: OwnedU32::new(0),
-            wide_in_use: AtomicU64::new(0),
+            head: array::from_fn(|_| AtomicU64::new(0)),
             owned: AtomicU64::new(1),
         })
     }
@@ -33,7 +38,7 @@ impl Counted {
     fn count(&self, requests: usize) {
         for _ in 0..requests {
             if lanes::count(&self.lane) {
-                lanes::carry(&self.wide, &self.wide_in_use);
+                lanes::carry(&self.wide, &self.head[WIDE_IN_USE]);
             }
         }
     }
@@ -44,12 +49,22 @@ impl Counted {
 
     /// As readers do, who look at lanes alone while no wide word is in use.
     fn sum(&self) -> u64 {
+        self.sum_beside([])
+    }
+
+    /// The same beside other cells.
+    fn sum_beside<const N: usize>(&self, others: [&Self; N]) -> u64 {
         loop {
-            let (mut sums, lanes) = ([0], (slice::from_ref(&self.lane), slice::from_ref(&self.wide)));
-            if lane_sums::add_merged(&mut sums, true, lanes, &self.wide_in_use) {
-                return sums[0];
+            let mut sums = LaneSums::NONE;
+            let cells: Vec<_, 4> = others.into_iter().chain([self]).map(Self::cell).collect();
+            if sums.add_cells(&cells, &[LaneRange { first: 0, end: 1 }; 4]) {
+                return sums.all();
             }
         }
+    }
+
+    fn cell(&self) -> OutcomeCell<'_> {
+        OutcomeCell::merged(&self.head, slice::from_ref(&self.lane), slice::from_ref(&self.wide))
     }
 }
 
@@ -91,6 +106,20 @@ fn lanes_are_read_alone_only_while_none_has_begun_a_turn_again() {
         check_readings(&counted, 6, Counted::sum);
         writer.join().unwrap();
         assert_eq!(counted.sum(), 6);
+    });
+}
+
+#[test]
+fn four_lanes_are_read_at_once_only_while_none_has_begun_a_turn_again() {
+    model(|| {
+        let (counted, others) = (Counted::new(), [Counted::new(), Counted::new(), Counted::new()]);
+        others.iter().for_each(|other| other.count(1));
+        let writer = {
+            let counted = counted.clone();
+            thread::spawn(move || counted.count(5))
+        };
+        check_readings(&counted, 8, |counted| counted.sum_beside(others.each_ref().map(|other| &**other)));
+        writer.join().unwrap();
     });
 }
 
