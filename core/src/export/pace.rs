@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-/// Time between two looks: a ring of 32,768 events then holds 33 million events a second.
+/// Time between two looks: a ring of 65,536 events then holds 65 million events a second.
 const TICK: Duration = Duration::from_millis(1);
 /// The same after a look that found fewer than [`CALM_EVENTS`]: half the wake-ups, and still small bursts.
 const CALM_TICK: Duration = Duration::from_millis(2);
-/// What 64,000 requests a second bring within a calm tick; a ring of 32,768 then has room for 250 times as many.
+/// What 64,000 requests a second bring within a calm tick; a ring of 65,536 then has room for 500 times as many.
 const CALM_EVENTS: u64 = 128;
 
 /// The pause after a look that took out so many events: 1 ms, or 2 ms where they were few.
