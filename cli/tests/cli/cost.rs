@@ -105,7 +105,7 @@ fn a_load_beyond_the_default_storage_is_told_what_to_use() {
     for part in [
         "13 threads are more than the 12",
         "600 series are more than the 511",
-        "HeapStorage::new(600, 13, 32_768)",
+        "HeapStorage::new(600, 13, 65_536)",
         // Six of each series, though few requests fail.
         "OpenTelemetry    an export of 3,600 data points",
     ] {
