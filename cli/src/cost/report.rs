@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn memory_is_addressed_resident_now_and_once_every_bucket_was_hot() {
-        let hot = 500 * 4_128 + 8 * (500 * 7_040 + 256 + 1_048_576) + 74_752;
+        let hot = 500 * 4_128 + 8 * (500 * 7_040 + 256 + 2_097_152) + 74_752;
         let addressed = memory::size(501, 8);
         assert!(addressed > hot + 500 * memory::SPILL);
         let text = report(500, 8, None);
@@ -430,7 +430,7 @@ mod tests {
             "a registry's tables, once 74,752 written by its first recorder in 321 µs; 4,864 without exponential histograms",
             &format!("500 series in 8 recorders: addressed {} from the types; ", thousands(addressed)),
             "resident now 12,345,678 measured: each recorder has counted 100,000 requests, and none has used its ring",
-            &format!("resident, every bucket hot {} from the types; 8,388,608 of it rings,", thousands(hot)),
+            &format!("resident, every bucket hot {} from the types; 16,777,216 of it rings,", thousands(hot)),
         ] {
             assert!(squeezed(&text).contains(part), "{part}\n{text}");
         }
@@ -447,13 +447,13 @@ mod tests {
                 [
                     "13 threads are more than the 12 recorders",
                     "; 1 of them would share",
-                    "HeapStorage::new(511, 13, 32_768)",
+                    "HeapStorage::new(511, 13, 65_536)",
                 ],
             ),
             (
                 512,
                 12,
-                ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 32_768)"],
+                ["512 series are more than the 511", "; 1 of them would be", "HeapStorage::new(512, 12, 65_536)"],
             ),
             (2_000, 40, ["2,000 series are", "40 threads are", "2,000 series x 40 recorders x 7,040 bytes"]),
         ] {
