@@ -154,6 +154,6 @@ fn storage_is_as_large_as_its_documentation_says() {
     check::<200, 4, 1_024>();
     check::<1_000, 1_023, 2>();
     check::<100_000, 1, 64>();
-    assert_eq!(DefaultStorage::SIZE >> 20, 61, "61 MiB");
+    assert_eq!(DefaultStorage::SIZE >> 20, 74, "74 MiB");
     assert_eq!(size_of::<Event>(), 32);
 }
