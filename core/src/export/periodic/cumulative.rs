@@ -55,8 +55,11 @@ impl ExportSource for Cumulative<'_> {
         ExportCursor { points: place.points.at(now), gauges: place.gauges.at(now) }
     }
 
+    fn body_limit(&self, limit: usize) -> usize {
+        body_in_a_turn(limit, self.accounts.registry().recorders_read())
+    }
+
     fn write(&self, place: ExportCursor, limit: usize, out: &mut [u8]) -> WriteOutcome<ExportCursor> {
-        let limit = body_in_a_turn(limit, self.accounts.registry().recorders_read());
         place.write(self.sources().with_limit(limit), self.is_framed, out)
     }
 

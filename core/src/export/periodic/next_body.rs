@@ -33,7 +33,7 @@ impl<C: Copy> ExportMachine<C> {
     ) -> NextBody {
         loop {
             let Some(cycle) = self.cycle_at(now, source) else { return NextBody::Nothing };
-            let limit = self.size.bytes();
+            let limit = source.body_limit(self.size.bytes());
             match source.write(cycle.cursor, limit, out) {
                 WriteOutcome::Nothing => {
                     self.complete(now, source);

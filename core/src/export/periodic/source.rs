@@ -20,8 +20,12 @@ pub trait ExportSource {
     /// may have arrived. What is frozen keeps its time.
     fn with_time(&self, place: Self::Cursor, now: Timestamp) -> Self::Cursor;
 
-    /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more. It may be
-    /// fewer, so that writing them does not take long.
+    /// The most bytes of the next body, where up to `limit` are sent: fewer where writing so many would take long.
+    fn body_limit(&self, limit: usize) -> usize {
+        limit
+    }
+
+    /// Writes a body of as many points as fit into `limit` bytes of `out`, or of a single one that needs more.
     fn write(&self, place: Self::Cursor, limit: usize, out: &mut [u8]) -> WriteOutcome<Self::Cursor>;
 
     /// How many requests each point of the counter between two places stands for, before that part is settled. Values that
