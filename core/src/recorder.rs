@@ -78,7 +78,7 @@ impl<'a> Recorder<'a> {
         let shard = &parts.shards[number];
         Self {
             registry,
-            cells: OwnCells::none(registry.lane_map()),
+            cells: OwnCells::none(registry.lane_map().slots()),
             shard,
             ring: &parts.rings[number * ring..][..ring],
             number,
@@ -100,7 +100,7 @@ impl<'a> Recorder<'a> {
         parts.control.spill_used.store(1, Ordering::Release);
         Self {
             registry,
-            cells: OwnCells::none(registry.lane_map()),
+            cells: OwnCells::none(registry.lane_map().slots()),
             shard: parts.spill,
             ring: &[],
             number: parts.shards.len(),
@@ -172,7 +172,7 @@ impl<'a> Recorder<'a> {
     #[inline(never)]
     fn keep(&self, series: Series, sample: Sample, trace: TraceContext) {
         let exemplar = Exemplar { trace, latency_ns: sample.latency_ns(), at: sample.completed_at };
-        let map = self.cells.map();
+        let map = self.registry.lane_map();
         let bucket = map.buckets(map.lane(Quantity::Latency, exemplar.latency_ns)).classic;
         // Where its request counts.
         let series = self.registry.series_of_status(series, sample.status);
@@ -202,7 +202,8 @@ impl<'a> Recorder<'a> {
     #[inline(never)]
     fn count_compared(&mut self, head: u64, latency: u64, size: u64, time: u64) {
         let event = Event::from_words([head, latency, size, time]);
-        self.cells.add_compared(event.series.index(), event.outcome, event.observation());
+        let edges = self.registry.parts.lane_edges;
+        self.cells.add_compared(edges, event.series.index(), event.outcome, event.observation());
         if self.wants_events() {
             self.offer(event);
         }
@@ -230,7 +231,7 @@ impl<'a> Recorder<'a> {
         if self.status.is_some() {
             return self.count_child(event);
         }
-        self.cells = OwnCells::of(self.cells.map(), parts.cells, (self.number, parts.entries.len()), end);
+        self.cells = OwnCells::of(parts.slots, parts.cells, (self.number, parts.entries.len()), end);
         // It comes here once: the series is known now.
         self.count(event);
     }
@@ -241,8 +242,8 @@ impl<'a> Recorder<'a> {
     fn count_child(&mut self, event: Event) {
         let parts = self.registry.parts;
         let (shard, series) = ((self.number, parts.entries.len()), event.series.index());
-        let cells = OwnCells::of(self.cells.map(), parts.cells, shard, series + 1);
-        cells.add_compared(series, event.outcome, event.observation());
+        let cells = OwnCells::of(parts.slots, parts.cells, shard, series + 1);
+        cells.add_compared(parts.lane_edges, series, event.outcome, event.observation());
         if self.wants_events() {
             self.offer(event);
         }
@@ -250,7 +251,7 @@ impl<'a> Recorder<'a> {
 
     fn count_shared(&self, event: Event) {
         let (series, cells) = (event.series.index(), self.registry.parts.cells);
-        own_cells::add_shared(self.cells.map(), cells, series, event.outcome, event.observation());
+        own_cells::add_shared(self.registry.lane_map(), cells, series, event.outcome, event.observation());
         if self.wants_events() {
             self.offer_shared(event);
         }

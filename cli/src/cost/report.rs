@@ -427,7 +427,7 @@ mod tests {
         assert!(addressed > hot + 500 * memory::SPILL);
         let text = report(500, 8, None);
         for part in [
-            "a registry's tables, once 74,752 written by its first recorder in 321 µs; 4,864 without exponential histograms",
+            "a registry's tables, once 74,752 written by its first recorder in 321 µs; 17,152 without exponential histograms",
             &format!("500 series in 8 recorders: addressed {} from the types; ", thousands(addressed)),
             "resident now 12,345,678 measured: each recorder has counted 100,000 requests, and none has used its ring",
             &format!("resident, every bucket hot {} from the types; 16,777,216 of it rings,", thousands(hot)),

@@ -25,8 +25,8 @@ pub(crate) type SpillCell = [AtomicU64; HEAD + MERGED_LANES];
 /// Head and classic lanes: 448 bytes.
 pub(crate) type ClassicCell = [AtomicU64; HEAD + CLASSIC_LANES];
 
-/// The cells of all shards, one shard after another. In each those of one series after another, success before failure;
-/// but lanes and wide words of all successes come before those of all failures, so that pages of failures stay untouched
+/// The cells of all shards, one shard after another. In each those of one series after another, success before failure. But
+/// where lanes are merged, those of all successes come before those of all failures, so that pages of failures stay untouched
 /// where nothing fails.
 #[derive(Clone, Copy)]
 pub enum Cells<'a> {
@@ -44,18 +44,15 @@ pub enum Cells<'a> {
     },
 }
 
-/// The place of a cell, and of its head, among those of a shard.
+/// The place of a cell among those of a shard, unless its lanes are merged.
 #[inline(always)]
 pub(crate) const fn place(series: usize, outcome: Outcome) -> usize {
     2 * series + outcome.index()
 }
 
-/// The place of the lanes of the cell at `place`, and of its wide words, among those of a shard of `cells` cells.
-#[inline(always)]
-pub(crate) const fn lane_place(cells: usize, place: usize) -> usize {
-    let is_failure = place % 2;
-    // A failure comes half of all cells after its success. Halved once, which saves the hot path an instruction.
-    (is_failure * cells + place) / 2
+/// The place of a cell of merged lanes among the `cells` of a shard.
+pub(crate) const fn merged_place(cells: usize, series: usize, outcome: Outcome) -> usize {
+    outcome.index() * (cells / 2) + series
 }
 
 impl<'a> Cells<'a> {
@@ -72,14 +69,13 @@ impl<'a> Cells<'a> {
         series: usize,
         outcome: Outcome,
     ) -> Option<OutcomeCell<'a>> {
-        let (first, place) = (2 * shard * capacity, place(series, outcome));
-        let at = first + place;
+        let first = 2 * shard * capacity;
         match self {
             Self::Merged { heads, lanes, wides, .. } => {
-                let lanes_at = first + lane_place(2 * capacity, place);
-                Some(OutcomeCell::merged(heads.get(at)?, lanes.get(lanes_at)?, wides.get(lanes_at)?))
+                let at = first + merged_place(2 * capacity, series, outcome);
+                Some(OutcomeCell::merged(heads.get(at)?, lanes.get(at)?, wides.get(at)?))
             }
-            Self::Classic { cells, .. } => OutcomeCell::classic(cells.get(at)?),
+            Self::Classic { cells, .. } => OutcomeCell::classic(cells.get(first + place(series, outcome))?),
         }
     }
 

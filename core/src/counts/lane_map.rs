@@ -19,8 +19,8 @@ pub(crate) type SlotTables<const N: usize> = [AtomicU64; N];
 /// Slots of storage that keeps exponential histograms: 64 to each power of two, so that the contract's bounds and those of
 /// the scale have one each.
 pub(crate) const FINE: usize = 2 * 64 * 64;
-/// Slots of storage that keeps classic buckets alone: four to each power of two.
-pub(crate) const COARSE: usize = 2 * 64 * 4;
+/// Slots of storage that keeps classic buckets alone: 16 to each power of two, so that bounds 6 % apart have one each.
+pub(crate) const COARSE: usize = 2 * 64 * 16;
 
 /// The slots of one kind of storage or the other.
 #[derive(Clone, Copy)]
@@ -158,11 +158,10 @@ impl<'a> LaneMap<'a> {
 
     /// The lane of one value.
     pub(crate) fn lane(self, quantity: Quantity, value: u64) -> usize {
-        let (found, word) = match self.words.slots {
-            Slots::Fine(tables) => in_slot(tables, quantity, value),
-            Slots::Coarse(tables) => in_slot(tables, quantity, value),
-        };
-        found.checked_sub(CROWDED).map_or(found, |first| self.compared(first, word, value))
+        match self.words.slots {
+            Slots::Fine(tables) => compared(tables, self.words.edges, quantity, value),
+            Slots::Coarse(tables) => compared(tables, self.words.edges, quantity, value),
+        }
     }
 
     /// The buckets that a lane is a part of.
@@ -211,19 +210,27 @@ impl<'a> LaneMap<'a> {
             (run.first < run.end).then_some((bucket, run))
         })
     }
-
-    /// The lane of a value in a slot of several bounds, the first of which ends lane `first`.
-    fn compared(self, first: usize, word: u64, value: u64) -> usize {
-        let count = word as usize & CROWDED_EDGES;
-        let edges = self.words.edges.get(first..first + count).unwrap_or_default();
-        first + edges.partition_point(|edge| value > edge.load(Relaxed))
-    }
 }
 
 /// The lanes that count a request in slots of one kind; numbers that no cell has where a slot has several bounds.
 #[inline(always)]
 pub(crate) fn looked_up<const N: usize>(tables: &SlotTables<N>, seen: Observation) -> (usize, usize) {
     (in_slot(tables, Quantity::Latency, seen.latency_ns).0, in_slot(tables, Quantity::Size, seen.bytes).0)
+}
+
+/// The lane of a value, compared with the bounds in its slot where there are several. `edges` are the map's.
+#[inline(always)]
+pub(crate) fn compared<const N: usize>(
+    tables: &SlotTables<N>,
+    edges: &[AtomicU64],
+    quantity: Quantity,
+    value: u64,
+) -> usize {
+    let (found, word) = in_slot(tables, quantity, value);
+    let Some(first) = found.checked_sub(CROWDED) else { return found };
+    // The bounds in the slot, the first of which ends lane `first`.
+    let edges = edges.get(first..first + (word as usize & CROWDED_EDGES)).unwrap_or_default();
+    first + edges.partition_point(|edge| value > edge.load(Relaxed))
 }
 
 /// What is added to values before they are looked up. The bits of zero lead to the slot of 2; sizes of zero are common, and
@@ -403,7 +410,7 @@ mod tests {
     /// In storage with exponential histograms and in classic storage, of latencies spread evenly over their logarithms from
     /// 1 ms to 20 s, as in the benches' trace.
     #[test]
-    fn few_requests_are_compared_unless_bounds_are_dense_and_slots_coarse() {
+    fn few_requests_are_compared() {
         let millis = |list: &[f64]| Vec::from_iter(list.iter().map(|ms| Duration::from_nanos((ms * 1e6) as u64)));
         let prometheus = [5., 10., 25., 50., 100., 250., 500., 1_000., 2_500., 5_000., 10_000.];
         let opentelemetry = [5., 10., 25., 50., 75., 100., 250., 500., 750., 1_000., 2_500., 5_000., 7_500., 10_000.];
@@ -411,8 +418,8 @@ mod tests {
         let (none, few) = (0.0..=0.0, 0.0005..=0.002);
         for (latencies, fine, coarse) in [
             (&prometheus[..], none.clone(), none.clone()),
-            (&opentelemetry, few, none),
-            (&dense, 0.003..=0.01, 0.2..=0.25),
+            (&opentelemetry, few, none.clone()),
+            (&dense, 0.003..=0.01, none),
         ] {
             let bounds = Bounds::new(&millis(latencies), &[]).unwrap();
             with_maps(&bounds, |map, has_exponentials| {

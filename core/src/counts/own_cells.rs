@@ -2,95 +2,111 @@
 //! spill shard by several.
 
 use crate::atomics::{AtomicU64, Ordering::Relaxed};
-use crate::counts::cells::{Cells, ClassicCell, MergedLanes, MergedWides, lane_place, place};
-use crate::counts::lane_map::{COARSE, FINE, LaneMap, SlotTables, Slots, looked_up};
+use crate::counts::bounds::Quantity;
+use crate::counts::cells::{Cells, ClassicCell, MergedLanes, MergedWides, merged_place, place};
+use crate::counts::lane_map::{COARSE, FINE, LaneMap, SlotTables, Slots, compared, looked_up};
 use crate::counts::lanes;
 use crate::counts::layout::{
     COUNT, CellHead, LARGEST, LATENCY_SUM, LONGEST, Observation, SHORTEST, SIZE_SUM, SMALLEST, WIDE_IN_USE,
 };
 use crate::request::sample::Outcome;
 
-/// The cells of the first series of a shard, with the map that leads to their lanes.
+/// The cells of the first series of a shard.
 #[derive(Clone, Copy)]
-pub(crate) struct OwnCells<'a> {
-    map: LaneMap<'a>,
-    cells: CellSlices<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum CellSlices<'a> {
+pub(crate) enum OwnCells<'a> {
     Merged(MergedCells<'a>),
-    Classic { slots: &'a SlotTables<COARSE>, cells: &'a [ClassicCell] },
+    Classic(ClassicCells<'a>),
 }
 
 #[derive(Clone, Copy)]
-struct MergedCells<'a> {
+pub(crate) struct MergedCells<'a> {
     slots: &'a SlotTables<FINE>,
-    /// Of the first series.
-    heads: &'a [CellHead],
+    /// Of successes, of failures.
+    by_outcome: [HeadsAndLanes<'a>; 2],
     /// Of all series.
-    lanes: &'a [MergedLanes],
     wides: &'a [MergedWides],
+}
+
+#[derive(Clone, Copy)]
+struct HeadsAndLanes<'a> {
+    heads: &'a [CellHead],
+    lanes: &'a [MergedLanes],
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct ClassicCells<'a> {
+    slots: &'a SlotTables<COARSE>,
+    cells: &'a [ClassicCell],
 }
 
 impl<'a> OwnCells<'a> {
     /// None yet.
-    pub(crate) const fn none(map: LaneMap<'a>) -> Self {
-        let cells = match map.slots() {
-            Slots::Fine(slots) => CellSlices::Merged(MergedCells { slots, heads: &[], lanes: &[], wides: &[] }),
-            Slots::Coarse(slots) => CellSlices::Classic { slots, cells: &[] },
-        };
-        Self { map, cells }
+    pub(crate) const fn none(slots: Slots<'a>) -> Self {
+        match slots {
+            Slots::Fine(slots) => {
+                let none = HeadsAndLanes { heads: &[], lanes: &[] };
+                Self::Merged(MergedCells { slots, by_outcome: [none; 2], wides: &[] })
+            }
+            Slots::Coarse(slots) => Self::Classic(ClassicCells { slots, cells: &[] }),
+        }
     }
 
     /// Those of series below `end` in a shard that has cells for `capacity` series.
-    pub(crate) fn of(map: LaneMap<'a>, cells: Cells<'a>, (shard, capacity): (usize, usize), end: usize) -> Self {
+    pub(crate) fn of(slots: Slots<'a>, cells: Cells<'a>, (shard, capacity): (usize, usize), end: usize) -> Self {
         let first = 2 * shard * capacity;
-        let (places, all) = (first..first + 2 * end, first..first + 2 * capacity);
-        let cells = match (cells, map.slots()) {
-            (Cells::Merged { heads, lanes, wides, .. }, Slots::Fine(slots)) => CellSlices::Merged(MergedCells {
+        match (cells, slots) {
+            (Cells::Merged { heads, lanes, wides, .. }, Slots::Fine(slots)) => Self::Merged(MergedCells {
                 slots,
-                heads: heads.get(places).unwrap_or_default(),
-                lanes: lanes.get(all.clone()).unwrap_or_default(),
-                wides: wides.get(all).unwrap_or_default(),
+                by_outcome: Outcome::ALL.map(|outcome| {
+                    let first = first + merged_place(2 * capacity, 0, outcome);
+                    let places = first..first + end;
+                    HeadsAndLanes {
+                        heads: heads.get(places.clone()).unwrap_or_default(),
+                        lanes: lanes.get(places).unwrap_or_default(),
+                    }
+                }),
+                wides: wides.get(first..first + 2 * capacity).unwrap_or_default(),
             }),
             (Cells::Classic { cells, .. }, Slots::Coarse(slots)) => {
-                CellSlices::Classic { slots, cells: cells.get(places).unwrap_or_default() }
+                Self::Classic(ClassicCells { slots, cells: cells.get(first..first + 2 * end).unwrap_or_default() })
             }
             // No storage is made so.
-            _ => return Self::none(map),
-        };
-        Self { map, cells }
-    }
-
-    /// The map that leads to the lanes.
-    pub(crate) const fn map(&self) -> LaneMap<'a> {
-        self.map
+            _ => Self::none(slots),
+        }
     }
 
     /// Counts one request in the cell of a series.
     #[inline(always)]
     pub(crate) fn add(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {
-        let lanes = match &self.cells {
-            CellSlices::Merged(cells) => looked_up(cells.slots, seen),
-            CellSlices::Classic { slots, .. } => looked_up(slots, seen),
+        let lanes = match self {
+            Self::Merged(cells) => looked_up(cells.slots, seen),
+            Self::Classic(cells) => looked_up(cells.slots, seen),
         };
         self.add_in(series, outcome, lanes, seen)
     }
 
-    /// The same where a value's slot has several bounds.
-    #[inline]
-    pub(crate) fn add_compared(&self, series: usize, outcome: Outcome, seen: Observation) -> Counting {
-        self.add_in(series, outcome, self.map.lanes(seen), seen)
+    /// The same where a value's slot has several bounds. `edges` are those of the registry's lanes.
+    #[inline(always)]
+    pub(crate) fn add_compared(
+        &self,
+        edges: &[AtomicU64],
+        series: usize,
+        outcome: Outcome,
+        seen: Observation,
+    ) -> Counting {
+        let lanes = match self {
+            Self::Merged(cells) => both_compared(cells.slots, edges, seen),
+            Self::Classic(cells) => both_compared(cells.slots, edges, seen),
+        };
+        self.add_in(series, outcome, lanes, seen)
     }
 
     #[inline(always)]
     fn add_in(&self, series: usize, outcome: Outcome, lanes: (usize, usize), seen: Observation) -> Counting {
-        let at = place(series, outcome);
-        match &self.cells {
-            CellSlices::Merged(cells) => cells.add(at, lanes, seen),
-            CellSlices::Classic { cells, .. } => {
-                cells.get(at).map_or(Counting::Unknown, |cell| add_classic(cell, lanes, seen))
+        match self {
+            Self::Merged(cells) => cells.add(series, outcome, lanes, seen),
+            Self::Classic(ClassicCells { cells, .. }) => {
+                cells.get(place(series, outcome)).map_or(Counting::Unknown, |cell| add_classic(cell, lanes, seen))
             }
         }
     }
@@ -109,19 +125,17 @@ pub(crate) enum Counting {
 impl MergedCells<'_> {
     /// Counts in these lanes of a cell.
     #[inline(always)]
-    fn add(&self, at: usize, (latency, size): (usize, usize), seen: Observation) -> Counting {
-        let lanes_at = lane_place(self.lanes.len(), at);
-        let (Some(head), Some(lanes)) = (self.heads.get(at), self.lanes.get(lanes_at)) else {
-            return Counting::Unknown;
-        };
+    fn add(&self, series: usize, outcome: Outcome, (latency, size): (usize, usize), seen: Observation) -> Counting {
+        let HeadsAndLanes { heads, lanes } = &self.by_outcome[outcome.index()];
+        let (Some(head), Some(lanes)) = (heads.get(series), lanes.get(series)) else { return Counting::Unknown };
         let (Some(latency_lane), Some(size_lane)) = (lanes.get(latency), lanes.get(size)) else {
             return Counting::Crowded;
         };
         if lanes::count(latency_lane) {
-            self.carry(head, lanes_at, latency);
+            self.carry(head, (series, outcome), latency);
         }
         if lanes::count(size_lane) {
-            self.carry(head, lanes_at, size);
+            self.carry(head, (series, outcome), size);
         }
         keep_extremes(head, seen);
         add_sums(head, seen);
@@ -133,11 +147,17 @@ impl MergedCells<'_> {
     /// Once in 2^15 requests of a lane.
     #[cold]
     #[inline(never)]
-    fn carry(&self, head: &CellHead, at: usize, lane: usize) {
+    fn carry(&self, head: &CellHead, (series, outcome): (usize, Outcome), lane: usize) {
+        let at = merged_place(self.wides.len(), series, outcome);
         if let Some(wide) = self.wides.get(at).and_then(|wides| wides.get(lane)) {
             lanes::carry(wide, &head[WIDE_IN_USE]);
         }
     }
+}
+
+#[inline(always)]
+fn both_compared<const N: usize>(slots: &SlotTables<N>, edges: &[AtomicU64], seen: Observation) -> (usize, usize) {
+    (compared(slots, edges, Quantity::Latency, seen.latency_ns), compared(slots, edges, Quantity::Size, seen.bytes))
 }
 
 /// Counts in these lanes of a cell of classic buckets.

@@ -16,15 +16,18 @@ const OPENTELEMETRY: [f64; 14] =
 /// Latencies of the default of Prometheus' clients, in milliseconds.
 const PROMETHEUS: [f64; 11] = [5., 10., 25., 50., 100., 250., 500., 1_000., 2_500., 5_000., 10_000.];
 
-/// The contest; the storage is the default's.
+/// The contest, in the default's storage and in that of classic buckets alone.
 pub(super) fn contest(title: &'static str, work: &'static TraceWork) -> Contest {
+    use HistogramKind::{Classic, Exponential};
     let lists = [
-        ("the contract's", Bounds::CONTRACT),
-        ("Prometheus' default", prometheus()),
-        ("OpenTelemetry's default", opentelemetry()),
-        ("40 bounds, 6 % apart", dense()),
+        ("the contract's", Exponential, Bounds::CONTRACT),
+        ("Prometheus' default", Exponential, prometheus()),
+        ("OpenTelemetry's default", Exponential, opentelemetry()),
+        ("40 bounds, 6 % apart", Exponential, dense()),
+        ("classic, the contract's", Classic, Bounds::CONTRACT),
+        ("classic, 40 bounds, 6 % apart", Classic, dense()),
     ];
-    let contenders = lists.map(|(name, bounds)| contender(name, &bounds, work)).into();
+    let contenders = lists.map(|(name, kind, bounds)| contender(name, (kind, &bounds), work)).into();
     Contest { title, unit: "request", units: EVENTS as f64, contenders }
 }
 
@@ -51,8 +54,8 @@ fn bounds(millis: &[f64]) -> Bounds {
     Bounds::new(&latencies, &[]).expect("bounds in order")
 }
 
-fn contender(name: &'static str, bounds: &Bounds, work: &'static TraceWork) -> Contender {
-    let registry = ours::registry(HistogramKind::Exponential, work.names.len(), 1);
+fn contender(name: &'static str, (kind, bounds): (HistogramKind, &Bounds), work: &'static TraceWork) -> Contender {
+    let registry = ours::registry(kind, work.names.len(), 1);
     registry.set_bounds(bounds).expect("a registry that has not counted yet");
     let mut recorder = registry.recorder();
     let series = ours::handles(&mut recorder, work);
