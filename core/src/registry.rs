@@ -21,6 +21,7 @@ pub(crate) mod usage;
 mod value_names;
 
 use core::fmt;
+use core::ops::Range;
 use core::time::Duration;
 
 use heapless::String;
@@ -116,7 +117,12 @@ impl<'a> Registry<'a> {
 
     /// The series that readers may show, the overflow series first, in the order in which they were interned.
     pub fn each_series(self) -> impl Iterator<Item = Series> {
-        (0..self.series_end()).map(Series::from_number).filter(move |series| self.entry(*series).is_published())
+        self.series_among(0..self.series_end())
+    }
+
+    /// Those whose numbers are among these, which are below [`series_end`](Self::series_end).
+    pub(crate) fn series_among(self, numbers: Range<u32>) -> impl Iterator<Item = Series> {
+        numbers.map(Series::from_number).filter(move |series| self.entry(*series).is_published())
     }
 
     /// How full the registry is.

@@ -31,6 +31,8 @@ pub(crate) struct Rows<M> {
     /// The rows of series with numbers below this were cleared, so they hold only what was written since.
     cleared: usize,
     unsettled: u64,
+    /// The series that is read next, while an interval that has ended is not read whole.
+    next: Option<u32>,
 }
 
 impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
@@ -51,7 +53,8 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
 
     /// The same, in memory that is known to have enough words.
     fn over(registry: Registry<'_>, shape: RowShape, memory: M) -> (Self, u64) {
-        let mut rows = Self { memory, shape, capacity: registry.parts.entries.len(), cleared: 0, unsettled: 0 };
+        let mut rows =
+            Self { memory, shape, capacity: registry.parts.entries.len(), cleared: 0, unsettled: 0, next: None };
         let (mut before, mut room) = (0, [0; MAX_WORDS]);
         for series in registry.each_series() {
             rows.clear_up_to(series);
@@ -80,10 +83,31 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
     /// Ends an interval: adds what was recorded since the last call to what is unsettled. Returns how many requests are
     /// unsettled now.
     pub(crate) fn freeze(&mut self, registry: Registry<'_>) -> u64 {
-        let mut room = [0; MAX_WORDS];
-        // A series that another thread is just publishing has counted nothing, or is seen at the next call.
-        registry.each_series().for_each(|series| self.freeze_in(&mut room, registry, series));
+        self.begin_to_freeze();
+        self.freeze_some(registry, usize::MAX);
         self.unsettled
+    }
+
+    /// Ends an interval, whose series [`freeze_some`](Self::freeze_some) reads, the first of them first.
+    pub(crate) fn begin_to_freeze(&mut self) {
+        self.next = Some(0);
+    }
+
+    /// Whether series are left to be read of the interval that ended last.
+    pub(crate) const fn is_freezing(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Reads the next series, `most` of them; whether all are read now.
+    pub(crate) fn freeze_some(&mut self, registry: Registry<'_>, most: usize) -> bool {
+        let Some(first) = self.next else { return true };
+        let (all, most) = (registry.series_end(), u32::try_from(most).unwrap_or(u32::MAX));
+        let end = first.saturating_add(most).min(all);
+        let mut room = [0; MAX_WORDS];
+        // A series that another thread is just publishing has counted nothing, or is seen in the next interval.
+        registry.series_among(first..end).for_each(|series| self.freeze_in(&mut room, registry, series));
+        self.next = Some(end).filter(|end| *end < all);
+        self.next.is_none()
     }
 
     /// The same for one series.
@@ -242,7 +266,8 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Record(usize, Sample),
-        Freeze,
+        /// Freezes all, so many series at a time.
+        Freeze(usize),
         /// Freezes only one series.
         FreezeSeries(usize),
         Settle(usize, Outcome),
@@ -255,7 +280,7 @@ mod tests {
         });
         prop_oneof![
             6 => (0..NAMES.len(), sample).prop_map(|(series, sample)| Step::Record(series, sample)),
-            1 => Just(Step::Freeze),
+            1 => prop_oneof![1..3_usize, Just(usize::MAX)].prop_map(Step::Freeze),
             1 => (0..NAMES.len()).prop_map(Step::FreezeSeries),
             3 => (0..NAMES.len(), outcome()).prop_map(|(series, outcome)| Step::Settle(series, outcome)),
         ]
@@ -341,8 +366,9 @@ mod tests {
                     recorders[number % 2].record(beside.series(*name), *sample);
                     beside.models[*name][sample.outcome.index()].recorded.push(*sample);
                 }
-                Step::Freeze => {
-                    beside.rows.freeze(registry);
+                Step::Freeze(most) => {
+                    beside.rows.begin_to_freeze();
+                    while !beside.rows.freeze_some(registry, *most) {}
                     beside.freeze(&[0, 1, 2, 3]);
                 }
                 Step::FreezeSeries(name) => {

@@ -37,4 +37,10 @@ pub trait Items {
     ///
     /// [`Schedule::Intervals`]: super::posts::Schedule::Intervals
     fn freeze(&mut self, _now: Now) {}
+
+    /// Reads some of what such an interval has, in as much time as other tasks can wait. Whether it is read whole: none of its
+    /// items is packed or settled before.
+    fn read_on(&mut self) -> bool {
+        true
+    }
 }

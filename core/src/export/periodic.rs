@@ -74,6 +74,8 @@ pub struct ExportMachine<C> {
     is_final: bool,
     /// Whether there was a pause, after which the cycle is begun anew if nothing of it can have arrived.
     resumes: bool,
+    /// The time of the cycle whose interval is being read.
+    reading: Option<Timestamp>,
     /// The time of the points that were made last.
     last_time: Timestamp,
     /// The body that was sent last, until it is settled.
@@ -102,6 +104,7 @@ impl<C: Copy> ExportMachine<C> {
             cycle: None,
             is_final: false,
             resumes: true,
+            reading: None,
             last_time: now.wall,
             in_flight: None,
             is_again: false,
@@ -146,6 +149,8 @@ impl<C: Copy> ExportMachine<C> {
 
     fn stop(&mut self, now: Now, deadline: Tick) {
         self.timing.stop(now, deadline);
+        // What came while an interval was read is part of the last one.
+        self.reading = None;
         if self.connection.is_busy() {
             self.connection.shorten(self.timing.shortened_deadline(now, !self.is_final));
         }
@@ -163,7 +168,9 @@ impl<C: Copy> ExportMachine<C> {
             return Some(ExportAction::Wait { until });
         }
         self.begin_anew_at_a_stop();
-        self.resume(now, source);
+        if let Some(until) = self.resume(now, source) {
+            return Some(ExportAction::Wait { until });
+        }
         let is_last = match self.in_flight.filter(|_| self.is_again) {
             Some(flight) => flight.part.is_last,
             None => match self.write_next(now, source, out) {
@@ -189,7 +196,9 @@ impl<C: Copy> ExportMachine<C> {
             }
             ConnectionStep::Ready => {
                 self.begin_anew_at_a_stop();
-                self.resume(now, source);
+                if let Some(until) = self.resume(now, source) {
+                    return Some(ExportAction::Wait { until });
+                }
                 match if self.is_again { NextBody::Written } else { self.write_next(now, source, out) } {
                     NextBody::Written => self.send(),
                     NextBody::NeedsBuffer(bytes) => Some(ExportAction::GrowBuffer(bytes)),

@@ -49,6 +49,7 @@ use schedule::ScheduleState;
 use watermarks::Watermarks;
 
 use super::items::{Items, PackedItems};
+use super::turn::BETWEEN_TURNS;
 use super::{
     Attempts, Backoff, BodyInput, BodySize, CallOutcome, Connection, ConnectionStep, Now, Random, Stopping, Tick,
 };
@@ -81,6 +82,8 @@ pub struct PostMachine {
     is_stop_new: bool,
     /// An interval has ended that is not frozen yet.
     must_freeze: bool,
+    /// One is frozen that is not read whole.
+    is_reading: bool,
 }
 
 /// What is in flight.
@@ -124,6 +127,7 @@ impl PostMachine {
             stopping: Stopping::NOT_ASKED,
             is_stop_new: false,
             must_freeze: false,
+            is_reading: false,
         }
     }
 
@@ -185,6 +189,9 @@ impl PostMachine {
     /// Begins a call, unless everything is done or no call is due.
     fn begin<S: Items>(&mut self, now: Now, items: &mut S) -> Option<PostAction> {
         self.freeze(now, items);
+        if self.is_reading && !self.read_on(now, items) {
+            return Some(PostAction::Wait { until: now.tick.after(BETWEEN_TURNS), events: usize::MAX });
+        }
         if self.is_done(now, items) {
             self.drop_front(items, items.len(), self.drop_cause, false);
             return Some(PostAction::Done { cause: self.drop_cause });
@@ -221,14 +228,20 @@ impl PostMachine {
     /// Freezes an interval that has ended, once nothing that still waits of an earlier one can have arrived.
     fn freeze<S: Items>(&mut self, now: Now, items: &mut S) {
         self.must_freeze |= now.tick >= self.next_interval();
-        if self.must_freeze && self.schedule.may_freeze(!self.watermarks.are_clear()) {
+        if self.must_freeze && !self.is_reading && self.schedule.may_freeze(!self.watermarks.are_clear()) {
             items.freeze(now);
-            self.must_freeze = false;
+            (self.must_freeze, self.is_reading) = (false, true);
             self.watermarks = Watermarks::default();
             self.bisection.items_change();
             self.schedule.frozen(now);
-            self.schedule.observe(now, items.len());
         }
+    }
+
+    /// Reads some of an interval that has ended; whether it is read whole.
+    fn read_on<S: Items>(&mut self, now: Now, items: &mut S) -> bool {
+        self.is_reading = !items.read_on();
+        self.schedule.observe(now, items.len());
+        !self.is_reading
     }
 
     /// When the next interval ends; the last one ends with the stop.
@@ -237,7 +250,8 @@ impl PostMachine {
     }
 
     fn begin_stop<S: Items>(&mut self, now: Now, items: &S) {
-        self.must_freeze = self.schedule.has_intervals();
+        // What came while an interval was read is part of the last one.
+        (self.must_freeze, self.is_reading) = (self.schedule.has_intervals(), false);
         self.backoff.reset();
         if let Some(pause) = &mut self.pause {
             let end = self.stopping.pause(now, pause.until.since(now.tick));

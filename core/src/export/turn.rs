@@ -1,8 +1,15 @@
 //! How much is read before other tasks get their turn, the pump above all. With one recorder that is a fixed amount, and
 //! with many it is less: each of them has counters of its own, which must be added up.
 
+use core::time::Duration;
+
 /// Recorders whose counters are added up in the time that writing what one has counted takes.
 const RECORDERS: usize = 8;
+/// Series that are read in a turn, if there is one recorder.
+const SERIES: usize = 512;
+/// The time between two turns of an interval's reading. It is waited for: some runtimes look at timers and sockets rarely
+/// as long as tasks merely give way.
+pub(crate) const BETWEEN_TURNS: Duration = Duration::from_micros(100);
 /// A body of fewer bytes is not worth a request of its own.
 const LEAST_BODY: usize = 64 << 10;
 
@@ -12,6 +19,11 @@ pub const fn in_a_turn(alone: usize, recorders: usize) -> usize {
     let further = recorders.saturating_sub(1);
     let part = if further == 0 { alone } else { alone.saturating_mul(RECORDERS) / (RECORDERS + further) };
     if part == 0 { 1 } else { part }
+}
+
+/// Most series whose counters are read in a turn.
+pub(crate) const fn series_in_a_turn(recorders: usize) -> usize {
+    in_a_turn(SERIES, recorders)
 }
 
 /// Most bytes of a body that is written in a turn, where up to `limit` are sent.
@@ -36,6 +48,11 @@ mod tests {
         ] {
             assert_eq!(in_a_turn(alone, recorders), expected, "{alone}, {recorders}");
         }
+    }
+
+    #[test]
+    fn of_an_interval_over_many_recorders_fewer_series_are_read_in_a_turn() {
+        assert_eq!([1, 8, 64, 100_000].map(series_in_a_turn), [512, 273, 57, 1]);
     }
 
     #[test]

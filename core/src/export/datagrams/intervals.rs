@@ -23,6 +23,8 @@ pub struct IntervalPacking {
     due: Tick,
     /// Whether the last one has ended.
     has_ended: bool,
+    /// Whether the one that ended last is not read whole.
+    is_reading: bool,
     /// Items of what was packed last.
     packed: usize,
     /// Items of the last call, as long as it is not known what became of it: the first ones that wait.
@@ -43,6 +45,7 @@ impl IntervalPacking {
             interval,
             due,
             has_ended: false,
+            is_reading: false,
             packed: 0,
             taken: 0,
             leaves_out: false,
@@ -58,7 +61,8 @@ impl IntervalPacking {
 
     /// Whether an interval ends now.
     fn ends(&mut self, now: Now, is_last: bool) -> bool {
-        if self.has_ended || self.taken != 0 || !(is_last || now.tick >= self.due) {
+        let is_due = now.tick >= self.due && !self.is_reading;
+        if self.has_ended || self.taken != 0 || !(is_last || is_due) {
             return false;
         }
         self.due = end_after(self.due, self.interval, now);
@@ -83,8 +87,8 @@ impl<'s, I> IntervalDatagrams<'s, I> {
 
 impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
     fn ready(&mut self, now: Now, is_last: bool) -> Ready {
-        if self.packing.ends(now, is_last) {
-            self.items.freeze(now);
+        if !self.read(now, is_last) {
+            return Ready::Reads;
         }
         self.leave_out();
         let IntervalPacking { taken, leaves_out, has_ended, due, .. } = *self.packing;
@@ -98,9 +102,9 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
     }
 
     fn pack(&mut self, now: Now, limits: CallLimits, out: &mut [u8]) -> Option<Call> {
-        if self.packing.ends(now, false) {
-            // The items waited for a socket until the interval ended.
-            self.items.freeze(now);
+        // The items may have waited for a socket until the interval ended.
+        if !self.read(now, false) {
+            return None;
         }
         let PackedItems { bytes, items } = self.pack_next(limits, out)?;
         self.packing.packed = items;
@@ -140,6 +144,16 @@ impl<I: Items> DatagramSource for IntervalDatagrams<'_, I> {
 }
 
 impl<I: Items> IntervalDatagrams<'_, I> {
+    /// Freezes an interval that ends now, and reads on. Whether what ended last is read whole.
+    fn read(&mut self, now: Now, is_last: bool) -> bool {
+        if self.packing.ends(now, is_last) {
+            self.items.freeze(now);
+            self.packing.is_reading = true;
+        }
+        self.packing.is_reading = self.packing.is_reading && !self.items.read_on();
+        !self.packing.is_reading
+    }
+
     fn pack_next(&mut self, limits: CallLimits, out: &mut [u8]) -> Option<PackedItems> {
         let most = self.packing.datagram_bytes.min(out.len());
         let within = limits.largest.min(most);

@@ -2,6 +2,7 @@
 
 use super::socket::Socket;
 use super::{Burst, CallLimits, DatagramAction, DatagramMachine, DatagramSource, NOW, Ready, SocketOperation, burst};
+use crate::export::turn::BETWEEN_TURNS;
 use crate::export::{Now, Tick};
 use crate::registry::drop_reason::DropReason;
 
@@ -15,6 +16,7 @@ impl DatagramMachine {
             match source.ready(now, self.stop.is_asked()) {
                 Ready::Waits { until, events } => return self.nothing_to_send(now, source, until, events),
                 Ready::Unsettled => return self.look_at_calls(now),
+                Ready::Reads => return self.wait(now, now.tick.after(BETWEEN_TURNS), usize::MAX),
                 Ready::Burst(_) if now.tick < self.next_burst => {
                     return self.wait(now, self.next_burst, usize::MAX);
                 }

@@ -51,6 +51,8 @@ pub enum Ready {
     Burst(Burst),
     /// Nothing until it is known what became of the last call.
     Unsettled,
+    /// Nothing until it is asked again, soon, after other tasks had their turn.
+    Reads,
     /// Nothing for now.
     Waits {
         /// When it is to be asked again.

@@ -935,6 +935,9 @@ mod periodic {
         waiting: Vec<usize>,
         settled: Vec<(usize, usize)>,
         intervals: usize,
+        /// Turns that reading an interval takes besides the last, and how many are left.
+        turns: usize,
+        left: usize,
     }
 
     impl Items for Lines {
@@ -959,8 +962,18 @@ mod periodic {
         }
 
         fn freeze(&mut self, _: Now) {
-            self.waiting.clone_from(&self.lengths);
+            self.waiting.clear();
             self.intervals += 1;
+            self.left = self.turns;
+        }
+
+        fn read_on(&mut self) -> bool {
+            let is_read = self.left == 0;
+            if is_read {
+                self.waiting.clone_from(&self.lengths);
+            }
+            self.left = self.left.saturating_sub(1);
+            is_read
         }
     }
 
@@ -990,6 +1003,19 @@ mod periodic {
         bench.handle(DatagramInput::Stop { deadline: millis(39_000) });
         assert_eq!(bench.run(&mut source, 50_000), "[34000] send0:1x80 send0:1x80 send0:1x40 look0 done");
         assert_eq!(source.items.intervals, 4);
+    }
+
+    #[test]
+    fn an_interval_is_read_in_turns_and_anew_at_a_stop() {
+        let (mut bench, mut packing) = (bench(), packing());
+        let mut items = Lines { lengths: vec![40], turns: 30, ..Lines::default() };
+        let mut source = IntervalDatagrams::new(&mut items, &mut packing);
+        assert_eq!(bench.run(&mut source, 10_002), "", "30 turns of 100 µs each");
+        bench.handle(DatagramInput::Stop { deadline: millis(19_000) });
+        let log = bench.run(&mut source, 30_000);
+        assert!(log.ends_with("connect0:0 send0:1x40 look0 done"), "{log}");
+        assert_eq!(source.items.intervals, 2, "what came since the first turn is in the last interval");
+        assert_eq!((source.items.left, &source.items.settled[..]), (0, &[(1, 0)][..]));
     }
 
     #[test]

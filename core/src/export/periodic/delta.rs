@@ -1,6 +1,7 @@
 //! The source of a delta exporter: in each cycle what came in one interval.
 
 use super::{ExportCursor, ExportSource, WriteOutcome};
+use crate::export::turn::series_in_a_turn;
 use crate::formats::otlp::{DeltaInterval, Resource, Sources};
 use crate::formats::weights::Weights;
 use crate::registry::accounts::Accounts;
@@ -35,8 +36,16 @@ impl<'a, M> Delta<'a, M> {
 impl<M: AsRef<[u64]> + AsMut<[u64]>> ExportSource for Delta<'_, M> {
     type Cursor = ExportCursor;
 
+    fn end_interval(&mut self, now: Timestamp) {
+        self.interval.begin_to_end(now);
+    }
+
+    fn read_on(&mut self) -> bool {
+        let registry = self.accounts.registry();
+        self.interval.read_some(registry, series_in_a_turn(registry.recorders_read()))
+    }
+
     fn begin(&mut self, now: Timestamp) -> ExportCursor {
-        self.interval.end(self.accounts.registry(), now);
         ExportCursor::new(self.interval.export(self.accounts.registry()), self.accounts.registry(), now)
     }
 

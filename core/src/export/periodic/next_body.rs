@@ -2,7 +2,8 @@
 
 use super::cycle::{Cycle, ExportInFlight};
 use super::{ExportMachine, ExportSource, WriteOutcome};
-use crate::export::{Id, Now};
+use crate::export::turn::BETWEEN_TURNS;
+use crate::export::{Id, Now, Tick};
 use crate::registry::drop_reason::DropReason;
 use crate::request::sample::Timestamp;
 
@@ -60,21 +61,31 @@ impl<C: Copy> ExportMachine<C> {
         }
     }
 
-    /// After a pause, a cycle of which nothing can have arrived is begun anew.
-    pub(super) fn resume<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S) {
-        if !core::mem::take(&mut self.resumes) {
-            return;
-        }
-        let is_due = self.timing.resume(now);
-        match &mut self.cycle {
-            // What was read at a later time is not shown as of an earlier one.
-            Some(cycle) if cycle.is_touched => cycle.is_stale |= is_due,
-            _ => {
-                self.is_final = self.timing.is_stopping();
-                self.account.begin();
-                self.cycle = Some(Cycle::new(source.begin(self.time(now))));
+    /// After a pause, a cycle of which nothing can have arrived is begun anew. Until when other tasks have their turn, where its
+    /// interval is not read whole.
+    pub(super) fn resume<S: ExportSource<Cursor = C>>(&mut self, now: Now, source: &mut S) -> Option<Tick> {
+        if self.resumes && self.reading.is_none() {
+            let is_due = self.timing.resume(now);
+            match &mut self.cycle {
+                // What was read at a later time is not shown as of an earlier one.
+                Some(cycle) if cycle.is_touched => cycle.is_stale |= is_due,
+                _ => {
+                    let at = self.time(now);
+                    source.end_interval(at);
+                    self.reading = Some(at);
+                }
             }
         }
+        if let Some(at) = self.reading {
+            if !source.read_on() {
+                return Some(now.tick.after(BETWEEN_TURNS));
+            }
+            self.is_final = self.timing.is_stopping();
+            self.account.begin();
+            self.cycle = Some(Cycle::new(source.begin(at)));
+        }
+        (self.resumes, self.reading) = (false, None);
+        None
     }
 
     /// Where the cycle goes on.

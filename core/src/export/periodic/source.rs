@@ -12,8 +12,16 @@ pub trait ExportSource {
     /// A place in a cycle: which point comes next, and which times the points carry.
     type Cursor: Copy;
 
-    /// Begins a cycle that ends `now`, later than all before. Delta: its interval begins where the last one ended; one of
-    /// which nothing was [settled](Self::settle) is extended to now.
+    /// Delta: the interval of the next cycle ends `now`, later than all before. It begins where the last one ended; one of which
+    /// nothing was [settled](Self::settle) is extended to now. If the last one is not read whole, all of it is read again.
+    fn end_interval(&mut self, _now: Timestamp) {}
+
+    /// Delta: reads some of what the interval has, in as much time as other tasks can wait. Whether it is read whole.
+    fn read_on(&mut self) -> bool {
+        true
+    }
+
+    /// Begins a cycle at `now`; delta: over the interval that ended then and was read whole.
     fn begin(&mut self, now: Timestamp) -> Self::Cursor;
 
     /// The same place, from which on points carry the time `now`: for values that may have changed since an earlier body that

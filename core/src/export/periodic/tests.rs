@@ -362,6 +362,18 @@ fn at_a_stop_a_delta_sends_the_rest_of_its_cycle_and_then_the_last_interval() {
 }
 
 #[test]
+fn an_interval_is_read_in_turns_and_anew_at_a_stop() {
+    let mut world = ten_series(limits(true), &[STORED]);
+    world.source.in_a_turn = 1;
+    // Before all are read, after five of nine pauses.
+    assert_eq!(world.run_until(Tick::from_nanos(60_000_500_000)), None);
+    record(&mut world, 1);
+    world.stop(SECS(5));
+    assert_eq!((world.finish(), world.source.sent()), (DropReason::Deadline, 110));
+    assert_eq!((world.sent.len(), times(&world.sent[0]).0), (1, 0), "one interval, from the beginning");
+}
+
+#[test]
 fn at_a_stop_a_cumulative_export_sends_all_that_was_counted_once_more() {
     let mut world = ten_series(halves(false), &[STORED, AWAY, STORED]);
     assert_eq!(world.run_until(Tick::from_nanos(60_100_000_000)), None);

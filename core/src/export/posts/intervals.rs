@@ -9,6 +9,7 @@ use crate::request::sample::Timestamp;
 
 use crate::export::Now;
 use crate::export::items::{Items, PackedItems};
+use crate::export::turn::series_in_a_turn;
 
 /// Points of what came in each interval, in memory of the caller's. Where part of a body is lost and the server does not say
 /// which part, the points with the most requests count as lost.
@@ -68,7 +69,15 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Items for IntervalPoints<'_, M> {
 
     fn freeze(&mut self, now: Now) {
         self.at = self.times.next(now.wall);
-        self.rows.freeze(self.registry);
-        (self.first, self.waiting) = (RowPlace::FIRST, self.rows.points(RowPlace::FIRST).count());
+        self.rows.begin_to_freeze();
+        (self.first, self.waiting) = (RowPlace::FIRST, 0);
+    }
+
+    fn read_on(&mut self) -> bool {
+        let is_read = self.rows.freeze_some(self.registry, series_in_a_turn(self.registry.recorders_read()));
+        if is_read {
+            self.waiting = self.rows.points(RowPlace::FIRST).count();
+        }
+        is_read
     }
 }

@@ -148,6 +148,18 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> IntervalRows<M> {
         self.rows.freeze(registry)
     }
 
+    /// The same, where what came is read by [`freeze_some`](Self::freeze_some). Calling it again begins anew.
+    pub fn begin_to_freeze(&mut self) {
+        self.rows.begin_to_freeze();
+    }
+
+    /// Reads what `most` of the series have counted, the next ones, so that other work can be done in between. Whether all
+    /// are read now; until then, nothing is to be packed or settled. A request that is recorded meanwhile is part of this
+    /// interval or of the next.
+    pub fn freeze_some(&mut self, registry: Registry<'_>, most: usize) -> bool {
+        self.rows.freeze_some(registry, most)
+    }
+
     /// Requests that are frozen and not settled.
     #[must_use]
     pub const fn unsettled(&self) -> u64 {

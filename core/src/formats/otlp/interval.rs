@@ -80,14 +80,29 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
     /// Ends the interval at `now`, after which the next one begins; returns how many requests it has. What the one before
     /// has that was not settled is part of it; where nothing of that was settled, it is one with it.
     pub fn end(&mut self, registry: Registry<'_>, now: Timestamp) -> u64 {
+        self.begin_to_end(now);
+        self.read_some(registry, usize::MAX);
+        self.unsettled()
+    }
+
+    /// The same, where what the interval has is read by [`read_some`](Self::read_some). Calling it again before all is read
+    /// moves the end, and all is read again.
+    pub fn begin_to_end(&mut self, now: Timestamp) {
         // Points of one series must not overlap in time.
-        if self.is_begun || self.unsettled() == 0 {
+        if !self.rows.is_freezing() && (self.is_begun || self.unsettled() == 0) {
             self.start = self.end;
         }
         // A clock that was set back must not end an interval before it began.
         self.end = self.end.max(now);
         self.is_begun = false;
-        self.rows.freeze(registry)
+        self.rows.begin_to_freeze();
+    }
+
+    /// Reads what `most` of the series have counted, the next ones, so that other work can be done in between. Whether all
+    /// are read now; until then, nothing is to be exported or settled. A request that is recorded meanwhile is part of this
+    /// interval or of the next.
+    pub fn read_some(&mut self, registry: Registry<'_>, most: usize) -> bool {
+        self.rows.freeze_some(registry, most)
     }
 
     /// What the interval has that is not settled, in requests.

@@ -43,6 +43,10 @@ pub(super) struct Points {
     end: Timestamp,
     /// Whether some of it is settled.
     is_begun: bool,
+    /// Delta: the series that is read next of the interval that ended last.
+    next: usize,
+    /// Series that are read before other tasks have their turn.
+    pub(super) in_a_turn: usize,
     ledger: Ledger,
 }
 
@@ -60,6 +64,8 @@ impl Points {
             start: Timestamp::default(),
             end: Timestamp::default(),
             is_begun: false,
+            next: series,
+            in_a_turn: usize::MAX,
             ledger,
         }
     }
@@ -98,16 +104,31 @@ impl Points {
 impl ExportSource for Points {
     type Cursor = Place;
 
-    fn begin(&mut self, now: Timestamp) -> Place {
+    fn end_interval(&mut self, now: Timestamp) {
         assert!(now > self.end, "intervals end later than they begin");
-        if core::mem::take(&mut self.is_begun) || self.came.iter().all(|requests| *requests == 0) {
+        let is_read = self.next == self.counts.len();
+        if is_read && (core::mem::take(&mut self.is_begun) || self.came.iter().all(|requests| *requests == 0)) {
             self.start = self.end;
         }
-        self.end = now;
-        for ((came, kept), count) in self.came.iter_mut().zip(&mut self.kept).zip(&self.counts) {
-            *came += *count - *kept;
-            *kept = *count;
+        (self.end, self.next) = (now, 0);
+    }
+
+    fn read_on(&mut self) -> bool {
+        let end = if self.is_delta {
+            (self.next.saturating_add(self.in_a_turn)).min(self.counts.len())
+        } else {
+            self.counts.len()
+        };
+        for series in self.next..end {
+            self.came[series] += self.counts[series] - self.kept[series];
+            self.kept[series] = self.counts[series];
         }
+        self.next = end;
+        end == self.counts.len()
+    }
+
+    fn begin(&mut self, now: Timestamp) -> Place {
+        assert!(now == self.end && self.next == self.counts.len(), "the interval is read whole");
         let start = if self.is_delta { self.start } else { Timestamp::default() };
         Place { next: 0, start, end: now }
     }

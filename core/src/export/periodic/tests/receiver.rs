@@ -264,6 +264,7 @@ fn run(seed: u64, is_delta: bool) -> Run {
         is_delta,
     };
     let mut world = World::new(limits, seed, Whims::new(seed, is_delta), (SERIES, POINT));
+    world.source.in_a_turn = [usize::MAX, SERIES / 3][random.below(2)];
     world.late = [Duration::ZERO, MS(30)][random.below(2)];
     world.lends = [usize::MAX, 2_000, 450][random.below(3)];
     for _ in 0..3 {

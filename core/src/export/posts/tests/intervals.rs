@@ -24,6 +24,8 @@ struct Rows {
     news: [u64; SERIES as usize],
     /// Series and requests of what is frozen, the front first.
     frozen: Vec<(u32, u64)>,
+    /// The series that is read next.
+    next: u32,
     /// Which interval the rows are of: their timestamp.
     interval: u32,
     /// Requests of each point that ever went out.
@@ -39,6 +41,7 @@ impl Default for Rows {
             recorded: 0,
             news: [0; SERIES as usize],
             frozen: Vec::new(),
+            next: SERIES,
             interval: 0,
             told: RefCell::default(),
             sent: 0,
@@ -69,6 +72,7 @@ impl Items for Rows {
     }
 
     fn pack(&self, from: usize, most: usize, out: &mut [u8]) -> PackedItems {
+        assert_eq!(self.next, SERIES, "nothing is packed before all is read");
         let mut body = PackedItems::default();
         for (series, requests) in self.frozen[from..].iter().take(most) {
             let start = body.bytes + usize::from(body.items != 0);
@@ -94,8 +98,16 @@ impl Items for Rows {
         for (series, requests) in self.frozen.drain(..) {
             self.news[series as usize] += requests;
         }
-        let news = core::mem::take(&mut self.news);
-        self.frozen = (0..SERIES).zip(news).filter(|row| row.1 != 0).collect();
+        self.next = 0;
+    }
+
+    fn read_on(&mut self) -> bool {
+        for series in (self.next..SERIES).take(3) {
+            let news = core::mem::take(&mut self.news[series as usize]);
+            self.frozen.extend(Some((series, news)).filter(|row| row.1 != 0));
+            self.next = series + 1;
+        }
+        self.next == SERIES
     }
 }
 
