@@ -67,4 +67,4 @@ pub use id::{Id, Ids};
 pub use now::{Now, Tick};
 pub use resolved_name::ResolvedName;
 pub use stopping::Stopping;
-pub use turn::in_a_turn;
+pub use turn::{BETWEEN_TURNS, in_a_turn, series_in_a_turn};

@@ -1,13 +1,15 @@
 //! The InfluxDB sink: one point per request, or one per series and interval, as lines over UDP or in bodies that are
 //! posted.
 
-use loaddensity_metrics_core::influxdb::{GaugeLineEncoder, IntervalEncoder, LineEncoder, MeasurementError, Precision};
+use loaddensity_metrics_core::influxdb::{
+    GaugeLineEncoder, IntervalEncoder, IntervalRows, LineEncoder, MeasurementError, Precision,
+};
 use loaddensity_metrics_core::{ConstantLabels, Exporter, Registry};
 
 use crate::config::InfluxdbConfig;
 use crate::error::StartError;
 use crate::identity::Identity;
-use crate::running::{PrepareContext, PreparedExporter};
+use crate::running::{LaunchContext, PrepareContext, PreparedExporter, RunningExporter};
 use crate::runtime::Runtime;
 
 mod database;
@@ -79,12 +81,18 @@ fn per_interval<R: Runtime>(
     let (gauges, own) = (gauges(registry, config, constant)?, config.clone());
     Ok(match Transport::of(config)? {
         Transport::Udp { to } => {
-            PreparedExporter::new(move |context| datagrams::per_interval(context, to, (encoder, gauges), &own))
+            of_intervals(move |context, rows| datagrams::per_interval(context, to, (rows, encoder, gauges), &own))
         }
         Transport::Http { endpoint } => {
-            PreparedExporter::new(move |context| posting::per_interval(context, endpoint, (encoder, gauges), &own))
+            of_intervals(move |context, rows| posting::per_interval(context, endpoint, (rows, encoder, gauges), &own))
         }
     })
+}
+
+fn of_intervals<R: Runtime>(
+    launch: impl FnOnce(&mut LaunchContext<R>, IntervalRows<Vec<u64>>) -> RunningExporter<R> + Send + 'static,
+) -> PreparedExporter<R> {
+    PreparedExporter::of_intervals(|context| IntervalRows::on_heap(context.registry), IntervalRows::freeze_some, launch)
 }
 
 /// Whether points stay apart where several generators send. Each puts its times back by a part of a second, which whole

@@ -44,7 +44,15 @@ pub(crate) async fn prepare<R: Runtime>(
         expected: error.to_string(),
     })?;
     let config = config.clone();
-    Ok(PreparedExporter::new(move |context| launch(context, target, resource, &config)))
+    if !config.temporality.is_delta() {
+        return Ok(PreparedExporter::new(move |context| launch(context, (target, resource, &config), None)));
+    }
+    let options = config.options();
+    Ok(PreparedExporter::of_intervals(
+        move |context| DeltaInterval::on_heap(context.registry, options, context.clock.now()),
+        DeltaInterval::read_some,
+        move |context, interval| launch(context, (target, resource, &config), Some(interval)),
+    ))
 }
 
 /// Refuses settings for which the storage keeps no numbers.
@@ -65,26 +73,24 @@ fn keeps_what_is_shown(registry: Registry<'_>, config: &OpenTelemetryConfig) -> 
     }
 }
 
+/// Starts to export all that was counted, or what comes in each `interval`.
 fn launch<R: Runtime>(
     context: &mut LaunchContext<R>,
-    target: OtlpTarget,
-    resource: Arc<Resource>,
-    config: &OpenTelemetryConfig,
+    (target, resource, config): (OtlpTarget, Arc<Resource>, &OpenTelemetryConfig),
+    interval: Option<DeltaInterval<Vec<u64>>>,
 ) -> RunningExporter<R> {
     let status_cell = Arc::new(StatusCell::new(Exporter::OpenTelemetry, target.public_address()));
     let stop = StopSignal::default();
-    let (registry, options) = (context.registry, config.options());
     let told: (_, crate::status::HealthNote) = (status_cell.clone(), StatusCell::tell);
     let room = FIRST_BUFFER.min(config.max_request_bytes);
     let link = BackendLink::new(context, (target, config.timeout), told, stop.clone(), room);
     let is_framed = link.wants_prefix();
     let limits = ExportLimits::new(config.interval, config.timeout, config.max_request_bytes)
         .export_timeout(config.export_timeout)
-        .delta(config.temporality.is_delta());
+        .delta(interval.is_some());
     let exports = ExportMachine::new(limits, random::number(), context.clock.read());
-    if limits.is_delta {
-        let (interval, before) = DeltaInterval::on_heap(registry, options, context.clock.now());
-        context.accounts.open_after(Exporter::OpenTelemetry, before);
+    if let Some(interval) = interval {
+        context.accounts.open_after(Exporter::OpenTelemetry, interval.before());
         let source = DeltaSource { accounts: context.accounts, resource, interval, is_framed };
         return RunningExporter::launch(
             &context.runtime,
@@ -97,7 +103,7 @@ fn launch<R: Runtime>(
     let source = CumulativeSource {
         accounts: context.accounts,
         resource,
-        options,
+        options: config.options(),
         start_time: context.clock.start_time(),
         is_framed,
     };

@@ -1,12 +1,15 @@
 //! A running exporter as the supervisor sees it, and how one is started.
 
+use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use futures_lite::FutureExt as _;
+use loaddensity_metrics_core::export::{BETWEEN_TURNS, series_in_a_turn};
 use loaddensity_metrics_core::{Accounts, DropReason, Exporter, Phase, Registry};
 
 use crate::clock::ExporterClock;
@@ -45,16 +48,36 @@ pub(crate) struct LaunchContext<R: Runtime> {
 /// An exporter that is about to start: all that can fail is done, and nothing visible has changed.
 pub(crate) struct PreparedExporter<R: Runtime>(Box<Launch<R>>);
 
-type Launch<R> = dyn FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send;
+type Launch<R> = dyn for<'c> FnOnce(&'c mut LaunchContext<R>) -> Launching<'c, R> + Send;
+type Launching<'c, R> = Pin<Box<dyn Future<Output = RunningExporter<R>> + Send + 'c>>;
 
 impl<R: Runtime> PreparedExporter<R> {
     /// `launch` opens the account and starts the task.
     pub(crate) fn new(launch: impl FnOnce(&mut LaunchContext<R>) -> RunningExporter<R> + Send + 'static) -> Self {
-        Self(Box::new(launch))
+        Self(Box::new(move |context| Box::pin(ready(launch(context)))))
     }
 
-    pub(crate) fn launch(self, context: &mut LaunchContext<R>) -> RunningExporter<R> {
-        (self.0)(context)
+    /// The same for an exporter of what is counted in intervals: `begin` makes them, and they begin once `read` has said
+    /// that all that was counted before is read; it is told how many series to read, and other tasks have their turn in
+    /// between.
+    pub(crate) fn of_intervals<I: Send + 'static>(
+        begin: impl FnOnce(&LaunchContext<R>) -> I + Send + 'static,
+        read: impl Fn(&mut I, Registry<'static>, usize) -> bool + Send + 'static,
+        launch: impl FnOnce(&mut LaunchContext<R>, I) -> RunningExporter<R> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(move |context| {
+            Box::pin(async move {
+                let (registry, mut intervals) = (context.registry, begin(context));
+                while !read(&mut intervals, registry, series_in_a_turn(registry.recorders_read())) {
+                    context.runtime.sleep(BETWEEN_TURNS).await;
+                }
+                launch(context, intervals)
+            })
+        }))
+    }
+
+    pub(crate) async fn launch(self, context: &mut LaunchContext<R>) -> RunningExporter<R> {
+        (self.0)(context).await
     }
 }
 

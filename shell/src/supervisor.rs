@@ -195,7 +195,7 @@ impl<R: Runtime> Supervisor<R> {
         };
         // Only now: what runs must not end for a start that fails.
         self.stop_one(exporter).await;
-        let running = prepared.launch(&mut self.context);
+        let running = prepared.launch(&mut self.context).await;
         tracing::info!(exporter = exporter.as_str(), address = running.status_cell.address(), "started");
         let bound = running.bound;
         self.slots[exporter as usize] = Some((config, running));

@@ -33,6 +33,9 @@ pub(crate) struct Rows<M> {
     unsettled: u64,
     /// The series that is read next, while an interval that has ended is not read whole.
     next: Option<u32>,
+    /// Whether the first interval has begun: until then, what was counted before it is read.
+    is_begun: bool,
+    before: u64,
 }
 
 impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
@@ -48,27 +51,16 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         if given < needed {
             return Err(TooFewWords { needed, given });
         }
-        Ok(Self::over(registry, shape, memory))
+        let mut rows = Self::unread(registry, shape, memory);
+        rows.freeze_some(registry, usize::MAX);
+        let before = rows.before;
+        Ok((rows, before))
     }
 
-    /// The same, in memory that is known to have enough words.
-    fn over(registry: Registry<'_>, shape: RowShape, memory: M) -> (Self, u64) {
-        let mut rows =
-            Self { memory, shape, capacity: registry.parts.entries.len(), cleared: 0, unsettled: 0, next: None };
-        let (mut before, mut room) = (0, [0; MAX_WORDS]);
-        for series in registry.each_series() {
-            rows.clear_up_to(series);
-            for outcome in shape.outcomes() {
-                let now = shape.read_into(registry, series, *outcome, &mut room);
-                before += shape.requests(now);
-                if let Some((kept, _)) = rows.pair(series, *outcome)
-                    && kept != &now[..kept.len()]
-                {
-                    kept.copy_from_slice(&now[..kept.len()]);
-                }
-            }
-        }
-        (rows, before)
+    /// Rows in memory of enough words. What was counted before has to be read: see [`freeze_some`](Self::freeze_some).
+    fn unread(registry: Registry<'_>, shape: RowShape, memory: M) -> Self {
+        let capacity = registry.parts.entries.len();
+        Self { memory, shape, capacity, cleared: 0, unsettled: 0, next: Some(0), is_begun: false, before: 0 }
     }
 
     pub(crate) const fn shape(&self) -> RowShape {
@@ -98,16 +90,45 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
         self.next.is_some()
     }
 
-    /// Reads the next series, `most` of them; whether all are read now.
+    /// Requests that were counted before the first interval.
+    pub(crate) const fn before(&self) -> u64 {
+        self.before
+    }
+
+    /// Reads the next series, `most` of them; whether all are read now. Of new rows that is what was counted before the first
+    /// interval, which begins then.
     pub(crate) fn freeze_some(&mut self, registry: Registry<'_>, most: usize) -> bool {
         let Some(first) = self.next else { return true };
         let (all, most) = (registry.series_end(), u32::try_from(most).unwrap_or(u32::MAX));
         let end = first.saturating_add(most).min(all);
         let mut room = [0; MAX_WORDS];
         // A series that another thread is just publishing has counted nothing, or is seen in the next interval.
-        registry.series_among(first..end).for_each(|series| self.freeze_in(&mut room, registry, series));
+        for series in registry.series_among(first..end) {
+            match self.is_begun {
+                true => self.freeze_in(&mut room, registry, series),
+                false => self.keep(&mut room, registry, series),
+            }
+        }
         self.next = Some(end).filter(|end| *end < all);
+        self.is_begun |= self.next.is_none();
         self.next.is_none()
+    }
+
+    /// Takes out what a series counted before the first interval.
+    fn keep(&mut self, room: &mut [u64; MAX_WORDS], registry: Registry<'_>, series: Series) {
+        let shape = self.shape;
+        self.clear_up_to(series);
+        for outcome in shape.outcomes() {
+            let now = shape.read_into(registry, series, *outcome, room);
+            let Some((kept, _)) = self.pair(series, *outcome) else { return };
+            let now = &now[..kept.len()];
+            let more = shape.requests(now).wrapping_sub(shape.requests(kept));
+            // Without this check, memory that was never written would be written.
+            if kept != now {
+                kept.copy_from_slice(now);
+            }
+            self.before = self.before.wrapping_add(more);
+        }
     }
 
     /// The same for one series.
@@ -191,9 +212,10 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> Rows<M> {
 
 #[cfg(feature = "alloc")]
 impl Rows<Vec<u64>> {
-    /// Rows in memory from the allocator. The memory is zeroed, so that none of it is resident before it is used.
-    pub(crate) fn on_heap(registry: Registry<'_>, shape: RowShape) -> (Self, u64) {
-        Self::over(registry, shape, vec![0; Self::words(registry, shape)])
+    /// Rows in memory from the allocator; what was counted before has to be read. The memory is zeroed, so that none of it is
+    /// resident before it is used.
+    pub(crate) fn on_heap(registry: Registry<'_>, shape: RowShape) -> Self {
+        Self::unread(registry, shape, vec![0; Self::words(registry, shape)])
     }
 }
 

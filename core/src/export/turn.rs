@@ -9,7 +9,7 @@ const RECORDERS: usize = 8;
 const SERIES: usize = 512;
 /// The time between two turns of an interval's reading. It is waited for: some runtimes look at timers and sockets rarely
 /// as long as tasks merely give way.
-pub(crate) const BETWEEN_TURNS: Duration = Duration::from_micros(100);
+pub const BETWEEN_TURNS: Duration = Duration::from_micros(100);
 /// A body of fewer bytes is not worth a request of its own.
 const LEAST_BODY: usize = 64 << 10;
 
@@ -22,7 +22,8 @@ pub const fn in_a_turn(alone: usize, recorders: usize) -> usize {
 }
 
 /// Most series whose counters are read in a turn.
-pub(crate) const fn series_in_a_turn(recorders: usize) -> usize {
+#[must_use]
+pub const fn series_in_a_turn(recorders: usize) -> usize {
     in_a_turn(SERIES, recorders)
 }
 

@@ -5,7 +5,7 @@
 //! them), `n` shards and rings of `r` events:
 //! `s × (13,472 + 7,040 × n) + (n + 1) × 256 + r × (32 × n + 40)` and less than 80,000 more. Of the 7,040 bytes per series and
 //! shard 4,608 stay untouched until a bucket has counted 32,768 requests. Storage that is [`Classic`] has 5,024 bytes instead
-//! of 13,472, 896 instead of 7,040, and less than 10,000 more.
+//! of 13,472, 896 instead of 7,040, and less than 22,000 more.
 
 #[cfg(feature = "alloc")]
 mod aligned;

@@ -41,12 +41,11 @@ pub(super) fn per_request<R: Runtime>(
 pub(super) fn per_interval<R: Runtime>(
     context: &mut LaunchContext<R>,
     to: Destination,
-    (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
+    (rows, encoder, gauges): (IntervalRows<Vec<u64>>, IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let (status_cell, stop) = (status_cell(&to), StopSignal::default());
-    let (rows, before) = IntervalRows::on_heap(context.registry);
-    let ledger = context.accounts.open_after(Exporter::Influxdb, before);
+    let ledger = context.accounts.open_after(Exporter::Influxdb, rows.before());
     let points = IntervalPoints::new(context.registry, (rows, ledger), (encoder, times(context, config)));
     // A point that no datagram holds is in the account.
     let source = IntervalItemLender::new(packing(context, config), points, || {});

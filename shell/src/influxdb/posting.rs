@@ -50,13 +50,12 @@ pub(super) fn per_request<R: Runtime>(
 pub(super) fn per_interval<R: Runtime>(
     context: &mut LaunchContext<R>,
     endpoint: Box<Endpoint>,
-    (encoder, gauges): (IntervalEncoder<'static>, GaugeLineEncoder<'static>),
+    (rows, encoder, gauges): (IntervalRows<Vec<u64>>, IntervalEncoder<'static>, GaugeLineEncoder<'static>),
     config: &InfluxdbConfig,
 ) -> RunningExporter<R> {
     let status_cell = Arc::new(StatusCell::new(Exporter::Influxdb, endpoint.public_address()));
     let stop = StopSignal::default();
-    let (rows, before) = IntervalRows::on_heap(context.registry);
-    let ledger = context.accounts.open_after(Exporter::Influxdb, before);
+    let ledger = context.accounts.open_after(Exporter::Influxdb, rows.before());
     let times = IntervalTimes::new(config.precision, config.interval, context.phase);
     let source = IntervalSource(IntervalPoints::new(context.registry, (rows, ledger), (encoder, times)));
     let schedule = Schedule::Intervals { every: config.interval, always_anew: false };

@@ -160,6 +160,12 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> IntervalRows<M> {
         self.rows.freeze_some(registry, most)
     }
 
+    /// Requests that were counted before the first interval.
+    #[must_use]
+    pub const fn before(&self) -> u64 {
+        self.rows.before()
+    }
+
     /// Requests that are frozen and not settled.
     #[must_use]
     pub const fn unsettled(&self) -> u64 {
@@ -250,11 +256,11 @@ impl IntervalBody {
 
 #[cfg(feature = "alloc")]
 impl IntervalRows<Vec<u64>> {
-    /// As [`new`](Self::new), in memory of the allocator's.
+    /// As [`new`](Self::new), in memory of the allocator's. But what was counted before is read by
+    /// [`freeze_some`](Self::freeze_some): until that says that all is read, no interval has begun.
     #[must_use]
-    pub fn on_heap(registry: Registry<'_>) -> (Self, u64) {
-        let (rows, before) = Rows::on_heap(registry, RowShape::merged(registry));
-        (Self { rows }, before)
+    pub fn on_heap(registry: Registry<'_>) -> Self {
+        Self { rows: Rows::on_heap(registry, RowShape::merged(registry)) }
     }
 }
 

@@ -105,6 +105,12 @@ impl<M: AsRef<[u64]> + AsMut<[u64]>> DeltaInterval<M> {
         self.rows.freeze_some(registry, most)
     }
 
+    /// Requests that were counted before the first interval.
+    #[must_use]
+    pub const fn before(&self) -> u64 {
+        self.rows.before()
+    }
+
     /// What the interval has that is not settled, in requests.
     #[must_use]
     pub const fn unsettled(&self) -> u64 {
@@ -150,11 +156,11 @@ impl<'a> Sources<'a> {
 
 #[cfg(feature = "alloc")]
 impl DeltaInterval<Vec<u64>> {
-    /// As [`new`](Self::new), in memory of the allocator's.
+    /// As [`new`](Self::new), in memory of the allocator's. But what was counted before is read by
+    /// [`read_some`](Self::read_some): until that says that all is read, no interval has begun.
     #[must_use]
-    pub fn on_heap(registry: Registry<'_>, options: ExportOptions, now: Timestamp) -> (Self, u64) {
-        let (rows, before) = Rows::on_heap(registry, shape(registry, options));
-        (Self::over(rows, options, now), before)
+    pub fn on_heap(registry: Registry<'_>, options: ExportOptions, now: Timestamp) -> Self {
+        Self::over(Rows::on_heap(registry, shape(registry, options)), options, now)
     }
 }
 
