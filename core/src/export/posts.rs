@@ -144,7 +144,7 @@ impl PostMachine {
     pub fn poll<S: Items>(&mut self, now: Now, items: &mut S, out: &mut [u8]) -> PostAction {
         match self.outcome.take() {
             Some(CallOutcome::Answered(said)) => self.answered(now, said, items),
-            Some(CallOutcome::Broken(broken)) => self.broken(now, broken),
+            Some(CallOutcome::Broken(broken)) => self.broken(now, broken, items),
             None => {}
         }
         self.schedule.observe(now, items.len());

@@ -57,15 +57,18 @@ impl PostMachine {
             }
             Said::Away { at_least, may_have_arrived } => {
                 if may_have_arrived {
-                    self.probe_may_have_arrived(origin);
+                    self.probe_may_have_arrived(origin, items);
                 }
                 return self.away(now, at_least);
             }
-            Said::Stored => {
-                self.probe_may_have_arrived(origin);
-                self.probe.accepted();
-            }
-            Said::Unclear => self.probe_may_have_arrived(origin),
+            Said::Stored => match origin {
+                ProbeOrigin::Copy => self.probe.copy_accepted(),
+                ProbeOrigin::Waiting(position) => {
+                    self.watermarks.single(position);
+                    self.probe.accepted(items, position);
+                }
+            },
+            Said::Unclear => self.probe_may_have_arrived(origin, items),
             // The server is not ill.
             Said::Partial { .. } | Said::Refused | Said::TooLarge => {}
         }
@@ -79,7 +82,7 @@ impl PostMachine {
     }
 
     /// The connection is gone, without an answer to what was sent.
-    pub(super) fn broken(&mut self, now: Now, broken: BrokenCall) {
+    pub(super) fn broken<S: Items>(&mut self, now: Now, broken: BrokenCall, items: &S) {
         let bytes = match self.in_flight {
             PostInFlight::Body(body) => {
                 if broken.began {
@@ -89,7 +92,7 @@ impl PostMachine {
             }
             PostInFlight::Probe(body, origin) => {
                 if broken.began {
-                    self.probe_may_have_arrived(origin);
+                    self.probe_may_have_arrived(origin, items);
                 }
                 body.bytes
             }
@@ -107,16 +110,19 @@ impl PostMachine {
         }
     }
 
-    fn probe_may_have_arrived(&mut self, origin: ProbeOrigin) {
-        self.probe.unanswered();
+    fn probe_may_have_arrived<S: Items>(&mut self, origin: ProbeOrigin, items: &S) {
         if let ProbeOrigin::Waiting(position) = origin {
             self.watermarks.single(position);
+            self.probe.unanswered(items, position);
         }
     }
 
     /// The server has the items, but for `lost` of them.
     fn stored<S: Items>(&mut self, now: Now, body: PackedItems, lost: usize, items: &mut S) {
         let cause = if self.watermarks.may_hold(body.items) { DropReason::Unconfirmed } else { DropReason::Refused };
+        if lost == 0 {
+            self.probe.accepted(items, 0);
+        }
         items.settle(body.items, lost, cause);
         self.watermarks.advance(body.items);
         self.bisection.accepted(body.items);
@@ -124,9 +130,6 @@ impl PostMachine {
         self.backoff.reset();
         self.was_too_large = false;
         self.drop_cause = DropReason::Deadline;
-        if lost == 0 {
-            self.probe.accepted();
-        }
     }
 
     /// The server has answered, and does not have the items, or does not say so.

@@ -44,7 +44,6 @@ impl PostMachine {
             }
             if body.items != 0 {
                 self.schedule.packed(now, body);
-                self.probe.consider(&out[..body.bytes]);
                 return Some((PostInFlight::Body(body), body.bytes));
             }
             self.bisection.forget();
