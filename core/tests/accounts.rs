@@ -135,7 +135,7 @@ fn dropping_an_event_between_its_items_does_not_affect_the_next_event() {
         messages += packed.items;
     }
     let account = pump.detach(Exporter::Statsd);
-    assert_eq!((messages, account.sent, account.dropped.get(DropReason::Unreachable)), (3, 1, 1));
+    assert_eq!((messages, account.sent, account.dropped.get(DropReason::Unconfirmed)), (3, 1, 1));
     assert!(account.balanced());
 }
 

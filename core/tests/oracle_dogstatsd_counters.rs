@@ -182,7 +182,7 @@ fn a_lost_packet_is_counted_once() {
     bench.send_values(false);
     assert_eq!((bench.sink.len(), bench.account().held), (0, 3));
     bench.sink.abandon(DropReason::Deadline);
-    assert_eq!(bench.account().dropped.get(DropReason::Deadline), 3, "requests that wait at the end are dropped");
+    assert_eq!(bench.account().dropped.get(DropReason::Unconfirmed), 3, "their values have left");
 }
 
 /// Counters fill packets like other messages. If a counter could not fit into a packet, its whole series is left out.

@@ -63,6 +63,7 @@ struct Account {
     sent: u64,
     too_large: u64,
     unreachable: u64,
+    unconfirmed: u64,
     deadline: u64,
 }
 
@@ -75,9 +76,10 @@ fn accounted(registry: Registry<'_>, work: impl FnOnce(&Ledger)) -> Account {
         sent: after.sent,
         too_large: dropped(DropReason::TooLarge),
         unreachable: dropped(DropReason::Unreachable),
+        unconfirmed: dropped(DropReason::Unconfirmed),
         deadline: dropped(DropReason::Deadline),
     };
-    let total = account.too_large + account.unreachable + account.deadline;
+    let total = account.too_large + account.unreachable + account.unconfirmed + account.deadline;
     assert_eq!((after.dropped.total(), after.held), (total, 0));
     account
 }
@@ -242,9 +244,17 @@ proptest! {
         let has_left = |event: &&&Event| [0, 1].iter().all(|item| items.binary_search(&text(event, *item)).is_ok());
         prop_assert_eq!(account.sent, whole.iter().filter(has_left).count() as u64);
         prop_assert_eq!(account.unreachable, lost.len() as u64);
-        prop_assert_eq!(account.sent + account.unreachable + account.too_large + account.deadline, events.len() as u64);
+        let is_lost = |text: &str| wire.lost.iter().any(|lost| str::from_utf8(lost).expect("UTF-8").trim_end() == text);
+        let has_left_in_part = |event: &&&Event| {
+            let texts = [0, 1].map(|item| text(event, item));
+            texts.iter().filter(|text| items.binary_search(text).is_ok()).count() == 1
+                && !texts.iter().any(|text| is_lost(text))
+        };
+        prop_assert_eq!(account.unconfirmed, whole.iter().filter(has_left_in_part).count() as u64);
+        let Account { sent, too_large, unreachable, unconfirmed, deadline } = account;
+        prop_assert_eq!(sent + too_large + unreachable + unconfirmed + deadline, events.len() as u64);
         if calls == usize::MAX {
-            prop_assert_eq!(account.deadline, 0);
+            prop_assert_eq!(account.unconfirmed + account.deadline, 0);
             prop_assert_eq!(account.too_large, (events.len() - whole.len()) as u64);
             prop_assert_eq!(items.len() + wire.lost.len(), expected.len());
         }

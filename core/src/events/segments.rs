@@ -166,6 +166,8 @@ pub struct Window<B, const N: usize> {
     last: Range<usize>,
     outcomes: [SegmentOutcome; N],
     events: usize,
+    /// The number of items of an event.
+    items_of_event: u8,
 }
 
 /// Where the text of one item is, and to which event the item belongs.
@@ -208,6 +210,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
             last: 0..0,
             outcomes: [SegmentOutcome::Waits(0); N],
             events: 0,
+            items_of_event: 0,
         }
     }
 
@@ -222,6 +225,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
     {
         const { assert!(N >= E::ITEMS as usize, "a window holds the items of an event") };
         self.clear();
+        self.items_of_event = E::ITEMS;
         let (mut used, mut first_item) = (0, sink.begun().min(E::ITEMS));
         while self.events < N
             && let Some(event) = sink.get(self.events)
@@ -306,7 +310,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
 
     /// Takes the events of the window out of `sink`, which must be the sink that it was filled from. An event whose
     /// items were all handed over counts as sent. An event with a lost item is dropped for the reason of that loss. An
-    /// event with an item that still waits is dropped for `left`.
+    /// event with an item that still waits is dropped: as `unconfirmed` if others were handed over, and if not, for `left`.
     pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
@@ -314,6 +318,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Window<B, N> {
         for alike in self.outcomes[..self.events].chunk_by(|a, b| a == b) {
             match alike[0] {
                 SegmentOutcome::Waits(0) => sink.confirm_front(alike.len()),
+                SegmentOutcome::Waits(items) if items < self.items_of_event => {
+                    sink.drop_front(alike.len(), DropReason::Unconfirmed);
+                }
                 SegmentOutcome::Waits(_) => sink.drop_front(alike.len(), left),
                 SegmentOutcome::Lost(cause) => sink.drop_front(alike.len(), cause),
                 SegmentOutcome::Apart => sink.hold_apart(alike.len()),

@@ -56,10 +56,12 @@ impl<'a, B: AsRef<[Event]> + AsMut<[Event]>> Sink<'a, B> {
         }
     }
 
-    /// Drops all events for `cause`, including those that are held apart from the buffer.
+    /// Drops all events for `cause`. But what may have arrived, whole or in part, is `unconfirmed`: the events that are held
+    /// apart from the buffer, and the first one if some of its items were sent.
     pub fn abandon(&mut self, cause: DropReason) {
+        self.drop_front(usize::from(self.begun != 0), DropReason::Unconfirmed);
         self.drop_front(self.length, cause);
-        self.settle_apart(self.apart, Some(cause));
+        self.settle_apart(self.apart, Some(DropReason::Unconfirmed));
     }
 
     /// Drops the first `events` for `cause`.

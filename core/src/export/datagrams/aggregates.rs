@@ -252,7 +252,7 @@ where
 
     fn abandon(&mut self, cause: DropReason) {
         let taken = self.packing.taken.take();
-        self.lose(taken, cause);
+        self.lose(taken, DropReason::Unconfirmed);
         self.packing.put_back();
         self.packing.aggregator.settle(self.sink, cause);
         self.packing.stage = AggregateStage::IsOver;

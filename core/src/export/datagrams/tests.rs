@@ -616,7 +616,7 @@ fn a_packet_of_a_stream_that_was_begun_is_held_until_it_is_whole() {
     bench.handle(DatagramInput::Stop { deadline: millis(1_360) });
     let log = bench.run(&mut events.source(), 9_000);
     assert!(log.ends_with("[1360] done"), "{log}");
-    assert_eq!(events.account(), "sent 1, deadline 1");
+    assert_eq!(events.account(), "sent 1, unconfirmed 1", "a part of it has left");
 }
 
 #[test]
@@ -901,20 +901,24 @@ mod intervals {
     }
 
     #[test]
-    fn what_is_away_at_the_deadline_is_dropped_whole() {
-        for has_seconds in [false, true] {
+    fn what_is_away_at_the_deadline_is_dropped_whole_and_what_left_in_part_is_unconfirmed() {
+        let cases: [(&[Answer], [u64; 2]); 2] = [(&[], [0, 40]), (&[All], [40, 0])];
+        for (has_seconds, (first, expected)) in [false, true].into_iter().flat_map(|has| cases.map(|case| (has, case)))
+        {
             let storage = TestStorage::new();
             let (mut bench, mut interval) =
                 (Bench::new(1, DatagramTarget::UnixSocket), Interval::new(storage.registry(), has_seconds));
             interval.record(40);
-            bench.answers = [[All].as_slice(), &[Fails(Fault::Away); 900]].concat().into();
+            bench.answers = [first, &[Fails(Fault::Away); 900]].concat().into();
             bench.run(&mut interval.source(), 12_000);
             bench.handle(DatagramInput::Stop { deadline: millis(15_000) });
             let log = bench.run(&mut interval.source(), 30_000);
-            assert!(log.ends_with("[15000] done"), "{log}");
+            // One that never reached anybody gives up at once.
+            assert!(log.ends_with(if first.is_empty() { "away done" } else { "[15000] done" }), "{log}");
             let [sent, _, _, held] = interval.account();
             assert_eq!((sent, held), (0, 0));
-            assert_eq!(interval.sink.ledger().outcome().1.get(DropReason::Unreachable), 40);
+            let dropped = interval.sink.ledger().outcome().1;
+            assert_eq!([DropReason::Unconfirmed, DropReason::Unreachable].map(|cause| dropped.get(cause)), expected);
         }
     }
 }

@@ -10,7 +10,7 @@ use core::ops::Range;
 use super::aggregated_request::AggregatedRequest;
 use super::counters::{ContextCount, CounterPacket, Counters};
 use super::join::{append, end};
-use super::message_format::{Context, ITEMS, LATENCY, MessageFormat, REQUESTS, SIZE};
+use super::message_format::{Context, ITEMS, LATENCY, MessageFormat, REQUESTS};
 use crate::events::event::Event;
 use crate::events::sink::Sink;
 use crate::labels::dogstatsd::DogstatsdTags;
@@ -152,19 +152,22 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
     }
 
     /// Settles the requests: those of which a message was lost are dropped for its cause, the first if there are several;
-    /// those of which not all messages were taken for `left`; and the others are sent, or wait for their counter.
+    /// those of which some messages were taken, but not all, as `unconfirmed`; those of which none was for `left`; and the
+    /// others are sent, or wait for their counter.
     pub fn settle<S>(&mut self, sink: &mut Sink<'_, S>, left: DropReason)
     where
         S: AsRef<[Event]> + AsMut<[Event]>,
     {
-        let PacketPosition { start, item, next, .. } = self.position;
-        let whole = if item == SIZE { next } else { start };
+        let part = self.taken_in_part();
         let slots = &self.slots.as_ref()[..self.count];
-        let (taken, not_taken) = slots.split_at(whole);
+        let (taken, not_taken) = slots.split_at(part.start);
+        let (part, not_taken) = not_taken.split_at(part.len());
         for cause in DropReason::ALL {
             sink.drop_front(slots.iter().filter(|slot| slot.lost == Some(cause)).count(), cause);
         }
-        sink.drop_front(not_taken.iter().filter(|slot| slot.lost.is_none()).count(), left);
+        for (slots, cause) in [(part, DropReason::Unconfirmed), (not_taken, left)] {
+            sink.drop_front(slots.iter().filter(|slot| slot.lost.is_none()).count(), cause);
+        }
         let whole = taken.iter().filter(|slot| slot.lost.is_none()).count();
         match &mut self.counters {
             None => sink.confirm_front(whole),
@@ -259,6 +262,20 @@ impl<'a, B: AsRef<[AggregatedRequest]> + AsMut<[AggregatedRequest]>, C: AsRef<[C
         let is_same = |slot: &&AggregatedRequest| slots.first().is_some_and(|first| first.context() == slot.context());
         let end = start + slots.iter().take_while(is_same).count();
         PacketPosition { start, end, item: self.first_item(), next: start }
+    }
+
+    /// The slots of which some messages were taken, but not all. Those before them were taken whole, of those after them
+    /// nothing was taken.
+    const fn taken_in_part(&self) -> Range<usize> {
+        let PacketPosition { start, end, item, next } = self.position;
+        match item {
+            REQUESTS => start..start,
+            // The counter leaves later.
+            LATENCY if self.counters.is_some() => start..next,
+            // The counter tells of all.
+            LATENCY => start..end,
+            _ => next..end,
+        }
     }
 
     /// The first message of a context.
