@@ -68,7 +68,7 @@ fn layers_in(text: &str, folder: &str) -> BTreeMap<String, usize> {
 
 const ORDERED: &[&str] = &["core", "shell"];
 const UNORDERED: &[&str] =
-    &["shell-smol", "shell-std", "shell-tokio", "conformance", "cli", "vectors", "benches", "end-to-end"];
+    &["shell-smol", "shell-std", "shell-tokio", "conformance", "cli", "vectors", "benches", "end-to-end", "sim"];
 
 /// The circles of a crate, at each level of its folders.
 fn circles(folder: &str) -> Vec<String> {

@@ -46,6 +46,7 @@ const CRATES: &[&str] = &[
     "cli",
     "vectors",
     "benches",
+    "sim",
 ];
 
 /// Names that stand for one thing in several places: the name, where all of its homes are, and why.

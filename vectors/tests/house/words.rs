@@ -64,6 +64,7 @@ const PLACES: &[&str] = &[
     "shell-smol",
     "shell-std",
     "shell-tokio",
+    "sim",
     "vectors",
 ];
 /// Data of cases, and what was built.

@@ -1,0 +1,124 @@
+//! A modelled InfluxDB: it keeps each point once, by its series and time, and does to bodies what servers do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use loaddensity_metrics_core::export::verdict::Said;
+use loaddensity_metrics_vectors::influx;
+
+use crate::call::Reply;
+use crate::shared::Shared;
+
+/// The points that it has: requests by series and time.
+#[derive(Debug, Default)]
+pub(crate) struct InfluxdbStore {
+    points: HashMap<Vec<u8>, u64>,
+    /// One of so many points is more than it can bear; 0: none.
+    poison: u64,
+    /// Bodies until the next one is decoded by somebody else's parser, which takes long.
+    until_check: u32,
+}
+
+/// Every so many bodies one is decoded.
+const CHECKED: u32 = 8;
+
+impl InfluxdbStore {
+    pub(crate) fn new(shared: &mut Shared<'_>) -> Self {
+        let poison = [0, 0, 0, 400, 40][shared.choices.below(5)];
+        Self { poison, ..Self::default() }
+    }
+
+    /// Requests that its points stand for.
+    pub(crate) fn requests(&self) -> u64 {
+        self.points.values().sum()
+    }
+
+    /// What it makes of a body.
+    pub(crate) fn take(&mut self, body: &[u8], kept: bool, shared: &mut Shared<'_>) -> Result<Reply, String> {
+        if self.until_check == 0 {
+            influx::parse(body).map_err(|error| format!("a body is no line protocol: {error:?}"))?;
+        }
+        self.until_check = if self.until_check == 0 { CHECKED } else { self.until_check - 1 };
+        let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
+        let (weather, choices) = (shared.weather, &mut shared.choices);
+        if kept && choices.happens(weather.dead) {
+            return Ok(Reply::Breaks { began: choices.happens(500) });
+        }
+        if choices.happens(weather.breaks) {
+            return Ok(Reply::Breaks { began: choices.happens(800) });
+        }
+        if choices.happens(weather.loses) {
+            let stored = choices.below(lines.len() + 1);
+            self.store(&lines[..stored])?;
+            let away = Said::Away { at_least: Duration::ZERO, may_have_arrived: true };
+            return Ok(choices.one_of(&[Reply::Never, Reply::Breaks { began: true }, Reply::Says(away)]));
+        }
+        if choices.happens(weather.away) {
+            return Ok(Reply::Says(Said::Away { at_least: Duration::ZERO, may_have_arrived: false }));
+        }
+        if choices.happens(weather.asks) {
+            let at_least = choices.time(Duration::from_secs(20));
+            return Ok(Reply::Says(Said::Away { at_least, may_have_arrived: false }));
+        }
+        if weather.limit != 0 && body.len() > weather.limit {
+            return Ok(Reply::Says(Said::TooLarge));
+        }
+        if choices.happens(weather.refused) {
+            return Ok(Reply::Says(Said::Refused));
+        }
+        if choices.happens(weather.unclear) {
+            let stored = choices.below(lines.len() + 1);
+            self.store(&lines[..stored])?;
+            return Ok(Reply::Says(Said::Unclear));
+        }
+        if choices.happens(weather.partial) {
+            let dropped = 1 + choices.below(lines.len());
+            self.store(&lines[dropped..])?;
+            return Ok(Reply::Says(Said::Partial { dropped: dropped as u64 }));
+        }
+        let ill = choices.happens(weather.ill);
+        if ill || lines.iter().any(|line| self.is_poison(line)) {
+            // Of a point alone nothing is stored.
+            if lines.len() > 1 && choices.happens(500) {
+                let end = choices.below(lines.len() + 1);
+                let good: Vec<_> = lines[..end].iter().copied().filter(|line| !self.is_poison(line)).collect();
+                self.store(&good)?;
+            }
+            return Ok(Reply::Says(Said::Ill));
+        }
+        self.store(&lines)?;
+        Ok(Reply::Says(Said::Stored))
+    }
+
+    fn store(&mut self, lines: &[&[u8]]) -> Result<(), String> {
+        for line in lines {
+            let (point, requests) = point_of(line)?;
+            self.points.insert(point, requests);
+        }
+        Ok(())
+    }
+
+    fn is_poison(&self, line: &[u8]) -> bool {
+        let hash = line
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+        self.poison != 0 && (hash >> 32) % self.poison == 0
+    }
+}
+
+/// The series and time of a line, which make a point, and the requests that it stands for. No name here has a space.
+pub(crate) fn point_of(line: &[u8]) -> Result<(Vec<u8>, u64), String> {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (Some(series), Some(fields), Some(time), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(format!("no point: {}", String::from_utf8_lossy(line)));
+    };
+    let requests = match fields.strip_prefix(b"requests=") {
+        None => 1,
+        Some(rest) => {
+            let digits = rest.split(|byte| *byte == b'i').next().unwrap_or_default();
+            str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or("no number of requests")?
+        }
+    };
+    Ok(([series, time].join(&b' '), requests))
+}

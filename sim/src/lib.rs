@@ -1,0 +1,35 @@
+//! The machines under simulation: engine, rings, pump, queues and exporters against modelled backends, on one thread and in
+//! virtual time. One seed is one course of events, so that whatever goes wrong can be seen again.
+//!
+//! The law is checked after each thing that happens, against what the modelled backend really has:
+//!
+//! | exporter | what its backend has | what must hold |
+//! |---|---|---|
+//! | InfluxDB over HTTP, per request and per interval | a set of points, by series and time | sent ≤ stored ≤ sent + unconfirmed + held |
+//! | OTLP, cumulative and delta | the last total of each series, or its intervals | the same; totals never fall, intervals never overlap |
+//! | InfluxDB over UDP, DogStatsD | what the modelled kernel took and delivered | the same; where a receiver is far, what it lost in silence counts as sent |
+//! | the page | what was read to its end | sent ≤ the largest total |
+//!
+//! Besides: an account is balanced, and says as many recorded requests as were recorded; a stop is over by its deadline;
+//! nothing is held afterwards; nothing is held for ever once a backend is well; no machine is polled without end, waits for
+//! a moment that is over, or asks for more memory than was configured; what is sent can be read by somebody else's
+//! parsers.
+
+mod call;
+mod choices;
+mod clock;
+mod datagrams;
+mod engine;
+mod exports;
+mod influxdb;
+mod kernel;
+mod otlp;
+mod page;
+mod posts;
+mod running;
+mod shared;
+mod weather;
+mod world;
+
+pub use choices::Choices;
+pub use world::{SimulationSummary, Violation, simulate};

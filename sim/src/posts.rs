@@ -1,0 +1,195 @@
+//! Points that are posted to a modelled InfluxDB, by the machine that the shell drives.
+
+use std::time::Duration;
+
+use loaddensity_metrics_core::export::items::Items;
+use loaddensity_metrics_core::export::posts::{
+    IntervalPoints, PostAction, PostLimits, PostMachine, RequestPoints, Schedule,
+};
+use loaddensity_metrics_core::export::{BodyInput, Tick};
+use loaddensity_metrics_core::influxdb::{IntervalEncoder, IntervalRows, IntervalTimes, LineEncoder, Precision};
+use loaddensity_metrics_core::{ConstantLabels, DropReason, Exporter, Packer, Phase};
+
+use crate::call::Calls;
+use crate::influxdb::InfluxdbStore;
+use crate::shared::{Queue, Shared};
+
+/// The most bytes of a body.
+const BODY: usize = 4_000;
+
+/// The exporter, and the server on the other side.
+pub(crate) struct Posts<'a> {
+    machine: PostMachine,
+    points: PostedPoints<'a>,
+    calls: Calls,
+    store: InfluxdbStore,
+    out: Vec<u8>,
+    /// When it is polled next, or as soon as so many items wait.
+    wait: (Tick, usize),
+    done: Option<DropReason>,
+}
+
+/// What is posted.
+enum PostedPoints<'a> {
+    /// Each request, from a queue of the pump's; after the stop the queue is here.
+    Requests { packer: Box<Packer<LineEncoder<'a>>>, stopped: Option<Queue<'a>> },
+    /// What came in an interval.
+    Intervals(Box<IntervalPoints<'a, Vec<u64>>>),
+}
+
+impl<'a> Posts<'a> {
+    /// Starts with a point for each request.
+    pub(crate) fn requests(shared: &mut Shared<'a>) -> Result<Self, String> {
+        let capacity = shared.choices.one_of(&[200, 16, 1_000]);
+        shared.attach(Exporter::Influxdb, capacity);
+        let encoder = LineEncoder::new(shared.registry, "load").map_err(|error| error.to_string())?;
+        let age = shared.choices.one_of(&[100, 1_000, 5_000].map(Duration::from_millis));
+        let points = PostedPoints::Requests { packer: Box::new(Packer::new(encoder)), stopped: None };
+        Ok(Self::new(points, Schedule::Batches { age, capacity }, shared))
+    }
+
+    /// Starts with a point for each series and interval.
+    pub(crate) fn intervals(shared: &mut Shared<'a>) -> Result<Self, String> {
+        let every = shared.choices.one_of(&[1, 10].map(Duration::from_secs));
+        let labels = ConstantLabels::default();
+        let encoder = IntervalEncoder::new(shared.registry, "load", &labels, Precision::Nanosecond);
+        let mut rows = IntervalRows::on_heap(shared.registry);
+        rows.freeze_some(shared.registry, usize::MAX);
+        let ledger = shared.pump.accounts().open_after(Exporter::Influxdb, rows.before());
+        let times = IntervalTimes::new(Precision::Nanosecond, every, Phase::NONE);
+        let encoder = encoder.map_err(|error| error.to_string())?;
+        let points = IntervalPoints::new(shared.registry, (rows, ledger), (encoder, times));
+        let schedule = Schedule::Intervals { every, always_anew: false };
+        Ok(Self::new(PostedPoints::Intervals(Box::new(points)), schedule, shared))
+    }
+
+    fn new(points: PostedPoints<'a>, schedule: Schedule, shared: &mut Shared<'a>) -> Self {
+        let timeout = shared.choices.one_of(&[2_000, 300, 10_000].map(Duration::from_millis));
+        let limits = PostLimits::new(timeout, BODY, schedule).points(shared.choices.one_of(&[1_000, 5, 50]));
+        Self {
+            machine: PostMachine::new(&limits, shared.choices.below(1 << 16) as u64),
+            points,
+            calls: Calls::default(),
+            store: InfluxdbStore::new(shared),
+            out: vec![0; BODY],
+            wait: (Tick::default(), 0),
+            done: None,
+        }
+    }
+
+    /// Requests that the server has.
+    pub(crate) fn stored(&self) -> u64 {
+        self.store.requests()
+    }
+
+    pub(crate) const fn sends_sums(&self) -> bool {
+        matches!(self.points, PostedPoints::Intervals(_))
+    }
+
+    pub(crate) const fn done(&self) -> Option<DropReason> {
+        self.done
+    }
+
+    pub(crate) fn due(&self, shared: &Shared<'a>) -> Tick {
+        if self.done.is_some() {
+            return Tick::NEVER;
+        }
+        let waiting = match &self.points {
+            PostedPoints::Requests { .. } => {
+                shared.queues.iter().find(|(owner, _)| *owner == Exporter::Influxdb).map_or(0, |(_, queue)| queue.len())
+            }
+            PostedPoints::Intervals(_) => 0,
+        };
+        if waiting >= self.wait.1 && waiting != 0 { shared.tick() } else { self.wait.0.min(self.calls.due()) }
+    }
+
+    /// All that is held is to be sent by then.
+    pub(crate) fn stop(&mut self, deadline: Tick, shared: &mut Shared<'a>) {
+        if let PostedPoints::Requests { stopped, .. } = &mut self.points
+            && stopped.is_none()
+        {
+            *stopped = shared.detach(Exporter::Influxdb);
+        }
+        self.tell(BodyInput::Stop { deadline }, shared);
+    }
+
+    /// Does what is due.
+    pub(crate) fn run(&mut self, shared: &mut Shared<'a>) -> Result<(), String> {
+        let (now, tick) = (shared.clock.now(), shared.tick());
+        let Self { calls, machine, wait, .. } = self;
+        calls.end(tick, |input| {
+            *wait = (Tick::default(), 0);
+            machine.handle(now, input);
+        });
+        for _ in 0..MOST_POLLS {
+            let action = self.poll(shared);
+            shared.note(|| format!("InfluxDB: {action:?}"));
+            match action {
+                PostAction::Resolve { id } => self.calls.resolve(id, shared)?,
+                PostAction::Connect { id, .. } => self.calls.connect(id, shared)?,
+                PostAction::Send { id, range } => {
+                    let kept = self.calls.is_kept();
+                    let reply = self.store.take(&self.out[range], kept, shared)?;
+                    shared.note(|| format!("InfluxDB: makes {reply:?} of it, has {}", self.store.requests()));
+                    self.calls.send(id, reply, shared)?;
+                }
+                PostAction::Cancel { id } => {
+                    let input = self.calls.cancel(id)?;
+                    self.tell(input, shared);
+                }
+                PostAction::Wait { until, .. } if until <= tick => return Err("waits for a moment that is over".into()),
+                PostAction::Wait { until, events } => {
+                    self.wait = (until, events);
+                    return Ok(());
+                }
+                PostAction::Done { cause } => {
+                    self.end(cause, shared);
+                    return Ok(());
+                }
+            }
+        }
+        Err(format!("polled without end: {:?}", self.machine))
+    }
+
+    fn tell(&mut self, input: BodyInput<'_>, shared: &mut Shared<'a>) {
+        let now = shared.clock.now();
+        self.machine.handle(now, input);
+        self.wait = (Tick::default(), 0);
+    }
+
+    fn poll(&mut self, shared: &mut Shared<'a>) -> PostAction {
+        let now = shared.clock.now();
+        let out = if self.calls.has_body() { &mut [][..] } else { &mut self.out[..] };
+        match &mut self.points {
+            PostedPoints::Intervals(points) => self.machine.poll(now, &mut **points, out),
+            PostedPoints::Requests { packer, stopped } => {
+                let queue = stopped.as_mut().or_else(|| {
+                    shared.queues.iter_mut().find(|(owner, _)| *owner == Exporter::Influxdb).map(|(_, queue)| queue)
+                });
+                match queue {
+                    Some(queue) => self.machine.poll(now, &mut RequestPoints::new(packer, queue), out),
+                    None => PostAction::Done { cause: DropReason::Deadline },
+                }
+            }
+        }
+    }
+
+    /// Drops the rest, as the shell does.
+    fn end(&mut self, cause: DropReason, shared: &mut Shared<'a>) {
+        match &mut self.points {
+            PostedPoints::Requests { stopped, .. } => {
+                if let Some(queue) = stopped {
+                    queue.abandon(cause);
+                }
+            }
+            PostedPoints::Intervals(points) => {
+                debug_assert!(points.is_empty());
+                shared.pump.accounts().close(Exporter::Influxdb, cause);
+            }
+        }
+        self.done = Some(cause);
+    }
+}
+
+/// More polls at one moment than any machine needs.
+pub(crate) const MOST_POLLS: usize = 200;
