@@ -40,3 +40,23 @@ fn dogstatsd() {
 fn otlp() {
     replay("otlp", check::otlp);
 }
+
+#[test]
+fn headers() {
+    replay("headers", check::answers::headers);
+}
+
+#[test]
+fn retry_after() {
+    replay("retry_after", check::answers::retry_after);
+}
+
+#[test]
+fn grpc() {
+    replay("grpc", check::answers::grpc);
+}
+
+#[test]
+fn http() {
+    replay("http", check::answers::http);
+}

@@ -1,4 +1,4 @@
 //! DogStatsD messages of arbitrary programs; see `loaddensity_metrics_vectors::check`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::dogstatsd(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::dogstatsd_way(data));

@@ -1,4 +1,4 @@
 //! Prometheus pages of arbitrary programs; see `loaddensity_metrics_vectors::check`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::prometheus(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::prometheus_page(data));

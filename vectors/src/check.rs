@@ -13,12 +13,13 @@ use loaddensity_metrics_core::{
     prometheus as exposition,
 };
 
+pub mod answers;
 pub mod choice;
 mod dogstatsd;
 pub mod program;
 pub mod seed;
 
-pub use dogstatsd::dogstatsd;
+pub use dogstatsd::{dogstatsd, dogstatsd_way};
 use program::{Lengths, Program};
 
 /// Eight series, one of them for the overflow, one shard, and rings of 16 events: small enough to be full at once.
@@ -30,25 +31,49 @@ type SmallStorage = Storage<8, 1, 16>;
 /// # Panics
 /// If a page is not right.
 pub fn prometheus(data: &[u8]) {
-    pages(Program::read(data));
-    Program::read_choice(data).into_iter().for_each(pages);
+    pages(Program::read(data), |_| true);
+    Program::read_choice(data).into_iter().for_each(|program| pages(program, |_| true));
 }
 
-fn pages((program, lengths): (Program<'_>, Lengths)) {
+/// One of those pages, which the bytes choose: for a fuzzer, which comes again. All take the parsers more than ten times as long.
+///
+/// # Panics
+/// If the page is not right.
+pub fn prometheus_page(data: &[u8]) {
+    let choice = sum(data);
+    let program = Program::read_choice(data).filter(|_| choice / PAGES % 2 == 1).unwrap_or_else(|| Program::read(data));
+    pages(program, |page| page == choice % PAGES);
+}
+
+/// A number that the bytes choose.
+fn sum(data: &[u8]) -> usize {
+    data.iter().fold(0, |sum: usize, byte| sum.wrapping_add((*byte).into()))
+}
+
+/// Pages of a program: three formats, with times of creation and without.
+const PAGES: usize = 6;
+
+fn pages((program, lengths): (Program<'_>, Lengths), is_wanted: impl Fn(usize) -> bool) {
     let storage = Box::new(SmallStorage::new());
     let registry = storage.registry();
     let (constant, labels) = (program.choice().constant(), program.choice().constant_labels());
     let model = program.run(registry, || {});
-    for created in [None, Some(1_700_000_000_012_345_678)] {
+    for (first, created) in [(0, None), (PAGES / 2, Some(1_700_000_000_012_345_678))] {
         let besides = PageExtras { exporters: &[], constant: &constant, created };
         let options = exposition::ScrapeOptions::default();
         let options = options.constant_labels(&labels).created(created.map(Timestamp::from_unix_nanos));
-        let text = exposition::Page::new(registry).with_options(options.clone());
-        judge::pages::text(&model, &besides, &filled(text, &model, lengths));
-        let open = exposition::Page::open_metrics(registry).with_options(options.clone());
-        judge::pages::open(&model, &besides, &filled(open, &model, lengths));
-        let families = exposition::Families::new(registry).with_options(options);
-        judge::pages::protobuf(&model, &besides, &joined(families, &model, lengths));
+        if is_wanted(first) {
+            let text = exposition::Page::new(registry).with_options(options.clone());
+            judge::pages::text(&model, &besides, &filled(text, &model, lengths));
+        }
+        if is_wanted(first + 1) {
+            let open = exposition::Page::open_metrics(registry).with_options(options.clone());
+            judge::pages::open(&model, &besides, &filled(open, &model, lengths));
+        }
+        if is_wanted(first + 2) {
+            let families = exposition::Families::new(registry).with_options(options);
+            judge::pages::protobuf(&model, &besides, &joined(families, &model, lengths));
+        }
     }
 }
 

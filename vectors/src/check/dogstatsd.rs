@@ -1,7 +1,7 @@
 //! DogStatsD: the contract's messages, messages in a dialect, and messages per interval.
 
 use super::program::{Lengths, Program};
-use super::{SmallStorage, events};
+use super::{SmallStorage, events, sum};
 use crate::judge::{self, dogstatsd::MessageDialect};
 use loaddensity_metrics_core::dogstatsd::{
     AggregatedRequest, Aggregator, Cardinality, ConstantTags, ContextCount, MessageEncoder, Origin,
@@ -15,16 +15,33 @@ use loaddensity_metrics_core::{DropReason, Event, Exporter, Registry, SampleRate
 /// # Panics
 /// If the messages or the account are not right.
 pub fn dogstatsd(data: &[u8]) {
-    per_request(Program::read(data), &MessageDialect::contract("loaddensity"), |encoder| encoder);
+    (0..WAYS).for_each(|way| in_one_way(data, way));
+}
+
+/// In one of those ways, which the bytes choose: for a fuzzer, which comes again.
+///
+/// # Panics
+/// If the messages or the account are not right.
+pub fn dogstatsd_way(data: &[u8]) {
+    in_one_way(data, sum(data) % WAYS);
+}
+
+/// As the contract has it; in the dialect; in the dialect per interval, without and with seconds; and the same with losses.
+const WAYS: usize = 6;
+
+fn in_one_way(data: &[u8], way: usize) {
     let (dialect, value) = dialect(data);
-    per_request(chosen(data), &dialect, |encoder| dressed(encoder, &dialect, &value));
-    let seconds = MessageDialect { timestamps: true, ..dialect.clone() };
-    for dialect in [dialect, seconds] {
-        per_interval(chosen(data), &dialect, &value, |_| false);
-        let mut bytes = data.iter().cycle();
-        per_interval(chosen(data), &dialect, &value, move |packet| {
-            bytes.next().is_some_and(|byte| usize::from(*byte).wrapping_add(packet) % 3 == 0)
-        });
+    let dialect = MessageDialect { timestamps: dialect.timestamps || matches!(way, 3 | 5), ..dialect };
+    match way {
+        0 => per_request(Program::read(data), &MessageDialect::contract("loaddensity"), |encoder| encoder),
+        1 => per_request(chosen(data), &dialect, |encoder| dressed(encoder, &dialect, &value)),
+        2 | 3 => per_interval(chosen(data), &dialect, &value, |_| false),
+        _ => {
+            let mut bytes = data.iter().cycle();
+            per_interval(chosen(data), &dialect, &value, move |packet| {
+                bytes.next().is_some_and(|byte| usize::from(*byte).wrapping_add(packet) % 3 == 0)
+            });
+        }
     }
 }
 

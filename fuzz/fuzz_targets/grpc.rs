@@ -1,0 +1,4 @@
+//! Answers over gRPC; see `loaddensity_metrics_vectors::check::answers`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::answers::grpc(data));

@@ -1,0 +1,4 @@
+//! Headers of scrapers; see `loaddensity_metrics_vectors::check::answers`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::answers::headers(data));

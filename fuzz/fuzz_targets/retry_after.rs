@@ -1,0 +1,4 @@
+//! The header `Retry-After`; see `loaddensity_metrics_vectors::check::answers`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::answers::retry_after(data));
