@@ -72,6 +72,11 @@
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
+// Bad input never panics: whoever calls what may must say why that cannot happen.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 #![warn(clippy::std_instead_of_core, clippy::alloc_instead_of_core)]
 // Under loom only the models use this crate, and they use parts of it.
 #![cfg_attr(loom, allow(dead_code, unused_imports))]

@@ -5,6 +5,11 @@
 //! Each exporter is a cargo feature: `prometheus`, `influxdb`, `statsd`, `opentelemetry`. A call to one that was left
 //! out answers [`StartError::BuiltWithout`].
 
+// Bad input never panics: whoever calls what may must say why that cannot happen.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 #![cfg_attr(
     not(feature = "default"),
     allow(dead_code, unused_variables, reason = "what is shared with exporters that this build may leave out")

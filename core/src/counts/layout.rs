@@ -25,6 +25,7 @@ pub(crate) const COUNT: usize = match REQUESTS.words {
 pub(crate) const WIDE_IN_USE: usize = 7;
 
 /// Sum, largest and complement of the smallest of a histogram.
+#[allow(clippy::panic, reason = "evaluated when this is compiled, and never later")]
 const fn words_of(instrument: &Instrument) -> (usize, usize, usize) {
     match instrument.words {
         InstrumentWords::Histogram { sum, largest, smallest } => (sum, largest, smallest),
