@@ -7,6 +7,9 @@ use crate::wire::text::out::Full;
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
 const BYTES: u8 = 2;
+/// Groups are no part of proto3, but what is not known is passed over, whatever it is.
+const GROUP: u8 = 3;
+const GROUP_END: u8 = 4;
 const FIXED32: u8 = 5;
 
 /// Tag of a varint field; all fields here are below 16, so that a tag is one byte.
@@ -198,6 +201,9 @@ impl<'b> FrontRoom<'b> {
     }
 }
 
+/// Groups in groups that are passed over, as many as by prost.
+const MOST_GROUPS: u8 = 100;
+
 /// Reads a message field by field.
 pub(crate) struct ProtobufReader<'m> {
     message: &'m [u8],
@@ -236,6 +242,11 @@ impl<'m> ProtobufReader<'m> {
 
     /// Passes over the content of a field whose tag has been read.
     pub(crate) fn skip(&mut self, tag: u64) -> Option<()> {
+        self.skip_nested(tag, MOST_GROUPS)
+    }
+
+    /// The same where `depth` groups may lie in each other.
+    fn skip_nested(&mut self, tag: u64, depth: u8) -> Option<()> {
         // There is no field 0.
         if tag < 8 {
             return None;
@@ -245,7 +256,19 @@ impl<'m> ProtobufReader<'m> {
             BYTES => self.bytes().map(|_| ()),
             FIXED64 => self.advance(8),
             FIXED32 => self.advance(4),
+            GROUP => self.skip_group(tag, depth.checked_sub(1)?),
             _ => None,
+        }
+    }
+
+    /// Passes over the fields of a group, to the end that has its number.
+    fn skip_group(&mut self, start: u64, depth: u8) -> Option<()> {
+        loop {
+            let tag = self.varint()?;
+            if (tag & 7) as u8 == GROUP_END {
+                return (tag >> 3 == start >> 3).then_some(());
+            }
+            self.skip_nested(tag, depth)?;
         }
     }
 

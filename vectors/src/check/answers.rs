@@ -11,37 +11,48 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResp
 use prost::Message as _;
 
 /// Headers of a scraper: `Accept` and `Accept-Encoding`. Several headers say what one does that has them all, with commas
-/// (RFC 9110, 5.3).
+/// (RFC 9110, 5.3), unless there are quotes that one does not close.
 ///
 /// # Panics
 /// If they say something else.
 pub fn headers(data: &[u8]) {
     let lines: Vec<_> = data.split(|byte| *byte == b'\n').collect();
     let joined = lines.join(&b", "[..]);
-    for has_protobuf in [false, true] {
-        assert_eq!(Negotiated::from_accept(&lines, has_protobuf), Negotiated::from_accept(&[&joined], has_protobuf));
-    }
-    assert_eq!(ContentCoding::from_accept_encoding(&lines), ContentCoding::from_accept_encoding(&[&joined]));
+    let accepts = |headers: &[&[u8]]| [false, true].map(|protobuf| Negotiated::from_accept(headers, protobuf));
+    let codes = ContentCoding::from_accept_encoding;
+    let said = (accepts(&lines), codes(&lines));
+    assert!(data.contains(&b'"') || said == (accepts(&[&joined]), codes(&[&joined])), "{said:?}");
 }
 
-/// `Retry-After`: seconds, or a date. Every date that `httpdate` reads is read, and gives the time until then.
+/// `Retry-After`: seconds, or a date. Every date that `httpdate` writes, in each of the three forms of RFC 9110, 5.6.7, gives the
+/// time until then. The bytes are the header, and the first eight a date too.
 ///
 /// # Panics
 /// If it gives another time.
 pub fn retry_after(data: &[u8]) {
-    // Within the 50 years in which a year of two digits means the same to everybody.
-    let now = Timestamp::from_unix_nanos(1_700_000_000_000_000_000);
+    let now = Timestamp::from_unix_nanos(NOW * 1_000_000_000);
     let pause = verdict::retry_after_at(data, now);
     if let Some(seconds) = verdict::retry_after(data) {
         assert_eq!(pause, Some(seconds));
-        return;
     }
-    let date = str::from_utf8(data).ok().and_then(|text| httpdate::parse_http_date(text).ok());
-    if let Some(date) = date {
-        let at = date.duration_since(UNIX_EPOCH).unwrap_or_default();
-        assert_eq!(pause, Some(Duration::from_secs(at.as_secs().saturating_sub(1_700_000_000))));
+    let number = data.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    // Years of four digits.
+    let seconds = number % 253_402_300_800;
+    let wait = Some(Duration::from_secs(seconds.saturating_sub(NOW)));
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    assert_eq!(verdict::retry_after_at(date.as_bytes(), now), wait, "{date}");
+    let [_, day, month, year, time, _] = date.split(' ').collect::<Vec<_>>()[..] else { panic!("{date}") };
+    let asctime = format!("Sun {month} {:>2} {time} {year}", day.trim_start_matches('0'));
+    assert_eq!(verdict::retry_after_at(asctime.as_bytes(), now), wait, "{asctime}");
+    // Two digits stand for a year that is at most 50 years ahead, and in the past otherwise.
+    if (1974..2073).contains(&year.parse::<u32>().expect("four digits")) {
+        let rfc850 = format!("Sunday, {day}-{month}-{} {time} GMT", &year[2..]);
+        assert_eq!(verdict::retry_after_at(rfc850.as_bytes(), now), wait, "{rfc850}");
     }
 }
+
+/// In seconds since the Unix epoch; November 2023.
+const NOW: u64 = 1_700_000_000;
 
 /// An answer over gRPC: its frame, its trailers, and the message, which prost reads alike. The first byte chooses the status.
 ///

@@ -158,6 +158,11 @@ mod tests {
             ("application/x-protobuf", two, rejected(2, "no")),
             ("Application/X-Protobuf; charset=utf-8", two, rejected(2, "no")),
             ("application/protobuf", two, rejected(2, "no")),
+            // Groups are passed over; one that has no end, or the end of another, is none.
+            ("application/x-protobuf", &[0x7b, 0x0b, 0x08, 1, 0x0c, 0x7c, 0x0a, 2, 0x08, 2], rejected(2, "")),
+            ("application/x-protobuf", &[0x7b, 0x08, 1], Err(Malformed)),
+            ("application/x-protobuf", &[0x7b, 0x0c], Err(Malformed)),
+            ("application/x-protobuf", &[0x7b; 101], Err(Malformed)),
             ("application/x-protobufs", two, Err(Malformed)),
             ("application/x-protobuf", b"OK", Err(Malformed)),
             ("application/json", br#"{"partialSuccess":{"rejectedDataPoints":"2"}}"#, rejected(2, "")),
