@@ -7,6 +7,7 @@ use std::time::Duration;
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_core::export::{BodyInput, Id, Tick};
 
+use crate::attempts::Attempts;
 use crate::shared::Shared;
 
 /// What a backend makes of a body.
@@ -49,6 +50,7 @@ pub(crate) struct Calls {
     served: Option<usize>,
     /// What is over: an answer to it changes nothing.
     stale: Id,
+    attempts: Attempts,
 }
 
 impl Calls {
@@ -75,6 +77,7 @@ impl Calls {
 
     pub(crate) fn connect(&mut self, id: Id, shared: &mut Shared<'_>) -> Result<(), String> {
         self.served = None;
+        self.attempts.goes_out(shared.tick(), false)?;
         let refuses = shared.choices.happens(shared.weather.refuses);
         self.ask(id, if refuses { ModelledEnd::Failed { began: false } } else { ModelledEnd::Connected }, shared)
     }
@@ -84,6 +87,7 @@ impl Calls {
         if self.served.is_none() {
             return Err("a body is sent without a connection".into());
         }
+        self.attempts.goes_out(shared.tick(), true)?;
         match reply {
             Reply::Says(said) => self.ask(id, ModelledEnd::Answered(said), shared)?,
             Reply::Breaks { began } => self.ask(id, ModelledEnd::Failed { began }, shared)?,
@@ -95,8 +99,13 @@ impl Calls {
         Ok(())
     }
 
+    /// A stop was asked for.
+    pub(crate) fn stop(&mut self) {
+        self.attempts.stop();
+    }
+
     /// The machine gives up what it has asked for. What it is to be told, before it is polled again.
-    pub(crate) fn cancel(&mut self, id: Id) -> Result<BodyInput<'static>, String> {
+    pub(crate) fn cancel(&mut self, id: Id, now: Tick) -> Result<BodyInput<'static>, String> {
         let pending = self.pending.take().filter(|pending| pending.id == id);
         let pending = pending.ok_or("something is given up that was not asked for")?;
         let began = match pending.ends {
@@ -105,6 +114,7 @@ impl Calls {
             ModelledEnd::Resolved(_) | ModelledEnd::Connected => false,
         };
         let kept = self.is_kept();
+        self.attempts.failed(now);
         (self.served, self.stale) = (None, id);
         Ok(BodyInput::Failed { id, began, kept })
     }
@@ -127,11 +137,13 @@ impl Calls {
             }
             ModelledEnd::Answered(said) => {
                 self.served = self.served.map(|served| served + 1);
+                self.attempts.answered(now, said);
                 handle(BodyInput::Answer { id, said });
             }
             ModelledEnd::Failed { began } => {
                 let kept = self.is_kept();
                 self.served = None;
+                self.attempts.failed(now);
                 handle(BodyInput::Failed { id, began, kept });
             }
         }

@@ -86,6 +86,7 @@ impl Exports {
 
     /// All that is held is to be sent by then.
     pub(crate) fn stop(&mut self, deadline: Tick, shared: &mut Shared<'_>) {
+        self.calls.stop();
         self.tell(BodyInput::Stop { deadline }, shared);
     }
 
@@ -120,7 +121,7 @@ impl Exports {
                 }
                 ExportAction::GrowBuffer(bytes) => self.buffer.resize(bytes, 0),
                 ExportAction::Cancel { id } => {
-                    let input = self.calls.cancel(id)?;
+                    let input = self.calls.cancel(id, tick)?;
                     self.tell(input, shared);
                 }
                 ExportAction::Wait { until } if until <= tick => return Err("waits for a moment that is over".into()),

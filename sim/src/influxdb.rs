@@ -1,13 +1,13 @@
 //! A modelled InfluxDB: it keeps each point once, by its series and time, and does to bodies what servers do.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_vectors::influx;
 
 use crate::call::Reply;
 use crate::shared::Shared;
+use crate::weather::Fate;
 
 /// The points that it has: requests by series and time.
 #[derive(Debug, Default)]
@@ -40,53 +40,34 @@ impl InfluxdbStore {
         }
         self.until_check = if self.until_check == 0 { CHECKED } else { self.until_check - 1 };
         let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
-        let (weather, choices) = (shared.weather, &mut shared.choices);
-        if kept && choices.happens(weather.dead) {
-            return Ok(Reply::Breaks { began: choices.happens(500) });
+        let choices = &mut shared.choices;
+        let mut fate = shared.weather.fate(body.len(), kept, choices);
+        if matches!(fate, Fate::Stored) && lines.iter().any(|line| self.is_poison(line)) {
+            fate = Fate::Ill;
         }
-        if choices.happens(weather.breaks) {
-            return Ok(Reply::Breaks { began: choices.happens(800) });
-        }
-        if choices.happens(weather.loses) {
-            let stored = choices.below(lines.len() + 1);
-            self.store(&lines[..stored])?;
-            let away = Said::Away { at_least: Duration::ZERO, may_have_arrived: true };
-            return Ok(choices.one_of(&[Reply::Never, Reply::Breaks { began: true }, Reply::Says(away)]));
-        }
-        if choices.happens(weather.away) {
-            return Ok(Reply::Says(Said::Away { at_least: Duration::ZERO, may_have_arrived: false }));
-        }
-        if choices.happens(weather.asks) {
-            let at_least = choices.time(Duration::from_secs(20));
-            return Ok(Reply::Says(Said::Away { at_least, may_have_arrived: false }));
-        }
-        if weather.limit != 0 && body.len() > weather.limit {
-            return Ok(Reply::Says(Said::TooLarge));
-        }
-        if choices.happens(weather.refused) {
-            return Ok(Reply::Says(Said::Refused));
-        }
-        if choices.happens(weather.unclear) {
-            let stored = choices.below(lines.len() + 1);
-            self.store(&lines[..stored])?;
-            return Ok(Reply::Says(Said::Unclear));
-        }
-        if choices.happens(weather.partial) {
-            let dropped = 1 + choices.below(lines.len());
-            self.store(&lines[dropped..])?;
-            return Ok(Reply::Says(Said::Partial { dropped: dropped as u64 }));
-        }
-        let ill = choices.happens(weather.ill);
-        if ill || lines.iter().any(|line| self.is_poison(line)) {
-            // Of a point alone nothing is stored.
-            if lines.len() > 1 && choices.happens(500) {
-                let end = choices.below(lines.len() + 1);
-                let good: Vec<_> = lines[..end].iter().copied().filter(|line| !self.is_poison(line)).collect();
-                self.store(&good)?;
+        match fate {
+            Fate::Lost(reply) => return Ok(reply),
+            Fate::Doubtful(reply) => {
+                let stored = choices.below(lines.len() + 1);
+                self.store(&lines[..stored])?;
+                return Ok(reply);
             }
-            return Ok(Reply::Says(Said::Ill));
+            Fate::Partial => {
+                let dropped = 1 + choices.below(lines.len());
+                self.store(&lines[dropped..])?;
+                return Ok(Reply::Says(Said::Partial { dropped: dropped as u64 }));
+            }
+            Fate::Ill => {
+                // Of a point alone nothing is stored.
+                if lines.len() > 1 && choices.happens(500) {
+                    let end = choices.below(lines.len() + 1);
+                    let good: Vec<_> = lines[..end].iter().copied().filter(|line| !self.is_poison(line)).collect();
+                    self.store(&good)?;
+                }
+                return Ok(Reply::Says(Said::Ill));
+            }
+            Fate::Stored => self.store(&lines)?,
         }
-        self.store(&lines)?;
         Ok(Reply::Says(Said::Stored))
     }
 

@@ -10,11 +10,13 @@
 //! | InfluxDB over UDP, DogStatsD | what the modelled kernel took and delivered | the same; where a receiver is far, what it lost in silence counts as sent |
 //! | the page | what was read to its end | sent ≤ the largest total |
 //!
-//! Besides: an account is balanced, and says as many recorded requests as were recorded; a stop is over by its deadline;
+//! Besides: a backend that takes nothing is asked no more often than the design allows (`attempts.rs`), and not at all in a pause
+//! that it asked for; an account is balanced, and says as many recorded requests as were recorded; a stop is over by its deadline;
 //! nothing is held afterwards; nothing is held for ever once a backend is well; no machine is polled without end, waits for
 //! a moment that is over, or asks for more memory than was configured; what is sent can be read by somebody else's
 //! parsers.
 
+mod attempts;
 mod call;
 mod choices;
 mod clock;

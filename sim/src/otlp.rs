@@ -2,13 +2,13 @@
 //! do.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 
 use crate::call::Reply;
 use crate::shared::Shared;
+use crate::weather::Fate;
 
 /// What it has of the counter.
 #[derive(Debug)]
@@ -43,46 +43,23 @@ impl OtlpStore {
     pub(crate) fn take(&mut self, message: &[u8], kept: bool, shared: &mut Shared<'_>) -> Result<Reply, String> {
         let decoded = if self.is_delta { otlp::decode_delta(message) } else { otlp::decode(message) };
         let decoded = decoded.map_err(|error| format!("a message is no OTLP: {error:?}"))?;
-        let (weather, choices) = (shared.weather, &mut shared.choices);
-        if kept && choices.happens(weather.dead) {
-            return Ok(Reply::Breaks { began: choices.happens(500) });
-        }
-        if choices.happens(weather.breaks) {
-            return Ok(Reply::Breaks { began: choices.happens(800) });
-        }
-        if choices.happens(weather.loses) {
-            self.store(&decoded)?;
-            let away = Said::Away { at_least: Duration::ZERO, may_have_arrived: true };
-            return Ok(choices.one_of(&[Reply::Never, Reply::Breaks { began: true }, Reply::Says(away)]));
-        }
-        if choices.happens(weather.away) {
-            return Ok(Reply::Says(Said::Away { at_least: Duration::ZERO, may_have_arrived: false }));
-        }
-        if choices.happens(weather.asks) {
-            let at_least = choices.time(Duration::from_secs(20));
-            return Ok(Reply::Says(Said::Away { at_least, may_have_arrived: false }));
-        }
-        if weather.limit != 0 && message.len() > weather.limit {
-            return Ok(Reply::Says(Said::TooLarge));
-        }
-        if choices.happens(weather.refused) {
-            return Ok(Reply::Says(Said::Refused));
-        }
-        if choices.happens(weather.ill) {
-            return Ok(Reply::Says(Said::Ill));
-        }
-        if choices.happens(weather.unclear) {
-            if choices.happens(500) {
-                self.store(&decoded)?;
+        let choices = &mut shared.choices;
+        match shared.weather.fate(message.len(), kept, choices) {
+            Fate::Lost(reply) => return Ok(reply),
+            Fate::Doubtful(reply) => {
+                if choices.happens(500) {
+                    self.store(&decoded)?;
+                }
+                return Ok(reply);
             }
-            return Ok(Reply::Says(Said::Unclear));
+            Fate::Partial => {
+                let dropped = 1 + choices.below(decoded.len());
+                self.store(decoded.get(dropped..).unwrap_or_default())?;
+                return Ok(Reply::Says(Said::Partial { dropped: dropped as u64 }));
+            }
+            Fate::Ill => return Ok(Reply::Says(Said::Ill)),
+            Fate::Stored => self.store(&decoded)?,
         }
-        if choices.happens(weather.partial) {
-            let dropped = 1 + choices.below(decoded.len());
-            self.store(decoded.get(dropped..).unwrap_or_default())?;
-            return Ok(Reply::Says(Said::Partial { dropped: dropped as u64 }));
-        }
-        self.store(&decoded)?;
         Ok(Reply::Says(Said::Stored))
     }
 

@@ -110,6 +110,7 @@ impl<'a> Posts<'a> {
         {
             *stopped = shared.detach(Exporter::Influxdb);
         }
+        self.calls.stop();
         self.tell(BodyInput::Stop { deadline }, shared);
     }
 
@@ -134,7 +135,7 @@ impl<'a> Posts<'a> {
                     self.calls.send(id, reply, shared)?;
                 }
                 PostAction::Cancel { id } => {
-                    let input = self.calls.cancel(id)?;
+                    let input = self.calls.cancel(id, tick)?;
                     self.tell(input, shared);
                 }
                 PostAction::Wait { until, .. } if until <= tick => return Err("waits for a moment that is over".into()),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use loaddensity_metrics_core::export::verdict::Said;
+
+use crate::call::Reply;
 use crate::choices::Choices;
 
 /// Faults by their frequency. A backend is well where all are zero.
@@ -45,6 +48,21 @@ pub(crate) struct Weather {
     pub(crate) drains_in: Duration,
     /// Nobody listens where datagrams go.
     pub(crate) dead_receiver: bool,
+}
+
+/// What becomes of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// Nothing of it is stored.
+    Lost(Reply),
+    /// All of it, a part or nothing may be stored.
+    Doubtful(Reply),
+    /// The backend fails over it.
+    Ill,
+    /// The backend takes a part, and says so.
+    Partial,
+    /// It is stored.
+    Stored,
 }
 
 impl Weather {
@@ -95,5 +113,39 @@ impl Weather {
             drains_in: choices.one_of(&latencies),
             dead_receiver: choices.below(4) == 1,
         }
+    }
+
+    /// What becomes of a body of so many bytes, over a connection that may have served before.
+    pub(crate) fn fate(&self, bytes: usize, kept: bool, choices: &mut Choices) -> Fate {
+        if kept && choices.happens(self.dead) {
+            return Fate::Lost(Reply::Breaks { began: choices.happens(500) });
+        }
+        if choices.happens(self.breaks) {
+            return Fate::Lost(Reply::Breaks { began: choices.happens(800) });
+        }
+        let away = |at_least, may_have_arrived| Reply::Says(Said::Away { at_least, may_have_arrived });
+        if choices.happens(self.loses) {
+            let lost = [Reply::Never, Reply::Breaks { began: true }, away(Duration::ZERO, true)];
+            return Fate::Doubtful(choices.one_of(&lost));
+        }
+        if choices.happens(self.away) {
+            return Fate::Lost(away(Duration::ZERO, false));
+        }
+        if choices.happens(self.asks) {
+            return Fate::Lost(away(choices.time(Duration::from_secs(20)), false));
+        }
+        if self.limit != 0 && bytes > self.limit {
+            return Fate::Lost(Reply::Says(Said::TooLarge));
+        }
+        if choices.happens(self.refused) {
+            return Fate::Lost(Reply::Says(Said::Refused));
+        }
+        if choices.happens(self.unclear) {
+            return Fate::Doubtful(Reply::Says(Said::Unclear));
+        }
+        if choices.happens(self.partial) {
+            return Fate::Partial;
+        }
+        if choices.happens(self.ill) { Fate::Ill } else { Fate::Stored }
     }
 }
