@@ -1,11 +1,13 @@
 //! Runs simulations, seed after seed, until one breaks the law.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use clap::Parser;
 use loaddensity_metrics_sim::{Choices, SimulationSummary, Violation, simulate};
@@ -19,16 +21,16 @@ struct SimArgs {
     /// How many seeds.
     #[arg(default_value_t = 20_000)]
     seeds: u64,
-    /// The first seed.
-    #[arg(long, default_value_t = 0)]
-    first: u64,
+    /// The first seed. Without it: 0, or with `--minutes` one that is drawn.
+    #[arg(long)]
+    first: Option<u64>,
     /// Runs this seed alone.
     #[arg(long, conflicts_with_all = ["seeds", "first", "minutes"])]
     seed: Option<u64>,
     /// With `--seed`: prints all that happens.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// Goes on for so many minutes, however many seeds that are.
+    /// Goes on for so many minutes, however many seeds that are, and tells the memory every minute.
     #[arg(long, conflicts_with = "seeds")]
     minutes: Option<u64>,
 }
@@ -90,9 +92,12 @@ fn one(seed: u64, is_traced: bool) -> ExitCode {
 fn many(args: &SimArgs) -> ExitCode {
     // What a panic has to say is in the violation.
     panic::set_hook(Box::new(|_| {}));
-    let end = args.minutes.map_or(args.first + args.seeds, |_| u64::MAX);
+    let drawn = || args.minutes.map_or(0, |_| RandomState::new().build_hasher().finish() >> 16);
+    let first = args.first.unwrap_or_else(drawn);
+    let end = args.minutes.map_or(first + args.seeds, |_| u64::MAX);
+    println!("from seed {first}");
     let until = args.minutes.map(|minutes| Duration::from_secs(60 * minutes));
-    let (next, is_over) = (AtomicU64::new(args.first), AtomicBool::new(false));
+    let (next, is_over) = (AtomicU64::new(first), AtomicBool::new(false));
     let (totals, found) = (Mutex::new(SimTotals::default()), Mutex::new(None));
     let begun = Instant::now();
     let work = || {
@@ -125,11 +130,13 @@ fn many(args: &SimArgs) -> ExitCode {
             thread::sleep(LOOK);
             if told.elapsed() >= TELL {
                 told = Instant::now();
-                println!("{} seeds begun, nothing found", next.load(Ordering::Relaxed) - args.first);
+                let begun = next.load(Ordering::Relaxed) - first;
+                println!("{begun} seeds begun, nothing found, {} of memory", resident());
             }
         }
     });
     lock(&totals).show(begun);
+    println!("{} of memory at the end", resident());
     match lock(&found).take() {
         None => ExitCode::SUCCESS,
         Some((seed, violation)) => {
@@ -147,6 +154,13 @@ fn run(seed: u64, is_traced: bool) -> Result<SimulationSummary, Violation> {
         let what = format!("a panic: {}", words.unwrap_or("without words"));
         Err(Violation { at: Duration::ZERO, what, trace: Vec::new() })
     })
+}
+
+/// What this process has in memory now, as the kernel says (proc_pid_status(5)).
+fn resident() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.map_or_else(|| "unknown".into(), |line| line.trim().to_owned())
 }
 
 fn complain(seed: u64, violation: &Violation) {
