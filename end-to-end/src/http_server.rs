@@ -13,19 +13,19 @@ use super::LOOPBACK;
 
 /// A request that was received, and its answer.
 #[derive(Clone, Debug)]
-pub(super) struct Posted {
+pub struct Posted {
     /// The number of the connection, from 0.
-    pub(super) connection: usize,
+    pub connection: usize,
     /// The request line.
-    pub(super) line: String,
+    pub line: String,
     head: Vec<String>,
-    pub(super) body: String,
+    pub body: String,
     /// `None` if no answer was given.
-    pub(super) status: Option<u16>,
+    pub status: Option<u16>,
 }
 
 impl Posted {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.iter().filter_map(|line| line.split_once(':'));
         lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
     }
@@ -33,7 +33,7 @@ impl Posted {
 
 /// The answer to a request.
 #[derive(Clone, Copy)]
-pub(super) enum HttpReply {
+pub enum HttpReply {
     /// This status and no body.
     Status(u16),
     /// This status and this body.
@@ -51,8 +51,8 @@ pub(super) enum HttpReply {
 type Answers = dyn Fn(&Posted, usize) -> HttpReply + Send + Sync;
 
 /// The server. Dropping it closes its port.
-pub(super) struct HttpServer {
-    pub(super) address: SocketAddr,
+pub struct HttpServer {
+    pub address: SocketAddr,
     posts: Arc<Mutex<Vec<Posted>>>,
     ending: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
@@ -60,12 +60,12 @@ pub(super) struct HttpServer {
 
 impl HttpServer {
     /// Starts a server that calls `answers` for every request, with the request's number from 0.
-    pub(super) fn start(answers: impl Fn(&Posted, usize) -> HttpReply + Send + Sync + 'static) -> Self {
+    pub fn start(answers: impl Fn(&Posted, usize) -> HttpReply + Send + Sync + 'static) -> Self {
         Self::start_with(None, answers)
     }
 
     /// The same over TLS, if `tls` is given.
-    pub(super) fn start_with(
+    pub fn start_with(
         tls: Option<Arc<ServerConfig>>,
         answers: impl Fn(&Posted, usize) -> HttpReply + Send + Sync + 'static,
     ) -> Self {
@@ -93,7 +93,7 @@ impl HttpServer {
     }
 
     /// The requests that were received so far.
-    pub(super) fn posts(&self) -> Vec<Posted> {
+    pub fn posts(&self) -> Vec<Posted> {
         self.posts.lock().expect("no connection's thread panicked").clone()
     }
 }

@@ -48,15 +48,21 @@ mod agent;
 mod certificates;
 #[cfg(unix)]
 mod collector;
-mod http_server;
-mod load;
-mod otlp_receiver;
+#[doc(hidden)]
+pub mod http_server;
+#[doc(hidden)]
+pub mod load;
+#[doc(hidden)]
+pub mod otlp_receiver;
 mod protobuf;
 mod proxy_server;
-mod receiver;
-mod scraper;
+#[doc(hidden)]
+pub mod receiver;
+#[doc(hidden)]
+pub mod scraper;
 #[cfg(unix)]
-mod staged;
+#[doc(hidden)]
+pub mod staged;
 
 /// For the macros, which other crates call.
 #[doc(hidden)]

@@ -9,16 +9,16 @@ use loaddensity_metrics_shell::{
 
 /// The sums over the requests of a load. Latencies are multiples of half a millisecond, so the sum is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct LoadSums {
-    pub(super) requests: u64,
-    pub(super) failures: u64,
-    pub(super) latency_ms: f64,
-    pub(super) bytes: u64,
+pub struct LoadSums {
+    pub requests: u64,
+    pub failures: u64,
+    pub latency_ms: f64,
+    pub bytes: u64,
 }
 
 impl LoadSums {
     /// What was recorded since `before`.
-    pub(super) fn since(self, before: Self) -> Self {
+    pub fn since(self, before: Self) -> Self {
         Self {
             requests: self.requests - before.requests,
             failures: self.failures - before.failures,
@@ -29,19 +29,19 @@ impl LoadSums {
 }
 
 /// An engine of one thread that records the same requests in every run.
-pub(super) struct TestEngine {
+pub struct TestEngine {
     recorder: Recorder<'static>,
     series: [Series; 3],
     next: u64,
     /// The sums over all that was recorded.
-    pub(super) sums: LoadSums,
+    pub sums: LoadSums,
 }
 
 /// The time of completion of the first request. Each further one is completed a microsecond later.
-pub(super) const EPOCH: u64 = 1_700_000_000_000_000_000;
+pub const EPOCH: u64 = 1_700_000_000_000_000_000;
 
 impl TestEngine {
-    pub(super) fn new(registry: Registry<'static>) -> Self {
+    pub fn new(registry: Registry<'static>) -> Self {
         let mut recorder = registry.recorder();
         let series = [("GET", "/items"), ("POST", "/orders"), ("GET", "/q?a=1,b=\"c d\"|e:#f\\g/café")]
             .map(|(method, name)| recorder.series(method, name));
@@ -49,12 +49,12 @@ impl TestEngine {
     }
 
     /// Sets a gauge.
-    pub(super) fn set_gauge(&self, name: &str, value: f64) {
+    pub fn set_gauge(&self, name: &str, value: f64) {
         self.recorder.registry().gauge(name).expect("a good name").set(value);
     }
 
     /// Records `requests` more.
-    pub(super) fn record(&mut self, requests: u64) {
+    pub fn record(&mut self, requests: u64) {
         for number in self.next..self.next + requests {
             let (half_millis, bytes) = (number % 100, number * 3 % 5_000);
             let status = if number % 10 == 9 { 503 } else { 200 };
@@ -72,21 +72,21 @@ impl TestEngine {
 }
 
 /// Exporters with a storage of their own and an engine that records there.
-pub(super) fn exporters<R: Runtime>() -> (Exporters<R>, TestEngine) {
+pub fn exporters<R: Runtime>() -> (Exporters<R>, TestEngine) {
     let settings = settings(64);
     let exporters = Exporters::start(settings).expect("a thread for the exporters");
     (exporters, TestEngine::new(settings.registry))
 }
 
 /// Settings with a new storage for `series` series. It is never freed: all storages of the suite together are small.
-pub(super) fn settings(series: usize) -> Settings {
+pub fn settings(series: usize) -> Settings {
     let storage = HeapStorage::new(series, 4, 4_096).expect("sizes that a storage can have");
     Settings::on(Box::leak(Box::new(storage)).registry())
 }
 
 /// Asserts the law of accounting after a stop: recorded = sent + dropped, and nothing is held.
 #[track_caller]
-pub(super) fn assert_settled(account: &Account, recorded: u64) {
+pub fn assert_settled(account: &Account, recorded: u64) {
     assert_eq!(account.recorded, recorded, "{account:?}");
     assert_eq!(account.held, 0, "{account:?}");
     assert!(account.balanced(), "{account:?}");
@@ -94,13 +94,13 @@ pub(super) fn assert_settled(account: &Account, recorded: u64) {
 
 /// Asserts [`assert_settled`], and that everything was sent.
 #[track_caller]
-pub(super) fn assert_all_sent(account: &Account, recorded: u64) {
+pub fn assert_all_sent(account: &Account, recorded: u64) {
     assert_settled(account, recorded);
     assert_eq!(account.sent, recorded, "{account:?}");
 }
 
 /// Waits until `condition` holds; [`watched`](super::watched) ends the case if it never does.
-pub(super) fn wait_until(mut condition: impl FnMut() -> bool) {
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -33,7 +33,7 @@ use super::{LOOPBACK, run};
 
 /// The answer to an export.
 #[derive(Clone, Copy)]
-pub(super) enum OtlpReply {
+pub enum OtlpReply {
     /// An empty `ExportMetricsServiceResponse`, `grpc-status: 0` in the trailers.
     Accept,
     /// The same with a `partial_success`.
@@ -57,31 +57,31 @@ pub(super) enum OtlpReply {
 
 /// One export, decoded.
 #[derive(Clone, Debug)]
-pub(super) struct ReceivedExport {
+pub struct ReceivedExport {
     /// Number of the connection, from 0.
-    pub(super) connection: usize,
-    pub(super) scheme: String,
-    pub(super) authority: String,
-    pub(super) path: String,
+    pub connection: usize,
+    pub scheme: String,
+    pub authority: String,
+    pub path: String,
     head: HeaderMap,
     /// Bytes of the message, without gRPC's prefix.
-    pub(super) message_bytes: usize,
-    pub(super) service_name: String,
+    pub message_bytes: usize,
+    pub service_name: String,
     /// The attributes `run`, `worker` and `service.instance.id` of the resource.
-    pub(super) identity: [Option<String>; 3],
-    pub(super) scope: String,
-    pub(super) metrics: Vec<ReceivedMetric>,
+    pub identity: [Option<String>; 3],
+    pub scope: String,
+    pub metrics: Vec<ReceivedMetric>,
     /// `start_time_unix_nano` of every data point.
-    pub(super) start: u64,
+    pub start: u64,
     /// `time_unix_nano` of every data point.
-    pub(super) time: u64,
+    pub time: u64,
 }
 
 /// One metric, summed over its data points.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ReceivedMetric {
-    pub(super) name: String,
-    pub(super) unit: String,
+pub struct ReceivedMetric {
+    pub name: String,
+    pub unit: String,
     /// `AGGREGATION_TEMPORALITY_DELTA`.
     is_delta: bool,
     count: u64,
@@ -98,8 +98,8 @@ struct ReceiverState {
 }
 
 /// The receiver, on a thread of its own until it is dropped.
-pub(super) struct OtlpTestServer {
-    pub(super) address: SocketAddr,
+pub struct OtlpTestServer {
+    pub address: SocketAddr,
     shared: Arc<ReceiverState>,
     end: Option<async_channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -107,12 +107,12 @@ pub(super) struct OtlpTestServer {
 
 impl OtlpTestServer {
     /// Starts a receiver that calls `replies` for every export, with the export's number from 0.
-    pub(super) fn start<R: Runtime>(replies: impl Fn(usize) -> OtlpReply + Send + Sync + 'static) -> Self {
+    pub fn start<R: Runtime>(replies: impl Fn(usize) -> OtlpReply + Send + Sync + 'static) -> Self {
         Self::start_with::<R>(None, replies)
     }
 
     /// The same over TLS, if `tls` is given.
-    pub(super) fn start_with<R: Runtime>(
+    pub fn start_with<R: Runtime>(
         tls: Option<Arc<ServerConfig>>,
         replies: impl Fn(usize) -> OtlpReply + Send + Sync + 'static,
     ) -> Self {
@@ -140,12 +140,12 @@ impl OtlpTestServer {
     }
 
     /// The exports that were received so far.
-    pub(super) fn exports(&self) -> Vec<ReceivedExport> {
+    pub fn exports(&self) -> Vec<ReceivedExport> {
         self.shared.exports.lock().expect("no export panicked the receiver").clone()
     }
 
     /// The sums over the bodies that are parts of one export.
-    pub(super) fn sums(exports: &[ReceivedExport]) -> LoadSums {
+    pub fn sums(exports: &[ReceivedExport]) -> LoadSums {
         let mut all = LoadSums::default();
         for sums in exports.iter().map(ReceivedExport::sums) {
             all.requests += sums.requests;
@@ -167,16 +167,16 @@ impl Drop for OtlpTestServer {
 }
 
 impl ReceivedExport {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.head.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// Whether all metrics have delta temporality.
-    pub(super) fn is_delta(&self) -> bool {
+    pub fn is_delta(&self) -> bool {
         self.metrics.iter().all(|metric| metric.is_delta)
     }
 
-    pub(super) fn sums(&self) -> LoadSums {
+    pub fn sums(&self) -> LoadSums {
         let of = |name| self.metrics.iter().filter(move |metric| metric.name == name);
         LoadSums {
             requests: of("loaddensity.requests").map(|metric| metric.count).sum(),

@@ -9,15 +9,15 @@ use super::LOOPBACK;
 use super::load::wait_until;
 
 /// Keeps every datagram, in order, until it is told to finish.
-pub(super) struct DatagramReceiver {
-    pub(super) address: SocketAddr,
+pub struct DatagramReceiver {
+    pub address: SocketAddr,
     datagrams: Arc<Mutex<Vec<String>>>,
     /// Returns the senders' addresses at the end.
     thread: JoinHandle<BTreeSet<SocketAddr>>,
 }
 
 impl DatagramReceiver {
-    pub(super) fn start() -> Self {
+    pub fn start() -> Self {
         let socket = UdpSocket::bind(LOOPBACK).expect("a free port");
         let address = socket.local_addr().expect("a bound address");
         let datagrams = Arc::new(Mutex::new(Vec::new()));
@@ -37,21 +37,21 @@ impl DatagramReceiver {
         Self { address, datagrams, thread }
     }
 
-    pub(super) fn wait_for(&self, arrived: impl Fn(&[String]) -> bool) {
+    pub fn wait_for(&self, arrived: impl Fn(&[String]) -> bool) {
         wait_until(|| self.has(&arrived));
     }
 
-    pub(super) fn has(&self, arrived: impl Fn(&[String]) -> bool) -> bool {
+    pub fn has(&self, arrived: impl Fn(&[String]) -> bool) -> bool {
         arrived(&self.lock())
     }
 
     /// All datagrams. Over the loopback interface, what was sent before this call has arrived.
-    pub(super) fn finish(self) -> Vec<String> {
+    pub fn finish(self) -> Vec<String> {
         self.finish_with_senders().0
     }
 
     /// The same, and the addresses that they came from.
-    pub(super) fn finish_with_senders(self) -> (Vec<String>, BTreeSet<SocketAddr>) {
+    pub fn finish_with_senders(self) -> (Vec<String>, BTreeSet<SocketAddr>) {
         let end = UdpSocket::bind(LOOPBACK).expect("a free port");
         // An empty datagram marks the end: no exporter sends one. A full socket may drop it, so it is sent until it was
         // seen.
@@ -69,6 +69,6 @@ impl DatagramReceiver {
 }
 
 /// The lines of a datagram or body, without the newlines that fill it up.
-pub(super) fn lines(datagram: &str) -> impl Iterator<Item = &str> {
+pub fn lines(datagram: &str) -> impl Iterator<Item = &str> {
     datagram.trim_end_matches('\n').lines()
 }

@@ -11,36 +11,36 @@ use super::load::LoadSums;
 use super::protobuf::{messages, number, only, take, varint};
 
 /// A page on a free port.
-pub(super) fn any_port() -> PrometheusConfig {
+pub fn any_port() -> PrometheusConfig {
     PrometheusConfig::default().port(0)
 }
 
 /// A connection to the exporter.
-pub(super) struct ScrapeClient(pub(super) BufReader<TcpStream>);
+pub struct ScrapeClient(pub BufReader<TcpStream>);
 
 /// What the exporter answers.
-pub(super) struct ScrapeResponse {
-    pub(super) status: u16,
+pub struct ScrapeResponse {
+    pub status: u16,
     head: Vec<String>,
     /// The body, decompressed if `Content-Encoding` says that it is compressed.
     body: Vec<u8>,
     /// The length of the body as it was sent.
-    pub(super) body_bytes: usize,
+    pub body_bytes: usize,
 }
 
 impl ScrapeClient {
-    pub(super) fn connect(address: SocketAddr) -> Self {
+    pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the exporter listens");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket option");
         Self(BufReader::new(stream))
     }
 
-    pub(super) fn ask(&mut self, method: &str, path: &str) -> ScrapeResponse {
+    pub fn ask(&mut self, method: &str, path: &str) -> ScrapeResponse {
         self.ask_with(method, path, "")
     }
 
     /// Sends a request with further lines in the head, each with its line end.
-    pub(super) fn ask_with(&mut self, method: &str, path: &str, head: &str) -> ScrapeResponse {
+    pub fn ask_with(&mut self, method: &str, path: &str, head: &str) -> ScrapeResponse {
         self.send_with(method, path, head);
         let status_line = self.line();
         let status = status_line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).expect("a status line");
@@ -70,7 +70,7 @@ impl ScrapeClient {
         answer
     }
 
-    pub(super) fn send(&mut self, method: &str, path: &str) {
+    pub fn send(&mut self, method: &str, path: &str) {
         self.send_with(method, path, "");
     }
 
@@ -109,7 +109,7 @@ impl ScrapeClient {
     }
 
     /// Asserts that the exporter has closed the connection.
-    pub(super) fn expect_end(&mut self) {
+    pub fn expect_end(&mut self) {
         let mut rest = Vec::new();
         // If the exporter did not read all of the client's data, the end of the connection is a reset.
         if self.0.read_to_end(&mut rest).is_ok() {
@@ -119,23 +119,23 @@ impl ScrapeClient {
 }
 
 impl ScrapeResponse {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.iter().filter_map(|line| line.split_once(':'));
         lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
     }
 
     /// The length of the body without compression.
-    pub(super) const fn bytes(&self) -> usize {
+    pub const fn bytes(&self) -> usize {
         self.body.len()
     }
 
     /// The body as text.
-    pub(super) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         str::from_utf8(&self.body).expect("UTF-8")
     }
 
     /// The sums over all series of the page, whatever its format.
-    pub(super) fn sums(&self) -> LoadSums {
+    pub fn sums(&self) -> LoadSums {
         let is_protobuf = self.header("content-type").is_some_and(|text| text.starts_with("application/vnd.google"));
         if is_protobuf { self.sums_of_families() } else { self.sums_of_lines() }
     }

@@ -15,43 +15,43 @@ use loaddensity_metrics_shell::Timestamp;
 use loaddensity_metrics_shell::runtime::{DatagramSocket, Runtime, UdpOptions, UnixDatagram, UnixStream};
 
 /// `R` with [`StagedSockets`].
-pub(super) struct Staged<R> {
+pub struct Staged<R> {
     inner: R,
     stage: Arc<Mutex<StagedSockets>>,
 }
 
 /// What names, sockets and clock do, and what was done with them.
 #[derive(Debug, Default)]
-pub(super) struct StagedSockets {
+pub struct StagedSockets {
     /// The addresses of host names that end in `.staged`.
-    pub(super) addresses: Vec<SocketAddr>,
+    pub addresses: Vec<SocketAddr>,
     /// How often such a name was resolved.
-    pub(super) resolutions: usize,
+    pub resolutions: usize,
     /// How many bytes the current stream and the next ones take before they break. Once this is empty, a stream takes
     /// everything.
-    pub(super) budgets: VecDeque<usize>,
+    pub budgets: VecDeque<usize>,
     /// The bytes that each stream has taken.
-    pub(super) streams: Vec<Vec<u8>>,
+    pub streams: Vec<Vec<u8>>,
     /// The numbers of the streams that broke.
-    pub(super) broken: HashSet<usize>,
+    pub broken: HashSet<usize>,
     /// The errors (by number) that datagram sockets return first.
-    pub(super) errors: VecDeque<i32>,
+    pub errors: VecDeque<i32>,
     /// A datagram that contains this text counts as too long.
-    pub(super) too_long: Option<&'static str>,
+    pub too_long: Option<&'static str>,
     /// Datagrams that were taken.
-    pub(super) datagrams: Vec<String>,
+    pub datagrams: Vec<String>,
     /// How often a Unix socket was connected.
-    pub(super) connections: usize,
+    pub connections: usize,
     /// By how much the wall clock is set back.
-    pub(super) set_back: Duration,
+    pub set_back: Duration,
 }
 
 impl<R> Staged<R> {
-    pub(super) fn new(inner: R, stage: StagedSockets) -> Self {
+    pub fn new(inner: R, stage: StagedSockets) -> Self {
         Self { inner, stage: Arc::new(Mutex::new(stage)) }
     }
 
-    pub(super) fn stage(&self) -> MutexGuard<'_, StagedSockets> {
+    pub fn stage(&self) -> MutexGuard<'_, StagedSockets> {
         self.stage.lock().expect("no panic")
     }
 }

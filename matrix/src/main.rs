@@ -1,0 +1,52 @@
+//! Exporters on real sockets beside what goes wrong in the field: scenario by scenario, on tokio and on smol.
+
+mod backends;
+mod course;
+mod law;
+mod relay;
+mod runner;
+mod scenario;
+mod scenarios;
+mod traffic;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::scenario::{RuntimeChoice, SCENARIOS};
+
+/// Runs exporters on real sockets, and lets everything go wrong that goes wrong in the field. Prints a Markdown table. Exits
+/// with 1 where a request was lost in silence, a stop was late or a scenario did not end, and with 2 where this machine cannot
+/// run one: which rights or programs it lacks is said.
+#[derive(Debug, Parser)]
+#[command(name = "matrix", verbatim_doc_comment)]
+pub(crate) struct MatrixArgs {
+    /// Only those whose name contains one of these.
+    pub(crate) names: Vec<String>,
+    /// Decides what is left to chance. Without it: drawn, and printed.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// On one runtime only.
+    #[arg(long)]
+    pub(crate) runtime: Option<RuntimeChoice>,
+    /// Goes on for so many minutes, round by round, each with the next seed; prints the memory of each round.
+    #[arg(long)]
+    pub(crate) minutes: Option<u64>,
+    /// Prints the scenarios and what each does.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Runs one scenario in this process. For the command itself.
+    #[arg(long, hide = true, requires_all = ["seed", "runtime"])]
+    pub(crate) one: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let args = MatrixArgs::parse();
+    if args.list {
+        for scenario in SCENARIOS {
+            println!("{:<24} {}", scenario.name, scenario.what);
+        }
+        return ExitCode::SUCCESS;
+    }
+    runner::run(&args)
+}

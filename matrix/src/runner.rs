@@ -1,0 +1,160 @@
+//! Each scenario in a process of its own, so that none disturbs another, and one that hangs can be ended.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::Read as _;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use crate::MatrixArgs;
+use crate::course::{Course, Trouble};
+use crate::scenario::{Need, RuntimeChoice, SCENARIOS, Scenario};
+
+/// The longest time of one scenario on one runtime. None takes a quarter of it.
+const LIMIT: Duration = Duration::from_secs(300);
+/// Begins the line in which a scenario's process tells what came of it.
+const OUTCOME: &str = "outcome: ";
+
+/// What came of all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Verdicts {
+    broken: usize,
+    not_run: usize,
+}
+
+/// Runs what was asked for.
+pub(crate) fn run(args: &MatrixArgs) -> ExitCode {
+    if let (Some(name), Some(seed), Some(runtime)) = (&args.one, args.seed, args.runtime) {
+        return one(name, seed, runtime);
+    }
+    let chosen: Vec<_> = SCENARIOS
+        .iter()
+        .filter(|scenario| args.names.is_empty() || args.names.iter().any(|name| scenario.name.contains(name)))
+        .collect();
+    if chosen.is_empty() {
+        eprintln!("matrix: no scenario has such a name; --list shows all");
+        return ExitCode::from(2);
+    }
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 32);
+    let end = args.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    let mut verdicts = Verdicts::default();
+    for round in 0.. {
+        round_of(&chosen, args, seed + round, &mut verdicts);
+        if end.is_none_or(|end| Instant::now() >= end) {
+            break;
+        }
+    }
+    match verdicts {
+        Verdicts { broken: 0, not_run: 0 } => ExitCode::SUCCESS,
+        Verdicts { broken: 0, .. } => ExitCode::from(2),
+        Verdicts { .. } => ExitCode::FAILURE,
+    }
+}
+
+/// Every scenario once on each runtime.
+fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut Verdicts) {
+    println!("\nSeed {seed}.\n\n| scenario | runtime | seen | most memory | seconds | |\n|---|---|---|--:|--:|---|");
+    for scenario in chosen {
+        for runtime in RuntimeChoice::ALL.into_iter().filter(|runtime| args.runtime.is_none_or(|only| only == *runtime))
+        {
+            let begun = Instant::now();
+            let outcome = in_a_process(scenario, seed, runtime);
+            let seconds = begun.elapsed().as_secs_f64();
+            let (seen, memory, word) = match outcome {
+                Ok((seen, memory)) => (seen, memory, "holds".to_owned()),
+                Err(trouble) => {
+                    match trouble {
+                        Trouble::Broken(_) => verdicts.broken += 1,
+                        Trouble::Lacks(_) => verdicts.not_run += 1,
+                    }
+                    (String::new(), String::new(), format!("**{trouble}**"))
+                }
+            };
+            println!("| {} | {} | {seen} | {memory} | {seconds:.1} | {word} |", scenario.name, runtime.as_str());
+        }
+    }
+}
+
+/// What the scenario has seen, and the most memory of its process.
+fn in_a_process(scenario: &Scenario, seed: u64, runtime: RuntimeChoice) -> Result<(String, String), Trouble> {
+    for need in scenario.needs {
+        need.check()?;
+    }
+    let again = format!("matrix {} --runtime {} --seed {seed}", scenario.name, runtime.as_str());
+    let broken = |what: &str| Trouble::Broken(format!("{what}; once more: {again}"));
+    let mut child = Command::new(env::current_exe()?)
+        .args(["--one", scenario.name, "--runtime", runtime.as_str(), "--seed", &seed.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let is_over = ends(&mut child)?;
+    let mut said = String::new();
+    child.stdout.take().map(|mut output| output.read_to_string(&mut said)).transpose()?;
+    let status = child.wait()?;
+    let outcome = said.lines().rev().find_map(|line| line.strip_prefix(OUTCOME)).unwrap_or_default();
+    match (is_over, status.code()) {
+        (false, _) => Err(broken(&format!("did not end within {LIMIT:?}"))),
+        (true, Some(0)) => {
+            let (seen, memory) = outcome.rsplit_once("; most memory ").unwrap_or((outcome, ""));
+            Ok((seen.to_owned(), memory.to_owned()))
+        }
+        (true, Some(2)) => Err(Trouble::Lacks(outcome.to_owned())),
+        (true, Some(1)) if !outcome.is_empty() => Err(broken(outcome)),
+        (true, _) => Err(broken(&format!("the process ended with {status}"))),
+    }
+}
+
+/// Whether the process ends by itself. One that does not is ended.
+fn ends(child: &mut Child) -> Result<bool, Trouble> {
+    let begun = Instant::now();
+    while begun.elapsed() < LIMIT {
+        if child.try_wait()?.is_some() {
+            return Ok(true);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill()?;
+    Ok(false)
+}
+
+/// The scenario's own process.
+fn one(name: &str, seed: u64, runtime: RuntimeChoice) -> ExitCode {
+    let Some(scenario) = SCENARIOS.iter().find(|scenario| scenario.name == name) else {
+        println!("{OUTCOME}there is no such scenario");
+        return ExitCode::FAILURE;
+    };
+    let mut course = Course::new(seed);
+    match scenario.run(runtime, &mut course) {
+        Ok(()) => {
+            println!("{OUTCOME}{}; most memory {}", course.seen(), most_memory());
+            ExitCode::SUCCESS
+        }
+        Err(trouble) => {
+            println!("{OUTCOME}{}", trouble.to_string().replace(['\n', '|'], " "));
+            ExitCode::from(if matches!(trouble, Trouble::Lacks(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+/// The most memory that this process had, as the kernel says (`VmHWM`, proc_pid_status(5)).
+fn most_memory() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or_else(|| "unknown".into(), |line| line.trim().to_owned())
+}
+
+impl Need {
+    /// Whether this machine has it.
+    fn check(self) -> Result<(), Trouble> {
+        let (program, arguments, words) = match self {
+            Self::Namespaces => ("ip", "netns list", "network namespaces need root and Debian's iproute2"),
+            Self::Nftables => ("nft", "list ruleset", "rules that drop packets need root and Debian's nftables"),
+        };
+        let tried =
+            Command::new(program).args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        match tried {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err(Trouble::Lacks(words.into())),
+        }
+    }
+}

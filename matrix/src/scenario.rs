@@ -1,0 +1,73 @@
+//! The list of all scenarios.
+
+use clap::ValueEnum;
+use loaddensity_metrics_smol::Smol;
+use loaddensity_metrics_tokio::Tokio;
+
+use crate::course::{Course, Trouble};
+use crate::scenarios;
+
+/// The runtimes that scenarios run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuntimeChoice {
+    Tokio,
+    Smol,
+}
+
+impl RuntimeChoice {
+    pub(crate) const ALL: [Self; 2] = [Self::Tokio, Self::Smol];
+
+    /// As it is given on the command line.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tokio => "tokio",
+            Self::Smol => "smol",
+        }
+    }
+}
+
+/// One kind of fault, and what exporters do about it.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// What happens, in a line.
+    pub(crate) what: &'static str,
+    /// What the machine must have.
+    pub(crate) needs: &'static [Need],
+    tokio: fn(&mut Course) -> Result<(), Trouble>,
+    smol: fn(&mut Course) -> Result<(), Trouble>,
+}
+
+/// Something that not every machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// `ip netns add`: root, and Debian's iproute2.
+    Namespaces,
+    /// Rules that drop packets: root, and Debian's nftables.
+    Nftables,
+}
+
+impl Scenario {
+    pub(crate) fn run(&self, runtime: RuntimeChoice, course: &mut Course) -> Result<(), Trouble> {
+        match runtime {
+            RuntimeChoice::Tokio => (self.tokio)(course),
+            RuntimeChoice::Smol => (self.smol)(course),
+        }
+    }
+}
+
+macro_rules! scenarios {
+    ($($module:ident::$name:ident [$($need:ident),*] $what:literal)*) => {
+        /// All of them, in the order in which they run.
+        pub(crate) const SCENARIOS: &[Scenario] = &[$(Scenario {
+            name: stringify!($name),
+            what: $what,
+            needs: &[$(Need::$need),*],
+            tokio: scenarios::$module::$name::<Tokio>,
+            smol: scenarios::$module::$name::<Smol>,
+        }),*];
+    };
+}
+
+scenarios! {
+    servers::absent_and_back [] "servers are absent, come, go and come again"
+}

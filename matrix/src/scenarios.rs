@@ -1,0 +1,3 @@
+//! What goes wrong, by where.
+
+pub(crate) mod servers;

@@ -1,0 +1,55 @@
+//! An engine on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use loaddensity_metrics_end_to_end::load::TestEngine;
+use loaddensity_metrics_shell::Registry;
+
+/// Requests at a steady pace, until it is stopped.
+pub(crate) struct Traffic {
+    control: Arc<TrafficControl>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct TrafficControl {
+    is_over: AtomicBool,
+    recorded: AtomicU64,
+    /// The longest time that a millisecond's requests took, in nanoseconds.
+    slowest: AtomicU64,
+}
+
+impl Traffic {
+    /// So many requests a millisecond.
+    pub(crate) fn start(registry: Registry<'static>, a_millisecond: u64) -> Self {
+        let control = Arc::new(TrafficControl::default());
+        let own = control.clone();
+        let mut engine = TestEngine::new(registry);
+        let thread = thread::spawn(move || {
+            while !own.is_over.load(Ordering::SeqCst) {
+                let begun = Instant::now();
+                engine.record(a_millisecond);
+                own.slowest.fetch_max(begun.elapsed().as_nanos() as u64, Ordering::SeqCst);
+                own.recorded.store(engine.sums.requests, Ordering::SeqCst);
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Self { control, thread }
+    }
+
+    /// Requests until now.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.control.recorded.load(Ordering::SeqCst)
+    }
+
+    /// Stops it. How many requests it has recorded, and the longest time that those of a millisecond took.
+    pub(crate) fn stop(self) -> Result<(u64, Duration), String> {
+        self.control.is_over.store(true, Ordering::SeqCst);
+        self.thread.join().map_err(|_| "the engine's thread panicked".to_owned())?;
+        let slowest = Duration::from_nanos(self.control.slowest.load(Ordering::SeqCst));
+        Ok((self.control.recorded.load(Ordering::SeqCst), slowest))
+    }
+}
