@@ -19,7 +19,9 @@ pub struct Posted {
     /// The request line.
     pub line: String,
     head: Vec<String>,
+    /// As text. A body that is none is in `bytes`.
     pub body: String,
+    pub bytes: Vec<u8>,
     /// `None` if no answer was given.
     pub status: Option<u16>,
 }
@@ -158,10 +160,14 @@ fn read_request(stream: &mut BufReader<impl io::Read>, connection: usize) -> io:
         lines.push(line.to_owned());
     }
     let line = lines.remove(0);
-    let mut posted = Posted { connection, line, head: lines, body: String::new(), status: None };
+    let mut posted = Posted { connection, line, head: lines, body: String::new(), bytes: Vec::new(), status: None };
     let length = posted.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = Vec::new();
     stream.take(length).read_to_end(&mut body)?;
+    // A server that takes a part of a body for all of it would store half a line.
+    if body.len() as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     let mut plain = Vec::new();
     match posted.header("content-encoding") {
         None => plain = body,
@@ -170,8 +176,8 @@ fn read_request(stream: &mut BufReader<impl io::Read>, connection: usize) -> io:
         }
         Some(other) => panic!("no server reads {other}"),
     }
-    // A body that is not text is not checked.
     posted.body = String::from_utf8_lossy(&plain).into_owned();
+    posted.bytes = plain;
     Ok(Some(posted))
 }
 

@@ -66,6 +66,8 @@ pub struct ReceivedExport {
     head: HeaderMap,
     /// Bytes of the message, without gRPC's prefix.
     pub message_bytes: usize,
+    /// These bytes, for other readers.
+    pub message: Vec<u8>,
     pub service_name: String,
     /// The attributes `run`, `worker` and `service.instance.id` of the resource.
     pub identity: [Option<String>; 3],
@@ -142,6 +144,11 @@ impl OtlpTestServer {
     /// The exports that were received so far.
     pub fn exports(&self) -> Vec<ReceivedExport> {
         self.shared.exports.lock().expect("no export panicked the receiver").clone()
+    }
+
+    /// Those that came after the first `count`.
+    pub fn exports_after(&self, count: usize) -> Vec<ReceivedExport> {
+        self.shared.exports.lock().expect("no export panicked the receiver").iter().skip(count).cloned().collect()
     }
 
     /// The sums over the bodies that are parts of one export.
@@ -340,6 +347,7 @@ fn decode(connection: usize, uri: &Uri, head: HeaderMap, body: &[u8]) -> Receive
         metrics,
         start,
         time,
+        message,
     }
 }
 

@@ -7,6 +7,7 @@ mod relay;
 mod runner;
 mod scenario;
 mod scenarios;
+mod site;
 mod traffic;
 
 use std::process::ExitCode;

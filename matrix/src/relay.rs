@@ -3,9 +3,9 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loaddensity_metrics_conformance::LOOPBACK;
 use socket2::SockRef;
@@ -15,20 +15,30 @@ use socket2::SockRef;
 pub(crate) enum Manner {
     /// What comes from one side goes to the other.
     Well,
-    /// Nothing is read, nothing answered.
+    /// Nothing is read, nothing answered. What waits goes on once the manner is another.
     Silent,
     /// The backend gets everything, and its answers never come back.
     AnswersLost,
     /// Answers come back a byte a second.
     ByteASecond,
+    /// Requests are read a byte a second.
+    ReadsAByteASecond,
     /// The backend gets so many bytes of a connection; then it is reset.
     ResetAfter(usize),
-    /// The direction back is closed at once; what comes is read.
+    /// The direction back is closed at once. The backend gets everything.
     HalfClosed,
-    /// The answer is no HTTP.
-    Garbage,
-    /// The answer never ends.
-    Endless,
+    /// The direction back is closed after the first bytes of an answer. The backend gets everything.
+    HalfClosedAfterAnswer,
+    /// The backend gets nothing. This is said in its place.
+    Says(Speech),
+}
+
+/// What somebody else says than the backend, as soon as a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Speech {
+    pub(crate) first: &'static [u8],
+    /// What is said again and again after it, until the connection is closed. Empty: nothing, and the connection stays open.
+    pub(crate) endless: &'static [u8],
 }
 
 /// The relay. Dropping it closes its port and its connections.
@@ -42,8 +52,25 @@ struct RelayState {
     backend: SocketAddr,
     manner: Mutex<Manner>,
     is_over: AtomicBool,
+    /// How often all connections were cut.
+    cuts: AtomicUsize,
     accepted: AtomicUsize,
-    open: Mutex<Vec<TcpStream>>,
+    open: AtomicUsize,
+    faults: AtomicUsize,
+    most_said: AtomicUsize,
+}
+
+/// A connection of an exporter, and the one to the backend that belongs to it. Nothing else holds these sockets, so that
+/// they are closed, or reset, when both directions are over.
+struct RelayedPair<'a> {
+    relay: &'a RelayState,
+    client: TcpStream,
+    backend: TcpStream,
+    cuts: usize,
+    is_over: AtomicBool,
+    /// A request has come, and nothing for a moment since.
+    is_asked: AtomicBool,
+    client_is_gone: AtomicBool,
 }
 
 impl Relay {
@@ -59,21 +86,14 @@ impl Relay {
             backend,
             manner: Mutex::new(Manner::Well),
             is_over: AtomicBool::new(false),
+            cuts: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
-            open: Mutex::default(),
+            open: AtomicUsize::new(0),
+            faults: AtomicUsize::new(0),
+            most_said: AtomicUsize::new(0),
         });
         let shared = state.clone();
-        let accepting = thread::spawn(move || {
-            for stream in listener.incoming() {
-                if shared.is_over.load(Ordering::SeqCst) {
-                    break;
-                }
-                let (Ok(stream), shared) = (stream, shared.clone()) else { continue };
-                shared.accepted.fetch_add(1, Ordering::SeqCst);
-                // A connection ends with an error as often as without.
-                thread::spawn(move || drop(shared.serve(stream)));
-            }
-        });
+        let accepting = thread::spawn(move || shared.accept(&listener));
         Ok(Self { address, state, accepting: Some(accepting) })
     }
 
@@ -82,7 +102,11 @@ impl Relay {
     }
 
     pub(crate) fn behave(&self, manner: Manner) {
-        *lock(&self.state.manner) = manner;
+        *self.state.lock() = manner;
+    }
+
+    pub(crate) fn manner(&self) -> Manner {
+        self.state.manner()
     }
 
     /// Connections until now.
@@ -90,11 +114,25 @@ impl Relay {
         self.state.accepted.load(Ordering::SeqCst)
     }
 
+    /// How often a connection was reset, half closed, read or answered slowly, left without an answer, or told something
+    /// else than the backend says.
+    pub(crate) fn faults(&self) -> usize {
+        self.state.faults.load(Ordering::SeqCst)
+    }
+
+    /// The most bytes that were said without an end over one connection.
+    pub(crate) fn most_said(&self) -> usize {
+        self.state.most_said.load(Ordering::SeqCst)
+    }
+
     /// Closes all connections. The port stays open.
     pub(crate) fn cut(&self) {
-        for stream in lock(&self.state.open).drain(..) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.state.cuts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Connections whose exporter or backend has not closed them.
+    pub(crate) fn open(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
     }
 }
 
@@ -106,69 +144,115 @@ impl Drop for Relay {
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
-        self.cut();
     }
 }
 
 impl RelayState {
     fn manner(&self) -> Manner {
-        *lock(&self.manner)
+        *self.lock()
     }
 
-    fn serve(self: &Arc<Self>, client: TcpStream) -> io::Result<()> {
-        lock(&self.open).push(client.try_clone()?);
+    fn lock(&self) -> MutexGuard<'_, Manner> {
+        self.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes connections until the relay is over. Ends after all of them.
+    fn accept(&self, listener: &TcpListener) {
+        thread::scope(|threads| {
+            for stream in listener.incoming() {
+                if self.is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let Ok(client) = stream else { continue };
+                self.accepted.fetch_add(1, Ordering::SeqCst);
+                self.open.fetch_add(1, Ordering::SeqCst);
+                threads.spawn(move || {
+                    // A connection ends with an error as often as without.
+                    let _ = self.serve(client);
+                    self.open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+    }
+
+    fn serve(&self, client: TcpStream) -> io::Result<()> {
         let backend = TcpStream::connect(self.backend)?;
-        lock(&self.open).push(backend.try_clone()?);
-        let (shared, from, to) = (self.clone(), backend.try_clone()?, client.try_clone()?);
-        thread::spawn(move || drop(shared.answer(from, to)));
-        self.forward(client, backend)
+        for socket in [&client, &backend] {
+            socket.set_read_timeout(Some(LOOK))?;
+            socket.set_write_timeout(Some(LOOK))?;
+            socket.set_nodelay(true)?;
+        }
+        let pair = RelayedPair {
+            relay: self,
+            client,
+            backend,
+            cuts: self.cuts.load(Ordering::SeqCst),
+            is_over: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
+            client_is_gone: AtomicBool::new(false),
+        };
+        thread::scope(|threads| {
+            threads.spawn(|| pair.until_its_end(pair.forward()));
+            pair.until_its_end(pair.answer());
+        });
+        Ok(())
+    }
+}
+
+impl RelayedPair<'_> {
+    /// A direction that ends with an error ends the other too.
+    fn until_its_end(&self, end: io::Result<()>) {
+        if end.is_err() {
+            self.is_over.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        let is_cut = self.relay.cuts.load(Ordering::SeqCst) != self.cuts;
+        !is_cut && !self.relay.is_over.load(Ordering::SeqCst) && !self.is_over.load(Ordering::SeqCst)
     }
 
     /// From the exporter to the backend.
-    fn forward(&self, mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
-        from.set_read_timeout(Some(LOOK))?;
-        let (mut buffer, mut passed, mut has_answered) = ([0; 8_192], 0, false);
-        while !self.is_over.load(Ordering::SeqCst) {
-            if self.manner() == Manner::Silent {
-                thread::sleep(LOOK);
-                continue;
-            }
-            let length = match from.read(&mut buffer) {
-                Ok(0) => return to.shutdown(Shutdown::Write),
+    fn forward(&self) -> io::Result<()> {
+        let (mut buffer, mut passed, mut has_fault) = ([0; 8_192], 0, false);
+        while self.goes_on() {
+            self.wait_while_silent();
+            let room = if self.relay.manner() == Manner::ReadsAByteASecond { 1 } else { buffer.len() };
+            let length = match (&self.client).read(&mut buffer[..room]) {
+                Ok(0) => {
+                    self.client_is_gone.store(true, Ordering::SeqCst);
+                    return self.backend.shutdown(Shutdown::Write);
+                }
                 Ok(length) => length,
-                Err(error) if is_nothing_yet(&error) => continue,
+                Err(error) if is_nothing_yet(&error) => {
+                    self.is_asked.store(passed != 0, Ordering::SeqCst);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
-            match self.manner() {
+            self.is_asked.store(false, Ordering::SeqCst);
+            self.wait_while_silent();
+            let (bytes, manner) = (&buffer[..length], self.relay.manner());
+            if manner != Manner::Well && !has_fault {
+                has_fault = true;
+                self.relay.faults.fetch_add(1, Ordering::SeqCst);
+                if manner == Manner::HalfClosed {
+                    self.client.shutdown(Shutdown::Write)?;
+                }
+            }
+            match manner {
                 Manner::ResetAfter(limit) if passed + length > limit => {
-                    to.write_all(&buffer[..limit.saturating_sub(passed).min(length)])?;
-                    let _ = to.shutdown(Shutdown::Both);
-                    SockRef::from(&from).set_linger(Some(Duration::ZERO))?;
-                    // The other handles of this socket keep it open: the reset leaves with the last of them.
-                    lock(&self.open).clear();
-                    return Ok(());
+                    self.write(&self.backend, &bytes[..limit.saturating_sub(passed).min(length)])?;
+                    // The reset leaves once the other direction has ended as well, and the socket is closed.
+                    SockRef::from(&self.client).set_linger(Some(Duration::ZERO))?;
+                    return Err(io::ErrorKind::ConnectionReset.into());
                 }
-                Manner::HalfClosed => from.shutdown(Shutdown::Write)?,
-                Manner::Garbage if !has_answered => {
-                    has_answered = true;
-                    from.write_all(b"\0\xff\x16\x03 220 mail.example ESMTP\r\n\r\n")?;
+                Manner::ReadsAByteASecond => {
+                    self.write(&self.backend, bytes)?;
+                    self.pause(SECOND, manner);
                 }
-                Manner::Endless if !has_answered => {
-                    has_answered = true;
-                    let mut without_end = from.try_clone()?;
-                    thread::spawn(move || {
-                        without_end.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-                        loop {
-                            without_end.write_all(b"400\r\n")?;
-                            without_end.write_all(&[b'x'; 0x400])?;
-                            without_end.write_all(b"\r\n")?;
-                        }
-                        #[allow(unreachable_code)]
-                        io::Result::Ok(())
-                    });
-                }
-                Manner::Garbage | Manner::Endless => {}
-                _ => to.write_all(&buffer[..length])?,
+                Manner::Says(_) => {}
+                _ => self.write(&self.backend, bytes)?,
             }
             passed += length;
         }
@@ -176,37 +260,97 @@ impl RelayState {
     }
 
     /// From the backend to the exporter.
-    fn answer(&self, mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+    fn answer(&self) -> io::Result<()> {
         let mut buffer = [0; 8_192];
-        loop {
-            let length = from.read(&mut buffer)?;
-            if length == 0 {
-                return to.shutdown(Shutdown::Write);
+        while self.goes_on() {
+            self.wait_while_silent();
+            let manner = self.relay.manner();
+            if let Manner::Says(speech) = manner
+                && self.is_asked.load(Ordering::SeqCst)
+            {
+                return self.speak(speech, manner);
             }
-            for byte in 0..length {
-                match self.manner() {
-                    Manner::ByteASecond => {
-                        to.write_all(&buffer[byte..=byte])?;
-                        thread::sleep(Duration::from_secs(1));
-                    }
-                    Manner::Silent | Manner::AnswersLost | Manner::HalfClosed => break,
-                    _ => {
-                        to.write_all(&buffer[byte..length])?;
-                        break;
-                    }
+            let length = match (&self.backend).read(&mut buffer) {
+                // Without this look a connection that is to be reset would be closed first.
+                Ok(0) if !self.goes_on() => return Ok(()),
+                Ok(0) => return self.client.shutdown(Shutdown::Write),
+                Ok(length) => length,
+                Err(error) if is_nothing_yet(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            self.wait_while_silent();
+            let (bytes, manner) = (&buffer[..length], self.relay.manner());
+            match manner {
+                Manner::ByteASecond => self.answer_slowly(bytes, manner)?,
+                Manner::AnswersLost | Manner::HalfClosed | Manner::Says(_) => {}
+                Manner::HalfClosedAfterAnswer => {
+                    self.write(&self.client, bytes)?;
+                    self.client.shutdown(Shutdown::Write)?;
                 }
+                _ => self.write(&self.client, bytes)?,
             }
         }
+        Ok(())
+    }
+
+    fn answer_slowly(&self, bytes: &[u8], manner: Manner) -> io::Result<()> {
+        for byte in bytes.chunks(1) {
+            self.write(&self.client, byte)?;
+            self.pause(SECOND, manner);
+        }
+        Ok(())
+    }
+
+    /// Says something in the place of the backend. After it the connection is of no use.
+    fn speak(&self, speech: Speech, manner: Manner) -> io::Result<()> {
+        self.write(&self.client, speech.first)?;
+        let piece = speech.endless.repeat(PIECE / speech.endless.len().max(1));
+        let mut said = 0;
+        while self.goes_on() && self.relay.manner() == manner && !self.client_is_gone.load(Ordering::SeqCst) {
+            if piece.is_empty() {
+                self.pause(LOOK, manner);
+            } else {
+                self.write(&self.client, &piece)?;
+                said += piece.len();
+                self.relay.most_said.fetch_max(said, Ordering::SeqCst);
+            }
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
+    fn wait_while_silent(&self) {
+        while self.goes_on() && self.relay.manner() == Manner::Silent {
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Sleeps as long as the manner stays the same.
+    fn pause(&self, duration: Duration, manner: Manner) {
+        let end = Instant::now() + duration;
+        while Instant::now() < end && self.goes_on() && self.relay.manner() == manner {
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Writes all of it, unless the connection ends meanwhile.
+    fn write(&self, mut to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match to.write(bytes) {
+                Ok(length) => bytes = &bytes[length..],
+                Err(error) if is_nothing_yet(&error) && self.goes_on() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
 /// Between two looks whether anything has changed.
 const LOOK: Duration = Duration::from_millis(20);
+const SECOND: Duration = Duration::from_secs(1);
+/// Bytes of what has no end that are written at once, about.
+const PIECE: usize = 16_384;
 
 fn is_nothing_yet(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,3 +1,6 @@
 //! What goes wrong, by where.
 
-pub(crate) mod servers;
+pub(crate) mod absence;
+pub(crate) mod breaks;
+mod illness;
+pub(crate) mod silence;

@@ -1,0 +1,233 @@
+//! Three servers with a relay before each, and exporters that send to them over InfluxDB's HTTP, OTLP over gRPC and OTLP over
+//! HTTP.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use loaddensity_metrics_end_to_end::load::settings;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Account, DropReason, Exporter, ExporterStatus, Exporters};
+
+use crate::backends::{WellHttpReceiver, WellInfluxdb, WellReceiver, influxdb_at, otlp_at, otlp_http_at};
+use crate::course::{Course, Trouble};
+use crate::law::{account_of, check_stored, shut_down, wait_until};
+use crate::relay::{Manner, Relay};
+use crate::traffic::Traffic;
+
+/// What an exporter speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Influxdb,
+    Grpc,
+    OtlpHttp,
+}
+
+/// A backend and the way to it.
+pub(crate) struct Server {
+    pub(crate) protocol: Protocol,
+    backend: Backend,
+    address: SocketAddr,
+    /// `None` while nothing listens at the address.
+    relay: Option<Relay>,
+}
+
+enum Backend {
+    Influxdb(WellInfluxdb),
+    Grpc(WellReceiver),
+    OtlpHttp(WellHttpReceiver),
+}
+
+/// The servers, the exporters, and an engine for each of these.
+pub(crate) struct Site<R: Runtime> {
+    pub(crate) servers: [Server; 3],
+    /// InfluxDB and gRPC on one thread, OTLP over HTTP on another, as a process has one exporter of a kind for a registry.
+    exporters: [Exporters<R>; 2],
+    traffic: [Traffic; 2],
+}
+
+/// Requests a millisecond. What a ring holds lasts for two seconds without the pump.
+const PACE: u64 = 2;
+/// The longest time that a millisecond's requests may take an engine, on a machine that does something else besides.
+const MOST_OF_AN_ENGINE: Duration = Duration::from_secs(1);
+
+impl Protocol {
+    pub(crate) const ALL: [Self; 3] = [Self::Influxdb, Self::Grpc, Self::OtlpHttp];
+
+    const fn exporter(self) -> Exporter {
+        match self {
+            Self::Influxdb => Exporter::Influxdb,
+            Self::Grpc | Self::OtlpHttp => Exporter::OpenTelemetry,
+        }
+    }
+
+    /// Which of the site's exporters.
+    const fn place(self) -> usize {
+        matches!(self, Self::OtlpHttp) as usize
+    }
+}
+
+impl Backend {
+    const fn address(&self) -> SocketAddr {
+        match self {
+            Self::Influxdb(backend) => backend.address(),
+            Self::Grpc(backend) => backend.address(),
+            Self::OtlpHttp(backend) => backend.address(),
+        }
+    }
+
+    fn requests(&self) -> u64 {
+        match self {
+            Self::Influxdb(backend) => backend.requests(),
+            Self::Grpc(backend) => backend.requests(),
+            Self::OtlpHttp(backend) => backend.requests(),
+        }
+    }
+}
+
+impl Server {
+    /// It gives its port back at once.
+    fn absent<R: Runtime>(protocol: Protocol) -> Result<Self, Trouble> {
+        let backend = match protocol {
+            Protocol::Influxdb => Backend::Influxdb(WellInfluxdb::start()),
+            Protocol::Grpc => Backend::Grpc(WellReceiver::start::<R>()),
+            Protocol::OtlpHttp => Backend::OtlpHttp(WellHttpReceiver::start()),
+        };
+        let address = Relay::start(backend.address())?.address();
+        Ok(Self { protocol, backend, address, relay: None })
+    }
+
+    pub(crate) fn come(&mut self) -> Result<(), Trouble> {
+        self.relay = Some(Relay::start_at(self.address, self.backend.address())?);
+        Ok(())
+    }
+
+    /// Closes its port and its connections.
+    pub(crate) fn go(&mut self) {
+        self.relay = None;
+    }
+
+    pub(crate) fn relay(&self) -> Result<&Relay, Trouble> {
+        self.relay.as_ref().ok_or_else(|| "the scenario itself: a server is away".to_owned().into())
+    }
+}
+
+impl<R: Runtime> Site<R> {
+    /// The servers are absent.
+    pub(crate) fn start() -> Result<Self, Trouble> {
+        let servers =
+            [Server::absent::<R>(Protocol::Influxdb)?, Server::absent::<R>(Protocol::Grpc)?, Server::absent::<R>(Protocol::OtlpHttp)?];
+        let start = || Exporters::<R>::start(settings(64)).map_err(|error| error.to_string());
+        let exporters = [start()?, start()?];
+        let [influxdb, grpc, http] = [0, 1, 2].map(|place: usize| servers[place].address);
+        let [first, second] = &exporters;
+        first.start_influxdb_sink(influxdb_at(influxdb)).map_err(|error| error.to_string())?;
+        first.start_opentelemetry_exporter(otlp_at(grpc)).map_err(|error| error.to_string())?;
+        second.start_opentelemetry_exporter(otlp_http_at(http)).map_err(|error| error.to_string())?;
+        let traffic = [Traffic::start(first.registry(), PACE), Traffic::start(second.registry(), PACE)];
+        Ok(Self { servers, exporters, traffic })
+    }
+
+    /// The servers are there.
+    pub(crate) fn start_well() -> Result<Self, Trouble> {
+        let mut site = Self::start()?;
+        site.come()?;
+        Ok(site)
+    }
+
+    pub(crate) fn come(&mut self) -> Result<(), Trouble> {
+        self.servers.iter_mut().try_for_each(Server::come)
+    }
+
+    pub(crate) fn go(&mut self) {
+        self.servers.iter_mut().for_each(Server::go);
+    }
+
+    /// All servers but those that are away.
+    pub(crate) fn behave(&self, manner_of: impl Fn(Protocol) -> Manner) {
+        for server in &self.servers {
+            if let Some(relay) = &server.relay {
+                relay.behave(manner_of(server.protocol));
+            }
+        }
+    }
+
+    pub(crate) fn status(&self, protocol: Protocol) -> Result<ExporterStatus, Trouble> {
+        let all = self.exporters[protocol.place()].status();
+        let status = all.into_iter().find(|status| status.exporter == protocol.exporter());
+        status.ok_or_else(|| format!("{protocol:?} has no status").into())
+    }
+
+    /// Waits until every exporter says that something is wrong, in one of the words.
+    pub(crate) fn wait_for_complaints(
+        &self,
+        course: &Course,
+        words_of: impl Fn(Protocol) -> &'static [&'static str],
+    ) -> Result<(), Trouble> {
+        for protocol in Protocol::ALL {
+            let (words, end) = (words_of(protocol), Instant::now() + Duration::from_secs(20));
+            loop {
+                let error = self.status(protocol)?.last_error;
+                let says = error.as_deref().unwrap_or_default();
+                if !says.is_empty() && words.iter().any(|word| says.contains(word)) {
+                    course.note(format!("{protocol:?}: {says}"));
+                    break;
+                }
+                if Instant::now() > end {
+                    return Err(format!("{protocol:?} says {error:?}, where one of {words:?} was expected").into());
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every server has what was recorded until now, and is not complained of any more.
+    pub(crate) fn wait_for_arrival(&self) -> Result<(), Trouble> {
+        for server in &self.servers {
+            let recorded = self.traffic[server.protocol.place()].recorded();
+            let what = format!("{:?} has what was recorded, and says so", server.protocol);
+            wait_until(&what, || {
+                let is_well = self.status(server.protocol).is_ok_and(|status| status.last_error.is_none());
+                is_well && server.backend.requests() >= recorded
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything, lets what is on its way arrive, and checks the law. Drop reasons other than those that
+    /// `reasons_of` names are refused.
+    pub(crate) fn stop(
+        self,
+        course: &mut Course,
+        deadline: Duration,
+        reasons_of: impl Fn(Protocol) -> Vec<DropReason>,
+    ) -> Result<Vec<(Protocol, Account)>, Trouble> {
+        let mut reports = Vec::new();
+        let mut recorded = Vec::new();
+        for traffic in self.traffic {
+            let (requests, slowest) = traffic.stop()?;
+            if slowest > MOST_OF_AN_ENGINE {
+                return Err(format!("recording a millisecond's requests took {slowest:?}").into());
+            }
+            recorded.push(requests);
+        }
+        for (exporters, recorded) in self.exporters.into_iter().zip(recorded) {
+            reports.push(shut_down(course, exporters, deadline, recorded)?);
+        }
+        let mut accounts = Vec::new();
+        for server in &self.servers {
+            if let Some(relay) = &server.relay {
+                relay.behave(Manner::Well);
+                wait_until("all connections are closed after a stop", || relay.open() == 0)?;
+            }
+            let account = *account_of(&reports[server.protocol.place()], server.protocol.exporter())?;
+            check_stored(&account, server.backend.requests())?;
+            let reasons = reasons_of(server.protocol);
+            if let Some((reason, count)) = account.dropped.iter().find(|(reason, count)| *count != 0 && !reasons.contains(reason)) {
+                return Err(format!("{count} requests were dropped as {reason:?}, where only {reasons:?} was expected: {account:?}").into());
+            }
+            accounts.push((server.protocol, account));
+        }
+        Ok(accounts)
+    }
+}
