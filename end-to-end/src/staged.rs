@@ -1,7 +1,7 @@
 //! A runtime whose host names, Unix sockets and wall clock a test controls. Everything else is done by an inner
 //! runtime.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,6 +25,8 @@ pub struct Staged<R> {
 pub struct StagedSockets {
     /// The addresses of host names that end in `.staged`.
     pub addresses: Vec<SocketAddr>,
+    /// The addresses of such names that have others than these.
+    pub names: HashMap<&'static str, Vec<SocketAddr>>,
     /// How often such a name was resolved.
     pub resolutions: usize,
     /// How many bytes the current stream and the next ones take before they break. Once this is empty, a stream takes
@@ -145,7 +147,8 @@ impl<R: Runtime> Runtime for Staged<R> {
         }
         let mut stage = self.stage();
         stage.resolutions += 1;
-        if stage.addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(stage.addresses.clone()) }
+        let addresses = stage.names.get(host).unwrap_or(&stage.addresses);
+        if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses.clone()) }
     }
 
     async fn udp_connect(&self, options: UdpOptions) -> io::Result<R::Udp> {

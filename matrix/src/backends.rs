@@ -1,6 +1,7 @@
 //! Backends that are well: what goes wrong on the way to them is a [`Relay`](crate::relay::Relay)'s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -130,24 +131,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Points that are posted to `server` soon, with short timeouts.
-pub(crate) fn influxdb_at(server: impl ToString) -> InfluxdbConfig {
-    let url = InfluxdbUrl::new(format!("http://{}/write?db=load", server.to_string()));
+pub(crate) fn influxdb_at(server: impl Display + Copy) -> InfluxdbConfig {
+    let url = InfluxdbUrl::new(format!("http://{server}/write?db=load"));
     let batch = BatchLimits::default().age(Duration::from_millis(50));
     InfluxdbConfig::default().target(url).batch(batch).timeout(Duration::from_millis(700))
 }
 
 /// Exports over gRPC to `server` at short intervals, with short timeouts.
-pub(crate) fn otlp_at(server: impl ToString) -> OpenTelemetryConfig {
+pub(crate) fn otlp_at(server: impl Display + Copy) -> OpenTelemetryConfig {
     soon(OpenTelemetryConfig::default(), server)
 }
 
 /// The same over HTTP.
-pub(crate) fn otlp_http_at(server: impl ToString) -> OpenTelemetryConfig {
+pub(crate) fn otlp_http_at(server: impl Display + Copy) -> OpenTelemetryConfig {
     soon(OpenTelemetryConfig::http(), server)
 }
 
-fn soon(config: OpenTelemetryConfig, server: impl ToString) -> OpenTelemetryConfig {
-    let endpoint = format!("http://{}", server.to_string());
+fn soon(config: OpenTelemetryConfig, server: impl Display + Copy) -> OpenTelemetryConfig {
+    let endpoint = format!("http://{server}");
     config.endpoint(endpoint).interval(Duration::from_millis(100)).timeout(Duration::from_millis(700))
 }
 

@@ -3,6 +3,7 @@
 mod backends;
 mod course;
 mod law;
+mod memory;
 mod relay;
 mod runner;
 mod scenario;

@@ -1,5 +1,6 @@
 //! A relay before a backend that does to connections what networks and sick servers do.
 
+use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,16 +30,18 @@ pub(crate) enum Manner {
     HalfClosed,
     /// The direction back is closed after the first bytes of an answer. The backend gets everything.
     HalfClosedAfterAnswer,
-    /// The backend gets nothing. This is said in its place.
+    /// This is said in the backend's place.
     Says(Speech),
 }
 
 /// What somebody else says than the backend, as soon as a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Speech {
     pub(crate) first: &'static [u8],
     /// What is said again and again after it, until the connection is closed. Empty: nothing, and the connection stays open.
     pub(crate) endless: &'static [u8],
+    /// Whether the backend gets everything all the same.
+    pub(crate) stores: bool,
 }
 
 /// The relay. Dropping it closes its port and its connections.
@@ -73,6 +76,18 @@ struct RelayedPair<'a> {
     client_is_gone: AtomicBool,
 }
 
+impl fmt::Debug for Speech {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stores = if self.stores { "stores, and says" } else { "says" };
+        write!(formatter, "{stores} \"{}\"", self.first.escape_ascii())?;
+        if self.endless.is_empty() {
+            Ok(())
+        } else {
+            write!(formatter, " and endless \"{}\"", self.endless.escape_ascii())
+        }
+    }
+}
+
 impl Relay {
     pub(crate) fn start(backend: SocketAddr) -> io::Result<Self> {
         Self::start_at(LOOPBACK, backend)
@@ -103,10 +118,6 @@ impl Relay {
 
     pub(crate) fn behave(&self, manner: Manner) {
         *self.state.lock() = manner;
-    }
-
-    pub(crate) fn manner(&self) -> Manner {
-        self.state.manner()
     }
 
     /// Connections until now.
@@ -192,8 +203,8 @@ impl RelayState {
             client_is_gone: AtomicBool::new(false),
         };
         thread::scope(|threads| {
-            threads.spawn(|| pair.until_its_end(pair.forward()));
-            pair.until_its_end(pair.answer());
+            threads.spawn(|| pair.note_end(&pair.forward()));
+            pair.note_end(&pair.answer());
         });
         Ok(())
     }
@@ -201,7 +212,7 @@ impl RelayState {
 
 impl RelayedPair<'_> {
     /// A direction that ends with an error ends the other too.
-    fn until_its_end(&self, end: io::Result<()>) {
+    fn note_end(&self, end: &io::Result<()>) {
         if end.is_err() {
             self.is_over.store(true, Ordering::SeqCst);
         }
@@ -214,8 +225,11 @@ impl RelayedPair<'_> {
 
     /// From the exporter to the backend.
     fn forward(&self) -> io::Result<()> {
-        let (mut buffer, mut passed, mut has_fault) = ([0; 8_192], 0, false);
+        let (mut buffer, mut passed, mut noted) = ([0; 8_192], 0, Manner::Well);
         while self.goes_on() {
+            if self.relay.manner() == Manner::Silent && self.client.peek(&mut buffer).is_ok_and(|length| length != 0) {
+                self.note(Manner::Silent, &mut noted);
+            }
             self.wait_while_silent();
             let room = if self.relay.manner() == Manner::ReadsAByteASecond { 1 } else { buffer.len() };
             let length = match (&self.client).read(&mut buffer[..room]) {
@@ -233,12 +247,8 @@ impl RelayedPair<'_> {
             self.is_asked.store(false, Ordering::SeqCst);
             self.wait_while_silent();
             let (bytes, manner) = (&buffer[..length], self.relay.manner());
-            if manner != Manner::Well && !has_fault {
-                has_fault = true;
-                self.relay.faults.fetch_add(1, Ordering::SeqCst);
-                if manner == Manner::HalfClosed {
-                    self.client.shutdown(Shutdown::Write)?;
-                }
+            if self.note(manner, &mut noted) && manner == Manner::HalfClosed {
+                self.client.shutdown(Shutdown::Write)?;
             }
             match manner {
                 Manner::ResetAfter(limit) if passed + length > limit => {
@@ -251,12 +261,21 @@ impl RelayedPair<'_> {
                     self.write(&self.backend, bytes)?;
                     self.pause(SECOND, manner);
                 }
-                Manner::Says(_) => {}
+                Manner::Says(Speech { stores: false, .. }) => {}
                 _ => self.write(&self.backend, bytes)?,
             }
             passed += length;
         }
         Ok(())
+    }
+
+    /// Counts a fault of this connection. Whether it is another than the last one.
+    fn note(&self, manner: Manner, noted: &mut Manner) -> bool {
+        let is_new = std::mem::replace(noted, manner) != manner;
+        if is_new && manner != Manner::Well {
+            self.relay.faults.fetch_add(1, Ordering::SeqCst);
+        }
+        is_new
     }
 
     /// From the backend to the exporter.

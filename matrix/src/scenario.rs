@@ -70,8 +70,11 @@ macro_rules! scenarios {
 
 scenarios! {
     absence::absent_and_back [] "servers are absent, come, are restarted while bodies are on their way, go and come again"
+    moving::moved [] "host names get another address while the old servers are gone, or stay silent"
     silence::silent [] "servers accept and never answer: they read nothing, or store everything"
     silence::a_byte_a_second [] "servers answer a byte a second, or read a byte a second"
     breaks::reset_in_mid_body [] "connections are reset in the middle of a body"
     breaks::half_closed [] "servers close the direction back, before an answer or after it, and read on"
+    nonsense::garbage [] "servers answer with what is no HTTP, or HTTP that breaks its rules"
+    nonsense::endless_answers [] "servers answer without an end: interim responses, heads, bodies"
 }

@@ -3,4 +3,6 @@
 pub(crate) mod absence;
 pub(crate) mod breaks;
 mod illness;
+pub(crate) mod moving;
+pub(crate) mod nonsense;
 pub(crate) mod silence;

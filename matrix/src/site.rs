@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use loaddensity_metrics_end_to_end::load::settings;
 use loaddensity_metrics_shell::runtime::Runtime;
@@ -49,6 +50,8 @@ pub(crate) struct Site<R: Runtime> {
 const PACE: u64 = 2;
 /// The longest time that a millisecond's requests may take an engine, on a machine that does something else besides.
 const MOST_OF_AN_ENGINE: Duration = Duration::from_secs(1);
+/// Until when something must have happened that never takes a quarter of this.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 impl Protocol {
     pub(crate) const ALL: [Self; 3] = [Self::Influxdb, Self::Grpc, Self::OtlpHttp];
@@ -86,13 +89,16 @@ impl Backend {
 
 impl Server {
     /// It gives its port back at once.
-    fn absent<R: Runtime>(protocol: Protocol) -> Result<Self, Trouble> {
+    pub(crate) fn absent<R: Runtime>(protocol: Protocol) -> Result<Self, Trouble> {
         let backend = match protocol {
             Protocol::Influxdb => Backend::Influxdb(WellInfluxdb::start()),
             Protocol::Grpc => Backend::Grpc(WellReceiver::start::<R>()),
             Protocol::OtlpHttp => Backend::OtlpHttp(WellHttpReceiver::start()),
         };
-        let address = Relay::start(backend.address())?.address();
+        // An address of this process's own, so that nobody takes the port while the server is away.
+        let [_, _, one, other] = process::id().to_be_bytes();
+        let free = SocketAddr::from(([127, 81, one, other], 0));
+        let address = Relay::start_at(free, backend.address())?.address();
         Ok(Self { protocol, backend, address, relay: None })
     }
 
@@ -106,6 +112,20 @@ impl Server {
         self.relay = None;
     }
 
+    /// Requests that the backend has.
+    pub(crate) fn requests(&self) -> u64 {
+        self.backend.requests()
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Another way to the same backend, at another address.
+    pub(crate) fn another_relay(&self) -> Result<Relay, Trouble> {
+        Ok(Relay::start(self.backend.address())?)
+    }
+
     pub(crate) fn relay(&self) -> Result<&Relay, Trouble> {
         self.relay.as_ref().ok_or_else(|| "the scenario itself: a server is away".to_owned().into())
     }
@@ -114,8 +134,11 @@ impl Server {
 impl<R: Runtime> Site<R> {
     /// The servers are absent.
     pub(crate) fn start() -> Result<Self, Trouble> {
-        let servers =
-            [Server::absent::<R>(Protocol::Influxdb)?, Server::absent::<R>(Protocol::Grpc)?, Server::absent::<R>(Protocol::OtlpHttp)?];
+        let servers = [
+            Server::absent::<R>(Protocol::Influxdb)?,
+            Server::absent::<R>(Protocol::Grpc)?,
+            Server::absent::<R>(Protocol::OtlpHttp)?,
+        ];
         let start = || Exporters::<R>::start(settings(64)).map_err(|error| error.to_string());
         let exporters = [start()?, start()?];
         let [influxdb, grpc, http] = [0, 1, 2].map(|place: usize| servers[place].address);
@@ -142,6 +165,11 @@ impl<R: Runtime> Site<R> {
         self.servers.iter_mut().for_each(Server::go);
     }
 
+    /// Closes all connections.
+    pub(crate) fn cut(&self) {
+        self.servers.iter().filter_map(|server| server.relay.as_ref()).for_each(Relay::cut);
+    }
+
     /// All servers but those that are away.
     pub(crate) fn behave(&self, manner_of: impl Fn(Protocol) -> Manner) {
         for server in &self.servers {
@@ -158,40 +186,49 @@ impl<R: Runtime> Site<R> {
     }
 
     /// Waits until every exporter says that something is wrong, in one of the words.
-    pub(crate) fn wait_for_complaints(
+    pub(crate) fn wait_for_complaints(&self, course: &Course, words: &[&str]) -> Result<(), Trouble> {
+        Protocol::ALL.into_iter().try_for_each(|protocol| self.wait_for_complaint(course, protocol, words))
+    }
+
+    pub(crate) fn wait_for_complaint(
         &self,
         course: &Course,
-        words_of: impl Fn(Protocol) -> &'static [&'static str],
+        protocol: Protocol,
+        words: &[&str],
     ) -> Result<(), Trouble> {
-        for protocol in Protocol::ALL {
-            let (words, end) = (words_of(protocol), Instant::now() + Duration::from_secs(20));
-            loop {
-                let error = self.status(protocol)?.last_error;
-                let says = error.as_deref().unwrap_or_default();
-                if !says.is_empty() && words.iter().any(|word| says.contains(word)) {
-                    course.note(format!("{protocol:?}: {says}"));
-                    break;
-                }
-                if Instant::now() > end {
-                    return Err(format!("{protocol:?} says {error:?}, where one of {words:?} was expected").into());
-                }
-                std::thread::sleep(Duration::from_millis(2));
+        let end = Instant::now() + LONGEST_WAIT;
+        loop {
+            let error = self.status(protocol)?.last_error;
+            if let Some(says) = error.as_deref().filter(|says| words.iter().any(|word| says.contains(word))) {
+                course.note(format!("{protocol:?}: {says}"));
+                return Ok(());
             }
+            if Instant::now() > end {
+                return Err(format!("{protocol:?} says {error:?}, where one of {words:?} was expected").into());
+            }
+            thread::sleep(Duration::from_millis(2));
         }
-        Ok(())
     }
 
     /// Waits until every server has what was recorded until now, and is not complained of any more.
     pub(crate) fn wait_for_arrival(&self) -> Result<(), Trouble> {
-        for server in &self.servers {
-            let recorded = self.traffic[server.protocol.place()].recorded();
-            let what = format!("{:?} has what was recorded, and says so", server.protocol);
-            wait_until(&what, || {
-                let is_well = self.status(server.protocol).is_ok_and(|status| status.last_error.is_none());
-                is_well && server.backend.requests() >= recorded
-            })?;
+        Protocol::ALL.into_iter().try_for_each(|protocol| self.wait_for_arrival_of(protocol))
+    }
+
+    pub(crate) fn wait_for_arrival_of(&self, protocol: Protocol) -> Result<(), Trouble> {
+        let (server, end) = (&self.servers[protocol as usize], Instant::now() + LONGEST_WAIT);
+        let before = self.traffic[protocol.place()].recorded();
+        loop {
+            let (status, stored) = (self.status(protocol)?, server.requests());
+            // What was dropped meanwhile never arrives.
+            if status.last_error.is_none() && stored + status.account.dropped.total() >= before {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(format!("{protocol:?} has {stored} of {before} requests: {status:?}").into());
+            }
+            thread::sleep(Duration::from_millis(2));
         }
-        Ok(())
     }
 
     /// Stops everything, lets what is on its way arrive, and checks the law. Drop reasons other than those that
@@ -221,10 +258,15 @@ impl<R: Runtime> Site<R> {
                 wait_until("all connections are closed after a stop", || relay.open() == 0)?;
             }
             let account = *account_of(&reports[server.protocol.place()], server.protocol.exporter())?;
-            check_stored(&account, server.backend.requests())?;
+            check_stored(&account, server.requests())?;
             let reasons = reasons_of(server.protocol);
-            if let Some((reason, count)) = account.dropped.iter().find(|(reason, count)| *count != 0 && !reasons.contains(reason)) {
-                return Err(format!("{count} requests were dropped as {reason:?}, where only {reasons:?} was expected: {account:?}").into());
+            if let Some((reason, count)) =
+                account.dropped.iter().find(|(reason, count)| *count != 0 && !reasons.contains(reason))
+            {
+                return Err(format!(
+                    "{count} requests were dropped as {reason:?}, where only {reasons:?} was expected: {account:?}"
+                )
+                .into());
             }
             accounts.push((server.protocol, account));
         }

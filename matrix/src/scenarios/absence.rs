@@ -17,7 +17,7 @@ pub(crate) fn absent_and_back<R: Runtime>(course: &mut Course) -> Result<(), Tro
     let mut site = Site::<R>::start()?;
     let rounds = course.random.below(3);
     for round in 0..rounds {
-        site.wait_for_complaints(course, |_| REFUSED)?;
+        site.wait_for_complaints(course, REFUSED)?;
         std::thread::sleep(course.between(100, 1_500));
         course.note(format!("round {round}: servers come"));
         site.come()?;
@@ -33,11 +33,15 @@ pub(crate) fn absent_and_back<R: Runtime>(course: &mut Course) -> Result<(), Tro
         site.stop(course, Duration::from_secs(10), |_| Vec::new())?;
         return Ok(());
     }
-    site.wait_for_complaints(course, |_| REFUSED)?;
+    site.wait_for_complaints(course, REFUSED)?;
     let deadline = course.between(300, 1_500);
     course.saw(format!("stopped while they are away, after {rounds} visits"));
     // What had begun to be sent when the servers went may have arrived. Where none was ever there, nothing can have.
-    let reasons = if rounds == 0 { vec![DropReason::Unreachable] } else { vec![DropReason::Unreachable, DropReason::Unconfirmed] };
+    let reasons = if rounds == 0 {
+        vec![DropReason::Unreachable]
+    } else {
+        vec![DropReason::Unreachable, DropReason::Unconfirmed]
+    };
     for (protocol, account) in site.stop(course, deadline, |_| reasons.clone())? {
         if account.dropped.get(DropReason::Unreachable) == 0 {
             return Err(format!("{protocol:?} has dropped nothing as unreachable: {account:?}").into());
@@ -46,12 +50,16 @@ pub(crate) fn absent_and_back<R: Runtime>(course: &mut Course) -> Result<(), Tro
     Ok(())
 }
 
-/// Servers go while bodies are on their way, and are back at once, several times.
+/// Servers go while bodies are on their way, and are back at once, or only their connections go, several times.
 fn restart<R: Runtime>(course: &mut Course, site: &mut Site<R>) -> Result<(), Trouble> {
     for _ in 0..3 {
         std::thread::sleep(course.between(5, 120));
-        site.go();
-        site.come()?;
+        if course.random.below(3) == 0 {
+            site.cut();
+        } else {
+            site.go();
+            site.come()?;
+        }
     }
     site.wait_for_arrival()
 }

@@ -1,5 +1,6 @@
 //! Connections that end at the wrong moment.
 
+use loaddensity_metrics_shell::DropReason;
 use loaddensity_metrics_shell::runtime::Runtime;
 
 use crate::course::{Course, Trouble};
@@ -8,17 +9,24 @@ use crate::scenarios::illness::{Illness, fall_ill};
 
 /// Connections that are reset after so many bytes, mostly in the middle of a body.
 pub(crate) fn reset_in_mid_body<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
-    let says = &["reset", "broke off"];
+    let says = &["reset by peer"];
     let rounds = [(); 3].map(|()| {
         let limit = course.random.below(3_000);
-        [Illness { manner: Manner::ResetAfter(limit), says, drops: &[] }; 3]
+        [Illness::without_an_answer(Manner::ResetAfter(limit), says); 3]
     });
     fall_ill::<R>(course, &rounds)
 }
 
-/// Servers that close the direction back, before an answer or after it, and read on.
+/// Servers that close the direction back, before an answer or after it, and read on. Over HTTP/1.1 nothing is wrong with the
+/// latter: every request has a connection of its own. HTTP/2 begins with words of the server, after which nothing comes.
 pub(crate) fn half_closed<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
-    let rounds = [Manner::HalfClosed, Manner::HalfClosedAfterAnswer]
-        .map(|manner| [Illness { manner, says: &["TODO"], drops: &[] }; 3]);
+    let says = &["closed", "broke off", "reset"];
+    let before = Illness::without_an_answer(Manner::HalfClosed, says);
+    let after = Illness::without_an_answer(Manner::HalfClosedAfterAnswer, says);
+    let harmless = Illness { says: &[], at_stop: &[DropReason::Deadline, DropReason::Unconfirmed], ..after };
+    let mut rounds = [[before; 3], [harmless, after, harmless]];
+    if course.random.below(2) == 0 {
+        rounds.reverse();
+    }
     fall_ill::<R>(course, &rounds)
 }

@@ -7,6 +7,8 @@ use loaddensity_metrics_shell::DropReason;
 use loaddensity_metrics_shell::runtime::Runtime;
 
 use crate::course::{Course, Trouble};
+use crate::law::wait_until;
+use crate::memory::ProcessMemory;
 use crate::relay::Manner;
 use crate::site::{Protocol, Site};
 
@@ -14,41 +16,81 @@ use crate::site::{Protocol, Site};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Illness {
     pub(crate) manner: Manner,
-    /// The exporter's complaint has one of these words.
+    /// The exporter's complaint has one of these words. Empty: everything arrives all the same.
     pub(crate) says: &'static [&'static str],
     /// For what requests may be dropped while it lasts.
     pub(crate) drops: &'static [DropReason],
+    /// For what else they may be dropped if the stop comes during it.
+    pub(crate) at_stop: &'static [DropReason],
 }
 
-/// What may become of requests at a stop towards a server that does not answer: those that were sent may have arrived, and
-/// others were never tried, or only the stop ended the attempt.
-const AT_STOP: [DropReason; 3] = [DropReason::Unconfirmed, DropReason::Unreachable, DropReason::Deadline];
+/// What becomes of requests at a stop towards a server that does not answer: those that were sent may have arrived, others were
+/// never tried.
+const NO_ANSWER: &[DropReason] = &[DropReason::Unconfirmed, DropReason::Unreachable];
+/// The most memory that may come to what a process has with well servers: full buffers of events, bodies on their way, and what
+/// the backends keep.
+const MOST_MEMORY: u64 = 48 << 20;
+/// The most bytes that a server can say over one connection: what an exporter takes, and what the system's buffers hold.
+const MOST_SAID: usize = 24 << 20;
+
+impl Illness {
+    /// Nothing is ever answered, and every requests waits.
+    pub(crate) const fn without_an_answer(manner: Manner, says: &'static [&'static str]) -> Self {
+        Self { manner, says, drops: &[], at_stop: NO_ANSWER }
+    }
+}
 
 /// Servers that are well, fall ill once for each row, and get well again. On half of the seeds the stop comes during the last
 /// illness.
 pub(crate) fn fall_ill<R: Runtime>(course: &mut Course, rounds: &[[Illness; 3]]) -> Result<(), Trouble> {
     let site = Site::<R>::start_well()?;
     site.wait_for_arrival()?;
+    let memory = ProcessMemory::now()?;
     let stops_ill = course.random.below(2) == 0;
     for (round, illnesses) in rounds.iter().enumerate() {
         let of = |protocol: Protocol| illnesses[protocol as usize];
-        let faults = faults(&site)?;
-        course.note(format!("round {round}: {illnesses:?}"));
+        for protocol in Protocol::ALL {
+            course.note(format!("round {round}: {protocol:?} has {:?}", of(protocol).manner));
+        }
+        let before = faults(&site)?;
         site.behave(|protocol| of(protocol).manner);
-        site.wait_for_complaints(course, |protocol| of(protocol).says)?;
+        for protocol in Protocol::ALL {
+            if of(protocol).says.is_empty() {
+                site.wait_for_arrival_of(protocol)?;
+            } else {
+                site.wait_for_complaint(course, protocol, of(protocol).says)?;
+            }
+        }
         thread::sleep(course.between(200, 1_500));
-        check_faults(&site, faults)?;
+        wait_for_faults(&site, before)?;
         if stops_ill && round + 1 == rounds.len() {
-            course.saw("stopped while they are ill");
-            let deadline = course.between(300, 1_500);
-            site.stop(course, deadline, |protocol| [&AT_STOP[..], &drops(rounds, protocol)].concat())?;
-            return Ok(());
+            return stop_ill(course, site, rounds, memory);
         }
         site.behave(|_| Manner::Well);
         site.wait_for_arrival()?;
     }
     site.stop(course, Duration::from_secs(10), |protocol| drops(rounds, protocol))?;
-    Ok(())
+    check_memory(course, memory)
+}
+
+/// What was held when the stop came, which was not all, is dropped for the right reason.
+fn stop_ill<R: Runtime>(
+    course: &mut Course,
+    site: Site<R>,
+    rounds: &[[Illness; 3]],
+    memory: ProcessMemory,
+) -> Result<(), Trouble> {
+    course.saw("stopped while they are ill");
+    let at_stop = |protocol: Protocol| rounds[rounds.len() - 1][protocol as usize].at_stop;
+    let deadline = course.between(300, 1_500);
+    for (protocol, account) in
+        site.stop(course, deadline, |protocol| [&drops(rounds, protocol), at_stop(protocol)].concat())?
+    {
+        if at_stop(protocol) == NO_ANSWER && account.dropped.total() == 0 {
+            return Err(format!("{protocol:?} had no answer, and dropped nothing: {account:?}").into());
+        }
+    }
+    check_memory(course, memory)
 }
 
 fn drops(rounds: &[[Illness; 3]], protocol: Protocol) -> Vec<DropReason> {
@@ -60,11 +102,23 @@ fn faults<R: Runtime>(site: &Site<R>) -> Result<Vec<usize>, Trouble> {
 }
 
 /// Every server has had something to be ill with.
-fn check_faults<R: Runtime>(site: &Site<R>, before: Vec<usize>) -> Result<(), Trouble> {
+fn wait_for_faults<R: Runtime>(site: &Site<R>, before: Vec<usize>) -> Result<(), Trouble> {
     for (server, before) in site.servers.iter().zip(before) {
-        if server.relay()?.faults() == before && server.relay()?.manner() != Manner::Silent {
-            return Err(format!("the scenario itself: {:?} was not ill", server.protocol).into());
+        let relay = server.relay()?;
+        wait_until(&format!("{:?} is ill", server.protocol), || relay.faults() > before)?;
+        let said = relay.most_said();
+        if said > MOST_SAID {
+            return Err(format!("{:?} said {said} bytes over one connection", server.protocol).into());
         }
+    }
+    Ok(())
+}
+
+fn check_memory(course: &mut Course, before: ProcessMemory) -> Result<(), Trouble> {
+    let more = ProcessMemory::now()?.most.saturating_sub(before.resident);
+    course.note(format!("at most {} KiB more than with well servers", more >> 10));
+    if more > MOST_MEMORY {
+        return Err(format!("{more} bytes more than with well servers").into());
     }
     Ok(())
 }

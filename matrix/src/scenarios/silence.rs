@@ -18,5 +18,5 @@ pub(crate) fn a_byte_a_second<R: Runtime>(course: &mut Course) -> Result<(), Tro
 
 fn in_some_order<R: Runtime>(course: &mut Course, one: Manner, other: Manner) -> Result<(), Trouble> {
     let rounds = if course.random.below(2) == 0 { [one, other] } else { [other, one] };
-    fall_ill::<R>(course, &rounds.map(|manner| [Illness { manner, says: &["no answer within"], drops: &[] }; 3]))
+    fall_ill::<R>(course, &rounds.map(|manner| [Illness::without_an_answer(manner, &["no answer within"]); 3]))
 }
