@@ -22,8 +22,10 @@ pub(crate) fn reset_in_mid_body<R: Runtime>(course: &mut Course) -> Result<(), T
 pub(crate) fn half_closed<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let says = &["closed", "broke off", "reset"];
     let before = Illness::without_an_answer(Manner::HalfClosed, says);
-    let after = Illness::without_an_answer(Manner::HalfClosedAfterAnswer, says);
-    let harmless = Illness { says: &[], at_stop: &[DropReason::Deadline, DropReason::Unconfirmed], ..after };
+    // A server's first words can hold all of an answer.
+    let at_stop = &[DropReason::Unconfirmed, DropReason::Unreachable, DropReason::Deadline];
+    let after = Illness { manner: Manner::HalfClosedAfterAnswer, says, drops: &[], at_stop };
+    let harmless = Illness { says: &[], ..after };
     let mut rounds = [[before; 3], [harmless, after, harmless]];
     if course.random.below(2) == 0 {
         rounds.reverse();

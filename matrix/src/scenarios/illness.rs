@@ -1,5 +1,6 @@
 //! What the scenarios have in common whose servers are there, and do not answer as they should.
 
+use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
 
@@ -81,8 +82,9 @@ fn stop_ill<R: Runtime>(
     memory: ProcessMemory,
 ) -> Result<(), Trouble> {
     course.saw("stopped while they are ill");
+    let freezes = course.random.below(2) == 0;
     let at_stop = |protocol: Protocol| rounds[rounds.len() - 1][protocol as usize].at_stop;
-    let deadline = course.between(300, 1_500);
+    let deadline = if freezes { freeze(course)? } else { course.between(300, 1_500) };
     for (protocol, account) in
         site.stop(course, deadline, |protocol| [&drops(rounds, protocol), at_stop(protocol)].concat())?
     {
@@ -91,6 +93,14 @@ fn stop_ill<R: Runtime>(
         }
     }
     check_memory(course, memory)
+}
+
+/// Soon this process stands still, as a machine does that sleeps, and goes on when the deadline that is returned has passed.
+fn freeze(course: &mut Course) -> Result<Duration, Trouble> {
+    course.saw("and the process is frozen meanwhile");
+    let commands = "sleep 0.1; kill -STOP $0; sleep 1; kill -CONT $0";
+    Command::new("sh").args(["-c", commands, &process::id().to_string()]).spawn()?;
+    Ok(Duration::from_millis(300))
 }
 
 fn drops(rounds: &[[Illness; 3]], protocol: Protocol) -> Vec<DropReason> {
