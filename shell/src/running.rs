@@ -25,6 +25,9 @@ use crate::stop::{StopSignal, before};
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time beyond its deadline after which an exporter's task is cancelled.
 const GRACE: Duration = Duration::from_millis(250);
+/// The last part of it, which begins only when the supervisor has had a turn: where the process stood still, the task has not
+/// had one since its deadline, and it alone knows what may have arrived.
+const LAST_TURNS: Duration = Duration::from_millis(100);
 
 /// What an exporter prepares its start from.
 pub(crate) struct PrepareContext<'a, R: Runtime> {
@@ -200,7 +203,8 @@ impl<R: Runtime> RunningExporter<R> {
     /// for what it did not send. What is still in its queue is dropped for that cause.
     pub(crate) async fn ended(self, runtime: &R) -> DropReason {
         let overdue = async {
-            self.stop.overdue(runtime, GRACE).await;
+            self.stop.overdue(runtime, GRACE - LAST_TURNS).await;
+            runtime.sleep(LAST_TURNS).await;
             None
         };
         let all_ended = async {
