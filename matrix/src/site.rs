@@ -210,7 +210,7 @@ impl<R: Runtime> Site<R> {
         }
     }
 
-    /// Waits until every server has what was recorded until now, and is not complained of any more.
+    /// Waits until every server has what was recorded until now and was not dropped, and the exporter knows it.
     pub(crate) fn wait_for_arrival(&self) -> Result<(), Trouble> {
         Protocol::ALL.into_iter().try_for_each(|protocol| self.wait_for_arrival_of(protocol))
     }
@@ -220,8 +220,8 @@ impl<R: Runtime> Site<R> {
         let before = self.traffic[protocol.place()].recorded();
         loop {
             let (status, stored) = (self.status(protocol)?, server.requests());
-            // What was dropped meanwhile never arrives.
-            if status.last_error.is_none() && stored + status.account.dropped.total() >= before {
+            let dropped = status.account.dropped.total();
+            if status.last_error.is_none() && stored.min(status.account.sent) + dropped >= before {
                 return Ok(());
             }
             if Instant::now() > end {
