@@ -8,6 +8,7 @@ mod relay;
 mod runner;
 mod scenario;
 mod scenarios;
+mod server;
 mod site;
 mod traffic;
 

@@ -1,46 +1,23 @@
 //! Three servers with a relay before each, and exporters that send to them over InfluxDB's HTTP, OTLP over gRPC and OTLP over
 //! HTTP.
 
-use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{process, thread};
 
 use loaddensity_metrics_end_to_end::load::settings;
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, DropReason, Exporter, ExporterStatus, Exporters};
+use loaddensity_metrics_shell::{Account, DropReason, ExporterStatus, Exporters};
 
-use crate::backends::{WellHttpReceiver, WellInfluxdb, WellReceiver, influxdb_at, otlp_at, otlp_http_at};
+use crate::backends::{influxdb_at, otlp_at, otlp_http_at};
 use crate::course::{Course, Trouble};
 use crate::law::{account_of, check_stored, shut_down, wait_until};
 use crate::relay::{Manner, Relay};
+use crate::server::{RelayedServer, ServerProtocol};
 use crate::traffic::Traffic;
 
-/// What an exporter speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Influxdb,
-    Grpc,
-    OtlpHttp,
-}
-
-/// A backend and the way to it.
-pub(crate) struct Server {
-    pub(crate) protocol: Protocol,
-    backend: Backend,
-    address: SocketAddr,
-    /// `None` while nothing listens at the address.
-    relay: Option<Relay>,
-}
-
-enum Backend {
-    Influxdb(WellInfluxdb),
-    Grpc(WellReceiver),
-    OtlpHttp(WellHttpReceiver),
-}
-
 /// The servers, the exporters, and an engine for each of these.
-pub(crate) struct Site<R: Runtime> {
-    pub(crate) servers: [Server; 3],
+pub(crate) struct ServerSite<R: Runtime> {
+    pub(crate) servers: [RelayedServer; 3],
     /// InfluxDB and gRPC on one thread, OTLP over HTTP on another, as a process has one exporter of a kind for a registry.
     exporters: [Exporters<R>; 2],
     traffic: [Traffic; 2],
@@ -53,95 +30,17 @@ const MOST_OF_AN_ENGINE: Duration = Duration::from_secs(1);
 /// Until when something must have happened that never takes a quarter of this.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-impl Protocol {
-    pub(crate) const ALL: [Self; 3] = [Self::Influxdb, Self::Grpc, Self::OtlpHttp];
-
-    const fn exporter(self) -> Exporter {
-        match self {
-            Self::Influxdb => Exporter::Influxdb,
-            Self::Grpc | Self::OtlpHttp => Exporter::OpenTelemetry,
-        }
-    }
-
-    /// Which of the site's exporters.
-    const fn place(self) -> usize {
-        matches!(self, Self::OtlpHttp) as usize
-    }
-}
-
-impl Backend {
-    const fn address(&self) -> SocketAddr {
-        match self {
-            Self::Influxdb(backend) => backend.address(),
-            Self::Grpc(backend) => backend.address(),
-            Self::OtlpHttp(backend) => backend.address(),
-        }
-    }
-
-    fn requests(&self) -> u64 {
-        match self {
-            Self::Influxdb(backend) => backend.requests(),
-            Self::Grpc(backend) => backend.requests(),
-            Self::OtlpHttp(backend) => backend.requests(),
-        }
-    }
-}
-
-impl Server {
-    /// It gives its port back at once.
-    pub(crate) fn absent<R: Runtime>(protocol: Protocol) -> Result<Self, Trouble> {
-        let backend = match protocol {
-            Protocol::Influxdb => Backend::Influxdb(WellInfluxdb::start()),
-            Protocol::Grpc => Backend::Grpc(WellReceiver::start::<R>()),
-            Protocol::OtlpHttp => Backend::OtlpHttp(WellHttpReceiver::start()),
-        };
-        // An address of this process's own, so that nobody takes the port while the server is away.
-        let [_, _, one, other] = process::id().to_be_bytes();
-        let free = SocketAddr::from(([127, 81, one, other], 0));
-        let address = Relay::start_at(free, backend.address())?.address();
-        Ok(Self { protocol, backend, address, relay: None })
-    }
-
-    pub(crate) fn come(&mut self) -> Result<(), Trouble> {
-        self.relay = Some(Relay::start_at(self.address, self.backend.address())?);
-        Ok(())
-    }
-
-    /// Closes its port and its connections.
-    pub(crate) fn go(&mut self) {
-        self.relay = None;
-    }
-
-    /// Requests that the backend has.
-    pub(crate) fn requests(&self) -> u64 {
-        self.backend.requests()
-    }
-
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Another way to the same backend, at another address.
-    pub(crate) fn another_relay(&self) -> Result<Relay, Trouble> {
-        Ok(Relay::start(self.backend.address())?)
-    }
-
-    pub(crate) fn relay(&self) -> Result<&Relay, Trouble> {
-        self.relay.as_ref().ok_or_else(|| "the scenario itself: a server is away".to_owned().into())
-    }
-}
-
-impl<R: Runtime> Site<R> {
+impl<R: Runtime> ServerSite<R> {
     /// The servers are absent.
     pub(crate) fn start() -> Result<Self, Trouble> {
         let servers = [
-            Server::absent::<R>(Protocol::Influxdb)?,
-            Server::absent::<R>(Protocol::Grpc)?,
-            Server::absent::<R>(Protocol::OtlpHttp)?,
+            RelayedServer::absent::<R>(ServerProtocol::Influxdb)?,
+            RelayedServer::absent::<R>(ServerProtocol::Grpc)?,
+            RelayedServer::absent::<R>(ServerProtocol::OtlpHttp)?,
         ];
         let start = || Exporters::<R>::start(settings(64)).map_err(|error| error.to_string());
         let exporters = [start()?, start()?];
-        let [influxdb, grpc, http] = [0, 1, 2].map(|place: usize| servers[place].address);
+        let [influxdb, grpc, http] = [0, 1, 2].map(|place: usize| servers[place].address());
         let [first, second] = &exporters;
         first.start_influxdb_sink(influxdb_at(influxdb)).map_err(|error| error.to_string())?;
         first.start_opentelemetry_exporter(otlp_at(grpc)).map_err(|error| error.to_string())?;
@@ -158,28 +57,28 @@ impl<R: Runtime> Site<R> {
     }
 
     pub(crate) fn come(&mut self) -> Result<(), Trouble> {
-        self.servers.iter_mut().try_for_each(Server::come)
+        self.servers.iter_mut().try_for_each(RelayedServer::come)
     }
 
     pub(crate) fn go(&mut self) {
-        self.servers.iter_mut().for_each(Server::go);
+        self.servers.iter_mut().for_each(RelayedServer::go);
     }
 
     /// Closes all connections.
     pub(crate) fn cut(&self) {
-        self.servers.iter().filter_map(|server| server.relay.as_ref()).for_each(Relay::cut);
+        self.servers.iter().filter_map(|server| server.relay().ok()).for_each(Relay::cut);
     }
 
     /// All servers but those that are away.
-    pub(crate) fn behave(&self, manner_of: impl Fn(Protocol) -> Manner) {
+    pub(crate) fn behave(&self, manner_of: impl Fn(ServerProtocol) -> Manner) {
         for server in &self.servers {
-            if let Some(relay) = &server.relay {
+            if let Ok(relay) = server.relay() {
                 relay.behave(manner_of(server.protocol));
             }
         }
     }
 
-    pub(crate) fn status(&self, protocol: Protocol) -> Result<ExporterStatus, Trouble> {
+    pub(crate) fn status(&self, protocol: ServerProtocol) -> Result<ExporterStatus, Trouble> {
         let all = self.exporters[protocol.place()].status();
         let status = all.into_iter().find(|status| status.exporter == protocol.exporter());
         status.ok_or_else(|| format!("{protocol:?} has no status").into())
@@ -187,13 +86,13 @@ impl<R: Runtime> Site<R> {
 
     /// Waits until every exporter says that something is wrong, in one of the words.
     pub(crate) fn wait_for_complaints(&self, course: &Course, words: &[&str]) -> Result<(), Trouble> {
-        Protocol::ALL.into_iter().try_for_each(|protocol| self.wait_for_complaint(course, protocol, words))
+        ServerProtocol::ALL.into_iter().try_for_each(|protocol| self.wait_for_complaint(course, protocol, words))
     }
 
     pub(crate) fn wait_for_complaint(
         &self,
         course: &Course,
-        protocol: Protocol,
+        protocol: ServerProtocol,
         words: &[&str],
     ) -> Result<(), Trouble> {
         let end = Instant::now() + LONGEST_WAIT;
@@ -212,10 +111,10 @@ impl<R: Runtime> Site<R> {
 
     /// Waits until every server has what was recorded until now and was not dropped, and the exporter knows it.
     pub(crate) fn wait_for_arrival(&self) -> Result<(), Trouble> {
-        Protocol::ALL.into_iter().try_for_each(|protocol| self.wait_for_arrival_of(protocol))
+        ServerProtocol::ALL.into_iter().try_for_each(|protocol| self.wait_for_arrival_of(protocol))
     }
 
-    pub(crate) fn wait_for_arrival_of(&self, protocol: Protocol) -> Result<(), Trouble> {
+    pub(crate) fn wait_for_arrival_of(&self, protocol: ServerProtocol) -> Result<(), Trouble> {
         let (server, end) = (&self.servers[protocol as usize], Instant::now() + LONGEST_WAIT);
         let before = self.traffic[protocol.place()].recorded();
         loop {
@@ -237,8 +136,8 @@ impl<R: Runtime> Site<R> {
         self,
         course: &mut Course,
         deadline: Duration,
-        reasons_of: impl Fn(Protocol) -> Vec<DropReason>,
-    ) -> Result<Vec<(Protocol, Account)>, Trouble> {
+        reasons_of: impl Fn(ServerProtocol) -> Vec<DropReason>,
+    ) -> Result<Vec<(ServerProtocol, Account)>, Trouble> {
         let mut reports = Vec::new();
         let mut recorded = Vec::new();
         for traffic in self.traffic {
@@ -253,7 +152,7 @@ impl<R: Runtime> Site<R> {
         }
         let mut accounts = Vec::new();
         for server in &self.servers {
-            if let Some(relay) = &server.relay {
+            if let Ok(relay) = server.relay() {
                 relay.behave(Manner::Well);
                 wait_until("all connections are closed after a stop", || relay.open() == 0)?;
             }

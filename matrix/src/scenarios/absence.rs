@@ -6,7 +6,7 @@ use loaddensity_metrics_shell::DropReason;
 use loaddensity_metrics_shell::runtime::Runtime;
 
 use crate::course::{Course, Trouble};
-use crate::site::Site;
+use crate::site::ServerSite;
 
 /// What a refused connection is called.
 const REFUSED: &[&str] = &["nothing listens there"];
@@ -14,7 +14,7 @@ const REFUSED: &[&str] = &["nothing listens there"];
 /// Servers that are absent at first, come, go while bodies are on their way, and come again at the same address. On half of
 /// the seeds the stop comes while they are away.
 pub(crate) fn absent_and_back<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
-    let mut site = Site::<R>::start()?;
+    let mut site = ServerSite::<R>::start()?;
     let rounds = course.random.below(3);
     for round in 0..rounds {
         site.wait_for_complaints(course, REFUSED)?;
@@ -51,7 +51,7 @@ pub(crate) fn absent_and_back<R: Runtime>(course: &mut Course) -> Result<(), Tro
 }
 
 /// Servers go while bodies are on their way, and are back at once, or only their connections go, several times.
-fn restart<R: Runtime>(course: &mut Course, site: &mut Site<R>) -> Result<(), Trouble> {
+fn restart<R: Runtime>(course: &mut Course, site: &mut ServerSite<R>) -> Result<(), Trouble> {
     for _ in 0..3 {
         std::thread::sleep(course.between(5, 120));
         if course.random.below(3) == 0 {

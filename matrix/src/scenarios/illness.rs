@@ -11,7 +11,8 @@ use crate::course::{Course, Trouble};
 use crate::law::wait_until;
 use crate::memory::ProcessMemory;
 use crate::relay::Manner;
-use crate::site::{Protocol, Site};
+use crate::server::ServerProtocol;
+use crate::site::ServerSite;
 
 /// What is wrong with a server for a while.
 #[derive(Clone, Copy, Debug)]
@@ -44,18 +45,18 @@ impl Illness {
 /// Servers that are well, fall ill once for each row, and get well again. On half of the seeds the stop comes during the last
 /// illness.
 pub(crate) fn fall_ill<R: Runtime>(course: &mut Course, rounds: &[[Illness; 3]]) -> Result<(), Trouble> {
-    let site = Site::<R>::start_well()?;
+    let site = ServerSite::<R>::start_well()?;
     site.wait_for_arrival()?;
     let memory = ProcessMemory::now()?;
     let stops_ill = course.random.below(2) == 0;
     for (round, illnesses) in rounds.iter().enumerate() {
-        let of = |protocol: Protocol| illnesses[protocol as usize];
-        for protocol in Protocol::ALL {
+        let of = |protocol: ServerProtocol| illnesses[protocol as usize];
+        for protocol in ServerProtocol::ALL {
             course.note(format!("round {round}: {protocol:?} has {:?}", of(protocol).manner));
         }
         let before = faults(&site)?;
         site.behave(|protocol| of(protocol).manner);
-        for protocol in Protocol::ALL {
+        for protocol in ServerProtocol::ALL {
             if of(protocol).says.is_empty() {
                 site.wait_for_arrival_of(protocol)?;
             } else {
@@ -77,13 +78,13 @@ pub(crate) fn fall_ill<R: Runtime>(course: &mut Course, rounds: &[[Illness; 3]])
 /// What was held when the stop came, which was not all, is dropped for the right reason.
 fn stop_ill<R: Runtime>(
     course: &mut Course,
-    site: Site<R>,
+    site: ServerSite<R>,
     rounds: &[[Illness; 3]],
     memory: ProcessMemory,
 ) -> Result<(), Trouble> {
     course.saw("stopped while they are ill");
     let freezes = course.random.below(2) == 0;
-    let at_stop = |protocol: Protocol| rounds[rounds.len() - 1][protocol as usize].at_stop;
+    let at_stop = |protocol: ServerProtocol| rounds[rounds.len() - 1][protocol as usize].at_stop;
     let deadline = if freezes { freeze(course)? } else { course.between(300, 1_500) };
     for (protocol, account) in
         site.stop(course, deadline, |protocol| [&drops(rounds, protocol), at_stop(protocol)].concat())?
@@ -103,16 +104,16 @@ fn freeze(course: &mut Course) -> Result<Duration, Trouble> {
     Ok(Duration::from_millis(300))
 }
 
-fn drops(rounds: &[[Illness; 3]], protocol: Protocol) -> Vec<DropReason> {
+fn drops(rounds: &[[Illness; 3]], protocol: ServerProtocol) -> Vec<DropReason> {
     rounds.iter().flat_map(|illnesses| illnesses[protocol as usize].drops).copied().collect()
 }
 
-fn faults<R: Runtime>(site: &Site<R>) -> Result<Vec<usize>, Trouble> {
+fn faults<R: Runtime>(site: &ServerSite<R>) -> Result<Vec<usize>, Trouble> {
     site.servers.iter().map(|server| Ok(server.relay()?.faults())).collect()
 }
 
 /// Every server has had something to be ill with.
-fn wait_for_faults<R: Runtime>(site: &Site<R>, before: Vec<usize>) -> Result<(), Trouble> {
+fn wait_for_faults<R: Runtime>(site: &ServerSite<R>, before: Vec<usize>) -> Result<(), Trouble> {
     for (server, before) in site.servers.iter().zip(before) {
         let relay = server.relay()?;
         wait_until(&format!("{:?} is ill", server.protocol), || relay.faults() > before)?;

@@ -14,7 +14,7 @@ use crate::backends::{influxdb_at, otlp_at, otlp_http_at};
 use crate::course::{Course, Trouble};
 use crate::law::{account_of, check_settled, check_stored, wait_until};
 use crate::relay::{Manner, Relay};
-use crate::site::{Protocol, Server};
+use crate::server::{RelayedServer, ServerProtocol};
 use crate::traffic::Traffic;
 
 /// The names that move.
@@ -62,9 +62,9 @@ impl MovingAgent {
 }
 
 async fn move_servers<R: Runtime>(inner: R, course: &mut Course) -> Result<(), Trouble> {
-    let protocol = [Protocol::Grpc, Protocol::OtlpHttp][course.random.below(2)];
-    let mut servers = [Server::absent::<R>(Protocol::Influxdb)?, Server::absent::<R>(protocol)?];
-    servers.iter_mut().try_for_each(Server::come)?;
+    let protocol = [ServerProtocol::Grpc, ServerProtocol::OtlpHttp][course.random.below(2)];
+    let mut servers = [RelayedServer::absent::<R>(ServerProtocol::Influxdb)?, RelayedServer::absent::<R>(protocol)?];
+    servers.iter_mut().try_for_each(RelayedServer::come)?;
     let mut agent = MovingAgent::start();
     let old_agent = agent.old.iter().map(|receiver| receiver.address).collect();
     let names =
@@ -120,8 +120,8 @@ async fn move_servers<R: Runtime>(inner: R, course: &mut Course) -> Result<(), T
     check_agent(account, messages, overflows != 0, is_agent_gone && !names_first)
 }
 
-async fn start<R: Runtime>(exporters: &AsyncExporters<R>, protocol: Protocol) -> Result<(), impl ToString> {
-    let otlp = if protocol == Protocol::Grpc { otlp_at(OTLP) } else { otlp_http_at(OTLP) };
+async fn start<R: Runtime>(exporters: &AsyncExporters<R>, protocol: ServerProtocol) -> Result<(), impl ToString> {
+    let otlp = if protocol == ServerProtocol::Grpc { otlp_at(OTLP) } else { otlp_http_at(OTLP) };
     let often = Some(Duration::from_millis(50));
     let statsd = StatsdConfig::default().host(AGENT).resolve_interval(often).packed(true);
     exporters.start_influxdb_sink(influxdb_at(INFLUXDB)).await?;
@@ -130,7 +130,7 @@ async fn start<R: Runtime>(exporters: &AsyncExporters<R>, protocol: Protocol) ->
 }
 
 /// The old servers go, or stay and are silent, each as chance has it. Whether the Agent is gone.
-fn leave(course: &mut Course, servers: &mut [Server], agent: &mut MovingAgent) -> Result<bool, Trouble> {
+fn leave(course: &mut Course, servers: &mut [RelayedServer], agent: &mut MovingAgent) -> Result<bool, Trouble> {
     for server in servers {
         if course.random.below(2) == 0 {
             course.saw(format!("old {:?} gone", server.protocol));
@@ -174,7 +174,7 @@ async fn wait_for_complaints<R: Runtime>(
 /// What was recorded until now has arrived, over the new addresses.
 async fn arrive<R: Runtime>(
     runtime: &Staged<R>,
-    servers: &[Server; 2],
+    servers: &[RelayedServer; 2],
     relays: &[Relay; 2],
     agent: &MovingAgent,
     traffic: &Traffic,
