@@ -1,5 +1,7 @@
 //! The DogStatsD sink over Unix sockets, with receivers of the standard library.
 
+use std::fs;
+use std::net::Shutdown;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -129,6 +131,27 @@ pub fn an_agent_that_restarts_gets_what_has_waited<R: Runtime>() {
         assert_eq!(exporters.status()[0].reconnects, 1);
         assert_all_sent(&stop(&exporters), 100);
     }
+}
+
+/// An Agent that comes again with datagrams where it had a stream gets the packet that was begun over the stream too.
+pub fn a_packet_that_a_stream_did_not_take_goes_out_as_a_datagram<R: Runtime>() {
+    if lacks::<R>(&[Capability::Unix]) {
+        return;
+    }
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.socket()).expect("a free path");
+    let (exporters, mut engine) = exporters::<R>();
+    exporters.start_statsd_sink(to(StatsdSocket::Unix, &folder)).expect("a socket");
+    // It takes nothing: the first packet breaks off before its first byte.
+    listener.accept().expect("the sink").0.shutdown(Shutdown::Read).expect("a connection");
+    drop(listener);
+    fs::remove_file(folder.socket()).expect("the socket's file");
+    engine.record(50);
+    wait_until(|| exporters.status()[0].last_error.is_some());
+
+    let packets = Agent::of_datagrams(&folder.socket(), 150).packets();
+    assert_eq!(sums(&packets, "loaddensity"), engine.sums);
+    assert_all_sent(&stop(&exporters), 50);
 }
 
 /// No Agent runs at any time. What does not fit into the buffer is dropped, and the rest is dropped at the stop, which

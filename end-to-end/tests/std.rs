@@ -32,6 +32,7 @@ end_to_end_group!(Std, statsd_unix:
     aggregates_gauges_and_telemetry_arrive_over_each_kind_of_socket
     packets_are_as_large_as_the_agent_reads
     an_agent_that_restarts_gets_what_has_waited
+    a_packet_that_a_stream_did_not_take_goes_out_as_a_datagram
     a_missing_agent_changes_no_sum
     a_stop_does_not_wait_for_an_agent_that_does_not_read
     a_socket_of_another_kind_is_reported

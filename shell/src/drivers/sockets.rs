@@ -158,7 +158,9 @@ impl<R: Runtime> Sockets<R> {
         let sent = match open {
             Some(OpenSocket::Udp(socket)) if count > 1 => socket.try_send_segments(datagrams, segment),
             Some(OpenSocket::Udp(socket)) => socket.try_send(datagrams).map(|_| 1),
-            Some(OpenSocket::Datagrams(socket)) => socket.try_send(datagrams).map(|_| 1),
+            Some(OpenSocket::Datagrams(socket)) => {
+                send_begun(socket, frame).and_then(|()| socket.try_send(datagrams)).map(|_| 1)
+            }
             Some(OpenSocket::Stream(stream)) => write(stream, frame, written)
                 .and_then(|()| begin(datagrams, frame, written))
                 .map(|()| ignore_full(write(stream, frame, written)))
@@ -183,7 +185,11 @@ impl<R: Runtime> Sockets<R> {
                 Ok(()) => Ok(false),
                 Err(error) => Err(self.fails(error, kind)),
             },
-            Some(OpenSocket::Datagrams(_)) | None => Ok(false),
+            Some(OpenSocket::Datagrams(socket)) => match send_begun(socket, frame) {
+                Ok(()) => Ok(false),
+                Err(error) => Err(self.fails(error, kind)),
+            },
+            None => Ok(false),
         }
     }
 
@@ -287,6 +293,15 @@ fn begin(packet: &[u8], frame: &mut Vec<u8>, written: &mut usize) -> io::Result<
     frame.extend_from_slice(&length.to_le_bytes());
     frame.extend_from_slice(packet);
     *written = 0;
+    Ok(())
+}
+
+/// Sends the packet that was begun over a stream which is now a socket of datagrams: an Agent may come again as the other kind.
+fn send_begun(socket: &UnixDatagram, frame: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(packet) = frame.get(size_of::<u32>()..) {
+        socket.try_send(packet)?;
+        frame.clear();
+    }
     Ok(())
 }
 
