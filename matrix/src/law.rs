@@ -49,6 +49,28 @@ pub(crate) fn check_stored(account: &Account, stored: u64) -> Result<(), Trouble
     Err(format!("the backend has {stored} requests: {account:?}").into())
 }
 
+/// Why a stop drops what has not got through.
+pub(crate) const LATE: [DropReason; 3] = [DropReason::Unreachable, DropReason::Deadline, DropReason::Unconfirmed];
+
+/// Every reason for which requests were dropped is among these.
+pub(crate) fn check_reasons(account: &Account, allowed: &[DropReason]) -> Result<(), Trouble> {
+    let dropped: u64 = allowed.iter().map(|reason| account.dropped.get(*reason)).sum();
+    if dropped == account.dropped.total() {
+        return Ok(());
+    }
+    Err(format!("dropped for another reason than {allowed:?}: {account:?}").into())
+}
+
+/// Over UDP, with a datagram for each message and three messages for each request: what is called sent has left, and
+/// nothing else has.
+pub(crate) fn check_datagrams(account: &Account, left: u64) -> Result<(), Trouble> {
+    let most = account.sent + account.dropped.get(DropReason::Unconfirmed);
+    if 3 * account.sent <= left && left <= 3 * most {
+        return Ok(());
+    }
+    Err(format!("{left} datagrams have left: {account:?}").into())
+}
+
 /// The account of one exporter.
 pub(crate) fn account_of(report: &Report, exporter: Exporter) -> Result<&Account, Trouble> {
     let account = report.accounts.iter().find(|account| account.exporter == exporter);

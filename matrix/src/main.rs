@@ -1,17 +1,26 @@
 //! Exporters on real sockets beside what goes wrong in the field: scenario by scenario, on tokio and on smol.
 
+mod again;
+mod backend_process;
 mod backends;
 mod course;
+mod generators;
 mod law;
+mod leftovers;
+mod load_generator;
 mod memory;
+mod namespace;
 mod relay;
 mod runner;
 mod scenario;
 mod scenarios;
 mod server;
+mod short_buffers;
 mod site;
 mod traffic;
+mod unix_agent;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -41,15 +50,22 @@ pub(crate) struct MatrixArgs {
     /// Runs one scenario in this process. For the command itself.
     #[arg(long, hide = true, requires_all = ["seed", "runtime"])]
     pub(crate) one: Option<String>,
+    /// Serves as the backends of a scenario, with Unix sockets in this folder. For the command itself.
+    #[arg(long, hide = true)]
+    pub(crate) backends: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let args = MatrixArgs::parse();
+    if let Some(folder) = &args.backends {
+        return backend_process::serve(folder);
+    }
     if args.list {
         for scenario in SCENARIOS {
             println!("{:<24} {}", scenario.name, scenario.what);
         }
         return ExitCode::SUCCESS;
     }
+    leftovers::sweep();
     runner::run(&args)
 }

@@ -147,8 +147,10 @@ impl Need {
     /// Whether this machine has it.
     fn check(self) -> Result<(), Trouble> {
         let (program, arguments, words) = match self {
-            Self::Namespaces => ("ip", "netns list", "network namespaces need root and Debian's iproute2"),
-            Self::Nftables => ("nft", "list ruleset", "rules that drop packets need root and Debian's nftables"),
+            Self::Namespaces => ("unshare", "--net ip link list", "network namespaces need root and Debian's iproute2"),
+            Self::Nftables => {
+                ("unshare", "--net nft list ruleset", "rules that drop packets need root and Debian's nftables")
+            }
         };
         let tried =
             Command::new(program).args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).status();

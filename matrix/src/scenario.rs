@@ -77,4 +77,11 @@ scenarios! {
     breaks::half_closed [] "servers close the direction back, before an answer or after it, and read on"
     nonsense::garbage [] "servers answer with what is no HTTP, or HTTP that breaks its rules"
     nonsense::endless_answers [] "servers answer without an end: interim responses, heads, bodies"
+    kernel::stopped_receiver [] "the process of all receivers is stopped, and goes on"
+    kernel::no_descriptors [] "the process has no file descriptor left"
+    kernel::no_buffers [Namespaces] "a full queue of a network device loses datagrams; the system has no buffers"
+    kernel::message_too_long [Namespaces] "datagrams are longer than the system takes, and that changes"
+    kernel::unix_socket_anew [] "the Agent's Unix sockets are made anew, also as the wrong kind"
+    network::packet_loss [Namespaces, Nftables] "a fifth of all packets is lost, in both directions"
+    network::cut_link [Namespaces] "the link between exporters and backends is cut"
 }

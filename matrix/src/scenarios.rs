@@ -3,6 +3,8 @@
 pub(crate) mod absence;
 pub(crate) mod breaks;
 mod illness;
+pub(crate) mod kernel;
 pub(crate) mod moving;
+pub(crate) mod network;
 pub(crate) mod nonsense;
 pub(crate) mod silence;

@@ -1,0 +1,101 @@
+//! Load generators that send to backends in another process over every transport.
+
+use std::time::Duration;
+
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Exporter, Report, StatsdConfig, StatsdSocket};
+
+use crate::backend_process::{BackendCounts, BackendProcess};
+use crate::backends::{any_page, influxdb_at, otlp_at, statsd_at};
+use crate::course::{Course, Trouble};
+use crate::law::{account_of, check_datagrams, check_reasons, check_stored};
+use crate::load_generator::LoadGenerator;
+
+/// Requests a millisecond. A ring then lasts for two seconds without the pump.
+pub(crate) const PACE: u64 = 2;
+
+/// One for each transport.
+pub(crate) struct GeneratorSet<R: Runtime> {
+    /// InfluxDB, OTLP and the page.
+    pub(crate) tcp: LoadGenerator<R>,
+    udp: LoadGenerator<R>,
+    pub(crate) datagrams: LoadGenerator<R>,
+    pub(crate) streams: LoadGenerator<R>,
+}
+
+/// What they report at their stop.
+pub(crate) struct Reports {
+    pub(crate) tcp: Report,
+    udp: Report,
+    /// Over datagrams, over a stream.
+    pub(crate) unix: [Report; 2],
+}
+
+impl<R: Runtime> GeneratorSet<R> {
+    /// They are ready when something has come over each transport.
+    pub(crate) fn start(backends: &mut BackendProcess) -> Result<Self, Trouble> {
+        let over = |socket| {
+            let config = StatsdConfig::default().socket(socket).packed(true);
+            LoadGenerator::start(PACE, |exporters| exporters.start_statsd_sink(config))
+        };
+        let generators = Self {
+            tcp: LoadGenerator::start(PACE, |exporters| {
+                exporters.start_influxdb_sink(influxdb_at(backends.influxdb()))?;
+                exporters.start_opentelemetry_exporter(otlp_at(backends.otlp()))?;
+                exporters.start_prometheus_exporter(any_page()).map(drop)
+            })?,
+            // A datagram for each message, so that datagrams can be counted.
+            udp: LoadGenerator::start(PACE, |exporters| {
+                exporters.start_statsd_sink(statsd_at(backends.udp()).packed(false))
+            })?,
+            datagrams: over(StatsdSocket::UnixDatagram(backends.unix_datagrams()))?,
+            streams: over(StatsdSocket::UnixStream(backends.unix_streams()))?,
+        };
+        backends
+            .wait_for("something has come over each transport", |counts| counts.udp > 0 && counts.include([1; 3]))?;
+        Ok(generators)
+    }
+
+    /// Waits until all that is recorded now has come over the transports that can wait.
+    pub(crate) fn catch_up(&self, backends: &mut BackendProcess) -> Result<(), Trouble> {
+        let recorded = [&self.tcp, &self.datagrams, &self.streams].map(LoadGenerator::recorded);
+        backends.wait_for("all that had to wait has come", |counts| counts.include(recorded)).map(drop)
+    }
+
+    pub(crate) fn stop(self, course: &mut Course, deadline: Duration) -> Result<Reports, Trouble> {
+        Ok(Reports {
+            tcp: self.tcp.stop(course, deadline)?,
+            udp: self.udp.stop(course, deadline)?,
+            unix: [self.datagrams.stop(course, deadline)?, self.streams.stop(course, deadline)?],
+        })
+    }
+}
+
+impl Reports {
+    /// The law, against what the backends have in the end.
+    pub(crate) fn check(&self, backends: &mut BackendProcess) -> Result<(), Trouble> {
+        let counts = backends.settled()?;
+        check_stored(account_of(&self.tcp, Exporter::Influxdb)?, counts.influxdb)?;
+        check_stored(account_of(&self.tcp, Exporter::OpenTelemetry)?, counts.otlp)?;
+        check_datagrams(account_of(&self.udp, Exporter::Statsd)?, counts.datagrams + counts.overflowed)?;
+        for (report, stored) in self.unix.iter().zip([counts.unix_datagrams, counts.unix_streams]) {
+            check_stored(account_of(report, Exporter::Statsd)?, stored)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing was dropped, but for what no page has shown.
+    pub(crate) fn check_all_sent(&self) -> Result<(), Trouble> {
+        let accounts = [&self.tcp, &self.udp].into_iter().chain(&self.unix).flat_map(|report| &report.accounts);
+        accounts
+            .filter(|account| account.exporter != Exporter::Prometheus)
+            .try_for_each(|account| check_reasons(account, &[]))
+    }
+}
+
+impl BackendCounts {
+    /// Whether there are so many requests over TCP, in Unix datagrams and over Unix streams.
+    fn include(&self, [tcp, datagrams, streams]: [u64; 3]) -> bool {
+        self.influxdb >= tcp && self.otlp >= tcp && self.unix_datagrams >= datagrams && self.unix_streams >= streams
+    }
+}

@@ -1,0 +1,114 @@
+//! A system without buffers.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use loaddensity_metrics_end_to_end::load::settings;
+use loaddensity_metrics_end_to_end::staged::{Staged, StagedSockets};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{AsyncExporters, DropReason, Exporter, StatsdConfig, StatsdSocket};
+
+use crate::again::run;
+use crate::backends::statsd_at;
+use crate::course::{Course, Trouble};
+use crate::generators::PACE;
+use crate::law::{SLACK, account_of, check_datagrams, check_reasons, check_settled, check_stored};
+use crate::load_generator::LoadGenerator;
+use crate::namespace::{backends_far_away, enter, know_each_other, network_counter, number_after};
+use crate::traffic::Traffic;
+use crate::unix_agent::requests_in;
+
+/// Two kinds of it. First a device whose queue is full: Linux counts such datagrams, and tells only sockets with `IP_RECVERR`,
+/// which exporters do not have, so that they are called sent. Then ENOBUFS itself. No system gives it when it is asked to, so
+/// it comes from staged sockets.
+pub(crate) fn no_buffers<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    enter()?;
+    full_device::<R>(course)?;
+    staged_answers::<R>(course)
+}
+
+/// As many datagrams have left as were sent: some to the receiver, some into the full queue.
+fn full_device<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    let mut backends = backends_far_away()?;
+    know_each_other()?;
+    let config = statsd_at(backends.udp()).packed(false).segmentation_offload(false);
+    let generator = LoadGenerator::<R>::start(PACE, |exporters| exporters.start_statsd_sink(config))?;
+    backends.wait_for("datagrams arrive", |counts| counts.udp > 0)?;
+    course.note("the device's queue is two datagrams long");
+    run("tc qdisc add dev near root tbf rate 200kbit burst 1600 limit 300")?;
+    thread::sleep(course.between(500, 1_500));
+    let report = generator.stop(course, Duration::from_secs(5))?;
+    let account = account_of(&report, Exporter::Statsd)?;
+    check_reasons(account, &[])?;
+    let counts = backends.settled()?;
+    let lost = number_after(&run("tc -s qdisc show dev near")?, "dropped ")?;
+    // What would have been ENOBUFS for a socket with `IP_RECVERR`.
+    let told = network_counter("Udp", "SndbufErrors")?;
+    if lost == 0 || told != lost {
+        return Err(
+            format!("the scenario itself: the queue lost {lost} datagrams, of which Linux counts {told}").into()
+        );
+    }
+    course.saw(format!("a full queue lost {lost} datagrams"));
+    check_datagrams(account, counts.datagrams + counts.overflowed + lost)
+}
+
+/// A socket answers ENOBUFS again and again, and every other time until the stop as well.
+fn staged_answers<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    let stops_without = course.random.below(2) == 0;
+    let rounds = 3 + course.random.below(3);
+    let (account, stored) = R::run(|inner| async move {
+        let runtime = Staged::new(inner, StagedSockets::default());
+        let exporters = AsyncExporters::start_on(runtime.clone(), settings(64)).map_err(|error| error.to_string())?;
+        let socket = StatsdSocket::UnixDatagram("/staged".into());
+        let config = StatsdConfig::default().socket(socket).packed(true);
+        exporters.start_statsd_sink(config).await.map_err(|error| error.to_string())?;
+        let traffic = Traffic::start(exporters.registry(), PACE);
+        for _ in 0..rounds {
+            let before = traffic.recorded();
+            runtime.stage().errors.extend([libc::ENOBUFS; 4]);
+            comes_to(&runtime, "what waited for buffers has left", || {
+                let stage = runtime.stage();
+                stage.errors.is_empty() && requests_of(&stage) >= before
+            })
+            .await?;
+        }
+        if stops_without {
+            runtime.stage().errors.extend([libc::ENOBUFS; 100_000]);
+            let before = requests_of(&runtime.stage());
+            comes_to(&runtime, "something waits", || traffic.recorded() > before + 100).await?;
+        }
+        let (recorded, _) = traffic.stop()?;
+        let (deadline, begun) = (Duration::from_secs(1), Instant::now());
+        let report = exporters.shutdown(deadline).await;
+        if begun.elapsed() > deadline + SLACK {
+            return Err(format!("a stop without buffers took {:?}", begun.elapsed()).into());
+        }
+        let account = *account_of(&report, Exporter::Statsd)?;
+        check_settled(&account, recorded)?;
+        Ok::<_, Trouble>((account, requests_of(&runtime.stage())))
+    })??;
+    course.saw_account(&account);
+    let allowed = if stops_without { &[DropReason::Deadline, DropReason::Unconfirmed][..] } else { &[] };
+    check_reasons(&account, allowed)?;
+    if stops_without && account.dropped.total() == 0 {
+        return Err("a stop without buffers has dropped nothing".to_owned().into());
+    }
+    check_stored(&account, stored)
+}
+
+/// Waits, on the thread of the runtime, until something holds. An error after a minute.
+async fn comes_to(runtime: &impl Runtime, what: &str, holds: impl Fn() -> bool) -> Result<(), Trouble> {
+    let begun = Instant::now();
+    while !holds() {
+        if begun.elapsed() > Duration::from_secs(60) {
+            return Err(format!("for a minute it did not come to this: {what}").into());
+        }
+        runtime.sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}
+
+fn requests_of(stage: &StagedSockets) -> u64 {
+    stage.datagrams.iter().map(|datagram| requests_in(datagram.as_bytes())).sum()
+}

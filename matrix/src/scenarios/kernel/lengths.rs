@@ -1,0 +1,86 @@
+//! Datagrams that are longer than the system takes.
+
+use std::thread;
+use std::time::Duration;
+
+use loaddensity_metrics_conformance::Folder;
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Exporter, Labels, StatsdConfig, StatsdSocket};
+
+use crate::again::run;
+use crate::backends::statsd_at;
+use crate::course::{Course, Trouble};
+use crate::generators::PACE;
+use crate::law::{account_of, check_reasons, check_stored, wait_until};
+use crate::load_generator::LoadGenerator;
+use crate::namespace::{backends_far_away, enter, network_counter};
+use crate::short_buffers::{self, ShortBuffers};
+use crate::unix_agent::{SocketKind, UnixAgent};
+
+/// The MTU of a link shrinks and grows below datagrams over UDP; so does the send buffer of a Unix socket.
+pub(crate) fn message_too_long<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    enter()?;
+    changing_mtu::<R>(course)?;
+    changing_buffer::<R>(course)
+}
+
+/// Datagrams arrive at each MTU, in fragments where they are longer.
+fn changing_mtu<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    let mut backends = backends_far_away()?;
+    let config = statsd_at(backends.udp());
+    let generator = LoadGenerator::<R>::start(2 * PACE, |exporters| exporters.start_statsd_sink(config))?;
+    for mtu in [1_500, 600, 1_500, 300, 1_500] {
+        run(&format!("ip link set near mtu {mtu}"))?;
+        let before = backends.counts()?.udp;
+        backends.wait_for("datagrams arrive whatever the MTU is", |counts| counts.udp > before + 1_000)?;
+        thread::sleep(course.between(100, 500));
+        let fragments = network_counter("Ip", "FragCreates")?;
+        course.note(format!("MTU {mtu}: {}, {fragments} fragments", generator.status(Exporter::Statsd)?.state()));
+    }
+    let fragments = network_counter("Ip", "FragCreates")?;
+    if fragments == 0 {
+        return Err("the scenario itself: no datagram was longer than the MTU".to_owned().into());
+    }
+    course.saw(format!("{fragments} fragments"));
+    let report = generator.stop(course, Duration::from_secs(20))?;
+    let account = account_of(&report, Exporter::Statsd)?;
+    check_reasons(account, &[])?;
+    let counts = backends.settled()?;
+    // A far end that is busy loses some, and of those that share a call or are in fragments nothing tells how many.
+    // `packet_loss` counts exactly; here it is seen that they arrive at each MTU, and that none is invented.
+    course.saw(format!("{} lost on the way", account.sent.saturating_sub(counts.udp)));
+    if counts.udp <= account.sent {
+        return Ok(());
+    }
+    Err(format!("{counts:?}, {account:?}").into())
+}
+
+/// Packets of up to 60,000 bytes, of which a short send buffer takes less than 5,000.
+fn changing_buffer<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    let folder = Folder::new();
+    let tags = ["one", "two", "three"].iter().fold(Labels::new(), |tags, key| tags.with(*key, "x".repeat(250)));
+    let socket = StatsdSocket::UnixDatagram(folder.socket());
+    let config = StatsdConfig::default().socket(socket).packed(true).datagram_bytes(60_000).constant_labels(tags);
+    let generator = LoadGenerator::<ShortBuffers<R>>::start(2 * PACE, |exporters| exporters.start_statsd_sink(config))?;
+    let (mut had, mut agent) = (0, None);
+    for _ in 0..3 {
+        // The limit that was learned is kept for a minute, but for a new socket.
+        had += agent.take().map_or(0, UnixAgent::close);
+        short_buffers::set(100_000)?;
+        let agent = agent.insert(UnixAgent::bind(SocketKind::Datagram, &folder.socket())?);
+        let before = generator.recorded();
+        wait_until("all arrives in long packets", || had + agent.requests() >= before)?;
+        let refused = short_buffers::too_long();
+        short_buffers::set(1)?;
+        wait_until("a packet is too long", || short_buffers::too_long() > refused)?;
+        let learned = || generator.status(Exporter::Statsd).is_ok_and(|status| status.learned_bytes.is_some());
+        wait_until("the exporter says what is taken", learned)?;
+        let before = generator.recorded();
+        wait_until("all arrives in shorter packets", || had + agent.requests() >= before)?;
+    }
+    course.saw(format!("{} packets were too long", short_buffers::too_long()));
+    let report = generator.stop(course, Duration::from_secs(20))?;
+    let account = account_of(&report, Exporter::Statsd)?;
+    check_reasons(account, &[])?;
+    check_stored(account, had + agent.map_or(0, UnixAgent::close))
+}

@@ -1,0 +1,163 @@
+//! What a network does to packets, between two hosts that are network namespaces.
+
+use std::thread;
+use std::time::Duration;
+
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{DropReason, Exporter, Report};
+
+use crate::again::run;
+use crate::backend_process::BackendProcess;
+use crate::backends::{any_page, influxdb_at, otlp_at, statsd_at};
+use crate::course::{Course, Trouble};
+use crate::generators::PACE;
+use crate::law::{LATE, account_of, check_datagrams, check_reasons, check_stored, wait_until};
+use crate::load_generator::LoadGenerator;
+use crate::namespace::{NEAR, backends_far_away, enter, filter, packets, there};
+
+/// A fifth of all packets is lost on either way. Over TCP all arrives in the end; over UDP, what is called sent has left, and
+/// what has left was lost or has arrived. Every third time the exporters stop meanwhile.
+pub(crate) fn packet_loss<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    enter()?;
+    let mut backends = backends_far_away()?;
+    let far = Some(backends.id());
+    let udp = backends.udp().port();
+    filter(
+        None,
+        &format!(
+            "table ip matrix {{ counter left {{ }}\nchain out {{ type filter hook output priority 0;\nudp dport {udp} counter name left\n}}\n}}\n"
+        ),
+    )?;
+    let generator = start::<R>(&backends)?;
+    backends.wait_for("all is well", |counts| counts.udp > 0 && counts.influxdb > 0 && counts.otlp > 0)?;
+    course.note("a fifth of all packets is lost");
+    for (process, device) in [(None, "near"), (far, "far")] {
+        filter(process, &loss(device, udp))?;
+    }
+    let at_first = backends.counts()?;
+    backends.begin_scrape(generator.page()?)?;
+    thread::sleep(course.between(1_000, 3_000));
+    backends.wait_for("something arrives over TCP although packets are lost", |counts| {
+        counts.influxdb > at_first.influxdb && counts.otlp > at_first.otlp
+    })?;
+    let stops_meanwhile = course.random.below(3) == 0;
+    if !stops_meanwhile {
+        for process in [None, far] {
+            filter(process, "delete chain ip matrix in\n")?;
+        }
+        course.note("no packet is lost any more");
+        let before = generator.recorded();
+        backends.wait_for("over TCP all arrives", |counts| {
+            counts.influxdb >= before && counts.otlp >= before && counts.scrapes == 1
+        })?;
+    }
+    let lost_here = packets(None, "lost")?;
+    let report = generator.stop(course, Duration::from_secs(3))?;
+    let counts = backends.settled()?;
+    let (left, lost_datagrams, lost_there) =
+        (packets(None, "left")?, packets(far, "lost_datagrams")?, packets(far, "lost")?);
+    course.saw(format!("{lost_here} and {lost_there} packets lost, {lost_datagrams} of them datagrams"));
+    if lost_here == 0 || lost_there <= lost_datagrams || lost_datagrams == 0 {
+        return Err("the scenario itself: no packet was lost".to_owned().into());
+    }
+    let late = if stops_meanwhile { &LATE[..] } else { &[] };
+    for (exporter, reasons) in [(Exporter::Influxdb, late), (Exporter::OpenTelemetry, late), (Exporter::Statsd, &[])] {
+        check_reasons(account_of(&report, exporter)?, reasons)?;
+    }
+    check_over_tcp(&report, &mut backends)?;
+    check_datagrams(account_of(&report, Exporter::Statsd)?, left)?;
+    let arrived = counts.datagrams + counts.overflowed;
+    if left == arrived + lost_datagrams {
+        return Ok(());
+    }
+    Err(format!("{left} datagrams left, {lost_datagrams} were lost, {arrived} arrived").into())
+}
+
+/// The link is cut for some seconds, here or at the other end, then it is whole again. Every third time the exporters stop
+/// meanwhile.
+pub(crate) fn cut_link<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    enter()?;
+    let mut backends = backends_far_away()?;
+    let far = backends.id();
+    let generator = start::<R>(&backends)?;
+    backends.wait_for("all is well", |counts| counts.udp > 0 && counts.influxdb > 0 && counts.otlp > 0)?;
+    let is_here = course.random.below(2) == 0;
+    let set = |state: &str| {
+        if is_here {
+            run(&format!("ip link set near {state}"))
+        } else {
+            there(far, &format!("ip link set far {state}"))
+        }
+    };
+    course.saw(if is_here { "cut here" } else { "cut at the other end" });
+    set("down")?;
+    wait_until("exporters say that nothing gets through", || {
+        let tcp = [Exporter::Influxdb, Exporter::OpenTelemetry].iter().all(|one| !generator.error(*one).is_empty());
+        // Of a link that is cut elsewhere nobody tells a sender of datagrams.
+        tcp && (!is_here || !generator.error(Exporter::Statsd).is_empty())
+    })?;
+    thread::sleep(course.between(500, 3_000));
+    if course.random.below(3) == 0 {
+        let report = generator.stop(course, Duration::from_secs(1))?;
+        for exporter in [Exporter::Influxdb, Exporter::OpenTelemetry, Exporter::Statsd] {
+            check_reasons(account_of(&report, exporter)?, &LATE)?;
+        }
+        course.saw("stopped meanwhile");
+        set("up")?;
+        // What the kernel still has of closed connections may arrive now.
+        thread::sleep(Duration::from_secs(3));
+        check_arrived(&report, &mut backends)?;
+        return check_over_tcp(&report, &mut backends);
+    }
+    set("up")?;
+    course.note("the link is whole again");
+    let (before, udp) = (generator.recorded(), backends.counts()?.udp);
+    backends.wait_for("all arrives that could wait, and datagrams again", |counts| {
+        counts.influxdb >= before && counts.otlp >= before && counts.udp > udp + 100
+    })?;
+    backends.begin_scrape(generator.page()?)?;
+    backends.wait_for("the page is read", |counts| counts.scrapes == 1)?;
+    let report = generator.stop(course, Duration::from_secs(20))?;
+    for exporter in [Exporter::Influxdb, Exporter::OpenTelemetry, Exporter::Statsd] {
+        check_reasons(account_of(&report, exporter)?, &[])?;
+    }
+    check_arrived(&report, &mut backends)?;
+    check_over_tcp(&report, &mut backends)
+}
+
+/// Exporters of all kinds, from here to the backends.
+fn start<R: Runtime>(backends: &BackendProcess) -> Result<LoadGenerator<R>, Trouble> {
+    LoadGenerator::start(PACE, |exporters| {
+        // Packets that are lost are sent again after 200 ms, then after twice as long each time.
+        let patience = Duration::from_secs(5);
+        exporters.start_influxdb_sink(influxdb_at(backends.influxdb()).timeout(patience))?;
+        exporters.start_opentelemetry_exporter(otlp_at(backends.otlp()).timeout(patience))?;
+        exporters.start_statsd_sink(statsd_at(backends.udp()).packed(false).segmentation_offload(false))?;
+        exporters.start_prometheus_exporter(any_page().host(NEAR.to_string())).map(drop)
+    })
+}
+
+/// Rules by which a fifth of what comes in through a device is lost, and counted. What a host refuses to send it tells the
+/// sender, so loss is always at the other end.
+fn loss(device: &str, udp: u16) -> String {
+    format!(
+        "table ip matrix {{ counter lost {{ }}\ncounter lost_datagrams {{ }}\n\
+         chain loses {{ counter name lost; udp dport {udp} counter name lost_datagrams; drop\n}}\n\
+         chain in {{ type filter hook prerouting priority 0;\niif {device} numgen random mod 100 < 20 jump loses\n}}\n}}\n"
+    )
+}
+
+fn check_over_tcp(report: &Report, backends: &mut BackendProcess) -> Result<(), Trouble> {
+    let counts = backends.settled()?;
+    check_stored(account_of(report, Exporter::Influxdb)?, counts.influxdb)?;
+    check_stored(account_of(report, Exporter::OpenTelemetry)?, counts.otlp)
+}
+
+/// No more datagrams have arrived than were sent.
+fn check_arrived(report: &Report, backends: &mut BackendProcess) -> Result<(), Trouble> {
+    let (account, counts) = (account_of(report, Exporter::Statsd)?, backends.settled()?);
+    if counts.datagrams <= 3 * (account.sent + account.dropped.get(DropReason::Unconfirmed)) {
+        return Ok(());
+    }
+    Err(format!("{} datagrams have arrived: {account:?}", counts.datagrams).into())
+}
