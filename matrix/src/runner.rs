@@ -84,6 +84,8 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: RuntimeChoice) -> Resul
     let again = format!("matrix {} --runtime {} --seed {seed}", scenario.name, runtime.as_str());
     let broken = |what: &str| Trouble::Broken(format!("{what}; once more: {again}"));
     let mut child = Command::new(env::current_exe()?)
+        // With one arena of the allocator, what is freed is used again, whichever thread frees it: memory that grows is kept.
+        .env("MALLOC_ARENA_MAX", "1")
         .args(["--one", scenario.name, "--runtime", runtime.as_str(), "--seed", &seed.to_string()])
         .stdout(Stdio::piped())
         .spawn()?;

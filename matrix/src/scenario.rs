@@ -84,4 +84,6 @@ scenarios! {
     kernel::unix_socket_anew [] "the Agent's Unix sockets are made anew, also as the wrong kind"
     network::packet_loss [Namespaces, Nftables] "a fifth of all packets is lost, in both directions"
     network::cut_link [Namespaces] "the link between exporters and backends is cut"
+    lifecycle::threads_come_and_go [] "5,000 engine threads come and go, some by a panic"
+    lifecycle::start_stop_cycles [] "2,000 starts and stops of all four exporters"
 }

@@ -8,3 +8,4 @@ pub(crate) mod moving;
 pub(crate) mod network;
 pub(crate) mod nonsense;
 pub(crate) mod silence;
+pub(crate) mod lifecycle;

@@ -1,0 +1,123 @@
+//! Backends in a process of their own, so that this process's memory, threads and descriptors are those of the exporters and
+//! of the engine.
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use loaddensity_metrics_conformance::Folder;
+use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer};
+use loaddensity_metrics_shell::runtime::Runtime;
+use loaddensity_metrics_shell::{Exporters, StatsdConfig, StatsdSocket};
+
+use crate::backends::{WellReceiver, any_page, influxdb_at, otlp_at};
+use crate::course::Trouble;
+use crate::process::{ForkedProcess, LineStream};
+
+/// An InfluxDB, a receiver of OTLP and an Agent that take everything.
+pub(crate) struct FarBackends {
+    process: ForkedProcess,
+    pub(crate) influxdb: SocketAddr,
+    pub(crate) receiver: SocketAddr,
+    folder: Folder,
+}
+
+/// What the backends have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FarRequests {
+    /// Points of InfluxDB, each once.
+    pub(crate) points: u64,
+    /// Points of InfluxDB that came again.
+    pub(crate) repeated: u64,
+    /// The last total of OTLP.
+    pub(crate) total: u64,
+    /// Requests that the Agent has counted.
+    pub(crate) counted: u64,
+}
+
+impl FarBackends {
+    /// Before this process has any other thread, or some lock might be held for ever in the one of the backends.
+    pub(crate) fn start<R: Runtime>() -> Result<Self, Trouble> {
+        let folder = Folder::new();
+        let path = folder.socket();
+        let mut process = ForkedProcess::start(|lines| serve::<R>(lines, &path))?;
+        let [influxdb, receiver] = [process.hear()?, process.hear()?].map(|line| address(&line));
+        Ok(Self { process, influxdb: influxdb?, receiver: receiver?, folder })
+    }
+
+    pub(crate) fn requests(&mut self) -> Result<FarRequests, Trouble> {
+        let line = self.process.ask("requests")?;
+        let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+        let [points, repeated, total, counted] = numbers[..] else {
+            return Err(format!("the backends' process says {line}").into());
+        };
+        Ok(FarRequests { points, repeated, total, counted })
+    }
+
+    /// Messages to the Agent, packed. Of what a Unix socket takes nothing is lost.
+    pub(crate) fn statsd(&self) -> StatsdConfig {
+        StatsdConfig::default().socket(StatsdSocket::UnixDatagram(self.agent())).packed(true)
+    }
+
+    /// Starts all four exporters. Where the page is.
+    pub(crate) fn start_all<R: Runtime>(&self, exporters: &Exporters<R>) -> Result<SocketAddr, Trouble> {
+        let said = |error: loaddensity_metrics_shell::StartError| error.to_string();
+        exporters.start_influxdb_sink(influxdb_at(self.influxdb)).map_err(said)?;
+        exporters.start_statsd_sink(self.statsd()).map_err(said)?;
+        exporters.start_opentelemetry_exporter(otlp_at(self.receiver)).map_err(said)?;
+        Ok(exporters.start_prometheus_exporter(any_page()).map_err(said)?)
+    }
+
+    fn agent(&self) -> PathBuf {
+        self.folder.socket()
+    }
+}
+
+fn address(line: &str) -> Result<SocketAddr, Trouble> {
+    line.parse().map_err(|_| Trouble::Broken(format!("the backends' process says {line}")))
+}
+
+/// The backends, until nobody asks for them any more.
+fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble> {
+    let points = Arc::new(Mutex::new((HashSet::new(), 0_u64)));
+    let (stored, hashes) = (points.clone(), RandomState::new());
+    let influxdb = HttpServer::start(move |post, _| {
+        let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in post.body.lines() {
+            // A point is the one of its series and its time.
+            let (series, time) = (line.split(' ').next(), line.rsplit(' ').next());
+            if !stored.0.insert(hashes.hash_one((series, time))) {
+                stored.1 += 1;
+            }
+        }
+        HttpReply::Status(204)
+    });
+    let receiver = WellReceiver::start::<R>();
+    let counted = Arc::new(AtomicU64::new(0));
+    let (socket, count) = (UnixDatagram::bind(agent)?, counted.clone());
+    thread::spawn(move || {
+        let mut packet = vec![0; 65_536];
+        while let Ok(length) = socket.recv(&mut packet) {
+            let text = String::from_utf8_lossy(&packet[..length]);
+            let requests = text.lines().filter(|line| line.starts_with("loaddensity.requests:1|c"));
+            count.fetch_add(requests.count() as u64, Ordering::SeqCst);
+        }
+    });
+    lines.say(&influxdb.address.to_string())?;
+    lines.say(&receiver.address().to_string())?;
+    while lines.hear()?.is_some() {
+        let (points, repeated) = {
+            let stored = points.lock().unwrap_or_else(PoisonError::into_inner);
+            (stored.0.len(), stored.1)
+        };
+        let (total, counted) = (receiver.requests(), counted.load(Ordering::SeqCst));
+        lines.say(&format!("{points} {repeated} {total} {counted}"))?;
+    }
+    Ok(())
+}
