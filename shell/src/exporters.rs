@@ -152,6 +152,8 @@ pub struct AsyncExporters<R: Runtime> {
     registry: Registry<'static>,
     /// What the shutdown reported, for calls that come after it.
     report: Arc<OnceLock<Report>>,
+    /// The process that they run in. A fork has a copy of the handle, and nobody who answers.
+    process: u32,
     runtime: std::marker::PhantomData<fn() -> R>,
 }
 
@@ -184,6 +186,7 @@ impl<R: Runtime> AsyncExporters<R> {
             commands: sender,
             registry: settings.registry,
             report: report.clone(),
+            process: std::process::id(),
             runtime: std::marker::PhantomData,
         };
         (handle, move |runtime| Supervisor::new(runtime, settings, pump, commands, report))
@@ -262,8 +265,11 @@ impl<R: Runtime> AsyncExporters<R> {
         stopped.map(|mut accounts| accounts.pop()).ok_or(StopError::ShutDown)
     }
 
-    /// The supervisor's answer, or nothing where it has gone.
+    /// The supervisor's answer, or nothing where it has gone, or is another process's.
     async fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> SupervisorCommand) -> Option<T> {
+        if self.process != std::process::id() {
+            return None;
+        }
         let (reply, answer) = async_channel::bounded(1);
         self.commands.send(command(reply)).await.ok()?;
         answer.recv().await.ok()
@@ -281,6 +287,7 @@ impl<R: Runtime> Clone for AsyncExporters<R> {
             commands: self.commands.clone(),
             registry: self.registry,
             report: self.report.clone(),
+            process: self.process,
             runtime: std::marker::PhantomData,
         }
     }
