@@ -46,6 +46,8 @@ pub struct StagedSockets {
     pub connections: usize,
     /// By how much the wall clock is set back.
     pub set_back: Duration,
+    /// By how much it is set ahead.
+    pub set_ahead: Duration,
 }
 
 impl<R> Staged<R> {
@@ -137,8 +139,12 @@ impl<R: Runtime> Runtime for Staged<R> {
     }
 
     fn wall_clock(&self) -> Timestamp {
-        let set_back = u64::try_from(self.stage().set_back.as_nanos()).expect("less than 500 years");
-        Timestamp::from_unix_nanos(self.inner.wall_clock().as_unix_nanos() - set_back)
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).expect("less than 500 years");
+        let (set_back, set_ahead) = {
+            let stage = self.stage();
+            (nanos(stage.set_back), nanos(stage.set_ahead))
+        };
+        Timestamp::from_unix_nanos(self.inner.wall_clock().as_unix_nanos() + set_ahead - set_back)
     }
 
     async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

@@ -1,8 +1,8 @@
 //! Backends in a process of their own, so that this process's memory, threads and descriptors are those of the exporters and
 //! of the engine.
 
-use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
@@ -13,10 +13,11 @@ use std::thread;
 
 use loaddensity_metrics_conformance::Folder;
 use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer};
+use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer};
 use loaddensity_metrics_shell::runtime::Runtime;
 use loaddensity_metrics_shell::{Exporters, StatsdConfig, StatsdSocket};
 
-use crate::backends::{WellReceiver, any_page, influxdb_at, otlp_at};
+use crate::backends::{any_page, influxdb_at, otlp_at};
 use crate::course::Trouble;
 use crate::process::{ForkedProcess, LineStream};
 
@@ -35,8 +36,10 @@ pub(crate) struct FarRequests {
     pub(crate) points: u64,
     /// Points of InfluxDB that came again.
     pub(crate) repeated: u64,
-    /// The last total of OTLP.
+    /// The last total of OTLP, of all instances together.
     pub(crate) total: u64,
+    /// Instances that have exported over OTLP.
+    pub(crate) instances: u64,
     /// Requests that the Agent has counted.
     pub(crate) counted: u64,
 }
@@ -54,10 +57,10 @@ impl FarBackends {
     pub(crate) fn requests(&mut self) -> Result<FarRequests, Trouble> {
         let line = self.process.ask("requests")?;
         let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-        let [points, repeated, total, counted] = numbers[..] else {
+        let [points, repeated, total, instances, counted] = numbers[..] else {
             return Err(format!("the backends' process says {line}").into());
         };
-        Ok(FarRequests { points, repeated, total, counted })
+        Ok(FarRequests { points, repeated, total, instances, counted })
     }
 
     /// Messages to the Agent, packed. Of what a Unix socket takes nothing is lost.
@@ -90,15 +93,16 @@ fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble
     let influxdb = HttpServer::start(move |post, _| {
         let mut stored = stored.lock().unwrap_or_else(PoisonError::into_inner);
         for line in post.body.lines() {
-            // A point is the one of its series and its time.
-            let (series, time) = (line.split(' ').next(), line.rsplit(' ').next());
+            // A point is the one of its series and its time; what is between has no blank, and names may have.
+            let mut parts = line.rsplitn(3, ' ');
+            let (time, _, series) = (parts.next(), parts.next(), parts.next());
             if !stored.0.insert(hashes.hash_one((series, time))) {
                 stored.1 += 1;
             }
         }
         HttpReply::Status(204)
     });
-    let receiver = WellReceiver::start::<R>();
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
     let counted = Arc::new(AtomicU64::new(0));
     let (socket, count) = (UnixDatagram::bind(agent)?, counted.clone());
     thread::spawn(move || {
@@ -110,14 +114,20 @@ fn serve<R: Runtime>(lines: &mut LineStream, agent: &Path) -> Result<(), Trouble
         }
     });
     lines.say(&influxdb.address.to_string())?;
-    lines.say(&receiver.address().to_string())?;
+    lines.say(&receiver.address.to_string())?;
     while lines.hear()?.is_some() {
         let (points, repeated) = {
             let stored = points.lock().unwrap_or_else(PoisonError::into_inner);
             (stored.0.len(), stored.1)
         };
-        let (total, counted) = (receiver.requests(), counted.load(Ordering::SeqCst));
-        lines.say(&format!("{points} {repeated} {total} {counted}"))?;
+        let mut totals = BTreeMap::new();
+        for export in receiver.exports() {
+            let [.., instance] = &export.identity;
+            totals.insert(instance.clone(), export.sums().requests);
+        }
+        let (total, instances) = (totals.values().sum::<u64>(), totals.len());
+        let counted = counted.load(Ordering::SeqCst);
+        lines.say(&format!("{points} {repeated} {total} {instances} {counted}"))?;
     }
     Ok(())
 }

@@ -86,4 +86,6 @@ scenarios! {
     network::cut_link [Namespaces] "the link between exporters and backends is cut"
     lifecycle::threads_come_and_go [] "5,000 engine threads come and go, some by a panic"
     lifecycle::start_stop_cycles [] "2,000 starts and stops of all four exporters"
+    lifecycle::forks [] "the process forks, and each fork has exporters of its own"
+    lifecycle::stepped_clock [] "the wall clock is set back and ahead by hours"
 }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use loaddensity_metrics_end_to_end::load::TestEngine;
-use loaddensity_metrics_shell::Registry;
+use loaddensity_metrics_shell::{Registry, Sample};
 
 /// Requests at a steady pace, until it is stopped.
 pub(crate) struct Traffic {
@@ -25,15 +25,36 @@ struct TrafficControl {
 impl Traffic {
     /// So many requests a millisecond.
     pub(crate) fn start(registry: Registry<'static>, a_millisecond: u64) -> Self {
+        let mut engine = TestEngine::new(registry);
+        Self::recording(move || {
+            engine.record(a_millisecond);
+            engine.sums.requests
+        })
+    }
+
+    /// The same of one series, without times: the exporters give them.
+    pub(crate) fn start_without_times(registry: Registry<'static>, a_millisecond: u64) -> Self {
+        let (mut recorder, mut recorded) = (registry.recorder(), 0);
+        let series = recorder.series("GET", "/x");
+        Self::recording(move || {
+            for _ in 0..a_millisecond {
+                recorder.record(series, Sample::ok(Duration::from_millis(2)));
+            }
+            recorded += a_millisecond;
+            recorded
+        })
+    }
+
+    /// Records each millisecond; `record` says how many requests there were until now.
+    fn recording(mut record: impl FnMut() -> u64 + Send + 'static) -> Self {
         let control = Arc::new(TrafficControl::default());
         let own = control.clone();
-        let mut engine = TestEngine::new(registry);
         let thread = thread::spawn(move || {
             while !own.is_over.load(Ordering::SeqCst) {
                 let begun = Instant::now();
-                engine.record(a_millisecond);
+                let recorded = record();
                 own.slowest.fetch_max(begun.elapsed().as_nanos() as u64, Ordering::SeqCst);
-                own.recorded.store(engine.sums.requests, Ordering::SeqCst);
+                own.recorded.store(recorded, Ordering::SeqCst);
                 thread::sleep(Duration::from_millis(1));
             }
         });

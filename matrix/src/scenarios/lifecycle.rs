@@ -1,20 +1,33 @@
 //! An engine's life: threads that come and go, exporters that are started and stopped, forks, and clocks that are set.
 
+use std::any::TypeId;
+use std::net::SocketAddr;
 use std::panic;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use loaddensity_metrics_end_to_end::load::settings;
+use futures_lite::future::block_on;
+use loaddensity_metrics_conformance::{run, until};
+use loaddensity_metrics_end_to_end::http_server::{HttpReply, HttpServer};
+use loaddensity_metrics_end_to_end::load::{TestEngine, settings};
+use loaddensity_metrics_end_to_end::otlp_receiver::{OtlpReply, OtlpTestServer};
 use loaddensity_metrics_end_to_end::scraper::ScrapeClient;
+use loaddensity_metrics_end_to_end::staged::{Staged, StagedSockets};
 use loaddensity_metrics_shell::runtime::Runtime;
-use loaddensity_metrics_shell::{Account, DropReason, Exporter, Exporters, HeapStorage, Registry, Sample, Settings};
+use loaddensity_metrics_shell::{
+    Account, AsyncExporters, DropReason, DropStage, Exporter, Exporters, HeapStorage, Registry, Report, Sample,
+    Settings, StartError, StatsdConfig, StatsdSocket, StopError, Temporality,
+};
+
+use loaddensity_metrics_smol::Smol;
 
 use crate::backends::{any_page, influxdb_at, otlp_at};
 use crate::course::{Course, Trouble};
 use crate::far_backends::{FarBackends, FarRequests};
 use crate::law::{account_of, check_settled, check_stored, shut_down, wait_until};
+use crate::process::ForkedProcess;
 use crate::resources::Resources;
 use crate::traffic::Traffic;
 
@@ -64,10 +77,10 @@ pub(crate) fn threads_come_and_go<R: Runtime>(course: &mut Course) -> Result<(),
     if end > middle + MOST_GROWTH {
         return Err(format!("memory grows from wave to wave: {residents:?} KiB").into());
     }
-    let shown = ScrapeClient::connect(page).ask("GET", "/metrics").sums().requests;
+    let shown = shown_requests(page);
     let report = shut_down(course, exporters, Duration::from_secs(60), recorded)?;
     for account in &report.accounts {
-        if account.sent + account.dropped.get(DropReason::RingFull) != recorded {
+        if account.sent + account.dropped.at(DropStage::Queueing) != recorded {
             return Err(format!("with backends that take everything: {account:?}").into());
         }
     }
@@ -76,6 +89,7 @@ pub(crate) fn threads_come_and_go<R: Runtime>(course: &mut Course) -> Result<(),
         points: sent(Exporter::Influxdb)?,
         repeated: 0,
         total: recorded,
+        instances: 1,
         counted: sent(Exporter::Statsd)?,
     };
     let aggregates = [shown, sent(Exporter::Prometheus)?, sent(Exporter::OpenTelemetry)?];
@@ -167,7 +181,7 @@ pub(crate) fn start_stop_cycles<R: Runtime>(course: &mut Course) -> Result<(), T
         return Err(format!("an exporter has not run each time: {sums:?}").into());
     }
     let (points, counted) = (of(Exporter::Influxdb).sent, of(Exporter::Statsd).sent);
-    expect_stored(&mut backends, FarRequests { points, repeated: 0, total: recorded, counted })
+    expect_stored(&mut backends, FarRequests { points, repeated: 0, total: recorded, instances: 1, counted })
 }
 
 /// Requests a millisecond while exporters come and go.
@@ -192,7 +206,7 @@ impl RunSums {
 /// So many cycles with one handle of exporters, and its shutdown.
 fn cycle_for<R: Runtime>(
     course: &mut Course,
-    exporters: Result<Exporters<R>, loaddensity_metrics_shell::StartError>,
+    exporters: Result<Exporters<R>, StartError>,
     backends: &FarBackends,
     traffic: &Traffic,
     cycles: usize,
@@ -290,6 +304,239 @@ fn stop_all<R: Runtime>(course: &mut Course, exporters: &Exporters<R>) -> Result
         accounts.push(account.ok_or_else(|| "an exporter that was started did not run".to_owned())?);
     }
     Ok(accounts)
+}
+
+/// A process that forks before its exporters start and while they export. Each fork has exporters of its own, on storage of its
+/// own.
+pub(crate) fn forks<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    let mut backends = FarBackends::start::<R>()?;
+    let settings = settings(64);
+    let requests_of: Vec<_> = (0..8).map(|_| 100 + course.random.below(2_000) as u64).collect();
+    let (before, after) = requests_of.split_at(2);
+    let early = before.iter().zip(1..).map(|(&requests, number)| {
+        ForkedProcess::start(|lines| {
+            lines.hear()?;
+            engine_of_a_fork::<R>(&backends, number, requests)
+        })
+    });
+    let early = early.collect::<Result<Vec<_>, _>>()?;
+    let exporters = Exporters::<R>::start(settings).map_err(|error| error.to_string())?;
+    let page = backends.start_all(&exporters)?;
+    let traffic = Traffic::start(settings.registry, 20);
+    for mut fork in early {
+        fork.say("go")?;
+        fork.finish()?;
+    }
+    let (mut of_forks, mut instances) = (before.iter().sum::<u64>(), 1 + before.len() as u64);
+    for (&requests, number) in after.iter().zip(3..) {
+        thread::sleep(course.between(5, 200));
+        let so_far = traffic.recorded();
+        let fork = ForkedProcess::start(|_| {
+            the_parents_exporters_are_not_ours(&exporters, settings)?;
+            if starts_in_a_fork::<R>() { engine_of_a_fork::<R>(&backends, number, requests) } else { Ok(()) }
+        })?;
+        wait_until("the parent's page is served beside its fork", || shown_requests(page) > so_far)?;
+        fork.finish()?;
+        if starts_in_a_fork::<R>() {
+            (of_forks, instances) = (of_forks + requests, instances + 1);
+        }
+    }
+    course.saw(format!("{} forks, {instances} of all that export, {of_forks} requests of forks", requests_of.len()));
+    let stored = backends.requests()?.points;
+    wait_until("the parent goes on", || backends.requests().is_ok_and(|now| now.points > stored))?;
+    let (recorded, slowest) = traffic.stop()?;
+    if slowest > Duration::from_secs(1) {
+        return Err(format!("the engine was held up for {slowest:?}").into());
+    }
+    let report = shut_down(course, exporters, Duration::from_secs(20), recorded)?;
+    for exporter in [Exporter::Influxdb, Exporter::Statsd, Exporter::OpenTelemetry] {
+        let account = account_of(&report, exporter)?;
+        if account.sent != recorded {
+            return Err(format!("with backends that take everything: {account:?}").into());
+        }
+    }
+    let all = recorded + of_forks;
+    expect_stored(&mut backends, FarRequests { points: all, repeated: 0, total: all, instances, counted: all })
+}
+
+/// Whether a fork of a process in which exporters run may start its own. async-io has one reactor for the process, whose thread is
+/// not in the fork: there everything waits for it (docs/generators.md).
+fn starts_in_a_fork<R: Runtime>() -> bool {
+    TypeId::of::<R>() != TypeId::of::<Smol>()
+}
+
+/// Neither the handle nor the storage of the parent does anything in a fork: its requests are exported by the parent alone.
+fn the_parents_exporters_are_not_ours<R: Runtime>(exporters: &Exporters<R>, settings: Settings) -> Result<(), Trouble> {
+    match (Exporters::<R>::start(settings), exporters.stop_all()) {
+        (Err(StartError::StorageInUse), Err(StopError::ShutDown)) => Ok(()),
+        other => Err(format!("a fork uses its parent's exporters: {other:?}").into()),
+    }
+}
+
+/// What an engine does in a fork.
+fn engine_of_a_fork<R: Runtime>(backends: &FarBackends, number: u32, requests: u64) -> Result<(), Trouble> {
+    let settings = settings(64);
+    let identity = settings.identity.with_worker(number, None).map_err(|error| error.to_string())?;
+    let exporters = Exporters::<R>::start(settings.identity(identity)).map_err(|error| error.to_string())?;
+    let page = backends.start_all(&exporters)?;
+    let mut engine = TestEngine::new(settings.registry);
+    engine.record(requests);
+    let shown = shown_requests(page);
+    let report = exporters.shutdown(Duration::from_secs(20));
+    let all_sent = report.accounts.iter().all(|account| account.sent == requests && account.balanced());
+    if shown == requests && all_sent && report.accounts.len() == Exporter::ALL.len() {
+        return Ok(());
+    }
+    Err(format!("a fork recorded {requests}: {report}").into())
+}
+
+/// The total that a page shows.
+fn shown_requests(page: SocketAddr) -> u64 {
+    let answer = ScrapeClient::connect(page).ask("GET", "/metrics");
+    let lines = answer.text().lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// The wall clock is set back and ahead by hours while exporters export. Engine and exporters take their times from it.
+pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
+    let influxdb = HttpServer::start(|_, _| HttpReply::Status(204));
+    let receiver = OtlpTestServer::start::<R>(|_| OtlpReply::Accept);
+    let settings = settings(64);
+    let [temporality_by_chance, aggregate] = [(); 2].map(|()| course.random.below(2) == 0);
+    let temporality = if temporality_by_chance { Temporality::Delta } else { Temporality::Cumulative };
+    let staged = StagedExporters::<R>::start(settings)?;
+    let said = |error: StartError| error.to_string();
+    let page = block_on(async {
+        let of_points = influxdb_at(influxdb.address).aggregate(aggregate).interval(STEPPED_INTERVAL);
+        staged.exporters.start_influxdb_sink(of_points).await.map_err(said)?;
+        let of_exports = otlp_at(receiver.address).temporality(temporality).interval(STEPPED_INTERVAL);
+        staged.exporters.start_opentelemetry_exporter(of_exports).await.map_err(said)?;
+        let of_counts = StatsdConfig::default().socket(StatsdSocket::UnixDatagram("/staged".into())).aggregate(true);
+        let of_counts = of_counts.aggregation_interval(STEPPED_INTERVAL).timestamps_of_counts(true);
+        staged.exporters.start_statsd_sink(of_counts).await.map_err(said)?;
+        staged.exporters.start_prometheus_exporter(any_page()).await.map_err(said)
+    })?;
+    let traffic = Traffic::start_without_times(settings.registry, 5);
+    let arrived = || [influxdb.posts().len(), receiver.exports().len(), staged.runtime.stage().datagrams.len()];
+    let mut most_ahead = Duration::ZERO;
+    for step in 0..8 {
+        let by = course.between(HOUR, 6 * HOUR);
+        {
+            let mut stage = staged.runtime.stage();
+            // Each way at least once; then as the seed says, also right again.
+            (stage.set_back, stage.set_ahead) = match if step < 2 { step } else { course.random.below(3) } {
+                0 => (by, Duration::ZERO),
+                1 => (Duration::ZERO, by),
+                _ => (Duration::ZERO, Duration::ZERO),
+            };
+            most_ahead = most_ahead.max(stage.set_ahead);
+            course.note(format!("{:?} back, {:?} ahead", stage.set_back, stage.set_ahead));
+        }
+        let before = arrived();
+        wait_until("points, exports and counts go on", || {
+            arrived().iter().zip(before).all(|(now, before)| *now >= before + 3)
+        })?;
+    }
+    let (recorded, _) = traffic.stop()?;
+    let shown = shown_requests(page);
+    let (report, datagrams) = staged.shut_down()?;
+    for account in &report.accounts {
+        course.saw_account(account);
+        check_settled(account, recorded)?;
+        if account.sent != recorded {
+            return Err(format!("a clock that is set loses requests: {account:?}").into());
+        }
+    }
+    let points = influxdb.posts().iter().flat_map(|post| post.body.lines().map(point_of).collect::<Vec<_>>()).collect();
+    let counts = datagrams.iter().flat_map(|datagram| datagram.lines()).filter_map(count_of).collect();
+    let exports = receiver.exports();
+    let exported = exports.iter().map(|export| (export.time, export.sums().requests));
+    let exported: Vec<_> = match temporality {
+        Temporality::Delta => exported.collect(),
+        _ => exported.scan(0, |last, (time, total)| Some((time, total - std::mem::replace(last, total)))).collect(),
+    };
+    if exports.windows(2).any(|pair| match temporality {
+        Temporality::Delta => pair[1].start < pair[0].time,
+        _ => pair[1].start != pair[0].start,
+    }) {
+        return Err(format!("{temporality:?}: starts of intervals went astray").into());
+    }
+    let series: [(&str, u64, Vec<(u64, u64)>); 3] =
+        [("points", 1_000_000_000, points), ("exports", 1_000_000_000, exported), ("counts", 1, counts)];
+    for (what, second, items) in &series {
+        let requests: u64 = items.iter().map(|(_, requests)| requests).sum();
+        let span = items.last().map_or(0, |last| last.0) - items.first().map_or(0, |first| first.0);
+        course.saw(format!("{} {what}", items.len()));
+        // They follow a clock that is ahead, and show so that it was.
+        let has_followed = span / second >= most_ahead.as_secs() - 60;
+        if !items.is_sorted_by_key(|(time, _)| *time) || !has_followed || requests != recorded {
+            return Err(format!(
+                "{recorded} requests, {requests} in {what} over {} s; times in order: {}; clock {most_ahead:?} ahead",
+                span / second,
+                items.is_sorted_by_key(|(time, _)| *time)
+            )
+            .into());
+        }
+    }
+    if shown != recorded {
+        return Err(format!("{recorded} requests, and {shown} on the page").into());
+    }
+    Ok(())
+}
+
+const HOUR: u64 = 3_600_000;
+const STEPPED_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A point's time, and its requests.
+fn point_of(line: &str) -> (u64, u64) {
+    let mut parts = line.rsplitn(3, ' ');
+    let time = parts.next().and_then(|time| time.parse().ok()).unwrap_or_default();
+    let fields = parts.next().unwrap_or_default();
+    let count = fields.split(',').find_map(|field| field.strip_prefix("requests=")?.trim_end_matches('i').parse().ok());
+    (time, count.unwrap_or(1))
+}
+
+/// A count's time in seconds, and its requests. Nothing for what is no count of requests.
+fn count_of(message: &str) -> Option<(u64, u64)> {
+    let (value, rest) = message.strip_prefix("loaddensity.requests:")?.split_once('|')?;
+    let time = rest.split('|').find_map(|part| part.strip_prefix('T')?.parse().ok());
+    Some((time.unwrap_or_default(), value.parse().unwrap_or_default()))
+}
+
+/// Exporters on a runtime whose clock the scenario sets.
+struct StagedExporters<R: Runtime> {
+    exporters: AsyncExporters<Staged<R>>,
+    runtime: Staged<R>,
+    is_over: Arc<AtomicBool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl<R: Runtime> StagedExporters<R> {
+    fn start(settings: Settings) -> Result<Self, Trouble> {
+        let (sender, handed) = mpsc::channel();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = is_over.clone();
+        let thread = thread::spawn(move || {
+            run(|inner: R| async move {
+                let runtime = Staged::new(inner, StagedSockets::default());
+                let started = AsyncExporters::start_on(runtime.clone(), settings);
+                let _ = sender.send(started.map(|exporters| (exporters, runtime.clone())));
+                until(&runtime, || over.load(Ordering::SeqCst)).await;
+            });
+        });
+        let started = handed.recv().map_err(|_| "the runtime did not start".to_owned())?;
+        let (exporters, runtime) = started.map_err(|error| error.to_string())?;
+        Ok(Self { exporters, runtime, is_over, thread })
+    }
+
+    /// The report, and the datagrams of DogStatsD.
+    fn shut_down(self) -> Result<(Report, Vec<String>), Trouble> {
+        let report = block_on(self.exporters.shutdown(Duration::from_secs(20)));
+        let datagrams = std::mem::take(&mut self.runtime.stage().datagrams);
+        self.is_over.store(true, Ordering::SeqCst);
+        self.thread.join().map_err(|_| "the runtime's thread panicked".to_owned())?;
+        Ok((report, datagrams))
+    }
 }
 
 /// What this process takes up, once it has as many threads and descriptors as before, or has no more to give back.
