@@ -104,6 +104,7 @@ macro_rules! end_to_end {
             the_page_is_at_its_path
             only_clients_with_credentials_get_the_page
             a_connection_without_requests_makes_room
+            a_page_that_begins_is_whole
             connections_are_limited
             idle_connections_are_closed
             long_heads_are_refused

@@ -1,6 +1,6 @@
 //! The Prometheus exporter, scraped by a client of the standard library.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -251,6 +251,34 @@ pub fn a_connection_without_requests_makes_room<R: Runtime>() {
     let [status] = &exporters.status()[..] else { panic!("one exporter") };
     assert_eq!((status.turned_away, status.last_error.as_deref()), (0, None));
     drop(more);
+}
+
+/// A connection that has to make room before it was served is closed without an answer: no page is cut off for it.
+pub fn a_page_that_begins_is_whole<R: Runtime>() {
+    // More than a turn sends.
+    const SERIES: usize = 200;
+    let settings = settings(SERIES);
+    let exporters = Exporters::<R>::start(settings).expect("a thread for the exporters");
+    let mut recorder = exporters.recorder();
+    for number in 1..SERIES {
+        recorder.series("GET", &format!("/a/name/that/makes/the/page/larger/{number}"));
+    }
+    let limits = PageLimits::default().connections(1);
+    let address = exporters.start_prometheus_exporter(any_port().limits(limits)).expect("a free port");
+    for _ in 0..20 {
+        let clients: Vec<_> = (0..8).map(|_| TcpStream::connect(address).expect("the exporter listens")).collect();
+        for mut client in &clients {
+            // Who has made room may have been closed already.
+            let _ = client.write_all(b"GET /metrics HTTP/1.1\r\nHost: page\r\nConnection: close\r\n\r\n");
+        }
+        for mut client in clients {
+            let mut answer = Vec::new();
+            // So may the others be, before they are answered.
+            let _ = client.read_to_end(&mut answer);
+            let is_page = answer.starts_with(b"HTTP/1.1 200 ");
+            assert!(!is_page || answer.ends_with(b"\r\n0\r\n\r\n"), "a page was cut off after {} bytes", answer.len());
+        }
+    }
 }
 
 /// If all connections are being answered, a further one gets 503 with the reason, and is counted. There is room again

@@ -83,7 +83,7 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: RuntimeChoice) -> Resul
     }
     let again = format!("matrix {} --runtime {} --seed {seed}", scenario.name, runtime.as_str());
     let broken = |what: &str| Trouble::Broken(format!("{what}; once more: {again}"));
-    let mut child = Command::new(env::current_exe()?)
+    let mut child = program(scenario)?
         // With one arena of the allocator, what is freed is used again, whichever thread frees it: memory that grows is kept.
         .env("MALLOC_ARENA_MAX", "1")
         .args(["--one", scenario.name, "--runtime", runtime.as_str(), "--seed", &seed.to_string()])
@@ -104,6 +104,17 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: RuntimeChoice) -> Resul
         (true, Some(1)) if !outcome.is_empty() => Err(broken(outcome)),
         (true, _) => Err(broken(&format!("the process ended with {status}"))),
     }
+}
+
+/// This program, with as many files as the scenario needs.
+fn program(scenario: &Scenario) -> Result<Command, Trouble> {
+    let itself = env::current_exe()?;
+    if !scenario.needs.contains(&Need::ManyFiles) {
+        return Ok(Command::new(itself));
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -S -n {MANY_FILES} && exec \"$0\" \"$@\"")]).arg(itself);
+    Ok(shell)
 }
 
 /// Whether the process ends by itself. One that does not is ended.
@@ -153,12 +164,34 @@ impl Need {
             Self::Nftables => {
                 ("unshare", "--net nft list ruleset", "rules that drop packets need root and Debian's nftables")
             }
+            Self::ManyFiles => return many_files(),
+            Self::Namespaces => ("ip", "netns list", "network namespaces need root and Debian's iproute2"),
+            Self::Nftables => ("nft", "list ruleset", "rules that drop packets need root and Debian's nftables"),
         };
         let tried =
             Command::new(program).args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).status();
         match tried {
             Ok(status) if status.success() => Ok(()),
             _ => Err(Trouble::Lacks(words.into())),
+        }
+    }
+}
+
+/// Descriptors of a process that has thousands of connections.
+const MANY_FILES: u64 = 4_096;
+
+/// Whether the hard limit allows as many.
+fn many_files() -> Result<(), Trouble> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    match line.and_then(|line| line.split_whitespace().nth(1)) {
+        Some("unlimited") => Ok(()),
+        Some(hard) if hard.parse().is_ok_and(|hard: u64| hard >= MANY_FILES) => Ok(()),
+        hard => {
+            let hard = hard.unwrap_or("unknown");
+            Err(Trouble::Lacks(format!(
+                "2,000 clients need a hard limit of {MANY_FILES} open files (ulimit -Hn): it is {hard}"
+            )))
         }
     }
 }

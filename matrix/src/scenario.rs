@@ -44,6 +44,8 @@ pub(crate) enum Need {
     Namespaces,
     /// Rules that drop packets: root, and Debian's nftables.
     Nftables,
+    /// Many descriptors for a process. The runner raises the soft limit; the hard one must allow it.
+    ManyFiles,
 }
 
 impl Scenario {
@@ -88,4 +90,5 @@ scenarios! {
     lifecycle::start_stop_cycles [] "2,000 starts and stops of all four exporters"
     lifecycle::forks [] "the process forks, and each fork has exporters of its own"
     lifecycle::stepped_clock [] "the wall clock is set back and ahead by hours"
+    clients::hostile_clients [ManyFiles] "2,000 hostile and clumsy clients of the page beside a scraper"
 }

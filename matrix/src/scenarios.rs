@@ -8,4 +8,5 @@ pub(crate) mod moving;
 pub(crate) mod network;
 pub(crate) mod nonsense;
 pub(crate) mod silence;
+pub(crate) mod clients;
 pub(crate) mod lifecycle;

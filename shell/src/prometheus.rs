@@ -216,7 +216,8 @@ impl<R: Runtime> PageServer<R> {
             };
             served.or(delivered.idle(&runtime, limits.idle_timeout)).await;
         });
-        work.or(makes_room)
+        // In this order: what lost its place before its first turn is not answered with the beginning of a page.
+        makes_room.or(work)
     }
 }
 

@@ -26,7 +26,7 @@ use loaddensity_metrics_smol::Smol;
 use crate::backends::{any_page, influxdb_at, otlp_at};
 use crate::course::{Course, Trouble};
 use crate::far_backends::{FarBackends, FarRequests};
-use crate::law::{account_of, check_settled, check_stored, shut_down, wait_until};
+use crate::law::{account_of, check_settled, shut_down, wait_until};
 use crate::process::ForkedProcess;
 use crate::resources::Resources;
 use crate::traffic::Traffic;
@@ -281,7 +281,6 @@ fn start_one<R: Runtime>(exporters: &Exporters<R>, exporter: Exporter, backends:
         Exporter::Influxdb => exporters.start_influxdb_sink(influxdb_at(backends.influxdb)),
         Exporter::Statsd => exporters.start_statsd_sink(backends.statsd()),
         Exporter::OpenTelemetry => exporters.start_opentelemetry_exporter(otlp_at(backends.receiver)),
-        other => return Err(format!("nobody starts {other} here").into()),
     };
     Ok(started.map_err(|error| error.to_string())?)
 }
