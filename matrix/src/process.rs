@@ -97,6 +97,7 @@ fn fork(work: impl FnOnce()) -> io::Result<libc::pid_t> {
     // or whatever else makes it hang, ends with its alarm. `_exit` returns to nobody, so no frame of the parent's is left twice.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
+        // SAFETY: as above; neither call takes a pointer.
         0 => unsafe {
             libc::alarm(LIMIT.as_secs() as libc::c_uint);
             work();

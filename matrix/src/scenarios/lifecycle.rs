@@ -460,9 +460,9 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
     }) {
         return Err(format!("{temporality:?}: starts of intervals went astray").into());
     }
-    let series: [(&str, u64, Vec<(u64, u64)>); 3] =
+    let kinds: [(&str, u64, TimedRequests); 3] =
         [("points", 1_000_000_000, points), ("exports", 1_000_000_000, exported), ("counts", 1, counts)];
-    for (what, second, items) in &series {
+    for (what, second, items) in &kinds {
         let requests: u64 = items.iter().map(|(_, requests)| requests).sum();
         let span = items.last().map_or(0, |last| last.0) - items.first().map_or(0, |first| first.0);
         course.saw(format!("{} {what}", items.len()));
@@ -482,6 +482,9 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
     }
     Ok(())
 }
+
+/// Times, and the requests of each.
+type TimedRequests = Vec<(u64, u64)>;
 
 const HOUR: u64 = 3_600_000;
 const STEPPED_INTERVAL: Duration = Duration::from_millis(50);
@@ -546,9 +549,10 @@ fn settle(before: Option<Resources>) -> Result<Resources, Trouble> {
     while begun.elapsed() < Duration::from_secs(15) {
         thread::sleep(Duration::from_millis(50));
         last = Resources::now()?;
-        let is_settled = before.map_or(begun.elapsed() > Duration::from_secs(2), |before| {
-            (before.threads, before.descriptors) == (last.threads, last.descriptors)
-        });
+        let is_settled = match before {
+            None => begun.elapsed() > Duration::from_secs(2),
+            Some(before) => (before.threads, before.descriptors) == (last.threads, last.descriptors),
+        };
         if is_settled {
             return Ok(last);
         }
