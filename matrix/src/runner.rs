@@ -2,10 +2,11 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::io::Read as _;
+use std::io::Read;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use crate::MatrixArgs;
 use crate::course::{Course, Trouble};
@@ -39,10 +40,16 @@ pub(crate) fn run(args: &MatrixArgs) -> ExitCode {
     let seed = args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 32);
     let end = args.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let mut verdicts = Verdicts::default();
-    for round in 0.. {
-        round_of(&chosen, args, seed + round, &mut verdicts);
-        if end.is_none_or(|end| Instant::now() >= end) {
-            break;
+    let first = round_of(&chosen, args, seed, &mut verdicts);
+    let (mut rounds, mut last) = (1, first.clone());
+    while end.is_some_and(|end| Instant::now() < end) {
+        last = round_of(&chosen, args, seed + rounds, &mut verdicts);
+        rounds += 1;
+    }
+    if rounds > 1 {
+        println!("\nThe most memory in kB, in the first and in the last of {rounds} rounds:");
+        for ((name, first), (_, last)) in first.iter().zip(&last) {
+            println!("{name}: {first}, {last}");
         }
     }
     match verdicts {
@@ -52,8 +59,9 @@ pub(crate) fn run(args: &MatrixArgs) -> ExitCode {
     }
 }
 
-/// Every scenario once on each runtime.
-fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut Verdicts) {
+/// Every scenario once on each runtime. What memory each took.
+fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut Verdicts) -> Vec<(String, String)> {
+    let mut memories = Vec::new();
     println!("\nSeed {seed}.\n\n| scenario | runtime | seen | most memory | seconds | |\n|---|---|---|--:|--:|---|");
     for scenario in chosen {
         for runtime in RuntimeChoice::ALL.into_iter().filter(|runtime| args.runtime.is_none_or(|only| only == *runtime))
@@ -72,8 +80,10 @@ fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut V
                 }
             };
             println!("| {} | {} | {seen} | {memory} | {seconds:.1} | {word} |", scenario.name, runtime.as_str());
+            memories.push((format!("{} on {}", scenario.name, runtime.as_str()), memory));
         }
     }
+    memories
 }
 
 /// What the scenario has seen, and the most memory of its process.
@@ -88,11 +98,18 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: RuntimeChoice) -> Resul
         .env("MALLOC_ARENA_MAX", "1")
         .args(["--one", scenario.name, "--runtime", runtime.as_str(), "--seed", &seed.to_string()])
         .stdout(Stdio::piped())
-        .spawn()?;
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| {
+            Trouble::Lacks(format!("setpriv (util-linux), which ends a scenario with its runner: {error}"))
+        })?;
+    let [said, notes] = [reading(child.stdout.take()), reading(child.stderr.take())];
     let is_over = ends(&mut child)?;
-    let mut said = String::new();
-    child.stdout.take().map(|mut output| output.read_to_string(&mut said)).transpose()?;
     let status = child.wait()?;
+    let [said, notes] = [said, notes].map(|text| text.join().unwrap_or_default());
+    if !is_over || !matches!(status.code(), Some(0 | 2)) {
+        eprintln!("\n{} on {}, what happened:\n{notes}", scenario.name, runtime.as_str());
+    }
     let outcome = said.lines().rev().find_map(|line| line.strip_prefix(OUTCOME)).unwrap_or_default();
     match (is_over, status.code()) {
         (false, _) => Err(broken(&format!("did not end within {LIMIT:?}"))),
@@ -106,15 +123,26 @@ fn in_a_process(scenario: &Scenario, seed: u64, runtime: RuntimeChoice) -> Resul
     }
 }
 
-/// This program, with as many files as the scenario needs.
+/// All that a process writes, read as it comes.
+fn reading(output: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read until an error is shown.
+        let _ = output.map(|mut output| output.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// This program, which ends with its parent, with as many files as the scenario needs.
 fn program(scenario: &Scenario) -> Result<Command, Trouble> {
     let itself = env::current_exe()?;
-    if !scenario.needs.contains(&Need::ManyFiles) {
-        return Ok(Command::new(itself));
+    let mut program = Command::new("setpriv");
+    program.args(["--pdeathsig", "KILL", "--"]);
+    if scenario.needs.contains(&Need::ManyFiles) {
+        program.args(["sh", "-c", &format!("ulimit -S -n {MANY_FILES} && exec \"$0\" \"$@\"")]);
     }
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit -S -n {MANY_FILES} && exec \"$0\" \"$@\"")]).arg(itself);
-    Ok(shell)
+    program.arg(itself);
+    Ok(program)
 }
 
 /// Whether the process ends by itself. One that does not is ended.
@@ -165,8 +193,6 @@ impl Need {
                 ("unshare", "--net nft list ruleset", "rules that drop packets need root and Debian's nftables")
             }
             Self::ManyFiles => return many_files(),
-            Self::Namespaces => ("ip", "netns list", "network namespaces need root and Debian's iproute2"),
-            Self::Nftables => ("nft", "list ruleset", "rules that drop packets need root and Debian's nftables"),
         };
         let tried =
             Command::new(program).args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).status();

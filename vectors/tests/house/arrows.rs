@@ -67,8 +67,18 @@ fn layers_in(text: &str, folder: &str) -> BTreeMap<String, usize> {
 }
 
 const ORDERED: &[&str] = &["core", "shell"];
-const UNORDERED: &[&str] =
-    &["shell-smol", "shell-std", "shell-tokio", "conformance", "cli", "vectors", "benches", "end-to-end", "sim"];
+const UNORDERED: &[&str] = &[
+    "shell-smol",
+    "shell-std",
+    "shell-tokio",
+    "conformance",
+    "cli",
+    "vectors",
+    "benches",
+    "end-to-end",
+    "sim",
+    "matrix",
+];
 
 /// The circles of a crate, at each level of its folders.
 fn circles(folder: &str) -> Vec<String> {

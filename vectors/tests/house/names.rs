@@ -47,6 +47,7 @@ const CRATES: &[&str] = &[
     "vectors",
     "benches",
     "sim",
+    "matrix",
 ];
 
 /// Names that stand for one thing in several places: the name, where all of its homes are, and why.

@@ -65,6 +65,7 @@ const PLACES: &[&str] = &[
     "shell-std",
     "shell-tokio",
     "sim",
+    "matrix",
     "vectors",
 ];
 /// Data of cases, and what was built.
