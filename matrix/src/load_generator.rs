@@ -9,7 +9,7 @@ use loaddensity_metrics_shell::{Account, Exporter, ExporterStatus, Exporters, Re
 
 use crate::course::{Course, Trouble};
 use crate::law::shut_down;
-use crate::traffic::Traffic;
+use crate::steady_load::SteadyLoad;
 
 /// The longest time that the requests of a millisecond may take, on a machine that does something else besides.
 const SLOWEST: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ const SLOWEST: Duration = Duration::from_secs(1);
 /// One storage with its exporters, and an engine that records there.
 pub(crate) struct LoadGenerator<R: Runtime> {
     exporters: Exporters<R>,
-    traffic: Traffic,
+    load: SteadyLoad,
 }
 
 impl<R: Runtime> LoadGenerator<R> {
@@ -28,13 +28,13 @@ impl<R: Runtime> LoadGenerator<R> {
     ) -> Result<Self, Trouble> {
         let exporters = Exporters::start(settings(64)).map_err(|error| error.to_string())?;
         start(&exporters).map_err(|error| error.to_string())?;
-        let traffic = Traffic::start(exporters.registry(), a_millisecond);
-        Ok(Self { exporters, traffic })
+        let load = SteadyLoad::start(exporters.registry(), a_millisecond);
+        Ok(Self { exporters, load })
     }
 
     /// Requests until now.
     pub(crate) fn recorded(&self) -> u64 {
-        self.traffic.recorded()
+        self.load.recorded()
     }
 
     /// What an exporter says of itself.
@@ -60,7 +60,7 @@ impl<R: Runtime> LoadGenerator<R> {
 
     /// Stops the engine, then the exporters. Checks the law, the deadline, and that the engine was not held up.
     pub(crate) fn stop(self, course: &mut Course, deadline: Duration) -> Result<Report, Trouble> {
-        let (recorded, slowest) = self.traffic.stop()?;
+        let (recorded, slowest) = self.load.stop()?;
         if slowest > SLOWEST {
             return Err(format!("the engine was held up for {slowest:?}").into());
         }

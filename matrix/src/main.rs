@@ -21,7 +21,7 @@ mod scenarios;
 mod server;
 mod short_buffers;
 mod site;
-mod traffic;
+mod steady_load;
 mod unix_agent;
 
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::scenario::{RuntimeChoice, SCENARIOS};
+use crate::scenario::{MatrixRuntime, SCENARIOS};
 
 /// Runs exporters on real sockets, and lets everything go wrong that goes wrong in the field. Prints a Markdown table. Exits
 /// with 1 where a request was lost in silence, a stop was late or a scenario did not end, and with 2 where this machine cannot
@@ -44,7 +44,7 @@ pub(crate) struct MatrixArgs {
     pub(crate) seed: Option<u64>,
     /// On one runtime only.
     #[arg(long)]
-    pub(crate) runtime: Option<RuntimeChoice>,
+    pub(crate) runtime: Option<MatrixRuntime>,
     /// Goes on for so many minutes, round by round, each with the next seed; prints the memory of each round.
     #[arg(long)]
     pub(crate) minutes: Option<u64>,

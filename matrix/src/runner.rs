@@ -10,7 +10,7 @@ use std::{env, fs};
 
 use crate::MatrixArgs;
 use crate::course::{Course, Trouble};
-use crate::scenario::{Need, RuntimeChoice, SCENARIOS, Scenario};
+use crate::scenario::{MatrixRuntime, Need, SCENARIOS, Scenario};
 
 /// The longest time of one scenario on one runtime. None takes a quarter of it.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -64,7 +64,7 @@ fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut V
     let mut memories = Vec::new();
     println!("\nSeed {seed}.\n\n| scenario | runtime | seen | most memory | seconds | |\n|---|---|---|--:|--:|---|");
     for scenario in chosen {
-        for runtime in RuntimeChoice::ALL.into_iter().filter(|runtime| args.runtime.is_none_or(|only| only == *runtime))
+        for runtime in MatrixRuntime::ALL.into_iter().filter(|runtime| args.runtime.is_none_or(|only| only == *runtime))
         {
             let begun = Instant::now();
             let outcome = in_a_process(scenario, seed, runtime);
@@ -87,7 +87,7 @@ fn round_of(chosen: &[&Scenario], args: &MatrixArgs, seed: u64, verdicts: &mut V
 }
 
 /// What the scenario has seen, and the most memory of its process.
-fn in_a_process(scenario: &Scenario, seed: u64, runtime: RuntimeChoice) -> Result<(String, String), Trouble> {
+fn in_a_process(scenario: &Scenario, seed: u64, runtime: MatrixRuntime) -> Result<(String, String), Trouble> {
     for need in scenario.needs {
         need.check()?;
     }
@@ -159,7 +159,7 @@ fn ends(child: &mut Child) -> Result<bool, Trouble> {
 }
 
 /// The scenario's own process.
-fn one(name: &str, seed: u64, runtime: RuntimeChoice) -> ExitCode {
+fn one(name: &str, seed: u64, runtime: MatrixRuntime) -> ExitCode {
     let Some(scenario) = SCENARIOS.iter().find(|scenario| scenario.name == name) else {
         println!("{OUTCOME}there is no such scenario");
         return ExitCode::FAILURE;

@@ -9,12 +9,12 @@ use crate::scenarios;
 
 /// The runtimes that scenarios run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RuntimeChoice {
+pub(crate) enum MatrixRuntime {
     Tokio,
     Smol,
 }
 
-impl RuntimeChoice {
+impl MatrixRuntime {
     pub(crate) const ALL: [Self; 2] = [Self::Tokio, Self::Smol];
 
     /// As it is given on the command line.
@@ -49,10 +49,10 @@ pub(crate) enum Need {
 }
 
 impl Scenario {
-    pub(crate) fn run(&self, runtime: RuntimeChoice, course: &mut Course) -> Result<(), Trouble> {
+    pub(crate) fn run(&self, runtime: MatrixRuntime, course: &mut Course) -> Result<(), Trouble> {
         match runtime {
-            RuntimeChoice::Tokio => (self.tokio)(course),
-            RuntimeChoice::Smol => (self.smol)(course),
+            MatrixRuntime::Tokio => (self.tokio)(course),
+            MatrixRuntime::Smol => (self.smol)(course),
         }
     }
 }

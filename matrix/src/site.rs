@@ -13,14 +13,14 @@ use crate::course::{Course, Trouble};
 use crate::law::{account_of, check_stored, shut_down, wait_until};
 use crate::relay::{Manner, Relay};
 use crate::server::{RelayedServer, ServerProtocol};
-use crate::traffic::Traffic;
+use crate::steady_load::SteadyLoad;
 
 /// The servers, the exporters, and an engine for each of these.
 pub(crate) struct ServerSite<R: Runtime> {
     pub(crate) servers: [RelayedServer; 3],
     /// InfluxDB and gRPC on one thread, OTLP over HTTP on another, as a process has one exporter of a kind for a registry.
     exporters: [Exporters<R>; 2],
-    traffic: [Traffic; 2],
+    load: [SteadyLoad; 2],
 }
 
 /// Requests a millisecond. What a ring holds lasts for two seconds without the pump.
@@ -46,8 +46,8 @@ impl<R: Runtime> ServerSite<R> {
         first.start_influxdb_sink(influxdb_at(influxdb)).map_err(|error| error.to_string())?;
         first.start_opentelemetry_exporter(otlp_at(grpc)).map_err(|error| error.to_string())?;
         second.start_opentelemetry_exporter(otlp_http_at(http)).map_err(|error| error.to_string())?;
-        let traffic = [Traffic::start(first.registry(), PACE), Traffic::start(second.registry(), PACE)];
-        Ok(Self { servers, exporters, traffic })
+        let load = [SteadyLoad::start(first.registry(), PACE), SteadyLoad::start(second.registry(), PACE)];
+        Ok(Self { servers, exporters, load })
     }
 
     /// The servers are there.
@@ -118,7 +118,7 @@ impl<R: Runtime> ServerSite<R> {
 
     pub(crate) fn wait_for_arrival_of(&self, protocol: ServerProtocol) -> Result<(), Trouble> {
         let (server, mut looks) = (&self.servers[protocol as usize], 0);
-        let before = self.traffic[protocol.place()].recorded();
+        let before = self.load[protocol.place()].recorded();
         loop {
             let (status, stored) = (self.status(protocol)?, server.requests());
             let dropped = status.account.dropped.total();
@@ -143,8 +143,8 @@ impl<R: Runtime> ServerSite<R> {
     ) -> Result<Vec<(ServerProtocol, Account)>, Trouble> {
         let mut reports = Vec::new();
         let mut recorded = Vec::new();
-        for traffic in self.traffic {
-            let (requests, slowest) = traffic.stop()?;
+        for load in self.load {
+            let (requests, slowest) = load.stop()?;
             if slowest > MOST_OF_AN_ENGINE {
                 return Err(format!("recording a millisecond's requests took {slowest:?}").into());
             }

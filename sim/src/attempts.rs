@@ -7,7 +7,7 @@ use loaddensity_metrics_core::export::verdict::Said;
 
 /// What goes out to a backend from its last acceptance until a stop.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts {
+pub(crate) struct AttemptBounds {
     /// Since when nothing was taken, and how much has gone out since.
     failing: Option<(Tick, u32)>,
     /// The backend has asked for a pause until then.
@@ -22,7 +22,7 @@ const IN_A_PAUSE: u32 = 8;
 /// The back-off's cap is 5 s, of which chance takes a half.
 const PAUSE: Duration = Duration::from_millis(2_500);
 
-impl Attempts {
+impl AttemptBounds {
     /// A connection is opened, or a body sent.
     pub(crate) fn goes_out(&mut self, now: Tick, is_body: bool) -> Result<(), String> {
         if self.is_stopping {

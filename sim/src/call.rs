@@ -7,19 +7,9 @@ use std::time::Duration;
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_core::export::{BodyInput, Id, Tick};
 
-use crate::attempts::Attempts;
+use crate::attempts::AttemptBounds;
+use crate::reply::Reply;
 use crate::shared::Shared;
-
-/// What a backend makes of a body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reply {
-    /// It answers.
-    Says(Said),
-    /// The connection breaks: whether some of the body had gone out.
-    Breaks { began: bool },
-    /// Nothing comes, ever.
-    Never,
-}
 
 /// Something that was asked for, and how it ends.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +40,7 @@ pub(crate) struct Calls {
     served: Option<usize>,
     /// What is over: an answer to it changes nothing.
     stale: Id,
-    attempts: Attempts,
+    attempts: AttemptBounds,
 }
 
 impl Calls {

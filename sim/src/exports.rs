@@ -13,6 +13,7 @@ use crate::call::Calls;
 use crate::clock::START;
 use crate::otlp::OtlpStore;
 use crate::posts::MOST_POLLS;
+use crate::reply::Reply;
 use crate::shared::Shared;
 
 /// The exporter, and the receiver on the other side.
@@ -139,7 +140,7 @@ impl Exports {
         Err(format!("polled without end: {:?}", self.machine))
     }
 
-    fn deliver(&mut self, shared: &mut Shared<'_>) -> Result<crate::call::Reply, String> {
+    fn deliver(&mut self, shared: &mut Shared<'_>) -> Result<Reply, String> {
         let reply = self.store.take(&self.body, self.calls.is_kept(), shared)?;
         shared.note(|| format!("OTLP: makes {reply:?} of it, has {}", self.store.requests()));
         Ok(reply)

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_vectors::influx;
 
-use crate::call::Reply;
+use crate::reply::Reply;
 use crate::shared::Shared;
-use crate::weather::Fate;
+use crate::weather::BodyOutcome;
 
 /// The points that it has: requests by series and time.
 #[derive(Debug, Default)]
@@ -41,23 +41,23 @@ impl InfluxdbStore {
         self.until_check = if self.until_check == 0 { CHECKED } else { self.until_check - 1 };
         let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
         let choices = &mut shared.choices;
-        let mut fate = shared.weather.fate(body.len(), kept, choices);
-        if matches!(fate, Fate::Stored) && lines.iter().any(|line| self.is_poison(line)) {
-            fate = Fate::Ill;
+        let mut outcome = shared.weather.outcome_of(body.len(), kept, choices);
+        if matches!(outcome, BodyOutcome::Stored) && lines.iter().any(|line| self.is_poison(line)) {
+            outcome = BodyOutcome::Ill;
         }
-        match fate {
-            Fate::Lost(reply) => return Ok(reply),
-            Fate::Doubtful(reply) => {
+        match outcome {
+            BodyOutcome::Lost(reply) => return Ok(reply),
+            BodyOutcome::Doubtful(reply) => {
                 let stored = choices.below(lines.len() + 1);
                 self.store(&lines[..stored])?;
                 return Ok(reply);
             }
-            Fate::Partial => {
+            BodyOutcome::Partial => {
                 let dropped = 1 + choices.below(lines.len());
                 self.store(&lines[dropped..])?;
                 return Ok(Reply::Says(Said::Partial { dropped: dropped as u64 }));
             }
-            Fate::Ill => {
+            BodyOutcome::Ill => {
                 // Of a point alone nothing is stored.
                 if lines.len() > 1 && choices.happens(500) {
                     let end = choices.below(lines.len() + 1);
@@ -66,7 +66,7 @@ impl InfluxdbStore {
                 }
                 return Ok(Reply::Says(Said::Ill));
             }
-            Fate::Stored => self.store(&lines)?,
+            BodyOutcome::Stored => self.store(&lines)?,
         }
         Ok(Reply::Says(Said::Stored))
     }

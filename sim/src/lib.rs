@@ -28,6 +28,7 @@ mod kernel;
 mod otlp;
 mod page;
 mod posts;
+mod reply;
 mod running;
 mod shared;
 mod weather;

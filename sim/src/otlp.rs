@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use loaddensity_metrics_core::export::verdict::Said;
 use loaddensity_metrics_vectors::otlp::{self, DecodedPoint, DecodedValue};
 
-use crate::call::Reply;
+use crate::reply::Reply;
 use crate::shared::Shared;
-use crate::weather::Fate;
+use crate::weather::BodyOutcome;
 
 /// What it has of the counter.
 #[derive(Debug)]
@@ -44,21 +44,21 @@ impl OtlpStore {
         let decoded = if self.is_delta { otlp::decode_delta(message) } else { otlp::decode(message) };
         let decoded = decoded.map_err(|error| format!("a message is no OTLP: {error:?}"))?;
         let choices = &mut shared.choices;
-        match shared.weather.fate(message.len(), kept, choices) {
-            Fate::Lost(reply) => return Ok(reply),
-            Fate::Doubtful(reply) => {
+        match shared.weather.outcome_of(message.len(), kept, choices) {
+            BodyOutcome::Lost(reply) => return Ok(reply),
+            BodyOutcome::Doubtful(reply) => {
                 if choices.happens(500) {
                     self.store(&decoded)?;
                 }
                 return Ok(reply);
             }
-            Fate::Partial => {
+            BodyOutcome::Partial => {
                 let dropped = 1 + choices.below(decoded.len());
                 self.store(decoded.get(dropped..).unwrap_or_default())?;
                 return Ok(Reply::Says(Said::Partial { dropped: dropped as u64 }));
             }
-            Fate::Ill => return Ok(Reply::Says(Said::Ill)),
-            Fate::Stored => self.store(&decoded)?,
+            BodyOutcome::Ill => return Ok(Reply::Says(Said::Ill)),
+            BodyOutcome::Stored => self.store(&decoded)?,
         }
         Ok(Reply::Says(Said::Stored))
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use loaddensity_metrics_core::export::verdict::Said;
 
-use crate::call::Reply;
 use crate::choices::Choices;
+use crate::reply::Reply;
 
 /// Faults by their frequency. A backend is well where all are zero.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +52,7 @@ pub(crate) struct Weather {
 
 /// What becomes of a body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum BodyOutcome {
     /// Nothing of it is stored.
     Lost(Reply),
     /// All of it, a part or nothing may be stored.
@@ -116,36 +116,36 @@ impl Weather {
     }
 
     /// What becomes of a body of so many bytes, over a connection that may have served before.
-    pub(crate) fn fate(&self, bytes: usize, kept: bool, choices: &mut Choices) -> Fate {
+    pub(crate) fn outcome_of(&self, bytes: usize, kept: bool, choices: &mut Choices) -> BodyOutcome {
         if kept && choices.happens(self.dead) {
-            return Fate::Lost(Reply::Breaks { began: choices.happens(500) });
+            return BodyOutcome::Lost(Reply::Breaks { began: choices.happens(500) });
         }
         if choices.happens(self.breaks) {
-            return Fate::Lost(Reply::Breaks { began: choices.happens(800) });
+            return BodyOutcome::Lost(Reply::Breaks { began: choices.happens(800) });
         }
         let away = |at_least, may_have_arrived| Reply::Says(Said::Away { at_least, may_have_arrived });
         if choices.happens(self.loses) {
             let lost = [Reply::Never, Reply::Breaks { began: true }, away(Duration::ZERO, true)];
-            return Fate::Doubtful(choices.one_of(&lost));
+            return BodyOutcome::Doubtful(choices.one_of(&lost));
         }
         if choices.happens(self.away) {
-            return Fate::Lost(away(Duration::ZERO, false));
+            return BodyOutcome::Lost(away(Duration::ZERO, false));
         }
         if choices.happens(self.asks) {
-            return Fate::Lost(away(choices.time(Duration::from_secs(20)), false));
+            return BodyOutcome::Lost(away(choices.time(Duration::from_secs(20)), false));
         }
         if self.limit != 0 && bytes > self.limit {
-            return Fate::Lost(Reply::Says(Said::TooLarge));
+            return BodyOutcome::Lost(Reply::Says(Said::TooLarge));
         }
         if choices.happens(self.refused) {
-            return Fate::Lost(Reply::Says(Said::Refused));
+            return BodyOutcome::Lost(Reply::Says(Said::Refused));
         }
         if choices.happens(self.unclear) {
-            return Fate::Doubtful(Reply::Says(Said::Unclear));
+            return BodyOutcome::Doubtful(Reply::Says(Said::Unclear));
         }
         if choices.happens(self.partial) {
-            return Fate::Partial;
+            return BodyOutcome::Partial;
         }
-        if choices.happens(self.ill) { Fate::Ill } else { Fate::Stored }
+        if choices.happens(self.ill) { BodyOutcome::Ill } else { BodyOutcome::Stored }
     }
 }

@@ -15,7 +15,7 @@ use crate::hostile::{HostileAnswers, serve_hostile};
 use crate::law::{account_of, shut_down, wait_until};
 use crate::process::ForkedProcess;
 use crate::resources::Resources;
-use crate::traffic::Traffic;
+use crate::steady_load::SteadyLoad;
 
 /// Clients at a time.
 const CLIENTS: usize = 2_000;
@@ -42,17 +42,17 @@ pub(crate) fn hostile_clients<R: Runtime>(course: &mut Course) -> Result<(), Tro
         recorder.record(series, Sample::ok(Duration::from_millis(1)));
     }
     let before_traffic = (SERIES - 3) as u64;
-    let traffic = Traffic::start(settings.registry, BATCH);
+    let load = SteadyLoad::start(settings.registry, BATCH);
     scrape(page, SCRAPE_TIME)?;
     let base = Resources::now()?;
     clients.say(&page.to_string())?;
     let begun = Instant::now();
     let (mut scrapes, mut attempts, mut slowest, mut last, mut most) = (0, 0, Duration::ZERO, 0, base);
     while begun.elapsed() < time {
-        let (least, asked) = (before_traffic + traffic.recorded(), Instant::now());
+        let (least, asked) = (before_traffic + load.recorded(), Instant::now());
         let scraped = scrape(page, SCRAPE_TIME)?;
         slowest = slowest.max(asked.elapsed());
-        let greatest = before_traffic + traffic.recorded() + BATCH;
+        let greatest = before_traffic + load.recorded() + BATCH;
         if !(least..=greatest).contains(&scraped.requests) || scraped.series < SERIES - 3 {
             return Err(
                 format!("{least} to {greatest} requests of {SERIES} series, and a scrape shows {scraped:?}").into()
@@ -79,7 +79,7 @@ pub(crate) fn hostile_clients<R: Runtime>(course: &mut Course) -> Result<(), Tro
     }
     check_bounds(connections, base, most)?;
     // The clients go on.
-    let (recorded, held_up) = traffic.stop()?;
+    let (recorded, held_up) = load.stop()?;
     if held_up > Duration::from_secs(1) {
         return Err(format!("the engine was held up for {held_up:?}").into());
     }
@@ -115,14 +115,14 @@ fn check_bounds(connections: usize, base: Resources, most: Resources) -> Result<
 
 /// What a scrape has shown, and how often it was tried.
 #[derive(Clone, Copy, Debug)]
-struct ScrapedPage {
+struct WholeScrape {
     requests: u64,
     series: usize,
     attempts: usize,
 }
 
 /// Scrapes, again where the connection was closed or turned away before the page began, which hostile clients may bring about.
-fn scrape(page: SocketAddr, limit: Duration) -> Result<ScrapedPage, Trouble> {
+fn scrape(page: SocketAddr, limit: Duration) -> Result<WholeScrape, Trouble> {
     let begun = Instant::now();
     for attempts in 1.. {
         let answer = ask(page, limit).unwrap_or_default();
@@ -132,7 +132,7 @@ fn scrape(page: SocketAddr, limit: Duration) -> Result<ScrapedPage, Trouble> {
                 let lines = body.lines().filter(|line| line.starts_with("loaddensity_requests_total{"));
                 let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
                 let (series, requests) = values.fold((0, 0), |(series, sum), value| (series + 1, sum + value));
-                return Ok(ScrapedPage { requests, series, attempts });
+                return Ok(WholeScrape { requests, series, attempts });
             }
             None if answer.is_empty() || answer.starts_with("HTTP/1.1 503 ") => {}
             None => return Err(format!("a scrape was answered: {}", answer.get(..200).unwrap_or(&answer)).into()),

@@ -29,7 +29,7 @@ use crate::far_backends::{FarBackends, FarRequests};
 use crate::law::{account_of, check_settled, shut_down, wait_until};
 use crate::process::ForkedProcess;
 use crate::resources::Resources;
-use crate::traffic::Traffic;
+use crate::steady_load::SteadyLoad;
 
 /// Engine threads in waves. Each claims a recorder, records over series that all have and one of its own, and ends, every
 /// tenth by a panic.
@@ -146,14 +146,14 @@ pub(crate) fn start_stop_cycles<R: Runtime>(course: &mut Course) -> Result<(), T
     const MOST_GROWTH: u64 = (CYCLES - SETTLED) as u64;
     let mut backends = FarBackends::start::<R>()?;
     let settings = settings(64);
-    let mut traffic = Traffic::start(settings.registry, CYCLE_BATCH);
+    let mut load = SteadyLoad::start(settings.registry, CYCLE_BATCH);
     let mut sums = [RunSums::default(); Exporter::ALL.len()];
     let mut settled = None;
     let mut cycle = 0;
     while cycle < CYCLES {
         let next = if cycle < SETTLED { SETTLED } else { CYCLES };
         let cycles = (1 + course.random.below(50)).min(next - cycle);
-        cycle_for(course, Exporters::<R>::start(settings), &backends, &traffic, cycles, &mut sums)?;
+        cycle_for(course, Exporters::<R>::start(settings), &backends, &load, cycles, &mut sums)?;
         cycle += cycles;
         course.note(format!("{cycle} cycles: {:?}", Resources::now()?));
         if cycle == SETTLED {
@@ -169,9 +169,9 @@ pub(crate) fn start_stop_cycles<R: Runtime>(course: &mut Course) -> Result<(), T
     }
     let exporters = Exporters::<R>::start(settings).map_err(|error| error.to_string())?;
     exporters.start_opentelemetry_exporter(otlp_at(backends.receiver)).map_err(|error| error.to_string())?;
-    let (recorded, slowest) = std::mem::replace(&mut traffic, Traffic::start(settings.registry, 0)).stop()?;
+    let (recorded, slowest) = std::mem::replace(&mut load, SteadyLoad::start(settings.registry, 0)).stop()?;
     exporters.shutdown(Duration::from_secs(20));
-    traffic.stop()?;
+    load.stop()?;
     course.saw(format!("the slowest millisecond of the engine took {slowest:?}"));
     if slowest > Duration::from_secs(1) {
         return Err(format!("the engine was held up for {slowest:?}").into());
@@ -208,7 +208,7 @@ fn cycle_for<R: Runtime>(
     course: &mut Course,
     exporters: Result<Exporters<R>, StartError>,
     backends: &FarBackends,
-    traffic: &Traffic,
+    load: &SteadyLoad,
     cycles: usize,
     sums: &mut [RunSums; Exporter::ALL.len()],
 ) -> Result<(), Trouble> {
@@ -217,18 +217,18 @@ fn cycle_for<R: Runtime>(
     for _ in 0..cycles {
         let mut bounds = [(0, 0); Exporter::ALL.len()];
         for exporter in shuffled(course) {
-            let before = traffic.recorded();
+            let before = load.recorded();
             start_one(&exporters, exporter, backends)?;
-            bounds[exporter as usize] = (before, traffic.recorded() + CYCLE_BATCH);
+            bounds[exporter as usize] = (before, load.recorded() + CYCLE_BATCH);
         }
-        let most = traffic.recorded();
+        let most = load.recorded();
         // As short as a run can be, or with some requests.
         if course.random.below(2) == 0 {
-            wait_until("the engine records", || traffic.recorded() > most)?;
+            wait_until("the engine records", || load.recorded() > most)?;
         }
-        let before = traffic.recorded();
+        let before = load.recorded();
         let ended = stop_all(course, &exporters)?;
-        let after = traffic.recorded() + CYCLE_BATCH;
+        let after = load.recorded() + CYCLE_BATCH;
         for account in ended {
             let (first, last) = bounds[account.exporter as usize];
             let possible = before.saturating_sub(last)..=after - first;
@@ -321,7 +321,7 @@ pub(crate) fn forks<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let early = early.collect::<Result<Vec<_>, _>>()?;
     let exporters = Exporters::<R>::start(settings).map_err(|error| error.to_string())?;
     let page = backends.start_all(&exporters)?;
-    let traffic = Traffic::start(settings.registry, 20);
+    let load = SteadyLoad::start(settings.registry, 20);
     for mut fork in early {
         fork.say("go")?;
         fork.finish()?;
@@ -329,7 +329,7 @@ pub(crate) fn forks<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     let (mut of_forks, mut instances) = (before.iter().sum::<u64>(), 1 + before.len() as u64);
     for (&requests, number) in after.iter().zip(3..) {
         thread::sleep(course.between(5, 200));
-        let so_far = traffic.recorded();
+        let so_far = load.recorded();
         let fork = ForkedProcess::start(|_| {
             the_parents_exporters_are_not_ours(&exporters, settings)?;
             if starts_in_a_fork::<R>() { engine_of_a_fork::<R>(&backends, number, requests) } else { Ok(()) }
@@ -343,7 +343,7 @@ pub(crate) fn forks<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
     course.saw(format!("{} forks, {instances} of all that export, {of_forks} requests of forks", requests_of.len()));
     let stored = backends.requests()?.points;
     wait_until("the parent goes on", || backends.requests().is_ok_and(|now| now.points > stored))?;
-    let (recorded, slowest) = traffic.stop()?;
+    let (recorded, slowest) = load.stop()?;
     if slowest > Duration::from_secs(1) {
         return Err(format!("the engine was held up for {slowest:?}").into());
     }
@@ -415,7 +415,7 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
         staged.exporters.start_statsd_sink(of_counts).await.map_err(said)?;
         staged.exporters.start_prometheus_exporter(any_page()).await.map_err(said)
     })?;
-    let traffic = Traffic::start_without_times(settings.registry, 5);
+    let load = SteadyLoad::start_without_times(settings.registry, 5);
     let arrived = || [influxdb.posts().len(), receiver.exports().len(), staged.runtime.stage().datagrams.len()];
     let mut most_ahead = Duration::ZERO;
     for step in 0..8 {
@@ -436,7 +436,7 @@ pub(crate) fn stepped_clock<R: Runtime>(course: &mut Course) -> Result<(), Troub
             arrived().iter().zip(before).all(|(now, before)| *now >= before + 3)
         })?;
     }
-    let (recorded, _) = traffic.stop()?;
+    let (recorded, _) = load.stop()?;
     let shown = shown_requests(page);
     let (report, datagrams) = staged.shut_down()?;
     for account in &report.accounts {

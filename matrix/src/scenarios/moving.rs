@@ -15,7 +15,7 @@ use crate::course::{Course, Trouble};
 use crate::law::{account_of, check_settled, check_stored, wait_until};
 use crate::relay::{Manner, Relay};
 use crate::server::{RelayedServer, ServerProtocol};
-use crate::traffic::Traffic;
+use crate::steady_load::SteadyLoad;
 
 /// The names that move.
 const INFLUXDB: &str = "influxdb.staged";
@@ -73,7 +73,7 @@ async fn move_servers<R: Runtime>(inner: R, course: &mut Course) -> Result<(), T
     let settings = settings(64);
     let exporters = AsyncExporters::start_on(runtime.clone(), settings).map_err(|error| error.to_string())?;
     start(&exporters, protocol).await.map_err(|error| error.to_string())?;
-    let traffic = Traffic::start(settings.registry, 1);
+    let load = SteadyLoad::start(settings.registry, 1);
     until(&runtime, "the old servers have something", || {
         servers.iter().all(|server| server.requests() > 100)
             && agent.old.iter().all(|old| old.has(|datagrams| datagrams.len() > 100))
@@ -93,9 +93,9 @@ async fn move_servers<R: Runtime>(inner: R, course: &mut Course) -> Result<(), T
         wait_for_complaints(&runtime, &exporters, is_agent_gone).await?;
         rename();
     }
-    arrive(&runtime, &servers, &relays, &agent, &traffic).await?;
+    arrive(&runtime, &servers, &relays, &agent, &load).await?;
 
-    let (recorded, _) = traffic.stop()?;
+    let (recorded, _) = load.stop()?;
     let report = exporters.shutdown(Duration::from_secs(10)).await;
     course.saw(format!("{recorded} requests"));
     for server in &servers {
@@ -177,9 +177,9 @@ async fn arrive<R: Runtime>(
     servers: &[RelayedServer; 2],
     relays: &[Relay; 2],
     agent: &MovingAgent,
-    traffic: &Traffic,
+    load: &SteadyLoad,
 ) -> Result<(), Trouble> {
-    let before = traffic.recorded();
+    let before = load.recorded();
     until(runtime, "the new servers have everything", || servers.iter().all(|server| server.requests() >= before))
         .await?;
     until(runtime, "the new addresses are used", || {

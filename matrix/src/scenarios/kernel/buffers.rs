@@ -15,7 +15,7 @@ use crate::generators::PACE;
 use crate::law::{SLACK, account_of, check_datagrams, check_reasons, check_settled, check_stored};
 use crate::load_generator::LoadGenerator;
 use crate::namespace::{backends_far_away, enter, know_each_other, network_counter, number_after};
-use crate::traffic::Traffic;
+use crate::steady_load::SteadyLoad;
 use crate::unix_agent::requests_in;
 
 /// Two kinds of it. First a device whose queue is full: Linux counts such datagrams, and tells only sockets with `IP_RECVERR`,
@@ -63,9 +63,9 @@ fn staged_answers<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
         let socket = StatsdSocket::UnixDatagram("/staged".into());
         let config = StatsdConfig::default().socket(socket).packed(true);
         exporters.start_statsd_sink(config).await.map_err(|error| error.to_string())?;
-        let traffic = Traffic::start(exporters.registry(), PACE);
+        let load = SteadyLoad::start(exporters.registry(), PACE);
         for _ in 0..rounds {
-            let before = traffic.recorded();
+            let before = load.recorded();
             runtime.stage().errors.extend([libc::ENOBUFS; 4]);
             comes_to(&runtime, "what waited for buffers has left", || {
                 let stage = runtime.stage();
@@ -76,9 +76,9 @@ fn staged_answers<R: Runtime>(course: &mut Course) -> Result<(), Trouble> {
         if stops_without {
             runtime.stage().errors.extend([libc::ENOBUFS; 100_000]);
             let before = requests_of(&runtime.stage());
-            comes_to(&runtime, "something waits", || traffic.recorded() > before + 100).await?;
+            comes_to(&runtime, "something waits", || load.recorded() > before + 100).await?;
         }
-        let (recorded, _) = traffic.stop()?;
+        let (recorded, _) = load.stop()?;
         let (deadline, begun) = (Duration::from_secs(1), Instant::now());
         let report = exporters.shutdown(deadline).await;
         if begun.elapsed() > deadline + SLACK {

@@ -18,7 +18,7 @@ use crate::course::{Course, Trouble};
 use crate::generators::{GeneratorSet, PACE};
 use crate::law::{LATE, account_of, check_reasons, shut_down, wait_until};
 use crate::load_generator::{LoadGenerator, page_of};
-use crate::traffic::Traffic;
+use crate::steady_load::SteadyLoad;
 
 /// What the system says (EMFILE).
 const NONE_LEFT: &str = "os error 24";
@@ -99,9 +99,9 @@ pub(crate) fn no_descriptors<R: Runtime>(course: &mut Course) -> Result<(), Trou
     backends.wait_for("the scrapes that waited are answered", |counts| counts.scrapes == scrapes)?;
 
     further.start_prometheus_exporter(any_page()).map_err(|error| error.to_string())?;
-    let traffic = Traffic::start(further.registry(), PACE);
-    wait_until("something is recorded", || traffic.recorded() > 0)?;
-    let (recorded, _) = traffic.stop()?;
+    let load = SteadyLoad::start(further.registry(), PACE);
+    wait_until("something is recorded", || load.recorded() > 0)?;
+    let (recorded, _) = load.stop()?;
     backends.begin_scrape(page_of(&further)?)?;
     backends
         .wait_for("the further page is read", |counts| counts.scrapes == scrapes + 1 && counts.scraped == recorded)?;

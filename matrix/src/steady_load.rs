@@ -9,7 +9,7 @@ use loaddensity_metrics_end_to_end::load::TestEngine;
 use loaddensity_metrics_shell::{Registry, Sample};
 
 /// Requests at a steady pace, until it is stopped.
-pub(crate) struct Traffic {
+pub(crate) struct SteadyLoad {
     control: Arc<TrafficControl>,
     thread: JoinHandle<()>,
 }
@@ -22,7 +22,7 @@ struct TrafficControl {
     slowest: AtomicU64,
 }
 
-impl Traffic {
+impl SteadyLoad {
     /// So many requests a millisecond.
     pub(crate) fn start(registry: Registry<'static>, a_millisecond: u64) -> Self {
         let mut engine = TestEngine::new(registry);
