@@ -1,25 +1,6 @@
 //! Replays the fuzz seeds and what fuzzing has found through the same checks that the fuzz targets run.
 
-use loaddensity_metrics_vectors::check;
-use std::fs;
-use std::path::Path;
-
-/// Runs every seed of one target. If one fails, the output names it.
-fn replay(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/seeds").join(target);
-    let mut files: Vec<_> = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.expect("a readable folder").path())
-        .collect();
-    files.sort();
-    assert!(files.len() >= 10, "{} seeds in {}", files.len(), folder.display());
-    for file in files {
-        let seed = fs::read(&file).expect("a readable seed");
-        // The harness shows this only if the check panics.
-        println!("{}", file.display());
-        check(&seed);
-    }
-}
+use loaddensity_metrics_vectors::check::{self, seed::replay};
 
 #[test]
 fn prometheus() {
@@ -59,4 +40,9 @@ fn grpc() {
 #[test]
 fn http() {
     replay("http", check::answers::http);
+}
+
+#[test]
+fn registry() {
+    replay("registry", check::registry);
 }

@@ -86,14 +86,16 @@ impl StartError {
             Self::ShutDown => f.write_str("these exporters have been shut down: start new ones with Exporters::start"),
             Self::BuiltWithout { feature } => write_built_without(f, feature),
             Self::Setting { exporter, field, value, expected } => {
-                write!(f, "{}: `{}` is {value:?}; {expected}", exporter.as_str(), name.unwrap_or(field))
+                let value = beginning(value);
+                write!(f, "{}: `{}` is {value}; {expected}", exporter.as_str(), name.unwrap_or(field))
             }
             Self::Resolve { exporter, field, host, source } => {
                 write!(
                     f,
-                    "{}: `{}`: no address for host {host:?} ({source}); give a host name that resolves here, or an address",
+                    "{}: `{}`: no address for host {} ({source}); give a host name that resolves here, or an address",
                     exporter.as_str(),
-                    name.unwrap_or(field)
+                    name.unwrap_or(field),
+                    beginning(host)
                 )
             }
             Self::Socket { exporter, address, source } if source.kind() == io::ErrorKind::AddrInUse => write!(
@@ -126,6 +128,17 @@ impl StartError {
                 )
             }
         }
+    }
+}
+
+/// Most characters of a value that an error shows.
+const SHOWN: usize = 200;
+
+/// A value, quoted and escaped, as far as an error shows it.
+fn beginning(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{:?}…", &value[..end]),
+        None => format!("{value:?}"),
     }
 }
 
@@ -178,6 +191,17 @@ fn write_built_without(f: &mut fmt::Formatter<'_>, feature: &str) -> fmt::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_values_are_shown_in_part() {
+        let shown = |value: String| {
+            let (exporter, expected) = (Exporter::Prometheus, "it must be a path".into());
+            StartError::Setting { exporter, field: "path", value, expected }.to_string()
+        };
+        let whole = "é".repeat(200);
+        assert_eq!(shown(whole.clone()), format!("prometheus: `path` is \"{whole}\"; it must be a path"));
+        assert_eq!(shown("é".repeat(9_000)), format!("prometheus: `path` is \"{whole}\"…; it must be a path"));
+    }
 
     #[test]
     fn error_texts_say_what_is_wrong_where_and_what_to_do() {

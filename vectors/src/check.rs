@@ -17,10 +17,14 @@ pub mod answers;
 pub mod choice;
 mod dogstatsd;
 pub mod program;
+mod registry;
 pub mod seed;
+#[cfg(feature = "settings")]
+pub mod settings;
 
 pub use dogstatsd::{dogstatsd, dogstatsd_way};
 use program::{Lengths, Program};
+pub use registry::registry;
 
 /// Eight series, one of them for the overflow, one shard, and rings of 16 events: small enough to be full at once.
 type SmallStorage = Storage<8, 1, 16>;

@@ -71,6 +71,18 @@ impl Model {
         self.count(recorder, series, sample);
     }
 
+    /// Records a sample under its method and name, which are interned by it, and keeps both in mind.
+    ///
+    /// # Panics
+    /// As [`note`](Self::note).
+    pub fn record_request(&mut self, recorder: &mut Recorder<'_>, spelling: &Spelling, sample: Sample) -> Series {
+        recorder.record_request(&spelling.method, &spelling.name, sample);
+        let series = recorder.series(&spelling.method, &spelling.name);
+        self.note(series, spelling);
+        self.count(recorder, series, sample);
+        series
+    }
+
     /// The same for a sample with a trace.
     pub fn record_traced(&mut self, recorder: &mut Recorder<'_>, series: Series, sample: Sample, trace: TraceContext) {
         recorder.record_traced(series, sample, trace);
@@ -98,6 +110,25 @@ impl Model {
         let is_shown =
             |(series, known): &(&Series, &ModelSeries)| **series != Series::OVERFLOW || !known.samples.is_empty();
         self.series.iter().filter(is_shown).map(|(_, known)| known)
+    }
+
+    /// Takes in what another model of the same registry has in mind.
+    ///
+    /// # Panics
+    /// As [`note`](Self::note), if the two disagree about a handle.
+    pub fn merge(&mut self, other: Self) {
+        for (series, known) in other.series {
+            self.note(series, &known.spelling);
+            let mine = self.series.entry(series).or_insert_with(ModelSeries::overflow);
+            mine.samples.extend(known.samples);
+            mine.traced.extend(known.traced);
+        }
+        self.gauges.extend(other.gauges);
+    }
+
+    /// Every series, with its handle.
+    pub fn by_handle(&self) -> impl Iterator<Item = (Series, &ModelSeries)> {
+        self.series.iter().map(|(series, known)| (*series, known))
     }
 
     /// All handles.

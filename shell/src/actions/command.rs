@@ -8,6 +8,7 @@ use super::error::{ActionError, Problem};
 use super::suggestion::nearest;
 use crate::config::ExporterConfig;
 use crate::environment::Environment;
+use crate::error::StartError;
 
 mod influxdb;
 mod opentelemetry;
@@ -100,6 +101,25 @@ impl Command {
     pub fn from_action(action: &JsonAction) -> Result<Self, ActionError> {
         Self::from_action_in(action, &Environment::default())
     }
+
+    /// Looks for values that cannot work, as the start that `action` asks for does before it touches anything. What only
+    /// the exporter can judge (a URL, a prefix, whether a host has an address) shows when it starts.
+    ///
+    /// # Errors
+    /// [`Problem::Start`], as an error of `action`.
+    pub fn check(&self, action: &JsonAction) -> Result<(), ActionError> {
+        let Some(config) = self.clone().into_config() else { return Ok(()) };
+        let checked = config.as_configuration().check();
+        checked.map_err(|error| ActionError::new(action, Problem::of_start(action, self.exporter(), error)))
+    }
+}
+
+impl Problem {
+    /// A start that was refused, with the parameter of `action` that it is for.
+    pub(super) fn of_start(action: &JsonAction, exporter: Exporter, error: StartError) -> Self {
+        let key = error.field().map(|field| key_of(action, exporter, field));
+        Self::Start { error, key }
+    }
 }
 
 impl ActionError {
@@ -132,7 +152,7 @@ fn unsaid(reader: ArgumentReader<'_>, variables: &[(&str, &[&str])], environment
 }
 
 /// The parameter of `action` that gives `field` of the exporter's configuration, by the name that it is given by.
-pub(super) fn key_of(action: &JsonAction, exporter: Exporter, field: &'static str) -> &'static str {
+fn key_of(action: &JsonAction, exporter: Exporter, field: &'static str) -> &'static str {
     let (signature, fields) = parameters_of(exporter);
     let key = fields.iter().find(|(named, _)| *named == field).map_or(field, |(_, key)| *key);
     debug_assert!(signature.parameters().any(|known| known == key), "{field} has no parameter");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use loaddensity_metrics_core::{Account, Exporter};
 
-use super::command::{Command, key_of};
+use super::command::Command;
 use super::document::JsonAction;
 use super::error::{ActionError, Problem};
 use crate::config::ExporterConfig;
@@ -83,10 +83,8 @@ async fn start<R: Runtime>(
     config: ExporterConfig,
 ) -> Result<ActionOutcome, Problem> {
     let exporter = config.exporter();
-    let address = exporters.start_exporter(config.clone()).await.map_err(|error| {
-        let key = error.field().map(|field| key_of(action, exporter, field));
-        Problem::Start { error, key }
-    })?;
+    let address =
+        exporters.start_exporter(config.clone()).await.map_err(|error| Problem::of_start(action, exporter, error))?;
     let page = config.as_configuration().page().zip(address).map(|(page, address)| page.url(address));
     Ok(ActionOutcome::Started { exporter, address, page })
 }

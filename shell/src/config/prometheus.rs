@@ -21,6 +21,7 @@ use crate::error::StartError;
 pub(crate) const CONNECTIONS: RangeInclusive<usize> = 1..=4_096;
 /// Bytes of a request's head that may be allowed; hyper takes no smaller limit.
 pub(crate) const HEAD_BYTES: RangeInclusive<usize> = 8_192..=1 << 20;
+const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
 /// The path where the server says that it is healthy.
 pub(crate) const HEALTH_PATH: &str = "/healthz";
 
@@ -103,11 +104,14 @@ impl PrometheusConfig {
     /// LoadDensity's and not OpenTelemetry's.
     ///
     /// # Errors
-    /// [`EnvironmentError`] for a port that is not valid.
+    /// [`EnvironmentError`] for a host with a user, which is not shown, and for a port that is not valid.
     pub fn from_env(environment: &Environment) -> Result<Self, EnvironmentError> {
         let mut config = Self::default();
-        let host = environment.text("OTEL_EXPORTER_PROMETHEUS_HOST")?.map(str::trim);
+        let host = environment.text(HOST)?.map(str::trim);
         if let Some(host) = host.filter(|host| !host.is_empty()) {
+            if host.contains('@') {
+                return Err(EnvironmentError::hidden(HOST, "it must be a host alone, without a user"));
+            }
             host.clone_into(&mut config.host);
         }
         if let Some(port) = environment.whole("OTEL_EXPORTER_PROMETHEUS_PORT", 0..=65_535, "a port number")? {
@@ -281,5 +285,7 @@ mod tests {
         assert_eq!(of(&[(host, " "), (port, " ")]), Ok(PrometheusConfig::default()));
         let error = of(&[(port, "65536")]).expect_err("no port").to_string();
         assert!(error.contains(port) && error.contains("65536"), "{error}");
+        let error = of(&[(host, "me:hunter2@h")]).expect_err("a user").to_string();
+        assert!(error.contains(host) && error.contains("without a user") && !error.contains("hunter2"), "{error}");
     }
 }

@@ -156,10 +156,12 @@ fn claim(registry: Registry<'_>) -> [Recorder<'_>; 2] {
     recorders
 }
 
-struct ProgramBytes<'d>(&'d [u8]);
+/// The bytes that a program has left. Where they run out, zeros follow.
+pub(super) struct ProgramBytes<'d>(pub(super) &'d [u8]);
 
 impl ProgramBytes<'_> {
-    fn byte(&mut self) -> u8 {
+    /// The next byte.
+    pub(super) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;
         };
@@ -167,12 +169,13 @@ impl ProgramBytes<'_> {
         *first
     }
 
-    fn short(&mut self) -> u16 {
+    /// The next two, as a number.
+    pub(super) fn short(&mut self) -> u16 {
         u16::from_le_bytes([self.byte(), self.byte()])
     }
 
     /// One of `table`, or any number.
-    fn number(&mut self, table: &[u64]) -> u64 {
+    pub(super) fn number(&mut self, table: &[u64]) -> u64 {
         match usize::from(self.byte()) {
             255 => u64::from_le_bytes([(); 8].map(|()| self.byte())),
             index => table[index % table.len()],
@@ -180,7 +183,7 @@ impl ProgramBytes<'_> {
     }
 
     /// Text of less than `limit` bytes before bytes that are no UTF-8 are replaced.
-    fn text(&mut self, limit: usize) -> String {
+    pub(super) fn text(&mut self, limit: usize) -> String {
         let length = usize::from(self.short()) % limit;
         let (text, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;

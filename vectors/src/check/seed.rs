@@ -1,10 +1,33 @@
-//! Golden cases as fuzz seeds: what [`program`](super::program) reads, written.
+//! Seeds of fuzzing: those in `vectors/seeds/`, and golden cases, as what [`program`](super::program) reads.
+
+use std::fs;
+use std::path::Path;
 
 use loaddensity_metrics_core::Sample;
 
 use super::choice::Choice;
 use crate::contract::Spelling;
 use crate::golden::Case;
+
+/// Runs every seed of a target through `check`. If one fails, the output names it.
+///
+/// # Panics
+/// If a check does, or where there are too few seeds.
+pub fn replay(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 10, "{} seeds in {}", files.len(), folder.display());
+    for file in files {
+        let seed = fs::read(&file).expect("a readable seed");
+        // The harness shows this only if the check panics.
+        println!("{}", file.display());
+        check(&seed);
+    }
+}
 
 /// The program of a case: the same requests, but for their times.
 #[must_use]
