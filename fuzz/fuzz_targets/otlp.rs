@@ -1,4 +1,4 @@
 //! OTLP requests of arbitrary programs; see `loaddensity_metrics_vectors::check`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::otlp(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| loaddensity_metrics_vectors::check::otlp_way(data));

@@ -31,6 +31,15 @@ impl Choices {
         Self(ChoiceSource::Bytes { bytes, at: 0 })
     }
 
+    /// How many requests a simulation has at least: as many as a fuzzer's bytes have something to say about, and many more where
+    /// each number of a seed's is another.
+    pub(crate) const fn requests(&self) -> usize {
+        match self.0 {
+            ChoiceSource::Seed(_) => 1_000,
+            ChoiceSource::Bytes { .. } => 100,
+        }
+    }
+
     /// A number below `end`; 0 where that is 0.
     pub fn below(&mut self, end: usize) -> usize {
         match &mut self.0 {

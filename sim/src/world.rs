@@ -12,8 +12,6 @@ use crate::running::ModelledExporter;
 use crate::shared::Shared;
 use crate::weather::Weather;
 
-/// Requests that an engine records in one simulation.
-const REQUESTS: usize = 1_000;
 /// More things than happen in any simulation.
 const MOST_STEPS: u64 = 5_000_000;
 /// The time in which a backend that is well gets all that was held.
@@ -85,7 +83,8 @@ impl<'a> World<'a> {
             recorded: 0,
             trace: is_traced.then(Vec::new),
         };
-        let requests = REQUESTS + shared.choices.below(REQUESTS);
+        let least = shared.choices.requests();
+        let requests = least + shared.choices.below(least);
         let engine = Engine::new(requests as u64, &mut shared);
         let (pump_due, change_due) = (Tick::NEVER, Tick::default());
         let summary = SimulationSummary::default();

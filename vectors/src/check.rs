@@ -9,8 +9,8 @@ use loaddensity_metrics_core::influxdb::{
     BodyLimits, GaugeLineEncoder, IntervalEncoder, IntervalPoint, IntervalRows, LineEncoder, RowPlace,
 };
 use loaddensity_metrics_core::{
-    Event, EventEncoder, Exporter, Packer, Registry, Sink, Storage, Timestamp, TooSmall, otlp as encoder,
-    prometheus as exposition,
+    Classic, Event, EventEncoder, Exponential, Exporter, Histograms, Packer, Registry, Sink, Storage, Timestamp,
+    TooSmall, otlp as encoder, prometheus as exposition,
 };
 
 pub mod answers;
@@ -27,7 +27,7 @@ use program::{Lengths, Program};
 pub use registry::registry;
 
 /// Eight series, one of them for the overflow, one shard, and rings of 16 events: small enough to be full at once.
-type SmallStorage = Storage<8, 1, 16>;
+type SmallStorage<H = Exponential> = Storage<8, 1, 16, H>;
 
 /// A Prometheus page in each dialect, filled through buffers of the program's lengths: as the contract has it, and with
 /// what the program chooses.
@@ -35,8 +35,8 @@ type SmallStorage = Storage<8, 1, 16>;
 /// # Panics
 /// If a page is not right.
 pub fn prometheus(data: &[u8]) {
-    pages(Program::read(data), |_| true);
-    Program::read_choice(data).into_iter().for_each(|program| pages(program, |_| true));
+    pages::<Exponential>(Program::read(data), |_| true);
+    Program::read_choice(data).into_iter().for_each(|program| pages::<Exponential>(program, |_| true));
 }
 
 /// One of those pages, which the bytes choose: for a fuzzer, which comes again. All take the parsers more than ten times as long.
@@ -45,8 +45,17 @@ pub fn prometheus(data: &[u8]) {
 /// If the page is not right.
 pub fn prometheus_page(data: &[u8]) {
     let choice = sum(data);
-    let program = Program::read_choice(data).filter(|_| choice / PAGES % 2 == 1).unwrap_or_else(|| Program::read(data));
-    pages(program, |page| page == choice % PAGES);
+    let (program, page) = (either(data, choice / PAGES), choice % PAGES);
+    match page % (PAGES / 2) {
+        // Only protobuf shows exponential histograms, whose tables take long to make.
+        2 => pages::<Exponential>(program, |one| one == page),
+        _ => pages::<Classic>(program, |one| one == page),
+    }
+}
+
+/// The program as the contract has it, or under the options that it chooses.
+fn either(data: &[u8], choice: usize) -> (Program<'_>, Lengths) {
+    Program::read_choice(data).filter(|_| choice % 2 == 1).unwrap_or_else(|| Program::read(data))
 }
 
 /// A number that the bytes choose.
@@ -57,8 +66,8 @@ fn sum(data: &[u8]) -> usize {
 /// Pages of a program: three formats, with times of creation and without.
 const PAGES: usize = 6;
 
-fn pages((program, lengths): (Program<'_>, Lengths), is_wanted: impl Fn(usize) -> bool) {
-    let storage = Box::new(SmallStorage::new());
+fn pages<H: Histograms>((program, lengths): (Program<'_>, Lengths), is_wanted: impl Fn(usize) -> bool) {
+    let storage = Box::new(SmallStorage::<H>::new());
     let registry = storage.registry();
     let (constant, labels) = (program.choice().constant(), program.choice().constant_labels());
     let model = program.run(registry, || {});
@@ -123,8 +132,25 @@ pub fn otlp(data: &[u8]) {
     Program::read_choice(data).into_iter().for_each(cycle);
 }
 
-fn cycle((program, mut lengths): (Program<'_>, Lengths)) {
-    let storage = Box::new(SmallStorage::new());
+/// Only one of the two, which the bytes choose: for a fuzzer, which comes again.
+///
+/// # Panics
+/// If the requests are not right.
+pub fn otlp_way(data: &[u8]) {
+    cycle(either(data, sum(data)));
+}
+
+fn cycle(program: (Program<'_>, Lengths)) {
+    let options = program.0.choice().otlp();
+    // Else exponential histograms are shown nowhere, and their tables take long to make.
+    match options.min_max || options.histograms == encoder::HistogramAggregation::Exponential {
+        true => cycle_in::<Exponential>(program),
+        false => cycle_in::<Classic>(program),
+    }
+}
+
+fn cycle_in<H: Histograms>((program, mut lengths): (Program<'_>, Lengths)) {
+    let storage = Box::new(SmallStorage::<H>::new());
     let registry = storage.registry();
     let dialect = judge::ExportDialect { options: program.choice().otlp(), is_delta: program.choice().is_delta() };
     let (service, times) = ("check", (1, 1_700_000_000_000_000_000));
@@ -168,8 +194,16 @@ pub fn influxdb(data: &[u8]) {
     Program::read_choice(data).into_iter().for_each(lines);
 }
 
+/// Only one of the two, which the bytes choose: for a fuzzer, which comes again.
+///
+/// # Panics
+/// If the lines or the account are not right.
+pub fn influxdb_way(data: &[u8]) {
+    lines(either(data, sum(data)));
+}
+
 fn lines((program, lengths): (Program<'_>, Lengths)) {
-    let storage = Box::new(SmallStorage::new());
+    let storage = Box::new(SmallStorage::<Exponential>::new());
     let registry = storage.registry();
     let (measurement, choice) = ("my load", program.choice());
     let (labels, precision) = (choice.constant_labels(), choice.precision());

@@ -18,5 +18,6 @@ pub mod model;
 pub mod names;
 pub mod openmetrics;
 pub mod otlp;
+pub mod own_encoder;
 pub mod prometheus;
 pub mod samples;

@@ -6,7 +6,7 @@ use crate::judge::{self, dogstatsd::MessageDialect};
 use loaddensity_metrics_core::dogstatsd::{
     AggregatedRequest, Aggregator, Cardinality, ConstantTags, ContextCount, MessageEncoder, Origin,
 };
-use loaddensity_metrics_core::{DropReason, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
+use loaddensity_metrics_core::{Classic, DropReason, Event, Exporter, Registry, SampleRate, Sink, Timestamp};
 
 /// DogStatsD messages, packed into datagrams of the program's lengths: as the contract has them, in a dialect that is
 /// made of the program's bytes too, and per interval in the same dialect, with and without seconds and newlines, of which
@@ -54,7 +54,7 @@ fn per_request(
     dialect: &MessageDialect,
     dress: impl for<'a> Fn(MessageEncoder<'a>) -> MessageEncoder<'a>,
 ) {
-    let storage = Box::new(SmallStorage::new());
+    let storage = Box::new(SmallStorage::<Classic>::new());
     let encoder = dress(plain(storage.registry()));
     let (model, datagrams) = events(program, storage.registry(), Exporter::Statsd, &encoder);
     judge::dogstatsd::messages(&model, dialect, datagrams.iter().map(Vec::as_slice));
@@ -68,7 +68,7 @@ fn per_interval(
     value: &str,
     mut is_lost: impl FnMut(usize) -> bool,
 ) {
-    let storage = Box::new(SmallStorage::new());
+    let storage = Box::new(SmallStorage::<Classic>::new());
     let registry = storage.registry();
     let encoder = dressed(plain(registry), dialect, value).with_newlines();
     let mut pump = registry.pump().expect("the pump of a new registry is free");
