@@ -17,6 +17,9 @@
 //! }
 //! ```
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use loaddensity_metrics_core::prometheus::{Families, MAX_METRIC, Page};
 use loaddensity_metrics_core::{Registry, Sample, Storage};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -170,17 +173,29 @@ pub fn otlp(requests: &[(Spelling, Sample)], service: &str, times: (u64, u64), m
     with_reference(requests, |model, _| judge::exports(model, service, times, [frame.as_slice()]));
 }
 
-/// The naive model of the requests, and a registry that has counted them.
-fn with_reference(requests: &[(Spelling, Sample)], judge: impl FnOnce(&Model, Registry<'_>)) {
-    let storage = Box::new(Storage::<SERIES, 1, 2>::new());
-    let registry = storage.registry();
+/// The naive model of the requests, and a registry that has counted them. On a thread of its own, which has room for the storage
+/// on its way to the heap.
+fn with_reference(requests: &[(Spelling, Sample)], judge: impl FnOnce(&Model, Registry<'_>) + Send) {
+    let work = || {
+        let storage = Box::new(Storage::<SERIES, 1, 2>::new());
+        let model = recorded(requests, storage.registry());
+        judge(&model, storage.registry());
+    };
+    let judged = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(64 << 20).spawn_scoped(scope, work);
+        thread.expect("a thread").join()
+    });
+    judged.unwrap_or_else(|panic| resume_unwind(panic));
+}
+
+fn recorded(requests: &[(Spelling, Sample)], registry: Registry<'_>) -> Model {
     let (mut model, mut recorder) = (Model::new(), registry.recorder());
     for (spelling, sample) in requests {
         let series = model.intern(&mut recorder, spelling).unwrap_or_else(|error| panic!("{spelling:?}: {error}"));
         model.record(&mut recorder, series, *sample);
     }
     assert_eq!(registry.usage().folded, 0, "more than {} series", SERIES - 1);
-    judge(&model, registry);
+    model
 }
 
 fn filled(mut page: Page<'_>) -> Vec<u8> {

@@ -126,14 +126,15 @@ impl<'a> ConstantLabelError<'a> {
 
 impl fmt::Display for ConstantLabelError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = ShownName(self.name());
         match self {
-            Self::Label { name, why } => write!(f, "constant label {name:?}: {why}"),
-            Self::TooLong { name } => {
-                write!(f, "constant label {name:?}: its name or value is longer than {LONGEST} bytes; shorten it")
+            Self::Label { why, .. } => write!(f, "constant label {name}: {why}"),
+            Self::TooLong { .. } => {
+                write!(f, "constant label {name}: its name or value is longer than {LONGEST} bytes; shorten it")
             }
-            Self::NoRoom { name } => write!(
+            Self::NoRoom { .. } => write!(
                 f,
-                "constant label {name:?}: with it, all names and values and 2 bytes for each label are longer than \
+                "constant label {name}: with it, all names and values and 2 bytes for each label are longer than \
                  {CONSTANT_BYTES} bytes together; shorten them or leave some out"
             ),
         }
@@ -141,6 +142,22 @@ impl fmt::Display for ConstantLabelError<'_> {
 }
 
 impl core::error::Error for ConstantLabelError<'_> {}
+
+/// A name as an error shows it: quoted and escaped, and the beginning of a long one.
+pub(crate) struct ShownName<'a>(pub(crate) &'a str);
+
+impl fmt::Display for ShownName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let beginning = self.0.char_indices().nth(SHOWN).and_then(|(end, _)| self.0.get(..end));
+        match beginning {
+            Some(beginning) => write!(f, "{beginning:?}…"),
+            None => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+/// Most characters of a name that an error shows.
+const SHOWN: usize = 80;
 
 /// How long a label is in the block.
 fn block_bytes((name, value): (&str, &str)) -> usize {
@@ -152,6 +169,14 @@ mod tests {
     extern crate std;
     use super::*;
     use std::string::ToString;
+
+    #[test]
+    fn errors_show_the_beginning_of_a_long_name() {
+        let name = "é".repeat(9_000);
+        let error = ConstantLabels::new([(name.as_str(), "x")]).expect_err("a long name").to_string();
+        assert!(error.starts_with(&std::format!("constant label \"{}\"…: ", "é".repeat(80))), "{error}");
+        assert_eq!(ShownName(&"x".repeat(80)).to_string(), std::format!("{:?}", "x".repeat(80)));
+    }
 
     #[test]
     fn labels_are_sorted_and_their_names_made_fit() {

@@ -4,6 +4,7 @@ use core::fmt;
 
 use heapless::Vec;
 
+use crate::labels::constant::ShownName;
 use crate::labels::dogstatsd as labels;
 use crate::wire::text::out::Full;
 
@@ -97,16 +98,15 @@ pub enum TagError<'t> {
 
 impl fmt::Display for TagError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Start { key } | Self::Reserved { key } | Self::NoRoom { key }) = self;
+        let key = ShownName(key);
         match self {
-            Self::Start { key } => write!(f, "constant tag {key:?}: a tag begins with a letter; put one in front"),
-            Self::Reserved { key } => {
-                write!(f, "constant tag {key:?}: every message has a tag of that key already; take another")
+            Self::Start { .. } => write!(f, "constant tag {key}: a tag begins with a letter; put one in front"),
+            Self::Reserved { .. } => {
+                write!(f, "constant tag {key}: every message has a tag of that key already; take another")
             }
-            Self::NoRoom { key } => {
-                write!(
-                    f,
-                    "constant tag {key:?}: with it they are longer than {TAG_BYTES} bytes together; leave some out"
-                )
+            Self::NoRoom { .. } => {
+                write!(f, "constant tag {key}: with it they are longer than {TAG_BYTES} bytes together; leave some out")
             }
         }
     }
