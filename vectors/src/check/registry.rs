@@ -37,7 +37,7 @@ fn in_storage<H: Histograms>(data: &[u8]) {
     let storage = Box::new(Storage::<SERIES, 1, 2, H>::new());
     let registry = storage.registry();
     let mut bytes = ProgramBytes(data);
-    let mut alone = Schedule { is_alone: true, ..Schedule::new(registry) };
+    let mut alone = RecorderSchedule { is_alone: true, ..RecorderSchedule::new(registry) };
     alone.run(&mut bytes);
     let [live, spilled] = [false, true].map(|is_sharing| alone.recorders_with(is_sharing));
     let usage = registry.usage();
@@ -79,7 +79,7 @@ fn on_two_threads(registry: Registry<'_>, bytes: &[u8]) -> [Model; 2] {
     thread::scope(|scope| {
         let threads = [first, second].map(|half| {
             scope.spawn(move || {
-                let mut schedule = Schedule::new(registry);
+                let mut schedule = RecorderSchedule::new(registry);
                 schedule.run(&mut ProgramBytes(half));
                 schedule.model
             })
@@ -96,7 +96,7 @@ fn on_two_threads(registry: Registry<'_>, bytes: &[u8]) -> [Model; 2] {
 }
 
 /// What one thread does.
-struct Schedule<'a> {
+struct RecorderSchedule<'a> {
     registry: Registry<'a>,
     recorders: [Option<Recorder<'a>>; 3],
     model: Model,
@@ -106,7 +106,7 @@ struct Schedule<'a> {
     is_alone: bool,
 }
 
-impl<'a> Schedule<'a> {
+impl<'a> RecorderSchedule<'a> {
     fn new(registry: Registry<'a>) -> Self {
         Self { registry, recorders: [const { None }; 3], model: Model::new(), folded: 0, is_alone: false }
     }

@@ -15,13 +15,14 @@ use super::told::{is_fit, is_public, warned};
 /// # Panics
 /// If an error or a warning is too long, has control characters or shows a secret.
 pub fn environment(data: &[u8]) {
+    // Else any name or value of it is a secret.
+    if String::from_utf8_lossy(data).contains(SECRET) {
+        return;
+    }
     let variables: Vec<_> = data.split(|byte| *byte == 0).map(variable).collect();
     read(&Environment::of(variables.iter().map(|(name, value)| (os_text(name), os_text(value)))));
-    if !String::from_utf8_lossy(data).contains(SECRET) {
-        read(&Environment::of(
-            variables.iter().map(|(name, value)| (os_text(name), os_text(&with_secret(name, value)))),
-        ));
-    }
+    let secret = variables.iter().map(|(name, value)| (os_text(name), os_text(&with_secret(name, value))));
+    read(&Environment::of(secret));
 }
 
 fn variable(entry: &[u8]) -> (&[u8], &[u8]) {
