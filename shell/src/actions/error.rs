@@ -196,6 +196,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_are_shown_as_they_were_written() {
+        for (written, expected) in [("8.09e36", "8.09e+36"), ("0.1", "0.1"), ("1e-7", "1e-7"), ("-2.5", "-2.5")] {
+            assert_eq!(shown(&serde_json::from_str(written).expect("a number")), expected);
+        }
+    }
+
+    #[test]
     fn values_are_shown_without_secrets_and_in_bounded_length() {
         let cases = [
             (json!(70000), "70000"),
