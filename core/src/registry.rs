@@ -396,9 +396,11 @@ impl<'a> Registry<'a> {
 
     #[inline]
     pub(crate) fn entry(self, series: Series) -> Entry<'a> {
-        let Parts { heads, entries, .. } = self.parts;
-        let index = if series.index() < entries.len() { series.index() } else { Series::OVERFLOW.index() };
-        Entry { head: &heads[index], words: &entries[index] }
+        let Parts { heads, entries, overflow, .. } = self.parts;
+        match (heads.get(series.index()), entries.get(series.index())) {
+            (Some(head), Some(words)) => Entry { head, words },
+            _ => overflow,
+        }
     }
 
     /// The entry whose labels an event of `series` shows. For the handle of another registry it is the overflow series'

@@ -4,6 +4,9 @@
 //! mode.
 #![cfg(target_os = "linux")]
 
+#[path = "common/proof.rs"]
+mod proof;
+
 use loaddensity_metrics_core::DefaultStorage;
 use loaddensity_metrics_vectors::{dogstatsd, influx, otlp, prometheus};
 use std::path::{Path, PathBuf};
@@ -16,20 +19,9 @@ static PROGRAMS: LazyLock<[PathBuf; 2]> =
 
 /// Builds the program and keeps it under `name`.
 fn build(name: &str, features: &[&str]) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-std-proof");
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("no-std-proof/Cargo.toml");
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--features", &features.join(",")])
-        .arg("--manifest-path")
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(&target)
-        .env_remove("CARGO_BUILD_TARGET")
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let kept = target.join(name);
-    std::fs::copy(target.join("release/loaddensity-metrics-no-std-proof"), &kept).expect("the program was built");
+    let program = proof::link("loaddensity-metrics-no-std-proof", features).unwrap_or_else(|linker| panic!("{linker}"));
+    let kept = program.with_file_name(name);
+    std::fs::copy(program, &kept).expect("the program was built");
     kept
 }
 
@@ -90,23 +82,17 @@ const FOREIGN: [&str; 10] = [
     "rust_eh_personality",
 ];
 
-fn symbols_in(program: &Path, symbols: &[&'static str]) -> Vec<&'static str> {
-    let bytes = std::fs::read(program).expect("the program can be read");
-    let is_there = |symbol: &&&'static str| bytes.windows(symbol.len()).any(|window| window == symbol.as_bytes());
-    symbols.iter().filter(is_there).copied().collect()
-}
-
 #[test]
 fn neither_std_nor_an_allocator_is_linked() {
     for program in PROGRAMS.iter() {
-        assert_eq!(symbols_in(program, &FOREIGN), Vec::<&str>::new());
+        assert_eq!(proof::symbols_in(program, &FOREIGN), Vec::<&str>::new());
         // A stripped program would prove nothing.
         let own = ["rust_begin_unwind", "loaddensity_metrics_core"];
-        assert_eq!(symbols_in(program, &own), own);
+        assert_eq!(proof::symbols_in(program, &own), own);
     }
     // This test itself is a program with std, so the check must find its symbols.
     let this = std::env::current_exe().expect("this program's path");
-    assert!(symbols_in(&this, &FOREIGN).len() >= 5);
+    assert!(proof::symbols_in(&this, &FOREIGN).len() >= 5);
 }
 
 #[test]

@@ -81,13 +81,22 @@ impl Bounds {
     /// The bounds of the latency buckets in nanoseconds. There is one more bucket, above the last bound.
     #[must_use]
     pub fn latency_ns(&self) -> &[u64] {
-        &self.buckets[..self.latency_buckets() - 1]
+        self.lists().0
     }
 
     /// The bounds of the size buckets in bytes. There is one more bucket, above the last bound.
     #[must_use]
     pub fn size(&self) -> &[u64] {
-        &self.buckets[self.latency_buckets()..][..self.size_buckets() - 1]
+        self.lists().1
+    }
+
+    /// The bounds of latencies and of sizes.
+    fn lists(&self) -> (&[u64], &[u64]) {
+        let (latency, rest) = self.buckets.split_at_checked(self.latency_buckets()).unwrap_or_default();
+        let size = rest.get(..self.size_buckets()).unwrap_or_default();
+        // The last of each is above all.
+        let [latency, size] = [latency, size].map(|list| list.split_last().map_or(list, |(_, bounds)| bounds));
+        (latency, size)
     }
 
     /// Latency's buckets, the one above the last bound included.

@@ -126,7 +126,9 @@ impl MergedCells<'_> {
     /// Counts in these lanes of a cell.
     #[inline(always)]
     fn add(&self, series: usize, outcome: Outcome, (latency, size): (usize, usize), seen: Observation) -> Counting {
-        let HeadsAndLanes { heads, lanes } = &self.by_outcome[outcome.index()];
+        let Some(HeadsAndLanes { heads, lanes }) = self.by_outcome.get(outcome.index()) else {
+            return Counting::Unknown;
+        };
         let (Some(head), Some(lanes)) = (heads.get(series), lanes.get(series)) else { return Counting::Unknown };
         let (Some(latency_lane), Some(size_lane)) = (lanes.get(latency), lanes.get(size)) else {
             return Counting::Crowded;

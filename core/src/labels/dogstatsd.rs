@@ -66,7 +66,7 @@ fn put_tag<const N: usize>(text: &mut Vec<u8, N>, tag: &str, value: &str) -> Res
         return put_clean(text, value, is_unfit);
     }
     let end = value.char_indices().nth(NAME_CHARACTERS - CUT_MARK).map_or(value.len(), |(at, _)| at);
-    put_clean(text, &value[..end], is_unfit)?;
+    put_clean(text, value.get(..end).unwrap_or_default(), is_unfit)?;
     let mut mark: String<CUT_MARK> = String::new();
     write!(mark, "~{:016x}", crate::hash::of(value.as_bytes())).map_err(|_| Full)?;
     text.extend_from_slice(mark.as_bytes()).map_err(|_| Full)

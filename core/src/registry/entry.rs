@@ -195,7 +195,9 @@ fn get(words: &[AtomicU64], at: usize) -> u64 {
 }
 
 fn put(words: &[AtomicU64], at: usize, value: u64) {
-    words[at].store(value, Ordering::Relaxed);
+    if let Some(word) = words.get(at) {
+        word.store(value, Ordering::Relaxed);
+    }
 }
 
 /// Whether the four words from `at` on are these. Written without an iterator, because the compiler would not inline

@@ -148,7 +148,7 @@ impl FreeEntries<'_> {
 
 /// Every place of the index, beginning with the one that the hash names.
 fn probes(index: &[AtomicU64], hash: u64) -> impl Iterator<Item = &AtomicU64> {
-    let (before, after) = index.split_at(first_place(index, hash));
+    let (before, after) = index.split_at_checked(first_place(index, hash)).unwrap_or_default();
     after.iter().chain(before)
 }
 

@@ -6,7 +6,7 @@ use crate::counts::bounds::{BUCKETS, BoundsWords};
 use crate::counts::cells::Cells;
 use crate::counts::lane_map::{LaneMapWords, Slots};
 use crate::counts::orderings;
-use crate::registry::entry::{EntryWords, HeadWords};
+use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::exporter::Exporter;
 use crate::registry::gauges::{GAUGES, GaugeWords};
@@ -137,6 +137,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) index: &'a [AtomicU64],
     pub(crate) heads: &'a [HeadWords],
     pub(crate) entries: &'a [EntryWords],
+    /// The first of these, so that whoever asks for one that is not there needs no second look.
+    pub(crate) overflow: Entry<'a>,
     pub(crate) shards: &'a [ShardWords],
     pub(crate) exemplars: &'a [ExemplarWords],
     pub(crate) cells: Cells<'a>,

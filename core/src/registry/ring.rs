@@ -69,7 +69,7 @@ pub(crate) fn push_shared(slots: &[SharedSlot], head: &AtomicU64, event: [u64; E
     let mut position = head.load(Ordering::Relaxed);
     loop {
         let index = slot_of(position, slots.len());
-        let slot = &slots[index];
+        let Some(slot) = slots.get(index) else { return false };
         // Acquire pairs with the release in `drain_shared` that freed the slot.
         let turn = slot[EVENT_WORDS].load(Ordering::Acquire).wrapping_add(index as u64);
         if turn != position {

@@ -16,7 +16,7 @@ mod size_error;
 
 use crate::atomics::{AtomicU64, Padded, zeros};
 use crate::registry::Registry;
-use crate::registry::entry::{EntryWords, HeadWords};
+use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
@@ -237,6 +237,7 @@ impl<const SERIES: usize, const SHARDS: usize, const RING: usize, H: Histograms>
             index: self.index.as_flattened(),
             heads: &self.heads.0,
             entries: &self.entries.0,
+            overflow: Entry { head: &self.heads.0[0], words: &self.entries.0[0] },
             exemplars: &self.exemplars.0,
             shards: &self.shards.0,
             cells: H::cells(

@@ -87,14 +87,15 @@ impl<'b> ReverseWriter<'b> {
     }
 
     pub(crate) fn into_written(self) -> &'b [u8] {
-        &self.buffer[self.start..]
+        self.buffer.get(self.start..).unwrap_or_default()
     }
 
     /// Puts `bytes` before what is written.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let start = self.start.checked_sub(bytes.len()).filter(|&start| start >= self.reserve).ok_or(Full)?;
-        self.buffer[start..self.start].copy_from_slice(bytes);
+        let room = self.buffer.get_mut(start..).and_then(|rest| rest.get_mut(..bytes.len())).ok_or(Full)?;
+        room.copy_from_slice(bytes);
         self.start = start;
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::counts::cells::{CLASSIC_LANES, Cells, ClassicCell, MERGED_LANES, Merg
 use crate::counts::lane_map::{COARSE, FINE, SlotTables, Slots};
 use crate::counts::layout::CellHead;
 use crate::registry::Registry;
-use crate::registry::entry::{EntryWords, HeadWords};
+use crate::registry::entry::{Entry, EntryWords, HeadWords};
 use crate::registry::exemplars::ExemplarWords;
 use crate::registry::parts::{Control, MAX_SHARDS, Parts, ShardWords};
 use crate::registry::ring::{SharedSlot, Slot};
@@ -118,11 +118,14 @@ impl HeapStorage {
     /// The registry in this storage. Every call returns a handle to the same registry.
     #[must_use]
     pub fn registry(&self) -> Registry<'_> {
+        let (heads, entries) = (self.heads.arrays(), self.entries.arrays());
         Registry::over(Parts {
             control: &self.control,
             index: self.index.words(),
-            heads: self.heads.arrays(),
-            entries: self.entries.arrays(),
+            heads,
+            entries,
+            // There are two or more.
+            overflow: Entry { head: &heads[0], words: &entries[0] },
             exemplars: self.exemplars.arrays(),
             shards: self.shards.arrays(),
             cells: self.cells.parts(),
